@@ -1,0 +1,71 @@
+# Antiphon. `make play` to hear it, `make test` to check it, `make help` for the rest.
+#
+# What a target needs is installed into .venv the first time, and again when pyproject.toml changes.
+# PYTHON=/path/to/python3.12 chooses the interpreter; ARGS="…" goes on to the command a target runs.
+
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+# an emptied environment has no PATH to find apt-get and python3 in
+PATH := $(or $(PATH),/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin)
+export PATH
+
+VENV := .venv
+PY := $(VENV)/bin/python
+READY := $(VENV)/.ready
+DEV := $(VENV)/.ready-dev
+ARGS ?=
+NAME ?= engine
+
+.PHONY: play test test-real lint types format bench docs third-party wheel models clean help
+
+play: $(READY)  ## set everything up and play the demo: on the sound card, or on a loop it made itself
+	@sh tools/system_packages.sh play
+	@$(PY) -m antiphon play $(ARGS)
+
+test: $(DEV)  ## set everything up and run the fast tests
+	@sh tools/system_packages.sh play
+	@$(PY) -m pytest -q $(ARGS)
+
+test-real: $(DEV)  ## run the tests on real parts (jackd, PortAudio over it); a skipped one fails
+	@sh tools/system_packages.sh real
+	@ANTIPHON_NO_SKIPS=1 $(PY) -m pytest -q -m real $(ARGS)
+
+lint: $(DEV)  ## check style, format, and that THIRD_PARTY.md is current
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+	@$(PY) tools/third_party.py --check
+
+types: $(DEV)  ## check types: mypy, strict, on server/
+	@$(PY) -m mypy
+
+format: $(DEV)  ## bring the code into its format and mend what can be mended
+	@$(PY) -m ruff check --fix .
+	@$(PY) -m ruff format .
+
+bench: $(DEV)  ## measure: make bench NAME=engine, events, osc, denoise or render
+	@$(PY) -m antiphon bench $(NAME) $(ARGS)
+
+docs: $(DEV)  ## write the generated pages again
+	@$(PY) tools/osc_page.py
+
+third-party: $(DEV)  ## write THIRD_PARTY.md again
+	@$(PY) tools/third_party.py
+
+wheel: $(DEV)  ## build the wheel, install it into an empty environment and render a patch with it
+	@$(PY) tools/wheel_check.py
+
+models: $(READY)  ## install torch, CPU build, for models (nothing needs it yet); TORCH_INDEX=address of an index that has one
+	@$(PY) tools/install_models.py $(TORCH_INDEX)
+
+clean:  ## take away what was built: .venv, dist, caches (recordings stay)
+	@rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+help:  ## this list
+	@awk -F ':.*##[ ]*' '/^[a-z-]+:.*##/ { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+
+$(READY): pyproject.toml tools/setup.sh
+	@sh tools/setup.sh
+
+$(DEV): pyproject.toml tools/setup.sh
+	@sh tools/setup.sh dev

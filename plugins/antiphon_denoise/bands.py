@@ -1,0 +1,39 @@
+"""The bands the gate thinks in: centres an ear's bandwidth apart, shared by training and the processor."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+COUNT = 44
+BINS = 1025
+BIN_HZ = 48000 / 2048
+_FIRST, _LAST = 1.0, 960.0
+
+
+def _chain(stretch: float) -> list[float]:
+    """Centres, in bins, each `stretch` bandwidths (at least two bins) above the one before."""
+    centres = [_FIRST]
+    while centres[-1] < _LAST:
+        hertz = centres[-1] * BIN_HZ
+        bandwidth = 24.7 * (4.37e-3 * hertz + 1.0) / BIN_HZ
+        centres.append(centres[-1] + max(2.0, stretch * bandwidth))
+    return centres
+
+
+def centres() -> NDArray[np.float64]:
+    """`[COUNT]` band centres in whole bins."""
+    low, high = 0.05, 3.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if len(_chain(middle)) > COUNT else (low, middle)
+    return np.round(_chain(high))
+
+
+def places(bins: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """For each of `bins` bins the band below it, and how far it is on the way to the next, 0..1."""
+    middle = centres()
+    at = np.clip(np.arange(bins), middle[0], middle[-1])
+    below = np.clip(np.searchsorted(middle, at, side="right") - 1, 0, COUNT - 2)
+    way = (at - middle[below]) / (middle[below + 1] - middle[below])
+    return below.astype(np.int64), way.astype(np.float32)

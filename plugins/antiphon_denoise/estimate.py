@@ -1,0 +1,173 @@
+"""From a frame's power to a gain for every bin: features, network, gate.
+
+All levels are natural logarithms of power; white noise of variance 1 has power 1 in every bin.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon.native import f32, f32p, i64, i64p, kernel
+from antiphon_denoise.bands import BINS, COUNT, places
+from antiphon_denoise.network import Network, load_weights
+
+F32 = NDArray[np.float32]
+QUIET = 1e-10
+_SHORT, _LONG, _LEVEL = 0.6, 0.97, 0.99
+
+
+@kernel
+def denoise_power(spectrum: f32p, channels: i64, bins: i64, unit: f32, power: f32p) -> None:
+    """power `[bins]` ← squared magnitude of complex `[channels, bins]`, summed over channels, times unit."""
+    for k in range(bins):
+        power[k] = f32(1e-10)
+    for c in range(channels):
+        at = 2 * c * bins
+        for k in range(bins):
+            re = spectrum[at + 2 * k]
+            im = spectrum[at + 2 * k + 1]
+            power[k] = power[k] + (re * re + im * im) * unit
+
+
+@kernel
+def denoise_bands(power: f32p, log_power: f32p, bins: i64, below: i64p, way: f32p, area: f32p, out: f32p, bands: i64) -> None:
+    """out `[2, bands]` ← mean power and mean log power of each band; area: its bins' weights summed."""
+    for b in range(2 * bands):
+        out[b] = 0.0
+    for k in range(bins):
+        b = below[k]
+        up = way[k]
+        down = f32(1.0) - up
+        out[b] = out[b] + down * power[k]
+        out[b + 1] = out[b + 1] + up * power[k]
+        out[bands + b] = out[bands + b] + down * log_power[k]
+        out[bands + b + 1] = out[bands + b + 1] + up * log_power[k]
+    for b in range(bands):
+        out[b] = out[b] / area[b]
+        out[bands + b] = out[bands + b] / area[b]
+
+
+@kernel
+def denoise_follow(log_power: f32p, short: f32p, long: f32p, bins: i64, first: i64) -> None:
+    """Smooths log power over some 30 ms and some 400 ms; the first frame starts both."""
+    if first == 1:
+        for k in range(bins):
+            short[k] = log_power[k]
+            long[k] = log_power[k]
+    for k in range(bins):
+        short[k] = f32(0.6) * short[k] + f32(0.4) * log_power[k]
+        long[k] = f32(0.97) * long[k] + f32(0.03) * log_power[k]
+
+
+@kernel
+def denoise_gain(
+    log_power: f32p, short: f32p, long: f32p, noise: f32p, known: i64,
+    level: f32p, rule: f32p, below: i64p, way: f32p, bins: i64, bands: i64, ceiling: f32, gain: f32p,
+) -> None:  # fmt: skip
+    """gain `[bins]` ← the gate's, by the rule `[6, bands]`, read between band centres.
+
+    noise: log power of the learned noise, used where known is 1. ceiling: log power above which
+    nothing is noise.
+    """
+    for k in range(bins):
+        b = below[k]
+        up = way[k]
+        down = f32(1.0) - up
+        here = down * level[b] + up * level[b + 1]
+        drive = down * rule[b] + up * rule[b + 1]
+        drive = drive + (down * rule[bands + b] + up * rule[bands + b + 1]) * (log_power[k] - here)
+        drive = drive + (down * rule[2 * bands + b] + up * rule[2 * bands + b + 1]) * (short[k] - here)
+        drive = drive + (down * rule[3 * bands + b] + up * rule[3 * bands + b + 1]) * (long[k] - here)
+        if known == 1:
+            over = max(min(noise[k] - here, f32(4.0)), f32(-8.0))
+            drive = drive + (down * rule[4 * bands + b] + up * rule[4 * bands + b + 1]) * over
+        rest = f32(1.0) / (f32(1.0) + math.exp(-(down * rule[5 * bands + b] + up * rule[5 * bands + b + 1])))
+        opened = f32(1.0) / (f32(1.0) + math.exp(-drive))
+        spared = f32(1.0) / (f32(1.0) + math.exp(ceiling - here))
+        opened = max(opened, spared)
+        gain[k] = rest + (f32(1.0) - rest) * opened
+
+
+class Estimator:
+    """One stream's gate: `update(power)` fills `gain` `[bins]`, 0..1."""
+
+    def __init__(self, bins: int) -> None:
+        self.bins = bins
+        self.gain: F32 = np.ones(bins, np.float32)
+        self.power: F32 = np.zeros(bins, np.float32)
+        self.noise: F32 = np.full(bins, math.log(QUIET), np.float32)
+        self.known = False
+        self._log: F32 = np.zeros(bins, np.float32)
+        self._short: F32 = np.zeros(bins, np.float32)
+        self._long: F32 = np.zeros(bins, np.float32)
+        self._below, self._way = places(bins)
+        below, way = places(BINS)
+        self._area = (
+            np.bincount(below, 1.0 - way, COUNT) + np.bincount(below + 1, way, COUNT)
+        ).astype(np.float32)
+        self._bands: F32 = np.zeros((2, COUNT), np.float32)
+        self._level: F32 = np.zeros(COUNT, np.float32)
+        self._noise_bands: F32 = np.zeros((2, COUNT), np.float32)
+        self._noise_level: F32 = np.zeros(COUNT, np.float32)
+        self._scratch: F32 = np.zeros(COUNT, np.float32)
+        self.network = Network(load_weights())
+        self._measure = denoise_bands.bind(
+            self.power, self._log, BINS, self._below, self._way, self._area, self._bands, COUNT
+        )
+        self.reset()
+
+    def reset(self) -> None:
+        self.known = False
+        self._first = 1
+        self._mean = 0.0
+        self._count = 0.0
+        self.gain.fill(1.0)
+        self.network.reset()
+
+    def learn(self, power: F32) -> None:
+        """From now on the noise is what has `power` `[bins]`."""
+        np.add(power, QUIET, out=self.noise)
+        np.log(self.noise, out=self.noise)
+        denoise_bands(
+            power, self.noise, BINS, self._below, self._way, self._area, self._noise_bands, COUNT
+        )
+        np.add(self._noise_bands[0], QUIET, out=self._noise_level)
+        np.log(self._noise_level, out=self._noise_level)
+        self.known = True
+
+    def update(self, ceiling: float) -> None:
+        """Works out `gain` from `power`, which holds `QUIET` or more everywhere."""
+        np.log(self.power, out=self._log)
+        denoise_follow(self._log, self._short, self._long, self.bins, self._first)
+        self._first = 0
+        self._measure()
+        np.log(self._bands[0], out=self._level)
+        self._features()
+        self.network.step()
+        denoise_gain(
+            self._log, self._short, self._long, self.noise, int(self.known),
+            self._level, self.network.outputs, self._below, self._way, self.bins, COUNT, ceiling, self.gain,
+        )  # fmt: skip
+
+    def _features(self) -> None:
+        now = float(np.mean(self.power[:BINS]))
+        self._count = self._count * _LEVEL + 1.0
+        self._mean += (now - self._mean) / self._count
+        mean = math.log(self._mean + 1e-8)
+        x = self.network.inputs
+        np.subtract(self._level, mean, out=self._scratch)
+        np.multiply(self._scratch, 1.0 / 3.0, out=x[:COUNT])
+        np.subtract(self._bands[1], self._level, out=self._scratch)
+        np.add(self._scratch, 0.6, out=x[COUNT : 2 * COUNT])
+        if self.known:
+            np.subtract(self._noise_level, self._level, out=self._scratch)
+            np.clip(self._scratch, -6.0, 3.0, out=self._scratch)
+            np.multiply(self._scratch, 0.5, out=x[2 * COUNT : 3 * COUNT])
+        else:
+            x[2 * COUNT : 3 * COUNT] = 0.0
+        x[3 * COUNT] = 1.0 if self.known else 0.0
+        x[3 * COUNT + 1] = (math.log(now + QUIET) - mean) / 2.0
+        x[3 * COUNT + 2] = (mean + 8.0) / 5.0

@@ -1,0 +1,51 @@
+"""Runs a processor without a host: for tests, benches and the evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon.block import StreamSpec
+from antiphon.cells import ParamCell
+from antiphon.params import Value
+from antiphon.processor import IO, BlockTime, Processor
+
+F32 = NDArray[np.float32]
+Change = tuple[int, str, Value]
+
+
+def run(
+    processor: Processor,
+    sound: F32,
+    spec: StreamSpec,
+    changes: Iterable[Change] = (),
+    blocks: Iterable[int] = (),
+    first: Mapping[str, Value] | None = None,
+) -> F32:
+    """What a prepared processor makes of `sound` `[channels, frames]`, its latency still in.
+
+    changes: (sample, parameter, value), in order. blocks: the sizes of the first blocks; then `spec.block`.
+    first: values at the start.
+    """
+    given = dict(first or {})
+    cells = {p.name: ParamCell(p, spec.rate, spec.block, given.get(p.name)) for p in processor.params}
+    out = np.zeros_like(sound)
+    waiting = list(changes)
+    sizes = iter(blocks)
+    at, frames = 0, sound.shape[1]
+    while at < frames:
+        count = min(next(sizes, spec.block), frames - at)
+        while waiting and waiting[0][0] < at + count:
+            when, name, value = waiting.pop(0)
+            cell = cells[name]
+            cell.post(max(0, when - at), cell.param.encode(cell.param.check(value)))
+        for cell in cells.values():
+            cell.render(at, count)
+        io = IO([sound[:, at : at + count]], [out[:, at : at + count]], cells, BlockTime(at), count)
+        processor.process(io)
+        at += count
+        for cell in cells.values():
+            cell.settle(at)
+    return out

@@ -1,0 +1,105 @@
+"""The hop grid and the streaming transform all of the denoiser stands on.
+
+Frames are `size` samples long, one every `hop`. The analysis window looks far back and falls off over
+the last `hop` samples; synthesis uses the last `lag = 2 * hop` samples of a frame only. So the frequency
+resolution is that of `size`, the delay that of `lag`. The product of both windows, overlapped, is 1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+F32 = NDArray[np.float32]
+C64 = NDArray[np.complex64]
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """Frame sizes at one rate. `scale`: how many times the sizes of 44.1 and 48 kHz."""
+
+    size: int
+    hop: int
+    scale: int
+
+    @property
+    def lag(self) -> int:
+        """Samples by which the output follows the input."""
+        return 2 * self.hop
+
+    @property
+    def bins(self) -> int:
+        return self.size // 2 + 1
+
+
+def grid(rate: int) -> Grid:
+    """The grid at `rate`: lag 26.7 ms at 48 and 96 kHz, 29.0 ms at 44.1 kHz."""
+    scale = max(1, round(rate / 48000))
+    return Grid(2048 * scale, 640 * scale, scale)
+
+
+def windows(grid: Grid) -> tuple[F32, F32]:
+    """Analysis window `[size]` and synthesis window `[lag]`."""
+    rise = grid.size - grid.hop
+    up = np.sin(np.pi / 2 * (np.arange(rise) + 0.5) / rise)
+    down = np.cos(np.pi / 2 * (np.arange(grid.hop) + 0.5) / grid.hop)
+    analysis = np.concatenate([up, down])
+    product = np.sin(np.pi * (np.arange(grid.lag) + 0.5) / grid.lag) ** 2
+    return analysis.astype(np.float32), (product / analysis[-grid.lag :]).astype(np.float32)
+
+
+class History:
+    """The newest `grid.size` samples of every channel, without moving them at each hop."""
+
+    def __init__(self, grid: Grid, channels: int) -> None:
+        self._grid = grid
+        turns = -(-grid.size // grid.hop)
+        self._buffer: F32 = np.zeros((channels, grid.size + turns * grid.hop), np.float32)
+        self._end = grid.size
+
+    def clear(self) -> None:
+        self._buffer.fill(0.0)
+        self._end = self._grid.size
+
+    def turn(self) -> None:
+        """Makes room for one more hop."""
+        if self._end == self._buffer.shape[1]:
+            kept = self._grid.size - self._grid.hop
+            self._buffer[:, :kept] = self._buffer[:, -kept:]
+            self._end = kept
+        self._end += self._grid.hop
+
+    def fresh(self) -> F32:
+        """The hop being filled, `[channels, hop]`."""
+        return self._buffer[:, self._end - self._grid.hop : self._end]
+
+    def frame(self, length: int) -> F32:
+        """The newest `length` samples, `[channels, length]`."""
+        return self._buffer[:, self._end - length : self._end]
+
+
+class Spectra:
+    """Forward and inverse transform of one frame of every channel, in buffers made once."""
+
+    def __init__(self, grid: Grid, channels: int) -> None:
+        self._lag = grid.lag
+        self._analysis, self._synthesis = windows(grid)
+        self._framed: F32 = np.empty((channels, grid.size), np.float32)
+        self.bins: C64 = np.empty((channels, grid.bins), np.complex64)
+        self._shaped: C64 = np.empty((channels, grid.bins), np.complex64)
+        # power of white noise of variance 1 is 1 in every bin, and the same at twice the rate
+        self.unit = 1.0 / (float(np.sum(self._analysis.astype(np.float64) ** 2)) * grid.scale * channels)
+
+    def forward(self, frame: F32) -> C64:
+        """The spectrum of `[channels, size]` samples, `[channels, bins]`."""
+        np.multiply(frame, self._analysis, out=self._framed)
+        np.fft.rfft(self._framed, axis=1, out=self.bins)
+        return self.bins
+
+    def inverse(self, gain: F32, out: F32) -> None:
+        """out `[channels, lag]` ← the windowed end of the frame whose bins are scaled by `gain`."""
+        np.multiply(self.bins, gain, out=self._shaped)
+        np.fft.irfft(self._shaped, self._framed.shape[1], axis=1, out=self._framed)
+        np.multiply(self._framed[:, -self._lag :], self._synthesis, out=out)

@@ -1,0 +1,101 @@
+"""An echo.
+
+Out comes the echo alone; the host's `wet` adds what went in. A delay may close a cycle of wires:
+the host hears such a wire one block late, tells the delay so by `feedback_frames`, and the delay
+shortens its line by as much, so that the time around the loop is the time that was asked for.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from antiphon.block import StreamSpec
+from antiphon.native import f32, f32p, f64, i64, i64p, kernel
+from antiphon.params import Param
+from antiphon.processor import IO, Processor
+
+LONGEST = 2.0
+FADE = 0.02
+# places in `state`: the write place, the lag in use, the lag faded to, frames of the fade gone (-1: none)
+_AT, _LAG, _NEXT, _GONE, _SIZE = 0, 1, 2, 3, 4
+
+
+@kernel
+def utilities_delay(
+    x: f32p, xs: i64, y: f32p, ys: i64, seconds: f32p, feedback: f32p, ring: f32p, size: i64,
+    state: i64p, fade: i64, rate: f64, early: i64, channels: i64, frames: i64,
+) -> None:  # fmt: skip
+    """y ← the echo of x. ring: `size` frames a channel. early: frames the output comes before its time."""
+    for n in range(frames):
+        asked = i64(f64(seconds[n]) * rate + 0.5)
+        asked = early if asked < early else asked
+        asked = 1 if asked < 1 else asked
+        asked = size - 1 if asked > size - 1 else asked
+        if state[_LAG] == 0:
+            state[_LAG] = asked
+        if state[_GONE] < 0 and asked != state[_LAG]:
+            state[_NEXT] = asked
+            state[_GONE] = 0
+        lag = state[_LAG]
+        other = lag
+        g = f32(0.0)
+        if state[_GONE] >= 0:
+            other = state[_NEXT]
+            state[_GONE] = state[_GONE] + 1
+            g = f32(f64(state[_GONE]) / f64(fade))
+        w = state[_AT]
+        a = w - lag
+        a = a + size if a < 0 else a
+        b = w - other
+        b = b + size if b < 0 else b
+        a_early = a + early
+        a_early = a_early - size if a_early >= size else a_early
+        b_early = b + early
+        b_early = b_early - size if b_early >= size else b_early
+        for c in range(channels):
+            old = ring[c * size + a]
+            new = ring[c * size + b]
+            back = (old + (new - old) * g) * feedback[n]
+            back = f32(0.0) if abs(back) < f32(1e-20) else back
+            ring[c * size + w] = x[c * xs + n] + back
+            old = ring[c * size + a_early]
+            new = ring[c * size + b_early]
+            y[c * ys + n] = old + (new - old) * g
+        if state[_GONE] >= fade:
+            state[_LAG] = state[_NEXT]
+            state[_GONE] = -1
+        state[_AT] = 0 if w + 1 >= size else w + 1
+
+
+class Delay(Processor):
+    """Repeats the sound after `time`, again and again by `feedback`."""
+
+    holds = True
+    params = (
+        Param("time", default=0.35, low=0.001, high=LONGEST, unit="s", warp="log", doc="From sound to echo."),
+        Param("feedback", default=0.35, low=0.0, high=0.98, smooth=0.01, doc="How much of an echo is echoed again."),
+    )
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.feedback_frames = 0
+
+    def prepare(self, spec: StreamSpec) -> None:
+        self._rate = float(spec.rate)
+        self._size = round(LONGEST * spec.rate) + spec.block + 2
+        self._ring = np.zeros((spec.channels, self._size), np.float32)
+        self._state = np.zeros(_SIZE, np.int64)
+        self._fade = round(FADE * spec.rate)
+        self.reset()
+
+    def reset(self) -> None:
+        self._ring.fill(0.0)
+        self._state.fill(0)
+        self._state[_GONE] = -1
+
+    def process(self, io: IO) -> None:
+        x, y = io.audio_in[0], io.audio_out[0]
+        utilities_delay(
+            x, x.strides[0] // 4, y, y.strides[0] // 4, io.curve("time"), io.curve("feedback"), self._ring, self._size,
+            self._state, self._fade, self._rate, self.feedback_frames, x.shape[0], io.frames,
+        )  # fmt: skip

@@ -1,0 +1,105 @@
+"""A two-pole filter that may be swept while it sounds.
+
+A state-variable filter in its trapezoidal form: it stays stable however its cutoff moves. Its
+coefficients follow the parameters on every 16th frame since it was reset, wherever blocks end.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from antiphon.block import StreamSpec
+from antiphon.native import f32p, f64, f64p, i64, kernel
+from antiphon.params import Param
+from antiphon.processor import IO, Processor
+
+MODES = ("lowpass", "highpass", "bandpass", "notch")
+GRID = 16
+PI = math.pi
+# places in `coefficients`: what the loop needs, then the mix of low, band and high and where it is going
+_G, _A1, _A2, _A3, _M0, _M1, _M2, _SLIDE, _SIZE = 0, 1, 2, 3, 4, 5, 6, 7, 8
+
+
+@kernel
+def utilities_filter(
+    x: f32p, xs: i64, y: f32p, ys: i64, cutoff: f32p, q: f32p, mode: f32p,
+    state: f64p, k: f64p, age: i64, rate: f64, channels: i64, frames: i64,
+) -> None:  # fmt: skip
+    """y ← x filtered; `age` frames have gone since the reset. state: two numbers a channel."""
+    for n in range(frames):
+        damp = 1.0 / f64(q[n])
+        # what the chosen mode is of input, band and low
+        kind = mode[n]
+        m0 = 0.0 if kind == 0.0 or kind == 2.0 else 1.0
+        m1 = 0.0
+        m1 = damp if kind == 2.0 else m1
+        m1 = -damp if kind == 1.0 or kind == 3.0 else m1
+        m2 = 0.0
+        m2 = 1.0 if kind == 0.0 else m2
+        m2 = -1.0 if kind == 1.0 else m2
+        if (age + n) % GRID == 0:
+            top = 0.49 * rate
+            hertz = f64(cutoff[n])
+            hertz = top if hertz > top else hertz
+            w = PI * hertz / rate
+            g = math.sin(w) / math.cos(w)
+            k[_G] = g
+            k[_A1] = 1.0 / (1.0 + g * (g + damp))
+            k[_A2] = g * k[_A1]
+            k[_A3] = g * k[_A2]
+            for c in range(2 * channels):
+                v = state[c]
+                state[c] = 0.0 if abs(v) < 1e-25 else v
+        if age + n == 0:
+            k[_M0] = m0
+            k[_M1] = m1
+            k[_M2] = m2
+        # a change of mode slides over, as a step would click
+        k[_M0] = k[_M0] + (m0 - k[_M0]) * k[_SLIDE]
+        k[_M1] = k[_M1] + (m1 - k[_M1]) * k[_SLIDE]
+        k[_M2] = k[_M2] + (m2 - k[_M2]) * k[_SLIDE]
+        for c in range(channels):
+            v0 = f64(x[c * xs + n])
+            one = state[2 * c]
+            two = state[2 * c + 1]
+            v3 = v0 - two
+            v1 = k[_A1] * one + k[_A2] * v3
+            v2 = two + k[_A2] * one + k[_A3] * v3
+            state[2 * c] = 2.0 * v1 - one
+            state[2 * c + 1] = 2.0 * v2 - two
+            y[c * ys + n] = k[_M0] * v0 + k[_M1] * v1 + k[_M2] * v2
+
+
+class Filter(Processor):
+    """Lowpass, highpass, bandpass (0 dB at its peak) or notch, 12 dB an octave."""
+
+    params = (
+        Param("mode", "choice", "lowpass", choices=MODES, doc="What is kept."),
+        Param(
+            "cutoff", default=1000.0, low=20.0, high=20000.0, unit="Hz", warp="log", smooth=0.02, doc="Where it turns."
+        ),
+        Param(
+            "q", default=0.7071, low=0.3, high=20.0, warp="log", smooth=0.02, doc="How sharp: 0.707 is flat, 20 rings."
+        ),
+    )
+
+    def prepare(self, spec: StreamSpec) -> None:
+        self._rate = float(spec.rate)
+        self._state = np.zeros(2 * max(spec.channels, 1), np.float64)
+        self._k = np.zeros(_SIZE, np.float64)
+        self._k[_SLIDE] = 1.0 - math.exp(-1.0 / (0.005 * spec.rate))
+        self._age = 0
+
+    def reset(self) -> None:
+        self._state.fill(0.0)
+        self._age = 0
+
+    def process(self, io: IO) -> None:
+        x, y = io.audio_in[0], io.audio_out[0]
+        utilities_filter(
+            x, x.strides[0] // 4, y, y.strides[0] // 4, io.curve("cutoff"), io.curve("q"), io.curve("mode"),
+            self._state, self._k, self._age, self._rate, x.shape[0], io.frames,
+        )  # fmt: skip
+        self._age += io.frames

@@ -1,0 +1,112 @@
+"""A ceiling.
+
+The gain a peak needs is found as it comes in, held for the look-ahead, and averaged over it: by the
+time the peak goes out, the gain has slid down to it. Gains are averaged as whole numbers, so that
+the sum never drifts and what needs no limiting passes bit for bit.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from antiphon.block import StreamSpec
+from antiphon.native import f32, f32p, f64, f64p, i64, i64p, kernel
+from antiphon.params import Param
+from antiphon.processor import IO, Processor
+
+LOOK_AHEAD = 0.0015
+_ONE = 1 << 40
+# places in `whole`: frames since the reset, first and end of the queue of peaks, sum of the averaged
+_AGE, _HEAD, _TAIL, _TOTAL, _SIZE = 0, 1, 2, 3, 4
+
+
+@kernel
+def utilities_limiter(
+    x: f32p, xs: i64, y: f32p, ys: i64, ceiling: f32p, release: f32p, ring: f32p, look: i64,
+    whole: i64p, need: f64p, when: i64p, cut: i64p, held: f64p, rate: f64, channels: i64, frames: i64,
+) -> None:  # fmt: skip
+    """y ← x, `look` - 1 frames late, nowhere above the ceiling (dB).
+
+    ring: `look` frames a channel.  need, when: `look` + 1 places, a queue of reductions that shrink.
+    cut: the last `look` reductions, whole numbers of which 1 << 40 is all.  held: the reduction now.
+    """
+    for n in range(frames):
+        age = whole[_AGE]
+        place = age % look
+        top = f64(0.0)
+        for c in range(channels):
+            a = abs(f64(x[c * xs + n]))
+            top = a if a > top else top
+            ring[c * look + place] = x[c * xs + n]
+        limit = math.pow(10.0, f64(ceiling[n]) / 20.0)
+        wanted = 0.0
+        if top > limit:
+            wanted = 1.0 - limit / top
+        # the queue's first is the largest reduction of the last `look` frames
+        head = whole[_HEAD]
+        tail = whole[_TAIL]
+        span = look + 1
+        while tail > head and need[(tail - 1) % span] <= wanted:
+            tail = tail - 1
+        need[tail % span] = wanted
+        when[tail % span] = age
+        tail = tail + 1
+        while when[head % span] <= age - look:
+            head = head + 1
+        whole[_HEAD] = head
+        whole[_TAIL] = tail
+        most = need[head % span]
+        fall = math.exp(-1.0 / (f64(release[n]) * rate))
+        now = held[0] * fall
+        now = 0.0 if now < 1e-5 else now
+        now = most if most > now else now
+        held[0] = now
+        step = i64(now * f64(_ONE))
+        whole[_TOTAL] = whole[_TOTAL] + step - cut[place]
+        cut[place] = step
+        gain = 1.0 - f64(whole[_TOTAL]) / (f64(look) * f64(_ONE))
+        gain = 1.0 if whole[_TOTAL] == 0 else gain
+        gain = 0.0 if gain < 0.0 else gain
+        late = (age + 1) % look
+        for c in range(channels):
+            v = f32(0.0)
+            if age >= look - 1:
+                v = f32(f64(ring[c * look + late]) * gain)
+            y[c * ys + n] = v
+        whole[_AGE] = age + 1
+
+
+class Limiter(Processor):
+    """Holds peaks at or below `ceiling`; what stays below it is untouched, only later."""
+
+    params = (
+        Param("ceiling", default=-1.0, low=-24.0, high=0.0, unit="dB", doc="No sample is louder."),
+        Param("release", default=0.1, low=0.01, high=1.0, unit="s", warp="log", doc="How slowly it lets go."),
+    )
+
+    def prepare(self, spec: StreamSpec) -> None:
+        self._rate = float(spec.rate)
+        self._look = max(2, math.floor(LOOK_AHEAD * spec.rate))
+        self.latency = self._look - 1
+        self._ring = np.zeros((spec.channels, self._look), np.float32)
+        self._whole = np.zeros(_SIZE, np.int64)
+        self._need = np.zeros(self._look + 1, np.float64)
+        self._when = np.zeros(self._look + 1, np.int64)
+        self._cut = np.zeros(self._look, np.int64)
+        self._held = np.zeros(1, np.float64)
+        self.reset()
+
+    def reset(self) -> None:
+        for state in (self._ring, self._whole, self._need, self._when, self._cut, self._held):
+            state.fill(0)
+        # counted from above 0, so that the place before the first is a place
+        self._whole[_HEAD] = self._whole[_TAIL] = self._look + 1
+
+    def process(self, io: IO) -> None:
+        x, y = io.audio_in[0], io.audio_out[0]
+        utilities_limiter(
+            x, x.strides[0] // 4, y, y.strides[0] // 4, io.curve("ceiling"), io.curve("release"), self._ring,
+            self._look, self._whole, self._need, self._when, self._cut, self._held, self._rate, x.shape[0], io.frames,
+        )  # fmt: skip

@@ -1,0 +1,62 @@
+"""How loud it is."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from antiphon.block import StreamSpec
+from antiphon.native import f32p, f64, f64p, i64, kernel
+from antiphon.params import Param
+from antiphon.processor import IO, Processor
+
+WINDOW = 0.05
+FLOOR = -120.0
+# places in `state`: frames, peak and sum of squares of the window that fills; peak and mean square of the last
+_COUNT, _PEAK, _SUM, _LAST_PEAK, _LAST_MEAN, _SIZE = 0, 1, 2, 3, 4, 5
+
+
+@kernel
+def utilities_meter(x: f32p, xs: i64, state: f64p, window: i64, channels: i64, frames: i64) -> None:
+    """Gathers windows of `window` frames, wherever blocks end."""
+    for n in range(frames):
+        for c in range(channels):
+            v = f64(x[c * xs + n])
+            a = abs(v)
+            state[_PEAK] = a if a > state[_PEAK] else state[_PEAK]
+            state[_SUM] = state[_SUM] + v * v
+        state[_COUNT] = state[_COUNT] + 1.0
+        if state[_COUNT] >= f64(window):
+            state[_LAST_PEAK] = state[_PEAK]
+            state[_LAST_MEAN] = state[_SUM] / (f64(window) * f64(channels))
+            state[_COUNT] = 0.0
+            state[_PEAK] = 0.0
+            state[_SUM] = 0.0
+
+
+class Meter(Processor):
+    """Passes the sound and reports its level over each 50 ms."""
+
+    params = (
+        Param("peak", default=FLOOR, low=FLOOR, high=24.0, unit="dB", readonly=True, doc="The loudest sample."),
+        Param("rms", default=FLOOR, low=FLOOR, high=24.0, unit="dB", readonly=True, doc="The mean, over all channels."),
+    )
+
+    def prepare(self, spec: StreamSpec) -> None:
+        self._window = round(WINDOW * spec.rate)
+        self._state = np.zeros(_SIZE, np.float64)
+
+    def reset(self) -> None:
+        self._state.fill(0.0)
+
+    def process(self, io: IO) -> None:
+        x = io.audio_in[0]
+        io.audio_out[0][:] = x
+        utilities_meter(x, x.strides[0] // 4, self._state, self._window, x.shape[0], io.frames)
+        io.report("peak", _db(20.0, float(self._state[_LAST_PEAK])))
+        io.report("rms", _db(10.0, float(self._state[_LAST_MEAN])))
+
+
+def _db(factor: float, number: float) -> float:
+    return min(24.0, max(FLOOR, factor * math.log10(number))) if number > 1e-12 else FLOOR

@@ -1,0 +1,49 @@
+"""A place between left and right."""
+
+from __future__ import annotations
+
+import math
+
+from antiphon.native import f32p, f64, i64, kernel
+from antiphon.params import Param
+from antiphon.processor import IO, Processor
+
+PI = math.pi
+
+
+@kernel
+def utilities_pan(x: f32p, xs: i64, y: f32p, ys: i64, place: f32p, channels: i64, frames: i64) -> None:
+    """y ← x with even channels weighed for the left and odd ones for the right."""
+    last = f64(2.0)
+    left = f64(1.0)
+    right = f64(1.0)
+    for n in range(frames):
+        p = f64(place[n])
+        if p != last:
+            last = p
+            angle = (p + 1.0) * 0.25 * PI
+            left = math.sqrt(2.0) * math.cos(angle) if p != 0.0 else 1.0
+            right = math.sqrt(2.0) * math.sin(angle) if p != 0.0 else 1.0
+            if p >= 1.0:
+                left = 0.0
+            if p <= -1.0:
+                right = 0.0
+        for c in range(channels):
+            g = left if c % 2 == 0 else right
+            y[c * ys + n] = f64(x[c * xs + n]) * g
+
+
+class Pan(Processor):
+    """Moves the sound; the power of both sides together stays, and the middle changes nothing.
+
+    All the way to one side that side is 3 dB louder. A stream of one channel has no sides and passes.
+    """
+
+    params = (Param("place", default=0.0, low=-1.0, high=1.0, smooth=0.01, doc="-1 is left, 1 is right."),)
+
+    def process(self, io: IO) -> None:
+        x, y = io.audio_in[0], io.audio_out[0]
+        if x.shape[0] == 1:
+            y[:] = x
+            return
+        utilities_pan(x, x.strides[0] // 4, y, y.strides[0] // 4, io.curve("place"), x.shape[0], io.frames)

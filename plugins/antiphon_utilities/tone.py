@@ -1,0 +1,75 @@
+"""A sound out of nothing."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from antiphon.block import StreamSpec
+from antiphon.native import f32p, f64, f64p, i64, i64p, kernel
+from antiphon.params import Param
+from antiphon.processor import IO, Processor
+
+KINDS = ("sine", "noise")
+PI = math.pi
+
+
+@kernel
+def utilities_sine(
+    y: f32p, ys: i64, hertz: f32p, level: f32p, phase: f64p, rate: f64, channels: i64, frames: i64
+) -> None:
+    """y ← a sine; phase[0] in turns."""
+    for n in range(frames):
+        v = math.sin(2.0 * PI * phase[0]) * f64(level[n])
+        turn = phase[0] + f64(hertz[n]) / rate
+        phase[0] = turn - math.floor(turn)
+        for c in range(channels):
+            y[c * ys + n] = v
+
+
+@kernel
+def utilities_noise(y: f32p, ys: i64, level: f32p, seeds: i64p, channels: i64, frames: i64) -> None:
+    """y ← white noise, evenly spread over -1..1, of its own in each channel."""
+    for c in range(channels):
+        s = seeds[c]
+        for n in range(frames):
+            s = s * 6364136223846793005 + 1442695040888963407
+            y[c * ys + n] = f64(s >> 32) / 2147483648.0 * f64(level[n])
+        seeds[c] = s
+
+
+class Tone(Processor):
+    """A sine or white noise; the same seed gives the same noise."""
+
+    inputs = ()
+    split = True
+    params = (
+        Param("kind", "choice", "sine", choices=KINDS, doc="What sounds."),
+        Param(
+            "frequency", default=440.0, low=20.0, high=20000.0, unit="Hz", warp="log", smooth=0.01, doc="The sine's."
+        ),
+        Param("level", default=0.1, low=0.0, high=1.0, smooth=0.01, doc="Its peak."),
+        Param("seed", "int", 1, low=0, high=9999, restart=True, doc="Which noise."),
+    )
+
+    def prepare(self, spec: StreamSpec) -> None:
+        self._rate = float(spec.rate)
+        self._phase = np.zeros(1, np.float64)
+        self._seeds = np.zeros(spec.channels, np.int64)
+        self.reset()
+
+    def reset(self) -> None:
+        self._phase[0] = 0.0
+        for channel in range(self._seeds.shape[0]):
+            self._seeds[channel] = (int(self.settings["seed"]) * 64 + channel + 1) * 0x9E3779B97F4A7C1 & (1 << 62) - 1
+
+    def process(self, io: IO) -> None:
+        y = io.audio_out[0]
+        if io.value("kind") == "noise":
+            utilities_noise(y, y.strides[0] // 4, io.curve("level"), self._seeds, y.shape[0], io.frames)
+        else:
+            utilities_sine(
+                y, y.strides[0] // 4, io.curve("frequency"), io.curve("level"), self._phase, self._rate, y.shape[0],
+                io.frames,
+            )  # fmt: skip

@@ -1,0 +1,1 @@
+"""`antiphon bench NAME`: the figures of docs/decisions.md, on anyone's machine."""

@@ -1,0 +1,186 @@
+"""A real server in a process of its own, on ports of its own, started and stopped by pid. For benches and tests."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+
+class Server:
+    """`antiphon serve` with free ports and a home of its own. Use it with `with`.
+
+    osc: its OSC port.  http: its HTTP port.  lines: what it said until it was ready.
+    """
+
+    def __init__(self, *options: str, home: Path | None = None, env: dict[str, str] | None = None, wait: float = 20.0) -> None:
+        self._held = None if home else tempfile.TemporaryDirectory(prefix="antiphon-")
+        self.home = home or Path(self._held.name if self._held else "")
+        self.options = list(options)
+        self._env = {**os.environ, "ANTIPHON_HOME": str(self.home), "XDG_RUNTIME_DIR": str(self.home), **(env or {})}
+        self._wait = wait
+        self.osc = self.http = 0
+        self.ready_after = 0.0
+        self.lines: list[str] = []
+        self.process: subprocess.Popen[str] | None = None
+
+    def start(self) -> Server:
+        """Starts it and waits until it says `ready`; RuntimeError with its words if it does not."""
+        options = list(self.options)
+        if not any(o.startswith("--osc-port") for o in options):
+            options += ["--osc-port", str(free_port())]
+        if not any(o.startswith("--http-port") for o in options):
+            options += ["--http-port", str(free_port())]
+        self.errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 - read after the process ended
+        begun = time.monotonic()
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "antiphon", "serve", *options],
+            stdout=subprocess.PIPE,
+            stderr=self.errors,
+            stdin=subprocess.DEVNULL,
+            text=True,
+            env=self._env,
+        )
+        self.options = options
+        assert self.process.stdout is not None
+        watchdog = begun + self._wait
+        while time.monotonic() < watchdog:
+            line = self.process.stdout.readline()
+            if not line:
+                break
+            self.lines.append(line.rstrip("\n"))
+            if line.startswith("ready"):
+                self.ready_after = time.monotonic() - begun
+                self.osc, self.http = ports_of(line)
+                return self
+        self.stop()
+        raise RuntimeError(f"the server did not become ready: {self.lines} {self.said()}")
+
+    def said(self) -> str:
+        """Its standard error so far."""
+        self.errors.seek(0)
+        return self.errors.read()
+
+    def status(self) -> dict[str, Any]:
+        """GET /api/status."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.http, timeout=5)
+        try:
+            connection.request("GET", "/api/status")
+            return dict(json.loads(connection.getresponse().read()))
+        finally:
+            connection.close()
+
+    def send(self, address: str, *args: object) -> None:
+        """One OSC message by UDP."""
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            sock.sendto(message(address, *args), ("127.0.0.1", self.osc))
+
+    def ask(self, address: str, *args: object, timeout: float = 3.0) -> tuple[str, list[Any]]:
+        """One OSC message and the first answer; TimeoutError without one."""
+        from pythonosc.osc_message import OscMessage
+
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            sock.settimeout(timeout)
+            sock.sendto(message(address, *args), ("127.0.0.1", self.osc))
+            answer = OscMessage(sock.recv(65536))
+        return answer.address, list(answer.params)
+
+    def sync(self, token: int = 1, timeout: float = 5.0) -> None:
+        """Returns once everything sent before has taken effect."""
+        said = self.ask("/sync", token, timeout=timeout)
+        if said != ("/synced", [token]):
+            raise RuntimeError(f"/sync was answered {said}")
+
+    def pids(self) -> dict[str, int]:
+        """Supervisor, control and engine."""
+        status = self.status()
+        assert self.process is not None
+        return {"supervisor": self.process.pid, "control": status["control"]["pid"], "engine": status["engine"]["pid"]}
+
+    def stop(self, number: int = signal.SIGTERM, timeout: float = 10.0) -> int:
+        """Ends it; its exit status."""
+        if self.process is None:
+            return 0
+        with contextlib.suppress(ProcessLookupError):
+            self.process.send_signal(number)
+        try:
+            status = self.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            status = self.process.wait()
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+        return status
+
+    def __enter__(self) -> Server:
+        return self.start()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.stop()
+        if self._held is not None:
+            self._held.cleanup()
+
+
+def message(address: str, *args: object) -> bytes:
+    """An OSC message by python-osc."""
+    from pythonosc.osc_message_builder import OscMessageBuilder
+
+    builder = OscMessageBuilder(address)
+    for arg in args:
+        builder.add_arg(arg)  # type: ignore[arg-type]
+    return bytes(builder.build().dgram)
+
+
+def bundle(timetag: int, *messages: bytes) -> bytes:
+    """A bundle with a raw 64-bit NTP time tag."""
+    parts = b"".join(len(m).to_bytes(4, "big") + m for m in messages)
+    return b"#bundle\0" + timetag.to_bytes(8, "big") + parts
+
+
+def ntp(seconds: float, frames: int = 0, rate: int = 1) -> int:
+    """The NTP time tag of a moment of the wall clock, plus an exact number of frames."""
+    whole = round(seconds * 1e9)
+    return ((2_208_988_800 * 1_000_000_000 + whole) << 32) // 1_000_000_000 + (frames << 32) // rate
+
+
+def ports_of(line: str) -> tuple[int, int]:
+    """(OSC, HTTP) of a `ready` line."""
+    found = re.findall(r":(\d+)", line)
+    return int(found[0]), int(found[-1])
+
+
+def free_port() -> int:
+    """A port nobody has now, for UDP and TCP."""
+    while True:
+        with socket.socket() as tcp, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+            tcp.bind(("127.0.0.1", 0))
+            port = int(tcp.getsockname()[1])
+            try:
+                udp.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+
+
+@contextlib.contextmanager
+def burner(count: int = 1) -> Iterator[Sequence[subprocess.Popen[bytes]]]:
+    """Processes that each burn a core."""
+    made = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
+    try:
+        yield made
+    finally:
+        for process in made:
+            process.kill()
+            process.wait()

@@ -1,0 +1,40 @@
+"""The shape of sound: float32 arrays of `[channels, frames]`, stamped with a sample time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Samples: TypeAlias = NDArray[np.float32]
+"""float32 `[channels, frames]`, full scale at -1..1."""
+
+RATES = (44100, 48000, 96000)
+MIN_BLOCK, MAX_BLOCK = 32, 2048
+
+
+@dataclass(frozen=True, slots=True)
+class StreamSpec:
+    """What a stream promises its processors.
+
+    rate: frames per second.  block: the most frames one `process` call may carry.
+    channels: channels of an audio port that does not name a number of its own.
+    """
+
+    rate: int = 48000
+    block: int = 256
+    channels: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Samples and the sample time of their first frame."""
+
+    samples: Samples
+    time: int
+
+    @property
+    def frames(self) -> int:
+        return int(self.samples.shape[1])

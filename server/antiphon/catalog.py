@@ -1,0 +1,93 @@
+"""What the loaded plugins offer, as plain data: control reads it without importing a plugin."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from antiphon.params import HOST_PARAMS, Param, Value
+from antiphon.ports import Port
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessorInfo:
+    """One processor type: its name, one-line doc, ports, own params, and the plugin it came from."""
+
+    type: str
+    doc: str
+    plugin: str
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+    params: tuple[Param, ...]
+    holds: bool = False
+
+    @property
+    def cells(self) -> tuple[Param, ...]:
+        """Every parameter a node of this type answers to: the host's three, then its own.
+
+        A node's realtime commands name a cell by its place here.
+        """
+        return HOST_PARAMS + self.params
+
+    def port(self, name: str, side: str) -> Port | None:
+        ports = self.inputs if side == "in" else self.outputs
+        return next((p for p in ports if p.name == name), None)
+
+    def first(self, kind: str, side: str) -> Port | None:
+        ports = self.inputs if side == "in" else self.outputs
+        return next((p for p in ports if p.kind == kind), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A plugin or processor that did not load, and why, in one sentence."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """Processor types by name, and what failed to load."""
+
+    types: Mapping[str, ProcessorInfo] = field(default_factory=dict)
+    failures: tuple[Failure, ...] = ()
+
+    def __getitem__(self, name: str) -> ProcessorInfo:
+        return self.types[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.types
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.types)
+
+    def get(self, name: str) -> ProcessorInfo | None:
+        return self.types.get(name)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "types": [asdict(info) for info in self.types.values()],
+            "failures": [asdict(failure) for failure in self.failures],
+        }
+
+    @staticmethod
+    def from_json(data: Mapping[str, Any]) -> Catalog:
+        types = {}
+        for item in data["types"]:
+            types[item["type"]] = ProcessorInfo(
+                item["type"],
+                item["doc"],
+                item["plugin"],
+                tuple(Port(**p) for p in item["inputs"]),
+                tuple(Port(**p) for p in item["outputs"]),
+                tuple(Param(**{**p, "choices": tuple(p["choices"])}) for p in item["params"]),
+                item["holds"],
+            )
+        return Catalog(types, tuple(Failure(**f) for f in data["failures"]))
+
+
+def defaults(info: ProcessorInfo) -> dict[str, Value]:
+    """Every settable parameter's default, host parameters included."""
+    return {p.name: p.default for p in info.cells if not p.readonly}

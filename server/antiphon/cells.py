@@ -1,0 +1,114 @@
+"""One parameter of one node, sample by sample: what smoothing and timed changes come down to."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon.native.dsp import ramp
+from antiphon.params import Param, Value
+
+MAX_CHANGES = 4096
+"""Changes one parameter takes within one block; more are dropped, counted by the plan."""
+
+
+class ParamCell:
+    """A parameter's value over the current block.
+
+    `post` places changes inside the coming block, `render` works the block out, `settle` moves on.
+    Values are closed-form in the sample number: any split of a block gives the same samples.
+    """
+
+    __slots__ = ("_from", "_length", "_pending", "_rate", "_start", "_to", "fired", "full", "param", "smooth", "steps", "text")
+
+    def __init__(self, param: Param, rate: int, block: int, value: Value | None = None) -> None:
+        self.param = param
+        self._rate = rate
+        start = param.default if value is None else value
+        self.text = str(start) if param.kind in ("text", "file") else ""
+        number = 0.0 if param.kind in ("text", "file") else param.encode(start)
+        self._from = self._to = number
+        self._start = 0
+        self._length = 0
+        self.smooth = round(param.smooth * rate) if param.kind == "float" else 0
+        self.full: NDArray[np.float32] = np.full(block, number, np.float32)
+        self.steps: list[tuple[int, float]] = [(0, number)]
+        self.fired: list[int] = []
+        self._pending: list[tuple[int, float, int]] = []
+
+    @property
+    def target(self) -> float:
+        """The number last asked for whose time has come."""
+        return self._to
+
+    def post(self, offset: int, number: float, ramp_seconds: float = 0.0) -> bool:
+        """Places a change at `offset` of the coming block; False when the block holds too many."""
+        if len(self._pending) >= MAX_CHANGES:
+            return False
+        length = max(self.smooth, round(ramp_seconds * self._rate)) if self.param.kind == "float" else 0
+        self._pending.append((offset, number, length))
+        return True
+
+    def render(self, time: int, frames: int) -> None:
+        """Works out the block that begins at sample `time`. Pending changes are in order of offset."""
+        if self.param.kind == "trigger":
+            self.fired.clear()
+            for offset, number, _ in self._pending:
+                if number:
+                    self.fired.append(offset)
+            self._pending.clear()
+            return
+        self.steps.clear()
+        self.steps.append((0, self._at(time - 1)))
+        place = 0
+        for offset, number, length in self._pending:
+            self._line(time, place, offset)
+            place = offset
+            self._from = self._at(time + offset - 1)
+            self._to, self._start, self._length = number, time + offset, length
+            self.steps.append((offset, number))
+        self._pending.clear()
+        self._line(time, place, frames)
+
+    def settle(self, time: int) -> bool:
+        """After the block that ended before sample `time`; False when the cell has come to rest."""
+        if self.param.kind == "trigger":
+            if self._pending:
+                return True
+            self.fired.clear()
+            return False
+        if time < self._start + self._length or self._pending:
+            return True
+        if self.full[0] == self.full[-1] == np.float32(self._to) and len(self.steps) == 1:
+            self.steps[0] = (0, self._to)
+            return False
+        return True
+
+    def rest_at(self, number: float) -> None:
+        """The value at once, with no ramp: a new patch's first values."""
+        self._from = self._to = number
+        self._length = 0
+        self.full.fill(number)
+        self.steps.clear()
+        self.steps.append((0, number))
+
+    def number_at(self, offset: int) -> float:
+        """The number in force at `offset` of the block (ramps included)."""
+        if self.smooth or self._length:
+            return float(self.full[offset])
+        number = self.steps[0][1]
+        for place, stepped in self.steps:
+            if place > offset:
+                break
+            number = stepped
+        return number
+
+    def _at(self, sample: int) -> float:
+        gone = sample - self._start + 1
+        if gone >= self._length:
+            return self._to
+        return self._from + (self._to - self._from) * (gone / self._length)
+
+    def _line(self, time: int, first: int, last: int) -> None:
+        if last > first:
+            ramp(self.full, first, last, time, self._start, self._length, self._from, self._to)

@@ -1,0 +1,23 @@
+"""The `antiphon` command: one typer application, its commands a module each, imported when used."""
+
+from __future__ import annotations
+
+import typer
+
+app = typer.Typer(
+    name="antiphon",
+    help="A live audio server that listens and answers.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+def main() -> None:
+    """The console script."""
+    from antiphon.cli import commands
+    from antiphon.cli.errors import main as run
+
+    commands.register(app)
+    run(app)

@@ -1,0 +1,45 @@
+"""`antiphon bench NAME`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+NAMES = ("engine", "events", "osc", "denoise", "render")
+
+
+def bench(
+    name: Annotated[str, typer.Argument(help=f"One of: {', '.join(NAMES)}.")],
+    seconds: Annotated[float, typer.Option(help="Length of each live run; 0 takes the published one.")] = 0.0,
+    data: Annotated[str, typer.Option(help="denoise: a folder with esc10/, tracks/ and sonicpi/.")] = "",
+    seed: Annotated[int, typer.Option(help="Of everything that is drawn by chance.")] = 1,
+    limit: Annotated[int, typer.Option(help="denoise: at most so many mixtures; 0 for all.")] = 0,
+) -> None:
+    """Measure, beside a peer or baseline where there is one: a table, and one JSON object as the last line."""
+    from pathlib import Path
+
+    from antiphon.errors import UsageError
+
+    if name == "engine":
+        from antiphon.bench import engine
+
+        engine.main(seconds or 60.0)
+    elif name == "events":
+        from antiphon.bench import events
+
+        events.main(seed)
+    elif name == "osc":
+        from antiphon.bench import osc
+
+        osc.main(seconds or 30.0)
+    elif name == "render":
+        from antiphon.bench import render
+
+        render.main()
+    elif name == "denoise":
+        from antiphon.bench import denoise
+
+        denoise.main(Path(data or "../shared/data"), seed, limit)
+    else:
+        raise UsageError(f"there is no bench {name!r}; there are: {', '.join(NAMES)}")

@@ -1,0 +1,48 @@
+"""`antiphon devices`: what can be named with --input and --output."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from antiphon.doctor.sound import Heard
+
+
+def devices() -> None:
+    """List JACK's ports and PortAudio's devices, as --input and --output take them: a part of the name is enough."""
+    from antiphon.doctor.sound import ask
+
+    for line in listing(ask()):
+        typer.echo(line)
+
+
+def listing(heard: Heard) -> Iterator[str]:
+    """Lines for a person."""
+    from antiphon.doctor.sound import GET_JACK, GET_PORTAUDIO, START_JACK
+
+    if heard.jack is not None:
+        yield f"JACK, {heard.jack.rate} Hz, {heard.jack.block} frames"
+        for title, names in (("in", heard.jack.sources), ("out", heard.jack.sinks)):
+            for name in names:
+                yield f"    {title:<4}{name}"
+    else:
+        mend = GET_JACK if "librar" in heard.jack_problem else START_JACK
+        yield f"JACK: {heard.jack_problem}; {mend}"
+    if heard.portaudio_problem:
+        yield f"PortAudio: {heard.portaudio_problem}; {GET_PORTAUDIO}"
+        return
+    yield heard.portaudio
+    for d in heard.devices:
+        mark = ("*" if d.default_in else "") + ("*" if d.default_out and not d.default_in else "")
+        rates = ", ".join(f"{rate / 1000:g}" for rate in d.rates)
+        yield (
+            f"    {d.index:>2} {mark:<1} {d.name} ({d.api}): {d.inputs} in, {d.outputs} out, "
+            f"{f'{rates} kHz' if rates else 'none of 44.1, 48, 96 kHz'}"
+        )
+    if heard.devices:
+        yield "    * is what serve takes when none is named"
+    else:
+        yield "    no device; plug a sound card in, or serve --audio headless"

@@ -1,0 +1,52 @@
+"""`antiphon doctor`."""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated
+
+import typer
+
+from antiphon.settings import DEFAULT_BLOCK, DEFAULT_RATE, ServeSettings
+
+
+def doctor(
+    loopback: Annotated[
+        bool, typer.Option("--loopback", help="Measure the round trip: connect the output to the input first.")
+    ] = False,
+    audio: Annotated[str, typer.Option(help="For --loopback: auto, portaudio, jack or headless.")] = "auto",
+    input: Annotated[str, typer.Option(help="For --loopback: an input device's name.")] = "",
+    output: Annotated[str, typer.Option(help="For --loopback: an output device's name.")] = "",
+    rate: Annotated[int, typer.Option(help="For --loopback: sample rate.")] = DEFAULT_RATE,
+    block: Annotated[int, typer.Option(help="For --loopback: frames in a block.")] = DEFAULT_BLOCK,
+    ahead: Annotated[int, typer.Option(help="For --loopback: blocks between input and output.")] = 0,
+) -> None:
+    """Say what works on this machine, what does not, and the command that mends it. Exit 1 if Antiphon cannot work."""
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    if loopback:
+        _loopback(ServeSettings(audio=audio, input=input, output=output, rate=rate, block=block, ahead=ahead).check())
+        return
+    from antiphon.doctor import machine, software, sound
+    from antiphon.doctor.finding import findings, lines
+
+    broken = False
+    for found in findings((*software.CHECKS, sound.checks, *machine.CHECKS)):
+        broken = broken or found.state == "broken"
+        for line in lines(found):
+            typer.echo(line)
+    typer.echo(
+        "broken: see above" if broken else "Antiphon works here; antiphon doctor --loopback measures its latency"
+    )
+    if broken:
+        raise typer.Exit(1)
+
+
+def _loopback(settings: ServeSettings) -> None:
+    from antiphon.doctor.loopback import in_child, report
+
+    typer.echo("five short bursts of noise go out at -12 dBFS; take headphones off")
+    trip = in_child(settings)
+    for line in report(trip):
+        typer.echo(line)
+    if trip.frames < 0:
+        raise typer.Exit(1)

@@ -1,0 +1,131 @@
+"""`antiphon play`: the demo patch on whatever this machine has, and a word on what to do with it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from antiphon.settings import HTTP_PORT, OSC_PORT, ServeSettings
+
+PATCH = "demo"
+_DRIVE = (
+    ("/node/denoise/amount 0", "let the noise through again (0 to 1)"),
+    ("/node/mix/b 0.8 2", "more echo, over two seconds"),
+    ("/node/echo/feedback 0.8", "let it repeat"),
+    ("/patch/load throw", "another patch, faded in; /patch/list names them"),
+)
+
+
+def play(
+    audio: Annotated[str, typer.Option(help="auto, portaudio, jack or headless (a software clock).")] = "auto",
+    input: Annotated[str, typer.Option(help="A sound file to loop, or an input device's name.")] = "",
+    output: Annotated[str, typer.Option(help="An output device's name.")] = "",
+    patch: Annotated[str, typer.Option(help="A patch file, or the name of a patch.")] = PATCH,
+    osc_port: Annotated[int, typer.Option(help="UDP and TCP port for OSC; 0 takes a free one.")] = OSC_PORT,
+    http_port: Annotated[int, typer.Option(help="TCP port for HTTP; 0 takes a free one.")] = HTTP_PORT,
+) -> None:
+    """Play the demo: on the sound card, input muted, or without one on a loop, to a recording. Ctrl-C ends it."""
+    # numpy's threads would be forked half-dead; the engine has one thread for sound anyway
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    from antiphon.cli.serve import run
+    from antiphon.engine.drivers.probe import probe
+
+    asked = ServeSettings(
+        audio=audio, input=input, output=output, patch=patch, osc_port=osc_port, http_port=http_port
+    ).check()
+    found = probe(asked)
+    settings = with_demo(asked) if found.driver == "headless" else asked.with_(mute_input=asked.input_file is None)
+    for line in said(settings, found.driver, found.note):
+        typer.echo(line)
+    sys.stdout.flush()
+    with own_terminal_group():
+        run(settings)
+
+
+def with_demo(asked: ServeSettings) -> ServeSettings:
+    """What `play` runs without a sound card: the software clock, a loop of our own, a recording."""
+    from antiphon.demo import loop_file
+
+    return asked.with_(
+        audio="headless",
+        input=asked.input or str(loop_file()),
+        record=str(next_recording(recordings_folder())),
+    )
+
+
+def said(settings: ServeSettings, driver: str, note: str) -> Iterator[str]:
+    """What a person is told before the server is ready."""
+    if note:
+        yield note
+    if driver == "headless":
+        yield f"The input is {settings.input}, looped; listen to {settings.record}, at any time or after Ctrl-C."
+    elif settings.mute_input:
+        yield "The input starts muted, for a microphone near loudspeakers howls: put headphones on, then"
+        yield f"    {command(settings, '/node/in/mute 0')}"
+    yield f"Playing {settings.patch}. In another terminal, try:"
+    for message, effect in _DRIVE if settings.patch == PATCH else _DRIVE[-1:]:
+        yield f"    {command(settings, message):<46}  {effect}"
+    if settings.osc_port:
+        yield f"or send these as OSC to UDP or TCP port {settings.osc_port} of 127.0.0.1. Ctrl-C ends it."
+    else:
+        yield "or send these as OSC to the port in the line that begins with ready. Ctrl-C ends it."
+
+
+def command(settings: ServeSettings, message: str) -> str:
+    """The shell command that sends an OSC message to this server."""
+    from antiphon import resources
+
+    # make puts no `antiphon` on anybody's PATH
+    program = ".venv/bin/antiphon" if resources.checkout() is not None else "antiphon"
+    port = f"--port {settings.osc_port} " if settings.osc_port not in (0, OSC_PORT) else ""
+    return f"{program} osc {port}{message}"
+
+
+def recordings_folder() -> Path:
+    """`recordings` of the checkout, or of the performer's own folder where Antiphon is installed."""
+    from antiphon import paths, resources
+
+    root = resources.checkout()
+    return paths.made(root / "recordings" if root is not None else paths.recordings())
+
+
+def next_recording(folder: Path, day: str = "") -> Path:
+    """The first name not taken: play-2026-11-20-1.wav, -2, …"""
+    day = day or time.strftime("%Y-%m-%d")
+    number = 1
+    while (path := folder / f"play-{day}-{number}.wav").exists():
+        number += 1
+    return path
+
+
+@contextmanager
+def own_terminal_group() -> Iterator[None]:
+    """Under make at a terminal: takes the terminal's signals for this process and its children alone.
+
+    make would die of the Ctrl-C that ends the server, and report an error where there was none.
+    """
+    if not os.environ.get("MAKELEVEL") or not sys.stdin.isatty() or os.getpid() == os.getpgrp():
+        yield
+        return
+    terminal, before = sys.stdin.fileno(), os.getpgrp()
+    if os.tcgetpgrp(terminal) != before:
+        yield
+        return
+    # a group in the background is stopped when it takes the terminal; and make's shell would not
+    # notice if we were suspended
+    signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+    signal.signal(signal.SIGTSTP, signal.SIG_IGN)
+    os.setpgid(0, 0)
+    os.tcsetpgrp(terminal, os.getpgrp())
+    try:
+        yield
+    finally:
+        os.tcsetpgrp(terminal, before)

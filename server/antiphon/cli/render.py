@@ -1,0 +1,95 @@
+"""`antiphon render`: a patch over a sound file, with timed events, as the engine would play it."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from antiphon.cli.errors import complain, endable
+from antiphon.errors import FileError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from antiphon.block import Samples
+    from antiphon.catalog import Catalog
+    from antiphon.commands import Command
+    from antiphon.graph import Graph
+
+BLOCK = 256
+RATE = 48000
+MAX_EVENT_BYTES = 64 << 20
+MAX_SECONDS = 6 * 3600.0
+
+
+def render(
+    patch: Annotated[str, typer.Argument(help="A patch: its name, or the path of a .toml file.")],
+    out: Annotated[str, typer.Option("--out", metavar="OUT.wav")],
+    source: Annotated[str | None, typer.Option("--in", metavar="IN.wav", help="Silence when left out.")] = None,
+    events: Annotated[str | None, typer.Option("--events", metavar="E.jsonl", help="Timed commands.")] = None,
+    seconds: Annotated[float | None, typer.Option("--seconds", help="Length of OUT; else that of IN.")] = None,
+    block: Annotated[int, typer.Option("--block", help="Frames at a time, 32 to 2048.")] = BLOCK,
+) -> None:
+    """Render a patch to a file: the rate of IN, two channels or those of IN if it has more, latency taken out."""
+    from antiphon.block import MAX_BLOCK, MIN_BLOCK, StreamSpec
+    from antiphon.cli.progress import Progress
+    from antiphon.io.audiofile import stream
+    from antiphon.io.audiowrite import AudioWriter, format_of
+    from antiphon.offline import process_stream
+    from antiphon.patch import load as load_patch
+    from antiphon.plugins import load
+    from antiphon.rendering import StageRunner
+
+    if not MIN_BLOCK <= block <= MAX_BLOCK:
+        raise UsageError(f"--block takes {MIN_BLOCK} to {MAX_BLOCK} frames, not {block}")
+    if seconds is not None and not 0.0 <= seconds <= MAX_SECONDS:
+        raise UsageError(f"--seconds takes 0 to {MAX_SECONDS:g}, not {seconds:g}")
+    if source is None and seconds is None:
+        raise UsageError("say --in IN.wav, or --seconds S to render without input")
+    format_of(out)
+    with endable(), ExitStack() as stack:
+        loaded = load(check=False)
+        made = load_patch(patch, loaded.catalog, trusted=True)
+        blocks: Iterable[Samples] = ()
+        rate, channels, subtype, frames = RATE, 2, "", None
+        if source is not None:
+            info, blocks = stack.enter_context(stream(source))
+            rate, channels, subtype, frames = info.rate, max(2, info.channels), info.subtype, info.frames
+        if seconds is not None:
+            frames = round(seconds * rate)
+        commands = _events(events, rate, made.graph, loaded.catalog) if events is not None else []
+        spec = StreamSpec(rate, block, channels)
+        writer = stack.enter_context(AudioWriter(out, rate, channels, subtype))
+        progress = stack.enter_context(Progress(made.name, frames, rate))
+        runner = StageRunner(made.graph, loaded.catalog, loaded.make, spec, made.tempo, commands)
+        length = frames if seconds is not None else None
+        for samples in process_stream(blocks, runner, length, progress.update):
+            writer.write(samples)
+    for node, reason in runner.failures:
+        complain(f"{node} was passed by from where it failed: {reason}")
+    if runner.dropped:
+        complain(f"{runner.dropped} events were too many at once and are not in {writer.name}")
+    if runner.failures or runner.dropped:
+        raise typer.Exit(1)
+
+
+def _events(path: str, rate: int, graph: Graph, catalog: Catalog) -> list[Command]:
+    from pathlib import Path
+
+    from antiphon.eventfile import parse_events
+    from antiphon.io.decode import shown
+    from antiphon.rendering import param_finder
+
+    name = shown(path)
+    try:
+        if not Path(path).is_file():
+            raise FileError(f"cannot read {name}: there is no such file, or it is not an ordinary one")
+        if Path(path).stat().st_size > MAX_EVENT_BYTES:
+            raise FileError(f"cannot read {name}: it is larger than {MAX_EVENT_BYTES >> 20} MiB; split it")
+        text = Path(path).read_text("utf-8")
+    except (OSError, ValueError) as error:
+        reason = (error.strerror or str(error)).lower() if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise FileError(f"cannot read {name}: {reason}") from None
+    return parse_events(text.split("\n"), rate, param_finder(graph, catalog), name)

@@ -1,0 +1,36 @@
+"""`antiphon replay`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def replay(
+    session: Annotated[str, typer.Argument(help="The folder `serve --session` kept.")],
+    out: Annotated[str, typer.Argument(metavar="OUT.wav", help="The file to write.")],
+) -> None:
+    """Play a kept set again, into a file: the same samples on the same machine."""
+    from antiphon.cli.errors import endable
+    from antiphon.cli.progress import Progress
+    from antiphon.errors import FileError
+    from antiphon.io.audiofile import stream
+    from antiphon.io.audiowrite import AudioWriter
+    from antiphon.plugins import load
+    from antiphon.replay import INPUT, SessionLog
+    from antiphon.replay import replay as play
+
+    folder = Path(session)
+    with endable():
+        log = SessionLog(folder)
+        if not (folder / INPUT).is_file():
+            raise FileError(f"{folder} holds no {INPUT}; the set cannot be played without what came in")
+        loaded = load(check=False)
+        with stream(folder / INPUT) as (info, blocks):
+            writer = AudioWriter(out, log.spec.rate, log.spec.channels, "FLOAT")
+            with writer, Progress("replay", info.frames, log.spec.rate) as progress:
+                for y in play(folder, blocks, loaded.catalog, loaded.make):
+                    writer.write(y)
+                    progress.update(writer.frames)

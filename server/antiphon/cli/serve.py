@@ -1,0 +1,68 @@
+"""`antiphon serve`."""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated
+
+import typer
+
+from antiphon.settings import DEFAULT_BLOCK, DEFAULT_RATE, HTTP_PORT, OSC_PORT, ServeSettings
+
+
+def serve(
+    audio: Annotated[str, typer.Option(help="auto, portaudio, jack or headless (a software clock).")] = "auto",
+    input: Annotated[str, typer.Option(help="A sound file to loop, or an input device's name.")] = "",
+    output: Annotated[str, typer.Option(help="An output device's name.")] = "",
+    record: Annotated[str, typer.Option(help="Record the output to this file (wav, flac, ogg, mp3).")] = "",
+    session: Annotated[str, typer.Option(help="Keep the whole set in this folder, for `antiphon replay`.")] = "",
+    osc_port: Annotated[int, typer.Option(help="UDP and TCP port for OSC; 0 takes a free one.")] = OSC_PORT,
+    http_port: Annotated[int, typer.Option(help="TCP port for HTTP; 0 takes a free one.")] = HTTP_PORT,
+    patch: Annotated[str, typer.Option(help="A patch file, or the name of a built-in or own patch.")] = "",
+    rate: Annotated[int, typer.Option(help="Sample rate: 44100, 48000 or 96000.")] = DEFAULT_RATE,
+    block: Annotated[int, typer.Option(help="Frames in a block, 32 to 2048.")] = DEFAULT_BLOCK,
+    ahead: Annotated[int, typer.Option(help="Blocks between input and output; 0 chooses by block size.")] = 0,
+    surface: Annotated[
+        list[str] | None, typer.Option(help="HOST:PORT of a control surface that listens there; repeatable.")
+    ] = None,
+    lan: Annotated[bool, typer.Option("--lan", help="Answer the local network too; new addresses need approval.")] = False,
+    allow: Annotated[list[str] | None, typer.Option(help="An IP address approved from the start; repeatable.")] = None,
+    fifo: Annotated[bool, typer.Option("--fifo", help="Real-time scheduling for the engine, where permitted.")] = False,
+    muted: Annotated[bool, typer.Option("--muted", help="Start with the input muted (/node/in/mute unmutes).")] = False,
+) -> None:
+    """Start the server. It ends at Ctrl-C."""
+    # numpy's threads would be forked half-dead; the engine has one thread for sound anyway
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    settings = ServeSettings(
+        audio, input, output, record, session, osc_port, http_port, patch, rate, block, 2, ahead,
+        tuple(surface or ()), lan, tuple(allow or ()), fifo, muted,
+    ).check()  # fmt: skip
+    run(settings)
+
+
+def run(settings: ServeSettings) -> None:
+    """Runs the supervisor to its end, and exits."""
+    from antiphon import lifeline
+    from antiphon.control.state import clear as clear_state
+    from antiphon.supervisor import Supervisor
+
+    _check_files(settings)
+    folder = lifeline.folder(settings)
+    if not lifeline.take_over(folder):
+        clear_state(folder)
+    raise typer.Exit(Supervisor(settings, folder).run())
+
+
+def _check_files(settings: ServeSettings) -> None:
+    """Refuses at once what would only fail once everything runs."""
+    from pathlib import Path
+
+    from antiphon.errors import UsageError
+
+    path = settings.input_file
+    if path is not None and not path.is_file():
+        raise UsageError(f"--input: there is no file {settings.input}; name a sound file or a device")
+    if settings.record:
+        parent = Path(settings.record).absolute().parent
+        if not parent.is_dir():
+            raise UsageError(f"--record: there is no folder {parent}; make it first")

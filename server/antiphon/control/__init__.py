@@ -1,0 +1,1 @@
+"""The control process: everything between the sockets and the engine. It never touches samples."""

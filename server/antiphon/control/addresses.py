@@ -1,0 +1,73 @@
+"""Every address the server answers, declared once: dispatch, `docs/osc.md` and the tests read this."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from antiphon.control import handle_graph, handle_server, handle_time
+from antiphon.control.clients import Level
+from antiphon.control.intake import Handler
+
+OWNER, SURFACE = Level.OWNER, Level.SURFACE
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """args: in the reference's notation.  timed: the engine takes it at a bundle's exact sample."""
+
+    path: str
+    args: str
+    doc: str
+    handler: Handler
+    level: Level = SURFACE
+    timed: bool = False
+
+
+ADDRESSES = (
+    Address("/status", "", "Answers `/status.reply`.", handle_server.status),
+    Address("/status.ext", "", "Answers `/status.ext.reply`: no doubles, for Pure Data.", handle_server.status_ext),
+    Address("/version", "", "Answers `/version.reply`: s:antiphon i:major i:minor s:patch s: s:.",
+            handle_server.version),
+    Address("/ping", "x…", "Answers `/pong x… d:clock`: the same arguments, then the engine's time in seconds.",
+            handle_server.ping),
+    Address("/notify", "i:on [i:port]", "1 subscribes the sender, or that port of its machine; 0 ends it. Answers "
+            "`/done /notify i:id`.", handle_server.notify),
+    Address("/sync", "i:id", "Answers `/synced i:id` when all received before it and due has taken effect; in a "
+            "bundle, at its time.", handle_server.sync, timed=True),
+    Address("/panic", "", "Silence within one block: what sounds is cut, what is scheduled is dropped.",
+            handle_server.panic),
+    Address("/clearSched", "", "Drops what is scheduled.", handle_server.clear_schedule),
+    Address("/monitor", "i:on", "1 has every packet that arrives shown to the sender as `/packet s:from b:packet`, 500 "
+            "a second at most.", handle_server.monitor, OWNER),
+    Address("/patch/load", "s:name [f:fade]", "Loads a patch by name, faded over seconds. Answers `/done` or `/fail`.",
+            handle_graph.patch_load, OWNER),
+    Address("/patch/reload", "[f:fade]", "Loads the present patch again from its file. Answers `/done` or `/fail`.",
+            handle_graph.patch_reload, OWNER),
+    Address("/patch/save", "s:name", "Saves nodes, wires and values as a patch of yours. Answers `/done` or `/fail`.",
+            handle_graph.patch_save, OWNER),
+    Address("/patch/list", "", "Answers `/patch/list.reply s:name…`.", handle_graph.patch_list),
+    Address("/node/list", "", "Answers `/node/list.reply`, name and type of each node.", handle_graph.node_list),
+    Address("/plugin/list", "", "Answers `/plugin/list.reply`, type and doc of each processor.",
+            handle_graph.plugin_list),
+    Address("/node/add", "s:type s:name [s:after]", "Adds a node; behind `after` (a node, or `in`) it takes over the "
+            "wires.", handle_graph.node_add, OWNER),
+    Address("/node/remove", "s:name", "Takes a node out; what fed it feeds what it fed.", handle_graph.node_remove,
+            OWNER),
+    Address("/node/move", "s:name [s:after]", "Puts a node behind another; without `after` to the front.",
+            handle_graph.node_move, OWNER),
+    Address("/node/connect", "s:from.port s:to.port", "Adds a wire; a plain name means its first port.",
+            handle_graph.node_connect, OWNER),
+    Address("/node/disconnect", "s:from.port s:to.port", "Takes a wire out.", handle_graph.node_disconnect, OWNER),
+    Address("/tempo", "[f:bpm] [f:beats]", "Sets the tempo, 10 to 999 bpm, over so many beats; without arguments "
+            "answers `/tempo f:bpm`.", handle_time.tempo, timed=True),
+    Address("/transport/play", "[f:beat]", "Starts the beat, from one if given.", handle_time.play, timed=True),
+    Address("/transport/stop", "", "Stops the beat.", handle_time.stop, timed=True),
+    Address("/beat", "[f:beat]", "Goes to a beat; without arguments answers `/beat f:beat`.", handle_time.beat,
+            timed=True),
+    Address("/session/record", "[s:name]", "Keeps the set from here on. Answers `/done /session/record s:path`.",
+            handle_time.session_record, OWNER),
+    Address("/session/stop", "", "Ends keeping the set.", handle_time.session_stop, OWNER),
+    Address("/record/start", "[s:name]", "Records the output to a file. Answers `/done /record/start s:path`.",
+            handle_time.record_start, OWNER),
+    Address("/record/stop", "", "Ends recording the output.", handle_time.record_stop, OWNER),
+)  # fmt: skip

@@ -1,0 +1,413 @@
+"""The control process: sockets, session, engine link and surfaces, joined."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import os
+import socket
+from collections.abc import Callable, Coroutine, Iterable
+from pathlib import Path
+from time import monotonic, monotonic_ns
+from typing import Any
+
+from antiphon.catalog import Catalog
+from antiphon.commands import Command, Sample, SetParam, Sync, When
+from antiphon.control import status as figures
+from antiphon.control.addresses import ADDRESSES
+from antiphon.control.clients import Access, Peer, Surfaces
+from antiphon.control.feedback import Feedback, wire_value
+from antiphon.control.handle_graph import node_routes
+from antiphon.control.intake import Intake, Lane, Route
+from antiphon.control.monitor import Monitor
+from antiphon.control.outbox import Outbox
+from antiphon.control.plans import Plans
+from antiphon.control.reports import Reports
+from antiphon.control.state import StateFolder
+from antiphon.control.subscribers import Subscribers
+from antiphon.control.syncs import Syncs
+from antiphon.effects import Changed, Effect, EngineLoad, TempoChanged
+from antiphon.engine.link import EngineLink
+from antiphon.errors import AntiphonError, FileError, WireError
+from antiphon.graph import Graph
+from antiphon.io.osc_tcp import TcpServer
+from antiphon.io.osc_udp import UdpEndpoint
+from antiphon.params import Value
+from antiphon.router import Router
+from antiphon.schedule import HORIZON, Moment
+from antiphon.session import Session
+from antiphon.wallclock import WallClock
+from antiphon.wire.osc import encode
+
+log = logging.getLogger("antiphon.control")
+
+TICK = 1 / 60
+HELD_TOLD = 10.0
+"""Seconds between two words to an address that waits for approval."""
+RING_RETRY = 0.002
+Service = Callable[["ControlApp"], Coroutine[Any, Any, None]]
+
+
+class ControlApp:
+    """Everything between the OSC sockets and the engine.
+
+    udp, tcp: bound to the same port.  state_dir: what outlives this process.  surfaces: (host, port)
+    subscribed from the start.  allow: addresses not held.  session_header: what a kept set begins with.
+    clock, now_ns: the wall clock and CLOCK_MONOTONIC, for tests to move.
+
+        app = ControlApp(link, catalog, state_dir, udp=udp, tcp=tcp)
+        await app.start()
+        await app.run(stop)      # until `stop` is set
+        await app.stop()
+    """
+
+    def __init__(
+        self,
+        link: EngineLink,
+        catalog: Catalog,
+        state_dir: Path,
+        *,
+        udp: socket.socket,
+        tcp: socket.socket,
+        surfaces: Iterable[tuple[str, int]] = (),
+        allow: Iterable[str] = (),
+        session_header: Callable[[], dict[str, Any]] = dict,
+        clock: WallClock | None = None,
+        now_ns: Callable[[], int] = monotonic_ns,
+    ) -> None:
+        self.link, self.catalog = link, catalog
+        self.session_header = session_header
+        self.wallclock = clock or WallClock()
+        self.now_ns = now_ns
+        self.folder = StateFolder(state_dir)
+        self.session = Session(catalog, self.folder.numbers, link.status().rate)
+        self.router: Router[Route] = Router()
+        for item in ADDRESSES:
+            self.router.put(item.path.encode(), Route(item.path, item.handler, item.level, item.timed))
+        self.access = Access(allow)
+        self.access.on_change = self._judge
+        self.intake = Intake(self)
+        self.outbox = Outbox(link, self.session)
+        self.udp = UdpEndpoint(udp, self.intake.udp, self.access.level, self._wake, self._refused)
+        self.tcp = TcpServer(tcp, self.access.level, self._handle_lane, self._bad_frame)
+        self.surfaces = Surfaces()
+        self.feedback = Feedback(self.surfaces)
+        self.subscribers = Subscribers(self)
+        self.monitor = Monitor(self._tap)
+        self.syncs = Syncs(self)
+        self.plans = Plans(self)
+        self.reports = Reports(self)
+        self.services: list[tuple[str, Service]] = []
+        self.trouble = ""
+        self._given_surfaces = tuple(surfaces)
+        self._routed: dict[str, int] = {}
+        self._replies: list[tuple[Peer, bytes]] = []
+        self._dirty = False
+        self._turning = False
+        self._running = False
+        self._ticks = 0
+        self._before = dict.fromkeys(figures.KEPT, 0)
+
+    # ---- life
+
+    async def start(self) -> bool:
+        """Takes up what an earlier process left and begins to answer; True when there was something."""
+        restored = self.plans.restore()
+        self._before = figures.kept(self.folder.counters)
+        self.subscribers.start(self._given_surfaces)
+        self.structure_changed()
+        self.udp.start()
+        await self.tcp.start()
+        self._running = True
+        asyncio.get_running_loop().add_reader(self.link.fileno(), self.reports.read)
+        self.reports.read()
+        self.plans.attach(restored)
+        gc.collect()
+        gc.freeze()
+        return restored
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Until `stop` is set, or one of our tasks fails."""
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(self._tick_for_ever(), name="ticks")]
+            tasks += [group.create_task(work(self), name=name) for name, work in self.services]
+            await stop.wait()
+            for task in tasks:
+                task.cancel()
+
+    async def stop(self) -> None:
+        """Answers no more. What was kept in the state folder stays."""
+        self._running = False
+        self.finish()
+        asyncio.get_running_loop().remove_reader(self.link.fileno())
+        self.udp.stop()
+        await self.tcp.stop()
+        figures.keep(self.folder.counters, self.counts())
+
+    def close(self) -> None:
+        """Lets go of the state folder; nothing may be asked any more."""
+        self.folder.close()
+
+    # ---- for others: HTTP, a page, a live script
+
+    @property
+    def graph(self) -> Graph:
+        return self.session.graph
+
+    @property
+    def osc_port(self) -> int:
+        return self.udp.port
+
+    def status(self) -> dict[str, Any]:
+        """`GET /api/status`."""
+        return figures.status(self)
+
+    def counts(self) -> dict[str, int]:
+        """Every counter by name, since the server's start."""
+        return figures.counts(self, self._before)
+
+    def value(self, node: str, param: str) -> Value | None:
+        """The value last asked for whose time has come; None for what there is not."""
+        try:
+            return self.asked(node, param)
+        except WireError:
+            return None
+
+    def asked(self, node: str, param: str) -> Value:
+        """As `value`, but `WireError` names what there is."""
+        self.intake.flush()
+        self.catch_up()
+        value = self.session.value(node, param)
+        return float(f"{value:.7g}") if isinstance(value, float) else value
+
+    def command(self, command: Command, source: str) -> None:
+        """Does what a command says, from whoever calls himself `source`; raises `AntiphonError`."""
+        self.intake.flush()
+        self.perform(self.session.handle(command, self.moment(), source))
+        self._soon()
+
+    # ---- time
+
+    def moment(self) -> Moment:
+        return Moment(self.link.sample_at(self.now_ns()), self.link.tempo_now()[0])
+
+    def when(self, timetag: int) -> Sample:
+        """The sample a time tag means; `WireError` when it is too far ahead."""
+        target = self.wallclock.moment(timetag)
+        ahead = (target - self.now_ns()) / 1e9
+        if ahead > HORIZON:
+            raise WireError(
+                f"a time tag may be at most {HORIZON:g} s ahead, this one is {ahead:.0f} s; check the clock"
+            )
+        return Sample(round(self.link.sample_at(target)))
+
+    def wake_at(self, sample: int) -> None:
+        """Looks for what is due when that sample's time has come."""
+        delay = (sample - self.moment().sample) / self.session.rate
+        asyncio.get_running_loop().call_later(max(0.0, delay) + 0.0005, self._due)
+
+    def catch_up(self) -> None:
+        """Lets values whose time has come count."""
+        self.perform(self.session.advance(self.moment()))
+
+    # ---- doing
+
+    def do(self, command: Command, peer: Peer) -> None:
+        self.perform(self.session.handle(command, self.moment(), peer.key))
+
+    def set_param(self, command: SetParam, peer: Peer, address: str) -> None:
+        goal = self.session.goal
+        self.do(command, peer)
+        if self.session.goal != goal:
+            self._dirty = True
+            self.plans.expect(peer, address)
+
+    def sync(self, peer: Peer, number: int, when: When) -> None:
+        self.do(Sync(self.syncs.expect(peer, number, when), when), peer)
+
+    def perform(self, effects: list[Effect]) -> None:
+        for effect in effects:
+            match effect:
+                case Changed(node, param, value, source):
+                    if param.kind != "trigger":
+                        self.feedback.changed(f"/node/{node}/{param.name}", wire_value(param, value), source)
+                case TempoChanged(bpm, source):
+                    self.feedback.changed("/tempo", float(bpm), source)
+                case _:
+                    if isinstance(effect, EngineLoad):
+                        self._dirty = True
+                        self.plans.asked()
+                    self.outbox.send(effect)
+
+    def drop_scheduled(self, address: str) -> None:
+        """Whoever waits for something scheduled is told that it will not come."""
+        self.syncs.dropped(address)
+        self.intake.deferred.clear()
+
+    def structure_changed(self) -> None:
+        """Gives new nodes their addresses and takes those of gone ones away; keeps the state."""
+        nodes = self.session.nodes
+        for name, number in list(self._routed.items()):
+            if name not in nodes or nodes[name].id != number:
+                self.router.drop(f"/node/{name}".encode())
+                del self._routed[name]
+        for name, node in nodes.items():
+            if name not in self._routed:
+                for route in node_routes(node):
+                    self.router.put(route.address.encode(), route)
+                self._routed[name] = node.id
+        self._dirty = True
+
+    # ---- answering
+
+    def reply(self, peer: Peer, packet: bytes) -> None:
+        """Sent at the end of the turn, when all it says is kept."""
+        self._replies.append((peer, packet))
+
+    def fail(self, peer: Peer, address: str, reason: str) -> None:
+        self.intake.failed += 1
+        if peer.fails.allows():
+            self.reply(peer, encode("/fail", address, reason))
+
+    def unknown(self, address: str) -> str:
+        """What is wrong with an address nobody answers, and what there is instead."""
+        parts = address.split("/")
+        if parts[1:2] == ["node"] and len(parts) > 3:
+            try:
+                self.session.param(parts[2], parts[3])
+            except WireError as error:
+                return str(error)
+        return "there is no such address; docs/osc.md lists them, /node/list the nodes"
+
+    def schedule_full(self, peer: Peer, address: str, reason: str) -> None:
+        """Told once a second to a sender that floods the schedule; all are counted."""
+        now = monotonic()
+        if now - peer.full_told >= 1.0:
+            peer.full_told = now
+            self.fail(peer, address, reason)
+        else:
+            self.intake.failed += 1
+
+    def hold(self, peer: Peer) -> None:
+        """Something came from an address that waits for approval."""
+        self.access.hold(peer.host)
+        now = monotonic()
+        if now - peer.held_told >= HELD_TOLD:
+            peer.held_told = now
+            self.reply(peer, encode("/fail", "", f"{peer.host} waits to be let in: antiphon approve {peer.host}"))
+
+    def finish(self) -> None:
+        """The end of a turn: what changed is kept, then the answers go out."""
+        self.outbox.flush()
+        if self.outbox.waiting and self._running:
+            asyncio.get_running_loop().call_later(RING_RETRY, self.outbox.flush)
+        if self._dirty:
+            self._dirty = False
+            self.save()
+        if self._replies:
+            replies, self._replies = self._replies, []
+            for peer, packet in replies:
+                peer.send(packet)
+        if self.feedback.due:
+            self.feedback.flush()
+
+    def save(self) -> None:
+        """Keeps the structure; a full disk is said once and in the status, and the set goes on."""
+        try:
+            self.folder.save({**self.plans.to_json(), **self.subscribers.to_json()})
+            self.trouble = ""
+        except FileError as error:
+            if not self.trouble:
+                log.warning("%s", error)
+            self.trouble = str(error)
+
+    # ---- turns
+
+    def _wake(self) -> None:
+        if not self._turning:
+            self._turn()
+
+    def _turn(self) -> None:
+        if not self._running:
+            return
+        self.intake.turn()
+        self.finish()
+        self.udp.drain()
+        self.tcp.resume()
+        self._turning = self.intake.busy and self._running
+        if self._turning:
+            asyncio.get_running_loop().call_soon(self._turn)
+
+    def _soon(self) -> None:
+        if self._running:
+            asyncio.get_running_loop().call_soon(self.finish)
+
+    def _due(self) -> None:
+        if self._running:
+            self.catch_up()
+            self.intake.due(self.moment())
+            self.finish()
+
+    async def _tick_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(TICK)
+            self.tick()
+
+    def tick(self) -> None:
+        """Sixty times a second: what has come due, meters, and now and then the dead."""
+        self._ticks += 1
+        self.wallclock.update()
+        self._due()
+        self.reports.read()
+        if self.surfaces and self._ticks % 2 == 0:
+            self.feedback.meters(self.reports.meters())
+        if self.feedback.due:
+            self.feedback.flush()
+        if self._ticks % 30 == 0:
+            self.tcp.sweep()
+            self.subscribers.expire()
+            self.plans.look_after()
+            figures.keep(self.folder.counters, self.counts())
+        self.finish()
+
+    # ---- called by the sockets
+
+    def _handle_lane(self, lane: Lane) -> None:
+        self.intake.add(lane)
+        self._wake()
+
+    def _bad_frame(self, peer: Peer, error: WireError) -> None:
+        self.intake.received += 1
+        self.fail(peer, error.address, str(error))
+        self.finish()
+
+    def _refused(self, key: str) -> None:
+        self.monitor.gone(key)
+        if self.surfaces.refused(key):
+            self._dirty = True
+
+    def _judge(self) -> None:
+        self.udp.judge()
+        self.tcp.judge()
+
+    def _tap(self, tap: Callable[[bytes, Peer], None] | None) -> None:
+        self.intake.tap = tap
+
+
+def bind(host: str = "127.0.0.1", port: int = 0) -> tuple[socket.socket, socket.socket]:
+    """A UDP and a TCP socket on the same port; `AntiphonError` when it is taken. For tests and small hosts."""
+    for _ in range(20):
+        udp, tcp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM), socket.socket()
+        tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            udp.bind((host, port))
+            tcp.bind((host, udp.getsockname()[1]))
+            return udp, tcp
+        except OSError as error:
+            udp.close()
+            tcp.close()
+            reason = os.strerror(error.errno or 0)
+            if port:
+                break
+    raise AntiphonError(f"OSC port {port} of {host} cannot be had: {reason}; stop what uses it or give --osc-port")

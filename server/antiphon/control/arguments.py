@@ -1,0 +1,68 @@
+"""Reads a message's arguments: numbers come as whatever the client has."""
+
+from __future__ import annotations
+
+import math
+
+from antiphon.errors import WireError
+from antiphon.wire.osc import Arg
+
+Args = tuple[Arg, ...]
+
+
+def most(args: Args, count: int, takes: str) -> None:
+    """Refuses more than `count` arguments."""
+    if len(args) > count:
+        raise WireError(f"takes {takes or 'no arguments'}; {len(args)} arguments were sent")
+
+
+def number(args: Args, at: int, name: str, low: float, high: float, default: float | None = None) -> float:
+    """The number at place `at`, within `low` to `high`; `default` where there is none."""
+    if at >= len(args):
+        if default is None:
+            raise WireError(f"{name} is missing: {low:g} to {high:g}")
+        return default
+    value = args[at]
+    if not isinstance(value, int | float):
+        raise WireError(f"{name} takes {low:g} to {high:g}, not {_shown(value)}")
+    found = float(value)
+    if not (math.isfinite(found) and low <= found <= high):
+        raise WireError(f"{name} takes {low:g} to {high:g}, not {found:g}")
+    return found
+
+
+def whole(args: Args, at: int, name: str, low: int, high: int, default: int | None = None) -> int:
+    """The whole number at place `at`; 5.0 is 5."""
+    if at < len(args) and type(args[at]) is int and low <= int(args[at]) <= high:  # type: ignore[arg-type]
+        return int(args[at])  # type: ignore[arg-type]
+    found = number(args, at, name, low, high, None if default is None else float(default))
+    if found != int(found):
+        raise WireError(f"{name} takes a whole number, not {found:g}")
+    return int(found)
+
+
+def text(args: Args, at: int, name: str, default: str | None = None, longest: int = 256) -> str:
+    """The word at place `at`."""
+    if at >= len(args):
+        if default is None:
+            raise WireError(f"{name} is missing")
+        return default
+    value = args[at]
+    if not isinstance(value, str) or not value or len(value) > longest or "\0" in value:
+        raise WireError(f"{name} takes a word of 1 to {longest} characters, not {_shown(value)}")
+    return value
+
+
+def pressed(args: Args) -> bool:
+    """Whether a message that makes something happen means it: a button's release sends 0."""
+    if not args:
+        return True
+    value = args[0]
+    if isinstance(value, int | float):
+        return value != 0
+    return value is not None
+
+
+def _shown(value: object) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= 40 else shown[:37] + "..."

@@ -1,0 +1,208 @@
+"""Who sends, what they may do, and who wants to be told."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+from time import monotonic
+
+from antiphon.control.failures import FailLimiter
+from antiphon.errors import UsageError, WireError
+
+MAX_SURFACES = 64
+MAX_HELD = 64
+MAX_APPROVED = 256
+REFUSALS = 3
+"""Datagrams refused by a subscriber's machine, with nothing heard in between, until it counts as gone."""
+LEASE = 300.0
+"""Seconds of silence after which a UDP subscriber on another machine counts as gone."""
+RETRY = 1.0
+"""Seconds between tries of a `--surface` that refuses."""
+
+
+class Level(IntEnum):
+    """HELD: nothing. SURFACE: parameters, notes, scenes, time. OWNER: patches, nodes, sessions, files too."""
+
+    HELD = 0
+    SURFACE = 1
+    OWNER = 2
+
+
+class Peer:
+    """One sender: a UDP address or a TCP connection. `key` tells it from all others.
+
+    link_lost: TCP's end has come; nothing can be sent any more.
+    """
+
+    __slots__ = ("_send", "fails", "full_told", "heard", "held_told", "host", "key", "level", "link_lost", "udp")
+
+    def __init__(
+        self, key: str, host: str, level: Level, send: Callable[[bytes], object], udp: tuple[str, int] | None = None
+    ) -> None:
+        self.key, self.host, self.level, self.udp = key, host, level, udp
+        self._send = send
+        self.fails = FailLimiter()
+        self.heard = 0.0
+        self.full_told = -1.0
+        self.held_told = -1e9
+        self.link_lost = False
+
+    def send(self, packet: bytes) -> None:
+        if not self.link_lost:
+            self._send(packet)
+
+
+class Access:
+    """Which addresses may do what. Loopback may do everything; strangers are held until approved."""
+
+    def __init__(self, allow: Iterable[str] = ()) -> None:
+        self.on_change: Callable[[], None] = lambda: None
+        self._allowed = {_address(host) for host in allow}
+        self._approved: set[str] = set()
+        self._held: dict[str, int] = {}
+        self.held_messages = 0
+
+    def level(self, host: str) -> Level:
+        try:
+            loopback = ipaddress.ip_address(host.partition("%")[0]).is_loopback
+        except ValueError:
+            return Level.HELD
+        if loopback:
+            return Level.OWNER
+        return Level.SURFACE if host in self._allowed or host in self._approved else Level.HELD
+
+    def hold(self, host: str) -> None:
+        """Counts a message from an address that waits for approval; remembers the first `MAX_HELD` of them."""
+        self.held_messages += 1
+        if host in self._held or len(self._held) < MAX_HELD:
+            self._held[host] = self._held.get(host, 0) + 1
+
+    def held(self) -> list[str]:
+        """Addresses that wait, in order of their first message."""
+        return list(self._held)
+
+    def approved(self) -> list[str]:
+        return sorted(self._allowed | self._approved)
+
+    def approve(self, host: str) -> None:
+        """Lets an address play from now on."""
+        host = _address(host)
+        if len(self._approved) >= MAX_APPROVED and host not in self._approved:
+            raise UsageError(f"at most {MAX_APPROVED} addresses can be approved; forget one first")
+        self._approved.add(host)
+        self._held.pop(host, None)
+        self.on_change()
+
+    def forget(self, host: str) -> None:
+        """Takes an approval back, or an address off the list of those held."""
+        host = _address(host)
+        self._approved.discard(host)
+        self._held.pop(host, None)
+        self.on_change()
+
+
+def _address(host: str) -> str:
+    try:
+        return str(ipaddress.ip_address(host))
+    except ValueError:
+        raise UsageError(f"{host!r} is not an IP address such as 192.168.1.20") from None
+
+
+@dataclass(slots=True)
+class Surface:
+    """One subscriber. peer: where it listens.  owner: key of the peer that asked, whose moves it knows.
+
+    fixed: named by `--surface`, never dropped.
+    """
+
+    id: int
+    peer: Peer
+    owner: str
+    fixed: bool = False
+    refusals: int = 0
+    quiet_until: float = 0.0
+    since: float = 0.0
+
+    def moved_by(self, source: object) -> bool:
+        """Whether a change came from this surface itself."""
+        if source in (self.owner, self.peer.key):
+            return True
+        # A surface named by its listening port sends from another port of its machine; here that may be anyone.
+        return self.fixed and self.peer.level != Level.OWNER and str(source).startswith(f"{self.peer.host}:")
+
+
+class Surfaces:
+    """Those that are told of changes, beats, meters and events."""
+
+    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
+        self._clock = clock
+        self._by_key: dict[str, Surface] = {}
+        self.expired = 0
+
+    def __len__(self) -> int:
+        return len(self._by_key)
+
+    def __iter__(self) -> Iterator[Surface]:
+        return iter(list(self._by_key.values()))
+
+    def find(self, key: str) -> Surface | None:
+        return self._by_key.get(key)
+
+    def add(self, peer: Peer, owner: str, fixed: bool = False, number: int | None = None) -> Surface:
+        """Subscribes `peer`, once: asked again it keeps its number and its lease begins anew."""
+        known = self._by_key.get(peer.key)
+        if known is not None:
+            known.owner, known.refusals, known.since = owner, 0, self._clock()
+            return known
+        if len(self) >= MAX_SURFACES:
+            raise WireError(f"at most {MAX_SURFACES} surfaces can subscribe; /notify 0 frees a place")
+        used = {s.id for s in self._by_key.values()}
+        free = number if number is not None and number not in used else min(set(range(len(used) + 1)) - used)
+        surface = Surface(free, peer, owner, fixed, since=self._clock())
+        self._by_key[peer.key] = surface
+        return surface
+
+    def remove(self, key: str) -> Surface | None:
+        """Ends the subscription of the peer that listens, or of the one that asked."""
+        gone = self._by_key.pop(key, None)
+        if gone is None:
+            gone = next((s for s in self._by_key.values() if s.owner == key), None)
+            if gone is not None:
+                del self._by_key[gone.peer.key]
+        return gone
+
+    def refused(self, key: str) -> bool:
+        """A datagram to this peer was refused by its machine; True when it is gone for good."""
+        surface = self._by_key.get(key)
+        if surface is None:
+            return False
+        if surface.peer.heard > surface.since:
+            surface.since, surface.refusals = surface.peer.heard, 0
+        surface.refusals += 1
+        if surface.refusals < REFUSALS:
+            return False
+        if surface.fixed:
+            surface.quiet_until = self._clock() + RETRY
+            return False
+        del self._by_key[key]
+        self.expired += 1
+        return True
+
+    def expire(self, heard: Callable[[str], float]) -> list[Surface]:
+        """Drops connections that ended and far UDP subscribers silent for longer than their lease.
+
+        heard: when the peer of a key was last heard, for those that listen elsewhere.
+        """
+        now = self._clock()
+        gone = []
+        for surface in self:
+            peer = surface.peer
+            last = max(surface.since, peer.heard, heard(surface.owner))
+            far = peer.udp is not None and peer.level != Level.OWNER and not surface.fixed
+            if peer.link_lost or (far and now - last > LEASE):
+                del self._by_key[peer.key]
+                self.expired += 1
+                gone.append(surface)
+        return gone

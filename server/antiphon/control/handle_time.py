@@ -1,0 +1,88 @@
+"""Tempo and transport, and keeping what is played."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from antiphon import paths
+from antiphon.commands import SetTempo, Transport, When
+from antiphon.control.arguments import Args, most, number, pressed, text
+from antiphon.control.clients import Peer
+from antiphon.errors import WireError
+from antiphon.nodes import MAX_BPM, MIN_BPM
+from antiphon.schedule import MAX_BEAT
+from antiphon.wire.osc import encode
+
+if TYPE_CHECKING:
+    from antiphon.control.app import ControlApp
+
+
+def tempo(app: ControlApp, peer: Peer, args: Args, when: When) -> None:
+    if not args:
+        app.catch_up()
+        app.reply(peer, encode("/tempo", float(app.session.tempo)))
+        return
+    most(args, 2, "f:bpm [f:beats]")
+    bpm = number(args, 0, "tempo in bpm", MIN_BPM, MAX_BPM)
+    beats = number(args, 1, "the ramp in beats", 0.0, 1e6, 0.0)
+    app.do(SetTempo(bpm, beats, when), peer)
+
+
+def play(app: ControlApp, peer: Peer, args: Args, when: When) -> None:
+    most(args, 1, "[f:beat]")
+    beat = number(args, 0, "beat", -MAX_BEAT, MAX_BEAT) if args else None
+    app.do(Transport(True, beat, when), peer)
+
+
+def stop(app: ControlApp, peer: Peer, args: Args, when: When) -> None:
+    most(args, 1, "no arguments")
+    if pressed(args):
+        app.do(Transport(False, None, when), peer)
+
+
+def beat(app: ControlApp, peer: Peer, args: Args, when: When) -> None:
+    if not args:
+        app.reply(peer, encode("/beat", float(app.link.tempo_now()[0])))
+        return
+    most(args, 1, "[f:beat]")
+    app.do(Transport(None, number(args, 0, "beat", -MAX_BEAT, MAX_BEAT), when), peer)
+
+
+def session_record(app: ControlApp, peer: Peer, args: Args, _when: When) -> None:
+    most(args, 1, "[s:name]")
+    path = _fresh(paths.sessions(), text(args, 0, "name", _now()), "")
+    app.link.session(str(path), app.session_header())
+    app.reply(peer, encode("/done", "/session/record", str(path)))
+
+
+def session_stop(app: ControlApp, peer: Peer, args: Args, _when: When) -> None:
+    most(args, 1, "no arguments")
+    if pressed(args):
+        app.link.session(None)
+
+
+def record_start(app: ControlApp, peer: Peer, args: Args, _when: When) -> None:
+    most(args, 1, "[s:name]")
+    path = _fresh(paths.recordings(), text(args, 0, "name", _now()), ".wav")
+    app.link.record(str(path))
+    app.reply(peer, encode("/done", "/record/start", str(path)))
+
+
+def record_stop(app: ControlApp, peer: Peer, args: Args, _when: When) -> None:
+    most(args, 1, "no arguments")
+    if pressed(args):
+        app.link.record(None)
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%d_%H-%M-%S")
+
+
+def _fresh(folder: Path, name: str, suffix: str) -> Path:
+    """A path inside `folder` where nothing is yet; the folder is made."""
+    path = paths.inside(paths.made(folder), name, suffix, WireError)
+    if path.exists() or path.is_symlink():
+        raise WireError(f"there is a {path.name!r} already; choose another name")
+    return path

@@ -1,0 +1,249 @@
+"""From packets to handlers: a hundred messages a turn, in order of arrival.
+
+Plain values of one turn are gathered and the last of each parameter is handed on; anything else
+hands on what was gathered first, so nothing changes places with it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from antiphon.commands import NOW, Sample, SetParam, When
+from antiphon.control.clients import Level, Peer
+from antiphon.errors import AntiphonError, WireError
+from antiphon.schedule import Moment, Schedule, ScheduleFull
+from antiphon.wire.osc import IMMEDIATELY, Arg, Bundle, Message, Packet, decode, shown
+from antiphon.wire.pattern import is_pattern
+
+if TYPE_CHECKING:
+    from antiphon.control.app import ControlApp
+
+PER_TURN = 100
+LANES_PER_TURN = 4
+MAX_DEFERRED = 4096
+"""Messages for control itself that wait for their time."""
+NUMBERS = frozenset({float, int, bool})
+_NEVER_ANSWERED = ("/fail", "/done", "/pong", "/synced", "/late", "/meter", "/packet")
+
+Handler = Callable[["ControlApp", Peer, tuple[Arg, ...], When], None]
+
+
+@dataclass(slots=True, eq=False)
+class Route:
+    """What an address does.
+
+    low, high: one number in between sets `param` of `node` and nothing else happens; low above high: none does.
+    timed: the handler sees to `when` itself; others are called when their time has come.
+    """
+
+    address: str
+    handler: Handler
+    level: Level = Level.OWNER
+    timed: bool = False
+    low: float = 1.0
+    high: float = 0.0
+    node: str = ""
+    param: str = ""
+
+
+class Lane:
+    """Packets of one transport or connection, in order of arrival."""
+
+    __slots__ = ("queue", "rest")
+
+    def __init__(self) -> None:
+        self.queue: deque[tuple[bytes, Peer]] = deque()
+        self.rest: deque[tuple[Message | WireError, Peer, When]] = deque()
+
+
+class Intake:
+    """received: packets.  failed: messages refused.  ignored: other servers' answers.  late: past their time here.
+
+    tap: is shown every packet, for `antiphon monitor`.
+    """
+
+    def __init__(self, app: ControlApp) -> None:
+        self._app = app
+        self.udp = Lane()
+        self._lanes: deque[Lane] = deque()
+        self._moves: dict[Route, tuple[float, Peer]] = {}
+        self.deferred: Schedule[tuple[Message, Peer]] = Schedule(app.session.rate, MAX_DEFERRED)
+        self._deferred_at: set[int] = set()
+        self.tap: Callable[[bytes, Peer], None] | None = None
+        self.handling = Message(b"", b",", ())
+        self.received = 0
+        self.failed = 0
+        self.ignored = 0
+        self.late = 0
+
+    @property
+    def busy(self) -> bool:
+        return bool(self.udp.queue or self.udp.rest or self._lanes)
+
+    def add(self, lane: Lane) -> None:
+        """A connection's lane has something in it."""
+        if lane not in self._lanes:
+            self._lanes.append(lane)
+
+    def turn(self) -> None:
+        """Handles up to `PER_TURN` messages of UDP and as many of TCP connections, in rotation."""
+        self._work(self.udp, PER_TURN)
+        for _ in range(min(LANES_PER_TURN, len(self._lanes))):
+            lane = self._lanes.popleft()
+            self._work(lane, PER_TURN // LANES_PER_TURN)
+            if lane.queue or lane.rest:
+                self._lanes.append(lane)
+        self.flush()
+
+    def _work(self, lane: Lane, budget: int) -> None:
+        queue, rest, moves = lane.queue, lane.rest, self._moves
+        exact = self._app.router.exact
+        now = monotonic()
+        while budget > 0:
+            if rest:
+                packet, peer, when = rest.popleft()
+                budget -= self._one(packet, peer, when)
+                continue
+            if not queue:
+                return
+            data, peer = queue.popleft()
+            self.received += 1
+            peer.heard = now
+            if self.tap is not None:
+                self.tap(data, peer)
+            if peer.level is Level.HELD:
+                self._app.hold(peer)
+                budget -= 1
+                continue
+            decoded = decode(data)
+            if type(decoded) is Message:
+                route = exact.get(decoded.address)
+                args = decoded.args
+                if route is not None and len(args) == 1:
+                    value = args[0]
+                    if type(value) in NUMBERS and route.low <= value <= route.high:  # type: ignore[operator]
+                        # Taken out and put in again: the order is that of the last values.
+                        moves.pop(route, None)
+                        moves[route] = (value, peer)  # type: ignore[assignment]
+                        budget -= 1
+                        continue
+                budget -= self._one(decoded, peer, NOW)
+            elif type(decoded) is Bundle:
+                self._unfold(lane, decoded, peer)
+                budget -= 1
+            else:
+                assert isinstance(decoded, WireError)
+                self._app.fail(peer, decoded.address, str(decoded))
+                budget -= 1
+
+    def flush(self) -> None:
+        """Hands on the values gathered."""
+        if not self._moves:
+            return
+        app = self._app
+        moves = dict(self._moves)
+        self._moves.clear()
+        now = app.moment()
+        for route, (value, peer) in moves.items():
+            try:
+                app.perform(app.session.handle(SetParam(route.node, route.param, value), now, peer.key))
+            except AntiphonError as error:
+                app.fail(peer, route.address, str(error))
+
+    def _unfold(self, lane: Lane, bundle: Bundle, peer: Peer) -> None:
+        """A bundle's messages, each with its time, go to the front of the lane."""
+        found: list[tuple[Message | WireError, Peer, When]] = []
+        stack: list[tuple[Packet, int]] = [(bundle, 0)]
+        whens: dict[int, When] = {0: NOW}
+        while stack:
+            packet, tag = stack.pop()
+            if isinstance(packet, Bundle):
+                # A bundle inside a bundle is never earlier than the one around it.
+                inner = tag if packet.timetag <= IMMEDIATELY else max(tag, packet.timetag)
+                if inner not in whens:
+                    try:
+                        whens[inner] = self._app.when(inner)
+                    except WireError as error:
+                        self._app.fail(peer, "#bundle", str(error))
+                        continue
+                stack.extend((item, inner) for item in reversed(packet.items))
+            else:
+                found.append((packet, peer, whens[tag]))
+        lane.rest.extendleft(reversed(found))
+
+    def _one(self, packet: Message | WireError, peer: Peer, when: When) -> int:
+        """Handles one message; returns how much of a turn it was."""
+        app = self._app
+        if isinstance(packet, WireError):
+            app.fail(peer, packet.address, str(packet))
+            return 1
+        address = packet.address
+        route = app.router.exact.get(address)
+        if route is not None:
+            self.call(route, packet, peer, when)
+            return 1
+        if is_pattern(address):
+            try:
+                routes = app.router.match(address)
+            except WireError as error:
+                app.fail(peer, shown(address), str(error))
+                return 4
+            for found in routes:
+                self.call(found, packet, peer, when)
+            return 4 + len(routes)
+        name = shown(address)
+        if name.startswith(_NEVER_ANSWERED) or name.endswith(".reply"):
+            # Answers of another server: to answer them would never end.
+            self.ignored += 1
+            return 1
+        app.fail(peer, name, app.unknown(name))
+        return 1
+
+    def call(self, route: Route, message: Message, peer: Peer, when: When) -> None:
+        app = self._app
+        if peer.level < route.level:
+            app.fail(peer, route.address, "this needs the token: use the page, or the machine Antiphon runs on")
+            return
+        self.flush()
+        self.handling = message
+        try:
+            if type(when) is Sample and self._to_wait(route, message, peer, when):
+                return
+            route.handler(app, peer, message.args, when if route.timed else NOW)
+        except ScheduleFull as error:
+            app.schedule_full(peer, route.address, str(error))
+        except AntiphonError as error:
+            app.fail(peer, route.address, str(error))
+
+    def _to_wait(self, route: Route, message: Message, peer: Peer, when: Sample) -> bool:
+        """Whether a message for control itself was put off until its time; says so when it is past."""
+        behind_others = route.address == "/sync" and when.n in self._deferred_at
+        query = bool(route.param) and not message.args
+        if route.timed and not behind_others and not query:
+            return False
+        now = self._app.moment()
+        if self.deferred.future(when, now):
+            single = message._replace(address=route.address.encode())
+            self.deferred.add(when, (single, peer))
+            self._deferred_at.add(when.n)
+            self._app.wake_at(when.n)
+            return True
+        seconds = (now.sample - when.n) / self._app.session.rate
+        if seconds > 0:
+            self.late += 1
+            self._app.feedback.late(route.address, seconds)
+        return False
+
+    def due(self, now: Moment) -> None:
+        """Handles the deferred messages whose time has come."""
+        for message, peer in self.deferred.due(now):
+            route = self._app.router.exact.get(message.address)
+            if route is None:
+                self._app.fail(peer, shown(message.address), self._app.unknown(shown(message.address)))
+            else:
+                self.call(route, message, peer, NOW)
+        self._deferred_at = {n for n in self._deferred_at if n > now.sample}

@@ -1,0 +1,216 @@
+"""What `--lan` needs: a token, a certificate of our own making, and who was let in.
+
+All of it lives in the configuration folder, readable by its owner only. Nothing here listens.
+"""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+import json
+import logging
+import os
+import re
+import secrets
+import socket
+import ssl
+import stat
+import struct
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from antiphon.errors import FileError
+from antiphon.io.http_guard import Refusal
+from antiphon.io.http_message import Request
+
+log = logging.getLogger("antiphon.lan")
+
+TOKEN_FILE = "token"
+CERTIFICATE_FILE = "certificate.pem"
+KEY_FILE = "certificate.key"
+APPROVED_FILE = "approved.json"
+TOKEN = re.compile(r"[0-9a-f]{32}")
+WRONG_GUESSES, GUESS_SECONDS, GUESSERS = 10, 60.0, 1024
+APPROVAL_SECONDS = 12 * 3600.0
+MAX_APPROVED = 256
+_SIOCGIFADDR = 0x8915
+
+
+def load_token(folder: Path) -> str:
+    """The token, 32 hexadecimal digits; made if there is none that only its owner could have read."""
+    path = folder / TOKEN_FILE
+    try:
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
+    except FileNotFoundError:
+        descriptor = -1
+    except OSError as error:
+        raise FileError(f"the token {path} cannot be read ({error.strerror}); remove it, a new one is made") from None
+    if descriptor >= 0:
+        with os.fdopen(descriptor, "rb") as file:
+            private = stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o077 == 0
+            token = file.read(64).decode("latin-1").strip()
+        if private and TOKEN.fullmatch(token):
+            return token
+        log.warning("the token in %s was damaged or could be read by others: a new one was made", folder)
+    token = secrets.token_hex(16)
+    write_private(path, token.encode() + b"\n")
+    return token
+
+
+def write_private(path: Path, data: bytes) -> None:
+    """Writes atomically a file only its owner can read; raises `FileError`."""
+    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(part, path)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise FileError(f"{path} cannot be written ({error.strerror}); free the disk or set ANTIPHON_HOME") from None
+
+
+@dataclass(slots=True)
+class Keeper:
+    """Lets requests with the token in, and counts wrong guesses per address.
+
+    token: None where there is none to be had; then what needs it is refused.  everything: every
+    request needs it (`--lan`), not only those that change something.
+    """
+
+    token: str | None
+    everything: bool = False
+    clock: Callable[[], float] = time.monotonic
+    _wrong: dict[str, deque[float]] = field(default_factory=dict)
+
+    def check(self, request: Request, needed: bool) -> None:
+        """Raises `Refusal`: 401 without the token, 403 with a wrong one, 429 after too many of those."""
+        if not needed and not self.everything:
+            return
+        if self.token is None:
+            raise Refusal(403, "the server has no token, as its configuration folder cannot be written")
+        self._slow_down(request.peer)
+        scheme, _, given = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not given.strip():
+            raise Refusal(
+                401,
+                "this needs the token: Authorization: Bearer TOKEN (the file `token` in the configuration folder)",
+                (("WWW-Authenticate", 'Bearer realm="antiphon"'),),
+            )
+        if not hmac.compare_digest(given.strip().encode("latin-1", "replace"), self.token.encode()):
+            self._count(request.peer)
+            raise Refusal(403, "this is not the token")
+
+    def _slow_down(self, peer: str) -> None:
+        wrong = self._wrong.get(peer)
+        if wrong is None:
+            return
+        now = self.clock()
+        while wrong and now - wrong[0] >= GUESS_SECONDS:
+            wrong.popleft()
+        if not wrong:
+            del self._wrong[peer]
+        elif len(wrong) >= WRONG_GUESSES:
+            pause = max(1, round(GUESS_SECONDS - (now - wrong[0])))
+            raise Refusal(429, f"too many wrong tokens; try again in {pause} s", (("Retry-After", str(pause)),))
+
+    def _count(self, peer: str) -> None:
+        wrong = self._wrong.pop(peer, None) or deque(maxlen=WRONG_GUESSES)
+        wrong.append(self.clock())
+        self._wrong[peer] = wrong  # last: the one that guessed longest ago is forgotten first
+        while len(self._wrong) > GUESSERS:
+            del self._wrong[next(iter(self._wrong))]
+
+
+@dataclass(slots=True)
+class Approvals:
+    """Addresses let in, kept for twelve hours: through a restart, not into the next venue.
+
+    An address of another network's stranger may be the same tomorrow.
+    """
+
+    folder: Path
+    clock: Callable[[], float] = time.time
+
+    def load(self) -> list[str]:
+        """Addresses still let in, oldest first. A damaged file lets nobody in."""
+        return list(self._read())
+
+    def add(self, ip: str) -> None:
+        """Keeps an approval; raises `FileError`."""
+        kept = self._read()
+        kept.pop(ip, None)
+        kept[ip] = self.clock()
+        newest = dict(list(kept.items())[-MAX_APPROVED:])
+        write_private(self.folder / APPROVED_FILE, json.dumps(newest).encode())
+
+    def _read(self) -> dict[str, float]:
+        now = self.clock()
+        try:
+            data = json.loads((self.folder / APPROVED_FILE).read_bytes())
+            found = {plain_ip(ip): float(when) for ip, when in data.items()}
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
+            log.warning("the approvals in %s cannot be read (%s): nobody is let in", self.folder, type(error).__name__)
+            return {}
+        return {ip: when for ip, when in found.items() if 0 <= now - when < APPROVAL_SECONDS}
+
+
+def plain_ip(text: str) -> str:
+    """An address in its usual form; raises ValueError for what is none, or names many."""
+    address = ipaddress.ip_address(text.strip())
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
+    if address.is_unspecified or address.is_multicast:
+        raise ValueError(f"{text} is no single machine's address")
+    return str(address)
+
+
+def local_addresses() -> tuple[str, ...]:
+    """This machine's IPv4 addresses, loopback included, sorted."""
+    found = {"127.0.0.1"}
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        for _, name in socket.if_nameindex():
+            address = _interface_address(probe, name)
+            if address is not None:
+                found.add(address)
+        try:
+            probe.connect(("192.0.2.1", 9))  # sends nothing: asks which address would be used
+            found.add(probe.getsockname()[0])
+        except OSError:
+            pass  # no route out: loopback is what there is
+    return tuple(sorted(found))
+
+
+def _interface_address(probe: socket.socket, name: str) -> str | None:
+    try:
+        import fcntl
+
+        request = struct.pack("256s", name.encode()[:15])
+        return socket.inet_ntoa(fcntl.ioctl(probe.fileno(), _SIOCGIFADDR, request)[20:24])
+    except (ImportError, OSError):
+        return None  # an interface without an address, or a system that asks otherwise
+
+
+def tls_context(folder: Path, addresses: tuple[str, ...]) -> tuple[ssl.SSLContext, str]:
+    """The server's side of TLS with our certificate, made or renewed as needed, and its fingerprint."""
+    from antiphon.control import certificate
+
+    made = certificate.load(folder, addresses)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_cert_chain(made.certificate, made.key)
+    except (OSError, ssl.SSLError) as error:
+        raise FileError(f"the certificate {made.certificate} cannot be used ({error}); remove it") from None
+    return context, made.fingerprint

@@ -1,0 +1,249 @@
+"""The OSC address space as OSCQuery's JSON. Pure: graph, catalog and values in, dictionaries out.
+
+OSCQuery answers `GET /address` with everything known about the address and what lies below it, and
+`GET /address?ATTRIBUTE` with that alone; 204 where the address has no such attribute, 400 for an
+attribute nobody has, 404 for an address that is not there.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, TypeAlias
+
+from antiphon.catalog import Catalog
+from antiphon.graph import Graph, NodeSpec
+from antiphon.params import Param, Value
+
+ValueOf: TypeAlias = Callable[[str, str], Value | None]
+"""`(node, param)` → the value last asked for whose time has come, or None where it is not known."""
+
+Entry: TypeAlias = dict[str, Any]
+
+NO_VALUE, READ, WRITE = 0, 1, 2
+ATTRIBUTES = frozenset({"FULL_PATH", "CONTENTS", "TYPE", "ACCESS", "VALUE", "RANGE", "DESCRIPTION", "UNIT"})
+EXTENSIONS = {
+    "ACCESS": True,
+    "VALUE": True,
+    "RANGE": True,
+    "DESCRIPTION": True,
+    "UNIT": True,
+    "TAGS": False,
+    "EXTENDED_TYPE": False,
+    "CRITICAL": False,
+    "CLIPMODE": False,
+    "OVERLOADS": False,
+    "HTML": False,
+    "LISTEN": False,
+    "PATH_CHANGED": False,
+}
+UNITS = {"dB": "gain.db", "Hz": "time.hz", "s": "time.second", "ms": "time.ms", "bpm": "time.bpm"}
+"""Our units in the proposal's words; others are given as they are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """A fixed command: its address, the type tags of the arguments it must have, what it does."""
+
+    address: str
+    types: str
+    doc: str
+
+
+METHODS = (
+    Method("/status", "", "Answers /status.reply: how the server is."),
+    Method("/status.ext", "", "Answers as /status, without doubles."),
+    Method("/version", "", "Answers /version.reply."),
+    Method("/ping", "", "Answers /pong with the same arguments and the server's clock."),
+    Method("/notify", "i", "1 subscribes the sender to what happens, 0 ends that; a second integer names its port."),
+    Method("/sync", "i", "Answers /synced with the same number when all before it has taken effect."),
+    Method("/panic", "", "Silence within one block."),
+    Method("/clearSched", "", "Drops what is scheduled."),
+    Method("/patch/load", "s", "Loads a patch by name; a second argument is the crossfade in seconds."),
+    Method("/patch/reload", "", "Loads the present patch again from its file."),
+    Method("/patch/save", "s", "Saves the present patch under a name."),
+    Method("/patch/list", "", "Answers /patch/list.reply: the patches there are."),
+    Method("/plugin/list", "", "Answers /plugin/list.reply: the plugins there are."),
+    Method("/node/list", "", "Answers /node/list.reply: the nodes of the patch."),
+    Method("/node/add", "ss", "Adds a node: type, name, and behind which node."),
+    Method("/node/remove", "s", "Takes a node out."),
+    Method("/node/move", "ss", "Puts a node behind another."),
+    Method("/node/connect", "ss", "Wires from.port to to.port."),
+    Method("/node/disconnect", "ss", "Takes a wire out."),
+    Method("/tempo", "f", "Sets the tempo in bpm; a second number ramps to it over that many beats."),
+    Method("/transport/play", "", "Starts the beat, at a beat if one is given."),
+    Method("/transport/stop", "", "Stops the beat."),
+    Method("/beat", "f", "Goes to a beat."),
+    Method("/session/record", "", "Keeps the set from here, under a name if one is given."),
+    Method("/session/stop", "", "Ends the session's recording."),
+    Method("/record/start", "", "Records the output to a file, under a name if one is given."),
+    Method("/record/stop", "", "Ends the recording of the output."),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An HTTP status and, with 200, the JSON to send."""
+
+    status: int
+    data: Entry | None = None
+
+
+def host_info(name: str, ip: str, osc_port: int) -> Entry:
+    """HOST_INFO: where OSC goes, and what of OSCQuery is offered."""
+    return {"NAME": name, "EXTENSIONS": EXTENSIONS, "OSC_IP": ip, "OSC_PORT": osc_port, "OSC_TRANSPORT": "UDP"}
+
+
+def query(
+    path: str, attribute: str | None, graph: Graph, catalog: Catalog, value: ValueOf,
+    methods: tuple[Method, ...] = METHODS,
+) -> Answer:  # fmt: skip
+    """Answers `GET path[?attribute]`; HOST_INFO is the caller's."""
+    if attribute is not None and attribute not in ATTRIBUTES:
+        return Answer(400)
+    found = find(path, graph, catalog, value, methods)
+    if found is None:
+        return Answer(404)
+    if attribute is None:
+        return Answer(200, found)
+    return Answer(200, {attribute: found[attribute]}) if attribute in found else Answer(204)
+
+
+def find(
+    path: str, graph: Graph, catalog: Catalog, value: ValueOf, methods: tuple[Method, ...] = METHODS
+) -> Entry | None:
+    """The entry at `path` with all below it, or None. Only what is asked for is described."""
+    parts = [part for part in path.split("/") if part]
+    if path not in ("/", "/" + "/".join(parts)):
+        return None
+    entry = _fixed(methods)
+    if parts[:1] == ["node"] or not parts:
+        entry = _with_nodes(entry, graph, catalog, value, parts[1:2])
+    for part in parts:
+        below = entry.get("CONTENTS", {}).get(part)
+        if below is None:
+            return None
+        entry = below
+    return entry
+
+
+def tree(graph: Graph, catalog: Catalog, value: ValueOf, methods: tuple[Method, ...] = METHODS) -> Entry:
+    """The whole address space."""
+    return _with_nodes(_fixed(methods), graph, catalog, value, [])
+
+
+@cache
+def _fixed(methods: tuple[Method, ...]) -> Entry:
+    """The tree of the fixed commands; shared between answers, not to be changed."""
+    root = _container("/", "Antiphon")
+    _container_at(root, "node", "The patch's nodes and their parameters")
+    for method in methods:
+        *above, name = method.address.strip("/").split("/")
+        entry = root
+        for part in above:
+            entry = _container_at(entry, part)
+        leaf = entry["CONTENTS"].setdefault(name, {"FULL_PATH": method.address})
+        leaf.update(DESCRIPTION=method.doc, TYPE=method.types or "N", ACCESS=WRITE)
+    return root
+
+
+def _with_nodes(root: Entry, graph: Graph, catalog: Catalog, value: ValueOf, only: list[str]) -> Entry:
+    """A copy of the fixed tree with the nodes in it: all, or only the named."""
+    asked: Iterable[NodeSpec] = (n for n in graph.nodes if not only or n.name == only[0])
+    nodes = {n.name: _node(n, catalog, value) for n in asked}
+    container = root["CONTENTS"]["node"]
+    container = {**container, "CONTENTS": {**container["CONTENTS"], **nodes}}
+    return {**root, "CONTENTS": {**root["CONTENTS"], "node": container}}
+
+
+def _node(node: NodeSpec, catalog: Catalog, value: ValueOf) -> Entry:
+    path = f"/node/{node.name}"
+    info = catalog.get(node.type)
+    entry = _container(path, f"{node.type}: {info.doc}" if info and info.doc else node.type)
+    contents: dict[str, Entry] = entry["CONTENTS"]
+    for param in info.cells if info else ():
+        contents[param.name] = _param(f"{path}/{param.name}", param, value(node.name, param.name))
+    contents["reset"] = {
+        "FULL_PATH": f"{path}/reset",
+        "DESCRIPTION": "Clears the node's state and tries it again after a failure.",
+        "TYPE": "N",
+        "ACCESS": WRITE,
+    }
+    return entry
+
+
+def _param(path: str, param: Param, now: Value | None) -> Entry:
+    trigger = param.kind == "trigger"
+    entry: Entry = {"FULL_PATH": path, "DESCRIPTION": param.doc or param.name, "TYPE": _type(param, now)}
+    entry["ACCESS"] = READ if param.readonly else WRITE if trigger else READ | WRITE
+    if now is not None and not trigger:
+        entry["VALUE"] = [_plain(now)]
+    if param.kind == "choice":
+        entry["RANGE"] = [{"VALS": list(param.choices)}]
+    elif param.kind in ("float", "int"):
+        entry["RANGE"] = [{"MIN": _plain(param.low), "MAX": _plain(param.high)}]
+    if param.unit:
+        entry["UNIT"] = [UNITS.get(param.unit, param.unit)]
+    if param.kind in ("float", "int", "switch", "choice") and not param.readonly:
+        entry["CONTENTS"] = {"norm": _norm(f"{path}/norm", param, now)}
+    return entry
+
+
+def _norm(path: str, param: Param, now: Value | None) -> Entry:
+    entry: Entry = {
+        "FULL_PATH": path,
+        "DESCRIPTION": f"{param.name} from 0 to 1 over its range, for faders",
+        "TYPE": "f",
+        "ACCESS": READ | WRITE,
+        "RANGE": [{"MIN": 0.0, "MAX": 1.0}],
+    }
+    if now is not None:
+        entry["VALUE"] = [_plain(param.to_norm(now))]
+    return entry
+
+
+def _type(param: Param, now: Value | None) -> str:
+    match param.kind:
+        case "float":
+            return "f"
+        case "int":
+            return "i"
+        case "switch":
+            return "T" if now else "F"
+        case "trigger":
+            return "N"
+        case _:
+            return "s"
+
+
+def _container(path: str, doc: str) -> Entry:
+    return {"FULL_PATH": path, "DESCRIPTION": doc, "ACCESS": NO_VALUE, "CONTENTS": {}}
+
+
+def _container_at(entry: Entry, part: str, doc: str = "") -> Entry:
+    contents: dict[str, Entry] = entry["CONTENTS"]
+    if part not in contents:
+        above = str(entry["FULL_PATH"]).rstrip("/")
+        contents[part] = _container(f"{above}/{part}", doc or f"Commands for the {part}")
+    contents[part].setdefault("CONTENTS", {})
+    return contents[part]
+
+
+def _plain(value: Value) -> Value | None:
+    """What JSON can hold."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def roots(methods: Iterable[Method] = METHODS) -> frozenset[str]:
+    """First address parts that are OSC's."""
+    return frozenset({m.address.split("/")[1] for m in methods} | {"node"})
+
+
+def leaves(entry: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Every entry with a TYPE, depth first."""
+    found = [entry] if "TYPE" in entry else []
+    for below in entry.get("CONTENTS", {}).values():
+        found += leaves(below)
+    return found

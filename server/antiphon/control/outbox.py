@@ -1,0 +1,107 @@
+"""What the engine is to be told, in order, whether its ring has room or not.
+
+A full ring makes what follows wait here, bounded and counted. What is for a node of a plan still
+being made waits until that plan plays; so does a `/sync`.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from antiphon.commands import Now
+from antiphon.effects import (
+    EngineClear,
+    EngineEffect,
+    EngineLoad,
+    EnginePanic,
+    EngineReset,
+    EngineSet,
+    EngineSync,
+    EngineTempo,
+    EngineTransport,
+)
+from antiphon.engine.link import EngineLink
+from antiphon.session import Session
+
+LIMIT = 1 << 17
+
+
+class Outbox:
+    """Sends effects to the link. `dropped` counts those there was no room for at all."""
+
+    def __init__(self, link: EngineLink, session: Session) -> None:
+        self._link, self._session = link, session
+        self._backlog: deque[EngineEffect] = deque()
+        self._for_plan: deque[EngineEffect] = deque()
+        self.dropped = 0
+
+    @property
+    def waiting(self) -> bool:
+        """The engine's ring was full: `flush` has to be called again."""
+        return bool(self._backlog)
+
+    def send(self, effect: EngineEffect) -> None:
+        if isinstance(effect, EngineLoad):
+            self._link.load(effect.serial, effect.graph, effect.ids, effect.tempo, effect.fade)
+        elif self._early(effect):
+            self._keep(self._for_plan, effect)
+        elif self._backlog or not self._try(effect):
+            self._keep(self._backlog, effect)
+
+    def flush(self) -> None:
+        """Tells the engine what did not fit before."""
+        while self._backlog and self._try(self._backlog[0]):
+            self._backlog.popleft()
+
+    def plan_plays(self) -> None:
+        """The plan that was waited for plays, or will not: what was for it goes on its way."""
+        waiting, self._for_plan = self._for_plan, deque()
+        for effect in waiting:
+            self.send(effect)
+
+    def engine_lost(self, again: list[EngineEffect]) -> None:
+        """A new engine knows nothing: what waited is dropped, `again` waits for its first plan."""
+        self._backlog.clear()
+        self._for_plan = deque(again)
+
+    def _early(self, effect: EngineEffect) -> bool:
+        session = self._session
+        match effect:
+            case EngineSync():
+                return session.loading
+            case EngineSet(node, cell, _, _, when):
+                if node in session.playing:
+                    return False
+                # Its value at once is in the plan being made, or will be said again when that plays.
+                known = session.by_id.get(node)
+                return known is not None and (type(when) is not Now or known.cells[cell].kind == "trigger")
+            case EngineReset(node):
+                return node not in session.playing and session.loading
+        return False
+
+    def _try(self, effect: EngineEffect) -> bool:
+        link = self._link
+        match effect:
+            case EngineSet(node, cell, number, ramp, when):
+                if node not in self._session.playing:
+                    return True
+                return link.set(node, cell, number, ramp, when)
+            case EngineReset(node, when):
+                return link.reset(node, when)
+            case EngineSync(token, when):
+                return link.sync(token, when)
+            case EngineTempo(bpm, beats, when):
+                return link.tempo(bpm, beats, when)
+            case EngineTransport(playing, beat, when):
+                return link.transport(playing, beat, when)
+            case EnginePanic():
+                return link.panic()
+            case EngineClear():
+                return link.clear()
+        return True
+
+    def _keep(self, queue: deque[EngineEffect], effect: EngineEffect) -> None:
+        if len(queue) >= LIMIT:
+            self.dropped += 1
+            return
+        queue.append(effect)

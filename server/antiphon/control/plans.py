@@ -1,0 +1,185 @@
+"""Plans asked of the engine: who waits for one, what is kept of it, and what to do when an engine is new."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from antiphon import patch as patches
+from antiphon import paths, resources
+from antiphon.control.clients import Peer
+from antiphon.effects import Effect
+from antiphon.errors import AntiphonError, PatchError
+from antiphon.patch import Patch
+from antiphon.wire.osc import Arg, encode
+
+if TYPE_CHECKING:
+    from antiphon.control.app import ControlApp
+
+MAX_WAITING = 1024
+PATIENCE = 20.0
+"""Seconds until a plan that was neither made nor refused is asked for again."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """peer: None when nobody has to be told.  done: the answer when it plays; None keeps silent."""
+
+    goal: int
+    peer: Peer | None
+    address: str
+    done: tuple[Arg, ...] | None
+
+
+class Plans:
+    def __init__(self, app: ControlApp) -> None:
+        self._app = app
+        self._waiting: list[_Waiting] = []
+        self._asked_at = 0.0
+        self._engine = 0
+        self._clock = (0, 0.0)
+        self.latency = 0
+        self.patch: Patch | None = None
+
+    # ---- asking
+
+    def edit(
+        self, make: Callable[[], list[Effect]], peer: Peer | None, address: str, done: tuple[Arg, ...] | None = None
+    ) -> None:
+        """Changes the graph. `/fail` comes now or when the engine refuses; `/done`, if wanted, when it plays."""
+        if len(self._waiting) >= MAX_WAITING:
+            raise PatchError(f"{MAX_WAITING} changes wait for the engine already; try again")
+        effects = make()
+        self._app.perform(effects)
+        self._app.structure_changed()
+        self.expect(peer, address, done)
+
+    def load(self, patch: Patch, fade: float, peer: Peer | None, address: str, done: tuple[Arg, ...]) -> None:
+        session = self._app.session
+        path = "" if patch.path is None else str(patch.path)
+        self.edit(lambda: session.load(patch.graph, patch.name, path, patch.tempo, fade), peer, address, done)
+        self.patch = patch
+
+    def read_again(self) -> Patch:
+        """The present patch from its file."""
+        session = self._app.session
+        if not session.path:
+            raise PatchError("the present patch has no file; save it first with /patch/save name")
+        path = Path(session.path)
+        if path.parent in (paths.patches(), resources.patches()):
+            return patches.load(path.stem, self._app.catalog)
+        # Only the command line can have named it: there any path is the performer's own.
+        return patches.load(path, self._app.catalog, trusted=True)
+
+    def present(self, name: str) -> Patch:
+        """The nodes, wires and values of now as a patch."""
+        session = self._app.session
+        graph = session.current()
+        if self.patch is None:
+            return Patch(name, session.tempo, graph)
+        return replace(self.patch, name=name, tempo=session.tempo, graph=graph)
+
+    def expect(self, peer: Peer | None, address: str, done: tuple[Arg, ...] | None = None) -> None:
+        """Tells `peer` how the plan with all asked for until now turns out."""
+        session = self._app.session
+        if session.loading:
+            if len(self._waiting) < MAX_WAITING:
+                self._waiting.append(_Waiting(session.goal, peer, address, done))
+        elif done is not None and peer is not None:
+            self._app.reply(peer, encode("/done", address, *done))
+
+    def asked(self) -> None:
+        self._asked_at = monotonic()
+
+    # ---- what the engine says
+
+    def loaded(self, serial: int, latency: int) -> None:
+        app = self._app
+        effects = app.session.loaded(serial, app.moment().sample)
+        self.latency = latency
+        for found in self._settled(serial):
+            if found.done is not None and found.peer is not None:
+                app.reply(found.peer, encode("/done", found.address, *found.done))
+        app.perform(effects)
+        app.outbox.plan_plays()
+        self._engine = app.link.status().pid
+        app.structure_changed()
+        app.feedback.event("/patch/loaded", app.session.name)
+
+    def refused(self, serial: int, reason: str) -> None:
+        app = self._app
+        effects = app.session.refused(serial)
+        for found in self._settled(serial):
+            if found.peer is not None:
+                app.fail(found.peer, found.address, reason)
+        app.perform(effects)
+        app.structure_changed()
+        app.outbox.plan_plays()
+        app.feedback.event("/patch/failed", reason)
+
+    def engine_started(self, pid: int) -> None:
+        """A new engine: gets the present plan with the present values, and what was scheduled."""
+        app = self._app
+        shift = self._clock_shift()
+        if shift:
+            app.session.shifted(shift)
+        scheduled = app.session.resend()
+        app.outbox.engine_lost(scheduled + app.syncs.again(scheduled))
+        app.perform(app.session.restarted())
+        self._waiting = [replace(w, goal=app.session.serial) for w in self._waiting]
+        app.feedback.event("/engine/state", "starting", pid)
+
+    def look_after(self) -> None:
+        """Remembers how the engine's clock stands; asks again for a plan that got lost."""
+        app = self._app
+        now = app.now_ns()
+        self._clock = (now, app.link.sample_at(now))
+        if app.session.loading and monotonic() - self._asked_at > PATIENCE:
+            app.perform(app.session.restarted())
+
+    def _clock_shift(self) -> int:
+        """Frames by which a new engine's clock differs from where the old one's would be now."""
+        then, sample = self._clock
+        if not then:
+            return 0
+        now = self._app.now_ns()
+        shift = self._app.link.sample_at(now) - (sample + (now - then) * self._app.session.rate / 1e9)
+        return round(shift) if abs(shift) > self._app.session.rate / 10 else 0
+
+    def _settled(self, serial: int) -> list[_Waiting]:
+        done = [w for w in self._waiting if w.goal <= serial]
+        self._waiting = [w for w in self._waiting if w.goal > serial]
+        return done
+
+    # ---- outliving the process
+
+    def to_json(self) -> dict[str, Any]:
+        return {"session": self._app.session.to_json(), "engine": self._engine, "latency": self.latency}
+
+    def restore(self) -> bool:
+        """Takes up what an earlier process kept; False when there is nothing, or it cannot be used any more."""
+        data = self._app.folder.load()
+        if data is None:
+            return False
+        try:
+            playing = self._app.session.restore(data["session"])
+            self._engine = data["engine"] if playing else 0
+            self.latency = data["latency"]
+            if self._app.session.path:
+                self.patch = self.read_again()
+        except (KeyError, TypeError, ValueError, AntiphonError):
+            # A patch whose file has gone, or a plugin that has: what the session has is taken all the same.
+            return bool(self._app.session.nodes)
+        return True
+
+    def attach(self, restored: bool) -> None:
+        """An engine that runs already goes on playing; one that does not play our plan is asked to."""
+        app = self._app
+        status = app.link.status()
+        if not restored or status.state != "running" or app.session.loading:
+            return
+        if status.pid != self._engine:
+            app.perform(app.session.restarted())

@@ -1,0 +1,156 @@
+"""The control process: started by the supervisor with sockets and shared memory, told where the catalog is.
+
+It may be killed at any time: the supervisor starts another with the same sockets, and what was kept
+in the state folder is taken up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import socket
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from antiphon import patch as patches
+from antiphon import paths, sessionlog
+from antiphon.catalog import Catalog
+from antiphon.control.app import ControlApp
+from antiphon.control.hooks import Hooks
+from antiphon.control.routes import serve_http
+from antiphon.engine.remote import RemoteEngine
+from antiphon.engine.shared import Shape, Shared
+from antiphon.errors import AntiphonError
+from antiphon.graph import IN, Graph
+from antiphon.io.http import HttpServer
+from antiphon.settings import ServeSettings, surface_address
+
+log = logging.getLogger("antiphon.control")
+READY_PATIENCE = 15.0
+DEFAULT_PATCH = "through"
+
+
+def main(argument: str) -> int:
+    """argument: JSON from the supervisor. Returns an exit status."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    logging.basicConfig(format="antiphon: %(message)s", level=logging.WARNING)
+    given = json.loads(argument)
+    supervisor = socket.socket(fileno=given["fds"]["supervisor"])
+    try:
+        asyncio.run(_live(given, supervisor))
+    except AntiphonError as error:
+        _tell(supervisor, {"fatal": str(error)})
+        return 1
+    return 0
+
+
+async def _live(given: dict[str, Any], supervisor: socket.socket) -> None:
+    settings = ServeSettings.from_json(given["settings"])
+    fds: dict[str, int] = given["fds"]
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    loop.add_signal_handler(signal.SIGTERM, stop.set)
+    supervisor.setblocking(False)
+    catalog = await _catalog(loop, supervisor, stop)
+    if catalog is None:
+        return
+    shared = Shared(fds["shared"], Shape(*given["shape"]))
+    recorder = socket.socket(fileno=fds["recorder"])
+    recorder.setblocking(False)
+    link = RemoteEngine(shared, fds["bell"], socket.socket(fileno=fds["engine"]), recorder)
+    app = ControlApp(
+        link,
+        catalog,
+        Path(given["folder"]),
+        udp=socket.socket(fileno=fds["osc_udp"]),
+        tcp=socket.socket(fileno=fds["osc_tcp"]),
+        surfaces=[surface_address(s) for s in settings.surface],
+        allow=settings.allow,
+        session_header=lambda: session_start(app, settings),
+    )
+    restored = await app.start()
+    http = await serve_http(
+        app, folder=paths.config(), listener=socket.socket(fileno=fds["http"]), lan=settings.lan
+    )
+    if not restored:
+        open_patch(app, settings)
+    hooks = Hooks(frozenset(f.name for f in catalog.failures))
+    await hooks.start(app, http)
+    announce = loop.create_task(_say_ready(app, settings, supervisor, http), name="ready")
+    try:
+        await app.run(stop)
+    finally:
+        announce.cancel()
+        await hooks.stop(app)
+        await http.stop()
+        await app.stop()
+
+
+async def _catalog(loop: asyncio.AbstractEventLoop, supervisor: socket.socket, stop: asyncio.Event) -> Catalog | None:
+    """Waits for the supervisor to have loaded the plugins."""
+    ending = loop.create_task(stop.wait())
+    hearing = loop.create_task(loop.sock_recv(supervisor, 65536))
+    await asyncio.wait({ending, hearing}, return_when=asyncio.FIRST_COMPLETED)
+    if not hearing.done():
+        hearing.cancel()
+        return None
+    ending.cancel()
+    return Catalog.from_json(json.loads(Path(json.loads(hearing.result())["catalog"]).read_text()))
+
+
+async def _say_ready(app: ControlApp, settings: ServeSettings, supervisor: socket.socket, http: HttpServer) -> None:
+    """Once the engine plays the first plan, the supervisor prints where everything answers."""
+    waited = 0.0
+    while (app.session.loading or app.link.status().state != "running") and waited < READY_PATIENCE:
+        await asyncio.sleep(0.01)
+        waited += 0.01
+    engine = app.link.status()
+    host = "0.0.0.0" if settings.lan else "127.0.0.1"
+    line = (
+        f"ready osc {host}:{app.osc_port} (udp and tcp), {engine.driver} at {engine.rate} Hz, {engine.block} frames, "
+        f"patch {app.session.name or 'none'}, {http.site.scheme}://{host}:{http.port}"
+    )
+    _tell(supervisor, {"ready": [line]})
+
+
+def _tell(supervisor: socket.socket, message: dict[str, Any]) -> None:
+    try:
+        supervisor.send(json.dumps(message).encode())
+    except OSError as error:
+        # the supervisor is dead; the sound goes on without it
+        log.warning("the supervisor does not hear: %s", error)
+
+
+def open_patch(app: ControlApp, settings: ServeSettings) -> None:
+    """The patch named on the command line, where any path is the performer's own."""
+    patch = patches.load(settings.patch or DEFAULT_PATCH, app.catalog, trusted=True)
+    if settings.mute_input:
+        patch = replace(patch, graph=muted(patch.graph))
+    app.plans.load(patch, 0.0, None, "", ())
+    app.finish()
+
+
+def muted(graph: Graph) -> Graph:
+    """The graph with every node that hears the input muted, so that no microphone howls."""
+    hearing = {wire.dest.node for wire in graph.wires if wire.source.node == IN}
+    nodes = (replace(n, values={**n.values, "mute": True}) if n.name in hearing else n for n in graph.nodes)
+    return replace(graph, nodes=tuple(nodes))
+
+
+def session_start(app: ControlApp, settings: ServeSettings) -> dict[str, Any]:
+    """What a session log begins with when it is started while playing: the graph as it is now."""
+    session = app.session
+    ids = {node.name: node.id for node in session.nodes.values()}
+    load = {"serial": session.serial, "graph": session.current().to_json(), "ids": ids, "tempo": session.tempo, "fade": 0.0}
+    return {**sessionlog.header(settings), "load": load}
+
+
+if __name__ == "__main__":
+    status = main(sys.argv[1])
+    sys.stdout.flush()
+    os._exit(status)

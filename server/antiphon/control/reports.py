@@ -1,0 +1,82 @@
+"""What the engine says, turned into answers, events and values."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from antiphon.engine.link import (
+    BeatPassed,
+    EngineStarted,
+    Late,
+    NodeState,
+    PlanLoaded,
+    PlanRefused,
+    Report,
+    Reported,
+    Synced,
+)
+
+if TYPE_CHECKING:
+    from antiphon.control.app import ControlApp
+
+QUIET = 1e-5
+"""Levels below this (-100 dBFS) are not worth a meter's message."""
+
+
+class Reports:
+    def __init__(self, app: ControlApp) -> None:
+        self._app = app
+        self._levels: dict[int, tuple[float, float]] = {}
+
+    def read(self) -> None:
+        """Takes in all there is."""
+        found = self._app.link.reports()
+        for report in found:
+            self._one(report)
+        if found:
+            self._app.finish()
+
+    def _one(self, report: Report) -> None:
+        app = self._app
+        match report:
+            case Synced(token):
+                app.syncs.came(token)
+            case BeatPassed(beat):
+                app.feedback.event("/beat", beat)
+            case Late(node, cell, seconds):
+                app.feedback.late(self._address(node, cell), seconds)
+            case Reported(node, cell, number):
+                changed = app.session.reported(node, cell, number)
+                if changed is not None:
+                    app.perform([changed])
+            case NodeState(node, state, reason):
+                known = app.session.by_id.get(node)
+                if known is not None:
+                    known.state, known.reason = state, reason
+                    app.feedback.event("/node/state", known.name, state, reason)
+            case PlanLoaded(serial, latency):
+                app.plans.loaded(serial, latency)
+            case PlanRefused(serial, reason):
+                app.plans.refused(serial, reason)
+            case EngineStarted(pid):
+                app.plans.engine_started(pid)
+
+    def meters(self) -> dict[str, tuple[float, float]]:
+        """Levels that changed since the last call, by node name; `in` and `out` are the server's own."""
+        levels = self._app.link.meters()
+        names = {0: "out", -1: "in"} | {n.id: n.name for n in self._app.session.by_id.values()}
+        moved = {}
+        for number, level in levels.items():
+            loud = tuple(x if x > QUIET else 0.0 for x in level)
+            if number in names and self._levels.get(number) != loud:
+                moved[names[number]] = (float(loud[0]), float(loud[1]))
+                self._levels[number] = (loud[0], loud[1])
+        return moved
+
+    def _address(self, node: int, cell: int) -> str:
+        known = self._app.session.by_id.get(node)
+        if known is None:
+            return ""
+        if not 0 <= cell < len(known.cells):
+            return f"/node/{known.name}/reset"
+        return f"/node/{known.name}/{known.cells[cell].name}"

@@ -1,0 +1,104 @@
+"""The figures of `/status` and `GET /api/status`."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from antiphon.nodes import Numbers
+
+if TYPE_CHECKING:
+    from antiphon.control.app import ControlApp
+
+KEPT = ("osc_received", "osc_queue_dropped", "osc_failed", "late_here", "osc_ignored")
+"""Counters of this process that go on when it is started again. The kernel's live with the socket."""
+
+
+def keep(counters: Numbers, counts: dict[str, int]) -> None:
+    """Writes them where they outlive the process."""
+    for place, name in enumerate(KEPT):
+        counters[place] = float(counts[name])
+
+
+def kept(counters: Numbers) -> dict[str, int]:
+    return {name: int(counters[place]) for place, name in enumerate(KEPT)}
+
+
+def counts(app: ControlApp, before: dict[str, int]) -> dict[str, int]:
+    """osc_received: packets, UDP datagrams and TCP frames alike.  osc_failed: messages refused, told or not.
+
+    osc_dropped: datagrams the kernel or our queue had no room for.  late: commands past their time.
+    """
+    intake, engine = app.intake, app.link.counters()
+    late_here = before["late_here"] + intake.late
+    queue_dropped = before["osc_queue_dropped"] + app.udp.queue_dropped
+    return {
+        "blocks": engine.blocks,
+        "missed_blocks": engine.missed_blocks,
+        "late_blocks": engine.late_blocks,
+        "late": engine.late + late_here,
+        "osc_received": before["osc_received"] + intake.received,
+        "osc_dropped": app.udp.kernel_dropped() + queue_dropped,
+        "osc_failed": before["osc_failed"] + intake.failed,
+        "engine_restarts": app.link.status().restarts,
+        "device_xruns": engine.device_xruns,
+        "schedule_dropped": engine.schedule_dropped,
+        "commands_dropped": engine.commands_dropped + app.outbox.dropped,
+        "reports_dropped": engine.reports_dropped,
+        "tap_dropped": engine.tap_dropped,
+        "nan_blocks": engine.nan_blocks,
+        "limited_blocks": engine.limited_blocks,
+        "scheduled": len(app.session.schedule) + len(app.intake.deferred),
+        "surfaces": len(app.surfaces),
+        "surfaces_expired": app.surfaces.expired,
+        "osc_ignored": before["osc_ignored"] + intake.ignored,
+        "osc_held": app.access.held_messages,
+        "osc_send_dropped": app.udp.send_dropped + app.tcp.dropped,
+        "tcp_connections": len(app.tcp.connections),
+        "tcp_timed_out": app.tcp.timed_out,
+        "tcp_refused": app.tcp.refused,
+        "feedback_sent": app.feedback.sent,
+        "osc_queue_dropped": queue_dropped,
+        "late_here": late_here,
+    }
+
+
+def status(app: ControlApp) -> dict[str, Any]:
+    """What `GET /api/status` says. latencies in frames; counters are those of the moment asked."""
+    engine, session = app.link.status(), app.session
+    beat, bpm, playing = app.link.tempo_now()
+    told = app.counts()
+    del told["late_here"], told["engine_restarts"]
+    return {
+        **told,
+        "control": {"pid": os.getpid(), "state": "running"},
+        "engine": {
+            "pid": engine.pid,
+            "state": engine.state,
+            "restarts": engine.restarts,
+            "driver": engine.driver,
+            "rate": engine.rate,
+            "block": engine.block,
+            "channels": engine.channels,
+            "load_mean": engine.load_mean,
+            "load_peak": engine.load_peak,
+        },
+        "workers": [],
+        "synth": None,
+        "latency": {
+            "driver": engine.latency_driver,
+            "ring": engine.latency_ring,
+            "graph": engine.latency_graph,
+        },
+        "nodes": [
+            {"name": n.name, "type": n.info.type, "state": n.state, "reason": n.reason} for n in session.nodes.values()
+        ],
+        "patch": session.name,
+        "tempo": bpm,
+        "beat": beat,
+        "playing": playing,
+        "osc_port": app.osc_port,
+        "osc_receive_buffer": app.udp.receive_buffer,
+        "trouble": app.trouble,
+        "plugins_failed": [{"name": f.name, "reason": f.reason} for f in app.catalog.failures],
+    }

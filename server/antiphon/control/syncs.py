@@ -1,0 +1,66 @@
+"""Who waits for `/synced`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from antiphon.commands import Sample, When
+from antiphon.control.clients import Peer
+from antiphon.effects import EngineEffect, EngineSync
+from antiphon.schedule import ScheduleFull
+from antiphon.wire.osc import encode
+
+if TYPE_CHECKING:
+    from antiphon.control.app import ControlApp
+
+MAX_WAITING = 65536
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    peer: Peer
+    number: int
+    when: When
+
+
+class Syncs:
+    """Tokens out, clients' numbers back."""
+
+    def __init__(self, app: ControlApp) -> None:
+        self._app = app
+        self._waiting: dict[int, _Waiting] = {}
+        self._last = 0
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def expect(self, peer: Peer, number: int, when: When) -> int:
+        """The token to send for a client's `/sync number`."""
+        if len(self._waiting) >= MAX_WAITING:
+            raise ScheduleFull(f"{MAX_WAITING} syncs wait already")
+        self._last += 1
+        self._waiting[self._last] = _Waiting(peer, number, when)
+        return self._last
+
+    def came(self, token: int) -> None:
+        found = self._waiting.pop(token, None)
+        if found is not None:
+            self._app.reply(found.peer, encode("/synced", found.number))
+
+    def refuse(self, token: int) -> None:
+        """Not taken after all."""
+        self._waiting.pop(token, None)
+
+    def dropped(self, address: str) -> None:
+        """The schedule is being emptied: those in it will not come."""
+        now = self._app.moment()
+        for token, found in list(self._waiting.items()):
+            if isinstance(found.when, Sample) and found.when.n > now.sample:
+                del self._waiting[token]
+                self._app.fail(found.peer, "/sync", f"{found.number} was dropped by {address} before its time")
+
+    def again(self, scheduled: list[EngineEffect]) -> list[EngineEffect]:
+        """Those a lost engine owes: all but the scheduled ones, which are told again with the schedule."""
+        known = {e.token for e in scheduled if isinstance(e, EngineSync)}
+        return [EngineSync(token) for token in self._waiting if token not in known]

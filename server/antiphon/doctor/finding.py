@@ -1,0 +1,40 @@
+"""What a check says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+State = Literal["works", "limited", "missing", "broken"]
+"""works; works with a limit; not there and not needed by everybody; broken: Antiphon cannot do its work."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One plain statement. subject: what was looked at.  mend: what to do about it, "" where nothing need be."""
+
+    subject: str
+    state: State
+    said: str
+    mend: str = ""
+
+
+Check = Callable[[], Iterable[Finding]]
+
+
+def findings(checks: Iterable[Check]) -> Iterator[Finding]:
+    """What the checks find, one after the other; one that fails itself is a finding too."""
+    for check in checks:
+        try:
+            yield from check()
+        except Exception as error:
+            name = getattr(check, "__name__", "check").replace("_", " ")
+            yield Finding(name, "limited", f"could not be looked at: {type(error).__name__}: {error}")
+
+
+def lines(found: Finding) -> Iterator[str]:
+    """The finding for a person's eyes."""
+    yield f"{found.state:<8} {found.subject}: {found.said}"
+    if found.mend:
+        yield f"{'':<8}   mend: {found.mend}"

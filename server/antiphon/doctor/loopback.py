@@ -1,0 +1,237 @@
+"""`doctor --loopback`: how long sound takes out of the machine and back in, against what the driver declares.
+
+A burst of noise, 10 ms long, goes out five times; the input is correlated with it. Runs in a process of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon.block import Samples
+from antiphon.engine.drivers.base import Driver, DriverOptions
+from antiphon.engine.drivers.probe import probe
+from antiphon.errors import AntiphonError, EngineError
+from antiphon.settings import ServeSettings
+
+CLIENT = "antiphon-doctor"
+BURST = 512
+LEVEL = 0.25
+BURSTS = 5
+SPACING = 0.3
+SETTLE = 0.3
+CLEAR = 6.0
+"""How far the best match must stand above the rest, as a ratio of correlation to its RMS."""
+
+Mono = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Trip:
+    """A measured round trip. frames: -1 when nothing came back.  path: what it went through, in words."""
+
+    driver: str
+    path: str
+    rate: int
+    block: int
+    frames: int
+    spread: int
+    ring: int
+    device: int
+    heard: float
+    missed: int
+
+    @property
+    def declared(self) -> int:
+        return self.ring + self.device
+
+
+def measure(settings: ServeSettings) -> Trip:
+    """The round trip of the driver `serve` would take. Raises EngineError with its sentence."""
+    from antiphon.native import compile_all
+
+    found = probe(settings)
+    options = DriverOptions(
+        found.rate, found.block, settings.channels, settings.ahead, settings.input, settings.output, CLIENT
+    )
+    compile_all()
+    if found.driver == "headless":
+        return _through_engine(options)
+    trip = _through_device(found.driver, options, "from the output to the input")
+    if trip.frames < 0 and found.driver == "jack":
+        # no cable; JACK itself can still be measured, port to port
+        return _through_device(
+            "jack", options, "inside JACK, from Antiphon's outputs to its own inputs", own_ports=True
+        )
+    return trip
+
+
+def in_child(settings: ServeSettings) -> Trip:
+    """`measure`, where a device library can do no harm."""
+    command = [sys.executable, "-m", "antiphon.doctor.loopback", settings.to_json()]
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p), "OPENBLAS_NUM_THREADS": "1"}
+    try:
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=30.0, env=env)
+        answer = json.loads(done.stdout.splitlines()[-1])
+    except subprocess.TimeoutExpired:
+        raise EngineError("the audio device did not answer within 30 s; unplug it and plug it in again") from None
+    except (ValueError, IndexError):
+        raise EngineError(f"the audio library crashed (exit {done.returncode}); try another --audio") from None
+    if "error" in answer:
+        raise EngineError(answer["error"])
+    return Trip(**answer["trip"])
+
+
+def report(trip: Trip) -> list[str]:
+    """The measurement in words."""
+    ms = 1000.0 / trip.rate
+    head = f"{trip.driver}, {trip.rate} Hz, {trip.block} frames, {trip.path}:"
+    declared = f"declared {trip.declared} frames, {trip.declared * ms:.1f} ms (ring {trip.ring}, device {trip.device})"
+    missed = [f"{trip.missed} blocks were missed meanwhile; the figures may be of those left"] if trip.missed else []
+    if trip.frames >= 0:
+        apart = "every time the same" if trip.spread == 0 else f"within {trip.spread} frames"
+        return [head, f"measured {trip.frames} frames, {trip.frames * ms:.1f} ms, {apart}", declared, *missed]
+    if trip.heard == 0.0:
+        why = "the input is digital silence: nothing is connected to it, or it is muted in the system's mixer"
+    elif trip.heard < 1e-3:
+        why = f"the input hears next to nothing ({20 * np.log10(trip.heard):.0f} dBFS): connect output to input by a cable"
+    else:
+        why = f"the input hears sound ({20 * np.log10(trip.heard):.0f} dBFS), but not ours: turn the output up, or mend the cable"
+    return [head, f"nothing came back: {why}", declared, *missed]
+
+
+def burst() -> Mono:
+    """What is sent out: `BURST` frames of noise, the same every time."""
+    sign = np.random.default_rng(7).integers(0, 2, BURST) * 2 - 1
+    return (LEVEL * sign).astype(np.float32)
+
+
+def find(heard: Mono, sent: Mono) -> int:
+    """Where `sent` begins in `heard`; -1 when it is not there."""
+    if heard.size < sent.size:
+        return -1
+    size = 1 << (heard.size + sent.size).bit_length()
+    match = np.fft.irfft(np.fft.rfft(heard, size) * np.conj(np.fft.rfft(sent, size)), size)[
+        : heard.size - sent.size + 1
+    ]
+    height = np.abs(match)
+    best = int(np.argmax(height))
+    rest = np.sqrt(np.mean(np.square(match)))
+    return best if height[best] > CLEAR * rest and height[best] > 1e-4 else -1
+
+
+def plan_bursts(rate: int) -> tuple[list[int], int]:
+    """(frames at which bursts begin, frames to run): each a little off the even, so that none is taken for another."""
+    at = [round((SETTLE + n * SPACING) * rate) + 37 * n for n in range(BURSTS)]
+    return at, at[-1] + round(1.0 * rate)
+
+
+def trip_of(driver: Driver, path: str, heard: Mono, at: list[int], missed: int) -> Trip:
+    """The median of the bursts that came back; most must have."""
+    reach = round(SPACING * driver.rate * 0.95)
+    sent = burst()
+    trips = [find(heard[n : n + reach + BURST], sent) for n in at]
+    back = sorted(t for t in trips if t >= 0)
+    good = len(back) > BURSTS // 2
+    loudest = float(np.sqrt(np.mean(np.square(heard)))) if heard.size else 0.0
+    return Trip(
+        driver.name, path, driver.rate, driver.block,
+        back[len(back) // 2] if good else -1, back[-1] - back[0] if good else 0,
+        driver.ring, driver.latency, loudest, missed,
+    )  # fmt: skip
+
+
+def _through_device(kind: str, options: DriverOptions, path: str, *, own_ports: bool = False) -> Trip:
+    from antiphon.engine.process import make_driver
+
+    driver = make_driver(kind, options, time.monotonic_ns())
+    try:
+        if own_ports:
+            _wire_to_itself(options.channels)
+        return _exchange(driver, path)
+    finally:
+        driver.stop()
+
+
+def _wire_to_itself(channels: int) -> None:
+    import jack
+
+    with jack.Client(f"{CLIENT}-wires", no_start_server=True) as wires:
+        for n in range(1, channels + 1):
+            into = f"{CLIENT}:in_{n}"
+            for port in wires.get_all_connections(into):
+                wires.disconnect(port, into)
+            wires.connect(f"{CLIENT}:out_{n}", into)
+
+
+def _exchange(driver: Driver, path: str) -> Trip:
+    at, frames = plan_bursts(driver.rate)
+    sound = np.zeros(frames + driver.block, np.float32)
+    for n in at:
+        sound[n : n + BURST] = burst()
+    heard = np.zeros_like(sound)
+    out: Samples = np.zeros((driver.channels, driver.block), np.float32)
+    driver.start(0)
+    before = driver.counts()[0]
+    while True:
+        block = driver.wait()
+        if block < 0:
+            raise EngineError("the device stopped asking for sound; is it still plugged in?")
+        begin = block * driver.block
+        if begin + driver.block > sound.size:
+            break
+        heard[begin : begin + driver.block] = driver.input(block)[0]
+        out[:] = sound[begin : begin + driver.block]
+        driver.deliver(block, out)
+    return trip_of(driver, path, heard, at, driver.counts()[0] - before)
+
+
+def _through_engine(options: DriverOptions) -> Trip:
+    """Without a device: from the input of the engine, through the patch `through`, to its output."""
+    from antiphon.engine.drivers.headless import Headless
+    from antiphon.patch import load as load_patch
+    from antiphon.plugins import load
+    from antiphon.rendering import StageRunner
+    from antiphon.block import StreamSpec
+
+    driver = Headless(options, time.monotonic_ns() + 20_000_000)
+    loaded = load(check=False)
+    patch = load_patch("through", loaded.catalog, trusted=True)
+    runner = StageRunner(
+        patch.graph, loaded.catalog, loaded.make, StreamSpec(options.rate, options.block, options.channels)
+    )
+    at, frames = plan_bursts(driver.rate)
+    sound = np.zeros((options.channels, frames + driver.block), np.float32)
+    for n in at:
+        sound[:, n : n + BURST] = burst()
+    heard = np.zeros(sound.shape[1], np.float32)
+    driver.start(0)
+    for begin in range(0, frames, driver.block):
+        x = sound[:, begin : begin + driver.block]
+        block = driver.wait()
+        y = runner.run(x)
+        driver.deliver(block, y)
+        heard[begin : begin + driver.block] = y[0]
+    path = "inside the engine, through the patch `through` (there is no device to measure)"
+    return trip_of(driver, path, heard, at, driver.counts()[0])
+
+
+def main(argument: str) -> dict[str, Any]:
+    try:
+        return {"trip": asdict(measure(ServeSettings.from_json(argument)))}
+    except AntiphonError as error:
+        return {"error": str(error)}
+
+
+if __name__ == "__main__":
+    told = main(sys.argv[1])
+    print()
+    print(json.dumps(told))

@@ -1,0 +1,113 @@
+"""What the kernel grants: socket buffers, scheduling, timers, processors, memory."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from antiphon.doctor.finding import Finding
+
+WANTED_BUFFER = 8 << 20
+WANTED_MEMORY = 512 << 20
+_SHORT = 768
+"""Bytes of that buffer the kernel charges for a short datagram."""
+_LIMITS = "/etc/security/limits.d/antiphon.conf"
+
+
+def osc_buffer() -> Iterator[Finding]:
+    """How many bytes of OSC the kernel keeps while nobody reads."""
+    from antiphon.io import osc_udp
+
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        got = osc_udp._enlarge(sock)
+    if got >= WANTED_BUFFER:
+        yield Finding(
+            "OSC buffer", "works", f"{got / 2**20:.3g} MiB: bursts of 100,000 messages were taken whole with it"
+        )
+        return
+    most = f"about {got // _SHORT:,} short messages at once fit; what comes beyond them the kernel drops, and /status counts"
+    mend = f"sudo sysctl -w net.core.rmem_max={WANTED_BUFFER} (and into /etc/sysctl.d/ to keep it)"
+    yield Finding("OSC buffer", "limited", f"{got / 1024:.0f} KiB of {WANTED_BUFFER >> 20} MiB: {most}", mend)
+
+
+def scheduling() -> Iterator[Finding]:
+    """Whether `serve --fifo` would be granted; tried in a process that may take harm."""
+    if not hasattr(os, "sched_setscheduler"):
+        yield Finding("real-time scheduling", "limited", "this system has no SCHED_FIFO; the ordinary class is used")
+        return
+    code = "import os; os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(60))"
+    done = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, timeout=10)
+    if done.returncode == 0:
+        yield Finding("real-time scheduling", "works", "permitted: `serve --fifo` has the shortest tails at 64 frames")
+        return
+    said = "not permitted; the ordinary class with short slices is used, good at 256 frames and for most at 64"
+    mend = f"echo '@audio - rtprio 95' | sudo tee {_LIMITS}; sudo usermod -aG audio $USER; log in anew (ulimit -r shows 95)"
+    yield Finding("real-time scheduling", "limited", said, mend)
+
+
+def processors() -> Iterator[Finding]:
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if count >= 2:
+        yield Finding("processors", "works", f"{count}: one for sound, one for messages")
+    else:
+        said = "1: sound and messages share it; choose blocks of 256 frames or more"
+        yield Finding("processors", "limited", said, "serve --block 512")
+    governors = {
+        p.read_text().strip() for p in Path("/sys/devices/system/cpu").glob("cpu[0-9]*/cpufreq/scaling_governor")
+    }
+    slow = governors - {"performance", "schedutil"}
+    if slow:
+        mend = "echo performance | sudo tee /sys/devices/system/cpu/cpu*/cpufreq/scaling_governor"
+        yield Finding(
+            "processor speed", "limited", f"saves power ({', '.join(sorted(slow))}): blocks may come late", mend
+        )
+    elif governors:
+        yield Finding("processor speed", "works", f"governor {', '.join(sorted(governors))}")
+
+
+def timers() -> Iterator[Finding]:
+    """How late a sleep of a millisecond ends, by the software clock's own means."""
+    slack = _least_slack()
+    late = []
+    for _ in range(100):
+        due = time.perf_counter_ns() + 1_000_000
+        time.sleep(0.001)
+        late.append((time.perf_counter_ns() - due) / 1000.0)
+    late.sort()
+    middle, worst = late[50], late[-1]
+    said = f"a sleep ends {middle:.0f} µs late at the median, {worst:.0f} µs at worst of 100{slack}"
+    if middle < 1000.0:
+        yield Finding("timers", "works", said)
+    else:
+        yield Finding(
+            "timers", "limited", said, "serve --block 512; close other programs; on a virtual machine ask its host"
+        )
+
+
+def _least_slack() -> str:
+    libc = ctypes.CDLL(None)
+    if not hasattr(libc, "prctl"):
+        return ""
+    libc.prctl(29, ctypes.c_ulong(1), 0, 0, 0)
+    return f" (timer slack {libc.prctl(30, 0, 0, 0, 0)} ns)"
+
+
+def memory() -> Iterator[Finding]:
+    try:
+        fields = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines())
+        free = int(fields["MemAvailable"].split()[0]) * 1024
+    except FileNotFoundError:
+        return
+    if free >= WANTED_MEMORY:
+        yield Finding("memory", "works", f"{free / 2**30:.1f} GiB free; a server takes about 0.3")
+    else:
+        yield Finding("memory", "limited", f"{free >> 20} MiB free; a server takes about 300", "close other programs")
+
+
+CHECKS = (processors, memory, scheduling, timers, osc_buffer)

@@ -1,0 +1,131 @@
+"""Python, its packages, Antiphon's own folders, plugins and ports."""
+
+from __future__ import annotations
+
+import errno
+import importlib.util
+import os
+import platform
+import socket
+import sys
+from collections.abc import Iterator
+
+from antiphon.doctor.finding import Finding
+from antiphon.settings import HTTP_PORT, OSC_PORT
+
+
+def python() -> Iterator[Finding]:
+    version = platform.python_version()
+    if (3, 11) <= sys.version_info[:2] < (3, 14):
+        yield Finding("Python", "works", f"{version}, {sys.executable}")
+    else:
+        yield Finding(
+            "Python", "limited", f"{version}; Antiphon is made for 3.11 to 3.13", "make PYTHON=python3.11 test"
+        )
+    if sys.platform != "linux":
+        yield Finding(
+            "system", "limited", f"{platform.system()}; Antiphon is written for it but was tested on Linux alone"
+        )
+    elif platform.machine() != "x86_64":
+        yield Finding("system", "limited", f"{platform.machine()}; Antiphon was tested on x86-64 alone")
+
+
+def machine_code() -> Iterator[Finding]:
+    """Whether llvmlite makes code that runs, and the right one."""
+    import numpy as np
+
+    from antiphon.native import dsp
+
+    sound = np.array([[0.25, -0.5, 0.125]], np.float32)
+    try:
+        height = dsp.peak(sound, 3, 1, 3)
+    except Exception as error:
+        yield Finding(
+            "machine code", "broken", f"kernels do not compile: {error}", "pip install --force-reinstall llvmlite"
+        )
+        return
+    state = "works" if height == 0.5 else "broken"
+    yield Finding("machine code", state, "kernels compile and run" if height == 0.5 else f"a kernel gave {height}")
+
+
+def sound_files() -> Iterator[Finding]:
+    try:
+        import soundfile
+    except OSError as error:
+        mend = "sudo apt-get install libsndfile1"
+        yield Finding("sound files", "broken", f"libsndfile is missing ({error})", mend)
+        return
+    there = soundfile.available_formats()
+    lacking = [name for name in ("WAV", "FLAC", "OGG", "AIFF", "AU") if name not in there]
+    version = soundfile.__libsndfile_version__
+    if lacking:
+        yield Finding(
+            "sound files", "limited", f"libsndfile {version} lacks {', '.join(lacking)}", "pip install -U soundfile"
+        )
+    else:
+        yield Finding("sound files", "works", f"libsndfile {version}: wav, flac, ogg, aiff, au")
+    if "MP3" in there:
+        yield Finding("mp3", "works", "read and written")
+    else:
+        yield Finding(
+            "mp3", "limited", f"libsndfile {version} is older than 1.1 and has none", "pip install -U soundfile"
+        )
+
+
+def plugins() -> Iterator[Finding]:
+    from antiphon import paths
+    from antiphon.plugins import load
+
+    catalog = load().catalog
+    yield Finding("plugins", "works" if len(list(catalog)) else "broken", f"{', '.join(sorted(catalog))}")
+    for failure in catalog.failures:
+        mend = f"mend or remove it; your own plugins are in {paths.plugins()}"
+        yield Finding(f"plugin {failure.name}", "limited", f"does not load: {failure.reason}", mend)
+
+
+def folders() -> Iterator[Finding]:
+    from antiphon import paths
+
+    for name, folder in (("patches", paths.patches()), ("recordings", paths.recordings()), ("cache", paths.cache())):
+        parent = folder
+        while not parent.exists() and parent != parent.parent:
+            parent = parent.parent
+        if os.access(parent, os.W_OK):
+            yield Finding(
+                f"{name} folder", "works", f"{folder}{'' if folder.exists() else ' (made when it is needed)'}"
+            )
+        else:
+            mend = f"sudo chown $USER {parent}, or set {paths.HOME} to a folder of yours"
+            yield Finding(f"{name} folder", "limited", f"{folder} cannot be written", mend)
+
+
+def ports() -> Iterator[Finding]:
+    """The two ports `serve` takes without being told others."""
+    for kind, wire, port, option in (
+        (socket.SOCK_DGRAM, "UDP", OSC_PORT, "--osc-port"),
+        (socket.SOCK_STREAM, "TCP", OSC_PORT, "--osc-port"),
+        (socket.SOCK_STREAM, "TCP", HTTP_PORT, "--http-port"),
+    ):
+        with socket.socket(socket.AF_INET, kind) as sock:
+            if kind == socket.SOCK_STREAM:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                sock.bind(("127.0.0.1", port))
+            except OSError as error:
+                who = "taken, perhaps by a running antiphon" if error.errno == errno.EADDRINUSE else str(error.strerror)
+                mend = f"stop that program (ss -lpn sport = :{port} names it), or serve {option} {port + 100}"
+                yield Finding(f"{wire} port {port}", "limited", who, mend)
+                continue
+        yield Finding(f"{wire} port {port}", "works", "free")
+
+
+def models() -> Iterator[Finding]:
+    """Found, not imported: torch takes seconds."""
+    if importlib.util.find_spec("torch") is not None:
+        yield Finding("torch", "works", "installed, for plugins that bring a model")
+    else:
+        said = "not installed; nothing that comes with Antiphon needs it yet, plugins with a model wait for it"
+        yield Finding("torch", "missing", said, "make models")
+
+
+CHECKS = (python, machine_code, sound_files, plugins, folders, ports, models)

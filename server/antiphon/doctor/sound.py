@@ -1,0 +1,178 @@
+"""PortAudio's devices and JACK's ports, asked in a process of its own: their libraries talk, hang and crash."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from antiphon.doctor.finding import Finding
+
+PATIENCE = 15.0
+START_JACK = "jackd -d alsa (a sound card) or jackd -d dummy (none), or start PipeWire's JACK"
+GET_PORTAUDIO = "sudo apt-get install libportaudio2"
+GET_JACK = "sudo apt-get install jackd2"
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A PortAudio device. inputs, outputs: channels.  rates: those of Antiphon's it takes."""
+
+    index: int
+    name: str
+    api: str
+    inputs: int
+    outputs: int
+    rates: tuple[int, ...]
+    default_in: bool
+    default_out: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Jack:
+    """A running JACK server. sources play into Antiphon, sinks hear it."""
+
+    rate: int
+    block: int
+    realtime: bool
+    sources: tuple[str, ...]
+    sinks: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What the libraries said. A problem is "" where there is none."""
+
+    devices: tuple[Device, ...]
+    portaudio: str
+    portaudio_problem: str
+    jack: Jack | None
+    jack_problem: str
+
+
+def ask() -> Heard:
+    """What there is; never raises for a library that misbehaves."""
+    told = {what: _in_child(what) for what in ("portaudio", "jack")}
+    pa, jack = told["portaudio"], told["jack"]
+    server = jack.get("server")
+    return Heard(
+        tuple(Device(**{**d, "rates": tuple(d["rates"])}) for d in pa.get("devices", ())),
+        pa.get("version", ""),
+        pa.get("problem", ""),
+        Jack(**{**server, "sources": tuple(server["sources"]), "sinks": tuple(server["sinks"])}) if server else None,
+        jack.get("problem", ""),
+    )
+
+
+def _in_child(what: str) -> dict[str, Any]:
+    command = [sys.executable, "-m", "antiphon.doctor.sound", what]
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+    try:
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE, env=env)
+    except subprocess.TimeoutExpired:
+        return {"problem": f"its library does not answer within {PATIENCE:g} s"}
+    try:
+        answer = json.loads(done.stdout.splitlines()[-1])
+    except (ValueError, IndexError):
+        return {"problem": f"its library failed (exit {done.returncode})"}
+    return dict(answer)
+
+
+def checks() -> Iterator[Finding]:
+    """PortAudio, JACK, and what `serve --audio auto` would take."""
+    heard = ask()
+    if heard.portaudio_problem:
+        yield Finding("PortAudio", "missing", heard.portaudio_problem, GET_PORTAUDIO)
+    else:
+        yield Finding("PortAudio", "works", heard.portaudio)
+    if heard.jack is not None:
+        real = "real-time" if heard.jack.realtime else "not real-time"
+        said = f"a server runs at {heard.jack.rate} Hz, {heard.jack.block} frames, {real}"
+        yield Finding("JACK", "works", said)
+    else:
+        mend = GET_JACK if "librar" in heard.jack_problem else START_JACK
+        yield Finding("JACK", "missing", heard.jack_problem, mend)
+    ins = [d for d in heard.devices if d.inputs]
+    outs = [d for d in heard.devices if d.outputs]
+    if heard.jack is not None:
+        yield Finding("sound", "works", "serve takes JACK")
+    elif outs or ins:
+        said = f"serve takes PortAudio: {_default(outs, 'default_out')} out, {_default(ins, 'default_in')} in"
+        yield Finding("sound", "works", said)
+    else:
+        said = "no sound card: serve runs on the software clock, with --input FILE and --record FILE"
+        yield Finding("sound", "limited", said, "plug one in; antiphon devices lists what is seen")
+
+
+def _default(devices: list[Device], flag: str) -> str:
+    if not devices:
+        return "nothing"
+    return next((d.name for d in devices if getattr(d, flag)), devices[0].name)
+
+
+# ---- in the child
+
+
+def _portaudio() -> dict[str, Any]:
+    from antiphon.block import RATES
+    from antiphon.engine.drivers.portaudio import load_library
+    from antiphon.errors import EngineError
+
+    try:
+        sd = load_library()
+    except EngineError:
+        return {"problem": "the library is missing: no sound card can be played but through JACK"}
+    version = sd.get_portaudio_version()[1].split(",")[0]
+    default_in, default_out = sd.default.device
+    apis = sd.query_hostapis()
+    devices = []
+    for d in sd.query_devices():
+        rates = [rate for rate in RATES if _takes(sd, d, rate)]
+        devices.append(
+            {
+                "index": d["index"], "name": d["name"], "api": apis[d["hostapi"]]["name"],
+                "inputs": d["max_input_channels"], "outputs": d["max_output_channels"], "rates": rates,
+                "default_in": d["index"] == default_in, "default_out": d["index"] == default_out,
+            }
+        )  # fmt: skip
+    return {"version": version, "devices": devices}
+
+
+def _takes(sd: Any, device: Any, rate: int) -> bool:
+    check = sd.check_output_settings if device["max_output_channels"] else sd.check_input_settings
+    try:
+        check(device=device["index"], samplerate=rate, dtype="float32")
+    except Exception:
+        # PortAudio says no in many ways; that it is no is all that is asked
+        return False
+    return True
+
+
+def _jack() -> dict[str, Any]:
+    try:
+        import jack
+    except OSError:
+        return {"problem": "the library is missing"}
+    try:
+        client = jack.Client("antiphon-devices", no_start_server=True)
+    except jack.JackError:
+        return {"problem": "no server runs"}
+    with client:
+        return {
+            "server": {
+                "rate": client.samplerate,
+                "block": client.blocksize,
+                "realtime": bool(client.realtime),
+                "sources": [p.name for p in client.get_ports(is_audio=True, is_output=True)],
+                "sinks": [p.name for p in client.get_ports(is_audio=True, is_input=True)],
+            }
+        }
+
+
+if __name__ == "__main__":
+    print()
+    print(json.dumps({"portaudio": _portaudio, "jack": _jack}[sys.argv[1]]()))

@@ -1,0 +1,90 @@
+"""What a session answers a command with: things for others to do. Frozen values, no references to the world."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from antiphon.commands import NOW, When
+from antiphon.graph import Graph
+from antiphon.params import Param, Value
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSet:
+    """The engine's node `node` gets `number` in its cell `cell`, ramped over `ramp` seconds."""
+
+    node: int
+    cell: int
+    number: float
+    ramp: float = 0.0
+    when: When = NOW
+
+
+@dataclass(frozen=True, slots=True)
+class EngineReset:
+    node: int
+    when: When = NOW
+
+
+@dataclass(frozen=True, slots=True)
+class EngineTempo:
+    bpm: float
+    beats: float = 0.0
+    when: When = NOW
+
+
+@dataclass(frozen=True, slots=True)
+class EngineTransport:
+    playing: bool | None
+    beat: float | None
+    when: When = NOW
+
+
+@dataclass(frozen=True, slots=True)
+class EnginePanic:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class EngineClear:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSync:
+    token: int
+    when: When = NOW
+
+
+@dataclass(frozen=True, slots=True)
+class EngineLoad:
+    """The engine is asked for plan number `serial`; values in `graph` are the current ones."""
+
+    serial: int
+    graph: Graph
+    ids: dict[str, int]
+    tempo: float
+    fade: float
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """A parameter has a new value. source: who moved it, and need not be told."""
+
+    node: str
+    param: Param
+    value: Value
+    source: object = None
+
+
+@dataclass(frozen=True, slots=True)
+class TempoChanged:
+    bpm: float
+    source: object = None
+
+
+EngineEffect: TypeAlias = (
+    EngineSet | EngineReset | EngineTempo | EngineTransport | EnginePanic | EngineClear | EngineSync | EngineLoad
+)
+Effect: TypeAlias = EngineEffect | Changed | TempoChanged

@@ -1,0 +1,207 @@
+"""The device's callback, in machine code: it copies between the device and block-tagged slots, and rings a bell.
+
+No interpreter runs in it. State is one array of 64-bit words (`Slot` names them) whose address travels
+as the callback's user data; sound is float32 `[slot][channel][frame]`. An output block that is not
+there is zero-filled and counted; a late one is never played, so latency does not drift.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from enum import IntEnum
+
+import numpy as np
+
+from antiphon.block import Samples
+from antiphon.native.kernel import i64, i64p, kernel
+
+DEPTH = 32
+
+
+class Slot(IntEnum):
+    """Words of the callback's state."""
+
+    CALLS = 0
+    BLOCK = 1
+    CHANNELS_IN = 2
+    CHANNELS_OUT = 3
+    AHEAD = 4
+    MISSED = 5
+    WRONG_SIZE = 6
+    BELL = 7
+    WRITE = 8
+    CLOCK = 9
+    IN_DATA = 10
+    OUT_DATA = 11
+    PORT_BUFFER = 12
+    LONGEST_GAP = 13
+    XRUNS = 14
+    ONE = 15
+    NOW = 16  # and 17: struct timespec
+    PRIMED = 18
+    PORTS_IN = 20
+    PORTS_OUT = 52
+    IN_TAGS = 84
+    OUT_TAGS = 84 + 32
+    TIMES = 84 + 64
+
+
+WORDS = 84 + 96
+_DEPTH = DEPTH
+_NOW, _PORTS_IN, _PORTS_OUT = 16, 20, 52
+_IN_TAGS, _OUT_TAGS, _TIMES = 84, 116, 148
+
+
+@kernel
+def stamp(s: i64p, slot: i64) -> i64:
+    """The monotonic clock into the slot's time; tracks the longest gap between calls."""
+    call_c(s[9], 1, offset(s, _NOW))  # noqa: F821
+    now = s[_NOW] * 1000000000 + s[_NOW + 1]
+    before = (slot + _DEPTH - 1) % _DEPTH
+    if s[0] > 0:
+        gap = now - s[_TIMES + before]
+        if gap > s[13]:
+            s[13] = gap
+    s[_TIMES + slot] = now
+    return now
+
+
+@kernel
+def publish(s: i64p, slot: i64, call: i64) -> i64:
+    """Makes the input slot and the count of calls visible, then rings the bell."""
+    store_release(s, _IN_TAGS + slot, call + 1)  # noqa: F821
+    store_release(s, 0, call + 1)  # noqa: F821
+    return call_c(s[8], s[7], as_u8p(offset(s, 15)), 8)  # noqa: F821
+
+
+@kernel
+def jack_process(frames: i64, s: i64p) -> i64:
+    """JackProcessCallback: `frames` arrives as 32 bits in a 64-bit register."""
+    count = frames & 4294967295
+    call = s[0]
+    slot = call % _DEPTH
+    stamp(s, slot)
+    block = s[1]
+    wrong = 0
+    if count != block:
+        s[6] = s[6] + 1
+        wrong = 1
+    into = address_f32(s[10])  # noqa: F821
+    for c in range(s[2]):
+        if wrong == 0:
+            port = address_f32(call_c(s[12], s[_PORTS_IN + c], count))  # noqa: F821
+            for n in range(block):
+                into[(slot * s[2] + c) * block + n] = port[n]
+    wanted = call - s[4]
+    place = (wanted + _DEPTH) % _DEPTH
+    there = 0
+    if wanted >= 0 and wrong == 0:
+        if load_acquire(s, _OUT_TAGS + place) == wanted + 1:  # noqa: F821
+            there = 1
+        elif s[18] > 0 and wanted >= s[18] - 1:
+            s[5] = s[5] + 1
+    out = address_f32(s[11])  # noqa: F821
+    for c in range(s[3]):
+        port = address_f32(call_c(s[12], s[_PORTS_OUT + c], count))  # noqa: F821
+        if there == 1:
+            for n in range(block):
+                port[n] = out[(place * s[3] + c) * block + n]
+        else:
+            for n in range(count):
+                port[n] = 0.0
+    publish(s, slot, call)
+    return 0
+
+
+@kernel
+def portaudio_process(x: i64, y: i64, frames: i64, times: i64, flags: i64, s: i64p) -> i64:
+    """PaStreamCallback with interleaved float32 buffers; x is 0 without an input, y 0 without an output."""
+    call = s[0]
+    slot = call % _DEPTH
+    stamp(s, slot)
+    block = s[1]
+    wrong = 0
+    if frames != block:
+        s[6] = s[6] + 1
+        wrong = 1
+    if flags & 15:
+        s[14] = s[14] + 1
+    into = address_f32(s[10])  # noqa: F821
+    if x != 0 and wrong == 0:
+        source = address_f32(x)  # noqa: F821
+        for c in range(s[2]):
+            for n in range(block):
+                into[(slot * s[2] + c) * block + n] = source[n * s[2] + c]
+    wanted = call - s[4]
+    place = (wanted + _DEPTH) % _DEPTH
+    there = 0
+    if wanted >= 0 and wrong == 0:
+        if load_acquire(s, _OUT_TAGS + place) == wanted + 1:  # noqa: F821
+            there = 1
+        elif s[18] > 0 and wanted >= s[18] - 1:
+            s[5] = s[5] + 1
+    if y != 0:
+        dest = address_f32(y)  # noqa: F821
+        out = address_f32(s[11])  # noqa: F821
+        for c in range(s[3]):
+            if there == 1:
+                for n in range(block):
+                    dest[n * s[3] + c] = out[(place * s[3] + c) * block + n]
+            else:
+                for n in range(frames):
+                    dest[n * s[3] + c] = 0.0
+    publish(s, slot, call)
+    return 0
+
+
+class CallbackState:
+    """The words, the slots and the bell of one device stream."""
+
+    def __init__(self, block: int, channels_in: int, channels_out: int, ahead: int) -> None:
+        if not 1 <= ahead < DEPTH - 2:
+            raise ValueError(f"ahead must be 1 to {DEPTH - 3} blocks, not {ahead}")
+        self.words = np.zeros(WORDS, np.int64)
+        self.inputs: Samples = np.zeros((DEPTH, max(1, channels_in), block), np.float32)  # type: ignore[assignment]
+        self.outputs: Samples = np.zeros((DEPTH, max(1, channels_out), block), np.float32)  # type: ignore[assignment]
+        self.bell = os.eventfd(0, os.EFD_CLOEXEC)
+        libc = ctypes.CDLL(None)
+        values = {
+            Slot.BLOCK: block,
+            Slot.CHANNELS_IN: channels_in,
+            Slot.CHANNELS_OUT: channels_out,
+            Slot.AHEAD: ahead,
+            Slot.BELL: self.bell,
+            Slot.WRITE: ctypes.cast(libc.write, ctypes.c_void_p).value,
+            Slot.CLOCK: ctypes.cast(libc.clock_gettime, ctypes.c_void_p).value,
+            Slot.IN_DATA: self.inputs.ctypes.data,
+            Slot.OUT_DATA: self.outputs.ctypes.data,
+            Slot.ONE: 1,
+        }
+        for place, value in values.items():
+            self.words[place] = value
+        self.address = self.words.ctypes.data
+        # plain views: an item of a memoryview costs a tenth of a numpy scalar
+        self.view = memoryview(self.words)
+
+    @property
+    def calls(self) -> int:
+        """Callbacks so far."""
+        return self.view[Slot.CALLS]
+
+    def time_of(self, call: int) -> int:
+        """CLOCK_MONOTONIC, ns, of a recent callback."""
+        return self.view[Slot.TIMES + call % DEPTH]
+
+    def give(self, block: int, samples: Samples) -> None:
+        """Publishes the output of `block`."""
+        place = block % DEPTH
+        self.outputs[place] = samples
+        self.view[Slot.OUT_TAGS + place] = block + 1
+
+    def wait(self) -> None:
+        """Until the bell rings."""
+        os.eventfd_read(self.bell)
+
+    def close(self) -> None:
+        os.close(self.bell)

@@ -1,0 +1,75 @@
+"""What JACK and PortAudio have in common: a native callback that counts blocks and rings a bell."""
+
+from __future__ import annotations
+
+import os
+import select
+from collections.abc import Callable
+
+from antiphon.block import Samples
+from antiphon.engine.callback import DEPTH, CallbackState, Slot
+
+STALL_SECONDS = 2.0
+
+
+class CallbackDriver:
+    """The loop's side of a `CallbackState`. Subclasses open and close the device."""
+
+    name = "device"
+    exact = False
+
+    def __init__(self, state: CallbackState, rate: int, block: int, channels: int, ahead: int) -> None:
+        self.state = state
+        self.rate, self.block, self.channels = rate, block, channels
+        self.ahead = ahead
+        self.ring = ahead * block
+        self.latency = 0
+        self._first = 0
+        self._next = 0
+        self._late = 0
+        self._gone = False
+        self._poll = select.poll()
+        self._poll.register(state.bell, select.POLLIN)
+        self.on_idle: Callable[[], bool] = lambda: True
+
+    def start(self, first: int) -> None:
+        self._first = first
+        self._next = self.state.calls
+        # blocks before this one are nobody's miss
+        self.state.view[Slot.PRIMED] = self._next + 1
+
+    def wait(self) -> int:
+        """Until a callback has brought the next input; -1 when the device has stopped asking."""
+        while self.state.calls <= self._next:
+            if not self._poll.poll(STALL_SECONDS * 1000):
+                self._gone = self._gone or not self.on_idle()
+                return -1
+            os.eventfd_read(self.state.bell)
+        # block j is heard at call j + ahead: what is older than that would be dropped
+        self._next = max(self._next, self.state.calls - self.ahead)
+        block = self._next
+        self._next += 1
+        return self._first + block
+
+    def input(self, block: int) -> Samples:
+        return self.state.inputs[(block - self._first) % DEPTH]
+
+    def deliver(self, block: int, samples: Samples) -> bool:
+        at = block - self._first
+        behind = self.state.calls - at
+        if behind > 1:
+            self._late += 1
+        self.state.give(at, samples)
+        return behind <= self.ahead
+
+    def time_of(self, block: int) -> int:
+        return self.state.time_of(block - self._first)
+
+    def counts(self) -> tuple[int, int, int]:
+        return self.state.view[Slot.MISSED], self._late, self.state.view[Slot.XRUNS]
+
+    def alive(self) -> bool:
+        return not self._gone
+
+    def stop(self) -> None:
+        self.state.close()

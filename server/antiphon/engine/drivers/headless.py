@@ -1,0 +1,96 @@
+"""The software clock: blocks fall due by CLOCK_MONOTONIC; a virtual device buffer decides what is missed.
+
+A block is *missed* when it is not there by the time a device buffer of `buffer_blocks` blocks would
+have run dry; *late* when it took more than one period. Sample n is due at origin + n / rate, exactly.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import time
+
+import numpy as np
+
+from antiphon.block import Samples
+from antiphon.engine.drivers.base import DriverOptions
+
+_TIMER_ABSTIME = 1
+_CLOCK_MONOTONIC = 1
+_PR_SET_TIMERSLACK = 29
+
+
+class _Timespec(ctypes.Structure):
+    _fields_ = (("seconds", ctypes.c_long), ("nanoseconds", ctypes.c_long))
+
+
+class Headless:
+    """A driver without a device. The input is silence; files are laid over it by the engine."""
+
+    name = "headless"
+    exact = True
+
+    def __init__(self, options: DriverOptions, origin_ns: int) -> None:
+        """origin_ns: CLOCK_MONOTONIC of sample 0."""
+        self.rate, self.block, self.channels = options.rate, options.block, options.channels
+        self._buffer = options.buffer_blocks
+        self.latency, self.ring = self._buffer * self.block, 0
+        self._origin = origin_ns
+        self._silence = np.zeros((self.channels, self.block), np.float32)
+        self._next = 0
+        self._missed = self._late = 0
+        libc = ctypes.CDLL(None, use_errno=True)
+        self._sleep = getattr(libc, "clock_nanosleep", None)
+        self._until = _Timespec()
+        if hasattr(libc, "prctl"):
+            libc.prctl(_PR_SET_TIMERSLACK, ctypes.c_ulong(1), 0, 0, 0)
+
+    def start(self, first: int) -> None:
+        self._next = first
+
+    def _due(self, block: int) -> int:
+        return self._origin + block * self.block * 1_000_000_000 // self.rate
+
+    def wait(self) -> int:
+        block = self._next
+        due = self._due(block)
+        now = time.monotonic_ns()
+        if now < due:
+            self._sleep_until(due)
+        elif now > self._due(block + self._buffer):
+            # hopeless blocks are skipped in one step: the sound goes on where the listener is
+            block = max(block, (now - self._origin) * self.rate // (1_000_000_000 * self.block))
+            self._missed += block - self._next
+        self._next = block + 1
+        return block
+
+    def _sleep_until(self, due: int) -> None:
+        if self._sleep is None:  # macOS has no clock_nanosleep
+            time.sleep(max(0, due - time.monotonic_ns()) / 1e9)
+            return
+        self._until.seconds, self._until.nanoseconds = divmod(due, 1_000_000_000)
+        while self._sleep(_CLOCK_MONOTONIC, _TIMER_ABSTIME, ctypes.byref(self._until), None) == 4:
+            pass  # EINTR: the deadline stands
+
+    def input(self, block: int) -> Samples:
+        return self._silence
+
+    def deliver(self, block: int, samples: Samples) -> bool:
+        now = time.monotonic_ns()
+        if now > self._due(block + 1):
+            self._late += 1
+            if now > self._due(block + self._buffer):
+                self._missed += 1
+                return False
+        return True
+
+    def time_of(self, block: int) -> int:
+        return self._due(block)
+
+    def counts(self) -> tuple[int, int, int]:
+        return self._missed, self._late, 0
+
+    def alive(self) -> bool:
+        return True
+
+    def stop(self) -> None:
+        pass

@@ -1,0 +1,105 @@
+"""Which driver can run here, and at which rate and block size. Asked in a child: device libraries keep threads."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass
+
+from antiphon.errors import AntiphonError, EngineError
+from antiphon.settings import ServeSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The driver to run, as its device will run it. note: what a person should know about the choice."""
+
+    driver: str
+    rate: int
+    block: int
+    note: str = ""
+
+
+def probe(settings: ServeSettings) -> Found:
+    """`_look`, in a forked child. Raises EngineError with its sentence."""
+    if settings.audio == "headless":
+        return Found("headless", settings.rate, settings.block)
+    read, write = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.close(read)
+        quiet = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(quiet, 1)
+        os.dup2(quiet, 2)  # ALSA and JACK talk a lot about devices that are not there
+        try:
+            answer = {"found": asdict(_look(settings))}
+        except AntiphonError as error:
+            answer = {"error": str(error)}
+        except BaseException as error:  # the child must answer whatever a device library does
+            answer = {"error": f"the audio library failed: {type(error).__name__}: {error}"}
+        os.write(write, json.dumps(answer).encode())
+        os._exit(0)
+    os.close(write)
+    with os.fdopen(read, "rb") as pipe:
+        data = pipe.read()
+    os.waitpid(pid, 0)
+    if not data:
+        raise EngineError("the audio library crashed while it looked for devices; use --audio headless")
+    answer = json.loads(data)
+    if "error" in answer:
+        raise EngineError(answer["error"])
+    return Found(**answer["found"])
+
+
+def _look(settings: ServeSettings) -> Found:
+    if settings.audio == "jack":
+        return _jack(settings)
+    if settings.audio == "portaudio":
+        return _portaudio(settings)
+    reasons = []
+    for look in (_jack, _portaudio):
+        try:
+            return look(settings)
+        except AntiphonError as error:
+            reasons.append(str(error))
+    return Found("headless", settings.rate, settings.block, "no sound card was found: running on the software clock")
+
+
+def _jack(settings: ServeSettings) -> Found:
+    try:
+        import jack
+    except OSError as error:
+        raise EngineError("the JACK library is missing; install it with: sudo apt-get install jackd2") from error
+    try:
+        client = jack.Client(f"{settings.extra.get('jack_name', 'antiphon')}-probe", no_start_server=True)
+    except jack.JackError as error:
+        raise EngineError(
+            "no JACK server answers; start one (jackd -d alsa), or use --audio portaudio or --audio headless"
+        ) from error
+    rate, block = client.samplerate, client.blocksize
+    client.close()
+    note = ""
+    if (rate, block) != (settings.rate, settings.block):
+        note = f"JACK runs at {rate} Hz with {block} frames; that holds, not what was asked"
+    return Found("jack", rate, block, note)
+
+
+def _portaudio(settings: ServeSettings) -> Found:
+    from antiphon.engine.drivers.portaudio import find, load_library
+
+    sd = load_library()
+    device_in = "" if settings.input_file else settings.input
+    i, o = find(sd, device_in, "input"), find(sd, settings.output, "output")
+    if i is None and o is None:
+        raise EngineError("PortAudio finds no audio device; plug one in, or use --audio headless")
+    checks = ((i, "input", sd.check_input_settings), (o, "output", sd.check_output_settings))
+    for device, side, check in checks:
+        if device is None:
+            continue
+        try:
+            check(device=device, samplerate=settings.rate, dtype="float32")
+        except Exception as error:
+            raise EngineError(
+                f"the {side} device does not take {settings.rate} Hz ({error}); try --rate 44100 or another device"
+            ) from error
+    return Found("portaudio", settings.rate, settings.block)

@@ -1,0 +1,107 @@
+"""What the engine tells the session log: every load, command, miss and start, with its sample.
+
+Records go through a bounded ring to the recorder, which writes them as JSON lines. Kept only while
+a session is (`Word.TAPPING` is 2).
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections import deque
+from typing import Any
+
+from antiphon.engine.shared import ByteRing, Shared, Word
+from antiphon.engine.stage import Applied, Stage
+from antiphon.engine.schedule import Action, Op
+
+SESSION = 2
+_ACTION = struct.Struct("<cqBqqddq")
+_SPAN = struct.Struct("<cqq")
+MAX_WAITING = 16384
+
+
+class Journal:
+    """The engine's writing end."""
+
+    def __init__(self, shared: Shared, stage: Stage) -> None:
+        self._words, self._ring, self._stage = shared.words, ByteRing(shared), stage
+
+    @property
+    def kept(self) -> bool:
+        return self._words[Word.TAPPING] == SESSION
+
+    def started(self, sample: int, died: int) -> None:
+        """The engine begins at `sample`, with fresh processors; the one before wrote its last before `died`."""
+        if self.kept:
+            self._stage.applied = deque(maxlen=MAX_WAITING)
+            tempo = self._stage.tempo
+            beat = {"sample": tempo.sample, "beat": tempo.beat, "bpm": tempo.bpm, "playing": tempo.playing}
+            self._ring.push(b"E" + json.dumps({"engine": "started", "sample": sample, "died": died, "tempo": beat}).encode())
+
+    def loaded(self, sample: int, text: bytes) -> None:
+        """A plan plays from `sample`. text: the load request as JSON."""
+        if self.kept:
+            self._ring.push(b"L" + sample.to_bytes(8, "little") + text)
+
+    def missed(self, first: int, last: int) -> None:
+        """Samples `first` to `last` were never computed."""
+        if self.kept:
+            self._ring.push(_SPAN.pack(b"M", first, last))
+
+    def unheard(self, sample: int) -> None:
+        """The block at `sample` was computed and came too late."""
+        if self.kept:
+            self._ring.push(_SPAN.pack(b"U", sample, 0))
+
+    def applied(self, actions: deque[Applied]) -> None:
+        """Commands as they took effect."""
+        if not self.kept:
+            self._stage.applied = None
+            return
+        while actions:
+            done = actions.popleft()
+            a = done.action
+            self._ring.push(_ACTION.pack(b"A", done.sample, a.op, a.node, a.cell + 1, a.number, a.ramp, a.token))
+
+    def follow(self) -> None:
+        """Starts to collect commands when a session has begun."""
+        if self._stage.applied is None and self.kept:
+            self._stage.applied = deque(maxlen=MAX_WAITING)
+
+
+def to_line(record: bytes) -> dict[str, Any]:
+    """A ring record as the session log writes it."""
+    kind = record[:1]
+    if kind == b"L":
+        return {"sample": int.from_bytes(record[1:9], "little"), "load": json.loads(record[9:])}
+    if kind == b"A":
+        _, sample, op, node, cell, number, ramp, token = _ACTION.unpack(record)
+        line: dict[str, Any] = {"sample": sample, "op": Op(op).name.lower()}
+        if node:
+            line |= {"node": node, "cell": cell - 1}
+        elif cell != 1:
+            line["cell"] = cell - 1
+        if number == number:
+            line["number"] = number
+        if ramp:
+            line["ramp"] = ramp
+        if token:
+            line["token"] = token
+        return line
+    if kind == b"E":
+        return dict(json.loads(record[1:]))
+    _, first, last = _SPAN.unpack(record)
+    return {"missed": [first, last]} if kind == b"M" else {"unheard": first}
+
+
+def to_action(line: dict[str, Any]) -> Action:
+    """The action of a session log line; inverse of `to_line`."""
+    return Action(
+        Op[line["op"].upper()],
+        line.get("node", 0),
+        line.get("cell", 0),
+        line.get("number", float("nan")),
+        line.get("ramp", 0.0),
+        line.get("token", 0),
+    )

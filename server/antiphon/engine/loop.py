@@ -1,0 +1,225 @@
+"""The engine's loop: wait for a block, drain the commands, run the stage, hand the sound over, count.
+
+One thread runs it. A second one, the loader, prepares plans and talks on the socket; they meet in one
+reference (the next plan) and one queue (what to say).
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections import deque
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from antiphon.block import Samples
+from antiphon.clock import DelayLockedLoop
+from antiphon.engine.drivers.base import Driver
+from antiphon.engine.journal import Journal
+from antiphon.engine.remote import AT_BEAT, AT_SAMPLE, SAID
+from antiphon.engine.shared import METERS, Shared, Word, command_ring, report_ring
+from antiphon.engine.stage import Stage, StageReport
+from antiphon.native import dsp
+from antiphon.plan import Plan
+from antiphon.engine.schedule import Action, Op
+
+_SAID = {name: place for place, name in enumerate(SAID)}
+METER_HZ = 60
+COMMANDS_A_BLOCK = 2048
+
+
+class Input(Protocol):
+    """Sound laid over the device's input (a looping file)."""
+
+    def block(self, sample: int, frames: int) -> Samples: ...
+
+
+@dataclass(frozen=True, slots=True)
+class NextPlan:
+    """A prepared plan, waiting to be taken. text: the load request as JSON, for the session log."""
+
+    plan: Plan
+    serial: int
+    fade: float
+    tempo: float
+    text: bytes
+
+
+class Loop:
+    """Runs a `Stage` under a `Driver`, and publishes in shared memory."""
+
+    def __init__(self, stage: Stage, driver: Driver, shared: Shared, bell: int, overlay: Input | None) -> None:
+        """bell: eventfd that tells control of new reports."""
+        self.stage, self.driver, self.shared, self._bell, self._overlay = stage, driver, shared, bell, overlay
+        self._words, self._floats = shared.words, shared.floats
+        self._commands, self._reports = command_ring(shared), report_ring(shared)
+        self._dll = DelayLockedLoop(driver.rate, driver.block)
+        self.next_plan: NextPlan | None = None
+        self.to_say: deque[dict[str, object]] = deque(maxlen=1024)
+        self.journal = Journal(shared, stage)
+        self._tap = _Tap(shared, driver.channels)
+        self._meter_every = max(1, round(driver.rate / driver.block / METER_HZ))
+        self._meter_in = 0
+        self._load_mean = self._load_peak = 0.0
+        self._base = (
+            self._words[Word.MISSED_BLOCKS],
+            self._words[Word.LATE_BLOCKS],
+            self._words[Word.DEVICE_XRUNS],
+        )
+        self._late_base = self._words[Word.LATE]
+        self._told = False
+
+    def run_block(self) -> bool:
+        """One block; False when the driver has none (its device stopped asking)."""
+        driver, stage, words = self.driver, self.stage, self._words
+        block = driver.wait()
+        words[Word.ALIVE_NS] = time.monotonic_ns()
+        if block < 0:
+            return False
+        started = time.perf_counter_ns()
+        words[Word.HEARTBEAT] = block
+        sample = block * driver.block
+        if sample != stage.sample:
+            self.journal.missed(stage.sample, sample)
+            stage.skip(sample - stage.sample)
+        self._swap()
+        self._clock(sample, block)
+        self._drain()
+        x = driver.input(block)
+        if self._overlay is not None:
+            x = self._overlay.block(sample, driver.block)
+        out = stage.run(x)
+        words[Word.AT_WORK] = 0
+        heard = driver.deliver(block, out)
+        self._tap.put(block, x, out, heard)
+        if not heard:
+            self.journal.unheard(sample)
+        self._publish(block, x, out)
+        self._measure(time.perf_counter_ns() - started)
+        return True
+
+    def _swap(self) -> None:
+        ready = self.next_plan
+        if ready is not None and not self.stage.fading:
+            self.next_plan = None
+            self.journal.loaded(self.stage.sample, ready.text)
+            self.stage.load(ready.plan, ready.serial, ready.fade, ready.tempo)
+            self._words[Word.LATENCY_GRAPH] = ready.plan.latency
+            self._told = True
+
+    def _clock(self, sample: int, block: int) -> None:
+        words, asked = self._words, self.driver.time_of(block)
+        at, step = asked, 1e9 / self.driver.rate
+        if not self.driver.exact:
+            self._dll.update(sample, asked)
+            at, step = round(self._dll.time), self._dll.ns_per_sample
+        words[Word.CLOCK_SEQUENCE] += 1
+        words[Word.CLOCK_SAMPLE], words[Word.CLOCK_NS] = sample, at
+        self._floats[Word.CLOCK_NS_PER_SAMPLE] = step
+        words[Word.CLOCK_SEQUENCE] += 1
+
+    def _drain(self) -> None:
+        stage = self.stage
+        for op, where, number, ramp, sample, beat, token, _ in self._commands.drain(COMMANDS_A_BLOCK):
+            action = Action(Op(op & 0xFF), where >> 16, (where & 0xFFFF) - 1, number, ramp, token)
+            kind = (op >> 8) & 0xFF
+            if kind == AT_SAMPLE:
+                stage.at_sample(sample, action)
+            elif kind == AT_BEAT:
+                stage.at_beat(beat, (op >> 16) / 1_000_000, action)
+            else:
+                stage.now(action)
+
+    def _publish(self, block: int, x: Samples, out: Samples) -> None:
+        stage, words, floats = self.stage, self._words, self._floats
+        missed, late, xruns = self.driver.counts()
+        words[Word.BLOCKS] += 1
+        words[Word.MISSED_BLOCKS] = self._base[0] + missed
+        words[Word.LATE_BLOCKS] = self._base[1] + late
+        words[Word.DEVICE_XRUNS] = self._base[2] + xruns
+        words[Word.LATE] = self._late_base + stage.counters.late
+        words[Word.PENDING] = len(stage.schedule)
+        floats[Word.BEAT] = stage.tempo.beat_at(block * self.driver.block)
+        floats[Word.TEMPO] = stage.tempo.tempo_at(stage.sample)
+        words[Word.PLAYING] = int(stage.tempo.playing)
+        if stage.reports:
+            self._tell(stage.reports)
+        self._meter_in -= 1
+        if self._meter_in <= 0:
+            self._meter_in = self._meter_every
+            self._meters(x, out)
+        self.journal.follow()
+        if stage.applied:
+            self.journal.applied(stage.applied)
+        if self._told:
+            self._told = False
+            os.eventfd_write(self._bell, 1)
+
+    def _tell(self, reports: deque[StageReport]) -> None:
+        while reports:
+            report = reports.popleft()
+            if report.kind == "failed":
+                self.to_say.append({"said": "failed", "node": report.node, "reason": report.text})
+                continue
+            self._reports.push(
+                _SAID[report.kind], report.node << 16 | (report.cell + 1), report.number, 0.0, 0, 0.0, report.token, 0
+            )
+        self._told = True
+
+    def _meters(self, x: Samples, out: Samples) -> None:
+        view, stage = self.shared.meters, self.stage
+        frames, channels = self.driver.block, self.driver.channels
+        for row, number, sound in ((0, 0, out), (1, -1, x)):
+            stride = sound.strides[0] // 4
+            view[4 * row] = number
+            view[4 * row + 1] = max(0.0, dsp.peak(sound, stride, sound.shape[0], frames))
+            view[4 * row + 2] = math.sqrt(dsp.rms_sum(sound, stride, sound.shape[0], frames) / (frames * channels))
+        row = 2
+        if stage.plan is not None:
+            for number, host in stage.plan.hosts.items():
+                if row >= METERS - 1:
+                    break
+                view[4 * row], view[4 * row + 1], view[4 * row + 2] = number, host.peak, host.spent_ns / 1e3
+                row += 1
+            for node, cell, value in stage.plan.reports():
+                self._reports.push(_SAID["reported"], node << 16 | (cell + 1), value, 0.0, 0, 0.0, 0, 0)
+                self._told = True
+        view[4 * row] = 0.0
+        counters, words = stage.counters, self._words
+        words[Word.SCHEDULE_DROPPED] = counters.schedule_dropped
+        words[Word.NAN_BLOCKS], words[Word.LIMITED_BLOCKS] = counters.nan_blocks, counters.limited_blocks
+
+    def _measure(self, spent_ns: int) -> None:
+        share = spent_ns * self.driver.rate / (self.driver.block * 1e9)
+        self._load_mean += 0.02 * (share - self._load_mean)
+        self._load_peak = max(share, self._load_peak * 0.999)
+        self._floats[Word.LOAD_MEAN], self._floats[Word.LOAD_PEAK] = self._load_mean, self._load_peak
+
+
+class _Tap:
+    """The last seconds of output (and input) as block-tagged slots, for the recorder."""
+
+    def __init__(self, shared: Shared, channels: int) -> None:
+        shape = shared.shape
+        self._words, self._tags, self._count = shared.words, shared.tap_tags, shape.tap
+        size = (shape.tap, channels, shape.block)
+        self._out = np.frombuffer(shared.part("tap_out"), np.float32).reshape(size)
+        self._in = np.frombuffer(shared.part("tap_in"), np.float32).reshape(size)
+
+    def put(self, block: int, x: Samples, out: Samples, heard: bool) -> None:
+        wanted = self._words[Word.TAPPING]
+        if wanted:
+            slot = block % self._count
+            self._tags[slot] = 0
+            if heard:
+                self._out[slot] = out
+            else:
+                self._out[slot] = 0.0
+            if wanted == 2:
+                self._in[slot] = x
+            self._tags[slot] = block + 1
+        self._words[Word.TAP_WRITE] = block + 1
+

@@ -1,0 +1,242 @@
+"""The engine process: forked by the supervisor, warm; asks control for its plan, then runs until told to stop."""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import json
+import os
+import select
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from antiphon.block import Samples, StreamSpec
+from antiphon.catalog import Catalog
+from antiphon.clock import TempoMap
+from antiphon.engine.drivers.base import Driver, DriverOptions
+from antiphon.engine.loop import Loop, NextPlan
+from antiphon.engine.shared import Shared, Word
+from antiphon.engine.stage import Stage
+from antiphon.errors import AntiphonError
+from antiphon.graph import Graph
+from antiphon.plan import Plan, compile_plan
+from antiphon.processor import Processor
+
+DEVICE_GONE = 75
+"""Exit status of an engine whose device stopped asking for blocks."""
+NO_DEVICE = 76
+"""Exit status of an engine whose device would not start."""
+DRIVERS = {"headless": 0, "jack": 1, "portaudio": 2}
+_MAX_MESSAGE = 8 << 20
+
+
+class FileLoop:
+    """A sound that loops without a seam, by the sample clock: block in, block out, at any place."""
+
+    def __init__(self, samples: Samples, channels: int, block: int) -> None:
+        """samples: float32 `[channels, frames]`; mono goes to all channels."""
+        if samples.shape[0] < channels:
+            samples = np.repeat(samples[:1], channels, axis=0) if samples.shape[0] == 1 else np.concatenate(
+                [samples, np.zeros((channels - samples.shape[0], samples.shape[1]), np.float32)]
+            )  # fmt: skip
+        self._sound = np.ascontiguousarray(samples[:channels], np.float32)
+        self._out: Samples = np.zeros((channels, block), np.float32)
+
+    def block(self, sample: int, frames: int) -> Samples:
+        """The `frames` that begin at `sample` of the endless loop."""
+        length = self._sound.shape[1]
+        at, done = sample % length, 0
+        while done < frames:
+            count = min(frames - done, length - at)
+            self._out[:, done : done + count] = self._sound[:, at : at + count]
+            done += count
+            at = 0
+        return self._out[:, :frames]
+
+
+class Loader:
+    """The engine's second thread: makes plans, and says what the loop has to say."""
+
+    def __init__(self, loop: Loop, peer: socket.socket, catalog: Catalog, make: Callable[[str], Processor]) -> None:
+        self._loop, self._peer, self._catalog, self._make = loop, peer, catalog, make
+        self._plan: Plan | None = None
+        self.thread = threading.Thread(target=self._run, name="loader", daemon=True)
+
+    def _run(self) -> None:
+        self._say({"said": "started", "pid": os.getpid()})
+        poll = select.poll()
+        poll.register(self._peer.fileno(), select.POLLIN)
+        while True:
+            if poll.poll(50):
+                try:
+                    message = json.loads(self._peer.recv(_MAX_MESSAGE, socket.MSG_DONTWAIT))
+                except (BlockingIOError, ConnectionError):
+                    message = {}
+                if message.get("do") == "load":
+                    self._load(message)
+            while self._loop.to_say:
+                self._say(self._loop.to_say.popleft())
+
+    def _load(self, message: dict[str, object]) -> None:
+        serial = message["serial"]
+        spec = self._loop.stage.spec
+        try:
+            graph = Graph.from_json(message["graph"])  # type: ignore[arg-type]
+            ids: dict[str, int] = message["ids"]  # type: ignore[assignment]
+            plan = compile_plan(graph, self._catalog, self._make, spec, ids, self._plan)
+        except AntiphonError as error:
+            self._say({"said": "refused", "serial": serial, "reason": str(error)})
+            return
+        except Exception as error:
+            self._say({"said": "refused", "serial": serial, "reason": f"{type(error).__name__}: {error}"})
+            return
+        plan.watched = True
+        words = self._loop.shared.words
+
+        def at_work(number: int) -> None:
+            words[Word.AT_WORK] = number
+
+        plan.at_work = at_work
+        self._plan = plan
+        deadline = time.monotonic() + 10.0
+        while self._loop.next_plan is not None and time.monotonic() < deadline:
+            time.sleep(0.001)  # the plan before this one has not been taken yet
+        fade = float(message.get("fade", 0.0))  # type: ignore[arg-type]
+        tempo = float(message.get("tempo", 0.0))  # type: ignore[arg-type]
+        self._loop.next_plan = NextPlan(plan, int(serial), fade, tempo, json.dumps(message).encode())  # type: ignore[call-overload]
+
+    def _say(self, message: dict[str, object]) -> None:
+        try:
+            self._peer.send(json.dumps(message).encode())
+        except OSError as error:
+            print(f"antiphon: engine could not reach control: {error}", file=sys.stderr, flush=True)
+
+
+def make_driver(name: str, options: DriverOptions, origin_ns: int) -> Driver:
+    """A started driver, or EngineError."""
+    if name == "jack":
+        from antiphon.engine.drivers.jack import Jack
+
+        return Jack(options)
+    if name == "portaudio":
+        from antiphon.engine.drivers.portaudio import PortAudio
+
+        return PortAudio(options)
+    from antiphon.engine.drivers.headless import Headless
+
+    return Headless(options, origin_ns)
+
+
+def run(
+    shared: Shared,
+    bell: int,
+    peer: socket.socket,
+    driver_name: str,
+    options: DriverOptions,
+    catalog: Catalog,
+    make: Callable[[str], Processor],
+    sound: Samples | None,
+    *,
+    fifo: bool,
+) -> int:
+    """The engine's life, after the fork. Returns an exit status."""
+    words = shared.words
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    ending: list[int] = []
+    signal.signal(signal.SIGTERM, lambda *_: ending.append(1))
+    words[Word.ENGINE_PID], words[Word.ENGINE_STATE] = os.getpid(), 1
+    words[Word.DRIVER] = DRIVERS[driver_name]
+    spec = StreamSpec(options.rate, options.block, options.channels)
+    stage = Stage(spec)
+    if words[Word.ORIGIN_NS] == 0:
+        words[Word.ORIGIN_NS] = time.monotonic_ns() + 5_000_000
+    origin = words[Word.ORIGIN_NS]
+    try:
+        driver = make_driver(driver_name, options, origin)
+    except AntiphonError as error:
+        print(f"antiphon: {error}", file=sys.stderr, flush=True)
+        return NO_DEVICE
+    words[Word.LATENCY_DRIVER], words[Word.LATENCY_RING] = driver.latency, driver.ring
+    overlay = FileLoop(sound, options.channels, options.block) if sound is not None else None
+    loop = Loop(stage, driver, shared, bell, overlay)
+    _calm(fifo, words)
+    Loader(loop, peer, catalog, make).thread.start()
+    # an engine that follows a dead one goes on where the clock is, not where the other stopped
+    period = options.block * 1e9 / options.rate
+    first = max(0, int((time.monotonic_ns() - origin) / period) + 1)
+    if words[Word.TAP_WRITE] == 0:
+        words[Word.FIRST_BLOCK] = first
+    died = words[Word.TAP_WRITE]
+    first = max(first, died)
+    driver.start(first)
+    stage.sample = first * options.block
+    if died:
+        stage.tempo = _tempo_of(shared)
+    loop.journal.started(stage.sample, died * options.block)
+    words[Word.ENGINE_STATE] = 2
+    while not ending:
+        if not loop.run_block() and not driver.alive():
+            words[Word.ENGINE_STATE] = 1
+            return DEVICE_GONE
+    words[Word.ENGINE_STATE] = 3
+    driver.stop()
+    return 0
+
+
+def _tempo_of(shared: Shared) -> TempoMap:
+    """The tempo map as the engine before this one left it."""
+    words, floats = shared.words, shared.floats
+    bpm = floats[Word.TEMPO] or 120.0
+    return TempoMap(
+        words[Word.RATE], bpm, words[Word.HEARTBEAT] * words[Word.BLOCK], floats[Word.BEAT], bpm, 0.0,
+        bool(words[Word.PLAYING]),
+    )  # fmt: skip
+
+
+def _calm(fifo: bool, words: memoryview) -> None:
+    """No collector, short turns at the interpreter lock, and the scheduling class that is permitted."""
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    sys.setswitchinterval(1e-4)
+    if fifo:
+        try:
+            os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(60))
+            words[Word.POLICY] = 1
+        except (PermissionError, AttributeError):
+            words[Word.POLICY] = 0  # `doctor` says how to be permitted
+    elif hasattr(os, "sched_setscheduler"):
+        _short_slice()
+
+
+class _SchedAttr(ctypes.Structure):
+    _fields_ = (
+        ("size", ctypes.c_uint32), ("policy", ctypes.c_uint32), ("flags", ctypes.c_uint64), ("nice", ctypes.c_int32),
+        ("priority", ctypes.c_uint32), ("runtime", ctypes.c_uint64), ("deadline", ctypes.c_uint64), ("period", ctypes.c_uint64),
+    )  # fmt: skip
+
+
+def _short_slice() -> None:
+    """Asks for 100 µs slices of the ordinary class (Linux 6.12+, no privilege): earlier wake-ups under load."""
+    import platform
+
+    numbers = {"x86_64": 314, "aarch64": 274}
+    number = numbers.get(platform.machine())
+    if number is None or sys.platform != "linux":
+        return
+    attr = _SchedAttr(size=ctypes.sizeof(_SchedAttr), policy=0, runtime=100_000)
+    ctypes.CDLL(None, use_errno=True).syscall(number, 0, ctypes.byref(attr), 0)
+
+
+def load_sound(path: Path, rate: int) -> Samples:
+    """A whole file at `rate`, decoded in a capped child. Raises FileError."""
+    from antiphon.io.audiofile import read
+
+    return read(path, rate=rate).samples

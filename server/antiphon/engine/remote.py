@@ -1,0 +1,221 @@
+"""Control's end of the engine: `EngineLink` over shared memory and a socket."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import select
+import socket
+import time
+from typing import Any
+
+from antiphon.commands import NOW as _NOW
+from antiphon.commands import Beat, Sample, When
+from antiphon.engine.link import (
+    BeatPassed,
+    Counters,
+    EngineStarted,
+    EngineStatus,
+    Late,
+    NodeState,
+    PlanLoaded,
+    PlanRefused,
+    Report,
+    Reported,
+    Synced,
+)
+from antiphon.engine.shared import METERS, Shared, Word, command_ring, report_ring
+from antiphon.graph import Graph
+from antiphon.lifeline import born
+from antiphon.engine.schedule import Op
+
+AT_NOW, AT_SAMPLE, AT_BEAT = 0, 1, 2
+SAID = ("", "synced", "late", "running", "loaded", "beat", "reported")
+STATES = ("none", "starting", "running", "ended")
+DRIVERS = ("headless", "jack", "portaudio", "offline")
+MAX_MESSAGE = 8 << 20
+
+
+def encode_when(when: When) -> tuple[int, int, float, int]:
+    """(kind, sample, beat, quantum in millionths of a beat) as a record carries them."""
+    match when:
+        case Sample(n):
+            return AT_SAMPLE, n, 0.0, 0
+        case Beat(b, quantum):
+            return AT_BEAT, 0, b, round(quantum * 1_000_000)
+    return AT_NOW, 0, 0.0, 0
+
+
+class RemoteEngine:
+    """The engine as control sees it. Not for more than one thread."""
+
+    def __init__(self, shared: Shared, wake_fd: int, peer: socket.socket, supervisor: socket.socket | None = None) -> None:
+        """wake_fd: an eventfd the engine writes when it reported. peer: a datagram socket to its loader."""
+        self._shared, self._wake, self._peer, self._supervisor = shared, wake_fd, peer, supervisor
+        self._words, self._floats = shared.words, shared.floats
+        self._commands, self._reports = command_ring(shared), report_ring(shared)
+        peer.setblocking(False)
+        self._poll = select.epoll() if hasattr(select, "epoll") else None
+        if self._poll is not None:
+            self._poll.register(wake_fd, select.EPOLLIN)
+            self._poll.register(peer.fileno(), select.EPOLLIN)
+
+    # ---- commands
+    def _push(self, op: Op, when: When, node: int = 0, cell: int = 0, number: float = 0.0, ramp: float = 0.0, token: int = 0) -> bool:  # noqa: E501
+        kind, sample, beat, quantum = encode_when(when)
+        # cells may be -1, so they ride above the node in 16 bits
+        return self._commands.push(
+            op | kind << 8 | quantum << 16, node << 16 | (cell + 1), number, ramp, sample, beat, token, 0
+        )
+
+    def set(self, node: int, cell: int, number: float, ramp: float, when: When) -> bool:
+        return self._push(Op.SET, when, node, cell, number, ramp)
+
+    def reset(self, node: int, when: When) -> bool:
+        return self._push(Op.RESET, when, node)
+
+    def tempo(self, bpm: float, beats: float, when: When) -> bool:
+        return self._push(Op.TEMPO, when, number=bpm, ramp=beats)
+
+    def transport(self, playing: bool | None, beat: float | None, when: When) -> bool:
+        cell = -1 if playing is None else int(playing)
+        return self._push(Op.TRANSPORT, when, cell=cell, number=math.nan if beat is None else beat)
+
+    def panic(self) -> bool:
+        return self._push(Op.PANIC, _NOW)
+
+    def clear(self) -> bool:
+        return self._push(Op.CLEAR, _NOW)
+
+    def sync(self, token: int, when: When) -> bool:
+        return self._push(Op.SYNC, when, token=token)
+
+    def load(self, serial: int, graph: Graph, ids: dict[str, int], tempo: float, fade: float) -> None:
+        self._send({"do": "load", "serial": serial, "graph": graph.to_json(), "ids": ids, "tempo": tempo, "fade": fade})
+
+    def record(self, path: str | None) -> None:
+        self._ask({"do": "record", "path": path})
+
+    def session(self, path: str | None, header: dict[str, Any] | None = None) -> None:
+        self._ask({"do": "session", "path": path, "header": header or {}})
+
+    def _send(self, message: dict[str, Any]) -> None:
+        data = json.dumps(message).encode()
+        try:
+            self._peer.send(data)
+        except (BlockingIOError, ConnectionError, OSError):
+            # the engine is away; it asks for its plan when it is back
+            self._words[Word.COMMANDS_DROPPED] += 1
+
+    def _ask(self, message: dict[str, Any]) -> None:
+        if self._supervisor is not None:
+            self._supervisor.send(json.dumps(message).encode())
+
+    # ---- reports
+    def fileno(self) -> int:
+        return self._poll.fileno() if self._poll is not None else self._wake
+
+    def reports(self) -> list[Report]:
+        found: list[Report] = []
+        try:
+            os.eventfd_read(self._wake)
+        except (BlockingIOError, OSError):
+            pass  # nothing was written since the last read
+        while True:
+            try:
+                data = self._peer.recv(MAX_MESSAGE)
+            except (BlockingIOError, ConnectionError):
+                break
+            if not data:
+                break
+            said = _said(json.loads(data))
+            if said is not None:
+                found.append(said)
+        for kind, where, number, _, _, _, token, _ in self._reports.drain(4096):
+            node, cell = where >> 16, (where & 0xFFFF) - 1
+            match SAID[kind]:
+                case "synced":
+                    found.append(Synced(token))
+                case "late":
+                    found.append(Late(node, cell, number))
+                case "running":
+                    found.append(NodeState(node, "running"))
+                case "loaded":
+                    found.append(PlanLoaded(token, int(number)))
+                case "beat":
+                    found.append(BeatPassed(token))
+                case "reported":
+                    found.append(Reported(node, cell, number))
+        return found
+
+    # ---- clocks, counters, meters
+    def clock(self) -> tuple[int, int, float]:
+        """(sample, monotonic ns of it, ns per sample) as last published."""
+        words = self._words
+        for _ in range(1000):
+            before = words[Word.CLOCK_SEQUENCE]
+            sample, at = words[Word.CLOCK_SAMPLE], words[Word.CLOCK_NS]
+            step = self._floats[Word.CLOCK_NS_PER_SAMPLE]
+            if before % 2 == 0 and words[Word.CLOCK_SEQUENCE] == before:
+                break
+        return sample, at, step or 1e9 / words[Word.RATE]
+
+    def sample_at(self, monotonic_ns: int) -> float:
+        sample, at, step = self.clock()
+        if at == 0:
+            return 0.0
+        return sample + (monotonic_ns - at) / step
+
+    def sample_now(self) -> float:
+        return self.sample_at(time.monotonic_ns())
+
+    def beat_at(self, sample: int) -> float:
+        beat, bpm, playing = self.tempo_now()
+        if not playing:
+            return beat
+        block = self._words[Word.HEARTBEAT] * self._words[Word.BLOCK]
+        return beat + (sample - block) / self._words[Word.RATE] * bpm / 60.0
+
+    def tempo_now(self) -> tuple[float, float, bool]:
+        return self._floats[Word.BEAT], self._floats[Word.TEMPO] or 120.0, bool(self._words[Word.PLAYING])
+
+    def counters(self) -> Counters:
+        w = self._words
+        return Counters(
+            w[Word.BLOCKS], w[Word.MISSED_BLOCKS], w[Word.LATE_BLOCKS], w[Word.LATE], w[Word.SCHEDULE_DROPPED],
+            w[Word.COMMANDS_DROPPED], w[Word.REPORTS_DROPPED], w[Word.TAP_DROPPED], w[Word.DEVICE_XRUNS],
+            w[Word.PENDING], w[Word.NAN_BLOCKS], w[Word.LIMITED_BLOCKS],
+        )  # fmt: skip
+
+    def status(self) -> EngineStatus:
+        w, f = self._words, self._floats
+        # a killed engine leaves its last word standing until the supervisor has noticed
+        state = STATES[w[Word.ENGINE_STATE]] if born(w[Word.ENGINE_PID]) else "starting"
+        return EngineStatus(
+            w[Word.ENGINE_PID], state, w[Word.RESTARTS], DRIVERS[w[Word.DRIVER]], w[Word.RATE],
+            w[Word.BLOCK], w[Word.CHANNELS], w[Word.LATENCY_DRIVER], w[Word.LATENCY_RING], w[Word.LATENCY_GRAPH],
+            f[Word.LOAD_MEAN], f[Word.LOAD_PEAK],
+        )  # fmt: skip
+
+    def meters(self) -> dict[int, tuple[float, float]]:
+        view = self._shared.meters
+        found = {0: (view[1], view[2]), -1: (view[5], view[6])}
+        for row in range(8, 4 * METERS, 4):
+            number = int(view[row])
+            if number == 0:
+                break
+            found[number] = (view[row + 1], view[row + 2])
+        return found
+
+
+def _said(message: dict[str, Any]) -> Report | None:
+    match message:
+        case {"said": "started", "pid": pid}:
+            return EngineStarted(pid)
+        case {"said": "failed", "node": node, "reason": reason}:
+            return NodeState(node, "failed", reason)
+        case {"said": "refused", "serial": serial, "reason": reason}:
+            return PlanRefused(serial, reason)
+    return None
+

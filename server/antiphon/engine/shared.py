@@ -1,0 +1,228 @@
+"""The shared memory that control, engine and recorder meet in.
+
+One anonymous mapping, made by the supervisor and inherited: it outlives any of them. Integers are
+aligned 64-bit words, written whole by one writer each; data is written before the index that
+publishes it (x86-64 keeps that order; nothing here was run on ARM).
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+
+RECORD = struct.Struct("<qqddqdqq")
+COMMANDS = 65536
+REPORTS = 8192
+JOURNAL_BYTES = 8 << 20
+METERS = 300
+"""Meter rows: float32 (node number, peak, rms, unused); row 0 the output (number 0), row 1 the input (-1)."""
+
+
+class Word(IntEnum):
+    """Places of the header's 64-bit words."""
+
+    RATE = 0
+    BLOCK = 1
+    CHANNELS = 2
+    ORIGIN_NS = 3  # CLOCK_MONOTONIC of sample 0; 0: not yet set
+    ENGINE_PID = 4
+    ENGINE_STATE = 5  # 0 none, 1 starting, 2 running, 3 ended
+    HEARTBEAT = 6  # block last begun
+    AT_WORK = 7  # number of the node last begun
+    CLOCK_SEQUENCE = 8  # odd while the clock words change
+    CLOCK_SAMPLE = 9
+    CLOCK_NS = 10
+    CLOCK_NS_PER_SAMPLE = 11  # float64 bits
+    BEAT = 12  # float64 bits
+    TEMPO = 13  # float64 bits
+    PLAYING = 14
+    LATENCY_DRIVER = 15
+    LATENCY_RING = 16
+    LATENCY_GRAPH = 17
+    LOAD_MEAN = 18  # float64 bits, share of a block
+    LOAD_PEAK = 19  # float64 bits
+    BLOCKS = 20
+    MISSED_BLOCKS = 21
+    LATE_BLOCKS = 22
+    LATE = 23
+    SCHEDULE_DROPPED = 24
+    COMMANDS_DROPPED = 25  # written by control
+    REPORTS_DROPPED = 26
+    TAP_DROPPED = 27  # written by the recorder
+    DEVICE_XRUNS = 28
+    PENDING = 29
+    NAN_BLOCKS = 30
+    LIMITED_BLOCKS = 31
+    COMMANDS_WRITE = 32
+    COMMANDS_READ = 33
+    REPORTS_WRITE = 34
+    REPORTS_READ = 35
+    JOURNAL_WRITE = 36
+    JOURNAL_READ = 37
+    TAP_WRITE = 38  # block after the last one written
+    TAPPING = 39  # 1 output, 2 output and input; set by the recorder
+    RESTARTS = 40
+    DRIVER = 41
+    JOURNAL_DROPPED = 42
+    POLICY = 43  # scheduling class of the engine: 0 ordinary, 1 FIFO
+    SKIPPED_NS = 44  # longest gap between device callbacks
+    ALIVE_NS = 45  # CLOCK_MONOTONIC when the engine's loop last turned
+    FIRST_BLOCK = 46  # the first block of this server
+
+
+WORDS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What the sizes of the mapping follow from. tap: blocks of sound kept for the recorder."""
+
+    rate: int
+    block: int
+    channels: int
+    tap: int
+
+    @staticmethod
+    def of(rate: int, block: int, channels: int, seconds: float = 4.0) -> Shape:
+        return Shape(rate, block, channels, max(16, round(seconds * rate / block)))
+
+
+class Shared:
+    """The mapping, and its parts as memory views."""
+
+    def __init__(self, fd: int, shape: Shape) -> None:
+        self.fd, self.shape = fd, shape
+        self._sizes = [
+            ("words", WORDS * 8),
+            ("commands", COMMANDS * RECORD.size),
+            ("reports", REPORTS * RECORD.size),
+            ("meters", METERS * 16),
+            ("journal", JOURNAL_BYTES),
+            ("tap_tags", shape.tap * 8),
+            ("tap_out", shape.tap * shape.block * shape.channels * 4),
+            ("tap_in", shape.tap * shape.block * shape.channels * 4),
+        ]
+        total = sum(size for _, size in self._sizes)
+        if os.fstat(fd).st_size < total:
+            os.ftruncate(fd, total)
+        self.map = mmap.mmap(fd, total)
+        whole = memoryview(self.map)
+        self._parts: dict[str, memoryview] = {}
+        self.offsets: dict[str, int] = {}
+        at = 0
+        for name, size in self._sizes:
+            self._parts[name] = whole[at : at + size]
+            self.offsets[name] = at
+            at += size
+        self.words = self._parts["words"].cast("q")
+        self.floats = self._parts["words"].cast("d")
+        self.meters = self._parts["meters"].cast("f")
+        self.tap_tags = self._parts["tap_tags"].cast("q")
+
+    @staticmethod
+    def create(shape: Shape) -> Shared:
+        """A new mapping; its descriptor is inheritable."""
+        if hasattr(os, "memfd_create"):
+            fd = os.memfd_create("antiphon", 0)
+        else:  # macOS: an unlinked temporary file
+            import tempfile
+
+            with tempfile.TemporaryFile() as held:
+                fd = os.dup(held.fileno())
+        os.set_inheritable(fd, True)
+        made = Shared(fd, shape)
+        made.words[Word.RATE], made.words[Word.BLOCK], made.words[Word.CHANNELS] = shape.rate, shape.block, shape.channels
+        return made
+
+    def part(self, name: str) -> memoryview:
+        return self._parts[name]
+
+    def bump(self, word: Word, by: int = 1) -> None:
+        self.words[word] += by
+
+
+class RecordRing:
+    """A bounded ring of fixed-size records between one writer and one reader."""
+
+    def __init__(self, shared: Shared, part: str, capacity: int, write: Word, read: Word, dropped: Word) -> None:
+        self._words, self._data = shared.words, shared.part(part)
+        self._capacity, self._write, self._read, self._dropped = capacity, write, read, dropped
+
+    def push(self, *fields: float) -> bool:
+        """Appends `RECORD` fields; False, and counted, when the ring is full."""
+        words = self._words
+        at = words[self._write]
+        if at - words[self._read] >= self._capacity:
+            words[self._dropped] += 1
+            return False
+        RECORD.pack_into(self._data, (at % self._capacity) * RECORD.size, *fields)
+        words[self._write] = at + 1
+        return True
+
+    def drain(self, most: int) -> Iterator[tuple[int, int, float, float, int, float, int, int]]:
+        """Takes out at most `most` records, oldest first."""
+        words, data, capacity = self._words, self._data, self._capacity
+        at = words[self._read]
+        end = min(words[self._write], at + most)
+        while at < end:
+            yield RECORD.unpack_from(data, (at % capacity) * RECORD.size)
+            at += 1
+            words[self._read] = at
+
+
+class ByteRing:
+    """A bounded ring of length-prefixed byte records; a full one drops and counts."""
+
+    def __init__(self, shared: Shared) -> None:
+        self._words, self._data = shared.words, shared.part("journal")
+        self._size = JOURNAL_BYTES
+
+    def push(self, payload: bytes) -> bool:
+        words = self._words
+        at, need = words[Word.JOURNAL_WRITE], len(payload) + 4
+        if at + need - words[Word.JOURNAL_READ] > self._size:
+            words[Word.JOURNAL_DROPPED] += 1
+            return False
+        self._put(at, len(payload).to_bytes(4, "little"))
+        self._put(at + 4, payload)
+        words[Word.JOURNAL_WRITE] = at + need
+        return True
+
+    def drain(self) -> Iterator[bytes]:
+        words = self._words
+        while words[Word.JOURNAL_READ] < words[Word.JOURNAL_WRITE]:
+            at = words[Word.JOURNAL_READ]
+            length = int.from_bytes(self._get(at, 4), "little")
+            payload = self._get(at + 4, length)
+            words[Word.JOURNAL_READ] = at + 4 + length
+            yield payload
+
+    def skip_all(self) -> None:
+        self._words[Word.JOURNAL_READ] = self._words[Word.JOURNAL_WRITE]
+
+    def _put(self, at: int, data: bytes) -> None:
+        start = at % self._size
+        first = min(len(data), self._size - start)
+        self._data[start : start + first] = data[:first]
+        if first < len(data):
+            self._data[: len(data) - first] = data[first:]
+
+    def _get(self, at: int, length: int) -> bytes:
+        start = at % self._size
+        first = min(length, self._size - start)
+        data = bytes(self._data[start : start + first])
+        return data if first == length else data + bytes(self._data[: length - first])
+
+
+def command_ring(shared: Shared) -> RecordRing:
+    """Control → engine."""
+    return RecordRing(shared, "commands", COMMANDS, Word.COMMANDS_WRITE, Word.COMMANDS_READ, Word.COMMANDS_DROPPED)
+
+
+def report_ring(shared: Shared) -> RecordRing:
+    """Engine → control."""
+    return RecordRing(shared, "reports", REPORTS, Word.REPORTS_WRITE, Word.REPORTS_READ, Word.REPORTS_DROPPED)

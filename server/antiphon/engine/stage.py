@@ -1,0 +1,271 @@
+"""The engine's one code path: (audio blocks, timed actions) → audio blocks.
+
+Live drivers and files run this same class. The sample clock counts input frames; block *b* of a live
+engine begins at sample b × block, also after blocks were missed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+
+from antiphon.block import Samples, StreamSpec
+from antiphon.clock import MAX_TEMPO, MIN_TEMPO, TempoMap
+from antiphon.native import dsp
+from antiphon.native.limit import limit, release_fall
+from antiphon.plan import Plan
+from antiphon.processor import BlockTime
+from antiphon.engine.schedule import Action, Op, Schedule
+
+MAX_REPORTS = 4096
+
+
+@dataclass(slots=True)
+class StageCounters:
+    """Counted by the stage itself."""
+
+    late: int = 0
+    schedule_dropped: int = 0
+    reports_dropped: int = 0
+    nan_blocks: int = 0
+    limited_blocks: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class StageReport:
+    """What the stage has to say after a block: kind and its fields, for `engine.link` reports.
+
+    kinds: "synced" (token), "late" (node, cell, number seconds), "failed" (node, text),
+    "running" (node), "loaded" (token serial, number latency), "beat" (token).
+    """
+
+    kind: str
+    node: int = 0
+    cell: int = 0
+    number: float = 0.0
+    token: int = 0
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """An action as it took effect, for the session log."""
+
+    sample: int
+    action: Action
+
+
+class Stage:
+    """Plan, schedule, tempo map, master limiter. One thread."""
+
+    def __init__(self, spec: StreamSpec, tempo: float = 120.0) -> None:
+        self.spec = spec
+        self.sample = 0
+        self.tempo = TempoMap(spec.rate, tempo, end_bpm=tempo)
+        self.schedule = Schedule()
+        self.counters = StageCounters()
+        self.reports: deque[StageReport] = deque(maxlen=MAX_REPORTS)
+        self.applied: deque[Applied] | None = None
+        self.plan: Plan | None = None
+        self._old: Plan | None = None
+        self._fade_frames = 0
+        self._fade_done = 0
+        self._now: deque[Action] = deque()
+        self._late: deque[tuple[int, Action]] = deque()
+        self._time = BlockTime()
+        self._limited = np.zeros(1, np.float64)
+        self._fall = release_fall(spec.rate)
+        self._limited_at = self._limited.ctypes.data
+        self._out = np.zeros((spec.channels, spec.block), np.float32)
+        self._out_at = self._out.ctypes.data
+        self._curve = np.zeros(spec.block, np.float32)
+        self._steps = np.arange(1, spec.block + 1, dtype=np.float32)
+        self._panic = False
+        self._shared: frozenset[int] = frozenset()
+        # set before the plan that holds their node has come: they are applied with it
+        self._orphans: deque[Action] = deque(maxlen=MAX_REPORTS)
+
+    # ---- actions
+    def now(self, action: Action) -> None:
+        """At the start of the next block."""
+        self._now.append(action)
+
+    def at_sample(self, sample: int, action: Action) -> None:
+        """At that sample, or at once (and counted) when it is past."""
+        if sample < self.sample:
+            self.counters.late += 1
+            seconds = (self.sample - sample) / self.spec.rate
+            self._report(StageReport("late", action.node, action.cell, seconds))
+            self._now.append(action)
+        elif not self.schedule.at_sample(sample, action):
+            self._refuse(action)
+
+    def at_beat(self, beat: float, quantum: float, action: Action) -> None:
+        """At that beat; with a quantum, at its next multiple that is not past."""
+        here = self.tempo.beat_at(self.sample)
+        if quantum > 0.0:
+            beat = max(beat, math.ceil(max(here, beat) / quantum - 1e-9) * quantum)
+        if beat < here - 1e-9:
+            self.at_sample(min(self.sample - 1, math.floor(self.tempo.sample_at(beat))), action)
+        elif not self.schedule.at_beat(beat, action):
+            self._refuse(action)
+
+    def load(self, plan: Plan, serial: int, fade: float, tempo: float = 0.0) -> None:
+        """The plan that plays from the next block, crossfaded over `fade` seconds with the one before.
+
+        Nodes both plans hold go on as they are, but for values the new graph asks for. tempo: bpm, 0 leaves it.
+        """
+        if tempo and tempo != self.tempo.end_bpm:
+            self.tempo.set_tempo(self.sample, tempo)
+        self._old = self.plan
+        self._shared = frozenset(plan.hosts)
+        self._fade_frames = round(fade * self.spec.rate) if self._old is not None else 0
+        self._fade_done = 0
+        self.plan = plan
+        for action in self._orphans:
+            if action.node in plan.hosts:
+                self._now.append(action)
+        self._orphans.clear()
+        self._report(StageReport("loaded", token=serial, number=float(plan.latency)))
+
+    @property
+    def fading(self) -> bool:
+        return self._old is not None
+
+    def skip(self, frames: int) -> None:
+        """The clock moves on over blocks that were missed."""
+        self.sample += frames
+
+    # ---- the block
+    def run(self, x: Samples) -> Samples:
+        """One block of input `[channels, frames ≤ block]`; returns a view that holds until the next call."""
+        frames = x.shape[1]
+        end = self.sample + frames
+        beat = self.tempo.beat_at(self.sample)
+        synced = None
+        while self._now:
+            token = self._apply(self.sample, self._now.popleft())
+            if token:
+                synced = synced or []
+                synced.append(token)
+        for sample, action in self.schedule.due(end, self.tempo):
+            token = self._apply(max(sample, self.sample), action)
+            if token:
+                synced = synced or []
+                synced.append(token)
+        time = self._time
+        time.sample, time.beat = self.sample, beat
+        time.tempo, time.playing = self.tempo.tempo_at(self.sample), self.tempo.playing
+        out = self._out[:, :frames]
+        if self.plan is None:
+            out.fill(0.0)
+        else:
+            self._run_plans(self.plan, x, frames, time, out)
+        if self._panic:
+            # within this block: what was sounding fades over it, what is scheduled is gone
+            np.subtract(1.0, np.divide(self._steps[:frames], frames, out=self._curve[:frames]), out=self._curve[:frames])
+            np.multiply(out, self._curve[:frames], out=out)
+        self._guard(out, frames)
+        if self._panic:
+            self._panic = False
+            if self.plan is not None:
+                self.plan.clear()
+            self._limited.fill(0.0)
+        self.sample = end
+        if synced:
+            for token in synced:
+                self._report(StageReport("synced", token=token))
+        if self.tempo.playing:
+            after = math.floor(self.tempo.beat_at(end))
+            if after != math.floor(beat) and after > beat:
+                self._report(StageReport("beat", token=after))
+        return out
+
+    def _run_plans(self, plan: Plan, x: Samples, frames: int, time: BlockTime, out: Samples) -> None:
+        into = plan.input[:, :frames]
+        into[:] = x
+        top = dsp.peak.call(plan.input_at, self.spec.block, self.spec.channels, frames)
+        if top < 0.0:
+            self.counters.nan_blocks += 1
+            into.fill(0.0)
+        fresh = plan.run(frames, time)
+        if self._old is None:
+            out[:] = fresh
+        elif self._fade_done >= self._fade_frames:
+            out[:] = fresh
+            self._old = None
+        else:
+            self._old.input[:, :frames] = into
+            before = self._old.run(frames, time, self._shared)
+            rise = np.add(self._steps[:frames], self._fade_done, out=self._curve[:frames])
+            np.divide(rise, self._fade_frames, out=rise)
+            np.minimum(rise, 1.0, out=rise)
+            out[:] = fresh
+            dsp.mix_wet(
+                self._out, self.spec.block, before, before.strides[0] // 4, self._curve, self.spec.channels, frames
+            )
+            self._fade_done += frames
+        if plan.failures:
+            for failure in plan.failures:
+                self._report(StageReport("failed", failure.number, text=failure.reason))
+            plan.failures.clear()
+
+    def _guard(self, out: Samples, frames: int) -> None:
+        """The output is finite and within full scale, whatever the plan gave."""
+        if dsp.peak.call(self._out_at, self.spec.block, self.spec.channels, frames) < 0.0:
+            self.counters.nan_blocks += 1
+            out.fill(0.0)
+            self._limited.fill(0.0)
+        elif limit.call(self._out_at, self.spec.block, self._limited_at, self._fall, self.spec.channels, frames):
+            self.counters.limited_blocks += 1
+
+    def _apply(self, sample: int, action: Action) -> int:
+        """Puts an action into effect at `sample` of the coming block; returns a sync's token."""
+        if self.applied is not None:
+            self.applied.append(Applied(sample, action))
+        match action.op:
+            case Op.SET:
+                host = self.plan.hosts.get(action.node) if self.plan is not None else None
+                if host is None:
+                    self._orphans.append(action)
+                elif 0 <= action.cell < len(host.cells) and not host.post(
+                    action.cell, sample - self.sample, action.number, action.ramp
+                ):
+                    self.counters.schedule_dropped += 1
+            case Op.RESET:
+                host = self.plan.hosts.get(action.node) if self.plan is not None else None
+                if host is not None:
+                    host.reset()
+                    self._report(StageReport("running", action.node))
+            case Op.TEMPO:
+                bpm = min(max(action.number, MIN_TEMPO), MAX_TEMPO)
+                self.tempo.set_tempo(sample, bpm, action.ramp)
+            case Op.TRANSPORT:
+                playing = None if action.cell < 0 else bool(action.cell)
+                beat = None if math.isnan(action.number) else action.number
+                self.tempo.set_transport(sample, playing, beat)
+            case Op.PANIC:
+                self._panic = True
+                self._drop_schedule()
+            case Op.CLEAR:
+                self._drop_schedule()
+            case Op.SYNC:
+                return action.token
+        return 0
+
+    def _drop_schedule(self) -> None:
+        for action in self.schedule.clear():
+            self._report(StageReport("synced", token=action.token))
+
+    def _refuse(self, action: Action) -> None:
+        self.counters.schedule_dropped += 1
+        if action.op is Op.SYNC:
+            self._report(StageReport("synced", token=action.token))
+
+    def _report(self, report: StageReport) -> None:
+        if len(self.reports) == MAX_REPORTS:
+            self.counters.reports_dropped += 1
+        self.reports.append(report)

@@ -1,0 +1,160 @@
+"""Files of events for `antiphon render --events`: JSON lines to commands.
+
+    {"time": 1.5, "address": "/node/clean/amount", "args": [0.5]}
+    {"sample": 48000, "address": "/node/gain/gain", "args": [0.0, 0.25]}
+    {"beat": 4, "address": "/tempo", "args": [90]}
+
+`time` is in seconds, `sample` in frames of the file, `beat` in beats from its start; exactly one stands
+in a line. Addresses are OSC's: /node/NAME/PARAM (value, seconds of ramp), /node/NAME/PARAM/norm,
+/node/NAME/reset, /tempo (bpm, beats of ramp), /transport/play, /transport/stop, /beat, /panic, /clearSched.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NoReturn, TypeAlias
+
+from antiphon.clock import MAX_TEMPO, MIN_TEMPO
+from antiphon.commands import (
+    Beat,
+    ClearSchedule,
+    Command,
+    Panic,
+    ResetNode,
+    Sample,
+    SetParam,
+    SetTempo,
+    Transport,
+    When,
+)
+from antiphon.errors import AntiphonError, UsageError
+from antiphon.params import Param, Value
+
+MAX_EVENTS = 500_000
+MAX_LINE = 65536
+MAX_SECONDS = 7 * 24 * 3600.0
+MAX_RAMP = 3600.0
+_KEYS = {"time", "sample", "beat", "address", "args"}
+_ADDRESSES = (
+    "/node/NAME/PARAM, /node/NAME/PARAM/norm, /node/NAME/reset, /tempo, /transport/play, /transport/stop, "
+    "/beat, /panic or /clearSched"
+)
+
+FindParam: TypeAlias = Callable[[str, str], Param]
+"""(node, parameter) → its declaration, or an `AntiphonError` that says what there is."""
+
+
+def parse_events(lines: Iterable[str], rate: int, find: FindParam, source: str) -> list[Command]:
+    """The commands in `lines`, in order; empty lines are passed over.
+
+    source: the file's name. Raises `UsageError` naming it and the line for what makes no sense.
+    """
+    commands: list[Command] = []
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        if len(commands) >= MAX_EVENTS:
+            raise UsageError(f"{source} holds more than {MAX_EVENTS} events; split it")
+        try:
+            if len(line) > MAX_LINE:
+                raise UsageError(f"the line is longer than {MAX_LINE} characters")
+            commands.append(_command(_object(line), rate, find))
+        except AntiphonError as error:
+            raise UsageError(f"{source} line {number}: {error}") from None
+    return commands
+
+
+def _object(line: str) -> Mapping[str, Any]:
+    try:
+        event = json.loads(line, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"it is not JSON ({str(error)[:80]})") from None
+    if not isinstance(event, dict):
+        raise UsageError('it is not an object; write {"time": …, "address": …, "args": […]}')
+    unknown = sorted(set(event) - _KEYS)
+    if unknown:
+        raise UsageError(f"{unknown[0][:40]!r} is not a key here; there are: {', '.join(sorted(_KEYS))}")
+    return event
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a number")
+
+
+def _command(event: Mapping[str, Any], rate: int, find: FindParam) -> Command:
+    address, arguments = event.get("address"), event.get("args", [])
+    if not isinstance(address, str):
+        raise UsageError(f'"address" is missing or no text; it takes {_ADDRESSES}')
+    if not isinstance(arguments, list):
+        raise UsageError('"args" is a list, as in [0.5] or [0.5, 2.0]')
+    when = _when(event, rate)
+    match address.split("/")[1:]:
+        case ["node", node, "reset"]:
+            _count(arguments, 0, 0, address)
+            return ResetNode(node, when)
+        case ["node", node, name, *rest] if rest in ([], ["norm"]):
+            return _set(find(node, name), node, arguments, bool(rest), address, when)
+        case ["tempo"]:
+            _count(arguments, 1, 2, address)
+            bpm = _number(arguments[0], "a tempo", MIN_TEMPO, MAX_TEMPO)
+            return SetTempo(bpm, _ramp(arguments, MAX_SECONDS), when)
+        case ["transport", ("play" | "stop") as what]:
+            _count(arguments, 0, 1, address)
+            beat = _number(arguments[0], "a beat", 0.0, 1e9) if arguments else None
+            return Transport(what == "play", beat, when)
+        case ["beat"]:
+            _count(arguments, 1, 1, address)
+            return Transport(None, _number(arguments[0], "a beat", 0.0, 1e9), when)
+        case ["panic"]:
+            return Panic(when)
+        case ["clearSched"]:
+            return ClearSchedule(when)
+    raise UsageError(f"{address[:80]!r} cannot be played from a file; there are {_ADDRESSES}")
+
+
+def _set(param: Param, node: str, arguments: list[Any], norm: bool, address: str, when: When) -> Command:
+    if param.kind == "trigger" and not arguments:
+        arguments = [True]
+    _count(arguments, 1, 2, address)
+    if not isinstance(arguments[0], str | int | float):
+        raise UsageError(f"{param.name} takes {param.allowed}, not {str(arguments[0])[:40]}")
+    if param.kind in ("text", "file") or param.restart:
+        raise UsageError(f"{param.name} cannot change while a file plays; set it in the patch")
+    value: Value = param.from_norm(arguments[0]) if norm else param.check(arguments[0])
+    return SetParam(node, param.name, value, _ramp(arguments, MAX_RAMP), when)
+
+
+def _when(event: Mapping[str, Any], rate: int) -> When:
+    given = [key for key in ("time", "sample", "beat") if key in event]
+    if len(given) != 1:
+        raise UsageError('exactly one of "time", "sample" and "beat" says when')
+    key, value = given[0], event[given[0]]
+    match key:
+        case "time":
+            return Sample(round(_number(value, '"time"', 0.0, MAX_SECONDS) * rate))
+        case "sample":
+            number = _number(value, '"sample"', 0.0, MAX_SECONDS * rate)
+            if number != int(number):
+                raise UsageError(f'"sample" takes whole numbers, not {number:g}')
+            return Sample(int(number))
+    return Beat(_number(value, '"beat"', 0.0, 1e9))
+
+
+def _number(value: Any, what: str, low: float, high: float) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise UsageError(f"{what} takes a number from {low:g} to {high:g}, not {str(value)[:40]!r}")
+    if not math.isfinite(value) or not low <= value <= high:
+        raise UsageError(f"{what} takes {low:g} to {high:g}, not {str(value)[:40]}")
+    return float(value)
+
+
+def _ramp(arguments: list[Any], most: float) -> float:
+    return _number(arguments[1], "a ramp", 0.0, most) if len(arguments) > 1 else 0.0
+
+
+def _count(arguments: list[Any], least: int, most: int, address: str) -> None:
+    if not least <= len(arguments) <= most:
+        wanted = str(least) if least == most else f"{least} or {most}"
+        raise UsageError(f"{address[:80]} takes {wanted} arguments, not {len(arguments)}")

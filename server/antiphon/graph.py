@@ -1,0 +1,272 @@
+"""The nodes and wires a patch asks for: plain frozen data, checked against the catalog.
+
+`IN` and `OUT` are the graph's own ends. Edits return a new graph; nothing is changed in place.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from antiphon.catalog import Catalog, ProcessorInfo
+from antiphon.errors import ParamError, PatchError
+from antiphon.params import Value
+
+IN, OUT = "in", "out"
+RESERVED = frozenset({"add", "remove", "move", "connect", "disconnect", "list", IN, OUT})
+NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
+MAX_NODES = 256
+MAX_WIRES = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSpec:
+    """One node: its name, its type, and the parameter values that differ from the defaults."""
+
+    name: str
+    type: str
+    values: Mapping[str, Value] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """One end of a wire: a node (or `IN`, `OUT`) and its port."""
+
+    node: str
+    port: str
+
+    def __str__(self) -> str:
+        return f"{self.node}.{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Wire:
+    source: End
+    dest: End
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """A patch's nodes in order, and its wires."""
+
+    nodes: tuple[NodeSpec, ...] = ()
+    wires: tuple[Wire, ...] = ()
+
+    def node(self, name: str) -> NodeSpec:
+        """The node of that name, or `PatchError` naming those there are."""
+        for item in self.nodes:
+            if item.name == name:
+                return item
+        known = ", ".join(n.name for n in self.nodes) or "none"
+        raise PatchError(f"there is no node {name!r}; the nodes are: {known}")
+
+    def has(self, name: str) -> bool:
+        return any(n.name == name for n in self.nodes)
+
+    def add(self, node: NodeSpec, catalog: Catalog, after: str | None = None) -> Graph:
+        """With `node` put in; after a named node it takes over that node's outgoing audio wires."""
+        check_name(node.name)
+        if self.has(node.name):
+            raise PatchError(f"there is a node {node.name!r} already; choose another name")
+        if len(self.nodes) >= MAX_NODES:
+            raise PatchError(f"a patch holds at most {MAX_NODES} nodes")
+        info = known_type(node.type, catalog)
+        if after is None:
+            return replace(self, nodes=(*self.nodes, node))
+        place = 0 if after == IN else self.nodes.index(self.node(after)) + 1
+        into, out_of = info.first("audio", "in"), info.first("audio", "out")
+        wires: list[Wire] = list(self.wires)
+        source = self._audio_source(after, catalog)
+        if into is not None and out_of is not None and source is not None:
+            moved = [w for w in wires if w.source == source]
+            wires = [w for w in wires if w.source != source]
+            wires.append(Wire(source, End(node.name, into.name)))
+            wires += [Wire(End(node.name, out_of.name), w.dest) for w in moved]
+        nodes = (*self.nodes[:place], node, *self.nodes[place:])
+        return replace(self, nodes=nodes, wires=tuple(wires))
+
+    def remove(self, name: str, catalog: Catalog) -> Graph:
+        """Without the node; what fed its first audio input now feeds what its first audio output fed.
+
+        A wire that came back to it goes with it: without the node nothing would hold that cycle.
+        """
+        node = self.node(name)
+        info = known_type(node.type, catalog)
+        into, out_of = info.first("audio", "in"), info.first("audio", "out")
+        kept = [w for w in self.wires if name not in (w.source.node, w.dest.node)]
+        if into is not None and out_of is not None:
+            back = order(self, catalog)[1]
+            feeding = [w.source for w in self.wires if w.dest == End(name, into.name) and w not in back]
+            fed = [w.dest for w in self.wires if w.source == End(name, out_of.name) and w.dest.node != name]
+            bridge = [Wire(a, b) for a in feeding for b in fed]
+            kept += [w for w in bridge if w not in kept]
+        return Graph(tuple(n for n in self.nodes if n.name != name), tuple(kept))
+
+    def move(self, name: str, after: str, catalog: Catalog) -> Graph:
+        """The node taken out and put in again behind `after`."""
+        if name == after:
+            raise PatchError(f"{name} cannot be moved behind itself")
+        node = self.node(name)
+        if after != IN:
+            self.node(after)
+        return self.remove(name, catalog).add(node, catalog, after)
+
+    def connect(self, source: End, dest: End, catalog: Catalog) -> Graph:
+        wire = Wire(source, dest)
+        if wire in self.wires:
+            return self
+        grown = replace(self, wires=(*self.wires, wire))
+        check(grown, catalog)
+        return grown
+
+    def disconnect(self, source: End, dest: End) -> Graph:
+        wire = Wire(source, dest)
+        if wire not in self.wires:
+            raise PatchError(f"there is no wire from {source} to {dest}")
+        return replace(self, wires=tuple(w for w in self.wires if w != wire))
+
+    def end(self, text: str, side: str, catalog: Catalog, like: str = "audio") -> End:
+        """An `End` from "node.port" or "node" (its first port of kind `like`, else its first port).
+
+        side: "out" for what a wire comes from, "in" for what it goes to.
+        """
+        name, _, port = text.partition(".")
+        if (name == IN and side == "out") or (name == OUT and side == "in"):
+            if port not in ("", name):
+                raise PatchError(f"{name} has one port; write {name!r}, not {text!r}")
+            return End(name, name)
+        if name in (IN, OUT):
+            raise PatchError(f"{name!r} cannot be the {'start' if side == 'out' else 'end'} of a wire")
+        info = known_type(self.node(name).type, catalog)
+        if port:
+            found = info.port(port, side)
+            if found is None:
+                raise PatchError(f"{name} has no {side}put port {port!r}; it has: {_ports(info, side)}")
+            return End(name, found.name)
+        ports = info.inputs if side == "in" else info.outputs
+        found = info.first(like, side) or (ports[0] if ports else None)
+        if found is None:
+            raise PatchError(f"{name} has no {side}put ports")
+        return End(name, found.name)
+
+    def _audio_source(self, name: str, catalog: Catalog) -> End | None:
+        if name == IN:
+            return End(IN, IN)
+        port = known_type(self.node(name).type, catalog).first("audio", "out")
+        return End(name, port.name) if port is not None else None
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "nodes": [{"name": n.name, "type": n.type, "values": dict(n.values)} for n in self.nodes],
+            "wires": [[str(w.source), str(w.dest)] for w in self.wires],
+        }
+
+    @staticmethod
+    def from_json(data: Mapping[str, Any]) -> Graph:
+        nodes = tuple(NodeSpec(n["name"], n["type"], n["values"]) for n in data["nodes"])
+        return Graph(nodes, tuple(Wire(_end(a), _end(b)) for a, b in data["wires"]))
+
+
+def check_name(name: str) -> None:
+    """Refuses what cannot be a node's name."""
+    if name in RESERVED:
+        raise PatchError(f"{name!r} is a reserved name; choose another")
+    if not NAME.fullmatch(name):
+        raise PatchError(f"{name!r} is not a node name: letters, digits, _ and -, a letter first, at most 64")
+
+
+def known_type(name: str, catalog: Catalog) -> ProcessorInfo:
+    info = catalog.get(name)
+    if info is None:
+        for failure in catalog.failures:
+            if failure.name == name:
+                raise PatchError(f"the plugin {name!r} did not load: {failure.reason}")
+        raise PatchError(f"there is no processor type {name!r}; there are: {', '.join(sorted(catalog))}")
+    return info
+
+
+def check(graph: Graph, catalog: Catalog) -> None:
+    """Raises `PatchError` unless every node, value and wire makes sense and cycles hold."""
+    if len(graph.nodes) > MAX_NODES or len(graph.wires) > MAX_WIRES:
+        raise PatchError(f"a patch holds at most {MAX_NODES} nodes and {MAX_WIRES} wires")
+    names = set()
+    for node in graph.nodes:
+        check_name(node.name)
+        if node.name in names:
+            raise PatchError(f"there are two nodes named {node.name!r}")
+        names.add(node.name)
+        info = known_type(node.type, catalog)
+        cells = {p.name: p for p in info.cells}
+        for key, value in node.values.items():
+            if key not in cells:
+                raise PatchError(f"{node.name} ({node.type}) has no parameter {key!r}; it has: {', '.join(cells)}")
+            try:
+                cells[key].check(value)
+            except ParamError as error:
+                raise PatchError(f"{node.name}.{error}") from None
+    for wire in graph.wires:
+        source, dest = _kind(graph, wire.source, "out", catalog), _kind(graph, wire.dest, "in", catalog)
+        if source != dest:
+            raise PatchError(f"{wire.source} carries {source} and {wire.dest} takes {dest}; they cannot be wired")
+    order(graph, catalog)
+
+
+def order(graph: Graph, catalog: Catalog) -> tuple[tuple[str, ...], frozenset[Wire]]:
+    """Node names in the order they run, and the wires that close a cycle.
+
+    A cycle needs a node that holds (a `delay`): the wire into it is fed a block later.
+    """
+    holding = {n.name for n in graph.nodes if known_type(n.type, catalog).holds}
+    names = [n.name for n in graph.nodes]
+    waiting: dict[str, set[str]] = {name: set() for name in names}
+    for wire in graph.wires:
+        if wire.source.node in waiting and wire.dest.node in waiting:
+            waiting[wire.dest.node].add(wire.source.node)
+    done: list[str] = []
+    placed: set[str] = set()
+    while len(done) < len(names):
+        free = next((n for n in names if n not in placed and waiting[n] <= placed), None)
+        if free is None:
+            free = next((n for n in names if n not in placed and n in holding and _on_cycle(n, waiting, placed)), None)
+        if free is None:
+            stuck = sorted(n for n in names if n not in placed and _on_cycle(n, waiting, placed))
+            raise PatchError(f"the wires among {', '.join(stuck)} make a cycle; put a delay node into it")
+        done.append(free)
+        placed.add(free)
+    place = {name: i for i, name in enumerate(done)}
+    back = {w for w in graph.wires if w.source.node in place and w.dest.node in place
+            and place[w.source.node] >= place[w.dest.node]}  # fmt: skip
+    return tuple(done), frozenset(back)
+
+
+def _on_cycle(name: str, waiting: Mapping[str, set[str]], placed: Iterable[str]) -> bool:
+    seen: set[str] = set()
+    stack = list(waiting[name] - set(placed))
+    while stack:
+        at = stack.pop()
+        if at == name:
+            return True
+        if at not in seen:
+            seen.add(at)
+            stack.extend(waiting[at] - set(placed))
+    return False
+
+
+def _kind(graph: Graph, end: End, side: str, catalog: Catalog) -> str:
+    checked = graph.end(str(end), side, catalog)
+    if checked.node in (IN, OUT):
+        return "audio"
+    port = known_type(graph.node(checked.node).type, catalog).port(checked.port, side)
+    assert port is not None
+    return port.kind
+
+
+def _ports(info: ProcessorInfo, side: str) -> str:
+    return ", ".join(p.name for p in (info.inputs if side == "in" else info.outputs)) or "none"
+
+
+def _end(text: str) -> End:
+    node, _, port = text.partition(".")
+    return End(node, port)

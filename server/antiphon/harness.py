@@ -1,0 +1,207 @@
+"""A host for one processor: what its tests and the check at load run it in.
+
+    out = run_processor(Louder(), StreamSpec(), audio, settings={"by": 6.0}, blocks=[64, 1, 191])
+
+No network, no clock, no other node. It keeps the contract hard: outputs hold NaN until they are
+filled, inputs cannot be written, and what the real host would bypass a node for is raised here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import cycle, pairwise
+
+import numpy as np
+
+from antiphon.block import Samples, StreamSpec
+from antiphon.cells import ParamCell
+from antiphon.errors import PluginError, UsageError
+from antiphon.params import Value
+from antiphon.ports import Port
+from antiphon.processor import IO, BlockTime, Event, Processor
+
+Change = tuple[int, str, Value]
+"""At a sample, a parameter, its new value."""
+
+
+@dataclass(slots=True)
+class Rendered:
+    """What a run gave: the audio of each audio output, emitted events and last reports.
+
+    events: offsets are counted from the first frame of the run.
+    """
+
+    audio: tuple[Samples, ...]
+    events: list[Event] = field(default_factory=list)
+    reports: dict[str, float] = field(default_factory=dict)
+
+
+def run_processor(
+    processor: Processor,
+    spec: StreamSpec,
+    audio: Samples | Mapping[str, Samples],
+    settings: Mapping[str, Value] | None = None,
+    events: Sequence[Change] = (),
+    blocks: Iterable[int] | None = None,
+) -> Samples:
+    """Prepares the processor, plays `audio` through it, and returns its first audio output.
+
+    audio: float32 `[channels, frames]` for the first audio input, or one for each named input; a
+    source takes zeros of the wanted length.  settings: parameters' first values.  events: timed
+    changes, `(sample, parameter, value)`.  blocks: sizes of the blocks, 1 to `spec.block`, repeated
+    until the audio ends; None is `spec.block`. Returns as many frames as came in, latency included.
+    Raises `PluginError` when the processor breaks its contract.
+    """
+    return render(processor, spec, audio, settings, events, blocks).audio[0]
+
+
+def render(
+    processor: Processor,
+    spec: StreamSpec,
+    audio: Samples | Mapping[str, Samples],
+    settings: Mapping[str, Value] | None = None,
+    events: Sequence[Change] = (),
+    blocks: Iterable[int] | None = None,
+    notes: Sequence[Event] = (),
+) -> Rendered:
+    """As `run_processor`, with every output. notes: events in, their offsets counted from the start."""
+    cells = prepare(processor, spec, settings or {})
+    inputs, frames = _inputs(processor, spec, audio)
+    outputs = tuple(np.zeros((_channels(p, spec), frames), np.float32) for p in processor.outputs if p.kind == "audio")
+    done = Rendered(outputs)
+    waiting = sorted(events, key=lambda change: change[0])
+    playing = sorted(notes, key=lambda note: note.offset)
+    at = 0
+    for size in cycle((spec.block,) if blocks is None else tuple(blocks)):
+        if at >= frames:
+            return done
+        if not 1 <= size <= spec.block:
+            raise UsageError(f"a block of {size} frames was asked for; 1 to {spec.block} are allowed")
+        size = min(size, frames - at)
+        cuts = {0, size}
+        while waiting and waiting[0][0] < at + size:
+            sample, name, value = waiting.pop(0)
+            cell = _cell(cells, name)
+            offset = max(0, sample - at)
+            cell.post(offset, cell.param.encode(cell.param.check(value)))
+            if processor.split and not cell.smooth and cell.param.kind != "trigger":
+                cuts.add(offset)
+        for cell in cells.values():
+            if cell.param.kind not in ("text", "file"):
+                cell.render(at, size)
+        edges = sorted(cuts)
+        for first, last in pairwise(edges):
+            inside = [_moved(n, -(at + first)) for n in playing if at + first <= n.offset < at + last]
+            _one(processor, cells, inputs, outputs, done, at, first, last, inside)
+        for cell in cells.values():
+            cell.settle(at + size)
+        at += size
+    return done
+
+
+def prepare(processor: Processor, spec: StreamSpec, settings: Mapping[str, Value]) -> dict[str, ParamCell]:
+    """Prepares the processor with these first values; its parameters' cells, by name."""
+    for wanted, given, what in (
+        (processor.rate, spec.rate, "rate"),
+        (processor.block, spec.block, "block"),
+        (processor.channels, spec.channels, "channels"),
+    ):
+        if wanted is not None and wanted != given:
+            raise UsageError(f"this processor insists on {what} {wanted}; give it a StreamSpec that says so")
+    params = {p.name: p for p in processor.params}
+    cells: dict[str, ParamCell] = {}
+    for name, value in settings.items():
+        if name not in params:
+            raise UsageError(f"there is no parameter {name!r}; there are: {', '.join(params) or 'none'}")
+        processor.settings[name] = params[name].check(value)
+    for param in processor.params:
+        first = processor.settings[param.name] if param.kind != "trigger" else False
+        cells[param.name] = ParamCell(param, spec.rate, spec.block, first)
+    processor.prepare(spec)
+    latency = processor.latency
+    if isinstance(latency, bool) or not isinstance(latency, int) or latency < 0:
+        raise PluginError(f"its latency is {latency!r}; a whole number of frames from 0 is allowed")
+    return cells
+
+
+def _one(
+    processor: Processor,
+    cells: Mapping[str, ParamCell],
+    inputs: Sequence[Samples],
+    outputs: Sequence[Samples],
+    done: Rendered,
+    at: int,
+    first: int,
+    last: int,
+    notes: list[Event],
+) -> None:
+    frames = last - first
+    here = at + first
+    given = [np.full((out.shape[0], frames), np.nan, np.float32) for out in outputs]
+    io = IO(
+        [x[:, here : here + frames] for x in inputs],
+        list(given),
+        cells,
+        BlockTime(sample=here),
+        frames,
+        first,
+        notes,
+        reports=done.reports,
+    )
+    process: Callable[[IO], object] = processor.process
+    result = process(io)
+    if result is not None:
+        raise PluginError(f"process returned {type(result).__name__}; it must fill io.audio_out and return nothing")
+    if len(io.audio_out) != len(given) or any(a is not b for a, b in zip(io.audio_out, given, strict=True)):
+        raise PluginError("process replaced io.audio_out; it must write into the arrays it is given")
+    for out, kept in zip(given, outputs, strict=True):
+        if not np.isfinite(out).all():
+            raise PluginError("its output holds NaN or infinity; every frame of every output must be filled")
+        kept[:, here : here + frames] = out
+    done.events += [_moved(event, here) for event in io.events_out]
+
+
+def _moved(event: Event, by: int) -> Event:
+    return Event(event.kind, event.offset + by, event.number, event.value, event.channel)
+
+
+def _cell(cells: Mapping[str, ParamCell], name: str) -> ParamCell:
+    if name not in cells:
+        raise UsageError(f"there is no parameter {name!r}; there are: {', '.join(cells) or 'none'}")
+    return cells[name]
+
+
+def _channels(port: Port, spec: StreamSpec) -> int:
+    return spec.channels if port.channels is None else port.channels
+
+
+def _inputs(
+    processor: Processor, spec: StreamSpec, audio: Samples | Mapping[str, Samples]
+) -> tuple[list[Samples], int]:
+    """The sound of each audio input, in its port's channels and not to be written; and the frames."""
+    ports = [p for p in processor.inputs if p.kind == "audio"]
+    if isinstance(audio, Mapping):
+        named = dict(audio)
+        unknown = set(named) - {p.name for p in ports}
+        if unknown or not named:
+            known = ", ".join(p.name for p in ports) or "none"
+            raise UsageError(f"there is no audio input {', '.join(sorted(unknown))!r}; there are: {known}")
+    else:
+        named = {ports[0].name: audio} if ports else {"": audio}
+    frames = max(x.shape[1] for x in named.values())
+    made: list[Samples] = []
+    for port in ports:
+        x = np.zeros((_channels(port, spec), frames), np.float32)
+        if port.name in named:
+            y = np.atleast_2d(named[port.name])
+            if x.shape[0] == 1 and y.shape[0] > 1:
+                y = y.mean(axis=0, keepdims=True, dtype=np.float64)
+            if y.shape[0] == 1:
+                x[:, : y.shape[1]] = y
+            else:
+                both = min(x.shape[0], y.shape[0])
+                x[:both, : y.shape[1]] = y[:both]
+        x.flags.writeable = False
+        made.append(x)
+    return made, frames

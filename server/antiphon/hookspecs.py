@@ -1,0 +1,74 @@
+"""The hooks a plugin may implement. All are called at load or at rest, never on the block path.
+
+`docs/plugins.md` documents each with exactly these signatures; a test holds it to that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, Protocol
+
+import pluggy
+
+if TYPE_CHECKING:
+    import typer
+
+    from antiphon.processor import Processor
+
+PROJECT = "antiphon"
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+
+class Register(Protocol):
+    """Takes a name and a factory: a callable, or "module:Name", imported only when it is used."""
+
+    def __call__(self, name: str, factory: str | Callable[[], Any], doc: str = "") -> None: ...
+
+
+ProcessorFactory = Callable[[], "Processor"]
+
+
+@hookspec
+def antiphon_processors(register: Register) -> None:
+    """Registers processors: factories of `antiphon.processor.Processor`."""
+
+
+@hookspec
+def antiphon_synths(register: Register) -> None:
+    """Registers synth backends."""
+
+
+@hookspec
+def antiphon_models(register: Register) -> None:
+    """Registers streaming models."""
+
+
+@hookspec
+def antiphon_transports(register: Register) -> None:
+    """Registers transports: factories of objects with `start(app)` and `stop()`, which may be async."""
+
+
+@hookspec
+def antiphon_commands(cli: typer.Typer) -> None:
+    """Adds commands to the `antiphon` command line."""
+
+
+@hookspec
+def antiphon_routes(http: Any) -> None:
+    """Adds HTTP routes: `http.add(method, path, handler)`."""
+
+
+@hookspec
+def antiphon_startup(app: Any) -> Awaitable[None] | None:
+    """The server is about to answer. May be async; awaited."""
+
+
+@hookspec
+def antiphon_shutdown(app: Any) -> Awaitable[None] | None:
+    """The server is about to end. May be async; awaited."""
+
+
+@hookspec
+def antiphon_event(app: Any, event: dict[str, Any]) -> None:
+    """Something happened: {"kind": "patch" | "node" | "late" | "engine", …}."""

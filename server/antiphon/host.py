@@ -1,0 +1,253 @@
+"""One processor in a plan: what the host does around `process`.
+
+Dry delay, wet, bypass, mute, the NaN guard, the overrun watch, and failure: a processor that raises,
+gives NaN or overruns for a second is heard as its dry input until `/node/NAME/reset`.
+"""
+
+from __future__ import annotations
+
+import time as _time
+from collections.abc import Mapping
+from itertools import pairwise
+
+import numpy as np
+
+from antiphon.block import Samples, StreamSpec
+from antiphon.catalog import ProcessorInfo
+from antiphon.cells import ParamCell
+from antiphon.native import dsp
+from antiphon.params import Param, Value
+from antiphon.processor import IO, Processor
+
+FADE = 0.010
+OVERRUN_SECONDS = 1.0
+_SWITCH_SMOOTH = 0.005
+
+
+class NodeHost:
+    """A node's processor, parameter cells and output buffers. Shared by the plans that hold the node."""
+
+    def __init__(
+        self,
+        number: int,
+        name: str,
+        info: ProcessorInfo,
+        processor: Processor,
+        spec: StreamSpec,
+        values: Mapping[str, Value],
+    ) -> None:
+        self.number, self.name, self.info, self.processor, self.spec = number, name, info, processor, spec
+        cells = []
+        for param in info.cells:
+            declared = param
+            value = values.get(param.name, param.default)
+            if param.name in ("bypass", "mute"):
+                declared = Param(param.name, "float", 0.0, 0.0, 1.0, smooth=_SWITCH_SMOOTH)
+                value = float(bool(value))
+            cells.append(ParamCell(declared, spec.rate, spec.block, value))
+        self.cells = tuple(cells)
+        self.by_name = {cell.param.name: cell for cell in cells}
+        self._bypass, self._mute, self._wet = cells[:3]
+        self._health = ParamCell(Param("health", default=1.0, smooth=FADE), spec.rate, spec.block)
+        self._gains = (self._bypass, self._mute, self._wet, self._health)
+        self.active: list[ParamCell] = []
+        self._prepared = self._restarting(values)
+        self.latency = int(processor.latency)
+        self.outs = tuple(
+            np.zeros((port.channels or spec.channels, spec.block), np.float32)
+            for port in info.outputs
+            if port.kind == "audio"
+        )
+        inputs = [port.channels or spec.channels for port in info.inputs if port.kind == "audio"]
+        self.has_dry = bool(inputs and self.outs) and inputs[0] == self.outs[0].shape[0]
+        self._at = tuple(out.ctypes.data for out in self.outs)
+        self._ring = np.zeros((inputs[0], self.latency + 1), np.float32) if self.has_dry else None
+        self._ring_at = 0
+        self.dry = np.zeros((inputs[0], spec.block), np.float32) if self.has_dry else None
+        self._last = [np.zeros(out.shape[0], np.float32) for out in self.outs]
+        self._held = [last.copy() for last in self._last]
+        self._tail_left = 0
+        self._tail = max(1, round(FADE * spec.rate))
+        self._curve = np.zeros(spec.block, np.float32)
+        self._period_ns = spec.block * 1e9 / spec.rate
+        self._overrun_ns = 0.0
+        self.failed = ""
+        self.peak = 0.0
+        self.spent_ns = 0
+
+    def _restarting(self, values: Mapping[str, Value]) -> dict[str, Value]:
+        asked = {p.name: values.get(p.name, p.default) for p in self.info.params}
+        return {p.name: asked[p.name] for p in self.info.params if p.restart or p.kind in ("text", "file")}
+
+    def settled(self, values: Mapping[str, Value]) -> bool:
+        """Whether a plan that asks for `values` can keep this processor: what takes a restart is as it was."""
+        return self._restarting(values) == self._prepared
+
+    def post(self, cell: int, offset: int, number: float, ramp: float) -> bool:
+        """A parameter change at a frame of the coming block."""
+        target = self.cells[cell]
+        if target not in self.active:
+            self.active.append(target)
+        return target.post(offset, number, ramp)
+
+    def reset(self) -> None:
+        """Clears the processor and gives it another chance."""
+        self._guarded_reset()
+        if self._ring is not None:
+            self._ring.fill(0.0)
+        if self.failed:
+            self.failed = ""
+            self._overrun_ns = 0.0
+            self._health.post(0, 1.0)
+            self.active.append(self._health)
+
+    def cut(self) -> None:
+        """Panic: tails are cut; a failed node stays failed."""
+        self._guarded_reset()
+        if self._ring is not None:
+            self._ring.fill(0.0)
+        self._tail_left = 0
+        for last in self._last:
+            last.fill(0.0)
+
+    def run(self, io: IO, watched: bool) -> str:
+        """One block. Returns "" or, in the block in which the node fails, the reason."""
+        frames, now = io.frames, io.time.sample
+        for cell in self.active:
+            cell.render(now, frames)
+        wet_input = io.audio_in[0] if self.has_dry else None
+        reason = ""
+        if not self.failed:
+            reason = self._process(io, watched)
+        else:
+            for out in self.outs:
+                out[:, :frames] = 0.0
+        dry = self._dry(wet_input, frames) if wet_input is not None else None
+        if reason:
+            self._fail(reason)
+        self._mix(dry, frames)
+        for last, out in zip(self._last, self.outs, strict=True):
+            last[:] = out[:, frames - 1]
+        if self.active:
+            after = now + frames
+            self.active = [cell for cell in self.active if cell.settle(after)]
+        return reason
+
+    def _process(self, io: IO, watched: bool) -> str:
+        frames = io.frames
+        started = _time.perf_counter_ns()
+        try:
+            returned = self._split(io) if self.processor.split and self.active else self.processor.process(io)
+        except Exception as error:
+            return f"raised {type(error).__name__}: {error}"[:200]
+        if returned is not None:
+            return "process returned something; it must fill io.audio_out and return nothing"
+        if len(io.audio_out) != len(self.outs):
+            return f"changed its outputs: {len(io.audio_out)} instead of {len(self.outs)}"
+        for place, out in enumerate(self.outs):
+            given = io.audio_out[place]
+            if given.shape != (out.shape[0], frames):
+                return f"gave a wrong shape: {list(given.shape)} instead of {[out.shape[0], frames]}"
+            if given is not out and given.base is not out:
+                out[:, :frames] = given
+            top = dsp.peak.call(self._at[place], out.shape[1], out.shape[0], frames)
+            if top < 0.0:
+                return "gave NaN or infinity"
+            if place == 0:
+                self.peak = top
+        self.spent_ns = spent = _time.perf_counter_ns() - started
+        if watched:
+            if spent > self._period_ns:
+                self._overrun_ns += spent
+                if self._overrun_ns >= OVERRUN_SECONDS * 1e9:
+                    return f"overran: {spent / 1e6:.1f} ms for a block of {self._period_ns / 1e6:.1f} ms"
+            elif self._overrun_ns > 0.0:
+                self._overrun_ns = max(0.0, self._overrun_ns - self._period_ns)
+        return ""
+
+    def _split(self, io: IO) -> object:
+        """Processes piece by piece, cut where an unsmoothed parameter changes."""
+        edges = {0, io.frames}
+        for cell in self.active:
+            edges.update(offset for offset, _ in cell.steps[1:] if offset < io.frames)
+        cuts = sorted(edges)
+        whole_in, whole_out, frames, beat = io.audio_in, io.audio_out, io.frames, io.time.beat
+        sample = io.time.sample
+        try:
+            for first, last in pairwise(cuts):
+                io.audio_in = [x[:, first:last] for x in whole_in]
+                io.audio_out = [y[:, first:last] for y in whole_out]
+                io.base, io.frames = first, last - first
+                io.time.sample = sample + first
+                io.time.beat = beat + first / self.spec.rate * io.time.tempo / 60.0 * io.time.playing
+                returned = self.processor.process(io)
+                if returned is not None:
+                    return returned
+        finally:
+            io.audio_in, io.audio_out, io.base, io.frames = whole_in, whole_out, 0, frames
+            io.time.sample, io.time.beat = sample, beat
+        return None
+
+    def _dry(self, x: Samples, frames: int) -> Samples:
+        if self.latency == 0:
+            return x
+        assert self.dry is not None and self._ring is not None
+        size, channels = self._ring.shape[1], self.dry.shape[0]
+        row = x.strides[0] // 4
+        dsp.delay_line(
+            x, row, self.dry, self.dry.shape[1], self._ring, size, self._ring_at, self.latency, channels, frames
+        )
+        self._ring_at = (self._ring_at + frames) % size
+        return self.dry
+
+    def _fail(self, reason: str) -> None:
+        self.failed = reason
+        for held, last in zip(self._held, self._last, strict=True):
+            held[:] = last
+        self._health.rest_at(0.0)
+        self._tail_left = self._tail
+
+    def _mix(self, dry: Samples | None, frames: int) -> None:
+        bypass, mute, wet, health = self._gains
+        moving = False
+        for cell in self.active:
+            if cell in self._gains:
+                moving = True
+        if self._tail_left:
+            self._fade_in_dry(dry, frames)
+        elif not moving and wet.target == 1.0 and bypass.target == 0.0 and health.target == 1.0:
+            pass
+        elif dry is not None:
+            out, curve = self.outs[0], self._curve
+            np.subtract(1.0, bypass.full, out=curve)
+            np.multiply(curve, wet.full, out=curve)
+            np.multiply(curve, health.full, out=curve)
+            dsp.mix_wet(out, out.shape[1], dry, dry.strides[0] // 4, curve, out.shape[0], frames)
+        else:
+            # no dry path (a source): bypass and failure are silence, wet a level
+            np.subtract(1.0, bypass.full, out=self._curve)
+            np.multiply(self._curve, wet.full, out=self._curve)
+            np.multiply(self._curve, health.full, out=self._curve)
+            self._scale(self._curve, frames)
+        if moving or mute.target != 0.0:
+            np.subtract(1.0, mute.full, out=self._curve)
+            self._scale(self._curve, frames)
+
+    def _scale(self, curve: Samples, frames: int) -> None:
+        for out in self.outs:
+            dsp.scale(out, out.shape[1], curve, out.shape[0], frames)
+
+    def _fade_in_dry(self, dry: Samples | None, frames: int) -> None:
+        """After a failure: from the last good sample to the dry sound, over 10 ms."""
+        done = self._tail - self._tail_left
+        rise = np.minimum(1.0, np.arange(done + 1, done + frames + 1, dtype=np.float32) / self._tail)
+        for place, out in enumerate(self.outs):
+            source = dry[:, :frames] * rise if dry is not None and place == 0 else 0.0
+            out[:, :frames] = source + self._held[place][:, None] * (1.0 - rise)
+        self._tail_left = max(0, self._tail_left - frames)
+
+    def _guarded_reset(self) -> None:
+        try:
+            self.processor.reset()
+        except Exception as error:
+            self.failed = self.failed or f"reset raised {type(error).__name__}: {error}"[:200]

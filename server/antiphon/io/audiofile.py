@@ -1,0 +1,71 @@
+"""Sound files in: whole, or block by block. Decoding happens in a process of its own (`decode`)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+
+from antiphon.block import Samples
+from antiphon.errors import FileError
+from antiphon.io.decode import AudioInfo, Decoder
+
+MAX_SAMPLES = 1 << 26
+"""Samples (frames times channels) `read` holds: 256 MiB, 11 minutes of 96 kHz in one channel, 11.6
+of 48 kHz in two."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """A decoded file: float32 `[channels, frames]` at `rate`, and what the file said it is."""
+
+    samples: Samples
+    rate: int
+    info: AudioInfo
+
+
+def read(path: str | os.PathLike[str], *, rate: int | None = None, max_samples: int = MAX_SAMPLES) -> Sound:
+    """A whole sound file, resampled to `rate` if that is given.
+
+    Raises `FileError` for what cannot be read, and for more than `max_samples` samples.
+    """
+    with Decoder(path, rate=rate) as decoder:
+        info = decoder.info
+        most = max_samples // info.channels
+        if info.frames is not None and info.frames > most:
+            raise _too_long(decoder.name, most, info)
+        samples = np.empty((info.channels, info.frames or 0), np.float32)
+        at = 0
+        for block in decoder.blocks():
+            end = at + block.shape[1]
+            if end > most:
+                raise _too_long(decoder.name, most, info)
+            if end > samples.shape[1]:
+                grown = np.empty((info.channels, min(most, max(end, 2 * samples.shape[1]))), np.float32)
+                grown[:, :at] = samples[:, :at]
+                samples = grown
+            samples[:, at:end] = block
+            at = end
+    return Sound(np.ascontiguousarray(samples[:, :at]), info.rate, info)
+
+
+@contextmanager
+def stream(path: str | os.PathLike[str], *, rate: int | None = None) -> Iterator[tuple[AudioInfo, Iterator[Samples]]]:
+    """A sound file's description and its blocks, float32 `[channels, n]`, decoded as they are asked for.
+
+    with stream("in.wav") as (info, blocks): …
+    Raises `FileError`, also midway, for what cannot be read.
+    """
+    with Decoder(path, rate=rate) as decoder:
+        yield decoder.info, decoder.blocks()
+
+
+def _too_long(name: str, most: int, info: AudioInfo) -> FileError:
+    minutes = most / info.rate / 60
+    return FileError(
+        f"cannot read {name}: it is longer than the {minutes:.3g} minutes that are held in memory "
+        f"with {info.channels} channels at {info.rate} Hz; cut it into parts"
+    )

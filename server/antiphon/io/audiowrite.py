@@ -1,0 +1,337 @@
+"""Sound files out, all or nothing: a file appears under its name when it is whole and on disk.
+
+Until then it has no name at all where the system allows that (Linux), else a hidden one beside the
+target. Encoding runs in a thread: it overlaps with the processing, and Ctrl-C, which Python raises in
+the main thread, never comes up inside libsndfile.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import queue
+import secrets
+import stat
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from antiphon.block import Samples
+from antiphon.errors import FileError
+from antiphon.io.decode import shown
+
+CHUNK = 16384
+"""Frames handed to the encoder at a time. libsndfile's vorbis encoder overruns its stack with very long ones."""
+MAX_WAV_BYTES = (1 << 32) - (1 << 16)
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """What can be written under a suffix. channels: at most.  rates: all those allowed; empty: any."""
+
+    name: str
+    subtypes: tuple[str, ...]
+    channels: int = 64
+    rates: tuple[int, ...] = ()
+
+
+_PCM = ("PCM_24", "PCM_16", "PCM_32", "FLOAT", "DOUBLE")
+_FLAC = Format("FLAC", ("PCM_24", "PCM_16", "PCM_S8"), 8)
+_OGG = Format("OGG", ("VORBIS",), 64)
+_MP3 = Format("MP3", ("MPEG_LAYER_III",), 2, (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000))
+_AIFF = Format("AIFF", (*_PCM, "PCM_S8"))
+FORMATS: Mapping[str, Format] = {
+    ".wav": Format("WAV", (*_PCM, "PCM_U8")),
+    ".flac": _FLAC,
+    ".ogg": _OGG,
+    ".mp3": _MP3,
+    ".aiff": _AIFF,
+    ".aif": _AIFF,
+    ".au": Format("AU", (*_PCM, "PCM_S8")),
+}
+SUFFIXES = ".wav, .flac, .ogg, .mp3, .aiff or .au"
+_STEPS = {"PCM_U8": 1 << 7, "PCM_S8": 1 << 7, "PCM_16": 1 << 15, "PCM_24": 1 << 23}
+_EIGHT_BITS = {"PCM_U8": "PCM_S8", "PCM_S8": "PCM_U8"}
+
+
+def format_of(path: str | os.PathLike[str]) -> Format:
+    """The format a file name asks for, or `FileError` naming those allowed."""
+    found = FORMATS.get(Path(path).suffix.lower())
+    if found is None:
+        raise FileError(f"cannot write {shown(path)}: its name must end in {SUFFIXES}")
+    return found
+
+
+def subtype_for(format: Format, source: str = "") -> str:
+    """The source's own bit depth where the format has it, else 24 bits, or the one there is."""
+    for wanted in (source, _EIGHT_BITS.get(source, "")):
+        if wanted in format.subtypes:
+            return wanted
+    return format.subtypes[0]
+
+
+class AudioWriter:
+    """Writes a sound file. Use it with `with`: leaving keeps the file, an exception leaves no trace.
+
+    The format follows the suffix. rate, channels: what the format does not hold is refused at once.
+    like: a source's libsndfile subtype, whose bit depth is kept.  clipped: samples beyond full scale,
+    cut to it in whole-number formats. Every failure is a `FileError` that names the file.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], rate: int, channels: int, like: str = "") -> None:
+        self.name = shown(path)
+        self.frames = 0
+        self.clipped = 0
+        self.format = format_of(path)
+        self.subtype = subtype_for(self.format, like)
+        self._rate, self._channels = rate, channels
+        self._check_holds()
+        self._counts_clipped = self.subtype.startswith("PCM")
+        self._draft = _Draft(path, self.name)
+        self._disk = _Disk(self._draft.fd)
+        self._chunk = np.empty((CHUNK, channels), np.float32)
+        self._filled = 0
+        self._queue: queue.Queue[Samples | None] = queue.Queue(4)
+        self._error: BaseException | None = None
+        self._stopped = self._drained = False
+        self._thread = threading.Thread(target=self._encode, name="encoder", daemon=True)
+        self._thread.start()
+
+    def __enter__(self) -> AudioWriter:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if kind is None:
+            self.commit()
+        else:
+            self.abort()
+
+    def write(self, samples: Samples) -> None:
+        """Adds float32 `[channels, n]`; the array may be reused afterwards."""
+        at, n = 0, samples.shape[1]
+        while at < n:
+            part = min(n - at, CHUNK - self._filled)
+            self._chunk[self._filled : self._filled + part] = samples[:, at : at + part].T
+            self._filled += part
+            at += part
+            if self._filled == CHUNK:
+                self._hand_over()
+        self.frames += n
+
+    def commit(self) -> None:
+        """Finishes the file and gives it its name. Until this returns there is none."""
+        try:
+            if self.frames == 0 and self.format is _MP3:
+                raise FileError(f"cannot write {self.name}: there is no sound to write, and an mp3 cannot be empty")
+            self._hand_over()
+            self._finish()
+            if self._error is not None:
+                raise self._failure(self._error)
+            if self.frames == 0 and self.format is _FLAC:
+                os.pwrite(self._draft.fd, _empty_flac(self._rate, self._channels, self.subtype), 0)
+            self._draft.publish()
+        except OSError as error:
+            self.abort()
+            raise self._failure(error) from None
+        except BaseException:
+            self.abort()
+            raise
+
+    def abort(self) -> None:
+        """Leaves nothing behind; what was there under the name before is untouched."""
+        self._stopped = True
+        try:
+            self._finish()
+        finally:
+            self._draft.discard()
+
+    def _check_holds(self) -> None:
+        format, suffix = self.format, self.format.name.lower()
+        if self._channels > format.channels:
+            raise FileError(
+                f"cannot write {self.name}: {suffix} holds at most {format.channels} channels, not {self._channels}; "
+                "name a .wav"
+            )
+        if format.rates and self._rate not in format.rates:
+            raise FileError(
+                f"cannot write {self.name}: {suffix} does not hold {self._rate} Hz, only "
+                f"{', '.join(str(r) for r in format.rates)}; name a .wav or .flac"
+            )
+
+    def _hand_over(self) -> None:
+        if self._error is not None:
+            raise self._failure(self._error)
+        chunk = self._chunk[: self._filled]
+        if self._counts_clipped and self._filled and (chunk.max() > 1.0 or chunk.min() < -1.0):
+            self.clipped += int(np.count_nonzero(np.abs(chunk) > 1.0))
+        steps = _STEPS.get(self.subtype)
+        if steps is not None:
+            # libsndfile would round down, which doubles the error and adds half a step of offset
+            np.multiply(chunk, np.float32(steps), out=chunk)
+            np.rint(chunk, out=chunk)
+            np.multiply(chunk, np.float32(1.0 / steps), out=chunk)
+        self._queue.put(chunk)
+        self._chunk = np.empty((CHUNK, self._channels), np.float32)
+        self._filled = 0
+
+    def _finish(self) -> None:
+        if self._thread.is_alive():
+            self._queue.put(None)
+            self._thread.join()
+
+    def _encode(self) -> None:
+        """The thread: takes chunks until None. After a failure it goes on taking, so that nobody waits."""
+        try:
+            self._encode_all()
+        except BaseException as error:
+            self._error = self._disk.error or error
+        while not self._drained:
+            self._next()
+
+    def _encode_all(self) -> None:
+        import soundfile
+
+        more: dict[str, Any] = {"compression_level": 0.2} if self.format is _MP3 else {}
+        with soundfile.SoundFile(
+            self._disk, "w", self._rate, self._channels, self.subtype, format=self.format.name, **more
+        ) as file:
+            while (chunk := self._next()) is not None:
+                if self._stopped:
+                    continue
+                if self.format.name == "WAV" and self._disk.length + chunk.nbytes * 2 > MAX_WAV_BYTES:
+                    raise FileError(f"cannot write {self.name}: wav ends at 4 GiB; name a .flac")
+                file.write(chunk)
+                if self._disk.error is not None:
+                    raise self._disk.error
+        if self._disk.error is not None:
+            raise self._disk.error
+
+    def _next(self) -> Samples | None:
+        chunk = self._queue.get()
+        self._drained = chunk is None
+        return chunk
+
+    def _failure(self, error: BaseException) -> FileError:
+        if isinstance(error, FileError):
+            return error
+        if isinstance(error, OSError):
+            return _unwritable(self.name, error)
+        text = " ".join(str(error).split()) or type(error).__name__
+        return FileError(f"cannot write {self.name}: the encoder refused it ({text[:200]})")
+
+
+class _Disk:
+    """What libsndfile writes through. It cannot pass an exception on, so the first one is kept."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self.error: OSError | None = None
+        self.length = 0
+
+    def write(self, data: bytes) -> int:
+        done = 0
+        try:
+            while done < len(data):
+                done += os.write(self._fd, data[done:])
+        except OSError as error:
+            self.error = self.error or error
+        self.length += done
+        return done
+
+    def read(self, size: int) -> bytes:
+        return os.read(self._fd, size)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        return os.lseek(self._fd, offset, whence)
+
+    def tell(self) -> int:
+        return os.lseek(self._fd, 0, os.SEEK_CUR)
+
+
+class _Draft:
+    """A file being made: without a name, or with a hidden one, until it is published."""
+
+    def __init__(self, path: str | os.PathLike[str], name: str) -> None:
+        self._hidden: Path | None = None
+        try:
+            self._target = Path(os.path.realpath(path))
+            self._mode = self._replaceable(name)
+            self.fd = self._open()
+        except (OSError, ValueError) as error:
+            raise _unwritable(name, error) from None
+
+    def publish(self) -> None:
+        if self._mode is not None:
+            os.fchmod(self.fd, self._mode)
+        os.fsync(self.fd)
+        if self._hidden is None:
+            hidden = self._hidden_name()
+            self._hidden = hidden
+            # a dir_fd makes Python call linkat, which alone follows the link in /proc
+            os.link(f"/proc/self/fd/{self.fd}", hidden, src_dir_fd=self.fd, follow_symlinks=True)
+        os.replace(self._hidden, self._target)
+        self._hidden = None
+        self.discard()
+
+    def discard(self) -> None:
+        hidden, self._hidden = self._hidden, None
+        if hidden is not None:
+            hidden.unlink(missing_ok=True)
+        fd, self.fd = self.fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+    def _replaceable(self, name: str) -> int | None:
+        """The mode of the file that is there, None if none is; refuses what is not an ordinary file."""
+        try:
+            mode = self._target.stat().st_mode
+        except FileNotFoundError:
+            return None
+        if stat.S_ISREG(mode):
+            return stat.S_IMODE(mode)
+        what = "a folder" if stat.S_ISDIR(mode) else "not an ordinary file"
+        raise FileError(f"cannot write {name}: it is {what}; name a file")
+
+    def _open(self) -> int:
+        folder, unnamed = self._target.parent, getattr(os, "O_TMPFILE", 0)
+        if unnamed and os.path.exists("/proc/self/fd"):
+            try:
+                return os.open(folder, unnamed | os.O_RDWR | os.O_CLOEXEC, 0o666)
+            except OSError as error:
+                # a file system without unnamed files
+                if error.errno not in (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL):
+                    raise
+        self._hidden = self._hidden_name()
+        return os.open(self._hidden, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o666)
+
+    def _hidden_name(self) -> Path:
+        return self._target.with_name(f".antiphon-{secrets.token_hex(6)}.part")
+
+
+def _unwritable(name: str, error: OSError | ValueError) -> FileError:
+    if not isinstance(error, OSError):
+        return FileError(f"cannot write {name}: its name holds a zero byte")
+    text = (error.strerror or str(error)).lower()
+    match error.errno:
+        case errno.ENOSPC | errno.EDQUOT:
+            text += "; free some space or write elsewhere"
+        case errno.ENOENT | errno.ENOTDIR:
+            text = "its folder does not exist; make it first"
+        case errno.EACCES | errno.EPERM | errno.EROFS:
+            text += "; write to a folder of yours"
+        case errno.EFBIG:
+            text += " for this disk or account; write elsewhere"
+    return FileError(f"cannot write {name}: {text}")
+
+
+def _empty_flac(rate: int, channels: int, subtype: str) -> bytes:
+    """A flac file of no frames, which libsndfile does not write: the mark and a last STREAMINFO block."""
+    bits = {"PCM_S8": 8, "PCM_16": 16, "PCM_24": 24}[subtype]
+    packed = (rate << 44) | ((channels - 1) << 41) | ((bits - 1) << 36)
+    block = (4096).to_bytes(2, "big") * 2 + bytes(6) + packed.to_bytes(8, "big") + bytes(16)
+    return b"fLaC" + bytes([0x80]) + len(block).to_bytes(3, "big") + block

@@ -1,0 +1,203 @@
+"""The near side of the decoding process: starts it, takes its messages, ends it."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import stat
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon.block import Samples
+from antiphon.errors import FileError
+from antiphon.io.containers import Dishonest, check
+from antiphon.io.decode_child import BLOCK_SAMPLES, FAILED
+
+STALL = 10.0
+"""Seconds without a byte before a file is given up: a disk that hangs. A file that keeps the decoder
+busy for nothing is ended by the decoder's own limit on processor time, within 2 s."""
+MAX_SECONDS = 6 * 3600
+"""The longest sound decoded; a few kilobytes of flac can hold days of silence."""
+_LARGEST_MESSAGE = 64 * BLOCK_SAMPLES * 4 * 16
+_GAVE_UP = {
+    signal.SIGPROF: "decoding it takes far longer than its sound accounts for; it is broken or made to harm",
+    signal.SIGXCPU: "decoding it takes far longer than its sound accounts for; it is broken or made to harm",
+    signal.SIGKILL: "its decoder was killed, perhaps for want of memory",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class AudioInfo:
+    """What a sound file says it is.
+
+    rate: frames per second.  channels: 1 to 64.  frames: as promised, None where the file does not
+    say; only decoding tells.  format, subtype: libsndfile's words ("WAV", "PCM_16").
+    """
+
+    rate: int
+    channels: int
+    frames: int | None
+    format: str
+    subtype: str
+
+
+class Decoder:
+    """A sound file being decoded by a process of its own, block by block.
+
+    Use it with `with`; leaving ends the process. Every failure is a `FileError` that names the file.
+    rate: resample to this rate.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], *, rate: int | None = None) -> None:
+        self.name = shown(path)
+        self._process: subprocess.Popen[bytes] | None = None
+        fd = self._open(path)
+        try:
+            check(fd)
+            # -P: the module's folder must not become a place to import from.
+            command = [sys.executable, "-P", str(Path(__file__).with_name("decode_child.py")), str(fd), str(rate or 0)]
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                bufsize=0,
+                pass_fds=(fd,),
+                env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
+            )
+        except Dishonest as reason:
+            raise self._refused(str(reason)) from None
+        except OSError as error:
+            raise self._refused(_reason(error)) from None
+        finally:
+            os.close(fd)
+        try:
+            self.info = self._header()
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Decoder:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends the process. Harmless when done twice."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.kill()
+        if process.stdout is not None:
+            process.stdout.close()
+        process.wait()
+
+    def blocks(self) -> Iterator[Samples]:
+        """The sound, float32 `[channels, n]` with n of a few thousand, each block an array of its own."""
+        channels = self.info.channels
+        most = MAX_SECONDS * self.info.rate
+        at = 0
+        while (data := self._message()) is not None:
+            flat: NDArray[np.float32] = np.frombuffer(data, np.float32)
+            block = np.ascontiguousarray(flat.reshape(-1, channels).T)
+            # The sum of squares is finite only if every sample is, and costs no array.
+            if not np.isfinite(np.dot(flat, flat)) and not np.isfinite(flat).all():
+                first = at + int(np.argmin(np.isfinite(flat))) // channels
+                raise self._refused(
+                    f"its sample at {first / self.info.rate:.3f} s is not a number (NaN or infinite); "
+                    "mend it in an editor"
+                )
+            at += block.shape[1]
+            if at > most:
+                raise self._refused(f"it is longer than {MAX_SECONDS // 3600} hours; cut it into parts")
+            yield block
+
+    def _open(self, path: str | os.PathLike[str]) -> int:
+        try:
+            # O_NONBLOCK: opening a named pipe would otherwise wait for its writer.
+            fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        except (OSError, ValueError) as error:
+            raise self._refused(_reason(error)) from None
+        mode = os.fstat(fd).st_mode
+        if stat.S_ISREG(mode):
+            return fd
+        os.close(fd)
+        what = "a folder" if stat.S_ISDIR(mode) else "not an ordinary file"
+        raise self._refused(f"it is {what}; name a sound file")
+
+    def _header(self) -> AudioInfo:
+        data = self._message()
+        if data is None:
+            raise self._refused("its decoder said nothing")
+        return AudioInfo(**json.loads(data))
+
+    def _message(self) -> bytes | None:
+        (size,) = struct.unpack("<I", self._exactly(4))
+        if size == FAILED:
+            (size,) = struct.unpack("<I", self._exactly(4))
+            raise self._refused(self._exactly(min(size, 4096)).decode(errors="replace"))
+        if size == 0:
+            return None
+        if size > _LARGEST_MESSAGE:
+            raise self._refused("its decoder sent a block of impossible size")
+        return self._exactly(size)
+
+    def _exactly(self, size: int) -> bytes:
+        assert self._process is not None, "the decoder is closed"
+        assert self._process.stdout is not None
+        fd = self._process.stdout.fileno()
+        data = bytearray()
+        deadline = time.monotonic() + STALL
+        while len(data) < size:
+            if not _readable(fd, deadline):
+                raise self._refused(f"no sound came from it for {STALL:g} s; is its disk well?")
+            piece = os.read(fd, min(size - len(data), 1 << 20))
+            if not piece:
+                raise self._refused(self._why_ended())
+            data += piece
+        return bytes(data)
+
+    def _why_ended(self) -> str:
+        assert self._process is not None
+        try:
+            code = self._process.wait(2.0)
+        except subprocess.TimeoutExpired:
+            return "its decoder stopped answering"
+        if code >= 0:
+            return f"its decoder ended early (exit code {code})"
+        return _GAVE_UP.get(signal.Signals(-code), f"its decoder crashed ({signal.Signals(-code).name}); it is broken")
+
+    def _refused(self, reason: str) -> FileError:
+        return FileError(f"cannot read {self.name}: {reason}")
+
+
+def shown(path: str | os.PathLike[str]) -> str:
+    """The path as one line of printable text."""
+    text = os.fspath(path)
+    return text if text.isprintable() else text.encode("unicode_escape", "surrogatepass").decode("ascii")
+
+
+def _reason(error: OSError | ValueError) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "there is no such file"
+    if isinstance(error, OSError):
+        return f"{(error.strerror or str(error)).lower()}"
+    return "its name holds a zero byte"
+
+
+def _readable(fd: int, deadline: float) -> bool:
+    poller = select.poll()
+    poller.register(fd, select.POLLIN)
+    return bool(poller.poll(max(0.0, deadline - time.monotonic()) * 1000.0))

@@ -1,0 +1,149 @@
+"""The process that decodes: `python decode_child.py FD RATE`, run by `antiphon.io.decode`.
+
+A sound file may be hostile and its decoder is C, so it runs here: few rights, little memory, and no
+more processor time than the sound it has given accounts for. It imports nothing of ours.
+
+On standard output, messages: a 4-byte little-endian length and so many bytes. The first is JSON
+(rate, channels, frames or null, format, subtype), the others are float32, interleaved; length 0 ends,
+`FAILED` is followed by one more message, the reason.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import signal
+import struct
+import sys
+from typing import Any, BinaryIO
+
+FAILED = 0xFFFFFFFF
+MEMORY = 400 * 1024 * 1024
+"""Bytes of address space; the interpreter, numpy and libsndfile take 105 MB of them."""
+BLOCK_SAMPLES = 32768
+"""Samples (frames times channels) of a message before resampling."""
+MAX_CHANNELS = 64
+MIN_RATE, MAX_RATE = 1000, 768000
+PATIENCE = 0.9
+"""Seconds of processor time without a block, and allowed over what the decoded sound accounts for."""
+SHARE = 0.25
+"""Processor time allowed for each second of sound: ordinary files take under a hundredth."""
+UNKNOWN_FRAMES = 1 << 60
+LOSSY = ("VORBIS", "OPUS", "MPEG_LAYER_III", "MPEG_LAYER_II", "MPEG_LAYER_I")
+
+
+class Refused(Exception):
+    """The file is not decoded, for this reason."""
+
+
+def main(arguments: list[str]) -> int:
+    fd, rate = int(arguments[0]), int(arguments[1])
+    _confine()
+    _allow(0.0)
+    out = sys.stdout.buffer
+    try:
+        _decode(fd, rate, out)
+    except BrokenPipeError:
+        return 0
+    except MemoryError:
+        return _fail(out, "decoding it takes too much memory; it is broken or made to harm")
+    except Refused as reason:
+        return _fail(out, str(reason))
+    except Exception as error:
+        text = getattr(error, "error_string", None) or str(error) or type(error).__name__
+        return _fail(out, f"it is broken, fetch or make it again ({' '.join(text.split())[:200].rstrip('.')})")
+    _send(out, b"")
+    return 0
+
+
+def _decode(fd: int, rate: int, out: BinaryIO) -> None:
+    import numpy
+    import soundfile
+
+    class Forward(soundfile.SoundFile):  # type: ignore[misc]
+        def seekable(self) -> bool:
+            """Never: soundfile would seek after every block, which costs and which broken files fail."""
+            return False
+
+    with Forward(fd, "r", closefd=False) as file:
+        _check(file.samplerate, file.channels)
+        promised = file.frames if 0 <= file.frames < UNKNOWN_FRAMES else None
+        frames = promised
+        resample = None
+        if rate and rate != file.samplerate:
+            import soxr
+
+            resample = soxr.ResampleStream(file.samplerate, rate, file.channels, dtype="float32")
+            frames = None if promised is None else round(promised * rate / file.samplerate)
+        _send(out, json.dumps({
+            "rate": rate or file.samplerate, "channels": file.channels, "frames": frames,
+            "format": file.format, "subtype": file.subtype,
+        }).encode())  # fmt: skip
+        got = 0
+        buffer = numpy.zeros((max(1, BLOCK_SAMPLES // file.channels), file.channels), numpy.float32)
+        while True:
+            n = len(file.read(out=buffer, dtype="float32", fill_value=None)) if promised != got else 0
+            if n:
+                got += n
+                _allow(got / file.samplerate)
+            chunk = buffer[:n] if resample is None else resample.resample_chunk(buffer[:n], last=n == 0)
+            if len(chunk):
+                _send(out, numpy.ascontiguousarray(chunk).tobytes())
+            if n == 0:
+                break
+        _check_whole(promised, got, file.subtype in LOSSY)
+
+
+def _check(rate: int, channels: int) -> None:
+    if not MIN_RATE <= rate <= MAX_RATE:
+        raise Refused(f"its header says a sample rate of {rate}; {MIN_RATE} to {MAX_RATE} is allowed")
+    if not 1 <= channels <= MAX_CHANNELS:
+        raise Refused(f"its header says {channels} channels; 1 to {MAX_CHANNELS} are allowed")
+
+
+def _check_whole(promised: int | None, got: int, lossy: bool) -> None:
+    slack = 4096 + (promised or 0) // 100 if lossy else 0
+    if promised is not None and got + slack < promised:
+        raise Refused(f"it promises {promised} frames and ends or breaks after {got}: fetch or make it again")
+
+
+def _allow(seconds: float) -> None:
+    """Rearms the timer that ends this process, in processor time, whatever C code it is in."""
+    used = sum(resource.getrusage(resource.RUSAGE_SELF)[:2])
+    left = min(PATIENCE, PATIENCE + SHARE * seconds - used)
+    signal.setitimer(signal.ITIMER_PROF, max(0.001, left))
+
+
+def _confine() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; our parent decides
+    signal.signal(signal.SIGPROF, signal.SIG_DFL)
+    limits: list[tuple[Any, int]] = [
+        (resource.RLIMIT_AS, MEMORY),
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_FSIZE, 0),
+        (resource.RLIMIT_CPU, 3600),
+    ]
+    for name, most in limits:
+        try:
+            resource.setrlimit(name, (most, most))
+        except (OSError, ValueError):  # a system without that limit; the others still hold
+            continue
+
+
+def _fail(out: BinaryIO, reason: str) -> int:
+    try:
+        out.write(struct.pack("<I", FAILED))
+        _send(out, reason.encode())
+    except BrokenPipeError:
+        return 0
+    return 1
+
+
+def _send(out: BinaryIO, data: bytes) -> None:
+    out.write(struct.pack("<I", len(data)))
+    out.write(data)
+    out.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

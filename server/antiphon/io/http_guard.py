@@ -1,0 +1,170 @@
+"""What an HTTP request has to look like before anything acts on it: pure checks, no sockets.
+
+A browser on this machine can be led to send requests to 127.0.0.1 under a stranger's name (DNS
+rebinding) or from a stranger's page. Both show: in Host, in Origin, in Sec-Fetch-Site.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from urllib.parse import unquote_to_bytes
+
+from antiphon.errors import WireError
+
+Headers = Sequence[tuple[bytes, bytes]]
+"""Header fields in order: lower-case name, value."""
+
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+_AUTHORITY = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9.-]+)(:[0-9]{1,5})?", re.IGNORECASE)
+_ABSOLUTE = re.compile(r"([a-z][a-z0-9+.-]*)://([^/?#]*)(.*)", re.IGNORECASE | re.DOTALL)
+_BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds on what one client, and all of them together, may ask for. Bytes and seconds."""
+
+    header: int = 16 * 1024
+    fields: int = 100
+    target: int = 4096
+    body: int = 1024 * 1024
+    chunks: int = 4096
+    bodies: int = 16 * 1024 * 1024
+    request_seconds: float = 5.0
+    idle_seconds: float = 5.0
+    handler_seconds: float = 30.0
+    connections: int = 512
+    requests: int = 100
+
+
+class Refusal(WireError):
+    """A request that is not acted on; `status` is the HTTP status that says so.
+
+    page: HTML to send with it instead of the sentence as JSON.
+    """
+
+    def __init__(self, status: int, message: str, headers: tuple[tuple[str, str], ...] = ()) -> None:
+        super().__init__(message)
+        self.status = status
+        self.headers = headers
+        self.page = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A request target, decoded: `path` begins with "/", `query` is None where there is no "?"."""
+
+    path: str
+    query: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """The names this server goes by: scheme "http" or "https", port, host names and addresses."""
+
+    scheme: str
+    port: int
+    hosts: frozenset[str] = LOOPBACK
+
+    def is_ours(self, authority: str, local: str = "") -> bool:
+        """Whether "host:port" names this server; `local` is the address the connection came in by."""
+        match = _AUTHORITY.fullmatch(authority)
+        if match is None:
+            return False
+        host = match[1].lower().strip("[]")
+        port = int(match[2][1:]) if match[2] else _DEFAULT_PORTS[self.scheme]
+        if ("[" in match[1]) != (":" in host):
+            return False
+        return port == self.port and (host in self.hosts or (local != "" and host == local.lower()))
+
+    def check(self, headers: Headers, local: str = "") -> None:
+        """Raises `Refusal` unless there is one Host, one of ours, and no foreign Origin."""
+        hosts = fields(headers, b"host")
+        if len(hosts) != 1 or not hosts[0]:
+            raise Refusal(400, "a request needs exactly one Host header")
+        if not self.is_ours(hosts[0], local):
+            raise Refusal(421, f"this server is not {_short(hosts[0])}; ask it as {self.name}")
+        origins = fields(headers, b"origin")
+        if origins and (len(origins) > 1 or not self._own_origin(origins[0], local)):
+            raise Refusal(403, "requests from other sites' pages are not answered")
+        site, mode = fields(headers, b"sec-fetch-site"), fields(headers, b"sec-fetch-mode")
+        if "cross-site" in site and mode != ["navigate"]:
+            raise Refusal(403, "requests from other sites' pages are not answered")
+
+    @property
+    def name(self) -> str:
+        return f"{self.scheme}://127.0.0.1:{self.port}"
+
+    def target(self, raw: bytes, limit: int, local: str = "") -> Target:
+        """The decoded request target, or `Refusal` for one that is foreign, hostile or malformed."""
+        if len(raw) > limit:
+            raise Refusal(414, f"a request target has at most {limit} bytes")
+        text = raw.decode("latin-1")
+        absolute = _ABSOLUTE.fullmatch(text)
+        if absolute is not None:
+            scheme, authority, text = absolute.groups()
+            if scheme.lower() != self.scheme or not self.is_ours(authority, local):
+                raise Refusal(421, f"this server is not {_short(f'{scheme}://{authority}')}; ask it as {self.name}")
+            text = text if text.startswith("/") else "/" + text
+        if not text.startswith("/") or "#" in text:
+            raise Refusal(400, "a request target is a path that begins with /")
+        path, mark, query = text.partition("?")
+        return Target(decode_path(path), decode(query) if mark else None)
+
+    def _own_origin(self, origin: str, local: str) -> bool:
+        scheme, mark, authority = origin.partition("://")
+        return bool(mark) and scheme.lower() == self.scheme and self.is_ours(authority, local)
+
+
+def decode(text: str) -> str:
+    """Percent-decoded UTF-8 without control characters, or `Refusal`."""
+    raw = text.encode("latin-1")
+    if _BAD_ESCAPE.search(raw):
+        raise Refusal(400, "a % in an address is followed by two hexadecimal digits")
+    try:
+        decoded = unquote_to_bytes(raw).decode("utf-8")
+    except UnicodeDecodeError:
+        raise Refusal(400, "an address is UTF-8") from None
+    if any(ord(c) < 32 or ord(c) == 127 for c in decoded):
+        raise Refusal(400, "an address holds no control characters")
+    return decoded
+
+
+def decode_path(path: str) -> str:
+    """A decoded path in which every "/" was sent as one and no segment is "." or ".."."""
+    segments = [decode(part) for part in path.split("/")]
+    for segment in segments:
+        if segment in (".", "..") or "/" in segment or "\\" in segment:
+            raise Refusal(400, "an address holds no .. and no encoded slashes")
+    return "/".join(segments)
+
+
+def check_framing(headers: Headers, version: bytes, limits: Limits) -> int:
+    """The announced body length (0 for none or chunked), or `Refusal` for framing that could smuggle."""
+    lengths, codings = fields(headers, b"content-length"), fields(headers, b"transfer-encoding")
+    if codings and (lengths or version == b"1.0"):
+        raise Refusal(400, "a request has either Content-Length or Transfer-Encoding")
+    length = int(lengths[0]) if lengths else 0
+    if length > limits.body:
+        raise Refusal(413, f"a request body has at most {limits.body} bytes")
+    return length
+
+
+def check_size(target: bytes, headers: Headers, limits: Limits) -> None:
+    """Raises `Refusal` for a header block over the limits."""
+    size = len(target) + sum(len(name) + len(value) + 4 for name, value in headers)
+    if size > limits.header or len(headers) > limits.fields:
+        raise Refusal(431, f"a request header has at most {limits.header} bytes in {limits.fields} fields")
+
+
+def fields(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> list[str]:
+    """Every value of a header field, in order."""
+    return [value.decode("latin-1") for key, value in headers if key == name]
+
+
+def _short(text: str) -> str:
+    shown = "".join(c if c.isprintable() else "?" for c in text)
+    return shown if len(shown) <= 60 else shown[:57] + "..."

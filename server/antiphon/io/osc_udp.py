@@ -1,0 +1,181 @@
+"""OSC over UDP: a reader that empties the socket before anything is handled.
+
+The kernel keeps what fits its buffer while Python works; what arrives beyond that is lost. So the
+socket is drained to the last datagram each turn of the loop, into a bounded queue.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import struct
+from collections.abc import Callable
+
+from antiphon.control.clients import Level, Peer
+from antiphon.control.intake import Lane
+from antiphon.wire.osc import MAX_DATAGRAM
+
+RECEIVE_BUFFER = 8 << 20
+MAX_QUEUED = 262_144
+MAX_QUEUED_BYTES = 32 << 20
+PER_DRAIN = 8192
+MAX_PEERS = 4096
+_SO_RCVBUFFORCE = 33
+_SO_MEMINFO, _MEMINFO_DROPS = 55, 8
+_IP_RECVERR = 11
+_ERRQUEUE = getattr(socket, "MSG_ERRQUEUE", 0x2000)
+
+Address = tuple[str, int]
+
+
+class UdpEndpoint:
+    """One socket: datagrams in by `drain`, replies out by its peers.
+
+    sock: bound.  level: what a host may do.  wake: something was drained.  refused: the key of a peer
+    whose machine has nobody at that port.  queue_dropped: datagrams our queue had no room for.
+    """
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        lane: Lane,
+        level: Callable[[str], Level],
+        wake: Callable[[], None],
+        refused: Callable[[str], None],
+    ) -> None:
+        sock.setblocking(False)
+        self.receive_buffer = _enlarge(sock)
+        _ask_for_refusals(sock)
+        self._sock, self._lane = sock, lane
+        self._level, self._wake, self._refused = level, wake, refused
+        self._peers: dict[Address, Peer] = {}
+        self.queue_dropped = 0
+        self._bytes = 0
+        self.send_dropped = 0
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    @property
+    def port(self) -> int:
+        return int(self._sock.getsockname()[1])
+
+    def start(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(self._sock.fileno(), self._readable)
+
+    def stop(self) -> None:
+        if self._loop is not None:
+            self._loop.remove_reader(self._sock.fileno())
+            self._loop = None
+
+    def peer(self, address: Address) -> Peer:
+        """The sender of that address, the same each time while it is heard."""
+        found = self._peers.get(address)
+        if found is None:
+            if len(self._peers) >= MAX_PEERS:
+                self._forget()
+            host = address[0]
+            found = Peer(f"{host}:{address[1]}", host, self._level(host), lambda p: self._send(p, address), address)
+            self._peers[address] = found
+        return found
+
+    def known(self, key: str) -> Peer | None:
+        host, _, port = key.rpartition(":")
+        return self._peers.get((host, int(port))) if port.isdigit() else None
+
+    def judge(self) -> None:
+        """Looks again at what every known sender may do."""
+        for peer in self._peers.values():
+            peer.level = self._level(peer.host)
+
+    def drain(self) -> None:
+        """Takes in every datagram there is, `PER_DRAIN` at most."""
+        receive, queue, peers = self._sock.recvfrom, self._lane.queue, self._peers
+        if not queue:
+            self._bytes = 0
+        for _ in range(PER_DRAIN):
+            try:
+                data, address = receive(MAX_DATAGRAM)
+            except BlockingIOError:
+                return
+            except OSError:
+                # Not ours: an answer we sent was refused by the other machine.
+                self._take_refusals()
+                continue
+            self._bytes += len(data)
+            if len(queue) >= MAX_QUEUED or self._bytes > MAX_QUEUED_BYTES:
+                self._bytes -= len(data)
+                self.queue_dropped += 1
+                continue
+            queue.append((data, peers.get(address) or self.peer(address)))
+
+    def kernel_dropped(self) -> int:
+        """Datagrams the kernel could not keep for this socket."""
+        try:
+            info = self._sock.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, 64)
+            return int(struct.unpack_from("=I", info, 4 * _MEMINFO_DROPS)[0])
+        except (OSError, struct.error):
+            return _listed_drops(self._sock)
+
+    def _readable(self) -> None:
+        before = len(self._lane.queue)
+        self.drain()
+        if len(self._lane.queue) == before:
+            self._take_refusals()
+        self._wake()
+
+    def _send(self, packet: bytes, address: Address) -> None:
+        for _ in range(2):
+            try:
+                self._sock.sendto(packet, address)
+                return
+            except BlockingIOError:
+                break
+            except ConnectionRefusedError:
+                # Said of an earlier datagram, maybe to somebody else: this one has not been tried.
+                self._take_refusals()
+            except OSError:
+                break
+        self.send_dropped += 1
+
+    def _take_refusals(self) -> None:
+        for _ in range(64):
+            try:
+                _, _, _, address = self._sock.recvmsg(0, 512, _ERRQUEUE)
+            except OSError:
+                return
+            if address:
+                self._refused(f"{address[0]}:{address[1]}")
+
+    def _forget(self) -> None:
+        """Makes room: the senders longest unheard go. Subscribers keep theirs, they hold the peer itself."""
+        for address in sorted(self._peers, key=lambda a: self._peers[a].heard)[: MAX_PEERS // 4]:
+            del self._peers[address]
+
+
+def _enlarge(sock: socket.socket) -> int:
+    """Asks for a large receive buffer, beyond the system's limit where permitted; returns what it got, in bytes."""
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, RECEIVE_BUFFER)
+    except OSError:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+    return sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+
+
+def _ask_for_refusals(sock: socket.socket) -> None:
+    try:
+        sock.setsockopt(socket.IPPROTO_IP, _IP_RECVERR, 1)
+    except OSError:
+        # Not Linux: dead subscribers are found by their silence alone.
+        return
+
+
+def _listed_drops(sock: socket.socket) -> int:
+    """The drop count as /proc lists it; 0 where there is no such list."""
+    inode = str(os.fstat(sock.fileno()).st_ino)
+    try:
+        with open("/proc/net/udp", encoding="ascii") as table:
+            rows = [line.split() for line in table]
+    except OSError:
+        return 0
+    return next((int(row[-1]) for row in rows if len(row) > 10 and row[9] == inode), 0)

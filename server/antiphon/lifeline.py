@@ -1,0 +1,81 @@
+"""The list of a server's processes on disk, by which a later `serve` finds what a dead one left behind."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import time
+from pathlib import Path
+
+from antiphon import paths
+from antiphon.errors import UsageError
+from antiphon.settings import ServeSettings
+
+_LIST = "processes.json"
+
+
+def folder(settings: ServeSettings) -> Path:
+    """The runtime folder of the server on these ports; one of its own where a port is chosen freely."""
+    name = f"osc-{settings.osc_port}" if settings.osc_port else f"free-{os.getpid()}"
+    return paths.made(paths.runtime() / name)
+
+
+def write(where: Path, supervisor: int, pids: dict[str, int], settings: ServeSettings) -> None:
+    """Notes who runs, each with the moment it started: a pid alone may be somebody else's later."""
+    everyone = {"supervisor": supervisor, **pids}
+    data = {"processes": {n: [pid, born(pid)] for n, pid in everyone.items()}, "settings": settings.to_json()}
+    paths.write_atomic(where / _LIST, json.dumps(data).encode(), 0o600)
+
+
+def remove(where: Path) -> None:
+    (where / _LIST).unlink(missing_ok=True)
+
+
+def take_over(where: Path) -> bool:
+    """Ends what a dead supervisor left running here; True when there was such a one.
+
+    Raises UsageError while a live server holds the place.
+    """
+    try:
+        data = json.loads((where / _LIST).read_bytes())
+        processes: dict[str, list[int]] = data["processes"]
+    except (FileNotFoundError, ValueError, KeyError):
+        return False
+    alive = {name: pid for name, (pid, born) in processes.items() if born(pid) == born != 0}
+    if "supervisor" in alive:
+        raise UsageError(
+            f"a server runs on this OSC port already (process {alive['supervisor']}); stop it, or choose --osc-port"
+        )
+    for number, patience in ((signal.SIGTERM, 1.0), (signal.SIGKILL, 2.0)):
+        for pid in alive.values():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+        deadline = time.monotonic() + patience
+        while time.monotonic() < deadline and any(born(pid) for pid in alive.values()):
+            time.sleep(0.01)
+        alive = {name: pid for name, pid in alive.items() if born(pid)}
+        if not alive:
+            break
+    return True
+
+
+def born(pid: int) -> int:
+    """When a process started, in clock ticks; 0 for one that is gone or a zombie."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return _born_elsewhere(pid)
+    return 0 if fields[0] == "Z" else int(fields[19])
+
+
+def _born_elsewhere(pid: int) -> int:
+    """Without /proc (macOS): 1 while a process answers."""
+    if Path("/proc/self").exists():
+        return 0
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, PermissionError):
+        return 0
+    return 1

@@ -1,0 +1,91 @@
+"""Per-sample kernels the host itself needs. `stride` is the samples from one channel's row to the next."""
+
+from __future__ import annotations
+
+import math
+
+from antiphon.native.kernel import f32, f32p, f64, i64, kernel
+
+
+@kernel
+def peak(x: f32p, stride: i64, channels: i64, frames: i64) -> f32:
+    """The largest magnitude; -1 when any sample is NaN or infinite."""
+    top = f32(0.0)
+    bad = f32(0.0)
+    for c in range(channels):
+        for n in range(frames):
+            v = x[c * stride + n]
+            bad = bad + (v - v)
+            a = abs(v)
+            top = a if a > top else top
+    if bad != bad:
+        return -1.0
+    return top
+
+
+@kernel
+def mix_wet(wet: f32p, wet_stride: i64, dry: f32p, dry_stride: i64, curve: f32p, channels: i64, frames: i64) -> None:
+    """wet ← dry + (wet - dry) * curve, exact at both ends."""
+    for c in range(channels):
+        for n in range(frames):
+            g = curve[n]
+            w = wet[c * wet_stride + n] * g
+            d = dry[c * dry_stride + n] * (f32(1.0) - g)
+            wet[c * wet_stride + n] = w + d
+
+
+@kernel
+def scale(x: f32p, stride: i64, curve: f32p, channels: i64, frames: i64) -> None:
+    """x ← x * curve."""
+    for c in range(channels):
+        for n in range(frames):
+            x[c * stride + n] = x[c * stride + n] * curve[n]
+
+
+@kernel
+def ramp(out: f32p, first: i64, last: i64, time: i64, start: i64, length: i64, low: f64, high: f64) -> None:
+    """out[first:last] of the line from `low` to `high` that begins at sample `start` and lasts `length`.
+
+    Closed form in the sample number, so that any split of the block gives the same samples.
+    `time` is the sample number of out[0]. The first sample of the ramp already moves.
+    """
+    for n in range(first, last):
+        at = time + n - start + 1
+        if at >= length:
+            out[n] = f32(high)
+        else:
+            out[n] = f32(low + (high - low) * (f64(at) / f64(length)))
+
+
+@kernel
+def delay_line(
+    x: f32p, xs: i64, y: f32p, ys: i64, ring: f32p, size: i64, at: i64, lag: i64, channels: i64, frames: i64
+) -> None:
+    """y ← x delayed by `lag` frames through a ring of `size` ≥ lag + 1 frames a channel; `at` is the write place."""
+    for c in range(channels):
+        w = at
+        for n in range(frames):
+            ring[c * size + w] = x[c * xs + n]
+            r = w - lag
+            if r < 0:
+                r = r + size
+            y[c * ys + n] = ring[c * size + r]
+            w = w + 1
+            if w >= size:
+                w = 0
+
+
+@kernel
+def rms_sum(x: f32p, stride: i64, channels: i64, frames: i64) -> f64:
+    """Sum of squares."""
+    total = f64(0.0)
+    for c in range(channels):
+        for n in range(frames):
+            v = f64(x[c * stride + n])
+            total = total + v * v
+    return total
+
+
+def db(value: float) -> float:
+    """Decibels of a magnitude, -inf for 0."""
+    return 20.0 * math.log10(value) if value > 0.0 else -math.inf

@@ -1,0 +1,363 @@
+"""Kernels to LLVM IR to machine code.
+
+What a kernel may say: assignment to locals (their type is that of their first value), arithmetic,
+comparison, `and or not`, `x if c else y`, `if`, `while`, `for … in range(…)`, `break`, `continue`,
+`return`, indexing of pointers, `min max abs`, `f32() f64() i64()`, `math.*` of `_MATH`, other kernels,
+and from `intrinsics`: `load_acquire store_release fetch_add copy call_c clock_ns_at`.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import textwrap
+from collections.abc import Iterable
+from typing import Any
+
+import llvmlite.binding as llvm
+from llvmlite import ir
+
+from antiphon.native.kernel import Kernel
+
+_I1, _I8, _I64 = ir.IntType(1), ir.IntType(8), ir.IntType(64)
+_F32, _F64 = ir.FloatType(), ir.DoubleType()
+_TYPES: dict[str, ir.Type] = {
+    "i64": _I64,
+    "f32": _F32,
+    "f64": _F64,
+    "i64p": ir.PointerType(_I64),
+    "f32p": ir.PointerType(_F32),
+    "f64p": ir.PointerType(_F64),
+    "u8p": ir.PointerType(_I8),
+    "None": ir.VoidType(),
+}
+_MATH = {"sqrt", "exp", "sin", "cos", "log", "floor", "pow", "log2", "exp2"}
+
+
+class KernelSyntaxError(TypeError):
+    """A kernel says something outside the subset."""
+
+    def __init__(self, item: Kernel[Any, Any], what: str) -> None:
+        super().__init__(f"{item.name}, {what}")
+        self.kernel = item
+
+
+def build(wanted: Iterable[Kernel[Any, Any]]) -> tuple[object, dict[Kernel[Any, Any], int]]:
+    """Machine code for `wanted`, with what they call inlined. Returns (owner, kernel → address)."""
+    module = ir.Module("antiphon")
+    unit = _Unit(module)
+    asked = list(wanted)
+    for item in asked:
+        unit.function(item)
+    while unit.waiting:
+        item = unit.waiting.pop()
+        _Lowering(unit, item, unit.functions[item]).lower()
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    machine = llvm.Target.from_default_triple().create_target_machine(
+        cpu=llvm.get_host_cpu_name(), features=llvm.get_host_cpu_features().flatten(), opt=3
+    )
+    parsed = llvm.parse_assembly(str(module))
+    parsed.verify()
+    tuning = llvm.create_pipeline_tuning_options(speed_level=3)
+    tuning.loop_vectorization = True
+    builder = llvm.create_pass_builder(machine, tuning)
+    builder.getModulePassManager().run(parsed, builder)
+    engine = llvm.create_mcjit_compiler(parsed, machine)
+    engine.finalize_object()
+    return engine, {item: engine.get_function_address(unit.functions[item].name) for item in asked}
+
+
+class _Unit:
+    """One LLVM module's kernels. Two plugins may give kernels one name: here each has its own."""
+
+    def __init__(self, module: ir.Module) -> None:
+        self.module = module
+        self.functions: dict[Kernel[Any, Any], ir.Function] = {}
+        self.waiting: list[Kernel[Any, Any]] = []
+
+    def function(self, item: Kernel[Any, Any]) -> ir.Function:
+        if item not in self.functions:
+            kind = ir.FunctionType(_TYPES[item.returns], [_TYPES[t] for t in item.types.values()])
+            self.functions[item] = ir.Function(self.module, kind, f"{item.name}.{len(self.functions)}")
+            self.waiting.append(item)
+        return self.functions[item]
+
+
+class _Lowering:
+    """One kernel's function body."""
+
+    def __init__(self, unit: _Unit, item: Kernel[Any, Any], into: ir.Function):
+        self.unit, self.module, self.item, self.function = unit, unit.module, item, into
+        tree = ast.parse(textwrap.dedent(inspect.getsource(item.python))).body[0]
+        assert isinstance(tree, ast.FunctionDef)
+        self.tree = tree
+        seen = inspect.getclosurevars(item.python)
+        self.constants = {**seen.globals, **seen.nonlocals}
+        self.entry = into.append_basic_block("entry")
+        self.b = ir.IRBuilder(into.append_basic_block("body"))
+        self.slots: dict[str, ir.AllocaInstr] = {}
+        self.loops: list[tuple[ir.Block, ir.Block]] = []
+
+    def lower(self) -> None:
+        body = self.b.block
+        for (name, _), arg in zip(self.item.types.items(), self.function.args, strict=True):
+            self.store(name, arg)
+        self.statements(self.tree.body)
+        if not self.b.block.is_terminated:
+            self.b.ret_void() if self.item.returns == "None" else self.b.unreachable()
+        ir.IRBuilder(self.entry).branch(body)
+
+    def fail(self, node: ast.AST, what: str) -> KernelSyntaxError:
+        return KernelSyntaxError(self.item, f"line {getattr(node, 'lineno', '?')}: {what}")
+
+    # ---- locals live in the entry block; LLVM turns them into registers
+    def store(self, name: str, value: ir.Value) -> None:
+        if name not in self.slots:
+            builder = ir.IRBuilder(self.entry)
+            self.slots[name] = builder.alloca(value.type, name=name)
+        self.b.store(self.convert(value, self.slots[name].allocated_type), self.slots[name])
+
+    def convert(self, value: ir.Value, to: ir.Type) -> ir.Value:
+        kind = value.type
+        if kind == to:
+            return value
+        if to == _I1:
+            zero = ir.Constant(kind, 0)
+            return self.b.icmp_signed("!=", value, zero) if kind == _I64 else self.b.fcmp_unordered("!=", value, zero)
+        if kind == _I1:
+            value, kind = self.b.zext(value, _I64), _I64
+            if to == _I64:
+                return value
+        if kind == _I8:
+            return self.convert(self.b.zext(value, _I64), to)
+        if to == _I8:
+            return self.b.trunc(self.convert(value, _I64), _I8)
+        if kind == _I64:
+            return self.b.sitofp(value, to)
+        if to == _I64:
+            return self.b.fptosi(value, to)
+        return self.b.fpext(value, to) if to == _F64 else self.b.fptrunc(value, to)
+
+    def same(self, a: ir.Value, b: ir.Value) -> tuple[ir.Value, ir.Value]:
+        order = [_I1, _I8, _I64, _F32, _F64]
+        # a literal takes the other side's type, so that f32 stays f32
+        if isinstance(a, ir.Constant) and b.type in (_F32, _F64) and a.type != _I1:
+            return ir.Constant(b.type, float(a.constant)), b
+        if isinstance(b, ir.Constant) and a.type in (_F32, _F64) and b.type != _I1:
+            return a, ir.Constant(a.type, float(b.constant))
+        top = max(order.index(a.type), order.index(b.type), 2)
+        return self.convert(a, order[top]), self.convert(b, order[top])
+
+    # ---- statements
+    def statements(self, body: list[ast.stmt]) -> None:
+        for node in body:
+            if self.b.block.is_terminated:
+                return
+            self.statement(node)
+
+    def statement(self, node: ast.stmt) -> None:
+        match node:
+            case ast.Assign(targets=[ast.Tuple(elts=names)], value=ast.Tuple(elts=values)):
+                made = [self.value(item) for item in values]
+                for name, value in zip(names, made, strict=True):
+                    self.assign(name, value)
+            case ast.Assign(targets=[target], value=value):
+                self.assign(target, self.value(value))
+            case ast.AugAssign(target=target, op=op, value=value):
+                left = ast.copy_location(ast.parse(ast.unparse(target), mode="eval").body, node)
+                self.assign(target, self.arithmetic(op, self.value(left), self.value(value), node))
+            case ast.Expr(value=ast.Constant()) | ast.Pass():
+                pass
+            case ast.Expr(value=value):
+                self.value(value)
+            case ast.Return(value=None):
+                self.b.ret_void()
+            case ast.Return(value=value) if value is not None:
+                self.b.ret(self.convert(self.value(value), self.function.function_type.return_type))
+            case ast.If(test=test, body=body, orelse=orelse):
+                self.branch(test, body, orelse)
+            case ast.While(test=test, body=body):
+                self.loop(test, body, [])
+            case ast.For(target=ast.Name(id=name), iter=ast.Call(func=ast.Name(id="range"), args=args), body=body):
+                self.counted(name, [self.convert(self.value(a), _I64) for a in args], body)
+            case ast.Break():
+                self.b.branch(self.loops[-1][1])
+            case ast.Continue():
+                self.b.branch(self.loops[-1][0])
+            case _:
+                raise self.fail(node, f"{type(node).__name__} is outside the subset")
+
+    def assign(self, target: ast.expr, value: ir.Value) -> None:
+        match target:
+            case ast.Name(id=name):
+                self.store(name, value)
+            case ast.Subscript(value=base, slice=index):
+                place = self.place(base, index)
+                self.b.store(self.convert(value, place.type.pointee), place)
+            case _:
+                raise self.fail(target, "only names and pointer elements can be assigned")
+
+    def place(self, base: ast.expr, index: ast.expr) -> ir.Value:
+        return self.b.gep(self.value(base), [self.convert(self.value(index), _I64)])
+
+    def branch(self, test: ast.expr, body: list[ast.stmt], orelse: list[ast.stmt]) -> None:
+        then, other, after = (self.function.append_basic_block(n) for n in ("then", "else", "after"))
+        self.b.cbranch(self.convert(self.value(test), _I1), then, other)
+        for block, part in ((then, body), (other, orelse)):
+            self.b.position_at_end(block)
+            self.statements(part)
+            if not self.b.block.is_terminated:
+                self.b.branch(after)
+        self.b.position_at_end(after)
+
+    def loop(self, test: ast.expr, body: list[ast.stmt], step: list[ast.stmt]) -> None:
+        head, inside, bump, after = (self.function.append_basic_block(n) for n in ("head", "inside", "bump", "after"))
+        self.b.branch(head)
+        self.b.position_at_end(head)
+        self.b.cbranch(self.convert(self.value(test), _I1), inside, after)
+        self.b.position_at_end(inside)
+        self.loops.append((bump, after))
+        self.statements(body)
+        self.loops.pop()
+        if not self.b.block.is_terminated:
+            self.b.branch(bump)
+        self.b.position_at_end(bump)
+        self.statements(step)
+        self.b.branch(head)
+        self.b.position_at_end(after)
+
+    def counted(self, name: str, bounds: list[ir.Value], body: list[ast.stmt]) -> None:
+        start = ir.Constant(_I64, 0) if len(bounds) == 1 else bounds[0]
+        self.store(name, start)
+        self.store(f"{name}.end", bounds[0] if len(bounds) == 1 else bounds[1])
+        self.store(f"{name}.step", bounds[2] if len(bounds) == 3 else ir.Constant(_I64, 1))
+        test = ast.Compare(ast.Name(name), [ast.Lt()], [ast.Name(f"{name}.end")])
+        step = ast.AugAssign(ast.Name(name), ast.Add(), ast.Name(f"{name}.step"))
+        self.loop(test, body, [step])
+
+    # ---- expressions
+    def value(self, node: ast.expr) -> ir.Value:
+        match node:
+            case ast.Constant(value=bool(v)):
+                return ir.Constant(_I1, int(v))
+            case ast.Constant(value=int(v)):
+                return ir.Constant(_I64, v)
+            case ast.Constant(value=float(v)):
+                return ir.Constant(_F64, v)
+            case ast.Name(id=name) if name in self.slots:
+                return self.b.load(self.slots[name])
+            case ast.Name(id=name) if isinstance(self.constants.get(name), int | float):
+                return self.value(ast.Constant(self.constants[name]))
+            case ast.Subscript(value=base, slice=index):
+                return self.b.load(self.place(base, index))
+            case ast.UnaryOp(op=ast.USub(), operand=operand):
+                inner = self.value(operand)
+                if isinstance(inner, ir.Constant):
+                    return ir.Constant(inner.type, -inner.constant)
+                return self.b.neg(inner) if inner.type == _I64 else self.b.fneg(inner)
+            case ast.UnaryOp(op=ast.Not(), operand=operand):
+                return self.b.not_(self.convert(self.value(operand), _I1))
+            case ast.BinOp(left=left, op=op, right=right):
+                return self.arithmetic(op, self.value(left), self.value(right), node)
+            case ast.Compare(left=left, ops=[op], comparators=[right]):
+                return self.compare(op, self.value(left), self.value(right), node)
+            case ast.BoolOp(op=op, values=values):
+                made = [self.convert(self.value(v), _I1) for v in values]
+                total = made[0]
+                for one in made[1:]:
+                    total = self.b.and_(total, one) if isinstance(op, ast.And) else self.b.or_(total, one)
+                return total
+            case ast.IfExp(test=test, body=body, orelse=orelse):
+                a, b = self.same(self.value(body), self.value(orelse))
+                return self.b.select(self.convert(self.value(test), _I1), a, b)
+            case ast.Call(func=ast.Name(id=name), args=args):
+                return self.call(name, args, node)
+            case ast.Call(func=ast.Attribute(value=ast.Name(id="math"), attr=name), args=args) if name in _MATH:
+                made = [self.value(a) for a in args]
+                made = [self.convert(m, _F64) if m.type == _I64 else m for m in made]
+                kind = made[0].type
+                function = self.module.declare_intrinsic(
+                    f"llvm.{name}", [kind], ir.FunctionType(kind, [kind] * len(made))
+                )
+                return self.b.call(function, [self.convert(m, kind) for m in made])
+        raise self.fail(node, f"{ast.unparse(node)} is outside the subset")
+
+    def arithmetic(self, op: ast.operator, a: ir.Value, b: ir.Value, node: ast.AST) -> ir.Value:
+        if isinstance(op, ast.Div) and a.type == _I64 and b.type == _I64:
+            a, b = self.convert(a, _F64), self.convert(b, _F64)
+        a, b = self.same(a, b)
+        whole = a.type == _I64
+        match op:
+            case ast.Add():
+                return self.b.add(a, b) if whole else self.b.fadd(a, b)
+            case ast.Sub():
+                return self.b.sub(a, b) if whole else self.b.fsub(a, b)
+            case ast.Mult():
+                return self.b.mul(a, b) if whole else self.b.fmul(a, b)
+            case ast.Div():
+                return self.b.fdiv(a, b)
+            case ast.FloorDiv() if whole:
+                return self.b.sdiv(a, b)
+            case ast.Mod() if whole:
+                return self.b.srem(a, b)
+            case ast.BitAnd() if whole:
+                return self.b.and_(a, b)
+            case ast.BitOr() if whole:
+                return self.b.or_(a, b)
+            case ast.LShift() if whole:
+                return self.b.shl(a, b)
+            case ast.RShift() if whole:
+                return self.b.ashr(a, b)
+        raise self.fail(node, f"{type(op).__name__} of {a.type} is outside the subset")
+
+    def compare(self, op: ast.cmpop, a: ir.Value, b: ir.Value, node: ast.AST) -> ir.Value:
+        signs: dict[type[ast.cmpop], str] = {
+            ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "==", ast.NotEq: "!=",
+        }  # fmt: skip
+        if type(op) not in signs:
+            raise self.fail(node, f"{type(op).__name__} is outside the subset")
+        a, b = self.same(a, b)
+        sign = signs[type(op)]
+        if a.type == _I64:
+            return self.b.icmp_signed(sign, a, b)
+        return self.b.fcmp_unordered(sign, a, b) if sign == "!=" else self.b.fcmp_ordered(sign, a, b)
+
+    def call(self, name: str, args: list[ast.expr], node: ast.AST) -> ir.Value:
+        if name in ("f32", "f64", "i64"):
+            return self.convert(self.value(args[0]), _TYPES[name])
+        if name in ("min", "max"):
+            a, b = self.same(self.value(args[0]), self.value(args[1]))
+            return self.b.select(self.compare(ast.Lt() if name == "min" else ast.Gt(), a, b, node), a, b)
+        if name == "abs":
+            a = self.value(args[0])
+            zero = ir.Constant(a.type, 0)
+            negative = self.compare(ast.Lt(), a, zero, node)
+            return self.b.select(negative, self.b.neg(a) if a.type == _I64 else self.b.fneg(a), a)
+        made = [self.value(a) for a in args]
+        match name:
+            case "load_acquire":
+                return self.b.load_atomic(self.b.gep(made[0], [made[1]]), "acquire", 8)
+            case "store_release":
+                self.b.store_atomic(self.convert(made[2], _I64), self.b.gep(made[0], [made[1]]), "release", 8)
+                return ir.Constant(_I64, 0)
+            case "fetch_add":
+                return self.b.atomic_rmw("add", self.b.gep(made[0], [made[1]]), self.convert(made[2], _I64), "acq_rel")
+            case "address_f32":
+                return self.b.inttoptr(made[0], _TYPES["f32p"])
+            case "address_i64":
+                return self.b.inttoptr(made[0], _TYPES["i64p"])
+            case "offset":
+                return self.b.gep(made[0], [made[1]])
+            case "as_u8p":
+                return self.b.bitcast(made[0], _TYPES["u8p"])
+            case "call_c":
+                kind = ir.FunctionType(_I64, [m.type for m in made[1:]])
+                return self.b.call(self.b.inttoptr(made[0], kind.as_pointer()), made[1:])
+        called = self.constants.get(name)
+        if isinstance(called, Kernel):
+            target = self.unit.function(called)
+            return self.b.call(
+                target, [self.convert(m, t) for m, t in zip(made, target.function_type.args, strict=True)]
+            )
+        raise self.fail(node, f"{name}() is outside the subset")

@@ -1,0 +1,399 @@
+"""The nodes control knows, their values, and the plans the engine was asked for.
+
+A new plan is asked for with `EngineLoad` and counts once the engine has said so (`loaded`);
+refused, everything is as before.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+from antiphon import graph as graphs
+from antiphon.catalog import Catalog, ProcessorInfo
+from antiphon.effects import Changed, Effect, EngineLoad, EngineSet, TempoChanged
+from antiphon.errors import PatchError, WireError
+from antiphon.graph import Graph, NodeSpec
+from antiphon.params import Param, Value
+
+MIN_BPM, MAX_BPM = 10.0, 999.0
+FADE = 0.05
+MAX_FADE = 60.0
+SLOTS = 65536
+"""Numbers a session keeps: the tempo, then every node's cells."""
+
+
+class Numbers(Protocol):
+    """Floats by place: an array, or memory that outlives the process."""
+
+    def __getitem__(self, at: int, /) -> float: ...
+    def __setitem__(self, at: int, number: float, /) -> None: ...
+
+
+@dataclass(slots=True)
+class Node:
+    """One node as control keeps it. base: where its cells' numbers begin."""
+
+    id: int
+    name: str
+    info: ProcessorInfo
+    base: int
+    texts: dict[int, str] = field(default_factory=dict)
+    cells: tuple[Param, ...] = ()
+    index: dict[str, int] = field(default_factory=dict)
+    state: str = "running"
+    reason: str = ""
+
+    def __post_init__(self) -> None:
+        self.cells = self.info.cells
+        self.index = {p.name: i for i, p in enumerate(self.cells)}
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a load was asked for, to go back to when a later one is refused."""
+
+    serial: int = 0
+    graph: Graph = field(default_factory=Graph)
+    nodes: Mapping[str, Node] = field(default_factory=dict)
+    texts: Mapping[str, dict[int, str]] = field(default_factory=dict)
+    name: str = ""
+    path: str = ""
+    tempo: float = 120.0
+
+
+class Nodes:
+    """numbers: at least `SLOTS` floats that outlive this where it is to be taken up again.
+
+    rate: frames per second.
+    """
+
+    def __init__(self, catalog: Catalog, numbers: Numbers, rate: int) -> None:
+        self.catalog = catalog
+        self.numbers = numbers
+        self.rate = rate
+        self.graph = Graph()
+        self.nodes: dict[str, Node] = {}
+        self.by_id: dict[int, Node] = {}
+        self.name, self.path = "", ""
+        self.serial = 0
+        self.playing: frozenset[int] = frozenset()
+        self._next_id = 1
+        self._confirmed = Plan()
+        self._loading: Plan | None = None
+        self._stale: float | None = None
+        self._undo: dict[int, float] = {}
+        self._undo_next: dict[int, float] = {}
+        self._touched: dict[tuple[int, int], float] = {}
+        self.numbers[0] = 120.0
+
+    @property
+    def tempo(self) -> float:
+        """The tempo last asked for, in bpm."""
+        return self.numbers[0]
+
+    @property
+    def loading(self) -> bool:
+        return self._loading is not None
+
+    @property
+    def goal(self) -> int:
+        """The number of the load that will have all that was asked for up to now."""
+        return self.serial + (self._stale is not None)
+
+    def node(self, name: str) -> Node:
+        found = self.nodes.get(name)
+        if found is None:
+            raise WireError(f"there is no node {name!r}; the nodes are: {', '.join(self.nodes) or 'none'}")
+        return found
+
+    def param(self, node: str, name: str) -> tuple[Node, int]:
+        found = self.node(node)
+        cell = found.index.get(name)
+        if cell is None:
+            raise WireError(f"{node} has no parameter {name!r}; it has: {', '.join(found.index)}")
+        return found, cell
+
+    def value(self, node: str, name: str) -> Value:
+        """The value last asked for whose time has come; call `advance` first."""
+        found, cell = self.param(node, name)
+        return self.value_at(found, cell)
+
+    def value_at(self, node: Node, cell: int) -> Value:
+        param = node.cells[cell]
+        if param.kind in ("text", "file"):
+            return node.texts.get(cell, str(param.default))
+        return param.decode(self.numbers[node.base + cell])
+
+    def current(self) -> Graph:
+        """The graph with the present values in it: those that differ from their defaults."""
+        return replace(
+            self.graph, nodes=tuple(NodeSpec(n.name, n.type, self._values(n.name)) for n in self.graph.nodes)
+        )
+
+    def _put(self, node: Node, cell: int, number: float) -> None:
+        at = node.base + cell
+        self.numbers[at] = number
+        if self._loading is not None:
+            self._undo.pop(at, None)
+            self._undo_next.pop(at, None)
+
+    def reported(self, node_id: int, cell: int, number: float) -> Changed | None:
+        """A node's own value (`readonly`), as the engine says it."""
+        node = self.by_id.get(node_id)
+        if node is None or not 0 <= cell < len(node.cells) or not node.cells[cell].readonly:
+            return None
+        self.numbers[node.base + cell] = number
+        return Changed(node.name, node.cells[cell], node.cells[cell].decode(number))
+
+    def add(self, kind: str, name: str, after: str | None = None) -> list[Effect]:
+        return self._edit(self.graph.add(NodeSpec(name, kind), self.catalog, after))
+
+    def remove(self, name: str) -> list[Effect]:
+        return self._edit(self.graph.remove(name, self.catalog))
+
+    def move(self, name: str, after: str = graphs.IN) -> list[Effect]:
+        return self._edit(self.graph.move(name, after, self.catalog))
+
+    def connect(self, source: str, dest: str) -> list[Effect]:
+        first = self.graph.end(source, "out", self.catalog)
+        kind = "audio"
+        if first.node != graphs.IN:
+            port = self.node(first.node).info.port(first.port, "out")
+            kind = port.kind if port is not None else kind
+        return self._edit(self.graph.connect(first, self.graph.end(dest, "in", self.catalog, kind), self.catalog))
+
+    def disconnect(self, source: str, dest: str) -> list[Effect]:
+        first, last = self.graph.end(source, "out", self.catalog), self.graph.end(dest, "in", self.catalog)
+        return self._edit(self.graph.disconnect(first, last))
+
+    def load(
+        self, graph: Graph, name: str, path: str = "", tempo: float | None = None, fade: float = FADE
+    ) -> list[Effect]:
+        """Another patch: nodes of the same name and type keep their state and take the patch's values."""
+        if not 0.0 <= fade <= MAX_FADE:
+            raise WireError(f"a fade takes 0 to {MAX_FADE:g} s, not {fade:g}")
+        graphs.check(graph, self.catalog)
+        if tempo is not None and not MIN_BPM <= tempo <= MAX_BPM:
+            raise PatchError(f"tempo takes {MIN_BPM:g} to {MAX_BPM:g} bpm, not {tempo:g}")
+        kept = self._arrange(graph)
+        changed: list[Effect] = []
+        for spec in graph.nodes:
+            node = self.nodes[spec.name]
+            for cell, param in enumerate(node.cells):
+                if param.readonly or param.kind == "trigger":
+                    continue
+                value = param.check(spec.values.get(param.name, param.default))
+                if spec.name in kept and self.value_at(node, cell) != value:
+                    changed.append(Changed(node.name, param, value))
+                self._edit_value(node, cell, value)
+        self.name, self.path = name, path
+        if tempo is not None and tempo != self.tempo:
+            self.numbers[0] = tempo
+            changed.append(TempoChanged(tempo))
+        return [*self._ask(fade), *changed]
+
+    def _edit(self, graph: Graph) -> list[Effect]:
+        if graph == self.graph:
+            return []
+        graphs.check(graph, self.catalog)
+        self._arrange(graph)
+        return self._ask(FADE)
+
+    def _arrange(self, graph: Graph) -> set[str]:
+        """Gives every node its number and room for its values; returns the names of those kept."""
+        sizes = {n.name: len(self.catalog[n.type].cells) for n in graph.nodes}
+        kept = {n.name for n in graph.nodes if n.name in self.nodes and self.nodes[n.name].info.type == n.type}
+        taken = [(n.base, n.base + len(n.cells)) for plan in self._plans() for n in plan.values()]
+        rooms = _rooms([sizes[n.name] for n in graph.nodes if n.name not in kept], taken)
+        nodes: dict[str, Node] = {}
+        for spec in graph.nodes:
+            if spec.name in kept:
+                nodes[spec.name] = self.nodes[spec.name]
+                continue
+            node = Node(self._next_id, spec.name, self.catalog[spec.type], rooms.pop(0))
+            self._next_id += 1
+            for cell, param in enumerate(node.cells):
+                self._first_value(node, cell, param.default)
+            nodes[spec.name] = node
+        self.graph, self.nodes = graph, nodes
+        self.by_id = {n.id: n for n in nodes.values()}
+        return kept
+
+    def _plans(self) -> list[Mapping[str, Node]]:
+        loading = [] if self._loading is None else [self._loading.nodes]
+        return [self.nodes, self._confirmed.nodes, *loading]
+
+    def _first_value(self, node: Node, cell: int, value: Value) -> None:
+        param = node.cells[cell]
+        self.numbers[node.base + cell] = 0.0 if param.kind in ("text", "file") else param.encode(value)
+
+    def _edit_value(self, node: Node, cell: int, value: Value) -> None:
+        param = node.cells[cell]
+        if param.kind in ("text", "file"):
+            node.texts[cell] = str(value)
+        else:
+            self._edit_number(node, cell, param.encode(value))
+
+    def _edit_number(self, node: Node, cell: int, number: float) -> None:
+        at = node.base + cell
+        if self.numbers[at] == number:
+            return
+        undo = self._undo if self._loading is None else self._undo_next
+        undo.setdefault(at, self.numbers[at])
+        self.numbers[at] = number
+        if node.id in self.playing:
+            self._touched[(node.id, cell)] = 0.0
+
+    def _values(self, name: str) -> dict[str, Value]:
+        node = self.nodes[name]
+        values = {}
+        for cell, param in enumerate(node.cells):
+            if not param.readonly and param.kind != "trigger":
+                value = self.value_at(node, cell)
+                if value != param.default:
+                    values[param.name] = value
+        return values
+
+    def _ask(self, fade: float) -> list[Effect]:
+        if self._loading is not None:
+            # One plan is being made at a time; the next has all that was asked for meanwhile.
+            self._stale = max(fade, self._stale or 0.0)
+            return []
+        self.serial += 1
+        texts = {n.name: dict(n.texts) for n in self.nodes.values()}
+        self._loading = Plan(self.serial, self.graph, self.nodes, texts, self.name, self.path, self.tempo)
+        ids = {n.name: n.id for n in self.nodes.values()}
+        return [EngineLoad(self.serial, self.current(), ids, self.tempo, fade)]
+
+    def loaded(self, serial: int, sample: float) -> list[Effect]:
+        """The engine plays the plan of that load. Values set while it was made are said again."""
+        if self._loading is None or serial != self._loading.serial:
+            return []
+        self._confirmed, self._loading = self._loading, None
+        self.playing = frozenset(n.id for n in self._confirmed.nodes.values())
+        self._undo, self._undo_next = self._undo_next, {}
+        effects: list[Effect] = []
+        for (node_id, cell), until in self._touched.items():
+            node = self.by_id.get(node_id)
+            if node is not None and node_id in self.playing and not _needs_plan(node.cells[cell]):
+                ramp = max(0.0, until - sample) / self.rate
+                effects.append(EngineSet(node_id, cell, self.numbers[node.base + cell], ramp))
+        self._touched.clear()
+        return effects + self._again()
+
+    def refused(self, serial: int) -> list[Effect]:
+        """The engine cannot make the plan. A newer one is tried; else all is as it was before."""
+        if self._loading is None or serial != self._loading.serial:
+            return []
+        self._loading = None
+        if self._stale is not None:
+            for at, number in self._undo_next.items():
+                self._undo.setdefault(at, number)
+            self._undo_next = {}
+            return self._again()
+        for at, number in self._undo.items():
+            self.numbers[at] = number
+        self._undo = {}
+        self._touched.clear()
+        back = self._confirmed
+        self.graph, self.nodes = back.graph, dict(back.nodes)
+        self.by_id = {n.id: n for n in self.nodes.values()}
+        for name, texts in back.texts.items():
+            self.nodes[name].texts = dict(texts)
+        self.name, self.path = back.name, back.path
+        return []
+
+    def _again(self) -> list[Effect]:
+        if self._stale is None:
+            return []
+        fade, self._stale = self._stale, None
+        return self._ask(fade)
+
+    def restarted(self) -> list[Effect]:
+        """A new engine waits for its plan: asks for the present one with the present values."""
+        self._loading, self._stale = None, None
+        self.playing = frozenset()
+        self._touched.clear()
+        return self._ask(0.0)
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything but the numbers."""
+        return {
+            "graph": self.graph.to_json(),
+            "nodes": [
+                {"id": n.id, "name": n.name, "base": n.base, "texts": {str(c): t for c, t in n.texts.items()}}
+                for n in self.nodes.values()
+            ],
+            "name": self.name,
+            "path": self.path,
+            "serial": self.serial,
+            "next_id": self._next_id,
+            "loading": self._loading is not None,
+        }
+
+    def restore(self, data: Mapping[str, Any]) -> bool:
+        """Takes up a state written by `to_json`; the numbers are there already.
+
+        True when the engine was playing it; `PatchError` when a plugin it needs is gone.
+        """
+        graph = Graph.from_json(data["graph"])
+        graphs.check(graph, self.catalog)
+        kinds = {n.name: self.catalog[n.type] for n in graph.nodes}
+        nodes = {}
+        for item in data["nodes"]:
+            texts = {int(c): str(t) for c, t in item["texts"].items()}
+            nodes[item["name"]] = Node(item["id"], item["name"], kinds[item["name"]], item["base"], texts)
+        self.graph, self.nodes = graph, nodes
+        self.by_id = {n.id: n for n in nodes.values()}
+        self.name, self.path = data["name"], data["path"]
+        self.serial, self._next_id = data["serial"], data["next_id"]
+        self._mend_numbers()
+        texts_now = {n.name: dict(n.texts) for n in nodes.values()}
+        self._confirmed = Plan(self.serial, graph, nodes, texts_now, self.name, self.path, self.tempo)
+        self.playing = frozenset(self.by_id)
+        return not data["loading"]
+
+    def _mend_numbers(self) -> None:
+        # The process may have been killed anywhere: a number that is none goes back to its default.
+        if not MIN_BPM <= self.numbers[0] <= MAX_BPM:
+            self.numbers[0] = 120.0
+        for node in self.nodes.values():
+            for cell, param in enumerate(node.cells):
+                number = self.numbers[node.base + cell]
+                if not _fits(param, number):
+                    self._first_value(node, cell, param.default)
+
+
+def _needs_plan(param: Param) -> bool:
+    return param.restart or param.kind in ("text", "file")
+
+
+def _fits(param: Param, number: float) -> bool:
+    if not math.isfinite(number):
+        return False
+    match param.kind:
+        case "choice":
+            return number == int(number) and 0 <= number < len(param.choices)
+        case "float" | "int":
+            return param.readonly or param.low <= number <= param.high
+    return True
+
+
+def _rooms(sizes: list[int], taken: list[tuple[int, int]]) -> list[int]:
+    """Where each of `sizes` numbers fits beside what is taken; slot 0 is the tempo's."""
+    spans = sorted({(0, 1), *taken})
+    rooms = []
+    for size in sizes:
+        at = 0
+        for first, last in spans:
+            if first - at >= size and at > 0:
+                break
+            at = max(at, last)
+        if at + size > SLOTS:
+            raise PatchError(f"a patch holds at most {SLOTS} parameters")
+        rooms.append(at)
+        spans = sorted([*spans, (at, at + size)])
+    return rooms

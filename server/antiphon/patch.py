@@ -1,0 +1,162 @@
+"""Patches: TOML files, data only, safe to open from a stranger.
+
+A patch is refused whole, with file, line, key and what is allowed. No sound library is imported
+here: control reads patches too.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+
+from antiphon import paths, resources
+from antiphon.catalog import Catalog
+from antiphon.errors import PatchError
+from antiphon.graph import IN, OUT, End, Graph
+from antiphon.params import Value
+from antiphon.patchread import Reader
+from antiphon.tomlplace import guard
+
+FORMAT = 1
+MAX_SIZE = 1 << 18
+"""Bytes: more than the largest patch there can be, and read in well under a second."""
+SUFFIX = ".toml"
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """A patch as read.
+
+    tempo: bpm.  scenes: number → "node.param" → value.  midi: "cc 21" → "node.param". Both are checked
+    and kept.  text: what was parsed.  path: the file it came from, or None.
+    """
+
+    name: str
+    tempo: float
+    graph: Graph
+    scenes: Mapping[int, Mapping[str, Value]] = field(default_factory=dict)
+    midi: Mapping[str, str] = field(default_factory=dict)
+    text: str = ""
+    path: Path | None = None
+
+
+def parse(text: str, catalog: Catalog, source: str = "patch", *, trusted: bool = False) -> Patch:
+    """The patch in `text`, or `PatchError`. source: the file's name, for the error.
+
+    trusted: a parameter of kind file may name any path; else a name inside the library.
+    """
+    if len(text) > MAX_SIZE:
+        raise PatchError(f"{source} is larger than a patch may be; at most {MAX_SIZE >> 10} KiB is allowed")
+    guard(text, source)
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise PatchError(f"{source} is not TOML: {_placed(str(error))}") from None
+    except (RecursionError, ValueError, OverflowError, MemoryError):
+        raise PatchError(f"{source} is not a patch: a value in it is nested too deep or too large") from None
+    reader = Reader(text, source, catalog, trusted)
+    reader.head(data, FORMAT)
+    graph = reader.graph(data)
+    return Patch(
+        reader.name(data), reader.tempo(data), graph, reader.scenes(data, graph), reader.midi(data, graph), text
+    )
+
+
+def load(name_or_path: str | Path, catalog: Catalog, *, trusted: bool = False) -> Patch:
+    """Reads a patch.
+
+    trusted: from the performer's own command line, a path or a name. Otherwise a name alone, looked up
+    in the performer's patches and then in the built-in ones.
+    """
+    given = str(name_or_path)
+    if trusted and (isinstance(name_or_path, Path) or given.endswith(SUFFIX) or os.sep in given):
+        path = Path(given)
+        if not path.exists() and os.sep not in given:
+            path = find(given)
+    else:
+        path = find(given)
+    made = parse(_read(path), catalog, path.name, trusted=trusted)
+    return Patch(made.name, made.tempo, made.graph, made.scenes, made.midi, made.text, path)
+
+
+def find(name: str) -> Path:
+    """The file of the patch of that name: the performer's own before a built-in one; `PatchError` when none."""
+    for folder in (paths.patches(), resources.patches()):
+        path = paths.inside(folder, name, SUFFIX, PatchError)
+        if path.is_file():
+            return path
+    known = ", ".join(names()[:40]) or "none"
+    raise PatchError(f"there is no patch {name!r}; there are: {known}")
+
+
+def names() -> list[str]:
+    """The names of all patches, the performer's own and the built-in ones, in order."""
+    found: set[str] = set()
+    for folder in (paths.patches(), resources.patches()):
+        if folder.is_dir():
+            found.update(f.stem for f in folder.glob(f"*{SUFFIX}") if f.is_file() and not f.name.startswith("."))
+    return sorted(found)
+
+
+def dump(patch: Patch) -> str:
+    """TOML that parses back to the same graph. Wires are grouped by where they come from."""
+    document: dict[str, Any] = {"format": FORMAT, "name": patch.name, "tempo": patch.tempo}
+    nodes: dict[str, dict[str, Value]] = {}
+    for node in patch.graph.nodes:
+        kind = {} if node.type == node.name else {"type": node.type}
+        nodes[node.name] = {**kind, **node.values}
+    document["nodes"] = nodes
+    grouped: dict[str, list[str]] = {}
+    for wire in patch.graph.wires:
+        grouped.setdefault(_end(wire.source), []).append(_end(wire.dest))
+    document["wires"] = {source: dests[0] if len(dests) == 1 else dests for source, dests in grouped.items()}
+    if patch.scenes:
+        document["scenes"] = {str(number): dict(values) for number, values in patch.scenes.items()}
+    if patch.midi:
+        document["midi"] = dict(patch.midi)
+    return tomli_w.dumps(document)
+
+
+def save(patch: Patch, name: str) -> Path:
+    """Writes the patch into the performer's folder; a built-in one of that name stays, and is shadowed."""
+    path = paths.inside(paths.patches(), name, SUFFIX, PatchError)
+    paths.write_atomic(path, dump(patch).encode())
+    return path
+
+
+def _end(end: End) -> str:
+    return end.node if end.node in (IN, OUT) else str(end)
+
+
+def _read(path: Path) -> str:
+    """The text of a patch file; a folder, a device, a pipe or something huge is refused unread."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(handle, "rb") as file:
+            if not stat.S_ISREG(os.fstat(handle).st_mode):
+                raise PatchError(f"{path} is not a file; name a patch file ({SUFFIX})")
+            content = file.read(MAX_SIZE + 1)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "its name cannot be used"
+        raise PatchError(f"cannot read the patch {str(path)!r}: {reason}") from None
+    if len(content) > MAX_SIZE:
+        raise PatchError(f"{path.name} is larger than a patch may be; at most {MAX_SIZE >> 10} KiB is allowed")
+    try:
+        return content.decode("utf-8").replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        raise PatchError(f"{path.name} is not text in UTF-8, from byte {error.start} on") from None
+
+
+def _placed(said: str) -> str:
+    """tomllib's message in our form: the line first."""
+    found = re.fullmatch(r"(.*) \(at line (\d+), column (\d+)\)", said, re.DOTALL)
+    where = f"line {found[2]}, column {found[3]}: {found[1]}" if found else said
+    return " ".join(where.split())[:300]

@@ -1,0 +1,223 @@
+"""What a patch's TOML means: each table checked against the catalog, each refusal with its line and key."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from pathlib import PurePath
+from typing import Any, NoReturn
+
+from antiphon import paths
+from antiphon.catalog import Catalog, ProcessorInfo, defaults
+from antiphon.errors import FileError, ParamError, PatchError
+from antiphon.graph import IN, MAX_NODES, MAX_WIRES, OUT, Graph, NodeSpec, Wire, check, check_name, known_type
+from antiphon.params import Param, Value
+from antiphon.tomlplace import line_of
+
+KEYS = ("format", "name", "tempo", "nodes", "wires", "scenes", "midi")
+LOW_TEMPO, HIGH_TEMPO, DEFAULT_TEMPO = 10.0, 1000.0, 120.0
+MAX_SCENES = 128
+_MIDI = re.compile(r"cc (\d{1,3})(?: (\d{1,2}))?")
+_TOML = {bool: "true or false", str: "text", int: "a number", float: "a number", list: "a list", dict: "a table"}
+
+
+class Reader:
+    """Reads one parsed patch; `text` and `source` are for errors alone."""
+
+    def __init__(self, text: str, source: str, catalog: Catalog, trusted: bool) -> None:
+        self.text, self.source, self.catalog, self.trusted = text, source, catalog, trusted
+
+    def fail(self, path: tuple[str, ...], what: str) -> NoReturn:
+        key = f", {_shown('.'.join(path))}" if path else ""
+        raise PatchError(f"{self.source}, line {line_of(self.text, path)}{key}: {what}")
+
+    def head(self, data: Mapping[str, Any], newest: int) -> None:
+        """Checks `format` first, since a later one may have other keys, and then the keys."""
+        number = data.get("format")
+        if number is None:
+            self.fail((), f"a patch says which format it is in; write format = {newest} at its top")
+        if isinstance(number, bool) or not isinstance(number, int):
+            self.fail(("format",), f"takes a whole number, {newest}, not {_kind(number)}")
+        if number > newest:
+            self.fail(("format",), f"is later than this Antiphon reads, which is {newest}; update Antiphon")
+        if number < 1:
+            self.fail(("format",), f"takes {newest}")
+        for key in data:
+            if key not in KEYS:
+                self.fail((key,), f"is not a key of a patch; the keys are: {', '.join(KEYS)}")
+
+    def name(self, data: Mapping[str, Any]) -> str:
+        name = data.get("name", PurePath(self.source).stem)
+        if not isinstance(name, str) or not 1 <= len(name) <= 200 or not name.isprintable():
+            self.fail(("name",), "takes one line of text, 1 to 200 characters")
+        return name
+
+    def tempo(self, data: Mapping[str, Any]) -> float:
+        tempo = data.get("tempo", DEFAULT_TEMPO)
+        if isinstance(tempo, bool) or not isinstance(tempo, int | float) or not LOW_TEMPO <= tempo <= HIGH_TEMPO:
+            self.fail(("tempo",), f"takes {LOW_TEMPO:g} to {HIGH_TEMPO:g} bpm, not {_shown(tempo)}")
+        return float(tempo)
+
+    def graph(self, data: Mapping[str, Any]) -> Graph:
+        written = self._table(data, "nodes")
+        if len(written) > MAX_NODES:
+            self.fail(("nodes",), f"holds {len(written)} nodes; at most {MAX_NODES} are allowed")
+        nodes = tuple(self._node(name, body) for name, body in written.items())
+        graph = Graph(nodes)
+        wires: list[Wire] = []
+        for source, dests in _flat(self._table(data, "wires")):
+            for dest in dests if isinstance(dests, list) else [dests]:
+                if not isinstance(dest, str):
+                    self.fail(("wires", source), f"goes to {_kind(dest)}; takes a node, node.port, or a list of them")
+                wire = self._wire(graph, source, dest)
+                if wire in wires:
+                    self.fail(("wires", source), f"goes to {dest!r} twice; once is enough")
+                wires.append(wire)
+                if len(wires) > MAX_WIRES:
+                    self.fail(("wires", source), f"is one wire too many; at most {MAX_WIRES} are allowed")
+        whole = Graph(nodes, tuple(wires))
+        try:
+            check(whole, self.catalog)
+        except PatchError as error:
+            self.fail(("wires",), str(error))
+        return whole
+
+    def scenes(self, data: Mapping[str, Any], graph: Graph) -> dict[int, dict[str, Value]]:
+        made: dict[int, dict[str, Value]] = {}
+        for number, body in self._table(data, "scenes").items():
+            here = ("scenes", number)
+            if not number.isascii() or not number.isdigit() or int(number[:9]) >= MAX_SCENES or len(number) > 3:
+                self.fail(here, f"is not a scene; scenes are numbered 0 to {MAX_SCENES - 1}")
+            if not isinstance(body, dict):
+                self.fail(here, f"is {_kind(body)}; takes a table of node.param = value")
+            made[int(number)] = {
+                key: self._value((*here, key), self._param(graph, (*here, key), key), value)
+                for key, value in _flat(body)
+            }
+        return made
+
+    def midi(self, data: Mapping[str, Any], graph: Graph) -> dict[str, str]:
+        made: dict[str, str] = {}
+        for control, target in _flat(self._table(data, "midi")):
+            here = ("midi", control)
+            found = _MIDI.fullmatch(control)
+            if found is None or int(found[1]) > 127 or not 1 <= int(found[2] or 1) <= 16:
+                self.fail(here, 'is not a control; "cc 0" to "cc 127" are, with a channel 1 to 16 behind if wanted')
+            if not isinstance(target, str):
+                self.fail(here, f"is {_kind(target)}; takes node.param")
+            param = self._param(graph, here, target)
+            if param.readonly or param.kind in ("text", "file"):
+                self.fail(here, f"{target} is {'readonly' if param.readonly else param.kind}; a control cannot set it")
+            made[control] = target
+        return made
+
+    def _table(self, data: Mapping[str, Any], key: str) -> dict[str, Any]:
+        table = data.get(key, {})
+        if not isinstance(table, dict):
+            self.fail((key,), f"is {_kind(table)}; takes a table, [{key}]")
+        return table
+
+    def _node(self, name: str, body: object) -> NodeSpec:
+        here = ("nodes", name)
+        try:
+            check_name(name)
+        except PatchError as error:
+            self.fail(here, str(error))
+        if not isinstance(body, dict):
+            self.fail(here, f"is {_kind(body)}; takes a table, [nodes.{name}]")
+        kind = body.get("type", name)
+        if not isinstance(kind, str):
+            self.fail((*here, "type"), f"is {_kind(kind)}; takes text, the name of a processor type")
+        try:
+            info = known_type(kind, self.catalog)
+        except PatchError as error:
+            self.fail((*here, "type") if "type" in body else here, _clipped(str(error)))
+        cells = {p.name: p for p in info.cells}
+        values: dict[str, Value] = {}
+        for key, value in body.items():
+            if key == "type":
+                continue
+            if key not in cells:
+                settable = ", ".join(("type", *defaults(info)))
+                self.fail((*here, key), f"is not a parameter of {kind}; it takes: {settable}")
+            values[key] = self._value((*here, key), cells[key], value)
+        return NodeSpec(name, kind, values)
+
+    def _param(self, graph: Graph, path: tuple[str, ...], target: str) -> Param:
+        node, dot, name = target.partition(".")
+        if not dot:
+            self.fail(path, f"{_shown(target)} names no parameter; takes node.param")
+        try:
+            info = known_type(graph.node(node).type, self.catalog)
+        except PatchError as error:
+            self.fail(path, _clipped(str(error)))
+        cells = {p.name: p for p in info.cells}
+        if name not in cells:
+            self.fail(path, f"{node} has no parameter {_shown(name)}; it has: {', '.join(cells)}")
+        return cells[name]
+
+    def _value(self, path: tuple[str, ...], param: Param, value: object) -> Value:
+        """The value as the parameter keeps it. A patch says numbers as numbers, unlike a message."""
+        if param.kind == "trigger":
+            self.fail(path, "is a trigger; it is fired while playing and has no value to keep")
+        number = param.kind in ("float", "int")
+        if number and (isinstance(value, bool) or not isinstance(value, int | float)):
+            self.fail(path, f"takes {param.allowed}, not {_kind(value)}")
+        if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 1 << 63:
+            self.fail(path, f"takes {param.allowed}, not a number of more than 64 bits")
+        if isinstance(value, float) and not math.isfinite(value):
+            self.fail(path, f"takes {param.allowed}, not {value}")
+        if not isinstance(value, bool | int | float | str):
+            self.fail(path, f"takes {param.allowed}, not {_kind(value)}")
+        try:
+            checked = param.check(value)
+            if param.kind == "file" and checked and not self.trusted:
+                paths.inside(paths.library(), str(checked))
+        except (ParamError, FileError) as error:
+            self.fail(path, str(error))
+        return checked
+
+    def _wire(self, graph: Graph, source: str, dest: str) -> Wire:
+        try:
+            like = self._like(graph, source, dest)
+            return Wire(graph.end(source, "out", self.catalog, like), graph.end(dest, "in", self.catalog, like))
+        except PatchError as error:
+            self.fail(("wires", source), _clipped(str(error)))
+
+    def _like(self, graph: Graph, source: str, dest: str) -> str:
+        """The kind that plain names on this wire mean: the first that both ends have."""
+        have, take = self._kinds(graph, source, "out"), self._kinds(graph, dest, "in")
+        return next((kind for kind in have if kind in take), have[0] if have else "audio")
+
+    def _kinds(self, graph: Graph, text: str, side: str) -> list[str]:
+        name, _, port = text.partition(".")
+        if name in (IN, OUT):
+            return ["audio"]
+        info: ProcessorInfo = known_type(graph.node(name).type, self.catalog)
+        ports = info.outputs if side == "out" else info.inputs
+        return [p.kind for p in ports if port in ("", p.name)]
+
+
+def _flat(table: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """Keys and values; an unquoted `a.b = x`, which TOML reads as a table, is the key "a.b"."""
+    made: list[tuple[str, Any]] = []
+    for key, value in table.items():
+        if isinstance(value, dict) and value:
+            made += [(f"{key}.{inner}", item) for inner, item in value.items()]
+        else:
+            made.append((key, value))
+    return made
+
+
+def _kind(value: object) -> str:
+    return _TOML.get(type(value), "a date or time")
+
+
+def _shown(value: object) -> str:
+    text = repr(value) if not isinstance(value, int) or abs(value) < 1 << 63 else "a number of more than 64 bits"
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _clipped(text: str) -> str:
+    return text if len(text) <= 400 else text[:397] + "..."

@@ -1,0 +1,145 @@
+"""Where a performer's own things are kept, and how a name from a stranger becomes a path.
+
+Folders follow the platform's customs; `ANTIPHON_HOME`, when set, holds all of them instead.
+Asking for a folder does not make it: `made` does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+import tempfile
+from pathlib import Path
+
+import platformdirs
+
+from antiphon.errors import AntiphonError, FileError
+
+HOME = "ANTIPHON_HOME"
+MAX_NAME = 120
+"""Characters of a file name that comes from the network."""
+
+
+def _home(kind: str, platform: str) -> Path:
+    home = os.environ.get(HOME)
+    return Path(home).expanduser().absolute() / kind if home else Path(platform)
+
+
+def config() -> Path:
+    """Settings and the token."""
+    return _home("config", platformdirs.user_config_dir("antiphon"))
+
+
+def data() -> Path:
+    """The folder of patches, sessions, recordings, library and plugins."""
+    return _home("data", platformdirs.user_data_dir("antiphon"))
+
+
+def cache() -> Path:
+    """What can be made again."""
+    return _home("cache", platformdirs.user_cache_dir("antiphon"))
+
+
+def patches() -> Path:
+    return data() / "patches"
+
+
+def sessions() -> Path:
+    return data() / "sessions"
+
+
+def recordings() -> Path:
+    return data() / "recordings"
+
+
+def library() -> Path:
+    """Sound files that parameters of kind file name."""
+    return data() / "library"
+
+
+def plugins() -> Path:
+    """The performer's own plugins, a folder each."""
+    return data() / "plugins"
+
+
+def runtime() -> Path:
+    """A folder for a running server's state, made, of mode 0700 and ours; `FileError` otherwise."""
+    home, given = os.environ.get(HOME), os.environ.get("XDG_RUNTIME_DIR")
+    if home:
+        folder = Path(home).expanduser().absolute() / "run"
+    elif given and os.access(given, os.W_OK):
+        folder = Path(given) / "antiphon"
+    else:
+        folder = Path(tempfile.gettempdir()) / f"antiphon-{os.getuid()}"
+    made(folder.parent)
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        found = folder.lstat()
+        # in a shared temporary folder someone else may have made this name first
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+            raise FileError(f"{folder} is not a folder of yours; remove it or set {HOME} to a folder that is")
+        if stat.S_IMODE(found.st_mode) != 0o700:
+            folder.chmod(0o700)
+    except OSError as error:
+        raise FileError(f"cannot use {folder}: {error.strerror}; set {HOME} to a folder you can write to") from None
+    return folder
+
+
+def made(folder: Path) -> Path:
+    """The folder, made with its parents where it is missing."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FileError(f"cannot make the folder {folder}: {error.strerror}") from None
+    return folder
+
+
+def inside(folder: Path, name: str, suffix: str = "", error: type[AntiphonError] = FileError) -> Path:
+    """The path of a stranger's `name` within `folder`, or `error` in one sentence.
+
+    suffix: put on when the name lacks it.  The file need not exist; nothing is opened or made. A name
+    is one part of a path: no separators, no leading dot, nothing unprintable, no link that leads out.
+    """
+    shown = repr(name if len(name) <= 40 else name[:37] + "...")
+    if not name or len(name) > MAX_NAME or len(name.encode("utf-8", "replace")) > 2 * MAX_NAME:
+        raise error(f"{shown} is not a name: it takes 1 to {MAX_NAME} characters")
+    if name.startswith(".") or not name.isprintable() or any(c in name for c in "/\\:"):
+        raise error(f"{shown} is not a name: letters, digits, spaces, _ - and . make one, a dot not first")
+    path = folder / (name if suffix and name.endswith(suffix) else name + suffix)
+    try:
+        if not path.resolve().is_relative_to(folder.resolve()):
+            raise error(f"{shown} leads out of its folder")
+    except (OSError, RuntimeError):
+        raise error(f"{shown} cannot be followed to a file") from None
+    return path
+
+
+def write_atomic(path: Path, content: bytes, mode: int = 0o644) -> None:
+    """The file holds `content` or what it held before, whatever happens; `FileError` when it cannot."""
+    made(path.parent)
+    temporary = path.with_name(f".{path.name[:100]}.{os.getpid()}.tmp")
+    try:
+        file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
+        try:
+            with os.fdopen(file, "wb") as out:
+                out.write(content)
+                out.flush()
+                os.fsync(out.fileno())
+            temporary.replace(path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+            raise
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise FileError(f"cannot write {path}: {error.strerror}; nothing was changed") from None
+
+
+def _sync_folder(folder: Path) -> None:
+    """Makes a rename last through a power cut."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

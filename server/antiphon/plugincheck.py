@@ -1,0 +1,190 @@
+"""What a plugin has to keep, tried at load: its declarations, and a block of zeros through it."""
+
+from __future__ import annotations
+
+import faulthandler
+import importlib
+import math
+import os
+import re
+import select
+import signal
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+
+from antiphon.block import StreamSpec
+from antiphon.catalog import ProcessorInfo
+from antiphon.errors import AntiphonError, ParamError, PluginError
+from antiphon.graph import NAME, RESERVED
+from antiphon.harness import render
+from antiphon.params import HOST_PARAMS, Param, ParamKind
+from antiphon.ports import Port, PortKind
+from antiphon.processor import Processor
+
+PARAM_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
+TAKEN = frozenset({p.name for p in HOST_PARAMS} | {"reset", "type"})
+MAX_CHANNELS = 64
+MAX_PARAMS = 128
+_NOT_THEIRS = (str(Path(__file__).parent), f"{Path(importlib.__file__).parent}", "<frozen")
+"""Files in which a plugin's mistake is raised but was not made."""
+
+
+def check_type_name(name: object) -> None:
+    """Refuses a name that no node could have: a patch writes types as node names."""
+    if not isinstance(name, str) or not NAME.fullmatch(name):
+        raise PluginError(f"{name!r} is not a type name: letters, digits, _ and -, a letter first, at most 64")
+    if name in RESERVED:
+        raise PluginError(f"{name!r} is a reserved name; choose another")
+
+
+def inspect_processor(name: str, make: Callable[[], Any], doc: str, plugin: str, play: bool = True) -> ProcessorInfo:
+    """Makes one, checks what it declares and, with `play`, how it behaves; `PluginError` says what is wrong."""
+    made = make()
+    if not isinstance(made, Processor):
+        raise PluginError(f"its factory gave {type(made).__name__}, not a Processor")
+    check_params(made.params)
+    check_ports(made)
+    if play:
+        check_zeros(made)
+    if not isinstance(doc, str):
+        raise PluginError(f"its doc is {type(doc).__name__}, not text")
+    said = doc or (type(made).__doc__ or "").strip()
+    line = said.splitlines()[0].strip() if said else ""
+    return ProcessorInfo(name, line, plugin, tuple(made.inputs), tuple(made.outputs), tuple(made.params), made.holds)
+
+
+def check_params(params: object) -> None:
+    """Refuses what cannot be declared: a default out of range, a name twice or taken, an empty range."""
+    if not isinstance(params, tuple) or not all(isinstance(p, Param) for p in params):
+        raise PluginError("its params are not a tuple of Param")
+    if len(params) > MAX_PARAMS:
+        raise PluginError(f"it declares {len(params)} parameters; at most {MAX_PARAMS} are allowed")
+    seen: set[str] = set()
+    for param in params:
+        _check_param(param)
+        if param.name in seen:
+            raise PluginError(f"it declares the parameter {param.name!r} twice")
+        seen.add(param.name)
+
+
+def _check_param(param: Param) -> None:
+    name = param.name
+    if not isinstance(name, str) or not PARAM_NAME.fullmatch(name):
+        raise PluginError(f"{name!r} is not a parameter name: letters, digits and _, a letter first, at most 64")
+    if name in TAKEN:
+        raise PluginError(f"the parameter name {name!r} is the host's own; choose another")
+    if param.kind not in get_args(ParamKind):
+        raise PluginError(f"{name} has the kind {param.kind!r}; there are: {', '.join(get_args(ParamKind))}")
+    numbers = (param.low, param.high, param.smooth)
+    if any(isinstance(n, bool) or not isinstance(n, int | float) or not math.isfinite(n) for n in numbers):
+        raise PluginError(f"{name} has a low, high or smooth that is not a finite number")
+    if not 0.0 <= param.smooth <= 60.0:
+        raise PluginError(f"{name} is smoothed over {param.smooth:g} s; 0 to 60 s is allowed")
+    if param.kind in ("float", "int") and not param.low < param.high:
+        raise PluginError(f"{name} ranges from {param.low:g} to {param.high:g}; low must be below high")
+    if param.warp not in ("linear", "log") or (param.warp == "log" and param.low <= 0.0):
+        raise PluginError(f"{name} is warped {param.warp!r}; linear is allowed, and log where low is above 0")
+    if param.kind == "choice" and (not param.choices or len(set(param.choices)) != len(param.choices)):
+        raise PluginError(f"{name} is a choice and needs choices, each once")
+    try:
+        if not param.readonly:
+            param.check(param.default)
+        elif not isinstance(param.default, int | float):
+            raise PluginError(f"{name} is readonly and its default {param.default!r} is not a number")
+    except ParamError as error:
+        raise PluginError(f"the default of {error}") from None
+
+
+def check_ports(processor: Processor) -> None:
+    """Refuses ports that cannot be wired."""
+    for side, ports in (("inputs", processor.inputs), ("outputs", processor.outputs)):
+        if not isinstance(ports, tuple) or not all(isinstance(p, Port) for p in ports):
+            raise PluginError(f"its {side} are not a tuple of Port")
+        if len({p.name for p in ports}) != len(ports):
+            raise PluginError(f"two of its {side} have one name")
+        for port in ports:
+            if not isinstance(port.name, str) or not NAME.fullmatch(port.name) or port.kind not in get_args(PortKind):
+                raise PluginError(f"its {side} hold {port!r}, which is no port")
+            if port.channels is not None and not 1 <= port.channels <= MAX_CHANNELS:
+                raise PluginError(
+                    f"its port {port.name!r} has {port.channels} channels; 1 to {MAX_CHANNELS} are allowed"
+                )
+
+
+def check_zeros(processor: Processor) -> None:
+    """Prepares it and plays silence through it: a whole block and, where any size will do, a short one."""
+    usual = StreamSpec()
+    spec = StreamSpec(
+        processor.rate or usual.rate, processor.block or usual.block, processor.channels or usual.channels
+    )
+    sizes = [spec.block] if processor.block is not None else [spec.block, max(1, spec.block // 3)]
+    render(processor, spec, np.zeros((spec.channels, sum(sizes)), np.float32), blocks=sizes)
+
+
+def reason_of(error: BaseException) -> str:
+    """An error as one sentence, with the place in the plugin where it was raised."""
+    said = " ".join(str(error).split())[:300]
+    if isinstance(error, AntiphonError):
+        return said
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith(_NOT_THEIRS)]
+    where = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
+    return f"{type(error).__name__}: {said}{where}" if said else f"{type(error).__name__}{where}"
+
+
+def in_child(task: Callable[[], str], limit: float) -> str:
+    """What `task` returned, run in a forked child; or how the child ended. limit: seconds it may take."""
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        _child(task, read, write)
+    os.close(write)
+    try:
+        told, late = _listen(read, time.monotonic() + limit)
+    finally:
+        os.close(read)
+    if late:
+        os.kill(child, signal.SIGKILL)
+    _, status = os.waitpid(child, 0)
+    if late:
+        return f"its check took longer than {limit:g} s"
+    if told[:1] == b"+":
+        return told[1:].decode("utf-8", "replace")
+    if os.WIFSIGNALED(status):
+        return f"its check crashed with {signal.Signals(os.WTERMSIG(status)).name}"
+    return f"its check ended the process with exit status {os.waitstatus_to_exitcode(status)}"
+
+
+def _child(task: Callable[[], str], read: int, write: int) -> None:
+    """The child's life; never returns."""
+    try:
+        os.close(read)
+        # its crash is told by the parent, in one sentence
+        faulthandler.disable()
+        quiet = os.open(os.devnull, os.O_RDWR)
+        for stream in (0, 1, 2):
+            os.dup2(quiet, stream)
+        try:
+            said = task()
+        except BaseException as error:
+            said = reason_of(error)
+        os.write(write, b"+" + said.encode("utf-8", "replace")[:4000])
+    finally:
+        os._exit(0)
+
+
+def _listen(read: int, deadline: float) -> tuple[bytes, bool]:
+    """What the child wrote until it closed its end, and whether the deadline came first."""
+    told = b""
+    while True:
+        ready, _, _ = select.select([read], [], [], max(0.0, deadline - time.monotonic()))
+        if not ready:
+            return told, True
+        more = os.read(read, 65536)
+        if not more:
+            return told, False
+        told += more

@@ -1,0 +1,141 @@
+"""What a plugin author writes: `prepare`, `process`, `reset`, and a latency.
+
+    class Louder(Processor):
+        params = (Param("by", default=6.0, low=0.0, high=24.0, unit="dB", smooth=0.005),)
+
+        def process(self, io: IO) -> None:
+            gain = 10.0 ** (io.curve("by") / 20.0)
+            np.multiply(io.audio_in[0], gain, out=io.audio_out[0])
+
+`process` runs on the block path: no input or output, no locks, no logging, no imports, no arrays that
+grow. Make buffers in `prepare`. The host does the rest: smoothing, bypass, mute, wet, latency
+compensation, NaN guard, rate and block-size adaption, OSC, HTTP, files.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon.block import Samples, StreamSpec
+from antiphon.cells import ParamCell
+from antiphon.params import Param, Value
+from antiphon.ports import AUDIO_IN, AUDIO_OUT, Port
+
+
+@dataclass(slots=True)
+class BlockTime:
+    """When the block's first frame is: sample of the engine's clock, beat, tempo in bpm."""
+
+    sample: int = 0
+    beat: float = 0.0
+    tempo: float = 120.0
+    playing: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A note or a control inside a block. `offset` is its frame; kinds: "on", "off", "control"."""
+
+    kind: str
+    offset: int
+    number: int = 0
+    value: float = 0.0
+    channel: int = 1
+
+
+@dataclass(slots=True)
+class IO:
+    """One call's sound, events, parameters and time.
+
+    audio_in[i], audio_out[j]: float32 `[channels, frames]` of the i-th audio input and j-th audio
+    output port; frames ≤ the prepared block. Fill every output; inputs are not to be written.
+    events_in: events of this block, in order of offset. asset[name]: read-only decoded sound.
+    """
+
+    audio_in: Sequence[Samples]
+    audio_out: Sequence[Samples]
+    cells: Mapping[str, ParamCell]
+    time: BlockTime
+    frames: int = 0
+    base: int = 0
+    events_in: list[Event] = field(default_factory=list)
+    events_out: list[Event] = field(default_factory=list)
+    asset: Mapping[str, Samples] = field(default_factory=dict)
+    reports: dict[str, float] = field(default_factory=dict)
+
+    def curve(self, name: str) -> NDArray[np.float32]:
+        """The parameter's value at every frame, float32 `[frames]`; not to be written."""
+        full = self.cells[name].full
+        if self.base == 0 and self.frames == full.shape[0]:
+            return full
+        return full[self.base : self.base + self.frames]
+
+    def value(self, name: str) -> Value:
+        """The parameter's value at the first frame."""
+        return self.at(name, 0)
+
+    def at(self, name: str, offset: int) -> Value:
+        """The parameter's value at frame `offset`: a float, int, bool or choice as declared."""
+        cell = self.cells[name]
+        if cell.param.kind in ("text", "file"):
+            return cell.text
+        return cell.param.decode(cell.number_at(self.base + offset))
+
+    def fired(self, name: str) -> list[int]:
+        """Frames of this block at which the trigger fired."""
+        fired = self.cells[name].fired
+        if not fired or (self.base == 0 and fired[-1] < self.frames):
+            return fired
+        return [n - self.base for n in fired if self.base <= n < self.base + self.frames]
+
+    def emit(self, event: Event) -> None:
+        """Sends an event out of the node's events port."""
+        if len(self.events_out) < 1024:
+            self.events_out.append(event)
+
+    def report(self, name: str, number: float) -> None:
+        """Publishes a `readonly` parameter's value (a meter, a detected tempo)."""
+        self.reports[name] = number
+
+
+class Processor(ABC):
+    """A streaming processor.
+
+    inputs, outputs, params: what it can be wired and turned by.
+    split: the block is split where one of its parameters changes without smoothing, so that `value`
+    is exact; else read `curve` and `at`.  holds: feeds nothing through within `spec.block` frames
+    of it, so that it may close a cycle.
+    rate, block, channels: what it insists on; None takes the stream's. The host adapts.
+    latency: frames at the processor's own rate by which its output lags its input; constant from
+    one `prepare` to the next.  settings: values of its `restart`, text and file parameters, set
+    before `prepare`.  dry: its first audio input is what bypass and `wet` pass.
+    """
+
+    inputs: ClassVar[tuple[Port, ...]] = (AUDIO_IN,)
+    outputs: ClassVar[tuple[Port, ...]] = (AUDIO_OUT,)
+    params: ClassVar[tuple[Param, ...]] = ()
+    split: ClassVar[bool] = False
+    holds: ClassVar[bool] = False
+    rate: ClassVar[int | None] = None
+    block: ClassVar[int | None] = None
+    channels: ClassVar[int | None] = None
+    latency: int = 0
+
+    def __init__(self) -> None:
+        self.settings: dict[str, Any] = {p.name: p.default for p in self.params}
+
+    def prepare(self, spec: StreamSpec) -> None:
+        """Makes every buffer and sets `latency`. Called off the block path, before the first block."""
+
+    @abstractmethod
+    def process(self, io: IO) -> None:
+        """One block: reads `io.audio_in`, fills `io.audio_out`. Returns nothing."""
+
+    def reset(self) -> None:
+        """Forgets the past: silence in, silence out from here. Called on the block path."""

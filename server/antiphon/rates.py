@@ -1,0 +1,300 @@
+"""Hosts for processors that insist on a rate, a block size or a number of channels of their own.
+
+`adapt` puts such a processor behind one that takes any stream. Its sound is resampled, gathered into
+whole blocks and fanned out as it asks; its latency is counted in the stream's frames, exactly.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+
+import numpy as np
+
+from antiphon.block import Samples, StreamSpec
+from antiphon.errors import PluginError
+from antiphon.follow import MAX_WAITING, Clocks, Follower
+from antiphon.native.resample import convert, push, resample
+from antiphon.ports import Port
+from antiphon.processor import IO, BlockTime, Event, Processor
+
+STOP_DB = 86.0
+"""Stop band the filters are designed for; 80 dB is what they keep."""
+PASS, STOP = 0.45, 0.55
+"""Edges of the filters' transition, in parts of the lower of the two rates."""
+LOWEST, HIGHEST = 1000, 768000
+MAX_BLOCK = 1 << 20
+MAX_CHANNELS = 64
+
+
+def adapt(processor: Processor, spec: StreamSpec) -> Processor:
+    """The processor itself when any stream suits it, else an `Adapted` around it.
+
+    Raises PluginError when what it insists on makes no sense.
+    """
+    rate, block, channels = processor.rate, processor.block, processor.channels
+    for what, asked, low, high in (
+        ("rate", rate, LOWEST, HIGHEST),
+        ("block", block, 1, MAX_BLOCK),
+        ("channels", channels, 1, MAX_CHANNELS),
+    ):
+        if asked is not None and (not isinstance(asked, int) or not low <= asked <= high):
+            raise PluginError(f"it insists on {what} {asked!r}; {low} to {high} is allowed")
+    if block is None and rate in (None, spec.rate) and channels in (None, spec.channels):
+        return processor
+    declared = {name: getattr(processor, name) for name in ("inputs", "outputs", "params", "holds")}
+    kind: type[Adapted] = type(f"Adapted{type(processor).__name__}", (Adapted,), declared)
+    return kind(processor)
+
+
+class Adapted(Processor):
+    """A processor in a stream of another kind.
+
+    block: it always gets exactly that many frames; this takes `block` - 1 frames of latency, and no
+    stream that may come frame by frame can do with less.
+    rate: windowed-sinc polyphase filters both ways, flat to 0.45 of the lower rate; what lies between
+    0.45 and 0.55 of it is not clean. The way there and back is a whole number of the stream's frames.
+    channels: it runs once. Its ports without a number of their own are adapted as wires are: mono goes
+    to all, many are averaged to one, else the surplus is dropped.
+
+    A parameter's change, a trigger and an event enter with the sound of their frame; events come out
+    beside the sound they were emitted with. `time` is the engine's, of the inner block's first frame.
+    A processor that asks to be split is, unless it insists on a block.
+    """
+
+    feedback_frames: int
+
+    def __init__(self, inner: Processor) -> None:
+        super().__init__()
+        self.inner = inner
+        self.settings = inner.settings
+        if hasattr(inner, "feedback_frames"):
+            self.feedback_frames = inner.feedback_frames
+        self.dropped = 0
+
+    def prepare(self, spec: StreamSpec) -> None:
+        inner = self.inner
+        rate, channels = inner.rate or spec.rate, inner.channels or spec.channels
+        clocks = Clocks.of(spec.rate, rate)
+        up, down = clocks.up, clocks.down
+        size = inner.block or -(-spec.block * up // down) + 1
+        if hasattr(self, "feedback_frames"):
+            inner.feedback_frames = -(-self.feedback_frames * up // down)  # type: ignore[attr-defined]
+        inner.prepare(StreamSpec(rate, size, channels))
+        own = inner.latency
+        if isinstance(own, bool) or not isinstance(own, int) or own < 0:
+            raise PluginError(f"its latency is {own!r}; a whole number of frames from 0 is allowed")
+        self._spec, self._clocks, self._own = spec, clocks, own
+        self._half, table_in = _filter(spec.rate, rate, up)
+        half_out, table_out = _filter(rate, spec.rate, down)
+        waits = ((inner.block or 1) - 1) * down
+        # the first frame at whose end every inner sample that the filter back reaches has been run
+        self.latency = -(-((own + half_out) * down + self._half * up - 1 + waits - up) // up)
+        span = spec.block + 2 * self._half + -(-size * down // up) + 8
+        held = -(-(spec.block + self.latency) * up // down) + 2 * half_out + size + 8
+        shift = own * down - self.latency * up
+        self._ins = [
+            _In(port.channels or spec.channels, port.channels or channels, size, span, table_in, self._half, clocks)
+            for port in _audio(inner.inputs)
+        ]
+        self._outs = [
+            _Out(port.channels or channels, port.channels or spec.channels, size, held, table_out, half_out, clocks,
+                 shift, spec.block)
+            for port in _audio(inner.outputs)
+        ]  # fmt: skip
+        self._followers = [Follower(p, rate, size, self.settings[p.name], clocks, span) for p in inner.params]
+        self._steppers = [f for f in self._followers if f.param.kind not in ("trigger", "text", "file")]
+        self._io = IO((), (), {f.param.name: f for f in self._followers}, BlockTime())
+        self._whole_in, self._whole_out = [x.block for x in self._ins], [y.block for y in self._outs]
+        self._size = size
+        self._frames = self._done = 0
+        self._events_in: list[tuple[int, Event]] = []
+        self._events_out: list[tuple[int, Event]] = []
+
+    def reset(self) -> None:
+        self.inner.reset()
+        for into in self._ins:
+            into.clear()
+        for back in self._outs:
+            back.clear()
+        for follower in self._followers:
+            follower.restart()
+        self._frames = self._done = 0
+        self._events_in.clear()
+        self._events_out.clear()
+
+    def process(self, io: IO) -> None:
+        frames, first = io.frames, self._frames
+        end = first + frames
+        for ring, x in zip(self._ins, io.audio_in, strict=True):
+            ring.push(x, first, frames)
+        for follower in self._followers:
+            follower.follow(io.cells[follower.param.name], io.base, frames, first)
+        for event in io.events_in:
+            if len(self._events_in) < MAX_WAITING:
+                self._events_in.append((self._clocks.inner(first + event.offset), event))
+            else:
+                self.dropped += 1
+        ready = max(0, (end - self._half) * self._clocks.up // self._clocks.down + 1)
+        while self._done < ready:
+            count = min(self._size, ready - self._done)
+            if self.inner.block is not None and count < self._size:
+                break
+            self._run(io, count)
+        for back, y in zip(self._outs, io.audio_out, strict=True):
+            back.pull(y, first, frames)
+        while self._events_out and self._events_out[0][0] < end:
+            at, event = self._events_out.pop(0)
+            io.emit(_moved(event, at - first))
+        self._frames = end
+
+    def _run(self, outer: IO, count: int) -> None:
+        """`count` frames through the processor."""
+        first, io = self._done, self._io
+        for ring in self._ins:
+            ring.give(first, count)
+        for follower in self._followers:
+            follower.render_from(first, count)
+        edges = {0, count}
+        if self.inner.split and self.inner.block is None:
+            for follower in self._steppers:
+                edges.update(offset for offset, _ in follower.steps[1:])
+        io.asset, io.reports = outer.asset, outer.reports
+        io.time.tempo, io.time.playing = outer.time.tempo, outer.time.playing
+        call: Callable[[IO], object] = self.inner.process
+        for start, stop in pairwise(sorted(edges)):
+            self._place(outer, start, stop)
+            whole = stop - start == self._size
+            io.audio_in = self._whole_in if whole else [x[:, start:stop] for x in self._whole_in]
+            given = self._whole_out if whole else [y[:, start:stop] for y in self._whole_out]
+            io.audio_out = list(given)
+            returned = call(io)
+            if returned is not None:
+                raise PluginError("process returned something; it must fill io.audio_out and return nothing")
+            _take(io.audio_out, given)
+            self._collect(first + start)
+        for back in self._outs:
+            back.take(first, count)
+        self._done = first + count
+
+    def _place(self, outer: IO, start: int, stop: int) -> None:
+        """The inner call's place: frames, time, events."""
+        io, at = self._io, self._done + start
+        io.base, io.frames = start, stop - start
+        past = at * self._clocks.down // self._clocks.up - self._frames
+        io.time.sample = outer.time.sample + past
+        io.time.beat = outer.time.beat + past / self._spec.rate * outer.time.tempo / 60.0 * outer.time.playing
+        io.events_in.clear()
+        io.events_out.clear()
+        while self._events_in and self._events_in[0][0] < at + io.frames:
+            when, event = self._events_in.pop(0)
+            io.events_in.append(_moved(event, when - at))
+
+    def _collect(self, first: int) -> None:
+        """What was emitted waits for the frame its sound goes out with."""
+        for event in self._io.events_out:
+            if len(self._events_out) < MAX_WAITING:
+                self._events_out.append((self._clocks.outer(first + event.offset - self._own) + self.latency, event))
+            else:
+                self.dropped += 1
+        if self._io.events_out:
+            self._events_out.sort(key=_time)
+
+
+class _In:
+    """One audio input: the stream's sound, read at the inner rate."""
+
+    def __init__(self, have: int, want: int, size: int, span: int, table: Samples, half: int, clocks: Clocks) -> None:
+        self._ring = np.zeros((want, 2 * span), np.float32)
+        self._have, self._want, self._span = have, want, span
+        self._table, self._half, self._clocks = table, half, clocks
+        self._into: Samples = np.zeros((want, size), np.float32)
+        self.block = self._into.view()
+        self.block.flags.writeable = False
+
+    def push(self, x: Samples, first: int, frames: int) -> None:
+        push(x, x.strides[0] // 4, self._have, self._ring, self._span, first, self._want, frames)
+
+    def give(self, first: int, count: int) -> None:
+        up, down, row = self._clocks.up, self._clocks.down, self._into.shape[1]
+        resample(
+            self._ring, self._span, self._into, row, self._table, self._half, up, down, 0, first, self._want, count
+        )
+
+    def clear(self) -> None:
+        self._ring.fill(0.0)
+
+
+class _Out:
+    """One audio output: the inner sound, read at the stream's rate, `latency` late."""
+
+    def __init__(
+        self, have: int, want: int, size: int, span: int, table: Samples, half: int, clocks: Clocks, shift: int,
+        frames: int,
+    ) -> None:  # fmt: skip
+        self._ring = np.zeros((have, 2 * span), np.float32)
+        self._have, self._want, self._span = have, want, span
+        self._table, self._half, self._clocks, self._shift = table, half, clocks, shift
+        self.block: Samples = np.zeros((have, size), np.float32)
+        self._read: Samples = np.zeros((have, frames), np.float32)
+
+    def take(self, first: int, count: int) -> None:
+        push(self.block, self.block.shape[1], self._have, self._ring, self._span, first, self._have, count)
+
+    def pull(self, y: Samples, first: int, frames: int) -> None:
+        into = y if self._have == self._want else self._read
+        resample(
+            self._ring, self._span, into, into.strides[0] // 4, self._table, self._half, self._clocks.down,
+            self._clocks.up, self._shift, first, self._have, frames,
+        )  # fmt: skip
+        if into is not y:
+            convert(into, into.shape[1], self._have, y, y.strides[0] // 4, self._want, frames)
+
+    def clear(self) -> None:
+        self._ring.fill(0.0)
+
+
+def _filter(source: int, target: int, places: int) -> tuple[int, Samples]:
+    """A windowed sinc to read sound of rate `source` at `target`, at `places` places between two frames.
+
+    Returns (half its length in frames, float32 `[places, 2 * half]`). Equal rates take the frames as they are.
+    """
+    if source == target:
+        return 1, np.array([[1.0, 0.0]], np.float32)
+    lower = min(source, target)
+    length = (STOP_DB - 7.95) / (2.285 * 2.0 * math.pi * (STOP - PASS))
+    half = math.ceil(length / 2.0 * source / lower)
+    beta = 0.1102 * (STOP_DB - 8.7)
+    cutoff = lower / source
+    table = np.empty((places, 2 * half), np.float32)
+    taps = half - 1 - np.arange(2 * half)
+    for place in range(places):
+        away = taps + place / places
+        inside = np.clip(1.0 - np.square(away / half), 0.0, None)
+        row = np.where(np.abs(away) < half, np.sinc(cutoff * away) * np.i0(beta * np.sqrt(inside)), 0.0)
+        table[place] = row / row.sum()
+    return half, table
+
+
+def _take(found: Sequence[Samples], given: Sequence[Samples]) -> None:
+    """A processor may put arrays of its own into `audio_out`, of the same shape."""
+    if len(found) != len(given):
+        raise PluginError(f"changed its outputs: {len(found)} instead of {len(given)}")
+    for mine, out in zip(found, given, strict=True):
+        if mine is not out:
+            if mine.shape != out.shape:
+                raise PluginError(f"gave a wrong shape: {list(mine.shape)} instead of {list(out.shape)}")
+            out[:] = mine
+
+
+def _audio(ports: tuple[Port, ...]) -> list[Port]:
+    return [port for port in ports if port.kind == "audio"]
+
+
+def _moved(event: Event, offset: int) -> Event:
+    return Event(event.kind, offset, event.number, event.value, event.channel)
+
+
+def _time(waiting: tuple[int, Event]) -> int:
+    return waiting[0]

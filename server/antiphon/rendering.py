@@ -1,0 +1,124 @@
+"""A patch over a file, as the engine would play it: with tempo, schedule and master limiter."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Mapping, Sequence
+
+from antiphon.block import Samples, StreamSpec
+from antiphon.catalog import Catalog
+from antiphon.commands import Beat, ClearSchedule, Command, Panic, ResetNode, Sample, SetParam, SetTempo, Transport
+from antiphon.engine.schedule import CAPACITY, Action, Op
+from antiphon.engine.stage import Stage
+from antiphon.errors import UsageError
+from antiphon.graph import Graph
+from antiphon.offline import Make
+from antiphon.params import Param
+from antiphon.plan import compile_plan
+
+
+class StageRunner:
+    """A graph in the engine's stage, played by commands at samples and beats.
+
+    Failures of nodes are kept in `failures`, as (node name, reason): the node is heard dry, as live.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        catalog: Catalog,
+        make: Make,
+        spec: StreamSpec,
+        tempo: float = 120.0,
+        commands: Sequence[Command] = (),
+    ) -> None:
+        self.spec = spec
+        self._ids = {node.name: number for number, node in enumerate(graph.nodes, 1)}
+        self._names = {number: name for name, number in self._ids.items()}
+        self._actions = Actions(graph, catalog, self._ids)
+        plan = compile_plan(graph, catalog, make, spec, self._ids)
+        self._stage = Stage(spec, tempo)
+        self._stage.load(plan, 1, 0.0)
+        self.latency = plan.latency + int(getattr(self._stage, "latency", 0))
+        self.failures: list[tuple[str, str]] = []
+        self._by_sample: list[tuple[int, int, Action]] = []
+        self._by_beat: list[tuple[float, int, Beat, Action]] = []
+        for place, command in enumerate(commands):
+            action = self._actions.of(command)
+            match command.when:
+                case Sample(n):
+                    self._by_sample.append((n, place, action))
+                case Beat() as when:
+                    self._by_beat.append((when.b, place, when, action))
+                case _:
+                    self._by_sample.append((0, place, action))
+        heapq.heapify(self._by_sample)
+        heapq.heapify(self._by_beat)
+
+    @property
+    def dropped(self) -> int:
+        """Commands that were too many at once."""
+        return self._stage.counters.schedule_dropped
+
+    def run(self, x: Samples) -> Samples:
+        stage = self._stage
+        end = stage.sample + x.shape[1]
+        while self._by_sample and self._by_sample[0][0] < end:
+            sample, _, action = heapq.heappop(self._by_sample)
+            stage.at_sample(sample, action)
+        # By beat everything goes ahead, as far as the schedule holds: a tempo change may move it here.
+        while self._by_beat and len(stage.schedule) < CAPACITY // 2:
+            _, _, when, action = heapq.heappop(self._by_beat)
+            stage.at_beat(when.b, when.quantum, action)
+        y = stage.run(x)
+        while stage.reports:
+            report = stage.reports.popleft()
+            if report.kind == "failed":
+                self.failures.append((self._names[report.node], report.text))
+        return y
+
+
+class Actions:
+    """Commands as the engine's records: node and parameter as numbers, values checked and encoded."""
+
+    def __init__(self, graph: Graph, catalog: Catalog, ids: Mapping[str, int]) -> None:
+        self._ids = ids
+        self._find = param_finder(graph, catalog)
+        self._places = {
+            node.name: {param.name: i for i, param in enumerate(catalog[node.type].cells)} for node in graph.nodes
+        }
+
+    def of(self, command: Command) -> Action:
+        """Raises `ParamError` (a value that is not allowed) or `UsageError` (no such node or parameter)."""
+        match command:
+            case SetParam(node, name, value, ramp):
+                param = self._find(node, name)
+                return Action(Op.SET, self._ids[node], self._places[node][name], param.encode(param.check(value)), ramp)
+            case ResetNode(node):
+                if node not in self._ids:
+                    raise UsageError(f"there is no node {node!r}; there are: {', '.join(self._ids) or 'none'}")
+                return Action(Op.RESET, self._ids[node])
+            case SetTempo(bpm, beats):
+                return Action(Op.TEMPO, number=bpm, ramp=beats)
+            case Transport(playing, beat):
+                cell = -1 if playing is None else int(playing)
+                return Action(Op.TRANSPORT, cell=cell, number=float("nan") if beat is None else beat)
+            case Panic():
+                return Action(Op.PANIC)
+            case ClearSchedule():
+                return Action(Op.CLEAR)
+        raise UsageError(f"{type(command).__name__} cannot be played from a file of events")
+
+
+def param_finder(graph: Graph, catalog: Catalog) -> Callable[[str, str], Param]:
+    """Finds a node's parameter by name, or says which there are with a `UsageError`."""
+    nodes = {node.name: {param.name: param for param in catalog[node.type].cells} for node in graph.nodes}
+
+    def find(node: str, name: str) -> Param:
+        if node not in nodes:
+            raise UsageError(f"there is no node {node!r}; there are: {', '.join(nodes) or 'none'}")
+        if name not in nodes[node]:
+            raise UsageError(f"{node} has no parameter {name!r}; it has: {', '.join(nodes[node])}")
+        return nodes[node][name]
+
+    return find

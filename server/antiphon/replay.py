@@ -1,0 +1,132 @@
+"""A kept set, played again: the session log over the recorded input, through the engine's own stage.
+
+On the same machine and build the result is the recording, sample for sample: misses are missed again,
+an engine that died dies again. What the log does not hold is resynthesised.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from antiphon.block import Samples, StreamSpec
+from antiphon.catalog import Catalog
+from antiphon.clock import TempoMap
+from antiphon.engine.journal import to_action
+from antiphon.engine.stage import Stage
+from antiphon.errors import FileError
+from antiphon.graph import Graph
+from antiphon.plan import Plan, compile_plan
+from antiphon.processor import Processor
+
+LOG, INPUT = "session.jsonl", "input.wav"
+MAX_LOG_BYTES = 1 << 30
+
+
+class SessionLog:
+    """A session's header and lines. Raises FileError naming the line that makes no sense."""
+
+    def __init__(self, folder: Path) -> None:
+        path = folder / LOG
+        if not path.is_file():
+            raise FileError(f"{folder} holds no {LOG}; name a folder that `serve --session` kept")
+        if path.stat().st_size > MAX_LOG_BYTES:
+            raise FileError(f"{path} is larger than {MAX_LOG_BYTES >> 20} MB")
+        self.lines: list[dict[str, Any]] = []
+        with path.open(encoding="utf-8", errors="replace") as file:
+            for number, text in enumerate(file, 1):
+                try:
+                    line = json.loads(text)
+                except (ValueError, RecursionError):
+                    if not text.endswith("\n"):
+                        break  # the server died while it wrote this
+                    raise FileError(f"{path}, line {number}: not JSON") from None
+                if not isinstance(line, dict):
+                    raise FileError(f"{path}, line {number}: not an object")
+                self.lines.append(line)
+        if not self.lines or self.lines[0].get("session") != 1:
+            raise FileError(f"{path} is no session log of this version; its first line must say session 1")
+        self.header = self.lines.pop(0)
+        try:
+            self.spec = StreamSpec(int(self.header["rate"]), int(self.header["block"]), int(self.header["channels"]))
+            self.first = int(self.header["sample"])
+            if self.lines and self.lines[0].get("engine") == "started":
+                # kept from the start: the recording begins with the engine's first block
+                self.first = max(self.first, int(self.lines[0]["sample"]))
+            self._spans()
+        except (KeyError, TypeError, ValueError) as error:
+            raise FileError(f"{path}: a line lacks what it needs: {error!r}") from None
+
+    def _spans(self) -> None:
+        self.silent: set[int] = set()
+        self.dead: list[tuple[int, int]] = []
+        for line in self.lines:
+            if "unheard" in line:
+                self.silent.add(line["unheard"])
+            elif "missed" in line:
+                first, last = line["missed"]
+                self.dead.append((int(first), int(last)))
+            elif line.get("engine") == "started":
+                self.dead.append((int(line["died"]), int(line["sample"])))
+
+
+def replay(
+    folder: Path,
+    source: Iterator[Samples],
+    catalog: Catalog,
+    make: Callable[[str], Processor],
+) -> Iterator[Samples]:
+    """The set's output, block by block. source: the recorded input as float32 `[channels, frames]` of any size."""
+    log = SessionLog(folder)
+    spec, block = log.spec, log.spec.block
+    lines = iter(log.lines)
+    line = next(lines, None)
+    stage = Stage(spec)
+    stage.sample = log.first
+    plan: Plan | None = None
+    sample = log.first
+    for x in rebuffered(source, spec.channels, block):
+        end = sample + block
+        while line is not None and _time_of(line) < end:
+            if line.get("engine") == "started":
+                tempo = line["tempo"]
+                stage, plan = Stage(spec), None
+                stage.sample = line["sample"]
+                stage.tempo = TempoMap(
+                    spec.rate, tempo["bpm"], tempo["sample"], tempo["beat"], tempo["bpm"], 0.0, tempo["playing"]
+                )
+            elif "load" in line:
+                asked = line["load"]
+                plan = compile_plan(Graph.from_json(asked["graph"]), catalog, make, spec, asked["ids"], plan)
+                stage.load(plan, asked["serial"], asked["fade"], asked["tempo"])
+            elif "op" in line:
+                stage.at_sample(line["sample"], to_action(line))
+            line = next(lines, None)
+        if any(first <= sample < last for first, last in log.dead):
+            if stage.sample < end:
+                stage.sample = end
+            yield np.zeros((spec.channels, block), np.float32)
+        else:
+            y = stage.run(x)
+            yield np.zeros_like(y) if sample in log.silent else y.copy()
+        sample = end
+
+
+def _time_of(line: dict[str, Any]) -> int:
+    if "missed" in line:
+        return int(line["missed"][0])
+    return int(line.get("sample", line.get("unheard", 0)))
+
+
+def rebuffered(source: Iterator[Samples], channels: int, block: int) -> Iterator[Samples]:
+    """The same sound in blocks of exactly `block` frames; an incomplete last one is dropped."""
+    kept = np.zeros((channels, 0), np.float32)
+    for part in source:
+        kept = np.concatenate([kept, part[:channels]], axis=1)
+        while kept.shape[1] >= block:
+            yield kept[:, :block]
+            kept = kept[:, block:]

@@ -1,0 +1,36 @@
+"""The patches, models and SynthDefs that come with Antiphon; read-only.
+
+A checkout's folders stand before those in the wheel: an editable install would hold stale copies.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+_HERE = Path(__file__).resolve().parent
+
+
+def checkout() -> Path | None:
+    """The root of the working tree this code runs from, or None when it is installed."""
+    root = _HERE.parents[1]
+    if _HERE.parent.name == "server" and (root / "pyproject.toml").is_file():
+        return root
+    return None
+
+
+def folder(name: str) -> Path:
+    """The built-in folder `patches`, `models` or `supercollider`."""
+    root = checkout()
+    return root / name if root is not None else _HERE / "data" / name
+
+
+def patches() -> Path:
+    return folder("patches")
+
+
+def models() -> Path:
+    return folder("models")
+
+
+def supercollider() -> Path:
+    return folder("supercollider")

@@ -1,0 +1,93 @@
+"""From an OSC address to whoever answers it: a dictionary for addresses, a tree for patterns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from antiphon.errors import WireError
+from antiphon.wire import pattern
+from antiphon.wire.osc import shown
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class _Branch(Generic[T]):
+    routes: list[T] = field(default_factory=list)
+    parts: dict[bytes, _Branch[T]] = field(default_factory=dict)
+
+
+class Router(Generic[T]):
+    """`exact[address]` costs the same however many addresses there are; `match` walks the tree."""
+
+    def __init__(self) -> None:
+        self.exact: dict[bytes, T] = {}
+        self._root: _Branch[T] = _Branch()
+
+    def __len__(self) -> int:
+        return len(self.exact)
+
+    def put(self, address: bytes, route: T) -> None:
+        """Adds a route or takes the place of the one at `address`, which begins with a slash."""
+        self.exact[address] = route
+        branch = self._root
+        for part in address[1:].split(b"/"):
+            branch = branch.parts.setdefault(part, _Branch())
+        branch.routes[:] = [route]
+
+    def drop(self, address: bytes) -> None:
+        """Takes away the route at `address` and all below it. Unknown addresses are no error."""
+        below = address + b"/"
+        for known in [a for a in self.exact if a == address or a.startswith(below)]:
+            del self.exact[known]
+        *way, last = address[1:].split(b"/")
+        trail = [self._root]
+        for part in way:
+            branch = trail[-1].parts.get(part)
+            if branch is None:
+                return
+            trail.append(branch)
+        trail[-1].parts.pop(last, None)
+        for parent, part in zip(reversed(trail[:-1]), reversed(way), strict=True):
+            child = parent.parts[part]
+            if child.parts or child.routes:
+                return
+            del parent.parts[part]
+
+    def match(self, address: bytes) -> list[T]:
+        """Every route a pattern means, in the order they were put; none for a plain unknown address.
+
+        Raises `WireError` for a pattern that is too long, malformed, or means nothing here.
+        """
+        if not pattern.is_pattern(address):
+            route = self.exact.get(address)
+            return [] if route is None else [route]
+        if len(address) > pattern.MAX_PATTERN:
+            raise WireError(f"a pattern is at most {pattern.MAX_PATTERN} bytes long", shown(address))
+        branches = [self._root]
+        for part in address[1:].split(b"/"):
+            branches = _below(branches, part, address)
+        found = [route for branch in branches for route in branch.routes]
+        if not found:
+            raise WireError("no address matches this pattern", shown(address))
+        return found
+
+
+def _below(branches: list[_Branch[T]], part: bytes, address: bytes) -> list[_Branch[T]]:
+    if not pattern.is_pattern(part):
+        return [b.parts[part] for b in branches if part in b.parts]
+    try:
+        compiled = pattern.compile_part(part)
+    except WireError as error:
+        raise WireError(str(error), shown(address)) from None
+    # Many nodes share their parameters' names: each name is tried once.
+    known: dict[bytes, bool] = {}
+    found = []
+    for branch in branches:
+        for name, child in branch.parts.items():
+            if name not in known:
+                known[name] = compiled.matches(name)
+            if known[name]:
+                found.append(child)
+    return found

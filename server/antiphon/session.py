@@ -1,0 +1,173 @@
+"""All control state: `handle(command, now) -> effects`. No sockets, no clocks of its own.
+
+A parameter's value here is the one last asked for whose time has come; what is smoothed or
+scheduled is the engine's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TypeAlias
+
+from antiphon.catalog import Catalog
+from antiphon.commands import (
+    NOW,
+    ClearSchedule,
+    Command,
+    Now,
+    Panic,
+    ResetNode,
+    Sample,
+    SetParam,
+    SetTempo,
+    Sync,
+    Transport,
+)
+from antiphon.effects import (
+    Changed,
+    Effect,
+    EngineClear,
+    EngineEffect,
+    EngineLoad,
+    EnginePanic,
+    EngineReset,
+    EngineSet,
+    EngineSync,
+    EngineTempo,
+    EngineTransport,
+    TempoChanged,
+)
+from antiphon.errors import PatchError, WireError
+from antiphon.nodes import FADE, MAX_BPM, MIN_BPM, Node, Nodes, Numbers
+from antiphon.params import Param, Value
+from antiphon.schedule import Moment, Schedule
+
+MAX_RAMP = 3600.0
+
+Pending: TypeAlias = tuple[EngineEffect | Command, object]
+
+
+class Session(Nodes):
+    """The nodes and what is scheduled for them."""
+
+    def __init__(self, catalog: Catalog, numbers: Numbers, rate: int = 48000) -> None:
+        super().__init__(catalog, numbers, rate)
+        self.schedule: Schedule[Pending] = Schedule(rate)
+
+    def handle(self, command: Command, now: Moment, source: object = None) -> list[Effect]:
+        """What is to be done; `WireError` or `PatchError`, and nothing changed, for what cannot be."""
+        match command:
+            case SetParam():
+                return self._set(command, now, source)
+            case ResetNode(name, when):
+                return self._timed(EngineReset(self.node(name).id, when), command, now, source)
+            case SetTempo():
+                return self._tempo(command, now, source)
+            case Transport(playing, beat, when):
+                if beat is not None and not abs(beat) <= 1e9:
+                    raise WireError(f"a beat is a number up to 1e+09, not {beat}")
+                return self._timed(EngineTransport(playing, beat, when), command, now, source)
+            case Sync(token, when):
+                return self._timed(EngineSync(token, when), command, now, source)
+            case Panic() | ClearSchedule():
+                if self.schedule.future(command.when, now):
+                    self.schedule.add(command.when, (replace(command, when=NOW), source))
+                    return []
+                self.schedule.clear()
+                return [EnginePanic() if isinstance(command, Panic) else EngineClear()]
+
+    def advance(self, now: Moment) -> list[Effect]:
+        """What has come due since: values whose time has come count from here."""
+        effects: list[Effect] = []
+        for item, source in self.schedule.due(now):
+            match item:
+                case EngineSet(node_id, cell, number):
+                    node = self.by_id.get(node_id)
+                    if node is not None and node.cells[cell].kind != "trigger":
+                        self._put(node, cell, number)
+                        effects.append(Changed(node.name, node.cells[cell], node.cells[cell].decode(number), source))
+                case EngineTempo(bpm):
+                    self.numbers[0] = bpm
+                    effects.append(TempoChanged(bpm, source))
+                case SetParam() | Panic() | ClearSchedule():
+                    try:
+                        effects += self.handle(item, now, source)
+                    except (WireError, PatchError):
+                        # Its node has gone meanwhile: what it was for is no more.
+                        continue
+        return effects
+
+    def _set(self, command: SetParam, now: Moment, source: object) -> list[Effect]:
+        node, cell = self.param(command.node, command.param)
+        param = node.cells[cell]
+        value = param.check(near(param, command.value))
+        if not 0.0 <= command.ramp <= MAX_RAMP:
+            raise WireError(f"a ramp takes 0 to {MAX_RAMP:g} s, not {command.ramp:g}")
+        when = command.when
+        if param.kind == "trigger":
+            return self._timed(EngineSet(node.id, cell, 1.0, 0.0, when), command, now, source) if value else []
+        if param.restart or param.kind in ("text", "file"):
+            if self.schedule.future(when, now):
+                self.schedule.add(when, (replace(command, when=NOW), source))
+                return []
+            return self._reset_param(node, cell, value, source)
+        number = param.encode(value)
+        effect = EngineSet(node.id, cell, number, command.ramp, when)
+        if type(when) is not Now and self.schedule.future(when, now):
+            self.schedule.add(when, (effect, source))
+            return [effect]
+        self._put(node, cell, number)
+        if self._loading is not None:
+            self._touched[(node.id, cell)] = now.sample + command.ramp * self.rate
+        return [effect, Changed(node.name, param, value, source)]
+
+    def _reset_param(self, node: Node, cell: int, value: Value, source: object) -> list[Effect]:
+        """A parameter that takes a new plan: `restart`, text or file."""
+        if self.value_at(node, cell) == value:
+            return []
+        param = node.cells[cell]
+        if param.kind in ("text", "file"):
+            node.texts[cell] = str(value)
+        else:
+            self._edit_number(node, cell, param.encode(value))
+        return [*self._ask(FADE), Changed(node.name, param, value, source)]
+
+    def _tempo(self, command: SetTempo, now: Moment, source: object) -> list[Effect]:
+        if not MIN_BPM <= command.bpm <= MAX_BPM:
+            raise WireError(f"tempo takes {MIN_BPM:g} to {MAX_BPM:g} bpm, not {command.bpm:g}")
+        if not 0.0 <= command.beats <= 1e6:
+            raise WireError(f"a tempo ramp takes 0 to 1e+06 beats, not {command.beats:g}")
+        effects = self._timed(EngineTempo(command.bpm, command.beats, command.when), command, now, source)
+        if not self.schedule.future(command.when, now):
+            self.numbers[0] = command.bpm
+            effects.append(TempoChanged(command.bpm, source))
+        return effects
+
+    def _timed(self, effect: EngineEffect, command: Command, now: Moment, source: object) -> list[Effect]:
+        if self.schedule.future(command.when, now):
+            self.schedule.add(command.when, (effect, source))
+        return [effect]
+
+    def shifted(self, frames: int) -> None:
+        """A new engine's clock is `frames` ahead of the old one's: moves what is scheduled by sample."""
+
+        def moved(pending: Pending) -> Pending:
+            item, source = pending
+            if not isinstance(item, EnginePanic | EngineClear | EngineLoad) and isinstance(item.when, Sample):
+                item = replace(item, when=Sample(item.when.n + frames))
+            return item, source
+
+        self.schedule.shift(frames, moved)
+
+    def resend(self) -> list[EngineEffect]:
+        """What the engine was told ahead of time and has to be told again."""
+        return [item for item, _ in self.schedule.waiting() if isinstance(item, EngineEffect)]
+
+
+def near(param: Param, value: object) -> object:
+    """The value; one that misses an end of the range only by a 32-bit float's rounding is that end."""
+    if type(value) is float and not param.low <= value <= param.high:
+        for bound in (param.low, param.high):
+            if abs(value - bound) <= abs(bound) * 1.2e-7:
+                return bound
+    return value

@@ -1,0 +1,34 @@
+"""What a session log begins with."""
+
+from __future__ import annotations
+
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from antiphon import __version__
+from antiphon.settings import ServeSettings
+
+SEED = 1
+"""Of everything in a set that is drawn by chance; processors take it where they need one."""
+
+
+def header(settings: ServeSettings) -> dict[str, Any]:
+    """Versions and machine: a set is identical where these are the same."""
+    return {
+        "version": __version__,
+        "numpy": _version("numpy"),
+        "llvmlite": _version("llvmlite"),
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "seed": SEED,
+        "patch": settings.patch,
+        "weights": {},
+    }
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""

@@ -1,0 +1,417 @@
+"""`antiphon serve`: a small parent that keeps control, engine and recorder alive.
+
+    supervisor ──exec──> control    asyncio: OSC, HTTP, session        no samples
+        │ ──fork──> engine          one plan, block by block           no sockets but the loader's
+        └─fork──> recorder          files from the tap and the journal
+
+The parent makes what must outlive a child (sockets, shared memory, bells) and imports what the
+engine needs, so that a new engine is a fork away. It waits for deaths; it handles no sound and no message.
+If it dies itself, the others play on; the next `serve` with the same ports takes over with their state.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from antiphon import lifeline, sessionlog
+from antiphon.control.state import clear as clear_state
+from antiphon.errors import AntiphonError, EngineError, UsageError
+from antiphon.settings import ServeSettings
+
+RESTARTS_BEFORE_PAUSE = 5
+PAUSE_SECONDS = 1.0
+HANG_SECONDS = 2.0
+RETRY_DEVICE_SECONDS = 3.0
+_WATCH = 0.2
+
+
+@dataclass(slots=True)
+class Child:
+    """A process of ours."""
+
+    name: str
+    pid: int
+    pidfd: int
+    started: float
+
+
+class Supervisor:
+    """Starts the three, restarts what dies, ends all."""
+
+    def __init__(self, settings: ServeSettings, folder: Path) -> None:
+        """folder: this server's runtime folder (state, process list)."""
+        self.settings, self.folder = settings, folder
+        self._children: dict[str, Child] = {}
+        self._deaths: dict[str, list[float]] = {}
+        self._ending = False
+        self._ready_said = False
+        self._signal_read, self._signal_write = os.pipe()
+        os.set_blocking(self._signal_write, False)
+        self._notes: list[str] = []
+        self._driver = "headless"
+        self._retry_device = 0.0
+
+    def run(self) -> int:
+        """Until SIGINT or SIGTERM. Returns the exit status."""
+        self._catch_signals()
+        try:
+            self._open()
+            self._start_all()
+            self._watch()
+            return 0
+        finally:
+            self._end_all()
+
+    # ---- making what outlives the children
+    def _open(self) -> None:
+        from antiphon.engine.drivers.probe import probe
+
+        settings = self.settings
+        self._sockets = open_sockets(settings)
+        ports = settings.with_(osc_port=self._sockets[0].getsockname()[1], http_port=self._sockets[2].getsockname()[1])
+        self.settings = settings = ports
+        found = probe(settings)
+        self._driver = self._wanted = found.driver
+        self.settings = settings = settings.with_(rate=found.rate, block=found.block)
+        if found.note:
+            self._notes.append(found.note)
+        from antiphon.engine.shared import Shape, Shared
+
+        self.shared = Shared.create(Shape.of(settings.rate, settings.block, settings.channels))
+        self._bell = os.eventfd(0, os.EFD_NONBLOCK)
+        os.set_inheritable(self._bell, True)
+        self._engine_end, self._control_end = _pair()
+        self._recorder_end, self._asking_end = _pair()
+        self._parent_end, self._child_end = _pair()
+
+    def _start_all(self) -> None:
+        # control imports while this process does: two cores, half the wait
+        self._start_control()
+        self._warm()
+        self._start_recorder(first=True)
+        self._start_engine()
+        self._write_list()
+
+    def _warm(self) -> None:
+        """Imports and compiles what an engine needs, loads and checks the plugins, decodes the input file."""
+        from antiphon import plugins
+        from antiphon.engine import callback, loop, process  # noqa: F401 - warm for the fork
+        from antiphon.native import compile_all
+
+        compile_all()
+        self._plugins = plugins.load()
+        compile_all()
+        (self.folder / "catalog.json").write_text(json.dumps(self._plugins.catalog.to_json()))
+        self._sound = None
+        path = self.settings.input_file
+        if path is not None:
+            self._sound = process.load_sound(path, self.settings.rate)
+        self._parent_end.send(json.dumps({"catalog": str(self.folder / "catalog.json")}).encode())
+
+    # ---- children
+    def _start_control(self) -> None:
+        fds = {
+            "shared": self.shared.fd,
+            "bell": self._bell,
+            "engine": self._control_end.fileno(),
+            "recorder": self._asking_end.fileno(),
+            "supervisor": self._child_end.fileno(),
+            "osc_udp": self._sockets[0].fileno(),
+            "osc_tcp": self._sockets[1].fileno(),
+            "http": self._sockets[2].fileno(),
+        }
+        given = {"settings": self.settings.to_json(), "folder": str(self.folder), "fds": fds, "shape": self._shape()}
+        child = subprocess.Popen(
+            [sys.executable, "-m", "antiphon.control.process", json.dumps(given)],
+            pass_fds=tuple(fds.values()),
+            stdin=subprocess.DEVNULL,
+        )
+        child.returncode = 0  # reaped here, by pid; Popen must not
+        self._adopt("control", child.pid)
+        catalog = self.folder / "catalog.json"
+        if self._ready_said and catalog.exists():
+            self._parent_end.send(json.dumps({"catalog": str(catalog)}).encode())
+
+    def _shape(self) -> list[int]:
+        shape = self.shared.shape
+        return [shape.rate, shape.block, shape.channels, shape.tap]
+
+    def _fork(self, name: str) -> bool:
+        """True in the child."""
+        sys.stdout.flush()
+        sys.stderr.flush()
+        pid = os.fork()
+        if pid:
+            self._adopt(name, pid)
+            return False
+        signal.set_wakeup_fd(-1)
+        for number in (signal.SIGTERM, signal.SIGCHLD):
+            signal.signal(number, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        for kept in self._sockets:
+            kept.close()
+        return True
+
+    def _start_recorder(self, *, first: bool) -> None:
+        from antiphon.engine import recorder
+
+        read, write = os.pipe()
+        begin: list[dict[str, Any]] = []
+        if first and self.settings.session:
+            begin.append({"do": "session", "path": self.settings.session, "header": sessionlog.header(self.settings)})
+        if first and self.settings.record:
+            begin.append({"do": "record", "path": self.settings.record})
+        if self._fork("recorder"):
+            os.close(read)
+            _leave(lambda: recorder.run(self.shared, self._recorder_end, begin, write))
+        os.close(write)
+        with os.fdopen(read, "rb") as pipe:
+            said = json.loads(pipe.readline() or b"[]")
+        if said and first:
+            raise EngineError(said[0]["error"])
+
+    def _start_engine(self) -> None:
+        from antiphon.engine import process
+        from antiphon.engine.drivers.base import DriverOptions
+
+        s = self.settings
+        options = DriverOptions(
+            s.rate, s.block, s.channels, s.ahead,
+            "" if s.input_file else s.input, s.output, s.extra.get("jack_name", "antiphon"),
+        )  # fmt: skip
+        if self._fork("engine"):
+            _leave(
+                lambda: process.run(
+                    self.shared, self._bell, self._engine_end, self._driver, options,
+                    self._plugins.catalog, self._plugins.make, self._sound, fifo=s.fifo,
+                )
+            )  # fmt: skip
+
+    def _adopt(self, name: str, pid: int) -> None:
+        self._children[name] = Child(name, pid, os.pidfd_open(pid), time.monotonic())
+
+    def _write_list(self) -> None:
+        pids = {name: child.pid for name, child in self._children.items()}
+        lifeline.write(self.folder, os.getpid(), pids, self.settings)
+
+    # ---- watching
+    def _catch_signals(self) -> None:
+        signal.set_wakeup_fd(self._signal_write)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._on_end)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+
+    def _on_end(self, _number: int, _frame: object) -> None:
+        self._ending = True
+
+    def _watch(self) -> None:
+        while not self._ending:
+            poll = select.poll()
+            poll.register(self._signal_read, select.POLLIN)
+            poll.register(self._parent_end.fileno(), select.POLLIN)
+            for child in self._children.values():
+                poll.register(child.pidfd, select.POLLIN)
+            for fd, _ in poll.poll(_WATCH * 1000):
+                if fd == self._signal_read:
+                    os.read(fd, 4096)
+                elif fd == self._parent_end.fileno():
+                    self._hear()
+            if self._ending:
+                return
+            for name, child in list(self._children.items()):
+                status = _reaped(child)
+                if status is not None:
+                    self._died(child, status)
+                    if name in self._children:
+                        continue
+            self._look_for_hang()
+            self._look_for_device()
+
+    def _hear(self) -> None:
+        """Control says it answers, or what went wrong for good."""
+        with contextlib.suppress(BlockingIOError, ConnectionError):
+            message = json.loads(self._parent_end.recv(1 << 20))
+            if "ready" in message and not self._ready_said:
+                self._ready_said = True
+                self._say_ready(message["ready"])
+            elif "fatal" in message:
+                raise EngineError(message["fatal"])
+            elif message.get("do") == "quit":
+                self._ending = True
+
+    def _say_ready(self, lines: list[str]) -> None:
+        for note in self._notes:
+            print(note)
+        for line in lines:
+            print(line)
+        sys.stdout.flush()
+
+    def _died(self, child: Child, status: int) -> None:
+        os.close(child.pidfd)
+        del self._children[child.name]
+        if not self._ready_said and child.name != "recorder":
+            raise EngineError(f"the {child.name} process ended before it was ready (status {status}); see above")
+        now = time.monotonic()
+        recent = [t for t in self._deaths.get(child.name, []) if now - t < 10.0]
+        self._deaths[child.name] = [*recent, now]
+        print(f"antiphon: {child.name} ended ({_cause(status)}); starting it again", file=sys.stderr, flush=True)
+        if len(recent) >= RESTARTS_BEFORE_PAUSE:
+            time.sleep(PAUSE_SECONDS)
+        if child.name == "engine":
+            self._engine_died(os.waitstatus_to_exitcode(status))
+        elif child.name == "control":
+            self._start_control()
+        else:
+            self._start_recorder(first=False)
+        self._write_list()
+
+    def _engine_died(self, code: int) -> None:
+        from antiphon.engine.process import DEVICE_GONE, NO_DEVICE
+        from antiphon.engine.shared import Word
+
+        self.shared.words[Word.RESTARTS] += 1
+        self.shared.words[Word.ENGINE_STATE] = 1
+        if code in (DEVICE_GONE, NO_DEVICE) and self._driver != "headless":
+            print(
+                f"antiphon: the {self._driver} device is gone; playing on by the software clock until it is back",
+                file=sys.stderr, flush=True,
+            )  # fmt: skip
+            self._driver = "headless"
+            self._retry_device = time.monotonic() + RETRY_DEVICE_SECONDS
+        self._start_engine()
+
+    def _look_for_hang(self) -> None:
+        """An engine whose loop has not turned for 2 s is ended; its death does the rest."""
+        from antiphon.engine.shared import Word
+
+        child, words = self._children.get("engine"), self.shared.words
+        if child is None or words[Word.ENGINE_STATE] != 2:
+            return
+        alive = words[Word.ALIVE_NS]
+        stalled = (time.monotonic_ns() - alive) / 1e9
+        if alive and stalled > HANG_SECONDS + (3.0 if self._driver != "headless" else 0.0):
+            print(f"antiphon: the engine has hung for {stalled:.1f} s; ending it", file=sys.stderr, flush=True)
+            words[Word.ALIVE_NS] = 0
+            os.kill(child.pid, signal.SIGKILL)
+
+    def _look_for_device(self) -> None:
+        """After a lost device: looks for it now and then, and goes back to it."""
+        from antiphon.engine.drivers.probe import probe
+
+        if self._driver == self._wanted or time.monotonic() < self._retry_device:
+            return
+        self._retry_device = time.monotonic() + RETRY_DEVICE_SECONDS
+        try:
+            found = probe(self.settings.with_(audio=self._wanted))
+        except AntiphonError:
+            return
+        if (found.rate, found.block) != (self.settings.rate, self.settings.block):
+            return
+        print(f"antiphon: the {self._wanted} device is back", file=sys.stderr, flush=True)
+        self._driver = self._wanted
+        os.kill(self._children["engine"].pid, signal.SIGTERM)
+
+    # ---- ending
+    def _end_all(self) -> None:
+        """Control first, so that nothing new begins; the recorder last, so that nothing is lost."""
+        for name in ("control", "engine", "recorder"):
+            child = self._children.get(name)
+            if child is not None:
+                _end(child)
+        lifeline.remove(self.folder)
+        clear_state(self.folder)
+
+
+def open_sockets(settings: ServeSettings) -> tuple[socket.socket, socket.socket, socket.socket]:
+    """(OSC UDP, OSC TCP, HTTP), bound; or UsageError saying which port is taken."""
+    host = "0.0.0.0" if settings.lan else "127.0.0.1"
+    udp, tcp, http = socket.socket(socket.AF_INET, socket.SOCK_DGRAM), socket.socket(), socket.socket()
+    try:
+        for kind, sock in (("UDP", udp), ("TCP", tcp)):
+            if kind == "TCP":
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            _bind(sock, host, settings.osc_port if kind == "UDP" else udp.getsockname()[1], kind, "--osc-port")
+        http.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        _bind(http, host, settings.http_port, "TCP", "--http-port")
+        tcp.listen(128)
+        http.listen(512)
+    except BaseException:
+        for sock in (udp, tcp, http):
+            sock.close()
+        raise
+    for sock in (udp, tcp, http):
+        sock.setblocking(False)
+        sock.set_inheritable(True)
+    return udp, tcp, http
+
+
+def _bind(sock: socket.socket, host: str, port: int, kind: str, option: str) -> None:
+    try:
+        sock.bind((host, port))
+    except OSError as error:
+        raise UsageError(f"{kind} port {port} is taken ({error.strerror}); choose another with {option}") from None
+
+
+def _pair() -> tuple[socket.socket, socket.socket]:
+    kind = socket.SOCK_SEQPACKET if sys.platform == "linux" else socket.SOCK_DGRAM
+    a, b = socket.socketpair(socket.AF_UNIX, kind)
+    for end in (a, b):
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 << 20)
+        end.set_inheritable(True)
+    return a, b
+
+
+def _leave(work: Any) -> None:
+    """Runs a forked child's work and ends it without the parent's clean-up."""
+    status = 1
+    try:
+        status = work() or 0
+    except BaseException:
+        import traceback
+
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+
+
+def _reaped(child: Child) -> int | None:
+    try:
+        pid, status = os.waitpid(child.pid, os.WNOHANG)
+    except ChildProcessError:
+        return 0
+    return status if pid else None
+
+
+def _end(child: Child, patience: float = 2.0) -> None:
+    """SIGTERM, and SIGKILL for one that does not listen."""
+    poll = select.poll()
+    poll.register(child.pidfd, select.POLLIN)
+    for number, wait in ((signal.SIGTERM, patience), (signal.SIGKILL, 2.0)):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(child.pid, number)
+        if number == signal.SIGTERM:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(child.pid, signal.SIGCONT)
+        if poll.poll(wait * 1000):
+            break
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(child.pid, 0)
+    os.close(child.pidfd)
+
+
+def _cause(status: int) -> str:
+    code = os.waitstatus_to_exitcode(status)
+    return f"killed by {signal.Signals(-code).name}" if code < 0 else f"status {code}"

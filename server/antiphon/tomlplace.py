@@ -1,0 +1,98 @@
+"""Where a key stands in TOML text, for errors; and what is refused before TOML is parsed."""
+
+from __future__ import annotations
+
+import re
+
+from antiphon.errors import PatchError
+
+MAX_PARTS = 8
+MAX_NESTING = 32
+
+_TOKEN = re.compile(
+    r'"""(?:[^"\\]|\\.|"(?!""))*"""'
+    r"|'''(?:[^']|'(?!''))*'''"
+    r'|"(?:[^"\\\n]|\\.)*"'
+    r"|'[^'\n]*'"
+    r"|\#[^\n]*"
+    r"|[^\"'#.\n=,\[\]{}]+"
+    r"|[.\n=,\[\]{}]",
+    re.DOTALL,
+)
+_PART = re.compile(r"""\s*(?:"((?:[^"\\\n]|\\.)*)"|'([^'\n]*)'|([A-Za-z0-9_-]+))\s*""")
+
+
+def guard(text: str, source: str) -> None:
+    """Refuses dotted keys and nesting no patch has: the parser's time grows with the square of them."""
+    at = parts = depth = 0
+    line = 1
+    while at < len(text):
+        found = _TOKEN.match(text, at)
+        if found is None:
+            return  # an open quote: the parser stops here too and says so
+        token = found[0]
+        at = found.end()
+        if token == ".":
+            parts += 1
+            if parts >= MAX_PARTS:
+                raise PatchError(f"{source}, line {line}: a key of more than {MAX_PARTS} parts is not a patch's")
+            continue
+        line += token.count("\n")
+        if token in "\n=,[]{}":
+            parts = 0
+            if token in "[{":
+                depth += 1
+                if depth > MAX_NESTING:
+                    raise PatchError(f"{source}, line {line}: values nested more than {MAX_NESTING} deep are refused")
+            elif token in "]}":
+                depth -= 1
+
+
+def line_of(text: str, path: tuple[str, ...]) -> int:
+    """The line, from 1, on which the key `path` stands, or the nearest table that would hold it; 1 if none."""
+    best, depth = 1, 0
+    table: tuple[str, ...] = ()
+    for number, line in enumerate(text.splitlines(), 1):
+        bare = line.strip()
+        if bare.startswith("["):
+            table = _parts(bare.lstrip("["))
+            here = table
+        else:
+            key = _parts(bare)
+            if not key:
+                continue
+            here = table + key
+        same = _common(here, path)
+        if here[: len(path)] == path:
+            return number
+        if same == len(here) and same > depth:
+            best, depth = number, same
+    return best
+
+
+def _parts(text: str) -> tuple[str, ...]:
+    """The parts of the key that `text` begins with; () when it begins with none."""
+    made: list[str] = []
+    at = 0
+    while len(made) < MAX_PARTS:
+        found = _PART.match(text, at)
+        if found is None:
+            return ()
+        made.append(next(group for group in found.groups() if group is not None))
+        at = found.end()
+        if text[at : at + 1] == ".":
+            at += 1
+        elif text[at : at + 1] in ("=", "]"):
+            return tuple(made)
+        else:
+            return ()
+    return ()
+
+
+def _common(a: tuple[str, ...], b: tuple[str, ...]) -> int:
+    count = 0
+    for one, other in zip(a, b, strict=False):
+        if one != other:
+            break
+        count += 1
+    return count

@@ -1,0 +1,69 @@
+"""Signals made and measured: what tests that render sound share.
+
+Arrays are float32 `[channels, frames]`, times in seconds, levels in dBFS (a full-scale sine's peak is 0).
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+RATE = 48000
+
+
+def sine(hertz: float, seconds: float, rate: int = RATE, level: float = -6.0, channels: int = 1) -> NDArray[np.float32]:
+    """The same sine in every channel, beginning at phase 0."""
+    phase = np.arange(round(seconds * rate)) * (2.0 * math.pi * hertz / rate)
+    return np.tile((10.0 ** (level / 20.0) * np.sin(phase)).astype(np.float32), (channels, 1))
+
+
+def noise(frames: int, channels: int = 1, level: float = -20.0, seed: int = 1) -> NDArray[np.float32]:
+    """White noise of that RMS level, another one in each channel."""
+    made = np.random.default_rng(seed).standard_normal((channels, frames)) * 10.0 ** (level / 20.0)
+    return made.astype(np.float32)
+
+
+def clicks(at: list[int], frames: int, channels: int = 1, height: float = 0.5) -> NDArray[np.float32]:
+    """Single samples of `height` at those frames."""
+    made = np.zeros((channels, frames), np.float32)
+    made[:, at] = height
+    return made
+
+
+def level(x: NDArray[np.float32]) -> float:
+    """RMS over all samples, dBFS; -inf for silence."""
+    power = float(np.mean(np.square(x, dtype=np.float64))) if x.size else 0.0
+    return 10.0 * math.log10(power) if power > 0.0 else -math.inf
+
+
+def peak(x: NDArray[np.float32]) -> float:
+    """The largest magnitude, 0 for nothing."""
+    return float(np.max(np.abs(x))) if x.size else 0.0
+
+
+def onsets(x: NDArray[np.float32], threshold: float = 0.1, gap: int = 16) -> list[int]:
+    """Frames of the first channel where its magnitude rises above `threshold` after `gap` frames below it."""
+    loud = np.flatnonzero(np.abs(x[0]) > threshold)
+    if not len(loud):
+        return []
+    first = np.insert(np.diff(loud) > gap, 0, True)
+    return [int(n) for n in loud[first]]
+
+
+def write(path: Path, x: NDArray[np.float32], rate: int = RATE, subtype: str | None = None) -> Path:
+    """Writes a file for a test by soundfile alone, none of our code; the format follows the suffix."""
+    import soundfile
+
+    soundfile.write(str(path), x.T, rate, subtype=subtype)
+    return path
+
+
+def read(path: Path) -> tuple[NDArray[np.float32], int]:
+    """Reads a file by soundfile alone: samples and rate."""
+    import soundfile
+
+    samples, rate = soundfile.read(str(path), dtype="float32", always_2d=True)
+    return np.ascontiguousarray(samples.T), int(rate)

@@ -1,0 +1,89 @@
+"""The command line, in this process (quick) or in one of its own (signals, limits)."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import typer
+
+from antiphon.cli import errors
+from antiphon.cli.render import render
+from antiphon.cli.run import run
+
+ROOT = Path(__file__).resolve().parents[2]
+SCRIPT = """
+import sys, typer
+from antiphon.cli.errors import main
+from antiphon.cli.render import render
+from antiphon.cli.run import run
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+app.command()(run)
+app.command()(render)
+main(app)
+"""
+
+
+@dataclass(frozen=True)
+class Done:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def complaint(self) -> str:
+        """The one line it must have said on standard error."""
+        assert self.err.startswith("antiphon: "), self.err
+        assert self.err.count("\n") == 1, self.err
+        assert self.err.endswith("\n")
+        return self.err.removeprefix("antiphon: ").rstrip("\n")
+
+
+Command = Callable[..., Done]
+
+
+@pytest.fixture
+def antiphon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """Runs a command in an empty folder, which is the current one."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ANTIPHON_HOME", str(tmp_path.parent / f"{tmp_path.name}-home"))
+    app = typer.Typer(add_completion=False, rich_markup_mode=None)
+    app.command()(run)
+    app.command()(render)
+
+    def command(*arguments: str | Path) -> Done:
+        code = errors.run(app, [str(a) for a in arguments])
+        captured = capsys.readouterr()
+        return Done(code, captured.out, captured.err)
+
+    return command
+
+
+@pytest.fixture
+def spawn(tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
+    """Starts a command as a process in the test's folder. before: code to run first."""
+
+    def start(*arguments: str, before: str = "") -> subprocess.Popen[str]:
+        environment = {
+            **os.environ,
+            "PYTHONPATH": f"{ROOT / 'server'}{os.pathsep}{ROOT / 'plugins'}",
+            "ANTIPHON_HOME": str(tmp_path.parent / f"{tmp_path.name}-home"),
+        }
+        return subprocess.Popen(
+            [sys.executable, "-c", before + SCRIPT, *arguments],
+            cwd=tmp_path,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    return start

@@ -1,0 +1,204 @@
+"""`antiphon render`: patches and timed events, to the sample."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests import audio
+
+from antiphon.commands import Beat, Sample, SetParam
+from antiphon.errors import UsageError
+from antiphon.eventfile import parse_events
+from antiphon.params import Param
+
+Command = Callable[..., Any]
+
+GATE = """format = 1
+tempo = 60
+[nodes.level]
+type = "gain"
+gain = {gain}
+[wires]
+"in" = "level"
+"level" = "out"
+"""
+
+
+def events(path: Path, *lines: dict[str, Any]) -> Path:
+    path.write_text("\n".join(json.dumps(line) for line in lines) + "\n")
+    return path
+
+
+def test_a_patch_gives_back_what_goes_through_it(antiphon: Command, tmp_path: Path) -> None:
+    x = audio.noise(30_001, 2, -20.0)
+    audio.write(tmp_path / "in.wav", x, 44100, "FLOAT")
+    done = antiphon("render", "through", "--in", "in.wav", "--out", "out.wav")
+    assert (done.code, done.err) == (0, "")
+    y, rate = audio.read(tmp_path / "out.wav")
+    assert rate == 44100
+    assert np.array_equal(y, x)
+
+
+def test_mono_goes_to_both_channels(antiphon: Command, tmp_path: Path) -> None:
+    x = audio.noise(5000)
+    audio.write(tmp_path / "in.wav", x, subtype="FLOAT")
+    assert antiphon("render", "through", "--in", "in.wav", "--out", "out.wav").code == 0
+    assert np.array_equal(audio.read(tmp_path / "out.wav")[0], np.vstack([x, x]))
+
+
+@pytest.mark.parametrize("block", [32, 256, 2048])
+def test_events_are_heard_at_their_sample_whatever_the_block(antiphon: Command, tmp_path: Path, block: int) -> None:
+    (tmp_path / "gate.toml").write_text(GATE.format(gain=0.0))
+    audio.write(tmp_path / "in.wav", np.full((2, 96_000), 0.5, np.float32), subtype="FLOAT")
+    at = [1, 4096, 30_000, 70_001]
+    lines = []
+    for n in at:
+        lines.append({"sample": n, "address": "/node/level/gain", "args": [1]})
+        lines.append({"sample": n + 1000, "address": "/node/level/gain", "args": [0]})
+    # by seconds and by beat: a beat is a second in this patch
+    lines.append({"time": 1.75, "address": "/node/level/gain", "args": [1]})
+    lines.append({"beat": 1.8, "address": "/node/level/gain", "args": [0]})
+    events(tmp_path / "e.jsonl", *lines)
+    done = antiphon("render", "gate.toml", "--in", "in.wav", "--out", "o.wav", "--events", "e.jsonl", "--block", block)
+    assert (done.code, done.err) == (0, "")
+    y, _ = audio.read(tmp_path / "o.wav")
+    # the level moves from its very sample on, smoothed: the first frame of the ramp is already above nothing
+    assert audio.onsets(y, threshold=1e-6) == [*at, 84_000]
+    rest = np.flatnonzero(np.abs(y[0]) > 1e-6)
+    assert 0 <= rest[-1] - 86_400 < 400
+
+
+def test_seconds_cut_the_input_or_go_on_after_it(antiphon: Command, tmp_path: Path) -> None:
+    audio.write(tmp_path / "in.wav", audio.noise(48_000, 2))
+    for seconds, frames in (("0.5", 24_000), ("1.5", 72_000), ("0", 0)):
+        assert antiphon("render", "through", "--in", "in.wav", "--out", "o.wav", "--seconds", seconds).code == 0
+        assert audio.read(tmp_path / "o.wav")[0].shape == (2, frames)
+
+
+def test_a_patch_without_input_renders_silence_in(antiphon: Command, tmp_path: Path) -> None:
+    assert antiphon("render", "through", "--out", "o.wav", "--seconds", "0.25").code == 0
+    y, rate = audio.read(tmp_path / "o.wav")
+    assert (y.shape, rate, audio.peak(y)) == ((2, 12_000), 48000, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("{", "line 2: it is not JSON"),
+        ("[1]", "line 2: it is not an object"),
+        ("NaN", "line 2: it is not JSON (NaN is not a number)"),
+        ('{"time": NaN, "address": "/panic"}', "line 2: it is not JSON (NaN"),
+        ('{"time": 1e999, "address": "/panic"}', '"time" takes 0 to'),
+        ('{"time": -1, "address": "/panic"}', '"time" takes 0 to'),
+        ('{"time": "1", "address": "/panic"}', '"time" takes a number'),
+        ('{"sample": 1.5, "address": "/panic"}', '"sample" takes whole numbers, not 1.5'),
+        ('{"time": 1, "sample": 2, "address": "/panic"}', 'exactly one of "time", "sample" and "beat"'),
+        ('{"address": "/panic"}', 'exactly one of "time", "sample" and "beat"'),
+        ('{"time": 1}', '"address" is missing'),
+        ('{"time": 1, "address": "/panic", "value": 3}', "'value' is not a key here"),
+        ('{"time": 1, "address": "/node/gain/gain", "args": 3}', '"args" is a list'),
+        ('{"time": 1, "address": "/node/gain/gain", "args": []}', "takes 1 or 2 arguments, not 0"),
+        ('{"time": 1, "address": "/node/gain/gain", "args": [9]}', "line 2: gain takes 0 to 2, not 9"),
+        ('{"time": 1, "address": "/node/gain/gain", "args": [null]}', "gain takes 0 to 2, not None"),
+        ('{"time": 1, "address": "/node/gain/gain", "args": [1, -2]}', "a ramp takes 0 to"),
+        ('{"time": 1, "address": "/node/gian/gain", "args": [1]}', "there is no node 'gian'; there are: gain"),
+        ('{"time": 1, "address": "/node/gain/gian", "args": [1]}', "gain has no parameter 'gian'; it has:"),
+        ('{"time": 1, "address": "/tempo", "args": [1e9]}', "a tempo takes 10 to "),
+        ('{"time": 1, "address": "/quit", "args": []}', "'/quit' cannot be played from a file"),
+        ("[" * 30_000, "line 2: it is not JSON"),
+        (f'{{"time": 1, "address": "{"x" * 70_000}"}}', "line 2: the line is longer than"),
+    ],
+)
+def test_a_bad_line_is_refused_with_its_number(antiphon: Command, tmp_path: Path, line: str, said: str) -> None:
+    audio.write(tmp_path / "in.wav", audio.noise(100))
+    (tmp_path / "e.jsonl").write_text('{"time": 0, "address": "/node/gain/gain", "args": [1]}\n' + line + "\n")
+    done = antiphon("render", "through", "--in", "in.wav", "--out", "out.wav", "--events", "e.jsonl")
+    assert done.code == 2
+    assert said in done.complaint
+    assert done.complaint.startswith("e.jsonl line 2: ")
+    assert sorted(os.listdir(tmp_path)) == ["e.jsonl", "in.wav"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["nope", "--in", "in.wav", "--out", "o.wav"], "there is no patch 'nope'"),
+        (["through", "--in", "none.wav", "--out", "o.wav"], "cannot read none.wav: there is no such file"),
+        (["through", "--in", "in.wav", "--out", "o.txt"], "must end in .wav"),
+        (["through", "--out", "o.wav"], "say --in IN.wav, or --seconds S"),
+        (["through", "--in", "in.wav"], "--out"),
+        (["through", "--in", "in.wav", "--out", "o.wav", "--seconds", "-1"], "--seconds takes 0 to"),
+        (["through", "--in", "in.wav", "--out", "o.wav", "--seconds", "nan"], "--seconds takes 0 to"),
+        (["through", "--in", "in.wav", "--out", "o.wav", "--events", "none.jsonl"], "cannot read none.jsonl"),
+        (["through", "--in", "in.wav", "--out", "o.wav", "--events", "in.wav"], "cannot read in.wav: it is not UTF-8"),
+        (["bad.toml", "--in", "in.wav", "--out", "o.wav"], "bad.toml"),
+    ],
+)
+def test_a_refusal_is_one_line_and_leaves_nothing(
+    antiphon: Command, tmp_path: Path, arguments: list[str], said: str
+) -> None:
+    audio.write(tmp_path / "in.wav", audio.noise(40_000))
+    (tmp_path / "bad.toml").write_text('format = 1\n[nodes.x]\ntype = "nothing"\n')
+    done = antiphon("render", *arguments)
+    assert done.code == 2
+    assert said in done.complaint
+    assert sorted(os.listdir(tmp_path)) == ["bad.toml", "in.wav"]
+
+
+LEVEL = Param("gain", low=0.0, high=2.0)
+
+
+def find(node: str, name: str) -> Param:
+    if (node, name) != ("gain", "gain"):
+        raise UsageError("no such parameter")
+    return LEVEL
+
+
+def test_times_in_three_ways() -> None:
+    lines = [
+        '{"time": 0.5, "address": "/node/gain/gain", "args": [1, 0.25]}',
+        "",
+        '{"sample": 7, "address": "/node/gain/gain/norm", "args": [0.25]}',
+        '{"beat": 2.5, "address": "/node/gain/gain", "args": ["1.5"]}',
+    ]
+    assert parse_events(lines, 48000, find, "e") == [
+        SetParam("gain", "gain", 1.0, 0.25, Sample(24000)),
+        SetParam("gain", "gain", 0.5, 0.0, Sample(7)),
+        SetParam("gain", "gain", 1.5, 0.0, Beat(2.5)),
+    ]
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@given(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "time": JSON,
+            "sample": JSON,
+            "beat": JSON,
+            "address": st.sampled_from(["/node/gain/gain", "/node/gain/gain/norm", "/tempo", "/beat", "/"]) | JSON,
+            "args": st.lists(JSON, max_size=3) | JSON,
+        },
+    )
+)
+def test_any_event_is_a_command_or_a_sentence(event: dict[str, Any]) -> None:
+    try:
+        (command,) = parse_events([json.dumps(event)], 48000, find, "e.jsonl")
+    except UsageError as error:
+        assert str(error).startswith("e.jsonl line 1: ")  # noqa: PT017
+    else:
+        assert command.when is not None

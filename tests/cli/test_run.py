@@ -1,0 +1,360 @@
+"""`antiphon run`: exact length, one-sentence refusals, nothing half written."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tests import audio
+
+from antiphon import offline
+from antiphon.block import StreamSpec
+from antiphon.catalog import Catalog, ProcessorInfo
+from antiphon.cli import progress
+from antiphon.cli import run as run_module
+from antiphon.offline import Firing, PlanRunner, process_stream
+from antiphon.params import Param
+from antiphon.ports import AUDIO_IN, AUDIO_OUT
+from antiphon.processor import IO, Processor
+
+Command = Callable[..., Any]
+
+
+class Late(Processor):
+    """Gives its input back 700 frames later, raised at the frames where `mark` fires."""
+
+    params = (Param("mark", "trigger", False), Param("pick", "file", ""))
+    LAG = 700
+
+    def prepare(self, spec: StreamSpec) -> None:
+        self.latency = self.LAG
+        self._ring = np.zeros((spec.channels, self.LAG + spec.block), np.float32)
+
+    def process(self, io: IO) -> None:
+        n, x, y = io.frames, io.audio_in[0], io.audio_out[0]
+        self._ring[:, self.LAG : self.LAG + n] = x
+        y[:] = self._ring[:, :n]
+        self._ring[:, : self.LAG] = self._ring[:, n : self.LAG + n].copy()
+        for at in io.fired("mark"):
+            y[:, at] = 0.75
+
+
+class Failing(Processor):
+    """Raises at the third block."""
+
+    def process(self, io: IO) -> None:
+        if io.time.sample >= 2 * io.frames:
+            raise ValueError("no more")
+        io.audio_out[0][:] = io.audio_in[0]
+
+
+TYPES: dict[str, type[Processor]] = {"late": Late, "failing": Failing}
+CATALOG = Catalog(
+    {name: ProcessorInfo(name, "", "test", (AUDIO_IN,), (AUDIO_OUT,), t.params) for name, t in TYPES.items()}
+)
+
+
+def late(spec: StreamSpec, *firings: Firing) -> PlanRunner:
+    return PlanRunner("late", CATALOG, lambda name: TYPES[name](), spec, firings=firings)
+
+
+@pytest.fixture
+def with_test_types(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command knows the two processors above besides the real ones."""
+    import antiphon.plugins
+
+    real = antiphon.plugins.load
+
+    def load(*arguments: Any, **named: Any) -> Any:
+        loaded = real(*arguments, **named)
+        loaded.catalog = Catalog({**loaded.catalog.types, **CATALOG.types})
+        loaded.factories["processors"].update(TYPES)
+        return loaded
+
+    monkeypatch.setattr(antiphon.plugins, "load", load)
+
+
+# ---- the stream
+
+
+@pytest.mark.parametrize("frames", [0, 1, 127, 128, 129, 699, 700, 701, 5000])
+@pytest.mark.parametrize("pieces", [1, 100, 128, 10_000])
+def test_the_latency_is_taken_out_to_the_sample(frames: int, pieces: int) -> None:
+    x = audio.noise(frames, 2)
+    source = (x[:, at : at + pieces] for at in range(0, frames, pieces))
+    told: list[int] = []
+    got = [y.copy() for y in process_stream(source, late(StreamSpec(48000, 128, 2)), progress=told.append)]
+    assert np.array_equal(np.concatenate([np.zeros((2, 0), np.float32), *got], axis=1), x)
+    assert (told or [0])[-1] == frames
+
+
+@pytest.mark.parametrize("wanted", [0, 1, 300, 1000, 3333])
+def test_a_wanted_length_cuts_or_goes_on_in_silence(wanted: int) -> None:
+    x = audio.noise(1000, 1)
+    got = [y.copy() for y in process_stream([x], late(StreamSpec(48000, 128, 1)), wanted)]
+    y = np.concatenate([np.zeros((1, 0), np.float32), *got], axis=1)
+    assert y.shape == (1, wanted)
+    both = min(wanted, 1000)
+    assert np.array_equal(y[:, :both], x[:, :both])
+    assert not y[:, both:].any()
+
+
+@pytest.mark.parametrize("at", [0, 1, 127, 128, 4999])
+def test_a_trigger_fires_at_its_very_sample_for_the_sound_that_is_there(at: int) -> None:
+    runner = late(StreamSpec(48000, 128, 1), Firing(at, "mark"))
+    whole = [y.copy() for y in process_stream([np.zeros((1, 6000), np.float32)], runner, 6000)]
+    y = np.concatenate(whole, axis=1)
+    # it enters the node at sample `at`; what the node gives out then belongs 700 frames earlier
+    assert audio.onsets(y) == ([at - 700] if at >= 700 else [])
+
+
+# ---- the command
+
+
+@pytest.mark.parametrize("kind", ["wav", "flac", "ogg", "mp3"])
+@pytest.mark.parametrize(("channels", "frames"), [(1, 1), (2, 1023), (1, 1025), (2, 30_011), (6, 4097)])
+def test_out_has_ins_rate_channels_and_exact_length(
+    antiphon: Command, tmp_path: Path, kind: str, channels: int, frames: int, with_test_types: None
+) -> None:
+    if kind == "mp3" and channels > 2:
+        pytest.skip("mp3 holds two channels")
+    audio.write(tmp_path / f"in.{kind}", audio.noise(frames, channels), 44100)
+    done = antiphon("run", "late", f"in.{kind}", f"out.{kind}")
+    assert (done.code, done.out, done.err) == (0, "", "")
+    y, rate = audio.read(tmp_path / f"out.{kind}")
+    assert (y.shape, rate) == ((channels, frames), 44100)
+    if kind in ("wav", "flac"):
+        assert np.array_equal(y, audio.read(tmp_path / f"in.{kind}")[0])
+
+
+def test_an_empty_file_gives_an_empty_file(antiphon: Command, tmp_path: Path) -> None:
+    audio.write(tmp_path / "in.wav", np.zeros((2, 0), np.float32), 22050)
+    assert antiphon("run", "gain", "in.wav", "out.flac").code == 0
+    assert antiphon("run", "gain", "out.flac", "again.wav").code == 0
+    assert audio.read(tmp_path / "again.wav")[0].shape == (2, 0)
+
+
+def test_a_parameter_is_heard(antiphon: Command, tmp_path: Path) -> None:
+    x = audio.sine(440.0, 0.2)
+    audio.write(tmp_path / "in.wav", x, subtype="FLOAT")
+    assert antiphon("run", "gain", "in.wav", "out.wav", "-p", "gain=0.5").code == 0
+    assert np.allclose(audio.read(tmp_path / "out.wav")[0], 0.5 * x, atol=1e-7)
+
+
+def test_a_trigger_parameter_is_the_seconds_at_which_it_fires(
+    antiphon: Command, tmp_path: Path, with_test_types: None
+) -> None:
+    audio.write(tmp_path / "in.wav", np.zeros((1, 48_000), np.float32), subtype="FLOAT")
+    done = antiphon("run", "late", "in.wav", "out.wav", "-p", "mark=0.5", "-p", "mark=0.25")
+    assert done.code == 0
+    assert audio.onsets(audio.read(tmp_path / "out.wav")[0]) == [12_000 - 700, 24_000 - 700]
+    assert "fire at 3 s, after the end" in antiphon("run", "late", "in.wav", "o.wav", "-p", "mark=3").complaint
+    assert "seconds at which it fires" in antiphon("run", "late", "in.wav", "o.wav", "-p", "mark=soon").complaint
+    assert not (tmp_path / "o.wav").exists()
+
+
+def test_a_file_parameter_takes_any_path(antiphon: Command, tmp_path: Path, with_test_types: None) -> None:
+    audio.write(tmp_path / "in.wav", audio.noise(100))
+    assert antiphon("run", "late", "in.wav", "out.wav", "-p", f"pick={tmp_path}/in.wav").code == 0
+    assert "there is none at" in antiphon("run", "late", "in.wav", "out.wav", "-p", "pick=none.wav").complaint
+
+
+def test_in_may_be_out(antiphon: Command, tmp_path: Path) -> None:
+    audio.write(tmp_path / "in.wav", audio.noise(40_000), subtype="FLOAT")
+    before = audio.read(tmp_path / "in.wav")[0]
+    assert antiphon("run", "gain", "in.wav", "in.wav", "-p", "gain=0.5").code == 0
+    assert np.allclose(audio.read(tmp_path / "in.wav")[0], 0.5 * before, atol=1e-7)
+    assert os.listdir(tmp_path) == ["in.wav"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["nope", "in.wav", "out.wav"], "there is no processor type 'nope'; there are: "),
+        (["gain", "in.wav", "out.wav", "-p", "gain=3"], "gain takes 0 to 2, not 3"),
+        (["gain", "in.wav", "out.wav", "-p", "gain=loud"], "gain takes 0 to 2, not 'loud'"),
+        (["gain", "in.wav", "out.wav", "-p", "gain=nan"], "gain takes 0 to 2, not nan"),
+        (
+            ["gain", "in.wav", "out.wav", "-p", "gian=1"],
+            "gain has no parameter 'gian'; it has: bypass, mute, wet, gain",
+        ),
+        (["gain", "in.wav", "out.wav", "-p", "gain"], "-p takes NAME=VALUE, not 'gain'"),
+        (["gain", "in.wav", "out.xyz"], "must end in .wav, .flac, .ogg, .mp3"),
+        (["gain", "in.wav"], "name one file IN and one file OUT"),
+        (["gain", "in.wav", "folder"], "folder is a folder; name a file, or write --out-dir folder"),
+        (["gain", "none.wav", "out.wav"], "cannot read none.wav: there is no such file"),
+        (["gain", "bad.wav", "out.wav"], "cannot read bad.wav: its header promises 4294967295 bytes"),
+        (["gain", "in.wav", "nowhere/out.wav"], "cannot write nowhere/out.wav: its folder does not exist"),
+        (["gain", "in.wav", "out.wav", "--block", "7"], "--block takes 32 to 2048 frames, not 7"),
+        (["gain", "in.wav", "out.wav", "--blok", "7"], "No such option: --blok"),
+        (["gain", "in.wav", "out.wav", "--block", "x"], "Invalid value for '--block'"),
+        (["gain"], "Missing argument"),
+        (["failing", "in.wav", "out.wav"], "the plugin failing failed at 0.04 s: raised ValueError: no more"),
+    ],
+)
+def test_a_refusal_is_one_line_and_leaves_nothing(
+    antiphon: Command, tmp_path: Path, arguments: list[str], said: str, with_test_types: None
+) -> None:
+    audio.write(tmp_path / "in.wav", audio.noise(40_000))
+    (tmp_path / "bad.wav").write_bytes((tmp_path / "in.wav").read_bytes()[:40] + b"\xff" * 4)
+    (tmp_path / "folder").mkdir()
+    done = antiphon("run", *arguments)
+    assert done.code == 2
+    assert said in done.complaint
+    assert sorted(os.listdir(tmp_path)) == ["bad.wav", "folder", "in.wav"]
+
+
+def test_clipping_is_said(antiphon: Command, tmp_path: Path) -> None:
+    audio.write(tmp_path / "in.wav", audio.sine(440.0, 0.1, level=-1.0))
+    done = antiphon("run", "gain", "in.wav", "out.wav", "-p", "gain=2")
+    assert done.code == 0
+    assert "samples were over full scale" in done.complaint
+    assert audio.peak(audio.read(tmp_path / "out.wav")[0]) <= 1.0
+
+
+def test_several_files_and_folders_go_to_a_folder_and_one_bad_one_stops_none(antiphon: Command, tmp_path: Path) -> None:
+    (tmp_path / "takes" / "deeper").mkdir(parents=True)
+    for name in ("takes/b.flac", "takes/a.WAV", "takes/deeper/c.wav", "-dash.wav", "süß ☃.ogg"):
+        audio.write(tmp_path / name, audio.noise(5000))
+    (tmp_path / "takes" / "bad.wav").write_bytes(b"RIFF, or is it")
+    (tmp_path / "takes" / "notes.txt").write_text("no sound")
+    done = antiphon("run", "gain", "--out-dir", "out/here", "takes", "süß ☃.ogg", "none.wav", "--", "-dash.wav")
+    assert done.code == 1
+    lines = done.err.splitlines()
+    assert lines[0].startswith("antiphon: cannot read takes/bad.wav: it is not a wav")
+    assert lines[1] == "antiphon: cannot read none.wav: there is no such file"
+    assert lines[2] == "antiphon: 2 of 6 files could not be done"
+    assert sorted(os.listdir(tmp_path / "out" / "here")) == ["-dash.wav", "a.WAV", "b.flac", "süß ☃.ogg"]
+    assert audio.read(tmp_path / "out" / "here" / "b.flac")[0].shape == (1, 5000)
+
+
+def test_two_files_of_one_name_are_refused(antiphon: Command, tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        audio.write(tmp_path / folder / "x.wav", audio.noise(10))
+    assert (
+        "a/x.wav and b/x.wav would both become out/x.wav"
+        in antiphon("run", "gain", "a", "b", "--out-dir", "out").complaint
+    )
+    assert not (tmp_path / "out").exists()
+    (tmp_path / "empty").mkdir()
+    assert "holds no sound files" in antiphon("run", "gain", "empty", "--out-dir", "out").complaint
+    assert "is not a folder" in antiphon("run", "gain", "a", "--out-dir", "a/x.wav").complaint
+
+
+def test_names_with_newlines_stay_in_one_line(antiphon: Command, tmp_path: Path) -> None:
+    audio.write(tmp_path / "two\nlines.wav", audio.noise(10))
+    assert antiphon("run", "gain", "two\nlines.wav", "out\n.wav").code == 0
+    assert (tmp_path / "out\n.wav").exists()
+    (tmp_path / "bad\n.wav").write_text("junk")
+    assert r"bad\n.wav" in antiphon("run", "gain", "bad\n.wav", "out.wav").complaint
+
+
+# ---- as a process
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("kind", ["wav", "mp3"])
+def test_a_signal_midway_leaves_what_was_there(spawn: Command, tmp_path: Path, number: int, kind: str) -> None:
+    audio.write(tmp_path / "in.flac", np.zeros((2, 48_000 * 600), np.float32))
+    (tmp_path / f"out.{kind}").write_text("the old one")
+    # it says when it is at work, by the writer's first chunk
+    before = (
+        "import sys\nfrom antiphon.io import audiowrite as w\nreal = w.AudioWriter._hand_over\n"
+        "def told(self):\n    real(self); print('writing', flush=True)\nw.AudioWriter._hand_over = told\n"
+    )
+    process = spawn("run", "gain", "in.flac", f"out.{kind}", before=before)
+    assert process.stdout.readline() == "writing\n"
+    process.send_signal(number)
+    _, err = process.communicate(timeout=20)
+    assert process.returncode == 128 + number
+    assert err == "antiphon: stopped; nothing was left half written\n"
+    assert sorted(os.listdir(tmp_path)) == ["in.flac", f"out.{kind}"]
+    assert (tmp_path / f"out.{kind}").read_text() == "the old one"
+
+
+def test_memory_is_bounded_on_a_long_file_and_a_full_disk_is_one_line(spawn: Command, tmp_path: Path) -> None:
+    audio.write(tmp_path / "in.flac", np.zeros((2, 48_000 * 300), np.float32))
+    before = (
+        "import resource, atexit\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (30_000_000, 30_000_000))\n"
+        "atexit.register(lambda: print(open('/proc/self/status').read().split('VmHWM:')[1].split()[0]))\n"
+    )
+    process = spawn("run", "gain", "in.flac", "out.wav", before=before)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert err == "antiphon: cannot write out.wav: file too large for this disk or account; write elsewhere\n"
+    assert int(out) < 200 * 1024
+    assert os.listdir(tmp_path) == ["in.flac"]
+
+
+def test_help_is_quick_for_it_imports_little() -> None:
+    script = (
+        "import sys, antiphon.cli.run, antiphon.cli.render\n"
+        "print([m for m in ('numpy', 'soundfile', 'llvmlite', 'antiphon.plan') if m in sys.modules])"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(offline.__file__).parents[1])}
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment)
+    assert done.stdout == "[]\n"
+    assert run_module.run.__doc__ is not None
+
+
+# ---- the bar
+
+
+class Terminal:
+    """Standard error as a terminal that keeps what is drawn on it."""
+
+    def __init__(self, is_terminal: bool) -> None:
+        self.is_terminal, self.text = is_terminal, ""
+
+    def isatty(self) -> bool:
+        return self.is_terminal
+
+    def write(self, text: str) -> None:
+        self.text += text
+
+    def flush(self) -> None:
+        """Nothing is kept back."""
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_the_bar_shows_on_a_terminal_after_two_seconds_and_goes(
+    monkeypatch: pytest.MonkeyPatch, is_terminal: bool
+) -> None:
+    now = 100.0
+    terminal = Terminal(is_terminal)
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now)
+    monkeypatch.setattr(progress.sys, "stderr", terminal)
+    with progress.Progress("in.wav", 1000, 48000) as shown:
+        now = 101.9
+        shown.update(250)
+        assert terminal.text == ""
+        now = 102.1
+        shown.update(500)
+        drawn = terminal.text
+        shown.update(501)
+        assert terminal.text == drawn
+    assert ("in.wav [" in drawn and " 50%" in drawn) == is_terminal
+    assert terminal.text.endswith("\r\033[K") == is_terminal
+
+
+@pytest.mark.parametrize("columns", [10, 40, 200])
+def test_the_bar_fits_its_line(columns: int) -> None:
+    for done in (0, 1, 999, 1000, 2000):
+        assert len(progress.bar("a long name of a file.wav", done, 1000, 48000, columns)) < columns
+    assert progress.bar("x", 96_000, None, 48000, 80) == "x 2 s"
+
+
+def test_a_bypassed_denoiser_gives_back_the_very_samples(antiphon: Command, tmp_path: Path) -> None:
+    """The plugin's real latency, through the real host, is taken out to the sample."""
+    audio.write(tmp_path / "in.wav", audio.noise(30_001, 2), 44100, "PCM_16")
+    assert antiphon("run", "denoise", "in.wav", "out.wav", "-p", "bypass=on").code == 0
+    assert np.array_equal(audio.read(tmp_path / "out.wav")[0], audio.read(tmp_path / "in.wav")[0])

@@ -1,0 +1,148 @@
+"""A whole control process on real sockets with a fake engine, driven step by step."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from antiphon.catalog import Catalog, ProcessorInfo
+from antiphon.control.app import ControlApp, bind
+from antiphon.graph import End, Graph, NodeSpec, Wire
+from antiphon.params import Param
+from antiphon.ports import AUDIO_IN, AUDIO_OUT
+from antiphon.wallclock import WallClock
+from antiphon.wire.osc import Bundle, Message, decode, encode, encode_bundle
+from control.fake_engine import FakeEngine, FakeTime
+
+GAIN = ProcessorInfo(
+    "gain",
+    "Louder or softer.",
+    "test",
+    (AUDIO_IN,),
+    (AUDIO_OUT,),
+    (
+        Param("gain", default=1.0, low=0.0, high=2.0, smooth=0.004),
+        Param("trim", default=0.1, low=-0.1, high=0.1),
+        Param("steps", "int", 3, 0, 8),
+        Param("mode", "choice", "gate", choices=("gate", "wavelet")),
+        Param("learn", "trigger", False),
+        Param("label", "text", ""),
+        Param("size", "int", 256, 64, 1024, restart=True),
+        Param("level", default=0.0, low=0.0, high=1.0, readonly=True),
+        Param("cutoff", default=100.0, low=20.0, high=2000.0, unit="Hz", warp="log"),
+    ),
+)
+CATALOG = Catalog({"gain": GAIN})
+GRAPH = Graph(
+    (NodeSpec("a", "gain", {"gain": 0.5}), NodeSpec("b", "gain")),
+    (
+        Wire(End("in", "in"), End("a", "in")),
+        Wire(End("a", "out"), End("b", "in")),
+        Wire(End("b", "out"), End("out", "out")),
+    ),
+)
+
+
+class Client:
+    """A UDP socket that speaks OSC."""
+
+    def __init__(self, rig: Rig, port: int = 0) -> None:
+        self._rig = rig
+        self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.sock.bind(("127.0.0.1", port))
+        self.sock.setblocking(False)
+        self.port = self.sock.getsockname()[1]
+
+    def send(self, address: str, *args: Any) -> None:
+        self.raw(encode(address, *args))
+
+    def bundle(self, timetag: int, *packets: bytes) -> None:
+        self.raw(encode_bundle(timetag, list(packets)))
+
+    def raw(self, data: bytes) -> None:
+        self.sock.sendto(data, ("127.0.0.1", self._rig.app.osc_port))
+
+    async def ask(self, address: str, *args: Any) -> list[tuple[str, tuple[Any, ...]]]:
+        """Sends, lets everything settle, and returns all that came back."""
+        self.send(address, *args)
+        await self._rig.settle()
+        return self.heard()
+
+    def heard(self) -> list[tuple[str, tuple[Any, ...]]]:
+        """Messages received so far, bundles opened."""
+        found: list[tuple[str, tuple[Any, ...]]] = []
+        while True:
+            try:
+                packet = decode(self.sock.recv(65536))
+            except BlockingIOError:
+                return found
+            items = packet.items if isinstance(packet, Bundle) else (packet,)
+            for item in items:
+                assert isinstance(item, Message), item
+                found.append((item.address.decode(), item.args))
+
+    def close(self) -> None:
+        self.sock.close()
+
+
+class Rig:
+    def __init__(self, app: ControlApp, engine: FakeEngine, time: FakeTime) -> None:
+        self.app, self.engine, self.time = app, engine, time
+        self._clients: list[Client] = []
+
+    def client(self, port: int = 0) -> Client:
+        made = Client(self, port)
+        self._clients.append(made)
+        return made
+
+    async def settle(self, ticks: int = 1) -> None:
+        """Lets what was sent be handled, the engine compute up to now, and its reports be read."""
+        for _ in range(12):
+            await asyncio.sleep(0)
+        for _ in range(ticks):
+            self.engine.run()
+            self.app.feedback._flushed = -1.0  # a period has passed
+            self.app.tick()
+        self.engine.run()
+        for _ in range(6):
+            await asyncio.sleep(0)
+
+    async def move(self, seconds: float) -> None:
+        self.time.move(seconds)
+        await self.settle()
+
+    def close(self) -> None:
+        for client in self._clients:
+            client.close()
+
+
+def make_app(folder: Path, engine: FakeEngine, time: FakeTime, **given: Any) -> ControlApp:
+    udp, tcp = bind()
+    clock = WallClock(time.realtime, time.monotonic)
+    return ControlApp(
+        engine, CATALOG, folder, udp=udp, tcp=tcp, clock=clock, now_ns=time.monotonic, **given
+    )
+
+
+@asynccontextmanager
+async def rig(folder: Path, *, engine: FakeEngine | None = None, patch: bool = True, **given: Any) -> AsyncIterator[Rig]:
+    """A running control process with `GRAPH` loaded and playing, unless `patch` is False."""
+    time = engine.time if engine is not None else FakeTime()
+    engine = engine or FakeEngine(time)
+    app = make_app(folder, engine, time, **given)
+    restored = await app.start()
+    made = Rig(app, engine, time)
+    try:
+        if patch and not restored:
+            app.perform(app.session.load(GRAPH, "two gains"))
+            app.structure_changed()
+        await made.settle()
+        yield made
+    finally:
+        await app.stop()
+        made.close()
+        app.close()

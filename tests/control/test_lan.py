@@ -1,0 +1,450 @@
+"""Token, certificate, approvals; and the whole HTTP side over real sockets with a fake application."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import datetime
+import hashlib
+import http.client
+import json
+import logging
+import os
+import ssl
+import stat
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from antiphon.catalog import Catalog, ProcessorInfo
+from antiphon.cli import approve as cli_approve
+from antiphon.control import certificate, lan, page
+from antiphon.control.lan import Approvals, Keeper, load_token, local_addresses, plain_ip
+from antiphon.control.routes import serve_http, wants_html
+from antiphon.errors import EngineError, FileError, UsageError, WireError
+from antiphon.graph import Graph, NodeSpec
+from antiphon.io.http import HttpServer, Refusal, Request, text
+from antiphon.params import Param, Value
+from antiphon.ports import AUDIO_IN, AUDIO_OUT
+
+
+class FakeAccess:
+    def __init__(self) -> None:
+        self.waiting = {"192.168.1.7"}
+        self.let_in: set[str] = set()
+
+    def held(self) -> list[str]:
+        return list(self.waiting)
+
+    def approved(self) -> list[str]:
+        return list(self.let_in)
+
+    def approve(self, ip: str) -> None:
+        self.waiting.discard(ip)
+        self.let_in.add(ip)
+
+
+class FakeApp:
+    """A stand-in for the running server: it has one node and says what it is told to."""
+
+    def __init__(self) -> None:
+        info = ProcessorInfo("gain", "Louder.", "g", (AUDIO_IN,), (AUDIO_OUT,), (Param("gain", default=1.0, high=2.0),))
+        self.catalog = Catalog({"gain": info})
+        self.graph = Graph((NodeSpec("loud", "gain"),))
+        self.access = FakeAccess()
+        self.osc_port = 4400
+
+    def status(self) -> dict[str, Any]:
+        return {"blocks": 7, "synth": None, "nodes": [{"name": "<script>alert(1)</script>"}], "peak": float("nan")}
+
+    def value(self, node: str, param: str) -> Value | None:
+        return 0.5 if param == "gain" else False
+
+
+@asynccontextmanager
+async def serving(folder: Path, use_lan: bool = False, app: FakeApp | None = None) -> AsyncIterator[HttpServer]:
+    server = await serve_http(app or FakeApp(), folder=folder, port=0, lan=use_lan)
+    try:
+        yield server
+    finally:
+        await server.stop()
+
+
+async def ask(
+    server: HttpServer, method: str, path: str, data: Any = None, tls: ssl.SSLContext | None = None, **headers: str
+) -> tuple[int, bytes, http.client.HTTPMessage]:
+    def blocking() -> tuple[int, bytes, http.client.HTTPMessage]:
+        if tls is None:
+            connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=5)
+        else:
+            connection = http.client.HTTPSConnection("127.0.0.1", server.port, timeout=5, context=tls)
+        try:
+            connection.request(method, path, None if data is None else json.dumps(data), headers)
+            reply = connection.getresponse()
+            return reply.status, reply.read(), reply.headers
+        finally:
+            connection.close()
+
+    return await asyncio.to_thread(blocking)
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def request(token: str = "", peer: str = "10.0.0.2") -> Request:
+    return Request("GET", "/", None, {"authorization": f"Bearer {token}"} if token else {}, peer, "10.0.0.1")
+
+
+# token
+
+
+def test_the_token_is_128_bits_private_and_kept(tmp_path: Path) -> None:
+    folder = tmp_path / "config"
+    token = load_token(folder)
+    assert len(bytes.fromhex(token)) == 16
+    assert mode(folder / "token") == 0o600
+    assert load_token(folder) == token
+    assert load_token(tmp_path / "other") != token
+    assert [p.name for p in folder.iterdir()] == ["token"]
+
+
+def test_a_token_others_could_read_or_that_is_damaged_is_replaced(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = load_token(tmp_path)
+    (tmp_path / "token").chmod(0o644)
+    second = load_token(tmp_path)
+    (tmp_path / "token").write_bytes(b"")
+    third = load_token(tmp_path)
+    assert len({first, second, third}) == 3
+    assert mode(tmp_path / "token") == 0o600
+    assert not any(t in caplog.text for t in (first, second, third))
+
+
+def test_a_token_that_is_a_link_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").write_text("0" * 32)
+    (tmp_path / "token").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(FileError, match="remove it"):
+        load_token(tmp_path)
+
+
+def test_the_keeper_slows_guessing_down_per_address() -> None:
+    now = [0.0]
+    keeper = Keeper("a" * 32, clock=lambda: now[0])
+    keeper.check(request(), needed=False)
+    for wrong in range(10):
+        with pytest.raises(Refusal) as refused:
+            keeper.check(request(f"{wrong:032x}"), needed=True)
+        assert refused.value.status == 403
+    with pytest.raises(Refusal) as refused:
+        keeper.check(request("a" * 32), needed=True)
+    assert refused.value.status == 429
+    keeper.check(request("a" * 32, peer="10.0.0.3"), needed=True)
+    now[0] = 60.0
+    keeper.check(request("a" * 32), needed=True)
+
+
+def test_asking_without_a_token_is_no_guess() -> None:
+    keeper = Keeper("a" * 32, everything=True)
+    for _ in range(50):
+        with pytest.raises(Refusal) as refused:
+            keeper.check(request(), needed=False)
+        assert refused.value.status == 401
+    keeper.check(request("a" * 32), needed=True)
+
+
+def test_guesses_are_forgotten_in_bounded_memory() -> None:
+    keeper = Keeper("a" * 32)
+    for n in range(3000):
+        with pytest.raises(Refusal):
+            keeper.check(request("b" * 32, peer=f"10.0.{n // 256}.{n % 256}"), needed=True)
+    assert len(keeper._wrong) == lan.GUESSERS
+
+
+def test_without_a_token_nothing_that_needs_one_passes() -> None:
+    keeper = Keeper(None)
+    keeper.check(request(), needed=False)
+    for given in ("", "None", "a" * 32):
+        with pytest.raises(Refusal):
+            keeper.check(request(given), needed=True)
+
+
+# certificate
+
+
+def test_the_certificate_is_kept_private_and_renewed_with_the_same_key(tmp_path: Path) -> None:
+    start = datetime.datetime(2030, 1, 1, tzinfo=datetime.UTC)
+    made = certificate.load(tmp_path, ("127.0.0.1", "192.168.1.5"), start)
+    assert mode(made.key) == 0o600
+    key = made.key.read_bytes()
+    assert certificate.load(tmp_path, ("192.168.1.5",), start + datetime.timedelta(days=300)) == made
+    expired = certificate.load(tmp_path, ("192.168.1.5",), start + datetime.timedelta(days=366))
+    moved = certificate.load(tmp_path, ("192.168.1.6",), start + datetime.timedelta(days=366))
+    assert len({made.fingerprint, expired.fingerprint, moved.fingerprint}) == 3
+    assert made.key.read_bytes() == key
+    made.key.chmod(0o640)
+    certificate.load(tmp_path, (), start)
+    assert made.key.read_bytes() != key
+    assert mode(made.key) == 0o600
+
+
+def test_a_damaged_certificate_is_made_again(tmp_path: Path) -> None:
+    made = certificate.load(tmp_path, ())
+    for broken in (made.certificate, made.key):
+        broken.write_bytes(b"-----BEGIN CERTIFICATE-----\nnonsense")
+        broken.chmod(0o600)
+        context, fingerprint = lan.tls_context(tmp_path, ())
+        assert context is not None
+        assert fingerprint != made.fingerprint
+
+
+def test_local_addresses_hold_loopback() -> None:
+    found = local_addresses()
+    assert "127.0.0.1" in found
+    assert all(plain_ip(ip) == ip for ip in found)
+
+
+# approvals
+
+
+def test_approvals_outlive_a_restart_but_not_the_night(tmp_path: Path) -> None:
+    now = [1e9]
+    Approvals(tmp_path, lambda: now[0]).add("192.168.1.7")
+    now[0] += 3600
+    Approvals(tmp_path, lambda: now[0]).add("192.168.1.8")
+    assert Approvals(tmp_path, lambda: now[0]).load() == ["192.168.1.7", "192.168.1.8"]
+    now[0] += 11.5 * 3600
+    assert Approvals(tmp_path, lambda: now[0]).load() == ["192.168.1.8"]
+    assert mode(tmp_path / "approved.json") == 0o600
+
+
+@pytest.mark.parametrize(
+    "damage", [b"", b"[]", b"{", b'{"everyone": 1e9}', b'{"10.0.0.1": null}', b"[" * 100000, b"\xff"]
+)
+def test_damaged_approvals_let_nobody_in(tmp_path: Path, damage: bytes) -> None:
+    (tmp_path / "approved.json").write_bytes(damage)
+    assert Approvals(tmp_path).load() == []
+
+
+@pytest.mark.parametrize("ip", ["0.0.0.0", "::", "224.0.0.1", "10.0.0.0/8", "localhost", "", "10.0.0.1 10.0.0.2", "1"])
+def test_only_one_machines_address_is_approved(ip: str) -> None:
+    with pytest.raises(ValueError, match=r"address|network"):
+        plain_ip(ip)
+    assert plain_ip("::ffff:10.0.0.1") == "10.0.0.1"
+
+
+# over sockets, loopback
+
+
+async def test_status_tree_and_page(tmp_path: Path) -> None:
+    async with serving(tmp_path) as server:
+        code, body, headers = await ask(server, "GET", "/api/status")
+        status = json.loads(body)
+        assert (code, status["blocks"], status["synth"], status["peak"]) == (200, 7, None, None)
+        assert status["http_requests"] == 1
+        assert headers["Content-Type"] == "application/json"
+        code, body, _ = await ask(server, "GET", "/", Accept="*/*")
+        assert json.loads(body)["CONTENTS"]["node"]["CONTENTS"]["loud"]["CONTENTS"]["gain"]["VALUE"] == [0.5]
+        code, body, _ = await ask(server, "GET", "/node/loud/gain/norm?VALUE")
+        assert (code, json.loads(body)) == (200, {"VALUE": [0.25]})
+        code, body, _ = await ask(server, "GET", "/?HOST_INFO", Accept="text/html")
+        assert (json.loads(body)["OSC_IP"], json.loads(body)["OSC_PORT"]) == ("127.0.0.1", 4400)
+        codes = [(await ask(server, "GET", p))[0] for p in ("/node/loud?VALUE", "/node/x", "/node/loud?X", "/panic")]
+        assert codes == [204, 404, 400, 200]
+        code, body, headers = await ask(server, "GET", "/", Accept="text/html,application/xhtml+xml,*/*;q=0.8")
+        assert (code, headers["Content-Type"]) == (200, "text/html; charset=utf-8")
+        assert "default-src 'none'" in headers["Content-Security-Policy"]
+        assert "unsafe" not in headers["Content-Security-Policy"]
+
+
+def test_the_page_sets_text_only_as_text_and_loads_nothing() -> None:
+    made = page.html()
+    for risky in (
+        "innerHTML",
+        "outerHTML",
+        "insertAdjacentHTML",
+        "document.write",
+        "eval(",
+        "http://",
+        "https://",
+        "onclick",
+    ):
+        assert risky not in made
+    digest = hashlib.sha256(made.split("<script>")[1].split("</script>")[0].encode()).digest()
+    assert f"'sha256-{base64.b64encode(digest).decode()}'" in dict(page.headers())["Content-Security-Policy"]
+
+
+def test_who_gets_the_page() -> None:
+    assert wants_html("text/html")
+    assert wants_html("application/json, text/html;q=0.5")
+    assert not wants_html("text/html;q=0")
+    assert not wants_html("*/*")
+    assert not wants_html("")
+
+
+async def test_only_loopback_is_bound_without_lan(tmp_path: Path) -> None:
+    async with serving(tmp_path) as server:
+        assert server._listeners[0].getsockname()[0] == "127.0.0.1"
+        others = [ip for ip in local_addresses() if not ip.startswith("127.")]
+        for ip in others:
+            with pytest.raises(ConnectionRefusedError):
+                await asyncio.open_connection(ip, server.port)
+
+
+async def test_approving_needs_the_token_even_on_loopback(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    app = FakeApp()
+    with caplog.at_level(logging.DEBUG):
+        async with serving(tmp_path, app=app) as server:
+            token = load_token(tmp_path)
+            where, data = "/api/surfaces/approve", {"ip": "192.168.1.7"}
+            assert (await ask(server, "POST", where, data))[0] == 401
+            assert (await ask(server, "POST", where, data, Authorization="Bearer " + "0" * 32))[0] == 403
+            assert (await ask(server, "POST", where, data, Authorization="Basic " + token))[0] == 401
+            assert not app.access.let_in
+            for bad in ({"ip": "everyone"}, {"ip": 5}, [], "x", None):
+                assert (await ask(server, "POST", where, bad, Authorization=f"Bearer {token}"))[0] == 400
+            assert not app.access.let_in
+            assert (await ask(server, "POST", where, data, Authorization=f"Bearer {token}"))[0] == 200
+            assert app.access.let_in == {"192.168.1.7"}
+            assert Approvals(tmp_path).load() == ["192.168.1.7"]
+    assert token not in caplog.text
+
+
+async def test_plugin_routes_stand_beside_ours(tmp_path: Path) -> None:
+    async with serving(tmp_path) as server:
+        server.add("GET", "/plugins/hello", lambda request: text("hello"))
+        assert (await ask(server, "GET", "/plugins/hello"))[1] == b"hello"
+        server.add("POST", "/plugins/hello", lambda request: text("changed"))
+        assert (await ask(server, "POST", "/plugins/hello"))[0] == 401
+
+
+async def test_a_folder_that_cannot_be_written_leaves_the_status(tmp_path: Path) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    async with serving(blocked / "config") as server:
+        assert (await ask(server, "GET", "/api/status"))[0] == 200
+        assert (await ask(server, "POST", "/api/surfaces/approve", {"ip": "10.0.0.1"}))[0] == 403
+    with pytest.raises(FileError):
+        await serve_http(FakeApp(), folder=blocked / "config", port=0, lan=True)
+
+
+# over sockets, --lan
+
+
+def trusting(folder: Path) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=str(folder / "certificate.pem"))
+    if hasattr(ssl, "VERIFY_X509_STRICT"):
+        context.verify_flags |= ssl.VERIFY_X509_STRICT
+    return context
+
+
+async def test_lan_is_https_with_our_certificate_and_needs_the_token(tmp_path: Path) -> None:
+    async with serving(tmp_path, use_lan=True) as server:
+        tls, token = trusting(tmp_path), load_token(tmp_path)
+        for path in ("/api/status", "/", "/node/loud", "/?HOST_INFO", "/api/surfaces", "/nothing"):
+            assert (await ask(server, "GET", path, tls=tls))[0] == 401, path
+        code, body, _ = await ask(server, "GET", "/api/status", tls=tls, Authorization=f"Bearer {token}")
+        assert (code, json.loads(body)["blocks"]) == (200, 7)
+        _, writer = await asyncio.open_connection("127.0.0.1", server.port, ssl=tls)
+        der = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+        assert hashlib.sha256(der).digest().hex(":") == certificate.load(tmp_path, local_addresses()).fingerprint
+        writer.close()
+
+
+async def test_lan_gives_a_browser_a_page_to_type_the_token_into(tmp_path: Path) -> None:
+    async with serving(tmp_path, use_lan=True) as server:
+        code, body, headers = await ask(server, "GET", "/", tls=trusting(tmp_path), Accept="text/html")
+        assert code == 401
+        assert b'id="token"' in body
+        assert "default-src 'none'" in headers["Content-Security-Policy"]
+
+
+async def test_lan_answers_to_its_addresses_only(tmp_path: Path) -> None:
+    async with serving(tmp_path, use_lan=True) as server:
+        tls, token = trusting(tmp_path), load_token(tmp_path)
+        bearer = f"Bearer {token}"
+        for ip in local_addresses():
+            code, _, _ = await ask(
+                server, "GET", "/api/status", tls=tls, Authorization=bearer, Host=f"{ip}:{server.port}"
+            )
+            assert code == 200
+        for host in ("evil.example", f"evil.example:{server.port}", f"203.0.113.9:{server.port}"):
+            code, _, _ = await ask(server, "GET", "/api/status", tls=tls, Authorization=bearer, Host=host)
+            assert code == 421
+        origin = f"http://127.0.0.1:{server.port}"
+        code, _, _ = await ask(server, "GET", "/api/status", tls=tls, Authorization=bearer, Origin=origin)
+        assert code == 403
+
+
+async def test_lan_slows_guessing_down(tmp_path: Path) -> None:
+    async with serving(tmp_path, use_lan=True) as server:
+        tls = trusting(tmp_path)
+        codes = [(await ask(server, "GET", "/", tls=tls, Authorization=f"Bearer {n:032x}"))[0] for n in range(12)]
+        assert codes == [403] * 10 + [429] * 2
+
+
+async def test_plain_http_and_silence_do_not_hold_lan_up(tmp_path: Path) -> None:
+    async with serving(tmp_path, use_lan=True) as server:
+        silent = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(20)]
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(b"GET / HTTP/1.1\r\n\r\n")
+        assert b"blocks" not in await asyncio.wait_for(reader.read(), 5)
+        token = load_token(tmp_path)
+        code, _, _ = await ask(server, "GET", "/api/status", tls=trusting(tmp_path), Authorization=f"Bearer {token}")
+        assert code == 200
+        for _, open_writer in [*silent, (reader, writer)]:
+            open_writer.close()
+
+
+async def test_approvals_are_given_back_at_the_next_start(tmp_path: Path) -> None:
+    Approvals(tmp_path).add("192.168.1.9")
+    app = FakeApp()
+    async with serving(tmp_path, use_lan=True, app=app):
+        assert app.access.let_in == {"192.168.1.9"}
+
+
+# the command line
+
+
+@pytest.mark.parametrize("use_lan", [False, True])
+async def test_surfaces_and_approve_ask_the_running_server(tmp_path: Path, use_lan: bool) -> None:
+    app = FakeApp()
+    cli = typer.Typer()
+    cli_approve.register(cli, lambda: tmp_path)
+
+    def run(*arguments: str) -> str:
+        result = CliRunner().invoke(cli, arguments)
+        assert result.exit_code == 0, result.output
+        return result.output
+
+    async with serving(tmp_path, use_lan, app) as server:
+        port = f"--http-port={server.port}"
+        assert await asyncio.to_thread(run, "surfaces", port) == "held 192.168.1.7\n"
+        assert await asyncio.to_thread(run, "approve", "192.168.1.7", port) == "approved 192.168.1.7\n"
+        assert await asyncio.to_thread(run, "surfaces", port) == "approved 192.168.1.7\n"
+        assert app.access.let_in == {"192.168.1.7"}
+        with pytest.raises(UsageError, match="not an IP address"):
+            await asyncio.to_thread(cli_approve.let_in, "everyone", tmp_path, server.port)
+        if not use_lan:
+            os.replace(tmp_path / "token", tmp_path / "gone")
+            with pytest.raises(WireError, match="refused"):
+                await asyncio.to_thread(cli_approve.let_in, "10.0.0.1", tmp_path, server.port)
+    with pytest.raises(EngineError, match="no server answers"):
+        await asyncio.to_thread(cli_approve.let_in, "10.0.0.1", tmp_path, server.port)
+
+
+async def test_a_stranger_on_the_port_gets_no_token(tmp_path: Path) -> None:
+    """Another's HTTPS server, with another certificate, is told apart before anything is sent."""
+    mine = tmp_path / "mine"
+    certificate.load(mine, ())
+    load_token(mine)
+    async with serving(tmp_path / "theirs", use_lan=True) as theirs:
+        with pytest.raises(EngineError, match="not this user's"):
+            await asyncio.to_thread(cli_approve.let_in, "10.0.0.1", mine, theirs.port)
+        assert theirs.counters.requests == 0

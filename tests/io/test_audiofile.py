@@ -1,0 +1,287 @@
+"""Reading sound files, honest and hostile."""
+
+from __future__ import annotations
+
+import os
+import random
+import struct
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests import audio
+
+from antiphon.errors import FileError
+from antiphon.io import decode
+from antiphon.io.audiofile import read, stream
+from antiphon.io.audiowrite import AudioWriter
+
+KINDS = ("wav", "flac", "ogg", "mp3", "aiff", "au")
+
+
+def wav(*, rate: int = 48000, channels: int = 1, bits: int = 16, tag: int = 1, promised: int | None = None,
+        data: bytes = b"\0" * 2000) -> bytes:  # fmt: skip
+    """A wav file whose header says what it is told to say."""
+    width = channels * bits // 8
+    form = struct.pack("<HHIIHH", tag, channels, rate, (rate * width) & 0xFFFFFFFF, width & 0xFFFF, bits)
+    size = len(data) if promised is None else promised
+    body = b"WAVE" + b"fmt " + struct.pack("<I", 16) + form + b"data" + struct.pack("<I", size) + data
+    return b"RIFF" + struct.pack("<I", min(0xFFFFFFFF, 36 + size)) + body
+
+
+def refusal(path: Path) -> str:
+    """What `read` says of a file it must refuse, quickly and in one line."""
+    began = time.monotonic()
+    with pytest.raises(FileError) as refused:
+        read(path)
+    assert time.monotonic() - began < 2.0
+    text = str(refused.value)
+    assert text.isprintable()
+    assert text.startswith("cannot read ")
+    return text
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_is_read_as_libsndfile_reads_it(tmp_path: Path, kind: str) -> None:
+    path = audio.write(tmp_path / f"in.{kind}", audio.noise(40001, 2), 44100)
+    sound = read(path)
+    expected, rate = audio.read(path)
+    assert sound.rate == sound.info.rate == rate == 44100
+    assert sound.samples.shape == (2, 40001)
+    assert sound.samples.dtype == np.float32
+    assert np.array_equal(sound.samples, expected)
+
+
+def test_a_stream_gives_the_same_samples_in_blocks(tmp_path: Path) -> None:
+    path = audio.write(tmp_path / "in.wav", audio.noise(100_003, 2), subtype="FLOAT")
+    with stream(path) as (info, blocks):
+        parts = list(blocks)
+    assert info.frames == 100_003
+    assert len(parts) > 2
+    assert np.array_equal(np.concatenate(parts, axis=1), audio.read(path)[0])
+
+
+def test_resampled_sound_keeps_pitch_place_and_length(tmp_path: Path) -> None:
+    path = audio.write(tmp_path / "in.wav", audio.sine(1000.0, 1.0, 44100, channels=2), 44100, "FLOAT")
+    sound = read(path, rate=48000)
+    assert sound.rate == 48000
+    assert sound.samples.shape == (2, 48000)
+    inside = slice(2000, 46000)
+    assert audio.level((sound.samples - audio.sine(1000.0, 1.0, 48000, channels=2))[:, inside]) < -80.0
+
+
+def test_what_is_too_long_for_memory_is_refused_by_its_header_and_by_its_sound(tmp_path: Path) -> None:
+    path = audio.write(tmp_path / "in.wav", audio.noise(30_000))
+    with pytest.raises(FileError, match="longer than"):
+        read(path, max_samples=20_000)
+    assert read(path, max_samples=30_000).samples.shape == (1, 30_000)
+    blind = flac_without_length(tmp_path / "blind.flac", audio.noise(30_000))
+    with pytest.raises(FileError, match="longer than"):
+        read(blind, max_samples=20_000)
+
+
+def flac_without_length(path: Path, x: np.ndarray) -> Path:
+    """A flac as a pipe writes it: its header says 0 frames, "unknown"."""
+    data = bytearray(audio.write(path, x).read_bytes())
+    data[21] &= 0xF0
+    data[22:26] = bytes(4)
+    path.write_bytes(data)
+    return path
+
+
+def test_a_flac_that_does_not_say_its_length_is_read_to_its_end(tmp_path: Path) -> None:
+    path = flac_without_length(tmp_path / "in.flac", audio.noise(30_000))
+    with stream(path) as (info, _):
+        assert info.frames is None
+    assert read(path).samples.shape == (1, 30_000)
+
+
+def test_a_wav_as_a_pipe_writes_it_is_read_to_its_end(tmp_path: Path) -> None:
+    path = tmp_path / "in.wav"
+    path.write_bytes(wav(promised=0xFFFFFFFF))
+    assert read(path).samples.shape == (1, 1000)
+
+
+def _flac_of(promise: int) -> bytes:
+    packed = (48000 << 44) | (15 << 36) | promise
+    return b"fLaC\x80\0\0\x22" + struct.pack(">HH", 4096, 4096) + bytes(6) + packed.to_bytes(8, "big") + bytes(16)
+
+
+LIES = {
+    "empty": (b"", "empty"),
+    "text": (b"hello, I am not a sound file\n", "it is not a wav, flac"),
+    "html.mp3": (b"<!DOCTYPE html><html>404 Not Found</html>", "it is not a wav, flac"),
+    "zeros": (bytes(5000), "it is not a wav, flac"),
+    "4GB in 44 bytes": (wav(promised=0xFFFFFFFF, data=b""), "promises 4294967295 bytes of sound and 0 follow"),
+    "2GB in 44 bytes": (wav(promised=0x7FFFFFF0, data=b""), "0 follow"),
+    "cut short": (wav(promised=90000), "promises 90000 bytes of sound and 2000 follow"),
+    "never finished": (wav(promised=0), "never finished"),
+    "no channels": (wav(channels=0), "0 channels"),
+    "1000 channels": (wav(channels=1000, data=bytes(20000)), "1000 channels"),
+    "65535 channels": (wav(channels=65535, data=bytes(131070 * 2)), ""),
+    "rate 0": (wav(rate=0), "sample rate of 0"),
+    "rate 1": (wav(rate=1), "sample rate of 1;"),
+    "rate 2^31": (wav(rate=1 << 31), "sample rate"),
+    "rate 2^32-1": (wav(rate=0xFFFFFFFF), "sample rate"),
+    "no such coding": (wav(tag=0x1234), "it is broken"),
+    "only a header": (b"RIFF\xff\xff\xff\xffWAVE", ""),
+    "NaN": (wav(tag=3, bits=32, data=struct.pack("<3f", 0.5, float("nan"), 0.5)), "not a number"),
+    "infinity": (wav(tag=3, bits=32, data=struct.pack("<3f", 0.5, 0.5, float("-inf"))), "not a number"),
+    "flac, header only": (_flac_of(1 << 20), "promises 1048576 frames and ends or breaks after 0"),
+    "flac, a week in a header": (_flac_of((1 << 36) - 1), "longer than"),
+    "ogg, mark only": (b"OggS" + bytes(60), "it is broken"),
+    "mp3, mark only": (b"ID3\x04\0\0\x7f\x7f\x7f\x7f" + bytes(60), ""),
+    "aiff, mark only": (b"FORM\0\0\0\x04AIFF", ""),
+    "au, header only": (b".snd" + struct.pack(">IIIII", 24, 90000, 3, 48000, 2), "promises 90000 bytes"),
+}
+
+
+@pytest.mark.parametrize("name", LIES)
+def test_a_lying_header_is_refused_in_one_sentence(tmp_path: Path, name: str) -> None:
+    data, said = LIES[name]
+    path = tmp_path / "lie.wav"
+    path.write_bytes(data)
+    assert said in refusal(path)
+
+
+@pytest.mark.parametrize("kind", ["wav", "flac", "aiff", "au"])
+def test_a_file_cut_in_half_is_refused(tmp_path: Path, kind: str) -> None:
+    path = audio.write(tmp_path / f"in.{kind}", audio.noise(20_000, 2))
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) // 2])
+    assert "again" in refusal(path)
+
+
+def test_aiff_frames_that_are_not_there_are_refused(tmp_path: Path) -> None:
+    path = audio.write(tmp_path / "in.aiff", audio.noise(1000))
+    data = bytearray(path.read_bytes())
+    at = data.index(b"COMM") + 10
+    data[at : at + 4] = struct.pack(">I", 1 << 30)
+    path.write_bytes(data)
+    assert "promises" in refusal(path)
+
+
+def _mutants(kind: str, tmp_path: Path, count: int) -> list[bytes]:
+    """Broken copies of a good file: bytes changed (most in the header), cut out, doubled, or cut off."""
+    good = audio.write(tmp_path / f"good.{kind}", audio.noise(3000, 2)).read_bytes()
+    dice = random.Random(kind)
+    made = []
+    for _ in range(count):
+        data = bytearray(good)
+        for _ in range(dice.choice((1, 1, 2, 8, 40))):
+            at = dice.randrange(len(data) if dice.random() < 0.4 else min(len(data), 128))
+            match dice.randrange(5):
+                case 0:
+                    data[at] ^= 1 << dice.randrange(8)
+                case 1:
+                    data[at : at + 4] = dice.choice((b"\xff" * 4, bytes(4), b"\x7f\xff\xff\xff", b"\xff\xff\xff\x7f"))
+                case 2:
+                    data[at : at + dice.randrange(1, 64)] = b""
+                case 3:
+                    data[at:at] = data[at : at + dice.randrange(1, 64)]
+                case 4:
+                    del data[max(16, dice.randrange(len(data))) :]
+            if len(data) < 16:
+                break
+        made.append(bytes(data))
+    return made
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_mutated_file_is_read_or_refused_within_limits(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / f"mutant.{kind}"
+    sentences = []
+    for data in _mutants(kind, tmp_path, 12):
+        path.write_bytes(data)
+        began = time.monotonic()
+        try:
+            sound = read(path)
+            assert np.isfinite(sound.samples).all()
+        except FileError as error:
+            sentences.append(str(error))
+        assert time.monotonic() - began < 2.0
+    assert sentences, "no mutant was broken enough"
+    assert all(text.isprintable() and len(text) < 400 for text in sentences)
+
+
+def test_a_decoder_that_spins_is_ended_and_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = audio.write(tmp_path / "in.wav", audio.noise(100))
+    _child(tmp_path, monkeypatch, "m._allow(0.0)\nwhile True: pass")
+    assert "far longer than its sound accounts for" in refusal(path)
+
+
+def test_a_decoder_that_wants_all_memory_does_not_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = audio.write(tmp_path / "in.wav", audio.noise(100))
+    _child(tmp_path, monkeypatch, "m._decode = lambda *_: bytearray(1 << 30)\nsys.exit(m.main(sys.argv[1:]))")
+    assert "too much memory" in refusal(path)
+
+
+def test_a_decoder_that_crashes_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = audio.write(tmp_path / "in.wav", audio.noise(100))
+    _child(tmp_path, monkeypatch, "import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)")
+    assert "crashed (SIGSEGV)" in refusal(path)
+
+
+def test_a_decoder_that_hangs_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = audio.write(tmp_path / "in.wav", audio.noise(100))
+    monkeypatch.setattr(decode, "STALL", 0.3)
+    _child(tmp_path, monkeypatch, "import signal\nsignal.pause()")
+    assert "no sound came from it" in refusal(path)
+
+
+def _child(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
+    """Puts another program in the place of the decoder; `m` is the real one, confined."""
+    real = Path(decode.__file__).with_name("decode_child.py")
+    (folder / "decode_child.py").write_text(
+        "import importlib.util, sys\n"
+        f"spec = importlib.util.spec_from_file_location('m', {str(real)!r})\n"
+        "m = importlib.util.module_from_spec(spec)\nspec.loader.exec_module(m)\nm._confine()\n" + script
+    )
+    monkeypatch.setattr(decode, "__file__", str(folder / "decode.py"))
+
+
+def test_leaving_a_stream_midway_ends_the_decoder(tmp_path: Path) -> None:
+    path = audio.write(tmp_path / "in.wav", audio.noise(500_000, 2))
+    with decode.Decoder(path) as decoder:
+        process = decoder._process
+        assert process is not None
+        next(decoder.blocks())
+        assert process.poll() is None
+    assert process.poll() is not None
+
+
+@pytest.mark.parametrize(
+    "name", ["-dash.wav", "süß ☃.wav", "two\nlines.wav", "quote'\".wav", "nosuffix", b"\xff\xfe.wav"]
+)
+def test_odd_names_are_read_and_shown_in_one_line(tmp_path: Path, name: str | bytes) -> None:
+    path = tmp_path / os.fsdecode(name)
+    good = audio.write(tmp_path / "good.wav", audio.noise(100))
+    path.write_bytes(good.read_bytes())
+    assert read(path).samples.shape == (1, 100)
+    path.write_bytes(b"junk" * 10)
+    refusal(path)
+
+
+def test_what_is_no_file_is_refused_at_once(tmp_path: Path) -> None:
+    assert "there is no such file" in refusal(tmp_path / "none.wav")
+    assert "it is a folder" in refusal(tmp_path)
+    os.mkfifo(tmp_path / "pipe.wav")
+    assert "not an ordinary file" in refusal(tmp_path / "pipe.wav")
+    assert "not an ordinary file" in refusal(Path("/dev/zero"))
+    assert "zero byte" in refusal(Path("a\0b.wav"))
+
+
+def test_a_day_of_silence_in_a_few_kilobytes_is_refused_when_it_has_gone_too_far(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = audio.write(tmp_path / "in.flac", np.zeros((1, 480_000), np.float32))
+    monkeypatch.setattr(decode, "MAX_SECONDS", 5)
+    assert "longer than" in refusal(path)
+
+
+@pytest.mark.parametrize("kind", ["wav", "flac", "aiff", "au"])
+def test_a_file_of_no_frames_is_a_sound_of_no_frames(tmp_path: Path, kind: str) -> None:
+    with AudioWriter(tmp_path / f"in.{kind}", 48000, 2):
+        pass
+    assert read(tmp_path / f"in.{kind}").samples.shape == (2, 0)

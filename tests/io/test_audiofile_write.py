@@ -1,0 +1,223 @@
+"""Writing sound files: exact, atomic, and leaving nothing behind when it fails."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests import audio
+
+from antiphon.errors import FileError
+from antiphon.io import audiowrite
+from antiphon.io.audiofile import read
+from antiphon.io.audiowrite import AudioWriter, format_of, subtype_for
+
+LOSSLESS = ["wav", "flac", "aiff", "au"]
+
+
+def put(path: Path, x: np.ndarray, rate: int = 48000, like: str = "", block: int = 256) -> AudioWriter:
+    with AudioWriter(path, rate, x.shape[0], like) as writer:
+        for at in range(0, x.shape[1], block):
+            writer.write(x[:, at : at + block])
+    return writer
+
+
+@pytest.mark.parametrize("frames", [1, 255, 257, 16384, 16385, 40001])
+@pytest.mark.parametrize("channels", [1, 2, 6])
+@pytest.mark.parametrize("kind", ["wav", "flac", "ogg", "mp3", "aiff", "au"])
+def test_as_many_frames_come_back_as_went_in(tmp_path: Path, kind: str, channels: int, frames: int) -> None:
+    path, x = tmp_path / f"out.{kind}", audio.noise(frames, channels)
+    if kind == "mp3" and channels > 2:
+        with pytest.raises(FileError, match=r"mp3 holds at most 2 channels, not 6; name a \.wav"):
+            put(path, x)
+        return
+    put(path, x)
+    y, rate = audio.read(path)
+    assert (y.shape, rate) == ((channels, frames), 48000)
+    if kind in LOSSLESS:
+        assert np.max(np.abs(x - y)) <= 1.01 * 2.0**-24
+
+
+@pytest.mark.parametrize("kind", LOSSLESS)
+def test_no_frames_make_an_empty_file_that_others_can_open(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / f"out.{kind}"
+    put(path, np.zeros((2, 0), np.float32), 44100)
+    sound = read(path)
+    assert (sound.samples.shape, sound.rate) == ((2, 0), 44100)
+
+
+def test_an_empty_mp3_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(FileError, match="no sound to write"):
+        put(tmp_path / "out.mp3", np.zeros((1, 0), np.float32))
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("kind", ["mp3", "ogg"])
+def test_lossy_formats_keep_the_place_of_a_click(tmp_path: Path, kind: str) -> None:
+    put(tmp_path / f"out.{kind}", audio.clicks([20_000], 40_000, height=0.9), 44100)
+    y, _ = audio.read(tmp_path / f"out.{kind}")
+    assert abs(int(np.argmax(np.abs(y[0]))) - 20_000) <= 2
+
+
+@pytest.mark.parametrize(
+    ("kind", "subtype"), [("wav", "PCM_16"), ("wav", "PCM_U8"), ("wav", "PCM_24"), ("flac", "PCM_16"), ("wav", "FLOAT")]
+)
+def test_the_sources_bit_depth_is_kept_to_the_bit(tmp_path: Path, kind: str, subtype: str) -> None:
+    source = audio.write(
+        tmp_path / f"in.{kind}", np.linspace(-1.0, 1.0, 70_000, dtype=np.float32)[None], subtype=subtype
+    )
+    sound = read(source)
+    put(tmp_path / f"out.{kind}", sound.samples, like=sound.info.subtype)
+    again = read(tmp_path / f"out.{kind}")
+    assert again.info.subtype == subtype
+    assert np.array_equal(again.samples, sound.samples)
+
+
+def test_subtypes_follow_the_source_where_the_format_has_them() -> None:
+    wav, flac, ogg = (format_of(f"a.{kind}") for kind in ("WAV", "flac", "ogg"))
+    assert [subtype_for(wav, s) for s in ("PCM_16", "FLOAT", "VORBIS", "", "PCM_S8")] == [
+        "PCM_16", "FLOAT", "PCM_24", "PCM_24", "PCM_U8",
+    ]  # fmt: skip
+    assert [subtype_for(flac, s) for s in ("PCM_16", "FLOAT", "PCM_U8")] == ["PCM_16", "PCM_24", "PCM_S8"]
+    assert subtype_for(ogg, "PCM_16") == "VORBIS"
+
+
+@pytest.mark.parametrize(
+    ("kind", "subtype"), [("wav", "PCM_16"), ("wav", "PCM_24"), ("flac", "PCM_24"), ("aiff", "PCM_32")]
+)
+def test_over_full_scale_is_cut_and_counted_not_wrapped(tmp_path: Path, kind: str, subtype: str) -> None:
+    path = tmp_path / f"out.{kind}"
+    writer = put(path, np.array([[1.5, -1.5, 1.0, -1.0, 9.0]], np.float32), like=subtype)
+    y, _ = audio.read(path)
+    assert writer.clipped == 3
+    assert np.allclose(y, [[1.0, -1.0, 1.0, -1.0, 1.0]], atol=2.0**-15)
+
+
+def test_floats_over_full_scale_are_kept(tmp_path: Path) -> None:
+    x = np.array([[1.5, -2.5]], np.float32)
+    assert put(tmp_path / "out.wav", x, like="FLOAT").clipped == 0
+    assert np.array_equal(audio.read(tmp_path / "out.wav")[0], x)
+
+
+@pytest.mark.parametrize("name", ["out.xyz", "out", ".wav", "out.wav.gz"])
+def test_an_unknown_suffix_is_refused_and_those_allowed_are_named(tmp_path: Path, name: str) -> None:
+    with pytest.raises(FileError, match=r"must end in \.wav, \.flac, \.ogg, \.mp3"):
+        AudioWriter(tmp_path / name, 48000, 1)
+
+
+def test_a_rate_mp3_lacks_is_refused_and_those_it_has_are_named(tmp_path: Path) -> None:
+    with pytest.raises(FileError, match=r"mp3 does not hold 96000 Hz, only 8000, .* 48000; name a .wav or .flac"):
+        AudioWriter(tmp_path / "out.mp3", 96000, 1)
+
+
+def test_what_was_there_stays_until_the_new_file_is_whole(tmp_path: Path) -> None:
+    path = audio.write(tmp_path / "out.wav", audio.noise(100))
+    before = path.read_bytes()
+    writer = AudioWriter(path, 48000, 1)
+    writer.write(audio.noise(50_000))
+    assert path.read_bytes() == before
+    writer.abort()
+    assert path.read_bytes() == before
+    assert os.listdir(tmp_path) == ["out.wav"]
+    put(path, audio.noise(300))
+    assert audio.read(path)[0].shape == (1, 300)
+
+
+def interrupted(path: Path) -> None:
+    with AudioWriter(path, 48000, 1) as writer:
+        writer.write(audio.noise(20_000))
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("unnamed", [True, False])
+def test_nothing_else_is_left_in_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unnamed: bool) -> None:
+    if not unnamed:
+        monkeypatch.delattr(os, "O_TMPFILE", raising=False)
+    put(tmp_path / "out.flac", audio.noise(20_000))
+    assert os.listdir(tmp_path) == ["out.flac"]
+    with pytest.raises(KeyboardInterrupt):
+        interrupted(tmp_path / "other.flac")
+    assert os.listdir(tmp_path) == ["out.flac"]
+
+
+def test_the_mode_is_the_old_files_or_as_the_umask_says(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        put(tmp_path / "new.wav", audio.noise(10))
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "new.wav").stat().st_mode) == 0o640
+    (tmp_path / "new.wav").chmod(0o604)
+    put(tmp_path / "new.wav", audio.noise(10))
+    assert stat.S_IMODE((tmp_path / "new.wav").stat().st_mode) == 0o604
+
+
+def test_a_link_is_written_through_and_what_is_no_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "link.wav").symlink_to(tmp_path / "real.wav")
+    put(tmp_path / "link.wav", audio.noise(10))
+    assert (tmp_path / "link.wav").is_symlink()
+    assert audio.read(tmp_path / "real.wav")[0].shape == (1, 10)
+    (tmp_path / "full.wav").symlink_to("/dev/full")
+    with pytest.raises(FileError, match="not an ordinary file"):
+        AudioWriter(tmp_path / "full.wav", 48000, 1)
+    (tmp_path / "folder.wav").mkdir()
+    with pytest.raises(FileError, match="a folder"):
+        AudioWriter(tmp_path / "folder.wav", 48000, 1)
+    with pytest.raises(FileError, match="its folder does not exist"):
+        AudioWriter(tmp_path / "none" / "out.wav", 48000, 1)
+
+
+@pytest.mark.parametrize("kind", ["wav", "flac", "ogg", "mp3"])
+@pytest.mark.parametrize("room", [0, 30, 20_000])
+def test_a_full_disk_is_one_sentence_and_leaves_nothing(tmp_path: Path, kind: str, room: int) -> None:
+    # a limit on file size stands for the full disk: write fails in the same places
+    script = (
+        "import resource, sys, os\n"
+        f"sys.path[:0] = {[str(Path(audiowrite.__file__).parents[2])]!r}\n"
+        "import numpy as np\n"
+        "from antiphon.errors import FileError\n"
+        "from antiphon.io.audiowrite import AudioWriter\n"
+        f"resource.setrlimit(resource.RLIMIT_FSIZE, ({room}, {room}))\n"
+        "try:\n"
+        f"    with AudioWriter('out.{kind}', 48000, 1) as w:\n"
+        "        for i in range(40): w.write(np.random.default_rng(i).standard_normal((1, 9000)).astype('f4') * 0.1)\n"
+        "except FileError as error:\n"
+        "    print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=20)
+    assert done.stderr == ""
+    assert done.stdout.startswith(f"cannot write out.{kind}: file too large")
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("kind", ["wav", "flac", "ogg", "mp3"])
+def test_a_disk_that_fills_at_the_very_end_is_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """The encoder's last bytes are written when it closes, where libsndfile reports nothing."""
+    real = os.write
+    writer = AudioWriter(tmp_path / f"out.{kind}", 48000, 1)
+
+    def full_when_closing(fd: int, data: bytes) -> int:
+        if writer._drained:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return real(fd, data)
+
+    monkeypatch.setattr(audiowrite.os, "write", full_when_closing)
+    writer.write(audio.noise(5000))
+    with pytest.raises(FileError, match="no space left on device; free some space"):
+        writer.commit()
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_wav_does_not_pass_four_gigabytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(audiowrite, "MAX_WAV_BYTES", 400_000)
+    with pytest.raises(FileError, match=r"wav ends at 4 GiB; name a \.flac"):
+        put(tmp_path / "out.wav", audio.noise(200_000))
+    assert os.listdir(tmp_path) == []

@@ -1,0 +1,589 @@
+"""The HTTP server over real sockets, mostly in raw bytes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import re
+import socket
+import struct
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from antiphon.errors import EngineError, PluginError
+from antiphon.io.http import HttpServer, Limits, Refusal, Request, Response, answer, text
+from antiphon.io.http_guard import Site, decode_path
+
+QUICK = Limits(request_seconds=0.4, idle_seconds=0.4)
+
+
+@asynccontextmanager
+async def serving(limits: Limits | None = None) -> AsyncIterator[HttpServer]:
+    server = HttpServer(limits=limits or Limits())
+    server.add("GET", "/hello", lambda request: text("hello"))
+    server.add("GET", "/echo/*", lambda request: answer([request.path, request.query, request.peer]))
+    server.add("POST", "/length", lambda request: answer(len(request.body)))
+    await server.start("127.0.0.1", 0)
+    try:
+        yield server
+    finally:
+        await server.stop()
+
+
+async def send(server: HttpServer, data: bytes, eof: bool = False) -> bytes:
+    """Everything the server says until it closes."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    try:
+        writer.write(data)
+        if eof:
+            writer.write_eof()
+        return await asyncio.wait_for(reader.read(), 10)
+    except ConnectionResetError:
+        return b""
+    finally:
+        writer.close()
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    for _ in range(5000):
+        if condition():
+            return
+        await asyncio.sleep(0.001)
+    raise AssertionError("it did not come to pass within five seconds")
+
+
+def get(
+    server: HttpServer, target: str = "/hello", *headers: str, host: str | None = None, method: str = "GET"
+) -> bytes:
+    lines = [
+        f"{method} {target} HTTP/1.1",
+        f"Host: {host or f'127.0.0.1:{server.port}'}",
+        "Connection: close",
+        *headers,
+    ]
+    return "\r\n".join([*lines, "", ""]).encode("latin-1")
+
+
+def status(reply: bytes) -> int:
+    assert reply.startswith(b"HTTP/1.1 "), reply[:80]
+    return int(reply[9:12])
+
+
+def body(reply: bytes) -> bytes:
+    return reply.partition(b"\r\n\r\n")[2]
+
+
+async def test_a_request_is_answered_and_counted() -> None:
+    async with serving() as server:
+        reply = await send(server, get(server))
+        assert (status(reply), body(reply)) == (200, b"hello")
+        assert b"nosniff" in reply
+        assert server.status()["http_requests"] == 1
+        assert server.status()["http_refused"] == 0
+
+
+async def test_head_says_the_length_and_sends_nothing() -> None:
+    async with serving() as server:
+        reply = await send(server, get(server, method="HEAD"))
+        assert status(reply) == 200
+        assert b"Content-Length: 5" in reply
+        assert body(reply) == b""
+
+
+async def test_byte_at_a_time_is_understood() -> None:
+    async with serving() as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        for byte in get(server):
+            writer.write(bytes([byte]))
+            await writer.drain()
+        assert body(await reader.read()) == b"hello"
+        writer.close()
+
+
+async def test_a_connection_is_kept_and_pipelined_requests_are_answered_in_order() -> None:
+    async with serving(Limits(requests=7)) as server:
+        one = f"GET /echo/%d HTTP/1.1\r\nHost: localhost:{server.port}\r\n\r\n"
+        reply = await send(server, "".join(one % n for n in range(20)).encode())
+        said = [f'["/echo/{n}", null'.encode() in reply for n in range(20)]
+        assert said == [True] * 7 + [False] * 13  # then the server closes
+        assert reply.count(b"HTTP/1.1 200") == 7
+
+
+async def test_a_half_closed_client_is_answered() -> None:
+    async with serving() as server:
+        request = f"GET /hello HTTP/1.1\r\nHost: localhost:{server.port}\r\n\r\n".encode()
+        assert body(await send(server, request, eof=True)) == b"hello"
+
+
+FOREIGN_HOSTS = [
+    "evil.example", "evil.example:{port}", "127.0.0.1", "localhost", "127.0.0.1:1", "127.0.0.1.evil.example:{port}",
+    "localhost.:{port}", "localhost:{port}:{port}", "user@127.0.0.1:{port}", "127.0.0.1:{port}/x", "0.0.0.0:{port}",
+    "[::2]:{port}", "::1:{port}", "[127.0.0.1]:{port}", "127.1:{port}", "localhost:{port}, localhost:{port}", "",
+    "127.0.0.1:0{port}000", "2130706433:{port}", "localhost\t:{port}",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("host", FOREIGN_HOSTS)
+async def test_a_foreign_host_is_refused(host: str) -> None:
+    async with serving() as server:
+        named = host.format(port=server.port)
+        raw = f"GET /hello HTTP/1.1\r\nHost: {named}\r\nConnection: close\r\n\r\n".encode()
+        reply = await send(server, raw)
+        assert 400 <= status(reply) < 500
+        assert b"hello" not in body(reply)
+        assert server.counters.refused == 1
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:{port}", "localhost:{port}", "LOCALHOST:{port}", "[::1]:{port}"])
+async def test_our_names_are_answered(host: str) -> None:
+    async with serving() as server:
+        assert status(await send(server, get(server, host=host.format(port=server.port)))) == 200
+
+
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+@pytest.mark.parametrize("count", [0, 2])
+async def test_exactly_one_host(version: str, count: int) -> None:
+    async with serving() as server:
+        hosts = f"Host: 127.0.0.1:{server.port}\r\n" * count
+        assert status(await send(server, f"GET /hello HTTP/{version}\r\n{hosts}\r\n".encode())) == 400
+
+
+@pytest.mark.parametrize(
+    ("target", "expected"),
+    [
+        ("http://127.0.0.1:{port}/hello", 200),
+        ("HTTP://localhost:{port}/hello", 200),
+        ("http://evil.example/hello", 421),
+        ("http://evil.example:{port}/hello", 421),
+        ("https://127.0.0.1:{port}/hello", 421),
+        ("http://127.0.0.1:{port}@evil.example/hello", 421),
+        ("http://user@127.0.0.1:{port}/hello", 421),
+        ("http:///hello", 421),
+        ("ftp://127.0.0.1:{port}/hello", 421),
+        ("*", 400),
+        ("hello", 400),
+        ("/hello#x", 400),
+        ("//127.0.0.1:{port}/hello", 404),
+    ],
+)
+async def test_absolute_targets_name_us_too(target: str, expected: int) -> None:
+    async with serving() as server:
+        assert status(await send(server, get(server, target.format(port=server.port)))) == expected
+
+
+async def test_an_absolute_target_does_not_make_up_for_a_foreign_host() -> None:
+    async with serving() as server:
+        target = f"http://127.0.0.1:{server.port}/hello"
+        assert status(await send(server, get(server, target, host="evil.example"))) == 421
+
+
+@pytest.mark.parametrize(
+    ("origin", "expected"),
+    [
+        ("http://127.0.0.1:{port}", 200),
+        ("http://localhost:{port}", 200),
+        ("http://[::1]:{port}", 200),
+        ("null", 403),
+        ("", 403),
+        ("http://127.0.0.1", 403),
+        ("http://127.0.0.1:1", 403),
+        ("https://127.0.0.1:{port}", 403),
+        ("http://evil.example", 403),
+        ("http://127.0.0.1:{port}.evil.example", 403),
+        ("http://evil.example@127.0.0.1:{port}", 403),
+        ("file://", 403),
+    ],
+)
+async def test_a_foreign_origin_is_refused(origin: str, expected: int) -> None:
+    async with serving() as server:
+        named = origin.format(port=server.port)
+        assert status(await send(server, get(server, "/hello", f"Origin: {named}"))) == expected
+        upgrade = ("Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13")
+        if expected != 200:
+            assert status(await send(server, get(server, "/hello", f"Origin: {named}", *upgrade))) == 403
+
+
+async def test_a_strangers_page_may_link_here_but_not_fetch() -> None:
+    async with serving() as server:
+        for mode, expected in (("navigate", 200), ("no-cors", 403), ("cors", 403)):
+            sent = get(server, "/hello", "Sec-Fetch-Site: cross-site", f"Sec-Fetch-Mode: {mode}")
+            assert status(await send(server, sent)) == expected
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/../etc/passwd", "/echo/%2e%2e/x", "/echo/..%2fx", "/echo/%2e", "/echo/a%00b", "/echo/%zz", "/echo/%",
+        "/echo/%ff", "/echo/%5c..%5c", "/echo/%0d%0aX:%20y", "/echo/" + "a" * 5000, "/echo/" + "%61" * 3000,
+        "/" + "a" * 65536,
+    ],
+)  # fmt: skip
+async def test_hostile_paths_are_refused(path: str) -> None:
+    async with serving() as server:
+        assert 400 <= status(await send(server, get(server, path))) < 500
+        assert status(await send(server, get(server))) == 200
+
+
+async def test_paths_are_decoded_once() -> None:
+    async with serving() as server:
+        reply = await send(server, get(server, "/echo/%c3%a9%252e?a%20b"))
+        assert json.loads(body(reply)) == ["/echo/é%2e", "a b", "127.0.0.1"]
+
+
+async def test_smuggling_and_bad_framing_are_refused() -> None:
+    async with serving() as server:
+        both = ("Content-Length: 4", "Transfer-Encoding: chunked")
+        framings: list[tuple[str, ...]] = [
+            both,
+            both[::-1],
+            ("Content-Length: 4", "Content-Length: 5"),
+            ("Content-Length: -1",),
+            ("Content-Length: 4_0",),
+            ("Transfer-Encoding: xchunked",),
+            ("Transfer-Encoding: chunked", "Transfer-Encoding: chunked"),
+            ("Content-Length : 4",),
+        ]
+        for framing in framings:
+            smuggled = b"0\r\n\r\nGET /hello HTTP/1.1\r\nHost: x\r\n\r\n"
+            reply = await send(server, get(server, "/length", *framing, method="POST") + smuggled)
+            assert 400 <= status(reply) < 500, framing
+            assert len(re.findall(rb"HTTP/1\.1 \d", reply)) == 1, framing
+        assert (await send(server, get(server, "/length", *both, method="POST").replace(b"1.1", b"1.0", 1)))[
+            9:12
+        ] == b"400"
+
+
+async def test_bodies_are_taken_up_to_their_limit() -> None:
+    async with serving(Limits(body=1000)) as server:
+        sent = get(server, "/length", "Content-Length: 1000", method="POST") + bytes(1000)
+        assert body(await send(server, sent)) == b"1000"
+        reply = await send(server, get(server, "/length", "Content-Length: 1001", method="POST") + bytes(1001))
+        assert status(reply) == 413
+        chunks = b"1\r\nx\r\n" * 1001 + b"0\r\n\r\n"
+        chunked = get(server, "/length", "Transfer-Encoding: chunked", method="POST")
+        assert status(await send(server, chunked + chunks)) == 413
+        assert body(await send(server, chunked + chunks[6:])) == b"1000"
+        assert server.body_bytes == 0
+
+
+async def test_a_body_over_a_mebibyte_is_413_although_the_client_is_still_sending() -> None:
+    async with serving() as server:
+        size = 3 * 1024 * 1024
+        reply = await send(server, get(server, "/length", f"Content-Length: {size}", method="POST") + bytes(size))
+        assert status(reply) == 413
+
+
+async def test_bodies_of_all_clients_together_are_bounded() -> None:
+    async with serving(Limits(body=1000, bodies=1500)) as server:
+        _, first = await asyncio.open_connection("127.0.0.1", server.port)
+        first.write(get(server, "/length", "Content-Length: 1000", method="POST") + bytes(900))
+        await until(lambda: server.body_bytes == 900)
+        sent = get(server, "/length", "Content-Length: 1000", method="POST") + bytes(1000)
+        assert status(await send(server, sent)) == 429
+        first.close()
+        await until(lambda: server.body_bytes == 0)
+        assert status(await send(server, sent)) == 200
+
+
+async def test_a_body_in_crumbs_is_refused() -> None:
+    async with serving(Limits(chunks=100)) as server:
+        chunked = get(server, "/length", "Transfer-Encoding: chunked", method="POST")
+        assert body(await send(server, chunked + b"1\r\nx\r\n" * 100 + b"0\r\n\r\n")) == b"100"
+        assert status(await send(server, chunked + b"1\r\nx\r\n" * 101 + b"0\r\n\r\n")) == 413
+
+
+async def test_a_dropped_client_gives_its_share_of_memory_back() -> None:
+    async with serving(Limits(connections=1)) as server:
+        _, first = await asyncio.open_connection("127.0.0.1", server.port)
+        first.write(get(server, "/length", "Content-Length: 1000", method="POST") + bytes(900))
+        await until(lambda: server.body_bytes == 900)
+        assert status(await send(server, get(server))) == 200
+        assert server.counters.dropped == 1
+        assert server.body_bytes == 0
+        first.close()
+
+
+async def test_clients_that_leave_before_their_time_is_up_stop_nothing() -> None:
+    """A reset just as the server says 408: the sweep goes on."""
+    async with serving(QUICK) as server:
+        for _ in range(20):
+            sock = socket.create_connection(("127.0.0.1", server.port))
+            sock.sendall(b"GET /")
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            await until(lambda: any(c._begun for c in server.waiting))
+            for connection in list(server.waiting):
+                connection.transport.pause_reading()  # type: ignore[union-attr]  # it does not see the reset
+            sock.close()
+        await until(lambda: not server.waiting)
+        assert server.counters.errors == 0
+        assert status(await send(server, get(server))) == 200
+
+
+async def test_the_loop_stays_free_while_many_send_crumbs() -> None:
+    async with serving() as server:
+        bomb = get(server, "/length", "Transfer-Encoding: chunked", method="POST") + b"1\r\nx\r\n" * 4000
+        bombs = [asyncio.ensure_future(send(server, bomb)) for _ in range(100)]
+        worst, turns = 0.0, 0
+        while server.counters.requests < 100 or server.body_bytes < 100 * 4000:
+            started = time.monotonic()
+            await asyncio.sleep(0)
+            worst, turns = max(worst, time.monotonic() - started), turns + 1
+        assert worst < 0.1
+        assert turns > 100
+        for bomb_task in bombs:
+            bomb_task.cancel()
+
+
+async def test_expect_100_continue() -> None:
+    async with serving() as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(get(server, "/length", "Content-Length: 3", "Expect: 100-continue", method="POST"))
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 100")
+        writer.write(b"abc")
+        assert body(await reader.read()) == b"3"
+        writer.close()
+
+
+async def test_header_blocks_are_bounded() -> None:
+    async with serving() as server:
+        assert status(await send(server, get(server, "/hello", "X: " + "a" * 15000))) == 200
+        for headers in ([f"X: {'a' * 17000}"], [f"X{n}: {'a' * 100}" for n in range(300)], ["A:"] * 101):
+            assert status(await send(server, get(server, "/hello", *headers))) == 431
+        endless = await send(
+            server, f"GET /hello HTTP/1.1\r\nHost: localhost:{server.port}\r\n".encode() + b"X: " + b"a" * 300_000
+        )
+        assert status(endless) == 431
+
+
+async def test_other_methods_and_addresses() -> None:
+    async with serving() as server:
+        reply = await send(server, get(server, "/hello", method="DELETE"))
+        assert (status(reply), b"Allow: GET" in reply) == (405, True)
+        assert status(await send(server, get(server, "/nothing"))) == 404
+        preflight = get(server, "/length", "Access-Control-Request-Method: POST", method="OPTIONS")
+        reply = await send(server, preflight)
+        assert status(reply) == 405
+        assert b"Access-Control" not in reply
+        assert status(await send(server, get(server, f"127.0.0.1:{server.port}", method="CONNECT"))) == 400
+
+
+async def test_an_incomplete_request_and_a_silent_connection_are_closed() -> None:
+    async with serving(QUICK) as server:
+        started = time.monotonic()
+        half = send(server, f"GET /hello HTTP/1.1\r\nHost: localhost:{server.port}\r\n".encode())
+        replies = await asyncio.gather(half, send(server, b""), send(server, b"GET / HT"))
+        assert [reply[:12] for reply in replies] == [b"HTTP/1.1 408", b"", b"HTTP/1.1 408"]
+        assert 0.4 <= time.monotonic() - started < 3
+        assert server.counters.timeouts == 3
+        await until(lambda: not server.waiting)
+
+
+async def test_dripping_bytes_does_not_buy_time() -> None:
+    async with serving(QUICK) as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        reply = asyncio.ensure_future(reader.read())
+        started = time.monotonic()
+        for byte in b"GET /hello HTTP/1.1\r\nX: " + b"a" * 5000:
+            if reply.done() or time.monotonic() - started > 5:
+                break
+            writer.write(bytes([byte]))
+            await asyncio.sleep(0.02)
+        assert (await asyncio.wait_for(reply, 1)).startswith(b"HTTP/1.1 408")
+        writer.close()
+
+
+async def test_a_kept_connection_that_falls_silent_is_closed() -> None:
+    async with serving(QUICK) as server:
+        request = f"GET /hello HTTP/1.1\r\nHost: localhost:{server.port}\r\n\r\n".encode()
+        reply = await send(server, request)
+        assert reply.endswith(b"hello")
+        assert reply.count(b"HTTP/1.1 ") == 1
+
+
+async def test_a_client_that_does_not_read_is_closed() -> None:
+    async with serving(QUICK) as server:
+        server.add("GET", "/big", lambda request: Response(body=bytes(20_000_000)))
+        _, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=1024)
+        writer.write(f"GET /big HTTP/1.1\r\nHost: localhost:{server.port}\r\n\r\n".encode() * 3)
+        await until(lambda: server.counters.requests > 0)
+        await until(lambda: not server.waiting and not server.busy)
+        assert server.counters.requests == 1  # the others waited for the first to be read
+        writer.close()
+
+
+async def test_others_are_served_beside_200_half_open_connections() -> None:
+    async with serving() as server:
+        starts = [b"", b"G", b"GET /hello HTTP/1.1\r\nHost: ", b"POST /length HTTP/1.1\r\nContent-Length: 9\r\n"]
+        opened = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(200)]
+        for n, (_, writer) in enumerate(opened):
+            writer.write(starts[n % len(starts)])
+        for _ in range(5):
+            started = time.monotonic()
+            assert body(await send(server, get(server))) == b"hello"
+            assert time.monotonic() - started < 0.5
+        for _, writer in opened:
+            writer.close()
+
+
+async def test_when_full_the_longest_waiting_connection_makes_room() -> None:
+    async with serving(Limits(connections=10)) as server:
+        opened = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(10)]
+        await until(lambda: len(server.waiting) == 10)
+        assert body(await send(server, get(server))) == b"hello"
+        assert await asyncio.wait_for(opened[0][0].read(), 1) == b""
+        assert server.counters.dropped == 1
+        second = asyncio.ensure_future(opened[1][0].read())
+        await asyncio.sleep(0)
+        assert not second.done()
+        second.cancel()
+        for _, writer in opened:
+            writer.close()
+
+
+async def test_a_handler_that_raises_is_one_line_and_500(caplog: pytest.LogCaptureFixture) -> None:
+    def broken(request: Request) -> Response:
+        raise RuntimeError("two\nlines")
+
+    async def slow(request: Request) -> Response:
+        await asyncio.sleep(60)
+        return text("never")
+
+    async def late(request: Request) -> Response:
+        await asyncio.sleep(0)
+        return text("late")
+
+    def refusing(request: Request) -> Response:
+        raise Refusal(409, "not now")
+
+    async with serving(Limits(handler_seconds=0.1)) as server:
+        server.add("GET", "/plugins/broken", broken)
+        server.add("GET", "/plugins/none", lambda request: None)  # type: ignore[arg-type, return-value]
+        server.add("GET", "/plugins/header", lambda request: Response(headers=(("X", "a\r\nY: b"),)))
+        server.add("GET", "/plugins/text", lambda request: Response(body="text"))  # type: ignore[arg-type]
+        server.add("GET", "/plugins/slow", slow)
+        server.add("GET", "/plugins/late", late)
+        server.add("GET", "/plugins/refusing", refusing)
+        with caplog.at_level(logging.ERROR):
+            for name in ("broken", "none", "header", "text"):
+                reply = await send(server, get(server, f"/plugins/{name}"))
+                assert status(reply) == 500, name
+                assert b"two" not in reply
+            assert status(await send(server, get(server, "/plugins/slow"))) == 503
+        assert body(await send(server, get(server, "/plugins/late"))) == b"late"
+        assert status(await send(server, get(server, "/plugins/refusing"))) == 409
+        assert server.counters.errors == 5
+        assert len(caplog.records) == 5
+        assert all("\n" not in record.getMessage() and not record.exc_info for record in caplog.records)
+
+
+def test_plugins_cannot_take_our_paths() -> None:
+    server = HttpServer()
+    server.reserve(frozenset({"api", "node"}))
+    server.add("get", "/plugins/x/y", lambda request: text(""))
+    server.add("GET", "/gallery", lambda request: text(""))
+    for path in ("/", "/api/status", "/node/x", "/*", "x", "//x", "/plugins/../api", "/plugins/x/y"):
+        with pytest.raises(PluginError):
+            server.add("GET", path, lambda request: text(""))
+    with pytest.raises(PluginError):
+        server.add("BREW", "/plugins/pot", lambda request: text(""))
+    assert server.route("GET", "/plugins/x/y").token is False
+    server.add("POST", "/plugins/x/y", lambda request: text(""))
+    assert server.route("POST", "/plugins/x/y").token is True
+
+
+async def test_numbers_json_cannot_hold_are_null() -> None:
+    assert answer({"a": [float("nan"), 1.5], "b": float("inf")}).body == b'{"a": [null, 1.5], "b": null}'
+
+
+async def test_a_taken_port_is_said_in_one_sentence() -> None:
+    async with serving() as server:
+        other = HttpServer()
+        with pytest.raises(EngineError, match=f"HTTP port {server.port} of 127.0.0.1 is taken"):
+            await other.start("127.0.0.1", server.port)
+
+
+async def test_stopping_ends_handlers_and_connections() -> None:
+    server = HttpServer()
+    began = asyncio.Event()
+
+    async def forever(request: Request) -> Response:
+        began.set()
+        await asyncio.sleep(3600)
+        return text("never")
+
+    server.add("GET", "/forever", forever)
+    await server.start()
+    waiting = asyncio.ensure_future(send(server, get(server, "/forever")))
+    await began.wait()
+    await asyncio.wait_for(server.stop(), 2)
+    assert await asyncio.wait_for(waiting, 2) == b""
+    with pytest.raises(ConnectionRefusedError):
+        await asyncio.open_connection("127.0.0.1", server.port)
+
+
+FRAGMENTS = st.sampled_from(
+    [b"GET ", b"POST /length", b" HTTP/1.1", b"\r\n", b"\r\n\r\n", b"\n", b":", b"Host: localhost", b"%00", b"/hello",
+     b"Content-Length: 5", b"Transfer-Encoding: chunked", b"0\r\n\r\n", b"ffffffff\r\n", b"\x00", b"Connection: close",
+     b"Expect: 100-continue", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"\x16\x03\x01\x02\x00\x01", b"Upgrade: websocket"]
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def loop_and_server():
+    loop = asyncio.new_event_loop()
+    server = HttpServer(limits=QUICK)
+    server.add("GET", "/hello", lambda request: text("hello"))
+    server.add("POST", "/length", lambda request: answer(len(request.body)))
+    complaints: list[object] = []
+    loop.set_exception_handler(lambda loop, context: complaints.append(context))
+    loop.run_until_complete(server.start())
+    yield loop, server, complaints
+    loop.run_until_complete(server.stop())
+    loop.close()
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.lists(st.binary(max_size=40) | FRAGMENTS, max_size=12).map(b"".join))
+def test_any_bytes_leave_the_next_request_answered(loop_and_server, data: bytes) -> None:
+    loop, server, complaints = loop_and_server
+
+    async def attack() -> None:
+        reply = await send(server, data.replace(b"localhost", f"localhost:{server.port}".encode()), eof=True)
+        assert reply == b"" or reply.startswith(b"HTTP/1.1 ")
+        assert body(await send(server, get(server))) == b"hello"
+
+    loop.run_until_complete(attack())
+    assert not complaints
+    assert server.counters.errors == 0
+
+
+@given(st.text(alphabet="./%\\abc0123456789\x00\xe9", max_size=30))
+def test_a_decoded_path_never_climbs(path: str) -> None:
+    try:
+        decoded = decode_path("/" + path)
+    except Refusal:
+        return
+    assert decoded.startswith("/")
+    assert not {".", ".."} & set(decoded.split("/"))
+    assert "\x00" not in decoded
+    assert "\\" not in decoded
+
+
+def test_the_limits_are_those_promised() -> None:
+    limits = Limits()
+    assert (limits.request_seconds, limits.idle_seconds) == (5.0, 5.0)
+    assert (limits.body, limits.header, limits.connections) == (1 << 20, 16 << 10, 512)
+
+
+def test_default_ports_need_not_be_named() -> None:
+    assert Site("http", 80).is_ours("localhost")
+    assert Site("https", 443, frozenset({"192.168.1.5"})).is_ours("192.168.1.5")
+    assert not Site("http", 4401).is_ours("localhost")
+    assert Site("https", 4401).is_ours("10.0.0.7:4401", local="10.0.0.7")
+    assert not Site("https", 4401).is_ours("10.0.0.8:4401", local="10.0.0.7")

@@ -1,0 +1,57 @@
+"""A set that was kept is played again, sample for sample."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from antiphon.bench.rig import Server
+
+RATE = 48000
+
+
+def play_again(folder: Path, out: Path) -> np.ndarray:
+    subprocess.run([sys.executable, "-m", "antiphon", "replay", str(folder), str(out)], check=True, timeout=60)
+    return soundfile.read(out, dtype="float32", always_2d=True)[0]
+
+
+def noise(path: Path) -> Path:
+    rng = np.random.default_rng(3)
+    soundfile.write(path, (rng.standard_normal((RATE * 2 + 77, 2)) * 0.1).astype(np.float32), RATE, "FLOAT")
+    return path
+
+
+def test_replay_is_identical(tmp_path: Path) -> None:
+    folder = tmp_path / "set"
+    source = noise(tmp_path / "in.wav")
+    with Server("--audio", "headless", "--patch", "bench8", "--input", str(source), "--session", str(folder),
+                home=tmp_path) as server:  # fmt: skip
+        for n in range(40):
+            server.send("/node/gain/gain", 0.2 + 0.02 * n)
+            server.send("/node/pan/pan", -1.0 + 0.05 * n)
+            time.sleep(0.01)
+        server.send("/patch/load", "through", 0.1)
+        server.sync(1)
+        server.send("/node/gain/gain", 0.7, 0.2)
+        time.sleep(0.3)
+        server.send("/node/add", "delay", "echo", "gain")
+        server.sync(2)
+        time.sleep(0.2)
+        os.kill(server.pids()["engine"], signal.SIGKILL)
+        time.sleep(0.5)
+        server.sync(3)
+        server.send("/panic")
+        time.sleep(0.2)
+    kept = soundfile.read(folder / "output.wav", dtype="float32", always_2d=True)[0]
+    again = play_again(folder, tmp_path / "again.wav")
+    assert len(kept) == len(again) > RATE
+    assert np.abs(kept).max() > 0.05
+    different = np.flatnonzero(np.any(kept != again, axis=1))
+    assert len(different) == 0, f"first at {different[:3]}, {len(different)} frames"

@@ -1,0 +1,143 @@
+"""Whatever is killed, the sound goes on or comes back: real processes, kill -9, gaps counted in the recording."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from antiphon.bench.rig import Server, free_port
+
+RATE, BLOCK = 48000, 256
+
+
+def steady(path: Path) -> Path:
+    """A second of a constant, so that any gap is a run of zeros."""
+    soundfile.write(path, np.full((RATE, 2), 0.25, np.float32), RATE)
+    return path
+
+
+def longest_gap(path: Path) -> int:
+    """Frames of the longest silence inside the recording."""
+    sound, _ = soundfile.read(path, dtype="float32", always_2d=True)
+    loud = np.flatnonzero(np.abs(sound[:, 0]) > 1e-4)
+    assert len(loud), "the recording is silent"
+    return int(np.diff(loud).max(initial=1)) - 1
+
+
+def until(true: Callable[[], bool], seconds: float, what: str) -> None:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if true():
+            return
+        time.sleep(0.01)
+    pytest.fail(f"not within {seconds} s: {what}")
+
+
+def gone(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
+
+
+@pytest.fixture
+def options(tmp_path: Path) -> list[str]:
+    return ["--audio", "headless", "--patch", "through", "--input", str(steady(tmp_path / "in.wav")),
+            "--record", str(tmp_path / "out.wav")]  # fmt: skip
+
+
+def test_it_starts_answers_and_ends_leaving_no_process(options: list[str], tmp_path: Path) -> None:
+    with Server(*options, home=tmp_path) as server:
+        assert server.lines[-1].startswith("ready")
+        assert server.ask("/ping", 5)[1][0] == 5
+        status = server.status()
+        assert status["engine"]["state"] == "running"
+        assert status["workers"] == []
+        assert status["synth"] is None
+        pids = server.pids()
+        children = Path(f"/proc/{pids['supervisor']}/task/{pids['supervisor']}/children").read_text().split()
+        assert server.stop(signal.SIGINT) == 0
+        assert server.said() == ""
+    assert all(gone(pid) for pid in [*pids.values(), *map(int, children)])
+    assert longest_gap(tmp_path / "out.wav") == 0
+
+
+def test_a_killed_engine_is_back_with_its_parameters(options: list[str], tmp_path: Path) -> None:
+    with Server(*options, home=tmp_path) as server:
+        server.send("/node/gain/gain", 0.5)
+        server.sync()
+        time.sleep(0.3)
+        before = server.pids()["engine"]
+        os.kill(before, signal.SIGKILL)
+        for n in range(20):
+            assert server.ask("/ping", n)[1][0] == n
+        until(lambda: server.status()["engine"]["state"] == "running", 2.0, "engine running")
+        assert server.pids()["engine"] != before
+        assert server.status()["engine"]["restarts"] == 1
+        assert server.ask("/node/gain/gain") == ("/node/gain/gain", [0.5])
+        server.sync(3)
+        time.sleep(0.3)
+    sound, _ = soundfile.read(tmp_path / "out.wav", dtype="float32")
+    assert longest_gap(tmp_path / "out.wav") <= RATE // 2
+    assert np.allclose(sound[-1000:], 0.125, atol=1e-3)
+
+
+def test_a_killed_control_does_not_stop_the_sound(options: list[str], tmp_path: Path) -> None:
+    with Server(*options, home=tmp_path) as server:
+        server.send("/node/gain/gain", 0.5)
+        server.sync()
+        pids = server.pids()
+        os.kill(pids["control"], signal.SIGKILL)
+
+        def answers() -> bool:
+            try:
+                return server.ask("/node/gain/gain", timeout=0.2) == ("/node/gain/gain", [0.5])
+            except (TimeoutError, ConnectionError):
+                return False
+
+        until(answers, 2.0, "control answers with the parameter")
+        after = server.pids()
+        assert after["control"] != pids["control"]
+        assert after["engine"] == pids["engine"]
+        server.send("/node/gain/gain", 1.0)
+        server.sync(2)
+        time.sleep(0.2)
+    assert longest_gap(tmp_path / "out.wav") == 0
+    sound, _ = soundfile.read(tmp_path / "out.wav", dtype="float32")
+    assert np.allclose(sound[-1000:], 0.25, atol=1e-3)
+
+
+def test_a_restart_takes_over_from_a_killed_supervisor(options: list[str], tmp_path: Path) -> None:
+    ports = ["--osc-port", str(free_port()), "--http-port", str(free_port())]
+    first = Server(*options, *ports, home=tmp_path).start()
+    first.send("/node/gain/gain", 0.25)
+    first.sync()
+    pids = first.pids()
+    first.stop(signal.SIGKILL)
+    assert not gone(pids["engine"]), "the sound goes on without the supervisor"
+    with Server(*options, *ports, home=tmp_path) as second:
+        assert second.ask("/node/gain/gain") == ("/node/gain/gain", [0.25])
+        after = second.pids()
+    until(lambda: all(gone(pid) for pid in [*pids.values(), *after.values()]), 3.0, "nothing is left")
+
+
+def test_a_stopped_engine_is_noticed_and_replaced(options: list[str], tmp_path: Path) -> None:
+    with Server(*options, home=tmp_path) as server:
+        before = server.pids()["engine"]
+        os.kill(before, signal.SIGSTOP)
+        until(lambda: server.status()["engine"]["pid"] != before, 6.0, "another engine")
+        until(lambda: server.status()["engine"]["state"] == "running", 2.0, "engine running")
+
+
+def test_a_second_server_on_the_same_port_is_refused_in_a_sentence(options: list[str], tmp_path: Path) -> None:
+    with Server(*options, home=tmp_path) as server:
+        with pytest.raises(RuntimeError, match="port"):
+            Server("--audio", "headless", "--osc-port", str(server.osc), home=tmp_path / "other").start()
+        assert server.ask("/ping", 1)[1][0] == 1

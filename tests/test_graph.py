@@ -1,0 +1,197 @@
+"""Graphs: edits give good graphs or a refusal, and the order runs what feeds before what is fed."""
+
+import time
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from antiphon.catalog import Catalog, Failure, ProcessorInfo
+from antiphon.errors import PatchError
+from antiphon.graph import IN, MAX_NODES, OUT, End, Graph, NodeSpec, Wire, check, order
+from antiphon.params import Param
+from antiphon.ports import AUDIO_IN, AUDIO_OUT, EVENTS_IN, EVENTS_OUT, Port
+
+
+def info(name, inputs=(AUDIO_IN,), outputs=(AUDIO_OUT,), params=(), holds=False):
+    return ProcessorInfo(name, "", "test", inputs, outputs, params, holds)
+
+
+CATALOG = Catalog(
+    {
+        i.type: i
+        for i in (
+            info("gain", params=(Param("gain", default=1.0, high=2.0),)),
+            info("delay", holds=True),
+            info("mix", inputs=(Port("a"), Port("b"))),
+            info("click", inputs=()),
+            info("hum", outputs=(EVENTS_OUT,)),
+            info("keys", inputs=(EVENTS_IN,)),
+        )
+    },
+    (Failure("broken", "it has no hooks"),),
+)
+
+
+def chain(*names, kind="gain"):
+    """in → each → out."""
+    ends = [End(IN, IN), *(End(name, "in") for name in names), End(OUT, OUT)]
+    wires = tuple(Wire(End(a.node, "out") if a.node != IN else a, b) for a, b in pairwise(ends))
+    return Graph(tuple(NodeSpec(name, kind) for name in names), wires)
+
+
+def drawn(graph):
+    return [f"{w.source}>{w.dest}" for w in graph.wires]
+
+
+def test_add_behind_a_node_takes_over_what_it_fed():
+    graph = chain("a", "b").add(NodeSpec("c", "gain"), CATALOG, "a")
+    assert [n.name for n in graph.nodes] == ["a", "c", "b"]
+    assert set(drawn(graph)) == {"in.in>a.in", "a.out>c.in", "c.out>b.in", "b.out>out.out"}
+    first = chain("a").add(NodeSpec("c", "gain"), CATALOG, IN)
+    assert set(drawn(first)) == {"in.in>c.in", "c.out>a.in", "a.out>out.out"}
+
+
+def test_add_without_a_place_wires_nothing():
+    graph = chain("a").add(NodeSpec("c", "gain"), CATALOG)
+    assert drawn(graph) == drawn(chain("a"))
+
+
+def test_add_behind_what_has_no_sound_wires_nothing():
+    graph = Graph((NodeSpec("hum", "hum"),)).add(NodeSpec("a", "gain"), CATALOG, "hum")
+    assert [n.name for n in graph.nodes] == ["hum", "a"]
+    assert graph.wires == ()
+
+
+def test_remove_of_what_held_a_cycle_takes_its_feedback_along():
+    graph = chain("a", "b").add(NodeSpec("echo", "delay"), CATALOG)
+    graph = graph.connect(End("b", "out"), End("echo", "in"), CATALOG).connect(
+        End("echo", "out"), End("a", "in"), CATALOG
+    )
+    without = graph.remove("echo", CATALOG)
+    check(without, CATALOG)
+    assert drawn(without) == drawn(chain("a", "b"))
+
+
+def test_remove_closes_the_gap_and_move_puts_it_elsewhere():
+    assert set(drawn(chain("a", "b", "c").remove("b", CATALOG))) == set(drawn(chain("a", "c")))
+    moved = chain("a", "b", "c").move("a", "c", CATALOG)
+    assert set(drawn(moved)) == set(drawn(chain("b", "c", "a")))
+    back = moved.move("a", IN, CATALOG)
+    assert set(drawn(back)) == set(drawn(chain("a", "b", "c")))
+
+
+@pytest.mark.parametrize(
+    ("edit", "said"),
+    [
+        (lambda g: g.add(NodeSpec("a", "gain"), CATALOG), "'a' already"),
+        (lambda g: g.add(NodeSpec("list", "gain"), CATALOG), "reserved"),
+        (lambda g: g.add(NodeSpec("a b", "gain"), CATALOG), "not a node name"),
+        (lambda g: g.add(NodeSpec("c", "nope"), CATALOG), "there are: click, delay, gain"),
+        (lambda g: g.add(NodeSpec("c", "broken"), CATALOG), "did not load: it has no hooks"),
+        (lambda g: g.add(NodeSpec("c", "gain"), CATALOG, "nope"), "the nodes are: a, b"),
+        (lambda g: g.remove("nope", CATALOG), "the nodes are: a, b"),
+        (lambda g: g.move("a", "a", CATALOG), "behind itself"),
+        (lambda g: g.move("a", "nope", CATALOG), "the nodes are: a, b"),
+        (lambda g: g.connect(End("b", "out"), End("a", "in"), CATALOG), "cycle; put a delay"),
+        (lambda g: g.connect(End("b", "out"), End("a", "x"), CATALOG), "no input port 'x'"),
+        (lambda g: g.connect(End(OUT, OUT), End("a", "in"), CATALOG), "cannot be the start"),
+        (lambda g: g.disconnect(End("a", "out"), End(OUT, OUT)), "no wire from a.out to out.out"),
+        (lambda g: check(Graph((NodeSpec("a", "gain", {"gain": 3.0}),)), CATALOG), "0 to 2"),
+        (lambda g: check(Graph((NodeSpec("a", "gain", {"x": 3.0}),)), CATALOG), "it has: bypass, mute, wet, gain"),
+        (lambda g: check(Graph((NodeSpec("a", "gain"), NodeSpec("a", "gain"))), CATALOG), "two nodes"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_and_changes_nothing(edit, said):
+    graph = chain("a", "b")
+    with pytest.raises(PatchError) as caught:
+        edit(graph)
+    assert said in str(caught.value)
+    assert graph == chain("a", "b")
+
+
+def test_events_and_audio_are_not_wired_together():
+    graph = Graph((NodeSpec("hum", "hum"), NodeSpec("keys", "keys"), NodeSpec("gain", "gain")))
+    assert graph.connect(End("hum", "notes"), End("keys", "notes"), CATALOG).wires
+    with pytest.raises(PatchError, match=r"carries events and gain\.in takes audio"):
+        graph.connect(End("hum", "notes"), End("gain", "in"), CATALOG)
+
+
+def test_a_cycle_is_fed_late_where_it_holds_and_nowhere_else():
+    nodes = (NodeSpec("send", "gain"), NodeSpec("echo", "delay"), NodeSpec("dark", "gain"))
+    wires = tuple(
+        Wire(End(a, IN if a == IN else "out"), End(b, OUT if b == OUT else "in"))
+        for a, b in ((IN, "send"), ("send", "echo"), ("echo", "dark"), ("dark", "echo"), ("dark", OUT))
+    )
+    names, late = order(Graph(nodes, wires), CATALOG)
+    assert names == ("send", "echo", "dark")
+    assert late == {wires[3]}
+
+
+def test_there_is_an_end_to_a_patch():
+    graph = Graph(tuple(NodeSpec(f"n{n}", "gain") for n in range(MAX_NODES)))
+    with pytest.raises(PatchError, match=str(MAX_NODES)):
+        graph.add(NodeSpec("more", "gain"), CATALOG)
+
+
+def test_json_and_back():
+    graph = chain("a", "b").add(NodeSpec("c", "gain", {"gain": 0.5}), CATALOG, "a")
+    assert Graph.from_json(graph.to_json()) == graph
+
+
+NAMES = [f"n{n}" for n in range(6)]
+TYPES = sorted(CATALOG)
+ENDS = [IN, OUT, *NAMES]
+EDITS = st.one_of(
+    st.tuples(st.just("add"), st.sampled_from(NAMES), st.sampled_from(TYPES), st.sampled_from([None, IN, *NAMES])),
+    st.tuples(st.just("remove"), st.sampled_from(NAMES)),
+    st.tuples(st.just("move"), st.sampled_from(NAMES), st.sampled_from([IN, *NAMES])),
+    st.tuples(st.sampled_from(["connect", "disconnect"]), st.sampled_from(ENDS), st.sampled_from(ENDS)),
+)  # fmt: skip
+
+
+def edited(graph, edit):
+    match edit:
+        case ("add", name, kind, after):
+            return graph.add(NodeSpec(name, kind), CATALOG, after)
+        case ("remove", name):
+            return graph.remove(name, CATALOG)
+        case ("move", name, after):
+            return graph.move(name, after, CATALOG)
+        case ("connect", a, b):
+            return graph.connect(graph.end(a, "out", CATALOG), graph.end(b, "in", CATALOG), CATALOG)
+        case ("disconnect", a, b):
+            return graph.disconnect(graph.end(a, "out", CATALOG), graph.end(b, "in", CATALOG))
+
+
+@given(st.lists(EDITS, max_size=25))
+@settings(max_examples=200, deadline=None)
+def test_any_edits_leave_a_graph_that_runs_in_order(edits):
+    graph = Graph()
+    for edit in edits:
+        try:
+            graph = edited(graph, edit)
+        except PatchError:
+            continue
+        check(graph, CATALOG)
+        names, late = order(graph, CATALOG)
+        assert sorted(names) == sorted(n.name for n in graph.nodes)
+        place = {name: n for n, name in enumerate(names)}
+        for wire in graph.wires:
+            if wire.source.node in place and wire.dest.node in place:
+                held = CATALOG[graph.node(wire.dest.node).type].holds
+                assert place[wire.source.node] < place[wire.dest.node] or (wire in late and held)
+
+
+def test_the_worst_wiring_is_ordered_soon():
+    """Many delays, each loop fed by all loops before it: every step has to look for a cycle again."""
+    nodes, wires = [], []
+    for n in range(MAX_NODES // 2):
+        nodes += [NodeSpec(f"d{n}", "delay"), NodeSpec(f"g{n}", "gain")]
+        wires += [Wire(End(f"d{n}", "out"), End(f"g{n}", "in")), Wire(End(f"g{n}", "out"), End(f"d{n}", "in"))]
+        wires += [Wire(End(f"g{m}", "out"), End(f"d{n}", "in")) for m in range(max(0, n - 6), n)]
+    nodes.reverse()
+    began = time.perf_counter()
+    check(Graph(tuple(nodes), tuple(wires[:1024])), CATALOG)
+    assert time.perf_counter() - began < 2.0

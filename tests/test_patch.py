@@ -1,0 +1,389 @@
+"""Patches: what is read, what is written, and what is refused with its line."""
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from antiphon import paths, resources
+from antiphon.catalog import Catalog, ProcessorInfo
+from antiphon.errors import AntiphonError, FileError, PatchError
+from antiphon.graph import IN, OUT, RESERVED, End, Graph, NodeSpec, Wire
+from antiphon.params import Param
+from antiphon.patch import Patch, dump, find, load, names, parse, save
+from antiphon.ports import AUDIO_IN, AUDIO_OUT, EVENTS_IN, EVENTS_OUT, Port
+from antiphon.tomlplace import line_of
+
+
+def info(name, inputs=(AUDIO_IN,), outputs=(AUDIO_OUT,), params=(), holds=False):
+    return ProcessorInfo(name, "", "test", inputs, outputs, params, holds)
+
+
+GAIN = (
+    Param("gain", default=1.0, high=2.0),
+    Param("count", "int", 1, 0, 9),
+    Param("mode", "choice", "a", choices=("a", "b")),
+    Param("on", "switch", False),
+    Param("word", "text", ""),
+    Param("file", "file", ""),
+    Param("fire", "trigger", False),
+    Param("level", readonly=True),
+)
+CATALOG = Catalog(
+    {
+        i.type: i
+        for i in (
+            info("gain", params=GAIN),
+            info("delay", holds=True),
+            info("mix", inputs=(Port("a"), Port("b"))),
+            info("hum", outputs=(EVENTS_OUT,)),
+            info("both", outputs=(AUDIO_OUT, EVENTS_OUT)),
+            info("keys", inputs=(EVENTS_IN,)),
+        )
+    }
+)
+TOP = "format = 1\n"
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv(paths.HOME, str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+def read(text, **options):
+    return parse(TOP + text, CATALOG, "x.toml", **options)
+
+
+def test_a_whole_patch():
+    made = read("""
+name = "Hum a piano"
+tempo = 90
+[nodes.clean]
+type = "gain"
+gain = 2
+mode = "b"
+wet = 0.5
+[nodes.hum]
+[nodes.keys]
+[nodes.mix]
+[wires]
+"in" = "clean"
+"clean" = ["hum", "mix.b"]
+"hum.notes" = "keys"
+keys.out = "mix"
+"mix" = "out"
+[scenes.1]
+"clean.gain" = 0.5
+clean.wet = 1
+[midi]
+"cc 21" = "clean.gain"
+"cc 22 16" = "clean.fire"
+""")
+    assert (made.name, made.tempo) == ("Hum a piano", 90.0)
+    assert made.graph.nodes[0] == NodeSpec("clean", "gain", {"gain": 2.0, "mode": "b", "wet": 0.5})
+    assert [(str(w.source), str(w.dest)) for w in made.graph.wires] == [
+        ("in.in", "clean.in"),
+        ("clean.out", "hum.in"),
+        ("clean.out", "mix.b"),
+        ("hum.notes", "keys.notes"),
+        ("keys.out", "mix.a"),
+        ("mix.out", "out.out"),
+    ]
+    assert made.scenes == {1: {"clean.gain": 0.5, "clean.wet": 1.0}}
+    assert made.midi == {"cc 21": "clean.gain", "cc 22 16": "clean.fire"}
+
+
+def test_plain_names_take_the_first_port_of_a_kind_both_have():
+    made = read('[nodes.both]\n[nodes.keys]\n[nodes.gain]\n[wires]\nboth = ["keys", "gain"]\n')
+    assert [str(w.source) for w in made.graph.wires] == ["both.notes", "both.out"]
+
+
+BAD = [
+    ("", 'format = 2\nnew = "x"', 1, "format", "is later than this Antiphon reads, which is 1; update Antiphon"),
+    ("", "format = true", 1, "format", "whole number"),
+    ("", "name = 'x'", 1, "", "write format = 1"),
+    (TOP, "nodse = 1", 2, "nodse", "the keys are: format, name, tempo, nodes, wires, scenes, midi"),
+    (TOP, "name = 3", 2, "name", "one line of text"),
+    (TOP, 'name = "a\\nb"', 2, "name", "one line of text"),
+    (TOP, "\ntempo = 1e9", 3, "tempo", "10 to 1000 bpm"),
+    (TOP, "tempo = nan", 2, "tempo", "10 to 1000 bpm"),
+    (TOP, "nodes = 1", 2, "nodes", "takes a table"),
+    (TOP, "[nodes]\ngain = 1", 3, "nodes.gain", "takes a table"),
+    (TOP, "[nodes.gian]", 2, "nodes.gian", "there are: both, delay, gain"),
+    (TOP, '[nodes.x]\n\ntype = "gian"', 4, "nodes.x.type", "there is no processor type 'gian'"),
+    (TOP, "[nodes.x]\ntype = 7", 3, "nodes.x.type", "takes text"),
+    (TOP, "[nodes.list]\ntype = 'gain'", 2, "nodes.list", "reserved"),
+    (TOP, "[nodes.'a b']\ntype = 'gain'", 2, "nodes.a b", "letters, digits"),
+    (TOP, "[nodes.gain]\n# gian = 0\ngian = 1", 4, "nodes.gain.gian", "it takes: type, bypass, mute, wet, gain"),
+    (TOP, "[nodes.gain]\ngain = 2.1", 3, "nodes.gain.gain", "0 to 2, not 2.1"),
+    (TOP, "[nodes.gain]\ngain = inf", 3, "nodes.gain.gain", "0 to 2, not inf"),
+    (TOP, "[nodes.gain]\ngain = '1'", 3, "nodes.gain.gain", "0 to 2, not text"),
+    (TOP, "[nodes.gain]\ngain = true", 3, "nodes.gain.gain", "not true or false"),
+    (TOP, "[nodes.gain]\ngain = 1979-05-27", 3, "nodes.gain.gain", "not a date"),
+    (TOP, "[nodes.gain]\ngain = [1]", 3, "nodes.gain.gain", "not a list"),
+    (TOP, "[nodes.gain]\nmode = 0x" + "f" * 400, 3, "nodes.gain.mode", "64 bits"),
+    (TOP, "[nodes.gain]\nmode = 'c'", 3, "nodes.gain.mode", "a or b, not 'c'"),
+    (TOP, "[nodes.gain]\nword = 3", 3, "nodes.gain.word", "text"),
+    (TOP, "[nodes.gain]\nfile = '../x'", 3, "nodes.gain.file", "is not a name"),
+    (TOP, "[nodes.gain]\nfire = true", 3, "nodes.gain.fire", "trigger"),
+    (TOP, "[nodes.gain]\nlevel = 1", 3, "nodes.gain.level", "cannot be set"),
+    (TOP, "nodes = {gain = {gain = 3}}", 2, "nodes.gain.gain", "0 to 2"),
+    (TOP, "[nodes.gain]\n[wires]\nin = 'gian'", 4, "wires.in", "there is no node 'gian'; the nodes are: gain"),
+    (TOP, "[nodes.gain]\n[wires]\n'in' = 'gain.x'", 4, "wires.in", "no input port 'x'; it has: in"),
+    (TOP, "[nodes.gain]\n[wires]\n'gain.in' = 'out'", 4, "wires.gain.in", "no output port 'in'"),
+    (TOP, "[nodes.gain]\n[wires]\nin = 4", 4, "wires.in", "goes to a number"),
+    (TOP, "[nodes.gain]\n[wires]\nin = ['gain', 'gain']", 4, "wires.in", "twice"),
+    (TOP, "[nodes.gain]\n[wires]\nout = 'gain'", 4, "wires.out", "cannot be the start"),
+    (TOP, "[nodes.gain]\n[nodes.keys]\n[wires]\ngain = 'keys'", 4, "wires", "carries audio"),
+    (TOP, "[nodes.gain]\n[wires]\ngain = 'gain'", 3, "wires", "cycle; put a delay"),
+    (TOP, "[scenes.one]", 2, "scenes.one", "numbered 0 to 127"),
+    (TOP, "[scenes.128]", 2, "scenes.128", "numbered"),
+    (TOP, "[scenes]\n1 = 2", 3, "scenes.1", "table"),
+    (TOP, "[nodes.gain]\n[scenes.1]\n'gain.gain' = 9", 4, "scenes.1.gain.gain", "0 to 2"),
+    (TOP, "[nodes.gain]\n[scenes.1]\n'gain.x' = 9", 4, "scenes.1.gain.x", "has no parameter 'x'"),
+    (TOP, "[scenes.1]\n'gain.x' = 9", 3, "scenes.1.gain.x", "no node 'gain'"),
+    (TOP, "[midi]\n'cc 128' = 'gain.gain'", 3, "midi.cc 128", '"cc 0" to "cc 127"'),
+    (TOP, "[nodes.gain]\n[midi]\n'cc 1' = 'gain.level'", 4, "midi.cc 1", "readonly"),
+    (TOP, "[nodes.gain]\n[midi]\n'cc 1' = 'gain'", 4, "midi.cc 1", "node.param"),
+]
+
+
+@pytest.mark.parametrize(("top", "text", "line", "key", "said"), BAD, ids=[b[1][:40] for b in BAD])
+def test_what_is_wrong_is_named_with_its_line_and_key(top, text, line, key, said):
+    with pytest.raises(PatchError) as caught:
+        parse(top + text, CATALOG, "x.toml")
+    message = str(caught.value)
+    assert message.startswith(f"x.toml, line {line}{f', {key!r}' if key else ''}: "), message
+    assert said in message
+    assert "\n" not in message
+    assert len(message) < 700
+
+
+def test_bad_toml_is_named_with_its_line():
+    with pytest.raises(PatchError, match=r"^x.toml is not TOML: line 3, column \d+: "):
+        read("[nodes.gain]\ngain 3\n")
+
+
+def test_files_are_the_performers_own_when_trusted():
+    text = "[nodes.gain]\nfile = '/tmp/x.wav'"
+    assert read(text, trusted=True).graph.nodes[0].values == {"file": "/tmp/x.wav"}
+    with pytest.raises(PatchError, match="is not a name"):
+        read(text)
+
+
+KIB = 1 << 10
+HOSTILE = {
+    "huge": "#" * (1 << 18),
+    "nested lists": "a = " + "[" * 100 * KIB,
+    "nested tables": "a = " + "{a=" * 60 * KIB,
+    "dotted key": ".".join("a" * 100 * KIB) + " = 1",
+    "dotted table": "[" + ".".join("a" * 100 * KIB) + "]",
+    "quoted dots": "'a'." * 50 * KIB + "a = 1",
+    "dotted value": "a = " + "1." * 100 * KIB,
+    "digits": "tempo = " + "9" * 200 * KIB,
+    "exponent": "tempo = 1e" + "9" * 200 * KIB,
+    "many keys": "".join(f"k{n}=1\n" for n in range(25 * KIB)),
+    "many tables": "".join(f"[a{n}]\n" for n in range(25 * KIB)),
+    "table arrays": "[[nodes]]\n" * 20 * KIB,
+    "many nodes": "[nodes]\n" + "".join(f"g{n}={{type='gain'}}\n" for n in range(9 * KIB)),
+    "many wires": "[nodes.gain]\n[wires]\n" + "".join(f"'a{n}'='b'\n" for n in range(15 * KIB)),
+    "one wire often": "[nodes.gain]\n[wires]\nin=[" + "'gain'," * 30 * KIB + "]",
+    "open strings": '"""\\' * 50 * KIB,
+    "escapes": 'name="' + "\\u0041" * 40 * KIB + '"',
+    "zeros": "\0" * KIB,
+    "dead scenes": "[scenes]\n" + "".join(f"{n}={{}}\n" for n in range(20 * KIB)),
+}
+
+
+@pytest.mark.parametrize("what", HOSTILE)
+def test_hostile_text_is_one_sentence_and_soon(what):
+    began = time.perf_counter()
+    with pytest.raises(PatchError) as caught:
+        read(HOSTILE[what])
+    assert time.perf_counter() - began < 2.0
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 700
+
+
+def refusal(text):
+    """What is said against it, or "" when it is a patch; anything but a `PatchError` comes through."""
+    try:
+        read(text)
+    except PatchError as error:
+        return str(error)
+    return ""
+
+
+@given(st.text(max_size=200))
+@settings(max_examples=200, deadline=None)
+def test_any_text_is_a_patch_or_one_sentence(text):
+    assert "\n" not in refusal(text)
+
+
+TABLES = ["[nodes.gain]", "[nodes]", "[wires]", "[scenes.1]", "[midi]", "\n", "\n", "[", "]", "{", "}"]
+KEYS = ["gain", "type", "wet", "x", '"in"', "'cc 1'", '"gain.out"', ".", "=", "=", "=", ",", "#"]
+WORTH = ["1", "true", "1e400", "-0.0", "'out'", "1979-05-27", "''", '"', "0x10", "'gain'"]
+
+
+@given(st.lists(st.sampled_from(TABLES + KEYS + WORTH), max_size=30))
+@settings(max_examples=300, deadline=None)
+def test_any_pieces_are_a_patch_or_one_sentence(pieces):
+    assert "\n" not in refusal(" ".join(pieces))
+
+
+NAMES = st.from_regex(r"[A-Za-z][A-Za-z0-9_-]{0,9}", fullmatch=True).filter(lambda name: name not in RESERVED)
+VALUES = st.fixed_dictionaries(
+    {},
+    optional={
+        "gain": st.floats(0, 2),
+        "count": st.integers(0, 9),
+        "mode": st.sampled_from("ab"),
+        "on": st.booleans(),
+        "word": st.text(max_size=20).filter(lambda text: "\0" not in text),
+        "wet": st.floats(0, 1),
+    },
+)
+
+
+@st.composite
+def patches(draw):
+    named = draw(st.lists(NAMES, unique=True, max_size=6))
+    kinds = [draw(st.sampled_from(["gain", "mix", "delay"])) for _ in named]
+    nodes = tuple(
+        NodeSpec(name, kind, draw(VALUES) if kind == "gain" else {}) for name, kind in zip(named, kinds, strict=True)
+    )
+    wires = []
+    for place, name in enumerate(named):
+        wires.append(
+            Wire(
+                End(named[place - 1], "out") if place else End(IN, IN),
+                End(name, "b" if kinds[place] == "mix" else "in"),
+            )
+        )
+    if named:
+        wires.append(Wire(End(named[-1], "out"), End(OUT, OUT)))
+        wires.append(Wire(End(named[0], "out"), End(OUT, OUT)))
+    gains = [n.name for n in nodes if n.type == "gain"]
+    scenes = {3: {f"{name}.gain": 0.5 for name in gains}} if gains else {}
+    midi = {f"cc {n}": f"{name}.gain" for n, name in enumerate(gains)}
+    title = draw(st.text(min_size=1, max_size=30).filter(str.isprintable))
+    return Patch(title, draw(st.floats(10, 1000)), Graph(nodes, tuple(dict.fromkeys(wires))), scenes, midi)
+
+
+@given(patches())
+@settings(max_examples=100, deadline=None)
+def test_what_is_written_reads_back_the_same(made):
+    again = parse(dump(made), CATALOG)
+    assert (again.name, again.tempo, again.scenes, again.midi) == (made.name, made.tempo, made.scenes, made.midi)
+    assert again.graph.nodes == made.graph.nodes
+    assert set(again.graph.wires) == set(made.graph.wires)
+    assert parse(dump(again), CATALOG).graph == again.graph
+
+
+def test_saving_shadows_a_built_in_and_leaves_nothing_else(home):
+    made = read("[nodes.gain]\ngain = 0.5\n")
+    built_in = find("through").read_bytes()
+    where = save(made, "through")
+    assert where == home / "data" / "patches" / "through.toml"
+    assert find("through") == where
+    assert load("through", CATALOG).graph == made.graph
+    assert (resources.patches() / "through.toml").read_bytes() == built_in
+    assert os.listdir(where.parent) == ["through.toml"]
+    assert names().count("through") == 1
+
+
+def test_a_failed_save_leaves_what_was_there(monkeypatch):
+    made = read("[nodes.gain]\n")
+    where = save(made, "mine")
+    before = where.read_bytes()
+
+    def full(handle):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(FileError, match="No space left on device; nothing was changed"):
+        save(read("[nodes.delay]\n"), "mine")
+    assert where.read_bytes() == before
+    assert os.listdir(where.parent) == ["mine.toml"]
+
+
+@pytest.mark.parametrize(
+    "name", ["../x", "/etc/passwd", "a/b", "", ".hidden", "a\0b", "x" * 500, "a\nb", "..", "a\\b", "\ud800"]
+)
+def test_a_name_from_the_network_stays_inside(name):
+    for call in (lambda: load(name, CATALOG), lambda: find(name), lambda: save(read(""), name)):
+        with pytest.raises(PatchError) as caught:
+            call()
+        assert "\n" not in str(caught.value)
+
+
+def test_a_link_that_leads_out_is_refused(home, tmp_path):
+    folder = home / "data" / "patches"
+    folder.mkdir(parents=True)
+    (tmp_path / "secret.toml").write_text(TOP)
+    (folder / "leak.toml").symlink_to(tmp_path / "secret.toml")
+    (folder / "loop.toml").symlink_to(folder / "loop.toml")
+    for name in ("leak", "loop"):
+        with pytest.raises(PatchError):
+            load(name, CATALOG)
+        with pytest.raises(AntiphonError):
+            save(read(""), name)
+    assert (tmp_path / "secret.toml").read_text() == TOP
+
+
+def test_the_command_line_takes_any_path_the_network_none(tmp_path):
+    path = tmp_path / "own.toml"
+    path.write_text(TOP + "[nodes.gain]\n")
+    made = load(str(path), CATALOG, trusted=True)
+    assert (made.name, made.path) == ("own", path)
+    with pytest.raises(PatchError):
+        load(str(path), CATALOG)
+    assert load("through.toml", CATALOG, trusted=True).name == "Through"
+
+
+def test_what_is_no_patch_file_is_refused(tmp_path):
+    os.mkfifo(tmp_path / "pipe.toml")
+    (tmp_path / "bytes.toml").write_bytes(b"format = 1\n\xff")
+    (tmp_path / "big.toml").write_bytes(b"#" * (1 << 20))
+    (tmp_path / "folder.toml").mkdir()
+    for name, said in (
+        ("pipe", "not a file"),
+        ("bytes", "UTF-8"),
+        ("big", "256 KiB"),
+        ("folder", "director"),
+        ("none", "No such file"),
+    ):
+        with pytest.raises(PatchError, match=said):
+            load(tmp_path / f"{name}.toml", CATALOG, trusted=True)
+    with pytest.raises(PatchError, match="not a file"):
+        load(Path("/dev/zero"), CATALOG, trusted=True)
+
+
+def test_an_unknown_patch_is_answered_with_those_there_are():
+    with pytest.raises(PatchError, match=r"there is no patch 'nope'; there are: .*through"):
+        load("nope", CATALOG)
+
+
+def test_through_is_the_input_through_one_gain():
+    made = load("through", CATALOG)
+    assert [(n.name, n.type, dict(n.values)) for n in made.graph.nodes] == [("gain", "gain", {})]
+    assert len(made.graph.wires) == 2
+
+
+def test_lines_are_found_through_every_spelling():
+    text = 'a = 1\n[b]\nc = 2\n["b".d]\n"e f" = 3\n[g]\nh.i = 4\nj = {k = 5}\n'
+    for path, line in {
+        ("a",): 1,
+        ("b",): 2,
+        ("b", "c"): 3,
+        ("b", "d", "e f"): 5,
+        ("g", "h", "i"): 7,
+        ("g", "h"): 7,
+        ("g", "j", "k"): 8,
+        ("nowhere",): 1,
+    }.items():
+        assert line_of(text, path) == line, path

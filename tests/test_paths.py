@@ -1,0 +1,59 @@
+"""Folders, names from strangers, and writes that happen whole."""
+
+import os
+import stat
+
+import pytest
+
+from antiphon import paths, resources
+from antiphon.errors import FileError
+
+
+def test_one_home_holds_everything(tmp_path, monkeypatch):
+    monkeypatch.setenv(paths.HOME, str(tmp_path))
+    folders = [paths.config, paths.data, paths.cache, paths.patches, paths.sessions, paths.recordings, paths.library]
+    for folder in (*folders, paths.plugins, paths.runtime):
+        assert folder().is_relative_to(tmp_path)
+    assert [p.name for p in tmp_path.iterdir()] == ["run"]
+
+
+def test_the_runtime_folder_is_ours_alone(tmp_path, monkeypatch):
+    monkeypatch.delenv(paths.HOME, raising=False)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    folder = paths.runtime()
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    folder.chmod(0o777)
+    assert stat.S_IMODE(paths.runtime().stat().st_mode) == 0o700
+    folder.rmdir()
+    (tmp_path / "elsewhere").mkdir()
+    folder.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(FileError, match="not a folder of yours"):
+        paths.runtime()
+
+
+def test_names_stay_inside(tmp_path):
+    assert paths.inside(tmp_path, "loop 1", ".wav") == tmp_path / "loop 1.wav"
+    assert paths.inside(tmp_path, "loop.wav", ".wav") == tmp_path / "loop.wav"
+    for name in ("", "..", "../a", "a/../../b", "/a", "a\0", ".a", "a\x1b[2J", "x" * 200, "C:a", "a\\b"):
+        with pytest.raises(FileError) as caught:
+            paths.inside(tmp_path, name)
+        assert str(caught.value).isprintable()
+
+
+def test_a_write_is_whole_or_not_at_all(tmp_path):
+    target = tmp_path / "new" / "x.bin"
+    paths.write_atomic(target, b"one", 0o600)
+    assert (target.read_bytes(), stat.S_IMODE(target.stat().st_mode)) == (b"one", 0o600)
+    target.unlink()
+    target.mkdir()
+    with pytest.raises(FileError, match="nothing was changed"):
+        paths.write_atomic(target, b"two")
+    assert os.listdir(target.parent) == ["x.bin"]
+
+
+def test_the_checkout_stands_before_the_wheel(tmp_path, monkeypatch):
+    root = resources.checkout()
+    assert root is not None
+    assert resources.patches() == root / "patches"
+    monkeypatch.setattr(resources, "checkout", lambda: None)
+    assert resources.models().parts[-3:] == ("antiphon", "data", "models")

@@ -1,0 +1,293 @@
+"""Plugins from folders: the good load, and each kind of bad one is a reason and stops no other."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from antiphon import plugincheck, plugins
+from antiphon.block import StreamSpec
+from antiphon.catalog import Catalog
+from antiphon.cli.plugins import listing
+from antiphon.errors import PluginError, UsageError
+from antiphon.harness import render, run_processor
+from antiphon.params import Param
+from antiphon.ports import Port
+from antiphon.processor import Event, Processor
+
+ROOT = Path(__file__).parents[1]
+HEAD = """
+import numpy as np
+from antiphon.hookspecs import hookimpl
+from antiphon.params import Param
+from antiphon.ports import Port
+from antiphon.processor import Processor
+"""
+FUTURE = f"from __future__ import annotations\n{HEAD}"
+GOOD = """
+class P(Processor):
+    params = (Param("by", default=2.0, low=0.0, high=9.0),)
+    def process(self, io):
+        np.multiply(io.audio_in[0], io.curve("by"), out=io.audio_out[0])
+"""
+HOOK = """
+@hookimpl
+def antiphon_processors(register):
+    register("NAME", P, "Doubles it.")
+"""
+
+
+@pytest.fixture(autouse=True)
+def forget(tmp_path):
+    """Takes the modules a test made out of the interpreter again."""
+    yield
+    for name, module in list(sys.modules.items()):
+        if str(getattr(module, "__file__", "")).startswith(str(tmp_path)):
+            del sys.modules[name]
+
+
+def put(folder, name, text):
+    (folder / name).mkdir()
+    (folder / name / "__init__.py").write_text(text)
+
+
+def good(name):
+    return HEAD + GOOD + HOOK.replace("NAME", name)
+
+
+def failed(loaded):
+    return {f.name: f.reason for f in loaded.catalog.failures}
+
+
+def body(code, extra=""):
+    """A plugin whose processor has this class body."""
+    lines = "\n".join("    " + line for line in code.splitlines())
+    rest = "" if "def process" in code else "\n    def process(self, io): io.audio_out[0][:] = 0.0"
+    return f"{HEAD}\nclass P(Processor):\n{lines}{rest}\n{extra}{HOOK.replace('NAME', 'bad')}"
+
+
+def test_a_good_one_loads_beside_the_built_in_ones(tmp_path):
+    put(tmp_path, "mine", good("twice"))
+    loaded = plugins.load(tmp_path)
+    info = loaded.catalog["twice"]
+    assert (info.plugin, info.doc, [p.name for p in info.params]) == ("mine", "Doubles it.", ["by"])
+    assert {"gain", "filter", "delay", "pan", "mix", "meter", "limiter", "click", "tone"} <= set(loaded.catalog)
+    out = run_processor(loaded.make("twice"), StreamSpec(), np.full((2, 700), 0.25, np.float32))
+    assert (out == 0.5).all()
+    assert Catalog.from_json(loaded.catalog.to_json()).types == loaded.catalog.types
+
+
+def test_a_factory_by_name_is_imported_when_used_and_no_sooner(tmp_path):
+    text = HEAD + HOOK.replace("NAME", "lazy").replace("P,", '"mine.inner:P",')
+    put(tmp_path, "mine", text)
+    (tmp_path / "mine" / "inner.py").write_text(HEAD + GOOD)
+    assert "lazy" in plugins.load(tmp_path).catalog
+    plugins.import_folder(tmp_path / "mine")
+    assert "mine.inner" not in sys.modules
+
+
+def test_loading_again_sees_what_was_edited(tmp_path):
+    put(tmp_path, "mine", good("one"))
+    plugins.load(tmp_path)
+    (tmp_path / "mine" / "__init__.py").write_text(good("another"))
+    assert "another" in plugins.load(tmp_path).catalog
+
+
+BAD = {
+    "raises at import": (HEAD + "1 / 0", "ZeroDivisionError: division by zero (__init__.py, line 7)"),
+    "ends at import": ("raise SystemExit(3)", "SystemExit: 3"),
+    "bad syntax": ("def def", "SyntaxError"),
+    "misspelt hook": (HEAD + "@hookimpl\ndef antiphon_procesors(register): pass", "antiphon_procesors"),
+    "wrong arguments": (HEAD + "@hookimpl\ndef antiphon_processors(register, more): pass", "more"),
+    "no mark": ("def antiphon_processors(register): pass", "@hookimpl"),
+    "no hook": ("x = 1", "implements no hook"),
+    "hook raises": (HEAD + "@hookimpl\ndef antiphon_processors(register): register.x", "AttributeError"),
+    "kills itself": ("import os\nos.kill(os.getpid(), 11)", "crashed with SIGSEGV"),
+    "leaves": ("import os\nos._exit(7)", "exit status 7"),
+}
+
+
+@pytest.mark.parametrize("what", BAD)
+def test_a_bad_plugin_is_a_reason_and_the_rest_go_on(what, tmp_path):
+    text, reason = BAD[what]
+    put(tmp_path, "a_bad", text)
+    put(tmp_path, "b_good", good("twice"))
+    loaded = plugins.load(tmp_path)
+    assert reason in failed(loaded)["a_bad"]
+    assert "\n" not in failed(loaded)["a_bad"]
+    assert "twice" in loaded.catalog
+    assert "gain" in loaded.catalog
+
+
+def test_one_that_hangs_is_given_up_on(tmp_path, monkeypatch):
+    monkeypatch.setattr(plugins, "CHECK_LIMIT", 0.3)
+    put(tmp_path, "slow", body("def process(self, io):\n    while True: pass"))
+    assert failed(plugins.load(tmp_path))["slow"] == "its check took longer than 0.3 s"
+
+
+BAD_PROCESSORS = {
+    "process raises": ("def process(self, io): io.nothing", "AttributeError"),
+    "nan": ("def process(self, io): io.audio_out[0][:] = np.nan", "NaN"),
+    "unfilled": ("def process(self, io): io.audio_out[0][:, 1:] = 0", "filled"),
+    "wrong shape": ("def process(self, io): io.audio_out[0][:] = np.zeros((3, 7), np.float32)", "ValueError"),
+    "only one size": ("def process(self, io): io.audio_out[0][:] = np.zeros((2, 256), np.float32)", "ValueError"),
+    "replaces": ("def process(self, io): io.audio_out[0] = io.audio_in[0]", "replaced"),
+    "returns": ("def process(self, io):\n    io.audio_out[0][:] = 0\n    return io.audio_out[0]", "return nothing"),
+    "writes its input": ("def process(self, io): io.audio_in[0][:] = 0", "read-only"),
+    "latency": ("latency = -1", "latency is -1"),
+    "latency kind": ("latency = 2.5", "latency is 2.5"),
+    "default": ('params = (Param("a", default=3.0),)', "the default of a takes 0 to 1, not 3"),
+    "twice": ('params = (Param("a"), Param("a"))', "twice"),
+    "reserved": ('params = (Param("wet"),)', "host's own"),
+    "reserved reset": ('params = (Param("reset", "trigger", False),)', "host's own"),
+    "empty range": ('params = (Param("a", low=1.0, high=1.0, default=1.0),)', "low must be below high"),
+    "log": ('params = (Param("a", warp="log"),)', "log"),
+    "no choices": ('params = (Param("a", "choice", "x"),)', "needs choices"),
+    "kind": ('params = (Param("a", "number"),)', "kind"),
+    "params": ("params = [Param('a')]", "tuple of Param"),
+    "ports": ('inputs = (Port("a"), Port("a"))', "one name"),
+    "port kind": ('inputs = (Port("a", "video"),)', "no port"),
+    "prepare": ("def prepare(self, spec): raise OSError('gone')", "OSError: gone"),
+    "init": ("def __init__(self): raise OSError('gone')", "OSError: gone"),
+}
+
+
+@pytest.mark.parametrize("what", BAD_PROCESSORS)
+def test_a_bad_processor_is_a_reason_and_the_plugins_others_go_on(what, tmp_path):
+    code, reason = BAD_PROCESSORS[what]
+    second = GOOD.replace("class P", "class Q") + HOOK.replace("NAME", "fine").replace("P,", "Q,")
+    text = body(code, "").replace('register("bad", P, "Doubles it.")', 'register("bad", P); register("fine", Q)')
+    put(tmp_path, "mine", text + second.partition("@hookimpl")[0])
+    loaded = plugins.load(tmp_path)
+    assert reason in failed(loaded)["bad"]
+    assert "bad" not in loaded.catalog
+    assert "fine" in loaded.catalog
+
+
+def test_names_are_taken_once(tmp_path):
+    put(tmp_path, "mine", good("gain"))
+    put(tmp_path, "other", good("list"))
+    put(tmp_path, "antiphon_utilities", good("x"))
+    put(tmp_path, "json", good("y"))
+    put(tmp_path, "not-python", good("z"))
+    (tmp_path / "empty").mkdir()
+    loaded = plugins.load(tmp_path)
+    said = failed(loaded)
+    assert "named 'gain' already, of antiphon_utilities" in said["gain"]
+    assert loaded.catalog["gain"].plugin == "antiphon_utilities"
+    assert "reserved" in said["list"]
+    assert "already loaded" in said["antiphon_utilities"]
+    assert "another Python module" in said["json"]
+    assert "not a Python name" in said["not-python"]
+    assert "__init__.py" in said["empty"]
+    assert sys.modules["json"].__name__ == "json"
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_one_bad_kernel_holds_up_no_other(tmp_path, check):
+    put(
+        tmp_path,
+        "mine",
+        FUTURE
+        + "from antiphon.native import f32p, i64, kernel\n"
+        + "@kernel\ndef same(x: f32p, n: i64) -> None:\n    x[0] = print(n)\n"
+        + "class P(Processor):\n    def process(self, io): same(io.audio_out[0], 1)\n"
+        + HOOK.replace("NAME", "bad"),
+    )
+    for number in (1, 2):
+        put(
+            tmp_path,
+            f"k{number}",
+            FUTURE
+            + "from antiphon.native import f32p, i64, kernel\n"
+            + f"@kernel\ndef same(x: f32p, n: i64) -> None:\n    for i in range(n):\n        x[i] = {number}.0\n"
+            + "class P(Processor):\n"
+            + "    def process(self, io):\n        for row in io.audio_out[0]: same(row, io.frames)\n"
+            + HOOK.replace("NAME", f"k{number}"),
+        )
+    loaded = plugins.load(tmp_path, check=check)
+    assert check is False or "print" in failed(loaded)["bad"]
+    for number in (1, 2):
+        out = run_processor(loaded.make(f"k{number}"), StreamSpec(), np.zeros((2, 300), np.float32))
+        assert (out == number).all()
+
+
+def test_a_kernel_without_its_future_import_says_so(tmp_path):
+    put(
+        tmp_path,
+        "mine",
+        HEAD + "from antiphon.native import i64, kernel\n@kernel\ndef f(n: i64) -> i64:\n    return n\n",
+    )
+    assert "from __future__ import annotations" in failed(plugins.load(tmp_path))["mine"]
+
+
+def test_unknown_types_and_broken_factories_are_plugin_errors():
+    loaded = plugins.load(Path("/nonexistent"))
+    with pytest.raises(PluginError, match=r"there are: .*gain"):
+        loaded.make("no such")
+    loaded.factories["processors"]["odd"] = dict
+    with pytest.raises(PluginError, match="not a Processor"):
+        loaded.make("odd")
+    with pytest.raises(PluginError, match="module:Name"):
+        plugins.resolve("nothing")
+
+
+def test_importing_a_plugin_imports_no_processor_and_no_torch():
+    code = (
+        "import sys, antiphon_utilities\n"
+        "assert not [m for m in sys.modules if m.startswith('antiphon_utilities.')]\n"
+        "assert 'numpy' not in sys.modules and 'torch' not in sys.modules"
+    )
+    paths = f"{ROOT / 'server'}:{ROOT / 'plugins'}"
+    subprocess.run([sys.executable, "-c", code], check=True, env={"PYTHONPATH": paths}, timeout=60)
+
+
+def test_the_listing_shows_types_ranges_and_reasons(tmp_path):
+    put(tmp_path, "broken", "1 / 0")
+    lines = "\n".join(listing(plugins.load(tmp_path).catalog))
+    assert "gain  (antiphon_utilities)  Makes it louder or softer." in lines
+    assert "    cutoff: 20 to 20000 Hz, default 1000. Where it turns." in lines
+    assert "    fire: trigger." in lines
+    assert "    peak: reported, -120 to 24 dB." in lines
+    assert "    broken: ZeroDivisionError: division by zero (__init__.py, line 1)" in lines
+
+
+class Steps(Processor):
+    """Splits where `n` changes; adds notes and reports."""
+
+    split = True
+    inputs = (Port("in"), Port("notes", "events"))
+    outputs = (Port("out"), Port("notes", "events"))
+    params = (Param("n", "int", 0, low=0, high=9), Param("seen", readonly=True))
+
+    def process(self, io):
+        io.audio_out[0][:] = float(io.value("n"))
+        for event in io.events_in:
+            io.emit(Event("off", event.offset, event.number))
+        io.report("seen", io.time.sample)
+
+
+def test_the_harness_splits_and_carries_events_and_reports():
+    notes = [Event("on", 5, 60), Event("on", 300, 61)]
+    done = render(
+        Steps(), StreamSpec(), np.zeros((2, 600), np.float32), {"n": 1}, [(100, "n", 2), (301, "n", 3)], notes=notes
+    )
+    expected = np.repeat([1, 2, 3], [100, 201, 299])
+    np.testing.assert_array_equal(done.audio[0][0], expected)
+    assert [(e.offset, e.number) for e in done.events] == [(5, 60), (300, 61)]
+    assert done.reports == {"seen": 512}
+
+
+def test_the_harness_refuses_what_makes_no_sense():
+    silence = np.zeros((2, 10), np.float32)
+    for bad in ({"blocks": [0]}, {"blocks": [300]}, {"settings": {"x": 1}}, {"events": [(0, "x", 1)]}):
+        with pytest.raises(UsageError):
+            run_processor(Steps(), StreamSpec(), silence, **bad)
+
+
+def test_a_reason_is_one_short_line():
+    reason = plugincheck.reason_of(ValueError("a\nb" * 4000))
+    assert "\n" not in reason
+    assert len(reason) < 500

@@ -1,0 +1,91 @@
+"""SLIP and length-prefixed frames, however the stream is cut."""
+
+from __future__ import annotations
+
+import struct
+
+import pytest
+from antiphon.errors import WireError
+from antiphon.wire import slip
+from antiphon.wire.frames import Framer
+from antiphon.wire.osc import encode
+from hypothesis import given
+from hypothesis import strategies as st
+
+PACKETS = st.lists(st.binary(min_size=1, max_size=40).map(lambda b: b"/" + b), min_size=1, max_size=6)
+
+
+def cut(stream: bytes, places: list[int]) -> list[bytes]:
+    ends = sorted({p % (len(stream) + 1) for p in places} | {0, len(stream)})
+    return [stream[a:b] for a, b in zip(ends, ends[1:], strict=False)]
+
+
+def read(framer: Framer, pieces: list[bytes]) -> list[bytes | WireError]:
+    return [packet for piece in pieces for packet in framer.feed(piece)]
+
+
+@given(PACKETS, st.lists(st.integers(0, 1000), max_size=20), st.booleans())
+def test_any_cut_gives_the_same_packets(packets: list[bytes], places: list[int], slipped: bool) -> None:
+    wrap = slip.wrap if slipped else lambda p: struct.pack(">I", len(p)) + p
+    framer = Framer()
+    assert read(framer, cut(b"".join(map(wrap, packets)), places)) == packets
+    assert framer.framing == ("slip" if slipped else "length")
+    assert not framer.partial
+    # A reply goes in the framing heard.
+    assert read(Framer(), [framer.wrap(packets[0])]) == packets[:1]
+    assert framer.wrap(packets[0]) == wrap(packets[0])
+
+
+@given(st.binary(max_size=200), st.lists(st.integers(0, 1000), max_size=10))
+def test_any_bytes_give_values(stream: bytes, places: list[int]) -> None:
+    framer = Framer(limit=64)
+    for packet in read(framer, cut(stream, places)):
+        assert isinstance(packet, WireError) or len(packet) <= 128
+
+
+@given(st.binary(max_size=60))
+def test_slip_wraps_any_bytes(packet: bytes) -> None:
+    assert slip.unwrap(slip.wrap(packet)[1:-1]) == packet
+
+
+def test_slip_with_one_end_only_and_empty_frames() -> None:
+    ping = encode("/ping")
+    framer = Framer()
+    assert framer.feed(ping + slip.END + slip.END + slip.END + ping + slip.END) == [ping, ping]
+
+
+def test_a_bad_escape_spoils_its_frame_only() -> None:
+    ping = encode("/ping")
+    first, second = Framer().feed(slip.END + b"/a\xdbX" + slip.END + slip.wrap(ping))
+    assert isinstance(first, WireError)
+    assert second == ping
+
+
+def test_a_slip_frame_too_long_is_skipped_to_its_end() -> None:
+    framer = Framer(limit=16)
+    found = [p for _ in range(20) for p in framer.feed(b"/234567890")]
+    assert len(found) == 1
+    assert isinstance(found[0], WireError)
+    assert framer.partial
+    assert framer.feed(slip.END + slip.wrap(b"/ok\0")) == [b"/ok\0"]
+
+
+@pytest.mark.parametrize("head", [b"\0\x10\0\1", b"\0\xff\xff\xff"])
+def test_a_length_too_long_breaks_the_stream(head: bytes) -> None:
+    framer = Framer()
+    (found,) = framer.feed(head + b"rest")
+    assert isinstance(found, WireError)
+    assert framer.broken
+    assert framer.feed(b"\0\0\0\4/a\0\0") == []
+
+
+@pytest.mark.parametrize("start", [b"GET / HTTP/1.1\r\n", b"\xff\xff\xff\xff", b"\x01"])
+def test_what_is_neither_framing_breaks_the_stream(start: bytes) -> None:
+    framer = Framer()
+    (found,) = framer.feed(start)
+    assert "SLIP" in str(found)
+    assert framer.broken
+
+
+def test_a_zero_length_frame_is_an_empty_packet() -> None:
+    assert Framer().feed(b"\0\0\0\0\0\0\0\4/a\0\0") == [b"", b"/a\0\0"]

@@ -1,0 +1,212 @@
+"""The OSC codec against any bytes, against itself, and against python-osc."""
+
+from __future__ import annotations
+
+import math
+import struct
+from typing import Any
+
+import pytest
+from antiphon.errors import WireError
+from antiphon.wire import osc
+from antiphon.wire.osc import IMPULSE, Bundle, Double, Long, Message, decode, encode, encode_bundle, encode_tagged
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pythonosc.osc_bundle_builder import OscBundleBuilder
+from pythonosc.osc_message_builder import OscMessageBuilder
+
+ADDRESSES = st.text("abcdefghijklmnop/_-0123", min_size=1, max_size=30).map(lambda t: "/" + t)
+TEXTS = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), max_size=20)
+FLOATS = st.floats(width=32, allow_nan=False)
+SCALARS = st.one_of(
+    st.integers(-(2**31), 2**31 - 1),
+    FLOATS,
+    TEXTS,
+    st.binary(max_size=20),
+    st.booleans(),
+    st.none(),
+    st.just(IMPULSE),
+    st.integers(-(2**63), 2**63 - 1).map(Long),
+    st.floats(allow_nan=False).map(Double),
+)
+ARGS = st.lists(st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=4).map(tuple), max_leaves=6), max_size=8)
+
+
+def message(data: bytes) -> Message:
+    found = decode(data)
+    assert isinstance(found, Message), found
+    return found
+
+
+def error(data: bytes) -> WireError:
+    found = decode(data)
+    assert isinstance(found, WireError), found
+    return found
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_give_a_value(data: bytes) -> None:
+    assert isinstance(decode(data), Message | Bundle | WireError)
+
+
+@given(st.data(), ADDRESSES, ARGS)
+def test_a_mutated_packet_gives_a_value(data: st.DataObject, address: str, args: list[Any]) -> None:
+    packet = bytearray(encode_bundle(1, [encode(address, *args), encode_bundle(5, [encode("/x")])]))
+    for _ in range(data.draw(st.integers(1, 4))):
+        packet[data.draw(st.integers(0, len(packet) - 1))] = data.draw(st.integers(0, 255))
+    assert isinstance(decode(bytes(packet)), Message | Bundle | WireError)
+
+
+@given(ADDRESSES, ARGS)
+def test_what_is_encoded_comes_back(address: str, args: list[Any]) -> None:
+    found = message(encode(address, *args))
+    assert found.address == address.encode()
+    assert found.args == tuple(args)
+    assert encode_tagged(found.address, found.tags, found.args) == encode(address, *args)
+
+
+@given(ADDRESSES, st.lists(st.one_of(st.integers(-(2**31), 2**31 - 1), FLOATS, TEXTS, st.binary(min_size=1, max_size=20), st.booleans())))
+def test_python_osc_packets_decode_the_same(address: str, args: list[Any]) -> None:
+    builder = OscMessageBuilder(address)
+    for value in args:
+        builder.add_arg(value)
+    assert message(builder.build().dgram).args == tuple(args)
+
+
+def test_python_osc_types_and_bundles() -> None:
+    builder = OscMessageBuilder("/t")
+    builder.add_arg(1.1, "d")
+    builder.add_arg(2**40, "h")
+    builder.add_arg([1, [2.0, "x"]])
+    builder.add_arg(b"\x01\x90\x3c\x7f", "m")
+    builder.add_arg(0x11223344, "r")
+    inner = builder.build()
+    assert message(inner.dgram).args == (1.1, 2**40, (1, (2.0, "x")), b"\x01\x90\x3c\x7f", 0x11223344)
+    bundle = OscBundleBuilder(0)
+    bundle.add_content(inner)
+    bundle.add_content(inner)
+    found = decode(bundle.build().dgram)
+    assert isinstance(found, Bundle)
+    assert found.items == (message(inner.dgram), message(inner.dgram))
+
+
+@given(ADDRESSES, ARGS, st.integers(1, 400))
+def test_a_packet_cut_short_is_refused_or_means_less(address: str, args: list[Any], cut: int) -> None:
+    whole = encode(address, *args)
+    found = decode(whole[: max(0, len(whole) - cut)])
+    # Only a cut behind the address can leave a message: one without arguments.
+    assert isinstance(found, WireError) or found == Message(address.encode(), b",", ())
+
+
+@pytest.mark.parametrize(
+    ("data", "address", "args"),
+    [
+        ("/ping\0\0\0", b"/ping", ()),
+        ("/x\0\0,\0\0\0", b"/x", ()),
+        ("/x\0\0,a\0\0", b"/x", ("a",)),
+        ("/x\0\0,TFNI\0\0\0", b"/x", (True, False, None, IMPULSE)),
+        ("/x\0\0,[ii]\0\0\0\0\0\0\1\0\0\0\2", b"/x", ((1, 2),)),
+        ("/x\0\0,S\0\0sym\0", b"/x", ("sym",)),
+        ("/x\0\0,c\0\0\0\0\0A", b"/x", ("A",)),
+        ("/x\0\0,b\0\0\0\0\0\3abc\0", b"/x", (b"abc",)),
+    ],
+)
+def test_forms(data: str, address: bytes, args: tuple[Any, ...]) -> None:
+    found = message(data.encode("latin-1"))
+    assert (found.address, found.args) == (address, args)
+
+
+@pytest.mark.parametrize(
+    ("data", "address", "says"),
+    [
+        (b"", "", "empty"),
+        (b"/raw", "/raw", "does not end"),
+        (bytes.fromhex("2f702f726177"), "/p/raw", "multiple of 4"),
+        (bytes.fromhex("0000004d2c69000000000001"), "", "begins with /"),
+        (b"noslash\0,\0\0\0", "noslash", "begins with /"),
+        (bytes.fromhex("3dcccccd00000000") + b",b\0\0\0\0\0\0", "=\\xcc\\xcc\\xcd", "begins with /"),
+        (b"/x\0\0,q\0\0", "/x", "type tag 'q'"),
+        (b"/x\0\0,i\0\0", "/x", "too soon"),
+        (b"/x\0\0,b\0\0\x7f\xff\xff\xff", "/x", "too soon"),
+        (b"/x\0\0,b\0\0\xff\xff\xff\xff", "/x", "too soon"),
+        (b"/x\0\0,s\0\0abcd", "/x", "does not end"),
+        (b"/x\0\0,s\0\0\xff\xfe\0\0", "/x", "UTF-8"),
+        (b"/x\0\0,[\0\0", "/x", "does not end"),
+        (b"/x\0\0,]\0\0", "/x", "did not begin"),
+        (b"/x\0\0,f\0\0\0\0\0\0\0\0\0\0", "/x", "left over"),
+        (b"/x\0\0\0\0\0\1", "/x", "type tag"),
+        (b"/x\0\0,ff\1", "/x", "do not end"),
+        (b"/x\0\0,c\0\0\xff\xff\xff\xff", "/x", "not a character"),
+        (b"#bundle\0\0\0\0\0", "", "time tag"),
+        (b"#bundle\0" + bytes(8) + b"\0\0\0\x10abcd", "", "are left"),
+    ],
+)
+def test_refusals(data: bytes, address: str, says: str) -> None:
+    found = error(data)
+    assert found.address == address
+    assert says in str(found)
+    assert "\n" not in str(found)
+
+
+def test_a_bad_message_in_a_bundle_leaves_the_others() -> None:
+    found = decode(encode_bundle(1, [encode("/a", 1), b"/x\0\0,q\0\0", encode("/b", 2)]))
+    assert isinstance(found, Bundle)
+    first, bad, last = found.items
+    assert first == message(encode("/a", 1))
+    assert isinstance(bad, WireError)
+    assert bad.address == "/x"
+    assert last == message(encode("/b", 2))
+
+
+def test_empty_bundles_are_legal() -> None:
+    assert decode(encode_bundle(1, [])) == Bundle(1, ())
+
+
+def nested(depth: int) -> bytes:
+    packet = encode("/deep")
+    for _ in range(depth):
+        packet = encode_bundle(1, [packet])
+    return packet
+
+
+def inmost(packet: osc.Packet) -> osc.Packet:
+    while isinstance(packet, Bundle):
+        (packet,) = packet.items
+    return packet
+
+
+def test_nesting_is_bounded() -> None:
+    assert isinstance(inmost(decode(nested(16))), Message)
+    assert "16 deep" in str(inmost(decode(nested(17))))
+    assert isinstance(inmost(decode(nested(3000))), WireError)
+
+
+def test_arrays_nest_sixteen_deep() -> None:
+    assert isinstance(decode(b"/x\0\0" + osc._padded(b"," + b"[" * 16 + b"]" * 16)), Message)
+    assert "16 deep" in str(error(b"/x\0\0" + osc._padded(b"," + b"[" * 17 + b"]" * 17)))
+    assert isinstance(decode(b"/x\0\0" + osc._padded(b"," + b"[" * 60000)), WireError)
+
+
+def test_a_packet_holds_so_many_messages() -> None:
+    assert isinstance(decode(encode_bundle(1, [encode("/a")] * osc.MAX_ELEMENTS)), Bundle)
+    assert "at most" in str(error(encode_bundle(1, [encode("/a")] * (osc.MAX_ELEMENTS + 1))))
+    split = [encode_bundle(1, [encode("/a")] * (osc.MAX_ELEMENTS // 2))] * 3
+    found = decode(encode_bundle(1, split))
+    assert isinstance(found, Bundle)
+    assert any(isinstance(item, WireError) for item in found.items)
+
+
+def test_a_float_beyond_its_range_becomes_infinite_as_in_sclang() -> None:
+    assert message(encode("/x", 1e300)).args == (math.inf,)
+
+
+def test_nan_is_a_value_here() -> None:
+    (value,) = message(encode("/x", struct.unpack(">f", bytes.fromhex("7fc00000"))[0])).args
+    assert isinstance(value, float)
+    assert math.isnan(value)
+
+
+@given(st.binary(max_size=64))
+@settings(max_examples=50)
+def test_addresses_are_shown_printable(address: bytes) -> None:
+    assert osc.shown(address).isprintable()

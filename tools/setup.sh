@@ -1,0 +1,48 @@
+#!/bin/sh
+# Makes .venv and installs Antiphon into it, in place: setup.sh, or setup.sh dev for tests and checks too.
+set -eu
+cd "$(dirname "$0")/.."
+extra=${1:-}
+
+say() { printf 'antiphon: %s\n' "$*"; }
+fail() { printf 'antiphon: %s\n' "$*" >&2; exit 1; }
+fits() { "$1" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' >/dev/null 2>&1; }
+has_venv() { "$1" -c 'import ensurepip, venv' >/dev/null 2>&1; }
+
+# The first that fits and can make an environment; else the first that fits; else nothing.
+find_python() {
+    first=
+    for candidate in ${PYTHON:-} python3.11 python3.12 python3.13 python3 /usr/bin/python3; do
+        fits "$candidate" || continue
+        if has_venv "$candidate"; then
+            echo "$candidate"
+            return
+        fi
+        first=${first:-$candidate}
+    done
+    echo "$first"
+}
+
+if ! fits .venv/bin/python; then
+    python=$(find_python)
+    if [ -z "$python" ]; then
+        found=$(python3 --version 2>/dev/null || echo "none")
+        fail "Antiphon needs Python 3.11, 3.12 or 3.13 and found: $found." \
+            "On Debian 12 or later: sudo apt-get install python3 python3-venv. Elsewhere: make PYTHON=/path/to/python3.12 …"
+    fi
+    if ! has_venv "$python"; then
+        sh tools/system_packages.sh venv || exit 1
+        has_venv "$python" || fail "$python cannot make a virtual environment. On Debian: sudo apt-get install python3-venv"
+    fi
+    if [ -e .venv ] && [ ! -f .venv/pyvenv.cfg ]; then
+        fail ".venv is there and is no virtual environment; move it away and try again"
+    fi
+    say "making .venv with $("$python" --version)"
+    "$python" -m venv --clear .venv || fail "$python could not make .venv; is the disk full?"
+fi
+
+say "installing into .venv; a minute or two the first time"
+.venv/bin/python -m pip install --quiet --no-input --disable-pip-version-check --editable ".${extra:+[$extra]}" ||
+    fail "pip could not install what pyproject.toml names (see above); is there a network? Then run the same command again"
+touch .venv/.ready
+if [ -n "$extra" ]; then touch ".venv/.ready-$extra"; fi

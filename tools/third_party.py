@@ -1,0 +1,121 @@
+"""THIRD_PARTY.md from pyproject.toml and the metadata of what is installed: whose work Antiphon stands on.
+
+python tools/third_party.py            writes it
+python tools/third_party.py --check    exits 1 when it lists other packages than are needed
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import tomllib
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGE = ROOT / "THIRD_PARTY.md"
+HEAD = """# Third-party software
+
+Antiphon is MIT. What it needs at run time is installed from its own packages, not copied in here; this is whose
+work that is and on what terms. Written by `make third-party` from the packages' metadata; do not edit.
+
+| package | licence | what it is |
+|---|---|---|
+"""
+# Libraries inside those packages' wheels, or installed beside them; no metadata names them.
+NATIVE = """
+## Native libraries
+
+| library | comes with | licence |
+|---|---|---|
+| libsndfile | soundfile's wheel, or Debian's libsndfile1 | LGPL-2.1-or-later |
+| libFLAC, libogg, libvorbis, libopus | libsndfile | BSD-3-Clause |
+| LAME, mpg123 | libsndfile | LGPL-2.0-or-later, LGPL-2.1 |
+| libsoxr | soxr's wheel | LGPL-2.1-or-later |
+| PortAudio | Debian's libportaudio2, or sounddevice's wheel | MIT |
+| JACK (libjack) | Debian's libjack-jackd2-0 | LGPL-2.1-or-later |
+| LLVM | llvmlite's wheel | Apache-2.0 WITH LLVM-exception |
+| OpenBLAS | numpy's wheel | BSD-3-Clause |
+| OpenSSL | cryptography's wheel | Apache-2.0 |
+
+The LGPL libraries are loaded as shared libraries and can be exchanged. `torch` (BSD-3-Clause) is an extra.
+"""
+_CLASSIFIERS = {
+    "MIT License": "MIT",
+    "BSD License": "BSD",
+    "Apache Software License": "Apache-2.0",
+    "Python Software Foundation License": "PSF-2.0",
+    "GNU Lesser General Public License v2 or later (LGPLv2+)": "LGPL-2.1-or-later",
+}
+
+
+def runtime() -> list[str]:
+    """Names of every package `pip install antiphon` brings here, its dependencies' dependencies too, sorted."""
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    waiting, found = [Requirement(text) for text in declared], {}
+    while waiting:
+        asked = waiting.pop()
+        if not _holds(asked, set()):
+            continue
+        try:
+            metadata = distribution(asked.name).metadata
+        except PackageNotFoundError:
+            sys.exit(f"{asked.name} is not installed; run make test first")
+        name = metadata["Name"]
+        if name.lower() in found:
+            continue
+        found[name.lower()] = name
+        needed = [Requirement(text) for text in metadata.get_all("Requires-Dist") or []]
+        waiting += [need for need in needed if _holds(need, asked.extras)]
+    return [found[key] for key in sorted(found)]
+
+
+def _holds(need: Requirement, extras: set[str]) -> bool:
+    return need.marker is None or any(need.marker.evaluate({"extra": extra}) for extra in ("", *extras))
+
+
+def licence(name: str) -> str:
+    """The licence a package's metadata declares, as short as it can be said."""
+    metadata = distribution(name).metadata
+    if metadata["License-Expression"]:
+        return str(metadata["License-Expression"])
+    said = [c.rpartition(" :: ")[2] for c in metadata.get_all("Classifier") or [] if c.startswith("License :: ")]
+    text = (metadata["License"] or "").strip()
+    # some put a whole licence text there, some a bare name that says more than the classifier
+    if text and "\n" not in text and len(text) < 60:
+        return text
+    return ", ".join(_CLASSIFIERS.get(item, item) for item in said) or "see the package"
+
+
+def page() -> str:
+    """THIRD_PARTY.md as it should be."""
+    rows = []
+    for name in runtime():
+        summary = re.sub(r"\s+", " ", distribution(name).metadata["Summary"] or "").strip()
+        rows.append(f"| {name} | {licence(name)} | {summary.replace('|', '/')} |")
+    return HEAD + "\n".join(rows) + "\n" + NATIVE
+
+
+def listed(text: str) -> list[str]:
+    """The packages a page names."""
+    return re.findall(r"^\| (\S+) \|", text.partition("## Native")[0], re.MULTILINE)[1:]
+
+
+def main() -> None:
+    made = page()
+    if "--check" not in sys.argv[1:]:
+        PAGE.write_text(made)
+        return
+    there = PAGE.read_text() if PAGE.is_file() else ""
+    if listed(there) != listed(made):
+        gone, new = set(listed(there)) - set(listed(made)), set(listed(made)) - set(listed(there))
+        sys.exit(f"THIRD_PARTY.md lists {sorted(gone)} and lacks {sorted(new)}; run make third-party")
+    if there != made:
+        # a package's new release may word its licence or summary anew: no reason to stop anybody's work
+        print("THIRD_PARTY.md words something otherwise than the packages do now; make third-party writes it again")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,112 @@
+"""Builds the wheel, installs it into an empty environment, and plays patches with what was installed.
+
+python tools/wheel_check.py          prints what it did; exits 1 with a sentence when something is amiss
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import venv
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+ROOT = Path(__file__).resolve().parents[1]
+RATE = 48000
+WANTED = (
+    "antiphon/__init__.py",
+    "antiphon_utilities/__init__.py",
+    "antiphon_denoise/__init__.py",
+    "antiphon/data/patches/through.toml",
+    "antiphon/data/patches/bench8.toml",
+    "antiphon/data/patches/demo.toml",
+)
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory(prefix="antiphon-wheel-") as folder:
+        place = Path(folder)
+        wheel = built(place / "dist")
+        holds_what_it_should(wheel)
+        installed = Environment(place / "env", wheel)
+        plays_through(installed, place)
+        plays_bench8(installed, place)
+    print(f"{wheel.name}: installs into an empty environment and plays")
+
+
+def built(into: Path) -> Path:
+    run([sys.executable, "-m", "build", "--wheel", "--outdir", str(into), str(ROOT)], "the wheel could not be built")
+    return next(into.glob("*.whl"))
+
+
+def holds_what_it_should(wheel: Path) -> None:
+    names = set(zipfile.ZipFile(wheel).namelist())
+    for name in WANTED:
+        expect(name in names, f"the wheel lacks {name}")
+    stray = sorted(n for n in names if "/tests/" in n or n.startswith(("server/", "plugins/", "tests/")))
+    expect(not stray, f"the wheel holds what stays in the checkout: {stray[:3]}")
+
+
+class Environment:
+    """A virtual environment with the wheel and what it depends on, and nothing else."""
+
+    def __init__(self, folder: Path, wheel: Path) -> None:
+        venv.create(folder, with_pip=True)
+        self._bin, self._home = folder / "bin", folder / "home"
+        pip = [str(self._bin / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", str(wheel)]
+        run(pip, "the wheel could not be installed")
+
+    def antiphon(self, *arguments: str, cwd: Path) -> str:
+        """The command's standard output. Nothing of the checkout is on its paths."""
+        # what pip was told by its environment it may need, what Python was told it must not see
+        env = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+        env["ANTIPHON_HOME"] = str(self._home)
+        return run([str(self._bin / "antiphon"), *arguments], f"antiphon {arguments[0]} failed", cwd=cwd, env=env)
+
+
+def plays_through(installed: Environment, place: Path) -> None:
+    """`through` at gain 1 is the file itself, to a step of 24 bits."""
+    x = tone(1.0)
+    soundfile.write(place / "x.wav", x, RATE, subtype="PCM_24")
+    installed.antiphon("render", "through", "--in", "x.wav", "--out", "y.wav", cwd=place)
+    y, rate = soundfile.read(place / "y.wav", dtype="float64", always_2d=True)
+    expect((rate, y.shape) == (RATE, x.shape), f"through gave {y.shape} at {rate} Hz for {x.shape} at {RATE} Hz")
+    worst = float(np.abs(y - x).max())
+    expect(worst < 2.0**-22, f"through changed its input by {worst:g}")
+
+
+def plays_bench8(installed: Environment, place: Path) -> None:
+    """`bench8`, the denoiser in it, gives the tone back at a level near its own."""
+    installed.antiphon("render", "bench8", "--in", "x.wav", "--out", "z.wav", cwd=place)
+    z, _ = soundfile.read(place / "z.wav", dtype="float64", always_2d=True)
+    x = tone(1.0)
+    change = 20.0 * np.log10(np.sqrt(np.mean(z**2)) / np.sqrt(np.mean(x**2)))
+    expect(-9.0 < change < 6.0, f"bench8 changed the level by {change:.1f} dB")
+
+
+def tone(seconds: float) -> np.ndarray:
+    """float64 `[frames, 2]`: two sines at -12 dBFS, one in each channel."""
+    t = np.arange(round(seconds * RATE)) / RATE
+    return 0.25 * np.stack([np.sin(2 * np.pi * 440 * t), np.sin(2 * np.pi * 660 * t)], axis=1)
+
+
+def run(command: list[str], wrong: str, **given: object) -> str:
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, **given)  # type: ignore[call-overload]
+    if done.returncode:
+        sys.stderr.write(done.stdout[-4000:] + done.stderr[-4000:])
+    expect(done.returncode == 0, f"{wrong} (exit {done.returncode})")
+    return str(done.stdout)
+
+
+def expect(true: bool, otherwise: str) -> None:
+    if not true:
+        sys.exit(f"wheel check: {otherwise}")
+
+
+if __name__ == "__main__":
+    main()
