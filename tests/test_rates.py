@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests import audio
 
 from antiphon.block import StreamSpec
 from antiphon.errors import PluginError
@@ -12,7 +13,6 @@ from antiphon.params import Param
 from antiphon.ports import AUDIO_IN, AUDIO_OUT, EVENTS_IN, EVENTS_OUT, Port
 from antiphon.processor import Event, Processor
 from antiphon.rates import STOP, _filter, adapt
-from tests import audio
 
 BLOCKS = (1, 32, 64, 65, 128, 256, 2048)
 RATES = (44100, 48000, 96000)

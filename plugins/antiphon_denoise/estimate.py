@@ -23,7 +23,7 @@ _SHORT, _LONG, _LEVEL = 0.6, 0.97, 0.99
 def denoise_power(spectrum: f32p, channels: i64, bins: i64, unit: f32, power: f32p) -> None:
     """power `[bins]` ← squared magnitude of complex `[channels, bins]`, summed over channels, times unit."""
     for k in range(bins):
-        power[k] = f32(1e-10)
+        power[k] = f32(QUIET)
     for c in range(channels):
         at = 2 * c * bins
         for k in range(bins):
@@ -58,37 +58,54 @@ def denoise_follow(log_power: f32p, short: f32p, long: f32p, bins: i64, first: i
             short[k] = log_power[k]
             long[k] = log_power[k]
     for k in range(bins):
-        short[k] = f32(0.6) * short[k] + f32(0.4) * log_power[k]
-        long[k] = f32(0.97) * long[k] + f32(0.03) * log_power[k]
+        short[k] = f32(_SHORT) * short[k] + f32(1.0 - _SHORT) * log_power[k]
+        long[k] = f32(_LONG) * long[k] + f32(1.0 - _LONG) * log_power[k]
 
 
 @kernel
-def denoise_gain(
-    log_power: f32p, short: f32p, long: f32p, noise: f32p, known: i64,
-    level: f32p, rule: f32p, below: i64p, way: f32p, bins: i64, bands: i64, ceiling: f32, gain: f32p,
+def denoise_drive(
+    log_power: f32p, short: f32p, long: f32p, noise: f32p, known: i64, level: f32p, rule: f32p,
+    edge: i64p, way: f32p, bands: i64, ceiling: f32, drive: f32p, rest: f32p,
 ) -> None:  # fmt: skip
-    """gain `[bins]` ← the gate's, by the rule `[6, bands]`, read between band centres.
+    """How far each bin's gate is pushed shut, and its rest, both as logits with the sign turned.
 
-    noise: log power of the learned noise, used where known is 1. ceiling: log power above which
-    nothing is noise.
+    rule: `[6, bands]`, read between band centres; edge: the first bin above each centre. noise: log power of the learned noise, used where
+    known is 1. ceiling: a band above this log power is not shut.
     """
+    for b in range(bands - 1):
+        slope = rule[b + 1] - rule[b]
+        now = rule[bands + b]
+        now_slope = rule[bands + b + 1] - now
+        lately = rule[2 * bands + b]
+        lately_slope = rule[2 * bands + b + 1] - lately
+        always = rule[3 * bands + b]
+        always_slope = rule[3 * bands + b + 1] - always
+        told = rule[4 * bands + b] if known == 1 else f32(0.0)
+        told_slope = rule[4 * bands + b + 1] - told if known == 1 else f32(0.0)
+        shut = rule[5 * bands + b]
+        shut_slope = rule[5 * bands + b + 1] - shut
+        start = rule[b]
+        lower = level[b]
+        climb = level[b + 1] - lower
+        for k in range(edge[b], edge[b + 1]):
+            up = way[k]
+            here = lower + up * climb
+            push = start + up * slope
+            push = push + (now + up * now_slope) * (log_power[k] - here)
+            push = push + (lately + up * lately_slope) * (short[k] - here)
+            push = push + (always + up * always_slope) * (long[k] - here)
+            push = push + (told + up * told_slope) * max(min(noise[k] - here, f32(4.0)), f32(-8.0))
+            push = push + max(f32(2.0) * (here - ceiling), f32(0.0))
+            drive[k] = max(min(-push, f32(30.0)), f32(-30.0))
+            rest[k] = -(shut + up * shut_slope)
+
+
+@kernel
+def denoise_gain(drive: f32p, rest: f32p, bins: i64, gain: f32p) -> None:
+    """gain ← rest + (1 - rest) * opening, given the exponentials of `denoise_drive`'s logits."""
     for k in range(bins):
-        b = below[k]
-        up = way[k]
-        down = f32(1.0) - up
-        here = down * level[b] + up * level[b + 1]
-        drive = down * rule[b] + up * rule[b + 1]
-        drive = drive + (down * rule[bands + b] + up * rule[bands + b + 1]) * (log_power[k] - here)
-        drive = drive + (down * rule[2 * bands + b] + up * rule[2 * bands + b + 1]) * (short[k] - here)
-        drive = drive + (down * rule[3 * bands + b] + up * rule[3 * bands + b + 1]) * (long[k] - here)
-        if known == 1:
-            over = max(min(noise[k] - here, f32(4.0)), f32(-8.0))
-            drive = drive + (down * rule[4 * bands + b] + up * rule[4 * bands + b + 1]) * over
-        rest = f32(1.0) / (f32(1.0) + math.exp(-(down * rule[5 * bands + b] + up * rule[5 * bands + b + 1])))
-        opened = f32(1.0) / (f32(1.0) + math.exp(-drive))
-        spared = f32(1.0) / (f32(1.0) + math.exp(ceiling - here))
-        opened = max(opened, spared)
-        gain[k] = rest + (f32(1.0) - rest) * opened
+        floor = f32(1.0) / (f32(1.0) + rest[k])
+        gain[k] = floor + (f32(1.0) - floor) / (f32(1.0) + drive[k])
 
 
 class Estimator:
@@ -104,6 +121,8 @@ class Estimator:
         self._short: F32 = np.zeros(bins, np.float32)
         self._long: F32 = np.zeros(bins, np.float32)
         self._below, self._way = places(bins)
+        self._edge = np.searchsorted(self._below, np.arange(COUNT)).astype(np.int64)
+        self._edge[-1] = bins
         below, way = places(BINS)
         self._area = (
             np.bincount(below, 1.0 - way, COUNT) + np.bincount(below + 1, way, COUNT)
@@ -114,6 +133,8 @@ class Estimator:
         self._noise_level: F32 = np.zeros(COUNT, np.float32)
         self._scratch: F32 = np.zeros(COUNT, np.float32)
         self.network = Network(load_weights())
+        self._drive: F32 = np.zeros((2, bins), np.float32)
+        self._finish = denoise_gain.bind(self._drive[0], self._drive[1], bins, self.gain)
         self._measure = denoise_bands.bind(
             self.power, self._log, BINS, self._below, self._way, self._area, self._bands, COUNT
         )
@@ -147,10 +168,12 @@ class Estimator:
         np.log(self._bands[0], out=self._level)
         self._features()
         self.network.step()
-        denoise_gain(
-            self._log, self._short, self._long, self.noise, int(self.known),
-            self._level, self.network.outputs, self._below, self._way, self.bins, COUNT, ceiling, self.gain,
+        denoise_drive(
+            self._log, self._short, self._long, self.noise, int(self.known), self._level, self.network.outputs,
+            self._edge, self._way, COUNT, ceiling, self._drive[0], self._drive[1],
         )  # fmt: skip
+        np.exp(self._drive, out=self._drive)
+        self._finish()
 
     def _features(self) -> None:
         now = float(np.mean(self.power[:BINS]))

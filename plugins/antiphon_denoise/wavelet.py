@@ -7,6 +7,8 @@ holds; a coefficient that stands well above it is kept, one below it goes.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,71 +21,68 @@ DEPTH = 6
 
 
 @kernel
-def denoise_split(x: f32p, n: i64, low: f32p, high: f32p, taps: i64, out: f32p, even: f32p, odd: f32p) -> None:
-    """out ← the low half, then the high half, of x `[n]`; x is taken to go round. Scratch: n/2 + taps each."""
-    half = n // 2
-    reach = half + taps // 2
-    for i in range(half):
-        even[i] = x[2 * i]
-        odd[i] = x[2 * i + 1]
-    for i in range(half, reach):
-        even[i] = even[i - half]
-        odd[i] = odd[i - half]
-    for i in range(n):
-        out[i] = 0.0
-    for q in range(taps // 2):
-        la = low[2 * q]
-        lb = low[2 * q + 1]
-        ha = high[2 * q]
-        hb = high[2 * q + 1]
-        for i in range(half):
-            a = even[i + q]
-            b = odd[i + q]
-            out[i] = out[i] + la * a + lb * b
-            out[half + i] = out[half + i] + ha * a + hb * b
-
-
-@kernel
-def denoise_join(x: f32p, n: i64, low: f32p, high: f32p, taps: i64, out: f32p, lows: f32p, highs: f32p) -> None:
-    """The inverse of `denoise_split`. Scratch: n/2 + taps each."""
-    half = n // 2
-    reach = taps // 2
-    for i in range(half):
-        lows[reach + i] = x[i]
-        highs[reach + i] = x[half + i]
-    for j in range(reach):
-        i = reach - 1 - j
-        lows[i] = lows[i + half]
-        highs[i] = highs[i + half]
-    for i in range(n):
-        out[i] = 0.0
-    for q in range(taps // 2):
-        la = low[2 * q]
-        lb = low[2 * q + 1]
-        ha = high[2 * q]
-        hb = high[2 * q + 1]
-        for i in range(half):
-            a = lows[reach + i - q]
-            b = highs[reach + i - q]
-            out[2 * i] = out[2 * i] + la * a + ha * b
-            out[2 * i + 1] = out[2 * i + 1] + lb * a + hb * b
-
-
-@kernel
-def denoise_packets(
-    x: f32p, n: i64, depth: i64, low: f32p, high: f32p, taps: i64, y: f32p, a: f32p, b: f32p, back: i64
+def denoise_split(
+    x: f32p, packets: i64, size: i64, low: f32p, high: f32p, taps: i64, y: f32p, even: f32p, odd: f32p
 ) -> None:
-    """x ← its packet transform (back 0) or the inverse (back 1); y `[n]` is scratch."""
-    for step in range(depth):
-        level = depth - 1 - step if back == 1 else step
-        size = n >> level
-        for p in range(1 << level):
-            if back == 1:
-                denoise_join(offset(x, p * size), size, low, high, taps, offset(y, p * size), a, b)  # noqa: F821
-            else:
-                denoise_split(offset(x, p * size), size, low, high, taps, offset(y, p * size), a, b)  # noqa: F821
-        for i in range(n):
-            x[i] = y[i]
+    """y ← the low, then the high half of each packet of x `[packets, size]`; a packet goes round.
+
+    even, odd: scratch, (size + taps) / 2 each.
+    """
+    half = size // 2
+    for p in range(packets):
+        at = p * size
+        for i in range(half):
+            even[i] = x[at + 2 * i]
+            odd[i] = x[at + 2 * i + 1]
+            y[at + i] = 0.0
+            y[at + half + i] = 0.0
+        for i in range(half, half + taps // 2):
+            even[i] = even[i - half]
+            odd[i] = odd[i - half]
+        for q in range(taps // 2):
+            la = low[2 * q]
+            lb = low[2 * q + 1]
+            ha = high[2 * q]
+            hb = high[2 * q + 1]
+            for i in range(half):
+                a = even[i + q]
+                b = odd[i + q]
+                y[at + i] = y[at + i] + la * a + lb * b
+                y[at + half + i] = y[at + half + i] + ha * a + hb * b
+
+
+@kernel
+def denoise_join(
+    x: f32p, packets: i64, size: i64, low: f32p, high: f32p, taps: i64, y: f32p, lows: f32p, highs: f32p
+) -> None:
+    """The inverse of `denoise_split`; x is used up. lows, highs: scratch, (size + taps) / 2 each."""
+    half = size // 2
+    reach = taps // 2
+    for p in range(packets):
+        at = p * size
+        for i in range(half):
+            lows[reach + i] = x[at + i]
+            highs[reach + i] = x[at + half + i]
+            x[at + i] = 0.0
+            x[at + half + i] = 0.0
+        for j in range(reach):
+            i = reach - 1 - j
+            lows[i] = lows[i + half]
+            highs[i] = highs[i + half]
+        for q in range(reach):
+            la = low[2 * q]
+            lb = low[2 * q + 1]
+            ha = high[2 * q]
+            hb = high[2 * q + 1]
+            back = reach - q
+            for i in range(half):
+                a = lows[back + i]
+                b = highs[back + i]
+                x[at + i] = x[at + i] + la * a + ha * b
+                x[at + half + i] = x[at + half + i] + lb * a + hb * b
+        for i in range(half):
+            y[at + 2 * i] = x[at + i]
+            y[at + 2 * i + 1] = x[at + half + i]
 
 
 @kernel
@@ -138,23 +137,28 @@ class Shrinker:
         self._first = np.floor(place * edge).astype(np.int64)
         self._last = np.maximum(np.ceil((place + 1) * edge), self._first + 1).astype(np.int64)
         self._window: F32 = np.sin(np.pi * (np.arange(length) + 0.5) / length).astype(np.float32)
-        self.frame: F32 = np.zeros((channels, length), np.float32)
-        scratch = [np.zeros(length, np.float32)] + [np.zeros(length // 2 + taps, np.float32) for _ in range(2)]
-        self._forth = [
-            denoise_packets.bind(row, length, depth, self._low, self._high, taps, *scratch, 0) for row in self.frame
-        ]
-        self._back = [
-            denoise_packets.bind(row, length, depth, self._low, self._high, taps, *scratch, 1) for row in self.frame
-        ]
+        self._frame: F32 = np.zeros((channels, length), np.float32)
+        rows = [(row, np.zeros(length, np.float32)) for row in self._frame]
+        self.packets = [pair[depth % 2] for pair in rows]
+        scratch = [np.zeros((length + taps) // 2 + 1, np.float32) for _ in range(2)]
+        self._forth: list[list[Callable[[], None]]] = []
+        self._back: list[list[Callable[[], None]]] = []
+        for pair in rows:
+            steps = [(1 << n, length >> n, pair[n % 2], pair[(n + 1) % 2]) for n in range(depth)]
+            pack = (self._low, self._high, taps)
+            self._forth.append([denoise_split.bind(x, p, size, *pack, y, *scratch) for p, size, x, y in steps])
+            self._back.append([denoise_join.bind(y, p, size, *pack, x, *scratch) for p, size, x, y in reversed(steps)])
         self._unit = 0.5 * grid.scale
 
     def run(self, samples: F32, power: F32, gain: F32, force: float, amount: float, out: F32) -> None:
         """out `[channels, lag]` ← the shrunk, windowed frame of `samples` `[channels, lag]`."""
-        np.multiply(samples, self._window, out=self.frame)
-        for row, forth, back in zip(self.frame, self._forth, self._back, strict=True):
-            forth()
+        np.multiply(samples, self._window, out=self._frame)
+        for row, forth, back in zip(self.packets, self._forth, self._back, strict=True):
+            for step in forth:
+                step()
             denoise_shrink(
                 row, self._bands, self._each, self._first, self._last, power, gain, self._unit, force, amount
             )
-            back()
-        np.multiply(self.frame, self._window, out=out)
+            for step in back:
+                step()
+        np.multiply(self._frame, self._window, out=out)

@@ -79,7 +79,9 @@ class ParamCell:
             return False
         if time < self._start + self._length or self._pending:
             return True
-        if self.full[0] == self.full[-1] == np.float32(self._to) and len(self.steps) == 1:
+        if self.full[0] == np.float32(self._to) and len(self.steps) == 1:
+            # a block shorter than the array has left older values behind it
+            self.full.fill(self._to)
             self.steps[0] = (0, self._to)
             return False
         return True

@@ -95,7 +95,7 @@ def loop() -> NDArray[np.float32]:
 
 
 def _hertz(note: int) -> float:
-    return 440.0 * 2.0 ** ((note - 69) / 12.0)
+    return 440.0 * math.pow(2.0, (note - 69) / 12.0)
 
 
 @cache

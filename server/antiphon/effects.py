@@ -59,7 +59,7 @@ class EngineSync:
 
 @dataclass(frozen=True, slots=True)
 class EngineLoad:
-    """The engine is asked for plan number `serial`; values in `graph` are the current ones."""
+    """The engine is asked for plan number `serial`; values in `graph` are the current ones. tempo 0 leaves it."""
 
     serial: int
     graph: Graph

@@ -35,7 +35,10 @@ class NodeHost:
         processor: Processor,
         spec: StreamSpec,
         values: Mapping[str, Value],
+        feedback: int = 0,
     ) -> None:
+        """feedback: frames by which the processor shortens its line, because it closes a cycle."""
+        self.feedback = feedback
         self.number, self.name, self.info, self.processor, self.spec = number, name, info, processor, spec
         cells = []
         for param in info.cells:
@@ -72,6 +75,7 @@ class NodeHost:
         self._period_ns = spec.block * 1e9 / spec.rate
         self._overrun_ns = 0.0
         self.failed = ""
+        self.forced = ""
         self.peak = 0.0
         self.spent_ns = 0
 
@@ -79,9 +83,10 @@ class NodeHost:
         asked = {p.name: values.get(p.name, p.default) for p in self.info.params}
         return {p.name: asked[p.name] for p in self.info.params if p.restart or p.kind in ("text", "file")}
 
-    def settled(self, values: Mapping[str, Value]) -> bool:
+    def settled(self, values: Mapping[str, Value], *, cyclic: bool) -> bool:
         """Whether a plan that asks for `values` can keep this processor: what takes a restart is as it was."""
-        return self._restarting(values) == self._prepared
+        in_cycle = cyclic and hasattr(self.processor, "feedback_frames")
+        return self._restarting(values) == self._prepared and in_cycle == bool(self.feedback)
 
     def post(self, cell: int, offset: int, number: float, ramp: float) -> bool:
         """A parameter change at a frame of the coming block."""
@@ -100,6 +105,11 @@ class NodeHost:
             self._overrun_ns = 0.0
             self._health.post(0, 1.0)
             self.active.append(self._health)
+
+    def stand_aside(self, reason: str) -> None:
+        """Fails before the first block: the node is dry from the start, until it is reset."""
+        self.failed = reason
+        self._health.rest_at(0.0)
 
     def cut(self) -> None:
         """Panic: tails are cut; a failed node stays failed."""
@@ -122,6 +132,8 @@ class NodeHost:
         else:
             for out in self.outs:
                 out[:, :frames] = 0.0
+        if self.forced:
+            reason, self.forced = "" if self.failed else self.forced, ""
         dry = self._dry(wet_input, frames) if wet_input is not None else None
         if reason:
             self._fail(reason)

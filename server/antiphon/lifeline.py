@@ -43,7 +43,7 @@ def take_over(where: Path) -> bool:
         processes: dict[str, list[int]] = data["processes"]
     except (FileNotFoundError, ValueError, KeyError):
         return False
-    alive = {name: pid for name, (pid, born) in processes.items() if born(pid) == born != 0}
+    alive = {name: pid for name, (pid, then) in processes.items() if born(pid) == then != 0}
     if "supervisor" in alive:
         raise UsageError(
             f"a server runs on this OSC port already (process {alive['supervisor']}); stop it, or choose --osc-port"

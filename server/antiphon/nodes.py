@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from antiphon import graph as graphs
 from antiphon.catalog import Catalog, ProcessorInfo
-from antiphon.effects import Changed, Effect, EngineLoad, EngineSet, TempoChanged
+from antiphon.effects import Changed, Effect, EngineLoad, EngineSet, EngineTempo, TempoChanged
 from antiphon.errors import PatchError, WireError
 from antiphon.graph import Graph, NodeSpec
 from antiphon.params import Param, Value
@@ -87,7 +87,11 @@ class Nodes:
         self._undo: dict[int, float] = {}
         self._undo_next: dict[int, float] = {}
         self._touched: dict[tuple[int, int], float] = {}
-        self.numbers[0] = 120.0
+        # Tempo for the next plan to bring with it, and whether it was set otherwise meanwhile.
+        self._bring_tempo = 0.0
+        self._tempo_again = False
+        if not MIN_BPM <= numbers[0] <= MAX_BPM:
+            numbers[0] = 120.0
 
     @property
     def tempo(self) -> float:
@@ -134,7 +138,14 @@ class Nodes:
         )
 
     def _put(self, node: Node, cell: int, number: float) -> None:
-        at = node.base + cell
+        self._put_at(node.base + cell, number)
+
+    def _put_tempo(self, bpm: float) -> None:
+        self._put_at(0, bpm)
+        self._bring_tempo = 0.0
+        self._tempo_again = self._loading is not None
+
+    def _put_at(self, at: int, number: float) -> None:
         self.numbers[at] = number
         if self._loading is not None:
             self._undo.pop(at, None)
@@ -191,7 +202,8 @@ class Nodes:
                 self._edit_value(node, cell, value)
         self.name, self.path = name, path
         if tempo is not None and tempo != self.tempo:
-            self.numbers[0] = tempo
+            self._undo_of_now.setdefault(0, self.tempo)
+            self.numbers[0] = self._bring_tempo = tempo
             changed.append(TempoChanged(tempo))
         return [*self._ask(fade), *changed]
 
@@ -241,11 +253,15 @@ class Nodes:
         at = node.base + cell
         if self.numbers[at] == number:
             return
-        undo = self._undo if self._loading is None else self._undo_next
-        undo.setdefault(at, self.numbers[at])
+        self._undo_of_now.setdefault(at, self.numbers[at])
         self.numbers[at] = number
         if node.id in self.playing:
             self._touched[(node.id, cell)] = 0.0
+
+    @property
+    def _undo_of_now(self) -> dict[int, float]:
+        """What the edits of the next plan to be asked for have overwritten."""
+        return self._undo if self._loading is None else self._undo_next
 
     def _values(self, name: str) -> dict[str, Value]:
         node = self.nodes[name]
@@ -266,7 +282,8 @@ class Nodes:
         texts = {n.name: dict(n.texts) for n in self.nodes.values()}
         self._loading = Plan(self.serial, self.graph, self.nodes, texts, self.name, self.path, self.tempo)
         ids = {n.name: n.id for n in self.nodes.values()}
-        return [EngineLoad(self.serial, self.current(), ids, self.tempo, fade)]
+        tempo, self._bring_tempo = self._bring_tempo, 0.0
+        return [EngineLoad(self.serial, self.current(), ids, tempo, fade)]
 
     def loaded(self, serial: int, sample: float) -> list[Effect]:
         """The engine plays the plan of that load. Values set while it was made are said again."""
@@ -282,6 +299,9 @@ class Nodes:
                 ramp = max(0.0, until - sample) / self.rate
                 effects.append(EngineSet(node_id, cell, self.numbers[node.base + cell], ramp))
         self._touched.clear()
+        if self._tempo_again:
+            effects.append(EngineTempo(self.tempo))
+            self._tempo_again = False
         return effects + self._again()
 
     def refused(self, serial: int) -> list[Effect]:
@@ -317,6 +337,7 @@ class Nodes:
         self._loading, self._stale = None, None
         self.playing = frozenset()
         self._touched.clear()
+        self._bring_tempo = self.tempo
         return self._ask(0.0)
 
     def to_json(self) -> dict[str, Any]:

@@ -241,7 +241,7 @@ def compile_plan(
         node, number = graph.node(name), ids[name]
         info = catalog[node.type]
         kept = old.hosts.get(number) if old is not None else None
-        if kept is not None and kept.info.type == node.type and kept.settled(node.values):
+        if kept is not None and kept.info.type == node.type and kept.settled(node.values, cyclic=name in cyclic):
             hosts[number] = kept
             continue
         hosts[number] = _host(number, name, info, make, spec, node.values, cyclic=name in cyclic)
@@ -289,7 +289,8 @@ def compile_plan(
         own: list[_Feedback] = []
         gathers = []
         for port in ports:
-            found = aligned(into[port.name], at, lines)
+            # a node that shortens its line for the cycle's sake gets everything else as late as the cycle
+            found = aligned(into[port.name], at + host.feedback, lines)
             for wire in graph.wires:
                 if wire in back and wire.dest == End(name, port.name):
                     own.append(_Feedback(buffers[wire.source]))
@@ -324,11 +325,12 @@ def _host(
     try:
         processor = adapt(make(info.type), spec)
         processor.settings.update({k: v for k, v in checked.items() if k in processor.settings})
-        if cyclic and hasattr(processor, "feedback_frames"):
-            processor.feedback_frames = spec.block
+        feedback = spec.block if cyclic and hasattr(processor, "feedback_frames") else 0
+        if feedback:
+            processor.feedback_frames = feedback  # type: ignore[attr-defined]
         processor.prepare(spec)
     except Exception as error:
         raise PluginError(f"{name} ({info.type}) would not prepare: {type(error).__name__}: {error}") from error
     if not isinstance(processor.latency, int) or processor.latency < 0:
         raise PluginError(f"{name} ({info.type}) declares a latency of {processor.latency!r}; frames, 0 or more")
-    return NodeHost(number, name, info, processor, spec, checked)
+    return NodeHost(number, name, info, processor, spec, checked, feedback)

@@ -105,6 +105,8 @@ def replay(
                 stage.load(plan, asked["serial"], asked["fade"], asked["tempo"])
             elif "op" in line:
                 stage.at_sample(line["sample"], to_action(line))
+            elif "failed" in line and plan is not None and line["failed"] in plan.hosts:
+                plan.hosts[line["failed"]].forced = line["reason"]
             line = next(lines, None)
         if any(first <= sample < last for first, last in log.dead):
             if stage.sample < end:

@@ -87,7 +87,7 @@ class Session(Nodes):
                         self._put(node, cell, number)
                         effects.append(Changed(node.name, node.cells[cell], node.cells[cell].decode(number), source))
                 case EngineTempo(bpm):
-                    self.numbers[0] = bpm
+                    self._put_tempo(bpm)
                     effects.append(TempoChanged(bpm, source))
                 case SetParam() | Panic() | ClearSchedule():
                     try:
@@ -139,7 +139,7 @@ class Session(Nodes):
             raise WireError(f"a tempo ramp takes 0 to 1e+06 beats, not {command.beats:g}")
         effects = self._timed(EngineTempo(command.bpm, command.beats, command.when), command, now, source)
         if not self.schedule.future(command.when, now):
-            self.numbers[0] = command.bpm
+            self._put_tempo(command.bpm)
             effects.append(TempoChanged(command.bpm, source))
         return effects
 

@@ -61,6 +61,7 @@ class Supervisor:
         self._notes: list[str] = []
         self._driver = "headless"
         self._retry_device = 0.0
+        self._hung = False
 
     def run(self) -> int:
         """Until SIGINT or SIGTERM. Returns the exit status."""
@@ -86,6 +87,8 @@ class Supervisor:
         self.settings = settings = settings.with_(rate=found.rate, block=found.block)
         if found.note:
             self._notes.append(found.note)
+        if found.driver != "headless" and settings.input_file is None and not settings.mute_input:
+            self._notes.append("the microphone is heard: put headphones on, or start with --muted, so that it does not howl")
         from antiphon.engine.shared import Shape, Shared
 
         self.shared = Shared.create(Shape.of(settings.rate, settings.block, settings.channels))
@@ -280,8 +283,13 @@ class Supervisor:
         from antiphon.engine.process import DEVICE_GONE, NO_DEVICE
         from antiphon.engine.shared import Word
 
-        self.shared.words[Word.RESTARTS] += 1
-        self.shared.words[Word.ENGINE_STATE] = 1
+        words = self.shared.words
+        words[Word.RESTARTS] += 1
+        words[Word.ENGINE_STATE] = 1
+        if code < 0 and (self._hung or -code not in (signal.SIGKILL, signal.SIGTERM)):
+            words[Word.BLAMED] = words[Word.AT_WORK]
+        self._hung = False
+        words[Word.AT_WORK] = 0
         if code in (DEVICE_GONE, NO_DEVICE) and self._driver != "headless":
             print(
                 f"antiphon: the {self._driver} device is gone; playing on by the software clock until it is back",
@@ -303,6 +311,7 @@ class Supervisor:
         if alive and stalled > HANG_SECONDS + (3.0 if self._driver != "headless" else 0.0):
             print(f"antiphon: the engine has hung for {stalled:.1f} s; ending it", file=sys.stderr, flush=True)
             words[Word.ALIVE_NS] = 0
+            self._hung = True
             os.kill(child.pid, signal.SIGKILL)
 
     def _look_for_device(self) -> None:

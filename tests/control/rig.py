@@ -16,7 +16,7 @@ from antiphon.params import Param
 from antiphon.ports import AUDIO_IN, AUDIO_OUT
 from antiphon.wallclock import WallClock
 from antiphon.wire.osc import Bundle, Message, decode, encode, encode_bundle
-from control.fake_engine import FakeEngine, FakeTime
+from tests.control.fake_engine import FakeEngine, FakeTime
 
 GAIN = ProcessorInfo(
     "gain",

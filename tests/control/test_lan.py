@@ -24,9 +24,10 @@ from typer.testing import CliRunner
 from antiphon.catalog import Catalog, ProcessorInfo
 from antiphon.cli import approve as cli_approve
 from antiphon.control import certificate, lan, page
+from antiphon.control.addresses import ADDRESSES
 from antiphon.control.lan import Approvals, Keeper, load_token, local_addresses, plain_ip
 from antiphon.control.routes import serve_http, wants_html
-from antiphon.errors import EngineError, FileError, UsageError, WireError
+from antiphon.errors import EngineError, FileError, PluginError, UsageError, WireError
 from antiphon.graph import Graph, NodeSpec
 from antiphon.io.http import HttpServer, Refusal, Request, text
 from antiphon.params import Param, Value
@@ -314,6 +315,15 @@ async def test_approving_needs_the_token_even_on_loopback(tmp_path: Path, caplog
             assert app.access.let_in == {"192.168.1.7"}
             assert Approvals(tmp_path).load() == ["192.168.1.7"]
     assert token not in caplog.text
+
+
+async def test_every_declared_address_is_in_the_tree(tmp_path: Path) -> None:
+    async with serving(tmp_path) as server:
+        for address in ADDRESSES:
+            code, body, _ = await ask(server, "GET", address.path)
+            assert (code, json.loads(body)["FULL_PATH"]) == (200, address.path)
+            with pytest.raises(PluginError, match="reserved"):
+                server.add("GET", address.path, lambda request: text(""))
 
 
 async def test_plugin_routes_stand_beside_ours(tmp_path: Path) -> None:

@@ -26,6 +26,13 @@ PARAMS = (
     Param("odd", default=1.0, low=0.0, high=2.0, unit="apples"),
 )
 CATALOG = Catalog({"denoise": ProcessorInfo("denoise", "Takes noise away.", "d", (AUDIO_IN,), (AUDIO_OUT,), PARAMS)})
+METHODS = (
+    oscquery.method("/status", "", "Answers `/status.reply`."),
+    oscquery.method("/ping", "x…", "Answers."),
+    oscquery.method("/node/add", "s:type s:name [s:after]", "Adds a node."),
+    oscquery.method("/tempo", "[f:bpm] [f:beats]", "Sets the tempo."),
+    oscquery.method("/notify", "i:on [i:port]", "Subscribes."),
+)
 GRAPH = Graph((NodeSpec("clean", "denoise"), NodeSpec("lost", "not-loaded")))
 VALUES: dict[str, Value] = {
     **{p.name: p.default for p in (*HOST_PARAMS, *PARAMS)},
@@ -40,7 +47,7 @@ def value(node: str, param: str) -> Value | None:
 
 
 def ask(path: str, attribute: str | None = None) -> oscquery.Answer:
-    return oscquery.query(path, attribute, GRAPH, CATALOG, value)
+    return oscquery.query(path, attribute, GRAPH, CATALOG, value, METHODS)
 
 
 def got(path: str) -> oscquery.Entry:
@@ -102,10 +109,12 @@ def test_a_value_json_cannot_hold_is_null() -> None:
 
 def test_the_root_holds_nodes_and_every_fixed_command() -> None:
     leaves = {str(leaf["FULL_PATH"]): leaf for leaf in oscquery.leaves(got("/"))}
-    for method in oscquery.METHODS:
+    for method in METHODS:
         assert leaves[method.address]["TYPE"] == (method.types or "N")
     assert {f"/node/clean/{p.name}" for p in PARAMS} < set(leaves)
-    assert leaves["/node/add"]["TYPE"] == "ss"
+    types = {path: leaves[path]["TYPE"] for path in ("/status", "/ping", "/node/add", "/tempo", "/notify")}
+    assert types == {"/status": "N", "/ping": "N", "/node/add": "ss", "/tempo": "f", "/notify": "i"}
+    assert leaves["/status"]["DESCRIPTION"] == "Answers /status.reply."
     for path, leaf in leaves.items():
         assert ask(path).data == leaf  # asked alone, each is as in the tree
 
@@ -126,7 +135,7 @@ def test_an_address_that_is_command_and_container_is_both() -> None:
 
 def test_asking_does_not_change_the_shared_tree() -> None:
     ask("/")
-    bare = oscquery.tree(Graph(), CATALOG, value)
+    bare = oscquery.tree(Graph(), CATALOG, value, METHODS)
     assert "clean" not in bare["CONTENTS"]["node"]["CONTENTS"]
 
 

@@ -45,42 +45,19 @@ UNITS = {"dB": "gain.db", "Hz": "time.hz", "s": "time.second", "ms": "time.ms", 
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """A fixed command: its address, the type tags of the arguments it must have, what it does."""
+    """A fixed command: its address, the type tags of the arguments a surface should send, what it does."""
 
     address: str
     types: str
     doc: str
 
 
-METHODS = (
-    Method("/status", "", "Answers /status.reply: how the server is."),
-    Method("/status.ext", "", "Answers as /status, without doubles."),
-    Method("/version", "", "Answers /version.reply."),
-    Method("/ping", "", "Answers /pong with the same arguments and the server's clock."),
-    Method("/notify", "i", "1 subscribes the sender to what happens, 0 ends that; a second integer names its port."),
-    Method("/sync", "i", "Answers /synced with the same number when all before it has taken effect."),
-    Method("/panic", "", "Silence within one block."),
-    Method("/clearSched", "", "Drops what is scheduled."),
-    Method("/patch/load", "s", "Loads a patch by name; a second argument is the crossfade in seconds."),
-    Method("/patch/reload", "", "Loads the present patch again from its file."),
-    Method("/patch/save", "s", "Saves the present patch under a name."),
-    Method("/patch/list", "", "Answers /patch/list.reply: the patches there are."),
-    Method("/plugin/list", "", "Answers /plugin/list.reply: the plugins there are."),
-    Method("/node/list", "", "Answers /node/list.reply: the nodes of the patch."),
-    Method("/node/add", "ss", "Adds a node: type, name, and behind which node."),
-    Method("/node/remove", "s", "Takes a node out."),
-    Method("/node/move", "ss", "Puts a node behind another."),
-    Method("/node/connect", "ss", "Wires from.port to to.port."),
-    Method("/node/disconnect", "ss", "Takes a wire out."),
-    Method("/tempo", "f", "Sets the tempo in bpm; a second number ramps to it over that many beats."),
-    Method("/transport/play", "", "Starts the beat, at a beat if one is given."),
-    Method("/transport/stop", "", "Stops the beat."),
-    Method("/beat", "f", "Goes to a beat."),
-    Method("/session/record", "", "Keeps the set from here, under a name if one is given."),
-    Method("/session/stop", "", "Ends the session's recording."),
-    Method("/record/start", "", "Records the output to a file, under a name if one is given."),
-    Method("/record/stop", "", "Ends the recording of the output."),
-)
+def method(path: str, args: str, doc: str) -> Method:
+    """From the reference's notation: "s:name [f:fade]" must have an "s"; all optional, the first is offered."""
+    words = [word for word in args.split() if word[:2].rstrip(":") in tuple("ifdhsb") or word.startswith("[")]
+    required = [word[0] for word in words if not word.startswith("[")]
+    types = "".join(required) if required or not words else words[0][1]
+    return Method(path, types, doc.replace("`", ""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +75,7 @@ def host_info(name: str, ip: str, osc_port: int) -> Entry:
 
 def query(
     path: str, attribute: str | None, graph: Graph, catalog: Catalog, value: ValueOf,
-    methods: tuple[Method, ...] = METHODS,
+    methods: tuple[Method, ...] = (),
 ) -> Answer:  # fmt: skip
     """Answers `GET path[?attribute]`; HOST_INFO is the caller's."""
     if attribute is not None and attribute not in ATTRIBUTES:
@@ -111,9 +88,7 @@ def query(
     return Answer(200, {attribute: found[attribute]}) if attribute in found else Answer(204)
 
 
-def find(
-    path: str, graph: Graph, catalog: Catalog, value: ValueOf, methods: tuple[Method, ...] = METHODS
-) -> Entry | None:
+def find(path: str, graph: Graph, catalog: Catalog, value: ValueOf, methods: tuple[Method, ...] = ()) -> Entry | None:
     """The entry at `path` with all below it, or None. Only what is asked for is described."""
     parts = [part for part in path.split("/") if part]
     if path not in ("/", "/" + "/".join(parts)):
@@ -129,7 +104,7 @@ def find(
     return entry
 
 
-def tree(graph: Graph, catalog: Catalog, value: ValueOf, methods: tuple[Method, ...] = METHODS) -> Entry:
+def tree(graph: Graph, catalog: Catalog, value: ValueOf, methods: tuple[Method, ...] = ()) -> Entry:
     """The whole address space."""
     return _with_nodes(_fixed(methods), graph, catalog, value, [])
 
@@ -236,7 +211,7 @@ def _plain(value: Value) -> Value | None:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def roots(methods: Iterable[Method] = METHODS) -> frozenset[str]:
+def roots(methods: Iterable[Method]) -> frozenset[str]:
     """First address parts that are OSC's."""
     return frozenset({m.address.split("/")[1] for m in methods} | {"node"})
 

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 from antiphon.catalog import Catalog
 from antiphon.control import oscquery, page
+from antiphon.control.addresses import ADDRESSES
 from antiphon.control.lan import Approvals, Keeper, load_token, local_addresses, plain_ip, tls_context
 from antiphon.errors import FileError
 from antiphon.graph import Graph
@@ -23,6 +24,9 @@ from antiphon.io.http import Authorise, HttpServer, Limits, Refusal, Request, Re
 from antiphon.params import Value
 
 log = logging.getLogger("antiphon.http")
+
+FIXED = tuple(oscquery.method(address.path, address.args, address.doc) for address in ADDRESSES)
+"""The fixed commands, as OSCQuery shows them."""
 
 
 class Access(Protocol):
@@ -56,7 +60,7 @@ async def serve_http(
     listener: socket.socket | None = None,
     lan: bool = False,
     limits: Limits | None = None,
-    methods: tuple[oscquery.Method, ...] = oscquery.METHODS,
+    methods: tuple[oscquery.Method, ...] = FIXED,
 ) -> HttpServer:
     """Starts HTTP on loopback, or with `lan` HTTPS on every address; `.port` is the port it got.
 
@@ -85,7 +89,7 @@ def install(
     server: HttpServer,
     app: HttpApp,
     approvals: Approvals | None = None,
-    methods: tuple[oscquery.Method, ...] = oscquery.METHODS,
+    methods: tuple[oscquery.Method, ...] = FIXED,
 ) -> None:
     """Adds our routes and reserves their names and OSC's; plugins add theirs after this."""
 

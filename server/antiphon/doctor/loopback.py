@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.block import Samples
+from antiphon.block import Samples, StreamSpec
 from antiphon.engine.drivers.base import Driver, DriverOptions
 from antiphon.engine.drivers.probe import probe
 from antiphon.errors import AntiphonError, EngineError
@@ -84,7 +84,8 @@ def in_child(settings: ServeSettings) -> Trip:
     except subprocess.TimeoutExpired:
         raise EngineError("the audio device did not answer within 30 s; unplug it and plug it in again") from None
     except (ValueError, IndexError):
-        raise EngineError(f"the audio library crashed (exit {done.returncode}); try another --audio") from None
+        last = done.stderr.decode(errors="replace").strip().rpartition("\n")[2][:200] or "no word"
+        raise EngineError(f"the measurement crashed (exit {done.returncode}, {last}); try another --audio") from None
     if "error" in answer:
         raise EngineError(answer["error"])
     return Trip(**answer["trip"])
@@ -99,12 +100,13 @@ def report(trip: Trip) -> list[str]:
     if trip.frames >= 0:
         apart = "every time the same" if trip.spread == 0 else f"within {trip.spread} frames"
         return [head, f"measured {trip.frames} frames, {trip.frames * ms:.1f} ms, {apart}", declared, *missed]
-    if trip.heard == 0.0:
-        why = "the input is digital silence: nothing is connected to it, or it is muted in the system's mixer"
+    level = f"{20 * np.log10(trip.heard):.0f} dBFS" if trip.heard else ""
+    if not level:
+        why = "the input is digital silence: nothing is connected to it, or the system's mixer mutes it"
     elif trip.heard < 1e-3:
-        why = f"the input hears next to nothing ({20 * np.log10(trip.heard):.0f} dBFS): connect output to input by a cable"
+        why = f"the input hears next to nothing ({level}): connect the output to the input by a cable"
     else:
-        why = f"the input hears sound ({20 * np.log10(trip.heard):.0f} dBFS), but not ours: turn the output up, or mend the cable"
+        why = f"the input hears sound ({level}), but not ours: turn the output up, or mend the cable"
     return [head, f"nothing came back: {why}", declared, *missed]
 
 
@@ -152,7 +154,7 @@ def trip_of(driver: Driver, path: str, heard: Mono, at: list[int], missed: int) 
 def _through_device(kind: str, options: DriverOptions, path: str, *, own_ports: bool = False) -> Trip:
     from antiphon.engine.process import make_driver
 
-    driver = make_driver(kind, options, time.monotonic_ns())
+    driver = make_driver(kind, options)
     try:
         if own_ports:
             _wire_to_itself(options.channels)
@@ -179,7 +181,7 @@ def _exchange(driver: Driver, path: str) -> Trip:
         sound[n : n + BURST] = burst()
     heard = np.zeros_like(sound)
     out: Samples = np.zeros((driver.channels, driver.block), np.float32)
-    driver.start(0)
+    driver.start(0, time.monotonic_ns())
     before = driver.counts()[0]
     while True:
         block = driver.wait()
@@ -197,23 +199,24 @@ def _exchange(driver: Driver, path: str) -> Trip:
 def _through_engine(options: DriverOptions) -> Trip:
     """Without a device: from the input of the engine, through the patch `through`, to its output."""
     from antiphon.engine.drivers.headless import Headless
+    from antiphon.native import compile_all
     from antiphon.patch import load as load_patch
     from antiphon.plugins import load
     from antiphon.rendering import StageRunner
-    from antiphon.block import StreamSpec
 
-    driver = Headless(options, time.monotonic_ns() + 20_000_000)
     loaded = load(check=False)
     patch = load_patch("through", loaded.catalog, trusted=True)
     runner = StageRunner(
         patch.graph, loaded.catalog, loaded.make, StreamSpec(options.rate, options.block, options.channels)
     )
-    at, frames = plan_bursts(driver.rate)
-    sound = np.zeros((options.channels, frames + driver.block), np.float32)
+    at, frames = plan_bursts(options.rate)
+    sound = np.zeros((options.channels, frames + options.block), np.float32)
     for n in at:
         sound[:, n : n + BURST] = burst()
     heard = np.zeros(sound.shape[1], np.float32)
-    driver.start(0)
+    compile_all()  # those of the plugins too
+    driver = Headless(options)
+    driver.start(0, time.monotonic_ns() + 20_000_000)
     for begin in range(0, frames, driver.block):
         x = sound[:, begin : begin + driver.block]
         block = driver.wait()

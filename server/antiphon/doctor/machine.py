@@ -31,7 +31,7 @@ def osc_buffer() -> Iterator[Finding]:
             "OSC buffer", "works", f"{got / 2**20:.3g} MiB: bursts of 100,000 messages were taken whole with it"
         )
         return
-    most = f"about {got // _SHORT:,} short messages at once fit; what comes beyond them the kernel drops, and /status counts"
+    most = f"about {got // _SHORT:,} short messages at once fit; the kernel drops what is more, and /status counts it"
     mend = f"sudo sysctl -w net.core.rmem_max={WANTED_BUFFER} (and into /etc/sysctl.d/ to keep it)"
     yield Finding("OSC buffer", "limited", f"{got / 1024:.0f} KiB of {WANTED_BUFFER >> 20} MiB: {most}", mend)
 
@@ -47,7 +47,7 @@ def scheduling() -> Iterator[Finding]:
         yield Finding("real-time scheduling", "works", "permitted: `serve --fifo` has the shortest tails at 64 frames")
         return
     said = "not permitted; the ordinary class with short slices is used, good at 256 frames and for most at 64"
-    mend = f"echo '@audio - rtprio 95' | sudo tee {_LIMITS}; sudo usermod -aG audio $USER; log in anew (ulimit -r shows 95)"
+    mend = f"echo '@audio - rtprio 95' | sudo tee {_LIMITS}; sudo usermod -aG audio $USER; log in anew"
     yield Finding("real-time scheduling", "limited", said, mend)
 
 

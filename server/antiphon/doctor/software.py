@@ -44,8 +44,11 @@ def machine_code() -> Iterator[Finding]:
             "machine code", "broken", f"kernels do not compile: {error}", "pip install --force-reinstall llvmlite"
         )
         return
-    state = "works" if height == 0.5 else "broken"
-    yield Finding("machine code", state, "kernels compile and run" if height == 0.5 else f"a kernel gave {height}")
+    if height == 0.5:
+        yield Finding("machine code", "works", "kernels compile and run")
+    else:
+        mend = "pip install --force-reinstall llvmlite"
+        yield Finding("machine code", "broken", f"a kernel gave {height} where 0.5 is right", mend)
 
 
 def sound_files() -> Iterator[Finding]:

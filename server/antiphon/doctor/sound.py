@@ -13,7 +13,7 @@ from typing import Any
 from antiphon.doctor.finding import Finding
 
 PATIENCE = 15.0
-START_JACK = "jackd -d alsa (a sound card) or jackd -d dummy (none), or start PipeWire's JACK"
+START_JACK = "jackd -d alsa, where it is wanted (jackd -d dummy without a sound card)"
 GET_PORTAUDIO = "sudo apt-get install libportaudio2"
 GET_JACK = "sudo apt-get install jackd2"
 

@@ -54,6 +54,12 @@ class Journal:
         if self.kept:
             self._ring.push(_SPAN.pack(b"U", sample, 0))
 
+    def failed(self, sample: int, node: int, reason: str) -> None:
+        """A node failed in the block at `sample`; an overrun, for one, does not happen again by itself."""
+        if self.kept:
+            line = {"sample": sample, "failed": node, "reason": reason}
+            self._ring.push(b"E" + json.dumps(line).encode())
+
     def applied(self, actions: deque[Applied]) -> None:
         """Commands as they took effect."""
         if not self.kept:

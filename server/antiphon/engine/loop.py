@@ -163,6 +163,7 @@ class Loop:
             report = reports.popleft()
             if report.kind == "failed":
                 self.to_say.append({"said": "failed", "node": report.node, "reason": report.text})
+                self.journal.failed(self._words[Word.HEARTBEAT] * self.driver.block, report.node, report.text)
                 continue
             self._reports.push(
                 _SAID[report.kind], report.node << 16 | (report.cell + 1), report.number, 0.0, 0, 0.0, report.token, 0

@@ -104,6 +104,11 @@ class Loader:
             words[Word.AT_WORK] = number
 
         plan.at_work = at_work
+        blamed, words[Word.BLAMED] = words[Word.BLAMED], 0
+        if blamed in plan.hosts:
+            reason = "hung or crashed the engine"
+            plan.hosts[blamed].stand_aside(reason)
+            self._say({"said": "failed", "node": blamed, "reason": reason})
         self._plan = plan
         deadline = time.monotonic() + 10.0
         while self._loop.next_plan is not None and time.monotonic() < deadline:
@@ -119,7 +124,7 @@ class Loader:
             print(f"antiphon: engine could not reach control: {error}", file=sys.stderr, flush=True)
 
 
-def make_driver(name: str, options: DriverOptions, origin_ns: int) -> Driver:
+def make_driver(name: str, options: DriverOptions) -> Driver:
     """A started driver, or EngineError."""
     if name == "jack":
         from antiphon.engine.drivers.jack import Jack
@@ -131,7 +136,7 @@ def make_driver(name: str, options: DriverOptions, origin_ns: int) -> Driver:
         return PortAudio(options)
     from antiphon.engine.drivers.headless import Headless
 
-    return Headless(options, origin_ns)
+    return Headless(options)
 
 
 def run(
@@ -155,11 +160,8 @@ def run(
     words[Word.DRIVER] = DRIVERS[driver_name]
     spec = StreamSpec(options.rate, options.block, options.channels)
     stage = Stage(spec)
-    if words[Word.ORIGIN_NS] == 0:
-        words[Word.ORIGIN_NS] = time.monotonic_ns() + 5_000_000
-    origin = words[Word.ORIGIN_NS]
     try:
-        driver = make_driver(driver_name, options, origin)
+        driver = make_driver(driver_name, options)
     except AntiphonError as error:
         print(f"antiphon: {error}", file=sys.stderr, flush=True)
         return NO_DEVICE
@@ -169,13 +171,14 @@ def run(
     _calm(fifo, words)
     Loader(loop, peer, catalog, make).thread.start()
     # an engine that follows a dead one goes on where the clock is, not where the other stopped
-    period = options.block * 1e9 / options.rate
-    first = max(0, int((time.monotonic_ns() - origin) / period) + 1)
-    if words[Word.TAP_WRITE] == 0:
-        words[Word.FIRST_BLOCK] = first
+    if words[Word.ORIGIN_NS] == 0:
+        words[Word.ORIGIN_NS] = time.monotonic_ns()
+    origin, period = words[Word.ORIGIN_NS], options.block * 1e9 / options.rate
     died = words[Word.TAP_WRITE]
-    first = max(first, died)
-    driver.start(first)
+    first = max(int((time.monotonic_ns() - origin) / period) + 1, died)
+    if died == 0:
+        words[Word.FIRST_BLOCK] = first
+    driver.start(first, origin)
     stage.sample = first * options.block
     if died:
         stage.tempo = _tempo_of(shared)

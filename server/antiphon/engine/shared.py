@@ -72,6 +72,7 @@ class Word(IntEnum):
     SKIPPED_NS = 44  # longest gap between device callbacks
     ALIVE_NS = 45  # CLOCK_MONOTONIC when the engine's loop last turned
     FIRST_BLOCK = 46  # the first block of this server
+    BLAMED = 47  # number of the node that hung or crashed the engine; the next engine passes it by
 
 
 WORDS = 64

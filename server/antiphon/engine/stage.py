@@ -116,7 +116,7 @@ class Stage:
     def load(self, plan: Plan, serial: int, fade: float, tempo: float = 0.0) -> None:
         """The plan that plays from the next block, crossfaded over `fade` seconds with the one before.
 
-        Nodes both plans hold go on as they are, but for values the new graph asks for. tempo: bpm, 0 leaves it.
+        Nodes both plans hold go on as they are. tempo: bpm, 0 leaves it.
         """
         if tempo and tempo != self.tempo.end_bpm:
             self.tempo.set_tempo(self.sample, tempo)

@@ -127,8 +127,6 @@ class Connection(asyncio.Protocol):
     def turn(self) -> None:
         """Takes what h11 makes of the bytes so far."""
         self._turn_due = False
-        if self._ending:
-            return
         try:
             for _ in range(TURN):
                 if self._ending or self._full or self._work is not None:
@@ -191,6 +189,8 @@ class Connection(asyncio.Protocol):
 
     def _piece(self, data: bytes) -> None:
         limits = self.server.limits
+        if self._request is not None and self._request.method in ("GET", "HEAD"):
+            raise Refusal(413, "a GET carries no body")
         if self._chunks > limits.chunks:
             raise Refusal(413, f"a request body has at most {limits.chunks} chunks")
         if self._held + len(data) > limits.body:
@@ -284,22 +284,21 @@ class Connection(asyncio.Protocol):
         Closing with bytes unread would reset the connection, and the client might never see the
         answer: those are read away for a moment.
         """
-        if self._ending:
+        transport = self.transport
+        if self._ending or transport is None:
             return
         self._ending = True
         self.server.wait(self)
-        transport = self.transport
-        if transport is None or not unread:
-            if transport is not None:
-                transport.close()
+        if not unread:
+            transport.close()
             return
         self._reading(True)
         try:
             if transport.can_write_eof():
                 transport.write_eof()
+            self._linger = asyncio.get_running_loop().call_later(LINGER_SECONDS, self.drop)
         except OSError:
-            return self.drop()  # the client has left already
-        self._linger = asyncio.get_running_loop().call_later(LINGER_SECONDS, self.drop)
+            self.drop()  # the client has left already
 
     def _reading(self, on: bool) -> None:
         transport = self.transport

@@ -31,7 +31,7 @@ class Limits:
     fields: int = 100
     target: int = 4096
     body: int = 1024 * 1024
-    chunks: int = 4096
+    chunks: int = 1024
     bodies: int = 16 * 1024 * 1024
     request_seconds: float = 5.0
     idle_seconds: float = 5.0

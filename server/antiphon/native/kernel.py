@@ -122,16 +122,23 @@ def compile_all() -> None:
     fresh = [item for item in _declared if item.address == 0 and item.error is None]
     if not fresh:
         return
-    from antiphon.native.lower import KernelSyntaxError, build
+    from antiphon.native import loading
 
     while fresh:
-        try:
-            engine, addresses = build(fresh)
-        except KernelSyntaxError as error:
-            error.kernel.error = error
-            fresh = [item for item in fresh if item is not error.kernel]
-            continue
+        key = loading.fingerprint(fresh)
+        image = loading.kept(key)
+        if image is None:
+            from antiphon.native.lower import KernelSyntaxError, build
+
+            try:
+                image = build(fresh)
+            except KernelSyntaxError as error:
+                error.kernel.error = error
+                fresh = [item for item in fresh if item is not error.kernel]
+                continue
+            loading.keep(key, image)
+        engine, addresses = loading.load(image, [loading.symbol(item, n) for n, item in enumerate(fresh)])
         _compiled.append(engine)
-        for item in fresh:
-            item.link(addresses[item])
+        for item, address in zip(fresh, addresses, strict=True):
+            item.link(address)
         return

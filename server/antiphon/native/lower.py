@@ -18,6 +18,7 @@ import llvmlite.binding as llvm
 from llvmlite import ir
 
 from antiphon.native.kernel import Kernel
+from antiphon.native.loading import symbol, target
 
 _I1, _I8, _I64 = ir.IntType(1), ir.IntType(8), ir.IntType(64)
 _F32, _F64 = ir.FloatType(), ir.DoubleType()
@@ -42,30 +43,23 @@ class KernelSyntaxError(TypeError):
         self.kernel = item
 
 
-def build(wanted: Iterable[Kernel[Any, Any]]) -> tuple[object, dict[Kernel[Any, Any], int]]:
-    """Machine code for `wanted`, with what they call inlined. Returns (owner, kernel → address)."""
+def build(wanted: Iterable[Kernel[Any, Any]]) -> bytes:
+    """Relocatable machine code for `wanted`, with what they call inlined; symbols are `symbol(kernel, place)`."""
     module = ir.Module("antiphon")
     unit = _Unit(module)
-    asked = list(wanted)
-    for item in asked:
+    for item in wanted:
         unit.function(item)
     while unit.waiting:
         item = unit.waiting.pop()
         _Lowering(unit, item, unit.functions[item]).lower()
-    llvm.initialize_native_target()
-    llvm.initialize_native_asmprinter()
-    machine = llvm.Target.from_default_triple().create_target_machine(
-        cpu=llvm.get_host_cpu_name(), features=llvm.get_host_cpu_features().flatten(), opt=3
-    )
+    machine = target()
     parsed = llvm.parse_assembly(str(module))
     parsed.verify()
     tuning = llvm.create_pipeline_tuning_options(speed_level=3)
     tuning.loop_vectorization = True
     builder = llvm.create_pass_builder(machine, tuning)
     builder.getModulePassManager().run(parsed, builder)
-    engine = llvm.create_mcjit_compiler(parsed, machine)
-    engine.finalize_object()
-    return engine, {item: engine.get_function_address(unit.functions[item].name) for item in asked}
+    return bytes(machine.emit_object(parsed))
 
 
 class _Unit:
@@ -79,7 +73,7 @@ class _Unit:
     def function(self, item: Kernel[Any, Any]) -> ir.Function:
         if item not in self.functions:
             kind = ir.FunctionType(_TYPES[item.returns], [_TYPES[t] for t in item.types.values()])
-            self.functions[item] = ir.Function(self.module, kind, f"{item.name}.{len(self.functions)}")
+            self.functions[item] = ir.Function(self.module, kind, symbol(item, len(self.functions)))
             self.waiting.append(item)
         return self.functions[item]
 

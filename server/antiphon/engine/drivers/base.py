@@ -43,8 +43,8 @@ class Driver(Protocol):
     ring: int
     exact: bool
 
-    def start(self, first: int) -> None:
-        """Begins to ask for blocks; the next is number `first`."""
+    def start(self, first: int, origin_ns: int) -> None:
+        """Begins to ask for blocks; the next is number `first`. origin_ns: CLOCK_MONOTONIC of sample 0."""
 
     def wait(self) -> int:
         """Until a block is due; its number. A number above the next means the ones between were missed."""

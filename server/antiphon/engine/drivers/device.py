@@ -32,7 +32,7 @@ class CallbackDriver:
         self._poll.register(state.bell, select.POLLIN)
         self.on_idle: Callable[[], bool] = lambda: True
 
-    def start(self, first: int) -> None:
+    def start(self, first: int, origin_ns: int) -> None:
         self._first = first
         self._next = self.state.calls
         # blocks before this one are nobody's miss

@@ -29,12 +29,11 @@ class Headless:
     name = "headless"
     exact = True
 
-    def __init__(self, options: DriverOptions, origin_ns: int) -> None:
-        """origin_ns: CLOCK_MONOTONIC of sample 0."""
+    def __init__(self, options: DriverOptions) -> None:
         self.rate, self.block, self.channels = options.rate, options.block, options.channels
         self._buffer = options.buffer_blocks
         self.latency, self.ring = self._buffer * self.block, 0
-        self._origin = origin_ns
+        self._origin = 0
         self._silence = np.zeros((self.channels, self.block), np.float32)
         self._next = 0
         self._missed = self._late = 0
@@ -44,8 +43,8 @@ class Headless:
         if hasattr(libc, "prctl"):
             libc.prctl(_PR_SET_TIMERSLACK, ctypes.c_ulong(1), 0, 0, 0)
 
-    def start(self, first: int) -> None:
-        self._next = first
+    def start(self, first: int, origin_ns: int) -> None:
+        self._next, self._origin = first, origin_ns
 
     def _due(self, block: int) -> int:
         return self._origin + block * self.block * 1_000_000_000 // self.rate

@@ -1,0 +1,99 @@
+"""Machine code into memory, and kept between runs: compiling takes LLVM most of a second, loading 10 ms.
+
+What is kept lies in the user's own cache folder under a name that holds everything it depends on:
+the kernels' code and constants, this compiler, LLVM and the CPU. A file of another owner or with
+a wrong checksum is not loaded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from types import CodeType
+from typing import Any
+
+import llvmlite
+import llvmlite.binding as llvm
+
+from antiphon import paths
+from antiphon.errors import AntiphonError
+from antiphon.native.kernel import Kernel
+
+_DIGEST = 32
+
+
+def symbol(item: Kernel[Any, Any], place: int) -> str:
+    """A kernel's name in the object file; `place` keeps two of one name apart."""
+    return f"{item.name}.{place}"
+
+
+def target() -> Any:
+    """LLVM's target machine for this CPU."""
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    return llvm.Target.from_default_triple().create_target_machine(
+        cpu=llvm.get_host_cpu_name(), features=llvm.get_host_cpu_features().flatten(), opt=3, reloc="pic"
+    )
+
+
+def load(image: bytes, symbols: Sequence[str]) -> tuple[object, list[int]]:
+    """(owner of the memory, addresses of the symbols)."""
+    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), target())
+    engine.add_object_file(llvm.ObjectFileRef.from_data(image))
+    engine.finalize_object()
+    return engine, [engine.get_function_address(name) for name in symbols]
+
+
+def fingerprint(items: Sequence[Kernel[Any, Any]]) -> str:
+    """Everything the machine code of `items` follows from, as a file name."""
+    said: list[object] = [llvmlite.__version__, llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()]
+    said.append((Path(__file__).parent / "lower.py").read_bytes())
+    seen: set[Kernel[Any, Any]] = set()
+    for item in items:
+        _describe(item, said, seen)
+    return hashlib.sha256(repr(said).encode()).hexdigest()
+
+
+def _describe(item: Kernel[Any, Any], said: list[object], seen: set[Kernel[Any, Any]]) -> None:
+    if item in seen:
+        return
+    seen.add(item)
+    code: CodeType = item.python.__code__  # type: ignore[attr-defined]
+    said += [item.name, item.types, item.returns, code.co_code, code.co_consts, code.co_names, code.co_varnames]
+    outside = dict(item.python.__globals__)  # type: ignore[attr-defined]
+    cells = item.python.__closure__ or ()  # type: ignore[attr-defined]
+    outside |= {name: cell.cell_contents for name, cell in zip(code.co_freevars, cells, strict=True)}
+    for name in (*code.co_names, *code.co_freevars):
+        value = outside.get(name)
+        if isinstance(value, int | float):
+            said.append((name, value))
+        elif isinstance(value, Kernel):
+            _describe(value, said, seen)
+
+
+def _folder() -> Path:
+    return paths.cache() / "kernels"
+
+
+def kept(key: str) -> bytes | None:
+    """Machine code of an earlier run, or None."""
+    path = _folder() / key
+    try:
+        if path.stat().st_uid != os.getuid() or path.parent.stat().st_uid != os.getuid():
+            return None
+        data = path.read_bytes()
+    except OSError:
+        return None
+    checksum, image = data[:_DIGEST], data[_DIGEST:]
+    return image if hashlib.sha256(image).digest() == checksum else None
+
+
+def keep(key: str, image: bytes) -> None:
+    """Keeps machine code for later runs; a folder that cannot be written only costs the time again."""
+    try:
+        _folder().mkdir(mode=0o700, parents=True, exist_ok=True)
+        paths.write_atomic(_folder() / key, hashlib.sha256(image).digest() + image, 0o600)
+    except (OSError, AntiphonError):
+        return

@@ -1,0 +1,56 @@
+"""What every test gets: user folders of its own, and, where it is asked for, no leave to be skipped."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+HOME, NO_SKIPS = "ANTIPHON_HOME", "ANTIPHON_NO_SKIPS"
+_given = pytest.StashKey[str | None]()
+_held = pytest.StashKey[tempfile.TemporaryDirectory[str]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # also for what runs outside a test function: fixtures of wider scope, tests in plugins/
+    config.stash[_given] = os.environ.get(HOME)
+    config.stash[_held] = tempfile.TemporaryDirectory(prefix="antiphon-tests-")
+    os.environ[HOME] = config.stash[_held].name
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    before = config.stash[_given]
+    if before is None:
+        os.environ.pop(HOME, None)
+    else:
+        os.environ[HOME] = before
+    config.stash[_held].cleanup()
+
+
+@pytest.fixture(autouse=True)
+def antiphon_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The folder that holds a test's settings, patches and recordings: nobody's own, and nobody else's."""
+    folder = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv(HOME, str(folder))
+    yield folder
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """`make test-real` promises that every test ran: a skipped one fails the run, and so do none at all."""
+    if not os.environ.get(NO_SKIPS) or exitstatus != pytest.ExitCode.OK:
+        return
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    assert reporter is not None
+    if reporter.stats.get("skipped"):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if not os.environ.get(NO_SKIPS):
+        return
+    for report in terminalreporter.stats.get("skipped", []):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        terminalreporter.write_line(f"SKIPPED, which fails this run: {report.nodeid}: {reason}", red=True)

@@ -1,0 +1,421 @@
+"""OSC in, OSC out, and what the engine was told, over real UDP sockets."""
+
+from __future__ import annotations
+
+import socket
+import struct
+from pathlib import Path
+
+import pytest
+from antiphon.control.addresses import ADDRESSES
+from antiphon.engine.link import BeatPassed, Late, NodeState, Reported
+from antiphon.wire.osc import Bundle, Double, Message, decode, encode
+from pythonosc.osc_bundle_builder import OscBundleBuilder
+from pythonosc.osc_message_builder import OscMessageBuilder
+from pythonosc.udp_client import SimpleUDPClient
+from tests.control.rig import Rig
+
+GAIN, TRIM, STEPS, MODE, LEARN, LABEL, SIZE, LEVEL = range(3, 11)
+
+
+async def test_status_is_scsynths_then_ours(live: Rig) -> None:
+    client = live.client()
+    ((address, args),) = await client.ask("/status")
+    assert address == "/status.reply"
+    assert args[:9] == (1, 2, 2, 1, 1, pytest.approx(10.0), pytest.approx(20.0), 48000.0, 48000.0)
+    client.send("/status")
+    await live.settle()
+    packet = decode(client.sock.recv(65536))
+    assert isinstance(packet, Message)
+    assert packet.tags[:10] == b",iiiiiffdd"
+    assert set(packet.tags[10:]) == {ord("i")}
+    ((address, args),) = await client.ask("/status.ext")
+    assert address == "/status.ext.reply"
+    assert args[9] == 7
+
+
+async def test_status_for_http_has_the_shape_promised(live: Rig) -> None:
+    found = live.app.status()
+    for key in ("blocks", "missed_blocks", "late", "late_blocks", "osc_received", "osc_dropped", "osc_failed"):
+        assert isinstance(found[key], int)
+    assert found["control"]["pid"] > 0
+    assert {"pid", "state", "restarts"} <= found["engine"].keys()
+    assert found["engine"]["state"] == "running"
+    assert found["latency"] == {"driver": 256, "ring": 512, "graph": 64}
+    assert found["synth"] is None
+    assert found["workers"] == []
+    assert [n["name"] for n in found["nodes"]] == ["a", "b"]
+
+
+async def test_version_ping_and_lists(live: Rig) -> None:
+    client = live.client()
+    ((address, args),) = await client.ask("/version")
+    assert address == "/version.reply"
+    assert args[0] == "antiphon"
+    assert [type(a) for a in args] == [str, int, int, str, str, str]
+    client.send("/ping", 1, "x", Double(2.5), b"b", (1, (True,)))
+    await live.settle()
+    packet = decode(client.sock.recv(65536))
+    assert isinstance(packet, Message)
+    assert packet.tags == b",isdb[i[T]]d"
+    assert packet.args == (1, "x", 2.5, b"b", (1, (True,)), pytest.approx(1.0))
+    assert await client.ask("/node/list") == [("/node/list.reply", ("a", "gain", "b", "gain"))]
+    assert await client.ask("/plugin/list") == [("/plugin/list.reply", ("gain", "Louder or softer."))]
+    client.raw(b"/ping\0\0\0")
+    await live.settle()
+    assert client.heard()[0][0] == "/pong"
+
+
+@pytest.mark.parametrize(
+    ("param", "sent", "cell", "number"),
+    [
+        ("gain", 1.5, GAIN, 1.5),
+        ("gain", 1, GAIN, 1.0),
+        ("gain", True, GAIN, 1.0),
+        ("gain", Double(0.25), GAIN, 0.25),
+        ("trim", 0.1, TRIM, 0.1),
+        ("steps", 4.0, STEPS, 4.0),
+        ("steps", 4, STEPS, 4.0),
+        ("mode", "wavelet", MODE, 1.0),
+        ("mode", 1.0, MODE, 1.0),
+        ("mute", True, 1, 1.0),
+        ("mute", 1, 1, 1.0),
+        ("mute", 1.0, 1, 1.0),
+        ("mute", "on", 1, 1.0),
+    ],
+)
+async def test_a_value_in_any_clients_form(live: Rig, param: str, sent: object, cell: int, number: float) -> None:
+    client = live.client()
+    assert await client.ask(f"/node/b/{param}", sent) == []
+    assert live.engine.values[2, cell] == number
+    ((_, args),) = await client.ask(f"/node/b/{param}")
+    assert args[0] in (pytest.approx(number), "wavelet")
+
+
+async def test_ramps_norms_triggers_and_resets(live: Rig) -> None:
+    client = live.client()
+    assert await client.ask("/node/a/gain", 2.0, 1.5) == []
+    assert live.engine.applied[-1] == ("set", 1, GAIN, 2.0, 1.5, None)
+    assert await client.ask("/node/a/gain/norm", 0.25) == []
+    assert await client.ask("/node/a/gain") == [("/node/a/gain", (0.5,))]
+    assert await client.ask("/node/a/gain/norm") == [("/node/a/gain/norm", (0.25,))]
+    await client.ask("/node/a/cutoff/norm", 0.5)
+    ((_, (cutoff,)),) = await client.ask("/node/a/cutoff")
+    assert cutoff == pytest.approx(200.0, rel=1e-6)
+    live.engine.applied.clear()
+    for args in ((), (1,), (1.0,), (0,), (0.0,)):
+        assert await client.ask("/node/a/learn", *args) == []
+    assert live.engine.applied == [("set", 1, LEARN, 1.0, 0.0, None)] * 3
+    live.engine.applied.clear()
+    for args in ((), (1.0,), (0.0,)):
+        assert await client.ask("/node/a/reset", *args) == []
+    assert live.engine.applied == [("reset", 1, None)] * 2
+
+
+async def test_the_last_of_many_values_wins_and_nothing_changes_places(live: Rig) -> None:
+    client = live.client()
+    live.engine.applied.clear()
+    for address, value in (("a/gain", 0.1), ("b/gain", 0.2), ("a/gain", 0.3)):
+        client.send(f"/node/{address}", value)
+    client.send("/node/a/learn")
+    client.send("/node/a/gain", 0.4)
+    client.send("/sync", 9)
+    client.send("/node/a/gain", 0.5)
+    await live.settle()
+    told = [entry[:4] for entry in live.engine.applied]
+    assert told == [
+        ("set", 2, GAIN, pytest.approx(0.2)),
+        ("set", 1, GAIN, pytest.approx(0.3)),
+        ("set", 1, LEARN, 1.0),
+        ("set", 1, GAIN, pytest.approx(0.4)),
+        ("sync", 1, None),
+        ("set", 1, GAIN, pytest.approx(0.5)),
+    ]
+    assert client.heard() == [("/synced", (9,))]
+
+
+@pytest.mark.parametrize(
+    ("address", "args", "reason"),
+    [
+        ("/node/a/gain", (7.0,), "gain takes 0 to 2, not 7"),
+        ("/node/a/gain", (float("nan"),), "gain takes 0 to 2, not nan"),
+        ("/node/a/gain", (float("inf"),), "gain takes 0 to 2, not inf"),
+        ("/node/a/gain", (None,), "gain takes 0 to 2, not None"),
+        ("/node/a/gain", (b"x",), "gain takes 0 to 2, not b'x'"),
+        ("/node/a/gain", ((1.0,),), "gain takes 0 to 2, not (1.0,)"),
+        ("/node/a/gain", (1.0, -1.0), "the ramp in seconds takes 0 to 3600, not -1"),
+        ("/node/a/gain", (1.0, float("nan")), "the ramp in seconds takes 0 to 3600, not nan"),
+        ("/node/a/gain", (1.0, 1.0, 1.0), "takes 0 to 2, then at most the seconds of a ramp; 3 arguments were sent"),
+        ("/node/a/mode", ("loud",), "mode takes gate or wavelet, not 'loud'"),
+        ("/node/a/mode", ("gate", 1.0), "mode takes gate or wavelet and nothing more; only a float can be ramped"),
+        ("/node/a/level", (0.5,), "level is reported by its node and cannot be set"),
+        ("/node/a/gain/norm", (1.5,), "gain/norm takes 0 to 1, not 1.5"),
+        ("/node/a/nothing", (1.0,), "a has no parameter 'nothing'; it has: "),
+        ("/node/zz/gain", (1.0,), "there is no node 'zz'; the nodes are: a, b"),
+        ("/nothing", (), "there is no such address"),
+        ("/tempo", (5.0,), "tempo in bpm takes 10 to 999, not 5"),
+        ("/tempo", ("fast",), "tempo in bpm takes 10 to 999, not 'fast'"),
+        ("/sync", (), "id is missing"),
+        ("/sync", (5.5,), "id takes a whole number, not 5.5"),
+        ("/notify", (2,), "on takes 0 to 1, not 2"),
+        ("/notify", (0,), "you are not subscribed; /notify 1 subscribes"),
+        ("/status", (1,), "takes no arguments; 1 arguments were sent"),
+        ("/patch/load", (), "name is missing"),
+        ("/patch/load", ("../../etc/passwd",), "is not a name"),
+        ("/patch/load", ("nowhere",), "there is no patch 'nowhere'"),
+        ("/node/add", ("gain", "list"), "'list' is a reserved name; choose another"),
+        ("/node/add", ("nothing", "x"), "there is no processor type 'nothing'"),
+        ("/node/add", ("gain", "a"), "there is a node 'a' already"),
+        ("/node/remove", ("zz",), "there is no node 'zz'"),
+        ("/node/connect", ("a", "zz"), "there is no node 'zz'"),
+        ("/node/*/zz", (1.0,), "no address matches this pattern"),
+        ("/node/[a", (1.0,), "a pattern has a [ without its ]"),
+        ("/record/start", ("../x",), "is not a name"),
+        ("/session/record", ("a/b",), "is not a name"),
+    ],
+)
+async def test_refusals_say_what_is_allowed_and_change_nothing(
+    live: Rig, address: str, args: tuple[object, ...], reason: str
+) -> None:
+    client = live.client()
+    before = live.app.session.to_json(), list(live.app.session.numbers)
+    live.engine.applied.clear()
+    ((sort, (of, said)),) = await client.ask(address, *args)
+    assert (sort, of) == ("/fail", address)
+    assert reason in said
+    assert "\n" not in said
+    assert (live.app.session.to_json(), list(live.app.session.numbers)) == before
+    assert live.engine.applied == []
+    assert live.app.counts()["osc_failed"] == 1
+
+
+async def test_failures_are_told_fifty_times_a_second_to_the_sender_only(live: Rig) -> None:
+    client, other = live.client(), live.client()
+    for _ in range(80):
+        client.send("/nothing")
+    other.send("/nothing")
+    await live.settle()
+    assert len(client.heard()) == 50
+    assert len(other.heard()) == 1
+    assert live.app.counts()["osc_failed"] == 81
+
+
+async def test_patterns_set_and_ask(live: Rig) -> None:
+    client = live.client()
+    assert await client.ask("/node/*/gain", 0.75) == []
+    assert await client.ask("/node/{a,b}/gain") == [("/node/a/gain", (0.75,)), ("/node/b/gain", (0.75,))]
+    assert await client.ask("/node/?/wet", 7.0) == [
+        ("/fail", ("/node/a/wet", "wet takes 0 to 1, not 7")),
+        ("/fail", ("/node/b/wet", "wet takes 0 to 1, not 7")),
+    ]
+    client.raw(b"/" + b"*" * 65000 + b"\0" * 3 + b",\0\0\0")
+    await live.settle()
+    ((sort, (_, reason)),) = client.heard()
+    assert sort == "/fail"
+    assert "at most 512 bytes" in reason
+
+
+# What real clients send, as it was seen on the wire.
+
+
+async def test_sync_as_browsers_and_sclang_send_it(live: Rig) -> None:
+    client = live.client()
+    client.raw(b"/sync\0\0\0,f\0\0" + struct.pack(">f", 5.0))
+    await live.settle()
+    assert client.heard() == [("/synced", (5,))]
+    client.raw(b"/sync\0\0\0,i\0\0" + struct.pack(">i", 1001))
+    await live.settle()
+    packet = decode(client.sock.recv(100))
+    assert packet == Message(b"/synced", b",i", (1001,))
+
+
+@pytest.mark.parametrize(
+    ("raw", "address"),
+    [
+        (bytes.fromhex("0000004d2c69000000000001"), ""),
+        (b"noslash\0,\0\0\0", "noslash"),
+        (bytes.fromhex("2f702f726177"), "/p/raw"),
+        (bytes.fromhex("3dcccccd") + b"\0\0\0\0,b\0\0\0\0\0\0", "=\\xcc\\xcc\\xcd"),
+        (b"/x\0\0,Q\0\0", "/x"),
+        (b"/status\0,b\0\0\xff\xff\xff\xff", "/status"),
+        (b"\xff" * 16, ""),
+        (b"", ""),
+    ],
+)
+async def test_odd_packets_are_answered_and_the_next_good_one_is_too(live: Rig, raw: bytes, address: str) -> None:
+    client = live.client()
+    client.raw(raw)
+    await live.settle()
+    ((sort, (of, reason)),) = client.heard()
+    assert (sort, of) == ("/fail", address)
+    assert reason
+    assert (await client.ask("/ping"))[0][0] == "/pong"
+
+
+async def test_empty_bundles_and_bundles_for_now(live: Rig) -> None:
+    client = live.client()
+    client.bundle(1)
+    client.bundle(0, encode("/node/a/gain", 0.25), encode("/node/a/gain"), encode("/x"), encode("/ping"))
+    await live.settle()
+    assert [a for a, _ in client.heard()] == ["/node/a/gain", "/fail", "/pong"]
+    assert live.app.value("a", "gain") == 0.25
+    assert live.app.counts()["osc_failed"] == 1
+
+
+async def test_answers_of_other_servers_are_never_answered(live: Rig) -> None:
+    client = live.client()
+    for address in ("/fail", "/done", "/pong", "/synced", "/late", "/status.reply"):
+        assert await client.ask(address, "x") == []
+    assert live.app.counts()["osc_ignored"] == 6
+
+
+async def test_a_closed_port_does_not_disturb(live: Rig) -> None:
+    for _ in range(5):
+        gone = live.client()
+        gone.send("/ping")
+        gone.send("/nothing")
+        gone.close()
+    client = live.client()
+    await live.settle(3)
+    assert (await client.ask("/ping"))[0][0] == "/pong"
+
+
+async def test_python_osc_as_the_client(live: Rig) -> None:
+    client = SimpleUDPClient("127.0.0.1", live.app.osc_port)
+    client.send_message("/node/a/gain", 0.125)
+    client.send_message("/node/b/mute", True)
+    bundle = OscBundleBuilder(0)
+    builder = OscMessageBuilder("/node/b/steps")
+    builder.add_arg(7)
+    bundle.add_content(builder.build())
+    client.send(bundle.build())
+    client.send_message("/node/a/gain", [])
+    await live.settle()
+    assert live.engine.values[1, GAIN] == 0.125
+    assert live.engine.values[2, 1] == 1.0
+    assert live.engine.values[2, STEPS] == 7.0
+    (reply,) = list(client.get_messages(timeout=1)) [:1]
+    assert (reply.address, list(reply)) == ("/node/a/gain", [0.125])
+    client._sock.close()
+
+
+async def test_tempo_and_transport(live: Rig) -> None:
+    client = live.client()
+    live.engine.applied.clear()
+    for address, args in (
+        ("/tempo", (90.0,)), ("/tempo", (100, 4)), ("/transport/play", ()), ("/transport/play", (4.0,)),
+        ("/transport/stop", ()), ("/beat", (8.0,)),
+    ):  # fmt: skip
+        assert await client.ask(address, *args) == []
+    assert live.engine.applied == [
+        ("tempo", 90.0, 0.0, None), ("tempo", 100.0, 4.0, None), ("transport", True, None, None),
+        ("transport", True, 4.0, None), ("transport", False, None, None), ("transport", None, 8.0, None),
+    ]  # fmt: skip
+    assert await client.ask("/tempo") == [("/tempo", (100.0,))]
+    live.engine.beat = 2.5
+    assert await client.ask("/beat") == [("/beat", (2.5,))]
+
+
+async def test_recording_names_stay_in_their_folders(live: Rig, home: Path) -> None:
+    client = live.client()
+    ((_, args),) = await client.ask("/record/start", "take one")
+    assert args == ("/record/start", str(home / "data" / "recordings" / "take one.wav"))
+    await client.ask("/record/stop")
+    assert live.engine.recorded == [args[1], None]
+    Path(args[1]).touch()
+    ((sort, (_, reason)),) = await client.ask("/record/start", "take one")
+    assert sort == "/fail"
+    assert "already" in reason
+    ((sort, _),) = await client.ask("/session/record")
+    assert sort == "/done"
+    await client.ask("/session/stop")
+    assert live.engine.sessions[-1] is None
+
+
+async def test_events_reach_subscribers(live: Rig) -> None:
+    client = live.client()
+    assert await client.ask("/notify", 1) == [("/done", ("/notify", 0))]
+    live.engine.levels = {0: (0.5, 0.25), 1: (0.125, 0.0625), 99: (1.0, 1.0)}
+    for report in (
+        BeatPassed(4), Late(1, GAIN, 0.5), Late(1, GAIN, 0.25), Late(2, GAIN, 0.009), Late(0, 0, 0.5),
+        NodeState(2, "failed", "it raised"), Reported(1, LEVEL, 0.75),
+    ):  # fmt: skip
+        live.engine.say(report)
+    await live.settle(2)
+    heard = client.heard()
+    assert ("/beat", (4,)) in heard
+    assert [m for m in heard if m[0] == "/late"] == [("/late", ("/node/a/gain", 0.5)), ("/late", ("", 0.5))]
+    assert ("/node/state", ("b", "failed", "it raised")) in heard
+    assert ("/node/a/level", (0.75,)) in heard
+    assert {m for m in heard if m[0] == "/meter"} == {("/meter", ("out", 0.5, 0.25)), ("/meter", ("a", 0.125, 0.0625))}
+    assert live.app.status()["nodes"][1]["reason"] == "it raised"
+    assert live.app.value("a", "level") == 0.75
+
+
+async def test_the_monitor_sees_every_packet(live: Rig) -> None:
+    watcher, client = live.client(), live.client()
+    assert await watcher.ask("/monitor", 1) == [("/done", ("/monitor",))]
+    client.send("/node/a/gain", 0.5)
+    client.raw(b"junk")
+    await live.settle()
+    assert watcher.heard() == [
+        ("/packet", (f"127.0.0.1:{client.port}", encode("/node/a/gain", 0.5))),
+        ("/packet", (f"127.0.0.1:{client.port}", b"junk")),
+    ]
+    await watcher.ask("/monitor", 0)
+    watcher.heard()
+    assert await client.ask("/ping")
+    assert watcher.heard() == []
+    assert live.app.intake.tap is None
+
+
+async def test_every_declared_address_is_answered(live: Rig) -> None:
+    for item in ADDRESSES:
+        assert live.app.router.exact[item.path.encode()].handler is item.handler
+    assert len({item.path for item in ADDRESSES}) == len(ADDRESSES)
+
+
+async def test_hold_strangers_and_let_approved_ones_play(live: Rig) -> None:
+    stranger = live.app.udp.peer(("192.168.7.7", 9000))
+    sent: list[bytes] = []
+    stranger._send = sent.append
+    client = live.client()
+
+    async def from_stranger(packet: bytes) -> list[str]:
+        live.app.intake.udp.queue.append((packet, stranger))
+        live.app._wake()
+        found = [decode(p) for p in sent]
+        sent.clear()
+        return [p.args[1] if p.address == b"/fail" else p.address.decode() for p in found if isinstance(p, Message)]  # type: ignore[misc]
+
+    (told,) = await from_stranger(encode("/node/a/gain", 1.75))
+    assert "antiphon approve 192.168.7.7" in told
+    assert await from_stranger(encode("/node/a/gain", 1.75)) == []
+    assert live.app.value("a", "gain") == 0.5
+    assert live.app.access.held() == ["192.168.7.7"]
+    live.app.access.approve("192.168.7.7")
+    assert await from_stranger(encode("/node/a/gain", 1.75)) == []
+    assert live.app.value("a", "gain") == 1.75
+    (told,) = await from_stranger(encode("/node/remove", "a"))
+    assert "token" in told
+    for address in ("/patch/load", "/session/record", "/record/start", "/node/add", "/patch/save", "/monitor"):
+        (told,) = await from_stranger(encode(address, "x"))
+        assert "token" in told
+    live.app.access.forget("192.168.7.7")
+    await from_stranger(encode("/node/a/gain", 0.25))
+    assert live.app.value("a", "gain") == 1.75
+    assert await client.ask("/node/a/gain") == [("/node/a/gain", (1.75,))]
+
+
+def test_a_taken_port_is_one_sentence() -> None:
+    from antiphon.control.app import bind
+    from antiphon.errors import AntiphonError
+
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", 0))
+        with pytest.raises(AntiphonError, match="--osc-port"):
+            bind(port=taken.getsockname()[1])
+
+
+def test_bundles_are_bundles() -> None:
+    assert isinstance(decode(b"#bundle\0" + bytes(8)), Bundle)

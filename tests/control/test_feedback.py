@@ -1,0 +1,230 @@
+"""Who is told what moved, and how the dead are found."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+from antiphon.commands import SetParam
+from antiphon.control.clients import LEASE, MAX_HELD, MAX_SURFACES, Access, Level, Peer, Surfaces
+from antiphon.control.failures import PER_SECOND, FailLimiter
+from antiphon.control.feedback import BUNDLE_BYTES, Feedback, grouped
+from antiphon.errors import UsageError, WireError
+from antiphon.wire.osc import Bundle, Message, decode
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.control.rig import Rig, rig
+
+
+async def test_all_but_the_mover_are_told(live: Rig) -> None:
+    mover, other, third = live.client(), live.client(), live.client()
+    for client in (mover, other):
+        await client.ask("/notify", 1)
+    for value in (0.1, 0.2, 0.3):
+        mover.send("/node/a/gain", value)
+    await live.settle()
+    assert other.heard() == [("/node/a/gain", (pytest.approx(0.3),))]
+    assert mover.heard() == []
+    third.send("/node/b/mode", "wavelet")
+    third.send("/node/b/steps", 5)
+    third.send("/node/b/mute", 1)
+    third.send("/tempo", 99.0)
+    await live.settle()
+    expected = [("/node/b/mode", ("wavelet",)), ("/node/b/steps", (5,)), ("/node/b/mute", (1,)), ("/tempo", (99.0,))]
+    assert mover.heard() == expected
+    assert other.heard() == expected
+    assert third.heard() == []
+
+
+async def test_the_last_mover_is_the_one_not_told(live: Rig) -> None:
+    first, second = live.client(), live.client()
+    for client in (first, second):
+        await client.ask("/notify", 1)
+    first.send("/node/a/gain", 0.25)
+    second.send("/node/a/gain", 0.75)
+    await live.settle()
+    assert first.heard() == [("/node/a/gain", (0.75,))]
+    assert second.heard() == []
+
+
+async def test_a_scheduled_change_is_told_at_its_time(live: Rig) -> None:
+    mover, other = live.client(), live.client()
+    await other.ask("/notify", 1)
+    mover.bundle(live.time.timetag(0.5), b"/node/a/gain\0\0\0\0,f\0\0\x3f\x80\0\0")
+    await live.settle()
+    assert other.heard() == []
+    await live.move(0.6)
+    assert other.heard() == [("/node/a/gain", (1.0,))]
+
+
+async def test_a_port_elsewhere_and_the_end_of_it(live: Rig) -> None:
+    surface, mover = live.client(), live.client()
+    assert await mover.ask("/notify", 1, surface.port) == [("/done", ("/notify", 0))]
+    assert await mover.ask("/notify", 1.0, float(surface.port)) == [("/done", ("/notify", 0))]
+    await mover.ask("/node/a/gain", 0.25)
+    assert surface.heard() == []  # it moved it itself, from its other port
+    live.app.command(SetParam("a", "gain", 0.75), "page")
+    await live.settle()
+    assert surface.heard() == [("/node/a/gain", (0.75,))]
+    assert await mover.ask("/notify", 0, surface.port) == [("/done", ("/notify", 0))]
+    live.app.command(SetParam("a", "gain", 0.5), "page")
+    await live.settle()
+    assert surface.heard() == []
+
+
+async def test_a_subscriber_that_closed_its_port_is_dropped(live: Rig) -> None:
+    client, mover = live.client(), live.client()
+    await client.ask("/notify", 1)
+    client.close()
+    for n in range(6):
+        await mover.ask("/node/a/gain", n / 8)
+    assert len(live.app.surfaces) == 0
+    assert live.app.counts()["surfaces_expired"] == 1
+    assert (await mover.ask("/ping"))[0][0] == "/pong"
+
+
+async def test_a_surface_named_at_the_start_is_told_and_kept(tmp_path: Path, home: Path) -> None:
+    import socket
+
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    async with rig(tmp_path / "s", surfaces=[("127.0.0.1", port)]) as live:
+        mover = live.client()
+        for n in range(6):
+            await mover.ask("/node/a/gain", n / 8)
+        (fixed,) = live.app.surfaces
+        assert fixed.refusals >= 3
+        fixed.quiet_until = 0.0
+        surface = live.client(port)
+        await mover.ask("/node/a/gain", 1.5)
+        assert surface.heard() == [("/node/a/gain", (1.5,))]
+
+
+async def test_http_and_scripts_are_told_too(live: Rig) -> None:
+    heard: list[tuple[str, Any]] = []
+    live.app.feedback.listeners.append(lambda address, value: heard.append((address, value)))
+    await live.client().ask("/node/a/gain", 1.25)
+    assert heard == [("/node/a/gain", 1.25)]
+
+
+# The parts on their own.
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def peer(key: str = "127.0.0.1:1", level: Level = Level.OWNER) -> tuple[Peer, list[bytes]]:
+    sent: list[bytes] = []
+    host, port = key.rsplit(":", 1)
+    return Peer(key, host, level, sent.append, (host, int(port))), sent
+
+
+def test_failures_are_limited_per_second() -> None:
+    clock = Clock()
+    limiter = FailLimiter(clock)
+    assert sum(limiter.allows() for _ in range(200)) == PER_SECOND
+    assert limiter.suppressed == 200 - PER_SECOND
+    clock.now += 1.0
+    assert limiter.allows()
+
+
+def test_feedback_is_held_to_sixty_a_second() -> None:
+    clock = Clock()
+    surfaces = Surfaces(clock)
+    listener, sent = peer()
+    surfaces.add(listener, "x")
+    feedback = Feedback(surfaces, clock)
+    for n in range(6000):
+        clock.now = 1000.0 + n / 6000
+        feedback.changed("/a", float(n), None)
+        if feedback.due:
+            feedback.flush()
+    assert len(sent) <= 61
+    last = decode(sent[-1])
+    assert isinstance(last, Message)
+
+
+@given(st.lists(st.binary(min_size=1, max_size=900), max_size=40))
+def test_bundles_fit_a_network_packet_and_keep_the_order(packets: list[bytes]) -> None:
+    groups = grouped(packets)
+    assert [p for g in groups for p in g] == packets
+    for group in groups:
+        assert len(group) == 1 or 16 + sum(4 + len(p) for p in group) <= BUNDLE_BYTES
+
+
+def test_many_changes_come_in_bundles() -> None:
+    surfaces = Surfaces()
+    listener, sent = peer()
+    surfaces.add(listener, "x")
+    feedback = Feedback(surfaces)
+    for n in range(200):
+        feedback.changed(f"/node/n{n}/gain", float(n), None)
+    feedback.flush()
+    items = [item for data in sent for item in decode(data).items]  # type: ignore[union-attr]
+    assert len(sent) < 10
+    assert all(isinstance(decode(data), Bundle) for data in sent)
+    assert len(items) == 200
+
+
+def test_subscribing_is_bounded_and_idempotent() -> None:
+    surfaces = Surfaces()
+    peers = [peer(f"127.0.0.1:{n}")[0] for n in range(1, MAX_SURFACES + 2)]
+    numbers = [surfaces.add(p, p.key).id for p in peers[:MAX_SURFACES]]
+    assert numbers == list(range(MAX_SURFACES))
+    assert surfaces.add(peers[3], "again").id == 3
+    with pytest.raises(WireError, match="at most 64"):
+        surfaces.add(peers[-1], "x")
+    surfaces.remove(peers[5].key)
+    assert surfaces.add(peers[-1], "x").id == 5
+
+
+def test_a_far_subscriber_lives_as_long_as_its_lease() -> None:
+    clock = Clock()
+    surfaces = Surfaces(clock)
+    far, near = peer("10.0.0.2:9", Level.SURFACE)[0], peer()[0]
+    named = peer("10.0.0.3:9", Level.SURFACE)[0]
+    surfaces.add(far, "10.0.0.2:8")
+    surfaces.add(near, near.key)
+    surfaces.add(named, named.key, fixed=True)
+    heard = {"10.0.0.2:8": 0.0}
+    clock.now += LEASE - 1
+    assert surfaces.expire(lambda key: heard.get(key, 0.0)) == []
+    heard["10.0.0.2:8"] = clock.now
+    clock.now += LEASE - 1
+    assert surfaces.expire(lambda key: heard.get(key, 0.0)) == []
+    clock.now += 2
+    assert [s.peer.key for s in surfaces.expire(lambda key: heard.get(key, 0.0))] == ["10.0.0.2:9"]
+    assert len(surfaces) == 2
+
+
+def test_access() -> None:
+    access = Access(allow=["10.0.0.9"])
+    assert access.level("127.0.0.1") is access.level("127.8.8.8") is access.level("::1") is Level.OWNER
+    assert access.level("10.0.0.9") is Level.SURFACE
+    assert access.level("10.0.0.1") is access.level("nonsense") is Level.HELD
+    for n in range(200):
+        access.hold(f"10.0.1.{n}")
+    assert len(access.held()) == MAX_HELD
+    assert access.held_messages == 200
+    access.approve("10.0.1.3")
+    assert access.level("10.0.1.3") is Level.SURFACE
+    assert "10.0.1.3" not in access.held()
+    assert access.approved() == ["10.0.0.9", "10.0.1.3"]
+    access.forget("10.0.1.3")
+    assert access.level("10.0.1.3") is Level.HELD
+    with pytest.raises(UsageError, match="not an IP address"):
+        access.approve("my-phone")
+
+
+async def test_nothing_is_gathered_for_nobody(live: Rig) -> None:
+    await live.client().ask("/node/a/gain", 1.0)
+    assert not live.app.feedback.pending
+    await asyncio.sleep(0)

@@ -1,0 +1,250 @@
+"""Patches and nodes over OSC, and what survives a killed process or engine."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from antiphon.control.state import StateFolder, clear
+from antiphon.engine.link import PlanRefused
+from antiphon.errors import FileError
+from antiphon.wire.osc import encode
+from tests.control.fake_engine import FakeEngine, FakeTime
+from tests.control.rig import Rig, rig
+
+GAIN, LEARN = 3, 7
+PATCH = """
+format = 1
+name = "One gain"
+tempo = 75
+[nodes.a]
+type = "gain"
+gain = 1.75
+[nodes.late]
+type = "gain"
+[wires]
+"in" = "a"
+"a" = "late"
+"late" = "out"
+"""
+
+
+def put_patch(home: Path, name: str, text: str = PATCH) -> None:
+    folder = home / "data" / "patches"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{name}.toml").write_text(text)
+
+
+async def test_loading_a_patch(live: Rig, home: Path) -> None:
+    put_patch(home, "mine")
+    client = live.client()
+    live.engine.hold_plans = True
+    assert await client.ask("/patch/load", "mine", 0.5) == []
+    # Its addresses are there at once, though it does not play yet.
+    assert await client.ask("/node/late/gain", 0.25) == []
+    client.bundle(live.time.timetag(0.1), encode("/node/late/gain", 1.25), encode("/node/late/learn"))
+    live.engine.hold_plans = False
+    await live.settle(2)
+    assert client.heard() == [("/done", ("/patch/load", "mine"))]
+    serial, graph, ids, tempo, fade = live.engine.loads[-1]
+    assert (tempo, fade) == (75.0, 0.5)
+    assert ids == {"a": 1, "late": 3}
+    assert dict(graph.node("a").values) == {"gain": 1.75}
+    assert live.engine.values[3, GAIN] == 0.25
+    await live.move(0.2)
+    assert live.engine.values[3, GAIN] == 1.25
+    assert live.engine.values[3, LEARN] == 1.0
+    assert live.app.session.name == "One gain"
+    assert "mine" in (await client.ask("/patch/list"))[0][1]
+    (home / "data" / "patches" / "mine.toml").write_text(PATCH.replace("1.75", "0.75"))
+    assert await client.ask("/patch/reload") == []
+    await live.settle()
+    assert client.heard() == [("/done", ("/patch/reload", "One gain"))]
+    assert live.app.value("a", "gain") == 0.75
+
+
+async def test_saving_a_patch(live: Rig, home: Path) -> None:
+    client = live.client()
+    await client.ask("/node/a/gain", 1.5)
+    await client.ask("/node/add", "gain", "c", "b")
+    assert await client.ask("/patch/save", "kept") == [("/done", ("/patch/save", "kept"))]
+    await client.ask("/node/remove", "c")
+    await client.ask("/patch/load", "kept")
+    await live.settle()
+    assert ("/done", ("/patch/load", "kept")) in client.heard()
+    assert [n.name for n in live.app.graph.nodes] == ["a", "b", "c"]
+    assert live.app.value("a", "gain") == 1.5
+    for name in ("../x", "a/b", "", "x\0y", ".hidden"):
+        ((sort, _),) = await client.ask("/patch/save", name)
+        assert sort == "/fail"
+
+
+@pytest.mark.parametrize("text", ["format = 1\n[nodes.a]\ntype='nothing'\n", "x = [", "\0"])
+async def test_a_bad_patch_leaves_the_last_good_one_playing(live: Rig, home: Path, text: str) -> None:
+    put_patch(home, "bad", text)
+    client = live.client()
+    ((sort, (of, reason)),) = await client.ask("/patch/load", "bad")
+    assert (sort, of) == ("/fail", "/patch/load")
+    assert "bad.toml" in reason
+    assert live.app.session.name == "two gains"
+    assert len(live.engine.loads) == 1
+
+
+async def test_editing_the_graph(live: Rig) -> None:
+    client = live.client()
+    assert await client.ask("/node/add", "gain", "c", "a") == []
+    assert [n.name for n in live.app.graph.nodes] == ["a", "c", "b"]
+    assert await client.ask("/node/c/gain", 0.5) == []
+    assert live.engine.values[3, GAIN] == 0.5
+    assert await client.ask("/node/move", "c") == []
+    assert [n.name for n in live.app.graph.nodes] == ["c", "a", "b"]
+    assert await client.ask("/node/disconnect", "c", "a") == []
+    assert await client.ask("/node/connect", "c.out", "a.in") == []
+    assert await client.ask("/node/remove", "c") == []
+    ((_, (_, reason)),) = await client.ask("/node/c/gain", 0.5)
+    assert "no node 'c'" in reason
+    assert await client.ask("/node/a/gain") == [("/node/a/gain", (0.5,))]
+
+
+async def test_the_engine_refuses_and_all_is_as_before(live: Rig) -> None:
+    client = live.client()
+    before = live.app.session.current()
+    live.engine.refuse = "the node c cannot be made"
+    await client.ask("/node/add", "gain", "c", "b")
+    await live.settle()
+    assert client.heard() == [("/fail", ("/node/add", "the node c cannot be made"))]
+    assert live.app.session.current() == before
+    assert "/node/c/gain" not in {r.address for r in live.app.router.exact.values()}
+    await client.ask("/node/a/size", 512)
+    await live.settle()
+    assert client.heard() == [("/fail", ("/node/a/size", "the node c cannot be made"))]
+    assert live.app.value("a", "size") == 256
+    live.engine.refuse = ""
+    await client.ask("/node/a/size", 512)
+    await live.settle()
+    assert client.heard() == []
+    assert live.app.value("a", "size") == 512
+
+
+async def test_a_flood_of_plans_is_asked_for_one_at_a_time(live: Rig) -> None:
+    client = live.client()
+    live.engine.hold_plans = True
+    for n in range(40):
+        client.send("/node/a/label", f"text {n}")
+    await live.settle()
+    assert len(live.engine.loads) == 2
+    live.engine.hold_plans = False
+    await live.settle(3)
+    assert len(live.engine.loads) == 3
+    assert dict(live.engine.loads[-1][1].node("a").values)["label"] == "text 39"
+
+
+async def test_a_new_engine_gets_patch_values_schedule_and_syncs(live: Rig) -> None:
+    client = live.client()
+    await client.ask("/node/a/gain", 1.9)
+    await client.ask("/tempo", 77.0)
+    client.bundle(live.time.timetag(1.0), encode("/node/b/gain", 0.25), encode("/sync", 5))
+    await live.settle()
+    client.send("/sync", 6)
+    for _ in range(12):
+        import asyncio
+
+        await asyncio.sleep(0)
+    live.engine.start(5555)
+    await live.settle(3)
+    _, graph, ids, tempo, _ = live.engine.loads[-1]
+    assert ids == {"a": 1, "b": 2}
+    assert dict(graph.node("a").values) == {"gain": pytest.approx(1.9)}
+    assert tempo == 77.0
+    assert client.heard() == [("/synced", (6,))]
+    await live.move(1.1)
+    assert live.engine.values[2, GAIN] == 0.25
+    assert client.heard() == [("/synced", (5,))]
+
+
+async def test_a_control_process_killed_is_taken_up_where_it_was(tmp_path: Path, home: Path) -> None:
+    engine = FakeEngine(FakeTime())
+    async with rig(tmp_path / "state", engine=engine) as first:
+        surface, client = first.client(), first.client()
+        await surface.ask("/notify", 1)
+        await client.ask("/node/a/gain", 1.9)
+        await client.ask("/node/b/label", "hello")
+        await client.ask("/node/add", "gain", "c", "b")
+        await client.ask("/node/c/gain", 0.3)
+        await client.ask("/tempo", 77.0)
+        await client.ask("/nothing")
+        loads = len(engine.loads)
+        before = first.app.session.current(), dict(engine.values), first.app.session.name
+        # Killed: what the state folder holds now is all there is.
+        kept = {p.name: p.read_bytes() for p in (tmp_path / "state").iterdir()}
+        ids = {n.name: n.id for n in first.app.session.nodes.values()}
+        port = surface.port
+    for name, data in kept.items():
+        (tmp_path / "state" / name).write_bytes(data)
+    async with rig(tmp_path / "state", engine=engine) as again:
+        assert (again.app.session.current(), dict(engine.values), again.app.session.name) == before
+        assert {n.name: n.id for n in again.app.session.nodes.values()} == ids
+        assert again.app.session.tempo == 77.0
+        assert len(engine.loads) == loads  # the engine played on and was not disturbed
+        listening = again.client(port)
+        client = again.client()
+        await client.ask("/node/c/gain", 0.4)
+        assert ("/node/c/gain", (pytest.approx(0.4),)) in listening.heard()
+        assert await client.ask("/node/a/gain") == [("/node/a/gain", (pytest.approx(1.9),))]
+
+
+async def test_both_killed_the_new_engine_is_given_the_patch(tmp_path: Path, home: Path) -> None:
+    engine = FakeEngine(FakeTime())
+    async with rig(tmp_path / "state", engine=engine) as first:
+        await first.client().ask("/node/a/gain", 1.9)
+    other = FakeEngine(engine.time, pid=777)
+    async with rig(tmp_path / "state", engine=other) as again:
+        assert dict(other.loads[-1][1].node("a").values) == {"gain": pytest.approx(1.9)}
+        assert await again.client().ask("/node/a/gain") == [("/node/a/gain", (pytest.approx(1.9),))]
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"format": 9}', '{"format": 1}', '{"format": 1, "session": {"graph": 5}}'])
+async def test_a_damaged_state_is_a_fresh_start(tmp_path: Path, home: Path, content: str) -> None:
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / "state.json").write_text(content)
+    (tmp_path / "state" / "values.bin").write_bytes(b"\xff" * 5000)
+    async with rig(tmp_path / "state") as live:
+        assert await live.client().ask("/node/a/gain") == [("/node/a/gain", (0.5,))]
+
+
+def test_numbers_are_in_the_map_at_once_and_cleared_when_asked(tmp_path: Path) -> None:
+    first = StateFolder(tmp_path)
+    first.numbers[7] = 0.25
+    first.save({"x": 1})
+    second = StateFolder(tmp_path)
+    assert second.numbers[7] == 0.25
+    assert second.load() == {"format": 1, "x": 1}
+    assert json.loads((tmp_path / "state.json").read_text())["x"] == 1
+    clear(tmp_path)
+    assert StateFolder(tmp_path).load() is None
+    for folder in (first, second):
+        folder.close()
+
+
+def test_a_state_folder_that_cannot_be_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(FileError, match="cannot be used"):
+        StateFolder(tmp_path / "file")
+
+
+async def test_a_full_disk_is_said_and_the_set_goes_on(live: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    client = live.client()
+    monkeypatch.setattr(Path, "write_text", full)
+    assert await client.ask("/node/add", "gain", "c", "b") == []
+    assert "No space left" in live.app.status()["trouble"]
+    assert await client.ask("/node/c/gain") == [("/node/c/gain", (1.0,))]
+
+
+async def test_an_old_refusal_is_nothing(live: Rig) -> None:
+    live.engine.say(PlanRefused(999, "late news"))
+    await live.settle()
+    assert await live.client().ask("/node/a/gain") == [("/node/a/gain", (0.5,))]

@@ -1,0 +1,218 @@
+"""Time tags, syncs, and what is put off until its time. The clock is moved by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from antiphon.schedule import MAX_PENDING
+from antiphon.wire.osc import encode, encode_bundle
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.control.fake_engine import RATE, FakeTime
+from tests.control.rig import Client, Rig
+
+GAIN = 3
+
+
+def set_gain(value: float, node: str = "a") -> bytes:
+    return encode(f"/node/{node}/gain", value)
+
+
+async def test_a_future_bundle_enters_at_its_sample_and_counts_from_then(live: Rig) -> None:
+    client = live.client()
+    at = round(live.engine.sample + 0.5 * RATE)
+    client.bundle(live.time.timetag(0.5), set_gain(2.0), encode("/sync", 7))
+    await live.settle()
+    assert await client.ask("/node/a/gain") == [("/node/a/gain", (0.5,))]
+    await live.move(0.49)
+    assert client.heard() == []
+    await live.move(0.011)
+    assert live.engine.applied[-2:] == [("set", 1, GAIN, 2.0, 0.0, at), ("sync", 1, at)]
+    assert client.heard() == [("/synced", (7,))]
+    assert await client.ask("/node/a/gain") == [("/node/a/gain", (2.0,))]
+
+
+async def test_tags_frames_apart_are_samples_apart(live: Rig) -> None:
+    client = live.client()
+    live.engine.applied.clear()
+    start = live.time.timetag(0.1)
+    for n in range(50):
+        client.bundle(start + round(n * 37 * 2**32 / RATE), encode("/node/a/learn"))
+    await live.move(1.0)
+    samples = [entry[-1] for entry in live.engine.applied]
+    assert [s - samples[0] for s in samples] == [n * 37 for n in range(50)]
+
+
+async def test_the_past_is_applied_at_once_and_reported(live: Rig) -> None:
+    client, other = live.client(), live.client()
+    await client.ask("/notify", 1)
+    live.time.move(1.0)
+    other.bundle(live.time.timetag(-0.25), set_gain(1.5))
+    other.bundle(live.time.timetag(-0.0015), set_gain(1.25, "b"))
+    other.bundle(live.time.timetag(-0.5), encode("/node/list"))
+    await live.settle(2)
+    assert live.engine.values[1, GAIN] == 1.5
+    assert live.app.value("b", "gain") == 1.25
+    assert other.heard() == [("/node/list.reply", ("a", "gain", "b", "gain"))]
+    late = {m[1] for m in client.heard() if m[0] == "/late"}
+    assert late == {("/node/a/gain", pytest.approx(0.25)), ("/node/list", pytest.approx(0.5))}
+    assert live.app.counts()["late"] == 3
+
+
+async def test_what_is_for_control_waits_for_its_time_too(live: Rig) -> None:
+    client = live.client()
+    client.bundle(
+        live.time.timetag(0.2), encode("/node/a/gain"), encode("/node/remove", "b"), encode("/sync", 3), encode("/ping")
+    )
+    client.bundle(live.time.timetag(0.1), set_gain(1.75))
+    await live.settle()
+    assert client.heard() == []
+    assert "b" in live.app.session.nodes
+    await live.move(0.21)
+    await live.settle()
+    heard = client.heard()
+    assert ("/node/a/gain", (1.75,)) in heard
+    assert [a for a, _ in heard] == ["/node/a/gain", "/pong", "/synced"]
+    assert "b" not in live.app.session.nodes
+
+
+async def test_a_bundle_inside_is_never_earlier_than_the_one_around(live: Rig) -> None:
+    client = live.client()
+    live.engine.applied.clear()
+    inner = [
+        encode_bundle(live.time.timetag(0.1), [encode("/node/a/learn")]),
+        encode_bundle(1, [encode("/node/a/learn")]),
+        encode_bundle(live.time.timetag(0.4), [encode("/node/a/learn")]),
+    ]
+    client.bundle(live.time.timetag(0.2), *inner)
+    now = live.engine.sample
+    await live.move(1.0)
+    assert [round(e[-1] - now) for e in live.engine.applied] == [9600, 9600, 19200]
+
+
+async def test_further_ahead_than_an_hour_is_refused(live: Rig) -> None:
+    client = live.client()
+    client.bundle(live.time.timetag(3601), set_gain(2.0))
+    client.bundle(2 << 32, set_gain(2.0))
+    await live.settle()
+    first, second = client.heard()
+    assert first[1][0] == second[1][0] == "#bundle"
+    assert "at most 3600 s ahead" in first[1][1]
+    assert live.app.session.schedule.next_sample() is None
+
+
+async def test_a_step_of_the_wall_clock_is_followed(live: Rig) -> None:
+    client = live.client()
+    live.time.offset += 10**12
+    await live.settle()
+    now = live.engine.sample
+    live.engine.applied.clear()
+    client.bundle(live.time.timetag(0.1), encode("/node/a/learn"))
+    await live.move(0.5)
+    assert round(live.engine.applied[0][-1] - now) == 4800
+
+
+async def test_the_schedule_is_bounded_and_says_so_once(live: Rig) -> None:
+    client = live.client()
+    tag = live.time.timetag(10.0)
+    per = 2000
+    for n in range(0, MAX_PENDING + per, per):
+        client.bundle(tag, *[encode("/node/a/learn")] * per)
+        await live.settle(0)
+        while live.app.intake.busy:
+            await live.settle(0)
+        assert len(live.app.session.schedule) == min(n + per, MAX_PENDING)
+    told = client.heard()
+    assert len(told) == 1
+    assert "65536 events are scheduled" in told[0][1][1]
+    assert live.app.counts()["osc_failed"] == (MAX_PENDING // per + 1) * per - MAX_PENDING
+    assert await client.ask("/node/b/gain", 0.25) == []
+    assert live.app.value("b", "gain") == 0.25
+
+
+async def test_clear_drops_what_is_scheduled_and_says_so_to_who_waits(live: Rig) -> None:
+    client = live.client()
+    client.bundle(live.time.timetag(1.0), set_gain(2.0), encode("/sync", 5), encode("/node/remove", "a"))
+    await live.settle()
+    heard = await client.ask("/clearSched")
+    assert [(a, args[0]) for a, args in heard] == [("/fail", "/sync")] or heard == []
+    await live.move(2.0)
+    assert live.app.value("a", "gain") == 0.5
+    assert client.heard() == []
+    assert await client.ask("/sync", 6) == [("/synced", (6,))]
+
+
+async def test_panic_reaches_the_engine(live: Rig) -> None:
+    client = live.client()
+    client.bundle(live.time.timetag(1.0), set_gain(2.0), encode("/sync", 5))
+    await live.settle()
+    ((sort, (of, reason)),) = await client.ask("/panic")
+    assert (sort, of) == ("/fail", "/sync")
+    assert "/panic" in reason
+    assert live.engine.applied[-1] == ("panic", None)
+    assert await client.ask("/panic", 0.0) == []
+    assert [e[0] for e in live.engine.applied].count("panic") == 1
+
+
+async def test_sync_waits_for_a_plan_being_made(live: Rig) -> None:
+    client = live.client()
+    live.engine.hold_plans = True
+    await client.ask("/node/add", "gain", "c", "b")
+    assert await client.ask("/sync", 1) == []
+    live.engine.hold_plans = False
+    await live.settle(2)
+    assert client.heard() == [("/synced", (1,))]
+
+
+async def test_sync_has_all_before_it(live: Rig) -> None:
+    client = live.client()
+    live.engine.applied.clear()
+    for n in range(300):
+        client.send("/node/a/gain", n / 200)
+    client.send("/sync", 1)
+    for _ in range(6):
+        await live.settle()
+    assert client.heard() == [("/synced", (1,))]
+    names = [e[0] for e in live.engine.applied]
+    assert live.engine.applied[names.index("sync") - 1][3] == pytest.approx(299 / 200)
+
+
+async def test_a_full_ring_loses_nothing_and_keeps_the_order(live: Rig) -> None:
+    client = live.client()
+    live.engine.applied.clear()
+    live.engine.room = 2
+    for n in range(8):
+        client.send("/node/a/learn")
+        client.send("/node/a/gain", n / 8)
+    client.send("/sync", 1)
+    await live.settle()
+    assert client.heard() == []
+    live.engine.room = 1000
+    await live.settle(2)
+    assert client.heard() == [("/synced", (1,))]
+    assert [e[0] for e in live.engine.applied] == ["set"] * 16 + ["sync"]
+    assert [e[3] for e in live.engine.applied[1:16:2]] == [n / 8 for n in range(8)]
+
+
+def many(client: Client, *packets: bytes) -> None:
+    for packet in packets:
+        client.raw(packet)
+
+
+async def test_udp_keeps_the_order_of_arrival(live: Rig) -> None:
+    client = live.client()
+    many(client, *[encode("/ping", n) for n in range(500)])
+    for _ in range(6):
+        await live.settle()
+    heard: list[Any] = client.heard()
+    assert [args[0] for _, args in heard] == list(range(500))
+
+
+@given(st.floats(-10, 3000))
+def test_the_fake_clock_and_ours_agree(seconds: float) -> None:
+    from antiphon.wallclock import WallClock
+
+    time = FakeTime()
+    clock = WallClock(time.realtime, time.monotonic)
+    assert abs(clock.moment(time.timetag(seconds)) - time.ns - round(seconds * 1e9)) <= 1

@@ -1,0 +1,218 @@
+"""Small processors with known answers, a catalog of them, and a stage to play them in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import numpy as np
+
+from antiphon.block import StreamSpec
+from antiphon.catalog import Catalog
+from antiphon.engine.schedule import Action, Op
+from antiphon.engine.stage import Stage
+from antiphon.graph import Graph, NodeSpec, Wire
+from antiphon.params import Param
+from antiphon.plan import Plan, compile_plan
+from antiphon.plugincheck import inspect_processor
+from antiphon.ports import AUDIO_IN, AUDIO_OUT, EVENTS_IN, EVENTS_OUT, Port
+from antiphon.processor import Event, Processor
+
+RATE = 48000
+
+
+class Gain(Processor):
+    """Multiplies, smoothly or in steps."""
+
+    params = (
+        Param("gain", default=1.0, low=0.0, high=4.0, smooth=0.004),
+        Param("step", default=1.0, low=0.0, high=4.0),
+    )
+
+    def process(self, io):
+        np.multiply(io.audio_in[0], io.curve("gain"), out=io.audio_out[0])
+        np.multiply(io.audio_out[0], io.curve("step"), out=io.audio_out[0])
+
+
+class Lag(Processor):
+    """Passes its input `frames` late, and says so."""
+
+    params = (Param("frames", "int", 100, low=0, high=100000, restart=True),)
+
+    def prepare(self, spec):
+        self.latency = int(self.settings["frames"])
+        self.tail = np.zeros((spec.channels, self.latency), np.float32)
+
+    def reset(self):
+        self.tail[:] = 0.0
+
+    def process(self, io):
+        both = np.concatenate([self.tail, io.audio_in[0]], axis=1)
+        io.audio_out[0][:] = both[:, : io.frames]
+        self.tail = both[:, io.frames :]
+
+
+class Echo(Processor):
+    """One that may close a cycle: its output is its input, as late as the host feeds it, times 0.5."""
+
+    holds = True
+
+    def process(self, io):
+        np.multiply(io.audio_in[0], 0.5, out=io.audio_out[0])
+
+
+class Count(Processor):
+    """A source with state: the number of frames since it was made, / 2^20; `at` adds steps exactly by `split`."""
+
+    inputs = ()
+    split = True
+    params = (Param("plus", "int", 0, low=0, high=8),)
+
+    def prepare(self, spec):
+        self.n = 0
+
+    def reset(self):
+        self.n = 0
+
+    def process(self, io):
+        io.audio_out[0][:] = (np.arange(self.n, self.n + io.frames) / 2**20 + 0.125 * io.value("plus")).astype(np.float32)
+        self.n += io.frames
+
+
+class Clicker(Processor):
+    """A click of 1 on its input's sound, and a note, where `fire` fires."""
+
+    outputs = (AUDIO_OUT, EVENTS_OUT)
+    params = (Param("fire", "trigger", False),)
+
+    def process(self, io):
+        io.audio_out[0][:] = io.audio_in[0]
+        for n in io.fired("fire"):
+            io.audio_out[0][:, n] += 0.25
+            io.emit(Event("on", n, 60))
+
+
+class Notes(Processor):
+    """A click of 0.5 at each note."""
+
+    inputs = (EVENTS_IN,)
+
+    def process(self, io):
+        io.audio_out[0].fill(0.0)
+        for event in io.events_in:
+            io.audio_out[0][:, event.offset] += 0.5
+
+
+class Two(Processor):
+    """A mono input, and two outputs: it as it is, and negated in three channels."""
+
+    inputs = (Port("in", channels=1),)
+    outputs = (Port("out", channels=1), Port("minus", channels=3))
+
+    def process(self, io):
+        io.audio_out[0][:] = io.audio_in[0]
+        io.audio_out[1][:] = -io.audio_in[0]
+
+
+class Wrong(Processor):
+    """Breaks its contract as `how` says, from the block that `go` is switched on in."""
+
+    params = (
+        Param("how", "choice", "raise", choices=("raise", "nan", "shape", "return", "none", "slow")),
+        Param("go", "switch", False),
+    )
+    clock: Callable[[], None] = staticmethod(lambda: None)
+
+    def process(self, io):
+        io.audio_out[0][:] = io.audio_in[0] * np.float32(0.5)
+        if not io.at("go", io.frames - 1):
+            return None
+        match io.value("how"):
+            case "raise":
+                raise ValueError("as I was told")
+            case "nan":
+                io.audio_out[0][0, io.frames - 1] = np.nan
+            case "shape":
+                io.audio_out[0] = np.zeros((3, 5), np.float32)
+            case "none":
+                io.audio_out.clear()
+            case "return":
+                return io.audio_out[0]
+            case "slow":
+                self.clock()
+        return None
+
+
+class Hear(Processor):
+    """Keeps the time it was given."""
+
+    def prepare(self, spec):
+        self.times = []
+
+    def process(self, io):
+        self.times.append((io.time.sample, io.time.beat, io.time.tempo, io.time.playing))
+        io.audio_out[0][:] = io.audio_in[0]
+
+
+TYPES: dict[str, type[Processor]] = {
+    "gain": Gain, "lag": Lag, "echo": Echo, "count": Count, "clicker": Clicker, "notes": Notes, "two": Two,
+    "wrong": Wrong, "hear": Hear,
+}  # fmt: skip
+CATALOG = Catalog({name: inspect_processor(name, kind, "", "local", play=False) for name, kind in TYPES.items()})
+
+
+def make(name: str) -> Processor:
+    return TYPES[name]()
+
+
+def graph(nodes: Mapping[str, object], wires: Iterable[str]) -> Graph:
+    """nodes: name → type, or (type, values). wires: "a.port > b.port", a plain name being the first audio port."""
+    specs = []
+    for name, kind in nodes.items():
+        kind, values = kind if isinstance(kind, tuple) else (kind, {})
+        specs.append(NodeSpec(name, kind, values))
+    made = Graph(tuple(specs))
+    ends = []
+    for wire in wires:
+        source, dest = (part.strip() for part in wire.split(">"))
+        ends.append(Wire(made.end(source, "out", CATALOG), made.end(dest, "in", CATALOG)))
+    return Graph(made.nodes, tuple(ends))
+
+
+def ids(made: Graph) -> dict[str, int]:
+    return {node.name: number for number, node in enumerate(made.nodes, 1)}
+
+
+def plan(made: Graph, spec: StreamSpec, old: Plan | None = None, numbers: Mapping[str, int] | None = None) -> Plan:
+    return compile_plan(made, CATALOG, make, spec, numbers or ids(made), old)
+
+
+def staged(made: Graph, spec: StreamSpec | None = None, tempo: float = 120.0) -> Stage:
+    stage = Stage(spec or StreamSpec(RATE, 256, 2), tempo)
+    stage.load(plan(made, stage.spec), 1, 0.0)
+    return stage
+
+
+def cell(kind: str, name: str) -> int:
+    return next(n for n, p in enumerate(CATALOG[kind].cells) if p.name == name)
+
+
+def put(made: Graph, node: str, name: str, number: float, ramp: float = 0.0) -> Action:
+    """The action that sets a node's parameter."""
+    return Action(Op.SET, ids(made)[node], cell(made.node(node).type, name), number, ramp)
+
+
+def play(stage: Stage, x: np.ndarray, blocks: Sequence[int] | None = None) -> np.ndarray:
+    """The whole of x through the stage, in blocks of these sizes, over and over."""
+    kept, at, turn = [], 0, 0
+    sizes = blocks or (stage.spec.block,)
+    while at < x.shape[1]:
+        size = min(sizes[turn % len(sizes)], x.shape[1] - at)
+        kept.append(stage.run(x[:, at : at + size]).copy())
+        at, turn = at + size, turn + 1
+    return np.concatenate(kept, axis=1)
+
+
+def said(stage: Stage, kind: str) -> list[object]:
+    return [report for report in stage.reports if report.kind == kind]
+
+

@@ -1,0 +1,74 @@
+"""A dummy jackd for the tests on real parts: one server name, so that no dead server keeps more than one slot."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+NAME = "antiphon-test"
+PERIOD = 256
+PATIENCE = 15.0
+
+
+@dataclass(frozen=True)
+class Jackd:
+    """A running server. period: frames.  env: what a process needs in order to find it."""
+
+    name: str
+    rate: int
+    period: int
+    pid: int
+
+    @property
+    def env(self) -> dict[str, str]:
+        return {**os.environ, "JACK_DEFAULT_SERVER": self.name}
+
+
+@pytest.fixture(scope="module")
+def jackd(request: pytest.FixtureRequest) -> Iterator[Jackd]:
+    """jackd with its dummy driver; indirect parametrisation gives the period, or (rate, period).
+
+    This process and its children find it by JACK_DEFAULT_SERVER.
+    """
+    asked = getattr(request, "param", PERIOD)
+    rate, period = asked if isinstance(asked, tuple) else (48000, asked)
+    if shutil.which("jackd") is None:
+        pytest.skip("jackd is missing: sudo apt-get install jackd2")
+    command = ["jackd", "-r", "-n", NAME, "-d", "dummy", "-r", str(rate), "-p", str(period)]
+    server = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("JACK_DEFAULT_SERVER", NAME)
+        try:
+            _wait_for(server)
+            yield Jackd(NAME, rate, period, server.pid)
+        finally:
+            # a killed server leaves its place in the machine's table of eight taken
+            server.terminate()
+            try:
+                server.communicate(timeout=PATIENCE)
+            except subprocess.TimeoutExpired:
+                server.kill()
+                server.communicate()
+
+
+def _wait_for(server: subprocess.Popen[bytes]) -> None:
+    import jack
+
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        if server.poll() is not None:
+            said = server.stdout.read().decode(errors="replace") if server.stdout else ""
+            pytest.fail(f"jackd ended with {server.returncode}: {said[-500:]}")
+        try:
+            jack.Client("antiphon-wait", no_start_server=True).close()
+        except jack.JackError:
+            time.sleep(0.05)  # jackd has no other way to say that it answers
+            continue
+        return
+    pytest.fail(f"jackd does not answer after {PATIENCE:g} s")

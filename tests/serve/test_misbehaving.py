@@ -1,0 +1,114 @@
+"""A stranger's processor raises, gives NaN, hangs or crashes in a live server: it is passed by, and the rest plays."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from antiphon.bench.rig import Server
+
+RATE = 48000
+INIT = '''
+from antiphon.hookspecs import hookimpl
+
+
+@hookimpl
+def antiphon_processors(register):
+    register("rogue", "rogue.processor:Rogue", "Misbehaves on demand.")
+'''
+PROCESSOR = '''
+import os
+import time
+
+import numpy as np
+
+from antiphon.params import Param
+from antiphon.processor import Processor
+
+
+class Rogue(Processor):
+    params = (Param("act", "choice", "behave", choices=("behave", "raise", "nan", "shape", "slow", "hang", "crash")),)
+
+    def process(self, io):
+        act = io.value("act")
+        np.multiply(io.audio_in[0], 0.5, out=io.audio_out[0])
+        if act == "raise":
+            raise RuntimeError("on purpose")
+        if act == "nan":
+            io.audio_out[0][0, 0] = np.nan
+        if act == "shape":
+            io.audio_out[0] = np.zeros((3, 5), np.float32)
+        if act == "slow":
+            time.sleep(0.02)
+        if act == "hang":
+            while True:
+                pass
+        if act == "crash":
+            os.abort()
+'''
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    folder = tmp_path / "data" / "plugins" / "rogue"
+    folder.mkdir(parents=True)
+    (folder / "__init__.py").write_text(INIT)
+    (folder / "processor.py").write_text(PROCESSOR)
+    patch = tmp_path / "rogue.toml"
+    patch.write_text('format = 1\nname = "Rogue"\n[nodes.rogue]\n[wires]\n"in" = "rogue"\n"rogue" = "out"\n')
+    soundfile.write(tmp_path / "in.wav", np.full((RATE, 2), 0.4, np.float32), RATE)
+    with Server("--audio", "headless", "--patch", str(patch), "--input", str(tmp_path / "in.wav"),
+                "--record", str(tmp_path / "out.wav"), home=tmp_path) as running:  # fmt: skip
+        yield running
+
+
+def node(server: Server) -> dict[str, str]:
+    return server.status()["nodes"][0]
+
+
+def until_failed(server: Server, seconds: float) -> dict[str, str]:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        found = node(server)
+        if found["state"] == "failed":
+            return found
+        time.sleep(0.02)
+    pytest.fail(f"the node has not failed within {seconds} s: {node(server)}")
+
+
+@pytest.mark.parametrize(
+    ("act", "reason"), [("raise", "on purpose"), ("nan", "NaN"), ("shape", "shape"), ("slow", "overran")]
+)
+def test_a_failing_processor_is_passed_by_named_and_tried_again(
+    server: Server, tmp_path: Path, act: str, reason: str
+) -> None:
+    assert server.ask("/node/rogue/act")[1] == ["behave"]
+    server.send("/node/rogue/act", act)
+    assert reason in until_failed(server, 5.0)["reason"]
+    time.sleep(0.1)
+    server.send("/node/rogue/act", "behave")
+    server.sync(1)
+    server.send("/node/rogue/reset")
+    server.sync(2)
+    time.sleep(0.1)
+    assert node(server)["state"] == "running"
+    server.stop()
+    sound, _ = soundfile.read(tmp_path / "out.wav", dtype="float32", always_2d=True)
+    assert np.isfinite(sound).all()
+    assert np.allclose(sound[-200:], 0.2, atol=2e-3), "processed again"
+    assert np.any(np.abs(sound[:, 0] - 0.4) < 2e-3), "the dry input was heard meanwhile"
+
+
+@pytest.mark.parametrize("act", ["hang", "crash"])
+def test_a_processor_that_takes_the_engine_down_is_passed_by_in_the_next(server: Server, act: str) -> None:
+    before = server.pids()["engine"]
+    server.send("/node/rogue/act", act)
+    assert "engine" in until_failed(server, 8.0)["reason"]
+    assert server.ask("/ping", 1)[1][0] == 1
+    assert server.pids()["engine"] != before
+    assert server.status()["engine"]["restarts"] == 1

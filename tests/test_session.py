@@ -1,0 +1,381 @@
+"""The session: values, times, plans, and going back when the engine refuses."""
+
+from __future__ import annotations
+
+from array import array
+from typing import Any
+
+import pytest
+from antiphon.catalog import Catalog, ProcessorInfo
+from antiphon.commands import (
+    NOW,
+    Beat,
+    ClearSchedule,
+    Panic,
+    ResetNode,
+    Sample,
+    SetParam,
+    SetTempo,
+    Sync,
+    Transport,
+)
+from antiphon.effects import (
+    Changed,
+    EngineClear,
+    EngineLoad,
+    EnginePanic,
+    EngineReset,
+    EngineSet,
+    EngineSync,
+    EngineTempo,
+    EngineTransport,
+    TempoChanged,
+)
+from antiphon.errors import AntiphonError, ParamError, PatchError, WireError
+from antiphon.graph import End, Graph, NodeSpec, Wire
+from antiphon.nodes import SLOTS
+from antiphon.params import Param
+from antiphon.ports import AUDIO_IN, AUDIO_OUT
+from antiphon.schedule import MAX_PENDING, Moment, ScheduleFull
+from antiphon.session import Session
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+PARAMS = (
+    Param("gain", default=1.0, low=0.0, high=2.0),
+    Param("mode", "choice", "gate", choices=("gate", "wavelet")),
+    Param("learn", "trigger", False),
+    Param("label", "text", "none"),
+    Param("size", "int", 256, 64, 1024, restart=True),
+    Param("level", default=0.0, readonly=True),
+    Param("trim", default=0.0, low=-0.1, high=0.1),
+)
+GAIN = ProcessorInfo("gain", "", "t", (AUDIO_IN,), (AUDIO_OUT,), PARAMS)
+OTHER = ProcessorInfo("other", "", "t", (AUDIO_IN,), (AUDIO_OUT,), PARAMS[:1])
+CATALOG = Catalog({"gain": GAIN, "other": OTHER})
+GRAPH = Graph(
+    (NodeSpec("a", "gain", {"gain": 0.5}), NodeSpec("b", "gain")),
+    (Wire(End("in", "in"), End("a", "in")), Wire(End("a", "out"), End("b", "in")), Wire(End("b", "out"), End("out", "out"))),
+)
+FIRST = Moment(1000.0, 2.0)
+GAIN_CELL, LEARN_CELL = 3, 5
+
+
+def session(playing: bool = True) -> Session:
+    made = Session(CATALOG, array("d", bytes(8 * SLOTS)), 48000)
+    made.load(GRAPH, "two", tempo=90.0)
+    if playing:
+        made.loaded(made.serial, 0.0)
+    return made
+
+
+def test_a_value_now() -> None:
+    s = session()
+    effects = s.handle(SetParam("a", "gain", 1.5, 0.25), FIRST, "me")
+    assert effects == [EngineSet(1, GAIN_CELL, 1.5, 0.25, NOW), Changed("a", PARAMS[0], 1.5, "me")]
+    assert s.value("a", "gain") == 1.5
+    assert s.value("b", "gain") == 1.0
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        SetParam("nobody", "gain", 1.0),
+        SetParam("a", "nothing", 1.0),
+        SetParam("a", "gain", 2.5),
+        SetParam("a", "gain", float("nan")),
+        SetParam("a", "gain", float("inf")),
+        SetParam("a", "gain", 1.0, -1.0),
+        SetParam("a", "gain", 1.0, float("nan")),
+        SetParam("a", "gain", 1.0, 1e9),
+        SetParam("a", "mode", "loud"),
+        SetParam("a", "level", 1.0),
+        SetParam("a", "label", "x" * 2000),
+        SetParam("a", "gain", 1.0, 0.0, Sample(10**12)),
+        SetParam("a", "gain", 1.0, 0.0, Beat(float("nan"))),
+        SetTempo(5.0),
+        SetTempo(float("nan")),
+        SetTempo(100.0, -1.0),
+        Transport(None, float("inf")),
+        ResetNode("nobody"),
+    ],
+)
+def test_what_cannot_be_changes_nothing(command: Any) -> None:
+    s = session()
+    before = s.to_json(), list(s.numbers)
+    with pytest.raises(WireError) as refused:
+        s.handle(command, FIRST)
+    assert "\n" not in str(refused.value)
+    assert (s.to_json(), list(s.numbers)) == before
+    assert len(s.schedule) == 0
+
+
+def test_the_reason_names_the_range() -> None:
+    with pytest.raises(ParamError, match=r"gain takes 0 to 2, not 3"):
+        session().handle(SetParam("a", "gain", 3.0), FIRST)
+
+
+@pytest.mark.parametrize(("sent", "kept"), [(0.10000000149011612, 0.1), (-0.10000000149011612, -0.1)])
+def test_a_32_bit_float_at_the_end_of_the_range_is_that_end(sent: float, kept: float) -> None:
+    s = session()
+    s.handle(SetParam("a", "trim", sent), FIRST)
+    assert s.value("a", "trim") == kept
+    with pytest.raises(ParamError):
+        s.handle(SetParam("a", "trim", sent * 1.001), FIRST)
+
+
+def test_a_scheduled_value_counts_from_its_time() -> None:
+    s = session()
+    assert s.handle(SetParam("a", "gain", 2.0, 0.0, Sample(5000)), FIRST, "me") == [
+        EngineSet(1, GAIN_CELL, 2.0, 0.0, Sample(5000))
+    ]
+    assert s.handle(SetParam("a", "gain", 0.25, 0.0, Sample(4000)), FIRST)
+    s.advance(Moment(3999.9))
+    assert s.value("a", "gain") == 0.5
+    s.advance(Moment(4000.0))
+    assert s.value("a", "gain") == 0.25
+    assert s.advance(Moment(9000.0)) == [Changed("a", PARAMS[0], 2.0, "me")]
+    assert s.value("a", "gain") == 2.0
+
+
+def test_a_late_value_counts_at_once() -> None:
+    s = session()
+    effects = s.handle(SetParam("a", "gain", 2.0, 0.0, Sample(500)), FIRST)
+    assert effects[0] == EngineSet(1, GAIN_CELL, 2.0, 0.0, Sample(500))
+    assert s.value("a", "gain") == 2.0
+
+
+def test_beats_and_quanta() -> None:
+    s = session()
+    s.handle(SetParam("a", "gain", 2.0, 0.0, Beat(5.0, 4.0)), FIRST)
+    s.advance(Moment(1e9, 7.99))
+    assert s.value("a", "gain") == 0.5
+    s.advance(Moment(1e9, 8.0))
+    assert s.value("a", "gain") == 2.0
+
+
+def test_same_sample_keeps_the_order_of_arrival() -> None:
+    s = session()
+    for value in (0.1, 0.2, 0.3):
+        s.handle(SetParam("a", "gain", value, 0.0, Sample(5000)), FIRST)
+    s.advance(Moment(5000.0))
+    assert s.value("a", "gain") == 0.3
+
+
+def test_the_schedule_is_bounded_and_can_be_emptied() -> None:
+    s = session()
+    for n in range(MAX_PENDING):
+        s.handle(SetParam("a", "gain", 1.0, 0.0, Sample(2000 + n)), FIRST)
+    with pytest.raises(ScheduleFull, match="65536"):
+        s.handle(SetParam("a", "gain", 1.0, 0.0, Sample(2000)), FIRST)
+    s.advance(Moment(2000.0))
+    s.handle(SetParam("a", "gain", 1.0, 0.0, Sample(9000)), FIRST)
+    assert s.handle(ClearSchedule(), FIRST) == [EngineClear()]
+    assert len(s.schedule) == 0
+    assert s.resend() == []
+
+
+def test_triggers_fire_and_have_no_value() -> None:
+    s = session()
+    assert s.handle(SetParam("a", "learn", True), FIRST) == [EngineSet(1, LEARN_CELL, 1.0, 0.0, NOW)]
+    assert s.handle(SetParam("a", "learn", 0.0), FIRST) == []
+    assert s.value("a", "learn") is False
+
+
+def test_time_and_the_rest() -> None:
+    s = session()
+    assert s.tempo == 90.0
+    assert s.handle(SetTempo(120.0, 4.0), FIRST, "me") == [EngineTempo(120.0, 4.0, NOW), TempoChanged(120.0, "me")]
+    assert s.tempo == 120.0
+    assert s.handle(SetTempo(60.0, 0.0, Sample(5000)), FIRST) == [EngineTempo(60.0, 0.0, Sample(5000))]
+    assert s.tempo == 120.0
+    assert s.advance(Moment(5000.0)) == [TempoChanged(60.0)]
+    assert s.handle(Transport(True, 4.0), FIRST) == [EngineTransport(True, 4.0, NOW)]
+    assert s.handle(ResetNode("b"), FIRST) == [EngineReset(2, NOW)]
+    assert s.handle(Sync(7, Sample(6000)), FIRST) == [EngineSync(7, Sample(6000))]
+    assert s.handle(Panic(), FIRST) == [EnginePanic()]
+
+
+def load_of(effects: list[Any]) -> EngineLoad:
+    (found,) = [e for e in effects if isinstance(e, EngineLoad)]
+    return found
+
+
+def test_a_restart_parameter_asks_for_a_plan_with_all_values() -> None:
+    s = session()
+    s.handle(SetParam("a", "gain", 1.5), FIRST)
+    load = load_of(s.handle(SetParam("a", "size", 512), FIRST))
+    assert load.ids == {"a": 1, "b": 2}
+    assert dict(load.graph.node("a").values) == {"gain": 1.5, "size": 512}
+    assert s.handle(SetParam("a", "size", 512), FIRST) == []
+    assert s.loading
+    s.loaded(load.serial, 0.0)
+    assert not s.loading
+
+
+def test_text_travels_with_a_plan() -> None:
+    s = session()
+    load = load_of(s.handle(SetParam("b", "label", "hello"), FIRST))
+    assert dict(load.graph.node("b").values) == {"label": "hello"}
+    assert s.value("b", "label") == "hello"
+
+
+def test_a_scheduled_restart_parameter_waits_here() -> None:
+    s = session()
+    assert s.handle(SetParam("a", "size", 512, 0.0, Sample(5000)), FIRST) == []
+    assert s.value("a", "size") == 256
+    load_of(s.advance(Moment(5000.0)))
+    assert s.value("a", "size") == 512
+
+
+def test_one_plan_at_a_time_the_next_has_all() -> None:
+    s = session()
+    first = load_of(s.add("gain", "c", "b"))
+    assert s.add("gain", "d", "c") == []
+    assert s.remove("a") == []
+    assert s.goal == first.serial + 1
+    second = load_of(s.loaded(first.serial, 0.0))
+    assert second.serial == s.goal
+    assert set(second.ids) == {"b", "c", "d"}
+    assert second.ids["c"] == first.ids["c"]
+    assert s.loaded(second.serial, 0.0) == []
+
+
+def test_nodes_of_the_same_name_and_type_keep_their_number_in_another_patch() -> None:
+    s = session()
+    s.handle(SetParam("a", "gain", 1.9), FIRST)
+    graph = Graph((NodeSpec("a", "gain", {"gain": 0.75}), NodeSpec("b", "other")))
+    effects = s.load(graph, "else")
+    load = load_of(effects)
+    assert load.ids == {"a": 1, "b": 3}
+    assert Changed("a", PARAMS[0], 0.75) in effects
+    # Its new value is said once the plan plays: a node that goes on does not start anew.
+    assert s.loaded(load.serial, 0.0) == [EngineSet(1, GAIN_CELL, 0.75)]
+
+
+def test_a_value_set_while_a_plan_is_made_is_said_again() -> None:
+    s = session()
+    load = load_of(s.add("gain", "c", "b"))
+    s.handle(SetParam("c", "gain", 1.75, 2.0), FIRST)
+    after = s.loaded(load.serial, FIRST.sample + 48000)
+    assert after == [EngineSet(load.ids["c"], GAIN_CELL, 1.75, 1.0)]
+
+
+def test_only_a_patch_brings_a_tempo_and_one_set_meanwhile_wins() -> None:
+    s = session()
+    assert load_of(s.add("gain", "c")).tempo == 0.0
+    s.loaded(s.serial, 0.0)
+    load = load_of(s.load(GRAPH, "two", tempo=140.0))
+    assert load.tempo == 140.0
+    s.handle(SetTempo(100.0), FIRST)
+    assert s.loaded(load.serial, 0.0)[-1] == EngineTempo(100.0)
+    assert load_of(s.restarted()).tempo == 100.0
+
+
+STEPS = st.one_of(
+    st.tuples(st.just("add"), st.sampled_from(["gain", "other"]), st.sampled_from("cde")),
+    st.tuples(st.just("remove"), st.sampled_from("abcde")),
+    st.tuples(st.just("move"), st.sampled_from("abcde"), st.sampled_from("abcde")),
+    st.tuples(st.just("size"), st.sampled_from("abc"), st.sampled_from([128, 512])),
+    st.tuples(st.just("label"), st.sampled_from("abc"), st.sampled_from(["x", "y"])),
+    st.tuples(st.just("load"), st.sampled_from([0.25, 0.75])),
+)
+
+
+def step(s: Session, action: tuple[Any, ...]) -> None:
+    try:
+        match action:
+            case ("add", kind, name):
+                s.add(kind, name)
+            case ("remove", name):
+                s.remove(name)
+            case ("move", name, after):
+                s.move(name, after)
+            case ("size" | "label" as param, node, value):
+                s.handle(SetParam(node, param, value), FIRST)
+            case ("load", gain):
+                s.load(Graph((NodeSpec("b", "gain", {"gain": gain, "label": "z"}), NodeSpec("c", "other"))), "new", tempo=60.0 + gain)
+    except AntiphonError:
+        pass  # a step that is refused must change nothing either
+
+
+def state(s: Session) -> Any:
+    values = {n: {p.name: s.value(n, p.name) for p in node.cells} for n, node in s.nodes.items()}
+    return s.graph, values, {n: (x.id, x.base) for n, x in s.nodes.items()}, s.name, s.tempo, s.current()
+
+
+@given(st.lists(STEPS, max_size=4), st.lists(STEPS, min_size=1, max_size=6))
+@settings(max_examples=150)
+def test_refused_all_is_as_before(first: list[tuple[Any, ...]], then: list[tuple[Any, ...]]) -> None:
+    s = session()
+    for action in first:
+        step(s, action)
+    while s.loading:
+        s.loaded(s.serial, 0.0)
+    before = state(s)
+    for action in then:
+        step(s, action)
+    while s.loading:
+        s.refused(s.serial)
+    assert state(s) == before
+
+
+@given(st.lists(STEPS, max_size=8))
+def test_nodes_never_share_their_place(actions: list[tuple[Any, ...]]) -> None:
+    s = session()
+    for action in actions:
+        step(s, action)
+        places = [range(n.base, n.base + len(n.cells)) for n in s.nodes.values()]
+        used = [place for span in places for place in span]
+        assert len(used) == len(set(used))
+        assert 0 not in used
+
+
+def test_the_first_plan_refused_leaves_an_empty_graph() -> None:
+    s = session(playing=False)
+    s.refused(s.serial)
+    assert s.graph == Graph()
+    assert s.nodes == {}
+
+
+@given(st.lists(STEPS, max_size=6), st.floats(0, 2))
+def test_taken_up_again_by_another_process(actions: list[tuple[Any, ...]], gain: float) -> None:
+    s = session()
+    s.handle(SetParam("b", "gain", gain), FIRST)
+    for action in actions:
+        step(s, action)
+    while s.loading:
+        s.loaded(s.serial, 0.0)
+    again = Session(CATALOG, array("d", s.numbers), 48000)
+    assert again.restore(s.to_json())
+    assert again.current() == s.current()
+    assert {n: x.id for n, x in again.nodes.items()} == {n: x.id for n, x in s.nodes.items()}
+    again.add("gain", "zz")
+    assert again.nodes["zz"].id not in {x.id for x in s.nodes.values()}
+
+
+def test_torn_numbers_are_mended() -> None:
+    s = session()
+    s.numbers[0] = float("nan")
+    s.numbers[s.nodes["a"].base + GAIN_CELL] = 1e9
+    again = Session(CATALOG, array("d", s.numbers), 48000)
+    again.restore(s.to_json())
+    assert again.tempo == 120.0
+    assert again.value("a", "gain") == 1.0
+
+
+def test_a_plugin_that_is_gone_is_a_patch_error() -> None:
+    with pytest.raises(PatchError, match="no processor type"):
+        Session(Catalog(), array("d", bytes(8 * SLOTS))).restore(session().to_json())
+
+
+def test_a_new_engine_hears_what_was_scheduled_at_its_own_clock() -> None:
+    s = session()
+    s.handle(SetParam("a", "gain", 2.0, 0.0, Sample(5000)), FIRST)
+    s.handle(Sync(3, Sample(6000)), FIRST)
+    s.shifted(-1000)
+    assert s.resend() == [EngineSet(1, GAIN_CELL, 2.0, 0.0, Sample(4000)), EngineSync(3, Sample(5000))]
+    s.advance(Moment(4000.0))
+    assert s.value("a", "gain") == 2.0
+    load = load_of(s.restarted())
+    assert dict(load.graph.node("a").values) == {"gain": 2.0}
