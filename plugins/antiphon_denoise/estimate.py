@@ -51,12 +51,8 @@ def denoise_bands(power: f32p, log_power: f32p, bins: i64, below: i64p, way: f32
 
 
 @kernel
-def denoise_follow(log_power: f32p, short: f32p, long: f32p, bins: i64, first: i64) -> None:
-    """Smooths log power over some 30 ms and some 400 ms; the first frame starts both."""
-    if first == 1:
-        for k in range(bins):
-            short[k] = log_power[k]
-            long[k] = log_power[k]
+def denoise_follow(log_power: f32p, short: f32p, long: f32p, bins: i64) -> None:
+    """Smooths log power over some 30 ms and some 400 ms."""
     for k in range(bins):
         short[k] = f32(_SHORT) * short[k] + f32(1.0 - _SHORT) * log_power[k]
         long[k] = f32(_LONG) * long[k] + f32(1.0 - _LONG) * log_power[k]
@@ -64,8 +60,8 @@ def denoise_follow(log_power: f32p, short: f32p, long: f32p, bins: i64, first: i
 
 @kernel
 def denoise_drive(
-    log_power: f32p, short: f32p, long: f32p, noise: f32p, known: i64, level: f32p, rule: f32p,
-    edge: i64p, way: f32p, bands: i64, ceiling: f32, drive: f32p, rest: f32p,
+    log_power: f32p, short: f32p, long: f32p, noise: f32p, level: f32p, rule: f32p,
+    edge: i64p, way: f32p, bands: i64, told: f32p, drive: f32p, rest: f32p,
 ) -> None:  # fmt: skip
     """How far each bin's gate is pushed shut, and its rest, both as logits with the sign turned.
 
@@ -80,8 +76,8 @@ def denoise_drive(
         lately_slope = rule[2 * bands + b + 1] - lately
         always = rule[3 * bands + b]
         always_slope = rule[3 * bands + b + 1] - always
-        told = rule[4 * bands + b] if known == 1 else f32(0.0)
-        told_slope = rule[4 * bands + b + 1] - told if known == 1 else f32(0.0)
+        learned = known * rule[4 * bands + b]
+        learned_slope = known * rule[4 * bands + b + 1] - learned
         shut = rule[5 * bands + b]
         shut_slope = rule[5 * bands + b + 1] - shut
         start = rule[b]
@@ -94,7 +90,7 @@ def denoise_drive(
             push = push + (now + up * now_slope) * (log_power[k] - here)
             push = push + (lately + up * lately_slope) * (short[k] - here)
             push = push + (always + up * always_slope) * (long[k] - here)
-            push = push + (told + up * told_slope) * max(min(noise[k] - here, f32(4.0)), f32(-8.0))
+            push = push + (learned + up * learned_slope) * max(min(noise[k] - here, f32(4.0)), f32(-8.0))
             push = push + max(f32(2.0) * (here - ceiling), f32(0.0))
             drive[k] = max(min(-push, f32(30.0)), f32(-30.0))
             rest[k] = -(shut + up * shut_slope)
@@ -132,8 +128,14 @@ class Estimator:
         self._noise_bands: F32 = np.zeros((2, COUNT), np.float32)
         self._noise_level: F32 = np.zeros(COUNT, np.float32)
         self._scratch: F32 = np.zeros(COUNT, np.float32)
-        self.network = Network(load_weights())
         self._drive: F32 = np.zeros((2, bins), np.float32)
+        self.network = Network(load_weights())
+        self._told: F32 = np.zeros(2, np.float32)
+        self._follow = denoise_follow.bind(self._log, self._short, self._long, bins)
+        self._push = denoise_drive.bind(
+            self._log, self._short, self._long, self.noise, self._level, self.network.outputs,
+            self._edge, self._way, COUNT, self._told, self._drive[0], self._drive[1],
+        )  # fmt: skip
         self._finish = denoise_gain.bind(self._drive[0], self._drive[1], bins, self.gain)
         self._measure = denoise_bands.bind(
             self.power, self._log, BINS, self._below, self._way, self._area, self._bands, COUNT
@@ -142,7 +144,7 @@ class Estimator:
 
     def reset(self) -> None:
         self.known = False
-        self._first = 1
+        self._first = True
         self._mean = 0.0
         self._count = 0.0
         self.gain.fill(1.0)
@@ -162,16 +164,18 @@ class Estimator:
     def update(self, ceiling: float) -> None:
         """Works out `gain` from `power`, which holds `QUIET` or more everywhere."""
         np.log(self.power, out=self._log)
-        denoise_follow(self._log, self._short, self._long, self.bins, self._first)
-        self._first = 0
+        if self._first:
+            self._short[:] = self._log
+            self._long[:] = self._log
+            self._first = False
+        self._follow()
         self._measure()
         np.log(self._bands[0], out=self._level)
         self._features()
         self.network.step()
-        denoise_drive(
-            self._log, self._short, self._long, self.noise, int(self.known), self._level, self.network.outputs,
-            self._edge, self._way, COUNT, ceiling, self._drive[0], self._drive[1],
-        )  # fmt: skip
+        self._told[0] = 1.0 if self.known else 0.0
+        self._told[1] = ceiling
+        self._push()
         np.exp(self._drive, out=self._drive)
         self._finish()
 

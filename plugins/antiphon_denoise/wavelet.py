@@ -70,14 +70,15 @@ def denoise_join(
             lows[i] = lows[i + half]
             highs[i] = highs[i + half]
         for q in range(reach):
-            la = low[2 * q]
-            lb = low[2 * q + 1]
-            ha = high[2 * q]
-            hb = high[2 * q + 1]
-            back = reach - q
+            tap = 2 * (reach - 1 - q)
+            la = low[tap]
+            lb = low[tap + 1]
+            ha = high[tap]
+            hb = high[tap + 1]
             for i in range(half):
-                a = lows[back + i]
-                b = highs[back + i]
+                # read forwards: backwards the compiler would not use vectors
+                a = lows[i + q + 1]
+                b = highs[i + q + 1]
                 x[at + i] = x[at + i] + la * a + ha * b
                 x[at + half + i] = x[at + half + i] + lb * a + hb * b
         for i in range(half):

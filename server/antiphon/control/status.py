@@ -21,7 +21,8 @@ def keep(counters: Numbers, counts: dict[str, int]) -> None:
 
 
 def kept(counters: Numbers) -> dict[str, int]:
-    return {name: int(counters[place]) for place, name in enumerate(KEPT)}
+    found = {name: counters[place] for place, name in enumerate(KEPT)}
+    return {name: int(number) if 0 <= number < 2**53 else 0 for name, number in found.items()}
 
 
 def counts(app: ControlApp, before: dict[str, int]) -> dict[str, int]:

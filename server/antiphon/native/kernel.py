@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import inspect
+import weakref
 from collections.abc import Callable
 from typing import Any, Generic, ParamSpec, TypeAlias, TypeVar
 
@@ -40,6 +41,22 @@ _CTYPES: dict[str, Any] = {
 _declared: list[Kernel[Any, Any]] = []
 
 
+_addresses: dict[int, tuple[weakref.ref[Any], int]] = {}
+_MOST_ADDRESSES = 4096
+
+
+def address(array: Any) -> int:
+    """Where an array's samples begin. Remembered, for asking numpy costs as much as a small kernel."""
+    found = _addresses.get(id(array))
+    if found is not None and found[0]() is array:
+        return found[1]
+    where = int(array.ctypes.data)
+    if len(_addresses) >= _MOST_ADDRESSES:
+        _addresses.clear()
+    _addresses[id(array)] = (weakref.ref(array), where)
+    return where
+
+
 class Kernel(Generic[P, R]):
     """A compiled function. `address` is its machine code, for handing to a C library.
 
@@ -59,7 +76,6 @@ class Kernel(Generic[P, R]):
                 "and its module begins with: from __future__ import annotations"
             )
         self.returns = self.types.pop("return")
-        self._pointers = tuple(kind.endswith("p") for kind in self.types.values())
         self.call: Callable[..., R] = self._first
         self.address = 0
         self.error: TypeError | None = None
@@ -80,11 +96,7 @@ class Kernel(Generic[P, R]):
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         if kwargs:
             raise TypeError(f"{self.name} takes positional arguments only")
-        flat = [
-            arg.ctypes.data if pointer and isinstance(arg, np.ndarray) else arg
-            for pointer, arg in zip(self._pointers, args, strict=True)
-        ]
-        return self.call(*flat)
+        return self.call(*[address(arg) if type(arg) is np.ndarray else arg for arg in args])
 
     def bind(self, *args: object) -> Callable[[], R]:
         """The call with these arguments worked out once; the arrays must outlive it and not move."""
