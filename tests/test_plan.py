@@ -16,10 +16,10 @@ from antiphon.processor import BlockTime, Processor
 SPEC = StreamSpec(RATE, 256, 2)
 
 
-def run(made, x, blocks=(256,), posts=(), resets=()):
+def run(made, x, blocks=None, posts=(), resets=()):
     """x through a plan; posts: (sample, node number, cell, value, ramp) in order; resets: (sample, node number)."""
     time, at, turn, kept, waiting = BlockTime(), 0, 0, [], list(posts)
-    again = list(resets)
+    again, blocks = list(resets), blocks or [made.spec.block]
     while at < x.shape[1]:
         size = min(blocks[turn % len(blocks)], x.shape[1] - at)
         while again and again[0][0] <= at:
@@ -370,3 +370,26 @@ def test_clear_leaves_no_tail():
     assert not run(built, np.zeros((2, 2048), np.float32)).any()
 
 
+
+
+def test_a_reset_does_not_click_and_the_dry_sound_goes_on():
+    built = plan(graph({"a": ("lag", {"frames": 100, "wet": 0.5})}, ["in > a", "a > out"]), SPEC)
+    x = np.ones((2, 4096), np.float32)
+    y = run(built, x, [256], (), [(2048, 1)])
+    # after 100 frames of its own latency the processor is back at once, a fifth into the 10 ms
+    assert step(y[:, 200:]) < 0.5 * 101 / (FADE * RATE)
+    assert (y[:, 200:] >= 0.5).all()
+    assert y[0, -1] == 1.0
+
+
+def test_a_reset_that_raises_fails_the_node_by_name():
+    class Stuck(TYPES["gain"]):
+        def reset(self):
+            raise RuntimeError("cannot")
+
+    made = graph({"g": ("gain", {"gain": 0.5})}, ["in > g", "g > out"])
+    built = compile_plan(made, CATALOG, lambda name: Stuck(), SPEC, ids(made))
+    x = audio.noise(4096, 2)
+    y = run(built, x, [256], (), [(1024, 1), (2048, 1)])
+    assert [f.reason for f in built.failures] == ["reset raised RuntimeError: cannot"]
+    np.testing.assert_allclose(y[:, 2048:], x[:, 2048:], atol=1e-6)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from antiphon.errors import WireError
 from antiphon.router import Router
 from antiphon.wire.pattern import MAX_PATTERN
-from hypothesis import given
-from hypothesis import strategies as st
 
 NAMES = st.text("ab", min_size=1, max_size=2)
 ADDRESSES = st.lists(NAMES, min_size=1, max_size=3).map(lambda parts: b"/" + "/".join(parts).encode())

@@ -6,6 +6,9 @@ from array import array
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from antiphon.catalog import Catalog, ProcessorInfo
 from antiphon.commands import (
     NOW,
@@ -38,8 +41,6 @@ from antiphon.params import Param
 from antiphon.ports import AUDIO_IN, AUDIO_OUT
 from antiphon.schedule import MAX_PENDING, Moment, ScheduleFull
 from antiphon.session import Session
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 PARAMS = (
     Param("gain", default=1.0, low=0.0, high=2.0),
@@ -55,7 +56,11 @@ OTHER = ProcessorInfo("other", "", "t", (AUDIO_IN,), (AUDIO_OUT,), PARAMS[:1])
 CATALOG = Catalog({"gain": GAIN, "other": OTHER})
 GRAPH = Graph(
     (NodeSpec("a", "gain", {"gain": 0.5}), NodeSpec("b", "gain")),
-    (Wire(End("in", "in"), End("a", "in")), Wire(End("a", "out"), End("b", "in")), Wire(End("b", "out"), End("out", "out"))),
+    (
+        Wire(End("in", "in"), End("a", "in")),
+        Wire(End("a", "out"), End("b", "in")),
+        Wire(End("b", "out"), End("out", "out")),
+    ),
 )
 FIRST = Moment(1000.0, 2.0)
 GAIN_CELL, LEARN_CELL = 3, 5
@@ -294,7 +299,11 @@ def step(s: Session, action: tuple[Any, ...]) -> None:
             case ("size" | "label" as param, node, value):
                 s.handle(SetParam(node, param, value), FIRST)
             case ("load", gain):
-                s.load(Graph((NodeSpec("b", "gain", {"gain": gain, "label": "z"}), NodeSpec("c", "other"))), "new", tempo=60.0 + gain)
+                s.load(
+                    Graph((NodeSpec("b", "gain", {"gain": gain, "label": "z"}), NodeSpec("c", "other"))),
+                    "new",
+                    tempo=60.0 + gain,
+                )
     except AntiphonError:
         pass  # a step that is refused must change nothing either
 

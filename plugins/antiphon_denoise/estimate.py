@@ -33,7 +33,9 @@ def denoise_power(spectrum: f32p, channels: i64, bins: i64, unit: f32, power: f3
 
 
 @kernel
-def denoise_bands(power: f32p, log_power: f32p, bins: i64, below: i64p, way: f32p, area: f32p, out: f32p, bands: i64) -> None:
+def denoise_bands(
+    power: f32p, log_power: f32p, bins: i64, below: i64p, way: f32p, area: f32p, out: f32p, bands: i64
+) -> None:
     """out `[2, bands]` ← mean power and mean log power of each band; area: its bins' weights summed."""
     for b in range(2 * bands):
         out[b] = 0.0
@@ -65,9 +67,12 @@ def denoise_drive(
 ) -> None:  # fmt: skip
     """How far each bin's gate is pushed shut, and its rest, both as logits with the sign turned.
 
-    rule: `[6, bands]`, read between band centres; edge: the first bin above each centre. noise: log power of the learned noise, used where
-    known is 1. ceiling: a band above this log power is not shut.
+    rule: `[6, bands]`, read between band centres; edge: the first bin above each centre. told[0]: 1
+    where noise, the log power of the learned noise, is to be used, else 0. told[1]: a band above
+    this log power is not shut.
     """
+    known = told[0]
+    ceiling = told[1]
     for b in range(bands - 1):
         slope = rule[b + 1] - rule[b]
         now = rule[bands + b]
@@ -93,7 +98,7 @@ def denoise_drive(
             push = push + (learned + up * learned_slope) * max(min(noise[k] - here, f32(4.0)), f32(-8.0))
             push = push + max(f32(2.0) * (here - ceiling), f32(0.0))
             drive[k] = max(min(-push, f32(30.0)), f32(-30.0))
-            rest[k] = -(shut + up * shut_slope)
+            rest[k] = max(min(-(shut + up * shut_slope), f32(30.0)), f32(-30.0))
 
 
 @kernel
@@ -120,9 +125,7 @@ class Estimator:
         self._edge = np.searchsorted(self._below, np.arange(COUNT)).astype(np.int64)
         self._edge[-1] = bins
         below, way = places(BINS)
-        self._area = (
-            np.bincount(below, 1.0 - way, COUNT) + np.bincount(below + 1, way, COUNT)
-        ).astype(np.float32)
+        self._area = (np.bincount(below, 1.0 - way, COUNT) + np.bincount(below + 1, way, COUNT)).astype(np.float32)
         self._bands: F32 = np.zeros((2, COUNT), np.float32)
         self._level: F32 = np.zeros(COUNT, np.float32)
         self._noise_bands: F32 = np.zeros((2, COUNT), np.float32)
@@ -154,9 +157,7 @@ class Estimator:
         """From now on the noise is what has `power` `[bins]`."""
         np.add(power, QUIET, out=self.noise)
         np.log(self.noise, out=self.noise)
-        denoise_bands(
-            power, self.noise, BINS, self._below, self._way, self._area, self._noise_bands, COUNT
-        )
+        denoise_bands(power, self.noise, BINS, self._below, self._way, self._area, self._noise_bands, COUNT)
         np.add(self._noise_bands[0], QUIET, out=self._noise_level)
         np.log(self._noise_level, out=self._noise_level)
         self.known = True

@@ -16,6 +16,7 @@ from antiphon.native import f32, f32p, i64, kernel
 from antiphon_denoise.bands import COUNT
 
 F32 = NDArray[np.float32]
+WEIGHTS = Path(__file__).with_name("weights.npy")
 HIDDEN = 64
 INPUTS = 3 * COUNT + 3
 OUTPUTS = 6 * COUNT
@@ -91,7 +92,7 @@ class Network:
             run()
 
 
-def load_weights(path: Path = Path(__file__).with_name("weights.npy")) -> dict[str, F32]:
+def load_weights(path: Path = WEIGHTS) -> dict[str, F32]:
     """The weights by name, float32."""
     flat = np.load(path, allow_pickle=False).astype(np.float32)
     named: dict[str, F32] = {}

@@ -95,11 +95,11 @@ class Spectra:
     def forward(self, frame: F32) -> C64:
         """The spectrum of `[channels, size]` samples, `[channels, bins]`."""
         np.multiply(frame, self._analysis, out=self._framed)
-        np.fft.rfft(self._framed, axis=1, out=self.bins)
+        np.fft.rfft(self._framed, axis=1, out=self.bins)  # type: ignore[arg-type]  # single precision is right at run time
         return self.bins
 
     def inverse(self, gain: F32, out: F32) -> None:
         """out `[channels, lag]` ← the windowed end of the frame whose bins are scaled by `gain`."""
         np.multiply(self.bins, gain, out=self._shaped)
-        np.fft.irfft(self._shaped, self._framed.shape[1], axis=1, out=self._framed)
+        np.fft.irfft(self._shaped, self._framed.shape[1], axis=1, out=self._framed)  # type: ignore[arg-type]
         np.multiply(self._framed[:, -self._lag :], self._synthesis, out=out)

@@ -229,10 +229,10 @@ def order(graph: Graph, catalog: Catalog) -> tuple[tuple[str, ...], frozenset[Wi
     while len(done) < len(names):
         free = next((n for n in names if n not in placed and waiting[n] <= placed), None)
         if free is None:
-            free = next((n for n in names if n not in placed and n in holding and _on_cycle(n, waiting, placed)), None)
-        if free is None:
-            stuck = sorted(n for n in names if n not in placed and _on_cycle(n, waiting, placed))
-            raise PatchError(f"the wires among {', '.join(stuck)} make a cycle; put a delay node into it")
+            stuck = _first_cycle(next(n for n in names if n not in placed), waiting, placed)
+            free = next((n for n in names if n in stuck and n in holding), None)
+            if free is None:
+                raise PatchError(f"the wires among {', '.join(sorted(stuck))} make a cycle; put a delay node into it")
         done.append(free)
         placed.add(free)
     place = {name: i for i, name in enumerate(done)}
@@ -241,17 +241,30 @@ def order(graph: Graph, catalog: Catalog) -> tuple[tuple[str, ...], frozenset[Wi
     return tuple(done), frozenset(back)
 
 
-def _on_cycle(name: str, waiting: Mapping[str, set[str]], placed: Iterable[str]) -> bool:
+def _first_cycle(name: str, waiting: Mapping[str, set[str]], placed: set[str]) -> set[str]:
+    """Nodes that feed each other and that nothing else unplaced feeds, found upstream of `name`."""
+    fed: dict[str, set[str]] = {n: set() for n in waiting}
+    for node, sources in waiting.items():
+        for source in sources:
+            fed[source].add(node)
+    while True:
+        before = _reach(name, waiting, placed)
+        others = before - _reach(name, fed, placed) if name in before else before
+        if not others:
+            return before
+        name = min(others)
+
+
+def _reach(name: str, along: Mapping[str, set[str]], placed: set[str]) -> set[str]:
+    """What can be reached from a node without passing placed ones; the node itself only around a cycle."""
     seen: set[str] = set()
-    stack = list(waiting[name] - set(placed))
+    stack = list(along[name] - placed)
     while stack:
         at = stack.pop()
-        if at == name:
-            return True
         if at not in seen:
             seen.add(at)
-            stack.extend(waiting[at] - set(placed))
-    return False
+            stack.extend(along[at] - placed)
+    return seen
 
 
 def _kind(graph: Graph, end: End, side: str, catalog: Catalog) -> str:

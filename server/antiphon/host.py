@@ -71,6 +71,7 @@ class NodeHost:
         self._held = [last.copy() for last in self._last]
         self._tail_left = 0
         self._tail = max(1, round(FADE * spec.rate))
+        self._rise = np.arange(1, self._tail + 1, dtype=np.float32) / np.float32(self._tail)
         self._curve = np.zeros(spec.block, np.float32)
         self._period_ns = spec.block * 1e9 / spec.rate
         self._overrun_ns = 0.0
@@ -97,14 +98,15 @@ class NodeHost:
 
     def reset(self) -> None:
         """Clears the processor and gives it another chance."""
-        self._guarded_reset()
-        if self._ring is not None:
-            self._ring.fill(0.0)
+        if not self._guarded_reset():
+            return
+        self._hold()
         if self.failed:
             self.failed = ""
             self._overrun_ns = 0.0
             self._health.post(0, 1.0)
-            self.active.append(self._health)
+            if self._health not in self.active:
+                self.active.append(self._health)
 
     def stand_aside(self, reason: str) -> None:
         """Fails before the first block: the node is dry from the start, until it is reset."""
@@ -136,7 +138,7 @@ class NodeHost:
             reason, self.forced = "" if self.failed else self.forced, ""
         dry = self._dry(wet_input, frames) if wet_input is not None else None
         if reason:
-            self._fail(reason)
+            self._fail(reason, frames)
         self._mix(dry, frames)
         for last, out in zip(self._last, self.outs, strict=True):
             last[:] = out[:, frames - 1]
@@ -212,11 +214,17 @@ class NodeHost:
         self._ring_at = (self._ring_at + frames) % size
         return self.dry
 
-    def _fail(self, reason: str) -> None:
+    def _fail(self, reason: str, frames: int) -> None:
         self.failed = reason
+        for out in self.outs:
+            out[:, :frames] = 0.0
+        self._health.rest_at(0.0)
+        self._hold()
+
+    def _hold(self) -> None:
+        """From here the sound slides over from the last sample, in 10 ms."""
         for held, last in zip(self._held, self._last, strict=True):
             held[:] = last
-        self._health.rest_at(0.0)
         self._tail_left = self._tail
 
     def _mix(self, dry: Samples | None, frames: int) -> None:
@@ -225,9 +233,7 @@ class NodeHost:
         for cell in self.active:
             if cell in self._gains:
                 moving = True
-        if self._tail_left:
-            self._fade_in_dry(dry, frames)
-        elif not moving and wet.target == 1.0 and bypass.target == 0.0 and health.target == 1.0:
+        if not moving and wet.target == 1.0 and bypass.target == 0.0 and health.target == 1.0:
             pass
         elif dry is not None:
             out, curve = self.outs[0], self._curve
@@ -235,6 +241,8 @@ class NodeHost:
             np.multiply(curve, wet.full, out=curve)
             np.multiply(curve, health.full, out=curve)
             dsp.mix_wet(out, out.shape[1], dry, dry.strides[0] // 4, curve, out.shape[0], frames)
+            for other in self.outs[1:]:
+                dsp.scale(other, other.shape[1], curve, other.shape[0], frames)
         else:
             # no dry path (a source): bypass and failure are silence, wet a level
             np.subtract(1.0, bypass.full, out=self._curve)
@@ -244,22 +252,28 @@ class NodeHost:
         if moving or mute.target != 0.0:
             np.subtract(1.0, mute.full, out=self._curve)
             self._scale(self._curve, frames)
+        if self._tail_left:
+            self._slide(frames)
 
     def _scale(self, curve: Samples, frames: int) -> None:
         for out in self.outs:
             dsp.scale(out, out.shape[1], curve, out.shape[0], frames)
 
-    def _fade_in_dry(self, dry: Samples | None, frames: int) -> None:
-        """After a failure: from the last good sample to the dry sound, over 10 ms."""
-        done = self._tail - self._tail_left
-        rise = np.minimum(1.0, np.arange(done + 1, done + frames + 1, dtype=np.float32) / self._tail)
-        for place, out in enumerate(self.outs):
-            source = dry[:, :frames] * rise if dry is not None and place == 0 else 0.0
-            out[:, :frames] = source + self._held[place][:, None] * (1.0 - rise)
-        self._tail_left = max(0, self._tail_left - frames)
+    def _slide(self, frames: int) -> None:
+        """After a failure or a reset: from the last sample there was to what there is now."""
+        done, count = self._tail - self._tail_left, min(frames, self._tail_left)
+        rise = self._rise[done : done + count]
+        for held, out in zip(self._held, self.outs, strict=True):
+            part = out[:, :count]
+            part *= rise
+            part += held[:, None] * (1.0 - rise)
+        self._tail_left -= count
 
-    def _guarded_reset(self) -> None:
+    def _guarded_reset(self) -> bool:
+        """False when it raised: the node fails in its next block, or goes on having failed."""
         try:
             self.processor.reset()
         except Exception as error:
-            self.failed = self.failed or f"reset raised {type(error).__name__}: {error}"[:200]
+            self.forced = f"reset raised {type(error).__name__}: {error}"[:200]
+            return False
+        return True

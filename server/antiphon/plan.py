@@ -40,6 +40,11 @@ class _Line:
     def clear(self) -> None:
         self._ring.fill(0.0)
 
+    def go_on(self, old: _Line) -> None:
+        """From where another plan's line of the same lag and channels is."""
+        self._ring[:] = old._ring
+        self._at = old._at
+
 
 class _Feedback:
     """A wire that closes a cycle: read `block` frames after it was written."""
@@ -67,6 +72,11 @@ class _Feedback:
 
     def clear(self) -> None:
         self._ring.fill(0.0)
+
+    def go_on(self, old: _Feedback) -> None:
+        """From where another plan's wire of the same channels is."""
+        self._ring[:] = old._ring
+        self._at = old._at
 
 
 class _Gather:
@@ -130,6 +140,10 @@ class NodeFailure:
     reason: str
 
 
+_Wire = tuple[int, str, int, str, int, int]
+"""A wire that remembers: number and port of its source and its destination, frames of lag, channels."""
+
+
 @dataclass(slots=True)
 class Plan:
     """Runs a graph. Built off the block path by `compile_plan`; `run` is the block path."""
@@ -148,6 +162,8 @@ class Plan:
     watched: bool = False
     at_work: Callable[[int], None] | None = None
     input_at: int = 0
+    _lines: Mapping[_Wire, _Line] = field(default_factory=dict)
+    _back: Mapping[_Wire, _Feedback] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.input_at = self.input.ctypes.data
@@ -163,6 +179,7 @@ class Plan:
         for step in self._steps:
             host = step.host
             if host.number in skip:
+                step.io.events_out.clear()
                 continue
             for line in step.lines:
                 line.run(frames)
@@ -203,6 +220,15 @@ class Plan:
             line.clear()
         for feedback in self._feedbacks:
             feedback.clear()
+
+    def inherit(self, old: Plan) -> None:
+        """Takes over what is on its way in the wires both plans have, before the first block."""
+        for key, line in self._lines.items():
+            if key in old._lines:
+                line.go_on(old._lines[key])
+        for key, feedback in self._back.items():
+            if key in old._back:
+                feedback.go_on(old._back[key])
 
     def reports(self) -> list[tuple[int, int, float]]:
         """Readonly values given since the last call: (node, cell, number)."""
@@ -265,12 +291,20 @@ def compile_plan(
     def arriving(dest: End) -> list[End]:
         return [w.source for w in graph.wires if w.dest == dest and w not in back and w.source in buffers]
 
-    def aligned(sources: list[End], to: int, lines: list[_Line]) -> list[Samples]:
+    every: dict[_Wire, _Line] = {}
+    around: dict[_Wire, _Feedback] = {}
+
+    def key(source: End, dest: End, extra: int) -> _Wire:
+        return (
+            ids.get(source.node, 0), source.port, ids.get(dest.node, 0), dest.port, extra, buffers[source].shape[0]
+        )  # fmt: skip
+
+    def aligned(sources: list[End], dest: End, to: int, lines: list[_Line]) -> list[Samples]:
         found = []
         for end in sources:
             extra = to - lag[end.node]
             if extra > 0:
-                line = _Line(buffers[end], extra)
+                line = every[key(end, dest, extra)] = _Line(buffers[end], extra)
                 lines.append(line)
                 found.append(line.out)
             else:
@@ -290,10 +324,11 @@ def compile_plan(
         gathers = []
         for port in ports:
             # a node that shortens its line for the cycle's sake gets everything else as late as the cycle
-            found = aligned(into[port.name], at + host.feedback, lines)
+            found = aligned(into[port.name], End(name, port.name), at + host.feedback, lines)
             for wire in graph.wires:
                 if wire in back and wire.dest == End(name, port.name):
                     own.append(_Feedback(buffers[wire.source]))
+                    around[key(wire.source, wire.dest, 0)] = own[-1]
                     found.append(own[-1].out)
             gathers.append(_Gather(found, port.channels or spec.channels, spec.block))
         feedbacks += own
@@ -306,8 +341,11 @@ def compile_plan(
     ends = arriving(End(OUT, OUT))
     latency = max((lag[e.node] for e in ends), default=0)
     out_lines: list[_Line] = []
-    out = _Gather(aligned(ends, latency, out_lines), spec.channels, spec.block)
-    return Plan(spec, graph, hosts, latency, source, out.buffer, steps, out, tuple(out_lines), tuple(feedbacks))
+    last = _Gather(aligned(ends, End(OUT, OUT), latency, out_lines), spec.channels, spec.block)
+    return Plan(
+        spec, graph, hosts, latency, source, last.buffer, steps, last, tuple(out_lines), tuple(feedbacks),
+        _lines=every, _back=around,
+    )  # fmt: skip
 
 
 def _host(

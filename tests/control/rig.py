@@ -9,6 +9,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.control.fake_engine import FakeEngine, FakeTime
+
 from antiphon.catalog import Catalog, ProcessorInfo
 from antiphon.control.app import ControlApp, bind
 from antiphon.graph import End, Graph, NodeSpec, Wire
@@ -16,7 +18,6 @@ from antiphon.params import Param
 from antiphon.ports import AUDIO_IN, AUDIO_OUT
 from antiphon.wallclock import WallClock
 from antiphon.wire.osc import Bundle, Message, decode, encode, encode_bundle
-from tests.control.fake_engine import FakeEngine, FakeTime
 
 GAIN = ProcessorInfo(
     "gain",
@@ -123,13 +124,13 @@ class Rig:
 def make_app(folder: Path, engine: FakeEngine, time: FakeTime, **given: Any) -> ControlApp:
     udp, tcp = bind()
     clock = WallClock(time.realtime, time.monotonic)
-    return ControlApp(
-        engine, CATALOG, folder, udp=udp, tcp=tcp, clock=clock, now_ns=time.monotonic, **given
-    )
+    return ControlApp(engine, CATALOG, folder, udp=udp, tcp=tcp, clock=clock, now_ns=time.monotonic, **given)
 
 
 @asynccontextmanager
-async def rig(folder: Path, *, engine: FakeEngine | None = None, patch: bool = True, **given: Any) -> AsyncIterator[Rig]:
+async def rig(
+    folder: Path, *, engine: FakeEngine | None = None, patch: bool = True, **given: Any
+) -> AsyncIterator[Rig]:
     """A running control process with `GRAPH` loaded and playing, unless `patch` is False."""
     time = engine.time if engine is not None else FakeTime()
     engine = engine or FakeEngine(time)

@@ -7,13 +7,14 @@ import struct
 from pathlib import Path
 
 import pytest
-from antiphon.control.addresses import ADDRESSES
-from antiphon.engine.link import BeatPassed, Late, NodeState, Reported
-from antiphon.wire.osc import Bundle, Double, Message, decode, encode
 from pythonosc.osc_bundle_builder import OscBundleBuilder
 from pythonosc.osc_message_builder import OscMessageBuilder
 from pythonosc.udp_client import SimpleUDPClient
 from tests.control.rig import Rig
+
+from antiphon.control.addresses import ADDRESSES
+from antiphon.engine.link import BeatPassed, Late, NodeState, Reported
+from antiphon.wire.osc import Bundle, Double, Message, decode, encode
 
 GAIN, TRIM, STEPS, MODE, LEARN, LABEL, SIZE, LEVEL = range(3, 11)
 
@@ -294,7 +295,7 @@ async def test_python_osc_as_the_client(live: Rig) -> None:
     assert live.engine.values[1, GAIN] == 0.125
     assert live.engine.values[2, 1] == 1.0
     assert live.engine.values[2, STEPS] == 7.0
-    (reply,) = list(client.get_messages(timeout=1)) [:1]
+    (reply,) = list(client.get_messages(timeout=1))[:1]
     assert (reply.address, list(reply)) == ("/node/a/gain", [0.125])
     client._sock.close()
 
@@ -322,7 +323,7 @@ async def test_recording_names_stay_in_their_folders(live: Rig, home: Path) -> N
     assert args == ("/record/start", str(home / "data" / "recordings" / "take one.wav"))
     await client.ask("/record/stop")
     assert live.engine.recorded == [args[1], None]
-    Path(args[1]).touch()
+    touch(args[1])
     ((sort, (_, reason)),) = await client.ask("/record/start", "take one")
     assert sort == "/fail"
     assert "already" in reason
@@ -350,6 +351,21 @@ async def test_events_reach_subscribers(live: Rig) -> None:
     assert {m for m in heard if m[0] == "/meter"} == {("/meter", ("out", 0.5, 0.25)), ("/meter", ("a", 0.125, 0.0625))}
     assert live.app.status()["nodes"][1]["reason"] == "it raised"
     assert live.app.value("a", "level") == 0.75
+
+
+async def test_plugins_hear_of_events(live: Rig) -> None:
+    heard: list[dict[str, object]] = []
+    live.app.listeners.append(heard.append)
+    for report in (Late(1, GAIN, 0.5), Late(1, GAIN, 0.005), NodeState(2, "failed", "it raised")):
+        live.engine.say(report)
+    live.engine.start(99)
+    await live.settle(2)
+    assert heard == [
+        {"kind": "late", "address": "/node/a/gain", "seconds": 0.5},
+        {"kind": "node", "node": "b", "state": "failed", "reason": "it raised"},
+        {"kind": "engine", "pid": 99},
+        {"kind": "patch", "name": "two gains", "latency": 64},
+    ]
 
 
 async def test_the_monitor_sees_every_packet(live: Rig) -> None:
@@ -405,6 +421,10 @@ async def test_hold_strangers_and_let_approved_ones_play(live: Rig) -> None:
     await from_stranger(encode("/node/a/gain", 0.25))
     assert live.app.value("a", "gain") == 1.75
     assert await client.ask("/node/a/gain") == [("/node/a/gain", (1.75,))]
+
+
+def touch(path: str) -> None:
+    Path(path).touch()
 
 
 def test_a_taken_port_is_one_sentence() -> None:

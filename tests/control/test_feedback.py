@@ -7,15 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.control.rig import Rig, rig
+
 from antiphon.commands import SetParam
 from antiphon.control.clients import LEASE, MAX_HELD, MAX_SURFACES, Access, Level, Peer, Surfaces
 from antiphon.control.failures import PER_SECOND, FailLimiter
 from antiphon.control.feedback import BUNDLE_BYTES, Feedback, grouped
 from antiphon.errors import UsageError, WireError
 from antiphon.wire.osc import Bundle, Message, decode
-from hypothesis import given
-from hypothesis import strategies as st
-from tests.control.rig import Rig, rig
 
 
 async def test_all_but_the_mover_are_told(live: Rig) -> None:

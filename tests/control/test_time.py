@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from antiphon.schedule import MAX_PENDING
-from antiphon.wire.osc import encode, encode_bundle
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.control.fake_engine import RATE, FakeTime
 from tests.control.rig import Client, Rig
+
+from antiphon.schedule import MAX_PENDING
+from antiphon.wire.osc import encode, encode_bundle
 
 GAIN = 3
 
@@ -39,6 +40,7 @@ async def test_tags_frames_apart_are_samples_apart(live: Rig) -> None:
     start = live.time.timetag(0.1)
     for n in range(50):
         client.bundle(start + round(n * 37 * 2**32 / RATE), encode("/node/a/learn"))
+    await live.settle()
     await live.move(1.0)
     samples = [entry[-1] for entry in live.engine.applied]
     assert [s - samples[0] for s in samples] == [n * 37 for n in range(50)]
@@ -55,8 +57,8 @@ async def test_the_past_is_applied_at_once_and_reported(live: Rig) -> None:
     assert live.engine.values[1, GAIN] == 1.5
     assert live.app.value("b", "gain") == 1.25
     assert other.heard() == [("/node/list.reply", ("a", "gain", "b", "gain"))]
-    late = {m[1] for m in client.heard() if m[0] == "/late"}
-    assert late == {("/node/a/gain", pytest.approx(0.25)), ("/node/list", pytest.approx(0.5))}
+    late = dict(m[1] for m in client.heard() if m[0] == "/late")
+    assert late == {"/node/a/gain": pytest.approx(0.25), "/node/list": pytest.approx(0.5)}
     assert live.app.counts()["late"] == 3
 
 
@@ -87,6 +89,7 @@ async def test_a_bundle_inside_is_never_earlier_than_the_one_around(live: Rig) -
     ]
     client.bundle(live.time.timetag(0.2), *inner)
     now = live.engine.sample
+    await live.settle()
     await live.move(1.0)
     assert [round(e[-1] - now) for e in live.engine.applied] == [9600, 9600, 19200]
 
@@ -109,6 +112,7 @@ async def test_a_step_of_the_wall_clock_is_followed(live: Rig) -> None:
     now = live.engine.sample
     live.engine.applied.clear()
     client.bundle(live.time.timetag(0.1), encode("/node/a/learn"))
+    await live.settle()
     await live.move(0.5)
     assert round(live.engine.applied[0][-1] - now) == 4800
 
@@ -117,7 +121,9 @@ async def test_the_schedule_is_bounded_and_says_so_once(live: Rig) -> None:
     client = live.client()
     tag = live.time.timetag(10.0)
     per = 2000
+    sent = 0
     for n in range(0, MAX_PENDING + per, per):
+        sent += per
         client.bundle(tag, *[encode("/node/a/learn")] * per)
         await live.settle(0)
         while live.app.intake.busy:
@@ -126,7 +132,7 @@ async def test_the_schedule_is_bounded_and_says_so_once(live: Rig) -> None:
     told = client.heard()
     assert len(told) == 1
     assert "65536 events are scheduled" in told[0][1][1]
-    assert live.app.counts()["osc_failed"] == (MAX_PENDING // per + 1) * per - MAX_PENDING
+    assert live.app.counts()["osc_failed"] == sent - MAX_PENDING
     assert await client.ask("/node/b/gain", 0.25) == []
     assert live.app.value("b", "gain") == 0.25
 
@@ -202,11 +208,11 @@ def many(client: Client, *packets: bytes) -> None:
 
 async def test_udp_keeps_the_order_of_arrival(live: Rig) -> None:
     client = live.client()
-    many(client, *[encode("/ping", n) for n in range(500)])
+    many(client, *[encode("/ping", n) for n in range(200)])
     for _ in range(6):
         await live.settle()
     heard: list[Any] = client.heard()
-    assert [args[0] for _, args in heard] == list(range(500))
+    assert [args[0] for _, args in heard] == list(range(200))
 
 
 @given(st.floats(-10, 3000))

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
 import struct
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from antiphon.errors import WireError
 from antiphon.wire import slip
 from antiphon.wire.frames import Framer
 from antiphon.wire.osc import encode
-from hypothesis import given
-from hypothesis import strategies as st
 
 PACKETS = st.lists(st.binary(min_size=1, max_size=40).map(lambda b: b"/" + b), min_size=1, max_size=6)
 
 
 def cut(stream: bytes, places: list[int]) -> list[bytes]:
     ends = sorted({p % (len(stream) + 1) for p in places} | {0, len(stream)})
-    return [stream[a:b] for a, b in zip(ends, ends[1:], strict=False)]
+    return [stream[a:b] for a, b in itertools.pairwise(ends)]
 
 
 def read(framer: Framer, pieces: list[bytes]) -> list[bytes | WireError]:

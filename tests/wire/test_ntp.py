@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from antiphon.wallclock import WallClock
-from antiphon.wire.ntp import from_unix_ns, to_unix_ns
 from hypothesis import given
 from hypothesis import strategies as st
+
+from antiphon.wallclock import WallClock
+from antiphon.wire.ntp import from_unix_ns, to_unix_ns
 
 
 @given(st.integers(0, 4_000_000_000_000_000_000))

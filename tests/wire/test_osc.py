@@ -7,13 +7,14 @@ import struct
 from typing import Any
 
 import pytest
-from antiphon.errors import WireError
-from antiphon.wire import osc
-from antiphon.wire.osc import IMPULSE, Bundle, Double, Long, Message, decode, encode, encode_bundle, encode_tagged
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pythonosc.osc_bundle_builder import OscBundleBuilder
 from pythonosc.osc_message_builder import OscMessageBuilder
+
+from antiphon.errors import WireError
+from antiphon.wire import osc
+from antiphon.wire.osc import IMPULSE, Bundle, Double, Long, Message, decode, encode, encode_bundle, encode_tagged
 
 ADDRESSES = st.text("abcdefghijklmnop/_-0123", min_size=1, max_size=30).map(lambda t: "/" + t)
 TEXTS = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), max_size=20)
@@ -65,7 +66,12 @@ def test_what_is_encoded_comes_back(address: str, args: list[Any]) -> None:
     assert encode_tagged(found.address, found.tags, found.args) == encode(address, *args)
 
 
-@given(ADDRESSES, st.lists(st.one_of(st.integers(-(2**31), 2**31 - 1), FLOATS, TEXTS, st.binary(min_size=1, max_size=20), st.booleans())))
+@given(
+    ADDRESSES,
+    st.lists(
+        st.one_of(st.integers(-(2**31), 2**31 - 1), FLOATS, TEXTS, st.binary(min_size=1, max_size=20), st.booleans())
+    ),
+)
 def test_python_osc_packets_decode_the_same(address: str, args: list[Any]) -> None:
     builder = OscMessageBuilder(address)
     for value in args:

@@ -5,15 +5,19 @@ from __future__ import annotations
 from functools import cache
 
 import pytest
-from antiphon.errors import WireError
-from antiphon.wire.pattern import compile_part, is_pattern
 from hypothesis import given
 from hypothesis import strategies as st
+
+from antiphon.errors import WireError
+from antiphon.wire.pattern import compile_part, is_pattern
 
 LETTERS = "abc-"
 CLASSES = st.tuples(st.booleans(), st.lists(st.sampled_from(["a", "b", "c", "a-b", "b-c"]), min_size=1, max_size=3))
 SIMPLE = st.one_of(
-    st.sampled_from(LETTERS), st.just("?"), st.just("*"), CLASSES.map(lambda c: f"[{'!' if c[0] else ''}{''.join(c[1])}]")
+    st.sampled_from(LETTERS),
+    st.just("?"),
+    st.just("*"),
+    CLASSES.map(lambda c: f"[{'!' if c[0] else ''}{''.join(c[1])}]"),
 )
 WAYS = st.lists(st.lists(SIMPLE, max_size=3).map(tuple), min_size=1, max_size=3)
 ELEMENTS = st.lists(st.one_of(SIMPLE, WAYS), max_size=7)
@@ -62,8 +66,8 @@ def test_matches_as_the_reference_does(elements: list[str | list[tuple[str, ...]
 def test_any_pattern_matches_or_is_refused(pattern: bytes, name: bytes) -> None:
     try:
         compile_part(pattern).matches(name)
-    except WireError as error:
-        assert "pattern" in str(error)
+    except WireError:
+        assert is_pattern(pattern)
 
 
 @given(st.text(LETTERS, max_size=10))

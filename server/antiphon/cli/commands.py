@@ -7,7 +7,7 @@ import typer
 
 def register(app: typer.Typer) -> None:
     """Adds every command."""
-    from antiphon.cli import approve, bench, play, plugins, render, replay, run, serve
+    from antiphon.cli import approve, bench, devices, doctor, play, plugins, render, replay, run, serve
 
     app.command()(serve.serve)
     app.command()(play.play)
@@ -15,5 +15,7 @@ def register(app: typer.Typer) -> None:
     app.command()(render.render)
     app.command()(replay.replay)
     plugins.register(app)
+    app.command()(devices.devices)
+    app.command()(doctor.doctor)
     app.command()(bench.bench)
     approve.register(app)

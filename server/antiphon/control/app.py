@@ -99,6 +99,7 @@ class ControlApp:
         self.plans = Plans(self)
         self.reports = Reports(self)
         self.services: list[tuple[str, Service]] = []
+        self.listeners: list[Callable[[dict[str, Any]], None]] = []
         self.trouble = ""
         self._given_surfaces = tuple(surfaces)
         self._routed: dict[str, int] = {}
@@ -239,6 +240,11 @@ class ControlApp:
                         self._dirty = True
                         self.plans.asked()
                     self.outbox.send(effect)
+
+    def happened(self, kind: str, **what: Any) -> None:
+        """Tells `listeners`, the plugins' `antiphon_event`: kind is patch, node, late or engine."""
+        for listener in self.listeners:
+            listener({"kind": kind, **what})
 
     def drop_scheduled(self, address: str) -> None:
         """Whoever waits for something scheduled is told that it will not come."""

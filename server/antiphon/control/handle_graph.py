@@ -100,12 +100,11 @@ def node_routes(node: Node) -> list[Route]:
     for param in node.cells:
         address = f"/node/{node.name}/{param.name}"
         low, high = _span(param)
-        routes.append(
-            Route(address, _param(node.name, param, address), Level.SURFACE, True, low, high, node.name, param.name)
-        )
+        handler, asks = _param(node.name, param, address), param.kind != "trigger"
+        routes.append(Route(address, handler, Level.SURFACE, True, low, high, node.name, param.name, asks))
         if param.kind not in ("text", "file", "trigger"):
             handler = _norm(node.name, param, f"{address}/norm")
-            routes.append(Route(f"{address}/norm", handler, Level.SURFACE, True, node=node.name, param=param.name))
+            routes.append(Route(f"{address}/norm", handler, Level.SURFACE, True, asks=True))
     return routes
 
 

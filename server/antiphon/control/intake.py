@@ -37,7 +37,8 @@ class Route:
     """What an address does.
 
     low, high: one number in between sets `param` of `node` and nothing else happens; low above high: none does.
-    timed: the handler sees to `when` itself; others are called when their time has come.
+    asks: without arguments it is a question.  timed: the handler sees to `when` itself; others are
+    called when their time has come.
     """
 
     address: str
@@ -48,6 +49,7 @@ class Route:
     high: float = 0.0
     node: str = ""
     param: str = ""
+    asks: bool = False
 
 
 class Lane:
@@ -222,7 +224,7 @@ class Intake:
     def _to_wait(self, route: Route, message: Message, peer: Peer, when: Sample) -> bool:
         """Whether a message for control itself was put off until its time; says so when it is past."""
         behind_others = route.address == "/sync" and when.n in self._deferred_at
-        query = bool(route.param) and not message.args
+        query = route.asks and not message.args
         if route.timed and not behind_others and not query:
             return False
         now = self._app.moment()

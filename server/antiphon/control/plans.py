@@ -108,6 +108,7 @@ class Plans:
         self._engine = app.link.status().pid
         app.structure_changed()
         app.feedback.event("/patch/loaded", app.session.name)
+        app.happened("patch", name=app.session.name, latency=latency)
 
     def refused(self, serial: int, reason: str) -> None:
         app = self._app
@@ -119,6 +120,7 @@ class Plans:
         app.structure_changed()
         app.outbox.plan_plays()
         app.feedback.event("/patch/failed", reason)
+        app.happened("patch", name=app.session.name, reason=reason)
 
     def engine_started(self, pid: int) -> None:
         """A new engine: gets the present plan with the present values, and what was scheduled."""
@@ -131,6 +133,7 @@ class Plans:
         app.perform(app.session.restarted())
         self._waiting = [replace(w, goal=app.session.serial) for w in self._waiting]
         app.feedback.event("/engine/state", "starting", pid)
+        app.happened("engine", pid=pid)
 
     def look_after(self) -> None:
         """Remembers how the engine's clock stands; asks again for a plan that got lost."""

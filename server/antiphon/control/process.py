@@ -74,13 +74,12 @@ async def _live(given: dict[str, Any], supervisor: socket.socket) -> None:
         session_header=lambda: session_start(app, settings),
     )
     restored = await app.start()
-    http = await serve_http(
-        app, folder=paths.config(), listener=socket.socket(fileno=fds["http"]), lan=settings.lan
-    )
+    http = await serve_http(app, folder=paths.config(), listener=socket.socket(fileno=fds["http"]), lan=settings.lan)
     if not restored:
         open_patch(app, settings)
     hooks = Hooks(frozenset(f.name for f in catalog.failures))
     await hooks.start(app, http)
+    app.feedback.on_event = lambda event: hooks.event(app, event)
     announce = loop.create_task(_say_ready(app, settings, supervisor, http), name="ready")
     try:
         await app.run(stop)
@@ -146,7 +145,13 @@ def session_start(app: ControlApp, settings: ServeSettings) -> dict[str, Any]:
     """What a session log begins with when it is started while playing: the graph as it is now."""
     session = app.session
     ids = {node.name: node.id for node in session.nodes.values()}
-    load = {"serial": session.serial, "graph": session.current().to_json(), "ids": ids, "tempo": session.tempo, "fade": 0.0}
+    load = {
+        "serial": session.serial,
+        "graph": session.current().to_json(),
+        "ids": ids,
+        "tempo": session.tempo,
+        "fade": 0.0,
+    }
     return {**sessionlog.header(settings), "load": load}
 
 

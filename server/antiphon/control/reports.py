@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from antiphon.control.feedback import LATE_SECONDS
 from antiphon.engine.link import (
     BeatPassed,
     EngineStarted,
@@ -45,6 +46,8 @@ class Reports:
                 app.feedback.event("/beat", beat)
             case Late(node, cell, seconds):
                 app.feedback.late(self._address(node, cell), seconds)
+                if app.listeners and seconds > LATE_SECONDS:
+                    app.happened("late", address=self._address(node, cell), seconds=seconds)
             case Reported(node, cell, number):
                 changed = app.session.reported(node, cell, number)
                 if changed is not None:
@@ -54,6 +57,7 @@ class Reports:
                 if known is not None:
                     known.state, known.reason = state, reason
                     app.feedback.event("/node/state", known.name, state, reason)
+                    app.happened("node", node=known.name, state=state, reason=reason)
             case PlanLoaded(serial, latency):
                 app.plans.loaded(serial, latency)
             case PlanRefused(serial, reason):

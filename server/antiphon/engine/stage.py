@@ -74,7 +74,6 @@ class Stage:
         self._fade_frames = 0
         self._fade_done = 0
         self._now: deque[Action] = deque()
-        self._late: deque[tuple[int, Action]] = deque()
         self._time = BlockTime()
         self._limited = np.zeros(1, np.float64)
         self._fall = release_fall(spec.rate)
@@ -96,9 +95,7 @@ class Stage:
     def at_sample(self, sample: int, action: Action) -> None:
         """At that sample, or at once (and counted) when it is past."""
         if sample < self.sample:
-            self.counters.late += 1
-            seconds = (self.sample - sample) / self.spec.rate
-            self._report(StageReport("late", action.node, action.cell, seconds))
+            self._count_late(sample, action)
             self._now.append(action)
         elif not self.schedule.at_sample(sample, action):
             self._refuse(action)
@@ -121,7 +118,11 @@ class Stage:
         if tempo and tempo != self.tempo.end_bpm:
             self.tempo.set_tempo(self.sample, tempo)
         self._old = self.plan
-        self._shared = frozenset(plan.hosts)
+        if self._old is None:
+            self._shared = frozenset()
+        else:
+            plan.inherit(self._old)
+            self._shared = frozenset(n for n, host in plan.hosts.items() if self._old.hosts.get(n) is host)
         self._fade_frames = round(fade * self.spec.rate) if self._old is not None else 0
         self._fade_done = 0
         self.plan = plan
@@ -144,15 +145,20 @@ class Stage:
         """One block of input `[channels, frames ≤ block]`; returns a view that holds until the next call."""
         frames = x.shape[1]
         end = self.sample + frames
-        beat = self.tempo.beat_at(self.sample)
+        before = self.tempo.beat_at(self.sample)
         synced = None
         while self._now:
             token = self._apply(self.sample, self._now.popleft())
             if token:
                 synced = synced or []
                 synced.append(token)
+        beat, place = self.tempo.beat_at(self.sample), self.sample
         for sample, action in self.schedule.due(end, self.tempo):
-            token = self._apply(max(sample, self.sample), action)
+            if sample < self.sample:
+                self._count_late(sample, action)
+            # what a jump of the transport passed over comes with the jump, never before it
+            place = max(place, sample)
+            token = self._apply(place, action)
             if token:
                 synced = synced or []
                 synced.append(token)
@@ -171,6 +177,7 @@ class Stage:
         self._guard(out, frames)
         if self._panic:
             self._panic = False
+            self._old = None
             if self.plan is not None:
                 self.plan.clear()
             self._limited.fill(0.0)
@@ -180,7 +187,7 @@ class Stage:
                 self._report(StageReport("synced", token=token))
         if self.tempo.playing:
             after = math.floor(self.tempo.beat_at(end))
-            if after != math.floor(beat) and after > beat:
+            if after != math.floor(before) and after > before:
                 self._report(StageReport("beat", token=after))
         return out
 
@@ -239,6 +246,7 @@ class Stage:
                 host = self.plan.hosts.get(action.node) if self.plan is not None else None
                 if host is not None:
                     host.reset()
+                if host is not None and not host.failed and not host.forced:
                     self._report(StageReport("running", action.node))
             case Op.TEMPO:
                 bpm = min(max(action.number, MIN_TEMPO), MAX_TEMPO)
@@ -255,6 +263,10 @@ class Stage:
             case Op.SYNC:
                 return action.token
         return 0
+
+    def _count_late(self, sample: int, action: Action) -> None:
+        self.counters.late += 1
+        self._report(StageReport("late", action.node, action.cell, (self.sample - sample) / self.spec.rate))
 
     def _drop_schedule(self) -> None:
         for action in self.schedule.clear():

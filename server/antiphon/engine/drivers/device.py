@@ -9,7 +9,9 @@ from collections.abc import Callable
 from antiphon.block import Samples
 from antiphon.engine.callback import DEPTH, CallbackState, Slot
 
-STALL_SECONDS = 2.0
+STALL_SECONDS = 3.0
+"""A device that has not asked for so long is gone."""
+_LOOK_SECONDS = 0.25
 
 
 class CallbackDriver:
@@ -28,6 +30,7 @@ class CallbackDriver:
         self._next = 0
         self._late = 0
         self._gone = False
+        self._silent = 0.0
         self._poll = select.poll()
         self._poll.register(state.bell, select.POLLIN)
         self.on_idle: Callable[[], bool] = lambda: True
@@ -41,10 +44,14 @@ class CallbackDriver:
     def wait(self) -> int:
         """Until a callback has brought the next input; -1 when the device has stopped asking."""
         while self.state.calls <= self._next:
-            if not self._poll.poll(STALL_SECONDS * 1000):
-                self._gone = self._gone or not self.on_idle()
+            if self._gone:
+                return -1
+            if not self._poll.poll(_LOOK_SECONDS * 1000):
+                self._silent += _LOOK_SECONDS
+                self._gone = self._silent >= STALL_SECONDS or not self.on_idle()
                 return -1
             os.eventfd_read(self.state.bell)
+        self._silent = 0.0
         # block j is heard at call j + ahead: what is older than that would be dropped
         self._next = max(self._next, self.state.calls - self.ahead)
         block = self._next

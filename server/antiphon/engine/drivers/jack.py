@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from antiphon.engine.callback import CallbackState, Slot, jack_process
 from antiphon.engine.drivers.base import DriverOptions, default_ahead
 from antiphon.engine.drivers.device import CallbackDriver
@@ -54,15 +56,16 @@ class Jack(CallbackDriver):
 
     def _on_shutdown(self, _status: object, _reason: object) -> None:
         self._down = self._gone = True
+        os.eventfd_write(self.state.bell, 1)
 
     def _wire(self, options: DriverOptions) -> None:
         client = self._client
         sources = client.get_ports(options.input, is_audio=True, is_output=True, is_physical=not options.input)
         sinks = client.get_ports(options.output, is_audio=True, is_input=True, is_physical=not options.output)
         if options.input and not sources:
-            raise EngineError(f"JACK has no output port like {options.input!r} to listen to; `antiphon devices` lists them")
+            raise EngineError(f"JACK has no output port like {options.input!r}; `antiphon devices` lists them")
         if options.output and not sinks:
-            raise EngineError(f"JACK has no input port like {options.output!r} to play to; `antiphon devices` lists them")
+            raise EngineError(f"JACK has no input port like {options.output!r}; `antiphon devices` lists them")
         for n, port in enumerate(self._ins):
             if sources:
                 client.connect(sources[min(n, len(sources) - 1)], port)

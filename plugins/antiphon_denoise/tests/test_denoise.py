@@ -1,0 +1,179 @@
+"""The denoiser as the host runs it: sound in, sound out, measured."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from antiphon.block import StreamSpec
+from antiphon_denoise.harness import run
+from antiphon_denoise.mixtures import si_sdr
+from antiphon_denoise.processor import Denoise
+
+_spec = importlib.util.spec_from_file_location("denoise_sounds", Path(__file__).with_name("sounds.py"))
+assert _spec is not None
+assert _spec.loader is not None
+sounds = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(sounds)
+
+RATE = 48000
+MODES = ("gate", "wavelet")
+
+
+def prepared(rate: int = RATE, block: int = 512, channels: int = 1) -> tuple[Denoise, StreamSpec]:
+    processor, spec = Denoise(), StreamSpec(rate, block, channels)
+    processor.prepare(spec)
+    return processor, spec
+
+
+def through(sound, rate=RATE, changes=(), blocks=(), **first):
+    """The sound through a fresh denoiser, latency taken out, same length."""
+    processor, spec = prepared(rate, channels=sound.shape[0])
+    lag = processor.latency
+    padded = np.concatenate([sound, np.zeros((sound.shape[0], lag), np.float32)], axis=1)
+    return run(processor, padded, spec, changes, blocks, first)[:, lag:]
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("rate", [44100, 48000, 96000])
+def test_with_nothing_taken_away_the_input_comes_back_after_the_latency(mode, rate):
+    sound = sounds.white(rate // 2, 0.2, channels=2)
+    error = through(sound, rate, amount=0.0, mode=mode) - sound
+    assert sounds.decibels(np.abs(error).max() / 0.2) < -100
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("rate", [44100, 48000, 96000])
+def test_latency_is_what_an_impulse_takes_and_at_most_32_ms(mode, rate):
+    processor, spec = prepared(rate)
+    sound = np.zeros((1, rate // 2), np.float32)
+    sound[0, 5000] = 1.0
+    out = run(processor, sound, spec, first={"amount": 0.0, "mode": mode})
+    assert int(np.abs(out[0]).argmax()) - 5000 == processor.latency
+    assert processor.latency <= 0.032 * rate
+
+
+@settings(max_examples=12, deadline=None)
+@given(sizes=st.lists(st.integers(1, 512), min_size=1, max_size=60), mode=st.sampled_from(MODES))
+def test_any_block_split_gives_the_same_samples(sizes, mode):
+    sound = sounds.melody(RATE, 0.5)[None] + sounds.white(RATE // 2, 0.02)
+    changes = [(3001, "amount", 0.5), (9007, "learn", True), (12345, "full", True), (15001, "threshold", -30.0)]
+    whole = through(sound, changes=changes, mode=mode)
+    split = through(sound, changes=changes, blocks=sizes, mode=mode)
+    assert np.array_equal(whole, split)
+
+
+@pytest.mark.parametrize(("mode", "least"), [("gate", 6.0), ("wavelet", 3.0)])
+def test_learning_the_noise_takes_it_away(mode, least):
+    lead = RATE // 2
+    clean = np.concatenate([np.zeros(lead, np.float32), sounds.melody(RATE, 3.0)])
+    noisy = clean + sounds.white(len(clean), 0.03)[0]
+    made = through(noisy[None], changes=[(lead, "learn", True)], mode=mode)[0]
+    gain = si_sdr(made[lead:], clean[lead:]) - si_sdr(noisy[lead:], clean[lead:])
+    assert gain > least
+
+
+def test_steady_noise_goes_unasked():
+    clean = sounds.voice(RATE, 4.0)
+    noisy = clean + sounds.white(len(clean), 0.02)[0]
+    assert si_sdr(through(noisy[None])[0], clean) - si_sdr(noisy, clean) > 2.0
+
+
+def test_learning_at_the_very_start_changes_nothing():
+    sound = sounds.melody(RATE, 0.5)[None]
+    assert np.array_equal(through(sound, changes=[(10, "learn", True)]), through(sound))
+
+
+@pytest.mark.parametrize("made", [sounds.melody, sounds.voice])
+def test_clean_sound_passes(made):
+    clean = made(RATE, 4.0)
+    assert si_sdr(through(clean[None])[0], clean) > 30.0
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_full_is_silent_between_phrases(mode):
+    phrase = sounds.voice(RATE, 1.5)
+    gap = np.zeros(RATE, np.float32)
+    sound = np.concatenate([gap, phrase, gap, phrase, gap])
+    sound = sound + sounds.white(len(sound), 0.01)[0]
+    made = through(sound[None], full=True, mode=mode)[0]
+    tenth = RATE // 10
+    for end in (len(gap) + len(phrase), 2 * (len(gap) + len(phrase))):
+        for at in range(end + int(0.15 * RATE), end + len(gap) - tenth - 2 * RATE // 100, tenth // 4):
+            assert sounds.decibels(np.sqrt(np.mean(made[at : at + tenth] ** 2))) <= -60.0
+    middle = slice(len(gap) + RATE // 4, len(gap) + len(phrase) - RATE // 4)
+    assert si_sdr(made[middle], sound[middle]) > 5.0
+
+
+def test_threshold_spares_what_is_louder():
+    noise = sounds.white(3 * RATE, 0.1)
+    lead = [(RATE // 2, "learn", True)]
+    taken = through(noise, changes=lead)[0, RATE:]
+    spared = through(noise, changes=lead, threshold=-60.0)[0, RATE:]
+    assert sounds.decibels(float(taken.std()) / 0.1) < -12.0
+    assert sounds.decibels(float(spared.std()) / 0.1) > -1.0
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("amount", 0.0), ("mode", "wavelet"), ("full", True), ("threshold", -70.0), ("learn", True)]
+)
+def test_a_change_does_not_click(name, value):
+    """A click is a jump: energy above 12 kHz that neither the tone nor its windows have."""
+    t = np.arange(2 * RATE) / RATE
+    sound = (0.3 * np.sin(2 * np.pi * 220 * t)).astype(np.float32)[None]
+    made = through(sound, changes=[(RATE + 17, name, value)])[0]
+    jumps = np.abs(np.diff(made, 3))[RATE // 2 : -RATE // 10]
+    assert jumps.max() < 4 * np.abs(np.diff(sound[0], 3)).max() + 1e-4
+
+
+def test_stereo_keeps_its_image():
+    left = sounds.melody(RATE, 2.0)
+    sound = np.stack([left, 0.5 * left]) + sounds.white(2 * RATE, 0.001) * np.array([[1.0], [0.5]], np.float32)
+    made = through(sound.astype(np.float32))
+    assert np.abs(made[1] - 0.5 * made[0]).max() < 1e-6
+
+
+def test_four_channels_and_one_go_through():
+    for channels in (1, 4):
+        sound = sounds.white(RATE // 4, 0.1, channels=channels)
+        assert through(sound).shape == sound.shape
+
+
+def test_reset_forgets_everything():
+    processor, spec = prepared()
+    noisy = sounds.melody(RATE, 1.0)[None] + sounds.white(RATE, 0.05)
+    fresh = run(processor, noisy, spec)
+    run(processor, noisy, spec, changes=[(RATE // 2, "learn", True)])
+    run(processor, np.full_like(noisy[:, :4096], np.nan), spec)
+    processor.reset()
+    assert np.array_equal(run(processor, noisy, spec), fresh)
+
+
+def test_silence_in_is_silence_out():
+    assert not through(np.zeros((2, RATE), np.float32)).any()
+
+
+def test_importing_the_processor_brings_no_scipy_and_no_pywt():
+    import subprocess
+
+    code = "import sys, antiphon_denoise.processor; print([m for m in ('scipy', 'pywt', 'torch') if m in sys.modules])"
+    paths = ":".join(p for p in sys.path if p)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env={"PYTHONPATH": paths})
+    assert done.stdout.strip() == "[]", done.stderr
+
+
+def test_the_hook_registers_the_processor():
+    registered = []
+    importlib.import_module("antiphon_denoise").antiphon_processors(lambda *args: registered.append(args))
+    name, factory, doc = registered[0]
+    module, _, attribute = factory.partition(":")
+    assert name == "denoise"
+    assert doc
+    assert getattr(importlib.import_module(module), attribute) is Denoise

@@ -1,0 +1,102 @@
+"""The denoiser's parts, each against plain numpy."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import pywt
+
+from antiphon_denoise.bands import BINS, COUNT, centres, places
+from antiphon_denoise.estimate import denoise_bands
+from antiphon_denoise.network import HIDDEN, INPUTS, Network, load_weights
+from antiphon_denoise.profile import Recent
+from antiphon_denoise.spectrum import grid
+from antiphon_denoise.wavelet import WAVELET, Shrinker, denoise_split
+
+
+def test_network_is_the_plain_formula():
+    w = load_weights()
+    network = Network(w)
+    rng = np.random.default_rng(0)
+    state = [np.zeros(HIDDEN), np.zeros(HIDDEN)]
+
+    def logistic(x):
+        return 1 / (1 + np.exp(-x))
+
+    def step(x, s, n):
+        given, heard = x @ w[f"u{n}"] + w[f"c{n}"], s @ w[f"v{n}"]
+        update, reset = logistic(given[:HIDDEN] + heard[:HIDDEN]), logistic((given + heard)[HIDDEN : 2 * HIDDEN])
+        fresh = np.tanh(given[2 * HIDDEN :] + reset * (heard[2 * HIDDEN :] + w[f"d{n}"]))
+        return (1 - update) * fresh + update * s
+
+    for _ in range(20):
+        x = rng.standard_normal(INPUTS).astype(np.float32)
+        network.inputs[:] = x
+        network.step()
+        first = np.tanh(x @ w["w0"] + w["b0"])
+        state[0] = step(first, state[0], 1)
+        state[1] = step(state[0], state[1], 2)
+        wanted = np.concatenate(state) @ w["wo"] + w["bo"]
+        assert np.allclose(network.outputs.ravel(), wanted, atol=2e-4)
+
+
+def test_bands_average_what_lies_around_their_centres():
+    below, way = places(BINS)
+    weights = np.zeros((COUNT, BINS))
+    weights[below, np.arange(BINS)] += 1 - way
+    weights[below + 1, np.arange(BINS)] += way
+    rng = np.random.default_rng(1)
+    power = rng.random(BINS).astype(np.float32)
+    out = np.zeros((2, COUNT), np.float32)
+    area = weights.sum(axis=1).astype(np.float32)
+    denoise_bands(power, np.log(power), BINS, below, way, area, out, COUNT)
+    assert np.allclose(out[0], weights @ power / area, rtol=1e-4)
+    assert np.allclose(out[1], weights @ np.log(power) / area, rtol=1e-3)
+    assert (np.diff(centres()) >= 2).all()
+
+
+def test_split_is_pywavelets_periodic_transform():
+    bank = pywt.Wavelet(WAVELET)
+    low, high = (np.asarray(f[::-1], np.float32) for f in (bank.dec_lo, bank.dec_hi))
+    x = np.random.default_rng(2).standard_normal(256).astype(np.float32)
+    out = np.zeros(256, np.float32)
+    scratch = [np.zeros(256, np.float32) for _ in range(2)]
+    denoise_split(np.roll(x, 1), 1, 256, low, high, len(low), out, *scratch)
+    approx, detail = pywt.dwt(x, WAVELET, mode="periodization")
+    # the same coefficients, counted from another place on the ring, an odd number of samples away
+    for mine, theirs in ((out[:128], approx), (out[128:], detail)):
+        shifts = [np.abs(np.roll(mine, n) - theirs).max() for n in range(128)]
+        assert min(shifts) < 1e-5
+
+
+@pytest.mark.parametrize("hertz", [300, 1000, 5000, 15000])
+def test_packets_are_matched_to_the_bins_they_span(hertz):
+    sizes = grid(48000)
+    shrinker = Shrinker(sizes, 1)
+    t = np.arange(sizes.lag) / 48000
+    frame = np.sin(2 * np.pi * hertz * t).astype(np.float32)[None]
+    power = np.full(sizes.bins, 1e-6, np.float32)
+    at = round(hertz / 48000 * sizes.size)
+    gain = np.zeros(sizes.bins, np.float32)
+    gain[max(0, at - 20) : at + 20] = 1.0
+    power[max(0, at - 20) : at + 20] = 1.0
+    out = np.zeros_like(frame)
+    shrinker.run(frame, power, gain, 1.0, 1.0, out)
+    window = np.sin(np.pi * (np.arange(sizes.lag) + 0.5) / sizes.lag) ** 2
+    kept = float(np.sum(out * frame * window)) / float(np.sum((frame * window) ** 2))
+    assert kept > 0.9
+
+
+def test_recent_takes_only_what_lay_whole_within_the_half_second():
+    sizes = grid(48000)
+    recent = Recent(sizes, 48000)
+    for n in range(91):
+        recent.add(np.full(sizes.bins, float(n), np.float32))
+    when = 90 * sizes.hop + 100
+    assert recent.take(when)
+    first = next(n for n in range(100) if (n + 1) * sizes.hop - sizes.size >= when - 24000)
+    assert np.allclose(recent.mean, np.mean(np.arange(first, 90)))
+
+
+def test_recent_has_nothing_before_the_first_frame():
+    assert not Recent(grid(48000), 48000).take(100)

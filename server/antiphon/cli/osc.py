@@ -1,0 +1,182 @@
+"""`antiphon osc ADDRESS ARGS…`: sends one message to a running server and prints what it answers."""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+import struct
+import time
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+import typer
+
+from antiphon.errors import EngineError, UsageError, WireError
+from antiphon.wire.frames import Framer
+from antiphon.wire.osc import MAX_DATAGRAM, Arg, Bundle, Message, Packet, decode, encode
+
+PORT = 4400
+TYPES = {"i", "f", "d", "h", "s"}
+WORDS = {"true": True, "false": False}
+
+Host = Annotated[str, typer.Option(help="The machine the server runs on.")]
+Port = Annotated[int, typer.Option(min=1, max=65535, help="The OSC port of the running server.")]
+Timeout = Annotated[float, typer.Option(min=0.01, max=600.0, help="Seconds to wait for an answer.")]
+Tcp = Annotated[bool, typer.Option("--tcp", help="Send over TCP.")]
+
+
+def osc(
+    address: Annotated[str, typer.Argument(help="An OSC address, for example /node/gain/gain.")],
+    args: Annotated[list[str] | None, typer.Argument(help="Numbers, words, true, false; s:4 is the word 4.")] = None,
+    host: Host = "127.0.0.1",
+    port: Port = PORT,
+    tcp: Tcp = False,
+    timeout: Timeout = 5.0,
+) -> None:
+    """Send an OSC message to the running server and print its answers."""
+    for line in ask(address, [value(text) for text in args or []], host, port, tcp, timeout):
+        typer.echo(line)
+
+
+CONTEXT = {"ignore_unknown_options": True}
+"""For the command's registration: -40 is a number, not an option."""
+
+
+def value(text: str) -> tuple[str, Arg]:
+    """(type tag, value) of one word of the command line: 3 is i, 0.5 is f, d:0.5 is d, the rest s."""
+    kind, colon, rest = text.partition(":")
+    if colon and kind in TYPES:
+        try:
+            return kind, rest if kind == "s" else int(rest) if kind in "ih" else float(rest)
+        except ValueError:
+            raise UsageError(f"{text!r} is not a number of type {kind}; s:{text} sends it as a word") from None
+    if text.lower() in WORDS:
+        return ("T" if WORDS[text.lower()] else "F"), WORDS[text.lower()]
+    for kind, number in (("i", int), ("f", float)):
+        try:
+            found = number(text)
+        except ValueError:
+            continue
+        return ("h" if kind == "i" and not -(2**31) <= found < 2**31 else kind), found
+    return "s", text
+
+
+def ask(address: str, args: list[tuple[str, Arg]], host: str, port: int, tcp: bool, timeout: float) -> Iterator[str]:
+    """Yields the answers, a line each, until the server has done what was asked.
+
+    `WireError` with the reason when it refuses, `EngineError` when nobody answers.
+    """
+    packet = build(address, args)
+    number = int.from_bytes(os.urandom(4), "big", signed=True)
+    with closing_socket(host, port, tcp) as sock:
+        framer = Framer()
+        until = time.monotonic() + timeout
+        for data in (packet, encode("/sync", number)):
+            _send(sock, data, tcp)
+        for message in listen(sock, framer if tcp else None, until):
+            if message == Message(b"/synced", b",i", (number,)):
+                return
+            if message.address == b"/fail":
+                raise refusal(message)
+            yield shown(message)
+    raise EngineError(
+        f"nothing answers at {host}:{port} within {timeout:g} s; start `antiphon serve`, or name its --port"
+    )
+
+
+def build(address: str, args: list[tuple[str, Any]]) -> bytes:
+    """The message, encoded by python-osc."""
+    from pythonosc.osc_message_builder import BuildError, OscMessageBuilder
+
+    if not address.startswith("/"):
+        raise UsageError(f"an OSC address begins with /, {address!r} does not")
+    builder = OscMessageBuilder(address)
+    try:
+        for kind, one in args:
+            builder.add_arg(one, kind)
+        data = bytes(builder.build().dgram)
+    except (BuildError, ValueError, struct.error) as error:
+        raise UsageError(f"this cannot be sent as OSC: {error}") from None
+    if len(data) > MAX_DATAGRAM:
+        raise UsageError(f"a message is at most {MAX_DATAGRAM} bytes long, this one is {len(data)}")
+    return data
+
+
+def closing_socket(host: str, port: int, tcp: bool) -> socket.socket:
+    """Connected, non-blocking; `EngineError` when it cannot be."""
+    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM if tcp else socket.SOCK_DGRAM)
+    try:
+        sock.settimeout(2.0)
+        sock.connect((host, port))
+    except OSError as error:
+        sock.close()
+        raise EngineError(
+            f"{host}:{port} cannot be reached ({error.strerror or error}); start `antiphon serve`, or name its --port"
+        ) from None
+    sock.setblocking(False)
+    return sock
+
+
+def listen(sock: socket.socket, framer: Framer | None, until: float) -> Iterator[Message]:
+    """Messages as they come, bundles opened; ends at `until` (monotonic) or when the other side hangs up."""
+    while (left := until - time.monotonic()) > 0:
+        if not select.select([sock], [], [], left)[0]:
+            return
+        try:
+            data = sock.recv(65536)
+        except BlockingIOError:
+            continue
+        except ConnectionRefusedError:
+            return
+        if framer is not None and not data:
+            return
+        packets = [data] if framer is None else [p for p in framer.feed(data) if isinstance(p, bytes)]
+        for packet in packets:
+            yield from opened(decode(packet))
+
+
+def opened(packet: Packet) -> Iterator[Message]:
+    """A packet's messages; what is not well-formed is left out."""
+    if isinstance(packet, Message):
+        yield packet
+    elif isinstance(packet, Bundle):
+        for item in packet.items:
+            yield from opened(item)
+
+
+def refusal(message: Message) -> WireError:
+    """A server's `/fail` as an error."""
+    address, reason = (*message.args, "", "")[:2]
+    return WireError(f"{address!s}: {reason!s}" if address else str(reason))
+
+
+def shown(message: Message) -> str:
+    """A message on one line: `/node/gain/gain 0.5`."""
+    return " ".join([message.address.decode("utf-8", "backslashreplace"), *map(_shown, message.args)])
+
+
+def _shown(one: Arg) -> str:
+    match one:
+        case bool() | None:
+            return str(one).lower()
+        case float():
+            return f"{one:.7g}"
+        case int():
+            return str(one)
+        case str():
+            plain = one.isprintable() and one and not set(one) & set(" \"'[]")
+            return one if plain else repr(one)
+        case bytes():
+            return f"<{len(one)} bytes {one[:16].hex()}{'…' if len(one) > 16 else ''}>"
+        case tuple():
+            return f"[{' '.join(map(_shown, one))}]"
+    return "bang"
+
+
+def _send(sock: socket.socket, data: bytes, tcp: bool) -> None:
+    try:
+        sock.send(struct.pack(">I", len(data)) + data if tcp else data)
+    except ConnectionRefusedError:
+        # Of the datagram before; that nobody answers will show.
+        return

@@ -1,0 +1,156 @@
+"""`docs/osc.md`, made from the declarations: `python -m antiphon.control.reference > docs/osc.md`."""
+
+from __future__ import annotations
+
+import sys
+
+from antiphon.catalog import Catalog, ProcessorInfo
+from antiphon.control.addresses import ADDRESSES, Address
+from antiphon.control.clients import Level
+from antiphon.control.handle_server import COUNTERS
+from antiphon.params import HOST_PARAMS, Param
+
+HEAD = """\
+# OSC
+
+*Made from the declarations in the code: change those, then run `python -m antiphon.control.reference > docs/osc.md`.*
+
+UDP and TCP, port 4400 of 127.0.0.1 (`serve --osc-port`). Over TCP a packet is framed by its length (OSC 1.0) or by
+SLIP (OSC 1.1); the server tells which by the first byte and answers in kind.
+
+Nothing is answered when a message worked and asked for nothing. Answers go to the address the message came from. What
+cannot be done is answered `/fail s:address s:reason`, with what is allowed, at most 50 times a second per sender; it
+changes nothing. Numbers come as whatever the client has: `i f d h T F` all do for numbers and switches, so `/sync 5.0`
+is a sync. NaN and infinity are refused.
+
+In this page `i f s d b` are type tags, `[…]` may be left out, `…` may be repeated.
+
+## Addresses
+
+"owner" in the last column: from another machine (`serve --lan`) it is refused, even from an approved one.
+
+"""
+
+NODES = """
+## Nodes
+
+`NAME` is a node of the patch, `PARAM` one of its parameters.
+
+| address | arguments | answer or effect |
+|---|---|---|
+| `/node/NAME/PARAM` | value `[f:seconds]` | Sets it, in its unit; a float can be ramped over up to 3600 s. |
+| `/node/NAME/PARAM` | | Answers it: the value last asked for whose time has come. A trigger fires. |
+| `/node/NAME/PARAM/norm` | `f` 0 to 1 `[f:seconds]` | Sets its place in its range; without arguments answers it. |
+| `/node/NAME/reset` | | Clears the node's state, and tries it again after a failure. |
+
+Every node has these parameters:
+
+"""
+
+TAIL = """
+## Patterns
+
+`?` is any character, `*` any number of them, `[a-c]` one of a class, `[!a-c]` one not of it, `{in,out}` one of several
+words, all within one part of the address: `/node/*/wet 0.5`. Each address that matches is handled as if it had been
+sent by itself. A pattern is at most 512 bytes long.
+
+## Bundles
+
+A time tag of 0 or 1 is now. A later one names the sample at which a value, a trigger, a reset, a change of tempo or a
+`/sync` takes effect; other messages are handled when that time has come, to within milliseconds. An earlier one is
+applied at once, counted, and reported to subscribers when it is over 10 ms late. At most 65,536 events wait; more are
+refused. A tag over an hour ahead is refused. A bundle inside another is never earlier than the one around it; bundles
+nest 16 deep. An empty bundle is legal.
+
+Messages of one sender over UDP are handled in the order in which they arrived. Of many values sent to one parameter
+within about a millisecond the last is taken.
+
+## What subscribers are told
+
+After `/notify 1`, at most 60 times a second and bundled:
+
+| address | arguments | when |
+|---|---|---|
+| `/node/NAME/PARAM` | value | It changed, and you did not do it. |
+| `/tempo` | `f:bpm` | As above. |
+| `/beat` | `i:beat` | A beat began. |
+| `/meter` | `s:node f:peak f:rms` | Levels that changed, 30 times a second; `in` and `out` are the server's own. |
+| `/late` | `s:address f:seconds` | A command came over 10 ms after its time. |
+| `/node/state` | `s:node s:state s:reason` | A node failed, or runs again. |
+| `/patch/loaded` `/patch/failed` | `s:name`, `s:reason` | A plan plays, or could not be made. |
+| `/engine/state` | `s:state i:pid` | An engine was started again. |
+| `/ping` | | Every 30 s, to see whether you are there; need not be answered. |
+
+At most 64 can subscribe. A subscription ends with `/notify 0`, with the TCP connection, when a UDP port is found
+closed, or, on another machine, after 300 s in which nothing was heard: send anything, or `/notify 1` again. A surface named by
+`serve --surface HOST:PORT` stays subscribed.
+
+## /status.reply
+
+`i:1 i:nodes i:nodes i:1 i:types f:load f:peak d:rate d:rate`, as scsynth has it (loads in percent of a block), then,
+each an `i`:
+
+"""
+
+
+def markdown(catalog: Catalog) -> str:
+    """The whole page. catalog: the processors whose parameters it lists."""
+    parts = [HEAD, _addresses(), NODES, _params(HOST_PARAMS), TAIL, _counters()]
+    if catalog.types:
+        parts.append("\n## Processors\n")
+        parts += [_processor(info) for _, info in sorted(catalog.types.items())]
+    return "".join(parts)
+
+
+def _addresses() -> str:
+    rows = ["| address | arguments | answer or effect | |\n|---|---|---|---|\n"]
+    return "".join([*rows, *(_address(item) for item in ADDRESSES)])
+
+
+def _address(item: Address) -> str:
+    args = f"`{item.args}`" if item.args else ""
+    owner = "owner" if item.level is Level.OWNER else ""
+    return f"| `{item.path}` | {args} | {item.doc} | {owner} |\n"
+
+
+def _params(params: tuple[Param, ...]) -> str:
+    rows = ["| parameter | takes | default | |\n|---|---|---|---|\n"]
+    for param in params:
+        default = "" if param.readonly or param.kind == "trigger" else _shown(param)
+        notes = [param.doc]
+        if param.readonly:
+            notes.append("Reported by the node, cannot be set.")
+        if param.restart:
+            notes.append("A change makes a new plan.")
+        takes = param.allowed.replace("|", "\\|")
+        rows.append(f"| `{param.name}` | {takes} | {default} | {' '.join(n for n in notes if n)} |\n")
+    return "".join(rows)
+
+
+def _shown(param: Param) -> str:
+    if param.kind == "switch":
+        return "on" if param.default else "off"
+    return f"{param.default:g}" if isinstance(param.default, float) else str(param.default)
+
+
+def _processor(info: ProcessorInfo) -> str:
+    ports = [f"in: {', '.join(p.name for p in info.inputs) or 'none'}"]
+    ports.append(f"out: {', '.join(p.name for p in info.outputs) or 'none'}")
+    head = f"\n### {info.type}\n\n{info.doc}\n\nPorts {'; '.join(ports)}.\n\n"
+    return head + (_params(info.params) if info.params else "It has no parameters of its own.\n")
+
+
+def _counters() -> str:
+    return ", ".join(f"`{name}`" for name in COUNTERS) + ". `/status.ext.reply` has `f` where this has `d`.\n"
+
+
+def built_in() -> Catalog:
+    """The processors that come with Antiphon, whatever else is installed."""
+    from antiphon import plugins
+
+    found = plugins.load(check=False).catalog
+    return Catalog({name: info for name, info in found.types.items() if info.plugin in plugins.BUILT_IN})
+
+
+if __name__ == "__main__":
+    sys.stdout.write(markdown(built_in()))

@@ -1,0 +1,106 @@
+"""`antiphon osc` and `antiphon monitor` against a control process on real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from tests.control.rig import Rig, rig
+
+from antiphon.cli import monitor
+from antiphon.cli.osc import ask, shown, value
+from antiphon.errors import AntiphonError, EngineError, UsageError, WireError
+from antiphon.wire.osc import Double, Message, decode, encode, encode_bundle
+
+
+@pytest.fixture
+async def live(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Rig]:
+    monkeypatch.setenv("ANTIPHON_HOME", str(tmp_path / "home"))
+    async with rig(tmp_path / "state") as made:
+        yield made
+
+
+async def asked(live: Rig, address: str, *words: str, tcp: bool = False) -> list[str]:
+    """The command in a thread, the server here."""
+    args = [value(w) for w in words]
+    work = asyncio.create_task(
+        asyncio.to_thread(lambda: list(ask(address, args, "127.0.0.1", live.app.osc_port, tcp, 5.0)))
+    )
+    while not work.done():
+        await live.settle()
+    return work.result()
+
+
+@pytest.mark.parametrize("tcp", [False, True])
+async def test_answers_are_printed_and_silence_ends_at_once(live: Rig, tcp: bool) -> None:
+    assert await asked(live, "/node/a/gain", tcp=tcp) == ["/node/a/gain 0.5"]
+    assert await asked(live, "/node/a/gain", "1.25", tcp=tcp) == []
+    assert live.app.value("a", "gain") == 1.25
+    assert await asked(live, "/node/b/mode", "wavelet", tcp=tcp) == []
+    assert await asked(live, "/node/list", tcp=tcp) == ["/node/list.reply a gain b gain"]
+    with pytest.raises(WireError, match="gain takes 0 to 2, not 7"):
+        await asked(live, "/node/a/gain", "7", tcp=tcp)
+
+
+@pytest.mark.parametrize("tcp", [False, True])
+def test_nobody_there_is_one_sentence(tcp: bool) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with pytest.raises(EngineError, match="antiphon serve"):
+        list(ask("/status", [], "127.0.0.1", port, tcp, 2.0))
+
+
+@pytest.mark.parametrize(
+    ("word", "found"),
+    [
+        ("3", ("i", 3)), ("-40", ("i", -40)), ("0.5", ("f", 0.5)), ("1e3", ("f", 1000.0)), ("true", ("T", True)),
+        ("False", ("F", False)), ("gate", ("s", "gate")), ("s:4", ("s", "4")), ("d:0.5", ("d", 0.5)),
+        ("4294967296", ("h", 2**32)), ("a:b", ("s", "a:b")), ("i:7", ("i", 7)), ("", ("s", "")),
+    ],
+)  # fmt: skip
+def test_words_become_values(word: str, found: tuple[str, object]) -> None:
+    assert value(word) == found
+
+
+@pytest.mark.parametrize(
+    ("address", "words"), [("gain", []), ("/x", ["i:abc"]), ("/x", ["s:" + "x" * 70000]), ("/x", ["i:99999999999"])]
+)
+def test_what_cannot_be_sent_is_refused_here(address: str, words: list[str]) -> None:
+    with pytest.raises(AntiphonError) as refused:
+        list(ask(address, [value(w) for w in words], "127.0.0.1", 9, False, 0.1))
+    assert isinstance(refused.value, UsageError)
+    assert "\n" not in str(refused.value)
+
+
+def test_messages_on_a_line() -> None:
+    message = decode(encode("/x", 1, 0.1, "two words", "one", b"\1\2", True, None, (1, 2.5), Double(3)))
+    assert isinstance(message, Message)
+    assert shown(message) == "/x 1 0.1 'two words' one <2 bytes 0102> true none [1 2.5] 3"
+
+
+async def test_the_monitor_shows_what_arrives(live: Rig) -> None:
+    watching = monitor.watch("127.0.0.1", live.app.osc_port, False)
+
+    async def line() -> str:
+        work = asyncio.create_task(asyncio.to_thread(next, watching))
+        while not work.done():
+            await live.settle()
+        return work.result()
+
+    assert (await line()).startswith("watching")
+    client = live.client()
+    client.send("/node/a/gain", 0.25)
+    client.raw(b"junk")
+    assert (await line()).endswith(f"127.0.0.1:{client.port} /node/a/gain 0.25")
+    assert "refused" in await line()
+
+
+def test_bundles_are_described_with_their_time() -> None:
+    tag = (2208988800 + 10) << 32
+    packet = decode(encode_bundle(tag, [encode("/a", 1), encode_bundle(1, [encode("/b")])]))
+    assert list(monitor.described(packet, 9_500_000_000)) == ["[+0.500 s] /a 1", "[+0.500 s] /b"]
+    assert list(monitor.described(decode(encode_bundle(1, [])), 0)) == ["(an empty bundle)"]

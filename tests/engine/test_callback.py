@@ -1,0 +1,207 @@
+"""The device's callback as a plain call: what it copies, what it counts, what it zero-fills."""
+
+import ctypes
+import os
+import time
+
+import numpy as np
+import pytest
+from tests import audio
+
+from antiphon.engine.callback import DEPTH, CallbackState, Slot, jack_process, portaudio_process
+from antiphon.engine.drivers.device import CallbackDriver
+from antiphon.native import compile_all
+
+BLOCK = 64
+
+
+@pytest.fixture
+def state():
+    made = CallbackState(BLOCK, 2, 3, ahead=2)
+    yield made
+    made.close()
+
+
+class PortAudio:
+    """Calls as PortAudio does: interleaved buffers, by address."""
+
+    def __init__(self, state):
+        self.state = state
+        compile_all()
+
+    def __call__(self, x, frames=BLOCK, flags=0, out=True):
+        given = np.ascontiguousarray(x.T)
+        got = np.full((frames, 3), 9.0, np.float32)
+        returned = portaudio_process(
+            given.ctypes.data if x.size else 0, got.ctypes.data if out else 0, frames, 0, flags, self.state.words
+        )
+        assert returned == 0
+        return got.T
+
+
+class Jack:
+    """Calls as JACK does: a buffer for each port, asked for by a C function."""
+
+    def __init__(self, state):
+        self.state = state
+        compile_all()
+        self.buffers = np.zeros((5, 4096), np.float32)
+        self.asked = []
+        kind = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64, ctypes.c_int64)
+        self._port_buffer = kind(self._buffer)
+        view = state.view
+        view[Slot.PORT_BUFFER] = ctypes.cast(self._port_buffer, ctypes.c_void_p).value
+        for n in range(2):
+            view[Slot.PORTS_IN + n] = n
+        for n in range(3):
+            view[Slot.PORTS_OUT + n] = 2 + n
+
+    def _buffer(self, port, frames):
+        self.asked.append((port, frames))
+        return self.buffers[port].ctypes.data
+
+    def __call__(self, x, frames=BLOCK, flags=0, out=True):
+        self.buffers[2:] = 9.0
+        self.buffers[: x.shape[0], : x.shape[1]] = x
+        # the upper half of the register is what was there before
+        assert jack_process((123 << 32) | frames, self.state.words) == 0
+        assert (self.buffers[2:, frames:] == 9.0).all()
+        return self.buffers[2:, :frames].copy()
+
+
+@pytest.fixture(params=[PortAudio, Jack])
+def call(request, state):
+    return request.param(state)
+
+
+def test_input_is_copied_to_the_slot_of_its_call(state, call):
+    x = audio.noise(BLOCK * 40, 2)
+    for n in range(40):
+        call(x[:, n * BLOCK : (n + 1) * BLOCK])
+        np.testing.assert_array_equal(state.inputs[n % DEPTH], x[:, n * BLOCK : (n + 1) * BLOCK])
+        assert state.view[Slot.IN_TAGS + n % DEPTH] == n + 1
+        assert state.calls == n + 1
+
+
+def test_a_block_is_heard_ahead_calls_later_and_never_at_another_time(state, call):
+    x, y = np.zeros((2, BLOCK), np.float32), audio.noise(BLOCK, 3)
+    state.view[Slot.PRIMED] = 1
+    state.give(0, y)
+    assert not call(x).any()
+    assert not call(x).any()
+    np.testing.assert_array_equal(call(x), y)
+    assert not call(x).any()  # block 1 was not given
+    state.give(1, y)  # too late
+    assert not call(x).any()
+    state.give(3, y)
+    np.testing.assert_array_equal(call(x), y)
+
+
+def test_what_is_missing_is_silent_and_counted_once_it_was_promised(state, call):
+    x = np.zeros((2, BLOCK), np.float32)
+    for _ in range(5):
+        assert not call(x).any()
+    assert state.view[Slot.MISSED] == 0  # nobody has begun to play
+    state.view[Slot.PRIMED] = 5 + 1  # from block 5 on
+    for _ in range(2):
+        call(x)
+    assert state.view[Slot.MISSED] == 0  # blocks 3 and 4 were nobody's
+    for _ in range(3):
+        call(x)
+    assert state.view[Slot.MISSED] == 3
+
+
+def test_a_slot_of_an_older_turn_is_not_played_again(state, call):
+    x = np.zeros((2, BLOCK), np.float32)
+    state.view[Slot.PRIMED] = 1
+    for n in range(DEPTH):
+        state.give(n, audio.noise(BLOCK, 3))
+    for n in range(DEPTH + 2):
+        assert call(x).any() == (n >= 2)
+    assert not call(x).any()
+    assert state.view[Slot.MISSED] == 1
+
+
+@pytest.mark.parametrize("frames", [1, BLOCK - 1, BLOCK + 1, 1000])
+def test_a_call_of_another_size_is_silent_counted_and_harms_nothing(state, call, frames):
+    x = audio.noise(BLOCK, 2)
+    call(x)
+    state.give(0, audio.noise(BLOCK, 3))
+    before = state.inputs.copy()
+    call(x)
+    y = call(audio.noise(frames, 2), frames)
+    assert y.shape == (3, frames)
+    assert not y.any()
+    assert state.view[Slot.WRONG_SIZE] == 1
+    np.testing.assert_array_equal(state.inputs[2:], before[2:])
+
+
+def test_the_bell_rings_at_each_call_and_the_time_is_kept(state, call):
+    x = np.zeros((2, BLOCK), np.float32)
+    before = time.monotonic_ns()
+    call(x)
+    call(x)
+    assert os.eventfd_read(state.bell) == 2
+    assert before <= state.time_of(0) <= state.time_of(1) <= time.monotonic_ns()
+    assert state.view[Slot.LONGEST_GAP] == state.time_of(1) - state.time_of(0)
+
+
+def test_portaudio_with_only_one_side_and_its_own_skips(state):
+    call = PortAudio(state)
+    state.give(0, np.ones((3, BLOCK), np.float32))
+    nothing = np.zeros((2, 0), np.float32)
+    call(nothing)
+    call(audio.noise(BLOCK, 2), out=False)
+    assert (call(nothing) == 1.0).all()
+    for flags, count in ((0, 0), (1, 1), (2, 2), (4, 3), (8, 4), (16, 4)):
+        call(nothing, flags=flags)
+        assert state.view[Slot.XRUNS] == count
+
+
+def test_jack_asks_for_its_ports_by_their_own_number_of_frames(state):
+    call = Jack(state)
+    call(np.zeros((2, BLOCK), np.float32))
+    assert call.asked == [(port, BLOCK) for port in range(5)]
+
+
+@pytest.mark.parametrize("ahead", [0, -1, DEPTH - 2, 100])
+def test_as_many_blocks_ahead_as_slots_make_no_sense(ahead):
+    with pytest.raises(ValueError, match="ahead must be 1 to"):
+        CallbackState(BLOCK, 2, 2, ahead)
+
+
+def test_the_loop_end_follows_the_calls_and_skips_what_would_be_dropped(state, call):
+    driver = CallbackDriver(state, 48000, BLOCK, 2, 2)
+    x = np.zeros((2, BLOCK), np.float32)
+    call(x)
+    driver.start(100, 0)
+    for n in range(4):
+        call(audio.noise(BLOCK, 2, seed=n))
+        block = driver.wait()
+        assert block == 101 + n
+        np.testing.assert_array_equal(driver.input(block), audio.noise(BLOCK, 2, seed=n))
+        assert driver.deliver(block, np.full((3, BLOCK), 0.1 * (n + 1), np.float32))
+    np.testing.assert_allclose(call(x), 0.3)
+    assert driver.counts() == (0, 0, 0)
+    # five calls with nobody there: the next block to be of use is the one two before the next call
+    for _ in range(5):
+        call(x)
+    assert driver.wait() == 100 + state.calls - 2
+    assert driver.counts()[0] > 0
+
+
+def test_a_late_block_is_told_from_a_lost_one(state, call):
+    driver = CallbackDriver(state, 48000, BLOCK, 2, 2)
+    x = np.zeros((2, BLOCK), np.float32)
+    driver.start(0, 0)
+    call(x)
+    block = driver.wait()
+    call(x)
+    assert driver.deliver(block, np.ones((3, BLOCK), np.float32))
+    assert driver.counts() == (0, 1, 0)
+    assert (call(x) == 1.0).all()
+    block = driver.wait()
+    call(x)
+    call(x)
+    assert not driver.deliver(block, np.ones((3, BLOCK), np.float32))
+    assert driver.counts()[0] == 2

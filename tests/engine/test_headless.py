@@ -1,0 +1,134 @@
+"""The software clock, driven by a clock of the test's own."""
+
+import ctypes
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from antiphon.engine.drivers import headless
+from antiphon.engine.drivers.base import DriverOptions
+from antiphon.engine.drivers.headless import Headless
+
+MS = 1_000_000
+ORIGIN = 5_000 * MS
+
+
+class Clock:
+    """CLOCK_MONOTONIC that goes only when it is told to, or slept on."""
+
+    def __init__(self, now=ORIGIN):
+        self.now, self.slept = now, []
+        self.interrupts = 0
+
+    def monotonic_ns(self):
+        return self.now
+
+    def nanosleep(self, clock, flags, until, left):
+        if self.interrupts:
+            self.interrupts -= 1
+            return 4
+        assert (clock, flags) == (1, 1)
+        until = ctypes.cast(until, ctypes.POINTER(headless._Timespec)).contents
+        self.now = until.seconds * 10**9 + until.nanoseconds
+        self.slept.append(self.now)
+        return 0
+
+
+def made(clock, monkeypatch, rate=48000, block=48, buffer=8, first=0):
+    monkeypatch.setattr(headless, "time", clock)
+    driver = Headless(DriverOptions(rate, block, 2, buffer_blocks=buffer))
+    monkeypatch.setattr(driver, "_sleep", clock.nanosleep)
+    driver.start(first, ORIGIN)
+    return driver
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+def test_blocks_fall_due_one_after_another_at_exact_times(clock, monkeypatch):
+    driver = made(clock, monkeypatch)
+    clock.now -= MS
+    assert [driver.wait() for _ in range(5)] == [0, 1, 2, 3, 4]
+    assert clock.slept == [ORIGIN + n * MS for n in range(5)]
+    assert driver.counts() == (0, 0, 0)
+    assert driver.time_of(7) == ORIGIN + 7 * MS
+    assert driver.alive()
+    assert driver.exact
+
+
+def test_its_times_do_not_drift_at_a_rate_that_divides_nothing(clock, monkeypatch):
+    driver = made(clock, monkeypatch, rate=44100, block=64)
+    far = 44100 * 3600 * 24 // 64
+    assert driver.time_of(far) == ORIGIN + far * 64 * 10**9 // 44100
+
+
+def test_an_interrupted_sleep_goes_on(clock, monkeypatch):
+    driver = made(clock, monkeypatch, first=3)
+    clock.interrupts = 4
+    assert driver.wait() == 3
+    assert clock.slept == [ORIGIN + 3 * MS]
+
+
+def test_its_input_is_silence(clock, monkeypatch):
+    driver = made(clock, monkeypatch)
+    assert driver.input(0).shape == (2, 48)
+    assert not driver.input(0).any()
+
+
+def test_a_slow_block_is_late_and_a_slower_one_is_missed(clock, monkeypatch):
+    driver = made(clock, monkeypatch)
+    sound = np.zeros((2, 48), np.float32)
+    driver.wait()
+    clock.now += MS
+    assert driver.deliver(0, sound)
+    assert driver.counts() == (0, 0, 0)
+    driver.wait()
+    clock.now = ORIGIN + 2 * MS + 1
+    assert driver.deliver(1, sound)
+    assert driver.counts() == (0, 1, 0)
+    driver.wait()
+    clock.now = ORIGIN + (2 + 8) * MS
+    assert driver.deliver(2, sound)
+    driver.wait()
+    clock.now = ORIGIN + (3 + 8) * MS + 1
+    assert not driver.deliver(3, sound)
+    assert driver.counts() == (1, 3, 0)
+
+
+def test_after_a_hiccup_within_the_buffer_it_catches_up_without_a_miss(clock, monkeypatch):
+    driver = made(clock, monkeypatch)
+    driver.wait()
+    clock.now += 7 * MS
+    assert [driver.wait() for _ in range(9)] == list(range(1, 10))
+    assert driver.counts()[0] == 0
+    assert clock.slept == [ORIGIN + 8 * MS, ORIGIN + 9 * MS]
+
+
+def test_after_a_stall_it_goes_on_where_the_listener_is_and_counts_what_was_not_played(clock, monkeypatch):
+    driver = made(clock, monkeypatch)
+    driver.wait()
+    clock.now += 100 * MS
+    assert driver.wait() == 100
+    assert driver.counts()[0] == 99
+    assert driver.wait() == 101
+    assert driver.counts()[0] == 99
+
+
+@given(st.lists(st.integers(0, 30 * MS), min_size=1, max_size=60))
+def test_every_block_is_played_or_missed_and_counted_once(delays):
+    clock = Clock()
+    with pytest.MonkeyPatch.context() as patch:
+        driver = made(clock, patch)
+        played, last = 0, -1
+        for delay in delays:
+            block = driver.wait()
+            assert block > last
+            assert clock.now >= driver.time_of(block)
+            last = block
+            clock.now += delay
+            played += driver.deliver(block, np.zeros((2, 48), np.float32))
+        assert played + driver.counts()[0] == last + 1

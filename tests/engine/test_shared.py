@@ -1,0 +1,143 @@
+"""The rings in shared memory: in order, whole, and counted where full."""
+
+import os
+from collections import deque
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from antiphon.engine import shared
+from antiphon.engine.shared import COMMANDS, REPORTS, ByteRing, RecordRing, Shape, Shared, Word, command_ring, report_ring
+
+RECORD = (1, 2, 0.5, 0.25, 3, 4.5, 5, 6)
+
+
+@pytest.fixture(scope="module")
+def memory():
+    made = Shared.create(Shape(48000, 64, 2, 16))
+    yield made
+    os.close(made.fd)
+
+
+@pytest.fixture(autouse=True)
+def _fresh(memory):
+    for word in Word:
+        memory.words[word] = 0
+
+
+def numbered(n):
+    return (n, -n, n / 2, 0.0, 2**62 + n, -1e300, n, -(2**63))
+
+
+def test_the_parts_do_not_overlap_and_another_mapping_sees_them(memory):
+    ends = sorted((memory.offsets[name], len(memory.part(name))) for name in memory.offsets)
+    at = 0
+    for start, length in ends:
+        assert start == at
+        assert start % 8 == 0
+        at = start + length
+    other = Shared(memory.fd, memory.shape)
+    command_ring(memory).push(*RECORD)
+    assert list(command_ring(other).drain(10)) == [RECORD]
+    other.floats[Word.TEMPO] = 99.5
+    assert memory.floats[Word.TEMPO] == 99.5
+
+
+def test_a_record_comes_out_as_it_went_in(memory):
+    ring = command_ring(memory)
+    for n in range(3):
+        assert ring.push(*numbered(n))
+    assert list(ring.drain(2)) == [numbered(0), numbered(1)]
+    assert list(ring.drain(2)) == [numbered(2)]
+    assert list(ring.drain(2)) == []
+
+
+@pytest.mark.parametrize(
+    ("make", "capacity", "word", "other"),
+    [
+        (command_ring, COMMANDS, Word.COMMANDS_DROPPED, Word.REPORTS_DROPPED),
+        (report_ring, REPORTS, Word.REPORTS_DROPPED, Word.COMMANDS_DROPPED),
+    ],
+)
+def test_a_full_ring_drops_and_counts_and_keeps_what_it_had(memory, make, capacity, word, other):
+    ring = make(memory)
+    for n in range(capacity):
+        assert ring.push(*numbered(n))
+    for n in range(7):
+        assert not ring.push(*numbered(-n))
+    assert memory.words[word] == 7
+    assert memory.words[other] == 0
+    assert [record[0] for record in ring.drain(capacity + 1)] == list(range(capacity))
+    assert ring.push(*RECORD)
+
+
+class _Small(RecordRing):
+    """A ring of five records, so that it wraps within a few."""
+
+    def __init__(self, memory):
+        super().__init__(memory, "commands", 5, Word.COMMANDS_WRITE, Word.COMMANDS_READ, Word.COMMANDS_DROPPED)
+
+
+@given(st.lists(st.integers(-4, 4).filter(bool), max_size=60), st.integers(0, 1000))
+def test_records_are_a_queue_wherever_they_wrap(memory, moves, start):
+    words, model, lost, n = memory.words, deque(), 0, 0
+    words[Word.COMMANDS_WRITE] = words[Word.COMMANDS_READ] = start
+    words[Word.COMMANDS_DROPPED] = 0
+    writer, reader = _Small(memory), _Small(memory)
+    for move in moves:
+        if move > 0:
+            for _ in range(move):
+                n += 1
+                if writer.push(*numbered(n)):
+                    model.append(numbered(n))
+                else:
+                    lost += 1
+                    assert len(model) == 5
+        else:
+            for record in reader.drain(-move):
+                assert record == model.popleft()
+    assert words[Word.COMMANDS_DROPPED] == lost
+    assert list(reader.drain(99)) == list(model)
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.one_of(st.binary(max_size=30), st.none()), max_size=60),
+    st.integers(0, 200),
+)
+def test_bytes_are_a_queue_wherever_they_wrap(memory, moves, start):
+    words, model, lost = memory.words, deque(), 0
+    words[Word.JOURNAL_WRITE] = words[Word.JOURNAL_READ] = start
+    words[Word.JOURNAL_DROPPED] = 0
+    writer, reader = ByteRing(memory), ByteRing(memory)
+    writer._size = reader._size = 64
+    for move in moves:
+        if move is None:
+            assert list(reader.drain()) == list(model)
+            model.clear()
+        elif sum(4 + len(kept) for kept in model) + 4 + len(move) > 64:
+            assert not writer.push(move)
+            lost += 1
+        else:
+            assert writer.push(move)
+            model.append(move)
+    assert words[Word.JOURNAL_DROPPED] == lost
+    assert list(reader.drain()) == list(model)
+
+
+def test_a_payload_larger_than_the_ring_is_dropped_and_counted(memory):
+    ring = ByteRing(memory)
+    assert not ring.push(bytes(shared.JOURNAL_BYTES))
+    assert memory.words[Word.JOURNAL_DROPPED] == 1
+    assert ring.push(bytes(shared.JOURNAL_BYTES - 4))
+    assert not ring.push(b"")
+    ring.skip_all()
+    assert list(ring.drain()) == []
+    assert ring.push(b"x")
+    assert list(ring.drain()) == [b"x"]
+
+
+def test_words_are_whole_numbers_of_a_place_each():
+    assert len({int(word) for word in Word}) == len(Word)
+    assert max(Word) < shared.WORDS

@@ -1,0 +1,262 @@
+"""OSC over TCP: both framings, byte by byte, cut off, silent, slow, and too many."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from pathlib import Path
+
+import pytest
+from tests.control.rig import Rig, rig
+
+from antiphon.control.clients import Level, Peer
+from antiphon.control.intake import Lane
+from antiphon.errors import WireError
+from antiphon.io import osc_tcp
+from antiphon.io.osc_tcp import PATIENCE, TcpServer
+from antiphon.wire import slip
+from antiphon.wire.osc import decode, encode
+
+
+def prefixed(packet: bytes) -> bytes:
+    return struct.pack(">I", len(packet)) + packet
+
+
+class TcpClient:
+    def __init__(self, live: Rig) -> None:
+        self.live = live
+        self.sock = socket.create_connection(("127.0.0.1", live.app.osc_port))
+        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.sock.setblocking(False)
+
+    async def say(self, data: bytes) -> bytes:
+        self.sock.sendall(data)
+        await self.live.settle()
+        return self.heard()
+
+    def heard(self) -> bytes:
+        """All that came; the end of the stream is b"END"."""
+        found = b""
+        while True:
+            try:
+                data = self.sock.recv(65536)
+            except BlockingIOError:
+                return found
+            except ConnectionResetError:
+                return found + b"END"
+            if not data:
+                return found + b"END"
+            found += data
+
+
+@pytest.fixture
+async def live(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]
+    monkeypatch.setenv("ANTIPHON_HOME", str(tmp_path / "home"))
+    async with rig(tmp_path / "state") as made:
+        yield made
+
+
+@pytest.mark.parametrize("wrap", [prefixed, slip.wrap])
+async def test_both_framings_are_answered_in_kind(live: Rig, wrap) -> None:  # type: ignore[no-untyped-def]
+    client = TcpClient(live)
+    assert await client.say(wrap(encode("/node/a/gain"))) == wrap(encode("/node/a/gain", 0.5))
+    stream = wrap(encode("/sync", 7)) + wrap(encode("/nothing"))
+    heard = b""
+    for n in range(len(stream)):
+        heard += await client.say(stream[n : n + 1])
+    assert wrap(encode("/synced", 7)) in heard
+    assert b"/fail" in heard
+    client.sock.close()
+
+
+async def test_slip_without_a_leading_end(live: Rig) -> None:
+    client = TcpClient(live)
+    assert await client.say(encode("/node/a/gain") + slip.END) == slip.wrap(encode("/node/a/gain", 0.5))
+    client.sock.close()
+
+
+@pytest.mark.parametrize("wrap", [prefixed, slip.wrap])
+@pytest.mark.parametrize("bad", [b"junk", b"/x\0\0,Q\0\0", bytes(12), b"#bundle\0\0", b"/x\0\0,f\0\0"])
+async def test_a_bad_packet_leaves_the_connection_open(live: Rig, wrap, bad: bytes) -> None:  # type: ignore[no-untyped-def]
+    client = TcpClient(live)
+    assert b"/fail" in await client.say(wrap(encode("/node/a/gain/norm", 9.0)))
+    assert b"/fail" in await client.say(wrap(bad))
+    assert await client.say(wrap(encode("/node/a/gain"))) == wrap(encode("/node/a/gain", 0.5))
+    client.sock.close()
+
+
+async def test_one_frame_and_the_end_at_once(live: Rig) -> None:
+    client = TcpClient(live)
+    client.sock.sendall(prefixed(encode("/node/a/gain", 0.25)) + prefixed(encode("/node/a/gain")))
+    client.sock.shutdown(socket.SHUT_WR)
+    await live.settle(2)
+    assert live.app.value("a", "gain") == 0.25
+    assert client.heard() == prefixed(encode("/node/a/gain", 0.25)) + b"END"
+    client.sock.close()
+
+
+@pytest.mark.parametrize("start", [b"GET / HTTP/1.1\r\n\r\n", b"\xff\xff\xff\xff", b"\0\xff\0\0", b"\0\x20\0\0aaaa"])
+async def test_what_cannot_be_framed_is_told_and_closed(live: Rig, start: bytes) -> None:
+    client = TcpClient(live)
+    heard = await client.say(start)
+    assert b"/fail" in heard
+    assert heard.endswith(b"END")
+    assert (await live.client().ask("/ping"))[0][0] == "/pong"
+
+
+async def test_a_subscriber_over_tcp_until_it_hangs_up(live: Rig) -> None:
+    client, mover = TcpClient(live), live.client()
+    assert await client.say(prefixed(encode("/notify", 1))) == prefixed(encode("/done", "/notify", 0))
+    mover.send("/node/a/gain", 1.5)
+    await live.settle()
+    assert client.heard() == prefixed(encode("/node/a/gain", 1.5))
+    assert await client.say(prefixed(encode("/node/a/gain", 1.0))) == b""
+    client.sock.close()
+    await live.settle(40)
+    assert len(live.app.surfaces) == 0
+    await mover.ask("/node/a/gain", 0.5)
+
+
+async def test_a_hostile_bundle_does_not_hold_up_udp(live: Rig) -> None:
+    client, other = TcpClient(live), live.client()
+    from antiphon.wire.osc import encode_bundle
+
+    client.sock.setblocking(True)
+    client.sock.sendall(prefixed(encode_bundle(1, [encode("/nothing")] * 4000)))
+    client.sock.setblocking(False)
+    for _ in range(4):
+        await asyncio.sleep(0)
+    other.send("/ping")
+    for _ in range(12):
+        await asyncio.sleep(0)
+    assert other.heard()[0][0] == "/pong"
+    assert live.app.intake.busy  # the bundle is not done with yet
+    while live.app.intake.busy:
+        await live.settle()
+    assert live.app.counts()["osc_failed"] == 4000
+    client.sock.close()
+
+
+async def test_many_packets_of_one_connection_pause_it_and_none_is_lost(live: Rig) -> None:
+    client = TcpClient(live)
+    frames = b"".join(prefixed(encode("/node/a/gain", n / 5000)) for n in range(5000))
+    loop = asyncio.get_running_loop()
+    await loop.sock_sendall(client.sock, frames + prefixed(encode("/node/a/gain")))
+    heard = b""
+    while not heard:
+        await live.settle(0)
+        heard = client.heard()
+    ((_, _, args),) = [decode(heard[4:])]
+    assert args == (pytest.approx(4999 / 5000),)
+    client.sock.close()
+
+
+class Clock:
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Served:
+    """A bare server with a clock of ours."""
+
+    def __init__(self) -> None:
+        sock = socket.socket()
+        sock.bind(("127.0.0.1", 0))
+        self.port = sock.getsockname()[1]
+        self.clock = Clock()
+        self.lanes: list[Lane] = []
+        self.failed: list[WireError] = []
+        self.server = TcpServer(sock, lambda _h: Level.OWNER, self.lanes.append, self._fail, self.clock)
+
+    def _fail(self, _peer: Peer, error: WireError) -> None:
+        self.failed.append(error)
+
+    async def connect(self) -> socket.socket:
+        client = socket.create_connection(("127.0.0.1", self.port))
+        client.setblocking(False)
+        before = len(self.server.connections)
+        for _ in range(8):
+            await asyncio.sleep(0)
+        assert len(self.server.connections) >= before
+        return client
+
+
+def ended(client: socket.socket) -> bool:
+    try:
+        return client.recv(10) == b""
+    except BlockingIOError:
+        return False
+    except ConnectionResetError:
+        return True
+
+
+async def settle() -> None:
+    for _ in range(8):
+        await asyncio.sleep(0)
+
+
+async def test_an_unfinished_frame_is_closed_an_idle_client_stays() -> None:
+    served = Served()
+    await served.server.start()
+    idle, silent, half = [await served.connect() for _ in range(3)]
+    idle.sendall(prefixed(encode("/ping")))
+    half.sendall(b"\0\0\0\x10/pi")
+    await settle()
+    for _ in range(3):
+        # A byte now and then does not make it younger.
+        served.clock.now += PATIENCE / 3 + 0.1
+        half.sendall(b"n")
+        await settle()
+        served.server.sweep()
+    await settle()
+    assert ended(half)
+    assert not ended(idle)
+    assert not ended(silent)
+    assert served.server.timed_out == 1
+    for client in (idle, silent, half):
+        client.close()
+    await served.server.stop()
+
+
+async def test_a_client_that_does_not_read_is_dropped() -> None:
+    served = Served()
+    await served.server.start()
+    client = await served.connect()
+    client.sendall(prefixed(encode("/ping")))
+    await settle()
+    ((_, peer),) = served.lanes[0].queue
+    for _ in range(2000):
+        peer.send(bytes(10000))
+    assert served.server.dropped > 0
+    served.clock.now += PATIENCE + 1
+    served.server.sweep()
+    await settle()
+    assert not served.server.connections
+    client.close()
+    await served.server.stop()
+
+
+async def test_connections_are_bounded_and_the_silent_give_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(osc_tcp, "MAX_CONNECTIONS", 3)
+    served = Served()
+    await served.server.start()
+    clients = [await served.connect() for _ in range(3)]
+    clients[0].sendall(prefixed(encode("/ping")))
+    clients[2].sendall(prefixed(encode("/ping")))
+    await settle()
+    more = await served.connect()
+    await settle()
+    assert ended(clients[1])
+    assert not ended(clients[0])
+    more.sendall(prefixed(encode("/ping")))
+    await settle()
+    last = await served.connect()
+    await settle()
+    assert ended(last)
+    assert served.server.refused == 1
+    for client in (*clients, more, last):
+        client.close()
+    await served.server.stop()

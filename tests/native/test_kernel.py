@@ -1,0 +1,261 @@
+"""Kernels: machine code does what their Python does, and what is outside the subset is refused."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from antiphon.native import dsp, f32, f32p, f64, f64p, i64, i64p, kernel, resample
+from antiphon.native.limit import limit, release_fall
+
+floats = st.floats(-100, 100, width=32)
+HALF = 0.5
+
+
+@kernel
+def whole(a: i64, b: i64) -> i64:
+    """All whole-number arithmetic, for positive numbers."""
+    total = a + b * 3 - (a // b) + a % b
+    total = total + ((a & b) | 4) + (a << 2) + (b >> 1)
+    return -total if a > b and not b == 3 else abs(total)
+
+
+@kernel
+def broken(a: f64, b: f64) -> f64:
+    """Fractions, comparisons, choices."""
+    low, high = min(a, b), max(a, b)
+    between = low <= 1.0 or high != 2.0
+    c = low if between else high
+    return c / (1.0 + abs(a * b)) + math.sqrt(high * high) + math.floor(low) + HALF
+
+
+@kernel
+def loops(x: f32p, y: f64p, count: i64p, n: i64) -> i64:
+    """for with one, two and three bounds, while, break, continue, nested."""
+    seen = 0
+    for i in range(n):
+        if x[i] < 0.0:
+            continue
+        if x[i] > 50.0:
+            break
+        y[i] = y[i] + f64(x[i])
+        count[0] += 1
+    for i in range(1, n, 2):
+        for j in range(i, n):
+            if j - i > 2:
+                break
+            seen = seen + 1
+    while seen > 7:
+        seen = seen - 7
+    return seen
+
+
+@given(st.integers(0, 10**6), st.integers(1, 10**6))
+def test_whole_numbers(a, b):
+    assert whole(a, b) == whole.python(a, b)
+
+
+@given(floats, floats)
+def test_fractions(a, b):
+    assert broken(a, b) == pytest.approx(broken.python(a, b), rel=1e-12, abs=1e-12)
+
+
+@given(st.lists(floats, min_size=1, max_size=30))
+def test_loops(values):
+    x = np.array(values, np.float32)
+    got, wanted = [(np.zeros(len(x)), np.zeros(1, np.int64)) for _ in range(2)]
+    assert loops(x, *got, len(x)) == loops.python(x, *wanted, len(x))
+    np.testing.assert_array_equal(got[0], wanted[0])
+    assert got[1] == wanted[1]
+
+
+def both(item, arrays, *rest):
+    """The arrays after the kernel and after its Python, and what each returned."""
+    with np.errstate(all="ignore"):
+        one, other = [a.copy() for a in arrays], [a.copy() for a in arrays]
+        pair = iter(one), iter(other)
+        args = [[next(side) if isinstance(r, str) else r for r in rest] for side in pair]
+        flat = [a.reshape(-1) for a in other]
+        replace = iter(flat)
+        args[1] = [next(replace) if isinstance(r, str) else r for r in rest]
+        return item(*args[0]), item.python(*args[1]), one, other
+
+
+@given(st.integers(0, 60), st.integers(-80, 80), st.integers(0, 100), st.integers(0, 60))
+def test_the_ramp_is_its_python(first, start, length, time):
+    out = np.full(64, 7.0, np.float32)
+    _, _, one, other = both(dsp.ramp, [out], "out", first, 64, time, start, length, -1.0, 3.0)
+    np.testing.assert_array_equal(one[0], other[0])
+
+
+@given(st.integers(1, 20), st.integers(0, 19), st.integers(1, 40), st.integers(1, 3))
+def test_the_delay_line_is_its_python(size, lag, frames, channels):
+    lag = min(lag, size - 1)
+    rng = np.random.default_rng(size)
+    x = rng.standard_normal((channels, 40)).astype(np.float32)
+    y, ring = np.zeros_like(x), rng.standard_normal((channels, size)).astype(np.float32)
+    arrays = [x, y, ring]
+    _, _, one, other = both(dsp.delay_line, arrays, "x", 40, "y", 40, "ring", size, size // 2, lag, channels, frames)
+    for a, b in zip(one, other, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("bad", [None, np.nan, np.inf, -np.inf])
+def test_the_peak_is_the_largest_and_minus_one_where_anything_is_not_finite(bad):
+    x = np.random.default_rng(1).standard_normal((3, 100)).astype(np.float32)
+    if bad is None:
+        assert dsp.peak(x, 100, 3, 100) == np.abs(x).max()
+        assert dsp.peak(x, 100, 2, 10) == np.abs(x[:2, :10]).max()
+    else:
+        x[2, 50] = bad
+        assert dsp.peak(x, 100, 3, 100) == -1.0
+        assert dsp.peak(x, 100, 3, 50) > 0.0
+
+
+def test_the_mix_is_exact_at_both_ends():
+    rng = np.random.default_rng(2)
+    wet, dry = rng.standard_normal((2, 2, 50)).astype(np.float32)
+    kept = wet.copy()
+    dsp.mix_wet(wet, 50, dry, 50, np.ones(50, np.float32), 2, 50)
+    np.testing.assert_array_equal(wet, kept)
+    dsp.mix_wet(wet, 50, dry, 50, np.zeros(50, np.float32), 2, 50)
+    np.testing.assert_array_equal(wet, dry)
+
+
+@given(st.integers(1, 4), st.integers(1, 4), st.integers(0, 100), st.integers(1, 16))
+def test_writing_a_ring_and_converting_channels_are_their_python(have, want, at, frames):
+    x = np.random.default_rng(have).standard_normal((have, 16)).astype(np.float32)
+    ring, y = np.zeros((want, 32), np.float32), np.zeros((want, 16), np.float32)
+    _, _, one, other = both(resample.push, [x, ring], "x", 16, have, "ring", 16, at, want, frames)
+    np.testing.assert_array_equal(one[1], other[1])
+    np.testing.assert_array_equal(one[1][:, :16], one[1][:, 16:])
+    _, _, two, three = both(resample.convert, [x, y], "x", 16, have, "y", 16, want, frames)
+    np.testing.assert_array_equal(two[1], three[1])
+    for n in range(frames):
+        np.testing.assert_array_equal(one[1][:, (at + n) % 16], two[1][:, n])
+
+
+@given(st.integers(1, 5), st.integers(1, 5), st.integers(-60, 60), st.integers(0, 50))
+def test_resampling_is_its_python(up, down, shift, first):
+    rng = np.random.default_rng(up)
+    half = 3
+    ring = np.tile(rng.standard_normal((2, 40)).astype(np.float32), (1, 2))
+    table = rng.standard_normal((up, 2 * half)).astype(np.float32)
+    y = np.zeros((2, 20), np.float32)
+    _, _, one, other = both(
+        resample.resample, [ring, y, table], "ring", 40, "y", 20, "table", half, up, down, shift, first, 2, 20
+    )
+    np.testing.assert_allclose(one[1], other[1], atol=1e-5)
+
+
+def test_the_limiter_is_its_python():
+    x = np.random.default_rng(3).normal(0, 1.5, (2, 200)).astype(np.float32)
+    x[0, 5] = np.nan
+    a, b, one, other = both(limit, [x, np.zeros(1)], "x", 200, "state", release_fall(48000), 2, 200)
+    assert a == b
+    np.testing.assert_allclose(one[0], other[0], atol=1e-6)
+
+
+def test_a_kernel_takes_arrays_by_position_only():
+    with pytest.raises(TypeError, match="positional"):
+        whole(a=1, b=2)
+
+
+def test_bound_arguments_are_worked_out_once():
+    x = np.array([[1.0, -3.0, 2.0]], np.float32)
+    bound = dsp.peak.bind(x, 3, 1, 3)
+    assert bound() == 3.0
+    x[0, 2] = 5.0
+    assert bound() == 5.0
+
+
+def test_two_kernels_of_one_name_are_two():
+    def make(number):
+        if number == 1:
+
+            @kernel
+            def same(a: i64) -> i64:
+                return a + 1
+
+        else:
+
+            @kernel
+            def same(a: i64) -> i64:
+                return a + 2
+
+        return same
+
+    one, two = make(1), make(2)
+    assert (one(1), two(1)) == (2, 3)
+
+
+def test_a_type_that_is_none_is_refused_where_it_is_declared():
+    with pytest.raises(TypeError, match="b"):
+
+        @kernel
+        def untyped(a: i64, b: list) -> i64:
+            return a
+
+
+@kernel
+def _listing(a: i64) -> i64:
+    b = [a]
+    return b[0]
+
+
+@kernel
+def _printing(a: i64) -> i64:
+    print(a)
+    return a
+
+
+@kernel
+def _power(a: f64) -> f64:
+    return a**2.0
+
+
+@kernel
+def _attribute(a: f64) -> f64:
+    return math.tan(a)
+
+
+@kernel
+def _trying(a: i64) -> i64:
+    try:
+        return a
+    except ValueError:
+        return 0
+
+
+@kernel
+def _membership(a: i64) -> i64:
+    return 1 if a in (1, 2) else 0
+
+
+@kernel
+def _iterating(x: f32p) -> i64:
+    n = 0
+    for _ in x:
+        n = n + 1
+    return n
+
+
+@kernel
+def _unknown(a: i64) -> i64:
+    return a + nowhere  # noqa: F821
+
+
+@pytest.mark.parametrize(
+    "item", [_listing, _printing, _power, _attribute, _trying, _membership, _iterating, _unknown], ids=lambda k: k.name
+)
+def test_what_is_outside_the_subset_is_refused_with_its_line_and_holds_up_no_other(item):
+    argument = np.zeros(1, np.float32) if item is _iterating else 1
+    for _ in range(2):
+        with pytest.raises(TypeError, match=rf"{item.name}, line \d+: .*outside the subset"):
+            item(argument)
+    assert whole(5, 2) == whole.python(5, 2)
+

@@ -1,0 +1,25 @@
+"""`docs/osc.md` says what the code declares."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from antiphon.control.addresses import ADDRESSES
+from antiphon.control.reference import built_in, markdown
+
+PAGE = Path(__file__).parents[1] / "docs" / "osc.md"
+
+
+def test_the_page_is_the_declarations() -> None:
+    assert PAGE.read_text() == markdown(built_in()), "run: python -m antiphon.control.reference > docs/osc.md"
+
+
+def test_every_address_and_every_processor_is_in_it() -> None:
+    page = PAGE.read_text()
+    for item in ADDRESSES:
+        assert f"| `{item.path}` |" in page
+        assert item.doc in page
+    for name, info in built_in().types.items():
+        assert f"### {name}\n" in page
+        for param in info.params:
+            assert f"| `{param.name}` |" in page
