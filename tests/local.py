@@ -14,7 +14,7 @@ from antiphon.graph import Graph, NodeSpec, Wire
 from antiphon.params import Param
 from antiphon.plan import Plan, compile_plan
 from antiphon.plugincheck import inspect_processor
-from antiphon.ports import AUDIO_IN, AUDIO_OUT, EVENTS_IN, EVENTS_OUT, Port
+from antiphon.ports import AUDIO_OUT, EVENTS_IN, EVENTS_OUT, Port
 from antiphon.processor import Event, Processor
 
 RATE = 48000
@@ -74,7 +74,9 @@ class Count(Processor):
         self.n = 0
 
     def process(self, io):
-        io.audio_out[0][:] = (np.arange(self.n, self.n + io.frames) / 2**20 + 0.125 * io.value("plus")).astype(np.float32)
+        io.audio_out[0][:] = (np.arange(self.n, self.n + io.frames) / 2**20 + 0.125 * io.value("plus")).astype(
+            np.float32
+        )
         self.n += io.frames
 
 
@@ -214,5 +216,3 @@ def play(stage: Stage, x: np.ndarray, blocks: Sequence[int] | None = None) -> np
 
 def said(stage: Stage, kind: str) -> list[object]:
     return [report for report in stage.reports if report.kind == kind]
-
-

@@ -50,7 +50,9 @@ def test_nothing_wired_is_silence_and_a_wire_is_the_very_samples():
 
 def test_several_wires_into_one_port_are_summed():
     x = audio.noise(1000, 2)
-    made = graph({"a": ("gain", {"gain": 2.0}), "b": ("gain", {"gain": 0.5})}, ["in > a", "in > b", "a > out", "b > out"])
+    made = graph(
+        {"a": ("gain", {"gain": 2.0}), "b": ("gain", {"gain": 0.5})}, ["in > a", "in > b", "a > out", "b > out"]
+    )
     np.testing.assert_allclose(run(plan(made, SPEC), x), 2.5 * x, rtol=1e-6)
 
 
@@ -74,7 +76,9 @@ def test_wires_between_ports_of_other_channels_follow_the_rule(channels):
 
 def test_parallel_branches_of_other_latency_meet_in_time():
     nodes = {"a": ("lag", {"frames": 300}), "b": ("lag", {"frames": 17}), "c": ("lag", {"frames": 40}), "g": "gain"}
-    made = plan(graph(nodes, ["in > a", "in > b", "b > c", "in > g", "a > out", "c > out", "g > out", "in > out"]), SPEC)
+    made = plan(
+        graph(nodes, ["in > a", "in > b", "b > c", "in > g", "a > out", "c > out", "g > out", "in > out"]), SPEC
+    )
     x = audio.noise(3000, 2)
     assert made.latency == 300
     np.testing.assert_allclose(run(made, x, [256, 1, 77]), 4 * late(x, 300), atol=1e-6)
@@ -368,8 +372,6 @@ def test_clear_leaves_no_tail():
     run(built, audio.noise(2048, 2))
     built.clear()
     assert not run(built, np.zeros((2, 2048), np.float32)).any()
-
-
 
 
 def test_a_reset_does_not_click_and_the_dry_sound_goes_on():

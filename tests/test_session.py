@@ -388,3 +388,8 @@ def test_a_new_engine_hears_what_was_scheduled_at_its_own_clock() -> None:
     assert s.value("a", "gain") == 2.0
     load = load_of(s.restarted())
     assert dict(load.graph.node("a").values) == {"gain": 2.0}
+    # Said again behind whatever the old engine's ring still held: every number, also where it is the default.
+    said = s.loaded(load.serial, 4000.0)
+    assert EngineSet(1, GAIN_CELL, 2.0) in said
+    assert EngineSet(2, GAIN_CELL, 1.0) in said
+    assert len(said) == 2 * 6

@@ -19,7 +19,20 @@ class ParamCell:
     Values are closed-form in the sample number: any split of a block gives the same samples.
     """
 
-    __slots__ = ("_from", "_length", "_pending", "_rate", "_start", "_to", "fired", "full", "param", "smooth", "steps", "text")
+    __slots__ = (
+        "_from",
+        "_length",
+        "_pending",
+        "_rate",
+        "_start",
+        "_to",
+        "fired",
+        "full",
+        "param",
+        "smooth",
+        "steps",
+        "text",
+    )
 
     def __init__(self, param: Param, rate: int, block: int, value: Value | None = None) -> None:
         self.param = param

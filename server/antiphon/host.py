@@ -205,7 +205,8 @@ class NodeHost:
     def _dry(self, x: Samples, frames: int) -> Samples:
         if self.latency == 0:
             return x
-        assert self.dry is not None and self._ring is not None
+        assert self.dry is not None
+        assert self._ring is not None
         size, channels = self._ring.shape[1], self.dry.shape[0]
         row = x.strides[0] // 4
         dsp.delay_line(

@@ -21,6 +21,7 @@ from antiphon.params import Param, Value
 MIN_BPM, MAX_BPM = 10.0, 999.0
 FADE = 0.05
 MAX_FADE = 60.0
+_LEAP = 1000
 SLOTS = 65536
 """Numbers a session keeps: the tempo, then every node's cells."""
 
@@ -295,7 +296,8 @@ class Nodes:
         effects: list[Effect] = []
         for (node_id, cell), until in self._touched.items():
             node = self.by_id.get(node_id)
-            if node is not None and node_id in self.playing and not _needs_plan(node.cells[cell]):
+            param = None if node is None else node.cells[cell]
+            if node is not None and param is not None and node_id in self.playing and _travels(param):
                 ramp = max(0.0, until - sample) / self.rate
                 effects.append(EngineSet(node_id, cell, self.numbers[node.base + cell], ramp))
         self._touched.clear()
@@ -333,10 +335,13 @@ class Nodes:
         return self._ask(fade)
 
     def restarted(self) -> list[Effect]:
-        """A new engine waits for its plan: asks for the present one with the present values."""
+        """A new engine waits for its plan: asks for the present one with the present values.
+
+        They are all said again when it plays, behind whatever the old engine's ring still held.
+        """
         self._loading, self._stale = None, None
         self.playing = frozenset()
-        self._touched.clear()
+        self._touched = {(n.id, c): 0.0 for n in self.nodes.values() for c, p in enumerate(n.cells) if _travels(p)}
         self._bring_tempo = self.tempo
         return self._ask(0.0)
 
@@ -370,7 +375,8 @@ class Nodes:
         self.graph, self.nodes = graph, nodes
         self.by_id = {n.id: n for n in nodes.values()}
         self.name, self.path = data["name"], data["path"]
-        self.serial, self._next_id = data["serial"], data["next_id"]
+        # The process may have been killed between asking for a plan and keeping that it did.
+        self.serial, self._next_id = data["serial"] + _LEAP, data["next_id"] + _LEAP
         self._mend_numbers()
         texts_now = {n.name: dict(n.texts) for n in nodes.values()}
         self._confirmed = Plan(self.serial, graph, nodes, texts_now, self.name, self.path, self.tempo)
@@ -388,8 +394,9 @@ class Nodes:
                     self._first_value(node, cell, param.default)
 
 
-def _needs_plan(param: Param) -> bool:
-    return param.restart or param.kind in ("text", "file")
+def _travels(param: Param) -> bool:
+    """Whether its value is told to the engine as a number."""
+    return not (param.restart or param.readonly or param.kind in ("text", "file", "trigger"))
 
 
 def _fits(param: Param, number: float) -> bool:

@@ -91,7 +91,7 @@ class Param:
             case "text" | "file":
                 raise ParamError(f"{self.name} is {self.kind} and has no 0..1 form; send the {self.kind} itself")
         if self.warp == "log":
-            number = self.low * (self.high / self.low) ** where
+            number = self.low * math.pow(self.high / self.low, where)
         else:
             number = self.low + where * (self.high - self.low)
         number = min(max(number, self.low), self.high)
@@ -166,9 +166,8 @@ class Param:
         if isinstance(value, str):
             if value in self.choices:
                 return value
-        elif isinstance(value, int | float) and math.isfinite(value) and value == int(value):
-            if 0 <= int(value) < len(self.choices):
-                return self.choices[int(value)]
+        elif isinstance(value, int | float) and value in range(len(self.choices)):
+            return self.choices[int(value)]
         raise ParamError(f"{self.name} takes {self.allowed}, not {_shown(value)}")
 
     def _text(self, value: object) -> str:

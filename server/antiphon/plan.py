@@ -332,9 +332,7 @@ def compile_plan(
                     found.append(own[-1].out)
             gathers.append(_Gather(found, port.channels or spec.channels, spec.block))
         feedbacks += own
-        notes = tuple(
-            events[w.source] for w in graph.wires if w.dest.node == name and w.source in events
-        )
+        notes = tuple(events[w.source] for w in graph.wires if w.dest.node == name and w.source in events)
         io = ios[name]
         ins = [g.view for g in gathers]
         steps.append(_Step(host, tuple(gathers), tuple(lines), tuple(own), io, ins, list(host.outs), notes))

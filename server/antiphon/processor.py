@@ -130,12 +130,12 @@ class Processor(ABC):
     def __init__(self) -> None:
         self.settings: dict[str, Any] = {p.name: p.default for p in self.params}
 
-    def prepare(self, spec: StreamSpec) -> None:
+    def prepare(self, spec: StreamSpec) -> None:  # noqa: B027 - to have none is the common case
         """Makes every buffer and sets `latency`. Called off the block path, before the first block."""
 
     @abstractmethod
     def process(self, io: IO) -> None:
         """One block: reads `io.audio_in`, fills `io.audio_out`. Returns nothing."""
 
-    def reset(self) -> None:
+    def reset(self) -> None:  # noqa: B027 - to have no past is the common case
         """Forgets the past: silence in, silence out from here. Called on the block path."""

@@ -88,7 +88,9 @@ class Supervisor:
         if found.note:
             self._notes.append(found.note)
         if found.driver != "headless" and settings.input_file is None and not settings.mute_input:
-            self._notes.append("the microphone is heard: put headphones on, or start with --muted, so that it does not howl")
+            self._notes.append(
+                "the microphone is heard: put headphones on, or start with --muted, so that it does not howl"
+            )
         from antiphon.engine.shared import Shape, Shared
 
         self.shared = Shared.create(Shape.of(settings.rate, settings.block, settings.channels))

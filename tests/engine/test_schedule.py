@@ -84,7 +84,7 @@ def test_time_does_not_run_back_when_the_transport_jumps_ahead():
             clock.set_transport(sample, None, 8.0)
     assert [token for _, token in taken] == [1, 2, 3]
     assert taken[1][0] < 100  # passed over: the stage applies it at once
-    
+
 
 def test_it_is_bounded_over_both_kinds():
     schedule = Schedule()

@@ -8,7 +8,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from antiphon.engine import shared
-from antiphon.engine.shared import COMMANDS, REPORTS, ByteRing, RecordRing, Shape, Shared, Word, command_ring, report_ring
+from antiphon.engine.shared import (
+    COMMANDS,
+    REPORTS,
+    ByteRing,
+    RecordRing,
+    Shape,
+    Shared,
+    Word,
+    command_ring,
+    report_ring,
+)
 
 RECORD = (1, 2, 0.5, 0.25, 3, 4.5, 5, 6)
 

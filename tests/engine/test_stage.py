@@ -400,5 +400,3 @@ def test_applied_actions_are_kept_with_their_sample_when_asked():
     stage.at_sample(5, put(GAIN, "g", "step", 0.5))
     play(stage, ones(1))
     assert [item.sample for item in stage.applied] == [300, 512]
-
-

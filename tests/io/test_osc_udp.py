@@ -68,6 +68,17 @@ def test_the_queue_is_bounded_in_bytes_too(wired: Wired, monkeypatch: pytest.Mon
     assert len(wired.lane.queue) == 1
 
 
+def test_bytes_handled_no_longer_count(wired: Wired, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(osc_udp, "MAX_QUEUED_BYTES", 1000)
+    wired.client.send(bytes(300))
+    for _ in range(20):
+        # Never empty when drained, as under steady load.
+        wired.client.send(bytes(300))
+        wired.end.drain()
+        wired.lane.queue.popleft()
+    assert wired.end.queue_dropped == 0
+
+
 def test_the_kernels_drops_are_counted(wired: Wired) -> None:
     wired.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     for _ in range(200):

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -41,30 +46,39 @@ def jackd(request: pytest.FixtureRequest) -> Iterator[Jackd]:
     if shutil.which("jackd") is None:
         pytest.skip("jackd is missing: sudo apt-get install jackd2")
     command = ["jackd", "-r", "-n", NAME, "-d", "dummy", "-r", str(rate), "-p", str(period)]
-    server = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, _alone(), tempfile.TemporaryFile() as log:
         patch.setenv("JACK_DEFAULT_SERVER", NAME)
+        # not a pipe: jackd stops for good when nobody reads what it says of xruns
+        server = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
         try:
-            _wait_for(server)
+            _wait_for(server, log)
             yield Jackd(NAME, rate, period, server.pid)
         finally:
             # a killed server leaves its place in the machine's table of eight taken
             server.terminate()
             try:
-                server.communicate(timeout=PATIENCE)
+                server.wait(PATIENCE)
             except subprocess.TimeoutExpired:
                 server.kill()
-                server.communicate()
+                server.wait()
 
 
-def _wait_for(server: subprocess.Popen[bytes]) -> None:
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Another run of these tests on this machine, with the same server name, waits until this one is done."""
+    with (Path(tempfile.gettempdir()) / f"{NAME}-{os.getuid()}.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _wait_for(server: subprocess.Popen[bytes], log: IO[bytes]) -> None:
     import jack
 
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         if server.poll() is not None:
-            said = server.stdout.read().decode(errors="replace") if server.stdout else ""
-            pytest.fail(f"jackd ended with {server.returncode}: {said[-500:]}")
+            log.seek(0)
+            pytest.fail(f"jackd ended with {server.returncode}: {log.read().decode(errors='replace')[-500:]}")
         try:
             jack.Client("antiphon-wait", no_start_server=True).close()
         except jack.JackError:

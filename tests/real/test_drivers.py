@@ -76,7 +76,7 @@ class Player:
 
     def run(self) -> Samples:
         with self.client:
-            theirs = [p for p in self.client.get_ports(f"^{self.prefix}", is_audio=True)]
+            theirs = self.client.get_ports(f"^{self.prefix}", is_audio=True)
             ins = [p for p in theirs if p.is_input]
             outs = [p for p in theirs if p.is_output]
             assert ins, f"no ports of {self.prefix!r}: {self.client.get_ports()}"

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.real.conftest import NAME, Jackd, _wait_for
 
 from antiphon.bench.rig import Server
-from tests.real.conftest import NAME, Jackd, _wait_for
 
 pytestmark = pytest.mark.real
 

@@ -13,15 +13,15 @@ import soundfile
 from antiphon.bench.rig import Server
 
 RATE = 48000
-INIT = '''
+INIT = """
 from antiphon.hookspecs import hookimpl
 
 
 @hookimpl
 def antiphon_processors(register):
     register("rogue", "rogue.processor:Rogue", "Misbehaves on demand.")
-'''
-PROCESSOR = '''
+"""
+PROCESSOR = """
 import os
 import time
 
@@ -50,7 +50,7 @@ class Rogue(Processor):
                 pass
         if act == "crash":
             os.abort()
-'''
+"""
 
 
 @pytest.fixture

@@ -38,7 +38,10 @@ def main(seed: int) -> None:
         ("n", "min", "p50", "p99", "max", "p99 - min", "one block + 2 ms"),
         [(instant["n"], *(instant[k] for k in ("min", "p50", "p99", "max", "spread", "allowed")))],
     )
-    finish("events", {"onsets": runs, "immediate": instant, "frames": BLOCK, "rate": RATE, "seed": seed, "class": "ordinary"})
+    finish(
+        "events",
+        {"onsets": runs, "immediate": instant, "frames": BLOCK, "rate": RATE, "seed": seed, "class": "ordinary"},
+    )
 
 
 def offline() -> dict[str, Any]:
@@ -100,7 +103,11 @@ def immediate(seed: int) -> dict[str, Any]:
             server.stop()
         found = onsets(path)
     if len(found) != len(sent):
-        return {"n": len(found), "sent": len(sent), **dict.fromkeys(("min", "p50", "p99", "max", "spread", "allowed"), 0.0)}
+        return {
+            "n": len(found),
+            "sent": len(sent),
+            **dict.fromkeys(("min", "p50", "p99", "max", "spread", "allowed"), 0.0),
+        }
     # the recording's origin on the clock is not known: only differences count, the least is set to 0
     delays = found / RATE * 1e3 - np.asarray(sent) * 1e3
     delays -= delays.min()

@@ -25,7 +25,9 @@ class Server:
     osc: its OSC port.  http: its HTTP port.  lines: what it said until it was ready.
     """
 
-    def __init__(self, *options: str, home: Path | None = None, env: dict[str, str] | None = None, wait: float = 20.0) -> None:
+    def __init__(
+        self, *options: str, home: Path | None = None, env: dict[str, str] | None = None, wait: float = 20.0
+    ) -> None:
         self._held = None if home else tempfile.TemporaryDirectory(prefix="antiphon-")
         self.home = home or Path(self._held.name if self._held else "")
         self.options = list(options)

@@ -16,8 +16,8 @@ app = typer.Typer(
 
 def main() -> None:
     """The console script."""
-    from antiphon.cli import commands
+    from antiphon.cli.commands import register
     from antiphon.cli.errors import main as run
 
-    commands.register(app)
+    register(app)
     run(app)

@@ -22,24 +22,24 @@ def bench(
     from antiphon.errors import UsageError
 
     if name == "engine":
-        from antiphon.bench import engine
+        from antiphon.bench.engine import main as engine
 
-        engine.main(seconds or 60.0)
+        engine(seconds or 60.0)
     elif name == "events":
-        from antiphon.bench import events
+        from antiphon.bench.events import main as events
 
-        events.main(seed)
+        events(seed)
     elif name == "osc":
-        from antiphon.bench import osc
+        from antiphon.bench.osc import main as osc
 
-        osc.main(seconds or 30.0)
+        osc(seconds or 30.0)
     elif name == "render":
-        from antiphon.bench import render
+        from antiphon.bench.render import main as render
 
-        render.main()
+        render()
     elif name == "denoise":
-        from antiphon.bench import denoise
+        from antiphon.bench.denoise import main as denoise
 
-        denoise.main(Path(data or "../shared/data"), seed, limit)
+        denoise(Path(data or "../shared/data"), seed, limit)
     else:
         raise UsageError(f"there is no bench {name!r}; there are: {', '.join(NAMES)}")

@@ -25,7 +25,9 @@ def serve(
     surface: Annotated[
         list[str] | None, typer.Option(help="HOST:PORT of a control surface that listens there; repeatable.")
     ] = None,
-    lan: Annotated[bool, typer.Option("--lan", help="Answer the local network too; new addresses need approval.")] = False,
+    lan: Annotated[
+        bool, typer.Option("--lan", help="Answer the local network too; new addresses need approval.")
+    ] = False,
     allow: Annotated[list[str] | None, typer.Option(help="An IP address approved from the start; repeatable.")] = None,
     fifo: Annotated[bool, typer.Option("--fifo", help="Real-time scheduling for the engine, where permitted.")] = False,
     muted: Annotated[bool, typer.Option("--muted", help="Start with the input muted (/node/in/mute unmutes).")] = False,

@@ -318,6 +318,10 @@ class ControlApp:
         if self.feedback.due:
             self.feedback.flush()
 
+    def keep_soon(self) -> None:
+        """The structure changed: it is kept at the end of this turn."""
+        self._dirty = True
+
     def save(self) -> None:
         """Keeps the structure; a full disk is said once and in the status, and the set goes on."""
         try:

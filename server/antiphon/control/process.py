@@ -99,7 +99,11 @@ async def _catalog(loop: asyncio.AbstractEventLoop, supervisor: socket.socket, s
         hearing.cancel()
         return None
     ending.cancel()
-    return Catalog.from_json(json.loads(Path(json.loads(hearing.result())["catalog"]).read_text()))
+    return _read_catalog(Path(json.loads(hearing.result())["catalog"]))
+
+
+def _read_catalog(path: Path) -> Catalog:
+    return Catalog.from_json(json.loads(path.read_text()))
 
 
 async def _say_ready(app: ControlApp, settings: ServeSettings, supervisor: socket.socket, http: HttpServer) -> None:

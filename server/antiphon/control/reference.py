@@ -82,8 +82,8 @@ After `/notify 1`, at most 60 times a second and bundled:
 | `/ping` | | Every 30 s, to see whether you are there; need not be answered. |
 
 At most 64 can subscribe. A subscription ends with `/notify 0`, with the TCP connection, when a UDP port is found
-closed, or, on another machine, after 300 s in which nothing was heard: send anything, or `/notify 1` again. A surface named by
-`serve --surface HOST:PORT` stays subscribed.
+closed, or, on another machine, after 300 s in which nothing was heard: send anything, or `/notify 1` again. A
+surface named by `serve --surface HOST:PORT` stays subscribed.
 
 ## /status.reply
 

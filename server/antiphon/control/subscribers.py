@@ -35,12 +35,15 @@ class Subscribers:
     def add(self, peer: Peer, port: int) -> int:
         """Subscribes a sender, or another port of its machine; returns its number."""
         target = self._app.udp.peer((peer.host, port)) if port else peer
-        return self._app.surfaces.add(target, peer.key).id
+        number = self._app.surfaces.add(target, peer.key).id
+        self._app.keep_soon()
+        return number
 
     def remove(self, peer: Peer, port: int) -> int:
         gone = self._app.surfaces.remove(f"{peer.host}:{port}" if port else peer.key)
         if gone is None:
             raise WireError("you are not subscribed; /notify 1 subscribes")
+        self._app.keep_soon()
         return gone.id
 
     def expire(self) -> None:
@@ -58,7 +61,7 @@ class Subscribers:
             return 0.0 if peer is None else peer.heard
 
         if app.surfaces.expire(heard):
-            app.save()
+            app.keep_soon()
 
     def to_json(self) -> dict[str, Any]:
         return {

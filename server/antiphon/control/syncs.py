@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from time import monotonic_ns
 from typing import TYPE_CHECKING
 
 from antiphon.commands import Sample, When
@@ -30,7 +31,8 @@ class Syncs:
     def __init__(self, app: ControlApp) -> None:
         self._app = app
         self._waiting: dict[int, _Waiting] = {}
-        self._last = 0
+        # Never a number an earlier process used: its answers may still come.
+        self._last = monotonic_ns()
 
     def __len__(self) -> int:
         return len(self._waiting)

@@ -14,6 +14,7 @@ from enum import IntEnum
 import numpy as np
 
 from antiphon.block import Samples
+from antiphon.native.intrinsics import address_f32, as_u8p, call_c, load_acquire, offset, store_release
 from antiphon.native.kernel import i64, i64p, kernel
 
 DEPTH = 32
@@ -54,9 +55,9 @@ _IN_TAGS, _OUT_TAGS, _TIMES = 84, 116, 148
 
 
 @kernel
-def stamp(s: i64p, slot: i64) -> i64:
+def stamp(s: i64p, slot: i64) -> None:
     """The monotonic clock into the slot's time; tracks the longest gap between calls."""
-    call_c(s[9], 1, offset(s, _NOW))  # noqa: F821
+    call_c(s[9], 1, offset(s, _NOW))
     now = s[_NOW] * 1000000000 + s[_NOW + 1]
     before = (slot + _DEPTH - 1) % _DEPTH
     if s[0] > 0:
@@ -64,15 +65,14 @@ def stamp(s: i64p, slot: i64) -> i64:
         if gap > s[13]:
             s[13] = gap
     s[_TIMES + slot] = now
-    return now
 
 
 @kernel
-def publish(s: i64p, slot: i64, call: i64) -> i64:
+def publish(s: i64p, slot: i64, call: i64) -> None:
     """Makes the input slot and the count of calls visible, then rings the bell."""
-    store_release(s, _IN_TAGS + slot, call + 1)  # noqa: F821
-    store_release(s, 0, call + 1)  # noqa: F821
-    return call_c(s[8], s[7], as_u8p(offset(s, 15)), 8)  # noqa: F821
+    store_release(s, _IN_TAGS + slot, call + 1)
+    store_release(s, 0, call + 1)
+    call_c(s[8], s[7], as_u8p(offset(s, 15)), 8)
 
 
 @kernel
@@ -87,23 +87,23 @@ def jack_process(frames: i64, s: i64p) -> i64:
     if count != block:
         s[6] = s[6] + 1
         wrong = 1
-    into = address_f32(s[10])  # noqa: F821
+    into = address_f32(s[10])
     for c in range(s[2]):
         if wrong == 0:
-            port = address_f32(call_c(s[12], s[_PORTS_IN + c], count))  # noqa: F821
+            port = address_f32(call_c(s[12], s[_PORTS_IN + c], count))
             for n in range(block):
                 into[(slot * s[2] + c) * block + n] = port[n]
     wanted = call - s[4]
     place = (wanted + _DEPTH) % _DEPTH
     there = 0
     if wanted >= 0 and wrong == 0:
-        if load_acquire(s, _OUT_TAGS + place) == wanted + 1:  # noqa: F821
+        if load_acquire(s, _OUT_TAGS + place) == wanted + 1:
             there = 1
         elif s[18] > 0 and wanted >= s[18] - 1:
             s[5] = s[5] + 1
-    out = address_f32(s[11])  # noqa: F821
+    out = address_f32(s[11])
     for c in range(s[3]):
-        port = address_f32(call_c(s[12], s[_PORTS_OUT + c], count))  # noqa: F821
+        port = address_f32(call_c(s[12], s[_PORTS_OUT + c], count))
         if there == 1:
             for n in range(block):
                 port[n] = out[(place * s[3] + c) * block + n]
@@ -127,9 +127,9 @@ def portaudio_process(x: i64, y: i64, frames: i64, times: i64, flags: i64, s: i6
         wrong = 1
     if flags & 15:
         s[14] = s[14] + 1
-    into = address_f32(s[10])  # noqa: F821
+    into = address_f32(s[10])
     if x != 0 and wrong == 0:
-        source = address_f32(x)  # noqa: F821
+        source = address_f32(x)
         for c in range(s[2]):
             for n in range(block):
                 into[(slot * s[2] + c) * block + n] = source[n * s[2] + c]
@@ -137,13 +137,13 @@ def portaudio_process(x: i64, y: i64, frames: i64, times: i64, flags: i64, s: i6
     place = (wanted + _DEPTH) % _DEPTH
     there = 0
     if wanted >= 0 and wrong == 0:
-        if load_acquire(s, _OUT_TAGS + place) == wanted + 1:  # noqa: F821
+        if load_acquire(s, _OUT_TAGS + place) == wanted + 1:
             there = 1
         elif s[18] > 0 and wanted >= s[18] - 1:
             s[5] = s[5] + 1
     if y != 0:
-        dest = address_f32(y)  # noqa: F821
-        out = address_f32(s[11])  # noqa: F821
+        dest = address_f32(y)
+        out = address_f32(s[11])
         for c in range(s[3]):
             if there == 1:
                 for n in range(block):
@@ -162,8 +162,8 @@ class CallbackState:
         if not 1 <= ahead < DEPTH - 2:
             raise ValueError(f"ahead must be 1 to {DEPTH - 3} blocks, not {ahead}")
         self.words = np.zeros(WORDS, np.int64)
-        self.inputs: Samples = np.zeros((DEPTH, max(1, channels_in), block), np.float32)  # type: ignore[assignment]
-        self.outputs: Samples = np.zeros((DEPTH, max(1, channels_out), block), np.float32)  # type: ignore[assignment]
+        self.inputs: Samples = np.zeros((DEPTH, max(1, channels_in), block), np.float32)
+        self.outputs: Samples = np.zeros((DEPTH, max(1, channels_out), block), np.float32)
         self.bell = os.eventfd(0, os.EFD_CLOEXEC)
         libc = ctypes.CDLL(None)
         values = {
@@ -179,10 +179,10 @@ class CallbackState:
             Slot.ONE: 1,
         }
         for place, value in values.items():
-            self.words[place] = value
+            self.words[place] = int(value or 0)
         self.address = self.words.ctypes.data
         # plain views: an item of a memoryview costs a tenth of a numpy scalar
-        self.view = memoryview(self.words)
+        self.view = memoryview(self.words)  # type: ignore[arg-type]
 
     @property
     def calls(self) -> int:

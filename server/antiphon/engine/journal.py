@@ -11,9 +11,9 @@ import struct
 from collections import deque
 from typing import Any
 
+from antiphon.engine.schedule import Action, Op
 from antiphon.engine.shared import ByteRing, Shared, Word
 from antiphon.engine.stage import Applied, Stage
-from antiphon.engine.schedule import Action, Op
 
 SESSION = 2
 _ACTION = struct.Struct("<cqBqqddq")
@@ -37,7 +37,9 @@ class Journal:
             self._stage.applied = deque(maxlen=MAX_WAITING)
             tempo = self._stage.tempo
             beat = {"sample": tempo.sample, "beat": tempo.beat, "bpm": tempo.bpm, "playing": tempo.playing}
-            self._ring.push(b"E" + json.dumps({"engine": "started", "sample": sample, "died": died, "tempo": beat}).encode())
+            self._ring.push(
+                b"E" + json.dumps({"engine": "started", "sample": sample, "died": died, "tempo": beat}).encode()
+            )
 
     def loaded(self, sample: int, text: bytes) -> None:
         """A plan plays from `sample`. text: the load request as JSON."""

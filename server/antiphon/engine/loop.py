@@ -20,11 +20,11 @@ from antiphon.clock import DelayLockedLoop
 from antiphon.engine.drivers.base import Driver
 from antiphon.engine.journal import Journal
 from antiphon.engine.remote import AT_BEAT, AT_SAMPLE, SAID
+from antiphon.engine.schedule import Action, Op
 from antiphon.engine.shared import METERS, Shared, Word, command_ring, report_ring
 from antiphon.engine.stage import Stage, StageReport
 from antiphon.native import dsp
 from antiphon.plan import Plan
-from antiphon.engine.schedule import Action, Op
 
 _SAID = {name: place for place, name in enumerate(SAID)}
 METER_HZ = 60
@@ -223,4 +223,3 @@ class _Tap:
                 self._in[slot] = x
             self._tags[slot] = block + 1
         self._words[Word.TAP_WRITE] = block + 1
-

@@ -25,10 +25,10 @@ from antiphon.engine.link import (
     Reported,
     Synced,
 )
+from antiphon.engine.schedule import Op
 from antiphon.engine.shared import METERS, Shared, Word, command_ring, report_ring
 from antiphon.graph import Graph
 from antiphon.lifeline import born
-from antiphon.engine.schedule import Op
 
 AT_NOW, AT_SAMPLE, AT_BEAT = 0, 1, 2
 SAID = ("", "synced", "late", "running", "loaded", "beat", "reported")
@@ -50,7 +50,9 @@ def encode_when(when: When) -> tuple[int, int, float, int]:
 class RemoteEngine:
     """The engine as control sees it. Not for more than one thread."""
 
-    def __init__(self, shared: Shared, wake_fd: int, peer: socket.socket, supervisor: socket.socket | None = None) -> None:
+    def __init__(
+        self, shared: Shared, wake_fd: int, peer: socket.socket, supervisor: socket.socket | None = None
+    ) -> None:
         """wake_fd: an eventfd the engine writes when it reported. peer: a datagram socket to its loader."""
         self._shared, self._wake, self._peer, self._supervisor = shared, wake_fd, peer, supervisor
         self._words, self._floats = shared.words, shared.floats
@@ -62,7 +64,9 @@ class RemoteEngine:
             self._poll.register(peer.fileno(), select.EPOLLIN)
 
     # ---- commands
-    def _push(self, op: Op, when: When, node: int = 0, cell: int = 0, number: float = 0.0, ramp: float = 0.0, token: int = 0) -> bool:  # noqa: E501
+    def _push(
+        self, op: Op, when: When, node: int = 0, cell: int = 0, number: float = 0.0, ramp: float = 0.0, token: int = 0
+    ) -> bool:
         kind, sample, beat, quantum = encode_when(when)
         # cells may be -1, so they ride above the node in 16 bits
         return self._commands.push(
@@ -218,4 +222,3 @@ def _said(message: dict[str, Any]) -> Report | None:
         case {"said": "refused", "serial": serial, "reason": reason}:
             return PlanRefused(serial, reason)
     return None
-

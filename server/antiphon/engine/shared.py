@@ -136,7 +136,11 @@ class Shared:
                 fd = os.dup(held.fileno())
         os.set_inheritable(fd, True)
         made = Shared(fd, shape)
-        made.words[Word.RATE], made.words[Word.BLOCK], made.words[Word.CHANNELS] = shape.rate, shape.block, shape.channels
+        made.words[Word.RATE], made.words[Word.BLOCK], made.words[Word.CHANNELS] = (
+            shape.rate,
+            shape.block,
+            shape.channels,
+        )
         return made
 
     def part(self, name: str) -> memoryview:

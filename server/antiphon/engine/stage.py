@@ -14,11 +14,11 @@ import numpy as np
 
 from antiphon.block import Samples, StreamSpec
 from antiphon.clock import MAX_TEMPO, MIN_TEMPO, TempoMap
+from antiphon.engine.schedule import Action, Op, Schedule
 from antiphon.native import dsp
 from antiphon.native.limit import limit, release_fall
 from antiphon.plan import Plan
 from antiphon.processor import BlockTime
-from antiphon.engine.schedule import Action, Op, Schedule
 
 MAX_REPORTS = 4096
 
@@ -172,7 +172,9 @@ class Stage:
             self._run_plans(self.plan, x, frames, time, out)
         if self._panic:
             # within this block: what was sounding fades over it, what is scheduled is gone
-            np.subtract(1.0, np.divide(self._steps[:frames], frames, out=self._curve[:frames]), out=self._curve[:frames])
+            np.subtract(
+                1.0, np.divide(self._steps[:frames], frames, out=self._curve[:frames]), out=self._curve[:frames]
+            )
             np.multiply(out, self._curve[:frames], out=out)
         self._guard(out, frames)
         if self._panic:

@@ -39,6 +39,7 @@ class TcpServer:
         self.level, self.handle, self.fail, self.clock = level, handle, fail, clock
         # A dictionary keeps the order of arrival.
         self.connections: dict[Connection, None] = {}
+        self.paused: set[Connection] = set()
         self.refused = self.dropped_silent = self.dropped = self.timed_out = 0
         self._server: asyncio.Server | None = None
 
@@ -71,7 +72,7 @@ class TcpServer:
 
     def resume(self) -> None:
         """Reads on where packets waited and were handled meanwhile."""
-        for connection in self.connections:
+        for connection in list(self.paused):
             connection.resume()
 
     def sweep(self) -> None:
@@ -128,6 +129,7 @@ class Connection(asyncio.Protocol):
             self.end()
         elif self._overfull() and self._reading and self._transport is not None:
             self._reading = False
+            self._server.paused.add(self)
             self._transport.pause_reading()
 
     def eof_received(self) -> bool:
@@ -141,6 +143,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self.peer.link_lost = True
         self._server.connections.pop(self, None)
+        self._server.paused.discard(self)
 
     def pause_writing(self) -> None:
         self._full, self._blocked = True, self._server.clock()
@@ -151,6 +154,7 @@ class Connection(asyncio.Protocol):
     def resume(self) -> None:
         if not self._reading and not self._overfull() and self._transport is not None:
             self._reading = True
+            self._server.paused.discard(self)
             if not self._transport.is_closing():
                 self._transport.resume_reading()
 

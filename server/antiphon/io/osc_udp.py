@@ -91,8 +91,7 @@ class UdpEndpoint:
     def drain(self) -> None:
         """Takes in every datagram there is, `PER_DRAIN` at most."""
         receive, queue, peers = self._sock.recvfrom, self._lane.queue, self._peers
-        if not queue:
-            self._bytes = 0
+        counted = False
         for _ in range(PER_DRAIN):
             try:
                 data, address = receive(MAX_DATAGRAM)
@@ -103,6 +102,9 @@ class UdpEndpoint:
                 self._take_refusals()
                 continue
             self._bytes += len(data)
+            if self._bytes > MAX_QUEUED_BYTES and not counted:
+                # What was handled meanwhile is still in the sum; only now is it worth adding up.
+                self._bytes, counted = len(data) + sum(len(waiting) for waiting, _ in queue), True
             if len(queue) >= MAX_QUEUED or self._bytes > MAX_QUEUED_BYTES:
                 self._bytes -= len(data)
                 self.queue_dropped += 1

@@ -3,7 +3,7 @@
 What a kernel may say: assignment to locals (their type is that of their first value), arithmetic,
 comparison, `and or not`, `x if c else y`, `if`, `while`, `for … in range(…)`, `break`, `continue`,
 `return`, indexing of pointers, `min max abs`, `f32() f64() i64()`, `math.*` of `_MATH`, other kernels,
-and from `intrinsics`: `load_acquire store_release fetch_add copy call_c clock_ns_at`.
+and what `intrinsics` holds.
 """
 
 from __future__ import annotations

@@ -59,7 +59,8 @@ class CallbackDriver:
         return self._first + block
 
     def input(self, block: int) -> Samples:
-        return self.state.inputs[(block - self._first) % DEPTH]
+        x: Samples = self.state.inputs[(block - self._first) % DEPTH]
+        return x
 
     def deliver(self, block: int, samples: Samples) -> bool:
         at = block - self._first

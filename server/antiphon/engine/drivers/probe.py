@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from antiphon.errors import AntiphonError, EngineError
 from antiphon.settings import ServeSettings
@@ -32,7 +33,7 @@ def probe(settings: ServeSettings) -> Found:
         os.dup2(quiet, 1)
         os.dup2(quiet, 2)  # ALSA and JACK talk a lot about devices that are not there
         try:
-            answer = {"found": asdict(_look(settings))}
+            answer: dict[str, Any] = {"found": asdict(_look(settings))}
         except AntiphonError as error:
             answer = {"error": str(error)}
         except BaseException as error:  # the child must answer whatever a device library does

@@ -1,0 +1,119 @@
+"""What the engine tells the session log, and back."""
+
+import json
+import os
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.local import graph, play, put, staged
+
+from antiphon.engine.journal import SESSION, Journal, to_action, to_line
+from antiphon.engine.schedule import Action, Op
+from antiphon.engine.shared import ByteRing, Shape, Shared, Word
+
+GAIN = graph({"g": "gain"}, ["in > g", "g > out"])
+
+
+@pytest.fixture(scope="module")
+def memory():
+    made = Shared.create(Shape(48000, 64, 2, 16))
+    yield made
+    os.close(made.fd)
+
+
+@pytest.fixture
+def ring(memory):
+    for word in Word:
+        memory.words[word] = 0
+    return ByteRing(memory)
+
+
+actions = st.builds(
+    Action,
+    st.sampled_from(list(Op)),
+    st.integers(0, 2**40),
+    st.integers(-1, 200),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.floats(0, 1e6),
+    st.integers(-(2**31), 2**31),
+)
+
+
+@given(actions, st.integers(0, 2**60))
+def test_an_action_is_the_same_after_the_log(memory, action, sample):
+    memory.words[Word.TAPPING] = SESSION
+    stage = staged(GAIN)
+    journal = Journal(memory, stage)
+    journal.follow()
+    stage.sample = sample
+    stage._apply(sample, action)
+    journal.applied(stage.applied)
+    (record,) = ByteRing(memory).drain()
+    line = json.loads(json.dumps(to_line(record)))
+    assert line["sample"] == sample
+    assert to_action(line) == action
+
+
+def test_a_transport_that_leaves_the_beat_is_still_so_after_the_log(memory, ring):
+    memory.words[Word.TAPPING] = SESSION
+    stage = staged(GAIN)
+    journal = Journal(memory, stage)
+    journal.follow()
+    stage._apply(0, Action(Op.TRANSPORT, cell=1, number=float("nan")))
+    journal.applied(stage.applied)
+    (record,) = ring.drain()
+    again = to_action(json.loads(json.dumps(to_line(record))))
+    assert (again.op, again.cell) == (Op.TRANSPORT, 1)
+    assert np.isnan(again.number)
+
+
+def test_nothing_is_written_while_no_session_is_kept(memory, ring):
+    stage = staged(GAIN)
+    journal = Journal(memory, stage)
+    for tapping in (0, 1):
+        memory.words[Word.TAPPING] = tapping
+        journal.follow()
+        assert stage.applied is None
+        journal.started(0, 0)
+        journal.loaded(0, b"{}")
+        journal.missed(0, 1)
+        journal.unheard(0)
+    assert list(ring.drain()) == []
+
+
+def test_everything_of_a_session_is_a_line(memory, ring):
+    memory.words[Word.TAPPING] = SESSION
+    stage = staged(GAIN, tempo=90.0)
+    journal = Journal(memory, stage)
+    journal.started(512, 256)
+    journal.loaded(512, b'{"do": "load"}')
+    journal.missed(600, 700)
+    journal.unheard(800)
+    stage.at_sample(300, put(GAIN, "g", "step", 0.5, 0.25))
+    play(stage, np.zeros((2, 512), np.float32))
+    journal.applied(stage.applied)
+    started, loaded, missed, unheard, applied = [to_line(record) for record in ring.drain()]
+    assert started["engine"] == "started"
+    assert (started["sample"], started["died"], started["tempo"]["bpm"]) == (512, 256, 90.0)
+    assert loaded == {"sample": 512, "load": {"do": "load"}}
+    assert missed == {"missed": [600, 700]}
+    assert unheard == {"unheard": 800}
+    assert applied == {"sample": 300, "op": "set", "node": 1, "cell": 4, "number": 0.5, "ramp": 0.25}
+
+
+def test_commands_are_collected_from_the_start_of_a_session_to_its_end(memory, ring):
+    stage = staged(GAIN)
+    journal = Journal(memory, stage)
+    stage.now(put(GAIN, "g", "step", 0.5))
+    play(stage, np.zeros((2, 64), np.float32))
+    memory.words[Word.TAPPING] = SESSION
+    journal.follow()
+    stage.now(put(GAIN, "g", "step", 0.25))
+    play(stage, np.zeros((2, 64), np.float32))
+    journal.applied(stage.applied)
+    assert [to_line(record)["number"] for record in ring.drain()] == [0.25]
+    memory.words[Word.TAPPING] = 0
+    journal.applied(stage.applied)
+    assert stage.applied is None
