@@ -36,7 +36,7 @@ from antiphon.effects import (
 )
 from antiphon.errors import AntiphonError, ParamError, PatchError, WireError
 from antiphon.graph import End, Graph, NodeSpec, Wire
-from antiphon.nodes import SLOTS
+from antiphon.nodestate import SLOTS
 from antiphon.params import Param
 from antiphon.ports import AUDIO_IN, AUDIO_OUT
 from antiphon.schedule import MAX_PENDING, Moment, ScheduleFull

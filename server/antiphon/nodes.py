@@ -6,63 +6,22 @@ refused, everything is as before.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from dataclasses import replace
+from typing import Any
 
 from antiphon import graph as graphs
-from antiphon.catalog import Catalog, ProcessorInfo
+from antiphon.catalog import Catalog
 from antiphon.effects import Changed, Effect, EngineLoad, EngineSet, EngineTempo, TempoChanged
 from antiphon.errors import PatchError, WireError
 from antiphon.graph import Graph, NodeSpec
-from antiphon.params import Param, Value
+from antiphon.nodestate import Node, Numbers, Plan, fits, rooms_for, travels
+from antiphon.params import Value
 
 MIN_BPM, MAX_BPM = 10.0, 999.0
 FADE = 0.05
 MAX_FADE = 60.0
 _LEAP = 1000
-SLOTS = 65536
-"""Numbers a session keeps: the tempo, then every node's cells."""
-
-
-class Numbers(Protocol):
-    """Floats by place: an array, or memory that outlives the process."""
-
-    def __getitem__(self, at: int, /) -> float: ...
-    def __setitem__(self, at: int, number: float, /) -> None: ...
-
-
-@dataclass(slots=True)
-class Node:
-    """One node as control keeps it. base: where its cells' numbers begin."""
-
-    id: int
-    name: str
-    info: ProcessorInfo
-    base: int
-    texts: dict[int, str] = field(default_factory=dict)
-    cells: tuple[Param, ...] = ()
-    index: dict[str, int] = field(default_factory=dict)
-    state: str = "running"
-    reason: str = ""
-
-    def __post_init__(self) -> None:
-        self.cells = self.info.cells
-        self.index = {p.name: i for i, p in enumerate(self.cells)}
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What a load was asked for, to go back to when a later one is refused."""
-
-    serial: int = 0
-    graph: Graph = field(default_factory=Graph)
-    nodes: Mapping[str, Node] = field(default_factory=dict)
-    texts: Mapping[str, dict[int, str]] = field(default_factory=dict)
-    name: str = ""
-    path: str = ""
-    tempo: float = 120.0
 
 
 class Nodes:
@@ -220,7 +179,7 @@ class Nodes:
         sizes = {n.name: len(self.catalog[n.type].cells) for n in graph.nodes}
         kept = {n.name for n in graph.nodes if n.name in self.nodes and self.nodes[n.name].info.type == n.type}
         taken = [(n.base, n.base + len(n.cells)) for plan in self._plans() for n in plan.values()]
-        rooms = _rooms([sizes[n.name] for n in graph.nodes if n.name not in kept], taken)
+        rooms = rooms_for([sizes[n.name] for n in graph.nodes if n.name not in kept], taken)
         nodes: dict[str, Node] = {}
         for spec in graph.nodes:
             if spec.name in kept:
@@ -297,7 +256,7 @@ class Nodes:
         for (node_id, cell), until in self._touched.items():
             node = self.by_id.get(node_id)
             param = None if node is None else node.cells[cell]
-            if node is not None and param is not None and node_id in self.playing and _travels(param):
+            if node is not None and param is not None and node_id in self.playing and travels(param):
                 ramp = max(0.0, until - sample) / self.rate
                 effects.append(EngineSet(node_id, cell, self.numbers[node.base + cell], ramp))
         self._touched.clear()
@@ -341,7 +300,7 @@ class Nodes:
         """
         self._loading, self._stale = None, None
         self.playing = frozenset()
-        self._touched = {(n.id, c): 0.0 for n in self.nodes.values() for c, p in enumerate(n.cells) if _travels(p)}
+        self._touched = {(n.id, c): 0.0 for n in self.nodes.values() for c, p in enumerate(n.cells) if travels(p)}
         self._bring_tempo = self.tempo
         return self._ask(0.0)
 
@@ -390,38 +349,5 @@ class Nodes:
         for node in self.nodes.values():
             for cell, param in enumerate(node.cells):
                 number = self.numbers[node.base + cell]
-                if not _fits(param, number):
+                if not fits(param, number):
                     self._first_value(node, cell, param.default)
-
-
-def _travels(param: Param) -> bool:
-    """Whether its value is told to the engine as a number."""
-    return not (param.restart or param.readonly or param.kind in ("text", "file", "trigger"))
-
-
-def _fits(param: Param, number: float) -> bool:
-    if not math.isfinite(number):
-        return False
-    match param.kind:
-        case "choice":
-            return number == int(number) and 0 <= number < len(param.choices)
-        case "float" | "int":
-            return param.readonly or param.low <= number <= param.high
-    return True
-
-
-def _rooms(sizes: list[int], taken: list[tuple[int, int]]) -> list[int]:
-    """Where each of `sizes` numbers fits beside what is taken; slot 0 is the tempo's."""
-    spans = sorted({(0, 1), *taken})
-    rooms = []
-    for size in sizes:
-        at = 0
-        for first, last in spans:
-            if first - at >= size and at > 0:
-                break
-            at = max(at, last)
-        if at + size > SLOTS:
-            raise PatchError(f"a patch holds at most {SLOTS} parameters")
-        rooms.append(at)
-        spans = sorted([*spans, (at, at + size)])
-    return rooms

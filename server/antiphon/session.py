@@ -38,7 +38,8 @@ from antiphon.effects import (
     TempoChanged,
 )
 from antiphon.errors import PatchError, WireError
-from antiphon.nodes import FADE, MAX_BPM, MIN_BPM, Node, Nodes, Numbers
+from antiphon.nodes import FADE, MAX_BPM, MIN_BPM, Nodes
+from antiphon.nodestate import Node, Numbers
 from antiphon.params import Param, Value
 from antiphon.schedule import Moment, Schedule
 

@@ -12,7 +12,7 @@ from typing import Any
 from tests.control.fake_engine import FakeEngine, FakeTime
 
 from antiphon.catalog import Catalog, ProcessorInfo
-from antiphon.control.app import ControlApp, bind
+from antiphon.control.app import ControlApp
 from antiphon.graph import End, Graph, NodeSpec, Wire
 from antiphon.params import Param
 from antiphon.ports import AUDIO_IN, AUDIO_OUT
@@ -119,6 +119,19 @@ class Rig:
     def close(self) -> None:
         for client in self._clients:
             client.close()
+
+
+def bind() -> tuple[socket.socket, socket.socket]:
+    """A UDP and a TCP socket on the same free port."""
+    while True:
+        udp, tcp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM), socket.socket()
+        udp.bind(("127.0.0.1", 0))
+        try:
+            tcp.bind(udp.getsockname())
+            return udp, tcp
+        except OSError:
+            udp.close()
+            tcp.close()
 
 
 def make_app(folder: Path, engine: FakeEngine, time: FakeTime, **given: Any) -> ControlApp:

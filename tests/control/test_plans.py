@@ -10,7 +10,7 @@ from tests.control.fake_engine import FakeEngine, FakeTime
 from tests.control.rig import Rig, rig
 
 from antiphon.control.state import StateFolder, clear
-from antiphon.engine.link import PlanRefused
+from antiphon.engine.link import NodeState, PlanRefused
 from antiphon.errors import FileError
 from antiphon.wire.osc import encode
 
@@ -143,8 +143,10 @@ async def test_a_new_engine_gets_patch_values_schedule_and_syncs(live: Rig) -> N
         import asyncio
 
         await asyncio.sleep(0)
+    live.engine.say(NodeState(2, "failed", "it raised"))
     live.engine.start(5555)
     await live.settle(3)
+    assert {n["state"] for n in live.app.status()["nodes"]} == {"running"}
     _, graph, ids, tempo, _ = live.engine.loads[-1]
     assert ids == {"a": 1, "b": 2}
     assert dict(graph.node("a").values) == {"gain": pytest.approx(1.9)}

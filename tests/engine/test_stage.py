@@ -92,7 +92,7 @@ def test_a_quantum_takes_the_next_multiple_that_is_not_past():
         st.one_of(
             st.tuples(st.integers(0, 3999), st.sampled_from(["gain", "step", "wet", "mute", "bypass"]),
                       st.sampled_from([0.0, 0.5, 1.0]), st.sampled_from([0.0, 0.01])),
-            st.tuples(st.integers(0, 3999), st.sampled_from(["tempo"]), st.floats(30, 300), st.sampled_from([0.0, 0.1])),
+            st.tuples(st.integers(0, 3999), st.just("tempo"), st.floats(30, 300), st.sampled_from([0.0, 0.1])),
             st.tuples(st.integers(0, 3999), st.sampled_from(["stop", "play"]), st.just(0.0), st.just(0.0)),
             st.tuples(st.floats(0, 0.2), st.sampled_from(["beat"]), st.sampled_from([0.0, 1.0]), st.just(0.0)),
         ),
@@ -115,7 +115,6 @@ def test_any_split_of_blocks_gives_the_same_samples(blocks, asked):
                 case _:
                     stage.at_sample(when, put(GAIN, "g", what, number, ramp))
         heard.append(play(stage, x, sizes))
-    # the rounding of a beat to its sample may differ by a frame after a tempo ramp met in another place: never the sound
     np.testing.assert_array_equal(heard[0], heard[1])
 
 

@@ -21,7 +21,7 @@ def whole(a: i64, b: i64) -> i64:
     """All whole-number arithmetic, for positive numbers."""
     total = a + b * 3 - (a // b) + a % b
     total = total + ((a & b) | 4) + (a << 2) + (b >> 1)
-    return -total if a > b and not b == 3 else abs(total)
+    return -total if a > b and not b > 3 else abs(total)
 
 
 @kernel

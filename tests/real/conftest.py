@@ -71,14 +71,18 @@ def _alone() -> Iterator[None]:
         yield
 
 
-def _wait_for(server: subprocess.Popen[bytes], log: IO[bytes]) -> None:
+def _wait_for(server: subprocess.Popen[bytes], log: IO[bytes] | None = None) -> None:
+    """Until the server named `NAME` answers; fails the test when it ends or stays silent."""
     import jack
 
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         if server.poll() is not None:
-            log.seek(0)
-            pytest.fail(f"jackd ended with {server.returncode}: {log.read().decode(errors='replace')[-500:]}")
+            said = b""
+            if log is not None:
+                log.seek(0)
+                said = log.read()[-500:]
+            pytest.fail(f"jackd ended with {server.returncode}: {said.decode(errors='replace')}")
         try:
             jack.Client("antiphon-wait", no_start_server=True).close()
         except jack.JackError:

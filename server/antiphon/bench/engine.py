@@ -33,7 +33,7 @@ def main(seconds: float) -> None:
         ("frames", "p50 %", "p99 %", "max %", "p50 µs", "p99 µs", "max µs"),
         [(p["frames"], p["p50"] * 100, p["p99"] * 100, p["max"] * 100, *p["us"].values()) for p in plans],
     )
-    live = []
+    live: list[dict[str, Any]] = []
     for driver, block in (("headless", 256), ("jack", 256), ("jack", 64)):
         for fifo in (False, True) if _may_fifo() else (False,):
             if driver == "jack" and not jackd.there():

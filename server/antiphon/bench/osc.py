@@ -181,8 +181,8 @@ def _python_osc_server(port: int, queue: multiprocessing.Queue[int]) -> None:
         server = AsyncIOOSCUDPServer(("127.0.0.1", port), dispatcher, asyncio.get_running_loop())  # type: ignore[arg-type]
         transport, _ = await server.create_serve_endpoint()
         queue.put(0)
-        while count == 0 or time.monotonic() - last < 3.0:
-            await asyncio.sleep(0.2)  # noqa: ASYNC110 - silence is what is waited for
+        while count == 0 or time.monotonic() - last < 3.0:  # noqa: ASYNC110 - silence is what is waited for
+            await asyncio.sleep(0.2)
         transport.close()
 
     asyncio.run(serve())

@@ -7,13 +7,15 @@ import typer
 
 def register(app: typer.Typer) -> None:
     """Adds every command."""
-    from antiphon.cli import approve, bench, devices, doctor, play, plugins, render, replay, run, serve
+    from antiphon.cli import approve, bench, devices, doctor, monitor, osc, play, plugins, render, replay, run, serve
 
     app.command()(serve.serve)
     app.command()(play.play)
     app.command()(run.run)
     app.command()(render.render)
     app.command()(replay.replay)
+    app.command(context_settings=osc.CONTEXT)(osc.osc)
+    app.command()(monitor.monitor)
     plugins.register(app)
     app.command()(devices.devices)
     app.command()(doctor.doctor)

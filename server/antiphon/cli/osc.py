@@ -8,6 +8,7 @@ import socket
 import struct
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Annotated, Any
 
 import typer
@@ -175,8 +176,10 @@ def _shown(one: Arg) -> str:
 
 
 def _send(sock: socket.socket, data: bytes, tcp: bool) -> None:
+    framed = struct.pack(">I", len(data)) + data if tcp else data
     try:
-        sock.send(struct.pack(">I", len(data)) + data if tcp else data)
+        sock.send(framed)
     except ConnectionRefusedError:
-        # Of the datagram before; that nobody answers will show.
-        return
+        # Said of the datagram before. This one has not left; its own refusal ends the wait.
+        with suppress(ConnectionRefusedError):
+            sock.send(framed)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-import os
 import socket
 from collections.abc import Callable, Coroutine, Iterable
 from pathlib import Path
@@ -29,7 +28,7 @@ from antiphon.control.subscribers import Subscribers
 from antiphon.control.syncs import Syncs
 from antiphon.effects import Changed, Effect, EngineLoad, TempoChanged
 from antiphon.engine.link import EngineLink
-from antiphon.errors import AntiphonError, FileError, WireError
+from antiphon.errors import FileError, WireError
 from antiphon.graph import Graph
 from antiphon.io.osc_tcp import TcpServer
 from antiphon.io.osc_udp import UdpEndpoint
@@ -276,16 +275,6 @@ class ControlApp:
         if peer.fails.allows():
             self.reply(peer, encode("/fail", address, reason))
 
-    def unknown(self, address: str) -> str:
-        """What is wrong with an address nobody answers, and what there is instead."""
-        parts = address.split("/")
-        if parts[1:2] == ["node"] and len(parts) > 3:
-            try:
-                self.session.param(parts[2], parts[3])
-            except WireError as error:
-                return str(error)
-        return "there is no such address; docs/osc.md lists them, /node/list the nodes"
-
     def schedule_full(self, peer: Peer, address: str, reason: str) -> None:
         """Told once a second to a sender that floods the schedule; all are counted."""
         now = monotonic()
@@ -403,21 +392,3 @@ class ControlApp:
 
     def _tap(self, tap: Callable[[bytes, Peer], None] | None) -> None:
         self.intake.tap = tap
-
-
-def bind(host: str = "127.0.0.1", port: int = 0) -> tuple[socket.socket, socket.socket]:
-    """A UDP and a TCP socket on the same port; `AntiphonError` when it is taken. For tests and small hosts."""
-    for _ in range(20):
-        udp, tcp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM), socket.socket()
-        tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            udp.bind((host, port))
-            tcp.bind((host, udp.getsockname()[1]))
-            return udp, tcp
-        except OSError as error:
-            udp.close()
-            tcp.close()
-            reason = os.strerror(error.errno or 0)
-            if port:
-                break
-    raise AntiphonError(f"OSC port {port} of {host} cannot be had: {reason}; stop what uses it or give --osc-port")

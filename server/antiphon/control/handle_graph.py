@@ -12,7 +12,8 @@ from antiphon.control.feedback import wire_value
 from antiphon.control.intake import Handler, Route
 from antiphon.errors import WireError
 from antiphon.graph import IN
-from antiphon.nodes import FADE, MAX_FADE, Node
+from antiphon.nodes import FADE, MAX_FADE
+from antiphon.nodestate import Node
 from antiphon.params import Param
 from antiphon.session import MAX_RAMP, near
 from antiphon.wire.osc import IMPULSE, MAX_DATAGRAM, encode

@@ -16,6 +16,7 @@ from antiphon.commands import NOW, Sample, SetParam, When
 from antiphon.control.clients import Level, Peer
 from antiphon.errors import AntiphonError, WireError
 from antiphon.schedule import Moment, Schedule, ScheduleFull
+from antiphon.session import Session
 from antiphon.wire.osc import IMMEDIATELY, Arg, Bundle, Message, Packet, decode, shown
 from antiphon.wire.pattern import is_pattern
 
@@ -202,7 +203,7 @@ class Intake:
             # Answers of another server: to answer them would never end.
             self.ignored += 1
             return 1
-        app.fail(peer, name, app.unknown(name))
+        app.fail(peer, name, unknown(app.session, name))
         return 1
 
     def call(self, route: Route, message: Message, peer: Peer, when: When) -> None:
@@ -245,7 +246,19 @@ class Intake:
         for message, peer in self.deferred.due(now):
             route = self._app.router.exact.get(message.address)
             if route is None:
-                self._app.fail(peer, shown(message.address), self._app.unknown(shown(message.address)))
+                name = shown(message.address)
+                self._app.fail(peer, name, unknown(self._app.session, name))
             else:
                 self.call(route, message, peer, NOW)
         self._deferred_at = {n for n in self._deferred_at if n > now.sample}
+
+
+def unknown(session: Session, address: str) -> str:
+    """What is wrong with an address nobody answers, and what there is instead."""
+    parts = address.split("/")
+    if parts[1:2] == ["node"] and len(parts) > 3:
+        try:
+            session.param(parts[2], parts[3])
+        except WireError as error:
+            return str(error)
+    return "there is no such address; docs/osc.md lists them, /node/list the nodes"

@@ -129,6 +129,8 @@ class Plans:
         if shift:
             app.session.shifted(shift)
         scheduled = app.session.resend()
+        for node in app.session.nodes.values():
+            node.state, node.reason = "running", ""
         app.outbox.engine_lost(scheduled + app.syncs.again(scheduled))
         app.perform(app.session.restarted())
         self._waiting = [replace(w, goal=app.session.serial) for w in self._waiting]

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from antiphon.errors import FileError
-from antiphon.nodes import SLOTS
+from antiphon.nodestate import SLOTS
 
 COUNTERS = 16
 """Numbers before the session's: this server's counters."""

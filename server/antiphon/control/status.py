@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from antiphon.nodes import Numbers
+from antiphon.nodestate import Numbers
 
 if TYPE_CHECKING:
     from antiphon.control.app import ControlApp

@@ -185,6 +185,9 @@ def run(shared: Shared, peer: socket.socket, begin: list[dict[str, Any]], ready:
     """The recorder process. begin: what to record from the first block on. ready: a pipe to say so."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     ending: list[int] = []
+    woken, waking = os.pipe()
+    os.set_blocking(waking, False)
+    signal.set_wakeup_fd(waking)
     signal.signal(signal.SIGTERM, lambda *_: ending.append(1))
     recorder = Recorder(shared)
     for message in begin:
@@ -194,9 +197,10 @@ def run(shared: Shared, peer: socket.socket, begin: list[dict[str, Any]], ready:
     peer.setblocking(False)
     poll = select.poll()
     poll.register(peer.fileno(), select.POLLIN)
+    poll.register(woken, select.POLLIN)
     while not ending:
         busy = shared.words[Word.TAPPING] != 0
-        if poll.poll(_TURN * 1000 if busy else 1000):
+        if any(fd == peer.fileno() for fd, _ in poll.poll(_TURN * 1000 if busy else 1000)):
             try:
                 recorder.handle(json.loads(peer.recv(1 << 20)))
             except (BlockingIOError, ConnectionError, ValueError) as error:
