@@ -35,7 +35,7 @@ def test_replay_is_identical(tmp_path: Path) -> None:
                 home=tmp_path) as server:  # fmt: skip
         for n in range(40):
             server.send("/node/gain/gain", 0.2 + 0.02 * n)
-            server.send("/node/pan/pan", -1.0 + 0.05 * n)
+            server.send("/node/pan/place", -1.0 + 0.05 * n)
             time.sleep(0.01)
         server.send("/patch/load", "through", 0.1)
         server.sync(1)

@@ -13,7 +13,7 @@ from antiphon.bench.rig import message
 class Flood:
     """Sends `rate` parameter messages a second to a port of this machine. `sent` counts them after `run`."""
 
-    def __init__(self, port: int, rate: int, addresses: tuple[str, ...] = ("/node/gain/gain", "/node/pan/pan")) -> None:
+    def __init__(self, port: int, rate: int, addresses: tuple[str, ...] = ("/node/gain/gain", "/node/pan/place")) -> None:
         self._port, self._rate, self._addresses = port, rate, addresses
         self.sent = 0
 

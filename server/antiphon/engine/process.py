@@ -168,8 +168,9 @@ def run(
     words[Word.LATENCY_DRIVER], words[Word.LATENCY_RING] = driver.latency, driver.ring
     overlay = FileLoop(sound, options.channels, options.block) if sound is not None else None
     loop = Loop(stage, driver, shared, bell, overlay)
-    _calm(fifo, words)
+    # started first: a thread inherits the scheduling class, and this one is not to have the sound's
     Loader(loop, peer, catalog, make).thread.start()
+    _calm(fifo, words)
     # an engine that follows a dead one goes on where the clock is, not where the other stopped
     if words[Word.ORIGIN_NS] == 0:
         words[Word.ORIGIN_NS] = time.monotonic_ns()

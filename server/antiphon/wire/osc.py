@@ -82,7 +82,7 @@ def decode(data: bytes) -> Packet:
     plan = _plans.get(tags)
     if plan is not None:
         start = (tags_end + 4) & -4
-        if start + plan.size == len(data) and data[:1] == b"/":
+        if start + plan.size == len(data) and tags_end > end and data[:1] == b"/":
             return _new(Message, (data[:end], tags, plan.unpack_from(data, start)))
     try:
         return _packet(data, 0, [0])
