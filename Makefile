@@ -45,8 +45,8 @@ format: $(DEV)  ## bring the code into its format and mend what can be mended
 bench: $(DEV)  ## measure: make bench NAME=engine, events, osc, denoise or render
 	@$(PY) -m antiphon bench $(NAME) $(ARGS)
 
-docs: $(DEV)  ## write the generated pages again
-	@$(PY) tools/osc_page.py
+docs: $(DEV)  ## write the generated page docs/osc.md again
+	@$(PY) -m antiphon.control.reference > docs/osc.md.part && mv docs/osc.md.part docs/osc.md
 
 third-party: $(DEV)  ## write THIRD_PARTY.md again
 	@$(PY) tools/third_party.py

@@ -94,11 +94,13 @@ class Clicker(Processor):
 
 
 class Notes(Processor):
-    """A click of 0.5 at each note."""
+    """A click of 0.5 at each note, which have to come in order."""
 
     inputs = (EVENTS_IN,)
 
     def process(self, io):
+        offsets = [event.offset for event in io.events_in]
+        assert offsets == sorted(offsets)
         io.audio_out[0].fill(0.0)
         for event in io.events_in:
             io.audio_out[0][:, event.offset] += 0.5

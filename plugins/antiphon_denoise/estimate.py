@@ -149,6 +149,7 @@ class Estimator:
         self.known = False
         self._first = True
         self._mean = 0.0
+        self.level = 0.0
         self._count = 0.0
         self.gain.fill(1.0)
         self.network.reset()
@@ -181,7 +182,7 @@ class Estimator:
         self._finish()
 
     def _features(self) -> None:
-        now = float(np.mean(self.power[:BINS]))
+        now = self.level = float(np.mean(self.power[:BINS]))
         self._count = self._count * _LEVEL + 1.0
         self._mean += (now - self._mean) / self._count
         mean = math.log(self._mean + 1e-8)

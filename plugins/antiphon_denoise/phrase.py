@@ -7,10 +7,16 @@ from antiphon_denoise.bands import BINS
 from antiphon_denoise.estimate import Estimator
 
 _SILENT = 10.0 ** (-66.0 / 10.0)
-_BELOW = 10.0 ** (-24.0 / 10.0)
-_DECAY = 10.0 ** (-0.05 / 10.0)
+_FAR, _NEAR = 10.0 ** (-24.0 / 10.0), 10.0 ** (-12.0 / 10.0)
+_AT_FLOOR = 10.0 ** (6.0 / 10.0)
+_STANDS_OUT = 10.0 ** (9.0 / 10.0)
+_WORTH = 10.0 ** (-20.0 / 10.0)
+# a hop is 13.3 ms
+_FADE_OPEN, _FADE_SHUT = 10.0 ** (-0.05 / 10.0), 10.0 ** (-0.015 / 10.0)
+_RISE = 10.0 ** (0.02 / 10.0)
+_SMOOTH = 0.25
 _HOLD = 3
-_FALL = 1.0 / 3.0
+_FALL = 1.0 / 2.0
 
 
 @kernel
@@ -23,31 +29,41 @@ def denoise_kept(power: f32p, gain: f32p, bins: i64) -> f32:
 
 
 class PhraseGate:
-    """Shuts when what the gate lets through falls far below the phrase, opens with it again."""
+    """Shuts when the sound is back at the level of the noise, well below the phrase; opens on the next.
+
+    It compares what the gate keeps with the phrase's peak, and the whole level with the lowest lately.
+    """
 
     def __init__(self) -> None:
         self.reset()
 
     def reset(self) -> None:
-        self._phrase = 0.0
+        self._peak = 0.0
+        self._level = 0.0
+        self._floor = 0.0
+        self._rest = 0.0
         self._quiet = _HOLD
+        self._shut = True
         self._opening = 0.0
 
-    def open(self, estimator: Estimator) -> float:
-        """One hop with `full` off: follows, and lets everything through."""
-        self.update(estimator)
-        return 1.0
-
-    def update(self, estimator: Estimator) -> float:
-        """One hop: how far the gate is open, 0..1."""
+    def update(self, estimator: Estimator, level: float) -> float:
+        """One hop, whose mean power is `level`: how far the gate is open, 0..1."""
         kept = denoise_kept(estimator.power, estimator.gain, BINS)
-        self._phrase = max(kept, self._phrase * _DECAY)
-        if kept < max(_SILENT, self._phrase * _BELOW):
-            self._quiet += 1
+        self._level += _SMOOTH * (level - self._level)
+        if self._shut:
+            self._floor += _SMOOTH * (self._level - self._floor)
+            self._peak *= _FADE_SHUT
+            if kept > max(_SILENT, self._rest * _STANDS_OUT, self._peak * _WORTH):
+                self._shut = False
+                self._quiet = 0
+            self._rest += _SMOOTH * (kept - self._rest)
         else:
-            self._quiet = 0
-        if self._quiet > _HOLD:
-            self._opening = max(0.0, self._opening - _FALL)
-        else:
-            self._opening = 1.0
+            self._floor = min(self._floor * _RISE, self._level)
+            near = kept < self._peak * _NEAR and self._level < self._floor * _AT_FLOOR
+            self._quiet = self._quiet + 1 if near or kept < max(_SILENT, self._peak * _FAR) else 0
+            if self._quiet >= _HOLD:
+                self._shut = True
+                self._rest = kept
+            self._peak = max(kept, self._peak * _FADE_OPEN)
+        self._opening = max(0.0, self._opening - _FALL) if self._shut else 1.0
         return self._opening

@@ -106,7 +106,9 @@ class Denoise(Processor):
         ceiling = threshold * (math.log(10.0) / 10.0) if threshold < 0.0 else 1e9
         estimator.update(ceiling)
         amount = float(io.at("amount", last))
-        phrase = self._phrase.update(estimator) if io.at("full", last) else self._phrase.open(estimator)
+        phrase = self._phrase.update(estimator, estimator.level)
+        if not io.at("full", last):
+            phrase = 1.0
         if io.at("mode", last) == "gate":
             np.subtract(1.0, estimator.gain, out=self._gain)
             np.multiply(self._gain, -amount, out=self._gain)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tests.control.fake_engine import RATE, FakeTime
 from tests.control.rig import Client, Rig
 
+from antiphon.effects import EngineReset
 from antiphon.schedule import MAX_PENDING
 from antiphon.wire.osc import encode, encode_bundle
 
@@ -140,10 +141,13 @@ async def test_the_schedule_is_bounded_and_says_so_once(live: Rig) -> None:
 
 async def test_clear_drops_what_is_scheduled_and_says_so_to_who_waits(live: Rig) -> None:
     client = live.client()
-    client.bundle(live.time.timetag(1.0), set_gain(2.0), encode("/sync", 5), encode("/node/remove", "a"))
+    client.bundle(live.time.timetag(1.0), set_gain(2.0), encode("/sync", 5))
+    client.bundle(live.time.timetag(1.5), encode("/node/remove", "a"), encode("/sync", 6))
     await live.settle()
-    heard = await client.ask("/clearSched")
-    assert [(a, args[0]) for a, args in heard] == [("/fail", "/sync")] or heard == []
+    ((sort, (of, reason)),) = await client.ask("/clearSched")
+    assert (sort, of) == ("/fail", "/sync")
+    assert reason.startswith("5 was dropped by /clearSched")
+    assert len(live.app.syncs) == 0
     await live.move(2.0)
     assert live.app.value("a", "gain") == 0.5
     assert client.heard() == []
@@ -200,6 +204,16 @@ async def test_a_full_ring_loses_nothing_and_keeps_the_order(live: Rig) -> None:
     assert client.heard() == [("/synced", (1,))]
     assert [e[0] for e in live.engine.applied] == ["set"] * 16 + ["sync"]
     assert [e[3] for e in live.engine.applied[1:16:2]] == [n / 8 for n in range(8)]
+
+
+async def test_what_waits_for_room_goes_first(live: Rig) -> None:
+    live.engine.applied.clear()
+    live.engine.room = 0
+    live.app.outbox.send(EngineReset(1))
+    live.engine.room = 10
+    live.app.outbox.send(EngineReset(2))
+    await live.settle()
+    assert [e[1] for e in live.engine.applied] == [1, 2]
 
 
 def many(client: Client, *packets: bytes) -> None:

@@ -5,7 +5,7 @@ import os
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.local import graph, play, put, staged
 
@@ -41,6 +41,7 @@ actions = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(actions, st.integers(0, 2**60))
 def test_an_action_is_the_same_after_the_log(memory, action, sample):
     memory.words[Word.TAPPING] = SESSION

@@ -89,6 +89,7 @@ class _Small(RecordRing):
         super().__init__(memory, "commands", 5, Word.COMMANDS_WRITE, Word.COMMANDS_READ, Word.COMMANDS_DROPPED)
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(-4, 4).filter(bool), max_size=60), st.integers(0, 1000))
 def test_records_are_a_queue_wherever_they_wrap(memory, moves, start):
     words, model, lost, n = memory.words, deque(), 0, 0

@@ -46,8 +46,12 @@ def play(
     for line in said(settings, found.driver, found.note):
         typer.echo(line)
     sys.stdout.flush()
-    with own_terminal_group():
-        run(settings)
+    try:
+        with own_terminal_group():
+            run(settings)
+    finally:
+        if settings.record and Path(settings.record).is_file():
+            typer.echo(f"The recording is {settings.record}")
 
 
 def with_demo(asked: ServeSettings) -> ServeSettings:

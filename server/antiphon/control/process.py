@@ -79,7 +79,7 @@ async def _live(given: dict[str, Any], supervisor: socket.socket) -> None:
         open_patch(app, settings)
     hooks = Hooks(frozenset(f.name for f in catalog.failures))
     await hooks.start(app, http)
-    app.feedback.on_event = lambda event: hooks.event(app, event)
+    app.listeners.append(lambda event: hooks.event(app, event))
     announce = loop.create_task(_say_ready(app, settings, supervisor, http), name="ready")
     try:
         await app.run(stop)

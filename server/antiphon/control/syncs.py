@@ -59,7 +59,7 @@ class Syncs:
         now = self._app.moment()
         for token, found in list(self._waiting.items()):
             if isinstance(found.when, Sample) and found.when.n > now.sample:
-                pass
+                del self._waiting[token]
                 self._app.fail(found.peer, "/sync", f"{found.number} was dropped by {address} before its time")
 
     def again(self, scheduled: list[EngineEffect]) -> list[EngineEffect]:

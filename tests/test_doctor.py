@@ -1,0 +1,213 @@
+"""`doctor` and `devices`: what they say of a machine, with and without the parts they look for."""
+
+from __future__ import annotations
+
+import socket
+import sys
+
+import numpy as np
+import pytest
+import typer
+
+from antiphon.cli import errors
+from antiphon.cli.devices import devices, listing
+from antiphon.cli.doctor import doctor
+from antiphon.doctor import finding, loopback, machine, software, sound
+from antiphon.doctor.finding import Finding
+from antiphon.doctor.sound import Device, Heard, Jack
+from antiphon.settings import HTTP_PORT, ServeSettings
+
+NOTHING = Heard((), "PortAudio V19", "", None, "no server runs")
+CARD = Device(3, "USB Audio", "ALSA", 1, 2, (44100, 48000), True, True)
+
+
+def only(check):
+    (found,) = check()
+    return found
+
+
+@pytest.fixture
+def run(capsys):
+    app = typer.Typer(add_completion=False, rich_markup_mode=None)
+    app.command()(doctor)
+    app.command()(devices)
+
+    def command(*arguments):
+        code = errors.run(app, list(arguments))
+        return code, capsys.readouterr().out
+
+    return command
+
+
+def test_it_says_what_works_here_and_exits_0(run, monkeypatch):
+    monkeypatch.setattr(sound, "ask", lambda: NOTHING)
+    code, out = run("doctor")
+    assert code == 0, out
+    for subject in (
+        "Python",
+        "machine code",
+        "sound files",
+        "mp3",
+        "plugins",
+        "patches folder",
+        "processors",
+        "memory",
+    ):
+        assert f"works    {subject}: " in out
+    assert "software clock" in out
+    assert out.splitlines()[-1].startswith("Antiphon works here")
+
+
+def test_what_is_essential_and_broken_exits_1(run, monkeypatch):
+    monkeypatch.setattr(sound, "ask", lambda: NOTHING)
+    broken = Finding("machine code", "broken", "kernels do not compile", "pip install llvmlite")
+    monkeypatch.setattr(software, "CHECKS", (lambda: [broken],))
+    code, out = run("doctor")
+    assert code == 1
+    assert "broken   machine code: kernels do not compile\n" in out
+    assert "mend: pip install llvmlite" in out
+
+
+def test_a_check_that_fails_itself_stops_no_other():
+    def the_weather():
+        raise RuntimeError("no window")
+
+    found = list(finding.findings([the_weather, software.python]))
+    assert found[0].state == "limited"
+    assert "RuntimeError: no window" in found[0].said
+    assert found[1].subject == "Python"
+
+
+def test_a_taken_port_is_named_with_what_to_do():
+    with socket.socket() as holder:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            holder.bind(("127.0.0.1", HTTP_PORT))
+        except OSError:
+            pass  # somebody else's server holds it: as good
+        else:
+            holder.listen()
+        found = {f.subject: f for f in software.ports()}
+    taken = found[f"TCP port {HTTP_PORT}"]
+    assert taken.state == "limited"
+    assert "--http-port" in taken.mend
+
+
+def test_a_small_socket_buffer_is_explained(monkeypatch):
+    from antiphon.io import osc_udp
+
+    monkeypatch.setattr(osc_udp, "_enlarge", lambda _sock: 425_984)
+    small = only(machine.osc_buffer)
+    assert small.state == "limited"
+    assert "416 KiB" in small.said
+    assert "sysctl -w net.core.rmem_max=8388608" in small.mend
+    monkeypatch.setattr(osc_udp, "_enlarge", lambda _sock: 16 << 20)
+    assert only(machine.osc_buffer).state == "works"
+
+
+def test_real_time_is_tried_not_guessed(monkeypatch):
+    said = []
+
+    def no(command, **_given):
+        said.append(command)
+        return type("Done", (), {"returncode": 1})()
+
+    monkeypatch.setattr(machine.subprocess, "run", no)
+    refused = only(machine.scheduling)
+    assert refused.state == "limited"
+    assert "rtprio" in refused.mend
+    assert "SCHED_FIFO" in said[0][-1]
+
+
+def test_an_unwritable_folder_is_named(monkeypatch):
+    monkeypatch.setattr(software.os, "access", lambda _path, _mode: False)
+    found = {f.subject: f for f in software.folders()}
+    assert found["patches folder"].state == "limited"
+    assert "ANTIPHON_HOME" in found["patches folder"].mend
+
+
+def test_missing_libraries_come_with_the_command_that_brings_them(monkeypatch):
+    gone = Heard((), "", "the library is missing", None, "the library is missing")
+    monkeypatch.setattr(sound, "ask", lambda: gone)
+    found = {f.subject: f for f in sound.checks()}
+    assert found["PortAudio"].mend == "sudo apt-get install libportaudio2"
+    assert found["JACK"].mend == "sudo apt-get install jackd2"
+    assert any("apt-get install libportaudio2" in line for line in listing(gone))
+    assert any("apt-get install jackd2" in line for line in listing(gone))
+
+
+def test_a_sound_card_and_jack_are_told():
+    heard = Heard(
+        (CARD,), "PortAudio V19", "", Jack(48000, 256, True, ("system:capture_1",), ("system:playback_1",)), ""
+    )
+    text = "\n".join(listing(heard))
+    assert "48000 Hz, 256 frames" in text
+    assert "in  system:capture_1" in text
+    assert "out system:playback_1" in text
+    assert "3 * USB Audio (ALSA): 1 in, 2 out, 44.1, 48 kHz" in text
+
+
+@pytest.mark.parametrize(
+    ("heard", "said"),
+    [
+        (NOTHING, "software clock"),
+        (Heard((CARD,), "PortAudio V19", "", None, "no server runs"), "PortAudio: USB Audio out"),
+    ],
+)
+def test_what_serve_would_take(monkeypatch, heard, said):
+    monkeypatch.setattr(sound, "ask", lambda: heard)
+    found = {f.subject: f for f in sound.checks()}
+    assert said in found["sound"].said
+
+
+def test_a_library_that_crashes_or_hangs_is_a_finding(monkeypatch):
+    monkeypatch.setattr(sound.sys, "executable", "/bin/false")
+    assert sound.ask().portaudio_problem == "its library failed (exit 1)"
+    monkeypatch.setattr(sound.sys, "executable", sys.executable)
+    monkeypatch.setattr(sound, "PATIENCE", 0.01)
+    assert "does not answer" in sound.ask().jack_problem
+
+
+def test_devices_runs(run):
+    code, out = run("devices")
+    assert code == 0
+    assert "JACK" in out
+    assert "PortAudio" in out
+
+
+@pytest.mark.parametrize("gain", [1.0, -0.03])
+@pytest.mark.parametrize("delay", [0, 1, 768, 13_000])
+def test_the_burst_is_found_to_the_sample(gain, delay):
+    sent = loopback.burst()
+    heard = np.random.default_rng(3).standard_normal(14_000).astype(np.float32) * 1e-3
+    heard[delay : delay + sent.size] += gain * sent
+    assert loopback.find(heard, sent) == delay
+
+
+@pytest.mark.parametrize("level", [0.0, 1e-3, 0.3])
+def test_what_did_not_come_back_is_not_found(level):
+    heard = np.random.default_rng(3).standard_normal(14_000).astype(np.float32) * np.float32(level)
+    assert loopback.find(heard, loopback.burst()) == -1
+
+
+@pytest.mark.parametrize(("heard", "why"), [(0.0, "digital silence"), (1e-4, "by a cable"), (0.1, "but not ours")])
+def test_nothing_came_back_is_explained(heard, why):
+    trip = loopback.Trip("portaudio", "from the output to the input", 48000, 256, -1, 0, 512, 512, heard, 0)
+    text = "\n".join(loopback.report(trip))
+    assert why in text
+    assert "declared 1024 frames, 21.3 ms" in text
+
+
+def test_loopback_without_a_device_measures_the_engine(run):
+    code, out = run("doctor", "--loopback", "--audio", "headless", "--block", "256")
+    assert code == 0, out
+    assert "measured 0 frames" in out
+    assert "declared 2048 frames" in out
+
+
+def test_loopback_refuses_in_a_sentence(run, monkeypatch):
+    from antiphon.errors import EngineError
+
+    monkeypatch.setenv("JACK_DEFAULT_SERVER", "antiphon-there-is-none")
+    with pytest.raises(EngineError, match="JACK"):
+        loopback.in_child(ServeSettings(audio="jack"))

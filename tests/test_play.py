@@ -1,0 +1,96 @@
+"""`antiphon play`: the loop it makes itself, and what a person is told."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import soundfile
+
+from antiphon import demo
+from antiphon.cli import play
+from antiphon.settings import ServeSettings
+
+
+@pytest.fixture(scope="module")
+def loop():
+    return demo.loop()
+
+
+def test_the_loop_is_eight_bars_that_fit_on_the_beat(loop):
+    assert loop.shape == (2, round(8 * 4 * 60 / 90 * 48000))
+    assert loop.dtype == np.float32
+    assert 0.2 < np.abs(loop).max() < 0.8
+
+
+def test_the_loop_has_no_seam_and_no_dead_bar(loop):
+    steps = np.abs(np.diff(loop, axis=1, append=loop[:, :1]))
+    # no larger a step than the steps around it
+    assert steps[:, -1].max() <= steps[:, -2000:].max() * 1.5
+    bars = loop.reshape(2, 8, -1)
+    levels = 10 * np.log10(np.mean(bars**2, axis=(0, 2)))
+    assert levels.min() > -26
+    assert np.ptp(levels) < 6
+
+
+def test_the_loop_has_noise_to_take_away(loop):
+    """The quietest tenth of a second is hiss, well above silence and well below the music."""
+    pieces = loop[:, : loop.shape[1] // 4800 * 4800].reshape(2, -1, 4800)
+    quiet = 10 * np.log10(np.mean(pieces**2, axis=(0, 2)).min())
+    assert -45 < quiet < -24
+    spectrum = np.abs(np.fft.rfft(loop[0])) ** 2
+    above = spectrum[int(12_000 * loop.shape[1] / 48000) :].sum() / spectrum.sum()
+    assert above > 1e-4
+
+
+def test_the_loop_is_made_once_and_kept(antiphon_home):
+    path = demo.loop_file()
+    assert path.is_relative_to(antiphon_home)
+    sound, rate = soundfile.read(path)
+    assert (sound.shape, rate) == ((demo.FRAMES, 2), 48000)
+    made = path.stat().st_mtime_ns
+    assert demo.loop_file() == path
+    assert path.stat().st_mtime_ns == made
+
+
+def test_a_recording_takes_the_first_free_number(tmp_path):
+    first = play.next_recording(tmp_path, "2026-11-20")
+    assert first.name == "play-2026-11-20-1.wav"
+    first.touch()
+    assert play.next_recording(tmp_path, "2026-11-20").name == "play-2026-11-20-2.wav"
+
+
+def test_without_a_card_it_says_what_loops_and_where_to_listen():
+    settings = ServeSettings(audio="headless", input="loop.wav", record="r.wav", patch="demo")
+    text = "\n".join(play.said(settings, "headless", "no sound card was found"))
+    assert "no sound card was found" in text
+    assert "loop.wav" in text
+    assert "r.wav" in text
+    assert "osc /node/denoise/amount 0" in text
+    assert "4400" in text
+
+
+def test_with_a_card_it_warns_of_the_microphone_and_says_how_to_open_it():
+    settings = ServeSettings(mute_input=True, patch="demo")
+    text = "\n".join(play.said(settings, "portaudio", ""))
+    assert "muted" in text
+    assert "headphones" in text
+    assert "osc /node/in/mute 0" in text
+
+
+def test_the_commands_it_names_are_for_this_port():
+    assert "--port 5000 /x" in play.command(ServeSettings(osc_port=5000), "/x")
+    assert "--port" not in play.command(ServeSettings(), "/x")
+
+
+def test_what_it_names_is_in_the_demo_patch():
+    from antiphon import patch, resources
+    from antiphon.plugins import load
+
+    graph = patch.load("demo", load(check=False).catalog, trusted=True).graph
+    nodes = {node.name for node in graph.nodes}
+    for message, _ in play._DRIVE:
+        parts = message.split()[0].split("/")
+        if parts[1] == "node":
+            assert parts[2] in nodes
+        else:
+            assert (resources.patches() / f"{message.split()[1]}.toml").is_file()

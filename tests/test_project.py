@@ -1,0 +1,146 @@
+"""The shape of the project itself: what a reader, a packager and a fresh machine rely on."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+TEXT = {".py", ".toml", ".md", ".sh", ".yaml", ".yml", ""}
+OURS = ("server", "plugins", "patches", "supercollider", "models", "tests", "docs", "tools", ".ci")
+
+
+def files(*suffixes):
+    """Files of the project that git would keep, by suffix."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard", "-z"], cwd=ROOT, capture_output=True, check=False
+    )
+    if listed.returncode == 0:
+        paths = [ROOT / name for name in listed.stdout.decode().split("\0") if name]
+    else:  # an export without git
+        paths = [p for top in OURS for p in (ROOT / top).rglob("*") if "__pycache__" not in p.parts]
+        paths += [p for p in ROOT.iterdir() if p.is_file()]
+    return sorted(p for p in paths if p.is_file() and p.suffix in suffixes)
+
+
+def modules():
+    return [p for p in files(".py") if p.parts[len(ROOT.parts)] in ("server", "plugins")]
+
+
+def own(path):
+    return str(path.relative_to(ROOT))
+
+
+def test_modules_are_short_and_half_of_them_shorter():
+    lengths = {own(p): len(p.read_text().splitlines()) for p in modules() if "tests" not in p.parts}
+    assert {name: n for name, n in lengths.items() if n >= 400} == {}
+    median = sorted(lengths.values())[len(lengths) // 2]
+    assert median <= 140, f"half the modules are longer than {median} lines"
+
+
+def test_no_module_lies_loose_in_a_source_root():
+    for top in ("server", "plugins"):
+        assert [own(p) for p in (ROOT / top).glob("*.py")] == [], "it would be imported as if it were a package"
+
+
+def test_every_module_says_what_it_is():
+    without = [own(p) for p in modules() if "tests" not in p.parts and not ast.get_docstring(ast.parse(p.read_text()))]
+    assert without == []
+
+
+def test_no_star_imports_and_no_marks_of_unfinished_work():
+    mark = re.compile(r"\b(TODO|FIX" + r"ME|XXX)\b|import \*")
+    found = [
+        f"{own(p)}:{n}" for p in modules() for n, line in enumerate(p.read_text().splitlines(), 1) if mark.search(line)
+    ]
+    assert found == []
+
+
+def test_no_path_of_a_machine_and_no_registry_host_is_written_down():
+    hosts = ["pypi." + "org", "python" + "hosted", "npmjs" + ".", "deb.debian" + ".", "download.pytorch" + "."]
+    places = re.compile(
+        r"/(home|Users)/[a-z]+/|/" + r"root/|/" + r"work/(main|shared)|" + "|".join(map(re.escape, hosts))
+    )
+    found = []
+    for path in files(*TEXT):
+        for n, line in enumerate(path.read_text(errors="replace").splitlines(), 1):
+            if places.search(line):
+                found.append(f"{own(path)}:{n}: {line.strip()[:80]}")
+    assert found == []
+
+
+def test_the_wheel_is_made_from_both_source_roots():
+    wheel = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]
+    # the mapping form of `sources` breaks editable installs
+    assert wheel["sources"] == wheel["only-include"] == ["server", "plugins"]
+    for source, target in wheel["force-include"].items():
+        assert target == f"antiphon/data/{source}"
+        kept = [p for p in files(*TEXT) if own(p).startswith(f"{source}/")]
+        assert kept, (
+            f"{source}/ would be missing from a fresh clone: git keeps no empty folder, and the build would fail"
+        )
+
+
+def test_what_pyproject_names_is_there():
+    project = PROJECT["project"]
+    for name in (project["readme"], *project["license-files"]):
+        assert (ROOT / name).is_file(), name
+    for target in project["entry-points"]["antiphon"].values():
+        assert (ROOT / "plugins" / target / "__init__.py").is_file(), target
+    assert any(need.startswith("torch==2.13.0") for need in project["optional-dependencies"]["models"])
+    assert not any(need.startswith("torch") for need in project["dependencies"])
+
+
+def test_every_plugin_has_a_card_and_tests():
+    for folder in sorted(p for p in (ROOT / "plugins").iterdir() if p.name.startswith("antiphon_")):
+        assert list((folder / "tests").glob("test_*.py")), f"{folder.name} has no tests"
+        entry = (folder / "__init__.py").read_text().splitlines()
+        assert len(entry) < 30, f"{folder.name}/__init__.py holds more than its hooks"
+
+
+def test_the_readme_shows_both_commands_first():
+    head = "\n".join((ROOT / "README.md").read_text().splitlines()[:60])
+    assert "make play" in head
+    assert "make test" in (ROOT / "README.md").read_text()
+    assert "/node/" in head, "how to drive it belongs on the first screen"
+
+
+@pytest.mark.parametrize(
+    "page", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/realtime.md", "docs/decisions.md"]
+)
+def test_links_between_the_documents_lead_somewhere(page):
+    path = ROOT / page
+    for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", path.read_text()):
+        assert (path.parent / target).exists(), f"{page} links to {target}"
+
+
+def test_the_changelog_knows_this_version():
+    assert f"## [{PROJECT['project']['version']}]" in (ROOT / "CHANGELOG.md").read_text()
+    assert "## [Unreleased]" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_third_party_lists_what_is_needed():
+    done = subprocess.run(
+        [sys.executable, ROOT / "tools" / "third_party.py", "--check"], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_every_make_target_explains_itself():
+    text = (ROOT / "Makefile").read_text()
+    phony = re.search(r"^\.PHONY: (.*)$", text, re.MULTILINE).group(1).split()
+    for target in phony:
+        assert re.search(rf"^{target}:.*## .+", text, re.MULTILINE), f"make {target} says nothing in make help"
+
+
+def test_shell_scripts_are_sound_and_can_be_run():
+    for script in (*(ROOT / "tools").glob("*.sh"), ROOT / ".ci" / "run"):
+        shell = "bash" if "bash" in script.read_text().splitlines()[0] else "sh"
+        assert subprocess.run([shell, "-n", script], check=False).returncode == 0, own(script)
