@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
-import sys
 
 import numpy as np
 import pytest
@@ -161,9 +161,9 @@ def test_what_serve_would_take(monkeypatch, heard, said):
 
 
 def test_a_library_that_crashes_or_hangs_is_a_finding(monkeypatch):
-    monkeypatch.setattr(sound.sys, "executable", "/bin/false")
+    monkeypatch.setattr(sound.sys, "executable", shutil.which("false"))
     assert sound.ask().portaudio_problem == "its library failed (exit 1)"
-    monkeypatch.setattr(sound.sys, "executable", sys.executable)
+    monkeypatch.undo()
     monkeypatch.setattr(sound, "PATIENCE", 0.01)
     assert "does not answer" in sound.ask().jack_problem
 

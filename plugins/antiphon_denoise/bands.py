@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 COUNT = 44
 BINS = 1025
-BIN_HZ = 48000 / 2048
+BIN_HZ = 23.4
 _FIRST, _LAST = 1.0, 960.0
 
 

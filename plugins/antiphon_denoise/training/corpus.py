@@ -21,13 +21,69 @@ import soxr
 
 RATE = 44100
 FONTS = (Path("/usr/share/sounds/sf2/FluidR3_GM.sf2"), Path("/usr/share/sounds/sf2/TimGM6mb.sf2"))
-FAMILIES = [range(a, b) for a, b in ((0, 8), (8, 16), (16, 24), (24, 32), (32, 40), (40, 56), (56, 72), (72, 80), (80, 104))]
-LANGUAGES = "en-us en-gb en-gb-scotland de fr-fr es it pt-br nl sv pl ru tr hi fi el da hu cs id".split()
+FAMILIES = [
+    range(a, b) for a, b in ((0, 8), (8, 16), (16, 24), (24, 32), (32, 40), (40, 56), (56, 72), (72, 80), (80, 104))
+]
+LANGUAGES = [
+    "en-us",
+    "en-gb",
+    "en-gb-scotland",
+    "de",
+    "fr-fr",
+    "es",
+    "it",
+    "pt-br",
+    "nl",
+    "sv",
+    "pl",
+    "ru",
+    "tr",
+    "hi",
+    "fi",
+    "el",
+    "da",
+    "hu",
+    "cs",
+    "id",
+]
 VOICES = ("", "+m1", "+m2", "+m3", "+m4", "+m5", "+m6", "+m7", "+f1", "+f2", "+f3", "+f4", "+f5", "+croak", "+whisper")
-WORDS = (
-    "quick brown foxes cross the lazy river while seven silver trains leave the quiet harbour at dawn and nobody "
-    "remembers how many strange letters were sent before winter music answers every question with another song"
-).split()
+WORDS = [
+    "quick",
+    "brown",
+    "foxes",
+    "cross",
+    "the",
+    "lazy",
+    "river",
+    "while",
+    "seven",
+    "silver",
+    "trains",
+    "leave",
+    "the",
+    "quiet",
+    "harbour",
+    "at",
+    "dawn",
+    "and",
+    "nobody",
+    "remembers",
+    "how",
+    "many",
+    "strange",
+    "letters",
+    "were",
+    "sent",
+    "before",
+    "winter",
+    "music",
+    "answers",
+    "every",
+    "question",
+    "with",
+    "another",
+    "song",
+]
 STRUCK = ("bd", "sn", "hat", "drum", "elec", "tabla", "perc", "ride", "mehackit", "glitch", "arovane")
 HELD = ("bass", "guit", "ambi", "misc", "vinyl")
 Sounding = list[tuple[float, Any]]
@@ -189,7 +245,11 @@ class Corpus:
         for n in range(count):
             sound = np.zeros(frames)
             for _ in range(self.rnd.randint(1, 4)):
-                root, beat, decay = 55 * 2 ** self.rnd.uniform(0, 5), self.rnd.uniform(0.1, 1.2), self.rnd.choice([0.1, 0.5, 3])
+                root, beat, decay = (
+                    55 * 2 ** self.rnd.uniform(0, 5),
+                    self.rnd.uniform(0.1, 1.2),
+                    self.rnd.choice([0.1, 0.5, 3]),
+                )
                 pitch, loud, at = np.zeros(frames), np.zeros(frames), 0
                 while at < frames:
                     end = min(frames, at + int(RATE * beat * self.rnd.choice([0.5, 1, 1, 2])))
@@ -202,7 +262,9 @@ class Corpus:
                 wobble = self.rnd.choice([0, 0.005, 0.02]) * np.sin(2 * np.pi * self.rnd.uniform(4, 7) * t)
                 phase = 2 * np.pi * np.cumsum(pitch * (1 + wobble)) / RATE
                 if self.rnd.random() < 0.2:
-                    wave = np.sin(phase + self.rnd.uniform(0.5, 6) * np.sin(phase * self.rnd.choice([0.5, 1, 1.41, 2, 3])))
+                    wave = np.sin(
+                        phase + self.rnd.uniform(0.5, 6) * np.sin(phase * self.rnd.choice([0.5, 1, 1.41, 2, 3]))
+                    )
                 else:
                     wave, slope = np.zeros(frames), self.rnd.uniform(0.3, 2.2)
                     for h in range(1, self.rnd.choice([2, 8, 20])):

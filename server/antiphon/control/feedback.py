@@ -44,7 +44,6 @@ class Feedback:
         self._meters: dict[str, tuple[float, float]] = {}
         self._flushed = 0.0
         self.listeners: list[Listener] = []
-        self.on_event: Callable[[dict[str, object]], None] = _nobody
         self.sent = 0
         self.dropped = 0
 
@@ -63,8 +62,7 @@ class Feedback:
             self._changes[address] = (value, source)
 
     def event(self, address: str, *args: Arg) -> None:
-        """Something happened; told to all, in order, and to the plugins."""
-        self.on_event({"kind": address.split("/")[1], "address": address, "args": list(args)})
+        """Something happened; told to all, in order."""
         if not self._surfaces:
             return
         if len(self._events) >= MAX_EVENTS:
@@ -117,7 +115,3 @@ def grouped(packets: list[bytes]) -> list[list[bytes]]:
         groups[-1].append(packet)
         size += len(packet) + 4
     return groups
-
-
-def _nobody(_event: dict[str, object]) -> None:
-    """Before plugins are there."""
