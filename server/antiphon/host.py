@@ -151,19 +151,12 @@ class NodeHost:
         frames = io.frames
         started = _time.perf_counter_ns()
         try:
-            returned = self._split(io) if self.processor.split and self.active else self.processor.process(io)
+            reason = self._split(io) if self.processor.split and self.active else self._once(io)
         except Exception as error:
             return f"raised {type(error).__name__}: {error}"[:200]
-        if returned is not None:
-            return "process returned something; it must fill io.audio_out and return nothing"
-        if len(io.audio_out) != len(self.outs):
-            return f"changed its outputs: {len(io.audio_out)} instead of {len(self.outs)}"
+        if reason:
+            return reason
         for place, out in enumerate(self.outs):
-            given = io.audio_out[place]
-            if given.shape != (out.shape[0], frames):
-                return f"gave a wrong shape: {list(given.shape)} instead of {[out.shape[0], frames]}"
-            if given is not out and given.base is not out:
-                out[:, :frames] = given
             top = dsp.peak.call(self._at[place], out.shape[1], out.shape[0], frames)
             if top < 0.0:
                 return "gave NaN or infinity"
@@ -179,7 +172,21 @@ class NodeHost:
                 self._overrun_ns = max(0.0, self._overrun_ns - self._period_ns)
         return ""
 
-    def _split(self, io: IO) -> object:
+    def _once(self, io: IO) -> str:
+        """One call; what it did wrong, or "". Arrays it put into `audio_out` are copied to where they belong."""
+        wanted = tuple(io.audio_out)
+        if self.processor.process(io) is not None:
+            return "process returned something; it must fill io.audio_out and return nothing"
+        if len(io.audio_out) != len(wanted):
+            return f"changed its outputs: {len(io.audio_out)} instead of {len(wanted)}"
+        for given, place in zip(io.audio_out, wanted, strict=True):
+            if given is not place:
+                if given.shape != place.shape:
+                    return f"gave a wrong shape: {list(given.shape)} instead of {list(place.shape)}"
+                place[:] = given
+        return ""
+
+    def _split(self, io: IO) -> str:
         """Processes piece by piece, cut where an unsmoothed parameter changes."""
         edges = {0, io.frames}
         for cell in self.active:
@@ -194,13 +201,13 @@ class NodeHost:
                 io.base, io.frames = first, last - first
                 io.time.sample = sample + first
                 io.time.beat = beat + first / self.spec.rate * io.time.tempo / 60.0 * io.time.playing
-                returned = self.processor.process(io)
-                if returned is not None:
-                    return returned
+                reason = self._once(io)
+                if reason:
+                    return reason
         finally:
             io.audio_in, io.audio_out, io.base, io.frames = whole_in, whole_out, 0, frames
             io.time.sample, io.time.beat = sample, beat
-        return None
+        return ""
 
     def _dry(self, x: Samples, frames: int) -> Samples:
         if self.latency == 0:

@@ -16,17 +16,17 @@ import json
 import os
 import select
 import signal
-import socket
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from antiphon import lifeline, sessionlog
+from antiphon.children import Child, cause, leave, pair
 from antiphon.control.state import clear as clear_state
-from antiphon.errors import AntiphonError, EngineError, UsageError
+from antiphon.errors import AntiphonError, EngineError
+from antiphon.io.listening import open_sockets
 from antiphon.settings import ServeSettings
 
 RESTARTS_BEFORE_PAUSE = 5
@@ -34,16 +34,6 @@ PAUSE_SECONDS = 1.0
 HANG_SECONDS = 2.0
 RETRY_DEVICE_SECONDS = 3.0
 _WATCH = 0.2
-
-
-@dataclass(slots=True)
-class Child:
-    """A process of ours."""
-
-    name: str
-    pid: int
-    pidfd: int
-    started: float
 
 
 class Supervisor:
@@ -96,9 +86,9 @@ class Supervisor:
         self.shared = Shared.create(Shape.of(settings.rate, settings.block, settings.channels))
         self._bell = os.eventfd(0, os.EFD_NONBLOCK)
         os.set_inheritable(self._bell, True)
-        self._engine_end, self._control_end = _pair()
-        self._recorder_end, self._asking_end = _pair()
-        self._parent_end, self._child_end = _pair()
+        self._engine_end, self._control_end = pair()
+        self._recorder_end, self._asking_end = pair()
+        self._parent_end, self._child_end = pair()
 
     def _start_all(self) -> None:
         # control imports while this process does: two cores, half the wait
@@ -179,7 +169,7 @@ class Supervisor:
             begin.append({"do": "record", "path": self.settings.record})
         if self._fork("recorder"):
             os.close(read)
-            _leave(lambda: recorder.run(self.shared, self._recorder_end, begin, write))
+            leave(lambda: recorder.run(self.shared, self._recorder_end, begin, write))
         os.close(write)
         with os.fdopen(read, "rb") as pipe:
             said = json.loads(pipe.readline() or b"[]")
@@ -196,7 +186,7 @@ class Supervisor:
             "" if s.input_file else s.input, s.output, s.extra.get("jack_name", "antiphon"),
         )  # fmt: skip
         if self._fork("engine"):
-            _leave(
+            leave(
                 lambda: process.run(
                     self.shared, self._bell, self._engine_end, self._driver, options,
                     self._plugins.catalog, self._plugins.make, self._sound, fifo=s.fifo,
@@ -204,7 +194,7 @@ class Supervisor:
             )  # fmt: skip
 
     def _adopt(self, name: str, pid: int) -> None:
-        self._children[name] = Child(name, pid, os.pidfd_open(pid), time.monotonic())
+        self._children[name] = Child.of(name, pid)
 
     def _write_list(self) -> None:
         pids = {name: child.pid for name, child in self._children.items()}
@@ -235,7 +225,7 @@ class Supervisor:
             if self._ending:
                 return
             for name, child in list(self._children.items()):
-                status = _reaped(child)
+                status = child.reaped()
                 if status is not None:
                     self._died(child, status)
                     if name in self._children:
@@ -270,7 +260,7 @@ class Supervisor:
         now = time.monotonic()
         recent = [t for t in self._deaths.get(child.name, []) if now - t < 10.0]
         self._deaths[child.name] = [*recent, now]
-        print(f"antiphon: {child.name} ended ({_cause(status)}); starting it again", file=sys.stderr, flush=True)
+        print(f"antiphon: {child.name} ended ({cause(status)}); starting it again", file=sys.stderr, flush=True)
         if len(recent) >= RESTARTS_BEFORE_PAUSE:
             time.sleep(PAUSE_SECONDS)
         if child.name == "engine":
@@ -339,90 +329,6 @@ class Supervisor:
         for name in ("control", "engine", "recorder"):
             child = self._children.get(name)
             if child is not None:
-                _end(child)
+                child.end()
         lifeline.remove(self.folder)
         clear_state(self.folder)
-
-
-def open_sockets(settings: ServeSettings) -> tuple[socket.socket, socket.socket, socket.socket]:
-    """(OSC UDP, OSC TCP, HTTP), bound; or UsageError saying which port is taken."""
-    host = "0.0.0.0" if settings.lan else "127.0.0.1"
-    udp, tcp, http = socket.socket(socket.AF_INET, socket.SOCK_DGRAM), socket.socket(), socket.socket()
-    try:
-        for kind, sock in (("UDP", udp), ("TCP", tcp)):
-            if kind == "TCP":
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            _bind(sock, host, settings.osc_port if kind == "UDP" else udp.getsockname()[1], kind, "--osc-port")
-        http.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        _bind(http, host, settings.http_port, "TCP", "--http-port")
-        tcp.listen(128)
-        http.listen(512)
-    except BaseException:
-        for sock in (udp, tcp, http):
-            sock.close()
-        raise
-    for sock in (udp, tcp, http):
-        sock.setblocking(False)
-        sock.set_inheritable(True)
-    return udp, tcp, http
-
-
-def _bind(sock: socket.socket, host: str, port: int, kind: str, option: str) -> None:
-    try:
-        sock.bind((host, port))
-    except OSError as error:
-        raise UsageError(f"{kind} port {port} is taken ({error.strerror}); choose another with {option}") from None
-
-
-def _pair() -> tuple[socket.socket, socket.socket]:
-    kind = socket.SOCK_SEQPACKET if sys.platform == "linux" else socket.SOCK_DGRAM
-    a, b = socket.socketpair(socket.AF_UNIX, kind)
-    for end in (a, b):
-        end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 << 20)
-        end.set_inheritable(True)
-    return a, b
-
-
-def _leave(work: Any) -> None:
-    """Runs a forked child's work and ends it without the parent's clean-up."""
-    status = 1
-    try:
-        status = work() or 0
-    except BaseException:
-        import traceback
-
-        traceback.print_exc()
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(status)
-
-
-def _reaped(child: Child) -> int | None:
-    try:
-        pid, status = os.waitpid(child.pid, os.WNOHANG)
-    except ChildProcessError:
-        return 0
-    return status if pid else None
-
-
-def _end(child: Child, patience: float = 2.0) -> None:
-    """SIGTERM, and SIGKILL for one that does not listen."""
-    poll = select.poll()
-    poll.register(child.pidfd, select.POLLIN)
-    for number, wait in ((signal.SIGTERM, patience), (signal.SIGKILL, 2.0)):
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(child.pid, number)
-        if number == signal.SIGTERM:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(child.pid, signal.SIGCONT)
-        if poll.poll(wait * 1000):
-            break
-    with contextlib.suppress(ChildProcessError):
-        os.waitpid(child.pid, 0)
-    os.close(child.pidfd)
-
-
-def _cause(status: int) -> str:
-    code = os.waitstatus_to_exitcode(status)
-    return f"killed by {signal.Signals(-code).name}" if code < 0 else f"status {code}"

@@ -36,8 +36,8 @@ class CallbackDriver:
         self.on_idle: Callable[[], bool] = lambda: True
 
     def start(self, first: int, origin_ns: int) -> None:
-        self._first = first
         self._next = self.state.calls
+        self._first = first - self._next
         # blocks before this one are nobody's miss
         self.state.view[Slot.PRIMED] = self._next + 1
 

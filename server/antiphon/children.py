@@ -1,0 +1,80 @@
+"""The processes a supervisor owns: known by pid and pidfd, never by name."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import socket
+import sys
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NoReturn
+
+TERM_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """A process of ours. pidfd: readable once it has ended."""
+
+    name: str
+    pid: int
+    pidfd: int
+
+    @staticmethod
+    def of(name: str, pid: int) -> Child:
+        return Child(name, pid, os.pidfd_open(pid))
+
+    def reaped(self) -> int | None:
+        """Its wait status once it has ended, None while it lives."""
+        try:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+        except ChildProcessError:
+            return 0
+        return status if pid else None
+
+    def end(self) -> None:
+        """SIGTERM, and SIGKILL for one that does not listen; returns when it is gone."""
+        poll = select.poll()
+        poll.register(self.pidfd, select.POLLIN)
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+                os.kill(self.pid, signal.SIGCONT)  # a stopped process takes no SIGTERM
+            if poll.poll(TERM_SECONDS * 1000):
+                break
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(self.pid, 0)
+        os.close(self.pidfd)
+
+
+def leave(work: Callable[[], int | None]) -> NoReturn:
+    """Does a forked child's work and ends it, without the parent's clean-up."""
+    status = 1
+    try:
+        status = work() or 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+
+
+def cause(status: int) -> str:
+    """Why a process ended, of its wait status: "killed by SIGKILL", "status 1"."""
+    code = os.waitstatus_to_exitcode(status)
+    return f"killed by {signal.Signals(-code).name}" if code < 0 else f"status {code}"
+
+
+def pair() -> tuple[socket.socket, socket.socket]:
+    """Two ends of a socket that keeps messages apart; inheritable."""
+    kind = socket.SOCK_SEQPACKET if sys.platform == "linux" else socket.SOCK_DGRAM
+    a, b = socket.socketpair(socket.AF_UNIX, kind)
+    for end in (a, b):
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 << 20)
+        end.set_inheritable(True)
+    return a, b
