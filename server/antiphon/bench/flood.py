@@ -9,7 +9,6 @@ from types import TracebackType
 
 from antiphon.bench.rig import message
 
-
 PLAIN = ("/node/gain/gain", "/node/pan/place")
 
 
