@@ -111,7 +111,7 @@ def denoise_shrink(
             energy = f32(0.5) * here * here + f32(0.25) * (before * before + after * after) + f32(1e-20)
             keep = f32(1.0) - force * noise / energy
             keep = max(keep, f32(0.0))
-
+            keep = keep * keep
             keep = max(keep, f32(0.0)) if rest < f32(0.999) else f32(1.0)
             x[p * each + i] = here * (f32(1.0) - amount * (f32(1.0) - keep))
 

@@ -81,6 +81,7 @@ class Loader:
                     message = {}
                 if message.get("do") == "load":
                     self._load(message)
+            self._loop.stage.retired.clear()
             while self._loop.to_say:
                 self._say(self._loop.to_say.popleft())
 

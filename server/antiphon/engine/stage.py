@@ -83,6 +83,8 @@ class Stage:
         self._curve = np.zeros(spec.block, np.float32)
         self._steps = np.arange(1, spec.block + 1, dtype=np.float32)
         self._panic = False
+        # plans that have been faded out: whoever made them frees their memory, off the block path
+        self.retired: deque[Plan] = deque(maxlen=64)
         self._shared: frozenset[int] = frozenset()
         # set before the plan that holds their node has come: they are applied with it
         self._orphans: deque[Action] = deque(maxlen=MAX_REPORTS)
@@ -179,7 +181,7 @@ class Stage:
         self._guard(out, frames)
         if self._panic:
             self._panic = False
-            self._old = None
+            self._retire()
             if self.plan is not None:
                 self.plan.clear()
             self._limited.fill(0.0)
@@ -205,7 +207,7 @@ class Stage:
             out[:] = fresh
         elif self._fade_done >= self._fade_frames:
             out[:] = fresh
-            self._old = None
+            self._retire()
         else:
             self._old.input[:, :frames] = into
             before = self._old.run(frames, time, self._shared)
@@ -221,6 +223,11 @@ class Stage:
             for failure in plan.failures:
                 self._report(StageReport("failed", failure.number, text=failure.reason))
             plan.failures.clear()
+
+    def _retire(self) -> None:
+        if self._old is not None:
+            self.retired.append(self._old)
+            self._old = None
 
     def _guard(self, out: Samples, frames: int) -> None:
         """The output is finite and within full scale, whatever the plan gave."""
