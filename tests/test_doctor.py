@@ -96,12 +96,12 @@ def test_a_taken_port_is_named_with_what_to_do():
 def test_a_small_socket_buffer_is_explained(monkeypatch):
     from antiphon.io import osc_udp
 
-    monkeypatch.setattr(osc_udp, "_enlarge", lambda _sock: 425_984)
+    monkeypatch.setattr(osc_udp, "enlarge", lambda _sock: 425_984)
     small = only(machine.osc_buffer)
     assert small.state == "limited"
     assert "416 KiB" in small.said
     assert "sysctl -w net.core.rmem_max=8388608" in small.mend
-    monkeypatch.setattr(osc_udp, "_enlarge", lambda _sock: 16 << 20)
+    monkeypatch.setattr(osc_udp, "enlarge", lambda _sock: 16 << 20)
     assert only(machine.osc_buffer).state == "works"
 
 

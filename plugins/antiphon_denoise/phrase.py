@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import math
+
 from antiphon.native import f32, f32p, i64, kernel
 from antiphon_denoise.bands import BINS
 from antiphon_denoise.estimate import Estimator
 
 _SILENT = 10.0 ** (-66.0 / 10.0)
-_FAR, _NEAR = 10.0 ** (-24.0 / 10.0), 10.0 ** (-12.0 / 10.0)
-_AT_FLOOR = 10.0 ** (6.0 / 10.0)
+_FAR, _NEAR = 10.0 ** (-24.0 / 10.0), 10.0 ** (-10.0 / 10.0)
+_AT_FLOOR = 10.0 ** (7.0 / 10.0)
 _STANDS_OUT = 10.0 ** (9.0 / 10.0)
 _WORTH = 10.0 ** (-20.0 / 10.0)
 # a hop is 13.3 ms
 _FADE_OPEN, _FADE_SHUT = 10.0 ** (-0.05 / 10.0), 10.0 ** (-0.015 / 10.0)
-_RISE = 10.0 ** (0.02 / 10.0)
-_SMOOTH = 0.25
+_WINDOW = 150
+_SMOOTH = 0.5
+_REST = 0.25
 _HOLD = 3
 _FALL = 1.0 / 2.0
 
@@ -39,27 +42,26 @@ class PhraseGate:
 
     def reset(self) -> None:
         self._peak = 0.0
-        self._level = 0.0
-        self._floor = 0.0
+        self._level = -1.0
+        self._lowest = self._before = math.inf
+        self._hops = 0
         self._rest = 0.0
-        self._quiet = _HOLD
+        self._quiet = 0
         self._shut = True
         self._opening = 0.0
 
-    def update(self, estimator: Estimator, level: float) -> float:
-        """One hop, whose mean power is `level`: how far the gate is open, 0..1."""
+    def update(self, estimator: Estimator) -> float:
+        """One hop: how far the gate is open, 0..1."""
         kept = denoise_kept(estimator.power, estimator.gain, BINS)
-        self._level += _SMOOTH * (level - self._level)
+        floor = self._floor(estimator.level)
         if self._shut:
-            self._floor += _SMOOTH * (self._level - self._floor)
             self._peak *= _FADE_SHUT
             if kept > max(_SILENT, self._rest * _STANDS_OUT, self._peak * _WORTH):
                 self._shut = False
                 self._quiet = 0
-            self._rest += _SMOOTH * (kept - self._rest)
+            self._rest += _REST * (kept - self._rest)
         else:
-            self._floor = min(self._floor * _RISE, self._level)
-            near = kept < self._peak * _NEAR and self._level < self._floor * _AT_FLOOR
+            near = kept < self._peak * _NEAR and self._level < floor * _AT_FLOOR
             self._quiet = self._quiet + 1 if near or kept < max(_SILENT, self._peak * _FAR) else 0
             if self._quiet >= _HOLD:
                 self._shut = True
@@ -67,3 +69,12 @@ class PhraseGate:
             self._peak = max(kept, self._peak * _FADE_OPEN)
         self._opening = max(0.0, self._opening - _FALL) if self._shut else 1.0
         return self._opening
+
+    def _floor(self, level: float) -> float:
+        """The lowest of the smoothed level in the last two to four seconds."""
+        self._level = level if self._level < 0.0 else self._level + _SMOOTH * (level - self._level)
+        self._hops += 1
+        if self._hops % _WINDOW == 0:
+            self._before, self._lowest = self._lowest, math.inf
+        self._lowest = min(self._lowest, self._level)
+        return min(self._before, self._lowest)

@@ -16,8 +16,6 @@ from antiphon_denoise.profile import Recent
 from antiphon_denoise.spectrum import F32, History, Spectra, grid
 from antiphon_denoise.wavelet import Shrinker
 
-_FORCE = 1.0
-
 
 class Denoise(Processor):
     """Spectral gate and wavelet shrinkage, both told by one estimate of where the noise is.
@@ -106,7 +104,7 @@ class Denoise(Processor):
         ceiling = threshold * (math.log(10.0) / 10.0) if threshold < 0.0 else 1e9
         estimator.update(ceiling)
         amount = float(io.at("amount", last))
-        phrase = self._phrase.update(estimator, estimator.level)
+        phrase = self._phrase.update(estimator)
         if not io.at("full", last):
             phrase = 1.0
         if io.at("mode", last) == "gate":
@@ -116,7 +114,7 @@ class Denoise(Processor):
             self._spectra.inverse(self._gain, self._made)
         else:
             frame = self._history.frame(lag)
-            self._shrinker.run(frame, estimator.power, estimator.gain, _FORCE, amount, self._made)
+            self._shrinker.run(frame, estimator.power, estimator.gain, amount, self._made)
         if phrase < 1.0:
             np.multiply(self._made, 1.0 - amount * (1.0 - phrase), out=self._made)
         hop = self._grid.hop

@@ -18,6 +18,7 @@ from antiphon_denoise.spectrum import Grid
 F32 = NDArray[np.float32]
 WAVELET = "sym16"
 DEPTH = 6
+FORCE = 2.0
 
 
 @kernel
@@ -88,32 +89,25 @@ def denoise_join(
 
 @kernel
 def denoise_shrink(
-    x: f32p, bands: i64, each: i64, first: i64p, last: i64p, power: f32p, gain: f32p, unit: f32, force: f32, amount: f32
+    x: f32p, bands: i64, each: i64, first: i64p, last: i64p, power: f32p, gain: f32p, unit: f32, amount: f32
 ) -> None:
     """Shrinks the coefficients x `[bands, each]`; first, last: the bins a band spans.
 
-    A band's noise is what the gate would take of its power. unit: a coefficient's variance for power 1.
+    A band's noise is what the gate would take away. unit: a coefficient's variance for power 1.
     """
     for p in range(bands):
-        total = f32(0.0)
         taken = f32(0.0)
         for k in range(first[p], last[p]):
-            g = gain[k]
-            total = total + power[k]
-            taken = taken + (f32(1.0) - g) * (f32(1.0) - g) * power[k]
-        count = f32(last[p] - first[p])
-        noise = taken / count * unit
-        rest = f32(1.0) - taken / total
+            g = f32(1.0) - gain[k]
+            taken = taken + g * g * power[k]
+        noise = f32(FORCE) * unit * taken / f32(last[p] - first[p])
         for i in range(each):
             here = x[p * each + i]
             before = x[p * each + max(i - 1, 0)]
             after = x[p * each + min(i + 1, each - 1)]
             energy = f32(0.5) * here * here + f32(0.25) * (before * before + after * after) + f32(1e-20)
-            keep = f32(1.0) - force * noise / energy
-            keep = max(keep, f32(0.0))
-            keep = keep * keep
-            keep = max(keep, f32(0.0)) if rest < f32(0.999) else f32(1.0)
-            x[p * each + i] = here * (f32(1.0) - amount * (f32(1.0) - keep))
+            keep = max(f32(1.0) - noise / energy, f32(0.0))
+            x[p * each + i] = here * (f32(1.0) - amount * (f32(1.0) - keep * keep))
 
 
 class Shrinker:
@@ -151,15 +145,13 @@ class Shrinker:
             self._back.append([denoise_join.bind(y, p, size, *pack, x, *scratch) for p, size, x, y in reversed(steps)])
         self._unit = 0.5 * grid.scale
 
-    def run(self, samples: F32, power: F32, gain: F32, force: float, amount: float, out: F32) -> None:
+    def run(self, samples: F32, power: F32, gain: F32, amount: float, out: F32) -> None:
         """out `[channels, lag]` ← the shrunk, windowed frame of `samples` `[channels, lag]`."""
         np.multiply(samples, self._window, out=self._frame)
         for row, forth, back in zip(self.packets, self._forth, self._back, strict=True):
             for step in forth:
                 step()
-            denoise_shrink(
-                row, self._bands, self._each, self._first, self._last, power, gain, self._unit, force, amount
-            )
+            denoise_shrink(row, self._bands, self._each, self._first, self._last, power, gain, self._unit, amount)
             for step in back:
                 step()
         np.multiply(self._frame, self._window, out=out)

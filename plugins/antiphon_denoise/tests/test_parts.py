@@ -81,7 +81,7 @@ def test_packets_are_matched_to_the_bins_they_span(hertz):
     gain[max(0, at - 20) : at + 20] = 1.0
     power[max(0, at - 20) : at + 20] = 1.0
     out = np.zeros_like(frame)
-    shrinker.run(frame, power, gain, 1.0, 1.0, out)
+    shrinker.run(frame, power, gain, 1.0, out)
     window = np.sin(np.pi * (np.arange(sizes.lag) + 0.5) / sizes.lag) ** 2
     kept = float(np.sum(out * frame * window)) / float(np.sum((frame * window) ** 2))
     assert kept > 0.9

@@ -30,7 +30,9 @@ def serve(
     ] = False,
     allow: Annotated[list[str] | None, typer.Option(help="An IP address approved from the start; repeatable.")] = None,
     fifo: Annotated[bool, typer.Option("--fifo", help="Real-time scheduling for the engine, where permitted.")] = False,
-    muted: Annotated[bool, typer.Option("--muted", help="Start with the input muted (/node/in/mute unmutes).")] = False,
+    muted: Annotated[
+        bool, typer.Option("--muted", help="Start with what hears the input muted ('/node/*/mute' 0 unmutes).")
+    ] = False,
 ) -> None:
     """Start the server. It ends at Ctrl-C."""
     # numpy's threads would be forked half-dead; the engine has one thread for sound anyway

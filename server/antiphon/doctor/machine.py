@@ -25,7 +25,7 @@ def osc_buffer() -> Iterator[Finding]:
     from antiphon.io import osc_udp
 
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        got = osc_udp._enlarge(sock)
+        got = osc_udp.enlarge(sock)
     if got >= WANTED_BUFFER:
         yield Finding(
             "OSC buffer", "works", f"{got / 2**20:.3g} MiB: bursts of 100,000 messages were taken whole with it"

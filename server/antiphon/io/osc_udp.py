@@ -45,7 +45,7 @@ class UdpEndpoint:
         refused: Callable[[str], None],
     ) -> None:
         sock.setblocking(False)
-        self.receive_buffer = _enlarge(sock)
+        self.receive_buffer = enlarge(sock)
         _ask_for_refusals(sock)
         self._sock, self._lane = sock, lane
         self._level, self._wake, self._refused = level, wake, refused
@@ -155,7 +155,7 @@ class UdpEndpoint:
             del self._peers[address]
 
 
-def _enlarge(sock: socket.socket) -> int:
+def enlarge(sock: socket.socket) -> int:
     """Asks for a large receive buffer, beyond the system's limit where permitted; returns what it got, in bytes."""
     try:
         sock.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, RECEIVE_BUFFER)
