@@ -9,13 +9,14 @@ from antiphon_denoise.bands import BINS
 from antiphon_denoise.estimate import Estimator
 
 _SILENT = 10.0 ** (-66.0 / 10.0)
-_FAR, _NEAR = 10.0 ** (-24.0 / 10.0), 10.0 ** (-10.0 / 10.0)
-_AT_FLOOR = 10.0 ** (7.0 / 10.0)
+_FAR, _NEAR = 10.0 ** (-24.0 / 10.0), 10.0 ** (-12.0 / 10.0)
+_AT_FLOOR = 10.0 ** (6.0 / 10.0)
+_TAKEN = 0.6
 _STANDS_OUT = 10.0 ** (9.0 / 10.0)
 _WORTH = 10.0 ** (-20.0 / 10.0)
 # a hop is 13.3 ms
 _FADE_OPEN, _FADE_SHUT = 10.0 ** (-0.05 / 10.0), 10.0 ** (-0.015 / 10.0)
-_WINDOW = 150
+_WINDOW, _WARM = 150, 60
 _SMOOTH = 0.5
 _REST = 0.25
 _HOLD = 3
@@ -53,7 +54,8 @@ class PhraseGate:
     def update(self, estimator: Estimator) -> float:
         """One hop: how far the gate is open, 0..1."""
         kept = denoise_kept(estimator.power, estimator.gain, BINS)
-        floor = self._floor(estimator.level)
+        level = estimator.level
+        floor = self._floor(level)
         if self._shut:
             self._peak *= _FADE_SHUT
             if kept > max(_SILENT, self._rest * _STANDS_OUT, self._peak * _WORTH):
@@ -61,7 +63,8 @@ class PhraseGate:
                 self._quiet = 0
             self._rest += _REST * (kept - self._rest)
         else:
-            near = kept < self._peak * _NEAR and self._level < floor * _AT_FLOOR
+            known = self._hops > _WARM and kept < level * _TAKEN
+            near = known and kept < self._peak * _NEAR and self._level < floor * _AT_FLOOR
             self._quiet = self._quiet + 1 if near or kept < max(_SILENT, self._peak * _FAR) else 0
             if self._quiet >= _HOLD:
                 self._shut = True

@@ -1,4 +1,4 @@
-"""jackd ends while a served engine plays on it, and comes back. A module of its own: no other jackd may run meanwhile."""
+"""jackd ends while a served engine plays on it, and comes back. Alone here: no other jackd may run meanwhile."""
 
 from __future__ import annotations
 

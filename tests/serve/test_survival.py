@@ -78,8 +78,8 @@ def test_a_killed_engine_is_back_with_its_parameters(options: list[str], tmp_pat
         os.kill(before, signal.SIGKILL)
         for n in range(20):
             assert server.ask("/ping", n)[1][0] == n
+        until(lambda: server.pids()["engine"] != before, 2.0, "another engine")
         until(lambda: server.status()["engine"]["state"] == "running", 2.0, "engine running")
-        assert server.pids()["engine"] != before
         assert server.status()["engine"]["restarts"] == 1
         assert server.ask("/node/gain/gain") == ("/node/gain/gain", [0.5])
         server.sync(3)
