@@ -1,0 +1,71 @@
+"""Weights that ship with Antiphon: safetensors files named in a manifest with their checksums. Nothing is unpickled."""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon import resources
+from antiphon.errors import PluginError
+
+MANIFEST = "manifest.toml"
+MAX_BYTES = 64 << 20
+
+
+class ModelError(PluginError):
+    """Weights that are missing, changed or not what they should be: the plugin says so and does without."""
+
+
+def entry(name: str, folder: Path | None = None) -> dict[str, Any]:
+    """The manifest's table for `name`: file, sha256, bytes, and what its author says of it."""
+    where = folder or resources.models()
+    try:
+        manifest = tomllib.loads((where / MANIFEST).read_text("utf-8"))
+    except FileNotFoundError:
+        raise ModelError(f"{where} holds no {MANIFEST}: no model is installed") from None
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{where / MANIFEST} cannot be read: {error}") from None
+    found = manifest.get(name)
+    if not isinstance(found, dict) or not isinstance(found.get("file"), str):
+        raise ModelError(f"the manifest in {where} names no model {name!r}")
+    return found
+
+
+def weights(name: str, folder: Path | None = None) -> dict[str, NDArray[Any]]:
+    """The arrays of a model, by name. `ModelError` when the file is missing or is not the manifest's."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    said = entry(name, folder)
+    path = (folder or resources.models()) / Path(said["file"]).name
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise ModelError(f"{path.name} is larger than {MAX_BYTES >> 20} MB")
+        data = path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"the weights {path.name} cannot be read: {error.strerror}") from None
+    if hashlib.sha256(data).hexdigest() != said.get("sha256"):
+        raise ModelError(f"the weights {path.name} are not those of the manifest; install Antiphon again")
+    try:
+        return dict(load(data))
+    except (SafetensorError, ValueError) as error:
+        raise ModelError(f"the weights {path.name} are no safetensors file: {error}") from None
+
+
+def write(name: str, arrays: dict[str, NDArray[Any]], folder: Path, said: dict[str, Any]) -> None:
+    """Saves arrays as `name`.safetensors and notes them in the manifest. said: what else the manifest is to tell."""
+    import tomli_w
+    from safetensors.numpy import save
+
+    data = save({key: np.ascontiguousarray(value) for key, value in arrays.items()})
+    file = folder / f"{name}.safetensors"
+    file.write_bytes(data)
+    path = folder / MANIFEST
+    manifest = tomllib.loads(path.read_text("utf-8")) if path.exists() else {}
+    manifest[name] = {"file": file.name, "sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data), **said}
+    path.write_text(tomli_w.dumps(manifest), "utf-8")
