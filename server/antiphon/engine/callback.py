@@ -76,6 +76,20 @@ def publish(s: i64p, slot: i64, call: i64) -> None:
 
 
 @kernel
+def ready(s: i64p, call: i64, wrong: i64) -> i64:
+    """The slot of the block to be heard at this call, or -1 where it is not there: counted, once blocks are owed."""
+    wanted = call - s[4]
+    if wanted < 0 or wrong != 0:
+        return -1
+    place = wanted % _DEPTH
+    if load_acquire(s, _OUT_TAGS + place) == wanted + 1:
+        return place
+    if s[18] > 0 and wanted >= s[18] - 1:
+        s[5] = s[5] + 1
+    return -1
+
+
+@kernel
 def jack_process(frames: i64, s: i64p) -> i64:
     """JackProcessCallback: `frames` arrives as 32 bits in a 64-bit register."""
     count = frames & 4294967295
@@ -93,18 +107,11 @@ def jack_process(frames: i64, s: i64p) -> i64:
             port = address_f32(call_c(s[12], s[_PORTS_IN + c], count))
             for n in range(block):
                 into[(slot * s[2] + c) * block + n] = port[n]
-    wanted = call - s[4]
-    place = (wanted + _DEPTH) % _DEPTH
-    there = 0
-    if wanted >= 0 and wrong == 0:
-        if load_acquire(s, _OUT_TAGS + place) == wanted + 1:
-            there = 1
-        elif s[18] > 0 and wanted >= s[18] - 1:
-            s[5] = s[5] + 1
+    place = ready(s, call, wrong)
     out = address_f32(s[11])
     for c in range(s[3]):
         port = address_f32(call_c(s[12], s[_PORTS_OUT + c], count))
-        if there == 1:
+        if place >= 0:
             for n in range(block):
                 port[n] = out[(place * s[3] + c) * block + n]
         else:
@@ -133,19 +140,12 @@ def portaudio_process(x: i64, y: i64, frames: i64, times: i64, flags: i64, s: i6
         for c in range(s[2]):
             for n in range(block):
                 into[(slot * s[2] + c) * block + n] = source[n * s[2] + c]
-    wanted = call - s[4]
-    place = (wanted + _DEPTH) % _DEPTH
-    there = 0
-    if wanted >= 0 and wrong == 0:
-        if load_acquire(s, _OUT_TAGS + place) == wanted + 1:
-            there = 1
-        elif s[18] > 0 and wanted >= s[18] - 1:
-            s[5] = s[5] + 1
+    place = ready(s, call, wrong)
     if y != 0:
         dest = address_f32(y)
         out = address_f32(s[11])
         for c in range(s[3]):
-            if there == 1:
+            if place >= 0:
                 for n in range(block):
                     dest[n * s[3] + c] = out[(place * s[3] + c) * block + n]
             else:
