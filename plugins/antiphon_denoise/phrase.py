@@ -11,16 +11,14 @@ from antiphon_denoise.estimate import Estimator
 _SILENT = 10.0 ** (-66.0 / 10.0)
 _FAR, _NEAR = 10.0 ** (-24.0 / 10.0), 10.0 ** (-12.0 / 10.0)
 _AT_FLOOR = 10.0 ** (6.0 / 10.0)
-_TAKEN = 0.6
 _STANDS_OUT = 10.0 ** (9.0 / 10.0)
 _WORTH = 10.0 ** (-20.0 / 10.0)
 # a hop is 13.3 ms
 _FADE_OPEN, _FADE_SHUT = 10.0 ** (-0.05 / 10.0), 10.0 ** (-0.015 / 10.0)
-_WINDOW, _WARM = 150, 60
+_WINDOW, _WARM = 150, 80
 _SMOOTH = 0.5
 _REST = 0.25
 _HOLD = 3
-_FALL = 1.0 / 2.0
 
 
 @kernel
@@ -49,13 +47,11 @@ class PhraseGate:
         self._rest = 0.0
         self._quiet = 0
         self._shut = True
-        self._opening = 0.0
 
     def update(self, estimator: Estimator) -> float:
-        """One hop: how far the gate is open, 0..1."""
+        """One hop: 1 where the gate is open, 0 where it is shut."""
         kept = denoise_kept(estimator.power, estimator.gain, BINS)
-        level = estimator.level
-        floor = self._floor(level)
+        floor = self._floor(estimator.level)
         if self._shut:
             self._peak *= _FADE_SHUT
             if kept > max(_SILENT, self._rest * _STANDS_OUT, self._peak * _WORTH):
@@ -63,15 +59,14 @@ class PhraseGate:
                 self._quiet = 0
             self._rest += _REST * (kept - self._rest)
         else:
-            known = self._hops > _WARM and kept < level * _TAKEN
-            near = known and kept < self._peak * _NEAR and self._level < floor * _AT_FLOOR
+            near = self._hops > _WARM and kept < self._peak * _NEAR and self._level < floor * _AT_FLOOR
             self._quiet = self._quiet + 1 if near or kept < max(_SILENT, self._peak * _FAR) else 0
             if self._quiet >= _HOLD:
                 self._shut = True
                 self._rest = kept
             self._peak = max(kept, self._peak * _FADE_OPEN)
-        self._opening = max(0.0, self._opening - _FALL) if self._shut else 1.0
-        return self._opening
+        # frames overlap: the step from one hop to the next is heard as a fade of 13 ms
+        return 0.0 if self._shut else 1.0
 
     def _floor(self, level: float) -> float:
         """The lowest of the smoothed level in the last two to four seconds."""

@@ -3,11 +3,20 @@
 `antiphon serve` starts it; `Processor` and `Param` are what a plugin author needs.
 """
 
-from importlib.metadata import PackageNotFoundError, version
-
-try:
-    __version__ = version("antiphon")
-except PackageNotFoundError:
-    __version__ = "0+source"
+__version__: str
 
 __all__ = ["__version__"]
+
+
+def __getattr__(name: str) -> str:
+    """The version, looked up when it is asked for: the look-up would delay every start."""
+    if name != "__version__":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        found = version("antiphon")
+    except PackageNotFoundError:
+        found = "0+source"
+    globals()[name] = found
+    return found

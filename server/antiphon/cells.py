@@ -107,6 +107,16 @@ class ParamCell:
         self.steps.clear()
         self.steps.append((0, number))
 
+    def state(self) -> tuple[float, float, int, int]:
+        """Where it comes from and goes to, the sample it set out at, the frames it takes: for `resume`."""
+        return self._from, self._to, self._start, self._length
+
+    def resume(self, state: tuple[float, float, int, int]) -> None:
+        """Goes on from another cell's `state`; `render` has to be called from there on."""
+        self._from, self._to, self._start, self._length = state
+        self.full.fill(self._to)
+        self.steps[:] = [(0, self._to)]
+
     def number_at(self, offset: int) -> float:
         """The number in force at `offset` of the block (ramps included)."""
         if self.smooth or self._length:

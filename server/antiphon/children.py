@@ -9,11 +9,15 @@ import signal
 import socket
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NoReturn
 
 TERM_SECONDS = 2.0
+DEVICE_GONE = 75
+"""Exit status of an engine whose device stopped asking for blocks."""
+NO_DEVICE = 76
+"""Exit status of an engine whose device would not start; it has said why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,25 @@ def leave(work: Callable[[], int | None]) -> NoReturn:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)
+
+
+_ENDING = (signal.SIGINT, signal.SIGTERM)
+
+
+@contextlib.contextmanager
+def unsignalled() -> Iterator[None]:
+    """A child started in here has SIGINT and SIGTERM waiting until it calls `listening`: neither is lost, nor
+    taken by a handler of its parent's. What comes for the parent meanwhile is handled when this ends."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def listening() -> None:
+    """A child has its handlers: takes signals from here on."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
 
 
 def cause(status: int) -> str:

@@ -77,8 +77,6 @@ class NodeHost:
         self._overrun_ns = 0.0
         self.failed = ""
         self.forced = ""
-        self.peak = 0.0
-        self.spent_ns = 0
 
     def _restarting(self, values: Mapping[str, Value]) -> dict[str, Value]:
         asked = {p.name: values.get(p.name, p.default) for p in self.info.params}
@@ -112,6 +110,12 @@ class NodeHost:
         """Fails before the first block: the node is dry from the start, until it is reset."""
         self.failed = reason
         self._health.rest_at(0.0)
+
+    def resume(self, states: list[tuple[float, float, int, int]]) -> None:
+        """Parameters go on from those of another host of this node."""
+        for cell, state in zip(self.cells, states, strict=True):
+            cell.resume(state)
+        self.active = list(self.cells)
 
     def cut(self) -> None:
         """Panic: tails are cut; a failed node stays failed."""
@@ -160,9 +164,7 @@ class NodeHost:
             top = dsp.peak.call(self._at[place], out.shape[1], out.shape[0], frames)
             if top < 0.0:
                 return "gave NaN or infinity"
-            if place == 0:
-                self.peak = top
-        self.spent_ns = spent = _time.perf_counter_ns() - started
+        spent = _time.perf_counter_ns() - started
         if watched:
             if spent > self._period_ns:
                 self._overrun_ns += spent

@@ -29,6 +29,8 @@ FORMAT = 1
 MAX_SIZE = 1 << 18
 """Bytes: more than the largest patch there can be, and read in well under a second."""
 SUFFIX = ".toml"
+_LONG = re.compile(r"[0-9_]{4000,}")
+"""A number Python's own limit on digits refuses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,9 @@ def parse(text: str, catalog: Catalog, source: str = "patch", *, trusted: bool =
     except tomllib.TOMLDecodeError as error:
         raise PatchError(f"{source} is not TOML: {_placed(str(error))}") from None
     except (RecursionError, ValueError, OverflowError, MemoryError):
-        raise PatchError(f"{source} is not a patch: a value in it is nested too deep or too large") from None
+        long = _LONG.search(text)
+        line = 1 if long is None else text.count("\n", 0, long.start()) + 1
+        raise PatchError(f"{source}, line {line}: a value is nested too deep or too large") from None
     reader = Reader(text, source, catalog, trusted)
     reader.head(data, FORMAT)
     graph = reader.graph(data)
@@ -150,7 +154,7 @@ def _read(path: Path) -> str:
     if len(content) > MAX_SIZE:
         raise PatchError(f"{path.name} is larger than a patch may be; at most {MAX_SIZE >> 10} KiB is allowed")
     try:
-        return content.decode("utf-8").replace("\r\n", "\n")
+        return content.decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
         raise PatchError(f"{path.name} is not text in UTF-8, from byte {error.start} on") from None
 

@@ -7,6 +7,7 @@ Asking for a folder does not make it: `made` does.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
 import tempfile
@@ -91,7 +92,7 @@ def made(folder: Path) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise FileError(f"cannot make the folder {folder}: {error.strerror}") from None
+        raise FileError(f"cannot make the folder {folder}: {why(error)}") from None
     return folder
 
 
@@ -115,6 +116,46 @@ def inside(folder: Path, name: str, suffix: str = "", error: type[AntiphonError]
     return path
 
 
+def why(error: OSError) -> str:
+    """What the system said, and what to do about it."""
+    text = (error.strerror or str(error) or type(error).__name__).lower()
+    match error.errno:
+        case errno.ENOSPC | errno.EDQUOT | errno.EFBIG:
+            return f"{text}; free some space or write elsewhere"
+        case errno.EACCES | errno.EPERM | errno.EROFS:
+            return f"{text}; choose a folder you may write to"
+        case errno.EISDIR | errno.EEXIST | errno.ENOTDIR:
+            return f"{text}; choose another name"
+    return text
+
+
+def reserve(path: Path, size: int) -> None:
+    """Makes an empty file where there is room for `size` bytes; `FileError`, and no new file, where there is not.
+
+    What a name already holds is kept until there is known to be room.
+    """
+    held = path.exists()
+    try:
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC, 0o644)
+        try:
+            if not stat.S_ISREG(os.fstat(file).st_mode):
+                raise FileError(f"cannot write {path}: it is not an ordinary file; name another")
+            before = os.fstat(file).st_size
+            if hasattr(os, "posix_fallocate"):
+                try:
+                    os.posix_fallocate(file, before, size)
+                except OSError:
+                    os.ftruncate(file, before)
+                    raise
+            os.ftruncate(file, 0)
+        finally:
+            os.close(file)
+    except OSError as error:
+        if not held:
+            path.unlink(missing_ok=True)
+        raise FileError(f"cannot write {path}: {why(error)}") from None
+
+
 def write_atomic(path: Path, content: bytes, mode: int = 0o644) -> None:
     """The file holds `content` or what it held before, whatever happens; `FileError` when it cannot."""
     made(path.parent)
@@ -133,7 +174,7 @@ def write_atomic(path: Path, content: bytes, mode: int = 0o644) -> None:
             raise
         _sync_folder(path.parent)
     except OSError as error:
-        raise FileError(f"cannot write {path}: {error.strerror}; nothing was changed") from None
+        raise FileError(f"cannot write {path}: {why(error)}; nothing was changed") from None
 
 
 def _sync_folder(folder: Path) -> None:

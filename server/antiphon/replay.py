@@ -15,8 +15,8 @@ import numpy as np
 
 from antiphon.block import Samples, StreamSpec
 from antiphon.catalog import Catalog
-from antiphon.clock import TempoMap
 from antiphon.engine.journal import to_action
+from antiphon.engine.schedule import Action, Schedule
 from antiphon.engine.stage import Stage
 from antiphon.errors import FileError
 from antiphon.graph import Graph
@@ -53,10 +53,9 @@ class SessionLog:
         self.header = self.lines.pop(0)
         try:
             self.spec = StreamSpec(int(self.header["rate"]), int(self.header["block"]), int(self.header["channels"]))
-            self.first = int(self.header["sample"])
-            if self.lines and self.lines[0].get("engine") == "started":
-                # kept from the start: the recording begins with the engine's first block
-                self.first = max(self.first, int(self.lines[0]["sample"]))
+            while self.lines and "engine" not in self.lines[0]:
+                self.lines.pop(0)  # of the set before it
+            self.first = int(self.lines[0]["sample"]) if self.lines else 0
             self._spans()
         except (KeyError, TypeError, ValueError) as error:
             raise FileError(f"{path}: a line lacks what it needs: {error!r}") from None
@@ -86,22 +85,22 @@ def replay(
     lines = iter(log.lines)
     line = next(lines, None)
     stage = Stage(spec)
-    stage.sample = log.first
     plan: Plan | None = None
+
+    def compiled(asked: dict[str, Any], before: Plan | None) -> Plan:
+        return compile_plan(Graph.from_json(asked["graph"]), catalog, make, spec, asked["ids"], before)
+
     sample = log.first
     for x in rebuffered(source, spec.channels, block):
         end = sample + block
         while line is not None and _time_of(line) < end:
-            if line.get("engine") == "started":
-                tempo = line["tempo"]
-                stage, plan = Stage(spec), None
-                stage.sample = line["sample"]
-                stage.tempo = TempoMap(
-                    spec.rate, tempo["bpm"], tempo["sample"], tempo["beat"], tempo["bpm"], 0.0, tempo["playing"]
-                )
+            if "engine" in line:
+                asked = line.get("load")
+                plan = None if asked is None else compiled(asked, None)
+                stage = begun(spec, line, plan)
             elif "load" in line:
                 asked = line["load"]
-                plan = compile_plan(Graph.from_json(asked["graph"]), catalog, make, spec, asked["ids"], plan)
+                plan = compiled(asked, plan)
                 stage.load(plan, asked["serial"], asked["fade"], asked["tempo"])
             elif "op" in line:
                 stage.at_sample(line["sample"], to_action(line))
@@ -116,6 +115,21 @@ def replay(
             y = stage.run(x)
             yield np.zeros_like(y) if sample in log.silent else y.copy()
         sample = end
+
+
+class _Happened(Schedule):
+    """What the log says took effect: a `/panic` before it in the same block dropped none of it."""
+
+    def clear(self) -> list[Action]:
+        return []
+
+
+def begun(spec: StreamSpec, line: dict[str, Any], plan: Plan | None) -> Stage:
+    """A stage that goes on from an `engine` line of the log."""
+    stage = Stage(spec)
+    stage.schedule = _Happened()
+    stage.resume(line, plan)
+    return stage
 
 
 def _time_of(line: dict[str, Any]) -> int:

@@ -22,10 +22,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from antiphon import lifeline, sessionlog
-from antiphon.children import Child, cause, leave, pair
+from antiphon import lifeline, paths, sessionlog
+from antiphon.children import DEVICE_GONE, NO_DEVICE, Child, cause, leave, pair, unsignalled
 from antiphon.control.state import clear as clear_state
-from antiphon.errors import AntiphonError, EngineError
+from antiphon.errors import AntiphonError, EngineError, FileError
 from antiphon.io.listening import open_sockets
 from antiphon.settings import ServeSettings
 
@@ -36,6 +36,10 @@ RETRY_DEVICE_SECONDS = 3.0
 _WATCH = 0.2
 
 
+class _Told(Exception):
+    """It cannot start, and whoever found out has said why."""
+
+
 class Supervisor:
     """Starts the three, restarts what dies, ends all."""
 
@@ -44,6 +48,8 @@ class Supervisor:
         self.settings, self.folder = settings, folder
         self._children: dict[str, Child] = {}
         self._deaths: dict[str, list[float]] = {}
+        self._due: dict[str, float] = {}
+        self._trouble = ""
         self._ending = False
         self._ready_said = False
         self._signal_read, self._signal_write = os.pipe()
@@ -61,6 +67,8 @@ class Supervisor:
             self._start_all()
             self._watch()
             return 0
+        except _Told:
+            return 2
         finally:
             self._end_all()
 
@@ -91,6 +99,8 @@ class Supervisor:
         self._parent_end, self._child_end = pair()
 
     def _start_all(self) -> None:
+        # before anything runs: a disk that takes no list takes no state either
+        lifeline.write(self.folder, os.getpid(), {}, self.settings)
         # control imports while this process does: two cores, half the wait
         self._start_control()
         self._warm()
@@ -107,7 +117,7 @@ class Supervisor:
         compile_all()
         self._plugins = plugins.load()
         compile_all()
-        (self.folder / "catalog.json").write_text(json.dumps(self._plugins.catalog.to_json()))
+        paths.write_atomic(self.folder / "catalog.json", json.dumps(self._plugins.catalog.to_json()).encode())
         self._sound = None
         path = self.settings.input_file
         if path is not None:
@@ -127,11 +137,12 @@ class Supervisor:
             "http": self._sockets[2].fileno(),
         }
         given = {"settings": self.settings.to_json(), "folder": str(self.folder), "fds": fds, "shape": self._shape()}
-        child = subprocess.Popen(
-            [sys.executable, "-m", "antiphon.control.process", json.dumps(given)],
-            pass_fds=tuple(fds.values()),
-            stdin=subprocess.DEVNULL,
-        )
+        with unsignalled():
+            child = subprocess.Popen(
+                [sys.executable, "-m", "antiphon.control.process", json.dumps(given)],
+                pass_fds=tuple(fds.values()),
+                stdin=subprocess.DEVNULL,
+            )
         child.returncode = 0  # reaped here, by pid; Popen must not
         self._adopt("control", child.pid)
         catalog = self.folder / "catalog.json"
@@ -143,11 +154,13 @@ class Supervisor:
         return [shape.rate, shape.block, shape.channels, shape.tap]
 
     def _fork(self, name: str) -> bool:
-        """True in the child."""
+        """True in the child, which calls `listening` once it has handlers."""
         sys.stdout.flush()
         sys.stderr.flush()
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
         pid = os.fork()
         if pid:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
             self._adopt(name, pid)
             return False
         signal.set_wakeup_fd(-1)
@@ -162,19 +175,41 @@ class Supervisor:
         from antiphon.engine import recorder
 
         read, write = os.pipe()
-        begin: list[dict[str, Any]] = []
-        if first and self.settings.session:
-            begin.append({"do": "session", "path": self.settings.session, "header": sessionlog.header(self.settings)})
-        if first and self.settings.record:
-            begin.append({"do": "record", "path": self.settings.record})
+        begin = self._begin_recording() if first else self._go_on_recording()
         if self._fork("recorder"):
             os.close(read)
-            leave(lambda: recorder.run(self.shared, self._recorder_end, begin, write))
+            leave(lambda: recorder.run(self.shared, self._recorder_end, begin, write, self.folder))
         os.close(write)
         with os.fdopen(read, "rb") as pipe:
-            said = json.loads(pipe.readline() or b"[]")
+            said: list[str] = json.loads(pipe.readline() or b"[]")
         if said and first:
-            raise EngineError(said[0]["error"])
+            raise FileError(said[0])
+        for text in said:
+            _say(text)
+
+    def _begin_recording(self) -> list[dict[str, Any]]:
+        from antiphon.engine import recorder
+
+        recorder.forget(self.folder)
+        begin: list[dict[str, Any]] = []
+        if self.settings.session:
+            begin.append({"do": "session", "path": self.settings.session, "header": sessionlog.header(self.settings)})
+        if self.settings.record:
+            begin.append({"do": "record", "path": self.settings.record})
+        return begin
+
+    def _go_on_recording(self) -> list[dict[str, Any]]:
+        """After a recorder that was killed: the sound goes on in a new file, a set has ended."""
+        from antiphon.engine import recorder
+
+        record, session = recorder.interrupted(self.folder)
+        if session:
+            _say(f"the set kept in {session} ends here; /session/record begins another")
+        if not record:
+            return []
+        path = recorder.beside(Path(record))
+        _say(f"the recording goes on in {path}")
+        return [{"do": "record", "path": str(path)}]
 
     def _start_engine(self) -> None:
         from antiphon.engine import process
@@ -198,7 +233,15 @@ class Supervisor:
 
     def _write_list(self) -> None:
         pids = {name: child.pid for name, child in self._children.items()}
-        lifeline.write(self.folder, os.getpid(), pids, self.settings)
+        try:
+            lifeline.write(self.folder, os.getpid(), pids, self.settings)
+        except FileError as error:
+            # without the list a later `serve` cannot take over from this one; the sound goes on
+            if not self._trouble:
+                _say(str(error))
+            self._trouble = str(error)
+        else:
+            self._trouble = ""
 
     # ---- watching
     def _catch_signals(self) -> None:
@@ -230,6 +273,7 @@ class Supervisor:
                     self._died(child, status)
                     if name in self._children:
                         continue
+            self._restart_due()
             self._look_for_hang()
             self._look_for_device()
 
@@ -256,23 +300,32 @@ class Supervisor:
         os.close(child.pidfd)
         del self._children[child.name]
         if not self._ready_said and child.name != "recorder":
+            if child.name == "engine" and os.waitstatus_to_exitcode(status) == NO_DEVICE:
+                raise _Told
             raise EngineError(f"the {child.name} process ended before it was ready (status {status}); see above")
         now = time.monotonic()
         recent = [t for t in self._deaths.get(child.name, []) if now - t < 10.0]
         self._deaths[child.name] = [*recent, now]
-        print(f"antiphon: {child.name} ended ({cause(status)}); starting it again", file=sys.stderr, flush=True)
-        if len(recent) >= RESTARTS_BEFORE_PAUSE:
-            time.sleep(PAUSE_SECONDS)
+        _say(f"{child.name} ended ({cause(status)}); starting it again")
         if child.name == "engine":
             self._engine_died(os.waitstatus_to_exitcode(status))
-        elif child.name == "control":
-            self._start_control()
-        else:
-            self._start_recorder(first=False)
-        self._write_list()
+        # one that dies again and again would keep a core busy with nothing but its starts
+        self._due[child.name] = now + (PAUSE_SECONDS if len(recent) >= RESTARTS_BEFORE_PAUSE else 0.0)
+
+    def _restart_due(self) -> None:
+        """Starts again what died, once its pause is over."""
+        for name in [n for n, at in self._due.items() if at <= time.monotonic()]:
+            del self._due[name]
+            match name:
+                case "engine":
+                    self._start_engine()
+                case "control":
+                    self._start_control()
+                case _:
+                    self._start_recorder(first=False)
+            self._write_list()
 
     def _engine_died(self, code: int) -> None:
-        from antiphon.engine.process import DEVICE_GONE, NO_DEVICE
         from antiphon.engine.shared import Word
 
         words = self.shared.words
@@ -283,13 +336,9 @@ class Supervisor:
         self._hung = False
         words[Word.AT_WORK] = 0
         if code in (DEVICE_GONE, NO_DEVICE) and self._driver != "headless":
-            print(
-                f"antiphon: the {self._driver} device is gone; playing on by the software clock until it is back",
-                file=sys.stderr, flush=True,
-            )  # fmt: skip
+            _say(f"the {self._driver} device is gone; playing on by the software clock until it is back")
             self._driver = "headless"
             self._retry_device = time.monotonic() + RETRY_DEVICE_SECONDS
-        self._start_engine()
 
     def _look_for_hang(self) -> None:
         """An engine whose loop has not turned for 2 s is ended; its death does the rest."""
@@ -301,7 +350,7 @@ class Supervisor:
         alive = words[Word.ALIVE_NS]
         stalled = (time.monotonic_ns() - alive) / 1e9
         if alive and stalled > HANG_SECONDS + (3.0 if self._driver != "headless" else 0.0):
-            print(f"antiphon: the engine has hung for {stalled:.1f} s; ending it", file=sys.stderr, flush=True)
+            _say(f"the engine has hung for {stalled:.1f} s; ending it")
             words[Word.ALIVE_NS] = 0
             self._hung = True
             os.kill(child.pid, signal.SIGKILL)
@@ -319,9 +368,11 @@ class Supervisor:
             return
         if (found.rate, found.block) != (self.settings.rate, self.settings.block):
             return
-        print(f"antiphon: the {self._wanted} device is back", file=sys.stderr, flush=True)
+        _say(f"the {self._wanted} device is back")
         self._driver = self._wanted
-        os.kill(self._children["engine"].pid, signal.SIGTERM)
+        engine = self._children.get("engine")
+        if engine is not None:
+            os.kill(engine.pid, signal.SIGTERM)
 
     # ---- ending
     def _end_all(self) -> None:
@@ -330,5 +381,12 @@ class Supervisor:
             child = self._children.get(name)
             if child is not None:
                 child.end()
+        from antiphon.engine import recorder
+
+        recorder.forget(self.folder)
         lifeline.remove(self.folder)
         clear_state(self.folder)
+
+
+def _say(text: str) -> None:
+    print(f"antiphon: {text}", file=sys.stderr, flush=True)

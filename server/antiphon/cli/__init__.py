@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-import typer
-
-app = typer.Typer(
-    name="antiphon",
-    help="A live audio server that listens and answers.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
+import sys
 
 
 def main() -> None:
     """The console script."""
-    from antiphon.cli.commands import register
-    from antiphon.cli.errors import main as run
+    try:
+        import typer
 
-    register(app)
+        from antiphon.cli.commands import register
+        from antiphon.cli.errors import main as run
+
+        app = typer.Typer(
+            name="antiphon",
+            help="A live audio server that listens and answers.",
+            no_args_is_help=True,
+            add_completion=False,
+            pretty_exceptions_enable=False,
+            rich_markup_mode=None,
+        )
+        register(app)
+    except KeyboardInterrupt:
+        # nothing has begun yet
+        sys.exit(130)
     run(app)

@@ -51,10 +51,26 @@ def run(settings: ServeSettings) -> None:
     from antiphon.supervisor import Supervisor
 
     _check_files(settings)
+    settings = settings.with_(surface=tuple(_resolved(surface) for surface in settings.surface))
     folder = lifeline.folder(settings)
     if not lifeline.take_over(folder):
         clear_state(folder)
     raise typer.Exit(Supervisor(settings, folder).run())
+
+
+def _resolved(surface: str) -> str:
+    """HOST:PORT with the host as an IPv4 address: a name looked up while playing would hold up every message."""
+    import socket
+
+    from antiphon.errors import UsageError
+    from antiphon.settings import surface_address
+
+    host, port = surface_address(surface)
+    try:
+        found = socket.getaddrinfo(host, port, socket.AF_INET, socket.SOCK_DGRAM)
+    except (OSError, UnicodeError):
+        raise UsageError(f"--surface {surface}: there is no host {host!r}; name its IPv4 address") from None
+    return f"{found[0][4][0]}:{port}"
 
 
 def _check_files(settings: ServeSettings) -> None:

@@ -18,6 +18,9 @@ from antiphon.wire.osc import encode
 if TYPE_CHECKING:
     from antiphon.control.app import ControlApp
 
+ROOM = 1 << 18
+"""Bytes that must be free when a recording is asked for."""
+
 
 def tempo(app: ControlApp, peer: Peer, args: Args, when: When) -> None:
     if not args:
@@ -53,6 +56,7 @@ def beat(app: ControlApp, peer: Peer, args: Args, when: When) -> None:
 def session_record(app: ControlApp, peer: Peer, args: Args, _when: When) -> None:
     most(args, 1, "[s:name]")
     path = _fresh(paths.sessions(), text(args, 0, "name", _now()), "")
+    _check_room(path)
     app.link.session(str(path), app.session_header())
     app.reply(peer, encode("/done", "/session/record", str(path)))
 
@@ -66,6 +70,7 @@ def session_stop(app: ControlApp, peer: Peer, args: Args, _when: When) -> None:
 def record_start(app: ControlApp, peer: Peer, args: Args, _when: When) -> None:
     most(args, 1, "[s:name]")
     path = _fresh(paths.recordings(), text(args, 0, "name", _now()), ".wav")
+    _check_room(path)
     app.link.record(str(path))
     app.reply(peer, encode("/done", "/record/start", str(path)))
 
@@ -78,6 +83,13 @@ def record_stop(app: ControlApp, peer: Peer, args: Args, _when: When) -> None:
 
 def _now() -> str:
     return time.strftime("%Y-%m-%d_%H-%M-%S")
+
+
+def _check_room(path: Path) -> None:
+    """Refuses at once what the recorder could not begin to write."""
+    trial = path.with_name(f".{path.name}.room")
+    paths.reserve(trial, ROOM)
+    trial.unlink(missing_ok=True)
 
 
 def _fresh(folder: Path, name: str, suffix: str) -> Path:

@@ -20,6 +20,7 @@ from typing import Any
 from antiphon import patch as patches
 from antiphon import paths, sessionlog
 from antiphon.catalog import Catalog
+from antiphon.children import listening
 from antiphon.control.app import ControlApp
 from antiphon.control.hooks import Hooks
 from antiphon.control.routes import serve_http
@@ -38,6 +39,7 @@ DEFAULT_PATCH = "through"
 def main(argument: str) -> int:
     """argument: JSON from the supervisor. Returns an exit status."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT,))
     logging.basicConfig(format="antiphon: %(message)s", level=logging.WARNING)
     given = json.loads(argument)
     supervisor = socket.socket(fileno=given["fds"]["supervisor"])
@@ -55,6 +57,7 @@ async def _live(given: dict[str, Any], supervisor: socket.socket) -> None:
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
+    listening()
     supervisor.setblocking(False)
     catalog = await _catalog(loop, supervisor, stop)
     if catalog is None:
@@ -71,7 +74,7 @@ async def _live(given: dict[str, Any], supervisor: socket.socket) -> None:
         tcp=socket.socket(fileno=fds["osc_tcp"]),
         surfaces=[surface_address(s) for s in settings.surface],
         allow=settings.allow,
-        session_header=lambda: session_start(app, settings),
+        session_header=lambda: sessionlog.header(settings),
     )
     restored = await app.start()
     http = await serve_http(app, folder=paths.config(), listener=socket.socket(fileno=fds["http"]), lan=settings.lan)
@@ -143,20 +146,6 @@ def muted(graph: Graph) -> Graph:
     hearing = {wire.dest.node for wire in graph.wires if wire.source.node == IN}
     nodes = (replace(n, values={**n.values, "mute": True}) if n.name in hearing else n for n in graph.nodes)
     return replace(graph, nodes=tuple(nodes))
-
-
-def session_start(app: ControlApp, settings: ServeSettings) -> dict[str, Any]:
-    """What a session log begins with when it is started while playing: the graph as it is now."""
-    session = app.session
-    ids = {node.name: node.id for node in session.nodes.values()}
-    load = {
-        "serial": session.serial,
-        "graph": session.current().to_json(),
-        "ids": ids,
-        "tempo": session.tempo,
-        "fade": 0.0,
-    }
-    return {**sessionlog.header(settings), "load": load}
 
 
 if __name__ == "__main__":

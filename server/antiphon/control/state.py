@@ -13,6 +13,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from antiphon import paths
 from antiphon.errors import FileError
 from antiphon.nodestate import SLOTS
 
@@ -32,11 +33,14 @@ class StateFolder:
             handle = os.open(folder / "values.bin", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
                 os.ftruncate(handle, size)
+                if hasattr(os, "posix_fallocate"):
+                    # a page the disk has no room for would be a SIGBUS when it is written
+                    os.posix_fallocate(handle, 0, size)
                 self._map = mmap.mmap(handle, size)
             finally:
                 os.close(handle)
         except OSError as error:
-            raise FileError(f"the state folder {folder} cannot be used: {error.strerror}") from None
+            raise FileError(f"the state folder {folder} cannot be used: {paths.why(error)}") from None
         self._view = memoryview(self._map).cast("d")
         self.counters = self._view[:COUNTERS]
         self.numbers = self._view[COUNTERS:]
@@ -57,7 +61,7 @@ class StateFolder:
             part.replace(self.folder / "state.json")
         except OSError as error:
             part.unlink(missing_ok=True)
-            raise FileError(f"the state cannot be saved in {self.folder}: {error.strerror}") from None
+            raise FileError(f"the state cannot be saved in {self.folder}: {paths.why(error)}") from None
 
     def close(self) -> None:
         for view in (self.counters, self.numbers, self._view):

@@ -48,6 +48,7 @@ def counts(app: ControlApp, before: dict[str, int]) -> dict[str, int]:
         "commands_delayed": engine.commands_dropped,
         "reports_dropped": engine.reports_dropped,
         "tap_dropped": engine.tap_dropped,
+        "journal_dropped": engine.journal_dropped,
         "nan_blocks": engine.nan_blocks,
         "limited_blocks": engine.limited_blocks,
         "scheduled": len(app.session.schedule) + len(app.intake.deferred),

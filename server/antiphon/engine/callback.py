@@ -78,7 +78,7 @@ def publish(s: i64p, slot: i64, call: i64) -> None:
 @kernel
 def ready(s: i64p, call: i64, wrong: i64) -> i64:
     """The slot of the block to be heard at this call, or -1 where it is not there: counted, once blocks are owed."""
-    wanted = call - s[4]
+    wanted = i64(call - s[4])
     if wanted < 0 or wrong != 0:
         return -1
     place = wanted % _DEPTH

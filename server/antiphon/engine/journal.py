@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import struct
 from collections import deque
+from dataclasses import asdict
 from typing import Any
 
 from antiphon.engine.schedule import Action, Op
@@ -26,6 +27,8 @@ class Journal:
 
     def __init__(self, shared: Shared, stage: Stage) -> None:
         self._words, self._ring, self._stage = shared.words, ByteRing(shared), stage
+        self._session = 0
+        self._plan = b"null"
 
     @property
     def kept(self) -> bool:
@@ -35,14 +38,13 @@ class Journal:
         """The engine begins at `sample`, with fresh processors; the one before wrote its last before `died`."""
         if self.kept:
             self._stage.applied = deque(maxlen=MAX_WAITING)
-            tempo = self._stage.tempo
-            beat = {"sample": tempo.sample, "beat": tempo.beat, "bpm": tempo.bpm, "playing": tempo.playing}
-            self._ring.push(
-                b"E" + json.dumps({"engine": "started", "sample": sample, "died": died, "tempo": beat}).encode()
-            )
+            self._session = self._words[Word.SESSIONS]
+            line = {"engine": "started", "sample": sample, "died": died, "tempo": asdict(self._stage.tempo)}
+            self._ring.push(b"E" + json.dumps(line).encode())
 
     def loaded(self, sample: int, text: bytes) -> None:
         """A plan plays from `sample`. text: the load request as JSON."""
+        self._plan = text
         if self.kept:
             self._ring.push(b"L" + sample.to_bytes(8, "little") + text)
 
@@ -73,9 +75,16 @@ class Journal:
             self._ring.push(_ACTION.pack(b"A", done.sample, a.op, a.node, a.cell + 1, a.number, a.ramp, a.token))
 
     def follow(self) -> None:
-        """Starts to collect commands when a session has begun."""
-        if self._stage.applied is None and self.kept:
+        """After a block: when a session has begun, tells how things stand, and collects commands from here on."""
+        if not self.kept:
+            return
+        if self._stage.applied is None:
             self._stage.applied = deque(maxlen=MAX_WAITING)
+        if self._session != self._words[Word.SESSIONS]:
+            self._session = self._words[Word.SESSIONS]
+            self._stage.applied.clear()
+            line = json.dumps({"engine": "joined", **self._stage.state()})
+            self._ring.push(b"E" + line[:-1].encode() + b', "load": ' + self._plan + b"}")
 
 
 def to_line(record: bytes) -> dict[str, Any]:

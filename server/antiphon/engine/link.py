@@ -98,6 +98,7 @@ class Counters:
     pending: int = 0
     nan_blocks: int = 0
     limited_blocks: int = 0
+    journal_dropped: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -172,18 +172,18 @@ class Loop:
 
     def _meters(self, x: Samples, out: Samples) -> None:
         view, stage = self.shared.meters, self.stage
-        frames, channels = self.driver.block, self.driver.channels
+        frames = self.driver.block
         for row, number, sound in ((0, 0, out), (1, -1, x)):
-            stride = sound.strides[0] // 4
             view[4 * row] = number
-            view[4 * row + 1] = max(0.0, dsp.peak(sound, stride, sound.shape[0], frames))
-            view[4 * row + 2] = math.sqrt(dsp.rms_sum(sound, stride, sound.shape[0], frames) / (frames * channels))
+            _level(sound, frames, view, 4 * row)
         row = 2
         if stage.plan is not None:
             for number, host in stage.plan.hosts.items():
                 if row >= METERS - 1:
                     break
-                view[4 * row], view[4 * row + 1], view[4 * row + 2] = number, host.peak, host.spent_ns / 1e3
+                view[4 * row] = number
+                if host.outs:
+                    _level(host.outs[0], frames, view, 4 * row)
                 row += 1
             for node, cell, value in stage.plan.reports():
                 self._reports.push(_SAID["reported"], node << 16 | (cell + 1), value, 0.0, 0, 0.0, 0, 0)
@@ -198,6 +198,13 @@ class Loop:
         self._load_mean += 0.02 * (share - self._load_mean)
         self._load_peak = max(share, self._load_peak * 0.999)
         self._floats[Word.LOAD_MEAN], self._floats[Word.LOAD_PEAK] = self._load_mean, self._load_peak
+
+
+def _level(sound: Samples, frames: int, view: memoryview[float], at: int) -> None:
+    """Writes a block's peak and RMS behind the number at `at`."""
+    stride, channels = sound.strides[0] // 4, sound.shape[0]
+    view[at + 1] = max(0.0, dsp.peak(sound, stride, channels, frames))
+    view[at + 2] = math.sqrt(max(0.0, dsp.rms_sum(sound, stride, channels, frames)) / (frames * channels))
 
 
 class _Tap:

@@ -19,6 +19,7 @@ import numpy as np
 
 from antiphon.block import Samples, StreamSpec
 from antiphon.catalog import Catalog
+from antiphon.children import DEVICE_GONE, NO_DEVICE, listening
 from antiphon.clock import TempoMap
 from antiphon.engine.drivers.base import Driver, DriverOptions
 from antiphon.engine.loop import Loop, NextPlan
@@ -29,10 +30,6 @@ from antiphon.graph import Graph
 from antiphon.plan import Plan, compile_plan
 from antiphon.processor import Processor
 
-DEVICE_GONE = 75
-"""Exit status of an engine whose device stopped asking for blocks."""
-NO_DEVICE = 76
-"""Exit status of an engine whose device would not start."""
 DRIVERS = {"headless": 0, "jack": 1, "portaudio": 2}
 _MAX_MESSAGE = 8 << 20
 
@@ -157,6 +154,7 @@ def run(
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     ending: list[int] = []
     signal.signal(signal.SIGTERM, lambda *_: ending.append(1))
+    listening()
     words[Word.ENGINE_PID], words[Word.ENGINE_STATE] = os.getpid(), 1
     words[Word.DRIVER] = DRIVERS[driver_name]
     spec = StreamSpec(options.rate, options.block, options.channels)

@@ -2,13 +2,16 @@
 
 It outlives engine and control. Blocks that never came are written as silence, so that a recording's
 length is the time that passed. A wave file's header is brought up to date every second: whatever
-dies, the file opens.
+dies, the file opens. A recorder that was killed is followed by one that goes on in a new file beside it.
 """
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
 import os
+import re
 import select
 import signal
 import socket
@@ -19,12 +22,18 @@ from typing import Any, TextIO
 
 import numpy as np
 
+from antiphon import paths
+from antiphon.children import listening
 from antiphon.engine.journal import SESSION, to_line
 from antiphon.engine.shared import ByteRing, Shared, Word
+from antiphon.errors import FileError
 
 OUTPUT = 1
 _TURN = 0.05
 _UPDATE_HEADER_NOW = 0x1060
+_ROOM = 1 << 16
+"""Bytes there must be room for when a recording starts."""
+_NOTE = "recording.json"
 _SUBTYPES = {".wav": "PCM_24", ".flac": "PCM_24", ".ogg": "VORBIS", ".mp3": "MPEG_LAYER_III"}
 
 
@@ -36,15 +45,20 @@ class _File:
 
         suffix = path.suffix.lower()
         if suffix not in _SUBTYPES:
-            raise ValueError(f"{path.name}: recordings are {', '.join(sorted(_SUBTYPES))}")
-        path.parent.mkdir(parents=True, exist_ok=True)
+            raise FileError(f"cannot write {path}: a recording's name ends in {', '.join(sorted(_SUBTYPES))}")
+        if suffix == ".mp3" and rate > 48000:
+            raise FileError(f"cannot write {path}: mp3 does not hold {rate} Hz; name a .wav, .flac or .ogg")
+        paths.made(path.parent)
+        paths.reserve(path, _ROOM)
         self.path, self._sf = path, soundfile
         self._file = soundfile.SoundFile(str(path), "w", rate, channels, subtype or _SUBTYPES[suffix])
         self._updated = time.monotonic()
+        self._frames = 0
 
     def write(self, frames: Any) -> None:
         """float32 `[frames, channels]`."""
         self._file.write(frames)
+        self._frames += len(frames)
         if time.monotonic() - self._updated > 1.0:
             self._updated = time.monotonic()
             if self.path.suffix.lower() == ".wav":
@@ -54,12 +68,22 @@ class _File:
     def close(self) -> None:
         self._file.close()
 
+    def cut(self) -> None:
+        """Ends it where it could not be written on: what there is opens, what holds nothing is taken away."""
+        with contextlib.suppress(OSError, RuntimeError):  # the reason is told already
+            self._file.close()
+        if not self._frames:
+            self.path.unlink(missing_ok=True)
+
 
 class Recorder:
-    """Files being written, and how far the tap was read."""
+    """Files being written, and how far the tap was read.
 
-    def __init__(self, shared: Shared) -> None:
-        self.shared, self._words = shared, shared.words
+    folder: where it notes what it writes, for the one that comes after it.
+    """
+
+    def __init__(self, shared: Shared, folder: Path) -> None:
+        self.shared, self._words, self._folder = shared, shared.words, folder
         shape = shared.shape
         size = (shape.tap, shape.channels, shape.block)
         self._out = np.frombuffer(shared.part("tap_out"), np.float32).reshape(size)
@@ -68,13 +92,17 @@ class Recorder:
         self._record: _File | None = None
         self._session: tuple[_File, _File, TextIO] | None = None
         self._next = -1
-        self.said: list[dict[str, Any]] = []
+        self._session_from = -1
+        self.said: list[str] = []
+        self.aloud = False
+        """Whether complaints go to standard error; at the start the supervisor tells them."""
+        self._words[Word.TAPPING] = 0
 
     def handle(self, message: dict[str, Any]) -> None:
         """{"do": "record" | "session", "path": str | None, "header": …}."""
         path = message["path"]
+        self.turn()
         try:
-            self.turn()
             if message["do"] == "record":
                 self._close_record()
                 if path:
@@ -83,24 +111,49 @@ class Recorder:
                 self._close_session()
                 if path:
                     self._open_session(Path(path), message.get("header", {}))
-            self._arm()
         except Exception as error:
-            self._complain(path, error)
+            self._complain(path or "what was kept", error)
+        self._arm()
+        self._note()
 
     def _open_session(self, folder: Path, header: dict[str, Any]) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
+        held = folder.exists()
+        paths.made(folder)
         rate, channels = self.shared.shape.rate, self.shared.shape.channels
         self._journal.skip_all()
-        log = open(folder / "session.jsonl", "w", encoding="utf-8")  # noqa: SIM115 - held while the set lasts
-        first = max(0, self._words[Word.TAP_WRITE]) * self.shared.shape.block
-        shape = {"rate": rate, "block": self.shared.shape.block, "channels": channels, "sample": first}
-        log.write(json.dumps({"session": 1, **shape, **header}) + "\n")
-        log.flush()
-        self._session = (
-            _File(folder / "input.wav", rate, channels, "FLOAT"),
-            _File(folder / "output.wav", rate, channels, "FLOAT"),
-            log,
-        )
+        shape = {"rate": rate, "block": self.shared.shape.block, "channels": channels}
+        begun: list[_File] = []
+        log = folder / "session.jsonl"
+        try:
+            begun.extend(_File(folder / name, rate, channels, "FLOAT") for name in ("input.wav", "output.wav"))
+            paths.reserve(log, _ROOM)
+            file = log.open("w", encoding="utf-8")
+            file.write(json.dumps({"session": 1, **shape, **header}) + "\n")
+            file.flush()
+        except Exception:
+            for part in begun:
+                part.cut()
+            log.unlink(missing_ok=True)
+            if not held:
+                folder.rmdir()
+            raise
+        self._session = (*begun, file)  # type: ignore[assignment]
+        self._session_from = -1
+        self._words[Word.SESSIONS] += 1
+
+    def _note(self) -> None:
+        """Writes down what is being recorded, for a recorder that has to go on."""
+        if not (self._record or self._session):
+            forget(self._folder)
+            return
+        note = {
+            "record": str(self._record.path.absolute()) if self._record else "",
+            "session": str(self._session[0].path.parent.absolute()) if self._session else "",
+        }
+        try:
+            (self._folder / _NOTE).write_text(json.dumps(note))
+        except OSError as error:
+            print(f"antiphon: cannot note what is recorded: {paths.why(error)}", file=sys.stderr, flush=True)
 
     def _arm(self) -> None:
         wanted = SESSION if self._session else OUTPUT if self._record else 0
@@ -114,10 +167,7 @@ class Recorder:
         if self._record is None and self._session is None:
             return
         end = self._words[Word.TAP_WRITE]
-        if self._session is not None:
-            for record in self._journal.drain():
-                self._session[2].write(json.dumps(to_line(record)) + "\n")
-            self._session[2].flush()
+        self._keep_journal()
         if self._next < 0:
             if end == 0:
                 return
@@ -126,6 +176,20 @@ class Recorder:
             count = min(end - self._next, 64)
             self._write(self._next, count)
             self._next += count
+
+    def _keep_journal(self) -> None:
+        if self._session is None:
+            return
+        log = self._session[2]
+        try:
+            for record in self._journal.drain():
+                line = to_line(record)
+                if self._session_from < 0 and "engine" in line:
+                    self._session_from = line["sample"] // self.shared.shape.block
+                log.write(json.dumps(line) + "\n")
+            log.flush()
+        except OSError as error:
+            self._cut_session(error)
 
     def _write(self, first: int, count: int) -> None:
         shape, tags = self.shared.shape, self.shared.tap_tags
@@ -142,37 +206,60 @@ class Recorder:
                     self._words[Word.TAP_DROPPED] += 1
             elif tags[slot] > first + n + 1:
                 self._words[Word.TAP_DROPPED] += 1
-        try:
-            if self._record is not None:
+        if self._record is not None:
+            try:
                 self._record.write(out.reshape(-1, shape.channels))
-            if self._session is not None and into is not None:
-                self._session[0].write(into.reshape(-1, shape.channels))
-                self._session[1].write(out.reshape(-1, shape.channels))
-        except Exception as error:
-            path = self._record.path if self._record else "the session"
-            self._abandon()
-            self._complain(str(path), error)
+            except Exception as error:
+                self._cut_record(error)
+        if self._session is not None and into is not None:
+            try:
+                skipped = count if self._session_from < 0 else max(0, self._session_from - first)
+                self._session[0].write(into[skipped:].reshape(-1, shape.channels))
+                self._session[1].write(out[skipped:].reshape(-1, shape.channels))
+            except Exception as error:
+                self._cut_session(error)
 
-    def _abandon(self) -> None:
-        self._record = None
-        self._session = None
-        self._words[Word.TAPPING] = 0
+    def _cut_record(self, error: Exception) -> None:
+        file, self._record = self._record, None
+        if file is not None:
+            file.cut()
+            self._complain(f"{file.path} ends here", _cause(file.path, error))
+        self._arm()
+        self._note()
 
-    def _complain(self, path: str | None, error: Exception) -> None:
-        text = f"{path} is not being recorded: {error}; free some space or choose another place"
-        print(f"antiphon: {text}", file=sys.stderr, flush=True)
-        self.said.append({"said": "recording", "path": path, "error": text})
+    def _cut_session(self, error: Exception) -> None:
+        parts, self._session = self._session, None
+        if parts is not None:
+            parts[0].cut()
+            parts[1].cut()
+            with contextlib.suppress(OSError):  # its buffer still holds the line that did not fit
+                parts[2].close()
+            folder = parts[0].path.parent
+            self._complain(f"the set in {folder} ends here", _cause(folder, error))
+        self._arm()
+        self._note()
+
+    def _complain(self, what: str, error: Exception) -> None:
+        text = str(error) if isinstance(error, FileError) else f"{what}: {error or type(error).__name__}"
+        self.said.append(text)
+        if self.aloud:
+            print(f"antiphon: {text}", file=sys.stderr, flush=True)
 
     def _close_record(self) -> None:
-        if self._record is not None:
-            self._record.close()
-            self._record = None
+        file, self._record = self._record, None
+        if file is not None:
+            try:
+                file.close()
+            except Exception as error:
+                self._complain(f"{file.path} may lack its end", _cause(file.path, error))
 
     def _close_session(self) -> None:
-        if self._session is not None:
-            for part in self._session:
+        parts, self._session = self._session, None
+        for part in parts or ():
+            try:
                 part.close()
-            self._session = None
+            except Exception as error:
+                self._complain("the set that was kept may lack its end", error)
 
     def close(self) -> None:
         self.turn()
@@ -181,7 +268,43 @@ class Recorder:
         self._words[Word.TAPPING] = 0
 
 
-def run(shared: Shared, peer: socket.socket, begin: list[dict[str, Any]], ready: int) -> None:
+def _cause(path: Path, error: Exception) -> Exception:
+    """What stopped the writing: libsndfile tells no more than that it stopped."""
+    if isinstance(error, OSError):
+        return FileError(f"{path} ends here: {paths.why(error)}")
+    try:
+        free = os.statvfs(path if path.is_dir() else path.parent).f_bavail
+    except OSError as gone:
+        return FileError(f"{path} ends here: {paths.why(gone)}")
+    if free == 0:
+        return FileError(f"{path} ends here: {paths.why(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))}")
+    text = " ".join(str(error).split()) or "it cannot be written on"
+    return FileError(f"{path} ends here: {text}; record to another place")
+
+
+def interrupted(folder: Path) -> tuple[str, str]:
+    """(recording, session folder) that a recorder of this server was writing; "" for none."""
+    try:
+        note = json.loads((folder / _NOTE).read_bytes())
+        return str(note["record"]), str(note["session"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return "", ""  # none was, or its note did not fit the disk, which was said then
+
+
+def forget(folder: Path) -> None:
+    """A clean end: nothing is to be gone on with."""
+    (folder / _NOTE).unlink(missing_ok=True)
+
+
+def beside(path: Path) -> Path:
+    """A free name for what follows a recording that was cut short: take.wav, take-2.wav, …"""
+    stem, number = re.sub(r"-\d+$", "", path.stem), 2
+    while (found := path.with_name(f"{stem}-{number}{path.suffix}")).exists():
+        number += 1
+    return found
+
+
+def run(shared: Shared, peer: socket.socket, begin: list[dict[str, Any]], ready: int, folder: Path) -> None:
     """The recorder process. begin: what to record from the first block on. ready: a pipe to say so."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     ending: list[int] = []
@@ -189,9 +312,11 @@ def run(shared: Shared, peer: socket.socket, begin: list[dict[str, Any]], ready:
     os.set_blocking(waking, False)
     signal.set_wakeup_fd(waking)
     signal.signal(signal.SIGTERM, lambda *_: ending.append(1))
-    recorder = Recorder(shared)
+    listening()
+    recorder = Recorder(shared, folder)
     for message in begin:
         recorder.handle(message)
+    recorder.aloud = True
     os.write(ready, json.dumps(recorder.said).encode() + b"\n")
     os.close(ready)
     peer.setblocking(False)

@@ -27,6 +27,7 @@ from antiphon.engine.link import (
 )
 from antiphon.engine.schedule import Op
 from antiphon.engine.shared import METERS, Shared, Word, command_ring, report_ring
+from antiphon.errors import EngineError
 from antiphon.graph import Graph
 from antiphon.lifeline import born
 
@@ -114,7 +115,10 @@ class RemoteEngine:
 
     def _ask(self, message: dict[str, Any]) -> None:
         if self._supervisor is not None:
-            self._supervisor.send(json.dumps(message).encode())
+            try:
+                self._supervisor.send(json.dumps(message).encode())
+            except OSError as error:
+                raise EngineError("the recorder does not take more now; try again in a moment") from error
 
     # ---- reports
     def fileno(self) -> int:
@@ -189,7 +193,7 @@ class RemoteEngine:
         return Counters(
             w[Word.BLOCKS], w[Word.MISSED_BLOCKS], w[Word.LATE_BLOCKS], w[Word.LATE], w[Word.SCHEDULE_DROPPED],
             w[Word.COMMANDS_DROPPED], w[Word.REPORTS_DROPPED], w[Word.TAP_DROPPED], w[Word.DEVICE_XRUNS],
-            w[Word.PENDING], w[Word.NAN_BLOCKS], w[Word.LIMITED_BLOCKS],
+            w[Word.PENDING], w[Word.NAN_BLOCKS], w[Word.LIMITED_BLOCKS], w[Word.JOURNAL_DROPPED],
         )  # fmt: skip
 
     def status(self) -> EngineStatus:

@@ -73,6 +73,7 @@ class Word(IntEnum):
     ALIVE_NS = 45  # CLOCK_MONOTONIC when the engine's loop last turned
     FIRST_BLOCK = 46  # the first block of this server
     BLAMED = 47  # number of the node that hung or crashed the engine; the next engine passes it by
+    SESSIONS = 48  # sets begun to be kept; written by the recorder
 
 
 WORDS = 64

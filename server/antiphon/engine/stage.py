@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 
@@ -21,6 +22,8 @@ from antiphon.plan import Plan
 from antiphon.processor import BlockTime
 
 MAX_REPORTS = 4096
+RISE = 0.010
+"""Seconds in which the input comes back after a panic."""
 
 
 @dataclass(slots=True)
@@ -83,6 +86,8 @@ class Stage:
         self._curve = np.zeros(spec.block, np.float32)
         self._steps = np.arange(1, spec.block + 1, dtype=np.float32)
         self._panic = False
+        self._rise = max(1, round(RISE * spec.rate))
+        self._rising = 0
         # plans that have been faded out: whoever made them frees their memory, off the block path
         self.retired: deque[Plan] = deque(maxlen=64)
         self._shared: frozenset[int] = frozenset()
@@ -134,6 +139,29 @@ class Stage:
         self._orphans.clear()
         self._report(StageReport("loaded", token=serial, number=float(plan.latency)))
 
+    def state(self) -> dict[str, Any]:
+        """The coming sample, and all that holds then but what processors and delay lines hold: for `resume`."""
+        hosts = self.plan.hosts if self.plan is not None else {}
+        return {
+            "sample": self.sample,
+            "tempo": asdict(self.tempo),
+            "limited": float(self._limited[0]),
+            "rising": self._rising,
+            "cells": {str(number): [cell.state() for cell in host.cells] for number, host in hosts.items()},
+            "failed": {str(number): host.failed for number, host in hosts.items() if host.failed},
+        }
+
+    def resume(self, state: dict[str, Any], plan: Plan | None) -> None:
+        """Goes on from another stage's `state` with the same plan, newly made."""
+        self.sample, self._rising = state["sample"], state.get("rising", 0)
+        self.tempo = TempoMap(**{**state["tempo"], "rate": self.spec.rate})
+        self._limited[0] = state.get("limited", 0.0)
+        self.plan = plan
+        for number, host in (plan.hosts if plan is not None else {}).items():
+            if str(number) in state["failed"]:
+                host.stand_aside(state["failed"][str(number)])
+            host.resume([tuple(held) for held in state["cells"][str(number)]])
+
     @property
     def fading(self) -> bool:
         return self._old is not None
@@ -172,6 +200,8 @@ class Stage:
             out.fill(0.0)
         else:
             self._run_plans(self.plan, x, frames, time, out)
+        if self._rising:
+            self._come_back(out, frames)
         if self._panic:
             # within this block: what was sounding fades over it, what is scheduled is gone
             np.subtract(
@@ -180,7 +210,7 @@ class Stage:
             np.multiply(out, self._curve[:frames], out=out)
         self._guard(out, frames)
         if self._panic:
-            self._panic = False
+            self._panic, self._rising = False, self._rise
             self._retire()
             if self.plan is not None:
                 self.plan.clear()
@@ -229,6 +259,14 @@ class Stage:
             self.retired.append(self._old)
             self._old = None
 
+    def _come_back(self, out: Samples, frames: int) -> None:
+        """After a panic what still comes in is not heard as a click."""
+        count = min(frames, self._rising)
+        curve = np.add(self._steps[:count], self._rise - self._rising, out=self._curve[:count])
+        np.divide(curve, self._rise, out=curve)
+        np.multiply(out[:, :count], curve, out=out[:, :count])
+        self._rising -= count
+
     def _guard(self, out: Samples, frames: int) -> None:
         """The output is finite and within full scale, whatever the plan gave."""
         if dsp.peak.call(self._out_at, self.spec.block, self.spec.channels, frames) < 0.0:
@@ -240,19 +278,21 @@ class Stage:
 
     def _apply(self, sample: int, action: Action) -> int:
         """Puts an action into effect at `sample` of the coming block; returns a sync's token."""
+        host = self.plan.hosts.get(action.node) if self.plan is not None else None
+        if action.op is Op.SET and host is None:
+            self._orphans.append(action)
+            return 0
         if self.applied is not None:
             self.applied.append(Applied(sample, action))
         match action.op:
             case Op.SET:
-                host = self.plan.hosts.get(action.node) if self.plan is not None else None
-                if host is None:
-                    self._orphans.append(action)
-                elif 0 <= action.cell < len(host.cells) and not host.post(
-                    action.cell, sample - self.sample, action.number, action.ramp
+                if (
+                    host is not None
+                    and 0 <= action.cell < len(host.cells)
+                    and not host.post(action.cell, sample - self.sample, action.number, action.ramp)
                 ):
                     self.counters.schedule_dropped += 1
             case Op.RESET:
-                host = self.plan.hosts.get(action.node) if self.plan is not None else None
                 if host is not None:
                     host.reset()
                 if host is not None and not host.failed and not host.forced:

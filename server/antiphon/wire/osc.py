@@ -119,11 +119,11 @@ def _bundle(data: bytes, depth: int, count: list[int]) -> Bundle:
         at += 4
         if length > size - at or length % 4:
             raise WireError(f"a bundle element says {length} bytes where {size - at} are left")
+        count[0] += 1
+        if count[0] > MAX_ELEMENTS:
+            raise WireError(f"a packet holds at most {MAX_ELEMENTS} messages")
         spans.append((at, at + length))
         at += length
-    count[0] += len(spans)
-    if count[0] > MAX_ELEMENTS:
-        raise WireError(f"a packet holds at most {MAX_ELEMENTS} messages")
     items: list[Packet] = []
     for first, last in spans:
         try:

@@ -7,7 +7,7 @@ import os
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from antiphon.errors import AntiphonError, EngineError
+from antiphon.errors import AntiphonError, EngineError, UsageError
 from antiphon.settings import ServeSettings
 
 
@@ -24,6 +24,10 @@ class Found:
 def probe(settings: ServeSettings) -> Found:
     """`_look`, in a forked child. Raises EngineError with its sentence."""
     if settings.audio == "headless":
+        for option, name in _named(settings):
+            raise UsageError(
+                f"{option} {name}: headless has no devices; name a sound file with --input, or use another --audio"
+            )
         return Found("headless", settings.rate, settings.block)
     read, write = os.pipe()
     pid = os.fork()
@@ -52,6 +56,12 @@ def probe(settings: ServeSettings) -> Found:
     return Found(**answer["found"])
 
 
+def _named(settings: ServeSettings) -> list[tuple[str, str]]:
+    """(option, device) of the devices that were asked for by name."""
+    given = (("--input", "" if settings.input_file else settings.input), ("--output", settings.output))
+    return [(option, name) for option, name in given if name not in ("", "none")]
+
+
 def _look(settings: ServeSettings) -> Found:
     if settings.audio == "jack":
         return _jack(settings)
@@ -63,6 +73,8 @@ def _look(settings: ServeSettings) -> Found:
             return look(settings)
         except AntiphonError as error:
             reasons.append(str(error))
+    if _named(settings):
+        raise EngineError(reasons[-1])
     return Found("headless", settings.rate, settings.block, "no sound card was found: running on the software clock")
 
 
@@ -78,7 +90,14 @@ def _jack(settings: ServeSettings) -> Found:
             "no JACK server answers; start one (jackd -d alsa), or use --audio portaudio or --audio headless"
         ) from error
     rate, block = client.samplerate, client.blocksize
+    missing = [
+        f"JACK has no port like {name!r} for {option}; `antiphon devices` lists them"
+        for option, name in _named(settings)
+        if not client.get_ports(name, is_audio=True, is_output=option == "--input", is_input=option == "--output")
+    ]
     client.close()
+    if missing:
+        raise EngineError(missing[0])
     note = ""
     if (rate, block) != (settings.rate, settings.block):
         note = f"JACK runs at {rate} Hz with {block} frames; that holds, not what was asked"
