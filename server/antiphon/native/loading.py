@@ -1,15 +1,16 @@
 """Machine code into memory, and kept between runs: compiling takes LLVM most of a second, loading 10 ms.
 
-What is kept lies in the user's own cache folder under a name that holds everything it depends on:
-the kernels' code and constants, this compiler, LLVM and the CPU. A file of another owner or with
-a wrong checksum is not loaded.
+What is kept lies in the environment Antiphon is installed in, or the user's cache folder, under a
+name that holds everything it depends on: the kernels' code and constants, this compiler, LLVM and
+the CPU. A file of another owner or with a wrong checksum is not loaded.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import CodeType
 from typing import Any
@@ -73,27 +74,35 @@ def _describe(item: Kernel[Any, Any], said: list[object], seen: set[Kernel[Any, 
             _describe(value, said, seen)
 
 
-def _folder() -> Path:
-    return paths.cache() / "kernels"
+def _folders() -> Iterator[Path]:
+    """Where machine code is kept: with the virtual environment it belongs to, else with the user."""
+    if sys.prefix != sys.base_prefix:
+        yield Path(sys.prefix) / "var" / "antiphon" / "kernels"
+    yield paths.cache() / "kernels"
 
 
 def kept(key: str) -> bytes | None:
     """Machine code of an earlier run, or None."""
-    path = _folder() / key
-    try:
-        if path.stat().st_uid != os.getuid() or path.parent.stat().st_uid != os.getuid():
-            return None
-        data = path.read_bytes()
-    except OSError:
-        return None
-    checksum, image = data[:_DIGEST], data[_DIGEST:]
-    return image if hashlib.sha256(image).digest() == checksum else None
+    for folder in _folders():
+        path = folder / key
+        try:
+            if path.stat().st_uid != os.getuid() or folder.stat().st_uid != os.getuid():
+                continue
+            data = path.read_bytes()
+        except OSError:
+            continue
+        checksum, image = data[:_DIGEST], data[_DIGEST:]
+        if hashlib.sha256(image).digest() == checksum:
+            return image
+    return None
 
 
 def keep(key: str, image: bytes) -> None:
-    """Keeps machine code for later runs; a folder that cannot be written only costs the time again."""
-    try:
-        _folder().mkdir(mode=0o700, parents=True, exist_ok=True)
-        paths.write_atomic(_folder() / key, hashlib.sha256(image).digest() + image, 0o600)
-    except (OSError, AntiphonError):
+    """Keeps machine code for later runs; where no folder can be written it only costs the time again."""
+    for folder in _folders():
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            paths.write_atomic(folder / key, hashlib.sha256(image).digest() + image, 0o600)
+        except (OSError, AntiphonError):
+            continue
         return
