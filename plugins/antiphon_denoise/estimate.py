@@ -17,6 +17,8 @@ from antiphon_denoise.network import Network, load_weights
 F32 = NDArray[np.float32]
 QUIET = 1e-10
 _SHORT, _LONG, _LEVEL = 0.6, 0.97, 0.99
+# from a share of -18 dB taken so far up to -8 dB trust grows; a frame's -25 dB may always go
+_CARE, _SURE_FROM, _SURE_OVER, _SMALL = 0.4, -18.0, 10.0, 10.0**-2.5
 
 
 @kernel
@@ -109,8 +111,22 @@ def denoise_gain(drive: f32p, rest: f32p, bins: i64, gain: f32p) -> None:
         gain[k] = floor + (f32(1.0) - floor) / (f32(1.0) + drive[k])
 
 
+@kernel
+def denoise_taken(power: f32p, gain: f32p, bins: i64) -> f32:
+    """Mean power of what the gate takes away."""
+    total = f32(0.0)
+    for k in range(bins):
+        rest = f32(1.0) - gain[k]
+        total = total + power[k] * rest * rest
+    return total / f32(bins)
+
+
 class Estimator:
-    """One stream's gate: `update(power)` fills `gain` `[bins]`, 0..1."""
+    """One stream's gate: `update` turns `power` into `gain` `[bins]`, 0..1, and `care`, 0..1.
+
+    `care` is how much of what the gate would take may be taken. The less noise there has been, the
+    more a mistake costs: with little noise so far, a frame in which much would go is let through.
+    """
 
     def __init__(self, bins: int) -> None:
         self.bins = bins
@@ -140,6 +156,7 @@ class Estimator:
             self._edge, self._way, COUNT, self._told, self._drive[0], self._drive[1],
         )  # fmt: skip
         self._finish = denoise_gain.bind(self._drive[0], self._drive[1], bins, self.gain)
+        self._take = denoise_taken.bind(self.power, self.gain, BINS)
         self._measure = denoise_bands.bind(
             self.power, self._log, BINS, self._below, self._way, self._area, self._bands, COUNT
         )
@@ -150,6 +167,8 @@ class Estimator:
         self._first = True
         self._mean = 0.0
         self.level = 0.0
+        self.care = 1.0
+        self._taken = 0.0
         self._count = 0.0
         self.gain.fill(1.0)
         self.network.reset()
@@ -180,6 +199,17 @@ class Estimator:
         self._push()
         np.exp(self._drive, out=self._drive)
         self._finish()
+        self._weigh()
+
+    def _weigh(self) -> None:
+        taken = self._take()
+        self._taken += (taken - self._taken) / self._count
+        if self.known or taken <= _SMALL * self._mean:
+            self.care = 1.0
+            return
+        share = 10.0 * math.log10(self._taken / (self._mean + QUIET) + QUIET)
+        sure = _CARE + (1.0 - _CARE) * (share - _SURE_FROM) / _SURE_OVER
+        self.care = min(1.0, max(sure, _CARE, math.sqrt(_SMALL * self._mean / taken)))
 
     def _features(self) -> None:
         now = self.level = float(np.mean(self.power[:BINS]))

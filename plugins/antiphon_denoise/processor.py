@@ -104,17 +104,18 @@ class Denoise(Processor):
         ceiling = threshold * (math.log(10.0) / 10.0) if threshold < 0.0 else 1e9
         estimator.update(ceiling)
         amount = float(io.at("amount", last))
+        careful = amount * estimator.care
         phrase = self._phrase.update(estimator)
         if not io.at("full", last):
             phrase = 1.0
         if io.at("mode", last) == "gate":
             np.subtract(1.0, estimator.gain, out=self._gain)
-            np.multiply(self._gain, -amount, out=self._gain)
+            np.multiply(self._gain, -careful, out=self._gain)
             np.add(self._gain, 1.0, out=self._gain)
             self._spectra.inverse(self._gain, self._made)
         else:
             frame = self._history.frame(lag)
-            self._shrinker.run(frame, estimator.power, estimator.gain, amount, self._made)
+            self._shrinker.run(frame, estimator.power, estimator.gain, careful, self._made)
         if phrase < 1.0:
             np.multiply(self._made, 1.0 - amount * (1.0 - phrase), out=self._made)
         hop = self._grid.hop

@@ -36,6 +36,15 @@ def entry(name: str, folder: Path | None = None) -> dict[str, Any]:
     return found
 
 
+def checksums(folder: Path | None = None) -> dict[str, str]:
+    """The sha256 of every model the manifest names; none without a manifest."""
+    try:
+        manifest = tomllib.loads(((folder or resources.models()) / MANIFEST).read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}  # whoever needs a model says so
+    return {name: str(said["sha256"]) for name, said in manifest.items() if isinstance(said, dict) and "sha256" in said}
+
+
 def weights(name: str, folder: Path | None = None) -> dict[str, NDArray[Any]]:
     """The arrays of a model, by name. `ModelError` when the file is missing or is not the manifest's."""
     from safetensors import SafetensorError

@@ -83,7 +83,7 @@ def load(name_or_path: str | Path, catalog: Catalog, *, trusted: bool = False) -
     given = str(name_or_path)
     if trusted and (isinstance(name_or_path, Path) or given.endswith(SUFFIX) or os.sep in given):
         path = Path(given)
-        if not path.exists() and os.sep not in given:
+        if not os.path.exists(path) and os.sep not in given:
             path = find(given)
     else:
         path = find(given)
@@ -150,7 +150,8 @@ def _read(path: Path) -> str:
             content = file.read(MAX_SIZE + 1)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "its name cannot be used"
-        raise PatchError(f"cannot read the patch {str(path)!r}: {reason}") from None
+        shown = str(path) if len(str(path)) <= 200 else f"{str(path)[:100]}...{path.name[-40:]}"
+        raise PatchError(f"cannot read the patch {shown!r}: {reason}") from None
     if len(content) > MAX_SIZE:
         raise PatchError(f"{path.name} is larger than a patch may be; at most {MAX_SIZE >> 10} KiB is allowed")
     try:

@@ -105,7 +105,11 @@ def replay(
             elif "op" in line:
                 stage.at_sample(line["sample"], to_action(line))
             elif "failed" in line and plan is not None and line["failed"] in plan.hosts:
-                plan.hosts[line["failed"]].forced = line["reason"]
+                host = plan.hosts[line["failed"]]
+                if line.get("aside"):
+                    host.stand_aside(line["reason"])
+                else:
+                    host.forced = line["reason"]
             line = next(lines, None)
         if any(first <= sample < last for first, last in log.dead):
             if stage.sample < end:

@@ -72,9 +72,6 @@ class Schedule(Generic[T]):
                 found.append(heapq.heappop(heap)[2])
         return found
 
-    def next_sample(self) -> float | None:
-        return self._samples[0][0] if self._samples else None
-
     def waiting(self) -> list[T]:
         """All that is pending, in order."""
         return [item for heap in (self._samples, self._beats) for _, _, item in sorted(heap, key=lambda e: e[:2])]

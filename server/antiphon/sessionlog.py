@@ -7,6 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from antiphon import __version__
+from antiphon.models import checksums
 from antiphon.settings import ServeSettings
 
 SEED = 1
@@ -23,7 +24,7 @@ def header(settings: ServeSettings) -> dict[str, Any]:
         "machine": platform.machine(),
         "seed": SEED,
         "patch": settings.patch,
-        "weights": {},
+        "weights": checksums(),
     }
 
 

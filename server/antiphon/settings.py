@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -68,7 +69,7 @@ class ServeSettings:
         if not self.input:
             return None
         path = Path(self.input)
-        return path if path.exists() or path.suffix.lower() in _SOUND else None
+        return path if os.path.exists(path) or path.suffix.lower() in _SOUND else None
 
     def with_(self, **changes: Any) -> ServeSettings:
         return replace(self, **changes)

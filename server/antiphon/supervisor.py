@@ -190,6 +190,11 @@ class Supervisor:
     def _begin_recording(self) -> list[dict[str, Any]]:
         from antiphon.engine import recorder
 
+        asked = {str(Path(p).absolute()) for p in (self.settings.record, self.settings.session) if p}
+        for path in recorder.interrupted(self.folder):
+            if path in asked and Path(path).exists():
+                aside = Path(path).rename(recorder.beside(Path(path)))
+                self._notes.append(f"what was kept before the restart is in {aside}")
         recorder.forget(self.folder)
         begin: list[dict[str, Any]] = []
         if self.settings.session:

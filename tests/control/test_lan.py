@@ -200,7 +200,7 @@ def test_a_damaged_certificate_is_made_again(tmp_path: Path) -> None:
     for broken in (made.certificate, made.key):
         broken.write_bytes(b"-----BEGIN CERTIFICATE-----\nnonsense")
         broken.chmod(0o600)
-        context, fingerprint = lan.tls_context(tmp_path, ())
+        context, fingerprint = certificate.tls_context(tmp_path, ())
         assert context is not None
         assert fingerprint != made.fingerprint
 

@@ -236,7 +236,7 @@ async def test_a_full_disk_is_said_and_the_set_goes_on(live: Rig, monkeypatch: p
     client = live.client()
     monkeypatch.setattr(Path, "write_text", full)
     assert await client.ask("/node/add", "gain", "c", "b") == []
-    assert "No space left" in live.app.status()["trouble"]
+    assert "no space left" in live.app.status()["trouble"].lower()
     assert await client.ask("/node/c/gain") == [("/node/c/gain", (1.0,))]
 
 

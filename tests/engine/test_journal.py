@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections import deque
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from tests.local import graph, play, put, staged
 from antiphon.engine.journal import SESSION, Journal, to_action, to_line
 from antiphon.engine.schedule import Action, Op
 from antiphon.engine.shared import ByteRing, Shape, Shared, Word
+from antiphon.engine.stage import Applied, Stage
 
 GAIN = graph({"g": "gain"}, ["in > g", "g > out"])
 
@@ -46,11 +48,7 @@ actions = st.builds(
 def test_an_action_is_the_same_after_the_log(memory, action, sample):
     memory.words[Word.TAPPING] = SESSION
     stage = staged(GAIN)
-    journal = Journal(memory, stage)
-    journal.follow()
-    stage.sample = sample
-    stage._apply(sample, action)
-    journal.applied(stage.applied)
+    Journal(memory, stage).applied(deque([Applied(sample, action)]))
     (record,) = ByteRing(memory).drain()
     line = json.loads(json.dumps(to_line(record)))
     assert line["sample"] == sample
@@ -118,3 +116,34 @@ def test_commands_are_collected_from_the_start_of_a_session_to_its_end(memory, r
     memory.words[Word.TAPPING] = 0
     journal.applied(stage.applied)
     assert stage.applied is None
+
+
+def test_a_session_that_begins_midway_begins_with_how_things_stand(memory, ring):
+    stage = staged(GAIN, tempo=90.0)
+    journal = Journal(memory, stage)
+    journal.loaded(0, b'{"do": "load"}')
+    stage.now(put(GAIN, "g", "step", 0.5, 1.0))
+    play(stage, np.zeros((2, 64), np.float32))
+    memory.words[Word.TAPPING], memory.words[Word.SESSIONS] = SESSION, 1
+    journal.follow()
+    journal.follow()
+    (joined,) = [to_line(record) for record in ring.drain()]
+    assert (joined["engine"], joined["sample"], joined["tempo"]["bpm"]) == ("joined", 64, 90.0)
+    assert joined["load"] == {"do": "load"}
+    again = Stage(stage.spec)
+    again.resume(joined, staged(GAIN).plan)
+    x = np.ones((2, 640), np.float32)
+    assert np.array_equal(play(again, x), play(stage, x))
+
+
+def test_a_second_session_begins_anew_though_the_engine_saw_no_end_of_the_first(memory, ring):
+    stage = staged(GAIN)
+    journal = Journal(memory, stage)
+    memory.words[Word.TAPPING], memory.words[Word.SESSIONS] = SESSION, 1
+    journal.started(0, 0)
+    stage.now(put(GAIN, "g", "step", 0.5))
+    play(stage, np.zeros((2, 64), np.float32))
+    memory.words[Word.SESSIONS] = 2
+    journal.follow()
+    assert [to_line(record)["engine"] for record in ring.drain()] == ["started", "joined"]
+    assert not stage.applied, "what is in the state is not told again"

@@ -127,6 +127,6 @@ def ratio(
     """
     weight = frames[..., None] * WEIGHT
     own = (weight * clean).sum((1, 2))
-    along = (weight * gain * shared).sum((1, 2)) ** 2 / own
+    along = (weight * gain * shared).sum((1, 2)) ** 2 / (own + 1e-9)
     whole = (weight * gain * gain * mixed).sum((1, 2))
     return 10 * jnp.log10((along + 1e-12) / (jnp.maximum(whole - along, 0) + 1e-7 * own))

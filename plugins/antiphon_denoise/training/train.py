@@ -234,8 +234,12 @@ def main() -> None:
     while (done := (time.monotonic() - began) / (options.minutes * 60)) < 1:
         batch = ready.get()
         rate = (top * (1 - done) + 3e-5) * min(1.0, n / 50 + 0.02)
-        w, state, value, better = step(w, state, rate, batch)
         n += 1
+        moved, moved_state, value, better = step(w, state, rate, batch)
+        if not np.isfinite(value):
+            print("a batch without a finite loss was left out", flush=True)
+            continue
+        w, state = moved, moved_state
         noisy = np.asarray(better)[batch[-1] < 40]
         recent.append((float(value), noisy.mean() if len(noisy) else 0.0, (noisy < -0.5).mean() if len(noisy) else 0.0))
         if n % 100 == 0:

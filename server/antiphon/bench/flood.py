@@ -15,9 +15,7 @@ PLAIN = ("/node/gain/gain", "/node/pan/place")
 class Flood:
     """Sends `rate` parameter messages a second to a port of this machine. `sent` counts them after `run`."""
 
-    def __init__(
-        self, port: int, rate: int, addresses: tuple[str, ...] = ("/node/gain/gain", "/node/pan/place")
-    ) -> None:
+    def __init__(self, port: int, rate: int, addresses: tuple[str, ...] = PLAIN) -> None:
         self._port, self._rate, self._addresses = port, rate, addresses
         self.sent = 0
 

@@ -57,6 +57,14 @@ def run(app: typer.Typer, arguments: list[str] | None = None) -> int:
         # what is still buffered would be written at exit, and fail again
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+    except OSError as error:
+        # a name no system call takes, a folder gone meanwhile: the person's to mend, unless it names no file
+        if error.filename is None:
+            raise
+        name = str(error.filename)
+        name = name if len(name) <= 120 else f"{name[:60]}...{name[-50:]}"
+        complain(f"{name}: {(error.strerror or str(error)).lower()}; choose another name or place")
+        return 2
     except MemoryError:
         complain("there is not enough memory for this")
         return 2

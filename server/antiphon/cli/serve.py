@@ -80,9 +80,9 @@ def _check_files(settings: ServeSettings) -> None:
     from antiphon.errors import UsageError
 
     path = settings.input_file
-    if path is not None and not path.is_file():
+    if path is not None and not os.path.isfile(path):
         raise UsageError(f"--input: there is no file {settings.input}; name a sound file or a device")
     if settings.record:
         parent = Path(settings.record).absolute().parent
-        if not parent.is_dir():
+        if not os.path.isdir(parent):
             raise UsageError(f"--record: there is no folder {parent}; make it first")

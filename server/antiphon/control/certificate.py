@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import ipaddress
 import os
+import ssl
 import stat
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from antiphon.control.lan import CERTIFICATE_FILE, KEY_FILE, write_private
+from antiphon import paths
+from antiphon.control.lan import CERTIFICATE_FILE, KEY_FILE
+from antiphon.errors import FileError
 
 VALID = datetime.timedelta(days=365)
 RENEW_BEFORE = datetime.timedelta(days=1)
@@ -43,11 +46,23 @@ def load(folder: Path, addresses: tuple[str, ...], now: datetime.datetime | None
         pem = key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
-        write_private(key_path, pem)
+        paths.write_atomic(key_path, pem, 0o600)
     if found is None or not _serves(found, key, addresses, now):
         found = _make(key, addresses, now)
-        write_private(path, found.public_bytes(serialization.Encoding.PEM))
+        paths.write_atomic(path, found.public_bytes(serialization.Encoding.PEM), 0o600)
     return Certificate(path, key_path, found.fingerprint(hashes.SHA256()).hex(":"))
+
+
+def tls_context(folder: Path, addresses: tuple[str, ...]) -> tuple[ssl.SSLContext, str]:
+    """The server's side of TLS with our certificate, made or renewed as needed, and its fingerprint."""
+    made = load(folder, addresses)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_cert_chain(made.certificate, made.key)
+    except (OSError, ssl.SSLError) as error:
+        raise FileError(f"the certificate {made.certificate} cannot be used ({error}); remove it") from None
+    return context, made.fingerprint
 
 
 def _read_key(path: Path) -> ec.EllipticCurvePrivateKey | None:

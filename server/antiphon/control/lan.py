@@ -13,7 +13,6 @@ import os
 import re
 import secrets
 import socket
-import ssl
 import stat
 import struct
 import time
@@ -22,6 +21,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from antiphon import paths
 from antiphon.errors import FileError
 from antiphon.io.http_guard import Refusal
 from antiphon.io.http_message import Request
@@ -56,27 +56,8 @@ def load_token(folder: Path) -> str:
             return token
         log.warning("the token in %s was damaged or could be read by others: a new one was made", folder)
     token = secrets.token_hex(16)
-    write_private(path, token.encode() + b"\n")
+    paths.write_atomic(path, token.encode() + b"\n", 0o600)
     return token
-
-
-def write_private(path: Path, data: bytes) -> None:
-    """Writes atomically a file only its owner can read; raises `FileError`."""
-    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(part, path)
-        except BaseException:
-            part.unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise FileError(f"{path} cannot be written ({error.strerror}); free the disk or set ANTIPHON_HOME") from None
 
 
 @dataclass(slots=True)
@@ -151,7 +132,7 @@ class Approvals:
         kept.pop(ip, None)
         kept[ip] = self.clock()
         newest = dict(list(kept.items())[-MAX_APPROVED:])
-        write_private(self.folder / APPROVED_FILE, json.dumps(newest).encode())
+        paths.write_atomic(self.folder / APPROVED_FILE, json.dumps(newest).encode(), 0o600)
 
     def _read(self) -> dict[str, float]:
         now = self.clock()
@@ -200,17 +181,3 @@ def _interface_address(probe: socket.socket, name: str) -> str | None:
         return socket.inet_ntoa(fcntl.ioctl(probe.fileno(), _SIOCGIFADDR, request)[20:24])
     except (ImportError, OSError):
         return None  # an interface without an address, or a system that asks otherwise
-
-
-def tls_context(folder: Path, addresses: tuple[str, ...]) -> tuple[ssl.SSLContext, str]:
-    """The server's side of TLS with our certificate, made or renewed as needed, and its fingerprint."""
-    from antiphon.control import certificate
-
-    made = certificate.load(folder, addresses)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    try:
-        context.load_cert_chain(made.certificate, made.key)
-    except (OSError, ssl.SSLError) as error:
-        raise FileError(f"the certificate {made.certificate} cannot be used ({error}); remove it") from None
-    return context, made.fingerprint

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 from antiphon.catalog import Catalog
 from antiphon.control import oscquery, page
 from antiphon.control.addresses import ADDRESSES
-from antiphon.control.lan import Approvals, Keeper, load_token, local_addresses, plain_ip, tls_context
+from antiphon.control.lan import Approvals, Keeper, load_token, local_addresses, plain_ip
 from antiphon.errors import FileError
 from antiphon.graph import Graph
 from antiphon.io.http import Authorise, HttpServer, Limits, Refusal, Request, Response, answer
@@ -71,6 +71,8 @@ async def serve_http(
     server = HttpServer(limits=limits or Limits())
     approvals = Approvals(folder)
     if lan:
+        from antiphon.control.certificate import tls_context  # cryptography is for those who ask for it
+
         addresses = local_addresses()
         server.tls, fingerprint = tls_context(folder, addresses)
         server.hosts = frozenset(addresses)

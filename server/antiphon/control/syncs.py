@@ -50,10 +50,6 @@ class Syncs:
         if found is not None:
             self._app.reply(found.peer, encode("/synced", found.number))
 
-    def refuse(self, token: int) -> None:
-        """Not taken after all."""
-        self._waiting.pop(token, None)
-
     def dropped(self, address: str) -> None:
         """The schedule is being emptied: those in it will not come."""
         now = self._app.moment()

@@ -58,10 +58,13 @@ class Journal:
         if self.kept:
             self._ring.push(_SPAN.pack(b"U", sample, 0))
 
-    def failed(self, sample: int, node: int, reason: str) -> None:
-        """A node failed in the block at `sample`; an overrun, for one, does not happen again by itself."""
+    def failed(self, sample: int, node: int, reason: str, *, aside: bool = False) -> None:
+        """A node failed in the block at `sample`; an overrun, for one, does not happen again by itself.
+
+        aside: it had crashed the engine before, and is not run at all in the plan loaded at `sample`.
+        """
         if self.kept:
-            line = {"sample": sample, "failed": node, "reason": reason}
+            line = {"sample": sample, "failed": node, "reason": reason, "aside": aside}
             self._ring.push(b"E" + json.dumps(line).encode())
 
     def applied(self, actions: deque[Applied]) -> None:

@@ -39,13 +39,17 @@ class Input(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class NextPlan:
-    """A prepared plan, waiting to be taken. text: the load request as JSON, for the session log."""
+    """A prepared plan, waiting to be taken. text: the load request as JSON, for the session log.
+
+    aside: number of the node that is passed by from the start, and why.
+    """
 
     plan: Plan
     serial: int
     fade: float
     tempo: float
     text: bytes
+    aside: tuple[int, str] = (0, "")
 
 
 class Loop:
@@ -106,6 +110,8 @@ class Loop:
         if ready is not None and not self.stage.fading:
             self.next_plan = None
             self.journal.loaded(self.stage.sample, ready.text)
+            if ready.aside[0]:
+                self.journal.failed(self.stage.sample, *ready.aside, aside=True)
             self.stage.load(ready.plan, ready.serial, ready.fade, ready.tempo)
             self._words[Word.LATENCY_GRAPH] = ready.plan.latency
             self._told = True

@@ -32,6 +32,8 @@ from antiphon.processor import Processor
 
 DRIVERS = {"headless": 0, "jack": 1, "portaudio": 2}
 _MAX_MESSAGE = 8 << 20
+LONG_LOOP = 1 << 21
+"""Frames above which resampling a loop as a whole would take seconds; its ends then meet to within -60 dB."""
 
 
 class FileLoop:
@@ -103,17 +105,19 @@ class Loader:
 
         plan.at_work = at_work
         blamed, words[Word.BLAMED] = words[Word.BLAMED], 0
+        aside = (0, "")
         if blamed in plan.hosts:
-            reason = "hung or crashed the engine"
-            plan.hosts[blamed].stand_aside(reason)
-            self._say({"said": "failed", "node": blamed, "reason": reason})
+            aside = (blamed, "hung or crashed the engine")
+            plan.hosts[blamed].stand_aside(aside[1])
+            self._say({"said": "failed", "node": blamed, "reason": aside[1]})
         self._plan = plan
         deadline = time.monotonic() + 10.0
         while self._loop.next_plan is not None and time.monotonic() < deadline:
             time.sleep(0.001)  # the plan before this one has not been taken yet
         fade = float(message.get("fade", 0.0))  # type: ignore[arg-type]
         tempo = float(message.get("tempo", 0.0))  # type: ignore[arg-type]
-        self._loop.next_plan = NextPlan(plan, int(serial), fade, tempo, json.dumps(message).encode())  # type: ignore[call-overload]
+        text = json.dumps(message).encode()
+        self._loop.next_plan = NextPlan(plan, int(serial), fade, tempo, text, aside)  # type: ignore[call-overload]
 
     def _say(self, message: dict[str, object]) -> None:
         try:
@@ -240,7 +244,24 @@ def _short_slice() -> None:
 
 
 def load_sound(path: Path, rate: int) -> Samples:
-    """A whole file at `rate`, decoded in a capped child. Raises FileError."""
+    """A whole file at `rate`, decoded in a capped child, that still loops. Raises FileError."""
     from antiphon.io.audiofile import read
 
-    return read(path, rate=rate).samples
+    sound = read(path)
+    if sound.rate == rate:
+        return sound.samples
+    if sound.samples.shape[1] > LONG_LOOP:
+        return read(path, rate=rate).samples
+    return resampled_loop(sound.samples, sound.rate, rate)
+
+
+def resampled_loop(samples: Samples, rate: int, wanted: int) -> Samples:
+    """Float32 `[channels, frames]` from one rate to another as the endless loop it is part of: its ends still meet."""
+    frames = samples.shape[1]
+    longer = max(1, round(frames * wanted / rate))
+    made: Samples = np.empty((samples.shape[0], longer), np.float32)
+    for row, into in zip(samples, made, strict=True):
+        spectrum = np.fft.rfft(row)
+        below = (min(frames, longer) + 1) // 2  # what both rates hold; the highest bin alone has no phase
+        into[:] = np.fft.irfft(spectrum[:below], longer) * (longer / frames)
+    return made

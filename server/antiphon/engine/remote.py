@@ -7,7 +7,6 @@ import math
 import os
 import select
 import socket
-import time
 from typing import Any
 
 from antiphon.commands import NOW as _NOW
@@ -52,10 +51,10 @@ class RemoteEngine:
     """The engine as control sees it. Not for more than one thread."""
 
     def __init__(
-        self, shared: Shared, wake_fd: int, peer: socket.socket, supervisor: socket.socket | None = None
+        self, shared: Shared, wake_fd: int, peer: socket.socket, recorder: socket.socket | None = None
     ) -> None:
-        """wake_fd: an eventfd the engine writes when it reported. peer: a datagram socket to its loader."""
-        self._shared, self._wake, self._peer, self._supervisor = shared, wake_fd, peer, supervisor
+        """wake_fd: an eventfd the engine writes when it reported. peer: a socket to its loader; recorder: to that."""
+        self._shared, self._wake, self._peer, self._recorder = shared, wake_fd, peer, recorder
         self._words, self._floats = shared.words, shared.floats
         self._commands, self._reports = command_ring(shared), report_ring(shared)
         peer.setblocking(False)
@@ -114,9 +113,9 @@ class RemoteEngine:
             self._words[Word.COMMANDS_DROPPED] += 1
 
     def _ask(self, message: dict[str, Any]) -> None:
-        if self._supervisor is not None:
+        if self._recorder is not None:
             try:
-                self._supervisor.send(json.dumps(message).encode())
+                self._recorder.send(json.dumps(message).encode())
             except OSError as error:
                 raise EngineError("the recorder does not take more now; try again in a moment") from error
 
@@ -174,9 +173,6 @@ class RemoteEngine:
         if at == 0:
             return 0.0
         return sample + (monotonic_ns - at) / step
-
-    def sample_now(self) -> float:
-        return self.sample_at(time.monotonic_ns())
 
     def beat_at(self, sample: int) -> float:
         beat, bpm, playing = self.tempo_now()

@@ -147,9 +147,6 @@ class Shared:
     def part(self, name: str) -> memoryview:
         return self._parts[name]
 
-    def bump(self, word: Word, by: int = 1) -> None:
-        self.words[word] += by
-
 
 class RecordRing:
     """A bounded ring of fixed-size records between one writer and one reader."""

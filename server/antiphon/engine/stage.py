@@ -88,6 +88,7 @@ class Stage:
         self._panic = False
         self._rise = max(1, round(RISE * spec.rate))
         self._rising = 0
+        self._back = np.zeros(spec.block, np.float32)
         # plans that have been faded out: whoever made them frees their memory, off the block path
         self.retired: deque[Plan] = deque(maxlen=64)
         self._shared: frozenset[int] = frozenset()
@@ -198,10 +199,13 @@ class Stage:
         out = self._out[:, :frames]
         if self.plan is None:
             out.fill(0.0)
+            self._rising = 0
         else:
             self._run_plans(self.plan, x, frames, time, out)
         if self._rising:
-            self._come_back(out, frames)
+            count = min(frames, self._rising)
+            np.multiply(out[:, :count], self._back[:count], out=out[:, :count])
+            self._rising -= count
         if self._panic:
             # within this block: what was sounding fades over it, what is scheduled is gone
             np.subtract(
@@ -232,6 +236,12 @@ class Stage:
         if top < 0.0:
             self.counters.nan_blocks += 1
             into.fill(0.0)
+        if self._rising:
+            # after a panic: what still comes in must not click, now or in an echo; the output rises too, for sources
+            count = min(frames, self._rising)
+            curve = np.add(self._steps[:count], self._rise - self._rising, out=self._back[:count])
+            np.divide(curve, self._rise, out=curve)
+            np.multiply(into[:, :count], curve, out=into[:, :count])
         fresh = plan.run(frames, time)
         if self._old is None:
             out[:] = fresh
@@ -258,14 +268,6 @@ class Stage:
         if self._old is not None:
             self.retired.append(self._old)
             self._old = None
-
-    def _come_back(self, out: Samples, frames: int) -> None:
-        """After a panic what still comes in is not heard as a click."""
-        count = min(frames, self._rising)
-        curve = np.add(self._steps[:count], self._rise - self._rising, out=self._curve[:count])
-        np.divide(curve, self._rise, out=curve)
-        np.multiply(out[:, :count], curve, out=out[:, :count])
-        self._rising -= count
 
     def _guard(self, out: Samples, frames: int) -> None:
         """The output is finite and within full scale, whatever the plan gave."""

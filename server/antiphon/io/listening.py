@@ -7,9 +7,20 @@ import socket
 from antiphon.errors import UsageError
 from antiphon.settings import ServeSettings
 
+_TRIES = 20
+
 
 def open_sockets(settings: ServeSettings) -> tuple[socket.socket, socket.socket, socket.socket]:
     """(OSC UDP, OSC TCP, HTTP), bound and inheritable; `UsageError` says which port is taken."""
+    for _ in range(0 if settings.osc_port else _TRIES):
+        try:
+            return _open(settings)
+        except UsageError:
+            continue  # the port that was free for UDP is somebody's TCP port
+    return _open(settings)
+
+
+def _open(settings: ServeSettings) -> tuple[socket.socket, socket.socket, socket.socket]:
     host = "0.0.0.0" if settings.lan else "127.0.0.1"
     udp, tcp, http = socket.socket(socket.AF_INET, socket.SOCK_DGRAM), socket.socket(), socket.socket()
     try:

@@ -1,0 +1,188 @@
+"""Sets kept while everything is thrown at them are played again sample for sample, from the start and from midway."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+import antiphon
+from antiphon.bench.rig import Server, bundle, free_port, message, ntp
+from antiphon.models import checksums
+
+RATE = 48000
+
+
+def noise(path: Path) -> Path:
+    rng = np.random.default_rng(3)
+    soundfile.write(path, (rng.standard_normal((RATE + 77, 2)) * 0.05).astype(np.float32), RATE, "FLOAT")
+    return path
+
+
+def storm(server: Server, node: str, param: str, seconds: float, *others: tuple[str, float]) -> None:
+    """Moves, ramps, time tags before and after now, panics and cleared schedules."""
+    rng = np.random.default_rng(4)
+    until = time.monotonic() + seconds
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.connect(("127.0.0.1", server.osc))
+        turn = 0
+        while time.monotonic() < until:
+            turn += 1
+            now = time.time()
+            address = f"/node/{node}/{param}"
+            sock.send(message(address, float(rng.uniform(0.1, 1.0))))
+            if turn % 5 == 0:
+                sock.send(message("/panic" if turn % 10 else "/clearSched"))
+            sock.send(message(address, float(rng.uniform(0.1, 1.0)), 0.03))
+            sock.send(bundle(ntp(now + rng.uniform(-0.01, 0.05)), message(address, float(rng.uniform(0.1, 1.0)))))
+            for other, most in others:
+                sock.send(message(other, float(rng.uniform(0.0, most))))
+            if turn % 7 == 0:
+                sock.send(message(f"/node/{node}/bypass", turn % 2))
+            time.sleep(0.003)
+    server.sync(1)
+
+
+def again(folder: Path, out: Path, home: Path | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """(what was heard, what `replay` makes of it)."""
+    env = {**os.environ, "ANTIPHON_HOME": str(home)} if home else None
+    subprocess.run([sys.executable, "-m", "antiphon", "replay", str(folder), str(out)], check=True, timeout=60, env=env)
+    heard = soundfile.read(folder / "output.wav", dtype="float32", always_2d=True)[0]
+    played = soundfile.read(out, dtype="float32", always_2d=True)[0]
+    assert heard.shape == played.shape
+    assert np.abs(heard).max() > 0.02
+    return heard, played
+
+
+@pytest.fixture(scope="module")
+def sets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Path]]:
+    """A set kept from the start through two patches, and one of its second half kept from midway."""
+    home = tmp_path_factory.mktemp("sets")
+    whole = home / "whole"
+    with Server("--audio", "headless", "--patch", "bench8", "--input", str(noise(home / "in.wav")),
+                "--session", str(whole), home=home) as server:  # fmt: skip
+        storm(server, "gain", "gain", 0.6, ("/node/delay/time", 0.5), ("/node/*/wet", 1.0))
+        server.send("/node/denoise/learn")
+        server.ask("/patch/load", "through", 0.05)
+        storm(server, "gain", "gain", 0.2)
+        yield whole, half(home, server)
+
+
+def half(home: Path, server: Server) -> Path:
+    """Begun while a ramp is under way and a sender goes on; the first set ends with it."""
+    server.send("/node/gain/gain", 0.1, 2.0)
+    server.send("/tempo", 90.0, 8.0)
+    folder = Path(str(server.ask("/session/record", "half")[1][1]))
+    server.send("/node/gain/wet", 0.5, 0.3)
+    storm(server, "gain", "gain", 0.3)
+    server.send("/session/stop")
+    server.sync(2)
+    server.stop()
+    return folder
+
+
+def test_a_set_with_panics_and_time_tags_is_played_again(sets: tuple[Path, Path], tmp_path: Path) -> None:
+    heard, played = again(sets[0], tmp_path / "again.wav")
+    different = np.flatnonzero(np.any(heard != played, axis=1))
+    assert len(different) == 0, f"first at {different[:3]}, {len(different)} of {len(heard)} frames"
+
+
+def test_a_set_begun_midway_is_played_again(sets: tuple[Path, Path], tmp_path: Path) -> None:
+    heard, played = again(sets[1], tmp_path / "again.wav")
+    different = np.flatnonzero(np.any(heard != played, axis=1))
+    assert len(different) == 0, f"first at {different[:3]}, {len(different)} of {len(heard)} frames"
+
+
+def test_a_set_says_what_it_was_played_with(sets: tuple[Path, Path]) -> None:
+    for folder in sets:
+        header = json.loads((folder / "session.jsonl").open().readline())
+        assert (header["session"], header["rate"], header["channels"]) == (1, RATE, 2)
+        assert header["version"] == antiphon.__version__
+        assert header["weights"] == checksums()
+
+
+def test_a_restart_after_a_killed_supervisor_loses_nothing_that_was_kept(tmp_path: Path) -> None:
+    options = ["--audio", "headless", "--input", str(noise(tmp_path / "in.wav")), "--record",
+               str(tmp_path / "take.wav"), "--session", str(tmp_path / "set"),
+               "--osc-port", str(free_port()), "--http-port", str(free_port())]  # fmt: skip
+    first = Server(*options, home=tmp_path).start()
+    first.sync()
+    first.stop(signal.SIGKILL)
+    with Server(*options, home=tmp_path) as second:
+        second.sync()
+        assert sum(str(tmp_path / "take-2.wav") in line for line in second.lines) == 1
+    for path in ("take.wav", "take-2.wav", "set/output.wav", "set-2/output.wav"):
+        assert soundfile.info(tmp_path / path).frames > 0
+    assert len(again(tmp_path / "set-2", tmp_path / "again.wav")[0]) > 0
+
+
+ROGUE = """
+import os
+import time
+
+import numpy as np
+
+from antiphon.hookspecs import hookimpl
+from antiphon.params import Param
+from antiphon.processor import Processor
+
+
+@hookimpl
+def antiphon_processors(register):
+    register("rogue", "rogue:Rogue", "Misbehaves on demand.")
+
+
+class Rogue(Processor):
+    params = (Param("act", "choice", "behave", choices=("behave", "slow", "crash")),)
+
+    def process(self, io):
+        act = io.value("act")
+        np.multiply(io.audio_in[0], 0.5, out=io.audio_out[0])
+        if act == "slow":
+            time.sleep(0.1)
+        if act == "crash":
+            os.abort()
+"""
+
+
+def test_a_set_in_which_a_node_fails_and_crashes_the_engine_is_played_again(tmp_path: Path) -> None:
+    folder = tmp_path / "data" / "plugins" / "rogue"
+    folder.mkdir(parents=True)
+    (folder / "__init__.py").write_text(ROGUE)
+    kept = tmp_path / "set"
+    with Server("--audio", "headless", "--input", str(noise(tmp_path / "in.wav")), "--session", str(kept),
+                "--block", "1024", home=tmp_path) as server:  # fmt: skip
+
+        def until(state: str) -> None:
+            deadline = time.monotonic() + 8
+            while server.status()["nodes"][-1]["state"] != state and time.monotonic() < deadline:
+                time.sleep(0.01)
+            assert server.status()["nodes"][-1]["state"] == state
+
+        server.send("/node/add", "rogue", "rogue")
+        server.sync(1)
+        server.send("/node/rogue/act", "slow")
+        until("failed")
+        server.send("/node/rogue/act", "behave")
+        server.send("/node/rogue/reset")
+        until("running")
+        server.send("/node/rogue/act", "crash")
+        until("failed")
+        server.sync(2)
+        server.send("/node/gain/gain", 0.5)
+        server.sync(3)
+        assert server.status()["engine"]["restarts"] == 1
+        time.sleep(0.1)
+    heard, played = again(kept, tmp_path / "again.wav", tmp_path)
+    different = np.flatnonzero(np.any(heard != played, axis=1))
+    assert len(different) == 0, f"first at {different[:3]}, {len(different)} of {len(heard)} frames"

@@ -1,0 +1,154 @@
+"""The command line given nonsense: one sentence on one line of standard error, no usage box, exit code 2, in time."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from tests.hostile.conftest import Antiphon
+
+NONSENSE = """
+nosuch
+--nosuch
+serve extra
+serve --nosuch
+serve --audio tape
+serve --rate 12345
+serve --block 31
+serve --block many
+serve --ahead -1
+serve --osc-port 70000
+serve --osc-port 4400 --http-port 4400
+serve --surface nowhere
+serve --surface no.such.host.invalid:9000 --audio headless
+serve --allow everyone --audio headless --osc-port 0 --http-port 0
+serve --patch nosuch --audio headless --osc-port 0 --http-port 0
+serve --input nosuch.wav --audio headless
+serve --input . --audio headless
+serve --input - --audio headless
+serve --record nosuch/x.wav --audio headless
+run
+run gain
+run gain ok.wav
+run nosuch ok.wav out.wav
+run gain ok.wav out.wav extra
+run gain ok.wav out.wav -p
+run gain ok.wav out.wav -p gain
+run gain ok.wav out.wav -p gain=nan
+run gain ok.wav out.wav -p nosuch=1
+run gain ok.wav out.wav --block 1
+run gain ok.wav out.xyz
+run gain ok.wav --out-dir ok.wav
+render
+render through
+render nosuch --in ok.wav --out out.wav
+render through --in ok.wav --out out.wav --events ok.wav
+render through --seconds nan --out out.wav
+replay
+replay .
+replay . out.wav
+replay ok.wav out.wav
+osc
+osc noslash
+monitor extra
+plugins extra
+devices extra
+doctor extra
+bench
+bench nosuch
+approve
+approve everyone
+play extra
+""".strip().splitlines()
+
+
+@pytest.mark.parametrize("line", NONSENSE)
+def test_nonsense_is_refused_in_a_sentence(antiphon: Antiphon, folder: Path, line: str) -> None:
+    said = antiphon(*line.split()).sentence
+    assert len(said) > 20
+    assert "╭" not in said
+    assert "Usage" not in said
+    assert not [p.name for p in folder.iterdir() if p.name.startswith(("out.", ".antiphon"))]
+
+
+TOO_LONG = "x" * 5000
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        ("serve", "--audio", "headless", "--patch", f"{TOO_LONG}.toml", "--osc-port", "0", "--http-port", "0"),
+        ("serve", "--audio", "headless", "--input", f"{TOO_LONG}.wav"),
+        ("serve", "--audio", "headless", "--record", f"{TOO_LONG}.wav", "--osc-port", "0", "--http-port", "0"),
+        ("serve", "--audio", "headless", "--session", TOO_LONG, "--osc-port", "0", "--http-port", "0"),
+        ("run", "gain", "ok.wav", f"{TOO_LONG}.wav"),
+        ("run", "gain", "ok.wav", "--out-dir", TOO_LONG),
+        ("render", "through", "--in", "ok.wav", "--out", "out.wav", "--events", TOO_LONG),
+        ("replay", TOO_LONG, "out.wav"),
+    ],
+)
+def test_names_that_are_too_long(antiphon: Antiphon, line: tuple[str, ...]) -> None:
+    assert antiphon(*line).sentence
+
+
+@pytest.mark.parametrize("delay", [0.15, 0.6])
+@pytest.mark.parametrize("what", ["serve", "run", "render", "replay"])
+def test_ctrl_c_at_any_moment(folder: Path, tmp_path: Path, what: str, delay: float) -> None:
+    """No traceback, no process left, nothing half written."""
+    long = str(folder / "long.wav")
+    if not Path(long).exists():
+        import numpy as np
+        import soundfile
+
+        soundfile.write(long, np.zeros((48000 * 60, 2), np.float32), 48000)
+        (folder / "set").mkdir()
+        (folder / "set" / "session.jsonl").write_text(
+            '{"session": 1, "rate": 48000, "block": 256, "channels": 2, "sample": 0}\n'
+        )
+        os.link(long, folder / "set" / "input.wav")
+    lines = {
+        "serve": ["serve", "--audio", "headless", "--osc-port", "0", "--http-port", "0", "--patch", "bench8"],
+        "run": ["run", "denoise", long, "out.wav"],
+        "render": ["render", "bench8", "--in", long, "--out", "out.wav"],
+        "replay": ["replay", str(folder / "set"), "out.wav"],
+    }
+    home = tmp_path / "home"
+    work = tmp_path / "work"
+    work.mkdir()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "antiphon", *lines[what]],
+        cwd=work,
+        env={**os.environ, "ANTIPHON_HOME": str(home)},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,  # so that the signal reaches all of it, as from a terminal, and not us
+    )
+    time.sleep(delay)  # the moment is what is tested
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=10)
+    assert said in ("", "antiphon: stopped; nothing was left half written\n")
+    assert not leftover(process.pid)
+    if process.returncode:
+        assert list(work.iterdir()) == []
+
+
+def leftover(group: int) -> list[int]:
+    """The processes of a process group."""
+    found = []
+    for place in Path("/proc").iterdir():
+        if place.name.isdigit():
+            try:
+                fields = (place / "stat").read_text().rpartition(")")[2].split()
+            except OSError:
+                continue
+            if int(fields[2]) == group and fields[0] != "Z":
+                found.append(int(place.name))
+    return found

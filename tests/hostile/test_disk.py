@@ -1,0 +1,141 @@
+"""A full disk: one sentence, the server plays on, nothing of a file that could not be begun is left."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from tests.hostile.conftest import Antiphon, answered, children, until
+
+from antiphon.bench.rig import Server
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 3 MiB."""
+    place = tmp_path / "small"
+    place.mkdir()
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(place)], capture_output=True)
+    if done.returncode:
+        pytest.skip("a small disk takes the right to mount one")
+    yield place
+    subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+def fill(place: Path, leave: int = 0) -> None:
+    """Leaves no more than `leave` bytes."""
+    with open(place / "filler", "wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(bytes(4096))
+        except OSError:
+            os.ftruncate(file.fileno(), max(0, os.fstat(file.fileno()).st_size - leave))
+
+
+def files(place: Path) -> set[str]:
+    return {str(p.relative_to(place)) for p in place.rglob("*") if p.is_file()}
+
+
+def recorder(server: Server) -> int:
+    assert server.process is not None
+    known = server.pids().values()
+    (found,) = [pid for pid in children(server.process.pid) if pid not in known]
+    return found
+
+
+def test_a_server_whose_folders_are_full_plays_on(small: Path) -> None:
+    with Server("--audio", "headless", "--patch", "through", home=small) as server:
+        server.send("/node/gain/gain", 0.5)
+        server.sync()
+        fill(small)
+        before = files(small)
+        for address in ("/patch/save", "/record/start", "/session/record"):
+            answer, (about, said) = server.ask(address, "take")
+            assert (answer, about) == ("/fail", address)
+            assert "no space left" in said
+            assert "free some space" in said
+        server.send("/node/add", "gain", "more")
+        until(lambda: "free some space" in str(server.status()["trouble"]), 2.0, "the status tells")
+        assert files(small) <= before
+        for name in ("engine", "control"):
+            pid = server.pids()[name]
+            os.kill(pid, signal.SIGKILL)
+            until(lambda pid=pid, name=name: back(server, name, pid), 4.0, f"{name} is back")
+            assert server.ask("/node/gain/gain") == ("/node/gain/gain", [0.5])
+        os.kill(recorder(server), signal.SIGKILL)
+        answered(server)
+        assert server.stop() == 0
+        assert "Traceback" not in server.said()
+        assert all(line.startswith("antiphon: ") for line in server.said().splitlines())
+
+
+def back(server: Server, name: str, before: int) -> bool:
+    try:
+        return server.pids()[name] != before and server.status()["engine"]["state"] == "running"
+    except OSError:
+        return False
+
+
+def test_a_server_does_not_start_on_a_full_disk(small: Path, antiphon: Antiphon) -> None:
+    fill(small)
+    serve = ("serve", "--audio", "headless", "--osc-port", "0", "--http-port", "0")
+    said = antiphon(*serve, env={"ANTIPHON_HOME": str(small)}).sentence
+    assert "no space left" in said
+    assert files(small) == {"filler"}
+
+
+@pytest.mark.parametrize("option", ["--record", "--session"])
+def test_recording_does_not_start_on_a_full_disk(small: Path, antiphon: Antiphon, option: str) -> None:
+    fill(small)
+    serve = ("serve", "--audio", "headless", "--osc-port", "0", "--http-port", "0")
+    said = antiphon(*serve, option, str(small / "take.wav")).sentence
+    assert "no space left" in said
+    assert files(small) == {"filler"}
+
+
+@pytest.mark.parametrize("name", ["take.wav", "set"])
+def test_a_disk_that_fills_up_ends_the_recording_not_the_sound(small: Path, tmp_path: Path, name: str) -> None:
+    fill(small, leave=400_000)
+    noise = (np.random.default_rng(2).standard_normal((48000, 2)) * 0.1).astype(np.float32)
+    soundfile.write(tmp_path / "in.wav", noise, 48000, "FLOAT")
+    option = "--session" if name == "set" else "--record"
+    with Server("--audio", "headless", "--patch", "through", "--input", str(tmp_path / "in.wav"),
+                option, str(small / name)) as server:  # fmt: skip
+        until(server.said, 10.0, "it is told")
+        answered(server)
+        assert server.status()["missed_blocks"] <= server.status()["blocks"] // 20
+        assert server.stop() == 0
+        said = server.said()
+    assert said.count("\n") == 1
+    assert "ends here: no space left on device; free some space" in said
+    if name == "take.wav":
+        kept, _ = soundfile.read(small / name, dtype="float32")
+        assert len(kept) > 20_000
+        assert np.abs(kept).max() > 0.1
+    assert not [f for f in files(small) if Path(f).name.startswith(".")]
+
+
+@pytest.mark.parametrize(("what", "suffix"), [("run", "wav"), ("run", "flac"), ("run", "mp3"), ("render", "wav")])
+def test_files_that_do_not_fit(small: Path, folder: Path, antiphon: Antiphon, what: str, suffix: str) -> None:
+    fill(small, leave=4096)
+    out = str(small / f"out.{suffix}")
+    line = ("run", "gain", "ok.wav", out) if what == "run" else ("render", "through", "--in", "ok.wav", "--out", out)
+    assert "no space left" in antiphon(*line).sentence
+    assert files(small) == {"filler"}
+
+
+def test_a_replay_that_does_not_fit(small: Path, tmp_path: Path, antiphon: Antiphon) -> None:
+    kept = tmp_path / "set"
+    with Server("--audio", "headless", "--patch", "through", "--session", str(kept)) as server:
+        server.sync()
+        time.sleep(0.3)
+    fill(small)
+    assert "no space left" in antiphon("replay", str(kept), str(small / "out.wav")).sentence
+    assert files(small) == {"filler"}

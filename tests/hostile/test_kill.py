@@ -1,0 +1,88 @@
+"""kill -9, again and again: everything answers after it, nothing has grown."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from tests.hostile.conftest import answered, children, resident, until
+
+from antiphon.bench.rig import Server
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory):  # type: ignore[no-untyped-def]
+    place = tmp_path_factory.mktemp("killed")
+    soundfile.write(place / "in.wav", np.full((48000, 2), 0.25, np.float32), 48000)
+    with Server("--audio", "headless", "--patch", "through", "--input", str(place / "in.wav"),
+                "--record", str(place / "take.wav"), home=place) as running:  # fmt: skip
+        running.send("/node/gain/gain", 0.5)
+        running.sync()
+        yield running
+
+
+def well(server: Server) -> bool:
+    try:
+        return server.status()["engine"]["state"] == "running" and server.ask("/node/gain/gain", timeout=0.3) == (
+            "/node/gain/gain", [0.5])  # fmt: skip
+    except OSError:
+        return False
+
+
+def kill(server: Server, name: str) -> None:
+    pid = server.pids()[name]
+    os.kill(pid, signal.SIGKILL)
+
+    def replaced() -> bool:
+        try:
+            return server.pids()[name] != pid
+        except OSError:
+            return False
+
+    until(replaced, 3.0, f"another {name}")
+
+
+def test_a_storm(server: Server) -> None:
+    assert server.process is not None
+    supervisor = server.process.pid
+    descriptors, memory = len(list(Path(f"/proc/{supervisor}/fd").iterdir())), resident(supervisor)
+    for _ in range(5):
+        kill(server, "engine")
+    until(lambda: well(server), 3.0, "the engine is back")
+    for _ in range(3):
+        kill(server, "control")
+    until(lambda: well(server), 3.0, "control is back")
+    for pid in [server.pids()["control"], server.pids()["engine"]]:
+        os.kill(pid, signal.SIGKILL)
+    until(lambda: well(server), 5.0, "both are back")
+    for pid in children(supervisor):
+        os.kill(pid, signal.SIGKILL)
+    until(lambda: well(server), 5.0, "all are back")
+    answered(server)
+    assert len(children(supervisor)) == 3
+    assert len(list(Path(f"/proc/{supervisor}/fd").iterdir())) == descriptors
+    assert resident(supervisor) - memory < 16 << 20
+    assert "Traceback" not in server.said()
+
+
+def test_a_killed_recorder_is_followed_by_one_that_goes_on(server: Server) -> None:
+    assert server.process is not None
+    known = server.pids().values()
+    (recorder,) = [pid for pid in children(server.process.pid) if pid not in known]
+    takes = set(server.home.glob("take*.wav"))
+    os.kill(recorder, signal.SIGKILL)
+    until(lambda: set(server.home.glob("take*.wav")) - takes, 2.0, "a new file")
+    (new,) = set(server.home.glob("take*.wav")) - takes
+    time.sleep(0.3)
+    assert server.stop(signal.SIGINT) == 0
+    assert f"the recording goes on in {new}" in server.said()
+    for take in server.home.glob("take*.wav"):
+        soundfile.info(take)
+    sound, _ = soundfile.read(new, dtype="float32")
+    assert len(sound) > 4800
+    assert np.allclose(sound, 0.125, atol=1e-3)
