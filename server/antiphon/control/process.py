@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from antiphon import patch as patches
-from antiphon import paths, sessionlog
+from antiphon import paths, scheduling, sessionlog
 from antiphon.catalog import Catalog
 from antiphon.children import listening
 from antiphon.control.app import ControlApp
@@ -38,6 +38,7 @@ DEFAULT_PATCH = "through"
 
 def main(argument: str) -> int:
     """argument: JSON from the supervisor. Returns an exit status."""
+    scheduling.short_slices()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT,))
     logging.basicConfig(format="antiphon: %(message)s", level=logging.WARNING)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import json
 import os
@@ -17,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from antiphon import scheduling
 from antiphon.block import Samples, StreamSpec
 from antiphon.catalog import Catalog
 from antiphon.children import DEVICE_GONE, NO_DEVICE, listening
@@ -30,6 +30,8 @@ from antiphon.graph import Graph
 from antiphon.plan import Plan, compile_plan
 from antiphon.processor import Processor
 
+FIFO_PRIORITY = 60
+"""Below what jackd -R takes for itself, above all that is not sound."""
 DRIVERS = {"headless": 0, "jack": 1, "portaudio": 2}
 _MAX_MESSAGE = 8 << 20
 LONG_LOOP = 1 << 21
@@ -213,34 +215,9 @@ def _calm(fifo: bool, words: memoryview) -> None:
     gc.freeze()
     gc.disable()
     sys.setswitchinterval(1e-4)
-    if fifo:
-        try:
-            os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(60))
-            words[Word.POLICY] = 1
-        except (PermissionError, AttributeError):
-            words[Word.POLICY] = 0  # `doctor` says how to be permitted
-    elif hasattr(os, "sched_setscheduler"):
-        _short_slice()
-
-
-class _SchedAttr(ctypes.Structure):
-    _fields_ = (
-        ("size", ctypes.c_uint32), ("policy", ctypes.c_uint32), ("flags", ctypes.c_uint64), ("nice", ctypes.c_int32),
-        ("priority", ctypes.c_uint32), ("runtime", ctypes.c_uint64),
-        ("deadline", ctypes.c_uint64), ("period", ctypes.c_uint64),
-    )  # fmt: skip
-
-
-def _short_slice() -> None:
-    """Asks for 100 µs slices of the ordinary class (Linux 6.12+, no privilege): earlier wake-ups under load."""
-    import platform
-
-    numbers = {"x86_64": 314, "aarch64": 274}
-    number = numbers.get(platform.machine())
-    if number is None or sys.platform != "linux":
-        return
-    attr = _SchedAttr(size=ctypes.sizeof(_SchedAttr), policy=0, runtime=100_000)
-    ctypes.CDLL(None, use_errno=True).syscall(number, 0, ctypes.byref(attr), 0)
+    words[Word.POLICY] = int(fifo and scheduling.fifo(FIFO_PRIORITY))
+    if not words[Word.POLICY]:
+        scheduling.short_slices()
 
 
 def load_sound(path: Path, rate: int) -> Samples:

@@ -17,6 +17,8 @@ from antiphon.control.intake import Lane
 from antiphon.wire.osc import MAX_DATAGRAM
 
 RECEIVE_BUFFER = 8 << 20
+FORCED_BUFFER = 64 << 20
+"""Where the system's limit may be passed: a burst of 100,000 small packets takes the kernel some 77 MB."""
 MAX_QUEUED = 262_144
 MAX_QUEUED_BYTES = 32 << 20
 PER_DRAIN = 8192
@@ -158,7 +160,7 @@ class UdpEndpoint:
 def enlarge(sock: socket.socket) -> int:
     """Asks for a large receive buffer, beyond the system's limit where permitted; returns what it got, in bytes."""
     try:
-        sock.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, RECEIVE_BUFFER)
+        sock.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, FORCED_BUFFER)
     except OSError:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
     return sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
