@@ -12,14 +12,12 @@ from numpy.typing import NDArray
 
 from antiphon.native import f32, f32p, i64, i64p, kernel
 from antiphon_denoise.bands import BINS, COUNT, places
+from antiphon_denoise.care import Care
 from antiphon_denoise.network import Network, load_weights
 
 F32 = NDArray[np.float32]
 QUIET = 1e-10
 _SHORT, _LONG, _LEVEL = 0.6, 0.97, 0.99
-_LASTING, _WINDOW, _STEADY, _MOST, _DOUBT = 0.997, 150, 6.0, 0.9, 0.25
-# from a share of -18 dB taken so far up to -8 dB trust grows; a frame's -25 dB may always go
-_CARE, _SURE_FROM, _SURE_OVER, _SMALL = 0.4, -18.0, 10.0, 10.0**-2.5
 
 
 @kernel
@@ -125,8 +123,7 @@ def denoise_taken(power: f32p, gain: f32p, bins: i64) -> f32:
 class Estimator:
     """One stream's gate: `update` turns `power` into `gain` `[bins]`, 0..1, and `care`, 0..1.
 
-    `care` is how much of what the gate would take may be taken. The less noise there has been, the
-    more a mistake costs: with little noise so far, a frame in which much would go is let through.
+    `care` is how much of what the gate would take may be taken.
     """
 
     def __init__(self, bins: int) -> None:
@@ -157,6 +154,7 @@ class Estimator:
             self._edge, self._way, COUNT, self._told, self._drive[0], self._drive[1],
         )  # fmt: skip
         self._finish = denoise_gain.bind(self._drive[0], self._drive[1], bins, self.gain)
+        self._care = Care()
         self._take = denoise_taken.bind(self.power, self.gain, BINS)
         self._measure = denoise_bands.bind(
             self.power, self._log, BINS, self._below, self._way, self._area, self._bands, COUNT
@@ -169,9 +167,7 @@ class Estimator:
         self._mean = 0.0
         self.level = 0.0
         self.care = 1.0
-        self._taken = self._long_taken = self._long_mean = self._long_count = self._smooth = 0.0
-        self._lowest = self._before = math.inf
-        self._hops = 0
+        self._care.reset()
         self._count = 0.0
         self.gain.fill(1.0)
         self.network.reset()
@@ -202,35 +198,8 @@ class Estimator:
         self._push()
         np.exp(self._drive, out=self._drive)
         self._finish()
-        self._weigh()
-
-    def _weigh(self) -> None:
-        taken = self._take()
-        self._taken += (taken - self._taken) / self._count
-        self._follow_share(taken)
-        if self.known:
-            self.care = 1.0
-            return
-        care = 1.0
-        if taken > _SMALL * self._mean:
-            share = 10.0 * math.log10(self._taken / (self._mean + QUIET) + QUIET)
-            sure = _CARE + (1.0 - _CARE) * (share - _SURE_FROM) / _SURE_OVER
-            care = min(1.0, max(sure, _CARE, math.sqrt(_SMALL * self._mean / taken)))
-        if self.level > _STEADY * min(self._lowest, self._before):
-            # what changes and is nearly all that sounds is the sound itself
-            care = min(care, max(0.0, (_MOST - self._long_taken / (self._long_mean + QUIET)) / _DOUBT))
-        self.care = care
-
-    def _follow_share(self, taken: float) -> None:
-        """The share taken over some four seconds, and the lowest level of the last two to four."""
-        self._long_count = self._long_count * _LASTING + 1.0
-        self._long_mean += (self.level - self._long_mean) / self._long_count
-        self._long_taken += (taken - self._long_taken) / self._long_count
-        self._smooth = self.level if self._hops == 0 else 0.5 * (self._smooth + self.level)
-        self._hops += 1
-        if self._hops % _WINDOW == 0:
-            self._before, self._lowest = self._lowest, math.inf
-        self._lowest = min(self._lowest, self._smooth)
+        care = self._care.update(self.level, self._take())
+        self.care = 1.0 if self.known else care
 
     def _features(self) -> None:
         now = self.level = float(np.mean(self.power[:BINS]))

@@ -1,22 +1,30 @@
 """The small recurrent network that sets the gate's thresholds, band by band, as machine code.
 
 135 inputs → 64 tanh → two gated recurrent layers of 64 → 6 numbers for each of 44 bands. `training.py`
-makes the weights; `weights.npy` holds them, in the order of `LAYOUT`, as float16.
+makes the weights; `models/` holds them. Without them every stream gets one plain rule.
 """
 
 from __future__ import annotations
 
+import logging
 import math
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from antiphon import models
 from antiphon.native import f32, f32p, i64, kernel
 from antiphon_denoise.bands import COUNT
 
 F32 = NDArray[np.float32]
-WEIGHTS = Path(__file__).with_name("weights.npy")
+log = logging.getLogger("antiphon.denoise")
+MODEL = "denoise-gate"
+PLAIN_RULE = (-0.995, -0.016, 0.426, -0.402, -0.524, 0.603)
+"""The median of what the trained network says: a careful gate that does little until it has learned the noise."""
 HIDDEN = 64
 INPUTS = 3 * COUNT + 3
 OUTPUTS = 6 * COUNT
@@ -60,7 +68,8 @@ def denoise_squash(x: f32p, width: i64) -> None:
 class Network:
     """One stream's network: `inputs` in, `step()`, `outputs` `[6, COUNT]` out."""
 
-    def __init__(self, weights: dict[str, F32]) -> None:
+    def __init__(self, weights: dict[str, F32] | None) -> None:
+        """weights: of `load_weights`; None for `PLAIN_RULE` in every band."""
         self._weights = weights
         self.inputs: F32 = np.zeros(INPUTS, np.float32)
         self.outputs: F32 = np.zeros((6, COUNT), np.float32)
@@ -69,6 +78,10 @@ class Network:
         self._given: F32 = np.zeros(3 * HIDDEN, np.float32)
         self._heard: F32 = np.zeros(3 * HIDDEN, np.float32)
         none = np.zeros(3 * HIDDEN, np.float32)
+        self._steps: list[Callable[[], None]] = []
+        if weights is None:
+            self.outputs[:] = np.array(PLAIN_RULE, np.float32)[:, None]
+            return
         w = weights
         low, high = self._states[:HIDDEN], self._states[HIDDEN:]
         self._steps = [
@@ -92,20 +105,36 @@ class Network:
             run()
 
 
-def load_weights(path: Path = WEIGHTS) -> dict[str, F32]:
-    """The weights by name, float32."""
-    flat = np.load(path, allow_pickle=False).astype(np.float32)
-    named: dict[str, F32] = {}
-    at = 0
-    for name, shape in LAYOUT:
-        size = math.prod(shape)
-        named[name] = np.ascontiguousarray(flat[at : at + size].reshape(shape))
-        at += size
-    if at != flat.size:
-        raise ValueError(f"{path.name} holds {flat.size} numbers, not {at}: make it again with training.py")
-    return named
+def load_weights(path: Path | None = None) -> dict[str, F32] | None:
+    """The weights by name, float32: those that are installed, or those of a safetensors file.
+
+    None where no sound model is installed: said once, and the gate goes by `PLAIN_RULE`.
+    """
+    if path is None:
+        return _installed()
+    from safetensors.numpy import load_file
+
+    return _checked(load_file(path), path.name)
 
 
 def save_weights(named: dict[str, F32], path: Path) -> None:
-    """Writes `named` where `load_weights` reads it."""
-    np.save(path, np.concatenate([np.asarray(named[name], np.float16).ravel() for name, _ in LAYOUT]))
+    """Writes a safetensors file that `load_weights` reads, half precision."""
+    from safetensors.numpy import save_file
+
+    save_file({name: np.ascontiguousarray(named[name], np.float16) for name, _ in LAYOUT}, path)
+
+
+@cache
+def _installed() -> dict[str, F32] | None:
+    try:
+        return _checked(models.weights(MODEL), MODEL)
+    except models.ModelError as error:
+        log.warning("denoise goes by a plain gate: %s", error)
+        return None
+
+
+def _checked(named: dict[str, NDArray[Any]], source: str) -> dict[str, F32]:
+    for name, shape in LAYOUT:
+        if name not in named or named[name].shape != shape:
+            raise models.ModelError(f"{source} does not hold {name} {list(shape)}; make it again with training")
+    return {name: np.ascontiguousarray(named[name], np.float32) for name, _ in LAYOUT}

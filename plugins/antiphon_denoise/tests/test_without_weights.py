@@ -1,0 +1,42 @@
+"""With an empty models folder the denoiser says so, and is a plain, careful gate."""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+import pytest
+
+from antiphon import models
+from antiphon.block import StreamSpec
+from antiphon.harness import run_processor
+from antiphon_denoise import network
+from antiphon_denoise.processor import Denoise
+
+SPEC = StreamSpec(48000, 256, 1)
+
+
+@pytest.fixture
+def empty(monkeypatch: pytest.MonkeyPatch):
+    def missing(name: str) -> None:
+        raise models.ModelError(f"no model {name!r} is installed")
+
+    network._installed.cache_clear()
+    monkeypatch.setattr(models, "weights", missing)
+    yield
+    network._installed.cache_clear()
+
+
+def test_it_says_so_and_goes_on(empty, caplog: pytest.LogCaptureFixture) -> None:
+    rng = np.random.default_rng(2)
+    t = np.arange(3 * SPEC.rate) / SPEC.rate
+    clean = (0.3 * np.sin(2 * np.pi * 440 * t) * (np.sin(2 * np.pi * 2 * t) > 0)).astype(np.float32)
+    noise = (rng.standard_normal(len(t)) * 0.01).astype(np.float32)
+    with caplog.at_level(logging.WARNING, "antiphon.denoise"):
+        plugin = Denoise()
+        y = run_processor(plugin, SPEC, (clean + noise)[None], events=[(SPEC.rate // 4, "learn", True)])[0]
+    assert "plain gate" in caplog.text
+    lag = plugin.latency
+    rest = y[lag + SPEC.rate :] - clean[SPEC.rate : len(y) - lag]
+    assert np.sqrt(np.mean(rest**2)) < 0.02
+    assert np.isfinite(y).all()
