@@ -25,6 +25,8 @@ WANTED = (
     "antiphon/data/patches/through.toml",
     "antiphon/data/patches/bench8.toml",
     "antiphon/data/patches/demo.toml",
+    "antiphon/data/models/manifest.toml",
+    "antiphon/data/models/denoise-gate.safetensors",
 )
 
 
