@@ -11,11 +11,12 @@ from __future__ import annotations
 import math
 
 HARMLESS = 10.0**-2.5
-LEAST, SURE_FROM, SURE_OVER = 0.4, -18.0, 10.0
+LEAST, SURE_FROM, SURE_OVER = 0.3, -16.0, 8.0
 MOST, DOUBT = 0.75, 0.25
 STEADY = 3.0
 # in hops of 13.3 ms: how long the two shares remember, and half the reach of the floor
 SOON, LASTING, WINDOW = 0.99, 0.999, 150
+FILLING = 4
 _QUIET = 1e-10
 
 
@@ -46,7 +47,7 @@ class Care:
     def reset(self) -> None:
         self._soon.reset()
         self._lasting.reset()
-        self._smooth = -1.0
+        self._smooth = 0.0
         self._lowest = self._before = math.inf
         self._hops = 0
 
@@ -66,8 +67,12 @@ class Care:
 
     def _floor(self, level: float) -> float:
         """The lowest of the smoothed level in the last two to four seconds."""
-        self._smooth = level if self._smooth < 0.0 else 0.5 * (self._smooth + level)
         self._hops += 1
+        if self._hops <= FILLING:
+            # frames that reach back before the start are too quiet to go by
+            self._smooth = level
+            return level
+        self._smooth = 0.5 * (self._smooth + level)
         if self._hops % WINDOW == 0:
             self._before, self._lowest = self._lowest, math.inf
         self._lowest = min(self._lowest, self._smooth)
