@@ -124,13 +124,6 @@ def ask_ping(server: Server) -> float:
         return time.monotonic() - begun
 
 
-def until(true: Callable[[], object], seconds: float, what: str) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
-        time.sleep(0.01)
-
-
 def resident(pid: int) -> int:
     """Bytes of memory a process has."""
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")

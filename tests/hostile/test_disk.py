@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from tests.hostile.conftest import Antiphon, answered, children, until
+from tests.hostile.conftest import Antiphon, answered, children
+from tests.waiting import until
 
 from antiphon.bench.rig import Server
 

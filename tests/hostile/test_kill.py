@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from tests.hostile.conftest import answered, children, resident, until
+from tests.hostile.conftest import answered, children, resident
+from tests.waiting import until
 
 from antiphon.bench.rig import Server
 

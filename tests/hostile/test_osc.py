@@ -9,7 +9,8 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.hostile.conftest import answered, children, resident, until
+from tests.hostile.conftest import answered, children, resident
+from tests.waiting import until
 
 from antiphon.bench.rig import Server, bundle, message, ntp
 from antiphon.wire.osc import encode

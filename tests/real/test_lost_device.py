@@ -3,25 +3,16 @@
 from __future__ import annotations
 
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tests.real.conftest import NAME, _alone, _wait_for
+from tests.waiting import until
 
 from antiphon.bench.rig import Server
 
 pytestmark = pytest.mark.real
-
-
-def until(true: Callable[[], bool], seconds: float, what: str) -> None:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if true():
-            return
-        time.sleep(0.05)
-    pytest.fail(f"not within {seconds} s: {what}")
 
 
 @pytest.fixture(autouse=True)

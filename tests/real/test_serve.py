@@ -4,25 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from tests.real.conftest import Jackd
+from tests.waiting import until
 
 from antiphon.bench.rig import Server
 
 pytestmark = pytest.mark.real
-
-
-def until(true: Callable[[], bool], seconds: float, what: str) -> None:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if true():
-            return
-        time.sleep(0.05)
-    pytest.fail(f"not within {seconds} s: {what}")
 
 
 @pytest.mark.parametrize("audio", ["jack", "portaudio", "auto"])

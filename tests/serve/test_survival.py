@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+from tests.waiting import until
 
 from antiphon.bench.rig import Server, free_port
 
@@ -29,15 +29,6 @@ def longest_gap(path: Path) -> int:
     loud = np.flatnonzero(np.abs(sound[:, 0]) > 1e-4)
     assert len(loud), "the recording is silent"
     return int(np.diff(loud).max(initial=1)) - 1
-
-
-def until(true: Callable[[], bool], seconds: float, what: str) -> None:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if true():
-            return
-        time.sleep(0.01)
-    pytest.fail(f"not within {seconds} s: {what}")
 
 
 def gone(pid: int) -> bool:
