@@ -124,7 +124,6 @@ class _Step:
     host: NodeHost
     gathers: tuple[_Gather, ...]
     lines: tuple[_Line, ...]
-    feedbacks: tuple[_Feedback, ...]
     io: IO
     ins: list[Samples]
     outs: list[Samples]
@@ -320,22 +319,21 @@ def compile_plan(
         if lag[name] > MAX_LATENCY_SECONDS * spec.rate:
             raise PatchError(f"{name} would lag by {lag[name] / spec.rate:.1f} s; at most {MAX_LATENCY_SECONDS:g} s")
         lines: list[_Line] = []
-        own: list[_Feedback] = []
         gathers = []
         for port in ports:
             # a node that shortens its line for the cycle's sake gets everything else as late as the cycle
             found = aligned(into[port.name], End(name, port.name), at + host.feedback, lines)
             for wire in graph.wires:
                 if wire in back and wire.dest == End(name, port.name):
-                    own.append(_Feedback(buffers[wire.source]))
-                    around[key(wire.source, wire.dest, 0)] = own[-1]
-                    found.append(own[-1].out)
+                    loop = _Feedback(buffers[wire.source])
+                    feedbacks.append(loop)
+                    around[key(wire.source, wire.dest, 0)] = loop
+                    found.append(loop.out)
             gathers.append(_Gather(found, port.channels or spec.channels, spec.block))
-        feedbacks += own
         notes = tuple(events[w.source] for w in graph.wires if w.dest.node == name and w.source in events)
         io = ios[name]
         ins = [g.view for g in gathers]
-        steps.append(_Step(host, tuple(gathers), tuple(lines), tuple(own), io, ins, list(host.outs), notes))
+        steps.append(_Step(host, tuple(gathers), tuple(lines), io, ins, list(host.outs), notes))
     ends = arriving(End(OUT, OUT))
     latency = max((lag[e.node] for e in ends), default=0)
     out_lines: list[_Line] = []

@@ -6,12 +6,11 @@ import json
 import os
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from antiphon.block import MAX_BLOCK, MIN_BLOCK, RATES
 from antiphon.errors import UsageError
 
-Audio = Literal["auto", "portaudio", "jack", "headless"]
 AUDIO = ("auto", "portaudio", "jack", "headless")
 OSC_PORT, HTTP_PORT = 4400, 4401
 DEFAULT_RATE, DEFAULT_BLOCK = 48000, 256

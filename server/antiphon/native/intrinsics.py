@@ -19,21 +19,9 @@ def store_release(words: Any, at: int, value: int) -> int:
     return 0
 
 
-def fetch_add(words: Any, at: int, value: int) -> int:
-    """Adds to the word in one step; returns what it was."""
-    before = int(words[at])
-    words[at] = before + value
-    return before
-
-
 def address_f32(address: int) -> Any:
     """A pointer to float32 at an address."""
     raise TypeError("address_f32 exists in compiled kernels alone")
-
-
-def address_i64(address: int) -> Any:
-    """A pointer to words at an address."""
-    raise TypeError("address_i64 exists in compiled kernels alone")
 
 
 def offset(pointer: Any, items: int) -> Any:

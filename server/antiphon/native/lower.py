@@ -335,12 +335,8 @@ class _Lowering:
             case "store_release":
                 self.b.store_atomic(self.convert(made[2], _I64), self.b.gep(made[0], [made[1]]), "release", 8)
                 return ir.Constant(_I64, 0)
-            case "fetch_add":
-                return self.b.atomic_rmw("add", self.b.gep(made[0], [made[1]]), self.convert(made[2], _I64), "acq_rel")
             case "address_f32":
                 return self.b.inttoptr(made[0], _TYPES["f32p"])
-            case "address_i64":
-                return self.b.inttoptr(made[0], _TYPES["i64p"])
             case "offset":
                 return self.b.gep(made[0], [made[1]])
             case "as_u8p":
