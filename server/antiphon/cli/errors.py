@@ -35,7 +35,10 @@ class Ended(BaseException):
 
 def main(app: typer.Typer, arguments: list[str] | None = None) -> NoReturn:
     """Runs the command line and exits."""
-    sys.exit(run(app, arguments))
+    code = run(app, arguments)
+    # what was to be done is done: a Ctrl-C while the interpreter clears up changes nothing of it
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sys.exit(code)
 
 
 def run(app: typer.Typer, arguments: list[str] | None = None) -> int:
