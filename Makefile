@@ -42,7 +42,7 @@ format: $(DEV)  ## bring the code into its format and mend what can be mended
 	@$(PY) -m ruff check --fix .
 	@$(PY) -m ruff format .
 
-bench: $(DEV)  ## measure: make bench NAME=engine, events, osc, denoise or render
+bench: $(DEV)  ## measure: make bench NAME=engine, events, osc, workers, synth, denoise or render
 	@$(PY) -m antiphon bench $(NAME) $(ARGS)
 
 docs: $(DEV)  ## write the generated page docs/osc.md again
@@ -54,7 +54,7 @@ third-party: $(DEV)  ## write THIRD_PARTY.md again
 wheel: $(DEV)  ## build the wheel, install it into an empty environment and render a patch with it
 	@$(PY) tools/wheel_check.py
 
-models: $(READY)  ## install torch, CPU build, for models (nothing needs it yet); TORCH_INDEX=address of an index that has one
+models: $(READY)  ## install torch, CPU build, for models in workers; TORCH_INDEX=address of an index of CPU builds
 	@$(PY) tools/install_models.py $(TORCH_INDEX)
 
 clean:  ## take away what was built: .venv, dist, caches (recordings stay)
@@ -67,5 +67,5 @@ help:  ## this list
 $(READY): pyproject.toml tools/setup.sh
 	@sh tools/setup.sh
 
-$(DEV): pyproject.toml tools/setup.sh
-	@sh tools/setup.sh dev
+$(DEV): pyproject.toml tools/setup.sh tools/install_models.py
+	@TORCH_INDEX=$(TORCH_INDEX) sh tools/setup.sh dev

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
+from tests.noteclick import NoteClick
 
 from antiphon.block import StreamSpec
 from antiphon.catalog import Catalog
@@ -12,7 +13,8 @@ from antiphon.engine.schedule import Action, Op
 from antiphon.engine.stage import Stage
 from antiphon.graph import Graph, NodeSpec, Wire
 from antiphon.params import Param
-from antiphon.plan import Plan, compile_plan
+from antiphon.plan import Plan
+from antiphon.planning import compile_plan
 from antiphon.plugincheck import inspect_processor
 from antiphon.ports import AUDIO_OUT, EVENTS_IN, EVENTS_OUT, Port
 from antiphon.processor import Event, Processor
@@ -159,7 +161,7 @@ class Hear(Processor):
 
 TYPES: dict[str, type[Processor]] = {
     "gain": Gain, "lag": Lag, "echo": Echo, "count": Count, "clicker": Clicker, "notes": Notes, "two": Two,
-    "wrong": Wrong, "hear": Hear,
+    "wrong": Wrong, "hear": Hear, "noteclick": NoteClick,
 }  # fmt: skip
 CATALOG = Catalog({name: inspect_processor(name, kind, "", "local", play=False) for name, kind in TYPES.items()})
 

@@ -13,23 +13,39 @@ import pytest
 
 from antiphon import hookspecs, patch, plugins
 from antiphon.block import StreamSpec
+from antiphon.cli import models
 from antiphon.harness import run_processor
+from antiphon.processor import IO, Processor
+from antiphon.synth import info as synths
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "plugins.md").read_text()
+SET = {"inputs", "outputs", "params", "split", "holds", "rate", "block", "channels", "latency", "node"}
 HOOKS = [n for n in ast.parse(inspect.getsource(hookspecs)).body if isinstance(n, ast.FunctionDef)]
 
 
 @pytest.fixture
 def folder(tmp_path):
-    """The tutorial's files, as a reader would have made them."""
+    """The page's files, as a reader would have made them."""
     written = re.findall(r"```(?:python|toml)\n# (\S+)\n(.*?)```", PAGE, re.DOTALL)
-    assert len(written) == 4
+    assert len(written) == len({name for name, _ in written}) == 16
     for name, text in written:
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
         path.write_text(text)
-    return tmp_path
+    yield tmp_path
+    # another test's folder holds packages of the same names
+    for name in [key for key in sys.modules if key.partition(".")[0] in {path.name for path in tmp_path.iterdir()}]:
+        del sys.modules[name]
+
+
+def run(folder, *command):
+    """A command in the folder, whose packages it finds; its process."""
+    source = os.pathsep.join([str(folder), str(ROOT / "server"), str(ROOT / "plugins")])
+    return subprocess.run(
+        [sys.executable, *command],
+        cwd=folder, env={**os.environ, "PYTHONPATH": source}, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
 
 
 def test_the_tutorial_loads_and_sounds(folder):
@@ -44,12 +60,50 @@ def test_the_tutorial_loads_and_sounds(folder):
 
 
 def test_the_tutorials_own_test_passes(folder):
-    source = os.pathsep.join([str(folder), str(ROOT / "server"), str(ROOT / "plugins")])
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "wobble/test_tremolo.py"],
-        cwd=folder, env={**os.environ, "PYTHONPATH": source}, capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
+    done = run(folder, "-m", "pytest", "-q", "-p", "no:cacheprovider", "wobble/test_tremolo.py")
     assert "2 passed" in done.stdout, done.stdout + done.stderr
+
+
+@pytest.fixture
+def trained(folder):
+    """With the model's weights made, as the page says."""
+    done = run(folder, "leveller/training.py")
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def test_the_model_plugin_is_listed_and_its_weights_verified(trained):
+    loaded = plugins.load(trained)
+    assert not {"leveller", "siren", "beeper"} & {f.name for f in loaded.catalog.failures}
+    assert loaded.catalog["leveller"].plugin == "leveller"
+    registered, failed = models.known(trained)
+    (row,) = (row for row in models.examined(registered) if row.name == "leveller")
+    assert (failed, row.state, row.parameters) == ([], "verified", 2)
+
+
+def test_the_synth_is_registered_under_its_name(folder):
+    found = synths.choose("beeper", plugins.load(folder).factories["synths"])
+    assert (found.backend, found.zygote) == ("beeper.backend:Beeper", "none")
+
+
+def test_the_examples_that_need_no_torch_pass_their_tests(folder):
+    done = run(folder, "-m", "pytest", "-q", "-p", "no:cacheprovider", "siren", "beeper")
+    assert "2 passed" in done.stdout, done.stdout + done.stderr
+
+
+def test_the_models_own_test_passes(trained):
+    pytest.importorskip("torch")
+    done = run(trained, "-m", "pytest", "-q", "-p", "no:cacheprovider", "leveller")
+    assert "2 passed" in done.stdout, done.stdout + done.stderr
+
+
+def test_every_part_of_a_processor_is_on_the_page():
+    told = {n for n, item in vars(Processor).items() if not n.startswith("_") and (callable(item) or n in SET)}
+    assert told >= SET
+    for name in told - {"settings"}:
+        assert re.search(rf"`{name}[`(]", PAGE), name
+    for name in [n for n, item in vars(IO).items() if not n.startswith("_") and callable(item)]:
+        assert f"`io.{name}(" in PAGE, name
 
 
 @pytest.mark.parametrize("hook", HOOKS, ids=lambda hook: hook.name)

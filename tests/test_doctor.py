@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +21,9 @@ from antiphon.doctor import finding, loopback, machine, software, sound
 from antiphon.doctor.finding import Finding
 from antiphon.doctor.sound import Device, Heard, Jack
 from antiphon.settings import HTTP_PORT, ServeSettings
+from antiphon.synth import info as synths
+from antiphon.workers import devices as workers
+from antiphon.workers.devices import TorchBuild
 
 NOTHING = Heard((), "PortAudio V19", "", None, "no server runs")
 CARD = Device(3, "USB Audio", "ALSA", 1, 2, (44100, 48000), True, True)
@@ -124,6 +132,45 @@ def test_an_unwritable_folder_is_named(monkeypatch):
     found = {f.subject: f for f in software.folders()}
     assert found["patches folder"].state == "limited"
     assert "ANTIPHON_HOME" in found["patches folder"].mend
+
+
+@pytest.mark.parametrize(
+    ("build", "device", "state", "said"),
+    [
+        (None, "cpu", "missing", "heard dry"),
+        (TorchBuild("2.13.0+cpu", ""), "cpu", "works", "2.13.0+cpu: models run in workers, on the CPU"),
+        (TorchBuild("2.13.0+cu126", "12.6"), "cuda", "works", "on the GPU unless --device cpu"),
+    ],
+)
+def test_torch_is_there_or_what_it_is_needed_for_is_said(monkeypatch, build, device, state, said):
+    monkeypatch.setattr(workers, "installed", lambda: build)
+    monkeypatch.setattr(workers, "resolve", lambda _asked: device)
+    torch = only(software.models)
+    assert torch.state == state
+    assert said in torch.said
+    assert torch.mend == ("make models" if build is None else "")
+
+
+@pytest.mark.parametrize("module", ["numpy", "pyo_that_nobody_has"])
+def test_pyo_is_there_or_what_it_is_needed_for_is_said(monkeypatch, module):
+    monkeypatch.setattr(synths, "PYO", replace(synths.PYO, needs=module))
+    pyo = only(software.synths)
+    if module == "numpy":
+        assert (pyo.state, pyo.mend) == ("works", "")
+        assert "plays notes" in pyo.said
+    else:
+        assert pyo.state == "missing"
+        assert "silent" in pyo.said
+        assert pyo.mend.endswith("pip install pyo")
+
+
+def test_neither_torch_nor_pyo_is_imported_to_be_found():
+    code = (
+        "import sys; from antiphon.doctor import software; [*software.models(), *software.synths()]; "
+        "sys.exit('torch' in sys.modules or 'pyo' in sys.modules)"
+    )
+    source = {"PYTHONPATH": str(Path(software.__file__).parents[2])}
+    assert subprocess.run([sys.executable, "-c", code], env={**os.environ, **source}, check=False).returncode == 0
 
 
 def test_missing_libraries_come_with_the_command_that_brings_them(monkeypatch):

@@ -8,14 +8,35 @@ from pathlib import Path
 
 import pytest
 
-SERVER = Path(__file__).parents[1] / "server"
+ROOT = Path(__file__).parents[1]
+SERVER = ROOT / "server"
 PURE = ["wire", "session", "router", "patch", "params", "graph"]
 WORLD = {"asyncio", "socket", "socketserver", "selectors", "ssl", "http", "torch", "sounddevice", "jack"}
+# What may import each, by where its path begins: what runs in a worker, and what measures.
+TORCH = tuple(f"server/antiphon/workers/{name}.py" for name in ("streaming", "torch_network", "torch_stepper", "cuda"))
+HEAVY = {
+    "torch": (
+        *TORCH,
+        "server/antiphon/bench/",
+        "plugins/antiphon_model/network.py",
+        "plugins/antiphon_model/training.py",
+    ),
+    "pyo": ("server/antiphon/synth/", "plugins/antiphon_synth/"),
+    "onnxruntime": ("server/antiphon/bench/",),
+    "onnx": ("server/antiphon/bench/",),
+}
+STARTS = ["supervisor", "engine", "control", "cli", "plugins", "offline", "host", "workers/info", "workers/devices"]
 
 
 def files(name):
     place = SERVER / "antiphon" / name
     return sorted(place.rglob("*.py")) if place.is_dir() else [place.with_suffix(".py")]
+
+
+def sources():
+    """Everything that ships, and not what tests it."""
+    found = [file for top in ("server", "plugins") for file in (ROOT / top).rglob("*.py")]
+    return [file for file in found if not {"tests", "__pycache__"} & set(file.relative_to(ROOT).parts)]
 
 
 def imported(file):
@@ -76,9 +97,56 @@ def test_control_reads_patches_without_numpy(name):
     subprocess.run([sys.executable, "-c", run], check=True, env={**os.environ, "PYTHONPATH": str(SERVER)}, timeout=60)
 
 
-def test_no_file_of_the_server_imports_torch_at_its_top():
-    for file in (SERVER / "antiphon").rglob("*.py"):
-        assert "torch" not in {module.partition(".")[0] for module in imported(file)}, file
+def heavy(file):
+    """Heavy modules the file imports anywhere, functions included."""
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module.partition(".")[0])
+    return found & HEAVY.keys()
+
+
+def test_heavy_modules_are_imported_where_workers_and_benches_are_and_nowhere_else():
+    for file in sources():
+        place = str(file.relative_to(ROOT))
+        for module in heavy(file):
+            assert place.startswith(HEAVY[module]), f"{place} imports {module}"
+
+
+def test_no_start_of_a_process_leads_to_a_heavy_module():
+    """Nor does anything it loads inside a function, down to the modules that only a worker or a bench loads."""
+    seen, waiting = set(), [file for name in STARTS for file in files(name)]
+    assert all(file.is_file() for file in waiting), "a start is gone; mend this test"
+    while waiting:
+        file = waiting.pop()
+        if file in seen or str(file.relative_to(SERVER / "antiphon")).startswith("bench/"):
+            continue
+        seen.add(file)
+        assert not heavy(file), f"{file} is reached and imports {heavy(file)}"
+        for node in ast.walk(ast.parse(file.read_text())):
+            names = []
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom):
+                names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+            waiting += [found for name in names if (found := ours(name)) is not None]
+    assert len(seen) > 60, "the walk sees too little to mean anything"
+
+
+@pytest.mark.parametrize("start", ["engine.process", "control.process", "supervisor", "plugins"])
+def test_a_process_that_has_loaded_everything_has_loaded_nothing_heavy(start):
+    run = (
+        f"import sys, antiphon.{start}; from antiphon.plugins import load; load(check=False);"
+        f"assert not set({sorted(HEAVY)}) & set(sys.modules)"
+    )
+    subprocess.run(
+        [sys.executable, "-c", run],
+        check=True,
+        env={**os.environ, "PYTHONPATH": f"{SERVER}{os.pathsep}{ROOT / 'plugins'}"},
+        timeout=60,
+    )
 
 
 def test_the_walk_sees_what_it_looks_for(tmp_path):

@@ -7,7 +7,7 @@ import pytest
 
 from antiphon import resources
 from antiphon.block import StreamSpec
-from antiphon.commands import Sample, SetParam
+from antiphon.commands import NoteOn, Sample, SetParam
 from antiphon.graph import OUT, End
 from antiphon.offline import process_stream
 from antiphon.patch import load
@@ -44,7 +44,11 @@ def phrases(seconds=2.0):
 def test_it_says_what_it_is_for_and_sounds(loaded, name):
     path = resources.patches() / f"{name}.toml"
     assert re.match(r"# [A-Z].+[.]\n", path.read_text()), "a patch begins with when to play it"
-    commands = [SetParam("click", "fire", True, when=Sample(1000))] if name == "click" else []
+    asked = {
+        "click": SetParam("click", "fire", True, when=Sample(1000)),
+        "keys": NoteOn(60, 0.8, when=Sample(1000), node="keys"),
+    }
+    commands = [asked[name]] if name in asked else []
     out = played(loaded, name, phrases(), commands)
     assert np.isfinite(out).all()
     assert 0.05 < np.abs(out).max() <= 1.0
@@ -54,6 +58,11 @@ def test_it_says_what_it_is_for_and_sounds(loaded, name):
 def test_through_changes_no_bit(loaded):
     audio = phrases()
     np.testing.assert_array_equal(played(loaded, "through", audio), audio)
+
+
+def test_a_worker_changes_no_bit(loaded):
+    audio = phrases()
+    np.testing.assert_array_equal(played(loaded, "worker", audio), audio)
 
 
 def test_click_is_on_its_sample(loaded):

@@ -10,7 +10,7 @@ from tests.local import CATALOG, RATE, TYPES, cell, graph, ids, make, plan
 from antiphon.block import StreamSpec
 from antiphon.errors import PatchError, PluginError
 from antiphon.host import FADE
-from antiphon.plan import compile_plan
+from antiphon.planning import compile_plan
 from antiphon.processor import BlockTime, Processor
 
 SPEC = StreamSpec(RATE, 256, 2)

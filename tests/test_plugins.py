@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from antiphon import plugincheck, plugins
+from antiphon import importing, plugincheck, plugins
 from antiphon.block import StreamSpec
 from antiphon.catalog import Catalog
 from antiphon.cli.plugins import listing
@@ -84,7 +84,7 @@ def test_a_factory_by_name_is_imported_when_used_and_no_sooner(tmp_path):
     put(tmp_path, "mine", text)
     (tmp_path / "mine" / "inner.py").write_text(HEAD + GOOD)
     assert "lazy" in plugins.load(tmp_path).catalog
-    plugins.import_folder(tmp_path / "mine")
+    importing.import_folder(tmp_path / "mine")
     assert "mine.inner" not in sys.modules
 
 

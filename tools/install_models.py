@@ -29,7 +29,8 @@ def main() -> None:
     if not names:
         print(f"{wanted[0]} is installed already")
         return
-    sys.exit(subprocess.run([*PIP, *wanted], check=False).returncode)
+    print(f"installing {wanted[0]}, a CPU build", flush=True)
+    sys.exit(subprocess.run([*PIP, "--quiet", *wanted], check=False).returncode)
 
 
 if __name__ == "__main__":

@@ -30,17 +30,25 @@ NATIVE = """
 
 | library | comes with | licence |
 |---|---|---|
-| libsndfile | soundfile's wheel, or Debian's libsndfile1 | LGPL-2.1-or-later |
+| libsndfile | soundfile's wheel and pyo's, or Debian's libsndfile1 | LGPL-2.1-or-later |
 | libFLAC, libogg, libvorbis, libopus | libsndfile | BSD-3-Clause |
 | LAME, mpg123 | libsndfile | LGPL-2.0-or-later, LGPL-2.1 |
 | libsoxr | soxr's wheel | LGPL-2.1-or-later |
-| PortAudio | Debian's libportaudio2, or sounddevice's wheel | MIT |
-| JACK (libjack) | Debian's libjack-jackd2-0 | LGPL-2.1-or-later |
+| PortAudio | Debian's libportaudio2, or sounddevice's wheel; pyo's wheel | MIT |
+| JACK (libjack) | Debian's libjack-jackd2-0; pyo's wheel | LGPL-2.1-or-later |
+| ALSA (libasound), liblo | pyo's wheel | LGPL-2.1-or-later |
+| PortMidi | pyo's wheel | MIT |
 | LLVM | llvmlite's wheel | Apache-2.0 WITH LLVM-exception |
 | OpenBLAS | numpy's wheel | BSD-3-Clause |
 | OpenSSL | cryptography's wheel | Apache-2.0 |
 
-The LGPL libraries are loaded as shared libraries and can be exchanged. `torch` (BSD-3-Clause) is an extra.
+The LGPL libraries are loaded as shared libraries and can be exchanged. `pyo` (LGPL-3.0-or-later) is imported as it
+is, by synth processes alone, and can be exchanged too. `torch` (BSD-3-Clause) is an extra.
+
+## Sounds
+
+The samples in `plugins/antiphon_synth/samples` are rendered from the sound font FluidR3_GM by Frank Wen and others
+(MIT). Its notice lies beside them, in `NOTICE`, and goes with them into the wheel.
 """
 _CLASSIFIERS = {
     "MIT License": "MIT",

@@ -22,11 +22,21 @@ WANTED = (
     "antiphon/__init__.py",
     "antiphon_utilities/__init__.py",
     "antiphon_denoise/__init__.py",
+    "antiphon_model/__init__.py",
+    "antiphon_synth/__init__.py",
+    "antiphon_synth/samples/NOTICE",
+    "antiphon_synth/samples/index.json",
+    "antiphon_synth/samples/piano.ogg",
+    "antiphon_synth/samples/bass.ogg",
+    "antiphon_synth/samples/drums.ogg",
     "antiphon/data/patches/through.toml",
     "antiphon/data/patches/bench8.toml",
     "antiphon/data/patches/demo.toml",
+    "antiphon/data/patches/worker.toml",
+    "antiphon/data/patches/keys.toml",
     "antiphon/data/models/manifest.toml",
     "antiphon/data/models/denoise-gate.safetensors",
+    "antiphon/data/models/reference.safetensors",
 )
 
 

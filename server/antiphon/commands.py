@@ -60,6 +60,51 @@ class ResetNode:
 
 
 @dataclass(frozen=True, slots=True)
+class NoteOn:
+    """`/note/on note velocity [channel] [node]`: the note begins; velocity 0 ends it.
+
+    note: 0 to 127.  velocity: 0 to 1.  channel: 1 to 16.  node: whose; "" is every node that no wire plays.
+    """
+
+    note: int
+    velocity: float
+    channel: int = 1
+    node: str = ""
+    when: When = NOW
+
+
+@dataclass(frozen=True, slots=True)
+class NoteOff:
+    """`/note/off note [velocity] [channel] [node]`: the note ends."""
+
+    note: int
+    channel: int = 1
+    node: str = ""
+    when: When = NOW
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """`/cc number value [channel] [node]`: a controller, 0 to 127 (64 is the pedal), moves to 0 to 1."""
+
+    number: int
+    value: float
+    channel: int = 1
+    node: str = ""
+    when: When = NOW
+
+
+@dataclass(frozen=True, slots=True)
+class Bend:
+    """`/bend value [channel] [node]`: the pitch wheel, -1 to 1."""
+
+    value: float
+    channel: int = 1
+    node: str = ""
+    when: When = NOW
+
+
+@dataclass(frozen=True, slots=True)
 class SetTempo:
     """`/tempo bpm [beats]`: the tempo, reached at once or over `beats` beats."""
 
@@ -102,4 +147,5 @@ class Sync:
     when: When = NOW
 
 
-Command: TypeAlias = SetParam | ResetNode | SetTempo | Transport | Panic | ClearSchedule | Sync
+Note: TypeAlias = NoteOn | NoteOff | Control | Bend
+Command: TypeAlias = SetParam | ResetNode | Note | SetTempo | Transport | Panic | ClearSchedule | Sync

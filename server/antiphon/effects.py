@@ -28,6 +28,18 @@ class EngineReset:
 
 
 @dataclass(frozen=True, slots=True)
+class EngineEvent:
+    """The engine's node `node` plays an event; kind, number, value and channel as in `processor.Event`."""
+
+    node: int
+    kind: str
+    number: int = 0
+    value: float = 0.0
+    channel: int = 1
+    when: When = NOW
+
+
+@dataclass(frozen=True, slots=True)
 class EngineTempo:
     bpm: float
     beats: float = 0.0
@@ -85,6 +97,14 @@ class TempoChanged:
 
 
 EngineEffect: TypeAlias = (
-    EngineSet | EngineReset | EngineTempo | EngineTransport | EnginePanic | EngineClear | EngineSync | EngineLoad
+    EngineSet
+    | EngineReset
+    | EngineEvent
+    | EngineTempo
+    | EngineTransport
+    | EnginePanic
+    | EngineClear
+    | EngineSync
+    | EngineLoad
 )
 Effect: TypeAlias = EngineEffect | Changed | TempoChanged

@@ -6,7 +6,8 @@
 
 `time` is in seconds, `sample` in frames of the file, `beat` in beats from its start; exactly one stands
 in a line. Addresses are OSC's: /node/NAME/PARAM (value, seconds of ramp), /node/NAME/PARAM/norm,
-/node/NAME/reset, /tempo (bpm, beats of ramp), /transport/play, /transport/stop, /beat, /panic, /clearSched.
+/node/NAME/reset, /note/on (note, velocity, channel, node), /note/off, /cc (number, value), /bend (value), /tempo
+(bpm, beats of ramp), /transport/play, /transport/stop, /beat, /panic, /clearSched.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NoReturn, TypeAlias
 
+from antiphon import notes
 from antiphon.clock import MAX_TEMPO, MIN_TEMPO
 from antiphon.commands import (
     Beat,
@@ -38,18 +40,21 @@ MAX_SECONDS = 7 * 24 * 3600.0
 MAX_RAMP = 3600.0
 _KEYS = {"time", "sample", "beat", "address", "args"}
 _ADDRESSES = (
-    "/node/NAME/PARAM, /node/NAME/PARAM/norm, /node/NAME/reset, /tempo, /transport/play, /transport/stop, "
-    "/beat, /panic or /clearSched"
+    "/node/NAME/PARAM, /node/NAME/PARAM/norm, /node/NAME/reset, /note/on, /note/off, /cc, /bend, /tempo, "
+    "/transport/play, /transport/stop, /beat, /panic or /clearSched"
 )
 
 FindParam: TypeAlias = Callable[[str, str], Param]
 """(node, parameter) → its declaration, or an `AntiphonError` that says what there is."""
 
 
-def parse_events(lines: Iterable[str], rate: int, find: FindParam, source: str) -> list[Command]:
+def parse_events(
+    lines: Iterable[str], rate: int, find: FindParam, source: str, players: notes.Players | None = None
+) -> list[Command]:
     """The commands in `lines`, in order; empty lines are passed over.
 
-    source: the file's name. Raises `UsageError` naming it and the line for what makes no sense.
+    source: the file's name.  players: who takes notes; None leaves it to be found out when they are played.
+    Raises `UsageError` naming the file and the line for what makes no sense.
     """
     commands: list[Command] = []
     for number, line in enumerate(lines, 1):
@@ -60,7 +65,7 @@ def parse_events(lines: Iterable[str], rate: int, find: FindParam, source: str) 
         try:
             if len(line) > MAX_LINE:
                 raise UsageError(f"the line is longer than {MAX_LINE} characters")
-            commands.append(_command(_object(line), rate, find))
+            commands.append(_command(_object(line), rate, find, players))
         except AntiphonError as error:
             raise UsageError(f"{source} line {number}: {error}") from None
     return commands
@@ -83,13 +88,18 @@ def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not a number")
 
 
-def _command(event: Mapping[str, Any], rate: int, find: FindParam) -> Command:
+def _command(event: Mapping[str, Any], rate: int, find: FindParam, players: notes.Players | None) -> Command:
     address, arguments = event.get("address"), event.get("args", [])
     if not isinstance(address, str):
         raise UsageError(f'"address" is missing or no text; it takes {_ADDRESSES}')
     if not isinstance(arguments, list):
         raise UsageError('"args" is a list, as in [0.5] or [0.5, 2.0]')
     when = _when(event, rate)
+    if address in notes.ADDRESSES:
+        note = notes.read(address, arguments, when)
+        if players is not None:
+            players.of(note.node)
+        return note
     match address.split("/")[1:]:
         case ["node", node, "reset"]:
             _count(arguments, 0, 0, address)

@@ -17,10 +17,13 @@ from antiphon.catalog import ProcessorInfo
 from antiphon.cells import ParamCell
 from antiphon.native import dsp
 from antiphon.params import Param, Value
-from antiphon.processor import IO, Processor
+from antiphon.processor import IO, Event, Processor
+from antiphon.workers.spec import WorkerLost
 
 FADE = 0.010
 OVERRUN_SECONDS = 1.0
+MAX_EVENTS = 1024
+"""Commanded notes and controls a node takes within one block; as many as it may emit."""
 _SWITCH_SMOOTH = 0.005
 
 
@@ -54,6 +57,7 @@ class NodeHost:
         self._health = ParamCell(Param("health", default=1.0, smooth=FADE), spec.rate, spec.block)
         self._gains = (self._bypass, self._mute, self._wet, self._health)
         self.active: list[ParamCell] = []
+        self.events: list[Event] = []
         self._prepared = self._restarting(values)
         self.latency = int(processor.latency)
         self.outs = tuple(
@@ -94,8 +98,16 @@ class NodeHost:
             self.active.append(target)
         return target.post(offset, number, ramp)
 
+    def play(self, event: Event) -> bool:
+        """An event for the coming block; False when the block holds too many."""
+        if len(self.events) >= MAX_EVENTS:
+            return False
+        self.events.append(event)
+        return True
+
     def reset(self) -> None:
         """Clears the processor and gives it another chance."""
+        self.processor.retry()
         if not self._guarded_reset():
             return
         self._hold()
@@ -156,6 +168,8 @@ class NodeHost:
         started = _time.perf_counter_ns()
         try:
             reason = self._split(io) if self.processor.split and self.active else self._once(io)
+        except WorkerLost:
+            raise  # of a file: what comes after would not be what was asked for
         except Exception as error:
             return f"raised {type(error).__name__}: {error}"[:200]
         if reason:
@@ -195,9 +209,11 @@ class NodeHost:
             edges.update(offset for offset, _ in cell.steps[1:] if offset < io.frames)
         cuts = sorted(edges)
         whole_in, whole_out, frames, beat = io.audio_in, io.audio_out, io.frames, io.time.beat
-        sample = io.time.sample
+        sample, events = io.time.sample, io.events_in
         try:
             for first, last in pairwise(cuts):
+                io.events_in = [_moved(e, -first) for e in events if first <= e.offset < last]
+                emitted = len(io.events_out)
                 io.audio_in = [x[:, first:last] for x in whole_in]
                 io.audio_out = [y[:, first:last] for y in whole_out]
                 io.base, io.frames = first, last - first
@@ -206,7 +222,10 @@ class NodeHost:
                 reason = self._once(io)
                 if reason:
                     return reason
+                for place in range(emitted, len(io.events_out)):
+                    io.events_out[place] = _moved(io.events_out[place], first)
         finally:
+            io.events_in = events
             io.audio_in, io.audio_out, io.base, io.frames = whole_in, whole_out, 0, frames
             io.time.sample, io.time.beat = sample, beat
         return ""
@@ -287,3 +306,7 @@ class NodeHost:
             self.forced = f"reset raised {type(error).__name__}: {error}"[:200]
             return False
         return True
+
+
+def _moved(event: Event, by: int) -> Event:
+    return Event(event.kind, event.offset + by, event.number, event.value, event.channel, event.age)

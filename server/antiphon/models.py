@@ -24,16 +24,15 @@ class ModelError(PluginError):
 def entry(name: str, folder: Path | None = None) -> dict[str, Any]:
     """The manifest's table for `name`: file, sha256, bytes, and what its author says of it."""
     where = folder or resources.models()
-    try:
-        manifest = tomllib.loads((where / MANIFEST).read_text("utf-8"))
-    except FileNotFoundError:
-        raise ModelError(f"{where} holds no {MANIFEST}: no model is installed") from None
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{where / MANIFEST} cannot be read: {error}") from None
-    found = manifest.get(name)
+    found = _manifest(where).get(name)
     if not isinstance(found, dict) or not isinstance(found.get("file"), str):
         raise ModelError(f"the manifest in {where} names no model {name!r}")
     return found
+
+
+def names(folder: Path | None = None) -> list[str]:
+    """Every model the manifest names. `ModelError` when there is no manifest or it cannot be read."""
+    return [name for name, said in _manifest(folder or resources.models()).items() if isinstance(said, dict)]
 
 
 def checksums(folder: Path | None = None) -> dict[str, str]:
@@ -78,3 +77,12 @@ def write(name: str, arrays: dict[str, NDArray[Any]], folder: Path, said: dict[s
     manifest = tomllib.loads(path.read_text("utf-8")) if path.exists() else {}
     manifest[name] = {"file": file.name, "sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data), **said}
     path.write_text(tomli_w.dumps(manifest), "utf-8")
+
+
+def _manifest(where: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads((where / MANIFEST).read_text("utf-8"))
+    except FileNotFoundError:
+        raise ModelError(f"{where} holds no {MANIFEST}: no model is installed") from None
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{where / MANIFEST} cannot be read: {error}") from None

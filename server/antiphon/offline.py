@@ -18,7 +18,7 @@ from antiphon.clock import TempoMap
 from antiphon.errors import PluginError
 from antiphon.graph import IN, OUT, End, Graph, NodeSpec, Wire
 from antiphon.params import Value
-from antiphon.plan import compile_plan
+from antiphon.planning import compile_plan
 from antiphon.processor import BlockTime, Processor
 
 Make = Callable[[str], Processor]

@@ -12,18 +12,13 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from antiphon.block import Samples, StreamSpec
-from antiphon.catalog import Catalog, ProcessorInfo
-from antiphon.errors import PatchError, PluginError
-from antiphon.graph import IN, OUT, End, Graph, check, order
+from antiphon.graph import Graph
 from antiphon.host import NodeHost
 from antiphon.native import dsp
-from antiphon.processor import IO, BlockTime, Event, Processor
-from antiphon.rates import adapt
-
-MAX_LATENCY_SECONDS = 10.0
+from antiphon.processor import IO, BlockTime, Event
 
 
-class _Line:
+class Line:
     """A delay of `lag` frames, for compensation. `lag` 0 is not made."""
 
     def __init__(self, source: Samples, lag: int) -> None:
@@ -40,13 +35,13 @@ class _Line:
     def clear(self) -> None:
         self._ring.fill(0.0)
 
-    def go_on(self, old: _Line) -> None:
+    def go_on(self, old: Line) -> None:
         """From where another plan's line of the same lag and channels is."""
         self._ring[:] = old._ring
         self._at = old._at
 
 
-class _Feedback:
+class Feedback:
     """A wire that closes a cycle: read `block` frames after it was written."""
 
     def __init__(self, source: Samples) -> None:
@@ -73,13 +68,13 @@ class _Feedback:
     def clear(self) -> None:
         self._ring.fill(0.0)
 
-    def go_on(self, old: _Feedback) -> None:
+    def go_on(self, old: Feedback) -> None:
         """From where another plan's wire of the same channels is."""
         self._ring[:] = old._ring
         self._at = old._at
 
 
-class _Gather:
+class Gather:
     """What flows into one audio port: nothing, one wire as it is, or several summed and adapted."""
 
     def __init__(self, sources: list[Samples], channels: int, block: int) -> None:
@@ -120,10 +115,10 @@ def _adapt(source: Samples, into: Samples, frames: int, add: Samples | None) -> 
 
 
 @dataclass(slots=True)
-class _Step:
+class Step:
     host: NodeHost
-    gathers: tuple[_Gather, ...]
-    lines: tuple[_Line, ...]
+    gathers: tuple[Gather, ...]
+    lines: tuple[Line, ...]
     io: IO
     ins: list[Samples]
     outs: list[Samples]
@@ -139,7 +134,7 @@ class NodeFailure:
     reason: str
 
 
-_Wire = tuple[int, str, int, str, int, int]
+WireKey = tuple[int, str, int, str, int, int]
 """A wire that remembers: number and port of its source and its destination, frames of lag, channels."""
 
 
@@ -153,16 +148,17 @@ class Plan:
     latency: int
     input: Samples
     output: Samples
-    _steps: list[_Step] = field(default_factory=list)
-    _out: _Gather | None = None
-    _out_lines: tuple[_Line, ...] = ()
-    _feedbacks: tuple[_Feedback, ...] = ()
+    _steps: list[Step] = field(default_factory=list)
+    _out: Gather | None = None
+    _out_lines: tuple[Line, ...] = ()
+    _feedbacks: tuple[Feedback, ...] = ()
     failures: list[NodeFailure] = field(default_factory=list)
+    marks: list[tuple[int, str, int]] = field(default_factory=list)
     watched: bool = False
     at_work: Callable[[int], None] | None = None
     input_at: int = 0
-    _lines: Mapping[_Wire, _Line] = field(default_factory=dict)
-    _back: Mapping[_Wire, _Feedback] = field(default_factory=dict)
+    _lines: Mapping[WireKey, Line] = field(default_factory=dict)
+    _back: Mapping[WireKey, Feedback] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.input_at = self.input.ctypes.data
@@ -189,10 +185,13 @@ class Plan:
             io.time = time
             io.audio_in = step.ins if full else [x[:, :frames] for x in step.ins]
             io.audio_out = list(step.outs) if full else [y[:, :frames] for y in step.outs]
-            if step.event_sources:
+            if io.events_in:
                 io.events_in.clear()
+            if step.event_sources or host.events:
                 for source in step.event_sources:
                     io.events_in.extend(source)
+                io.events_in.extend(host.events)
+                host.events.clear()
                 io.events_in.sort(key=_offset)
             if io.events_out:
                 io.events_out.clear()
@@ -201,6 +200,9 @@ class Plan:
             reason = host.run(io, self.watched)
             if reason:
                 self.failures.append(NodeFailure(host.number, host.name, reason))
+            if io.marks:
+                self.marks += [(host.number, kind, number) for kind, number in io.marks]
+                io.marks.clear()
         for feedback in self._feedbacks:
             feedback.write(frames)
         for line in self._out_lines:
@@ -244,127 +246,3 @@ class Plan:
 
 def _offset(event: Event) -> int:
     return event.offset
-
-
-def compile_plan(
-    graph: Graph,
-    catalog: Catalog,
-    make: Callable[[str], Processor],
-    spec: StreamSpec,
-    ids: Mapping[str, int],
-    old: Plan | None = None,
-) -> Plan:
-    """A plan for `graph`. Nodes whose number `old` holds, of the same type, keep their processor and state.
-
-    Raises PatchError (the graph makes no sense) or PluginError (a processor would not prepare).
-    """
-    check(graph, catalog)
-    names, back = order(graph, catalog)
-    hosts: dict[int, NodeHost] = {}
-    cyclic = {wire.dest.node for wire in back}
-    for name in names:
-        node, number = graph.node(name), ids[name]
-        info = catalog[node.type]
-        kept = old.hosts.get(number) if old is not None else None
-        if kept is not None and kept.info.type == node.type and kept.settled(node.values, cyclic=name in cyclic):
-            hosts[number] = kept
-            continue
-        hosts[number] = _host(number, name, info, make, spec, node.values, cyclic=name in cyclic)
-    source = np.zeros((spec.channels, spec.block), np.float32)
-    buffers: dict[End, Samples] = {End(IN, IN): source}
-    events: dict[End, list[Event]] = {}
-    ios: dict[str, IO] = {}
-    for name in names:
-        host = hosts[ids[name]]
-        ports = [p for p in host.info.outputs if p.kind == "audio"]
-        for port, out in zip(ports, host.outs, strict=True):
-            buffers[End(name, port.name)] = out
-        ios[name] = IO((), (), host.by_name, BlockTime())
-        for port in host.info.outputs:
-            if port.kind == "events":
-                events[End(name, port.name)] = ios[name].events_out
-    lag: dict[str, int] = {IN: 0}
-    feedbacks: list[_Feedback] = []
-    steps: list[_Step] = []
-
-    def arriving(dest: End) -> list[End]:
-        return [w.source for w in graph.wires if w.dest == dest and w not in back and w.source in buffers]
-
-    every: dict[_Wire, _Line] = {}
-    around: dict[_Wire, _Feedback] = {}
-
-    def key(source: End, dest: End, extra: int) -> _Wire:
-        return (
-            ids.get(source.node, 0), source.port, ids.get(dest.node, 0), dest.port, extra, buffers[source].shape[0]
-        )  # fmt: skip
-
-    def aligned(sources: list[End], dest: End, to: int, lines: list[_Line]) -> list[Samples]:
-        found = []
-        for end in sources:
-            extra = to - lag[end.node]
-            if extra > 0:
-                line = every[key(end, dest, extra)] = _Line(buffers[end], extra)
-                lines.append(line)
-                found.append(line.out)
-            else:
-                found.append(buffers[end])
-        return found
-
-    for name in names:
-        host = hosts[ids[name]]
-        ports = [p for p in host.info.inputs if p.kind == "audio"]
-        into = {p.name: arriving(End(name, p.name)) for p in ports}
-        at = max((lag[e.node] for ends in into.values() for e in ends), default=0)
-        lag[name] = at + host.latency
-        if lag[name] > MAX_LATENCY_SECONDS * spec.rate:
-            raise PatchError(f"{name} would lag by {lag[name] / spec.rate:.1f} s; at most {MAX_LATENCY_SECONDS:g} s")
-        lines: list[_Line] = []
-        gathers = []
-        for port in ports:
-            # a node that shortens its line for the cycle's sake gets everything else as late as the cycle
-            found = aligned(into[port.name], End(name, port.name), at + host.feedback, lines)
-            for wire in graph.wires:
-                if wire in back and wire.dest == End(name, port.name):
-                    loop = _Feedback(buffers[wire.source])
-                    feedbacks.append(loop)
-                    around[key(wire.source, wire.dest, 0)] = loop
-                    found.append(loop.out)
-            gathers.append(_Gather(found, port.channels or spec.channels, spec.block))
-        notes = tuple(events[w.source] for w in graph.wires if w.dest.node == name and w.source in events)
-        io = ios[name]
-        ins = [g.view for g in gathers]
-        steps.append(_Step(host, tuple(gathers), tuple(lines), io, ins, list(host.outs), notes))
-    ends = arriving(End(OUT, OUT))
-    latency = max((lag[e.node] for e in ends), default=0)
-    out_lines: list[_Line] = []
-    last = _Gather(aligned(ends, End(OUT, OUT), latency, out_lines), spec.channels, spec.block)
-    return Plan(
-        spec, graph, hosts, latency, source, last.buffer, steps, last, tuple(out_lines), tuple(feedbacks),
-        _lines=every, _back=around,
-    )  # fmt: skip
-
-
-def _host(
-    number: int,
-    name: str,
-    info: ProcessorInfo,
-    make: Callable[[str], Processor],
-    spec: StreamSpec,
-    values: Mapping[str, object],
-    *,
-    cyclic: bool,
-) -> NodeHost:
-    cells = {p.name: p for p in info.cells}
-    checked = {key: cells[key].check(value) for key, value in values.items()}
-    try:
-        processor = adapt(make(info.type), spec)
-        processor.settings.update({k: v for k, v in checked.items() if k in processor.settings})
-        feedback = spec.block if cyclic and hasattr(processor, "feedback_frames") else 0
-        if feedback:
-            processor.feedback_frames = feedback  # type: ignore[attr-defined]
-        processor.prepare(spec)
-    except Exception as error:
-        raise PluginError(f"{name} ({info.type}) would not prepare: {type(error).__name__}: {error}") from error
-    if not isinstance(processor.latency, int) or processor.latency < 0:
-        raise PluginError(f"{name} ({info.type}) declares a latency of {processor.latency!r}; frames, 0 or more")
-    return NodeHost(number, name, info, processor, spec, checked, feedback)

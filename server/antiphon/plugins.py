@@ -9,24 +9,23 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pluggy
 
-from antiphon import hookspecs, paths, resources
+from antiphon import hookspecs, paths
 from antiphon.catalog import Catalog, Failure, ProcessorInfo
 from antiphon.errors import PluginError
+from antiphon.importing import import_folder, named, see_checkout_plugins
 from antiphon.plugincheck import check_type_name, in_child, inspect_processor, reason_of
 from antiphon.processor import Processor
 
-BUILT_IN = ("antiphon_denoise", "antiphon_utilities")
+BUILT_IN = ("antiphon_denoise", "antiphon_model", "antiphon_synth", "antiphon_utilities")
 GROUP = "antiphon"
 CHECK_LIMIT = 5.0
 """Seconds a plugin that is not built in may take to import and pass its check."""
@@ -100,7 +99,7 @@ def load(plugins_dir: Path | None = None, *, check: bool = True) -> Loaded:
     of zeros through each processor; without it a declaration is still checked.
     """
     loading = Loading(check)
-    _see_checkout_plugins()
+    see_checkout_plugins()
     for name in BUILT_IN:
         loading.add(name, partial(importlib.import_module, name))
     for point in sorted(entry_points(group=GROUP), key=lambda p: (p.name, p.value)):
@@ -112,32 +111,6 @@ def load(plugins_dir: Path | None = None, *, check: bool = True) -> Loaded:
         else:
             loading.try_and_add(folder.name, partial(import_folder, folder))
     return loading.loaded()
-
-
-def import_folder(folder: Path) -> ModuleType:
-    """Imports the package in `folder` under the folder's name; `PluginError` when it cannot be one."""
-    name, start = folder.name, folder / "__init__.py"
-    if not name.isidentifier():
-        raise PluginError(f"{name!r} is not a Python name; rename the folder with letters, digits and _")
-    if not start.is_file():
-        raise PluginError(f"{folder} has no __init__.py; put the plugin's hooks there")
-    known = sys.modules.get(name)
-    if known is not None and getattr(known, "__file__", None) == str(start):
-        _forget(name)
-    elif known is not None or importlib.util.find_spec(name) is not None:
-        raise PluginError(f"{name!r} is the name of another Python module; rename the folder")
-    spec = importlib.util.spec_from_file_location(name, start, submodule_search_locations=[str(folder)])
-    assert spec is not None
-    assert spec.loader is not None
-    importlib.invalidate_caches()
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        _forget(name)
-        raise
-    return module
 
 
 class Loading:
@@ -243,30 +216,14 @@ def resolve(factory: str | Factory) -> Factory:
         return factory
     if not isinstance(factory, str) or not all(part for part in factory.partition(":")):
         raise PluginError(f'the factory is {factory!r}; a callable or "module:Name" is allowed')
-    return partial(_imported, factory)
+    return partial(_made, factory)
 
 
-def _imported(where: str) -> Any:
-    module, _, name = where.partition(":")
-    found = getattr(importlib.import_module(module), name, None)
-    if found is None:
-        raise PluginError(f"{module} has no {name!r}")
-    return found()
+def _made(where: str) -> Any:
+    return named(where)()
 
 
 def _folders(root: Path) -> list[Path]:
     if not root.is_dir():
         return []
     return sorted(f for f in root.iterdir() if f.is_dir() and not f.name.startswith((".", "_")))
-
-
-def _forget(name: str) -> None:
-    for key in [key for key in sys.modules if key == name or key.startswith(f"{name}.")]:
-        del sys.modules[key]
-
-
-def _see_checkout_plugins() -> None:
-    """A working tree that was not installed still finds its own plugins."""
-    root = resources.checkout()
-    if root is not None and importlib.util.find_spec(BUILT_IN[-1]) is None:
-        sys.path.append(str(root / "plugins"))

@@ -40,13 +40,19 @@ class BlockTime:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A note or a control inside a block. `offset` is its frame; kinds: "on", "off", "control"."""
+    """A note or a control inside a block. `offset` is its frame.
+
+    kinds: "on" (number: the note 0-127, value: velocity above 0 to 1), "off" (number), "control" (number 0-127,
+    value 0 to 1), "bend" (value -1 to 1).  channel: 1 to 16.  age: frames a note has sounded already; 0 for one
+    that begins.
+    """
 
     kind: str
     offset: int
     number: int = 0
     value: float = 0.0
     channel: int = 1
+    age: int = 0
 
 
 @dataclass(slots=True)
@@ -68,6 +74,7 @@ class IO:
     events_out: list[Event] = field(default_factory=list)
     asset: Mapping[str, Samples] = field(default_factory=dict)
     reports: dict[str, float] = field(default_factory=dict)
+    marks: list[tuple[str, int]] = field(default_factory=list)
 
     def curve(self, name: str) -> NDArray[np.float32]:
         """The parameter's value at every frame, float32 `[frames]`; not to be written."""
@@ -103,6 +110,11 @@ class IO:
         """Publishes a `readonly` parameter's value (a meter, a detected tempo)."""
         self.reports[name] = number
 
+    def mark(self, kind: str, number: int) -> None:
+        """Notes in the session log what happened and would not happen again by itself: see `Processor.recall`."""
+        if len(self.marks) < 1024:
+            self.marks.append((kind, number))
+
 
 class Processor(ABC):
     """A streaming processor.
@@ -114,7 +126,8 @@ class Processor(ABC):
     rate, block, channels: what it insists on; None takes the stream's. The host adapts.
     latency: frames at the processor's own rate by which its output lags its input; constant from
     one `prepare` to the next.  settings: values of its `restart`, text and file parameters, set
-    before `prepare`.  dry: its first audio input is what bypass and `wet` pass.
+    before `prepare`.  dry: its first audio input is what bypass and `wet` pass.  node: the number of
+    its node, set before `prepare`.
     """
 
     inputs: ClassVar[tuple[Port, ...]] = (AUDIO_IN,)
@@ -126,6 +139,7 @@ class Processor(ABC):
     block: ClassVar[int | None] = None
     channels: ClassVar[int | None] = None
     latency: int = 0
+    node: int = 0
 
     def __init__(self) -> None:
         self.settings: dict[str, Any] = {p.name: p.default for p in self.params}
@@ -139,3 +153,16 @@ class Processor(ABC):
 
     def reset(self) -> None:  # noqa: B027 - to have no past is the common case
         """Forgets the past: silence in, silence out from here. Called on the block path."""
+
+    def retry(self) -> None:  # noqa: B027 - most have given nothing up
+        """Somebody asked for it (`/node/NAME/reset`): what was given up is tried again. On the block path."""
+
+    def recall(self, kind: str, number: int) -> None:  # noqa: B027 - most mark nothing
+        """A session is replayed: what `IO.mark` noted in the coming block is to happen in it again."""
+
+    def standing(self) -> list[tuple[str, int]]:
+        """A session begins: what `recall` has to be told first, so that the coming block is as it will be."""
+        return []
+
+    def close(self) -> None:  # noqa: B027 - most hold nothing
+        """Gives back what it holds outside its process. Off the block path; `prepare` may follow."""

@@ -81,6 +81,7 @@ class Adapted(Processor):
         size = inner.block or -(-spec.block * up // down) + 1
         if hasattr(self, "feedback_frames"):
             inner.feedback_frames = -(-self.feedback_frames * up // down)  # type: ignore[attr-defined]
+        inner.node = self.node
         inner.prepare(StreamSpec(rate, size, channels))
         own = inner.latency
         if isinstance(own, bool) or not isinstance(own, int) or own < 0:
@@ -124,6 +125,18 @@ class Adapted(Processor):
         self._events_in.clear()
         self._events_out.clear()
 
+    def retry(self) -> None:
+        self.inner.retry()
+
+    def recall(self, kind: str, number: int) -> None:
+        self.inner.recall(kind, number)
+
+    def standing(self) -> list[tuple[str, int]]:
+        return self.inner.standing()
+
+    def close(self) -> None:
+        self.inner.close()
+
     def process(self, io: IO) -> None:
         frames, first = io.frames, self._frames
         end = first + frames
@@ -160,7 +173,7 @@ class Adapted(Processor):
         if self.inner.split and self.inner.block is None:
             for follower in self._steppers:
                 edges.update(offset for offset, _ in follower.steps[1:])
-        io.asset, io.reports = outer.asset, outer.reports
+        io.asset, io.reports, io.marks = outer.asset, outer.reports, outer.marks
         io.time.tempo, io.time.playing = outer.time.tempo, outer.time.playing
         call: Callable[[IO], object] = self.inner.process
         for start, stop in pairwise(sorted(edges)):
@@ -293,7 +306,7 @@ def _audio(ports: tuple[Port, ...]) -> list[Port]:
 
 
 def _moved(event: Event, offset: int) -> Event:
-    return Event(event.kind, offset, event.number, event.value, event.channel)
+    return Event(event.kind, offset, event.number, event.value, event.channel, event.age)
 
 
 def _time(waiting: tuple[int, Event]) -> int:

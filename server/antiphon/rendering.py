@@ -7,14 +7,29 @@ from collections.abc import Callable, Mapping, Sequence
 
 from antiphon.block import Samples, StreamSpec
 from antiphon.catalog import Catalog
-from antiphon.commands import Beat, ClearSchedule, Command, Panic, ResetNode, Sample, SetParam, SetTempo, Transport
-from antiphon.engine.schedule import CAPACITY, Action, Op
+from antiphon.commands import (
+    Beat,
+    Bend,
+    ClearSchedule,
+    Command,
+    Control,
+    NoteOff,
+    NoteOn,
+    Panic,
+    ResetNode,
+    Sample,
+    SetParam,
+    SetTempo,
+    Transport,
+)
+from antiphon.engine.schedule import CAPACITY, EVENT_OPS, Action, Op
 from antiphon.engine.stage import Stage
 from antiphon.errors import UsageError
 from antiphon.graph import Graph
+from antiphon.notes import Players, checked
 from antiphon.offline import Make
 from antiphon.params import Param
-from antiphon.plan import compile_plan
+from antiphon.planning import compile_plan
 
 
 class StageRunner:
@@ -43,8 +58,8 @@ class StageRunner:
         self.failures: list[tuple[str, str]] = []
         self._by_sample: list[tuple[int, int, Action]] = []
         self._by_beat: list[tuple[float, int, Beat, Action]] = []
-        for place, command in enumerate(commands):
-            action = self._actions.of(command)
+        asked = ((command, action) for command in commands for action in self._actions.of(command))
+        for place, (command, action) in enumerate(asked):
             match command.when:
                 case Sample(n):
                     self._by_sample.append((n, place, action))
@@ -84,12 +99,25 @@ class Actions:
     def __init__(self, graph: Graph, catalog: Catalog, ids: Mapping[str, int]) -> None:
         self._ids = ids
         self._find = param_finder(graph, catalog)
+        self._players = Players(graph, catalog)
         self._places = {
             node.name: {param.name: i for i, param in enumerate(catalog[node.type].cells)} for node in graph.nodes
         }
 
-    def of(self, command: Command) -> Action:
-        """Raises `ParamError` (a value that is not allowed) or `UsageError` (no such node or parameter)."""
+    def of(self, command: Command) -> tuple[Action, ...]:
+        """The actions of a command: one, or for a note one for each node that plays it.
+
+        Raises `ParamError` (a value that is not allowed), `WireError` (a note nobody takes) or `UsageError` (no such
+        node or parameter).
+        """
+        match command:
+            case NoteOn() | NoteOff() | Control() | Bend():
+                kind, number, value = checked(command)
+                nodes = [self._ids[name] for name in self._players.of(command.node)]
+                return tuple(Action(EVENT_OPS[kind], node, number, value, token=command.channel) for node in nodes)
+        return (self._one(command),)
+
+    def _one(self, command: Command) -> Action:
         match command:
             case SetParam(node, name, value, ramp):
                 param = self._find(node, name)

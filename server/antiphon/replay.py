@@ -7,7 +7,7 @@ an engine that died dies again. What the log does not hold is resynthesised.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +15,17 @@ import numpy as np
 
 from antiphon.block import Samples, StreamSpec
 from antiphon.catalog import Catalog
+from antiphon.clock import TempoMap
 from antiphon.engine.journal import to_action
-from antiphon.engine.schedule import Action, Schedule
+from antiphon.engine.schedule import Action, Key, Schedule
 from antiphon.engine.stage import Stage
 from antiphon.errors import FileError
 from antiphon.graph import Graph
-from antiphon.plan import Plan, compile_plan
+from antiphon.host import NodeHost
+from antiphon.plan import Plan
+from antiphon.planning import close_hosts, compile_plan
 from antiphon.processor import Processor
+from antiphon.workers.pool import replaying
 
 LOG, INPUT = "session.jsonl", "input.wav"
 MAX_LOG_BYTES = 1 << 30
@@ -86,45 +90,74 @@ def replay(
     line = next(lines, None)
     stage = Stage(spec)
     plan: Plan | None = None
+    made: list[Plan] = []
 
     def compiled(asked: dict[str, Any], before: Plan | None) -> Plan:
-        return compile_plan(Graph.from_json(asked["graph"]), catalog, make, spec, asked["ids"], before)
+        built = compile_plan(Graph.from_json(asked["graph"]), catalog, make, spec, asked["ids"], before)
+        made.append(built)
+        return built
+
+    def close_all() -> None:
+        later: Mapping[int, NodeHost] = {}
+        while made:
+            hosts = made.pop().hosts
+            close_hosts(hosts.values(), later)
+            later = hosts
 
     sample = log.first
-    for x in rebuffered(source, spec.channels, block):
-        end = sample + block
-        while line is not None and _time_of(line) < end:
-            if "engine" in line:
-                asked = line.get("load")
-                plan = None if asked is None else compiled(asked, None)
-                stage = begun(spec, line, plan)
-            elif "load" in line:
-                asked = line["load"]
-                plan = compiled(asked, plan)
-                stage.load(plan, asked["serial"], asked["fade"], asked["tempo"])
-            elif "op" in line:
-                stage.at_sample(line["sample"], to_action(line))
-            elif "failed" in line and plan is not None and line["failed"] in plan.hosts:
-                host = plan.hosts[line["failed"]]
-                if line.get("aside"):
-                    host.stand_aside(line["reason"])
+    with replaying():
+        for x in rebuffered(source, spec.channels, block):
+            end = sample + block
+            while line is not None and _time_of(line) < end:
+                if "engine" in line:
+                    close_all()
+                    asked = line.get("load")
+                    plan = None if asked is None else compiled(asked, None)
+                    stage = begun(spec, line, plan)
+                elif "load" in line:
+                    asked = line["load"]
+                    plan = compiled(asked, plan)
+                    stage.load(plan, asked["serial"], asked["fade"], asked["tempo"])
                 else:
-                    host.forced = line["reason"]
-            line = next(lines, None)
-        if any(first <= sample < last for first, last in log.dead):
-            if stage.sample < end:
-                stage.sample = end
-            yield np.zeros((spec.channels, block), np.float32)
+                    _happen(line, stage, {} if plan is None else plan.hosts)
+                line = next(lines, None)
+            if any(first <= sample < last for first, last in log.dead):
+                if stage.sample < end:
+                    stage.sample = end
+                yield np.zeros((spec.channels, block), np.float32)
+            else:
+                y = stage.run(x)
+                yield np.zeros_like(y) if sample in log.silent else y.copy()
+            while stage.retired:
+                gone = stage.retired.popleft()
+                made[:] = [kept for kept in made if kept is not gone]
+                close_hosts(gone.hosts.values(), {} if plan is None else plan.hosts)
+            sample = end
+        close_all()
+
+
+def _happen(line: dict[str, Any], stage: Stage, hosts: Mapping[int, NodeHost]) -> None:
+    """What a line says of the coming block."""
+    if "mark" in line:
+        if line["node"] in hosts:
+            hosts[line["node"]].processor.recall(line["mark"], line["number"])
+    elif "op" in line:
+        stage.at_sample(line["sample"], to_action(line))
+    elif "failed" in line and line["failed"] in hosts:
+        host = hosts[line["failed"]]
+        if line.get("aside"):
+            host.stand_aside(line["reason"])
         else:
-            y = stage.run(x)
-            yield np.zeros_like(y) if sample in log.silent else y.copy()
-        sample = end
+            host.forced = line["reason"]
 
 
 class _Happened(Schedule):
-    """What the log says took effect: a `/panic` before it in the same block dropped none of it."""
+    """What the log says took effect: a `/panic` before it in the same block dropped none of it, nor ended a note."""
 
-    def clear(self) -> list[Action]:
+    def clear(self, stays: int = 0) -> list[Action]:
+        return []
+
+    def owed(self, sounding: Collection[Key], tempo: TempoMap, stays: int = 0) -> list[Action]:
         return []
 
 

@@ -54,15 +54,16 @@ class Schedule(Generic[T]):
             raise WireError(f"a beat is a number up to {MAX_BEAT:g}")
         return target > now.beat
 
-    def add(self, when: When, item: T) -> None:
-        """Takes an item whose time is in the future; `ScheduleFull` when there are too many."""
-        if len(self) >= self.limit:
+    def add(self, when: When, *items: T) -> None:
+        """Takes items whose time is in the future, all or none; `ScheduleFull` when there are too many."""
+        if len(self) + len(items) > self.limit:
             raise ScheduleFull(f"{self.limit} events are scheduled already; send them nearer to their time")
-        self._serial += 1
-        if isinstance(when, Sample):
-            heapq.heappush(self._samples, (when.n, self._serial, item))
-        elif isinstance(when, Beat):
-            heapq.heappush(self._beats, (due_beat(when), self._serial, item))
+        for item in items:
+            self._serial += 1
+            if isinstance(when, Sample):
+                heapq.heappush(self._samples, (when.n, self._serial, item))
+            elif isinstance(when, Beat):
+                heapq.heappush(self._beats, (due_beat(when), self._serial, item))
 
     def due(self, now: Moment) -> list[T]:
         """Takes out what is due, in order."""

@@ -12,8 +12,13 @@ from typing import TypeAlias
 from antiphon.catalog import Catalog
 from antiphon.commands import (
     NOW,
+    Bend,
     ClearSchedule,
     Command,
+    Control,
+    Note,
+    NoteOff,
+    NoteOn,
     Now,
     Panic,
     ResetNode,
@@ -28,6 +33,7 @@ from antiphon.effects import (
     Effect,
     EngineClear,
     EngineEffect,
+    EngineEvent,
     EngineLoad,
     EnginePanic,
     EngineReset,
@@ -40,6 +46,7 @@ from antiphon.effects import (
 from antiphon.errors import PatchError, WireError
 from antiphon.nodes import FADE, MAX_BPM, MIN_BPM, Nodes
 from antiphon.nodestate import Node, Numbers
+from antiphon.notes import Players, checked
 from antiphon.params import Param, Value
 from antiphon.schedule import Moment, Schedule
 
@@ -54,12 +61,15 @@ class Session(Nodes):
     def __init__(self, catalog: Catalog, numbers: Numbers, rate: int = 48000) -> None:
         super().__init__(catalog, numbers, rate)
         self.schedule: Schedule[Pending] = Schedule(rate)
+        self._players = Players(self.graph, catalog)
 
     def handle(self, command: Command, now: Moment, source: object = None) -> list[Effect]:
         """What is to be done; `WireError` or `PatchError`, and nothing changed, for what cannot be."""
         match command:
             case SetParam():
                 return self._set(command, now, source)
+            case NoteOn() | NoteOff() | Control() | Bend():
+                return self._note(command, now, source)
             case ResetNode(name, when):
                 return self._timed(EngineReset(self.node(name).id, when), command, now, source)
             case SetTempo():
@@ -132,6 +142,18 @@ class Session(Nodes):
         else:
             self._edit_number(node, cell, param.encode(value))
         return [*self._ask(FADE), Changed(node.name, param, value, source)]
+
+    def _note(self, command: Note, now: Moment, source: object) -> list[Effect]:
+        if self._players.graph is not self.graph:
+            self._players = Players(self.graph, self.catalog)
+        kind, number, value = checked(command)
+        effects = [
+            EngineEvent(self.nodes[name].id, kind, number, value, command.channel, command.when)
+            for name in self._players.of(command.node)
+        ]
+        if self.schedule.future(command.when, now):
+            self.schedule.add(command.when, *((effect, source) for effect in effects))
+        return [*effects]
 
     def _tempo(self, command: SetTempo, now: Moment, source: object) -> list[Effect]:
         if not MIN_BPM <= command.bpm <= MAX_BPM:

@@ -9,6 +9,7 @@ from typing import Any
 from antiphon import __version__
 from antiphon.models import checksums
 from antiphon.settings import ServeSettings
+from antiphon.workers import devices
 
 SEED = 1
 """Of everything in a set that is drawn by chance; processors take it where they need one."""
@@ -19,6 +20,10 @@ def header(settings: ServeSettings) -> dict[str, Any]:
     return {
         "version": __version__,
         "numpy": _version("numpy"),
+        "torch": _version("torch"),
+        "pyo": _version("pyo"),
+        "device": devices.resolve(settings.device),
+        "synth": settings.synth,
         "llvmlite": _version("llvmlite"),
         "python": platform.python_version(),
         "machine": platform.machine(),

@@ -11,6 +11,8 @@ from typing import Any
 from antiphon.block import MAX_BLOCK, MIN_BLOCK, RATES
 from antiphon.errors import UsageError
 
+DEVICES = ("auto", "cpu", "cuda")
+SYNTHS = ("auto", "pyo", "supercollider", "null")
 AUDIO = ("auto", "portaudio", "jack", "headless")
 OSC_PORT, HTTP_PORT = 4400, 4401
 DEFAULT_RATE, DEFAULT_BLOCK = 48000, 256
@@ -21,7 +23,8 @@ class ServeSettings:
     """Options of `serve`, spelled as on the command line.
 
     input: a sound file to loop, or a device's name.  ahead: blocks between input and output slots,
-    0 to choose by block size.  surface: HOST:PORT of surfaces that listen elsewhere than they send from.
+    0 to choose by block size.  device: what models run on; auto takes a GPU where there is one.  synth: what plays
+    notes.  surface: HOST:PORT of surfaces that listen elsewhere than they send from.
     """
 
     audio: str = "auto"
@@ -41,12 +44,18 @@ class ServeSettings:
     allow: tuple[str, ...] = ()
     fifo: bool = False
     mute_input: bool = False
+    device: str = "auto"
+    synth: str = "auto"
     extra: dict[str, Any] = field(default_factory=dict)
 
     def check(self) -> ServeSettings:
         """Itself, or `UsageError` with what is allowed."""
         if self.audio not in AUDIO:
             raise UsageError(f"--audio takes {', '.join(AUDIO)}, not {self.audio!r}")
+        if self.device not in DEVICES:
+            raise UsageError(f"--device takes {', '.join(DEVICES)}, not {self.device!r}")
+        if self.synth not in SYNTHS:
+            raise UsageError(f"--synth takes {', '.join(SYNTHS)}, not {self.synth!r}")
         if self.rate not in RATES:
             raise UsageError(f"--rate takes {', '.join(map(str, RATES))}, not {self.rate}")
         if not MIN_BLOCK <= self.block <= MAX_BLOCK:

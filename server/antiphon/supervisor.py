@@ -20,20 +20,23 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
-from antiphon import lifeline, paths, sessionlog
+from antiphon import lifeline, recordings, warming, watching
+from antiphon.block import StreamSpec
 from antiphon.children import DEVICE_GONE, NO_DEVICE, Child, cause, leave, pair, unsignalled
 from antiphon.control.state import clear as clear_state
-from antiphon.errors import AntiphonError, EngineError, FileError
+from antiphon.errors import EngineError, FileError
 from antiphon.io.listening import open_sockets
 from antiphon.settings import ServeSettings
+from antiphon.workers import devices, zygote
+from antiphon.workers.arena import Arena, Bells
+from antiphon.workers.status import wanted_zygotes
 
 RESTARTS_BEFORE_PAUSE = 5
 PAUSE_SECONDS = 1.0
-HANG_SECONDS = 2.0
 RETRY_DEVICE_SECONDS = 3.0
 _WATCH = 0.2
+_ZYGOTE = "zygote-"
 
 
 class _Told(Exception):
@@ -77,6 +80,7 @@ class Supervisor:
         from antiphon.engine.drivers.probe import probe
 
         settings = self.settings
+        self._device = devices.resolve(settings.device)
         self._sockets = open_sockets(settings)
         ports = settings.with_(osc_port=self._sockets[0].getsockname()[1], http_port=self._sockets[2].getsockname()[1])
         self.settings = settings = ports
@@ -92,11 +96,13 @@ class Supervisor:
         from antiphon.engine.shared import Shape, Shared
 
         self.shared = Shared.create(Shape.of(settings.rate, settings.block, settings.channels))
+        self.arena, self.bells = Arena.create(zygote.HANG), Bells.make()
         self._bell = os.eventfd(0, os.EFD_NONBLOCK)
         os.set_inheritable(self._bell, True)
         self._engine_end, self._control_end = pair()
         self._recorder_end, self._asking_end = pair()
         self._parent_end, self._child_end = pair()
+        self._weigher_end, self._asking_weigher = pair()
 
     def _start_all(self) -> None:
         # before anything runs: a disk that takes no list takes no state either
@@ -105,24 +111,13 @@ class Supervisor:
         self._start_control()
         self._warm()
         self._start_recorder(first=True)
+        self._start_weigher()
         self._start_engine()
         self._write_list()
 
     def _warm(self) -> None:
-        """Imports and compiles what an engine needs, loads and checks the plugins, decodes the input file."""
-        from antiphon import plugins
-        from antiphon.engine import callback, loop, process  # noqa: F401 - warm for the fork
-        from antiphon.native import compile_all
-
-        compile_all()
-        self._plugins = plugins.load()
-        compile_all()
-        paths.write_atomic(self.folder / "catalog.json", json.dumps(self._plugins.catalog.to_json()).encode())
-        self._sound = None
-        path = self.settings.input_file
-        if path is not None:
-            self._sound = process.load_sound(path, self.settings.rate)
-        self._parent_end.send(json.dumps({"catalog": str(self.folder / "catalog.json")}).encode())
+        self._ready_to_fork = warming.warm(self.settings, self.folder)
+        self._parent_end.send(json.dumps({"catalog": str(self.folder / warming.CATALOG)}).encode())
 
     # ---- children
     def _start_control(self) -> None:
@@ -132,6 +127,7 @@ class Supervisor:
             "engine": self._control_end.fileno(),
             "recorder": self._asking_end.fileno(),
             "supervisor": self._child_end.fileno(),
+            "arena": self.arena.fd,
             "osc_udp": self._sockets[0].fileno(),
             "osc_tcp": self._sockets[1].fileno(),
             "http": self._sockets[2].fileno(),
@@ -145,7 +141,7 @@ class Supervisor:
             )
         child.returncode = 0  # reaped here, by pid; Popen must not
         self._adopt("control", child.pid)
-        catalog = self.folder / "catalog.json"
+        catalog = self.folder / warming.CATALOG
         if self._ready_said and catalog.exists():
             self._parent_end.send(json.dumps({"catalog": str(catalog)}).encode())
 
@@ -175,7 +171,11 @@ class Supervisor:
         from antiphon.engine import recorder
 
         read, write = os.pipe()
-        begin = self._begin_recording() if first else self._go_on_recording()
+        begin = (
+            recordings.begun(self.settings, self.folder, self._notes)
+            if first
+            else recordings.taken_up(self.folder, _say)
+        )
         if self._fork("recorder"):
             os.close(read)
             leave(lambda: recorder.run(self.shared, self._recorder_end, begin, write, self.folder))
@@ -187,34 +187,25 @@ class Supervisor:
         for text in said:
             _say(text)
 
-    def _begin_recording(self) -> list[dict[str, Any]]:
-        from antiphon.engine import recorder
+    def _start_weigher(self) -> None:
+        from antiphon.engine import admission
 
-        asked = {str(Path(p).absolute()) for p in (self.settings.record, self.settings.session) if p}
-        for path in recorder.interrupted(self.folder):
-            if path in asked and Path(path).exists():
-                aside = Path(path).rename(recorder.beside(Path(path)))
-                self._notes.append(f"what was kept before the restart is in {aside}")
-        recorder.forget(self.folder)
-        begin: list[dict[str, Any]] = []
-        if self.settings.session:
-            begin.append({"do": "session", "path": self.settings.session, "header": sessionlog.header(self.settings)})
-        if self.settings.record:
-            begin.append({"do": "record", "path": self.settings.record})
-        return begin
+        warm, s = self._ready_to_fork, self.settings
+        if self._fork("weigher"):
+            spec = StreamSpec(s.rate, s.block, s.channels)
+            leave(lambda: admission.run_weigher(self._weigher_end, warm.plugins.catalog, warm.plugins.make, spec))
 
-    def _go_on_recording(self) -> list[dict[str, Any]]:
-        """After a recorder that was killed: the sound goes on in a new file, a set has ended."""
-        from antiphon.engine import recorder
+    def _start_zygotes(self) -> None:
+        """One for each kind of worker that is wanted and has none."""
+        running = {name for name in (*self._children, *self._due) if name.startswith(_ZYGOTE)}
+        for kind in sorted(wanted_zygotes(self.arena)):
+            if _ZYGOTE + kind not in running:
+                self._start_zygote(kind)
+                self._write_list()
 
-        record, session = recorder.interrupted(self.folder)
-        if session:
-            _say(f"the set kept in {session} ends here; /session/record begins another")
-        if not record:
-            return []
-        path = recorder.beside(Path(record))
-        _say(f"the recording goes on in {path}")
-        return [{"do": "record", "path": str(path)}]
+    def _start_zygote(self, kind: str) -> None:
+        with unsignalled():
+            self._adopt(_ZYGOTE + kind, zygote.start(kind, self.arena, self.bells))
 
     def _start_engine(self) -> None:
         from antiphon.engine import process
@@ -225,11 +216,13 @@ class Supervisor:
             s.rate, s.block, s.channels, s.ahead,
             "" if s.input_file else s.input, s.output, s.extra.get("jack_name", "antiphon"),
         )  # fmt: skip
+        warm = self._ready_to_fork
         if self._fork("engine"):
             leave(
                 lambda: process.run(
                     self.shared, self._bell, self._engine_end, self._driver, options,
-                    self._plugins.catalog, self._plugins.make, self._sound, fifo=s.fifo,
+                    warm.plugins.catalog, warm.plugins.make, warm.sound, self.arena, self.bells,
+                    self._device, self._asking_weigher, fifo=s.fifo, synth=s.synth != "auto",
                 )
             )  # fmt: skip
 
@@ -263,6 +256,7 @@ class Supervisor:
             poll = select.poll()
             poll.register(self._signal_read, select.POLLIN)
             poll.register(self._parent_end.fileno(), select.POLLIN)
+            poll.register(self.bells.keeper, select.POLLIN)
             for child in self._children.values():
                 poll.register(child.pidfd, select.POLLIN)
             for fd, _ in poll.poll(_WATCH * 1000):
@@ -270,6 +264,9 @@ class Supervisor:
                     os.read(fd, 4096)
                 elif fd == self._parent_end.fileno():
                     self._hear()
+                elif fd == self.bells.keeper:
+                    os.eventfd_read(fd)
+                    self._start_zygotes()
             if self._ending:
                 return
             for name, child in list(self._children.items()):
@@ -304,7 +301,7 @@ class Supervisor:
     def _died(self, child: Child, status: int) -> None:
         os.close(child.pidfd)
         del self._children[child.name]
-        if not self._ready_said and child.name != "recorder":
+        if not self._ready_said and child.name in ("control", "engine"):
             if child.name == "engine" and os.waitstatus_to_exitcode(status) == NO_DEVICE:
                 raise _Told
             raise EngineError(f"the {child.name} process ended before it was ready (status {status}); see above")
@@ -326,8 +323,12 @@ class Supervisor:
                     self._start_engine()
                 case "control":
                     self._start_control()
-                case _:
+                case "weigher":
+                    self._start_weigher()
+                case "recorder":
                     self._start_recorder(first=False)
+                case _:
+                    self._start_zygote(name.removeprefix(_ZYGOTE))
             self._write_list()
 
     def _engine_died(self, code: int) -> None:
@@ -347,31 +348,20 @@ class Supervisor:
 
     def _look_for_hang(self) -> None:
         """An engine whose loop has not turned for 2 s is ended; its death does the rest."""
-        from antiphon.engine.shared import Word
-
         child, words = self._children.get("engine"), self.shared.words
-        if child is None or words[Word.ENGINE_STATE] != 2:
-            return
-        alive = words[Word.ALIVE_NS]
-        stalled = (time.monotonic_ns() - alive) / 1e9
-        if alive and stalled > HANG_SECONDS + (3.0 if self._driver != "headless" else 0.0):
+        stalled = watching.stalled(words, self._driver) if child is not None else 0.0
+        if child is not None and stalled:
             _say(f"the engine has hung for {stalled:.1f} s; ending it")
-            words[Word.ALIVE_NS] = 0
+            watching.forget(words)
             self._hung = True
             os.kill(child.pid, signal.SIGKILL)
 
     def _look_for_device(self) -> None:
         """After a lost device: looks for it now and then, and goes back to it."""
-        from antiphon.engine.drivers.probe import probe
-
         if self._driver == self._wanted or time.monotonic() < self._retry_device:
             return
         self._retry_device = time.monotonic() + RETRY_DEVICE_SECONDS
-        try:
-            found = probe(self.settings.with_(audio=self._wanted))
-        except AntiphonError:
-            return
-        if (found.rate, found.block) != (self.settings.rate, self.settings.block):
+        if not watching.device_back(self.settings, self._wanted):
             return
         _say(f"the {self._wanted} device is back")
         self._driver = self._wanted
@@ -382,7 +372,8 @@ class Supervisor:
     # ---- ending
     def _end_all(self) -> None:
         """Control first, so that nothing new begins; the recorder last, so that nothing is lost."""
-        for name in ("control", "engine", "recorder"):
+        zygotes = [name for name in self._children if name.startswith(_ZYGOTE)]
+        for name in ("control", "engine", "weigher", *zygotes, "recorder"):
             child = self._children.get(name)
             if child is not None:
                 child.end()

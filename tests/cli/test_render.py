@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests import audio
+from tests import audio, noteclick
 
 from antiphon.commands import Beat, Sample, SetParam
 from antiphon.errors import UsageError
@@ -76,6 +77,45 @@ def test_events_are_heard_at_their_sample_whatever_the_block(antiphon: Command, 
     assert 0 <= rest[-1] - 86_400 < 400
 
 
+NOTES = """format = 1
+tempo = 60
+[nodes.k]
+type = "noteclick"
+[nodes.m]
+type = "noteclick"
+[wires]
+"k" = "out"
+"m" = "out"
+"""
+
+
+def test_notes_are_heard_at_their_sample_whatever_the_block(antiphon: Command, tmp_path: Path) -> None:
+    folder = Path(os.environ["ANTIPHON_HOME"]) / "data" / "plugins" / "noteclick"
+    folder.mkdir(parents=True)
+    shutil.copy(Path(noteclick.__file__), folder / "__init__.py")
+    (tmp_path / "keys.toml").write_text(NOTES)
+    events(
+        tmp_path / "e.jsonl",
+        {"sample": 1001, "address": "/note/on", "args": [60, 127, 2]},
+        {"sample": 1002, "address": "/cc", "args": [64, 1, "k"]},
+        {"time": 0.5, "address": "/bend", "args": [-1.0, 3, "m"]},
+        {"beat": 0.75, "address": "/note/off", "args": [60, "m", 2]},
+    )
+    click = noteclick.click
+    expected = [
+        (1001, 2 * click("on", 60, 1.0, 2)), (1002, click("control", 64, 1.0, 1)), (24000, click("bend", 0, -1.0, 3)),
+        (36000, click("off", 60, 0.0, 2)),
+    ]  # fmt: skip
+    for block in (32, 256, 2048):
+        done = antiphon(
+            "render", "keys.toml", "--out", "o.wav", "--seconds", 1, "--events", "e.jsonl", "--block", block
+        )
+        assert (done.code, done.err) == (0, "")
+        y, _ = audio.read(tmp_path / "o.wav")
+        assert [int(n) for n in np.flatnonzero(y[0])] == [n for n, _ in expected]
+        assert [float(y[0, n]) for n, _ in expected] == pytest.approx([level for _, level in expected], abs=1e-4)
+
+
 def test_seconds_cut_the_input_or_go_on_after_it(antiphon: Command, tmp_path: Path) -> None:
     audio.write(tmp_path / "in.wav", audio.noise(48_000, 2))
     for seconds, frames in (("0.5", 24_000), ("1.5", 72_000), ("0", 0)):
@@ -112,6 +152,9 @@ def test_a_patch_without_input_renders_silence_in(antiphon: Command, tmp_path: P
         ('{"time": 1, "address": "/node/gian/gain", "args": [1]}', "there is no node 'gian'; there are: gain"),
         ('{"time": 1, "address": "/node/gain/gian", "args": [1]}', "gain has no parameter 'gian'; it has:"),
         ('{"time": 1, "address": "/tempo", "args": [1e9]}', "a tempo takes 10 to "),
+        ('{"time": 1, "address": "/note/on", "args": [60, 200]}', "line 2: velocity takes 0 to 127, not 200"),
+        ('{"time": 1, "address": "/note/on", "args": [60, 100]}', "line 2: no node of this patch takes notes: load a"),
+        ('{"time": 1, "address": "/cc", "args": [null, {}]}', "line 2: controller takes 0 to 127, not None"),
         ('{"time": 1, "address": "/quit", "args": []}', "'/quit' cannot be played from a file"),
         ("[" * 30_000, "line 2: it is not JSON"),
         (f'{{"time": 1, "address": "{"x" * 70_000}"}}', "line 2: the line is longer than"),
@@ -190,7 +233,10 @@ JSON = st.recursive(
             "time": JSON,
             "sample": JSON,
             "beat": JSON,
-            "address": st.sampled_from(["/node/gain/gain", "/node/gain/gain/norm", "/tempo", "/beat", "/"]) | JSON,
+            "address": st.sampled_from(
+                ["/node/gain/gain", "/node/gain/gain/norm", "/tempo", "/beat", "/", "/note/on", "/cc"]
+            )
+            | JSON,
             "args": st.lists(JSON, max_size=3) | JSON,
         },
     )

@@ -156,6 +156,9 @@ class FakeEngine:
     def reset(self, node: int, when: When) -> bool:
         return self._push(when, "reset", node)
 
+    def event(self, node: int, kind: str, number: int, value: float, channel: int, when: When) -> bool:
+        return self._push(when, kind, node, number, value, channel)
+
     def tempo(self, bpm: float, beats: float, when: When) -> bool:
         return self._push(when, "tempo", bpm, beats)
 

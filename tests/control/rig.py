@@ -134,10 +134,10 @@ def bind() -> tuple[socket.socket, socket.socket]:
             tcp.close()
 
 
-def make_app(folder: Path, engine: FakeEngine, time: FakeTime, **given: Any) -> ControlApp:
+def make_app(folder: Path, engine: FakeEngine, time: FakeTime, catalog: Catalog = CATALOG, **given: Any) -> ControlApp:
     udp, tcp = bind()
     clock = WallClock(time.realtime, time.monotonic)
-    return ControlApp(engine, CATALOG, folder, udp=udp, tcp=tcp, clock=clock, now_ns=time.monotonic, **given)
+    return ControlApp(engine, catalog, folder, udp=udp, tcp=tcp, clock=clock, now_ns=time.monotonic, **given)
 
 
 @asynccontextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
@@ -131,3 +132,9 @@ def resident(pid: int) -> int:
 
 def children(pid: int) -> Sequence[int]:
     return [int(p) for p in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def listed(server: Server, name: str) -> int:
+    """The pid of one of the server's processes, by the list it keeps."""
+    (path,) = server.home.rglob("processes.json")
+    return int(json.loads(path.read_text())["processes"][name][0])

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from tests.hostile.conftest import Antiphon, answered, children
+from tests.hostile.conftest import Antiphon, answered, listed
 from tests.waiting import until
 
 from antiphon.bench.rig import Server
@@ -44,13 +44,6 @@ def files(place: Path) -> set[str]:
     return {str(p.relative_to(place)) for p in place.rglob("*") if p.is_file()}
 
 
-def recorder(server: Server) -> int:
-    assert server.process is not None
-    known = server.pids().values()
-    (found,) = [pid for pid in children(server.process.pid) if pid not in known]
-    return found
-
-
 def test_a_server_whose_folders_are_full_plays_on(small: Path) -> None:
     with Server("--audio", "headless", "--patch", "through", home=small) as server:
         server.send("/node/gain/gain", 0.5)
@@ -71,7 +64,7 @@ def test_a_server_whose_folders_are_full_plays_on(small: Path) -> None:
             os.kill(pid, signal.SIGKILL)
             until(lambda pid=pid, name=name: back(server, name, pid), 4.0, f"{name} is back")
             assert server.ask("/node/gain/gain") == ("/node/gain/gain", [0.5])
-        os.kill(recorder(server), signal.SIGKILL)
+        os.kill(listed(server, "recorder"), signal.SIGKILL)
         answered(server)
         assert server.stop() == 0
         assert "Traceback" not in server.said()

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from tests.hostile.conftest import answered, children, resident
+from tests.hostile.conftest import answered, children, listed, resident
 from tests.waiting import until
 
 from antiphon.bench.rig import Server
@@ -65,7 +65,7 @@ def test_a_storm(server: Server) -> None:
         os.kill(pid, signal.SIGKILL)
     until(lambda: well(server), 5.0, "all are back")
     answered(server)
-    assert len(children(supervisor)) == 3
+    assert len(children(supervisor)) == 4, "control, engine, recorder and weigher"
     assert len(list(Path(f"/proc/{supervisor}/fd").iterdir())) == descriptors
     assert resident(supervisor) - memory < 16 << 20
     assert "Traceback" not in server.said()
@@ -73,8 +73,7 @@ def test_a_storm(server: Server) -> None:
 
 def test_a_killed_recorder_is_followed_by_one_that_goes_on(server: Server) -> None:
     assert server.process is not None
-    known = server.pids().values()
-    (recorder,) = [pid for pid in children(server.process.pid) if pid not in known]
+    recorder = listed(server, "recorder")
     takes = set(server.home.glob("take*.wav"))
     os.kill(recorder, signal.SIGKILL)
     until(lambda: set(server.home.glob("take*.wav")) - takes, 2.0, "a new file")

@@ -247,6 +247,6 @@ def test_a_link_that_leads_out_is_not_followed(calm: Server, client: Client, tmp
     assert secret.read_text() == "format = 1\n"
 
 
-def test_the_server_has_its_three_children_still(calm: Server) -> None:
+def test_the_server_has_its_four_children_still(calm: Server) -> None:
     assert calm.process is not None
-    assert len(children(calm.process.pid)) == 3
+    assert len(children(calm.process.pid)) == 4

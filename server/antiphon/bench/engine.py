@@ -16,7 +16,7 @@ from antiphon.bench.rig import Server, burner
 from antiphon.block import StreamSpec
 from antiphon.engine.drivers.base import default_ahead
 from antiphon.engine.stage import Stage
-from antiphon.plan import compile_plan
+from antiphon.planning import compile_plan
 
 PATCH = "bench8"
 RATE = 48000

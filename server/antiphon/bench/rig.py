@@ -86,8 +86,12 @@ class Server:
 
     def send(self, address: str, *args: object) -> None:
         """One OSC message by UDP."""
+        self.send_raw(message(address, *args))
+
+    def send_raw(self, packet: bytes) -> None:
+        """A datagram as it is."""
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-            sock.sendto(message(address, *args), ("127.0.0.1", self.osc))
+            sock.sendto(packet, ("127.0.0.1", self.osc))
 
     def ask(self, address: str, *args: object, timeout: float = 3.0) -> tuple[str, list[Any]]:
         """One OSC message and the first answer; TimeoutError without one."""

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-NAMES = ("engine", "events", "osc", "denoise", "render")
+NAMES = ("engine", "events", "osc", "denoise", "render", "workers", "synth")
 
 
 def bench(
@@ -37,6 +37,14 @@ def bench(
         from antiphon.bench.render import main as render
 
         render()
+    elif name == "workers":
+        from antiphon.bench.workers import main as workers
+
+        workers(seconds or 60.0, seed=seed)
+    elif name == "synth":
+        from antiphon.bench.synth import main as synth
+
+        synth(seconds or 110.0, seed=seed)
     elif name == "denoise":
         from antiphon.bench.denoise import main as denoise
 

@@ -7,7 +7,21 @@ import typer
 
 def register(app: typer.Typer) -> None:
     """Adds every command."""
-    from antiphon.cli import approve, bench, devices, doctor, monitor, osc, play, plugins, render, replay, run, serve
+    from antiphon.cli import (
+        approve,
+        bench,
+        devices,
+        doctor,
+        models,
+        monitor,
+        osc,
+        play,
+        plugins,
+        render,
+        replay,
+        run,
+        serve,
+    )
 
     app.command()(serve.serve)
     app.command()(play.play)
@@ -17,6 +31,7 @@ def register(app: typer.Typer) -> None:
     app.command(context_settings=osc.CONTEXT)(osc.osc)
     app.command()(monitor.monitor)
     plugins.register(app)
+    models.register(app)
     app.command()(devices.devices)
     app.command()(doctor.doctor)
     app.command()(bench.bench)

@@ -33,9 +33,12 @@ def render(
     events: Annotated[str | None, typer.Option("--events", metavar="E.jsonl", help="Timed commands.")] = None,
     seconds: Annotated[float | None, typer.Option("--seconds", help="Length of OUT; else that of IN.")] = None,
     block: Annotated[int, typer.Option("--block", help="Frames at a time, 32 to 2048; 0 chooses.")] = 0,
+    device: Annotated[str, typer.Option("--device", help="What models run on: auto, cpu or cuda.")] = "auto",
+    synth: Annotated[str, typer.Option("--synth", help="What plays notes: auto, pyo or null (silence).")] = "auto",
 ) -> None:
     """Render a patch to a file: the rate of IN, two channels or those of IN if it has more, latency taken out."""
     from antiphon.block import MAX_BLOCK, MIN_BLOCK, StreamSpec
+    from antiphon.cli.offline import play_with
     from antiphon.cli.progress import Progress
     from antiphon.graph import order
     from antiphon.io.audiofile import stream
@@ -54,6 +57,7 @@ def render(
     format_of(out)
     with endable(), ExitStack() as stack:
         loaded = load(check=False)
+        play_with(device, synth, loaded)
         made = load_patch(patch, loaded.catalog, trusted=True)
         blocks: Iterable[Samples] = ()
         rate, channels, subtype, frames = RATE, 2, "", None
@@ -84,6 +88,7 @@ def _events(path: str, rate: int, graph: Graph, catalog: Catalog) -> list[Comman
 
     from antiphon.eventfile import parse_events
     from antiphon.io.decode import shown
+    from antiphon.notes import Players
     from antiphon.rendering import param_finder
 
     name = shown(path)
@@ -96,4 +101,4 @@ def _events(path: str, rate: int, graph: Graph, catalog: Catalog) -> list[Comman
     except (OSError, ValueError) as error:
         reason = (error.strerror or str(error)).lower() if isinstance(error, OSError) else "it is not UTF-8 text"
         raise FileError(f"cannot read {name}: {reason}") from None
-    return parse_events(text.split("\n"), rate, param_finder(graph, catalog), name)
+    return parse_events(text.split("\n"), rate, param_finder(graph, catalog), name, Players(graph, catalog))

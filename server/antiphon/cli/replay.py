@@ -14,6 +14,7 @@ def replay(
 ) -> None:
     """Play a kept set again, into a file: the same samples on the same machine."""
     from antiphon.cli.errors import endable
+    from antiphon.cli.offline import play_with
     from antiphon.cli.progress import Progress
     from antiphon.errors import FileError
     from antiphon.io.audiofile import stream
@@ -28,6 +29,7 @@ def replay(
         if not (folder / INPUT).is_file():
             raise FileError(f"{folder} holds no {INPUT}; the set cannot be played without what came in")
         loaded = load(check=False)
+        play_with(str(log.header.get("device", "cpu")), str(log.header.get("synth", "auto")), loaded)
         with stream(folder / INPUT) as (info, blocks):
             writer = AudioWriter(out, log.spec.rate, log.spec.channels, "FLOAT")
             with writer, Progress("replay", info.frames, log.spec.rate) as progress:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from antiphon.cli.errors import complain, endable
+from antiphon.cli.offline import play_with
 from antiphon.errors import AntiphonError, FileError, UsageError
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ def run(
     param: Annotated[list[str] | None, typer.Option("-p", "--param", metavar="NAME=VALUE")] = None,
     out_dir: Annotated[str | None, typer.Option("--out-dir", help="A folder for the results, names kept.")] = None,
     block: Annotated[int, typer.Option("--block", help="Frames at a time, 32 to 2048.")] = BLOCK,
+    device: Annotated[str, typer.Option("--device", help="What models run on: auto, cpu or cuda.")] = "auto",
 ) -> None:
     """Run a plugin over sound files: same rate, channels and length, the plugin's latency taken out.
 
@@ -57,6 +59,7 @@ def run(
     with endable():
         loaded = load(check=False)
         known_type(plugin, loaded.catalog)
+        play_with(device, "auto", loaded)
         settings = read_settings(plugin, param or [], loaded)
         if out_dir is None:
             _one(plugin, jobs[0], settings, loaded, block)

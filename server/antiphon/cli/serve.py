@@ -30,6 +30,12 @@ def serve(
     ] = False,
     allow: Annotated[list[str] | None, typer.Option(help="An IP address approved from the start; repeatable.")] = None,
     fifo: Annotated[bool, typer.Option("--fifo", help="Real-time scheduling for the engine, where permitted.")] = False,
+    device: Annotated[
+        str, typer.Option(help="What models run on: auto (a GPU where there is one), cpu or cuda.")
+    ] = "auto",
+    synth: Annotated[
+        str, typer.Option(help="What plays notes: auto, pyo, supercollider or null (a recorder).")
+    ] = "auto",
     muted: Annotated[
         bool, typer.Option("--muted", help="Start with what hears the input muted ('/node/*/mute' 0 unmutes).")
     ] = False,
@@ -39,7 +45,7 @@ def serve(
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     settings = ServeSettings(
         audio, input, output, record, session, osc_port, http_port, patch, rate, block, 2, ahead,
-        tuple(surface or ()), lan, tuple(allow or ()), fifo, muted,
+        tuple(surface or ()), lan, tuple(allow or ()), fifo, muted, device, synth,
     ).check()  # fmt: skip
     run(settings)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from antiphon.control import handle_graph, handle_server, handle_time
+from antiphon.control import handle_graph, handle_notes, handle_server, handle_time
 from antiphon.control.clients import Level
 from antiphon.control.intake import Handler
 
@@ -58,6 +58,14 @@ ADDRESSES = (
     Address("/node/connect", "s:from.port s:to.port", "Adds a wire; a plain name means its first port.",
             handle_graph.node_connect, OWNER),
     Address("/node/disconnect", "s:from.port s:to.port", "Takes a wire out.", handle_graph.node_disconnect, OWNER),
+    Address("/note/on", "i:note i:velocity [i:channel] [s:node]", "Begins a note, 0 to 127; velocity 1 to 127, 0 ends "
+            "it; channel 1 to 16, 1 if not said.", handle_notes.note_on, timed=True),
+    Address("/note/off", "i:note [i:velocity] [i:channel] [s:node]", "Ends a note; how fast is taken and ignored.",
+            handle_notes.note_off, timed=True),
+    Address("/cc", "i:number f:value [i:channel] [s:node]", "Moves a controller, 0 to 127, to a value from 0 to 1 (64 "
+            "is the pedal); a whole number from 2 to 127 is taken as MIDI's, out of 127, so 1 is all the way.",
+            handle_notes.control, timed=True),
+    Address("/bend", "f:value [i:channel] [s:node]", "Moves the pitch wheel, -1 to 1.", handle_notes.bend, timed=True),
     Address("/tempo", "[f:bpm] [f:beats]", "Sets the tempo, 10 to 999 bpm, over so many beats; without arguments "
             "answers `/tempo f:bpm`.", handle_time.tempo, timed=True),
     Address("/transport/play", "[f:beat]", "Starts the beat, from one if given.", handle_time.play, timed=True),

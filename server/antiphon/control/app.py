@@ -38,6 +38,7 @@ from antiphon.schedule import HORIZON, Moment
 from antiphon.session import Session
 from antiphon.wallclock import WallClock
 from antiphon.wire.osc import encode
+from antiphon.workers.status import WorkerStatus
 
 log = logging.getLogger("antiphon.control")
 
@@ -100,6 +101,7 @@ class ControlApp:
         self.services: list[tuple[str, Service]] = []
         self.listeners: list[Callable[[dict[str, Any]], None]] = []
         self.trouble = ""
+        self.workers: Callable[[], list[WorkerStatus]] = list
         self._given_surfaces = tuple(surfaces)
         self._routed: dict[str, int] = {}
         self._replies: list[tuple[Peer, bytes]] = []

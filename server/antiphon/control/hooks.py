@@ -28,7 +28,7 @@ class Hooks:
         folders = _folders()
         if not points and not folders:
             return
-        from antiphon.plugins import import_folder
+        from antiphon.importing import import_folder
 
         found = [(p.name, p.load) for p in points] + [(f.name, lambda f=f: import_folder(f)) for f in folders]
         for name, importing in found:

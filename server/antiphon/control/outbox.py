@@ -7,11 +7,14 @@ being made waits until that plan plays; so does a `/sync`.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
+from dataclasses import replace
 
-from antiphon.commands import Now
+from antiphon.commands import NOW, Now
 from antiphon.effects import (
     EngineClear,
     EngineEffect,
+    EngineEvent,
     EngineLoad,
     EnginePanic,
     EngineReset,
@@ -45,8 +48,11 @@ class Outbox:
             self._link.load(effect.serial, effect.graph, effect.ids, effect.tempo, effect.fade)
         elif self._early(effect):
             self._keep(self._for_plan, effect)
-        elif self._backlog or not self._try(effect):
-            self._keep(self._backlog, effect)
+        else:
+            if isinstance(effect, EnginePanic | EngineClear):
+                self._for_plan = deque(left for e in self._for_plan for left in _left_by(effect, e))
+            if self._backlog or not self._try(effect):
+                self._keep(self._backlog, effect)
 
     def flush(self) -> None:
         """Tells the engine what did not fit before."""
@@ -75,7 +81,7 @@ class Outbox:
                 # Its value at once is in the plan being made, or will be said again when that plays.
                 known = session.by_id.get(node)
                 return known is not None and (type(when) is not Now or known.cells[cell].kind == "trigger")
-            case EngineReset(node):
+            case EngineReset(node) | EngineEvent(node):
                 return node not in session.playing and session.loading
         return False
 
@@ -88,6 +94,8 @@ class Outbox:
                 return link.set(node, cell, number, ramp, when)
             case EngineReset(node, when):
                 return link.reset(node, when)
+            case EngineEvent(node, kind, number, value, channel, when):
+                return node not in self._session.playing or link.event(node, kind, number, value, channel, when)
             case EngineSync(token, when):
                 return link.sync(token, when)
             case EngineTempo(bpm, beats, when):
@@ -105,3 +113,13 @@ class Outbox:
             self.dropped += 1
             return
         queue.append(effect)
+
+
+def _left_by(drop: EnginePanic | EngineClear, effect: EngineEffect) -> Iterator[EngineEffect]:
+    """What a panic, or a cleared schedule, leaves of what waits for a plan. A `/sync` dropped is answered elsewhere."""
+    if isinstance(effect, EngineEvent):
+        if isinstance(drop, EngineClear) and (effect.kind == "off" or type(effect.when) is Now):
+            # a note that waits with it, not timed itself, must end
+            yield replace(effect, when=NOW)
+    elif isinstance(effect, EngineSync | EngineLoad | EnginePanic | EngineClear) or type(effect.when) is Now:
+        yield effect

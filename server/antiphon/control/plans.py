@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +19,8 @@ from antiphon.wire.osc import Arg, encode
 
 if TYPE_CHECKING:
     from antiphon.control.app import ControlApp
+
+log = logging.getLogger("antiphon.control")
 
 MAX_WAITING = 1024
 PATIENCE = 20.0
@@ -42,6 +45,8 @@ class Plans:
         self._engine = 0
         self._clock = (0, 0.0)
         self.latency = 0
+        self.weight = 0.0
+        self.warning = ""
         self.patch: Patch | None = None
 
     # ---- asking
@@ -110,12 +115,22 @@ class Plans:
         app.feedback.event("/patch/loaded", app.session.name)
         app.happened("patch", name=app.session.name, latency=latency)
 
+    def weighed(self, load: float, warning: str) -> None:
+        """The coming plan was measured. load: its share of a block.  warning: why it may not keep up, or ""."""
+        self.weight, self.warning = load, warning
+        if warning:
+            log.warning("%s: %s", self._app.session.name or "the patch", warning)
+            self._app.feedback.event("/patch/warning", warning)
+
     def refused(self, serial: int, reason: str) -> None:
         app = self._app
         effects = app.session.refused(serial)
-        for found in self._settled(serial):
-            if found.peer is not None:
-                app.fail(found.peer, found.address, reason)
+        asking = [found for found in self._settled(serial) if found.peer is not None]
+        for found in asking:
+            assert found.peer is not None
+            app.fail(found.peer, found.address, reason)
+        if not asking:
+            log.warning("the patch cannot be played: %s", reason)
         app.perform(effects)
         app.structure_changed()
         app.outbox.plan_plays()

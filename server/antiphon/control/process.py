@@ -30,6 +30,9 @@ from antiphon.errors import AntiphonError
 from antiphon.graph import IN, Graph
 from antiphon.io.http import HttpServer
 from antiphon.settings import ServeSettings, surface_address
+from antiphon.synth.info import TOLD
+from antiphon.workers.arena import Arena
+from antiphon.workers.status import workers
 
 log = logging.getLogger("antiphon.control")
 READY_PATIENCE = 15.0
@@ -77,8 +80,13 @@ async def _live(given: dict[str, Any], supervisor: socket.socket) -> None:
         allow=settings.allow,
         session_header=lambda: sessionlog.header(settings),
     )
+    arena = Arena(fds["arena"])
+    app.workers = lambda: workers(arena)
     restored = await app.start()
-    http = await serve_http(app, folder=paths.config(), listener=socket.socket(fileno=fds["http"]), lan=settings.lan)
+    here = Path(given["folder"])
+    http = await serve_http(
+        app, folder=paths.config(), listener=socket.socket(fileno=fds["http"]), lan=settings.lan, told=here / TOLD
+    )
     if not restored:
         open_patch(app, settings)
     hooks = Hooks(frozenset(f.name for f in catalog.failures))

@@ -43,6 +43,13 @@ NODES = """
 | `/node/NAME/PARAM/norm` | `f` 0 to 1 `[f:seconds]` | Sets its place in its range; without arguments answers it. |
 | `/node/NAME/reset` | | Clears the node's state, and tries it again after a failure. |
 
+`/note/on`, `/note/off`, `/cc` and `/bend` with a node's name are for that node, which must take notes (`synth` does;
+the patch `keys` has one). Without one they are for every node that takes notes and that no wire plays; where wires play
+them all, for all. The name may stand right behind the velocity or the value: `/note/on 60 100 keys`. A note begins at
+the sample its bundle names; a synth sounds it one block later. A node takes 1024 events in a block; what is more comes
+with the next, counted as late. `/panic` ends every note and drops those to come; `/clearSched` drops those to come, and
+ends at once the notes whose end was among them.
+
 Every node has these parameters:
 
 """
@@ -56,11 +63,11 @@ sent by itself. A pattern is at most 512 bytes long.
 
 ## Bundles
 
-A time tag of 0 or 1 is now. A later one names the sample at which a value, a trigger, a reset, a change of tempo or a
-`/sync` takes effect; other messages are handled when that time has come, to within milliseconds. An earlier one is
-applied at once, counted, and reported to subscribers when it is over 10 ms late. At most 65,536 events wait; more are
-refused. A tag over an hour ahead is refused. A bundle inside another is never earlier than the one around it; bundles
-nest 16 deep. An empty bundle is legal.
+A time tag of 0 or 1 is now. A later one names the sample at which a value, a trigger, a note, a reset, a change of
+tempo or a `/sync` takes effect; other messages are handled when that time has come, to within milliseconds. An earlier
+one is applied at once, counted, and reported to subscribers when it is over 10 ms late. At most 65,536 events wait;
+more are refused. A tag over an hour ahead is refused. A bundle inside another is never earlier than the one around it;
+bundles nest 16 deep. An empty bundle is legal.
 
 Messages of one sender over UDP are handled in the order in which they arrived. Of many values sent to one parameter
 within about a millisecond the last is taken.
@@ -76,10 +83,15 @@ After `/notify 1`, at most 60 times a second and bundled:
 | `/beat` | `i:beat` | A beat began. |
 | `/meter` | `s:node f:peak f:rms` | Levels that changed, 30 times a second; `in` and `out` are the server's own. |
 | `/late` | `s:address f:seconds` | A command came over 10 ms after its time. |
-| `/node/state` | `s:node s:state s:reason` | A node failed, or runs again. |
+| `/node/state` | `s:node s:state s:reason` | A node's state changed, see below. |
 | `/patch/loaded` `/patch/failed` | `s:name`, `s:reason` | A plan plays, or could not be made. |
+| `/patch/warning` | `s:reason` | The plan that comes takes most of what the machine has, with the numbers; it plays. |
 | `/engine/state` | `s:state i:pid` | An engine was started again. |
 | `/ping` | | Every 30 s, to see whether you are there; need not be answered. |
+
+A node is `running`, or it is heard dry, delayed by its latency (one without an input is silent): `failed` until
+`/node/NAME/reset`, for the reason given; `starting` or `restarting` while its worker gets ready, the first time or
+again. [realtime.md](realtime.md) says more of workers.
 
 At most 64 can subscribe. A subscription ends with `/notify 0`, with the TCP connection, when a UDP port is found
 closed, or, on another machine, after 300 s in which nothing was heard: send anything, or `/notify 1` again. A

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 from antiphon.control.feedback import LATE_SECONDS
@@ -12,16 +13,28 @@ from antiphon.engine.link import (
     NodeState,
     PlanLoaded,
     PlanRefused,
+    PlanWeighed,
     Report,
     Reported,
     Synced,
 )
+from antiphon.engine.schedule import OTHER, Op
 
 if TYPE_CHECKING:
     from antiphon.control.app import ControlApp
 
+log = logging.getLogger("antiphon.control")
+
 QUIET = 1e-5
 """Levels below this (-100 dBFS) are not worth a meter's message."""
+_ADDRESSES = {
+    int(Op.NOTE_ON): "/note/on",
+    int(Op.NOTE_OFF): "/note/off",
+    int(Op.CONTROL): "/cc",
+    int(Op.BEND): "/bend",
+    int(Op.TEMPO): "/tempo",
+    int(Op.SYNC): "/sync",
+}
 
 
 class Reports:
@@ -55,11 +68,15 @@ class Reports:
             case NodeState(node, state, reason):
                 known = app.session.by_id.get(node)
                 if known is not None:
+                    if reason and state != known.state:
+                        log.warning("%s is %s: %s", known.name, state, reason)
                     known.state, known.reason = state, reason
                     app.feedback.event("/node/state", known.name, state, reason)
                     app.happened("node", node=known.name, state=state, reason=reason)
             case PlanLoaded(serial, latency):
                 app.plans.loaded(serial, latency)
+            case PlanWeighed(load, warning):
+                app.plans.weighed(load, warning)
             case PlanRefused(serial, reason):
                 app.plans.refused(serial, reason)
             case EngineStarted(pid):
@@ -78,6 +95,8 @@ class Reports:
         return moved
 
     def _address(self, node: int, cell: int) -> str:
+        if cell - OTHER in _ADDRESSES:
+            return _ADDRESSES[cell - OTHER]
         known = self._app.session.by_id.get(node)
         if known is None:
             return ""

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 from antiphon.catalog import Catalog
 from antiphon.control import oscquery, page
+from antiphon.control import told as synth_told
 from antiphon.control.addresses import ADDRESSES
 from antiphon.control.lan import Approvals, Keeper, load_token, local_addresses, plain_ip
 from antiphon.errors import FileError
@@ -61,12 +62,13 @@ async def serve_http(
     lan: bool = False,
     limits: Limits | None = None,
     methods: tuple[oscquery.Method, ...] = FIXED,
+    told: Path | None = None,
 ) -> HttpServer:
     """Starts HTTP on loopback, or with `lan` HTTPS on every address; `.port` is the port it got.
 
     folder: the configuration folder, for token, certificate and approvals. Approvals still good are
-    given to `app.access`. Raises `EngineError` for a port taken, `FileError` where `lan` cannot keep
-    its secrets.
+    given to `app.access`. told: the file that the null synth writes. Raises `EngineError` for a port taken,
+    `FileError` where `lan` cannot keep its secrets.
     """
     server = HttpServer(limits=limits or Limits())
     approvals = Approvals(folder)
@@ -82,6 +84,8 @@ async def serve_http(
             app.access.approve(ip)
     else:
         server.authorise = Keeper(_token_if_any(folder)).check
+    if told is not None:
+        synth_told.install(server, told)
     install(server, app, approvals, methods)
     await server.start("0.0.0.0" if lan else "127.0.0.1", port, listener)
     return server

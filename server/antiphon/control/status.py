@@ -10,6 +10,8 @@ from antiphon.nodestate import Numbers
 if TYPE_CHECKING:
     from antiphon.control.app import ControlApp
 
+SYNTH = "synth/"
+"""What the name of a synth's worker begins with."""
 KEPT = ("osc_received", "osc_queue_dropped", "osc_failed", "late_here", "osc_ignored")
 """Counters of this process that go on when it is started again. The kernel's live with the socket."""
 
@@ -72,6 +74,7 @@ def status(app: ControlApp) -> dict[str, Any]:
     beat, bpm, playing = app.link.tempo_now()
     told = app.counts()
     del told["late_here"], told["engine_restarts"]
+    names = {node.id: node.name for node in session.nodes.values()}
     return {
         **told,
         "control": {"pid": os.getpid(), "state": "running"},
@@ -86,8 +89,22 @@ def status(app: ControlApp) -> dict[str, Any]:
             "load_mean": engine.load_mean,
             "load_peak": engine.load_peak,
         },
-        "workers": [],
-        "synth": None,
+        "workers": [
+            {
+                "node": names.get(w.node, ""),
+                "pid": w.pid,
+                "state": w.state,
+                "restarts": w.restarts,
+                "misses": w.misses,
+                "model": w.name,
+                "device": w.device,
+                "reason": w.reason,
+                "load": round(w.hop_ns[0] / w.period_ns, 4),
+            }
+            for w in app.workers()
+            if not w.name.startswith(SYNTH)
+        ],
+        "synth": synth(app),
         "latency": {
             "driver": engine.latency_driver,
             "ring": engine.latency_ring,
@@ -103,5 +120,23 @@ def status(app: ControlApp) -> dict[str, Any]:
         "osc_port": app.osc_port,
         "osc_receive_buffer": app.udp.receive_buffer,
         "trouble": app.trouble,
+        "warning": app.plans.warning,
+        "load_weighed": app.plans.weight,
         "plugins_failed": [{"name": f.name, "reason": f.reason} for f in app.catalog.failures],
+    }
+
+
+def synth(app: ControlApp) -> dict[str, Any] | None:
+    """What plays notes; None where nothing does. misses: hops of all its nodes that were not there in time."""
+    found = [w for w in app.workers() if w.name.startswith(SYNTH)]
+    if not found:
+        return None
+    first = found[0]
+    return {
+        "backend": first.name.removeprefix(SYNTH),
+        "pid": first.pid,
+        "state": first.state,
+        "restarts": first.restarts,
+        "misses": sum(w.misses for w in found),
+        "reason": first.reason,
     }

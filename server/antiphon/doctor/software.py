@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import importlib.util
 import os
 import platform
 import socket
@@ -123,12 +122,28 @@ def ports() -> Iterator[Finding]:
 
 
 def models() -> Iterator[Finding]:
-    """Found, not imported: torch takes seconds."""
-    if importlib.util.find_spec("torch") is not None:
-        yield Finding("torch", "works", "installed, for plugins that bring a model")
-    else:
-        said = "not installed; nothing that comes with Antiphon needs it yet, plugins with a model wait for it"
+    """Found, not imported: torch takes seconds, and belongs in a process of its own."""
+    from antiphon.workers import devices
+
+    build = devices.installed()
+    if build is None:
+        said = "not installed; nodes with a model are heard dry, a file with one is refused; all else works"
         yield Finding("torch", "missing", said, "make models")
+    elif devices.resolve("auto") == "cuda":
+        yield Finding("torch", "works", f"{build.version}: models run in workers, on the GPU unless --device cpu")
+    else:
+        yield Finding("torch", "works", f"{build.version}: models run in workers, on the CPU")
 
 
-CHECKS = (python, machine_code, sound_files, plugins, folders, ports, models)
+def synths() -> Iterator[Finding]:
+    """Found, not imported, as torch is."""
+    from antiphon.synth.info import PYO
+
+    if PYO.installed:
+        yield Finding("pyo", "works", "plays notes (the node synth), in a worker")
+    else:
+        said = "not installed; the node synth takes its notes and is silent (--synth null)"
+        yield Finding("pyo", "missing", said, f"{sys.executable} -m pip install pyo")
+
+
+CHECKS = (python, machine_code, sound_files, plugins, folders, ports, models, synths)

@@ -14,7 +14,7 @@ from typing import Any
 
 from antiphon.engine.schedule import Action, Op
 from antiphon.engine.shared import ByteRing, Shared, Word
-from antiphon.engine.stage import Applied, Stage
+from antiphon.engine.stage import Applied, Stage, StageReport
 
 SESSION = 2
 _ACTION = struct.Struct("<cqBqqddq")
@@ -65,6 +65,12 @@ class Journal:
         """
         if self.kept:
             line = {"sample": sample, "failed": node, "reason": reason, "aside": aside}
+            self._ring.push(b"E" + json.dumps(line).encode())
+
+    def marked(self, sample: int, mark: StageReport) -> None:
+        """A node noted, in the block at `sample`, what would not happen again by itself: a worker's hops."""
+        if self.kept:
+            line = {"sample": sample, "node": mark.node, "mark": mark.text, "number": mark.token}
             self._ring.push(b"E" + json.dumps(line).encode())
 
     def applied(self, actions: deque[Applied]) -> None:

@@ -24,7 +24,7 @@ class Synced:
 
 @dataclass(frozen=True, slots=True)
 class Late:
-    """A command came `seconds` after its sample. node 0: not a node's."""
+    """A command came `seconds` after its sample. node 0: not a node's.  cell: or `schedule.OTHER` plus the `Op`."""
 
     node: int
     cell: int
@@ -33,7 +33,7 @@ class Late:
 
 @dataclass(frozen=True, slots=True)
 class NodeState:
-    """state: "running", or "failed" with the reason (raised, NaN, overran)."""
+    """state: "running"; "failed" with the reason (raised, NaN, overran); "starting", "restarting": its worker is."""
 
     node: int
     state: str
@@ -54,6 +54,14 @@ class PlanRefused:
 
     serial: int
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlanWeighed:
+    """Before a plan is swapped in: the share of a block it is measured to take, and a warning or ""."""
+
+    load: float
+    warning: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +87,9 @@ class Reported:
     number: float
 
 
-Report: TypeAlias = Synced | Late | NodeState | PlanLoaded | PlanRefused | EngineStarted | BeatPassed | Reported
+Report: TypeAlias = (
+    Synced | Late | NodeState | PlanLoaded | PlanRefused | PlanWeighed | EngineStarted | BeatPassed | Reported
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +136,9 @@ class EngineLink(Protocol):
         """A parameter's encoded value (`Param.encode`), ramped over `ramp` seconds."""
 
     def reset(self, node: int, when: When) -> bool: ...
+    def event(self, node: int, kind: str, number: int, value: float, channel: int, when: When) -> bool:
+        """A note or a control for a node; as in `processor.Event`."""
+
     def tempo(self, bpm: float, beats: float, when: When) -> bool: ...
     def transport(self, playing: bool | None, beat: float | None, when: When) -> bool: ...
     def panic(self) -> bool: ...

@@ -25,6 +25,7 @@ from antiphon.engine.shared import METERS, Shared, Word, command_ring, report_ri
 from antiphon.engine.stage import Stage, StageReport
 from antiphon.native import dsp
 from antiphon.plan import Plan
+from antiphon.workers.pool import Pool
 
 _SAID = {name: place for place, name in enumerate(SAID)}
 METER_HZ = 60
@@ -55,8 +56,11 @@ class NextPlan:
 class Loop:
     """Runs a `Stage` under a `Driver`, and publishes in shared memory."""
 
-    def __init__(self, stage: Stage, driver: Driver, shared: Shared, bell: int, overlay: Input | None) -> None:
-        """bell: eventfd that tells control of new reports."""
+    def __init__(
+        self, stage: Stage, driver: Driver, shared: Shared, bell: int, overlay: Input | None, pool: Pool | None = None
+    ) -> None:
+        """bell: eventfd that tells control of new reports.  pool: of the workers, which hear of a block at its end."""
+        self._pool = pool
         self.stage, self.driver, self.shared, self._bell, self._overlay = stage, driver, shared, bell, overlay
         self._words, self._floats = shared.words, shared.floats
         self._commands, self._reports = command_ring(shared), report_ring(shared)
@@ -95,9 +99,16 @@ class Loop:
         x = driver.input(block)
         if self._overlay is not None:
             x = self._overlay.block(sample, driver.block)
+        pool = self._pool
+        if pool is not None:
+            # a late answer is worth half of what is left until the device wants this block
+            now = time.monotonic_ns()
+            pool.until_ns = now + max(0, driver.deadline(block) - now) // 2
         out = stage.run(x)
         words[Word.AT_WORK] = 0
         heard = driver.deliver(block, out)
+        if pool is not None:
+            pool.flush()
         self._tap.put(block, x, out, heard)
         if not heard:
             self.journal.unheard(sample)
@@ -170,6 +181,9 @@ class Loop:
             if report.kind == "failed":
                 self.to_say.append({"said": "failed", "node": report.node, "reason": report.text})
                 self.journal.failed(self._words[Word.HEARTBEAT] * self.driver.block, report.node, report.text)
+                continue
+            if report.kind == "mark":
+                self.journal.marked(self._words[Word.HEARTBEAT] * self.driver.block, report)
                 continue
             self._reports.push(
                 _SAID[report.kind], report.node << 16 | (report.cell + 1), report.number, 0.0, 0, 0.0, report.token, 0

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import gc
-import json
 import os
-import select
 import signal
 import socket
 import sys
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -22,18 +19,20 @@ from antiphon.catalog import Catalog
 from antiphon.children import DEVICE_GONE, NO_DEVICE, listening
 from antiphon.clock import TempoMap
 from antiphon.engine.drivers.base import Driver, DriverOptions
-from antiphon.engine.loop import Loop, NextPlan
+from antiphon.engine.loader import Loader
+from antiphon.engine.loop import Loop
 from antiphon.engine.shared import Shared, Word
 from antiphon.engine.stage import Stage
 from antiphon.errors import AntiphonError
-from antiphon.graph import Graph
-from antiphon.plan import Plan, compile_plan
 from antiphon.processor import Processor
+from antiphon.synth import info as synths
+from antiphon.workers import pool as pools
+from antiphon.workers.arena import Arena, Bells
+from antiphon.workers.devices import Device
 
 FIFO_PRIORITY = 60
 """Below what jackd -R takes for itself, above all that is not sound."""
 DRIVERS = {"headless": 0, "jack": 1, "portaudio": 2}
-_MAX_MESSAGE = 8 << 20
 LONG_LOOP = 1 << 21
 """Frames above which resampling a loop as a whole would take seconds; its ends then meet to within -60 dB."""
 
@@ -62,72 +61,6 @@ class FileLoop:
         return self._out[:, :frames]
 
 
-class Loader:
-    """The engine's second thread: makes plans, and says what the loop has to say."""
-
-    def __init__(self, loop: Loop, peer: socket.socket, catalog: Catalog, make: Callable[[str], Processor]) -> None:
-        self._loop, self._peer, self._catalog, self._make = loop, peer, catalog, make
-        self._plan: Plan | None = None
-        self.thread = threading.Thread(target=self._run, name="loader", daemon=True)
-
-    def _run(self) -> None:
-        self._say({"said": "started", "pid": os.getpid()})
-        poll = select.poll()
-        poll.register(self._peer.fileno(), select.POLLIN)
-        while True:
-            if poll.poll(50):
-                try:
-                    message = json.loads(self._peer.recv(_MAX_MESSAGE, socket.MSG_DONTWAIT))
-                except (BlockingIOError, ConnectionError):
-                    message = {}
-                if message.get("do") == "load":
-                    self._load(message)
-            self._loop.stage.retired.clear()
-            while self._loop.to_say:
-                self._say(self._loop.to_say.popleft())
-
-    def _load(self, message: dict[str, object]) -> None:
-        serial = message["serial"]
-        spec = self._loop.stage.spec
-        try:
-            graph = Graph.from_json(message["graph"])  # type: ignore[arg-type]
-            ids: dict[str, int] = message["ids"]  # type: ignore[assignment]
-            plan = compile_plan(graph, self._catalog, self._make, spec, ids, self._plan)
-        except AntiphonError as error:
-            self._say({"said": "refused", "serial": serial, "reason": str(error)})
-            return
-        except Exception as error:
-            self._say({"said": "refused", "serial": serial, "reason": f"{type(error).__name__}: {error}"})
-            return
-        plan.watched = True
-        words = self._loop.shared.words
-
-        def at_work(number: int) -> None:
-            words[Word.AT_WORK] = number
-
-        plan.at_work = at_work
-        blamed, words[Word.BLAMED] = words[Word.BLAMED], 0
-        aside = (0, "")
-        if blamed in plan.hosts:
-            aside = (blamed, "hung or crashed the engine")
-            plan.hosts[blamed].stand_aside(aside[1])
-            self._say({"said": "failed", "node": blamed, "reason": aside[1]})
-        self._plan = plan
-        deadline = time.monotonic() + 10.0
-        while self._loop.next_plan is not None and time.monotonic() < deadline:
-            time.sleep(0.001)  # the plan before this one has not been taken yet
-        fade = float(message.get("fade", 0.0))  # type: ignore[arg-type]
-        tempo = float(message.get("tempo", 0.0))  # type: ignore[arg-type]
-        text = json.dumps(message).encode()
-        self._loop.next_plan = NextPlan(plan, int(serial), fade, tempo, text, aside)  # type: ignore[call-overload]
-
-    def _say(self, message: dict[str, object]) -> None:
-        try:
-            self._peer.send(json.dumps(message).encode())
-        except OSError as error:
-            print(f"antiphon: engine could not reach control: {error}", file=sys.stderr, flush=True)
-
-
 def make_driver(name: str, options: DriverOptions) -> Driver:
     """A started driver, or EngineError."""
     if name == "jack":
@@ -152,10 +85,15 @@ def run(
     catalog: Catalog,
     make: Callable[[str], Processor],
     sound: Samples | None,
+    arena: Arena,
+    bells: Bells,
+    device: Device,
+    weigher: socket.socket,
     *,
     fifo: bool,
+    synth: bool,
 ) -> int:
-    """The engine's life, after the fork. Returns an exit status."""
+    """The engine's life, after the fork. Returns an exit status. synth: its worker is started at once."""
     words = shared.words
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     ending: list[int] = []
@@ -172,9 +110,14 @@ def run(
         return NO_DEVICE
     words[Word.LATENCY_DRIVER], words[Word.LATENCY_RING] = driver.latency, driver.ring
     overlay = FileLoop(sound, options.channels, options.block) if sound is not None else None
-    loop = Loop(stage, driver, shared, bell, overlay)
+    pool = pools.Pool(arena, bells, device)
+    pools.use(pool)
+    if synth:
+        choice = synths.chosen()
+        pool.open(choice.info.worker(spec.rate, spec.block, dict(choice.settings)))
+    loop = Loop(stage, driver, shared, bell, overlay, pool)
     # started first: a thread inherits the scheduling class, and this one is not to have the sound's
-    Loader(loop, peer, catalog, make).thread.start()
+    Loader(loop, peer, catalog, make, pool, weigher).thread.start()
     _calm(fifo, words)
     # an engine that follows a dead one goes on where the clock is, not where the other stopped
     if words[Word.ORIGIN_NS] == 0:

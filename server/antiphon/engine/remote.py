@@ -20,11 +20,12 @@ from antiphon.engine.link import (
     NodeState,
     PlanLoaded,
     PlanRefused,
+    PlanWeighed,
     Report,
     Reported,
     Synced,
 )
-from antiphon.engine.schedule import Op
+from antiphon.engine.schedule import EVENT_OPS, Op
 from antiphon.engine.shared import METERS, Shared, Word, command_ring, report_ring
 from antiphon.errors import EngineError
 from antiphon.graph import Graph
@@ -78,6 +79,9 @@ class RemoteEngine:
 
     def reset(self, node: int, when: When) -> bool:
         return self._push(Op.RESET, when, node)
+
+    def event(self, node: int, kind: str, number: int, value: float, channel: int, when: When) -> bool:
+        return self._push(EVENT_OPS[kind], when, node, number, value, token=channel)
 
     def tempo(self, bpm: float, beats: float, when: When) -> bool:
         return self._push(Op.TEMPO, when, number=bpm, ramp=beats)
@@ -219,6 +223,10 @@ def _said(message: dict[str, Any]) -> Report | None:
             return EngineStarted(pid)
         case {"said": "failed", "node": node, "reason": reason}:
             return NodeState(node, "failed", reason)
+        case {"said": "state", "node": node, "state": state, "reason": reason}:
+            return NodeState(node, state, reason)
         case {"said": "refused", "serial": serial, "reason": reason}:
             return PlanRefused(serial, reason)
+        case {"said": "weighed", "load": load, "warning": warning}:
+            return PlanWeighed(load, warning)
     return None

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import TypeVar
 
 from antiphon.clock import TempoMap
 
 CAPACITY = 65536
+N = TypeVar("N", int, float)
+OTHER = 0x8000
+"""In the place of a cell, plus an `Op`: a report about something that sets no parameter."""
 
 
 class Op(IntEnum):
@@ -22,6 +26,18 @@ class Op(IntEnum):
     PANIC = 5
     CLEAR = 6
     SYNC = 7
+    NOTE_ON = 8
+    NOTE_OFF = 9
+    CONTROL = 10
+    BEND = 11
+
+
+EVENTS = {Op.NOTE_ON: "on", Op.NOTE_OFF: "off", Op.CONTROL: "control", Op.BEND: "bend"}
+"""The ops that are events, and the event's kind."""
+EVENT_OPS = {kind: op for op, kind in EVENTS.items()}
+NOTES = frozenset({Op.NOTE_ON, Op.NOTE_OFF})
+Key = tuple[int, int, int]
+"""A note: node, channel, number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +46,8 @@ class Action:
 
     SET: node, cell, number, ramp seconds.  RESET: node.  TEMPO: number bpm, ramp beats.
     TRANSPORT: cell 1 play, 0 stop, -1 as it is; number the beat, NaN as it is.  SYNC: token.
+    PANIC, CLEAR: token the `Schedule.count` from which on what is scheduled stays; 0 none does.
+    NOTE_ON, NOTE_OFF, CONTROL, BEND: node, cell the event's number, number its value, token its channel.
     """
 
     op: Op
@@ -38,6 +56,11 @@ class Action:
     number: float = 0.0
     ramp: float = 0.0
     token: int = 0
+
+    @property
+    def key(self) -> Key:
+        """Of a NOTE_ON or NOTE_OFF: which note it is."""
+        return self.node, self.token, self.cell
 
 
 class Schedule:
@@ -66,12 +89,28 @@ class Schedule:
         heapq.heappush(self._by_beat, (beat, self._count, action))
         return True
 
-    def clear(self) -> list[Action]:
-        """Drops everything; the dropped syncs are returned, for they are owed an answer."""
-        dropped = [item[2] for item in (*self._by_sample, *self._by_beat) if item[2].op is Op.SYNC]
-        self._by_sample.clear()
-        self._by_beat.clear()
-        return dropped
+    @property
+    def count(self) -> int:
+        """Actions scheduled up to now, and one: the number of the next."""
+        return self._count + 1
+
+    def clear(self, stays: int = 0) -> list[Action]:
+        """Drops everything numbered below `stays`, or all; the dropped syncs are returned, for an answer is owed."""
+        return _cut(self._by_sample, stays) + _cut(self._by_beat, stays)
+
+    def owed(self, sounding: Collection[Key], tempo: TempoMap, stays: int = 0) -> list[Action]:
+        """The note-offs of `sounding` notes that `clear` would drop: without them these would never end.
+
+        One behind a waiting note-on of the same note is that one's.
+        """
+        first: dict[Key, tuple[float, int, Action]] = {}
+        timed = [(float(at), count, action) for at, count, action in self._by_sample if action.op in NOTES]
+        timed += [(tempo.sample_at(at), count, action) for at, count, action in self._by_beat if action.op in NOTES]
+        for found in timed:
+            key = found[2].key
+            if key in sounding and not 0 < stays <= found[1] and (key not in first or found[:2] < first[key][:2]):
+                first[key] = found
+        return [action for _, _, action in first.values() if action.op is Op.NOTE_OFF]
 
     def due(self, end: int, tempo: TempoMap) -> Iterator[tuple[int, Action]]:
         """Takes out, in order of time, what falls before sample `end`: (sample, action).
@@ -89,3 +128,11 @@ class Schedule:
             else:
                 _, _, action = heapq.heappop(self._by_beat)
                 yield round(by_beat), action
+
+
+def _cut(heap: list[tuple[N, int, Action]], stays: int) -> list[Action]:
+    """Takes out what is numbered below `stays`, or all; returns the syncs among it."""
+    gone = [item[2] for item in heap if item[2].op is Op.SYNC and not 0 < stays <= item[1]]
+    heap[:] = [item for item in heap if 0 < stays <= item[1]]
+    heapq.heapify(heap)
+    return gone

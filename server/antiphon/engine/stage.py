@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from antiphon.block import Samples, StreamSpec
 from antiphon.clock import MAX_TEMPO, MIN_TEMPO, TempoMap
-from antiphon.engine.schedule import Action, Op, Schedule
+from antiphon.engine.playing import Playing
+from antiphon.engine.schedule import EVENTS, OTHER, Action, Op, Schedule
 from antiphon.native import dsp
 from antiphon.native.limit import limit, release_fall
 from antiphon.plan import Plan
@@ -42,7 +43,8 @@ class StageReport:
     """What the stage has to say after a block: kind and its fields, for `engine.link` reports.
 
     kinds: "synced" (token), "late" (node, cell, number seconds), "failed" (node, text),
-    "running" (node), "loaded" (token serial, number latency), "beat" (token).
+    "running" (node), "loaded" (token serial, number latency), "beat" (token), "mark" (node, token, text:
+    for the session log).
     """
 
     kind: str
@@ -94,10 +96,14 @@ class Stage:
         self._shared: frozenset[int] = frozenset()
         # set before the plan that holds their node has come: they are applied with it
         self._orphans: deque[Action] = deque(maxlen=MAX_REPORTS)
+        self._playing = Playing()
 
     # ---- actions
     def now(self, action: Action) -> None:
         """At the start of the next block."""
+        if action.op in (Op.PANIC, Op.CLEAR):
+            # what is scheduled between here and then was asked for after it
+            action = replace(action, token=self.schedule.count)
         self._now.append(action)
 
     def at_sample(self, sample: int, action: Action) -> None:
@@ -138,6 +144,7 @@ class Stage:
             if action.node in plan.hosts:
                 self._now.append(action)
         self._orphans.clear()
+        self._playing.keep(plan.hosts)
         self._report(StageReport("loaded", token=serial, number=float(plan.latency)))
 
     def state(self) -> dict[str, Any]:
@@ -149,6 +156,7 @@ class Stage:
             "limited": float(self._limited[0]),
             "rising": self._rising,
             "cells": {str(number): [cell.state() for cell in host.cells] for number, host in hosts.items()},
+            "marks": [[n, kind, at] for n, host in hosts.items() for kind, at in host.processor.standing()],
             "failed": {str(number): host.failed for number, host in hosts.items() if host.failed},
         }
 
@@ -162,6 +170,9 @@ class Stage:
             if str(number) in state["failed"]:
                 host.stand_aside(state["failed"][str(number)])
             host.resume([tuple(held) for held in state["cells"][str(number)]])
+            for node, kind, at in state.get("marks", ()):
+                if node == number:
+                    host.processor.recall(kind, at)
 
     @property
     def fading(self) -> bool:
@@ -178,6 +189,9 @@ class Stage:
         end = self.sample + frames
         before = self.tempo.beat_at(self.sample)
         synced = None
+        waiting = self._playing.waiting
+        for _ in range(len(waiting)):
+            self._event(*waiting.popleft())
         while self._now:
             token = self._apply(self.sample, self._now.popleft())
             if token:
@@ -263,6 +277,10 @@ class Stage:
             for failure in plan.failures:
                 self._report(StageReport("failed", failure.number, text=failure.reason))
             plan.failures.clear()
+        if plan.marks:
+            for number, kind, place in plan.marks:
+                self._report(StageReport("mark", number, token=place, text=kind))
+            plan.marks.clear()
 
     def _retire(self) -> None:
         if self._old is not None:
@@ -280,6 +298,9 @@ class Stage:
 
     def _apply(self, sample: int, action: Action) -> int:
         """Puts an action into effect at `sample` of the coming block; returns a sync's token."""
+        if action.op in EVENTS:
+            self._event(sample, action)
+            return 0
         host = self.plan.hosts.get(action.node) if self.plan is not None else None
         if action.op is Op.SET and host is None:
             self._orphans.append(action)
@@ -297,6 +318,7 @@ class Stage:
             case Op.RESET:
                 if host is not None:
                     host.reset()
+                    self._playing.silenced(action.node)
                 if host is not None and not host.failed and not host.forced:
                     self._report(StageReport("running", action.node))
             case Op.TEMPO:
@@ -308,19 +330,45 @@ class Stage:
                 self.tempo.set_transport(sample, playing, beat)
             case Op.PANIC:
                 self._panic = True
-                self._drop_schedule()
+                self._drop_schedule(action.token)
+                self._playing.clear()
+                self._orphans = deque((a for a in self._orphans if a.op not in EVENTS), MAX_REPORTS)
             case Op.CLEAR:
-                self._drop_schedule()
+                owed = self.schedule.owed(self._playing.sounding, self.tempo, action.token)
+                self._drop_schedule(action.token)
+                for ending in owed:
+                    self._event(sample, ending)
             case Op.SYNC:
                 return action.token
         return 0
 
+    def _event(self, sample: int, action: Action) -> None:
+        """A note or a control goes into its node's coming block, or waits for the next where that one is full.
+
+        What follows a panic waits too, for the panic lasts to the end of its block.
+        """
+        host = self.plan.hosts.get(action.node) if self.plan is not None else None
+        if host is None:
+            self.counters.schedule_dropped += len(self._orphans) == MAX_REPORTS
+            self._orphans.append(action)
+            return
+        playing = self._playing
+        playing.heard(action)
+        if self._panic or not playing.give(host, action, max(0, sample - self.sample)):
+            self.counters.schedule_dropped += not playing.wait(sample, action)
+            return
+        if sample < self.sample:
+            self._count_late(sample, action)
+        if self.applied is not None:
+            self.applied.append(Applied(max(sample, self.sample), action))
+
     def _count_late(self, sample: int, action: Action) -> None:
         self.counters.late += 1
-        self._report(StageReport("late", action.node, action.cell, (self.sample - sample) / self.spec.rate))
+        place = action.cell if action.op is Op.SET else OTHER + action.op
+        self._report(StageReport("late", action.node, place, (self.sample - sample) / self.spec.rate))
 
-    def _drop_schedule(self) -> None:
-        for action in self.schedule.clear():
+    def _drop_schedule(self, stays: int) -> None:
+        for action in self.schedule.clear(stays):
             self._report(StageReport("synced", token=action.token))
 
     def _refuse(self, action: Action) -> None:

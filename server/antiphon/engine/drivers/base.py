@@ -58,6 +58,9 @@ class Driver(Protocol):
     def time_of(self, block: int) -> int:
         """CLOCK_MONOTONIC, ns, at which the device asked for it."""
 
+    def deadline(self, block: int) -> int:
+        """CLOCK_MONOTONIC, ns, until which the block can be delivered with room to spare."""
+
     def counts(self) -> tuple[int, int, int]:
         """(missed, late, device's own skipped cycles) since the start."""
 

@@ -73,6 +73,9 @@ class CallbackDriver:
     def time_of(self, block: int) -> int:
         return self.state.time_of(block - self._first)
 
+    def deadline(self, block: int) -> int:
+        return self.time_of(block) + self.ahead * self.block * 1_000_000_000 // self.rate
+
     def counts(self) -> tuple[int, int, int]:
         return self.state.view[Slot.MISSED], self._late, self.state.view[Slot.XRUNS]
 

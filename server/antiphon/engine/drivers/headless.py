@@ -85,6 +85,9 @@ class Headless:
     def time_of(self, block: int) -> int:
         return self._due(block)
 
+    def deadline(self, block: int) -> int:
+        return self._due(block + max(1, self._buffer // 2))
+
     def counts(self) -> tuple[int, int, int]:
         return self._missed, self._late, 0
 

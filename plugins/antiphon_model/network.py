@@ -1,0 +1,37 @@
+"""The reference network: a small recurrent one that does a model's work and lets the sound pass.
+
+24 band levels of the hop → a gated recurrent layer of 64 → one number. Imported in workers and training only.
+"""
+
+from __future__ import annotations
+
+import torch
+
+from antiphon.workers.streaming import State, StreamingModel
+
+LEVELS, HIDDEN = 24, 64
+
+
+class Reference(StreamingModel):
+    """y is x, bit for bit, as long as weights and state give a finite number; else it is that number.
+
+    So what went wrong inside is heard as NaN, and a sound that comes back unchanged has gone all the way.
+    """
+
+    name = "reference"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cell = torch.nn.GRUCell(LEVELS, HIDDEN)
+        self.readout = torch.nn.Linear(HIDDEN, 1)
+
+    def start(self, slots: int) -> State:
+        """One `[slots, HIDDEN]`."""
+        return (torch.zeros(slots, HIDDEN),)
+
+    def step(self, x: torch.Tensor, state: State) -> tuple[torch.Tensor, State]:
+        parts = x.reshape(x.shape[0], LEVELS, -1)
+        heard = self.cell(torch.log1p(parts.square().mean(dim=2)), state[0])
+        said = self.readout(heard).unsqueeze(2)
+        # chosen, not computed: adding nothing would already turn -0 into 0 and flush the tiniest numbers
+        return torch.where(torch.isfinite(said), x, said), (heard,)

@@ -1,0 +1,17 @@
+"""What the reference model says of itself, without torch."""
+
+from __future__ import annotations
+
+from antiphon.workers.info import ModelInfo
+
+REFERENCE = ModelInfo(
+    name="reference",
+    network="antiphon_model.network:Reference",
+    weights="reference",
+    plugin="model",
+)
+
+
+def reference() -> ModelInfo:
+    """The factory of `antiphon_models`."""
+    return REFERENCE

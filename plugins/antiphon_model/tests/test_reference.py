@@ -1,0 +1,124 @@
+"""The reference model passes its input to the bit, with its weights and its state at work."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from antiphon import models, plugins, resources
+from antiphon.workers.info import ModelInfo
+
+ROOT = Path(__file__).resolve().parents[3]
+HOP = 480
+
+
+@pytest.fixture
+def reference():
+    """A warm stepper of the reference, and torch as it was afterwards."""
+    torch = pytest.importorskip("torch")
+    from antiphon.workers.torch_stepper import build
+    from antiphon_model.spec import reference
+
+    threads = torch.get_num_threads()
+    stepper = build(reference().worker("cpu"))
+    stepper.warm()
+    yield stepper
+    torch.set_num_threads(threads)
+    torch.set_flush_denormal(False)
+
+
+def sounds() -> np.ndarray:
+    """Hops `[hops, 4, 1, HOP]`: noise, silence, full scale, over it, the tiniest numbers, both zeros."""
+    rng = np.random.default_rng(1)
+    x = rng.standard_normal((40, 4, 1, HOP)).astype(np.float32)
+    x[10:14] = 0.0
+    x[14:16] = -0.0
+    x[16:20] *= np.float32(1e6)
+    x[20:24] *= np.float32(1e-40)
+    x[24:28] = np.sign(x[24:28])
+    return x
+
+
+def test_the_sound_passes_bit_for_bit(reference) -> None:
+    y = np.zeros((4, 1, HOP), np.float32)
+    for n, x in enumerate(sounds()):
+        reference.step(np.full(4, n), x, y)
+        assert y.tobytes() == x.tobytes(), n
+
+
+def test_state_and_weights_are_at_work(reference) -> None:
+    y = np.zeros((4, 1, HOP), np.float32)
+    for n, x in enumerate(sounds()[:5]):
+        reference.step(np.array([n, -1, n, n]), x, y)
+    (memory,) = reference._state
+    assert float(memory[0].abs().max()) > 0.01
+    assert float(memory[1].abs().max()) == 0.0
+    # a number inside that is none is heard, in its own slot
+    memory[2, 0] = float("nan")
+    reference.step(np.full(4, 5), sounds()[5], y)
+    assert np.isnan(y[2]).all()
+    assert np.isfinite(y[[0, 1, 3]]).all()
+
+
+def test_it_gives_the_same_state_in_any_slot(reference) -> None:
+    y = np.zeros((4, 1, HOP), np.float32)
+    for n, x in enumerate(sounds()):
+        reference.step(np.full(4, n), np.repeat(x[:1], 4, axis=0), y)
+    (memory,) = reference._state
+    assert all(bool((memory[0] == memory[slot]).all()) for slot in range(4))
+
+
+def test_the_weights_are_those_the_script_makes(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    done = subprocess.run(
+        [sys.executable, "-m", "antiphon_model.training", str(tmp_path)],
+        env={"PYTHONPATH": f"{ROOT / 'server'}:{ROOT / 'plugins'}"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    shipped, again = models.entry("reference"), models.entry("reference", tmp_path)
+    assert again == shipped
+    data = (resources.models() / shipped["file"]).read_bytes()
+    assert len(data) < 300_000
+    assert hashlib.sha256(data).hexdigest() == again["sha256"]
+    assert shipped["parameters"] == sum(array.size for array in models.weights("reference").values())
+
+
+def test_writing_keeps_what_else_the_manifest_names(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    from antiphon_model import training
+
+    models.write("other", {"w": np.zeros(3, np.float32)}, tmp_path, {"licence": "MIT"})
+    before = models.entry("other", tmp_path)
+    training.write(tmp_path, 5)
+    assert models.entry("other", tmp_path) == before
+    assert models.entry("reference", tmp_path)["seed"] == 5
+
+
+def test_the_plugin_registers_it_without_torch() -> None:
+    run = (
+        "import sys; import antiphon_model, antiphon_model.spec as spec; spec.reference().worker('cuda');"
+        "assert not {'torch', 'onnxruntime'} & set(sys.modules)"
+    )
+    env = {"PYTHONPATH": f"{ROOT / 'server'}:{ROOT / 'plugins'}"}
+    subprocess.run([sys.executable, "-c", run], check=True, env=env, timeout=60)
+
+
+def test_the_hook_gives_what_the_network_declares() -> None:
+    loading = plugins.Loading(check=False)
+    loading.add("antiphon_model", lambda: __import__("antiphon_model"))
+    info = loading.factories["models"]["reference"]()
+    assert isinstance(info, ModelInfo)
+    pytest.importorskip("torch")
+    from antiphon_model.network import Reference
+
+    for name in ("name", "rate", "hop", "inputs", "outputs", "latency"):
+        assert getattr(Reference, name) == getattr(info, name), name
+    assert models.entry(info.weights)["plugin"] == info.plugin

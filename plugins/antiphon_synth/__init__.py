@@ -1,0 +1,18 @@
+"""Notes to sound: the `synth` node, and the backends that play it."""
+
+from __future__ import annotations
+
+from antiphon.hookspecs import Register, hookimpl
+
+
+@hookimpl
+def antiphon_processors(register: Register) -> None:
+    """Registers `synth`."""
+    register("synth", "antiphon_synth.processor:Synth", "Plays notes: piano, bass, pad, pluck, strings or drums.")
+
+
+@hookimpl
+def antiphon_synths(register: Register) -> None:
+    """Registers `pyo` and `null`."""
+    register("pyo", "antiphon_synth.backends:pyo", "pyo's voices and a sampled piano, in a process of their own.")
+    register("null", "antiphon_synth.backends:null", "Silence; records what it was told.")

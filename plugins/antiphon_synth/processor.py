@@ -1,0 +1,155 @@
+"""`synth`: a node that has its notes played by the backend, in a worker, one block late."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import deque
+
+import numpy as np
+
+from antiphon.block import Samples, StreamSpec
+from antiphon.params import Param
+from antiphon.ports import AUDIO_OUT, EVENTS_IN
+from antiphon.processor import IO, Event, Processor
+from antiphon.synth.backend import INSTRUMENTS, VOICES, SynthSettings, pack
+from antiphon.synth.info import chosen
+from antiphon.synth.sounding import Sounding
+from antiphon.workers import pool
+from antiphon.workers.hops import Hops
+from antiphon.workers.presence import Presence
+from antiphon.workers.script import Script
+from antiphon.workers.stream import Stream
+
+MAX_WAITING = 4096
+MOST_EVENTS = 128
+"""Of a hop; the rest of `MAX_EVENTS` is for the notes a new worker is told again."""
+_DB = math.log(10.0) / 20.0
+
+
+class Synth(Processor):
+    """Events in, sound out. Events of a block are played with their offsets in the next one.
+
+    While its worker is away the node is silent (a 10 ms fade); when it is back, the notes that sound still are
+    taken up where they would be.
+    """
+
+    inputs = (EVENTS_IN,)
+    outputs = (AUDIO_OUT,)
+    params = (
+        Param("instrument", "choice", "piano", choices=INSTRUMENTS, restart=True, doc="What the notes are played by."),
+        Param("level", default=0.0, low=-60.0, high=12.0, unit="dB", smooth=0.005, doc="How loud."),
+        Param("bend", default=2.0, low=0.0, high=24.0, unit="semitones", restart=True, doc="Reach of a full bend."),
+        Param("voices", "int", VOICES, 1, VOICES, restart=True, doc="Notes at once; the oldest is let go for more."),
+        Param("seed", "int", 1, 0, 65535, restart=True, doc="Of what is drawn by chance in the sound."),
+        Param("dropped", "int", 0, 0, 2**31 - 1, readonly=True, doc="Events there was no room for."),
+    )
+
+    def prepare(self, spec: StreamSpec) -> None:
+        self.close()
+        hop, channels = spec.block, spec.channels
+        self._hops = Hops(hop, 0, 0, channels, self._post, self._load)
+        self.latency = self._hops.latency
+        self._presence = Presence(channels, hop, spec.rate)
+        self._answer: Samples = np.zeros((channels, hop), np.float32)
+        self._gain = np.zeros(spec.block, np.float32)
+        self._events: deque[tuple[int, Event]] = deque(maxlen=MAX_WAITING)
+        self._hop_events: list[Event] = []
+        self._sounding = Sounding()
+        self._script = Script()
+        self._dropped = 0
+        self._io: IO | None = None
+        self._stream: Stream | None = None
+        here = pool.current()
+        if here is not None:
+            choice = chosen()
+            settings = SynthSettings(
+                str(self.settings["instrument"]), float(self.settings["bend"]), int(self.settings["voices"]),
+                int(self.settings["seed"]),
+            )  # fmt: skip
+            asked = choice.info.worker(spec.rate, hop, dict(choice.settings))
+            self._stream = here.open(asked, json.dumps(settings.to_json()), self.node)
+
+    def process(self, io: IO) -> None:
+        self._io, out = io, io.audio_out[0]
+        hops = self._hops
+        hops.begin(io.time.sample)
+        start = hops.number * hops.hop + hops.fill
+        for event in io.events_in:
+            if len(self._events) == MAX_WAITING:
+                self._dropped += 1
+            self._events.append((start + event.offset, event))
+        hops.run(io, None, out)
+        gain = self._gain[: io.frames]
+        np.multiply(io.curve("level"), np.float32(_DB), out=gain)
+        np.exp(gain, out=gain)
+        np.multiply(out, gain, out=out)
+        if self._dropped:
+            io.report("dropped", self._dropped)
+
+    def _post(self, hop: int, _sound: Samples) -> None:
+        size, stream, io = self._hops.hop, self._stream, self._io
+        start = hop * size
+        events = self._hop_events
+        events.clear()
+        # what a hop cannot hold waits for the next
+        while self._events and self._events[0][0] < start + size and len(events) < MOST_EVENTS:
+            at, event = self._events.popleft()
+            place = max(0, at - start)
+            events.append(Event(event.kind, place, event.number, event.value, event.channel, event.age))
+        if stream is not None and io is not None:
+            self._script.before(hop, (stream,))
+            fresh = stream.fresh(hop)
+            if fresh is not None:
+                if fresh:
+                    self._script.began(hop, self._hops.first, io)
+                    events[:0] = self._sounding.again(start)
+                self._dropped += pack(start, events, stream.input(hop))
+                stream.post(hop)
+        self._sounding.follow(start, events)
+
+    def _load(self, hop: int, out: Samples) -> None:
+        stream, io = self._stream, self._io
+        if hop < self._hops.first or stream is None or io is None:
+            out.fill(0.0)
+            return
+        given = stream.take(hop)
+        if self._script.absent(hop):
+            given = None
+        if given is not None and not np.isfinite(np.sum(given)):
+            stream.blame()
+            given = None
+        self._script.took(hop, given is not None, io)
+        if given is not None:
+            _spread(given, self._answer)
+        self._presence.play(self._answer if given is not None else None, None, out)
+
+    def reset(self) -> None:
+        self._hops.clear()
+        self._presence.clear()
+        self._events.clear()
+        self._sounding.clear()
+        if self._stream is not None:
+            self._stream.reset()
+
+    def retry(self) -> None:
+        if self._stream is not None:
+            self._stream.retry()
+
+    def recall(self, kind: str, number: int) -> None:
+        self._script.recall(kind, number)
+
+    def close(self) -> None:
+        stream: Stream | None = getattr(self, "_stream", None)
+        if stream is not None:
+            stream.close()
+
+
+def _spread(given: Samples, into: Samples) -> None:
+    """Stereo to as many channels as there are."""
+    if into.shape[0] == 1:
+        np.add(given[0], given[1], out=into[0])
+        np.multiply(into[0], np.float32(0.5), out=into[0])
+        return
+    into[:2] = given
+    into[2:] = 0.0

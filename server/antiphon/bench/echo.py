@@ -1,0 +1,36 @@
+"""Steppers that do next to nothing, and one that turns the sound over: what a worker costs, and when it is heard."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon.block import Samples
+from antiphon.workers.spec import WorkerSpec
+
+
+class Echo:
+    """y is x."""
+
+    gain = 1.0
+
+    def __init__(self, spec: WorkerSpec) -> None:
+        self.slots = spec.slots
+
+    def warm(self) -> None:
+        pass
+
+    def open(self, slot: int, config: str) -> None:
+        pass
+
+    def close(self, slot: int) -> None:
+        pass
+
+    def step(self, hops: NDArray[np.int64], x: Samples, y: Samples) -> None:
+        np.multiply(x, self.gain, out=y)
+
+
+class Negate(Echo):
+    """y is -x: a constant sound tells at every sample whether it is wet or dry."""
+
+    gain = -1.0

@@ -1,0 +1,199 @@
+"""Whether a plan fits, measured before it is swapped in.
+
+What is new in a plan is tried on noise, in a process of its own: the sound that plays meanwhile is not held up,
+and a node that hangs or crashes does it there. A worker has measured its hop itself.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import socket
+import time
+from collections.abc import Callable, Hashable, Iterable
+from dataclasses import dataclass, field
+from functools import partial
+
+import numpy as np
+
+from antiphon import scheduling
+from antiphon.block import StreamSpec
+from antiphon.catalog import Catalog
+from antiphon.children import listening
+from antiphon.errors import PluginError
+from antiphon.graph import IN, OUT, End, Graph, NodeSpec, Wire
+from antiphon.plan import Plan
+from antiphon.planning import compile_plan
+from antiphon.plugincheck import in_child
+from antiphon.processor import BlockTime, Processor
+from antiphon.workers.arena import SlotWord, State, Word
+from antiphon.workers.pool import Pool, absent
+
+TRIAL_BLOCKS = 48
+TRIAL_SECONDS = 0.3
+"""A node that is slow is tried for no longer; a few of its blocks tell enough."""
+TRIAL_LIMIT = 8.0
+PATIENCE = 10.0
+_MAX_MESSAGE = 8 << 20
+FULL, CLOSE = 0.95, 0.70
+"""Shares of a block, or of a hop: above the first a plan is refused, above the second it is warned about."""
+_KEPT = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """One part of the work. what: a node, or a worker's model.  spent, period: ms.  share: of its period."""
+
+    what: str
+    spent: float
+    period: float
+
+    @property
+    def share(self) -> float:
+        return self.spent / self.period
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """refused, warning: a sentence with the numbers, or "".  load: the engine's, as a share of a block."""
+
+    load: float
+    refused: str = ""
+    warning: str = ""
+
+
+@dataclass(slots=True)
+class Scales:
+    """The loader's end: asks the weigher what is new, and remembers what each kind of node cost."""
+
+    catalog: Catalog
+    spec: StreamSpec
+    weigher: socket.socket
+    _known: dict[Hashable, float] = field(default_factory=dict)
+
+    def weigh(self, plan: Plan, pool: Pool | None) -> Verdict:
+        """Raises `PluginError` for a node that does not survive its trial."""
+        period = self.spec.block * 1e3 / self.spec.rate
+        keys = {node.name: self._key(node) for node in plan.graph.nodes}
+        new = {key: node for node in plan.graph.nodes if (key := keys[node.name]) not in self._known}
+        if new:
+            if len(self._known) > _KEPT:
+                self._known.clear()
+            self._known |= dict(zip(new, self._ask(list(new.values())), strict=True))
+        nodes = [Share(name, self._known.get(key, 0.0), period) for name, key in keys.items()]
+        return judge(nodes, worker_shares(pool) if pool is not None else [], os.cpu_count() or 1)
+
+    def _key(self, node: NodeSpec) -> Hashable:
+        """Nodes alike in what they are prepared with cost alike."""
+        restarting = {p.name for p in self.catalog[node.type].params if p.restart or p.kind in ("text", "file")}
+        return (node.type, tuple(sorted((k, v) for k, v in node.values.items() if k in restarting)))
+
+    def _ask(self, nodes: list[NodeSpec]) -> list[float]:
+        weigher = self.weigher
+        weigher.settimeout(PATIENCE)
+        try:
+            weigher.send(json.dumps([[n.name, n.type, dict(n.values)] for n in nodes]).encode())
+            said = weigher.recv(_MAX_MESSAGE).decode()
+        except OSError as error:
+            raise PluginError(f"what is new could not be tried: {error}") from error
+        if not said.startswith("["):
+            raise PluginError(f"a node did not survive its trial: {said}")
+        return [float(number) for number in json.loads(said)]
+
+
+def run_weigher(asked: socket.socket, catalog: Catalog, make: Callable[[str], Processor], spec: StreamSpec) -> int:
+    """A process's life: tries nodes, each lot in a child of its own, so that one that crashes or hangs says so."""
+    ending: list[int] = []
+    signal.signal(signal.SIGTERM, lambda *_: ending.append(1))
+    listening()
+    scheduling.short_slices()
+    poll = select.poll()
+    poll.register(asked.fileno(), select.POLLIN)
+    while not ending:
+        if poll.poll(1000):
+            nodes = [NodeSpec(*item) for item in json.loads(asked.recv(_MAX_MESSAGE))]
+            asked.send(in_child(partial(_tried, nodes, catalog, make, spec), TRIAL_LIMIT).encode())
+    return 0
+
+
+def _tried(nodes: list[NodeSpec], catalog: Catalog, make: Callable[[str], Processor], spec: StreamSpec) -> str:
+    return json.dumps([try_node(node, catalog, make, spec) for node in nodes])
+
+
+def try_node(node: NodeSpec, catalog: Catalog, make: Callable[[str], Processor], spec: StreamSpec) -> float:
+    """ms of CPU a block of noise takes this node, on average."""
+    info = catalog[node.type]
+    into, out = info.first("audio", "in"), info.first("audio", "out")
+    wires = []
+    if into is not None:
+        wires.append(Wire(End(IN, IN), End(node.name, into.name)))
+    if out is not None:
+        wires.append(Wire(End(node.name, out.name), End(OUT, OUT)))
+    values = {k: v for k, v in node.values.items() if k not in ("bypass", "mute", "wet")}
+    graph = Graph((NodeSpec(node.name, node.type, values),), tuple(wires))
+    with absent():
+        plan = compile_plan(graph, catalog, make, spec, {node.name: 1})
+    noise = np.random.default_rng(1).standard_normal((spec.channels, spec.block)).astype(np.float32)
+    plan.input[:] = noise * np.float32(0.1)
+    now, spent, blocks, until = BlockTime(), 0, 0, time.monotonic() + TRIAL_SECONDS
+    while blocks < TRIAL_BLOCKS and (blocks < 2 or time.monotonic() < until):
+        before = time.thread_time_ns()
+        plan.run(spec.block, now)
+        if blocks:  # the first pays for what is done once
+            spent += time.thread_time_ns() - before
+        now.sample += spec.block
+        blocks += 1
+    return spent / max(1, blocks - 1) / 1e6
+
+
+def worker_shares(pool: Pool) -> list[Share]:
+    """What each worker measured at its start: a hop of all its slots."""
+    found = []
+    for entry in pool.arena.entries:
+        words = entry.words
+        if not words[Word.WANTED] or words[Word.STATE] != State.RUNNING:
+            continue
+        spec = entry.spec()
+        if any(entry.slot(slot, SlotWord.OPEN) for slot in range(spec.slots)):
+            found.append(Share(spec.name, words[Word.HOP_P50_NS] / 1e6, spec.hop * 1e3 / spec.rate))
+    return found
+
+
+def judge(nodes: Iterable[Share], workers: Iterable[Share], cores: int) -> Verdict:
+    """What the shares come to. cores: of the machine."""
+    nodes, workers = list(nodes), list(workers)
+    load = sum(node.share for node in nodes)
+    slow = max(workers, key=lambda w: w.share, default=None)
+    total = load + sum(w.share for w in workers)
+    said = _engine(nodes, load)
+    if load > FULL:
+        return Verdict(load, refused=f"{said}; take nodes out, or start with a larger --block")
+    if slow is not None and slow.share > FULL:
+        return Verdict(load, refused=f"{_worker(slow)}: it cannot keep up on this machine")
+    if total > cores * FULL:
+        return Verdict(load, refused=f"it would take {total:.1f} of {cores} cores: {_named(nodes + workers)}")
+    if load > CLOSE:
+        return Verdict(load, warning=said)
+    if slow is not None and slow.share > CLOSE:
+        return Verdict(load, warning=_worker(slow))
+    if total > cores * CLOSE:
+        return Verdict(load, warning=f"it takes {total:.1f} of {cores} cores: {_named(nodes + workers)}")
+    return Verdict(load)
+
+
+def _engine(nodes: list[Share], load: float) -> str:
+    if not nodes:
+        return ""
+    return f"it would take {load:.0%} of a block of {nodes[0].period:.2f} ms: {_named(nodes)}"
+
+
+def _worker(worker: Share) -> str:
+    return f"the model {worker.what} takes {worker.spent:.1f} ms for each {worker.period:.1f} ms hop"
+
+
+def _named(shares: list[Share]) -> str:
+    """The largest, by name."""
+    largest = sorted(shares, key=lambda s: -s.share)[:4]
+    return ", ".join(f"{s.what} {s.spent:.2f} ms" for s in largest)

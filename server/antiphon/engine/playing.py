@@ -1,0 +1,51 @@
+"""Notes and controls between the schedule and their node's block: what waits for room, and which notes sound."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Container
+
+from antiphon.engine.schedule import CAPACITY, EVENTS, Action, Key, Op
+from antiphon.host import NodeHost
+from antiphon.processor import Event
+
+
+class Playing:
+    """waiting: events their block had no room for, with the sample each was meant for, in order.
+
+    sounding: notes that were begun by command and not ended.
+    """
+
+    def __init__(self) -> None:
+        self.waiting: deque[tuple[int, Action]] = deque()
+        self.sounding: set[Key] = set()
+
+    def give(self, host: NodeHost, action: Action, offset: int) -> bool:
+        """The event goes into its node's coming block, at `offset`; False when the block is full."""
+        return host.play(Event(EVENTS[action.op], offset, action.cell, action.number, action.token))
+
+    def heard(self, action: Action) -> None:
+        """A note begins or ends."""
+        if action.op is Op.NOTE_ON:
+            self.sounding.add(action.key)
+        elif action.op is Op.NOTE_OFF:
+            self.sounding.discard(action.key)
+
+    def wait(self, sample: int, action: Action) -> bool:
+        """For the next block; False when too many wait."""
+        if len(self.waiting) >= CAPACITY:
+            return False
+        self.waiting.append((sample, action))
+        return True
+
+    def keep(self, nodes: Container[int]) -> None:
+        """Only these nodes play on."""
+        self.sounding = {key for key in self.sounding if key[0] in nodes}
+
+    def silenced(self, node: int) -> None:
+        """The node was cleared; its notes with it."""
+        self.sounding = {key for key in self.sounding if key[0] != node}
+
+    def clear(self) -> None:
+        self.waiting.clear()
+        self.sounding.clear()

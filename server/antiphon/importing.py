@@ -1,0 +1,66 @@
+"""Plugins as Python packages: from the checkout, installed, or in the performer's folder of plugin folders."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from antiphon import paths, resources
+from antiphon.errors import PluginError
+
+
+def named(where: str) -> Any:
+    """What "module:Name" means; a plugin in the performer's folder is found there. Raises `PluginError`."""
+    module, _, name = where.partition(":")
+    package = module.partition(".")[0]
+    if package not in sys.modules and importlib.util.find_spec(package) is None:
+        see_checkout_plugins()
+        folder = paths.plugins() / package
+        if importlib.util.find_spec(package) is None and folder.is_dir():
+            import_folder(folder)
+    found = getattr(importlib.import_module(module), name, None)
+    if found is None:
+        raise PluginError(f"{module} has no {name!r}")
+    return found
+
+
+def import_folder(folder: Path) -> ModuleType:
+    """Imports the package in `folder` under the folder's name; `PluginError` when it cannot be one."""
+    name, start = folder.name, folder / "__init__.py"
+    if not name.isidentifier():
+        raise PluginError(f"{name!r} is not a Python name; rename the folder with letters, digits and _")
+    if not start.is_file():
+        raise PluginError(f"{folder} has no __init__.py; put the plugin's hooks there")
+    known = sys.modules.get(name)
+    if known is not None and getattr(known, "__file__", None) == str(start):
+        _forget(name)
+    elif known is not None or importlib.util.find_spec(name) is not None:
+        raise PluginError(f"{name!r} is the name of another Python module; rename the folder")
+    spec = importlib.util.spec_from_file_location(name, start, submodule_search_locations=[str(folder)])
+    assert spec is not None
+    assert spec.loader is not None
+    importlib.invalidate_caches()
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        _forget(name)
+        raise
+    return module
+
+
+def _forget(name: str) -> None:
+    for key in [key for key in sys.modules if key == name or key.startswith(f"{name}.")]:
+        del sys.modules[key]
+
+
+def see_checkout_plugins() -> None:
+    """A working tree that was not installed still finds its own plugins."""
+    root = resources.checkout()
+    if root is not None and importlib.util.find_spec("antiphon_utilities") is None:
+        sys.path.append(str(root / "plugins"))

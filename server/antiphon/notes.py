@@ -1,0 +1,168 @@
+"""Notes and controls: whom they are for, what they take, and how a message says them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from antiphon.catalog import Catalog
+from antiphon.commands import Bend, Control, Note, NoteOff, NoteOn, When
+from antiphon.errors import WireError
+from antiphon.graph import End, Graph
+
+HIGHEST = 127
+CHANNELS = 16
+LONGEST = 64
+"""Characters of a node's name."""
+_NONE = "no node of this patch takes notes: load a patch with a synth (keys) or add one (/node/add synth keys)"
+_ROUNDING = 1.2e-7
+"""By how much a 32-bit float may miss the end of a range."""
+
+
+class Players:
+    """The nodes of a graph that take notes, by name.
+
+    all: those with an events input.  free: those of them no wire feeds; all, when wires feed every one.
+    """
+
+    def __init__(self, graph: Graph, catalog: Catalog) -> None:
+        self.graph = graph
+        self.all = tuple(n.name for n in graph.nodes if catalog[n.type].first("events", "in") is not None)
+        fed = {w.dest.node for w in graph.wires if w.dest.node in self.all and _carries_events(graph, catalog, w.dest)}
+        self.free = tuple(name for name in self.all if name not in fed) or self.all
+
+    def of(self, node: str) -> tuple[str, ...]:
+        """Whom a note for `node` is for, "" being no name; `WireError` when there is nobody."""
+        if not self.all:
+            raise WireError(_NONE)
+        if not node:
+            return self.free
+        if node in self.all:
+            return (node,)
+        what = f"{node} takes no notes" if self.graph.has(node) else f"there is no node {node!r}"
+        raise WireError(f"{what}; those that take notes are: {', '.join(self.all)}")
+
+
+def _carries_events(graph: Graph, catalog: Catalog, dest: End) -> bool:
+    port = catalog[graph.node(dest.node).type].port(dest.port, "in")
+    return port is not None and port.kind == "events"
+
+
+def checked(command: Note) -> tuple[str, int, float]:
+    """(kind, number, value) of the event it is; `WireError` with the range for what is out of it."""
+    _integer("channel", command.channel, 1, CHANNELS)
+    match command:
+        case NoteOn(note, velocity):
+            _integer("note", note, 0, HIGHEST)
+            _within("velocity", velocity, 0.0, 1.0)
+            return ("on" if velocity > 0 else "off"), note, float(velocity)
+        case NoteOff(note):
+            _integer("note", note, 0, HIGHEST)
+            return "off", note, 0.0
+        case Control(number, value):
+            _integer("controller", number, 0, HIGHEST)
+            _within("value", value, 0.0, 1.0)
+            return "control", number, float(value)
+        case Bend(value):
+            _within("bend", value, -1.0, 1.0)
+            return "bend", 0, float(value)
+
+
+def _within(name: str, value: float, low: float, high: float) -> None:
+    if not low <= value <= high:
+        raise WireError(f"{name} takes {low:g} to {high:g}, not {_shown(value)}")
+
+
+def _integer(name: str, value: int, low: int, high: int) -> None:
+    if type(value) is not int or not low <= value <= high:
+        raise WireError(f"{name} takes a whole number from {low} to {high}, not {_shown(value)}")
+
+
+# ---- messages
+
+ADDRESSES = ("/note/on", "/note/off", "/cc", "/bend")
+Args = Sequence[object]
+
+
+def read(address: str, args: Args, when: When) -> Note:
+    """The command of a message to one of `ADDRESSES`; `WireError` for what it does not take.
+
+    A name stands for the node wherever a channel or a node may stand, so `/note/on 60 100 keys` is understood.
+    """
+    match address:
+        case "/note/on":
+            note, velocity = _note(args), _velocity(args, 1)
+            return NoteOn(note, velocity, *_rest(args, 2, "i:note i:velocity [i:channel] [s:node]"), when)
+        case "/note/off":
+            note, at = _note(args), 1
+            if len(args) > 1 and not isinstance(args[1], str):
+                if not isinstance(args[1], bool):
+                    _number(args, 1, "velocity", 0, HIGHEST)
+                at = 2
+            return NoteOff(note, *_rest(args, at, "i:note [i:velocity] [i:channel] [s:node]"), when)
+        case "/cc":
+            number, value = _whole(args, 0, "controller", 0, HIGHEST), _amount(args, 1)
+            return Control(number, value, *_rest(args, 2, "i:number f:value [i:channel] [s:node]"), when)
+    return Bend(_number(args, 0, "bend", -1, 1), *_rest(args, 1, "f:value [i:channel] [s:node]"), when)
+
+
+def _note(args: Args) -> int:
+    return _whole(args, 0, "note", 0, HIGHEST)
+
+
+def _velocity(args: Args, at: int) -> float:
+    if at < len(args) and isinstance(args[at], bool):
+        return float(args[at] is True)
+    found = _number(args, at, "velocity", 0, HIGHEST)
+    if 0 < found < 1:
+        raise WireError(f"velocity takes 0 to {HIGHEST}, not the fraction {found:g}")
+    return found / HIGHEST
+
+
+def _amount(args: Args, at: int) -> float:
+    """0 to 1; a whole number from 2 on is MIDI's, out of 127."""
+    if at < len(args) and isinstance(args[at], bool):
+        return float(args[at] is True)
+    takes = f"0 to 1, or a whole number to {HIGHEST}"
+    found = _number(args, at, "value", 0, HIGHEST, takes)
+    if found <= 1 + _ROUNDING:
+        return min(found, 1.0)
+    if found != int(found):
+        raise WireError(f"value takes {takes}, not {_shown(found)}")
+    return found / HIGHEST
+
+
+def _rest(args: Args, at: int, takes: str) -> tuple[int, str]:
+    """(channel, node) from the arguments at `at` and after."""
+    if len(args) > at + 2:
+        raise WireError(f"takes {takes}; {len(args)} arguments were sent")
+    places = range(at, len(args))
+    named = next((i for i in places if isinstance(args[i], str)), at + 1)
+    channel = next((_whole(args, i, "channel", 1, CHANNELS) for i in places if i != named), 1)
+    node = args[named] if named < len(args) else ""
+    if not isinstance(node, str) or len(node) > LONGEST:
+        raise WireError(f"node takes a node's name, not {_shown(node)}")
+    return channel, node
+
+
+def _whole(args: Args, at: int, name: str, low: int, high: int) -> int:
+    found = _number(args, at, name, low, high)
+    if found != int(found):
+        raise WireError(f"{name} takes a whole number from {low} to {high}, not {_shown(found)}")
+    return int(found)
+
+
+def _number(args: Args, at: int, name: str, low: int, high: int, takes: str = "") -> float:
+    takes = takes or f"{low} to {high}"
+    if at >= len(args):
+        raise WireError(f"{name} is missing: it takes {takes}")
+    value = args[at]
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise WireError(f"{name} takes {takes}, not {_shown(value)}")
+    if not low - _ROUNDING <= value <= high * (1 + _ROUNDING):
+        raise WireError(f"{name} takes {takes}, not {_shown(value)}")
+    return float(min(max(value, low), high))
+
+
+def _shown(value: object) -> str:
+    shown = f"{value:.9g}" if isinstance(value, float) else repr(value)
+    return shown if len(shown) <= 40 else shown[:37] + "..."

@@ -1,0 +1,170 @@
+"""A graph compiled into a plan: nodes prepared or kept, wires aligned, cycles closed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+import numpy as np
+
+from antiphon.block import Samples, StreamSpec
+from antiphon.catalog import Catalog, ProcessorInfo
+from antiphon.errors import AntiphonError, PatchError, PluginError
+from antiphon.graph import IN, OUT, End, Graph, check, order
+from antiphon.host import NodeHost
+from antiphon.plan import Feedback, Gather, Line, Plan, Step, WireKey
+from antiphon.processor import IO, BlockTime, Event, Processor
+from antiphon.rates import adapt
+
+MAX_LATENCY_SECONDS = 10.0
+
+
+def compile_plan(
+    graph: Graph,
+    catalog: Catalog,
+    make: Callable[[str], Processor],
+    spec: StreamSpec,
+    ids: Mapping[str, int],
+    old: Plan | None = None,
+) -> Plan:
+    """A plan for `graph`. Nodes whose number `old` holds, of the same type, keep their processor and state.
+
+    Raises PatchError (the graph makes no sense) or PluginError (a processor would not prepare).
+    """
+    hosts: dict[int, NodeHost] = {}
+    try:
+        return _compile(graph, catalog, make, spec, ids, old, hosts)
+    except BaseException:
+        close_hosts(hosts.values(), {} if old is None else old.hosts)
+        raise
+
+
+def close_hosts(hosts: Iterable[NodeHost], kept: Mapping[int, NodeHost]) -> None:
+    """Gives back what processors hold, but for those that `kept` holds too. Off the block path."""
+    for host in hosts:
+        if kept.get(host.number) is not host:
+            host.processor.close()
+
+
+def _compile(
+    graph: Graph,
+    catalog: Catalog,
+    make: Callable[[str], Processor],
+    spec: StreamSpec,
+    ids: Mapping[str, int],
+    old: Plan | None,
+    hosts: dict[int, NodeHost],
+) -> Plan:
+    check(graph, catalog)
+    names, back = order(graph, catalog)
+    cyclic = {wire.dest.node for wire in back}
+    for name in names:
+        node, number = graph.node(name), ids[name]
+        info = catalog[node.type]
+        kept = old.hosts.get(number) if old is not None else None
+        if kept is not None and kept.info.type == node.type and kept.settled(node.values, cyclic=name in cyclic):
+            hosts[number] = kept
+            continue
+        hosts[number] = _host(number, name, info, make, spec, node.values, cyclic=name in cyclic)
+    source = np.zeros((spec.channels, spec.block), np.float32)
+    buffers: dict[End, Samples] = {End(IN, IN): source}
+    events: dict[End, list[Event]] = {}
+    ios: dict[str, IO] = {}
+    for name in names:
+        host = hosts[ids[name]]
+        ports = [p for p in host.info.outputs if p.kind == "audio"]
+        for port, out in zip(ports, host.outs, strict=True):
+            buffers[End(name, port.name)] = out
+        ios[name] = IO((), (), host.by_name, BlockTime())
+        for port in host.info.outputs:
+            if port.kind == "events":
+                events[End(name, port.name)] = ios[name].events_out
+    lag: dict[str, int] = {IN: 0}
+    feedbacks: list[Feedback] = []
+    steps: list[Step] = []
+
+    def arriving(dest: End) -> list[End]:
+        return [w.source for w in graph.wires if w.dest == dest and w not in back and w.source in buffers]
+
+    every: dict[WireKey, Line] = {}
+    around: dict[WireKey, Feedback] = {}
+
+    def key(source: End, dest: End, extra: int) -> WireKey:
+        return (
+            ids.get(source.node, 0), source.port, ids.get(dest.node, 0), dest.port, extra, buffers[source].shape[0]
+        )  # fmt: skip
+
+    def aligned(sources: list[End], dest: End, to: int, lines: list[Line]) -> list[Samples]:
+        found = []
+        for end in sources:
+            extra = to - lag[end.node]
+            if extra > 0:
+                line = every[key(end, dest, extra)] = Line(buffers[end], extra)
+                lines.append(line)
+                found.append(line.out)
+            else:
+                found.append(buffers[end])
+        return found
+
+    for name in names:
+        host = hosts[ids[name]]
+        ports = [p for p in host.info.inputs if p.kind == "audio"]
+        into = {p.name: arriving(End(name, p.name)) for p in ports}
+        at = max((lag[e.node] for ends in into.values() for e in ends), default=0)
+        lag[name] = at + host.latency
+        if lag[name] > MAX_LATENCY_SECONDS * spec.rate:
+            raise PatchError(f"{name} would lag by {lag[name] / spec.rate:.1f} s; at most {MAX_LATENCY_SECONDS:g} s")
+        lines: list[Line] = []
+        gathers = []
+        for port in ports:
+            # a node that shortens its line for the cycle's sake gets everything else as late as the cycle
+            found = aligned(into[port.name], End(name, port.name), at + host.feedback, lines)
+            for wire in graph.wires:
+                if wire in back and wire.dest == End(name, port.name):
+                    loop = Feedback(buffers[wire.source])
+                    feedbacks.append(loop)
+                    around[key(wire.source, wire.dest, 0)] = loop
+                    found.append(loop.out)
+            gathers.append(Gather(found, port.channels or spec.channels, spec.block))
+        notes = tuple(events[w.source] for w in graph.wires if w.dest.node == name and w.source in events)
+        io = ios[name]
+        ins = [g.view for g in gathers]
+        steps.append(Step(host, tuple(gathers), tuple(lines), io, ins, list(host.outs), notes))
+    ends = arriving(End(OUT, OUT))
+    latency = max((lag[e.node] for e in ends), default=0)
+    out_lines: list[Line] = []
+    last = Gather(aligned(ends, End(OUT, OUT), latency, out_lines), spec.channels, spec.block)
+    return Plan(
+        spec, graph, hosts, latency, source, last.buffer, steps, last, tuple(out_lines), tuple(feedbacks),
+        _lines=every, _back=around,
+    )  # fmt: skip
+
+
+def _host(
+    number: int,
+    name: str,
+    info: ProcessorInfo,
+    make: Callable[[str], Processor],
+    spec: StreamSpec,
+    values: Mapping[str, object],
+    *,
+    cyclic: bool,
+) -> NodeHost:
+    cells = {p.name: p for p in info.cells}
+    checked = {key: cells[key].check(value) for key, value in values.items()}
+    processor: Processor | None = None
+    try:
+        processor = adapt(make(info.type), spec)
+        processor.node = number
+        processor.settings.update({k: v for k, v in checked.items() if k in processor.settings})
+        feedback = spec.block if cyclic and hasattr(processor, "feedback_frames") else 0
+        if feedback:
+            processor.feedback_frames = feedback  # type: ignore[attr-defined]
+        processor.prepare(spec)
+    except Exception as error:
+        if processor is not None:
+            processor.close()
+        said = str(error) if isinstance(error, AntiphonError) else f"{type(error).__name__}: {error}"
+        raise PluginError(f"{name} ({info.type}) would not prepare: {said}") from error
+    if not isinstance(processor.latency, int) or processor.latency < 0:
+        raise PluginError(f"{name} ({info.type}) declares a latency of {processor.latency!r}; frames, 0 or more")
+    return NodeHost(number, name, info, processor, spec, checked, feedback)

@@ -1,0 +1,97 @@
+"""Which backends there are and which one this process plays with, as plain data: no synth is imported."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from antiphon.errors import UsageError
+from antiphon.params import Value
+from antiphon.synth.backend import shape_in
+from antiphon.workers.spec import WorkerSpec
+
+TOLD = "synth-told.jsonl"
+"""Where the null synth of a server writes what it was told, in the server's folder."""
+PREFIX = "synth/"
+"""Of the name of a synth's worker."""
+
+
+@dataclass(frozen=True, slots=True)
+class SynthInfo:
+    """What the factory of `antiphon_synths` gives.
+
+    backend: "module:Name" of the `SynthBackend`, imported in the worker and called with rate, hop, slots and
+    `settings`.  zygote: as in `WorkerSpec`.  needs: the module that has to be installed, "" for none.
+    slots: synth nodes it plays.  memory: MB.
+    """
+
+    name: str
+    backend: str
+    zygote: str
+    needs: str = ""
+    slots: int = 8
+    memory: int = 1024
+
+    @property
+    def installed(self) -> bool:
+        return not self.needs or importlib.util.find_spec(self.needs) is not None
+
+    def worker(self, rate: int, hop: int, settings: Mapping[str, Value] | None = None) -> WorkerSpec:
+        """Its worker in a stream of that rate, playing hops of so many frames."""
+        return WorkerSpec(
+            name=PREFIX + self.name,
+            factory="antiphon.synth.stepper:SynthStepper",
+            zygote=self.zygote,
+            hop=hop,
+            rate=rate,
+            inputs=shape_in(),
+            outputs=(2, hop),
+            slots=self.slots,
+            depth=16,
+            memory=self.memory,
+            settings={"backend": self.backend, **(settings or {})},
+        )
+
+
+PYO = SynthInfo("pyo", "antiphon.synth.pyo:Pyo", "pyo", needs="pyo")
+NULL = SynthInfo("null", "antiphon.synth.null:Null", "none")
+ORDER = ("pyo", "null")
+"""What auto takes, the first that is installed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A backend, and what its worker is told beside."""
+
+    info: SynthInfo
+    settings: tuple[tuple[str, Value], ...] = ()
+
+
+def choose(asked: str, registered: Mapping[str, Callable[[], SynthInfo]]) -> SynthInfo:
+    """The backend that "auto" or a name comes to. `UsageError` for one that is not there, with those that are."""
+    infos = {name: make() for name, make in registered.items()}
+    if asked == "auto":
+        found = [infos[name] for name in ORDER if name in infos and infos[name].installed]
+        if found:
+            return found[0]
+        raise UsageError(f"no synth is installed; there are: {', '.join(infos) or 'none'}")
+    if asked not in infos:
+        raise UsageError(f"there is no synth {asked!r} here yet; there are: {', '.join(sorted(infos))}")
+    if not infos[asked].installed:
+        raise UsageError(f"--synth {asked} needs {infos[asked].needs}, which is not installed: pip install it")
+    return infos[asked]
+
+
+_chosen: Choice | None = None
+
+
+def use(choice: Choice | None) -> None:
+    """What this process plays notes with from here on."""
+    global _chosen
+    _chosen = choice
+
+
+def chosen() -> Choice:
+    """What this process plays notes with: pyo, or what there is, unless told otherwise."""
+    return _chosen or Choice(PYO if PYO.installed else NULL)

@@ -1,0 +1,121 @@
+"""What MIDI channels carry: bend, expression and volume as curves without steps, and the pedal."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from antiphon.block import Samples
+
+CHANNELS = 16
+GLIDE = 0.005
+"""Seconds a controller takes to its new value."""
+
+
+class Glides:
+    """A number of each channel that moves in straight lines.
+
+    values: where they stand, `[channels]`.  loose: which of them moved in the chunk that `finish` ended; for
+    those `curves` `[channels, frames]` holds.
+    """
+
+    def __init__(self, first: float, frames: int, length: int) -> None:
+        self.values = np.full(CHANNELS, first)
+        self.loose = np.zeros(CHANNELS, np.bool_)
+        self.any_loose = False
+        self.curves: Samples = np.full((CHANNELS, frames), first, np.float32)
+        self._first, self._length = first, max(1, length)
+        self._target = [first] * CHANNELS
+        self._left = [0] * CHANNELS
+        self._filled: dict[int, int] = {}
+        self._ramp = np.arange(1, frames + 1, dtype=np.float32)
+
+    def reset(self) -> None:
+        """Where they were at first, at once."""
+        self.values[:] = self._first
+        self.loose[:] = self.any_loose = False
+        self._left[:] = [0] * CHANNELS
+        self._filled.clear()
+
+    def to(self, channel: int, offset: int, value: float) -> None:
+        """Begins to move at `offset` of this chunk."""
+        self._filled.setdefault(channel, 0)
+        self._fill(channel, offset)
+        self._target[channel], self._left[channel] = value, self._length
+
+    def finish(self, frames: int) -> None:
+        """The chunk's curves are done."""
+        if self.any_loose:
+            self.loose[:] = self.any_loose = False
+        for channel in list(self._filled):
+            self._fill(channel, frames)
+            self.loose[channel] = self.any_loose = True
+            if self._left[channel]:
+                self._filled[channel] = 0
+            else:
+                del self._filled[channel]
+
+    def _fill(self, channel: int, until: int) -> None:
+        filled, left, value = self._filled[channel], self._left[channel], float(self.values[channel])
+        if until <= filled:
+            return
+        moved = min(until - filled, left)
+        curve = self.curves[channel, filled:until]
+        if moved:
+            step = (self._target[channel] - value) / left
+            np.multiply(self._ramp[:moved], np.float32(step), out=curve[:moved])
+            curve[:moved] += np.float32(value)
+            value = self._target[channel] if moved == left else value + step * moved
+            self._left[channel] = left - moved
+        curve[moved:] = value
+        self.values[channel] = value
+        self._filled[channel] = until
+
+
+class Channels:
+    """All sixteen of one node, from 0. bends: semitones.  gains: of volume and expression together."""
+
+    def __init__(self, frames: int, rate: int) -> None:
+        length = round(GLIDE * rate)
+        self.bends, self.gains = Glides(0.0, frames, length), Glides(1.0, frames, length)
+        self.factors = np.ones(CHANNELS)
+        """What a bend that stands still makes of a speed."""
+        self.pedal = [False] * CHANNELS
+        self._reach = 2.0
+        self._volume = [1.0] * CHANNELS
+        self._expression = [1.0] * CHANNELS
+
+    def reset(self, reach: float) -> None:
+        """reach: semitones of a full bend."""
+        self._reach = reach
+        self.bends.reset()
+        self.gains.reset()
+        self.factors[:] = 1.0
+        for of in (self._volume, self._expression):
+            of[:] = [1.0] * CHANNELS
+        self.pedal[:] = [False] * CHANNELS
+
+    def bend(self, offset: int, channel: int, value: float) -> None:
+        self.bends.to(channel, offset, max(-1.0, min(1.0, value)) * self._reach)
+
+    def volume(self, offset: int, channel: int, value: float) -> None:
+        self._volume[channel] = value
+        self._gain(offset, channel)
+
+    def expression(self, offset: int, channel: int, value: float) -> None:
+        self._expression[channel] = value
+        self._gain(offset, channel)
+
+    def finish(self, frames: int) -> None:
+        """The chunk's curves are done."""
+        self.bends.finish(frames)
+        self.gains.finish(frames)
+        if self.bends.any_loose:
+            np.exp2(self.bends.values / 12.0, out=self.factors)
+
+    def speeds(self, channel: int, frames: int) -> Samples:
+        """The factor of speed of a channel whose bend moves, frame by frame."""
+        factor: Samples = np.exp2(self.bends.curves[channel, :frames] / np.float32(12.0))
+        return factor
+
+    def _gain(self, offset: int, channel: int) -> None:
+        self.gains.to(channel, offset, (self._volume[channel] * self._expression[channel]) ** 2)

@@ -1,0 +1,165 @@
+"""Who sounds: notes to voices, stealing, pedal, chokes. No sound here, and no pyo.
+
+There are more voices than a node may sound: a note that is stolen or struck again fades in the voice it has
+while the new one begins in a spare. A voice once begun carries one note to its end.
+"""
+
+from __future__ import annotations
+
+import heapq
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon.synth.backend import VOICES
+
+SPARE = 16
+PHYSICAL = VOICES + SPARE
+FAR = 1 << 62
+"""A sample that never comes."""
+STEAL, STRIKE, CHOKE = 0.005, 0.03, 0.02
+"""Seconds of fade: of a voice taken for another note, of the same note struck again, of a choked one."""
+RING = 0.012
+"""Seconds a voice rests after its end, until its filter is silent."""
+
+
+class Voices:
+    """The voices of one node, as columns. Samples count from when the slot was made.
+
+    begin: sample of onset.  age: frames it had sounded before.  off, kill: when it was let go, and taken.
+    attack, release, fade, resume: frames.  gain: linear.  speed: frames of the table per frame, unbent.
+    position: frames of the table read.  length: where the table's sound ends.  hz: speed as pyo takes it.
+    """
+
+    def __init__(self, rate: int) -> None:
+        count = PHYSICAL
+        self._rate = rate
+        self.begin = np.zeros(count, np.int64)
+        self.age = np.zeros(count, np.int64)
+        self.off = np.full(count, FAR, np.int64)
+        self.kill = np.full(count, FAR, np.int64)
+        self.attack = np.ones(count)
+        self.release = np.ones(count)
+        self.fade = np.ones(count)
+        self.resume = np.ones(count)
+        self.gain = np.zeros(count)
+        self.hz = np.zeros(count)
+        self.speed = np.zeros(count)
+        self.position = np.zeros(count)
+        self.length = np.full(count, np.inf)
+        self.channel = np.zeros(count, np.int64)
+        self.active = np.zeros(count, np.bool_)
+        self.dropped = 0
+        self._note = [-1] * count
+        self._group = [0] * count
+        self._resting = np.full(count, FAR, np.int64)
+        self._held: dict[tuple[int, int], int] = {}
+        self._pedalled: dict[tuple[int, int], int] = {}
+        self._order: dict[int, None] = {}
+        self._free = list(range(count))
+
+    def reset(self) -> None:
+        """All silent and free."""
+        self.active[:] = False
+        self._resting[:] = FAR
+        self._held.clear()
+        self._pedalled.clear()
+        self._order.clear()
+        self._free = list(range(PHYSICAL))
+
+    @property
+    def sounding(self) -> int:
+        """Notes that count for the limit: begun and not taken."""
+        return len(self._order)
+
+    def on(self, at: int, note: int, channel: int, limit: int, group: int = 0) -> int:
+        """A voice for a note that begins at `at`; -1 when even the spares are fading (counted in `dropped`)."""
+        key = (channel, note)
+        old = self._held.pop(key, self._pedalled.pop(key, -1))
+        if old >= 0:
+            self._take(old, at, STRIKE)
+        if group:
+            for voice in [v for v in self._order if self._group[v] == group]:
+                self._take(voice, at, CHOKE)
+        while len(self._order) >= limit:
+            self._take(self._victim(), at, STEAL)
+        if not self._free:
+            self.dropped += 1
+            return -1
+        voice = heapq.heappop(self._free)
+        self.begin[voice], self.channel[voice] = at, channel - 1
+        self.off[voice] = self.kill[voice] = FAR
+        self.active[voice] = True
+        self._note[voice], self._group[voice] = note, group
+        self._order[voice] = None
+        self._held[key] = voice
+        return voice
+
+    def let_go(self, at: int, note: int, channel: int, *, pedal: bool) -> None:
+        """A note off: the voice's release begins, or waits for the pedal."""
+        voice = self._held.pop((channel, note), -1)
+        if voice < 0:
+            return
+        if pedal:
+            self._pedalled[(channel, note)] = voice
+        else:
+            self.off[voice] = at
+
+    def pedal_up(self, at: int, channel: int) -> None:
+        """What only the pedal held is released."""
+        for key in [k for k in self._pedalled if k[0] == channel]:
+            self.off[self._pedalled.pop(key)] = at
+
+    def all_off(self, at: int, channel: int) -> None:
+        """As if every key of the channel were let go, pedal or not."""
+        for table in (self._held, self._pedalled):
+            for key in [k for k in table if k[0] == channel]:
+                self.off[table.pop(key)] = at
+
+    def silence(self, at: int, channel: int) -> None:
+        """Every note of the channel fades at once."""
+        for voice in [v for v in self._order if self.channel[v] == channel - 1]:
+            self._take(voice, at, STEAL)
+
+    def finish(self, until: int) -> NDArray[np.int64]:
+        """Ends what has ended by sample `until`: returns the voices that have just fallen silent."""
+        if not self.active.any() and len(self._free) == PHYSICAL:
+            return np.zeros(0, np.int64)
+        ended = self.active & (
+            (until - self.off >= self.release) | (until - self.kill >= self.fade) | (self.position >= self.length)
+        )
+        done = np.flatnonzero(ended)
+        for voice in done.tolist():
+            self._forget(voice)
+        self.active[done] = False
+        self._resting[done] = until + round(RING * self._rate)
+        for voice in np.flatnonzero(self._resting <= until).tolist():
+            self._resting[voice] = FAR
+            heapq.heappush(self._free, voice)
+        return done
+
+    @property
+    def ringing(self) -> NDArray[np.bool_]:
+        """Voices that sound or rest."""
+        return self.active | (self._resting < FAR)
+
+    def _victim(self) -> int:
+        """Who is taken: the one let go first, else the one under the pedal longest, else the oldest."""
+        let_go = [v for v in self._order if self.off[v] < FAR]
+        if let_go:
+            return min(let_go, key=lambda v: int(self.off[v]))
+        if self._pedalled:
+            return next(iter(self._pedalled.values()))
+        return next(iter(self._order))
+
+    def _take(self, voice: int, at: int, seconds: float) -> None:
+        self._forget(voice)
+        if self.kill[voice] == FAR:
+            self.kill[voice], self.fade[voice] = at, max(1, round(seconds * self._rate))
+
+    def _forget(self, voice: int) -> None:
+        self._order.pop(voice, None)
+        key = (int(self.channel[voice]) + 1, self._note[voice])
+        for table in (self._held, self._pedalled):
+            if table.get(key) == voice:
+                del table[key]

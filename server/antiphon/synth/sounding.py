@@ -1,0 +1,60 @@
+"""Which notes sound, by what was played: what a synth that died is told when it is back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from antiphon.processor import Event
+
+PEDAL = 64
+MOST = 128
+"""Notes remembered; the oldest is forgotten first."""
+
+
+class Sounding:
+    """Follows the events a synth is sent. Bounded."""
+
+    def __init__(self) -> None:
+        self._held: dict[tuple[int, int], tuple[float, int]] = {}
+        self._pedalled: dict[tuple[int, int], tuple[float, int]] = {}
+        self._controls: dict[tuple[int, int], float] = {}
+        self._bends: dict[int, float] = {}
+
+    def follow(self, sample: int, events: Sequence[Event]) -> None:
+        """Events of a hop that begins at `sample`."""
+        for event in events:
+            key = (event.channel, event.number)
+            match event.kind:
+                case "on":
+                    self._pedalled.pop(key, None)
+                    self._held.pop(key, None)
+                    if len(self._held) >= MOST:
+                        del self._held[next(iter(self._held))]
+                    self._held[key] = (event.value, sample + event.offset - event.age)
+                case "off":
+                    note = self._held.pop(key, None)
+                    if note is not None and self._controls.get((event.channel, PEDAL), 0.0) >= 0.5:
+                        if len(self._pedalled) >= MOST:
+                            del self._pedalled[next(iter(self._pedalled))]
+                        self._pedalled[key] = note
+                case "control":
+                    self._controls[key] = event.value
+                    if event.number == PEDAL and event.value < 0.5:
+                        for note_key in [k for k in self._pedalled if k[0] == event.channel]:
+                            del self._pedalled[note_key]
+                case "bend":
+                    self._bends[event.channel] = event.value
+
+    def again(self, sample: int) -> list[Event]:
+        """All of it as events at the start of a hop that begins at `sample`: controls, bends, notes with their age."""
+        told = [Event("control", 0, number, value, channel) for (channel, number), value in self._controls.items()]
+        told += [Event("bend", 0, 0, value, channel) for channel, value in self._bends.items()]
+        for notes in (self._pedalled, self._held):
+            for (channel, number), (velocity, began) in notes.items():
+                told.append(Event("on", 0, number, velocity, channel, max(1, sample - began)))
+        told += [Event("off", 0, number, 0.0, channel) for channel, number in self._pedalled]
+        return told
+
+    def clear(self) -> None:
+        for table in (self._held, self._pedalled, self._controls, self._bends):
+            table.clear()

@@ -1,0 +1,44 @@
+"""What a server imports, compiles, loads and checks before it forks: done once, inherited by every engine."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from antiphon import paths, plugins
+from antiphon.block import Samples
+from antiphon.params import Value
+from antiphon.settings import ServeSettings
+from antiphon.synth import info as synths
+from antiphon.synth.info import TOLD
+
+CATALOG = "catalog.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Warm:
+    """What an engine is forked with. sound: the decoded input file, float32 `[channels, frames]`, or None."""
+
+    plugins: plugins.Loaded
+    sound: Samples | None
+
+
+def warm(settings: ServeSettings, folder: Path) -> Warm:
+    """Compiles, loads the plugins, writes their catalog into `folder`, decodes the input, chooses the synth."""
+    from antiphon.engine import callback, loop, process  # noqa: F401 - warm for the fork
+    from antiphon.native import compile_all
+
+    compile_all()
+    loaded = plugins.load()
+    compile_all()
+    paths.write_atomic(folder / CATALOG, json.dumps(loaded.catalog.to_json()).encode())
+    chosen = synths.choose(settings.synth, loaded.factories["synths"])
+    given: tuple[tuple[str, Value], ...] = ()
+    if chosen.name == synths.NULL.name:
+        told = folder / TOLD
+        told.unlink(missing_ok=True)
+        given = (("path", str(told)),)
+    synths.use(synths.Choice(chosen, given))
+    path = settings.input_file
+    return Warm(loaded, None if path is None else process.load_sound(path, settings.rate))

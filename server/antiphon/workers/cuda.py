@@ -1,0 +1,272 @@
+"""A streaming model on an NVIDIA card: weights and states stay there, and a step is one recorded CUDA graph.
+
+What needs a card is kept apart in a `Capture`: recording, pinned memory, the stream and its events. All else
+runs with `Plain` on the CPU, which is how it is tested where there is no card.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from antiphon.block import Samples
+from antiphon.workers.spec import Stepper, WorkerError, WorkerSpec
+from antiphon.workers.streaming import State, StreamingModel
+from antiphon.workers.torch_network import advance, load, one_thread, until_steady
+
+log = logging.getLogger("antiphon.workers")
+BUFFERS = 2
+PROOF = 16
+"""Hops of noise over which a smaller batch has to give the same bits as the whole one."""
+
+
+class Capture(Protocol):
+    """How steps of fixed tensors are recorded and run again, and what memory the host shares with them."""
+
+    device: torch.device
+
+    def host(self, *shape: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
+        """Zeros in the host's memory, from which copies need not wait."""
+
+    def settle(self) -> None:
+        """Returns when everything asked of the device so far is done, on whatever stream."""
+
+    def stream(self) -> AbstractContextManager[object]:
+        """What is done inside is done in order, beside the host."""
+
+    def record(self, step: Callable[[], None]) -> Callable[[], None]:
+        """A callable that does on the stream what the step did; the step has been run before."""
+
+    def mark(self, buffer: int) -> None:
+        """Notes how far the stream has come, for the buffer."""
+
+    def wait(self, buffer: int) -> None:
+        """Returns when the stream has come to the buffer's mark."""
+
+
+class Plain:
+    """On the CPU, or of whatever device without a stream: a step is run again by running it."""
+
+    def __init__(self, device: str = "cpu") -> None:
+        self.device = torch.device(device)
+
+    def host(self, *shape: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
+        return torch.zeros(shape, dtype=dtype)
+
+    def settle(self) -> None:
+        """Nothing: it has been done."""
+
+    def stream(self) -> AbstractContextManager[object]:
+        return nullcontext()
+
+    def record(self, step: Callable[[], None]) -> Callable[[], None]:
+        return step
+
+    def mark(self, buffer: int) -> None:
+        """Nothing: it has been done."""
+
+    def wait(self, buffer: int) -> None:
+        """Nothing: it has been done."""
+
+
+class Eager:
+    """On the card, launched kernel by kernel: what the graph is measured beside."""
+
+    def __init__(self) -> None:
+        self.device = torch.device("cuda")
+        self._stream = torch.cuda.Stream()
+        self._marks = [torch.cuda.Event() for _ in range(BUFFERS)]
+
+    def host(self, *shape: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
+        return torch.zeros(shape, dtype=dtype, pin_memory=True)
+
+    def settle(self) -> None:
+        torch.cuda.synchronize()
+
+    def stream(self) -> AbstractContextManager[object]:
+        stream: AbstractContextManager[object] = torch.cuda.stream(self._stream)
+        return stream
+
+    def record(self, step: Callable[[], None]) -> Callable[[], None]:
+        return step
+
+    def mark(self, buffer: int) -> None:
+        self._marks[buffer].record(self._stream)
+
+    def wait(self, buffer: int) -> None:
+        self._marks[buffer].synchronize()
+
+
+class Graphs(Eager):
+    """On the card, a CUDA graph each: one launch a step, and no memory asked for after it is recorded."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        # graphs never run side by side, so they may share what they need in between
+        self._pool = torch.cuda.graph_pool_handle()
+
+    def record(self, step: Callable[[], None]) -> Callable[[], None]:
+        graph = torch.cuda.CUDAGraph()
+        self._stream.synchronize()
+        with torch.cuda.graph(graph, pool=self._pool, stream=self._stream):
+            step()
+        replay: Callable[[], None] = graph.replay
+        return replay
+
+
+def build(spec: WorkerSpec) -> Stepper:
+    """The worker's factory. `ModelError` for the network or its weights, `WorkerError` without a working card."""
+    one_thread()
+    capture = card(spec.name)
+    return GraphStepper(load(spec, capture.device), spec.slots, capture)
+
+
+def card(name: str) -> Graphs:
+    """The card, set to count as the CPU does: whole float32 and the same kernels every time."""
+    if not torch.cuda.is_available():
+        raise WorkerError(f"{name} was to run on cuda, and torch {torch.__version__} finds no card; use --device cpu")
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.deterministic = True
+    return Graphs()
+
+
+class GraphStepper:
+    """A `Stepper` whose step is recorded once for each of some counts of slots: 1, 2, 4, … and all.
+
+    A step runs the smallest count that holds the highest open slot. **The numbers must not depend on it**: a
+    stream has to replay to the same samples whoever plays beside it. Libraries choose other kernels for other
+    batches and then differ in the last digit, so `warm` compares every count with the whole batch, bit for bit,
+    and leaves those out that differ; the whole batch always remains.
+
+    `post` and `take` are the two halves of `step`: two hops may be under way, a pinned buffer each.
+    """
+
+    def __init__(self, network: StreamingModel, slots: int, capture: Capture) -> None:
+        self._network, self._capture, self._slots = network, capture, slots
+        self._open: set[int] = set()
+        self._posted = self._taken = 0
+        self._use = slots
+        shape_in, shape_out = (slots, network.inputs, network.hop), (slots, network.outputs, network.hop)
+        device = capture.device
+        # the weights may still be on their way, and not on this stream
+        capture.settle()
+        self._hosts = [
+            (capture.host(*shape_in), capture.host(*shape_out), capture.host(slots, dtype=torch.bool))
+            for _ in range(BUFFERS)
+        ]
+        self._views = [tuple(t.numpy() for t in host) for host in self._hosts]
+        with capture.stream():
+            self._fresh: State = tuple(t.clone().to(device) for t in network.start(slots))
+            self._state: State = tuple(t.clone() for t in self._fresh)
+            self._x, self._y = torch.zeros(shape_in, device=device), torch.zeros(shape_out, device=device)
+            self._going = torch.zeros(slots, dtype=torch.bool, device=device)
+        self._steps: dict[int, Callable[[], None]] = {slots: self._of(slots)}
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """Counts of slots there is a step for, ascending."""
+        return tuple(sorted(self._steps))
+
+    def warm(self) -> None:
+        counts = [1 << n for n in range(self._slots.bit_length()) if 1 << n < self._slots]
+        with torch.inference_mode(), self._capture.stream():
+            for count in (*counts, self._slots):
+                run = self._of(count)
+                until_steady(partial(self._timed, run))
+                self._steps[count] = self._capture.record(run)
+        for count in counts:
+            if not self._agrees(count):
+                log.info("%d of %d slots by themselves give other last digits; they run with all", count, self._slots)
+                del self._steps[count]
+        rng = np.random.default_rng(1)
+        x, y = rng.uniform(-0.5, 0.5, self._views[0][0].shape).astype(np.float32), np.zeros_like(self._views[0][1])
+        for count in self._steps:
+            self._use = count
+            until_steady(lambda: self.step(np.zeros(self._slots, np.int64), x, y))
+        for slot in range(self._slots):
+            self.open(slot, "")
+        self._open.clear()
+        self._choose()
+
+    def open(self, slot: int, config: str) -> None:
+        with torch.inference_mode(), self._capture.stream():
+            for held, fresh in zip(self._state, self._fresh, strict=True):
+                held[slot].copy_(fresh[slot])
+        self._open.add(slot)
+        self._choose()
+
+    def close(self, slot: int) -> None:
+        self._open.discard(slot)
+        self._choose()
+
+    def step(self, hops: NDArray[np.int64], x: Samples, y: Samples) -> None:
+        self.post(hops, x)
+        self.take(y)
+
+    def post(self, hops: NDArray[np.int64], x: Samples) -> None:
+        """Sends one hop of every slot that has one on its way. At most `BUFFERS` may be under way."""
+        if self._posted - self._taken >= BUFFERS:
+            raise WorkerError(f"{BUFFERS} hops are on their way to the card already; take one first")
+        buffer = self._posted % BUFFERS
+        host_x, host_y, host_going = self._hosts[buffer]
+        heard, _, mask = self._views[buffer]
+        np.greater_equal(hops, 0, out=mask)
+        # what idle slots hold may be anything, and stays out
+        np.copyto(heard, x, where=mask[:, None, None])
+        with torch.inference_mode(), self._capture.stream():
+            self._x.copy_(host_x, non_blocking=True)
+            self._going.copy_(host_going, non_blocking=True)
+            self._steps[self._use]()
+            host_y.copy_(self._y, non_blocking=True)
+            self._capture.mark(buffer)
+        self._posted += 1
+
+    def take(self, y: Samples) -> None:
+        """The oldest hop under way into `y`, when it is there."""
+        buffer = self._taken % BUFFERS
+        self._capture.wait(buffer)
+        y[...] = self._views[buffer][1]
+        self._taken += 1
+
+    def _of(self, count: int) -> Callable[[], None]:
+        """A step of the first `count` slots, in place."""
+        x, y, going = self._x[:count], self._y[:count], self._going[:count]
+        state = tuple(held[:count] for held in self._state)
+        return lambda: advance(self._network, x, y, state, going)
+
+    def _timed(self, run: Callable[[], None]) -> None:
+        run()
+        self._capture.mark(0)
+        self._capture.wait(0)
+
+    def _agrees(self, count: int) -> bool:
+        """Whether fresh slots give the same bits, in sound and state, by this count as by the whole batch."""
+        alone, among = self._proof(count, count), self._proof(count, self._slots)
+        return all(torch.equal(a, b) for a, b in zip(alone, among, strict=True))
+
+    def _proof(self, slots: int, count: int) -> list[torch.Tensor]:
+        """What the first `slots` give for `PROOF` hops of noise when `count` are run, and their state after it."""
+        rng = np.random.default_rng(0)
+        for slot in range(slots):
+            self.open(slot, "")
+        self._use = count
+        hops = np.where(np.arange(self._slots) < slots, 0, -1)
+        y = np.zeros_like(self._views[0][1])
+        said: list[torch.Tensor] = []
+        for _ in range(PROOF):
+            self.step(hops, rng.uniform(-0.5, 0.5, self._views[0][0].shape).astype(np.float32), y)
+            said.append(torch.from_numpy(y[:slots].copy()))
+        return [*said, *(held[:slots].cpu().clone() for held in self._state)]
+
+    def _choose(self) -> None:
+        needed = max(self._open, default=0) + 1
+        self._use = min((count for count in self._steps if count >= needed), default=self._slots)

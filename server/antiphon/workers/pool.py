@@ -1,0 +1,284 @@
+"""Where streams come from: the live engine's pool, one in lockstep for files, and none for a check.
+
+`current()` is the process's own; the engine sets its own at its start, a command gets one in lockstep.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+import select
+import sys
+import time
+from collections.abc import Iterator
+
+from antiphon.workers import devices
+from antiphon.workers.arena import MAX_WORKERS, ZYGOTES, Arena, Bells, Entry, SlotWord, State, Word
+from antiphon.workers.devices import Device
+from antiphon.workers.spec import WorkerError, WorkerLost, WorkerSpec
+from antiphon.workers.stream import Stream
+from antiphon.workers.zygote import LOCKSTEP_HANG, spawn
+
+START_SECONDS = 60.0
+"""How long a file waits for its worker, with all that it imports; one that fails to start is seen at once."""
+LOOK_SECONDS = 0.1
+"""How often a file that waits looks whether anybody is there to wait for."""
+
+
+class Pool:
+    """Streams of one process over one arena.
+
+    until_ns: CLOCK_MONOTONIC until which `Stream.take` may wait for a hop in this block.
+    lockstep: answers are waited for, whenever they come.
+    """
+
+    lockstep = False
+
+    def __init__(self, arena: Arena, bells: Bells, device: Device = "cpu") -> None:
+        self.arena, self.bells, self.device = arena, bells, device
+        self.until_ns = 0
+        self.streams: list[Stream] = []
+        self._serial = 0
+        self._rung: list[int] = []
+        self._polls = [select.poll() for _ in bells.answer]
+        for poll, fd in zip(self._polls, bells.answer, strict=True):
+            poll.register(fd, select.POLLIN)
+        # an engine that follows a dead one: nothing is open any more
+        for entry in arena.entries:
+            for slot in range(len(entry.slots)):
+                # a worker that was not woken since may have taken up a stream that is closed
+                self._serial = max(self._serial, entry.slot(slot, SlotWord.OPEN), entry.slot(slot, SlotWord.READY))
+                entry.set_slot(slot, SlotWord.OPEN, 0)
+            entry.change()
+            if entry.words[Word.WANTED]:
+                self._leave(entry)
+
+    # ---- off the block path
+
+    def open(self, spec: WorkerSpec, config: str = "", node: int = 0) -> Stream:
+        """A slot of a worker like `spec`, which is started if there is none; it may not be ready yet.
+
+        config: the stream's own text for `Stepper.open`.  node: number of the node it is for.
+        """
+        entry = self._entry(spec)
+        slot = self._free(entry, spec)
+        assert slot is not None
+        self._serial += 1
+        put = entry.set_slot
+        entry.set_config(slot, config)
+        put(slot, SlotWord.NODE, node)
+        put(slot, SlotWord.MISSES, 0)
+        put(slot, SlotWord.POSTED, 0)
+        put(slot, SlotWord.OPEN, self._serial)
+        entry.change()
+        stream = Stream(self, entry, slot, spec, self._serial)
+        self.streams.append(stream)
+        entry.words[Word.WANTED] = 1
+        self._call(entry, spec)
+        return stream
+
+    def _entry(self, spec: WorkerSpec) -> Entry:
+        asked = spec.to_json()
+        for entry in self.arena.entries:
+            used = entry.words[Word.STATE] or entry.words[Word.WANTED]
+            if used and entry.spec_bytes == asked and self._free(entry, spec) is not None:
+                return entry
+        for entry in self.arena.entries:
+            if not entry.words[Word.STATE] and not entry.words[Word.WANTED]:
+                entry.rings(spec)  # refused here when it is too large
+                entry.set_spec(spec)
+                entry.set_reason("")
+                entry.words[Word.RETRIED] = entry.words[Word.RETRY]
+                return entry
+        raise WorkerError(f"there are {MAX_WORKERS} workers already; take nodes with models out first")
+
+    def _free(self, entry: Entry, spec: WorkerSpec) -> int | None:
+        return next((n for n in range(spec.slots) if not entry.slot(n, SlotWord.OPEN)), None)
+
+    def _call(self, entry: Entry, spec: WorkerSpec) -> None:
+        os.eventfd_write(self.bells.keeper, 1)
+        os.eventfd_write(self.bells.zygotes[ZYGOTES.index(spec.zygote)], 1)
+        os.eventfd_write(self.bells.wake[entry.number], 1)
+
+    def close(self, stream: Stream) -> None:
+        if stream not in self.streams:
+            return
+        self.streams.remove(stream)
+        entry = stream.entry
+        entry.set_slot(stream.slot, SlotWord.OPEN, 0)
+        entry.change()
+        if not any(s.entry is entry for s in self.streams):
+            self._leave(entry)
+        os.eventfd_write(self.bells.wake[entry.number], 1)
+
+    def _leave(self, entry: Entry) -> None:
+        entry.words[Word.LEFT_NS] = time.monotonic_ns()
+        entry.words[Word.WANTED] = 0
+
+    def settled(self) -> bool:
+        """Whether every stream is ready, or will not be without being asked again."""
+        given_up = (State.QUARANTINED, State.REFUSED)
+        return all(
+            s.entry.state in given_up
+            or (s.entry.state == State.RUNNING and s.entry.slot(s.slot, SlotWord.READY) == s.serial)
+            for s in self.streams
+        )
+
+    def shut(self) -> None:
+        """Lets go of everything."""
+        for stream in list(self.streams):
+            self.close(stream)
+
+    # ---- on the block path
+
+    def ring(self, worker: int) -> None:
+        if worker not in self._rung:
+            self._rung.append(worker)
+
+    def flush(self) -> None:
+        """Wakes the workers that have been posted to."""
+        if self._rung:
+            for worker in self._rung:
+                os.eventfd_write(self.bells.wake[worker], 1)
+            self._rung.clear()
+
+    def hear(self, worker: int, milliseconds: float) -> None:
+        """Waits at most so long for a worker to answer."""
+        if self._polls[worker].poll(milliseconds):
+            try:
+                os.eventfd_read(self.bells.answer[worker])
+            except BlockingIOError:
+                pass  # it was heard already
+
+    def revived(self, stream: Stream) -> bool:
+        """Whether a worker that has died is back, for a stream that can wait for it."""
+        return False
+
+    def call_zygote(self, entry: Entry) -> None:
+        for bell in self.bells.zygotes:
+            os.eventfd_write(bell, 1)
+
+
+class Lockstep(Pool):
+    """For files: every hop is waited for, its zygotes are this process's own children."""
+
+    lockstep = True
+
+    def __init__(self) -> None:
+        super().__init__(Arena.create(LOCKSTEP_HANG), Bells.make(), devices.resolve(_asked))
+        self.until_ns = 1 << 62
+        self._lifelines: dict[str, tuple[int, int]] = {}
+        self._looked = 0.0
+        atexit.register(self.shut)
+
+    def open(self, spec: WorkerSpec, config: str = "", node: int = 0) -> Stream:
+        if spec.zygote not in self._lifelines:
+            self._lifelines[spec.zygote] = spawn(spec.zygote, self.arena, self.bells)
+        stream = super().open(spec, config, node)
+        try:
+            if not self._awaited(stream) and not _replaying:
+                raise WorkerError(f"the worker {spec.name} does not start: {stream.entry.reason}")
+        except WorkerError:
+            stream.close()
+            raise
+        return stream
+
+    def _awaited(self, stream: Stream) -> bool:
+        """Waits until a stream's worker has taken it up; False when it has been given up."""
+        deadline = time.monotonic() + START_SECONDS
+        while not stream.runs():
+            if stream.entry.state in (State.QUARANTINED, State.REFUSED):
+                return False
+            if time.monotonic() > deadline:
+                raise WorkerLost(f"the worker {stream.spec.name} did not get ready in {START_SECONDS:g} s")
+            self._look(stream.spec.zygote)
+            time.sleep(0.001)
+        return True
+
+    def revived(self, stream: Stream) -> bool:
+        """In a replay: what a worker died of may come again and again, and faster than in the set."""
+        if not _replaying:
+            return False
+        if stream.entry.state == State.QUARANTINED:
+            stream.retry()
+            self._while(stream, State.QUARANTINED)
+        return self._awaited(stream)
+
+    def _while(self, stream: Stream, state: State) -> None:
+        while stream.entry.state == state:
+            self._look(stream.spec.zygote)
+            time.sleep(0.001)
+
+    def _look(self, kind: str) -> None:
+        """Nobody starts another zygote for a file: without one there is nothing to wait for."""
+        if kind in self._lifelines and os.waitpid(self._lifelines[kind][0], os.WNOHANG)[0]:
+            os.close(self._lifelines.pop(kind)[1])
+        if kind not in self._lifelines:
+            raise WorkerLost(f"the process that keeps the workers ({kind}) has ended; start the command again")
+
+    def hear(self, worker: int, milliseconds: float) -> None:
+        super().hear(worker, milliseconds)
+        now = time.monotonic()
+        if now - self._looked > LOOK_SECONDS:
+            self._looked = now
+            self._look(self.arena.entries[worker].spec().zygote)
+
+    def shut(self) -> None:
+        super().shut()
+        for pid, lifeline in self._lifelines.values():
+            os.close(lifeline)
+            os.waitpid(pid, 0)
+        self._lifelines.clear()
+
+
+_current: Pool | None = None
+_none = False
+_replaying = False
+_asked = "auto"
+
+
+def prefer(device: str) -> None:
+    """The device ("auto", "cpu" or "cuda") of the lockstep pool that this process may come to need."""
+    global _asked
+    _asked = device
+
+
+def use(pool: Pool | None) -> None:
+    """The pool of this process from here on."""
+    global _current
+    _current = pool
+
+
+def current() -> Pool | None:
+    """This process's pool, in lockstep unless another was set; None within `absent`."""
+    global _current
+    if _none:
+        return None
+    if _current is None:
+        if sys.platform != "linux":
+            raise WorkerError("workers need Linux; on this system models and synths cannot be played yet")
+        _current = Lockstep()
+    return _current
+
+
+@contextlib.contextmanager
+def absent() -> Iterator[None]:
+    """Within, there are no workers: a processor is checked without them."""
+    global _none
+    before, _none = _none, True
+    try:
+        yield
+    finally:
+        _none = before
+
+
+@contextlib.contextmanager
+def replaying() -> Iterator[None]:
+    """Within, a worker that dies ends nothing: the log says which answers were missing, and where it was back."""
+    global _replaying
+    before, _replaying = _replaying, True
+    try:
+        yield
+    finally:
+        _replaying = before

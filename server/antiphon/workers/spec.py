@@ -1,0 +1,96 @@
+"""What a worker is asked to be, as plain data: the engine writes it, a zygote forks a process that becomes it."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon.block import Samples
+from antiphon.errors import EngineError
+from antiphon.params import Value
+
+MAX_SPEC_BYTES = 3072
+MAX_SLOTS = 64
+
+
+class WorkerError(EngineError):
+    """A worker that cannot be had, in one sentence."""
+
+
+class WorkerLost(WorkerError):
+    """A worker that a file cannot be played without has died: no node is passed by for it, the work ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSpec:
+    """One worker process. Streams that ask for equal specs share the process and its weights, a slot each.
+
+    name: what it is called.  factory: "module:Name", imported in the worker and called with this spec; gives a
+    `Stepper`.  zygote: the module imported before the fork, "torch" or "pyo".  hop: frames of a hop.
+    rate: frames per second.  inputs, outputs: shape of one slot's hop in and out, float32; any meaning.
+    slots: streams side by side; a step always works on all of them.  depth: hops a slot's ring holds.
+    device: "cpu" or "cuda".  memory: MB it may take beyond what its zygote holds.  settings: for the factory.
+    """
+
+    name: str
+    factory: str
+    zygote: str = "torch"
+    hop: int = 480
+    rate: int = 48000
+    inputs: tuple[int, ...] = (1, 480)
+    outputs: tuple[int, ...] = (1, 480)
+    slots: int = 4
+    depth: int = 8
+    device: str = "cpu"
+    memory: int = 512
+    settings: Mapping[str, Value] = field(default_factory=dict)
+
+    def to_json(self) -> bytes:
+        """Raises `WorkerError` when it is too long for the arena."""
+        data = json.dumps(asdict(self), sort_keys=True).encode()
+        if len(data) > MAX_SPEC_BYTES:
+            raise WorkerError(f"the worker {self.name} is described by {len(data)} bytes; at most {MAX_SPEC_BYTES}")
+        return data
+
+    @staticmethod
+    def from_json(data: bytes) -> WorkerSpec:
+        read: dict[str, Any] = json.loads(data)
+        return WorkerSpec(**{**read, "inputs": tuple(read["inputs"]), "outputs": tuple(read["outputs"])})
+
+    @property
+    def floats_in(self) -> int:
+        return math.prod(self.inputs)
+
+    @property
+    def floats_out(self) -> int:
+        return math.prod(self.outputs)
+
+
+class Stepper(Protocol):
+    """What a factory gives: the worker's work, hop by hop. One thread; no growth after `warm`.
+
+    An exception ends the worker with that reason; `antiphon.models.ModelError` (and other `AntiphonError`s)
+    raised by the factory say that trying again will not help.
+    """
+
+    def warm(self) -> None:
+        """Runs steps until nothing is slow for being the first; leaves every slot fresh."""
+
+    def open(self, slot: int, config: str) -> None:
+        """A stream begins in `slot`, with no past. config: its own text (JSON), the same again after a restart."""
+
+    def close(self, slot: int) -> None:
+        """The slot is idle from here."""
+
+    def step(self, hops: NDArray[np.int64], x: Samples, y: Samples) -> None:
+        """One hop of every slot that has one. hops: `[slots]`, its number, -1 where the slot idles.
+
+        x: float32 `[slots, *inputs]`; y: `[slots, *outputs]`, to be filled. What idle slots hold counts for
+        nothing, and their state stays as it is.
+        """

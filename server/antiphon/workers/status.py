@@ -1,0 +1,121 @@
+"""How workers are, for `/status` and for whoever watches nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from antiphon.workers.arena import Arena, SlotWord, State, Word
+
+if TYPE_CHECKING:
+    from antiphon.workers.pool import Pool
+
+STATES = {
+    State.NONE: "starting",
+    State.STARTING: "starting",
+    State.RUNNING: "running",
+    State.RESTARTING: "restarting",
+    State.QUARANTINED: "failed",
+    State.REFUSED: "failed",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerStatus:
+    """One node's share of a worker. hop_ns: what a hop was measured to cost (median, p99) at the worker's start.
+
+    misses: hops of this node that were not there in time.  period_ns: how often there is a hop.
+    """
+
+    node: int
+    name: str
+    zygote: str
+    pid: int
+    state: str
+    reason: str
+    restarts: int
+    misses: int
+    device: str
+    hop_ns: tuple[int, int]
+    period_ns: int
+
+
+def workers(arena: Arena) -> list[WorkerStatus]:
+    """One for each node that has a worker, in the table's order."""
+    found: dict[tuple[int, int], WorkerStatus] = {}
+    for entry in arena.entries:
+        words = entry.words
+        if not words[Word.WANTED] or not entry.spec_bytes:
+            continue
+        spec = entry.spec()
+        state, reason = state_of(State(words[Word.STATE]), entry.reason)
+        for slot in range(spec.slots):
+            if not entry.slot(slot, SlotWord.OPEN):
+                continue
+            node = entry.slot(slot, SlotWord.NODE)
+            before = found.get((entry.number, node))
+            misses = entry.slot(slot, SlotWord.MISSES)
+            found[(entry.number, node)] = WorkerStatus(
+                node, spec.name, spec.zygote, words[Word.PID], state, reason, words[Word.RESTARTS],
+                max(misses, before.misses) if before else misses, "cuda" if words[Word.CUDA] else "cpu",
+                (words[Word.HOP_P50_NS], words[Word.HOP_P99_NS]), spec.hop * 1_000_000_000 // spec.rate,
+            )  # fmt: skip
+    return list(found.values())
+
+
+def state_of(state: State, reason: str) -> tuple[str, str]:
+    """The state's word, and why, where it is not well."""
+    match state:
+        case State.RUNNING:
+            return "running", ""
+        case State.QUARANTINED:
+            said = f"its worker failed three times within a minute ({reason}); /node/NAME/reset tries again"
+            return STATES[state], said
+        case State.REFUSED:
+            return STATES[state], f"its worker does not start: {reason}"
+        case State.RESTARTING:
+            return STATES[state], f"its worker {reason}" if reason else "its worker ended"
+        case State.STARTING if reason:
+            return state_of(State.RESTARTING, reason)
+    return STATES[state], ""
+
+
+def wanted_zygotes(arena: Arena) -> set[str]:
+    """The kinds of zygote that some wanted worker needs."""
+    return {e.spec().zygote for e in arena.entries if e.words[Word.WANTED] and e.spec_bytes}
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """How a node's worker is, and why. restarts: of the process.  fell: why it last ended, "" when it never did."""
+
+    state: str
+    reason: str
+    restarts: int
+    fell: str
+
+
+def worker_states(pool: Pool) -> dict[int, Health]:
+    """Node number → how its worker is, the worst of them where it has several."""
+    found: dict[int, Health] = {}
+    for stream in list(pool.streams):
+        entry = stream.entry
+        node, reason = entry.slot(stream.slot, SlotWord.NODE), entry.reason
+        if node not in found or found[node].state == "running":
+            restarts = entry.words[Word.RESTARTS] + (found[node].restarts if node in found else 0)
+            found[node] = Health(*state_of(entry.state, reason), restarts, reason)
+    return found
+
+
+def news(told: Mapping[int, Health], now: Mapping[int, Health]) -> list[tuple[int, str, str]]:
+    """What is to be said of nodes (number, state, reason), though one was away for less than a look."""
+    said = []
+    for node, health in now.items():
+        before = told.get(node, Health("running", "", health.restarts, ""))
+        if health.state == "running" and before.state == "running" and health.restarts != before.restarts:
+            said.append((node, *state_of(State.RESTARTING, health.fell)))
+        elif health.state == before.state:
+            continue
+        said.append((node, health.state, health.reason))
+    return said

@@ -1,0 +1,167 @@
+"""The engine's end of one slot: hops are posted, and taken at their time or never."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from antiphon.block import Samples
+from antiphon.workers.arena import MAX_DEPTH, Entry, SlotWord, State, Word, tag
+from antiphon.workers.spec import WorkerLost, WorkerSpec
+
+if TYPE_CHECKING:
+    from antiphon.workers.pool import Pool
+
+_LOOK_MS = 1
+"""How long a wait lasts before it looks for itself: a bell rung between look and wait is not lost for longer."""
+_GIVEN_UP_NS = 1_000_000_000
+"""How long a replay waits for an answer that was missing in the set: to a hop that no worker gets through."""
+
+
+class Stream:
+    """One stream of hops through a worker. `ready`, `post`, `take` are for the block path; one thread.
+
+    An *epoch* is a stretch of hops without a gap, from a fresh state. A worker that has died, or has fallen
+    behind by a whole ring, ends it; the next hop begins another.
+    """
+
+    def __init__(self, pool: Pool, entry: Entry, slot: int, spec: WorkerSpec, serial: int) -> None:
+        self.spec, self.entry, self.slot, self.serial = spec, entry, slot, serial
+        self._pool, self._words, self._depth = pool, entry.words, spec.depth
+        tags = slice(slot * MAX_DEPTH, (slot + 1) * MAX_DEPTH)
+        self._tags_in, self._tags_out = entry.tags_in[tags], entry.tags_out[tags]
+        rings = entry.rings(spec)
+        self._in, self._out = rings[0][slot], rings[1][slot]
+        self._epoch = entry.slot(slot, SlotWord.EPOCH)
+        self._born = self._before = 0
+        self._posted = self._first = 0
+        self._broken = True
+        self._absent = True
+        self.misses = 0
+
+    def runs(self) -> bool:
+        """Whether there is a worker that has taken the stream up, and that nobody has blamed."""
+        words = self._words
+        return (
+            words[Word.STATE] == State.RUNNING
+            and words[Word.BLAMED] != words[Word.GENERATION]
+            and self.entry.slot(self.slot, SlotWord.READY) == self.serial
+        )
+
+    def fresh(self, hop: int, wait: bool = True) -> bool | None:
+        """Before hop `hop` is posted: False goes on, True begins an epoch with it; None: there is no worker.
+
+        wait: for one that has died to be back, where a set is replayed.
+        """
+        if not self.runs():
+            self._broken = True
+            if not wait or not self._pool.revived(self):
+                return None
+        if not self._broken and self._born == self._words[Word.GENERATION]:
+            behind = hop - self._first if self.entry.slot(self.slot, SlotWord.SEEN) != self._epoch else (
+                hop - self.entry.slot(self.slot, SlotWord.CURSOR)
+            )  # fmt: skip
+            if hop == self._posted and behind < self._depth:
+                return False
+        self._begin(hop)
+        return True
+
+    def _begin(self, hop: int) -> None:
+        self._before, self._epoch = self._epoch, self._epoch + 1
+        self._first, self._born, self._broken = hop, self._words[Word.GENERATION], False
+        put = self.entry.set_slot
+        put(self.slot, SlotWord.FIRST, hop)
+        put(self.slot, SlotWord.BORN, self._born)
+        put(self.slot, SlotWord.EPOCH, self._epoch)
+        self.entry.change()
+
+    def input(self, hop: int) -> Samples:
+        """Where hop `hop` is to be written, `[*inputs]`, before it is posted."""
+        into: Samples = self._in[hop % self._depth]
+        return into
+
+    def post(self, hop: int) -> None:
+        """The hop is written; the worker hears of it at the end of the block."""
+        self._tags_in[hop % self._depth] = tag(self._epoch, hop)
+        self._posted = hop + 1
+        self.entry.set_slot(self.slot, SlotWord.POSTED, hop + 1)
+        self._pool.ring(self.entry.number)
+
+    def take(self, hop: int, needed: bool = True) -> Samples | None:
+        """The answer to hop `hop`, `[*outputs]`, until the ring comes round; None when it is not there in time.
+
+        needed: in lockstep, `WorkerLost` is raised instead.
+        """
+        if self._pool.lockstep:
+            return self._certain(hop, needed)
+        if self._broken or hop < self._first or hop >= self._posted:
+            self._missed()
+            return None
+        wanted, place = tag(self._epoch, hop), hop % self._depth
+        # one that was late already is not waited for, so that a hung worker costs one wait
+        late = self._absent and hop != self._first
+        if self._tags_out[place] != wanted and (late or not self._wait(place, wanted, self._pool.until_ns)):
+            self._missed()
+            return None
+        self._absent = False
+        given: Samples = self._out[place]
+        return given
+
+    def _missed(self) -> None:
+        self._absent = True
+        self.misses += 1
+        self.entry.set_slot(self.slot, SlotWord.MISSES, self.misses)
+
+    def _certain(self, hop: int, needed: bool) -> Samples | None:
+        """The answer, however long it takes. One that is not needed is waited for too: the state is to go on."""
+        new, place = hop >= self._first, hop % self._depth
+        wanted = tag(self._epoch if new else self._before, hop)
+        until = self._pool.until_ns if needed else time.monotonic_ns() + _GIVEN_UP_NS
+        if self._tags_out[place] == wanted or (new and hop < self._posted and self._wait(place, wanted, until)):
+            given: Samples = self._out[place]
+            return given
+        if needed:
+            said = self.entry.reason or "has gone"
+            raise WorkerLost(f"the worker {self.spec.name} {said}; the work ends where its answer is missing")
+        if not self._broken and new and hop < self._posted:
+            self.blame()
+        self._missed()
+        return None
+
+    def _wait(self, place: int, wanted: int, until_ns: int) -> bool:
+        words, pool, tags = self._words, self._pool, self._tags_out
+        pool.flush()
+        number = self.entry.number
+        words[Word.WAITING] = 1
+        try:
+            while tags[place] != wanted:
+                if words[Word.STATE] != State.RUNNING or self._born != words[Word.GENERATION]:
+                    self._broken = True
+                    return False
+                left = until_ns - time.monotonic_ns()
+                if left <= 0:
+                    return False
+                pool.hear(number, min(_LOOK_MS, left / 1e6))
+        finally:
+            words[Word.WAITING] = 0
+        return True
+
+    def blame(self) -> None:
+        """What it gave cannot be played: its worker is ended and made anew."""
+        self._words[Word.BLAMED] = self._born
+        self._broken = True
+        self._pool.call_zygote(self.entry)
+
+    def reset(self) -> None:
+        """Forgets the past from the next hop on."""
+        self._broken = True
+        self._absent = True
+
+    def retry(self) -> None:
+        """A worker that was given up is tried again."""
+        self._words[Word.RETRY] += 1
+        self._pool.call_zygote(self.entry)
+
+    def close(self) -> None:
+        """Gives the slot back. Off the block path."""
+        self._pool.close(self)

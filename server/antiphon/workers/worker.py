@@ -1,0 +1,201 @@
+"""A worker process: forked by a zygote, it builds its stepper, warms it, and does hops until it is killed."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import math
+import os
+import resource
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+from antiphon import scheduling
+from antiphon.errors import AntiphonError
+from antiphon.importing import named
+from antiphon.workers.arena import MAX_DEPTH, Arena, Bells, Entry, SlotWord, Word, tag
+from antiphon.workers.spec import Stepper, WorkerSpec
+
+REFUSED = 78
+"""Exit status of a worker that says trying again will not help."""
+FAULT = 79
+"""Exit status of a worker whose stepper failed."""
+MEASURED = 64
+
+
+class WorkerFault(Exception):
+    """What a stepper gave cannot be played."""
+
+
+def run(arena: Arena, number: int, bells: Bells) -> int:
+    """The worker's life, after the fork. Returns an exit status; the reason is in the entry."""
+    entry = arena.entries[number]
+    spec = entry.spec()
+    try:
+        if spec.device == "cpu":  # a GPU's driver maps far more than it uses
+            _cap_memory(spec.memory)
+        worker = Worker(entry, spec, bells.wake[number], bells.answer[number])
+        worker.prepare()
+    except AntiphonError as error:
+        entry.set_reason(str(error))
+        return REFUSED
+    except ModuleNotFoundError as error:
+        entry.set_reason(f"{error.name} is not installed; `make models` installs torch, `pip install pyo` the synth")
+        return REFUSED
+    except MemoryError:
+        entry.set_reason(f"takes more than {spec.memory} MB")
+        return FAULT
+    except Exception as error:
+        entry.set_reason(_said(error))
+        return FAULT
+    try:
+        worker.serve()
+    except MemoryError:
+        entry.set_reason(f"ran out of its {spec.memory} MB")
+    except Exception as error:
+        entry.set_reason(_said(error))
+    return FAULT
+
+
+def _said(error: Exception) -> str:
+    return str(error) if isinstance(error, WorkerFault) else f"raised {type(error).__name__}: {error}"
+
+
+class Worker:
+    """A stepper and the slots it serves."""
+
+    def __init__(self, entry: Entry, spec: WorkerSpec, wake: int, answer: int) -> None:
+        self._entry, self._spec, self._wake, self._bell = entry, spec, wake, answer
+        self._words, self._slots = entry.words, entry.slots[: spec.slots]
+        self._tags_in, self._tags_out = entry.tags_in, entry.tags_out
+        self._ring_in, self._ring_out = entry.rings(spec)
+        self._stepper: Stepper = named(spec.factory)(spec)
+        self._hops = np.full(spec.slots, -1, np.int64)
+        self._x = np.zeros((spec.slots, *spec.inputs), np.float32)
+        self._y = np.zeros((spec.slots, *spec.outputs), np.float32)
+        self._open = [0] * spec.slots
+        self._epochs = [0] * spec.slots
+        self._cursors = [0] * spec.slots
+        self._seen = -1
+
+    def prepare(self) -> None:
+        """Warm, measured, with the streams open that are wanted; then it says that it runs."""
+        self._stepper.warm()
+        self._measure()
+        gc.collect()
+        gc.freeze()
+        gc.disable()
+        scheduling.short_slices()
+        self._look()
+        self._words[Word.READY_NS] = time.monotonic_ns()
+
+    def serve(self) -> None:
+        """For ever: sleeps until the engine has posted, does what there is."""
+        wake = self._wake
+        while True:
+            os.eventfd_read(wake)
+            while self._turn():
+                pass
+
+    def _measure(self) -> None:
+        """What a hop costs with every slot at work."""
+        spec = self._spec
+        for slot in range(spec.slots):
+            self._stepper.open(slot, "")
+        took = np.zeros(MEASURED, np.int64)
+        for n in range(MEASURED):
+            self._hops.fill(n)
+            began = time.perf_counter_ns()
+            self._stepper.step(self._hops, self._x, self._y)
+            took[n] = time.perf_counter_ns() - began
+        self._check_shape()
+        for slot in range(spec.slots):
+            self._stepper.close(slot)
+        self._words[Word.HOP_P50_NS] = int(np.percentile(took, 50))
+        self._words[Word.HOP_P99_NS] = int(np.percentile(took, 99))
+
+    def _look(self) -> bool:
+        """Opens and closes what the engine opened and closed, and begins epochs; False when nothing changed."""
+        changes = self._words[Word.CHANGES]
+        if changes == self._seen:
+            return False
+        self._seen = changes
+        born = self._words[Word.GENERATION]
+        for slot, row in enumerate(self._slots.tolist()):
+            serial, epoch = row[SlotWord.OPEN], row[SlotWord.EPOCH]
+            if serial != self._open[slot]:
+                if self._open[slot]:
+                    self._stepper.close(slot)
+                self._open[slot], self._epochs[slot] = serial, 0
+                if serial:
+                    self._stepper.open(slot, self._entry.config(slot))
+                self._entry.set_slot(slot, SlotWord.READY, serial)
+            if serial and epoch != self._epochs[slot] and row[SlotWord.BORN] == born:
+                if self._epochs[slot]:
+                    self._stepper.open(slot, self._entry.config(slot))
+                self._epochs[slot], self._cursors[slot] = epoch, row[SlotWord.FIRST]
+                self._entry.set_slot(slot, SlotWord.CURSOR, self._cursors[slot])
+                self._entry.set_slot(slot, SlotWord.SEEN, epoch)
+        return True
+
+    def _turn(self) -> bool:
+        """One hop of every slot that has one; False when none has."""
+        self._look()
+        depth, found = self._spec.depth, False
+        for slot, epoch in enumerate(self._epochs):
+            at = self._cursors[slot]
+            if epoch and self._tags_in[slot * MAX_DEPTH + at % depth] == tag(epoch, at):
+                self._x[slot] = self._ring_in[slot, at % depth]
+                self._hops[slot] = at
+                found = True
+            else:
+                self._hops[slot] = -1
+        if not found:
+            return False
+        began = time.perf_counter_ns()
+        self._stepper.step(self._hops, self._x, self._y)
+        self._answer()
+        spent = time.perf_counter_ns() - began
+        words = self._words
+        words[Word.HOP_NS] += (spent - words[Word.HOP_NS]) // 64
+        if words[Word.WAITING]:
+            os.eventfd_write(self._bell, 1)
+        return True
+
+    def _answer(self) -> None:
+        """Hands over what was computed, if it can be played."""
+        depth, done = self._spec.depth, 0
+        self._check_shape()
+        for slot, hop in enumerate(self._hops.tolist()):
+            if hop < 0:
+                continue
+            y = self._y[slot]
+            if not math.isfinite(float(y.sum())):
+                raise WorkerFault("gave NaN or infinity")
+            self._ring_out[slot, hop % depth] = y
+            self._tags_out[slot * MAX_DEPTH + hop % depth] = tag(self._epochs[slot], hop)
+            self._cursors[slot] = hop + 1
+            self._entry.set_slot(slot, SlotWord.CURSOR, hop + 1)
+            done += 1
+        self._words[Word.DONE] += done
+
+    def _check_shape(self) -> None:
+        if self._y.shape != (self._spec.slots, *self._spec.outputs):
+            raise WorkerFault(f"gave a wrong shape: {list(self._y.shape)}")
+
+
+def _cap_memory(megabytes: int) -> None:
+    """So much private memory beyond what was inherited; asking for more is a MemoryError."""
+    if sys.platform != "linux":
+        return
+    held = next(
+        (int(line.split()[1]) << 10 for line in Path("/proc/self/status").read_text().splitlines()
+         if line.startswith("VmData:")),
+        0,
+    )  # fmt: skip
+    most = held + (megabytes << 20)
+    with contextlib.suppress(ValueError, OSError):  # a lower hard limit stands already
+        resource.setrlimit(resource.RLIMIT_DATA, (most, most))

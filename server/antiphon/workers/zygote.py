@@ -1,0 +1,284 @@
+"""A zygote: a small process with a heavy module imported, that forks workers, watches them and ends them.
+
+    python -m antiphon.workers.zygote '{"kind": "torch", "arena": 5, "bells": […], "lifeline": 7}'
+
+What is wanted stands in the arena. A worker that dies, hangs or is blamed is killed and forked again; one
+that fails three times within a minute is quarantined until somebody asks. It has one thread, imports torch
+and never touches a GPU itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import importlib
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+
+from antiphon.children import cause, leave, listening
+from antiphon.lifeline import born
+from antiphon.workers import worker
+from antiphon.workers.arena import ZYGOTES, Arena, Bells, Entry, SlotWord, State, Word
+
+HANG = 110_000_000
+"""ns without an answer after which a live worker is killed."""
+LOCKSTEP_HANG = 30_000_000_000
+LOOK_MS = 20
+QUARANTINE, WITHIN = 3, 60.0
+"""So many failures within so many seconds."""
+IDLE_SECONDS = 20.0
+"""A worker nobody wants lives on for so long: a patch may come back to it."""
+START_SECONDS = 20.0
+_PR_SET_PDEATHSIG = 1
+
+
+@dataclass(slots=True)
+class _Child:
+    """A worker as its zygote knows it. stuck_ns: since when it has hops and has done none."""
+
+    pid: int
+    pidfd: int
+    done: int = -1
+    stuck_ns: int = 0
+    killed: str = ""
+
+
+@dataclass(slots=True)
+class _Record:
+    failures: list[float] = field(default_factory=list)
+
+
+class Zygote:
+    """The parent of the workers of one kind."""
+
+    def __init__(self, kind: str, arena: Arena, bells: Bells, lifeline: int = -1) -> None:
+        self._kind, self._arena, self._bells, self._lifeline = kind, arena, bells, lifeline
+        self._bell = bells.zygotes[ZYGOTES.index(kind)]
+        self._children: dict[int, _Child] = {}
+        self._records: dict[int, _Record] = {}
+
+    def run(self) -> None:
+        """Until it is told to end by SIGTERM, or its lifeline is cut."""
+        ending: list[int] = []
+        read, write = os.pipe()
+        os.set_blocking(write, False)
+        signal.set_wakeup_fd(write, warn_on_full_buffer=False)
+        signal.signal(signal.SIGTERM, lambda *_: ending.append(1))
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        listening()
+        self._take_over()
+        while not ending:
+            poll = select.poll()
+            for fd in (self._bell, read, *(child.pidfd for child in self._children.values())):
+                poll.register(fd, select.POLLIN)
+            if self._lifeline >= 0:
+                poll.register(self._lifeline, select.POLLIN)
+            for fd, _ in poll.poll(LOOK_MS if self._children else 1000):
+                if fd == self._bell:
+                    with contextlib.suppress(BlockingIOError):
+                        os.eventfd_read(fd)
+                elif fd == self._lifeline:
+                    ending.append(1)
+            self.look()
+        for child in self._children.values():
+            os.kill(child.pid, signal.SIGKILL)
+            os.waitpid(child.pid, 0)
+
+    def _mine(self) -> list[Entry]:
+        found = []
+        for entry in self._arena.entries:
+            used = entry.words[Word.WANTED] or entry.words[Word.STATE]
+            if used and entry.spec_bytes and entry.spec().zygote == self._kind:
+                found.append(entry)
+        return found
+
+    def _take_over(self) -> None:
+        """After a zygote that died: its workers died with it."""
+        for entry in self._mine():
+            if entry.words[Word.STATE] in (State.STARTING, State.RUNNING, State.RESTARTING):
+                pid = entry.words[Word.PID]
+                if pid and born(pid):
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
+                entry.set_reason("ended with the process that keeps it")
+                entry.words[Word.STATE] = State.RESTARTING
+                entry.words[Word.RESTARTS] += 1
+
+    def look(self) -> None:
+        """One look at all there is."""
+        for entry in self._mine():
+            child = self._children.get(entry.number)
+            if child is not None:
+                self._watch(entry, child)
+            else:
+                self._start_wanted(entry)
+
+    # ---- starting
+
+    def _start_wanted(self, entry: Entry) -> None:
+        words = entry.words
+        if words[Word.RETRY] != words[Word.RETRIED]:
+            words[Word.RETRIED] = words[Word.RETRY]
+            self._records.pop(entry.number, None)
+            if words[Word.STATE] in (State.QUARANTINED, State.REFUSED):
+                words[Word.STATE] = State.RESTARTING
+        if not words[Word.WANTED]:
+            self._records.pop(entry.number, None)
+            words[Word.STATE] = State.NONE
+        elif words[Word.STATE] in (State.NONE, State.RESTARTING):
+            if words[Word.STATE] == State.NONE:
+                words[Word.RESTARTS] = 0  # they were another worker's
+            self._fork(entry)
+
+    def _fork(self, entry: Entry) -> None:
+        words = entry.words
+        words[Word.GENERATION] += 1
+        words[Word.STATE] = State.STARTING
+        words[Word.STARTED_NS] = time.monotonic_ns()
+        words[Word.READY_NS] = 0
+        parent = os.getpid()
+        pid = os.fork()
+        if pid == 0:
+            leave(lambda: self._become(entry, parent))
+        words[Word.PID] = pid
+        self._children[entry.number] = _Child(pid, os.pidfd_open(pid))
+
+    def _become(self, entry: Entry, parent: int) -> int:
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            return 1
+        return worker.run(self._arena, entry.number, self._bells)
+
+    # ---- watching
+
+    def _watch(self, entry: Entry, child: _Child) -> None:
+        words = entry.words
+        pid, status = os.waitpid(child.pid, os.WNOHANG)
+        if pid:
+            self._died(entry, child, status)
+            return
+        now = time.monotonic_ns()
+        if words[Word.STATE] == State.STARTING:
+            if words[Word.READY_NS]:
+                words[Word.STATE] = State.RUNNING
+                child.stuck_ns = 0
+                os.eventfd_write(self._bells.wake[entry.number], 1)
+            elif now - words[Word.STARTED_NS] > START_SECONDS * 1e9:
+                self._kill(child, f"was not ready within {START_SECONDS:g} s")
+            return
+        if words[Word.BLAMED] == words[Word.GENERATION]:
+            self._kill(child, "gave what cannot be played")
+        elif words[Word.RETRY] != words[Word.RETRIED]:
+            words[Word.RETRIED] = words[Word.RETRY]
+            self._records.pop(entry.number, None)
+        elif not words[Word.WANTED]:
+            if now - words[Word.LEFT_NS] > IDLE_SECONDS * 1e9:
+                self._kill(child, "")
+        elif not self._pending(entry) or words[Word.DONE] != child.done:
+            child.done, child.stuck_ns = words[Word.DONE], 0
+        elif not child.stuck_ns:
+            child.stuck_ns = now
+            # an engine that died between posting and ringing has left it asleep
+            os.eventfd_write(self._bells.wake[entry.number], 1)
+        elif now - child.stuck_ns > self._arena.hang_ns:
+            self._kill(child, f"gave no answer for {(now - child.stuck_ns) / 1e9:.2f} s")
+
+    def _pending(self, entry: Entry) -> bool:
+        """Whether hops wait for the worker."""
+        rows = entry.slots
+        waiting = (
+            (rows[:, SlotWord.OPEN] > 0)
+            & (rows[:, SlotWord.BORN] == entry.words[Word.GENERATION])
+            & (
+                (rows[:, SlotWord.POSTED] > rows[:, SlotWord.CURSOR])
+                | (rows[:, SlotWord.SEEN] != rows[:, SlotWord.EPOCH])
+            )
+        )
+        return bool(waiting.any())
+
+    def _kill(self, child: _Child, why: str) -> None:
+        if not child.killed:
+            child.killed = why or "not wanted"
+            os.kill(child.pid, signal.SIGKILL)
+
+    def _died(self, entry: Entry, child: _Child, status: int) -> None:
+        words = entry.words
+        words[Word.DIED_NS], words[Word.PID] = time.monotonic_ns(), 0
+        os.close(child.pidfd)
+        del self._children[entry.number]
+        if child.killed == "not wanted":
+            self._records.pop(entry.number, None)  # who comes to this place next has not failed yet
+            entry.set_reason("")
+            words[Word.STATE] = State.RESTARTING if words[Word.WANTED] else State.NONE
+            return
+        words[Word.RESTARTS] += 1
+        code = os.waitstatus_to_exitcode(status)
+        if child.killed:
+            entry.set_reason(child.killed)
+        elif code not in (worker.FAULT, worker.REFUSED):
+            entry.set_reason(f"was {cause(status)}" if code < 0 else f"ended with {cause(status)}")
+        if code == worker.REFUSED:
+            words[Word.STATE] = State.REFUSED
+            return
+        record = self._records.setdefault(entry.number, _Record())
+        now = time.monotonic()
+        record.failures = [t for t in record.failures if now - t < WITHIN] + [now]
+        if len(record.failures) >= QUARANTINE:
+            words[Word.STATE] = State.QUARANTINED
+        else:
+            words[Word.STATE] = State.RESTARTING
+            self._start_wanted(entry)
+
+
+def command(kind: str, arena: Arena, bells: Bells, lifeline: int = -1) -> tuple[list[str], tuple[int, ...]]:
+    """What starts a zygote, and the descriptors it inherits."""
+    fds = bells.fds()
+    given = {"kind": kind, "arena": arena.fd, "bells": fds, "lifeline": lifeline}
+    held = (arena.fd, *fds, *((lifeline,) if lifeline >= 0 else ()))
+    return [sys.executable, "-m", "antiphon.workers.zygote", json.dumps(given)], held
+
+
+def start(kind: str, arena: Arena, bells: Bells) -> int:
+    """Starts one for a server; its pid. It outlives a server that dies, until the next takes over."""
+    words, held = command(kind, arena, bells)
+    child = subprocess.Popen(words, pass_fds=held, stdin=subprocess.DEVNULL, stdout=2)
+    child.returncode = 0  # waited for by pid
+    return child.pid
+
+
+def spawn(kind: str, arena: Arena, bells: Bells) -> tuple[int, int]:
+    """Starts one as this process's child: its pid, and a descriptor that ends it when it is closed."""
+    read, write = os.pipe()
+    words, held = command(kind, arena, bells, read)
+    child = subprocess.Popen(words, pass_fds=held, stdin=subprocess.DEVNULL, stdout=2)
+    child.returncode = 0  # waited for by pid
+    os.close(read)
+    return child.pid, write
+
+
+ENVIRONMENT = {
+    "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1",
+    "PYO_GUI_WX": "0", "PYO_SERVER_AUDIO": "manual",
+}  # fmt: skip
+"""One thread a model: threads started before the fork would not be there after it. No window for pyo."""
+
+
+def main(argument: str) -> None:
+    given = json.loads(argument)
+    os.environ.update(ENVIRONMENT)
+    if given["kind"] != "none":
+        with contextlib.suppress(ImportError):  # the worker says that it is not installed
+            importlib.import_module(given["kind"])
+    Zygote(given["kind"], Arena(given["arena"]), Bells.of(tuple(given["bells"])), given["lifeline"]).run()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

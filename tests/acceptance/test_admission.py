@@ -1,0 +1,79 @@
+"""A patch that would not fit is refused before it is swapped in; what played before plays on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.waiting import until
+
+from antiphon.bench.rig import Server
+
+PLUGIN = """
+import os
+import time
+
+from antiphon.hookspecs import hookimpl
+from antiphon.params import Param
+from antiphon.processor import Processor
+
+
+class Busy(Processor):
+    params = (Param("ms", default=0.1, low=0.0, high=50.0, restart=True), Param("die", "switch", False, restart=True))
+
+    def process(self, io):
+        if self.settings["die"]:
+            os.abort()
+        until = time.thread_time_ns() + int(self.settings["ms"] * 1e6)
+        while time.thread_time_ns() < until:
+            pass
+        io.audio_out[0][:] = io.audio_in[0]
+
+
+@hookimpl
+def antiphon_processors(register):
+    register("busy", Busy, "Burns so many ms a block.")
+"""
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    folder = tmp_path / "data" / "plugins" / "busy"
+    folder.mkdir(parents=True)
+    (folder / "__init__.py").write_text(PLUGIN)
+    return tmp_path
+
+
+def nodes(server: Server) -> list[str]:
+    return [node["name"] for node in server.status()["nodes"]]
+
+
+def test_what_does_not_fit_is_refused_with_its_numbers_and_changes_nothing(home: Path) -> None:
+    with Server("--audio", "headless", "--patch", "through", home=home) as server:
+        server.send("/node/add", "busy", "burn", "in")
+        server.sync()
+        before = server.status()["engine"]["pid"]
+        answer, (address, said) = server.ask("/node/burn/ms", 9.0, timeout=15.0)
+        assert (answer, address) == ("/fail", "/node/burn/ms")
+        assert "of a block of 5.33 ms: burn 9" in said
+        status = server.status()
+        assert status["engine"]["pid"] == before
+        assert "burn" in nodes(server)
+        assert status["load_weighed"] < 0.2
+        assert server.ask("/node/burn/ms") == ("/node/burn/ms", [pytest.approx(0.1)])
+        # nearly a whole block is let in, and said
+        server.send("/node/burn/ms", 4.3)
+        until(lambda: "of a block" in server.status()["warning"], 15.0, "the warning stands in the status")
+
+
+def test_a_node_that_would_crash_does_it_in_its_trial(home: Path) -> None:
+    with Server("--audio", "headless", "--patch", "through", home=home) as server:
+        server.send("/node/add", "busy", "burn", "in")
+        server.sync()
+        before = server.status()
+        answer, (_, said) = server.ask("/node/burn/die", 1, timeout=15.0)
+        assert answer == "/fail"
+        assert "did not survive its trial" in said
+        assert "SIGABRT" in said
+        after = server.status()
+        assert (after["engine"]["pid"], after["engine"]["restarts"]) == (before["engine"]["pid"], 0)

@@ -1,0 +1,122 @@
+"""Notes by OSC to a real server are heard at their sample, survive a storm, and are played again as they were."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from tests import noteclick
+from tests.acceptance.test_kept_sets import again
+from tests.waiting import until
+
+from antiphon.bench.rig import Server, bundle, message, ntp
+
+RATE = 48000
+GAP = 293
+"""Prime to the block, so that every offset in it is met."""
+NOTES = 300
+PATCH = """format = 1
+[nodes.k]
+type = "noteclick"
+[wires]
+"k" = "out"
+"""
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A home with the plugin in it and a patch that plays it."""
+    folder = tmp_path / "data" / "plugins" / "noteclick"
+    folder.mkdir(parents=True)
+    shutil.copy(Path(noteclick.__file__), folder / "__init__.py")
+    (tmp_path / "keys.toml").write_text(PATCH)
+    return tmp_path
+
+
+@pytest.fixture
+def sock() -> Iterator[socket.socket]:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as made:
+        yield made
+
+
+def server(home: Path, *options: str) -> Server:
+    return Server("--audio", "headless", "--patch", str(home / "keys.toml"), *options, home=home)
+
+
+def recorded(path: Path) -> np.ndarray:
+    return soundfile.read(path, dtype="float32", always_2d=True)[0].T
+
+
+def test_timetagged_notes_are_heard_at_their_sample(home: Path, sock: socket.socket) -> None:
+    with server(home, "--record", str(home / "out.wav")) as live:
+        start = time.time() + 0.5
+        for n in range(NOTES):
+            note = message("/note/on" if n % 2 == 0 else "/note/off", 60 + n % 7, 100, 1 + n % 16, "k")
+            sock.sendto(bundle(ntp(start, n * GAP, RATE), note), ("127.0.0.1", live.osc))
+        time.sleep(max(0.0, start + NOTES * GAP / RATE - time.time()))
+        live.sync()
+        late = live.status()["late"]
+    y = recorded(home / "out.wav")
+    found = np.flatnonzero(y[0])
+    assert np.array_equal(found - found[0], np.arange(NOTES) * GAP)
+    for n in (0, 1, 150, NOTES - 1):
+        kind, value = ("on", 100 / 127) if n % 2 == 0 else ("off", 0.0)
+        assert y[0, found[n]] == pytest.approx(noteclick.click(kind, 60 + n % 7, value, 1 + n % 16), abs=1e-5)
+    assert late == 0
+
+
+def test_a_cleared_schedule_leaves_no_note_hanging_and_a_panic_is_silence(home: Path, sock: socket.socket) -> None:
+    with server(home, "--record", str(home / "out.wav")) as live:
+        live.send("/note/on", 60, 100)
+        live.send("/note/on", 61, 100)
+        sock.sendto(bundle(ntp(time.time() + 30), message("/note/off", 60)), ("127.0.0.1", live.osc))
+        live.sync(1)
+        live.send("/clearSched")
+        live.sync(2)
+        time.sleep(0.1)
+        live.send("/panic")
+        live.sync(3)
+        time.sleep(0.1)
+        assert live.status()["scheduled"] == 0
+    y = np.round(recorded(home / "out.wav")[1], 4)
+    levels = [level for n, level in enumerate(y) if n == 0 or level != y[n - 1]]
+    assert levels[:4] == [0.0, pytest.approx(0.02), pytest.approx(0.01), levels[3]]
+    assert levels[3] < 0.01, "the panic's fade"
+    assert not y[-2000:].any()
+
+
+def test_a_storm_of_5000_notes_loses_none_and_is_played_again(home: Path, sock: socket.socket) -> None:
+    with server(home, "--session", str(home / "set")) as live:
+        sock.connect(("127.0.0.1", live.osc))
+        live.send("/node/k/level", 0.02)
+        live.sync(1)
+        notes = [message("/note/on", n % 128, 1 + n % 127, 1 + n // 128 % 16) for n in range(5000)]
+        begun = ntp(time.time() + 0.4)
+        # half of them for one sample, half at once
+        for first in range(0, 2500, 500):
+            sock.send(bundle(begun, *notes[first : first + 500]))
+        for note in notes[2500:]:
+            sock.send(note)
+        live.sync(2)
+        sock.send(message("/cc", 64, 1))
+        sock.send(message("/bend", -0.25))
+        until(lambda: live.status()["scheduled"] == 0, 5.0, "all notes due")
+        live.send("/clearSched")
+        live.send("/note/off", 5, 0, 1)
+        sock.send(bundle(ntp(time.time() + 0.05), message("/note/on", 5, 90, 1)))
+        live.sync(3)
+        time.sleep(0.2)
+        status = live.status()
+    assert status["schedule_dropped"] == status["commands_dropped"] == status["osc_dropped"] == 0
+    heard, played = again(home / "set", home / "again.wav", home)
+    assert np.array_equal(heard, played)
+    lines = [json.loads(line) for line in (home / "set" / "session.jsonl").open()]
+    events = [line for line in lines if line.get("op") in ("note_on", "note_off", "control", "bend")]
+    assert [sum(line["op"] == op for line in events) for op in ("note_on", "control", "bend")] == [5001, 1, 1]

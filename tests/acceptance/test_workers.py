@@ -1,0 +1,111 @@
+"""Workers of a real server are killed and stopped while it plays: heard as fades, said, kept, and played again."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+from tests.waiting import until
+from tests.workers.served import (
+    Heard,
+    again,
+    back,
+    home,
+    kept,
+    kill,
+    marks,
+    only_fades,
+    same,
+    served,
+    sound,
+    state,
+    stop,
+    worker,
+)
+
+from antiphon.bench.rig import Server
+
+
+def latency(server: Server) -> int:
+    return int(server.status()["latency"]["graph"])
+
+
+def test_a_killed_and_a_stopped_worker_are_heard_as_fades_and_are_back(tmp_path: Path) -> None:
+    place = home(tmp_path, sound(4.0), "echo", "raise")
+    with served(place, "--session", str(place / "set")) as server:
+        late, heard = latency(server), Heard(server)
+        assert late == 4 * 960
+        before, other = worker(server, "echo"), worker(server, "raise")
+        assert (before["restarts"], before["misses"], before["model"]) == (0, 0, "echo")
+        kill(before["pid"])
+        back(server, "echo", 1)
+        assert heard.states("echo", ["restarting", "running"])[0] == "its worker was killed by SIGKILL"
+        stop(worker(server, "echo")["pid"])
+        back(server, "echo", 2)
+        assert "gave no answer for 0.1" in heard.states("echo", ["restarting", "running"])[0]
+        status = server.status()
+        assert worker(server, "raise")["pid"] == other["pid"]
+        assert (worker(server, "raise")["restarts"], worker(server, "raise")["misses"]) == (0, 0)
+        assert worker(server, "echo")["misses"] >= 2
+        assert status["missed_blocks"] == 0
+        assert status["engine"]["restarts"] == 0
+        heard.close()
+    came, said, lines = kept(place / "set")
+    only_fades(came, said, late, events=2)
+    assert [kind for kind, _ in marks(lines)["echo"]] == ["absent", "fresh", "back"] * 2
+    assert "raise" not in marks(lines)
+    same(said, again(place / "set", place))
+
+
+def test_a_model_with_a_past_is_played_again_as_it_forgot_it(tmp_path: Path) -> None:
+    place = home(tmp_path, sound(3.0), "past")
+    x = sound(3.0)
+    x[:, 0] += 0.1  # what it takes away slowly
+    import soundfile
+
+    soundfile.write(place / "in.wav", x, 48000, "FLOAT")
+    with served(place, "--session", str(place / "set")) as server:
+        until(lambda: server.status()["blocks"] > 300, 5.0, "it has heard something")
+        kill(worker(server, "past")["pid"])
+        back(server, "past", 1)
+        blocks = server.status()["blocks"]
+        until(lambda: server.status()["blocks"] > blocks + 100, 5.0, "it plays on")
+    said = kept(place / "set")[1]
+    same(said, again(place / "set", place))
+    # the log's words matter: without one the past would not have been lost
+    log = place / "set" / "session.jsonl"
+    lines = log.read_text().splitlines(keepends=True)
+    log.write_text("".join(line for line in lines if json.loads(line).get("mark") != "fresh"))
+    assert np.any(again(place / "set", place) != said)
+
+
+def test_three_failures_are_enough_until_the_node_is_reset(tmp_path: Path) -> None:
+    place = home(tmp_path, sound(4.0), "echo", "exit")
+    with served(place, "--session", str(place / "set")) as server:
+        late, heard, other = latency(server), Heard(server), worker(server, "exit")
+        for n in (1, 2):
+            kill(worker(server, "echo")["pid"])
+            back(server, "echo", n)
+        kill(worker(server, "echo")["pid"])
+        until(lambda: state(server, "echo")[0] == "failed", 2.0, "it is given up")
+        reason = state(server, "echo")[1]
+        assert "failed three times within a minute" in reason
+        assert "/node/NAME/reset tries again" in reason
+        assert heard.states("echo", ["failed"]) == [reason]
+        assert (worker(server, "echo")["state"], worker(server, "echo")["pid"]) == ("failed", 0)
+        given = server.status()["blocks"]
+        until(lambda: server.status()["blocks"] > given + 20, 5.0, "it plays on, dry")
+        asked = server.status()["blocks"]
+        server.send("/node/echo/reset")
+        back(server, "echo", 3)
+        assert heard.states("echo", ["running"]) == [""]
+        assert worker(server, "exit")["pid"] == other["pid"]
+        assert worker(server, "exit")["misses"] == 0
+        assert server.status()["missed_blocks"] == 0
+        given = server.status()["blocks"]
+        until(lambda: server.status()["blocks"] > given + 20, 5.0, "it plays on, wet")
+        heard.close()
+    came, said, _ = kept(place / "set")
+    only_fades(came[: asked * 256], said[: asked * 256], late, events=3)
+    same(said, again(place / "set", place))

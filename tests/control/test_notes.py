@@ -1,0 +1,214 @@
+"""Notes and controls by OSC, on their way to the engine."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.control.fake_engine import RATE
+from tests.control.rig import CATALOG, Client, Rig, rig
+
+from antiphon.catalog import Catalog, ProcessorInfo
+from antiphon.effects import EngineEvent
+from antiphon.engine.link import Late
+from antiphon.engine.schedule import OTHER, Op
+from antiphon.params import Param
+from antiphon.ports import AUDIO_IN, AUDIO_OUT, EVENTS_IN, EVENTS_OUT
+from antiphon.schedule import MAX_PENDING
+from antiphon.wire.osc import IMMEDIATELY, encode
+
+KINDS = ("on", "off", "control", "bend")
+
+
+def events(live: Rig) -> list[tuple[Any, ...]]:
+    """What the engine has played, and forgets."""
+    found = [done for done in live.engine.applied if done[0] in KINDS]
+    live.engine.applied.clear()
+    return found
+
+
+PLAYS = ProcessorInfo("plays", "Plays notes.", "test", (EVENTS_IN,), (AUDIO_OUT,), (Param("tone", default=0.5),))
+HEARS = ProcessorInfo("hears", "Hears notes.", "test", (AUDIO_IN,), (EVENTS_OUT,), ())
+
+
+@pytest.fixture
+async def live(tmp_path: Path, home: Path) -> AsyncIterator[Rig]:
+    async with rig(tmp_path / "state", catalog=Catalog({**CATALOG.types, "plays": PLAYS, "hears": HEARS})) as made:
+        yield made
+
+
+@pytest.fixture
+async def keys(live: Rig) -> Client:
+    """A client; node `k` (number 3) takes notes."""
+    client = live.client()
+    assert await client.ask("/node/add", "plays", "k") == []
+    live.engine.applied.clear()
+    return client
+
+
+async def test_every_message_becomes_its_event(live: Rig, keys: Client) -> None:
+    for message in (
+        ("/note/on", 60, 127), ("/note/on", 61.0, 127.0, 16), ("/note/on", 62, 0), ("/note/off", 60),
+        ("/note/off", 61, 64, 16, "k"), ("/cc", 64, 1), ("/cc", 1, 0.25, 2), ("/cc", 2, 127), ("/bend", -0.5),
+        ("/bend", 0.5, 3), ("/note/on", 63, 127, "k"),
+    ):  # fmt: skip
+        assert await keys.ask(*message) == []
+    assert [done[:-1] for done in events(live)] == [
+        ("on", 3, 60, 1.0, 1), ("on", 3, 61, 1.0, 16), ("off", 3, 62, 0.0, 1), ("off", 3, 60, 0.0, 1),
+        ("off", 3, 61, 0.0, 16), ("control", 3, 64, 1.0, 1), ("control", 3, 1, 0.25, 2), ("control", 3, 2, 1.0, 1),
+        ("bend", 3, 0, -0.5, 1), ("bend", 3, 0, 0.5, 3), ("on", 3, 63, 1.0, 1),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("message", "said"),
+    [
+        (("/note/on", 200, 1), "note takes 0 to 127, not 200"),
+        (("/note/on", 60), "velocity is missing: it takes 0 to 127"),
+        (("/note/on", 60, 100, 1, "a"), "a takes no notes; those that take notes are: k"),
+        (("/note/on", 60, 100, 1, "z"), "there is no node 'z'; those that take notes are: k"),
+        (("/note/on", 60, 100, 17), "channel takes 1 to 16, not 17"),
+        (("/note/off", "x"), "note takes 0 to 127, not 'x'"),
+        (("/cc", 1, 1.5), "value takes 0 to 1, or a whole number to 127, not 1.5"),
+        (("/bend", 2.0), "bend takes -1 to 1, not 2"),
+    ],
+)
+async def test_what_cannot_be_played_is_answered_and_changes_nothing(
+    live: Rig, keys: Client, message: tuple[Any, ...], said: str
+) -> None:
+    assert await keys.ask(*message) == [("/fail", (message[0], said))]
+    assert events(live) == []
+    assert live.app.counts()["osc_failed"] == 1
+
+
+async def test_a_patch_without_a_synth_says_how_to_get_one(live: Rig) -> None:
+    ((address, (where, said)),) = await live.client().ask("/note/on", 60, 100)
+    assert (address, where) == ("/fail", "/note/on")
+    assert said.startswith("no node of this patch takes notes: load a patch with a synth (keys) or add one")
+
+
+async def test_without_a_name_notes_go_where_no_wire_brings_any(live: Rig, keys: Client) -> None:
+    await keys.ask("/node/add", "plays", "m")
+    await keys.ask("/node/add", "hears", "h")
+    await keys.ask("/note/on", 60, 127)
+    assert [done[1] for done in events(live)] == [3, 4]
+    await keys.ask("/node/connect", "h.notes", "k.notes")
+    await keys.ask("/bend", 0.5)
+    assert [done[1] for done in events(live)] == [4]
+    await keys.ask("/node/connect", "h.notes", "m.notes")
+    await keys.ask("/cc", 1, 0.5)
+    assert [done[1] for done in events(live)] == [3, 4]
+
+
+async def test_a_time_tag_is_the_sample_it_enters_at(live: Rig, keys: Client) -> None:
+    at = round(live.engine.sample + 0.5 * RATE)
+    start = live.time.timetag(0.5)
+    for n, address in enumerate(("/note/on", "/note/off", "/cc")):
+        keys.bundle(start + round(n * 37 * 2**32 / RATE), encode(address, 60, 1))
+    keys.bundle(start + round(3 * 37 * 2**32 / RATE), encode("/bend", 1.0))
+    await live.settle()
+    assert events(live) == []
+    assert live.app.counts()["scheduled"] == 4
+    await live.move(0.51)
+    assert [(done[0], done[-1]) for done in events(live)] == [(k, at + 37 * n) for n, k in enumerate(KINDS)]
+    assert live.app.counts()["scheduled"] == 0
+
+
+async def test_a_late_note_is_reported_by_its_address(live: Rig, keys: Client) -> None:
+    await keys.ask("/notify", 1)
+    for op, seconds in ((Op.NOTE_ON, 0.5), (Op.BEND, 0.25), (Op.NOTE_OFF, 0.001)):
+        live.engine.say(Late(3, OTHER + op, seconds))
+    await live.settle(2)
+    assert [m for m in keys.heard() if m[0] == "/late"] == [
+        ("/late", ("/note/on", 0.5)), ("/late", ("/bend", 0.25))
+    ]  # fmt: skip
+
+
+async def test_notes_for_a_plan_still_being_made_wait_for_it(live: Rig) -> None:
+    client = live.client()
+    live.engine.hold_plans = True
+    assert await client.ask("/node/add", "plays", "k") == []
+    for message in (("/note/on", 60, 127), ("/cc", 64, 1), ("/note/off", 60)):
+        assert await client.ask(*message) == []
+    assert events(live) == []
+    live.engine.hold_plans = False
+    await live.settle(2)
+    assert [done[0] for done in events(live)] == ["on", "control", "off"]
+
+
+async def test_notes_for_a_plan_that_is_refused_are_gone(live: Rig) -> None:
+    client = live.client()
+    live.engine.refuse = "no such luck"
+    live.engine.hold_plans = True
+    await client.ask("/node/add", "plays", "k")
+    assert await client.ask("/note/on", 60, 127) == []
+    live.engine.hold_plans = False
+    await live.settle(2)
+    assert events(live) == []
+    assert client.heard() == [("/fail", ("/node/add", "no such luck"))]
+
+
+@pytest.mark.parametrize(("drop", "left"), [("/panic", []), ("/clearSched", ["on", "off"])])
+async def test_what_waits_for_a_plan_is_dropped_too_but_no_note_hangs(live: Rig, drop: str, left: list[str]) -> None:
+    client = live.client()
+    live.engine.hold_plans = True
+    await client.ask("/node/add", "plays", "k")
+    await client.ask("/note/on", 60, 127)
+    client.bundle(
+        live.time.timetag(0.5), encode("/note/off", 60), encode("/note/on", 61, 1), encode("/node/k/tone", 1.0)
+    )
+    await live.settle()
+    await client.ask(drop)
+    live.engine.hold_plans = False
+    await live.settle(2)
+    assert [done[0] for done in events(live)] == left
+    await live.move(1.0)
+    assert events(live) == []
+    assert (3, 3) not in live.engine.values
+
+
+async def test_a_full_ring_keeps_the_order_and_a_new_engine_is_told_again(live: Rig, keys: Client) -> None:
+    live.engine.room = 2
+    for note in range(6):
+        keys.send("/note/on", note, 127)
+    await live.settle()
+    assert [done[2] for done in events(live)] == [0, 1]
+    live.engine.room = 100
+    live.app.outbox.flush()
+    await live.settle()
+    assert [done[2] for done in events(live)] == [2, 3, 4, 5]
+    keys.bundle(live.time.timetag(0.5), encode("/note/on", 60, 127))
+    await live.settle()
+    live.engine.start(5)
+    await live.settle(2)
+    await live.move(0.6)
+    assert [done[2] for done in events(live)] == [60]
+    assert live.app.outbox.dropped == 0
+
+
+async def test_a_storm_of_5000_notes_arrives_whole_and_in_order(live: Rig, keys: Client) -> None:
+    for first in range(0, 5000, 500):
+        packets = [encode("/note/on", n % 128, 1 + n % 127) for n in range(first, first + 500)]
+        keys.bundle(IMMEDIATELY, *packets)
+    await live.settle()
+    while live.app.intake.busy:
+        await live.settle()
+    await live.settle()
+    assert [done[2] for done in events(live)] == [n % 128 for n in range(5000)]
+    assert live.app.counts()["osc_failed"] == 0
+
+
+async def test_more_than_can_be_scheduled_is_refused_for_all_nodes_or_none(live: Rig, keys: Client) -> None:
+    await keys.ask("/node/add", "plays", "m")
+    live.app.session.schedule.limit = 3
+    keys.bundle(live.time.timetag(1.0), encode("/note/on", 60, 1), encode("/note/on", 61, 1))
+    await live.settle()
+    ((address, (where, said)),) = keys.heard()
+    assert (address, where) == ("/fail", "/note/on")
+    assert "events are scheduled already" in said
+    assert [e.number for e in live.app.session.resend() if isinstance(e, EngineEvent)] == [60, 60]
+    assert MAX_PENDING > 3
+    await live.move(1.1)
+    assert [done[1:3] for done in events(live)] == [(3, 60), (4, 60)]

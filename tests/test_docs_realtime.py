@@ -1,0 +1,70 @@
+"""docs/realtime.md: the numbers on the page are those in the code."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from antiphon.engine import admission, loader
+from antiphon.synth.info import PYO
+from antiphon.workers import arena, pool, presence, worker, zygote
+from antiphon.workers.hops import Hops, lead_for
+from antiphon.workers.info import ModelInfo
+from antiphon.workers.spec import MAX_SLOTS, WorkerSpec
+
+PAGE = (Path(__file__).parents[1] / "docs" / "realtime.md").read_text()
+SAID = " ".join(PAGE.split())
+ROW = re.compile(r"^\| (\d+) \| (\d+) \| (\d+) \| (\d+) \| ([\d.]+) ms \| ([\d.]+) ms \|$", re.MULTILINE)
+
+
+def blocks_for_an_answer(hop: int, block: int, lead: int) -> int:
+    """The least from the block that completes a hop to the one in which its answer is played."""
+    return min((k + 1 + lead) * hop // block - ((k + 1) * hop - 1) // block for k in range(2 * block))
+
+
+def test_the_latency_table_is_what_the_code_gives() -> None:
+    rows = ROW.findall(PAGE)
+    assert len(rows) > 10
+    for said in rows:
+        hop, block, lead = (int(number) for number in said[:3])
+        assert lead == lead_for(hop, block)
+        latency = Hops(hop, lead, 1, 1, lambda _hop, _sound: None, lambda _hop, _out: None).latency
+        answer = blocks_for_an_answer(hop, block, lead) * block
+        assert said[3:] == (str(latency), f"{latency / 48:.2f}", f"{answer / 48:.2f}"), (hop, block)
+
+
+MODEL = ModelInfo("m", "m:M", "m", "m").worker("cpu")
+SYNTH = PYO.worker(48000, 256)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        f"a table of {arena.MAX_WORKERS} workers, each with up to {MAX_SLOTS} slots",
+        f"({arena.DATA_BYTES >> 20} MB for all of a worker's rings)",
+        f"measures {worker.MEASURED} hops with every slot at work",
+        f"waits up to {loader.WORKER_PATIENCE:g} s for new workers",
+        f"the last {presence.FADE * 1000:g} ms, backwards",
+        f"({MODEL.depth} hops of a model, more where the lead needs them; {SYNTH.depth} of a synth)",
+        f"The zygote looks every {zygote.LOOK_MS} ms",
+        f"none has been done for {zygote.HANG // 1_000_000} ms",
+        f"({MODEL.memory} MB a CPU model, {SYNTH.memory} MB a synth, over what it inherited)",
+        f"not ready {zygote.START_SECONDS:g} s after its start",
+        f"no node has wanted it for {zygote.IDLE_SECONDS:g} s",
+        f"its third failure within {zygote.WITHIN:g} s",
+        f"does not get ready in {pool.START_SECONDS:g} s or gives no answer for {zygote.LOCKSTEP_HANG // 10**9} s",
+        f"{admission.TRIAL_BLOCKS} blocks or {admission.TRIAL_SECONDS:g} s each",
+        f"a lot that takes over {admission.TRIAL_LIMIT:g} s",
+        f"| above {admission.FULL:.0%}".replace("%", " %"),
+        f"| above {admission.CLOSE:.0%}".replace("%", " %"),
+    ],
+)
+def test_each_number_is_the_codes(words: str) -> None:
+    assert words in SAID
+
+
+def test_the_third_is_the_one_that_quarantines() -> None:
+    assert zygote.QUARANTINE == 3
+    assert WorkerSpec("w", "m:f").depth == MODEL.depth

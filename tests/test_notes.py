@@ -1,0 +1,157 @@
+"""Notes and controls as messages, and who plays them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.local import CATALOG, graph
+
+from antiphon.commands import NOW, Bend, Control, Note, NoteOff, NoteOn, Sample
+from antiphon.errors import WireError
+from antiphon.notes import ADDRESSES, Players, checked, read
+from antiphon.wire.osc import IMPULSE, Double
+
+
+@pytest.mark.parametrize(
+    ("address", "args", "command"),
+    [
+        ("/note/on", (60, 127), NoteOn(60, 1.0)),
+        ("/note/on", (60.0, 127.0), NoteOn(60, 1.0)),
+        ("/note/on", (Double(60), 127), NoteOn(60, 1.0)),
+        ("/note/on", (60, 0), NoteOn(60, 0.0)),
+        ("/note/on", (60, True), NoteOn(60, 1.0)),
+        ("/note/on", (60, False), NoteOn(60, 0.0)),
+        ("/note/on", (60, 127, 16), NoteOn(60, 1.0, 16)),
+        ("/note/on", (60, 127, 2.0, "keys"), NoteOn(60, 1.0, 2, "keys")),
+        ("/note/on", (60, 127, "keys"), NoteOn(60, 1.0, 1, "keys")),
+        ("/note/on", (60, 127, "keys", 2), NoteOn(60, 1.0, 2, "keys")),
+        ("/note/on", (60, 127, 2, ""), NoteOn(60, 1.0, 2)),
+        ("/note/off", (60,), NoteOff(60)),
+        ("/note/off", (60, 64), NoteOff(60)),
+        ("/note/off", (60, 0.5), NoteOff(60)),
+        ("/note/off", (60, False), NoteOff(60)),
+        ("/note/off", (60, "keys"), NoteOff(60, 1, "keys")),
+        ("/note/off", (60, 64, 3, "keys"), NoteOff(60, 3, "keys")),
+        ("/cc", (64, 1), Control(64, 1.0)),
+        ("/cc", (64, 1.0), Control(64, 1.0)),
+        ("/cc", (64, 1.00000005), Control(64, 1.0)),
+        ("/cc", (64, True), Control(64, 1.0)),
+        ("/cc", (64, False), Control(64, 0.0)),
+        ("/cc", (1, 0.25), Control(1, 0.25)),
+        ("/cc", (1, 127), Control(1, 1.0)),
+        ("/cc", (1, 127.0, 5, "keys"), Control(1, 1.0, 5, "keys")),
+        ("/cc", (1, 2), Control(1, 2 / 127)),
+        ("/bend", (-1,), Bend(-1.0)),
+        ("/bend", (0.5, 4), Bend(0.5, 4)),
+        ("/bend", (0.5, "keys"), Bend(0.5, 1, "keys")),
+    ],
+)
+def test_what_clients_send_is_understood(address: str, args: tuple[Any, ...], command: Note) -> None:
+    assert read(address, args, NOW) == command
+    assert read(address, list(args), Sample(9)).when == Sample(9)
+
+
+@pytest.mark.parametrize(
+    ("address", "args", "said"),
+    [
+        ("/note/on", (), "note is missing: it takes 0 to 127"),
+        ("/note/on", (60,), "velocity is missing: it takes 0 to 127"),
+        ("/note/on", (128, 1), "note takes 0 to 127, not 128"),
+        ("/note/on", (-1, 1), "note takes 0 to 127, not -1"),
+        ("/note/on", (60.5, 1), "note takes a whole number from 0 to 127, not 60.5"),
+        ("/note/on", (True, 1), "note takes 0 to 127, not True"),
+        ("/note/on", (60, 128), "velocity takes 0 to 127, not 128"),
+        ("/note/on", (60, 0.8), "velocity takes 0 to 127, not the fraction 0.8"),
+        ("/note/on", (60, float("nan")), "velocity takes 0 to 127, not nan"),
+        ("/note/on", (60, float("inf")), "velocity takes 0 to 127, not inf"),
+        ("/note/on", (10**400, 1), "note takes 0 to 127, not 1000"),
+        ("/note/on", ("60", 1), "note takes 0 to 127, not '60'"),
+        ("/note/on", (None, 1), "note takes 0 to 127, not None"),
+        ("/note/on", (60, b"x"), "velocity takes 0 to 127, not b'x'"),
+        ("/note/on", (60, IMPULSE), "velocity takes 0 to 127, not "),
+        ("/note/on", (60, 1, 0), "channel takes 1 to 16, not 0"),
+        ("/note/on", (60, 1, 17), "channel takes 1 to 16, not 17"),
+        ("/note/on", (60, 1, 1, 5), "node takes a node's name, not 5"),
+        ("/note/on", (60, 1, "a", "b"), "channel takes 1 to 16, not 'b'"),
+        ("/note/on", (60, 1, "x" * 65), "node takes a node's name, not "),
+        ("/note/on", (60, 1, 1, "keys", 5), "takes i:note i:velocity [i:channel] [s:node]; 5 arguments were sent"),
+        ("/note/off", (60, 128), "velocity takes 0 to 127, not 128"),
+        ("/cc", (64,), "value is missing: it takes 0 to 1, or a whole number to 127"),
+        ("/cc", (64, 1.5), "value takes 0 to 1, or a whole number to 127, not 1.5"),
+        ("/cc", (64, -0.1), "value takes 0 to 1, or a whole number to 127, not -0.1"),
+        ("/cc", (64, 128), "value takes 0 to 1, or a whole number to 127, not 128"),
+        ("/cc", (128, 1), "controller takes 0 to 127, not 128"),
+        ("/bend", (8192,), "bend takes -1 to 1, not 8192"),
+        ("/bend", (-1.01,), "bend takes -1 to 1, not -1.01"),
+        ("/bend", (), "bend is missing: it takes -1 to 1"),
+    ],
+)  # fmt: skip
+def test_what_is_out_of_range_is_refused_in_a_sentence(address: str, args: tuple[Any, ...], said: str) -> None:
+    with pytest.raises(WireError) as found:
+        read(address, args, NOW)
+    assert str(found.value).startswith(said)
+    assert len(str(found.value)) < 120
+
+
+_ANY = st.one_of(
+    st.integers(), st.floats(), st.booleans(), st.text(max_size=80), st.binary(max_size=8), st.none(),
+    st.just(IMPULSE), st.integers(-2, 130), st.floats(-2, 130), st.sampled_from(["", "keys"]),
+)  # fmt: skip
+
+
+@given(st.sampled_from(ADDRESSES), st.lists(_ANY, max_size=6))
+def test_any_arguments_make_a_command_in_range_or_are_refused(address: str, args: list[Any]) -> None:
+    try:
+        command = read(address, args, NOW)
+    except WireError:
+        return
+    kind, number, value = checked(command)
+    assert kind in ("on", "off", "control", "bend")
+    assert 0 <= number <= 127
+    assert -1.0 <= value <= 1.0
+    assert 1 <= command.channel <= 16
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        NoteOn(128, 0.5), NoteOn(60, 1.1), NoteOn(60, float("nan")), NoteOn(60.5, 0.5), NoteOn(60, 0.5, 0),
+        NoteOff(-1), NoteOff(60, 17), Control(1, -0.1), Control(200, 0.5), Bend(1.5), Bend(0.0, 1.5),
+    ],
+)  # fmt: skip
+def test_a_command_out_of_range_is_refused_whoever_makes_it(command: Note) -> None:
+    with pytest.raises(WireError, match="takes"):
+        checked(command)
+
+
+def test_velocity_0_ends_the_note() -> None:
+    assert checked(NoteOn(60, 0.0)) == ("off", 60, 0.0)
+    assert checked(NoteOn(60, 0.25, 3)) == ("on", 60, 0.25)
+
+
+def test_without_a_name_it_is_for_those_no_wire_plays() -> None:
+    made = graph(
+        {"c": "clicker", "fed": "notes", "a": "notes", "b": "notes"},
+        ["in > c", "c.notes > fed", "fed > out", "a > out", "b > out"],
+    )
+    players = Players(made, CATALOG)
+    assert players.of("") == ("a", "b")
+    assert players.of("fed") == ("fed",)
+    with pytest.raises(WireError, match="c takes no notes; those that take notes are: fed, a, b"):
+        players.of("c")
+    with pytest.raises(WireError, match="there is no node 'x'; those that take notes are: fed, a, b"):
+        players.of("x")
+
+
+def test_where_wires_play_all_it_is_for_all() -> None:
+    made = graph({"c": "clicker", "a": "notes", "b": "notes"}, ["in > c", "c.notes > a", "c.notes > b", "a > out"])
+    assert Players(made, CATALOG).of("") == ("a", "b")
+
+
+@pytest.mark.parametrize("name", ["", "g"])
+def test_a_patch_without_a_synth_says_how_to_get_one(name: str) -> None:
+    with pytest.raises(WireError, match=r"load a patch with a synth \(keys\) or add one \(/node/add synth keys\)"):
+        Players(graph({"g": "gain"}, ["in > g", "g > out"]), CATALOG).of(name)

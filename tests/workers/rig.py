@@ -1,0 +1,121 @@
+"""A zygote and an engine's pool over one arena, without the engine."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+from tests.audio import noise
+from tests.waiting import until
+from tests.workers.steppers import HOP
+
+from antiphon.workers.arena import Arena, Bells, State, Word
+from antiphon.workers.pool import Pool
+from antiphon.workers.stream import Stream
+from antiphon.workers.zygote import HANG, spawn
+
+PATIENCE = 10.0
+
+
+class Rig:
+    """pool: of the engine that begun last.  zygote: the pid of the one that was started last."""
+
+    def __init__(self, hang: int = HANG) -> None:
+        self.arena, self.bells = Arena.create(hang), Bells.make()
+        self.lifeline = -1
+        self.start()
+        self.pool = Pool(self.arena, self.bells)
+
+    def start(self) -> None:
+        if self.lifeline >= 0:
+            os.close(self.lifeline)
+        self.zygote, self.lifeline = spawn("none", self.arena, self.bells)
+
+    def open(self, spec, config: str = "", node: int = 0) -> Stream:
+        stream = self.pool.open(spec, config, node)
+        until(self.pool.settled, PATIENCE, "the worker is ready")
+        return stream
+
+    def patient(self, seconds: float = PATIENCE) -> None:
+        """How long a coming `take` may wait."""
+        self.pool.until_ns = time.monotonic_ns() + int(seconds * 1e9)
+
+    def clear(self) -> None:
+        """Lets go of everything, as if its workers had been idle for a minute."""
+        self.pool.shut()
+        for entry in self.arena.entries:
+            entry.words[Word.LEFT_NS] -= 60_000_000_000
+        self.pool.call_zygote(self.arena.entries[0])
+        until(lambda: not any(e.words[Word.STATE] for e in self.arena.entries), PATIENCE, "idle workers end")
+
+    def close(self) -> None:
+        self.pool.shut()
+        if self.lifeline >= 0:
+            os.close(self.lifeline)
+        os.waitpid(self.zygote, 0)
+        self.bells.close()
+        os.close(self.arena.fd)
+
+
+def hops(count: int, seed: int = 1) -> np.ndarray:
+    """Noise `[count, 1, HOP]`."""
+    return noise(count * HOP, seed=seed).reshape(count, 1, HOP)
+
+
+def put(stream: Stream, hop: int, x: np.ndarray) -> bool | None:
+    """Posts it; what `fresh` said."""
+    fresh = stream.fresh(hop)
+    if fresh is not None:
+        stream.input(hop)[:] = x
+        stream.post(hop)
+        stream._pool.flush()
+    return fresh
+
+
+def through(rig: Rig, stream: Stream, first: int, x: np.ndarray) -> list[np.ndarray | None]:
+    """Hops `first`, … posted and taken one by one."""
+    said = []
+    for n, sound in enumerate(x, first):
+        put(stream, n, sound)
+        rig.patient()
+        given = stream.take(n)
+        said.append(None if given is None else given.copy())
+    return said
+
+
+def words(stream: Stream) -> memoryview:
+    return stream.entry.words
+
+
+def runs(stream: Stream) -> None:
+    """Waits until its worker is (again) at work."""
+    until(stream.runs, PATIENCE, f"the worker runs: {stream.entry.state.name} {stream.entry.reason}")
+
+
+def pid(stream: Stream) -> int:
+    return int(words(stream)[Word.PID])
+
+
+def kill(stream: Stream, number: int = signal.SIGKILL) -> None:
+    """A signal to its worker, and until its death has been noticed."""
+    generation = words(stream)[Word.GENERATION]
+    os.kill(pid(stream), number)
+
+    def noticed() -> bool:
+        return words(stream)[Word.GENERATION] != generation or words(stream)[Word.STATE] != State.RUNNING
+
+    until(noticed, PATIENCE, "the death is noticed")
+
+
+def gone(number: int) -> bool:
+    try:
+        return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
+
+
+def stopped(number: int) -> bool:
+    return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0] == "T"

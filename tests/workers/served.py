@@ -1,0 +1,174 @@
+"""Real servers with faulty workers, and what is asked of their recordings."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+from tests.waiting import until
+from tests.workers import faulty
+
+from antiphon.bench.rig import Server, message
+
+RATE, HOP, FADE = faulty.RATE, faulty.HOP, 480
+BACK = 2.0
+"""Seconds within which a worker is back."""
+
+
+def sound(seconds: float, codes: Mapping[float, str] | None = None) -> np.ndarray:
+    """Float32 `[frames, 2]`, whole hops: tones that are 0 where hops begin, so that a code makes no step there.
+
+    codes: at about which second, which word of `faulty.CODES`; in the first channel.
+    """
+    frames = round(seconds * RATE / HOP) * HOP
+    at = np.arange(frames) / RATE
+    x = 0.2 * np.sin(2 * np.pi * 200 * at) + 0.05 * np.sin(2 * np.pi * 50 * at) * np.sin(2 * np.pi * 0.37 * at)
+    made = np.stack([x, 0.7 * x], axis=1).astype(np.float32)
+    made[::HOP] = 0.0
+    for second, word in (codes or {}).items():
+        made[round(second * RATE / HOP) * HOP, 0] = faulty.CODES[word]
+    return made
+
+
+def home(folder: Path, x: np.ndarray, *chain: str) -> Path:
+    """A server's home with the plugin, the input, and a patch of these node types in a row."""
+    plugin = folder / "data" / "plugins" / "faulty"
+    plugin.mkdir(parents=True)
+    shutil.copy(Path(faulty.__file__), plugin / "__init__.py")
+    soundfile.write(folder / "in.wav", x, RATE, "FLOAT")
+    ends = ["in", *chain, "out"]
+    text = ["format = 1", *(f"[nodes.{name}]" for name in chain), "[wires]"]
+    text += [f'"{a}" = "{b}"' for a, b in pairwise(ends)]
+    (folder / "faulty.toml").write_text("\n".join(text) + "\n")
+    return folder
+
+
+@contextmanager
+def served(place: Path, *options: str) -> Iterator[Server]:
+    """The server of that home, its nodes at work; what it keeps is in `set`."""
+    with Server(
+        "--audio", "headless", "--patch", str(place / "faulty.toml"), "--input", str(place / "in.wav"), *options,
+        home=place,
+    ) as server:  # fmt: skip
+        until(lambda: all(w["state"] == "running" for w in server.status()["workers"]), 10.0, "all workers run")
+        yield server
+
+
+def worker(server: Server, node: str) -> dict[str, Any]:
+    return next(w for w in server.status()["workers"] if w["node"] == node)
+
+
+def state(server: Server, node: str) -> tuple[str, str]:
+    return next((n["state"], n["reason"]) for n in server.status()["nodes"] if n["name"] == node)
+
+
+def back(server: Server, node: str, restarts: int) -> None:
+    """Waits until the node's worker is back, `restarts` times started again."""
+
+    def well() -> bool:
+        found = worker(server, node)
+        return (found["state"], found["restarts"]) == ("running", restarts) and state(server, node)[0] == "running"
+
+    until(well, BACK, f"{node} is back: {worker(server, node)} {state(server, node)}")
+
+
+def stop(pid: int) -> None:
+    os.kill(pid, signal.SIGSTOP)
+
+
+def kill(pid: int) -> None:
+    os.kill(pid, signal.SIGKILL)
+
+
+class Heard:
+    """What a surface is told after `/notify`."""
+
+    def __init__(self, server: Server) -> None:
+        self._sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._sock.settimeout(5.0)
+        self._sock.sendto(message("/notify", 1), ("127.0.0.1", server.osc))
+
+    def until(self, true: Callable[[str, list[Any]], bool]) -> list[Any]:
+        """Arguments of the first message that is so; TimeoutError after five seconds."""
+        from pythonosc.osc_packet import OscPacket
+
+        deadline = time.monotonic() + 5.0
+        while time.monotonic() < deadline:
+            for timed in OscPacket(self._sock.recv(65536)).messages:
+                if true(timed.message.address, list(timed.message.params)):
+                    return list(timed.message.params)
+        raise TimeoutError
+
+    def states(self, node: str, wanted: list[str]) -> list[str]:
+        """The reasons, once the node's states came in that order."""
+        reasons = []
+        for one in wanted:
+            reasons.append(self.until(lambda a, p, s=one: a == "/node/state" and p[:2] == [node, s])[2])
+        return reasons
+
+    def close(self) -> None:
+        self._sock.close()
+
+
+def kept(folder: Path) -> tuple[np.ndarray, np.ndarray, list[dict[str, Any]]]:
+    """Input and output `[frames, 2]` and the lines of a set."""
+    came, heard = (
+        soundfile.read(folder / name, dtype="float32", always_2d=True)[0] for name in ("input.wav", "output.wav")
+    )
+    return came, heard, [json.loads(line) for line in (folder / "session.jsonl").open()]
+
+
+def marks(lines: list[dict[str, Any]]) -> dict[str, list[tuple[str, int]]]:
+    """Node name → its words in their order."""
+    names = {number: name for line in lines for name, number in (line.get("load") or {}).get("ids", {}).items()}
+    found: dict[str, list[tuple[str, int]]] = {}
+    for line in lines:
+        if "mark" in line:
+            found.setdefault(names[line["node"]], []).append((line["mark"], line["number"]))
+    return found
+
+
+def again(folder: Path, place: Path) -> np.ndarray:
+    """What `antiphon replay` makes of it."""
+    out = folder.with_suffix(".wav")
+    subprocess.run(
+        [sys.executable, "-m", "antiphon", "replay", str(folder), str(out)], check=True, timeout=120,
+        env={**os.environ, "ANTIPHON_HOME": str(place)},
+    )  # fmt: skip
+    return soundfile.read(out, dtype="float32", always_2d=True)[0]
+
+
+def same(heard: np.ndarray, played: np.ndarray) -> None:
+    assert heard.shape == played.shape
+    different = np.flatnonzero(np.any(heard != played, axis=1))
+    assert len(different) == 0, f"{len(different)} of {len(heard)} frames, first {different[:3]}, last {different[-3:]}"
+
+
+def only_fades(came: np.ndarray, heard: np.ndarray, latency: int, events: int) -> None:
+    """The output is the input, `latency` later, but for the fades: at most two an event, 10 ms each, without a step."""
+    assert np.isfinite(heard).all()
+    first = np.flatnonzero(np.any(heard != 0.0, axis=1))[0] + latency + HOP
+    dry = np.concatenate([np.zeros((latency, 2), np.float32), came])[: len(heard)]
+    differs = np.any(heard != dry, axis=1)
+    differs[:first] = False
+    at = np.flatnonzero(differs)
+    stretches = 0 if not len(at) else 1 + int(np.count_nonzero(np.diff(at) > 60))
+    assert stretches <= 2 * events, f"{stretches} stretches that differ, from {at[:1]} to {at[-1:]}"
+    assert len(at) <= 2 * events * FADE
+    top, step = np.abs(dry).max(axis=0), np.abs(np.diff(dry, axis=0)).max(axis=0)
+    # an equal-power fade between a sound and its mirror image
+    assert np.all(np.abs(np.diff(heard[first:], axis=0)).max(axis=0) <= 2 * step + 2 * top * np.pi / 2 / FADE)
+    assert np.all(np.abs(heard[first:]).max(axis=0) <= np.sqrt(2.0) * top + 1e-6)

@@ -1,0 +1,133 @@
+"""Steppers for real workers of kind "none": one that passes its input, one with a memory, and some that misbehave.
+
+A worker imports them by name: `spec("Echo")`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import sys
+import time
+
+import numpy as np
+
+from antiphon.models import ModelError
+from antiphon.workers.spec import WorkerSpec
+
+HERE = "tests.workers.steppers"
+HOP = 32
+
+
+def spec(kind: str = "Echo", name: str = "test", **given) -> WorkerSpec:
+    """A small worker of that class; given: fields of the spec."""
+    shape = {"hop": HOP, "inputs": (1, HOP), "outputs": (1, HOP), "slots": 3, "memory": 64, **given}
+    return WorkerSpec(name, f"{HERE}:{kind}", zygote="none", **shape)
+
+
+class Echo:
+    def __init__(self, spec):
+        self.spec = spec
+
+    def warm(self):
+        pass
+
+    def open(self, slot, config):
+        pass
+
+    def close(self, slot):
+        pass
+
+    def step(self, hops, x, y):
+        y[:] = x
+
+
+class Pole(Echo):
+    """Adds to each hop a part of where the one before ended: what it says hangs on all it has heard."""
+
+    def __init__(self, spec):
+        self.last, self.by = np.zeros(spec.slots), [0.9] * spec.slots
+
+    def open(self, slot, config):
+        self.last[slot] = 0.0
+        self.by[slot] = json.loads(config)["by"] if config else 0.9
+
+    def step(self, hops, x, y):
+        for slot in np.flatnonzero(hops >= 0):
+            y[slot], self.last[slot] = pole(x[slot], self.last[slot], self.by[slot])
+
+
+def pole(x: np.ndarray, last: float, by: float = 0.9) -> tuple[np.ndarray, float]:
+    """The same without a worker: a hop, float32 `[1, frames]`, and what it remembers."""
+    y = x + np.float32(by * last)
+    return y, float(y[0, -1])
+
+
+class Tell(Echo):
+    """Says in its first frames what it was given: the hop of every slot."""
+
+    def step(self, hops, x, y):
+        y[:] = 0.0
+        y[:, 0, : len(hops)] = hops
+
+
+class Poison(Pole):
+    """As `Pole`, until a hop begins with one of these."""
+
+    HANG, NAN, INF, SHAPE, RAISE, EXIT, LEAVE, MEMORY, SLEEP, CRASH = (float(n) for n in range(10, 20))
+
+    def step(self, hops, x, y):
+        super().step(hops, x, y)
+        for slot in np.flatnonzero(hops >= 0):
+            self.take(float(x[slot].flat[0]), y, slot)
+
+    def take(self, code, y, slot):
+        match code:
+            case self.HANG:
+                while True:
+                    pass
+            case self.NAN:
+                y[slot, 0, 3] = np.nan
+            case self.INF:
+                y[slot, 0, -1] = -np.inf
+            case self.SHAPE:
+                y.shape = (-1,)
+            case self.RAISE:
+                raise RuntimeError("as I was told")
+            case self.EXIT:
+                os._exit(3)
+            case self.LEAVE:
+                sys.exit("leaving")
+            case self.MEMORY:
+                held = []
+                while True:
+                    held.append(np.ones(1 << 18))
+            case self.SLEEP:
+                time.sleep(0.05)
+            case self.CRASH:
+                ctypes.string_at(0)
+
+
+class Refused(Echo):
+    def __init__(self, spec):
+        raise ModelError("the weights of it are missing; run: antiphon models")
+
+
+class Unmade(Echo):
+    def __init__(self, spec):
+        raise ValueError("no such kernel")
+
+
+class Large(Echo):
+    """Takes more than it may before it starts."""
+
+    def __init__(self, spec):
+        self.held = np.ones(spec.memory << 18)
+
+
+class Unwarm(Echo):
+    """Fails where it is measured."""
+
+    def step(self, hops, x, y):
+        y.shape = (-1,)

@@ -1,0 +1,94 @@
+"""The benches of hops: every runtime makes the same sound, and the table says what was measured."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from tests.workers.networks import as_it_was
+
+from antiphon.bench import cuda, hops
+from antiphon.bench.grumask import BANDS, BINS, GruMask, bands
+
+
+@pytest.fixture(autouse=True)
+def _torch_as_it_was():
+    with as_it_was():
+        yield
+
+
+def test_the_measured_network_has_the_size_it_is_named_for() -> None:
+    assert sum(p.numel() for p in GruMask().parameters()) == 262_377
+    found = bands()
+    assert found.shape == (BINS, BANDS)
+    np.testing.assert_array_equal((found > 0).sum(axis=1), 1)
+    np.testing.assert_allclose(found.sum(axis=0), 1.0, rtol=1e-6)
+
+
+def test_with_all_gains_one_it_gives_its_input_a_hop_late() -> None:
+    network = GruMask().eval()
+    with torch.inference_mode():
+        network.mask.gains.weight.zero_()
+        network.mask.gains.bias.fill_(50.0)
+        x = torch.randn(2, 1, 20 * 480)
+        state, said = network.start(2), []
+        for hop in x.split(480, dim=2):
+            y, state = network.step(hop, state)
+            said.append(y)
+    got = torch.cat(said, dim=2)
+    torch.testing.assert_close(got[:, :, network.latency :], x[:, :, : -network.latency], atol=1e-5, rtol=0)
+
+
+def test_all_runtimes_do_the_same_work() -> None:
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnx")
+    quick = tuple(name for name in hops.RUNTIMES if name != "torch.compile")  # it takes 15 s to get ready
+    rows = hops.measure(40, (2,), 1, quick)
+    assert [row["runtime"] for row in rows] == list(quick)
+    for row in rows:
+        assert "problem" not in row, row
+        assert row["off"] < 1e-5, row
+        assert 0.0 < row["p50"] <= row["p99"] <= row["max"]
+    assert [len(line) for line in hops.cells(rows)] == [len(hops.HEAD)] * len(quick)
+
+
+def test_a_runtime_that_is_not_there_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    rows = hops.measure(10, (1,), 1, ("numpy", "ONNX Runtime"))
+    assert "onnxruntime is not installed" in rows[1]["problem"]
+    assert "p50" in rows[0]
+    assert "onnxruntime is not installed" in str(hops.cells(rows)[1])
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a card here")
+def test_without_a_card_the_bench_says_so_in_a_line() -> None:
+    said = cuda.measure()
+    assert isinstance(said, str)
+    assert said.startswith("cuda: not run on a GPU")
+    assert "\n" not in said
+
+
+def test_the_bench_of_the_card_counts_what_came_late() -> None:
+    made = cuda.stepper("eager", 2, 1, "cpu")
+    row = cuda.timed("eager", made, 2, 20, 1)
+    row["paced"] = cuda.paced(made, 2, 0.1, 1)
+    assert row["paced"]["hops"] == 10
+    assert 0.0 < row["p50"] <= row["max"]
+    assert len(cuda.cells([row])[0]) == len(cuda.HEAD)
+
+    class Slow:
+        """Takes eleven milliseconds for what should take ten."""
+
+        def open(self, slot, config):
+            pass
+
+        def step(self, numbers, x, y):
+            until = cuda.time.perf_counter() + 0.011
+            while cuda.time.perf_counter() < until:
+                pass
+
+    assert cuda.paced(Slow(), 2, 0.05, 1)["missed"] == 5

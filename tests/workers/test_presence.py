@@ -1,0 +1,120 @@
+"""What is heard when hops are missing: no step, no loss of power, and exactly the sound itself when all is well."""
+
+from __future__ import annotations
+
+import math
+import tracemalloc
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.audio import level, noise, sine
+
+from antiphon.workers.presence import Presence
+
+RATE = 48000
+FADE = 480
+
+
+def played(there: list[bool], wet: np.ndarray, dry: np.ndarray | None, hop: int, rate: int = RATE) -> np.ndarray:
+    """Hop n of wet where `there[n]`, the dry sound where not."""
+    presence = Presence(wet.shape[0], hop, rate)
+    out = np.full((wet.shape[0], len(there) * hop), np.nan, np.float32)
+    for n, here in enumerate(there):
+        part = slice(n * hop, (n + 1) * hop)
+        presence.play(wet[:, part] if here else None, None if dry is None else dry[:, part], out[:, part])
+        assert presence.there == here
+    return out
+
+
+def rest(there: list[bool], hop: int) -> np.ndarray:
+    """Frames that no fade touches: those more than a fade after the last change."""
+    frames = np.repeat(np.array(there), hop)
+    changes = np.flatnonzero(np.diff(np.concatenate([[True], frames])))
+    still = np.ones(len(frames), bool)
+    for at in changes:
+        still[at : at + FADE] = False
+    return still
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.booleans(), min_size=1, max_size=60), st.sampled_from([32, 64, 256, 441, 480, 512, 1024]))
+def test_no_pattern_of_missing_hops_makes_a_step(there: list[bool], hop: int) -> None:
+    seconds = len(there) * hop / RATE
+    wet, dry = sine(330.0, seconds, level=-6.0)[:, : len(there) * hop], sine(97.0, seconds, level=-9.0)
+    out = played(there, wet, dry, hop)
+    steps = [np.abs(np.diff(x)).max(initial=0.0) for x in (wet, wet, dry)]
+    # the answer, what went on of an older one, and the dry sound, each with its own step and its gain's
+    most = sum(steps) + (0.5 + math.sqrt(0.5) + 0.36) * math.pi / 2 / FADE
+    assert np.abs(np.diff(out)).max(initial=0.0) <= most
+    assert np.abs(out).max() <= 0.5 + math.sqrt(0.5) + 0.36
+    still, here = rest(there, hop), np.repeat(np.array(there), hop)
+    np.testing.assert_array_equal(out[:, still & here], wet[:, : out.shape[1]][:, still & here])
+    np.testing.assert_array_equal(out[:, still & ~here], dry[:, : out.shape[1]][:, still & ~here])
+
+
+@pytest.mark.parametrize("hop", [64, 480, 512])
+def test_unrelated_sounds_keep_their_power_through_the_fade(hop: int) -> None:
+    hops = 4 * FADE // hop + 4
+    gone = [n < hops // 2 for n in range(hops)]
+    for there in (gone, [not here for here in gone]):
+        frames = hops * hop
+        middle = []
+        for seed in range(60):
+            wet, dry = noise(frames, seed=2 * seed), noise(frames, seed=2 * seed + 1)
+            out = played(there, wet, dry, hop)
+            middle.append(out[:, hops // 2 * hop : hops // 2 * hop + FADE])
+        assert level(np.concatenate(middle, axis=1)) == pytest.approx(-20.0, abs=0.35)
+
+
+def test_it_leaves_and_returns_within_ten_milliseconds_at_any_rate() -> None:
+    for rate, fade in ((44100, 441), (48000, 480), (96000, 960)):
+        hop = 256
+        frames = 32 * hop
+        wet, dry = np.full((2, frames), 0.5, np.float32), np.zeros((2, frames), np.float32)
+        out = played([n < 8 or n >= 24 for n in range(32)], wet, dry, hop, rate)[1]
+        assert np.flatnonzero(out != 0.5)[0] == 8 * hop
+        assert np.flatnonzero(out == 0.0)[0] == 8 * hop + fade - 1
+        assert np.flatnonzero(out == 0.0)[-1] == 24 * hop - 1
+        assert np.flatnonzero(out != 0.5)[-1] == 24 * hop + fade - 2
+        quarter = np.sin(np.arange(1, fade + 1) / fade * math.pi / 2) * 0.5
+        np.testing.assert_allclose(out[24 * hop : 24 * hop + fade], quarter, atol=1e-6)
+        np.testing.assert_allclose(out[8 * hop : 8 * hop + fade], [*quarter[-2::-1], 0.0], atol=1e-6)
+
+
+def test_what_was_sounding_goes_on_as_its_mirror_image_where_nothing_stands_in() -> None:
+    hop = 480
+    wet = np.linspace(0.1, 0.5, 3 * hop, dtype=np.float32)[None]
+    out = played([True, True, False], wet, None, hop)[0]
+    falling = np.cos(np.arange(1, FADE + 1) / FADE * math.pi / 2)
+    np.testing.assert_allclose(out[2 * hop :], out[hop : 2 * hop][::-1] * falling, atol=1e-6)
+
+
+def test_clear_forgets_what_sounded() -> None:
+    hop = 64
+    presence, out = Presence(1, hop, RATE), np.zeros((1, hop), np.float32)
+    ones, quiet = np.ones((1, hop), np.float32), np.zeros((1, hop), np.float32)
+    presence.play(ones, quiet, out)
+    presence.clear()
+    presence.play(None, quiet, out)
+    assert not out.any(), "nothing of what sounded before"
+    presence.clear()
+    assert presence.there
+    presence.play(ones, quiet, out)
+    assert (out == 1.0).all(), "and no fade back"
+
+
+def test_the_block_path_makes_no_buffers() -> None:
+    hop = 4096
+    presence, out = Presence(2, hop, RATE), np.zeros((2, hop), np.float32)
+    wet, dry = np.ones((2, hop), np.float32), np.zeros((2, hop), np.float32)
+    tracemalloc.start()
+    try:
+        for there in (True, False, True, False, False, False, True, True, True):
+            tracemalloc.reset_peak()
+            before = tracemalloc.get_traced_memory()[0]
+            presence.play(wet if there else None, dry, out)
+            assert tracemalloc.get_traced_memory()[1] - before < 4096
+    finally:
+        tracemalloc.stop()

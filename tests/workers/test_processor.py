@@ -1,0 +1,305 @@
+"""A node's sound through a worker, in lockstep as files play it: exact for any blocks, dry when the log says so."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.audio import noise
+from tests.waiting import until
+from tests.workers.rig import pid
+from tests.workers.steppers import Poison, pole
+from tests.workers.steppers import spec as worker
+
+from antiphon.block import StreamSpec
+from antiphon.harness import render
+from antiphon.processor import IO, BlockTime
+from antiphon.rates import adapt
+from antiphon.workers import pool as pools
+from antiphon.workers.arena import State, Word
+from antiphon.workers.processor import ModelProcessor
+from antiphon.workers.spec import WorkerError, WorkerLost, WorkerSpec
+
+RATE = 48000
+
+
+@dataclass(frozen=True)
+class Model:
+    """As a `ModelInfo`, of kind "none"."""
+
+    kind: str = "Pole"
+    hop: int = 32
+    inputs: int = 1
+    slots: int = 4
+    latency: int = 0
+    rate: int = RATE
+    name: str = "test"
+    devices: tuple[str, ...] = ("cpu",)
+
+    @property
+    def outputs(self) -> int:
+        return self.inputs
+
+    def worker(self, device: str) -> WorkerSpec:
+        shape = (self.inputs, self.hop)
+        return worker(self.kind, self.name, hop=self.hop, inputs=shape, outputs=shape, slots=self.slots)
+
+
+def node(**given) -> ModelProcessor:
+    class Node(ModelProcessor):
+        model = Model(**given)
+        rate = given.get("rate", RATE)
+
+    return Node()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def lockstep() -> Iterator[pools.Lockstep]:
+    pool = pools.Lockstep()
+    pools.use(pool)
+    yield pool
+    pools.use(None)
+    pool.shut()
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left_open(lockstep: pools.Lockstep) -> Iterator[None]:
+    yield
+    lockstep_clear(lockstep)
+
+
+def lockstep_clear(pool: pools.Lockstep) -> None:
+    """Workers that nobody wants any more end as if they had been idle for a minute."""
+    for stream in list(pool.streams):
+        stream.close()
+    for entry in pool.arena.entries:
+        entry.words[Word.LEFT_NS] -= 60_000_000_000
+    pool.call_zygote(pool.arena.entries[0])
+    until(lambda: not any(e.words[Word.STATE] for e in pool.arena.entries), 10.0, "idle workers end")
+
+
+def poles(x: np.ndarray, hop: int = 32) -> np.ndarray:
+    """What `Pole` makes of whole hops."""
+    said, last = [], np.zeros(len(x))
+    for at in range(0, x.shape[1] - hop + 1, hop):
+        y = [pole(row[None, at : at + hop], last[n]) for n, row in enumerate(x)]
+        last = [memory for _, memory in y]
+        said.append(np.concatenate([sound for sound, _ in y]))
+    return np.concatenate(said, axis=1)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.sampled_from([32, 64, 100, 256, 441, 1024, 2048]),
+    st.lists(st.integers(1, 2048), min_size=1, max_size=12),
+    st.sampled_from([48, 64, 480]),
+)
+def test_any_blocks_give_the_same_samples(block: int, sizes: list[int], hop: int) -> None:
+    frames = 4 * hop + 5000
+    x = noise(frames, 2)
+    made = node(hop=hop)
+    y = render(made, StreamSpec(RATE, block, 2), x, blocks=[min(size, block) for size in sizes]).audio[0]
+    made.close()
+    assert made.latency == hop * (1 + max(1, -(-block // hop)))
+    assert not y[:, : made.latency].any()
+    wanted = poles(x, hop)[:, : frames - made.latency]
+    assert y[:, made.latency :][:, : wanted.shape[1]].tobytes() == wanted.tobytes()
+
+
+@pytest.mark.parametrize("rate", [8000, 16000, 22050, 44100, 96000])
+def test_a_stream_of_another_rate_finds_room_for_its_hops(rate: int) -> None:
+    """The inner block is longer than the stream's, and so are the hops under way."""
+    sounds = []
+    for block in (64, 1024, 2048):
+        made = adapt(node(hop=480), StreamSpec(rate, block, 1))
+        x = noise(rate, 1, seed=4)
+        y = render(made, StreamSpec(rate, block, 1), x).audio[0][:, made.latency :]
+        made.close()
+        sounds.append(y[:, : rate // 2])
+    assert np.abs(sounds[0]).max() > 0.1
+    assert [s.tobytes() for s in sounds[1:]] == [sounds[0].tobytes()] * 2
+
+
+def test_a_ring_too_long_is_refused_in_a_sentence() -> None:
+    with pytest.raises(WorkerError, match="the worker test asks for 257 hops in a ring; 1 to 64"):
+        node(hop=8).prepare(StreamSpec(RATE, 2048, 2))
+
+
+@pytest.mark.parametrize(("channels", "inputs", "slots"), [(1, 1, 1), (3, 1, 2), (5, 2, 2), (2, 2, 1)])
+def test_many_channels_are_shared_out_over_slots_and_processes(
+    lockstep: pools.Lockstep, channels: int, inputs: int, slots: int
+) -> None:
+    x = noise(4000, channels)
+    made = node(kind="Echo", inputs=inputs, slots=slots)
+    y = render(made, StreamSpec(RATE, 256, channels), x).audio[0]
+    np.testing.assert_array_equal(y[:, made.latency :], x[:, : 4000 - made.latency])
+    lanes = -(-channels // inputs)
+    assert len(lockstep.streams) == lanes
+    assert len({pid(s) for s in lockstep.streams}) == -(-lanes // slots)
+    made.close()
+    assert not lockstep.streams
+
+
+def test_reset_forgets_and_what_follows_is_as_from_the_start() -> None:
+    made, spec = node(), StreamSpec(RATE, 64, 1)
+    x = noise(64 * 20)
+    render(made, spec, x)  # prepares, plays
+    made.reset()
+    late = made.latency
+    y = np.concatenate([block(made, x[:, n * 64 :][:, :64], 64 * (20 + n)) for n in range(20)], axis=1)
+    assert not y[:, :late].any()
+    np.testing.assert_array_equal(y[:, late:], poles(x)[:, : 64 * 20 - late])
+    made.close()
+
+
+def block(made: ModelProcessor, x: np.ndarray, sample: int, marks: list | None = None) -> np.ndarray:
+    out = np.full_like(x, np.nan)
+    io = IO([x], [out], {}, BlockTime(sample=sample), x.shape[1])
+    made.process(io)
+    if marks is not None:
+        marks += io.marks
+    return out
+
+
+def on(made: ModelProcessor, sample: int) -> None:
+    for n in range(100):
+        block(made, noise(64), sample + 64 * n)
+
+
+def test_what_the_log_says_happens_again() -> None:
+    """Absent from hop 10, begun anew with hop 14, back from hop 15: the same without a live worker failing."""
+    made, spec, late = node(), StreamSpec(RATE, 32, 1), 64
+    x = noise(32 * 40, level=-12.0)
+    render(made, spec, np.zeros((1, 32), np.float32))
+    made.reset()
+    made.recall("absent", 10)
+    made.recall("fresh", 14)
+    made.recall("back", 15)
+    marks: list[tuple[str, int]] = []
+    y = np.concatenate([block(made, x[:, 32 * n :][:, :32], 32 * (n + 1), marks) for n in range(40)], axis=1)
+    # the harness has played hop 0; x begins with hop 1
+    first = (10 - 1) * 32 + late
+    np.testing.assert_array_equal(y[:, late:first], poles(x)[:, : first - late])
+    assert marks[:3] == [("absent", 10), ("fresh", 14), ("back", 15)]
+    assert made.standing() == []
+    begun = poles(x[:, (14 - 1) * 32 :])
+    back, fade = (15 - 1) * 32 + late, 480
+    assert np.abs(np.diff(y)).max() < 2.0 * np.abs(np.diff(x)).max() + 0.1
+    np.testing.assert_array_equal(y[:, back + fade :], begun[:, 32 + fade :][:, : y.shape[1] - back - fade])
+    made.close()
+
+
+@pytest.mark.parametrize("way", ["NAN", "RAISE", "EXIT", "SHAPE", "MEMORY", "CRASH"])
+def test_a_file_whose_worker_dies_is_not_played_on(way: str) -> None:
+    made = node(kind="Poison")
+    x = noise(4000)
+    x[0, 320] = getattr(Poison, way)
+    with pytest.raises(WorkerLost) as raised:
+        render(made, StreamSpec(RATE, 64, 1), x)
+    assert re.fullmatch(
+        r"the worker test (gave|raised|ended|ran|was killed) .*; the work ends .* missing", str(raised.value)
+    )
+    made.close()
+
+
+def test_a_file_whose_worker_is_killed_ends_with_its_cause() -> None:
+    made, spec = node(), StreamSpec(RATE, 64, 1)
+    render(made, spec, noise(640))
+    os.kill(pid(made._streams[0]), signal.SIGKILL)
+    with pytest.raises(WorkerLost, match=r"the worker test was killed by SIGKILL; the work ends"):
+        on(made, 640)
+    made.close()
+    again = node()
+    x = noise(640)
+    y = render(again, spec, x).audio[0]
+    np.testing.assert_array_equal(y[:, again.latency :], poles(x)[:, : 640 - again.latency])
+
+
+@pytest.mark.parametrize("kind", ["Refused", "Unmade"])
+def test_a_file_whose_worker_does_not_start_is_refused(lockstep: pools.Lockstep, kind: str) -> None:
+    with pytest.raises(WorkerError, match=r"the worker test does not start: (the weights of it|raised ValueError)"):
+        render(node(kind=kind), StreamSpec(RATE, 64, 1), noise(64))
+    assert not lockstep.streams
+
+
+def test_without_workers_it_is_checked_and_plays_dry() -> None:
+    with pools.absent():
+        made = node()
+        x = noise(4000)
+        y = render(made, StreamSpec(RATE, 64, 1), x).audio[0]
+    fade = 480
+    assert np.isfinite(y).all()
+    np.testing.assert_array_equal(y[:, made.latency + fade :], x[:, fade : 4000 - made.latency])
+
+
+class TestAgain:
+    """A set is played again while its worker dies of the same poison, or of none."""
+
+    def marks(self, made: ModelProcessor, said: list[tuple[str, int]]) -> None:
+        for kind, hop in said:
+            made.recall(kind, hop)
+
+    @pytest.mark.parametrize("way", ["NAN", "HANG", "EXIT", "SLEEP"])
+    def test_poison_is_taken_as_it_was(self, lockstep: pools.Lockstep, way: str) -> None:
+        x = noise(32 * 60)
+        x[0, 32 * 10] = getattr(Poison, way)
+        said = [("absent", 10), ("fresh", 20), ("back", 20)]
+        x[0, 32 * 15] = Poison.NAN  # while it is away it is not even sent
+        with pools.replaying():
+            y = self.played(x, said)
+        z = self.played(np.where(x > 9, 0.0, x).astype(np.float32), said)
+        assert np.isfinite(y).all()
+        late, fade = 64, 480
+        # but for the dry sound, in which the poison is heard
+        wet = np.r_[late : 32 * 10 + late, 32 * 20 + late + fade : 32 * 60]
+        assert y[:, wet].tobytes() == z[:, wet].tobytes()
+
+    def played(self, x: np.ndarray, said: list[tuple[str, int]]) -> np.ndarray:
+        made = node(kind="Poison")
+        made.prepare(StreamSpec(RATE, 32, 1))
+        self.marks(made, said)
+        y = np.concatenate([block(made, x[:, 32 * n :][:, :32], 32 * n) for n in range(x.shape[1] // 32)], axis=1)
+        made.close()
+        return y
+
+    def test_one_that_dies_again_and_again_is_made_again_and_again(self, lockstep: pools.Lockstep) -> None:
+        x, said = noise(32 * 80), []
+        for n in range(5):
+            x[0, 32 * (10 + 12 * n)] = Poison.EXIT
+            said += [("absent", 10 + 12 * n), ("fresh", 14 + 12 * n), ("back", 14 + 12 * n)]
+        with pools.replaying():
+            made = node(kind="Poison")
+            made.prepare(StreamSpec(RATE, 32, 1))
+            entry = made._streams[0].entry
+            before = entry.words[Word.RESTARTS]
+            marks: list[tuple[str, int]] = []
+            self.marks(made, said)
+            for n in range(80):
+                block(made, x[:, 32 * n :][:, :32], 32 * n, marks)
+            assert entry.words[Word.RESTARTS] - before == 5
+            assert entry.state == State.RUNNING
+            made.close()
+        assert [m for m in marks if m[0] != "fresh"] == [m for m in said if m[0] != "fresh"]
+
+    def test_a_log_that_was_begun_while_it_was_away_is_told_so(self) -> None:
+        made = node()
+        made.prepare(StreamSpec(RATE, 32, 1))
+        assert made.standing() == []
+        made.recall("absent", 5)
+        for n in range(10):
+            block(made, noise(32), 32 * n)
+        assert made.standing() == [("absent", 0)]
+        json.dumps(made.standing())
+        other = adapt(node(), StreamSpec(44100, 64, 2))
+        other.prepare(StreamSpec(44100, 64, 2))
+        assert other.standing() == []
+        other.close()
+        made.close()

@@ -1,0 +1,164 @@
+"""Who keeps workers may die too: another takes over, or nothing of it is left."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.waiting import until
+from tests.workers.rig import Rig, gone, hops, pid, put, runs, through, words
+from tests.workers.steppers import pole, spec
+
+from antiphon.workers import pool as pools
+from antiphon.workers.arena import State, Word
+from antiphon.workers.spec import WorkerLost
+from antiphon.workers.status import Health, news, state_of, wanted_zygotes
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_a_killed_zygote_takes_its_workers_with_it_and_another_makes_them_anew(own_rig: Rig) -> None:
+    streams = [own_rig.open(spec("Pole", name=f"model {n}"), node=n) for n in (1, 2)]
+    x = hops(5)
+    for stream in streams:
+        through(own_rig, stream, 0, x)
+    before, zygote = [pid(s) for s in streams], own_rig.zygote
+    os.kill(zygote, signal.SIGKILL)
+    os.waitpid(zygote, 0)
+    until(lambda: all(map(gone, before)), 2.0, "its workers ended with it")
+    # nobody has noticed: the hops come too late, and that is all
+    own_rig.patient(0.01)
+    assert put(streams[0], 5, x[0]) is False
+    assert streams[0].take(5) is None
+    own_rig.start()
+    for stream in streams:
+        until(lambda s=stream: words(s)[Word.RESTARTS] == 1, 10, "the death is noticed")
+        runs(stream)
+        assert stream.entry.reason == "ended with the process that keeps it"
+        assert stream.fresh(6) is True
+        np.testing.assert_allclose(through(own_rig, stream, 6, x[:1])[0], pole(x[0], 0.0)[0], atol=1e-6)
+    assert not set(before) & {pid(s) for s in streams}
+
+
+def test_a_worker_that_outlived_its_zygote_is_ended_by_the_next(own_rig: Rig) -> None:
+    stream = own_rig.open(spec())
+    stray = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    kept = words(stream)[Word.PID]
+    os.kill(own_rig.zygote, signal.SIGKILL)
+    os.waitpid(own_rig.zygote, 0)
+    until(lambda: gone(kept), 2.0, "the worker ended")
+    words(stream)[Word.PID] = stray.pid
+    own_rig.start()
+    assert stray.wait(10) == -signal.SIGKILL
+    until(lambda: words(stream)[Word.RESTARTS] == 1, 10, "the death is noticed")
+    runs(stream)
+
+
+@pytest.mark.parametrize("end", ["lifeline", "term"])
+def test_a_zygote_ends_with_all_its_workers(own_rig: Rig, end: str) -> None:
+    streams = [own_rig.open(spec(name=f"model {n}")) for n in range(3)]
+    pids = [pid(s) for s in streams]
+    os.kill(pids[1], signal.SIGSTOP)
+    if end == "lifeline":
+        os.close(own_rig.lifeline)
+        own_rig.lifeline = -1
+    else:
+        os.kill(own_rig.zygote, signal.SIGTERM)
+    _, status = os.waitpid(own_rig.zygote, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+    until(lambda: all(map(gone, pids)), 2.0, "nothing is left")
+    own_rig.start()
+
+
+def test_a_zygote_forks_only_its_own_kind(own_rig: Rig) -> None:
+    other, mine = own_rig.pool.open(replace(spec(name="heavy"), zygote="torch")), own_rig.pool.open(spec())
+    runs(mine)
+    assert other.entry.state == State.NONE
+    assert wanted_zygotes(own_rig.arena) == {"none", "torch"}
+
+
+SCRIPT = """
+import os, sys
+from antiphon.workers import pool
+from antiphon.workers.arena import Word
+from tests.workers.steppers import spec
+
+streams = [pool.current().open(spec(name=f"model {n}")) for n in range(2)]
+kept = pool.current()._lifelines["none"][0]
+print(kept, *(s.entry.words[Word.PID] for s in streams), flush=True)
+if sys.argv[1] == "wait":
+    sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("end", ["kill", "exit"])
+def test_a_command_that_ends_or_dies_leaves_no_process(end: str) -> None:
+    argument = "wait" if end == "kill" else "go"
+    path = os.pathsep.join(str(ROOT / part) for part in ("server", "plugins", "."))
+    child = subprocess.Popen(
+        [sys.executable, "-c", SCRIPT, argument], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        cwd=ROOT, env={**os.environ, "PYTHONPATH": path},
+    )  # fmt: skip
+    with child:
+        assert child.stdout is not None
+        pids = [int(word) for word in child.stdout.readline().split()]
+        assert len(pids) == 3
+        if end == "kill":
+            child.kill()
+        assert child.wait(10) == (-signal.SIGKILL if end == "kill" else 0)
+    until(lambda: all(map(gone, pids)), 2.0, f"nothing is left of {pids}")
+
+
+def test_a_file_does_not_wait_for_a_zygote_that_is_gone() -> None:
+    pool = pools.Lockstep()
+    try:
+        stream, x = pool.open(spec()), hops(4)
+        through_lockstep(stream, 0, x[:2])
+        os.kill(pool._lifelines["none"][0], signal.SIGKILL)
+        until(lambda: gone(pid(stream)), 2.0, "the worker ended with it")
+        with pytest.raises(WorkerLost, match=r"the process that keeps the workers \(none\) has ended; start"):
+            through_lockstep(stream, 2, x[2:])
+        stream.close()
+        again = pool.open(spec())
+        np.testing.assert_array_equal(np.stack(through_lockstep(again, 0, x)), x)
+    finally:
+        pool.shut()
+
+
+def through_lockstep(stream, first: int, x: np.ndarray) -> list[np.ndarray]:
+    said = []
+    for n, sound in enumerate(x, first):
+        put(stream, n, sound)
+        given = stream.take(n)
+        assert given is not None
+        said.append(given.copy())
+    return said
+
+
+def test_the_words_for_a_worker_that_is_not_well() -> None:
+    assert state_of(State.RUNNING, "of old") == ("running", "")
+    assert state_of(State.RESTARTING, "gave NaN or infinity") == ("restarting", "its worker gave NaN or infinity")
+    assert state_of(State.STARTING, "") == ("starting", "")
+    assert state_of(State.STARTING, "ended with status 3") == ("restarting", "its worker ended with status 3")
+    assert state_of(State.REFUSED, "no weights") == ("failed", "its worker does not start: no weights")
+    assert all(state_of(state, "")[0] for state in State)
+
+
+def test_what_is_said_of_nodes() -> None:
+    well, fell = Health("running", "", 0, ""), Health("restarting", "its worker ended", 1, "ended")
+    given_up = Health("failed", "three times", 3, "ended")
+    assert news({}, {1: well, 2: Health("running", "", 7, "of old")}) == []
+    assert news({}, {1: Health("starting", "", 0, "")}) == [(1, "starting", "")]
+    assert news({1: well, 2: well}, {1: well, 2: fell}) == [(2, "restarting", "its worker ended")]
+    assert news({1: fell}, {1: Health("restarting", "its worker ended", 2, "ended")}) == []
+    assert news({1: fell}, {1: Health("running", "", 1, "ended")}) == [(1, "running", "")]
+    assert news({1: well}, {1: given_up}) == [(1, "failed", "three times")]
+    # it was back before anybody looked
+    quick = Health("running", "", 1, "was killed by SIGKILL")
+    assert news({1: well}, {1: quick}) == [(1, "restarting", "its worker was killed by SIGKILL"), (1, "running", "")]
