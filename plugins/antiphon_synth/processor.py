@@ -98,8 +98,8 @@ class Synth(Processor):
             place = max(0, at - start)
             events.append(Event(event.kind, place, event.number, event.value, event.channel, event.age))
         if stream is not None and io is not None:
-            self._script.before(hop, (stream,))
-            fresh = stream.fresh(hop)
+            due = self._script.before(hop, (stream,)) or hop == self._hops.first
+            fresh = stream.fresh(hop, due or not self._script.away)
             if fresh is not None:
                 if fresh:
                     self._script.began(hop, self._hops.first, io)
@@ -113,8 +113,9 @@ class Synth(Processor):
         if hop < self._hops.first or stream is None or io is None:
             out.fill(0.0)
             return
-        given = stream.take(hop)
-        if self._script.absent(hop):
+        absent = self._script.absent(hop)
+        given = stream.take(hop, not absent)
+        if absent:
             given = None
         if given is not None and not np.isfinite(np.sum(given)):
             stream.blame()
@@ -138,6 +139,9 @@ class Synth(Processor):
 
     def recall(self, kind: str, number: int) -> None:
         self._script.recall(kind, number)
+
+    def standing(self) -> list[tuple[str, int]]:
+        return self._script.standing()
 
     def close(self) -> None:
         stream: Stream | None = getattr(self, "_stream", None)

@@ -12,7 +12,6 @@ from antiphon.block import MAX_BLOCK, MIN_BLOCK, RATES
 from antiphon.errors import UsageError
 
 DEVICES = ("auto", "cpu", "cuda")
-SYNTHS = ("auto", "pyo", "supercollider", "null")
 AUDIO = ("auto", "portaudio", "jack", "headless")
 OSC_PORT, HTTP_PORT = 4400, 4401
 DEFAULT_RATE, DEFAULT_BLOCK = 48000, 256
@@ -54,8 +53,6 @@ class ServeSettings:
             raise UsageError(f"--audio takes {', '.join(AUDIO)}, not {self.audio!r}")
         if self.device not in DEVICES:
             raise UsageError(f"--device takes {', '.join(DEVICES)}, not {self.device!r}")
-        if self.synth not in SYNTHS:
-            raise UsageError(f"--synth takes {', '.join(SYNTHS)}, not {self.synth!r}")
         if self.rate not in RATES:
             raise UsageError(f"--rate takes {', '.join(map(str, RATES))}, not {self.rate}")
         if not MIN_BLOCK <= self.block <= MAX_BLOCK:

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -72,6 +73,7 @@ class Scales:
     spec: StreamSpec
     weigher: socket.socket
     _known: dict[Hashable, float] = field(default_factory=dict)
+    _asked: int = field(default_factory=time.monotonic_ns)
 
     def weigh(self, plan: Plan, pool: Pool | None) -> Verdict:
         """Raises `PluginError` for a node that does not survive its trial."""
@@ -91,11 +93,16 @@ class Scales:
         return (node.type, tuple(sorted((k, v) for k, v in node.values.items() if k in restarting)))
 
     def _ask(self, nodes: list[NodeSpec]) -> list[float]:
-        weigher = self.weigher
+        weigher, said = self.weigher, ""
         weigher.settimeout(PATIENCE)
+        self._asked += 1
+        asked = {"number": self._asked, "nodes": [[n.name, n.type, dict(n.values)] for n in nodes]}
         try:
-            weigher.send(json.dumps([[n.name, n.type, dict(n.values)] for n in nodes]).encode())
-            said = weigher.recv(_MAX_MESSAGE).decode()
+            weigher.send(json.dumps(asked).encode())
+            answer: dict[str, Any] = {}
+            while answer.get("number") != self._asked:  # an answer to what was given up on may still come
+                answer = json.loads(weigher.recv(_MAX_MESSAGE))
+            said = answer["said"]
         except OSError as error:
             raise PluginError(f"what is new could not be tried: {error}") from error
         if not said.startswith("["):
@@ -113,8 +120,10 @@ def run_weigher(asked: socket.socket, catalog: Catalog, make: Callable[[str], Pr
     poll.register(asked.fileno(), select.POLLIN)
     while not ending:
         if poll.poll(1000):
-            nodes = [NodeSpec(*item) for item in json.loads(asked.recv(_MAX_MESSAGE))]
-            asked.send(in_child(partial(_tried, nodes, catalog, make, spec), TRIAL_LIMIT).encode())
+            message = json.loads(asked.recv(_MAX_MESSAGE))
+            nodes = [NodeSpec(*item) for item in message["nodes"]]
+            said = in_child(partial(_tried, nodes, catalog, make, spec), TRIAL_LIMIT)
+            asked.send(json.dumps({"number": message["number"], "said": said}).encode())
     return 0
 
 

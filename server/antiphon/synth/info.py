@@ -77,7 +77,7 @@ def choose(asked: str, registered: Mapping[str, Callable[[], SynthInfo]]) -> Syn
             return found[0]
         raise UsageError(f"no synth is installed; there are: {', '.join(infos) or 'none'}")
     if asked not in infos:
-        raise UsageError(f"there is no synth {asked!r} here yet; there are: {', '.join(sorted(infos))}")
+        raise UsageError(f"--synth takes auto, {', '.join(sorted(infos))}; there is no {asked!r} here")
     if not infos[asked].installed:
         raise UsageError(f"--synth {asked} needs {infos[asked].needs}, which is not installed: pip install it")
     return infos[asked]

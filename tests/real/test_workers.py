@@ -1,0 +1,267 @@
+"""Everything that can happen to a worker or to those around it, in real servers that play, and the sets kept of it."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from tests.waiting import until
+from tests.workers.faulty import CODES, HOP, RATE
+from tests.workers.rig import gone
+from tests.workers.served import (
+    Heard,
+    again,
+    back,
+    home,
+    kept,
+    kill,
+    marks,
+    only_fades,
+    same,
+    served,
+    sound,
+    state,
+    stop,
+    worker,
+)
+
+from antiphon.bench.rig import Server
+
+pytestmark = pytest.mark.real
+
+BEGIN, EVERY = 3.0, 0.7
+DEADLY = [word for word in CODES if word != "sleep"]
+
+
+def play_on(server: Server, blocks: int = 60) -> None:
+    given = server.status()["blocks"]
+    until(lambda: server.status()["blocks"] > given + blocks, 5.0, "it plays on")
+
+
+def test_every_poison_is_heard_as_a_fade_and_harms_nobody_else(tmp_path: Path) -> None:
+    codes = {BEGIN + EVERY * n: word for n, word in enumerate(CODES)}
+    last = BEGIN + EVERY * len(codes)
+    place = home(tmp_path, sound(last + 8.0, codes), *CODES, "echo")
+    with served(place, "--session", str(place / "set")) as server:
+        late, heard = int(server.status()["latency"]["graph"]), Heard(server)
+        assert late == 2 * HOP * (len(CODES) + 1)
+        assert server.status()["blocks"] * 256 < BEGIN * RATE, "it was ready before the first poison"
+        pids = {word: worker(server, word)["pid"] for word in (*CODES, "echo")}
+        assert len(set(pids.values())) == len(pids)
+        reasons = {}
+        for word in CODES:
+            if word in DEADLY:
+                reasons[word] = heard.states(word, ["restarting", "running"])[0]
+        until(lambda: server.status()["blocks"] * 256 > (last + 1.0) * RATE, 10.0, "all of it has been heard")
+        status = server.status()
+        assert {w["node"]: w["restarts"] for w in status["workers"]} == {w: int(w in DEADLY) for w in pids}
+        assert all(w["state"] == "running" for w in status["workers"])
+        assert all(n["state"] == "running" for n in status["nodes"])
+        assert (worker(server, "sleep")["pid"], worker(server, "echo")["pid"]) == (pids["sleep"], pids["echo"])
+        assert all(gone(pids[word]) for word in DEADLY)
+        assert worker(server, "echo")["misses"] == 0
+        assert (status["missed_blocks"], status["engine"]["restarts"], status["nan_blocks"]) == (0, 0, 0)
+        heard.close()
+    assert "gave no answer for 0.1" in reasons.pop("hang")
+    assert reasons == {
+        "nan": "its worker gave NaN or infinity",
+        "shape": "its worker gave a wrong shape: [4, 960]",
+        "memory": "its worker ran out of its 64 MB",
+        "raise": "its worker raised RuntimeError: as I was told",
+        "exit": "its worker ended with status 3",
+    }
+    came, said, lines = kept(place / "set")
+    only_fades(came, said, late, events=len(CODES))
+    told = marks(lines)
+    assert set(told) == set(CODES), "one absence for each, and none for the others"
+    first = int(lines[1]["sample"])
+    for n, word in enumerate(CODES):
+        wanted = ["absent", "fresh", "back"] if word in DEADLY else ["absent", "back"]
+        assert [kind for kind, _ in told[word]] == wanted, word
+        # dry from the very hop that was lost
+        hop = round((BEGIN + EVERY * n) * RATE / HOP) + 2 * n
+        assert told[word][0] == ("absent", hop)
+        # the words are in the log before the recording's end, at their block
+        at = next(line["sample"] for line in lines if line.get("mark") == "absent" and line["number"] == hop)
+        assert first <= at
+        assert 0 <= at - (hop + 2) * HOP + 256 < 2 * 256
+        assert (dict(told[word])["back"] - hop) * HOP / RATE < 2.0
+    same(said, again(place / "set", place))
+
+
+def test_a_poison_that_comes_again_and_again_is_played_again(tmp_path: Path) -> None:
+    """Five deaths in a long set, slower than three a minute or forgiven, are more than three a minute in its replay."""
+    x = sound(6.0, {2.0: "nan", 4.0: "exit"})
+    place = home(tmp_path, x, "nan", "exit", "past")
+    with served(place, "--session", str(place / "set")) as server:
+        for turn in (1, 2, 3, 4):
+            for word in ("nan", "exit"):
+                until(lambda w=word, n=turn: worker(server, w)["restarts"] == n, 10.0, f"{word} has died {turn} times")
+                back(server, word, turn)
+                if turn == 2:
+                    server.send(f"/node/{word}/reset")
+        play_on(server)
+        assert worker(server, "past")["restarts"] == 0
+        assert server.status()["missed_blocks"] == 0
+    _, said, lines = kept(place / "set")
+    assert [kind for kind, _ in marks(lines)["nan"]].count("fresh") == 4
+    same(said, again(place / "set", place))
+
+
+def test_an_engine_that_dies_leaves_the_workers_as_they_are(tmp_path: Path) -> None:
+    place = home(tmp_path, sound(4.0), "echo", "past")
+    with served(place, "--session", str(place / "set")) as server:
+        before = {word: worker(server, word)["pid"] for word in ("echo", "past")}
+        for turn in range(1, 4):
+            play_on(server, 23)
+            kill(server.pids()["engine"])
+            until(lambda n=turn: server.status()["engine"]["restarts"] == n, 3.0, "another engine")
+            until(lambda: server.status()["engine"]["state"] == "running", 3.0, "it runs")
+            until(lambda: len(server.status()["workers"]) == 2, 3.0, "its plan plays")
+        play_on(server)
+        assert {word: worker(server, word)["pid"] for word in before} == before
+        assert all(w["restarts"] == 0 and w["state"] == "running" for w in server.status()["workers"])
+    _, said, _ = kept(place / "set")
+    assert np.abs(said[-2000:]).max() > 0.1, "the sound is back"
+    assert longest_silence(said) < 1.0
+    same(said, again(place / "set", place))
+
+
+def longest_silence(said: np.ndarray) -> float:
+    loud = np.flatnonzero(np.any(said != 0.0, axis=1))
+    return float(np.diff(loud).max(initial=1)) / RATE
+
+
+def test_a_control_that_dies_is_nothing_to_the_workers(tmp_path: Path) -> None:
+    place = home(tmp_path, sound(4.0), "echo")
+    with served(place, "--session", str(place / "set")) as server:
+        late, before, control = (
+            int(server.status()["latency"]["graph"]),
+            worker(server, "echo"),
+            server.pids()["control"],
+        )
+        kill(control)
+        until(lambda: answers(server) and server.pids()["control"] != control, 5.0, "another control")
+        after = worker(server, "echo")
+        assert (after["pid"], after["restarts"], after["misses"]) == (before["pid"], 0, 0)
+        assert server.status()["missed_blocks"] == 0
+        assert state(server, "echo")[0] == "running"
+        play_on(server)
+    came, said, lines = kept(place / "set")
+    only_fades(came, said, late, events=0)
+    assert marks(lines) == {}
+
+
+def answers(server: Server) -> bool:
+    try:
+        return bool(server.status())
+    except (OSError, ValueError):
+        return False
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
+def test_a_zygote_that_dies_is_back_with_its_workers(tmp_path: Path, number: int) -> None:
+    place = home(tmp_path, sound(4.0), "echo", "past")
+    with served(place, "--session", str(place / "set")) as server:
+        before = {word: worker(server, word)["pid"] for word in ("echo", "past")}
+        zygote = parent(before["echo"])
+        assert zygote == parent(before["past"])
+        os.kill(zygote, number)
+        if number == signal.SIGSTOP:
+            # it keeps nobody now, and nobody misses it until a worker dies; then it goes the same way
+            play_on(server)
+            assert {word: worker(server, word)["pid"] for word in before} == before
+            kill(zygote)
+        for word in before:
+            back(server, word, 1)
+        assert not set(before.values()) & {w["pid"] for w in server.status()["workers"]}
+        assert parent(worker(server, "echo")["pid"]) != zygote
+        assert server.status()["missed_blocks"] == 0
+        play_on(server)
+    until(lambda: all(map(gone, [zygote, *before.values()])), 3.0, "nothing is left")
+    _, said, lines = kept(place / "set")
+    assert [kind for kind, _ in marks(lines)["past"]] == ["absent", "fresh", "back"]
+    same(said, again(place / "set", place))
+
+
+def parent(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def test_a_server_that_ends_leaves_no_worker_though_one_is_stopped_and_one_given_up(tmp_path: Path) -> None:
+    place = home(tmp_path, sound(4.0), "echo", "past", "exit")
+    with served(place) as server:
+        pids = [w["pid"] for w in server.status()["workers"]]
+        zygote = parent(pids[0])
+        stop(pids[1])
+        assert server.stop(signal.SIGTERM) == 0
+    until(lambda: all(map(gone, [zygote, *pids])), 3.0, "nothing is left")
+
+
+def test_a_restart_takes_over_from_a_killed_supervisor_and_its_workers(tmp_path: Path) -> None:
+    from antiphon.bench.rig import free_port
+
+    place, ports = home(tmp_path, sound(4.0), "echo"), ["--osc-port", str(free_port()), "--http-port", str(free_port())]
+    options = ["--audio", "headless", "--patch", str(place / "faulty.toml"), *ports]
+    first = Server(*options, home=place).start()
+    until(lambda: worker(first, "echo")["state"] == "running", 10.0, "the worker runs")
+    pid = worker(first, "echo")["pid"]
+    zygote = parent(pid)
+    first.stop(signal.SIGKILL)
+    with Server(*options, home=place) as second:
+        until(lambda: worker(second, "echo")["state"] == "running", 10.0, "the worker runs")
+        assert worker(second, "echo")["pid"] != pid
+    until(lambda: gone(pid) and gone(zygote), 3.0, "nothing is left of the first")
+
+
+class TestBegunMidway:
+    """Where a set begins with workers at work or away, what is the same in its replay, and what is not."""
+
+    def kept(self, place: Path, begin: str, chain: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
+        """(what was heard, what is played again) of a set that begins while the first node's worker is `begin`."""
+        with served(place) as server:
+            play_on(server)
+            if begin == "after a restart":
+                kill(server.pids()["engine"])
+                until(lambda: server.status()["engine"]["restarts"] == 1, 3.0, "another engine")
+                until(lambda: len(server.status()["workers"]) == len(chain), 3.0, "its plan plays")
+                play_on(server, 20)
+            if begin == "away":
+                for n in (1, 2):
+                    kill(worker(server, chain[0])["pid"])
+                    back(server, chain[0], n)
+                kill(worker(server, chain[0])["pid"])
+                until(lambda: state(server, chain[0])[0] == "failed", 3.0, "it is given up")
+            folder = Path(str(server.ask("/session/record", "half")[1][1]))
+            play_on(server)
+            if begin == "away":
+                server.send(f"/node/{chain[0]}/reset")
+                back(server, chain[0], 3)
+            play_on(server, 150)
+            server.send("/session/stop")
+            server.sync(9)
+        return kept(folder)[1], again(folder, place)
+
+    @pytest.mark.parametrize("begin", ["at work", "away", "after a restart"])
+    def test_the_same_but_for_what_was_on_its_way(self, tmp_path: Path, begin: str) -> None:
+        place = home(tmp_path, sound(4.0), "echo", "exit")
+        heard, played = self.kept(place, begin, ("echo", "exit"))
+        late = 4 * HOP
+        assert len(heard) == len(played) > RATE // 2
+        # hops and dry sound that were on their way when it began are not in a log
+        assert np.array_equal(heard[late + HOP :], played[late + HOP :])
+        assert not np.array_equal(heard[: late + HOP], played[: late + HOP])
+
+    def test_what_a_model_had_heard_before_is_not_in_the_set(self, tmp_path: Path) -> None:
+        x = sound(4.0)
+        x[:, 0] += 0.1
+        place = home(tmp_path, x, "past")
+        soundfile.write(place / "in.wav", x, RATE, "FLOAT")
+        heard, played = self.kept(place, "at work", ("past",))
+        off = np.abs(heard - played)[3 * HOP :, 0]
+        assert off[:HOP].max() > 1e-4
+        assert off[-HOP:].max() < off[:HOP].max() / 2, "and is forgotten as the model forgets it"
