@@ -53,6 +53,8 @@ class Synth(Processor):
         self._presence = Presence(channels, hop, spec.rate)
         self._answer: Samples = np.zeros((channels, hop), np.float32)
         self._gain = np.zeros(spec.block, np.float32)
+        self._finite = np.zeros((2, hop), np.bool_)
+        self._skipped = 0
         self._events: deque[tuple[int, Event]] = deque(maxlen=MAX_WAITING)
         self._hop_events: list[Event] = []
         self._sounding = Sounding()
@@ -75,6 +77,8 @@ class Synth(Processor):
         hops = self._hops
         hops.begin(io.time.sample)
         start = hops.number * hops.hop + hops.fill
+        # blocks that were missed: hops are counted, the clock went on
+        self._skipped = io.time.sample - start
         for event in io.events_in:
             if len(self._events) == MAX_WAITING:
                 self._dropped += 1
@@ -104,7 +108,7 @@ class Synth(Processor):
                 if fresh:
                     self._script.began(hop, self._hops.first, io)
                     events[:0] = self._sounding.again(start)
-                self._dropped += pack(start, events, stream.input(hop))
+                self._dropped += pack(start + self._skipped, events, stream.input(hop))
                 stream.post(hop)
         self._sounding.follow(start, events)
 
@@ -117,7 +121,7 @@ class Synth(Processor):
         given = stream.take(hop, not absent)
         if absent:
             given = None
-        if given is not None and not np.isfinite(np.sum(given)):
+        if given is not None and not np.isfinite(given, out=self._finite).all():
             stream.blame()
             given = None
         self._script.took(hop, given is not None, io)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import select
 import signal
@@ -18,6 +19,9 @@ DEVICE_GONE = 75
 """Exit status of an engine whose device stopped asking for blocks."""
 NO_DEVICE = 76
 """Exit status of an engine whose device would not start; it has said why."""
+
+
+_PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +89,14 @@ def unsignalled() -> Iterator[None]:
 def listening() -> None:
     """A child has its handlers: takes signals from here on."""
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
+
+
+def bound_to(parent: int) -> bool:
+    """A child is killed when its parent ends (on Linux); False when that has ended already."""
+    prctl = getattr(ctypes.CDLL(None), "prctl", None)
+    if prctl is not None:
+        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    return os.getppid() == parent
 
 
 def cause(status: int) -> str:

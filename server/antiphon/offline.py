@@ -18,7 +18,7 @@ from antiphon.clock import TempoMap
 from antiphon.errors import PluginError
 from antiphon.graph import IN, OUT, End, Graph, NodeSpec, Wire
 from antiphon.params import Value
-from antiphon.planning import compile_plan
+from antiphon.planning import close_hosts, compile_plan
 from antiphon.processor import BlockTime, Processor
 
 Make = Callable[[str], Processor]
@@ -33,6 +33,9 @@ class BlockRunner(Protocol):
     def run(self, x: Samples) -> Samples:
         """x: float32 `[spec.channels, n]`, n ≤ `spec.block`. The result holds until the next call."""
         ...
+
+    def close(self) -> None:
+        """Gives back what processors hold outside this process: places in workers."""
 
 
 def process_stream(
@@ -121,6 +124,8 @@ class PlanRunner:
         out = info.first("audio", "out")
         if out is None:
             raise PluginError(f"{type} gives no sound, so that there is nothing to write; use it in a patch")
+        if info.first("audio", "in") is None and info.first("events", "in") is not None:
+            raise PluginError(f"{type} takes notes, not sound; play it in a patch: antiphon render keys --events F")
         wires = [Wire(End(type, out.name), End(OUT, OUT))]
         into = info.first("audio", "in")
         if into is not None:
@@ -147,3 +152,6 @@ class PlanRunner:
             raise PluginError(f"the plugin {self.type} failed at {seconds:.2f} s: {self._plan.failures[0].reason}")
         time.sample += frames
         return y
+
+    def close(self) -> None:
+        close_hosts(self._plan.hosts.values(), {})

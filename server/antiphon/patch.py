@@ -37,8 +37,9 @@ _LONG = re.compile(r"[0-9_]{4000,}")
 class Patch:
     """A patch as read.
 
-    tempo: bpm.  scenes: number → "node.param" → value.  midi: "cc 21" → "node.param". Both are checked
-    and kept.  text: what was parsed.  path: the file it came from, or None.
+    tempo: bpm.  scenes: number → "node.param" → value.  midi: "cc 21" → "node.param", and "out" → the
+    "node.port" whose notes go to external gear. Both are checked and kept.  text: what was parsed.
+    path: the file it came from, or None.
     """
 
     name: str

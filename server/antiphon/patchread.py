@@ -101,9 +101,16 @@ class Reader:
         made: dict[str, str] = {}
         for control, target in _flat(self._table(data, "midi")):
             here = ("midi", control)
+            if control == "out":
+                made[control] = self._emitting(graph, here, target)
+                continue
             found = _MIDI.fullmatch(control)
             if found is None or int(found[1]) > 127 or not 1 <= int(found[2] or 1) <= 16:
-                self.fail(here, 'is not a control; "cc 0" to "cc 127" are, with a channel 1 to 16 behind if wanted')
+                self.fail(
+                    here,
+                    'is not a control; "cc 0" to "cc 127" are, with a channel 1 to 16 behind if wanted, '
+                    'and "out" for the node whose notes go out',
+                )
             if not isinstance(target, str):
                 self.fail(here, f"is {_kind(target)}; takes node.param")
             param = self._param(graph, here, target)
@@ -111,6 +118,19 @@ class Reader:
                 self.fail(here, f"{target} is {'readonly' if param.readonly else param.kind}; a control cannot set it")
             made[control] = target
         return made
+
+    def _emitting(self, graph: Graph, path: tuple[str, ...], target: object) -> str:
+        """The node's events output that `target` names."""
+        if not isinstance(target, str):
+            self.fail(path, f"is {_kind(target)}; takes node.port")
+        try:
+            end = graph.end(target, "out", self.catalog, "events")
+            port = None if end.node == IN else known_type(graph.node(end.node).type, self.catalog).port(end.port, "out")
+        except PatchError as error:
+            self.fail(path, _clipped(str(error)))
+        if port is None or port.kind != "events":
+            self.fail(path, f"{_shown(target)} gives no notes; takes a node that does")
+        return str(end)
 
     def _table(self, data: Mapping[str, Any], key: str) -> dict[str, Any]:
         table = data.get(key, {})

@@ -6,7 +6,7 @@ closes a cycle is fed exactly `spec.block` frames late, so that any split of blo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -210,6 +210,13 @@ class Plan:
         assert self._out is not None
         self._out.run(frames)
         return self._out.buffer[:, :frames]
+
+    def emitted(self, number: int) -> Sequence[Event]:
+        """What a node emitted in the last block."""
+        for step in self._steps:
+            if step.host.number == number:
+                return step.io.events_out
+        return ()
 
     def clear(self) -> None:
         """Silence from here: delay lines and processors forget."""

@@ -11,6 +11,7 @@ from antiphon.catalog import Catalog, ProcessorInfo
 from antiphon.errors import AntiphonError, PatchError, PluginError
 from antiphon.graph import IN, OUT, End, Graph, check, order
 from antiphon.host import NodeHost
+from antiphon.library import located
 from antiphon.plan import Feedback, Gather, Line, Plan, Step, WireKey
 from antiphon.processor import IO, BlockTime, Event, Processor
 from antiphon.rates import adapt
@@ -155,7 +156,9 @@ def _host(
     try:
         processor = adapt(make(info.type), spec)
         processor.node = number
-        processor.settings.update({k: v for k, v in checked.items() if k in processor.settings})
+        for key, value in checked.items():
+            if key in processor.settings:
+                processor.settings[key] = located(str(value)) if cells[key].kind == "file" else value
         feedback = spec.block if cyclic and hasattr(processor, "feedback_frames") else 0
         if feedback:
             processor.feedback_frames = feedback  # type: ignore[attr-defined]

@@ -19,6 +19,7 @@ import numpy as np
 
 from antiphon.block import StreamSpec
 from antiphon.catalog import ProcessorInfo
+from antiphon.children import bound_to
 from antiphon.errors import AntiphonError, ParamError, PluginError
 from antiphon.graph import NAME, RESERVED
 from antiphon.harness import render
@@ -141,9 +142,10 @@ def reason_of(error: BaseException) -> str:
 def in_child(task: Callable[[], str], limit: float) -> str:
     """What `task` returned, run in a forked child; or how the child ended. limit: seconds it may take."""
     read, write = os.pipe()
+    parent = os.getpid()
     child = os.fork()
     if child == 0:
-        _child(task, read, write)
+        _child(task, read, write, parent)
     os.close(write)
     try:
         told, late = _listen(read, time.monotonic() + limit)
@@ -161,9 +163,11 @@ def in_child(task: Callable[[], str], limit: float) -> str:
     return f"its check ended the process with exit status {os.waitstatus_to_exitcode(status)}"
 
 
-def _child(task: Callable[[], str], read: int, write: int) -> None:
+def _child(task: Callable[[], str], read: int, write: int, parent: int) -> None:
     """The child's life; never returns."""
     try:
+        if not bound_to(parent):
+            return
         os.close(read)
         # its crash is told by the parent, in one sentence
         faulthandler.disable()

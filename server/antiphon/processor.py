@@ -127,7 +127,8 @@ class Processor(ABC):
     latency: frames at the processor's own rate by which its output lags its input; constant from
     one `prepare` to the next.  settings: values of its `restart`, text and file parameters, set
     before `prepare`.  dry: its first audio input is what bypass and `wet` pass.  node: the number of
-    its node, set before `prepare`.
+    its node, set before `prepare`.  files: "module:function" of what `antiphon run` calls with a
+    `antiphon.filejob.FileJob` where its files are not sound in, sound out; "" for the rest.
     """
 
     inputs: ClassVar[tuple[Port, ...]] = (AUDIO_IN,)
@@ -138,6 +139,7 @@ class Processor(ABC):
     rate: ClassVar[int | None] = None
     block: ClassVar[int | None] = None
     channels: ClassVar[int | None] = None
+    files: ClassVar[str] = ""
     latency: int = 0
     node: int = 0
 

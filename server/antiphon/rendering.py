@@ -29,7 +29,7 @@ from antiphon.graph import Graph
 from antiphon.notes import Players, checked
 from antiphon.offline import Make
 from antiphon.params import Param
-from antiphon.planning import compile_plan
+from antiphon.planning import close_hosts, compile_plan
 
 
 class StageRunner:
@@ -52,6 +52,7 @@ class StageRunner:
         self._names = {number: name for name, number in self._ids.items()}
         self._actions = Actions(graph, catalog, self._ids)
         plan = compile_plan(graph, catalog, make, spec, self._ids)
+        self._hosts = plan.hosts
         self._stage = Stage(spec, tempo)
         self._stage.load(plan, 1, 0.0)
         self.latency = plan.latency + int(getattr(self._stage, "latency", 0))
@@ -91,6 +92,9 @@ class StageRunner:
             if report.kind == "failed":
                 self.failures.append((self._names[report.node], report.text))
         return y
+
+    def close(self) -> None:
+        close_hosts(self._hosts.values(), {})
 
 
 class Actions:

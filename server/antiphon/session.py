@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TypeAlias
 
+from antiphon import library
 from antiphon.catalog import Catalog
 from antiphon.commands import (
     NOW,
@@ -112,6 +113,8 @@ class Session(Nodes):
         node, cell = self.param(command.node, command.param)
         param = node.cells[cell]
         value = param.check(near(param, command.value))
+        if param.kind == "file":
+            value = library.checked(str(value))
         if not 0.0 <= command.ramp <= MAX_RAMP:
             raise WireError(f"a ramp takes 0 to {MAX_RAMP:g} s, not {command.ramp:g}")
         when = command.when

@@ -7,13 +7,14 @@ import os
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from antiphon.block import MAX_BLOCK, MIN_BLOCK, RATES
 from antiphon.errors import UsageError
 
 DEVICES = ("auto", "cpu", "cuda")
 AUDIO = ("auto", "portaudio", "jack", "headless")
-OSC_PORT, HTTP_PORT = 4400, 4401
+OSC_PORT, HTTP_PORT, MQTT_PORT = 4400, 4401, 1883
 DEFAULT_RATE, DEFAULT_BLOCK = 48000, 256
 
 
@@ -23,7 +24,9 @@ class ServeSettings:
 
     input: a sound file to loop, or a device's name.  ahead: blocks between input and output slots,
     0 to choose by block size.  device: what models run on; auto takes a GPU where there is one.  synth: what plays
-    notes.  surface: HOST:PORT of surfaces that listen elsewhere than they send from.
+    notes.  midi: an input named antiphon is offered and every port heard, or, where there are any, those with one of
+    `midi_in` in their name.  midi_out: of the ports played to.  surface: HOST:PORT of surfaces that listen elsewhere
+    than they send from.
     """
 
     audio: str = "auto"
@@ -45,6 +48,10 @@ class ServeSettings:
     mute_input: bool = False
     device: str = "auto"
     synth: str = "auto"
+    mqtt_url: str = field(default="", repr=False)
+    midi: bool = False
+    midi_in: tuple[str, ...] = ()
+    midi_out: tuple[str, ...] = ()
     extra: dict[str, Any] = field(default_factory=dict)
 
     def check(self) -> ServeSettings:
@@ -66,7 +73,16 @@ class ServeSettings:
             raise UsageError("--osc-port and --http-port must differ; both want TCP")
         for surface in self.surface:
             surface_address(surface)
+        if self.mqtt_url:
+            mqtt_broker(self.mqtt_url)
+        for option, names in (("--midi-in", self.midi_in), ("--midi-out", self.midi_out)):
+            if not all(name.strip() for name in names):
+                raise UsageError(f"{option} takes a part of a port's name; antiphon devices lists them")
         return self
+
+    @property
+    def wants_midi(self) -> bool:
+        return self.midi or bool(self.midi_in or self.midi_out)
 
     @property
     def input_file(self) -> Path | None:
@@ -80,12 +96,14 @@ class ServeSettings:
         return replace(self, **changes)
 
     def to_json(self) -> str:
-        return json.dumps(asdict(self))
+        """All but `mqtt_url`: this is written to files and to command lines."""
+        return json.dumps({name: value for name, value in asdict(self).items() if name != "mqtt_url"})
 
     @staticmethod
     def from_json(text: str) -> ServeSettings:
         data = json.loads(text)
-        data["surface"], data["allow"] = tuple(data["surface"]), tuple(data["allow"])
+        for name in ("surface", "allow", "midi_in", "midi_out"):
+            data[name] = tuple(data[name])
         return ServeSettings(**data)
 
 
@@ -98,3 +116,33 @@ def surface_address(text: str) -> tuple[str, int]:
     if not host or not port.isdigit() or not 0 < int(port) < 65536:
         raise UsageError(f"--surface takes HOST:PORT, for example 192.168.0.7:9000, not {text!r}")
     return host.strip("[]"), int(port)
+
+
+@dataclass(frozen=True, slots=True)
+class Broker:
+    """An MQTT broker. user, password: "" for none.  written: the password as it stands in the URL."""
+
+    host: str
+    port: int
+    user: str = ""
+    password: str = field(default="", repr=False)
+    written: str = field(default="", repr=False)
+
+
+def mqtt_broker(url: str) -> Broker:
+    """Of mqtt://user:password@host:port, where user, password and port may be left out."""
+    # says nothing of what was given: there is a password in it
+    wrong = UsageError(
+        "--mqtt-url takes mqtt://user:password@host:port; in a password write @ : / ? # % as %40 %3A %2F %3F %23 %25"
+    )
+    try:
+        parts = urlsplit(url)
+        port = MQTT_PORT if parts.port is None else parts.port
+    except ValueError:
+        raise wrong from None
+    if parts.scheme != "mqtt" or not parts.hostname or not port or parts.path.strip("/") or parts.query:
+        raise wrong
+    if parts.fragment or not parts.hostname.isprintable() or " " in parts.hostname:
+        raise wrong
+    written = parts.password or ""
+    return Broker(parts.hostname, port, unquote(parts.username or ""), unquote(written), written)

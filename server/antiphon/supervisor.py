@@ -132,13 +132,16 @@ class Supervisor:
             "osc_tcp": self._sockets[1].fileno(),
             "http": self._sockets[2].fileno(),
         }
-        given = {"settings": self.settings.to_json(), "folder": str(self.folder), "fds": fds, "shape": self._shape()}
+        given = {"settings": self.settings.to_json(), "folder": str(self.folder), "fds": fds, "shape": self._shape(),
+                 "mqtt_url": self.settings.mqtt_url}  # fmt: skip
         with unsignalled():
             child = subprocess.Popen(
-                [sys.executable, "-m", "antiphon.control.process", json.dumps(given)],
-                pass_fds=tuple(fds.values()),
-                stdin=subprocess.DEVNULL,
+                [sys.executable, "-m", "antiphon.control.process"], pass_fds=tuple(fds.values()), stdin=subprocess.PIPE
             )
+        assert child.stdin is not None
+        # by a pipe: command lines are everyone's to read
+        with contextlib.suppress(BrokenPipeError), child.stdin:
+            child.stdin.write(json.dumps(given).encode())
         child.returncode = 0  # reaped here, by pid; Popen must not
         self._adopt("control", child.pid)
         catalog = self.folder / warming.CATALOG

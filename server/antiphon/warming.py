@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,6 +40,8 @@ def warm(settings: ServeSettings, folder: Path) -> Warm:
         told = folder / TOLD
         told.unlink(missing_ok=True)
         given = (("path", str(told)),)
+        if settings.synth == "auto":
+            print(synths.SILENT, file=sys.stderr, flush=True)
     synths.use(synths.Choice(chosen, given))
     path = settings.input_file
     return Warm(loaded, None if path is None else process.load_sound(path, settings.rate))

@@ -8,7 +8,10 @@ from pathlib import Path
 import numpy as np
 from tests.waiting import until
 from tests.workers.served import (
+    LATENCY,
+    RATE,
     Heard,
+    StalledError,
     again,
     back,
     home,
@@ -16,11 +19,15 @@ from tests.workers.served import (
     kill,
     marks,
     only_fades,
+    play_on,
     same,
+    seconds,
     served,
     sound,
     state,
     stop,
+    undisturbed,
+    untouched,
     worker,
 )
 
@@ -31,11 +38,12 @@ def latency(server: Server) -> int:
     return int(server.status()["latency"]["graph"])
 
 
+@undisturbed
 def test_a_killed_and_a_stopped_worker_are_heard_as_fades_and_are_back(tmp_path: Path) -> None:
     place = home(tmp_path, sound(4.0), "echo", "raise")
     with served(place, "--session", str(place / "set")) as server:
         late, heard = latency(server), Heard(server)
-        assert late == 4 * 960
+        assert late == 2 * LATENCY
         before, other = worker(server, "echo"), worker(server, "raise")
         assert (before["restarts"], before["misses"], before["model"]) == (0, 0, "echo")
         kill(before["pid"])
@@ -46,18 +54,20 @@ def test_a_killed_and_a_stopped_worker_are_heard_as_fades_and_are_back(tmp_path:
         assert "gave no answer for 0.1" in heard.states("echo", ["restarting", "running"])[0]
         status = server.status()
         assert worker(server, "raise")["pid"] == other["pid"]
-        assert (worker(server, "raise")["restarts"], worker(server, "raise")["misses"]) == (0, 0)
         assert worker(server, "echo")["misses"] >= 2
-        assert status["missed_blocks"] == 0
+        untouched(server, "raise")
         assert status["engine"]["restarts"] == 0
         heard.close()
     came, said, lines = kept(place / "set")
+    told = marks(lines)
+    if len(told["echo"]) > 6 or "raise" in told:
+        raise StalledError(f"it was late again once it was back: {told}")
+    assert [kind for kind, _ in told["echo"]] == ["absent", "fresh", "back"] * 2
     only_fades(came, said, late, events=2)
-    assert [kind for kind, _ in marks(lines)["echo"]] == ["absent", "fresh", "back"] * 2
-    assert "raise" not in marks(lines)
     same(said, again(place / "set", place))
 
 
+@undisturbed
 def test_a_model_with_a_past_is_played_again_as_it_forgot_it(tmp_path: Path) -> None:
     place = home(tmp_path, sound(3.0), "past")
     x = sound(3.0)
@@ -66,11 +76,10 @@ def test_a_model_with_a_past_is_played_again_as_it_forgot_it(tmp_path: Path) -> 
 
     soundfile.write(place / "in.wav", x, 48000, "FLOAT")
     with served(place, "--session", str(place / "set")) as server:
-        until(lambda: server.status()["blocks"] > 300, 5.0, "it has heard something")
+        until(lambda: seconds(server) > 1.5, 5.0, "it has heard something")
         kill(worker(server, "past")["pid"])
         back(server, "past", 1)
-        blocks = server.status()["blocks"]
-        until(lambda: server.status()["blocks"] > blocks + 100, 5.0, "it plays on")
+        play_on(server)
     said = kept(place / "set")[1]
     same(said, again(place / "set", place))
     # the log's words matter: without one the past would not have been lost
@@ -80,6 +89,7 @@ def test_a_model_with_a_past_is_played_again_as_it_forgot_it(tmp_path: Path) -> 
     assert np.any(again(place / "set", place) != said)
 
 
+@undisturbed
 def test_three_failures_are_enough_until_the_node_is_reset(tmp_path: Path) -> None:
     place = home(tmp_path, sound(4.0), "echo", "exit")
     with served(place, "--session", str(place / "set")) as server:
@@ -94,18 +104,17 @@ def test_three_failures_are_enough_until_the_node_is_reset(tmp_path: Path) -> No
         assert "/node/NAME/reset tries again" in reason
         assert heard.states("echo", ["failed"]) == [reason]
         assert (worker(server, "echo")["state"], worker(server, "echo")["pid"]) == ("failed", 0)
-        given = server.status()["blocks"]
-        until(lambda: server.status()["blocks"] > given + 20, 5.0, "it plays on, dry")
-        asked = server.status()["blocks"]
+        play_on(server)
+        asked = round(seconds(server) * RATE)
         server.send("/node/echo/reset")
         back(server, "echo", 3)
         assert heard.states("echo", ["running"]) == [""]
         assert worker(server, "exit")["pid"] == other["pid"]
-        assert worker(server, "exit")["misses"] == 0
-        assert server.status()["missed_blocks"] == 0
-        given = server.status()["blocks"]
-        until(lambda: server.status()["blocks"] > given + 20, 5.0, "it plays on, wet")
+        untouched(server, "exit")
+        play_on(server)
         heard.close()
-    came, said, _ = kept(place / "set")
-    only_fades(came[: asked * 256], said[: asked * 256], late, events=3)
+    came, said, lines = kept(place / "set")
+    if len(marks(lines)["echo"]) > 9:
+        raise StalledError(f"it was late again once it was back: {marks(lines)}")
+    only_fades(came[:asked], said[:asked], late, events=3)
     same(said, again(place / "set", place))

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 from tests import audio
 
 from antiphon import offline
@@ -55,7 +56,25 @@ class Failing(Processor):
         io.audio_out[0][:] = io.audio_in[0]
 
 
-TYPES: dict[str, type[Processor]] = {"late": Late, "failing": Failing}
+class Holding(Processor):
+    """Counts those that hold something, as a place in a worker; raises on sound above 0.5."""
+
+    held = 0
+
+    def prepare(self, spec: StreamSpec) -> None:
+        Holding.held += 1
+
+    def process(self, io: IO) -> None:
+        assert Holding.held == 1
+        if io.audio_in[0].max() > 0.5:
+            raise ValueError("too loud")
+        io.audio_out[0][:] = io.audio_in[0]
+
+    def close(self) -> None:
+        Holding.held -= 1
+
+
+TYPES: dict[str, type[Processor]] = {"late": Late, "failing": Failing, "holding": Holding}
 CATALOG = Catalog(
     {name: ProcessorInfo(name, "", "test", (AUDIO_IN,), (AUDIO_OUT,), t.params) for name, t in TYPES.items()}
 )
@@ -358,3 +377,13 @@ def test_a_bypassed_denoiser_gives_back_the_very_samples(antiphon: Command, tmp_
     audio.write(tmp_path / "in.wav", audio.noise(30_001, 2), 44100, "PCM_16")
     assert antiphon("run", "denoise", "in.wav", "out.wav", "-p", "bypass=on").code == 0
     assert np.array_equal(audio.read(tmp_path / "out.wav")[0], audio.read(tmp_path / "in.wav")[0])
+
+
+def test_each_file_gives_back_what_its_processor_held(antiphon: Command, with_test_types: None) -> None:
+    """Else a folder of files takes all places in workers there are."""
+    for name, level in (("a", 0.1), ("b", 0.9), ("c", 0.1)):
+        soundfile.write(f"{name}.wav", np.full((4000, 2), level, np.float32), 48000)
+    done = antiphon("run", "holding", "a.wav", "b.wav", "c.wav", "--out-dir", "out")
+    assert "too loud" in done.err
+    assert "1 of 3 files could not be done" in done.err
+    assert Holding.held == 0

@@ -72,6 +72,7 @@ class FakeEngine:
     playing: bool = True
     levels: dict[int, tuple[float, float]] = field(default_factory=dict)
     late: int = 0
+    echoed: int = 0
 
     def __post_init__(self) -> None:
         self._fd = os.eventfd(0, os.EFD_NONBLOCK)
@@ -187,6 +188,9 @@ class FakeEngine:
 
     def session(self, path: str | None, header: dict[str, Any] | None = None) -> None:
         self.sessions.append(path)
+
+    def echo(self, node: int) -> None:
+        self.echoed = node
 
     def reports(self) -> list[Report]:
         found, self._reports = self._reports, []

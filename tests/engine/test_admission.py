@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import select
+import signal
 import time
+from collections.abc import Iterator
 
 import pytest
 
 from antiphon.block import StreamSpec
 from antiphon.catalog import Catalog
-from antiphon.engine.admission import Share, judge, try_node
+from antiphon.children import leave, pair
+from antiphon.engine.admission import Scales, Share, judge, run_weigher, try_node
 from antiphon.errors import PluginError
 from antiphon.graph import NodeSpec
 from antiphon.params import Param
@@ -39,13 +44,41 @@ class Fails(Processor):
         pass
 
 
+class Seeded(Processor):
+    """One is not like another."""
+
+    params = (Param("seed", "int", 0, 0, 1000, restart=True),)
+
+    def process(self, io):
+        io.audio_out[0][:] = io.audio_in[0]
+
+
+class Hangs(Processor):
+    """Holds the write end of a pipe while it hangs."""
+
+    held = -1
+
+    def process(self, io):
+        os.write(self.held, b"h")
+        while True:
+            pass
+
+
+class Dies(Processor):
+    def process(self, io):
+        os.abort()
+
+
+KINDS = {"busy": Busy, "fails": Fails, "seeded": Seeded, "hangs": Hangs, "dies": Dies}
+
+
 def catalog() -> Catalog:
-    kinds = {"busy": Busy, "fails": Fails}
+    kinds = KINDS
     return Catalog({name: inspect_processor(name, kind, name, "test", play=False) for name, kind in kinds.items()})
 
 
 def make(name: str) -> Processor:
-    return {"busy": Busy, "fails": Fails}[name]()
+    return KINDS[name]()
 
 
 def shares(*shares_of: float) -> list[Share]:
@@ -92,3 +125,47 @@ def test_all_of_it_has_to_fit_the_cores() -> None:
     workers = [Share(f"m{i}", 6.0, 10.0) for i in range(4)]
     assert "2.4 of 2 cores" in judge([], workers, 2).refused
     assert judge([], workers, 8) == judge([], [], 8)
+
+
+@pytest.fixture
+def weigher() -> Iterator[tuple[Scales, int]]:
+    """A loader's end, and the process at the other."""
+    there, here = pair()
+    pid = os.fork()
+    if not pid:
+        leave(lambda: run_weigher(there, catalog(), make, SPEC))
+    yield Scales(catalog(), SPEC, here), pid
+    os.kill(pid, signal.SIGTERM)
+    os.waitpid(pid, 0)
+    there.close()
+    here.close()
+
+
+def test_as_many_nodes_as_a_patch_holds_are_weighed(weigher: tuple[Scales, int]) -> None:
+    assert len(weigher[0]._ask([NodeSpec(f"n{i}", "seeded", {"seed": i}) for i in range(256)])) == 256
+
+
+def test_the_node_that_did_not_survive_its_trial_is_named(weigher: tuple[Scales, int]) -> None:
+    nodes = [NodeSpec("fine", "busy", {"ms": 0.0}), NodeSpec("bad", "dies"), NodeSpec("after", "busy", {"ms": 0.1})]
+    with pytest.raises(PluginError, match=r"^bad \(dies\) did not survive its trial: .* SIGABRT$"):
+        weigher[0]._ask(nodes)
+
+
+def test_a_trial_ends_with_the_weigher() -> None:
+    """A node that hangs would otherwise keep a core busy after the server has ended."""
+    read, Hangs.held = os.pipe()
+    there, here = pair()
+    pid = os.fork()
+    if not pid:
+        os.close(read)
+        leave(lambda: run_weigher(there, catalog(), make, SPEC))
+    os.close(Hangs.held)
+    here.send(b'{"number": 1, "nodes": [["h", "hangs", {}]]}')
+    assert os.read(read, 1) == b"h"
+    os.kill(pid, signal.SIGTERM)
+    os.waitpid(pid, 0)
+    ended, _, _ = select.select([read], [], [], 5.0)
+    assert ended, "the trial's process still holds the pipe"
+    os.close(read)
+    there.close()
+    here.close()

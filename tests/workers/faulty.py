@@ -57,13 +57,13 @@ class Echo:
             case "memory":
                 held = []
                 while True:
-                    held.append(np.ones(1 << 18))
+                    held.append(np.empty(1 << 18))
             case "raise":
                 raise RuntimeError("as I was told")
             case "exit":
                 os._exit(3)
             case "sleep":
-                time.sleep(2.5 * HOP / RATE)
+                time.sleep(4.5 * HOP / RATE)
 
 
 class Past(Echo):
@@ -109,4 +109,5 @@ def node(name: str, stepper: str = "Echo") -> type[ModelProcessor]:
 def antiphon_processors(register):
     for word in ("echo", *CODES):
         register(word, node(word), "Passes its sound through a worker.")
+    register("lost", node("lost", "Nowhere"), "Has a worker that does not start.")
     register("past", node("past", "Past"), "Takes a slow mean from its sound, in a worker.")

@@ -102,7 +102,7 @@ class Poison(Pole):
             case self.MEMORY:
                 held = []
                 while True:
-                    held.append(np.ones(1 << 18))
+                    held.append(np.empty(1 << 18))
             case self.SLEEP:
                 time.sleep(0.05)
             case self.CRASH:

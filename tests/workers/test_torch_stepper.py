@@ -185,7 +185,7 @@ def test_weights_that_do_not_fit_are_refused(tmp_path: Path, change, said: str) 
         ("NoStart", "not one row for each of 4 slots"),
         ("Unmade", "cannot be made: RuntimeError: no such kernel"),
         ("NotAModel", "is no StreamingModel"),
-        ("Absent", "has no Absent"),
+        ("Absent", "has no 'Absent'"),
     ],
 )
 def test_a_network_that_is_not_what_it_should_be_is_refused(network: str, said: str) -> None:

@@ -145,7 +145,7 @@ def test_the_words_for_a_worker_that_is_not_well() -> None:
     assert state_of(State.RUNNING, "of old") == ("running", "")
     assert state_of(State.RESTARTING, "gave NaN or infinity") == ("restarting", "its worker gave NaN or infinity")
     assert state_of(State.STARTING, "") == ("starting", "")
-    assert state_of(State.STARTING, "ended with status 3") == ("restarting", "its worker ended with status 3")
+    assert state_of(State.STARTING, "ended with status 3", 1) == ("restarting", "its worker ended with status 3")
     assert state_of(State.REFUSED, "no weights") == ("failed", "its worker does not start: no weights")
     assert all(state_of(state, "")[0] for state in State)
 

@@ -1,4 +1,4 @@
-"""`antiphon devices`: what can be named with --input and --output."""
+"""`antiphon devices`: what can be named with --input, --output, --midi-in and --midi-out."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ if TYPE_CHECKING:
 
 
 def devices() -> None:
-    """List JACK's ports and PortAudio's devices, as --input and --output take them: a part of the name is enough."""
+    """List JACK's ports, PortAudio's devices and MIDI ports, as options take them: a part of the name is enough."""
+    from antiphon.doctor import midi
     from antiphon.doctor.sound import ask
 
-    for line in listing(ask()):
+    for line in (*listing(ask()), *midi.listing(midi.ask())):
         typer.echo(line)
 
 

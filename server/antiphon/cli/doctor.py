@@ -26,11 +26,11 @@ def doctor(
     if loopback:
         _loopback(ServeSettings(audio=audio, input=input, output=output, rate=rate, block=block, ahead=ahead).check())
         return
-    from antiphon.doctor import machine, software, sound
+    from antiphon.doctor import machine, midi, software, sound
     from antiphon.doctor.finding import findings, lines
 
     broken = False
-    for found in findings((*software.CHECKS, sound.checks, *machine.CHECKS)):
+    for found in findings((*software.CHECKS, sound.checks, midi.checks, *machine.CHECKS)):
         broken = broken or found.state == "broken"
         for line in lines(found):
             typer.echo(line)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -57,8 +57,8 @@ def render(
     format_of(out)
     with endable(), ExitStack() as stack:
         loaded = load(check=False)
-        play_with(device, synth, loaded)
         made = load_patch(patch, loaded.catalog, trusted=True)
+        play_with(device, synth, loaded, made.graph)
         blocks: Iterable[Samples] = ()
         rate, channels, subtype, frames = RATE, 2, "", None
         if source is not None:
@@ -71,7 +71,9 @@ def render(
         spec = StreamSpec(rate, block or (BLOCK if cyclic or events else LONG_BLOCK), channels)
         writer = stack.enter_context(AudioWriter(out, rate, channels, subtype))
         progress = stack.enter_context(Progress(made.name, frames, rate))
-        runner = StageRunner(made.graph, loaded.catalog, loaded.make, spec, made.tempo, commands)
+        runner = stack.enter_context(
+            closing(StageRunner(made.graph, loaded.catalog, loaded.make, spec, made.tempo, commands))
+        )
         length = frames if seconds is not None else None
         for samples in process_stream(blocks, runner, length, progress.update):
             writer.write(samples)

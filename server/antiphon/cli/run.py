@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,6 +13,7 @@ import typer
 from antiphon.cli.errors import complain, endable
 from antiphon.cli.offline import play_with
 from antiphon.errors import AntiphonError, FileError, UsageError
+from antiphon.filejob import FileJob
 
 if TYPE_CHECKING:
     from antiphon.params import Value
@@ -44,6 +46,8 @@ def run(
     out_dir: Annotated[str | None, typer.Option("--out-dir", help="A folder for the results, names kept.")] = None,
     block: Annotated[int, typer.Option("--block", help="Frames at a time, 32 to 2048.")] = BLOCK,
     device: Annotated[str, typer.Option("--device", help="What models run on: auto, cpu or cuda.")] = "auto",
+    midi_out: Annotated[str, typer.Option("--midi-out", metavar="F.mid", help="The notes it hears, as a file.")] = "",
+    analysis: Annotated[str, typer.Option("--analysis", metavar="F.json", help="What it finds out, as a file.")] = "",
 ) -> None:
     """Run a plugin over sound files: same rate, channels and length, the plugin's latency taken out.
 
@@ -61,11 +65,40 @@ def run(
         known_type(plugin, loaded.catalog)
         play_with(device, "auto", loaded)
         settings = read_settings(plugin, param or [], loaded)
+        own = loaded.make(plugin).files
+        if own:
+            job = FileJob(
+                plugin, Path(paths[0]), Path(paths[-1]), settings.values, block, _path(midi_out), _path(analysis)
+            )
+            _by_itself(own, job, paths, out_dir)
+            return
+        if midi_out or analysis:
+            raise UsageError(f"{plugin} writes no {'MIDI' if midi_out else 'analysis'}; leave that option out")
         if out_dir is None:
             _one(plugin, jobs[0], settings, loaded, block)
             return
         if _each(plugin, jobs, settings, loaded, block, Path(out_dir)):
             raise typer.Exit(1)
+
+
+def _path(text: str) -> Path | None:
+    return Path(text) if text else None
+
+
+def _by_itself(own: str, job: FileJob, paths: Sequence[str], out_dir: str | None) -> None:
+    """A plugin that does its files itself: `named` is its function."""
+    from dataclasses import replace
+
+    from antiphon.cli.progress import Progress
+    from antiphon.importing import named
+    from antiphon.io.decode import shown
+
+    if out_dir is not None or len(paths) != 2:
+        raise UsageError(f"{job.plugin} takes one IN and one OUT")
+    if not job.source.exists():
+        raise FileError(f"cannot read {shown(job.source)}: there is no such file or folder")
+    with Progress(job.plugin, 1000, 1) as progress:
+        named(own)(replace(job, progress=lambda part: progress.update(round(1000 * part))))
 
 
 def plan_jobs(paths: Sequence[str], out_dir: str | None) -> list[Job]:
@@ -115,7 +148,7 @@ def read_settings(plugin: str, given: Sequence[str], loaded: Loaded) -> Settings
             fires.append((name, _seconds(name, value)))
         elif param.kind == "file":
             path = Path(value).expanduser()
-            if not path.is_file():
+            if not path.exists():
                 raise UsageError(f"{name} takes a file, and there is none at {value!r}")
             values[name] = param.check(str(path.absolute()))
         else:
@@ -166,9 +199,9 @@ def _one(plugin: str, job: Job, settings: Settings, loaded: Loaded, block: int) 
             AudioWriter(job.target, info.rate, info.channels, info.subtype) as writer,
             Progress(job.source.name, info.frames, info.rate) as progress,
         ):
-            runner = PlanRunner(plugin, loaded.catalog, loaded.make, spec, settings.values, fires)
-            for samples in process_stream(blocks, runner, progress=progress.update):
-                writer.write(samples)
+            with closing(PlanRunner(plugin, loaded.catalog, loaded.make, spec, settings.values, fires)) as runner:
+                for samples in process_stream(blocks, runner, progress=progress.update):
+                    writer.write(samples)
             late = next((f for f in fires if f.sample >= writer.frames > 0), None)
             if late is not None:
                 raise UsageError(

@@ -9,6 +9,9 @@ import typer
 
 from antiphon.settings import DEFAULT_BLOCK, DEFAULT_RATE, HTTP_PORT, OSC_PORT, ServeSettings
 
+MQTT_URL = "ANTIPHON_MQTT_URL"
+"""The environment, which no other user may read, where the process list is to hold no password at any moment."""
+
 
 def serve(
     audio: Annotated[str, typer.Option(help="auto, portaudio, jack or headless (a software clock).")] = "auto",
@@ -36,6 +39,19 @@ def serve(
     synth: Annotated[
         str, typer.Option(help="What plays notes: auto, pyo, supercollider or null (a recorder).")
     ] = "auto",
+    mqtt_url: Annotated[
+        str,
+        typer.Option(envvar=MQTT_URL, help="An MQTT broker: mqtt://user:password@host:port.", show_envvar=True),
+    ] = "",
+    midi: Annotated[
+        bool, typer.Option("--midi", help="Offer a MIDI input named antiphon, and listen to every MIDI port there.")
+    ] = False,
+    midi_in: Annotated[
+        list[str] | None, typer.Option(help="Listen to MIDI ports with this in their name only; repeatable.")
+    ] = None,
+    midi_out: Annotated[
+        list[str] | None, typer.Option(help="Play to MIDI ports with this in their name; repeatable.")
+    ] = None,
     muted: Annotated[
         bool, typer.Option("--muted", help="Start with what hears the input muted ('/node/*/mute' 0 unmutes).")
     ] = False,
@@ -45,9 +61,21 @@ def serve(
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     settings = ServeSettings(
         audio, input, output, record, session, osc_port, http_port, patch, rate, block, 2, ahead,
-        tuple(surface or ()), lan, tuple(allow or ()), fifo, muted, device, synth,
+        tuple(surface or ()), lan, tuple(allow or ()), fifo, muted, device, synth, mqtt_url,
+        midi, tuple(midi_in or ()), tuple(midi_out or ()),
     ).check()  # fmt: skip
+    _keep_secret(mqtt_url)
     run(settings)
+
+
+def _keep_secret(mqtt_url: str) -> None:
+    """The broker's password is for control alone: not for who lists processes, nor for what they start."""
+    from antiphon.processlist import cover
+    from antiphon.settings import mqtt_broker
+
+    os.environ.pop(MQTT_URL, None)
+    if mqtt_url:
+        cover(mqtt_url, mqtt_broker(mqtt_url).written)
 
 
 def run(settings: ServeSettings) -> None:
@@ -57,6 +85,10 @@ def run(settings: ServeSettings) -> None:
     from antiphon.supervisor import Supervisor
 
     _check_files(settings)
+    if settings.wants_midi:
+        from antiphon.io.midi_ports import check_choice
+
+        check_choice()
     settings = settings.with_(surface=tuple(_resolved(surface) for surface in settings.surface))
     folder = lifeline.folder(settings)
     if not lifeline.take_over(folder):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from antiphon.control import handle_graph, handle_notes, handle_server, handle_time
+from antiphon.control import handle_graph, handle_midi, handle_notes, handle_scenes, handle_server, handle_time
 from antiphon.control.clients import Level
 from antiphon.control.intake import Handler
 
@@ -66,12 +66,19 @@ ADDRESSES = (
             "is the pedal); a whole number from 2 to 127 is taken as MIDI's, out of 127, so 1 is all the way.",
             handle_notes.control, timed=True),
     Address("/bend", "f:value [i:channel] [s:node]", "Moves the pitch wheel, -1 to 1.", handle_notes.bend, timed=True),
+    Address("/learn", "s:address", "The next MIDI controller that moves is mapped to `/node/NAME/PARAM`, over its "
+            "whole range, and stays so. Answers `/done /learn s:address s:control` then.", handle_midi.learn, OWNER),
+    Address("/unlearn", "s:address", "Forgets which controller was learned for it, or that one is to be.",
+            handle_midi.unlearn, OWNER),
     Address("/tempo", "[f:bpm] [f:beats]", "Sets the tempo, 10 to 999 bpm, over so many beats; without arguments "
             "answers `/tempo f:bpm`.", handle_time.tempo, timed=True),
     Address("/transport/play", "[f:beat]", "Starts the beat, from one if given.", handle_time.play, timed=True),
     Address("/transport/stop", "", "Stops the beat.", handle_time.stop, timed=True),
     Address("/beat", "[f:beat]", "Goes to a beat; without arguments answers `/beat f:beat`.", handle_time.beat,
             timed=True),
+    Address("/scene/store", "i:number", "Keeps every value as scene 0 to 127. Answers `/done`.", handle_scenes.store),
+    Address("/scene/recall", "i:number [f:beats] [f:quantum]", "Brings a scene back, morphing over so many beats; with "
+            "a quantum, on its next multiple.", handle_scenes.recall, timed=True),
     Address("/session/record", "[s:name]", "Keeps the set from here on. Answers `/done /session/record s:path`.",
             handle_time.session_record, OWNER),
     Address("/session/stop", "", "Ends keeping the set.", handle_time.session_stop, OWNER),

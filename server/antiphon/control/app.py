@@ -19,6 +19,7 @@ from antiphon.control.clients import Access, Peer, Surfaces
 from antiphon.control.feedback import Feedback, wire_value
 from antiphon.control.handle_graph import node_routes
 from antiphon.control.intake import Intake, Lane, Route
+from antiphon.control.midi import MidiControl, no_scene
 from antiphon.control.monitor import Monitor
 from antiphon.control.outbox import Outbox
 from antiphon.control.plans import Plans
@@ -98,8 +99,10 @@ class ControlApp:
         self.syncs = Syncs(self)
         self.plans = Plans(self)
         self.reports = Reports(self)
+        self.midi, self.recall = MidiControl(self), no_scene
         self.services: list[tuple[str, Service]] = []
         self.listeners: list[Callable[[dict[str, Any]], None]] = []
+        self.told: dict[str, Callable[[], dict[str, Any] | None]] = {"mqtt": lambda: None}
         self.trouble = ""
         self.workers: Callable[[], list[WorkerStatus]] = list
         self._given_surfaces = tuple(surfaces)

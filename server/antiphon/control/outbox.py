@@ -7,7 +7,7 @@ being made waits until that plan plays; so does a `/sync`.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from antiphon.commands import NOW, Now
@@ -30,13 +30,17 @@ LIMIT = 1 << 17
 
 
 class Outbox:
-    """Sends effects to the link. `dropped` counts those there was no room for at all."""
+    """Sends effects to the link. `dropped` counts those there was no room for at all.
+
+    tap: is shown each effect once, when it is asked for.
+    """
 
     def __init__(self, link: EngineLink, session: Session) -> None:
         self._link, self._session = link, session
         self._backlog: deque[EngineEffect] = deque()
         self._for_plan: deque[EngineEffect] = deque()
         self.dropped = 0
+        self.tap: Callable[[EngineEffect], None] = lambda _effect: None
 
     @property
     def waiting(self) -> bool:
@@ -44,6 +48,10 @@ class Outbox:
         return bool(self._backlog)
 
     def send(self, effect: EngineEffect) -> None:
+        self.tap(effect)
+        self._send(effect)
+
+    def _send(self, effect: EngineEffect) -> None:
         if isinstance(effect, EngineLoad):
             self._link.load(effect.serial, effect.graph, effect.ids, effect.tempo, effect.fade)
         elif self._early(effect):
@@ -63,7 +71,7 @@ class Outbox:
         """The plan that was waited for plays, or will not: what was for it goes on its way."""
         waiting, self._for_plan = self._for_plan, deque()
         for effect in waiting:
-            self.send(effect)
+            self._send(effect)
 
     def engine_lost(self, again: list[EngineEffect]) -> None:
         """A new engine knows nothing: what waited is dropped, `again` waits for its first plan."""

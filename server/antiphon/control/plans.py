@@ -15,6 +15,7 @@ from antiphon.control.clients import Peer
 from antiphon.effects import Effect
 from antiphon.errors import AntiphonError, PatchError
 from antiphon.patch import Patch
+from antiphon.scenes import Scene, kept
 from antiphon.wire.osc import Arg, encode
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ class Plans:
         self.weight = 0.0
         self.warning = ""
         self.patch: Patch | None = None
+        self.scenes: dict[int, Scene] = {}
 
     # ---- asking
 
@@ -67,6 +69,7 @@ class Plans:
         path = "" if patch.path is None else str(patch.path)
         self.edit(lambda: session.load(patch.graph, patch.name, path, patch.tempo, fade), peer, address, done)
         self.patch = patch
+        self.scenes = {number: dict(values) for number, values in patch.scenes.items()}
 
     def read_again(self) -> Patch:
         """The present patch from its file."""
@@ -83,9 +86,10 @@ class Plans:
         """The nodes, wires and values of now as a patch."""
         session = self._app.session
         graph = session.current()
+        scenes = kept(self.scenes, graph)
         if self.patch is None:
-            return Patch(name, session.tempo, graph)
-        return replace(self.patch, name=name, tempo=session.tempo, graph=graph)
+            return Patch(name, session.tempo, graph, scenes)
+        return replace(self.patch, name=name, tempo=session.tempo, graph=graph, scenes=scenes)
 
     def expect(self, peer: Peer | None, address: str, done: tuple[Arg, ...] | None = None) -> None:
         """Tells `peer` how the plan with all asked for until now turns out."""
@@ -177,7 +181,9 @@ class Plans:
     # ---- outliving the process
 
     def to_json(self) -> dict[str, Any]:
-        return {"session": self._app.session.to_json(), "engine": self._engine, "latency": self.latency}
+        scenes = {str(number): dict(scene) for number, scene in self.scenes.items()}
+        told = {"session": self._app.session.to_json(), "engine": self._engine, "latency": self.latency}
+        return {**told, "scenes": scenes}
 
     def restore(self) -> bool:
         """Takes up what an earlier process kept; False when there is nothing, or it cannot be used any more."""
@@ -188,6 +194,7 @@ class Plans:
             playing = self._app.session.restore(data["session"])
             self._engine = data["engine"] if playing else 0
             self.latency = data["latency"]
+            self.scenes = {int(number): dict(scene) for number, scene in data.get("scenes", {}).items()}
             if self._app.session.path:
                 self.patch = self.read_again()
         except (KeyError, TypeError, ValueError, AntiphonError):

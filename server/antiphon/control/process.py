@@ -1,5 +1,7 @@
 """The control process: started by the supervisor with sockets and shared memory, told where the catalog is.
 
+What it is given comes by standard input: there may be a password in it, which the process list would show.
+
 It may be killed at any time: the supervisor starts another with the same sockets, and what was kept
 in the state folder is taken up.
 """
@@ -14,6 +16,7 @@ import signal
 import socket
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +25,17 @@ from antiphon import paths, scheduling, sessionlog
 from antiphon.catalog import Catalog
 from antiphon.children import listening
 from antiphon.control.app import ControlApp
+from antiphon.control.handle_scenes import recall_scene
 from antiphon.control.hooks import Hooks
 from antiphon.control.routes import serve_http
+from antiphon.control.watch import watch
 from antiphon.engine.remote import RemoteEngine
 from antiphon.engine.shared import Shape, Shared
 from antiphon.errors import AntiphonError
 from antiphon.graph import IN, Graph
 from antiphon.io.http import HttpServer
-from antiphon.settings import ServeSettings, surface_address
+from antiphon.io.midi_ports import ports_of
+from antiphon.settings import ServeSettings, mqtt_broker, surface_address
 from antiphon.synth.info import TOLD
 from antiphon.workers.arena import Arena
 from antiphon.workers.status import workers
@@ -82,6 +88,10 @@ async def _live(given: dict[str, Any], supervisor: socket.socket) -> None:
     )
     arena = Arena(fds["arena"])
     app.workers = lambda: workers(arena)
+    app.services.append(("patch", watch))
+    app.recall = partial(recall_scene, app)
+    if settings.wants_midi:
+        app.midi.open(ports_of(settings))
     restored = await app.start()
     here = Path(given["folder"])
     http = await serve_http(
@@ -89,6 +99,10 @@ async def _live(given: dict[str, Any], supervisor: socket.socket) -> None:
     )
     if not restored:
         open_patch(app, settings)
+    if given["mqtt_url"]:
+        from antiphon.control.mqtt import Mqtt  # paho is for those who ask for it
+
+        Mqtt(app, mqtt_broker(given["mqtt_url"]), here, fresh=not restored).install()
     hooks = Hooks(frozenset(f.name for f in catalog.failures))
     await hooks.start(app, http)
     app.listeners.append(lambda event: hooks.event(app, event))
@@ -158,6 +172,6 @@ def muted(graph: Graph) -> Graph:
 
 
 if __name__ == "__main__":
-    status = main(sys.argv[1])
+    status = main(sys.stdin.read())
     sys.stdout.flush()
     os._exit(status)

@@ -87,6 +87,7 @@ After `/notify 1`, at most 60 times a second and bundled:
 | `/patch/loaded` `/patch/failed` | `s:name`, `s:reason` | A plan plays, or could not be made. |
 | `/patch/warning` | `s:reason` | The plan that comes takes most of what the machine has, with the numbers; it plays. |
 | `/engine/state` | `s:state i:pid` | An engine was started again. |
+| `/learned` | `s:address s:control s:port` | A MIDI controller was mapped to it, after `/learn`. |
 | `/ping` | | Every 30 s, to see whether you are there; need not be answered. |
 
 A node is `running`, or it is heard dry, delayed by its latency (one without an input is silent): `failed` until

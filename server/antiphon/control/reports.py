@@ -14,6 +14,7 @@ from antiphon.engine.link import (
     PlanLoaded,
     PlanRefused,
     PlanWeighed,
+    Played,
     Report,
     Reported,
     Synced,
@@ -53,6 +54,8 @@ class Reports:
     def _one(self, report: Report) -> None:
         app = self._app
         match report:
+            case Played():
+                app.midi.played(report)
             case Synced(token):
                 app.syncs.came(token)
             case BeatPassed(beat):

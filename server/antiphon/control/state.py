@@ -20,6 +20,8 @@ from antiphon.nodestate import SLOTS
 COUNTERS = 16
 """Numbers before the session's: this server's counters."""
 FORMAT = 1
+NOTES = "notes.bin"
+"""Which notes came by MIDI and sound."""
 
 
 class StateFolder:
@@ -71,5 +73,5 @@ class StateFolder:
 
 def clear(folder: Path) -> None:
     """Forgets what was kept in a folder: the next start is a fresh one."""
-    for name in ("state.json", "state.json.part", "values.bin"):
+    for name in ("state.json", "state.json.part", "values.bin", NOTES):
         (folder / name).unlink(missing_ok=True)

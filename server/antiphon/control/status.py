@@ -100,11 +100,14 @@ def status(app: ControlApp) -> dict[str, Any]:
                 "device": w.device,
                 "reason": w.reason,
                 "load": round(w.hop_ns[0] / w.period_ns, 4),
+                "hops": w.hops,
             }
             for w in app.workers()
             if not w.name.startswith(SYNTH)
         ],
         "synth": synth(app),
+        "midi": app.midi.status(),
+        **{name: tell() for name, tell in app.told.items()},
         "latency": {
             "driver": engine.latency_driver,
             "ring": engine.latency_ring,

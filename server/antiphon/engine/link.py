@@ -87,8 +87,20 @@ class Reported:
     number: float
 
 
+@dataclass(frozen=True, slots=True)
+class Played:
+    """The node that `echo` names emitted an event, for frame `sample`; the rest as in `processor.Event`."""
+
+    node: int
+    kind: str
+    number: int
+    value: float
+    channel: int
+    sample: int
+
+
 Report: TypeAlias = (
-    Synced | Late | NodeState | PlanLoaded | PlanRefused | PlanWeighed | EngineStarted | BeatPassed | Reported
+    Synced | Late | NodeState | PlanLoaded | PlanRefused | PlanWeighed | EngineStarted | BeatPassed | Reported | Played
 )
 
 
@@ -153,6 +165,9 @@ class EngineLink(Protocol):
 
     def record(self, path: str | None) -> None:
         """Starts recording the output to a file, or stops (None)."""
+
+    def echo(self, node: int) -> None:
+        """From now on this node's events are reported, and no other's; 0 ends it."""
 
     def session(self, path: str | None, header: dict[str, Any] | None = None) -> None:
         """Starts keeping the set in a folder, or stops."""

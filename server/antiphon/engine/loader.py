@@ -72,27 +72,25 @@ class Loader:
             self._say({"said": "state", "node": node, "state": state, "reason": reason})
         self._told = states
 
-    def _settle(self) -> None:
-        """Waits for workers that a plan has just asked for: it begins with them."""
+    def _settle(self, since: int) -> None:
+        """Waits for the workers of streams that a plan has just opened: it begins with them."""
         deadline = time.monotonic() + WORKER_PATIENCE
-        while self._pool is not None and not self._pool.settled() and time.monotonic() < deadline:
+        while self._pool is not None and not self._pool.settled(since) and time.monotonic() < deadline:
             self._look_after()
             time.sleep(0.005)
 
     def _load(self, message: dict[str, object]) -> None:
         serial = message["serial"]
         spec = self._loop.stage.spec
+        since = self._pool.serial if self._pool is not None else 0
         try:
             graph = Graph.from_json(message["graph"])  # type: ignore[arg-type]
             ids: dict[str, int] = message["ids"]  # type: ignore[assignment]
             plan = compile_plan(graph, self._catalog, self._make, spec, ids, self._plan)
-        except AntiphonError as error:
-            self._say({"said": "refused", "serial": serial, "reason": str(error)})
-            return
         except Exception as error:
-            self._say({"said": "refused", "serial": serial, "reason": f"{type(error).__name__}: {error}"})
+            self._refuse(serial, error)
             return
-        self._settle()
+        self._settle(since)
         if not self._fits(plan, serial):
             close_hosts(plan.hosts.values(), {} if self._plan is None else self._plan.hosts)
             return
@@ -124,14 +122,19 @@ class Loader:
             return True
         try:
             verdict = self._scales.weigh(plan, self._pool)
-        except AntiphonError as error:
-            self._say({"said": "refused", "serial": serial, "reason": str(error)})
+        except Exception as error:
+            self._refuse(serial, error)
             return False
         if verdict.refused:
             self._say({"said": "refused", "serial": serial, "reason": verdict.refused})
             return False
         self._say({"said": "weighed", "load": verdict.load, "warning": verdict.warning})
         return True
+
+    def _refuse(self, serial: object, error: Exception) -> None:
+        """Whatever goes wrong with a plan is said of it: without this thread there would be no other."""
+        reason = str(error) if isinstance(error, AntiphonError) else f"{type(error).__name__}: {error}"
+        self._say({"said": "refused", "serial": serial, "reason": reason})
 
     def _say(self, message: dict[str, object]) -> None:
         try:

@@ -20,10 +20,11 @@ from antiphon.clock import DelayLockedLoop
 from antiphon.engine.drivers.base import Driver
 from antiphon.engine.journal import Journal
 from antiphon.engine.remote import AT_BEAT, AT_SAMPLE, SAID
-from antiphon.engine.schedule import Action, Op
+from antiphon.engine.schedule import EVENT_OPS, Action, Op
 from antiphon.engine.shared import METERS, Shared, Word, command_ring, report_ring
 from antiphon.engine.stage import Stage, StageReport
 from antiphon.native import dsp
+from antiphon.notes import HIGHEST
 from antiphon.plan import Plan
 from antiphon.workers.pool import Pool
 
@@ -101,11 +102,14 @@ class Loop:
             x = self._overlay.block(sample, driver.block)
         pool = self._pool
         if pool is not None:
-            # a late answer is worth half of what is left until the device wants this block
+            # a late answer is worth half of what this block's own work leaves until the device wants it
             now = time.monotonic_ns()
-            pool.until_ns = now + max(0, driver.deadline(block) - now) // 2
+            work = int(self._load_mean * driver.block * 1_000_000_000 / driver.rate)
+            pool.until_ns = now + max(0, driver.deadline(block) - now - work) // 2
         out = stage.run(x)
         words[Word.AT_WORK] = 0
+        if words[Word.ECHO]:
+            self._echo(words[Word.ECHO], sample)
         heard = driver.deliver(block, out)
         if pool is not None:
             pool.flush()
@@ -189,6 +193,16 @@ class Loop:
                 _SAID[report.kind], report.node << 16 | (report.cell + 1), report.number, 0.0, 0, 0.0, report.token, 0
             )
         self._told = True
+
+    def _echo(self, node: int, sample: int) -> None:
+        """Tells control what a node emitted in the block that began at `sample`."""
+        plan = self.stage.plan
+        for event in plan.emitted(node) if plan is not None else ():
+            op, number = EVENT_OPS.get(event.kind), int(event.number)
+            if op is not None and 0 <= number <= HIGHEST:
+                where, value, channel = node << 16 | number + 1, float(event.value), float(event.channel)
+                self._reports.push(_SAID["played"], where, value, channel, sample + event.offset, 0.0, op, 0)
+                self._told = True
 
     def _meters(self, x: Samples, out: Samples) -> None:
         view, stage = self.shared.meters, self.stage

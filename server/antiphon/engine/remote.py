@@ -21,18 +21,19 @@ from antiphon.engine.link import (
     PlanLoaded,
     PlanRefused,
     PlanWeighed,
+    Played,
     Report,
     Reported,
     Synced,
 )
-from antiphon.engine.schedule import EVENT_OPS, Op
+from antiphon.engine.schedule import EVENT_OPS, EVENTS, Op
 from antiphon.engine.shared import METERS, Shared, Word, command_ring, report_ring
 from antiphon.errors import EngineError
 from antiphon.graph import Graph
 from antiphon.lifeline import born
 
 AT_NOW, AT_SAMPLE, AT_BEAT = 0, 1, 2
-SAID = ("", "synced", "late", "running", "loaded", "beat", "reported")
+SAID = ("", "synced", "late", "running", "loaded", "beat", "reported", "played")
 STATES = ("none", "starting", "running", "ended")
 DRIVERS = ("headless", "jack", "portaudio", "offline")
 MAX_MESSAGE = 8 << 20
@@ -105,6 +106,9 @@ class RemoteEngine:
     def record(self, path: str | None) -> None:
         self._ask({"do": "record", "path": path})
 
+    def echo(self, node: int) -> None:
+        self._words[Word.ECHO] = node
+
     def session(self, path: str | None, header: dict[str, Any] | None = None) -> None:
         self._ask({"do": "session", "path": path, "header": header or {}})
 
@@ -143,7 +147,7 @@ class RemoteEngine:
             said = _said(json.loads(data))
             if said is not None:
                 found.append(said)
-        for kind, where, number, _, _, _, token, _ in self._reports.drain(4096):
+        for kind, where, number, channel, sample, _, token, _ in self._reports.drain(4096):
             node, cell = where >> 16, (where & 0xFFFF) - 1
             match SAID[kind]:
                 case "synced":
@@ -158,6 +162,8 @@ class RemoteEngine:
                     found.append(BeatPassed(token))
                 case "reported":
                     found.append(Reported(node, cell, number))
+                case "played":
+                    found.append(Played(node, EVENTS[Op(token)], cell, number, int(channel), sample))
         return found
 
     # ---- clocks, counters, meters

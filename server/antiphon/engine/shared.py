@@ -74,6 +74,7 @@ class Word(IntEnum):
     FIRST_BLOCK = 46  # the first block of this server
     BLAMED = 47  # number of the node that hung or crashed the engine; the next engine passes it by
     SESSIONS = 48  # sets begun to be kept; written by the recorder
+    ECHO = 49  # number of the node whose events control is told; written by control
 
 
 WORDS = 64

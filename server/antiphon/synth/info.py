@@ -30,7 +30,7 @@ class SynthInfo:
     backend: str
     zygote: str
     needs: str = ""
-    slots: int = 8
+    slots: int = 16
     memory: int = 1024
 
     @property
@@ -56,6 +56,7 @@ class SynthInfo:
 
 PYO = SynthInfo("pyo", "antiphon.synth.pyo:Pyo", "pyo", needs="pyo")
 NULL = SynthInfo("null", "antiphon.synth.null:Null", "none")
+SILENT = "antiphon: pyo is not installed, so that notes are not heard: pip install pyo"
 ORDER = ("pyo", "null")
 """What auto takes, the first that is installed."""
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from antiphon.processor import Event
+from antiphon.synth.backend import VOICES
 
 PEDAL = 64
+TOLD = 128
+"""Events that tell a synth all it has to know."""
 MOST = 128
 """Notes remembered; the oldest is forgotten first."""
 
@@ -46,13 +49,17 @@ class Sounding:
                     self._bends[event.channel] = event.value
 
     def again(self, sample: int) -> list[Event]:
-        """All of it as events at the start of a hop that begins at `sample`: controls, bends, notes with their age."""
+        """All of it as events at the start of a hop that begins at `sample`: controls, bends, notes with their age.
+
+        At most `TOLD`: as many notes as there are voices, the newest, and the controls last moved.
+        """
         told = [Event("control", 0, number, value, channel) for (channel, number), value in self._controls.items()]
         told += [Event("bend", 0, 0, value, channel) for channel, value in self._bends.items()]
-        for notes in (self._pedalled, self._held):
-            for (channel, number), (velocity, began) in notes.items():
-                told.append(Event("on", 0, number, velocity, channel, max(1, sample - began)))
-        told += [Event("off", 0, number, 0.0, channel) for channel, number in self._pedalled]
+        told = told[-(TOLD - 2 * VOICES) :]
+        notes = sorted({**self._pedalled, **self._held}.items(), key=lambda item: item[1][1])[-VOICES:]
+        for (channel, number), (velocity, began) in notes:
+            told.append(Event("on", 0, number, velocity, channel, max(1, sample - began)))
+        told += [Event("off", 0, k[1], 0.0, k[0]) for k, _ in notes if k in self._pedalled and k not in self._held]
         return told
 
     def clear(self) -> None:

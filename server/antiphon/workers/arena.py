@@ -51,7 +51,7 @@ class Word(IntEnum):
     WAITING = 4  # E: the answer bell is listened to
     CHANGES = 5  # E: when slots were last opened, closed or begun anew
     STATE = 8  # Z
-    PID = 9  # Z, and W at its start
+    PID = 9  # Z
     GENERATION = 10  # Z: of the process
     RESTARTS = 11  # Z
     RETRIED = 12  # Z: RETRY as last answered
@@ -167,6 +167,14 @@ class Entry:
         return WorkerSpec.from_json(self.spec_bytes)
 
     @property
+    def kind(self) -> str:
+        """The zygote its spec names; "" while it is being written."""
+        try:
+            return self.spec().zygote if self.spec_bytes else ""
+        except (ValueError, TypeError, KeyError):
+            return ""
+
+    @property
     def spec_bytes(self) -> bytes:
         return bytes(self._spec).rstrip(b"\0")
 
@@ -206,7 +214,7 @@ def _put(into: memoryview, data: bytes) -> None:
 
 
 def tag(epoch: int, hop: int) -> int:
-    return epoch << 40 | hop
+    return (epoch & 0x3FFFFF) << 40 | hop
 
 
 class Arena:

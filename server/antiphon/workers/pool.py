@@ -41,9 +41,6 @@ class Pool:
         self.streams: list[Stream] = []
         self._serial = 0
         self._rung: list[int] = []
-        self._polls = [select.poll() for _ in bells.answer]
-        for poll, fd in zip(self._polls, bells.answer, strict=True):
-            poll.register(fd, select.POLLIN)
         # an engine that follows a dead one: nothing is open any more
         for entry in arena.entries:
             for slot in range(len(entry.slots)):
@@ -91,7 +88,16 @@ class Pool:
                 entry.set_reason("")
                 entry.words[Word.RETRIED] = entry.words[Word.RETRY]
                 return entry
-        raise WorkerError(f"there are {MAX_WORKERS} workers already; take nodes with models out first")
+        self._make_room()
+        raise WorkerError(f"there are {MAX_WORKERS} workers already; take nodes with models out, or try again")
+
+    def _make_room(self) -> None:
+        """The worker that nobody has wanted for longest is ended now."""
+        idle = [e for e in self.arena.entries if e.words[Word.STATE] and not e.words[Word.WANTED]]
+        if idle:
+            oldest = min(idle, key=lambda e: e.words[Word.LEFT_NS])
+            oldest.words[Word.LEFT_NS] = 0
+            self.call_zygote(oldest)
 
     def _free(self, entry: Entry, spec: WorkerSpec) -> int | None:
         return next((n for n in range(spec.slots) if not entry.slot(n, SlotWord.OPEN)), None)
@@ -116,13 +122,19 @@ class Pool:
         entry.words[Word.LEFT_NS] = time.monotonic_ns()
         entry.words[Word.WANTED] = 0
 
-    def settled(self) -> bool:
-        """Whether every stream is ready, or will not be without being asked again."""
+    @property
+    def serial(self) -> int:
+        """Of the stream opened last."""
+        return self._serial
+
+    def settled(self, since: int = 0) -> bool:
+        """Whether every stream opened after that serial is ready, or will not be without being asked again."""
         given_up = (State.QUARANTINED, State.REFUSED)
         return all(
             s.entry.state in given_up
             or (s.entry.state == State.RUNNING and s.entry.slot(s.slot, SlotWord.READY) == s.serial)
             for s in self.streams
+            if s.serial > since
         )
 
     def shut(self) -> None:
@@ -145,7 +157,8 @@ class Pool:
 
     def hear(self, worker: int, milliseconds: float) -> None:
         """Waits at most so long for a worker to answer."""
-        if self._polls[worker].poll(milliseconds):
+        # poll would round up to whole milliseconds, which is most of a block of 64 frames
+        if select.select((self.bells.answer[worker],), (), (), milliseconds / 1e3)[0]:
             try:
                 os.eventfd_read(self.bells.answer[worker])
             except BlockingIOError:

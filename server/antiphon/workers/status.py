@@ -25,7 +25,8 @@ STATES = {
 class WorkerStatus:
     """One node's share of a worker. hop_ns: what a hop was measured to cost (median, p99) at the worker's start.
 
-    misses: hops of this node that were not there in time.  period_ns: how often there is a hop.
+    misses: hops of this node that were not there in time.  period_ns: how often there is a hop.  hops: done by the
+    worker, for all its nodes, since the server's start.
     """
 
     node: int
@@ -39,6 +40,7 @@ class WorkerStatus:
     device: str
     hop_ns: tuple[int, int]
     period_ns: int
+    hops: int = 0
 
 
 def workers(arena: Arena) -> list[WorkerStatus]:
@@ -46,10 +48,10 @@ def workers(arena: Arena) -> list[WorkerStatus]:
     found: dict[tuple[int, int], WorkerStatus] = {}
     for entry in arena.entries:
         words = entry.words
-        if not words[Word.WANTED] or not entry.spec_bytes:
+        if not words[Word.WANTED] or not entry.kind:
             continue
         spec = entry.spec()
-        state, reason = state_of(State(words[Word.STATE]), entry.reason)
+        state, reason = state_of(State(words[Word.STATE]), entry.reason, words[Word.RESTARTS])
         for slot in range(spec.slots):
             if not entry.slot(slot, SlotWord.OPEN):
                 continue
@@ -60,11 +62,12 @@ def workers(arena: Arena) -> list[WorkerStatus]:
                 node, spec.name, spec.zygote, words[Word.PID], state, reason, words[Word.RESTARTS],
                 max(misses, before.misses) if before else misses, "cuda" if words[Word.CUDA] else "cpu",
                 (words[Word.HOP_P50_NS], words[Word.HOP_P99_NS]), spec.hop * 1_000_000_000 // spec.rate,
+                words[Word.DONE],
             )  # fmt: skip
     return list(found.values())
 
 
-def state_of(state: State, reason: str) -> tuple[str, str]:
+def state_of(state: State, reason: str, restarts: int = 0) -> tuple[str, str]:
     """The state's word, and why, where it is not well."""
     match state:
         case State.RUNNING:
@@ -76,14 +79,14 @@ def state_of(state: State, reason: str) -> tuple[str, str]:
             return STATES[state], f"its worker does not start: {reason}"
         case State.RESTARTING:
             return STATES[state], f"its worker {reason}" if reason else "its worker ended"
-        case State.STARTING if reason:
+        case State.STARTING if reason and restarts:
             return state_of(State.RESTARTING, reason)
     return STATES[state], ""
 
 
 def wanted_zygotes(arena: Arena) -> set[str]:
     """The kinds of zygote that some wanted worker needs."""
-    return {e.spec().zygote for e in arena.entries if e.words[Word.WANTED] and e.spec_bytes}
+    return {e.kind for e in arena.entries if e.words[Word.WANTED]} - {""}
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +107,7 @@ def worker_states(pool: Pool) -> dict[int, Health]:
         node, reason = entry.slot(stream.slot, SlotWord.NODE), entry.reason
         if node not in found or found[node].state == "running":
             restarts = entry.words[Word.RESTARTS] + (found[node].restarts if node in found else 0)
-            found[node] = Health(*state_of(entry.state, reason), restarts, reason)
+            found[node] = Health(*state_of(entry.state, reason, entry.words[Word.RESTARTS]), restarts, reason)
     return found
 
 
@@ -113,9 +116,10 @@ def news(told: Mapping[int, Health], now: Mapping[int, Health]) -> list[tuple[in
     said = []
     for node, health in now.items():
         before = told.get(node, Health("running", "", health.restarts, ""))
-        if health.state == "running" and before.state == "running" and health.restarts != before.restarts:
+        fell = health.restarts != before.restarts
+        if health.state == "running" and before.state == "running" and fell:
             said.append((node, *state_of(State.RESTARTING, health.fell)))
-        elif health.state == before.state:
+        elif health.state == before.state and not (fell and health.state == "failed"):
             continue
         said.append((node, health.state, health.reason))
     return said

@@ -94,12 +94,13 @@ class Stream:
         """
         if self._pool.lockstep:
             return self._certain(hop, needed)
-        if self._broken or hop < self._first or hop >= self._posted:
+        if hop < self._first or hop >= self._posted:
             self._missed()
             return None
         wanted, place = tag(self._epoch, hop), hop % self._depth
-        # one that was late already is not waited for, so that a hung worker costs one wait
-        late = self._absent and hop != self._first
+        # one that was late already is not waited for, so that a hung worker costs one wait, and a dead one none;
+        # what it answered before stays as good as it was
+        late = self._broken or (self._absent and hop != self._first)
         if self._tags_out[place] != wanted and (late or not self._wait(place, wanted, self._pool.until_ns)):
             self._missed()
             return None
@@ -149,7 +150,7 @@ class Stream:
     def blame(self) -> None:
         """What it gave cannot be played: its worker is ended and made anew."""
         self._words[Word.BLAMED] = self._born
-        self._broken = True
+        self._broken, self._posted = True, 0
         self._pool.call_zygote(self.entry)
 
     def reset(self) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import math
 import os
 import resource
 import sys
@@ -24,6 +23,7 @@ REFUSED = 78
 FAULT = 79
 """Exit status of a worker whose stepper failed."""
 MEASURED = 64
+_HINTS = {"torch": "; `make models` installs it", "pyo": "; `pip install pyo` does it"}
 
 
 class WorkerFault(Exception):
@@ -43,7 +43,7 @@ def run(arena: Arena, number: int, bells: Bells) -> int:
         entry.set_reason(str(error))
         return REFUSED
     except ModuleNotFoundError as error:
-        entry.set_reason(f"{error.name} is not installed; `make models` installs torch, `pip install pyo` the synth")
+        entry.set_reason(f"needs {error.name}, which is not installed{_HINTS.get(error.name or '', '')}")
         return REFUSED
     except MemoryError:
         entry.set_reason(f"takes more than {spec.memory} MB")
@@ -80,6 +80,7 @@ class Worker:
         self._epochs = [0] * spec.slots
         self._cursors = [0] * spec.slots
         self._seen = -1
+        self._finite = np.zeros(spec.outputs, np.bool_)
 
     def prepare(self) -> None:
         """Warm, measured, with the streams open that are wanted; then it says that it runs."""
@@ -90,6 +91,7 @@ class Worker:
         gc.disable()
         scheduling.short_slices()
         self._look()
+        self._words[Word.CUDA] = int(self._spec.device == "cuda")
         self._words[Word.READY_NS] = time.monotonic_ns()
 
     def serve(self) -> None:
@@ -123,9 +125,15 @@ class Worker:
         if changes == self._seen:
             return False
         self._seen = changes
-        born = self._words[Word.GENERATION]
-        for slot, row in enumerate(self._slots.tolist()):
-            serial, epoch = row[SlotWord.OPEN], row[SlotWord.EPOCH]
+        born, read = self._words[Word.GENERATION], self._entry.slot
+        for slot in range(self._spec.slots):
+            serial = read(slot, SlotWord.OPEN)
+            # what belongs to an epoch was written before it: an epoch that stands still has its own
+            epoch = read(slot, SlotWord.EPOCH)
+            first, began = read(slot, SlotWord.FIRST), read(slot, SlotWord.BORN)
+            if read(slot, SlotWord.EPOCH) != epoch:
+                self._seen = -1
+                continue
             if serial != self._open[slot]:
                 if self._open[slot]:
                     self._stepper.close(slot)
@@ -133,10 +141,10 @@ class Worker:
                 if serial:
                     self._stepper.open(slot, self._entry.config(slot))
                 self._entry.set_slot(slot, SlotWord.READY, serial)
-            if serial and epoch != self._epochs[slot] and row[SlotWord.BORN] == born:
+            if serial and epoch != self._epochs[slot] and began == born:
                 if self._epochs[slot]:
                     self._stepper.open(slot, self._entry.config(slot))
-                self._epochs[slot], self._cursors[slot] = epoch, row[SlotWord.FIRST]
+                self._epochs[slot], self._cursors[slot] = epoch, first
                 self._entry.set_slot(slot, SlotWord.CURSOR, self._cursors[slot])
                 self._entry.set_slot(slot, SlotWord.SEEN, epoch)
         return True
@@ -173,7 +181,7 @@ class Worker:
             if hop < 0:
                 continue
             y = self._y[slot]
-            if not math.isfinite(float(y.sum())):
+            if not np.isfinite(y, out=self._finite).all():
                 raise WorkerFault("gave NaN or infinity")
             self._ring_out[slot, hop % depth] = y
             self._tags_out[slot * MAX_DEPTH + hop % depth] = tag(self._epochs[slot], hop)

@@ -10,7 +10,6 @@ and never touches a GPU itself.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import importlib
 import json
 import os
@@ -21,7 +20,7 @@ import sys
 import time
 from dataclasses import dataclass, field
 
-from antiphon.children import cause, leave, listening
+from antiphon.children import bound_to, cause, leave, listening
 from antiphon.lifeline import born
 from antiphon.workers import worker
 from antiphon.workers.arena import ZYGOTES, Arena, Bells, Entry, SlotWord, State, Word
@@ -35,17 +34,20 @@ QUARANTINE, WITHIN = 3, 60.0
 IDLE_SECONDS = 20.0
 """A worker nobody wants lives on for so long: a patch may come back to it."""
 START_SECONDS = 20.0
-_PR_SET_PDEATHSIG = 1
 
 
 @dataclass(slots=True)
 class _Child:
-    """A worker as its zygote knows it. stuck_ns: since when it has hops and has done none."""
+    """A worker as its zygote knows it. stuck_ns: how long it has had hops and has done none, looked at: what the
+    whole machine stood still for counts as one look.
+    """
 
     pid: int
     pidfd: int
     done: int = -1
     stuck_ns: int = 0
+    looked_ns: int = 0
+    hop_ns: int = 0
     killed: str = ""
 
 
@@ -94,7 +96,7 @@ class Zygote:
         found = []
         for entry in self._arena.entries:
             used = entry.words[Word.WANTED] or entry.words[Word.STATE]
-            if used and entry.spec_bytes and entry.spec().zygote == self._kind:
+            if used and entry.kind == self._kind:
                 found.append(entry)
         return found
 
@@ -114,10 +116,13 @@ class Zygote:
         """One look at all there is."""
         for entry in self._mine():
             child = self._children.get(entry.number)
-            if child is not None:
-                self._watch(entry, child)
-            else:
-                self._start_wanted(entry)
+            try:
+                if child is not None:
+                    self._watch(entry, child)
+                else:
+                    self._start_wanted(entry)
+            except OSError as error:  # no more processes or descriptors: the next look tries again
+                entry.set_reason(f"cannot be started: {error.strerror}")
 
     # ---- starting
 
@@ -134,7 +139,8 @@ class Zygote:
         elif words[Word.STATE] in (State.NONE, State.RESTARTING):
             if words[Word.STATE] == State.NONE:
                 words[Word.RESTARTS] = 0  # they were another worker's
-            self._fork(entry)
+            if entry.kind == self._kind:
+                self._fork(entry)
 
     def _fork(self, entry: Entry) -> None:
         words = entry.words
@@ -142,18 +148,22 @@ class Zygote:
         words[Word.STATE] = State.STARTING
         words[Word.STARTED_NS] = time.monotonic_ns()
         words[Word.READY_NS] = 0
-        parent = os.getpid()
-        pid = os.fork()
+        spec, parent = entry.spec(), os.getpid()
+        try:
+            pid = os.fork()
+        except OSError:
+            words[Word.STATE] = State.RESTARTING
+            raise
         if pid == 0:
             leave(lambda: self._become(entry, parent))
         words[Word.PID] = pid
-        self._children[entry.number] = _Child(pid, os.pidfd_open(pid))
+        hop_ns = spec.hop * 1_000_000_000 // spec.rate
+        self._children[entry.number] = _Child(pid, os.pidfd_open(pid), hop_ns=hop_ns)
 
     def _become(self, entry: Entry, parent: int) -> int:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:
+        if not bound_to(parent):
             return 1
         return worker.run(self._arena, entry.number, self._bells)
 
@@ -166,6 +176,8 @@ class Zygote:
             self._died(entry, child, status)
             return
         now = time.monotonic_ns()
+        passed = min(now - child.looked_ns, 2 * LOOK_MS * 1_000_000)
+        child.looked_ns = now
         if words[Word.STATE] == State.STARTING:
             if words[Word.READY_NS]:
                 words[Word.STATE] = State.RUNNING
@@ -185,11 +197,13 @@ class Zygote:
         elif not self._pending(entry) or words[Word.DONE] != child.done:
             child.done, child.stuck_ns = words[Word.DONE], 0
         elif not child.stuck_ns:
-            child.stuck_ns = now
+            child.stuck_ns = 1
             # an engine that died between posting and ringing has left it asleep
             os.eventfd_write(self._bells.wake[entry.number], 1)
-        elif now - child.stuck_ns > self._arena.hang_ns:
-            self._kill(child, f"gave no answer for {(now - child.stuck_ns) / 1e9:.2f} s")
+        else:
+            child.stuck_ns += passed
+            if child.stuck_ns > max(self._arena.hang_ns, 2 * child.hop_ns):
+                self._kill(child, f"gave no answer for {child.stuck_ns / 1e9:.2f} s")
 
     def _pending(self, entry: Entry) -> bool:
         """Whether hops wait for the worker."""
@@ -282,3 +296,4 @@ def main(argument: str) -> None:
 
 if __name__ == "__main__":
     main(sys.argv[1])
+    os._exit(0)  # torch takes its time to leave

@@ -1,0 +1,42 @@
+"""Learning: which parameter the next MIDI control will move."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from antiphon.commands import When
+from antiphon.control.arguments import Args, most, text
+from antiphon.control.clients import Peer
+from antiphon.control.midi_learn import settable
+from antiphon.errors import WireError
+from antiphon.wire.osc import encode
+
+if TYPE_CHECKING:
+    from antiphon.control.app import ControlApp
+
+
+def learn(app: ControlApp, peer: Peer, args: Args, _when: When) -> None:
+    most(args, 1, "s:address")
+    address = text(args, 0, "address")
+    node, name = split(address)
+    found, cell = app.session.param(node, name)
+    settable(found.cells[cell], address)
+
+    def done(control: str) -> None:
+        app.reply(peer, encode("/done", "/learn", address, control))
+
+    app.midi.learn(f"{node}.{name}", done)
+
+
+def unlearn(app: ControlApp, peer: Peer, args: Args, _when: When) -> None:
+    most(args, 1, "s:address")
+    node, name = split(text(args, 0, "address"))
+    app.midi.unlearn(f"{node}.{name}")
+
+
+def split(address: str) -> tuple[str, str]:
+    """(node, parameter) of `/node/NAME/PARAM`, or of `NAME.PARAM` as patches write it."""
+    parts = address.removeprefix("/node/").removesuffix("/norm").split("/" if address.startswith("/") else ".")
+    if len(parts) != 2 or not all(parts):
+        raise WireError(f"address takes /node/NAME/PARAM, not {address[:60]!r}")
+    return parts[0], parts[1]

@@ -1,0 +1,344 @@
+"""MIDI: ports looked after, notes to commands, knobs to parameters.
+
+What a port sends takes the way of a `/note/on`, `/cc` or `/bend` by OSC, with `midi:PORT` as its source. A note
+sounds a block and a millisecond after it came, however busy this process is: always as late, never sooner or later.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from antiphon import paths
+from antiphon.commands import NOW, Bend, Command, Control, NoteOff, NoteOn, Sample, SetParam, When
+from antiphon.control.midi_learn import Knob, Learned, settable
+from antiphon.control.midi_out import MidiOut
+from antiphon.control.midi_voice import PEDAL, Held, Voice
+from antiphon.effects import EngineEffect, EnginePanic
+from antiphon.engine.link import Played
+from antiphon.errors import AntiphonError, WireError
+from antiphon.io.midi_ports import Changes, Ports
+from antiphon.wire import midi
+
+if TYPE_CHECKING:
+    from antiphon.control.app import ControlApp
+
+log = logging.getLogger("antiphon.control")
+
+LOOK = 1.0
+"""Seconds between looks at the ports."""
+STEP = 0.1
+CLOSING = 1.0
+"""Seconds a MIDI system has to close its ports."""
+SENSED = 0.35
+"""Seconds of silence after which a port that sends active sensing has gone; the standard says 0.3."""
+PER_TURN = 256
+SLACK = 0.001
+"""Seconds for this process to hand a note on."""
+_MODES = 120
+"""Controllers from here on are channel modes: all sound off, reset controllers, all notes off, …"""
+RESET_CONTROLLERS, LOCAL = 121, 122
+
+
+def no_scene(number: int) -> None:
+    """What a program change asks for: scene `number`."""
+    raise WireError(f"there is no scene {number}")
+
+
+class MidiControl:
+    """received: messages.  refused: those that nobody took.  ports: None until `open`."""
+
+    def __init__(self, app: ControlApp) -> None:
+        self._app = app
+        self.ports: Ports | None = None
+        self.out: MidiOut | None = None
+        self.received = 0
+        self.refused = 0
+        self._bounded = self._malformed = 0
+        self._reason = ""
+        self._voices: dict[str, Voice] = {}
+        self._held: Held | None = None
+        self._block = 0
+        self._learned: Learned | None = None
+        self._learning: tuple[str, Callable[[str], None]] | None = None
+
+    def open(self, ports: Ports) -> None:
+        """From the next `run` on there is MIDI."""
+        self.ports, self.out = ports, MidiOut(self._app, ports)
+        self._learned, self._held = Learned(paths.config()), Held(self._app.folder.folder)
+        if self._learned.trouble:
+            log.warning("%s", self._learned.trouble)
+        self._app.outbox.tap = self._effect
+        self._app.services.append(("midi", lambda _app: self._serve()))
+
+    def status(self) -> dict[str, Any] | None:
+        """Of `GET /api/status`; None where no MIDI was asked for."""
+        ports, out = self.ports, self.out
+        if ports is None or out is None:
+            return None
+        voices = self._voices.values()
+        return {
+            "ports": list(ports.inputs),
+            "outputs": list(ports.outputs),
+            "system": ports.backend.name if ports.backend is not None else "",
+            "received": self.received,
+            "sent": out.sent,
+            "dropped": ports.dropped + out.dropped,
+            "bounded": self._bounded + sum(v.parser.bounded for v in voices),
+            "malformed": self._malformed + sum(v.parser.malformed for v in voices),
+            "refused": self.refused,
+            "reason": self._reason,
+            "trouble": ports.trouble,
+            "learning": self._learning[0] if self._learning is not None else "",
+        }
+
+    # ---- learning
+
+    def learn(self, target: str, done: Callable[[str], None]) -> None:
+        """The next control that moves is mapped to `target`, "node.param"; `done` is told which it was."""
+        self._open()
+        self._learning = (target, done)
+
+    def unlearn(self, target: str) -> None:
+        waited = self._learning is not None and self._learning[0] == target
+        if waited:
+            self._learning = None
+        if not self._open().unlearn(target) and not waited:
+            raise WireError(f"no control was learned for {target}")
+
+    def _open(self) -> Learned:
+        if self._learned is None:
+            raise WireError("no MIDI is open: start the server with --midi")
+        return self._learned
+
+    # ---- life
+
+    async def _serve(self) -> None:
+        """Until cancelled. What goes wrong with MIDI is said, and the sound goes on."""
+        loop, ports, out = asyncio.get_running_loop(), self.ports, self.out
+        assert ports is not None
+        assert out is not None
+        thread = ThreadPoolExecutor(1, "midi")
+        loop.add_reader(ports.bell, self._readable)
+        said = ""
+        self._end_left()
+        try:
+            next_look = 0.0
+            while True:
+                if monotonic() >= next_look:
+                    # in a thread: a MIDI system that is stuck must not hold up anybody
+                    self._changed(await loop.run_in_executor(thread, ports.look))
+                    next_look = monotonic() + LOOK
+                    if ports.trouble and ports.trouble != said:
+                        log.warning("%s", ports.trouble)
+                    said = ports.trouble
+                self._sense()
+                out.follow()
+                await asyncio.sleep(STEP)
+        finally:
+            loop.remove_reader(ports.bell)
+            out.close()
+            for port in self._voices:
+                self.release(port)
+            self._app.finish()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(loop.run_in_executor(thread, ports.close), CLOSING)
+            thread.shutdown(wait=False)
+
+    def _end_left(self) -> None:
+        """Ends the notes of a control process that was killed: their keys were let go of unheard, maybe."""
+        assert self._held is not None
+        for channel, note in self._held.left():
+            self._do(NoteOff(note, channel), "")
+
+    def _changed(self, found: Changes) -> None:
+        for port in found.closed:
+            voice = self._voices.get(port)
+            if voice is not None:
+                self.release(port)
+                self._bounded += voice.parser.bounded
+                self._malformed += voice.parser.malformed
+                del self._voices[port]
+            if port not in found.opened:
+                log.warning("the MIDI port %s has gone; its notes were ended", port)
+        if found.closed:
+            self._app.finish()
+
+    def _sense(self) -> None:
+        """A port that sent active sensing and fell silent has gone, whatever its system says."""
+        if any(v.sensing for v in self._voices.values()):
+            self._readable()
+        now = monotonic()
+        for port, voice in self._voices.items():
+            if voice.sensing and now - voice.heard > SENSED:
+                voice.sensing = False
+                self.release(port)
+                self._app.finish()
+
+    def release(self, port: str) -> None:
+        """Ends what the port has sounding."""
+        # not at once: a note of the port may still be on its way to its sample
+        for command in self._voices[port].endings(self._when(self._app.now_ns())):
+            if isinstance(command, NoteOff):
+                self._keep(command.channel, command.note, False)
+            self._do(command, port)
+
+    def _keep(self, channel: int, note: int, sounds: bool) -> None:
+        assert self._held is not None
+        self._held.put(channel, note, sounds)
+
+    # ---- what comes
+
+    def _readable(self) -> None:
+        """What came since; a hundred messages at a time, so that OSC is heard too."""
+        assert self.ports is not None
+        with contextlib.suppress(BlockingIOError):
+            os.eventfd_read(self.ports.bell)
+        self._app.intake.flush()
+        found = self.ports.take(PER_TURN)
+        moves: dict[str, tuple[SetParam, str]] = {}
+        for port, ns, data in found:
+            voice = self._voices.setdefault(port, Voice())
+            voice.heard = monotonic()
+            for message in voice.parser.feed(data):
+                self.received += 1
+                if isinstance(message, midi.Short):
+                    self._handle(message, port, voice, ns, moves)
+        for command, port in moves.values():
+            self._do(command, port)
+        if found:
+            self._app.finish()
+        if len(found) == PER_TURN:
+            asyncio.get_running_loop().call_soon(self._more)
+
+    def _more(self) -> None:
+        if self.ports is not None and self.ports.backend is not None:
+            self._readable()
+
+    def _handle(
+        self, message: midi.Short, port: str, voice: Voice, ns: int, moves: dict[str, tuple[SetParam, str]]
+    ) -> None:
+        channel = message.channel
+        match message.kind:
+            case midi.NOTE_ON if message.b:
+                voice.notes.add((channel, message.a))
+                self._keep(channel, message.a, True)
+                self._do(NoteOn(message.a, message.b / 127, channel, "", self._when(ns)), port)
+            case midi.NOTE_ON | midi.NOTE_OFF:
+                voice.notes.discard((channel, message.a))
+                self._keep(channel, message.a, False)
+                self._do(NoteOff(message.a, channel, "", self._when(ns)), port)
+            case midi.CONTROL:
+                self._control(message, port, voice, ns, moves)
+            case midi.BEND:
+                value = midi.bend_of(message.a, message.b)
+                (voice.bent.add if value else voice.bent.discard)(channel)
+                self._do(Bend(value, channel, "", self._when(ns)), port)
+            case midi.PROGRAM:
+                self._try(lambda: self._app.recall(message.a))
+            case midi.SENSING:
+                voice.sensing = True
+            case midi.RESET:
+                self.release(port)
+
+    def _control(
+        self, message: midi.Short, port: str, voice: Voice, ns: int, moves: dict[str, tuple[SetParam, str]]
+    ) -> None:
+        number, channel = message.a, message.channel
+        if number >= _MODES:
+            self._mode(number, channel, port, voice)
+            return
+        knob, value = Knob(port, number, channel), message.b / 127
+        if self._learning is not None:
+            self._learn(knob)
+        target = self._target(knob)
+        if target:
+            self._try(lambda: moves.update({target: (self._move(target, value), port)}))
+            return
+        if number == PEDAL:
+            (voice.pedals.add if value >= 0.5 else voice.pedals.discard)(channel)
+        self._do(Control(number, value, channel, "", self._when(ns)), port)
+
+    def _mode(self, number: int, channel: int, port: str, voice: Voice) -> None:
+        when = self._when(self._app.now_ns())
+        if number == RESET_CONTROLLERS:
+            voice.pedals.discard(channel)
+            voice.bent.discard(channel)
+            self._do(Control(PEDAL, 0.0, channel, "", when), port)
+            self._do(Bend(0.0, channel, "", when), port)
+        elif number != LOCAL:
+            for found in sorted(note for note in voice.notes if note[0] == channel):
+                voice.notes.discard(found)
+                self._keep(*found, False)
+                self._do(NoteOff(found[1], channel, "", when), port)
+
+    def _target(self, knob: Knob) -> str:
+        """What the knob moves in the patch that plays, "" for nothing."""
+        patch, session = self._app.plans.patch, self._app.session
+        for target in self._open().targets(knob, patch.midi if patch is not None else {}):
+            node, _, name = target.partition(".")
+            if node in session.nodes and name in session.nodes[node].index:
+                return target
+        return ""
+
+    def _learn(self, knob: Knob) -> None:
+        assert self._learning is not None
+        (target, done), self._learning = self._learning, None
+
+        def keep() -> None:
+            self._open().learn(knob, target)
+            done(knob.control)
+            self._app.feedback.event("/learned", "/node/" + target.replace(".", "/"), knob.control, knob.port)
+
+        self._try(keep)
+
+    def _move(self, target: str, value: float) -> SetParam:
+        """The knob at `value`, 0 to 1, of the parameter's range."""
+        node, _, name = target.partition(".")
+        found, cell = self._app.session.param(node, name)
+        settable(found.cells[cell], target)
+        return SetParam(node, name, found.cells[cell].from_norm(value))
+
+    def _when(self, ns: int) -> When:
+        """The sample of a note that came then: a block and a little later, so that all are as late."""
+        if not ns:
+            return NOW
+        app = self._app
+        self._block = self._block or app.link.status().block
+        return Sample(round(app.link.sample_at(ns) + SLACK * app.session.rate) + self._block)
+
+    def _do(self, command: Command, port: str) -> None:
+        assert self.out is not None
+        self.out.source = port
+        self._try(lambda: self._app.perform(self._app.session.handle(command, self._app.moment(), f"midi:{port}")))
+        self.out.source = ""
+
+    def _try(self, work: Callable[[], None]) -> None:
+        """What cannot be done is counted, and the last of it told in the status: MIDI has no answers."""
+        try:
+            work()
+        except AntiphonError as error:
+            self.refused += 1
+            self._reason = str(error)
+
+    # ---- what the engine is told, and says
+
+    def _effect(self, effect: EngineEffect) -> None:
+        """Everything the engine is asked for."""
+        if self.out is not None:
+            self.out.effect(effect)
+            if isinstance(effect, EnginePanic):
+                for voice in self._voices.values():
+                    voice.forget()
+                if self._held is not None:
+                    self._held.forget()
+
+    def played(self, found: Played) -> None:
+        if self.out is not None:
+            self.out.played(found)

@@ -1,0 +1,98 @@
+"""Which MIDI control moves which parameter: what was learned, and is kept, and what a patch says."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from antiphon import paths
+from antiphon.errors import WireError
+from antiphon.params import Param
+
+FILE = "midi.json"
+FORMAT = 1
+MOST = 4096
+"""Controls that can be learned."""
+MAX_SIZE = 1 << 20
+
+
+class Knob(NamedTuple):
+    """One control of one port. channel: 1 to 16."""
+
+    port: str
+    number: int
+    channel: int
+
+    @property
+    def control(self) -> str:
+        """As a patch writes it: "cc 21 1"."""
+        return f"cc {self.number} {self.channel}"
+
+
+class Learned:
+    """Knob → "node.param", one for one, in a file that is rewritten whole at each change.
+
+    trouble: why the file could not be read, or "".
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / FILE
+        self.trouble = ""
+        self._targets = self._read()
+
+    def __len__(self) -> int:
+        return len(self._targets)
+
+    def targets(self, knob: Knob, patch: Mapping[str, str]) -> Iterator[str]:
+        """What the knob may move, first what goes before: what was learned, then the patch's [midi]."""
+        learned = self._targets.get(knob)
+        if learned is not None:
+            yield learned
+        for control in (knob.control, f"cc {knob.number}") if patch else ():
+            if control in patch:
+                yield patch[control]
+
+    def learn(self, knob: Knob, target: str) -> None:
+        """From now on the knob moves `target`, alone; `FileError` when that cannot be kept."""
+        if len(self._targets) >= MOST and knob not in self._targets:
+            raise WireError(f"at most {MOST} controls can be learned; /unlearn one")
+        left = {k: t for k, t in self._targets.items() if t != target}
+        self._keep({**left, knob: target})
+
+    def unlearn(self, target: str) -> bool:
+        """Nothing learned moves `target` any more; False when nothing did."""
+        left = {k: t for k, t in self._targets.items() if t != target}
+        if len(left) == len(self._targets):
+            return False
+        self._keep(left)
+        return True
+
+    def _keep(self, targets: dict[Knob, str]) -> None:
+        rows = [{"port": k.port, "number": k.number, "channel": k.channel, "target": t} for k, t in targets.items()]
+        paths.write_atomic(self._path, json.dumps({"format": FORMAT, "controls": rows}, indent=1).encode())
+        self._targets = targets
+
+    def _read(self) -> dict[Knob, str]:
+        """What was kept; a damaged file is said and left as it is until something is learned."""
+        try:
+            with self._path.open("rb") as file:
+                data = json.loads(file.read(MAX_SIZE))
+            if data["format"] != FORMAT:
+                raise ValueError(f"format {data['format']!r} is not {FORMAT}")
+            rows = [
+                (Knob(str(r["port"]), int(r["number"]), int(r["channel"])), str(r["target"])) for r in data["controls"]
+            ]
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+            self.trouble = f"{self._path} cannot be used ({error}); controls have to be learned again"
+            return {}
+        return dict(rows[:MOST])
+
+
+def settable(param: Param, address: str) -> None:
+    """`WireError` where a control could not move the parameter."""
+    if param.readonly or param.kind in ("text", "file"):
+        raise WireError(f"{address} is {'readonly' if param.readonly else param.kind}; a control cannot set it")

@@ -1,0 +1,136 @@
+"""To external gear: what is played by command, and what the node named in the patch's [midi] emits."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from typing import TYPE_CHECKING
+
+from antiphon.commands import Now, Sample
+from antiphon.effects import EngineClear, EngineEffect, EngineEvent, EnginePanic
+from antiphon.engine.link import Played
+from antiphon.wire import midi
+
+if TYPE_CHECKING:
+    from antiphon.control.app import ControlApp
+    from antiphon.io.midi_ports import Ports
+
+MOST = 65536
+"""Messages that wait for their time."""
+_Waiting = tuple[float, int, bytes, str]
+
+
+class MidiOut:
+    """One stream to all outputs that are open.
+
+    source: the port whose message is being handled now; what it causes is not sent back to the port of that name.
+    Times are of the engine's clock, met by a timer: to a millisecond.
+    """
+
+    def __init__(self, app: ControlApp, ports: Ports) -> None:
+        self._app, self._ports = app, ports
+        self._waiting: list[_Waiting] = []
+        self._serial = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._last: EngineEvent | None = None
+        self._nodes: set[int] = set()
+        self._sounding: set[tuple[int, int]] = set()
+        self.source = ""
+        self.echoed = 0
+        self.sent = 0
+        self.dropped = 0
+
+    def effect(self, effect: EngineEffect) -> None:
+        """Something the engine is told by a command."""
+        if isinstance(effect, EnginePanic):
+            self.silence()
+        elif isinstance(effect, EngineClear):
+            self._waiting = [w for w in self._waiting if w[2][0] & 0xF0 == midi.NOTE_OFF]
+            heapq.heapify(self._waiting)
+        elif isinstance(effect, EngineEvent) and self._ports.outputs and not self._again(effect):
+            self._play(
+                self._sample(effect), midi.encode(effect.kind, effect.number, effect.value, effect.channel), self.source
+            )
+
+    def played(self, found: Played) -> None:
+        """The named node emitted an event."""
+        if self._ports.outputs and found.node == self.echoed:
+            self._play(found.sample, midi.encode(found.kind, found.number, found.value, found.channel), "")
+
+    def follow(self) -> None:
+        """Asks the engine for the events of the node that the present patch names."""
+        patch, session = self._app.plans.patch, self._app.session
+        name = patch.midi.get("out", "").partition(".")[0] if patch is not None and self._ports.outputs else ""
+        node = session.nodes.get(name)
+        number = node.id if node is not None else 0
+        if number != self.echoed:
+            self.echoed = number
+            self.silence()
+        # said each time: an engine that was started again has forgotten
+        self._app.link.echo(number)
+
+    def silence(self) -> None:
+        """Ends what sounds out there, and drops what waits."""
+        self._waiting.clear()
+        for channel, note in sorted(self._sounding):
+            self._ports.send(midi.encode("off", note, 0.0, channel))
+        self._sounding.clear()
+        if self.sent:
+            for channel in range(1, 17):
+                self._ports.send(midi.encode("control", 123, 0.0, channel))
+
+    def _again(self, effect: EngineEvent) -> bool:
+        """Whether it is the event just sent, for another of the nodes that play it."""
+        last = self._last
+        same = last is not None and (effect.kind, effect.number, effect.value, effect.channel, effect.when) == (
+            last.kind, last.number, last.value, last.channel, last.when
+        )  # fmt: skip
+        if same and effect.node not in self._nodes:
+            self._nodes.add(effect.node)
+            return True
+        self._last, self._nodes = effect, {effect.node}
+        return False
+
+    def _sample(self, effect: EngineEvent) -> float:
+        match effect.when:
+            case Now():
+                return 0.0
+            case Sample(n):
+                return float(n)
+        now, (beat, bpm, _) = self._app.moment(), self._app.link.tempo_now()
+        return now.sample + max(0.0, effect.when.b - beat) * 60.0 / bpm * self._app.session.rate
+
+    def _play(self, sample: float, message: bytes, but: str) -> None:
+        if len(self._waiting) >= MOST:
+            self.dropped += 1
+            return
+        self._serial += 1
+        heapq.heappush(self._waiting, (sample, self._serial, message, but))
+        self._due()
+
+    def _due(self) -> None:
+        """Sends what is due; sets the timer for what is next."""
+        now = self._app.moment().sample
+        while self._waiting and self._waiting[0][0] <= now + 1:
+            _, _, message, but = heapq.heappop(self._waiting)
+            self._ports.send(message, but)
+            self._heard(message)
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._waiting:
+            delay = (self._waiting[0][0] - now) / self._app.session.rate
+            self._timer = asyncio.get_running_loop().call_later(delay, self._due)
+
+    def _heard(self, message: bytes) -> None:
+        self.sent += 1
+        note = (message[0] & 0x0F) + 1, message[1]
+        if message[0] & 0xF0 == midi.NOTE_ON:
+            self._sounding.add(note)
+        elif message[0] & 0xF0 == midi.NOTE_OFF:
+            self._sounding.discard(note)
+
+    def close(self) -> None:
+        self.silence()
+        if self._timer is not None:
+            self._timer.cancel()

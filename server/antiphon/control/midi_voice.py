@@ -1,0 +1,68 @@
+"""What each MIDI port has sounding, so that it can be ended when the port goes, or this process did."""
+
+from __future__ import annotations
+
+import mmap
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from antiphon.commands import Bend, Control, Note, NoteOff, When
+from antiphon.control.state import NOTES
+from antiphon.wire.midi import Parser
+
+PEDAL = 64
+_CHANNELS, _NOTES = 16, 128
+
+
+class Voice:
+    """One port: its parser, and what would sound on without it.
+
+    notes: (channel, note).  pedals, bent: channels.  sensing: it says every 0.3 s that it is there.  heard: when.
+    """
+
+    def __init__(self) -> None:
+        self.parser = Parser()
+        self.notes: set[tuple[int, int]] = set()
+        self.pedals: set[int] = set()
+        self.bent: set[int] = set()
+        self.sensing = False
+        self.heard = 0.0
+
+    def endings(self, when: When) -> list[Note]:
+        """The commands that end all of it; it is forgotten."""
+        found: list[Note] = [NoteOff(note, channel, "", when) for channel, note in sorted(self.notes)]
+        found += [Control(PEDAL, 0.0, channel, "", when) for channel in sorted(self.pedals)]
+        found += [Bend(0.0, channel, "", when) for channel in sorted(self.bent)]
+        self.forget()
+        return found
+
+    def forget(self) -> None:
+        self.notes.clear()
+        self.pedals.clear()
+        self.bent.clear()
+
+
+class Held:
+    """The notes of all ports in memory that outlives this process: one byte for each note of each channel."""
+
+    def __init__(self, folder: Path) -> None:
+        handle = os.open(folder / NOTES, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            os.ftruncate(handle, _CHANNELS * _NOTES)
+            self._map = mmap.mmap(handle, _CHANNELS * _NOTES)
+        finally:
+            os.close(handle)
+
+    def put(self, channel: int, note: int, sounds: bool) -> None:
+        self._map[(channel - 1) * _NOTES + note] = sounds
+
+    def left(self) -> Iterator[tuple[int, int]]:
+        """(channel, note) of what an earlier process left sounding; it is forgotten."""
+        for place, sounds in enumerate(self._map[:]):
+            if sounds:
+                self._map[place] = 0
+                yield place // _NOTES + 1, place % _NOTES
+
+    def forget(self) -> None:
+        self._map[:] = bytes(len(self._map))

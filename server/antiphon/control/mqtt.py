@@ -1,0 +1,226 @@
+"""MQTT: what is set by it, what is told by it, and the broker's coming and going.
+
+docs/clients/mqtt.md is its user's page.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+from collections.abc import Coroutine
+from hashlib import sha256
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from aiomqtt import MqttError
+from aiomqtt.exceptions import MqttConnectError
+
+from antiphon.commands import SetParam
+from antiphon.control.mqtt_outward import Outward
+from antiphon.errors import AntiphonError, WireError
+from antiphon.io.mqtt_client import AT_MOST_SENT, Line, Once
+from antiphon.params import Value
+from antiphon.settings import Broker
+from antiphon.wire import mqtt_topics as topics
+
+if TYPE_CHECKING:
+    from antiphon.control.app import ControlApp
+
+log = logging.getLogger("antiphon.mqtt")
+
+FIRST_PAUSE, LAST_PAUSE, REFUSED_PAUSE = 0.05, 0.25, 2.0
+"""Seconds between attempts to connect, twice as long each time. Short: a broker that was killed may not know us any
+more, and what others publish before we are back is lost. Longer for one that answers, and refuses."""
+STEADY = 5.0
+"""Seconds a connection holds before the next attempt is a first one again."""
+LEAVE_SECONDS = 0.5
+SOURCE = "mqtt"
+
+
+class Mqtt:
+    """Connects again and again while the server runs; nothing a broker does ends it.
+
+    folder: this server's state folder, which the client identifier is made of.  fresh: this server took up nothing of
+    an earlier one, so nothing that the broker kept is for it.
+
+        Mqtt(app, broker, folder, fresh=True).install()     # before app.run
+    """
+
+    def __init__(self, app: ControlApp, broker: Broker, folder: Path, *, fresh: bool) -> None:
+        self._app, self._broker = app, broker
+        self._identifier = identifier(folder)
+        self._fresh = fresh
+        self._once = Once()
+        self.outward = Outward()
+        self.state, self.reason = "connecting", ""
+        self.received = self.refused = self.duplicates = self.published = 0
+        self._connections = 0
+        self._present = True
+
+    def install(self) -> None:
+        app = self._app
+        app.services.append(("mqtt", self.run))
+        app.told["mqtt"] = self.counts
+        app.feedback.listeners.append(self._changed)
+        app.listeners.append(self._happened)
+
+    def counts(self) -> dict[str, Any]:
+        """For `/api/status`. received: sets that came, each once; refused: those of them that changed nothing."""
+        return {
+            "state": self.state,
+            "reason": self.reason,
+            "received": self.received,
+            "refused": self.refused,
+            "duplicates": self.duplicates,
+            "published": self.published,
+            "dropped": self.outward.dropped,
+            "reconnects": max(0, self._connections - 1),
+        }
+
+    # ---- the broker
+
+    async def run(self, _app: ControlApp) -> NoReturn:
+        """Until cancelled."""
+        pause = FIRST_PAUSE
+        while True:
+            begun, longest = monotonic(), LAST_PAUSE
+            try:
+                await self._connected()
+            except MqttError as error:
+                longest = REFUSED_PAUSE if isinstance(error, MqttConnectError) else LAST_PAUSE
+                self._away(str(error))
+            except Exception as error:  # a broker that talks nonsense, or a mistake of ours: the set goes on
+                self._away(f"{type(error).__name__}: {error}")
+            pause = FIRST_PAUSE if monotonic() - begun >= STEADY else min(2 * pause, longest)
+            await asyncio.sleep(pause)
+
+    async def _connected(self) -> None:
+        """One connection, from its beginning to its end, which is an exception."""
+        if self._fresh:
+            before = self._line(forget=True)
+            await before.open()
+            await before.close()
+            self._fresh = False
+        line = self._line()
+        await line.open(topics.SETS, topics.STATUS)
+        try:
+            await line.tell((topics.STATUS, topics.ONLINE))
+            if self.reason:
+                log.warning("MQTT: %s:%d answers", self._broker.host, self._broker.port)
+            self.state, self.reason = "running", ""
+            self._connections += 1
+            self.outward.begin(self._values())
+            await _first_to_fail(line.lost(), self._tell(line))
+        except asyncio.CancelledError:
+            with contextlib.suppress(MqttError, TimeoutError):
+                await asyncio.wait_for(line.tell((topics.STATUS, topics.OFFLINE)), LEAVE_SECONDS)
+            raise
+        finally:
+            self.outward.end()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(line.close(), LEAVE_SECONDS)
+
+    def _line(self, *, forget: bool = False) -> Line:
+        return Line(
+            self._broker, self._identifier, will=(topics.STATUS, topics.OFFLINE), once=self._once,
+            taken=self._taken, repeated=self._repeated, unreadable=self._unreadable, forget=forget,
+        )  # fmt: skip
+
+    def _away(self, reason: str) -> None:
+        reason = " ".join(reason.split()) or "it closed the connection"
+        if self.state == "running" or not self.reason:
+            log.warning("MQTT: %s:%d does not answer, trying on: %s", self._broker.host, self._broker.port, reason)
+        self.state, self.reason = "connecting", reason
+
+    # ---- inward
+
+    def _taken(self, topic: str, payload: bytes, retained: bool) -> None:
+        if topic == topics.STATUS:
+            if payload != topics.ONLINE and not retained:
+                # the will of a connection of ours that the broker gave up late
+                self._present = False
+                self.outward.wake.set()
+            return
+        self.received += 1
+        try:
+            if retained:
+                raise WireError("a set that the broker kept is of another time")
+            node, name = topics.target(topic)
+            found, cell = self._app.session.param(node, name)
+            self._app.command(SetParam(node, name, topics.number(payload, found.cells[cell])), SOURCE)
+        except AntiphonError:
+            self.refused += 1
+        except Exception:
+            # raised further it would end the connection, and the broker would send it again
+            self.refused += 1
+            log.exception("MQTT: what was sent to %.80r cannot be done", topic)
+
+    def _repeated(self) -> None:
+        self.duplicates += 1
+
+    def _unreadable(self) -> None:
+        self.received += 1
+        self.refused += 1
+
+    # ---- outward
+
+    async def _tell(self, line: Line) -> None:
+        """Publishes what there is as it comes; ends by an exception."""
+        while True:
+            if not self._present:
+                self._present = True
+                await line.tell((topics.STATUS, topics.ONLINE))
+            batch = self.outward.take(AT_MOST_SENT, monotonic())
+            if batch:
+                await line.tell(*batch)
+                self.published += len(batch)
+            else:
+                await self.outward.wait(monotonic())
+
+    def _changed(self, address: str, _value: Value) -> None:
+        """What `Feedback` tells, at most sixty times a second. What is told is the value now: a plan that was refused
+        meanwhile has taken the one that was set back with it."""
+        _, kind, *names = address.split("/")
+        if kind != "node" or len(names) != 2:
+            return
+        with contextlib.suppress(WireError):
+            node, cell = self._app.session.param(*names)
+            param = node.cells[cell]
+            payload = topics.payload(param, self._app.session.value_at(node, cell))
+            if payload is not None:
+                self.outward.put(topics.state_topic(node.name, param.name), payload, slow=param.readonly)
+
+    def _happened(self, event: dict[str, Any]) -> None:
+        if event["kind"] in ("patch", "engine"):
+            self.outward.sync(self._values())
+
+    def _values(self) -> dict[str, bytes]:
+        """Every value that is told, by topic."""
+        session, found = self._app.session, {}
+        for node in session.nodes.values():
+            for cell, param in enumerate(node.cells):
+                payload = topics.payload(param, session.value_at(node, cell))
+                if payload is not None:
+                    found[topics.state_topic(node.name, param.name)] = payload
+        return found
+
+
+def identifier(folder: Path) -> str:
+    """The client identifier of the server with this state folder: the same at each start, 23 letters and digits."""
+    return "antiphon" + sha256(f"{socket.gethostname()}:{folder.absolute()}".encode()).hexdigest()[:15]
+
+
+async def _first_to_fail(*works: Coroutine[Any, Any, None]) -> None:
+    """Runs them until one ends, and raises what it raised; none is left running."""
+    tasks = [asyncio.ensure_future(work) for work in works]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,89 @@
+"""What is to be published: of each topic the latest, and no more than there are parameters."""
+
+from __future__ import annotations
+
+import asyncio
+
+MAX_TOPICS = 16384
+SLOW = 0.1
+"""Seconds between two values that a node reports itself: ten a second are told."""
+
+
+class Outward:
+    """Topics and payloads that wait to be published.
+
+    dropped: values that a later one took the place of while the broker was away, or that found no room.
+    wake: set when there is something new.
+    """
+
+    def __init__(self) -> None:
+        self.dropped = 0
+        self.wake = asyncio.Event()
+        self._waiting: dict[str, bytes] = {}
+        self._slow: dict[str, bytes] = {}
+        self._told: dict[str, bytes] = {}
+        self._open = False
+        self._slow_from = 0.0
+
+    def __len__(self) -> int:
+        return len(self._waiting) + len(self._slow)
+
+    def put(self, topic: str, payload: bytes, *, slow: bool = False) -> None:
+        """The topic's value is now `payload`. slow: a node's own report."""
+        queue = self._slow if slow else self._waiting
+        if topic in queue:
+            self.dropped += not self._open
+        elif len(self) >= MAX_TOPICS:
+            self.dropped += 1
+            return
+        queue[topic] = payload
+        self.wake.set()
+
+    def begin(self, values: dict[str, bytes]) -> None:
+        """A broker is there, which may have forgotten all: tells every value, and takes back what is no more."""
+        self._waiting.clear()
+        self._slow.clear()
+        self._open = True
+        gone = self._told.keys() - values.keys()
+        self._told = dict.fromkeys(gone, b"?")
+        self.sync(values)
+
+    def sync(self, values: dict[str, bytes]) -> None:
+        """The nodes are others: tells what differs, and takes back what is no more."""
+        for topic in [t for t in self._told if t not in values]:
+            self.put(topic, b"")
+        for topic in [t for t in self._waiting if t not in values and t not in self._told]:
+            del self._waiting[topic]
+        for topic in [t for t in self._slow if t not in values]:
+            del self._slow[topic]
+        for topic, payload in values.items():
+            if self._waiting.get(topic, self._told.get(topic)) != payload:
+                self.put(topic, payload)
+
+    def end(self) -> None:
+        """The broker is gone."""
+        self._open = False
+
+    def take(self, most: int, now: float) -> list[tuple[str, bytes]]:
+        """Up to `most` to publish now, the longest waiting first; an empty payload takes a retained one back."""
+        if self._slow and now >= self._slow_from:
+            self._slow_from = now + SLOW
+            self._waiting |= self._slow
+            self._slow.clear()
+        batch = [(topic, self._waiting.pop(topic)) for topic in list(self._waiting)[:most]]
+        for topic, payload in batch:
+            if payload:
+                self._told[topic] = payload
+            else:
+                self._told.pop(topic, None)
+        return batch
+
+    async def wait(self, now: float) -> None:
+        """Until there is something to take."""
+        self.wake.clear()
+        if self._waiting:
+            return
+        try:
+            await asyncio.wait_for(self.wake.wait(), max(0.001, self._slow_from - now) if self._slow else None)
+        except TimeoutError:
+            return

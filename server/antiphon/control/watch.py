@@ -1,0 +1,65 @@
+"""The present patch's file, looked at while it plays: what is saved is swapped in, what is bad is said."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from antiphon.errors import AntiphonError
+from antiphon.nodes import FADE
+
+if TYPE_CHECKING:
+    from antiphon.control.app import ControlApp
+
+log = logging.getLogger("antiphon.control")
+PERIOD = 0.05
+"""Seconds between two looks; a file is taken once it has stood still from one to the next."""
+Stamp = tuple[int, int, int]
+
+
+async def watch(app: ControlApp) -> None:
+    """For as long as the server runs. Built-in patches are looked at too: a checkout's are edited."""
+    path, known, seen = "", None, None
+    while True:
+        await asyncio.sleep(PERIOD)
+        if app.session.path != path:
+            path, known, seen = app.session.path, None, None
+        now = stamp(path)
+        if now is not None and now != known and now == seen:
+            known = now
+            if differs(app, path):
+                take(app)
+        seen = now
+
+
+def stamp(path: str) -> Stamp | None:
+    """What changes when a file is saved; None while it is not there (an editor may be putting another in its place)."""
+    if not path:
+        return None
+    try:
+        found = Path(path).stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+def differs(app: ControlApp, path: str) -> bool:
+    """Whether the file says something else than what was loaded last, good or bad."""
+    try:
+        text = Path(path).read_text("utf-8")
+    except (OSError, ValueError):
+        return True  # whoever loads it says why
+    return app.plans.patch is None or app.plans.patch.text != text
+
+
+def take(app: ControlApp) -> None:
+    """The file as it is now, if it is a patch; else the last good one plays on."""
+    try:
+        app.plans.load(app.plans.read_again(), FADE, None, "", ())
+    except AntiphonError as error:
+        log.warning("%s", error)
+        app.feedback.event("/patch/failed", str(error))
+        app.happened("patch", name=app.session.name, reason=str(error))
+    app.finish()

@@ -1,0 +1,246 @@
+"""MIDI through JACK, read and written by a callback in machine code.
+
+python-rtmidi's own JACK input was tried and left: it calls Python inside JACK's cycle, and a SysEx without an end
+makes it hold whatever follows, notes included, without limit.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import ctypes.util
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from antiphon.errors import EngineError
+from antiphon.io.midi_kernel import (
+    INPUTS,
+    OUT_AT,
+    OUT_RING,
+    OUTPUTS,
+    RING,
+    RING_AT,
+    WORDS,
+    Place,
+    midi_process,
+)
+from antiphon.native import compile_all
+
+_C = {
+    Place.BUFFER: "jack_port_get_buffer",
+    Place.COUNT: "jack_midi_get_event_count",
+    Place.EVENT: "jack_midi_event_get",
+    Place.CLEAR: "jack_midi_clear_buffer",
+    Place.EVENT_PUT: "jack_midi_event_write",
+    Place.TIME: "jack_get_time",
+    Place.CYCLE_TIMES: "jack_get_cycle_times",
+}
+CYCLES = 2
+"""After so many, the callback surely uses a port no more."""
+PATIENCE = 0.2
+
+
+class JackMidi:
+    """One JACK client with a port for each port it listens or plays to.
+
+    bell: an eventfd, written when something came.  virtual: the name of an input others connect to, "" for none.
+    `take` and `send` are for the event loop's thread, everything else for one other.
+    """
+
+    name = "JACK"
+
+    def __init__(self, client: str, bell: int, virtual: str = "") -> None:
+        try:
+            import jack
+        except OSError as error:
+            raise EngineError("the JACK library is missing; install it with: sudo apt-get install jackd2") from error
+        # what it says of a server that is not there comes once a second
+        jack.set_error_function(lambda _text: None)
+        jack.set_info_function(lambda _text: None)
+        try:
+            self._client = jack.Client(client, no_start_server=True)
+        except jack.JackError as error:
+            raise EngineError("no JACK server answers; start one: jackd -d alsa") from error
+        self._jack = jack
+        self._down = False
+        self._memory = (ctypes.c_int64 * WORDS)()
+        self._bytes = memoryview(self._memory).cast("B")
+        self._words = self._bytes.cast("q")
+        self._cycle = self._client.blocksize / self._client.samplerate
+        self._ins: dict[str, tuple[int, Any]] = {}
+        self._outs: dict[str, tuple[int, Any]] = {}
+        self._names: dict[int, str] = {}
+        self._virtual = virtual
+        self.out_dropped = 0
+        self._begin(bell)
+
+    def _begin(self, bell: int) -> None:
+        libc = ctypes.CDLL(None)
+        library = ctypes.CDLL(ctypes.util.find_library("jack") or "libjack.so.0")
+        functions = {place: getattr(library, name) for place, name in _C.items()}
+        functions |= {Place.WRITE_FD: libc.write, Place.CLOCK: libc.clock_gettime}
+        for place, function in functions.items():
+            self._words[place] = int(ctypes.cast(function, ctypes.c_void_p).value or 0)
+        self._words[Place.BELL], self._words[Place.ONE] = bell, 1
+        self._words[Place.RATE] = self._client.samplerate
+        compile_all()
+        ffi, lib, client = self._jack._ffi, self._jack._lib, self._client
+        self._words[Place.CLIENT] = int(ffi.cast("uintptr_t", client._ptr))
+        callback = ffi.cast("JackProcessCallback", midi_process.address)
+        state = ffi.cast("void*", ctypes.addressof(self._memory))
+        if lib.jack_set_process_callback(client._ptr, callback, state):
+            raise EngineError("JACK refused the process callback")
+        client.set_shutdown_callback(self._on_shutdown)
+        client.activate()
+        if self._virtual:
+            self._listen(self._virtual, self._virtual)
+
+    def _on_shutdown(self, _status: object, _reason: object) -> None:
+        self._down = True
+
+    @property
+    def dropped(self) -> int:
+        """Messages there was no room for."""
+        return self._words[Place.DROPPED] + self.out_dropped
+
+    # ---- ports, once a second
+
+    def inputs(self) -> list[str]:
+        """Ports of others that give MIDI; OSError when JACK has gone.
+
+        Not those somebody connected to the virtual input: they would be heard twice.
+        """
+        heard = set()
+        if self._virtual and not self._down:
+            heard = {p.name for p in self._client.get_all_connections(self._ins[self._virtual][1])}
+        return [name for name in self._listed(is_output=True) if name not in heard]
+
+    def outputs(self) -> list[str]:
+        return self._listed(is_input=True)
+
+    def _listed(self, **side: bool) -> list[str]:
+        if self._down:
+            raise OSError("JACK has gone")
+        own = f"{self._client.name}:"
+        return [p.name for p in self._client.get_ports(is_midi=True, **side) if not p.name.startswith(own)]
+
+    def open_input(self, name: str) -> None:
+        """Begins to listen to it; OSError when it cannot be."""
+        self._listen(name, f"in from {name}".replace(":", " "))
+        self.hold(name)
+
+    def _listen(self, name: str, own: str) -> None:
+        slot = _free(self._ins, INPUTS)
+        with self._said():
+            port = self._client.midi_inports.register(_short(own, slot))
+        self._ins[name], self._names[slot] = (slot, port), name
+        self._words[Place.INS + slot] = self._pointer(port)
+
+    def open_output(self, name: str) -> None:
+        slot = _free(self._outs, OUTPUTS)
+        with self._said():
+            port = self._client.midi_outports.register(_short(f"out to {name}".replace(":", " "), slot))
+        self._outs[name] = (slot, port)
+        self._words[Place.OUTS + slot] = self._pointer(port)
+        self.hold(name)
+
+    def hold(self, name: str) -> bool:
+        """Connects an open port again where its other end was away; whether that was so."""
+        connected = False
+        for ports, there_first in ((self._ins, True), (self._outs, False)):
+            if name in ports:
+                own = ports[name][1]
+                if own.is_connected_to(name):
+                    continue
+                with self._said():
+                    self._client.connect(*((name, own) if there_first else (own, name)))
+                connected = True
+        return connected
+
+    def close_input(self, name: str) -> None:
+        slot, port = self._ins.pop(name)
+        self._end(Place.INS + slot, port)
+
+    def close_output(self, name: str) -> None:
+        slot, port = self._outs.pop(name)
+        self._end(Place.OUTS + slot, port)
+
+    def _end(self, place: int, port: Any) -> None:
+        self._words[place] = 0
+        if self._down:
+            return
+        calls, until = self._words[Place.CALLS], time.monotonic() + PATIENCE
+        while self._words[Place.CALLS] < calls + CYCLES and time.monotonic() < until:
+            time.sleep(self._cycle)
+        with contextlib.suppress(self._jack.JackError):
+            port.unregister()
+
+    def close(self) -> None:
+        """Ends the client, and all its ports with it, once what was to go out has gone."""
+        until = time.monotonic() + PATIENCE
+        while not self._down and self._words[Place.OUT_READ] < self._words[Place.OUT_WRITE]:
+            if time.monotonic() > until:
+                break
+            time.sleep(self._cycle)
+        self._client.deactivate(ignore_errors=True)
+        self._client.close(ignore_errors=True)
+        self._down = True
+
+    def _pointer(self, port: Any) -> int:
+        return int(self._jack._ffi.cast("uintptr_t", port._ptr))
+
+    @contextlib.contextmanager
+    def _said(self) -> Iterator[None]:
+        """JACK's refusals as OSError."""
+        if self._down:
+            raise OSError("JACK has gone")
+        try:
+            yield
+        except self._jack.JackError as error:
+            raise OSError(str(error)) from error
+
+    # ---- bytes
+
+    def take(self, most: int) -> Iterator[tuple[str, int, bytes]]:
+        """What came, at most so many events: (port, ns of CLOCK_MONOTONIC, bytes)."""
+        words, data = self._words, self._bytes
+        read = words[Place.READ]
+        while most and read < words[Place.WRITE]:
+            at = read % RING
+            head = words[RING_AT + at]
+            if head < 0:
+                words[Place.READ] = read = read + RING - at
+                continue
+            slot, size = head >> 32, head & 0xFFFFFFFF
+            start = 8 * (RING_AT + at + 2)
+            found = bytes(data[start : start + size])
+            came = words[RING_AT + at + 1]
+            words[Place.READ] = read = read + 2 + (size + 7) // 8
+            most -= 1
+            yield self._names.get(slot, ""), came, found
+
+    def send(self, name: str, message: bytes) -> None:
+        """A message of at most three bytes; counted as dropped where there is no room."""
+        words = self._words
+        write = words[Place.OUT_WRITE]
+        if name not in self._outs or self._down or write - words[Place.OUT_READ] >= OUT_RING:
+            self.out_dropped += 1
+            return
+        words[OUT_AT + write % OUT_RING] = (
+            self._outs[name][0] << 32 | len(message) << 24 | int.from_bytes(message, "little")
+        )
+        words[Place.OUT_WRITE] = write + 1
+
+
+def _free(taken: dict[str, tuple[int, Any]], most: int) -> int:
+    used = {slot for slot, _ in taken.values()}
+    for slot in range(most):
+        if slot not in used:
+            return slot
+    raise OSError(f"at most {most} ports can be open")
+
+
+def _short(name: str, slot: int) -> str:
+    """A port's name as JACK takes it, unlike the others'."""
+    return name if len(name) <= 60 else f"{name[:56]} {slot}"

@@ -1,0 +1,140 @@
+"""JACK's process callback for MIDI, in machine code: events in and out of one array of 64-bit words.
+
+No interpreter runs in it, so a busy control process holds up no sound. (A callback in Python would wait for the
+interpreter's lock inside JACK's cycle.) `Place` names the words; a record in the ring of what came in is two
+words, `port << 32 | size` and the moment in ns of CLOCK_MONOTONIC, and then the bytes, whole words of them; -1
+in the first sends the reader on to the ring's beginning. What goes out is a word each: `port << 32 | size << 24`
+and up to three bytes.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+from antiphon.native.intrinsics import address_f32, as_u8p, call_c, load_acquire, offset, store_release
+from antiphon.native.kernel import i64, i64p, kernel
+
+INPUTS, OUTPUTS = 64, 16
+RING, OUT_RING = 1 << 15, 4096
+"""Words."""
+
+
+class Place(IntEnum):
+    """Words of the callback's state."""
+
+    CALLS = 0
+    RATE = 1
+    BELL = 2
+    ONE = 3
+    WRITE_FD = 4  # from here to EVENT_PUT: addresses of C functions
+    CLOCK = 5
+    BUFFER = 6
+    COUNT = 7
+    EVENT = 8
+    CLEAR = 9
+    EVENT_PUT = 10
+    WRITE = 12
+    READ = 13
+    DROPPED = 14
+    OUT_WRITE = 15
+    OUT_READ = 16
+    TIME = 17  # to 19: addresses of C functions and of JACK's client
+    CYCLE_TIMES = 18
+    CLIENT = 19
+    GOT = 20  # to 22: jack_midi_event_t: time, size, address
+    NOW = 24  # and 25: struct timespec
+    CYCLE = 26  # to 29: of JACK's cycle, frame, µs of its beginning, of the next, period
+    INS = 32
+    OUTS = 32 + 64
+    OUT_BUFFERS = 32 + 64 + 16
+
+
+OUT_AT = 128
+RING_AT = OUT_AT + OUT_RING
+WORDS = RING_AT + RING
+_NOW, _GOT, _CYCLE, _INS, _OUTS, _BUFFERS = 24, 20, 26, 32, 96, 112
+_INPUTS, _OUTPUTS, _RING, _OUT_RING, _RING_AT, _OUT_AT = INPUTS, OUTPUTS, RING, OUT_RING, RING_AT, OUT_AT
+
+
+@kernel
+def keep(s: i64p, port: i64, now: i64) -> i64:
+    """The event in `GOT` goes into the ring; 1, or 0 and counted where it does not fit."""
+    size = s[_GOT + 1]
+    need = 2 + (size + 7) // 8
+    write = s[12]
+    at = write % _RING
+    skip = 0
+    if at + need > _RING:
+        skip = _RING - at
+    if write + skip + need - load_acquire(s, 13) > _RING:
+        s[14] = s[14] + 1
+        return 0
+    if skip > 0:
+        s[_RING_AT + at] = -1
+        at = 0
+    s[_RING_AT + at] = port << 32 | size
+    s[_RING_AT + at + 1] = now + (s[_GOT] & 4294967295) * 1000000000 // s[1]
+    source = as_u8p(address_f32(s[_GOT + 2]))
+    dest = as_u8p(offset(s, _RING_AT + at + 2))
+    for n in range(size):
+        dest[n] = source[n]
+    store_release(s, 12, write + skip + need)
+    return 1
+
+
+@kernel
+def give(s: i64p, frames: i64) -> None:
+    """What waits to go out, into the ports' buffers; what does not fit waits for the next cycle."""
+    for p in range(_OUTPUTS):
+        port = load_acquire(s, _OUTS + p)
+        s[_BUFFERS + p] = 0
+        if port != 0:
+            buffer = call_c(s[6], port, frames)
+            call_c(s[9], buffer)
+            s[_BUFFERS + p] = buffer
+    read = s[16]
+    write = load_acquire(s, 15)
+    while read < write:
+        place = _OUT_AT + read % _OUT_RING
+        word = s[place]
+        buffer = s[_BUFFERS + (word >> 32)]
+        if buffer != 0:
+            full = call_c(s[10], buffer, 0, as_u8p(offset(s, place)), word >> 24 & 255)
+            if full & 4294967295 != 0:
+                break
+        read = read + 1
+    store_release(s, 16, read)
+
+
+@kernel
+def begun(s: i64p) -> i64:
+    """When the cycle began, in ns of CLOCK_MONOTONIC: by JACK's own loop, however late this call is."""
+    call_c(s[5], 1, offset(s, _NOW))
+    now = s[_NOW] * 1000000000 + s[_NOW + 1]
+    call_c(s[18], s[19], offset(s, _CYCLE), offset(s, _CYCLE + 1), offset(s, _CYCLE + 2), offset(s, _CYCLE + 3))
+    ago = call_c(s[17]) - s[_CYCLE + 1]
+    if ago < 0 or ago > 1000000:
+        ago = 0
+    return i64(now - ago * 1000)
+
+
+@kernel
+def midi_process(frames: i64, s: i64p) -> i64:
+    """JackProcessCallback: `frames` arrives as 32 bits in a 64-bit register."""
+    count = frames & 4294967295
+    now = begun(s)
+    came = 0
+    for p in range(_INPUTS):
+        port = load_acquire(s, _INS + p)
+        if port != 0:
+            buffer = call_c(s[6], port, count)
+            events = call_c(s[7], buffer) & 4294967295
+            for e in range(events):
+                failed = call_c(s[8], offset(s, _GOT), buffer, e) & 4294967295
+                if failed == 0:
+                    came = came + keep(s, p, now)
+    give(s, count)
+    store_release(s, 0, s[0] + 1)
+    if came > 0:
+        call_c(s[4], s[2], as_u8p(offset(s, 3)), 8)
+    return 0

@@ -1,0 +1,255 @@
+"""MIDI ports: which there are, opened by name, looked at again and again.
+
+Through mido's backend: `MIDO_BACKEND` names it as for any mido program. `mido.backends.rtmidi`, the default, is the
+system's MIDI, and JACK's where Linux has no ALSA sequencer; `…/UNIX_JACK` or `…/LINUX_ALSA` insists.
+Libraries are imported when a backend is made, no earlier.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from antiphon.errors import EngineError, UsageError
+from antiphon.settings import ServeSettings
+
+RTMIDI = "mido.backends.rtmidi"
+SEQUENCER = "/dev/snd/seq"
+VIRTUAL = "antiphon"
+APIS = ("LINUX_ALSA", "UNIX_JACK", "MACOSX_CORE", "WINDOWS_MM")
+_NUMBERS = re.compile(r" \d+:\d+$")
+
+
+class Backend(Protocol):
+    """Ports of one system. `take` and `send` are for the event loop's thread, everything else for one other."""
+
+    name: str
+
+    @property
+    def dropped(self) -> int:
+        """Messages there was no room for."""
+
+    def inputs(self) -> list[str]:
+        """Names of ports to listen to, now; OSError when the system has gone."""
+
+    def outputs(self) -> list[str]: ...
+    def open_input(self, name: str) -> None:
+        """Begins to listen; OSError when it cannot be."""
+
+    def open_output(self, name: str) -> None: ...
+    def hold(self, name: str) -> bool:
+        """Mends an open port whose other end was away meanwhile; whether it had to."""
+
+    def close_input(self, name: str) -> None: ...
+    def close_output(self, name: str) -> None: ...
+    def close(self) -> None: ...
+    def take(self, most: int) -> Iterator[tuple[str, int, bytes]]:
+        """What came: (port, ns of CLOCK_MONOTONIC, bytes)."""
+
+    def send(self, name: str, message: bytes) -> None: ...
+
+
+Make = Callable[[str, int, str], Backend]
+
+
+def check_choice() -> None:
+    """UsageError when MIDO_BACKEND names what there cannot be."""
+    module, _, api = os.environ.get("MIDO_BACKEND", RTMIDI).partition("/")
+    if module == RTMIDI and api not in ("", *APIS):
+        raise UsageError(f"MIDO_BACKEND takes {RTMIDI}/API with API one of {', '.join(APIS)}, not {api!r}")
+
+
+def make_backend(client: str, bell: int, virtual: str) -> Backend:
+    """The backend the environment asks for, or `EngineError`.
+
+    client: our name.  bell: an eventfd to write when something came.  virtual: an input to offer, "" for none.
+    """
+    module, _, api = (os.environ.get("MIDO_BACKEND") or RTMIDI).partition("/")
+    if module == RTMIDI and not api and sys.platform == "linux" and not os.access(SEQUENCER, os.R_OK | os.W_OK):
+        api = "UNIX_JACK"
+    if module == RTMIDI and api == "UNIX_JACK":
+        from antiphon.io.midi_jack import JackMidi
+
+        return JackMidi(client, bell, virtual)
+    from antiphon.io.midi_libraries import Mido, RtMidi
+
+    try:
+        return RtMidi(client, bell, virtual, api) if module == RTMIDI else Mido(module, api, bell, virtual)
+    except ImportError as error:
+        raise EngineError(f"MIDI needs {error.name}, which cannot be imported: {error}") from error
+    except Exception as error:
+        # rtmidi and mido's backends raise classes of their own
+        raise EngineError(f"MIDI by {module}{'/' * bool(api)}{api} cannot be had: {error}") from error
+
+
+@dataclass(slots=True)
+class Changes:
+    """What a look at the ports found. Names are stable ones; a port that was away in between is in both."""
+
+    opened: list[str] = field(default_factory=list)
+    closed: list[str] = field(default_factory=list)
+    outputs_opened: list[str] = field(default_factory=list)
+
+
+class Ports:
+    """The open ports. `look` is for one thread, `take` and `send` for the event loop's.
+
+    virtual: offers an input named `antiphon`, and every port there is listened to.  inputs, outputs: parts of names
+    of ports wanted, large or small letters; inputs limit what `virtual` would open.
+    """
+
+    def __init__(
+        self,
+        client: str,
+        *,
+        virtual: bool,
+        inputs: Sequence[str] = (),
+        outputs: Sequence[str] = (),
+        make: Make = make_backend,
+    ) -> None:
+        self._client, self._virtual, self._make = client, virtual, make
+        self._wanted_in, self._wanted_out = tuple(inputs), tuple(outputs)
+        self.bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self.backend: Backend | None = None
+        self.inputs: dict[str, str] = {}
+        self.outputs: dict[str, str] = {}
+        self._names: dict[str, str] = {}
+        self._lost = 0
+        self.trouble = ""
+
+    @property
+    def dropped(self) -> int:
+        return self._lost + (self.backend.dropped if self.backend is not None else 0)
+
+    def look(self) -> Changes:
+        """Opens what has come, closes what has gone. Never raises; `trouble` says what is not as asked for."""
+        found = Changes()
+        self.trouble = ""
+        try:
+            self._look(found)
+        except EngineError as error:
+            self.trouble = str(error)
+        except OSError:
+            self._give_up(found)
+        return found
+
+    def _look(self, found: Changes) -> None:
+        if self.backend is None:
+            self.backend = self._make(self._client, self.bell, VIRTUAL if self._virtual else "")
+            if self._virtual:
+                self._open(found, VIRTUAL, VIRTUAL)
+        backend = self.backend
+        sources, sinks = stable(backend.inputs()), stable(backend.outputs())
+        here = {
+            plain: name
+            for name, plain in sources.items()
+            if (self._virtual and not self._wanted_in) or _like(name, self._wanted_in)
+        }
+        for plain, name in list(self.inputs.items()):
+            if (plain, name) == (VIRTUAL, VIRTUAL):
+                continue
+            if here.get(plain) != name:
+                backend.close_input(name)
+                self._closed(found, plain)
+            elif backend.hold(name):
+                found.closed.append(plain)
+                found.opened.append(plain)
+        for plain, name in here.items():
+            if plain not in self.inputs and self._opened(backend.open_input, name):
+                self._open(found, plain, name)
+        self._look_out(backend, found, {p: name for name, p in sinks.items() if _like(name, self._wanted_out)})
+        for side, wanted, there in (("input", self._wanted_in, sources), ("output", self._wanted_out, sinks)):
+            for part in wanted:
+                if not any(_like(name, (part,)) for name in there):
+                    known = ", ".join(there.values()) or "none"
+                    self.trouble = f"there is no MIDI {side} like {part!r} now; there are: {known}"
+
+    def _look_out(self, backend: Backend, found: Changes, here: dict[str, str]) -> None:
+        for plain, name in list(self.outputs.items()):
+            if here.get(plain) != name:
+                backend.close_output(name)
+                del self.outputs[plain]
+            else:
+                backend.hold(name)
+        for plain, name in here.items():
+            if plain not in self.outputs and self._opened(backend.open_output, name):
+                self.outputs[plain] = name
+                found.outputs_opened.append(plain)
+
+    def _opened(self, opening: Callable[[str], None], name: str) -> bool:
+        """A port that will not be opened, for it has just gone or is another program's, is tried again next time."""
+        try:
+            opening(name)
+        except OSError as error:
+            self.trouble = f"the MIDI port {name} could not be opened: {error}"
+            return False
+        return True
+
+    def _open(self, found: Changes, plain: str, name: str) -> None:
+        self._names[name] = plain
+        self.inputs[plain] = name
+        found.opened.append(plain)
+
+    def _closed(self, found: Changes, plain: str) -> None:
+        self._names.pop(self.inputs.pop(plain), None)
+        found.closed.append(plain)
+
+    def _give_up(self, found: Changes) -> None:
+        """The MIDI system itself has gone; it is looked for again."""
+        for plain in list(self.inputs):
+            self._closed(found, plain)
+        self.outputs.clear()
+        self.trouble = "the MIDI system has gone; it is looked for once a second"
+        if self.backend is not None:
+            self._lost += self.backend.dropped
+            backend, self.backend = self.backend, None
+            backend.close()
+
+    def take(self, most: int) -> list[tuple[str, int, bytes]]:
+        """What came, at most so many pieces: (port, ns of CLOCK_MONOTONIC, bytes)."""
+        if self.backend is None:
+            return []
+        return [(self._names.get(name, name), ns, data) for name, ns, data in self.backend.take(most)]
+
+    def send(self, message: bytes, but: str = "") -> None:
+        """To every open output, but for the one of that name."""
+        if self.backend is not None:
+            for plain, name in list(self.outputs.items()):
+                if plain != but:
+                    self.backend.send(name, message)
+
+    def close(self) -> None:
+        if self.backend is not None:
+            self.backend.close()
+            self.backend = None
+        os.close(self.bell)
+
+
+def ports_of(settings: ServeSettings) -> Ports:
+    """The ports that `serve --midi`, `--midi-in` and `--midi-out` ask for; none is open yet."""
+    client = f"{settings.extra.get('jack_name', 'antiphon')}-midi"
+    return Ports(client, virtual=settings.midi, inputs=settings.midi_in, outputs=settings.midi_out)
+
+
+def _like(name: str, parts: Sequence[str]) -> bool:
+    return any(part.casefold() in name.casefold() for part in parts)
+
+
+def stable(names: Sequence[str]) -> dict[str, str]:
+    """Backend's name → the name a port keeps from one plugging in to the next, each its own.
+
+    ALSA puts numbers behind a name, and they change; of two alike the second is `NAME (2)`.
+    """
+    found: dict[str, str] = {}
+    for name in names:
+        plain = base = _NUMBERS.sub("", name)
+        count = 1
+        while plain in found.values():
+            count += 1
+            plain = f"{base} ({count})"
+        found[name] = plain
+    return found

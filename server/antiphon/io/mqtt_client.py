@@ -1,0 +1,183 @@
+"""One connection to an MQTT 5 broker: connects, says what comes in, publishes, ends.
+
+aiomqtt's client does not survive the loss of its connection, nor a failed attempt: whoever wants another makes
+another. What must be known of a message beyond what aiomqtt tells (whether the broker delivers it again, whether it
+resumed our session) is taken from its callbacks; hence aiomqtt below version 3.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Callable
+from time import monotonic
+from typing import Any
+
+import aiomqtt
+from aiomqtt import MqttError
+from paho.mqtt.client import Client, ConnectFlags, MQTTMessage
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+from paho.mqtt.subscribeoptions import SubscribeOptions
+
+from antiphon.settings import Broker
+
+KEEPALIVE = 5
+"""Seconds of silence before the broker is asked whether it is there; as many again, and it is not."""
+CONNECT_SECONDS, ANSWER_SECONDS = 2.0, 3.0
+SESSION_SECONDS = 3600
+"""How long the broker keeps what comes for us while we are away."""
+MAX_PACKET = 16 << 20
+"""Bytes; the broker drops what is larger."""
+AGAIN_SECONDS = 1.0
+"""A broker that resumes a session delivers first, at once, what it does not know to have arrived."""
+REMEMBERED = 16384
+SHORT = 64
+AT_MOST_SENT = 10
+"""Messages published at a time; aiomqtt complains of more."""
+
+Taken = Callable[[str, bytes, bool], None]
+"""(topic, payload, retained), before the broker is told that the message arrived."""
+
+
+class Once:
+    """Knows a message that is delivered again, by its packet identifier and what is in it.
+
+    A broker delivers again, under the same identifier, what it has seen no acknowledgement of. It marks it as such,
+    unless it was killed and has only what it had on disk; then it comes first after the connection.
+    """
+
+    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
+        self._clock = clock
+        self._seen: dict[int, int] = {}
+        self._again_until = 0.0
+
+    def connected(self, resumed: bool) -> None:
+        """A new connection. resumed: the broker kept our session; if not, its identifiers begin anew."""
+        if not resumed:
+            self._seen.clear()
+        self._again_until = self._clock() + AGAIN_SECONDS if resumed else 0.0
+
+    def new(self, mid: int, again: bool, topic: str, payload: bytes) -> bool:
+        """Whether it is to be handled. mid: 0 has no identity (QoS 0).  again: the broker's mark."""
+        if not mid:
+            return True
+        # a hash: topics have up to 64 kB, and a payload more
+        what = hash((topic, payload[:SHORT], len(payload)))
+        if self._seen.get(mid) == what and (again or self._clock() < self._again_until):
+            return False
+        self._again_until = 0.0
+        self._seen.pop(mid, None)
+        self._seen[mid] = what
+        if len(self._seen) > REMEMBERED:
+            del self._seen[next(iter(self._seen))]
+        return True
+
+
+class Line(aiomqtt.Client):
+    """A connection to be opened once and closed once.
+
+    identifier: fixed, so that the broker keeps what comes while we are away.  forget: it does not, nor what it kept
+    before; a connection for that alone, as mosquitto writes down no session that was begun so.
+    will: (topic, payload), retained, published by the broker when we are lost.  once: outlives the line.
+    unreadable, repeated: called for a topic that is no UTF-8, and for a message delivered again.
+    """
+
+    def __init__(
+        self,
+        broker: Broker,
+        identifier: str,
+        *,
+        will: tuple[str, bytes],
+        once: Once,
+        taken: Taken,
+        repeated: Callable[[], None],
+        unreadable: Callable[[], None],
+        forget: bool = False,
+    ) -> None:
+        properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+        properties.SessionExpiryInterval = 0 if forget else SESSION_SECONDS
+        properties.MaximumPacketSize = MAX_PACKET
+        super().__init__(
+            broker.host,
+            broker.port,
+            username=broker.user or None,
+            password=broker.password or None,
+            identifier=identifier,
+            protocol=aiomqtt.ProtocolVersion.V5,
+            clean_start=forget,
+            properties=properties,
+            will=aiomqtt.Will(will[0], will[1], qos=1, retain=True),
+            keepalive=KEEPALIVE,
+            timeout=ANSWER_SECONDS,
+            socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
+        )
+        self._client.connect_timeout = CONNECT_SECONDS
+        self._once, self._taken = once, taken
+        self._repeated, self._unreadable = repeated, unreadable
+
+    async def open(self, *filters: str) -> None:
+        """Connects and subscribes, QoS 1, without what is retained; `MqttError` with the reason."""
+        try:
+            await self.__aenter__()
+            # one request for all: each answer waits behind what the broker kept for us
+            wanted = SubscribeOptions(qos=1, retainHandling=SubscribeOptions.RETAIN_DO_NOT_SEND)
+            codes = await self.subscribe([(topic, wanted) for topic in filters]) if filters else ()
+            for topic, code in zip(filters, codes, strict=False):
+                if isinstance(code, ReasonCode) and code.is_failure:
+                    raise MqttError(f"the broker refuses the subscription to {topic}: {code}")
+        except BaseException:
+            # aiomqtt would leave a socket open that had no answer, and the broker might still take it for ours
+            with contextlib.suppress(Exception):
+                self._client.disconnect()
+            self._heed()
+            raise
+
+    async def lost(self) -> None:
+        """Until the connection is: raises `MqttError`."""
+        try:
+            async for _ in self.messages:
+                pass
+        except MqttError as error:
+            raise MqttError(f"the connection is lost: {error.__cause__ or 'the broker ended it'}") from None
+
+    async def tell(self, *messages: tuple[str, bytes]) -> None:
+        """Publishes up to `AT_MOST_SENT` (topic, payload), retained, QoS 1; returns when the broker has them."""
+        sent = (self.publish(topic, payload, qos=1, retain=True) for topic, payload in messages)
+        for result in await asyncio.gather(*sent, return_exceptions=True):
+            if isinstance(result, BaseException):
+                raise result
+
+    async def close(self) -> None:
+        """Says goodbye where somebody hears it: then the will stays unpublished."""
+        with contextlib.suppress(MqttError):
+            await self.__aexit__(None, None, None)
+        self._heed()
+
+    def _heed(self) -> None:
+        # asyncio complains of a failure that nobody looked at
+        if self._disconnected.done():
+            self._disconnected.exception()
+
+    def _on_connect(
+        self, client: Client, userdata: Any, flags: ConnectFlags, reason_code: ReasonCode,
+        properties: Properties | None = None,
+    ) -> None:  # fmt: skip
+        if not reason_code.is_failure:
+            self._once.connected(flags.session_present)
+        super()._on_connect(client, userdata, flags, reason_code, properties)
+
+    def _on_message(self, client: Client, userdata: Any, message: MQTTMessage) -> None:
+        # paho acknowledges when this returns: what is not yet done then could be lost
+        try:
+            topic = message.topic
+        except UnicodeDecodeError:
+            self._unreadable()
+            return
+        payload = bytes(message.payload)
+        if self._once.new(message.mid, bool(message.dup), topic, payload):
+            self._taken(topic, payload, bool(message.retain))
+        else:
+            self._repeated()

@@ -1,0 +1,36 @@
+"""What a parameter of kind file means: over the network a name in the library, on the command line any path."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from antiphon import paths
+from antiphon.errors import AntiphonError, FileError, WireError
+
+SHOWN = 8
+
+
+def located(text: str, error: type[AntiphonError] = FileError) -> str:
+    """The path of a name in the library; "" and whole paths, which only the command line can have given, stay."""
+    if not text or Path(text).is_absolute():
+        return text
+    return str(paths.inside(paths.library(), text, error=error))
+
+
+def checked(text: str) -> str:
+    """A name from the network as it is, or `WireError` with what the library holds."""
+    if not text:
+        return text
+    path = paths.inside(paths.library(), text, error=WireError)
+    if not path.exists():
+        raise WireError(f"the library holds no {text!r}; it holds: {listed()}")
+    return text
+
+
+def listed() -> str:
+    """A few names of what is there."""
+    try:
+        names = sorted(p.name for p in paths.library().iterdir() if not p.name.startswith("."))
+    except OSError:
+        names = []
+    return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "") or "nothing"

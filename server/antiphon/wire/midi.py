@@ -1,0 +1,167 @@
+"""MIDI's bytes into messages, whatever the bytes are, and back.
+
+    parser = Parser()
+    parser.feed(b"\\x90\\x3c\\x64")        # [Short(0x90, 60, 100)]
+
+Running status, real-time bytes within other messages (also within SysEx), messages cut in pieces. SysEx is held
+up to a limit; what is longer is passed over to its end, and counted.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple, TypeAlias
+
+MAX_SYSEX = 1 << 20
+"""Bytes of one system exclusive message; the whole of what a parser ever holds."""
+NOTE_OFF, NOTE_ON, CONTROL, PROGRAM, BEND = 0x80, 0x90, 0xB0, 0xC0, 0xE0
+SYSEX, SYSEX_END, REAL_TIME, SENSING, RESET = 0xF0, 0xF7, 0xF8, 0xFE, 0xFF
+_COMMON = {0xF1: 1, 0xF2: 2, 0xF3: 1, 0xF6: 0}
+_UNDEFINED = (0xF4, 0xF5, 0xF7, 0xF9, 0xFD)
+"""0xF7 is one where no SysEx is open."""
+_STATUS = re.compile(rb"[\x80-\xff]")
+CENTRE = 8192
+
+
+class Short(NamedTuple):
+    """Any message but SysEx. status: with the channel in it.  a, b: its data, 0 where it has none."""
+
+    status: int
+    a: int = 0
+    b: int = 0
+
+    @property
+    def kind(self) -> int:
+        """The status without the channel: `NOTE_ON` and so on."""
+        return self.status & 0xF0 if self.status < SYSEX else self.status
+
+    @property
+    def channel(self) -> int:
+        """1 to 16."""
+        return (self.status & 0x0F) + 1
+
+
+class SysEx(NamedTuple):
+    """What stood between 0xF0 and 0xF7."""
+
+    data: bytes
+
+
+Message: TypeAlias = Short | SysEx
+
+
+class Parser:
+    """One port's stream. malformed: bytes and beginnings of no message.  bounded: SysEx longer than `limit`."""
+
+    def __init__(self, limit: int = MAX_SYSEX) -> None:
+        self._limit = limit
+        self._status = 0
+        self._first = -1
+        self._sysex: bytearray | None = None
+        self._passing = False
+        self.malformed = 0
+        self.bounded = 0
+
+    @property
+    def held(self) -> int:
+        """Bytes waiting for their end."""
+        return len(self._sysex or b"")
+
+    def feed(self, data: bytes) -> list[Message]:
+        """The messages these bytes complete, in order. Never raises."""
+        found: list[Message] = []
+        at, end = 0, len(data)
+        while at < end:
+            if self._sysex is not None:
+                status = _STATUS.search(data, at)
+                stop = end if status is None else status.start()
+                self._hold(data[at:stop])
+                at = stop
+                if at == end:
+                    break
+                if data[at] < REAL_TIME:
+                    self._close(found, whole=data[at] == SYSEX_END)
+                    at += data[at] == SYSEX_END
+                    continue
+            byte = data[at]
+            at += 1
+            if byte >= REAL_TIME:
+                if byte in _UNDEFINED:
+                    self.malformed += 1
+                else:
+                    found.append(Short(byte))
+            elif byte >= 0x80:
+                self._begin(byte, found)
+            else:
+                self._data(byte, found)
+        return found
+
+    def _begin(self, status: int, found: list[Message]) -> None:
+        self.malformed += self._first >= 0 or self._status in _COMMON
+        self._status, self._first = 0, -1
+        if status == SYSEX:
+            self._sysex, self._passing = bytearray(), False
+        elif status in _UNDEFINED:
+            self.malformed += 1
+        elif _COMMON.get(status) == 0:
+            found.append(Short(status))
+        else:
+            self._status = status
+
+    def _data(self, byte: int, found: list[Message]) -> None:
+        status = self._status
+        if not status:
+            self.malformed += 1
+        elif self._first < 0 and _length(status) == 2:
+            self._first = byte
+        else:
+            found.append(Short(status, byte) if self._first < 0 else Short(status, self._first, byte))
+            self._first = -1
+            if status >= SYSEX:
+                # of system messages none runs on
+                self._status = 0
+
+    def _hold(self, data: bytes) -> None:
+        assert self._sysex is not None
+        if self._passing:
+            return
+        if len(self._sysex) + len(data) > self._limit:
+            self.bounded += 1
+            self._sysex, self._passing = bytearray(), True
+        else:
+            self._sysex += data
+
+    def _close(self, found: list[Message], *, whole: bool) -> None:
+        assert self._sysex is not None
+        if not whole:
+            self.malformed += 1
+        elif not self._passing:
+            found.append(SysEx(bytes(self._sysex)))
+        self._sysex = None
+
+
+def _length(status: int) -> int:
+    """Bytes of data behind a status."""
+    if status >= SYSEX:
+        return _COMMON[status]
+    return 1 if status & 0xF0 in (0xC0, 0xD0) else 2
+
+
+def bend_of(a: int, b: int) -> float:
+    """-1 to 1 of a bend's two bytes; the middle is 0."""
+    from_centre = (b << 7 | a) - CENTRE
+    return from_centre / (CENTRE if from_centre < 0 else CENTRE - 1)
+
+
+def encode(kind: str, number: int, value: float, channel: int) -> bytes:
+    """The bytes of an event as `processor.Event` has it: on, off, control, bend."""
+    low, value = channel - 1 & 0x0F, min(max(value, -1.0 if kind == "bend" else 0.0), 1.0)
+    match kind:
+        case "on":
+            return bytes((NOTE_ON | low, number, max(1, round(value * 127))))
+        case "off":
+            return bytes((NOTE_OFF | low, number, 64))
+        case "control":
+            return bytes((CONTROL | low, number, round(value * 127)))
+    place = CENTRE + round(value * (CENTRE if value < 0 else CENTRE - 1))
+    return bytes((BEND | low, place & 0x7F, place >> 7))

@@ -1,0 +1,94 @@
+"""What one node emits is told to control, for the gear outside."""
+
+from __future__ import annotations
+
+import os
+import socket
+
+import numpy as np
+import pytest
+from tests.local import RATE, graph, staged
+
+from antiphon.commands import NOW, Sample
+from antiphon.engine.link import Played
+from antiphon.engine.loop import Loop
+from antiphon.engine.remote import RemoteEngine
+from antiphon.engine.shared import Shape, Shared
+
+BLOCK = 256
+
+
+class FakeDriver:
+    """A clock that says it is a fake: the next block each time it is asked."""
+
+    name, rate, block, channels, latency, ring, exact = "fake", RATE, BLOCK, 2, 0, 0, True
+
+    def __init__(self) -> None:
+        self.next = -1
+
+    def wait(self) -> int:
+        self.next += 1
+        return self.next
+
+    def input(self, _block: int) -> np.ndarray:
+        return np.zeros((2, BLOCK), np.float32)
+
+    def deliver(self, _block: int, _samples: np.ndarray) -> bool:
+        return True
+
+    def time_of(self, block: int) -> int:
+        return 1 + block * BLOCK * 10**9 // RATE
+
+    def deadline(self, block: int) -> int:
+        return self.time_of(block)
+
+    def counts(self) -> tuple[int, int, int]:
+        return 0, 0, 0
+
+
+def test_the_events_of_the_node_that_was_named_and_of_no_other() -> None:
+    shared, bell = Shared.create(Shape.of(RATE, BLOCK, 2)), os.eventfd(0, os.EFD_NONBLOCK)
+    here, there = socket.socketpair()
+    stage = staged(graph({"k": "noteclick", "m": "noteclick"}, ["k > out", "m > out"]))
+    loop = Loop(stage, FakeDriver(), shared, bell, None)  # type: ignore[arg-type]
+    engine = RemoteEngine(shared, bell, here)
+
+    def told() -> list[Played]:
+        assert loop.run_block()
+        return [report for report in engine.reports() if isinstance(report, Played)]
+
+    for node in (1, 2):
+        engine.event(node, "on", 127, 0.75, 16, Sample(300))
+        engine.event(node, "bend", 0, -0.5, 2, Sample(299))
+    assert told() == []
+    engine.echo(2)
+    assert told() == [Played(2, "bend", 0, -0.5, 2, 299), Played(2, "on", 127, 0.75, 16, 300)]
+    assert told() == []
+    engine.echo(0)
+    engine.event(2, "off", 127, 0.0, 16, NOW)
+    assert told() == []
+    engine.echo(9)
+    assert told() == []
+    here.close()
+    there.close()
+    os.close(bell)
+    os.close(shared.fd)
+
+
+@pytest.mark.parametrize(("kind", "number"), [("aftertouch", 1), ("on", 128), ("on", -1)])
+def test_what_no_midi_says_is_not_told(kind: str, number: int) -> None:
+    from antiphon.processor import Event
+
+    shared, bell = Shared.create(Shape.of(RATE, BLOCK, 2)), os.eventfd(0, os.EFD_NONBLOCK)
+    here, there = socket.socketpair()
+    stage = staged(graph({"k": "noteclick"}, ["k > out"]))
+    loop, engine = Loop(stage, FakeDriver(), shared, bell, None), RemoteEngine(shared, bell, here)  # type: ignore[arg-type]
+    engine.echo(1)
+    assert stage.plan is not None
+    stage.plan.hosts[1].processor.process = lambda io: io.emit(Event(kind, 0, number))  # type: ignore[method-assign]
+    assert loop.run_block()
+    assert [report for report in engine.reports() if isinstance(report, Played)] == []
+    here.close()
+    there.close()
+    os.close(bell)
+    os.close(shared.fd)

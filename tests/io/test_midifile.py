@@ -1,0 +1,139 @@
+"""MIDI files: note for note there and back; whatever else is in a file, one sentence."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import mido
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from antiphon.errors import FileError
+from antiphon.io import midifile
+from antiphon.io.midifile import Note, Track, read, write
+
+
+@st.composite
+def tracks(draw: st.DrawFn) -> Track:
+    """Notes on a grid of 480, none begun while the same one sounds."""
+    ends: dict[tuple[int, int], int] = {}
+    notes = []
+    for number, channel, gap, length, velocity in draw(
+        st.lists(
+            st.tuples(
+                st.integers(0, 127), st.integers(1, 16), st.integers(0, 2000), st.integers(1, 2000), st.integers(1, 127)
+            ),
+            min_size=1,
+            max_size=20,
+        )
+    ):
+        start = ends.get((channel, number), 0) + gap
+        ends[channel, number] = start + length
+        notes.append(Note(start / 480, length / 480, number, velocity / 127, channel))
+    notes.sort(key=lambda n: (n.start, n.channel, n.number))
+    return Track(draw(st.text("abc äß", max_size=8)), tuple(notes), draw(st.none() | st.integers(0, 127)))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(tracks(), min_size=1, max_size=4), st.lists(st.integers(20, 400), min_size=1, max_size=5))
+def test_what_is_written_is_read_again_and_again(
+    tmp_path_factory: pytest.TempPathFactory, made: list[Track], bpms: list[int]
+) -> None:
+    path = tmp_path_factory.mktemp("midi") / "x.mid"
+    tempo = [(2.0 * n, float(bpm)) for n, bpm in enumerate(bpms)]
+    write(path, made, tempo)
+    song = read(path)
+    assert list(song.tracks[1:]) == made
+    assert song.tracks[0].notes == ()
+    assert song.tempo == tuple((at, pytest.approx(bpm, rel=1e-4)) for at, bpm in tempo)
+    write(path, song.tracks, song.tempo, song.ticks)
+    assert read(path) == song
+
+
+def test_seconds_follow_the_tempo_map(tmp_path: Path) -> None:
+    write(tmp_path / "x.mid", [Track(notes=(Note(0, 1, 60),))], [(0.0, 60.0), (4.0, 120.0)])
+    song = read(tmp_path / "x.mid")
+    assert [song.seconds(beat) for beat in (0.0, 4.0, 6.0)] == pytest.approx([0.0, 4.0, 5.0])
+
+
+def test_a_note_without_an_end_and_one_begun_twice(tmp_path: Path) -> None:
+    track = mido.MidiTrack(
+        mido.Message(*given[:1], note=60, velocity=given[1], time=given[2])
+        for given in (("note_on", 64, 0), ("note_on", 64, 480), ("note_on", 64, 480))
+    )
+    track.append(mido.MetaMessage("end_of_track", time=480))
+    file = mido.MidiFile(type=0, ticks_per_beat=480)
+    file.tracks.append(track)
+    file.save(tmp_path / "x.mid")
+    (found,) = read(tmp_path / "x.mid").tracks
+    assert [(n.start, n.length) for n in found.notes] == [(0.0, 1.0), (1.0, 1.0), (2.0, 1.0)]
+
+
+def test_a_file_without_a_tempo_is_at_120(tmp_path: Path) -> None:
+    mido.MidiFile(tracks=[mido.MidiTrack()]).save(tmp_path / "x.mid")
+    assert read(tmp_path / "x.mid").tempo == ((0.0, 120.0),)
+
+
+def refused(path: Path) -> str:
+    with pytest.raises(FileError) as caught:
+        read(path)
+    said = str(caught.value)
+    assert "\n" not in said
+    assert len(said) < 400
+    return said
+
+
+def test_five_hundred_mutated_files_give_notes_or_one_sentence(tmp_path: Path) -> None:
+    rng, path = random.Random(7), tmp_path / "x.mid"
+    notes = tuple(Note(n / 2, 0.5, 40 + n, 0.5, 1 + n % 16) for n in range(40))
+    write(path, [Track("melody", notes, 5), Track("bass", notes[::2])], [(0.0, 90.0), (3.0, 180.0)])
+    good = path.read_bytes()
+    read_well = 0
+    for _ in range(500):
+        bad = bytearray(good)
+        for _ in range(rng.randint(1, 6)):
+            at = rng.randrange(len(bad))
+            match rng.randrange(4):
+                case 0:
+                    bad[at] = rng.randrange(256)
+                case 1:
+                    del bad[at : at + rng.randrange(8)]
+                case 2:
+                    bad[at:at] = rng.randbytes(rng.randrange(8))
+                case _:
+                    bad[at : at + 4] = rng.choice([b"\xff\xff\xff\xff", b"MTrk", b"\0\0\0\0", b"\x7f\xff\xff\xff"])
+            if not bad:
+                break
+        path.write_bytes(bad)
+        try:
+            song = read(path)
+        except FileError:
+            refused(path)
+            continue
+        read_well += 1
+        for track in song.tracks:
+            assert all(0 <= n.number <= 127 and n.length > 0 and 0 < n.velocity <= 1 for n in track.notes)
+    assert 15 < read_well < 500
+
+
+def test_what_is_no_midi_file_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    for content, wanted in (
+        (b"", "is not a MIDI file"),
+        (b"RIFF" + bytes(100), "is not a MIDI file"),
+        (b"MThd\0\0\0\6\0\1\0\1\xe7\x28MTrk\0\0\0\0", "not in beats"),
+        (bytes(midifile.MAX_FILE + 1), "at most 2 MiB"),
+    ):
+        (tmp_path / "x.mid").write_bytes(content)
+        assert wanted in refused(tmp_path / "x.mid")
+    assert "is not a file" in refused(tmp_path) or "directory" in refused(tmp_path)
+    assert "no such file" in refused(tmp_path / "none.mid")
+    assert "not a file" in refused(Path("/dev/zero"))
+    with pytest.raises(FileError):
+        write(tmp_path / "x.mid" / "y.mid", [])
+
+
+def test_an_endless_length_takes_no_memory(tmp_path: Path) -> None:
+    (tmp_path / "x.mid").write_bytes(b"MThd\0\0\0\6\0\1\0\1\1\xe0MTrk\x7f\xff\xff\xff\0\xf0\xff\xff\xff\x7f")
+    refused(tmp_path / "x.mid")

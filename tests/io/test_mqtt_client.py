@@ -1,0 +1,140 @@
+"""What is delivered again is known, what is new is never taken for it, and nothing is waited for without an end."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from antiphon.io import mqtt_client
+from antiphon.io.mqtt_client import AGAIN_SECONDS, REMEMBERED, Line, MqttError, Once
+from antiphon.settings import Broker
+
+
+class Clock:
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_what_is_marked_as_delivered_again_is_known_however_late() -> None:
+    clock = Clock()
+    once = Once(clock)
+    once.connected(False)
+    assert once.new(7, False, "a", b"1")
+    once.connected(True)
+    clock.now += 1000
+    assert not once.new(7, True, "a", b"1")
+    assert not once.new(7, True, "a", b"1")
+    # its identifier given to another message that was lost on its first way
+    assert once.new(7, True, "a", b"2")
+
+
+def test_a_broker_killed_forgets_the_mark_and_delivers_at_once() -> None:
+    clock = Clock()
+    once = Once(clock)
+    once.connected(False)
+    assert [once.new(n, False, "fire", b"1") for n in (1, 2, 3)] == [True] * 3
+    once.connected(True)
+    assert [once.new(n, False, "fire", b"1") for n in (2, 3, 4)] == [False, False, True]
+    # the first new one ends it: from here on an identifier used again is a new message
+    assert once.new(1, False, "fire", b"1")
+
+
+def test_an_identifier_used_again_later_is_a_new_message() -> None:
+    clock = Clock()
+    once = Once(clock)
+    once.connected(False)
+    assert once.new(1, False, "fire", b"1")
+    assert once.new(1, False, "fire", b"1")
+    once.connected(True)
+    clock.now += AGAIN_SECONDS + 0.01
+    assert once.new(1, False, "fire", b"1")
+
+
+def test_a_broker_that_forgot_us_begins_its_identifiers_anew() -> None:
+    once = Once(Clock())
+    once.connected(False)
+    assert once.new(1, False, "fire", b"1")
+    once.connected(False)
+    assert once.new(1, False, "fire", b"1")
+    assert once.new(1, True, "other", b"1")
+
+
+def test_without_an_identity_all_is_new() -> None:
+    once = Once(Clock())
+    once.connected(True)
+    assert all(once.new(0, False, "fire", b"1") for _ in range(3))
+
+
+def test_what_is_remembered_is_bounded() -> None:
+    once = Once(Clock())
+    for n in range(1, REMEMBERED + 500):
+        once.new(n, False, "fire" * n, b"x" * 100)
+    assert len(once._seen) == REMEMBERED
+    assert all(type(what) is int for what in once._seen.values())
+
+
+def line(port: int) -> Line:
+    return Line(
+        Broker("127.0.0.1", port), "antiphon-test", will=("antiphon/status", b"offline"), once=Once(),
+        taken=lambda *_: None, repeated=lambda: None, unreadable=lambda: None,
+    )  # fmt: skip
+
+
+Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+async def opened(talk: Talk) -> None:
+    """Opens a line to a server that talks like this."""
+    server = await asyncio.start_server(talk, "127.0.0.1", 0)
+    try:
+        await line(server.sockets[0].getsockname()[1]).open("antiphon/#")
+    finally:
+        server.close()
+
+
+@pytest.mark.parametrize(
+    "said",
+    [b"", b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\x20\x03\x00\x86\x00", b"\x20\x00", b"\xff" * 64,
+     b"\x20\x03\x00\x00\x00", b"\x20\x03\x00\x00\x00\x90\x04\x00\x01\x00\x87", b"\x20\x03\x00\x00\x00\xd0\x00\x30\x00"],
+)  # fmt: skip
+async def test_a_broker_that_talks_nonsense_is_an_error(said: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mqtt_client, "ANSWER_SECONDS", 0.3)
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1000)
+        writer.write(said)
+        await asyncio.sleep(0.05)
+        writer.close()
+
+    with pytest.raises(MqttError):
+        await opened(talk)
+
+
+async def test_a_broker_that_is_silent_is_given_up_and_the_socket_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mqtt_client, "ANSWER_SECONDS", 0.2)
+    closed = asyncio.Event()
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while await reader.read(1000):
+            pass
+        writer.close()
+        closed.set()
+
+    with pytest.raises(MqttError):
+        await opened(talk)
+    await asyncio.wait_for(closed.wait(), 1.0)
+
+
+async def test_nobody_there_is_an_error_at_once() -> None:
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        begun = time.monotonic()
+        with pytest.raises(MqttError, match="refused"):
+            await line(held.getsockname()[1]).open("antiphon/#")
+        assert time.monotonic() - begun < 1.0

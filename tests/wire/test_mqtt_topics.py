@@ -1,0 +1,113 @@
+"""MQTT topics and payloads: any bytes give a finite number or a WireError, and what is told is read back as it was."""
+
+from __future__ import annotations
+
+import math
+import struct
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from antiphon.errors import WireError
+from antiphon.params import Param
+from antiphon.wire import mqtt_topics as topics
+
+GAIN = Param("gain", default=1.0, low=-10.0, high=10.0)
+MUTE = Param("mute", "switch", False)
+MODE = Param("mode", "choice", "gate", choices=("gate", "wavelet", "both"))
+STEPS = Param("steps", "int", 0, -1_000_000_000, 1_000_000_000)
+FIRE = Param("fire", "trigger", False)
+NAMES = st.from_regex(r"[A-Za-z][A-Za-z0-9_-]{0,63}", fullmatch=True)
+
+
+@given(NAMES, NAMES)
+def test_a_set_topic_names_node_and_parameter(node: str, param: str) -> None:
+    assert topics.target(f"antiphon/{node}/{param}/set") == (node, param)
+    assert topics.state_topic(node, param) + "/set" == f"antiphon/{node}/{param}/set"
+
+
+@given(st.text(max_size=80))
+def test_any_other_topic_is_refused(topic: str) -> None:
+    parts = topic.split("/")
+    if len(parts) == 4 and parts[::3] == ["antiphon", "set"] and parts[1] and parts[2]:
+        return
+    with pytest.raises(WireError):
+        topics.target(topic)
+
+
+@pytest.mark.parametrize(
+    "topic",
+    ["antiphon/status", "antiphon/a/b", "antiphon/a/b/get", "antiphon//b/set", "antiphon/a//set", "antiphon/a/b/set/",
+     "Antiphon/a/b/set", "/antiphon/a/b/set", "antiphon/a/b/c/set", "", "/" * 65535],
+)  # fmt: skip
+def test_topics_that_are_nearly_one(topic: str) -> None:
+    with pytest.raises(WireError):
+        topics.target(topic)
+
+
+@pytest.mark.parametrize(
+    ("payload", "number"),
+    [(b"0.5", 0.5), (b"-3", -3.0), (b"1e1", 10.0), (b"+.25", 0.25), (b"5.", 5.0), (b" 0.5\r\n", 0.5), (b"007", 7.0)],
+)
+def test_a_number_is_taken(payload: bytes, number: float) -> None:
+    assert topics.number(payload, GAIN) == number
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [b"", b" ", b"nan", b"NaN", b"inf", b"-Infinity", b"1e999", b"-1e999", b"1,5", b"1 2", b"0x10", b"1_0", b"on",
+     b"true", b"True", b"[1]", b'"1"', b'{"value": 1}', b"null", b"1\x00", b"\xff\xfe", b"\xd9\xa3", b"--1", b"1e",
+     b"." , b"e5", b"9" * 65, b"1" + b"0" * 400, b"0.5" * 100_000, b"\x00" * 1000],
+)  # fmt: skip
+def test_what_is_not_one_number_is_refused(payload: bytes) -> None:
+    with pytest.raises(WireError, match="gain takes one number over MQTT"):
+        topics.number(payload, GAIN)
+
+
+def test_true_and_false_are_for_a_switch_alone() -> None:
+    assert topics.number(b"true", MUTE) is True
+    assert topics.number(b"false\n", MUTE) is False
+    assert topics.number(b"1", MUTE) == 1.0
+    for payload in (b"TRUE", b"on", b"tru", b"truefalse"):
+        with pytest.raises(WireError, match="one number, true or false"):
+            topics.number(payload, MUTE)
+    for other in (GAIN, MODE, STEPS, FIRE):
+        with pytest.raises(WireError):
+            topics.number(b"true", other)
+
+
+@given(st.binary(max_size=100))
+def test_any_bytes_are_a_finite_number_or_refused(payload: bytes) -> None:
+    for param in (GAIN, MUTE):
+        try:
+            found = topics.number(payload, param)
+        except WireError:
+            continue
+        assert math.isfinite(found)
+        assert payload.strip() in (b"true", b"false") or float(payload) == found
+
+
+@given(st.floats(-10.0, 10.0, width=32))
+def test_a_float_told_is_read_back_as_the_same_32_bits(value: float) -> None:
+    told = topics.payload(GAIN, value)
+    assert told is not None
+    found = topics.number(told, GAIN)
+    assert abs(found - value) <= abs(value) * 5e-7
+    assert topics.payload(GAIN, struct.unpack("f", struct.pack("f", found))[0]) == told
+
+
+@given(st.integers(-1_000_000_000, 1_000_000_000))
+def test_a_whole_number_is_told_whole(value: int) -> None:
+    assert topics.payload(STEPS, value) == str(value).encode()
+
+
+def test_what_is_told_of_each_kind() -> None:
+    assert topics.payload(GAIN, 0.30000001192092896) == b"0.3"
+    assert topics.payload(MUTE, True) == b"1"
+    assert topics.payload(MUTE, False) == b"0"
+    assert [topics.payload(MODE, word) for word in MODE.choices] == [b"0", b"1", b"2"]
+    assert topics.payload(FIRE, True) is None
+    assert topics.payload(Param("label", "text", ""), "x") is None
+    assert topics.payload(Param("file", "file", ""), "x.wav") is None
+    assert topics.payload(Param("level", readonly=True), math.nan) is None
