@@ -111,13 +111,14 @@ class Loop:
         if words[Word.ECHO]:
             self._echo(words[Word.ECHO], sample)
         heard = driver.deliver(block, out)
-        if pool is not None:
-            pool.flush()
         self._tap.put(block, x, out, heard)
         if not heard:
             self.journal.unheard(sample)
         self._publish(block, x, out)
         self._measure(time.perf_counter_ns() - started)
+        if pool is not None:
+            # last: on a busy machine a worker that is woken may take this core at once
+            pool.flush()
         return True
 
     def _swap(self) -> None:

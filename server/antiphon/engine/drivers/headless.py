@@ -86,7 +86,7 @@ class Headless:
         return self._due(block)
 
     def deadline(self, block: int) -> int:
-        return self._due(block + max(1, self._buffer // 2))
+        return self._due(block + max(1, self._buffer * 3 // 4))
 
     def counts(self) -> tuple[int, int, int]:
         return self._missed, self._late, 0
