@@ -40,7 +40,7 @@ def main(seconds: float, kills: int = 200, seed: int = 1) -> None:
     table("a hop of a 262 k GRU mask, one thread", hops.HEAD, hops.cells(runtimes))
     live = [keeping_up(seconds, busy=0, seed=seed), keeping_up(seconds, busy=1, seed=seed)]
     table(
-        f"two GRU masks of 262,377 weights, pyo with {VOICES} voices, engine at {BLOCK} frames, headless, {seconds:g} s",
+        f"two GRU masks of 262,377 weights, pyo with {VOICES} voices, engine at {BLOCK}, headless, {seconds:g} s",
         ["other load", "blocks", "missed", "late", "hops", "hops missed", "synth hops missed", "load"],
         [[v["busy"], v["blocks"], v["missed"], v["late"], v["hops"], v["hops_missed"], v["synth_missed"], v["load"]]
          for v in live],

@@ -14,6 +14,7 @@ def register(app: typer.Typer) -> None:
         doctor,
         models,
         monitor,
+        newplugin,
         osc,
         play,
         plugins,
@@ -31,6 +32,7 @@ def register(app: typer.Typer) -> None:
     app.command(context_settings=osc.CONTEXT)(osc.osc)
     app.command()(monitor.monitor)
     plugins.register(app)
+    app.command("new-plugin")(newplugin.new_plugin)
     models.register(app)
     app.command()(devices.devices)
     app.command()(doctor.doctor)

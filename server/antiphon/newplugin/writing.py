@@ -1,0 +1,75 @@
+"""Writes a plugin's folder: hooks, processor, test and card."""
+
+from __future__ import annotations
+
+import keyword
+import re
+import shutil
+from pathlib import Path
+
+from antiphon.errors import FileError, UsageError
+from antiphon.newplugin.shapes import SHAPES, Shape
+
+NAME = re.compile(r"[a-z][a-z0-9_]{1,40}")
+INIT = '''"""SHAPED."""
+
+from antiphon.hookspecs import Register, hookimpl
+
+
+@hookimpl
+def antiphon_processors(register: Register) -> None:
+    register("NAME", "NAME.processor:CLASS", "SHAPED.")
+'''
+CARD = """# NAME
+
+What it does: SHAPED. Shape: KIND.
+
+- Try it: `antiphon plugins` lists it; add it to a patch as `[nodes.NAME]`, or `/node/add NAME mine`.
+- Test it: `python -m pytest tests` in this folder's parent, with `PYTHONPATH=.`.
+- Latency: 0 frames. (Say it here when that changes, and set `latency` in `prepare`.)
+- Quality: not measured yet. Say on what, beside what, and what it is bad at.
+- Licence: yours to say.
+"""
+
+
+def write(name: str, kind: str, folder: Path) -> Path:
+    """The new plugin's folder inside `folder`. `UsageError` for a name or shape that cannot be, or is there."""
+    if not NAME.fullmatch(name) or keyword.iskeyword(name):
+        raise UsageError(f"{name!r} is no name for a plugin: small letters, digits and _, a letter first")
+    if kind not in SHAPES:
+        raise UsageError(f"--shape takes {', '.join(SHAPES)}, not {kind!r}")
+    place = folder / name
+    if place.exists():
+        raise UsageError(f"{place} is there already; choose another name")
+    part = folder / f".{name}.part"
+    try:
+        shutil.rmtree(part, ignore_errors=True)
+        (part / "tests").mkdir(parents=True)
+        for path, text in files(name, SHAPES[kind]).items():
+            (part / path).write_text(text, "utf-8")
+        part.rename(place)
+    except OSError as error:
+        shutil.rmtree(part, ignore_errors=True)
+        raise FileError(f"the plugin cannot be written into {folder}: {error.strerror}") from None
+    return place
+
+
+def files(name: str, shape: Shape) -> dict[str, str]:
+    """Each file's text by its path in the plugin's folder."""
+    words = {"NAME": name, "CLASS": _class(name), "SHAPED": shape.doc.rstrip("."), "KIND": shape.name}
+
+    def filled(text: str) -> str:
+        for word, meant in words.items():
+            text = re.sub(rf"\b{word}\b", meant, text)
+        return text
+
+    return {
+        "__init__.py": filled(INIT),
+        "processor.py": filled(shape.processor),
+        f"tests/test_{name}.py": filled(shape.test),
+        "README.md": filled(CARD),
+    }
+
+
+def _class(name: str) -> str:
+    return "".join(part.capitalize() for part in name.split("_") if part)

@@ -1,0 +1,50 @@
+"""`antiphon new-plugin`: what it writes loads, sounds and passes its own test."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from antiphon import plugins
+from antiphon.errors import UsageError
+from antiphon.newplugin.shapes import SHAPES
+from antiphon.newplugin.writing import write
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize("shape", list(SHAPES))
+def test_every_shape_loads_and_passes_its_own_test(tmp_path: Path, shape: str) -> None:
+    name = "fresh_" + shape.replace("-", "_")
+    place = write(name, shape, tmp_path)
+    assert sorted(p.name for p in place.iterdir()) == ["README.md", "__init__.py", "processor.py", "tests"]
+    loaded = plugins.load(tmp_path)
+    assert not [f for f in loaded.catalog.failures if f.name == name], loaded.catalog.failures
+    assert loaded.catalog[name].doc
+    source = os.pathsep.join([str(tmp_path), str(ROOT / "server"), str(ROOT / "plugins")])
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(place / "tests")],
+        cwd=tmp_path, env={**os.environ, "PYTHONPATH": source}, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    for key in [key for key in sys.modules if key.partition(".")[0] == name]:
+        del sys.modules[key]
+
+
+@pytest.mark.parametrize("name", ["Big", "9x", "class", "a-b", "../x", "", "x" * 50])
+def test_a_name_that_cannot_be_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UsageError, match="is no name for a plugin"):
+        write(name, "sound-sound", tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_unknown_shape_and_a_taken_name_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="--shape takes sound-sound, sound-notes"):
+        write("mine", "round", tmp_path)
+    write("mine", "sound-sound", tmp_path)
+    with pytest.raises(UsageError, match="is there already"):
+        write("mine", "sound-notes", tmp_path)
