@@ -25,7 +25,10 @@ from antiphon.importing import import_folder, named, see_checkout_plugins
 from antiphon.plugincheck import check_type_name, in_child, inspect_processor, reason_of
 from antiphon.processor import Processor
 
-BUILT_IN = ("antiphon_denoise", "antiphon_model", "antiphon_synth", "antiphon_utilities")
+BUILT_IN = (
+    "antiphon_accompany", "antiphon_denoise", "antiphon_loops", "antiphon_model", "antiphon_synth", "antiphon_transfer",
+    "antiphon_utilities",
+)  # fmt: skip
 GROUP = "antiphon"
 CHECK_LIMIT = 5.0
 """Seconds a plugin that is not built in may take to import and pass its check."""

@@ -1,0 +1,59 @@
+"""What `accompany` is measured beside: the held tonic, and a harmoniser that nobody tuned."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from antiphon_accompany.chords import tones
+from antiphon_accompany.files import heard
+from antiphon_accompany.notes import Note
+
+# Krumhansl and Kessler's probe-tone ratings (1982)
+_MAJOR = np.array((6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88))
+_MINOR = np.array((6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17))
+_DIATONIC = ((0, 5, 7, 14, 16, 21), (3, 8, 10, 12, 17, 19))
+
+
+def key_of(notes: Sequence[Note]) -> int:
+    """The key whose profile the melody's durations correlate with best."""
+    weights = np.zeros(12)
+    for note in notes:
+        weights[note.pitch % 12] += note.end - note.start
+    fits = [np.corrcoef(np.roll(p, k), weights)[0, 1] for p in (_MAJOR, _MINOR) for k in range(12)]
+    return int(np.nanargmax(fits))
+
+
+def tonic(notes: Sequence[Note], beats: int) -> list[int]:
+    """The tonic's chord on every beat."""
+    return [key_of(notes)] * beats
+
+
+def harmoniser(notes: Sequence[Note], beats: int, first: int, meter: int) -> list[int]:
+    """Viterbi over the key's six plain triads, each half bar: melody time on chord tones, a cost for each change."""
+    key = key_of(notes)
+    chords = [c // 12 * 12 + (c % 12 + key) % 12 for c in _DIATONIC[key // 12]]
+    sounds = heard(notes, beats).durations
+    half = 2 if meter % 2 == 0 else meter
+    starts = list(range(first % half - (half if first % half else 0), beats, half))
+    score = np.zeros(len(chords))
+    score[chords.index(key)] = 1.0
+    back = []
+    for start in starts:
+        rows = sounds[max(0, start) : start + half].sum(axis=0)
+        fit = np.array([rows[list(tones(c))].sum() - rows.sum() / 2.0 + 0.3 * rows[tones(c)[0]] for c in chords])
+        moved = score[:, None] - 0.3 * (1.0 - np.eye(len(chords)))
+        back.append(moved.argmax(axis=0))
+        score = moved.max(axis=0) + fit
+    at = int(score.argmax())
+    path = []
+    for step in reversed(back):
+        path.append(at)
+        at = int(step[at])
+    path.reverse()
+    made = [0] * beats
+    for n, start in enumerate(starts):
+        for beat in range(max(0, start), min(beats, start + half)):
+            made[beat] = chords[path[n]]
+    return made

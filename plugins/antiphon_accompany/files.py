@@ -1,0 +1,211 @@
+"""Whole melodies: the same streaming processor on a clock whose frames are parts of a beat."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon import harness
+from antiphon.block import StreamSpec
+from antiphon.params import Value
+from antiphon.processor import IO, BlockTime, Event
+from antiphon_accompany.harmony import Tracker
+from antiphon_accompany.melody import Melody
+from antiphon_accompany.notes import Note
+from antiphon_accompany.processor import Accompany
+from antiphon_accompany.tables import installed
+
+TICKS = 480
+"""Frames of a beat: what notes are rounded to."""
+_OPENING = 2
+"""Bars of melody an introduction is played from."""
+_LENGTHS = (0.3, 0.6, 1.1)
+_BEGIN = np.array(
+    [
+        [-1.43, -2.15, -0.96, -1.35],
+        [-0.68, -3.28, -0.93, -2.79],
+        [-0.50, -3.00, -1.49, -2.12],
+        [-0.56, -3.16, -1.32, -2.14],
+    ]
+)
+"""Log chance of each quarter of a beat for a note to begin on, by its length: POP909's training songs."""
+
+
+@dataclass(frozen=True)
+class Section:
+    """A stretch of one meter. start: quarter note its first bar begins on; may lie before 0.  meter: beats in a bar.
+    unit: quarter notes of a beat.
+    """
+
+    start: float
+    meter: int
+    unit: float = 1.0
+
+
+def heard(notes: Sequence[Note], beats: int) -> Melody:
+    """Notes as the harmony hears them, from beat 0 for `beats` beats and silence after. Notes before 0 are left out."""
+    melody = Melody(2 * (beats + 64))
+    melody.clear(0)
+    told = [(note.end, 0, note.pitch) for note in notes if note.end > 0.0]
+    told += [(note.start, 1, note.pitch) for note in notes if note.end > 0.0]
+    told.sort()
+    at = 0
+    for beat in range(1, beats + 33):
+        while at < len(told) and told[at][0] < beat:
+            when, begins, pitch = told[at]
+            (melody.on if begins else melody.off)(pitch, max(0.0, when))
+            at += 1
+        melody.until(beat)
+    return melody
+
+
+def accompany_file(
+    notes: Sequence[Note],
+    settings: Mapping[str, Value] | None = None,
+    tempo: float = 100.0,
+    sections: Sequence[Section] = (),
+    ends: float | None = None,
+    labels: list[tuple[float, int]] | None = None,
+) -> list[Note]:
+    """The accompaniment of a melody, in order of time.
+
+    notes: the melody.  settings: the processor's parameters; `meter` holds where `sections` says nothing.  tempo:
+    beats a minute, by which patterns are chosen and filled.  sections: in order; the first may begin before beat 0
+    (a pickup).  ends: beat to play up to; the end of the melody's last bar otherwise.  labels: takes (beat, chord)
+    for each beat.  No bar is left empty and no note outlasts the end. Raises `ParamError` for a bad setting.
+    """
+    given = dict(settings or {})
+    if not notes:
+        return []
+    parts = list(sections) or [Section(0.0, meter_of(given) or 4)]
+    last = max(note.end for note in notes) if ends is None else ends
+    made: list[Note] = []
+    for part, after in zip(parts, [*parts[1:], None], strict=True):
+        stop = last if after is None else min(after.start, last)
+        length = (stop - part.start) / part.unit
+        if after is None and ends is None:
+            length = part.meter * math.ceil(length / part.meter - 1e-6)
+        if length <= 0.0:
+            continue
+        # bars are to begin at whole multiples of the meter of a clock that nothing precedes
+        turn = part.meter * math.ceil(max(0.0, part.start / part.unit) / part.meter)
+        moved = [_moved(note, part.start, 1.0 / part.unit, turn) for note in notes]
+        told: list[tuple[float, int]] = []
+        played = _run(moved, {**given, "meter": part.meter}, tempo, turn, turn + length, told)
+        if labels is not None:
+            labels += [(part.start + (beat - turn) * part.unit, chord) for beat, chord in told]
+        made += [note for note in (_back(n, part, turn) for n in played) if note.start >= 0.0]
+    return sorted(made)
+
+
+def meter_of(settings: Mapping[str, Value]) -> int | None:
+    """Beats in a bar, where the settings say so. `ParamError` for what is no meter."""
+    if "meter" not in settings:
+        return None
+    param = next(p for p in Accompany.params if p.name == "meter")
+    return int(param.check(settings["meter"]))
+
+
+def _moved(note: Note, start: float, scale: float, turn: float) -> Note:
+    return Note((note.start - start) * scale + turn, (note.end - start) * scale + turn, note.pitch, note.velocity)
+
+
+def _back(note: Note, part: Section, turn: float) -> Note:
+    start, end = (part.start + (beat - turn) * part.unit for beat in (note.start, note.end))
+    return Note(start, end, note.pitch, note.velocity)
+
+
+def first_bar(notes: Sequence[Note], meter: int) -> int:
+    """The beat, 0 to below `meter`, that bars most likely begin on, by the chords a melody seems to ask for."""
+    beats = math.ceil(max(note.end for note in notes))
+    melody = heard(notes, beats)
+    tracker = Tracker(installed(), meter, phases=(1.0 / meter,) * meter)
+    for beat in range(beats):
+        tracker.hear(melody, beat)
+    return tracker.phase
+
+
+def offset(notes: Sequence[Note], believed: bool = True) -> float:
+    """Beats by which a melody lies behind its file's beats, 0 to below 1; 0 for one that lies on them.
+
+    Files made from recordings often start anywhere. believed: notes on the file's sixteenths or triplets settle it.
+    """
+    if len(notes) < 8:
+        return 0.0
+    starts = np.array([note.start for note in notes])
+    near = np.minimum(_off(starts * 4.0) / 4.0, _off(starts * 3.0) / 3.0)
+    if believed and np.mean(near < 0.01) > 0.6:
+        return 0.0
+    turns = np.mean(np.exp(8j * np.pi * starts))
+    fine = float(np.angle(turns)) / (8.0 * np.pi) if abs(turns) > 0.4 else 0.0
+    lengths = np.searchsorted(_LENGTHS, [note.end - note.start for note in notes])
+    quarters = np.round((starts - fine) * 4.0).astype(int)
+    scores = [float(_BEGIN[lengths, (quarters - k) % 4].sum()) for k in range(4)]
+    return (fine + int(np.argmax(scores)) / 4.0) % 1.0
+
+
+def _off(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    away: NDArray[np.float64] = np.abs(x - np.round(x))
+    return away
+
+
+def _run(
+    notes: Sequence[Note],
+    settings: Mapping[str, Value],
+    tempo: float,
+    first: float,
+    ends: float,
+    labels: list[tuple[float, int]],
+) -> list[Note]:
+    """The processor from beat `first` to `ends` of its clock, a beat each call."""
+    node = Accompany()
+    # one frame is a tick at any tempo: the rate follows from both
+    spec = StreamSpec(rate=max(1, round(TICKS * tempo / 60.0)), block=TICKS, channels=1)
+    cells = harness.prepare(node, spec, settings)
+    tempo = spec.rate * 60.0 / TICKS
+    begins = min(note.start for note in notes)
+    opening = math.ceil(begins) + _OPENING * int(float(settings["meter"]))
+    node.foresee(heard(notes, math.ceil(ends)), math.ceil(ends), opening)
+    told: list[tuple[int, int, Event]] = []
+    for note in notes:
+        start, end = round(note.start * TICKS), max(round(note.start * TICKS) + 1, round(note.end * TICKS))
+        told += [(end, 0, Event("off", 0, note.pitch)), (start, 1, Event("on", 0, note.pitch, note.velocity))]
+    told.sort(key=lambda item: item[:2])
+    io = IO((), (), cells, BlockTime(tempo=tempo))
+    at, stop = round(first * TICKS), round(ends * TICKS)
+    place = next((n for n, item in enumerate(told) if item[0] >= at), len(told))
+    sounding: dict[int, tuple[int, float]] = {}
+    made: list[Note] = []
+    while at <= stop:
+        # the call after the last beat finds the clock stopped, and everything is ended
+        frames = min(TICKS - at % TICKS, stop - at) or 1
+        io.time.sample, io.time.beat, io.time.playing = at, at / TICKS, at < stop
+        io.frames = frames
+        io.events_in.clear()
+        io.events_out.clear()
+        while place < len(told) and told[place][0] < at + frames:
+            when, _, event = told[place]
+            io.events_in.append(Event(event.kind, when - at, event.number, event.value))
+            place += 1
+        for cell in cells.values():
+            if cell.param.kind not in ("text", "file"):
+                cell.render(at, frames)
+        node.process(io)
+        for event in io.events_out:
+            when = at + event.offset
+            if event.kind == "on":
+                sounding[event.number] = (when, event.value)
+            elif event.number in sounding:
+                start, velocity = sounding.pop(event.number)
+                if when > start:
+                    made.append(Note(start / TICKS, when / TICKS, event.number, velocity))
+        if at < stop:
+            labels.append((at / TICKS, int(io.reports.get("chord", -1))))
+        for cell in cells.values():
+            cell.settle(at + frames)
+        at += frames
+    return made

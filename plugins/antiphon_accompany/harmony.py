@@ -1,0 +1,175 @@
+"""Key and chord from a melody, beat by beat: two hidden Markov models over the same 24 keys.
+
+The first is generative: its states are a key and a chord in it, its observations the pitch classes of each beat; it
+weighs the keys, and where the bar begins. The second tells the chord within each of those: its transitions are the
+same, its observations are windows of melody around the beat (without lookahead: before it), scored by linear
+discriminants (Fisher). The chord told is the mean over keys and bar phases. The tables are counted from POP909 by
+`training`. After Raphael and Stoddard, "Functional harmonic analysis using probabilistic models" (2004), and Simon,
+Morris and Basu, "MySong" (2008).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon_accompany.melody import Melody
+from antiphon_accompany.tables import AHEAD, DIATONIC, PAST, Tables
+
+F32 = NDArray[np.float32]
+REACH = 8
+"""Beats the discriminants look back, and ahead."""
+KEY_CHANGE = 1e-3
+"""Chance of a new key, each beat."""
+SHARPNESS, PRIOR, INERTIA = 0.8, 0.3, 0.5
+"""Exponents of the discriminants, of the chord's own frequency in them, and of the transitions; tuned by songs."""
+PHASES = (0.7, 0.08, 0.14, 0.08)
+"""How likely chords change by the bar that is told, and by one that begins one, two, three beats later."""
+PHASES_AHEAD = (0.4, 0.15, 0.3, 0.15)
+"""The same where the melody is known ahead, which tells more of it."""
+_PLACES = {1: (0,), 2: (0, 2), 3: (0, 1, 3), 4: (0, 1, 2, 3), 5: (0, 1, 3, 2, 3), 6: (0, 1, 3, 2, 1, 3)}
+_ROLL = (np.arange(12)[None, :] + np.arange(12)[:, None]) % 12
+_CHORD = np.array([[24 * k + c // 12 * 12 + (c - k) % 12 for c in range(24)] for k in range(12)])
+"""Where each chord lies among `[12, 24]`: tonic, chord relative to it."""
+
+
+def places(meter: int) -> tuple[int, ...]:
+    """For each beat of a bar, the beat of a 4/4 bar whose tables fit it: 0 the first, 2 the other strong one."""
+    return _PLACES.get(meter) or tuple(0 if n == 0 else 2 if n == meter // 2 else 1 + n % 2 * 2 for n in range(meter))
+
+
+def features(melody: Melody, beat: int, known: int) -> F32:
+    """What the discriminants see at `beat`: `[groups, 12]`, pitch classes from C.
+
+    known: beats of the melody from `beat` on that are told; those after are taken as silent.
+    """
+    ahead = known > 0
+    near = melody.rows(beat - REACH, beat + REACH if ahead else beat)
+    durations, onsets = melody.durations[near], melody.onsets[near]
+    if ahead:
+        durations[REACH + known :] = onsets[REACH + known :] = 0.0
+    groups = []
+    for first, last in PAST + AHEAD if ahead else PAST:
+        window = durations[first + REACH : last + REACH]
+        groups.append(window.sum(axis=0) * (last - first) ** -0.5)
+        if last - first == 1:
+            groups.append(onsets[first + REACH])
+    groups.append(melody.held[beat % melody.size])
+    return np.array(groups, np.float32)
+
+
+def turned(seen: F32) -> F32:
+    """`features` as seen from each of twelve tonics, and a one: `[12, groups * 12 + 1]`."""
+    made = np.ones((12, seen.size + 1), np.float32)
+    made[:, :-1] = seen[:, _ROLL].transpose(1, 0, 2).reshape(12, -1)
+    return made
+
+
+class Tracker:
+    """Follows one melody. `hear` each beat once it is past (or known), `decide` each beat before it is played.
+
+    meter: beats in a bar.  key: 0 to 23 to hold to, None to find out.  phases: see `PHASES`.  States are
+    `[phases, 2, 12, 24]`: bar phase, mode, tonic, chord relative to it.
+    """
+
+    def __init__(
+        self, tables: Tables, meter: int = 4, key: int | None = None, phases: tuple[float, ...] = PHASES
+    ) -> None:
+        self._tables = tables
+        stiff = tables.next**INERTIA
+        stiff /= stiff.sum(axis=-1, keepdims=True)
+        at = places(meter)
+        self.meter = meter
+        # a bar whose beats differ from 4/4's is taken to begin where it is said to
+        count = len(phases) if meter == len(phases) else 1
+        turn = [[at[(n - f) % meter] for f in range(count)] for n in range(meter)]
+        self._free = [tables.next[t] for t in turn]
+        self._stiff = [stiff[t] for t in turn]
+        self._past = [tables.past[t] for t in turn]
+        self._around = [tables.around[t] for t in turn]
+        self._log_first = SHARPNESS * PRIOR * np.log(tables.first)[None, :, None, :]
+        said = np.array(phases if count > 1 else (1.0,), np.float32)
+        held = np.full((2, 12), 1.0 / 24.0, np.float32)
+        if key is not None:
+            held[:] = 0.0
+            held[key // 12, key % 12] = 1.0
+        self._start = (said[:, None, None, None] * held[None, :, :, None] * tables.first[None, :, None, :]).astype(
+            np.float32
+        )
+        self._spread = held[None, :, :, None] * tables.first[None, :, None, :]
+        self._chords = np.broadcast_to(tables.first[None, :, None, :], self._start.shape).astype(np.float32)
+        # in a key that is told, nothing but its own chords
+        own = np.zeros((2, 24), np.float32)
+        if key is not None:
+            for mode, chords in enumerate(DIATONIC):
+                own[mode] = np.where(np.isin(np.arange(24), chords), 0.0, -1e9)
+        self._own = own[None, :, None, :]
+        self.reset()
+
+    def reset(self) -> None:
+        """Forgets what was heard."""
+        self._seen: dict[int, F32] = {}
+        self._both = self._start.copy()
+        self._chord = self._chords.copy()
+        self.weights = self._both.sum(axis=3)
+
+    @property
+    def key(self) -> int:
+        """The likeliest key."""
+        return int(self.weights.sum(axis=0).reshape(24).argmax())
+
+    @property
+    def phase(self) -> int:
+        """Beats after its said place at which the bar most likely begins."""
+        return int(self.weights.sum(axis=(1, 2)).argmax())
+
+    def hear(self, melody: Melody, beat: int) -> None:
+        """Takes in a whole beat of the melody: keys and phases are weighed anew."""
+        place = beat % self.meter
+        row = beat % melody.size
+        seen = np.concatenate((melody.durations[row][_ROLL], melody.onsets[row][_ROLL]), axis=1)
+        score = seen @ self._tables.heard
+        self._both = self._both @ self._free[place]
+        self._both += KEY_CHANGE * (self._both.sum(axis=(1, 2, 3), keepdims=True) * self._spread - self._both)
+        self._both *= np.exp(score - score.max())
+        self._both /= self._both.sum()
+        self.weights = self._both.sum(axis=3)
+
+    def decide(self, melody: Melody, beat: int, known: int = 0) -> F32:
+        """Chances of the 24 chords at `beat`, `[24]`. known: beats of the melody from `beat` on that are told."""
+        place = beat % self.meter
+        self._chord = self._chord @ self._stiff[place]
+        self._chord *= self._evidence(melody, beat, known)
+        self._seen.pop(beat, None)
+        self._chord /= self._chord.sum(axis=3, keepdims=True)
+        if known <= REACH:
+            return self._told(self._chord)
+        after = np.ones_like(self._chord)
+        for later in range(beat + known - REACH, beat, -1):
+            after *= self._evidence(melody, later, REACH)
+            after = after @ self._stiff[later % self.meter].transpose(0, 1, 3, 2)
+            after /= after.max(axis=3, keepdims=True)
+        return self._told(self._chord * after)
+
+    def _evidence(self, melody: Melody, beat: int, known: int) -> F32:
+        whole = self._seen.get(beat)
+        if whole is not None:
+            return whole
+        tables = (self._around if known > 0 else self._past)[beat % self.meter]
+        score: F32 = turned(features(melody, beat, known)) @ tables
+        score += self._own
+        score -= score.max(axis=3, keepdims=True)
+        score -= np.log(np.exp(score).sum(axis=3, keepdims=True))
+        score *= np.float32(SHARPNESS)
+        score -= self._log_first
+        made: F32 = np.exp(score)
+        if known >= REACH:
+            self._seen[beat] = made
+        return made
+
+    def _told(self, state: F32) -> F32:
+        state = state + np.float32(1e-30)
+        share = state * (self.weights[..., None] / state.sum(axis=3, keepdims=True))
+        by_key = share.sum(axis=0)
+        made: F32 = np.take(by_key.sum(axis=0), _CHORD).sum(axis=0)
+        return made

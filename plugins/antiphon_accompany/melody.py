@@ -1,0 +1,80 @@
+"""What the harmony hears of a melody: for each beat, how long each pitch class sounded and which began on it."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+F32 = NDArray[np.float32]
+LIVE_BEATS = 64
+"""Beats remembered live; a power of two well above what the tables look back."""
+NEAR = 1.0 / 12.0
+"""Beats by which a note may miss a beat and still count as begun on it."""
+
+
+class Melody:
+    """Rows by beat, in a ring. Notes are told in order; a beat's row is whole once `until` has passed its end.
+
+    durations, onsets, held: `[beats, 12]`: beats of sound, notes begun on the beat, classes that sounded before
+    the beat and go on into it (0 or 1).
+    """
+
+    def __init__(self, beats: int = LIVE_BEATS) -> None:
+        self.size = beats
+        self.durations = np.zeros((beats, 12), np.float32)
+        self.onsets = np.zeros((beats, 12), np.float32)
+        self.held = np.zeros((beats, 12), np.float32)
+        self._began = [-1.0] * 128
+        self._open: list[int] = []
+        self._clean = 0
+
+    def clear(self, beat: int = 0) -> None:
+        """Forgets all; the next beat is `beat`."""
+        for rows in (self.durations, self.onsets, self.held):
+            rows.fill(0.0)
+        self._open.clear()
+        self._clean = beat + self.size // 2
+
+    def on(self, pitch: int, beat: float) -> None:
+        """A note begins."""
+        if pitch in self._open:
+            self.off(pitch, beat)
+        self._began[pitch] = beat
+        self._open.append(pitch)
+        nearest = round(beat)
+        if abs(beat - nearest) <= NEAR:
+            self.onsets[nearest % self.size, pitch % 12] += 1.0
+
+    def off(self, pitch: int, beat: float) -> None:
+        """A note ends."""
+        if pitch in self._open:
+            self._open.remove(pitch)
+            self._add(pitch, self._began[pitch], beat)
+
+    def until(self, beat: int) -> None:
+        """All notes before `beat` have been told: what sounds still is counted up to there."""
+        while self._clean < beat + self.size // 2:
+            row = self._clean % self.size
+            self.durations[row] = self.onsets[row] = self.held[row] = 0.0
+            self._clean += 1
+        for pitch in self._open:
+            if self._began[pitch] < beat - NEAR:
+                self.held[beat % self.size, pitch % 12] = 1.0
+            if self._began[pitch] < beat:
+                self._add(pitch, self._began[pitch], float(beat))
+                self._began[pitch] = float(beat)
+
+    def rows(self, first: int, last: int) -> NDArray[np.intp]:
+        """Where the beats `first` to before `last` lie in the rings."""
+        return np.arange(first, last) % self.size
+
+    def _add(self, pitch: int, start: float, end: float) -> None:
+        # a note longer than the ring is one that was never ended
+        start = max(start, end - self.size // 2)
+        while start < end:
+            beat = math.floor(start)
+            stop = min(end, beat + 1.0)
+            self.durations[beat % self.size, pitch % 12] += stop - start
+            start = stop

@@ -1,0 +1,178 @@
+"""MIDI files: a melody in, the same file with an accompaniment in a track of its own out."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import mido
+
+from antiphon.errors import FileError
+from antiphon.params import Value
+from antiphon.paths import write_atomic
+from antiphon_accompany.files import Section, accompany_file, first_bar, meter_of, offset
+from antiphon_accompany.notes import Note
+
+NAME = "ACCOMPANIMENT"
+MOST_BYTES, MOST_NOTES, MOST_BEATS = 2 << 20, 100_000, 20_000
+_DRUMS = 9
+
+
+@dataclass(frozen=True)
+class Read:
+    """A file as read. melody: its notes, in beats.  track: which track they are in.  tempo: mean beats a minute."""
+
+    file: mido.MidiFile
+    melody: list[Note]
+    track: int
+    channel: int
+    tempo: float
+    signatures: list[tuple[float, int, int]]
+
+
+def read(path: Path) -> Read:
+    """The melody: the track of that name, else the first with notes that is not drums. `FileError` for a bad file."""
+    try:
+        # a device or a pipe has no size, and is not waited for
+        size = path.stat().st_size if path.is_file() else 0
+        content = path.read_bytes() if 0 < size <= MOST_BYTES else b""
+    except OSError as error:
+        raise FileError(f"{path.name} cannot be read: {error.strerror}") from None
+    if not content:
+        raise FileError(f"{path.name} is no file of 1 byte to {MOST_BYTES >> 20} MB; name a MIDI file")
+    try:
+        file = mido.MidiFile(file=io.BytesIO(content), clip=True)
+    except Exception as error:
+        # of a damaged file mido raises whatever its innards do
+        said = " ".join(str(error).split())[:100] or type(error).__name__
+        raise FileError(f"{path.name} is no MIDI file that can be read: {said}") from None
+    if not 1 <= file.ticks_per_beat < 1 << 15:
+        raise FileError(f"{path.name} counts in frames of film, not in beats; save it with ticks per quarter note")
+    found = [(n, *_notes(track, file.ticks_per_beat)) for n, track in enumerate(file.tracks)]
+    played = [item for item in found if item[1]]
+    if not played:
+        raise FileError(f"{path.name} has no notes to accompany")
+    named = [item for item in played if "melody" in file.tracks[item[0]].name.lower()]
+    track, notes, channel = (named or played)[0]
+    last = max(note.end for note in notes)
+    if len(notes) > MOST_NOTES or last > MOST_BEATS:
+        raise FileError(f"{path.name} is too long: at most {MOST_NOTES} notes and {MOST_BEATS} beats")
+    tempos, signatures = _conductor(file)
+    return Read(file, notes, track, channel, _mean_tempo(tempos, last), signatures)
+
+
+def sections(given: Read, meter: int | None = None) -> list[Section]:
+    """The file's bars, by its time signatures; found by ear where its notes do not lie on its beats.
+
+    meter: beats of a bar, against what the file says.
+    """
+    # bars of one beat are what transcribing programs write when they mean none
+    barless = given.signatures[0][1] == 1
+    late = offset(given.melody, not barless)
+    if late or barless:
+        beats = meter or 4
+        moved = [Note(n.start - late, n.end - late, n.pitch, n.velocity) for n in given.melody]
+        bar = late + first_bar(moved, beats)
+        return [Section(bar - beats if bar > 0.0 else bar, beats)]
+    if meter:
+        return [Section(0.0, meter)]
+    return [Section(start, *bars(upper, lower)) for start, upper, lower in given.signatures]
+
+
+def bars(upper: int, lower: int) -> tuple[int, float]:
+    """Beats of a bar, and quarter notes of a beat, for a time signature."""
+    if lower >= 8 and upper % 3 == 0:
+        return 3, 4.0 / lower
+    quarters = upper * 4.0 / lower
+    if quarters == int(quarters) and 2 <= quarters <= 7:
+        return int(quarters), 1.0
+    unit = 4.0 / lower
+    for size in (4, 7, 6, 5, 3, 2):
+        if upper % size == 0:
+            return size, unit
+    return min(7, max(2, upper)), unit * upper / min(7, max(2, upper))
+
+
+def accompany_midi(source: Path, target: Path, settings: Mapping[str, Value] | None = None) -> list[Note]:
+    """Writes `source` with an accompaniment in a further track, all else as it was; returns the accompaniment."""
+    given = read(source)
+    options = dict(settings or {})
+    notes = accompany_file(given.melody, options, given.tempo, sections(given, meter_of(options)))
+    ticks = given.file.ticks_per_beat
+    told: list[tuple[int, int, mido.Message]] = []
+    channel = next(c for c in range(16) if c not in (given.channel, _DRUMS))
+    for note in notes:
+        start = round(note.start * ticks)
+        end = max(start + 1, round(note.end * ticks))
+        loud = min(127, max(1, round(note.velocity * 127)))
+        told.append((start, 1, mido.Message("note_on", note=note.pitch, velocity=loud, channel=channel)))
+        told.append((end, 0, mido.Message("note_off", note=note.pitch, velocity=0, channel=channel)))
+    told.sort(key=lambda item: (item[0], item[1], item[2].note))
+    track = mido.MidiTrack([mido.MetaMessage("track_name", name=NAME, time=0)])
+    track.append(mido.Message("program_change", program=0, channel=channel, time=0))
+    at = 0
+    for when, _, message in told:
+        track.append(message.copy(time=when - at))
+        at = when
+    made = mido.MidiFile(type=1, ticks_per_beat=ticks, charset=given.file.charset)
+    made.tracks.extend([*given.file.tracks, track])
+    buffer = io.BytesIO()
+    made.save(file=buffer)
+    write_atomic(target, buffer.getvalue())
+    return notes
+
+
+def _notes(track: mido.MidiTrack, ticks: int) -> tuple[list[Note], int]:
+    """A track's notes in beats, drums left out, and the channel of the first. One never ended ends with the track."""
+    open_: dict[tuple[int, int], tuple[int, int]] = {}
+    made: list[Note] = []
+    channel, at = -1, 0
+
+    def end(key: tuple[int, int]) -> None:
+        start, loud = open_.pop(key)
+        if at > start:
+            made.append(Note(start / ticks, at / ticks, key[1], loud / 127.0))
+
+    for message in track:
+        at += message.time
+        if message.type not in ("note_on", "note_off") or message.channel == _DRUMS:
+            continue
+        key = (message.channel, message.note)
+        if key in open_:
+            end(key)
+        if message.type == "note_on" and message.velocity:
+            open_[key] = (at, message.velocity)
+            channel = message.channel if channel < 0 else channel
+    for key in list(open_):
+        end(key)
+    return sorted(made), channel
+
+
+def _conductor(file: mido.MidiFile) -> tuple[list[tuple[float, float]], list[tuple[float, int, int]]]:
+    """(beat, beats a minute) and (beat, upper, lower) of all tracks, from beat 0 on."""
+    tempos, signatures = {0: 120.0}, {0: (4, 4)}
+    for track in file.tracks:
+        at = 0
+        for message in track:
+            at += message.time
+            if message.type == "set_tempo":
+                tempos[at] = 6e7 / max(1, message.tempo)
+            elif message.type == "time_signature" and message.numerator:
+                signatures[at] = (message.numerator, message.denominator)
+    ticks = file.ticks_per_beat
+    return (
+        [(at / ticks, bpm) for at, bpm in sorted(tempos.items())],
+        [(at / ticks, *signature) for at, signature in sorted(signatures.items())],
+    )
+
+
+def _mean_tempo(tempos: list[tuple[float, float]], last: float) -> float:
+    """Over the beats up to `last`, within what the engine's clock takes."""
+    minutes = beats = 0.0
+    for (start, bpm), (end, _) in zip(tempos, [*tempos[1:], (max(last, tempos[-1][0] + 1.0), 0.0)], strict=True):
+        length = max(0.0, min(end, last) - start)
+        beats += length
+        minutes += length / bpm
+    return min(400.0, max(20.0, beats / minutes if minutes else tempos[0][1]))

@@ -1,0 +1,245 @@
+"""`accompany`: a melody's notes in, a pianist's out, on the engine's clock."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from antiphon.block import StreamSpec
+from antiphon.params import Param
+from antiphon.ports import EVENTS_IN, EVENTS_OUT
+from antiphon.processor import IO, Event, Processor
+from antiphon_accompany.chords import KEYS, tones
+from antiphon_accompany.harmony import PHASES, PHASES_AHEAD, Tracker
+from antiphon_accompany.melody import LIVE_BEATS, Melody
+from antiphon_accompany.player import Manner, Player, Struck
+from antiphon_accompany.styles import STYLES
+from antiphon_accompany.tables import installed
+
+_EARLY = 1e-6
+"""Frames by which a beat may seem to have come early, for rounding."""
+_JUMP = 0.25
+"""Beats between where the clock should be and is, from which it was moved; less is a tempo that changed."""
+_NEVER = 1 << 60
+MOST = 16
+"""Notes sounding at once; the oldest is let go for more."""
+
+
+class Accompany(Processor):
+    """Listens to a melody and plays piano under it. What is played on a beat is decided from what was heard before."""
+
+    inputs = (EVENTS_IN,)
+    outputs = (EVENTS_OUT,)
+    files = "antiphon_accompany.jobs:run"
+    params = (
+        Param("style", "choice", "auto", choices=STYLES, doc="The pattern; auto chooses by meter, tempo and loudness."),
+        Param("density", default=0.5, low=0.0, high=1.0, doc="Notes: 0.5 is a pianist's, 1 over twice as many."),
+        Param("register", "int", 0, -24, 24, unit="semitones", doc="Moves both hands."),
+        Param("key", "choice", "auto", choices=("auto", *KEYS), doc="Held to, or found out."),
+        Param("meter", "int", 4, 2, 7, unit="beats", doc="In a bar; bars begin at whole multiples of it."),
+        Param("humanise", default=0.5, low=0.0, high=1.0, doc="How unevenly keys are struck; never when."),
+        Param("patience", "int", 8, 1, 64, unit="bars", doc="Without melody it goes on for so long, live."),
+        Param("lookahead", "int", 8, 0, 16, unit="bars", doc="Melody known ahead, in files; live none is."),
+        Param("seed", "int", 1, 0, 65535, doc="Of all that is left to chance."),
+        Param("chord", "int", 0, -1, 23, readonly=True, doc="What it plays: C to B major 0 to 11, minor 12 to 23."),
+        Param("tonic", "int", 0, 0, 23, readonly=True, doc="The key it hears, in the same numbers."),
+    )
+
+    def prepare(self, spec: StreamSpec) -> None:
+        self._rate = spec.rate
+        self._tables = installed()
+        self._player = Player()
+        self._manner = Manner()
+        self._melody = Melody()
+        self._known: Melody | None = None
+        self._ends = self._opening = 0
+        self._sounding: dict[int, float] = {}
+        self._tracker: Tracker | None = None
+        self._held: tuple[int, str] = (0, "")
+        self._all_off = False
+        self._due: list[Struck] = []
+        self._next: int | None = None
+        self._expected: float | None = None
+        self._heard: int | None = None
+        self._clear()
+
+    def foresee(self, melody: Melody, ends: int, opening: int = 0) -> None:
+        """The melody is known up to beat `ends`, as in a file: `lookahead` bars of it are used, and nothing rests.
+
+        opening: until this beat, where the melody is under way, all before it is known, unless `lookahead` is 0.
+        After `prepare`, before the first block. The same notes come in by their events as well.
+        """
+        self._known, self._ends, self._opening = melody, ends, opening
+
+    def reset(self) -> None:
+        # what sounds is ended with the next block, which has a way out for it
+        self._all_off = bool(self._sounding)
+        self._clear()
+        self._player.reset()
+        self._tracker = None
+
+    def process(self, io: IO) -> None:
+        time, events = io.time, io.events_in
+        per_frame = time.tempo / 60.0 / self._rate
+        moved = self._expected is not None and abs(time.beat - self._expected) > _JUMP
+        if self._all_off or moved or not time.playing:
+            self._end_all(io, 0)
+            self._all_off = False
+        if not time.playing:
+            self._stand(events)
+            return
+        if moved:
+            self._clear()
+        self._expected = time.beat + per_frame * io.frames
+        if self._next is None:
+            self._next = math.ceil(time.beat - _EARLY * per_frame)
+            self._begin(self._next, time.beat)
+        at = 0
+        # at one frame: notes end, the beat is decided, the melody is heard, notes begin
+        while True:
+            heard = events[at].offset if at < len(events) else _NEVER
+            ends = min(self._sounding.values(), default=math.inf)
+            starts = self._due[0].start if self._due else math.inf
+            when = [self._frame(t, time.beat, per_frame) for t in (ends, self._next, starts)]
+            first = min(*when, heard)
+            if first >= io.frames:
+                return
+            if when[0] == first:
+                self._end_due(io, first, ends)
+            elif when[1] == first:
+                self._decide(io, first, time.tempo)
+            elif heard == first:
+                self._hear(io, events[at], time.beat + per_frame * heard)
+                at += 1
+            else:
+                self._strike(io, first, self._due.pop(0))
+
+    def _frame(self, beat: float, now: float, per_frame: float) -> int:
+        if beat == math.inf:
+            return _NEVER
+        return max(0, math.ceil((beat - now) / per_frame - _EARLY))
+
+    def _settle(self, io: IO, frame: int) -> Tracker:
+        """Parameters, as they are at a frame."""
+        manner = self._manner
+        manner.style = str(io.at("style", frame))
+        manner.density = float(io.at("density", frame))
+        manner.register = int(io.at("register", frame))
+        manner.humanise = float(io.at("humanise", frame))
+        manner.seed = int(io.at("seed", frame))
+        held = int(io.at("meter", frame)), str(io.at("key", frame))
+        if self._tracker is None or held != self._held:
+            self._held = held
+            phases = PHASES_AHEAD if self._known is not None and int(io.at("lookahead", frame)) else PHASES
+            key = KEYS.index(held[1]) if held[1] != "auto" else None
+            self._tracker = Tracker(self._tables, held[0], key, phases)
+            self._heard = None
+        return self._tracker
+
+    def _begin(self, beat: int, now: float) -> None:
+        """The clock stands somewhere new: the beats before it were silent."""
+        self._since = 0 if self._known is not None else beat - 1
+        self._heard = None
+        self._player.ear.last = min(self._player.ear.last, now)
+        self._melody.clear(beat - 1)
+        for pitch in self._player.ear.sounding:
+            self._melody.on(pitch, now)
+            self._player.ear.last = now
+
+    def _decide(self, io: IO, frame: int, tempo: float) -> None:
+        """A beat has come: its chord, from what was heard before it, and its notes."""
+        beat, tracker, player = self._next, self._settle(io, frame), self._player
+        assert beat is not None
+        self._next = beat + 1
+        meter = self._held[0]
+        self._melody.until(beat)
+        ahead = self._ahead(beat, int(io.at("lookahead", frame)) * meter)
+        melody = self._known or self._melody
+        # a tracker made anew (another key, another meter) is told again what is remembered
+        first = max(self._since, beat - LIVE_BEATS // 4) if self._heard is None else self._heard
+        if self._known is not None and self._heard is None:
+            first = self._since
+        for past in range(first, beat + ahead):
+            tracker.hear(melody, past)
+        self._heard = max(first, beat + ahead)
+        chances = tracker.decide(melody, beat, ahead)
+        if not self._awake(beat, meter * int(io.at("patience", frame))):
+            player.chord = None
+            io.report("chord", -1)
+            return
+        chord = int(chances.argmax())
+        io.report("chord", chord)
+        io.report("tonic", tracker.key)
+        if chord != player.chord:
+            self._end_strange(io, frame, chord)
+        self._due += player.beat(beat, meter, tempo, chord, self._manner)
+
+    def _ahead(self, beat: int, wanted: int) -> int:
+        """Beats from `beat` on of which the melody is known."""
+        if self._known is None:
+            return 0
+        if wanted and beat < self._opening:
+            wanted = max(wanted, self._opening - beat)
+        return min(wanted, max(0, self._ends - beat))
+
+    def _awake(self, beat: int, patience: int) -> bool:
+        """Whether to play: somebody plays a melody, or a file goes on."""
+        if self._known is not None:
+            return beat < self._ends
+        # what is held for longer was most likely never ended
+        return beat - self._player.ear.last <= patience
+
+    def _hear(self, io: IO, event: Event, beat: float) -> None:
+        ear = self._player.ear
+        if event.kind == "on" and event.value > 0.0:
+            ear.on(event.number, event.value, beat)
+            self._melody.on(event.number, beat)
+            for pitch in [p for p in self._sounding if p == event.number or self._player.clashes(p)]:
+                self._end(io, pitch, event.offset)
+        elif event.kind in ("on", "off"):
+            ear.off(event.number, beat)
+            self._melody.off(event.number, beat)
+
+    def _strike(self, io: IO, frame: int, note: Struck) -> None:
+        if self._player.clashes(note.pitch) or note.pitch in self._player.ear.sounding:
+            return
+        if note.pitch in self._sounding:
+            self._end(io, note.pitch, frame)
+        elif len(self._sounding) >= MOST:
+            self._end(io, next(iter(self._sounding)), frame)
+        io.emit(Event("on", frame, note.pitch, note.velocity))
+        self._sounding[note.pitch] = note.end
+
+    def _end(self, io: IO, pitch: int, frame: int) -> None:
+        del self._sounding[pitch]
+        io.emit(Event("off", frame, pitch))
+
+    def _end_due(self, io: IO, frame: int, beat: float) -> None:
+        for pitch in [p for p, end in self._sounding.items() if end <= beat]:
+            self._end(io, pitch, frame)
+
+    def _end_strange(self, io: IO, frame: int, chord: int) -> None:
+        """Ends what is no tone of the chord."""
+        belongs = tones(chord)
+        for pitch in [p for p in self._sounding if p % 12 not in belongs]:
+            self._end(io, pitch, frame)
+
+    def _end_all(self, io: IO, frame: int) -> None:
+        for pitch in list(self._sounding):
+            self._end(io, pitch, frame)
+
+    def _stand(self, events: Sequence[Event]) -> None:
+        """The clock stands: the melody is followed, so that what is held is known when it goes on."""
+        self._clear()
+        for event in events:
+            if event.kind == "on" and event.value > 0.0:
+                self._player.ear.on(event.number, event.value, self._player.ear.last)
+            elif event.kind in ("on", "off"):
+                self._player.ear.off(event.number, self._player.ear.last)
+
+    def _clear(self) -> None:
+        """Forgets where the clock was, and what was to come."""
+        self._due.clear()
+        self._next = self._expected = self._heard = None
+        self._since = 0
+        self._player.rest()

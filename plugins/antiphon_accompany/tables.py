@@ -1,0 +1,91 @@
+"""What `harmony` knows of songs: counted tables, or plain ones of a harmony book where those are missing."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon import models
+from antiphon_accompany.chords import tones
+
+F32 = NDArray[np.float32]
+MODEL = "accompany-harmony"
+PAST = ((-8, -4), (-4, -2), (-2, -1), (-1, 0))
+AHEAD = ((0, 1), (1, 2), (2, 4), (4, 8))
+"""Windows of the melody in beats from the beat in question. One of a single beat has its onsets told apart."""
+_COMMON = ({0: 6, 5: 4, 7: 4, 21: 3, 14: 2, 16: 1}, {12: 6, 17: 3, 8: 4, 3: 2, 10: 3, 19: 2, 7: 1})
+DIATONIC = tuple(tuple(shares) for shares in _COMMON)
+"""Chords of a major and a minor key, relative to the tonic; of a minor key both dominants."""
+_CHANGE = (0.8, 0.05, 0.4, 0.05)
+_log = logging.getLogger("antiphon.accompany")
+
+
+@dataclass(frozen=True)
+class Tables:
+    """Modes: major, minor. Chords relative to the tonic.
+
+    first: `[2, 24]`, a chord's share.  next: `[4, 2, 24, 24]`, by place in the bar, from chord to chord.
+    heard: `[2, 24, 24]`, log chance of a beat's 12 durations and 12 onsets (weighted), by chord.
+    past, around: `[4, 2, features + 1, 24]`, the discriminants without and with lookahead.
+    """
+
+    first: F32
+    next: F32
+    heard: F32
+    past: F32
+    around: F32
+
+    @classmethod
+    def of(cls, arrays: dict[str, NDArray[Any]]) -> Tables:
+        """Of arrays by name, in any precision. `ModelError` when they are not these tables."""
+        shapes = {"first": (2, 24), "next": (4, 2, 24, 24), "heard": (2, 24, 24)}
+        shapes |= {"past": (4, 2, _groups(PAST) * 12 + 1, 24), "around": (4, 2, _groups(PAST + AHEAD) * 12 + 1, 24)}
+        for name, shape in shapes.items():
+            if name not in arrays or arrays[name].shape != shape:
+                raise models.ModelError(f"{MODEL} does not hold {name} {list(shape)}; make it again with training")
+        return cls(**{name: np.ascontiguousarray(arrays[name], np.float32) for name in shapes})
+
+
+def _groups(windows: tuple[tuple[int, int], ...]) -> int:
+    """Groups of twelve features: each window, onsets of those of one beat, what is held."""
+    return sum(1 + (last - first == 1) for first, last in windows) + 1
+
+
+@cache
+def installed() -> Tables:
+    """Those that ship; the plain ones, and a line in the log, where they are missing or changed."""
+    try:
+        return Tables.of(models.weights(MODEL))
+    except models.ModelError as error:
+        _log.warning("%s; accompany goes by plain rules of harmony", error)
+        return plain()
+
+
+def plain() -> Tables:
+    """Diatonic chords that change with the bar, and melody notes that are mostly tones of theirs."""
+    first = np.full((2, 24), 0.05)
+    fits = np.full((24, 12), 0.05)
+    for chord in range(24):
+        fits[chord, list(tones(chord))] = (0.3, 0.24, 0.26)
+    for mode, shares in enumerate(_COMMON):
+        for chord, share in shares.items():
+            first[mode, chord] = share
+    first /= first.sum(axis=1, keepdims=True)
+    change = np.array(_CHANGE)[:, None, None, None]
+    following = (1.0 - change) * np.eye(24) + change * first[None, :, None, :]
+    fits = np.log(fits / fits.sum(axis=1, keepdims=True)).T
+    heard = np.broadcast_to(np.concatenate((0.6 * fits, 0.4 * fits)), (2, 24, 24))
+    made = {"first": first, "next": following, "heard": heard}
+    for name, windows, told in (("past", PAST, 5), ("around", PAST + AHEAD, 7)):
+        # the beat before, or with lookahead the beat itself and the next
+        table = np.zeros((4, 2, _groups(windows) * 12 + 1, 24))
+        for group, weight in ((4, 0.3), (5, 0.2)) if told == 5 else ((6, 1.0), (7, 0.5), (8, 0.8), (10, 0.5)):
+            table[:, :, group * 12 : group * 12 + 12] = weight * fits
+        table[:, :, -1] = np.log(first)
+        made[name] = table
+    return Tables.of(made)

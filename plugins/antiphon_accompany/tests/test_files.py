@@ -1,0 +1,177 @@
+"""Files: the melody kept, no empty bar, every note ended, tempo and meter kept; bad files refused in a sentence."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import mido
+import pytest
+
+from antiphon.errors import AntiphonError
+from antiphon_accompany.files import Section, accompany_file, offset
+from antiphon_accompany.measures import chords_of, clash, texture
+from antiphon_accompany.midifiles import NAME, accompany_midi, bars, read
+from antiphon_accompany.notes import Note
+from antiphon_accompany.styles import STYLES
+
+_spec = importlib.util.spec_from_file_location("accompany_playing", Path(__file__).with_name("playing.py"))
+assert _spec is not None
+assert _spec.loader is not None
+_playing = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(_playing)
+TUNE, tune = _playing.TUNE, _playing.tune
+
+
+def write(path: Path, notes: list[Note], upper: int = 4, lower: int = 4, late: int = 0, kind: int = 1) -> Path:
+    """A MIDI file of a melody, at 96 beats a minute that become 80. late: ticks all notes are moved by."""
+    told = [(round(n.start * 480) + late, 1, n.pitch) for n in notes]
+    told += [(round(n.end * 480) + late, 0, n.pitch) for n in notes]
+    made, at = mido.MidiFile(type=kind, ticks_per_beat=480), 0
+    first = mido.MidiTrack([mido.MetaMessage("set_tempo", tempo=625000)])
+    first.append(mido.MetaMessage("time_signature", numerator=upper, denominator=lower))
+    first.append(mido.MetaMessage("set_tempo", tempo=750000, time=3840))
+    track = first if kind == 0 else mido.MidiTrack([mido.MetaMessage("track_name", name="Flute")])
+    if kind == 0:
+        del first[2]
+    for when, on, pitch in sorted(told):
+        track.append(mido.Message("note_on", note=pitch, velocity=90 * on, time=when - at, channel=2))
+        at = when
+    made.tracks.extend([first] if kind == 0 else [first, track])
+    made.save(path)
+    return path
+
+
+@pytest.mark.parametrize("kind", [0, 1])
+def test_all_that_was_in_the_file_stays(tmp_path: Path, kind: int) -> None:
+    source, target = write(tmp_path / "in.mid", TUNE, kind=kind), tmp_path / "out.mid"
+    accompany_midi(source, target, {"style": "ballad"})
+    before, after = mido.MidiFile(source), mido.MidiFile(target)
+    assert [list(t) for t in after.tracks[: len(before.tracks)]] == [list(t) for t in before.tracks]
+    assert len(after.tracks) == len(before.tracks) + 1
+    assert after.tracks[-1].name == NAME
+    assert after.ticks_per_beat == before.ticks_per_beat
+    assert {m.channel for m in after.tracks[-1] if m.type == "note_on"}.isdisjoint({2, 9})
+
+
+@pytest.mark.parametrize(("upper", "lower"), [(4, 4), (3, 4), (6, 8), (2, 4), (5, 4), (7, 8), (2, 2), (12, 8), (11, 8)])
+def test_no_bar_is_empty_and_every_note_ends_in_the_last(tmp_path: Path, upper: int, lower: int) -> None:
+    # a melody that begins with the fourth bar and rests for two
+    notes = [Note(n.start + 12 + 8 * (n.start > 15), n.end + 12 + 8 * (n.start > 15), n.pitch, 0.6) for n in TUNE]
+    source, target = write(tmp_path / "in.mid", notes, upper, lower), tmp_path / "out.mid"
+    accompany_midi(source, target)
+    length = upper * 4.0 / lower
+    made = read_last(target)
+    last = -(-max(n.end for n in notes) // length)
+    assert {int(n.start / length + 1e-6) for n in made} == set(range(int(last)))
+    assert max(n.end for n in made) <= last * length + 1e-6
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_styles_on_files(style: str) -> None:
+    made = accompany_file(TUNE * 1, {"style": style}, 100.0)
+    assert {int(n.start // 4) for n in made} == set(range(8))
+    assert all(n.end > n.start for n in made)
+    assert clash(TUNE, made) < 0.03
+    found = chords_of(made, 32)
+    assert sum(c in (0, 5, 7, 14, 16, 21) for c in found) >= 26
+
+
+def test_styles_differ() -> None:
+    made = {s: [(n.start, n.pitch) for n in accompany_file(TUNE, {"style": s}, 100.0)] for s in STYLES[1:]}
+    assert len({tuple(notes) for notes in made.values()}) == len(STYLES) - 1
+    rhythms = {s: {start % 4 for start, _ in notes} for s, notes in made.items()}
+    assert any(abs(at % 1 - 2 / 3) < 0.01 for at in rhythms["swing"])
+    assert not any(abs(at % 1 - 2 / 3) < 0.01 for at in rhythms["pop"])
+
+
+def test_a_loop_of_one_melody_gets_bars_of_many_rhythms() -> None:
+    long = [Note(n.start + 32 * k, n.end + 32 * k, n.pitch, n.velocity) for k in range(4) for n in TUNE]
+    found = texture(accompany_file(long, {}, 90.0), 0, 4)
+    assert 2.0 < found.density < 5.0
+    assert 2.0 < found.polyphony < 4.5
+    assert 50 < found.height < 63
+    assert found.variety > 2.5
+
+
+def test_lookahead_hears_no_further_than_it_says() -> None:
+    other = [*TUNE[:12], *tune("G1 A1 B1 A1 G4 F4", 14)]
+    moved = [Note(n.start + 16 * (k >= 12), n.end + 16 * (k >= 12), n.pitch) for k, n in enumerate(other)]
+    for bars_ahead in (0, 1, 2):
+        one, two = (
+            [n for n in accompany_file(notes, {"lookahead": bars_ahead}, ends=32) if n.end <= 16 - 4 * bars_ahead]
+            for notes in (TUNE, [*TUNE[:12], *[Note(n.start, n.end, n.pitch) for n in moved[12:]]])
+        )
+        assert one == two
+
+
+def test_the_streaming_processor_agrees_with_itself_on_files() -> None:
+    assert accompany_file(TUNE, {"seed": 3}) == accompany_file(TUNE, {"seed": 3})
+    assert accompany_file(TUNE, {"seed": 3}) != accompany_file(TUNE, {"seed": 4})
+
+
+def test_a_melody_beside_the_grid_is_found(tmp_path: Path) -> None:
+    song = [Note(n.start + 32 * k, n.end + 32 * k, n.pitch, n.velocity) for k in range(2) for n in TUNE]
+    assert offset(song) == 0.0
+    assert offset(tune("E.75 D.25 C.5 D.5 E.34 E.33 E.33 E2") * 3) == 0.0
+    for late in (40, 131, 304):
+        source = write(tmp_path / "in.mid", song, 1, 4, late)
+        assert offset(read(source).melody) == pytest.approx(late / 480, abs=0.02)
+        made = accompany_midi(source, tmp_path / "out.mid")
+        assert all(abs((n.start - late / 480) * 4 - round((n.start - late / 480) * 4)) < 0.1 for n in made)
+
+
+def test_sections_change_the_meter() -> None:
+    made = accompany_file(TUNE, {"style": "waltz"}, sections=[Section(0.0, 4), Section(16.0, 3)])
+    lowest = {n.start for n in made if n.pitch < 50}
+    assert {16.0, 19.0, 22.0, 25.0} <= lowest
+
+
+def test_bars_of_signatures() -> None:
+    assert bars(4, 4) == (4, 1.0)
+    assert bars(3, 4) == (3, 1.0)
+    assert bars(6, 8) == (3, 0.5)
+    assert bars(7, 8) == (7, 0.5)
+    assert bars(2, 2) == (4, 1.0)
+    for upper in range(1, 33):
+        for lower in (1, 2, 4, 8, 16):
+            beats, unit = bars(upper, lower)
+            assert 2 <= beats <= 7
+            assert upper * 4 / lower / (beats * unit) == pytest.approx(round(upper * 4 / lower / (beats * unit)))
+
+
+@pytest.mark.parametrize("what", ["empty", "noise", "no notes", "truncated", "text"])
+def test_bad_files_are_refused_in_a_sentence(tmp_path: Path, what: str) -> None:
+    good = write(tmp_path / "good.mid", TUNE).read_bytes()
+    silent = write(tmp_path / "silent.mid", []).read_bytes()
+    bad = {"empty": b"", "noise": bytes(range(256)) * 9, "no notes": silent, "truncated": good[:-40]}
+    bad["text"] = b"MThd" * 9
+    path = tmp_path / "bad.mid"
+    path.write_bytes(bad[what])
+    with pytest.raises(AntiphonError, match=r"bad\.mid"):
+        accompany_midi(path, tmp_path / "out.mid")
+    assert not (tmp_path / "out.mid").exists()
+
+
+def test_a_bad_setting_is_refused() -> None:
+    with pytest.raises(AntiphonError, match="style"):
+        accompany_file(TUNE, {"style": "polka"})
+    with pytest.raises(AntiphonError, match="meter"):
+        accompany_file(TUNE, {"meter": "four"})
+    with pytest.raises(AntiphonError, match="tempo"):
+        accompany_file(TUNE, {"tempo": 90})
+
+
+def read_last(path: Path) -> list[Note]:
+    """The accompaniment of a file."""
+    file = mido.MidiFile(path)
+    at, made, open_ = 0, [], {}
+    for message in file.tracks[-1]:
+        at += message.time
+        if message.type == "note_on":
+            assert message.note not in open_
+            open_[message.note] = at
+        elif message.type == "note_off":
+            made.append(Note(open_.pop(message.note) / 480, at / 480, message.note))
+    assert not open_
+    return made

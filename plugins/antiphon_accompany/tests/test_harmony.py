@@ -1,0 +1,103 @@
+"""Key and chord: of plain tunes, transposed, and without the tables that ship."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from antiphon import models
+from antiphon_accompany import tables
+from antiphon_accompany.chords import KEYS, absolute, label, parse, relative
+from antiphon_accompany.files import accompany_file, heard
+from antiphon_accompany.harmony import Tracker, features
+from antiphon_accompany.melody import Melody
+from antiphon_accompany.notes import Note
+
+_spec = importlib.util.spec_from_file_location("accompany_playing", Path(__file__).with_name("playing.py"))
+assert _spec is not None
+assert _spec.loader is not None
+_playing = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(_playing)
+TUNE = _playing.TUNE
+
+
+def told(up: int, given: tables.Tables, known: int) -> tuple[list[int], int]:
+    """Chords of the tune `up` semitones higher, seen from its tonic, and its key."""
+    melody = heard([Note(n.start, n.end, n.pitch + up) for n in TUNE], 32)
+    tracker = Tracker(given)
+    made = []
+    for beat in range(32):
+        for past in range(max(0, beat + known - 1), beat + known) if beat else range(known):
+            tracker.hear(melody, past)
+        made.append(relative(int(tracker.decide(melody, beat, known).argmax()), up))
+    return made, tracker.key
+
+
+@pytest.mark.parametrize("plain", [False, True])
+def test_a_transposed_tune_has_transposed_chords(plain: bool) -> None:
+    given = tables.plain() if plain else tables.installed()
+    one, key = told(0, given, 0)
+    assert plain or KEYS[key] == "C"
+    for up in (3, 10):
+        other, moved = told(up, given, 0)
+        # before anything was heard all keys are alike
+        assert other[4:] == one[4:]
+        assert moved == (key + up) % 12
+
+
+def test_knowing_what_comes_helps() -> None:
+    # a chord of the tune in the human's ear: bars on C, C, G, C, ...
+    fits = [sum(c in (0, 7) for c in told(0, tables.installed(), known)[0]) for known in (0, 8)]
+    assert fits[1] >= 18
+
+
+def test_rows_hold_what_was_played() -> None:
+    melody = Melody()
+    melody.clear(0)
+    melody.on(60, 0.5)
+    melody.until(1)
+    melody.on(64, 1.0)
+    melody.off(60, 1.25)
+    melody.until(2)
+    np.testing.assert_allclose(melody.durations[:2, [0, 4]], [[0.5, 0.0], [0.25, 1.0]])
+    np.testing.assert_array_equal(melody.onsets[:2, [0, 4]], [[0, 0], [0, 1]])
+    np.testing.assert_array_equal(melody.held[1:3, [0, 4]], [[1, 0], [0, 1]])
+    assert features(melody, 2, 0).shape == (7, 12)
+
+
+def test_a_note_of_hours_costs_no_more_than_the_ring() -> None:
+    melody = Melody()
+    melody.clear(0)
+    melody.on(60, 0.0)
+    for beat in range(1, 1000):
+        melody.until(beat)
+    assert melody.durations.max() == 1.0
+    assert melody.durations[990 % melody.size, 0] == 1.0
+
+
+def test_without_tables_it_says_so_and_goes_on(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def missing(name: str) -> None:
+        raise models.ModelError(f"no model {name!r} is installed")
+
+    monkeypatch.setattr(models, "weights", missing)
+    tables.installed.cache_clear()
+    try:
+        with caplog.at_level(logging.WARNING, "antiphon.accompany"):
+            made = accompany_file(TUNE)
+    finally:
+        tables.installed.cache_clear()
+    assert "plain rules" in caplog.text
+    assert len({int(n.start // 4) for n in made}) == 8
+
+
+def test_labels() -> None:
+    assert [parse(t) for t in ("C:maj", "Bb:min7/b7", "F#:7", "Cb:maj", "G:sus4(b7)", "N")] == [0, 22, 6, 11, -1, -2]
+    for chord in range(24):
+        assert parse(label(chord)) == chord
+        assert absolute(relative(chord, 5), 5) == chord

@@ -1,0 +1,8 @@
+"""Loops: a library of loops, analysed once, stacked on the clock."""
+
+from antiphon.hookspecs import Register, hookimpl
+
+
+@hookimpl
+def antiphon_processors(register: Register) -> None:
+    register("loops", "antiphon_loops.processor:Loops", "Stacks the loops of a library on the clock, in one key.")

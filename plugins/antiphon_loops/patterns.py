@@ -1,0 +1,207 @@
+"""Patterns of drums, bass, chords and melody, drawn by chance: what the loops of `corpus` play.
+
+A pattern is a list of notes in beats. The grammars are plain textbook ones: grooves by step weights, four
+kinds of accompaniment, phrases of a repeated rhythm.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
+MAJOR, MINOR = (0, 2, 4, 5, 7, 9, 11), (0, 2, 3, 5, 7, 8, 10)
+PROGRESSIONS = {
+    "major": ((0, 4, 5, 3), (0, 5, 3, 4), (0, 3, 4, 0), (0, 3, 0, 4), (0, 5, 1, 4), (0, 3, 1, 4),
+              (0, 0, 3, 4), (0, 2, 3, 4), (0, 4, 3, 3), (0, 4, 0, 3), (0, 1, 4, 0), (5, 3, 0, 4)),
+    "minor": ((0, 5, 2, 6), (0, 6, 5, 6), (0, 3, 4, 0), (0, 5, 3, 4), (0, 6, 0, 6), (0, 2, 6, 3), (0, 0, 5, 6),
+              (0, 3, 0, 4), (0, 4, 0, 3), (0, 3, 6, 2), (0, 5, 0, 6), (0, 6, 5, 4)),
+}  # fmt: skip
+K, S, R, CL, HC, HO, HP, RD, CR, T1, T2, T3, CG, SH, TB = 36, 38, 37, 39, 42, 46, 44, 51, 49, 50, 47, 43, 64, 70, 54
+GROOVES: dict[str, dict[int, str]] = {
+    # a character a 16th: x always, o mostly, . sometimes, - never
+    "rock": {K: "x-----.-x-o---.-", S: "----x-------x---", HC: "x-x-x-x-x-x-x-x-"},
+    "pop": {K: "x------ox-o-----", S: "----x-------x--.", HC: "xoxoxoxoxoxoxoxo"},
+    "house": {K: "x---x---x---x---", CL: "----x-------x---", HO: "--x---x---x---x-", HC: "x-.-x-.-x-.-x-.."},
+    "techno": {K: "x---x---x---x---", HC: "xoxoxoxoxoxoxoxo", R: "..-.o--.-.-o--.-"},
+    "boombap": {K: "x--.---.-ox-.---", S: "----x--.-.--x---", HC: "x-x-x-x-x-x-x-x-"},
+    "halftime": {K: "x-----o---.---o-", S: "--------x-------", HC: "x-xox-xox-xoxoxo"},
+    "jungle": {K: "x-x-------xx----", S: "----x--x-x--x--x", RD: "x-x-x-x-x-x-x-x-"},
+    "dnb": {K: "x---------x-----", S: "----x-------x--.", HC: "x-x-x-x-x-x-x-x-"},
+    "funk": {K: "x-.o--.-.-x--o--", S: "----x--.-.-.x--.", HC: "xxxxxxxxxxxxxxxx"},
+    "onedrop": {K: "--------x-------", R: "--------x-------", HC: "x-xox-xox-xox-xo"},
+    "bossa": {K: "x--xx--xx--xx--x", R: "x--x--x---x--x--", HC: "x-x-x-x-x-x-x-x-"},
+    "disco": {K: "x---x---x---x---", S: "----x-------x---", HC: "x-.-x-.-x-.-x-.-", HO: "--x---x---x---x-"},
+    "latin": {CG: "o-xxo-xoo-xxo-xo", SH: "x-x-x-x-x-x-x-x-", K: "x-------.-------"},
+    "sparse": {K: "x---------o-----", S: "--------x-------"},
+    "backbeat": {K: "x-------x-------", S: "----x-------x---"},
+    "hats": {HC: "xoxoxoxoxoxoxoxo", HO: "--------------o-"},
+    "toms": {T3: "x--x--x-o--o----", T2: "-----.---.--x-o-", T1: "--------------.x", K: "x-------x-------"},
+    "shaker": {SH: "xoxxxoxxxoxxxoxx", TB: "----x-------x---"},
+    "ballad": {K: "x-------x-----.-", R: "----x-------x---", HC: "x---x---x---x---"},
+    "kick": {K: "x---x---x---x---", HC: "--x---x---x---x-"},
+}
+SHUFFLES: dict[str, dict[int, str]] = {
+    # a character a triplet eighth
+    "shuffle": {K: "x-----x-----", S: "---x-----x--", HC: "x-xx-xx-xx-x"},
+    "swing": {K: "o-----.-----", HP: "---x-----x--", RD: "x--x-xx--x-x"},
+    "slow12": {K: "x----ox-----", S: "---x-----x--", HC: "xxxxxxxxxxxx"},
+}
+RHYTHMS = {  # onsets in 16ths of a bar
+    "whole": (0,), "half": (0, 8), "quarter": (0, 4, 8, 12), "eighth": tuple(range(0, 16, 2)),
+    "tresillo": (0, 3, 6, 8, 11, 14), "three": (0, 6, 12), "charleston": (0, 6), "offbeat": (2, 6, 10, 14),
+    "dotted": (0, 6, 8, 14), "push": (0, 7, 8, 14), "sixteenth": tuple(range(16)),
+    "gallop": (0, 2, 3, 4, 6, 7, 8, 10, 11, 12, 14, 15), "back": (4, 12), "sync": (0, 3, 7, 10, 13),
+    "clave": (0, 3, 6, 10, 12),
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """A note in beats from the loop's start."""
+
+    start: float
+    length: float
+    pitch: int
+    velocity: int
+
+
+def drums(rng: np.random.Generator, bars: int) -> list[Played]:
+    """A groove with its chances drawn once and, in half of the loops, a fill in the last bar."""
+    shuffle = rng.random() < 0.08
+    grooves = SHUFFLES if shuffle else GROOVES
+    groove = grooves[str(rng.choice(list(grooves)))]
+    steps = 12 if shuffle else 16
+    swing = 0.0 if shuffle or rng.random() < 0.7 else float(rng.uniform(0.05, 0.16))
+    out: list[Played] = []
+    fixed = {
+        p: [c == "x" or rng.random() < {"o": 0.7, ".": 0.35}.get(c, 0.0) for c in row] for p, row in groove.items()
+    }
+    loud = {p: rng.integers(70, 120) for p in groove}
+    dropped = str(rng.choice(["", "", "", "hat"]))
+    vary, fill = float(rng.choice([0.0, 0.05, 0.1])), rng.random() < 0.5 and bars > 1
+    for bar in range(bars):
+        for pitch, row in fixed.items():
+            if dropped and pitch in (HC, HO) and len(groove) > 2:
+                continue
+            for step, on in enumerate(row):
+                on = bool(on) != (rng.random() < vary and step % 4 != 0)
+                if on and not (fill and bar == bars - 1 and step >= steps * 3 // 4):
+                    accent = 12 if step % (steps // 4) == 0 else -8 if step % 2 else 0
+                    at = 4.0 * step / steps + (swing * 0.5 if steps == 16 and step % 2 else 0.0)
+                    out.append(Played(bar * 4 + at, 0.2, pitch, int(np.clip(loud[pitch] + accent, 20, 127))))
+        if fill and bar == bars - 1:
+            kit = [S, S, T1, T2, T3] if rng.random() < 0.7 else [S]
+            for step in range(12, 16):
+                if rng.random() < 0.8:
+                    out.append(Played(bar * 4 + step / 4, 0.2, int(rng.choice(kit)), int(rng.integers(80, 120))))
+        if bar == 0 and rng.random() < 0.1:
+            out.append(Played(0.0, 0.5, CR, 100))
+    return out
+
+
+def _chords(rng: np.random.Generator, mode: str, bars: int) -> list[tuple[float, float, int]]:
+    """(start, length, degree) in beats: a chord a bar, now and then two or a half."""
+    rows = PROGRESSIONS[mode]
+    row = rows[int(rng.integers(len(rows)))]
+    each = float(rng.choice([4.0, 4.0, 4.0, 2.0, 8.0])) if bars > 1 else float(rng.choice([4.0, 2.0, 1.0, 4.0]))
+    count = max(1, -int(-bars * 4 // each))
+    return [(n * each, min(each, bars * 4 - n * each), row[n % len(row)]) for n in range(count)]
+
+
+def _pitch(tonic: int, scale: tuple[int, ...], degree: int, base: int) -> int:
+    octave, place = divmod(degree, 7)
+    return base + (tonic - base) % 12 + 12 * octave + scale[place]
+
+
+def _onsets(rng: np.random.Generator) -> tuple[int, ...]:
+    return RHYTHMS[str(rng.choice(list(RHYTHMS)))]
+
+
+def bass(rng: np.random.Generator, bars: int, tonic: int, mode: str) -> list[Played]:
+    """Roots in a rhythm, with fifths, octaves or a walk."""
+    scale, onsets, kind = MAJOR if mode == "major" else MINOR, _onsets(rng), int(rng.integers(4))
+    if onsets[0] != 0 and rng.random() < 0.7:
+        onsets = (0, *onsets)
+    low, gate = int(rng.integers(28, 38)), float(rng.uniform(0.4, 1.0))
+    out = []
+    for start, length, degree in _chords(rng, mode, bars):
+        inside = [(b * 4 + s / 4) for b in range(bars) for s in onsets if start <= b * 4 + s / 4 < start + length]
+        for n, at in enumerate(inside or [start]):
+            add = 0
+            if n and kind == 1:
+                add = int(rng.choice([0, 0, 4, 7]))
+            elif n and kind == 2:
+                add = 7 * (n % 2)
+            elif n and kind == 3:
+                add = int(rng.choice([1, 2, 3, 4, -1, 2]))
+            nearest = min([p for p in inside if p > at], default=start + length)
+            pitch = _pitch(tonic, scale, degree + add, low)
+            while pitch > 52:
+                pitch -= 12
+            out.append(Played(at, max(0.1, (nearest - at) * gate), pitch, int(rng.integers(80, 115))))
+    return out
+
+
+def chords(rng: np.random.Generator, bars: int, tonic: int, mode: str) -> list[Played]:
+    """Triads or sevenths, struck together in a rhythm or broken."""
+    scale, onsets = MAJOR if mode == "major" else MINOR, _onsets(rng)
+    low, gate, size = int(rng.integers(46, 60)), float(rng.uniform(0.4, 1.0)), 4 if rng.random() < 0.25 else 3
+    broken = rng.random() < 0.3
+    step = float(rng.choice([0.5, 0.25, 1.0]))
+    order = [0, 1, 2, 1] if rng.random() < 0.5 else [0, 2, 1, 2, 0, 1] if rng.random() < 0.3 else [0, 1, 2, 3]
+    bass_note = rng.random() < 0.3
+    out = []
+    for start, length, degree in _chords(rng, mode, bars):
+        pitches = sorted(low + (_pitch(tonic, scale, degree + 2 * n, low) - low) % 12 for n in range(size))
+        speed = int(rng.integers(65, 110))
+        if bass_note:
+            out.append(Played(start, length * gate, _pitch(tonic, scale, degree, 36), speed))
+        if broken:
+            pitches.append(pitches[0] + 12)
+            for n in range(round(length / step)):
+                pitch = pitches[order[n % len(order)] % len(pitches)]
+                out.append(Played(start + n * step, step * max(gate, 0.6), pitch, speed + (8 if n % 4 == 0 else 0)))
+            continue
+        inside = [b * 4 + s / 4 for b in range(bars) for s in onsets if start <= b * 4 + s / 4 < start + length]
+        for at in inside or [start]:
+            nearest = min([p for p in inside if p > at], default=start + length)
+            out += [Played(at, max(0.1, (nearest - at) * gate), p, speed) for p in pitches]
+    return out
+
+
+def melody(rng: np.random.Generator, bars: int, tonic: int, mode: str) -> list[Played]:
+    """A walk in the scale over the chords, its rhythm of a bar or two repeated."""
+    scale, low = MAJOR if mode == "major" else MINOR, int(rng.integers(58, 72))
+    row = _chords(rng, mode, bars)
+    dense = float(rng.uniform(0.25, 0.7))
+    weights = np.array([1.0, 0.12, 0.5, 0.12] * 4) if rng.random() < 0.7 else np.array([0.8, 0.4, 0.6, 0.4] * 4)
+    rhythms = [
+        [s for s in range(16) if rng.random() < dense * weights[s] * 1.3] for _ in range(int(rng.choice([1, 2])))
+    ]
+    rhythms = [r or [0, 8] for r in rhythms]
+    if rng.random() < 0.75:
+        rhythms[0] = sorted({0, *rhythms[0]})
+    starts = [b * 4 + s / 4 for b in range(bars) for s in rhythms[b % len(rhythms)]]
+    degree, out = int(rng.choice([0, 0, 0, 2, 4])), []
+    home = rng.random() < 0.6
+    for n, at in enumerate(starts):
+        chord = next(d for s, length, d in row if s <= at < s + length)
+        strong = at % 1.0 == 0.0
+        degree = int(np.clip(degree + (rng.integers(-2, 3) if n else 0), -3, 10))
+        if home and n == len(starts) - 1:
+            degree = min((-7, 0, 7), key=lambda d: abs(d - degree))
+        elif strong and n and rng.random() < 0.65:
+            degree = min((chord + k for k in (-7, -5, -3, 0, 2, 4, 7, 9)), key=lambda d: abs(d - degree))
+        nearest = starts[n + 1] if n + 1 < len(starts) else bars * 4
+        length = min(nearest - at, float(rng.uniform(0.3, 2.0)))
+        out.append(
+            Played(
+                at,
+                max(0.1, length),
+                int(np.clip(_pitch(tonic, scale, degree, low), 40, 100)),
+                int(rng.integers(70, 115)),
+            )
+        )
+    return out

@@ -1,0 +1,120 @@
+"""Plays prepared material at a place in beats: each track read where the beat is, as fast as the beat goes.
+
+At the material's own tempo a track's samples come out as they lie (a step of one frame, but for rounding); at
+another they are resampled, and sound higher or lower, until new material is there.
+"""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon.block import Samples
+from antiphon.native import f32, f32p, f64, i64, kernel
+from antiphon_loops.maker import PAD, Material
+
+HALF = 8
+PHASES = 512
+FADE_IN, FADE_OUT = 0.001, 0.012
+"""Seconds in which a layer comes and goes, from and to the bar line."""
+
+
+@kernel
+def loops_read(
+    x: f32p, xs: i64, y: f32p, ys: i64, table: f32p, position: f64, step: f64, gain: f64, slope: f64, channels: i64,
+    first: i64, last: i64,
+) -> None:  # fmt: skip
+    """y[c, first:last] += x[c] read from `position` on in steps of `step`, times a gain that grows by `slope` a frame.
+
+    table: `[PHASES + 1, 2 * HALF]`, a windowed sinc at each place between two frames; rows between are interpolated.
+    """
+    for n in range(first, last):
+        place = position + f64(n - first) * step
+        base = i64(place)
+        part = (place - f64(base)) * f64(PHASES)
+        row = i64(part)
+        mix = part - f64(row)
+        row = row * (2 * HALF)
+        level = gain + slope * f64(n - first)
+        for c in range(channels):
+            at = c * xs + base - HALF + 1
+            near = f64(0.0)
+            far = f64(0.0)
+            for i in range(2 * HALF):
+                near = near + f64(x[at + i]) * f64(table[row + i])
+                far = far + f64(x[at + i]) * f64(table[row + 2 * HALF + i])
+            y[c * ys + n] = f32(f64(y[c * ys + n]) + level * (near + mix * (far - near)))
+
+
+def sinc_table() -> NDArray[np.float32]:
+    """Kaiser-windowed, beta 8; each row's sum is 1."""
+    part = np.arange(PHASES + 1)[:, None] / PHASES
+    at = np.arange(-HALF + 1, HALF + 1)[None, :] - part
+    window = np.i0(8.0 * np.sqrt(np.maximum(0.0, 1 - (at / HALF) ** 2))) / np.i0(8.0)
+    table = np.sinc(at) * window
+    return np.ascontiguousarray(table / table.sum(axis=1, keepdims=True), np.float32)
+
+
+class Player:
+    """Adds a bar, or part of it, of some material to an output.
+
+    A layer's gain is a function of the place in the bar, whether it was heard in the bar before and will be in the
+    next: so that no split of a block changes a sample.
+    """
+
+    def __init__(self, rate: int) -> None:
+        self._rate, self._table = rate, sinc_table()
+
+    def play(
+        self, out: Samples, first: int, last: int, material: Material, bar: int, beats: float, tempo: float,
+        before: float, now: float, after: float,
+    ) -> None:  # fmt: skip
+        """Frames `first` to `last` of out `[1 or 2, n]`, which lie within bar `bar`, the first at `beats` of it.
+
+        tempo: bpm.  before, now, after: intensities of the bar before, of this one and of the next; below 0 is nothing.
+        """
+        plan = material.plan
+        if not plan.bars:
+            return
+        count = len(plan.bars)
+        for layer in plan.bars[bar % count]:
+            if layer.enters > now:
+                continue
+            comes = not _heard(material, (bar - 1) % count, layer.choice, before)
+            goes = not _heard(material, (bar + 1) % count, layer.choice, after)
+            self._layer(out, first, last, material, layer.choice, bar % count, beats, tempo, comes, goes)
+
+    def _layer(
+        self, out: Samples, first: int, last: int, material: Material, choice: int, bar: int, beats: float,
+        tempo: float, comes: bool, goes: bool,
+    ) -> None:  # fmt: skip
+        track = material.tracks[choice]
+        a_beat = track.frames / (track.bars * 4.0)
+        per_frame = tempo / (60.0 * self._rate)
+        up, down = FADE_IN / (60.0 / tempo), FADE_OUT / (60.0 / tempo)
+        edges = [first, last]
+        if comes and beats < up:
+            edges.insert(1, min(last, first + int(np.ceil((up - beats) / per_frame))))
+        if goes:
+            edges.insert(-1, max(edges[-2], min(last, first + int(np.ceil((4.0 - down - beats) / per_frame)))))
+        for a, b in itertools.pairwise(edges):
+            if a >= b:
+                continue
+            at = beats + (a - first) * per_frame
+            gain, slope = material.gain, 0.0
+            if comes and at < up - 1e-12:
+                gain, slope = gain * at / up, gain * per_frame / up
+            elif goes and at >= 4.0 - down - 1e-12:
+                gain, slope = gain * max(0.0, (4.0 - at) / down), -gain * per_frame / down
+            position = PAD + ((bar % track.bars) * 4.0 + at) * a_beat
+            x = track.sound
+            loops_read(
+                x, x.strides[0] // 4, out, out.strides[0] // 4, self._table, position, per_frame * a_beat, gain, slope,
+                min(2, out.shape[0]), a, b,
+            )  # fmt: skip
+
+
+def _heard(material: Material, bar: int, choice: int, intensity: float) -> bool:
+    return any(x.choice == choice and x.enters <= intensity for x in material.plan.bars[bar])

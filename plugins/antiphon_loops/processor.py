@@ -1,0 +1,283 @@
+"""`loops`: a library of loops, stacked on the clock. A source: no input, all of its sound is prepared material."""
+
+from __future__ import annotations
+
+import math
+import weakref
+
+import numpy as np
+
+from antiphon.block import Samples, StreamSpec
+from antiphon.errors import AntiphonError, PluginError
+from antiphon.params import Param
+from antiphon.ports import AUDIO_OUT
+from antiphon.processor import IO, Processor
+from antiphon.workers import pool
+from antiphon_loops.arrange import KEYS, MOODS, Request, roles_of
+from antiphon_loops.maker import Maker, Material
+from antiphon_loops.player import Player
+
+LATCH = 0.125
+"""Beats before the bar line at which what the next bar plays is decided."""
+SLOWEST, FASTEST = 30.0, 300.0
+"""Tempi of material, bpm; beyond them it is resampled."""
+_JUMP = 0.02
+_OPEN, _SHUT = 0.001, 0.005
+"""Seconds of the fade when playing starts or jumps, and when it stops."""
+_LIVE, _FIRST = 0, -1_000_000
+_players: weakref.WeakValueDictionary[int, Loops] = weakref.WeakValueDictionary()
+"""The newest player of each node: a text parameter makes a new one, which goes on where the old one is."""
+
+
+class Loops(Processor):
+    """Plays rounds of `bars` bars. What is asked for (key, mood, seed, instruments, intensity) changes on the bar.
+
+    Live, material is made in a process of its own; until it is there the old goes on, resampled where the tempo has
+    changed. On files the work is waited for at each bar line, so that everything comes on the first bar it can.
+    """
+
+    inputs = ()
+    outputs = (AUDIO_OUT,)
+    files = "antiphon_loops.jobs:run"
+    split = True
+    params = (
+        Param("library", "file", "", doc="A folder of loops; over the network, the name of one in the library."),
+        Param("bars", "int", 32, 1, 512, doc="Bars of a round, which is then played again."),
+        Param("bpm", default=0.0, low=0.0, high=300.0, unit="bpm", doc="0 follows the clock; else a tempo of its own."),
+        Param("mood", "choice", "any", choices=tuple(MOODS), doc="What the loops are to sound like."),
+        Param("instruments", "text", "", doc="Of drums, bass, chords, melody; -bass leaves it out."),
+        Param("intensity", default=0.7, low=0.0, high=1.0, doc="How many of them play at once, from the next bar."),
+        Param("seed", "int", 1, 0, 65535, doc="Another number, another piece of the same loops."),
+        Param("key", "choice", "auto", choices=KEYS, doc="What all loops are moved into; auto is the nearest."),
+        Param("loops", "int", 0, 0, 1_000_000, readonly=True, doc="Loops there are in the library."),
+        Param("layers", "int", 0, 0, 64, readonly=True, doc="Loops that sound in this bar."),
+        Param("waiting", "switch", False, readonly=True, doc="Material is being made."),
+    )
+
+    def prepare(self, spec: StreamSpec) -> None:
+        from antiphon_loops.live import Preparer
+
+        self.close()
+        self._rate, self._count = spec.rate, 0
+        try:
+            self._roles = roles_of(str(self.settings["instruments"]))
+        except AntiphonError as error:
+            raise PluginError(str(error)) from None
+        self._scratch = np.zeros((2, spec.block), np.float32)
+        self._gate = np.zeros(spec.block, np.float32)
+        self._player = Player(spec.rate)
+        self._maker: Maker | None = None
+        self._preparer: Preparer | None = None
+        self._old = _players.get(self.node) if self.node else None
+        self.reset()
+        self._now: Material | None = None
+        self._asked: Request | None = None
+        here = pool.current()
+        name = str(self.settings["library"])
+        if not name or here is None:
+            return
+        from antiphon_loops.library import folder_of, ready
+
+        folder = folder_of(name)
+        self._live = not here.lockstep
+        if self._live:
+            self._preparer = Preparer(folder, spec.rate)
+        else:
+            loops, rules = ready(folder)
+            self._count = len(loops)
+            self._maker = Maker(folder, loops, rules, spec.rate)
+        if self.node:
+            _players[self.node] = self
+
+    def reset(self) -> None:
+        self._bar = -1
+        self._heard = self._next = -1.0
+        self._coming: Material | None = None
+        self._latched = -1
+        self._own = self._expected = 0.0
+        self._opened = 0
+        self._tail = 0
+        self._sample = -1
+        self._wants: dict[int, Request] = {}
+        self._scripted = False
+        self._told: list[int] = []
+        self._live = getattr(self, "_preparer", None) is not None
+        self._begun = False
+
+    def process(self, io: IO) -> None:
+        t, frames, out = io.time, io.frames, io.audio_out[0]
+        if self._maker is None and self._preparer is None:
+            out.fill(0.0)
+            return
+        own = float(io.value("bpm"))
+        tempo = own or t.tempo
+        if not self._begun:
+            self._begin(io, tempo)
+        beat = self._beat(io, own, tempo)
+        scratch, gate = self._scratch[:, :frames], self._gate[:frames]
+        scratch.fill(0.0)
+        silent = not t.playing and self._tail <= 0
+        if not silent:
+            self._blocks(io, scratch, beat, tempo)
+            self._shape(gate, t.playing)
+            np.multiply(scratch, gate, out=scratch)
+        if own and t.playing:
+            self._own = beat + frames * own / (60.0 * self._rate)
+        self._sample = t.sample + frames
+        _spread(scratch, out)
+        io.report("loops", self._preparer.count if self._preparer is not None else self._count)
+        io.report("layers", 0 if silent else self._layers())
+        io.report("waiting", float(self._preparer is not None and self._preparer.busy))
+
+    def _beat(self, io: IO, own: float, tempo: float) -> float:
+        """The beat of the first frame; and, when playing starts, stops or jumps, what the gate is to do."""
+        t = io.time
+        if t.playing:
+            beat = self._own if own else max(0.0, t.beat)
+            if self._tail <= 0 or abs(beat - self._expected) > _JUMP:
+                self._opened, self._bar, self._latched = 0, -1, -1
+            self._tail = round(_SHUT * self._rate)
+        else:
+            beat = self._expected
+        self._expected = beat + io.frames * tempo / (60.0 * self._rate)
+        return beat
+
+    def _shape(self, gate: Samples, playing: bool) -> None:
+        """1, but for the fades after a start or jump and after a stop."""
+        n = len(gate)
+        if playing:
+            size = max(1, round(_OPEN * self._rate))
+            if self._opened < size:
+                gate[:] = np.minimum(1.0, (self._opened + np.arange(n)) / size)
+                self._opened += n
+            else:
+                gate.fill(1.0)
+            return
+        size = round(_SHUT * self._rate)
+        gate[:] = np.maximum(0.0, (self._tail - np.arange(n)) / size)
+        self._tail -= n
+
+    def _blocks(self, io: IO, out: Samples, beat: float, tempo: float) -> None:
+        """The block, cut where a bar begins and where the next one is decided."""
+        per_frame, at, frames = tempo / (60.0 * self._rate), 0, io.frames
+        while at < frames:
+            here = beat + at * per_frame
+            bar = math.floor(here / 4.0 + 1e-9)
+            inside = max(0.0, here - 4.0 * bar)
+            if bar != self._bar:
+                self._turn(io, bar, tempo)
+            edge = 4.0 - LATCH
+            if inside >= edge - 1e-9:
+                if self._latched != bar:
+                    self._latch(io, bar, tempo)
+                edge = 4.0
+            last = min(frames, at + max(1, math.ceil((edge - inside) / per_frame - 1e-6)))
+            if self._now is not None:
+                after = -1.0 if self._coming is not None else self._next
+                self._player.play(out, at, last, self._now, bar, inside, tempo, self._before, self._heard, after)
+            at = last
+
+    def _turn(self, io: IO, bar: int, tempo: float) -> None:
+        """A bar begins: what was decided for it takes effect."""
+        follows = self._bar >= 0 and bar == self._bar + 1 and self._latched == self._bar
+        if not follows:
+            self._latch(io, bar - 1, tempo)
+            self._heard = -1.0
+        self._before = self._heard
+        if self._coming is not None:
+            self._now, self._coming, self._before = self._coming, None, -1.0
+        self._heard, self._bar = self._next, bar
+
+    def _latch(self, io: IO, bar: int, tempo: float) -> None:
+        """Decides what the bar after this one plays."""
+        self._latched, self._next = bar, float(io.value("intensity"))
+        want = self._want(io, tempo)
+        if self._scripted:
+            self._wants[bar] = want
+            if self._told:
+                self._coming = self._made(self._wants.get(self._told.pop(0), want))
+        elif self._preparer is not None:
+            if want != self._asked:
+                self._preparer.ask(bar, want)
+                self._asked = want
+            done = self._preparer.take()
+            if done is not None:
+                self._coming = done[1]
+                io.mark("swap", done[0])
+        elif want != self._asked:
+            self._asked, self._coming = want, self._made(want)
+
+    def _begin(self, io: IO, tempo: float) -> None:
+        """The first block: the old player of this node, if it plays just now, is gone on from."""
+        self._begun, old, self._old = True, self._old, None
+        self._before = -1.0
+        if self._preparer is not None and not self._scripted:
+            io.mark("live", _LIVE)
+        want = self._want(io, tempo)
+        if self._preparer is not None and want != self._asked:
+            self._preparer.ask(_FIRST, want)
+            self._asked = want
+        self._wants[_FIRST] = want
+        if old is not None and old._now is not None and old._rate == self._rate and self._plays(old, io):
+            self._now, self._bar, self._heard, self._next = old._now, old._bar, old._heard, old._heard
+            self._before = old._before if old._sample != io.time.sample else old._heard
+            self._own, self._expected, self._opened, self._tail = old._own, old._expected, old._opened, old._tail
+            if old._sample != io.time.sample:
+                self._own = self._own - io.frames * float(io.value("bpm")) / (60.0 * self._rate)
+                self._expected = self._expected - io.frames * tempo / (60.0 * self._rate)
+
+    def _plays(self, old: Loops, io: IO) -> bool:
+        return old._sample in (io.time.sample, io.time.sample + io.frames)
+
+    def _want(self, io: IO, tempo: float) -> Request:
+        bpm = round(min(FASTEST, max(SLOWEST, tempo)), 3)
+        return Request(
+            bpm, int(io.value("bars")), str(io.value("key")), str(io.value("mood")), int(io.value("seed")), self._roles
+        )
+
+    def _made(self, want: Request) -> Material | None:
+        """Waits for the work: on files only."""
+        if self._maker is None:
+            from antiphon_loops.library import folder_of, ready
+
+            folder = folder_of(str(self.settings["library"]))
+            self._maker = Maker(folder, *ready(folder), self._rate)
+        return self._maker.make(want)
+
+    def _layers(self) -> int:
+        if self._now is None or not self._now.plan.bars:
+            return 0
+        bars = self._now.plan.bars
+        return sum(x.enters <= self._heard for x in bars[self._bar % len(bars)])
+
+    @property
+    def nothing(self) -> bool:
+        """The library has no loop for what was asked."""
+        return self._now is not None and not self._now.tracks
+
+    def recall(self, kind: str, number: int) -> None:
+        if kind == "live":
+            self._scripted = True
+        elif kind == "swap":
+            self._told.append(number)
+
+    def standing(self) -> list[tuple[str, int]]:
+        if not self._live:
+            return []
+        return [("live", _LIVE), ("swap", _FIRST)] if self._now is not None else [("live", _LIVE)]
+
+    def close(self) -> None:
+        preparer = getattr(self, "_preparer", None)
+        if preparer is not None:
+            preparer.close()
+            self._preparer = None
+
+
+def _spread(x: Samples, out: Samples) -> None:
+    """Stereo to as many channels as there are."""
+    if out.shape[0] == 1:
+        np.add(x[0], x[1], out=out[0])
+        np.multiply(out[0], np.float32(0.5), out=out[0])
+        return
+    out[:2] = x
+    out[2:] = 0.0

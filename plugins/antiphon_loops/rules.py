@@ -1,0 +1,94 @@
+"""The rules by which loops are stacked. A library's own `rules.toml` may change any of them."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from antiphon.errors import FileError
+from antiphon_loops.record import ROLES
+
+FILE = "rules.toml"
+
+
+def _enters() -> dict[str, float]:
+    return {"drums": 0.0, "bass": 0.12, "chords": 0.25, "melody": 0.45}
+
+
+def _loudness() -> dict[str, float]:
+    return {"drums": -16.5, "bass": -17.5, "chords": -19.5, "melody": -19.0}
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """enters: the intensity from which a role plays.  loudness: LUFS a loop of that role is brought to.
+
+    section: bars between changes of loops.  form: how much of the intensity each part of a round has, spread over
+    its sections.  choices: loops a role has in a round.  fastest, slowest: how many times its own tempo a loop may
+    be played at before it is chosen only for want of others.  stretching, shifting, mood, groove, sureness: how
+    much each counts against a loop (an octave of tempo; a tritone; the opposite mood), or for it (its onsets fall
+    where the drums' do; its tempo and key are certain).  clash: how much it counts that all of a loop's sound lies
+    on notes outside the key.  chance: how much is left to the seed.
+    """
+
+    enters: Mapping[str, float] = field(default_factory=_enters)
+    loudness: Mapping[str, float] = field(default_factory=_loudness)
+    section: int = 8
+    form: tuple[float, ...] = (0.6, 1.0, 1.0, 0.7, 1.0, 0.8)
+    choices: int = 2
+    fastest: float = 1.4
+    slowest: float = 0.75
+    stretching: float = 4.0
+    shifting: float = 1.0
+    mood: float = 3.0
+    groove: float = 0.7
+    clash: float = 8.0
+    sureness: float = 0.7
+    chance: float = 1.0
+
+
+def load(folder: Path) -> Rules:
+    """The library's rules, or the usual ones; `FileError` names the key that makes no sense."""
+    path = folder / FILE
+    if not path.is_file():
+        return Rules()
+    try:
+        said = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise FileError(f"cannot read {path}: {error}") from None
+    return changed(Rules(), said, str(path))
+
+
+def changed(rules: Rules, said: Mapping[str, Any], where: str) -> Rules:
+    known = {f.name: getattr(rules, f.name) for f in fields(Rules)}
+    new: dict[str, Any] = {}
+    for key, value in said.items():
+        if key not in known:
+            raise FileError(f"{where}: there is no rule {key!r}; there are: {', '.join(known)}")
+        new[key] = _value(key, value, known[key], where)
+    return replace(rules, **new)
+
+
+def _value(key: str, value: object, known: object, where: str) -> object:
+    if isinstance(known, Mapping):
+        if isinstance(value, Mapping) and all(k in ROLES and _number(v) for k, v in value.items()):
+            return {**known, **{k: float(v) for k, v in value.items()}}
+        raise FileError(f"{where}: {key} takes a number for any of {', '.join(ROLES)}")
+    if isinstance(known, tuple):
+        if isinstance(value, list) and value and all(_number(v) and 0.1 <= v <= 1.0 for v in value):
+            return tuple(float(v) for v in value)
+        raise FileError(f"{where}: {key} takes a list of numbers from 0.1 to 1")
+    if isinstance(known, int):
+        if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 64:
+            return value
+        raise FileError(f"{where}: {key} takes a whole number from 1 to 64")
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0.0 <= value <= 100.0:
+        return float(value)
+    raise FileError(f"{where}: {key} takes a number from 0 to 100")
+
+
+def _number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -1,0 +1,77 @@
+"""Analysis is right about loops whose truth is known, and about sounds whose measures are."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from antiphon_loops import tempo
+from antiphon_loops.analysis import analyse
+from antiphon_loops.corpus import rendered
+from antiphon_loops.loudness import integrated, true_peak
+from antiphon_loops.midifile import why_not
+from antiphon_loops.record import Loop
+
+missing = why_not()
+
+
+@pytest.mark.skipif(bool(missing), reason=f"loops cannot be rendered: {missing}")
+@pytest.mark.parametrize("soundfont", ["fluidr3", "timgm6mb"])
+def test_rendered_loops(soundfont: str):
+    right = {"bars": 0, "family": 0, "key": 0, "keyless": 0}
+    keyed = 0
+    for known in rendered(18, soundfont, 990):
+        found = analyse(known.samples, 44100)
+        assert found.bpm == pytest.approx(240 * found.bars / (known.samples.shape[1] / 44100), rel=1e-5)
+        right["bars"] += found.bars == known.bars
+        right["family"] += found.instrument == known.family
+        right["key" if known.key else "keyless"] += found.key == known.key
+        keyed += known.key is not None
+    assert right["bars"] >= 13
+    assert right["family"] >= 16
+    assert right["keyless"] >= 5
+    assert right["key"] >= 0.5 * keyed
+
+
+def test_candidates_are_whole_bars_of_likely_tempo():
+    assert tempo.candidates(8.0) == [2, 3, 4, 5, 6]
+    assert tempo.candidates(1.1) == [1]
+    assert all(n >= 1 for n in tempo.candidates(170.0))
+
+
+def test_loudness_and_peak_of_a_sine():
+    t = np.arange(48000 * 3) / 48000
+    sine = np.stack([np.sin(2 * np.pi * 997 * t)] * 2).astype(np.float32) * 0.1
+    assert integrated(sine, 48000) == pytest.approx(-20.0, abs=0.1)
+    assert integrated(sine[:1], 48000) == pytest.approx(-23.0, abs=0.1)
+    assert integrated(np.zeros((2, 48000), np.float32), 48000) == -70.0
+    # at a quarter of the rate and an eighth of a turn off, samples miss the top by 3 dB
+    odd = np.sin(2 * np.pi * 12000 * t + np.pi / 4).astype(np.float32)[None]
+    assert np.abs(odd).max() < 0.75
+    assert true_peak(odd, 48000) == pytest.approx(1.0, abs=0.03)
+
+
+def test_a_record_comes_back_from_json():
+    noise = np.random.default_rng(1).uniform(-0.1, 0.1, (2, 100000)).astype(np.float32)
+    found = analyse(noise, 44100, "n.wav")
+    assert Loop.from_json(found.to_json()) == found
+    with pytest.raises((TypeError, KeyError)):
+        Loop.from_json({"file": "n.wav"})
+
+
+@pytest.mark.parametrize("kind", ["phase", "dc", "loud", "odd"])
+def test_strange_sounds_are_analysed(kind: str):
+    rng = np.random.default_rng(2)
+    x = rng.uniform(-1, 1, (2, 80000)).astype(np.float32)
+    match kind:
+        case "phase":
+            x[1] = -x[0]
+        case "dc":
+            x[:] = 0.5
+        case "loud":
+            x *= 1000.0
+        case "odd":
+            x[:, 1000:] = 0.0
+    found = analyse(x, 44100, "x.wav")
+    numbers = [found.bpm, found.lufs, found.peak, found.danceability, *found.pattern, *found.levels, *found.mfcc]
+    assert np.isfinite(numbers).all()

@@ -1,0 +1,220 @@
+"""On the clock: any blocks, a tempo that changes, bars on which things change; live, nothing waits for the work."""
+
+from __future__ import annotations
+
+import time as clock
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from antiphon.block import StreamSpec
+from antiphon.clock import TempoMap
+from antiphon.errors import PluginError
+from antiphon.harness import prepare
+from antiphon.params import Value
+from antiphon.processor import IO, BlockTime
+from antiphon.workers import pool
+from antiphon_loops.maker import Maker
+from antiphon_loops.player import loops_read, sinc_table
+from antiphon_loops.processor import Loops
+
+SPEC = StreamSpec(48000, 512, 2)
+Change = tuple[int, str, Value]
+
+
+class Deck:
+    """A processor on a clock of its own: changes at samples, `tempo` among them; what it marks is kept."""
+
+    maker: Maker | None = None
+
+    def __init__(self, processor: Loops, values: dict[str, Value], tempo: float = 120.0) -> None:
+        self.processor, self.cells = processor, prepare(processor, SPEC, values)
+        if processor._maker is not None and Deck.maker is not None:
+            processor._maker = Deck.maker
+        self.map, self.time = TempoMap(SPEC.rate, tempo, end_bpm=tempo), BlockTime(tempo=tempo)
+        self.reports: dict[str, float] = {}
+        self.marks: list[tuple[int, str, int]] = []
+
+    def play(self, frames: int, changes: Sequence[Change] = (), blocks: Sequence[int] = (512,)) -> np.ndarray:
+        """Each change is at the start of the block it falls in, which begins there."""
+        pieces, at, sizes = [], 0, 0
+        waiting = sorted(changes)
+        while at < frames:
+            size = min(blocks[sizes % len(blocks)], frames - at)
+            sizes += 1
+            while waiting and waiting[0][0] <= at:
+                _, name, value = waiting.pop(0)
+                if name == "tempo":
+                    self.map.set_tempo(self.time.sample, float(value))
+                elif name == "playing":
+                    self.time.playing = bool(value)
+                else:
+                    self.cells[name].post(0, self.cells[name].param.encode(self.cells[name].param.check(value)))
+            if waiting:
+                size = min(size, waiting[0][0] - at)
+            for cell in self.cells.values():
+                if cell.param.kind not in ("text", "file"):
+                    cell.render(self.time.sample, size)
+            self.time.beat = self.map.beat_at(self.time.sample)
+            self.time.tempo = self.map.end_bpm
+            out = np.full((2, size), np.nan, np.float32)
+            io = IO((), (out,), self.cells, self.time, size, reports=self.reports)
+            self.processor.process(io)
+            self.marks += [(self.time.sample, *mark) for mark in io.marks]
+            for cell in self.cells.values():
+                cell.settle(self.time.sample + size)
+            pieces.append(out)
+            self.time.sample += size
+            at += size
+        return np.concatenate(pieces, axis=1)
+
+
+@pytest.fixture(autouse=True)
+def made_once(maker: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Deck, "maker", maker)
+
+
+@pytest.fixture
+def deck(library: Path) -> Iterator[Deck]:
+    made = Deck(Loops(), {"library": str(library), "bars": 4})
+    yield made
+    made.processor.close()
+
+
+CHANGES: list[Change] = [(30000, "intensity", 0.1), (100000, "tempo", 126.0), (150000, "intensity", 1.0)]
+
+
+@settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(blocks=st.lists(st.integers(1, 512), min_size=1, max_size=4))
+def test_any_blocks_give_the_same_samples(library: Path, blocks: list[int]):
+    values: dict[str, Value] = {"library": str(library), "bars": 4}
+    whole = Deck(Loops(), values).play(220000, CHANGES)
+    split = Deck(Loops(), values).play(220000, CHANGES, [max(64, b) for b in blocks] + blocks[:1])
+    np.testing.assert_allclose(split, whole, atol=1e-5)
+    assert np.abs(whole).max() > 0.1
+
+
+def test_intensity_changes_on_the_bar(deck: Deck, library: Path):
+    steady = Deck(Loops(), {"library": str(library), "bars": 4}).play(96000 * 3)
+    changed = deck.play(96000 * 3, [(20000, "intensity", 0.0)])
+    fade = round(0.012 * 48000) + 2
+    np.testing.assert_allclose(changed[:, : 96000 - fade], steady[:, : 96000 - fade], atol=1e-6)
+    assert np.abs(changed[:, 96000:192000] - steady[:, 96000:192000]).max() > 0.05
+    assert deck.reports["layers"] == 1
+
+
+def test_a_tempo_of_its_own_and_the_clocks_are_one_sound(library: Path):
+    own = Deck(Loops(), {"library": str(library), "bars": 4, "bpm": 100.0}).play(200000)
+    clocks = Deck(Loops(), {"library": str(library), "bars": 4}, tempo=100.0).play(200000)
+    np.testing.assert_allclose(own, clocks, atol=1e-5)
+
+
+def test_it_stops_with_the_transport_and_goes_on(deck: Deck):
+    sound = deck.play(200000, [(60000, "playing", False), (120000, "playing", True)])
+    assert np.abs(sound[:, 50000:60000]).max() > 0.05
+    assert not sound[:, 60000 + 300 : 120000].any()
+    assert np.abs(np.diff(sound[:, 59900:60400])).max() < 0.5
+    assert np.abs(sound[:, 130000:]).max() > 0.05
+
+
+def test_no_library_is_silence_and_a_wrong_one_a_sentence(tmp_path: Path):
+    assert not Deck(Loops(), {}).play(4096).any()
+    with pytest.raises(PluginError, match="no loop"):
+        Deck(Loops(), {"library": str(tmp_path)})
+    with pytest.raises(PluginError, match="kazoo"):
+        Deck(Loops(), {"instruments": "kazoo"})
+
+
+def test_mono_and_many_channels(library: Path):
+    from antiphon_loops.render import render
+
+    stereo = render(library, {"bars": 1, "bpm": 120.0}, 44100)
+    np.testing.assert_allclose(render(library, {"bars": 1, "bpm": 120.0}, 44100, 1)[0], stereo.mean(axis=0), atol=1e-6)
+    four = render(library, {"bars": 1, "bpm": 120.0}, 44100, 4)
+    np.testing.assert_array_equal(four[:2], stereo)
+    assert not four[2:].any()
+
+
+def test_a_text_that_changes_is_gone_on_from(library: Path):
+    """The engine makes a new processor: it plays what the old one does until the bar line."""
+    first, second = Loops(), Loops()
+    first.node = second.node = 7
+    values: dict[str, Value] = {"library": str(library), "bars": 4}
+    one = Deck(first, values)
+    one.play(40960)
+    two = Deck(second, {**values, "instruments": "drums"})
+    two.time.sample = 40960
+    two.map, two.time.beat = one.map, one.time.beat
+    a, b = map(np.hstack, zip(*((one.play(512), two.play(512)) for _ in range(280)), strict=True))
+    line = 96000 - 40960 - round(0.012 * 48000) - 2
+    np.testing.assert_allclose(b[:, :line], a[:, :line], atol=1e-6)
+    assert np.abs(a[:, 96000 - 40960 :] - b[:, 96000 - 40960 :]).max() > 0.02
+    first.close()
+    second.close()
+
+
+def test_the_kernel_is_its_python(library: Path):
+    rng = np.random.default_rng(3)
+    x, table = rng.standard_normal((2, 400)).astype(np.float32), sinc_table()
+    made = [np.zeros((2, 64), np.float32) for _ in range(2)]
+    said = (20.3, 1.7, 0.5, 0.01, 2, 3, 60)
+    loops_read(x, 400, made[0], 64, table, *said)
+    loops_read.python(x.ravel(), 400, made[1].ravel(), 64, table.ravel(), *said)
+    np.testing.assert_allclose(made[0], made[1], atol=1e-5)
+    assert not made[0][:, :3].any()
+
+
+def test_at_its_own_tempo_the_material_comes_out_as_it_is(library: Path):
+    deck = Deck(Loops(), {"library": str(library), "bars": 4, "instruments": "chords", "intensity": 0.0})
+    sound = deck.play(90000)
+    material = deck.processor._now
+    assert material is not None
+    track = material.tracks[material.plan.bars[0][0].choice]
+    np.testing.assert_allclose(sound[:, 200:], track.sound[:, 216:90016] * material.gain, atol=1e-5)
+
+
+class _Live:
+    lockstep = False
+
+
+def test_live_nothing_waits_and_a_replay_is_the_same(library: Path, monkeypatch: pytest.MonkeyPatch):
+    values: dict[str, Value] = {"library": str(library), "bars": 4}
+    monkeypatch.setattr(pool, "_current", _Live())
+    live = Deck(Loops(), values)
+    heard, longest, changes = [], 0.0, []
+    deadline = clock.monotonic() + 60
+    wanted = {"seed": 0, "tempo": 0}
+    while clock.monotonic() < deadline and len([m for m in live.marks if m[1] == "swap"]) < 3:
+        swaps = len([m for m in live.marks if m[1] == "swap"])
+        now: list[Change] = []
+        for name, value, after in (("tempo", 140.0, 1), ("seed", 9, 2)):
+            if swaps == after and not wanted[name]:
+                wanted[name] = 1
+                now.append((0, name, value))
+                changes.append((live.time.sample, name, value))
+        began = clock.perf_counter()
+        heard.append(live.play(512, now))
+        longest = max(longest, clock.perf_counter() - began)
+        clock.sleep(0.002)
+    heard.append(live.play(100000))
+    live.processor.close()
+    swaps = [m for m in live.marks if m[1] == "swap"]
+    assert len(swaps) >= 3, live.processor._preparer
+    sound = np.concatenate(heard, axis=1)
+    assert np.abs(sound[:, swaps[0][0] + 1000 : swaps[1][0]]).max() > 0.05
+    monkeypatch.setattr(pool, "_current", pool.Lockstep())
+    replay = Deck(Loops(), values)
+    by_block: dict[int, list[tuple[str, int]]] = {}
+    for sample, kind, number in live.marks:
+        by_block.setdefault(sample, []).append((kind, number))
+    again = []
+    while replay.time.sample < sound.shape[1]:
+        for kind, number in by_block.get(replay.time.sample, []):
+            replay.processor.recall(kind, number)
+        at = replay.time.sample
+        again.append(replay.play(min(512, sound.shape[1] - at), [(0, n, v) for s, n, v in changes if s == at]))
+    np.testing.assert_array_equal(np.concatenate(again, axis=1), sound)

@@ -1,0 +1,111 @@
+"""A piece is exactly as long as asked, in one key, on the grid, never silent, never over; a seed is a piece."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from antiphon.errors import AntiphonError
+from antiphon_loops.arrange import Request, arrange, outside, roles_of, shift_to
+from antiphon_loops.library import analyse
+from antiphon_loops.loudness import integrated, true_peak
+from antiphon_loops.record import ROLES, scale_of
+from antiphon_loops.render import render
+from antiphon_loops.rules import Rules, load
+from antiphon_loops.stretch import onsets
+
+RATE = 44100
+
+
+def test_length_level_peak_and_no_silent_bar(library: Path):
+    for bpm, seed in ((97.3, 1), (128.0, 2)):
+        sound = render(library, {"bars": 12, "bpm": bpm, "seed": seed}, RATE)
+        assert abs(sound.shape[1] / RATE - 12 * 240 / bpm) < 0.001
+        assert -22 < integrated(sound, RATE) < -10
+        assert true_peak(sound, RATE) <= 1.0
+        edges = np.round(np.arange(13) * 240 / bpm * RATE).astype(int)
+        levels = [float(np.sqrt((sound[:, a:b] ** 2).mean())) for a, b in pairwise(edges)]
+        assert min(levels) > 0.02
+
+
+def test_drums_are_on_the_grid_at_any_tempo(library: Path):
+    for bpm in (83.0, 120.5, 141.0):
+        sound = render(library, {"bars": 8, "bpm": bpm, "instruments": "drums"}, RATE)
+        eighth = 30 / bpm
+        off = np.array([(at / RATE + eighth / 2) % eighth - eighth / 2 for at in onsets(sound, RATE)])
+        assert len(off) > 40
+        assert np.mean(np.abs(off) < 0.010) > 0.9, bpm
+
+
+def test_the_same_seed_is_the_same_piece_and_another_is_another(library: Path):
+    pieces = [render(library, {"bars": 4, "bpm": 104.0, "seed": seed}, RATE) for seed in (1, 1, 2)]
+    np.testing.assert_array_equal(pieces[0], pieces[1])
+    assert not np.allclose(pieces[0], pieces[2], atol=1e-2)
+
+
+def test_everything_is_moved_into_one_key(library: Path):
+    loops = analyse(library).loops
+    for seed in range(6):
+        plan = arrange(loops, Request(104.0, seed=seed), Rules())
+        assert plan.key is not None
+        for choice in plan.choices:
+            if choice.loop.key is not None:
+                assert (scale_of(choice.loop.key) + choice.shift) % 12 == scale_of(plan.key)
+                assert outside(choice.loop, plan.key) < 0.35
+    asked = arrange(loops, Request(104.0, key="E minor"), Rules())
+    assert asked.key == "E minor"
+    assert all(-5 <= shift_to(x, "E minor") <= 6 for x in loops)
+
+
+def test_a_sine_shifted_into_the_key_is_heard_there(library: Path):
+    for key, pitch in (("C major", 0), ("D major", 2)):
+        sound = render(library, {"bars": 4, "bpm": 110.0, "instruments": "chords", "key": key}, RATE)[0]
+        spectrum = np.abs(np.fft.rfft(sound[: 2 * RATE] * np.hanning(2 * RATE)))
+        chroma = np.zeros(12)
+        for place in range(200, 2400):
+            chroma[round(69 + 12 * np.log2(place / 2 / 440)) % 12] += spectrum[place] ** 2
+        scale = [(pitch + s) % 12 for s in (0, 2, 4, 5, 7, 9, 11)]
+        assert chroma[scale].sum() > 0.93 * chroma.sum(), key
+
+
+def test_instruments_select_and_remove():
+    assert roles_of("") == ROLES
+    assert roles_of("bass, Drums") == ("drums", "bass")
+    assert roles_of("-melody") == ("drums", "bass", "chords")
+    assert roles_of("harmonic,-chords") == ("melody",)
+    with pytest.raises(AntiphonError, match="kazoo"):
+        roles_of("kazoo")
+
+
+def test_no_layer_of_what_was_not_asked_for(library: Path):
+    loops = analyse(library).loops
+    for text in ("drums,bass", "-drums", "melody"):
+        plan = arrange(loops, Request(100.0, instruments=roles_of(text)), Rules())
+        assert {c.role for c in plan.choices} <= set(roles_of(text))
+        assert all(any(x.enters == 0.0 for x in bar) for bar in plan.bars)
+
+
+def test_mood_chooses(library: Path):
+    loops = analyse(library).loops
+    rules = Rules(choices=1)
+    chosen = {
+        mood: [
+            c.loop.arousal for s in range(8) for c in arrange(loops, Request(104.0, mood=mood, seed=s), rules).choices
+        ]
+        for mood in ("calm", "energetic")
+    }
+    assert np.mean(chosen["energetic"]) > np.mean(chosen["calm"])
+
+
+def test_rules_are_read_and_refused(tmp_path: Path):
+    (tmp_path / "rules.toml").write_text("section = 4\nform = [0.5, 1.0]\n[enters]\nbass = 0.5\n")
+    rules = load(tmp_path)
+    assert (rules.section, rules.form, rules.enters["bass"], rules.enters["drums"]) == (4, (0.5, 1.0), 0.5, 0.0)
+    for text, said in (("sections = 4", "sections"), ("section = 0", "section"), ("form = []", "form"),
+                       ("[enters]\nkazoo = 1", "enters"), ("section =", "rules.toml")):  # fmt: skip
+        (tmp_path / "rules.toml").write_text(text)
+        with pytest.raises(AntiphonError, match=said):
+            load(tmp_path)

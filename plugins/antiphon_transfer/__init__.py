@@ -1,0 +1,11 @@
+"""Sound and reference sound to sound: the notes of the one with the timbre of the other."""
+
+from __future__ import annotations
+
+from antiphon.hookspecs import Register, hookimpl
+
+
+@hookimpl
+def antiphon_processors(register: Register) -> None:
+    """Registers `transfer`."""
+    register("transfer", "antiphon_transfer.processor:Transfer", "The notes of a sound with the timbre of another.")

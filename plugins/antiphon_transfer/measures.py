@@ -1,0 +1,143 @@
+"""How far a transfer has come: towards the target and the reference, and how much of the input it kept.
+
+All on mono sound at 22.05 kHz, scaled to one RMS: a difference of loudness alone is none.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+import soxr
+from numpy.typing import NDArray
+
+F32 = NDArray[np.float32]
+F64 = NDArray[np.float64]
+RATE = 22050
+SIZE = 2048
+HOP = 512
+FLOOR = 80.0
+
+
+def heard(sound: F32, rate: int) -> F32:
+    """The sound as measured: at `RATE`, RMS 0.1."""
+    made = np.asarray(soxr.resample(sound, rate, RATE), np.float32) if rate != RATE else sound
+    return np.asarray(made * (0.1 / (np.sqrt(np.mean(np.square(made, dtype=np.float64))) + 1e-9)), np.float32)
+
+
+def magnitudes(sound: F32, size: int = SIZE, hop: int = HOP) -> F64:
+    """`[frames, size / 2 + 1]` under a Hann window, a full sine being 0.5."""
+    window = np.hanning(size + 1)[:-1]
+    padded = np.pad(sound.astype(np.float64), size // 2)
+    frames = np.lib.stride_tricks.sliding_window_view(padded, size)[::hop]
+    return np.asarray(np.abs(np.fft.rfft(frames * window, axis=1)) / window.sum(), np.float64)
+
+
+def decibels(spectrum: F64) -> F64:
+    """Levels not further than `FLOOR` below the loudest."""
+    levels = 20.0 * np.log10(spectrum + 1e-9)
+    return np.maximum(levels, levels.max() - FLOOR)
+
+
+def log_spectral(made: F32, target: F32) -> float:
+    """Log-spectral distance in dB: over the bins root mean square, over the frames mean."""
+    a, b = decibels(magnitudes(made)), decibels(magnitudes(target))
+    return float(np.sqrt(np.mean((a - b) ** 2, axis=1)).mean())
+
+
+@lru_cache(maxsize=4)
+def mel_bank(bands: int = 64, low: float = 30.0, high: float = 11000.0) -> F64:
+    """Triangles of equal width in mel, `[bands, bins]`, each of area 1."""
+    hertz = np.fft.rfftfreq(SIZE, 1.0 / RATE)
+    mel = np.linspace(*(2595.0 * np.log10(1.0 + np.array([low, high]) / 700.0)), bands + 2)
+    edges = 700.0 * (10.0 ** (mel / 2595.0) - 1.0)
+    up = (hertz - edges[:-2, None]) / (edges[1:-1] - edges[:-2])[:, None]
+    down = (edges[2:, None] - hertz) / (edges[2:] - edges[1:-1])[:, None]
+    bank = np.maximum(0.0, np.minimum(up, down))
+    return np.asarray(bank / np.maximum(bank.sum(axis=1, keepdims=True), 1e-9), np.float64)
+
+
+def cepstra(sound: F32) -> F64:
+    """MFCC 2 to 13, `[frames, 12]`, of the frames that are not silent."""
+    power = magnitudes(sound) ** 2
+    loud = power.sum(axis=1)
+    levels = decibels(np.sqrt(power[loud > loud.max() * 1e-5] @ mel_bank().T))
+    n = levels.shape[1]
+    basis = np.cos(np.pi / n * (np.arange(n) + 0.5) * np.arange(1, 13)[:, None]) * np.sqrt(2.0 / n)
+    return np.asarray(levels @ basis.T, np.float64)
+
+
+def timbre_distance(made: F32, reference: F32) -> float:
+    """Between the means and the covariances of the MFCC of both, in dB: |m1 - m2| + |C1 - C2|^½ (Frobenius)."""
+    a, b = cepstra(made), cepstra(reference)
+    means = np.linalg.norm(a.mean(axis=0) - b.mean(axis=0))
+    return float(means + np.sqrt(np.linalg.norm(np.cov(a.T) - np.cov(b.T))))
+
+
+def onset_envelope(sound: F32) -> F64:
+    """Rise of the level of mel bands from frame to frame, summed over the bands."""
+    levels = decibels(magnitudes(sound) @ mel_bank().T)
+    return np.asarray(np.maximum(0.0, np.diff(levels, axis=0)).mean(axis=1), np.float64)
+
+
+def onset_likeness(made: F32, source: F32) -> float:
+    """Correlation of the onset envelopes, at the best shift within a frame either way."""
+    a, b = onset_envelope(made), onset_envelope(source)
+    pairs = ((a, b), (a[1:], b[:-1]), (a[:-1], b[1:]))
+    return max(float(np.corrcoef(x, y)[0, 1]) if x.std() > 1e-9 and y.std() > 1e-9 else 0.0 for x, y in pairs)
+
+
+@lru_cache(maxsize=1)
+def salience_bank() -> F64:
+    """What each MIDI number 36 to 96 hears of a long frame: its harmonics, falling by 0.8, `[61, bins]`."""
+    bins = np.arange(4 * SIZE // 2 + 1) * RATE / (4.0 * SIZE)
+    bank = np.zeros((61, len(bins)))
+    for row, number in enumerate(range(36, 97)):
+        first = 440.0 * 2.0 ** ((number - 69) / 12.0)
+        for h in range(1, 9):
+            near = 12.0 * np.log2(np.maximum(bins, 1.0) / (first * h))
+            bank[row] += 0.8 ** (h - 1) * np.maximum(0.0, 1.0 - np.abs(near) / 0.5)
+    return bank
+
+
+def pitches(sound: F32) -> NDArray[np.bool_]:
+    """Which MIDI numbers 36 to 96 sound, `[frames, 61]`: peaks of harmonic salience above 0.3 of the largest."""
+    levels = np.sqrt(magnitudes(sound, 4 * SIZE, 2 * HOP))
+    salience = levels @ salience_bank().T
+    padded = np.pad(salience, ((0, 0), (1, 1)))
+    peak = (salience >= padded[:, :-2]) & (salience > padded[:, 2:])
+    loud = salience.max(axis=1, keepdims=True)
+    return np.asarray(peak & (salience > 0.3 * loud) & (loud > 0.02 * loud.max()), np.bool_)
+
+
+def pitch_overlap(made: F32, source: F32) -> float:
+    """Of the pitches of either, how many sound in both (Jaccard)."""
+    a, b = pitches(made), pitches(source)
+    return float((a & b).sum() / max(1, (a | b).sum()))
+
+
+def chroma(sound: F32) -> F64:
+    """`[frames, 12]`, each of length 1."""
+    bins = np.arange(4 * SIZE // 2 + 1) * RATE / (4.0 * SIZE)
+    inside = (bins > 60.0) & (bins < 4200.0)
+    place = np.round(69 + 12 * np.log2(np.maximum(bins, 1.0) / 440.0)).astype(int) % 12
+    bank = np.eye(12)[:, place] * inside
+    made = np.sqrt(magnitudes(sound, 4 * SIZE, 2 * HOP)) @ bank.T
+    return np.asarray(made / (np.linalg.norm(made, axis=1, keepdims=True) + 1e-9), np.float64)
+
+
+def chroma_likeness(made: F32, source: F32) -> float:
+    """Mean cosine of the chroma of both."""
+    return float((chroma(made) * chroma(source)).sum(axis=1).mean())
+
+
+def measure(made: F32, source: F32, target: F32, reference: F32, rate: int) -> dict[str, float]:
+    """All measures of one item."""
+    y, a, t, b = (heard(x, rate) for x in (made, source, target, reference))
+    return {
+        "lsd": log_spectral(y, t),
+        "timbre": timbre_distance(y, b),
+        "onsets": onset_likeness(y, a),
+        "chroma": chroma_likeness(y, a),
+        "pitch": pitch_overlap(y, a),
+    }
