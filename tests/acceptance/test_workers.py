@@ -62,7 +62,10 @@ def test_a_killed_and_a_stopped_worker_are_heard_as_fades_and_are_back(tmp_path:
     told = marks(lines)
     if len(told["echo"]) > 6 or "raise" in told:
         raise StalledError(f"it was late again once it was back: {told}")
-    assert [kind for kind, _ in told["echo"]] == ["absent", "fresh", "back"] * 2
+    kinds = [kind for kind, _ in told["echo"]]
+    # a worker may be back, and begin anew, before the hop that it died with is missed
+    assert sorted(kinds[:3]) == sorted(kinds[3:]) == ["absent", "back", "fresh"]
+    assert kinds[2] == kinds[5] == "back"
     only_fades(came, said, late, events=2)
     same(said, again(place / "set", place))
 

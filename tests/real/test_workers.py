@@ -89,11 +89,13 @@ def test_every_poison_is_heard_as_a_fade_and_harms_nobody_else(tmp_path: Path) -
     for n, word in enumerate(CODES):
         if word not in told:
             continue
-        wanted = ["absent", "fresh", "back"] if word in DEADLY else ["absent", "back"]
-        assert [kind for kind, _ in told[word]] == wanted, word
+        # a worker may be back, and begin anew, before the hop that it died with is missed
+        kinds = [kind for kind, _ in told[word]]
+        assert [kind for kind in kinds if kind != "fresh"] == ["absent", "back"], word
+        assert kinds.count("fresh") == int(word in DEADLY), word
         # dry from the very hop that was lost
         hop = round((BEGIN + EVERY * n) * RATE / HOP) + LATENCY // HOP * n
-        assert told[word][0] == ("absent", hop)
+        assert dict(told[word])["absent"] == hop
         # the words are in the log before the recording's end, at their block
         at = next(line["sample"] for line in lines if line.get("mark") == "absent" and line["number"] == hop)
         assert first <= at
