@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon_accompany.melody import Melody
-from antiphon_accompany.tables import AHEAD, DIATONIC, PAIRED, PAST, Tables
+from antiphon_accompany.tables import AHEAD, DIATONIC, PAST, Tables
 
 F32 = NDArray[np.float32]
 REACH = 8
@@ -28,7 +28,6 @@ PHASES = (0.7, 0.08, 0.14, 0.08)
 PHASES_AHEAD = (0.4, 0.15, 0.3, 0.15)
 """The same where the melody is known ahead, which tells more of it."""
 _PLACES = {1: (0,), 2: (0, 2), 3: (0, 1, 3), 4: (0, 1, 2, 3), 5: (0, 1, 3, 2, 3), 6: (0, 1, 3, 2, 1, 3)}
-_UP = [(np.arange(12) + step) % 12 for step in range(1, 7)]
 _ROLL = (np.arange(12)[None, :] + np.arange(12)[:, None]) % 12
 _CHORD = np.array([[24 * k + c // 12 * 12 + (c - k) % 12 for c in range(24)] for k in range(12)])
 """Where each chord lies among `[12, 24]`: tonic, chord relative to it."""
@@ -56,10 +55,7 @@ def features(melody: Melody, beat: int, known: int) -> F32:
         if last - first == 1:
             groups.append(onsets[first + REACH])
     groups.append(melody.held[beat % melody.size])
-    for first, last in PAIRED if ahead else ():
-        window = durations[first + REACH : last + REACH].sum(axis=0) * (last - first) ** -0.5
-        groups += [np.minimum(window, window[_UP[step]]) for step in range(6)]
-    return np.sqrt(np.array(groups, np.float32))
+    return np.array(groups, np.float32)
 
 
 def turned(seen: F32) -> F32:
@@ -113,7 +109,6 @@ class Tracker:
     def reset(self) -> None:
         """Forgets what was heard."""
         self._seen: dict[int, F32] = {}
-        self._filtered: dict[int, tuple[F32, F32]] = {}
         self._both = self._start.copy()
         self._chord = self._chords.copy()
         self.weights = self._both.sum(axis=3)
@@ -136,10 +131,8 @@ class Tracker:
         score = seen @ self._tables.heard
         self._both = self._both @ self._free[place]
         self._both += KEY_CHANGE * (self._both.sum(axis=(1, 2, 3), keepdims=True) * self._spread - self._both)
-        chance: F32 = np.exp(score - score.max())
-        self._both *= chance
+        self._both *= np.exp(score - score.max())
         self._both /= self._both.sum()
-        self._filtered[beat] = self._both, chance
         self.weights = self._both.sum(axis=3)
 
     def decide(self, melody: Melody, beat: int, known: int = 0) -> F32:
@@ -147,11 +140,8 @@ class Tracker:
         place = beat % self.meter
         self._chord = self._chord @ self._stiff[place]
         self._chord *= self._evidence(melody, beat, known)
-        self._chord /= self._chord.sum(axis=3, keepdims=True)
-        self._weigh(beat, known)
-        for past in [b for b in self._filtered if b < beat]:
-            del self._filtered[past]
         self._seen.pop(beat, None)
+        self._chord /= self._chord.sum(axis=3, keepdims=True)
         if known <= REACH:
             return self._told(self._chord)
         after = np.ones_like(self._chord)
@@ -160,19 +150,6 @@ class Tracker:
             after = after @ self._stiff[later % self.meter].transpose(0, 1, 3, 2)
             after /= after.max(axis=3, keepdims=True)
         return self._told(self._chord * after)
-
-    def _weigh(self, beat: int, known: int) -> None:
-        """Keys and bar phases at `beat`, by all that was heard (the backward half of forward-backward)."""
-        if known == 0:
-            return
-        after = np.ones_like(self._both)
-        for later in range(beat + known - 1, beat, -1):
-            after *= self._filtered[later][1]
-            stay = after @ self._free[later % self.meter].transpose(0, 1, 3, 2)
-            after = stay + np.float32(KEY_CHANGE) * ((after * self._spread).sum() - stay)
-            after /= after.max()
-        both = self._filtered[beat][0] * after
-        self.weights = both.sum(axis=3) / both.sum()
 
     def _evidence(self, melody: Melody, beat: int, known: int) -> F32:
         whole = self._seen.get(beat)

@@ -39,7 +39,7 @@ class Accompany(Processor):
         Param("meter", "int", 4, 2, 7, unit="beats", doc="In a bar; bars begin at whole multiples of it."),
         Param("humanise", default=0.5, low=0.0, high=1.0, doc="How unevenly keys are struck; never when."),
         Param("patience", "int", 8, 1, 64, unit="bars", doc="Without melody it goes on for so long, live."),
-        Param("lookahead", "int", 16, 0, 64, unit="bars", doc="Melody known ahead, in files; live none is."),
+        Param("lookahead", "int", 8, 0, 16, unit="bars", doc="Melody known ahead, in files; live none is."),
         Param("seed", "int", 1, 0, 65535, doc="Of all that is left to chance."),
         Param("chord", "int", 0, -1, 23, readonly=True, doc="What it plays: C to B major 0 to 11, minor 12 to 23."),
         Param("tonic", "int", 0, 0, 23, readonly=True, doc="The key it hears, in the same numbers."),

@@ -18,8 +18,6 @@ MODEL = "accompany-harmony"
 PAST = ((-8, -4), (-4, -2), (-2, -1), (-1, 0))
 AHEAD = ((0, 1), (1, 2), (2, 4), (4, 8))
 """Windows of the melody in beats from the beat in question. One of a single beat has its onsets told apart."""
-PAIRED = ((-2, 0), (0, 2))
-"""Windows in which pairs of pitch classes count too, by how far they are apart: a second to a tritone."""
 _COMMON = ({0: 6, 5: 4, 7: 4, 21: 3, 14: 2, 16: 1}, {12: 6, 17: 3, 8: 4, 3: 2, 10: 3, 19: 2, 7: 1})
 DIATONIC = tuple(tuple(shares) for shares in _COMMON)
 """Chords of a major and a minor key, relative to the tonic; of a minor key both dominants."""
@@ -46,8 +44,7 @@ class Tables:
     def of(cls, arrays: dict[str, NDArray[Any]]) -> Tables:
         """Of arrays by name, in any precision. `ModelError` when they are not these tables."""
         shapes = {"first": (2, 24), "next": (4, 2, 24, 24), "heard": (2, 24, 24)}
-        shapes |= {"past": (4, 2, _groups(PAST) * 12 + 1, 24)}
-        shapes |= {"around": (4, 2, (_groups(PAST + AHEAD) + 6 * len(PAIRED)) * 12 + 1, 24)}
+        shapes |= {"past": (4, 2, _groups(PAST) * 12 + 1, 24), "around": (4, 2, _groups(PAST + AHEAD) * 12 + 1, 24)}
         for name, shape in shapes.items():
             if name not in arrays or arrays[name].shape != shape:
                 raise models.ModelError(f"{MODEL} does not hold {name} {list(shape)}; make it again with training")
@@ -86,8 +83,7 @@ def plain() -> Tables:
     made = {"first": first, "next": following, "heard": heard}
     for name, windows, told in (("past", PAST, 5), ("around", PAST + AHEAD, 7)):
         # the beat before, or with lookahead the beat itself and the next
-        more = 6 * len(PAIRED) if name == "around" else 0
-        table = np.zeros((4, 2, (_groups(windows) + more) * 12 + 1, 24))
+        table = np.zeros((4, 2, _groups(windows) * 12 + 1, 24))
         for group, weight in ((4, 0.3), (5, 0.2)) if told == 5 else ((6, 1.0), (7, 0.5), (8, 0.8), (10, 0.5)):
             table[:, :, group * 12 : group * 12 + 12] = weight * fits
         table[:, :, -1] = np.log(first)

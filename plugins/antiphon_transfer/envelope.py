@@ -27,9 +27,7 @@ EARLY = 60
 MOST_CONTRAST = 3.0
 MOST_GAIN = 8.0
 REACH = 0.84
-"""Of the way to what is wanted, at `amount` 1, where the notes are told by: further and their balance is lost."""
-NOTES_END, ALL_FROM = 1500.0, 4000.0
-"""Hz up to which that holds, and from which it is all the way."""
+"""Of the way to what is wanted, at `amount` 1: beyond it timbre gains little, and the balance of the notes loses."""
 DECAY = 0.02
 """dB a frame by which the loudest level heard is forgotten."""
 LEAST = -70.0
@@ -117,9 +115,6 @@ class Envelope(Spectral):
         self._level: F32 = np.zeros(BANDS, np.float32)
         self._slope: F32 = np.zeros(grid.bins, np.float32)
         self._from: F32 = np.zeros(grid.bins, np.float32)
-        above = np.clip((grid.hertz - NOTES_END) / (ALL_FROM - NOTES_END), 0.0, 1.0)
-        self._reach: F32 = (REACH + (1.0 - REACH) * above).astype(np.float32)
-        self._peaks: F32 = (0.5 + 0.5 * above).astype(np.float32)
         self.reset()
 
     def reset(self) -> None:
@@ -147,12 +142,11 @@ class Envelope(Spectral):
         spread(mean, self._from)
         np.subtract(shape.log, self._from, out=self._from)
         np.subtract(spread(self._contrast, self._slope), 1.0, out=self._slope)
-        # low partials that stand out move half as far as the gaps between them: the balance of the notes stays
-        np.multiply(self._slope, self._peaks, out=self._slope, where=self._from > 0.0)
+        # partials that stand out move half as far as the gaps between them: the balance of the notes stays
+        np.multiply(self._slope, 0.5, out=self._slope, where=self._from > 0.0)
         np.multiply(self._from, self._slope, out=self._from)
         np.add(gain, self._from, out=gain)
-        np.multiply(gain, self._reach, out=gain)
-        np.multiply(gain, amount, out=gain)
+        np.multiply(gain, REACH * amount, out=gain)
         np.minimum(gain, MOST_GAIN, out=gain)
 
     def _want(self, bands: F32, level: float) -> F64:
