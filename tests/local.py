@@ -16,7 +16,7 @@ from antiphon.params import Param
 from antiphon.plan import Plan
 from antiphon.planning import compile_plan
 from antiphon.plugincheck import inspect_processor
-from antiphon.ports import AUDIO_OUT, EVENTS_IN, EVENTS_OUT, Port
+from antiphon.ports import AUDIO_OUT, CONTROL_OUT, EVENTS_IN, EVENTS_OUT, Port
 from antiphon.processor import Event, Processor
 
 RATE = 48000
@@ -148,6 +148,46 @@ class Wrong(Processor):
         return None
 
 
+class Saw(Processor):
+    """A control that rises from 0 by `slope` a frame, from when it was made."""
+
+    inputs = ()
+    outputs = (CONTROL_OUT,)
+    params = (Param("slope", default=1e-4, low=-1.0, high=1.0),)
+
+    def prepare(self, spec):
+        self.n = 0
+
+    def process(self, io):
+        io.audio_out[0][0] = np.arange(self.n, self.n + io.frames) * io.value("slope")
+        self.n += io.frames
+
+
+class Level(Processor):
+    """The magnitude of its input as a control, `latency` late."""
+
+    outputs = (CONTROL_OUT,)
+    latency = 40
+
+    def prepare(self, spec):
+        self.tail = np.zeros((1, 40), np.float32)
+
+    def process(self, io):
+        both = np.concatenate([self.tail, np.abs(io.audio_in[0][:1])], axis=1)
+        io.audio_out[0][:] = both[:, : io.frames]
+        self.tail = both[:, io.frames :]
+
+
+class Log(Processor):
+    """A source of the very value of its log parameter, /1000."""
+
+    inputs = ()
+    params = (Param("cutoff", default=100.0, low=10.0, high=1000.0, warp="log", smooth=0.01),)
+
+    def process(self, io):
+        io.audio_out[0][:] = io.curve("cutoff") / np.float32(1000.0)
+
+
 class Hear(Processor):
     """Keeps the time it was given."""
 
@@ -161,7 +201,7 @@ class Hear(Processor):
 
 TYPES: dict[str, type[Processor]] = {
     "gain": Gain, "lag": Lag, "echo": Echo, "count": Count, "clicker": Clicker, "notes": Notes, "two": Two,
-    "wrong": Wrong, "hear": Hear, "noteclick": NoteClick,
+    "wrong": Wrong, "hear": Hear, "noteclick": NoteClick, "saw": Saw, "level": Level, "log": Log,
 }  # fmt: skip
 CATALOG = Catalog({name: inspect_processor(name, kind, "", "local", play=False) for name, kind in TYPES.items()})
 

@@ -34,6 +34,10 @@ class ProcessorInfo:
         ports = self.inputs if side == "in" else self.outputs
         return next((p for p in ports if p.name == name), None)
 
+    def moved(self, name: str) -> Param | None:
+        """The parameter of that name, where a control wire may end in it."""
+        return next((p for p in self.cells if p.name == name and p.glides), None)
+
     def first(self, kind: str, side: str) -> Port | None:
         ports = self.inputs if side == "in" else self.outputs
         return next((p for p in ports if p.kind == kind), None)

@@ -16,6 +16,7 @@ class ParamCell:
     """A parameter's value over the current block.
 
     `post` places changes inside the coming block, `render` works the block out, `settle` moves on.
+    moved: a control wire works on `full` after `render`, which is then needed in every block.
     Values are closed-form in the sample number: any split of a block gives the same samples.
     """
 
@@ -28,6 +29,7 @@ class ParamCell:
         "_to",
         "fired",
         "full",
+        "moved",
         "param",
         "smooth",
         "steps",
@@ -47,6 +49,7 @@ class ParamCell:
         self.full: NDArray[np.float32] = np.full(block, number, np.float32)
         self.steps: list[tuple[int, float]] = [(0, number)]
         self.fired: list[int] = []
+        self.moved = False
         self._pending: list[tuple[int, float, int]] = []
 
     @property
@@ -90,6 +93,8 @@ class ParamCell:
                 return True
             self.fired.clear()
             return False
+        if self.moved:
+            return True
         if time < self._start + self._length or self._pending:
             return True
         if self.full[0] == np.float32(self._to) and len(self.steps) == 1:

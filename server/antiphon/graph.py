@@ -142,9 +142,11 @@ class Graph:
         info = known_type(self.node(name).type, catalog)
         if port:
             found = info.port(port, side)
-            if found is None:
-                raise PatchError(f"{name} has no {side}put port {port!r}; it has: {_ports(info, side)}")
-            return End(name, found.name)
+            if found is None and (side == "out" or info.moved(port) is None):
+                moved = [p.name for p in info.cells if p.glides] if side == "in" else []
+                also = f"; a control can move: {', '.join(moved)}" if moved else ""
+                raise PatchError(f"{name} has no {side}put port {port!r}; it has: {_ports(info, side)}{also}")
+            return End(name, port)
         ports = info.inputs if side == "in" else info.outputs
         found = info.first(like, side) or (ports[0] if ports else None)
         if found is None:
@@ -272,8 +274,7 @@ def _kind(graph: Graph, end: End, side: str, catalog: Catalog) -> str:
     if checked.node in (IN, OUT):
         return "audio"
     port = known_type(graph.node(checked.node).type, catalog).port(checked.port, side)
-    assert port is not None
-    return port.kind
+    return "control" if port is None else port.kind
 
 
 def _ports(info: ProcessorInfo, side: str) -> str:

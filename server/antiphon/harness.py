@@ -68,7 +68,7 @@ def render(
     """As `run_processor`, with every output. notes: events in, their offsets counted from the start."""
     cells = prepare(processor, spec, settings or {})
     inputs, frames = _inputs(processor, spec, audio)
-    outputs = tuple(np.zeros((_channels(p, spec), frames), np.float32) for p in processor.outputs if p.kind == "audio")
+    outputs = tuple(np.zeros((_channels(p, spec), frames), np.float32) for p in processor.outputs if p.signal)
     done = Rendered(outputs)
     waiting = sorted(events, key=lambda change: change[0])
     playing = sorted(notes, key=lambda note: note.offset)
@@ -180,7 +180,7 @@ def _inputs(
     processor: Processor, spec: StreamSpec, audio: Samples | Mapping[str, Samples]
 ) -> tuple[list[Samples], int]:
     """The sound of each audio input, in its port's channels and not to be written; and the frames."""
-    ports = [p for p in processor.inputs if p.kind == "audio"]
+    ports = [p for p in processor.inputs if p.signal]
     if isinstance(audio, Mapping):
         named = dict(audio)
         unknown = set(named) - {p.name for p in ports}

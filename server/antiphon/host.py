@@ -15,6 +15,7 @@ import numpy as np
 from antiphon.block import Samples, StreamSpec
 from antiphon.catalog import ProcessorInfo
 from antiphon.cells import ParamCell
+from antiphon.moving import Move, Moves
 from antiphon.native import dsp
 from antiphon.params import Param, Value
 from antiphon.processor import IO, Event, Processor
@@ -57,16 +58,16 @@ class NodeHost:
         self._health = ParamCell(Param("health", default=1.0, smooth=FADE), spec.rate, spec.block)
         self._gains = (self._bypass, self._mute, self._wet, self._health)
         self.active: list[ParamCell] = []
+        self._moves = Moves()
         self.events: list[Event] = []
         self._prepared = self._restarting(values)
         self.latency = int(processor.latency)
         self.outs = tuple(
-            np.zeros((port.channels or spec.channels, spec.block), np.float32)
-            for port in info.outputs
-            if port.kind == "audio"
+            np.zeros((port.channels or spec.channels, spec.block), np.float32) for port in info.outputs if port.signal
         )
-        inputs = [port.channels or spec.channels for port in info.inputs if port.kind == "audio"]
-        self.has_dry = bool(inputs and self.outs) and inputs[0] == self.outs[0].shape[0]
+        inputs = [port.channels or spec.channels for port in info.inputs if port.signal]
+        kinds = {port.kind for ports in (info.inputs, info.outputs) for port in [p for p in ports if p.signal][:1]}
+        self.has_dry = bool(inputs and self.outs) and inputs[0] == self.outs[0].shape[0] and len(kinds) == 1
         self._at = tuple(out.ctypes.data for out in self.outs)
         self._ring = np.zeros((inputs[0], self.latency + 1), np.float32) if self.has_dry else None
         self._ring_at = 0
@@ -138,11 +139,17 @@ class NodeHost:
         for last in self._last:
             last.fill(0.0)
 
-    def run(self, io: IO, watched: bool) -> str:
-        """One block. Returns "" or, in the block in which the node fails, the reason."""
+    def run(self, io: IO, watched: bool, moves: tuple[Move, ...] = ()) -> str:
+        """One block. Returns "" or, in the block in which the node fails, the reason.
+
+        moves: the control wires that end in its parameters; the same tuple for as long as the plan plays.
+        """
         frames, now = io.frames, io.time.sample
+        if moves is not self._moves.wired:
+            self.active += [cell for cell in self._moves.rewire(moves) if cell not in self.active]
         for cell in self.active:
             cell.render(now, frames)
+        self._moves.run(frames)
         wet_input = io.audio_in[0] if self.has_dry else None
         reason = ""
         if not self.failed:

@@ -117,6 +117,11 @@ class Param:
         return number
 
     @property
+    def glides(self) -> bool:
+        """Whether its processor reads it frame by frame, so that a control wire may move it."""
+        return self.kind == "float" and self.smooth > 0.0 and not (self.restart or self.readonly)
+
+    @property
     def allowed(self) -> str:
         """What may be sent, in words: "-80 to 0 dB", "gate or wavelet", "on or off"."""
         match self.kind:

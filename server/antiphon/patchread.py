@@ -216,7 +216,8 @@ class Reader:
             return ["audio"]
         info: ProcessorInfo = known_type(graph.node(name).type, self.catalog)
         ports = info.outputs if side == "out" else info.inputs
-        return [p.kind for p in ports if port in ("", p.name)]
+        kinds: list[str] = [p.kind for p in ports if port in ("", p.name)]
+        return kinds or (["control"] if side == "in" and info.moved(port) is not None else [])
 
 
 def _flat(table: Mapping[str, Any]) -> list[tuple[str, Any]]:

@@ -14,6 +14,7 @@ import numpy as np
 from antiphon.block import Samples, StreamSpec
 from antiphon.graph import Graph
 from antiphon.host import NodeHost
+from antiphon.moving import Move
 from antiphon.native import dsp
 from antiphon.processor import IO, BlockTime, Event
 
@@ -123,6 +124,7 @@ class Step:
     ins: list[Samples]
     outs: list[Samples]
     event_sources: tuple[list[Event], ...] = ()
+    moves: tuple[Move, ...] = ()
 
 
 @dataclass(slots=True)
@@ -197,7 +199,7 @@ class Plan:
                 io.events_out.clear()
             if self.at_work is not None:
                 self.at_work(host.number)
-            reason = host.run(io, self.watched)
+            reason = host.run(io, self.watched, step.moves)
             if reason:
                 self.failures.append(NodeFailure(host.number, host.name, reason))
             if io.marks:

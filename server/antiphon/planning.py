@@ -12,6 +12,7 @@ from antiphon.errors import AntiphonError, PatchError, PluginError
 from antiphon.graph import IN, OUT, End, Graph, check, order
 from antiphon.host import NodeHost
 from antiphon.library import located
+from antiphon.moving import Move
 from antiphon.plan import Feedback, Gather, Line, Plan, Step, WireKey
 from antiphon.processor import IO, BlockTime, Event, Processor
 from antiphon.rates import adapt
@@ -72,7 +73,7 @@ def _compile(
     ios: dict[str, IO] = {}
     for name in names:
         host = hosts[ids[name]]
-        ports = [p for p in host.info.outputs if p.kind == "audio"]
+        ports = [p for p in host.info.outputs if p.signal]
         for port, out in zip(ports, host.outs, strict=True):
             buffers[End(name, port.name)] = out
         ios[name] = IO((), (), host.by_name, BlockTime())
@@ -108,28 +109,34 @@ def _compile(
 
     for name in names:
         host = hosts[ids[name]]
-        ports = [p for p in host.info.inputs if p.kind == "audio"]
-        into = {p.name: arriving(End(name, p.name)) for p in ports}
+        ports = [p for p in host.info.inputs if p.signal]
+        moved = _moved(graph, name, host.info)
+        into = {port: arriving(End(name, port)) for port in (*(p.name for p in ports), *moved)}
         at = max((lag[e.node] for ends in into.values() for e in ends), default=0)
         lag[name] = at + host.latency
         if lag[name] > MAX_LATENCY_SECONDS * spec.rate:
             raise PatchError(f"{name} would lag by {lag[name] / spec.rate:.1f} s; at most {MAX_LATENCY_SECONDS:g} s")
         lines: list[Line] = []
         gathers = []
-        for port in ports:
+        for port_name, channels in (*((p.name, p.channels or spec.channels) for p in ports), *((m, 1) for m in moved)):
+            end = End(name, port_name)
             # a node that shortens its line for the cycle's sake gets everything else as late as the cycle
-            found = aligned(into[port.name], End(name, port.name), at + host.feedback, lines)
+            found = aligned(into[port_name], end, at + host.feedback, lines)
             for wire in graph.wires:
-                if wire in back and wire.dest == End(name, port.name):
+                if wire in back and wire.dest == end:
                     loop = Feedback(buffers[wire.source])
                     feedbacks.append(loop)
                     around[key(wire.source, wire.dest, 0)] = loop
                     found.append(loop.out)
-            gathers.append(Gather(found, port.channels or spec.channels, spec.block))
+            gathers.append(Gather(found, channels, spec.block))
         notes = tuple(events[w.source] for w in graph.wires if w.dest.node == name and w.source in events)
         io = ios[name]
-        ins = [g.view for g in gathers]
-        steps.append(Step(host, tuple(gathers), tuple(lines), io, ins, list(host.outs), notes))
+        ins = [g.view for g in gathers[: len(ports)]]
+        moves = tuple(
+            Move(host.by_name[param], gather.buffer, spec.rate)
+            for param, gather in zip(moved, gathers[len(ports) :], strict=True)
+        )
+        steps.append(Step(host, tuple(gathers), tuple(lines), io, ins, list(host.outs), notes, moves))
     ends = arriving(End(OUT, OUT))
     latency = max((lag[e.node] for e in ends), default=0)
     out_lines: list[Line] = []
@@ -138,6 +145,12 @@ def _compile(
         spec, graph, hosts, latency, source, last.buffer, steps, last, tuple(out_lines), tuple(feedbacks),
         _lines=every, _back=around,
     )  # fmt: skip
+
+
+def _moved(graph: Graph, name: str, info: ProcessorInfo) -> list[str]:
+    """The parameters of a node that control wires end in, in declared order."""
+    ends = {wire.dest.port for wire in graph.wires if wire.dest.node == name}
+    return [p.name for p in info.cells if p.name in ends and info.port(p.name, "in") is None]
 
 
 def _host(

@@ -302,7 +302,7 @@ def _take(found: Sequence[Samples], given: Sequence[Samples]) -> None:
 
 
 def _audio(ports: tuple[Port, ...]) -> list[Port]:
-    return [port for port in ports if port.kind == "audio"]
+    return [port for port in ports if port.signal]
 
 
 def _moved(event: Event, offset: int) -> Event:

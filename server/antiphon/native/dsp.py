@@ -58,6 +58,27 @@ def ramp(out: f32p, first: i64, last: i64, time: i64, start: i64, length: i64, l
 
 
 @kernel
+def move(
+    value: f32p, by: f32p, stride: i64, low: f64, high: f64, span: f64, log: i64, weight: f64, step: f64, frames: i64
+) -> None:
+    """value ← value moved by `by` of its range, held within it.
+
+    span: the range, or for a log parameter the logarithm of high / low.  weight: how much of `by` counts before the
+    first frame; `step` is added at each, up to 1 and down to 0.  stride: 0 takes by[0] throughout.
+    """
+    for n in range(frames):
+        w = weight + step * f64(n + 1)
+        w = 1.0 if w > 1.0 else w
+        w = 0.0 if w < 0.0 else w
+        way = w * f64(by[n * stride]) * span
+        v = f64(value[n])
+        v = v * math.exp(way) if log == 1 else v + way
+        v = high if v > high else v
+        v = low if v < low else v
+        value[n] = f32(v)
+
+
+@kernel
 def delay_line(
     x: f32p, xs: i64, y: f32p, ys: i64, ring: f32p, size: i64, at: i64, lag: i64, channels: i64, frames: i64
 ) -> None:
