@@ -33,16 +33,17 @@ def remove(where: Path) -> None:
     (where / _LIST).unlink(missing_ok=True)
 
 
-def take_over(where: Path) -> bool:
-    """Ends what a dead supervisor left running here; True when there was such a one.
+def take_over(where: Path) -> ServeSettings | None:
+    """Ends what a dead supervisor left running here; what it had been asked for, None when there was no such one.
 
     Raises UsageError while a live server holds the place.
     """
     try:
         data = json.loads((where / _LIST).read_bytes())
         processes: dict[str, list[int]] = data["processes"]
-    except (FileNotFoundError, ValueError, KeyError):
-        return False
+        settings = ServeSettings.from_json(data["settings"])
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return None
     alive = {name: pid for name, (pid, then) in processes.items() if born(pid) == then != 0}
     if "supervisor" in alive:
         raise UsageError(
@@ -58,7 +59,7 @@ def take_over(where: Path) -> bool:
         alive = {name: pid for name, pid in alive.items() if born(pid)}
         if not alive:
             break
-    return True
+    return settings
 
 
 def born(pid: int) -> int:

@@ -13,6 +13,7 @@ from typing import Any
 from antiphon import graph as graphs
 from antiphon.catalog import Catalog
 from antiphon.effects import Changed, Effect, EngineLoad, EngineSet, EngineTempo, TempoChanged
+from antiphon.ends import ENDS
 from antiphon.errors import PatchError, WireError
 from antiphon.graph import Graph, NodeSpec
 from antiphon.nodestate import Node, Numbers, Plan, fits, rooms_for, travels
@@ -22,6 +23,7 @@ MIN_BPM, MAX_BPM = 10.0, 999.0
 FADE = 0.05
 MAX_FADE = 60.0
 _LEAP = 1000
+_END_NUMBERS = frozenset(number for number, _ in ENDS.values())
 
 
 class Nodes:
@@ -36,10 +38,14 @@ class Nodes:
         self.rate = rate
         self.graph = Graph()
         self.nodes: dict[str, Node] = {}
+        self.ends: dict[str, Node] = {}
+        for name, (number, info) in ENDS.items():
+            self.ends[name] = Node(number, name, info, 1 + len(info.cells) * len(self.ends))
         self.by_id: dict[int, Node] = {}
+        self._index()
         self.name, self.path = "", ""
         self.serial = 0
-        self.playing: frozenset[int] = frozenset()
+        self.playing: frozenset[int] = _END_NUMBERS
         self._next_id = 1
         self._confirmed = Plan()
         self._loading: Plan | None = None
@@ -52,6 +58,9 @@ class Nodes:
         self._tempo_again = False
         if not MIN_BPM <= numbers[0] <= MAX_BPM:
             numbers[0] = 120.0
+            for end in self.ends.values():
+                for cell, param in enumerate(end.cells):
+                    self._first_value(end, cell, param.default)
 
     @property
     def tempo(self) -> float:
@@ -67,8 +76,14 @@ class Nodes:
         """The number of the load that will have all that was asked for up to now."""
         return self.serial + (self._stale is not None)
 
+    @property
+    def every(self) -> dict[str, Node]:
+        """The nodes and the graph's two ends, by name: all that have addresses."""
+        return {**self.nodes, **self.ends}
+
     def node(self, name: str) -> Node:
-        found = self.nodes.get(name)
+        """A node, or an end of the graph."""
+        found = self.nodes.get(name) or self.ends.get(name)
         if found is None:
             raise WireError(f"there is no node {name!r}; the nodes are: {', '.join(self.nodes) or 'none'}")
         return found
@@ -191,12 +206,15 @@ class Nodes:
                 self._first_value(node, cell, param.default)
             nodes[spec.name] = node
         self.graph, self.nodes = graph, nodes
-        self.by_id = {n.id: n for n in nodes.values()}
+        self._index()
         return kept
+
+    def _index(self) -> None:
+        self.by_id = {n.id: n for n in self.every.values()}
 
     def _plans(self) -> list[Mapping[str, Node]]:
         loading = [] if self._loading is None else [self._loading.nodes]
-        return [self.nodes, self._confirmed.nodes, *loading]
+        return [self.nodes, self._confirmed.nodes, self.ends, *loading]
 
     def _first_value(self, node: Node, cell: int, value: Value) -> None:
         param = node.cells[cell]
@@ -250,7 +268,7 @@ class Nodes:
         if self._loading is None or serial != self._loading.serial:
             return []
         self._confirmed, self._loading = self._loading, None
-        self.playing = frozenset(n.id for n in self._confirmed.nodes.values())
+        self.playing = _END_NUMBERS | {n.id for n in self._confirmed.nodes.values()}
         self._undo, self._undo_next = self._undo_next, {}
         effects: list[Effect] = []
         for (node_id, cell), until in self._touched.items():
@@ -281,7 +299,7 @@ class Nodes:
         self._touched.clear()
         back = self._confirmed
         self.graph, self.nodes = back.graph, dict(back.nodes)
-        self.by_id = {n.id: n for n in self.nodes.values()}
+        self._index()
         for name, texts in back.texts.items():
             self.nodes[name].texts = dict(texts)
         self.name, self.path = back.name, back.path
@@ -299,10 +317,12 @@ class Nodes:
         They are all said again when it plays, behind whatever the old engine's ring still held.
         """
         self._loading, self._stale = None, None
-        self.playing = frozenset()
+        self.playing = _END_NUMBERS
         self._touched = {(n.id, c): 0.0 for n in self.nodes.values() for c, p in enumerate(n.cells) if travels(p)}
         self._bring_tempo = self.tempo
-        return self._ask(0.0)
+        # the ends first: they are there before any plan is
+        levels = [EngineSet(e.id, c, self.numbers[e.base + c]) for e in self.ends.values() for c in range(len(e.cells))]
+        return [*levels, *self._ask(0.0)]
 
     def to_json(self) -> dict[str, Any]:
         """Everything but the numbers."""
@@ -332,21 +352,21 @@ class Nodes:
             texts = {int(c): str(t) for c, t in item["texts"].items()}
             nodes[item["name"]] = Node(item["id"], item["name"], kinds[item["name"]], item["base"], texts)
         self.graph, self.nodes = graph, nodes
-        self.by_id = {n.id: n for n in nodes.values()}
+        self._index()
         self.name, self.path = data["name"], data["path"]
         # The process may have been killed between asking for a plan and keeping that it did.
         self.serial, self._next_id = data["serial"] + _LEAP, data["next_id"] + _LEAP
         self._mend_numbers()
         texts_now = {n.name: dict(n.texts) for n in nodes.values()}
         self._confirmed = Plan(self.serial, graph, nodes, texts_now, self.name, self.path, self.tempo)
-        self.playing = frozenset(self.by_id)
+        self.playing = frozenset(self.by_id)  # the ends among them
         return not data["loading"]
 
     def _mend_numbers(self) -> None:
         # The process may have been killed anywhere: a number that is none goes back to its default.
         if not MIN_BPM <= self.numbers[0] <= MAX_BPM:
             self.numbers[0] = 120.0
-        for node in self.nodes.values():
+        for node in self.every.values():
             for cell, param in enumerate(node.cells):
                 number = self.numbers[node.base + cell]
                 if not fits(param, number):

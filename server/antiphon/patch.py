@@ -56,23 +56,28 @@ def parse(text: str, catalog: Catalog, source: str = "patch", *, trusted: bool =
 
     trusted: a parameter of kind file may name any path; else a name inside the library.
     """
-    if len(text) > MAX_SIZE:
-        raise PatchError(f"{source} is larger than a patch may be; at most {MAX_SIZE >> 10} KiB is allowed")
-    guard(text, source)
-    try:
-        data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise PatchError(f"{source} is not TOML: {_placed(str(error))}") from None
-    except (RecursionError, ValueError, OverflowError, MemoryError):
-        long = _LONG.search(text)
-        line = 1 if long is None else text.count("\n", 0, long.start()) + 1
-        raise PatchError(f"{source}, line {line}: a value is nested too deep or too large") from None
+    data = parsed(text, source)
     reader = Reader(text, source, catalog, trusted)
     reader.head(data, FORMAT)
     graph = reader.graph(data)
     return Patch(
         reader.name(data), reader.tempo(data), graph, reader.scenes(data, graph), reader.midi(data, graph), text
     )
+
+
+def parsed(text: str, source: str) -> dict[str, Any]:
+    """The TOML of a stranger's file, or `PatchError`."""
+    if len(text) > MAX_SIZE:
+        raise PatchError(f"{source} is larger than a patch may be; at most {MAX_SIZE >> 10} KiB is allowed")
+    guard(text, source)
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise PatchError(f"{source} is not TOML: {_placed(str(error))}") from None
+    except (RecursionError, ValueError, OverflowError, MemoryError):
+        long = _LONG.search(text)
+        line = 1 if long is None else text.count("\n", 0, long.start()) + 1
+        raise PatchError(f"{source}, line {line}: a value is nested too deep or too large") from None
 
 
 def load(name_or_path: str | Path, catalog: Catalog, *, trusted: bool = False) -> Patch:
@@ -88,7 +93,7 @@ def load(name_or_path: str | Path, catalog: Catalog, *, trusted: bool = False) -
             path = find(given)
     else:
         path = find(given)
-    made = parse(_read(path), catalog, path.name, trusted=trusted)
+    made = parse(read_text(path), catalog, path.name, trusted=trusted)
     return Patch(made.name, made.tempo, made.graph, made.scenes, made.midi, made.text, path)
 
 
@@ -141,7 +146,7 @@ def _end(end: End) -> str:
     return end.node if end.node in (IN, OUT) else str(end)
 
 
-def _read(path: Path) -> str:
+def read_text(path: Path) -> str:
     """The text of a patch file; a folder, a device, a pipe or something huge is refused unread."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)

@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 from antiphon import paths
 from antiphon.catalog import Catalog, ProcessorInfo, defaults
+from antiphon.ends import ENDS
 from antiphon.errors import FileError, ParamError, PatchError
 from antiphon.graph import IN, MAX_NODES, MAX_WIRES, OUT, Graph, NodeSpec, Wire, check, check_name, known_type
 from antiphon.params import Param, Value
@@ -169,7 +170,7 @@ class Reader:
         if not dot:
             self.fail(path, f"{_shown(target)} names no parameter; takes node.param")
         try:
-            info = known_type(graph.node(node).type, self.catalog)
+            info = ENDS[node][1] if node in ENDS else known_type(graph.node(node).type, self.catalog)
         except PatchError as error:
             self.fail(path, _clipped(str(error)))
         cells = {p.name: p for p in info.cells}

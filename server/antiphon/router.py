@@ -28,9 +28,14 @@ class Router(Generic[T]):
     def __len__(self) -> int:
         return len(self.exact)
 
-    def put(self, address: bytes, route: T) -> None:
-        """Adds a route or takes the place of the one at `address`, which begins with a slash."""
+    def put(self, address: bytes, route: T, *, patterns: bool = True) -> None:
+        """Adds a route or takes the place of the one at `address`, which begins with a slash.
+
+        patterns: whether a pattern may mean it, or its plain address alone.
+        """
         self.exact[address] = route
+        if not patterns:
+            return
         branch = self._root
         for part in address[1:].split(b"/"):
             branch = branch.parts.setdefault(part, _Branch())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from antiphon.commands import SetParam, When
+from antiphon.ends import ENDS
 from antiphon.errors import WireError
 from antiphon.graph import Graph
 from antiphon.nodes import Nodes
@@ -32,7 +33,7 @@ def recalled(scene: Mapping[str, Value], nodes: Nodes, seconds: float, when: Whe
     """
     for key, value in scene.items():
         name, _, word = key.partition(".")
-        node = nodes.nodes.get(name)
+        node = nodes.every.get(name)
         cell = None if node is None else node.index.get(word)
         if node is None or cell is None:
             continue
@@ -43,8 +44,9 @@ def recalled(scene: Mapping[str, Value], nodes: Nodes, seconds: float, when: Whe
 
 def kept(scenes: Mapping[int, Scene], graph: Graph) -> dict[int, Scene]:
     """The scenes without what is of nodes that the graph has not."""
+    there = {*ENDS, *(node.name for node in graph.nodes)}
     return {
-        number: {key: value for key, value in scene.items() if graph.has(key.partition(".")[0])}
+        number: {key: value for key, value in scene.items() if key.partition(".")[0] in there}
         for number, scene in scenes.items()
     }
 

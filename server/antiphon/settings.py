@@ -22,6 +22,7 @@ DEFAULT_RATE, DEFAULT_BLOCK = 48000, 256
 class ServeSettings:
     """Options of `serve`, spelled as on the command line.
 
+    set: a set list's name, instead of a patch.
     input: a sound file to loop, or a device's name.  ahead: blocks between input and output slots,
     0 to choose by block size.  device: what models run on; auto takes a GPU where there is one.  synth: what plays
     notes.  midi: an input named antiphon is offered and every port heard, or, where there are any, those with one of
@@ -37,6 +38,7 @@ class ServeSettings:
     osc_port: int = OSC_PORT
     http_port: int = HTTP_PORT
     patch: str = ""
+    set: str = ""
     rate: int = DEFAULT_RATE
     block: int = DEFAULT_BLOCK
     channels: int = 2
@@ -69,6 +71,8 @@ class ServeSettings:
         for name, port in (("--osc-port", self.osc_port), ("--http-port", self.http_port)):
             if not 0 <= port <= 65535:
                 raise UsageError(f"{name} takes 0 to 65535, not {port}")
+        if self.set and self.patch:
+            raise UsageError("--set and --patch exclude each other; a set names its patches itself")
         if self.osc_port and self.osc_port == self.http_port:
             raise UsageError("--osc-port and --http-port must differ; both want TCP")
         for surface in self.surface:

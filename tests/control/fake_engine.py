@@ -133,7 +133,7 @@ class FakeEngine:
         self.applied.append((*command, at))
         match command:
             case ("set", node, cell, number, _):
-                if node in self._ids:
+                if node in self._ids or node < 0:
                     self.values[node, cell] = number
             case ("sync", token):
                 self.say(Synced(token))

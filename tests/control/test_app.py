@@ -336,7 +336,7 @@ async def test_recording_names_stay_in_their_folders(live: Rig, home: Path) -> N
 async def test_events_reach_subscribers(live: Rig) -> None:
     client = live.client()
     assert await client.ask("/notify", 1) == [("/done", ("/notify", 0))]
-    live.engine.levels = {0: (0.5, 0.25), 1: (0.125, 0.0625), 99: (1.0, 1.0)}
+    live.engine.levels = {-2: (0.5, 0.25), 1: (0.125, 0.0625), 99: (1.0, 1.0)}
     for report in (
         BeatPassed(4), Late(1, GAIN, 0.5), Late(1, GAIN, 0.25), Late(2, GAIN, 0.009), Late(0, 0, 0.5),
         NodeState(2, "failed", "it raised"), Reported(1, LEVEL, 0.75),

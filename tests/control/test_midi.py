@@ -448,3 +448,50 @@ async def test_without_midi_there_is_nothing_to_learn(tmp_path: Path, home: Path
         app.midi.learn("a.gain", print)
     assert midi.LOOK == 1.0
     app.close()
+
+
+async def test_a_pedal_presses_once_each_time_it_goes_down(live: Stage) -> None:
+    client = live.client()
+    for name in ("one", "two", "three"):
+        await client.ask("/patch/save", name)
+    (paths.made(paths.patches() / "live") / "s.toml").write_text(
+        'format = 1\npatches = ["one", "two", "three"]\n[midi]\n"cc 66" = "next"\n"cc 67" = "previous"\n'
+    )
+    await client.ask("/set/load", "s")
+
+    def place() -> int:
+        return int(live.app.status()["set"]["place"])
+
+    # a pedal that slides, as half pedals do, is one press
+    for value in (10, 60, 70, 100, 127, 127, 90):
+        assert await live.play(0xB0, 66, value) == []
+    assert place() == 2
+    await live.play(0xB0, 66, 0, 0xB0, 66, 127)
+    assert place() == 3
+    await live.play(0xB0, 66, 0, 0xB0, 66, 127)
+    assert live.app.status()["midi"]["reason"] == "this is the last patch of s"
+    await live.play(0xB0, 67, 127)
+    assert place() == 2
+
+
+async def test_a_pad_learned_presses_an_address(live: Stage) -> None:
+    client = live.client()
+    await client.ask("/notify", 1)
+    await client.ask("/node/add", "gain", "extra")
+    assert await client.ask("/learn", "/patch/undo") == []
+    await live.play(0xB0, 50, 127)
+    assert ("/learned", ("/patch/undo", "cc 50 1", "antiphon")) in client.heard()
+    assert "extra" not in live.app.session.nodes
+    assert await client.ask("/unlearn", "/patch/undo") == []
+    assert len(await live.play(0xB0, 50, 0, 0xB0, 50, 127)) == 2
+    ((address, args),) = await client.ask("/learn", "/set/load")
+    assert (address, args[0]) == ("/fail", "/learn")
+
+
+async def test_the_master_volume_is_learned_like_any_parameter(live: Stage) -> None:
+    client = live.client()
+    await client.ask("/learn", "/node/out/gain")
+    await live.play(0xB0, 7, 127)
+    assert live.app.value("out", "gain") == 24.0
+    await live.play(0xB0, 7, 0)
+    assert live.app.value("out", "gain") == -60.0

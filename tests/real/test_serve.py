@@ -23,7 +23,7 @@ def test_it_plays_on_jack(jackd: Jackd, tmp_path: Path, audio: str) -> None:
         until(lambda: server.status()["blocks"] > before["blocks"] + 100, 5.0, "a hundred blocks")
         status = server.status()
         assert status["latency"]["ring"] == 2 * jackd.period
-        assert server.ask("/node/gain/mute")[1] == [1]
+        assert server.ask("/node/in/mute")[1] == [1]
 
 
 def test_a_killed_engine_comes_back_on_jack(jackd: Jackd, tmp_path: Path) -> None:

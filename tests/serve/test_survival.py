@@ -132,3 +132,33 @@ def test_a_second_server_on_the_same_port_is_refused_in_a_sentence(options: list
         with pytest.raises(RuntimeError, match="port"):
             Server("--audio", "headless", "--osc-port", str(server.osc), home=tmp_path / "other").start()
         assert server.ask("/ping", 1)[1][0] == 1
+
+
+def test_after_a_crash_of_everything_the_last_state_is_back_unless_another_patch_is_asked_for(tmp_path: Path) -> None:
+    ports = ["--osc-port", str(free_port()), "--http-port", str(free_port())]
+    base = ["--audio", "headless", *ports]
+
+    def killed(server: Server) -> None:
+        pids = server.pids()
+        for pid in [server.process.pid, *pids.values()]:  # type: ignore[union-attr]
+            os.kill(pid, signal.SIGKILL)
+        server.stop(signal.SIGKILL)
+
+    first = Server(*base, "--patch", "through", home=tmp_path).start()
+    first.send("/node/add", "delay", "echo", "gain")
+    first.send("/node/echo/feedback", 0.75)
+    first.send("/node/out/gain", -6.0)
+    first.send("/tempo", 77.0)
+    first.sync()
+    killed(first)
+    second = Server(*base, home=tmp_path).start()  # no patch named: what was there
+    assert second.ask("/node/list")[1] == ["gain", "gain", "echo", "delay"]
+    assert second.ask("/node/echo/feedback")[1] == [0.75]
+    assert second.ask("/node/out/gain")[1] == [-6.0]
+    assert second.ask("/tempo")[1] == [77.0]
+    assert "taken up" in second.said()
+    killed(second)
+    with Server(*base, "--patch", "click", home=tmp_path) as third:
+        assert third.ask("/node/list")[1] == ["click", "click"]
+        assert third.ask("/node/out/gain")[1] == [0.0]
+        assert third.said() == ""

@@ -16,9 +16,7 @@ import typer
 from antiphon.settings import HTTP_PORT, OSC_PORT, ServeSettings
 
 PATCH = "demo"
-OPEN = "/node/denoise/mute 0"
-"""Opens the demo's input; with another patch each node that hears the input is muted by itself."""
-OPEN_ANY = "'/node/*/mute' 0"
+OPEN = "/node/in/mute 0"
 _DRIVE = (
     ("/node/denoise/amount 0", "let the noise through again (0 to 1)"),
     ("/node/mix/b 0.8 2", "more echo, over two seconds"),
@@ -76,8 +74,7 @@ def said(settings: ServeSettings, driver: str, note: str) -> Iterator[str]:
         yield f"The input is {settings.input}, looped; listen to {settings.record}, at any time or after Ctrl-C."
     elif settings.mute_input:
         yield "The input starts muted, for a microphone near loudspeakers howls: put headphones on, then"
-        yield f"    {command(settings, OPEN if settings.patch == PATCH else OPEN_ANY)}"
-        yield "A patch that is loaded later has its input open."
+        yield f"    {command(settings, OPEN)}"
     yield f"Playing {settings.patch}. In another terminal, try:"
     for message, effect in _DRIVE if settings.patch == PATCH else _DRIVE[-1:]:
         yield f"    {command(settings, message):<46}  {effect}"

@@ -22,6 +22,7 @@ def serve(
     osc_port: Annotated[int, typer.Option(help="UDP and TCP port for OSC; 0 takes a free one.")] = OSC_PORT,
     http_port: Annotated[int, typer.Option(help="TCP port for HTTP; 0 takes a free one.")] = HTTP_PORT,
     patch: Annotated[str, typer.Option(help="A patch file, or the name of a built-in or own patch.")] = "",
+    set: Annotated[str, typer.Option("--set", help="A set list: several patches, and pedals to go through them.")] = "",
     rate: Annotated[int, typer.Option(help="Sample rate: 44100, 48000 or 96000.")] = DEFAULT_RATE,
     block: Annotated[int, typer.Option(help="Frames in a block, 32 to 2048.")] = DEFAULT_BLOCK,
     ahead: Annotated[int, typer.Option(help="Blocks between input and output; 0 chooses by block size.")] = 0,
@@ -53,14 +54,14 @@ def serve(
         list[str] | None, typer.Option(help="Play to MIDI ports with this in their name; repeatable.")
     ] = None,
     muted: Annotated[
-        bool, typer.Option("--muted", help="Start with what hears the input muted ('/node/*/mute' 0 unmutes).")
+        bool, typer.Option("--muted", help="Start with the input muted; /node/in/mute 0 opens it.")
     ] = False,
 ) -> None:
     """Start the server. It ends at Ctrl-C."""
     # numpy's threads would be forked half-dead; the engine has one thread for sound anyway
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     settings = ServeSettings(
-        audio, input, output, record, session, osc_port, http_port, patch, rate, block, 2, ahead,
+        audio, input, output, record, session, osc_port, http_port, patch, set, rate, block, 2, ahead,
         tuple(surface or ()), lan, tuple(allow or ()), fifo, muted, device, synth, mqtt_url,
         midi, tuple(midi_in or ()), tuple(midi_out or ()),
     ).check()  # fmt: skip
@@ -91,9 +92,20 @@ def run(settings: ServeSettings) -> None:
         check_choice()
     settings = settings.with_(surface=tuple(_resolved(surface) for surface in settings.surface))
     folder = lifeline.folder(settings)
-    if not lifeline.take_over(folder):
+    left = lifeline.take_over(folder)
+    if left is None or not _goes_on(settings, left):
         clear_state(folder)
+    else:
+        typer.echo(
+            "The last run crashed: its patch and values are taken up. Ctrl-C and a new start begin anew.", err=True
+        )
     raise typer.Exit(Supervisor(settings, folder).run())
+
+
+def _goes_on(asked: ServeSettings, left: ServeSettings) -> bool:
+    """Whether a run that crashed is to be taken up: not where another patch or set is asked for by name now."""
+    named = (asked.patch, asked.set)
+    return not any(named) or named == (left.patch, left.set)
 
 
 def _resolved(surface: str) -> str:

@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from antiphon.control import handle_graph, handle_midi, handle_notes, handle_scenes, handle_server, handle_time
+from antiphon.control import (
+    handle_graph,
+    handle_midi,
+    handle_notes,
+    handle_scenes,
+    handle_server,
+    handle_sets,
+    handle_time,
+)
 from antiphon.control.clients import Level
 from antiphon.control.intake import Handler
+from antiphon.control.midi_press import PRESSED
 
 OWNER, SURFACE = Level.OWNER, Level.SURFACE
 
@@ -45,6 +54,10 @@ ADDRESSES = (
             handle_graph.patch_reload, OWNER),
     Address("/patch/save", "s:name", "Saves nodes, wires and values as a patch of yours. Answers `/done` or `/fail`.",
             handle_graph.patch_save, OWNER),
+    Address("/patch/undo", "", "Takes back the last edit of nodes or wires, or the last patch loaded; 64 are "
+            "kept while the server runs. Answers `/done /patch/undo s:address` with what was taken back.",
+            handle_graph.patch_undo, OWNER),
+    Address("/patch/redo", "", "Does again what was taken back last.", handle_graph.patch_redo, OWNER),
     Address("/patch/list", "", "Answers `/patch/list.reply s:name…`.", handle_graph.patch_list),
     Address("/node/list", "", "Answers `/node/list.reply`, name and type of each node.", handle_graph.node_list),
     Address("/plugin/list", "", "Answers `/plugin/list.reply`, type and doc of each processor.",
@@ -67,7 +80,8 @@ ADDRESSES = (
             handle_notes.control, timed=True),
     Address("/bend", "f:value [i:channel] [s:node]", "Moves the pitch wheel, -1 to 1.", handle_notes.bend, timed=True),
     Address("/learn", "s:address", "The next MIDI controller that moves is mapped to `/node/NAME/PARAM`, over its "
-            "whole range, and stays so. Answers `/done /learn s:address s:control` then.", handle_midi.learn, OWNER),
+            "whole range, or presses one of " + ", ".join(f"`{a}`" for a in PRESSED) + "; and stays so. Answers "
+            "`/done /learn s:address s:control` then.", handle_midi.learn, OWNER),
     Address("/unlearn", "s:address", "Forgets which controller was learned for it, or that one is to be.",
             handle_midi.unlearn, OWNER),
     Address("/tempo", "[f:bpm] [f:beats]", "Sets the tempo, 10 to 999 bpm, over so many beats; without arguments "
@@ -79,6 +93,13 @@ ADDRESSES = (
     Address("/scene/store", "i:number", "Keeps every value as scene 0 to 127. Answers `/done`.", handle_scenes.store),
     Address("/scene/recall", "i:number [f:beats] [f:quantum]", "Brings a scene back, morphing over so many beats; with "
             "a quantum, on its next multiple.", handle_scenes.recall, timed=True),
+    Address("/set/load", "s:name", "Takes up a set list, patches in their order, and loads its first. Answers "
+            "`/done` or `/fail`.", handle_sets.load, OWNER),
+    Address("/set/next", "", "The next patch of the set. Answers `/done /set/next s:patch` or `/fail`.",
+            handle_sets.forward, OWNER),
+    Address("/set/previous", "", "The patch before.", handle_sets.back, OWNER),
+    Address("/set/go", "i:place", "A patch of the set by its place, from 1.", handle_sets.go, OWNER),
+    Address("/set/list", "", "Answers `/set/list.reply s:name…`.", handle_sets.names),
     Address("/session/record", "[s:name]", "Keeps the set from here on. Answers `/done /session/record s:path`.",
             handle_time.session_record, OWNER),
     Address("/session/stop", "", "Ends keeping the set.", handle_time.session_stop, OWNER),

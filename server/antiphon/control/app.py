@@ -14,16 +14,16 @@ from typing import Any
 from antiphon.catalog import Catalog
 from antiphon.commands import Command, Sample, SetParam, Sync, When
 from antiphon.control import status as figures
-from antiphon.control.addresses import ADDRESSES
 from antiphon.control.clients import Access, Peer, Surfaces
+from antiphon.control.directory import Directory
 from antiphon.control.feedback import Feedback, wire_value
-from antiphon.control.handle_graph import node_routes
-from antiphon.control.intake import Intake, Lane, Route
+from antiphon.control.intake import Intake, Lane
 from antiphon.control.midi import MidiControl, no_scene
 from antiphon.control.monitor import Monitor
 from antiphon.control.outbox import Outbox
 from antiphon.control.plans import Plans
 from antiphon.control.reports import Reports
+from antiphon.control.sets import Sets
 from antiphon.control.state import StateFolder
 from antiphon.control.subscribers import Subscribers
 from antiphon.control.syncs import Syncs
@@ -34,7 +34,6 @@ from antiphon.graph import Graph
 from antiphon.io.osc_tcp import TcpServer
 from antiphon.io.osc_udp import UdpEndpoint
 from antiphon.params import Value
-from antiphon.router import Router
 from antiphon.schedule import HORIZON, Moment
 from antiphon.session import Session
 from antiphon.wallclock import WallClock
@@ -83,9 +82,8 @@ class ControlApp:
         self.now_ns = now_ns
         self.folder = StateFolder(state_dir)
         self.session = Session(catalog, self.folder.numbers, link.status().rate)
-        self.router: Router[Route] = Router()
-        for item in ADDRESSES:
-            self.router.put(item.path.encode(), Route(item.path, item.handler, item.level, item.timed))
+        self.directory = Directory()
+        self.router = self.directory.router
         self.access = Access(allow)
         self.access.on_change = self._judge
         self.intake = Intake(self)
@@ -98,6 +96,7 @@ class ControlApp:
         self.monitor = Monitor(self._tap)
         self.syncs = Syncs(self)
         self.plans = Plans(self)
+        self.sets = Sets(self)
         self.reports = Reports(self)
         self.midi, self.recall = MidiControl(self), no_scene
         self.services: list[tuple[str, Service]] = []
@@ -106,7 +105,6 @@ class ControlApp:
         self.trouble = ""
         self.workers: Callable[[], list[WorkerStatus]] = list
         self._given_surfaces = tuple(surfaces)
-        self._routed: dict[str, int] = {}
         self._replies: list[tuple[Peer, bytes]] = []
         self._dirty = False
         self._turning = False
@@ -257,16 +255,7 @@ class ControlApp:
 
     def structure_changed(self) -> None:
         """Gives new nodes their addresses and takes those of gone ones away; keeps the state."""
-        nodes = self.session.nodes
-        for name, number in list(self._routed.items()):
-            if name not in nodes or nodes[name].id != number:
-                self.router.drop(f"/node/{name}".encode())
-                del self._routed[name]
-        for name, node in nodes.items():
-            if name not in self._routed:
-                for route in node_routes(node):
-                    self.router.put(route.address.encode(), route)
-                self._routed[name] = node.id
+        self.directory.follow(self.session)
         self._dirty = True
 
     # ---- answering
@@ -319,7 +308,7 @@ class ControlApp:
     def save(self) -> None:
         """Keeps the structure; a full disk is said once and in the status, and the set goes on."""
         try:
-            self.folder.save({**self.plans.to_json(), **self.subscribers.to_json()})
+            self.folder.save({**self.plans.to_json(), **self.sets.to_json(), **self.subscribers.to_json()})
             self.trouble = ""
         except FileError as error:
             if not self.trouble:

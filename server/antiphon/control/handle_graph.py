@@ -42,22 +42,35 @@ def patch_save(app: ControlApp, peer: Peer, args: Args, _when: When) -> None:
     app.reply(peer, encode("/done", "/patch/save", name))
 
 
+def patch_undo(app: ControlApp, peer: Peer, args: Args, _when: When) -> None:
+    most(args, 1, "no arguments")
+    if pressed(args):
+        app.plans.undo(peer, "/patch/undo")
+
+
+def patch_redo(app: ControlApp, peer: Peer, args: Args, _when: When) -> None:
+    most(args, 1, "no arguments")
+    if pressed(args):
+        app.plans.redo(peer, "/patch/redo")
+
+
 def patch_list(app: ControlApp, peer: Peer, args: Args, _when: When) -> None:
     most(args, 0, "")
-    _listing(app, peer, "/patch/list.reply", list(patches.names()))
+    listing(app, peer, "/patch/list.reply", list(patches.names()))
 
 
 def node_list(app: ControlApp, peer: Peer, args: Args, _when: When) -> None:
     most(args, 0, "")
-    _listing(app, peer, "/node/list.reply", [t for n in app.session.nodes.values() for t in (n.name, n.info.type)])
+    listing(app, peer, "/node/list.reply", [t for n in app.session.nodes.values() for t in (n.name, n.info.type)])
 
 
 def plugin_list(app: ControlApp, peer: Peer, args: Args, _when: When) -> None:
     most(args, 0, "")
-    _listing(app, peer, "/plugin/list.reply", [t for i in app.catalog.types.values() for t in (i.type, i.doc)])
+    listing(app, peer, "/plugin/list.reply", [t for i in app.catalog.types.values() for t in (i.type, i.doc)])
 
 
-def _listing(app: ControlApp, peer: Peer, address: str, words: list[str]) -> None:
+def listing(app: ControlApp, peer: Peer, address: str, words: list[str]) -> None:
+    """Answers as many of the words as a datagram holds."""
     packet = encode(address, *words)
     while len(packet) > MAX_DATAGRAM:
         words = words[: len(words) * 3 // 4]

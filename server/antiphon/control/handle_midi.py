@@ -8,6 +8,7 @@ from antiphon.commands import When
 from antiphon.control.arguments import Args, most, text
 from antiphon.control.clients import Peer
 from antiphon.control.midi_learn import settable
+from antiphon.control.midi_press import PRESSED
 from antiphon.errors import WireError
 from antiphon.wire.osc import encode
 
@@ -18,20 +19,23 @@ if TYPE_CHECKING:
 def learn(app: ControlApp, peer: Peer, args: Args, _when: When) -> None:
     most(args, 1, "s:address")
     address = text(args, 0, "address")
-    node, name = split(address)
-    found, cell = app.session.param(node, name)
-    settable(found.cells[cell], address)
+    target = address
+    if address not in PRESSED:
+        node, name = split(address)
+        found, cell = app.session.param(node, name)
+        settable(found.cells[cell], address)
+        target = f"{node}.{name}"
 
     def done(control: str) -> None:
         app.reply(peer, encode("/done", "/learn", address, control))
 
-    app.midi.learn(f"{node}.{name}", done)
+    app.midi.learn(target, done)
 
 
 def unlearn(app: ControlApp, peer: Peer, args: Args, _when: When) -> None:
     most(args, 1, "s:address")
-    node, name = split(text(args, 0, "address"))
-    app.midi.unlearn(f"{node}.{name}")
+    address = text(args, 0, "address")
+    app.midi.unlearn(address if address in PRESSED else ".".join(split(address)))
 
 
 def split(address: str) -> tuple[str, str]:

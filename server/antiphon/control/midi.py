@@ -19,6 +19,7 @@ from antiphon import paths
 from antiphon.commands import NOW, Bend, Command, Control, NoteOff, NoteOn, Sample, SetParam, When
 from antiphon.control.midi_learn import Knob, Learned, settable
 from antiphon.control.midi_out import MidiOut
+from antiphon.control.midi_press import PRESSED, Presses
 from antiphon.control.midi_voice import PEDAL, Held, Voice
 from antiphon.effects import EngineEffect, EnginePanic
 from antiphon.engine.link import Played
@@ -67,6 +68,7 @@ class MidiControl:
         self._block = 0
         self._learned: Learned | None = None
         self._learning: tuple[str, Callable[[str], None]] | None = None
+        self._presses = Presses(app)
 
     def open(self, ports: Ports) -> None:
         """From the next `run` on there is MIDI."""
@@ -258,6 +260,9 @@ class MidiControl:
         if self._learning is not None:
             self._learn(knob)
         target = self._target(knob)
+        if target.startswith("/"):
+            self._try(lambda: self._presses.move(target, knob, value))
+            return
         if target:
             self._try(lambda: moves.update({target: (self._move(target, value), port)}))
             return
@@ -281,9 +286,13 @@ class MidiControl:
     def _target(self, knob: Knob) -> str:
         """What the knob moves in the patch that plays, "" for nothing."""
         patch, session = self._app.plans.patch, self._app.session
-        for target in self._open().targets(knob, patch.midi if patch is not None else {}):
+        written = {**(patch.midi if patch is not None else {}), **self._app.sets.pedals()}
+        for target in self._open().targets(knob, written):
+            if target in PRESSED:
+                return target
             node, _, name = target.partition(".")
-            if node in session.nodes and name in session.nodes[node].index:
+            known = session.every.get(node)
+            if known is not None and name in known.index:
                 return target
         return ""
 
@@ -294,7 +303,8 @@ class MidiControl:
         def keep() -> None:
             self._open().learn(knob, target)
             done(knob.control)
-            self._app.feedback.event("/learned", "/node/" + target.replace(".", "/"), knob.control, knob.port)
+            address = target if target in PRESSED else "/node/" + target.replace(".", "/")
+            self._app.feedback.event("/learned", address, knob.control, knob.port)
 
         self._try(keep)
 

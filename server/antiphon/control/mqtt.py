@@ -200,7 +200,7 @@ class Mqtt:
     def _values(self) -> dict[str, bytes]:
         """Every value that is told, by topic."""
         session, found = self._app.session, {}
-        for node in session.nodes.values():
+        for node in session.every.values():
             for cell, param in enumerate(node.cells):
                 payload = topics.payload(param, session.value_at(node, cell))
                 if payload is not None:

@@ -11,9 +11,11 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
+from itertools import chain
 from typing import Any, TypeAlias
 
 from antiphon.catalog import Catalog
+from antiphon.ends import ENDS
 from antiphon.graph import Graph, NodeSpec
 from antiphon.params import Param, Value
 
@@ -127,7 +129,8 @@ def _fixed(methods: tuple[Method, ...]) -> Entry:
 def _with_nodes(root: Entry, graph: Graph, catalog: Catalog, value: ValueOf, only: list[str]) -> Entry:
     """A copy of the fixed tree with the nodes in it: all, or only the named."""
     asked: Iterable[NodeSpec] = (n for n in graph.nodes if not only or n.name == only[0])
-    nodes = {n.name: _node(n, catalog, value) for n in asked}
+    ends = (NodeSpec(name, name) for name in ENDS if not only or name == only[0])
+    nodes = {n.name: _node(n, catalog, value) for n in chain(asked, ends)}
     container = root["CONTENTS"]["node"]
     container = {**container, "CONTENTS": {**container["CONTENTS"], **nodes}}
     return {**root, "CONTENTS": {**root["CONTENTS"], "node": container}}
@@ -135,7 +138,7 @@ def _with_nodes(root: Entry, graph: Graph, catalog: Catalog, value: ValueOf, onl
 
 def _node(node: NodeSpec, catalog: Catalog, value: ValueOf) -> Entry:
     path = f"/node/{node.name}"
-    info = catalog.get(node.type)
+    info = ENDS[node.name][1] if node.name in ENDS else catalog.get(node.type)
     entry = _container(path, f"{node.type}: {info.doc}" if info and info.doc else node.type)
     contents: dict[str, Entry] = entry["CONTENTS"]
     for param in info.cells if info else ():

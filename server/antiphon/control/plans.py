@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 from antiphon import patch as patches
 from antiphon import paths, resources
 from antiphon.control.clients import Peer
+from antiphon.control.history import Before, History, before, graph_again
 from antiphon.effects import Effect
-from antiphon.errors import AntiphonError, PatchError
+from antiphon.errors import AntiphonError, PatchError, WireError
 from antiphon.patch import Patch
 from antiphon.scenes import Scene, kept
 from antiphon.wire.osc import Arg, encode
@@ -50,26 +52,58 @@ class Plans:
         self.warning = ""
         self.patch: Patch | None = None
         self.scenes: dict[int, Scene] = {}
+        self.history = History()
 
     # ---- asking
 
     def edit(
         self, make: Callable[[], list[Effect]], peer: Peer | None, address: str, done: tuple[Arg, ...] | None = None
     ) -> None:
-        """Changes the graph. `/fail` comes now or when the engine refuses; `/done`, if wanted, when it plays."""
-        if len(self._waiting) >= MAX_WAITING:
-            raise PatchError(f"{MAX_WAITING} changes wait for the engine already; try again")
-        effects = make()
-        self._app.perform(effects)
-        self._app.structure_changed()
-        self.expect(peer, address, done)
+        """Changes nodes or wires. `/fail` comes now or when the engine refuses; `/done`, if wanted, when it plays."""
+        session = self._app.session
+        was, graph = before(address, self, session, whole=False), session.graph
+        self._change(make, peer, address, done)
+        if session.graph is not graph:
+            self.history.edited(was, session.goal)
 
     def load(self, patch: Patch, fade: float, peer: Peer | None, address: str, done: tuple[Arg, ...]) -> None:
         session = self._app.session
+        was = before(address, self, session, whole=True)
         path = "" if patch.path is None else str(patch.path)
-        self.edit(lambda: session.load(patch.graph, patch.name, path, patch.tempo, fade), peer, address, done)
+        self._change(lambda: session.load(patch.graph, patch.name, path, patch.tempo, fade), peer, address, done)
+        if was.graph.nodes or was.graph.wires:
+            self.history.edited(was, session.goal)
         self.patch = patch
         self.scenes = {number: dict(values) for number, values in patch.scenes.items()}
+
+    def undo(self, peer: Peer | None, address: str) -> None:
+        """Takes the last edit of nodes or wires, or the last patch, back. `WireError` when there is none."""
+        self._back(self.history.done, self.history.undone, peer, address, "undo")
+
+    def redo(self, peer: Peer | None, address: str) -> None:
+        """Does again what was taken back last."""
+        self._back(self.history.undone, self.history.done, peer, address, "redo")
+
+    def _back(self, edits: deque[Before], others: deque[Before], peer: Peer | None, address: str, word: str) -> None:
+        if not edits:
+            raise WireError(f"there is nothing to {word}")
+        was, session = edits[-1], self._app.session
+        now = before(was.what, self, session, whole=was.whole)
+        graph, tempo = graph_again(was, session), was.tempo if was.whole else None
+        self._change(lambda: session.load(graph, was.name, was.path, tempo), peer, address, (was.what,))
+        edits.pop()
+        others.append(replace(now, goal=session.goal))
+        if was.whole:
+            self.patch, self.scenes = was.patch, dict(was.scenes)
+
+    def _change(
+        self, make: Callable[[], list[Effect]], peer: Peer | None, address: str, done: tuple[Arg, ...] | None
+    ) -> None:
+        if len(self._waiting) >= MAX_WAITING:
+            raise PatchError(f"{MAX_WAITING} changes wait for the engine already; try again")
+        self._app.perform(make())
+        self._app.structure_changed()
+        self.expect(peer, address, done)
 
     def read_again(self) -> Patch:
         """The present patch from its file."""
@@ -129,6 +163,7 @@ class Plans:
     def refused(self, serial: int, reason: str) -> None:
         app = self._app
         effects = app.session.refused(serial)
+        self.history.refused(serial)
         asking = [found for found in self._settled(serial) if found.peer is not None]
         for found in asking:
             assert found.peer is not None
@@ -195,6 +230,7 @@ class Plans:
             self._engine = data["engine"] if playing else 0
             self.latency = data["latency"]
             self.scenes = {int(number): dict(scene) for number, scene in data.get("scenes", {}).items()}
+            self._app.sets.restore(data)
             if self._app.session.path:
                 self.patch = self.read_again()
         except (KeyError, TypeError, ValueError, AntiphonError):

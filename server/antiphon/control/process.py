@@ -15,7 +15,6 @@ import os
 import signal
 import socket
 import sys
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from antiphon import patch as patches
 from antiphon import paths, scheduling, sessionlog
 from antiphon.catalog import Catalog
 from antiphon.children import listening
+from antiphon.commands import SetParam
 from antiphon.control.app import ControlApp
 from antiphon.control.handle_scenes import recall_scene
 from antiphon.control.hooks import Hooks
@@ -32,7 +32,7 @@ from antiphon.control.watch import watch
 from antiphon.engine.remote import RemoteEngine
 from antiphon.engine.shared import Shape, Shared
 from antiphon.errors import AntiphonError
-from antiphon.graph import IN, Graph
+from antiphon.graph import IN
 from antiphon.io.http import HttpServer
 from antiphon.io.midi_ports import ports_of
 from antiphon.settings import ServeSettings, mqtt_broker, surface_address
@@ -156,19 +156,14 @@ def _tell(supervisor: socket.socket, message: dict[str, Any]) -> None:
 
 
 def open_patch(app: ControlApp, settings: ServeSettings) -> None:
-    """The patch named on the command line, where any path is the performer's own."""
-    patch = patches.load(settings.patch or DEFAULT_PATCH, app.catalog, trusted=True)
+    """The set or the patch named on the command line, where any path is the performer's own."""
     if settings.mute_input:
-        patch = replace(patch, graph=muted(patch.graph))
-    app.plans.load(patch, 0.0, None, "", ())
+        app.command(SetParam(IN, "mute", True), "")
+    if settings.set:
+        app.sets.load(settings.set, None, "")
+    else:
+        app.plans.load(patches.load(settings.patch or DEFAULT_PATCH, app.catalog, trusted=True), 0.0, None, "", ())
     app.finish()
-
-
-def muted(graph: Graph) -> Graph:
-    """The graph with every node that hears the input muted, so that no microphone howls."""
-    hearing = {wire.dest.node for wire in graph.wires if wire.source.node == IN}
-    nodes = (replace(n, values={**n.values, "mute": True}) if n.name in hearing else n for n in graph.nodes)
-    return replace(graph, nodes=tuple(nodes))
 
 
 if __name__ == "__main__":

@@ -34,7 +34,9 @@ In this page `i f s d b` are type tags, `[…]` may be left out, `…` may be re
 NODES = """
 ## Nodes
 
-`NAME` is a node of the patch, `PARAM` one of its parameters.
+`NAME` is a node of the patch, `PARAM` one of its parameters. `in` and `out` are there in every patch and are yours, not
+the patch's: `/node/in/gain` and `/node/out/gain` in dB (the level that comes in, the master volume), `/node/out/mute`.
+Loading another patch leaves them, and a pattern does not reach them.
 
 | address | arguments | answer or effect |
 |---|---|---|
@@ -82,9 +84,11 @@ After `/notify 1`, at most 60 times a second and bundled:
 | `/tempo` | `f:bpm` | As above. |
 | `/beat` | `i:beat` | A beat began. |
 | `/meter` | `s:node f:peak f:rms` | Levels that changed, 30 times a second; `in` and `out` are the server's own. |
+| `/clip` | `i:blocks` | So many blocks of input reached full scale since it was last said, once a second at most. |
 | `/late` | `s:address f:seconds` | A command came over 10 ms after its time. |
 | `/node/state` | `s:node s:state s:reason` | A node's state changed, see below. |
 | `/patch/loaded` `/patch/failed` | `s:name`, `s:reason` | A plan plays, or could not be made. |
+| `/set/at` | `s:set i:place i:patches s:patch` | Another patch of the set was asked for. |
 | `/patch/warning` | `s:reason` | The plan that comes takes most of what the machine has, with the numbers; it plays. |
 | `/engine/state` | `s:state i:pid` | An engine was started again. |
 | `/learned` | `s:address s:control s:port` | A MIDI controller was mapped to it, after `/learn`. |

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from antiphon.control.feedback import LATE_SECONDS
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("antiphon.control")
 
+CLIP_TOLD, CLIP_LOGGED = 1.0, 60.0
+"""Seconds between two words about an input that clips: to surfaces, and in the log."""
 QUIET = 1e-5
 """Levels below this (-100 dBFS) are not worth a meter's message."""
 _ADDRESSES = {
@@ -42,14 +45,29 @@ class Reports:
     def __init__(self, app: ControlApp) -> None:
         self._app = app
         self._levels: dict[int, tuple[float, float]] = {}
+        self._clipped, self._clip_told, self._clip_logged = 0, -CLIP_TOLD, -CLIP_LOGGED
 
     def read(self) -> None:
         """Takes in all there is."""
         found = self._app.link.reports()
         for report in found:
             self._one(report)
+        self._clips()
         if found:
             self._app.finish()
+
+    def _clips(self) -> None:
+        """Says that the input reaches full scale: once a second to surfaces, once a minute in the log."""
+        clipped, now = self._app.link.counters().clipped_blocks, monotonic()
+        if clipped == self._clipped or now - self._clip_told < CLIP_TOLD:
+            return
+        new, self._clipped, self._clip_told = clipped - self._clipped, clipped, now
+        if new < 0:
+            return  # a new engine counts from 0
+        self._app.feedback.event("/clip", new)
+        if now - self._clip_logged >= CLIP_LOGGED:
+            self._clip_logged = now
+            log.warning("the input clips; turn it down before the sound card (/node/in/gain comes behind it)")
 
     def _one(self, report: Report) -> None:
         app = self._app
@@ -88,7 +106,7 @@ class Reports:
     def meters(self) -> dict[str, tuple[float, float]]:
         """Levels that changed since the last call, by node name; `in` and `out` are the server's own."""
         levels = self._app.link.meters()
-        names = {0: "out", -1: "in"} | {n.id: n.name for n in self._app.session.by_id.values()}
+        names = {n.id: n.name for n in self._app.session.by_id.values()}
         moved = {}
         for number, level in levels.items():
             loud = tuple(x if x > QUIET else 0.0 for x in level)

@@ -19,7 +19,7 @@ from antiphon.nodestate import SLOTS
 
 COUNTERS = 16
 """Numbers before the session's: this server's counters."""
-FORMAT = 1
+FORMAT = 2
 NOTES = "notes.bin"
 """Which notes came by MIDI and sound."""
 

@@ -53,6 +53,7 @@ def counts(app: ControlApp, before: dict[str, int]) -> dict[str, int]:
         "journal_dropped": engine.journal_dropped,
         "nan_blocks": engine.nan_blocks,
         "limited_blocks": engine.limited_blocks,
+        "clipped_blocks": engine.clipped_blocks,
         "scheduled": len(app.session.schedule) + len(app.intake.deferred),
         "surfaces": len(app.surfaces),
         "surfaces_expired": app.surfaces.expired,
@@ -117,6 +118,7 @@ def status(app: ControlApp) -> dict[str, Any]:
             {"name": n.name, "type": n.info.type, "state": n.state, "reason": n.reason} for n in session.nodes.values()
         ],
         "patch": session.name,
+        "set": app.sets.status(),
         "tempo": bpm,
         "beat": beat,
         "playing": playing,

@@ -121,6 +121,7 @@ class Counters:
     nan_blocks: int = 0
     limited_blocks: int = 0
     journal_dropped: int = 0
+    clipped_blocks: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ import numpy as np
 
 from antiphon.block import Samples
 from antiphon.clock import DelayLockedLoop
+from antiphon.ends import IN_NUMBER, OUT_NUMBER
 from antiphon.engine.drivers.base import Driver
 from antiphon.engine.journal import Journal
 from antiphon.engine.remote import AT_BEAT, AT_SAMPLE, SAID
@@ -208,7 +209,7 @@ class Loop:
     def _meters(self, x: Samples, out: Samples) -> None:
         view, stage = self.shared.meters, self.stage
         frames = self.driver.block
-        for row, number, sound in ((0, 0, out), (1, -1, x)):
+        for row, number, sound in ((0, OUT_NUMBER, out), (1, IN_NUMBER, x)):
             view[4 * row] = number
             _level(sound, frames, view, 4 * row)
         row = 2
@@ -227,6 +228,7 @@ class Loop:
         counters, words = stage.counters, self._words
         words[Word.SCHEDULE_DROPPED] = counters.schedule_dropped
         words[Word.NAN_BLOCKS], words[Word.LIMITED_BLOCKS] = counters.nan_blocks, counters.limited_blocks
+        words[Word.CLIPPED_BLOCKS] = counters.clipped_blocks
 
     def _measure(self, spent_ns: int) -> None:
         share = spent_ns * self.driver.rate / (self.driver.block * 1e9)

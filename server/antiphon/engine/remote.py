@@ -11,6 +11,7 @@ from typing import Any
 
 from antiphon.commands import NOW as _NOW
 from antiphon.commands import Beat, Sample, When
+from antiphon.ends import IN_NUMBER, OUT_NUMBER
 from antiphon.engine.link import (
     BeatPassed,
     Counters,
@@ -200,6 +201,7 @@ class RemoteEngine:
             w[Word.BLOCKS], w[Word.MISSED_BLOCKS], w[Word.LATE_BLOCKS], w[Word.LATE], w[Word.SCHEDULE_DROPPED],
             w[Word.COMMANDS_DROPPED], w[Word.REPORTS_DROPPED], w[Word.TAP_DROPPED], w[Word.DEVICE_XRUNS],
             w[Word.PENDING], w[Word.NAN_BLOCKS], w[Word.LIMITED_BLOCKS], w[Word.JOURNAL_DROPPED],
+            w[Word.CLIPPED_BLOCKS],
         )  # fmt: skip
 
     def status(self) -> EngineStatus:
@@ -214,7 +216,7 @@ class RemoteEngine:
 
     def meters(self) -> dict[int, tuple[float, float]]:
         view = self._shared.meters
-        found = {0: (view[1], view[2]), -1: (view[5], view[6])}
+        found = {OUT_NUMBER: (view[1], view[2]), IN_NUMBER: (view[5], view[6])}
         for row in range(8, 4 * METERS, 4):
             number = int(view[row])
             if number == 0:

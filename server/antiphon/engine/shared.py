@@ -19,7 +19,7 @@ COMMANDS = 65536
 REPORTS = 8192
 JOURNAL_BYTES = 8 << 20
 METERS = 300
-"""Meter rows: float32 (node number, peak, rms, unused); row 0 the output (number 0), row 1 the input (-1)."""
+"""Meter rows: float32 (node number, peak, rms, unused); rows 0 and 1 are the two ends; number 0 ends them."""
 
 
 class Word(IntEnum):
@@ -74,6 +74,7 @@ class Word(IntEnum):
     FIRST_BLOCK = 46  # the first block of this server
     BLAMED = 47  # number of the node that hung or crashed the engine; the next engine passes it by
     SESSIONS = 48  # sets begun to be kept; written by the recorder
+    CLIPPED_BLOCKS = 50
     ECHO = 49  # number of the node whose events control is told; written by control
 
 

@@ -15,6 +15,8 @@ import numpy as np
 
 from antiphon.block import Samples, StreamSpec
 from antiphon.clock import MAX_TEMPO, MIN_TEMPO, TempoMap
+from antiphon.ends import CLIPPED
+from antiphon.engine.levels import Levels
 from antiphon.engine.playing import Playing
 from antiphon.engine.schedule import EVENTS, OTHER, Action, Op, Schedule
 from antiphon.native import dsp
@@ -36,6 +38,7 @@ class StageCounters:
     reports_dropped: int = 0
     nan_blocks: int = 0
     limited_blocks: int = 0
+    clipped_blocks: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +100,7 @@ class Stage:
         # set before the plan that holds their node has come: they are applied with it
         self._orphans: deque[Action] = deque(maxlen=MAX_REPORTS)
         self._playing = Playing()
+        self._levels = Levels(spec)
 
     # ---- actions
     def now(self, action: Action) -> None:
@@ -155,7 +159,10 @@ class Stage:
             "tempo": asdict(self.tempo),
             "limited": float(self._limited[0]),
             "rising": self._rising,
-            "cells": {str(number): [cell.state() for cell in host.cells] for number, host in hosts.items()},
+            "cells": {
+                **{str(number): [cell.state() for cell in host.cells] for number, host in hosts.items()},
+                **self._levels.state(),
+            },
             "marks": [[n, kind, at] for n, host in hosts.items() for kind, at in host.processor.standing()],
             "failed": {str(number): host.failed for number, host in hosts.items() if host.failed},
         }
@@ -166,6 +173,7 @@ class Stage:
         self.tempo = TempoMap(**{**state["tempo"], "rate": self.spec.rate})
         self._limited[0] = state.get("limited", 0.0)
         self.plan = plan
+        self._levels.resume(state["cells"])
         for number, host in (plan.hosts if plan is not None else {}).items():
             if str(number) in state["failed"]:
                 host.stand_aside(state["failed"][str(number)])
@@ -220,6 +228,7 @@ class Stage:
             count = min(frames, self._rising)
             np.multiply(out[:, :count], self._back[:count], out=out[:, :count])
             self._rising -= count
+        self._levels.out(out, frames, time)
         if self._panic:
             # within this block: what was sounding fades over it, what is scheduled is gone
             np.subtract(
@@ -250,6 +259,9 @@ class Stage:
         if top < 0.0:
             self.counters.nan_blocks += 1
             into.fill(0.0)
+        elif top >= CLIPPED:
+            self.counters.clipped_blocks += 1
+        self._levels.into(into, frames, time)
         if self._rising:
             # after a panic: what still comes in must not click, now or in an echo; the output rises too, for sources
             count = min(frames, self._rising)
@@ -301,7 +313,9 @@ class Stage:
         if action.op in EVENTS:
             self._event(sample, action)
             return 0
-        host = self.plan.hosts.get(action.node) if self.plan is not None else None
+        host = self._levels.hosts.get(action.node)
+        if host is None and self.plan is not None:
+            host = self.plan.hosts.get(action.node)
         if action.op is Op.SET and host is None:
             self._orphans.append(action)
             return 0

@@ -1,0 +1,162 @@
+"""`bench swap`: patches that play are swapped a thousand times; what the recording has to say about it."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon.bench.report import finish, percentiles, table
+from antiphon.bench.rig import Server
+
+RATE = 48000
+TONE, LEVEL = 110.0, 0.25
+PATCHES = ("through", "voice", "throw", "demo", "bench8")
+FADE = 0.02
+SAVES = 50
+CLICK = 2e-3
+"""A second difference of the samples beyond this is a click. The tone's own is 5e-5; a step of 0.004 makes one."""
+PLANTED = 200
+_PATCH = """format = 1
+[nodes.a]
+type = "gain"
+gain = {gain:.2f}
+[wires]
+"in" = "a"
+"a" = "out"
+"""
+
+Sound = NDArray[np.float32]
+
+
+def main(swaps: int, seed: int) -> None:
+    """swaps: of loads by name, at random moments."""
+    loads = loading(swaps, seed)
+    saves = saving()
+    table(
+        f"{swaps} loads of {len(PATCHES)} patches in turn under a {TONE:g} Hz tone, headless at 256, {FADE * 1e3:g} ms of "
+        "fade, recorded",
+        ("swaps", "seconds", "blocks", "missed", "late", "clicks", "largest 2nd difference", "planted found"),
+        [(loads["swaps"], loads["seconds"], loads["blocks"], loads["missed"], loads["late_blocks"], loads["clicks"],
+          loads["largest"], f"{loads['found']} of {PLANTED}")],
+    )  # fmt: skip
+    table(
+        f"{SAVES} times a patch's file saved while it plays: until it plays, and until it is heard in full, ms",
+        ("", "p50", "p99", "max"),
+        [(name, *saves[name].values()) for name in ("told_ms", "heard_ms")],
+    )
+    finish("swap", {"seed": seed, "loads": loads, "saves": saves})
+
+
+def loading(swaps: int, seed: int) -> dict[str, Any]:
+    """`/patch/load` at random moments, with the recording looked through for clicks."""
+    random = np.random.default_rng(seed)
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "out.wav"
+        options = ["--audio", "headless", "--block", "256", "--patch", PATCHES[0]]
+        with Server(*options, "--input", str(_tone(Path(folder))), "--record", str(out)) as server:
+            time.sleep(0.5)
+            before, begun = server.status(), time.monotonic()
+            for n in range(swaps):
+                server.send("/patch/load", PATCHES[(n + 1) % len(PATCHES)], FADE)
+                server.sync(n + 1)
+                time.sleep(float(random.uniform(0.05, 0.3)))
+            spent, after = time.monotonic() - begun, server.status()
+        sound = _recorded(out)
+    jumps = jaggedness(sound)
+    planted, places = _planted(sound, random)
+    found = sum(bool(jaggedness(planted[:, at - 4 : at + 5]).max() > CLICK) for at in places)
+    return {
+        "swaps": swaps,
+        "seconds": spent,
+        "blocks": after["blocks"] - before["blocks"],
+        "missed": after["missed_blocks"] - before["missed_blocks"],
+        "late_blocks": after["late_blocks"] - before["late_blocks"],
+        "clicks": clicks(jumps),
+        "largest": float(jumps.max()),
+        "found": found,
+        "recorded_seconds": sound.shape[1] / RATE,
+    }
+
+
+def saving() -> dict[str, Any]:
+    """A file rewritten: until `/patch/loaded` is told, and by the recording until the new level is there."""
+    told: list[float] = []
+    with tempfile.TemporaryDirectory() as folder:
+        file, out = Path(folder) / "saved.toml", Path(folder) / "out.wav"
+        file.write_text(_PATCH.format(gain=0.5))
+        options = ["--audio", "headless", "--block", "256", "--patch", str(file)]
+        saved: list[int] = []
+        with Server(*options, "--input", str(_tone(Path(folder))), "--record", str(out)) as server:
+            time.sleep(0.5)
+            for n in range(SAVES):
+                level = 0.5 + 0.5 * ((n + 1) % 2)
+                begun = time.monotonic()
+                saved.append(round(server.ask("/ping")[1][-1] * RATE))
+                file.write_text(_PATCH.format(gain=level))
+                while server.ask("/node/a/gain")[1] != [level]:
+                    time.sleep(0.001)
+                server.sync(n + 1)
+                told.append((time.monotonic() - begun) * 1e3)
+                time.sleep(0.15)
+            first = server.status()["latency"]["ring"]
+        sound = _recorded(out)
+    return {"n": SAVES, "told_ms": percentiles(told), "heard_ms": percentiles(_heard(sound, saved, first))}
+
+
+def jaggedness(sound: Sound) -> Sound:
+    """The second difference of each channel, at its largest: float32 `[frames - 2]`."""
+    return np.abs(np.diff(sound, 2, axis=1)).max(axis=0)
+
+
+def clicks(jumps: Sound) -> int:
+    """Places, 10 ms apart at least, at which it is beyond `CLICK`."""
+    at = np.flatnonzero(jumps > CLICK)
+    return int(len(at) and 1 + np.count_nonzero(np.diff(at) > RATE // 100))
+
+
+def _planted(sound: Sound, random: np.random.Generator) -> tuple[Sound, list[int]]:
+    """The recording with steps of 0.004 in it, 84 ms apart or more: what the detector has to find."""
+    made = sound.copy()
+    places = sorted(int(at) for at in random.integers(RATE, sound.shape[1] - RATE, PLANTED))
+    for turn, at in enumerate(places):
+        made[:, at:] += 0.004 if turn % 2 else -0.004
+    return made, places
+
+
+def _heard(sound: Sound, saved: list[int], late: int) -> list[float]:
+    """From each save to the frame after which the level stays, in ms. late: frames from input to recording."""
+    size = RATE // round(TONE)
+    envelope = np.lib.stride_tricks.sliding_window_view(np.abs(sound[0]), size)[:: size // 8].max(axis=1)
+    found = []
+    for at in saved:
+        place = (at + late) * 8 // size
+        window = envelope[place : place + RATE * 8 // size * 3 // 10]
+        if len(window) < 8:
+            continue
+        end = window[-1]
+        off = np.flatnonzero(np.abs(window - end) > 0.02 * end)
+        found.append((float(off[-1]) + 1 if len(off) else 0.0) * size / 8 / RATE * 1e3)
+    return found
+
+
+def _tone(folder: Path) -> Path:
+    """A second of a tone that closes on itself."""
+    import soundfile
+
+    path = folder / "tone.wav"
+    t = np.arange(RATE) / RATE
+    tone = (LEVEL * np.sin(2 * np.pi * TONE * t)).astype(np.float32)
+    soundfile.write(path, np.stack([tone, tone], 1), RATE, "FLOAT")
+    return path
+
+
+def _recorded(path: Path) -> Sound:
+    import soundfile
+
+    sound, _ = soundfile.read(path, dtype="float32", always_2d=True)
+    return np.ascontiguousarray(sound[RATE // 4 : -RATE // 10].T)

@@ -1,0 +1,33 @@
+"""Which addresses there are: the fixed ones, and those of the nodes as they come and go."""
+
+from __future__ import annotations
+
+from antiphon.control.addresses import ADDRESSES
+from antiphon.control.handle_graph import node_routes
+from antiphon.control.intake import Route
+from antiphon.router import Router
+from antiphon.session import Session
+
+
+class Directory:
+    """router: what the intake asks."""
+
+    def __init__(self) -> None:
+        self.router: Router[Route] = Router()
+        for item in ADDRESSES:
+            self.router.put(item.path.encode(), Route(item.path, item.handler, item.level, item.timed))
+        self._routed: dict[str, int] = {}
+
+    def follow(self, session: Session) -> None:
+        """Gives new nodes their addresses and takes those of gone ones away."""
+        nodes = session.every
+        for name, number in list(self._routed.items()):
+            if name not in nodes or nodes[name].id != number:
+                self.router.drop(f"/node/{name}".encode())
+                del self._routed[name]
+        for name, node in nodes.items():
+            if name not in self._routed:
+                for route in node_routes(node):
+                    # the two ends of the graph are the performer's: no pattern meant for nodes reaches them
+                    self.router.put(route.address.encode(), route, patterns=name in session.nodes)
+                self._routed[name] = node.id

@@ -1,0 +1,41 @@
+"""Set lists: load, next, previous, go."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from antiphon import setlist
+from antiphon.commands import When
+from antiphon.control.arguments import Args, most, pressed, text, whole
+from antiphon.control.clients import Peer
+from antiphon.control.handle_graph import listing
+
+if TYPE_CHECKING:
+    from antiphon.control.app import ControlApp
+
+
+def load(app: ControlApp, peer: Peer, args: Args, _when: When) -> None:
+    most(args, 1, "s:name")
+    app.sets.load(text(args, 0, "name"), peer, "/set/load")
+
+
+def forward(app: ControlApp, peer: Peer, args: Args, _when: When) -> None:
+    most(args, 1, "no arguments")
+    if pressed(args):
+        app.sets.step(1, peer, "/set/next")
+
+
+def back(app: ControlApp, peer: Peer, args: Args, _when: When) -> None:
+    most(args, 1, "no arguments")
+    if pressed(args):
+        app.sets.step(-1, peer, "/set/previous")
+
+
+def go(app: ControlApp, peer: Peer, args: Args, _when: When) -> None:
+    most(args, 1, "i:place")
+    app.sets.go(whole(args, 0, "place", 1, setlist.MAX_PATCHES) - 1, peer, "/set/go")
+
+
+def names(app: ControlApp, peer: Peer, args: Args, _when: When) -> None:
+    most(args, 0, "")
+    listing(app, peer, "/set/list.reply", setlist.names())

@@ -1,0 +1,74 @@
+"""What the last edits were made to, so that they can be taken back."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from antiphon.graph import Graph, NodeSpec
+from antiphon.patch import Patch
+from antiphon.scenes import Scene
+
+if TYPE_CHECKING:
+    from antiphon.control.plans import Plans
+    from antiphon.session import Session
+
+MAX_EDITS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """How it was before an edit.
+
+    what: the edit's address, "" for a patch file that was saved.  graph: with its values.  whole: another patch came,
+    so that its values go with it; else the nodes still there keep theirs.  goal: the load that the edit asked for.
+    """
+
+    what: str
+    graph: Graph
+    name: str
+    path: str
+    tempo: float
+    patch: Patch | None
+    scenes: dict[int, Scene]
+    whole: bool
+    goal: int = 0
+
+
+class History:
+    """At most `MAX_EDITS` edits, the oldest forgotten first. What was taken back can be done again until a new edit."""
+
+    def __init__(self) -> None:
+        self.done: deque[Before] = deque(maxlen=MAX_EDITS)
+        self.undone: deque[Before] = deque(maxlen=MAX_EDITS)
+
+    def edited(self, before: Before, goal: int) -> None:
+        self.done.append(replace(before, goal=goal))
+        self.undone.clear()
+
+    def refused(self, goal: int) -> None:
+        """The engine would not have it: there is nothing to take back."""
+        for edits in (self.done, self.undone):
+            kept = [edit for edit in edits if edit.goal != goal]
+            edits.clear()
+            edits.extend(kept)
+
+
+def before(what: str, plans: Plans, session: Session, *, whole: bool) -> Before:
+    """The present, before an edit."""
+    patch, scenes = plans.patch, dict(plans.scenes)
+    return Before(what, session.current(), session.name, session.path, session.tempo, patch, scenes, whole)
+
+
+def graph_again(was: Before, session: Session) -> Graph:
+    """The graph to go back to: after an edit of nodes or wires, with the present values of the nodes still there."""
+    if was.whole:
+        return was.graph
+    now = {node.name: node for node in session.current().nodes}
+
+    def again(node: NodeSpec) -> NodeSpec:
+        present = now.get(node.name)
+        return present if present is not None and present.type == node.type else node
+
+    return replace(was.graph, nodes=tuple(again(node) for node in was.graph.nodes))

@@ -1,0 +1,120 @@
+"""Set lists: the patches of an evening in their order, and the pedals that go through them. TOML, data only."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NoReturn
+
+from antiphon import patch as patches
+from antiphon import paths, resources
+from antiphon.errors import PatchError
+from antiphon.tomlplace import line_of
+
+FOLDER = "live"
+"""Of the folders of patches: `patches/live/`."""
+FORMAT = 1
+KEYS = ("format", "name", "patches", "fade", "midi")
+STEPS = {"next": 1, "previous": -1}
+MAX_PATCHES = 256
+MAX_FADE = 60.0
+_CONTROL = re.compile(r"cc (\d{1,3})(?: (\d{1,2}))?")
+
+
+@dataclass(frozen=True, slots=True)
+class SetList:
+    """file: the name it is loaded by.  fade: seconds from one patch to the next.  midi: "cc 66" → "next"."""
+
+    file: str
+    name: str
+    patches: tuple[str, ...]
+    fade: float = 0.05
+    midi: Mapping[str, str] = field(default_factory=dict)
+
+
+def parse(text: str, source: str) -> SetList:
+    """The set list in `text`, or `PatchError` with file, line, key and what is allowed. source: the file's name."""
+    data = patches.parsed(text, source)
+    reader = _Reader(text, source)
+    reader.keys(data)
+    stem = Path(source).stem
+    return SetList(stem, reader.name(data, stem), reader.patches(data), reader.fade(data), reader.midi(data))
+
+
+def load(name: str) -> SetList:
+    """The set list of that name: the performer's own before a built-in one; `PatchError` when none."""
+    for folder in _folders():
+        path = paths.inside(folder, name, patches.SUFFIX, PatchError)
+        if path.is_file():
+            return parse(patches.read_text(path), path.name)
+    raise PatchError(f"there is no set {name!r}; there are: {', '.join(names()[:40]) or 'none'}")
+
+
+def names() -> list[str]:
+    """The names of all set lists, the performer's own and the built-in ones, in order."""
+    found = {f.stem for folder in _folders() for f in folder.glob(f"*{patches.SUFFIX}") if not f.name.startswith(".")}
+    return sorted(found)
+
+
+def _folders() -> tuple[Path, Path]:
+    return paths.patches() / FOLDER, resources.patches() / FOLDER
+
+
+class _Reader:
+    def __init__(self, text: str, source: str) -> None:
+        self._text, self._source = text, source
+
+    def fail(self, path: tuple[str, ...], what: str) -> NoReturn:
+        key = f", {'.'.join(path)[:60]!r}" if path else ""
+        raise PatchError(f"{self._source}, line {line_of(self._text, path)}{key}: {what}")
+
+    def keys(self, data: Mapping[str, Any]) -> None:
+        if data.get("format") != FORMAT or isinstance(data.get("format"), bool):
+            where = ("format",) if "format" in data else ()
+            self.fail(where, f"a set says which format it is in; write format = {FORMAT} at its top")
+        for key in data:
+            if key not in KEYS:
+                self.fail((key,), f"is not a key of a set; the keys are: {', '.join(KEYS)}")
+
+    def name(self, data: Mapping[str, Any], stem: str) -> str:
+        name = data.get("name", stem)
+        if not isinstance(name, str) or not 1 <= len(name) <= 200 or not name.isprintable():
+            self.fail(("name",), "takes one line of text, 1 to 200 characters")
+        return name
+
+    def patches(self, data: Mapping[str, Any]) -> tuple[str, ...]:
+        asked = data.get("patches")
+        if not isinstance(asked, list) or not 1 <= len(asked) <= MAX_PATCHES:
+            where = ("patches",) if "patches" in data else ()
+            self.fail(where, f'patches takes a list of 1 to {MAX_PATCHES} names, for example ["voice", "keys"]')
+        for name in asked:
+            if not isinstance(name, str):
+                self.fail(("patches",), f"takes names of patches, not {name!r:.40}")
+            try:
+                patches.find(name)
+            except PatchError as error:
+                self.fail(("patches",), str(error)[:400])
+        return tuple(asked)
+
+    def fade(self, data: Mapping[str, Any]) -> float:
+        fade = data.get("fade", 0.05)
+        if isinstance(fade, bool) or not isinstance(fade, int | float) or not math.isfinite(fade):
+            self.fail(("fade",), f"takes 0 to {MAX_FADE:g} s")
+        if not 0.0 <= fade <= MAX_FADE:
+            self.fail(("fade",), f"takes 0 to {MAX_FADE:g} s, not {fade:g}")
+        return float(fade)
+
+    def midi(self, data: Mapping[str, Any]) -> dict[str, str]:
+        table = data.get("midi", {})
+        if not isinstance(table, dict):
+            self.fail(("midi",), "takes a table, [midi]")
+        for control, step in table.items():
+            found = _CONTROL.fullmatch(control)
+            if found is None or int(found[1]) > 127 or not 1 <= int(found[2] or 1) <= 16:
+                self.fail(("midi", control), 'is not a control; "cc 0" to "cc 127" are, with a channel 1 to 16 behind')
+            if step not in STEPS:
+                self.fail(("midi", control), f"takes {' or '.join(STEPS)}")
+        return dict(table)

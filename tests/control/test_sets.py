@@ -1,0 +1,90 @@
+"""A set list on stage: next and previous by OSC and by pedal, and what happens at its ends and with a bad patch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.control.rig import Rig, rig
+
+from antiphon import paths
+
+SET = """format = 1
+name = "Friday"
+patches = ["one", "two", "three"]
+fade = 0.25
+[midi]
+"cc 66" = "next"
+"""
+
+
+@pytest.fixture
+async def stage(live: Rig) -> Rig:
+    client = live.client()
+    for name, gain in (("one", 0.25), ("two", 0.5), ("three", 0.75)):
+        await client.ask("/node/a/gain", gain)
+        await client.ask("/patch/save", name)
+    (paths.made(paths.patches() / "live") / "friday.toml").write_text(SET)
+    return live
+
+
+async def gain(live: Rig) -> object:
+    ((_, args),) = await live.client().ask("/node/a/gain")
+    return args[0]
+
+
+async def test_through_a_set_and_back(stage: Rig) -> None:
+    client, surface = stage.client(), stage.client()
+    await surface.ask("/notify", 1)
+    assert await client.ask("/set/list") == [("/set/list.reply", ("evening", "friday"))]
+    assert await client.ask("/set/load", "friday") == [("/done", ("/set/load", "one"))]
+    assert stage.engine.loads[-1][4] == 0.25
+    assert await gain(stage) == 0.25
+    assert await client.ask("/set/next") == [("/done", ("/set/next", "two"))]
+    assert await client.ask("/set/next", 0) == []
+    assert await gain(stage) == 0.5
+    assert await client.ask("/set/go", 3) == [("/done", ("/set/go", "three"))]
+    ((address, args),) = await client.ask("/set/next")
+    assert (address, args) == ("/fail", ("/set/next", "this is the last patch of Friday"))
+    assert await gain(stage) == 0.75
+    assert await client.ask("/set/previous") == [("/done", ("/set/previous", "two"))]
+    assert stage.app.status()["set"] == {"name": "Friday", "place": 2, "patches": ["one", "two", "three"]}
+    told = [m[1] for m in surface.heard() if m[0] == "/set/at"]
+    assert told == [("Friday", n, 3, name) for n, name in ((1, "one"), (2, "two"), (3, "three"), (2, "two"))]
+    assert (await client.ask("/set/go", 4))[0][0] == "/fail"
+
+
+async def test_without_a_set_it_says_which_there_are(stage: Rig) -> None:
+    ((address, args),) = await stage.client().ask("/set/next")
+    assert (address, args) == ("/fail", ("/set/next", "no set is loaded; /set/load takes one of: evening, friday"))
+    assert stage.app.status()["set"] is None
+
+
+async def test_a_set_with_a_patch_that_is_not_one_is_refused_before_anybody_hears_it(stage: Rig) -> None:
+    client = stage.client()
+    await client.ask("/set/load", "friday")
+    (paths.patches() / "bad.toml").write_text("format = 1\nnonsense = 3\n")
+    (paths.patches() / "live" / "bad.toml").write_text('format = 1\npatches = ["two", "bad"]\n')
+    ((address, args),) = await client.ask("/set/load", "bad")
+    assert (address, args[0]) == ("/fail", "/set/load")
+    assert "bad.toml, line 2, 'nonsense'" in args[1]
+    assert await gain(stage) == 0.25
+    assert await client.ask("/set/next") == [("/done", ("/set/next", "two"))]
+
+
+async def test_a_patch_that_went_bad_meanwhile_is_passed_over_and_said(stage: Rig) -> None:
+    client, surface = stage.client(), stage.client()
+    await surface.ask("/notify", 1)
+    await client.ask("/set/load", "friday")
+    (paths.patches() / "two.toml").write_text("format = 1\nnonsense = 3\n")
+    assert await client.ask("/set/next") == [("/done", ("/set/next", "three"))]
+    assert any(m[0] == "/patch/failed" and "two.toml, line 2" in m[1][0] for m in surface.heard())
+
+
+async def test_a_control_process_that_follows_is_at_the_same_place(tmp_path: Path, stage: Rig) -> None:
+    client = stage.client()
+    await client.ask("/set/load", "friday")
+    await client.ask("/set/next")
+    async with rig(tmp_path / "state") as again:
+        assert again.app.status()["set"]["place"] == 2
+        assert await again.client().ask("/set/next") == [("/done", ("/set/next", "three"))]

@@ -1,0 +1,81 @@
+"""Set lists: what they say, what is refused and how, and which file a name means."""
+
+from pathlib import Path
+
+import pytest
+
+from antiphon import patch, paths, resources, setlist
+from antiphon.errors import PatchError
+from antiphon.plugins import load
+
+GOOD = """format = 1
+name = "An evening"
+patches = ["through", "keys", "through"]
+fade = 1.5
+
+[midi]
+"cc 66" = "next"
+"cc 67 2" = "previous"
+"""
+
+
+def test_a_set_is_its_patches_in_order_a_fade_and_pedals():
+    made = setlist.parse(GOOD, "friday.toml")
+    assert (made.file, made.name, made.patches, made.fade) == (
+        "friday",
+        "An evening",
+        ("through", "keys", "through"),
+        1.5,
+    )
+    assert made.midi == {"cc 66": "next", "cc 67 2": "previous"}
+    assert setlist.parse('format = 1\npatches = ["keys"]\n', "short.toml").name == "short"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("format = 1", "format = 2", "s.toml, line 1, 'format': a set says which format it is in"),
+        ("format = 1\n", "", "s.toml, line 1: a set says which format it is in"),
+        ("fade", "fader", "s.toml, line 4, 'fader': is not a key of a set; the keys are: format, name, patches"),
+        ("1.5", "-1", "line 4, 'fade': takes 0 to 60 s, not -1"),
+        ("1.5", "nan", "line 4, 'fade': takes 0 to 60 s"),
+        ("1.5", "true", "line 4, 'fade': takes 0 to 60 s"),
+        ('"keys"', '"nothing"', "line 3, 'patches': there is no patch 'nothing'; there are: "),
+        ('"keys"', '"../keys"', "line 3, 'patches': '../keys' is not a name"),
+        ('"keys"', "5", "line 3, 'patches': takes names of patches, not 5"),
+        ('["through", "keys", "through"]', "[]", "line 3, 'patches': patches takes a list of 1 to 256 names"),
+        ('"cc 66"', '"cc 166"', 'is not a control; "cc 0" to "cc 127" are'),
+        ('"cc 66"', '"note 3"', 'is not a control; "cc 0" to "cc 127" are'),
+        ('"next"', '"sideways"', "takes next or previous"),
+        ('"An evening"', '"two\\nlines"', "line 2, 'name': takes one line of text"),
+        ("fade = 1.5", "fade = ", "s.toml is not TOML: line 4"),
+    ],
+)
+def test_what_is_wrong_is_refused_with_its_line_and_what_is_allowed(old, new, said):
+    with pytest.raises(PatchError) as caught:
+        setlist.parse(GOOD.replace(old, new, 1), "s.toml")
+    assert said in str(caught.value)
+
+
+def test_a_performers_own_set_stands_before_a_built_in_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("ANTIPHON_HOME", str(tmp_path))
+    built_in = setlist.names()
+    folder = paths.made(paths.patches() / "live")
+    (folder / "mine.toml").write_text(GOOD)
+    (folder / f"{built_in[0]}.toml").write_text(GOOD)
+    assert setlist.names() == sorted({*built_in, "mine"})
+    assert setlist.load("mine").name == setlist.load(built_in[0]).name == "An evening"
+    for name in ("../mine", "nothing", "", ".mine"):
+        with pytest.raises(PatchError):
+            setlist.load(name)
+    assert "mine" not in patch.names()
+
+
+def test_every_built_in_set_can_be_played():
+    catalog = load(check=False).catalog
+    found = sorted((resources.patches() / "live").glob("*.toml"))
+    assert found
+    for file in found:
+        made = setlist.load(file.stem)
+        for name in made.patches:
+            patch.load(name, catalog)
