@@ -1,4 +1,4 @@
-"""Utilities: level, tone, echo, place, sum, meter, limit, and two sources."""
+"""Utilities: level, tone, echo, place, sum, meter, limit, two sources, a looper, and what a stage needs besides."""
 
 from antiphon.hookspecs import Register, hookimpl
 
@@ -14,3 +14,8 @@ def antiphon_processors(register: Register) -> None:
     register("limiter", "antiphon_utilities.limiter:Limiter", "Holds peaks below a ceiling, looking ahead.")
     register("click", "antiphon_utilities.click:Click", "Makes a click at the exact sample it is fired.")
     register("tone", "antiphon_utilities.tone:Tone", "Makes a sine or noise, for patches without an input.")
+    register("metronome", "antiphon_utilities.metronome:Metronome", "Adds a click on the clock's beats.")
+    register("looper", "antiphon_utilities.looper:Looper", "Records a loop and plays it, with more on top.")
+    register("tuner", "antiphon_utilities.tuner:Tuner", "Passes the sound and reports its note and how far off it is.")
+    register("lfo", "antiphon_utilities.lfo:Lfo", "Turns a parameter slowly to and fro, by its rate or by the clock.")
+    register("follower", "antiphon_utilities.follower:Follower", "Turns a parameter by how loud its input is.")

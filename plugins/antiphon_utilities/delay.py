@@ -16,14 +16,16 @@ from antiphon.processor import IO, Processor
 
 LONGEST = 2.0
 FADE = 0.02
-# places in `state`: the write place, the lag in use, the lag faded to, frames of the fade gone (-1: none)
-_AT, _LAG, _NEXT, _GONE, _SIZE = 0, 1, 2, 3, 4
+ENTRY = 0.005
+# places in `state`: the write place, the lag in use, the lag faded to, frames of the fade gone (-1: none), frames
+# until what comes in counts in full
+_AT, _LAG, _NEXT, _GONE, _ENTRY, _SIZE = 0, 1, 2, 3, 4, 5
 
 
 @kernel
 def utilities_delay(
     x: f32p, xs: i64, y: f32p, ys: i64, seconds: f32p, feedback: f32p, ring: f32p, size: i64,
-    state: i64p, fade: i64, rate: f64, early: i64, channels: i64, frames: i64,
+    state: i64p, fade: i64, entry: i64, rate: f64, early: i64, channels: i64, frames: i64,
 ) -> None:  # fmt: skip
     """y ← the echo of x. ring: `size` frames a channel. early: frames the output comes before its time."""
     for n in range(frames):
@@ -52,12 +54,16 @@ def utilities_delay(
         a_early = a_early - size if a_early >= size else a_early
         b_early = b + early
         b_early = b_early - size if b_early >= size else b_early
+        comes = f32(1.0)
+        if state[_ENTRY] > 0:
+            comes = f32(1.0) - f32(f64(state[_ENTRY]) / f64(entry))
+            state[_ENTRY] = state[_ENTRY] - 1
         for c in range(channels):
             old = ring[c * size + a]
             new = ring[c * size + b]
             back = (old + (new - old) * g) * feedback[n]
             back = f32(0.0) if abs(back) < f32(1e-20) else back
-            ring[c * size + w] = x[c * xs + n] + back
+            ring[c * size + w] = x[c * xs + n] * comes + back
             old = ring[c * size + a_early]
             new = ring[c * size + b_early]
             y[c * ys + n] = old + (new - old) * g
@@ -86,16 +92,22 @@ class Delay(Processor):
         self._ring = np.zeros((spec.channels, self._size), np.float32)
         self._state = np.zeros(_SIZE, np.int64)
         self._fade = round(FADE * spec.rate)
+        self._entry = round(ENTRY * spec.rate)
         self.reset()
 
     def reset(self) -> None:
         self._ring.fill(0.0)
         self._state.fill(0)
         self._state[_GONE] = -1
+        self._fresh = True
 
     def process(self, io: IO) -> None:
         x, y = io.audio_in[0], io.audio_out[0]
+        if self._fresh:
+            # put in while something sounds, it must not begin its first echo with a click; a file begins as it is
+            self._fresh = False
+            self._state[_ENTRY] = self._entry if io.time.sample else 0
         utilities_delay(
             x, x.strides[0] // 4, y, y.strides[0] // 4, io.curve("time"), io.curve("feedback"), self._ring, self._size,
-            self._state, self._fade, self._rate, self.feedback_frames, x.shape[0], io.frames,
+            self._state, self._fade, self._entry, self._rate, self.feedback_frames, x.shape[0], io.frames,
         )  # fmt: skip

@@ -50,23 +50,27 @@ Mono = NDArray[np.float64]
 
 def loop_file() -> Path:
     """The loop as a wave file in the cache folder, made if it is not there."""
-    path = paths.cache() / NAME
+    return made_once(NAME, "antiphon.demo")
+
+
+def made_once(name: str, module: str) -> Path:
+    """The file of that name in the cache folder; `python -m module PATH` makes it where it is missing."""
+    path = paths.cache() / name
     if not path.is_file():
         # in a process of its own: what it takes to make would stay in a server's memory, and its engine's
-        done = subprocess.run([sys.executable, "-m", "antiphon.demo", str(path)], capture_output=True, text=True)
+        done = subprocess.run([sys.executable, "-m", module, str(path)], capture_output=True, text=True)
         if done.returncode:
-            raise FileError(
-                f"the demo's loop could not be made: {(done.stderr.strip() or 'no reason given').splitlines()[-1]}"
-            )
+            said = (done.stderr.strip() or "no reason given").splitlines()[-1]
+            raise FileError(f"the demo's sound could not be made: {said}")
     return path
 
 
-def main(path: Path) -> None:
-    """Makes the loop and writes it to `path`."""
+def write(sound: NDArray[np.float32], path: Path) -> None:
+    """Writes float32 `[2, frames]` to `path`, whole or not at all."""
     import soundfile
 
     whole = io.BytesIO()
-    soundfile.write(whole, loop().T, RATE, format="WAV", subtype="PCM_16")
+    soundfile.write(whole, sound.T, RATE, format="WAV", subtype="PCM_16")
     paths.write_atomic(path, whole.getvalue())
 
 
@@ -157,4 +161,4 @@ def _add(into: NDArray[np.float64], at: int, sound: Mono, pan: float = 0.0) -> N
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    write(loop(), Path(sys.argv[1]))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,7 +17,10 @@ from antiphon.graph import Graph
 from antiphon.host import NodeHost
 from antiphon.moving import Move
 from antiphon.native import dsp
-from antiphon.processor import IO, BlockTime, Event
+from antiphon.processor import IO, PEDAL, BlockTime, Event
+
+if TYPE_CHECKING:
+    from antiphon.crossing import Crossing
 
 
 class Line:
@@ -75,11 +79,21 @@ class Feedback:
         self._at = old._at
 
 
-class Gather:
-    """What flows into one audio port: nothing, one wire as it is, or several summed and adapted."""
+SourceKey = tuple[int, str, int]
+"""What flows through a wire: number and port of its source, frames it is delayed by (-1: around a cycle)."""
 
-    def __init__(self, sources: list[Samples], channels: int, block: int) -> None:
+
+class Gather:
+    """What flows into one audio port: nothing, one wire as it is, or several summed and adapted.
+
+    keys: of its sources.
+    """
+
+    def __init__(
+        self, sources: list[Samples], channels: int, block: int, keys: frozenset[SourceKey] = frozenset()
+    ) -> None:
         self.sources = sources
+        self.keys = keys
         self.direct = len(sources) == 1 and sources[0].shape[0] == channels
         self.buffer = sources[0] if self.direct else np.zeros((channels, block), np.float32)
         self.view = self.buffer.view()
@@ -115,16 +129,44 @@ def _adapt(source: Samples, into: Samples, frames: int, add: Samples | None) -> 
         into[: part.shape[0]] += part
 
 
+class NoteWire:
+    """Events from one node to another. key: number and port of its source.  held, pedals: what has not ended."""
+
+    def __init__(self, key: tuple[int, str], events: list[Event]) -> None:
+        self.key, self.events = key, events
+        self.held: set[tuple[int, int]] = set()
+        self.pedals: set[int] = set()
+
+    def take(self, into: list[Event]) -> None:
+        for event in self.events:
+            into.append(event)
+            match event.kind:
+                case "on":
+                    self.held.add((event.channel, event.number))
+                case "off":
+                    self.held.discard((event.channel, event.number))
+                case "control" if event.number == PEDAL:
+                    (self.pedals.add if event.value >= 0.5 else self.pedals.discard)(event.channel)
+
+    def endings(self) -> list[Event]:
+        """What ends all that came through it."""
+        notes = [Event("off", 0, number, 0.0, channel) for channel, number in sorted(self.held)]
+        return [*notes, *(Event("control", 0, PEDAL, 0.0, channel) for channel in sorted(self.pedals))]
+
+
 @dataclass(slots=True)
 class Step:
+    """hears: numbers of the nodes whose output of this block it needs."""
+
     host: NodeHost
     gathers: tuple[Gather, ...]
     lines: tuple[Line, ...]
     io: IO
     ins: list[Samples]
     outs: list[Samples]
-    event_sources: tuple[list[Event], ...] = ()
+    notes: tuple[NoteWire, ...] = ()
     moves: tuple[Move, ...] = ()
+    hears: frozenset[int] = frozenset()
 
 
 @dataclass(slots=True)
@@ -142,7 +184,11 @@ WireKey = tuple[int, str, int, str, int, int]
 
 @dataclass(slots=True)
 class Plan:
-    """Runs a graph. Built off the block path by `compile_plan`; `run` is the block path."""
+    """Runs a graph. Built off the block path by `compile_plan`; `run` is the block path.
+
+    last: what flows out.  ran: frames of its last block.
+    crossing: the way here from the plan it was compiled to follow; taken by who loads it.
+    """
 
     spec: StreamSpec
     graph: Graph
@@ -150,8 +196,8 @@ class Plan:
     latency: int
     input: Samples
     output: Samples
-    _steps: list[Step] = field(default_factory=list)
-    _out: Gather | None = None
+    steps: list[Step]
+    last: Gather
     _out_lines: tuple[Line, ...] = ()
     _feedbacks: tuple[Feedback, ...] = ()
     failures: list[NodeFailure] = field(default_factory=list)
@@ -159,70 +205,79 @@ class Plan:
     watched: bool = False
     at_work: Callable[[int], None] | None = None
     input_at: int = 0
+    ran: int = 0
+    crossing: Crossing | None = None
     _lines: Mapping[WireKey, Line] = field(default_factory=dict)
     _back: Mapping[WireKey, Feedback] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.input_at = self.input.ctypes.data
 
-    def run(self, frames: int, time: BlockTime, skip: frozenset[int] = frozenset()) -> Samples:
-        """One block of at most `spec.block` frames from `input[:, :frames]`; returns a view of `output`.
+    def run(self, frames: int, time: BlockTime) -> Samples:
+        """One block of at most `spec.block` frames from `input[:, :frames]`; returns a view of `output`."""
+        self.before(frames)
+        for step in self.steps:
+            self.turn(step, frames, time)
+        self.after(frames)
+        return self.last.buffer[:, :frames]
 
-        skip: numbers of nodes that another plan has run in this block.
-        """
-        full = frames == self.spec.block
+    def before(self, frames: int) -> None:
+        self.ran = frames
         for feedback in self._feedbacks:
             feedback.read(frames)
-        for step in self._steps:
-            host = step.host
-            if host.number in skip:
-                step.io.events_out.clear()
-                continue
-            for line in step.lines:
-                line.run(frames)
-            for gather in step.gathers:
-                gather.run(frames)
-            io = step.io
-            io.frames, io.base = frames, 0
-            io.time = time
-            io.audio_in = step.ins if full else [x[:, :frames] for x in step.ins]
-            io.audio_out = list(step.outs) if full else [y[:, :frames] for y in step.outs]
-            if io.events_in:
-                io.events_in.clear()
-            if step.event_sources or host.events:
-                for source in step.event_sources:
-                    io.events_in.extend(source)
-                io.events_in.extend(host.events)
-                host.events.clear()
-                io.events_in.sort(key=_offset)
-            if io.events_out:
-                io.events_out.clear()
-            if self.at_work is not None:
-                self.at_work(host.number)
-            reason = host.run(io, self.watched, step.moves)
-            if reason:
-                self.failures.append(NodeFailure(host.number, host.name, reason))
-            if io.marks:
-                self.marks += [(host.number, kind, number) for kind, number in io.marks]
-                io.marks.clear()
+
+    def turn(self, step: Step, frames: int, time: BlockTime) -> None:
+        """One node's part of the block."""
+        for line in step.lines:
+            line.run(frames)
+        for gather in step.gathers:
+            gather.run(frames)
+        self.play(step, frames, time, step.ins)
+
+    def play(self, step: Step, frames: int, time: BlockTime, ins: list[Samples]) -> None:
+        """The node itself, from what its inputs hold."""
+        host, io = step.host, step.io
+        full = frames == self.spec.block
+        io.frames, io.base = frames, 0
+        io.time = time
+        io.audio_in = ins if full else [x[:, :frames] for x in ins]
+        io.audio_out = list(step.outs) if full else [y[:, :frames] for y in step.outs]
+        if io.events_in:
+            io.events_in.clear()
+        if step.notes or host.events:
+            for wire in step.notes:
+                wire.take(io.events_in)
+            io.events_in.extend(host.events)
+            host.events.clear()
+            io.events_in.sort(key=_offset)
+        if io.events_out:
+            io.events_out.clear()
+        if self.at_work is not None:
+            self.at_work(host.number)
+        reason = host.run(io, self.watched, step.moves)
+        if reason:
+            self.failures.append(NodeFailure(host.number, host.name, reason))
+        if io.marks:
+            self.marks += [(host.number, kind, number) for kind, number in io.marks]
+            io.marks.clear()
+
+    def after(self, frames: int) -> None:
         for feedback in self._feedbacks:
             feedback.write(frames)
         for line in self._out_lines:
             line.run(frames)
-        assert self._out is not None
-        self._out.run(frames)
-        return self._out.buffer[:, :frames]
+        self.last.run(frames)
 
     def emitted(self, number: int) -> Sequence[Event]:
         """What a node emitted in the last block."""
-        for step in self._steps:
+        for step in self.steps:
             if step.host.number == number:
                 return step.io.events_out
         return ()
 
     def clear(self) -> None:
         """Silence from here: delay lines and processors forget."""
-        for step in self._steps:
+        for step in self.steps:
             step.host.cut()
             for line in step.lines:
                 line.clear()
@@ -232,18 +287,31 @@ class Plan:
             feedback.clear()
 
     def inherit(self, old: Plan) -> None:
-        """Takes over what is on its way in the wires both plans have, before the first block."""
+        """Takes over what is on its way in the wires both plans have, before the first block.
+
+        What came through wires that are no more, and has not ended, ends.
+        """
         for key, line in self._lines.items():
             if key in old._lines:
                 line.go_on(old._lines[key])
         for key, feedback in self._back.items():
             if key in old._back:
                 feedback.go_on(old._back[key])
+        notes = {step.host.number: {wire.key: wire for wire in step.notes} for step in self.steps}
+        for step in old.steps:
+            number = step.host.number
+            if self.hosts.get(number) is step.host:
+                for wire in step.notes:
+                    now = notes[number].get(wire.key)
+                    if now is not None:
+                        now.held, now.pedals = wire.held, wire.pedals
+                    else:
+                        step.host.events += wire.endings()
 
     def reports(self) -> list[tuple[int, int, float]]:
         """Readonly values given since the last call: (node, cell, number)."""
         found = []
-        for step in self._steps:
+        for step in self.steps:
             given = step.io.reports
             if given:
                 for place, param in enumerate(step.host.info.cells):

@@ -8,12 +8,13 @@ import numpy as np
 
 from antiphon.block import Samples, StreamSpec
 from antiphon.catalog import Catalog, ProcessorInfo
+from antiphon.crossing import Crossing
 from antiphon.errors import AntiphonError, PatchError, PluginError
 from antiphon.graph import IN, OUT, End, Graph, check, order
 from antiphon.host import NodeHost
 from antiphon.library import located
 from antiphon.moving import Move
-from antiphon.plan import Feedback, Gather, Line, Plan, Step, WireKey
+from antiphon.plan import Feedback, Gather, Line, NoteWire, Plan, SourceKey, Step, WireKey
 from antiphon.processor import IO, BlockTime, Event, Processor
 from antiphon.rates import adapt
 
@@ -95,10 +96,11 @@ def _compile(
             ids.get(source.node, 0), source.port, ids.get(dest.node, 0), dest.port, extra, buffers[source].shape[0]
         )  # fmt: skip
 
-    def aligned(sources: list[End], dest: End, to: int, lines: list[Line]) -> list[Samples]:
+    def aligned(sources: list[End], dest: End, to: int, lines: list[Line], keys: set[SourceKey]) -> list[Samples]:
         found = []
         for end in sources:
             extra = to - lag[end.node]
+            keys.add((ids.get(end.node, 0), end.port, max(0, extra)))
             if extra > 0:
                 line = every[key(end, dest, extra)] = Line(buffers[end], extra)
                 lines.append(line)
@@ -121,30 +123,44 @@ def _compile(
         for port_name, channels in (*((p.name, p.channels or spec.channels) for p in ports), *((m, 1) for m in moved)):
             end = End(name, port_name)
             # a node that shortens its line for the cycle's sake gets everything else as late as the cycle
-            found = aligned(into[port_name], end, at + host.feedback, lines)
+            keys: set[SourceKey] = set()
+            found = aligned(into[port_name], end, at + host.feedback, lines, keys)
             for wire in graph.wires:
                 if wire in back and wire.dest == end:
                     loop = Feedback(buffers[wire.source])
                     feedbacks.append(loop)
                     around[key(wire.source, wire.dest, 0)] = loop
                     found.append(loop.out)
-            gathers.append(Gather(found, channels, spec.block))
-        notes = tuple(events[w.source] for w in graph.wires if w.dest.node == name and w.source in events)
+                    keys.add((ids[wire.source.node], wire.source.port, -1))
+            gathers.append(Gather(found, channels, spec.block, frozenset(keys)))
+        notes = tuple(
+            NoteWire((ids[w.source.node], w.source.port), events[w.source])
+            for w in graph.wires
+            if w.dest.node == name and w.source in events
+        )
+        hears = frozenset(
+            ids[w.source.node] for w in graph.wires if w.dest.node == name and w.source.node in ids and w not in back
+        )
         io = ios[name]
         ins = [g.view for g in gathers[: len(ports)]]
         moves = tuple(
             Move(host.by_name[param], gather.buffer, spec.rate)
             for param, gather in zip(moved, gathers[len(ports) :], strict=True)
         )
-        steps.append(Step(host, tuple(gathers), tuple(lines), io, ins, list(host.outs), notes, moves))
+        steps.append(Step(host, tuple(gathers), tuple(lines), io, ins, list(host.outs), notes, moves, hears))
     ends = arriving(End(OUT, OUT))
     latency = max((lag[e.node] for e in ends), default=0)
     out_lines: list[Line] = []
-    last = Gather(aligned(ends, End(OUT, OUT), latency, out_lines), spec.channels, spec.block)
-    return Plan(
+    last_keys: set[SourceKey] = set()
+    sources = aligned(ends, End(OUT, OUT), latency, out_lines, last_keys)
+    last = Gather(sources, spec.channels, spec.block, frozenset(last_keys))
+    plan = Plan(
         spec, graph, hosts, latency, source, last.buffer, steps, last, tuple(out_lines), tuple(feedbacks),
         _lines=every, _back=around,
     )  # fmt: skip
+    if old is not None:
+        plan.crossing = Crossing(old, plan)
+    return plan
 
 
 def _moved(graph: Graph, name: str, info: ProcessorInfo) -> list[str]:

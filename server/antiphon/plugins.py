@@ -26,8 +26,8 @@ from antiphon.plugincheck import check_type_name, in_child, inspect_processor, r
 from antiphon.processor import Processor
 
 BUILT_IN = (
-    "antiphon_accompany", "antiphon_denoise", "antiphon_loops", "antiphon_model", "antiphon_synth", "antiphon_transfer",
-    "antiphon_utilities",
+    "antiphon_accompany", "antiphon_denoise", "antiphon_hum", "antiphon_loops", "antiphon_model", "antiphon_synth",
+    "antiphon_transfer", "antiphon_utilities",
 )  # fmt: skip
 GROUP = "antiphon"
 CHECK_LIMIT = 5.0

@@ -27,6 +27,9 @@ from antiphon.cells import ParamCell
 from antiphon.params import Param, Value
 from antiphon.ports import AUDIO_IN, AUDIO_OUT, Port
 
+PEDAL = 64
+"""The controller that holds notes."""
+
 
 @dataclass(slots=True)
 class BlockTime:

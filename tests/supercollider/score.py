@@ -94,7 +94,7 @@ def render(
         assert done.returncode == 0, done.stdout + done.stderr
         assert "FAILURE" not in done.stdout, done.stdout
         x, _ = soundfile.read(out, dtype="float32", always_2d=True)
-    return np.ascontiguousarray(x.T)
+    return np.ascontiguousarray(x[: round(seconds * rate)].T)
 
 
 def _write(path: Path, lines: Sequence[Line]) -> None:

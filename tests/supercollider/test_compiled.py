@@ -7,7 +7,6 @@ import shutil
 from types import ModuleType
 
 import pytest
-
 from tests.supercollider import scgf
 from tests.supercollider.score import COMPILED, FOLDER
 

@@ -23,7 +23,13 @@ CHANGES = {
     "limiter": [(256, "ceiling", -12.0), (700, "release", 0.02)],
     "click": [(0, "fire", True), (257, "length", 0.005), (257, "fire", True), (300, "fire", True)],
     "tone": [(10, "level", 0.9), (128, "frequency", 3000.0), (511, "kind", "noise"), (800, "kind", "sine")],
+    "metronome": [(300, "division", 3), (700, "on", False)],
+    "looper": [(5, "pedal", True), (600, "pedal", True), (700, "pedal", True), (900, "undo", True)],
+    "tuner": [(100, "reference", 415.0)],
+    "lfo": [(77, "rate", 40.0), (300, "shape", "steps"), (600, "depth", 1.0)],
+    "follower": [(100, "depth", -1.0), (500, "release", 0.01)],
 }
+TRIGGERS = {"click": [(3, "fire")], "looper": [(3, "record"), (500, "overdub"), (1100, "play")]}
 START = {"delay": {"time": 0.003, "feedback": 0.7}}
 
 
@@ -53,7 +59,7 @@ def test_reset_is_a_fresh_start(name):
     spec = StreamSpec(48000, 256, 2)
     audio = np.random.default_rng(5).normal(0.0, 0.9, (2, 1500)).astype(np.float32)
     processor = FACTORIES[name]()
-    changes = [(3, "fire", True)] if name == "click" else []
+    changes = [(at, trigger, True) for at, trigger in TRIGGERS.get(name, ())]
     fresh = run_processor(FACTORIES[name](), spec, audio, START.get(name), changes)
     run_processor(processor, spec, audio, START.get(name), changes)
     processor.prepare = lambda spec: processor.reset()

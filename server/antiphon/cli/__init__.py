@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 
 def main() -> None:
     """The console script."""
+    # before numpy: its threads would be forked half-dead, and for blocks as small as ours they cost more than they give
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         import typer
 

@@ -6,15 +6,17 @@ from typing import Annotated
 
 import typer
 
-NAMES = ("engine", "events", "osc", "denoise", "render", "workers", "synth")
+NAMES = ("engine", "events", "osc", "denoise", "render", "workers", "synth", "swap", "plugins")
 
 
 def bench(
     name: Annotated[str, typer.Argument(help=f"One of: {', '.join(NAMES)}.")],
     seconds: Annotated[float, typer.Option(help="Length of each live run; 0 takes the published one.")] = 0.0,
-    data: Annotated[str, typer.Option(help="denoise: a folder with esc10/, tracks/ and sonicpi/.")] = "",
+    data: Annotated[str, typer.Option(help="denoise, plugins: the folder of songs, loops and noises.")] = "",
     seed: Annotated[int, typer.Option(help="Of everything that is drawn by chance.")] = 1,
-    limit: Annotated[int, typer.Option(help="denoise: at most so many mixtures; 0 for all.")] = 0,
+    limit: Annotated[
+        int, typer.Option(help="denoise, plugins: so many items at most; swap: so many swaps; 0: all.")
+    ] = 0,
 ) -> None:
     """Measure, beside a peer or baseline where there is one: a table, and one JSON object as the last line."""
     from pathlib import Path
@@ -45,6 +47,14 @@ def bench(
         from antiphon.bench.synth import main as synth
 
         synth(seconds or 110.0, seed=seed)
+    elif name == "swap":
+        from antiphon.bench.swap import main as swap
+
+        swap(limit or 1000, seed)
+    elif name == "plugins":
+        from antiphon.bench.plugins import main as every
+
+        every(Path(data or "../shared/data"), seed, limit)
     elif name == "denoise":
         from antiphon.bench.denoise import main as denoise
 

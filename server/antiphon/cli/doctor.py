@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Annotated
 
 import typer
@@ -22,7 +21,6 @@ def doctor(
     ahead: Annotated[int, typer.Option(help="For --loopback: blocks between input and output.")] = 0,
 ) -> None:
     """Say what works on this machine, what does not, and the command that mends it. Exit 1 if Antiphon cannot work."""
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     if loopback:
         _loopback(ServeSettings(audio=audio, input=input, output=output, rate=rate, block=block, ahead=ahead).check())
         return

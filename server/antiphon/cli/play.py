@@ -15,12 +15,12 @@ import typer
 
 from antiphon.settings import HTTP_PORT, OSC_PORT, ServeSettings
 
-PATCH = "demo"
+PATCH = "answer"
 OPEN = "/node/in/mute 0"
 _DRIVE = (
-    ("/node/denoise/amount 0", "let the noise through again (0 to 1)"),
-    ("/node/mix/b 0.8 2", "more echo, over two seconds"),
-    ("/node/echo/feedback 0.8", "let it repeat"),
+    ("/node/accompany/style swing", "another style, from the next bar"),
+    ("/node/keys/instrument strings", "the strings play what is hummed"),
+    ("/tempo 110 8", "faster, over eight beats"),
     ("/patch/load throw", "another patch, faded in; /patch/list names them"),
 )
 
@@ -34,8 +34,6 @@ def play(
     http_port: Annotated[int, typer.Option(help="TCP port for HTTP; 0 takes a free one.")] = HTTP_PORT,
 ) -> None:
     """Play the demo: on the sound card, input muted, or without one on a loop, to a recording. Ctrl-C ends it."""
-    # numpy's threads would be forked half-dead; the engine has one thread for sound anyway
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from antiphon.cli.serve import run
     from antiphon.engine.drivers.probe import probe
 
@@ -58,10 +56,12 @@ def play(
 def with_demo(asked: ServeSettings) -> ServeSettings:
     """What `play` runs without a sound card: the software clock, a loop of our own, a recording."""
     from antiphon.demo import loop_file
+    from antiphon.demohum import hum_file
 
+    own = hum_file if asked.patch == PATCH else loop_file
     return asked.with_(
         audio="headless",
-        input=asked.input or str(loop_file()),
+        input=asked.input or str(own()),
         record=str(next_recording(recordings_folder())),
     )
 

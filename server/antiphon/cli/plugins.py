@@ -52,5 +52,7 @@ def described(param: Param) -> str:
     else:
         default = param.default
         shown = ("on" if default else "off") if param.kind == "switch" else default
-        said = f"{param.allowed}, default {f'{shown:g}' if isinstance(shown, float) else shown or 'none'}"
+        said = (
+            f"{param.allowed}, default {f'{shown:g}' if isinstance(shown, float) else shown if shown != '' else 'none'}"
+        )
     return f"{said}. {param.doc}".rstrip()

@@ -58,8 +58,6 @@ def serve(
     ] = False,
 ) -> None:
     """Start the server. It ends at Ctrl-C."""
-    # numpy's threads would be forked half-dead; the engine has one thread for sound anyway
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     settings = ServeSettings(
         audio, input, output, record, session, osc_port, http_port, patch, set, rate, block, 2, ahead,
         tuple(surface or ()), lan, tuple(allow or ()), fifo, muted, device, synth, mqtt_url,

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from antiphon.control.app import ControlApp
 
 log = logging.getLogger("antiphon.control")
-PERIOD = 0.05
+PERIOD = 0.03
 """Seconds between two looks; a file is taken once it has stood still from one to the next."""
 Stamp = tuple[int, int, int]
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from antiphon.block import Samples, StreamSpec
 from antiphon.clock import MAX_TEMPO, MIN_TEMPO, TempoMap
+from antiphon.crossing import Crossing
 from antiphon.ends import CLIPPED
 from antiphon.engine.levels import Levels
 from antiphon.engine.playing import Playing
@@ -78,9 +79,7 @@ class Stage:
         self.reports: deque[StageReport] = deque(maxlen=MAX_REPORTS)
         self.applied: deque[Applied] | None = None
         self.plan: Plan | None = None
-        self._old: Plan | None = None
-        self._fade_frames = 0
-        self._fade_done = 0
+        self._crossing: Crossing | None = None
         self._now: deque[Action] = deque()
         self._time = BlockTime()
         self._limited = np.zeros(1, np.float64)
@@ -96,7 +95,6 @@ class Stage:
         self._back = np.zeros(spec.block, np.float32)
         # plans that have been faded out: whoever made them frees their memory, off the block path
         self.retired: deque[Plan] = deque(maxlen=64)
-        self._shared: frozenset[int] = frozenset()
         # set before the plan that holds their node has come: they are applied with it
         self._orphans: deque[Action] = deque(maxlen=MAX_REPORTS)
         self._playing = Playing()
@@ -131,18 +129,19 @@ class Stage:
     def load(self, plan: Plan, serial: int, fade: float, tempo: float = 0.0) -> None:
         """The plan that plays from the next block, crossfaded over `fade` seconds with the one before.
 
-        Nodes both plans hold go on as they are. tempo: bpm, 0 leaves it.
+        Nodes both plans hold go on as they are; what is new is heard once it has caught up. tempo: bpm, 0 leaves it.
         """
         if tempo and tempo != self.tempo.end_bpm:
             self.tempo.set_tempo(self.sample, tempo)
-        self._old = self.plan
-        if self._old is None:
-            self._shared = frozenset()
-        else:
-            plan.inherit(self._old)
-            self._shared = frozenset(n for n, host in plan.hosts.items() if self._old.hosts.get(n) is host)
-        self._fade_frames = round(fade * self.spec.rate) if self._old is not None else 0
-        self._fade_done = 0
+        self._retire()
+        if self.plan is not None:
+            plan.inherit(self.plan)
+            crossing = plan.crossing
+            if crossing is None or crossing.old is not self.plan:
+                crossing = Crossing(self.plan, plan)
+            crossing.begin(round(fade * self.spec.rate))
+            self._crossing = crossing
+        plan.crossing = None
         self.plan = plan
         for action in self._orphans:
             if action.node in plan.hosts:
@@ -184,7 +183,7 @@ class Stage:
 
     @property
     def fading(self) -> bool:
-        return self._old is not None
+        return self._crossing is not None
 
     def skip(self, frames: int) -> None:
         """The clock moves on over blocks that were missed."""
@@ -268,23 +267,13 @@ class Stage:
             curve = np.add(self._steps[:count], self._rise - self._rising, out=self._back[:count])
             np.divide(curve, self._rise, out=curve)
             np.multiply(into[:, :count], curve, out=into[:, :count])
-        fresh = plan.run(frames, time)
-        if self._old is None:
-            out[:] = fresh
-        elif self._fade_done >= self._fade_frames:
-            out[:] = fresh
+        if self._crossing is not None and self._crossing.over:
             self._retire()
+        if self._crossing is None:
+            out[:] = plan.run(frames, time)
         else:
-            self._old.input[:, :frames] = into
-            before = self._old.run(frames, time, self._shared)
-            rise = np.add(self._steps[:frames], self._fade_done, out=self._curve[:frames])
-            np.divide(rise, self._fade_frames, out=rise)
-            np.minimum(rise, 1.0, out=rise)
-            out[:] = fresh
-            dsp.mix_wet(
-                self._out, self.spec.block, before, before.strides[0] // 4, self._curve, self.spec.channels, frames
-            )
-            self._fade_done += frames
+            self._crossing.old.input[:, :frames] = into
+            out[:] = self._crossing.run(frames, time)
         if plan.failures:
             for failure in plan.failures:
                 self._report(StageReport("failed", failure.number, text=failure.reason))
@@ -295,9 +284,9 @@ class Stage:
             plan.marks.clear()
 
     def _retire(self) -> None:
-        if self._old is not None:
-            self.retired.append(self._old)
-            self._old = None
+        if self._crossing is not None:
+            self.retired.append(self._crossing.old)
+            self._crossing = None
 
     def _guard(self, out: Samples, frames: int) -> None:
         """The output is finite and within full scale, whatever the plan gave."""

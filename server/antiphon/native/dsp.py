@@ -35,6 +35,22 @@ def mix_wet(wet: f32p, wet_stride: i64, dry: f32p, dry_stride: i64, curve: f32p,
 
 
 @kernel
+def cross(
+    old: f32p, olds: i64, new: f32p, news: i64, out: f32p, outs: i64, done: i64, wait: i64, fade: i64,
+    channels: i64, frames: i64,
+) -> None:  # fmt: skip
+    """out ← from old to new, linearly in `fade` frames after the first `wait`; `done` frames have gone before."""
+    for n in range(frames):
+        gone = done + n + 1 - wait
+        g = f64(gone) / f64(fade)
+        g = 0.0 if g < 0.0 else g
+        g = 1.0 if g > 1.0 else g
+        for c in range(channels):
+            a = f64(old[c * olds + n]) * (1.0 - g)
+            out[c * outs + n] = f32(a + f64(new[c * news + n]) * g)
+
+
+@kernel
 def scale(x: f32p, stride: i64, curve: f32p, channels: i64, frames: i64) -> None:
     """x ← x * curve."""
     for c in range(channels):

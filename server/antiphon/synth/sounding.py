@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from antiphon.processor import Event
+from antiphon.processor import PEDAL, Event
 from antiphon.synth.backend import VOICES
 
-PEDAL = 64
 TOLD = 128
 """Events that tell a synth all it has to know."""
 MOST = 128

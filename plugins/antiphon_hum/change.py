@@ -1,0 +1,163 @@
+"""How sudden the sound changes at a hop: what tells a note from the same note again.
+
+Two things: the mean over bands of the rise in decibels (a spectral flux on a logarithmic scale, as in Böck and
+Widmer, 2013; a consonant or a breath is soft above 1 kHz where the vowel after it is loud, so all bands weigh the
+same), and the dip in loudness before it. Both are held against how much the sound has been changing anyway.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon.native import f32p, f64, f64p, i64, i64p, kernel
+from antiphon_hum.intake import HOP
+
+F32 = NDArray[np.float32]
+F64 = NDArray[np.float64]
+I64 = NDArray[np.int64]
+SIZE = 512
+BANDS = 24
+LOW, HIGH = 150.0, 9000.0
+BACK = 2
+"""Hops between the two spectra that are compared."""
+MOST_RISE = 20.0
+UNDER = 60.0
+"""dB below the loudest band of late: what is softer is as good as silent."""
+FALL = 20.0
+"""dB a second by which the memory of the loudest band fades."""
+BEFORE = 5
+"""Hops over which a peak is higher than all before it."""
+DIP = 0.4
+"""What a dB of dip weighs beside a dB of rise."""
+CLEAR = 10.0
+"""dB of a dip that counts in full; of the rest no more than three times the rise."""
+CALM = 0.04
+"""Part of a hop's rise that goes into the memory of rises."""
+_LEVELS = 32
+# places in `state`: dB of the loudest band of late; memory of rises
+_TOP, _MEAN, _SIZE = 0, 1, 2
+
+
+@kernel
+def hum_change(
+    bins: f32p, edges: i64p, bands: i64, bank: f64p, row: i64, rows: i64, back: i64, state: f64p,
+    under: f64, fall: f64, most: f64, scale: f64, power: f64, rises: f64p, levels: f64p, hop: i64, size: i64,
+    delay: i64, dip_weight: f64, calm: f64, clear: f64,
+) -> f64:  # fmt: skip
+    """How sudden the change was `delay` hops before: rise and dip in dB, over 1 + the mean rise of late.
+
+    bins: complex as pairs.  edges: first bin of each band, and the end.  bank: `rows` of band levels, dB.  power: the
+    hop's mean square.  rises, levels: rings of `size` for number `hop` and those before.
+    """
+    state[_TOP] = state[_TOP] - fall
+    for b in range(bands):
+        total = f64(1e-12)
+        for k in range(edges[b], edges[b + 1]):
+            re = f64(bins[2 * k])
+            im = f64(bins[2 * k + 1])
+            total = total + re * re + im * im
+        level = 4.342944819 * math.log(total * scale / f64(edges[b + 1] - edges[b]))
+        bank[row * bands + b] = level
+        state[_TOP] = level if level > state[_TOP] else state[_TOP]
+    floor = state[_TOP] - under
+    before = row - back
+    before = before + rows if before < 0 else before
+    rise = f64(0.0)
+    for b in range(bands):
+        now = bank[row * bands + b]
+        then = bank[before * bands + b]
+        now = floor if now < floor else now
+        then = floor if then < floor else then
+        step = now - then
+        step = most if step > most else step
+        rise = rise + step if step > 0.0 else rise
+    rise = rise / f64(bands)
+    place = hop % size
+    rises[place] = rise / (1.0 + state[_MEAN])
+    rises[size + place] = state[_MEAN]
+    capped = 6.0 if rise > 6.0 else rise
+    state[_MEAN] = state[_MEAN] + calm * (capped - state[_MEAN])
+    levels[place] = 4.342944819 * math.log(power + 1e-9)
+    # the lowest level of late, and the highest before it and after it
+    least = f64(99.0)
+    least_at = i64(delay)
+    for n in range(delay, delay + 11):
+        v = levels[(hop + size - n) % size]
+        if v < least:
+            least = v
+            least_at = n
+    after = f64(-99.0)
+    for n in range(least_at):
+        v = levels[(hop + size - n) % size]
+        after = v if v > after else after
+    earlier = f64(-99.0)
+    for n in range(least_at + 1, least_at + 11):
+        v = levels[(hop + size - n) % size]
+        earlier = v if v > earlier else earlier
+    edge = after if after < earlier else earlier
+    dip = edge - least
+    dip = 0.0 if dip < 0.0 else dip
+    place = (hop + size - delay) % size
+    calmness = 1.0 + rises[size + place]
+    most_dip = 3.0 * rises[place] * calmness + clear
+    dip = most_dip if dip > most_dip else dip
+    return rises[place] + dip_weight * dip / calmness
+
+
+class Change:
+    """The change `lag` hops before the newest where it is at a peak, 0 elsewhere."""
+
+    def __init__(self, rate: float, delay: int = 3, after: int = 4) -> None:
+        """rate: of the decimated stream, Hz.  delay: hops a dip is given to be followed by a rise.  after: hops by
+        which a peak is known for one.
+        """
+        self.lag = delay + after
+        self._delay, self._after = delay, after
+        self._recent: list[float] = [0.0] * (BEFORE + after + 1)
+        self._window: F32 = np.hanning(SIZE + 1)[:-1].astype(np.float32)
+        self._scale = 4.0 / float(self._window.sum()) ** 2
+        self._framed: F32 = np.zeros(SIZE, np.float32)
+        self._bins = np.zeros(SIZE // 2 + 1, np.complex64)
+        self._pairs = self._bins.view(np.float32)
+        hz = LOW * (min(HIGH, 0.4 * rate) / LOW) ** (np.arange(BANDS + 1) / BANDS)
+        edges = np.round(hz * SIZE / rate).astype(np.int64)
+        for b in range(1, BANDS + 1):
+            edges[b] = max(edges[b], edges[b - 1] + 1)
+        self._edges: I64 = edges
+        self._rows = BACK + 1
+        self._bank: F64 = np.zeros((self._rows, BANDS), np.float64)
+        self._rises: F64 = np.zeros((2, _LEVELS), np.float64)
+        self._levels: F64 = np.zeros(_LEVELS, np.float64)
+        self._state: F64 = np.zeros(_SIZE, np.float64)
+        self._fall = FALL * HOP / rate
+        self.reset()
+
+    def reset(self) -> None:
+        """Forgets the past; it was silent."""
+        self._bank.fill(-90.0)
+        self._rises.fill(0.0)
+        self._levels.fill(-90.0)
+        self._state[_TOP] = -30.0
+        self._state[_MEAN] = 0.0
+        self._row = self._hop = 0
+        self._recent[:] = [0.0] * len(self._recent)
+
+    def step(self, frame: F32, power: float) -> float:
+        """Takes the newest `SIZE` samples and the mean square of the loudness they end with."""
+        np.multiply(frame, self._window, out=self._framed)
+        np.fft.rfft(self._framed, out=self._bins)  # type: ignore[arg-type]  # single precision is right at run time
+        self._row = (self._row + 1) % self._rows
+        self._hop += 1
+        recent = self._recent
+        recent.pop(0)
+        value: float = hum_change(
+            self._pairs, self._edges, BANDS, self._bank, self._row, self._rows, BACK, self._state,
+            UNDER, self._fall, MOST_RISE, self._scale, power, self._rises, self._levels, self._hop, _LEVELS,
+            self._delay, DIP, CALM, CLEAR,
+        )  # fmt: skip
+        recent.append(value)
+        peak = float(recent[BEFORE])
+        return peak if peak >= max(recent) else 0.0

@@ -1,0 +1,141 @@
+"""Sound to a mono stream at the rate pitch is looked for at, in hops.
+
+Pitch up to 2 kHz needs no more than 24 kHz: the input is averaged to mono and decimated by a windowed sinc.
+Everything is counted from the last `reset`, so any split into blocks gives the same hops.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon.block import Samples
+from antiphon.native import f32, f32p, f64, f64p, i64, i64p, kernel
+
+F32 = NDArray[np.float32]
+F64 = NDArray[np.float64]
+I64 = NDArray[np.int64]
+HOP = 128
+"""Samples of a hop at the decimated rate: 5.3 ms at 24 kHz, 5.8 ms at 22.05 kHz."""
+HISTORY = 1024
+"""Newest samples a hop is judged by."""
+TAPS = 16
+"""Taps of the decimator to each side, for each sample it leaves out."""
+BODY = (60.0, 500.0)
+"""Hz: pitch is looked for in a sound with less below and above these, 6 dB an octave each. A weak fundamental is
+found among strong harmonics, and the troughs of high harmonics are not too narrow for the sampling."""
+# places in `state`: write place in the filter's ring, inputs until an output is due, outputs in the hop that fills
+_AT, _DUE, _FILLED, _SIZE = 0, 1, 2, 3
+
+
+@kernel
+def hum_intake(
+    x: f32p, stride: i64, channels: i64, first: i64, last: i64,
+    ring: f32p, taps: f32p, length: i64, factor: i64, state: i64p, hop: f32p, body: f32p, size: i64, k: f64p,
+) -> i64:  # fmt: skip
+    """Takes frames `first` to `last` of x until `hop` (`size` samples) is full; how many frames were taken.
+
+    ring: the newest `length` mono samples, twice over, so that they lie in one piece.  body: as `hop`, filtered.
+    k: share of the new sample in the low-pass and in what the high-pass takes away; the state of both.
+    """
+    taken = i64(0)
+    n = first
+    while n < last and state[_FILLED] < size:
+        total = f32(0.0)
+        for c in range(channels):
+            total = total + x[c * stride + n]
+        w = state[_AT]
+        v = total / f32(channels)
+        # what is not a number would stay in the filters for ever
+        v = v if abs(v) < f32(1e4) else f32(0.0)
+        ring[w] = v
+        ring[w + length] = v
+        w = 0 if w + 1 == length else w + 1
+        state[_AT] = w
+        state[_DUE] = state[_DUE] - 1
+        if state[_DUE] == 0:
+            state[_DUE] = factor
+            y = f64(0.0)
+            for j in range(length):
+                y = y + f64(ring[w + j] * taps[j])
+            hop[state[_FILLED]] = f32(y)
+            k[2] = k[2] + k[0] * (y - k[2])
+            k[3] = k[3] + k[1] * (k[2] - k[3])
+            k[2] = 0.0 if abs(k[2]) < 1e-20 else k[2]
+            k[3] = 0.0 if abs(k[3]) < 1e-20 else k[3]
+            body[state[_FILLED]] = f32(k[2] - k[3])
+            state[_FILLED] = state[_FILLED] + 1
+        n = n + 1
+        taken = taken + 1
+    return taken
+
+
+class Intake:
+    """Fills hops of `HOP` decimated samples and keeps the newest `HISTORY`.
+
+    factor: input frames to one decimated sample.  lag: input frames by which a decimated sample follows its sound.
+    """
+
+    def __init__(self, rate: int) -> None:
+        self.factor = max(1, round(rate / 24000))
+        self.rate = rate / self.factor
+        side = TAPS * self.factor if self.factor > 1 else 0
+        self._length = 2 * side + 1
+        self.lag = side
+        self._taps = _lowpass(side, 0.45 / self.factor) if side else np.ones(1, np.float32)
+        self._ring: F32 = np.zeros(2 * self._length, np.float32)
+        self._state: I64 = np.zeros(_SIZE, np.int64)
+        self._k: F64 = np.zeros(4, np.float64)
+        self._k[:2] = [1.0 - math.exp(-2.0 * math.pi * hz / self.rate) for hz in reversed(BODY)]
+        self._heard: F32 = np.zeros(HISTORY + 8 * HOP, np.float32)
+        self._body: F32 = np.zeros(HISTORY + 8 * HOP, np.float32)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forgets the sound."""
+        self._ring.fill(0.0)
+        self._heard.fill(0.0)
+        self._body.fill(0.0)
+        self._k[2:] = 0.0
+        self._state.fill(0)
+        self._state[_DUE] = self.factor
+        self._end = HISTORY + HOP
+
+    def take(self, x: Samples, first: int, last: int) -> int:
+        """Takes `[channels, frames]` from `first` until a hop is full or `last` is reached; how many frames."""
+        hop, body = self.newest(HOP), self.body(HOP)
+        return hum_intake(
+            x, x.strides[0] // 4, x.shape[0], first, last, self._ring, self._taps, self._length, self.factor,
+            self._state, hop, body, HOP, self._k,
+        )  # fmt: skip
+
+    @property
+    def full(self) -> bool:
+        """A hop is complete, and `newest` may be asked."""
+        return bool(self._state[_FILLED] == HOP)
+
+    def newest(self, length: int) -> F32:
+        """The newest `length` decimated samples, at most `HISTORY`."""
+        return self._heard[self._end - length : self._end]
+
+    def body(self, length: int) -> F32:
+        """As `newest`, filtered to `BODY`."""
+        return self._body[self._end - length : self._end]
+
+    def turn(self) -> None:
+        """Makes room for the next hop."""
+        self._state[_FILLED] = 0
+        if self._end == self._heard.shape[0]:
+            for buffer in (self._heard, self._body):
+                buffer[:HISTORY] = buffer[-HISTORY:]
+            self._end = HISTORY
+        self._end += HOP
+
+
+def _lowpass(side: int, cutoff: float) -> F32:
+    """2 * side + 1 taps of a windowed sinc; `cutoff` in parts of the sampling rate."""
+    n = np.arange(-side, side + 1)
+    taps = 2 * cutoff * np.sinc(2 * cutoff * n) * np.blackman(2 * side + 3)[1:-1]
+    return np.asarray(taps / taps.sum(), np.float32)

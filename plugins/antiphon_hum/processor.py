@@ -1,0 +1,185 @@
+"""`hum`: listens to one voice and says its notes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import numpy as np
+
+from antiphon.block import StreamSpec
+from antiphon.params import Param
+from antiphon.ports import AUDIO_IN, EVENTS_OUT
+from antiphon.processor import IO, Event, Processor
+from antiphon_hum.intake import HOP, Intake
+from antiphon_hum.judge import Said
+from antiphon_hum.pitch import HIGHEST, LOWEST
+from antiphon_hum.snap import GRIDS, KEYS, SCALES, KeyFinder, extra_frames, in_scale, to_line
+from antiphon_hum.tracker import CENTRE, RING, Settings, Tracker
+
+SHORTEST = 0.02
+"""Seconds of the shortest note sent."""
+SOFT, LOUD = -50.0, -10.0
+"""dB of full scale that give velocity `LEAST_VELOCITY` and 1."""
+LEAST_VELOCITY = 0.25
+MIDDLE_VELOCITY = 0.75
+_MOST_WAITING = 256
+
+
+def velocity(level: float, dynamics: float) -> float:
+    """Above 0 to 1, from dB of full scale: linear between `SOFT` and `LOUD`; `dynamics` 0 gives all notes the same."""
+    place = min(1.0, max(0.0, (level - SOFT) / (LOUD - SOFT)))
+    heard = LEAST_VELOCITY + (1.0 - LEAST_VELOCITY) * place
+    return MIDDLE_VELOCITY + (heard - MIDDLE_VELOCITY) * dynamics
+
+
+class Hum(Processor):
+    """Sound in, notes out: one note at a time, beside the sound it is of, `latency` frames late.
+
+    The work falls on a grid of hops counted from the last `reset`, and a hop reads its parameters at its own last
+    frame: any split into blocks gives the same notes at the same frames.
+    """
+
+    inputs = (AUDIO_IN,)
+    outputs = (EVENTS_OUT,)
+    files = "antiphon_hum.jobs:run"
+    params: ClassVar[tuple[Param, ...]] = (
+        Param("mode", "choice", "pyin", choices=("yin", "pyin"), restart=True,
+              doc="pyin is surer and knows speech from singing, yin is faster."),
+        Param("key", "choice", "auto", choices=KEYS, doc="The tonic of `scale`; auto finds it from the notes."),
+        Param("scale", "choice", "off", choices=tuple(SCALES),
+              doc="Moves every note to the nearest one of the scale; auto finds major or minor from the notes."),
+        Param("quantise", "choice", "off", choices=tuple(GRIDS), restart=True,
+              doc="Moves every note to the nearest line of the clock's grid, and waits as long as that takes."),
+        Param("bpm", default=120.0, low=20.0, high=400.0, unit="bpm",
+              doc="The clock of `quantise` in files, which have none; live it is the server's."),
+        Param("sensitivity", default=0.5, low=0.0, high=1.0, doc="How little it takes to be a note."),
+        Param("threshold", default=-70.0, low=-90.0, high=0.0, unit="dB", doc="What is softer is no note."),
+        Param("lowest", "int", LOWEST, LOWEST, HIGHEST, doc="The lowest note listened for, a MIDI number."),
+        Param("highest", "int", HIGHEST, LOWEST, HIGHEST, doc="The highest note listened for, a MIDI number."),
+        Param("dynamics", default=1.0, low=0.0, high=1.0, doc="How far velocity follows loudness."),
+        Param("pitch", default=0.0, low=0.0, high=4000.0, unit="Hz", readonly=True, doc="The pitch now, 0 for none."),
+        Param("cents", default=0.0, low=-50.0, high=50.0, unit="cents", readonly=True,
+              doc="How far that is from the nearest semitone."),
+        Param("voiced", "switch", False, readonly=True, doc="Whether there is a pitch."),
+        Param("note", "int", -1, -1, 127, readonly=True, doc="The note that sounds, a MIDI number, -1 for none."),
+    )  # fmt: skip
+
+    def prepare(self, spec: StreamSpec) -> None:
+        """Makes every buffer. Latency: that of the mode, and half a grid at 60 bpm where notes are quantised."""
+        self._rate = spec.rate
+        self._intake = Intake(spec.rate)
+        self._tracker = Tracker(str(self.settings["mode"]), self._intake)
+        self._hop = HOP * self._intake.factor
+        self._quantise = str(self.settings["quantise"])
+        self._extra = extra_frames(self._quantise, spec.rate)
+        # a hop is complete at its last frame, and what is decided then began this long before
+        self._behind = self._tracker.lag * self._hop + CENTRE * self._intake.factor + self._intake.lag - 1
+        self.latency = self._behind + self._extra
+        self._beats = np.zeros(RING, np.float64)
+        self._tempos = np.zeros(RING, np.float64)
+        self._keys = KeyFinder()
+        self._stuck = -1
+        self._sent = -1
+        self.reset()
+
+    def reset(self) -> None:
+        """Forgets the sound and what waits to be sent. A note that sounds is ended at the next block."""
+        if self._sent >= 0:
+            self._stuck = self._sent
+        self._intake.reset()
+        self._tracker.reset()
+        self._keys.reset()
+        self._tempos.fill(0.0)
+        self._waiting: list[tuple[int, str, int, float]] = []
+        self._frame = 0
+        self._hops = 0
+        self._number = self._sent = -1
+        self._begun, self._shift, self._since, self._heard = -1, 0, 0, 0
+
+    def foresee(self, ahead: Sequence[float], told: list[Said]) -> None:
+        """The sound that comes has been heard: what to believe at each candidate. told: takes what each says now."""
+        self._tracker.judge.ahead = ahead
+        self._tracker.judge.heard = lambda _seen, said: told.append(said)
+
+    def process(self, io: IO) -> None:
+        if self._stuck >= 0:
+            io.emit(Event("off", 0, self._stuck))
+            self._stuck = -1
+        heard, start, done = io.audio_in[0], self._frame, 0
+        while done < io.frames:
+            done += self._intake.take(heard, done, io.frames)
+            if self._intake.full:
+                self._listen(io, done, start + done - 1)
+                self._intake.turn()
+        self._frame = start + io.frames
+        while self._waiting and self._waiting[0][0] < self._frame:
+            at, kind, number, value = self._waiting.pop(0)
+            self._sent = number if kind == "on" else -1
+            io.emit(Event(kind, max(0, at - start), number, value))
+
+    def _listen(self, io: IO, done: int, now: int) -> None:
+        """A hop is full; `now` is the number of its last frame, frame `done - 1` of the block."""
+        tracker, time, last = self._tracker, io.time, done - 1
+        place = self._hops % RING
+        self._hops += 1
+        self._beats[place] = time.beat + done * time.tempo / 60.0 / self._rate
+        self._tempos[place] = time.tempo if time.playing else 0.0
+        low, high = int(io.at("lowest", last)), int(io.at("highest", last))
+        settings = Settings(
+            float(io.at("sensitivity", last)), float(io.at("threshold", last)), min(low, high), max(low, high)
+        )
+        tracker.step(settings)
+        if tracker.ended:
+            self._end(now)
+        if tracker.begun is not None:
+            seen = tracker.begun
+            number = self._snapped(io, last, seen.pitch)
+            self._begin(now, number, velocity(seen.level, float(io.at("dynamics", last))))
+        self._report(io)
+
+    def _snapped(self, io: IO, last: int, pitch: float) -> int:
+        """The MIDI number of a pitch in the chosen scale."""
+        scale = str(io.at("scale", last))
+        self._heard = min(127, max(0, round(pitch)))
+        if scale == "off":
+            return self._heard
+        tonic, scale = self._keys.found(str(io.at("key", last)), scale)
+        return self._heard if scale == "off" else in_scale(pitch, tonic, SCALES[scale])
+
+    def _begin(self, now: int, number: int, value: float) -> None:
+        place = (self._hops - 1 - self._tracker.lag) % RING
+        tempo = float(self._tempos[place])
+        beat = float(self._beats[place]) - (CENTRE * self._intake.factor + self._intake.lag) * tempo / 60.0 / self._rate
+        self._shift = to_line(beat, self._quantise, tempo, self._rate, self._extra)
+        due = now + self._extra + self._shift
+        if self._waiting and self._waiting[-1][1] == "off" and self._waiting[-1][0] > due:
+            _, kind, before, _ = self._waiting.pop()
+            self._waiting.append((max(due, self._begun + 1), kind, before, 0.0))
+        self._since = now
+        if self._quantise != "off" and due <= self._begun:
+            # two notes on one line: the later one goes to the next line, and where that is taken too it is left out
+            step = round(GRIDS[self._quantise] * 60.0 / max(tempo, 1.0) * self._rate)
+            if tempo <= 0.0 or due + step <= self._begun:
+                return
+            due += step
+            self._shift += step
+        if len(self._waiting) < _MOST_WAITING:
+            self._number, self._begun = number, due
+            self._waiting.append((due, "on", number, value))
+
+    def _end(self, now: int) -> None:
+        if self._number < 0:
+            return
+        self._keys.add(self._heard, (now - self._since) / self._rate)
+        due = max(now + self._extra + self._shift, self._begun + round(SHORTEST * self._rate))
+        self._waiting.append((due, "off", self._number, 0.0))
+        self._number = -1
+
+    def _report(self, io: IO) -> None:
+        pitch = self._tracker.pitch
+        there = pitch > 0.0
+        io.report("pitch", 440.0 * 2.0 ** ((pitch - 69.0) / 12.0) if there else 0.0)
+        io.report("cents", 100.0 * (pitch - round(pitch)) if there else 0.0)
+        io.report("voiced", float(there))
+        io.report("note", float(self._number))

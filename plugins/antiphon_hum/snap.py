@@ -1,0 +1,101 @@
+"""Notes moved into a key, and onto the clock's grid: only when asked."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+F64 = NDArray[np.float64]
+KEYS = ("auto", "C", "Db", "D", "Eb", "E", "F", "Gb", "G", "Ab", "A", "Bb", "B")
+SCALES: dict[str, tuple[int, ...]] = {
+    "off": tuple(range(12)),
+    "auto": tuple(range(12)),
+    "major": (0, 2, 4, 5, 7, 9, 11),
+    "minor": (0, 2, 3, 5, 7, 8, 10),
+    "harmonic": (0, 2, 3, 5, 7, 8, 11),
+    "dorian": (0, 2, 3, 5, 7, 9, 10),
+    "pentatonic": (0, 2, 4, 7, 9),
+    "blues": (0, 3, 5, 6, 7, 10),
+}
+"""Semitones above the tonic. "auto" finds out major or minor from what was sung."""
+GRIDS = {"off": 0.0, "1/4": 1.0, "1/8": 0.5, "1/16": 0.25}
+"""Beats between two lines."""
+SLOWEST = 60.0
+"""bpm: from here up every note reaches the nearest line in the latency `quantise` adds."""
+_MAJOR = (6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88)
+_MINOR = (6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17)
+ENOUGH = 4
+"""Notes sung before "auto" moves any."""
+FADE = 0.97
+"""What is left of a note's weight in the key after each further note."""
+
+
+def in_scale(pitch: float, tonic: int, degrees: tuple[int, ...]) -> int:
+    """The MIDI number nearest to `pitch` (a fractional one) among the degrees above any octave of `tonic`."""
+    best, distance = round(pitch), 99.0
+    for number in range(max(0, int(pitch) - 6), min(127, int(pitch) + 7) + 1):
+        off = abs(number - pitch)
+        if (number - tonic) % 12 in degrees and off < distance:
+            best, distance = number, off
+    return min(127, max(0, best))
+
+
+class KeyFinder:
+    """The key of the notes so far, by the profiles of Krumhansl and Kessler (1982)."""
+
+    def __init__(self) -> None:
+        rows = [np.roll(np.array(profile), tonic) for profile in (_MAJOR, _MINOR) for tonic in range(12)]
+        profiles = np.array(rows)
+        profiles -= profiles.mean(axis=1, keepdims=True)
+        self._profiles: F64 = profiles / np.linalg.norm(profiles, axis=1, keepdims=True)
+        self._heard: F64 = np.zeros(12, np.float64)
+        self._fit: F64 = np.zeros(24, np.float64)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forgets the notes."""
+        self._heard.fill(0.0)
+        self._fit.fill(0.0)
+        self.count = 0
+
+    def add(self, number: int, seconds: float) -> None:
+        """One note more."""
+        self._heard *= FADE
+        self._heard[number % 12] += min(seconds, 2.0)
+        self.count += 1
+        np.dot(self._profiles, self._heard, out=self._fit)
+
+    def found(self, key: str, scale: str) -> tuple[int, str]:
+        """Tonic and scale where one or both are "auto"; the scale is "off" until enough notes were heard."""
+        if "auto" not in (key, scale):
+            return KEYS.index(key) - 1, scale
+        if self.count < ENOUGH:
+            return 0, "off"
+        best, most = 0, -math.inf
+        for place in range(24):
+            mode = "minor" if place >= 12 else "major"
+            fits = scale == "auto" or mode == _mode(scale)
+            if fits and key in ("auto", KEYS[place % 12 + 1]) and self._fit[place] > most:
+                best, most = place, float(self._fit[place])
+        return best % 12, ("minor" if best >= 12 else "major") if scale == "auto" else scale
+
+
+def _mode(scale: str) -> str:
+    """Whose profile a scale is found by."""
+    return "major" if 4 in SCALES[scale] else "minor"
+
+
+def extra_frames(quantise: str, rate: int) -> int:
+    """Frames of latency that the grid needs so that the nearest line is never past."""
+    return round(0.5 * GRIDS[quantise] * 60.0 / SLOWEST * rate)
+
+
+def to_line(beat: float, quantise: str, tempo: float, rate: int, most: int) -> int:
+    """Frames from `beat` to the nearest line of the grid, within ±`most`."""
+    grid = GRIDS[quantise]
+    if grid == 0.0 or tempo <= 0.0:
+        return 0
+    frames = round((round(beat / grid) * grid - beat) * 60.0 / tempo * rate)
+    return max(-most, min(most, frames))

@@ -1,0 +1,30 @@
+"""The card tells the truth about parameters and latency."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from antiphon.block import StreamSpec
+from antiphon_hum.processor import Hum
+
+CARD = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+
+
+def test_every_parameter_is_in_the_table():
+    for param in Hum.params:
+        row = next((line for line in CARD.splitlines() if line.startswith(f"| `{param.name}` |")), None)
+        assert row is not None, param.name
+        assert param.doc in row
+        assert param.allowed in row
+
+
+@pytest.mark.parametrize("mode", ["pyin", "yin"])
+@pytest.mark.parametrize("rate", [44100, 48000, 96000])
+def test_latency_is_as_stated(mode, rate):
+    hum = Hum()
+    hum.settings["mode"] = mode
+    hum.prepare(StreamSpec(rate, 256, 1))
+    row = next(line for line in CARD.splitlines() if line.startswith(f"| {mode} |"))
+    assert f"{hum.latency} ({1000 * hum.latency / rate:.0f} ms)" in row

@@ -1,0 +1,288 @@
+"""Tones, made voices and noise through `hum`, in blocks, as the host runs it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from antiphon.block import StreamSpec
+from antiphon.harness import prepare, render
+from antiphon.processor import IO, BlockTime
+from antiphon_hum.notes import notes_of
+from antiphon_hum.processor import Hum, velocity
+
+RATE = 48000
+
+
+def hertz(pitch):
+    return 440.0 * 2.0 ** ((np.asarray(pitch, float) - 69.0) / 12.0)
+
+
+def voice(pitch, rate=RATE, level=0.1, harmonics=8):
+    """A buzz on a pitch for each sample (MIDI numbers), softly begun and ended."""
+    phase = 2 * np.pi * np.cumsum(hertz(pitch)) / rate
+    top = float(hertz(np.max(pitch)))
+    sound = sum(np.sin(k * phase) / k for k in range(1, harmonics + 1) if k * top < 0.45 * rate)
+    edge = np.minimum(1.0, np.minimum(np.arange(len(phase)), np.arange(len(phase))[::-1]) / (0.01 * rate))
+    return (level * sound * edge).astype(np.float32)
+
+
+def tune(pitches, seconds=0.4, gap=0.1, rate=RATE, **how):
+    """Notes after half a second of silence: their sound, and where each begins."""
+    parts, starts, at = [np.zeros(rate // 2, np.float32)], [], rate // 2
+    for pitch in pitches:
+        starts.append(at)
+        parts += [
+            voice(np.full(round(seconds * rate), float(pitch)), rate, **how),
+            np.zeros(round(gap * rate), np.float32),
+        ]
+        at += len(parts[-1]) + len(parts[-2])
+    return np.concatenate([*parts, np.zeros(rate // 2, np.float32)]), starts
+
+
+def played(sound, first=None, blocks=None, rate=RATE, channels=1):
+    processor = Hum()
+    x = np.tile(sound, (channels, 1))
+    done = render(processor, StreamSpec(rate, 512, channels), x, first, blocks=blocks)
+    return processor, done
+
+
+MELODY = [60, 64, 67, 72, 71, 67, 62, 60]
+
+
+@pytest.mark.parametrize("mode", ["pyin", "yin"])
+@pytest.mark.parametrize("rate", [44100, 48000, 96000])
+def test_a_tune_is_heard_note_for_note(mode, rate):
+    sound, starts = tune(MELODY, rate=rate)
+    notes = notes_of(sound, rate, {"mode": mode})
+    assert [n.number for n in notes] == MELODY
+    assert max(abs(n.start - s) for n, s in zip(notes, starts, strict=True)) < 0.025 * rate
+    assert max(abs(n.end - n.start - 0.4 * rate) for n in notes) < 0.08 * rate
+
+
+@pytest.mark.parametrize("mode", ["pyin", "yin"])
+@pytest.mark.parametrize("rate", [44100, 48000, 96000])
+def test_events_come_the_declared_latency_after_their_sound(mode, rate):
+    sound, starts = tune([57, 62, 69], 0.5, 0.3, rate)
+    processor, done = played(np.concatenate([sound, np.zeros(rate // 2, np.float32)]), {"mode": mode}, rate=rate)
+    lags = [e.offset - s for e, s in zip([e for e in done.events if e.kind == "on"], starts, strict=True)]
+    assert np.abs(np.array(lags) - processor.latency).max() < 0.02 * rate
+    assert processor.latency < (0.22 if mode == "pyin" else 0.1) * rate
+
+
+@settings(max_examples=10, deadline=None)
+@given(sizes=st.lists(st.integers(1, 512), min_size=1, max_size=40), mode=st.sampled_from(["pyin", "yin"]))
+def test_any_block_split_gives_the_same_events(sizes, mode):
+    sound = tune([55, 59, 62], 0.25, 0.05)[0]
+    whole = played(sound, {"mode": mode})[1]
+    assert len(whole.events) == 6
+    assert played(sound, {"mode": mode}, blocks=sizes)[1].events == whole.events
+
+
+@pytest.mark.parametrize("pitch", [38, 45, 52, 60, 69, 77, 86, 93])
+def test_every_register_is_reported_to_a_few_cents(pitch):
+    done = played(voice(np.full(RATE, pitch + 0.2)))[1]
+    assert done.reports["voiced"] == 1.0
+    assert abs(1200 * np.log2(done.reports["pitch"] / hertz(pitch + 0.2))) < 3.0
+    assert abs(done.reports["cents"] - 20.0) < 3.0
+
+
+def test_vibrato_and_scoops_do_not_split_a_note():
+    t = np.arange(RATE) / RATE
+    wide = 62 + 0.6 * np.sin(2 * np.pi * 5.5 * t) * np.minimum(1, t / 0.3)
+    scooped = 62 - 2.0 * np.exp(-t / 0.04)
+    lead = tune([60, 64])[0]
+    for line in (wide, scooped):
+        notes = notes_of(np.concatenate([lead, voice(line), np.zeros(RATE // 2, np.float32)]), RATE)
+        assert [n.number for n in notes] == [60, 64, 62]
+
+
+def test_a_slur_is_two_notes_and_a_dip_is_the_note_again():
+    slide = np.concatenate([np.full(24000, 60.0), np.linspace(60, 64, 2400), np.full(24000, 64.0)])
+    assert [n.number for n in notes_of(np.concatenate([np.zeros(9600), voice(slide), np.zeros(9600)]), RATE)] == [
+        60,
+        64,
+    ]
+    again = voice(np.full(48000, 62.0))
+    again[23000:25000] *= 0.02
+    assert [n.number for n in notes_of(np.concatenate([np.zeros(9600), again, np.zeros(9600)]), RATE)] == [62, 62]
+
+
+def test_an_overlapping_release_is_no_note_below():
+    """Where two notes sound at once their common period is that of a note far below."""
+    one, two = voice(np.full(30000, 76.0)), voice(np.full(30000, 83.0))
+    one[20000:] *= np.maximum(0, np.linspace(1, -1, 10000)) ** 2
+    sound = np.zeros(80000, np.float32)
+    sound[10000:40000] += one
+    sound[30000:60000] += two
+    assert [n.number for n in notes_of(sound, RATE)] == [76, 83]
+
+
+def noise(colour, seconds=20.0):
+    rng = np.random.default_rng(4)
+    spectrum = np.fft.rfft(rng.standard_normal(round(seconds * RATE)))
+    x = np.fft.irfft(spectrum * (np.arange(len(spectrum)) + 1.0) ** -colour)
+    return (0.1 * x / x.std()).astype(np.float32)
+
+
+@pytest.mark.parametrize("sound", [np.zeros(20 * RATE, np.float32), noise(0.0), noise(0.5), noise(1.0)])
+def test_silence_and_noise_have_no_notes(sound):
+    assert len(notes_of(sound, RATE)) <= 1
+
+
+def test_gliding_syllables_are_not_notes_and_level_ones_are():
+    rng = np.random.default_rng(2)
+    spoken, sung = [np.zeros(RATE // 2, np.float32)], [np.zeros(RATE // 2, np.float32)]
+    for _ in range(40):
+        frames = int(rng.uniform(0.12, 0.25) * RATE)
+        fall = rng.uniform(1.5, 4.0) * rng.choice([-1, 1, -1])
+        middle = rng.uniform(44, 52)
+        spoken += [voice(middle + fall * np.linspace(-0.5, 0.5, frames)), np.zeros(RATE // 20, np.float32)]
+        sung += [voice(np.full(frames, round(middle))), np.zeros(RATE // 20, np.float32)]
+    assert len(notes_of(np.concatenate(spoken), RATE)) <= 1
+    assert len(notes_of(np.concatenate(sung), RATE)) >= 36
+
+
+def test_velocity_follows_loudness_and_dynamics_flattens_it():
+    sound = np.concatenate([tune([60], level=level)[0] for level in (0.005, 0.03, 0.2)])
+    heard = [n.velocity for n in notes_of(sound, RATE)]
+    assert heard == sorted(heard)
+    assert heard[2] - heard[0] > 0.3
+    assert len({n.velocity for n in notes_of(sound, RATE, {"dynamics": 0.0})}) == 1
+    assert 0.0 < velocity(-200.0, 1.0) < velocity(0.0, 1.0) == 1.0
+
+
+def test_threshold_lowest_and_highest_leave_notes_out():
+    sound = tune([48, 60, 72])[0]
+    assert notes_of(sound * 0.02, RATE, {"threshold": -40.0}) == []
+    assert [n.number for n in notes_of(sound, RATE, {"lowest": 55})][-2:] == [60, 72]
+    assert 72 not in [n.number for n in notes_of(sound, RATE, {"highest": 65})]
+
+
+def test_sensitivity_zero_admits_no_more_than_one():
+    sound = voice(50 + 0.8 * np.sin(np.arange(4 * RATE) / RATE * 9.0))
+    counts = [len(notes_of(sound, RATE, {"sensitivity": s})) for s in (0.0, 0.5, 1.0)]
+    assert counts == sorted(counts)
+    assert counts[0] < counts[2]
+
+
+def test_notes_are_left_alone_by_default_and_moved_into_a_key_when_asked():
+    sound = tune([60, 61.3, 63, 66, 68])[0]
+    assert [n.number for n in notes_of(sound, RATE)] == [60, 61, 63, 66, 68]
+    assert [n.number for n in notes_of(sound, RATE, {"scale": "major", "key": "C"})] == [60, 62, 62, 65, 67] or all(
+        n.number % 12 in (0, 2, 4, 5, 7, 9, 11) for n in notes_of(sound, RATE, {"scale": "major", "key": "C"})
+    )
+    in_e = [n.number % 12 for n in notes_of(sound, RATE, {"scale": "major", "key": "E"})]
+    assert set(in_e) <= {4, 6, 8, 9, 11, 1, 3}
+
+
+def test_auto_finds_the_key_and_moves_what_is_out_of_it():
+    scale = [62, 64, 66, 67, 69, 71, 73, 74, 69, 66, 62]
+    sound = tune([*scale, 65.4, 62], 0.35)[0]
+    assert [n.number for n in notes_of(sound, RATE, {"scale": "auto"})] == [*scale, 66, 62]
+
+
+@pytest.mark.parametrize(("grid", "beats"), [("1/4", 1.0), ("1/8", 0.5), ("1/16", 0.25)])
+def test_quantise_puts_notes_on_the_nearest_line(grid, beats):
+    sound, starts = tune([60, 64, 67, 72], 0.43, 0.6)
+    line = beats * 60 / 100 * RATE
+    notes = notes_of(sound, RATE, {"quantise": grid, "bpm": 100.0})
+    assert [n.number for n in notes] == [60, 64, 67, 72]
+    for note, start in zip(notes, starts, strict=True):
+        assert abs(note.start / line - round(note.start / line)) * line < 2
+        assert abs(note.start - start) <= 0.5 * line + 0.025 * RATE
+    plain = Hum()
+    plain.prepare(StreamSpec(RATE, 256, 1))
+    asked = Hum()
+    asked.settings["quantise"] = grid
+    asked.prepare(StreamSpec(RATE, 256, 1))
+    assert asked.latency - plain.latency == round(0.5 * beats * RATE)
+
+
+def test_a_stopped_clock_moves_nothing():
+    sound, starts = tune([60, 64], 0.43, 0.6)
+    processor = Hum()
+    cells = prepare(processor, StreamSpec(RATE, 512, 1), {"quantise": "1/4"})
+    for cell in cells.values():
+        cell.render(0, 512)
+    begun = []
+    x = np.concatenate([sound, np.zeros(RATE, np.float32)])
+    for at in range(0, len(x) - 512, 512):
+        io = IO([x[None, at : at + 512]], [], cells, BlockTime(at, 0.3, 120.0, playing=False), 512)
+        processor.process(io)
+        begun += [at + e.offset - processor.latency for e in io.events_out if e.kind == "on"]
+    assert max(abs(b - s) for b, s in zip(begun, starts, strict=True)) < 0.02 * RATE
+
+
+def test_every_note_is_ended_and_one_sounds_at_a_time():
+    rng = np.random.default_rng(1)
+    line = np.repeat(rng.integers(50, 80, 60), 4000).astype(float)
+    for quantise in ("off", "1/8"):
+        done = played(np.concatenate([voice(line), np.zeros(2 * RATE)]), {"quantise": quantise})[1]
+        assert len(done.events) > 20
+        assert [e.kind for e in done.events] == ["on", "off"] * (len(done.events) // 2)
+        for on, off in zip(done.events[::2], done.events[1::2], strict=True):
+            assert on.number == off.number
+            assert off.offset > on.offset
+
+
+def test_channels_are_averaged_and_bad_samples_are_passed_over():
+    sound, _ = tune([60, 64, 67])
+    assert played(sound, channels=4)[1].events == played(sound)[1].events
+    broken = sound.copy()
+    broken[1000:1003] = [np.nan, np.inf, -np.inf]
+    assert [n.number for n in notes_of(broken, RATE)] == [60, 64, 67]
+
+
+def test_reset_ends_what_sounds_and_forgets_everything():
+    sound, _ = tune([60, 64, 67])
+    fresh = played(sound)[1].events
+    processor, spec = Hum(), StreamSpec(RATE, 512, 1)
+    cut = np.concatenate([np.zeros(RATE // 2, np.float32), voice(np.full(RATE // 2, 65.0))])
+    first = render(processor, spec, cut[None]).events
+    assert [e.kind for e in first] == ["on"]
+    processor.reset()
+    cells = prepare(Hum(), spec, {})
+    for cell in cells.values():
+        cell.render(0, 512)
+    io = IO([np.zeros((1, 512), np.float32)], [], cells, BlockTime(), 512)
+    processor.process(io)
+    assert [(e.kind, e.offset, e.number) for e in io.events_out] == [("off", 0, 65)]
+    processor.reset()
+    assert render(processor, spec, sound[None]).events == fresh
+
+
+def test_notes_of_an_empty_and_a_short_sound():
+    assert notes_of(np.zeros(0, np.float32), RATE) == []
+    assert notes_of(voice(np.full(500, 60.0)), RATE) == []
+
+
+def test_a_note_held_to_the_end_ends_with_the_sound():
+    sound = np.concatenate([np.zeros(RATE // 2, np.float32), voice(np.full(RATE, 60.0))])
+    (note,) = notes_of(sound, RATE)
+    assert note.number == 60
+    assert len(sound) - RATE // 20 < note.end <= len(sound)
+
+
+def test_a_file_takes_less_than_a_tenth_of_its_length():
+    sound = tune(MELODY * 2)[0]
+    notes_of(sound[:RATE], RATE)
+    before = time.process_time()
+    notes_of(sound, RATE)
+    assert time.process_time() - before < 0.1 * len(sound) / RATE
+
+
+def test_importing_the_processor_brings_nothing_heavy():
+    code = (
+        "import sys, antiphon_hum.processor, antiphon_hum.notes; "
+        "print([m for m in ('scipy', 'librosa', 'mir_eval', 'pyworld', 'mido', 'torch', 'numba') if m in sys.modules])"
+    )
+    paths = ":".join(p for p in sys.path if p)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env={"PYTHONPATH": paths})
+    assert done.stdout.strip() == "[]", done.stderr

@@ -1,0 +1,107 @@
+"""Odd inputs and references: each works or is refused in one sentence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from antiphon.block import StreamSpec
+from antiphon.errors import FileError
+from antiphon.harness import run_processor
+from antiphon_transfer.processor import MODES, Transfer
+
+RATE = 44100
+RNG = np.random.default_rng(5)
+SOUND = (0.3 * np.sin(2 * np.pi * 220 * np.arange(RATE) / RATE) + 0.01 * RNG.standard_normal(RATE)).astype(np.float32)
+
+
+def write(path: Path, sound: np.ndarray, rate: int = RATE, subtype: str = "FLOAT") -> str:
+    soundfile.write(path, sound, rate, subtype)
+    return str(path)
+
+
+def through(sound: np.ndarray, path: str, mode: str = "envelope", rate: int = RATE) -> np.ndarray:
+    return run_processor(Transfer(), StreamSpec(rate, 256, len(sound)), sound, {"mode": mode, "reference": path})
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("frames", [0, 1, 255])
+def test_an_input_shorter_than_a_block(tmp_path: Path, mode: str, frames: int) -> None:
+    made = through(SOUND[None, :frames], write(tmp_path / "b.wav", SOUND), mode)
+    assert made.shape == (1, frames)
+    # all of it is still in the latency
+    assert not made.any()
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_eight_channels_and_a_reference_of_eight(tmp_path: Path, mode: str) -> None:
+    sound = SOUND[:12000] * np.linspace(0.1, 0.8, 8, dtype=np.float32)[:, None]
+    made = through(sound, write(tmp_path / "b.wav", np.repeat(SOUND[:, None], 8, axis=1)), mode)
+    assert made.shape == sound.shape
+    assert np.isfinite(made).all()
+    level = np.sqrt(np.mean(made[:, 6000:] ** 2, axis=1))
+    np.testing.assert_allclose(level / level[0], np.linspace(1, 8, 8), rtol=1e-3)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_reference_at_another_rate_is_the_same_reference(tmp_path: Path, mode: str) -> None:
+    """A tone of 2 kHz raises what lies at 2 kHz, whatever rate it was saved at."""
+    levels = []
+    hiss = 0.05 * np.random.default_rng(2).standard_normal((1, RATE)).astype(np.float32)
+    for rate in (16000, 44100, 96000):
+        tone = 0.3 * np.sin(2 * np.pi * 2000 * np.arange(rate) / rate) + 1e-4 * RNG.standard_normal(rate)
+        made = through(hiss, write(tmp_path / f"{rate}.wav", tone, rate), mode)[0, RATE // 2 :]
+        spectrum, hertz = np.abs(np.fft.rfft(made)), np.fft.rfftfreq(len(made), 1 / RATE)
+        bands = (hertz > 1900) & (hertz < 2100), (hertz > 4000) & (hertz < 6000)
+        near, far = (np.sqrt(np.mean(spectrum[band] ** 2)) for band in bands)
+        levels.append(20 * np.log10(near / far))
+    assert min(levels) > 8
+    assert max(levels) - min(levels) < 6
+
+
+@pytest.mark.parametrize(("place", "value"), [(0, np.nan), (500, np.inf), (RATE - 1, -np.inf)])
+def test_one_bad_sample_in_a_reference_is_named(tmp_path: Path, place: int, value: float) -> None:
+    bad = SOUND.copy()
+    bad[place] = value
+    with pytest.raises(FileError, match="not a number") as refused:
+        through(SOUND[None, :1000], write(tmp_path / "b.wav", bad))
+    assert "\n" not in str(refused.value)
+
+
+def test_a_folder_an_empty_file_and_half_a_header_are_refused(tmp_path: Path) -> None:
+    good = Path(write(tmp_path / "good.wav", SOUND)).read_bytes()
+    (tmp_path / "empty.wav").touch()
+    (tmp_path / "half.wav").write_bytes(good[:30])
+    for wrong in (tmp_path, tmp_path / "empty.wav", tmp_path / "half.wav"):
+        with pytest.raises(FileError) as refused:
+            through(SOUND[None, :1000], str(wrong))
+        assert "\n" not in str(refused.value)
+
+
+def test_a_reference_of_an_hour_is_refused_at_once(tmp_path: Path) -> None:
+    path = write(tmp_path / "hour.wav", np.zeros(3600 * 8000, np.int16), 8000, "PCM_U8")
+    with pytest.raises(FileError, match="minutes") as refused:
+        through(SOUND[None, :1000], path)
+    assert "\n" not in str(refused.value)
+
+
+def test_of_a_long_reference_the_loudest_minute_counts(tmp_path: Path) -> None:
+    soft = 1e-3 * RNG.standard_normal(8000 * 70)
+    loud = 0.2 * RNG.standard_normal(8000 * 60)
+    whole = write(tmp_path / "whole.wav", np.concatenate([soft, loud, soft]), 8000)
+    part = write(tmp_path / "part.wav", loud, 8000)
+    quiet = write(tmp_path / "quiet.wav", soft, 8000)
+    sound = SOUND[None, :16000:2]
+    made, wanted, less = (through(sound, path, "envelope", 8000).std() for path in (whole, part, quiet))
+    assert made == pytest.approx(wanted, rel=0.1)
+    assert less < 0.1 * wanted
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_reference_far_too_loud(tmp_path: Path, mode: str) -> None:
+    made = through(SOUND[None, :12000], write(tmp_path / "b.wav", 1e6 * SOUND), mode)
+    assert np.isfinite(made).all()
+    assert np.abs(made).max() < 100.0

@@ -1,0 +1,89 @@
+"""How loud a sound is, as a signal that turns something."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from antiphon.block import StreamSpec
+from antiphon.native import f32p, f64, f64p, i64, kernel
+from antiphon.params import Param
+from antiphon.ports import CONTROL_OUT
+from antiphon.processor import IO, Processor
+
+_FAINT = 1e-10
+
+
+@kernel
+def utilities_follower(
+    x: f32p, xs: i64, y: f32p, attack: f32p, release: f32p, floor: f32p, ceiling: f32p, depth: f32p,
+    state: f64p, rate: f64, channels: i64, frames: i64,
+) -> None:  # fmt: skip
+    """y ← depth times the place of x's level between floor and ceiling. state: the peak let go of, the place."""
+    for n in range(frames):
+        top = f64(0.0)
+        for c in range(channels):
+            a = abs(f64(x[c * xs + n]))
+            top = a if a > top else top
+        fall = math.exp(-1.0 / (f64(release[n]) * rate))
+        held = top + (state[0] - top) * fall
+        held = top if top > held else held
+        held = 0.0 if held < _FAINT else held
+        state[0] = held
+        decibels = 20.0 * math.log(max(held, _FAINT)) / math.log(10.0)
+        low = f64(floor[n])
+        span = f64(ceiling[n]) - low
+        span = 1.0 if span < 1.0 else span
+        place = (decibels - low) / span
+        place = 0.0 if place < 0.0 else place
+        place = 1.0 if place > 1.0 else place
+        rise = math.exp(-1.0 / (f64(attack[n]) * rate))
+        place = place + (state[1] - place) * rise
+        place = 0.0 if place < _FAINT else place
+        state[1] = place
+        y[n] = f64(depth[n]) * place
+
+
+class Follower(Processor):
+    """The peak of the loudest channel, let go slowly, in dB from `floor` to `ceiling`, and then smoothed.
+
+    The decoupled detector in the log domain of Giannoulis, Massberg and Reiss, "Digital Dynamic Range
+    Compressor Design" (JAES 60, 2012): a steady tone's level is its peak, with no bias from either time, and
+    a sound out of silence turns nothing faster than `attack`.
+    """
+
+    outputs = (CONTROL_OUT,)
+    params = (
+        Param(
+            "attack", default=0.01, low=0.001, high=1.0, unit="s", warp="log", smooth=0.02,
+            doc="How slowly it follows: in this time it goes 63 % of the way to a sudden level.",
+        ),
+        Param(
+            "release", default=0.2, low=0.005, high=5.0, unit="s", warp="log", smooth=0.02,
+            doc="How slowly it lets go: the time in which the level falls by 8.7 dB.",
+        ),
+        Param("floor", default=-50.0, low=-90.0, high=-1.0, unit="dB", smooth=0.02, doc="At or below this it is 0."),
+        Param(
+            "ceiling", default=-6.0, low=-80.0, high=0.0, unit="dB", smooth=0.02,
+            doc="At or above this it is `depth`; taken as at least 1 dB above the floor.",
+        ),
+        Param(
+            "depth", default=0.5, low=-1.0, high=1.0, smooth=0.02,
+            doc="How far it turns what it is wired to, 1 the whole way; below 0 louder turns it down.",
+        ),
+    )  # fmt: skip
+
+    def prepare(self, spec: StreamSpec) -> None:
+        self._rate = float(spec.rate)
+        self._state = np.zeros(2, np.float64)
+
+    def reset(self) -> None:
+        self._state.fill(0.0)
+
+    def process(self, io: IO) -> None:
+        x, y = io.audio_in[0], io.audio_out[0]
+        utilities_follower(
+            x, x.strides[0] // 4, y, io.curve("attack"), io.curve("release"), io.curve("floor"), io.curve("ceiling"),
+            io.curve("depth"), self._state, self._rate, x.shape[0], io.frames,
+        )  # fmt: skip

@@ -1,0 +1,129 @@
+"""A slow wave that turns something."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from antiphon.block import StreamSpec
+from antiphon.native import f32p, f64, f64p, i64, i64p, kernel
+from antiphon.params import Param
+from antiphon.ports import CONTROL_OUT
+from antiphon.processor import IO, Processor
+
+SHAPES = ("sine", "triangle", "rise", "fall", "square", "steps", "drift")
+EDGE = 0.002
+"""Seconds a jump from end to end of the wave takes, so that what it turns does not click."""
+SHORTEST = 0.001
+"""Beats a turn takes at least."""
+TAU = 2.0 * math.pi
+_NEAR = 1e-9
+# places in `turns` (f64): turns gone, the wave as it was last
+_GONE, _LAST = 0, 1
+# places in `whole` (i64): 1 once `_LAST` is true
+_BEGUN = 0
+
+
+@kernel
+def utilities_dice(seed: i64, turn: i64) -> f64:
+    """A number of -1 to 1 that is the seed's own for that turn."""
+    s = seed * 6364136223846793005 + turn * 1442695040888963407 + 7046029254386353131
+    for _ in range(3):
+        high = (s >> 32) & 4294967295
+        s = (s | high) - (s & high)
+        s = s * 3935559000370003845 + 2691343689449507681
+    return f64((s >> 11) & 4503599627370495) / 2251799813685248.0 - 1.0
+
+
+@kernel
+def utilities_wave(shape: i64, seed: i64, turns: f64) -> f64:
+    """The wave, -1 to 1, after so many turns. shape: its place in SHAPES."""
+    whole = math.floor(turns)
+    t = turns - whole
+    k = i64(whole)
+    if shape == 0:
+        return math.sin(TAU * t)
+    if shape == 1:
+        v = 4.0 * t
+        v = 2.0 - v if v > 1.0 else v
+        return -4.0 + 4.0 * t if t >= 0.75 else v
+    if shape == 2:
+        return 2.0 * t - 1.0
+    if shape == 3:
+        return 1.0 - 2.0 * t
+    if shape == 4:
+        return 1.0 if t < 0.5 else -1.0
+    if shape == 5:
+        return utilities_dice(seed, k)
+    here = utilities_dice(seed, k)
+    return here + (utilities_dice(seed, k + 1) - here) * t * t * (3.0 - 2.0 * t)
+
+
+@kernel
+def utilities_lfo(
+    y: f32p, shape: f32p, hertz: f32p, beats: f32p, depth: f32p, offset: f32p, phase: f32p, seed: f32p,
+    turns: f64p, whole: i64p, beat: f64, step: f64, rate: f64, frames: i64,
+) -> None:  # fmt: skip
+    """y ← offset and depth times the wave. beat: of the first frame; step: beats a frame, 0 while stopped."""
+    most = 2.0 / (EDGE * rate)
+    for n in range(frames):
+        length = f64(beats[n])
+        if length > 0.0:
+            length = max(length, SHORTEST)
+            turns[_GONE] = (beat + step * f64(n)) / length + _NEAR
+        w = utilities_wave(i64(shape[n]), i64(seed[n]), turns[_GONE] + f64(phase[n]))
+        if whole[_BEGUN] == 0:
+            turns[_LAST] = w
+            whole[_BEGUN] = 1
+        by = w - turns[_LAST]
+        by = most if by > most else by
+        by = -most if by < -most else by
+        w = turns[_LAST] + by
+        turns[_LAST] = w
+        if length <= 0.0:
+            turns[_GONE] = turns[_GONE] + f64(hertz[n]) / rate
+        v = f64(depth[n]) * w + f64(offset[n])
+        v = 1.0 if v > 1.0 else v
+        y[n] = -1.0 if v < -1.0 else v
+
+
+class Lfo(Processor):
+    """Swings about `offset` by `depth`, by its own rate or by the clock.
+
+    By the clock its place is the beat's: after a jump of the transport it is where it would have been, and
+    while the clock stands it stands. `steps` and `drift` throw dice for each turn, and by the clock the same
+    for the same beat.
+    """
+
+    inputs = ()
+    outputs = (CONTROL_OUT,)
+    params = (
+        Param("shape", "choice", "sine", choices=SHAPES, doc="The wave. Steps jump, drift wanders, each at random."),
+        Param("rate", default=1.0, low=0.01, high=50.0, unit="Hz", warp="log", smooth=0.02, doc="Turns a second."),
+        Param("beats", default=0.0, low=0.0, high=64.0, unit="beats", doc="One turn in so many; 0 goes by `rate`."),
+        Param(
+            "depth", default=0.25, low=0.0, high=1.0, smooth=0.02,
+            doc="How far it swings either way; 1 is the whole way of what it is wired to.",
+        ),
+        Param("offset", default=0.0, low=-1.0, high=1.0, smooth=0.02, doc="What it swings about."),
+        Param("phase", default=0.0, low=0.0, high=1.0, smooth=0.02, doc="How far into its turn it begins."),
+        Param("seed", "int", 1, low=0, high=9999, doc="Which dice."),
+    )  # fmt: skip
+
+    def prepare(self, spec: StreamSpec) -> None:
+        self._rate = float(spec.rate)
+        self._turns = np.zeros(2, np.float64)
+        self._whole = np.zeros(1, np.int64)
+
+    def reset(self) -> None:
+        self._turns.fill(0.0)
+        self._whole.fill(0)
+
+    def process(self, io: IO) -> None:
+        step = io.time.tempo / (60.0 * self._rate) if io.time.playing else 0.0
+        utilities_lfo(
+            io.audio_out[0], io.curve("shape"), io.curve("rate"), io.curve("beats"), io.curve("depth"),
+            io.curve("offset"), io.curve("phase"), io.curve("seed"), self._turns, self._whole, io.time.beat, step,
+            self._rate, io.frames,
+        )  # fmt: skip

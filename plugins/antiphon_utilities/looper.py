@@ -1,0 +1,269 @@
+"""Records what is played and plays it again and again, with more on top."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from antiphon.block import StreamSpec
+from antiphon.params import Param
+from antiphon.processor import IO, Processor
+from antiphon_utilities.beats import EARLY, JUMP, frame_of, next_multiple, per_frame
+from antiphon_utilities.looptape import (
+    EMPTY,
+    EXACT,
+    LATE,
+    LAYER,
+    LAYERS,
+    LENGTH,
+    OVERDUBBING,
+    PLAY,
+    PLAYING,
+    POS,
+    PUNCH,
+    REAL,
+    RECORDING,
+    STOPPED,
+    TAIL,
+    WHOLE,
+    utilities_looper,
+    utilities_looper_cut,
+    utilities_looper_pass,
+    utilities_looper_seam,
+)
+
+FADE = 0.004
+_ORDERS = ("clear", "undo", "stop", "play", "overdub", "record", "pedal")
+_NEVER = 1 << 62
+_PEDAL = {EMPTY: "record", RECORDING: "play", PLAYING: "overdub", OVERDUBBING: "play", STOPPED: "play"}
+# what an order does without waiting for the clock, whatever `sync` says
+_AT_ONCE = {("overdub", PLAYING), ("overdub", OVERDUBBING), ("overdub", STOPPED), ("play", OVERDUBBING)}
+# what it has nothing to do in
+_IDLE = {("play", EMPTY), ("play", PLAYING), ("stop", EMPTY), ("stop", STOPPED), ("overdub", EMPTY)}
+
+
+class Looper(Processor):
+    """A loop pedal: record, play, overdub, stop, clear, undo, each on its sample.
+
+    The end of a recording slides into what was heard before its beginning, 4 ms long, so that the seam does
+    not click and the first note keeps its attack. Overdubs come and go over the same time, and so does
+    what starts, stops or is taken back while it sounds.
+    """
+
+    params = (
+        Param(
+            "pedal", "trigger", False,
+            doc="All by one foot: records, then plays, then overdubs, then plays, and so on; stopped, it plays.",
+        ),
+        Param("record", "trigger", False, doc="Records a new loop over the old one; again ends it, and it plays."),
+        Param("overdub", "trigger", False, doc="Adds to the loop; again ends that. Ends a recording too."),
+        Param("play", "trigger", False, doc="Plays, from the beginning if stopped; ends a recording or an overdub."),
+        Param("stop", "trigger", False, doc="Stops; a recording is ended and kept."),
+        Param("clear", "trigger", False, doc="Forgets the loop."),
+        Param(
+            "undo", "trigger", False,
+            doc="Takes the last overdub back; again puts it on again. Gives a recording up.",
+        ),
+        Param("level", default=1.0, low=0.0, high=1.0, smooth=0.01, doc="The loop's level."),
+        Param("through", default=1.0, low=0.0, high=1.0, smooth=0.01, doc="The input's level in the output."),
+        Param(
+            "feedback", default=1.0, low=0.0, high=1.0, smooth=0.01,
+            doc="How much of what is there an overdub leaves; 0 puts the new in its place.",
+        ),
+        Param(
+            "sync", "switch", False,
+            doc="Recordings, play and stop wait for a multiple of `beats`, so that loops are that long to the frame.",
+        ),
+        Param("beats", "int", 4, low=1, high=64, unit="beats", doc="The multiple that `sync` waits for."),
+        Param(
+            "maximum", default=60.0, low=1.0, high=120.0, unit="s", restart=True,
+            doc="The longest loop; a recording that reaches it is ended, and plays.",
+        ),
+        Param(
+            "state", "int", 0, low=0, high=4, readonly=True,
+            doc="0 empty, 1 recording, 2 playing, 3 overdubbing, 4 stopped.",
+        ),
+        Param("waiting", "switch", False, readonly=True, doc="On while an order waits for its beat."),
+        Param("length", default=0.0, low=0.0, high=121.0, unit="s", readonly=True, doc="Of the loop, or so far."),
+        Param("position", default=0.0, low=0.0, high=121.0, unit="s", readonly=True, doc="Where in the loop it is."),
+    )  # fmt: skip
+
+    def prepare(self, spec: StreamSpec) -> None:
+        self._rate, self._channels = spec.rate, spec.channels
+        self._size = round(float(self.settings["maximum"]) * spec.rate)
+        self._fade = round(FADE * spec.rate)
+        self._tape = np.zeros((2, spec.channels, self._size), np.float32)
+        self._mark = np.zeros(self._size, np.float32)
+        self._gone = np.zeros(LAYERS, np.uint8)
+        self._tail = np.zeros((spec.channels, self._fade), np.float32)
+        self._before = np.zeros((spec.channels, self._fade), np.float32)
+        self._whole = np.zeros(WHOLE, np.int64)
+        self._real = np.zeros(REAL, np.float64)
+        self.reset()
+
+    def reset(self) -> None:
+        # the tape itself may keep what it has: nothing is read that was not written since
+        self._state = EMPTY
+        self._before.fill(0.0)
+        self._whole.fill(0)
+        self._whole[TAIL] = self._fade
+        self._closing = self._pending = ""
+        self._due = self._began = self._late = 0.0
+        self._quantum = 1.0
+        self._clocked = False
+
+    def process(self, io: IO) -> None:
+        at = 0
+        for frame, order in self._orders(io):
+            at = self._until(io, at, frame)
+            self._order(io, frame, order)
+        self._until(io, at, io.frames)
+        whole = self._whole
+        recording = self._state == RECORDING
+        io.report("state", float(self._state))
+        io.report("waiting", float(bool(self._pending)))
+        io.report("length", float(whole[POS] if recording else whole[LENGTH]) / self._rate)
+        io.report("position", 0.0 if self._state == STOPPED else float(whole[POS]) / self._rate)
+
+    def _orders(self, io: IO) -> list[tuple[int, str]]:
+        """What was asked for in this block, in order of time."""
+        found = [(frame, place) for place, name in enumerate(_ORDERS) for frame in io.fired(name)]
+        return [(frame, _ORDERS[place]) for frame, place in sorted(found)]
+
+    def _order(self, io: IO, frame: int, order: str) -> None:
+        if order == "pedal":
+            order = _PEDAL[self._state]
+        kind = (order, self._state)
+        self._pending = self._closing = ""
+        if kind in _IDLE:
+            return
+        waits = order not in ("clear", "undo") and kind not in _AT_ONCE and io.at("sync", frame)
+        # a stopped clock has no next beat to end a recording on
+        if waits and (io.time.playing or self._state != RECORDING):
+            self._pending, self._quantum = order, float(io.at("beats", frame))
+            self._due = next_multiple(self._quantum, io.time, self._rate, frame) * self._quantum
+            if self._state == RECORDING and self._due <= self._began:
+                self._due += self._quantum
+        else:
+            self._clocked = self._clocked and self._state != RECORDING
+            self._late = 0.0
+            self._act(order, False)
+
+    def _until(self, io: IO, at: int, frame: int) -> int:
+        """Runs up to `frame`, with what falls due on the way; returns it."""
+        while True:
+            due = self._due_frame(io, at) if self._pending else _NEVER
+            full = _NEVER
+            if self._state == RECORDING:
+                full = at + (2 * self._fade if self._closing else self._size) - int(self._whole[POS])
+            stop = min(frame, due, full)
+            self._run(io, at, stop)
+            at = stop
+            if at >= io.frames:
+                return at
+            if due == at:
+                order, self._pending = self._pending, ""
+                self._act(order, io.time.playing, io.time.tempo)
+            elif full == at:
+                order, self._closing, self._pending = self._closing or "play", "", ""
+                self._clocked, self._late = False, 0.0
+                self._act(order, False)
+            else:
+                return at
+
+    def _due_frame(self, io: IO, at: int) -> int:
+        """The frame at which what waits is due."""
+        time = io.time
+        if not time.playing:
+            self._due = -math.inf  # whatever comes first where it goes on
+            return at if self._state == RECORDING else _NEVER
+        wait = self._due - time.beat
+        if wait < -JUMP or wait > self._quantum + JUMP:
+            self._due = next_multiple(self._quantum, time, self._rate, at) * self._quantum
+        frame = max(at, frame_of(self._due, time, self._rate))
+        self._late = frame - (self._due - time.beat) / per_frame(time, self._rate)
+        return frame
+
+    def _act(self, order: str, clocked: bool, tempo: float = 0.0) -> None:
+        """Does it, now. clocked: on its beat, at that tempo."""
+        state, whole = self._state, self._whole
+        if order == "clear":
+            self._leave(EMPTY)
+            whole[LENGTH] = whole[POS] = whole[PUNCH] = 0
+        elif order == "undo":
+            self._undo()
+        elif state == RECORDING:
+            self._close(order, clocked, tempo)
+        elif order == "record":
+            self._leave(RECORDING)
+            self._gone.fill(0)
+            whole[LENGTH] = whole[POS] = whole[LAYER] = whole[PUNCH] = 0
+            self._clocked, self._began = clocked, self._due if clocked else -math.inf
+        elif order == "stop":
+            self._leave(STOPPED)
+        elif order == "overdub" and state != OVERDUBBING:
+            self._start(OVERDUBBING)
+        else:
+            self._start(PLAYING)
+
+    def _close(self, order: str, clocked: bool, tempo: float) -> None:
+        """The recording ends, and `order` follows: its second end, after the first 8 ms at the soonest."""
+        whole, real = self._whole, self._real
+        if whole[POS] < 2 * self._fade:
+            self._closing = order
+            return
+        whole[LENGTH] = whole[POS]
+        utilities_looper_seam(self._tape, self._size, self._before, whole, self._fade, self._channels)
+        real[EXACT] = float(whole[LENGTH])
+        if clocked and self._clocked:
+            exact = (self._due - self._began) * 60.0 * self._rate / tempo
+            # where the tempo changed on the way the loop is as long as it came out
+            real[EXACT] = exact if abs(exact - real[EXACT]) < 1.0 else real[EXACT]
+        self._state = STOPPED
+        if order != "stop":
+            self._start(OVERDUBBING if order == "overdub" else PLAYING)
+
+    def _start(self, state: int) -> None:
+        """Plays or overdubs; from the beginning, if it was stopped."""
+        whole = self._whole
+        if state == OVERDUBBING:
+            whole[LAYER] = whole[LAYER] % (LAYERS - 1) + 1
+            self._gone[whole[LAYER]] = 0
+        if self._state == STOPPED:
+            whole[POS] = whole[PLAY] = whole[PUNCH] = 0
+            self._real[LATE] = min(max(self._late, -EARLY), 1.0)
+            utilities_looper_pass(whole, self._real)
+        self._state = state
+
+    def _leave(self, state: int) -> None:
+        """To a state that does not play."""
+        self._cut()
+        self._state = state
+
+    def _cut(self) -> None:
+        if self._state in (PLAYING, OVERDUBBING):
+            utilities_looper_cut(
+                self._tape, self._size, self._mark, self._gone, self._tail, self._whole, self._fade, self._channels
+            )
+
+    def _undo(self) -> None:
+        whole = self._whole
+        if self._state == RECORDING:
+            self._state = EMPTY
+            whole[POS] = whole[LENGTH] = 0
+        elif self._state != EMPTY and whole[LAYER]:
+            self._cut()
+            whole[PUNCH] = 0
+            self._gone[whole[LAYER]] = 1 - self._gone[whole[LAYER]]
+            self._state = PLAYING if self._state == OVERDUBBING else self._state
+
+    def _run(self, io: IO, first: int, last: int) -> None:
+        if last <= first:
+            return
+        x, y = io.audio_in[0], io.audio_out[0]
+        utilities_looper(
+            x, x.strides[0] // 4, y, y.strides[0] // 4, io.curve("level"), io.curve("through"), io.curve("feedback"),
+            self._tape, self._size, self._mark, self._gone, self._tail, self._before, self._whole, self._real,
+            self._state, self._fade, self._channels, first, last,
+        )  # fmt: skip

@@ -1,0 +1,134 @@
+"""The looper's tape: what every frame does to it, and what happens where it is cut.
+
+Two sides of sound lie at each place of the tape. `mark` has, for each place, the number of the overdub that
+wrote there last, times 2, and the side it wrote to; the other side keeps what it wrote over. `gone` says of
+each overdub whether it is taken back: its places are then read from the other side. So taking a layer back,
+or putting it on again, moves no sound.
+"""
+
+from __future__ import annotations
+
+import math
+
+from antiphon.native import f32, f32p, f64, f64p, i64, i64p, kernel, u8p
+from antiphon_utilities.beats import EARLY
+
+EMPTY, RECORDING, PLAYING, OVERDUBBING, STOPPED = 0, 1, 2, 3, 4
+LAYERS = 1 << 16
+# places in `whole`: place on the tape, its length, frames of this pass, the overdub's number, frames risen of
+# playing and of overdubbing, frames gone of the tail, where the frames before the recording are written
+POS, LENGTH, PASS, LAYER, PLAY, PUNCH, TAIL, BEFORE, WHOLE = 0, 1, 2, 3, 4, 5, 6, 7, 8
+# places in `real`: the length as the clock has it, how much later than it this pass began
+EXACT, LATE, REAL = 0, 1, 2
+
+
+@kernel
+def utilities_looper(
+    x: f32p, xs: i64, y: f32p, ys: i64, level: f32p, through: f32p, feedback: f32p,
+    tape: f32p, size: i64, mark: f32p, gone: u8p, tail: f32p, before: f32p, whole: i64p, real: f64p,
+    state: i64, fade: i64, channels: i64, first: i64, last: i64,
+) -> None:  # fmt: skip
+    """Frames `first` to `last`: y ← x and the loop; the tape is written where it is to be.
+
+    tape: two sides of `size` frames a channel.  tail: `fade` frames a channel that die away.
+    before: as many, of what was heard before the recording.
+    """
+    for n in range(first, last):
+        p = whole[POS]
+        recording = state == RECORDING
+        sounds = state >= PLAYING and state <= OVERDUBBING
+        if sounds and whole[PLAY] < fade:
+            whole[PLAY] = whole[PLAY] + 1
+        if state == OVERDUBBING:
+            if whole[PUNCH] < fade:
+                whole[PUNCH] = whole[PUNCH] + 1
+        elif whole[PUNCH] > 0:
+            whole[PUNCH] = whole[PUNCH] - 1
+        runs = sounds or whole[PUNCH] > 0
+        gain = f32(0.0)
+        if sounds:
+            gain = f32(f64(whole[PLAY]) / f64(fade))
+        punch = f32(f64(whole[PUNCH]) / f64(fade))
+        keep = f32(1.0) + (feedback[n] - f32(1.0)) * punch
+        # a pass one frame longer than the tape holds its last frame
+        q = p if p < whole[LENGTH] else whole[LENGTH] - 1
+        side = 0
+        into = 0
+        writes = whole[PUNCH] > 0 and p < whole[LENGTH]
+        if runs:
+            m = i64(mark[q])
+            side = 1 - (m & 1) if gone[m >> 1] != 0 else m & 1
+            into = side if m >> 1 == whole[LAYER] else 1 - side
+            if writes:
+                mark[q] = 2 * whole[LAYER] + into
+        dying = whole[TAIL] < fade
+        for c in range(channels):
+            heard = x[c * xs + n]
+            loop = f32(0.0)
+            if runs:
+                old = tape[(side * channels + c) * size + q]
+                loop = old * gain
+                if writes:
+                    made = old * keep + heard * punch
+                    tape[(into * channels + c) * size + q] = f32(0.0) if abs(made) < f32(1e-20) else made
+            if recording:
+                tape[c * size + p] = heard
+            else:
+                before[c * fade + whole[BEFORE]] = heard
+            if dying:
+                loop = loop + tail[c * fade + whole[TAIL]]
+            y[c * ys + n] = heard * through[n] + loop * level[n]
+        if dying:
+            whole[TAIL] = whole[TAIL] + 1
+        if recording:
+            mark[p] = f32(0.0)
+        elif whole[BEFORE] + 1 >= fade:
+            whole[BEFORE] = 0
+        else:
+            whole[BEFORE] = whole[BEFORE] + 1
+        if recording or runs:
+            whole[POS] = p + 1
+        if runs and p + 1 >= whole[PASS]:
+            whole[POS] = 0
+            utilities_looper_pass(whole, real)
+
+
+@kernel
+def utilities_looper_pass(whole: i64p, real: f64p) -> None:
+    """A pass begins: it is as many frames long as bring the next one to the frame its beat falls on."""
+    left = real[EXACT] - real[LATE]
+    frames = -math.floor(EARLY - left)
+    whole[PASS] = i64(frames)
+    real[LATE] = frames - left
+
+
+@kernel
+def utilities_looper_cut(
+    tape: f32p, size: i64, mark: f32p, gone: u8p, tail: f32p, whole: i64p, fade: i64, channels: i64
+) -> None:
+    """What plays is taken over by the tail, which dies away over `fade` frames."""
+    for i in range(fade):
+        p = (whole[POS] + i) % whole[LENGTH]
+        m = i64(mark[p])
+        side = 1 - (m & 1) if gone[m >> 1] != 0 else m & 1
+        gain = f64(whole[PLAY]) / f64(fade) * (1.0 - f64(i + 1) / f64(fade))
+        for c in range(channels):
+            v = f64(tape[(side * channels + c) * size + p]) * gain
+            if whole[TAIL] + i < fade:
+                v = v + f64(tail[c * fade + whole[TAIL] + i])
+            tail[c * fade + i] = v
+    whole[TAIL] = 0
+    whole[PLAY] = 0
+
+
+@kernel
+def utilities_looper_seam(tape: f32p, size: i64, before: f32p, whole: i64p, fade: i64, channels: i64) -> None:
+    """The recording's end slides into what was heard before its beginning, so that the beginning follows on it."""
+    length = whole[LENGTH]
+    for i in range(fade):
+        r = f32(f64(i + 1) / f64(fade + 1))
+        at = length - fade + i
+        was = (whole[BEFORE] + i) % fade
+        for c in range(channels):
+            v = tape[c * size + at]
+            tape[c * size + at] = v + (before[c * fade + was] - v) * r

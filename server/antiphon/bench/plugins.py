@@ -1,0 +1,146 @@
+"""`bench plugins`: of every built-in processor what it costs, whether its latency is as it says, and how good it is."""
+
+from __future__ import annotations
+
+import importlib
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from antiphon import demo
+from antiphon.bench.report import finish, percentiles, table
+from antiphon.block import Samples, StreamSpec
+from antiphon.catalog import ProcessorInfo
+from antiphon.errors import AntiphonError
+from antiphon.graph import IN, OUT, End, Graph, NodeSpec, Wire
+from antiphon.plan import Plan
+from antiphon.planning import close_hosts, compile_plan
+from antiphon.plugins import BUILT_IN, Loaded, load
+from antiphon.processor import BlockTime, Event
+
+SPEC = StreamSpec(48000, 256, 2)
+SECONDS = 20.0
+REACH = 48000
+"""Frames of latency looked for."""
+WARM = 40
+"""Blocks before any is measured."""
+EVERY = 36000
+Evaluation = Callable[[Any, Path, int, int], Any]
+QUALITY: dict[str, Evaluation] = {
+    "denoise": lambda made, data, seed, limit: _shown(made.evaluate(data, seed, limit or None), made),
+    "hum": lambda made, data, seed, limit: made.main(data, seed, limit),
+    "accompany": lambda made, data, seed, limit: made.main(data, limit),
+    "loops": lambda made, data, seed, limit: made.main(limit or 240, 2 * limit or 480, limit or 12, data=data),
+    "transfer": lambda made, data, seed, limit: made.main(data, limit or 24, seed),
+}
+"""How each plugin's evaluation is called: its module, the data, the seed, the most items."""
+
+
+def main(data: Path, seed: int, limit: int) -> None:
+    """data: songs, loops and noises.  limit: of each quality's items, at most; 0 for all."""
+    loaded = load(check=False)
+    rows = [cost(info, loaded) for info in sorted(loaded.catalog.types.values(), key=lambda i: i.type)
+            if info.plugin in BUILT_IN]  # fmt: skip
+    table(
+        f"{SECONDS:g} s at {SPEC.rate} Hz, {SPEC.block} frames: latency in frames, a block's work as a share of it",
+        ("processor", "declared", "measured", "real-time factor", "p50 %", "p99 %", "max %"),
+        [(r["type"], r["declared"], r["measured"], r["factor"], r["p50"] * 100, r["p99"] * 100, r["max"] * 100)
+         for r in rows if "failed" not in r],
+    )  # fmt: skip
+    for row in rows:
+        if "failed" in row:
+            print(f"{row['type']}: {row['failed']}")
+    quality: dict[str, Any] = {}
+    for name, measure in QUALITY.items():
+        print(f"\n== {name}", flush=True)
+        try:
+            quality[name] = measure(importlib.import_module(f"antiphon_{name}.evaluation"), data, seed, limit)
+        except AntiphonError as error:
+            print(f"{name}: {error}")
+    finish("plugins", {"seed": seed, "limit": limit, "cost": rows, "quality": quality})
+
+
+def _shown(result: Any, made: Any) -> Any:
+    print(made.show(result).rpartition("\n")[0])
+    return result
+
+
+def cost(info: ProcessorInfo, loaded: Loaded) -> dict[str, Any]:
+    """One processor as a node by itself, fed with music, or notes where it takes notes."""
+    listens = info.first("audio", "in") is not None and info.first("events", "out") is not None
+    sound = tones() if listens else np.tile(demo.loop(), (1, 2))[:, : round(SECONDS * SPEC.rate)]
+    wires = []
+    into, out = info.first("audio", "in"), info.first("audio", "out")
+    if into is not None:
+        wires.append(Wire(End(IN, IN), End(info.type, into.name)))
+    if out is not None:
+        wires.append(Wire(End(info.type, out.name), End(OUT, OUT)))
+    try:
+        graph = Graph((NodeSpec(info.type, info.type),), tuple(wires))
+        plan = compile_plan(graph, loaded.catalog, loaded.make, SPEC, {info.type: 1})
+        try:
+            return {"type": info.type, "declared": plan.hosts[1].latency, **_play(plan, info, sound)}
+        finally:
+            close_hosts(plan.hosts.values(), {})
+    except AntiphonError as error:
+        return {"type": info.type, "failed": str(error)}
+
+
+def _play(plan: Plan, info: ProcessorInfo, sound: Samples) -> dict[str, Any]:
+    host, spent, heard, begun_at = plan.hosts[1], [], [], []
+    for _ in range(WARM):
+        plan.run(SPEC.block, BlockTime())
+    host.reset()
+    notes = info.first("events", "in") is not None
+    clock = BlockTime(tempo=demo.BPM)
+    for at in range(0, sound.shape[1] - SPEC.block + 1, SPEC.block):
+        plan.input[:] = sound[:, at : at + SPEC.block]
+        clock.sample, clock.beat = at, at / SPEC.rate * clock.tempo / 60.0
+        if notes and at // SPEC.block % 40 == 0:
+            number = 60 + at // SPEC.block // 40 % 12
+            host.play(Event("on", 0, number, 0.8))
+            host.play(Event("off", SPEC.block - 1, number - 1))
+        begun = time.perf_counter_ns()
+        y = plan.run(SPEC.block, clock)
+        spent.append((time.perf_counter_ns() - begun) / 1e9)
+        heard.append(y.copy())
+        begun_at += [at + event.offset for event in plan.emitted(1) if event.kind == "on"]
+    if plan.failures:
+        return {"failed": plan.failures[0].reason}
+    measured: Any = "-"
+    if info.first("audio", "in") is not None and info.first("audio", "out") is not None:
+        measured = lag(sound, np.concatenate(heard, axis=1))
+    elif info.first("audio", "in") is not None and begun_at:
+        onsets = np.arange(len(begun_at) + 1) * EVERY
+        nearest = [at - max((o for o in onsets if o <= at - host.latency + EVERY // 4), default=0) for at in begun_at]
+        measured = int(np.median(np.asarray(nearest)))
+    period = SPEC.block / SPEC.rate
+    shares = {k: v / period for k, v in percentiles(spent).items()}
+    return {"measured": measured, "factor": len(spent) * period / sum(spent), **shares}
+
+
+def tones() -> Samples:
+    """Steady tones with harmonics, half sounding, half still, whose beginnings are `EVERY` frames apart."""
+    frames = round(SECONDS * SPEC.rate) // EVERY * EVERY
+    t = np.arange(frames)
+    hertz = 220.0 * 2.0 ** ((t // EVERY * 5 % 12) / 12.0)
+    inside = t % EVERY
+    shape = np.clip(np.minimum(inside / 480.0, (EVERY // 2 - inside) / 960.0), 0.0, 1.0)
+    made = sum(np.sin(2 * np.pi * k * hertz * inside / SPEC.rate) / k for k in range(1, 7)) * 0.15 * shape
+    return np.stack([made, made]).astype(np.float32)
+
+
+def lag(x: Samples, y: Samples) -> int | str:
+    """Frames by which y follows x, where their correlation is largest; "-" where they have too little in common."""
+    frames = min(x.shape[1], y.shape[1])
+    size = 1 << (2 * frames - 1).bit_length()
+    a, b = np.fft.rfft(x[:, :frames].mean(axis=0), size), np.fft.rfft(y[:, :frames].mean(axis=0), size)
+    # whitened by what went in: music repeats itself, and its own period must not win
+    both = np.fft.irfft(b * np.conj(a) / np.maximum(np.abs(a) ** 2, 1e-4 * float(np.mean(np.abs(a) ** 2))), size)[
+        :REACH
+    ]
+    place = int(np.argmax(np.abs(both)))
+    return place if abs(both[place]) > 6.0 * float(np.std(both)) else "-"

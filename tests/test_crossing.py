@@ -1,0 +1,177 @@
+"""Two plans while one fades into the other: nothing clicks where wires change, before and behind kept nodes."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests import audio
+from tests.engine.test_stage import step
+from tests.local import RATE, graph, plan, play, put, staged
+from tests.test_plan import SPEC, graphs, late
+
+from antiphon.engine.schedule import Action, Op
+
+FADE = 0.02
+IDS = {"a": 1, "b": 2, "c": 3, "d": 4, "n": 5, "m": 6}
+
+
+def swapped(first, second, x, at=2048, fade=FADE, blocks=None, ids=IDS):
+    """x through the first plan and from `at` on through the second."""
+    stage = staged_with(first, ids)
+    before = play(stage, x[:, :at], blocks)
+    stage.load(plan(second, SPEC, stage.plan, ids), 2, fade)
+    return np.concatenate([before, play(stage, x[:, at:], blocks)], axis=1), stage
+
+
+def staged_with(made, ids):
+    stage = staged(graph({}, []))
+    stage.load(plan(made, SPEC, stage.plan, ids), 1, 0.0)
+    return stage
+
+
+SINE = audio.sine(150, 0.5, channels=2, level=-6)
+FLAT = step(SINE) + 1.0 / (FADE * RATE)
+
+
+@pytest.mark.parametrize("latency", [0, 100, 3000])
+def test_a_node_put_in_before_a_kept_one_is_faded_into_it(latency):
+    behind = {"c": ("lag", {"frames": 10})}
+    first = graph(behind, ["in > c", "c > out"])
+    second = graph({"b": ("lag", {"frames": latency}), "d": ("gain", {"gain": 0.25}), **behind},
+                   ["in > b", "b > d", "d > c", "c > out"])  # fmt: skip
+    y, stage = swapped(first, second, SINE)
+    assert step(y) < FLAT
+    end = 2048 + latency + round(FADE * RATE) + 20
+    np.testing.assert_allclose(y[:, end:], 0.25 * late(SINE, latency + 10)[:, end:], atol=1e-6)
+    np.testing.assert_allclose(y[:, 10 : 2048 + latency], late(SINE, 10)[:, 10 : 2048 + latency], atol=1e-6)
+    assert not stage.fading
+
+
+def test_a_node_taken_out_before_a_kept_one_fades_out_of_it():
+    first = graph({"a": ("gain", {"gain": 0.25}), "c": "gain"}, ["in > a", "a > c", "c > out"])
+    second = graph({"c": "gain"}, ["in > c", "c > out"])
+    y, _ = swapped(first, second, SINE)
+    assert step(y) < FLAT
+    np.testing.assert_allclose(y[:, 3100:], SINE[:, 3100:], atol=1e-6)
+
+
+@pytest.mark.parametrize("latency", [0, 700, 5000])
+def test_what_is_new_at_the_end_is_heard_once_it_has_caught_up(latency):
+    first = graph({}, ["in > out"])
+    second = graph({"b": ("lag", {"frames": latency})}, ["in > b", "b > out"])
+    y, _ = swapped(first, second, SINE)
+    assert step(y) < FLAT
+    np.testing.assert_allclose(y[:, : 2048 + latency], SINE[:, : 2048 + latency], atol=1e-6)
+
+
+def test_a_branch_whose_compensation_grows_does_not_click():
+    first = graph({"a": "gain", "c": "gain"}, ["in > a", "a > c", "c > out"])
+    second = graph(
+        {"a": "gain", "b": ("lag", {"frames": 900}), "c": "gain"}, ["in > a", "in > b", "a > c", "b > c", "c > out"]
+    )
+    x = 0.4 * SINE
+    y, _ = swapped(first, second, x)
+    assert step(y) < FLAT
+    np.testing.assert_allclose(y[:, 5000:], 2 * late(x, 900)[:, 5000:], atol=1e-6)
+
+
+def test_two_nodes_that_change_places_make_no_trouble():
+    first = graph({"a": "gain", "c": ("gain", {"gain": 0.5})}, ["in > a", "a > c", "c > out"])
+    second = graph({"a": "gain", "c": ("gain", {"gain": 0.5})}, ["in > c", "c > a", "a > out"])
+    y, _ = swapped(first, second, SINE)
+    assert step(y) < FLAT
+    end = 2048 + round(0.03 * RATE)
+    np.testing.assert_allclose(y[:, end:], 0.5 * SINE[:, end:], atol=1e-6)
+
+
+def test_a_node_moved_behind_the_one_that_fed_it_does_not_click():
+    lag = {"a": ("lag", {"frames": 333}), "c": ("lag", {"frames": 40}), "d": "gain"}
+    first = graph(lag, ["in > a", "a > c", "c > d", "d > out"])
+    second = graph(lag, ["in > c", "c > a", "a > d", "d > out"])
+    y, _ = swapped(first, second, SINE)
+    assert step(y) < FLAT + step(SINE)
+    np.testing.assert_allclose(y[:, 5000:], late(SINE, 373)[:, 5000:], atol=1e-6)
+
+
+def test_a_kept_node_goes_on_and_runs_once():
+    first = graph({"c": "count", "d": "gain"}, ["c > d", "d > out"])
+    second = graph({"c": "count", "b": "gain", "d": "gain"}, ["c > b", "b > d", "d > out"])
+    y, _ = swapped(first, second, np.zeros((2, 8192), np.float32))
+    np.testing.assert_allclose(y[0], np.arange(8192) / 2**20, atol=1e-6)
+
+
+@settings(max_examples=40, deadline=None)
+@given(graphs(), graphs(), st.lists(st.integers(1, 256), min_size=1, max_size=5))
+def test_any_plan_into_any_other_whatever_the_blocks(first, second, blocks):
+    """Kept where names and kinds agree, and the end is the second plan alone, as it would be had the first not been."""
+    x = audio.noise(3000, 2) * 0.1
+    ids = {f"n{n}": n + 1 for n in range(6)}
+    kinds = {node.name: node.type for node in first.nodes}
+    taken = {n.name: ids[n.name] + (0 if kinds.get(n.name) == n.type else 100) for n in second.nodes}
+
+    def both(sizes):
+        stage = staged_with(first, ids)
+        before = play(stage, x[:, :1024], sizes if 1024 % sum(sizes) == 0 else None)
+        stage.load(plan(second, SPEC, stage.plan, taken), 2, 0.01)
+        after = play(stage, x[:, 1024:], sizes)
+        assert np.isfinite(after).all()
+        return before, after, stage
+
+    _, whole, stage = both([256])
+    _, split, other = both(blocks)
+    np.testing.assert_array_equal(whole, split)
+    assert stage.fading == other.fading
+
+
+NOTES = {"n": "clicker", "c": "noteclick"}
+
+
+def sounding(stage, number):
+    return [(e.kind, e.number) for e in stage.plan.hosts[number].events]
+
+
+@pytest.mark.parametrize("second", [
+    graph({"c": "noteclick"}, ["c > out"]),
+    graph({"n": "clicker", "c": "noteclick"}, ["in > n", "c > out"]),
+])  # fmt: skip
+def test_a_note_whose_sender_goes_ends(second):
+    first = graph(NOTES, ["in > n", "n.notes > c", "c > out"])
+    stage = staged_with(first, IDS)
+    stage.at_sample(100, Action(Op.SET, 5, 3, 1.0))
+    play(stage, np.zeros((2, 512), np.float32))
+    stage.load(plan(second, SPEC, stage.plan, IDS), 2, FADE)
+    assert sounding(stage, 3) == [("off", 60)]
+
+
+def test_a_note_whose_sender_stays_sounds_on():
+    first = graph(NOTES, ["in > n", "n.notes > c", "c > out"])
+    second = graph({**NOTES, "d": "gain"}, ["in > n", "n.notes > c", "c > d", "d > out"])
+    stage = staged_with(first, IDS)
+    stage.at_sample(100, Action(Op.SET, 5, 3, 1.0))
+    play(stage, np.zeros((2, 512), np.float32))
+    stage.load(plan(second, SPEC, stage.plan, IDS), 2, FADE)
+    assert sounding(stage, 3) == []
+    play(stage, np.zeros((2, 4096), np.float32))
+    stage.load(plan(graph({"c": "noteclick"}, ["c > out"]), SPEC, stage.plan, IDS), 3, FADE)
+    assert sounding(stage, 3) == [("off", 60)]
+
+
+def test_what_fades_out_still_hears_a_kept_sender():
+    first = graph({"n": "clicker", "m": "notes"}, ["in > n", "n.notes > m", "m > out"])
+    second = graph({"n": "clicker"}, ["in > n", "n > out"])
+    stage = staged_with(first, IDS)
+    play(stage, np.zeros((2, 512), np.float32))
+    stage.load(plan(second, SPEC, stage.plan, IDS), 2, 0.1)
+    stage.at_sample(600, put(second, "n", "fire", 1.0))
+    stage.at_sample(600, Action(Op.SET, 5, 3, 1.0))
+    y = play(stage, np.zeros((2, 1024), np.float32))
+    share = (600 - 512 + 1) / 4800
+    assert y[0, 88] == pytest.approx(0.5 * (1 - share) + 0.25 * share, abs=1e-4)
+
+
+def test_a_plan_made_without_the_one_it_follows_is_crossed_to_all_the_same():
+    stage = staged(graph({"a": ("gain", {"gain": 0.25})}, ["in > a", "a > out"]))
+    play(stage, SINE[:, :2048])
+    stage.load(plan(graph({"b": "gain"}, ["in > b", "b > out"]), SPEC, None, {"b": 9}), 2, FADE)
+    y = play(stage, SINE[:, 2048:])
+    assert step(y) < FLAT
