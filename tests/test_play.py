@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from antiphon import demo
+from antiphon import demo, demohum
 from antiphon.cli import play
 from antiphon.settings import ServeSettings
 
@@ -52,6 +52,29 @@ def test_the_loop_is_made_once_and_kept(antiphon_home):
     assert path.stat().st_mtime_ns == made
 
 
+def test_the_hum_is_eight_bars_of_one_voice_on_the_beat_without_a_seam():
+    hum = demohum.hum()
+    assert hum.shape == (2, demo.FRAMES)
+    assert 0.2 < np.abs(hum).max() < 0.8
+    np.testing.assert_array_equal(hum[0], hum[1])
+    steps = np.abs(np.diff(hum[0], append=hum[0, :1]))
+    assert steps[-1] <= steps[-2000:].max() * 1.5
+    for beat, beats, note in demohum.MELODY:
+        first = round((beat + 0.35 * beats) * demo.BEAT)
+        window = hum[0, first : first + 8192] * np.hanning(8192)
+        spectrum = np.abs(np.fft.rfft(window, 1 << 17))
+        low, high = (round(f * (1 << 17) / 48000) for f in (150, 600))
+        heard = (low + np.argmax(spectrum[low:high])) * 48000 / (1 << 17)
+        assert abs(12 * np.log2(heard / 440.0) + 69 - note) < 0.3, beat
+
+
+def test_without_a_card_the_hum_is_what_the_answering_patch_hears(tmp_path, antiphon_home):
+    asked = ServeSettings(patch="answer")
+    assert play.with_demo(asked).input == str(demohum.hum_file())
+    assert play.with_demo(asked.with_(patch="demo")).input == str(demo.loop_file())
+    assert play.with_demo(asked.with_(input="mine.wav")).input == "mine.wav"
+
+
 def test_a_recording_takes_the_first_free_number(tmp_path):
     first = play.next_recording(tmp_path, "2026-11-20")
     assert first.name == "play-2026-11-20-1.wav"
@@ -60,17 +83,17 @@ def test_a_recording_takes_the_first_free_number(tmp_path):
 
 
 def test_without_a_card_it_says_what_loops_and_where_to_listen():
-    settings = ServeSettings(audio="headless", input="loop.wav", record="r.wav", patch="demo")
+    settings = ServeSettings(audio="headless", input="loop.wav", record="r.wav", patch="answer")
     text = "\n".join(play.said(settings, "headless", "no sound card was found"))
     assert "no sound card was found" in text
     assert "loop.wav" in text
     assert "r.wav" in text
-    assert "osc /node/denoise/amount 0" in text
+    assert "osc /node/accompany/style swing" in text
     assert "4400" in text
 
 
 def test_with_a_card_it_warns_of_the_microphone_and_says_how_to_open_it():
-    settings = ServeSettings(mute_input=True, patch="demo")
+    settings = ServeSettings(mute_input=True, patch="answer")
     text = "\n".join(play.said(settings, "portaudio", ""))
     assert "muted" in text
     assert "headphones" in text
@@ -84,15 +107,15 @@ def test_the_commands_it_names_are_for_this_port():
     assert "--port" not in play.command(ServeSettings(), "/x")
 
 
-def test_what_it_names_is_in_the_demo_patch():
+def test_what_it_names_is_in_the_patch_it_opens_with():
     from antiphon import patch, resources
     from antiphon.plugins import load
 
-    graph = patch.load("demo", load(check=False).catalog, trusted=True).graph
+    graph = patch.load(play.PATCH, load(check=False).catalog, trusted=True).graph
     nodes = {node.name for node in graph.nodes}
     for message, _ in play._DRIVE:
         parts = message.split()[0].split("/")
         if parts[1] == "node":
             assert parts[2] in nodes
-        else:
+        elif parts[1] == "patch":
             assert (resources.patches() / f"{message.split()[1]}.toml").is_file()

@@ -123,7 +123,7 @@ def hum_candidates(
     out[_DEPTH] = deepest
 
 
-def thresholds(alpha: int = 2, beta: int = 30) -> F64:
+def thresholds(alpha: int = 2, beta: int = 24) -> F64:
     """The part of thresholds below k / STEPS, for a beta distribution of whole parameters."""
     n = alpha + beta - 1
     x = np.arange(STEPS + 1) / STEPS

@@ -40,7 +40,7 @@ REACH = 6.0
 """Log odds that `sensitivity` moves the decision by."""
 MARGIN = 2.0
 """Log odds a candidate needs, with what is believed: the least with under one false note in 20 s of speech."""
-FORESEEN = 2.0
+FORESEEN = 1.5
 """The same where what comes is known."""
 ROUGH, BUZZ = 0.06, 2.0
 """A pitch less periodic than this, as the trough's depth, loses so much for each e-fold: engines and animals."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import subprocess
 import sys
 import time
@@ -76,13 +77,19 @@ def test_events_come_the_declared_latency_after_their_sound(mode, rate):
     assert processor.latency < (0.22 if mode == "pyin" else 0.1) * rate
 
 
-@settings(max_examples=10, deadline=None)
+@functools.cache
+def whole(mode):
+    return played(SLURRED, {"mode": mode})[1].events
+
+
+SLURRED = np.concatenate([np.zeros(4800, np.float32), voice(np.repeat([55.0, 59.0, 62.0], 10000)), np.zeros(12000)])
+
+
+@settings(max_examples=8, deadline=None)
 @given(sizes=st.lists(st.integers(1, 512), min_size=1, max_size=40), mode=st.sampled_from(["pyin", "yin"]))
 def test_any_block_split_gives_the_same_events(sizes, mode):
-    sound = tune([55, 59, 62], 0.25, 0.05)[0]
-    whole = played(sound, {"mode": mode})[1]
-    assert len(whole.events) == 6
-    assert played(sound, {"mode": mode}, blocks=sizes)[1].events == whole.events
+    assert len(whole(mode)) >= 4
+    assert played(SLURRED, {"mode": mode}, blocks=sizes)[1].events == whole(mode)
 
 
 @pytest.mark.parametrize("pitch", [38, 45, 52, 60, 69, 77, 86, 93])

@@ -172,7 +172,7 @@ class Stage:
         self.tempo = TempoMap(**{**state["tempo"], "rate": self.spec.rate})
         self._limited[0] = state.get("limited", 0.0)
         self.plan = plan
-        self._levels.resume(state["cells"])
+        self._levels.resume(state.get("cells", {}))
         for number, host in (plan.hosts if plan is not None else {}).items():
             if str(number) in state["failed"]:
                 host.stand_aside(state["failed"][str(number)])

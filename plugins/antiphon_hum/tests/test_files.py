@@ -1,0 +1,117 @@
+"""`antiphon run hum`: a sound in, as much sound out, and the notes as MIDI."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from antiphon.errors import FileError, UsageError
+from antiphon.filejob import FileJob
+from antiphon.io import midifile
+from antiphon.params import Value
+from antiphon.synth.info import Choice, SynthInfo, use
+from antiphon.workers import pool
+from antiphon_hum.jobs import run
+from antiphon_hum.notes import notes_of
+
+TUNE = [60, 64, 67, 64]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def backend():
+    use(Choice(SynthInfo("impulse", "tests.synth.impulse:Impulse", "none")))
+    yield
+    use(None)
+    made = pool.current()
+    if made is not None:
+        made.shut()
+        pool.use(None)
+
+
+def hummed(rate: int, gap: float = 0.1) -> np.ndarray:
+    """Four notes of 0.3 s from 0.3 s on, softly begun and ended."""
+    parts = [np.zeros(round(0.3 * rate))]
+    t = np.arange(round(0.3 * rate)) / rate
+    for pitch in TUNE:
+        hertz = 440.0 * 2.0 ** ((pitch - 69) / 12)
+        wave = sum(np.sin(2 * np.pi * k * hertz * t) / k for k in range(1, 6))
+        parts += [0.1 * wave * np.minimum(1.0, np.minimum(t, t[::-1]) / 0.01), np.zeros(round(gap * rate))]
+    return np.concatenate(parts).astype(np.float32)
+
+
+def done(folder: Path, sound: np.ndarray, rate: int, **settings: Value) -> tuple[np.ndarray, int, midifile.Song]:
+    """The file job's sound `[frames, channels]`, its rate, and its notes."""
+    source, target, notes = folder / "in.wav", folder / "out.wav", folder / "notes.mid"
+    soundfile.write(source, sound, rate, "FLOAT")
+    run(FileJob("hum", source, target, settings, midi_out=notes))
+    made, made_rate = soundfile.read(target, dtype="float32", always_2d=True)
+    return made, made_rate, midifile.read(notes)
+
+
+def sung(song: midifile.Song) -> list[tuple[int, float, float]]:
+    return [(n.number, song.seconds(n.start), song.seconds(n.end)) for track in song.tracks for n in track.notes]
+
+
+@pytest.mark.parametrize(("rate", "channels"), [(8000, 1), (44100, 2), (96000, 1)])
+def test_a_piano_as_long_as_the_hum_and_its_notes(tmp_path, rate, channels):
+    sound = np.tile(hummed(rate)[:, None], (1, channels))[: -rate // 100 - 17]
+    made, made_rate, song = done(tmp_path, sound, rate)
+    assert (made.shape, made_rate) == (sound.shape, rate)
+    notes = sung(song)
+    assert [number for number, _, _ in notes] == TUNE
+    for (_, start, end), wanted in zip(notes, np.arange(4) * 0.4 + 0.3, strict=True):
+        assert abs(start - wanted) < 0.025
+        assert abs(end - start - 0.3) < 0.06
+        # the backend marks a note's first frame
+        place = round(start * rate)
+        assert np.abs(made[max(0, place - rate // 500) : place + rate // 500]).max() > 0.0
+
+
+def test_the_clock_of_quantise_is_that_of_the_midi_file(tmp_path):
+    _, _, song = done(tmp_path, hummed(48000, 0.33), 48000, quantise="1/8", bpm=90.0)
+    assert song.tempo[0][1] == pytest.approx(90.0)
+    starts = [n.start for track in song.tracks for n in track.notes]
+    assert len(starts) == 4
+    np.testing.assert_allclose(starts, np.round(np.array(starts) * 2) / 2, atol=0.005)
+
+
+@pytest.mark.parametrize("sound", [np.zeros(0), np.zeros(48000), np.full(17, 0.1)])
+def test_nothing_to_hear_is_silence_as_long_and_a_sentence(tmp_path, capsys, sound):
+    made, _, song = done(tmp_path, sound.astype(np.float32), 48000)
+    assert made.shape == (len(sound), 1)
+    assert not made.any()
+    assert sung(song) == []
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "in.wav: no note is heard in it" in line
+
+
+def test_what_cannot_be_done_is_refused_and_leaves_nothing(tmp_path):
+    source, broken, out = tmp_path / "in.wav", tmp_path / "nan.wav", tmp_path / "out.wav"
+    soundfile.write(source, hummed(8000), 8000)
+    soundfile.write(broken, np.full(100, np.nan), 8000, "FLOAT")
+    with pytest.raises(FileError, match="is not a number"):
+        run(FileJob("hum", broken, out))
+    with pytest.raises(FileError, match="its name must end in"):
+        run(FileJob("hum", source, tmp_path / "out.mid"))
+    with pytest.raises(UsageError, match="name of its own"):
+        run(FileJob("hum", source, out, midi_out=out))
+    with pytest.raises(UsageError, match="analysis"):
+        run(FileJob("hum", source, out, analysis=tmp_path / "a.json"))
+    with pytest.raises(FileError):
+        run(FileJob("hum", source, out, midi_out=source / "notes.mid"))
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["in.wav", "nan.wav"]
+
+
+def test_a_file_is_judged_by_all_of_it_and_live_by_what_has_been():
+    """A first note sung with a scoop is told from a syllable by the level notes after it."""
+    rate = 48000
+    t = np.arange(round(0.5 * rate)) / rate
+    pitch = 62.0 - 2.0 * np.exp(-t / 0.04) + 0.3 * np.sin(2 * np.pi * 5.5 * t)
+    phase = 2 * np.pi * np.cumsum(440.0 * 2.0 ** ((pitch - 69) / 12)) / rate
+    wave = 0.1 * sum(np.sin(k * phase) / k for k in range(1, 6)) * np.minimum(1.0, np.minimum(t, t[::-1]) / 0.01)
+    sound = np.concatenate([np.zeros(rate // 3), wave, hummed(rate), hummed(rate)]).astype(np.float32)
+    assert [n.number for n in notes_of(sound, rate)] == [62, *TUNE, *TUNE]
+    assert [n.number for n in notes_of(sound, rate, live=True)][-8:] == [*TUNE, *TUNE]
