@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
+import numpy as np
+import soundfile
 from tests.waiting import until
 
 from antiphon.bench.rig import Server
@@ -31,3 +34,49 @@ def test_what_is_saved_is_swapped_in_and_what_is_bad_is_not(tmp_path: Path) -> N
         other.replace(path)
         until(lambda: gain(server) == 0.75, 8.0, "and on it goes")
         assert server.status()["missed_blocks"] == 0
+
+
+HELD = """format = 1
+[nodes.pad]
+type = "synth"
+instrument = "pad"
+[nodes.level]
+type = "gain"
+gain = 0.7
+[nodes.limiter]
+{more}
+[wires]
+{wires}
+"""
+PLAIN = HELD.format(more="", wires='"pad" = "level"\n"level" = "limiter"\n"limiter" = "out"')
+LONGER = HELD.format(
+    more='[nodes.echo]\ntype = "delay"\nwet = 0.3\n[nodes.soft]\ntype = "filter"\ncutoff = 4000',
+    wires='"pad" = "soft"\n"soft" = "level"\n"level" = "echo"\n"echo" = "limiter"\n"limiter" = "out"',
+)
+
+
+def test_a_chord_sounds_on_through_saves_that_put_nodes_before_and_behind_it(tmp_path: Path) -> None:
+    path, out = tmp_path / "held.toml", tmp_path / "out.wav"
+    path.write_text(PLAIN)
+    with Server("--audio", "headless", "--patch", str(path), "--record", str(out)) as server:
+        until(lambda: server.status()["synth"] is not None, 10.0, "the synth")
+        for note in (45, 52, 57):
+            server.send("/note/on", note, 100)
+        time.sleep(1.5)
+        begun = round(server.ask("/ping")[1][-1] * 48000)
+        for number in range(8):
+            path.write_text(PLAIN if number % 2 else LONGER)
+            nodes = 3 if number % 2 else 5
+            until(lambda: len(server.ask("/node/list")[1]) == 2 * nodes, 8.0, "the saved one plays")  # noqa: B023
+            time.sleep(0.3)
+        ended = round(server.ask("/ping")[1][-1] * 48000)
+        assert server.status()["missed_blocks"] == 0
+    heard, _ = soundfile.read(out, dtype="float32", always_2d=True)
+    heard = heard[begun:ended]
+    pieces = heard[: len(heard) // 2400 * 2400].reshape(-1, 2400, 2)
+    levels = 10 * np.log10(np.mean(pieces**2, axis=(1, 2)) + 1e-12)
+    assert levels.min() > -45
+    assert np.ptp(levels) < 15, "it sounds on"
+    jumps = np.abs(np.diff(heard, 2, axis=0)).max(axis=1)
+    usual = np.percentile(jumps, 99)
+    assert jumps.max() < 6 * usual, "and nothing clicks"
