@@ -232,6 +232,25 @@ def test_notes_hold_up_no_sound_however_busy_control_is(jackd: Jackd, home: Path
         assert after["midi"]["dropped"] == 0
 
 
+def test_a_pedal_goes_through_a_set_and_a_learned_pad_takes_back(jackd: Jackd, home: Path) -> None:
+    options = ("--audio", "headless", "--set", "evening", "--midi")
+    with Server(*options, home=home, env={"JACK_DEFAULT_SERVER": jackd.name}) as live:
+        until(lambda: "antiphon" in ports(live), 5.0, "the port antiphon")
+        with Keyboard("pedals", "antiphon-midi:antiphon") as keys:
+            assert live.status()["set"] == {"name": "An evening", "place": 1, "patches": ["voice", "keys", "throw"]}
+            keys.send(0xB0, 66, 127)
+            until(lambda: live.status()["patch"] == "Keys", 8.0, "the second patch")
+            keys.send(0xB0, 66, 0)
+            keys.send(0xB0, 66, 127)
+            until(lambda: live.status()["patch"] == "Throw", 8.0, "the third")
+            keys.send(0xB0, 67, 127)
+            until(lambda: live.status()["set"]["place"] == 2, 8.0, "back again")
+            live.send("/learn", "/patch/undo")
+            until(lambda: live.status()["midi"]["learning"] == "/patch/undo", 2.0, "it waits for a pad")
+            keys.send(0xB0, 50, 127)
+            until(lambda: live.status()["patch"] == "Throw", 8.0, "the patch before the last")
+
+
 def test_when_jackd_ends_midi_comes_back_with_it(jackd: Jackd, home: Path) -> None:
     """Last in the file: it ends the server of the module."""
     with served(jackd, home) as live:
