@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from antiphon.errors import FileError
 from antiphon_accompany import baselines
 from antiphon_accompany.files import Section, accompany_file
 from antiphon_accompany.measures import agreement, chords_of, clash, texture, unlike
@@ -19,6 +20,8 @@ from antiphon_accompany.styles import STYLES
 
 Row = dict[str, float]
 SYSTEMS = ("trivial", "classical", "live", "ours", "human")
+EACH_STYLE = 36
+"""Songs, at most, that every style is tried on."""
 
 
 def play(song: Song, **settings: Any) -> tuple[list[Note], list[int]]:
@@ -60,6 +63,8 @@ def systems(song: Song, wanted: Sequence[str]) -> Iterator[tuple[str, Row]]:
 
 def evaluate(data: Path, digits: str = TEST, limit: int = 0, wanted: Sequence[str] = SYSTEMS) -> dict[str, Any]:
     """Means and standard errors over songs, by system. data: a folder that holds pop909/."""
+    if not (data / "pop909").is_dir():
+        raise FileError(f"{data} has no folder pop909; give the folder that POP909's songs are in, under that name")
     rows: dict[str, list[Row]] = defaultdict(list)
     for song in songs(data / "pop909", digits, limit):
         for name, row in systems(song, wanted):
@@ -86,7 +91,12 @@ def show(result: dict[str, Any]) -> str:
 
 
 def main(data: Path, limit: int = 0, digits: str = TEST) -> dict[str, Any]:
-    """Measures, prints and returns."""
+    """Measures, prints and returns. limit: songs at most, 0 for all; of each style's `EACH_STYLE` at most.
+
+    Raises `FileError` where there are no songs.
+    """
     result = evaluate(data, digits, limit)
+    each = evaluate(data, digits, min(limit, EACH_STYLE) or EACH_STYLE, STYLES[1:])
+    result["systems"] |= each["systems"]
     print(show(result))
     return result

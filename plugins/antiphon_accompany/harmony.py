@@ -14,14 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon_accompany.melody import Melody
-from antiphon_accompany.tables import AHEAD, DIATONIC, PAST, Tables
+from antiphon_accompany.tables import AHEAD, AROUND, DIATONIC, PAST, Tables, beside
 
 F32 = NDArray[np.float32]
-REACH = 8
+REACH = 17
 """Beats the discriminants look back, and ahead."""
+CAP = 0.35
+"""Most a class counts in a window, with lookahead: that it is there says more than how long it sounds."""
 KEY_CHANGE = 1e-3
 """Chance of a new key, each beat."""
-SHARPNESS, PRIOR, INERTIA = 0.8, 0.3, 0.5
+SHARPNESS, PRIOR, INERTIA = 0.65, 0.2, 0.6
 """Exponents of the discriminants, of the chord's own frequency in them, and of the transitions; tuned by songs."""
 PHASES = (0.7, 0.08, 0.14, 0.08)
 """How likely chords change by the bar that is told, and by one that begins one, two, three beats later."""
@@ -49,13 +51,14 @@ def features(melody: Melody, beat: int, known: int) -> F32:
     if ahead:
         durations[REACH + known :] = onsets[REACH + known :] = 0.0
     groups = []
-    for first, last in PAST + AHEAD if ahead else PAST:
+    for first, last in PAST + AHEAD + AROUND if ahead else PAST:
         window = durations[first + REACH : last + REACH]
         groups.append(window.sum(axis=0) * (last - first) ** -0.5)
-        if last - first == 1:
+        if beside(first, last):
             groups.append(onsets[first + REACH])
     groups.append(melody.held[beat % melody.size])
-    return np.array(groups, np.float32)
+    made = np.array(groups, np.float32)
+    return np.minimum(made, CAP) if ahead else made
 
 
 def turned(seen: F32) -> F32:

@@ -16,7 +16,9 @@ from antiphon_accompany.files import Section, accompany_file, first_bar, meter_o
 from antiphon_accompany.notes import Note
 
 NAME = "ACCOMPANIMENT"
-MOST_BYTES, MOST_NOTES, MOST_BEATS = 2 << 20, 100_000, 20_000
+MOST_BYTES, MOST_NOTES, MOST_BEATS, MOST_SECTIONS = 4 << 20, 250_000, 20_000, 200
+FINEST = 64
+"""The shortest note a time signature may count in."""
 _DRUMS = 9
 
 
@@ -41,12 +43,12 @@ def read(path: Path) -> Read:
     except OSError as error:
         raise FileError(f"{path.name} cannot be read: {error.strerror}") from None
     if not content:
-        raise FileError(f"{path.name} is no file of 1 byte to {MOST_BYTES >> 20} MB; name a MIDI file")
+        raise FileError(f"{path.name} is empty, no file or over {MOST_BYTES >> 20} MB; name a MIDI file")
     try:
         file = mido.MidiFile(file=io.BytesIO(content), clip=True)
     except Exception as error:
         # of a damaged file mido raises whatever its innards do
-        said = " ".join(str(error).split())[:100] or type(error).__name__
+        said = " ".join(str(error).split())[:100] or "it ends too early"
         raise FileError(f"{path.name} is no MIDI file that can be read: {said}") from None
     if not 1 <= file.ticks_per_beat < 1 << 15:
         raise FileError(f"{path.name} counts in frames of film, not in beats; save it with ticks per quarter note")
@@ -78,7 +80,22 @@ def sections(given: Read, meter: int | None = None) -> list[Section]:
         return [Section(bar - beats if bar > 0.0 else bar, beats)]
     if meter:
         return [Section(0.0, meter)]
-    return [Section(start, *bars(upper, lower)) for start, upper, lower in given.signatures]
+    made: list[Section] = []
+    for start, upper, lower in given.signatures:
+        beats, unit = bars(upper, lower)
+        # said again at a bar's beginning, as some programs do: nothing changes
+        if (
+            made
+            and (beats, unit) == (made[-1].meter, made[-1].unit)
+            and _whole((start - made[-1].start) / beats / unit)
+        ):
+            continue
+        made.append(Section(start, beats, unit))
+    return made
+
+
+def _whole(x: float) -> bool:
+    return abs(x - round(x)) < 1e-6
 
 
 def bars(upper: int, lower: int) -> tuple[int, float]:
@@ -99,7 +116,15 @@ def accompany_midi(source: Path, target: Path, settings: Mapping[str, Value] | N
     """Writes `source` with an accompaniment in a further track, all else as it was; returns the accompaniment."""
     given = read(source)
     options = dict(settings or {})
-    notes = accompany_file(given.melody, options, given.tempo, sections(given, meter_of(options)))
+    parts = sections(given, meter_of(options))
+    if (
+        len(parts) > MOST_SECTIONS
+        or max(note.end for note in given.melody) / min(p.unit for p in parts) > 4 * MOST_BEATS
+    ):
+        raise FileError(
+            f"{source.name} changes its bars too often or has them too short; give meter=4 to pass over them"
+        )
+    notes = accompany_file(given.melody, options, given.tempo, parts)
     ticks = given.file.ticks_per_beat
     told: list[tuple[int, int, mido.Message]] = []
     channel = next(c for c in range(16) if c not in (given.channel, _DRUMS))
@@ -159,7 +184,7 @@ def _conductor(file: mido.MidiFile) -> tuple[list[tuple[float, float]], list[tup
             at += message.time
             if message.type == "set_tempo":
                 tempos[at] = 6e7 / max(1, message.tempo)
-            elif message.type == "time_signature" and message.numerator:
+            elif message.type == "time_signature" and message.numerator and message.denominator <= FINEST:
                 signatures[at] = (message.numerator, message.denominator)
     ticks = file.ticks_per_beat
     return (

@@ -15,6 +15,8 @@ CLASHES = (1, 13)
 """Semitones between two notes that rub: a semitone, a minor ninth."""
 ROOM = 3
 """Semitones kept free below the melody."""
+CROWD = 8
+"""More keys than these at once are no melody, and cannot all be kept clear of."""
 LOUDNESS = 0.72
 """Against the melody."""
 
@@ -120,4 +122,9 @@ class Player:
 
     def clashes(self, pitch: int) -> bool:
         """Whether the key rubs against what the melody sounds now."""
-        return any(abs(pitch - other) in CLASHES for other in self.ear.sounding)
+        sounding = self.ear.sounding
+        return len(sounding) <= CROWD and any(abs(pitch - other) in CLASHES for other in sounding)
+
+    def taken(self, pitch: int) -> bool:
+        """Whether the melody holds the key itself."""
+        return len(self.ear.sounding) <= CROWD and pitch in self.ear.sounding

@@ -201,7 +201,7 @@ class Accompany(Processor):
             self._melody.off(event.number, beat)
 
     def _strike(self, io: IO, frame: int, note: Struck) -> None:
-        if self._player.clashes(note.pitch) or note.pitch in self._player.ear.sounding:
+        if self._player.clashes(note.pitch) or self._player.taken(note.pitch):
             return
         if note.pitch in self._sounding:
             self._end(io, note.pitch, frame)

@@ -27,6 +27,8 @@ class Strike(NamedTuple):
     accent: float = 1.0
 
 
+_HELD = 1.0
+_TELLING = frozenset("1234t")
 Offer = tuple[float, Strike]
 """Need (0 is always taken), strike."""
 
@@ -53,7 +55,31 @@ def bar(style: str, meter: int, wanted: float, number: int, seed: int, vary: flo
             break
         made.append(strike)
         notes += len(strike.what)
-    return sorted(made)
+    return _filled(_bound(sorted(made), meter), meter)
+
+
+def _bound(strikes: list[Strike], meter: int) -> list[Strike]:
+    """A bass that was to last a beat or more lasts until the next one: under it every beat has its chord."""
+    made, until = [], float(meter)
+    for strike in reversed(strikes):
+        held = strike.what == "b" and strike.length >= _HELD
+        made.append(strike._replace(length=max(strike.length, until - strike.at)) if held else strike)
+        if "b" in strike.what:
+            until = strike.at
+    return made[::-1]
+
+
+def _filled(strikes: list[Strike], meter: int) -> list[Strike]:
+    """A beat that would have the bass alone keeps the last chord for a half: a root says not whether it is minor."""
+    for beat in range(1, meter):
+        if any(s.at < beat + 1 and s.at + s.length > beat and set(s.what) & _TELLING for s in strikes):
+            continue
+        for n in reversed(range(len(strikes))):
+            strike = strikes[n]
+            if strike.at < beat and len(set(strike.what) & _TELLING) > 1:
+                strikes[n] = strike._replace(length=beat + 0.5 - strike.at)
+                break
+    return strikes
 
 
 def chosen(number: int, meter: int, tempo: float, loudness: float, seed: int) -> str:
@@ -72,7 +98,7 @@ def _ballad(meter: int, chance: random.Random) -> list[Offer]:
         room = end - lean
         offers += [
             (0.0, Strike(lean, "b", min(room, 1.5), 1.05)),
-            (1.0 if lean == 0 else 1.6, Strike(lean, "123", 1.0)),
+            (1.0 if lean == 0 else 1.6, Strike(lean, "123", 0.85)),
         ]
         climb = chance.choice(("fot", "fof", "oto", "fto"))
         for n in range(1, 2 * room):
@@ -80,7 +106,7 @@ def _ballad(meter: int, chance: random.Random) -> list[Offer]:
                 (2.0 + 0.7 * (n % 2) + 0.2 * n, Strike(lean + n / 2, climb[(n - 1) % 3], min(room - n / 2, 0.75), 0.85))
             )
         for beat in range(lean + 1, end):
-            offers.append((1.8, Strike(beat, chance.choice(("23", "123", "13")), 0.9, 0.9)))
+            offers.append((1.8, Strike(beat, chance.choice(("23", "123", "13")), 0.75, 0.9)))
             offers.append((3.6, Strike(beat - 0.5, chance.choice("321"), 0.5, 0.8)))
             offers.append((4.6, Strike(beat - 0.25, chance.choice("12"), 0.25, 0.75)))
     offers.append((3.4, Strike(meter - 0.5, chance.choice(("3", "23")), 0.5, 0.8)))
@@ -124,11 +150,11 @@ def _block(meter: int, chance: random.Random) -> list[Offer]:
     leans, offers = strong(meter), []
     for lean, end in zip(leans, (*leans[1:], meter), strict=True):
         room = end - lean
-        offers += [(0.0, Strike(lean, "b", min(1.5, room), 1.05)), (0.0, Strike(lean, "123", 1.0))]
-        offers += [(1.6, Strike(lean, "o", 1.0, 0.95)), (3.2, Strike(lean, "4", 1.0, 0.85))]
+        offers += [(0.0, Strike(lean, "b", min(1.5, room), 1.05)), (0.0, Strike(lean, "123", 0.8))]
+        offers += [(1.6, Strike(lean, "o", 0.8, 0.95)), (3.2, Strike(lean, "4", 0.8, 0.85))]
         for beat in range(lean + 1, end):
-            offers.append((1.2, Strike(beat, "123", 0.75, 0.92)))
-            offers.append((2.4, Strike(beat, chance.choice("bfo"), 0.9, 0.85)))
+            offers.append((1.2, Strike(beat, "123", 0.65, 0.92)))
+            offers.append((2.4, Strike(beat, chance.choice("bfo"), 1.0, 0.85)))
             offers.append((2.6, Strike(beat - 0.5, chance.choice(("123", "23")), 0.5, 0.85)))
     offers.append((2.6, Strike(meter - 0.5, chance.choice(("123", "12")), 0.5, 0.85)))
     offers.append((3.6, Strike(meter - 0.25, chance.choice("bf"), 0.25, 0.8)))
@@ -153,8 +179,8 @@ def _swing(meter: int, chance: random.Random) -> list[Offer]:
     offers: list[Offer] = []
     for beat in range(meter):
         offers.append((0.0, Strike(beat, walk[beat % 4], 0.95, 1.0 if beat % 2 == 0 else 0.92)))
-        offers.append((1.0 + chance.random(), Strike(beat + 2 / 3, chance.choice(("123", "23", "234")), 0.6, 0.9)))
-        offers.append((1.6 + chance.random(), Strike(beat, chance.choice(("123", "23")), 0.6, 0.9)))
+        offers.append((1.0 + chance.random(), Strike(beat + 2 / 3, chance.choice(("123", "23", "234")), 1.2, 0.9)))
+        offers.append((1.6 + chance.random(), Strike(beat, chance.choice(("123", "23")), 1.2, 0.9)))
         offers.append((3.2, Strike(beat + 2 / 3, "b", 1 / 3, 0.75)))
     return offers
 

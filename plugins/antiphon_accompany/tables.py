@@ -17,7 +17,8 @@ F32 = NDArray[np.float32]
 MODEL = "accompany-harmony"
 PAST = ((-8, -4), (-4, -2), (-2, -1), (-1, 0))
 AHEAD = ((0, 1), (1, 2), (2, 4), (4, 8))
-"""Windows of the melody in beats from the beat in question. One of a single beat has its onsets told apart."""
+AROUND = ((-3, 1), (-2, 2), (-1, 3), (0, 4), (-1, 1), (0, 2), (-16, -15), (-8, -7), (8, 9), (16, 17))
+"""Windows of the melody in beats from the beat in question. Of beats beside it the onsets are told apart."""
 _COMMON = ({0: 6, 5: 4, 7: 4, 21: 3, 14: 2, 16: 1}, {12: 6, 17: 3, 8: 4, 3: 2, 10: 3, 19: 2, 7: 1})
 DIATONIC = tuple(tuple(shares) for shares in _COMMON)
 """Chords of a major and a minor key, relative to the tonic; of a minor key both dominants."""
@@ -43,8 +44,11 @@ class Tables:
     @classmethod
     def of(cls, arrays: dict[str, NDArray[Any]]) -> Tables:
         """Of arrays by name, in any precision. `ModelError` when they are not these tables."""
-        shapes = {"first": (2, 24), "next": (4, 2, 24, 24), "heard": (2, 24, 24)}
-        shapes |= {"past": (4, 2, _groups(PAST) * 12 + 1, 24), "around": (4, 2, _groups(PAST + AHEAD) * 12 + 1, 24)}
+        shapes: dict[str, tuple[int, ...]] = {"first": (2, 24), "next": (4, 2, 24, 24), "heard": (2, 24, 24)}
+        shapes |= {
+            "past": (4, 2, _groups(PAST) * 12 + 1, 24),
+            "around": (4, 2, _groups(PAST + AHEAD + AROUND) * 12 + 1, 24),
+        }
         for name, shape in shapes.items():
             if name not in arrays or arrays[name].shape != shape:
                 raise models.ModelError(f"{MODEL} does not hold {name} {list(shape)}; make it again with training")
@@ -53,7 +57,12 @@ class Tables:
 
 def _groups(windows: tuple[tuple[int, int], ...]) -> int:
     """Groups of twelve features: each window, onsets of those of one beat, what is held."""
-    return sum(1 + (last - first == 1) for first, last in windows) + 1
+    return sum(1 + beside(*window) for window in windows) + 1
+
+
+def beside(first: int, last: int) -> bool:
+    """Whether a window is a single beat near the one in question."""
+    return last - first == 1 and abs(first) <= 2
 
 
 @cache
@@ -81,7 +90,7 @@ def plain() -> Tables:
     fits = np.log(fits / fits.sum(axis=1, keepdims=True)).T
     heard = np.broadcast_to(np.concatenate((0.6 * fits, 0.4 * fits)), (2, 24, 24))
     made = {"first": first, "next": following, "heard": heard}
-    for name, windows, told in (("past", PAST, 5), ("around", PAST + AHEAD, 7)):
+    for name, windows, told in (("past", PAST, 5), ("around", PAST + AHEAD + AROUND, 7)):
         # the beat before, or with lookahead the beat itself and the next
         table = np.zeros((4, 2, _groups(windows) * 12 + 1, 24))
         for group, weight in ((4, 0.3), (5, 0.2)) if told == 5 else ((6, 1.0), (7, 0.5), (8, 0.8), (10, 0.5)):

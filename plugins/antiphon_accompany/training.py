@@ -1,4 +1,4 @@
-"""Counts the tables of `harmony` in POP909's songs held for training: python -m antiphon_accompany.training DATA.
+"""Counts the tables of `harmony` in POP909's songs held for it: python -m antiphon_accompany.training DATA.
 
 Annotated keys are often the relative or a neighbour's, and first beats of bars are often off: each song is given the
 key and the bar phase its human chords fit best under what was counted, and counting is repeated. Nothing is learned
@@ -163,9 +163,12 @@ def _discriminants(given: list[_Counted], name: str) -> NDArray[np.float64]:
     return made
 
 
-def main(data: Path) -> None:
-    """Counts, and writes the tables into `models/`."""
-    given = [rows(song) for song in songs(data / "pop909", TRAIN) if song.meter == 4]
+def main(data: Path, digits: str = TRAIN) -> None:
+    """Counts, and writes the tables into `models/`.
+
+    digits: what the numbers of the songs end in.
+    """
+    given = [rows(song) for song in songs(data / "pop909", digits) if song.meter == 4]
     for song in given:
         song.place = (song.place - phase(song)) % 4
     for _ in range(ROUNDS):
@@ -176,7 +179,7 @@ def main(data: Path) -> None:
     said = {
         "plugin": "accompany",
         "licence": "MIT",
-        "trained_on": "counts in POP909, songs whose number ends in 1 to 6",
+        "trained_on": f"counts in POP909, songs whose number ends in {', '.join(digits)}",
         "card": "plugins/antiphon_accompany/README.md",
         "parameters": sum(a.size for a in halves.values()),
     }

@@ -53,11 +53,22 @@ class Hands:
         if best is not None:
             self.right = best[1]
 
+    def _clear(self, what: str) -> str:
+        """The same, where two tones of the right hand without the chord's third take it for the root or the fifth."""
+        hand = [letter for letter in what if letter in "1234"]
+        third = tones(self.chord)[1]
+        thirds = [n for n in "1234" if self.right[int(n) - 1] % 12 == third]
+        if len(hand) != 2 or not thirds or any(letter in thirds for letter in hand):
+            return what
+        roots = [letter for letter in hand if self.right[int(letter) - 1] % 12 == self.root]
+        left = roots[0] if roots else hand[0]
+        return what.replace(left, min(thirds, key=lambda n: abs(int(n) - int(left))))
+
     def pitches(self, what: str) -> list[int]:
         """The keys a strike's letters stand for; see `styles.Strike`."""
         minor = self.chord >= 12
         made = []
-        for letter in what:
+        for letter in self._clear(what):
             match letter:
                 case "b":
                     pitch = self.bass

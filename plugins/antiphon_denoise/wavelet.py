@@ -13,78 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.native import f32, f32p, i64, i64p, kernel
+from antiphon.native.wavelet import wavelet_join, wavelet_split
 from antiphon_denoise.spectrum import Grid
 
 F32 = NDArray[np.float32]
 WAVELET = "sym16"
 DEPTH = 6
 FORCE = 2.0
-
-
-@kernel
-def denoise_split(
-    x: f32p, packets: i64, size: i64, low: f32p, high: f32p, taps: i64, y: f32p, even: f32p, odd: f32p
-) -> None:
-    """y ← the low, then the high half of each packet of x `[packets, size]`; a packet goes round.
-
-    even, odd: scratch, (size + taps) / 2 each.
-    """
-    half = size // 2
-    for p in range(packets):
-        at = p * size
-        for i in range(half):
-            even[i] = x[at + 2 * i]
-            odd[i] = x[at + 2 * i + 1]
-            y[at + i] = 0.0
-            y[at + half + i] = 0.0
-        for i in range(half, half + taps // 2):
-            even[i] = even[i - half]
-            odd[i] = odd[i - half]
-        for q in range(taps // 2):
-            la = low[2 * q]
-            lb = low[2 * q + 1]
-            ha = high[2 * q]
-            hb = high[2 * q + 1]
-            for i in range(half):
-                a = even[i + q]
-                b = odd[i + q]
-                y[at + i] = y[at + i] + la * a + lb * b
-                y[at + half + i] = y[at + half + i] + ha * a + hb * b
-
-
-@kernel
-def denoise_join(
-    x: f32p, packets: i64, size: i64, low: f32p, high: f32p, taps: i64, y: f32p, lows: f32p, highs: f32p
-) -> None:
-    """The inverse of `denoise_split`; x is used up. lows, highs: scratch, (size + taps) / 2 each."""
-    half = size // 2
-    reach = taps // 2
-    for p in range(packets):
-        at = p * size
-        for i in range(half):
-            lows[reach + i] = x[at + i]
-            highs[reach + i] = x[at + half + i]
-            x[at + i] = 0.0
-            x[at + half + i] = 0.0
-        for j in range(reach):
-            i = reach - 1 - j
-            lows[i] = lows[i + half]
-            highs[i] = highs[i + half]
-        for q in range(reach):
-            tap = 2 * (reach - 1 - q)
-            la = low[tap]
-            lb = low[tap + 1]
-            ha = high[tap]
-            hb = high[tap + 1]
-            for i in range(half):
-                # read forwards: backwards the compiler would not use vectors
-                a = lows[i + q + 1]
-                b = highs[i + q + 1]
-                x[at + i] = x[at + i] + la * a + ha * b
-                x[at + half + i] = x[at + half + i] + lb * a + hb * b
-        for i in range(half):
-            y[at + 2 * i] = x[at + i]
-            y[at + 2 * i + 1] = x[at + half + i]
 
 
 @kernel
@@ -141,8 +76,8 @@ class Shrinker:
         for pair in rows:
             steps = [(1 << n, length >> n, pair[n % 2], pair[(n + 1) % 2]) for n in range(depth)]
             pack = (self._low, self._high, taps)
-            self._forth.append([denoise_split.bind(x, p, size, *pack, y, *scratch) for p, size, x, y in steps])
-            self._back.append([denoise_join.bind(y, p, size, *pack, x, *scratch) for p, size, x, y in reversed(steps)])
+            self._forth.append([wavelet_split.bind(x, p, size, *pack, y, *scratch) for p, size, x, y in steps])
+            self._back.append([wavelet_join.bind(y, p, size, *pack, x, *scratch) for p, size, x, y in reversed(steps)])
         self._unit = 0.5 * grid.scale
 
     def run(self, samples: F32, power: F32, gain: F32, amount: float, out: F32) -> None:

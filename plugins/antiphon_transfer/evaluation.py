@@ -48,7 +48,7 @@ class Ours:
             made = run_processor(processor, spec, padded[None], {"mode": self.mode, "reference": str(path)})[0]
             self.spent += time.perf_counter() - began
             self.played += len(source) / RATE
-        return made[processor.latency : processor.latency + len(source)]
+        return np.asarray(made[processor.latency : processor.latency + len(source)], np.float32)
 
 
 @dataclass(slots=True)
@@ -98,12 +98,16 @@ def _measured(made: F32, item: Item) -> dict[str, float]:
 
 
 def _mean(values: Any) -> tuple[float, float]:
-    return round(float(values.mean()), 3), round(float(values.std(ddof=1) / np.sqrt(len(values))), 3)
+    return round(float(values.mean()), 3), round(_error(values), 3)
+
+
+def _error(values: Any) -> float:
+    return float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else 0.0
 
 
 def _ratio(values: Any, base: Any) -> tuple[float, float]:
     ratio = values.mean() / base.mean()
-    error = (values - ratio * base).std(ddof=1) / np.sqrt(len(values)) / base.mean()
+    error = _error(values - ratio * base) / base.mean()
     return round(float(ratio), 3), round(float(error), 3)
 
 
@@ -120,7 +124,10 @@ def show(result: dict[str, Any]) -> str:
 
 
 def main(data: Path, count: int = 24, seed: int = 1) -> dict[str, Any]:
-    """Prints the tables of both soundfonts, of songs and pairs that were not tuned on."""
+    """Prints the tables of both soundfonts, of songs and pairs that were not tuned on, and returns them by soundfont.
+
+    count: tasks of each.  Raises `FileError` where songs, chorales, soundfonts or FluidSynth are missing.
+    """
     results = {}
     for soundfont in ("fluid", "timgm"):
         results[soundfont] = evaluate(data, soundfont, "report", count, seed)

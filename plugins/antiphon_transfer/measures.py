@@ -5,6 +5,7 @@ All on mono sound at 22.05 kHz, scaled to one RMS: a difference of loudness alon
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 
 import numpy as np
@@ -36,7 +37,7 @@ def magnitudes(sound: F32, size: int = SIZE, hop: int = HOP) -> F64:
 def decibels(spectrum: F64) -> F64:
     """Levels not further than `FLOOR` below the loudest."""
     levels = 20.0 * np.log10(spectrum + 1e-9)
-    return np.maximum(levels, levels.max() - FLOOR)
+    return np.asarray(np.maximum(levels, levels.max() - FLOOR), np.float64)
 
 
 def log_spectral(made: F32, target: F32) -> float:
@@ -49,7 +50,8 @@ def log_spectral(made: F32, target: F32) -> float:
 def mel_bank(bands: int = 64, low: float = 30.0, high: float = 11000.0) -> F64:
     """Triangles of equal width in mel, `[bands, bins]`, each of area 1."""
     hertz = np.fft.rfftfreq(SIZE, 1.0 / RATE)
-    mel = np.linspace(*(2595.0 * np.log10(1.0 + np.array([low, high]) / 700.0)), bands + 2)
+    first, last = (2595.0 * math.log10(1.0 + edge / 700.0) for edge in (low, high))
+    mel = np.linspace(first, last, bands + 2)
     edges = 700.0 * (10.0 ** (mel / 2595.0) - 1.0)
     up = (hertz - edges[:-2, None]) / (edges[1:-1] - edges[:-2])[:, None]
     down = (edges[2:, None] - hertz) / (edges[2:] - edges[1:-1])[:, None]

@@ -6,6 +6,7 @@ Songs of POP909 and Bach chorales, played by FluidSynth from a General MIDI soun
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -14,6 +15,8 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+
+from antiphon.errors import FileError
 
 F32 = NDArray[np.float32]
 RATE = 44100
@@ -114,7 +117,16 @@ def play(notes: list[Note], program: int, soundfont: Path, folder: Path) -> F32:
 
 
 def items(data: Path, soundfont: str, part: str, count: int, seed: int = 1) -> Iterator[Item]:
-    """`count` tasks of a soundfont. part: "tune" or "report"; they share neither songs nor pairs of instruments."""
+    """`count` tasks of a soundfont. part: "tune" or "report"; they share neither songs nor pairs of instruments.
+
+    Raises `FileError` for what they need and is not there.
+    """
+    wanted = (data / "pop909", data / "jsb", SOUNDFONTS[soundfont])
+    missing = [str(path) for path in wanted if not path.exists()]
+    if shutil.which("fluidsynth") is None:
+        missing.append("fluidsynth")
+    if missing:
+        raise FileError(f"transfer is measured on songs played by FluidSynth; missing: {', '.join(missing)}")
     rng = np.random.default_rng([seed, sorted(SOUNDFONTS).index(soundfont), part == "report"])
     odd = part == "report"
     songs = [path for path in pop(data) if int(path.stem) % 2 == odd]

@@ -33,7 +33,7 @@ class Grid:
     @property
     def hertz(self) -> F64:
         """The middle of every bin."""
-        return np.arange(self.bins) * (self.rate / self.size)
+        return np.asarray(np.arange(self.bins) * (self.rate / self.size), np.float64)
 
 
 def grid(rate: int) -> Grid:

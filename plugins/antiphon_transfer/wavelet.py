@@ -12,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon_denoise.wavelet import denoise_join, denoise_split
+from antiphon.native.wavelet import wavelet_join, wavelet_split
 from antiphon_transfer.reference import frames
 from antiphon_transfer.stream import F32, F64, Grid
 
@@ -44,10 +44,10 @@ class Packets:
         steps = [(size >> n, 1 << n, pair[n % 2], pair[(n + 1) % 2]) for n in range(depth)]
         pack = (low, high, len(low))
         self._forth: list[Callable[[], None]] = [
-            denoise_split.bind(x, count, each, *pack, y, *scratch) for each, count, x, y in steps
+            wavelet_split.bind(x, count, each, *pack, y, *scratch) for each, count, x, y in steps
         ]
         self._back: list[Callable[[], None]] = [
-            denoise_join.bind(y, count, each, *pack, x, *scratch) for each, count, x, y in reversed(steps)
+            wavelet_join.bind(y, count, each, *pack, x, *scratch) for each, count, x, y in reversed(steps)
         ]
 
     def split(self) -> None:

@@ -179,3 +179,15 @@ def test_a_note_that_is_never_ended_is_not_waited_for() -> None:
     events = play([Note(0.0, 1e6, 60, 0.7)], 40, {"patience": 3})
     assert left(events) == set()
     assert max(at for at, _ in events) < 18
+
+
+@pytest.mark.parametrize("tempo", [61.0, 120.0, 183.7])
+def test_it_is_never_late_whatever_the_melody_does(tempo: float) -> None:
+    """Melody notes anywhere within blocks of any size: every strike on the first frame of its sixteenth or triplet."""
+    loose = [Note(n.start + 0.137 + 0.31 * (k % 3), n.end + 0.2, n.pitch, n.velocity) for k, n in enumerate(TUNE)]
+    for style, grid in (("pop", 4), ("swing", 3)):
+        frames = RATE * 60.0 / tempo
+        events = play(loose, 24, {"style": style}, (512, 1, 37, 256, 100), tempo)
+        begun = [round(at * frames) for at, event in events if event.kind == "on"]
+        assert len(begun) > 40
+        assert all(0.0 <= at - round(at / frames * grid) / grid * frames < 1.0 + 1e-3 for at in begun)

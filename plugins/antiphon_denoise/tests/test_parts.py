@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 import pywt
 
+from antiphon.native.wavelet import wavelet_split
 from antiphon_denoise.bands import BINS, COUNT, centres, places
 from antiphon_denoise.estimate import denoise_bands
 from antiphon_denoise.network import HIDDEN, INPUTS, Network, load_weights
 from antiphon_denoise.profile import Recent
 from antiphon_denoise.spectrum import grid
-from antiphon_denoise.wavelet import WAVELET, Shrinker, denoise_split
+from antiphon_denoise.wavelet import WAVELET, Shrinker
 
 
 def test_network_is_the_plain_formula():
@@ -61,7 +62,7 @@ def test_split_is_pywavelets_periodic_transform():
     x = np.random.default_rng(2).standard_normal(256).astype(np.float32)
     out = np.zeros(256, np.float32)
     scratch = [np.zeros(256, np.float32) for _ in range(2)]
-    denoise_split(np.roll(x, 1), 1, 256, low, high, len(low), out, *scratch)
+    wavelet_split(np.roll(x, 1), 1, 256, low, high, len(low), out, *scratch)
     approx, detail = pywt.dwt(x, WAVELET, mode="periodization")
     # the same coefficients, counted from another place on the ring, an odd number of samples away
     for mine, theirs in ((out[:128], approx), (out[128:], detail)):

@@ -11,6 +11,7 @@ import soundfile
 from antiphon.block import StreamSpec
 from antiphon.errors import FileError
 from antiphon.harness import run_processor
+from antiphon_transfer.evaluation import main
 from antiphon_transfer.processor import MODES, Transfer
 
 RATE = 44100
@@ -105,3 +106,8 @@ def test_a_reference_far_too_loud(tmp_path: Path, mode: str) -> None:
     made = through(SOUND[None, :12000], write(tmp_path / "b.wav", 1e6 * SOUND), mode)
     assert np.isfinite(made).all()
     assert np.abs(made).max() < 100.0
+
+
+def test_what_the_evaluation_lacks_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FileError, match="pop909"):
+        main(tmp_path, 1)
