@@ -12,24 +12,18 @@ from antiphon.errors import FileError
 from antiphon_loops import tables, tempo
 from antiphon_loops.arrange import MOODS
 from antiphon_loops.loudness import integrated, true_peak
+from antiphon_loops.reading import LONGEST, SHORTEST, sound_of
 from antiphon_loops.record import Loop
-from antiphon_loops.spectrum import BANDS, F64, LOWEST, RATE, Picture, mel_bank, picture
+from antiphon_loops.spectrum import BANDS, F64, LOWEST, RATE, Picture, picture
 
-SHORTEST, LONGEST = 1.0, 180.0
-"""Seconds of a loop."""
 _QUIETEST = 1e-4
 CONTOUR = 16
 
 
 def analyse_file(path: Path, name: str) -> Loop:
     """Raises `FileError` for what cannot be read or is no loop."""
-    from antiphon.io.audiofile import read
-
-    try:
-        sound = read(path, max_samples=1 << 25)
-    except FileError as error:
-        raise FileError(str(error).replace(str(path), name)) from None
-    return analyse(sound.samples, sound.rate, name)
+    samples, rate = sound_of(path, name)
+    return analyse(samples, rate, name)
 
 
 def analyse(samples: NDArray[np.float32], rate: int, name: str = "") -> Loop:
@@ -45,11 +39,14 @@ def analyse(samples: NDArray[np.float32], rate: int, name: str = "") -> Loop:
         raise FileError(f"{name} is no loop: it is silent")
     if float(np.abs(mono).max()) < 0.05 * top:  # sides out of phase
         mono = samples[0]
+    if float(mono.std()) < 1e-3 * top:
+        raise FileError(f"{name} is no loop: it is a constant, which is no sound")
     small = np.asarray(soxr.resample(mono / np.float32(top), rate, RATE), np.float32)
     seen = picture(small, seconds)
     known = tables.load()
     role = known.role(seen)
     bars, tempo_sure = known.bars(seen, role)
+    tempo_sure = tempo_sure if tempo.beats(seen) else 0.0
     key, key_sure = (None, 0.0) if role == "drums" else known.key_of(seen, role)
     bpm = 240.0 * bars / seconds
     levels = _levels(samples, bars)
@@ -59,7 +56,8 @@ def analyse(samples: NDArray[np.float32], rate: int, name: str = "") -> Loop:
         name, rate, round(seconds, 6), round(bpm, 3), bars, tempo_sure, key, key_sure,
         role if role in ("drums", "bass") else "harmonic", role, round(integrated(samples, rate), 2),
         round(20 * float(np.log10(max(true_peak(samples, rate), 1e-6))), 2), pitch, contour,
-        _chroma(seen) if role != "drums" else (), tempo.pattern(seen, bars), levels, dance, valence, arousal,
+        _chroma(seen) if role != "drums" else (), tempo.pattern(seen, bars),
+        tempo.straight(seen, bars), levels, dance, valence, arousal,
         _mood(valence, arousal), _style(seen, bpm, bars, role), _mfcc(seen),
     )  # fmt: skip
 
@@ -96,7 +94,7 @@ def _feel(seen: Picture, bpm: float, bars: int, key: str | None) -> tuple[float,
     near = float(np.exp(-((np.log2(bpm / 120.0) / 0.45) ** 2)))
     low = float(seen.onsets[0].mean() / (seen.onsets[:3].mean() + 1e-9))
     dance = _bounded(0.45 * near + 0.35 * min(1.0, clear) + 0.2 * min(1.0, low))
-    mean = (seen.power @ mel_bank()).mean(axis=0)
+    mean = seen.mel.mean(axis=0)
     bright = float(mean @ np.arange(BANDS) / (mean.sum() + 1e-12)) / BANDS
     onsets = seen.onsets[3]
     count = int(
@@ -145,6 +143,6 @@ def _style(seen: Picture, bpm: float, bars: int, role: str) -> str:
 
 def _mfcc(seen: Picture) -> tuple[float, ...]:
     """Means of the first 13, of 40 mel bands in dB."""
-    log: F64 = 10 * np.log10((seen.power @ mel_bank()).astype(np.float64) + 1e-10)
+    log: F64 = 10 * np.log10(seen.mel.astype(np.float64) + 1e-10)
     turns = np.cos(np.pi * np.outer(np.arange(13), np.arange(BANDS) + 0.5) / BANDS)
     return tuple(round(float(v), 3) for v in turns @ log.mean(axis=0) * np.sqrt(2.0 / BANDS))

@@ -47,10 +47,11 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """In one bar: which choice, and the intensity from which it is heard."""
+    """In one bar: which choice, the intensity from which it is heard, and the bars by which it is ahead."""
 
     choice: int
     enters: float
+    turn: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,7 @@ def arrange(loops: Sequence[Loop], request: Request, rules: Rules) -> Plan:
     bars = _bars(roles, by_role, choices, request, rules)
     used = sorted({layer.choice for bar in bars for layer in bar})
     place = {old: new for new, old in enumerate(used)}
-    told = tuple(tuple(Layer(place[x.choice], x.enters) for x in bar) for bar in bars)
+    told = tuple(tuple(Layer(place[x.choice], x.enters, x.turn) for x in bar) for bar in bars)
     return Plan(request, key, tuple(choices[n] for n in used), told)
 
 
@@ -138,7 +139,7 @@ def _instead(role: str, loops: Sequence[Loop], request: Request) -> list[Loop]:
 
 def chance(*of: object) -> float:
     """A number from 0 to 1 that hangs on nothing but its arguments."""
-    text = "\0".join(map(str, of)).encode()
+    text = "\0".join(map(str, of)).encode(errors="backslashreplace")
     return int.from_bytes(hashlib.blake2b(text, digest_size=7).digest(), "big") / (1 << 56)
 
 
@@ -179,7 +180,7 @@ def _ranked(
             cost -= rules.groove * float(mine @ groove / (np.linalg.norm(mine) * np.linalg.norm(groove) + 1e-9))
         cost += rules.clash * outside(loop, key)
         sure = loop.tempo_sure * (loop.key_sure if loop.key is not None else 1.0)
-        cost -= rules.sureness * sure
+        cost -= rules.sureness * sure + rules.straight * loop.straight
         if bars > rules.section:
             cost += 0.5
         quiet = sum(level < _AUDIBLE for level in loop.levels) / len(loop.levels)
@@ -200,11 +201,17 @@ def _bars(
         layers = []
         for role in roles:
             own = by_role[role]
-            turn = int(chance(request.seed, "turn", role, section) * len(own)) if section else 0
-            enters = max(0.0, rules.enters[role] - lowest) / share
-            layers.append(Layer(own[turn], enters))
-        for bar in range(section * rules.section, min(request.bars, (section + 1) * rules.section)):
-            bars.append(_filled(layers, bar, choices))
+            if len(roles) > 1 and chance(request.seed, "rest", role, section) < rules.rests:
+                continue
+            choice = own[int(chance(request.seed, "turn", role, section) * len(own)) if section else 0]
+            turn = 0 if len(own) > 1 else int(chance(request.seed, "ahead", role) * choices[choice].bars)
+            layers.append(Layer(choice, max(0.0, rules.enters[role] - lowest) / share, turn))
+        layers = layers or [Layer(by_role[roles[0]][0], 0.0)] if roles else []
+        last = min(request.bars, (section + 1) * rules.section)
+        out = int(chance(request.seed, "break", section) * len(layers) / max(rules.breaks, 1e-9))
+        for bar in range(section * rules.section, last):
+            rested = layers[:out] + layers[out + 1 :] if bar == last - 1 and len(layers) > 1 else layers
+            bars.append(_filled(rested, bar, choices))
     return bars
 
 
@@ -212,8 +219,8 @@ def _filled(layers: Sequence[Layer], bar: int, choices: Sequence[Choice]) -> tup
     """The layers of a bar, where need be with another than the first one heard at any intensity: no bar is silent."""
     made = list(layers)
     for place, layer in enumerate(made):
-        if _sounds(choices[layer.choice], bar):
-            made[place] = Layer(layer.choice, layer.enters if any(x.enters == 0.0 for x in made[:place]) else 0.0)
+        if _sounds(choices[layer.choice], bar + layer.turn):
+            made[place] = Layer(layer.choice, 0.0, layer.turn)
             break
     return tuple(made)
 

@@ -25,14 +25,18 @@ def main() -> None:
     os.dup2(2, 1)
     folder, rate = Path(sys.argv[1]), int(sys.argv[2])
     try:
-        loops, rules = ready(folder)
+        loops, rules = ready(folder, lambda done, of, _name: _say(out, {"loops": done, "of": of}))
     except AntiphonError as error:
         _say(out, {"problem": str(error)})
         return
     maker = Maker(folder, loops, rules, rate)
     _say(out, {"loops": len(loops)})
     for line in sys.stdin.buffer:
-        material = maker.make(request_from(json.loads(line)))
+        try:
+            material = maker.make(request_from(json.loads(line)))
+        except AntiphonError as error:
+            _say(out, {"problem": str(error)})
+            continue
         tracks = [[t.frames, t.bars, t.sound.shape[1]] for t in material.tracks]
         _say(out, {"plan": plan_to(material.plan), "gain": material.gain, "tracks": tracks})
         for track in material.tracks:

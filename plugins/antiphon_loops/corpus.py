@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -99,7 +99,9 @@ class Known:
 
 
 @dataclass(frozen=True, slots=True)
-class _Score:
+class Score:
+    """One to be rendered. notes: in beats from its start, which may be as they were played."""
+
     bpm: float
     bars: int
     key: str | None
@@ -108,16 +110,16 @@ class _Score:
     notes: list[patterns.Played]
 
 
-def _score(rng: np.random.Generator, kind: str) -> _Score:
+def _score(rng: np.random.Generator, kind: str) -> Score:
     bpm = round(float(rng.uniform(60, 180)), 1 if rng.random() < 0.2 else 0)
     bars = int(rng.choice([1, 2, 4, 8, 3, 6, 5, 7], p=[0.2, 0.27, 0.29, 0.14, 0.04, 0.04, 0.01, 0.01]))
     if kind == "drums":
-        return _Score(bpm, bars, None, kind, int(rng.choice(KITS)), patterns.drums(rng, bars))
+        return Score(bpm, bars, None, kind, int(rng.choice(KITS)), patterns.drums(rng, bars))
     tonic, mode = int(rng.integers(12)), str(rng.choice(["major", "minor"]))
     make = {"bass": patterns.bass, "chords": patterns.chords, "melody": patterns.melody}[kind]
     programs = {"bass": BASSES, "chords": CHORDS, "melody": MELODIES}[kind]
     notes = make(rng, bars, tonic, mode)
-    return _Score(bpm, bars, f"{patterns.NAMES[tonic]} {mode}", kind, int(rng.choice(programs)), notes)
+    return Score(bpm, bars, f"{patterns.NAMES[tonic]} {mode}", kind, int(rng.choice(programs)), notes)
 
 
 def rendered(count: int, soundfont: str, seed: int, kinds: tuple[str, ...] = ()) -> Iterator[Known]:
@@ -126,26 +128,31 @@ def rendered(count: int, soundfont: str, seed: int, kinds: tuple[str, ...] = ())
     kinds = kinds or ("drums", "bass", "chords", "melody", "drums", "chords")
     for first in range(0, count, 48):
         scores = [_score(rng, kinds[n % len(kinds)]) for n in range(first, min(count, first + 48))]
-        reverb = bool(rng.random() < 0.6)
-        notes: list[Note] = []
-        programs: list[Program] = []
-        starts: list[float] = []
-        at = 1.0
-        for score in scores:
-            beat, channel = 60.0 / score.bpm, DRUMS if score.kind == "drums" else 0
-            starts.append(at)
-            programs.append(Program(at - 0.5, channel, score.program))
-            early = float(rng.choice([0.0, 0.004, 0.008]))
-            for n in score.notes:
-                start = max(0.0, n.start * beat + float(rng.normal(0, 1)) * early)
-                length = min(n.length * beat, score.bars * 4 * beat - start)
-                if length > 0:
-                    notes.append(Note(at + start, length, n.pitch, min(127, n.velocity), channel))
-            at += score.bars * 4 * beat + _GAP
-        sound = play(midi(notes, programs), soundfont, RATE, reverb)
-        for score, start in zip(scores, starts, strict=True):
-            from_, frames = round(start * RATE), round(score.bars * 240.0 / score.bpm * RATE)
-            piece = sound[:, from_ : from_ + frames]
-            if piece.shape[1] < frames:
-                piece = np.pad(piece, ((0, 0), (0, frames - piece.shape[1])))
-            yield Known(np.ascontiguousarray(piece), score.bpm, score.bars, score.key, score.kind)
+        yield from together(scores, soundfont, rng)
+
+
+def together(scores: Sequence[Score], soundfont: str, rng: np.random.Generator) -> Iterator[Known]:
+    """Scores rendered one after the other in one go, unevenly by some ms."""
+    reverb = bool(rng.random() < 0.6)
+    notes: list[Note] = []
+    programs: list[Program] = []
+    starts: list[float] = []
+    at = 1.0
+    for score in scores:
+        beat, channel = 60.0 / score.bpm, DRUMS if score.kind == "drums" else 0
+        starts.append(at)
+        programs.append(Program(at - 0.5, channel, score.program))
+        early = float(rng.choice([0.0, 0.004, 0.008]))
+        for n in score.notes:
+            start = max(0.0, n.start * beat + float(rng.normal(0, 1)) * early)
+            length = min(n.length * beat, score.bars * 4 * beat - start)
+            if length > 0:
+                notes.append(Note(at + start, length, n.pitch, min(127, n.velocity), channel))
+        at += score.bars * 4 * beat + _GAP
+    sound = play(midi(notes, programs), soundfont, RATE, reverb)
+    for score, start in zip(scores, starts, strict=True):
+        from_, frames = round(start * RATE), round(score.bars * 240.0 / score.bpm * RATE)
+        piece = sound[:, from_ : from_ + frames]
+        if piece.shape[1] < frames:
+            piece = np.pad(piece, ((0, 0), (0, frames - piece.shape[1])))
+        yield Known(np.ascontiguousarray(piece), score.bpm, score.bars, score.key, score.kind)

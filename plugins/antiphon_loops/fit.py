@@ -1,24 +1,34 @@
-"""Fits `tables.json`: `python -m antiphon_loops.fit`. Least squares with a ridge, in closed form, on loops of `corpus`.
+"""Fits `tables.json`: `python -m antiphon_loops.fit DATA`. Least squares with a ridge, in closed form.
 
-What ships is fitted on both soundfonts; what `evaluation` reports is fitted on one and measured on the other.
+On loops that were drawn by chance and on loops cut from songs. What ships is fitted on both soundfonts; what
+`evaluation` reports is fitted on one, and measured on the other with other loops and other songs.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+import sys
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
-from antiphon_loops import family, key, tempo
+from antiphon_loops import corpus, family, key, songs, tempo
+from antiphon_loops.corpus import RATE as RENDERED
+from antiphon_loops.corpus import Known
 from antiphon_loops.record import ROLES
 from antiphon_loops.spectrum import F64, RATE, Picture, picture
 from antiphon_loops.tables import FILE, Line, Tables
 
-COUNT = 1200
-SEEDS = {"fluidr3": 102, "timgm6mb": 101}
-"""Of the loops the shipped tables are fitted on; evaluation draws others."""
+COUNT, SONGS = 1056, 240
+"""Of each soundfont the shipped tables are fitted on."""
+SEEDS = {
+    "fluidr3": {31: 192, 102: 192, 202: 192, 302: 240, 312: 240},
+    "timgm6mb": {31: 192, 101: 192, 201: 192, 301: 240, 311: 240},
+}
+"""Of what they are fitted on, and how many loops of each; evaluation measures on another seed's and on other songs'."""
+_SONGS = 31
 _RIDGE = {"tempo": 0.3, "key": 10.0, "family": 10.0}
 
 
@@ -43,15 +53,22 @@ def item(seen: Picture, role: str, bars: int, key_name: str | None) -> Item:
     )
 
 
-def items(count: int, soundfont: str, seed: int) -> Iterable[Item]:
+def items(loops: Iterable[Known]) -> Iterable[Item]:
     import soxr
 
-    from antiphon_loops import corpus
-
-    for known in corpus.rendered(count, soundfont, seed):
-        mono = soxr.resample(known.samples.mean(axis=0), corpus.RATE, RATE).astype(np.float32)
-        seen = picture(mono, known.samples.shape[1] / corpus.RATE)
+    for known in loops:
+        mono = soxr.resample(known.samples.mean(axis=0), RENDERED, RATE).astype(np.float32)
+        seen = picture(mono, known.samples.shape[1] / RENDERED)
         yield item(seen, known.kind, known.bars, known.key)
+
+
+def loops(soundfont: str, count: int, data: Path | None, cut: int) -> Iterator[Known]:
+    """What is fitted on: `count` loops drawn by chance, and `cut` of songs where there are any."""
+    for seed, most in SEEDS[soundfont].items():
+        yield from corpus.rendered(min(count, most), soundfont, seed)
+        count = max(0, count - most)
+    if data is not None:
+        yield from songs.drawn(data, cut, soundfont, _SONGS, songs.FIT)
 
 
 def fit(known: Sequence[Item]) -> Tables:
@@ -99,11 +116,11 @@ def _family(known: Sequence[Item]) -> Line:
     return Line(mean, spread, np.asarray(np.linalg.solve(a.T @ a + ridge, a.T @ wanted), np.float64))
 
 
-def main() -> None:
-    known = [x for soundfont, seed in SEEDS.items() for x in items(COUNT, soundfont, seed)]
+def main(data: Path) -> None:
+    known = [x for soundfont in SEEDS for x in items(loops(soundfont, COUNT, data, SONGS))]
     FILE.write_text(json.dumps(fit(known).to_json(), separators=(",", ":")) + "\n")
     print(f"{FILE.name}: {FILE.stat().st_size} bytes, from {len(known)} loops")
 
 
 if __name__ == "__main__":
-    main()
+    main(Path(sys.argv[1]))

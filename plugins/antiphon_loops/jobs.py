@@ -21,7 +21,7 @@ def run(job: FileJob) -> None:
     if not job.source.is_dir():
         raise UsageError(f"loops takes a folder of loops, and {str(job.source)!r} is a file")
     found = analyse(job.source, lambda n, of, _name: job.progress(ANALYSED * n / max(1, of)))
-    for problem in found.problems:
+    for problem in (*found.problems, *found.doubts):
         complain(problem)
     if job.analysis is not None:
         write_listing(found.loops, job.analysis)

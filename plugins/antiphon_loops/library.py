@@ -6,7 +6,10 @@ import hashlib
 import json
 import os
 import sqlite3
+import stat
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,17 +18,20 @@ from typing import Any
 from antiphon import paths
 from antiphon.errors import AntiphonError, FileError, PluginError
 from antiphon_loops import rules
+from antiphon_loops.reading import MOST_BYTES
 from antiphon_loops.record import Loop
 
-VERSION = 1
+VERSION = 2
 """Of the analysis: what another version found is found again."""
 SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif", ".au")
 MOST_FILES = 20000
-MOST_BYTES = 256 << 20
+AT_ONCE = 2
 _TABLE = """CREATE TABLE IF NOT EXISTS loops (
     path TEXT PRIMARY KEY, size INTEGER NOT NULL, mtime INTEGER NOT NULL, hash TEXT NOT NULL,
     version INTEGER NOT NULL, found TEXT NOT NULL, problem TEXT NOT NULL)"""
 
+_Found = tuple[dict[str, Any] | None, str]
+"""What `Loop` says of a file, or why it is none."""
 Progress = Callable[[int, int, str], None]
 """Files done, files there are, the one that is next."""
 
@@ -38,6 +44,15 @@ class Analysed:
     loops: tuple[Loop, ...]
     problems: tuple[str, ...]
     fresh: int
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """A sentence for each loop that has no tempo."""
+        return tuple(
+            f"{x.file} has no beat to tell a tempo by; it is taken for {x.bars} bars at {x.bpm:.4g} bpm"
+            for x in self.loops
+            if x.tempo_sure == 0.0
+        )
 
 
 def folder_of(name: str) -> Path:
@@ -53,16 +68,20 @@ def folder_of(name: str) -> Path:
     return path
 
 
-def ready(folder: Path) -> tuple[tuple[Loop, ...], rules.Rules]:
+def ready(folder: Path, progress: Progress | None = None) -> tuple[tuple[Loop, ...], rules.Rules]:
     """The loops and the rules of a folder, analysed where they have not been; `PluginError` where there is no loop."""
     try:
-        known, stacking = analyse(folder), rules.load(folder)
+        known, stacking = analyse(folder, progress), rules.load(folder)
     except AntiphonError as error:
         raise PluginError(str(error)) from None
     if not known.loops:
-        why = f"; {known.problems[0]}" if known.problems else f"; their names end in {', '.join(SUFFIXES)}"
-        raise PluginError(f"there is no loop in {folder.name[:80]!r}{why}")
+        raise nothing_in(folder, known.problems)
     return known.loops, stacking
+
+
+def nothing_in(folder: Path, problems: Sequence[str] = ()) -> PluginError:
+    why = problems[0] if problems else f"their names end in {', '.join(SUFFIXES)}"
+    return PluginError(f"there is no loop in {folder.name[:80]!r}; {why}")
 
 
 def database() -> Path:
@@ -70,39 +89,67 @@ def database() -> Path:
 
 
 def analyse(folder: Path, progress: Progress | None = None, store: Path | None = None) -> Analysed:
-    """Analyses what is new in a folder and below it. Each file is stored when done: a stop costs one file.
+    """Analyses what is new in a folder and below it, two files at a time. Each is stored when done: a stop costs two.
 
     A file known by its size and time is not opened; one that only moved or was touched is known by its content.
     store: the database, the cache's own unless said.
     """
-    from antiphon_loops.analysis import analyse_file
-
     files = sorted(found_in(folder))
     loops: list[Loop] = []
     problems: list[str] = []
     fresh = 0
-    with closing(_open(store or database())) as base:
+    ahead: deque[_File] = deque()
+    with closing(_open(store or database())) as base, _Pool(AT_ONCE) as pool:
         for n, path in enumerate(files):
-            name = path.relative_to(folder).as_posix()
+            for later in files[n + len(ahead) : n + AT_ONCE]:
+                ahead.append(_begin(base, later, later.relative_to(folder).as_posix(), pool))
+            file = ahead.popleft()
             if progress is not None:
-                progress(n, len(files), name)
-            try:
-                stat = path.stat()
-                row = _known(base, path, stat)
-                if row is None:
-                    row = _look(path, name, analyse_file)
-                    fresh += 1
-                found, problem, digest = row
-                _keep(base, path, stat, digest, found, problem)
-            except OSError as error:
-                found, problem = None, f"cannot read {name}: {paths.why(error)}"
+                progress(n, len(files), file.name)
+            found, problem = file.known
+            if file.work is not None:
+                found, problem = file.work.result()
+                fresh += 1
+            if file.stat is not None:
+                _keep(base, path, file.stat, file.digest, found, problem)
             if found is not None:
-                loops.append(Loop.from_json({**found, "file": name}))
+                loops.append(Loop.from_json({**found, "file": file.name}))
             else:
                 problems.append(problem)
         if progress is not None:
             progress(len(files), len(files), "")
     return Analysed(folder, tuple(loops), tuple(problems), fresh)
+
+
+class _Pool(ThreadPoolExecutor):
+    """Begins nothing more once it is left."""
+
+    def __exit__(self, *error: object) -> None:
+        self.shutdown(cancel_futures=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """One that is on its way. known: what is kept of it, or why it is no loop.  work: of one that is new."""
+
+    name: str
+    stat: os.stat_result | None
+    digest: str
+    known: _Found
+    work: Future[_Found] | None
+
+
+def _begin(base: sqlite3.Connection, path: Path, name: str, pool: ThreadPoolExecutor) -> _File:
+    try:
+        state = path.stat()
+        if not stat.S_ISREG(state.st_mode):
+            return _File(name, None, "", (None, f"cannot read {name}: it is no ordinary file"), None)
+        known, digest = _known(base, path, state)
+    except OSError as error:
+        return _File(name, None, "", (None, f"cannot read {name}: {paths.why(error)}"), None)
+    if known is not None:
+        return _File(name, state, digest, known, None)
+    return _File(name, state, digest, (None, ""), pool.submit(_look, path, name))
 
 
 def found_in(folder: Path) -> Iterable[Path]:
@@ -129,14 +176,13 @@ def write_listing(loops: Sequence[Loop], path: Path) -> None:
     paths.write_atomic(path, (json.dumps(listing(loops), indent=1) + "\n").encode())
 
 
-def _look(path: Path, name: str, analyse_file: Callable[[Path, str], Loop]) -> tuple[dict[str, Any] | None, str, str]:
-    digest = _hash(path)
+def _look(path: Path, name: str) -> _Found:
+    from antiphon_loops.analysis import analyse_file
+
     try:
-        if path.stat().st_size > MOST_BYTES:
-            raise FileError(f"cannot read {name}: it is larger than {MOST_BYTES >> 20} MB, which is no loop")
-        return analyse_file(path, name).to_json(), "", digest
+        return analyse_file(path, name).to_json(), ""
     except AntiphonError as error:
-        return None, str(error), digest
+        return None, str(error)
 
 
 def _hash(path: Path) -> str:
@@ -163,31 +209,38 @@ def _open(path: Path) -> sqlite3.Connection:
     raise AssertionError
 
 
-def _known(base: sqlite3.Connection, path: Path, stat: os.stat_result) -> tuple[dict[str, Any] | None, str, str] | None:
+def _known(base: sqlite3.Connection, path: Path, state: os.stat_result) -> tuple[_Found | None, str]:
+    """What is kept of a file, None where nothing is; and the digest of its content."""
     row = base.execute(
         "SELECT found, problem, hash FROM loops WHERE path = ? AND size = ? AND mtime = ? AND version = ?",
-        (str(path.absolute()), stat.st_size, stat.st_mtime_ns, VERSION),
+        (_text(path), state.st_size, state.st_mtime_ns, VERSION),
     ).fetchone()
-    if row is None:
+    digest = str(row[2]) if row is not None else ""
+    if row is None and state.st_size <= MOST_BYTES:
         digest = _hash(path)
         row = base.execute(
             "SELECT found, problem, hash FROM loops WHERE hash = ? AND version = ? AND problem = ''", (digest, VERSION)
         ).fetchone()
     if row is None:
-        return None
+        return None, digest
     try:
         found = json.loads(row[0])
         if found is not None:
             Loop.from_json(found)
-        return found, str(row[1]), str(row[2])
+        return (found, str(row[1])), digest
     except (ValueError, TypeError, KeyError):
-        return None
+        return None, digest
 
 
 def _keep(
-    base: sqlite3.Connection, path: Path, stat: os.stat_result, digest: str, found: dict[str, Any] | None, problem: str
+    base: sqlite3.Connection, path: Path, state: os.stat_result, digest: str, found: dict[str, Any] | None, problem: str
 ) -> None:
     base.execute(
         "INSERT OR REPLACE INTO loops VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (str(path.absolute()), stat.st_size, stat.st_mtime_ns, digest, VERSION, json.dumps(found), problem),
+        (_text(path), state.st_size, state.st_mtime_ns, digest, VERSION, json.dumps(found), problem),
     )
+
+
+def _text(path: Path) -> str:
+    """A path as the database can hold it: names need not be text."""
+    return os.fsencode(path.absolute()).decode(errors="backslashreplace")

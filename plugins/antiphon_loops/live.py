@@ -27,14 +27,14 @@ from antiphon_loops.record import Loop
 _LOOK = 0.02
 """Seconds between looks for a request: the block path sets a field, and wakes nobody."""
 _AGAIN = 5
-"""Times a process that ended is started anew."""
+"""Times in a row a process is started that ends without having made anything."""
 
 
 class Preparer:
     """Takes the newest request, gives its material when it is there. `ask` and `take` are for the block path.
 
-    count: loops in the library, once analysed.  busy: something asked for is not there yet.  problem: why nothing
-    will come, "" while something may.
+    count: loops in the library, as far as it has been analysed.  busy: something asked for is not there yet.
+    problem: why what was asked for last will not come, "" while it may.
     """
 
     def __init__(self, folder: Path, rate: int) -> None:
@@ -43,7 +43,8 @@ class Preparer:
         self._folder, self._rate = folder, rate
         self._asked: tuple[int, Request] | None = None
         self._done: tuple[int, Material] | None = None
-        self._closed = False
+        self._closed = self._again = False
+        self._deaths = 0
         self._process: subprocess.Popen[bytes] | None = None
         self._thread = threading.Thread(target=self._run, name="loops", daemon=True)
         self._thread.start()
@@ -57,6 +58,10 @@ class Preparer:
         done, self._done = self._done, None
         return done
 
+    def again(self) -> None:
+        """What was given up is tried once more. For the block path too."""
+        self.problem, self._again = "", True
+
     def close(self) -> None:
         self._closed = True
         process = self._process
@@ -64,16 +69,30 @@ class Preparer:
             process.kill()
 
     def _run(self) -> None:
-        for _ in range(_AGAIN):
+        while not self._closed:
+            self._try()
+            self.busy = False
+            while not (self._closed or self._again):
+                time.sleep(_LOOK)
+            self._again = False
+
+    def _try(self) -> None:
+        """Until nothing more will come: the library has nothing, or the process ended too often."""
+        why, self._deaths = "", 0
+        while self._deaths < _AGAIN:
+            self._deaths += 1
             try:
-                self._serve()
+                why = self._serve()
             except (OSError, EOFError, ValueError, KeyError, TypeError, struct.error) as error:
-                self.problem = f"the process that prepares loops ended: {error}"
+                why = f"the process that prepares loops ended: {error}"
+            else:
+                break
             finally:
                 self._end()
-            if self._closed or self.problem.startswith("library"):
+            if self._closed:
                 return
             time.sleep(0.2)
+        self.problem = why
 
     def _end(self) -> None:
         process, self._process = self._process, None
@@ -85,7 +104,8 @@ class Preparer:
                         pipe.close()
             process.wait()
 
-    def _serve(self) -> None:
+    def _serve(self) -> str:
+        """Why it cannot, or "" once it is closed."""
         command = [sys.executable, "-P", "-m", "antiphon_loops.child", str(self._folder), str(self._rate)]
         environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
@@ -99,11 +119,12 @@ class Preparer:
         )
         assert process.stdin is not None
         assert process.stdout is not None
-        hello = _message(process.stdout)
-        if "problem" in hello:
-            self.problem, self.busy = f"library: {hello['problem']}", False
-            return
-        self.count, self.problem = int(hello["loops"]), ""
+        hello = {"of": 0}
+        while "of" in hello:
+            hello = _message(process.stdout)
+            if "problem" in hello:
+                return str(hello["problem"])
+            self.count = int(hello["loops"])
         doing: tuple[int, Request] | None = None
         while not self._closed:
             if self._asked is None:
@@ -115,12 +136,15 @@ class Preparer:
             doing, self._asked = self._asked, None
             try:
                 process.stdin.write(json.dumps(request_to(doing[1])).encode() + b"\n")
-                material = _material(process.stdout, doing[1])
+                head = _message(process.stdout)
+                material = None if "problem" in head else _material(process.stdout, head, doing[1])
             except BaseException:
                 self._asked = self._asked or doing  # for the process that comes after this one
                 raise
-            if self._asked is None:
+            self.problem, self._deaths = str(head.get("problem", "")), 0
+            if self._asked is None and material is not None:
                 self._done = (doing[0], material)
+        return ""
 
 
 def request_to(request: Request) -> dict[str, Any]:
@@ -138,18 +162,17 @@ def plan_to(plan: Plan) -> dict[str, Any]:
     return {
         "key": plan.key,
         "choices": [[c.loop.to_json(), c.role, c.bars, c.shift] for c in plan.choices],
-        "bars": [[[x.choice, x.enters] for x in bar] for bar in plan.bars],
+        "bars": [[[x.choice, x.enters, x.turn] for x in bar] for bar in plan.bars],
     }
 
 
 def _plan(said: dict[str, Any], request: Request) -> Plan:
     choices = tuple(Choice(Loop.from_json(loop), role, bars, shift) for loop, role, bars, shift in said["choices"])
-    bars = tuple(tuple(Layer(choice, enters) for choice, enters in bar) for bar in said["bars"])
+    bars = tuple(tuple(Layer(*layer) for layer in bar) for bar in said["bars"])
     return Plan(request, said["key"], choices, bars)
 
 
-def _material(pipe: File[bytes], request: Request) -> Material:
-    head = _message(pipe)
+def _material(pipe: File[bytes], head: dict[str, Any], request: Request) -> Material:
     tracks = []
     for frames, bars, length in head["tracks"]:
         sound = np.empty((2, length), np.float32)

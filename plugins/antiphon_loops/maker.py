@@ -5,22 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.errors import FileError
 from antiphon_loops.arrange import Choice, Plan, Request, arrange
+from antiphon_loops.reading import sound_of
 from antiphon_loops.record import Loop
 from antiphon_loops.rules import Rules
 from antiphon_loops.stretch import fitted, levelled
 
 F32 = NDArray[np.float32]
+T = TypeVar("T")
 PAD = 16
 """Frames of the circle on both sides of a track, for interpolation."""
 _CEILING = 0.8
-_MOST = 48
-"""Tracks kept for the next request."""
+_MOST = 1 << 25
+"""Samples of files, and as many of tracks, kept for the next request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +54,15 @@ class Maker:
         self.unreadable: list[str] = []
 
     def make(self, request: Request, progress: Callable[[float], None] | None = None) -> Material:
-        """A loop that can no longer be read is left out, named in `unreadable`, and the plan made again."""
+        """A loop that can no longer be read is left out, named in `unreadable`, and the plan made again.
+
+        `FileError` where that leaves nothing of what there was.
+        """
+        loops, self.unreadable = self._loops, []
         while True:
-            plan = arrange(self._loops, request, self._rules)
+            plan = arrange(loops, request, self._rules)
+            if self.unreadable and not plan.choices:
+                raise FileError(f"no loop of {self._folder.name[:80]!r} can be read any more; {self.unreadable[0]}")
             try:
                 tracks = []
                 for n, choice in enumerate(plan.choices):
@@ -63,7 +72,7 @@ class Maker:
                 return Material(plan, tuple(tracks), _gain(plan, tracks))
             except FileError as error:
                 self.unreadable.append(str(error))
-                self._loops = [x for x in self._loops if x != choice.loop]
+                loops = [x for x in loops if x != choice.loop]
 
     def _track(self, choice: Choice, bpm: float) -> Track:
         frames = max(1, round(choice.bars * 240.0 / bpm * self.rate))
@@ -78,29 +87,34 @@ class Maker:
             around = np.take(made, np.arange(-PAD, frames + PAD), axis=1, mode="wrap")
             track = Track(np.ascontiguousarray(around, np.float32), frames, choice.bars)
         self._made[key] = track  # newest last
-        while len(self._made) > _MOST:
-            del self._made[next(iter(self._made))]
+        _forget(self._made, lambda kept: kept.sound.size)
         return track
 
     def _sound(self, loop: Loop) -> F32:
         """Stereo at the rate of playing."""
         found = self._read.pop(loop.file, None)
         if found is None:
-            from antiphon.io.audiofile import read
-
-            samples = read(self._folder / loop.file, rate=self.rate, max_samples=1 << 24).samples
-            found = np.repeat(samples, 2, axis=0) if samples.shape[0] == 1 else samples[:2]
+            samples, _ = sound_of(self._folder / loop.file, loop.file, self.rate)
+            found = np.repeat(samples, 2, axis=0) if samples.shape[0] == 1 else samples
         self._read[loop.file] = found
-        while len(self._read) > _MOST:
-            del self._read[next(iter(self._read))]
+        _forget(self._read, lambda kept: kept.size)
         return found
+
+
+def _forget(kept: dict[Any, T], size: Callable[[T], int]) -> None:
+    """The oldest, but never the newest, until what is left is no more than `_MOST` samples."""
+    total = sum(map(size, kept.values()))
+    while total > _MOST and len(kept) > 1:
+        total -= size(kept.pop(next(iter(kept))))
 
 
 def _gain(plan: Plan, tracks: Sequence[Track]) -> float:
     """Down, where layers together would go over: bars are summed, their layers added as intensity adds them."""
     peak, seen = 1e-9, set()
     for bar, layers in enumerate(plan.bars):
-        signs = tuple((x.choice, bar % tracks[x.choice].bars) for x in sorted(layers, key=lambda x: x.enters))
+        signs = tuple(
+            (x.choice, (bar + x.turn) % tracks[x.choice].bars) for x in sorted(layers, key=lambda x: x.enters)
+        )
         if signs in seen or not signs:
             continue
         seen.add(signs)

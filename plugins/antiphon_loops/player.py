@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from antiphon.block import Samples
 from antiphon.native import f32, f32p, f64, i64, kernel
+from antiphon_loops.arrange import Layer
 from antiphon_loops.maker import PAD, Material
 
 HALF = 8
@@ -82,9 +83,10 @@ class Player:
         for layer in plan.bars[bar % count]:
             if layer.enters > now:
                 continue
-            comes = not _heard(material, (bar - 1) % count, layer.choice, before)
-            goes = not _heard(material, (bar + 1) % count, layer.choice, after)
-            self._layer(out, first, last, material, layer.choice, bar % count, beats, tempo, comes, goes)
+            comes = not _heard(material, (bar - 1) % count, layer, before)
+            goes = not _heard(material, (bar + 1) % count, layer, after)
+            place = bar % count + layer.turn
+            self._layer(out, first, last, material, layer.choice, place, beats, tempo, comes, goes)
 
     def _layer(
         self, out: Samples, first: int, last: int, material: Material, choice: int, bar: int, beats: float,
@@ -116,5 +118,8 @@ class Player:
             )  # fmt: skip
 
 
-def _heard(material: Material, bar: int, choice: int, intensity: float) -> bool:
-    return any(x.choice == choice and x.enters <= intensity for x in material.plan.bars[bar])
+def _heard(material: Material, bar: int, layer: Layer, intensity: float) -> bool:
+    """Whether that bar has it too, going on where this one ends or leading to where it begins."""
+    return any(
+        x.choice == layer.choice and x.turn == layer.turn and x.enters <= intensity for x in material.plan.bars[bar]
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import weakref
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -64,6 +65,7 @@ class Loops(Processor):
         except AntiphonError as error:
             raise PluginError(str(error)) from None
         self._scratch = np.zeros((2, spec.block), np.float32)
+        self._scratch2 = np.zeros((2, spec.block), np.float32)
         self._gate = np.zeros(spec.block, np.float32)
         self._player = Player(spec.rate)
         self._maker: Maker | None = None
@@ -76,11 +78,13 @@ class Loops(Processor):
         name = str(self.settings["library"])
         if not name or here is None:
             return
-        from antiphon_loops.library import folder_of, ready
+        from antiphon_loops.library import folder_of, found_in, nothing_in, ready
 
         folder = folder_of(name)
         self._live = not here.lockstep
         if self._live:
+            if next(iter(found_in(folder)), None) is None:
+                raise nothing_in(folder)
             self._preparer = Preparer(folder, spec.rate)
         else:
             loops, rules = ready(folder)
@@ -94,7 +98,11 @@ class Loops(Processor):
         self._heard = self._next = -1.0
         self._coming: Material | None = None
         self._latched = -1
-        self._own = self._expected = 0.0
+        self._looked = _FIRST
+        self._seen: Request | None = None
+        self._own = self._expected = self._tempo = 0.0
+        self._before = -1.0
+        self._leaving: _Leaving | None = None
         self._opened = 0
         self._tail = 0
         self._sample = -1
@@ -109,6 +117,8 @@ class Loops(Processor):
         if self._maker is None and self._preparer is None:
             out.fill(0.0)
             return
+        if self._now is None and self._preparer is not None and self._preparer.problem:
+            raise PluginError(self._preparer.problem)
         own = float(io.value("bpm"))
         tempo = own or t.tempo
         if not self._begun:
@@ -121,6 +131,8 @@ class Loops(Processor):
             self._blocks(io, scratch, beat, tempo)
             self._shape(gate, t.playing)
             np.multiply(scratch, gate, out=scratch)
+        if self._leaving is not None:
+            self._leave(scratch, self._leaving)
         if own and t.playing:
             self._own = beat + frames * own / (60.0 * self._rate)
         self._sample = t.sample + frames
@@ -135,12 +147,34 @@ class Loops(Processor):
         if t.playing:
             beat = self._own if own else max(0.0, t.beat)
             if self._tail <= 0 or abs(beat - self._expected) > _JUMP:
+                if self._tail > 0 and self._now is not None and self._bar >= 0:
+                    self._leaving = _Leaving(
+                        self._now, self._bar, self._expected, self._tempo, self._before, self._heard
+                    )
                 self._opened, self._bar, self._latched = 0, -1, -1
             self._tail = round(_SHUT * self._rate)
         else:
             beat = self._expected
-        self._expected = beat + io.frames * tempo / (60.0 * self._rate)
+        self._expected, self._tempo = beat + io.frames * tempo / (60.0 * self._rate), tempo
         return beat
+
+    def _leave(self, out: Samples, old: _Leaving) -> None:
+        """What sounded before a jump goes on for 5 ms, fading, but not past its bar line."""
+        size = round(_SHUT * self._rate)
+        per_frame = old.tempo / (60.0 * self._rate)
+        inside = old.beat - 4.0 * old.bar
+        n = min(out.shape[1], size - old.gone, max(0, math.ceil((4.0 - inside) / per_frame - 1e-6)))
+        if n > 0:
+            scratch, gate = self._scratch2[:, :n], self._gate[:n]
+            scratch.fill(0.0)
+            self._player.play(scratch, 0, n, old.material, old.bar, inside, old.tempo, old.before, old.now, old.now)
+            gate[:] = 1.0 - (old.gone + np.arange(n)) / size
+            np.multiply(scratch, gate, out=scratch)
+            np.add(out[:, :n], scratch, out=out[:, :n])
+            old.gone += n
+            old.beat += n * per_frame
+        if n < out.shape[1] or old.gone >= size:
+            self._leaving = None
 
     def _shape(self, gate: Samples, playing: bool) -> None:
         """1, but for the fades after a start or jump and after a stop."""
@@ -166,11 +200,14 @@ class Loops(Processor):
             inside = max(0.0, here - 4.0 * bar)
             if bar != self._bar:
                 self._turn(io, bar, tempo)
-            edge = 4.0 - LATCH
+            whole = math.floor(inside + 1e-9)
+            edge = min(whole + 1.0, 4.0 - LATCH)
             if inside >= edge - 1e-9:
                 if self._latched != bar:
                     self._latch(io, bar, tempo)
                 edge = 4.0
+            elif self._looked != 5 * bar + whole:
+                self._look(io, 5 * bar + whole, tempo)
             last = min(frames, at + max(1, math.ceil((edge - inside) / per_frame - 1e-6)))
             if self._now is not None:
                 after = -1.0 if self._coming is not None else self._next
@@ -191,21 +228,34 @@ class Loops(Processor):
     def _latch(self, io: IO, bar: int, tempo: float) -> None:
         """Decides what the bar after this one plays."""
         self._latched, self._next = bar, float(io.value("intensity"))
-        want = self._want(io, tempo)
+        want = self._look(io, 5 * bar + 4, tempo)
         if self._scripted:
-            self._wants[bar] = want
             if self._told:
                 self._coming = self._made(self._wants.get(self._told.pop(0), want))
         elif self._preparer is not None:
-            if want != self._asked:
-                self._preparer.ask(bar, want)
-                self._asked = want
             done = self._preparer.take()
             if done is not None:
                 self._coming = done[1]
                 io.mark("swap", done[0])
         elif want != self._asked:
             self._asked, self._coming = want, self._made(want)
+
+    def _look(self, io: IO, place: int, tempo: float) -> Request:
+        """Once a beat, and when the next bar is decided: what is wanted is asked for, live. place: 5 a bar.
+
+        A tempo on its way somewhere is not asked for between the beats of a bar: work that is overtaken is lost.
+        """
+        self._looked, want = place, self._want(io, tempo)
+        asked, seen = self._asked, self._seen
+        self._seen = want
+        if self._scripted:
+            self._wants[place] = want
+            return want
+        settled = place % 5 == 4 or asked is None or want.bpm == asked.bpm or want == seen
+        if self._preparer is not None and want != asked and settled:
+            self._preparer.ask(place, want)
+            self._asked = want
+        return want
 
     def _begin(self, io: IO, tempo: float) -> None:
         """The first block: the old player of this node, if it plays just now, is gone on from."""
@@ -255,6 +305,11 @@ class Loops(Processor):
         """The library has no loop for what was asked."""
         return self._now is not None and not self._now.tracks
 
+    def retry(self) -> None:
+        if self._preparer is not None and self._preparer.problem:
+            self._preparer.again()
+            self._asked = None
+
     def recall(self, kind: str, number: int) -> None:
         if kind == "live":
             self._scripted = True
@@ -271,6 +326,19 @@ class Loops(Processor):
         if preparer is not None:
             preparer.close()
             self._preparer = None
+
+
+@dataclass(slots=True)
+class _Leaving:
+    """What is left behind by a jump: material, its bar, beat and tempo. gone: frames of its fade that are over."""
+
+    material: Material
+    bar: int
+    beat: float
+    tempo: float
+    before: float
+    now: float
+    gone: int = 0
 
 
 def _spread(x: Samples, out: Samples) -> None:

@@ -21,7 +21,8 @@ class Loop:
     integrated loudness.  peak: dB, of 4x oversampled samples.  pitch: median MIDI number of the lead note, None
     without one.  contour: semitones from that in each 16th part of the loop, None where nothing sounds.
     chroma: how much each pitch class from C on sounds, the sum 1; none of drums.
-    pattern: onset strength in the 16ths of a bar, at most 1.  levels: dB of each bar, the loudest 0.
+    pattern: onset strength in the 16ths of a bar, at most 1.  straight: 1 where all onsets lie on 16ths, 0 where
+    they lie anywhere, less where between them.  levels: dB of each bar, the loudest 0.
     danceability, valence, arousal: 0 to 1, by rule.  mood, style: words for them.  mfcc: 13 means.
     """
 
@@ -41,6 +42,7 @@ class Loop:
     contour: tuple[float | None, ...]
     chroma: tuple[float, ...]
     pattern: tuple[float, ...]
+    straight: float
     levels: tuple[float, ...]
     danceability: float
     valence: float

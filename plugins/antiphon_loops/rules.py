@@ -19,7 +19,7 @@ def _enters() -> dict[str, float]:
 
 
 def _loudness() -> dict[str, float]:
-    return {"drums": -16.5, "bass": -17.5, "chords": -19.5, "melody": -19.0}
+    return {"drums": -15.0, "bass": -16.0, "chords": -18.0, "melody": -17.5}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +28,11 @@ class Rules:
 
     section: bars between changes of loops.  form: how much of the intensity each part of a round has, spread over
     its sections.  choices: loops a role has in a round.  fastest, slowest: how many times its own tempo a loop may
-    be played at before it is chosen only for want of others.  stretching, shifting, mood, groove, sureness: how
-    much each counts against a loop (an octave of tempo; a tritone; the opposite mood), or for it (its onsets fall
-    where the drums' do; its tempo and key are certain).  clash: how much it counts that all of a loop's sound lies
-    on notes outside the key.  chance: how much is left to the seed.
+    be played at before it is chosen only for want of others.  stretching, shifting, mood, groove, sureness,
+    straight: how much each counts against a loop (an octave of tempo; a tritone; the opposite mood), or for it (its
+    onsets fall where the drums' do; its tempo and key are certain; its onsets lie on 16ths).  clash: how much it
+    counts that all of a loop's sound lies on notes outside the key.  chance: how much is left to the seed.
+    rests: how likely a role is to rest in a section.  breaks: how likely one is to rest in its last bar.
     """
 
     enters: Mapping[str, float] = field(default_factory=_enters)
@@ -45,9 +46,12 @@ class Rules:
     shifting: float = 1.0
     mood: float = 3.0
     groove: float = 0.7
-    clash: float = 8.0
-    sureness: float = 0.7
+    clash: float = 20.0
+    sureness: float = 3.0
+    straight: float = 2.0
     chance: float = 1.0
+    rests: float = 0.15
+    breaks: float = 0.5
 
 
 def load(folder: Path) -> Rules:

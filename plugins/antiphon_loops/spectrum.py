@@ -31,13 +31,15 @@ _PARTIALS = 10
 class Picture:
     """A loop as analysis sees it.
 
-    seconds: its length.  sound: mono at `RATE`.  power: float32 `[frames, bins]`, `HOP` apart.  onsets:
-    `[4, frames]`, half-wave rectified log flux.  notes: `[pitches, frames]`, each note's magnitude, `NOTE_HOP` apart.
+    seconds: its length.  sound: mono at `RATE`.  power: float32 `[frames, bins]`, `HOP` apart.  mel: of
+    it, `[frames, BANDS]`.  onsets: `[4, frames]`, half-wave rectified log flux.  notes: `[pitches, frames]`, each
+    note's magnitude, `NOTE_HOP` apart.
     """
 
     seconds: float
     sound: F32
     power: F32
+    mel: F32
     onsets: F64
     notes: F64
 
@@ -46,9 +48,9 @@ def picture(sound: F32, seconds: float) -> Picture:
     """sound: mono float32 at `RATE`, at least `SIZE` frames."""
     frames = max(16, round(len(sound) / HOP))
     power = _circular(sound, SIZE, frames)
-    onsets = _onsets(power)
+    mel = np.asarray(power @ mel_bank(), np.float32)
     chunks = max(4, round(len(sound) / NOTE_HOP))
-    return Picture(seconds, sound, power, onsets, _notes(_circular(sound, NOTE_SIZE, chunks)))
+    return Picture(seconds, sound, power, mel, _onsets(mel), _notes(_circular(sound, NOTE_SIZE, chunks)))
 
 
 def _circular(sound: F32, size: int, frames: int) -> F32:
@@ -82,8 +84,7 @@ def mel_centres() -> F64:
     return np.asarray(700 * (10 ** (mel / 2595) - 1))
 
 
-def _onsets(power: F32) -> F64:
-    level = power @ mel_bank()
+def _onsets(level: F32) -> F64:
     floor = max(float(level.max()) * 1e-5, 1e-12)
     log = np.log10(np.maximum(level, floor) / floor)
     rise = np.maximum(0.0, log - np.roll(log, 2, axis=0))

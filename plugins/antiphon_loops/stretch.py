@@ -110,7 +110,7 @@ def _sliced(sound: F32, frames: int, rate: int, places: list[int]) -> F32:
         piece = np.concatenate([piece, after], axis=1)
         piece[:, :lead] *= up
         piece[:, room : room + lead] *= 1.0 - up
-        np.add.at(out, (slice(None), (starts[n] - lead + np.arange(piece.shape[1])) % frames), piece)
+        out[:, (starts[n] - lead + np.arange(piece.shape[1])) % frames] += piece
     return out
 
 

@@ -14,6 +14,8 @@ from antiphon_loops.spectrum import F64, LOWEST, Picture
 SLOWEST, FASTEST = 55.0, 190.0
 """Tempi considered, bpm."""
 MOST_BARS = 128
+_STILL, _EVEN = 0.004, 3.6
+"""Mean onset strength, and how many times the mean its maximum is, of what has no beat."""
 _PARTS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
 """Of a bar: 4 are its beats."""
 _LAGS = (2.0, 1.0, 0.5, 0.25, 0.75, 0.125)
@@ -25,6 +27,12 @@ def candidates(seconds: float) -> list[int]:
     """Numbers of bars; for what is shorter than a bar at the fastest tempo, or longer than all, the nearest one."""
     found = [n for n in range(1, MOST_BARS + 1) if SLOWEST <= 240.0 * n / seconds <= FASTEST]
     return found or [min(MOST_BARS, max(1, round(seconds * 110.0 / 240.0)))]
+
+
+def beats(seen: Picture) -> bool:
+    """Whether anything stands out that a tempo could be told by: a drone, rain or a held note has no beat."""
+    onsets = seen.onsets[3]
+    return bool(onsets.mean() > _STILL and onsets.max() > _EVEN * onsets.mean())
 
 
 def features(seen: Picture, bars: list[int]) -> F64:
@@ -88,3 +96,15 @@ def pattern(seen: Picture, bars: int) -> tuple[float, ...]:
     place = np.round(np.arange(len(onsets)) * (steps / len(onsets))).astype(int) % 16
     strength = np.bincount(place, weights=onsets, minlength=16)
     return tuple(round(float(v), 3) for v in strength / (strength.max() + 1e-12))
+
+
+def straight(seen: Picture, bars: int) -> float:
+    """How the onsets lie to the 16ths: the mean cosine of their places, by strength. Swing and triplets give less."""
+    onsets = seen.onsets[3]
+    before, after = np.roll(onsets, 1), np.roll(onsets, -1)
+    at = np.flatnonzero((onsets > before) & (onsets >= after) & (onsets > onsets.mean() + 0.5 * onsets.std()))
+    if not len(at):
+        return 0.0
+    beside = 0.5 * (before[at] - after[at]) / np.minimum(before[at] - 2 * onsets[at] + after[at], -1e-9)
+    turns = np.cos(2 * np.pi * 16 * bars * (at + beside) / len(onsets))
+    return round(float(turns @ onsets[at] / onsets[at].sum()), 3)

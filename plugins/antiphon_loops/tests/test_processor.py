@@ -18,6 +18,7 @@ from antiphon.harness import prepare
 from antiphon.params import Value
 from antiphon.processor import IO, BlockTime
 from antiphon.workers import pool
+from antiphon_loops.arrange import Request
 from antiphon_loops.maker import Maker
 from antiphon_loops.player import loops_read, sinc_table
 from antiphon_loops.processor import Loops
@@ -119,6 +120,46 @@ def test_it_stops_with_the_transport_and_goes_on(deck: Deck):
     assert not sound[:, 60000 + 300 : 120000].any()
     assert np.abs(np.diff(sound[:, 59900:60400])).max() < 0.5
     assert np.abs(sound[:, 130000:]).max() > 0.05
+
+
+@pytest.mark.parametrize("blocks", [(512,), (100, 37)])
+def test_a_jump_does_not_click(library: Path, blocks: tuple[int, ...]):
+    deck = Deck(Loops(), {"library": str(library), "bars": 4, "instruments": "chords", "bpm": 100.0}, tempo=90.0)
+    sound = deck.play(90000, [(70000, "bpm", 0.0)], blocks)
+    steps = np.abs(np.diff(sound, axis=1)).max(axis=0)
+    assert steps[69990:70400].max() < 1.5 * steps[10000:69000].max()
+    assert np.abs(sound[:, 69700:70000]).max() > 0.02
+    assert np.abs(sound[:, 70500:80000]).max() > 0.02
+
+
+def test_a_change_is_asked_for_within_the_beat_and_a_ramp_at_the_bar(library: Path, monkeypatch: pytest.MonkeyPatch):
+    asked: list[tuple[int, float, int]] = []
+
+    class Idle:
+        count, busy, problem = 8, False, ""
+
+        def __init__(self, folder: Path, rate: int) -> None: ...
+
+        def ask(self, place: int, want: Request) -> None:
+            asked.append((place, want.bpm, want.seed))
+
+        def take(self) -> None: ...
+
+        def close(self) -> None: ...
+
+    monkeypatch.setattr(pool, "_current", _Live())
+    monkeypatch.setattr("antiphon_loops.live.Preparer", Idle)
+    deck = Deck(Loops(), {"library": str(library)})
+    deck.play(96000)
+    deck.play(96000, [(30000, "seed", 5)])
+    deck.play(96000, [(n * 24000 + 100, "tempo", 120.0 + n) for n in range(1, 4)])
+    deck.play(96000)
+    places = [place for place, _, _ in asked]
+    # the first block; the second bar's second beat; the third bar's end, after one tempo a beat, and where it is steady
+    assert [(bpm, seed) for _, bpm, seed in asked][:2] == [(120.0, 1), (120.0, 5)]
+    assert places[1] == 5 + 2
+    assert asked[-1][1:] == (123.0, 5)
+    assert len(asked) <= 4
 
 
 def test_no_library_is_silence_and_a_wrong_one_a_sentence(tmp_path: Path):

@@ -1,0 +1,52 @@
+"""A loop's sound, of a file that may be anything: at most two channels, at most three minutes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon.errors import FileError
+
+SHORTEST, LONGEST = 1.0, 180.0
+"""Seconds of a loop."""
+MOST_BYTES = 256 << 20
+_MOST_SAMPLES = 1 << 25
+"""Of both channels: 180 s of 92 kHz."""
+
+
+def sound_of(path: Path, name: str, rate: int | None = None) -> tuple[NDArray[np.float32], int]:
+    """float32 `[1 or 2, frames]`, the first channels of those there are, and its rate: `rate` where that is given.
+
+    Raises `FileError`, one sentence that names it `name`, for what cannot be read or is too long to be a loop.
+    """
+    from antiphon.io.audiofile import stream
+    from antiphon.io.decode import shown
+
+    pieces: list[NDArray[np.float32]] = []
+    frames = 0
+    try:
+        if path.stat().st_size > MOST_BYTES:
+            raise FileError(f"{name} is no loop: it is larger than {MOST_BYTES >> 20} MB")
+        with stream(path, rate=rate) as (info, blocks):
+            channels, known = min(2, info.channels), info.frames or 0
+            most = min(round(LONGEST * info.rate), _MOST_SAMPLES // channels)
+            if known > most:
+                raise _too_long(name, known / info.rate, most / info.rate)
+            for block in blocks:
+                frames += block.shape[1]
+                if frames > most:
+                    raise _too_long(name, frames / info.rate, most / info.rate)
+                pieces.append(np.array(block[:2]))
+    except OSError as error:
+        raise FileError(f"cannot read {name}: {(error.strerror or str(error)).lower()}") from None
+    except FileError as error:
+        raise FileError(str(error).replace(shown(path), shown(name))) from None
+    if not frames:
+        raise FileError(f"{name} is no loop: there is nothing in it")
+    return np.ascontiguousarray(np.concatenate(pieces, axis=1)), info.rate
+
+
+def _too_long(name: str, seconds: float, most: float) -> FileError:
+    return FileError(f"{name} is no loop: it is at least {seconds:.3g} s long, and {most:.3g} s is the most")

@@ -1,0 +1,171 @@
+"""Libraries nobody would make on purpose: a sentence for each bad file, and the rest plays."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time as clock
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from antiphon.errors import AntiphonError, FileError, PluginError
+from antiphon.filejob import FileJob
+from antiphon_loops import analysis
+from antiphon_loops.arrange import Request
+from antiphon_loops.jobs import run
+from antiphon_loops.library import analyse, ready
+from antiphon_loops.live import Preparer
+from antiphon_loops.maker import Maker
+from antiphon_loops.record import Loop
+from antiphon_loops.render import render
+
+RATE = 44100
+
+
+def noise(seconds: float, rate: int = RATE, channels: int = 1, seed: int = 1) -> np.ndarray:
+    """Struck twice a second: noise that dies away."""
+    t = np.arange(round(seconds * rate)) / rate
+    rng = np.random.default_rng(seed)
+    return (rng.uniform(-0.5, 0.5, (channels, len(t))) * np.exp(-(t % 0.5) * 12)).T
+
+
+def test_each_bad_file_is_a_sentence_and_the_rest_plays(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    folder = tmp_path / "loops"
+    folder.mkdir()
+    good = noise(4.0)
+    soundfile.write(folder / "good.wav", good, RATE)
+    data = (folder / "good.wav").read_bytes()
+    soundfile.write(folder / "silent.wav", np.zeros(RATE * 3), RATE)
+    soundfile.write(folder / "constant.wav", np.full(RATE * 3, 0.4), RATE)
+    soundfile.write(folder / "single.wav", np.ones(1), RATE)
+    soundfile.write(folder / "none.wav", np.zeros(0), RATE)
+    soundfile.write(folder / "huge.wav", np.zeros(8000 * 660, np.int16), 8000)
+    (folder / "empty.wav").write_bytes(b"")
+    (folder / "text.wav").write_text("not a sound\n" * 50)
+    (folder / "cut.wav").write_bytes(data[: len(data) // 3])
+    (folder / "header.wav").write_bytes(data[:44])
+    (folder / "line\nbreak.wav").write_bytes(b"RIFF")
+    broken = good.astype(np.float32)
+    broken[1000:1010] = np.nan
+    soundfile.write(folder / "nan.wav", broken, RATE, subtype="FLOAT")
+    os.mkfifo(folder / "pipe.wav")
+    (folder / "folder.wav").mkdir()
+    bad = ("silent", "constant", "single", "none", "huge", "empty", "text", "cut", "header", "break", "nan", "pipe")
+    run(FileJob("loops", folder, tmp_path / "out.wav", {"bars": 2, "bpm": 120.0}, analysis=tmp_path / "out.json"))
+    said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("antiphon: ")]
+    assert len(said) == len(bad), said
+    for name in bad:
+        assert sum(f"{name}.wav" in line for line in said) == 1, (name, said)
+    assert not any(str(tmp_path) in line for line in said)
+    sound, _ = soundfile.read(tmp_path / "out.wav")
+    assert sound.shape == (RATE * 4, 2)
+    assert np.abs(sound).max() > 0.05
+
+
+@pytest.mark.parametrize(("rate", "channels"), [(8000, 1), (44100, 8), (192000, 2)])
+def test_any_rate_and_number_of_channels_is_played(tmp_path: Path, rate: int, channels: int):
+    soundfile.write(tmp_path / "x.wav", noise(2.0, rate, channels), rate)
+    sound = render(tmp_path, {"bars": 2, "bpm": 110.0}, 48000)
+    assert 0.05 < np.abs(sound).max() <= 1.0
+
+
+@pytest.mark.parametrize("name", ["ünïcode 鼓 🥁.wav", "%s {} $HOME; rm.wav", os.fsdecode(b"bad \xff\xfe.wav")])
+def test_any_name_will_do(tmp_path: Path, name: str):
+    try:
+        soundfile.write(tmp_path / "plain.wav", noise(2.0), RATE)
+        (tmp_path / "plain.wav").rename(tmp_path / name)
+    except OSError:
+        pytest.skip("the file system here takes no such name")
+    for _ in range(2):
+        found = analyse(tmp_path)
+        assert ([x.file for x in found.loops], found.problems) == ([name], ())
+    assert np.abs(render(tmp_path, {"bars": 1, "bpm": 110.0}, 44100)).max() > 0.05
+
+
+def test_what_has_no_beat_is_said_to_have_none_and_is_trusted_last(tmp_path: Path):
+    rng = np.random.default_rng(1)
+    t = np.arange(RATE * 5 + 333) / RATE
+    for name, sound in (("rain", 0.1 * rng.standard_normal(len(t))), ("drone", 0.3 * np.sin(1382 * t))):
+        soundfile.write(tmp_path / f"{name}.wav", sound, RATE)
+    soundfile.write(tmp_path / "beat.wav", noise(4.0), RATE)
+    found = analyse(tmp_path)
+    assert {x.file: x.tempo_sure > 0 for x in found.loops} == {"beat.wav": True, "drone.wav": False, "rain.wav": False}
+    assert [d.split()[0] for d in found.doubts] == ["drone.wav", "rain.wav"]
+
+
+def test_no_loop_at_all_is_one_sentence(tmp_path: Path):
+    with pytest.raises(PluginError, match=r"there is no loop in .*their names end in"):
+        render(tmp_path, {"bars": 1}, 44100)
+    (tmp_path / "x.wav").write_text("no")
+    with pytest.raises(PluginError, match=r"there is no loop in .*x\.wav"):
+        render(tmp_path, {"bars": 1}, 44100)
+
+
+def test_three_hundred_files_of_one_sound_are_looked_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    looked: list[str] = []
+    whole = analysis.analyse_file
+
+    def look(path: Path, name: str) -> Loop:
+        looked.append(name)
+        return whole(path, name)
+
+    monkeypatch.setattr(analysis, "analyse_file", look)
+    soundfile.write(tmp_path / "000.wav", noise(1.5, 8000), 8000)
+    for n in range(1, 300):
+        shutil.copy(tmp_path / "000.wav", tmp_path / f"{n:03d}.wav")
+    found = analyse(tmp_path)
+    assert len(found.loops) == 300
+    assert len(looked) <= 2
+    assert np.abs(render(tmp_path, {"bars": 1, "bpm": 110.0}, 44100)).max() > 0.05
+
+
+def test_a_folder_that_is_gone_leaves_what_was_read(analysed: tuple[Path, Path], tmp_path: Path):
+    shutil.copytree(analysed[0], tmp_path / "loops")
+    maker = Maker(tmp_path / "loops", *ready(tmp_path / "loops"), 48000)
+    first = maker.make(Request(110.0, bars=4, seed=1))
+    shutil.rmtree(tmp_path / "loops")
+    again = maker.make(Request(104.0, bars=4, seed=1))
+    assert {c.loop.file for c in again.plan.choices} & {c.loop.file for c in first.plan.choices}
+    fresh = Maker(tmp_path / "loops", maker._loops, maker._rules, 48000)
+    with pytest.raises(FileError, match="can be read any more"):
+        fresh.make(Request(110.0))
+
+
+def until(preparer: Preparer, what: str) -> object:
+    deadline = clock.monotonic() + 30.0
+    while clock.monotonic() < deadline:
+        found = preparer.take() if what == "material" else preparer.problem
+        if found:
+            return found
+        clock.sleep(0.02)
+    raise AssertionError(f"no {what}: {preparer.problem}")
+
+
+def test_live_a_library_without_a_loop_is_told_and_tried_again(analysed: tuple[Path, Path], tmp_path: Path):
+    (tmp_path / "x.wav").write_text("no")
+    preparer = Preparer(tmp_path, 48000)
+    try:
+        preparer.ask(3, Request(110.0, bars=2))
+        assert "there is no loop" in str(until(preparer, "problem"))
+        assert not preparer.busy
+        shutil.copy(analysed[0] / "a.wav", tmp_path / "y.wav")
+        preparer.again()
+        preparer.ask(4, Request(110.0, bars=2))
+        place, material = until(preparer, "material")  # type: ignore[misc]
+        assert place == 4
+        assert len(material.tracks) == 1
+        (tmp_path / "y.wav").unlink()
+        preparer.ask(5, Request(90.0, bars=2))
+        assert until(preparer, "material")  # what was read is kept
+    finally:
+        preparer.close()
+
+
+def test_a_rule_that_makes_no_sense_is_a_sentence(library: Path, tmp_path: Path):
+    shutil.copytree(library, tmp_path / "loops")
+    (tmp_path / "loops" / "rules.toml").write_text("chance = 'much'\n")
+    with pytest.raises(AntiphonError, match="chance takes a number"):
+        render(tmp_path / "loops", {"bars": 1}, 44100)
