@@ -399,3 +399,24 @@ def test_applied_actions_are_kept_with_their_sample_when_asked():
     stage.at_sample(5, put(GAIN, "g", "step", 0.5))
     play(stage, ones(1))
     assert [item.sample for item in stage.applied] == [300, 512]
+
+
+@pytest.mark.parametrize("action", [
+    Action(Op.TRANSPORT, cell=-1, number=1.7),
+    Action(Op.TRANSPORT, cell=1, number=8.0),
+    Action(Op.TRANSPORT, cell=0, number=math.nan),
+    Action(Op.TEMPO, number=77.0),
+])  # fmt: skip
+def test_what_is_asked_for_now_is_the_same_as_at_the_blocks_first_sample(action):
+    """A session log holds samples: a jump of the beat has to be heard alike when it is played again."""
+    times = []
+    for replayed in (False, True):
+        stage = staged(graph({"h": "hear"}, ["in > h", "h > out"]))
+        play(stage, ones(1024))
+        if replayed:
+            stage.at_sample(stage.sample, action)
+        else:
+            stage.now(action)
+        play(stage, ones(512))
+        times.append(stage.plan.hosts[1].processor.times)
+    assert times[0] == times[1]

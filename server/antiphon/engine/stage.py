@@ -211,6 +211,9 @@ class Stage:
             # what a jump of the transport passed over comes with the jump, never before it
             place = max(place, sample)
             token = self._apply(place, action)
+            if place == self.sample:
+                # as an action that was applied before the schedule: a set is replayed by samples
+                beat = self.tempo.beat_at(place)
             if token:
                 synced = synced or []
                 synced.append(token)
