@@ -104,7 +104,7 @@ def hum_change(
     calmness = 1.0 + rises[size + place]
     most_dip = 3.0 * rises[place] * calmness + clear
     dip = most_dip if dip > most_dip else dip
-    return rises[place] + dip_weight * dip / calmness
+    return f64(rises[place] + dip_weight * dip / calmness)
 
 
 class Change:

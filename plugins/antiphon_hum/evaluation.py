@@ -165,6 +165,7 @@ def show(result: dict[str, Any]) -> str:
             f"{name:<18}{sing['n']:>4}{sing['f1']:>9.3f}{sing['error']:>8.3f}{wind['n']:>5}{wind['f1']:>7.3f}{wind['error']:>8.3f}"
         )
     lines.append(f"{'false in 10 s':<18}" + "".join(f"{kind:>17}" for kind in kinds))
+    lines.append(f"{'seconds':<18}" + "".join(f"{result['seconds'][kind]:>17.0f}" for kind in kinds))
     for name, row in result["systems"].items():
         lines.append(f"{name:<18}" + "".join(f"{row['false'][kind]:>17.2f}" for kind in kinds))
     for mode, row in result["cost"].items():

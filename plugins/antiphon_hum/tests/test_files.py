@@ -78,6 +78,19 @@ def test_the_clock_of_quantise_is_that_of_the_midi_file(tmp_path):
     np.testing.assert_allclose(starts, np.round(np.array(starts) * 2) / 2, atol=0.005)
 
 
+def test_every_note_in_the_midi_file_is_ended(tmp_path):
+    mido = pytest.importorskip("mido", reason="mido reads the file as it is")
+    done(tmp_path, hummed(22050, 0.0), 22050)
+    sounding = []
+    for message in mido.merge_tracks(mido.MidiFile(tmp_path / "notes.mid").tracks):
+        if message.type == "note_on" and message.velocity:
+            assert sounding == [], "two at once"
+            sounding.append(message.note)
+        elif message.type in ("note_on", "note_off"):
+            sounding.remove(message.note)
+    assert sounding == []
+
+
 @pytest.mark.parametrize("sound", [np.zeros(0), np.zeros(48000), np.full(17, 0.1)])
 def test_nothing_to_hear_is_silence_as_long_and_a_sentence(tmp_path, capsys, sound):
     made, _, song = done(tmp_path, sound.astype(np.float32), 48000)
