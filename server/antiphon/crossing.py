@@ -8,6 +8,7 @@ silence until then, and a click.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeAlias
 
 import numpy as np
 
@@ -18,6 +19,8 @@ from antiphon.processor import BlockTime
 
 SLIDE = 0.010
 """Seconds."""
+_Key: TypeAlias = tuple[bool, int]
+"""A step of both: whether it is the old plan's alone, its node's number."""
 
 
 class Cross:
@@ -29,10 +32,6 @@ class Cross:
         self.view = self.out.view()
         self.view.flags.writeable = False
 
-    def hear(self, frames: int) -> None:
-        """The old sound of this block."""
-        self.old.run(frames)
-
     def run(self, done: int, fade: int, frames: int) -> None:
         """Behind both gathers: `frames` of the crossfade that began `done` frames ago and takes `fade`."""
         old, new = self.old.buffer, self.new.buffer
@@ -43,31 +42,33 @@ class Cross:
 
 
 class Slide(Cross):
-    """Where the old can no longer be had: the new at once, bent in 10 ms from the old's last sample."""
+    """Where the old senders run behind the place they feed, for both plans together make a circle.
 
-    def __init__(self, old: Gather, new: Gather, rate: int) -> None:
-        super().__init__(old, new, 0)
+    The old sound of the block before takes the old one's place, bent in 10 ms from where the sound was.
+    """
+
+    def __init__(self, cross: Cross, rate: int) -> None:
+        super().__init__(cross.old, cross.new, cross.wait)
         self._length = max(1, round(SLIDE * rate))
         self._last = np.zeros(self.out.shape[0], np.float32)
         self._steps = np.arange(1, self.out.shape[1] + 1, dtype=np.float32)
         self._left = np.zeros_like(self._steps)
-
-    def hear(self, frames: int) -> None:
-        """Its senders have not run yet in this block, or never will."""
+        self._bend = np.zeros_like(self.out)
 
     def begin(self, ran: int) -> None:
         """ran: frames of the old plan's last block."""
         self._last[:] = self.old.buffer[: len(self._last), max(0, ran - 1)]
 
     def run(self, done: int, fade: int, frames: int) -> None:
-        new = self.new.buffer
+        super().run(done, fade, frames)
+        if done >= self._length:
+            return
         if done == 0:
-            self._last -= new[:, 0]
+            self._last -= self.out[:, 0]
         left = np.add(self._steps[:frames], done, out=self._left[:frames])
         np.subtract(1.0, np.divide(left, self._length, out=left), out=left)
         np.maximum(0.0, left, out=left)
-        np.multiply(self._last[:, None], left, out=self.out[:, :frames])
-        self.out[:, :frames] += new[:, :frames]
+        self.out[:, :frames] += np.multiply(self._last[:, None], left, out=self._bend[:, :frames])
 
 
 class Crossing:
@@ -84,8 +85,11 @@ class Crossing:
         self._crosses: dict[int, list[Cross | None]] = {}
         for step in new.steps:
             if step.host.number in shared:
-                pairs = zip(before[step.host.number].gathers, step.gathers[: len(step.ins)], strict=False)
-                found = [_cross(was, now, ready, shared) for was, now in pairs]
+                was = before[step.host.number]
+                found = [
+                    _cross(was.gather(name), gather, ready, shared)
+                    for name, gather in zip(step.inlets, step.gathers, strict=True)
+                ]
                 if any(found):
                     self._crosses[step.host.number] = found
         self._last = _cross(old.last, new.last, ready, shared)
@@ -104,6 +108,8 @@ class Crossing:
         for cross in (c for found in self._crosses.values() for c in found):
             if isinstance(cross, Slide):
                 cross.begin(self.old.ran)
+        if fade:
+            self._move()
         told = {step.host.number: step.io.events_out for step in self.new.steps}
         gone = {step.host.number for plan, step in self._order if plan is self.old}
         for plan, step in self._order:
@@ -111,6 +117,20 @@ class Crossing:
                 if wire.key[0] not in gone:
                     # its sender runs in the new plan
                     wire.events = told[wire.key[0]]
+
+    def end(self) -> None:
+        """The new plan plays alone: what moves its parameters hears its senders themselves."""
+        for step in self.new.steps:
+            if step.host.number in self._crosses:
+                for move, gather in zip(step.moves, step.gathers[len(step.ins) :], strict=True):
+                    move.hear(gather.buffer)
+
+    def _move(self) -> None:
+        for step in self.new.steps:
+            crosses = self._crosses.get(step.host.number, [])
+            for move, cross in zip(step.moves, crosses[len(step.ins) :], strict=False):
+                if cross is not None:
+                    move.hear(cross.out)
 
     @property
     def over(self) -> bool:
@@ -128,9 +148,9 @@ class Crossing:
                     line.run(frames)
                 for place, gather in enumerate(step.gathers):
                     gather.run(frames)
-                    cross = crosses[place] if place < len(crosses) else None
+                    cross = crosses[place]
                     if cross is not None:
-                        cross.hear(frames)
+                        cross.old.run(frames)
                         cross.run(self._done, self._fade, frames)
                 plan.play(step, frames, time, self._views[step.host.number])
             else:
@@ -150,11 +170,11 @@ class Crossing:
         gone = {step.host.number for step in alone}
         waiting: list[tuple[Plan, Step]] = [(self.old, s) for s in alone] + [(self.new, s) for s in self.new.steps]
         self._was = {number: before[number] for number in self._crosses}
-        tied = set(self._crosses)
+        tied = dict.fromkeys(self._crosses)
         order: list[tuple[Plan, Step]] = []
-        placed: set[tuple[bool, int]] = set()
+        placed: set[_Key] = set()
 
-        def needs(plan: Plan, step: Step) -> set[tuple[bool, int]]:
+        def needs(plan: Plan, step: Step) -> set[_Key]:
             if plan is self.old:
                 return {(n in gone, n) for n in step.hears}
             number = step.host.number
@@ -164,9 +184,10 @@ class Crossing:
         while waiting:
             free = next((item for item in waiting if needs(*item) <= placed), None)
             if free is None:
-                stuck = next(s.host.number for p, s in waiting if p is self.new and s.host.number in tied)
-                tied.discard(stuck)
-                self._crosses[stuck] = [c and Slide(c.old, c.new, self.new.spec.rate) for c in self._crosses[stuck]]
+                left = {(p is self.old, s.host.number): needs(p, s) - placed for p, s in waiting}
+                stuck = next(n for n in tied if (False, n) in left and _around((False, n), left))
+                del tied[stuck]
+                self._crosses[stuck] = [c and Slide(c, self.new.spec.rate) for c in self._crosses[stuck]]
                 continue
             waiting.remove(free)
             order.append(free)
@@ -174,12 +195,26 @@ class Crossing:
         self._views = {
             step.host.number: [
                 cross.view if cross is not None else view
-                for cross, view in zip(self._crosses[step.host.number], step.ins, strict=True)
+                for cross, view in zip(self._crosses[step.host.number], step.ins, strict=False)
             ]
             for step in self.new.steps
             if step.host.number in self._crosses
         }
         return order
+
+
+def _around(key: _Key, needs: dict[_Key, set[_Key]]) -> bool:
+    """Whether a step waits for itself."""
+    seen: set[_Key] = set()
+    stack = list(needs[key])
+    while stack:
+        at = stack.pop()
+        if at == key:
+            return True
+        if at in needs and at not in seen:
+            seen.add(at)
+            stack += needs[at]
+    return False
 
 
 def _ready(new: Plan, shared: set[int]) -> dict[int, int]:

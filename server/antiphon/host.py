@@ -28,6 +28,14 @@ MAX_EVENTS = 1024
 _SWITCH_SMOOTH = 0.005
 
 
+def cell_of(param: Param, spec: StreamSpec, value: Value) -> ParamCell:
+    """A node's parameter as a cell; its switches fade."""
+    if param.name in ("bypass", "mute"):
+        fading = Param(param.name, "float", 0.0, 0.0, 1.0, smooth=_SWITCH_SMOOTH)
+        return ParamCell(fading, spec.rate, spec.block, float(bool(value)))
+    return ParamCell(param, spec.rate, spec.block, value)
+
+
 class NodeHost:
     """A node's processor, parameter cells and output buffers. Shared by the plans that hold the node."""
 
@@ -44,14 +52,7 @@ class NodeHost:
         """feedback: frames by which the processor shortens its line, because it closes a cycle."""
         self.feedback = feedback
         self.number, self.name, self.info, self.processor, self.spec = number, name, info, processor, spec
-        cells = []
-        for param in info.cells:
-            declared = param
-            value = values.get(param.name, param.default)
-            if param.name in ("bypass", "mute"):
-                declared = Param(param.name, "float", 0.0, 0.0, 1.0, smooth=_SWITCH_SMOOTH)
-                value = float(bool(value))
-            cells.append(ParamCell(declared, spec.rate, spec.block, value))
+        cells = [cell_of(param, spec, values.get(param.name, param.default)) for param in info.cells]
         self.cells = tuple(cells)
         self.by_name = {cell.param.name: cell for cell in cells}
         self._bypass, self._mute, self._wet = cells[:3]
@@ -60,6 +61,7 @@ class NodeHost:
         self.active: list[ParamCell] = []
         self._moves = Moves()
         self.events: list[Event] = []
+        self.endings: list[Event] = []
         self._prepared = self._restarting(values)
         self.latency = int(processor.latency)
         self.outs = tuple(

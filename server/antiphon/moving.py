@@ -31,6 +31,11 @@ class Move:
         self._low, self._high = param.low, param.high
         self._span = math.log(param.high / param.low) if self._log else param.high - param.low
 
+    def hear(self, source: Samples) -> None:
+        """Takes the signal from here on from `source`, float32 `[1, block]`."""
+        if self._stride:
+            self._source = source[0]
+
     @property
     def over(self) -> bool:
         """It has let go."""

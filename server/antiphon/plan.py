@@ -156,7 +156,11 @@ class NoteWire:
 
 @dataclass(slots=True)
 class Step:
-    """hears: numbers of the nodes whose output of this block it needs."""
+    """One node's part of a plan.
+
+    gathers: of its input ports, then of the parameters that control wires end in; inlets: their names.
+    hears: numbers of the nodes whose output of this block it needs.
+    """
 
     host: NodeHost
     gathers: tuple[Gather, ...]
@@ -167,6 +171,13 @@ class Step:
     notes: tuple[NoteWire, ...] = ()
     moves: tuple[Move, ...] = ()
     hears: frozenset[int] = frozenset()
+    inlets: tuple[str, ...] = ()
+
+    def gather(self, inlet: str) -> Gather:
+        """What flows into that port or parameter; nothing where no wire ends."""
+        if inlet in self.inlets:
+            return self.gathers[self.inlets.index(inlet)]
+        return Gather([], 1, self.host.spec.block)
 
 
 @dataclass(slots=True)
@@ -244,7 +255,10 @@ class Plan:
         io.audio_out = list(step.outs) if full else [y[:, :frames] for y in step.outs]
         if io.events_in:
             io.events_in.clear()
-        if step.notes or host.events:
+        if step.notes or host.events or host.endings:
+            # first what ends of itself: a new note of the same number may begin with the block
+            io.events_in.extend(host.endings)
+            host.endings.clear()
             for wire in step.notes:
                 wire.take(io.events_in)
             io.events_in.extend(host.events)
@@ -302,11 +316,11 @@ class Plan:
             number = step.host.number
             if self.hosts.get(number) is step.host:
                 for wire in step.notes:
-                    now = notes[number].get(wire.key)
-                    if now is not None:
+                    now, sender = notes[number].get(wire.key), wire.key[0]
+                    if now is not None and old.hosts.get(sender) is self.hosts.get(sender):
                         now.held, now.pedals = wire.held, wire.pedals
                     else:
-                        step.host.events += wire.endings()
+                        step.host.endings += wire.endings()
 
     def reports(self) -> list[tuple[int, int, float]]:
         """Readonly values given since the last call: (node, cell, number)."""

@@ -147,7 +147,9 @@ def _compile(
             Move(host.by_name[param], gather.buffer, spec.rate)
             for param, gather in zip(moved, gathers[len(ports) :], strict=True)
         )
-        steps.append(Step(host, tuple(gathers), tuple(lines), io, ins, list(host.outs), notes, moves, hears))
+        steps.append(
+            Step(host, tuple(gathers), tuple(lines), io, ins, list(host.outs), notes, moves, hears, tuple(into))
+        )
     ends = arriving(End(OUT, OUT))
     latency = max((lag[e.node] for e in ends), default=0)
     out_lines: list[Line] = []

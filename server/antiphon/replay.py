@@ -129,7 +129,7 @@ def replay(
                 y = stage.run(x)
                 yield np.zeros_like(y) if sample in log.silent else y.copy()
             while stage.retired:
-                gone = stage.retired.popleft()
+                gone = stage.retired.popleft().old
                 made[:] = [kept for kept in made if kept is not gone]
                 close_hosts(gone.hosts.values(), {} if plan is None else plan.hosts)
             sample = end
@@ -138,6 +138,8 @@ def replay(
 
 def _happen(line: dict[str, Any], stage: Stage, hosts: Mapping[int, NodeHost]) -> None:
     """What a line says of the coming block."""
+    if line.get("leaving"):
+        hosts = stage.leaving
     if "mark" in line:
         if line["node"] in hosts:
             hosts[line["node"]].processor.recall(line["mark"], line["number"])

@@ -96,3 +96,21 @@ def test_a_block_that_reaches_full_scale_is_counted_before_any_level():
     x[0, 2000] = 1.0
     play(stage, x)
     assert stage.counters.clipped_blocks == 2
+
+
+def test_a_mute_from_before_the_first_plan_lets_nothing_through():
+    stage = Stage(SPEC)
+    stage.now(Action(Op.SET, IN_NUMBER, MUTE, 1.0))
+    stage.now(level(OUT_NUMBER, -20.0))
+    play(stage, ones(4096))
+    stage.load(plan(THROUGH, SPEC), 1, 0.0)
+    assert not play(stage, ones(4096)).any()
+
+
+def test_the_master_volume_outlives_a_block_that_overflows():
+    stage = staged(graph({"g": ("gain", {"gain": 4.0})}, ["in > g", "g > out"]))
+    stage.now(level(OUT_NUMBER, -40.0))
+    play(stage, ones(4096, 0.1))
+    play(stage, np.full((2, 256), 3e38, np.float32))
+    y = play(stage, ones(8192, 0.1))
+    assert 0.0 < y[0, -1] <= y.max() < 0.00401  # the limiter comes back from it slowly

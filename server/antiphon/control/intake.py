@@ -6,6 +6,7 @@ hands on what was gathered first, so nothing changes places with it.
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from antiphon.wire.pattern import is_pattern
 if TYPE_CHECKING:
     from antiphon.control.app import ControlApp
 
+log = logging.getLogger("antiphon.control")
 PER_TURN = 100
 LANES_PER_TURN = 4
 MAX_DEFERRED = 4096
@@ -221,6 +223,10 @@ class Intake:
             app.schedule_full(peer, route.address, str(error))
         except AntiphonError as error:
             app.fail(peer, route.address, str(error))
+        except Exception as error:
+            # a fault of ours must not make the server deaf: the sender hears of it, the log has where it was
+            log.exception("%s could not be handled", route.address)
+            app.fail(peer, route.address, f"Antiphon failed at this ({type(error).__name__}); please report it")
 
     def _to_wait(self, route: Route, message: Message, peer: Peer, when: Sample) -> bool:
         """Whether a message for control itself was put off until its time; says so when it is past."""

@@ -12,9 +12,10 @@ from collections import deque
 from dataclasses import asdict
 from typing import Any
 
+from antiphon.engine.said import Applied, StageReport
 from antiphon.engine.schedule import Action, Op
 from antiphon.engine.shared import ByteRing, Shared, Word
-from antiphon.engine.stage import Applied, Stage, StageReport
+from antiphon.engine.stage import Stage
 
 SESSION = 2
 _ACTION = struct.Struct("<cqBqqddq")
@@ -58,19 +59,20 @@ class Journal:
         if self.kept:
             self._ring.push(_SPAN.pack(b"U", sample, 0))
 
-    def failed(self, sample: int, node: int, reason: str, *, aside: bool = False) -> None:
+    def failed(self, sample: int, node: int, reason: str, *, aside: bool = False, leaving: bool = False) -> None:
         """A node failed in the block at `sample`; an overrun, for one, does not happen again by itself.
 
         aside: it had crashed the engine before, and is not run at all in the plan loaded at `sample`.
+        leaving: it is a node of the plan that fades out then.
         """
         if self.kept:
-            line = {"sample": sample, "failed": node, "reason": reason, "aside": aside}
+            line = {"sample": sample, "failed": node, "reason": reason, "aside": aside, "leaving": leaving}
             self._ring.push(b"E" + json.dumps(line).encode())
 
     def marked(self, sample: int, mark: StageReport) -> None:
         """A node noted, in the block at `sample`, what would not happen again by itself: a worker's hops."""
         if self.kept:
-            line = {"sample": sample, "node": mark.node, "mark": mark.text, "number": mark.token}
+            line = {"sample": sample, "node": mark.node, "mark": mark.text, "number": mark.token, "leaving": mark.cell}
             self._ring.push(b"E" + json.dumps(line).encode())
 
     def applied(self, actions: deque[Applied]) -> None:

@@ -6,72 +6,88 @@ import math
 from typing import Any
 
 from antiphon.block import Samples, StreamSpec
-from antiphon.ends import ENDS, IN_NUMBER, OUT_NUMBER, PARAMS, SILENCE
-from antiphon.host import NodeHost
+from antiphon.catalog import ProcessorInfo
+from antiphon.cells import ParamCell
+from antiphon.ends import ENDS, IN_NUMBER, OUT_NUMBER, SILENCE
+from antiphon.host import cell_of
 from antiphon.native import f32p, f64, i64, kernel
-from antiphon.processor import IO, BlockTime, Processor
 
-_MUTE, _GAIN = 1, 3
 _NEPER = math.log(10.0) / 20.0
 _OPEN = SILENCE + 1.0
 
 
 @kernel
-def levels_gain(x: f32p, xs: i64, y: f32p, ys: i64, decibels: f32p, channels: i64, frames: i64) -> None:
-    """y ← x by so many dB; the last dB above `SILENCE` closes to nothing."""
+def levels_apply(
+    x: f32p, stride: i64, bypass: f32p, mute: f32p, wet: f32p, gain: f32p, channels: i64, frames: i64
+) -> None:
+    """x ← x by `gain` dB, as a node with bypass, mute and wet; the last dB above `SILENCE` closes to nothing."""
     for n in range(frames):
-        level = f64(decibels[n])
+        level = f64(gain[n])
         g = math.exp(_NEPER * level)
         g = g * (level - SILENCE) if level < _OPEN else g
         g = 0.0 if level <= SILENCE else g
+        share = (1.0 - f64(bypass[n])) * f64(wet[n])
+        g = (1.0 + (g - 1.0) * share) * (1.0 - f64(mute[n]))
         for c in range(channels):
-            y[c * ys + n] = x[c * xs + n] * g
+            x[c * stride + n] = x[c * stride + n] * g
 
 
-class End(Processor):
-    """A level in dB."""
+class Level:
+    """One end: it takes what a node takes, and cannot fail."""
 
-    params = PARAMS
+    failed = forced = ""
 
-    def process(self, io: IO) -> None:
-        x, y = io.audio_in[0], io.audio_out[0]
-        levels_gain(x, x.strides[0] // 4, y, y.strides[0] // 4, io.curve("gain"), x.shape[0], io.frames)
+    def __init__(self, info: ProcessorInfo, spec: StreamSpec) -> None:
+        self.cells = tuple(cell_of(param, spec, param.default) for param in info.cells)
+        self._bypass, self._mute, self._wet, self._gain = self.cells
+        self._active: list[ParamCell] = []
+
+    def post(self, cell: int, offset: int, number: float, ramp: float) -> bool:
+        """A parameter change at a frame of the coming block."""
+        target = self.cells[cell]
+        if target not in self._active:
+            self._active.append(target)
+        return target.post(offset, number, ramp)
+
+    def reset(self) -> None:
+        """There is nothing to forget."""
+
+    def resume(self, states: list[tuple[float, float, int, int]]) -> None:
+        for cell, state in zip(self.cells, states, strict=True):
+            cell.resume(state)
+        self._active = list(self.cells)
+
+    def run(self, x: Samples, sample: int, frames: int) -> None:
+        """In place, from `sample` on. Nothing is done at rest at 0 dB: the very samples pass."""
+        if not self._active and self._gain.target == 0.0 and self._mute.target == 0.0:
+            return
+        for cell in self._active:
+            cell.render(sample, frames)
+        levels_apply(
+            x,
+            x.strides[0] // 4,
+            self._bypass.full,
+            self._mute.full,
+            self._wet.full,
+            self._gain.full,
+            x.shape[0],
+            frames,
+        )
+        if self._active:
+            self._active = [cell for cell in self._active if cell.settle(sample + frames)]
 
 
 class Levels:
-    """hosts: the two ends by number. They outlive every plan."""
+    """ends: the two by number. They outlive every plan."""
 
     def __init__(self, spec: StreamSpec) -> None:
-        self.hosts: dict[int, NodeHost] = {}
-        self._ios: dict[int, IO] = {}
-        for name, (number, info) in ENDS.items():
-            end = End()
-            end.prepare(spec)
-            host = self.hosts[number] = NodeHost(number, name, info, end, spec, {})
-            self._ios[number] = IO((), (), host.by_name, BlockTime())
-
-    def into(self, x: Samples, frames: int, time: BlockTime) -> None:
-        self._run(IN_NUMBER, x, frames, time)
-
-    def out(self, x: Samples, frames: int, time: BlockTime) -> None:
-        self._run(OUT_NUMBER, x, frames, time)
+        self.ends = {number: Level(info, spec) for number, info in ENDS.values()}
+        self.into, self.out = self.ends[IN_NUMBER].run, self.ends[OUT_NUMBER].run
 
     def state(self) -> dict[str, Any]:
-        return {str(number): [cell.state() for cell in host.cells] for number, host in self.hosts.items()}
+        return {str(number): [cell.state() for cell in end.cells] for number, end in self.ends.items()}
 
     def resume(self, cells: dict[str, Any]) -> None:
-        for number, host in self.hosts.items():
+        for number, end in self.ends.items():
             if str(number) in cells:
-                host.resume([tuple(held) for held in cells[str(number)]])
-
-    def _run(self, number: int, x: Samples, frames: int, time: BlockTime) -> None:
-        """In place. Nothing is done where the level is as it was recorded: 0 dB, not muted."""
-        host = self.hosts[number]
-        if not host.active and host.cells[_GAIN].target == 0.0 and host.cells[_MUTE].target == 0.0:
-            return
-        io = self._ios[number]
-        io.frames, io.base, io.time = frames, 0, time
-        y = host.outs[0][:, :frames]
-        io.audio_in, io.audio_out = [x], [y]
-        host.run(io, watched=False)
-        x[:] = y
+                end.resume([tuple(held) for held in cells[str(number)]])

@@ -59,7 +59,7 @@ class Loader:
         """Frees what has been faded out, and passes on what there is to say."""
         retired, kept = self._loop.stage.retired, self._plan.hosts if self._plan is not None else {}
         while retired:
-            close_hosts(retired.popleft().hosts.values(), kept)
+            close_hosts(retired.popleft().old.hosts.values(), kept)
         while self._loop.to_say:
             self._say(self._loop.to_say.popleft())
         if self._pool is not None:

@@ -21,9 +21,10 @@ from antiphon.ends import IN_NUMBER, OUT_NUMBER
 from antiphon.engine.drivers.base import Driver
 from antiphon.engine.journal import Journal
 from antiphon.engine.remote import AT_BEAT, AT_SAMPLE, SAID
+from antiphon.engine.said import StageReport
 from antiphon.engine.schedule import EVENT_OPS, Action, Op
 from antiphon.engine.shared import METERS, Shared, Word, command_ring, report_ring
-from antiphon.engine.stage import Stage, StageReport
+from antiphon.engine.stage import Stage
 from antiphon.native import dsp
 from antiphon.notes import HIGHEST
 from antiphon.plan import Plan
@@ -185,8 +186,10 @@ class Loop:
         while reports:
             report = reports.popleft()
             if report.kind == "failed":
-                self.to_say.append({"said": "failed", "node": report.node, "reason": report.text})
-                self.journal.failed(self._words[Word.HEARTBEAT] * self.driver.block, report.node, report.text)
+                sample = self._words[Word.HEARTBEAT] * self.driver.block
+                if not report.cell:
+                    self.to_say.append({"said": "failed", "node": report.node, "reason": report.text})
+                self.journal.failed(sample, report.node, report.text, leaving=bool(report.cell))
                 continue
             if report.kind == "mark":
                 self.journal.marked(self._words[Word.HEARTBEAT] * self.driver.block, report)

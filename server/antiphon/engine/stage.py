@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -17,9 +18,11 @@ from antiphon.block import Samples, StreamSpec
 from antiphon.clock import MAX_TEMPO, MIN_TEMPO, TempoMap
 from antiphon.crossing import Crossing
 from antiphon.ends import CLIPPED
-from antiphon.engine.levels import Levels
+from antiphon.engine.levels import Level, Levels
 from antiphon.engine.playing import Playing
+from antiphon.engine.said import Applied, StageCounters, StageReport
 from antiphon.engine.schedule import EVENTS, OTHER, Action, Op, Schedule
+from antiphon.host import NodeHost
 from antiphon.native import dsp
 from antiphon.native.limit import limit, release_fall
 from antiphon.plan import Plan
@@ -28,43 +31,6 @@ from antiphon.processor import BlockTime
 MAX_REPORTS = 4096
 RISE = 0.010
 """Seconds in which the input comes back after a panic."""
-
-
-@dataclass(slots=True)
-class StageCounters:
-    """Counted by the stage itself."""
-
-    late: int = 0
-    schedule_dropped: int = 0
-    reports_dropped: int = 0
-    nan_blocks: int = 0
-    limited_blocks: int = 0
-    clipped_blocks: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class StageReport:
-    """What the stage has to say after a block: kind and its fields, for `engine.link` reports.
-
-    kinds: "synced" (token), "late" (node, cell, number seconds), "failed" (node, text),
-    "running" (node), "loaded" (token serial, number latency), "beat" (token), "mark" (node, token, text:
-    for the session log).
-    """
-
-    kind: str
-    node: int = 0
-    cell: int = 0
-    number: float = 0.0
-    token: int = 0
-    text: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Applied:
-    """An action as it took effect, for the session log."""
-
-    sample: int
-    action: Action
 
 
 class Stage:
@@ -93,8 +59,8 @@ class Stage:
         self._rise = max(1, round(RISE * spec.rate))
         self._rising = 0
         self._back = np.zeros(spec.block, np.float32)
-        # plans that have been faded out: whoever made them frees their memory, off the block path
-        self.retired: deque[Plan] = deque(maxlen=64)
+        # with plans that have been faded out: whoever made them frees their memory, off the block path
+        self.retired: deque[Crossing] = deque(maxlen=64)
         # set before the plan that holds their node has come: they are applied with it
         self._orphans: deque[Action] = deque(maxlen=MAX_REPORTS)
         self._playing = Playing()
@@ -182,6 +148,11 @@ class Stage:
                     host.processor.recall(kind, at)
 
     @property
+    def leaving(self) -> Mapping[int, NodeHost]:
+        """The nodes of the plan that fades out, by number."""
+        return {} if self._crossing is None else self._crossing.old.hosts
+
+    @property
     def fading(self) -> bool:
         return self._crossing is not None
 
@@ -223,6 +194,8 @@ class Stage:
         out = self._out[:, :frames]
         if self.plan is None:
             out.fill(0.0)
+            # what is asked of the input before there is a plan has come about when the first one plays
+            self._levels.into(out, self.sample, frames)
             self._rising = 0
         else:
             self._run_plans(self.plan, x, frames, time, out)
@@ -230,7 +203,7 @@ class Stage:
             count = min(frames, self._rising)
             np.multiply(out[:, :count], self._back[:count], out=out[:, :count])
             self._rising -= count
-        self._levels.out(out, frames, time)
+        self._levels.out(out, self.sample, frames)
         if self._panic:
             # within this block: what was sounding fades over it, what is scheduled is gone
             np.subtract(
@@ -263,7 +236,7 @@ class Stage:
             into.fill(0.0)
         elif top >= CLIPPED:
             self.counters.clipped_blocks += 1
-        self._levels.into(into, frames, time)
+        self._levels.into(into, self.sample, frames)
         if self._rising:
             # after a panic: what still comes in must not click, now or in an echo; the output rises too, for sources
             count = min(frames, self._rising)
@@ -277,18 +250,25 @@ class Stage:
         else:
             self._crossing.old.input[:, :frames] = into
             out[:] = self._crossing.run(frames, time)
+        self._tell(plan, leaving=False)
+        if self._crossing is not None:
+            self._tell(self._crossing.old, leaving=True)
+
+    def _tell(self, plan: Plan, *, leaving: bool) -> None:
+        """Passes on what happened to nodes; of one that fades out, for the session log alone."""
         if plan.failures:
             for failure in plan.failures:
-                self._report(StageReport("failed", failure.number, text=failure.reason))
+                self._report(StageReport("failed", failure.number, leaving, text=failure.reason))
             plan.failures.clear()
         if plan.marks:
             for number, kind, place in plan.marks:
-                self._report(StageReport("mark", number, token=place, text=kind))
+                self._report(StageReport("mark", number, leaving, token=place, text=kind))
             plan.marks.clear()
 
     def _retire(self) -> None:
         if self._crossing is not None:
-            self.retired.append(self._crossing.old)
+            self._crossing.end()
+            self.retired.append(self._crossing)
             self._crossing = None
 
     def _guard(self, out: Samples, frames: int) -> None:
@@ -305,7 +285,7 @@ class Stage:
         if action.op in EVENTS:
             self._event(sample, action)
             return 0
-        host = self._levels.hosts.get(action.node)
+        host: NodeHost | Level | None = self._levels.ends.get(action.node)
         if host is None and self.plan is not None:
             host = self.plan.hosts.get(action.node)
         if action.op is Op.SET and host is None:
