@@ -47,6 +47,8 @@ def test_a_set_is_its_patches_in_order_a_fade_and_pedals():
         ('"cc 66"', '"cc 166"', 'is not a control; "cc 0" to "cc 127" are'),
         ('"cc 66"', '"note 3"', 'is not a control; "cc 0" to "cc 127" are'),
         ('"next"', '"sideways"', "takes next or previous"),
+        ('"next"', '["next"]', "takes next or previous"),
+        ("1.5", "9" * 330, "takes 0 to 60 s"),
         ('"An evening"', '"two\\nlines"', "line 2, 'name': takes one line of text"),
         ("fade = 1.5", "fade = ", "s.toml is not TOML: line 4"),
     ],

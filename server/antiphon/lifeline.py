@@ -41,8 +41,7 @@ def take_over(where: Path) -> ServeSettings | None:
     try:
         data = json.loads((where / _LIST).read_bytes())
         processes: dict[str, list[int]] = data["processes"]
-        settings = ServeSettings.from_json(data["settings"])
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
+    except (FileNotFoundError, ValueError, KeyError):
         return None
     alive = {name: pid for name, (pid, then) in processes.items() if born(pid) == then != 0}
     if "supervisor" in alive:
@@ -59,7 +58,10 @@ def take_over(where: Path) -> ServeSettings | None:
         alive = {name: pid for name, pid in alive.items() if born(pid)}
         if not alive:
             break
-    return settings
+    try:
+        return ServeSettings.from_json(data["settings"])
+    except (ValueError, KeyError, TypeError):
+        return None  # another Antiphon's: its state cannot be taken up either
 
 
 def born(pid: int) -> int:

@@ -61,6 +61,7 @@ class Nodes:
             for end in self.ends.values():
                 for cell, param in enumerate(end.cells):
                     self._first_value(end, cell, param.default)
+        self._mend(self.ends)
 
     @property
     def tempo(self) -> float:
@@ -366,7 +367,10 @@ class Nodes:
         # The process may have been killed anywhere: a number that is none goes back to its default.
         if not MIN_BPM <= self.numbers[0] <= MAX_BPM:
             self.numbers[0] = 120.0
-        for node in self.every.values():
+        self._mend(self.every)
+
+    def _mend(self, nodes: Mapping[str, Node]) -> None:
+        for node in nodes.values():
             for cell, param in enumerate(node.cells):
                 number = self.numbers[node.base + cell]
                 if not fits(param, number):

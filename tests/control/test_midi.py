@@ -495,3 +495,16 @@ async def test_the_master_volume_is_learned_like_any_parameter(live: Stage) -> N
     assert live.app.value("out", "gain") == 24.0
     await live.play(0xB0, 7, 0)
     assert live.app.value("out", "gain") == -60.0
+
+
+async def test_a_pedal_held_down_as_its_port_goes_presses_when_it_is_back(live: Stage) -> None:
+    client = live.client()
+    await client.ask("/learn", "/patch/undo")
+    await live.play(0xB0, 50, 127, port="keys 20:0")
+    await client.ask("/node/add", "gain", "extra")
+    live.fake.there = []
+    await live.look()
+    live.fake.there = ["keys 20:0"]
+    await live.look()
+    await live.play(0xB0, 50, 127, port="keys 20:0")
+    assert "extra" not in live.app.session.nodes

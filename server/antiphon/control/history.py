@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from antiphon.graph import Graph, NodeSpec
 from antiphon.patch import Patch
 from antiphon.scenes import Scene
+from antiphon.setlist import SetList
 
 if TYPE_CHECKING:
     from antiphon.control.plans import Plans
     from antiphon.session import Session
 
 MAX_EDITS = 64
+Place: TypeAlias = tuple[SetList | None, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +24,7 @@ class Before:
     """How it was before an edit.
 
     what: the edit's address, "" for a patch file that was saved.  graph: with its values.  whole: another patch came,
-    so that its values go with it; else the nodes still there keep theirs.  goal: the load that the edit asked for.
+    so that its values go with it; else the nodes still there keep theirs.  place: in which set, and where in it.
     """
 
     what: str
@@ -33,7 +35,7 @@ class Before:
     patch: Patch | None
     scenes: dict[int, Scene]
     whole: bool
-    goal: int = 0
+    place: Place
 
 
 class History:
@@ -43,22 +45,30 @@ class History:
         self.done: deque[Before] = deque(maxlen=MAX_EDITS)
         self.undone: deque[Before] = deque(maxlen=MAX_EDITS)
 
-    def edited(self, before: Before, goal: int) -> None:
-        self.done.append(replace(before, goal=goal))
+    def edited(self, before: Before) -> None:
+        self.done.append(before)
         self.undone.clear()
 
-    def refused(self, goal: int) -> None:
-        """The engine would not have it: there is nothing to take back."""
-        for edits in (self.done, self.undone):
-            kept = [edit for edit in edits if edit.goal != goal]
-            edits.clear()
-            edits.extend(kept)
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What goes back with the nodes when the engine refuses a plan.
+
+    goal: the number of the load that asked for what came after.
+    """
+
+    goal: int
+    patch: Patch | None
+    scenes: dict[int, Scene]
+    place: Place
+    done: tuple[Before, ...]
+    undone: tuple[Before, ...]
 
 
-def before(what: str, plans: Plans, session: Session, *, whole: bool) -> Before:
+def before(what: str, plans: Plans, session: Session, place: Place, *, whole: bool) -> Before:
     """The present, before an edit."""
     patch, scenes = plans.patch, dict(plans.scenes)
-    return Before(what, session.current(), session.name, session.path, session.tempo, patch, scenes, whole)
+    return Before(what, session.current(), session.name, session.path, session.tempo, patch, scenes, whole, place)
 
 
 def graph_again(was: Before, session: Session) -> Graph:

@@ -185,6 +185,7 @@ class MidiControl:
 
     def release(self, port: str) -> None:
         """Ends what the port has sounding."""
+        self._presses.gone(port)
         # not at once: a note of the port may still be on its way to its sample
         for command in self._voices[port].endings(self._when(self._app.now_ns())):
             if isinstance(command, NoteOff):

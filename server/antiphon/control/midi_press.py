@@ -31,6 +31,10 @@ class Presses:
         self._app = app
         self._down: set[Knob] = set()
 
+    def gone(self, port: str) -> None:
+        """Nothing of that port is down any more."""
+        self._down = {knob for knob in self._down if knob.port != port}
+
     def move(self, address: str, knob: Knob, value: float) -> None:
         """The knob is at `value`, 0 to 1; raises what the address would answer `/fail` with."""
         if value < DOWN:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from antiphon import patch as patches
 from antiphon import paths, resources
 from antiphon.control.clients import Peer
-from antiphon.control.history import Before, History, before, graph_again
+from antiphon.control.history import MAX_EDITS, Before, History, Kept, before, graph_again
 from antiphon.effects import Effect
 from antiphon.errors import AntiphonError, PatchError, WireError
 from antiphon.patch import Patch
@@ -53,6 +53,7 @@ class Plans:
         self.patch: Patch | None = None
         self.scenes: dict[int, Scene] = {}
         self.history = History()
+        self._kept: list[Kept] = []
 
     # ---- asking
 
@@ -61,18 +62,18 @@ class Plans:
     ) -> None:
         """Changes nodes or wires. `/fail` comes now or when the engine refuses; `/done`, if wanted, when it plays."""
         session = self._app.session
-        was, graph = before(address, self, session, whole=False), session.graph
+        was, graph = self._before(address, whole=False), session.graph
         self._change(make, peer, address, done)
         if session.graph is not graph:
-            self.history.edited(was, session.goal)
+            self.history.edited(was)
 
     def load(self, patch: Patch, fade: float, peer: Peer | None, address: str, done: tuple[Arg, ...]) -> None:
         session = self._app.session
-        was = before(address, self, session, whole=True)
+        was = self._before(address, whole=True)
         path = "" if patch.path is None else str(patch.path)
         self._change(lambda: session.load(patch.graph, patch.name, path, patch.tempo, fade), peer, address, done)
         if was.graph.nodes or was.graph.wires:
-            self.history.edited(was, session.goal)
+            self.history.edited(was)
         self.patch = patch
         self.scenes = {number: dict(values) for number, values in patch.scenes.items()}
 
@@ -88,20 +89,32 @@ class Plans:
         if not edits:
             raise WireError(f"there is nothing to {word}")
         was, session = edits[-1], self._app.session
-        now = before(was.what, self, session, whole=was.whole)
+        now = self._before(was.what, whole=was.whole)
         graph, tempo = graph_again(was, session), was.tempo if was.whole else None
         self._change(lambda: session.load(graph, was.name, was.path, tempo), peer, address, (was.what,))
         edits.pop()
-        others.append(replace(now, goal=session.goal))
+        others.append(now)
         if was.whole:
             self.patch, self.scenes = was.patch, dict(was.scenes)
+            self._app.sets.put(was.place)
+
+    def _before(self, what: str, *, whole: bool) -> Before:
+        return before(what, self, self._app.session, self._app.sets.at, whole=whole)
 
     def _change(
         self, make: Callable[[], list[Effect]], peer: Peer | None, address: str, done: tuple[Arg, ...] | None
     ) -> None:
-        if len(self._waiting) >= MAX_WAITING:
+        if max(len(self._waiting), len(self._kept)) >= MAX_WAITING:
             raise PatchError(f"{MAX_WAITING} changes wait for the engine already; try again")
-        self._app.perform(make())
+        session, history = self._app.session, self.history
+        effects = make()
+        if session.loading:
+            self._kept.append(
+                Kept(
+                    session.goal, self.patch, dict(self.scenes), self._app.sets.at, (*history.done,), (*history.undone,)
+                )
+            )
+        self._app.perform(effects)
         self._app.structure_changed()
         self.expect(peer, address, done)
 
@@ -142,6 +155,7 @@ class Plans:
     def loaded(self, serial: int, latency: int) -> None:
         app = self._app
         effects = app.session.loaded(serial, app.moment().sample)
+        self._kept = [kept for kept in self._kept if kept.goal > serial]
         self.latency = latency
         for found in self._settled(serial):
             if found.done is not None and found.peer is not None:
@@ -163,7 +177,8 @@ class Plans:
     def refused(self, serial: int, reason: str) -> None:
         app = self._app
         effects = app.session.refused(serial)
-        self.history.refused(serial)
+        if not app.session.loading:
+            self._go_back()
         asking = [found for found in self._settled(serial) if found.peer is not None]
         for found in asking:
             assert found.peer is not None
@@ -176,6 +191,17 @@ class Plans:
         app.feedback.event("/patch/failed", reason)
         app.happened("patch", name=app.session.name, reason=reason)
 
+    def _go_back(self) -> None:
+        """The nodes are as they were before all that does not play yet; so is everything that belongs to them."""
+        if not self._kept:
+            return
+        was = self._kept[0]
+        self._kept.clear()
+        self.patch, self.scenes = was.patch, was.scenes
+        self.history.done = deque(was.done, MAX_EDITS)
+        self.history.undone = deque(was.undone, MAX_EDITS)
+        self._app.sets.put(was.place)
+
     def engine_started(self, pid: int) -> None:
         """A new engine: gets the present plan with the present values, and what was scheduled."""
         app = self._app
@@ -187,7 +213,7 @@ class Plans:
             node.state, node.reason = "running", ""
         app.outbox.engine_lost(scheduled + app.syncs.again(scheduled))
         app.perform(app.session.restarted())
-        self._waiting = [replace(w, goal=app.session.serial) for w in self._waiting]
+        self._again()
         app.feedback.event("/engine/state", "starting", pid)
         app.happened("engine", pid=pid)
 
@@ -198,6 +224,13 @@ class Plans:
         self._clock = (now, app.link.sample_at(now))
         if app.session.loading and monotonic() - self._asked_at > PATIENCE:
             app.perform(app.session.restarted())
+            self._again()
+
+    def _again(self) -> None:
+        """All that is asked for is asked for anew, in one."""
+        goal = self._app.session.serial
+        self._waiting = [replace(w, goal=goal) for w in self._waiting]
+        self._kept = [replace(k, goal=goal) for k in self._kept]
 
     def _clock_shift(self) -> int:
         """Frames by which a new engine's clock differs from where the old one's would be now."""

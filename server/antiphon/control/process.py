@@ -97,6 +97,8 @@ async def _live(given: dict[str, Any], supervisor: socket.socket) -> None:
     http = await serve_http(
         app, folder=paths.config(), listener=socket.socket(fileno=fds["http"]), lan=settings.lan, told=here / TOLD
     )
+    if settings.mute_input:
+        app.command(SetParam(IN, "mute", True), "")
     if not restored:
         open_patch(app, settings)
     if given["mqtt_url"]:
@@ -157,8 +159,6 @@ def _tell(supervisor: socket.socket, message: dict[str, Any]) -> None:
 
 def open_patch(app: ControlApp, settings: ServeSettings) -> None:
     """The set or the patch named on the command line, where any path is the performer's own."""
-    if settings.mute_input:
-        app.command(SetParam(IN, "mute", True), "")
     if settings.set:
         app.sets.load(settings.set, None, "")
     else:

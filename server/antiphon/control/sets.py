@@ -46,8 +46,24 @@ class Sets:
         app = self._app
         app.plans.load(patches.load(name, app.catalog), found.fade, peer, address, (name,))
         self.place = place
-        app.feedback.event("/set/at", found.name, place + 1, len(found.patches), name)
-        app.keep_soon()
+        self._tell()
+
+    @property
+    def at(self) -> tuple[SetList | None, int]:
+        """Which set, and where in it."""
+        return self.list, self.place
+
+    def put(self, at: tuple[SetList | None, int]) -> None:
+        """Back to where it was, with a patch that is taken back or was refused."""
+        if at != self.at:
+            self.list, self.place = at
+            self._tell()
+
+    def _tell(self) -> None:
+        if self.list is not None:
+            here = self.list.patches[self.place]
+            self._app.feedback.event("/set/at", self.list.name, self.place + 1, len(self.list.patches), here)
+        self._app.keep_soon()
 
     def step(self, by: int, peer: Peer | None, address: str) -> None:
         """The next patch, or the one before. One that has gone bad meanwhile is said, and passed over."""

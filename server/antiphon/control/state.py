@@ -34,6 +34,9 @@ class StateFolder:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             handle = os.open(folder / "values.bin", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
+                if self.load() is None:
+                    # numbers of another Antiphon's, in other places, or of nothing that can be taken up
+                    os.ftruncate(handle, 0)
                 os.ftruncate(handle, size)
                 if hasattr(os, "posix_fallocate"):
                     # a page the disk has no room for would be a SIGBUS when it is written

@@ -1,0 +1,145 @@
+"""What belongs to a patch goes back with it when the engine refuses it: patch, scenes, place in the set, undo."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tests.control.rig import Rig
+
+from antiphon import paths
+
+
+@pytest.fixture
+async def stage(live: Rig) -> Rig:
+    client = live.client()
+    for name, gain in (("one", 0.25), ("two", 0.5), ("three", 0.75)):
+        await client.ask("/node/a/gain", gain)
+        await client.ask("/patch/save", name)
+    (paths.made(paths.patches() / "live") / "s.toml").write_text('format = 1\npatches = ["one", "two", "three"]\n')
+    await client.ask("/set/load", "s")
+    return live
+
+
+async def refused(live: Rig, *message: object) -> None:
+    live.engine.refuse = "too heavy"
+    answers = await live.client().ask(*message)  # type: ignore[arg-type]
+    live.engine.refuse = ""
+    assert [(address, args[1]) for address, args in answers] == [("/fail", "too heavy")]
+
+
+async def names(live: Rig) -> list[object]:
+    ((_, args),) = await live.client().ask("/node/list")
+    return list(args[::2])
+
+
+async def test_a_refused_patch_leaves_patch_scenes_and_place(stage: Rig) -> None:
+    client = stage.client()
+    await client.ask("/scene/store", 5)
+    patch = stage.app.plans.patch
+    for message in (("/patch/load", "two"), ("/set/next",), ("/patch/undo",)):
+        await refused(stage, *message)
+        assert stage.app.plans.patch is patch
+        assert 5 in stage.app.plans.scenes
+        assert stage.app.status()["set"]["place"] == 1
+        assert stage.app.session.name == "one"
+
+
+async def test_a_refused_undo_can_be_asked_for_again(stage: Rig) -> None:
+    client = stage.client()
+    await client.ask("/node/add", "gain", "x", "a")
+    await client.ask("/node/add", "gain", "y", "x")
+    await refused(stage, "/patch/undo")
+    assert await names(stage) == ["a", "x", "y", "b"]
+    assert await client.ask("/patch/undo") == [("/done", ("/patch/undo", "/node/add"))]
+    assert await names(stage) == ["a", "x", "b"]
+    await refused(stage, "/patch/redo")
+    assert await client.ask("/patch/redo") == [("/done", ("/patch/redo", "/node/add"))]
+    assert await names(stage) == ["a", "x", "y", "b"]
+
+
+async def test_of_two_edits_the_second_alone_is_refused(stage: Rig) -> None:
+    client = stage.client()
+    stage.engine.hold_plans = True
+    await client.ask("/node/add", "gain", "x", "a")
+    await client.ask("/patch/load", "two")
+    loads, original = len(stage.engine.loads), stage.engine.load
+
+    def load(*given: object, **named: object) -> None:
+        # the first plan plays, and the one that follows it is refused
+        stage.engine.refuse = "too heavy"
+        original(*given, **named)  # type: ignore[arg-type]
+
+    taken: Callable[..., None] = load
+    stage.engine.load = taken  # type: ignore[method-assign]
+    stage.engine.hold_plans = False
+    await stage.settle(4)
+    stage.engine.load = original  # type: ignore[method-assign]
+    stage.engine.refuse = ""
+    assert len(stage.engine.loads) > loads
+    assert await names(stage) == ["a", "x", "b"]
+    assert stage.app.session.name == "one"
+    assert stage.app.plans.patch is not None
+    assert stage.app.plans.patch.path is not None
+    assert stage.app.plans.patch.path.stem == "one"
+    client.heard()
+    assert await client.ask("/patch/undo") == [("/done", ("/patch/undo", "/node/add"))]
+
+
+async def test_an_edit_pending_over_an_engines_death_goes_with_the_plan_that_is_asked_for_then(stage: Rig) -> None:
+    client = stage.client()
+    stage.engine.hold_plans = True
+    await client.ask("/node/add", "gain", "x", "a")
+    stage.engine.start(99)
+    await stage.settle(2)
+    stage.engine.refuse = "too heavy"
+    stage.engine.hold_plans = False
+    await stage.settle(4)
+    stage.engine.refuse = ""
+    client.heard()
+    assert await names(stage) == ["a", "b"]
+    ((address, args),) = await client.ask("/patch/undo")
+    assert (address, args) == ("/done", ("/patch/undo", "/set/load")), "the edit before it"
+
+
+async def test_undo_after_next_is_back_in_the_set(stage: Rig) -> None:
+    client, surface = stage.client(), stage.client()
+    await surface.ask("/notify", 1)
+    await client.ask("/set/next")
+    await client.ask("/patch/undo")
+    assert stage.app.status()["set"]["place"] == 1
+    assert await client.ask("/set/next") == [("/done", ("/set/next", "two"))]
+    assert [m[1][1] for m in surface.heard() if m[0] == "/set/at"] == [2, 1, 2]
+
+
+async def test_a_fault_of_ours_is_answered_and_the_next_message_too(
+    stage: Rig, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_given: object) -> None:
+        raise RuntimeError("nobody thought of it")
+
+    monkeypatch.setattr(stage.app.sets, "load", broken)
+    client = stage.client()
+    for _ in range(300):
+        client.send("/set/load", "s")
+    await stage.settle(4)
+    assert any("RuntimeError" in str(args) for _, args in client.heard())
+    assert "nobody thought of it" in caplog.text
+    assert (await client.ask("/version"))[-1][0] == "/version.reply"
+
+
+def test_numbers_of_another_format_are_not_taken_for_ours(tmp_path: Path) -> None:
+    from antiphon.control.state import StateFolder
+
+    first = StateFolder(tmp_path)
+    first.numbers[0], first.numbers[4] = 120.0, 1000.0
+    first.save({})
+    first.close()
+    kept = StateFolder(tmp_path)
+    assert kept.numbers[4] == 1000.0
+    kept.close()
+    (tmp_path / "state.json").write_text('{"format": 1, "session": {}}')
+    again = StateFolder(tmp_path)
+    assert list(again.numbers[:8]) == [0.0] * 8
+    again.close()
