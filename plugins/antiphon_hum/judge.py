@@ -114,7 +114,7 @@ def look(pitches: F64, sustain: NDArray[np.bool_], levels: F64, depths: F64, sec
     kept = there & sustain
     chosen = pitches[kept] if np.count_nonzero(kept) >= 4 else pitches[there]
     begin, end = int(SETTLED * len(chosen)), len(chosen) - (int(FALLING * len(chosen)) if whole else 0)
-    pitch = float(np.median(chosen[begin:end]))
+    pitch = _median(chosen[begin:end])
     line = pitches[there][int(SCOOPED * voiced) :]
     width = min(SMOOTH, max(1, len(line) // 2))
     sums = np.cumsum(line - pitch)
@@ -126,10 +126,16 @@ def look(pitches: F64, sustain: NDArray[np.bool_], levels: F64, depths: F64, sec
         voiced,
         float(smooth.max() - smooth.min()) / width,
         abs(float(np.dot(t, line) / np.dot(t, t))),
-        float(np.abs(line - np.median(line)).mean()),
+        float(np.abs(line - _median(line)).mean()),
         level,
-        float(np.median(depths[there])),
+        _median(depths[there]),
     )
+
+
+def _median(values: F64) -> float:
+    """As numpy's, which imports a package of its own the first time: this runs on the block path."""
+    ordered, middle = np.sort(values), len(values) // 2
+    return float(ordered[middle]) if len(values) % 2 else 0.5 * float(ordered[middle - 1] + ordered[middle])
 
 
 @dataclass(frozen=True, slots=True)
