@@ -103,7 +103,7 @@ def saving() -> dict[str, Any]:
                     time.sleep(0.001)
                 server.sync(n + 1)
                 told.append((time.monotonic() - begun) * 1e3)
-                time.sleep(0.15)
+                time.sleep(0.3)  # longer than what `_heard` looks at
         sound = _recorded(out)
     return {"n": SAVES, "told_ms": percentiles(told), "heard_ms": percentiles(_heard(sound, saved))}
 
@@ -131,16 +131,16 @@ def _planted(sound: Sound, random: np.random.Generator) -> tuple[Sound, list[int
 def _heard(sound: Sound, saved: list[int]) -> list[float]:
     """From each save, at these frames of the recording, to the frame after which the level stays: in ms."""
     size = RATE // round(TONE)
-    envelope = np.lib.stride_tricks.sliding_window_view(np.abs(sound[0]), size)[:: size // 8].max(axis=1)
+    hop = size // 8
+    envelope = np.lib.stride_tricks.sliding_window_view(np.abs(sound[0]), size)[::hop].max(axis=1)
     found = []
     for at in saved:
-        place = at * 8 // size
-        window = envelope[place : place + RATE * 8 // size * 3 // 10]
+        window = envelope[at // hop : (at + RATE * 3 // 10) // hop]
         if len(window) < 8:
             continue
         end = window[-1]
         off = np.flatnonzero(np.abs(window - end) > 0.02 * end)
-        found.append((float(off[-1]) + 1 if len(off) else 0.0) * size / 8 / RATE * 1e3)
+        found.append((float(off[-1]) + 1 if len(off) else 0.0) * hop / RATE * 1e3)
     return found
 
 
