@@ -3,7 +3,7 @@ Antiphon {
 	classvar <all, default;
 	var <addr, <>latency = 0.2, <>timed = false;
 	var <subscribed = false, <values, <tempo, <beat, <keys, <failures = 0, <lates = 0;
-	var <>patience = 2.0, bundle, waiting, actions, receiver, told, asked = 0;
+	var <>patience = 2.0, bundle, waiting, actions, receiver, told, asked = 0, leading;
 
 	*initClass {
 		all = List.new;
@@ -40,6 +40,7 @@ Antiphon {
 	// ends its notes and listens no more
 	free {
 		keys.endAll;
+		this.unlead;
 		if(subscribed) { this.unsubscribe };
 		thisProcess.removeOSCRecvFunc(receiver);
 		CmdPeriod.remove(this);
@@ -269,6 +270,29 @@ Antiphon {
 	play { |beat| this.sendMsg('/transport/play', beat) }
 	stop { this.sendMsg('/transport/stop') }
 	goToBeat { |beat| this.sendMsg('/beat', beat.asFloat) }
+	// Antiphon's beat goes with the clock's from the clock's next whole beat on: a note by the clock, with latency, falls on its
+	// beat there. Its tempo follows the clock's; stopping the clock stops it
+	lead { |clock|
+		clock = clock ? TempoClock.default;
+		this.unlead;
+		leading = clock;
+		clock.addDependant(this);
+		clock.schedAbs(clock.beats.ceil, {
+			if(leading === clock) {
+				this.sendBundle(latency, ['/tempo', clock.tempo * 60], ['/transport/play', clock.beats.asFloat])
+			};
+			nil
+		})
+	}
+	unlead { leading !? { leading.removeDependant(this) }; leading = nil }
+	update { |who, what|
+		if(who === leading) {
+			switch(what,
+				\tempo, { this.sendBundle(latency, ['/tempo', who.tempo * 60]) },
+				\stop, { this.sendBundle(latency, ['/transport/stop']); this.unlead }
+			)
+		}
+	}
 	record { |name, action| ^this.prOrder(['/record/start', name], action) }
 	stopRecording { this.sendMsg('/record/stop') }
 

@@ -112,7 +112,7 @@ TestAntiphonMessages : UnitTest {
 	}
 
 	test_arrays_of_nodes_channels_and_lasting {
-		var out = this.played((type: \antiphon, node: [\a, \b], channel: [1, 2], midinote: 50, sustain: [100, 0.2]));
+		var out = this.played((type: \antiphon, node: [\a, \b], channel: [1, 2], midinote: 50, sustain: [0.1, 0.2]));
 		this.assertEquals(out.collect { |each| [each[0], each[1][0], each[1][4]] }, [[200, '/note/on', \a], [200, '/note/on', \b],
 			[210, '/note/off', \a], [220, '/note/off', \b]], "each its own");
 	}
@@ -133,7 +133,7 @@ TestAntiphonMessages : UnitTest {
 
 	test_legato_1_on_one_key {
 		var clock = TempoClock(10), begin, out;
-		clock.sched(0, { begin = thisThread.seconds; Pbind(\type, \antiphon, \antiphon, a, \node, \k, \midinote, 60, \dur, Pseq([500, 0.5, 0.5]),
+		clock.sched(0, { begin = thisThread.seconds; Pbind(\type, \antiphon, \antiphon, a, \node, \k, \midinote, 60, \dur, Pseq([0.5, 0.5, 0.5]),
 			\legato, 1).play(clock, quant: 0); nil });
 		this.pause(0.4);
 		clock.stop;
@@ -189,5 +189,24 @@ TestAntiphonMessages : UnitTest {
 		a.receive(['/fail', '/x', 'no such address']);
 		a.receive(['/late', '/note/on', 0.02]);
 		this.assertEquals([a.failures, a.lates], [1, 1], "each");
+	}
+
+	test_it_leads_antiphon_by_its_clock {
+		var clock = TempoClock(10, 0.5);
+		a.lead(clock);
+		this.pause(0.1);
+		clock.tempo = 5;
+		clock.stop;
+		this.pause(0.05);
+		this.assertEquals(addr.sent.collect { |each| each[1..] }, [[['/tempo', 600.0], ['/transport/play', 1.0]], [['/tempo', 300.0]],
+			[['/transport/stop']]], "from a whole beat on, then each change");
+		this.assert(addr.sent.every { |each| each[0].isNumber }, "in bundles");
+	}
+
+	test_jack_ports_of_a_bus {
+		this.assertEquals(AntiphonJack.into(2).collect { |p| [p.key, p.value] }, [["SuperCollider:out_3", "antiphon:in_1"],
+			["SuperCollider:out_4", "antiphon:in_2"]], "bus 2 is output 3");
+		this.assertEquals(AntiphonJack.commands(AntiphonJack.back(0, 1)), ["jack_connect 'antiphon:out_1' 'SuperCollider:in_1'"], "by JACK's program");
+		this.assertException({ AntiphonJack.insert(Server.default, 100) }, Error, "a bus that is no port");
 	}
 }

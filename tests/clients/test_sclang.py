@@ -1,0 +1,93 @@
+"""The quark, by sclang itself, against a real server."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from tests import noteclick
+from tests.clients.conftest import QUARK, Run
+
+from antiphon.bench.rig import Server
+
+pytestmark = pytest.mark.real
+HERE = Path(__file__).parent
+RATE = 48000
+PATCH = """format = 1
+[nodes.k]
+type = "noteclick"
+[wires]
+"k" = "out"
+"""
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    folder = tmp_path / "data" / "plugins" / "noteclick"
+    folder.mkdir(parents=True)
+    shutil.copy(Path(noteclick.__file__), folder / "__init__.py")
+    (tmp_path / "keys.toml").write_text(PATCH)
+    return tmp_path
+
+
+def test_what_the_quark_sends(sclang: Run) -> None:
+    posted = sclang(QUARK / "Tests" / "run.scd", "TestAntiphonMessages")
+    assert " failed 0" in posted, posted
+    assert int(posted.split("ANTIPHON-TESTS passed ")[1].split()[0]) >= 40
+
+
+def test_the_quark_against_a_server(sclang: Run, tmp_path: Path) -> None:
+    with Server("--audio", "headless", "--patch", "keys", home=tmp_path) as server:
+        posted = sclang(QUARK / "Tests" / "run.scd", "TestAntiphonServer", port=server.osc)
+    assert " failed 0" in posted, posted
+    assert int(posted.split("ANTIPHON-TESTS passed ")[1].split()[0]) >= 40
+
+
+def test_a_pattern_falls_on_its_samples(sclang: Run, home: Path) -> None:
+    """Onsets and ends of a Pbind, as recorded: in place to a sample of the time tags, none lost, none late."""
+    count, tempo, latency = 200, 8.0, 0.2
+    options = ("--audio", "headless", "--patch", str(home / "keys.toml"), "--record", str(home / "out.wav"))
+    with Server(*options, home=home) as server:
+        posted = sclang(HERE / "pattern.scd", str(count), str(tempo), str(latency), port=server.osc)
+        counts = server.status()
+    assert "PLAYED late 0 told 0 failures 0 left 0 dropped 0" in posted, posted
+    clicks, held = soundfile.read(home / "out.wav", dtype="float32", always_2d=True)[0].T
+    at = np.flatnonzero(np.abs(clicks) > 0.01)
+    durs = np.resize([0.5, 0.25, 0.3, 0.45, 0.7], count) / tempo
+    on = np.concatenate([[0.0], np.cumsum(durs)[:-1]])
+    wanted = np.sort(np.concatenate([on, on + 0.6 * durs])) * RATE
+    assert len(at) == 2 * count, "each note begins once and ends once"
+    loud = np.abs(clicks[at])
+    assert np.all(loud[0::2] < 0.14)
+    assert np.all(loud[1::2] > 0.14), "beginnings and ends take turns"
+    off = at - wanted
+    off -= np.round(np.median(off))
+    worst = float(np.max(np.abs(off)))
+    print(f"{len(at)} events, worst {worst:.3f} samples off, {int(np.sum(np.abs(off) > 1.0))} beyond one; {counts['late']} late")
+    assert worst <= 1.0
+    assert held[-1] == 0.0, "nothing sounds at the end"
+
+
+def test_antiphons_beat_goes_with_the_clock_of_sclang(sclang: Run, home: Path) -> None:
+    """The metronome's clicks, led by a TempoClock whose tempo changes twice, beside notes on that clock's beats."""
+    more = '[nodes.m]\ntype = "metronome"\nbar = 0\n'
+    wires = '"k" = "m"\n"m" = "out"\n'
+    (home / "keys.toml").write_text(PATCH.replace("[wires]", f"{more}[wires]").replace('"k" = "out"\n', wires))
+    options = ("--audio", "headless", "--patch", str(home / "keys.toml"), "--record", str(home / "out.wav"))
+    with Server(*options, home=home) as server:
+        sclang(HERE / "lead.scd", port=server.osc)
+    left, right = soundfile.read(home / "out.wav", dtype="float32", always_2d=True)[0].T
+    notes = np.flatnonzero(left - right > 0.02)
+    notes = notes[left[notes] - right[notes] < 0.14]  # without the ends
+    ticks = np.flatnonzero(right > 0.3)
+    ticks = ticks[np.diff(ticks, prepend=-RATE) > RATE // 100]
+    assert len(notes) == 16
+    off = np.array([ticks[np.argmin(np.abs(ticks - at))] - at for at in notes])
+    print("clicks less notes, in samples:", off.tolist())
+    # a processor sees one tempo in a block: the beat on which it changes is placed within that block by one of the two
+    changes = np.isin(np.arange(16), [4, 9])
+    assert np.max(np.abs(off[~changes])) <= 1
+    assert np.max(np.abs(off[changes])) < 256
