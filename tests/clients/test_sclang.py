@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from pathlib import Path
 
 import numpy as np
@@ -33,10 +34,10 @@ def home(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_what_the_quark_sends(sclang: Run) -> None:
-    posted = sclang(QUARK / "Tests" / "run.scd", "TestAntiphonMessages")
+def test_what_the_quark_sends_and_what_its_help_says(sclang: Run) -> None:
+    posted = sclang(QUARK / "Tests" / "run.scd", "TestAntiphonMessages", "TestAntiphonHelp")
     assert " failed 0" in posted, posted
-    assert int(posted.split("ANTIPHON-TESTS passed ")[1].split()[0]) >= 40
+    assert int(posted.split("ANTIPHON-TESTS passed ")[1].split()[0]) >= 85
 
 
 def test_the_quark_against_a_server(sclang: Run, tmp_path: Path) -> None:
@@ -69,6 +70,27 @@ def test_a_pattern_falls_on_its_samples(sclang: Run, home: Path) -> None:
     print(f"{len(at)} events, worst {worst:.3f} samples off, {int(np.sum(np.abs(off) > 1.0))} beyond one; {counts['late']} late")
     assert worst <= 1.0
     assert held[-1] == 0.0, "nothing sounds at the end"
+
+
+def test_notes_end_when_sclang_ends(sclang: Run, home: Path) -> None:
+    options = ("--audio", "headless", "--patch", str(home / "keys.toml"), "--record", str(home / "out.wav"))
+    with Server(*options, home=home) as server:
+        sclang(HERE / "leaving.scd", port=server.osc)
+        server.sync()
+        time.sleep(0.5)
+        server.sync()
+    held = soundfile.read(home / "out.wav", dtype="float32", always_2d=True)[0].T[1]
+    assert np.max(held) > 0.025
+    assert not np.any(held[-RATE // 4 :]), "they ended before the server did"
+
+
+def test_the_quark_installs(sclang: Run, tmp_path: Path) -> None:
+    """As the manual says: Quarks.install with the folder, and its classes are there from the next start on."""
+    install, look = tmp_path / "install.scd", tmp_path / "look.scd"
+    install.write_text(f'Quarks.install("{QUARK}"); 0.exit;')
+    look.write_text('"THERE %".format(Antiphon.local(4499).place).postln; 0.exit;')
+    assert "Antiphon installed" in sclang(install, quark=False)
+    assert "THERE 127.0.0.1:4499" in sclang(look)
 
 
 def test_antiphons_beat_goes_with_the_clock_of_sclang(sclang: Run, home: Path) -> None:

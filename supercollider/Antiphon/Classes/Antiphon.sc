@@ -82,7 +82,9 @@ Antiphon {
 	// nil would go out as 0, an array as a blob, a character as a tag that no standard knows
 	*clean { |msg|
 		^msg.reject(_.isNil).collect { |each|
-			each = each.value;
+			if(each.isKindOf(Function)) { each = each.value };
+			each = AntiphonNode.nameOf(each);
+			if(each.isKindOf(Boolean)) { each = each.binaryValue };
 			if(each.isKindOf(Char)) { each = each.asString };
 			if(each.isSequenceableCollection and: { each.isString.not }) {
 				Error("Antiphon: % takes one value at a time, not %".format(msg[0], each)).throw
@@ -228,8 +230,15 @@ Antiphon {
 
 	// ---- patches, scenes, sets
 
-	load { |name, fade, action| ^this.prOrder(['/patch/load', name, fade], action) }
-	reload { |fade, action| ^this.prOrder(['/patch/reload', fade], action) }
+	// load(name) { … } and reload { … } do without a fade
+	load { |name, fade, action|
+		if(fade.isKindOf(Function)) { action = fade; fade = nil };
+		^this.prOrder(['/patch/load', name, fade], action)
+	}
+	reload { |fade, action|
+		if(fade.isKindOf(Function)) { action = fade; fade = nil };
+		^this.prOrder(['/patch/reload', fade], action)
+	}
 	save { |name, action| ^this.prOrder(['/patch/save', name], action) }
 	undo { |action| ^this.prOrder(['/patch/undo'], action) }
 	redo { |action| ^this.prOrder(['/patch/redo'], action) }
@@ -293,7 +302,10 @@ Antiphon {
 			)
 		}
 	}
-	record { |name, action| ^this.prOrder(['/record/start', name], action) }
+	record { |name, action|
+		if(name.isKindOf(Function)) { action = name; name = nil };
+		^this.prOrder(['/record/start', name], action)
+	}
 	stopRecording { this.sendMsg('/record/stop') }
 
 	// ---- being told

@@ -50,7 +50,7 @@ AntiphonEvents {
 		var antiphon = this.antiphon, args = ~args, ramp = ~ramp, pairs;
 		if(~node.isNil) { Error("Antiphon: an event that sets parameters needs a \\node").throw };
 		if(args.isEmpty) { args = currentEnvironment.keys.asArray.sort.reject { |key| this.reserved.includes(key) } };
-		pairs = args.collect { |key| [key, AntiphonNode.wireValue(currentEnvironment[key].value)] };
+		pairs = args.collect { |key| [key, currentEnvironment[key].value] };
 		this.prSend(antiphon, this.names.collect { |name|
 			pairs.collect { |pair|
 				[pair[1], ramp].flop.collect { |row| ["/node/%/%".format(name, pair[0]).asSymbol] ++ row }

@@ -10,7 +10,7 @@ AntiphonNode {
 	set { |... pairs|
 		var msgs = pairs.clump(2).collect { |pair|
 			if(pair.size < 2) { Error("Antiphon: set takes names and values in turn, % has no value".format(pair[0])).throw };
-			[this.path(pair[0]), this.class.wireValue(pair[1])]
+			[this.path(pair[0]), pair[1]]
 		};
 		if(msgs.size == 1) { antiphon.sendMsg(*msgs[0]) } {
 			antiphon.sendBundle(if(antiphon.timed) { antiphon.latency }, *msgs)
@@ -55,7 +55,6 @@ AntiphonNode {
 	remove { antiphon.remove(name) }
 
 	*nameOf { |other| ^if(other.isKindOf(AntiphonNode)) { other.name } { other } }
-	*wireValue { |value| ^if(value.isKindOf(Boolean)) { value.binaryValue } { value } }
 
 	== { |other| ^this.compareObject(other, #[\antiphon, \name]) }
 	hash { ^this.instVarHash(#[\antiphon, \name]) }

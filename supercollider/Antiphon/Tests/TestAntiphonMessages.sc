@@ -66,6 +66,16 @@ TestAntiphonMessages : UnitTest {
 		this.assert(addr.sent.every { |each| each[0].isNil }, "at once");
 	}
 
+	test_functions_may_come_in_the_place_of_a_fade {
+		a.load(\keys) { };
+		a.reload { };
+		a.load(\keys, 2) { };
+		a.record { };
+		a.connect(a[\x], a[\y]);
+		this.assertEquals(addr.sent.collect(_[1]), [['/patch/load', \keys], ['/patch/reload'], ['/patch/load', \keys, 2], ['/record/start'],
+			['/node/connect', \x, \y]], "as a block behind the call");
+	}
+
 	test_what_no_message_can_hold_is_said {
 		this.assertException({ a[\f].set(\cutoff, [1, 2]) }, Error, "an array");
 		this.assertException({ a[\f].set(\cutoff, inf) }, Error, "infinity");
