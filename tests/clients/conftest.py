@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 QUARK = Path(__file__).resolve().parents[2] / "supercollider" / "Antiphon"
-PATIENCE = 60.0
+PATIENCE = 90.0
 Run = Callable[..., str]
 
 
@@ -33,9 +33,9 @@ def sclang(tmp_path: Path) -> Run:
             paths = f"\n    - {QUARK}" if quark else "\n    []"
             config.write_text(f"includePaths:{paths}\nexcludePaths:\n    []\npostInlineWarnings: false\n")
         env = {
-            **os.environ, "HOME": str(home), "XDG_CONFIG_HOME": str(home / "config"), "XDG_DATA_HOME": str(home / "data"),
-            "XDG_RUNTIME_DIR": str(home), "QTWEBENGINE_DISABLE_SANDBOX": "1", "QT_QPA_PLATFORM": "offscreen",
-            "ANTIPHON_PORT": str(port),
+            **os.environ, "HOME": str(home), "XDG_CONFIG_HOME": str(home / "config"),
+            "XDG_DATA_HOME": str(home / "data"), "XDG_RUNTIME_DIR": str(home),
+            "QTWEBENGINE_DISABLE_SANDBOX": "1", "QT_QPA_PLATFORM": "offscreen", "ANTIPHON_PORT": str(port),
         }  # fmt: skip
         try:
             done = subprocess.run(
@@ -44,7 +44,8 @@ def sclang(tmp_path: Path) -> Run:
             )  # fmt: skip
         except subprocess.TimeoutExpired as late:
             # so it does when the class library does not compile
-            pytest.fail(f"sclang did not end within {PATIENCE:g} s: {(late.stdout or b'').decode(errors='replace')[-4000:]}")
+            said = (late.stdout or b"").decode(errors="replace")
+            pytest.fail(f"sclang did not end within {PATIENCE:g} s: {said[-4000:]}")
         _, _, posted = done.stdout.partition("Welcome to SuperCollider")
         assert done.returncode == 0, f"sclang ended with {done.returncode}: {(posted or done.stdout)[-4000:]}"
         assert "ERROR" not in posted, posted[-4000:]
