@@ -25,10 +25,9 @@ gain = 2
 """
 
 
-@pytest.mark.skipif(
-    shutil.which("scsynth") is None, reason="scsynth is missing: sudo apt-get install supercollider-server"
-)
 def test_a_bus_goes_through_a_plugin(jackd: Jackd, sclang: Run, tmp_path: Path) -> None:  # noqa: F811
+    if shutil.which("scsynth") is None:
+        pytest.skip("scsynth is missing: sudo apt-get install supercollider-server")
     (tmp_path / "twice.toml").write_text(PATCH)
     options = ("--audio", "jack", "--patch", str(tmp_path / "twice.toml"), "--record", str(tmp_path / "out.wav"))
     with Server(*options, home=tmp_path, env=jackd.env) as server:

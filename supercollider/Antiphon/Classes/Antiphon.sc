@@ -2,8 +2,8 @@
 Antiphon {
 	classvar <all, default;
 	var <addr, <>latency = 0.2, <>timed = false;
-	var <subscribed = false, <values, <tempo, <beat, <keys, <failures = 0, <lates = 0;
-	var <>patience = 2.0, bundle, waiting, actions, receiver, told, asked = 0, leading;
+	var <subscribed = false, <values, <tempo, <beat, <keys, <failures = 0, <lates = 0, <posted = 0;
+	var <>patience = 2.0, <>renewEvery = 10, bundle, waiting, actions, receiver, told, asked = 0, leading, renewal = 0;
 
 	*initClass {
 		all = List.new;
@@ -48,7 +48,10 @@ Antiphon {
 		if(default === this) { default = nil };
 	}
 
-	cmdPeriod { keys.endAll }
+	cmdPeriod {
+		keys.endAll;
+		if(subscribed) { this.prRenew }
+	}
 
 	// ---- sending
 
@@ -312,7 +315,13 @@ Antiphon {
 
 	subscribe { |action|
 		subscribed = true;
+		this.prRenew;
 		^this.prOrder(['/notify', 1], action)
+	}
+	// a server that was started anew knows nobody, and one on another machine forgets who is silent for 300 s
+	prRenew {
+		var mine = renewal = renewal + 1;
+		SystemClock.sched(renewEvery, { if(subscribed and: { renewal == mine }) { addr.sendMsg('/notify', 1); renewEvery } })
 	}
 	unsubscribe { subscribed = false; addr.sendMsg('/notify', 0) }
 
@@ -339,7 +348,7 @@ Antiphon {
 		switch(address,
 			'/fail', {
 				failures = failures + 1;
-				this.tell(\fail, "% failed: %".format(msg[1], msg[2]));
+				this.tell(msg[1], "% failed: %".format(msg[1], msg[2]));
 				this.prTell(\fail, msg[1], msg[2])
 			},
 			'/late', {
@@ -358,9 +367,7 @@ Antiphon {
 			'/patch/warning', { this.prTell(\warning, msg[1]) },
 			'/engine/state', { this.prTell(\engine, *msg[1..]) },
 			'/learned', { this.prTell(\learned, *msg[1..]) },
-			'/set/at', { this.prTell(\set, *msg[1..]) },
-			// on another machine the subscription ends after 300 s without a word from here
-			'/ping', { if(subscribed) { addr.sendMsg('/ping') } }
+			'/set/at', { this.prTell(\set, *msg[1..]) }
 		)
 	}
 
@@ -380,14 +387,15 @@ Antiphon {
 		this.changed(what, *args)
 	}
 
-	// one line, and the same kind again at most once a second, with how many there were between
+	// a line of each kind at most once a second, with how many there were between
 	tell { |kind, line|
-		var now = Main.elapsedTime, last = told[kind] ?? { (at: -10, line: "", more: 0) };
-		if(last[\line] == line and: { now - last[\at] < 1 }) {
-			last[\more] = last[\more] + 1;
-		} {
-			"Antiphon: %%".format(line, if(last[\more] > 0) { " (and % more like the one before)".format(last[\more]) } { "" }).postln;
-			last = (at: now, line: line, more: 0);
+		var now = Main.elapsedTime, last;
+		if(told.size > 100) { told.clear };
+		last = told[kind] ?? { (at: -10, more: 0) };
+		if(now - last[\at] < 1) { last[\more] = last[\more] + 1 } {
+			"Antiphon: %%".format(line, if(last[\more] > 0) { " (and % more before)".format(last[\more]) } { "" }).postln;
+			posted = posted + 1;
+			last = (at: now, more: 0);
 		};
 		told[kind] = last
 	}

@@ -31,7 +31,7 @@ AntiphonNode {
 		^antiphon.ask([path], { |said| if(said[0] == path) { said[1] } }, action)
 	}
 	// what was last told of it, nil if nothing was: see subscribe
-	value { |param| ^antiphon.values[name] !? { |of| of[param] } }
+	told { |param| ^antiphon.values[name] !? { |of| of[param] } }
 
 	on { |param, func|
 		antiphon.on(\value, { |node, which, value| if(node == name and: { which == param }) { func.value(value) } })

@@ -100,6 +100,13 @@ TestAntiphonMessages : UnitTest {
 		this.assertEquals(out, [[200, ['/note/on', 64, 77, 1, \keys]], [225, ['/note/off', 64, 0, 1, \keys]]], "0.25 beats");
 	}
 
+	test_a_node_may_stand_for_its_name {
+		this.assertEquals(this.played((type: \antiphon, node: a[\keys], midinote: 60, sustain: 0.1))[0][1].last, \keys, "a note");
+		addr.clear;
+		this.assertEquals(this.played((type: \antiphonSet, node: [a[\x], \y], cutoff: 5)).collect { |each| each[1][0] },
+			['/node/x/cutoff', '/node/y/cutoff'], "a value");
+	}
+
 	test_velocity_comes_from_amp_without_one {
 		var of = { |event| this.played(event.putAll((type: \antiphon, node: \k, sustain: 0.01)))[0][1][2] };
 		this.assertEquals(of.((amp: 0.5)), 64, "amp");
@@ -188,11 +195,31 @@ TestAntiphonMessages : UnitTest {
 		a.receive(['/node/filter/cutoff', 300.0]);
 		a.receive(['/beat', 4]);
 		this.assertEquals(got, [[\filter, \cutoff, 300.0], 300.0, 4], "functions are called");
-		this.assertEquals(a[\filter].value(\cutoff), 300.0, "the value is kept");
+		this.assertEquals(a[\filter].told(\cutoff), 300.0, "the value is kept");
 		a.off(\value, value).off(\beat);
 		a.receive(['/node/filter/cutoff', 400.0]);
 		a.receive(['/beat', 5]);
 		this.assertEquals(got.drop(3), [400.0], "what was taken off is not");
+	}
+
+	test_a_subscription_is_renewed_until_it_ends {
+		var asked = { addr.sent.count { |each| each[1] == ['/notify', 1] } }, before;
+		a.renewEvery = 0.05;
+		a.subscribe({ });
+		a.cmdPeriod; // which clears clocks, but not this
+		this.pause(0.28);
+		this.assert(asked.value.inclusivelyBetween(4, 7), "once and again: %".format(asked.value));
+		a.unsubscribe;
+		this.pause(0.1);
+		before = asked.value;
+		this.pause(0.2);
+		this.assertEquals(asked.value, before, "and no more");
+	}
+
+	test_failures_do_not_flood {
+		20.do { |i| a.receive(['/late', '/note/on', 0.01 * i + 0.01]); a.receive(['/fail', '/x', 'no such address']) };
+		this.assertEquals([a.failures, a.lates], [20, 20], "all counted");
+		this.assertEquals(a.posted, 2, "two lines");
 	}
 
 	test_failures_are_counted {
