@@ -201,7 +201,7 @@ Antiphon {
 	}
 
 	version { |action| ^this.ask(['/version'], { |said|
-		if(said[0] == '/version.reply') { "%.%.%".format(said[2], said[3], said[4]) }
+		if(said[0] == '/version.reply') { "%.%%".format(said[2], said[3], said[4]) }
 	}, action) }
 
 	// name -> type, in order

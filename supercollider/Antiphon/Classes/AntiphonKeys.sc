@@ -32,10 +32,11 @@ AntiphonKeys {
 			if(sounding[key].notNil) { msgs = msgs.add(this.prOff(key)) };
 			msgs = msgs.add(['/note/on', note, velocity, channel, node]);
 			serial = serial + 1;
-			sounding[key] = (serial: serial, at: at);
+			sounding[key] = (serial: serial, at: at, clock: if(each[5] != inf) { clock });
 			ends = ends.add([key, serial, each[5]])
 		};
 		antiphon.sendBundle(begin, *msgs);
+		if(clock.isKindOf(TempoClock)) { clock.addDependant(this) };
 		this.class.prGroup(ends, 2).do { |group|
 			if(group[0][2] != inf) { this.prSchedEnd(group, offset, group[0][2], latency, clock) }
 		}
@@ -61,12 +62,22 @@ AntiphonKeys {
 	size { ^sounding.size }
 	forget { sounding.clear }
 
+	// a clock that is stopped will not send the ends it was to
+	update { |clock, what|
+		if(what == \stop) {
+			this.prEnd(sounding.keys.select { |key| sounding[key][\clock] === clock });
+			clock.removeDependant(this)
+		}
+	}
+
+	endAll { this.prEnd(sounding.keys) }
+
 	// not before they have begun: what is on its way there would never end
-	endAll {
-		var now = thisThread.seconds, last;
-		if(sounding.isEmpty) { ^this };
-		last = sounding.values.collect(_[\at]).maxItem;
-		antiphon.sendBundle((last - now).max(0) + grace, *sounding.keys.asArray.collect { |key| this.prOff(key) });
-		sounding.clear
+	prEnd { |which|
+		var keys = which.asArray, last;
+		if(keys.isEmpty) { ^this };
+		last = keys.collect { |key| sounding[key][\at] }.maxItem;
+		antiphon.sendBundle((last - thisThread.seconds).max(0) + grace, *keys.collect { |key| this.prOff(key) });
+		keys.do { |key| sounding.removeAt(key) }
 	}
 }

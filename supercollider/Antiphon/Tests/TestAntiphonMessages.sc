@@ -33,11 +33,12 @@ TestAntiphonMessages : UnitTest {
 	}
 
 	played { |events, wait = 0.05, tempo = 10|
-		var clock = TempoClock(tempo), begin;
+		var clock = TempoClock(tempo), begin, out;
 		clock.sched(0, { begin = thisThread.seconds; if(events.isKindOf(Event)) { [events] } { events }.do { |event| event.putAll((antiphon: a)).play }; nil });
 		this.pause(wait);
+		out = addr.flat(begin);
 		clock.stop;
-		^addr.flat(begin)
+		^out
 	}
 
 	test_one_object_for_an_address {
@@ -160,13 +161,26 @@ TestAntiphonMessages : UnitTest {
 	}
 
 	test_cmd_period_ends_what_sounds_but_not_before_it_began {
-		var out = this.played((type: \antiphon, node: \k, midinote: 60, sustain: 100));
-		this.assertEquals(out.size, 1, "it sounds");
+		var out;
+		(type: \antiphon, antiphon: a, node: \k, midinote: 60, sustain: 100).play;
+		this.assertEquals(addr.sent.size, 1, "it sounds");
 		a.cmdPeriod;
 		out = addr.sent.last;
 		this.assertEquals(out[1][0], '/note/off', "an end");
 		this.assert(out[0] >= addr.sent[0][0], "behind its beginning");
 		this.assertEquals(a.keys.size, 0, "none is left");
+	}
+
+	test_a_clock_that_stops_ends_its_notes {
+		var clock = TempoClock(1), other = TempoClock(1);
+		[clock, other].do { |each, i|
+			each.sched(0, { (type: \antiphon, antiphon: a, node: \k, midinote: 60 + i, sustain: 100).play; nil })
+		};
+		this.pause(0.05);
+		clock.stop;
+		this.assertEquals(addr.sent.collect { |each| each[1][0..1] }.sort { |x, y| x[1] < y[1] or: { x[1] == y[1] and: { x[0] > y[0] } } },
+			[['/note/on', 60], ['/note/off', 60], ['/note/on', 61]], "its own");
+		other.stop;
 	}
 
 	test_no_end_when_none_is_wanted {

@@ -15,7 +15,7 @@ TestAntiphonServer : UnitTest {
 		this.assert(a.ping < 1, "there and back");
 		this.assert(status[\sampleRate] > 8000, "a rate");
 		this.assert(status[\blocks] > 0 and: { status[\surfaces].isInteger }, "the counts");
-		this.assert(a.version.contains("."), "a version");
+		this.assert("^\\d+\\.\\d+\\.\\d+".matchRegexp(a.version), "a version: %".format(a.version));
 		this.assertEquals(Antiphon.local(4401).ping(timeout: 0.2), nil, "nobody there: nil");
 		Antiphon.local(4401).free;
 	}
