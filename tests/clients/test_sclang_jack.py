@@ -39,6 +39,7 @@ def test_a_bus_goes_through_a_plugin(jackd: Jackd, sclang: Run, tmp_path: Path) 
     middle = sound[:, (loud[0] + loud[-1]) // 2 - 12000 :][:, :24000]
     spectra = np.abs(np.fft.rfft(middle * np.hanning(24000), axis=1))
     assert (np.argmax(spectra, axis=1) * 2).tolist() == [1000, 1500], "left and right, each in its place"
-    level = np.sqrt(2.0 * np.mean(middle**2, axis=1))
+    # in windows of 10 ms, the middle one: where the machine stands still, JACK leaves a gap
+    level = np.median(np.sqrt(2.0 * np.mean(middle.reshape(2, 50, 480) ** 2, axis=2)), axis=1)
     print("peaks of the sines:", level.round(4).tolist())
     assert level == pytest.approx([0.5, 0.5], rel=0.02), "twice as loud: through the plugin, once"
