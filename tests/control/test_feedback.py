@@ -60,6 +60,16 @@ async def test_a_scheduled_change_is_told_at_its_time(live: Rig) -> None:
     assert other.heard() == [("/node/a/gain", (1.0,))]
 
 
+async def test_port_0_is_the_senders_own(live: Rig) -> None:
+    """sclang's Server sends its client number, 0, where a port may stand."""
+    client = live.client()
+    assert await client.ask("/notify", 1, 0) == [("/done", ("/notify", 0))]
+    live.app.command(SetParam("a", "gain", 0.75), "page")
+    await live.settle()
+    assert client.heard() == [("/node/a/gain", (0.75,))]
+    assert await client.ask("/notify", 0, 0) == [("/done", ("/notify", 0))]
+
+
 async def test_a_port_elsewhere_and_the_end_of_it(live: Rig) -> None:
     surface, mover = live.client(), live.client()
     assert await mover.ask("/notify", 1, surface.port) == [("/done", ("/notify", 0))]

@@ -39,8 +39,8 @@ ADDRESSES = (
             handle_server.version),
     Address("/ping", "x…", "Answers `/pong x… d:clock`: the same arguments, then the engine's time in seconds.",
             handle_server.ping),
-    Address("/notify", "i:on [i:port]", "1 subscribes the sender, or that port of its machine; 0 ends it. Answers "
-            "`/done /notify i:id`.", handle_server.notify),
+    Address("/notify", "i:on [i:port]", "1 subscribes the sender, or that port (not 0) of its machine; 0 ends it. "
+            "Answers `/done /notify i:id`.", handle_server.notify),
     Address("/sync", "i:id", "Answers `/synced i:id` when all received before it and due has taken effect; in a "
             "bundle, at its time.", handle_server.sync, timed=True),
     Address("/panic", "", "Silence within one block: what sounds is cut, what is scheduled is dropped.",

@@ -62,7 +62,7 @@ def ping(app: ControlApp, peer: Peer, args: Args, _when: When) -> None:
 def notify(app: ControlApp, peer: Peer, args: Args, _when: When) -> None:
     most(args, 2, "i:on [i:port]")
     on = whole(args, 0, "on", 0, 1)
-    port = whole(args, 1, "port", 1, 65535, 0)
+    port = whole(args, 1, "port", 0, 65535, 0)  # sclang's Server sends its client number there, 0
     number = app.subscribers.add(peer, port) if on else app.subscribers.remove(peer, port)
     app.reply(peer, encode("/done", "/notify", number))
 
