@@ -33,7 +33,11 @@ QUALITY: dict[str, Evaluation] = {
     "denoise": lambda made, data, seed, limit: _shown(made.evaluate(data, seed, limit or None), made),
     "hum": lambda made, data, seed, limit: made.main(data, seed, limit),
     "accompany": lambda made, data, seed, limit: made.main(data, limit),
-    "loops": lambda made, data, seed, limit: made.main(limit or 240, 2 * limit or 480, limit or 12, data=data),
+    "loops": lambda made, data, seed, limit: (
+        made.main(data, max(6, limit), max(36, 4 * limit), max(2, limit // 4), max(8, limit))
+        if limit
+        else made.main(data)
+    ),
     "transfer": lambda made, data, seed, limit: made.main(data, limit or 24, seed),
 }
 """How each plugin's evaluation is called: its module, the data, the seed, the most items."""
