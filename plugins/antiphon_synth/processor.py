@@ -50,6 +50,8 @@ class Synth(Processor):
         hop, channels = spec.block, spec.channels
         self._hops = Hops(hop, 0, 0, channels, self._post, self._load)
         self.latency = self._hops.latency
+        self._choice = chosen()
+        self.latency += hop * self._choice.info.delay(spec.rate, hop)
         self._presence = Presence(channels, hop, spec.rate)
         self._answer: Samples = np.zeros((channels, hop), np.float32)
         self._gain = np.zeros(spec.block, np.float32)
@@ -64,7 +66,7 @@ class Synth(Processor):
         self._stream: Stream | None = None
         here = pool.current()
         if here is not None:
-            choice = chosen()
+            choice = self._choice
             settings = SynthSettings(
                 str(self.settings["instrument"]), float(self.settings["bend"]), int(self.settings["voices"]),
                 int(self.settings["seed"]),
@@ -100,7 +102,7 @@ class Synth(Processor):
         while self._events and self._events[0][0] < start + size and len(events) < MOST_EVENTS:
             at, event = self._events.popleft()
             place = max(0, at - start)
-            events.append(Event(event.kind, place, event.number, event.value, event.channel, event.age))
+            events.append(Event(event.kind, place, event.number, event.value, event.channel, event.age, event.live))
         if stream is not None and io is not None:
             due = self._script.before(hop, (stream,)) or hop == self._hops.first
             fresh = stream.fresh(hop, due or not self._script.away)

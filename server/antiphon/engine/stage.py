@@ -19,7 +19,7 @@ from antiphon.crossing import Crossing
 from antiphon.ends import CLIPPED
 from antiphon.engine.levels import Levels
 from antiphon.engine.playing import Playing
-from antiphon.engine.schedule import EVENTS, OTHER, Action, Op, Schedule
+from antiphon.engine.schedule import EVENTS, LIVE, OTHER, Action, Op, Schedule
 from antiphon.native import dsp
 from antiphon.native.limit import limit, release_fall
 from antiphon.plan import Plan
@@ -106,6 +106,8 @@ class Stage:
         if action.op in (Op.PANIC, Op.CLEAR):
             # what is scheduled between here and then was asked for after it
             action = replace(action, token=self.schedule.count)
+        elif action.op in EVENTS:
+            action = replace(action, ramp=LIVE)
         self._now.append(action)
 
     def at_sample(self, sample: int, action: Action) -> None:

@@ -1,0 +1,161 @@
+"""`SuperCollider`: the synth backend whose voices are scsynth's, exact to the sample.
+
+A hop's events go to scsynth at once, with the frame of the clock they are meant for; the answer of hop k is what
+scsynth gave for hop k - `delay`. Between the engine's samples and the clock's frames lies one constant: whatever
+JACK, scsynth or the scheduler do on the way, a note is at its sample in what comes back or it is counted.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from itertools import count
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon.block import Samples
+from antiphon.errors import EngineError
+from antiphon.processor import Event
+from antiphon.synth.backend import SynthSettings
+from antiphon.synth.sc.keeper import FIRST_GROUP, FIRST_NODE, Counts, Keeper
+from antiphon.synth.sc.players import Player
+from antiphon.synth.sc.timing import delay
+from antiphon.synth.sc.wires import ECHO, Wires
+from antiphon.synth.sounding import Sounding
+from antiphon.workers.presence import Presence
+from antiphon.wire import osc
+
+JACK_SECONDS = 10.0
+"""How long a worker waits for JACK: it may be starting again as well."""
+UNSTEADY = 8
+"""Hops in a row that come at the wrong time before the constant is chosen anew."""
+
+
+class SuperCollider:
+    """rate, hop: of the stream; hop is to be JACK's block, or what it is called with has to be late by more.
+
+    slots: nodes.  spare: a second scsynth stands ready.  restarts: deaths made good within a minute.
+    Raises `EngineError` where scsynth or JACK is not there, or JACK runs at another rate.
+    """
+
+    name = "supercollider"
+    rehearses = False
+
+    def __init__(
+        self, rate: int, hop: int, slots: int = 8, spare: bool = True, restarts: int = 3, wait: float = JACK_SECONDS
+    ) -> None:
+        self._wires = Wires(f"antiphon-scsynth-wires-{os.getpid()}", slots, wait)
+        if self._wires.rate != rate:
+            self._wires.close()
+            raise EngineError(
+                f"JACK runs at {self._wires.rate} Hz and the server at {rate}; start with --rate {self._wires.rate}"
+            )
+        self._rate, self._hop, self._block = rate, hop, self._wires.block
+        self.delay = delay(rate, hop)
+        # what a hop's frames are ahead of the clock's next one, where nobody is late
+        self._ahead = (self.delay - 1) * hop - self._block
+        if self._ahead < 2 * self._block:
+            self._wires.close()
+            raise EngineError(f"JACK's blocks of {self._block} frames are too long for hops of {hop}; raise --block")
+        try:
+            self.keeper = Keeper(self._wires, slots, spare=bool(spare), restarts=restarts)
+        except BaseException:
+            self._wires.close()
+            raise
+        self._nodes = count(FIRST_NODE)
+        self._players: list[Player | None] = [None] * slots
+        self._sounding = [Sounding() for _ in range(slots)]
+        self._known = [0] * slots
+        self._presence = [Presence(2, hop, rate) for _ in range(slots)]
+        self._answer: Samples = np.zeros((2, hop), np.float32)
+        self._frames = [0] * slots
+        self._constant: int | None = None
+        self._unsteady = 0
+        self.misses = self.realigned = 0
+
+    def follow(self, words: memoryview, refuse: Callable[[str], None]) -> None:
+        """The keeper writes its counts into a worker's words, and ends the worker when it has to give up."""
+        self.keeper.follow(words, refuse)
+
+    @property
+    def counts(self) -> Counts:
+        return self.keeper.counts
+
+    def open(self, slot: int, settings: SynthSettings) -> None:
+        self.close(slot)
+        self._players[slot] = Player(settings, FIRST_GROUP + slot, ECHO + 2 * slot, self.keeper.outputs, self._nodes)
+        self._sounding[slot].clear()
+        self._presence[slot].clear()
+        self._known[slot] = self.keeper.generation
+
+    def close(self, slot: int) -> None:
+        if self._players[slot] is not None:
+            self._players[slot] = None
+            self.keeper.send(osc.encode("/n_set", FIRST_GROUP + slot, "gate", -1.0))
+
+    def play(self, slot: int, sample: int, events: Sequence[Event]) -> None:
+        player = self._players[slot]
+        if player is None:
+            return
+        self._bring_out_your_dead()
+        frame = sample + self._aligned(sample)
+        self._frames[slot] = frame - self.delay * self._hop
+        sounding, generation = self._sounding[slot], self.keeper.generation
+        if generation != self._known[slot]:
+            self._known[slot] = generation
+            player.forget()
+            again = sounding.again(sample)
+            sounding.follow(sample, events)
+            events = [*again, *events]
+        elif events:
+            sounding.follow(sample, events)
+        if events:
+            player.play(events, frame, self._wires.counter, self._send)
+
+    def render(self, out: Samples, active: NDArray[np.bool_]) -> None:
+        for slot in np.flatnonzero(active):
+            if self._players[slot] is None:
+                out[slot] = 0.0
+                continue
+            there = self._wires.read(self._frames[slot], int(slot), self._answer)
+            self.misses += not there
+            self._presence[slot].play(self._answer if there else None, None, out[slot])
+
+    def shut(self) -> None:
+        """Ends scsynth and the client."""
+        self.keeper.close()
+        self._wires.close()
+
+    def _send(self, node: int, packet: bytes) -> None:
+        if node:
+            self.keeper.new(node, packet)
+        else:
+            self.keeper.send(packet)
+
+    def _bring_out_your_dead(self) -> None:
+        ended = self.keeper.ended
+        while ended:
+            node = ended.popleft()
+            for player in self._players:
+                if player is not None:
+                    player.ended(node)
+
+    def _aligned(self, sample: int) -> int:
+        """Frames of the clock minus the engine's samples: the same from hop to hop, unless time itself has moved.
+
+        A hop's frames have to be so far ahead that a voice is made before its frame, and its answer so far behind
+        that it has come. Where that does not hold for some hops, the constant is chosen anew, in whole blocks.
+        """
+        counter = self._wires.counter
+        if self._constant is not None:
+            if 2 * self._block <= sample + self._constant - counter <= self._ahead:
+                self._unsteady = 0
+                return self._constant
+            self._unsteady += 1
+            if self._unsteady < UNSTEADY:
+                return self._constant
+            self.realigned += 1
+        self._unsteady = 0
+        self._constant = counter + self._ahead - sample
+        return self._constant

@@ -1,0 +1,290 @@
+"""Two scsynths, one that plays and one that stands ready, and the thread that watches over them.
+
+When the one that plays dies, the other is wired already and silent: one message puts it to work, and a new one is
+started to stand ready. The thread hears every reply, knows which notes scsynth has confirmed, and counts those it
+dropped without a word.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import count
+
+from antiphon import resources
+from antiphon.errors import EngineError
+from antiphon.synth.sc.server import Server
+from antiphon.synth.sc.wires import ECHO, Wires
+from antiphon.workers.arena import Word
+
+UNCONFIRMED_SECONDS = 0.08
+"""A note that scsynth has not said to play by then was dropped."""
+LOOK_SECONDS = 0.02
+HUNG_SECONDS = 0.5
+RESTARTS, WITHIN = 3, 60.0
+"""So many deaths within so many seconds are made good."""
+CLOCK_GROUP, VOICES_GROUP, ECHO_NODE, FIRST_GROUP, FIRST_NODE = 1, 2, 900, 10, 1000
+SETTLE_SECONDS = 0.05
+"""Until the counter's way back has faded in."""
+MAX_PENDING = 65536
+
+
+@dataclass(slots=True)
+class Counts:
+    """sent: notes begun.  confirmed: of them, those that scsynth said to play.  dropped: those it never did.
+
+    failed: messages it refused.  restarts: deaths made good.  pid: of the one that plays, 0 for none.
+    switched_ns: CLOCK_MONOTONIC when another was last put to work.
+    """
+
+    sent: int = 0
+    confirmed: int = 0
+    dropped: int = 0
+    failed: int = 0
+    restarts: int = 0
+    pid: int = 0
+    switched_ns: int = 0
+
+
+class Keeper:
+    """Starts, watches and ends scsynths. `send` and `new` are for one thread, the keeper's own is another.
+
+    generation: goes up by one each time another scsynth is put to work: it knows no note.
+    ended: numbers of voices that are no more.  heard: (node, ns) of confirmed notes, where `listen` is set.
+    gave_up: why nothing more can be done, "" while it can.
+    """
+
+    def __init__(
+        self, wires: Wires, slots: int, *, spare: bool = True, restarts: int = RESTARTS
+    ) -> None:
+        self.counts = Counts()
+        self.generation = 0
+        self.ended: deque[int] = deque(maxlen=MAX_PENDING)
+        self.heard: deque[tuple[int, int]] = deque(maxlen=MAX_PENDING)
+        self.listen = False
+        self.outputs = ECHO + 2 * slots
+        self._wires, self._slots = wires, slots
+        self.gave_up = ""
+        self._words: memoryview | None = None
+        self._refuse: Callable[[str], None] = lambda _why: None
+        self._spare_wanted, self._most = spare, restarts
+        self._active: Server | None = None
+        self._spare: Server | None = None
+        self._pending: dict[int, int] = {}
+        self._deaths: deque[float] = deque(maxlen=64)
+        self._numbers = count(1)
+        self._ending = False
+        self._error = ""
+        self._up = threading.Event()
+        self._bell = os.eventfd(0, os.EFD_NONBLOCK)
+        wires.on_down = self._ring
+        self._seen, self._seen_at = 0, time.monotonic()
+        self._thread = threading.Thread(target=self._run, name="scsynth", daemon=True)
+        self._thread.start()
+        self._up.wait()
+        if self._error:
+            self._thread.join()
+            raise EngineError(self._error)
+
+    # ---- for the thread that plays
+
+    def send(self, packet: bytes) -> None:
+        server = self._active
+        if server is not None:
+            server.send_bytes(packet)
+
+    def new(self, node: int, packet: bytes) -> None:
+        """A message that begins a voice: it is to be confirmed."""
+        self.counts.sent += 1
+        if len(self._pending) < MAX_PENDING:
+            self._pending[node] = time.monotonic_ns()
+        self.send(packet)
+
+    def close(self) -> None:
+        """Ends all it has started."""
+        self._ending = True
+        self._ring()
+        self._thread.join(10.0)
+
+    # ---- the keeper's own thread
+
+    def _ring(self) -> None:
+        with contextlib.suppress(OSError):
+            os.eventfd_write(self._bell, 1)
+
+    def _run(self) -> None:
+        try:
+            self._employ(self._started())
+        except EngineError as error:
+            self._error = str(error)
+            self._end()
+            self._up.set()
+            return
+        self._up.set()
+        try:
+            if self._spare_wanted:
+                self._spare = self._started()
+            while not self._ending:
+                self._turn()
+        except EngineError as error:
+            self.gave_up = "" if self._ending else str(error)
+        finally:
+            self._end()
+            self._report()
+            if self.gave_up:
+                self._refuse(self.gave_up)
+
+    def follow(self, words: memoryview, refuse: Callable[[str], None]) -> None:
+        """Where counts are written, and what is called, from the keeper's thread, when it gives up."""
+        self._refuse = refuse
+        self._words = words
+        self._report()
+        if self.gave_up:
+            refuse(self.gave_up)
+
+    def _report(self) -> None:
+        words, counts = self._words, self.counts
+        if words is not None:
+            words[Word.SERVED_PID], words[Word.SERVED_RESTARTS] = counts.pid, counts.restarts
+            words[Word.SENT], words[Word.CONFIRMED] = counts.sent, counts.confirmed
+            words[Word.DROPPED] = counts.dropped
+
+    def _end(self) -> None:
+        for server in (self._active, self._spare):
+            if server is not None:
+                server.close()
+        self._active = self._spare = None
+        self.counts.pid = 0
+
+    def _started(self) -> Server:
+        """Another scsynth: booted, with its groups, wired, and silent. The one that plays is watched meanwhile."""
+        name = f"antiphon-scsynth-{os.getpid()}-{next(self._numbers)}"
+        server = Server(name, self._wires.block, ECHO, self.outputs, resources.supercollider())
+        try:
+            server.boot(self._watch_meanwhile)
+            server.send("/g_new", CLOCK_GROUP, 0, 0, VOICES_GROUP, 3, CLOCK_GROUP)
+            for slot in range(self._slots):
+                server.send("/g_new", FIRST_GROUP + slot, 1, VOICES_GROUP)
+            server.send("/s_new", "antiphon_send", ECHO_NODE, 0, CLOCK_GROUP, "in", float(self.outputs), "out", 0.0)
+            until = time.monotonic() + SETTLE_SECONDS
+            while time.monotonic() < until:
+                time.sleep(0.005)
+                self._watch_meanwhile()
+            # unwired until it is silent: two that send the counter back would be taken for none
+            server.send("/n_run", ECHO_NODE, 0)
+            server.sync(self._watch_meanwhile)
+            time.sleep(4 * self._wires.block / self._wires.rate)
+            self._wires.join(name)
+        except BaseException:
+            server.close()
+            raise
+        return server
+
+    def _watch_meanwhile(self) -> None:
+        """While another boots, replies are heard and a death is counted; there is nothing to put in its place yet."""
+        if self._wires.down:
+            raise EngineError("JACK has gone")
+        if self._ending:
+            raise EngineError("it is being ended")
+        active = self._active
+        if active is not None:
+            self._hear(active)
+            self._count_dropped()
+            if active.ended():
+                self._bury(active)
+
+    def _bury(self, server: Server) -> None:
+        why = server.ended()
+        server.close()
+        self._active = None
+        self.counts.pid = 0
+        self._pending.clear()
+        if self._wires.down:
+            raise EngineError("JACK has gone")
+        now = time.monotonic()
+        self._deaths.append(now)
+        if sum(now - t < WITHIN for t in self._deaths) > self._most:
+            raise EngineError(f"scsynth ended {self._most + 1} times within a minute, last {why}")
+        self.counts.restarts += 1
+
+    def _employ(self, server: Server) -> None:
+        server.send("/n_run", ECHO_NODE, 1)
+        self._active = server
+        self._seen, self._seen_at = self._wires.came, time.monotonic()
+        self.counts.pid = server.pid
+        self.counts.switched_ns = time.monotonic_ns()
+        self.generation += 1
+
+    def _turn(self) -> None:
+        """Waits for something to happen, at most `LOOK_SECONDS`, and sees to it."""
+        poll = select.poll()
+        poll.register(self._bell, select.POLLIN)
+        for server in (self._active, self._spare):
+            if server is not None:
+                poll.register(server.pidfd, select.POLLIN)
+                poll.register(server.socket, select.POLLIN)
+        poll.poll(LOOK_SECONDS * 1000)
+        if self._ending:
+            return
+        if self._wires.down:
+            raise EngineError("JACK has gone")
+        if self._spare is not None:
+            if self._spare.ended():
+                self._spare.close()
+                self._spare = None
+            else:
+                self._spare.replies()
+        if self._active is not None:
+            self._hear(self._active)
+            if self._active.ended():
+                self._bury(self._active)
+        if self._active is None:
+            ready, self._spare = self._spare, None
+            self._employ(ready if ready is not None else self._started())
+        if self._spare is None and self._spare_wanted:
+            self._spare = self._started()
+        self._count_dropped()
+        self._look_for_hang()
+        self._report()
+
+    def _hear(self, server: Server) -> None:
+        counts, now = self.counts, time.monotonic_ns()
+        for reply in server.replies():
+            match reply.address:
+                case b"/n_go":
+                    if self._pending.pop(int(reply.args[0]), None) is not None:  # type: ignore[arg-type]
+                        counts.confirmed += 1
+                        if self.listen:
+                            self.heard.append((int(reply.args[0]), now))  # type: ignore[arg-type]
+                case b"/n_end":
+                    self.ended.append(int(reply.args[0]))  # type: ignore[arg-type]
+                case b"/fail":
+                    counts.failed += 1
+
+    def _count_dropped(self) -> None:
+        before = time.monotonic_ns() - int(UNCONFIRMED_SECONDS * 1e9)
+        while self._pending:
+            try:
+                node, sent = next(iter(self._pending.items()))
+            except (RuntimeError, StopIteration):
+                return  # a note was begun this moment: the next look
+            if sent > before:
+                return
+            if self._pending.pop(node, None) is not None:
+                self.counts.dropped += 1
+                self.ended.append(node)
+
+    def _look_for_hang(self) -> None:
+        """One that lives and sends nothing back is ended; its death does the rest."""
+        came, now = self._wires.came, time.monotonic()
+        if came != self._seen:
+            self._seen, self._seen_at = came, now
+        elif self._active is not None and now - self._seen_at > HUNG_SECONDS:
+            self._seen_at = now
+            self._active.kill()

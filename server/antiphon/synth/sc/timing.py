@@ -1,0 +1,13 @@
+"""How far scsynth's sound is behind the engine, as whole hops that a node declares."""
+
+from __future__ import annotations
+
+MARGIN_SECONDS = 0.008
+"""By how much the engine may be late before a note is."""
+WAY = 3
+"""Blocks a message and its sound take: to be heard, to sound in the next, to come back."""
+
+
+def delay(rate: int, hop: int) -> int:
+    """Hops by which answers are behind, where JACK's block is a hop."""
+    return WAY + max(1, round(MARGIN_SECONDS * rate / hop))
