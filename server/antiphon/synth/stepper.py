@@ -27,7 +27,7 @@ class SynthStepper:
         self._active = np.zeros(spec.slots, np.bool_)
         self._spec = spec
 
-    def attach(self, words: memoryview, refuse: Callable[[str], None]) -> None:
+    def attach(self, words: memoryview, refuse: Callable[[str, bool], None]) -> None:
         """Where a backend that plays by another process writes how that is, and what ends the worker for good."""
         follow = getattr(self._backend, "follow", None)
         if follow is not None:

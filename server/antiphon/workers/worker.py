@@ -88,10 +88,10 @@ class Worker:
         self._seen = -1
         self._finite = np.zeros(spec.outputs, np.bool_)
 
-    def _refuse(self, why: str) -> None:
-        """Ends the worker from any of its threads: trying again will not help."""
+    def _refuse(self, why: str, again: bool) -> None:
+        """Ends the worker, from any of its threads. again: another may do better."""
         self._entry.set_reason(why)
-        os._exit(REFUSED)
+        os._exit(FAULT if again else REFUSED)
 
     def prepare(self) -> None:
         """Warm, measured, with the streams open that are wanted; then it says that it runs."""

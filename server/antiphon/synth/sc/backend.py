@@ -74,7 +74,7 @@ class SuperCollider:
         self._unsteady = 0
         self.misses = self.realigned = 0
 
-    def follow(self, words: memoryview, refuse: Callable[[str], None]) -> None:
+    def follow(self, words: memoryview, refuse: Callable[[str, bool], None]) -> None:
         """The keeper writes its counts into a worker's words, and ends the worker when it has to give up."""
         self.keeper.follow(words, refuse)
 

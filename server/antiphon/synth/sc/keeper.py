@@ -72,7 +72,7 @@ class Keeper:
         self._wires, self._slots = wires, slots
         self.gave_up = ""
         self._words: memoryview | None = None
-        self._refuse: Callable[[str], None] = lambda _why: None
+        self._refuse: Callable[[str, bool], None] = lambda _why: None
         self._spare_wanted, self._most = spare, restarts
         self._active: Server | None = None
         self._spare: Server | None = None
@@ -138,15 +138,15 @@ class Keeper:
             self._end()
             self._report()
             if self.gave_up:
-                self._refuse(self.gave_up)
+                self._refuse(self.gave_up, self._wires.down)
 
-    def follow(self, words: memoryview, refuse: Callable[[str], None]) -> None:
+    def follow(self, words: memoryview, refuse: Callable[[str, bool], None]) -> None:
         """Where counts are written, and what is called, from the keeper's thread, when it gives up."""
         self._refuse = refuse
         self._words = words
         self._report()
         if self.gave_up:
-            refuse(self.gave_up)
+            refuse(self.gave_up, self._wires.down)
 
     def _report(self) -> None:
         words, counts = self._words, self.counts
