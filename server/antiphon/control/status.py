@@ -146,7 +146,10 @@ def synth(app: ControlApp) -> dict[str, Any] | None:
             "restarts": first.restarts + served.restarts,
             "misses": sum(w.misses for w in found),
             "reason": first.reason,
-            "notes": {"sent": served.sent, "confirmed": served.confirmed, "dropped": served.dropped},
+            "notes": {"sent": served.sent, "confirmed": served.confirmed, "dropped": served.dropped,
+                      "late": served.late},
+            "unheard": served.unheard,
+            "moved": served.moved,
         }
     return {
         "backend": first.name.removeprefix(SYNTH),

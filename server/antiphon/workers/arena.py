@@ -68,6 +68,9 @@ class Word(IntEnum):
     SENT = 32  # W: notes it was told
     CONFIRMED = 33  # W: of them, those it said to play
     DROPPED = 34  # W: of them, those it never did
+    TOLD_LATE = 35  # W: of them, those told too late for their frame
+    UNHEARD = 36  # W: hops whose sound had not come in time
+    MOVED = 37  # W: how often the two clocks were laid on each other anew
 
 
 class SlotWord(IntEnum):

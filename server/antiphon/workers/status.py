@@ -23,20 +23,26 @@ STATES = {
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """Of the process that a worker plays by. restarts: of it.  sent, confirmed, dropped: notes."""
+    """Of the process that a worker plays by. restarts: of it.  sent, confirmed, dropped, late: notes.
+
+    unheard: hops.  moved: how often the clocks were laid on each other anew.
+    """
 
     pid: int
     restarts: int
     sent: int
     confirmed: int
     dropped: int
+    late: int
+    unheard: int
+    moved: int
 
 
 def _served(words: memoryview) -> Served | None:
     pid, restarts = words[Word.SERVED_PID], words[Word.SERVED_RESTARTS]
     if not pid and not restarts:
         return None
-    return Served(pid, restarts, words[Word.SENT], words[Word.CONFIRMED], words[Word.DROPPED])
+    return Served(pid, restarts, *(words[w] for w in range(Word.SENT, Word.MOVED + 1)))
 
 
 @dataclass(frozen=True, slots=True)

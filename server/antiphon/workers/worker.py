@@ -73,7 +73,7 @@ class Worker:
         self._tags_in, self._tags_out = entry.tags_in, entry.tags_out
         self._ring_in, self._ring_out = entry.rings(spec)
         words = entry.words
-        for word in (Word.SERVED_PID, Word.SERVED_RESTARTS, Word.SENT, Word.CONFIRMED, Word.DROPPED):
+        for word in range(Word.SERVED_PID, Word.MOVED + 1):
             words[word] = 0
         self._stepper: Stepper = named(spec.factory)(spec)
         attach = getattr(self._stepper, "attach", None)

@@ -8,6 +8,7 @@ JACK, scsynth or the scheduler do on the way, a note is at its sample in what co
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Sequence
 from itertools import count
 
@@ -28,6 +29,7 @@ from antiphon.wire import osc
 
 JACK_SECONDS = 10.0
 """How long a worker waits for JACK: it may be starting again as well."""
+WAIT_STEP = 0.0002
 UNSTEADY = 8
 """Hops in a row that come at the wrong time before the constant is chosen anew."""
 
@@ -53,9 +55,9 @@ class SuperCollider:
             )
         self._rate, self._hop, self._block = rate, hop, self._wires.block
         self.delay = delay(rate, hop)
-        # what a hop's frames are ahead of the clock's next one, where nobody is late
-        self._ahead = (self.delay - 1) * hop - self._block
-        if self._ahead < 2 * self._block:
+        # how far a hop's frames may be ahead of the clock's next one and its answer still have come
+        self._latest = (self.delay - 1) * hop - self._block
+        if self._latest < 3 * self._block:
             self._wires.close()
             raise EngineError(f"JACK's blocks of {self._block} frames are too long for hops of {hop}; raise --block")
         try:
@@ -72,7 +74,6 @@ class SuperCollider:
         self._frames = [0] * slots
         self._constant: int | None = None
         self._unsteady = 0
-        self.misses = self.realigned = 0
 
     def follow(self, words: memoryview, refuse: Callable[[str, bool], None]) -> None:
         """The keeper writes its counts into a worker's words, and ends the worker when it has to give up."""
@@ -111,15 +112,26 @@ class SuperCollider:
         elif events:
             sounding.follow(sample, events)
         if events:
-            player.play(events, frame, self._wires.counter, self._send)
+            counter = self._wires.counter
+            # made at the beginning of JACK's next cycle, a voice hears frames after the first of it
+            self.keeper.counts.late += sum(
+                e.kind == "on" and not e.live and not e.age and frame + e.offset <= counter for e in events
+            )
+            player.play(events, frame, counter, self._send)
 
     def render(self, out: Samples, active: NDArray[np.bool_]) -> None:
+        # the engine wants its answer a hop from now
+        until = time.monotonic() + 0.25 * self._hop / self._rate
         for slot in np.flatnonzero(active):
             if self._players[slot] is None:
                 out[slot] = 0.0
                 continue
-            there = self._wires.read(self._frames[slot], int(slot), self._answer)
-            self.misses += not there
+            frame = self._frames[slot]
+            there = self._wires.read(frame, int(slot), self._answer)
+            while not there and time.monotonic() < until and frame + self._hop > self._wires.came:
+                time.sleep(WAIT_STEP)
+                there = self._wires.read(frame, int(slot), self._answer)
+            self.keeper.counts.unheard += not there
             self._presence[slot].play(self._answer if there else None, None, out[slot])
 
     def shut(self) -> None:
@@ -149,13 +161,13 @@ class SuperCollider:
         """
         counter = self._wires.counter
         if self._constant is not None:
-            if 2 * self._block <= sample + self._constant - counter <= self._ahead:
+            if self._block <= sample + self._constant - counter <= self._latest:
                 self._unsteady = 0
                 return self._constant
             self._unsteady += 1
             if self._unsteady < UNSTEADY:
                 return self._constant
-            self.realigned += 1
+            self.keeper.counts.moved += 1
         self._unsteady = 0
-        self._constant = counter + self._ahead - sample
+        self._constant = counter + self._latest - self._block - sample
         return self._constant

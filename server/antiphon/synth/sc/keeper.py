@@ -39,7 +39,9 @@ MAX_PENDING = 65536
 class Counts:
     """sent: notes begun.  confirmed: of them, those that scsynth said to play.  dropped: those it never did.
 
-    failed: messages it refused.  restarts: deaths made good.  pid: of the one that plays, 0 for none.
+    failed: messages it refused.
+    late: notes told too late for their frame.  unheard: hops whose sound had not come back in time.  moved: how often
+    the frames' distance from the engine's samples was chosen anew.  restarts: deaths made good.  pid: of the one that plays, 0 for none.
     switched_ns: CLOCK_MONOTONIC when another was last put to work.
     """
 
@@ -47,6 +49,9 @@ class Counts:
     confirmed: int = 0
     dropped: int = 0
     failed: int = 0
+    late: int = 0
+    unheard: int = 0
+    moved: int = 0
     restarts: int = 0
     pid: int = 0
     switched_ns: int = 0
@@ -153,7 +158,8 @@ class Keeper:
         if words is not None:
             words[Word.SERVED_PID], words[Word.SERVED_RESTARTS] = counts.pid, counts.restarts
             words[Word.SENT], words[Word.CONFIRMED] = counts.sent, counts.confirmed
-            words[Word.DROPPED] = counts.dropped
+            words[Word.DROPPED], words[Word.TOLD_LATE] = counts.dropped, counts.late
+            words[Word.UNHEARD], words[Word.MOVED] = counts.unheard, counts.moved
 
     def _end(self) -> None:
         for server in (self._active, self._spare):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 MARGIN_SECONDS = 0.008
 """By how much the engine may be late before a note is."""
-WAY = 3
-"""Blocks a message and its sound take: to be heard, to sound in the next, to come back."""
+WAY = 4
+"""Blocks a message and its sound take: to be heard, to sound in the next, to come back, and one because the engine
+and the wires are called in either order within a cycle."""
 
 
 def delay(rate: int, hop: int) -> int:
