@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from itertools import count
 
@@ -30,7 +31,7 @@ from antiphon.wire import osc
 JACK_SECONDS = 10.0
 """How long a worker waits for JACK: it may be starting again as well."""
 WAIT_STEP = 0.0002
-UNSTEADY = 8
+UNSTEADY = 4
 """Hops in a row that come at the wrong time before the constant is chosen anew."""
 
 
@@ -72,8 +73,9 @@ class SuperCollider:
         self._presence = [Presence(2, hop, rate) for _ in range(slots)]
         self._answer: Samples = np.zeros((2, hop), np.float32)
         self._frames = [0] * slots
-        self._constant: int | None = None
+        self._constants: deque[tuple[int, int]] = deque(maxlen=32)
         self._unsteady = 0
+        self._looked = -1
 
     def follow(self, words: memoryview, refuse: Callable[[str, bool], None]) -> None:
         """The keeper writes its counts into a worker's words, and ends the worker when it has to give up."""
@@ -101,7 +103,8 @@ class SuperCollider:
             return
         self._bring_out_your_dead()
         frame = sample + self._aligned(sample)
-        self._frames[slot] = frame - self.delay * self._hop
+        behind = sample - self.delay * self._hop
+        self._frames[slot] = behind + self._constant_at(behind)
         sounding, generation = self._sounding[slot], self.keeper.generation
         if generation != self._known[slot]:
             self._known[slot] = generation
@@ -160,14 +163,26 @@ class SuperCollider:
         that it has come. Where that does not hold for some hops, the constant is chosen anew, in whole blocks.
         """
         counter = self._wires.counter
-        if self._constant is not None:
-            if self._block <= sample + self._constant - counter <= self._latest:
+        if self._constants:
+            if sample <= self._looked:
+                return self._constants[-1][1]
+            self._looked = sample
+            constant = self._constants[-1][1]
+            if self._block <= sample + constant - counter <= self._latest:
                 self._unsteady = 0
-                return self._constant
+                return constant
             self._unsteady += 1
             if self._unsteady < UNSTEADY:
-                return self._constant
+                return constant
             self.keeper.counts.moved += 1
         self._unsteady = 0
-        self._constant = counter + self._latest - self._block - sample
-        return self._constant
+        self._looked = sample
+        self._constants.append((sample, counter + self._latest - self._block - sample))
+        return self._constants[-1][1]
+
+    def _constant_at(self, sample: int) -> int:
+        """What held when the hop that begins at `sample` was told: its notes are where that puts them."""
+        for first, constant in reversed(self._constants):
+            if first <= sample:
+                return constant
+        return self._constants[0][1]
