@@ -24,6 +24,11 @@ def wanted(settings: ServeSettings) -> bool:
     return settings.audio == "headless" and settings.synth == "supercollider"
 
 
+def hears(settings: ServeSettings, found: Found) -> bool:
+    """Whether what comes in may be a microphone."""
+    return found.driver != "headless" and not wanted(settings)
+
+
 def find(settings: ServeSettings) -> tuple[Found, int]:
     """As `probe`; headless with scsynth it starts jackd first, where none of that name answers.
 

@@ -89,7 +89,7 @@ class Supervisor:
         self.settings = settings = settings.with_(rate=found.rate, block=found.block)
         if found.note:
             self._notes.append(found.note)
-        if found.driver != "headless" and not ownjack.wanted(settings) and settings.input_file is None and not settings.mute_input:
+        if ownjack.hears(settings, found) and settings.input_file is None and not settings.mute_input:
             self._notes.append(
                 "the microphone is heard: put headphones on, or start with --muted, so that it does not howl"
             )

@@ -35,7 +35,9 @@ def render(
     seconds: Annotated[float | None, typer.Option("--seconds", help="Length of OUT; else that of IN.")] = None,
     block: Annotated[int, typer.Option("--block", help="Frames at a time, 32 to 2048; 0 chooses.")] = 0,
     device: Annotated[str, typer.Option("--device", help="What models run on: auto, cpu or cuda.")] = "auto",
-    synth: Annotated[str, typer.Option("--synth", help="What plays notes: auto, pyo, supercollider or null (silence).")] = "auto",
+    synth: Annotated[
+        str, typer.Option("--synth", help="What plays notes: auto, pyo, supercollider or null (silence).")
+    ] = "auto",
 ) -> None:
     """Render a patch to a file: the rate of IN, two channels or those of IN if it has more, latency taken out."""
     from antiphon.block import MAX_BLOCK, MIN_BLOCK, StreamSpec

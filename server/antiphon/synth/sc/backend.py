@@ -25,8 +25,8 @@ from antiphon.synth.sc.players import Player
 from antiphon.synth.sc.timing import delay
 from antiphon.synth.sc.wires import ECHO, Wires
 from antiphon.synth.sounding import Sounding
-from antiphon.workers.presence import Presence
 from antiphon.wire import osc
+from antiphon.workers.presence import Presence
 
 JACK_SECONDS = 10.0
 """How long a worker waits for JACK: it may be starting again as well."""

@@ -39,10 +39,10 @@ MAX_PENDING = 65536
 class Counts:
     """sent: notes begun.  confirmed: of them, those that scsynth said to play.  dropped: those it never did.
 
-    failed: messages it refused.
-    late: notes told too late for their frame.  unheard: hops whose sound had not come back in time.  moved: how often
-    the frames' distance from the engine's samples was chosen anew.  restarts: deaths made good.  pid: of the one that plays, 0 for none.
-    switched_ns: CLOCK_MONOTONIC when another was last put to work.
+    failed: messages it refused.  late: notes told too late for their frame.  unheard: hops whose sound had not come
+    back in time.  moved: how often the frames' distance from the engine's samples was chosen anew.
+    restarts: deaths made good.  pid: of the one that plays, 0 for none.  switched_ns: CLOCK_MONOTONIC when another
+    was last put to work.
     """
 
     sent: int = 0
@@ -65,9 +65,7 @@ class Keeper:
     gave_up: why nothing more can be done, "" while it can.
     """
 
-    def __init__(
-        self, wires: Wires, slots: int, *, spare: bool = True, restarts: int = RESTARTS
-    ) -> None:
+    def __init__(self, wires: Wires, slots: int, *, spare: bool = True, restarts: int = RESTARTS) -> None:
         self.counts = Counts()
         self.generation = 0
         self.ended: deque[int] = deque(maxlen=MAX_PENDING)
@@ -294,3 +292,7 @@ class Keeper:
         elif self._active is not None and now - self._seen_at > HUNG_SECONDS:
             self._seen_at = now
             self._active.kill()
+
+
+def _ignore(_why: str, _again: bool) -> None:
+    """Nobody is there to be told."""

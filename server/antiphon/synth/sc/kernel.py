@@ -52,9 +52,9 @@ def bridge_process(frames: i64, s: i64p) -> i64:
     came = 0
     if count == block:
         h = address_f32(call_c(s[3], s[_IN], count))
-        l = address_f32(call_c(s[3], s[_IN + 1], count))
-        first = (i64(h[0]) << 24) + i64(l[0])
-        last = (i64(h[block - 1]) << 24) + i64(l[block - 1])
+        w = address_f32(call_c(s[3], s[_IN + 1], count))
+        first = (i64(h[0]) << 24) + i64(w[0])
+        last = (i64(h[block - 1]) << 24) + i64(w[block - 1])
         # a block in which the counter was not whole has another distance between its ends
         if first > 0 and first % block == 0 and last == first + block - 1 and first <= now:
             place = first // block % _DEPTH

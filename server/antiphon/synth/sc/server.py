@@ -125,7 +125,7 @@ class Server:
             for reply in self.replies():
                 if reply.address == address and reply.args and reply.args[0] == first:
                     return
-        raise EngineError(f"scsynth did not answer {message[0]} within {BOOT_SECONDS:g} s")
+        raise EngineError(f"scsynth did not answer {message[0]!s} within {BOOT_SECONDS:g} s")
 
     def replies(self) -> list[osc.Message]:
         """What has come, at most 4096 messages."""

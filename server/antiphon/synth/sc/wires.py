@@ -97,7 +97,7 @@ class Wires:
             raise EngineError(f"JACK does not wire {client}: {error}") from error
 
     def read(self, frame: int, slot: int, into: Samples) -> bool:
-        """The slot's sound of `into.shape[1]` frames from `frame` on, into `[2, frames]`; False when not all is there."""
+        """The slot's sound from `frame` on, into `[2, frames]`; False when not all of it is there."""
         block, view, done, frames = self.block, self._view, 0, into.shape[1]
         port = ECHO + 2 * slot
         while done < frames:
