@@ -146,8 +146,12 @@ def synth(app: ControlApp) -> dict[str, Any] | None:
             "restarts": first.restarts + served.restarts,
             "misses": sum(w.misses for w in found),
             "reason": first.reason,
-            "notes": {"sent": served.sent, "confirmed": served.confirmed, "dropped": served.dropped,
-                      "late": served.late},
+            "notes": {
+                "sent": served.sent,
+                "confirmed": served.confirmed,
+                "dropped": served.dropped,
+                "late": served.late,
+            },
             "unheard": served.unheard,
             "moved": served.moved,
         }

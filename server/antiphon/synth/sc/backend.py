@@ -87,7 +87,9 @@ class SuperCollider:
 
     def open(self, slot: int, settings: SynthSettings) -> None:
         self.close(slot)
-        self._players[slot] = Player(settings, FIRST_GROUP + slot, ECHO + 2 * slot, self.keeper.outputs, self._nodes)
+        self._players[slot] = Player(
+            settings, self._rate, FIRST_GROUP + slot, ECHO + 2 * slot, self.keeper.outputs, self._nodes
+        )
         self._sounding[slot].clear()
         self._presence[slot].clear()
         self._known[slot] = self.keeper.generation

@@ -75,7 +75,7 @@ class Keeper:
         self._wires, self._slots = wires, slots
         self.gave_up = ""
         self._words: memoryview | None = None
-        self._refuse: Callable[[str, bool], None] = lambda _why: None
+        self._refuse: Callable[[str, bool], None] = _ignore
         self._spare_wanted, self._most = spare, restarts
         self._active: Server | None = None
         self._spare: Server | None = None

@@ -120,7 +120,7 @@ def _lines(tracks: list[_Track], outputs: int, frames: int, rate: int) -> Iterat
     clock = outputs + 2
     yield 0, osc.encode("/s_new", "antiphon_clock", 900, 0, 0, "out", float(clock))
     nodes = count(1000)
-    players = [Player(t.settings, 10 + n, 2 * n, clock, nodes) for n, t in enumerate(tracks)]
+    players = [Player(t.settings, rate, 10 + n, 2 * n, clock, nodes) for n, t in enumerate(tracks)]
     for player in players:
         yield 0, osc.encode("/g_new", player.group, 1, 0)
     moments = sorted((sample, n) for n, t in enumerate(tracks) for sample in t.hops)

@@ -6,12 +6,12 @@ moment as a frame of the clock that our SynthDefs wait for.
 
 from __future__ import annotations
 
+import math
 import struct
 import tomllib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from itertools import count
 
 from antiphon import resources
 from antiphon.errors import EngineError
@@ -30,7 +30,11 @@ DAMPED = 88
 DEFINITIONS = {name: f"antiphon_{name}" for name in ("piano", "bass", "pad", "pluck", "strings")}
 QUIET = -96.0
 
-Send = Callable[[bytes], None]
+Told = Callable[[int, bytes], None]
+"""Takes a node's number where a voice is begun, else 0, and the packet."""
+DIES = {"piano": 12.0, "bass": 12.0, "pluck": 4.0, "drums": 0.5}
+"""About how long middle C takes to fall by 60 dB, in seconds: what is taken up again is as soft as it would be."""
+QUIET_AGAIN = -50.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,27 +126,18 @@ class _Channel:
     def gain(self) -> float:
         """dB."""
         level = self.volume * self.expression
-        return max(QUIET, 40.0 * _log10(level)) if level > 0.0 else QUIET
-
-
-def _log10(x: float) -> float:
-    import math
-
-    return math.log10(x)
+        return max(QUIET, 40.0 * math.log10(level)) if level > 0.0 else QUIET
 
 
 class Player:
-    """One synth node's notes. group: of its voices.  out, clock: first audio buses.  nodes: numbers for voices.
-
-    made: called with each node's number, before it is sent.
-    """
+    """One synth node's notes. group: of its voices.  out, clock: first audio buses.  nodes: numbers for voices."""
 
     def __init__(
-        self, settings: SynthSettings, group: int, out: int, clock: int, nodes: Iterator[int] | None = None
+        self, settings: SynthSettings, rate: int, group: int, out: int, clock: int, nodes: Iterator[int]
     ) -> None:
         self.settings, self.group = settings, group
         self._out, self._clock = out, clock
-        self._nodes = nodes if nodes is not None else count(1000)
+        self._rate, self._nodes = rate, nodes
         self._voices: dict[int, _Voice] = {}
         self._held: dict[tuple[int, int], int] = {}
         self._channels: dict[int, _Channel] = {}
@@ -169,11 +164,8 @@ class Player:
                 del self._held[key]
             self._of(voice.channel).pedalled.discard(node)
 
-    def play(self, events: Sequence[Event], frame: int, now: int, send: Callable[[int, bytes], None]) -> None:
-        """A hop's events. frame: of its first sample.  now: the frame below which it is too late.
-
-        send: takes (node or 0, packet): the node where one is begun.
-        """
+    def play(self, events: Sequence[Event], frame: int, now: int, send: Told) -> None:
+        """A hop's events. frame: of its first sample.  now: the frame below which it is too late."""
         for event in events:
             at = AT_ONCE if event.live else frame + event.offset
             match event.kind:
@@ -193,47 +185,55 @@ class Player:
             found = self._channels[channel] = _Channel()
         return found
 
-    def _on(self, event: Event, at: int, send: Callable[[int, bytes], None]) -> None:
-        name, controls, choke = DEFINITIONS.get(self.settings.instrument, ""), (), 0
-        drum = self._drum_kit.get(event.number) if self._drum_kit else None
-        if self._drum_kit:
-            if drum is None:
-                return
-            name, choke = drum.definition, drum.choke
-            given = dict(drum.controls)
-        else:
-            given = dict(controls)
+    def _on(self, event: Event, at: int, send: Told) -> None:
+        instrument, channel = self.settings.instrument, self._of(event.channel)
+        drum = self._drum_kit.get(event.number)
+        faded = self._faded(event)
+        if faded < QUIET_AGAIN or (self._drum_kit and drum is None):
+            return
+        given = dict(drum.controls) if drum is not None else {}
         key = (event.channel, event.number)
-        old = self._held.pop(key, -1)
-        if old < 0:
-            old = next((n for n in self._of(event.channel).pedalled if self._voices[n].note == event.number), -1)
-        if old >= 0 and drum is None:
-            self._take(old, at, send)
-        if choke:
-            for node in [n for n, v in self._voices.items() if v.choke == choke and not v.stopped]:
-                self._take(node, at, send)
+        if drum is None:
+            self._strike(key, channel, at, send)
+        choke = drum.choke if drum is not None else 0
+        for node in [n for n, v in self._voices.items() if choke and v.choke == choke and not v.stopped]:
+            self._take(node, at, send)
         while self.sounding >= self.settings.voices:
             self._take(self._victim(), at, send)
-        node, channel = next(self._nodes), self._of(event.channel)
-        own_gain = given.pop("gain", 0.0)
-        attack, release = _DEFAULTS[self.settings.instrument]
+        node, own_gain, pitch = next(self._nodes), given.pop("gain", 0.0), given.pop("note", None)
+        attack, release = _DEFAULTS[instrument]
         if event.age > 0:
             attack = max(attack, AGAIN_ATTACK)
-        if self.settings.instrument == "piano" and event.number > DAMPED:
+        if instrument == "piano" and event.number > DAMPED:
             release = HIGH_RELEASE
-        note = given.pop("note", None)
         self._seed = (self._seed * 16807 + 1) % 16777213
-        template = self._template(name, tuple(given.items()), note is None and drum is not None)
-        low, high = moment(at)
+        # a drum whose pitch the kit does not say keeps that of its definition
+        unpitched = drum is not None and pitch is None
+        name = drum.definition if drum is not None else DEFINITIONS[instrument]
         values = (
-            float(event.number) if note is None else note,
-            max(1.0, event.value * 127.0), low, high, float(self._seed), channel.bend * self.settings.bend,
-            channel.gain + own_gain, attack, release, float(self._clock), float(self._out),
+            event.number if pitch is None else pitch, max(1.0, event.value * 127.0), *moment(at), self._seed,
+            channel.bend * self.settings.bend, channel.gain + own_gain + faded, attack, release, self._clock, self._out,
         )  # fmt: skip
         self._voices[node] = _Voice(event.number, event.channel, at, choke, own_gain, drum is not None)
         self._held[key] = node
-        # a drum whose definition has its own pitch keeps it
-        send(node, template.fill(node, values[1:] if note is None and drum is not None else values))
+        send(node, self._template(name, tuple(given.items()), unpitched).fill(node, values[unpitched:]))
+
+    def _strike(self, key: tuple[int, int], channel: _Channel, at: int, send: Told) -> None:
+        """The note that this key has sounding, by the hand or the pedal, ends for another."""
+        old = self._held.pop(key, -1)
+        if old < 0:
+            old = next((n for n in channel.pedalled if self._voices[n].note == key[1]), -1)
+        if old in self._voices:
+            self._take(old, at, send)
+
+    def _faded(self, event: Event) -> float:
+        """dB by which a note taken up again has died away meanwhile."""
+        t60 = DIES.get(self.settings.instrument, 0.0)
+        if not event.age or not t60:
+            return 0.0
+        if not self._drum_kit:
+            t60 *= 2.0 ** ((60 - event.number) / 18.0)
+        return -60.0 * event.age / (t60 * self._rate)
 
     def _template(self, name: str, given: tuple[tuple[str, float], ...], unpitched: bool) -> Template:
         key = f"{name}{unpitched}{given}"
@@ -247,7 +247,7 @@ class Player:
             found = self._templates[key] = Template("/s_new", name, 0, 1, self.group, *flat)
         return found
 
-    def _off(self, event: Event, at: int, timed: int, now: int, send: Callable[[int, bytes], None]) -> None:
+    def _off(self, event: Event, at: int, timed: int, now: int, send: Told) -> None:
         node = self._held.pop((event.channel, event.number), -1)
         voice = self._voices.get(node)
         if voice is None or voice.drum:
@@ -259,14 +259,14 @@ class Player:
             at = max(timed, voice.start + 1)
         self._let_go(node, voice, at, send)
 
-    def _let_go(self, node: int, voice: _Voice, at: int, send: Callable[[int, bytes], None]) -> None:
+    def _let_go(self, node: int, voice: _Voice, at: int, send: Told) -> None:
         voice.stopped = True
         if at == AT_ONCE:
             send(0, self._gate.fill(node, (0.0,)))
         else:
             send(0, self._stop.fill(node, moment(at)))
 
-    def _take(self, node: int, at: int, send: Callable[[int, bytes], None]) -> None:
+    def _take(self, node: int, at: int, send: Told) -> None:
         """A fade of 10 ms, whatever it is doing."""
         voice = self._voices[node]
         voice.stopped = True
@@ -284,7 +284,7 @@ class Player:
         sounding = [n for n, v in self._voices.items() if not v.stopped]
         return next((n for n in sounding if n in self._of(self._voices[n].channel).pedalled), sounding[0])
 
-    def _control(self, event: Event, at: int, send: Callable[[int, bytes], None]) -> None:
+    def _control(self, event: Event, at: int, send: Told) -> None:
         channel = self._of(event.channel)
         match event.number:
             case n if n == PEDAL:
@@ -314,13 +314,13 @@ class Player:
                 channel.bend, channel.volume, channel.expression = 0.0, 1.0, 1.0
                 self._change(event.channel, "bend", 0.0, send)
 
-    def _release(self, nodes: Sequence[int], at: int, send: Callable[[int, bytes], None]) -> None:
+    def _release(self, nodes: Sequence[int], at: int, send: Told) -> None:
         for node in nodes:
             voice = self._voices.get(node)
             if voice is not None and not voice.drum and not voice.stopped:
                 self._let_go(node, voice, at, send)
 
-    def _change(self, channel: int, control: str, value: float, send: Callable[[int, bytes], None]) -> None:
+    def _change(self, channel: int, control: str, value: float, send: Told) -> None:
         for node, voice in self._voices.items():
             if voice.channel == channel:
                 send(0, osc.encode("/n_set", node, control, float(value)))
