@@ -21,7 +21,7 @@ from antiphon.workers.presence import Presence
 from antiphon.workers.script import Script
 from antiphon.workers.stream import Stream
 
-MAX_WAITING = 4096
+MAX_WAITING = 8192
 MOST_EVENTS = 128
 """Of a hop; the rest of `MAX_EVENTS` is for the notes a new worker is told again."""
 _DB = math.log(10.0) / 20.0

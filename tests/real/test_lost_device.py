@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.real.conftest import NAME, alone, _wait_for
+from tests.real.conftest import NAME, _wait_for, alone
 from tests.waiting import until
 
 from antiphon.bench.rig import Server
