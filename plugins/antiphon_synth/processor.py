@@ -51,6 +51,7 @@ class Synth(Processor):
         self._hops = Hops(hop, 0, 0, channels, self._post, self._load)
         self.latency = self._hops.latency
         self._choice = chosen()
+        self._most = max(1, min(MOST_EVENTS, int(self._choice.info.crowd * hop)))
         self.latency += hop * self._choice.info.delay(spec.rate, hop)
         self._presence = Presence(channels, hop, spec.rate)
         self._answer: Samples = np.zeros((channels, hop), np.float32)
@@ -99,7 +100,7 @@ class Synth(Processor):
         events = self._hop_events
         events.clear()
         # what a hop cannot hold waits for the next
-        while self._events and self._events[0][0] < start + size and len(events) < MOST_EVENTS:
+        while self._events and self._events[0][0] < start + size and len(events) < self._most:
             at, event = self._events.popleft()
             place = max(0, at - start)
             events.append(Event(event.kind, place, event.number, event.value, event.channel, event.age, event.live))

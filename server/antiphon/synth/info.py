@@ -27,7 +27,7 @@ class SynthInfo:
     `settings`.  zygote: as in `WorkerSpec`.  needs: the module that has to be installed, "" for none.
     program: the program that has to be.  install: how.
     slots: synth nodes it plays.  memory: MB.  behind: (rate, hop) → hops by which its answers are behind, "" for none;
-    "module:name".
+    "module:name".  crowd: events it takes in a hop, for each frame of it.
     """
 
     name: str
@@ -39,6 +39,7 @@ class SynthInfo:
     slots: int = 16
     memory: int = 1024
     behind: str = ""
+    crowd: float = 1.0
 
     @property
     def installed(self) -> bool:
@@ -70,7 +71,7 @@ class SynthInfo:
 PYO = SynthInfo("pyo", "antiphon.synth.pyo:Pyo", "pyo", needs="pyo")
 SUPERCOLLIDER = SynthInfo(
     "supercollider", "antiphon.synth.sc.backend:SuperCollider", "none", program="scsynth", slots=8, memory=2048,
-    behind="antiphon.synth.sc.timing:delay", install="sudo apt-get install supercollider-server",
+    behind="antiphon.synth.sc.timing:delay", crowd=0.25, install="sudo apt-get install supercollider-server",
 )  # fmt: skip
 NULL = SynthInfo("null", "antiphon.synth.null:Null", "none")
 SILENT = "antiphon: pyo is not installed, so that notes are not heard: pip install pyo"

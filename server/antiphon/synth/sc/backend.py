@@ -70,6 +70,8 @@ class SuperCollider:
         self._players: list[Player | None] = [None] * slots
         self._sounding = [Sounding() for _ in range(slots)]
         self._known = [0] * slots
+        self._packets: list[bytes] = []
+        self._begun: list[int] = []
         self._presence = [Presence(2, hop, rate) for _ in range(slots)]
         self._answer: Samples = np.zeros((2, hop), np.float32)
         self._frames = [0] * slots
@@ -97,7 +99,7 @@ class SuperCollider:
     def close(self, slot: int) -> None:
         if self._players[slot] is not None:
             self._players[slot] = None
-            self.keeper.send(osc.encode("/n_set", FIRST_GROUP + slot, "gate", -1.0))
+            self.keeper.send([osc.encode("/n_set", FIRST_GROUP + slot, "gate", -1.0)])
 
     def play(self, slot: int, sample: int, events: Sequence[Event]) -> None:
         player = self._players[slot]
@@ -122,7 +124,10 @@ class SuperCollider:
             self.keeper.counts.late += sum(
                 e.kind == "on" and not e.live and not e.age and frame + e.offset <= counter for e in events
             )
-            player.play(events, frame, counter, self._send)
+            player.play(events, frame, counter, self._note)
+            self.keeper.send(self._packets, self._begun)
+            self._packets.clear()
+            self._begun.clear()
 
     def render(self, out: Samples, active: NDArray[np.bool_]) -> None:
         # the engine wants its answer a hop from now
@@ -144,11 +149,10 @@ class SuperCollider:
         self.keeper.close()
         self._wires.close()
 
-    def _send(self, node: int, packet: bytes) -> None:
+    def _note(self, node: int, packet: bytes) -> None:
+        self._packets.append(packet)
         if node:
-            self.keeper.new(node, packet)
-        else:
-            self.keeper.send(packet)
+            self._begun.append(node)
 
     def _bring_out_your_dead(self) -> None:
         ended = self.keeper.ended

@@ -13,7 +13,7 @@ import select
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import count
 
@@ -21,6 +21,7 @@ from antiphon import resources
 from antiphon.errors import EngineError
 from antiphon.synth.sc.server import Server
 from antiphon.synth.sc.wires import ECHO, Wires
+from antiphon.wire import osc
 from antiphon.workers.arena import Word
 
 UNCONFIRMED_SECONDS = 0.08
@@ -33,6 +34,8 @@ CLOCK_GROUP, VOICES_GROUP, ECHO_NODE, FIRST_GROUP, FIRST_NODE = 1, 2, 900, 10, 1
 SETTLE_SECONDS = 0.05
 """Until the counter's way back has faded in."""
 MAX_PENDING = 65536
+TOGETHER = 16
+"""Messages in a datagram: below 8 kB, which scsynth always takes."""
 
 
 @dataclass(slots=True)
@@ -58,7 +61,7 @@ class Counts:
 
 
 class Keeper:
-    """Starts, watches and ends scsynths. `send` and `new` are for one thread, the keeper's own is another.
+    """Starts, watches and ends scsynths. `send` is for one thread, the keeper's own is another.
 
     generation: goes up by one each time another scsynth is put to work: it knows no note.
     ended: numbers of voices that are no more.  heard: (node, ns) of confirmed notes, where `listen` is set.
@@ -97,17 +100,19 @@ class Keeper:
 
     # ---- for the thread that plays
 
-    def send(self, packet: bytes) -> None:
+    def send(self, packets: Sequence[bytes], nodes: Sequence[int] = ()) -> None:
+        """Messages in their order, together. nodes: of the voices that they begin, which are to be confirmed."""
+        now = time.monotonic_ns()
+        self.counts.sent += len(nodes)
+        for node in nodes:
+            if len(self._pending) < MAX_PENDING:
+                self._pending[node] = now
         server = self._active
-        if server is not None:
-            server.send_bytes(packet)
-
-    def new(self, node: int, packet: bytes) -> None:
-        """A message that begins a voice: it is to be confirmed."""
-        self.counts.sent += 1
-        if len(self._pending) < MAX_PENDING:
-            self._pending[node] = time.monotonic_ns()
-        self.send(packet)
+        if server is None:
+            return
+        for first in range(0, len(packets), TOGETHER):
+            some = list(packets[first : first + TOGETHER])
+            server.send_bytes(some[0] if len(some) == 1 else osc.encode_bundle(osc.IMMEDIATELY, some))
 
     def close(self) -> None:
         """Ends all it has started."""

@@ -111,7 +111,6 @@ class _Voice:
     choke: int = 0
     gain: float = 0.0
     drum: bool = False
-    stopped: bool = False
 
 
 @dataclass(slots=True)
@@ -139,6 +138,7 @@ class Player:
         self._out, self._clock = out, clock
         self._rate, self._nodes = rate, nodes
         self._voices: dict[int, _Voice] = {}
+        self._alive: dict[int, None] = {}
         self._held: dict[tuple[int, int], int] = {}
         self._channels: dict[int, _Channel] = {}
         self._templates: dict[str, Template] = {}
@@ -153,11 +153,12 @@ class Player:
     @property
     def sounding(self) -> int:
         """Notes that count for the limit."""
-        return sum(not v.stopped for v in self._voices.values())
+        return len(self._alive)
 
     def ended(self, node: int) -> None:
         """scsynth has freed a voice, or never made it."""
         voice = self._voices.pop(node, None)
+        self._alive.pop(node, None)
         if voice is not None:
             key = (voice.channel, voice.note)
             if self._held.get(key) == node:
@@ -196,8 +197,9 @@ class Player:
         if drum is None:
             self._strike(key, channel, at, send)
         choke = drum.choke if drum is not None else 0
-        for node in [n for n, v in self._voices.items() if choke and v.choke == choke and not v.stopped]:
-            self._take(node, at, send)
+        if choke:
+            for node in [n for n in self._alive if self._voices[n].choke == choke]:
+                self._take(node, at, send)
         while self.sounding >= self.settings.voices:
             self._take(self._victim(), at, send)
         node, own_gain, pitch = next(self._nodes), given.pop("gain", 0.0), given.pop("note", None)
@@ -215,6 +217,7 @@ class Player:
             channel.bend * self.settings.bend, channel.gain + own_gain + faded, attack, release, self._clock, self._out,
         )  # fmt: skip
         self._voices[node] = _Voice(event.number, event.channel, at, choke, own_gain, drum is not None)
+        self._alive[node] = None
         self._held[key] = node
         send(node, self._template(name, tuple(given.items()), unpitched).fill(node, values[unpitched:]))
 
@@ -260,7 +263,7 @@ class Player:
         self._let_go(node, voice, at, send)
 
     def _let_go(self, node: int, voice: _Voice, at: int, send: Told) -> None:
-        voice.stopped = True
+        self._alive.pop(node, None)
         if at == AT_ONCE:
             send(0, self._gate.fill(node, (0.0,)))
         else:
@@ -269,7 +272,7 @@ class Player:
     def _take(self, node: int, at: int, send: Told) -> None:
         """A fade of 10 ms, whatever it is doing."""
         voice = self._voices[node]
-        voice.stopped = True
+        self._alive.pop(node, None)
         key = (voice.channel, voice.note)
         if self._held.get(key) == node:
             del self._held[key]
@@ -281,8 +284,10 @@ class Player:
 
     def _victim(self) -> int:
         """Who is taken: one only the pedal holds, else the oldest."""
-        sounding = [n for n, v in self._voices.items() if not v.stopped]
-        return next((n for n in sounding if n in self._of(self._voices[n].channel).pedalled), sounding[0])
+        for channel in self._channels.values():
+            if channel.pedalled:
+                return min(channel.pedalled)
+        return next(iter(self._alive))
 
     def _control(self, event: Event, at: int, send: Told) -> None:
         channel = self._of(event.channel)
@@ -317,7 +322,7 @@ class Player:
     def _release(self, nodes: Sequence[int], at: int, send: Told) -> None:
         for node in nodes:
             voice = self._voices.get(node)
-            if voice is not None and not voice.drum and not voice.stopped:
+            if voice is not None and not voice.drum and node in self._alive:
                 self._let_go(node, voice, at, send)
 
     def _change(self, channel: int, control: str, value: float, send: Told) -> None:
@@ -328,5 +333,6 @@ class Player:
     def forget(self) -> None:
         """The scsynth it told is gone, and its voices with it; what is played again is told again."""
         self._voices.clear()
+        self._alive.clear()
         self._held.clear()
         self._channels.clear()
