@@ -153,8 +153,10 @@ def test_what_scsynth_drops_without_a_word_is_counted_within_100_ms(jackd: Jackd
 
     backend = SuperCollider(jackd.rate, jackd.period, 2, spare=False)
     try:
-        there = osc.encode("/s_new", "antiphon_hat", 5000, 0, 10, "note", 60.0)
-        backend.keeper.send([there, osc.encode("/s_new", "there_is_none", 5001, 0, 10)], [5000, 5001])
+        backend.keeper.send([
+            (5000, osc.encode("/s_new", "antiphon_hat", 5000, 0, 10, "note", 60.0)),
+            (5001, osc.encode("/s_new", "there_is_none", 5001, 0, 10)),
+        ])  # fmt: skip
         time.sleep(0.1 + 0.05)
         assert (backend.counts.sent, backend.counts.confirmed, backend.counts.dropped) == (2, 1, 1)
     finally:

@@ -145,13 +145,16 @@ def synths() -> Iterator[Finding]:
     else:
         said = "not installed; the node synth takes its notes and is silent (--synth null)"
         yield Finding("pyo", "missing", said, f"{sys.executable} -m pip install pyo")
-    found = [name for name in ("scsynth", "jackd") if shutil.which(name)]
-    if len(found) == 2:
+
+
+def scsynth() -> Iterator[Finding]:
+    missing = [name for name in ("scsynth", "jackd") if shutil.which(name) is None]
+    if not missing:
         said = "--synth supercollider plays notes by it, over JACK; beside PortAudio it needs a JACK server of its own"
         yield Finding("scsynth", "works", said)
     else:
-        said = f"{'scsynth' if 'scsynth' not in found else 'jackd'} is not installed; --synth supercollider needs it"
+        said = f"{missing[0]} is not installed; --synth supercollider needs it"
         yield Finding("scsynth", "missing", said, "sudo apt-get install supercollider-server jackd2")
 
 
-CHECKS = (python, machine_code, sound_files, plugins, folders, ports, models, synths)
+CHECKS = (python, machine_code, sound_files, plugins, folders, ports, models, synths, scsynth)

@@ -70,8 +70,7 @@ class SuperCollider:
         self._players: list[Player | None] = [None] * slots
         self._sounding = [Sounding() for _ in range(slots)]
         self._known = [0] * slots
-        self._packets: list[bytes] = []
-        self._begun: list[int] = []
+        self._messages: list[tuple[int, bytes]] = []
         self._presence = [Presence(2, hop, rate) for _ in range(slots)]
         self._answer: Samples = np.zeros((2, hop), np.float32)
         self._frames = [0] * slots
@@ -99,7 +98,7 @@ class SuperCollider:
     def close(self, slot: int) -> None:
         if self._players[slot] is not None:
             self._players[slot] = None
-            self.keeper.send([osc.encode("/n_set", FIRST_GROUP + slot, "gate", -1.0)])
+            self.keeper.send([(0, osc.encode("/n_set", FIRST_GROUP + slot, "gate", -1.0))])
 
     def play(self, slot: int, sample: int, events: Sequence[Event]) -> None:
         player = self._players[slot]
@@ -125,11 +124,11 @@ class SuperCollider:
                 e.kind == "on" and not e.live and not e.age and frame + e.offset <= counter for e in events
             )
             player.play(events, frame, counter, self._note)
-            self.keeper.send(self._packets, self._begun)
-            self._packets.clear()
-            self._begun.clear()
+            self.keeper.send(self._messages)
+            self._messages.clear()
 
     def render(self, out: Samples, active: NDArray[np.bool_]) -> None:
+        self.keeper.flush()
         # the engine wants its answer a hop from now
         until = time.monotonic() + 0.25 * self._hop / self._rate
         for slot in np.flatnonzero(active):
@@ -150,9 +149,7 @@ class SuperCollider:
         self._wires.close()
 
     def _note(self, node: int, packet: bytes) -> None:
-        self._packets.append(packet)
-        if node:
-            self._begun.append(node)
+        self._messages.append((node, packet))
 
     def _bring_out_your_dead(self) -> None:
         ended = self.keeper.ended

@@ -13,7 +13,7 @@ import select
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import count
 
@@ -34,6 +34,9 @@ CLOCK_GROUP, VOICES_GROUP, ECHO_NODE, FIRST_GROUP, FIRST_NODE = 1, 2, 900, 10, 1
 SETTLE_SECONDS = 0.05
 """Until the counter's way back has faded in."""
 MAX_PENDING = 65536
+WINDOW = 64
+"""Notes under way, told and not yet confirmed."""
+MAX_BACKLOG = 32768
 TOGETHER = 16
 """Messages in a datagram: below 8 kB, which scsynth always takes."""
 
@@ -83,6 +86,8 @@ class Keeper:
         self._active: Server | None = None
         self._spare: Server | None = None
         self._pending: dict[int, int] = {}
+        self._backlog: deque[tuple[int, bytes]] = deque()
+        self._told_generation = 0
         self._deaths: deque[float] = deque(maxlen=64)
         self._numbers = count(1)
         self._ending = False
@@ -100,18 +105,31 @@ class Keeper:
 
     # ---- for the thread that plays
 
-    def send(self, packets: Sequence[bytes], nodes: Sequence[int] = ()) -> None:
-        """Messages in their order, together. nodes: of the voices that they begin, which are to be confirmed."""
-        now = time.monotonic_ns()
-        self.counts.sent += len(nodes)
-        for node in nodes:
-            if len(self._pending) < MAX_PENDING:
-                self._pending[node] = now
-        server = self._active
-        if server is None:
-            return
-        for first in range(0, len(packets), TOGETHER):
-            some = list(packets[first : first + TOGETHER])
+    def send(self, messages: Iterable[tuple[int, bytes]]) -> None:
+        """Messages in their order, each with the number of the voice it begins, or 0."""
+        if self._told_generation != self.generation:
+            # what waited was for one that is gone
+            self._told_generation = self.generation
+            self._backlog.clear()
+        for message in messages:
+            if len(self._backlog) == MAX_BACKLOG:
+                self.counts.dropped += message[0] > 0
+                continue
+            self._backlog.append(message)
+        self.flush()
+
+    def flush(self) -> None:
+        """What waits goes out while scsynth keeps up: faster than it confirms, it would lose messages and replies."""
+        backlog, pending, server = self._backlog, self._pending, self._active
+        while backlog and server is not None and len(pending) < WINDOW:
+            some: list[bytes] = []
+            now = time.monotonic_ns()
+            while backlog and len(some) < TOGETHER:
+                node, packet = backlog.popleft()
+                if node:
+                    self.counts.sent += 1
+                    pending[node] = now
+                some.append(packet)
             server.send_bytes(some[0] if len(some) == 1 else osc.encode_bundle(osc.IMMEDIATELY, some))
 
     def close(self) -> None:
@@ -272,7 +290,10 @@ class Keeper:
                         if self.listen:
                             self.heard.append((int(reply.args[0]), now))  # type: ignore[arg-type]
                 case b"/n_end":
-                    self.ended.append(int(reply.args[0]))  # type: ignore[arg-type]
+                    node = int(reply.args[0])  # type: ignore[arg-type]
+                    # one that has ended has played, should the first reply have been lost
+                    counts.confirmed += self._pending.pop(node, None) is not None
+                    self.ended.append(node)
                 case b"/fail":
                     counts.failed += 1
 

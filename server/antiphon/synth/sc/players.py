@@ -144,6 +144,7 @@ class Player:
         self._templates: dict[str, Template] = {}
         self._stop = Template("/n_set", 0, "stop", 0.0, "stop_high", 0.0)
         self._cut = Template("/n_set", 0, "cut", 0.0, "cut_high", 0.0)
+        self._free = Template("/n_free", 0)
         self._gate = Template("/n_set", 0, "gate", 0.0)
         self._drum_kit = kit() if settings.instrument == "drums" else {}
         self._seed = settings.seed
@@ -270,14 +271,16 @@ class Player:
             send(0, self._stop.fill(node, moment(at)))
 
     def _take(self, node: int, at: int, send: Told) -> None:
-        """A fade of 10 ms, whatever it is doing."""
+        """A fade of 10 ms, whatever it is doing; one that would not have begun is not to sound at all."""
         voice = self._voices[node]
         self._alive.pop(node, None)
         key = (voice.channel, voice.note)
         if self._held.get(key) == node:
             del self._held[key]
         self._of(voice.channel).pedalled.discard(node)
-        if at == AT_ONCE:
+        if at != AT_ONCE and voice.start >= at:
+            send(0, self._free.fill(node, ()))
+        elif at == AT_ONCE:
             send(0, self._gate.fill(node, (-1.0,)))
         else:
             send(0, self._cut.fill(node, moment(at)))
