@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,8 @@ AHEAD = 2400
 SLACK_SECONDS = 3600.0
 
 INFO = synths.SynthInfo("supercollider", "antiphon.synth.sc.score:Score", "none", slots=MOST_TRACKS, memory=4096)
+AGAIN = replace(INFO, behind=synths.SUPERCOLLIDER.behind, crowd=synths.SUPERCOLLIDER.crowd)
+"""For a set that is played again."""
 
 
 @dataclass(slots=True)
@@ -44,24 +46,25 @@ class _Track:
 
 
 @contextmanager
-def turns() -> Iterator[Turns]:
-    """The turns of one render, with a folder of their own for as long."""
+def turns(*, live: bool = False) -> Iterator[Turns]:
+    """The turns of one render, or of a set that was live, with a folder of their own for as long."""
     with tempfile.TemporaryDirectory(prefix="antiphon-score-") as name:
-        yield Turns(Path(name))
+        yield Turns(Path(name), live)
 
 
 class Turns:
     """Call `begin` before each turn and `done` after it, until `done` says that all is there for the last."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, live: bool) -> None:
+        self._live = live
         self._folder, self._turn, self._begun = folder, 0, 0
         self._told = b""
 
     def begin(self) -> None:
         # a worker that knows another turn's tracks is not this one's
         self._begun += 1
-        settings = (("folder", str(self._folder)), ("turn", self._turn), ("serial", self._begun))
-        synths.use(synths.Choice(INFO, settings))
+        settings = (("folder", str(self._folder)), ("turn", self._turn), ("serial", self._begun), ("live", self._live))
+        synths.use(synths.Choice(AGAIN if self._live else INFO, settings))
 
     def done(self, frames: int, rate: int) -> bool:
         """Whether what has just been played is right: it was told what the turn before it was. frames: in all."""

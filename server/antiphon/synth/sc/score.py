@@ -19,6 +19,7 @@ from antiphon.block import Samples
 from antiphon.errors import EngineError
 from antiphon.processor import Event
 from antiphon.synth.backend import SynthSettings
+from antiphon.synth.sc.timing import delay
 
 TOLD = "told-{}.jsonl"
 SOUND = "sound-{}-{}.npy"
@@ -26,7 +27,7 @@ SOUND = "sound-{}-{}.npy"
 
 
 class Score:
-    """The backend of one turn. folder: where turns keep what they were told, and what was rendered of it.
+    """The backend of one turn. live: as late as it was in a set.  folder: where turns keep what they were told, and what was rendered of it.
 
     A *track* is one node from when it is opened to when it is closed; tracks are numbered as they are opened.
     """
@@ -34,8 +35,10 @@ class Score:
     name = "supercollider"
     rehearses = False
 
-    def __init__(self, rate: int, hop: int, slots: int, folder: str, turn: int, serial: int = 0) -> None:
+    def __init__(self, rate: int, hop: int, slots: int, folder: str, turn: int, serial: int, live: bool) -> None:
         self._hop, self._folder, self._turn = hop, Path(folder), int(turn)
+        # a set that is played again has the latency it had
+        self._behind = delay(rate, hop) * hop if live else 0
         self._tracks = [-1] * slots
         self._samples = [0] * slots
         self._sounds: list[Samples | None] = [None] * slots
@@ -64,11 +67,12 @@ class Score:
 
     def render(self, out: Samples, active: NDArray[np.bool_]) -> None:
         for slot in np.flatnonzero(active):
-            sound, at = self._sounds[slot], self._samples[slot]
+            sound, at = self._sounds[slot], self._samples[slot] - self._behind
             out[slot] = 0.0
-            if sound is not None and at < sound.shape[1]:
-                part = sound[:, at : at + self._hop]
-                out[slot, :, : part.shape[1]] = part
+            if sound is not None and at + self._hop > 0:
+                skipped = max(0, -at)
+                part = sound[:, at + skipped : at + self._hop]
+                out[slot, :, skipped : skipped + part.shape[1]] = part
         self._file.flush()
 
     def _write(self, line: dict[str, Any]) -> None:
