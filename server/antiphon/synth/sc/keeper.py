@@ -95,7 +95,7 @@ class Keeper:
         self._up = threading.Event()
         self._bell = os.eventfd(0, os.EFD_NONBLOCK)
         wires.on_down = self._ring
-        self._seen, self._seen_at = 0, time.monotonic()
+        self._seen = self._seen_at = 0
         self._thread = threading.Thread(target=self._run, name="scsynth", daemon=True)
         self._thread.start()
         self._up.wait()
@@ -243,7 +243,7 @@ class Keeper:
     def _employ(self, server: Server) -> None:
         server.send("/n_run", ECHO_NODE, 1)
         self._active = server
-        self._seen, self._seen_at = self._wires.came, time.monotonic()
+        self._seen, self._seen_at = self._wires.came, self._wires.counter
         self.counts.pid = server.pid
         self.counts.switched_ns = time.monotonic_ns()
         self.generation += 1
@@ -312,10 +312,11 @@ class Keeper:
 
     def _look_for_hang(self) -> None:
         """One that lives and sends nothing back is ended; its death does the rest."""
-        came, now = self._wires.came, time.monotonic()
+        # by JACK's count: where the whole machine stands still nobody hangs
+        came, now = self._wires.came, self._wires.counter
         if came != self._seen:
             self._seen, self._seen_at = came, now
-        elif self._active is not None and now - self._seen_at > HUNG_SECONDS:
+        elif self._active is not None and now - self._seen_at > HUNG_SECONDS * self._wires.rate:
             self._seen_at = now
             self._active.kill()
 

@@ -27,9 +27,10 @@ SOUND = "sound-{}-{}.npy"
 
 
 class Score:
-    """The backend of one turn. live: as late as it was in a set.  folder: where turns keep what they were told, and what was rendered of it.
+    """The backend of one turn. live: as late as it was in a set.
 
-    A *track* is one node from when it is opened to when it is closed; tracks are numbered as they are opened.
+    folder: where turns keep what they were told, and what was rendered of it. A *track* is one node from when it is
+    opened to when it is closed; tracks are numbered as they are opened.
     """
 
     name = "supercollider"
