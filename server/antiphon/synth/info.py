@@ -39,7 +39,7 @@ class SynthInfo:
     slots: int = 16
     memory: int = 1024
     behind: str = ""
-    crowd: float = 1.0
+    crowd: float = 1e9
 
     @property
     def installed(self) -> bool:
