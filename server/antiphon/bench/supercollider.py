@@ -64,6 +64,9 @@ def main(seconds: float, seed: int = 1, limit: int = 0) -> None:
         [[who, p["block"], *(p["onsets"][who][k] for k in ("notes", "found", "exact", "std", "largest"))]
          for p in found for who in ("antiphon", "bare, timetags")],
     )  # fmt: skip
+    for p in found:
+        counted = ", ".join(f"{k} {v}" for k, v in p["onsets"]["antiphon"]["counted"].items())
+        print(f"{p['block']} frames, counted meanwhile: {counted}")
     table(
         "kill -9 of scsynth while a note sounds", ["frames", "kills", "back, ms p50", "max", "gap, samples p50", "max"],
         [[p["block"], p["kills"]["kills"], p["kills"]["back"]["p50"], p["kills"]["back"]["max"],
@@ -98,10 +101,10 @@ def run(block: int, seed: int, notes: int, kills: int) -> dict[str, Any]:
                 *options, str(home / "keys.toml"), "--session", str(home / "set"), home=home, wait=60
             ) as server:
                 _running(server)
-                timed = sequenced(server, seed, notes)
+                counted = sequenced(server, seed, notes)
                 played = {"antiphon": answered(server, seed), "bare": answered_bare(bare, seed)}
                 at_once = {"antiphon": burst(server)}
-            onsets = {"antiphon": onsets_of(home / "set", timed)}
+            onsets = {"antiphon": {**onsets_of(home / "set", notes), "counted": counted}}
             onsets["bare, timetags"] = onsets_of_bare(bare, wires, seed, notes)
             at_once["bare"] = burst_bare(bare, block)
         return {
@@ -234,15 +237,20 @@ def _offsets(seed: int, count: int) -> list[int]:
     return (np.arange(count) * APART + rng.integers(0, APART // 8, count)).tolist()  # type: ignore[no-any-return]
 
 
-def sequenced(server: Server, seed: int, count: int) -> int:
-    """Timetagged 200 ms ahead and more; returns how many."""
+def sequenced(server: Server, seed: int, count: int) -> dict[str, int]:
+    """Timetagged 200 ms ahead and more; what the server then counts."""
     began, offsets = time.time() + 0.5, _offsets(seed, count)
     for offset in offsets:
         while began + offset / RATE - time.time() > 1.0:
             time.sleep(0.01)
         server.send_raw(bundle(ntp(began, offset, RATE), message("/note/on", CLICK, 100)))
     time.sleep(max(0.0, began + offsets[-1] / RATE + 0.5 - time.time()))
-    return count
+    status = server.status()
+    synth = status["synth"]
+    return {
+        "missed_blocks": status["missed_blocks"], "late": synth["notes"]["late"], "unheard": synth["unheard"],
+        "misses": synth["misses"], "moved": synth["moved"], "xruns": status["device_xruns"],
+    }  # fmt: skip
 
 
 def onsets_of(folder: Path, count: int) -> dict[str, Any]:

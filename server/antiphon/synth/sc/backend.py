@@ -58,7 +58,10 @@ class SuperCollider:
         self.delay = delay(rate, hop)
         # how far a hop's frames may be ahead of the clock's next one and its answer still have come
         self._latest = (self.delay - 1) * hop - self._block
-        if self._latest < 3 * self._block:
+        # a third of the room there is for sound that comes back late, the rest for notes that are told late
+        room = self._latest - self._block
+        self._aim = self._latest - max(1, round(0.35 * room / self._block)) * self._block
+        if room < 2 * self._block:
             self._wires.close()
             raise EngineError(f"JACK's blocks of {self._block} frames are too long for hops of {hop}; raise --block")
         try:
@@ -180,7 +183,7 @@ class SuperCollider:
             self.keeper.counts.moved += 1
         self._unsteady = 0
         self._looked = sample
-        self._constants.append((sample, counter + self._latest - self._block - sample))
+        self._constants.append((sample, counter + self._aim - sample))
         return self._constants[-1][1]
 
     def _constant_at(self, sample: int) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-MARGIN_SECONDS = 0.008
+MARGIN_SECONDS = 0.010
 """By how much the engine may be late before a note is."""
 WAY = 4
 """Blocks a message and its sound take: to be heard, to sound in the next, to come back, and one because the engine
