@@ -67,7 +67,7 @@ class Keeper:
     """Starts, watches and ends scsynths. `send` is for one thread, the keeper's own is another.
 
     generation: goes up by one each time another scsynth is put to work: it knows no note.
-    ended: numbers of voices that are no more.  heard: (node, ns) of confirmed notes, where `listen` is set.
+    ended: numbers of voices that are no more.
     gave_up: why nothing more can be done, "" while it can.
     """
 
@@ -75,8 +75,6 @@ class Keeper:
         self.counts = Counts()
         self.generation = 0
         self.ended: deque[int] = deque(maxlen=MAX_PENDING)
-        self.heard: deque[tuple[int, int]] = deque(maxlen=MAX_PENDING)
-        self.listen = False
         self.outputs = ECHO + 2 * slots
         self._wires, self._slots = wires, slots
         self.gave_up = ""
@@ -107,10 +105,7 @@ class Keeper:
 
     def send(self, messages: Iterable[tuple[int, bytes]]) -> None:
         """Messages in their order, each with the number of the voice it begins, or 0."""
-        if self._told_generation != self.generation:
-            # what waited was for one that is gone
-            self._told_generation = self.generation
-            self._backlog.clear()
+        self._forget_gone()
         for message in messages:
             if len(self._backlog) == MAX_BACKLOG:
                 self.counts.dropped += message[0] > 0
@@ -120,6 +115,7 @@ class Keeper:
 
     def flush(self) -> None:
         """What waits goes out while scsynth keeps up: faster than it confirms, it would lose messages and replies."""
+        self._forget_gone()
         backlog, pending, server = self._backlog, self._pending, self._active
         while backlog and server is not None and len(pending) < WINDOW:
             some: list[bytes] = []
@@ -131,6 +127,12 @@ class Keeper:
                     pending[node] = now
                 some.append(packet)
             server.send_bytes(some[0] if len(some) == 1 else osc.encode_bundle(osc.IMMEDIATELY, some))
+
+    def _forget_gone(self) -> None:
+        """What waited for one that is gone is not for the next: it is told of what sounds."""
+        if self._told_generation != self.generation:
+            self._told_generation = self.generation
+            self._backlog.clear()
 
     def close(self) -> None:
         """Ends all it has started."""
@@ -147,8 +149,8 @@ class Keeper:
     def _run(self) -> None:
         try:
             self._employ(self._started())
-        except EngineError as error:
-            self._error = str(error)
+        except Exception as error:  # whoever waits for it must hear
+            self._error = str(error) if isinstance(error, EngineError) else f"scsynth does not start: {error}"
             self._end()
             self._up.set()
             return
@@ -158,8 +160,9 @@ class Keeper:
                 self._spare = self._started()
             while not self._ending:
                 self._turn()
-        except EngineError as error:
-            self.gave_up = "" if self._ending else str(error)
+        except Exception as error:
+            said = str(error) if isinstance(error, EngineError) else f"{type(error).__name__}: {error}"
+            self.gave_up = "" if self._ending else said
         finally:
             self._end()
             self._report()
@@ -281,14 +284,12 @@ class Keeper:
         self._report()
 
     def _hear(self, server: Server) -> None:
-        counts, now = self.counts, time.monotonic_ns()
+        counts = self.counts
         for reply in server.replies():
             match reply.address:
                 case b"/n_go":
                     if self._pending.pop(int(reply.args[0]), None) is not None:  # type: ignore[arg-type]
                         counts.confirmed += 1
-                        if self.listen:
-                            self.heard.append((int(reply.args[0]), now))  # type: ignore[arg-type]
                 case b"/n_end":
                     node = int(reply.args[0])  # type: ignore[arg-type]
                     # one that has ended has played, should the first reply have been lost
