@@ -237,11 +237,14 @@ class Keeper:
         self._pending.clear()
         if self._wires.down:
             raise EngineError("JACK has gone")
+        self._died(why)
+        self.counts.restarts += 1
+
+    def _died(self, why: str) -> None:
         now = time.monotonic()
         self._deaths.append(now)
         if sum(now - t < WITHIN for t in self._deaths) > self._most:
             raise EngineError(f"scsynth ended {self._most + 1} times within a minute, last {why}")
-        self.counts.restarts += 1
 
     def _employ(self, server: Server) -> None:
         server.send("/n_run", ECHO_NODE, 1)
@@ -265,9 +268,11 @@ class Keeper:
         if self._wires.down:
             raise EngineError("JACK has gone")
         if self._spare is not None:
-            if self._spare.ended():
+            why = self._spare.ended()
+            if why:
                 self._spare.close()
                 self._spare = None
+                self._died(why)
             else:
                 self._spare.replies()
         if self._active is not None:
