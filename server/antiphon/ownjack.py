@@ -61,9 +61,8 @@ def start(settings: ServeSettings) -> int:
     path = shutil.which("jackd")
     if path is None:
         raise EngineError("--synth supercollider plays through JACK; install it with: sudo apt-get install jackd2")
-    # -S: a client that is late holds the cycle up; without it JACK drops the cycle, and scsynth's sound with it
     words = [
-        path, "-r", "-S", "-n", os.environ[NAME], "-d", "dummy", "-r", str(settings.rate), "-p", str(settings.block),
+        path, "-r", "-n", os.environ[NAME], "-d", "dummy", "-r", str(settings.rate), "-p", str(settings.block),
     ]  # fmt: skip
     with unsignalled():
         # not a pipe: jackd stops for good when nobody reads what it says of xruns
