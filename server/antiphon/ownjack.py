@@ -61,8 +61,11 @@ def start(settings: ServeSettings) -> int:
     path = shutil.which("jackd")
     if path is None:
         raise EngineError("--synth supercollider plays through JACK; install it with: sudo apt-get install jackd2")
+    # -S: a client that is late holds the cycle up; without it JACK drops the cycle, and scsynth's sound with it.
+    # -t: how long one that has died may, ten periods or so; 5 s as it stands
     words = [
-        path, "-r", "-n", os.environ[NAME], "-d", "dummy", "-r", str(settings.rate), "-p", str(settings.block),
+        path, "-r", "-S", "-t", "1", "-n", os.environ[NAME],
+        "-d", "dummy", "-r", str(settings.rate), "-p", str(settings.block),
     ]  # fmt: skip
     with unsignalled():
         # not a pipe: jackd stops for good when nobody reads what it says of xruns
