@@ -13,6 +13,7 @@ def antiphon_processors(register: Register) -> None:
 
 @hookimpl
 def antiphon_synths(register: Register) -> None:
-    """Registers `pyo` and `null`."""
+    """Registers `pyo`, `supercollider` and `null`."""
     register("pyo", "antiphon_synth.backends:pyo", "pyo's voices and a sampled piano, in a process of their own.")
+    register("supercollider", "antiphon_synth.backends:supercollider", "Our SynthDefs in scsynth, over JACK.")
     register("null", "antiphon_synth.backends:null", "Silence; records what it was told.")

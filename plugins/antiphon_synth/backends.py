@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from antiphon.synth.info import NULL, PYO, SynthInfo
+from antiphon.synth.info import NULL, PYO, SUPERCOLLIDER, SynthInfo
 
 
 def pyo() -> SynthInfo:
     return PYO
+
+
+def supercollider() -> SynthInfo:
+    return SUPERCOLLIDER
 
 
 def null() -> SynthInfo:

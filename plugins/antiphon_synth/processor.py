@@ -21,7 +21,7 @@ from antiphon.workers.presence import Presence
 from antiphon.workers.script import Script
 from antiphon.workers.stream import Stream
 
-MAX_WAITING = 4096
+MAX_WAITING = 8192
 MOST_EVENTS = 128
 """Of a hop; the rest of `MAX_EVENTS` is for the notes a new worker is told again."""
 _DB = math.log(10.0) / 20.0
@@ -50,6 +50,9 @@ class Synth(Processor):
         hop, channels = spec.block, spec.channels
         self._hops = Hops(hop, 0, 0, channels, self._post, self._load)
         self.latency = self._hops.latency
+        self._choice = chosen()
+        self._most = max(1, min(MOST_EVENTS, int(self._choice.info.crowd * hop)))
+        self.latency += hop * self._choice.info.delay(spec.rate, hop)
         self._presence = Presence(channels, hop, spec.rate)
         self._answer: Samples = np.zeros((channels, hop), np.float32)
         self._gain = np.zeros(spec.block, np.float32)
@@ -64,7 +67,7 @@ class Synth(Processor):
         self._stream: Stream | None = None
         here = pool.current()
         if here is not None:
-            choice = chosen()
+            choice = self._choice
             settings = SynthSettings(
                 str(self.settings["instrument"]), float(self.settings["bend"]), int(self.settings["voices"]),
                 int(self.settings["seed"]),
@@ -97,10 +100,10 @@ class Synth(Processor):
         events = self._hop_events
         events.clear()
         # what a hop cannot hold waits for the next
-        while self._events and self._events[0][0] < start + size and len(events) < MOST_EVENTS:
+        while self._events and self._events[0][0] < start + size and len(events) < self._most:
             at, event = self._events.popleft()
             place = max(0, at - start)
-            events.append(Event(event.kind, place, event.number, event.value, event.channel, event.age))
+            events.append(Event(event.kind, place, event.number, event.value, event.channel, event.age, event.live))
         if stream is not None and io is not None:
             due = self._script.before(hop, (stream,)) or hop == self._hops.first
             fresh = stream.fresh(hop, due or not self._script.away)

@@ -163,7 +163,7 @@ def _one(
 
 
 def _moved(event: Event, by: int) -> Event:
-    return Event(event.kind, event.offset + by, event.number, event.value, event.channel, event.age)
+    return Event(event.kind, event.offset + by, event.number, event.value, event.channel, event.age, event.live)
 
 
 def _cell(cells: Mapping[str, ParamCell], name: str) -> ParamCell:

@@ -318,4 +318,4 @@ class NodeHost:
 
 
 def _moved(event: Event, by: int) -> Event:
-    return Event(event.kind, event.offset + by, event.number, event.value, event.channel, event.age)
+    return Event(event.kind, event.offset + by, event.number, event.value, event.channel, event.age, event.live)

@@ -47,7 +47,7 @@ class Event:
 
     kinds: "on" (number: the note 0-127, value: velocity above 0 to 1), "off" (number), "control" (number 0-127,
     value 0 to 1), "bend" (value -1 to 1).  channel: 1 to 16.  age: frames a note has sounded already; 0 for one
-    that begins.
+    that begins.  live: it was played this moment, for no particular frame: the sooner the better.
     """
 
     kind: str
@@ -56,6 +56,7 @@ class Event:
     value: float = 0.0
     channel: int = 1
     age: int = 0
+    live: bool = False
 
 
 @dataclass(slots=True)

@@ -306,7 +306,7 @@ def _audio(ports: tuple[Port, ...]) -> list[Port]:
 
 
 def _moved(event: Event, offset: int) -> Event:
-    return Event(event.kind, offset, event.number, event.value, event.channel, event.age)
+    return Event(event.kind, offset, event.number, event.value, event.channel, event.age, event.live)
 
 
 def _time(waiting: tuple[int, Event]) -> int:

@@ -21,7 +21,7 @@ import sys
 import time
 from pathlib import Path
 
-from antiphon import lifeline, recordings, warming, watching
+from antiphon import lifeline, ownjack, recordings, warming, watching
 from antiphon.block import StreamSpec
 from antiphon.children import DEVICE_GONE, NO_DEVICE, Child, cause, leave, pair, unsignalled
 from antiphon.control.state import clear as clear_state
@@ -77,19 +77,19 @@ class Supervisor:
 
     # ---- making what outlives the children
     def _open(self) -> None:
-        from antiphon.engine.drivers.probe import probe
-
         settings = self.settings
         self._device = devices.resolve(settings.device)
         self._sockets = open_sockets(settings)
         ports = settings.with_(osc_port=self._sockets[0].getsockname()[1], http_port=self._sockets[2].getsockname()[1])
         self.settings = settings = ports
-        found = probe(settings)
+        found, jackd = ownjack.find(settings)
+        if jackd:
+            self._adopt(ownjack.JACKD, jackd)
         self._driver = self._wanted = found.driver
         self.settings = settings = settings.with_(rate=found.rate, block=found.block)
         if found.note:
             self._notes.append(found.note)
-        if found.driver != "headless" and settings.input_file is None and not settings.mute_input:
+        if ownjack.hears(settings, found) and settings.input_file is None and not settings.mute_input:
             self._notes.append(
                 "the microphone is heard: put headphones on, or start with --muted, so that it does not howl"
             )
@@ -281,6 +281,8 @@ class Supervisor:
             self._restart_due()
             self._look_for_hang()
             self._look_for_device()
+            if watching.synth_given_up(self.arena, _say) and "engine" in self._children:
+                os.kill(self._children["engine"].pid, signal.SIGTERM)
 
     def _hear(self) -> None:
         """Control says it answers, or what went wrong for good."""
@@ -328,6 +330,8 @@ class Supervisor:
                     self._start_control()
                 case "weigher":
                     self._start_weigher()
+                case ownjack.JACKD:
+                    self._adopt(name, ownjack.start(self.settings))
                 case "recorder":
                     self._start_recorder(first=False)
                 case _:
@@ -376,7 +380,7 @@ class Supervisor:
     def _end_all(self) -> None:
         """Control first, so that nothing new begins; the recorder last, so that nothing is lost."""
         zygotes = [name for name in self._children if name.startswith(_ZYGOTE)]
-        for name in ("control", "engine", "weigher", *zygotes, "recorder"):
+        for name in ("control", "engine", "weigher", *zygotes, "recorder", ownjack.JACKD):
             child = self._children.get(name)
             if child is not None:
                 child.end()

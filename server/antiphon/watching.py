@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
-from antiphon.engine.shared import Word
+from antiphon.engine import shared
 from antiphon.errors import AntiphonError
 from antiphon.settings import ServeSettings
+from antiphon.synth import info as synths
+from antiphon.workers.arena import Arena, State, Word
 
 HANG_SECONDS = 2.0
 DEVICE_SECONDS = 3.0
@@ -15,8 +18,8 @@ DEVICE_SECONDS = 3.0
 
 def stalled(words: memoryview, driver: str) -> float:
     """Seconds for which a running engine's loop has not turned, once they are too many; else 0."""
-    alive = words[Word.ALIVE_NS]
-    if words[Word.ENGINE_STATE] != 2 or not alive:
+    alive = words[shared.Word.ALIVE_NS]
+    if words[shared.Word.ENGINE_STATE] != 2 or not alive:
         return 0.0
     seconds = (time.monotonic_ns() - alive) / 1e9
     return seconds if seconds > HANG_SECONDS + (DEVICE_SECONDS if driver != "headless" else 0.0) else 0.0
@@ -24,7 +27,23 @@ def stalled(words: memoryview, driver: str) -> float:
 
 def forget(words: memoryview) -> None:
     """The engine that hung is being ended; the next one has not turned yet."""
-    words[Word.ALIVE_NS] = 0
+    words[shared.Word.ALIVE_NS] = 0
+
+
+def synth_given_up(arena: Arena, say: Callable[[str], None]) -> bool:
+    """Whether scsynth was given up; then what else there is plays notes from the next engine on."""
+    name = synths.PREFIX + synths.SUPERCOLLIDER.name
+    if synths.chosen().info.name != synths.SUPERCOLLIDER.name:
+        return False
+    for entry in arena.entries:
+        given_up = entry.words[Word.STATE] in (State.QUARANTINED, State.REFUSED)
+        if entry.words[Word.WANTED] and given_up and entry.kind and entry.spec().name == name:
+            other = synths.PYO if synths.PYO.installed else synths.NULL
+            said = "pyo plays notes from here on" if other is synths.PYO else "notes are not heard from here on"
+            say(f"scsynth is given up ({entry.reason}); {said}")
+            synths.use(synths.Choice(other))
+            return True
+    return False
 
 
 def device_back(settings: ServeSettings, wanted: str) -> bool:

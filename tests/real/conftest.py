@@ -46,7 +46,7 @@ def jackd(request: pytest.FixtureRequest) -> Iterator[Jackd]:
     if shutil.which("jackd") is None:
         pytest.skip("jackd is missing: sudo apt-get install jackd2")
     command = ["jackd", "-r", "-n", NAME, "-d", "dummy", "-r", str(rate), "-p", str(period)]
-    with pytest.MonkeyPatch.context() as patch, _alone(), tempfile.TemporaryFile() as log:
+    with pytest.MonkeyPatch.context() as patch, alone(), tempfile.TemporaryFile() as log:
         patch.setenv("JACK_DEFAULT_SERVER", NAME)
         # not a pipe: jackd stops for good when nobody reads what it says of xruns
         server = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
@@ -64,7 +64,7 @@ def jackd(request: pytest.FixtureRequest) -> Iterator[Jackd]:
 
 
 @contextmanager
-def _alone() -> Iterator[None]:
+def alone() -> Iterator[None]:
     """Another run of these tests on this machine, with the same server name, waits until this one is done."""
     with (Path(tempfile.gettempdir()) / f"{NAME}-{os.getuid()}.lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)

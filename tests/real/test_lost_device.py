@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.real.conftest import NAME, _alone, _wait_for
+from tests.real.conftest import NAME, _wait_for, alone
 from tests.waiting import until
 
 from antiphon.bench.rig import Server
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.real
 
 @pytest.fixture(autouse=True)
 def only_jackd() -> Iterator[None]:
-    with _alone():
+    with alone():
         yield
 
 

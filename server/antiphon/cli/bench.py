@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-NAMES = ("engine", "events", "osc", "denoise", "render", "workers", "synth", "swap", "plugins")
+NAMES = ("engine", "events", "osc", "denoise", "render", "workers", "synth", "supercollider", "swap", "plugins")
 
 
 def bench(
@@ -15,7 +15,10 @@ def bench(
     data: Annotated[str, typer.Option(help="denoise, plugins: the folder of songs, loops and noises.")] = "",
     seed: Annotated[int, typer.Option(help="Of everything that is drawn by chance.")] = 1,
     limit: Annotated[
-        int, typer.Option(help="denoise, plugins: so many items at most; swap: so many swaps; 0: all.")
+        int,
+        typer.Option(
+            help="denoise, plugins: so many items at most; swap: so many swaps, supercollider: kills; 0: all."
+        ),
     ] = 0,
 ) -> None:
     """Measure, beside a peer or baseline where there is one: a table, and one JSON object as the last line."""
@@ -47,6 +50,10 @@ def bench(
         from antiphon.bench.synth import main as synth
 
         synth(seconds or 110.0, seed=seed)
+    elif name == "supercollider":
+        from antiphon.bench.supercollider import main as supercollider
+
+        supercollider(seconds, seed, limit)
     elif name == "swap":
         from antiphon.bench.swap import main as swap
 

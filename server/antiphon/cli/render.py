@@ -11,12 +11,13 @@ from antiphon.cli.errors import complain, endable
 from antiphon.errors import FileError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from antiphon.block import Samples
     from antiphon.catalog import Catalog
     from antiphon.commands import Command
     from antiphon.graph import Graph
+    from antiphon.rendering import StageRunner
 
 BLOCK = 256
 LONG_BLOCK = 1024
@@ -34,7 +35,9 @@ def render(
     seconds: Annotated[float | None, typer.Option("--seconds", help="Length of OUT; else that of IN.")] = None,
     block: Annotated[int, typer.Option("--block", help="Frames at a time, 32 to 2048; 0 chooses.")] = 0,
     device: Annotated[str, typer.Option("--device", help="What models run on: auto, cpu or cuda.")] = "auto",
-    synth: Annotated[str, typer.Option("--synth", help="What plays notes: auto, pyo or null (silence).")] = "auto",
+    synth: Annotated[
+        str, typer.Option("--synth", help="What plays notes: auto, pyo, supercollider or null (silence).")
+    ] = "auto",
 ) -> None:
     """Render a patch to a file: the rate of IN, two channels or those of IN if it has more, latency taken out."""
     from antiphon.block import MAX_BLOCK, MIN_BLOCK, StreamSpec
@@ -69,12 +72,16 @@ def render(
         commands = _events(events, rate, made.graph, loaded.catalog) if events is not None else []
         cyclic = order(made.graph, loaded.catalog)[1]
         spec = StreamSpec(rate, block or (BLOCK if cyclic or events else LONG_BLOCK), channels)
+        length = frames if seconds is not None else None
+
+        def prepared() -> StageRunner:
+            return StageRunner(made.graph, loaded.catalog, loaded.make, spec, made.tempo, commands)
+
+        if synth == "supercollider":
+            _turns(stack, prepared, source, length)
         writer = stack.enter_context(AudioWriter(out, rate, channels, subtype))
         progress = stack.enter_context(Progress(made.name, frames, rate))
-        runner = stack.enter_context(
-            closing(StageRunner(made.graph, loaded.catalog, loaded.make, spec, made.tempo, commands))
-        )
-        length = frames if seconds is not None else None
+        runner = stack.enter_context(closing(prepared()))
         for samples in process_stream(blocks, runner, length, progress.update):
             writer.write(samples)
     for node, reason in runner.failures:
@@ -83,6 +90,23 @@ def render(
         complain(f"{runner.dropped} events were too many at once and are not in {writer.name}")
     if runner.failures or runner.dropped:
         raise typer.Exit(1)
+
+
+def _turns(stack: ExitStack, prepared: Callable[[], StageRunner], source: str | None, length: int | None) -> None:
+    """Plays it, silent, until scsynth has rendered the notes there are: the next runner made plays with those."""
+    from antiphon.io.audiofile import stream
+    from antiphon.offline import process_stream
+    from antiphon.synth.sc.offline import turns
+
+    passes = stack.enter_context(turns())
+    while True:
+        passes.begin()
+        with ExitStack() as inner:
+            blocks: Iterable[Samples] = inner.enter_context(stream(source))[1] if source is not None else ()
+            runner = inner.enter_context(closing(prepared()))
+            played = sum(samples.shape[1] for samples in process_stream(blocks, runner, length))
+        if passes.done(played + runner.latency + runner.spec.block, runner.spec.rate):
+            return
 
 
 def _events(path: str, rate: int, graph: Graph, catalog: Catalog) -> list[Command]:

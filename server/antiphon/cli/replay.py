@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
@@ -22,14 +23,23 @@ def replay(
     from antiphon.plugins import load
     from antiphon.replay import INPUT, SessionLog
     from antiphon.replay import replay as play
+    from antiphon.synth.sc.offline import turns
 
     folder = Path(session)
-    with endable():
+    with endable(), ExitStack() as stack:
         log = SessionLog(folder)
         if not (folder / INPUT).is_file():
             raise FileError(f"{folder} holds no {INPUT}; the set cannot be played without what came in")
         loaded = load(check=False)
         play_with(str(log.header.get("device", "cpu")), str(log.header.get("synth", "auto")), loaded)
+        if log.header.get("synth") == "supercollider":
+            passes = stack.enter_context(turns(live=True))
+            while True:
+                passes.begin()
+                with stream(folder / INPUT) as (_, blocks):
+                    frames = sum(y.shape[1] for y in play(folder, blocks, loaded.catalog, loaded.make))
+                if passes.done(frames, log.spec.rate):
+                    break
         with stream(folder / INPUT) as (info, blocks):
             writer = AudioWriter(out, log.spec.rate, log.spec.channels, "FLOAT")
             with writer, Progress("replay", info.frames, log.spec.rate) as progress:

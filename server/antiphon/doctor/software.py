@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import platform
+import shutil
 import socket
 import sys
 from collections.abc import Iterator
@@ -146,4 +147,14 @@ def synths() -> Iterator[Finding]:
         yield Finding("pyo", "missing", said, f"{sys.executable} -m pip install pyo")
 
 
-CHECKS = (python, machine_code, sound_files, plugins, folders, ports, models, synths)
+def scsynth() -> Iterator[Finding]:
+    missing = [name for name in ("scsynth", "jackd") if shutil.which(name) is None]
+    if not missing:
+        said = "--synth supercollider plays notes by it, over JACK; beside PortAudio it needs a JACK server of its own"
+        yield Finding("scsynth", "works", said)
+    else:
+        said = f"{missing[0]} is not installed; --synth supercollider needs it"
+        yield Finding("scsynth", "missing", said, "sudo apt-get install supercollider-server jackd2")
+
+
+CHECKS = (python, machine_code, sound_files, plugins, folders, ports, models, synths, scsynth)

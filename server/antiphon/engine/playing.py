@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Container
 
-from antiphon.engine.schedule import CAPACITY, EVENTS, Action, Key, Op
+from antiphon.engine.schedule import CAPACITY, EVENTS, LIVE, Action, Key, Op
 from antiphon.host import NodeHost
 from antiphon.processor import Event
 
@@ -22,7 +22,8 @@ class Playing:
 
     def give(self, host: NodeHost, action: Action, offset: int) -> bool:
         """The event goes into its node's coming block, at `offset`; False when the block is full."""
-        return host.play(Event(EVENTS[action.op], offset, action.cell, action.number, action.token))
+        live = action.ramp == LIVE
+        return host.play(Event(EVENTS[action.op], offset, action.cell, action.number, action.token, 0, live))
 
     def heard(self, action: Action) -> None:
         """A note begins or ends."""

@@ -35,6 +35,8 @@ class Op(IntEnum):
 EVENTS = {Op.NOTE_ON: "on", Op.NOTE_OFF: "off", Op.CONTROL: "control", Op.BEND: "bend"}
 """The ops that are events, and the event's kind."""
 EVENT_OPS = {kind: op for op, kind in EVENTS.items()}
+LIVE = 1.0
+"""In `Action.ramp` of an event: it was played this moment."""
 NOTES = frozenset({Op.NOTE_ON, Op.NOTE_OFF})
 Key = tuple[int, int, int]
 """A note: node, channel, number."""
@@ -47,7 +49,8 @@ class Action:
     SET: node, cell, number, ramp seconds.  RESET: node.  TEMPO: number bpm, ramp beats.
     TRANSPORT: cell 1 play, 0 stop, -1 as it is; number the beat, NaN as it is.  SYNC: token.
     PANIC, CLEAR: token the `Schedule.count` from which on what is scheduled stays; 0 none does.
-    NOTE_ON, NOTE_OFF, CONTROL, BEND: node, cell the event's number, number its value, token its channel.
+    NOTE_ON, NOTE_OFF, CONTROL, BEND: node, cell the event's number, number its value, token its channel, ramp `LIVE`
+    or 0.
     """
 
     op: Op

@@ -21,7 +21,7 @@ from antiphon.ends import CLIPPED
 from antiphon.engine.levels import Level, Levels
 from antiphon.engine.playing import Playing
 from antiphon.engine.said import Applied, StageCounters, StageReport
-from antiphon.engine.schedule import EVENTS, OTHER, Action, Op, Schedule
+from antiphon.engine.schedule import EVENTS, LIVE, OTHER, Action, Op, Schedule
 from antiphon.host import NodeHost
 from antiphon.native import dsp
 from antiphon.native.limit import limit, release_fall
@@ -72,6 +72,8 @@ class Stage:
         if action.op in (Op.PANIC, Op.CLEAR):
             # what is scheduled between here and then was asked for after it
             action = replace(action, token=self.schedule.count)
+        elif action.op in EVENTS:
+            action = replace(action, ramp=LIVE)
         self._now.append(action)
 
     def at_sample(self, sample: int, action: Action) -> None:

@@ -19,7 +19,7 @@ from antiphon.processor import Event
 VOICES = 32
 MAX_EVENTS = 256
 """Events one hop carries; more are dropped and counted by whoever packs them."""
-COLUMNS = 6
+COLUMNS = 7
 KINDS = ("on", "off", "control", "bend")
 INSTRUMENTS = ("piano", "bass", "pad", "pluck", "strings", "drums")
 
@@ -78,6 +78,7 @@ def pack(sample: int, events: Sequence[Event], into: Samples) -> int:
         line = into[row]
         line[0], line[1], line[2] = KINDS.index(event.kind), event.offset, event.number
         line[3], line[4], line[5] = event.value, event.channel, min(event.age, 0xFFFFFF)
+        line[6] = event.live
     return len(events) - count
 
 
@@ -86,4 +87,6 @@ def unpack(packed: Samples) -> tuple[int, list[Event]]:
     head = packed[0]
     sample = (int(head[1]) << 24) + int(head[2])
     rows = packed[1 : 1 + int(head[0])]
-    return sample, [Event(KINDS[int(r[0])], int(r[1]), int(r[2]), float(r[3]), int(r[4]), int(r[5])) for r in rows]
+    return sample, [
+        Event(KINDS[int(r[0])], int(r[1]), int(r[2]), float(r[3]), int(r[4]), int(r[5]), bool(r[6])) for r in rows
+    ]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from antiphon.errors import UsageError
+from antiphon.importing import named
 from antiphon.params import Value
 from antiphon.synth.backend import shape_in
 from antiphon.workers.spec import WorkerSpec
@@ -23,19 +25,31 @@ class SynthInfo:
 
     backend: "module:Name" of the `SynthBackend`, imported in the worker and called with rate, hop, slots and
     `settings`.  zygote: as in `WorkerSpec`.  needs: the module that has to be installed, "" for none.
-    slots: synth nodes it plays.  memory: MB.
+    program: the program that has to be.  install: how.
+    slots: synth nodes it plays.  memory: MB.  behind: (rate, hop) → hops by which its answers are behind, "" for none;
+    "module:name".  crowd: events it takes in a hop, for each frame of it.
     """
 
     name: str
     backend: str
     zygote: str
     needs: str = ""
+    program: str = ""
+    install: str = ""
     slots: int = 16
     memory: int = 1024
+    behind: str = ""
+    crowd: float = 1e9
 
     @property
     def installed(self) -> bool:
+        if self.program:
+            return shutil.which(self.program) is not None
         return not self.needs or importlib.util.find_spec(self.needs) is not None
+
+    def delay(self, rate: int, hop: int) -> int:
+        """Hops by which its answers are behind, beyond the one that every worker has."""
+        return int(named(self.behind)(rate, hop)) if self.behind else 0
 
     def worker(self, rate: int, hop: int, settings: Mapping[str, Value] | None = None) -> WorkerSpec:
         """Its worker in a stream of that rate, playing hops of so many frames."""
@@ -55,6 +69,10 @@ class SynthInfo:
 
 
 PYO = SynthInfo("pyo", "antiphon.synth.pyo:Pyo", "pyo", needs="pyo")
+SUPERCOLLIDER = SynthInfo(
+    "supercollider", "antiphon.synth.sc.backend:SuperCollider", "none", program="scsynth", slots=8, memory=2048,
+    behind="antiphon.synth.sc.timing:delay", crowd=0.25, install="sudo apt-get install supercollider-server",
+)  # fmt: skip
 NULL = SynthInfo("null", "antiphon.synth.null:Null", "none")
 SILENT = "antiphon: pyo is not installed, so that notes are not heard: pip install pyo"
 ORDER = ("pyo", "null")
@@ -80,7 +98,9 @@ def choose(asked: str, registered: Mapping[str, Callable[[], SynthInfo]]) -> Syn
     if asked not in infos:
         raise UsageError(f"--synth takes auto, {', '.join(sorted(infos))}; there is no {asked!r} here")
     if not infos[asked].installed:
-        raise UsageError(f"--synth {asked} needs {infos[asked].needs}, which is not installed: pip install it")
+        info = infos[asked]
+        what, how = info.program or info.needs, info.install or "pip install it"
+        raise UsageError(f"--synth {asked} needs {what}, which is not installed: {how}")
     return infos[asked]
 
 

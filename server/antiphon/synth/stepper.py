@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,12 @@ class SynthStepper:
         self._open: dict[int, SynthSettings] = {}
         self._active = np.zeros(spec.slots, np.bool_)
         self._spec = spec
+
+    def attach(self, words: memoryview, refuse: Callable[[str, bool], None]) -> None:
+        """Where a backend that plays by another process writes how that is, and what ends the worker for good."""
+        follow = getattr(self._backend, "follow", None)
+        if follow is not None:
+            follow(words, refuse)
 
     def warm(self) -> None:
         """Plays a chord in the first slot, which loads what has to be loaded."""

@@ -63,6 +63,14 @@ class Word(IntEnum):
     HOP_P99_NS = 27  # W
     CUDA = 28  # W: 1 on a GPU
     HOP_NS = 29  # W: what a hop costs at work, smoothed
+    SERVED_PID = 30  # W: the process that it plays by, 0 for none
+    SERVED_RESTARTS = 31  # W: how often that was started again
+    SENT = 32  # W: notes it was told
+    CONFIRMED = 33  # W: of them, those it said to play
+    DROPPED = 34  # W: of them, those it never did
+    TOLD_LATE = 35  # W: of them, those told too late for their frame
+    UNHEARD = 36  # W: hops whose sound had not come in time
+    MOVED = 37  # W: how often the two clocks were laid on each other anew
 
 
 class SlotWord(IntEnum):

@@ -22,6 +22,30 @@ STATES = {
 
 
 @dataclass(frozen=True, slots=True)
+class Served:
+    """Of the process that a worker plays by. restarts: of it.  sent, confirmed, dropped, late: notes.
+
+    unheard: hops.  moved: how often the clocks were laid on each other anew.
+    """
+
+    pid: int
+    restarts: int
+    sent: int
+    confirmed: int
+    dropped: int
+    late: int
+    unheard: int
+    moved: int
+
+
+def _served(words: memoryview) -> Served | None:
+    pid, restarts = words[Word.SERVED_PID], words[Word.SERVED_RESTARTS]
+    if not pid and not restarts:
+        return None
+    return Served(pid, restarts, *(words[w] for w in range(Word.SENT, Word.MOVED + 1)))
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerStatus:
     """One node's share of a worker. hop_ns: what a hop was measured to cost (median, p99) at the worker's start.
 
@@ -41,6 +65,7 @@ class WorkerStatus:
     hop_ns: tuple[int, int]
     period_ns: int
     hops: int = 0
+    served: Served | None = None
 
 
 def workers(arena: Arena) -> list[WorkerStatus]:
@@ -62,7 +87,7 @@ def workers(arena: Arena) -> list[WorkerStatus]:
                 node, spec.name, spec.zygote, words[Word.PID], state, reason, words[Word.RESTARTS],
                 max(misses, before.misses) if before else misses, "cuda" if words[Word.CUDA] else "cpu",
                 (words[Word.HOP_P50_NS], words[Word.HOP_P99_NS]), spec.hop * 1_000_000_000 // spec.rate,
-                words[Word.DONE],
+                words[Word.DONE], _served(words),
             )  # fmt: skip
     return list(found.values())
 

@@ -72,7 +72,13 @@ class Worker:
         self._words, self._slots = entry.words, entry.slots[: spec.slots]
         self._tags_in, self._tags_out = entry.tags_in, entry.tags_out
         self._ring_in, self._ring_out = entry.rings(spec)
+        words = entry.words
+        for word in range(Word.SERVED_PID, Word.MOVED + 1):
+            words[word] = 0
         self._stepper: Stepper = named(spec.factory)(spec)
+        attach = getattr(self._stepper, "attach", None)
+        if attach is not None:
+            attach(words, self._refuse)
         self._hops = np.full(spec.slots, -1, np.int64)
         self._x = np.zeros((spec.slots, *spec.inputs), np.float32)
         self._y = np.zeros((spec.slots, *spec.outputs), np.float32)
@@ -81,6 +87,11 @@ class Worker:
         self._cursors = [0] * spec.slots
         self._seen = -1
         self._finite = np.zeros(spec.outputs, np.bool_)
+
+    def _refuse(self, why: str, again: bool) -> None:
+        """Ends the worker, from any of its threads. again: another may do better."""
+        self._entry.set_reason(why)
+        os._exit(FAULT if again else REFUSED)
 
     def prepare(self) -> None:
         """Warm, measured, with the streams open that are wanted; then it says that it runs."""

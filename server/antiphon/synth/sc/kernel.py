@@ -1,0 +1,74 @@
+"""JACK's process callback beside scsynth, in machine code: a sample counter goes out, sound comes in with its number.
+
+The counter goes down two wires into scsynth, as its voices want it (`n >> 24` and `n & 0xFFFFFF`), and a synth
+there sends it back beside the sound. What comes back so says itself which frames it is, whatever JACK's order of
+clients, a missed cycle or a restart did on the way. State is one array of 64-bit words (`Place` names them).
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+from antiphon.native.intrinsics import address_f32, call_c, store_release
+from antiphon.native.kernel import i64, i64p, kernel
+
+DEPTH = 64
+"""Blocks of sound kept."""
+MAX_PORTS = 40
+
+
+class Place(IntEnum):
+    """Words of the callback's state."""
+
+    CALLS = 0
+    BLOCK = 1
+    COUNTER = 2  # first frame of the next cycle
+    BUFFER = 3  # address of jack_port_get_buffer
+    PORTS = 4  # inputs: two of the counter, then the sound's
+    DATA = 5  # address of float32 [DEPTH][PORTS][BLOCK]
+    LOST = 6  # cycles whose sound came back without a number
+    CAME = 7  # frame after the newest that has come back
+    OUT = 8  # and 9: ports
+    IN = 16
+    TAGS = 64  # DEPTH words: first frame of the block there, plus 1
+
+
+WORDS = 64 + DEPTH
+_OUT, _IN, _TAGS, _DEPTH = 8, 16, 64, DEPTH
+
+
+@kernel
+def bridge_process(frames: i64, s: i64p) -> i64:
+    """JackProcessCallback: `frames` arrives as 32 bits in a 64-bit register."""
+    count = frames & 4294967295
+    block = s[1]
+    now = s[2]
+    high = address_f32(call_c(s[3], s[_OUT], count))
+    low = address_f32(call_c(s[3], s[_OUT + 1], count))
+    for n in range(count):
+        high[n] = (now + n) >> 24
+        low[n] = (now + n) & 16777215
+    s[2] = now + count
+    came = 0
+    if count == block:
+        h = address_f32(call_c(s[3], s[_IN], count))
+        w = address_f32(call_c(s[3], s[_IN + 1], count))
+        first = (i64(h[0]) << 24) + i64(w[0])
+        last = (i64(h[block - 1]) << 24) + i64(w[block - 1])
+        # a block in which the counter was not whole has another distance between its ends
+        if first > 0 and first % block == 0 and last == first + block - 1 and first <= now:
+            place = first // block % _DEPTH
+            s[_TAGS + place] = 0
+            into = address_f32(s[5])
+            for c in range(2, s[4]):
+                port = address_f32(call_c(s[3], s[_IN + c], count))
+                at = (place * s[4] + c) * block
+                for n in range(block):
+                    into[at + n] = port[n]
+            store_release(s, _TAGS + place, first + 1)
+            store_release(s, 7, first + block)
+            came = 1
+    if came == 0:
+        s[6] = s[6] + 1
+    store_release(s, 0, s[0] + 1)
+    return 0

@@ -1,0 +1,135 @@
+"""The JACK client beside scsynth: two wires to it, a stereo pair back for each node, a ring of what came."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import ctypes.util
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from antiphon.block import Samples
+from antiphon.errors import EngineError
+from antiphon.native import compile_all
+from antiphon.synth.sc.kernel import DEPTH, MAX_PORTS, WORDS, Place, bridge_process
+
+ECHO = 2
+"""Ports the counter takes, each way."""
+
+
+class Wires:
+    """One client. rate, block: JACK's.  slots: stereo pairs.  `EngineError` where there is no JACK or no room.
+
+    patience: seconds to wait for a server to answer.
+    """
+
+    def __init__(self, name: str, slots: int, patience: float = 0.0) -> None:
+        try:
+            import jack
+        except OSError as error:
+            raise EngineError("the JACK library is missing; install it with: sudo apt-get install jackd2") from error
+        ports = ECHO + 2 * slots
+        if ports > MAX_PORTS:
+            raise EngineError(f"scsynth plays at most {(MAX_PORTS - ECHO) // 2} nodes, not {slots}")
+        jack.set_error_function(lambda _text: None)
+        jack.set_info_function(lambda _text: None)
+        self._jack = jack
+        self._client = _opened(jack, name, patience)
+        self.rate, self.block = self._client.samplerate, self._client.blocksize
+        self.on_down: Callable[[], None] = lambda: None
+        self.down = False
+        self._words = np.zeros(WORDS, np.int64)
+        self._view = memoryview(self._words)  # type: ignore[arg-type]
+        self._ring: Samples = np.zeros((DEPTH, ports, self.block), np.float32)
+        self._outs = [self._client.outports.register(f"clock_{n + 1}") for n in range(ECHO)]
+        self._ins = [self._client.inports.register(f"in_{n + 1}") for n in range(ports)]
+        self._begin()
+
+    def _begin(self) -> None:
+        words, ffi, lib, client = self._words, self._jack._ffi, self._jack._lib, self._client
+        library = ctypes.CDLL(ctypes.util.find_library("jack") or "libjack.so.0")
+        words[Place.BUFFER] = int(ctypes.cast(library.jack_port_get_buffer, ctypes.c_void_p).value or 0)
+        words[Place.BLOCK], words[Place.PORTS] = self.block, len(self._ins)
+        # 0 is what a wire without a writer holds
+        words[Place.COUNTER] = self.block * DEPTH
+        words[Place.DATA] = self._ring.ctypes.data
+        for first, ports in ((Place.OUT, self._outs), (Place.IN, self._ins)):
+            for n, port in enumerate(ports):
+                words[first + n] = int(ffi.cast("uintptr_t", port._ptr))
+        compile_all()
+        callback = ffi.cast("JackProcessCallback", bridge_process.address)
+        if lib.jack_set_process_callback(client._ptr, callback, ffi.cast("void*", words.ctypes.data)):
+            raise EngineError("JACK refused the process callback")
+        client.set_shutdown_callback(self._on_shutdown)
+        client.activate()
+
+    def _on_shutdown(self, _status: object, _reason: object) -> None:
+        self.down = True
+        self.on_down()
+
+    @property
+    def counter(self) -> int:
+        """First frame of JACK's next cycle."""
+        return self._view[Place.COUNTER]
+
+    @property
+    def came(self) -> int:
+        """The frame after the newest that has come back."""
+        return self._view[Place.CAME]
+
+    @property
+    def lost(self) -> int:
+        """Cycles whose sound came back without a number."""
+        return self._view[Place.LOST]
+
+    def join(self, client: str) -> None:
+        """Wires scsynth's client: the counter to its inputs, its outputs to ours. `EngineError` where JACK refuses."""
+        connect = self._client.connect
+        try:
+            for n, port in enumerate(self._outs):
+                connect(port, f"{client}:in_{n + 1}")
+            for n, port in enumerate(self._ins):
+                connect(f"{client}:out_{n + 1}", port)
+        except self._jack.JackError as error:
+            raise EngineError(f"JACK does not wire {client}: {error}") from error
+
+    def read(self, frame: int, slot: int, into: Samples) -> bool:
+        """The slot's sound from `frame` on, into `[2, frames]`; False when not all of it is there."""
+        block, view, done, frames = self.block, self._view, 0, into.shape[1]
+        port = ECHO + 2 * slot
+        while done < frames:
+            first = (frame + done) // block * block
+            place = first // block % DEPTH
+            if first <= 0 or view[Place.TAGS + place] != first + 1:
+                return False
+            start = frame + done - first
+            count = min(frames - done, block - start)
+            into[:, done : done + count] = self._ring[place, port : port + 2, start : start + count]
+            if view[Place.TAGS + place] != first + 1:
+                return False
+            done += count
+        return True
+
+    def close(self) -> None:
+        if not self.down:
+            self.down = True
+            with contextlib.suppress(Exception):
+                self._client.deactivate(ignore_errors=True)
+                self._client.close(ignore_errors=True)
+
+
+def _opened(jack: Any, name: str, patience: float) -> Any:
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            return jack.Client(name, no_start_server=True)
+        except jack.JackError as error:
+            if time.monotonic() >= deadline:
+                raise EngineError(
+                    "no JACK server answers, and scsynth plays through JACK; start one (jackd -d alsa), or use "
+                    "--audio headless, which starts its own"
+                ) from error
+        time.sleep(0.05)

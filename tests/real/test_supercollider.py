@@ -1,0 +1,170 @@
+"""scsynth as the synth of real servers, on a jackd of their own: onsets in the recording, deaths, what is dropped."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+from tests.real.conftest import NAME, Jackd, alone
+from tests.waiting import until
+
+from antiphon.bench.rig import Server, bundle, message, ntp
+from antiphon.synth.sc.timing import delay
+
+pytestmark = [
+    pytest.mark.real,
+    pytest.mark.skipif(not (shutil.which("scsynth") and shutil.which("jackd")), reason="needs scsynth and jackd"),
+]
+RATE, BLOCK = 48000, 256
+LATENCY = BLOCK * (1 + delay(RATE, BLOCK))
+APART = 14400
+"""Frames from hat to hat: each is silent before the next."""
+CLOSED_HAT = 42
+BACK = 0.4
+"""Seconds after which a scsynth that was killed has to be heard again."""
+
+
+@pytest.fixture
+def server(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Server]:
+    """Plays what is told by the instrument given, its set kept in `set`."""
+    patch = f'format = 1\n[nodes.keys]\ntype = "synth"\ninstrument = "{request.param}"\n[wires]\n"keys" = "out"\n'
+    (tmp_path / "keys.toml").write_text(patch)
+    with (
+        alone(),
+        Server(
+            "--audio", "headless", "--synth", "supercollider", "--patch", str(tmp_path / "keys.toml"),
+            "--session", str(tmp_path / "set"), home=tmp_path, wait=40.0, env={"JACK_DEFAULT_SERVER": NAME},
+        ) as running,
+    ):  # fmt: skip
+        until(lambda: synth(running)["state"] == "running" and synth(running)["pid"], 20.0, "scsynth runs")
+        time.sleep(1.0)
+        yield running
+
+
+def synth(server: Server) -> dict[str, Any]:
+    return dict(server.status()["synth"] or {"state": "", "pid": 0})
+
+
+def recorded(folder: Path) -> tuple[list[int], np.ndarray[Any, np.dtype[np.float32]]]:
+    """The samples at which notes were asked for, and what was heard, `[frames]`."""
+    lines = [json.loads(line) for line in (folder / "set" / "session.jsonl").read_text().splitlines()]
+    first = next(line["sample"] for line in lines if "engine" in line)
+    x, _ = soundfile.read(folder / "set" / "output.wav", dtype="float32", always_2d=True)
+    return [line["sample"] - first for line in lines if line.get("op") == "note_on"], np.abs(x).max(axis=1)
+
+
+@pytest.mark.parametrize("server", ["drums"], indirect=True)
+def test_sequenced_onsets_are_where_they_were_asked_for(server: Server, tmp_path: Path) -> None:
+    began, count = time.time() + 0.5, 30
+    for n in range(count):
+        offset = n * APART + 37 * n % 256
+        server.send_raw(bundle(ntp(began, offset, RATE), message("/note/on", CLOSED_HAT, 100)))
+    time.sleep(0.5 + count * APART / RATE + 0.5)
+    status = server.status()
+    notes = status["synth"]["notes"]
+    assert (notes["sent"], notes["confirmed"], notes["dropped"]) == (count, count, 0)
+    assert status["latency"]["graph"] == LATENCY
+    server.stop()
+    asked, heard = recorded(tmp_path)
+    assert len(asked) == count
+    away = []
+    for at in asked:
+        found = np.flatnonzero(heard[at + LATENCY - 2000 : at + LATENCY + 2000])
+        away.append(int(found[0]) - 2000 if len(found) else None)
+    # a stall of the whole machine may take the sound of a hop away, never move a note
+    assert away.count(0) >= count - 1 - notes["late"] - status["missed_blocks"], away
+
+
+@pytest.mark.parametrize("server", ["strings"], indirect=True)
+def test_a_killed_scsynth_is_back_with_the_notes_that_sound(server: Server, tmp_path: Path) -> None:
+    server.send("/note/on", 60, 100)
+    time.sleep(1.5)
+    before = synth(server)
+    killed = time.monotonic()
+    os.kill(before["pid"], signal.SIGKILL)
+    until(lambda: synth(server)["pid"] not in (0, before["pid"]), 5.0, "another plays")
+    assert time.monotonic() - killed < BACK
+    time.sleep(1.5)
+    after = synth(server)
+    assert (after["state"], after["restarts"]) == ("running", before["restarts"] + 1)
+    assert after["notes"]["confirmed"] == 2
+    server.stop()
+    _, heard = recorded(tmp_path)
+    loud = heard > 0.2 * np.median(heard[heard > 1e-4])
+    inside = np.flatnonzero(loud)
+    gaps = np.diff(inside)
+    assert gaps.max() < BACK * RATE, "the note went on"
+    assert inside[-1] - inside[0] > 2.5 * RATE
+
+
+@pytest.mark.parametrize("server", ["strings"], indirect=True)
+def test_after_three_deaths_in_a_minute_pyo_plays(server: Server) -> None:
+    seen: set[int] = set()
+    for _ in range(4):
+        until(lambda: synth(server)["pid"] not in (0, *seen) and synth(server)["state"] == "running", 20.0, "scsynth")
+        seen.add(synth(server)["pid"])
+        os.kill(synth(server)["pid"], signal.SIGKILL)
+        time.sleep(1.5)
+    until(lambda: server.status()["synth"] and synth(server)["backend"] in ("pyo", "null"), 20.0, "pyo plays")
+    until(lambda: synth(server)["state"] == "running", 20.0, "scsynth")
+    assert len(seen) == 4
+
+
+@pytest.mark.parametrize("server", ["drums"], indirect=True)
+def test_jackds_death_is_noticed_and_made_good(server: Server) -> None:
+    before = synth(server)["pid"]
+    os.kill(jackd_of(server), signal.SIGTERM)
+    until(lambda: synth(server)["pid"] not in (0, before) and synth(server)["state"] == "running", 30.0, "scsynth")
+    until(lambda: server.status()["engine"]["driver"] == "jack", 30.0, "JACK is back")
+    time.sleep(1.0)
+    sent = synth(server)["notes"]["sent"]
+    server.send("/note/on", CLOSED_HAT, 100)
+    until(lambda: synth(server)["notes"]["confirmed"] == sent + 1, 5.0, "a note is confirmed")
+
+
+@pytest.mark.parametrize("server", ["drums"], indirect=True)
+def test_what_comes_from_the_network_is_parsed_before_scsynth_hears_of_it(server: Server) -> None:
+    before = synth(server)
+    for packet in (
+        b"/s_new\0\0,si\0",
+        b"#bundle\0",
+        b"/quit\0\0\0,\0\0\0",
+        os.urandom(64),
+        b"/note/on\0\0\0\0,iii\0\0\0\0",
+    ):
+        server.send_raw(packet)
+    server.send("/note/on", CLOSED_HAT, 100)
+    until(lambda: synth(server)["notes"]["confirmed"] == before["notes"]["confirmed"] + 1, 5.0, "scsynth")
+    assert synth(server)["pid"] == before["pid"]
+
+
+def test_what_scsynth_drops_without_a_word_is_counted_within_100_ms(jackd: Jackd) -> None:
+    from antiphon.synth.sc.backend import SuperCollider
+    from antiphon.wire import osc
+
+    backend = SuperCollider(jackd.rate, jackd.period, 2, spare=False)
+    try:
+        backend.keeper.send([
+            (5000, osc.encode("/s_new", "antiphon_hat", 5000, 0, 10, "note", 60.0)),
+            (5001, osc.encode("/s_new", "there_is_none", 5001, 0, 10)),
+        ])  # fmt: skip
+        time.sleep(0.1 + 0.05)
+        assert (backend.counts.sent, backend.counts.confirmed, backend.counts.dropped) == (2, 1, 1)
+    finally:
+        backend.shut()
+
+
+def jackd_of(server: Server) -> int:
+    """The pid of the jackd that the server started."""
+    assert server.process is not None
+    children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text().split()
+    return next(int(p) for p in children if Path(f"/proc/{p}/comm").read_text().strip() == "jackd")

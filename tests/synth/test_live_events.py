@@ -1,0 +1,32 @@
+"""A note played this moment is known as one, all the way to a synth; one with a time is not."""
+
+from __future__ import annotations
+
+import numpy as np
+from tests.local import graph, staged
+
+from antiphon.engine.schedule import Action, Op
+from antiphon.processor import Event
+from antiphon.synth.backend import pack, shape_in, unpack
+
+KEYS = graph({"k": "noteclick"}, ["k > out"])
+
+
+def test_what_has_no_time_is_live_and_what_has_one_is_not():
+    stage = staged(KEYS)
+    assert stage.plan is not None
+    (host,) = stage.plan.hosts.values()
+    stage.now(Action(Op.NOTE_ON, 1, 60, 0.5, token=1))
+    stage.at_sample(10, Action(Op.NOTE_ON, 1, 61, 0.5, token=1))
+    seen: list[tuple[int, bool]] = []
+    play = host.play
+    host.play = lambda event: seen.append((event.number, event.live)) or play(event)  # type: ignore[method-assign]
+    stage.run(np.zeros((2, 256), np.float32))
+    assert seen == [(60, True), (61, False)]
+
+
+def test_a_hop_carries_it():
+    packed = np.zeros(shape_in(), np.float32)
+    told = [Event("on", 3, 60, 0.5, 2, 7), Event("off", 3, 60, 0.0, 2, 0, True)]
+    assert pack((1 << 40) + 12345, told, packed) == 0
+    assert unpack(packed) == ((1 << 40) + 12345, told)
