@@ -321,8 +321,13 @@ class Nodes:
         self.playing = _END_NUMBERS
         self._touched = {(n.id, c): 0.0 for n in self.nodes.values() for c, p in enumerate(n.cells) if travels(p)}
         self._bring_tempo = self.tempo
-        # the ends first: they are there before any plan is
-        levels = [EngineSet(e.id, c, self.numbers[e.base + c]) for e in self.ends.values() for c in range(len(e.cells))]
+        # the ends first: they are there before any plan is, and at their defaults
+        levels = [
+            EngineSet(end.id, cell, self.numbers[end.base + cell])
+            for end in self.ends.values()
+            for cell, param in enumerate(end.cells)
+            if self.numbers[end.base + cell] != param.encode(param.default)
+        ]
         return [*levels, *self._ask(0.0)]
 
     def to_json(self) -> dict[str, Any]:
