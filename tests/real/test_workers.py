@@ -122,7 +122,7 @@ def test_a_poison_that_comes_again_and_again_is_played_again(tmp_path: Path) -> 
     try:
         played = again(place / "set", place)
     except subprocess.CalledProcessError as error:
-        # known: two new beginnings within one hop's way are one too many for the replay's memory of epochs
+        # a machine held up for longer than a replay waits for a worker
         raise StalledError(str(error)) from error
     same(said, played)
 

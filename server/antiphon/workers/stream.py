@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from typing import TYPE_CHECKING
 
 from antiphon.block import Samples
@@ -35,7 +36,9 @@ class Stream:
         rings = entry.rings(spec)
         self._in, self._out = rings[0][slot], rings[1][slot]
         self._epoch = entry.slot(slot, SlotWord.EPOCH)
-        self._born = self._before = 0
+        self._born = 0
+        # epochs before this one and the hops they began with: a set that is replayed may ask for answers of several
+        self._past: deque[tuple[int, int]] = deque(maxlen=MAX_DEPTH)
         self._posted = self._first = 0
         self._broken = True
         self._absent = True
@@ -65,11 +68,21 @@ class Stream:
             )  # fmt: skip
             if hop == self._posted and behind < self._depth:
                 return False
+        if self._pool.lockstep and not self._finished() and not (wait and self._pool.revived(self)):
+            return None
         self._begin(hop)
         return True
 
+    def _finished(self) -> bool:
+        """Lets the worker answer what it was given before a new epoch takes it from there; False when it died of it."""
+        last = self._posted - 1
+        if last >= self._first and self._born == self._words[Word.GENERATION]:
+            self._wait(last % self._depth, tag(self._epoch, last), time.monotonic_ns() + _GIVEN_UP_NS)
+        return self.runs()
+
     def _begin(self, hop: int) -> None:
-        self._before, self._epoch = self._epoch, self._epoch + 1
+        self._past.append((self._epoch, self._first))
+        self._epoch += 1
         self._first, self._born, self._broken = hop, self._words[Word.GENERATION], False
         put = self.entry.set_slot
         put(self.slot, SlotWord.FIRST, hop)
@@ -118,7 +131,7 @@ class Stream:
     def _certain(self, hop: int, needed: bool) -> Samples | None:
         """The answer, however long it takes. One that is not needed is waited for too: the state is to go on."""
         new, place = hop >= self._first, hop % self._depth
-        wanted = tag(self._epoch if new else self._before, hop)
+        wanted = tag(self._epoch if new else self._epoch_of(hop), hop)
         until = self._pool.until_ns if needed else time.monotonic_ns() + _GIVEN_UP_NS
         if self._tags_out[place] == wanted or (new and hop < self._posted and self._wait(place, wanted, until)):
             given: Samples = self._out[place]
@@ -130,6 +143,10 @@ class Stream:
             self.blame()
         self._missed()
         return None
+
+    def _epoch_of(self, hop: int) -> int:
+        """The last epoch that had begun with that hop or before."""
+        return next((epoch for epoch, first in reversed(self._past) if first <= hop), 0)
 
     def _wait(self, place: int, wanted: int, until_ns: int) -> bool:
         words, pool, tags = self._words, self._pool, self._tags_out
