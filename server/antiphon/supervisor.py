@@ -21,7 +21,7 @@ import sys
 import time
 from pathlib import Path
 
-from antiphon import lifeline, ownjack, recordings, warming, watching
+from antiphon import lifeline, ownjack, recordings, stopping, warming, watching
 from antiphon.block import StreamSpec
 from antiphon.children import DEVICE_GONE, NO_DEVICE, Child, cause, leave, pair, unsignalled
 from antiphon.control.state import clear as clear_state
@@ -65,6 +65,8 @@ class Supervisor:
     def run(self) -> int:
         """Until SIGINT or SIGTERM. Returns the exit status."""
         self._catch_signals()
+        if stopping.asked():
+            raise KeyboardInterrupt  # it was swallowed on the way here
         try:
             self._open()
             self._start_all()

@@ -11,6 +11,9 @@ def main() -> None:
     # before numpy: its threads would be forked half-dead, and for blocks as small as ours they cost more than they give
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
+        from antiphon.stopping import watch
+
+        watch()
         import typer
 
         from antiphon.cli.commands import register
