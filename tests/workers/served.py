@@ -161,7 +161,12 @@ class Heard:
         """The reasons, once the node's states came in that order."""
         reasons = []
         for one in wanted:
-            reasons.append(self.until(lambda a, p, s=one: a == "/node/state" and p[:2] == [node, s])[2])
+            try:
+                found = self.until(lambda a, p, s=one: a == "/node/state" and p[:2] == [node, s])
+            except TimeoutError:
+                # states are looked for 20 times a second: a worker may be back between two looks
+                raise StalledError(f"{node} was not seen {one}") from None
+            reasons.append(found[2])
         return reasons
 
     def close(self) -> None:
