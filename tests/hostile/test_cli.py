@@ -137,7 +137,10 @@ def test_ctrl_c_at_any_moment(folder: Path, tmp_path: Path, what: str, delay: fl
     assert said in ("", "antiphon: stopped; nothing was left half written\n")
     assert not leftover(process.pid)
     if process.returncode:
-        assert list(work.iterdir()) == []
+        # stopped behind its last write it has left the whole, never a part
+        import soundfile
+
+        assert [soundfile.info(str(left)).frames for left in work.iterdir()] in ([], [48000 * 60])
 
 
 def leftover(group: int) -> list[int]:
