@@ -92,7 +92,7 @@ def render(
                 cell.render(at, size)
         edges = sorted(cuts)
         for first, last in pairwise(edges):
-            inside = [_moved(n, -(at + first)) for n in playing if at + first <= n.offset < at + last]
+            inside = [n.moved(-(at + first)) for n in playing if at + first <= n.offset < at + last]
             _one(processor, cells, inputs, outputs, done, at, first, last, inside)
         for cell in cells.values():
             cell.settle(at + size)
@@ -159,11 +159,7 @@ def _one(
         if not np.isfinite(out).all():
             raise PluginError("its output holds NaN or infinity; every frame of every output must be filled")
         kept[:, here : here + frames] = out
-    done.events += [_moved(event, here) for event in io.events_out]
-
-
-def _moved(event: Event, by: int) -> Event:
-    return Event(event.kind, event.offset + by, event.number, event.value, event.channel, event.age, event.live)
+    done.events += [event.moved(here) for event in io.events_out]
 
 
 def _cell(cells: Mapping[str, ParamCell], name: str) -> ParamCell:

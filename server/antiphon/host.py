@@ -221,7 +221,7 @@ class NodeHost:
         sample, events = io.time.sample, io.events_in
         try:
             for first, last in pairwise(cuts):
-                io.events_in = [_moved(e, -first) for e in events if first <= e.offset < last]
+                io.events_in = [e.moved(-first) for e in events if first <= e.offset < last]
                 emitted = len(io.events_out)
                 io.audio_in = [x[:, first:last] for x in whole_in]
                 io.audio_out = [y[:, first:last] for y in whole_out]
@@ -232,7 +232,7 @@ class NodeHost:
                 if reason:
                     return reason
                 for place in range(emitted, len(io.events_out)):
-                    io.events_out[place] = _moved(io.events_out[place], first)
+                    io.events_out[place] = io.events_out[place].moved(first)
         finally:
             io.events_in = events
             io.audio_in, io.audio_out, io.base, io.frames = whole_in, whole_out, 0, frames
@@ -315,7 +315,3 @@ class NodeHost:
             self.forced = f"reset raised {type(error).__name__}: {error}"[:200]
             return False
         return True
-
-
-def _moved(event: Event, by: int) -> Event:
-    return Event(event.kind, event.offset + by, event.number, event.value, event.channel, event.age, event.live)

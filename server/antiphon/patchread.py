@@ -105,8 +105,7 @@ class Reader:
             if control == "out":
                 made[control] = self._emitting(graph, here, target)
                 continue
-            found = _MIDI.fullmatch(control)
-            if found is None or int(found[1]) > 127 or not 1 <= int(found[2] or 1) <= 16:
+            if not is_control(control):
                 self.fail(
                     here,
                     'is not a control; "cc 0" to "cc 127" are, with a channel 1 to 16 behind if wanted, '
@@ -219,6 +218,12 @@ class Reader:
         ports = info.outputs if side == "out" else info.inputs
         kinds: list[str] = [p.kind for p in ports if port in ("", p.name)]
         return kinds or (["control"] if side == "in" and info.moved(port) is not None else [])
+
+
+def is_control(text: str) -> bool:
+    """Whether it names a MIDI controller: "cc 21", with a channel 1 to 16 behind if wanted."""
+    found = _MIDI.fullmatch(text)
+    return found is not None and int(found[1]) <= 127 and 1 <= int(found[2] or 1) <= 16
 
 
 def _flat(table: Mapping[str, Any]) -> list[tuple[str, Any]]:

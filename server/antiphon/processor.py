@@ -58,6 +58,10 @@ class Event:
     age: int = 0
     live: bool = False
 
+    def moved(self, by: int) -> Event:
+        """The same event, so many frames later."""
+        return Event(self.kind, self.offset + by, self.number, self.value, self.channel, self.age, self.live)
+
 
 @dataclass(slots=True)
 class IO:

@@ -159,7 +159,7 @@ class Adapted(Processor):
             back.pull(y, first, frames)
         while self._events_out and self._events_out[0][0] < end:
             at, event = self._events_out.pop(0)
-            io.emit(_moved(event, at - first))
+            io.emit(event.moved(at - first - event.offset))
         self._frames = end
 
     def _run(self, outer: IO, count: int) -> None:
@@ -202,7 +202,7 @@ class Adapted(Processor):
         io.events_out.clear()
         while self._events_in and self._events_in[0][0] < at + io.frames:
             when, event = self._events_in.pop(0)
-            io.events_in.append(_moved(event, when - at))
+            io.events_in.append(event.moved(when - at - event.offset))
 
     def _collect(self, first: int) -> None:
         """What was emitted waits for the frame its sound goes out with."""
@@ -303,10 +303,6 @@ def _take(found: Sequence[Samples], given: Sequence[Samples]) -> None:
 
 def _audio(ports: tuple[Port, ...]) -> list[Port]:
     return [port for port in ports if port.signal]
-
-
-def _moved(event: Event, offset: int) -> Event:
-    return Event(event.kind, offset, event.number, event.value, event.channel, event.age, event.live)
 
 
 def _time(waiting: tuple[int, Event]) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any, NoReturn
 from antiphon import patch as patches
 from antiphon import paths, resources
 from antiphon.errors import PatchError
+from antiphon.patchread import is_control
 from antiphon.tomlplace import line_of
 
 FOLDER = "live"
@@ -20,7 +20,6 @@ KEYS = ("format", "name", "patches", "fade", "midi")
 STEPS = {"next": 1, "previous": -1}
 MAX_PATCHES = 256
 MAX_FADE = 60.0
-_CONTROL = re.compile(r"cc (\d{1,3})(?: (\d{1,2}))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +110,7 @@ class _Reader:
         if not isinstance(table, dict):
             self.fail(("midi",), "takes a table, [midi]")
         for control, step in table.items():
-            found = _CONTROL.fullmatch(control)
-            if found is None or int(found[1]) > 127 or not 1 <= int(found[2] or 1) <= 16:
+            if not is_control(control):
                 self.fail(("midi", control), 'is not a control; "cc 0" to "cc 127" are, with a channel 1 to 16 behind')
             if not isinstance(step, str) or step not in STEPS:
                 self.fail(("midi", control), f"takes {' or '.join(STEPS)}")

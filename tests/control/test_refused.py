@@ -113,6 +113,18 @@ async def test_undo_after_next_is_back_in_the_set(stage: Rig) -> None:
     assert [m[1][1] for m in surface.heard() if m[0] == "/set/at"] == [2, 1, 2]
 
 
+async def test_another_set_refused_or_taken_back_leaves_the_one_before(stage: Rig) -> None:
+    client = stage.client()
+    (paths.patches() / "live" / "other.toml").write_text('format = 1\npatches = ["three", "two"]\n')
+    await client.ask("/set/next")
+    await refused(stage, "/set/load", "other")
+    assert stage.app.status()["set"] == {"name": "s", "place": 2, "patches": ["one", "two", "three"]}
+    await client.ask("/set/load", "other")
+    assert stage.app.status()["set"]["name"] == "other"
+    await client.ask("/patch/undo")
+    assert stage.app.status()["set"] == {"name": "s", "place": 2, "patches": ["one", "two", "three"]}
+
+
 async def test_a_fault_of_ours_is_answered_and_the_next_message_too(
     stage: Rig, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

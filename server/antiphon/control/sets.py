@@ -30,22 +30,20 @@ class Sets:
         found = setlist.load(name)
         for one in found.patches:
             patches.load(one, self._app.catalog)
-        self.list, before = found, self.list
-        try:
-            self.go(0, peer, address)
-        except AntiphonError:
-            self.list = before
-            raise
+        self._play(found, 0, peer, address)
 
     def go(self, place: int, peer: Peer | None, address: str) -> None:
         """The patch at a place, from 0. `WireError` without a set, or beyond its ends."""
         found = self.present()
         if not 0 <= place < len(found.patches):
             raise WireError(f"{found.name} has patches 1 to {len(found.patches)}, not {place + 1}")
-        name = found.patches[place]
-        app = self._app
+        self._play(found, place, peer, address)
+
+    def _play(self, found: SetList, place: int, peer: Peer | None, address: str) -> None:
+        name, app = found.patches[place], self._app
+        # the set changes behind the load: what a refusal or an undo goes back to is the one before
         app.plans.load(patches.load(name, app.catalog), found.fade, peer, address, (name,))
-        self.place = place
+        self.list, self.place = found, place
         self._tell()
 
     @property
