@@ -9,7 +9,8 @@ import pytest
 
 from antiphon.engine import admission, loader
 from antiphon.synth.info import PYO
-from antiphon.workers import arena, pool, presence, worker, zygote
+from antiphon.synth.sc import hurried
+from antiphon.workers import arena, express, pool, presence, worker, zygote
 from antiphon.workers.hops import Hops, lead_for
 from antiphon.workers.info import ModelInfo
 from antiphon.workers.spec import MAX_SLOTS, WorkerSpec
@@ -46,6 +47,9 @@ SYNTH = PYO.worker(48000, 256)
         f"({arena.DATA_BYTES >> 20} MB for all of a worker's rings)",
         f"measures {worker.MEASURED} hops with every slot at work",
         f"waits up to {loader.WORKER_PATIENCE:g} s for new workers",
+        f"by a ring of {arena.EXPRESS} in the arena",
+        f"not confirmed within {hurried.PATIENCE:g} s of the engine's time",
+        f"and so does what follows for {express.BACK_NS // 10**9} s",
         f"the last {presence.FADE * 1000:g} ms, backwards",
         f"({MODEL.depth} hops of a model, more where the lead needs them; {SYNTH.depth} of a synth)",
         f"The zygote looks every {zygote.LOOK_MS} ms",

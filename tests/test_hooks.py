@@ -59,6 +59,14 @@ def test_hook_antiphon_models():
     assert registered("models") == "models"
 
 
+def test_hook_antiphon_trainings():
+    assert registered("trainings") == "trainings"
+
+
+def test_hook_antiphon_evaluations():
+    assert registered("evaluations") == "evaluations"
+
+
 def test_hook_antiphon_transports():
     assert registered("transports") == "transports"
 

@@ -335,6 +335,27 @@ def test_a_link_that_leads_out_is_refused(home, tmp_path):
     assert (tmp_path / "secret.toml").read_text() == TOP
 
 
+def test_a_file_beside_a_trusted_patch_is_found_unless_the_library_has_it(home, tmp_path):
+    path = tmp_path / "own.toml"
+    path.write_text(TOP + "[nodes.gain]\nfile = 'own.scsyndef'\n")
+
+    def taken(trusted=True):
+        return load(path, CATALOG, trusted=trusted).graph.nodes[0].values["file"]
+
+    assert taken() == "own.scsyndef"
+    beside = tmp_path / "own.scsyndef"
+    beside.write_bytes(b"")
+    assert taken() == str(beside)
+    library = paths.made(paths.library())
+    (library / "own.scsyndef").write_bytes(b"")
+    assert taken() == "own.scsyndef"
+    beside.unlink()
+    (library / "own.scsyndef").unlink()
+    beside.symlink_to("/etc/hostname")
+    with pytest.raises(PatchError, match="leads out of its folder"):
+        taken()
+
+
 def test_the_command_line_takes_any_path_the_network_none(tmp_path):
     path = tmp_path / "own.toml"
     path.write_text(TOP + "[nodes.gain]\n")

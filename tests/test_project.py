@@ -102,7 +102,7 @@ def test_every_plugin_has_a_card_and_tests():
     for folder in sorted(p for p in (ROOT / "plugins").iterdir() if p.name.startswith("antiphon_")):
         assert list((folder / "tests").glob("test_*.py")), f"{folder.name} has no tests"
         entry = (folder / "__init__.py").read_text().splitlines()
-        assert len(entry) < 30, f"{folder.name}/__init__.py holds more than its hooks"
+        assert len(entry) < 48, f"{folder.name}/__init__.py holds more than its hooks"
 
 
 def test_the_readme_shows_both_commands_first():

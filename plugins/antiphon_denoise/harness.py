@@ -27,10 +27,13 @@ def run(
     """What a prepared processor makes of `sound` `[channels, frames]`, its latency still in.
 
     changes: (sample, parameter, value), in order. blocks: the sizes of the first blocks; then `spec.block`.
-    first: values at the start.
+    first: values at the start; those that take a restart were to be set before `prepare`.
     """
-    given = dict(first or {})
-    cells = {p.name: ParamCell(p, spec.rate, spec.block, given.get(p.name)) for p in processor.params}
+    given = {**processor.settings, **(first or {})}
+    cells = {
+        p.name: ParamCell(p, spec.rate, spec.block, given[p.name] if p.kind != "trigger" else None)
+        for p in processor.params
+    }
     out = np.zeros_like(sound)
     waiting = list(changes)
     sizes = iter(blocks)

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+from numpy.typing import NDArray
+
 from antiphon.native import f32, f32p, i64, kernel
 from antiphon_denoise.bands import BINS
-from antiphon_denoise.estimate import Estimator
+
+F32 = NDArray[np.float32]
 
 _SILENT = 10.0 ** (-66.0 / 10.0)
 _FAR, _NEAR = 10.0 ** (-24.0 / 10.0), 10.0 ** (-12.0 / 10.0)
@@ -36,7 +40,11 @@ class PhraseGate:
     It compares what the gate keeps with the phrase's peak, and the whole level with the lowest lately.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, pace: float = 1.0) -> None:
+        """pace: hops in 13.3 ms."""
+        self._fade_open, self._fade_shut = _FADE_OPEN ** (1.0 / pace), _FADE_SHUT ** (1.0 / pace)
+        self._window, self._warm, self._hold = round(_WINDOW * pace), round(_WARM * pace), round(_HOLD * pace)
+        self._smooth, self._rise = 1.0 - (1.0 - _SMOOTH) ** (1.0 / pace), 1.0 - (1.0 - _REST) ** (1.0 / pace)
         self.reset()
 
     def reset(self) -> None:
@@ -48,31 +56,31 @@ class PhraseGate:
         self._quiet = 0
         self._shut = True
 
-    def update(self, estimator: Estimator) -> float:
-        """One hop: 1 where the gate is open, 0 where it is shut."""
-        kept = denoise_kept(estimator.power, estimator.gain, BINS)
-        floor = self._floor(estimator.level)
+    def update(self, power: F32, gain: F32, level: float) -> float:
+        """One hop, its power and gain by bin and its mean power: 1 where the gate is open, 0 where it is shut."""
+        kept = denoise_kept(power, gain, BINS)
+        floor = self._floor(level)
         if self._shut:
-            self._peak *= _FADE_SHUT
+            self._peak *= self._fade_shut
             if kept > max(_SILENT, self._rest * _STANDS_OUT, self._peak * _WORTH):
                 self._shut = False
                 self._quiet = 0
-            self._rest += _REST * (kept - self._rest)
+            self._rest += self._rise * (kept - self._rest)
         else:
-            near = self._hops > _WARM and kept < self._peak * _NEAR and self._level < floor * _AT_FLOOR
+            near = self._hops > self._warm and kept < self._peak * _NEAR and self._level < floor * _AT_FLOOR
             self._quiet = self._quiet + 1 if near or kept < max(_SILENT, self._peak * _FAR) else 0
-            if self._quiet >= _HOLD:
+            if self._quiet >= self._hold:
                 self._shut = True
                 self._rest = kept
-            self._peak = max(kept, self._peak * _FADE_OPEN)
+            self._peak = max(kept, self._peak * self._fade_open)
         # frames overlap: the step from one hop to the next is heard as a fade of 13 ms
         return 0.0 if self._shut else 1.0
 
     def _floor(self, level: float) -> float:
         """The lowest of the smoothed level in the last two to four seconds."""
-        self._level = level if self._level < 0.0 else self._level + _SMOOTH * (level - self._level)
+        self._level = level if self._level < 0.0 else self._level + self._smooth * (level - self._level)
         self._hops += 1
-        if self._hops % _WINDOW == 0:
+        if self._hops % self._window == 0:
             self._before, self._lowest = self._lowest, math.inf
         self._lowest = min(self._lowest, self._level)
         return min(self._before, self._lowest)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from typing import ClassVar
 
@@ -10,15 +11,26 @@ import numpy as np
 from antiphon.block import StreamSpec
 from antiphon.params import Param
 from antiphon.processor import IO, Processor
+from antiphon.workers.line import usable
+from antiphon.workers.spec import WorkerError
+from antiphon_denoise.bands import BINS
+from antiphon_denoise.delayed import Waiting
 from antiphon_denoise.estimate import Estimator, denoise_power
+from antiphon_denoise.learned import AUTOENCODER, HOP, MASK
+from antiphon_denoise.mains import Hum
 from antiphon_denoise.phrase import PhraseGate
 from antiphon_denoise.profile import Recent
 from antiphon_denoise.spectrum import F32, History, Spectra, grid
+from antiphon_denoise.threshold import Spared
 from antiphon_denoise.wavelet import Shrinker
+
+log = logging.getLogger("antiphon.denoise")
+MODELS = {"learned": MASK, "autoencoder": AUTOENCODER}
+_PACE = 640 / HOP
 
 
 class Denoise(Processor):
-    """Spectral gate and wavelet shrinkage, both told by one estimate of where the noise is.
+    """Four ways to take noise away, of one grid each: gains from a network in a worker, spectral gate, wavelets.
 
     All work falls on a grid of hops counted from the last `reset`, and a hop reads its parameters at
     its own last sample: any split into blocks gives the same samples. One gain serves all channels, so
@@ -26,7 +38,10 @@ class Denoise(Processor):
     """
 
     params: ClassVar[tuple[Param, ...]] = (
-        Param("mode", "choice", "gate", choices=("gate", "wavelet"), doc="Spectral gate, or wavelet shrinkage."),
+        Param(
+            "mode", "choice", "gate", choices=("learned", "gate", "wavelet", "autoencoder"), restart=True,
+            doc="A learned mask, a spectral gate, wavelet shrinkage, or an autoencoder.",
+        ),
         Param(
             "threshold", default=0.0, low=-80.0, high=0.0, unit="dB",
             doc="What is louder than noise of this level, against full scale, is never taken for noise.",
@@ -37,17 +52,34 @@ class Denoise(Processor):
     )  # fmt: skip
 
     def prepare(self, spec: StreamSpec) -> None:
-        """Makes every buffer for `spec.channels` channels. Latency: 26.7 ms, at 44.1 kHz 29 ms."""
-        self._grid = grid(spec.rate)
-        self.latency = self._grid.lag
+        """Makes every buffer. A learned mode without its weights or torch becomes the gate, and says so."""
+        mode = str(self.settings["mode"])
+        self.close()
+        if mode in MODELS and (reason := usable(MODELS[mode])):
+            log.warning("denoise has no mode %s here and goes by its gate: %s", mode, reason)
+            mode = "gate"
+        self._waiting: Waiting | None = None
+        if mode in MODELS:
+            self._grid = grid(spec.rate, HOP)
+            try:
+                self._waiting = Waiting(MODELS[mode], self._grid, spec.channels, spec.block, self.node)
+            except WorkerError as error:
+                log.warning("denoise has no worker for mode %s and goes by its gate: %s", mode, error)
+                mode = "gate"
+        if mode not in MODELS:
+            self._grid = grid(spec.rate)
+        self._mode = mode
+        self._lead = self._waiting.lead if self._waiting is not None else 0
+        self.latency = self._grid.lag + self._lead * self._grid.hop
         hop = self._grid.hop
-        self._channels = spec.channels
         self._history = History(self._grid, spec.channels)
         self._spectra = Spectra(self._grid, spec.channels)
         self._estimator = Estimator(self._grid.bins)
+        self._hum = Hum(self._grid, spec.rate, spec.channels) if mode in MODELS else None
         self._recent = Recent(self._grid, spec.rate)
-        self._phrase = PhraseGate()
-        self._shrinker = Shrinker(self._grid, spec.channels)
+        self._phrase = PhraseGate(_PACE if mode in MODELS else 1.0)
+        self._spared = Spared(self._grid.bins)
+        self._shrinker = Shrinker(self._grid, spec.channels) if mode == "wavelet" else None
         self._gain: F32 = np.ones(self._grid.bins, np.float32)
         self._made: F32 = np.zeros((spec.channels, self._grid.lag), np.float32)
         self._tail: F32 = np.zeros((spec.channels, hop), np.float32)
@@ -55,12 +87,15 @@ class Denoise(Processor):
         self._measure = denoise_power.bind(
             self._spectra.bins, spec.channels, self._grid.bins, self._spectra.unit, self._estimator.power
         )
+        self._number = -1
         self.reset()
 
     def reset(self) -> None:
         """Forgets the sound, the estimate and the learned noise."""
         self._history.clear()
         self._estimator.reset()
+        if self._hum is not None:
+            self._hum.reset()
         self._recent.clear()
         self._phrase.reset()
         self._tail.fill(0.0)
@@ -68,10 +103,17 @@ class Denoise(Processor):
         self._filled = 0
         self._hops = 0
         self._learn_at = -1
+        if self._waiting is not None:
+            self._waiting.begin(max(0, self._number))
 
     def process(self, io: IO) -> None:
         heard, said = io.audio_in[0], io.audio_out[0]
         hop = self._grid.hop
+        if self._number < 0:
+            # hops are numbered by the clock, so that those of a replayed session have the same numbers
+            self._number = io.time.sample // hop
+            if self._waiting is not None:
+                self._waiting.begin(self._number)
         fired = io.fired("learn")
         done = 0
         while done < io.frames:
@@ -91,7 +133,10 @@ class Denoise(Processor):
 
     def _hop(self, io: IO, last: int) -> None:
         """A hop is full; `last` is the frame of its last sample in this block."""
-        estimator, lag = self._estimator, self._grid.lag
+        estimator = self._estimator
+        amount = float(io.at("amount", last))
+        if self._hum is not None:
+            self._hum.take(self._history.fresh(), amount)
         self._spectra.forward(self._history.frame(self._grid.size))
         self._measure()
         self._hops += 1
@@ -99,25 +144,66 @@ class Denoise(Processor):
         if self._learn_at >= 0:
             if self._recent.take(self._learn_at):
                 estimator.learn(self._recent.mean)
+                if self._waiting is not None:
+                    self._waiting.learn(self._recent.mean)
             self._learn_at = -1
         threshold = float(io.at("threshold", last))
         ceiling = threshold * (math.log(10.0) / 10.0) if threshold < 0.0 else 1e9
         estimator.update(ceiling)
-        amount = float(io.at("amount", last))
-        careful = amount * estimator.care
-        phrase = self._phrase.update(estimator)
-        if not io.at("full", last):
-            phrase = 1.0
-        if io.at("mode", last) == "gate":
-            np.subtract(1.0, estimator.gain, out=self._gain)
-            np.multiply(self._gain, -careful, out=self._gain)
-            np.add(self._gain, 1.0, out=self._gain)
-            self._spectra.inverse(self._gain, self._made)
+        full = bool(io.at("full", last))
+        if self._waiting is not None:
+            level = self._by_answer(self._waiting, io, amount, ceiling)
+            phrase = self._phrase.update(estimator.power, self._waiting.gain, level)
         else:
-            frame = self._history.frame(lag)
-            self._shrinker.run(frame, estimator.power, estimator.gain, careful, self._made)
-        if phrase < 1.0:
+            self._by_gate(amount)
+            phrase = self._phrase.update(estimator.power, estimator.gain, estimator.level)
+        if phrase < 1.0 and full:
             np.multiply(self._made, 1.0 - amount * (1.0 - phrase), out=self._made)
         hop = self._grid.hop
         np.add(self._tail, self._made[:, :hop], out=self._ready)
         self._tail[:] = self._made[:, hop:]
+        self._number += 1
+
+    def _by_gate(self, amount: float) -> None:
+        """Gate or wavelets: into `_made`."""
+        estimator = self._estimator
+        careful = amount * estimator.care
+        if self._shrinker is None:
+            self._shut(estimator.gain, careful)
+            self._spectra.inverse(self._gain, self._made)
+        else:
+            frame = self._history.frame(self._grid.lag)
+            self._shrinker.run(frame, estimator.power, estimator.gain, careful, self._made)
+
+    def _by_answer(self, waiting: Waiting, io: IO, amount: float, ceiling: float) -> float:
+        """The hop whose answer is due: into `_made`. Gives its mean power; `waiting.gain` is what it is judged by."""
+        estimator = self._estimator
+        self._shut(estimator.gain, estimator.care)
+        waiting.turn(self._number, self._spectra.bins, estimator.power, self._gain, io)
+        if ceiling < 1e8:
+            self._spared.open(estimator.power, ceiling, waiting.gain)
+        self._shut(waiting.gain, amount)
+        self._spectra.inverse(self._gain, self._made)
+        return float(np.mean(estimator.power[:BINS]))
+
+    def _shut(self, gain: F32, amount: float) -> None:
+        """Into `_gain`: that much of what this gain would take."""
+        np.subtract(1.0, gain, out=self._gain)
+        np.multiply(self._gain, -amount, out=self._gain)
+        np.add(self._gain, 1.0, out=self._gain)
+
+    def retry(self) -> None:
+        if self._waiting is not None:
+            self._waiting.retry()
+
+    def recall(self, kind: str, number: int) -> None:
+        if self._waiting is not None:
+            self._waiting.recall(kind, number)
+
+    def standing(self) -> list[tuple[str, int]]:
+        return [] if self._waiting is None else self._waiting.standing()
+
+    def close(self) -> None:
+        waiting = getattr(self, "_waiting", None)
+        if waiting is not None:
+            waiting.close()

@@ -34,10 +34,10 @@ class Grid:
         return self.size // 2 + 1
 
 
-def grid(rate: int) -> Grid:
-    """The grid at `rate`: lag 26.7 ms at 48 and 96 kHz, 29.0 ms at 44.1 kHz."""
+def grid(rate: int, hop: int = 640) -> Grid:
+    """The grid at `rate`, of `hop` frames at 48 kHz: a lag of 26.7 ms at 48 and 96 kHz, 29.0 ms at 44.1 kHz."""
     scale = max(1, round(rate / 48000))
-    return Grid(2048 * scale, 640 * scale, scale)
+    return Grid(2048 * scale, hop * scale, scale)
 
 
 def windows(grid: Grid) -> tuple[F32, F32]:

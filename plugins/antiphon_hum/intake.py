@@ -19,6 +19,7 @@ F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
 HOP = 128
 """Samples of a hop at the decimated rate: 5.3 ms at 24 kHz, 5.8 ms at 22.05 kHz."""
+AROUND = 24000
 HISTORY = 1024
 """Newest samples a hop is judged by."""
 TAPS = 16
@@ -73,14 +74,16 @@ def hum_intake(
 
 
 class Intake:
-    """Fills hops of `HOP` decimated samples and keeps the newest `HISTORY`.
+    """Fills hops of decimated samples and keeps the newest `HISTORY`.
 
     factor: input frames to one decimated sample.  lag: input frames by which a decimated sample follows its sound.
     """
 
-    def __init__(self, rate: int) -> None:
-        self.factor = max(1, round(rate / 24000))
+    def __init__(self, rate: int, around: int = AROUND, hop: int = HOP) -> None:
+        """around: Hz that the decimated rate is as near to as a whole factor gets.  hop: its samples."""
+        self.factor = max(1, round(rate / around))
         self.rate = rate / self.factor
+        self.hop = hop
         side = TAPS * self.factor if self.factor > 1 else 0
         self._length = 2 * side + 1
         self.lag = side
@@ -89,8 +92,8 @@ class Intake:
         self._state: I64 = np.zeros(_SIZE, np.int64)
         self._k: F64 = np.zeros(4, np.float64)
         self._k[:2] = [1.0 - math.exp(-2.0 * math.pi * hz / self.rate) for hz in reversed(BODY)]
-        self._heard: F32 = np.zeros(HISTORY + 8 * HOP, np.float32)
-        self._body: F32 = np.zeros(HISTORY + 8 * HOP, np.float32)
+        self._heard: F32 = np.zeros(HISTORY + 8 * hop, np.float32)
+        self._body: F32 = np.zeros(HISTORY + 8 * hop, np.float32)
         self.reset()
 
     def reset(self) -> None:
@@ -101,20 +104,20 @@ class Intake:
         self._k[2:] = 0.0
         self._state.fill(0)
         self._state[_DUE] = self.factor
-        self._end = HISTORY + HOP
+        self._end = HISTORY + self.hop
 
     def take(self, x: Samples, first: int, last: int) -> int:
         """Takes `[channels, frames]` from `first` until a hop is full or `last` is reached; how many frames."""
-        hop, body = self.newest(HOP), self.body(HOP)
+        hop, body = self.newest(self.hop), self.body(self.hop)
         return hum_intake(
             x, x.strides[0] // 4, x.shape[0], first, last, self._ring, self._taps, self._length, self.factor,
-            self._state, hop, body, HOP, self._k,
+            self._state, hop, body, self.hop, self._k,
         )  # fmt: skip
 
     @property
     def full(self) -> bool:
         """A hop is complete, and `newest` may be asked."""
-        return bool(self._state[_FILLED] == HOP)
+        return bool(self._state[_FILLED] == self.hop)
 
     def newest(self, length: int) -> F32:
         """The newest `length` decimated samples, at most `HISTORY`."""
@@ -131,7 +134,7 @@ class Intake:
             for buffer in (self._heard, self._body):
                 buffer[:HISTORY] = buffer[-HISTORY:]
             self._end = HISTORY
-        self._end += HOP
+        self._end += self.hop
 
 
 def _lowpass(side: int, cutoff: float) -> F32:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from pathlib import Path
 
+from antiphon.block import Samples
 from antiphon.cli.errors import complain
 from antiphon.errors import UsageError
 from antiphon.filejob import FileJob
@@ -14,13 +15,14 @@ from antiphon.io.audiowrite import AudioWriter, format_of
 from antiphon.io.decode import shown
 from antiphon.notesound import TimedNote, sound
 from antiphon.plugins import load
-from antiphon_hum.notes import Listener, Note
+from antiphon_hum.notes import Heard, heard
 
-LOWEST_RATE = 22050
-"""Hz: what is sampled more slowly is heard at `HEARD_RATE`, so that a hop is as short as in other sounds."""
-HEARD_RATE = 48000
 LISTENED = 0.4
 """Part of the work that listening is told as."""
+PLAYED = 2048
+"""Frames of a block in which the piano is played, at least: its samples are the same in any, and this is quickest."""
+MANY = 0.3
+"""Mean probability of several voices at once from which on it is warned about."""
 
 
 def run(job: FileJob) -> None:
@@ -33,46 +35,54 @@ def run(job: FileJob) -> None:
     with stream(job.source) as (info, _):
         rate, channels, subtype = info.rate, info.channels, info.subtype
     with AudioWriter(job.target, rate, channels, subtype) as writer:
-        notes, frames = listened(job, rate)
+        found = listened(job, rate, channels)
+        notes, frames = found.notes, found.frames
         played = [TimedNote(n.start, n.end, n.number, n.velocity) for n in notes]
-        for block in sound(played, frames, rate, load(check=False), channels=channels, block=job.block):
+        for block in sound(played, frames, rate, load(check=False), channels=channels, block=max(PLAYED, job.block)):
             writer.write(block)
             job.progress(LISTENED + (1.0 - LISTENED) * writer.frames / max(1, frames))
-        if not notes:
+        if found.many > MANY:
+            complain(
+                f"{shown(job.source)}: several voices seem to sound at once in it and hum hears one; give it a voice "
+                f"alone, or {writer.name} holds a part of what sounds at most"
+            )
+        elif not notes:
             complain(f"{shown(job.source)}: no note is heard in it; {writer.name} is silent")
         if job.midi_out is not None:
-            write_notes(job.midi_out, notes, rate, float(job.settings.get("bpm", midifile.DEFAULT_BPM)))
+            write_notes(job.midi_out, found, rate, float(job.settings.get("bpm", 0.0)))
     if writer.clipped:
         complain(f"{writer.name}: {writer.clipped} samples were over full scale and are cut to it")
 
 
-def listened(job: FileJob, rate: int) -> tuple[list[Note], int]:
-    """The notes of the source, in frames at `rate`, its own; and how many frames it has."""
-    at = rate if rate >= LOWEST_RATE else HEARD_RATE
-    ahead = heard(job, at, (), 0.0).beliefs()
-    listener = heard(job, at, ahead, 0.5)
-    if at == rate:
-        return listener.notes(), listener.frames
-    with stream(job.source) as (_, blocks):
-        frames = sum(block.shape[1] for block in blocks)
-    by = rate / at
-    moved = [Note(round(n.start * by), min(frames, round(n.end * by)), n.number, n.velocity) for n in listener.notes()]
-    return [n for n in moved if n.end > n.start], frames
+def listened(job: FileJob, rate: int, channels: int) -> Heard:
+    """What is in the source, in frames at `rate`, its own."""
+    passes = [0.0]
+
+    def play(at: int, hear: Callable[[Samples], None]) -> None:
+        done, frames = passes[0], 0
+        with stream(job.source, rate=at or None) as (info, blocks):
+            for block in blocks:
+                hear(block)
+                frames += block.shape[1]
+                part = min(1.0, frames / info.frames) if info.frames else 0.0
+                job.progress(LISTENED * min(1.0, done + 0.5 * part))
+        passes[0] = min(0.5, done + 0.5)
+
+    return heard(play, rate, channels, job.settings)
 
 
-def heard(job: FileJob, rate: int, ahead: Sequence[float], done: float) -> Listener:
-    """A listener that has heard the source at `rate`. done: part of the listening done before."""
-    with stream(job.source, rate=rate) as (info, blocks):
-        listener = Listener(rate, info.channels, job.settings, ahead)
-        for block in blocks:
-            listener.hear(block)
-            part = min(1.0, listener.frames / info.frames) if info.frames else 0.0
-            job.progress(LISTENED * (done + 0.5 * part))
-    return listener
-
-
-def write_notes(path: Path, notes: Sequence[Note], rate: int, bpm: float) -> None:
-    """A MIDI file of one track, by the clock `quantise` goes by. `FileError` where it cannot be written."""
-    per_beat = rate * 60.0 / bpm
-    told = tuple(midifile.Note(n.start / per_beat, (n.end - n.start) / per_beat, n.number, n.velocity) for n in notes)
-    midifile.write(path, [midifile.Track("hum", told, 0)], bpm, 2 * midifile.TICKS)
+def write_notes(path: Path, found: Heard, rate: int, bpm: float) -> None:
+    """A MIDI file of one track. bpm: its tempo where none was found, 0 for MIDI's own. `FileError` where it cannot
+    be written.
+    """
+    tempo = found.bpm or bpm or midifile.DEFAULT_BPM
+    per_beat = rate * 60.0 / tempo
+    first = found.beat * rate
+    # what begins before the first line would lie before the file
+    first = first if all(n.start >= first for n in found.notes) else first - per_beat
+    first = min(first, 0.0) if found.bpm is None else first
+    told = tuple(
+        midifile.Note((n.start - first) / per_beat, (n.end - n.start) / per_beat, n.number, n.velocity)
+        for n in found.notes
+    )
+    midifile.write(path, [midifile.Track("hum", told, 0)], tempo, 2 * midifile.TICKS)

@@ -1,8 +1,8 @@
 """Sound whose notes are known: melodies of POP909 sung by resynthesised voices and played by FluidSynth's winds.
 
 A singer is espeak-ng saying a syllable for each note, taken apart by WORLD, stretched to the note's length, and put
-together again on a pitch drawn from the score: with glides, scoops, vibrato, drift and mistuning. For `evaluation`
-alone; needs pyworld, mido, espeak-ng and fluidsynth.
+together again on a pitch drawn from the score: with glides, scoops, vibrato, drift and mistuning. For training and
+`evaluation`; needs pyworld, mido, espeak-ng and fluidsynth.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from typing import Any
 
 import numpy as np
 import soundfile
-import soxr
 from numpy.typing import NDArray
 
 F32 = NDArray[np.float32]
@@ -116,7 +115,7 @@ def moved(notes: Sequence[ScoreNote], low: int, high: int) -> tuple[ScoreNote, .
     return tuple(fitted)
 
 
-def wind(name: str, notes: Sequence[ScoreNote], program: int, font: Path) -> Item:
+def wind(name: str, notes: Sequence[ScoreNote], program: int, font: Path, rate: int = RATE) -> Item:
     """The notes by one program of a soundfont, dry."""
     from antiphon_synth.sampling import midi
 
@@ -130,7 +129,7 @@ def wind(name: str, notes: Sequence[ScoreNote], program: int, font: Path) -> Ite
         score, sound = Path(folder) / "notes.mid", Path(folder) / "notes.wav"
         score.write_bytes(midi(events))
         subprocess.run(
-            ["fluidsynth", "-niq", "-R", "0", "-C", "0", "-g", "0.6", "-r", str(RATE), "-O", "float", "-T", "wav",
+            ["fluidsynth", "-niq", "-R", "0", "-C", "0", "-g", "0.6", "-r", str(rate), "-O", "float", "-T", "wav",
              "-F", str(sound), str(font), str(score)],
             check=True, capture_output=True,
         )  # fmt: skip
@@ -138,15 +137,22 @@ def wind(name: str, notes: Sequence[ScoreNote], program: int, font: Path) -> Ite
     return Item(name, np.ascontiguousarray(x.mean(axis=1)), tuple(notes))
 
 
-def said(text: str, voice: str, speed: int = 150, pitch: int = 50) -> F32:
-    """espeak-ng's speech, mono at `RATE`."""
+def resampled(x: F32, source: int, target: int) -> F32:
+    """Mono sound at another rate."""
+    import soxr
+
+    return np.asarray(soxr.resample(x, source, target), np.float32)
+
+
+def said(text: str, voice: str, speed: int = 150, pitch: int = 50, rate: int = RATE) -> F32:
+    """espeak-ng's speech, mono at `rate`."""
     done = subprocess.run(
         ["espeak-ng", "-v", voice, "-s", str(speed), "-p", str(pitch), "--stdout", text],
         check=True,
         capture_output=True,
     )
-    x, rate = soundfile.read(io.BytesIO(done.stdout), dtype="float32")
-    return np.asarray(soxr.resample(x, rate, RATE), np.float32)
+    x, made = soundfile.read(io.BytesIO(done.stdout), dtype="float32")
+    return resampled(x, made, rate)
 
 
 def world() -> Any:
@@ -172,15 +178,15 @@ class Syllable:
 
 
 @functools.lru_cache(maxsize=512)
-def syllable(text: str, voice: str) -> Syllable:
+def syllable(text: str, voice: str, rate: int = RATE) -> Syllable:
     """A spoken syllable taken apart."""
     pyworld = world()
-    x = said(text, voice).astype(np.float64)
+    x = said(text, voice, rate=rate).astype(np.float64)
     loud = np.flatnonzero(np.abs(x) > 0.02 * np.abs(x).max())
     x = x[max(0, loud[0] - 200) : loud[-1] + 200]
-    f0, times = pyworld.harvest(x, RATE, frame_period=PERIOD)
-    envelope = pyworld.cheaptrick(x, f0, times, RATE)
-    noise = pyworld.d4c(x, f0, times, RATE)
+    f0, times = pyworld.harvest(x, rate, frame_period=PERIOD)
+    envelope = pyworld.cheaptrick(x, f0, times, rate)
+    noise = pyworld.d4c(x, f0, times, rate)
     voiced = np.flatnonzero(f0 > 0)
     if len(voiced) < 4:
         return Syllable(envelope, noise, (0, len(f0) - 1))
@@ -226,20 +232,30 @@ def manner(rng: np.random.Generator) -> Manner:
 
 
 def sung(name: str, notes: Sequence[ScoreNote], voice: str, how: Manner, seed: int) -> Item:
-    """The notes sung. What is slurred goes on with the syllable before."""
+    """The notes sung, at `RATE`."""
+    return Item(name, singing(notes, voice, how, seed)[0], tuple(notes))
+
+
+def singing(
+    notes: Sequence[ScoreNote], voice: str, how: Manner, seed: int, rate: int = RATE,
+    syllables: Sequence[str] = SYLLABLES, warp: float = 1.0,
+) -> tuple[F32, F64]:  # fmt: skip
+    """The notes sung: sound at `rate`, and Hz of each of WORLD's frames, 0 unvoiced. What is slurred goes on with the
+    syllable before. warp: formants are so many times as high.
+    """
     pyworld = world()
     rng = np.random.default_rng(seed)
     frames = round((notes[-1].end + 0.5) * 1000 / PERIOD)
-    bins = syllable("la", voice).envelope.shape[1]
+    bins = syllable("la", voice, rate).envelope.shape[1]
     envelope, noise = np.full((frames, bins), 1e-16), np.ones((frames, bins))
-    pitch = _pitch(notes, how, frames, rng)
+    pitch = pitch_line(notes, how, frames, rng)
     voiced = np.zeros(frames, bool)
     before: Syllable | None = None
     for n, note in enumerate(notes):
         begin, end = round(note.start * 1000 / PERIOD), round(note.end * 1000 / PERIOD)
         close = n > 0 and note.start - notes[n - 1].end < 0.03
         slurred = close and before is not None and note.pitch != notes[n - 1].pitch and rng.random() < how.slurs
-        made = before if slurred and before is not None else syllable(str(rng.choice(SYLLABLES)), voice)
+        made = before if slurred and before is not None else syllable(str(rng.choice(syllables)), voice, rate)
         before = made
         first, last = made.vowel
         lead = min(first, 20) if not slurred else 0
@@ -269,13 +285,16 @@ def sung(name: str, notes: Sequence[ScoreNote], voice: str, how: Manner, seed: i
         if n + 1 == len(notes) or notes[n + 1].start - note.end > 0.02:
             envelope[where.stop - fade : where.stop] *= np.linspace(1.0, 0.01, fade)[:, None] ** 2
     f0 = np.where(voiced, 440.0 * 2 ** ((pitch - 69) / 12), 0.0)
-    x = pyworld.synthesize(f0, envelope, noise, RATE, PERIOD)
+    if warp != 1.0:
+        places = np.minimum(np.round(np.arange(bins) / warp).astype(int), bins - 1)
+        envelope = np.ascontiguousarray(envelope[:, places])
+    x = pyworld.synthesize(f0, envelope, noise, rate, PERIOD)
     x = 0.3 * x / max(np.abs(x).max(), 1e-9)
     x = x + how.breath * rng.standard_normal(len(x))
-    return Item(name, x.astype(np.float32), tuple(notes))
+    return x.astype(np.float32), f0
 
 
-def _pitch(notes: Sequence[ScoreNote], how: Manner, frames: int, rng: np.random.Generator) -> F64:
+def pitch_line(notes: Sequence[ScoreNote], how: Manner, frames: int, rng: np.random.Generator) -> F64:
     """MIDI number of each WORLD frame."""
     t = np.arange(frames) * PERIOD / 1000
     line = np.full(frames, float(notes[0].pitch))
@@ -301,14 +320,11 @@ def _pitch(notes: Sequence[ScoreNote], how: Manner, frames: int, rng: np.random.
 
 
 TUNED = slice(0, 400, 13)
-"""Songs, in order of their number, that the constants were found on."""
-HELD = slice(410, None, 13)
-"""Songs that figures are reported on."""
+"""Songs, in order of their number, that pyin's and yin's constants were found on."""
 TUNED_VOICES = ("en+m1", "en+f1", "en-us+m3", "en+f2", "de+m7", "it+f3")
-HELD_VOICES = ("en+m4", "en+f4", "fr+m5", "es+f5")
 TUNED_FONT, HELD_FONT = "TimGM6mb.sf2", "FluidR3_GM.sf2"
+"""Constants are found and networks trained on the first; what is measured is played by the second."""
 TUNED_WINDS = ("flute", "trumpet", "clarinet", "oboe")
-HELD_WINDS = ("flute", "trumpet", "clarinet", "recorder", "sax")
 RANGES = {
     "flute": (60, 91),
     "recorder": (64, 91),
@@ -319,23 +335,21 @@ RANGES = {
 }
 
 
-def items(data: Path, held: bool, songs: int, seed: int) -> Iterator[tuple[str, Item]]:
-    """("sing", voice) and ("wind", instrument) items of the first `songs` songs of a half.
+def items(data: Path, songs: int, seed: int) -> Iterator[tuple[str, Item]]:
+    """("sing", voice) and ("wind", instrument) items of the first `songs` songs of `TUNED`.
 
     data: the folder that holds pop909/.
     """
-    folders = sorted(path for path in (data / "pop909").iterdir() if path.is_dir())[HELD if held else TUNED][:songs]
-    voices, winds = (HELD_VOICES, HELD_WINDS) if held else (TUNED_VOICES, TUNED_WINDS)
-    font = FONTS / (HELD_FONT if held else TUNED_FONT)
+    folders = sorted(path for path in (data / "pop909").iterdir() if path.is_dir())[TUNED][:songs]
     rng = np.random.default_rng(seed)
     for k, folder in enumerate(folders):
         notes = melody(folder / f"{folder.name}.mid")
         if len(notes) < 8:
             continue
-        voice, name = voices[k % len(voices)], winds[k % len(winds)]
+        voice, name = TUNED_VOICES[k % len(TUNED_VOICES)], TUNED_WINDS[k % len(TUNED_WINDS)]
         low, high = (45, 64) if "+m" in voice else (55, 76)
         yield "sing", sung(f"{folder.name} {voice}", moved(notes, low, high), voice, manner(rng), k)
-        yield "wind", wind(f"{folder.name} {name}", moved(notes, *RANGES[name]), WINDS[name], font)
+        yield "wind", wind(f"{folder.name} {name}", moved(notes, *RANGES[name]), WINDS[name], FONTS / TUNED_FONT)
 
 
 _SAID = (
@@ -382,4 +396,4 @@ def colours(seconds: float, seed: int) -> Iterator[F32]:
 def real(path: Path) -> F32:
     """A sound file as mono at `RATE`."""
     x, rate = soundfile.read(path, dtype="float32", always_2d=True)
-    return np.asarray(soxr.resample(x.mean(axis=1), rate, RATE), np.float32)
+    return resampled(x.mean(axis=1), rate, RATE)

@@ -1,18 +1,27 @@
-"""What `hum` is measured beside: librosa's YIN and pYIN, cut into notes plainly, and two that do not listen."""
+"""What `hum` is measured beside: librosa's YIN and pYIN, cut plainly, Basic Pitch, two that do not listen."""
 
 from __future__ import annotations
 
+import importlib.util
+import logging
+import sys
+import tempfile
+import types
 from collections.abc import Callable
+from functools import cache
 from itertools import pairwise
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
-Found = list[tuple[float, float]]
-"""Onset in seconds, and MIDI number."""
-HOP, FRAME = 256, 2048
+Found = list[tuple[float, float, float]]
+"""Seconds from and to, and MIDI number."""
+RATE, HOP, FRAME = 22050, 256, 2048
+"""librosa's own rate, and the frames of its trackers."""
 LEAST = 0.06
 """Seconds of a note at least."""
 
@@ -30,7 +39,7 @@ def cut(pitch: F64, level: F64, seconds: float) -> Found:
     keys = np.where(np.isfinite(smooth) & (level > -60.0), np.round(np.nan_to_num(smooth)), -1).astype(int)
     edges = np.concatenate([[0], np.flatnonzero(np.diff(keys)) + 1, [len(keys)]])
     return [
-        (float(a) * seconds, float(np.nanmedian(smooth[a:b])))
+        (float(a) * seconds, float(b) * seconds, float(np.nanmedian(smooth[a:b])))
         for a, b in pairwise(edges)
         if keys[a] >= 0 and (b - a) * seconds >= LEAST
     ]
@@ -43,23 +52,31 @@ def _level(sound: F32, frames: int) -> F64:
     return np.asarray(20.0 * np.log10(np.maximum(rms, 1e-9)), np.float64)
 
 
+def _at_rate(sound: F32, rate: int) -> F32:
+    import soxr
+
+    return np.asarray(soxr.resample(sound, rate, RATE), np.float32)
+
+
 def pyin(sound: F32, rate: int) -> Found:
     """librosa.pyin, 65 to 2093 Hz."""
     import librosa
 
-    hz, voiced, _ = librosa.pyin(sound, fmin=65.4, fmax=2093.0, sr=rate, frame_length=FRAME, hop_length=HOP)
+    x = _at_rate(sound, rate)
+    hz, voiced, _ = librosa.pyin(x, fmin=65.4, fmax=2093.0, sr=RATE, frame_length=FRAME, hop_length=HOP)
     pitch = np.where(voiced, librosa.hz_to_midi(np.where(voiced, hz, 440.0)), np.nan)
-    return cut(pitch, _level(sound, len(pitch)), HOP / rate)
+    return cut(pitch, _level(x, len(pitch)), HOP / RATE)
 
 
 def yin(sound: F32, rate: int) -> Found:
     """librosa.yin, which calls every frame voiced; what is softer than -40 dB of the loudest frame is not."""
     import librosa
 
-    hz = librosa.yin(sound, fmin=65.4, fmax=2093.0, sr=rate, frame_length=FRAME, hop_length=HOP)
-    level = _level(sound, len(hz))
+    x = _at_rate(sound, rate)
+    hz = librosa.yin(x, fmin=65.4, fmax=2093.0, sr=RATE, frame_length=FRAME, hop_length=HOP)
+    level = _level(x, len(hz))
     pitch = np.where(level > level.max() - 40.0, librosa.hz_to_midi(hz), np.nan)
-    return cut(pitch, level, HOP / rate)
+    return cut(pitch, level, HOP / RATE)
 
 
 def nothing(_sound: F32, _rate: int) -> Found:
@@ -67,11 +84,60 @@ def nothing(_sound: F32, _rate: int) -> Found:
     return []
 
 
-def held(_sound: F32, _rate: int) -> Found:
+def held(sound: F32, rate: int) -> Found:
     """One note."""
-    return [(0.0, 60.0)]
+    return [(0.0, len(sound) / rate, 60.0)]
+
+
+@cache
+def _basic_pitch() -> tuple[Any, Any, Any] | None:
+    """Its inference, its note creation and its network (the ONNX one of its wheel); None where it is not installed."""
+    if importlib.util.find_spec("basic_pitch") is None or importlib.util.find_spec("onnxruntime") is None:
+        return None
+    # it imports these for what is not asked of it here
+    for name in ("resampy", "pretty_midi"):
+        if importlib.util.find_spec(name) is None:
+            stand_in: Any = types.ModuleType(name)
+            stand_in.PrettyMIDI = stand_in.Instrument = object
+            sys.modules[name] = stand_in
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        import basic_pitch  # type: ignore[import-not-found]
+        from basic_pitch import inference, note_creation
+
+        where = Path(str(basic_pitch.__file__)).parent / "saved_models" / "icassp_2022" / "nmp.onnx"
+        return inference, note_creation, inference.Model(str(where))
+    finally:
+        logging.disable(before)
+
+
+def basic_pitch(sound: F32, rate: int) -> Found:
+    """Basic Pitch (Bittner et al., 2022) at its defaults."""
+    import soundfile
+
+    got = _basic_pitch()
+    if got is None:
+        return []
+    inference, creation, model = got
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "sound.wav"
+        soundfile.write(path, sound, rate, "FLOAT")
+        made = inference.run_inference(path, model)
+    # as its `predict` asks by default: frames of 127.70 ms at least
+    least = round(127.70 / 1000 * (22050 / 256))
+    notes = creation.output_to_notes_polyphonic(
+        made["note"], made["onset"], onset_thresh=0.5, frame_thresh=0.3, infer_onsets=True, min_note_len=least,
+        min_freq=None, max_freq=None,
+    )  # fmt: skip
+    times = creation.model_frames_to_time(made["contour"].shape[0])
+    return sorted((float(times[a]), float(times[b]), float(pitch)) for a, b, pitch, _ in notes)
 
 
 PEERS: dict[str, Callable[[F32, int], Found]] = {
-    "nothing": nothing, "one note held": held, "librosa.yin, cut": yin, "librosa.pyin, cut": pyin,
+    "nothing": nothing, "one note": held, "librosa yin": yin, "librosa pyin": pyin, "Basic Pitch": basic_pitch,
 }  # fmt: skip
+
+
+def has_basic_pitch() -> bool:
+    return _basic_pitch() is not None

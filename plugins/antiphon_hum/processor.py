@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from antiphon.block import StreamSpec
 from antiphon.params import Param
 from antiphon.ports import AUDIO_IN, EVENTS_OUT
 from antiphon.processor import IO, Event, Processor
-from antiphon_hum.intake import HOP, Intake
+from antiphon.workers.line import usable
+from antiphon.workers.spec import WorkerError
+from antiphon_hum.ear import MODELS, Ear
+from antiphon_hum.intake import Intake
 from antiphon_hum.judge import Said
 from antiphon_hum.pitch import HIGHEST, LOWEST
 from antiphon_hum.snap import GRIDS, KEYS, SCALES, KeyFinder, extra_frames, in_scale, to_line
-from antiphon_hum.tracker import CENTRE, RING, Settings, Tracker
+from antiphon_hum.spec import HOP, RATE
+from antiphon_hum.tracker import RING, Settings, Tracker
+
+log = logging.getLogger("antiphon.hum")
+F32 = NDArray[np.float32]
 
 SHORTEST = 0.02
 """Seconds of the shortest note sent."""
@@ -33,6 +42,14 @@ def velocity(level: float, dynamics: float) -> float:
     return MIDDLE_VELOCITY + (heard - MIDDLE_VELOCITY) * dynamics
 
 
+def possible(mode: str) -> str:
+    """The mode, or pyin where it needs a network that is not there; that is said in one sentence."""
+    if mode in MODELS and (reason := usable(MODELS[mode])):
+        log.warning("hum has no mode %s here and goes by pyin: %s", mode, reason)
+        return "pyin"
+    return mode
+
+
 class Hum(Processor):
     """Sound in, notes out: one note at a time, beside the sound it is of, `latency` frames late.
 
@@ -44,38 +61,53 @@ class Hum(Processor):
     outputs = (EVENTS_OUT,)
     files = "antiphon_hum.jobs:run"
     params: ClassVar[tuple[Param, ...]] = (
-        Param("mode", "choice", "pyin", choices=("yin", "pyin"), restart=True,
-              doc="pyin is surer and knows speech from singing, yin is faster."),
+        Param("mode", "choice", "learned", choices=("learned", "pyin", "yin", "spectrogram"), restart=True,
+              doc="A network, probable pitches, the plain YIN, or notes read off a painted spectrogram."),
         Param("key", "choice", "auto", choices=KEYS, doc="The tonic of `scale`; auto finds it from the notes."),
         Param("scale", "choice", "off", choices=tuple(SCALES),
               doc="Moves every note to the nearest one of the scale; auto finds major or minor from the notes."),
         Param("quantise", "choice", "off", choices=tuple(GRIDS), restart=True,
               doc="Moves every note to the nearest line of the clock's grid, and waits as long as that takes."),
-        Param("bpm", default=120.0, low=20.0, high=400.0, unit="bpm",
-              doc="The clock of `quantise` in files, which have none; live it is the server's."),
+        Param("bpm", default=0.0, low=0.0, high=400.0, unit="bpm",
+              doc="The clock of `quantise` in files, from their beginning on; 0 finds one. Live it is the server's."),
         Param("sensitivity", default=0.5, low=0.0, high=1.0, doc="How little it takes to be a note."),
         Param("threshold", default=-70.0, low=-90.0, high=0.0, unit="dB", doc="What is softer is no note."),
         Param("lowest", "int", LOWEST, LOWEST, HIGHEST, doc="The lowest note listened for, a MIDI number."),
         Param("highest", "int", HIGHEST, LOWEST, HIGHEST, doc="The highest note listened for, a MIDI number."),
+        Param("patience", default=100.0, low=0.0, high=300.0, unit="ms",
+              doc="How long a note may wait, live, for its pitch to settle; 0 plays at once and mends it."),
         Param("dynamics", default=1.0, low=0.0, high=1.0, doc="How far velocity follows loudness."),
         Param("pitch", default=0.0, low=0.0, high=4000.0, unit="Hz", readonly=True, doc="The pitch now, 0 for none."),
         Param("cents", default=0.0, low=-50.0, high=50.0, unit="cents", readonly=True,
               doc="How far that is from the nearest semitone."),
         Param("voiced", "switch", False, readonly=True, doc="Whether there is a pitch."),
         Param("note", "int", -1, -1, 127, readonly=True, doc="The note that sounds, a MIDI number, -1 for none."),
+        Param("many", default=0.0, low=0.0, high=1.0, readonly=True,
+              doc="How surely several voices sound at once, which `hum` cannot tell apart; learned mode alone knows."),
     )  # fmt: skip
 
     def prepare(self, spec: StreamSpec) -> None:
-        """Makes every buffer. Latency: that of the mode, and half a grid at 60 bpm where notes are quantised."""
+        """Makes every buffer. Latency: that of the mode, and half a grid at 60 bpm where notes are quantised. A mode
+        that needs a network which is not there becomes pyin, and says so.
+        """
         self._rate = spec.rate
-        self._intake = Intake(spec.rate)
-        self._tracker = Tracker(str(self.settings["mode"]), self._intake)
-        self._hop = HOP * self._intake.factor
+        self.close()
+        mode = str(self.settings["mode"])
+        self.mode = mode = possible(mode)
+        self._tracker: Tracker | Ear
+        if mode in MODELS:
+            self._intake = Intake(spec.rate, RATE, HOP)
+            try:
+                self._tracker = Ear(self._intake, mode, spec.block, self.node)
+            except WorkerError as error:
+                log.warning("hum has no worker for mode %s and goes by pyin: %s", mode, error)
+                self.mode = mode = "pyin"
+        if mode not in MODELS:
+            self._intake = Intake(spec.rate)
+            self._tracker = Tracker(mode, self._intake)
         self._quantise = str(self.settings["quantise"])
         self._extra = extra_frames(self._quantise, spec.rate)
-        # a hop is complete at its last frame, and what is decided then began this long before
-        self._behind = self._tracker.lag * self._hop + CENTRE * self._intake.factor + self._intake.lag - 1
-        self.latency = self._behind + self._extra
+        self.latency = self._tracker.behind + self._extra
         self._beats = np.zeros(RING, np.float64)
         self._tempos = np.zeros(RING, np.float64)
         self._keys = KeyFinder()
@@ -99,10 +131,35 @@ class Hum(Processor):
 
     def foresee(self, ahead: Sequence[float], told: list[Said]) -> None:
         """The sound that comes has been heard: what to believe at each candidate. told: takes what each says now."""
+        if isinstance(self._tracker, Ear):
+            return
         self._tracker.judge.ahead = ahead
         self._tracker.judge.heard = lambda _seen, said: told.append(said)
 
+    def overhear(self, take: Callable[[F32 | None, float], object]) -> None:
+        """take: given every answer of the network, or None for one that is missing, and dB of its hop."""
+        if isinstance(self._tracker, Ear):
+            self._tracker.overhear = take
+
+    def retry(self) -> None:
+        if isinstance(self._tracker, Ear):
+            self._tracker.retry()
+
+    def recall(self, kind: str, number: int) -> None:
+        if isinstance(self._tracker, Ear):
+            self._tracker.recall(kind, number)
+
+    def standing(self) -> list[tuple[str, int]]:
+        return self._tracker.standing() if isinstance(self._tracker, Ear) else []
+
+    def close(self) -> None:
+        held = getattr(self, "_tracker", None)
+        if isinstance(held, Ear):
+            held.close()
+
     def process(self, io: IO) -> None:
+        if isinstance(self._tracker, Ear):
+            self._tracker.begin(io.time.sample)
         if self._stuck >= 0:
             io.emit(Event("off", 0, self._stuck))
             self._stuck = -1
@@ -127,9 +184,13 @@ class Hum(Processor):
         self._tempos[place] = time.tempo if time.playing else 0.0
         low, high = int(io.at("lowest", last)), int(io.at("highest", last))
         settings = Settings(
-            float(io.at("sensitivity", last)), float(io.at("threshold", last)), min(low, high), max(low, high)
+            float(io.at("sensitivity", last)),
+            float(io.at("threshold", last)),
+            min(low, high),
+            max(low, high),
+            float(io.at("patience", last)),
         )
-        tracker.step(settings)
+        tracker.step(settings, io)
         if tracker.ended:
             self._end(now)
         if tracker.begun is not None:
@@ -150,7 +211,8 @@ class Hum(Processor):
     def _begin(self, now: int, number: int, value: float) -> None:
         place = (self._hops - 1 - self._tracker.lag) % RING
         tempo = float(self._tempos[place])
-        beat = float(self._beats[place]) - (CENTRE * self._intake.factor + self._intake.lag) * tempo / 60.0 / self._rate
+        late = self._tracker.behind - self._tracker.lag * self._tracker.hop
+        beat = float(self._beats[place]) - (late + 1) * tempo / 60.0 / self._rate
         self._shift = to_line(beat, self._quantise, tempo, self._rate, self._extra)
         due = now + self._extra + self._shift
         if self._waiting and self._waiting[-1][1] == "off" and self._waiting[-1][0] > due:
@@ -183,3 +245,4 @@ class Hum(Processor):
         io.report("cents", 100.0 * (pitch - round(pitch)) if there else 0.0)
         io.report("voiced", float(there))
         io.report("note", float(self._number))
+        io.report("many", self._tracker.many)

@@ -45,7 +45,9 @@ def in_scale(pitch: float, tonic: int, degrees: tuple[int, ...]) -> int:
 class KeyFinder:
     """The key of the notes so far, by the profiles of Krumhansl and Kessler (1982)."""
 
-    def __init__(self) -> None:
+    def __init__(self, fade: float = FADE) -> None:
+        """fade: what is left of a note's weight after each further note."""
+        self._fade = fade
         rows = [np.roll(np.array(profile), tonic) for profile in (_MAJOR, _MINOR) for tonic in range(12)]
         profiles = np.array(rows)
         profiles -= profiles.mean(axis=1, keepdims=True)
@@ -62,7 +64,7 @@ class KeyFinder:
 
     def add(self, number: int, seconds: float) -> None:
         """One note more."""
-        self._heard *= FADE
+        self._heard *= self._fade
         self._heard[number % 12] += min(seconds, 2.0)
         self.count += 1
         np.dot(self._profiles, self._heard, out=self._fit)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from antiphon.processor import IO
 from antiphon_hum.candidates import Candidates
 from antiphon_hum.change import SIZE, Change
 from antiphon_hum.intake import HISTORY, HOP, Intake
@@ -27,6 +30,15 @@ SLURRED = 3
 MOVED = 2
 """Places of the segmenter a note may be moved by and be the same."""
 RING = 64
+
+
+class Truth(Protocol):
+    """What a pitch track has to be. lag: hops by which what it says is late."""
+
+    lag: int
+
+    def reset(self) -> None: ...
+    def step(self, found: F64, unvoiced: float) -> float: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +63,14 @@ TIMINGS = {"pyin": Timing(8, 26, 3, 4), "yin": Timing(4, 10, 1, 2)}
 class Settings:
     """What a performer may turn, as the tracker takes it.
 
-    sensitivity: 0 to 1.  threshold: dB of full scale.  lowest, highest: MIDI numbers.
+    sensitivity: 0 to 1.  threshold: dB of full scale.  lowest, highest: MIDI numbers.  patience: ms a note may wait.
     """
 
     sensitivity: float = 0.5
     threshold: float = -70.0
     lowest: int = 36
     highest: int = 96
+    patience: float = 100.0
 
 
 class Tracker:
@@ -65,13 +78,26 @@ class Tracker:
     newest, and `begun`, what begins there or None. `pitch` is the newest decided, a MIDI number, 0 for none.
     """
 
-    def __init__(self, mode: str, intake: Intake, weights: Weights | None = None) -> None:
+    def __init__(
+        self,
+        mode: str,
+        intake: Intake,
+        weights: Weights | None = None,
+        truth: Callable[[float, int], Truth] | None = None,
+    ) -> None:
+        """truth: makes what stands in for the pitch track, of rate and lag; then nothing is taken for speech."""
         timing = TIMINGS[mode]
         self.lag = timing.lag
+        self.hop = HOP * intake.factor
+        # a hop is complete at its last frame, and what is decided then began this long before
+        self.behind = self.lag * self.hop + CENTRE * intake.factor + intake.lag - 1
         self._intake = intake
         self._seconds = HOP / intake.rate
         self._candidates = Candidates(intake.rate, plain=mode == "yin")
+        self._track: PlainPitch | PitchTrack | Truth
         self._track = PlainPitch(timing.pitch) if mode == "yin" else PitchTrack(timing.pitch)
+        if truth is not None:
+            self._track = truth(intake.rate, timing.pitch)
         self._change = Change(intake.rate, timing.delay, timing.after)
         # the change at the hop after the pitch's: a rise is complete when the window is full of it
         self._wait = timing.pitch - 1 - self._change.lag
@@ -82,7 +108,8 @@ class Tracker:
         self._depths: F64 = np.ones(RING, np.float64)
         self._struck: F64 = np.zeros(RING, np.float64)
         self._places = np.arange(RING)
-        self.judge = Judge(DISCRIMINANTS[mode])
+        self.judge = Judge(DISCRIMINANTS[mode] if truth is None else None)
+        self.many = 0.0
         self.reset()
 
     def reset(self) -> None:
@@ -104,8 +131,8 @@ class Tracker:
         self.ended = False
         self.begun: Look | None = None
 
-    def step(self, settings: Settings) -> None:
-        """The intake has a full hop."""
+    def step(self, settings: Settings, io: IO | None = None) -> None:
+        """The intake has a full hop; what is asked of a worker is asked through `io`, here nothing."""
         newest = self._intake.newest(3 * HOP)
         power = float(np.dot(newest, newest)) / len(newest)
         level = 10.0 * math.log10(power + 1e-9)

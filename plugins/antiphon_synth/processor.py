@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 import math
 from collections import deque
+from dataclasses import replace
 
 import numpy as np
 
 from antiphon.block import Samples, StreamSpec
+from antiphon.errors import ParamError
 from antiphon.params import Param
 from antiphon.ports import AUDIO_OUT, EVENTS_IN
 from antiphon.processor import IO, Event, Processor
-from antiphon.synth.backend import INSTRUMENTS, VOICES, SynthSettings, pack
-from antiphon.synth.info import chosen
+from antiphon.synth.backend import INSTRUMENTS, SC_INSTRUMENTS, VOICES, SynthSettings, pack
+from antiphon.synth.controls import DIALS, FIRST_DIAL, parse
+from antiphon.synth.info import PYO, SUPERCOLLIDER, Choice, chosen
 from antiphon.synth.sounding import Sounding
 from antiphon.workers import pool
 from antiphon.workers.hops import Hops
@@ -37,11 +40,25 @@ class Synth(Processor):
     inputs = (EVENTS_IN,)
     outputs = (AUDIO_OUT,)
     params = (
-        Param("instrument", "choice", "piano", choices=INSTRUMENTS, restart=True, doc="What the notes are played by."),
+        Param(
+            "instrument",
+            "choice",
+            "piano",
+            choices=(*INSTRUMENTS, *SC_INSTRUMENTS),
+            restart=True,
+            doc="What the notes are played by; the last four with --synth supercollider.",
+        ),
         Param("level", default=0.0, low=-60.0, high=12.0, unit="dB", smooth=0.005, doc="How loud."),
         Param("bend", default=2.0, low=0.0, high=24.0, unit="semitones", restart=True, doc="Reach of a full bend."),
         Param("voices", "int", VOICES, 1, VOICES, restart=True, doc="Notes at once; the oldest is let go for more."),
         Param("seed", "int", 1, 0, 65535, restart=True, doc="Of what is drawn by chance in the sound."),
+        Param("synthdef", "file", "", doc="A compiled SynthDef that plays instead, with --synth supercollider."),
+        Param("sound", "file", "", doc="What the sampler, the grains and a SynthDef's buffer hold."),
+        Param("controls", "text", "", doc="What else is set of the SynthDef: cutoff=800 density=1:200."),
+        *(
+            Param(f"x{n}", low=0.0, high=1.0, smooth=0.02, doc=f"Dial {n}: a range of controls, from end to end.")
+            for n in range(1, DIALS + 1)
+        ),
         Param("dropped", "int", 0, 0, 2**31 - 1, readonly=True, doc="Events there was no room for."),
     )
 
@@ -60,6 +77,8 @@ class Synth(Processor):
         self._skipped = 0
         self._events: deque[tuple[int, Event]] = deque(maxlen=MAX_WAITING)
         self._hop_events: list[Event] = []
+        self._dials = tuple(f"x{n + 1}" for n in range(len(parse(str(self.settings["controls"])).dials)))
+        self._turned = [-1.0] * len(self._dials)
         self._sounding = Sounding()
         self._script = Script()
         self._dropped = 0
@@ -70,10 +89,12 @@ class Synth(Processor):
             choice = self._choice
             settings = SynthSettings(
                 str(self.settings["instrument"]), float(self.settings["bend"]), int(self.settings["voices"]),
-                int(self.settings["seed"]),
+                int(self.settings["seed"]), str(self.settings["synthdef"]), str(self.settings["sound"]),
+                str(self.settings["controls"]),
             )  # fmt: skip
+            settings = playable(settings, choice)
             asked = choice.info.worker(spec.rate, hop, dict(choice.settings))
-            self._stream = here.open(asked, json.dumps(settings.to_json()), self.node)
+            self._stream = here.open(asked, json.dumps(settings.to_json(), ensure_ascii=False), self.node)
 
     def process(self, io: IO) -> None:
         self._io, out = io, io.audio_out[0]
@@ -99,11 +120,12 @@ class Synth(Processor):
         start = hop * size
         events = self._hop_events
         events.clear()
+        if io is not None and self._dials:
+            self._turn(io, events)
         # what a hop cannot hold waits for the next
         while self._events and self._events[0][0] < start + size and len(events) < self._most:
             at, event = self._events.popleft()
-            place = max(0, at - start)
-            events.append(Event(event.kind, place, event.number, event.value, event.channel, event.age, event.live))
+            events.append(event.moved(max(0, at - start) - event.offset))
         if stream is not None and io is not None:
             due = self._script.before(hop, (stream,)) or hop == self._hops.first
             fresh = stream.fresh(hop, due or not self._script.away)
@@ -114,6 +136,14 @@ class Synth(Processor):
                 self._dropped += pack(start + self._skipped, events, stream.input(hop))
                 stream.post(hop)
         self._sounding.follow(start, events)
+
+    def _turn(self, io: IO, events: list[Event]) -> None:
+        """Dials that stand elsewhere than they did go before the hop's notes."""
+        for n, name in enumerate(self._dials):
+            place = float(io.at(name, max(0, io.frames - 1)))
+            if place != self._turned[n]:
+                self._turned[n] = place
+                events.append(Event("control", 0, FIRST_DIAL + n, place))
 
     def _load(self, hop: int, out: Samples) -> None:
         stream, io = self._stream, self._io
@@ -154,6 +184,24 @@ class Synth(Processor):
         stream: Stream | None = getattr(self, "_stream", None)
         if stream is not None:
             stream.close()
+
+
+def playable(settings: SynthSettings, choice: Choice) -> SynthSettings:
+    """The settings, once it is certain that the backend plays them. Raises `ParamError` or `FileError`.
+
+    Where pyo stands in for a scsynth that was given up, a piano stands in for what pyo has not.
+    """
+    match choice.info.name:
+        case SUPERCOLLIDER.name:
+            from antiphon.synth.sc.material import check
+
+            check(settings)
+        case PYO.name if settings.synthdef or settings.instrument in SC_INSTRUMENTS:
+            if not choice.instead:
+                what = "a SynthDef" if settings.synthdef else settings.instrument
+                raise ParamError(f"pyo does not play {what}; start with --synth supercollider")
+            return replace(settings, instrument="piano", synthdef="", sound="")
+    return settings
 
 
 def _spread(given: Samples, into: Samples) -> None:

@@ -45,6 +45,16 @@ def antiphon_models(register: Register) -> None:
 
 
 @hookspec
+def antiphon_trainings(register: Register) -> None:
+    """Registers trainings: factories of `antiphon.learning.recipe.Recipe`."""
+
+
+@hookspec
+def antiphon_evaluations(register: Register) -> None:
+    """Registers evaluations: factories of `antiphon.learning.evaluation.Evaluation`."""
+
+
+@hookspec
 def antiphon_transports(register: Register) -> None:
     """Registers transports: factories of objects with `start(app)` and `stop()`, which may be async."""
 

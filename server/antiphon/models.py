@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from antiphon import resources
 from antiphon.errors import PluginError
+from antiphon.paths import write_atomic
 
 MANIFEST = "manifest.toml"
 MAX_BYTES = 64 << 20
@@ -72,11 +73,11 @@ def write(name: str, arrays: dict[str, NDArray[Any]], folder: Path, said: dict[s
 
     data = save({key: np.ascontiguousarray(value) for key, value in arrays.items()})
     file = folder / f"{name}.safetensors"
-    file.write_bytes(data)
+    write_atomic(file, data)
     path = folder / MANIFEST
     manifest = tomllib.loads(path.read_text("utf-8")) if path.exists() else {}
     manifest[name] = {"file": file.name, "sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data), **said}
-    path.write_text(tomli_w.dumps(manifest), "utf-8")
+    write_atomic(path, tomli_w.dumps(manifest).encode())
 
 
 def _manifest(where: Path) -> dict[str, Any]:

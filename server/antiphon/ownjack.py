@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
 import time
+from dataclasses import replace
 
+from antiphon import scheduling
 from antiphon.children import unsignalled
 from antiphon.engine.drivers.probe import Found, probe
 from antiphon.errors import AntiphonError, EngineError
@@ -16,25 +19,41 @@ NAME = "JACK_DEFAULT_SERVER"
 """The environment's word for the server that all clients, scsynth too, go to."""
 DEFAULT = "antiphon"
 ANSWER_SECONDS = 10.0
+TWO_CLOCKS = (
+    "scsynth plays through a JACK server of Antiphon's own, the sound card by PortAudio: two clocks, laid on each "
+    "other anew when they have drifted apart; --audio jack has one"
+)
 JACKD = "jackd"
 """What the supervisor calls it."""
 
 
 def wanted(settings: ServeSettings) -> bool:
-    return settings.audio == "headless" and settings.synth == "supercollider"
+    return settings.audio == "headless" and settings.synth == "supercollider" and not settings.scsynth
 
 
 def hears(settings: ServeSettings, found: Found) -> bool:
     """Whether what comes in may be a microphone."""
-    return found.driver != "headless" and not wanted(settings)
+    return found.driver != "headless" and settings.audio != "headless"
+
+
+def beside(settings: ServeSettings, found: Found) -> bool:
+    """Whether the engine is PortAudio's, and scsynth needs a JACK server all the same."""
+    return found.driver == "portaudio" and settings.synth == "supercollider" and not settings.scsynth
 
 
 def find(settings: ServeSettings) -> tuple[Found, int]:
     """As `probe`; headless with scsynth it starts jackd first, where none of that name answers.
 
+    With PortAudio it does so where no JACK server answers at all; scsynth's sound crosses from one clock to the other.
     Gives what will be played by, and jackd's pid, 0 where it is not ours. Raises `EngineError` and `UsageError`.
     """
     found = probe(settings)
+    if settings.scsynth and settings.audio == "headless":
+        # it may be a client of JACK, and then its sound comes back
+        with contextlib.suppress(AntiphonError):
+            return probe(settings.with_(audio="jack")), 0
+    if beside(settings, found):
+        return _beside(settings, found)
     if not wanted(settings):
         return found, 0
     if os.environ.setdefault(NAME, DEFAULT) == "default":
@@ -43,7 +62,30 @@ def find(settings: ServeSettings) -> tuple[Found, int]:
     try:
         return probe(over_jack), 0
     except AntiphonError:
-        pid = start(settings)
+        return _started(settings, over_jack)
+
+
+def _beside(settings: ServeSettings, found: Found) -> tuple[Found, int]:
+    over_jack = settings.with_(audio="jack", input="", output="", rate=found.rate, block=found.block)
+    with contextlib.suppress(AntiphonError):
+        probe(over_jack)
+        return found, 0
+    if os.environ.setdefault(NAME, DEFAULT) == "default":
+        os.environ[NAME] = DEFAULT
+    try:
+        # one that an Antiphon before this left running is as good
+        with contextlib.suppress(AntiphonError):
+            probe(over_jack)
+            return replace(found, note=f"{found.note}\n{TWO_CLOCKS}".strip()), 0
+        _, pid = _started(over_jack, over_jack)
+    except EngineError as error:
+        # without scsynth something else plays, which says so itself
+        return replace(found, note=f"{found.note}\n{error}".strip()), 0
+    return replace(found, note=f"{found.note}\n{TWO_CLOCKS}".strip()), pid
+
+
+def _started(settings: ServeSettings, over_jack: ServeSettings) -> tuple[Found, int]:
+    pid = start(settings)
     deadline = time.monotonic() + ANSWER_SECONDS
     while True:
         try:
@@ -80,4 +122,5 @@ def start(settings: ServeSettings) -> int:
 def _listening() -> None:
     from antiphon.children import listening
 
+    scheduling.short_slices()
     listening()

@@ -51,13 +51,15 @@ class Patch:
     path: Path | None = None
 
 
-def parse(text: str, catalog: Catalog, source: str = "patch", *, trusted: bool = False) -> Patch:
+def parse(
+    text: str, catalog: Catalog, source: str = "patch", *, trusted: bool = False, folder: Path | None = None
+) -> Patch:
     """The patch in `text`, or `PatchError`. source: the file's name, for the error.
 
-    trusted: a parameter of kind file may name any path; else a name inside the library.
+    trusted: a parameter of kind file may name any path, or a file of `folder`; else a name inside the library.
     """
     data = parsed(text, source)
-    reader = Reader(text, source, catalog, trusted)
+    reader = Reader(text, source, catalog, trusted, folder)
     reader.head(data, FORMAT)
     graph = reader.graph(data)
     return Patch(
@@ -93,7 +95,7 @@ def load(name_or_path: str | Path, catalog: Catalog, *, trusted: bool = False) -
             path = find(given)
     else:
         path = find(given)
-    made = parse(read_text(path), catalog, path.name, trusted=trusted)
+    made = parse(read_text(path), catalog, path.name, trusted=trusted, folder=path.absolute().parent)
     return Patch(made.name, made.tempo, made.graph, made.scenes, made.midi, made.text, path)
 
 

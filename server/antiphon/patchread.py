@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any, NoReturn
 
 from antiphon import paths
@@ -26,8 +26,8 @@ _TOML = {bool: "true or false", str: "text", int: "a number", float: "a number",
 class Reader:
     """Reads one parsed patch; `text` and `source` are for errors alone."""
 
-    def __init__(self, text: str, source: str, catalog: Catalog, trusted: bool) -> None:
-        self.text, self.source, self.catalog, self.trusted = text, source, catalog, trusted
+    def __init__(self, text: str, source: str, catalog: Catalog, trusted: bool, folder: Path | None = None) -> None:
+        self.text, self.source, self.catalog, self.trusted, self._folder = text, source, catalog, trusted, folder
 
     def fail(self, path: tuple[str, ...], what: str) -> NoReturn:
         key = f", {_shown('.'.join(path))}" if path else ""
@@ -192,11 +192,21 @@ class Reader:
             self.fail(path, f"takes {param.allowed}, not {_kind(value)}")
         try:
             checked = param.check(value)
-            if param.kind == "file" and checked and not self.trusted:
-                paths.inside(paths.library(), str(checked))
+            if param.kind == "file" and checked:
+                checked = self._file(str(checked))
         except (ParamError, FileError) as error:
             self.fail(path, str(error))
         return checked
+
+    def _file(self, name: str) -> str:
+        """A name of the library as it is; one of a file that lies beside a trusted patch as its path."""
+        if not self.trusted:
+            paths.inside(paths.library(), name)
+        elif self._folder is not None and not Path(name).is_absolute():
+            beside = paths.inside(self._folder, name)
+            if beside.is_file() and not paths.inside(paths.library(), name).exists():
+                return str(beside)
+        return name
 
     def _wire(self, graph: Graph, source: str, dest: str) -> Wire:
         try:

@@ -6,7 +6,7 @@ closes a cycle is fed exactly `spec.block` frames late, so that any split of blo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -282,12 +282,11 @@ class Plan:
             line.run(frames)
         self.last.run(frames)
 
-    def emitted(self, number: int) -> Sequence[Event]:
-        """What a node emitted in the last block."""
+    def emitted(self, number: int) -> Iterator[tuple[int, Sequence[Event]]]:
+        """What a node emitted in the last block, or every node that did, where `number` is below 0; with its number."""
         for step in self.steps:
-            if step.host.number == number:
-                return step.io.events_out
-        return ()
+            if step.io.events_out and (number < 0 or step.host.number == number):
+                yield step.host.number, step.io.events_out
 
     def clear(self) -> None:
         """Silence from here: delay lines and processors forget."""

@@ -34,7 +34,7 @@ CHECK_LIMIT = 5.0
 """Seconds a plugin that is not built in may take to import and pass its check."""
 
 Factory = Callable[[], Any]
-KINDS = ("processors", "synths", "models", "transports")
+KINDS = ("processors", "synths", "models", "trainings", "evaluations", "transports")
 
 
 @dataclass(slots=True)

@@ -48,6 +48,7 @@ class Event:
     kinds: "on" (number: the note 0-127, value: velocity above 0 to 1), "off" (number), "control" (number 0-127,
     value 0 to 1), "bend" (value -1 to 1).  channel: 1 to 16.  age: frames a note has sounded already; 0 for one
     that begins.  live: it was played this moment, for no particular frame: the sooner the better.
+    serial: what plays it has heard of it by that number already, by `antiphon.workers.express`; 0: it has not.
     """
 
     kind: str
@@ -57,10 +58,13 @@ class Event:
     channel: int = 1
     age: int = 0
     live: bool = False
+    serial: int = 0
 
     def moved(self, by: int) -> Event:
         """The same event, so many frames later."""
-        return Event(self.kind, self.offset + by, self.number, self.value, self.channel, self.age, self.live)
+        return Event(
+            self.kind, self.offset + by, self.number, self.value, self.channel, self.age, self.live, self.serial
+        )
 
 
 @dataclass(slots=True)

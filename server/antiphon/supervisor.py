@@ -135,11 +135,12 @@ class Supervisor:
             "http": self._sockets[2].fileno(),
         }
         given = {"settings": self.settings.to_json(), "folder": str(self.folder), "fds": fds, "shape": self._shape(),
-                 "mqtt_url": self.settings.mqtt_url}  # fmt: skip
+                 "wakes": self.bells.wake, "mqtt_url": self.settings.mqtt_url}  # fmt: skip
         with unsignalled():
             child = subprocess.Popen(
-                [sys.executable, "-m", "antiphon.control.process"], pass_fds=tuple(fds.values()), stdin=subprocess.PIPE
-            )
+                [sys.executable, "-m", "antiphon.control.process"], pass_fds=(*fds.values(), *self.bells.wake),
+                stdin=subprocess.PIPE,
+            )  # fmt: skip
         assert child.stdin is not None
         # by a pipe: command lines are everyone's to read
         with contextlib.suppress(BrokenPipeError), child.stdin:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from antiphon import paths, plugins
@@ -36,6 +36,8 @@ def warm(settings: ServeSettings, folder: Path) -> Warm:
     paths.write_atomic(folder / CATALOG, json.dumps(loaded.catalog.to_json()).encode())
     chosen = synths.choose(settings.synth, loaded.factories["synths"])
     given: tuple[tuple[str, Value], ...] = ()
+    if settings.scsynth:
+        chosen, given = _joined(settings, chosen)
     if chosen.name == synths.NULL.name:
         told = folder / TOLD
         told.unlink(missing_ok=True)
@@ -45,3 +47,14 @@ def warm(settings: ServeSettings, folder: Path) -> Warm:
     synths.use(synths.Choice(chosen, given))
     path = settings.input_file
     return Warm(loaded, None if path is None else process.load_sound(path, settings.rate))
+
+
+def _joined(
+    settings: ServeSettings, chosen: synths.SynthInfo
+) -> tuple[synths.SynthInfo, tuple[tuple[str, Value], ...]]:
+    """What plays by a scsynth that runs already. `EngineError` where it cannot be joined."""
+    from antiphon.settings import scsynth_address
+    from antiphon.synth.sc.guest import meet
+
+    meet(scsynth_address(settings.scsynth), settings.rate)
+    return replace(chosen, backend="antiphon.synth.sc.joined:joined"), (("scsynth", settings.scsynth),)

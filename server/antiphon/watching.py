@@ -41,7 +41,7 @@ def synth_given_up(arena: Arena, say: Callable[[str], None]) -> bool:
             other = synths.PYO if synths.PYO.installed else synths.NULL
             said = "pyo plays notes from here on" if other is synths.PYO else "notes are not heard from here on"
             say(f"scsynth is given up ({entry.reason}); {said}")
-            synths.use(synths.Choice(other))
+            synths.use(synths.Choice(other, instead=True))
             return True
     return False
 

@@ -74,8 +74,9 @@ def test_timetagged_notes_are_heard_at_their_sample(home: Path, sock: socket.soc
 
 def test_a_cleared_schedule_leaves_no_note_hanging_and_a_panic_is_silence(home: Path, sock: socket.socket) -> None:
     with server(home, "--record", str(home / "out.wav")) as live:
-        live.send("/note/on", 60, 100)
-        live.send("/note/on", 61, 100)
+        # in one bundle: two messages may fall on two blocks
+        both = bundle(ntp(time.time()), message("/note/on", 60, 100), message("/note/on", 61, 100))
+        sock.sendto(both, ("127.0.0.1", live.osc))
         sock.sendto(bundle(ntp(time.time() + 30), message("/note/off", 60)), ("127.0.0.1", live.osc))
         live.sync(1)
         live.send("/clearSched")

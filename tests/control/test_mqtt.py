@@ -100,6 +100,7 @@ async def test_every_kind_is_set_and_told(live: Rig, mqtt: Mqtt, client: Client)
 
 async def test_retained_state_is_every_plain_number_and_nothing_else(mqtt: Mqtt, client: Client) -> None:
     wanted = {f"antiphon/{node}/{name}" for node in "ab" for name in KINDS} | {"antiphon/status"}
+    wanted |= {f"antiphon/{end}/{name}" for end in ("in", "out") for name in ("bypass", "mute", "wet", "gain")}
     await soon(lambda: client.heard.keys() >= wanted, "all is told to who comes later")
     assert client.heard.keys() == wanted
     assert client.last("antiphon/a/gain") == b"0.5"

@@ -10,7 +10,7 @@ import pytest
 from tests.local import RATE, graph, staged
 
 from antiphon.commands import NOW, Sample
-from antiphon.engine.link import Played
+from antiphon.engine.link import EVERY_NODE, Played
 from antiphon.engine.loop import Loop
 from antiphon.engine.remote import RemoteEngine
 from antiphon.engine.shared import Shape, Shared
@@ -68,6 +68,11 @@ def test_the_events_of_the_node_that_was_named_and_of_no_other() -> None:
     engine.event(2, "off", 127, 0.0, 16, NOW)
     assert told() == []
     engine.echo(9)
+    assert told() == []
+    engine.echo(EVERY_NODE)
+    for node in (1, 2):
+        engine.event(node, "on", 60 + node, 0.5, 1, NOW)
+    assert [(found.node, found.number) for found in told()] == [(1, 61), (2, 62)]
     assert told() == []
     here.close()
     there.close()

@@ -16,7 +16,7 @@ from typing import IO
 
 import pytest
 
-NAME = "antiphon-test"
+NAME = os.environ.get("ANTIPHON_TEST_JACK", "antiphon-test")
 PERIOD = 256
 PATIENCE = 15.0
 

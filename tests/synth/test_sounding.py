@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from antiphon.processor import Event
-from antiphon.synth.sounding import MOST, Sounding
+from antiphon.synth.controls import FIRST_DIAL
+from antiphon.synth.sounding import MOST, TOLD, Sounding
 
 
 def told(sounding: Sounding, sample: int) -> list[tuple[str, int, int]]:
@@ -75,3 +76,12 @@ def test_clear_forgets_all() -> None:
     sounding.follow(0, [Event("on", 0, 60, 0.5), Event("control", 0, 64, 1.0), Event("bend", 0, 0, 0.5)])
     sounding.clear()
     assert sounding.again(1) == []
+
+
+def test_dials_are_told_first_however_many_controls_there_are() -> None:
+    sounding = Sounding()
+    sounding.follow(0, [Event("control", 0, FIRST_DIAL + 2, 0.25)])
+    sounding.follow(0, [Event("control", 0, n, 0.5, channel) for n in range(100) for channel in (1, 2)])
+    again = sounding.again(10)
+    assert (again[0].number, again[0].value) == (FIRST_DIAL + 2, 0.25)
+    assert len(again) <= TOLD

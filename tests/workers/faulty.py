@@ -92,6 +92,7 @@ class Model:
     outputs: int = 1
     latency: int = 0
     devices: tuple[str, ...] = ("cpu",)
+    answer: int = 0
 
     def worker(self, device):
         shape = (1, self.hop)

@@ -40,6 +40,7 @@ class Model:
     inputs: int = 1
     slots: int = 4
     latency: int = 0
+    answer: int = 0
     rate: int = RATE
     name: str = "test"
     devices: tuple[str, ...] = ("cpu",)
@@ -133,6 +134,13 @@ def test_a_ring_too_long_is_refused_in_a_sentence() -> None:
         node(hop=8).prepare(StreamSpec(RATE, 2048, 2))
 
 
+def test_one_that_finds_too_few_workers_gives_back_those_it_had(lockstep: pools.Lockstep) -> None:
+    made = node(kind="Echo", inputs=1, slots=1)
+    with pytest.raises(WorkerError, match="12 workers already"):
+        made.prepare(StreamSpec(RATE, 256, 13))
+    assert not lockstep.streams
+
+
 @pytest.mark.parametrize(("channels", "inputs", "slots"), [(1, 1, 1), (3, 1, 2), (5, 2, 2), (2, 2, 1)])
 def test_many_channels_are_shared_out_over_slots_and_processes(
     lockstep: pools.Lockstep, channels: int, inputs: int, slots: int
@@ -213,7 +221,7 @@ def test_a_file_whose_worker_dies_is_not_played_on(way: str) -> None:
 def test_a_file_whose_worker_is_killed_ends_with_its_cause() -> None:
     made, spec = node(), StreamSpec(RATE, 64, 1)
     render(made, spec, noise(640))
-    os.kill(pid(made._streams[0]), signal.SIGKILL)
+    os.kill(pid(made._line._streams[0]), signal.SIGKILL)
     with pytest.raises(WorkerLost, match=r"the worker test was killed by SIGKILL; the work ends"):
         on(made, 640)
     made.close()
@@ -278,7 +286,7 @@ class TestAgain:
         with pools.replaying():
             made = node(kind="Poison")
             made.prepare(StreamSpec(RATE, 32, 1))
-            entry = made._streams[0].entry
+            entry = made._line._streams[0].entry
             before = entry.words[Word.RESTARTS]
             marks: list[tuple[str, int]] = []
             self.marks(made, said)

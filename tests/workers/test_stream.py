@@ -417,8 +417,8 @@ def test_what_does_not_fit_is_refused_in_a_sentence(rig: Rig) -> None:
     ):
         with pytest.raises(WorkerError, match=said):
             rig.pool.open(replace(spec(), **wrong))
-    with pytest.raises(WorkerError, match="513 bytes; at most 512"):
-        rig.pool.open(spec(), "x" * 513)
+    with pytest.raises(WorkerError, match="4097 bytes; at most 4096"):
+        rig.pool.open(spec(), "x" * 4097)
     assert rig.pool.streams == []
     rig.open(spec())
 

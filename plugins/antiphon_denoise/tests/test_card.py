@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
-from antiphon_denoise.processor import Denoise
+import pytest
+
+from antiphon import models
+from antiphon.block import StreamSpec
+from antiphon.workers import pool
+from antiphon_denoise.evaluation import Denoising
+from antiphon_denoise.processor import MODELS, Denoise
 from antiphon_denoise.spectrum import grid
 
 CARD = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 
 
-def test_every_parameter_is_in_the_table():
+def test_every_parameter_is_in_the_table() -> None:
     for param in Denoise.params:
         row = next((line for line in CARD.splitlines() if line.startswith(f"| `{param.name}` |")), None)
         assert row is not None, param.name
@@ -18,6 +25,27 @@ def test_every_parameter_is_in_the_table():
         assert param.allowed in row
 
 
-def test_latency_is_as_stated():
+def test_latency_is_as_stated() -> None:
     for rate in (44100, 48000, 96000):
         assert f"{grid(rate).lag} frames at {rate / 1000:g} kHz" in CARD
+
+
+@pytest.mark.parametrize("mode", list(MODELS))
+def test_latency_of_learned_modes_is_as_stated(mode: str) -> None:
+    pytest.importorskip("torch")
+    with pool.absent():
+        for rate in (44100, 48000, 96000):
+            processor = Denoise()
+            processor.settings["mode"] = mode
+            processor.prepare(StreamSpec(rate, 256, 2))
+            assert f"{processor.latency} frames at {rate / 1000:g} kHz" in CARD
+
+
+def test_parameters_are_counted() -> None:
+    for name in ("denoise-mask", "denoise-autoencoder", "denoise-gate"):
+        assert f"{models.entry(name)['parameters']:,}" in CARD
+
+
+def test_every_system_has_its_row() -> None:
+    for system in Denoising.systems:
+        assert re.search(rf"^{system.role} +{re.escape(system.name)}  ", CARD, re.MULTILINE), system.name

@@ -11,8 +11,8 @@ from antiphon import models
 from antiphon.block import StreamSpec
 from antiphon.harness import run_processor
 from antiphon_denoise import network
-from antiphon_denoise.mixtures import si_sdr
 from antiphon_denoise.processor import Denoise
+from antiphon_denoise.sdr import si_sdr
 
 SPEC = StreamSpec(48000, 256, 1)
 

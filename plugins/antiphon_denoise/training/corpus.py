@@ -14,10 +14,12 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-import mido
+import mido  # type: ignore[import-untyped]
 import numpy as np
 import soundfile
 import soxr
+
+from antiphon_denoise.training.sounds import WORDS
 
 RATE = 44100
 FONTS = (Path("/usr/share/sounds/sf2/FluidR3_GM.sf2"), Path("/usr/share/sounds/sf2/TimGM6mb.sf2"))
@@ -47,43 +49,6 @@ LANGUAGES = [
     "id",
 ]
 VOICES = ("", "+m1", "+m2", "+m3", "+m4", "+m5", "+m6", "+m7", "+f1", "+f2", "+f3", "+f4", "+f5", "+croak", "+whisper")
-WORDS = [
-    "quick",
-    "brown",
-    "foxes",
-    "cross",
-    "the",
-    "lazy",
-    "river",
-    "while",
-    "seven",
-    "silver",
-    "trains",
-    "leave",
-    "the",
-    "quiet",
-    "harbour",
-    "at",
-    "dawn",
-    "and",
-    "nobody",
-    "remembers",
-    "how",
-    "many",
-    "strange",
-    "letters",
-    "were",
-    "sent",
-    "before",
-    "winter",
-    "music",
-    "answers",
-    "every",
-    "question",
-    "with",
-    "another",
-    "song",
-]
 STRUCK = ("bd", "sn", "hat", "drum", "elec", "tabla", "perc", "ride", "mehackit", "glitch", "arovane")
 HELD = ("bass", "guit", "ambi", "misc", "vinyl")
 Sounding = list[tuple[float, Any]]

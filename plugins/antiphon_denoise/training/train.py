@@ -11,18 +11,20 @@ import argparse
 import queue
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-import jax
-import jax.numpy as jnp
+import jax  # type: ignore[import-not-found]
+import jax.numpy as jnp  # type: ignore[import-not-found]
 import numpy as np
-import optax
+import optax  # type: ignore[import-not-found]
 from numpy.typing import NDArray
 
 from antiphon_denoise.bands import BINS
-from antiphon_denoise.mixtures import RATE, clean_sounds, noise_files, read
 from antiphon_denoise.network import load_weights, save_weights
 from antiphon_denoise.spectrum import grid, windows
+from antiphon_denoise.training.files import RATE, clean_sounds, noise_files, read
 from antiphon_denoise.training.model import QUIET, SOME, gains, ratio, start
 
 F32 = NDArray[np.float32]
@@ -54,12 +56,12 @@ class Sounds:
         self.clean_pool = [self.clean() for _ in range(POOL)]
         self.noise_pool = [self.noise() for _ in range(POOL)]
 
-    def _one(self, many):  # type: ignore[no-untyped-def]
+    def _one(self, many: Sequence[Any]) -> Any:
         return many[int(self.rng.integers(len(many)))]
 
     def _stretch(self, sound: F32, by: float) -> F32:
         count = int(len(sound) / by)
-        return np.interp(np.arange(count) * by, np.arange(len(sound)), sound).astype(np.float32)
+        return np.asarray(np.interp(np.arange(count) * by, np.arange(len(sound)), sound), np.float32)
 
     def _fill(self, sound: F32) -> F32:
         return np.tile(sound, -(-LENGTH // len(sound)))[:LENGTH]
@@ -140,7 +142,7 @@ class Sounds:
         return sound.astype(np.float32)
 
     def _clip(self) -> F32:
-        return self._one(self._one(self.noises))
+        return np.asarray(self._one(self._one(self.noises)), np.float32)
 
     def noise(self) -> NDArray[np.complex64]:
         """Spectra `[FRAMES, BINS]` of power 1."""
@@ -178,7 +180,7 @@ class Sounds:
             counted[:FIRST] = 0
             profile = np.log(np.mean(np.abs(noise[:WHOLE]) ** 2, axis=0) + QUIET).astype(np.float32)
         shared = (mixed * clean.conj()).real
-        return np.abs(clean) ** 2, np.abs(mixed) ** 2, shared, profile, known, counted, np.float32(snr)
+        return np.abs(clean) ** 2, np.abs(mixed) ** 2, shared, profile, known, counted, np.array(snr, np.float32)
 
     def batch(self) -> list[np.ndarray]:
         for _ in range(2):
@@ -212,7 +214,10 @@ def main() -> None:
     sounds = Sounds(options.data, options.corpus, options.folds, set(options.hold.split(",")), options.seed)
     w = start(jax.random.PRNGKey(options.seed))
     if options.first:
-        w = {name: jnp.asarray(value) for name, value in load_weights(options.first).items()}
+        given = load_weights(options.first)
+        if given is None:
+            raise SystemExit(f"{options.first} holds no weights of the denoiser's gate")
+        w = {name: jnp.asarray(value) for name, value in given.items()}
     optimizer = optax.chain(optax.clip_by_global_norm(1.0), optax.scale_by_adam(b2=0.99))
     state = optimizer.init(w)
     ready: queue.Queue[list[np.ndarray]] = queue.Queue(3)

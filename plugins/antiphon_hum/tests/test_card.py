@@ -20,11 +20,12 @@ def test_every_parameter_is_in_the_table():
         assert param.allowed in row
 
 
-@pytest.mark.parametrize("mode", ["pyin", "yin"])
+@pytest.mark.parametrize("mode", ["learned", "spectrogram", "pyin", "yin"])
 @pytest.mark.parametrize("rate", [44100, 48000, 96000])
 def test_latency_is_as_stated(mode, rate):
     hum = Hum()
     hum.settings["mode"] = mode
     hum.prepare(StreamSpec(rate, 256, 1))
+    hum.close()
     row = next(line for line in CARD.splitlines() if line.startswith(f"| {mode} |"))
     assert f"{hum.latency} ({1000 * hum.latency / rate:.0f} ms)" in row

@@ -111,7 +111,7 @@ def _play(plan: Plan, info: ProcessorInfo, sound: Samples) -> dict[str, Any]:
         y = plan.run(SPEC.block, clock)
         spent.append((time.perf_counter_ns() - begun) / 1e9)
         heard.append(y.copy())
-        begun_at += [at + event.offset for event in plan.emitted(1) if event.kind == "on"]
+        begun_at += [at + e.offset for _, said in plan.emitted(1) for e in said if e.kind == "on"]
     if plan.failures:
         return {"failed": plan.failures[0].reason}
     measured: Any = "-"

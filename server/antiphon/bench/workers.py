@@ -117,11 +117,11 @@ def _timed(trip: Callable[[int], None], count: int) -> dict[str, float]:
     return percentiles(spent)
 
 
-def keeping_up(seconds: float, busy: int, seed: int) -> dict[str, Any]:
-    """Two models and a synth beside the engine for a while. busy: processes that burn a core meanwhile."""
+def keeping_up(seconds: float, busy: int, seed: int, patch_text: str = rack.PATCH) -> dict[str, Any]:
+    """Models and a synth, of a patch, beside the engine for a while. busy: processes that burn a core meanwhile."""
     with tempfile.TemporaryDirectory(prefix="antiphon-bench-") as name:
         home = Path(name)
-        patch, sound = _prepare(home, rack.PATCH, seed)
+        patch, sound = _prepare(home, patch_text, seed)
         with (
             Server("--audio", "headless", "--input", str(sound), "--patch", str(patch), home=home) as server,
             burner(busy) if busy else nullcontext(),

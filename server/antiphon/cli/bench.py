@@ -6,18 +6,27 @@ from typing import Annotated
 
 import typer
 
-NAMES = ("engine", "events", "osc", "denoise", "render", "workers", "synth", "supercollider", "swap", "plugins")
+NAMES = (
+    "engine", "events", "osc", "denoise", "render", "workers", "models", "synth", "supercollider", "swap", "plugins",
+)  # fmt: skip
 
 
 def bench(
     name: Annotated[str, typer.Argument(help=f"One of: {', '.join(NAMES)}.")],
-    seconds: Annotated[float, typer.Option(help="Length of each live run; 0 takes the published one.")] = 0.0,
+    seconds: Annotated[
+        float,
+        typer.Option(
+            help="Length of each live run; 0 takes the published one. supercollider: of patterns from sclang after "
+            "the rest, 0 for none, 600 as published."
+        ),
+    ] = 0.0,
     data: Annotated[str, typer.Option(help="denoise, plugins: the folder of songs, loops and noises.")] = "",
     seed: Annotated[int, typer.Option(help="Of everything that is drawn by chance.")] = 1,
     limit: Annotated[
         int,
         typer.Option(
-            help="denoise, plugins: so many items at most; swap: so many swaps, supercollider: kills; 0: all."
+            help="denoise, plugins: so many items at most; swap: so many swaps; supercollider: kills, and 50 notes "
+            "each; 0: all."
         ),
     ] = 0,
 ) -> None:
@@ -46,6 +55,10 @@ def bench(
         from antiphon.bench.workers import main as workers
 
         workers(seconds or 60.0, seed=seed)
+    elif name == "models":
+        from antiphon.bench.models import main as models
+
+        models(seconds or 60.0, seed)
     elif name == "synth":
         from antiphon.bench.synth import main as synth
 

@@ -12,6 +12,7 @@ def register(app: typer.Typer) -> None:
         bench,
         devices,
         doctor,
+        evaluate,
         models,
         monitor,
         newplugin,
@@ -22,6 +23,7 @@ def register(app: typer.Typer) -> None:
         replay,
         run,
         serve,
+        train,
     )
 
     app.command()(serve.serve)
@@ -37,4 +39,6 @@ def register(app: typer.Typer) -> None:
     app.command()(devices.devices)
     app.command()(doctor.doctor)
     app.command()(bench.bench)
+    app.command()(train.train)
+    app.command()(evaluate.evaluate)
     approve.register(app)

@@ -33,7 +33,7 @@ def replay(
         loaded = load(check=False)
         play_with(str(log.header.get("device", "cpu")), str(log.header.get("synth", "auto")), loaded)
         if log.header.get("synth") == "supercollider":
-            passes = stack.enter_context(turns(live=True))
+            passes = stack.enter_context(turns(live=log.spec.block))
             while True:
                 passes.begin()
                 with stream(folder / INPUT) as (_, blocks):

@@ -40,6 +40,7 @@ def serve(
     synth: Annotated[
         str, typer.Option(help="What plays notes: auto, pyo, supercollider or null (a recorder).")
     ] = "auto",
+    scsynth: Annotated[str, typer.Option(help="127.0.0.1:PORT of a scsynth that runs already, to play notes by.")] = "",
     mqtt_url: Annotated[
         str,
         typer.Option(envvar=MQTT_URL, help="An MQTT broker: mqtt://user:password@host:port.", show_envvar=True),
@@ -60,7 +61,7 @@ def serve(
     """Start the server. It ends at Ctrl-C."""
     settings = ServeSettings(
         audio, input, output, record, session, osc_port, http_port, patch, set, rate, block, 2, ahead,
-        tuple(surface or ()), lan, tuple(allow or ()), fifo, muted, device, synth, mqtt_url,
+        tuple(surface or ()), lan, tuple(allow or ()), fifo, muted, device, synth, scsynth, mqtt_url,
         midi, tuple(midi_in or ()), tuple(midi_out or ()),
     ).check()  # fmt: skip
     _keep_secret(mqtt_url)

@@ -20,6 +20,7 @@ from antiphon.control.feedback import Feedback, wire_value
 from antiphon.control.intake import Intake, Lane
 from antiphon.control.midi import MidiControl, no_scene
 from antiphon.control.monitor import Monitor
+from antiphon.control.notes_out import NotesOut
 from antiphon.control.outbox import Outbox
 from antiphon.control.plans import Plans
 from antiphon.control.reports import Reports
@@ -99,6 +100,7 @@ class ControlApp:
         self.sets = Sets(self)
         self.reports = Reports(self)
         self.midi, self.recall = MidiControl(self), no_scene
+        self.notes_out = NotesOut(self)
         self.services: list[tuple[str, Service]] = []
         self.listeners: list[Callable[[dict[str, Any]], None]] = []
         self.told: dict[str, Callable[[], dict[str, Any] | None]] = {"mqtt": lambda: None}
@@ -352,6 +354,7 @@ class ControlApp:
         self._ticks += 1
         self.wallclock.update()
         self._due()
+        self.notes_out.follow()
         self.reports.read()
         if self.surfaces and self._ticks % 2 == 0:
             self.feedback.meters(self.reports.meters())

@@ -58,7 +58,7 @@ class MidiOut:
             self._play(found.sample, midi.encode(found.kind, found.number, found.value, found.channel), "")
 
     def follow(self) -> None:
-        """Asks the engine for the events of the node that the present patch names."""
+        """Finds the node that the present patch names; its events are asked for by `NotesOut`."""
         patch, session = self._app.plans.patch, self._app.session
         name = patch.midi.get("out", "").partition(".")[0] if patch is not None and self._ports.outputs else ""
         node = session.nodes.get(name)
@@ -66,8 +66,6 @@ class MidiOut:
         if number != self.echoed:
             self.echoed = number
             self.silence()
-        # said each time: an engine that was started again has forgotten
-        self._app.link.echo(number)
 
     def silence(self) -> None:
         """Ends what sounds out there, and drops what waits."""

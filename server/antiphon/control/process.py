@@ -38,6 +38,7 @@ from antiphon.io.midi_ports import ports_of
 from antiphon.settings import ServeSettings, mqtt_broker, surface_address
 from antiphon.synth.info import TOLD
 from antiphon.workers.arena import Arena
+from antiphon.workers.express import Express
 from antiphon.workers.status import workers
 
 log = logging.getLogger("antiphon.control")
@@ -87,6 +88,7 @@ async def _live(given: dict[str, Any], supervisor: socket.socket) -> None:
         session_header=lambda: sessionlog.header(settings),
     )
     arena = Arena(fds["arena"])
+    link.express = Express(arena, given["wakes"])
     app.workers = lambda: workers(arena)
     app.services.append(("patch", watch))
     app.recall = partial(recall_scene, app)

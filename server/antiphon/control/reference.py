@@ -85,6 +85,7 @@ After `/notify 1`, at most 60 times a second and bundled:
 | `/beat` | `i:beat` | A beat began. |
 | `/meter` | `s:node f:peak f:rms` | Levels that changed, 30 times a second; `in` and `out` are the server's own. |
 | `/clip` | `i:blocks` | So many blocks of input reached full scale since it was last said, once a second at most. |
+| `/note/on` `/note/off` | `i:note i:velocity i:channel s:node` | A node played it: what `hum` hears, say. |
 | `/late` | `s:address f:seconds` | A command came over 10 ms after its time. |
 | `/node/state` | `s:node s:state s:reason` | A node's state changed, see below. |
 | `/patch/loaded` `/patch/failed` | `s:name`, `s:reason` | A plan plays, or could not be made. |

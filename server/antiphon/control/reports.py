@@ -74,6 +74,7 @@ class Reports:
         match report:
             case Played():
                 app.midi.played(report)
+                app.notes_out.played(report)
             case Synced(token):
                 app.syncs.came(token)
             case BeatPassed(beat):

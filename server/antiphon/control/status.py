@@ -144,6 +144,8 @@ def synth(app: ControlApp) -> dict[str, Any] | None:
             "pid": served.pid,
             "state": first.state if served.pid or first.state != "running" else "restarting",
             "restarts": first.restarts + served.restarts,
+            "joined": first.joined,
+            "beside": first.beside,
             "misses": sum(w.misses for w in found),
             "reason": first.reason,
             "notes": {
@@ -151,6 +153,7 @@ def synth(app: ControlApp) -> dict[str, Any] | None:
                 "confirmed": served.confirmed,
                 "dropped": served.dropped,
                 "late": served.late,
+                "unclaimed": served.unclaimed,
             },
             "unheard": served.unheard,
             "moved": served.moved,

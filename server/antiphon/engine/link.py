@@ -87,9 +87,13 @@ class Reported:
     number: float
 
 
+EVERY_NODE = -1
+"""For `EngineLink.echo`: the events of all nodes."""
+
+
 @dataclass(frozen=True, slots=True)
 class Played:
-    """The node that `echo` names emitted an event, for frame `sample`; the rest as in `processor.Event`."""
+    """A node that `echo` names emitted an event, for frame `sample`; the rest as in `processor.Event`."""
 
     node: int
     kind: str
@@ -168,7 +172,7 @@ class EngineLink(Protocol):
         """Starts recording the output to a file, or stops (None)."""
 
     def echo(self, node: int) -> None:
-        """From now on this node's events are reported, and no other's; 0 ends it."""
+        """From now on this node's events are reported, or those of `EVERY_NODE`, and no other's; 0 ends it."""
 
     def session(self, path: str | None, header: dict[str, Any] | None = None) -> None:
         """Starts keeping the set in a folder, or stops."""

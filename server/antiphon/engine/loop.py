@@ -147,8 +147,8 @@ class Loop:
 
     def _drain(self) -> None:
         stage = self.stage
-        for op, where, number, ramp, sample, beat, token, _ in self._commands.drain(COMMANDS_A_BLOCK):
-            action = Action(Op(op & 0xFF), where >> 16, (where & 0xFFFF) - 1, number, ramp, token)
+        for op, where, number, ramp, sample, beat, token, serial in self._commands.drain(COMMANDS_A_BLOCK):
+            action = Action(Op(op & 0xFF), where >> 16, (where & 0xFFFF) - 1, number, ramp, token, serial)
             kind = (op >> 8) & 0xFF
             if kind == AT_SAMPLE:
                 stage.at_sample(sample, action)
@@ -200,14 +200,15 @@ class Loop:
         self._told = True
 
     def _echo(self, node: int, sample: int) -> None:
-        """Tells control what a node emitted in the block that began at `sample`."""
+        """Tells control what a node, or every node, emitted in the block that began at `sample`."""
         plan = self.stage.plan
-        for event in plan.emitted(node) if plan is not None else ():
-            op, number = EVENT_OPS.get(event.kind), int(event.number)
-            if op is not None and 0 <= number <= HIGHEST:
-                where, value, channel = node << 16 | number + 1, float(event.value), float(event.channel)
-                self._reports.push(_SAID["played"], where, value, channel, sample + event.offset, 0.0, op, 0)
-                self._told = True
+        for number, events in plan.emitted(node) if plan is not None else ():
+            for event in events:
+                op, key = EVENT_OPS.get(event.kind), int(event.number)
+                if op is not None and 0 <= key <= HIGHEST:
+                    where, value, channel = number << 16 | key + 1, float(event.value), float(event.channel)
+                    self._reports.push(_SAID["played"], where, value, channel, sample + event.offset, 0.0, op, 0)
+                    self._told = True
 
     def _meters(self, x: Samples, out: Samples) -> None:
         view, stage = self.shared.meters, self.stage

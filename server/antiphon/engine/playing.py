@@ -23,7 +23,8 @@ class Playing:
     def give(self, host: NodeHost, action: Action, offset: int) -> bool:
         """The event goes into its node's coming block, at `offset`; False when the block is full."""
         live = action.ramp == LIVE
-        return host.play(Event(EVENTS[action.op], offset, action.cell, action.number, action.token, 0, live))
+        event = Event(EVENTS[action.op], offset, action.cell, action.number, action.token, 0, live, action.serial)
+        return host.play(event)
 
     def heard(self, action: Action) -> None:
         """A note begins or ends."""

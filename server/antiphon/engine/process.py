@@ -103,6 +103,8 @@ def run(
     words[Word.DRIVER] = DRIVERS[driver_name]
     spec = StreamSpec(options.rate, options.block, options.channels)
     stage = Stage(spec)
+    # before the device's thread is made: it inherits them
+    scheduling.short_slices()
     try:
         driver = make_driver(driver_name, options)
     except AntiphonError as error:

@@ -10,7 +10,7 @@ import socket
 from typing import Any
 
 from antiphon.commands import NOW as _NOW
-from antiphon.commands import Beat, Sample, When
+from antiphon.commands import Beat, Now, Sample, When
 from antiphon.ends import IN_NUMBER, OUT_NUMBER
 from antiphon.engine.link import (
     BeatPassed,
@@ -32,6 +32,7 @@ from antiphon.engine.shared import METERS, Shared, Word, command_ring, report_ri
 from antiphon.errors import EngineError
 from antiphon.graph import Graph
 from antiphon.lifeline import born
+from antiphon.workers.express import Express
 
 AT_NOW, AT_SAMPLE, AT_BEAT = 0, 1, 2
 SAID = ("", "synced", "late", "running", "loaded", "beat", "reported", "played")
@@ -60,6 +61,7 @@ class RemoteEngine:
         self._shared, self._wake, self._peer, self._recorder = shared, wake_fd, peer, recorder
         self._words, self._floats = shared.words, shared.floats
         self._commands, self._reports = command_ring(shared), report_ring(shared)
+        self.express: Express | None = None
         peer.setblocking(False)
         self._poll = select.epoll() if hasattr(select, "epoll") else None
         if self._poll is not None:
@@ -68,12 +70,13 @@ class RemoteEngine:
 
     # ---- commands
     def _push(
-        self, op: Op, when: When, node: int = 0, cell: int = 0, number: float = 0.0, ramp: float = 0.0, token: int = 0
-    ) -> bool:
+        self, op: Op, when: When, node: int = 0, cell: int = 0, number: float = 0.0, ramp: float = 0.0, token: int = 0,
+        serial: int = 0,
+    ) -> bool:  # fmt: skip
         kind, sample, beat, quantum = encode_when(when)
         # cells may be -1, so they ride above the node in 16 bits
         return self._commands.push(
-            op | kind << 8 | quantum << 16, node << 16 | (cell + 1), number, ramp, sample, beat, token, 0
+            op | kind << 8 | quantum << 16, node << 16 | (cell + 1), number, ramp, sample, beat, token, serial
         )
 
     def set(self, node: int, cell: int, number: float, ramp: float, when: When) -> bool:
@@ -83,7 +86,10 @@ class RemoteEngine:
         return self._push(Op.RESET, when, node)
 
     def event(self, node: int, kind: str, number: int, value: float, channel: int, when: When) -> bool:
-        return self._push(EVENT_OPS[kind], when, node, number, value, token=channel)
+        serial = 0
+        if self.express is not None and type(when) is Now and not self._commands.full:
+            serial = self.express.send(node, kind, number, value, channel)
+        return self._push(EVENT_OPS[kind], when, node, number, value, token=channel, serial=serial)
 
     def tempo(self, bpm: float, beats: float, when: When) -> bool:
         return self._push(Op.TEMPO, when, number=bpm, ramp=beats)

@@ -50,7 +50,7 @@ class Action:
     TRANSPORT: cell 1 play, 0 stop, -1 as it is; number the beat, NaN as it is.  SYNC: token.
     PANIC, CLEAR: token the `Schedule.count` from which on what is scheduled stays; 0 none does.
     NOTE_ON, NOTE_OFF, CONTROL, BEND: node, cell the event's number, number its value, token its channel, ramp `LIVE`
-    or 0.
+    or 0, serial as in `processor.Event`.
     """
 
     op: Op
@@ -59,6 +59,7 @@ class Action:
     number: float = 0.0
     ramp: float = 0.0
     token: int = 0
+    serial: int = 0
 
     @property
     def key(self) -> Key:

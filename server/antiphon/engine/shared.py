@@ -75,7 +75,7 @@ class Word(IntEnum):
     BLAMED = 47  # number of the node that hung or crashed the engine; the next engine passes it by
     SESSIONS = 48  # sets begun to be kept; written by the recorder
     CLIPPED_BLOCKS = 50
-    ECHO = 49  # number of the node whose events control is told; written by control
+    ECHO = 49  # number of the node whose events control is told, -1 all nodes; written by control
 
 
 WORDS = 64
@@ -167,6 +167,11 @@ class RecordRing:
         RECORD.pack_into(self._data, (at % self._capacity) * RECORD.size, *fields)
         words[self._write] = at + 1
         return True
+
+    @property
+    def full(self) -> bool:
+        words = self._words
+        return words[self._write] - words[self._read] >= self._capacity
 
     def drain(self, most: int) -> Iterator[tuple[int, int, float, float, int, float, int, int]]:
         """Takes out at most `most` records, oldest first."""

@@ -22,16 +22,25 @@ MAX_EVENTS = 256
 COLUMNS = 7
 KINDS = ("on", "off", "control", "bend")
 INSTRUMENTS = ("piano", "bass", "pad", "pluck", "strings", "drums")
+SC_INSTRUMENTS = ("electric_piano", "organ", "sampler", "grains")
+"""scsynth's alone."""
 
 
 @dataclass(frozen=True, slots=True)
 class SynthSettings:
-    """One synth node's. bend: semitones either way at full bend.  voices: sounding at once, 1 to `VOICES`."""
+    """One synth node's. bend: semitones either way at full bend.  voices: sounding at once, 1 to `VOICES`.
+
+    synthdef: path of a compiled SynthDef, instead of the instrument; "" for none.  sound: path of what a buffer is to
+    hold.  controls: as `antiphon.synth.controls` reads them. These three are scsynth's alone.
+    """
 
     instrument: str = "piano"
     bend: float = 2.0
     voices: int = VOICES
     seed: int = 1
+    synthdef: str = ""
+    sound: str = ""
+    controls: str = ""
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -78,7 +87,7 @@ def pack(sample: int, events: Sequence[Event], into: Samples) -> int:
         line = into[row]
         line[0], line[1], line[2] = KINDS.index(event.kind), event.offset, event.number
         line[3], line[4], line[5] = event.value, event.channel, min(event.age, 0xFFFFFF)
-        line[6] = event.live
+        line[6] = event.serial or event.live
     return len(events) - count
 
 
@@ -87,6 +96,12 @@ def unpack(packed: Samples) -> tuple[int, list[Event]]:
     head = packed[0]
     sample = (int(head[1]) << 24) + int(head[2])
     rows = packed[1 : 1 + int(head[0])]
-    return sample, [
-        Event(KINDS[int(r[0])], int(r[1]), int(r[2]), float(r[3]), int(r[4]), int(r[5]), bool(r[6])) for r in rows
-    ]
+    return sample, [_event(*row) for row in rows.tolist()]
+
+
+def _event(
+    kind: float, offset: float, number: float, value: float, channel: float, age: float, live: float
+) -> Event:  # fmt: skip
+    # a serial is above 1
+    serial = int(live) if live > 1.0 else 0
+    return Event(KINDS[int(kind)], int(offset), int(number), value, int(channel), int(age), live > 0.0, serial)

@@ -81,10 +81,11 @@ ORDER = ("pyo", "null")
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A backend, and what its worker is told beside."""
+    """A backend, and what its worker is told beside. instead: it plays because another was given up."""
 
     info: SynthInfo
     settings: tuple[tuple[str, Value], ...] = ()
+    instead: bool = False
 
 
 def choose(asked: str, registered: Mapping[str, Callable[[], SynthInfo]]) -> SynthInfo:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from antiphon.processor import PEDAL, Event
 from antiphon.synth.backend import VOICES
+from antiphon.synth.controls import FIRST_DIAL
 
 TOLD = 128
 """Events that tell a synth all it has to know."""
@@ -52,9 +53,11 @@ class Sounding:
 
         At most `TOLD`: as many notes as there are voices, the newest, and the controls last moved.
         """
-        told = [Event("control", 0, number, value, channel) for (channel, number), value in self._controls.items()]
+        moved = [Event("control", 0, number, value, channel) for (channel, number), value in self._controls.items()]
+        dials = [event for event in moved if event.number >= FIRST_DIAL]
+        told = [event for event in moved if event.number < FIRST_DIAL]
         told += [Event("bend", 0, 0, value, channel) for channel, value in self._bends.items()]
-        told = told[-(TOLD - 2 * VOICES) :]
+        told = [*dials, *told[-(TOLD - 2 * VOICES - len(dials)) :]]
         notes = sorted({**self._pedalled, **self._held}.items(), key=lambda item: item[1][1])[-VOICES:]
         for (channel, number), (velocity, began) in notes:
             told.append(Event("on", 0, number, velocity, channel, max(1, sample - began)))

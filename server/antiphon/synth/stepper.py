@@ -33,6 +33,18 @@ class SynthStepper:
         if follow is not None:
             follow(words, refuse)
 
+    def listen(self, hear: Callable[[], None]) -> bool:
+        """Whether the backend plays events ahead of their hop; then it calls `hear` where it waits."""
+        if not hasattr(self._backend, "hurry"):
+            return False
+        self._backend.meanwhile = hear  # type: ignore[attr-defined]
+        return True
+
+    def hurry(self, slot: int, event: Event) -> None:
+        """An event that the slot's coming hops will hold as well."""
+        if slot in self._open:
+            self._backend.hurry(slot, event)  # type: ignore[attr-defined]
+
     def warm(self) -> None:
         """Plays a chord in the first slot, which loads what has to be loaded."""
         if not self._backend.rehearses:

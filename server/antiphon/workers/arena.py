@@ -28,6 +28,7 @@ ZYGOTES = ("torch", "pyo", "none")
 _WORDS = 64
 _SLOT_WORDS = 16
 _TEXT = 512
+_CONFIG = 4096
 
 
 class State(IntEnum):
@@ -50,6 +51,7 @@ class Word(IntEnum):
     BLAMED = 3  # E: the generation that gave what cannot be played
     WAITING = 4  # E: the answer bell is listened to
     CHANGES = 5  # E: when slots were last opened, closed or begun anew
+    EXPRESS_WRITE = 6  # control: events it was sent by the short way
     STATE = 8  # Z
     PID = 9  # Z
     GENERATION = 10  # Z: of the process
@@ -71,6 +73,10 @@ class Word(IntEnum):
     TOLD_LATE = 35  # W: of them, those told too late for their frame
     UNHEARD = 36  # W: hops whose sound had not come in time
     MOVED = 37  # W: how often the two clocks were laid on each other anew
+    UNCLAIMED = 38  # W: events that came by the short way, and never from the engine
+    TAKES = 39  # W: 1 where it takes events by the short way
+    EXPRESS_READ = 40  # W: of them, those it has read
+    BESIDE = 41  # W: 1 where what it plays by is heard by itself and does not come back
 
 
 class SlotWord(IntEnum):
@@ -88,8 +94,11 @@ class SlotWord(IntEnum):
     SEEN = 10  # W: the epoch that CURSOR belongs to
 
 
-_PER_WORKER = (
-    _WORDS * 8 + MAX_SPEC_BYTES + _TEXT + MAX_SLOTS * (_SLOT_WORDS * 8 + _TEXT) + 2 * MAX_SLOTS * MAX_DEPTH * 8
+EXPRESS = 256
+EXPRESS_BYTES = 40
+"""Events that wait for a worker on the short way, and bytes of each."""
+_PER_WORKER = EXPRESS * EXPRESS_BYTES + (
+    _WORDS * 8 + MAX_SPEC_BYTES + _TEXT + MAX_SLOTS * (_SLOT_WORDS * 8 + _CONFIG) + 2 * MAX_SLOTS * MAX_DEPTH * 8
 )
 _HEADER = 4096
 _BASE = _HEADER + -(-MAX_WORKERS * _PER_WORKER // 4096) * 4096
@@ -152,9 +161,10 @@ class Entry:
         slots = take(MAX_SLOTS * _SLOT_WORDS * 8)
         self.slots: NDArray[np.int64] = np.frombuffer(slots, np.int64).reshape(MAX_SLOTS, _SLOT_WORDS)
         self.slot_words = slots.cast("q")
-        self._configs = take(MAX_SLOTS * _TEXT)
+        self._configs = take(MAX_SLOTS * _CONFIG)
         tags = MAX_SLOTS * MAX_DEPTH * 8
         self.tags_in, self.tags_out = take(tags).cast("q"), take(tags).cast("q")
+        self.express = take(EXPRESS * EXPRESS_BYTES)
 
     @property
     def state(self) -> State:
@@ -198,13 +208,13 @@ class Entry:
         _put(self._reason, " ".join(text.split()).encode()[: _TEXT - 4])
 
     def config(self, slot: int) -> str:
-        return bytes(self._configs[slot * _TEXT : (slot + 1) * _TEXT]).rstrip(b"\0").decode()
+        return bytes(self._configs[slot * _CONFIG : (slot + 1) * _CONFIG]).rstrip(b"\0").decode()
 
     def set_config(self, slot: int, text: str) -> None:
         data = text.encode()
-        if len(data) > _TEXT:
-            raise WorkerError(f"a stream is described by {len(data)} bytes; at most {_TEXT}")
-        _put(self._configs[slot * _TEXT : (slot + 1) * _TEXT], data)
+        if len(data) > _CONFIG:
+            raise WorkerError(f"a stream is described by {len(data)} bytes; at most {_CONFIG}")
+        _put(self._configs[slot * _CONFIG : (slot + 1) * _CONFIG], data)
 
     def rings(self, spec: WorkerSpec) -> tuple[Samples, Samples]:
         """Float32 `[slots, depth, *inputs]` and `[slots, depth, *outputs]`. `WorkerError` when there is no room."""

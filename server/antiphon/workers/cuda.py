@@ -155,7 +155,7 @@ class GraphStepper:
         self._open: set[int] = set()
         self._posted = self._taken = 0
         self._use = slots
-        shape_in, shape_out = (slots, network.inputs, network.hop), (slots, network.outputs, network.hop)
+        shape_in, shape_out = (slots, network.inputs, network.hop), (slots, *network.said)
         device = capture.device
         # the weights may still be on their way, and not on this stream
         capture.settle()

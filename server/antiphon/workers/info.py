@@ -18,8 +18,9 @@ class ModelInfo:
 
     network: "module:Class" of the `antiphon.workers.streaming.StreamingModel`; imported in the worker.
     weights: their name in the manifest.  folder: of that manifest; "" for the one of Antiphon.  rate, hop,
-    inputs, outputs, latency: as the network declares them.  slots: streams one worker takes on the CPU, where
-    each costs time even when idle.  devices: what it can run on.
+    inputs, outputs, latency: as the network declares them.  answer: values of an answer for each output, 0 for
+    `hop`.  frames: of `rate` from one hop to the next, where a hop is not that many samples; 0 for `hop`.  slots:
+    streams one worker takes on the CPU, where each costs time even when idle.  devices: what it can run on.
     """
 
     name: str
@@ -34,6 +35,8 @@ class ModelInfo:
     slots: int = 4
     devices: tuple[str, ...] = ("cpu", "cuda")
     folder: str = ""
+    answer: int = 0
+    frames: int = 0
 
     def worker(self, device: str) -> WorkerSpec:
         """The worker that runs it on "cpu" or "cuda" (of `devices.resolve`). `WorkerError` where it cannot."""
@@ -45,10 +48,10 @@ class ModelInfo:
         return WorkerSpec(
             name=self.name,
             factory=FACTORIES[device],
-            hop=self.hop,
+            hop=self.frames or self.hop,
             rate=self.rate,
             inputs=(self.inputs, self.hop),
-            outputs=(self.outputs, self.hop),
+            outputs=(self.outputs, self.answer or self.hop),
             slots=self.slots if device == "cpu" else MAX_SLOTS,
             device=device,
             memory=512 if device == "cpu" else CUDA_MEMORY,

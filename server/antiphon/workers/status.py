@@ -25,7 +25,8 @@ STATES = {
 class Served:
     """Of the process that a worker plays by. restarts: of it.  sent, confirmed, dropped, late: notes.
 
-    unheard: hops.  moved: how often the clocks were laid on each other anew.
+    unheard: hops.  moved: how often the clocks were laid on each other anew.  unclaimed: events played ahead of the
+    engine that it never confirmed.
     """
 
     pid: int
@@ -36,13 +37,14 @@ class Served:
     late: int
     unheard: int
     moved: int
+    unclaimed: int
 
 
 def _served(words: memoryview) -> Served | None:
     pid, restarts = words[Word.SERVED_PID], words[Word.SERVED_RESTARTS]
     if not pid and not restarts:
         return None
-    return Served(pid, restarts, *(words[w] for w in range(Word.SENT, Word.MOVED + 1)))
+    return Served(pid, restarts, *(words[w] for w in range(Word.SENT, Word.UNCLAIMED + 1)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,8 @@ class WorkerStatus:
     """One node's share of a worker. hop_ns: what a hop was measured to cost (median, p99) at the worker's start.
 
     misses: hops of this node that were not there in time.  period_ns: how often there is a hop.  hops: done by the
-    worker, for all its nodes, since the server's start.
+    worker, for all its nodes, since the server's start.  joined: address of what it plays by, where that is not its
+    own.  beside: what it plays by is heard by itself.
     """
 
     node: int
@@ -66,6 +69,8 @@ class WorkerStatus:
     period_ns: int
     hops: int = 0
     served: Served | None = None
+    joined: str = ""
+    beside: bool = False
 
 
 def workers(arena: Arena) -> list[WorkerStatus]:
@@ -87,7 +92,7 @@ def workers(arena: Arena) -> list[WorkerStatus]:
                 node, spec.name, spec.zygote, words[Word.PID], state, reason, words[Word.RESTARTS],
                 max(misses, before.misses) if before else misses, "cuda" if words[Word.CUDA] else "cpu",
                 (words[Word.HOP_P50_NS], words[Word.HOP_P99_NS]), spec.hop * 1_000_000_000 // spec.rate,
-                words[Word.DONE], _served(words),
+                words[Word.DONE], _served(words), str(spec.settings.get("scsynth", "")), bool(words[Word.BESIDE]),
             )  # fmt: skip
     return list(found.values())
 

@@ -76,7 +76,7 @@ def fill(network: StreamingModel, where: str, weights: str, folder: Path | None 
 
 def check(network: StreamingModel, where: str, slots: int, device: torch.device) -> None:
     """Steps of silence and of noise: right shapes, finite numbers, inputs left alone, no slot that hears another."""
-    shape_in, shape_out = (slots, network.inputs, network.hop), (slots, network.outputs, network.hop)
+    shape_in, shape_out = (slots, network.inputs, network.hop), (slots, *network.said)
     noise = torch.randn(shape_in[1:], generator=torch.Generator().manual_seed(0)).to(device)
     quiet = torch.zeros(shape_in, device=device)
     alike = noise.expand(shape_in).clone()
@@ -96,7 +96,7 @@ def check(network: StreamingModel, where: str, slots: int, device: torch.device)
 def advance(network: StreamingModel, x: torch.Tensor, y: torch.Tensor, state: State, going: torch.Tensor) -> None:
     """One step in place: y and the state of slots that are going are written; what idles stays as it is.
 
-    x `[n, inputs, hop]`, y `[n, outputs, hop]`, state rows `[n, …]`, going bool `[n]`.
+    x `[n, inputs, hop]`, y `[n, outputs, answer]`, state rows `[n, …]`, going bool `[n]`.
     """
     heard, after = network.step(x, state)
     y.copy_(heard)
@@ -134,9 +134,9 @@ def _class(where: str) -> type[StreamingModel]:
 def _declared(network: StreamingModel, where: str, spec: WorkerSpec) -> None:
     for what, has, asked in (
         ("a rate of", network.rate, spec.rate),
-        ("hops of", network.hop, spec.hop),
+        ("hops of", network.hop if network.frames is None else network.frames, spec.hop),
         ("inputs of", (network.inputs, network.hop), tuple(spec.inputs)),
-        ("outputs of", (network.outputs, network.hop), tuple(spec.outputs)),
+        ("outputs of", network.said, tuple(spec.outputs)),
     ):
         if has != asked:
             raise ModelError(f"the network {where} has {what} {has}, and {asked} was declared of it; mend one of them")

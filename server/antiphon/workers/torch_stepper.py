@@ -29,7 +29,7 @@ class TorchStepper:
         self._fresh = tuple(t.clone() for t in network.start(slots))
         self._state = tuple(t.clone() for t in self._fresh)
         self._x = torch.zeros(slots, network.inputs, network.hop)
-        self._y = torch.zeros(slots, network.outputs, network.hop)
+        self._y = torch.zeros(slots, *network.said)
         self._going = torch.zeros(slots, dtype=torch.bool)
         # the same memory as numpy sees it
         self._heard, self._said, self._mask = self._x.numpy(), self._y.numpy(), self._going.numpy()

@@ -16,6 +16,7 @@ from antiphon import scheduling
 from antiphon.errors import AntiphonError
 from antiphon.importing import named
 from antiphon.workers.arena import MAX_DEPTH, Arena, Bells, Entry, SlotWord, Word, tag
+from antiphon.workers.express import Heard
 from antiphon.workers.spec import Stepper, WorkerSpec
 
 REFUSED = 78
@@ -73,12 +74,16 @@ class Worker:
         self._tags_in, self._tags_out = entry.tags_in, entry.tags_out
         self._ring_in, self._ring_out = entry.rings(spec)
         words = entry.words
-        for word in range(Word.SERVED_PID, Word.MOVED + 1):
+        for word in range(Word.SERVED_PID, Word.EXPRESS_READ):
             words[word] = 0
         self._stepper: Stepper = named(spec.factory)(spec)
         attach = getattr(self._stepper, "attach", None)
         if attach is not None:
             attach(words, self._refuse)
+        listen = getattr(self._stepper, "listen", None)
+        self._heard: Heard | None = None
+        if listen is not None and listen(self._hear):
+            self._heard = Heard(entry)
         self._hops = np.full(spec.slots, -1, np.int64)
         self._x = np.zeros((spec.slots, *spec.inputs), np.float32)
         self._y = np.zeros((spec.slots, *spec.outputs), np.float32)
@@ -103,6 +108,7 @@ class Worker:
         scheduling.short_slices()
         self._look()
         self._words[Word.CUDA] = int(self._spec.device == "cuda")
+        self._words[Word.TAKES] = int(self._heard is not None)
         self._words[Word.READY_NS] = time.monotonic_ns()
 
     def serve(self) -> None:
@@ -163,6 +169,7 @@ class Worker:
     def _turn(self) -> bool:
         """One hop of every slot that has one; False when none has."""
         self._look()
+        self._hear()
         depth, found = self._spec.depth, False
         for slot, epoch in enumerate(self._epochs):
             at = self._cursors[slot]
@@ -183,6 +190,13 @@ class Worker:
         if words[Word.WAITING]:
             os.eventfd_write(self._bell, 1)
         return True
+
+    def _hear(self) -> None:
+        """What has come by the short way, before the hops that hold the same: control tells the engine second."""
+        if self._heard is not None:
+            for slot, stream, event in self._heard.drain():
+                if slot < len(self._open) and self._open[slot] == stream and self._epochs[slot]:
+                    self._stepper.hurry(slot, event)  # type: ignore[attr-defined]
 
     def _answer(self) -> None:
         """Hands over what was computed, if it can be played."""

@@ -8,6 +8,7 @@ JACK, scsynth or the scheduler do on the way, a note is at its sample in what co
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -16,16 +17,22 @@ from itertools import count
 import numpy as np
 from numpy.typing import NDArray
 
+from antiphon import scheduling
 from antiphon.block import Samples
 from antiphon.errors import EngineError
 from antiphon.processor import Event
 from antiphon.synth.backend import SynthSettings
-from antiphon.synth.sc.keeper import FIRST_GROUP, FIRST_NODE, Counts, Keeper
+from antiphon.synth.sc.counts import Counts
+from antiphon.synth.sc.hurried import Hurried
+from antiphon.synth.sc.keeper import FIRST_NODE, Keeper
+from antiphon.synth.sc.material import NOTHING, Material, needs
+from antiphon.synth.sc.own import player_of
 from antiphon.synth.sc.players import Player
-from antiphon.synth.sc.timing import delay
-from antiphon.synth.sc.wires import ECHO, Wires
+from antiphon.synth.sc.timing import ahead, delay
+from antiphon.synth.sc.wires import NAME, Wires
 from antiphon.synth.sounding import Sounding
 from antiphon.wire import osc
+from antiphon.workers.arena import Word
 from antiphon.workers.presence import Presence
 
 JACK_SECONDS = 10.0
@@ -44,11 +51,23 @@ class SuperCollider:
 
     name = "supercollider"
     rehearses = False
+    beside = False
+    """What plays is heard by itself, and does not come back."""
 
     def __init__(
-        self, rate: int, hop: int, slots: int = 8, spare: bool = True, restarts: int = 3, wait: float = JACK_SECONDS
+        self,
+        rate: int,
+        hop: int,
+        slots: int = 8,
+        spare: bool = True,
+        restarts: int = 3,
+        wait: float = JACK_SECONDS,
+        wires: Wires | None = None,
     ) -> None:
-        self._wires = Wires(f"antiphon-scsynth-wires-{os.getpid()}", slots, wait)
+        # before JACK's thread is made: it inherits them
+        scheduling.short_slices()
+        sys.setswitchinterval(1e-4)
+        self._wires = wires or Wires(f"{NAME}{os.getpid()}", slots, wait)
         if self._wires.rate != rate:
             self._wires.close()
             raise EngineError(
@@ -58,21 +77,25 @@ class SuperCollider:
         self.delay = delay(rate, hop)
         # how far a hop's frames may be ahead of the clock's next one and its answer still have come
         self._latest = (self.delay - 1) * hop - self._block
-        # a third of the room there is for sound that comes back late, the rest for notes that are told late
         room = self._latest - self._block
-        self._aim = self._latest - max(1, round(0.35 * room / self._block)) * self._block
+        self._aim = ahead(rate, hop, self._block)
         if room < 2 * self._block:
             self._wires.close()
             raise EngineError(f"JACK's blocks of {self._block} frames are too long for hops of {hop}; raise --block")
         try:
-            self.keeper = Keeper(self._wires, slots, spare=bool(spare), restarts=restarts)
+            self.keeper = self._keep(slots, bool(spare), restarts)
         except BaseException:
             self._wires.close()
             raise
-        self._nodes = count(FIRST_NODE)
+        self._nodes = count(self.keeper.layout.nodes + FIRST_NODE)
         self._players: list[Player | None] = [None] * slots
+        self._waiting: list[SynthSettings | None] = [None] * slots
+        self._versions = [0] * slots
         self._sounding = [Sounding() for _ in range(slots)]
         self._known = [0] * slots
+        self._hurried = [Hurried(rate) for _ in range(slots)]
+        self._next: list[tuple[int, int] | None] = [None] * slots
+        self.meanwhile: Callable[[], None] = lambda: None
         self._messages: list[tuple[int, bytes]] = []
         self._presence = [Presence(2, hop, rate) for _ in range(slots)]
         self._answer: Samples = np.zeros((2, hop), np.float32)
@@ -81,8 +104,12 @@ class SuperCollider:
         self._unsteady = 0
         self._looked = -1
 
+    def _keep(self, slots: int, spare: bool, restarts: int) -> Keeper:
+        return Keeper(self._wires, slots, spare=spare, restarts=restarts)
+
     def follow(self, words: memoryview, refuse: Callable[[str, bool], None]) -> None:
         """The keeper writes its counts into a worker's words, and ends the worker when it has to give up."""
+        words[Word.BESIDE] = self.beside
         self.keeper.follow(words, refuse)
 
     @property
@@ -91,44 +118,101 @@ class SuperCollider:
 
     def open(self, slot: int, settings: SynthSettings) -> None:
         self.close(slot)
-        self._players[slot] = Player(
-            settings, self._rate, FIRST_GROUP + slot, ECHO + 2 * slot, self.keeper.outputs, self._nodes
-        )
+        if needs(settings):
+            self._waiting[slot] = settings
+            self.keeper.shelf.ask(slot, settings)
+        else:
+            self._players[slot] = self._made(slot, settings, NOTHING)
         self._sounding[slot].clear()
         self._presence[slot].clear()
+        self._hurried[slot].clear()
+        self._next[slot] = None
         self._known[slot] = self.keeper.generation
 
+    def _made(self, slot: int, settings: SynthSettings, material: Material) -> Player:
+        layout = self.keeper.layout
+        return player_of(
+            settings, self._rate, layout.group(slot), layout.sound(slot), layout.clock, self._nodes, material,
+            layout.private + 2 * layout.places * slot, layout.held + layout.places * slot, layout.places,
+        )  # fmt: skip
+
+    def _arrived(self, slot: int) -> Player | None:
+        """The player of a node whose SynthDef and sound scsynth has by now."""
+        settings, found = self._waiting[slot], self.keeper.shelf.take(slot)
+        if settings is None or found is None or found[1] > self.keeper.has:
+            return None
+        self._waiting[slot] = None
+        material, self._versions[slot] = found
+        if material is None:
+            self.keeper.counts.failed += 1
+            return None
+        self._players[slot] = self._made(slot, settings, material)
+        self._known[slot] = -1
+        return self._players[slot]
+
     def close(self, slot: int) -> None:
-        if self._players[slot] is not None:
-            self._players[slot] = None
-            self.keeper.send([(0, osc.encode("/n_set", FIRST_GROUP + slot, "gate", -1.0))])
+        player = self._players[slot]
+        self._versions[slot] = 0
+        if self._waiting[slot] is not None or player is not None:
+            self._waiting[slot] = self._players[slot] = None
+            self.keeper.shelf.ask(slot, None)
+        if player is not None:
+            self.keeper.send([(0, osc.encode("/n_set", self.keeper.layout.group(slot), player.closes, -1.0))])
 
     def play(self, slot: int, sample: int, events: Sequence[Event]) -> None:
-        player = self._players[slot]
-        if player is None:
+        player = self._players[slot] or self._arrived(slot)
+        if player is None or self._versions[slot] > self.keeper.has:
+            self._sounding[slot].follow(sample, events)
             return
         self._bring_out_your_dead()
         frame = sample + self._aligned(sample)
         behind = sample - self.delay * self._hop
         self._frames[slot] = behind + self._constant_at(behind)
-        sounding, generation = self._sounding[slot], self.keeper.generation
+        self._next[slot] = sample + self._hop, frame + self._hop
+        self._renew(slot, player, sample, frame)
+        hurried = self._hurried[slot]
+        if player.litter:
+            player.sweep(self._note)
+            self._send()
+        if events:
+            self._sounding[slot].follow(sample, events)
+        self._tell(player, hurried.hop(sample, events), frame)
+        for node in hurried.unclaimed(sample):
+            self.keeper.counts.unclaimed += 1
+            player.withdraw(node, self._note)
+            self._send()
+
+    def hurry(self, slot: int, event: Event) -> None:
+        """Plays a live event now, that one of the slot's coming hops will hold as well."""
+        player, coming, hurried = self._players[slot], self._next[slot], self._hurried[slot]
+        if not hurried.takes(event):
+            return
+        if player is None or coming is None or self._versions[slot] > self.keeper.has:
+            hurried.leave(event)
+            return
+        sample, frame = coming
+        self._bring_out_your_dead()
+        self._renew(slot, player, sample, frame)
+        self._tell(player, (event,), frame)
+        hurried.add(event, player.playing(event), sample)
+
+    def _renew(self, slot: int, player: Player, sample: int, frame: int) -> None:
+        """Another scsynth is told what sounds, from `sample` on."""
+        generation = self.keeper.generation
         if generation != self._known[slot]:
             self._known[slot] = generation
+            self._hurried[slot].lost()
             player.forget()
-            again = sounding.again(sample)
-            sounding.follow(sample, events)
-            events = [*again, *events]
-        elif events:
-            sounding.follow(sample, events)
+            self._tell(player, self._sounding[slot].again(sample), frame)
+
+    def _tell(self, player: Player, events: Sequence[Event], frame: int) -> None:
         if events:
-            counter = self._wires.counter
-            # made at the beginning of JACK's next cycle, a voice hears frames after the first of it
-            self.keeper.counts.late += sum(
-                e.kind == "on" and not e.live and not e.age and frame + e.offset <= counter for e in events
-            )
-            player.play(events, frame, counter, self._note)
-            self.keeper.send(self._messages)
-            self._messages.clear()
+            player.play(events, frame, self._wires.counter, self._note)
+            self._send()
+
+    def _send(self) -> None:
+        self.keeper.send(self._messages)
+        self._messages.clear()
 
     def render(self, out: Samples, active: NDArray[np.bool_]) -> None:
         self.keeper.flush()
@@ -142,6 +226,7 @@ class SuperCollider:
             there = self._wires.read(frame, int(slot), self._answer)
             while not there and time.monotonic() < until and frame + self._hop > self._wires.came:
                 time.sleep(WAIT_STEP)
+                self.meanwhile()
                 there = self._wires.read(frame, int(slot), self._answer)
             self.keeper.counts.unheard += not there
             self._presence[slot].play(self._answer if there else None, None, out[slot])

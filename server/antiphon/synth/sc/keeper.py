@@ -14,12 +14,14 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from itertools import count
 
-from antiphon import resources
 from antiphon.errors import EngineError
+from antiphon.synth.sc.counts import Counts
+from antiphon.synth.sc.hang import ASK_SECONDS, Silence
+from antiphon.synth.sc.layout import Layout
 from antiphon.synth.sc.server import Server
+from antiphon.synth.sc.shelf import Reader
 from antiphon.synth.sc.wires import ECHO, Wires
 from antiphon.wire import osc
 from antiphon.workers.arena import Word
@@ -27,40 +29,21 @@ from antiphon.workers.arena import Word
 UNCONFIRMED_SECONDS = 0.08
 """A note that scsynth has not said to play by then was dropped."""
 LOOK_SECONDS = 0.02
-HUNG_SECONDS = 0.5
 RESTARTS, WITHIN = 3, 60.0
 """So many deaths within so many seconds are made good."""
-CLOCK_GROUP, VOICES_GROUP, ECHO_NODE, FIRST_GROUP, FIRST_NODE = 1, 2, 900, 10, 1000
+CLOCK_GROUP, VOICES_GROUP, ECHO_NODE, FIRST_NODE = 1, 2, 900, 1000
+TOLD_LATE = (44000, 44001)
+"""What our voices trigger, once, where they hear of a beginning or an end after its frame."""
 SETTLE_SECONDS = 0.05
 """Until the counter's way back has faded in."""
+SYNCED = 1000
+"""Added to the shelf's version where scsynth is to say that it has it."""
 MAX_PENDING = 65536
 WINDOW = 64
 """Notes under way, told and not yet confirmed."""
 MAX_BACKLOG = 32768
 TOGETHER = 16
 """Messages in a datagram: below 8 kB, which scsynth always takes."""
-
-
-@dataclass(slots=True)
-class Counts:
-    """sent: notes begun.  confirmed: of them, those that scsynth said to play.  dropped: those it never did.
-
-    failed: messages it refused.  late: notes told too late for their frame.  unheard: hops whose sound had not come
-    back in time.  moved: how often the frames' distance from the engine's samples was chosen anew.
-    restarts: deaths made good.  pid: of the one that plays, 0 for none.  switched_ns: CLOCK_MONOTONIC when another
-    was last put to work.
-    """
-
-    sent: int = 0
-    confirmed: int = 0
-    dropped: int = 0
-    failed: int = 0
-    late: int = 0
-    unheard: int = 0
-    moved: int = 0
-    restarts: int = 0
-    pid: int = 0
-    switched_ns: int = 0
 
 
 class Keeper:
@@ -71,11 +54,15 @@ class Keeper:
     gave_up: why nothing more can be done, "" while it can.
     """
 
-    def __init__(self, wires: Wires, slots: int, *, spare: bool = True, restarts: int = RESTARTS) -> None:
+    def __init__(
+        self, wires: Wires, slots: int, *, spare: bool = True, restarts: int = RESTARTS, layout: Layout | None = None
+    ) -> None:
         self.counts = Counts()
         self.generation = 0
         self.ended: deque[int] = deque(maxlen=MAX_PENDING)
-        self.outputs = ECHO + 2 * slots
+        self._outputs = ECHO + 2 * slots
+        # outputs come first, then inputs, then what is heard nowhere
+        self.layout = layout or Layout(0, self._outputs, self._outputs + ECHO)
         self._wires, self._slots = wires, slots
         self.gave_up = ""
         self._words: memoryview | None = None
@@ -93,13 +80,23 @@ class Keeper:
         self._up = threading.Event()
         self._bell = os.eventfd(0, os.EFD_NONBLOCK)
         wires.on_down = self._ring
-        self._seen = self._seen_at = 0
+        self._silence = Silence(wires.block, wires.rate, LOOK_SECONDS)
+        self._spare_silence = Silence(wires.block, wires.rate, LOOK_SECONDS)
+        self._spare_silence.patience += ASK_SECONDS
+        self.shelf = Reader(self._ring, self.layout.buffers)
         self._thread = threading.Thread(target=self._run, name="scsynth", daemon=True)
         self._thread.start()
         self._up.wait()
         if self._error:
             self._thread.join()
+            self.shelf.close()
             raise EngineError(self._error)
+
+    @property
+    def has(self) -> int:
+        """The version of the shelf that the scsynth which plays has all of."""
+        active = self._active
+        return active.has if active is not None else 0
 
     # ---- for the thread that plays
 
@@ -139,6 +136,7 @@ class Keeper:
         self._ending = True
         self._ring()
         self._thread.join(10.0)
+        self.shelf.close()
 
     # ---- the keeper's own thread
 
@@ -184,6 +182,7 @@ class Keeper:
             words[Word.SENT], words[Word.CONFIRMED] = counts.sent, counts.confirmed
             words[Word.DROPPED], words[Word.TOLD_LATE] = counts.dropped, counts.late
             words[Word.UNHEARD], words[Word.MOVED] = counts.unheard, counts.moved
+            words[Word.UNCLAIMED] = counts.unclaimed
 
     def _end(self) -> None:
         for server in (self._active, self._spare):
@@ -195,26 +194,46 @@ class Keeper:
     def _started(self) -> Server:
         """Another scsynth: booted, with its groups, wired, and silent. The one that plays is watched meanwhile."""
         name = f"antiphon-scsynth-{os.getpid()}-{next(self._numbers)}"
-        server = Server(name, self._wires.block, ECHO, self.outputs, resources.supercollider())
+        server = Server(name, self._wires.block, ECHO, self._outputs, self.shelf.folder)
         try:
             server.boot(self._watch_meanwhile)
-            server.send("/g_new", CLOCK_GROUP, 0, 0, VOICES_GROUP, 3, CLOCK_GROUP)
-            for slot in range(self._slots):
-                server.send("/g_new", FIRST_GROUP + slot, 1, VOICES_GROUP)
-            server.send("/s_new", "antiphon_send", ECHO_NODE, 0, CLOCK_GROUP, "in", float(self.outputs), "out", 0.0)
+            self._furnish(server)
             until = time.monotonic() + SETTLE_SECONDS
             while time.monotonic() < until:
                 time.sleep(0.005)
                 self._watch_meanwhile()
             # unwired until it is silent: two that send the counter back would be taken for none
-            server.send("/n_run", ECHO_NODE, 0)
+            server.send("/n_run", self.layout.nodes + ECHO_NODE, 0)
+            self._provide(server)
             server.sync(self._watch_meanwhile)
+            server.has = server.provided
             time.sleep(4 * self._wires.block / self._wires.rate)
             self._wires.join(name)
         except BaseException:
             server.close()
             raise
         return server
+
+    def _furnish(self, server: Server) -> None:
+        """Our groups, and what sends the counter back."""
+        layout, first = self.layout, self.layout.nodes
+        server.send("/g_new", first + CLOCK_GROUP, 0, 0, first + VOICES_GROUP, 3, first + CLOCK_GROUP)
+        for slot in range(self._slots):
+            server.send("/g_new", layout.group(slot), 1, first + VOICES_GROUP)
+        server.send(
+            "/s_new", "antiphon_send", first + ECHO_NODE, 0, first + CLOCK_GROUP,
+            "in", float(layout.clock), "out", float(layout.out),
+        )  # fmt: skip
+
+    def _provide(self, server: Server) -> None:
+        """Tells it of what has come to the shelf since; it says `/synced` when it has it."""
+        version = self.shelf.version
+        if server.provided >= version:
+            return
+        for packet in self.shelf.since(server.provided):
+            server.send_bytes(packet)
+        server.send("/sync", SYNCED + version)
+        server.provided = version
 
     def _watch_meanwhile(self) -> None:
         """While another boots, replies are heard and a death is counted; there is nothing to put in its place yet."""
@@ -226,6 +245,8 @@ class Keeper:
         if active is not None:
             self._hear(active)
             self._count_dropped()
+            self._look_for_hang()
+            self._report()
             if active.ended():
                 self._bury(active)
 
@@ -247,12 +268,14 @@ class Keeper:
             raise EngineError(f"scsynth ended {self._most + 1} times within a minute, last {why}")
 
     def _employ(self, server: Server) -> None:
-        server.send("/n_run", ECHO_NODE, 1)
+        server.send("/n_run", self.layout.nodes + ECHO_NODE, 1)
         self._active = server
-        self._seen, self._seen_at = self._wires.came, self._wires.counter
+        # JACK may wait for the one before still
+        self._silence.broken(self._silence.patience)
         self.counts.pid = server.pid
         self.counts.switched_ns = time.monotonic_ns()
         self.generation += 1
+        self._report()
 
     def _turn(self) -> None:
         """Waits for something to happen, at most `LOOK_SECONDS`, and sees to it."""
@@ -274,8 +297,14 @@ class Keeper:
                 self._spare = None
                 self._died(why)
             else:
-                self._spare.replies()
+                self._provide(self._spare)
+                replies = self._spare.replies()
+                for reply in replies:
+                    _synced(self._spare, reply)
+                if replies:
+                    self._spare_silence.broken()
         if self._active is not None:
+            self._provide(self._active)
             self._hear(self._active)
             if self._active.ended():
                 self._bury(self._active)
@@ -300,8 +329,17 @@ class Keeper:
                     # one that has ended has played, should the first reply have been lost
                     counts.confirmed += self._pending.pop(node, None) is not None
                     self.ended.append(node)
+                    self._gone(server, node)
+                case b"/synced":
+                    _synced(server, reply)
                 case b"/fail":
                     counts.failed += 1
+                case b"/tr":
+                    # others may send triggers of their own
+                    counts.late += reply.args[1] in TOLD_LATE
+
+    def _gone(self, server: Server, node: int) -> None:
+        """A node has ended. Nobody else frees what is in a scsynth of our own."""
 
     def _count_dropped(self) -> None:
         before = time.monotonic_ns() - int(UNCONFIRMED_SECONDS * 1e9)
@@ -315,16 +353,30 @@ class Keeper:
             if self._pending.pop(node, None) is not None:
                 self.counts.dropped += 1
                 self.ended.append(node)
+                if self._active is not None:
+                    # should it come after all, nobody would end it
+                    self._active.send("/n_free", node)
 
     def _look_for_hang(self) -> None:
-        """One that lives and sends nothing back is ended; its death does the rest."""
-        # by JACK's count: where the whole machine stands still nobody hangs
-        came, now = self._wires.came, self._wires.counter
-        if came != self._seen:
-            self._seen, self._seen_at = came, now
-        elif self._active is not None and now - self._seen_at > HUNG_SECONDS * self._wires.rate:
-            self._seen_at = now
+        """One that lives and does nothing is ended; its death does the rest.
+
+        The one that plays sends its counter back. The one that stands ready is asked, for JACK would wait for it too.
+        """
+        clock = self._wires.counter
+        if self._silence.look(clock, self._wires.came) and self._active is not None:
             self._active.kill()
+        spare = self._spare
+        if spare is None:
+            self._spare_silence.broken()
+        elif self._spare_silence.look(clock):
+            spare.kill()
+        elif self._spare_silence.due:
+            spare.send("/sync", 1)
+
+
+def _synced(server: Server, reply: osc.Message) -> None:
+    if reply.address == b"/synced" and reply.args and isinstance(number := reply.args[0], int) and number >= SYNCED:
+        server.has = max(server.has, number - SYNCED)
 
 
 def _ignore(_why: str, _again: bool) -> None:

@@ -21,9 +21,13 @@ from antiphon.errors import EngineError
 from antiphon.processor import Event
 from antiphon.synth import info as synths
 from antiphon.synth.backend import SynthSettings
+from antiphon.synth.sc.material import NOTHING, Material, needs
+from antiphon.synth.sc.own import PLACES, player_of
 from antiphon.synth.sc.players import Player
 from antiphon.synth.sc.score import SOUND, TOLD
 from antiphon.synth.sc.server import found, limits
+from antiphon.synth.sc.shelf import Shelf
+from antiphon.synth.sc.timing import ahead
 from antiphon.wire import osc
 
 MOST_TURNS = 4
@@ -31,7 +35,10 @@ MOST_TRACKS = 32
 LEAD = 4800
 """Frames of the clock before sample 0: no voice can sound on the very frame it is made."""
 AHEAD = 2400
-"""Frames by which messages come before the hop they are for."""
+"""Frames by which messages come before the hop they are for. In a set that is played again: as they came in it, for
+what runs in a voice while it waits."""
+BLOCK = 64
+"""Of scsynth."""
 SLACK_SECONDS = 3600.0
 
 INFO = synths.SynthInfo("supercollider", "antiphon.synth.sc.score:Score", "none", slots=MOST_TRACKS, memory=4096)
@@ -46,8 +53,8 @@ class _Track:
 
 
 @contextmanager
-def turns(*, live: bool = False) -> Iterator[Turns]:
-    """The turns of one render, or of a set that was live, with a folder of their own for as long."""
+def turns(*, live: int = 0) -> Iterator[Turns]:
+    """The turns of one render, with a folder of their own for as long. live: frames of a block, of a set that was."""
     with tempfile.TemporaryDirectory(prefix="antiphon-score-") as name:
         yield Turns(Path(name), live)
 
@@ -55,7 +62,7 @@ def turns(*, live: bool = False) -> Iterator[Turns]:
 class Turns:
     """Call `begin` before each turn and `done` after it, until `done` says that all is there for the last."""
 
-    def __init__(self, folder: Path, live: bool) -> None:
+    def __init__(self, folder: Path, live: int) -> None:
         self._live = live
         self._folder, self._turn, self._begun = folder, 0, 0
         self._told = b""
@@ -63,7 +70,12 @@ class Turns:
     def begin(self) -> None:
         # a worker that knows another turn's tracks is not this one's
         self._begun += 1
-        settings = (("folder", str(self._folder)), ("turn", self._turn), ("serial", self._begun), ("live", self._live))
+        settings = (
+            ("folder", str(self._folder)),
+            ("turn", self._turn),
+            ("serial", self._begun),
+            ("live", bool(self._live)),
+        )
         synths.use(synths.Choice(AGAIN if self._live else INFO, settings))
 
     def done(self, frames: int, rate: int) -> bool:
@@ -74,12 +86,13 @@ class Turns:
             self.begin()
             return True
         self._told = told
-        render(path, frames, rate, lambda track: self._folder / SOUND.format(self._turn, track))
+        before = ahead(rate, self._live, self._live) if self._live else AHEAD
+        render(path, frames, rate, lambda track: self._folder / SOUND.format(self._turn, track), before)
         self._turn += 1
         return False
 
 
-def render(told: Path, frames: int, rate: int, into: Callable[[int], Path]) -> None:
+def render(told: Path, frames: int, rate: int, into: Callable[[int], Path], before: int = AHEAD) -> None:
     """Renders what was told, a sound for each track. `EngineError` where scsynth refuses or there are too many."""
     tracks = _tracks(told)
     if len(tracks) > MOST_TRACKS:
@@ -88,7 +101,7 @@ def render(told: Path, frames: int, rate: int, into: Callable[[int], Path]) -> N
     with tempfile.TemporaryDirectory(prefix="antiphon-nrt-") as name:
         folder = Path(name)
         score, wav = folder / "score.osc", folder / "out.wav"
-        _write(score, _lines(tracks, outputs, frames, rate), rate)
+        _write(score, _lines(tracks, outputs, frames, rate, folder, before), rate)
         words = [found(), "-N", str(score), "_", str(wav), str(rate), "WAV", "float", *limits(64, 2, max(2, outputs))]
         try:
             done = subprocess.run(
@@ -116,27 +129,47 @@ def _tracks(told: Path) -> list[_Track]:
     return tracks
 
 
-def _lines(tracks: list[_Track], outputs: int, frames: int, rate: int) -> Iterator[tuple[int, bytes]]:
-    """Packets by frame of the score, in order."""
+def _materials(tracks: list[_Track], folder: Path) -> tuple[list[Material], list[tuple[int, bytes]]]:
+    """What each track is played by, and the messages that give it to scsynth."""
+    shelf = Shelf(folder)
+    materials = [
+        shelf.material(n, track.settings) if needs(track.settings) else NOTHING for n, track in enumerate(tracks)
+    ]
+    return materials, [(0, packet) for packet in shelf.since(0)]
+
+
+def _lines(
+    tracks: list[_Track], outputs: int, frames: int, rate: int, folder: Path, before: int
+) -> Iterator[tuple[int, bytes]]:
+    """Packets by frame of the score, in order. folder: for what scsynth is to read."""
     for path in sorted((resources.supercollider() / "compiled").glob("*.scsyndef")):
         yield 0, osc.encode("/d_recv", path.read_bytes())
+    materials, sounds = _materials(tracks, folder)
+    yield from sounds
     clock = outputs + 2
     yield 0, osc.encode("/s_new", "antiphon_clock", 900, 0, 0, "out", float(clock))
     nodes = count(1000)
-    players = [Player(t.settings, rate, 10 + n, 2 * n, clock, nodes) for n, t in enumerate(tracks)]
-    for player in players:
-        yield 0, osc.encode("/g_new", player.group, 1, 0)
+    players: list[Player] = []
+    for n, (track, material) in enumerate(zip(tracks, materials, strict=True)):
+        players.append(
+            player_of(
+                track.settings, rate, 10 + n, 2 * n, clock, nodes, material, clock + 2 + 2 * PLACES * n, PLACES * n
+            )
+        )  # fmt: skip
+    for each in players:
+        yield 0, osc.encode("/g_new", each.group, 1, 0)
     moments = sorted((sample, n) for n, t in enumerate(tracks) for sample in t.hops)
     for sample, n in moments:
         packets: list[bytes] = []
         players[n].play(tracks[n].hops[sample], sample + LEAD, 0, lambda _node, packet: packets.append(packet))  # noqa: B023
         for packet in packets:
-            yield max(0, sample + LEAD - AHEAD), packet
+            # at the first frame of a block: OffsetOut would move what begins inside one
+            yield max(0, sample + LEAD - before) // BLOCK * BLOCK, packet
     yield frames + LEAD, osc.encode("/c_set", 0, 0.0)
 
 
 def _write(path: Path, lines: Iterator[tuple[int, bytes]], rate: int) -> None:
     with path.open("wb") as file:
         for at, packet in lines:
-            bundle = osc.encode_bundle(round(at / rate * 2**32), [packet])
+            bundle = osc.encode_bundle(round((at + 0.25) / rate * 2**32), [packet])
             file.write(struct.pack(">i", len(bundle)) + bundle)

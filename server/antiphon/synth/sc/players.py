@@ -7,16 +7,18 @@ moment as a frame of the clock that our SynthDefs wait for.
 from __future__ import annotations
 
 import math
-import struct
 import tomllib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 
 from antiphon import resources
 from antiphon.errors import EngineError
 from antiphon.processor import PEDAL, Event
+from antiphon.synth import controls
 from antiphon.synth.backend import SynthSettings
+from antiphon.synth.sc.material import NOTHING, Material, built_in
+from antiphon.synth.sc.template import Template, moment
 from antiphon.wire import osc
 
 VOLUME, EXPRESSION, SOUND_OFF, RESET, NOTES_OFF = 7, 11, 120, 121, 123
@@ -27,7 +29,6 @@ AGAIN_ATTACK = 0.05
 HIGH_RELEASE = 1.2
 """Seconds of a piano's note above `DAMPED`, whose strings have no dampers."""
 DAMPED = 88
-DEFINITIONS = {name: f"antiphon_{name}" for name in ("piano", "bass", "pad", "pluck", "strings")}
 QUIET = -96.0
 
 Told = Callable[[int, bytes], None]
@@ -61,50 +62,15 @@ def kit() -> dict[int, Drum]:
     return found
 
 
-class Template:
-    """A message whose addresses and names stay: its numbers are written into the bytes. ints, floats by position."""
-
-    def __init__(self, *message: osc.Arg) -> None:
-        self._bytes = bytearray(osc.encode(str(message[0]), *message[1:]))
-        at = (len(str(message[0]).encode()) + 4) & -4
-        at += (len(message) + 4) & -4  # the tags: a comma, one each, a zero
-        self.ints: list[int] = []
-        self.floats: list[int] = []
-        for arg in message[1:]:
-            if isinstance(arg, str):
-                at += (len(arg.encode()) + 4) & -4
-                continue
-            (self.floats if isinstance(arg, float) else self.ints).append(at)
-            at += 4
-        if at != len(self._bytes):
-            raise ValueError("a template takes int, float and str alone")
-
-    def set(self, place: int, value: float) -> None:
-        """The float at that position among the floats, for good."""
-        struct.pack_into(">f", self._bytes, self.floats[place], value)
-
-    def fill(self, node: int, values: Sequence[float], first: int = 0) -> bytes:
-        """With the node's number and, from the float `first` on, these values."""
-        data, at = self._bytes, self.floats
-        struct.pack_into(">i", data, self.ints[0], node)
-        for n, value in enumerate(values, first):
-            struct.pack_into(">f", data, at[n], value)
-        return bytes(data)
-
-
 _CONTROLS = ("note", "velocity", "start", "start_high", "seed", "bend", "gain", "attack", "release", "clock", "out")
 _DEFAULTS = {"piano": (0.002, 0.3), "bass": (0.003, 0.12), "pad": (0.35, 1.2), "pluck": (0.002, 0.25),
-             "strings": (0.09, 0.45), "drums": (0.0005, 0.05)}  # fmt: skip
+             "strings": (0.09, 0.45), "drums": (0.0005, 0.05), "electric_piano": (0.002, 0.25), "organ": (0.004, 0.03),
+             "sampler": (0.0005, 0.3), "grains": (0.05, 0.3)}  # fmt: skip
 """Attack and release of each instrument, as in `synthdefs.toml`."""
 
 
-def moment(frame: int) -> tuple[float, float]:
-    """A frame as the two controls of it: low, high; (-1, 0) is at once, or never."""
-    return (float(frame & 0xFFFFFF), float(frame >> 24)) if frame >= 0 else (-1.0, 0.0)
-
-
 @dataclass(slots=True)
-class _Voice:
+class Voice:
     note: int
     channel: int
     start: int
@@ -129,27 +95,50 @@ class _Channel:
 
 
 class Player:
-    """One synth node's notes. group: of its voices.  out, clock: first audio buses.  nodes: numbers for voices."""
+    """One synth node's notes. group: of its voices.  out, clock: first audio buses.  nodes: numbers for voices.
+
+    litter: groups of voices that have ended, for `sweep`.
+    """
+
+    level, closes = "gain", "gate"
+    """The control of a voice's level, and the one that fades it below 0."""
+    beside = 0
+    """From a voice's number to that of the synth that has these, and `stop`, `cut`, `gate`."""
+    whole = 0
+    """From a voice's number to what is freed."""
 
     def __init__(
-        self, settings: SynthSettings, rate: int, group: int, out: int, clock: int, nodes: Iterator[int]
+        self,
+        settings: SynthSettings,
+        rate: int,
+        group: int,
+        out: int,
+        clock: int,
+        nodes: Iterator[int],
+        material: Material = NOTHING,
     ) -> None:
         self.settings, self.group = settings, group
         self._out, self._clock = out, clock
         self._rate, self._nodes = rate, nodes
-        self._voices: dict[int, _Voice] = {}
+        self._voices: dict[int, Voice] = {}
         self._alive: dict[int, None] = {}
         self._held: dict[tuple[int, int], int] = {}
         self._channels: dict[int, _Channel] = {}
         self._templates: dict[str, Template] = {}
-        self._stop = Template("/n_set", 0, "stop", 0.0, "stop_high", 0.0)
-        self._cut = Template("/n_set", 0, "cut", 0.0, "cut_high", 0.0)
         self._free = Template("/n_free", 0)
-        self._gate = Template("/n_set", 0, "gate", 0.0)
+        self._material, self._asked = material, controls.parse(settings.controls)
+        self._extra = {**dict(self._asked.fixed), **{dial.name: dial.low for dial in self._asked.dials}}
+        self.litter: list[int] = []
+        self._shape()
         self._drum_kit = kit() if settings.instrument == "drums" else {}
         self._seed = settings.seed
         if settings.instrument not in _DEFAULTS:
             raise EngineError(f"scsynth plays no {settings.instrument!r}; it plays {', '.join(_DEFAULTS)}")
+
+    def _shape(self) -> None:
+        self._stop = Template("/n_set", 0, "stop", 0.0, "stop_high", 0.0)
+        self._cut = Template("/n_set", 0, "cut", 0.0, "cut_high", 0.0)
+        self._gate = Template("/n_set", 0, "gate", 0.0)
 
     @property
     def sounding(self) -> int:
@@ -179,7 +168,16 @@ class Player:
                     self._control(event, at, send)
                 case "bend":
                     self._of(event.channel).bend = event.value
-                    self._change(event.channel, "bend", event.value * self.settings.bend, send)
+                    self._bend(event.channel, send)
+
+    def sweep(self, send: Told) -> None:
+        """Frees what voices that have ended leave behind."""
+        for node in self.litter:
+            send(0, self._free.fill(node, ()))
+        self.litter.clear()
+
+    def _bend(self, channel: int, send: Told) -> None:
+        self._change(channel, "bend", self._of(channel).bend * self.settings.bend, send)
 
     def _of(self, channel: int) -> _Channel:
         found = self._channels.get(channel)
@@ -194,6 +192,8 @@ class Player:
         if faded < QUIET_AGAIN or (self._drum_kit and drum is None):
             return
         given = dict(drum.controls) if drum is not None else {}
+        if self._material.buffer >= 0:
+            given["buffer"] = float(self._material.buffer)
         key = (event.channel, event.number)
         if drum is None:
             self._strike(key, channel, at, send)
@@ -212,15 +212,26 @@ class Player:
         self._seed = (self._seed * 16807 + 1) % 16777213
         # a drum whose pitch the kit does not say keeps that of its definition
         unpitched = drum is not None and pitch is None
-        name = drum.definition if drum is not None else DEFINITIONS[instrument]
+        name = drum.definition if drum is not None else built_in(instrument, self._material.channels)
         values = (
             event.number if pitch is None else pitch, max(1.0, event.value * 127.0), *moment(at), self._seed,
             channel.bend * self.settings.bend, channel.gain + own_gain + faded, attack, release, self._clock, self._out,
         )  # fmt: skip
-        self._voices[node] = _Voice(event.number, event.channel, at, choke, own_gain, drum is not None)
+        self._voices[node] = Voice(event.number, event.channel, at, choke, own_gain, drum is not None)
         self._alive[node] = None
         self._held[key] = node
-        send(node, self._template(name, tuple(given.items()), unpitched).fill(node, values[unpitched:]))
+        template = self._template(name, tuple(given.items()), unpitched)
+        packet = template.fill(node, values[unpitched:])
+        if event.age > 0 and instrument == "sampler":
+            # a sound that has been heard up to there goes on from there
+            heard = self._extra.get("offset", 0.0) + event.age / self._rate
+            packet = self._from(name, node, values, given, heard)
+        send(node, packet)
+
+    def _from(self, name: str, node: int, values: Sequence[float], given: Mapping[str, float], seconds: float) -> bytes:
+        all_of_it = {**dict(zip(_CONTROLS, values, strict=True)), **given, **self._extra, "offset": seconds}
+        flat = [word for control, value in all_of_it.items() for word in (control, float(value))]
+        return osc.encode("/s_new", name, node, 1, self.group, *flat)
 
     def _strike(self, key: tuple[int, int], channel: _Channel, at: int, send: Told) -> None:
         """The note that this key has sounding, by the hand or the pedal, ends for another."""
@@ -248,8 +259,21 @@ class Player:
                 flat += [control, 0.0]
             for control, value in given:
                 flat += [control, float(value)]
+            for control, value in self._extra.items():
+                flat += [control, value]
             found = self._templates[key] = Template("/s_new", name, 0, 1, self.group, *flat)
         return found
+
+    def _turn(self, number: int, place: float, send: Told) -> None:
+        """A dial is turned: for what sounds, and what is to come."""
+        if number >= len(self._asked.dials):
+            return
+        dial = self._asked.dials[number]
+        value = self._extra[dial.name] = dial.value(place)
+        back = len(self._extra) - list(self._extra).index(dial.name)
+        for template in self._templates.values():
+            template.set(len(template.floats) - back, value)
+        send(0, osc.encode("/n_set", self.group, dial.name, value))
 
     def _off(self, event: Event, at: int, timed: int, now: int, send: Told) -> None:
         node = self._held.pop((event.channel, event.number), -1)
@@ -263,12 +287,12 @@ class Player:
             at = max(timed, voice.start + 1)
         self._let_go(node, voice, at, send)
 
-    def _let_go(self, node: int, voice: _Voice, at: int, send: Told) -> None:
+    def _let_go(self, node: int, voice: Voice, at: int, send: Told) -> None:
         self._alive.pop(node, None)
         if at == AT_ONCE:
-            send(0, self._gate.fill(node, (0.0,)))
+            send(0, self._gate.fill(node + self.beside, (0.0,)))
         else:
-            send(0, self._stop.fill(node, moment(at)))
+            send(0, self._stop.fill(node + self.beside, moment(at)))
 
     def _take(self, node: int, at: int, send: Told) -> None:
         """A fade of 10 ms, whatever it is doing; one that would not have begun is not to sound at all."""
@@ -279,11 +303,11 @@ class Player:
             del self._held[key]
         self._of(voice.channel).pedalled.discard(node)
         if at != AT_ONCE and voice.start >= at:
-            send(0, self._free.fill(node, ()))
+            send(0, self._free.fill(node + self.whole, ()))
         elif at == AT_ONCE:
-            send(0, self._gate.fill(node, (-1.0,)))
+            send(0, self._gate.fill(node + self.beside, (-1.0,)))
         else:
-            send(0, self._cut.fill(node, moment(at)))
+            send(0, self._cut.fill(node + self.beside, moment(at)))
 
     def _victim(self) -> int:
         """Who is taken: one only the pedal holds, else the oldest."""
@@ -295,6 +319,8 @@ class Player:
     def _control(self, event: Event, at: int, send: Told) -> None:
         channel = self._of(event.channel)
         match event.number:
+            case n if n >= controls.FIRST_DIAL:
+                self._turn(n - controls.FIRST_DIAL, event.value, send)
             case n if n == PEDAL:
                 channel.pedal = event.value >= 0.5
                 if not channel.pedal:
@@ -307,7 +333,7 @@ class Player:
                     channel.expression = event.value
                 for node, voice in self._voices.items():
                     if voice.channel == event.channel:
-                        send(0, osc.encode("/n_set", node, "gain", channel.gain + voice.gain))
+                        send(0, osc.encode("/n_set", node + self.beside, self.level, channel.gain + voice.gain))
             case n if n == SOUND_OFF:
                 for node in [k for k, v in self._voices.items() if v.channel == event.channel]:
                     self._take(node, at, send)
@@ -320,7 +346,7 @@ class Player:
             case n if n == RESET:
                 self._control(Event("control", event.offset, PEDAL, 0.0, event.channel), at, send)
                 channel.bend, channel.volume, channel.expression = 0.0, 1.0, 1.0
-                self._change(event.channel, "bend", 0.0, send)
+                self._bend(event.channel, send)
 
     def _release(self, nodes: Sequence[int], at: int, send: Told) -> None:
         for node in nodes:
@@ -333,9 +359,19 @@ class Player:
             if voice.channel == channel:
                 send(0, osc.encode("/n_set", node, control, float(value)))
 
+    def playing(self, event: Event) -> int:
+        """The voice that plays a note since `event` began it; -1 for none."""
+        return self._held.get((event.channel, event.number), -1) if event.kind == "on" else -1
+
+    def withdraw(self, node: int, send: Told) -> None:
+        """Ends a voice that should not have been."""
+        if node in self._voices:
+            self._take(node, AT_ONCE, send)
+
     def forget(self) -> None:
         """The scsynth it told is gone, and its voices with it; what is played again is told again."""
         self._voices.clear()
         self._alive.clear()
         self._held.clear()
         self._channels.clear()
+        self.litter.clear()

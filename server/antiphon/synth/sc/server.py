@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from antiphon import resources
+from antiphon import scheduling
 from antiphon.errors import EngineError
 from antiphon.wire import osc
 
@@ -46,7 +46,7 @@ def limits(block: int, inputs: int, outputs: int) -> list[str]:
     """Options that bound it, and give it so many buses to the outside."""
     return [
         "-i", str(inputs), "-o", str(outputs), "-z", str(control_block(block)), "-m", str(MEMORY_KB),
-        "-n", str(NODES), "-d", str(DEFS), "-w", str(WIRES), "-l", str(LOGINS), "-a", "1024", "-b", "1024",
+        "-n", str(NODES), "-d", str(DEFS), "-w", str(WIRES), "-l", str(LOGINS), "-a", "8192", "-b", "1024",
         "-D", "0", "-R", "0", "-V", "-1",
     ]  # fmt: skip
 
@@ -54,16 +54,15 @@ def limits(block: int, inputs: int, outputs: int) -> list[str]:
 class Server:
     """A running scsynth. client: its name in JACK.  pidfd: readable once it has ended.  socket: replies come here.
 
-    folder: the only one it may read files from and write files to.
+    folder: the only one it may read files from and write files to, with our SynthDefs in its folder `compiled`.
+    provided, has: the version of the shelf it was told of, and has all of.
     """
 
     def __init__(self, client: str, block: int, inputs: int, outputs: int, folder: Path) -> None:
         self.client = client
-        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.socket.bind(("127.0.0.1", 0))
-        self.socket.setblocking(False)
-        for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
-            self.socket.setsockopt(socket.SOL_SOCKET, option, _ROOM)
+        self._folder = folder
+        self.provided = self.has = 0
+        self._open_socket()
         self.address = ("127.0.0.1", _free_port())
         words = [
             found(), "-u", str(self.address[1]), "-B", "127.0.0.1", "-P", str(folder),
@@ -85,6 +84,13 @@ class Server:
         self.pid = self._process.pid
         self.pidfd = os.pidfd_open(self.pid)
 
+    def _open_socket(self) -> None:
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind(("127.0.0.1", 0))
+        self.socket.setblocking(False)
+        for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
+            self.socket.setsockopt(socket.SOL_SOCKET, option, _ROOM)
+
     def send(self, *message: osc.Arg) -> None:
         self.send_bytes(osc.encode(str(message[0]), *message[1:]))
 
@@ -102,7 +108,7 @@ class Server:
         meanwhile: called every 10 ms or so.
         """
         self._until(b"/done", "/notify", meanwhile, "/notify", 1)
-        self._until(b"/done", "/d_loadDir", meanwhile, "/d_loadDir", str(resources.supercollider() / "compiled"))
+        self._until(b"/done", "/d_loadDir", meanwhile, "/d_loadDir", str(self._folder / "compiled"))
 
     def sync(self, meanwhile: Callable[[], None] = lambda: None) -> None:
         """Until all sent so far is done."""
@@ -159,6 +165,8 @@ class Server:
 def _bound() -> None:
     if _prctl is not None:
         _prctl(1, signal.SIGKILL)
+    # kept across exec: its threads, which hear messages and make sound, are woken early on a busy machine
+    scheduling.short_slices()
 
 
 def _free_port() -> int:

@@ -7,6 +7,7 @@ import ctypes
 import ctypes.util
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,19 @@ from antiphon.errors import EngineError
 from antiphon.native import compile_all
 from antiphon.synth.sc.kernel import DEPTH, MAX_PORTS, WORDS, Place, bridge_process
 
+NAME = "antiphon-scsynth-wires-"
 ECHO = 2
 """Ports the counter takes, each way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """A JACK client that may be a scsynth. outputs: all.  free_inputs, free_outputs: before those another has."""
+
+    name: str
+    outputs: int
+    free_inputs: int
+    free_outputs: int
 
 
 class Wires:
@@ -85,16 +97,47 @@ class Wires:
         """Cycles whose sound came back without a number."""
         return self._view[Place.LOST]
 
-    def join(self, client: str) -> None:
-        """Wires scsynth's client: the counter to its inputs, its outputs to ours. `EngineError` where JACK refuses."""
+    def join(self, client: str, first_in: int = 0, first_out: int = 0) -> None:
+        """Wires scsynth's client: the counter to its inputs, its outputs to ours. `EngineError` where JACK refuses.
+
+        first_in, first_out: of its ports, those before which are somebody else's. Ours go nowhere else.
+        """
         connect = self._client.connect
         try:
             for n, port in enumerate(self._outs):
-                connect(port, f"{client}:in_{n + 1}")
+                self._alone(f"{client}:in_{first_in + n + 1}")
+                connect(port, f"{client}:in_{first_in + n + 1}")
             for n, port in enumerate(self._ins):
-                connect(f"{client}:out_{n + 1}", port)
+                self._alone(f"{client}:out_{first_out + n + 1}")
+                connect(f"{client}:out_{first_out + n + 1}", port)
         except self._jack.JackError as error:
             raise EngineError(f"JACK does not wire {client}: {error}") from error
+
+    def _alone(self, port: str) -> None:
+        for other in self._client.get_all_connections(port):
+            into, out = (other.name, port) if other.is_output else (port, other.name)
+            self._client.disconnect(into, out)
+
+    def leave(self, client: str) -> None:
+        """Takes the wires to that client away."""
+        for port in (*self._outs, *self._ins):
+            for other in port.connections:
+                if other.name.startswith(f"{client}:"):
+                    with contextlib.suppress(self._jack.JackError):
+                        port.disconnect(other)
+
+    def clients(self) -> list[Outside]:
+        """JACK's other clients with ports named as scsynth's are; sclang's first, where nothing else is said."""
+        ports: dict[str, tuple[dict[int, bool], dict[int, bool]]] = {}
+        for port in self._client.get_ports(is_audio=True):
+            client, _, name = port.name.rpartition(":")
+            kind, _, number = name.partition("_")
+            if kind in ("in", "out") and number.isdigit() and client != self._client.name:
+                others = self._client.get_all_connections(port)
+                taken = any(other.name.startswith(NAME) for other in others)
+                ports.setdefault(client, ({}, {}))[kind == "out"][int(number)] = taken
+        found = [Outside(name, len(outs), _free(ins), _free(outs)) for name, (ins, outs) in ports.items()]
+        return sorted(found, key=lambda outside: not outside.name.startswith("SuperCollider"))
 
     def read(self, frame: int, slot: int, into: Samples) -> bool:
         """The slot's sound from `frame` on, into `[2, frames]`; False when not all of it is there."""
@@ -119,6 +162,11 @@ class Wires:
             with contextlib.suppress(Exception):
                 self._client.deactivate(ignore_errors=True)
                 self._client.close(ignore_errors=True)
+
+
+def _free(taken: dict[int, bool]) -> int:
+    """Of ports counted from 1: how many there are below those that another Antiphon has."""
+    return min([number for number, held in taken.items() if held], default=len(taken) + 1) - 1
 
 
 def _opened(jack: Any, name: str, patience: float) -> Any:

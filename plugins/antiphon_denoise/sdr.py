@@ -1,0 +1,16 @@
+"""The figure that denoisers are compared by."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+F32 = NDArray[np.float32]
+
+
+def si_sdr(made: F32, clean: F32) -> float:
+    """Scale-invariant signal-to-distortion ratio in dB."""
+    a, b = made.astype(np.float64), clean.astype(np.float64)
+    scale = float(a @ b) / (float(b @ b) + 1e-20)
+    rest = a - scale * b
+    return float(10 * np.log10((scale**2 * float(b @ b) + 1e-20) / (float(rest @ rest) + 1e-20)))

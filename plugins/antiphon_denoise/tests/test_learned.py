@@ -1,0 +1,222 @@
+"""The learned modes as files play them: through a worker in lockstep, measured on the sound that comes out."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from antiphon import resources
+from antiphon.block import StreamSpec
+from antiphon.workers import pool
+from antiphon_denoise import network
+from antiphon_denoise.harness import run
+from antiphon_denoise.processor import MODELS, Denoise
+from antiphon_denoise.sdr import si_sdr
+
+pytest.importorskip("torch")
+_spec = importlib.util.spec_from_file_location("denoise_sounds", Path(__file__).with_name("sounds.py"))
+assert _spec is not None
+assert _spec.loader is not None
+sounds = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(sounds)
+
+RATE, BLOCK = 48000, 512
+MODES = tuple(MODELS)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def lockstep() -> Iterator[None]:
+    made = pool.Lockstep()
+    pool.use(made)
+    yield
+    pool.use(None)
+    made.shut()
+
+
+def through(sound, mode="learned", rate=RATE, changes=(), blocks=(), block=BLOCK, **first):
+    """The sound through a fresh denoiser, latency taken out, same length."""
+    processor, spec = Denoise(), StreamSpec(rate, block, sound.shape[0])
+    processor.settings["mode"] = mode
+    processor.prepare(spec)
+    lag = processor.latency
+    padded = np.concatenate([sound, np.zeros((sound.shape[0], lag), np.float32)], axis=1)
+    try:
+        return run(processor, padded, spec, changes, blocks, first)[:, lag:]
+    finally:
+        processor.close()
+
+
+def level(sound) -> float:
+    """RMS, dB."""
+    return sounds.decibels(float(np.sqrt(np.mean(np.square(sound, dtype=np.float64)))))
+
+
+@settings(max_examples=6, deadline=None)
+@given(
+    sizes=st.lists(st.integers(1, BLOCK), min_size=1, max_size=40), mode=st.sampled_from(MODES),
+    rate=st.sampled_from([44100, 48000, 96000]),
+)  # fmt: skip
+def test_any_block_split_gives_the_same_samples(sizes, mode, rate):
+    sound = sounds.melody(rate, 0.3)[None] + sounds.white(int(rate * 0.3), 0.02)
+    changes = [(3001, "amount", 0.5), (9007, "learn", True), (11345, "full", True), (13001, "threshold", -30.0)]
+    whole = through(sound, mode, rate, changes)
+    split = through(sound, mode, rate, changes, sizes)
+    assert np.abs(whole - split).max() < 1e-5
+
+
+def test_the_length_of_blocks_changes_latency_and_nothing_else():
+    sound = sounds.melody(RATE, 0.5)[None] + sounds.white(RATE // 2, 0.02)
+    short, long = (through(sound, block=block) for block in (64, 2048))
+    assert level(short) > -40.0
+    assert np.abs(short - long).max() < 1e-5
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(("rate", "channels"), [(44100, 2), (48000, 1), (96000, 2)])
+def test_latency_is_what_an_impulse_takes(mode, rate, channels):
+    processor, spec = Denoise(), StreamSpec(rate, 256, channels)
+    processor.settings["mode"] = mode
+    processor.prepare(spec)
+    sound = np.zeros((channels, rate // 4), np.float32)
+    sound[:, 5000] = 1.0
+    out = run(processor, sound, spec, first={"amount": 0.0})
+    processor.close()
+    assert (np.abs(out).argmax(axis=1) - 5000 == processor.latency).all()
+    # 16 ms of the algorithm and a hop for the worker
+    assert processor.latency <= 0.0265 * rate
+
+
+@pytest.mark.parametrize("rate", [44100, 48000, 96000])
+def test_what_is_kept_stays_in_time_and_in_place(rate):
+    left = sounds.voice(rate, 1.5)
+    noise = sounds.white(len(left), 0.003)[0]
+    sound = np.stack([left + noise, 0.5 * (left + noise)])
+    made = through(sound, rate=rate)
+    lags = np.arange(-20, 21)
+    part = slice(rate // 2, len(left) - rate // 4)
+    alike = [float(made[0, part.start + lag : part.stop + lag] @ left[part]) for lag in lags]
+    assert lags[int(np.argmax(alike))] == 0
+    assert np.abs(made[1] - 0.5 * made[0]).max() < 1e-6
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_with_nothing_taken_away_the_input_comes_back(mode):
+    sound = sounds.white(RATE // 2, 0.2, channels=2)
+    assert sounds.decibels(np.abs(through(sound, mode, amount=0.0) - sound).max() / 0.2) < -100
+
+
+@pytest.fixture(scope="module")
+def phrases():
+    """Voice, a pause, voice, a pause, and white noise 25 dB below; where it pauses, from a quarter second on."""
+    pause = np.zeros(RATE, np.float32)
+    clean = np.concatenate([pause, sounds.voice(RATE, 1.5), pause, sounds.voice(RATE, 1.5, 1), pause])
+    gaps = [slice(int(RATE * (end + 0.25)), int(RATE * (end + 0.95))) for end in (2.5, 5.0)]
+    return clean, sounds.white(len(clean), 0.005)[0], gaps
+
+
+def test_noise_goes_in_pauses_and_the_voice_stays(phrases):
+    clean, noise, gaps = phrases
+    made = through((clean + noise)[None])[0]
+    assert all(level(noise[gap]) - level(made[gap]) > 15.0 for gap in gaps)
+    assert si_sdr(made, clean) > si_sdr(clean + noise, clean) + 2.0
+    voiced = slice(RATE, int(2.5 * RATE))
+    assert abs(level(made[voiced]) - level(clean[voiced])) < 1.0
+
+
+def test_full_is_silent_between_phrases(phrases):
+    clean, noise, gaps = phrases
+    made = through((clean + noise)[None], full=True)[0]
+    for gap in gaps:
+        assert max(level(made[at : at + RATE // 10]) for at in range(gap.start, gap.stop - RATE // 10, 960)) <= -60.0
+
+
+def test_amount_takes_as_much_as_it_says(phrases):
+    clean, noise, gaps = phrases
+    all_of_it, half = (through((clean + noise)[None, : 4 * RATE], amount=amount)[0] for amount in (1.0, 0.5))
+    # half of what is taken: 6 dB less noise and no more
+    assert level(noise[gaps[0]]) - level(half[gaps[0]]) == pytest.approx(6.0, abs=1.0)
+    assert level(all_of_it[gaps[0]]) < level(half[gaps[0]]) - 6.0
+
+
+def test_threshold_spares_what_is_louder():
+    noise = sounds.white(2 * RATE, 0.1)
+    lead = [(RATE // 2, "learn", True)]
+    taken, spared = through(noise, changes=lead), through(noise, changes=lead, threshold=-60.0)
+    assert level(taken[0, RATE:]) < -20.0 - 12.0
+    assert level(spared[0, RATE:]) == pytest.approx(-20.0, abs=1.0)
+
+
+def test_learning_the_noise_makes_surer():
+    """Beating noise: unasked it may be music, learned it goes."""
+    lead = RATE // 2
+    clean = np.concatenate([np.zeros(lead, np.float32), sounds.melody(RATE, 2.0)])
+    t = np.arange(len(clean)) / RATE
+    noisy = clean + sounds.white(len(clean), 0.03)[0] * (1.0 + np.sin(2 * np.pi * 3 * t)).astype(np.float32)
+
+    def gain(changes):
+        made = through(noisy[None], changes=changes)[0]
+        return si_sdr(made[lead:], clean[lead:]) - si_sdr(noisy[lead:], clean[lead:])
+
+    assert gain([(lead, "learn", True)]) > max(gain([]) + 0.3, 4.0)
+
+
+@pytest.mark.parametrize("mains", [50.07, 59.9])
+def test_mains_hum_goes_from_under_a_voice_within_two_seconds(mains):
+    clean, late = sounds.voice(RATE, 4.0), 2 * RATE
+    t = np.arange(len(clean)) / RATE
+    hum = sum(np.sin(2 * np.pi * mains * h * t + h) / h for h in range(1, 10))
+    noisy = clean + (hum / hum.std() * clean.std() / 10**0.5).astype(np.float32)
+    made = through(noisy[None])[0]
+    assert si_sdr(made[late:], clean[late:]) - si_sdr(noisy[late:], clean[late:]) > 8.0
+
+
+def test_silence_in_is_silence_out():
+    assert not through(np.zeros((2, RATE // 2), np.float32)).any()
+
+
+def test_reset_forgets_everything():
+    processor, spec = Denoise(), StreamSpec(RATE, BLOCK, 1)
+    processor.settings["mode"] = "learned"
+    processor.prepare(spec)
+    noisy = sounds.melody(RATE, 0.5)[None] + sounds.white(RATE // 2, 0.05)
+    fresh = run(processor, noisy, spec)
+    run(processor, noisy, spec, changes=[(RATE // 4, "learn", True)])
+    processor.reset()
+    assert np.abs(run(processor, noisy, spec) - fresh).max() < 1e-5
+    processor.close()
+
+
+def test_without_answers_it_is_the_gate_on_the_same_grid():
+    """No pool at all: every hop goes by the gate's gain, with the learned mode's latency."""
+    noisy = sounds.melody(RATE, 2.0)[None] + sounds.white(2 * RATE, 0.02)
+    with pool.absent():
+        alone, other = through(noisy), through(noisy, "autoencoder")
+    assert np.array_equal(alone, other)
+    assert not np.allclose(alone, through(noisy), atol=1e-3)
+    clean = sounds.melody(RATE, 2.0)
+    assert si_sdr(alone[0], clean) > si_sdr(noisy[0], clean)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_an_empty_models_folder_is_said_once_and_played_as_the_gate(mode, tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(resources, "models", lambda: tmp_path)
+    network._installed.cache_clear()
+    noisy = sounds.melody(RATE, 1.0)[None] + sounds.white(RATE, 0.02)
+    try:
+        gate = through(noisy, "gate")
+        caplog.clear()
+        with caplog.at_level(logging.WARNING, "antiphon.denoise"):
+            made = through(noisy, mode)
+    finally:
+        network._installed.cache_clear()
+    assert np.array_equal(made, gate)
+    said = [record.message for record in caplog.records if f"no mode {mode}" in record.message]
+    assert len(said) == 1
+    assert "no model is installed" in said[0]

@@ -1,0 +1,75 @@
+"""Live, a worker that dies is heard as the gate taking over: without a click, and back when it is there again."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from tests.waiting import until
+from tests.workers.rig import PATIENCE, Rig, kill, runs
+
+from antiphon.block import StreamSpec
+from antiphon.workers import pool
+from antiphon.workers.zygote import spawn
+from antiphon_denoise.harness import run
+from antiphon_denoise.processor import Denoise
+
+pytest.importorskip("torch")
+RATE, BLOCK = 48000, 256
+SPEC = StreamSpec(RATE, BLOCK, 1)
+
+
+class TorchRig(Rig):
+    """Its zygote has torch."""
+
+    def start(self) -> None:
+        self.zygote, self.lifeline = spawn("torch", self.arena, self.bells)
+
+
+@pytest.fixture
+def rig() -> Iterator[TorchRig]:
+    made = TorchRig(hang=30_000_000_000)
+    pool.use(made.pool)
+    yield made
+    pool.use(None)
+    made.close()
+
+
+def test_killing_the_worker_does_not_click(rig):
+    processor = Denoise()
+    processor.settings["mode"] = "learned"
+    processor.prepare(SPEC)
+    until(rig.pool.settled, PATIENCE, "the worker is ready")
+    waiting = processor._waiting
+    assert waiting is not None
+    t = np.arange(3 * RATE) / RATE
+    noise = 0.01 * np.random.default_rng(1).standard_normal(len(t))
+    sound = (0.3 * np.sin(2 * np.pi * 220.0 * t) + noise).astype(np.float32)[None]
+    blocks = sound.shape[1] // BLOCK
+    made, answered = [], []
+    (stream,) = waiting._line._streams
+    for n in range(blocks):
+        if n == blocks // 3:
+            kill(stream, signal.SIGKILL)
+        if n == 2 * blocks // 3:
+            runs(stream)
+        # far longer than a hop takes: what is missing is missing because the worker is
+        rig.pool.until_ns = time.monotonic_ns() + 2_000_000_000
+        part = sound[:, n * BLOCK : (n + 1) * BLOCK]
+        made.append(run(processor, part, SPEC))
+        rig.pool.flush()
+        answered.append(waiting.answered)
+    processor.close()
+    heard = np.concatenate(made, axis=1)[0]
+    third = blocks // 3
+    assert all(answered[20 : third - 5])
+    assert not any(answered[third + 5 : third + 10])
+    assert all(answered[-20:])
+    # the tone's own largest step and the noise's; a hole in a tone of 0.3 would step by that
+    steps = np.abs(np.diff(heard))[RATE // 2 :]
+    assert steps.max() < 0.3 * 2 * np.pi * 220 / RATE + 0.06
+    rows = heard[RATE // 2 :][: 230 * 480].reshape(-1, 480)
+    assert np.sqrt(np.mean(rows**2, axis=1)).min() > 0.15

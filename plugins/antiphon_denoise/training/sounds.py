@@ -1,0 +1,195 @@
+"""Clean sound made by programs: songs and chorales by FluidSynth, voices by espeak-ng. Mono float32 at `RATE`.
+
+What only the making needs (mido, soxr) is imported where it is used: material that is there already loads without.
+"""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from antiphon_denoise.training import splits
+
+F32 = NDArray[np.float32]
+RATE = 48000
+FAMILIES = ((0, 8), (8, 16), (16, 24), (24, 32), (32, 40), (40, 56), (56, 64), (64, 80), (80, 104))
+KEPT = (56, 56, 57, 59, 60, 29, 30, 30, 119)
+"""Programs that come up more often among solos: trumpets, distorted guitars, a cymbal played backwards."""
+WORDS = [
+    "quick",
+    "brown",
+    "foxes",
+    "cross",
+    "the",
+    "lazy",
+    "river",
+    "while",
+    "seven",
+    "silver",
+    "trains",
+    "leave",
+    "the",
+    "quiet",
+    "harbour",
+    "at",
+    "dawn",
+    "and",
+    "nobody",
+    "remembers",
+    "how",
+    "many",
+    "strange",
+    "letters",
+    "were",
+    "sent",
+    "before",
+    "winter",
+    "music",
+    "answers",
+    "every",
+    "question",
+    "with",
+    "another",
+    "song",
+]
+Sounding = list[tuple[float, Any]]
+
+
+def read(path: Path, rate: int = RATE) -> F32:
+    """A sound file as mono at `rate`."""
+    import soxr
+
+    samples, own = soundfile.read(path, dtype="float32", always_2d=True)
+    mono = samples.mean(axis=1)
+    return np.asarray(soxr.resample(mono, own, rate) if own != rate else mono, np.float32)
+
+
+def render(notes: Sounding, programs: dict[int, int], font: Path, seconds: float, rnd: random.Random) -> F32:
+    """Timed MIDI messages through a soundfont, with or without its reverb; the first `seconds`."""
+    import mido  # type: ignore[import-untyped]
+
+    track = mido.MidiTrack([mido.MetaMessage("set_tempo", tempo=500000)])
+    track += [mido.Message("program_change", channel=c, program=p) for c, p in programs.items()]
+    last = 0
+    for second, message in sorted(notes, key=lambda pair: pair[0]):
+        tick = max(last, round(second * 960))
+        track.append(message.copy(time=tick - last))
+        last = tick
+    # a note left on would keep the synthesiser going for ever
+    track += [mido.Message("note_off", channel=c, note=n) for c in range(16) for n in range(128)]
+    reverb = rnd.random() < 0.7
+    with tempfile.TemporaryDirectory() as place:
+        midi, wave = Path(place, "a.mid"), Path(place, "a.wav")
+        mido.MidiFile(ticks_per_beat=480, tracks=[track]).save(midi)
+        room = ["-o", f"synth.reverb.room-size={rnd.uniform(0.2, 1.0):.2f}", "-o", "synth.reverb.level=0.8"]
+        subprocess.run(
+            ["fluidsynth", "-ni", "-q", "-g", "0.5", "-R", str(int(reverb)), *room, "-r", str(RATE),
+             "-F", str(wave), str(font), str(midi)],
+            check=True, capture_output=True, timeout=120, stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+        return read(wave)[: int(seconds * RATE)]
+
+
+def drums(seconds: float, rnd: random.Random, cymbals: float = 0.15) -> Sounding:
+    """A bar's pattern over and over; `cymbals`: how likely a sixteenth has one."""
+    import mido
+
+    step = 15.0 / rnd.uniform(85, 150)
+    pattern: list[tuple[int, int]] = []
+    for place in range(16):
+        if place % 8 == 0 or rnd.random() < 0.12:
+            pattern.append((place, 36))
+        if place % 8 == 4:
+            pattern.append((place, rnd.choice([38, 39, 40])))
+        if rnd.random() < 0.6:
+            pattern.append((place, rnd.choice([42, 42, 42, 44, 46, 51, 54, 70])))
+        if rnd.random() < cymbals:
+            pattern.append((place, rnd.choice([49, 51, 52, 53, 55, 57, 59])))
+    hits: Sounding = []
+    for bar in range(int(seconds / step / 16) + 1):
+        for place, key in pattern:
+            at = (bar * 16 + place) * step
+            hits.append((at, mido.Message("note_on", channel=9, note=key, velocity=rnd.randint(50, 120))))
+            hits.append((at + 0.1, mido.Message("note_off", channel=9, note=key)))
+    return hits
+
+
+def song(data: Path, part: splits.Part, font: Path, seconds: float, rnd: random.Random) -> F32:
+    """An excerpt of a song in random instrumentation, with drums or without."""
+    notes = _excerpt(rnd.choice(splits.songs(data, part)), rnd.uniform(8, 60), seconds, None, rnd)
+    programs = {c: rnd.choice(range(*rnd.choice(FAMILIES))) for c in range(9)}
+    if rnd.random() < 0.5:
+        notes += drums(seconds, rnd)
+    return render(notes, programs, font, seconds, rnd)
+
+
+def solo(data: Path, part: splits.Part, font: Path, seconds: float, rnd: random.Random, program: int = -1) -> F32:
+    """One track of a song on one instrument; `program` -1: any, some more often than others."""
+    own = program if program >= 0 else rnd.choice([*range(104), *KEPT, *KEPT])
+    notes = _excerpt(rnd.choice(splits.songs(data, part)), rnd.uniform(10, 60), seconds, rnd.choice([1, 1, 2, 3]), rnd)
+    return render(notes, {0: own}, font, seconds, rnd)
+
+
+def _excerpt(path: Path, start: float, seconds: float, only: int | None, rnd: random.Random) -> Sounding:
+    import mido
+
+    midi = mido.MidiFile(path)
+    for t, track in enumerate(midi.tracks):
+        if only is not None and t not in (0, min(only, len(midi.tracks) - 1)):
+            track[:] = []
+        for message in track:
+            if hasattr(message, "channel"):
+                message.channel = 0 if only is not None else min(t, 8)
+    now, shift = 0.0, rnd.randint(-5, 6)
+    notes: Sounding = []
+    for message in midi:
+        now += message.time
+        if message.type in ("note_on", "note_off") and start <= now < start + seconds:
+            notes.append((now - start, message.copy(note=min(127, max(0, message.note + shift)))))
+    return notes
+
+
+def chorale(data: Path, part: splits.Part, font: Path, seconds: float, rnd: random.Random) -> F32:
+    """A chorale on four instruments of one family."""
+    import mido
+
+    score, step = rnd.choice(splits.chorales(data, part)), rnd.uniform(0.1, 0.22)
+    notes: Sounding = []
+    for voice in range(4):
+        sounding = -1
+        for place, chord in enumerate([*score, [-1] * 4]):
+            pitch, at = int(chord[voice]) if voice < len(chord) else -1, place * step
+            if pitch != sounding and at < seconds:
+                if sounding > 0:
+                    notes.append((at - 0.01, mido.Message("note_off", channel=voice, note=sounding)))
+                if pitch > 0:
+                    loud = rnd.randint(60, 110)
+                    notes.append((at, mido.Message("note_on", channel=voice, note=pitch, velocity=loud)))
+                sounding = pitch
+    family = range(*rnd.choice(FAMILIES[2:]))
+    return render(notes, {c: rnd.choice(family) for c in range(4)}, font, seconds, rnd)
+
+
+def kit(font: Path, seconds: float, rnd: random.Random) -> F32:
+    """Drums alone, with many cymbals."""
+    return render(drums(seconds, rnd, rnd.uniform(0.05, 0.6)), {}, font, seconds, rnd)
+
+
+def voice(part: splits.Part, seconds: float, rnd: random.Random) -> F32:
+    """Nonsense in a voice of the part's."""
+    text = "".join(
+        " ".join(rnd.choices(WORDS, k=rnd.randint(3, 10))) + rnd.choice([". ", ", ", "? "])
+        for _ in range(2 + int(seconds / 2))
+    )
+    name = rnd.choice(splits.LANGUAGES[part]) + rnd.choice(splits.VARIANTS[part])
+    pitch, speed = str(rnd.randint(15, 85)), str(rnd.randint(110, 220))
+    with tempfile.NamedTemporaryFile(suffix=".wav") as wave:
+        subprocess.run(["espeak-ng", "-v", name, "-p", pitch, "-s", speed, "-w", wave.name, text], check=True)
+        return read(Path(wave.name))[: int(seconds * RATE)]

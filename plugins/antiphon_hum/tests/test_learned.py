@@ -1,0 +1,224 @@
+"""A made hum through the learned modes: live, by the worker, and as files, by the network at once."""
+
+from __future__ import annotations
+
+import logging
+from functools import cache
+
+import numpy as np
+import pytest
+import soundfile
+
+from antiphon import models
+from antiphon.block import StreamSpec
+from antiphon.filejob import FileJob
+from antiphon.harness import render
+from antiphon_hum import notes as files
+from antiphon_hum import spec
+from antiphon_hum.evaluation import f1, lateness
+from antiphon_hum.jobs import run
+from antiphon_hum.material import Manner, ScoreNote
+from antiphon_hum.notes import Listener, notes_of
+from antiphon_hum.processor import Hum
+from antiphon_hum.systems import Result
+from antiphon_hum.testset import Clip
+from antiphon_hum.training.humming import hummed
+from antiphon_hum.whole import RATE, Whole
+
+pytest.importorskip("torch")
+TUNE = [60, 64, 67, 72, 71, 67, 62, 60, 60, 57]
+MANNER = Manner(mistuned=0.0, scoops=0.0, vibrato=0.2, slurs=0.0, drift=0.03)
+
+
+@cache
+def hum(rate: int = RATE, apart: float = 0.5, first: float = 0.5, tune: tuple[int, ...] = tuple(TUNE)) -> Clip:
+    """A closed mouth hums `tune`."""
+    notes = [ScoreNote(first + n * apart, first + (n + 0.85) * apart, k, 0.7) for n, k in enumerate(tune)]
+    sound, _ = hummed(notes, MANNER, np.random.default_rng(3), rate)
+    rows = np.array([[n.start, n.end, n.pitch] for n in notes])
+    return Clip("hum", sound, rows, np.zeros(0))
+
+
+def live(sound, rate=RATE, block=256, sizes=None, channels=1, **settings):
+    processor = Hum()
+    x = np.tile(sound, (channels, 1))
+    done = render(processor, StreamSpec(rate, block, channels), x, {"mode": "learned", **settings}, blocks=sizes)
+    processor.close()
+    return processor, done
+
+
+@pytest.mark.parametrize("rate", [44100, 48000, 96000])
+def test_a_hum_is_heard_live_the_declared_latency_after_it_is_hummed(rate):
+    clip = hum(rate)
+    processor, done = live(clip.sound, rate)
+    said = [(e.offset - processor.latency) / rate for e in done.events if e.kind == "on"]
+    numbers = [e.number for e in done.events if e.kind == "on"]
+    found = [(at, at + 0.1, float(n)) for at, n in zip(said, numbers, strict=True)]
+    assert f1(clip, found) > 0.85
+    late = lateness(clip, Result(found, processor.latency / rate, 1.0))
+    assert abs(np.median(late) - processor.latency / rate) < 0.02
+    assert processor.latency < 0.08 * rate
+
+
+def test_any_block_split_and_any_number_of_channels_give_the_same_notes():
+    sound = hum().sound[: 2 * RATE]
+    whole = live(sound)[1].events
+    assert len(whole) >= 6
+    assert live(sound, sizes=[1, 255, 17, 256, 100])[1].events == whole
+    assert live(sound, channels=2)[1].events == whole
+
+
+@pytest.mark.parametrize("mode", ["learned", "spectrogram"])
+def test_answers_hop_by_hop_are_those_of_the_whole_sound(mode):
+    sound = (hum().sound + 0.003 * np.random.default_rng(1).standard_normal(len(hum().sound))).astype(np.float32)
+    sound = sound[None, : 3 * RATE]
+    at_once = Whole(mode)
+    for at in range(0, sound.shape[1], 7001):
+        at_once.hear(sound[:, at : at + 7001])
+    whole, _ = at_once.end()
+    listener, given = Listener(RATE, 1, {"mode": mode}), []
+    listener._processor.overhear(lambda answer, _level: given.append(answer.reshape(-1).copy()))
+    listener.hear(sound)
+    listener.notes()
+    streamed = np.array(given)[: len(whole)]
+    assert len(streamed) > 290
+    # likenesses have no scale of their own
+    size = 1.0 if mode == "learned" else float(np.abs(whole).max())
+    assert np.abs(streamed - whole[: len(streamed)]).max() < 1e-5 * size
+
+
+@pytest.mark.parametrize("rate", [44100, 48000, 96000])
+def test_a_file_is_heard_note_for_note(rate):
+    clip = hum(rate)
+    notes = notes_of(clip.sound, rate, {"mode": "learned"})
+    assert [n.number for n in notes] == TUNE
+    assert max(abs(n.start / rate - start) for n, start in zip(notes, clip.notes[:, 0], strict=True)) < 0.04
+
+
+def test_a_painted_spectrogram_has_notes_too():
+    clip = hum()
+    found = [
+        (n.start / RATE, n.end / RATE, float(n.number)) for n in notes_of(clip.sound, RATE, {"mode": "spectrogram"})
+    ]
+    assert f1(clip, found) > 0.2
+
+
+@pytest.mark.parametrize("mode", ["learned", "spectrogram"])
+def test_the_piano_is_as_long_as_the_hum_to_the_sample(tmp_path, mode):
+    source, target = tmp_path / "in.wav", tmp_path / "out.wav"
+    sound = hum(44100).sound[:99001]
+    soundfile.write(source, np.stack([sound, sound], 1), 44100)
+    run(FileJob("hum", source, target, {"mode": mode}))
+    made, rate = soundfile.read(target)
+    assert (made.shape, rate) == ((99001, 2), 44100)
+    assert np.abs(made).max() > 0.01
+
+
+def test_less_patience_says_notes_sooner_and_more_of_them_wrong():
+    clip = hum()
+    at = {}
+    for patience in (0.0, 100.0):
+        events = [e for e in live(clip.sound, patience=patience)[1].events if e.kind == "on"]
+        at[patience] = np.mean(
+            [min(e.offset / RATE - s for e in events if e.offset / RATE > s) for s in clip.notes[:, 0]]
+        )
+    assert at[0.0] < at[100.0] - 0.004
+
+
+def test_sensitivity_and_bounds_are_heard_in_files():
+    sound = hum().sound
+    assert notes_of(sound, RATE, {"mode": "learned", "threshold": 0.0}) == []
+    assert [n.number for n in notes_of(sound, RATE, {"mode": "learned", "lowest": 65})] == [67, 72, 71, 67]
+    noise = 0.02 * np.random.default_rng(2).standard_normal(len(sound)).astype(np.float32)
+    soft = (0.02 * sound + noise).astype(np.float32)
+    counts = [len(notes_of(soft, RATE, {"mode": "learned", "sensitivity": s})) for s in (0.0, 0.5, 1.0)]
+    assert counts == sorted(counts)
+    assert counts[0] < counts[2]
+
+
+def test_one_key_is_found_for_a_file_and_its_first_notes_moved_too():
+    tune = (61, 62, 64, 66, 67, 69, 71, 73, 74, 69, 66, 62, 65, 62)
+    sound = hum(tune=tune).sound
+    assert [n.number for n in notes_of(sound, RATE, {"mode": "learned"})] == list(tune)
+    moved = [n.number for n in notes_of(sound, RATE, {"mode": "learned", "scale": "auto"})]
+    assert [n for n in moved if n % 12 not in (2, 4, 6, 7, 9, 11, 1)] == []
+    assert moved[:12] == list(tune[:12])
+    flat = notes_of(sound, RATE, {"mode": "learned", "scale": "major", "key": "Db"})
+    assert {n.number % 12 for n in flat} <= {1, 3, 5, 6, 8, 10, 0}
+
+
+def test_one_tempo_is_found_for_a_file_and_notes_lie_on_it():
+    sound = hum(apart=60 / 97, first=0.61).sound
+
+    def play(at, hear):
+        hear(sound[None])
+
+    found = files.heard(play, RATE, 1, {"mode": "learned", "quantise": "1/4"})
+    assert found.bpm == pytest.approx(97.0, abs=1.0)
+    assert [n.number for n in found.notes] == TUNE
+    line = 60.0 / found.bpm
+    for note in found.notes:
+        place = (note.start / RATE - found.beat) / line
+        assert abs(place - round(place)) < 1e-3
+
+
+def test_several_voices_are_warned_about(tmp_path, capsys):
+    source = tmp_path / "in.wav"
+    chord = [hum(tune=tuple(k + up for k in TUNE)).sound for up in (0, 4, 7)]
+    soundfile.write(source, sum(chord) / 3, RATE)
+    run(FileJob("hum", source, tmp_path / "out.wav", {"mode": "learned"}))
+    assert "several voices" in capsys.readouterr().err
+    assert live(sum(chord) / 3)[1].reports["many"] > 0.5
+    soundfile.write(source, chord[0], RATE)
+    run(FileJob("hum", source, tmp_path / "out.wav", {"mode": "learned"}))
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("kind", ["silence", "noise"])
+def test_nothing_and_noise_have_no_notes(kind):
+    rng = np.random.default_rng(4)
+    sound = np.zeros(10 * RATE, np.float32)
+    if kind == "noise":
+        sound = (0.1 * rng.standard_normal(len(sound))).astype(np.float32)
+    assert notes_of(sound, RATE, {"mode": "learned"}) == []
+    assert live(sound[: 3 * RATE])[1].events == []
+
+
+def test_without_weights_it_says_so_once_and_goes_by_pyin(monkeypatch, caplog):
+    def missing(name, folder=None):
+        raise models.ModelError(f"no model {name!r} is installed")
+
+    monkeypatch.setattr(models, "entry", missing)
+    with caplog.at_level(logging.WARNING, "antiphon.hum"):
+        notes = notes_of(hum().sound, RATE)
+    assert [n.number for n in notes] == TUNE
+    assert len(caplog.records) == 1
+    assert "pyin" in caplog.text
+    assert spec.HUM.weights in caplog.text
+
+
+@pytest.mark.parametrize(("lost", "held"), [(3, True), (30, False)])
+def test_an_answer_that_is_missing_for_a_moment_strikes_no_held_note_again(monkeypatch, lost, held):
+    """Hops of a long tone are lost: a few are bridged; a worker that is gone ends the note, once."""
+    from antiphon.workers.line import Line
+
+    take, gone = Line.take, set(range(180, 180 + lost))
+    monkeypatch.setattr(Line, "take", lambda self, hop, io: None if hop in gone else take(self, hop, io))
+    _, done = live(hum(apart=3.0, tune=(60,)).sound)
+    kinds = [e.kind for e in done.events]
+    assert kinds == (["on", "off"] if held else ["on", "off", "on", "off"])
+
+
+def test_without_a_worker_left_it_goes_by_pyin(monkeypatch, caplog):
+    from antiphon.workers.spec import WorkerError
+    from antiphon_hum import ear
+
+    def none(*given):
+        raise WorkerError("there are 12 workers already")
+
+    monkeypatch.setattr(ear, "Line", none)
+    with caplog.at_level(logging.WARNING, "antiphon.hum"):
+        made, done = live(hum().sound)
+    assert made.mode == "pyin"
+    assert [e.number for e in done.events if e.kind == "on"] == TUNE
+    assert "12 workers" in caplog.text

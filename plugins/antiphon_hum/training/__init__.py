@@ -1,0 +1,1 @@
+"""How the networks of `hum` are trained: material, batches, recipes."""

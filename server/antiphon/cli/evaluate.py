@@ -1,0 +1,73 @@
+"""`antiphon evaluate NAME`: a plugin beside trivial, classical and peer systems, on the same items."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from antiphon.cli.train import DATA
+from antiphon.errors import UsageError
+
+if TYPE_CHECKING:
+    from antiphon.learning.evaluation import Score
+
+
+def evaluate(
+    name: Annotated[str, typer.Argument(help="What to evaluate; --list shows what there is.")] = "",
+    files: Annotated[list[Path] | None, typer.Argument(metavar="FILES", help="Your own, instead of its items.")] = None,
+    system: Annotated[list[str] | None, typer.Option("--system", help="Only this one; may be given again.")] = None,
+    data: Annotated[Path, typer.Option("--data", help="The folder of songs, loops and noises.")] = Path(DATA),
+    work: Annotated[Path | None, typer.Option("--work", help="Where what it makes is kept.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of everything that is drawn by chance.")] = 1,
+    limit: Annotated[int, typer.Option(min=0, help="Items at most; 0 for all.")] = 0,
+    json_file: Annotated[Path | None, typer.Option("--json", help="The figures as JSON, into a file.")] = None,
+    listing: Annotated[bool, typer.Option("--list", help="Show what can be evaluated.")] = False,
+) -> None:
+    """Measure a plugin beside baselines and peers: a table with n and standard error, on its items or on your files."""
+    import json
+
+    from antiphon.learning import evaluation as tables
+    from antiphon.paths import cache, made, write_atomic
+    from antiphon.plugins import load
+
+    found = load(None, check=False).factories["evaluations"]
+    if listing or not name:
+        for each in sorted(found):
+            typer.echo(each)
+        return
+    if name not in found:
+        raise UsageError(f"nothing named {name!r} can be evaluated; there are: {', '.join(sorted(found))}")
+    evaluation = found[name]()
+    for path in files or ():
+        if not path.is_file():
+            raise UsageError(f"{path} is no file; {evaluation.files_doc or 'none are taken'}")
+    ask = tables.Ask(
+        data=data, work=made((work if work is not None else cache() / "evaluation") / name), seed=seed,
+        limit=limit or None, systems=tuple(system or ()), files=tuple(files or ()),
+        say=lambda line: typer.echo(line, err=True),
+    )  # fmt: skip
+    tables.check(evaluation, ask)
+    cells = tables.cells(evaluation, _shown(name, evaluation.scores(ask)))
+    if not cells:
+        raise UsageError(f"nothing was measured; is {data} the folder of songs, loops and noises?")
+    for line in tables.table(evaluation, cells):
+        typer.echo(line)
+    typer.echo(f"seed {seed}")
+    if json_file is not None:
+        figures = tables.as_json(name, evaluation, ask, cells)
+        write_atomic(json_file, (json.dumps(figures, indent=1) + "\n").encode())
+
+
+def _shown(name: str, scores: Iterator[Score]) -> Iterator[Score]:
+    from antiphon.cli.progress import Progress
+
+    items: set[str] = set()
+    with Progress(name, None, 1) as bar:
+        for score in scores:
+            items.add(score.item)
+            bar.label = f"{name}: {len(items)} items, {score.item}"
+            bar.update(len(items))
+            yield score

@@ -1,0 +1,5 @@
+"""Training models and measuring them: what `antiphon train` and `antiphon evaluate` run.
+
+A plugin gives a `recipe.Recipe` or an `evaluation.Evaluation`; the loop, the log, going on after a stop, tables and
+figures are here and the same for all.
+"""

@@ -1,0 +1,84 @@
+"""A whole training: material, the loop, weights in a manifest that says how they came about."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from antiphon import models
+from antiphon.errors import UsageError
+from antiphon.learning import checkpoint
+from antiphon.learning.loop import Length, Trained, Trainer
+from antiphon.learning.recipe import Job, Recipe
+from antiphon.paths import made
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What is asked of `antiphon train`. work: for material, checkpoint, log.  target: for the weights.  steps: 0 for
+    the recipe's.  minutes: at most, 0 for no limit.  device: "cpu" or "cuda".
+    """
+
+    name: str
+    data: Path
+    work: Path
+    target: Path
+    seed: int = 1
+    steps: int = 0
+    minutes: float = 0.0
+    device: str = "cpu"
+    only_material: bool = False
+    restart: bool = False
+
+
+def make(factory: Callable[[], object], wish: Wish, say: Say, watch: Callable[[float, str], None]) -> bool:
+    """Trains, and writes the weights; False when it was stopped before the end. `UsageError` for what cannot be."""
+    if wish.device not in ("cpu", "cuda") or (wish.device == "cuda" and not torch.cuda.is_available()):
+        raise UsageError(f"training on {wish.device!r} cannot be had here; there is: cpu")
+    recipe = factory()
+    if not isinstance(recipe, Recipe):
+        raise UsageError(f"the training {wish.name} is a {type(recipe).__name__}, not a Recipe; mend its plugin")
+    folder = made(wish.work / wish.name)
+    material = made(wish.work / (recipe.shares or wish.name) / f"material-{wish.seed}")
+    job = Job(wish.data, material, wish.seed, torch.device(wish.device), say)
+    recipe.prepare(job)
+    if wish.only_material:
+        say(f"the material of {wish.name} is in {material}")
+        return True
+    if wish.restart:
+        for old in (checkpoint.FILE, "log.csv"):
+            (folder / old).unlink(missing_ok=True)
+    trainer = Trainer(recipe, job, folder)
+    if trainer.step:
+        say(f"goes on at step {trainer.step}")
+    trained = trainer.run(Length(wish.steps or recipe.steps, wish.minutes), watch)
+    if not trained.complete:
+        say(f"stopped after {trained.steps} steps; the same command goes on from there")
+        return False
+    _write(recipe, trained, wish, say)
+    say(f"log and curve: {folder}")
+    return True
+
+
+def _write(recipe: Recipe, trained: Trained, wish: Wish, say: Say) -> None:
+    arrays = recipe.arrays(trained.network)
+    count = sum(array.size for array in arrays.values())
+    minutes = round(trained.seconds / 60.0, 1)
+    said = {
+        "plugin": recipe.plugin,
+        **recipe.said(),
+        "seed": wish.seed,
+        "steps": trained.steps,
+        "minutes": minutes,
+        "device": wish.device,
+        "parameters": count,
+        "validation": {key: round(float(value), 4) for key, value in trained.figures.items()},
+    }
+    models.write(recipe.weights, arrays, wish.target, said)
+    figures = ", ".join(f"{key} {value:.3g}" for key, value in trained.figures.items())
+    say(f"{recipe.weights} in {wish.target}: {count} parameters, {trained.steps} steps, {minutes} min; {figures}")

@@ -1,0 +1,48 @@
+"""Messages to scsynth whose words stay and whose numbers are written into the bytes; frames as two floats."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+
+from antiphon.wire import osc
+
+
+class Template:
+    """A message whose addresses and names stay: its numbers are written into the bytes. ints, floats by position."""
+
+    def __init__(self, *message: osc.Arg) -> None:
+        self._bytes = bytearray(osc.encode(str(message[0]), *message[1:]))
+        at = (len(str(message[0]).encode()) + 4) & -4
+        at += (len(message) + 4) & -4  # the tags: a comma, one each, a zero
+        self.ints: list[int] = []
+        self.floats: list[int] = []
+        for arg in message[1:]:
+            if isinstance(arg, str):
+                at += (len(arg.encode()) + 4) & -4
+                continue
+            (self.floats if isinstance(arg, float) else self.ints).append(at)
+            at += 4
+        if at != len(self._bytes):
+            raise ValueError("a template takes int, float and str alone")
+
+    def set(self, place: int, value: float) -> None:
+        """The float at that position among the floats, for good."""
+        struct.pack_into(">f", self._bytes, self.floats[place], value)
+
+    def set_int(self, place: int, value: int) -> None:
+        """The int at that position among the ints, for good."""
+        struct.pack_into(">i", self._bytes, self.ints[place], value)
+
+    def fill(self, node: int, values: Sequence[float], first: int = 0) -> bytes:
+        """With the node's number and, from the float `first` on, these values."""
+        data, at = self._bytes, self.floats
+        struct.pack_into(">i", data, self.ints[0], node)
+        for n, value in enumerate(values, first):
+            struct.pack_into(">f", data, at[n], value)
+        return bytes(data)
+
+
+def moment(frame: int) -> tuple[float, float]:
+    """A frame as the two controls of it: low, high; (-1, 0) is at once, or never."""
+    return (float(frame & 0xFFFFFF), float(frame >> 24)) if frame >= 0 else (-1.0, 0.0)

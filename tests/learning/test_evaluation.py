@@ -1,0 +1,98 @@
+"""Figures and tables of an evaluation: by hand what they should be."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+
+from antiphon.errors import UsageError
+from antiphon.learning import evaluation as tables
+from antiphon.learning.evaluation import Ask, Evaluation, Measure, Score, System
+
+
+class Sums(Evaluation):
+    systems = (System("ours", "ours"), System("nothing", "trivial"), System("truth", "oracle"))
+    measures = (Measure("gain", "dB"), Measure("false", "", "lower"))
+    note = "Not comparable with anything."
+
+    def scores(self, ask):
+        for n in range(ask.limit or 4):
+            for name, gain in (("nothing", 0.0), ("ours", 1.0 + n), ("truth", 9.0)):
+                if ask.wants(name):
+                    yield Score(name, "gain", f"item {n}", gain)
+                    yield Score(name, "false", f"item {n}", 10.0 - gain)
+
+
+def ask(**given) -> Ask:
+    return Ask(Path("data"), Path("work"), **given)
+
+
+def cells(**given):
+    return {(c.system, c.measure): c for c in tables.cells(Sums(), Sums().scores(ask(**given)))}
+
+
+def test_mean_error_n_and_worst() -> None:
+    found = cells()
+    ours = found["ours", "gain"]
+    assert (ours.n, ours.mean, ours.worst, ours.worst_item) == (4, 2.5, 1.0, "item 0")
+    assert ours.error == pytest.approx(math.sqrt(5.0 / 3.0 / 4.0))
+    assert found["ours", "false"].worst == 9.0, "where less is better the most is worst"
+    assert found["truth", "gain"].error == 0.0
+
+
+def test_what_is_no_number_is_left_out() -> None:
+    scores = [Score("ours", "gain", "a", float("nan")), Score("ours", "gain", "b", 2.0)]
+    (cell,) = tables.cells(Sums(), scores)
+    assert (cell.n, cell.mean, cell.error) == (1, 2.0, 0.0)
+
+
+def test_the_table_is_in_order_of_roles() -> None:
+    lines = tables.table(Sums(), tables.cells(Sums(), Sums().scores(ask())))
+    assert [line.split()[:2] for line in lines[1:4]] == [["trivial", "nothing"], ["ours", "ours"], ["oracle", "truth"]]
+    assert "2.50 ± 0.645" in lines[2]
+    assert "gain, dB" in lines[0]
+    assert "false ↓" in lines[0]
+    assert any("worst of ours, gain: 1.00 (item 0)" in line for line in lines)
+    assert lines[-1] == "Not comparable with anything."
+    assert "n 4 a figure" in "\n".join(lines)
+
+
+def test_only_asked_systems() -> None:
+    assert {system for system, _ in cells(systems=("truth",))} == {"truth"}
+    with pytest.raises(UsageError, match="no system 'sax'; there are: 'ours', 'nothing', 'truth'"):
+        tables.check(Sums(), ask(systems=("sax",)))
+    with pytest.raises(UsageError, match="takes no files"):
+        tables.check(Sums(), ask(files=(Path("a.wav"),)))
+
+
+def test_the_command(tmp_path, monkeypatch) -> None:
+    import json
+
+    import typer
+    from typer.testing import CliRunner
+
+    from antiphon import plugins
+    from antiphon.cli.commands import register
+
+    real = plugins.load
+
+    def load(*given, **named):
+        found = real(*given, **named)
+        found.factories["evaluations"]["sums"] = Sums
+        return found
+
+    monkeypatch.setattr(plugins, "load", load)
+    app = typer.Typer()
+    register(app)
+    kept = tmp_path / "figures.json"
+    asked = ["evaluate", "sums", "--system", "ours", "--limit", "2", "--seed", "7", "--work", str(tmp_path)]
+    done = CliRunner().invoke(app, [*asked, "--json", str(kept)])
+    assert done.exit_code == 0, done.output
+    assert "1.50 ± 0.500" in done.output
+    assert "seed 7" in done.output
+    figures = json.loads(kept.read_text())
+    assert [(f["system"], f["measure"], f["n"], f["mean"]) for f in figures["figures"]] == [
+        ("ours", "gain", 2, 1.5), ("ours", "false", 2, 8.5),
+    ]  # fmt: skip

@@ -1,0 +1,42 @@
+"""One line of text: what else is set of a SynthDef."""
+
+from __future__ import annotations
+
+import pytest
+
+from antiphon.errors import ParamError
+from antiphon.synth.controls import Dial, parse
+
+
+def test_numbers_and_ranges():
+    found = parse("cutoff=800 density=1:200 tone=200:8000:log  pan=-1:1")
+    assert found.fixed == (("cutoff", 800.0),)
+    assert found.dials == (Dial("density", 1.0, 200.0), Dial("tone", 200.0, 8000.0, True), Dial("pan", -1.0, 1.0))
+    assert parse("").names == ()
+
+
+def test_a_dial_goes_from_end_to_end():
+    assert [Dial("x", -1.0, 3.0).value(p) for p in (0.0, 0.25, 1.0, 7.0)] == [-1.0, 0.0, 3.0, 3.0]
+    assert Dial("x", 100.0, 10000.0, True).value(0.5) == pytest.approx(1000.0)
+    assert Dial("x", 2.0, 1.0).value(1.0) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("cutoff", "NAME=NUMBER"),
+        ("1x=2", "NAME=NUMBER"),
+        ("cutoff=loud", "takes a number or a range"),
+        ("cutoff=nan", "takes a number or a range"),
+        ("cutoff=1:inf", "takes a number or a range"),
+        ("cutoff=1:2:3", "takes a number or a range"),
+        ("tone=0:8:log", "above 0"),
+        ("gate=1", "cannot set gate"),
+        ("a=1 a=2", "sets a twice"),
+        (" ".join(f"a{n}=0:1" for n in range(9)), "there are 8 dials"),
+        (" ".join(f"a{n}=0" for n in range(65)), "64 is the most"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(text: str, said: str):
+    with pytest.raises(ParamError, match=said):
+        parse(text)

@@ -1,0 +1,81 @@
+"""When a JACK server of Antiphon's own is started. No JACK here."""
+
+from __future__ import annotations
+
+import pytest
+
+from antiphon import ownjack
+from antiphon.engine.drivers.probe import Found
+from antiphon.errors import EngineError
+from antiphon.settings import ServeSettings
+
+
+class Machine:
+    """jack: whether a server answers.  card: what PortAudio finds."""
+
+    def __init__(self, patch: pytest.MonkeyPatch, *, jack: bool, installed: bool = True) -> None:
+        self.jack, self.installed, self.started = jack, installed, 0
+        patch.setattr(ownjack, "probe", self.probe)
+        patch.setattr(ownjack, "start", self.start)
+        patch.setenv(ownjack.NAME, "antiphon-none")
+
+    def probe(self, settings: ServeSettings) -> Found:
+        if settings.audio == "jack":
+            if not self.jack:
+                raise EngineError("no JACK server answers")
+            return Found("jack", 48000, 256)
+        return Found("headless" if settings.audio == "headless" else "portaudio", settings.rate, settings.block)
+
+    def start(self, settings: ServeSettings) -> int:
+        if not self.installed:
+            raise EngineError("--synth supercollider plays through JACK; install it with: sudo apt-get install jackd2")
+        self.jack, self.started = True, self.started + 1
+        assert (settings.rate, settings.block) == (44100, 128) if settings.audio == "jack" else True
+        return 77
+
+
+def asked(audio: str, **other: str) -> ServeSettings:
+    return ServeSettings(audio=audio, synth=other.pop("synth", "supercollider"), rate=44100, block=128, **other)  # type: ignore[arg-type]
+
+
+def test_headless_starts_one_where_none_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    found, pid = ownjack.find(asked("headless")) if Machine(monkeypatch, jack=False) else (None, 0)
+    assert found is not None
+    assert (found.driver, pid) == ("jack", 77)
+
+
+def test_portaudio_alone_gets_one_and_says_that_there_are_two_clocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = Machine(monkeypatch, jack=False)
+    found, pid = ownjack.find(asked("portaudio"))
+    assert (found.driver, pid, machine.started) == ("portaudio", 77, 1)
+    assert "two clocks" in found.note
+
+
+def test_portaudio_beside_a_jack_server_takes_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = Machine(monkeypatch, jack=True)
+    found, pid = ownjack.find(asked("portaudio"))
+    assert (found.driver, pid, machine.started, found.note) == ("portaudio", 0, 0, "")
+
+
+def test_without_jackd_portaudio_plays_on_and_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    Machine(monkeypatch, jack=False, installed=False)
+    found, pid = ownjack.find(asked("portaudio"))
+    assert (found.driver, pid) == ("portaudio", 0)
+    assert "sudo apt-get install jackd2" in found.note
+
+
+@pytest.mark.parametrize("settings", [asked("portaudio", synth="pyo"), asked("portaudio", scsynth="127.0.0.1:57110")])
+def test_who_needs_none_gets_none(monkeypatch: pytest.MonkeyPatch, settings: ServeSettings) -> None:
+    machine = Machine(monkeypatch, jack=False)
+    found, pid = ownjack.find(settings)
+    assert (found.driver, pid, machine.started) == ("portaudio", 0, 0)
+
+
+def test_a_joined_scsynth_headless_has_jack_where_it_answers_and_no_server_is_started(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for jack, driver in ((True, "jack"), (False, "headless")):
+        machine = Machine(monkeypatch, jack=jack)
+        found, pid = ownjack.find(asked("headless", scsynth="127.0.0.1:57110"))
+        assert (found.driver, pid, machine.started) == (driver, 0, 0)
+        assert not ownjack.hears(asked("headless", scsynth="127.0.0.1:57110"), found)

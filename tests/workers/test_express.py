@@ -1,0 +1,187 @@
+"""The short way of a played note: to the one stream of its node, in order, bounded, and never to another worker."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+
+import numpy as np
+import pytest
+from tests.synth.hasty import AHEAD, HASTY, HOP
+from tests.waiting import until
+from tests.workers.rig import PATIENCE, Rig
+from tests.workers.steppers import spec
+
+from antiphon.commands import NOW, Sample
+from antiphon.engine.remote import RemoteEngine
+from antiphon.engine.shared import COMMANDS, Shape, Shared, command_ring
+from antiphon.processor import Event
+from antiphon.synth.backend import SynthSettings, pack
+from antiphon.workers import express as module
+from antiphon.workers.arena import EXPRESS, Arena, SlotWord, State, Word
+from antiphon.workers.express import BACK_NS, FIRST, Express, Heard
+
+NODE, STREAM = 7, 41
+
+
+@pytest.fixture
+def table():
+    """An arena with one worker that takes events, whose slot 2 is `NODE`'s; its bell."""
+    arena, bell = Arena.create(0), os.eventfd(0, os.EFD_NONBLOCK)
+    entry = arena.entries[3]
+    for word, value in ((Word.TAKES, 1), (Word.WANTED, 1), (Word.STATE, State.RUNNING)):
+        entry.words[word] = value
+    for word, value in ((SlotWord.NODE, NODE), (SlotWord.OPEN, STREAM), (SlotWord.READY, STREAM)):
+        entry.set_slot(2, word, value)
+    yield arena, entry, bell
+    os.close(bell)
+    os.close(arena.fd)
+
+
+def express(arena, bell):
+    return Express(arena, [bell] * len(arena.entries))
+
+
+def test_an_event_comes_whole_and_in_order_and_the_bell_is_rung(table):
+    arena, entry, bell = table
+    heard, way = Heard(entry), express(arena, bell)
+    serials = [way.send(NODE, *told) for told in (("on", 60, 0.3, 16), ("bend", 0, -0.7, 2), ("off", 60, 0.0, 16))]
+    assert serials == [FIRST, FIRST + 1, FIRST + 2]
+    assert list(heard.drain()) == [
+        (2, STREAM, Event("on", 0, 60, 0.3, 16, 0, True, FIRST)),
+        (2, STREAM, Event("bend", 0, 0, -0.7, 2, 0, True, FIRST + 1)),
+        (2, STREAM, Event("off", 0, 60, 0.0, 16, 0, True, FIRST + 2)),
+    ]
+    assert list(heard.drain()) == []
+    assert os.eventfd_read(bell) == 3
+
+
+@pytest.mark.parametrize("why", ["another node", "no short way", "dead", "left", "not taken up", "two streams"])
+def test_there_is_no_short_way(table, why):
+    arena, entry, bell = table
+    match why:
+        case "no short way":
+            entry.words[Word.TAKES] = 0
+        case "dead":
+            entry.words[Word.STATE] = State.RESTARTING
+        case "left":
+            entry.words[Word.WANTED] = 0
+        case "not taken up":
+            entry.set_slot(2, SlotWord.OPEN, STREAM + 1)
+        case "two streams":
+            # a plan with the node begun anew is being prepared
+            entry.set_slot(0, SlotWord.NODE, NODE)
+            entry.set_slot(0, SlotWord.OPEN, STREAM + 1)
+    node = NODE + 1 if why == "another node" else NODE
+    assert express(arena, bell).send(node, "on", 60, 0.5, 1) == 0
+    assert list(Heard(entry).drain()) == []
+
+
+def test_a_full_ring_leaves_events_to_the_engine_and_what_follows_as_well(table, monkeypatch):
+    arena, entry, bell = table
+    now = [5_000_000_000]
+    monkeypatch.setattr(module.time, "monotonic_ns", lambda: now[0])
+    heard, way = Heard(entry), express(arena, bell)
+    sent = [way.send(NODE, "on", n % 128, 0.5, 1) for n in range(EXPRESS + 3)]
+    assert all(sent[:EXPRESS])
+    assert sent[EXPRESS:] == [0, 0, 0]
+    assert [event.number for _, _, event in heard.drain()] == [n % 128 for n in range(EXPRESS)]
+    # its end would overtake the last of them, which waits in the engine
+    now[0] += BACK_NS - 1
+    assert way.send(NODE, "off", 1, 0.0, 1) == 0
+    now[0] += BACK_NS
+    assert way.send(NODE, "on", 1, 0.5, 1) == EXPRESS + FIRST
+
+
+def test_serials_stay_what_a_hop_can_carry(table):
+    arena, entry, bell = table
+    entry.words[Word.EXPRESS_WRITE] = (1 << 24) - 20
+    heard, way = Heard(entry), express(arena, bell)
+    serials = [way.send(NODE, "on", 60, 0.5, 1) for _ in range(40)]
+    assert all(FIRST <= s < 1 << 24 and np.float32(s) == s for s in serials)
+    assert len(set(serials)) == 40
+    assert len(list(heard.drain())) == 40
+
+
+def test_what_was_for_a_worker_that_died_is_not_for_the_next(table):
+    arena, entry, bell = table
+    way = express(arena, bell)
+    way.send(NODE, "on", 60, 0.5, 1)
+    assert list(Heard(entry).drain()) == []
+
+
+def test_the_engine_hears_of_it_by_the_same_serial(table):
+    arena, _, bell = table
+    shared = Shared.create(Shape(48000, 64, 2, 16))
+    a, b = socket.socketpair()
+    link = RemoteEngine(shared, bell, a)
+    link.express = express(arena, bell)
+    ring = command_ring(shared)
+
+    def told():
+        return [(number, record[7]) for record in ring.drain(10) for number in [(record[1] & 0xFFFF) - 1]]
+
+    link.event(NODE, "on", 60, 0.5, 1, NOW)
+    link.event(NODE, "on", 61, 0.5, 1, Sample(1000))
+    link.event(NODE + 1, "on", 62, 0.5, 1, NOW)
+    assert told() == [(60, FIRST), (61, 0), (62, 0)]
+    # what the engine cannot be told is not played either
+    for _ in range(COMMANDS):
+        link.tempo(120.0, 0.0, NOW)
+    heard = Heard(arena.entries[3])
+    assert not link.event(NODE, "on", 60, 0.5, 1, NOW)
+    assert list(heard.drain()) == []
+    a.close()
+    b.close()
+    os.close(shared.fd)
+
+
+# ---- through a worker
+
+
+@pytest.fixture
+def rig():
+    made = Rig()
+    yield made
+    made.close()
+
+
+def test_a_worker_plays_it_before_the_hop_that_holds_it(rig):
+    stream = rig.open(HASTY.worker(48000, HOP), json.dumps(SynthSettings().to_json()), NODE)
+    way = Express(rig.arena, rig.bells.wake)
+    hop(rig, stream, 5, [])
+    serial = way.send(NODE, "on", 60, 0.5, 1)
+    assert serial >= FIRST
+    until(lambda: stream.entry.words[Word.EXPRESS_READ] == stream.entry.words[Word.EXPRESS_WRITE], PATIENCE, "heard")
+    told = hop(rig, stream, 6, [Event("on", 3, 60, 0.5, 1, 0, True, serial), Event("on", 9, 40, 0.5)])
+    assert told == [AHEAD + 60, 40, -60]
+
+
+def test_a_stream_that_closed_hears_nothing_of_it(rig):
+    stream = rig.open(HASTY.worker(48000, HOP), json.dumps(SynthSettings().to_json()), NODE)
+    hop(rig, stream, 5, [])
+    words = stream.entry.words
+    stream.close()
+    assert Express(rig.arena, rig.bells.wake).send(NODE, "on", 60, 0.5, 1) == 0
+    again = rig.open(HASTY.worker(48000, HOP), json.dumps(SynthSettings().to_json()), NODE + 1)
+    assert words[Word.TAKES] == 1
+    assert hop(rig, again, 1, []) == []
+
+
+def test_a_worker_that_plays_hops_alone_has_none(rig):
+    stream = rig.open(spec("Echo"), "", NODE)
+    assert stream.entry.words[Word.TAKES] == 0
+    assert Express(rig.arena, rig.bells.wake).send(NODE, "on", 60, 0.5, 1) == 0
+
+
+def hop(rig, stream, number, events):
+    """Posts a hop of events; the notes that the backend says it was told."""
+    stream.fresh(number)
+    pack(number * HOP, events, stream.input(number))
+    stream.post(number)
+    rig.pool.flush()
+    rig.patient()
+    given = stream.take(number)
+    assert given is not None
+    return [int(n) for n in given[0] if n]
