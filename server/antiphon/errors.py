@@ -37,6 +37,10 @@ class EngineError(AntiphonError):
     """An audio device, driver or engine process that cannot do what was asked."""
 
 
+class Unanswered(EngineError):
+    """Nobody answers where something is to be joined, for now: it is asked again."""
+
+
 class FileError(AntiphonError):
     """A file that cannot be read or written."""
 

@@ -169,6 +169,29 @@ def test_one_that_dies_is_taken_up_when_it_is_back(theirs: Theirs, jackd: Jackd,
     assert np.abs(heard[-RATE // 4 :]).max() > 0.01, "and heard"
 
 
+@pytest.mark.parametrize("theirs", [(4, 20)], indirect=True)
+def test_a_worker_that_begins_while_it_is_away_waits_for_it(theirs: Theirs, jackd: Jackd, tmp_path: Path) -> None:
+    with server(tmp_path, jackd, theirs.port, "strings") as running:
+        plays(running)
+        worker = joins(jackd)
+        theirs.end(signal.SIGKILL)
+        os.kill(worker, signal.SIGKILL)
+        # longer than one worker waits
+        time.sleep(13.0)
+        assert synth(running)["state"] != "failed"
+        again = Theirs(jackd, 4, 20, theirs.port)
+        try:
+            until(lambda: synth(running)["pid"] == again.process.pid, 15.0, "it is taken up")
+            running.send("/note/on", 60, 100)
+            until(lambda: synth(running)["notes"]["confirmed"] == 1, 5.0, "a note sounds")
+            time.sleep(1.0)
+        finally:
+            running.stop()
+            again.end()
+    _, heard = recorded(tmp_path)
+    assert np.abs(heard[-RATE // 4 :]).max() > 0.01, "and heard"
+
+
 @pytest.mark.parametrize("theirs", [(6, 40)], indirect=True)
 def test_two_antiphons_on_one_do_not_collide(theirs: Theirs, jackd: Jackd, tmp_path: Path) -> None:
     with server(tmp_path / "a", jackd, theirs.port) as first, server(tmp_path / "b", jackd, theirs.port) as second:

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ import soundfile
 from tests.real.conftest import NAME, Jackd, alone
 from tests.waiting import until
 
+from antiphon import ownjack
 from antiphon.bench.rig import Server, bundle, message, ntp
 from antiphon.synth.sc.timing import delay
 
@@ -62,6 +64,17 @@ def recorded(folder: Path) -> tuple[list[int], np.ndarray[Any, np.dtype[np.float
     first = next(line["sample"] for line in lines if "engine" in line)
     x, _ = soundfile.read(folder / "set" / "output.wav", dtype="float32", always_2d=True)
     return [line["sample"] - first for line in lines if line.get("op") == "note_on"], np.abs(x).max(axis=1)
+
+
+def test_with_no_jack_server_named_scsynth_and_more_clients_find_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("JACK_DEFAULT_SERVER", raising=False)
+    with alone(), Server("--audio", "headless", "--synth", "supercollider", home=tmp_path, wait=40.0) as running:
+        until(lambda: synth(running)["state"] == "running" and synth(running)["pid"], 20.0, "scsynth runs")
+        env = {**os.environ, "JACK_DEFAULT_SERVER": ownjack.DEFAULT}
+        listed = subprocess.run(["jack_lsp"], env=env, capture_output=True, text=True, timeout=10, check=False)
+        assert "antiphon:out_1" in listed.stdout.split()
 
 
 @pytest.mark.parametrize("server", ["drums"], indirect=True)

@@ -18,16 +18,19 @@ import soundfile
 from numpy.typing import NDArray
 
 from antiphon_denoise.training import sounds, splits
+from antiphon_denoise.training.effects import mangled
 
 F32 = NDArray[np.float32]
-VERSION = 1
+VERSION = 2
 SONG, SHORT = 10.0, 6.0
 COUNTS: dict[str, dict[splits.Part, int]] = {
-    "song": {"train": 74, "valid": 6},
-    "solo": {"train": 90, "valid": 6},
-    "chorale": {"train": 20, "valid": 3},
-    "kit": {"train": 24, "valid": 2},
-    "voice": {"train": 62, "valid": 6},
+    "song": {"train": 400, "valid": 8},
+    "solo": {"train": 500, "valid": 10},
+    "chorale": {"train": 80, "valid": 3},
+    "kit": {"train": 80, "valid": 3},
+    "voice": {"train": 300, "valid": 8},
+    "patch": {"train": 500, "valid": 8},
+    "mangled": {"train": 300, "valid": 8},
 }
 KINDS = (*COUNTS, "loop", "shot", "track", "noise")
 _NOISE_LEVEL, _CLEAN_LEVEL = 0.75, 0.65
@@ -43,7 +46,10 @@ def pieces(data: Path) -> Iterator[tuple[str, Make]]:
             "chorale": partial(sounds.chorale, data, part, splits.FLUID, SONG),
             "kit": partial(sounds.kit, splits.FLUID, SHORT),
             "voice": partial(sounds.voice, part, SONG),
+            "patch": partial(sounds.patch, data, part, SHORT),
         }
+        loops = [partial(_file, path) for path in splits.loops(data, part)]
+        makers["mangled"] = partial(_mangled, [*makers.values(), *loops])
         for kind, maker in makers.items():
             for n in range(COUNTS[kind][part]):
                 yield f"{part}-{kind}-{n:03d}", maker
@@ -58,6 +64,11 @@ def pieces(data: Path) -> Iterator[tuple[str, Make]]:
                     break
                 yield f"{part}-track-{n:03d}", partial(_given, sound)
                 n += 1
+
+
+def _mangled(makers: list[Make], rnd: random.Random) -> F32:
+    """Any other sound, or a loop, and effects on it."""
+    return mangled(rnd.choice(makers)(rnd), rnd)
 
 
 def _given(sound: F32, rnd: random.Random) -> F32:

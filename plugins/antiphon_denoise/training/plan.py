@@ -13,14 +13,16 @@ from antiphon_denoise.training.sounds import RATE
 Places = dict[str, list[tuple[int, int]]]
 POINTS = 7
 _CLEAN = {
-    "song": 0.24,
-    "solo": 0.22,
-    "chorale": 0.05,
-    "kit": 0.06,
-    "voice": 0.17,
-    "loop": 0.09,
-    "shot": 0.06,
-    "track": 0.11,
+    "song": 0.19,
+    "solo": 0.15,
+    "chorale": 0.04,
+    "kit": 0.05,
+    "voice": 0.16,
+    "patch": 0.11,
+    "mangled": 0.09,
+    "loop": 0.07,
+    "shot": 0.05,
+    "track": 0.09,
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,7 +22,7 @@ from antiphon.bench.scclock import ENDS, ended, killed
 from antiphon.bench.sconsets import onsets_of, onsets_of_bare, sequenced
 from antiphon.bench.scpattern import patterns
 from antiphon.bench.scplayed import answered, burst, burst_bare
-from antiphon.errors import UsageError
+from antiphon.errors import EngineError, UsageError
 from antiphon.settings import ServeSettings
 from antiphon.synth.sc.keeper import CLOCK_GROUP, ECHO_NODE, VOICES_GROUP
 from antiphon.synth.sc.server import Server as Scsynth
@@ -102,7 +103,9 @@ def _in_a_process(block: int, seed: int, notes: int, kills: int, ends: int, seco
     )
     lines = done.stdout.splitlines()
     if done.returncode or not lines:
-        raise UsageError("the bench needs scsynth and jackd: sudo apt-get install supercollider-server jackd2")
+        if not (shutil.which("scsynth") and shutil.which("jackd")):
+            raise UsageError("the bench needs scsynth and jackd: sudo apt-get install supercollider-server jackd2")
+        raise EngineError("the bench has not come to its end; what is above says why")
     return dict(json.loads(lines[-1]))
 
 

@@ -13,12 +13,14 @@ from pathlib import Path
 import numpy as np
 
 from antiphon import scheduling
-from antiphon.errors import AntiphonError
+from antiphon.errors import AntiphonError, Unanswered
 from antiphon.importing import named
 from antiphon.workers.arena import MAX_DEPTH, Arena, Bells, Entry, SlotWord, Word, tag
 from antiphon.workers.express import Heard
 from antiphon.workers.spec import Stepper, WorkerSpec
 
+AWAY = 77
+"""Exit status of a worker that waited in vain for what it plays by: it has not failed."""
 REFUSED = 78
 """Exit status of a worker that says trying again will not help."""
 FAULT = 79
@@ -40,6 +42,9 @@ def run(arena: Arena, number: int, bells: Bells) -> int:
             _cap_memory(spec.memory)
         worker = Worker(entry, spec, bells.wake[number], bells.answer[number])
         worker.prepare()
+    except Unanswered as error:
+        entry.set_reason(str(error))
+        return AWAY
     except AntiphonError as error:
         entry.set_reason(str(error))
         return REFUSED

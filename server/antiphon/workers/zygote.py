@@ -233,8 +233,12 @@ class Zygote:
             entry.set_reason("")
             words[Word.STATE] = State.RESTARTING if words[Word.WANTED] else State.NONE
             return
-        words[Word.RESTARTS] += 1
         code = os.waitstatus_to_exitcode(status)
+        if code == worker.AWAY and not child.killed:
+            words[Word.STATE] = State.RESTARTING
+            self._start_wanted(entry)
+            return
+        words[Word.RESTARTS] += 1
         if child.killed:
             entry.set_reason(child.killed)
         elif code not in (worker.FAULT, worker.REFUSED):

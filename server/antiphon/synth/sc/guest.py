@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from antiphon import resources
-from antiphon.errors import EngineError
+from antiphon.errors import EngineError, Unanswered
 from antiphon.synth.sc.server import Server
 from antiphon.wire import osc
 
@@ -38,10 +38,6 @@ for packet in packets[1:]:
     except OSError:
         pass
 """
-
-
-class Unanswered(EngineError):
-    """Nobody answers at the address, for now."""
 
 
 @dataclass(frozen=True, slots=True)

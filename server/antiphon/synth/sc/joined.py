@@ -18,12 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.block import Samples
-from antiphon.errors import EngineError
+from antiphon.errors import EngineError, Unanswered
 from antiphon.processor import Event
 from antiphon.settings import scsynth_address
 from antiphon.synth.sc import guest
 from antiphon.synth.sc.backend import SuperCollider
-from antiphon.synth.sc.guest import Guest, Unanswered
+from antiphon.synth.sc.guest import Guest
 from antiphon.synth.sc.keeper import CLOCK_GROUP, VOICES_GROUP, Keeper
 from antiphon.synth.sc.layout import Layout
 from antiphon.synth.sc.server import Server
@@ -40,6 +40,8 @@ SHARES = 3
 """Of the buses that nobody hears, for own SynthDefs."""
 AGAIN_SECONDS = 0.25
 ECHO_SECONDS = 0.5
+AWAY_SECONDS = 10.0
+"""How long a beginning worker asks for one that is away, before the next worker asks."""
 JACK_SECONDS = 2.0
 """How long a JACK server that is starting again is waited for, before it is played beside."""
 NTP_1970 = 2208988800
@@ -239,13 +241,24 @@ class Beside(SuperCollider):
 
 
 def joined(rate: int, hop: int, slots: int = 8, scsynth: str = "") -> SuperCollider:
-    """The backend that plays by the scsynth at that address. `EngineError` where it cannot be joined."""
-    address = scsynth_address(scsynth)
-    guest.meet(address, rate)
-    try:
-        return Joined(rate, hop, slots, address)
-    except EngineError as error:
-        return Beside(rate, hop, slots, address, str(error))
+    """The backend that plays by the scsynth at that address.
+
+    `EngineError` where it cannot be joined, `Unanswered` where nobody has answered for `AWAY_SECONDS`.
+    """
+    address, until = scsynth_address(scsynth), time.monotonic() + AWAY_SECONDS
+    while True:
+        try:
+            guest.meet(address, rate)
+            try:
+                return Joined(rate, hop, slots, address)
+            except Unanswered:
+                raise
+            except EngineError as error:
+                return Beside(rate, hop, slots, address, str(error))
+        except Unanswered:
+            if time.monotonic() > until:
+                raise
+        time.sleep(AGAIN_SECONDS)
 
 
 class Joined(SuperCollider):
