@@ -18,7 +18,7 @@ from antiphon.settings import ServeSettings
 NAME = "JACK_DEFAULT_SERVER"
 """The environment's word for the server that all clients, scsynth too, go to."""
 DEFAULT = "antiphon-jackd"
-"""No client's name: JACK gives both a socket of the same path, and a client that begins would take the server's away."""
+"""No client's name: JACK gives both a socket of the same path, and the client takes the server's away."""
 ANSWER_SECONDS = 10.0
 TWO_CLOCKS = (
     "scsynth plays through a JACK server of Antiphon's own, the sound card by PortAudio: two clocks, laid on each "

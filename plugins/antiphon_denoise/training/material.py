@@ -23,6 +23,7 @@ from antiphon_denoise.training.effects import mangled
 F32 = NDArray[np.float32]
 VERSION = 2
 SONG, SHORT = 10.0, 6.0
+SILENT, TRIES = 1e-4, 8
 COUNTS: dict[str, dict[splits.Part, int]] = {
     "song": {"train": 400, "valid": 8},
     "solo": {"train": 500, "valid": 10},
@@ -48,8 +49,9 @@ def pieces(data: Path) -> Iterator[tuple[str, Make]]:
             "voice": partial(sounds.voice, part, SONG),
             "patch": partial(sounds.patch, data, part, SHORT),
         }
-        loops = [partial(_file, path) for path in splits.loops(data, part)]
-        makers["mangled"] = partial(_mangled, [*makers.values(), *loops])
+        makers["mangled"] = partial(
+            _mangled, [*makers.values(), partial(_loop, data, part), partial(_loop, data, part)]
+        )
         for kind, maker in makers.items():
             for n in range(COUNTS[kind][part]):
                 yield f"{part}-{kind}-{n:03d}", maker
@@ -69,6 +71,10 @@ def pieces(data: Path) -> Iterator[tuple[str, Make]]:
 def _mangled(makers: list[Make], rnd: random.Random) -> F32:
     """Any other sound, or a loop, and effects on it."""
     return mangled(rnd.choice(makers)(rnd), rnd)
+
+
+def _loop(data: Path, part: splits.Part, rnd: random.Random) -> F32:
+    return _file(rnd.choice(splits.loops(data, part)), rnd)
 
 
 def _given(sound: F32, rnd: random.Random) -> F32:
@@ -108,7 +114,11 @@ def _make(folder: Path, seed: int, name: str, maker: Make) -> None:
     path = folder / f"{name}.ogg"
     if path.is_file():
         return
-    sound = maker(random.Random(f"{seed}-{name}"))
+    sound = np.zeros(0, np.float32)
+    for again in range(TRIES):
+        sound = maker(random.Random(f"{seed}-{name}-{again}"))
+        if float(np.sqrt(np.mean(sound**2))) > SILENT:
+            break
     peak = float(np.abs(sound).max(initial=0.0))
     sound = sound * np.float32(0.7 / max(peak, 1e-3))
     part = folder / f"{name}.part"
