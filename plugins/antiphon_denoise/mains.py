@@ -8,14 +8,14 @@ is the one of a fine comb of guesses under which the lines hold best.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
+from antiphon.native import f32p, f64, f64p, i64, kernel
 from antiphon_denoise.spectrum import F32, Grid
 
 C128 = NDArray[np.complex128]
+F64 = NDArray[np.float64]
 MAINS = (50.0, 60.0)
 LINES = 20
 GUESSES = 2 * 7 + 1
@@ -27,6 +27,95 @@ _MOST = 40.0
 _LEAST, _MANY = 3.0, 2.0
 _DOUBT = 1.5
 _FIRST = 12
+_TUNED, _ROWS = len(MAINS), len(MAINS) * GUESSES * LINES
+_LEAST_POWER = 1e-16
+
+
+@kernel
+def denoise_hum_follow(
+    parts: f32p, channels: i64, scale: f64, weight: f64, mean: f64p, power: f64p, phasor: f64p
+) -> None:
+    """parts `[channels, mains, lines, 2]`, cosine and sine of a hop, into the means.
+
+    mean `[channels, mains, guesses, lines, 2]`, power `[channels, mains, lines]`, phasor `[mains, guesses, lines, 2]`.
+    """
+    for c in range(channels):
+        for m in range(_TUNED):
+            for k in range(LINES):
+                at = (c * _TUNED + m) * LINES + k
+                re = f64(parts[2 * at]) * scale
+                im = -f64(parts[2 * at + 1]) * scale
+                power[at] = power[at] + (re * re + im * im - power[at]) / weight
+                for g in range(GUESSES):
+                    turn = 2 * ((m * GUESSES + g) * LINES + k)
+                    to = 2 * c * _ROWS + turn
+                    mean[to] = mean[to] + (re * phasor[turn] - im * phasor[turn + 1] - mean[to]) / weight
+                    mean[to + 1] = mean[to + 1] + (re * phasor[turn + 1] + im * phasor[turn] - mean[to + 1]) / weight
+
+
+@kernel
+def denoise_hum_best(mean: f64p, power: f64p, channels: i64, chance: f64, above: f64p) -> i64:
+    """Which guess, `mains * GUESSES + guess`, holds best; above `[mains, guesses, lines]` ← how far above chance."""
+    best = 0
+    most = -1.0
+    for row in range(_TUNED * GUESSES):
+        total = 0.0
+        for k in range(LINES):
+            here = row * LINES + k
+            highest = 0.0
+            for c in range(channels):
+                at = 2 * (c * _ROWS + here)
+                square = mean[at] * mean[at] + mean[at + 1] * mean[at + 1]
+                own = power[(c * _TUNED + row // GUESSES) * LINES + k]
+                highest = max(highest, square / (own * chance + _LEAST_POWER))
+            above[here] = highest
+            total = total + min(highest, _MOST)
+        if total > most:
+            most = total
+            best = row
+    return best
+
+
+@kernel
+def denoise_hum_sure(above: f64p, row: i64) -> f64:
+    """How many lines of a guess are surely there."""
+    total = 0.0
+    for k in range(LINES):
+        total = total + max(min((above[row * LINES + k] - _SURE) / _OVER, 1.0), 0.0)
+    return total
+
+
+@kernel
+def denoise_hum_lines(
+    mean: f64p, phasor: f64p, above: f64p, row: i64, channels: i64, amount: f64, many: f64, back: f32p
+) -> None:
+    """back `[channels, mains, lines, 2]` ← the lines of the guess, as they are in this hop.
+
+    many: how far the weak ones are believed too, as far as they stand above chance.
+    """
+    for n in range(channels * _TUNED * LINES * 2):
+        back[n] = 0.0
+    for c in range(channels):
+        for k in range(LINES):
+            here = row * LINES + k
+            sure = max(min((above[here] - _SURE) / _OVER, 1.0), 0.0)
+            share = max(sure, many * max(1.0 - _DOUBT / (above[here] + 1e-9), 0.0)) * amount
+            at = 2 * (c * _ROWS + here)
+            to = 2 * ((c * _TUNED + row // GUESSES) * LINES + k)
+            re = phasor[2 * here]
+            im = phasor[2 * here + 1]
+            back[to] = (mean[at] * re + mean[at + 1] * im) * share
+            back[to + 1] = -(mean[at + 1] * re - mean[at] * im) * share
+
+
+@kernel
+def denoise_hum_turn(phasor: f64p, turn: f64p) -> None:
+    """Every guess a hop further."""
+    for n in range(_ROWS):
+        re = phasor[2 * n]
+        im = phasor[2 * n + 1]
+        phasor[2 * n] = re * turn[2 * n] - im * turn[2 * n + 1]
+        phasor[2 * n + 1] = re * turn[2 * n + 1] + im * turn[2 * n]
 
 
 class Hum:
@@ -39,17 +128,19 @@ class Hum:
         turns = 2 * np.pi / rate * np.outer(np.outer(MAINS, orders).ravel(), middle)
         # rows: cosine and sine of every line, its phase 0 in the middle of the hop
         self._basis: F32 = np.stack([np.cos(turns), np.sin(turns)], 1).reshape(-1, grid.hop).astype(np.float32)
+        self._across = self._basis.T
         shares = 1.0 + STEP * (np.arange(GUESSES) - GUESSES // 2)
         hertz = np.outer(MAINS, shares)
-        self._turn = np.exp(-2j * np.pi * grid.hop / rate * hertz[:, :, None] * orders)
+        self._turn: C128 = np.exp(-2j * np.pi * grid.hop / rate * hertz[:, :, None] * orders)
         self._parts: F32 = np.zeros((channels, len(self._basis)), np.float32)
         self._line: F32 = np.zeros((channels, grid.hop), np.float32)
         self._back: F32 = np.zeros((channels, len(self._basis)), np.float32)
         self._keep = 1.0 - grid.hop / rate / _SECONDS
         shape = (channels, len(MAINS), GUESSES, LINES)
         self._mean: C128 = np.zeros(shape, np.complex128)
-        self._power = np.zeros((channels, len(MAINS), 1, LINES))
+        self._power: F64 = np.zeros((channels, len(MAINS), LINES))
         self._phasor: C128 = np.ones(shape[1:], np.complex128)
+        self._above: F64 = np.zeros(shape[1:])
         self.reset()
 
     def reset(self) -> None:
@@ -62,39 +153,23 @@ class Hum:
 
     def take(self, sound: F32, amount: float) -> None:
         """sound `[channels, hop]` ← without that much of its hum."""
-        np.dot(sound, self._basis.T, out=self._parts)
-        pairs = self._parts.reshape(self._channels, len(MAINS), 1, LINES, 2)
-        now = (pairs[..., 0] - 1j * pairs[..., 1]) * (2.0 / self._hop)
+        np.dot(sound, self._across, out=self._parts)
         # a plain mean at first, then one that forgets; squares: what chance would leave of unit power
         self._weight = self._weight * self._keep + 1.0
         self._squares = self._squares * self._keep**2 + 1.0
-        self._mean += (now * self._phasor - self._mean) / self._weight
-        self._power += (_square(now) - self._power) / self._weight
+        denoise_hum_follow(
+            self._parts, self._channels, 2.0 / self._hop, self._weight, self._mean, self._power, self._phasor
+        )
         chance = self._squares / self._weight**2
-        certain = (_square(self._mean) / (self._power * chance + 1e-16)).max(0)
-        which, guess = divmod(int(np.argmax(np.minimum(certain, _MOST).sum(2))), GUESSES)
-        above = certain[which, guess]
-        sure = np.clip((above - _SURE) / _OVER, 0.0, 1.0)
+        row = denoise_hum_best(self._mean, self._power, self._channels, chance, self._above)
+        sure = denoise_hum_sure(self._above, row)
         self._hops += 1
-        self.there = float(np.clip(sure.sum() - _LEAST + 1.0, 0.0, 1.0)) if self._hops > _FIRST else 0.0
+        self.there = min(1.0, max(0.0, sure - _LEAST + 1.0)) if self._hops > _FIRST else 0.0
         if self.there > 0.0 and amount > 0.0:
-            # where many lines are sure the weak ones are believed too, as far as they stand above chance
-            many = float(np.clip((sure.sum() - _LEAST) / _MANY, 0.0, 1.0))
-            share = np.maximum(sure, many * np.clip(1.0 - _DOUBT / (above + 1e-9), 0.0, 1.0))
-            line = self._mean[:, which, guess] * self._phasor[which, guess].conj() * (share * (amount * self.there))
-            self._subtract(sound, which, line)
-        self._phasor *= self._turn
-
-    def _subtract(self, sound: F32, which: int, line: C128) -> None:
-        pairs = self._back.reshape(self._channels, len(MAINS), LINES, 2)
-        pairs.fill(0.0)
-        pairs[:, which, :, 0] = line.real
-        pairs[:, which, :, 1] = -line.imag
-        np.dot(self._back, self._basis, out=self._line)
-        np.subtract(sound, self._line, out=sound)
-
-
-def _square(z: NDArray[Any]) -> NDArray[np.float64]:
-    """Of the magnitude."""
-    squares: NDArray[np.float64] = z.real * z.real + z.imag * z.imag
-    return squares
+            many = min(1.0, max(0.0, (sure - _LEAST) / _MANY))
+            denoise_hum_lines(
+                self._mean, self._phasor, self._above, row, self._channels, amount * self.there, many, self._back
+            )
+            np.dot(self._back, self._basis, out=self._line)
+            np.subtract(sound, self._line, out=sound)
+        denoise_hum_turn(self._phasor, self._turn)

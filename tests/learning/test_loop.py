@@ -164,3 +164,19 @@ def test_a_trial_leaves_what_ships_alone(tmp_path, monkeypatch) -> None:
     train.train("line", work=tmp_path / "work", out=None, steps=20)
     assert not list(shipped.iterdir())
     assert models.entry("line", tmp_path / "work" / "line" / "weights")["steps"] == 20
+
+
+def test_it_begins_with_weights_that_are_there(tmp_path, monkeypatch) -> None:
+    from antiphon import models
+    from antiphon.cli import train
+    from antiphon.models import ModelError
+
+    monkeypatch.setattr(train, "_registered", lambda: {"line": Line})
+    first, second = tmp_path / "first", tmp_path / "second"
+    train.train("line", work=tmp_path / "a", out=first, steps=400)
+    train.train("line", work=tmp_path / "b", out=second, steps=1, begin=first)
+    before, after = (models.weights("line", folder)["weight"][0, 0] for folder in (first, second))
+    assert after == pytest.approx(before, abs=0.01)
+    assert models.entry("line", second)["began_with"] == models.entry("line", first)["sha256"]
+    with pytest.raises(ModelError):
+        train.train("line", work=tmp_path / "c", out=second, steps=1, begin=tmp_path)

@@ -28,6 +28,9 @@ def train(
     minutes: Annotated[float, typer.Option(min=0.0, help="At most so long; 0 for as long as the steps take.")] = 0.0,
     device: Annotated[str, typer.Option("--device", help="cpu or cuda.")] = "cpu",
     only_material: Annotated[bool, typer.Option("--only-material", help="Make the material, and stop.")] = False,
+    begin: Annotated[
+        Path | None, typer.Option("--from", help="A folder of models: begin with its weights of the same name.")
+    ] = None,
     restart: Annotated[bool, typer.Option("--restart", help="From the first step, whatever there is.")] = False,
     listing: Annotated[bool, typer.Option("--list", help="Show what can be trained.")] = False,
 ) -> None:
@@ -50,7 +53,7 @@ def train(
     target = made(out or place / name / "weights") if out is not None or shorter else resources.models()
     if not os.access(target, os.W_OK):
         raise UsageError(f"{target} cannot be written to; name another folder with --out")
-    wish = Wish(name, data, place, target, seed, steps, minutes, device, only_material, restart)
+    wish = Wish(name, data, place, target, seed, steps, minutes, device, only_material, restart, begin)
     with _Bar() as bar:
         if not make(recipes[name], wish, _say, bar):
             raise typer.Exit(130)

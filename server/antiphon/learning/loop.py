@@ -83,6 +83,11 @@ class Trainer:
         """Of the next batch."""
         return self._step
 
+    def begin(self, network: torch.nn.Module) -> None:
+        """A fresh training begins with this network's weights, not with those drawn by chance."""
+        for own in (self._network, self._average):
+            own.load_state_dict(network.state_dict())
+
     def run(self, length: Length, watch: Callable[[float, str], None]) -> Trained:
         """Trains to the end, or until it is interrupted: then `complete` is False and the checkpoint holds it all.
 

@@ -14,6 +14,7 @@ from antiphon.learning import checkpoint
 from antiphon.learning.loop import Length, Trained, Trainer
 from antiphon.learning.recipe import Job, Recipe
 from antiphon.paths import made
+from antiphon.workers.torch_network import fill
 
 Say = Callable[[str], None]
 
@@ -21,7 +22,8 @@ Say = Callable[[str], None]
 @dataclass(frozen=True, slots=True)
 class Wish:
     """What is asked of `antiphon train`. work: for material, checkpoint, log.  target: for the weights.  steps: 0 for
-    the recipe's.  minutes: at most, 0 for no limit.  device: "cpu" or "cuda".
+    the recipe's.  minutes: at most, 0 for no limit.  device: "cpu" or "cuda".  begin: a folder of models, with whose
+    weights of the same name a fresh training begins.
     """
 
     name: str
@@ -34,6 +36,7 @@ class Wish:
     device: str = "cpu"
     only_material: bool = False
     restart: bool = False
+    begin: Path | None = None
 
 
 def make(factory: Callable[[], object], wish: Wish, say: Say, watch: Callable[[float, str], None]) -> bool:
@@ -56,6 +59,8 @@ def make(factory: Callable[[], object], wish: Wish, say: Say, watch: Callable[[f
     trainer = Trainer(recipe, job, folder)
     if trainer.step:
         say(f"goes on at step {trainer.step}")
+    elif wish.begin is not None:
+        trainer.begin(_given(recipe, wish.begin))
     trained = trainer.run(Length(wish.steps or recipe.steps, wish.minutes), watch)
     if not trained.complete:
         say(f"stopped after {trained.steps} steps; the same command goes on from there")
@@ -65,6 +70,13 @@ def make(factory: Callable[[], object], wish: Wish, say: Say, watch: Callable[[f
     return True
 
 
+def _given(recipe: Recipe, folder: Path) -> torch.nn.Module:
+    """The recipe's network with the folder's weights. `ModelError` where they are missing or do not fit."""
+    network = recipe.network()
+    fill(network, type(network).__name__, recipe.weights, folder)
+    return network
+
+
 def _write(recipe: Recipe, trained: Trained, wish: Wish, say: Say) -> None:
     arrays = recipe.arrays(trained.network)
     count = sum(array.size for array in arrays.values())
@@ -72,6 +84,7 @@ def _write(recipe: Recipe, trained: Trained, wish: Wish, say: Say) -> None:
     said = {
         "plugin": recipe.plugin,
         **recipe.said(),
+        **({"began_with": models.checksums(wish.begin)[recipe.weights]} if wish.begin is not None else {}),
         "seed": wish.seed,
         "steps": trained.steps,
         "minutes": minutes,

@@ -53,7 +53,7 @@ def load(spec: WorkerSpec, device: torch.device) -> StreamingModel:
     return network
 
 
-def fill(network: StreamingModel, where: str, weights: str, folder: Path | None = None) -> None:
+def fill(network: torch.nn.Module, where: str, weights: str, folder: Path | None = None) -> None:
     """Puts the manifest's weights into the network, or says which do not fit."""
     arrays = models.weights(weights, folder)
     wanted = network.state_dict()
