@@ -103,7 +103,7 @@ def make(data: Path, folder: Path, seed: int, say: Callable[[str], None]) -> Non
     folder.mkdir(parents=True, exist_ok=True)
     todo = list(pieces(data))
     say(f"making {len(todo)} sounds in {folder}")
-    with ThreadPoolExecutor(max(1, (os.cpu_count() or 2) // 2)) as pool:
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         for n, _ in enumerate(pool.map(lambda pair: _make(folder, seed, *pair), todo)):
             if n % 50 == 49:
                 say(f"{n + 1} of {len(todo)} sounds")

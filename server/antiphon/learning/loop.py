@@ -24,6 +24,8 @@ WARM_UP = 100
 LEAST_RATE = 0.01
 AVERAGE = 0.999
 CLIP = 1.0
+FURTHER = 0.4
+"""Of the learning rate, for weights that are trained already."""
 AHEAD = 4
 """Batches made ahead of their step, by `THREADS` threads, where the device is the CPU."""
 THREADS = 2
@@ -73,6 +75,7 @@ class Trainer:
         torch.manual_seed(job.seed)
         self._average = recipe.network().to(job.device).eval().requires_grad_(False)
         self._optimizer = torch.optim.Adam(self._network.parameters(), lr=recipe.rate, betas=(0.9, 0.99))
+        self._rate = recipe.rate * (FURTHER if job.further else 1.0)
         self._step, self._before, self._lost = 0, 0.0, 0
         found = checkpoint.read(folder, recipe.name, job.seed)
         if found is not None:
@@ -134,7 +137,7 @@ class Trainer:
         warm = min(1.0, (self._step + 1) / WARM_UP)
         fall = LEAST_RATE + (1.0 - LEAST_RATE) * 0.5 * (1.0 + math.cos(math.pi * done))
         for group in self._optimizer.param_groups:
-            group["lr"] = self._recipe.rate * warm * fall
+            group["lr"] = self._rate * warm * fall
         self._network.train()
         self._optimizer.zero_grad(set_to_none=True)
         # what a loss draws by chance is of its step, however the training came there

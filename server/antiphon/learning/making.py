@@ -48,7 +48,7 @@ def make(factory: Callable[[], object], wish: Wish, say: Say, watch: Callable[[f
         raise UsageError(f"the training {wish.name} is a {type(recipe).__name__}, not a Recipe; mend its plugin")
     folder = made(wish.work / wish.name)
     material = made(wish.work / (recipe.shares or wish.name) / f"material-{wish.seed}")
-    job = Job(wish.data, material, wish.seed, torch.device(wish.device), say)
+    job = Job(wish.data, material, wish.seed, torch.device(wish.device), say, wish.begin is not None)
     recipe.prepare(job)
     if wish.only_material:
         say(f"the material of {wish.name} is in {material}")

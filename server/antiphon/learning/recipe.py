@@ -32,7 +32,8 @@ class Job:
     """One training.
 
     data: the folder in which what was given lies (pop909/, esc10/, …).  material: the recipe's own folder, for what
-    it makes; nobody else writes there.  say: takes one line for whoever watches.
+    it makes; nobody else writes there.  say: takes one line for whoever watches.  further: it begins with weights
+    that are trained already.
     """
 
     data: Path
@@ -40,6 +41,7 @@ class Job:
     seed: int
     device: torch.device
     say: Callable[[str], None]
+    further: bool = False
 
 
 class Recipe(ABC):
