@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from functools import cache
 from importlib.util import find_spec
+from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -15,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.errors import UsageError
-from antiphon.learning.evaluation import Ask, Evaluation, Measure, Score, System, cells, table
+from antiphon.learning.evaluation import Ask, Evaluation, Example, Measure, Score, System, cells, table
 from antiphon.workers.line import usable
 from antiphon_denoise import systems, testset
 from antiphon_denoise.processor import MODELS
@@ -26,6 +27,8 @@ F32 = NDArray[np.float32]
 Made = Callable[[Item], F32 | None]
 _EAR = 16000
 _HARM = -0.5
+_SHOWN, _FEW = 10, 6
+"""dB at which examples are heard, and how many."""
 
 
 class Denoising(Evaluation):
@@ -68,12 +71,7 @@ class Denoising(Evaluation):
 
     def scores(self, ask: Ask) -> Iterator[Score]:
         made = _makers(ask)
-        clips = testset.noises(ask.data)
-        if ask.files:
-            own = {path.stem: testset.excerpt(path) for path in ask.files}
-            kinds = dict.fromkeys(testset.KINDS, own)
-        else:
-            kinds = testset.clean_sounds(ask.data, ask.work, ask.seed, ask.say)
+        clips, kinds = testset.noises(ask.data), _clean(ask)
         count = len(clips) if ask.limit is None else min(len(clips), -(-ask.limit // 3))
         for item in testset.mixtures(kinds, clips[:count], ask.seed):
             yield from _mixture(made, item)
@@ -88,6 +86,24 @@ class Denoising(Evaluation):
         if not ask.files:
             for item, gaps in testset.pauses(kinds, clips, ask.seed, ask.limit):
                 yield from _pause(made, item, gaps)
+
+    def examples(self, ask: Ask) -> Iterator[Example]:
+        made = _makers(ask)
+        clips, kinds = testset.noises(ask.data), _clean(ask)
+        heard = (item for item in testset.mixtures(kinds, clips, ask.seed) if item.snr == _SHOWN)
+        for item in islice(heard, ask.limit or _FEW):
+            yield Example(item.name, "clean", item.clean, RATE)
+            for name, system in made.items():
+                if (out := system(item)) is not None:
+                    yield Example(item.name, "noisy" if name == "nothing" else name, out, RATE)
+
+
+def _clean(ask: Ask) -> dict[str, dict[str, F32]]:
+    """What noise is added to, by kind and name: theirs, or the evaluation's own."""
+    if ask.files:
+        own = {path.stem: testset.excerpt(path) for path in ask.files}
+        return dict.fromkeys(testset.KINDS, own)
+    return testset.clean_sounds(ask.data, ask.work, ask.seed, ask.say)
 
 
 def _makers(ask: Ask) -> dict[str, Made]:

@@ -7,12 +7,15 @@ note besides.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.learning.evaluation import Ask, Evaluation, Measure, Score, System
+from antiphon import notesound
+from antiphon.learning.evaluation import Ask, Evaluation, Example, Measure, Score, System
+from antiphon.plugins import load
 from antiphon.workers.line import usable
 from antiphon_hum import peers, systems, testset
 from antiphon_hum.ear import MODELS
@@ -21,6 +24,8 @@ from antiphon_hum.testset import RATE, Clip
 
 F64 = NDArray[np.float64]
 ONSET, CENTS, ENDS = 0.05, 50.0, 0.2
+_FEW = 6
+"""Examples: two songs, sung, played and hummed."""
 LATEST = 0.25
 """Seconds after a note's beginning in which it is looked for when live lateness is measured."""
 
@@ -103,6 +108,31 @@ class Hearing(Evaluation):
                     count = len(system(clip).notes)
                     yield Score(name, f"false, {kind}", clip.name, 10.0 * count * RATE / len(clip.sound))
         yield from _late(late)
+
+    def examples(self, ask: Ask) -> Iterator[Example]:
+        made, loaded = _makers(ask), load(check=False)
+
+        def played(clip: Clip, what: str, notes: Found) -> Example:
+            timed = [
+                notesound.TimedNote(round(a * RATE), round(b * RATE), min(127, max(0, round(number))))
+                for a, b, number in notes
+            ]
+            blocks = [
+                block[0].copy()
+                for block in notesound.sound(timed, len(clip.sound), RATE, loaded, channels=1, block=2048)
+            ]
+            return Example(clip.name, what, np.concatenate(blocks), RATE)
+
+        if ask.files:
+            clips = iter([testset.own(path) for path in ask.files])
+        else:
+            clips = (clip for _, clip in testset.noted(ask.data, ask.work, ask.seed, -(-(ask.limit or _FEW) // 3)))
+        for clip in islice(clips, ask.limit or _FEW):
+            yield Example(clip.name, "sound", clip.sound, RATE)
+            yield played(clip, "its notes", [(float(a), float(b), float(n)) for a, b, n in clip.notes])
+            for name, system in made.items():
+                if name != "true pitch" or len(clip.hertz):
+                    yield played(clip, name, system(clip).notes)
 
 
 def _heard(kind: str, clip: Clip, noises: list[tuple[str, testset.F32]], n: int) -> Iterator[tuple[str, Clip]]:

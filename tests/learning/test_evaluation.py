@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from antiphon.errors import UsageError
@@ -96,3 +97,20 @@ def test_the_command(tmp_path, monkeypatch) -> None:
     assert [(f["system"], f["measure"], f["n"], f["mean"]) for f in figures["figures"]] == [
         ("ours", "gain", 2, 1.5), ("ours", "false", 2, 8.5),
     ]  # fmt: skip
+
+
+def test_examples_are_files_by_item_and_system(tmp_path, monkeypatch) -> None:
+    import soundfile
+
+    from antiphon.cli.evaluate import _write
+    from antiphon.learning.evaluation import Example
+
+    tone = np.full(480, 0.25, np.float32)
+    shown = [Example("Rain 1, 10 dB", "clean", tone, 48000), Example("Rain 1, 10 dB", "ours", 2 * tone, 48000)]
+    _write(iter([*shown, Example("other", "clean", tone, 44100)]), tmp_path)
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == ["01-rain-1-10-db--clean.wav", "01-rain-1-10-db--ours.wav", "02-other--clean.wav"]
+    sound, rate = soundfile.read(tmp_path / names[1])
+    assert (rate, len(sound), sound[100]) == (48000, 480, pytest.approx(0.5, abs=1e-6))
+    with pytest.raises(UsageError, match="no sounds to show"):
+        _write(iter([]), tmp_path)

@@ -137,6 +137,27 @@ def test_what_there_is_no_recipe_for_is_refused(tmp_path, monkeypatch) -> None:
         train.train("lime", work=tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (
+            ModuleNotFoundError("No module named 'pyworld'", name="pyworld"),
+            "line needs pyworld, which is not installed",
+        ),
+        (FileNotFoundError(2, "No such file", "espeak-ng"), "line needs espeak-ng; sudo apt-get install espeak-ng"),
+    ],
+)
+def test_what_is_missing_is_said_in_a_sentence(tmp_path, monkeypatch, error, said) -> None:
+    from antiphon.cli import train
+
+    def prepare(self, job):
+        raise error
+
+    monkeypatch.setattr(train, "_registered", lambda: {"line": type("Lacking", (Line,), {"prepare": prepare})})
+    with pytest.raises(UsageError, match=said):
+        train.train("line", work=tmp_path, steps=1)
+
+
 def test_what_a_loss_draws_is_of_its_step(tmp_path) -> None:
     def loss(self, network, batch):
         x, y = batch

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,7 +13,7 @@ from antiphon.cli.train import DATA
 from antiphon.errors import UsageError
 
 if TYPE_CHECKING:
-    from antiphon.learning.evaluation import Score
+    from antiphon.learning.evaluation import Example, Score
 
 
 def evaluate(
@@ -24,12 +25,19 @@ def evaluate(
     seed: Annotated[int, typer.Option(min=0, help="Of everything that is drawn by chance.")] = 1,
     limit: Annotated[int, typer.Option(min=0, help="Items at most; 0 for all.")] = 0,
     json_file: Annotated[Path | None, typer.Option("--json", help="The figures as JSON, into a file.")] = None,
+    examples: Annotated[
+        Path | None,
+        typer.Option(
+            "--examples", help="Write sounds into this folder: a few items, and what each system makes of them."
+        ),
+    ] = None,
     listing: Annotated[bool, typer.Option("--list", help="Show what can be evaluated.")] = False,
 ) -> None:
     """Measure a plugin beside baselines and peers: a table with n and standard error, on its items or on your files."""
     import json
 
     from antiphon.learning import evaluation as tables
+    from antiphon.learning import needs
     from antiphon.paths import cache, made, write_atomic
     from antiphon.plugins import load
 
@@ -50,7 +58,11 @@ def evaluate(
         say=lambda line: typer.echo(line, err=True),
     )  # fmt: skip
     tables.check(evaluation, ask)
-    cells = tables.cells(evaluation, _shown(name, evaluation.scores(ask)))
+    with needs.said(name):
+        if examples is not None:
+            _write(evaluation.examples(ask), made(examples))
+            return
+        cells = tables.cells(evaluation, _shown(name, evaluation.scores(ask)))
     if not cells:
         raise UsageError(f"nothing was measured; is {data} the folder of songs, loops and noises?")
     for line in tables.table(evaluation, cells):
@@ -59,6 +71,22 @@ def evaluate(
     if json_file is not None:
         figures = tables.as_json(name, evaluation, ask, cells)
         write_atomic(json_file, (json.dumps(figures, indent=1) + "\n").encode())
+
+
+def _write(examples: Iterator[Example], folder: Path) -> None:
+    """A file each, numbered by item. `UsageError` where there are none."""
+    from antiphon.io.audiowrite import AudioWriter
+
+    items: dict[str, int] = {}
+    for example in examples:
+        number = items.setdefault(example.item, len(items) + 1)
+        words = re.sub(r"[^a-z0-9+-]+", "-", f"{example.item} - {example.made}".lower()).replace("---", "--")
+        path = folder / f"{number:02d}-{words}.wav"
+        with AudioWriter(path, example.rate, 1, "PCM_24") as writer:
+            writer.write(example.sound[None])
+        typer.echo(str(path))
+    if not items:
+        raise UsageError("this evaluation has no sounds to show; leave --examples out for its figures")
 
 
 def _shown(name: str, scores: Iterator[Score]) -> Iterator[Score]:

@@ -45,7 +45,7 @@ def train(
         return
     if name not in recipes:
         raise UsageError(f"nothing named {name!r} can be trained; there are: {', '.join(sorted(recipes))}")
-    from antiphon.learning.making import Wish, make
+    from antiphon.learning import needs
 
     place = work if work is not None else cache() / "training"
     # a trial must not take the place of what ships
@@ -53,10 +53,13 @@ def train(
     target = made(out or place / name / "weights") if out is not None or shorter else resources.models()
     if not os.access(target, os.W_OK):
         raise UsageError(f"{target} cannot be written to; name another folder with --out")
-    wish = Wish(name, data, place, target, seed, steps, minutes, device, only_material, restart, begin)
-    with _Bar() as bar:
-        if not make(recipes[name], wish, _say, bar):
-            raise typer.Exit(130)
+    with needs.said(name):
+        from antiphon.learning.making import Wish, make
+
+        wish = Wish(name, data, place, target, seed, steps, minutes, device, only_material, restart, begin)
+        with _Bar() as bar:
+            if not make(recipes[name], wish, _say, bar):
+                raise typer.Exit(130)
 
 
 def _registered() -> dict[str, type]:

@@ -9,6 +9,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeAlias
 
+import numpy as np
+from numpy.typing import NDArray
+
 from antiphon.errors import UsageError
 
 Role: TypeAlias = Literal["trivial", "classical", "peer", "ours", "oracle"]
@@ -40,6 +43,16 @@ class Score:
     measure: str
     item: str
     value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """What an item sounds like. made: by which system, or what it is itself.  sound: float32 `[frames]`."""
+
+    item: str
+    made: str
+    sound: NDArray[np.float32]
+    rate: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +90,10 @@ class Evaluation(ABC):
 
         A peer that is not installed has no scores, and `ask.say` is told so.
         """
+
+    def examples(self, ask: Ask) -> Iterator[Example]:
+        """A few items, `ask.limit` of them, as they are and as each system that is asked for leaves them."""
+        return iter(())
 
 
 @dataclass(frozen=True, slots=True)
