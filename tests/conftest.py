@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+LIVE = ("acceptance", "clients", "hostile", "serve")
+"""Folders whose tests start real servers, which keep time: on a machine that stalls one may fail, twice it may not."""
 HOME, NO_SKIPS = "ANTIPHON_HOME", "ANTIPHON_NO_SKIPS"
 _given = pytest.StashKey[str | None]()
 _held = pytest.StashKey[tempfile.TemporaryDirectory[str]]()
@@ -18,6 +20,14 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[_given] = os.environ.get(HOME)
     config.stash[_held] = tempfile.TemporaryDirectory(prefix="antiphon-tests-")
     os.environ[HOME] = config.stash[_held].name
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    again = pytest.mark.flaky(reruns=1, only_rerun=["AssertionError"])
+    here = Path(__file__).parent
+    for item in items:
+        if any((here / folder) in item.path.parents for folder in LIVE):
+            item.add_marker(again)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
