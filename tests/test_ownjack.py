@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from antiphon import ownjack
@@ -42,6 +44,14 @@ def test_headless_starts_one_where_none_answers(monkeypatch: pytest.MonkeyPatch)
     found, pid = ownjack.find(asked("headless")) if Machine(monkeypatch, jack=False) else (None, 0)
     assert found is not None
     assert (found.driver, pid) == ("jack", 77)
+
+
+@pytest.mark.parametrize("given", ["default", "antiphon"])
+def test_a_name_that_is_somebody_elses_is_not_taken(monkeypatch: pytest.MonkeyPatch, given: str) -> None:
+    Machine(monkeypatch, jack=False)
+    monkeypatch.setenv(ownjack.NAME, given)
+    ownjack.find(asked("headless"))
+    assert os.environ[ownjack.NAME] == ownjack.DEFAULT != "antiphon"
 
 
 def test_portaudio_alone_gets_one_and_says_that_there_are_two_clocks(monkeypatch: pytest.MonkeyPatch) -> None:

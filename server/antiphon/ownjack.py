@@ -57,8 +57,7 @@ def find(settings: ServeSettings) -> tuple[Found, int]:
         return _beside(settings, found)
     if not wanted(settings):
         return found, 0
-    if os.environ.setdefault(NAME, DEFAULT) == "default":
-        os.environ[NAME] = DEFAULT  # a name that may be the machine's own sound card's
+    _name(settings)
     over_jack = settings.with_(audio="jack")
     try:
         return probe(over_jack), 0
@@ -66,13 +65,18 @@ def find(settings: ServeSettings) -> tuple[Found, int]:
         return _started(settings, over_jack)
 
 
+def _name(settings: ServeSettings) -> None:
+    """Ours, where none is given, or one that may be the machine's own sound card's, or is our client's."""
+    if os.environ.get(NAME, "default") in ("default", settings.extra.get("jack_name", "antiphon")):
+        os.environ[NAME] = DEFAULT
+
+
 def _beside(settings: ServeSettings, found: Found) -> tuple[Found, int]:
     over_jack = settings.with_(audio="jack", input="", output="", rate=found.rate, block=found.block)
     with contextlib.suppress(AntiphonError):
         probe(over_jack)
         return found, 0
-    if os.environ.setdefault(NAME, DEFAULT) == "default":
-        os.environ[NAME] = DEFAULT
+    _name(settings)
     try:
         # one that an Antiphon before this left running is as good
         with contextlib.suppress(AntiphonError):

@@ -50,6 +50,11 @@ def test_a_missing_device(antiphon: Antiphon, options: tuple[str, ...], word: st
     assert word in antiphon("serve", *FREE, *options, env=NOWHERE).sentence
 
 
+def test_a_jack_server_with_the_name_of_our_client(antiphon: Antiphon) -> None:
+    said = antiphon("serve", *FREE, "--audio", "jack", env={"JACK_DEFAULT_SERVER": "antiphon"}).sentence
+    assert "start jackd with another name (-n)" in said
+
+
 @pytest.mark.parametrize(("audio", "package"), [("portaudio", "libportaudio2"), ("jack", "jackd2")])
 def test_a_missing_library(antiphon: Antiphon, tmp_path: Path, audio: str, package: str) -> None:
     (tmp_path / "sitecustomize.py").write_text(BROKEN)

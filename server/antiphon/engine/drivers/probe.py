@@ -83,8 +83,15 @@ def _jack(settings: ServeSettings) -> Found:
         import jack
     except OSError as error:
         raise EngineError("the JACK library is missing; install it with: sudo apt-get install jackd2") from error
+    own = str(settings.extra.get("jack_name", "antiphon"))
+    if os.environ.get("JACK_DEFAULT_SERVER") == own:
+        # they would have a socket of the same path, and the client takes the server's away
+        raise EngineError(
+            f"the JACK server is called {own!r}, which is the name of Antiphon's own client; start jackd with another "
+            "name (-n), and put that into JACK_DEFAULT_SERVER"
+        )
     try:
-        client = jack.Client(f"{settings.extra.get('jack_name', 'antiphon')}-probe", no_start_server=True)
+        client = jack.Client(f"{own}-probe", no_start_server=True)
     except jack.JackError as error:
         raise EngineError(
             "no JACK server answers; start one (jackd -d alsa), or use --audio portaudio or --audio headless"
