@@ -95,7 +95,7 @@ def _saws(rnd: random.Random) -> Oscillator:
             place = turns * 2 ** (own.gauss(0, cents) / 1200) + own.random()
             sound += _saw(place) - (_saw(place + width) if square else 0.0)
         noise = np.random.default_rng(own.getrandbits(32)).standard_normal(len(t))
-        return sound / np.sqrt(many) + breath * noise
+        return np.asarray(sound / np.sqrt(many) + breath * noise)
 
     return saws
 
@@ -148,7 +148,7 @@ def _plucked(rnd: random.Random) -> Oscillator:
     damping, bright = rnd.uniform(0.985, 0.9995), rnd.uniform(0.1, 0.9)
 
     def plucked(turns: F64, t: F64, own: random.Random) -> F64:
-        from scipy.signal import lfilter
+        from scipy.signal import lfilter  # type: ignore[import-untyped]
 
         period = max(2, round(len(turns) / max(1.0, float(turns[-1] - turns[0]))))
         struck = np.zeros(len(t))
