@@ -215,17 +215,22 @@ class Hum(Processor):
         beat = float(self._beats[place]) - (late + 1) * tempo / 60.0 / self._rate
         self._shift = to_line(beat, self._quantise, tempo, self._rate, self._extra)
         due = now + self._extra + self._shift
+        self._since = now
+        if self._quantise != "off" and tempo > 0.0:
+            # two notes on one line: the later one goes to the next line, and where that is taken too it is left out;
+            # lines are told apart by half a line, for each is rounded to a frame anew
+            step = round(GRIDS[self._quantise] * 60.0 / tempo * self._rate)
+            taken = self._begun + step // 2
+            if self._begun >= 0 and due < taken:
+                if due + step < taken:
+                    return
+                due += step
+                self._shift += step
+        elif due <= self._begun:
+            return
         if self._waiting and self._waiting[-1][1] == "off" and self._waiting[-1][0] > due:
             _, kind, before, _ = self._waiting.pop()
             self._waiting.append((max(due, self._begun + 1), kind, before, 0.0))
-        self._since = now
-        if self._quantise != "off" and due <= self._begun:
-            # two notes on one line: the later one goes to the next line, and where that is taken too it is left out
-            step = round(GRIDS[self._quantise] * 60.0 / max(tempo, 1.0) * self._rate)
-            if tempo <= 0.0 or due + step <= self._begun:
-                return
-            due += step
-            self._shift += step
         if len(self._waiting) < _MOST_WAITING:
             self._number, self._begun = number, due
             self._waiting.append((due, "on", number, value))

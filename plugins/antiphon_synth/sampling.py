@@ -211,7 +211,10 @@ def main() -> None:
     parser.add_argument("--font", type=Path, default=Path("/usr/share/sounds/sf2/FluidR3_GM.sf2"))
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "samples")
     options = parser.parse_args()
-    index: dict[str, Any] = {"velocities": STEPS, **{take.name: sample(options.font, take, options.out) for take in TAKES}}
+    index: dict[str, Any] = {
+        "velocities": STEPS,
+        **{take.name: sample(options.font, take, options.out) for take in TAKES},
+    }
     (options.out / "index.json").write_text(json.dumps(index, indent=1) + "\n")
     size = sum(p.stat().st_size for p in options.out.iterdir())
     print(f"{sum(len(index[t.name]['zones']) for t in TAKES)} zones, {size / 1e6:.2f} MB in {options.out}")

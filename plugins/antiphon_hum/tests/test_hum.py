@@ -245,6 +245,25 @@ def test_every_note_is_ended_and_one_sounds_at_a_time():
             assert off.offset > on.offset
 
 
+@pytest.mark.parametrize("quantise", ["1/4", "1/8", "1/16"])
+def test_of_notes_on_one_line_none_is_cut_to_a_click(quantise):
+    rng = np.random.default_rng(1)
+    line = np.repeat(rng.integers(50, 80, 60), 4000).astype(float)
+    sound = np.concatenate([voice(line), np.zeros(2 * RATE, np.float32)])
+    processor = Hum()
+    cells = prepare(processor, StreamSpec(RATE, 512, 1), {"mode": "pyin", "quantise": quantise})
+    for cell in cells.values():
+        cell.render(0, 512)
+    events = []
+    for at in range(0, len(sound) - 512, 512):
+        io = IO([sound[None, at : at + 512]], [], cells, BlockTime(at, at / RATE * 2.0, 120.0, playing=True), 512)
+        processor.process(io)
+        events += [(at + e.offset, e.kind) for e in io.events_out]
+    assert len(events) >= 20
+    assert [kind for _, kind in events] == ["on", "off"] * (len(events) // 2)
+    assert min(off - on for (on, _), (off, _) in zip(events[::2], events[1::2], strict=True)) > 0.02 * RATE
+
+
 def test_channels_are_averaged_and_bad_samples_are_passed_over():
     sound, _ = tune([60, 64, 67])
     assert played(sound, channels=4)[1].events == played(sound)[1].events
