@@ -100,6 +100,30 @@ def test_sequenced_onsets_are_where_they_were_asked_for(server: Server, tmp_path
     assert away.count(0) >= count - lost, away
 
 
+def test_after_a_panic_an_echo_has_nothing_to_repeat(tmp_path: Path) -> None:
+    (tmp_path / "echo.toml").write_text(
+        'format = 1\n[nodes.keys]\ntype = "synth"\ninstrument = "organ"\n[nodes.echo]\ntype = "delay"\n'
+        'time = 0.2\nfeedback = 0.9\n[wires]\n"keys" = "echo"\n"echo" = "out"\n'
+    )
+    with (
+        alone(),
+        Server(
+            "--audio", "headless", "--synth", "supercollider", "--patch", str(tmp_path / "echo.toml"),
+            "--record", str(tmp_path / "out.wav"), home=tmp_path, wait=40.0, env={"JACK_DEFAULT_SERVER": NAME},
+        ) as running,
+    ):  # fmt: skip
+        until(lambda: synth(running)["state"] == "running" and synth(running)["pid"], 20.0, "scsynth runs")
+        time.sleep(1.0)
+        running.send("/note/on", 60, 100)
+        time.sleep(1.0)
+        running.send("/panic")
+        running.sync(1)
+        time.sleep(1.5)
+    heard = np.abs(soundfile.read(tmp_path / "out.wav", dtype="float32", always_2d=True)[0]).max(axis=1)
+    assert heard.max() > 0.05
+    assert heard[-RATE:].max() < 1e-4, "a second and more after the panic"
+
+
 @pytest.mark.parametrize("server", ["strings"], indirect=True)
 def test_a_killed_scsynth_is_back_with_the_notes_that_sound(server: Server, tmp_path: Path) -> None:
     server.send("/note/on", 60, 100)

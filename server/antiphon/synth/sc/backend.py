@@ -38,6 +38,8 @@ from antiphon.workers.presence import Presence
 JACK_SECONDS = 10.0
 """How long a worker waits for JACK: it may be starting again as well."""
 WAIT_STEP = 0.0002
+CLOSING = 3
+"""Blocks in which scsynth has surely ended what it was told to end."""
 UNSTEADY = 4
 """Hops in a row that come at the wrong time before the constant is chosen anew."""
 
@@ -100,6 +102,7 @@ class SuperCollider:
         self._presence = [Presence(2, hop, rate) for _ in range(slots)]
         self._answer: Samples = np.zeros((2, hop), np.float32)
         self._frames = [0] * slots
+        self._clear_from = [0] * slots
         self._constants: deque[tuple[int, int]] = deque(maxlen=32)
         self._unsteady = 0
         self._looked = -1
@@ -123,6 +126,8 @@ class SuperCollider:
             self.keeper.shelf.ask(slot, settings)
         else:
             self._players[slot] = self._made(slot, settings, NOTHING)
+        # what sounded in the slot is still on its way back
+        self._clear_from[slot] = self._wires.counter + CLOSING * self._block
         self._sounding[slot].clear()
         self._presence[slot].clear()
         self._hurried[slot].clear()
@@ -223,6 +228,9 @@ class SuperCollider:
                 out[slot] = 0.0
                 continue
             frame = self._frames[slot]
+            if frame < self._clear_from[slot]:
+                out[slot] = 0.0
+                continue
             there = self._wires.read(frame, int(slot), self._answer)
             while not there and time.monotonic() < until and frame + self._hop > self._wires.came:
                 time.sleep(WAIT_STEP)
