@@ -16,6 +16,7 @@ from antiphon.io.decode import shown
 from antiphon.notesound import TimedNote, sound
 from antiphon.plugins import load
 from antiphon_hum.notes import Heard, heard
+from antiphon_hum.snap import KEYS
 
 LISTENED = 0.4
 """Part of the work that listening is told as."""
@@ -48,10 +49,24 @@ def run(job: FileJob) -> None:
             )
         elif not notes:
             complain(f"{shown(job.source)}: no note is heard in it; {writer.name} is silent")
+        if said := moved_to(found, str(job.settings.get("key", "auto")), float(job.settings.get("bpm", 0.0))):
+            complain(f"{shown(job.source)}: {said}")
         if job.midi_out is not None:
             write_notes(job.midi_out, found, rate, float(job.settings.get("bpm", 0.0)))
     if writer.clipped:
         complain(f"{writer.name}: {writer.clipped} samples were over full scale and are cut to it")
+
+
+def moved_to(found: Heard, key: str, bpm: float) -> str:
+    """What was found and not told, key and tempo, and what it cost; "" where nothing was to be found."""
+    parts = []
+    if found.key is not None and key == "auto":
+        parts.append(f"notes are moved into {KEYS[found.key[0] + 1]} {found.key[1]}")
+    if found.bpm is not None and not bpm:
+        parts.append(f"onto a tempo of {found.bpm:.1f} bpm (-p bpm=… gives another)")
+    if found.left:
+        parts.append(f"{found.left} notes are left out, whose lines were taken (a finer quantise keeps more)")
+    return ", ".join(parts)
 
 
 def listened(job: FileJob, rate: int, channels: int) -> Heard:
@@ -78,11 +93,11 @@ def write_notes(path: Path, found: Heard, rate: int, bpm: float) -> None:
     tempo = found.bpm or bpm or midifile.DEFAULT_BPM
     per_beat = rate * 60.0 / tempo
     first = found.beat * rate
-    # what begins before the first line would lie before the file
-    first = first if all(n.start >= first for n in found.notes) else first - per_beat
+    # what begins before the first line would lie before the file; a note is on a line to a frame
+    first = first if all(n.start > first - 1.0 for n in found.notes) else first - per_beat
     first = min(first, 0.0) if found.bpm is None else first
     told = tuple(
-        midifile.Note((n.start - first) / per_beat, (n.end - n.start) / per_beat, n.number, n.velocity)
+        midifile.Note(max(0.0, n.start - first) / per_beat, (n.end - n.start) / per_beat, n.number, n.velocity)
         for n in found.notes
     )
     midifile.write(path, [midifile.Track("hum", told, 0)], tempo, 2 * midifile.TICKS)

@@ -45,6 +45,7 @@ class Note:
 class Heard:
     """What is in a file.  frames: how long it is.  key: tonic 0 to 11 and scale its notes were moved to.  bpm, beat:
     of the grid they were moved to, and seconds of its first line.  many: how surely several voices sound at once.
+    left: notes left out, for their line and the next were taken.
     """
 
     notes: tuple[Note, ...]
@@ -53,6 +54,7 @@ class Heard:
     bpm: float | None = None
     beat: float = 0.0
     many: float = 0.0
+    left: int = 0
 
 
 def notes_of(
@@ -98,7 +100,7 @@ def heard(play: Play, rate: int, channels: int, settings: Mapping[str, Value]) -
         return made
     bpm, beat = timing([n.start / rate for n in made.notes], quantise, float(asked.settings["bpm"]))
     moved = tuple(on_grid(made.notes, rate, quantise, bpm, beat, made.frames))
-    return replace(made, notes=moved, bpm=bpm, beat=beat)
+    return replace(made, notes=moved, bpm=bpm, beat=beat, left=len(made.notes) - len(moved))
 
 
 def whole_rate(mode: str) -> int:

@@ -78,6 +78,23 @@ def test_the_clock_of_quantise_is_that_of_the_midi_file(tmp_path):
     np.testing.assert_allclose(starts, np.round(np.array(starts) * 2) / 2, atol=0.005)
 
 
+@pytest.mark.parametrize("beat", [452.262 / 44100, 452.7 / 44100, 0.0])
+def test_a_first_note_whose_line_is_rounded_down_is_at_the_beginning_of_the_midi_file(tmp_path, beat):
+    from antiphon.io import midifile
+    from antiphon_hum.grid import on_grid
+    from antiphon_hum.jobs import write_notes
+    from antiphon_hum.notes import Heard, Note
+
+    sung = [
+        Note(round(44100 * (beat + 0.5 * n)) + 200, round(44100 * (beat + 0.5 * n)) + 9000, 60, 0.5) for n in range(4)
+    ]
+    notes = on_grid(sung, 44100, "1/8", 60.0, beat, 44100 * 3)
+    write_notes(tmp_path / "out.mid", Heard(tuple(notes), 44100 * 3, None, 60.0, beat), 44100, 0.0)
+    song = midifile.read(tmp_path / "out.mid")
+    starts = [song.seconds(n.start) for track in song.tracks for n in track.notes]
+    assert starts == pytest.approx([0.0, 0.5, 1.0, 1.5], abs=0.002)
+
+
 def test_every_note_in_the_midi_file_is_ended(tmp_path):
     mido = pytest.importorskip("mido", reason="mido reads the file as it is")
     done(tmp_path, hummed(22050, 0.0), 22050)
