@@ -13,7 +13,7 @@ import typer
 from antiphon.cli.errors import complain, endable
 from antiphon.cli.offline import play_with
 from antiphon.errors import AntiphonError, FileError, UsageError
-from antiphon.filejob import FileJob
+from antiphon.filejob import FileJob, apart
 
 if TYPE_CHECKING:
     from antiphon.params import Value
@@ -65,6 +65,17 @@ def run(
         known_type(plugin, loaded.catalog)
         play_with(device, "auto", loaded)
         settings = read_settings(plugin, param or [], loaded)
+        files = [
+            (p.name, str(settings.values[p.name]))
+            for p in loaded.catalog[plugin].cells
+            if p.kind == "file" and p.name in settings.values
+        ]
+        beside = [(what, path) for what, path in (("--midi-out", midi_out), ("--analysis", analysis)) if path]
+        apart(
+            [*(("IN", job.source) for job in jobs), *files],
+            [*(("OUT", job.target) for job in jobs), *beside],
+            "" if out_dir is None else "name another folder with --out-dir",
+        )
         own = loaded.make(plugin).files
         if own:
             job = FileJob(
