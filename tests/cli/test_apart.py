@@ -1,4 +1,4 @@
-"""Nothing that a command reads is what it writes, by whatever name."""
+"""What a command writes: nothing that it reads, by whatever name, and nothing where there is no place."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from tests import audio
 
 from antiphon.cli.replay import replay
 from antiphon.errors import UsageError
+from antiphon.io.midifile import Note, Track, write
 
 Command = Callable[..., Any]
 
@@ -74,6 +75,31 @@ def test_what_is_written_beside_out_is_neither_in_nor_out(antiphon: Command, tmp
     said = antiphon("run", "loops", "loops", "out.wav", "--analysis", "./out.wav").complaint
     assert said == "OUT and --analysis are the same file, ./out.wav; give --analysis a name of its own"
     assert sorted(os.listdir(tmp_path)) == ["in.mid", "in.wav", "loops", "out.mid"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["hum", "in.wav", "out.wav", "--midi-out", "nodir/a.mid"], "cannot write nodir/a.mid: its folder does not"),
+        (["hum", "in.wav", "nodir/out.wav"], "cannot write nodir/out.wav: its folder does not exist; make it first"),
+        (["accompany", "in.mid", "nodir/out.mid"], "cannot write nodir/out.mid: its folder does not exist; make it"),
+        (["loops", "loops", "out.wav", "--analysis", "nodir/a.json"], "cannot write nodir/a.json: its folder does not"),
+        (["hum", "in.wav", "out.wav", "--midi-out", "a.txt"], "cannot write a.txt: --midi-out ends in .mid or .midi"),
+        (["hum", "in.wav", "out.wav", "--midi-out", "mid"], "cannot write mid: --midi-out ends in .mid or .midi"),
+    ],
+)
+def test_a_file_beside_out_is_refused_as_out_is(
+    antiphon: Command, tmp_path: Path, arguments: list[str], said: str
+) -> None:
+    audio.write(tmp_path / "in.wav", audio.noise(4_000))
+    write(tmp_path / "in.mid", [Track("melody", tuple(Note(float(n), 1.0, 60 + n) for n in range(8)))])
+    (tmp_path / "loops").mkdir()
+    audio.write(tmp_path / "loops" / "a.wav", audio.noise(4_000))
+    done = antiphon("run", *arguments)
+    assert done.code == 2
+    assert said in done.complaint
+    assert sorted(os.listdir(tmp_path)) == ["in.mid", "in.wav", "loops"]
+    assert os.listdir(tmp_path / "loops") == ["a.wav"]
 
 
 @pytest.mark.parametrize("out", ["in.wav", "./in.wav", "link.wav"])

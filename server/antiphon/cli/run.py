@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -103,9 +104,17 @@ def _by_itself(own: str, job: FileJob, paths: Sequence[str], out_dir: str | None
     from antiphon.cli.progress import Progress
     from antiphon.importing import named
     from antiphon.io.decode import shown
+    from antiphon.io.midifile import SUFFIXES
 
     if out_dir is not None or len(paths) != 2:
         raise UsageError(f"{job.plugin} takes one IN and one OUT")
+    for what, written in (("", job.target), ("--midi-out", job.midi_out), ("--analysis", job.analysis)):
+        if written is None:
+            continue
+        if what == "--midi-out" and written.suffix.lower() not in SUFFIXES:
+            raise FileError(f"cannot write {shown(written)}: --midi-out ends in {' or '.join(SUFFIXES)}")
+        if not os.path.isdir(written.parent):
+            raise FileError(f"cannot write {shown(written)}: its folder does not exist; make it first")
     if not job.source.exists():
         raise FileError(f"cannot read {shown(job.source)}: there is no such file or folder")
     with Progress(job.plugin, 1000, 1) as progress:
