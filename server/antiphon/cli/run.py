@@ -172,7 +172,7 @@ def read_settings(plugin: str, given: Sequence[str], loaded: Loaded) -> Settings
                 raise UsageError(f"{name} takes a file, and there is none at {value!r}")
             values[name] = param.check(str(path.absolute()))
         else:
-            values[name] = param.check(value)
+            values[name] = param.typed(value)
     return Settings(values, tuple(fires))
 
 
