@@ -38,7 +38,8 @@ class FileJob:
 def apart(read: Iterable[Named], written: Iterable[Named], mend: str = "") -> None:
     """Raises UsageError where a file to be written is one that is read, or one that is written besides.
 
-    mend: what to do about it, "" for a name of its own.
+    A sound that takes its own place (IN and OUT the same) is no such case: it is whole before it does. mend: what to
+    do about it, "" for a name of its own.
     """
     from antiphon.io.decode import shown
 

@@ -185,6 +185,14 @@ def test_a_file_parameter_takes_any_path(antiphon: Command, tmp_path: Path, with
     assert "there is none at" in antiphon("run", "late", "in.wav", "out.wav", "-p", "pick=none.wav").complaint
 
 
+def test_in_may_be_out(antiphon: Command, tmp_path: Path) -> None:
+    audio.write(tmp_path / "in.wav", audio.noise(40_000), subtype="FLOAT")
+    before = audio.read(tmp_path / "in.wav")[0]
+    assert antiphon("run", "gain", "in.wav", "in.wav", "-p", "gain=0.5").code == 0
+    assert np.allclose(audio.read(tmp_path / "in.wav")[0], 0.5 * before, atol=1e-7)
+    assert os.listdir(tmp_path) == ["in.wav"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

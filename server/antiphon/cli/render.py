@@ -59,8 +59,7 @@ def render(
     if source is None and seconds is None:
         raise UsageError("say --in IN.wav, or --seconds S to render without input")
     format_of(out)
-    read = [(what, path) for what, path in (("--in", source), ("--events", events)) if path is not None]
-    apart(read, [("--out", out)])
+    apart([("--events", events)] if events is not None else [], [("--out", out)])
     with endable(), ExitStack() as stack:
         loaded = load(check=False)
         made = load_patch(patch, loaded.catalog, trusted=True)

@@ -15,6 +15,7 @@ from antiphon.cli.errors import complain, endable
 from antiphon.cli.offline import play_with
 from antiphon.errors import AntiphonError, FileError, UsageError
 from antiphon.filejob import FileJob, apart
+from antiphon.paths import identity
 
 if TYPE_CHECKING:
     from antiphon.params import Value
@@ -74,7 +75,7 @@ def run(
         beside = [(what, path) for what, path in (("--midi-out", midi_out), ("--analysis", analysis)) if path]
         apart(
             [*(("IN", job.source) for job in jobs), *files],
-            [*(("OUT", job.target) for job in jobs), *beside],
+            [*(("OUT", job.target) for job in jobs if identity(job.target) != identity(job.source)), *beside],
             "" if out_dir is None else "name another folder with --out-dir",
         )
         own = loaded.make(plugin).files
