@@ -6,6 +6,7 @@ from pathlib import Path
 
 from antiphon.control.addresses import ADDRESSES
 from antiphon.control.reference import built_in, markdown
+from antiphon.synth.backend import INSTRUMENTS, SC_INSTRUMENTS
 
 PAGE = Path(__file__).parents[1] / "docs" / "osc.md"
 
@@ -23,3 +24,9 @@ def test_every_address_and_every_processor_is_in_it() -> None:
         assert f"### {name}\n" in page
         for param in info.params:
             assert f"| `{param.name}` |" in page
+
+
+def test_the_synth_names_every_instrument_and_what_plays_it() -> None:
+    everybody, _, scsynth = built_in().types["synth"].doc.partition(", by scsynth alone ")
+    assert [name for name in INSTRUMENTS if name not in everybody] == []
+    assert [name for name in SC_INSTRUMENTS if name not in scsynth] == []

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import typer
 
+from antiphon import models, resources
 from antiphon.cli import errors
 from antiphon.cli.devices import devices, listing
 from antiphon.cli.doctor import doctor
@@ -84,6 +85,32 @@ def test_a_check_that_fails_itself_stops_no_other():
     assert found[0].state == "limited"
     assert "RuntimeError: no window" in found[0].said
     assert found[1].subject == "Python"
+
+
+def test_weights_that_are_missing_or_changed_are_named_with_what_mends_it(tmp_path, monkeypatch):
+    here = only(software.weights)
+    count = len(models.names())
+    assert (here.state, here.mend) == ("works", "")
+    assert here.said == f"{count} of {count} are here, and as they were"
+    folder = Path(shutil.copytree(resources.models(), tmp_path / "models"))
+    monkeypatch.setattr(resources, "models", lambda: folder)
+    (folder / "accompany-harmony.safetensors").unlink()
+    (folder / "hum-learned.safetensors").unlink()
+    (folder / "reference.safetensors").write_bytes(b"changed")
+    some = only(software.weights)
+    assert some.state == "limited"
+    assert some.said == (
+        f"{count - 3} of {count} are here; missing: accompany-harmony, hum-learned; changed: reference; what needs "
+        "them does without, or is heard dry"
+    )
+    assert "install Antiphon again" in some.mend
+    shutil.rmtree(folder)
+    folder.mkdir()
+    none = only(software.weights)
+    assert none.state == "limited"
+    assert none.said.startswith("none are here: ")
+    assert "holds no manifest.toml" in none.said
+    assert "install Antiphon again" in none.mend
 
 
 def test_a_taken_port_is_named_with_what_to_do():

@@ -126,6 +126,8 @@ BAD = [
     (TOP, "[nodes.gain]\ngain = 1979-05-27", 3, "nodes.gain.gain", "not a date"),
     (TOP, "[nodes.gain]\ngain = [1]", 3, "nodes.gain.gain", "not a list"),
     (TOP, "[nodes.gain]\nmode = 0x" + "f" * 400, 3, "nodes.gain.mode", "64 bits"),
+    (TOP, "[nodes.gain]\ncount = 4.5", 3, "nodes.gain.count", "count takes whole numbers 0 to 9, not 4.5"),
+    (TOP, "[nodes.gain]\n[scenes.1]\n'gain.count' = 0.1", 4, "scenes.1.gain.count", "whole numbers 0 to 9, not 0.1"),
     (TOP, "[nodes.gain]\nmode = 'c'", 3, "nodes.gain.mode", "a or b, not 'c'"),
     (TOP, "[nodes.gain]\nword = 3", 3, "nodes.gain.word", "text"),
     (TOP, "[nodes.gain]\nfile = '../x'", 3, "nodes.gain.file", "is not a name"),
@@ -161,6 +163,10 @@ def test_what_is_wrong_is_named_with_its_line_and_key(top, text, line, key, said
     assert said in message
     assert "\n" not in message
     assert len(message) < 700
+
+
+def test_a_whole_number_may_be_written_with_a_point():
+    assert read("[nodes.gain]\ncount = 4.0").graph.nodes[0].values == {"count": 4}
 
 
 def test_bad_toml_is_named_with_its_line():

@@ -113,7 +113,7 @@ def test_the_readme_shows_both_commands_first():
 
 
 @pytest.mark.parametrize(
-    "page", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/realtime.md", "docs/decisions.md"]
+    "page", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/events.md", "docs/realtime.md", "docs/decisions.md"]
 )
 def test_links_between_the_documents_lead_somewhere(page):
     path = ROOT / page

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from antiphon.errors import UsageError
 from antiphon.filejob import FileJob
+from antiphon.io.midifile import SUFFIXES
 from antiphon_accompany.midifiles import accompany_midi
-
-SUFFIXES = (".mid", ".midi")
 
 
 def run(job: FileJob) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from antiphon.block import Samples
 from antiphon.cli.errors import complain
 from antiphon.errors import UsageError
-from antiphon.filejob import FileJob
+from antiphon.filejob import FileJob, apart
 from antiphon.io import midifile
 from antiphon.io.audiofile import stream
 from antiphon.io.audiowrite import AudioWriter, format_of
@@ -30,8 +30,8 @@ def run(job: FileJob) -> None:
     """source: a sound.  target: a sound of its rate, channels and length.  midi_out: the notes as they were sung."""
     if job.analysis is not None:
         raise UsageError("hum writes no analysis; leave --analysis out")
-    if job.midi_out is not None and job.midi_out.absolute() in (job.source.absolute(), job.target.absolute()):
-        raise UsageError(f"--midi-out {shown(job.midi_out)} is IN or OUT as well; give it a name of its own")
+    beside = [] if job.midi_out is None else [("--midi-out", job.midi_out)]
+    apart([("IN", job.source)], [("OUT", job.target), *beside])
     format_of(job.target)
     with stream(job.source) as (info, _):
         rate, channels, subtype = info.rate, info.channels, info.subtype

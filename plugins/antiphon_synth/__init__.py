@@ -8,7 +8,12 @@ from antiphon.hookspecs import Register, hookimpl
 @hookimpl
 def antiphon_processors(register: Register) -> None:
     """Registers `synth`."""
-    register("synth", "antiphon_synth.processor:Synth", "Plays notes: piano, bass, pad, pluck, strings or drums.")
+    register(
+        "synth",
+        "antiphon_synth.processor:Synth",
+        "Plays notes: piano, bass, pad, pluck, strings or drums, by scsynth alone electric_piano, organ, sampler or "
+        "grains.",
+    )
 
 
 @hookimpl

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeAlias
 
+from antiphon import paths
+from antiphon.errors import UsageError
 from antiphon.params import Value
+
+Named: TypeAlias = tuple[str, str | os.PathLike[str]]
+"""What a file is called on the command line (IN, --midi-out), and its path."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,3 +33,21 @@ class FileJob:
     midi_out: Path | None = None
     analysis: Path | None = None
     progress: Callable[[float], None] = lambda part: None
+
+
+def apart(read: Iterable[Named], written: Iterable[Named], mend: str = "") -> None:
+    """Raises UsageError where a file to be written is one that is read, or one that is written besides.
+
+    A sound that takes its own place (IN and OUT the same) is no such case: it is whole before it does. mend: what to
+    do about it, "" for a name of its own.
+    """
+    from antiphon.io.decode import shown
+
+    known: dict[object, str] = {}
+    for what, path in read:
+        known.setdefault(paths.identity(path), what)
+    for what, path in written:
+        other = known.setdefault(paths.identity(path), what)
+        if other != what:
+            mend = mend or f"give {what} a name of its own"
+            raise UsageError(f"{other} and {what} are the same file, {shown(path)}; {mend}")

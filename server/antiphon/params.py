@@ -62,6 +62,13 @@ class Param:
             case _:
                 return self._text(value)
 
+    def typed(self, value: object) -> Value:
+        """`check` for what a person wrote: a whole number is none to be rounded, as a fader's is."""
+        checked = self.check(value)
+        if self.kind == "int" and (number := self._number(value)) != checked:
+            raise ParamError(f"{self.name} takes {self.allowed}, not {number}")
+        return checked
+
     def to_norm(self, value: Value) -> float:
         """The value's place in its range, 0..1. Text and files have none: 0."""
         match self.kind:

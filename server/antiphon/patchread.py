@@ -191,7 +191,7 @@ class Reader:
         if not isinstance(value, bool | int | float | str):
             self.fail(path, f"takes {param.allowed}, not {_kind(value)}")
         try:
-            checked = param.check(value)
+            checked = param.typed(value)
             if param.kind == "file" and checked:
                 checked = self._file(str(checked))
         except (ParamError, FileError) as error:

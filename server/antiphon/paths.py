@@ -96,6 +96,23 @@ def made(folder: Path) -> Path:
     return folder
 
 
+def same(one: str | os.PathLike[str], other: str | os.PathLike[str]) -> bool:
+    """Whether two names lead to one file: by `.`, by links, by another spelling. Neither need exist."""
+    return identity(one) == identity(other)
+
+
+def identity(path: str | os.PathLike[str]) -> tuple[int, int] | str:
+    """What all names of one file have in common; where there is none yet, its place."""
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):
+        try:
+            return os.path.realpath(path)
+        except (OSError, ValueError):
+            return os.fspath(path)  # no name a file can have: whoever opens it says so
+    return found.st_dev, found.st_ino
+
+
 def inside(folder: Path, name: str, suffix: str = "", error: type[AntiphonError] = FileError) -> Path:
     """The path of a stranger's `name` within `folder`, or `error` in one sentence.
 

@@ -2,12 +2,38 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from antiphon import sessionlog
+from antiphon import lifeline, paths, sessionlog
+from antiphon.errors import UsageError
 from antiphon.settings import ServeSettings
+
+SET = ("session.jsonl", "input.wav", "output.wav")
+"""The files of a kept set."""
+
+
+def check(settings: ServeSettings) -> None:
+    """Raises UsageError where what is to be kept would go over an earlier set, or over the input."""
+    if settings.record and settings.input_file is not None and paths.same(settings.record, settings.input_file):
+        raise UsageError(f"--record and --input are the same file, {settings.record}; give --record another name")
+    held = [name for name in SET if settings.session and os.path.lexists(os.path.join(settings.session, name))]
+    if held and not _broken_off(settings):
+        raise UsageError(
+            f"--session: {settings.session} holds a set already ({', '.join(held)}); give another name, or move that "
+            "one away"
+        )
+
+
+def _broken_off(settings: ServeSettings) -> bool:
+    """Whether the set that is there is one that `begun` moves aside: of a server on these ports, which died."""
+    from antiphon.engine import recorder
+
+    if not settings.osc_port:
+        return False  # its runtime folder is new
+    return recorder.interrupted(lifeline.folder(settings))[1] == str(Path(settings.session).absolute())
 
 
 def begun(settings: ServeSettings, folder: Path, notes: list[str]) -> list[dict[str, Any]]:

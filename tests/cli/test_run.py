@@ -198,6 +198,7 @@ def test_in_may_be_out(antiphon: Command, tmp_path: Path) -> None:
     [
         (["nope", "in.wav", "out.wav"], "there is no processor type 'nope'; there are: "),
         (["gain", "in.wav", "out.wav", "-p", "gain=3"], "gain takes 0 to 2, not 3"),
+        (["hum", "in.wav", "out.wav", "-p", "lowest=90.5"], "lowest takes whole numbers 36 to 96, not 90.5"),
         (["gain", "in.wav", "out.wav", "-p", "gain=loud"], "gain takes 0 to 2, not 'loud'"),
         (["gain", "in.wav", "out.wav", "-p", "gain=nan"], "gain takes 0 to 2, not nan"),
         (

@@ -7,6 +7,7 @@ import os
 import stat
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -97,6 +98,28 @@ def test_over_full_scale_is_cut_and_counted_not_wrapped(tmp_path: Path, kind: st
     y, _ = audio.read(path)
     assert writer.clipped == 3
     assert np.allclose(y, [[1.0, -1.0, 1.0, -1.0, 1.0]], atol=2.0**-15)
+
+
+@pytest.mark.parametrize(
+    ("kind", "subtype"), [("wav", "FLOAT"), ("wav", "DOUBLE"), ("wav", ""), ("aiff", "FLOAT"), ("flac", "")]
+)
+def test_the_same_sound_makes_the_same_bytes_at_any_time(tmp_path: Path, kind: str, subtype: str) -> None:
+    x = audio.noise(40_001, 2)
+    put(tmp_path / f"a.{kind}", x, like=subtype)
+    before = int(time.time())
+    while int(time.time()) == before:
+        time.sleep(0.01)
+    put(tmp_path / f"b.{kind}", x, like=subtype)
+    first, second = ((tmp_path / f"{name}.{kind}").read_bytes() for name in "ab")
+    assert first == second
+    assert b"PEAK" not in first[:200]
+
+
+def test_a_library_without_that_command_is_done_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    import soundfile
+
+    monkeypatch.delattr(soundfile, "_snd")
+    audiowrite._without_date(object())
 
 
 def test_floats_over_full_scale_are_kept(tmp_path: Path) -> None:

@@ -43,6 +43,7 @@ def render(
     from antiphon.block import MAX_BLOCK, MIN_BLOCK, StreamSpec
     from antiphon.cli.offline import play_with
     from antiphon.cli.progress import Progress
+    from antiphon.filejob import apart
     from antiphon.graph import order
     from antiphon.io.audiofile import stream
     from antiphon.io.audiowrite import AudioWriter, format_of
@@ -58,6 +59,7 @@ def render(
     if source is None and seconds is None:
         raise UsageError("say --in IN.wav, or --seconds S to render without input")
     format_of(out)
+    apart([("--events", events)] if events is not None else [], [("--out", out)])
     with endable(), ExitStack() as stack:
         loaded = load(check=False)
         made = load_patch(patch, loaded.catalog, trusted=True)

@@ -18,9 +18,11 @@ def replay(
     from antiphon.cli.offline import play_with
     from antiphon.cli.progress import Progress
     from antiphon.errors import FileError
+    from antiphon.filejob import apart
     from antiphon.io.audiofile import stream
     from antiphon.io.audiowrite import AudioWriter
     from antiphon.plugins import load
+    from antiphon.recordings import SET
     from antiphon.replay import INPUT, SessionLog
     from antiphon.replay import replay as play
     from antiphon.synth.sc.offline import turns
@@ -30,6 +32,7 @@ def replay(
         log = SessionLog(folder)
         if not (folder / INPUT).is_file():
             raise FileError(f"{folder} holds no {INPUT}; the set cannot be played without what came in")
+        apart([(f"{name} of the set", folder / name) for name in SET], [("OUT", out)])
         loaded = load(check=False)
         play_with(str(log.header.get("device", "cpu")), str(log.header.get("synth", "auto")), loaded)
         if log.header.get("synth") == "supercollider":

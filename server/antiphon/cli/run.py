@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -13,7 +14,8 @@ import typer
 from antiphon.cli.errors import complain, endable
 from antiphon.cli.offline import play_with
 from antiphon.errors import AntiphonError, FileError, UsageError
-from antiphon.filejob import FileJob
+from antiphon.filejob import FileJob, apart
+from antiphon.paths import identity
 
 if TYPE_CHECKING:
     from antiphon.params import Value
@@ -65,6 +67,17 @@ def run(
         known_type(plugin, loaded.catalog)
         play_with(device, "auto", loaded)
         settings = read_settings(plugin, param or [], loaded)
+        files = [
+            (p.name, str(settings.values[p.name]))
+            for p in loaded.catalog[plugin].cells
+            if p.kind == "file" and p.name in settings.values
+        ]
+        beside = [(what, path) for what, path in (("--midi-out", midi_out), ("--analysis", analysis)) if path]
+        apart(
+            [*(("IN", job.source) for job in jobs), *files],
+            [*(("OUT", job.target) for job in jobs if identity(job.target) != identity(job.source)), *beside],
+            "" if out_dir is None else "name another folder with --out-dir",
+        )
         own = loaded.make(plugin).files
         if own:
             job = FileJob(
@@ -92,9 +105,17 @@ def _by_itself(own: str, job: FileJob, paths: Sequence[str], out_dir: str | None
     from antiphon.cli.progress import Progress
     from antiphon.importing import named
     from antiphon.io.decode import shown
+    from antiphon.io.midifile import SUFFIXES
 
     if out_dir is not None or len(paths) != 2:
         raise UsageError(f"{job.plugin} takes one IN and one OUT")
+    for what, written in (("", job.target), ("--midi-out", job.midi_out), ("--analysis", job.analysis)):
+        if written is None:
+            continue
+        if what == "--midi-out" and written.suffix.lower() not in SUFFIXES:
+            raise FileError(f"cannot write {shown(written)}: --midi-out ends in {' or '.join(SUFFIXES)}")
+        if not os.path.isdir(written.parent):
+            raise FileError(f"cannot write {shown(written)}: its folder does not exist; make it first")
     if not job.source.exists():
         raise FileError(f"cannot read {shown(job.source)}: there is no such file or folder")
     with Progress(job.plugin, 1000, 1) as progress:
@@ -152,7 +173,7 @@ def read_settings(plugin: str, given: Sequence[str], loaded: Loaded) -> Settings
                 raise UsageError(f"{name} takes a file, and there is none at {value!r}")
             values[name] = param.check(str(path.absolute()))
         else:
-            values[name] = param.check(value)
+            values[name] = param.typed(value)
     return Settings(values, tuple(fires))
 
 

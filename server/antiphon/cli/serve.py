@@ -126,6 +126,7 @@ def _check_files(settings: ServeSettings) -> None:
     """Refuses at once what would only fail once everything runs."""
     from pathlib import Path
 
+    from antiphon import recordings
     from antiphon.errors import UsageError
 
     path = settings.input_file
@@ -135,3 +136,4 @@ def _check_files(settings: ServeSettings) -> None:
         parent = Path(settings.record).absolute().parent
         if not os.path.isdir(parent):
             raise UsageError(f"--record: there is no folder {parent}; make it first")
+    recordings.check(settings)

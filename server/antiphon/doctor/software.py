@@ -136,6 +136,31 @@ def models() -> Iterator[Finding]:
         yield Finding("torch", "works", f"{build.version}: models run in workers, on the CPU")
 
 
+def weights() -> Iterator[Finding]:
+    """Those that ship and those that plugins registered, read and compared with their manifests."""
+    from antiphon import models
+    from antiphon.cli.models import examined, known
+
+    mend = "install Antiphon again (a checkout: git checkout models); antiphon models says more"
+    try:
+        models.names()
+    except models.ModelError as error:
+        yield Finding("weights", "limited", f"none are here: {error}; what needs them does without", mend)
+        return
+    rows = examined(known()[0])
+    good = sum(row.state == "verified" for row in rows)
+    if good == len(rows):
+        yield Finding("weights", "works", f"{good} of {good} are here, and as they were")
+        return
+    bad = [
+        f"{state}: {', '.join(row.name for row in rows if row.state == state)}"
+        for state in ("missing", "changed")
+        if any(row.state == state for row in rows)
+    ]
+    said = f"{good} of {len(rows)} are here; {'; '.join(bad)}; what needs them does without, or is heard dry"
+    yield Finding("weights", "limited", said, mend)
+
+
 def synths() -> Iterator[Finding]:
     """Found, not imported, as torch is."""
     from antiphon.synth.info import PYO
@@ -160,4 +185,4 @@ def scsynth() -> Iterator[Finding]:
         yield Finding("scsynth", "missing", said, "sudo apt-get install supercollider-server jackd2")
 
 
-CHECKS = (python, machine_code, sound_files, plugins, folders, ports, models, synths, scsynth)
+CHECKS = (python, machine_code, sound_files, plugins, folders, ports, models, weights, synths, scsynth)

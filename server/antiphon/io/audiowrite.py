@@ -7,6 +7,7 @@ the main thread, never comes up inside libsndfile.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import queue
@@ -27,6 +28,7 @@ from antiphon.io.decode import shown
 
 CHUNK = 16384
 """Frames handed to the encoder at a time. libsndfile's vorbis encoder overruns its stack with very long ones."""
+_ADD_PEAK_CHUNK = 0x1050
 MAX_WAV_BYTES = (1 << 32) - (1 << 16)
 
 
@@ -200,6 +202,7 @@ class AudioWriter:
         with soundfile.SoundFile(
             self._disk, "w", self._rate, self._channels, self.subtype, format=self.format.name, **more
         ) as file:
+            _without_date(file)
             while (chunk := self._next()) is not None:
                 if self._stopped:
                     continue
@@ -223,6 +226,17 @@ class AudioWriter:
             return _unwritable(self.name, error)
         text = " ".join(str(error).split()) or type(error).__name__
         return FileError(f"cannot write {self.name}: the encoder refused it ({text[:200]})")
+
+
+def _without_date(file: Any) -> None:
+    """Leaves out the chunk of a float file that holds its loudest sample, and the second it was written in.
+
+    soundfile has no call for it; where its insides are others, files differ by that second.
+    """
+    import soundfile
+
+    with contextlib.suppress(AttributeError):
+        soundfile._snd.sf_command(file._file, _ADD_PEAK_CHUNK, soundfile._ffi.NULL, 0)
 
 
 class _Disk:

@@ -20,6 +20,7 @@ from typing import Any
 from antiphon import paths
 from antiphon.errors import FileError
 
+SUFFIXES = (".mid", ".midi")
 MAX_FILE = 2 << 20
 """Bytes of a file: 700,000 notes, which take mido 4 s and 130 MB. Ten times a long symphony."""
 DEFAULT_BPM = 120.0

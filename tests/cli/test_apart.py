@@ -1,0 +1,99 @@
+"""What a command writes: nothing that it reads, by whatever name, and nothing where there is no place."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests import audio
+
+from antiphon.cli.replay import replay
+from antiphon.errors import UsageError
+from antiphon.io.midifile import Note, Track, write
+
+Command = Callable[..., Any]
+
+
+def test_no_out_of_a_folder_is_an_in_of_another(antiphon: Command, tmp_path: Path) -> None:
+    (tmp_path / "takes").mkdir()
+    (tmp_path / "same").symlink_to("takes")
+    for name in ("takes/a.wav", "takes/b.wav", "c.wav"):
+        audio.write(tmp_path / name, audio.noise(4_000))
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "c.wav").symlink_to("../takes/a.wav")
+    before = (tmp_path / "takes" / "a.wav").read_bytes()
+    for arguments, same in ((["takes", "c.wav", "--out-dir", "out"], "out/c.wav"),):
+        done = antiphon("run", "gain", *arguments)
+        assert done.code == 2
+        assert done.complaint == f"IN and OUT are the same file, {same}; name another folder with --out-dir"
+    assert (tmp_path / "takes" / "a.wav").read_bytes() == before
+    assert os.listdir(tmp_path / "out") == ["c.wav"]
+    assert antiphon("run", "gain", "takes", "--out-dir", "new").code == 0
+
+
+def test_what_a_parameter_reads_is_never_out(antiphon: Command, tmp_path: Path) -> None:
+    for name in ("in.wav", "pick.wav"):
+        audio.write(tmp_path / name, audio.noise(100))
+    before = (tmp_path / "pick.wav").read_bytes()
+    done = antiphon("run", "transfer", "in.wav", "pick.wav", "-p", "reference=pick.wav")
+    assert done.complaint == "reference and OUT are the same file, pick.wav; give OUT a name of its own"
+    assert (tmp_path / "pick.wav").read_bytes() == before
+
+
+def test_what_is_written_beside_out_is_neither_in_nor_out(antiphon: Command, tmp_path: Path) -> None:
+    audio.write(tmp_path / "in.wav", audio.noise(100))
+    (tmp_path / "in.mid").symlink_to("in.wav")
+    (tmp_path / "out.mid").symlink_to("out.wav")
+    said = antiphon("run", "hum", "in.wav", "out.wav", "--midi-out", "in.mid").complaint
+    assert said == "IN and --midi-out are the same file, in.mid; give --midi-out a name of its own"
+    said = antiphon("run", "hum", "in.wav", "out.wav", "--midi-out", "out.mid").complaint
+    assert said == "OUT and --midi-out are the same file, out.mid; give --midi-out a name of its own"
+    (tmp_path / "loops").mkdir()
+    said = antiphon("run", "loops", "loops", "out.wav", "--analysis", "./out.wav").complaint
+    assert said == "OUT and --analysis are the same file, ./out.wav; give --analysis a name of its own"
+    assert sorted(os.listdir(tmp_path)) == ["in.mid", "in.wav", "loops", "out.mid"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["hum", "in.wav", "out.wav", "--midi-out", "nodir/a.mid"], "cannot write nodir/a.mid: its folder does not"),
+        (["hum", "in.wav", "nodir/out.wav"], "cannot write nodir/out.wav: its folder does not exist; make it first"),
+        (["accompany", "in.mid", "nodir/out.mid"], "cannot write nodir/out.mid: its folder does not exist; make it"),
+        (["loops", "loops", "out.wav", "--analysis", "nodir/a.json"], "cannot write nodir/a.json: its folder does not"),
+        (["hum", "in.wav", "out.wav", "--midi-out", "a.txt"], "cannot write a.txt: --midi-out ends in .mid or .midi"),
+        (["hum", "in.wav", "out.wav", "--midi-out", "mid"], "cannot write mid: --midi-out ends in .mid or .midi"),
+    ],
+)
+def test_a_file_beside_out_is_refused_as_out_is(
+    antiphon: Command, tmp_path: Path, arguments: list[str], said: str
+) -> None:
+    audio.write(tmp_path / "in.wav", audio.noise(4_000))
+    write(tmp_path / "in.mid", [Track("melody", tuple(Note(float(n), 1.0, 60 + n) for n in range(8)))])
+    (tmp_path / "loops").mkdir()
+    audio.write(tmp_path / "loops" / "a.wav", audio.noise(4_000))
+    done = antiphon("run", *arguments)
+    assert done.code == 2
+    assert said in done.complaint
+    assert sorted(os.listdir(tmp_path)) == ["in.mid", "in.wav", "loops"]
+    assert os.listdir(tmp_path / "loops") == ["a.wav"]
+
+
+@pytest.mark.parametrize("out", ["set/input.wav", "set/output.wav", "set/../set/output.wav", "link.wav"])
+def test_a_replay_goes_over_nothing_of_its_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, out: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "set").mkdir()
+    head = '{"session": 1, "rate": 48000, "block": 256, "channels": 2, "sample": 0}\n'
+    (tmp_path / "set" / "session.jsonl").write_text(head)
+    for name in ("input.wav", "output.wav"):
+        audio.write(tmp_path / "set" / name, audio.noise(512, 2))
+    (tmp_path / "link.wav").symlink_to("set/input.wav")
+    before = {p.name: p.read_bytes() for p in (tmp_path / "set").iterdir()}
+    with pytest.raises(UsageError, match=r"(in|out)put.wav of the set and OUT are the same file, .*; give OUT a name"):
+        replay("set", out)
+    assert {p.name: p.read_bytes() for p in (tmp_path / "set").iterdir()} == before
+    replay("set", "set/again.wav")
+    assert (tmp_path / "set" / "again.wav").exists()

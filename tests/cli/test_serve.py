@@ -1,0 +1,75 @@
+"""`antiphon serve`: what it refuses before anything runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from antiphon import lifeline, supervisor
+from antiphon.cli.serve import run
+from antiphon.errors import UsageError
+from antiphon.settings import ServeSettings
+
+
+class Started(Exception):
+    """Everything was allowed: the supervisor would run now."""
+
+
+@pytest.fixture(autouse=True)
+def nothing_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def start(*_: Any) -> None:
+        raise Started
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ANTIPHON_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(supervisor, "Supervisor", start)
+
+
+def settings(**asked: Any) -> ServeSettings:
+    return ServeSettings(audio="headless", http_port=0, **asked)
+
+
+@pytest.mark.parametrize("part", ["session.jsonl", "input.wav", "output.wav"])
+@pytest.mark.parametrize("port", [0, 47113])
+def test_a_set_is_not_kept_over_another(tmp_path: Path, part: str, port: int) -> None:
+    kept = tmp_path / "tonight"
+    kept.mkdir()
+    (kept / part).write_text("kept")
+    with pytest.raises(UsageError, match=f"tonight holds a set already .*{part}.*another name, or move"):
+        run(settings(session="tonight", osc_port=port))
+    assert [(p.name, p.read_text()) for p in kept.iterdir()] == [(part, "kept")]
+    with pytest.raises(Started):
+        run(settings(session="other", osc_port=port))
+
+
+def test_a_folder_that_holds_no_set_takes_one(tmp_path: Path) -> None:
+    (tmp_path / "tonight").mkdir()
+    (tmp_path / "tonight" / "notes.txt").write_text("mine")
+    with pytest.raises(Started):
+        run(settings(session="tonight", osc_port=0))
+
+
+def test_a_set_that_a_crash_broke_off_is_moved_aside_as_before(tmp_path: Path) -> None:
+    """The recorder's note names it: the start that follows the crash keeps it under another name."""
+    asked = settings(session="tonight", osc_port=47113)
+    (tmp_path / "tonight").mkdir()
+    (tmp_path / "tonight" / "session.jsonl").write_text("kept")
+    note = lifeline.folder(asked) / "recording.json"
+    note.write_text('{"record": "", "session": "%s"}' % (tmp_path / "tonight"))
+    with pytest.raises(Started):
+        run(asked)
+    note.unlink()
+    with pytest.raises(UsageError):
+        run(asked)
+
+
+def test_a_recording_does_not_go_over_the_input(tmp_path: Path) -> None:
+    (tmp_path / "a.wav").write_text("sound")
+    (tmp_path / "link.wav").symlink_to("a.wav")
+    for record in ("a.wav", "./a.wav", "link.wav"):
+        with pytest.raises(UsageError, match="--record and --input are the same file"):
+            run(settings(input="a.wav", record=record, osc_port=0))
+    with pytest.raises(Started):
+        run(settings(input="a.wav", record="b.wav", osc_port=0))

@@ -1,0 +1,65 @@
+"""docs/events.md: its example plays, and what it says is allowed is what is."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from antiphon import eventfile, patch, paths, plugins
+from antiphon.cli.render import MAX_EVENT_BYTES, RATE
+from antiphon.clock import MAX_TEMPO, MIN_TEMPO
+from antiphon.commands import Beat, Sample
+from antiphon.engine.schedule import CAPACITY
+from antiphon.notes import Players
+from antiphon.rendering import Actions, param_finder
+
+ROOT = Path(__file__).parents[1]
+PAGE = (ROOT / "docs" / "events.md").read_text()
+
+
+def test_the_example_is_taken_by_the_patch_it_names() -> None:
+    catalog = plugins.load(check=False).catalog
+    graph = patch.load("keys", catalog, trusted=True).graph
+    (example,) = re.findall(r"```jsonl\n(.*?)```", PAGE, re.DOTALL)
+    lines = example.splitlines()
+    find, players = param_finder(graph, catalog), Players(graph, catalog)
+    commands = eventfile.parse_events(lines, RATE, find, "song.jsonl", players)
+    assert len(commands) == len(lines) == 8
+    assert [c.when for c in commands[:4]] == [Sample(0), Sample(24_000), Sample(48_000), Beat(4.0)]
+    actions = Actions(graph, catalog, {"keys": 1})
+    assert all(actions.of(command) for command in commands)
+
+
+def test_every_address_and_key_is_in_it() -> None:
+    for address in re.findall(r"/[/a-zA-Z]+", eventfile._ADDRESSES):
+        assert f"`{address}`" in PAGE
+    for key in eventfile._KEYS:
+        assert f"| `{key}` |" in PAGE
+
+
+def test_its_limits_are_those_there_are() -> None:
+    for said in (
+        f"{eventfile.MAX_EVENTS:,} events",
+        f"{eventfile.MAX_LINE:,} characters",
+        f"{MAX_EVENT_BYTES >> 20} MiB",
+        f"0 to {eventfile.MAX_SECONDS:.0f}",
+        f"up to {eventfile.MAX_RAMP:.0f} s",
+        f"{MIN_TEMPO:g} to {MAX_TEMPO:g}",
+        f"{CAPACITY:,} events in one block",
+        f"is {RATE} Hz",
+    ):
+        assert said in PAGE
+
+
+def test_the_readme_says_where_things_lie(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (ROOT / "README.md").read_text()
+    assert "docs/events.md" in page
+    monkeypatch.setenv(paths.HOME, str(tmp_path))
+    for folder in (paths.config(), paths.data(), paths.cache(), paths.runtime()):
+        assert folder.parent == tmp_path
+        assert f"`{folder.name}`" in page
+    for folder in (paths.patches(), paths.sessions(), paths.recordings(), paths.library(), paths.plugins()):
+        assert folder.parent == paths.data()
+        assert f"`{folder.name}`" in page
