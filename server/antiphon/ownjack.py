@@ -37,6 +37,14 @@ def hears(settings: ServeSettings, found: Found) -> bool:
     return found.driver != "headless" and settings.audio != "headless"
 
 
+def notes(settings: ServeSettings, found: Found) -> list[str]:
+    """What a person should know before it plays."""
+    said = [found.note] if found.note else []
+    if hears(settings, found) and settings.input_file is None and not settings.mute_input:
+        said.append("the microphone is heard: put headphones on, or start with --muted, so that it does not howl")
+    return said
+
+
 def beside(settings: ServeSettings, found: Found) -> bool:
     """Whether the engine is PortAudio's, and scsynth needs a JACK server all the same."""
     return found.driver == "portaudio" and settings.synth == "supercollider" and not settings.scsynth

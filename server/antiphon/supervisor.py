@@ -89,12 +89,7 @@ class Supervisor:
             self._adopt(ownjack.JACKD, jackd)
         self._driver = self._wanted = found.driver
         self.settings = settings = settings.with_(rate=found.rate, block=found.block)
-        if found.note:
-            self._notes.append(found.note)
-        if ownjack.hears(settings, found) and settings.input_file is None and not settings.mute_input:
-            self._notes.append(
-                "the microphone is heard: put headphones on, or start with --muted, so that it does not howl"
-            )
+        self._notes += ownjack.notes(settings, found)
         from antiphon.engine.shared import Shape, Shared
 
         self.shared = Shared.create(Shape.of(settings.rate, settings.block, settings.channels))
@@ -388,7 +383,9 @@ class Supervisor:
             if child is not None:
                 child.end()
         from antiphon.engine import recorder
+        from antiphon.synth.sc import leftovers
 
+        leftovers.sweep(leftovers.ENDING_SECONDS)
         recorder.forget(self.folder)
         lifeline.remove(self.folder)
         clear_state(self.folder)

@@ -100,6 +100,33 @@ def test_sequenced_onsets_are_where_they_were_asked_for(server: Server, tmp_path
     assert away.count(0) >= count - lost, away
 
 
+def test_nothing_of_scsynth_is_left_when_the_server_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    memory = "/dev/shm/SuperColliderServer_{}"
+
+    def ports() -> set[str]:
+        return {path.name for path in tmp_path.glob("antiphon-scsynth-*/running/*")}
+
+    with (
+        alone(),
+        Server(
+            "--audio", "headless", "--synth", "supercollider", "--patch", "keys",
+            home=tmp_path / "home", wait=40.0, env={"JACK_DEFAULT_SERVER": NAME},
+        ) as running,
+    ):  # fmt: skip
+        until(lambda: synth(running)["state"] == "running" and len(ports()) == 2, 20.0, "two scsynths run")
+        first = ports()
+        assert all(Path(memory.format(port)).exists() for port in first)
+        killed = synth(running)["pid"]
+        os.kill(killed, signal.SIGKILL)
+        until(lambda: len(ports() & first) == 1 and len(ports()) == 2, 20.0, "another stands ready")
+        seen = first | ports()
+        assert sum(Path(memory.format(port)).exists() for port in seen) <= 2
+        running.stop(signal.SIGINT)
+    assert not any(Path(memory.format(port)).exists() for port in seen)
+    assert not list(tmp_path.glob("antiphon-scsynth-*"))
+
+
 @pytest.mark.parametrize("server", ["strings"], indirect=True)
 def test_a_killed_scsynth_is_back_with_the_notes_that_sound(server: Server, tmp_path: Path) -> None:
     server.send("/note/on", 60, 100)
