@@ -162,6 +162,7 @@ def test_one_that_dies_is_taken_up_when_it_is_back(theirs: Theirs, jackd: Jackd,
             until(lambda: synth(running)["notes"]["confirmed"] == 2, 5.0, "the held note is told again")
             time.sleep(1.0)
             assert synth(running)["restarts"] == 1
+            assert running.said().count(f"the scsynth at 127.0.0.1:{theirs.port} is back") == 1
         finally:
             running.stop()
             again.end()

@@ -8,9 +8,10 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from tests.synth.test_sc_guest import Fake
 from tests.waiting import until
 
-from antiphon.synth.sc.joined import NoWires
+from antiphon.synth.sc.joined import Joining, NoWires
 from antiphon.synth.sc.keeper import Keeper
 from antiphon.wire import osc
 
@@ -24,6 +25,7 @@ class Quiet:
         self.pidfd = os.eventfd(0)
         self.socket, self._other = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.provided = self.has = 0
+        self.why = ""
 
     def send(self, *message: osc.Arg) -> None: ...
 
@@ -34,7 +36,7 @@ class Quiet:
         return []
 
     def ended(self) -> str:
-        return ""
+        return self.why
 
     def kill(self) -> None: ...
 
@@ -78,3 +80,24 @@ def test_what_comes_to_the_shelf_is_seen_to_at_once(keeper: Keeper, monkeypatch:
         before = len(turns)
         keeper._ring()
         until(lambda before=before: len(turns) > before, 1.0, "it looks")
+
+
+def test_the_return_of_a_joined_one_is_said_once(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    theirs = Fake(notify=("/done", "/notify", 1, 8), g_queryTree=("/g_queryTree.reply", 0, 0, 0))
+    each: list[Quiet] = []
+    monkeypatch.setattr(Joining, "_started", lambda self: each.append(Quiet()) or each[-1])
+    joining = Joining(NoWires(48000), 1, theirs.address, ())
+    try:
+        until(lambda: joining.generation == 1, 5.0, "it plays")
+        for n in (2, 3):
+            each[-1].why = "it ended"
+            until(lambda n=n: joining.generation == n, 5.0, "it plays again")
+        time.sleep(0.1)
+    finally:
+        joining.close()
+        theirs.close()
+    name = f"the scsynth at {theirs.address[0]}:{theirs.address[1]}"
+    gone = f"antiphon: {name} is gone (it ended); it is taken up again when it is back"
+    assert capfd.readouterr().err.splitlines() == 2 * [gone, f"antiphon: {name} is back"]
