@@ -28,13 +28,14 @@ JACKD = "jackd"
 """What the supervisor calls it."""
 
 
-def wanted(settings: ServeSettings) -> bool:
-    return settings.audio == "headless" and settings.synth == "supercollider" and not settings.scsynth
+def wanted(settings: ServeSettings, found: Found) -> bool:
+    """Whether there is no device, and scsynth needs a JACK server all the same."""
+    return found.driver == "headless" and settings.synth == "supercollider" and not settings.scsynth
 
 
 def hears(settings: ServeSettings, found: Found) -> bool:
     """Whether what comes in may be a microphone."""
-    return found.driver != "headless" and settings.audio != "headless"
+    return found.driver != "headless" and settings.audio != "headless" and not found.own
 
 
 def notes(settings: ServeSettings, found: Found) -> list[str]:
@@ -51,7 +52,7 @@ def beside(settings: ServeSettings, found: Found) -> bool:
 
 
 def find(settings: ServeSettings) -> tuple[Found, int]:
-    """As `probe`; headless with scsynth it starts jackd first, where none of that name answers.
+    """As `probe`; without a device and with scsynth it starts jackd first, where none of that name answers.
 
     With PortAudio it does so where no JACK server answers at all; scsynth's sound crosses from one clock to the other.
     Gives what will be played by, and jackd's pid, 0 where it is not ours. Raises `EngineError` and `UsageError`.
@@ -63,14 +64,15 @@ def find(settings: ServeSettings) -> tuple[Found, int]:
             return probe(settings.with_(audio="jack")), 0
     if beside(settings, found):
         return _beside(settings, found)
-    if not wanted(settings):
+    if not wanted(settings, found):
         return found, 0
     _name(settings)
-    over_jack = settings.with_(audio="jack")
+    over_jack, pid = settings.with_(audio="jack"), 0
     try:
-        return probe(over_jack), 0
+        ours = probe(over_jack)
     except AntiphonError:
-        return _started(settings, over_jack)
+        ours, pid = _started(settings, over_jack)
+    return replace(ours, own=True, note=f"{found.note}\n{ours.note}".strip()), pid
 
 
 def _name(settings: ServeSettings) -> None:
