@@ -66,6 +66,18 @@ def test_without_a_card_and_without_scsynth_none_is_started(monkeypatch: pytest.
     assert machine.started == 0
 
 
+def test_one_that_was_anothers_and_has_gone_is_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = Machine(monkeypatch, jack=True)
+    found, pid = ownjack.find(asked("headless"))
+    assert (found.own, pid) == (True, 0)
+    settings = asked("headless").with_(rate=found.rate, block=found.block)
+    machine.jack = False
+    assert ownjack.again(settings) == 77
+    # another survivor was first
+    assert ownjack.again(settings) == 0
+    assert machine.started == 1
+
+
 def test_a_card_s_server_is_nobodys_to_start(monkeypatch: pytest.MonkeyPatch) -> None:
     Machine(monkeypatch, jack=True)
     assert not ownjack.find(asked("jack"))[0].own

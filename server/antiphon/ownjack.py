@@ -113,6 +113,17 @@ def _started(settings: ServeSettings, over_jack: ServeSettings) -> tuple[Found, 
         time.sleep(0.05)
 
 
+def again(settings: ServeSettings) -> int:
+    """In place of one that has gone: a new one's pid, 0 where one answers. Of two that start one, one ends at once.
+
+    settings: with the rate and the block that are played. Raises `EngineError`.
+    """
+    with contextlib.suppress(AntiphonError):
+        probe(settings.with_(audio="jack"))
+        return 0
+    return start(settings)
+
+
 def start(settings: ServeSettings) -> int:
     """Starts jackd at the settings' rate and block; its pid. `EngineError` where it is not installed."""
     path = shutil.which("jackd")

@@ -19,6 +19,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import astuple
 from pathlib import Path
 
 from antiphon import lifeline, ownjack, recordings, stopping, warming, watching
@@ -58,7 +59,6 @@ class Supervisor:
         self._signal_read, self._signal_write = os.pipe()
         os.set_blocking(self._signal_write, False)
         self._notes: list[str] = []
-        self._driver = "headless"
         self._retry_device = 0.0
         self._hung = False
 
@@ -87,7 +87,7 @@ class Supervisor:
         found, jackd = ownjack.find(settings)
         if jackd:
             self._adopt(ownjack.JACKD, jackd)
-        self._driver = self._wanted = found.driver
+        self._found, self._driver = found, found.driver
         self.settings = settings = settings.with_(rate=found.rate, block=found.block)
         self._notes += ownjack.notes(settings, found)
         from antiphon.engine.shared import Shape, Shared
@@ -129,8 +129,9 @@ class Supervisor:
             "osc_tcp": self._sockets[1].fileno(),
             "http": self._sockets[2].fileno(),
         }
-        given = {"settings": self.settings.to_json(), "folder": str(self.folder), "fds": fds, "shape": self._shape(),
-                 "wakes": self.bells.wake, "mqtt_url": self.settings.mqtt_url}  # fmt: skip
+        given = {"settings": self.settings.to_json(), "folder": str(self.folder), "fds": fds,
+                 "shape": astuple(self.shared.shape), "wakes": self.bells.wake,
+                 "mqtt_url": self.settings.mqtt_url}  # fmt: skip
         with unsignalled():
             child = subprocess.Popen(
                 [sys.executable, "-m", "antiphon.control.process"], pass_fds=(*fds.values(), *self.bells.wake),
@@ -145,10 +146,6 @@ class Supervisor:
         catalog = self.folder / warming.CATALOG
         if self._ready_said and catalog.exists():
             self._parent_end.send(json.dumps({"catalog": str(catalog)}).encode())
-
-    def _shape(self) -> list[int]:
-        shape = self.shared.shape
-        return [shape.rate, shape.block, shape.channels, shape.tap]
 
     def _fork(self, name: str) -> bool:
         """True in the child, which calls `listening` once it has handlers."""
@@ -172,11 +169,8 @@ class Supervisor:
         from antiphon.engine import recorder
 
         read, write = os.pipe()
-        begin = (
-            recordings.begun(self.settings, self.folder, self._notes)
-            if first
-            else recordings.taken_up(self.folder, _say)
-        )
+        begun, taken_up = recordings.begun, recordings.taken_up
+        begin = begun(self.settings, self.folder, self._notes) if first else taken_up(self.folder, _say)
         if self._fork("recorder"):
             os.close(read)
             leave(lambda: recorder.run(self.shared, self._recorder_end, begin, write, self.folder))
@@ -329,7 +323,8 @@ class Supervisor:
                 case "weigher":
                     self._start_weigher()
                 case ownjack.JACKD:
-                    self._adopt(name, ownjack.start(self.settings))
+                    if pid := ownjack.again(self.settings):
+                        self._adopt(name, pid)
                 case "recorder":
                     self._start_recorder(first=False)
                 case _:
@@ -350,6 +345,12 @@ class Supervisor:
             _say(f"the {self._driver} device is gone; playing on by the software clock until it is back")
             self._driver = "headless"
             self._retry_device = time.monotonic() + RETRY_DEVICE_SECONDS
+            self._miss_jackd()
+
+    def _miss_jackd(self) -> None:
+        """One that was another Antiphon's has gone with it: ours takes its place."""
+        if self._found.own and ownjack.JACKD not in self._children:
+            self._due.setdefault(ownjack.JACKD, time.monotonic())
 
     def _look_for_hang(self) -> None:
         """An engine whose loop has not turned for 2 s is ended; its death does the rest."""
@@ -363,13 +364,15 @@ class Supervisor:
 
     def _look_for_device(self) -> None:
         """After a lost device: looks for it now and then, and goes back to it."""
-        if self._driver == self._wanted or time.monotonic() < self._retry_device:
+        wanted = self._found.driver
+        if self._driver == wanted or time.monotonic() < self._retry_device:
             return
         self._retry_device = time.monotonic() + RETRY_DEVICE_SECONDS
-        if not watching.device_back(self.settings, self._wanted):
+        if not watching.device_back(self.settings, wanted):
+            self._miss_jackd()
             return
-        _say(f"the {self._wanted} device is back")
-        self._driver = self._wanted
+        _say(f"the {wanted} device is back")
+        self._driver = wanted
         engine = self._children.get("engine")
         if engine is not None:
             os.kill(engine.pid, signal.SIGTERM)
