@@ -54,13 +54,11 @@ class Supervisor:
         self._deaths: dict[str, list[float]] = {}
         self._due: dict[str, float] = {}
         self._trouble = ""
-        self._ending = False
-        self._ready_said = False
+        self._ending = self._ready_said = self._hung = False
         self._signal_read, self._signal_write = os.pipe()
         os.set_blocking(self._signal_write, False)
         self._notes: list[str] = []
         self._retry_device = 0.0
-        self._hung = False
 
     def run(self) -> int:
         """Until SIGINT or SIGTERM. Returns the exit status."""
@@ -273,8 +271,7 @@ class Supervisor:
             self._restart_due()
             self._look_for_hang()
             self._look_for_device()
-            if watching.synth_given_up(self.arena, _say) and "engine" in self._children:
-                os.kill(self._children["engine"].pid, signal.SIGTERM)
+            self._look_for_synth()
 
     def _hear(self) -> None:
         """Control says it answers, or what went wrong for good."""
@@ -289,11 +286,7 @@ class Supervisor:
                 self._ending = True
 
     def _say_ready(self, lines: list[str]) -> None:
-        for note in self._notes:
-            print(note)
-        for line in lines:
-            print(line)
-        sys.stdout.flush()
+        print(*self._notes, *lines, sep="\n", flush=True)
 
     def _died(self, child: Child, status: int) -> None:
         os.close(child.pidfd)
@@ -373,9 +366,16 @@ class Supervisor:
             return
         _say(f"the {wanted} device is back")
         self._driver = wanted
-        engine = self._children.get("engine")
-        if engine is not None:
-            os.kill(engine.pid, signal.SIGTERM)
+        self._renew_engine()
+
+    def _look_for_synth(self) -> None:
+        """After a scsynth that was given up; not before all is ready: until then an engine that ends is the end."""
+        if self._ready_said and watching.synth_given_up(self.arena, _say):
+            self._renew_engine()
+
+    def _renew_engine(self) -> None:
+        if "engine" in self._children:
+            os.kill(self._children["engine"].pid, signal.SIGTERM)
 
     # ---- ending
     def _end_all(self) -> None:
