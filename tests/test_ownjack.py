@@ -78,6 +78,11 @@ def test_one_that_was_anothers_and_has_gone_is_started(monkeypatch: pytest.Monke
     assert machine.started == 1
 
 
+def test_where_none_can_be_started_any_more_the_server_plays_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    Machine(monkeypatch, jack=False, installed=False)
+    assert ownjack.again(asked("headless")) == 0
+
+
 def test_a_card_s_server_is_nobodys_to_start(monkeypatch: pytest.MonkeyPatch) -> None:
     Machine(monkeypatch, jack=True)
     assert not ownjack.find(asked("jack"))[0].own

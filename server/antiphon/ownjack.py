@@ -116,12 +116,15 @@ def _started(settings: ServeSettings, over_jack: ServeSettings) -> tuple[Found, 
 def again(settings: ServeSettings) -> int:
     """In place of one that has gone: a new one's pid, 0 where one answers. Of two that start one, one ends at once.
 
-    settings: with the rate and the block that are played. Raises `EngineError`.
+    0 as well where none can be started: scsynth is given up then, which is said, and the rest plays on.
+    settings: with the rate and the block that are played.
     """
-    with contextlib.suppress(AntiphonError):
+    try:
         probe(settings.with_(audio="jack"))
-        return 0
-    return start(settings)
+    except AntiphonError:
+        with contextlib.suppress(EngineError):
+            return start(settings)
+    return 0
 
 
 def start(settings: ServeSettings) -> int:

@@ -75,6 +75,8 @@ class Theirs:
         self.process.send_signal(number)
         self.process.wait()
         self.socket.close()
+        # one that is killed leaves its memory
+        Path(f"/dev/shm/SuperColliderServer_{self.port}").unlink(missing_ok=True)
 
 
 @pytest.fixture
