@@ -13,10 +13,10 @@ from antiphon.settings import ServeSettings
 
 
 class Machine:
-    """jack: whether a server answers.  card: what PortAudio finds."""
+    """jack: whether a server answers.  card: whether PortAudio finds one."""
 
-    def __init__(self, patch: pytest.MonkeyPatch, *, jack: bool, installed: bool = True) -> None:
-        self.jack, self.installed, self.started = jack, installed, 0
+    def __init__(self, patch: pytest.MonkeyPatch, *, jack: bool, installed: bool = True, card: bool = True) -> None:
+        self.jack, self.installed, self.card, self.started = jack, installed, card, 0
         patch.setattr(ownjack, "probe", self.probe)
         patch.setattr(ownjack, "start", self.start)
         patch.setenv(ownjack.NAME, "antiphon-none")
@@ -26,7 +26,11 @@ class Machine:
             if not self.jack:
                 raise EngineError("no JACK server answers")
             return Found("jack", 48000, 256)
-        return Found("headless" if settings.audio == "headless" else "portaudio", settings.rate, settings.block)
+        if settings.audio == "headless":
+            return Found("headless", settings.rate, settings.block)
+        if not self.card:
+            return Found("headless", settings.rate, settings.block, "no sound card was found")
+        return Found("portaudio", settings.rate, settings.block)
 
     def start(self, settings: ServeSettings) -> int:
         if not self.installed:
@@ -44,6 +48,44 @@ def test_headless_starts_one_where_none_answers(monkeypatch: pytest.MonkeyPatch)
     found, pid = ownjack.find(asked("headless")) if Machine(monkeypatch, jack=False) else (None, 0)
     assert found is not None
     assert (found.driver, pid) == ("jack", 77)
+
+
+def test_without_a_card_it_is_as_headless(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = Machine(monkeypatch, jack=False, card=False)
+    found, pid = ownjack.find(asked("auto"))
+    assert (found.driver, pid, machine.started) == ("jack", 77, 1)
+    assert ownjack.notes(asked("auto"), found) == ["no sound card was found"]
+    other, pid = ownjack.find(asked("auto"))
+    assert (other.driver, pid, machine.started) == ("jack", 0, 1)
+
+
+def test_without_a_card_and_without_scsynth_none_is_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = Machine(monkeypatch, jack=False, card=False)
+    assert ownjack.find(asked("auto", synth="pyo"))[0].driver == "headless"
+    assert ownjack.find(asked("auto", scsynth="127.0.0.1:57110"))[0].driver == "headless"
+    assert machine.started == 0
+
+
+def test_one_that_was_anothers_and_has_gone_is_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = Machine(monkeypatch, jack=True)
+    found, pid = ownjack.find(asked("headless"))
+    assert (found.own, pid) == (True, 0)
+    settings = asked("headless").with_(rate=found.rate, block=found.block)
+    machine.jack = False
+    assert ownjack.again(settings) == 77
+    # another survivor was first
+    assert ownjack.again(settings) == 0
+    assert machine.started == 1
+
+
+def test_where_none_can_be_started_any_more_the_server_plays_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    Machine(monkeypatch, jack=False, installed=False)
+    assert ownjack.again(asked("headless")) == 0
+
+
+def test_a_card_s_server_is_nobodys_to_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    Machine(monkeypatch, jack=True)
+    assert not ownjack.find(asked("jack"))[0].own
 
 
 @pytest.mark.parametrize("given", ["default", "antiphon"])

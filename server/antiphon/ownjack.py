@@ -28,13 +28,22 @@ JACKD = "jackd"
 """What the supervisor calls it."""
 
 
-def wanted(settings: ServeSettings) -> bool:
-    return settings.audio == "headless" and settings.synth == "supercollider" and not settings.scsynth
+def wanted(settings: ServeSettings, found: Found) -> bool:
+    """Whether there is no device, and scsynth needs a JACK server all the same."""
+    return found.driver == "headless" and settings.synth == "supercollider" and not settings.scsynth
 
 
 def hears(settings: ServeSettings, found: Found) -> bool:
     """Whether what comes in may be a microphone."""
-    return found.driver != "headless" and settings.audio != "headless"
+    return found.driver != "headless" and settings.audio != "headless" and not found.own
+
+
+def notes(settings: ServeSettings, found: Found) -> list[str]:
+    """What a person should know before it plays."""
+    said = [found.note] if found.note else []
+    if hears(settings, found) and settings.input_file is None and not settings.mute_input:
+        said.append("the microphone is heard: put headphones on, or start with --muted, so that it does not howl")
+    return said
 
 
 def beside(settings: ServeSettings, found: Found) -> bool:
@@ -43,7 +52,7 @@ def beside(settings: ServeSettings, found: Found) -> bool:
 
 
 def find(settings: ServeSettings) -> tuple[Found, int]:
-    """As `probe`; headless with scsynth it starts jackd first, where none of that name answers.
+    """As `probe`; without a device and with scsynth it starts jackd first, where none of that name answers.
 
     With PortAudio it does so where no JACK server answers at all; scsynth's sound crosses from one clock to the other.
     Gives what will be played by, and jackd's pid, 0 where it is not ours. Raises `EngineError` and `UsageError`.
@@ -55,14 +64,15 @@ def find(settings: ServeSettings) -> tuple[Found, int]:
             return probe(settings.with_(audio="jack")), 0
     if beside(settings, found):
         return _beside(settings, found)
-    if not wanted(settings):
+    if not wanted(settings, found):
         return found, 0
     _name(settings)
-    over_jack = settings.with_(audio="jack")
+    over_jack, pid = settings.with_(audio="jack"), 0
     try:
-        return probe(over_jack), 0
+        ours = probe(over_jack)
     except AntiphonError:
-        return _started(settings, over_jack)
+        ours, pid = _started(settings, over_jack)
+    return replace(ours, own=True, note=f"{found.note}\n{ours.note}".strip()), pid
 
 
 def _name(settings: ServeSettings) -> None:
@@ -101,6 +111,20 @@ def _started(settings: ServeSettings, over_jack: ServeSettings) -> tuple[Found, 
                 why = "it ended at once" if ended else f"it does not answer after {ANSWER_SECONDS:g} s"
                 raise EngineError(f"jackd, which scsynth plays through, does not start: {why}") from error
         time.sleep(0.05)
+
+
+def again(settings: ServeSettings) -> int:
+    """In place of one that has gone: a new one's pid, 0 where one answers. Of two that start one, one ends at once.
+
+    0 as well where none can be started: scsynth is given up then, which is said, and the rest plays on.
+    settings: with the rate and the block that are played.
+    """
+    try:
+        probe(settings.with_(audio="jack"))
+    except AntiphonError:
+        with contextlib.suppress(EngineError):
+            return start(settings)
+    return 0
 
 
 def start(settings: ServeSettings) -> int:

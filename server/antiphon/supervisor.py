@@ -19,6 +19,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import astuple
 from pathlib import Path
 
 from antiphon import lifeline, ownjack, recordings, stopping, warming, watching
@@ -53,14 +54,11 @@ class Supervisor:
         self._deaths: dict[str, list[float]] = {}
         self._due: dict[str, float] = {}
         self._trouble = ""
-        self._ending = False
-        self._ready_said = False
+        self._ending = self._ready_said = self._hung = False
         self._signal_read, self._signal_write = os.pipe()
         os.set_blocking(self._signal_write, False)
         self._notes: list[str] = []
-        self._driver = "headless"
         self._retry_device = 0.0
-        self._hung = False
 
     def run(self) -> int:
         """Until SIGINT or SIGTERM. Returns the exit status."""
@@ -87,14 +85,9 @@ class Supervisor:
         found, jackd = ownjack.find(settings)
         if jackd:
             self._adopt(ownjack.JACKD, jackd)
-        self._driver = self._wanted = found.driver
+        self._found, self._driver = found, found.driver
         self.settings = settings = settings.with_(rate=found.rate, block=found.block)
-        if found.note:
-            self._notes.append(found.note)
-        if ownjack.hears(settings, found) and settings.input_file is None and not settings.mute_input:
-            self._notes.append(
-                "the microphone is heard: put headphones on, or start with --muted, so that it does not howl"
-            )
+        self._notes += ownjack.notes(settings, found)
         from antiphon.engine.shared import Shape, Shared
 
         self.shared = Shared.create(Shape.of(settings.rate, settings.block, settings.channels))
@@ -134,8 +127,9 @@ class Supervisor:
             "osc_tcp": self._sockets[1].fileno(),
             "http": self._sockets[2].fileno(),
         }
-        given = {"settings": self.settings.to_json(), "folder": str(self.folder), "fds": fds, "shape": self._shape(),
-                 "wakes": self.bells.wake, "mqtt_url": self.settings.mqtt_url}  # fmt: skip
+        given = {"settings": self.settings.to_json(), "folder": str(self.folder), "fds": fds,
+                 "shape": astuple(self.shared.shape), "wakes": self.bells.wake,
+                 "mqtt_url": self.settings.mqtt_url}  # fmt: skip
         with unsignalled():
             child = subprocess.Popen(
                 [sys.executable, "-m", "antiphon.control.process"], pass_fds=(*fds.values(), *self.bells.wake),
@@ -150,10 +144,6 @@ class Supervisor:
         catalog = self.folder / warming.CATALOG
         if self._ready_said and catalog.exists():
             self._parent_end.send(json.dumps({"catalog": str(catalog)}).encode())
-
-    def _shape(self) -> list[int]:
-        shape = self.shared.shape
-        return [shape.rate, shape.block, shape.channels, shape.tap]
 
     def _fork(self, name: str) -> bool:
         """True in the child, which calls `listening` once it has handlers."""
@@ -177,11 +167,8 @@ class Supervisor:
         from antiphon.engine import recorder
 
         read, write = os.pipe()
-        begin = (
-            recordings.begun(self.settings, self.folder, self._notes)
-            if first
-            else recordings.taken_up(self.folder, _say)
-        )
+        begun, taken_up = recordings.begun, recordings.taken_up
+        begin = begun(self.settings, self.folder, self._notes) if first else taken_up(self.folder, _say)
         if self._fork("recorder"):
             os.close(read)
             leave(lambda: recorder.run(self.shared, self._recorder_end, begin, write, self.folder))
@@ -284,8 +271,7 @@ class Supervisor:
             self._restart_due()
             self._look_for_hang()
             self._look_for_device()
-            if watching.synth_given_up(self.arena, _say) and "engine" in self._children:
-                os.kill(self._children["engine"].pid, signal.SIGTERM)
+            self._look_for_synth()
 
     def _hear(self) -> None:
         """Control says it answers, or what went wrong for good."""
@@ -300,11 +286,7 @@ class Supervisor:
                 self._ending = True
 
     def _say_ready(self, lines: list[str]) -> None:
-        for note in self._notes:
-            print(note)
-        for line in lines:
-            print(line)
-        sys.stdout.flush()
+        print(*self._notes, *lines, sep="\n", flush=True)
 
     def _died(self, child: Child, status: int) -> None:
         os.close(child.pidfd)
@@ -334,7 +316,8 @@ class Supervisor:
                 case "weigher":
                     self._start_weigher()
                 case ownjack.JACKD:
-                    self._adopt(name, ownjack.start(self.settings))
+                    if pid := ownjack.again(self.settings):
+                        self._adopt(name, pid)
                 case "recorder":
                     self._start_recorder(first=False)
                 case _:
@@ -355,6 +338,12 @@ class Supervisor:
             _say(f"the {self._driver} device is gone; playing on by the software clock until it is back")
             self._driver = "headless"
             self._retry_device = time.monotonic() + RETRY_DEVICE_SECONDS
+            self._miss_jackd()
+
+    def _miss_jackd(self) -> None:
+        """One that was another Antiphon's has gone with it: ours takes its place."""
+        if self._found.own and ownjack.JACKD not in self._children:
+            self._due.setdefault(ownjack.JACKD, time.monotonic())
 
     def _look_for_hang(self) -> None:
         """An engine whose loop has not turned for 2 s is ended; its death does the rest."""
@@ -368,16 +357,25 @@ class Supervisor:
 
     def _look_for_device(self) -> None:
         """After a lost device: looks for it now and then, and goes back to it."""
-        if self._driver == self._wanted or time.monotonic() < self._retry_device:
+        wanted = self._found.driver
+        if self._driver == wanted or time.monotonic() < self._retry_device:
             return
         self._retry_device = time.monotonic() + RETRY_DEVICE_SECONDS
-        if not watching.device_back(self.settings, self._wanted):
+        if not watching.device_back(self.settings, wanted):
+            self._miss_jackd()
             return
-        _say(f"the {self._wanted} device is back")
-        self._driver = self._wanted
-        engine = self._children.get("engine")
-        if engine is not None:
-            os.kill(engine.pid, signal.SIGTERM)
+        _say(f"the {wanted} device is back")
+        self._driver = wanted
+        self._renew_engine()
+
+    def _look_for_synth(self) -> None:
+        """After a scsynth that was given up; not before all is ready: until then an engine that ends is the end."""
+        if self._ready_said and watching.synth_given_up(self.arena, _say):
+            self._renew_engine()
+
+    def _renew_engine(self) -> None:
+        if "engine" in self._children:
+            os.kill(self._children["engine"].pid, signal.SIGTERM)
 
     # ---- ending
     def _end_all(self) -> None:
@@ -388,7 +386,9 @@ class Supervisor:
             if child is not None:
                 child.end()
         from antiphon.engine import recorder
+        from antiphon.synth.sc import leftovers
 
+        leftovers.sweep(leftovers.ENDING_SECONDS)
         recorder.forget(self.folder)
         lifeline.remove(self.folder)
         clear_state(self.folder)

@@ -14,6 +14,7 @@ from antiphon.workers.arena import Arena, State, Word
 HANG_SECONDS = 2.0
 DEVICE_SECONDS = 3.0
 """A device may stop asking for so long before that is the device's loss, not the engine's hang."""
+PYO_PLAYS = "pyo plays notes from here on, and a piano for instruments it has not"
 
 
 def stalled(words: memoryview, driver: str) -> float:
@@ -39,7 +40,7 @@ def synth_given_up(arena: Arena, say: Callable[[str], None]) -> bool:
         given_up = entry.words[Word.STATE] in (State.QUARANTINED, State.REFUSED)
         if entry.words[Word.WANTED] and given_up and entry.kind and entry.spec().name == name:
             other = synths.PYO if synths.PYO.installed else synths.NULL
-            said = "pyo plays notes from here on" if other is synths.PYO else "notes are not heard from here on"
+            said = PYO_PLAYS if other is synths.PYO else "notes are not heard from here on"
             say(f"scsynth is given up ({entry.reason}); {said}")
             synths.use(synths.Choice(other, instead=True))
             return True

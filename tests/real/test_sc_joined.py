@@ -75,6 +75,8 @@ class Theirs:
         self.process.send_signal(number)
         self.process.wait()
         self.socket.close()
+        # one that is killed leaves its memory
+        Path(f"/dev/shm/SuperColliderServer_{self.port}").unlink(missing_ok=True)
 
 
 @pytest.fixture
@@ -162,6 +164,7 @@ def test_one_that_dies_is_taken_up_when_it_is_back(theirs: Theirs, jackd: Jackd,
             until(lambda: synth(running)["notes"]["confirmed"] == 2, 5.0, "the held note is told again")
             time.sleep(1.0)
             assert synth(running)["restarts"] == 1
+            assert running.said().count(f"the scsynth at 127.0.0.1:{theirs.port} is back") == 1
         finally:
             running.stop()
             again.end()
@@ -268,6 +271,22 @@ def test_who_cannot_be_joined_is_named_in_a_sentence(theirs: Theirs, jackd: Jack
     assert "no scsynth answers at 127.0.0.1:9" in refused("--scsynth", "127.0.0.1:9")
     assert "a scsynth on this machine, not '192.168.0.7:57110'" in refused("--scsynth", "192.168.0.7:57110")
     assert "plays by something else" in refused("--scsynth", f"127.0.0.1:{theirs.port}", "--synth", "pyo")
+
+
+@pytest.mark.parametrize("theirs", [(2, 2, 0, 1)], indirect=True)
+@pytest.mark.parametrize("audio", ["jack", "headless"])
+def test_one_that_takes_no_more_is_given_up_and_the_rest_plays_on(
+    theirs: Theirs, jackd: Jackd, tmp_path: Path, audio: str
+) -> None:
+    theirs.asked("/notify", 1)
+    with Server(
+        "--audio", audio, "--scsynth", f"127.0.0.1:{theirs.port}", "--patch", "keys",
+        home=tmp_path, wait=40.0, env={"JACK_DEFAULT_SERVER": jackd.name},
+    ) as running:  # fmt: skip
+        until(lambda: "scsynth is given up" in running.said(), 15.0, "it is given up")
+        assert "takes no more clients" in running.said()
+        until(lambda: synth(running).get("backend") in ("pyo", "null"), 15.0, "something else plays")
+        until(lambda: synth(running)["state"] == "running", 20.0, "it plays")
 
 
 def joins(jackd: Jackd) -> int:

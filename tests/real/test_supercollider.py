@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -124,6 +125,33 @@ def test_after_a_panic_an_echo_has_nothing_to_repeat(tmp_path: Path) -> None:
     assert heard[-RATE:].max() < 1e-4, "a second and more after the panic"
 
 
+def test_nothing_of_scsynth_is_left_when_the_server_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    memory = "/dev/shm/SuperColliderServer_{}"
+
+    def ports() -> set[str]:
+        return {path.name for path in tmp_path.glob("antiphon-scsynth-*/running/*")}
+
+    with (
+        alone(),
+        Server(
+            "--audio", "headless", "--synth", "supercollider", "--patch", "keys",
+            home=tmp_path / "home", wait=40.0, env={"JACK_DEFAULT_SERVER": NAME},
+        ) as running,
+    ):  # fmt: skip
+        until(lambda: synth(running)["state"] == "running" and len(ports()) == 2, 20.0, "two scsynths run")
+        first = ports()
+        assert all(Path(memory.format(port)).exists() for port in first)
+        killed = synth(running)["pid"]
+        os.kill(killed, signal.SIGKILL)
+        until(lambda: len(ports() & first) == 1 and len(ports()) == 2, 20.0, "another stands ready")
+        seen = first | ports()
+        assert sum(Path(memory.format(port)).exists() for port in seen) <= 2
+        running.stop(signal.SIGINT)
+    assert not any(Path(memory.format(port)).exists() for port in seen)
+    assert not list(tmp_path.glob("antiphon-scsynth-*"))
+
+
 @pytest.mark.parametrize("server", ["strings"], indirect=True)
 def test_a_killed_scsynth_is_back_with_the_notes_that_sound(server: Server, tmp_path: Path) -> None:
     server.send("/note/on", 60, 100)
@@ -171,6 +199,29 @@ def test_jackds_death_is_noticed_and_made_good(server: Server) -> None:
     until(lambda: synth(server)["notes"]["confirmed"] == sent + 1, 5.0, "a note is confirmed")
 
 
+def test_those_who_joined_anothers_jackd_play_on_when_it_has_gone(tmp_path: Path) -> None:
+    options = ("--audio", "headless", "--synth", "supercollider", "--patch", "keys")
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(alone())
+        first, *others = (
+            stack.enter_context(Server(*options, home=tmp_path / name, wait=40.0, env={"JACK_DEFAULT_SERVER": NAME}))
+            for name in ("a", "b", "c")
+        )
+        for running in others:
+            until(lambda r=running: synth(r)["state"] == "running" and synth(r)["pid"], 20.0, "scsynth runs")
+            assert not jackds_of(running)
+        before = [synth(running)["pid"] for running in others]
+        assert first.stop(signal.SIGINT) == 0
+        for running, pid in zip(others, before, strict=True):
+            until(
+                lambda r=running, p=pid: synth(r)["pid"] not in (0, p) and synth(r)["state"] == "running",
+                30.0, "scsynth is back",
+            )  # fmt: skip
+            until(lambda r=running: r.status()["engine"]["driver"] == "jack", 30.0, "JACK is back")
+            assert synth(running)["backend"] == "supercollider"
+        assert sum(len(jackds_of(running)) for running in others) == 1
+
+
 @pytest.mark.parametrize("server", ["drums"], indirect=True)
 def test_what_comes_from_the_network_is_parsed_before_scsynth_hears_of_it(server: Server) -> None:
     before = synth(server)
@@ -205,6 +256,11 @@ def test_what_scsynth_drops_without_a_word_is_counted_within_100_ms(jackd: Jackd
 
 def jackd_of(server: Server) -> int:
     """The pid of the jackd that the server started."""
+    return jackds_of(server)[0]
+
+
+def jackds_of(server: Server) -> list[int]:
+    """The same; none where it joined another's."""
     assert server.process is not None
     children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text().split()
-    return next(int(p) for p in children if Path(f"/proc/{p}/comm").read_text().strip() == "jackd")
+    return [int(p) for p in children if Path(f"/proc/{p}/comm").read_text().strip() == "jackd"]

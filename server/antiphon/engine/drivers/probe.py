@@ -13,12 +13,16 @@ from antiphon.settings import ServeSettings
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The driver to run, as its device will run it. note: what a person should know about the choice."""
+    """The driver to run, as its device will run it. note: what a person should know about the choice.
+
+    own: its JACK server is an Antiphon's, and has no sound card.
+    """
 
     driver: str
     rate: int
     block: int
     note: str = ""
+    own: bool = False
 
 
 def probe(settings: ServeSettings) -> Found:

@@ -161,8 +161,17 @@ class Joining(Keeper):
 
     def _died(self, why: str) -> None:
         """It is somebody else's: however often, it is waited for."""
-        host, port = self._address
-        _say(f"the scsynth at {host}:{port} is gone ({why}); it is taken up again when it is back")
+        _say(f"the scsynth at {self._shown} is gone ({why}); it is taken up again when it is back")
+
+    def _employ(self, server: Server) -> None:
+        returned = self.generation > 0
+        super()._employ(server)
+        if returned:
+            _say(f"the scsynth at {self._shown} is back")
+
+    @property
+    def _shown(self) -> str:
+        return f"{self._address[0]}:{self._address[1]}"
 
     def _look_for_hang(self) -> None:
         """`Guest.ended` says it."""

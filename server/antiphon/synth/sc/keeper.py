@@ -286,6 +286,9 @@ class Keeper:
                 poll.register(server.pidfd, select.POLLIN)
                 poll.register(server.socket, select.POLLIN)
         poll.poll(LOOK_SECONDS * 1000)
+        # one that stays rung would end every wait at once
+        with contextlib.suppress(BlockingIOError):
+            os.eventfd_read(self._bell)
         if self._ending:
             return
         if self._wires.down:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from antiphon import scheduling
 from antiphon.errors import EngineError
+from antiphon.synth.sc import leftovers
 from antiphon.wire import osc
 
 BOOT_SECONDS = 15.0
@@ -70,6 +71,7 @@ class Server:
         ]  # fmt: skip
         environment = {k: v for k, v in os.environ.items() if not k.startswith("SC_JACK_DEFAULT")}
         environment |= {"SC_JACK_DEFAULT_INPUTS": "", "SC_JACK_DEFAULT_OUTPUTS": ""}
+        leftovers.claim(folder, self.address[1])
         log = os.open(os.devnull, os.O_WRONLY)
         try:
             # bound to the thread that starts it, which lives as long as its process
@@ -155,9 +157,10 @@ class Server:
             self._process.kill()
 
     def close(self) -> None:
-        """Ends it, if it runs still, and waits for that."""
+        """Ends it, if it runs still, waits for that, and takes away what it left."""
         self.kill()
         self._process.wait()
+        leftovers.release(self._folder, self.address[1])
         self.socket.close()
         os.close(self.pidfd)
 

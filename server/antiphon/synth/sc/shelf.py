@@ -21,11 +21,11 @@ import soundfile
 
 from antiphon import resources
 from antiphon.synth.backend import SynthSettings
+from antiphon.synth.sc import leftovers
 from antiphon.synth.sc.material import MAX_CHANNELS, MAX_SECONDS, Material, own
 from antiphon.synth.sc.scgf import Definition
 from antiphon.wire import osc
 
-PREFIX = "antiphon-scsynth-"
 KEPT = 24
 """Sounds and definitions kept, each; the oldest that no node uses goes first."""
 COMPILED, OWN, SOUNDS = "compiled", "own", "sounds"
@@ -132,8 +132,9 @@ class Reader:
     """
 
     def __init__(self, changed: Callable[[], None] = lambda: None, first: int = 0) -> None:
-        _sweep()
-        self.folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
+        leftovers.sweep()
+        self.folder = Path(tempfile.mkdtemp(prefix=f"{leftovers.PREFIX}{os.getpid()}-"))
+        (self.folder / leftovers.RUNNING).mkdir()
         shutil.copytree(resources.supercollider() / COMPILED, self.folder / COMPILED)
         self._shelf = Shelf(self.folder, first)
         self._changed = changed
@@ -180,12 +181,3 @@ class Reader:
                 print(f"antiphon: scsynth cannot be given what a synth plays: {error}", file=sys.stderr, flush=True)
             self._given[slot] = (serial, material, self._shelf.version)
             self._changed()
-
-
-def _sweep() -> None:
-    """Removes the folders of processes that were killed."""
-    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*-*"):
-        with contextlib.suppress(ValueError, OSError):
-            pid = int(folder.name.removeprefix(PREFIX).split("-")[0])
-            if not Path(f"/proc/{pid}").exists() and folder.stat().st_uid == os.getuid():
-                shutil.rmtree(folder, ignore_errors=True)

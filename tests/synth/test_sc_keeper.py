@@ -1,0 +1,103 @@
+"""The thread that watches over scsynths. None runs here: what stands for one answers nothing."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Iterator
+
+import pytest
+from tests.synth.test_sc_guest import Fake
+from tests.waiting import until
+
+from antiphon.synth.sc.joined import Joining, NoWires
+from antiphon.synth.sc.keeper import Keeper
+from antiphon.wire import osc
+
+
+class Quiet:
+    """A scsynth that lives and says nothing."""
+
+    pid = 1
+
+    def __init__(self) -> None:
+        self.pidfd = os.eventfd(0)
+        self.socket, self._other = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.provided = self.has = 0
+        self.why = ""
+
+    def send(self, *message: osc.Arg) -> None: ...
+
+    def send_bytes(self, packet: bytes) -> bool:
+        return True
+
+    def replies(self) -> list[osc.Message]:
+        return []
+
+    def ended(self) -> str:
+        return self.why
+
+    def kill(self) -> None: ...
+
+    def close(self) -> None:
+        self.socket.close()
+        self._other.close()
+        os.close(self.pidfd)
+
+
+@pytest.fixture
+def keeper(monkeypatch: pytest.MonkeyPatch) -> Iterator[Keeper]:
+    monkeypatch.setattr(Keeper, "_started", lambda self: Quiet())
+    made = Keeper(NoWires(48000), 1)
+    yield made
+    made.close()
+
+
+def burnt(keeper: Keeper, seconds: float) -> float:
+    """Seconds of a processor that its thread takes in so long."""
+    clock = time.pthread_getcpuclockid(keeper._thread.ident or 0)
+    before = time.clock_gettime(clock)
+    time.sleep(seconds)
+    return time.clock_gettime(clock) - before
+
+
+@pytest.mark.parametrize("times", [1, 3])
+def test_one_that_was_rung_rests_again(keeper: Keeper, times: int) -> None:
+    for _ in range(times):
+        keeper._ring()
+        time.sleep(0.05)
+    assert burnt(keeper, 1.0) < 0.2
+
+
+def test_what_comes_to_the_shelf_is_seen_to_at_once(keeper: Keeper, monkeypatch: pytest.MonkeyPatch) -> None:
+    turns: list[float] = []
+    told = keeper._report
+    monkeypatch.setattr("antiphon.synth.sc.keeper.LOOK_SECONDS", 5.0)
+    monkeypatch.setattr(keeper, "_report", lambda: (turns.append(time.monotonic()), told()))
+    time.sleep(0.1)
+    for _ in range(3):
+        before = len(turns)
+        keeper._ring()
+        until(lambda before=before: len(turns) > before, 1.0, "it looks")
+
+
+def test_the_return_of_a_joined_one_is_said_once(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    theirs = Fake(notify=("/done", "/notify", 1, 8), g_queryTree=("/g_queryTree.reply", 0, 0, 0))
+    each: list[Quiet] = []
+    monkeypatch.setattr(Joining, "_started", lambda self: each.append(Quiet()) or each[-1])
+    joining = Joining(NoWires(48000), 1, theirs.address, ())
+    try:
+        until(lambda: joining.generation == 1, 5.0, "it plays")
+        for n in (2, 3):
+            each[-1].why = "it ended"
+            until(lambda n=n: joining.generation == n, 5.0, "it plays again")
+        time.sleep(0.1)
+    finally:
+        joining.close()
+        theirs.close()
+    name = f"the scsynth at {theirs.address[0]}:{theirs.address[1]}"
+    gone = f"antiphon: {name} is gone (it ended); it is taken up again when it is back"
+    assert capfd.readouterr().err.splitlines() == 2 * [gone, f"antiphon: {name} is back"]
