@@ -101,7 +101,8 @@ def test_sequenced_onsets_are_where_they_were_asked_for(server: Server, tmp_path
     assert away.count(0) >= count - lost, away
 
 
-def test_after_a_panic_an_echo_has_nothing_to_repeat(tmp_path: Path) -> None:
+@pytest.mark.parametrize("block", [64, 256, 512])
+def test_after_a_panic_an_echo_has_nothing_to_repeat(tmp_path: Path, block: int) -> None:
     (tmp_path / "echo.toml").write_text(
         'format = 1\n[nodes.keys]\ntype = "synth"\ninstrument = "organ"\n[nodes.echo]\ntype = "delay"\n'
         'time = 0.2\nfeedback = 0.9\n[wires]\n"keys" = "echo"\n"echo" = "out"\n'
@@ -109,7 +110,8 @@ def test_after_a_panic_an_echo_has_nothing_to_repeat(tmp_path: Path) -> None:
     with (
         alone(),
         Server(
-            "--audio", "headless", "--synth", "supercollider", "--patch", str(tmp_path / "echo.toml"),
+            "--audio", "headless", "--synth", "supercollider", "--block", str(block),
+            "--patch", str(tmp_path / "echo.toml"),
             "--record", str(tmp_path / "out.wav"), home=tmp_path, wait=40.0, env={"JACK_DEFAULT_SERVER": NAME},
         ) as running,
     ):  # fmt: skip

@@ -39,7 +39,7 @@ JACK_SECONDS = 10.0
 """How long a worker waits for JACK: it may be starting again as well."""
 WAIT_STEP = 0.0002
 CLOSING = 3
-"""Blocks in which scsynth has surely ended what it was told to end."""
+"""Blocks in which scsynth has ended what it was told to end at once."""
 UNSTEADY = 4
 """Hops in a row that come at the wrong time before the constant is chosen anew."""
 
@@ -103,6 +103,7 @@ class SuperCollider:
         self._answer: Samples = np.zeros((2, hop), np.float32)
         self._frames = [0] * slots
         self._clear_from = [0] * slots
+        self._fresh = [True] * slots
         self._constants: deque[tuple[int, int]] = deque(maxlen=32)
         self._unsteady = 0
         self._looked = -1
@@ -120,14 +121,14 @@ class SuperCollider:
         return self.keeper.counts
 
     def open(self, slot: int, settings: SynthSettings) -> None:
-        self.close(slot)
+        # nobody hears how it ends: what is on its way back is left out
+        self._close(slot, fade=self.beside)
+        self._clear_from[slot], self._fresh[slot] = self._wires.counter + CLOSING * self._block, True
         if needs(settings):
             self._waiting[slot] = settings
             self.keeper.shelf.ask(slot, settings)
         else:
             self._players[slot] = self._made(slot, settings, NOTHING)
-        # what sounded in the slot is still on its way back
-        self._clear_from[slot] = self._wires.counter + CLOSING * self._block
         self._sounding[slot].clear()
         self._presence[slot].clear()
         self._hurried[slot].clear()
@@ -156,13 +157,18 @@ class SuperCollider:
         return self._players[slot]
 
     def close(self, slot: int) -> None:
+        self._close(slot, fade=True)
+
+    def _close(self, slot: int, *, fade: bool) -> None:
         player = self._players[slot]
         self._versions[slot] = 0
         if self._waiting[slot] is not None or player is not None:
             self._waiting[slot] = self._players[slot] = None
             self.keeper.shelf.ask(slot, None)
         if player is not None:
-            self.keeper.send([(0, osc.encode("/n_set", self.keeper.layout.group(slot), player.closes, -1.0))])
+            group = self.keeper.layout.group(slot)
+            packet = osc.encode("/n_set", group, player.closes, -1.0) if fade else osc.encode("/g_freeAll", group)
+            self.keeper.send([(0, packet)])
 
     def play(self, slot: int, sample: int, events: Sequence[Event]) -> None:
         player = self._players[slot] or self._arrived(slot)
@@ -171,6 +177,9 @@ class SuperCollider:
             return
         self._bring_out_your_dead()
         frame = sample + self._aligned(sample)
+        if self._fresh[slot]:
+            # where notes of this life begin nothing is left out
+            self._fresh[slot], self._clear_from[slot] = False, min(self._clear_from[slot], frame)
         behind = sample - self.delay * self._hop
         self._frames[slot] = behind + self._constant_at(behind)
         self._next[slot] = sample + self._hop, frame + self._hop
@@ -228,7 +237,8 @@ class SuperCollider:
                 out[slot] = 0.0
                 continue
             frame = self._frames[slot]
-            if frame < self._clear_from[slot]:
+            old = self._clear_from[slot] - frame
+            if old >= self._hop:
                 out[slot] = 0.0
                 continue
             there = self._wires.read(frame, int(slot), self._answer)
@@ -237,6 +247,8 @@ class SuperCollider:
                 self.meanwhile()
                 there = self._wires.read(frame, int(slot), self._answer)
             self.keeper.counts.unheard += not there
+            if old > 0:
+                self._answer[:, :old] = 0.0
             self._presence[slot].play(self._answer if there else None, None, out[slot])
 
     def shut(self) -> None:
