@@ -30,8 +30,8 @@ def run(job: FileJob) -> None:
     """source: a sound.  target: a sound of its rate, channels and length.  midi_out: the notes as they were sung."""
     if job.analysis is not None:
         raise UsageError("hum writes no analysis; leave --analysis out")
-    beside = [] if job.midi_out is None else [("--midi-out", job.midi_out)]
-    apart([("IN", job.source)], [("OUT", job.target), *beside])
+    if job.midi_out is not None:
+        apart([("IN", job.source), ("OUT", job.target)], [("--midi-out", job.midi_out)])
     format_of(job.target)
     with stream(job.source) as (info, _):
         rate, channels, subtype = info.rate, info.channels, info.subtype
@@ -49,7 +49,9 @@ def run(job: FileJob) -> None:
             )
         elif not notes:
             complain(f"{shown(job.source)}: no note is heard in it; {writer.name} is silent")
-        if said := moved_to(found, str(job.settings.get("key", "auto")), float(job.settings.get("bpm", 0.0))):
+        given = job.settings
+        asked = str(given.get("key", "auto")), str(given.get("scale", "off")), float(given.get("bpm", 0.0))
+        if said := moved_to(found, *asked):
             complain(f"{shown(job.source)}: {said}")
         if job.midi_out is not None:
             write_notes(job.midi_out, found, rate, float(job.settings.get("bpm", 0.0)))
@@ -57,15 +59,16 @@ def run(job: FileJob) -> None:
         complain(f"{writer.name}: {writer.clipped} samples were over full scale and are cut to it")
 
 
-def moved_to(found: Heard, key: str, bpm: float) -> str:
-    """What was found and not told, key and tempo, and what it cost; "" where nothing was to be found."""
+def moved_to(found: Heard, key: str, scale: str, bpm: float) -> str:
+    """What was found, key and tempo, where it was not told, and what it cost; "" where nothing was to be found."""
     parts = []
-    if found.key is not None and key == "auto":
-        parts.append(f"notes are moved into {KEYS[found.key[0] + 1]} {found.key[1]}")
+    if found.key is not None and "auto" in (key, scale):
+        parts.append(f"the notes are in {KEYS[found.key[0] + 1]} {found.key[1]}")
     if found.bpm is not None and not bpm:
-        parts.append(f"onto a tempo of {found.bpm:.1f} bpm (-p bpm=… gives another)")
+        parts.append(f"their tempo is taken for {found.bpm:.1f} bpm (-p bpm=… gives another)")
     if found.left:
-        parts.append(f"{found.left} notes are left out, whose lines were taken (a finer quantise keeps more)")
+        left = "one note is" if found.left == 1 else f"{found.left} notes are"
+        parts.append(f"{left} left out, for want of a free line (a finer quantise keeps more)")
     return ", ".join(parts)
 
 

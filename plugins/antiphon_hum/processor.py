@@ -26,6 +26,8 @@ from antiphon_hum.tracker import RING, Settings, Tracker
 log = logging.getLogger("antiphon.hum")
 F32 = NDArray[np.float32]
 
+ROUNDED = 4
+"""Frames by which one line may be two, for it is rounded to a frame for each note anew."""
 SHORTEST = 0.02
 """Seconds of the shortest note sent."""
 SOFT, LOUD = -50.0, -10.0
@@ -217,10 +219,9 @@ class Hum(Processor):
         due = now + self._extra + self._shift
         self._since = now
         if self._quantise != "off" and tempo > 0.0:
-            # two notes on one line: the later one goes to the next line, and where that is taken too it is left out;
-            # lines are told apart by half a line, for each is rounded to a frame anew
+            # two notes on one line: the later one goes to the next line, and where that is taken too it is left out
             step = round(GRIDS[self._quantise] * 60.0 / tempo * self._rate)
-            taken = self._begun + step // 2
+            taken = self._begun + ROUNDED
             if self._begun >= 0 and due < taken:
                 if due + step < taken:
                     return

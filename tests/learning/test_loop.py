@@ -201,3 +201,10 @@ def test_it_begins_with_weights_that_are_there(tmp_path, monkeypatch) -> None:
     assert models.entry("line", second)["began_with"] == models.entry("line", first)["sha256"]
     with pytest.raises(ModelError):
         train.train("line", work=tmp_path / "c", out=second, steps=1, begin=tmp_path)
+    # gone on with, it is still of those weights; what began otherwise is not said to be
+    train.train("line", work=tmp_path / "b", out=second, steps=3)
+    assert models.entry("line", second)["began_with"] == models.entry("line", first)["sha256"]
+    with pytest.raises(UsageError, match="leave --from out, or add --restart"):
+        train.train("line", work=tmp_path / "a", out=second, steps=401, begin=second)
+    train.train("line", work=tmp_path / "a", out=second, steps=1, begin=first, restart=True)
+    assert models.entry("line", second)["began_with"] == models.entry("line", first)["sha256"]

@@ -111,6 +111,21 @@ def test_the_manifest_is_told_what_it_was_trained_on(recipe):
     assert (Path(__file__).parents[3] / said["card"]).is_file()
 
 
+def test_material_of_another_version_is_made_anew(tmp_path, monkeypatch):
+    from antiphon_denoise.training import material as m
+
+    monkeypatch.setattr(m, "pieces", lambda data: iter([("train-song-000", lambda rnd: sounds.melody(RATE, 0.5))]))
+    (tmp_path / "material.json").write_text('{"version": 1, "seed": 5}')
+    soundfile.write(tmp_path / "train-song-000.ogg", np.zeros(100, np.float32), RATE, format="OGG")
+    m.make(tmp_path, tmp_path, 5, lambda line: None)
+    made = (tmp_path / "train-song-000.ogg").stat()
+    assert soundfile.info(tmp_path / "train-song-000.ogg").frames > 1000
+    # what was stopped halfway goes on
+    (tmp_path / "material.json").unlink()
+    m.make(tmp_path, tmp_path, 5, lambda line: None)
+    assert (tmp_path / "train-song-000.ogg").stat().st_mtime_ns == made.st_mtime_ns
+
+
 def test_parts_share_no_song_clip_loop_shot_voice_or_stretch(tmp_path):
     from antiphon_denoise.training import splits
 

@@ -101,6 +101,12 @@ def make(data: Path, folder: Path, seed: int, say: Callable[[str], None]) -> Non
     if done.is_file() and {k: v for k, v in json.loads(done.read_text()).items() if k in mark} == mark:
         return
     folder.mkdir(parents=True, exist_ok=True)
+    begun = folder / "begun.json"
+    if not (begun.is_file() and json.loads(begun.read_text()) == mark):
+        # sounds of another version or seed have the same names
+        for old in folder.glob("*.ogg"):
+            old.unlink()
+        _write(begun, json.dumps(mark).encode())
     todo = list(pieces(data))
     say(f"making {len(todo)} sounds in {folder}")
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:

@@ -95,6 +95,27 @@ def test_a_first_note_whose_line_is_rounded_down_is_at_the_beginning_of_the_midi
     assert starts == pytest.approx([0.0, 0.5, 1.0, 1.5], abs=0.002)
 
 
+def test_what_was_found_and_what_it_cost_is_told():
+    from antiphon_hum.jobs import moved_to
+    from antiphon_hum.notes import Heard
+
+    plain = Heard((), 48000)
+    assert moved_to(plain, "auto", "off", 0.0) == ""
+    both = Heard((), 48000, (2, "minor"), 92.04, left=1)
+    assert moved_to(both, "auto", "auto", 0.0) == (
+        "the notes are in D minor, their tempo is taken for 92.0 bpm (-p bpm=… gives another), one note is left out, "
+        "for want of a free line (a finer quantise keeps more)"
+    )
+    assert moved_to(Heard((), 48000, (2, "minor"), 92.0), "D", "minor", 92.0) == ""
+
+
+def test_a_sound_may_take_its_own_place(tmp_path):
+    path = tmp_path / "in.wav"
+    soundfile.write(path, hummed(48000), 48000)
+    run(FileJob("hum", path, path))
+    assert soundfile.info(path).frames == len(hummed(48000))
+
+
 def test_every_note_in_the_midi_file_is_ended(tmp_path):
     mido = pytest.importorskip("mido", reason="mido reads the file as it is")
     done(tmp_path, hummed(22050, 0.0), 22050)

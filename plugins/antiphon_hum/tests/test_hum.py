@@ -245,23 +245,38 @@ def test_every_note_is_ended_and_one_sounds_at_a_time():
             assert off.offset > on.offset
 
 
-@pytest.mark.parametrize("quantise", ["1/4", "1/8", "1/16"])
-def test_of_notes_on_one_line_none_is_cut_to_a_click(quantise):
-    rng = np.random.default_rng(1)
-    line = np.repeat(rng.integers(50, 80, 60), 4000).astype(float)
-    sound = np.concatenate([voice(line), np.zeros(2 * RATE, np.float32)])
+def by_clock(sound, quantise, tempo):
+    """Notes heard live beside a clock that runs: frames from and to."""
     processor = Hum()
     cells = prepare(processor, StreamSpec(RATE, 512, 1), {"mode": "pyin", "quantise": quantise})
     for cell in cells.values():
         cell.render(0, 512)
     events = []
     for at in range(0, len(sound) - 512, 512):
-        io = IO([sound[None, at : at + 512]], [], cells, BlockTime(at, at / RATE * 2.0, 120.0, playing=True), 512)
+        beat = at / RATE * tempo / 60.0
+        io = IO([sound[None, at : at + 512]], [], cells, BlockTime(at, beat, tempo, playing=True), 512)
         processor.process(io)
         events += [(at + e.offset, e.kind) for e in io.events_out]
-    assert len(events) >= 20
     assert [kind for _, kind in events] == ["on", "off"] * (len(events) // 2)
-    assert min(off - on for (on, _), (off, _) in zip(events[::2], events[1::2], strict=True)) > 0.02 * RATE
+    return [(on, off) for (on, _), (off, _) in zip(events[::2], events[1::2], strict=True)], processor.latency
+
+
+@pytest.mark.parametrize("quantise", ["1/4", "1/8", "1/16"])
+def test_of_notes_on_one_line_none_is_cut_to_a_click(quantise):
+    rng = np.random.default_rng(1)
+    line = np.repeat(rng.integers(50, 80, 60), 4000).astype(float)
+    notes, _ = by_clock(np.concatenate([voice(line), np.zeros(2 * RATE, np.float32)]), quantise, 120.0)
+    assert len(notes) >= 10
+    assert min(off - on for on, off in notes) > 0.02 * RATE
+
+
+def test_a_clock_too_slow_to_reach_its_lines_loses_no_note():
+    sound, starts = tune([60, 64, 67, 72, 69, 65], 0.2, 0.1)
+    notes, latency = by_clock(np.concatenate([sound, np.zeros(3 * RATE, np.float32)]), "1/4", 30.0)
+    assert len(notes) == len(starts)
+    late = [on - latency - start for (on, _), start in zip(notes, starts, strict=True)]
+    assert max(map(abs, late[:-1])) < 0.55 * RATE, "half a line at 60 bpm"
+    assert late[-1] == pytest.approx(2 * RATE, abs=0.02 * RATE), "its line is the one before's"
 
 
 def test_channels_are_averaged_and_bad_samples_are_passed_over():

@@ -18,13 +18,16 @@ FILE = "checkpoint.safetensors"
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """step: of the next batch.  seconds: trained so far.  lost: batches left out, for their loss was not finite."""
+    """step: of the next batch.  seconds: trained so far.  lost: batches left out, for their loss was not finite.
+    began_with: the checksum of weights that were there, "" where they were drawn.
+    """
 
     recipe: str
     seed: int
     step: int
     seconds: float
     lost: int = 0
+    began_with: str = ""
 
 
 def keep(folder: Path, progress: Progress, groups: dict[str, dict[str, torch.Tensor]]) -> None:

@@ -68,8 +68,8 @@ class Trained:
 class Trainer:
     """One training in a folder: its checkpoint, its log, its curve. A folder with a checkpoint is gone on with."""
 
-    def __init__(self, recipe: Recipe, job: Job, folder: Path) -> None:
-        self._recipe, self._job, self._folder = recipe, job, folder
+    def __init__(self, recipe: Recipe, job: Job, folder: Path, began_with: str = "") -> None:
+        self._recipe, self._job, self._folder, self._began_with = recipe, job, folder, began_with
         torch.manual_seed(job.seed)
         self._network = recipe.network().to(job.device)
         torch.manual_seed(job.seed)
@@ -190,7 +190,7 @@ class Trainer:
 
     def _keep(self, began: float) -> None:
         progress = checkpoint.Progress(
-            self._recipe.name, self._job.seed, self._step, round(self._seconds(began), 1), self._lost
+            self._recipe.name, self._job.seed, self._step, round(self._seconds(began), 1), self._lost, self._began_with
         )
         state = self._optimizer.state_dict()["state"]
         moments = {f"{n}.{what}": torch.as_tensor(value) for n, held in state.items() for what, value in held.items()}

@@ -48,15 +48,16 @@ def make(factory: Callable[[], object], wish: Wish, say: Say, watch: Callable[[f
         raise UsageError(f"the training {wish.name} is a {type(recipe).__name__}, not a Recipe; mend its plugin")
     folder = made(wish.work / wish.name)
     material = made(wish.work / (recipe.shares or wish.name) / f"material-{wish.seed}")
-    job = Job(wish.data, material, wish.seed, torch.device(wish.device), say, wish.begin is not None)
+    if wish.restart and not wish.only_material:
+        for old in (checkpoint.FILE, "log.csv"):
+            (folder / old).unlink(missing_ok=True)
+    began = _began(recipe, wish, folder)
+    job = Job(wish.data, material, wish.seed, torch.device(wish.device), say, bool(began))
     recipe.prepare(job)
     if wish.only_material:
         say(f"the material of {wish.name} is in {material}")
         return True
-    if wish.restart:
-        for old in (checkpoint.FILE, "log.csv"):
-            (folder / old).unlink(missing_ok=True)
-    trainer = Trainer(recipe, job, folder)
+    trainer = Trainer(recipe, job, folder, began)
     if trainer.step:
         say(f"goes on at step {trainer.step}")
     elif wish.begin is not None:
@@ -65,9 +66,26 @@ def make(factory: Callable[[], object], wish: Wish, say: Say, watch: Callable[[f
     if not trained.complete:
         say(f"stopped after {trained.steps} steps; the same command goes on from there")
         return False
-    _write(recipe, trained, wish, say)
+    _write(recipe, trained, wish, began, say)
     say(f"log and curve: {folder}")
     return True
+
+
+def _began(recipe: Recipe, wish: Wish, folder: Path) -> str:
+    """The checksum of the weights that the training in a folder begins with, or has begun with; "" for none.
+
+    `ModelError` where there are none, `UsageError` where it has begun with others.
+    """
+    before = checkpoint.read(folder, recipe.name, wish.seed)
+    if wish.begin is None:
+        return before[0].began_with if before is not None else ""
+    wanted = str(models.entry(recipe.weights, wish.begin).get("sha256", ""))
+    _given(recipe, wish.begin)
+    if before is not None and before[0].began_with != wanted:
+        raise UsageError(
+            f"the training in {folder} has begun without these weights; leave --from out, or add --restart"
+        )
+    return wanted
 
 
 def _given(recipe: Recipe, folder: Path) -> torch.nn.Module:
@@ -77,14 +95,14 @@ def _given(recipe: Recipe, folder: Path) -> torch.nn.Module:
     return network
 
 
-def _write(recipe: Recipe, trained: Trained, wish: Wish, say: Say) -> None:
+def _write(recipe: Recipe, trained: Trained, wish: Wish, began: str, say: Say) -> None:
     arrays = recipe.arrays(trained.network)
     count = sum(array.size for array in arrays.values())
     minutes = round(trained.seconds / 60.0, 1)
     said = {
         "plugin": recipe.plugin,
         **recipe.said(),
-        **({"began_with": models.checksums(wish.begin)[recipe.weights]} if wish.begin is not None else {}),
+        **({"began_with": began} if began else {}),
         "seed": wish.seed,
         "steps": trained.steps,
         "minutes": minutes,
