@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-LIVE = ("acceptance", "clients", "hostile", "serve")
+LIVE = ("acceptance", "clients", "serve")
 """Folders whose tests start real servers, which keep time: on a machine that stalls one may fail, twice it may not."""
 HOME, NO_SKIPS = "ANTIPHON_HOME", "ANTIPHON_NO_SKIPS"
 _given = pytest.StashKey[str | None]()
