@@ -29,6 +29,7 @@ from antiphon.control.state import clear as clear_state
 from antiphon.errors import EngineError, FileError
 from antiphon.io.listening import open_sockets
 from antiphon.settings import ServeSettings
+from antiphon.synth.sc import leftovers
 from antiphon.workers import devices, zygote
 from antiphon.workers.arena import Arena, Bells
 from antiphon.workers.status import wanted_zygotes
@@ -380,18 +381,18 @@ class Supervisor:
     # ---- ending
     def _end_all(self) -> None:
         """Control first, so that nothing new begins; the recorder last, so that nothing is lost."""
+        lived = leftovers.living()
         zygotes = [name for name in self._children if name.startswith(_ZYGOTE)]
         for name in ("control", "engine", "weigher", *zygotes, "recorder", ownjack.JACKD):
             child = self._children.get(name)
             if child is not None:
                 child.end()
         from antiphon.engine import recorder
-        from antiphon.synth.sc import leftovers
 
-        leftovers.sweep(leftovers.ENDING_SECONDS)
         recorder.forget(self.folder)
         lifeline.remove(self.folder)
         clear_state(self.folder)
+        leftovers.sweep(leftovers.ENDING_SECONDS, lived)
 
 
 def _say(text: str) -> None:

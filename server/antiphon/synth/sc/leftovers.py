@@ -6,10 +6,12 @@ A worker is killed as well, so it cannot always tidy up itself. Its folder says 
 from __future__ import annotations
 
 import contextlib
+import glob
 import os
 import shutil
 import tempfile
 import time
+from collections.abc import Collection
 from pathlib import Path
 
 from antiphon.lifeline import born
@@ -37,11 +39,20 @@ def release(folder: Path, port: int) -> None:
         (folder / RUNNING / str(port)).unlink()
 
 
-def sweep(patience: float = 0.0) -> None:
-    """Takes away what workers left that were killed. patience: seconds for their scsynths, which are ending."""
+def living() -> set[Path]:
+    """Folders of workers that run: whose scsynths a server that is about to end may wait for."""
+    return {folder for folder, lives in _folders() if lives}
+
+
+def sweep(patience: float = 0.0, lived: Collection[Path] = ()) -> None:
+    """Takes away what workers left that were killed. Never raises: others may sweep at the same moment.
+
+    patience: seconds for scsynths that are ending, those of the folders `lived`. What is heard at an older folder's
+    port is somebody else's for good.
+    """
     until = time.monotonic() + patience
     for folder in _abandoned():
-        while _ports(folder) & _listening() and time.monotonic() < until:
+        while folder in lived and _ports(folder) & _listening() and time.monotonic() < until:
             time.sleep(STEP)
         # a port that is heard at may be somebody else's by now
         listening = _listening()
@@ -53,17 +64,25 @@ def sweep(patience: float = 0.0) -> None:
 
 def _abandoned() -> list[Path]:
     """Folders of processes that are gone."""
+    return [folder for folder, lives in _folders() if not lives]
+
+
+def _folders() -> list[tuple[Path, bool]]:
+    """Our workers' folders, each with whether its process runs."""
     found = []
-    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*-*"):
+    for folder in map(Path, glob.glob(f"{glob.escape(tempfile.gettempdir())}/{PREFIX}*-*")):
         with contextlib.suppress(ValueError, OSError):
             pid = int(folder.name.removeprefix(PREFIX).split("-")[0])
-            if not born(pid) and folder.stat().st_uid == os.getuid():
-                found.append(folder)
+            if folder.stat().st_uid == os.getuid():
+                found.append((folder, bool(born(pid))))
     return found
 
 
 def _ports(folder: Path) -> set[int]:
-    return {int(path.name) for path in (folder / RUNNING).glob("[0-9]*")}
+    """None where the folder has gone."""
+    with contextlib.suppress(OSError):
+        return {int(name) for name in os.listdir(folder / RUNNING) if name.isascii() and name.isdigit()}
+    return set()
 
 
 def _listening() -> set[int]:
