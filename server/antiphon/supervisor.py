@@ -60,6 +60,7 @@ class Supervisor:
         os.set_blocking(self._signal_write, False)
         self._notes: list[str] = []
         self._retry_device = 0.0
+        self._since = time.time()
 
     def run(self) -> int:
         """Until SIGINT or SIGTERM. Returns the exit status."""
@@ -381,7 +382,6 @@ class Supervisor:
     # ---- ending
     def _end_all(self) -> None:
         """Control first, so that nothing new begins; the recorder last, so that nothing is lost."""
-        lived = leftovers.living()
         zygotes = [name for name in self._children if name.startswith(_ZYGOTE)]
         for name in ("control", "engine", "weigher", *zygotes, "recorder", ownjack.JACKD):
             child = self._children.get(name)
@@ -392,7 +392,7 @@ class Supervisor:
         recorder.forget(self.folder)
         lifeline.remove(self.folder)
         clear_state(self.folder)
-        leftovers.sweep(leftovers.ENDING_SECONDS, lived)
+        leftovers.sweep(leftovers.ENDING_SECONDS, self._since)
 
 
 def _say(text: str) -> None:

@@ -11,7 +11,6 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Collection
 from pathlib import Path
 
 from antiphon.lifeline import born
@@ -39,20 +38,15 @@ def release(folder: Path, port: int) -> None:
         (folder / RUNNING / str(port)).unlink()
 
 
-def living() -> set[Path]:
-    """Folders of workers that run: whose scsynths a server that is about to end may wait for."""
-    return {folder for folder, lives in _folders() if lives}
-
-
-def sweep(patience: float = 0.0, lived: Collection[Path] = ()) -> None:
+def sweep(patience: float = 0.0, since: float = 0.0) -> None:
     """Takes away what workers left that were killed. Never raises: others may sweep at the same moment.
 
-    patience: seconds for scsynths that are ending, those of the folders `lived`. What is heard at an older folder's
-    port is somebody else's for good.
+    patience: seconds for scsynths that are ending, of workers that began after the time `since`. What is heard at the
+    port of an older one is somebody else's for good.
     """
     until = time.monotonic() + patience
     for folder in _abandoned():
-        while folder in lived and _ports(folder) & _listening() and time.monotonic() < until:
+        while _made(folder) >= since and _ports(folder) & _listening() and time.monotonic() < until:
             time.sleep(STEP)
         # a port that is heard at may be somebody else's by now
         listening = _listening()
@@ -64,18 +58,20 @@ def sweep(patience: float = 0.0, lived: Collection[Path] = ()) -> None:
 
 def _abandoned() -> list[Path]:
     """Folders of processes that are gone."""
-    return [folder for folder, lives in _folders() if not lives]
-
-
-def _folders() -> list[tuple[Path, bool]]:
-    """Our workers' folders, each with whether its process runs."""
     found = []
     for folder in map(Path, glob.glob(f"{glob.escape(tempfile.gettempdir())}/{PREFIX}*-*")):
         with contextlib.suppress(ValueError, OSError):
             pid = int(folder.name.removeprefix(PREFIX).split("-")[0])
-            if folder.stat().st_uid == os.getuid():
-                found.append((folder, bool(born(pid))))
+            if not born(pid) and folder.stat().st_uid == os.getuid():
+                found.append(folder)
     return found
+
+
+def _made(folder: Path) -> float:
+    """When its worker began, all but: nothing is put into it later but into its own folders."""
+    with contextlib.suppress(OSError):
+        return folder.stat().st_mtime
+    return 0.0
 
 
 def _ports(folder: Path) -> set[int]:
