@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -11,7 +12,9 @@ from antiphon import eventfile, patch, paths, plugins
 from antiphon.cli.render import MAX_EVENT_BYTES, RATE
 from antiphon.clock import MAX_TEMPO, MIN_TEMPO
 from antiphon.commands import Beat, Sample
+from antiphon.doctor import software
 from antiphon.engine.schedule import CAPACITY
+from antiphon.errors import UsageError
 from antiphon.notes import Players
 from antiphon.rendering import Actions, param_finder
 
@@ -39,6 +42,31 @@ def test_every_address_and_key_is_in_it() -> None:
         assert f"| `{key}` |" in PAGE
 
 
+@pytest.mark.parametrize(
+    ("address", "taken", "refused"),
+    [
+        ("/transport/play", [[], [0], [1e9]], [[1, 2], [-1]]),
+        ("/transport/stop", [[], [4.5]], [[1, 2], [-1]]),
+        ("/beat", [[4]], [[], [1, 2]]),
+        ("/panic", [[], [0, "any"]], []),
+        ("/clearSched", [[], [0, "any"]], []),
+    ],
+)
+def test_arguments_of_what_has_few(address: str, taken: list[list[object]], refused: list[list[object]]) -> None:
+    (said,) = re.findall(rf"^\|.*`{address}`.*\| (.*) \|$", PAGE, re.MULTILINE)
+    assert said.startswith("None; " if not refused else "beat: " if address == "/beat" else "[beat]: ")
+
+    def read(args: list[object]) -> object:
+        line = json.dumps({"time": 1, "address": address, "args": args})
+        return eventfile.parse_events([line], RATE, lambda _node, _name: pytest.fail("no parameter"), "e.jsonl")
+
+    for args in taken:
+        assert read(args)
+    for args in refused:
+        with pytest.raises(UsageError):
+            read(args)
+
+
 def test_its_limits_are_those_there_are() -> None:
     for said in (
         f"{eventfile.MAX_EVENTS:,} events",
@@ -60,6 +88,9 @@ def test_the_readme_says_where_things_lie(tmp_path: Path, monkeypatch: pytest.Mo
     for folder in (paths.config(), paths.data(), paths.cache(), paths.runtime()):
         assert folder.parent == tmp_path
         assert f"`{folder.name}`" in page
+    told = {finding.said.split(" (")[0] for finding in software.folders()}
+    assert str(paths.config()) in told
     for folder in (paths.patches(), paths.sessions(), paths.recordings(), paths.library(), paths.plugins()):
         assert folder.parent == paths.data()
         assert f"`{folder.name}`" in page
+        assert str(folder) in told

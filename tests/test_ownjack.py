@@ -25,6 +25,8 @@ class Machine:
         if settings.audio == "jack":
             if not self.jack:
                 raise EngineError("no JACK server answers")
+            if settings.input or settings.output:
+                raise EngineError("JACK has no port like that")
             return Found("jack", 48000, 256)
         if settings.audio == "headless":
             return Found("headless", settings.rate, settings.block)
@@ -76,6 +78,12 @@ def test_one_that_was_anothers_and_has_gone_is_started(monkeypatch: pytest.Monke
     # another survivor was first
     assert ownjack.again(settings) == 0
     assert machine.started == 1
+
+
+def test_a_card_s_devices_are_not_looked_for_among_jack_s_ports(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = Machine(monkeypatch, jack=True)
+    assert ownjack.again(asked("portaudio", input="Mic", output="Speakers")) == 0
+    assert machine.started == 0
 
 
 def test_where_none_can_be_started_any_more_the_server_plays_on(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
@@ -38,16 +38,32 @@ class FileJob:
 def apart(read: Iterable[Named], written: Iterable[Named], mend: str = "") -> None:
     """Raises UsageError where a file to be written is one that is read, or one that is written besides.
 
-    A sound that takes its own place (IN and OUT the same) is no such case: it is whole before it does. mend: what to
-    do about it, "" for a name of its own.
+    A folder that is read stands for what is in it. A sound that takes its own place (IN and OUT the same) is no such
+    case: it is whole before it does. mend: what to do about it where it is OUT, "" for a name of its own.
     """
     from antiphon.io.decode import shown
 
+    outs = [(what, path, paths.identity(path)) for what, path in written]
+    folders = any(os.path.exists(path) for _, path, _ in outs)
     known: dict[object, str] = {}
     for what, path in read:
         known.setdefault(paths.identity(path), what)
-    for what, path in written:
-        other = known.setdefault(paths.identity(path), what)
-        if other != what:
-            mend = mend or f"give {what} a name of its own"
-            raise UsageError(f"{other} and {what} are the same file, {shown(path)}; {mend}")
+        if folders:
+            for inner in _inside(path):
+                known.setdefault(paths.identity(inner), what)
+    for what, path, found in outs:
+        if found in known:
+            both = f"two of {what}" if known[found] == what else f"{known[found]} and {what}"
+            advice = mend if mend and what == "OUT" else f"give {what} a name of its own"
+            raise UsageError(f"{both} are the same file, {shown(path)}; {advice}")
+        known[found] = what
+
+
+def _inside(folder: str | os.PathLike[str]) -> Iterator[Path]:
+    """The sounds, and the rules for them, in a folder and below it; nothing where it is none."""
+    from antiphon.io.audiowrite import FORMATS
+
+    for place, _, names in os.walk(folder):
+        for name in names:
+            if os.path.splitext(name)[1].lower() in (*FORMATS, ".toml"):
+                yield Path(place) / name

@@ -120,7 +120,7 @@ def again(settings: ServeSettings) -> int:
     settings: with the rate and the block that are played.
     """
     try:
-        probe(settings.with_(audio="jack"))
+        probe(settings.with_(audio="jack", input="", output=""))
     except AntiphonError:
         with contextlib.suppress(EngineError):
             return start(settings)

@@ -29,6 +29,7 @@ from antiphon.control.state import clear as clear_state
 from antiphon.errors import EngineError, FileError
 from antiphon.io.listening import open_sockets
 from antiphon.settings import ServeSettings
+from antiphon.synth.sc import leftovers
 from antiphon.workers import devices, zygote
 from antiphon.workers.arena import Arena, Bells
 from antiphon.workers.status import wanted_zygotes
@@ -59,6 +60,7 @@ class Supervisor:
         os.set_blocking(self._signal_write, False)
         self._notes: list[str] = []
         self._retry_device = 0.0
+        self._since = time.time()
 
     def run(self) -> int:
         """Until SIGINT or SIGTERM. Returns the exit status."""
@@ -386,12 +388,11 @@ class Supervisor:
             if child is not None:
                 child.end()
         from antiphon.engine import recorder
-        from antiphon.synth.sc import leftovers
 
-        leftovers.sweep(leftovers.ENDING_SECONDS)
         recorder.forget(self.folder)
         lifeline.remove(self.folder)
         clear_state(self.folder)
+        leftovers.sweep(leftovers.ENDING_SECONDS, self._since)
 
 
 def _say(text: str) -> None:

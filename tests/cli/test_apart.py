@@ -40,7 +40,59 @@ def test_what_a_parameter_reads_is_never_out(antiphon: Command, tmp_path: Path) 
     before = (tmp_path / "pick.wav").read_bytes()
     done = antiphon("run", "transfer", "in.wav", "pick.wav", "-p", "reference=pick.wav")
     assert done.complaint == "reference and OUT are the same file, pick.wav; give OUT a name of its own"
+    done = antiphon("run", "transfer", "pick.wav", "in.wav", "--out-dir", ".", "-p", "reference=pick.wav")
+    assert done.complaint == "reference and OUT are the same file, pick.wav; name another folder with --out-dir"
     assert (tmp_path / "pick.wav").read_bytes() == before
+
+
+def test_what_a_patch_reads_is_never_out(antiphon: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANTIPHON_HOME", str(tmp_path / "home"))
+    library = tmp_path / "home" / "data" / "library"
+    library.mkdir(parents=True)
+    for name in ("in.wav", "pick.wav", "home/data/library/known.wav"):
+        audio.write(tmp_path / name, audio.noise(100))
+    for reference, out in (("pick.wav", "pick.wav"), ("known.wav", "home/data/library/known.wav")):
+        (tmp_path / "p.toml").write_text(
+            f'format = 1\n[nodes.t]\ntype = "transfer"\nreference = "{reference}"\n[wires]\n"in" = "t"\n"t" = "out"\n'
+        )
+        before = (tmp_path / out).read_bytes()
+        done = antiphon("render", "p.toml", "--in", "in.wav", "--out", out)
+        assert done.complaint == f"t.reference and --out are the same file, {out}; give --out a name of its own"
+        assert (tmp_path / out).read_bytes() == before
+
+
+def test_nothing_in_a_folder_that_is_read_is_out(antiphon: Command, tmp_path: Path) -> None:
+    (tmp_path / "lib" / "deeper").mkdir(parents=True)
+    audio.write(tmp_path / "lib" / "deeper" / "x.wav", audio.noise(100))
+    (tmp_path / "lib" / "rules.toml").write_text("section = 4\n")
+    (tmp_path / "link.wav").symlink_to("lib/deeper/x.wav")
+    before = (tmp_path / "link.wav").read_bytes()
+    for out in ("lib/deeper/x.wav", "link.wav"):
+        said = antiphon("run", "loops", "lib", out).complaint
+        assert said == f"IN and OUT are the same file, {out}; give OUT a name of its own"
+    said = antiphon("run", "loops", "lib", "out.wav", "--analysis", "lib/rules.toml").complaint
+    assert said == "IN and --analysis are the same file, lib/rules.toml; give --analysis a name of its own"
+    patch = f'format = 1\n[nodes.bed]\ntype = "loops"\nlibrary = "{tmp_path}/lib"\n[wires]\n"bed" = "out"\n'
+    (tmp_path / "p.toml").write_text(patch)
+    said = antiphon("render", "p.toml", "--seconds", "1", "--out", "link.wav").complaint
+    assert said == "bed.library and --out are the same file, link.wav; give --out a name of its own"
+    assert (tmp_path / "link.wav").read_bytes() == before
+
+
+def test_two_outs_are_two_files(antiphon: Command, tmp_path: Path) -> None:
+    for name in ("a.wav", "b.wav"):
+        audio.write(tmp_path / name, audio.noise(100))
+    (tmp_path / "o").mkdir()
+    (tmp_path / "o" / "a.wav").symlink_to("b.wav")
+    said = antiphon("run", "gain", "a.wav", "b.wav", "--out-dir", "o").complaint
+    assert said == "two of OUT are the same file, o/b.wav; name another folder with --out-dir"
+    assert os.listdir(tmp_path / "o") == ["a.wav"]
+
+
+def test_the_advice_is_for_the_name_that_clashes(antiphon: Command, tmp_path: Path) -> None:
+    audio.write(tmp_path / "a.wav", audio.noise(100))
+    said = antiphon("run", "hum", "a.wav", "--out-dir", "o", "--midi-out", "a.wav").complaint
+    assert said == "IN and --midi-out are the same file, a.wav; give --midi-out a name of its own"
 
 
 def test_what_is_written_beside_out_is_neither_in_nor_out(antiphon: Command, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 
@@ -68,9 +69,9 @@ def test_only_asked_systems() -> None:
         tables.check(Sums(), ask(files=(Path("a.wav"),)))
 
 
-def test_the_command(tmp_path, monkeypatch) -> None:
-    import json
-
+@pytest.fixture
+def command(monkeypatch):
+    """Runs `antiphon` with the evaluation above besides the real ones."""
     import typer
     from typer.testing import CliRunner
 
@@ -87,9 +88,13 @@ def test_the_command(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(plugins, "load", load)
     app = typer.Typer()
     register(app)
+    return lambda *words: CliRunner().invoke(app, [*words])
+
+
+def test_the_command(tmp_path, command) -> None:
     kept = tmp_path / "figures.json"
     asked = ["evaluate", "sums", "--system", "ours", "--limit", "2", "--seed", "7", "--work", str(tmp_path)]
-    done = CliRunner().invoke(app, [*asked, "--json", str(kept)])
+    done = command(*asked, "--json", str(kept))
     assert done.exit_code == 0, done.output
     assert "1.50 ± 0.500" in done.output
     assert "seed 7" in done.output
@@ -97,6 +102,20 @@ def test_the_command(tmp_path, monkeypatch) -> None:
     assert [(f["system"], f["measure"], f["n"], f["mean"]) for f in figures["figures"]] == [
         ("ours", "gain", 2, 1.5), ("ours", "false", 2, 8.5),
     ]  # fmt: skip
+
+
+def test_examples_make_no_folder_where_there_are_none(tmp_path, command) -> None:
+    asked = ["evaluate", "sums", "--work", str(tmp_path), "--examples", str(tmp_path / "shown")]
+    assert "no sounds to show" in str(command(*asked).exception)
+    assert not (tmp_path / "shown").exists()
+
+
+def test_examples_and_figures_are_asked_for_one_at_a_time(tmp_path, command) -> None:
+    asked = ["evaluate", "sums", "--work", str(tmp_path / "w"), "--examples", str(tmp_path / "x")]
+    done = command(*asked, "--json", str(tmp_path / "y.json"))
+    assert isinstance(done.exception, UsageError)
+    assert "--examples writes sounds and no figures; leave out --examples or --json" in str(done.exception)
+    assert not list(tmp_path.iterdir())
 
 
 def test_examples_are_files_by_item_and_system(tmp_path, monkeypatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -92,3 +93,28 @@ def test_the_folder_of_one_that_lives_stays(memory: Path, tmp_path: Path) -> Non
     left(memory, 5001)
     leftovers.sweep()
     assert there(memory) == {5001}
+
+
+def test_another_s_folder_may_go_meanwhile_and_holds_names_that_are_no_port(
+    memory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lost, folder = tmp_path / f"{leftovers.PREFIX}1-lost", workers(tmp_path, gone())
+    leftovers.claim(folder, 5001)
+    (folder / leftovers.RUNNING / "5x").touch()
+    left(memory, 5001)
+    monkeypatch.setattr(leftovers, "_abandoned", lambda: [lost, folder])
+    leftovers.sweep()
+    assert not there(memory)
+    assert not folder.exists()
+
+
+def test_only_for_scsynths_of_new_workers_is_waited(memory: Path, tmp_path: Path) -> None:
+    before = time.time() - 5.0
+    folder = workers(tmp_path, gone())
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as theirs:
+        theirs.bind(("127.0.0.1", 0))
+        leftovers.claim(folder, theirs.getsockname()[1])
+        for since, least, most in ((before + 10.0, 0.0, 0.3), (before, 0.4, 2.0)):
+            began = time.monotonic()
+            leftovers.sweep(0.4, since)
+            assert least <= time.monotonic() - began < most

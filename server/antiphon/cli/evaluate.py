@@ -41,6 +41,8 @@ def evaluate(
     from antiphon.paths import cache, made, write_atomic
     from antiphon.plugins import load
 
+    if examples is not None and json_file is not None:
+        raise UsageError("--examples writes sounds and no figures; leave out --examples or --json")
     found = load(None, check=False).factories["evaluations"]
     if listing or not name:
         for each in sorted(found):
@@ -60,7 +62,7 @@ def evaluate(
     tables.check(evaluation, ask)
     with needs.said(name):
         if examples is not None:
-            _write(evaluation.examples(ask), made(examples))
+            _write(evaluation.examples(ask), examples)
             return
         cells = tables.cells(evaluation, _shown(name, evaluation.scores(ask)))
     if not cells:
@@ -74,14 +76,15 @@ def evaluate(
 
 
 def _write(examples: Iterator[Example], folder: Path) -> None:
-    """A file each, numbered by item. `UsageError` where there are none."""
+    """A file each, numbered by item, the folder made for the first. `UsageError` where there are none."""
     from antiphon.io.audiowrite import AudioWriter
+    from antiphon.paths import made
 
     items: dict[str, int] = {}
     for example in examples:
         number = items.setdefault(example.item, len(items) + 1)
         words = re.sub(r"[^a-z0-9+-]+", "-", f"{example.item} - {example.made}".lower()).replace("---", "--")
-        path = folder / f"{number:02d}-{words}.wav"
+        path = made(folder) / f"{number:02d}-{words}.wav"
         with AudioWriter(path, example.rate, 1, "PCM_24") as writer:
             writer.write(example.sound[None])
         typer.echo(str(path))

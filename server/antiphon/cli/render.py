@@ -59,10 +59,11 @@ def render(
     if source is None and seconds is None:
         raise UsageError("say --in IN.wav, or --seconds S to render without input")
     format_of(out)
-    apart([("--events", events)] if events is not None else [], [("--out", out)])
     with endable(), ExitStack() as stack:
         loaded = load(check=False)
         made = load_patch(patch, loaded.catalog, trusted=True)
+        besides = [("--events", events)] if events is not None else []
+        apart([*besides, *_files(made.graph, loaded.catalog)], [("--out", out)])
         play_with(device, synth, loaded, made.graph)
         blocks: Iterable[Samples] = ()
         rate, channels, subtype, frames = RATE, 2, "", None
@@ -92,6 +93,18 @@ def render(
         complain(f"{runner.dropped} events were too many at once and are not in {writer.name}")
     if runner.failures or runner.dropped:
         raise typer.Exit(1)
+
+
+def _files(graph: Graph, catalog: Catalog) -> list[tuple[str, str]]:
+    """The files and folders that the patch's nodes read, each as it is called."""
+    from antiphon.library import located
+
+    return [
+        (f"{node.name}.{param.name}", located(str(node.values[param.name])))
+        for node in graph.nodes
+        for param in catalog[node.type].cells
+        if param.kind == "file" and node.values.get(param.name)
+    ]
 
 
 def _turns(stack: ExitStack, prepared: Callable[[], StageRunner], source: str | None, length: int | None) -> None:

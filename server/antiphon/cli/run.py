@@ -73,11 +73,10 @@ def run(
             if p.kind == "file" and p.name in settings.values
         ]
         beside = [(what, path) for what, path in (("--midi-out", midi_out), ("--analysis", analysis)) if path]
-        apart(
-            [*(("IN", job.source) for job in jobs), *files],
-            [*(("OUT", job.target) for job in jobs if identity(job.target) != identity(job.source)), *beside],
-            "" if out_dir is None else "name another folder with --out-dir",
-        )
+        mend = "" if out_dir is None else "name another folder with --out-dir"
+        apart(files, [("OUT", job.target) for job in jobs], mend)
+        outs = [("OUT", job.target) for job in jobs if identity(job.target) != identity(job.source)]
+        apart([*(("IN", job.source) for job in jobs), *files], [*outs, *beside], mend)
         own = loaded.make(plugin).files
         if own:
             job = FileJob(

@@ -89,7 +89,12 @@ def plugins() -> Iterator[Finding]:
 def folders() -> Iterator[Finding]:
     from antiphon import paths
 
-    for name, folder in (("patches", paths.patches()), ("recordings", paths.recordings()), ("cache", paths.cache())):
+    named = {
+        "settings": paths.config(), "patches": paths.patches(), "sessions": paths.sessions(),
+        "recordings": paths.recordings(), "plugins": paths.plugins(), "library": paths.library(),
+        "cache": paths.cache(),
+    }  # fmt: skip
+    for name, folder in named.items():
         parent = folder
         while not parent.exists() and parent != parent.parent:
             parent = parent.parent

@@ -6,6 +6,7 @@ A worker is killed as well, so it cannot always tidy up itself. Its folder says 
 from __future__ import annotations
 
 import contextlib
+import glob
 import os
 import shutil
 import tempfile
@@ -37,11 +38,15 @@ def release(folder: Path, port: int) -> None:
         (folder / RUNNING / str(port)).unlink()
 
 
-def sweep(patience: float = 0.0) -> None:
-    """Takes away what workers left that were killed. patience: seconds for their scsynths, which are ending."""
+def sweep(patience: float = 0.0, since: float = 0.0) -> None:
+    """Takes away what workers left that were killed. Never raises: others may sweep at the same moment.
+
+    patience: seconds for scsynths that are ending, of workers that began after the time `since`. What is heard at the
+    port of an older one is somebody else's for good.
+    """
     until = time.monotonic() + patience
     for folder in _abandoned():
-        while _ports(folder) & _listening() and time.monotonic() < until:
+        while _made(folder) >= since and _ports(folder) & _listening() and time.monotonic() < until:
             time.sleep(STEP)
         # a port that is heard at may be somebody else's by now
         listening = _listening()
@@ -54,7 +59,7 @@ def sweep(patience: float = 0.0) -> None:
 def _abandoned() -> list[Path]:
     """Folders of processes that are gone."""
     found = []
-    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*-*"):
+    for folder in map(Path, glob.glob(f"{glob.escape(tempfile.gettempdir())}/{PREFIX}*-*")):
         with contextlib.suppress(ValueError, OSError):
             pid = int(folder.name.removeprefix(PREFIX).split("-")[0])
             if not born(pid) and folder.stat().st_uid == os.getuid():
@@ -62,8 +67,18 @@ def _abandoned() -> list[Path]:
     return found
 
 
+def _made(folder: Path) -> float:
+    """When its worker began, all but: nothing is put into it later but into its own folders."""
+    with contextlib.suppress(OSError):
+        return folder.stat().st_mtime
+    return 0.0
+
+
 def _ports(folder: Path) -> set[int]:
-    return {int(path.name) for path in (folder / RUNNING).glob("[0-9]*")}
+    """None where the folder has gone."""
+    with contextlib.suppress(OSError):
+        return {int(name) for name in os.listdir(folder / RUNNING) if name.isascii() and name.isdigit()}
+    return set()
 
 
 def _listening() -> set[int]:
