@@ -181,7 +181,8 @@ def test_a_worker_that_begins_while_it_is_away_waits_for_it(theirs: Theirs, jack
         os.kill(worker, signal.SIGKILL)
         # longer than one worker waits
         time.sleep(13.0)
-        assert synth(running)["state"] != "failed"
+        told = synth(running)
+        assert (told["state"], told["reason"].partition(" at ")[0]) == ("waiting", "its worker waits: no scsynth answers")
         again = Theirs(jackd, 4, 20, theirs.port)
         try:
             until(lambda: synth(running)["pid"] == again.process.pid, 15.0, "it is taken up")
