@@ -11,7 +11,9 @@ import pytest
 from tests.synth.test_sc_guest import Fake
 from tests.waiting import until
 
-from antiphon.synth.sc.joined import Joining, NoWires
+from antiphon.errors import EngineError, Unanswered
+from antiphon.synth.sc import guest
+from antiphon.synth.sc.joined import Joining, NoWires, joined
 from antiphon.synth.sc.keeper import Keeper
 from antiphon.wire import osc
 
@@ -101,3 +103,35 @@ def test_the_return_of_a_joined_one_is_said_once(
     name = f"the scsynth at {theirs.address[0]}:{theirs.address[1]}"
     gone = f"antiphon: {name} is gone (it ended); it is taken up again when it is back"
     assert capfd.readouterr().err.splitlines() == 2 * [gone, f"antiphon: {name} is back"]
+
+
+@pytest.mark.parametrize(
+    ("dies", "said"),
+    [("at once", "no scsynth answers there"), ("half way", "answers, and takes nobody up; is it")],
+)
+def test_one_that_dies_in_the_first_start_is_not_waited_for_longer_than_one_that_never_answered(
+    monkeypatch: pytest.MonkeyPatch, dies: str, said: str
+) -> None:
+    def no_jack(*_given: object) -> None:
+        raise EngineError("there is no JACK server")
+
+    monkeypatch.setattr("antiphon.synth.sc.joined.Joined", no_jack)
+    monkeypatch.setattr("antiphon.synth.sc.joined.AWAY_SECONDS", 1.5)
+    theirs = Fake(notify=("/done", "/notify", 1, 8), g_queryTree=("/g_queryTree.reply", 0, 0, 0))
+    met: list[float] = []
+
+    def meet(address: tuple[str, int], rate: int) -> guest.Met:
+        met.append(time.monotonic())
+        # it dies after it was met for the first time, or hangs in the middle
+        if len(met) > 1 and dies == "at once":
+            raise Unanswered("no scsynth answers there")
+        return guest.Met(rate, "3.13")
+
+    monkeypatch.setattr(guest, "meet", meet)
+    began = time.monotonic()
+    try:
+        with pytest.raises(Unanswered, match=said):
+            joined(48000, 64, 1, f"127.0.0.1:{theirs.address[1]}")
+    finally:
+        theirs.close()
+    assert 1.4 < time.monotonic() - began < 4.0

@@ -13,6 +13,7 @@ import time
 
 import numpy as np
 
+from antiphon.errors import Unanswered
 from antiphon.models import ModelError
 from antiphon.workers.spec import WorkerSpec
 
@@ -131,3 +132,11 @@ class Unwarm(Echo):
 
     def step(self, hops, x, y):
         y.shape = (-1,)
+
+
+class Joins(Echo):
+    """Plays by a file: nobody answers until it is there."""
+
+    def __init__(self, spec):
+        if not os.path.exists(spec.settings["by"]):
+            raise Unanswered("nobody answers there")

@@ -8,6 +8,7 @@ import re
 import signal
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -302,6 +303,40 @@ def test_one_that_does_not_start_says_why_and_is_tried_again_when_asked(
             starts = words(stream)[Word.GENERATION]
             stream.retry()
             until(lambda n=starts: words(stream)[Word.GENERATION] > n, 5, "it is tried again")
+
+
+def test_one_that_waits_for_what_it_plays_by_holds_nobody_up_and_says_why(rig: Rig, tmp_path: Path) -> None:
+    there = tmp_path / "there"
+    stream = rig.pool.open(spec("Joins", settings={"by": str(there)}))
+    until(rig.pool.settled, 5, "nobody waits for it")
+    assert stream.entry.state == State.WAITING
+    # and while the next one begins, and the one after it
+    until(lambda: words(stream)[Word.GENERATION] >= 3, 10, "it is asked again")
+    assert rig.pool.settled()
+    (found,) = [w for w in workers(rig.arena) if w.name == "test"]
+    assert (found.state, found.reason) == ("waiting", "its worker waits: nobody answers there")
+    assert stream.fresh(0) is None
+    there.touch()
+    runs(stream)
+    assert words(stream)[Word.RESTARTS] == 0, "it has not failed"
+    assert stream.entry.reason == ""
+    x = hops(3)
+    np.testing.assert_array_equal(np.stack(through(rig, stream, 1, x)), x)
+    # it goes again, and nobody wants it any more
+    there.unlink()
+    kill(stream)
+    until(lambda: stream.entry.state == State.WAITING, 10, "it is waited for again")
+    stream.close()
+    until(lambda: stream.entry.state == State.NONE, 5, "and not longer than somebody wants it")
+
+
+def test_one_that_finds_nobody_at_once_is_not_asked_again_at_once(rig: Rig, tmp_path: Path) -> None:
+    stream = rig.pool.open(spec("Joins", settings={"by": str(tmp_path / "there")}))
+    until(lambda: stream.entry.state == State.WAITING, 5, "the first has asked")
+    before = words(stream)[Word.GENERATION]
+    time.sleep(2.5)
+    assert 1 <= words(stream)[Word.GENERATION] - before <= 3
+    assert stream.entry.state == State.WAITING
 
 
 def test_what_is_wrong_from_the_first_step_is_seen_before_it_plays(rig: Rig) -> None:

@@ -76,6 +76,17 @@ def test_a_zygote_ends_with_all_its_workers(own_rig: Rig, end: str) -> None:
     own_rig.start()
 
 
+def test_a_worker_that_waits_is_waited_for_by_the_next_zygote(own_rig: Rig, tmp_path: Path) -> None:
+    there = tmp_path / "there"
+    stream = own_rig.open(spec("Joins", settings={"by": str(there)}))
+    assert stream.entry.state == State.WAITING
+    os.kill(own_rig.zygote, signal.SIGKILL)
+    os.waitpid(own_rig.zygote, 0)
+    there.touch()
+    own_rig.start()
+    runs(stream)
+
+
 def test_a_zygote_forks_only_its_own_kind(own_rig: Rig) -> None:
     other, mine = own_rig.pool.open(replace(spec(name="heavy"), zygote="torch")), own_rig.pool.open(spec())
     runs(mine)
@@ -147,6 +158,8 @@ def test_the_words_for_a_worker_that_is_not_well() -> None:
     assert state_of(State.STARTING, "") == ("starting", "")
     assert state_of(State.STARTING, "ended with status 3", 1) == ("restarting", "its worker ended with status 3")
     assert state_of(State.REFUSED, "no weights") == ("failed", "its worker does not start: no weights")
+    assert state_of(State.WAITING, "no scsynth answers", 2) == ("waiting", "its worker waits: no scsynth answers")
+    assert state_of(State.WAITING, "") == ("waiting", "its worker waits")
     assert all(state_of(state, "")[0] for state in State)
 
 

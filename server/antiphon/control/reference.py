@@ -97,7 +97,8 @@ After `/notify 1`, at most 60 times a second and bundled:
 
 A node is `running`, or it is heard dry, delayed by its latency (one without an input is silent): `failed` until
 `/node/NAME/reset`, for the reason given; `starting` or `restarting` while its worker gets ready, the first time or
-again. [realtime.md](realtime.md) says more of workers.
+again; `waiting` while what its worker plays by, a scsynth joined by `--scsynth`, does not answer.
+[realtime.md](realtime.md) says more of workers.
 
 At most 64 can subscribe. A subscription ends with `/notify 0`, with the TCP connection, when a UDP port is found
 closed, or, on another machine, after 300 s in which nothing was heard: send anything, or `/notify 1` again. A

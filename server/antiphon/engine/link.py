@@ -33,7 +33,9 @@ class Late:
 
 @dataclass(frozen=True, slots=True)
 class NodeState:
-    """state: "running"; "failed" with the reason (raised, NaN, overran); "starting", "restarting": its worker is."""
+    """state: "running"; "failed" with the reason (raised, NaN, overran); "starting", "restarting": its worker is;
+    "waiting": what its worker plays by does not answer.
+    """
 
     node: int
     state: str

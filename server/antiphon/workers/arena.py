@@ -40,6 +40,7 @@ class State(IntEnum):
     RESTARTING = 3
     QUARANTINED = 4
     REFUSED = 5
+    WAITING = 6  # what it plays by did not answer the last; another may be asking
 
 
 class Word(IntEnum):

@@ -128,8 +128,8 @@ class Pool:
         return self._serial
 
     def settled(self, since: int = 0) -> bool:
-        """Whether every stream opened after that serial is ready, or will not be without being asked again."""
-        given_up = (State.QUARANTINED, State.REFUSED)
+        """Whether every stream opened after that serial is ready, or will not be for now, however long one waits."""
+        given_up = (State.QUARANTINED, State.REFUSED, State.WAITING)
         return all(
             s.entry.state in given_up
             or (s.entry.state == State.RUNNING and s.entry.slot(s.slot, SlotWord.READY) == s.serial)

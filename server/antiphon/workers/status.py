@@ -18,6 +18,7 @@ STATES = {
     State.RESTARTING: "restarting",
     State.QUARANTINED: "failed",
     State.REFUSED: "failed",
+    State.WAITING: "waiting",
 }
 
 
@@ -107,6 +108,8 @@ def state_of(state: State, reason: str, restarts: int = 0) -> tuple[str, str]:
             return STATES[state], said
         case State.REFUSED:
             return STATES[state], f"its worker does not start: {reason}"
+        case State.WAITING:
+            return STATES[state], f"its worker waits: {reason}" if reason else "its worker waits"
         case State.RESTARTING:
             return STATES[state], f"its worker {reason}" if reason else "its worker ended"
         case State.STARTING if reason and restarts:

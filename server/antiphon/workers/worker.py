@@ -15,7 +15,7 @@ import numpy as np
 from antiphon import scheduling
 from antiphon.errors import AntiphonError, Unanswered
 from antiphon.importing import named
-from antiphon.workers.arena import MAX_DEPTH, Arena, Bells, Entry, SlotWord, Word, tag
+from antiphon.workers.arena import MAX_DEPTH, Arena, Bells, Entry, SlotWord, State, Word, tag
 from antiphon.workers.express import Heard
 from antiphon.workers.spec import Stepper, WorkerSpec
 
@@ -114,6 +114,8 @@ class Worker:
         self._look()
         self._words[Word.CUDA] = int(self._spec.device == "cuda")
         self._words[Word.TAKES] = int(self._heard is not None)
+        if self._words[Word.STATE] == State.WAITING:
+            self._entry.set_reason("")  # what it waited for is there
         self._words[Word.READY_NS] = time.monotonic_ns()
 
     def serve(self) -> None:

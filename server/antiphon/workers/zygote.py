@@ -3,8 +3,8 @@
     python -m antiphon.workers.zygote '{"kind": "torch", "arena": 5, "bells": […], "lifeline": 7}'
 
 What is wanted stands in the arena. A worker that dies, hangs or is blamed is killed and forked again; one
-that fails three times within a minute is quarantined until somebody asks. It has one thread, imports torch
-and never touches a GPU itself.
+that fails three times within a minute is quarantined until somebody asks. One that finds nobody to play by has
+not failed: the next asks, for as long as it is wanted. It has one thread, imports torch and never touches a GPU itself.
 """
 
 from __future__ import annotations
@@ -34,6 +34,8 @@ QUARANTINE, WITHIN = 3, 60.0
 IDLE_SECONDS = 20.0
 """A worker nobody wants lives on for so long: a patch may come back to it."""
 START_SECONDS = 20.0
+AGAIN_SECONDS = 1.0
+"""From the start of a worker that found nobody to play by to the start of the next."""
 
 
 @dataclass(slots=True)
@@ -103,7 +105,7 @@ class Zygote:
     def _take_over(self) -> None:
         """After a zygote that died: its workers died with it."""
         for entry in self._mine():
-            if entry.words[Word.STATE] in (State.STARTING, State.RUNNING, State.RESTARTING):
+            if entry.words[Word.STATE] in (State.STARTING, State.RUNNING, State.RESTARTING, State.WAITING):
                 pid = entry.words[Word.PID]
                 if pid and born(pid):
                     with contextlib.suppress(ProcessLookupError):
@@ -136,6 +138,9 @@ class Zygote:
         if not words[Word.WANTED]:
             self._records.pop(entry.number, None)
             words[Word.STATE] = State.NONE
+        elif words[Word.STATE] == State.WAITING:
+            if time.monotonic_ns() - words[Word.STARTED_NS] > AGAIN_SECONDS * 1e9 and entry.kind == self._kind:
+                self._fork(entry)
         elif words[Word.STATE] in (State.NONE, State.RESTARTING):
             if words[Word.STATE] == State.NONE:
                 words[Word.RESTARTS] = 0  # they were another worker's
@@ -145,14 +150,16 @@ class Zygote:
     def _fork(self, entry: Entry) -> None:
         words = entry.words
         words[Word.GENERATION] += 1
-        words[Word.STATE] = State.STARTING
+        before = words[Word.STATE]
+        if before != State.WAITING:  # which it is until it runs, or fails
+            words[Word.STATE] = State.STARTING
         words[Word.STARTED_NS] = time.monotonic_ns()
         words[Word.READY_NS] = 0
         spec, parent = entry.spec(), os.getpid()
         try:
             pid = os.fork()
         except OSError:
-            words[Word.STATE] = State.RESTARTING
+            words[Word.STATE] = State.WAITING if before == State.WAITING else State.RESTARTING
             raise
         if pid == 0:
             leave(lambda: self._become(entry, parent))
@@ -178,7 +185,7 @@ class Zygote:
         now = time.monotonic_ns()
         passed = min(now - child.looked_ns, 2 * LOOK_MS * 1_000_000)
         child.looked_ns = now
-        if words[Word.STATE] == State.STARTING:
+        if words[Word.STATE] in (State.STARTING, State.WAITING):
             if words[Word.READY_NS]:
                 words[Word.STATE] = State.RUNNING
                 child.stuck_ns = 0
@@ -235,7 +242,7 @@ class Zygote:
             return
         code = os.waitstatus_to_exitcode(status)
         if code == worker.AWAY and not child.killed:
-            words[Word.STATE] = State.RESTARTING
+            words[Word.STATE] = State.WAITING
             self._start_wanted(entry)
             return
         words[Word.RESTARTS] += 1

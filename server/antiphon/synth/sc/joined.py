@@ -7,6 +7,7 @@ are heard where its own outputs go.
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections import deque
@@ -68,10 +69,16 @@ def layout_of(number: int, out: int, clock: int, slots: int) -> Layout:
 
 
 class Joining(Keeper):
-    """Keeps a `Guest`: one that is gone is waited for, however long. found: JACK clients it may be; none: beside."""
+    """Keeps a `Guest`: one that is gone is waited for, however long. found: JACK clients it may be; none: beside.
 
-    def __init__(self, wires: Wires, slots: int, address: tuple[str, int], found: Sequence[Outside]) -> None:
-        self._address, self._brings, self._number = address, bool(found), -1
+    until: CLOCK_MONOTONIC by which the first start is to be done; `Unanswered` after it.
+    """
+
+    def __init__(
+        self, wires: Wires, slots: int, address: tuple[str, int], found: Sequence[Outside], until: float = math.inf
+    ) -> None:
+        self._address, self._brings, self._number, self._until = address, bool(found), -1, until
+        self._why = f"the scsynth at {self._shown} answers, and takes nobody up; is it busy, or has it died?"
         self._names = [outside.name for outside in found]
         probe = Guest(address, Path())
         try:
@@ -118,6 +125,7 @@ class Joining(Keeper):
                 found.close()
                 if not away or self._wires.down or self._ending:
                     raise
+                self._why = str(error)
             except BaseException:
                 found.close()
                 raise
@@ -126,6 +134,11 @@ class Joining(Keeper):
             while time.monotonic() < until:
                 time.sleep(0.02)
                 self._watch_meanwhile()
+
+    def _watch_meanwhile(self) -> None:
+        super()._watch_meanwhile()
+        if not self.generation and time.monotonic() > self._until:
+            raise Unanswered(self._why)
 
     def _begin(self, found: Guest) -> None:
         first = self.layout.nodes
@@ -202,14 +215,16 @@ class Beside(SuperCollider):
 
     beside = True
 
-    def __init__(self, rate: int, hop: int, slots: int, address: tuple[str, int], why: str) -> None:
-        self._address = address
+    def __init__(
+        self, rate: int, hop: int, slots: int, address: tuple[str, int], why: str, until: float = math.inf
+    ) -> None:
+        self._address, self._until = address, until
         super().__init__(rate, hop, slots, spare=False, wires=NoWires(rate))
         self._zeros: deque[float] = deque(maxlen=256)
         _say(f"the scsynth at {address[0]}:{address[1]} plays beside, by its own outputs: {why}")
 
     def _keep(self, slots: int, spare: bool, restarts: int) -> Keeper:
-        return Joining(self._wires, slots, self._address, ())
+        return Joining(self._wires, slots, self._address, (), self._until)
 
     def play(self, slot: int, sample: int, events: Sequence[Event]) -> None:
         player = self._players[slot] or self._arrived(slot)
@@ -252,18 +267,18 @@ class Beside(SuperCollider):
 def joined(rate: int, hop: int, slots: int = 8, scsynth: str = "") -> SuperCollider:
     """The backend that plays by the scsynth at that address.
 
-    `EngineError` where it cannot be joined, `Unanswered` where nobody has answered for `AWAY_SECONDS`.
+    `EngineError` where it cannot be joined, `Unanswered` where nobody has answered, or taken us up, for `AWAY_SECONDS`.
     """
     address, until = scsynth_address(scsynth), time.monotonic() + AWAY_SECONDS
     while True:
         try:
             guest.meet(address, rate)
             try:
-                return Joined(rate, hop, slots, address)
+                return Joined(rate, hop, slots, address, until)
             except Unanswered:
                 raise
             except EngineError as error:
-                return Beside(rate, hop, slots, address, str(error))
+                return Beside(rate, hop, slots, address, str(error), until)
         except Unanswered:
             if time.monotonic() > until:
                 raise
@@ -273,8 +288,8 @@ def joined(rate: int, hop: int, slots: int = 8, scsynth: str = "") -> SuperColli
 class Joined(SuperCollider):
     """Its sound comes back over JACK."""
 
-    def __init__(self, rate: int, hop: int, slots: int, address: tuple[str, int]) -> None:
-        self._address = address
+    def __init__(self, rate: int, hop: int, slots: int, address: tuple[str, int], until: float = math.inf) -> None:
+        self._address, self._until = address, until
         super().__init__(rate, hop, slots, spare=False, wait=JACK_SECONDS)
 
     def _keep(self, slots: int, spare: bool, restarts: int) -> Keeper:
@@ -285,7 +300,7 @@ class Joined(SuperCollider):
                 "it is no client of the same JACK server with enough ports; boot it with s.options.numInputBusChannels "
                 f"= {ECHO + 2} and numOutputBusChannels = {outputs + 2} to hear it in the graph"
             )
-        return Joining(self._wires, slots, self._address, names)
+        return Joining(self._wires, slots, self._address, names, self._until)
 
 
 def _say(text: str) -> None:

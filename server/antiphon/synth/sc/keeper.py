@@ -76,7 +76,7 @@ class Keeper:
         self._deaths: deque[float] = deque(maxlen=64)
         self._numbers = count(1)
         self._ending = False
-        self._error = ""
+        self._error: EngineError | None = None
         self._up = threading.Event()
         self._bell = os.eventfd(0, os.EFD_NONBLOCK)
         wires.on_down = self._ring
@@ -87,10 +87,10 @@ class Keeper:
         self._thread = threading.Thread(target=self._run, name="scsynth", daemon=True)
         self._thread.start()
         self._up.wait()
-        if self._error:
+        if self._error is not None:
             self._thread.join()
             self.shelf.close()
-            raise EngineError(self._error)
+            raise self._error
 
     @property
     def has(self) -> int:
@@ -148,7 +148,8 @@ class Keeper:
         try:
             self._employ(self._started())
         except Exception as error:  # whoever waits for it must hear
-            self._error = str(error) if isinstance(error, EngineError) else f"scsynth does not start: {error}"
+            said = f"scsynth does not start: {error}"
+            self._error = error if isinstance(error, EngineError) else EngineError(said)
             self._end()
             self._up.set()
             return
