@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import pairwise
@@ -142,6 +143,7 @@ class Heard:
     """What a surface is told after `/notify`."""
 
     def __init__(self, server: Server) -> None:
+        self._came: deque[tuple[str, list[Any]]] = deque()
         self._sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._sock.settimeout(5.0)
         self._sock.sendto(message("/notify", 1), ("127.0.0.1", server.osc))
@@ -151,11 +153,16 @@ class Heard:
         from pythonosc.osc_packet import OscPacket
 
         deadline = time.monotonic() + 5.0
-        while time.monotonic() < deadline:
-            for timed in OscPacket(self._sock.recv(65536)).messages:
-                if true(timed.message.address, list(timed.message.params)):
-                    return list(timed.message.params)
-        raise TimeoutError
+        while True:
+            while self._came:
+                address, params = self._came.popleft()
+                if true(address, params):
+                    return params
+            if time.monotonic() > deadline:
+                raise TimeoutError
+            # what comes after it in its bundle is for the next who asks
+            messages = OscPacket(self._sock.recv(65536)).messages
+            self._came.extend((timed.message.address, list(timed.message.params)) for timed in messages)
 
     def states(self, node: str, wanted: list[str]) -> list[str]:
         """The reasons, once the node's states came in that order."""

@@ -158,7 +158,7 @@ def test_learning_the_noise_makes_surer():
     lead = RATE // 2
     clean = np.concatenate([np.zeros(lead, np.float32), sounds.melody(RATE, 2.0)])
     t = np.arange(len(clean)) / RATE
-    noisy = clean + sounds.white(len(clean), 0.03)[0] * (1.0 + np.sin(2 * np.pi * 3 * t)).astype(np.float32)
+    noisy = clean + sounds.white(len(clean), 0.06)[0] * (1.0 + np.sin(2 * np.pi * 3 * t)).astype(np.float32)
 
     def gain(changes):
         made = through(noisy[None], changes=changes)[0]
