@@ -13,10 +13,13 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
+
+_given: deque[int] = deque(maxlen=256)
 
 
 class Server:
@@ -168,7 +171,7 @@ def ports_of(line: str) -> tuple[int, int]:
 
 
 def free_port() -> int:
-    """A port nobody has now, for UDP and TCP."""
+    """A port nobody has now, for UDP and TCP, and none of the last that were given here: two of them differ."""
     while True:
         with socket.socket() as tcp, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
             tcp.bind(("127.0.0.1", 0))
@@ -177,7 +180,9 @@ def free_port() -> int:
                 udp.bind(("127.0.0.1", port))
             except OSError:
                 continue
-            return port
+            if port not in _given:
+                _given.append(port)
+                return port
 
 
 @contextlib.contextmanager
