@@ -187,6 +187,15 @@ def test_a_trial_leaves_what_ships_alone(tmp_path, monkeypatch) -> None:
     assert models.entry("line", tmp_path / "work" / "line" / "weights")["steps"] == 20
 
 
+def test_material_alone_is_made_whatever_was_trained_before(tmp_path, monkeypatch) -> None:
+    from antiphon.cli import train
+
+    monkeypatch.setattr(train, "_registered", lambda: {"line": Line})
+    train.train("line", work=tmp_path, steps=5)
+    train.train("line", work=tmp_path, seed=2, only_material=True)
+    assert (tmp_path / "line" / "material-2" / "slope.txt").is_file()
+
+
 def test_it_begins_with_weights_that_are_there(tmp_path, monkeypatch) -> None:
     from antiphon import models
     from antiphon.cli import train

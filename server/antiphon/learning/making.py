@@ -48,10 +48,11 @@ def make(factory: Callable[[], object], wish: Wish, say: Say, watch: Callable[[f
         raise UsageError(f"the training {wish.name} is a {type(recipe).__name__}, not a Recipe; mend its plugin")
     folder = made(wish.work / wish.name)
     material = made(wish.work / (recipe.shares or wish.name) / f"material-{wish.seed}")
-    if wish.restart and not wish.only_material:
-        for old in (checkpoint.FILE, "log.csv"):
+    began = ""
+    if not wish.only_material:
+        for old in (checkpoint.FILE, "log.csv") if wish.restart else ():
             (folder / old).unlink(missing_ok=True)
-    began = _began(recipe, wish, folder)
+        began = _began(recipe, wish, folder)
     job = Job(wish.data, material, wish.seed, torch.device(wish.device), say, bool(began))
     recipe.prepare(job)
     if wish.only_material:
