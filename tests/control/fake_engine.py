@@ -62,6 +62,7 @@ class FakeEngine:
     refuse: str = ""
     hold_plans: bool = False
     pid: int = 4242
+    restarts: int = 0
     values: dict[tuple[int, int], float] = field(default_factory=dict)
     applied: list[tuple[Any, ...]] = field(default_factory=list)
     loads: list[tuple[int, Graph, dict[str, int], float, float]] = field(default_factory=list)
@@ -109,6 +110,7 @@ class FakeEngine:
     def start(self, pid: int | None = None) -> None:
         """A new engine, as after a crash: knows nothing and asks for a plan."""
         self.pid = self.pid if pid is None else pid
+        self.restarts += 1
         self._waiting.clear()
         self._plans.clear()
         self.values.clear()
@@ -216,7 +218,7 @@ class FakeEngine:
         return Counters(blocks=7, late=self.late, pending=len(self._waiting))
 
     def status(self) -> EngineStatus:
-        return EngineStatus(self.pid, "running", 0, "fake", RATE, 256, 2, 256, 512, 64, 0.1, 0.2)
+        return EngineStatus(self.pid, "running", self.restarts, "fake", RATE, 256, 2, 256, 512, 64, 0.1, 0.2)
 
     def meters(self) -> dict[int, tuple[float, float]]:
         return self.levels

@@ -10,7 +10,7 @@ from tests.control.fake_engine import FakeEngine, FakeTime
 from tests.control.rig import Rig, rig
 
 from antiphon.control.state import StateFolder, clear
-from antiphon.engine.link import NodeState, PlanRefused
+from antiphon.engine.link import EngineStarted, NodeState, PlanRefused
 from antiphon.errors import FileError
 from antiphon.wire.osc import encode
 
@@ -58,6 +58,22 @@ async def test_loading_a_patch(live: Rig, home: Path) -> None:
     assert live.engine.values[3, LEARN] == 1.0
     assert live.app.session.name == "One gain"
     assert "mine" in (await client.ask("/patch/list"))[0][1]
+
+
+async def test_a_first_engine_that_says_it_starts_after_the_patch_was_asked_for_is_not_asked_twice(
+    live: Rig, home: Path
+) -> None:
+    put_patch(home, "mine")
+    client = live.client()
+    asked = len(live.engine.loads)
+    live.engine.hold_plans = True
+    assert await client.ask("/patch/load", "mine") == []
+    live.engine.say(EngineStarted(live.engine.pid))
+    await live.settle(2)
+    live.engine.hold_plans = False
+    await live.settle(2)
+    assert client.heard() == [("/done", ("/patch/load", "mine"))]
+    assert len(live.engine.loads) == asked + 1
     (home / "data" / "patches" / "mine.toml").write_text(PATCH.replace("1.75", "0.75"))
     assert await client.ask("/patch/reload") == [("/done", ("/patch/reload", "One gain"))]
     assert live.app.value("a", "gain") == 0.75

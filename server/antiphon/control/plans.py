@@ -205,6 +205,11 @@ class Plans:
     def engine_started(self, pid: int) -> None:
         """A new engine: gets the present plan with the present values, and what was scheduled."""
         app = self._app
+        app.feedback.event("/engine/state", "starting", pid)
+        app.happened("engine", pid=pid)
+        if self._asked_at and app.session.loading and app.link.status().restarts == 0:
+            # The first engine reads the plan that has waited for it in the socket: nothing was lost.
+            return
         shift = self._clock_shift()
         if shift:
             app.session.shifted(shift)
@@ -214,8 +219,6 @@ class Plans:
         app.outbox.engine_lost(scheduled + app.syncs.again(scheduled))
         app.perform(app.session.restarted())
         self._again()
-        app.feedback.event("/engine/state", "starting", pid)
-        app.happened("engine", pid=pid)
 
     def look_after(self) -> None:
         """Remembers how the engine's clock stands; asks again for a plan that got lost."""
