@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-LIVE = ("acceptance", "clients", "serve")
-"""Folders whose tests start real servers, which keep time: on a machine that stalls one may fail, twice it may not."""
+LIVE = ("acceptance", "clients", "real", "serve")
+"""Folders whose tests start real servers, which keep time: on a machine that stalls one may fail, what is broken fails
+each time. What was tried again is named at the end."""
 HOME, NO_SKIPS = "ANTIPHON_HOME", "ANTIPHON_NO_SKIPS"
 _given = pytest.StashKey[str | None]()
 _held = pytest.StashKey[tempfile.TemporaryDirectory[str]]()
@@ -23,7 +24,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    again = pytest.mark.flaky(reruns=1, only_rerun=["AssertionError"])
+    again = pytest.mark.flaky(reruns=2, only_rerun=["AssertionError"])
     here = Path(__file__).parent
     for item in items:
         if any((here / folder) in item.path.parents for folder in LIVE):
@@ -58,6 +59,8 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for report in terminalreporter.stats.get("rerun", []):
+        terminalreporter.write_line(f"TRIED AGAIN, which wants a look: {report.nodeid}", yellow=True)
     if not os.environ.get(NO_SKIPS):
         return
     for report in terminalreporter.stats.get("skipped", []):

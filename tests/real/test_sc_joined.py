@@ -24,8 +24,6 @@ from antiphon.bench.rig import Server, bundle, free_port, message, ntp
 from antiphon.wire import osc
 
 pytestmark = [
-    # a stall of the machine is longer than what scsynth is given
-    pytest.mark.flaky(reruns=2, only_rerun=["AssertionError"]),
     pytest.mark.real,
     pytest.mark.skipif(not (shutil.which("scsynth") and shutil.which("jackd")), reason="needs scsynth and jackd"),
 ]
