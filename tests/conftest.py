@@ -59,8 +59,8 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    for report in terminalreporter.stats.get("rerun", []):
-        terminalreporter.write_line(f"TRIED AGAIN, which wants a look: {report.nodeid}", yellow=True)
+    for test in dict.fromkeys(report.nodeid for report in terminalreporter.stats.get("rerun", [])):
+        terminalreporter.write_line(f"TRIED AGAIN, which wants a look: {test}", yellow=True)
     if not os.environ.get(NO_SKIPS):
         return
     for report in terminalreporter.stats.get("skipped", []):

@@ -20,8 +20,9 @@ def antiphon_models(register: Register) -> None:
 
 @hookimpl
 def antiphon_trainings(register: Register) -> None:
-    """Registers the trainings of both networks."""
+    """Registers the trainings of the three networks."""
     register("denoise", "antiphon_denoise.training.recipe:Mask", "The mask network of the denoiser.")
+    register("denoise-gate", "antiphon_denoise.training.recipe_gate:Gate", "The thresholds of the denoiser's gate.")
     register(
         "denoise-autoencoder", "antiphon_denoise.training.recipe_autoencoder:Autoencoder",
         "The denoiser's variational autoencoder.",

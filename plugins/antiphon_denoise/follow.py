@@ -137,7 +137,7 @@ class Follower(torch.nn.Module):
     def whole(self, log: torch.Tensor, noise: torch.Tensor) -> Heard:
         """Many hops from the start: log, noise `[N, T, UNITS]`; what `step` gives hop by hop."""
         count = log.shape[1]
-        short, long = self._smooth(log, SHORT), self._smooth(log, LONG)
+        short, long = smoothed(log, SHORT), smoothed(log, LONG)
         rows = -(-count // BLOCK)
         padded = torch.nn.functional.pad(short, (0, 0, 0, rows * BLOCK - count), value=50.0)
         blocks = padded.reshape(log.shape[0], rows, BLOCK, UNITS)
@@ -149,17 +149,7 @@ class Follower(torch.nn.Module):
         floor = within.reshape(log.shape[0], rows * BLOCK, UNITS)[:, :count]
         power = log.exp()
         frame = self._frame(power)
-        t = torch.arange(count, device=log.device, dtype=torch.float32)
-        keep = torch.where(t[:, None] >= t, LEVEL ** (t[:, None] - t).clamp(min=0.0), torch.zeros(()).to(t))
-        mean = frame @ (keep / keep.sum(1, keepdim=True)).T
-        return self._heard(log, power, frame, short, long, floor, mean, noise)
-
-    @staticmethod
-    def _smooth(log: torch.Tensor, keep: float) -> torch.Tensor:
-        t = torch.arange(log.shape[1], device=log.device, dtype=torch.float32)
-        weights = torch.where(t[:, None] >= t, keep ** (t[:, None] - t).clamp(min=0.0), torch.zeros(()).to(t))
-        weights[:, 1:] *= 1 - keep
-        return weights @ log
+        return self._heard(log, power, frame, short, long, floor, running(frame, LEVEL), noise)
 
     @staticmethod
     def _frame(power: torch.Tensor) -> torch.Tensor:
@@ -196,6 +186,25 @@ class Follower(torch.nn.Module):
         details = [(part - here).clamp(-9.0, 6.0) / 3.0 for part in parts]
         details.append((noise - here).clamp(-9.0, 6.0) / 3.0 * known)
         return Heard(bands, torch.stack(details, -1), relative)
+
+
+def smoothed(x: torch.Tensor, keep: float) -> torch.Tensor:
+    """`[N, T, …]`: each hop `keep` of the smoothed one before and the rest of itself; the first is itself."""
+    weights = _fading(x.shape[1], keep, x)
+    weights[:, 1:] *= 1 - keep
+    return weights @ x
+
+
+def running(x: torch.Tensor, keep: float) -> torch.Tensor:
+    """`[N, T]`: the mean of all hops so far, each weighing `keep` of the one after it."""
+    weights = _fading(x.shape[1], keep, x)
+    return x @ (weights / weights.sum(1, keepdim=True)).T
+
+
+def _fading(count: int, keep: float, like: torch.Tensor) -> torch.Tensor:
+    """`[count, count]`: how much is left at each hop of each hop before it."""
+    t = torch.arange(count, device=like.device, dtype=torch.float32)
+    return torch.where(t[:, None] >= t, keep ** (t[:, None] - t).clamp(min=0.0), torch.zeros(()).to(t))
 
 
 def turned(layer: torch.nn.GRU, x: torch.Tensor, state: torch.Tensor) -> torch.Tensor:

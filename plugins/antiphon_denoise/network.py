@@ -1,7 +1,7 @@
 """The small recurrent network that sets the gate's thresholds, band by band, as machine code.
 
-135 inputs → 64 tanh → two gated recurrent layers of 64 → 6 numbers for each of 44 bands. `training.py`
-makes the weights; `models/` holds them. Without them every stream gets one plain rule.
+135 inputs → 64 tanh → two gated recurrent layers of 64 → 6 numbers for each of 44 bands. `antiphon train
+denoise-gate` makes the weights; `models/` holds them. Without them every stream gets one plain rule.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import logging
 import math
 from collections.abc import Callable
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -105,27 +104,12 @@ class Network:
             run()
 
 
-def load_weights(path: Path | None = None) -> dict[str, F32] | None:
-    """The weights by name, float32: those that are installed, or those of a safetensors file.
+@cache
+def load_weights() -> dict[str, F32] | None:
+    """The installed weights by name, float32.
 
     None where no sound model is installed: said once, and the gate goes by `PLAIN_RULE`.
     """
-    if path is None:
-        return _installed()
-    from safetensors.numpy import load_file
-
-    return _checked(load_file(path), path.name)
-
-
-def save_weights(named: dict[str, F32], path: Path) -> None:
-    """Writes a safetensors file that `load_weights` reads, half precision."""
-    from safetensors.numpy import save_file
-
-    save_file({name: np.ascontiguousarray(named[name], np.float16) for name, _ in LAYOUT}, path)
-
-
-@cache
-def _installed() -> dict[str, F32] | None:
     try:
         return _checked(models.weights(MODEL), MODEL)
     except models.ModelError as error:

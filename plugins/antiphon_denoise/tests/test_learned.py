@@ -207,7 +207,7 @@ def test_without_answers_it_is_the_gate_on_the_same_grid():
 @pytest.mark.parametrize("mode", MODES)
 def test_an_empty_models_folder_is_said_once_and_played_as_the_gate(mode, tmp_path, monkeypatch, caplog):
     monkeypatch.setattr(resources, "models", lambda: tmp_path)
-    network._installed.cache_clear()
+    network.load_weights.cache_clear()
     noisy = sounds.melody(RATE, 1.0)[None] + sounds.white(RATE, 0.02)
     try:
         gate = through(noisy, "gate")
@@ -215,7 +215,7 @@ def test_an_empty_models_folder_is_said_once_and_played_as_the_gate(mode, tmp_pa
         with caplog.at_level(logging.WARNING, "antiphon.denoise"):
             made = through(noisy, mode)
     finally:
-        network._installed.cache_clear()
+        network.load_weights.cache_clear()
     assert np.array_equal(made, gate)
     said = [record.message for record in caplog.records if f"no mode {mode}" in record.message]
     assert len(said) == 1

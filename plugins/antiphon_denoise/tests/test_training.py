@@ -33,17 +33,18 @@ def material(folder: Path) -> None:
     (folder / "material.json").write_text(f'{{"version": {VERSION}, "seed": 5}}')
 
 
-@pytest.fixture(scope="module", params=["mask", "autoencoder"])
+@pytest.fixture(scope="module", params=["mask", "autoencoder", "gate"])
 def recipe(request, tmp_path_factory):
     from antiphon.learning.recipe import Job
     from antiphon_denoise.training import recipe as recipes
     from antiphon_denoise.training.recipe_autoencoder import Autoencoder
+    from antiphon_denoise.training.recipe_gate import Gate
 
     class Small:
         frames = 300
         items = {"cpu": 2}  # noqa: RUF012
 
-    made = type("Small", (Small, recipes.Mask if request.param == "mask" else Autoencoder), {})()
+    made = type("Small", (Small, {"mask": recipes.Mask, "autoencoder": Autoencoder, "gate": Gate}[request.param]), {})()
     folder = tmp_path_factory.mktemp("training") / "material"
     material(folder)
     fewer = pytest.MonkeyPatch()

@@ -22,10 +22,10 @@ def empty(monkeypatch: pytest.MonkeyPatch):
     def missing(name: str) -> None:
         raise models.ModelError(f"no model {name!r} is installed")
 
-    network._installed.cache_clear()
+    network.load_weights.cache_clear()
     monkeypatch.setattr(models, "weights", missing)
     yield
-    network._installed.cache_clear()
+    network.load_weights.cache_clear()
 
 
 def test_it_says_so_and_goes_on(empty, caplog: pytest.LogCaptureFixture) -> None:

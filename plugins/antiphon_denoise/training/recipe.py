@@ -13,14 +13,15 @@ import numpy as np
 import torch
 
 from antiphon.learning.recipe import Batch, Job, Recipe
-from antiphon_denoise.learned import HOP, UNITS, UNKNOWN
+from antiphon_denoise.learned import HOP, UNKNOWN
 from antiphon_denoise.mask import Mask as Network
 from antiphon_denoise.training import material
-from antiphon_denoise.training.frames import Frames
+from antiphon_denoise.training.frames import Frames, Units
 from antiphon_denoise.training.mixing import Mixer, Mixtures
 from antiphon_denoise.training.plan import Plan
 from antiphon_denoise.training.sounds import RATE
 
+WINDOW = 2048
 PURE = 40.0
 """dB: what is cleaner than that counts as clean."""
 HEARD = 1e-7
@@ -57,6 +58,7 @@ class Mask(Recipe):
     plugin: ClassVar[str] = "denoise"
     steps: ClassVar[int] = 5000
     rate: ClassVar[float] = 3e-3
+    hop: ClassVar[int] = HOP
     frames: ClassVar[int] = 600
     items: ClassVar[dict[str, int]] = {"cpu": 8, "cuda": 64}
     """In a batch: a card sees eight times as much in as many steps."""
@@ -69,16 +71,20 @@ class Mask(Recipe):
         self._ready(material.load(job.material, "train"), material.load(job.material, "valid"))
 
     def _ready(self, train: dict[str, Any], valid: dict[str, Any]) -> None:
-        device, length = self._job.device, self.frames * HOP
+        device, length = self._job.device, self.frames * self.hop
         self._mixer = Mixer(train, length, device)
         self._plan = Plan(self._mixer.starts, length)
         held = Mixer({kind: sounds or train[kind] for kind, sounds in valid.items()}, length, device)
         chosen = Plan(held.starts, length).items(np.random.default_rng(VALID_SEED), VALID_ITEMS)
-        self._transform = Frames().to(device)
+        self._transform = self.transform().to(device)
         self._held = [held.mix(chosen[at : at + 6], VALID_SEED + at) for at in range(0, VALID_ITEMS, 6)]
 
     def network(self) -> torch.nn.Module:
         return Network()
+
+    def transform(self) -> Frames:
+        """From sounds to what the network hears, and back."""
+        return Units()
 
     def batch(self, step: int) -> Batch:
         count = self.items[self._job.device.type]
@@ -90,22 +96,27 @@ class Mask(Recipe):
             return *self._given(mixtures), way
 
     def _given(self, mixtures: Mixtures) -> Batch:
-        """mixed, clean, gap `[N, L]`; learned noise `[N, T, UNITS]`; snr `[N]`, 0 for noise alone (clean is 0)."""
+        """mixed, clean, gap `[N, L]`; noise as `_profiles` has it; snr `[N]`, 0 for noise alone (clean is 0)."""
         noise = self._profiles(mixtures)
         snr = torch.tensor([item.snr for item in mixtures.items], dtype=torch.float32, device=self._job.device)
         return mixtures.mixed, mixtures.clean, mixtures.gap, noise, snr
 
     def _profiles(self, mixtures: Mixtures) -> torch.Tensor:
-        """Log power of half a second of the noise from where it is known; `UNKNOWN` before, and where it never is."""
-        count, frames = len(mixtures.items), self.frames
-        profiles = torch.full((count, frames, UNITS), UNKNOWN, device=self._job.device)
+        """Log power of half a second of the noise from where it is known, as the network hears noise: `[N, T, …]`.
+
+        `UNKNOWN` before, and where it never is.
+        """
+        frames = mixtures.mixed.shape[1] // self.hop
+        profiles = torch.full((len(mixtures.items), frames, self._transform.gains), UNKNOWN, device=self._job.device)
         known = [row for row, item in enumerate(mixtures.items) if item.known[0] >= 0]
         if known:
-            spectra = self._transform.spectra(mixtures.noise[known])
+            logs = self._transform.logs(self._transform.spectra(mixtures.noise[known]))
+            # a frame reaches back: the first whole ones of noise
+            whole, half = -(-WINDOW // self.hop) - 1, (RATE // 2 - WINDOW) // self.hop
             for place, row in enumerate(known):
-                when, where = (round(second * RATE / HOP) for second in mixtures.items[row].known)
-                some = self._transform.logs(spectra[place, 5 + where : 5 + where + 57]).exp().mean(0)
-                profiles[row, when:] = torch.log(some)
+                when, where = (round(second * RATE / self.hop) for second in mixtures.items[row].known)
+                some = logs[place, whole + where : whole + where + half]
+                profiles[row, when:] = torch.log(some.exp().mean(0))
         return profiles
 
     def gains(self, network: torch.nn.Module, spectra: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
@@ -116,7 +127,7 @@ class Mask(Recipe):
         mixed, clean, gap, noise, snr, way = batch
         spectra = self._transform.spectra(mixed)
         gains = self.gains(network, spectra, noise)
-        value, parts = judged(self._transform.sound(spectra, gains), mixed, clean, gap, snr, way)
+        value, parts = judged(self._transform.sound(spectra, gains), mixed, clean, gap, snr, way, self.hop)
         off = self._off(gains, spectra, self._transform.spectra(clean))
         return value + MASKED * off, {**parts, "off": off.detach()}
 
@@ -136,7 +147,7 @@ class Mask(Recipe):
             mixed, clean, gap, noise, snr = self._given(mixtures)
             spectra = self._transform.spectra(mixed)
             made = self._transform.sound(spectra, self.gains(network, spectra, noise))
-            now, heard, wanted = made[:, HOP:], mixed[:, :-HOP], clean[:, :-HOP]
+            now, heard, wanted = made[:, self.hop :], mixed[:, : -self.hop], clean[:, : -self.hop]
             after = si_sdr(now, wanted)
             found.append(
                 torch.stack(
@@ -183,9 +194,10 @@ def judged(
     gap: torch.Tensor,
     snr: torch.Tensor,
     way: torch.Tensor,
+    hop: int = HOP,
 ) -> tuple[torch.Tensor, dict[str, float | torch.Tensor]]:
     """The loss of what was made (a hop late) of mixtures, and its parts. way: of the training, 0 to 1."""
-    now, heard, wanted = made[:, HOP:], mixed[:, :-HOP], clean[:, :-HOP]
+    now, heard, wanted = made[:, hop:], mixed[:, :-hop], clean[:, :-hop]
     after = si_sdr(now, wanted)
     better = after - si_sdr(heard, wanted)
     there = wanted.square().mean(1) > HEARD
