@@ -49,6 +49,8 @@ def test_a_killed_and_a_stopped_worker_are_heard_as_fades_and_are_back(tmp_path:
         kill(before["pid"])
         back(server, "echo", 1)
         assert heard.states("echo", ["restarting", "running"])[0] == "its worker was killed by SIGKILL"
+        # a worker that runs again has yet to give its first hop
+        play_on(server)
         stop(worker(server, "echo")["pid"])
         back(server, "echo", 2)
         assert "gave no answer for 0.1" in heard.states("echo", ["restarting", "running"])[0]
@@ -58,7 +60,6 @@ def test_a_killed_and_a_stopped_worker_are_heard_as_fades_and_are_back(tmp_path:
         untouched(server, "raise")
         assert status["engine"]["restarts"] == 0
         heard.close()
-        # a worker that runs again has yet to give its first hop
         play_on(server)
     came, said, lines = kept(place / "set")
     told = marks(lines)
