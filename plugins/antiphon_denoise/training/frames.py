@@ -14,7 +14,7 @@ QUIET = 1e-10
 class Frames(torch.nn.Module):
     """Sounds `[N, T * hop]` at 48 kHz; frame t ends with hop t, what came before the first is silence.
 
-    gains: how many a frame has, one for each bin.
+    grid: of sizes.  gains: how many a frame has, one for each bin.
     """
 
     gains = BINS
@@ -24,15 +24,15 @@ class Frames(torch.nn.Module):
 
     def __init__(self, grid: Grid) -> None:
         super().__init__()
-        self._grid = grid
+        self.grid = grid
         analysis, synthesis = (torch.from_numpy(window) for window in windows(grid))
         self.register_buffer("analysis", analysis, persistent=False)
         self.register_buffer("synthesis", synthesis, persistent=False)
 
     def spectra(self, sound: torch.Tensor) -> torch.Tensor:
         """Complex `[N, T, BINS]`."""
-        padded = torch.nn.functional.pad(sound, (self._grid.size - self._grid.hop, 0))
-        frames = padded.unfold(1, self._grid.size, self._grid.hop)
+        padded = torch.nn.functional.pad(sound, (self.grid.size - self.grid.hop, 0))
+        frames = padded.unfold(1, self.grid.size, self.grid.hop)
         spectra: torch.Tensor = torch.fft.rfft(frames * self.analysis)
         return spectra
 
@@ -47,8 +47,8 @@ class Frames(torch.nn.Module):
 
     def sound(self, spectra: torch.Tensor, gains: torch.Tensor) -> torch.Tensor:
         """`[N, T * hop]`, a hop late: spectra times gains."""
-        hop = self._grid.hop
-        made: torch.Tensor = torch.fft.irfft(spectra * gains, self._grid.size)[..., -self._grid.lag :] * self.synthesis
+        hop = self.grid.hop
+        made: torch.Tensor = torch.fft.irfft(spectra * gains, self.grid.size)[..., -self.grid.lag :] * self.synthesis
         late = torch.nn.functional.pad(made[:, :-1, hop:], (0, 0, 1, 0))
         return (made[..., :hop] + late).reshape(made.shape[0], -1)
 

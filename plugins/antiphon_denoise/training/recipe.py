@@ -21,7 +21,6 @@ from antiphon_denoise.training.mixing import Mixer, Mixtures
 from antiphon_denoise.training.plan import Plan
 from antiphon_denoise.training.sounds import RATE
 
-WINDOW = 2048
 PURE = 40.0
 """dB: what is cleaner than that counts as clean."""
 HEARD = 1e-7
@@ -110,12 +109,12 @@ class Mask(Recipe):
         profiles = torch.full((len(mixtures.items), frames, self._transform.gains), UNKNOWN, device=self._job.device)
         known = [row for row, item in enumerate(mixtures.items) if item.known[0] >= 0]
         if known:
-            logs = self._transform.logs(self._transform.spectra(mixtures.noise[known]))
+            spectra, size = self._transform.spectra(mixtures.noise[known]), self._transform.grid.size
             # a frame reaches back: the first whole ones of noise
-            whole, half = -(-WINDOW // self.hop) - 1, (RATE // 2 - WINDOW) // self.hop
+            whole, half = -(-size // self.hop) - 1, (RATE // 2 - size) // self.hop
             for place, row in enumerate(known):
                 when, where = (round(second * RATE / self.hop) for second in mixtures.items[row].known)
-                some = logs[place, whole + where : whole + where + half]
+                some = self._transform.logs(spectra[place, whole + where : whole + where + half])
                 profiles[row, when:] = torch.log(some.exp().mean(0))
         return profiles
 
