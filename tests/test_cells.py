@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from antiphon.cells import MAX_CHANGES, ParamCell
@@ -150,7 +150,6 @@ changes = st.lists(
 ).map(lambda found: sorted(found, key=lambda c: c[0]))
 
 
-@settings(deadline=None)
 @given(changes, st.lists(st.integers(1, BLOCK), min_size=1, max_size=9), st.sampled_from([SMOOTH, STEP]))
 def test_any_split_gives_the_values_that_arithmetic_gives(asked, blocks, param):
     wanted = line(asked, 2000, round(param.smooth * RATE))

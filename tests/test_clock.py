@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from antiphon.clock import MAX_TEMPO, MIN_TEMPO, DelayLockedLoop, TempoMap
@@ -29,7 +29,6 @@ def moved(tempo, sample, move):
         tempo.set_transport(sample, kind == "play", None)
 
 
-@settings(deadline=None)
 @given(bpm, st.lists(st.tuples(st.integers(0, 2_000_000), moves), max_size=8), st.integers(0, 20_000_000))
 def test_the_two_ways_are_inverse(start, steps, later):
     tempo, sample = TempoMap(RATE, start, end_bpm=start), 0
@@ -45,7 +44,6 @@ def test_the_two_ways_are_inverse(start, steps, later):
         assert tempo.sample_at(beat + 1.0) == math.inf
 
 
-@settings(deadline=None)
 @given(bpm, bpm, st.floats(0.1, 100.0), st.integers(0, 10**7), st.floats(0, 200))
 def test_beats_to_samples_and_back_through_a_ramp(start, end, beats, sample, ahead):
     tempo = TempoMap(RATE, start, end_bpm=start)
@@ -56,7 +54,6 @@ def test_beats_to_samples_and_back_through_a_ramp(start, end, beats, sample, ahe
     assert tempo.beat_at(high) >= tempo.beat + ahead - 1e-6
 
 
-@settings(deadline=None)
 @given(bpm, st.lists(st.tuples(st.integers(1, 500_000), moves), min_size=1, max_size=8))
 def test_a_change_never_makes_the_beat_jump_and_time_never_runs_back(start, steps):
     tempo, sample = TempoMap(RATE, start, end_bpm=start), 0
@@ -137,7 +134,6 @@ def test_a_gap_starts_it_again_without_a_slide():
     assert loop.time == round(2102 * period) + 10**9
 
 
-@settings(deadline=None)
 @given(st.lists(st.floats(0, 3e6), min_size=50, max_size=300))
 def test_its_line_never_runs_back(jitter):
     period = 256 * 1e9 / RATE

@@ -166,7 +166,7 @@ def edited(graph, edit):
 
 
 @given(st.lists(EDITS, max_size=25))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_any_edits_leave_a_graph_that_runs_in_order(edits):
     graph = Graph()
     for edit in edits:

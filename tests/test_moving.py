@@ -52,7 +52,7 @@ def test_the_knob_still_turns_under_a_control():
     assert step(y) < 0.01
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(st.integers(1, 256), min_size=1, max_size=6))
 def test_any_split_of_the_blocks_gives_the_same_samples(blocks):
     extra = {"l": ("level", {})}

@@ -188,7 +188,7 @@ def test_what_the_inner_rate_cannot_hold_is_silent_and_not_folded_down():
     assert audio.level(y[:, 1000:]) < audio.level(x) - 80
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.lists(st.integers(1, 300), min_size=1, max_size=12),
     st.sampled_from([None, 16000, 22050, 96000]),

@@ -4,7 +4,7 @@ import ctypes
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from antiphon.engine.drivers import headless
@@ -118,7 +118,6 @@ def test_after_a_stall_it_goes_on_where_the_listener_is_and_counts_what_was_not_
     assert driver.counts()[0] == 99
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(0, 30 * MS), min_size=1, max_size=60))
 def test_every_block_is_played_or_missed_and_counted_once(delays):
     clock = Clock()

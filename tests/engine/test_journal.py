@@ -6,7 +6,7 @@ from collections import deque
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tests.local import graph, play, put, staged
 
@@ -44,7 +44,6 @@ actions = st.builds(
 )
 
 
-@settings(deadline=None)
 @given(actions, st.integers(0, 2**60))
 def test_an_action_is_the_same_after_the_log(memory, action, sample):
     memory.words[Word.TAPPING] = SESSION

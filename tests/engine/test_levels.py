@@ -76,7 +76,7 @@ def test_muted_is_silent_and_a_stage_that_goes_on_keeps_it():
     np.testing.assert_allclose(play(after, ones(4096))[:, 2048:], 0.05, rtol=1e-5)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.lists(st.integers(1, 256), min_size=1, max_size=6))
 def test_any_split_of_the_blocks_gives_the_same_samples(blocks):
     def rendered(sizes):

@@ -68,7 +68,7 @@ def test_an_event_is_heard_at_exactly_its_sample(blocks):
     assert [int(held[n]) for n in (0, 1, 256, 257, 899, 900)] == [1, 2, 2, 1, 1, 0]
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     st.lists(st.integers(1, 256), min_size=1, max_size=6),
     st.lists(

@@ -1,6 +1,6 @@
 """What waits in the engine: in order, bounded, moved by the tempo."""
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from antiphon.clock import TempoMap
@@ -107,7 +107,6 @@ def test_clear_drops_all_and_gives_back_the_syncs():
     assert due(schedule, 10**9, tempo()) == []
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.integers(0, 100_000), max_size=40),
     st.lists(st.floats(0, 4, allow_nan=False), max_size=40),

@@ -4,7 +4,7 @@ import os
 from collections import deque
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from antiphon.engine import shared
@@ -89,7 +89,6 @@ class _Small(RecordRing):
         super().__init__(memory, "commands", 5, Word.COMMANDS_WRITE, Word.COMMANDS_READ, Word.COMMANDS_DROPPED)
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(-4, 4).filter(bool), max_size=60), st.integers(0, 1000))
 def test_records_are_a_queue_wherever_they_wrap(memory, moves, start):
     words, model, lost, n = memory.words, deque(), 0, 0
@@ -112,7 +111,6 @@ def test_records_are_a_queue_wherever_they_wrap(memory, moves, start):
     assert list(reader.drain(99)) == list(model)
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.one_of(st.binary(max_size=30), st.none()), max_size=60),
     st.integers(0, 200),

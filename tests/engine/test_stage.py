@@ -85,7 +85,7 @@ def test_a_quantum_takes_the_next_multiple_that_is_not_past():
     assert stage.counters.late == 0
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     st.lists(st.integers(1, 256), min_size=1, max_size=8),
     st.lists(

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from antiphon.errors import EngineError, PluginError
@@ -573,7 +573,7 @@ def loop_and_server():
     loop.close()
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150)
 @given(data=st.lists(st.binary(max_size=40) | FRAGMENTS, max_size=12).map(b"".join))
 def test_any_bytes_leave_the_next_request_answered(loop_and_server, data: bytes) -> None:
     loop, server, complaints = loop_and_server

@@ -36,7 +36,7 @@ def tracks(draw: st.DrawFn) -> Track:
     return Track(draw(st.text("abc äß", max_size=8)), tuple(notes), draw(st.none() | st.integers(0, 127)))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(tracks(), min_size=1, max_size=4), st.lists(st.integers(20, 400), min_size=1, max_size=5))
 def test_what_is_written_is_read_again_and_again(
     tmp_path_factory: pytest.TempPathFactory, made: list[Track], bpms: list[int]

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from antiphon.native import dsp, f32p, f64, f64p, i64, i64p, kernel, resample
@@ -54,19 +54,16 @@ def loops(x: f32p, y: f64p, count: i64p, n: i64) -> i64:
     return seen
 
 
-@settings(deadline=None)
 @given(st.integers(0, 10**6), st.integers(1, 10**6))
 def test_whole_numbers(a, b):
     assert whole(a, b) == whole.python(a, b)
 
 
-@settings(deadline=None)
 @given(floats, floats)
 def test_fractions(a, b):
     assert broken(a, b) == pytest.approx(broken.python(a, b), rel=1e-12, abs=1e-12)
 
 
-@settings(deadline=None)
 @given(st.lists(floats, min_size=1, max_size=30))
 def test_loops(values):
     x = np.array(values, np.float32)
@@ -88,7 +85,6 @@ def both(item, arrays, *rest):
         return item(*args[0]), item.python(*args[1]), one, other
 
 
-@settings(deadline=None)
 @given(st.integers(0, 60), st.integers(-80, 80), st.integers(0, 100), st.integers(0, 60))
 def test_the_ramp_is_its_python(first, start, length, time):
     start = min(start, time + first)
@@ -97,7 +93,6 @@ def test_the_ramp_is_its_python(first, start, length, time):
     np.testing.assert_array_equal(one[0], other[0])
 
 
-@settings(deadline=None)
 @given(st.integers(1, 20), st.integers(0, 19), st.integers(1, 40), st.integers(1, 3))
 def test_the_delay_line_is_its_python(size, lag, frames, channels):
     lag = min(lag, size - 1)
@@ -132,7 +127,6 @@ def test_the_mix_is_exact_at_both_ends():
     np.testing.assert_array_equal(wet, dry)
 
 
-@settings(deadline=None)
 @given(st.integers(1, 4), st.integers(1, 4), st.integers(0, 100), st.integers(1, 16))
 def test_writing_a_ring_and_converting_channels_are_their_python(have, want, at, frames):
     x = np.random.default_rng(have).standard_normal((have, 16)).astype(np.float32)
@@ -146,7 +140,6 @@ def test_writing_a_ring_and_converting_channels_are_their_python(have, want, at,
         np.testing.assert_array_equal(one[1][:, (at + n) % 16], two[1][:, n])
 
 
-@settings(deadline=None)
 @given(st.integers(1, 5), st.integers(1, 5), st.integers(-60, 60), st.integers(0, 50))
 def test_resampling_is_its_python(up, down, shift, first):
     rng = np.random.default_rng(up)

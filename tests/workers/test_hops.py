@@ -41,7 +41,7 @@ class Line:
         return y
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.sampled_from([1, 7, 64, 480]),
     st.integers(0, 5),
@@ -64,7 +64,7 @@ def test_any_blocks_give_the_same_samples_as_late_as_declared(
     assert line.loaded == list(range(first - 1 - lead, first - 1 - lead + len(line.loaded)))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.integers(1, 2048), st.integers(1, 2048))
 def test_an_answer_is_not_due_in_the_block_that_asks(hop: int, block: int) -> None:
     lead = lead_for(hop, block)

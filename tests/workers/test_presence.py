@@ -38,7 +38,7 @@ def rest(there: list[bool], hop: int) -> np.ndarray:
     return still
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(st.booleans(), min_size=1, max_size=60), st.sampled_from([32, 64, 256, 441, 480, 512, 1024]))
 def test_no_pattern_of_missing_hops_makes_a_step(there: list[bool], hop: int) -> None:
     seconds = len(there) * hop / RATE

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.waiting import until
 from tests.workers.rig import Rig, gone, hops, kill, pid, put, runs, stopped, through, words
@@ -134,7 +134,7 @@ def test_a_gap_or_a_reset_begins_anew(rig: Rig) -> None:
     assert stream.take(4) is None
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25)
 @given(st.lists(st.sampled_from(["hop", "hop", "hop", "gap", "reset", "two"]), max_size=25), st.integers(0, 1 << 33))
 def test_any_course_of_hops_gaps_and_resets_is_exact(rig: Rig, course: list[str], hop: int) -> None:
     stream, x, turn, last = rig.open(spec("Pole")), hops(60, seed=hop % 97), 0, 0.0

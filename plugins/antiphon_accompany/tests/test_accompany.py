@@ -47,7 +47,7 @@ def test_every_note_begins_on_the_grid_to_the_frame(style: str) -> None:
 
 
 @given(blocks=st.lists(st.integers(1, 512), min_size=1, max_size=6), tempo=st.sampled_from((120.0, 97.3)))
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 def test_any_blocks_give_the_same_notes(blocks: list[int], tempo: float) -> None:
     def run(sizes: list[int]) -> list[tuple[float, str, int, float]]:
         events = play(TUNE, 12, blocks=sizes, tempo=tempo, changes=changes, rate=4000)

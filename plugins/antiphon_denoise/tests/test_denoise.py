@@ -61,7 +61,7 @@ def test_latency_is_what_an_impulse_takes_and_at_most_32_ms(mode, rate):
     assert processor.latency <= 0.032 * rate
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(sizes=st.lists(st.integers(1, 512), min_size=1, max_size=60), mode=st.sampled_from(MODES))
 def test_any_block_split_gives_the_same_samples(sizes, mode):
     sound = sounds.melody(RATE, 0.5)[None] + sounds.white(RATE // 2, 0.02)

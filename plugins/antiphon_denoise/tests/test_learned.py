@@ -58,7 +58,7 @@ def level(sound) -> float:
     return sounds.decibels(float(np.sqrt(np.mean(np.square(sound, dtype=np.float64)))))
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=6)
 @given(
     sizes=st.lists(st.integers(1, BLOCK), min_size=1, max_size=40), mode=st.sampled_from(MODES),
     rate=st.sampled_from([44100, 48000, 96000]),

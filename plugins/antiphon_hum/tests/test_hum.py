@@ -89,7 +89,7 @@ def whole(mode):
 SLURRED = np.concatenate([np.zeros(4800, np.float32), voice(np.repeat([55.0, 59.0, 62.0], 10000)), np.zeros(12000)])
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(sizes=st.lists(st.integers(1, 512), min_size=1, max_size=40), mode=st.sampled_from(["pyin", "yin"]))
 def test_any_block_split_gives_the_same_events(sizes, mode):
     assert len(whole(mode)) >= 4

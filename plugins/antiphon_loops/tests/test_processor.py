@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from antiphon.block import StreamSpec
@@ -89,7 +89,7 @@ def deck(library: Path) -> Iterator[Deck]:
 CHANGES: list[Change] = [(30000, "intensity", 0.1), (100000, "tempo", 126.0), (150000, "intensity", 1.0)]
 
 
-@settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=3)
 @given(blocks=st.lists(st.integers(1, 512), min_size=1, max_size=4))
 def test_any_blocks_give_the_same_samples(library: Path, blocks: list[int]):
     values: dict[str, Value] = {"library": str(library), "bars": 4}

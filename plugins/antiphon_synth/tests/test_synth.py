@@ -47,7 +47,7 @@ def test_an_onset_comes_out_one_block_later_to_the_sample(offset: int) -> None:
     assert sound[0, offset + BLOCK] == np.float32(0.75)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.lists(st.integers(0, 700), min_size=1, max_size=12, unique=True),
     st.lists(st.integers(1, BLOCK), min_size=1, max_size=6),

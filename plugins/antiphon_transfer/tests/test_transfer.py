@@ -85,7 +85,7 @@ def test_any_blocks_give_the_same_samples(reference, mode):
     processor, spec = Transfer(), StreamSpec(RATE, 512, 2)
     whole = run_processor(processor, spec, sound, {"mode": mode, "reference": reference}, changes)
 
-    @settings(max_examples=10, deadline=None)
+    @settings(max_examples=10)
     @given(blocks=st.lists(st.integers(1, 512), min_size=1, max_size=6))
     def split(blocks):
         processor.reset()

@@ -43,7 +43,7 @@ def test_every_utility_is_tried():
     channels=st.integers(1, 3),
     seed=st.integers(0, 99),
 )
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 def test_any_split_gives_the_same_samples(name, blocks, channels, seed):
     spec = StreamSpec(48000, 256, channels)
     audio = np.random.default_rng(seed).normal(0.0, 0.5, (channels, 1024)).astype(np.float32)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from antiphon.block import StreamSpec
@@ -115,7 +115,7 @@ class TestLfo:
         shape=st.sampled_from(SHAPES),
         beats=st.sampled_from([0.0, 0.37, 4.0]),
     )
-    @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(max_examples=40)
     def test_any_split_gives_the_same_samples(self, on_clock, blocks, shape, beats):
         changes = [
             (500, "rate", 11.0),
@@ -174,7 +174,7 @@ class TestFollower:
         assert fallen[one] - fallen[other] == pytest.approx(2 * 8.686, abs=0.3)
 
     @given(blocks=st.lists(st.integers(1, 256), min_size=1, max_size=6))
-    @settings(max_examples=15, deadline=None)
+    @settings(max_examples=15)
     def test_any_split_gives_the_same_samples(self, blocks):
         x = np.random.default_rng(1).normal(0, 0.2, (2, 4000)).astype(np.float32)
         changes = [(400, "attack", 0.5), (1000, "floor", -30.0), (2000, "depth", -1.0)]

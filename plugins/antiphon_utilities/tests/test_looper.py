@@ -5,7 +5,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from antiphon.block import StreamSpec
@@ -247,7 +247,7 @@ class TestClock:
     bpm=st.floats(200, 999),
     feedback=st.sampled_from([0.0, 0.7, 1.0]),
 )
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20)
 def test_whatever_it_is_told_any_split_gives_the_same_samples(on_clock, blocks, said, sync, bpm, feedback):
     slow = StreamSpec(8000, 256, 2)  # so that a second, the maximum here, is soon over
     x = noise(10000)

@@ -7,6 +7,17 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# How long an example takes says how busy the machine is, so nothing here depends on it. Fixtures made once per test
+# hold no state that an example leaves to the next one. The checks of a submission use the same examples each time.
+settings.register_profile(
+    "antiphon",
+    deadline=None,
+    derandomize=bool(os.environ.get("CI")),
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+settings.load_profile("antiphon")
 
 LIVE = ("acceptance", "clients", "real", "serve")
 """Folders whose tests start real servers, which keep time: on a machine that stalls one may fail, what is broken fails
@@ -25,7 +36,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     again = pytest.mark.flaky(reruns=2, only_rerun=["AssertionError"])
-    here = Path(__file__).parent
+    here = Path(__file__).parent / "tests"
     for item in items:
         if any((here / folder) in item.path.parents for folder in LIVE):
             item.add_marker(again)
