@@ -16,6 +16,8 @@ import typer
 from antiphon.errors import EngineError, UsageError, WireError
 from antiphon.wire.frames import Framer
 from antiphon.wire.osc import MAX_DATAGRAM, Arg, Bundle, Message, Packet, decode, encode
+from antiphon.wire.osc import shown as shown_address
+from antiphon.wire.text import printable
 
 PORT = 4400
 TYPES = {"i", "f", "d", "h", "s"}
@@ -148,13 +150,13 @@ def opened(packet: Packet) -> Iterator[Message]:
 
 def refusal(message: Message) -> WireError:
     """A server's `/fail` as an error."""
-    address, reason = (*message.args, "", "")[:2]
-    return WireError(f"{address!s}: {reason!s}" if address else str(reason))
+    address, reason = (printable(str(one)) for one in (*message.args, "", "")[:2])
+    return WireError(f"{address}: {reason}" if address else reason)
 
 
 def shown(message: Message) -> str:
     """A message on one line: `/node/gain/gain 0.5`."""
-    return " ".join([message.address.decode("utf-8", "backslashreplace"), *map(_shown, message.args)])
+    return " ".join([shown_address(message.address), *map(_shown, message.args)])
 
 
 def _shown(one: Arg) -> str:

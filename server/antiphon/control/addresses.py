@@ -47,7 +47,8 @@ ADDRESSES = (
             handle_server.panic),
     Address("/clearSched", "", "Drops what is scheduled.", handle_server.clear_schedule),
     Address("/monitor", "i:on", "1 has every packet that arrives shown to the sender as `/packet s:from b:packet`, 500 "
-            "a second at most.", handle_server.monitor, OWNER),
+            "a second at most; as `/packet/held`, 50 at most, from an address that nobody approved.",
+            handle_server.monitor, OWNER),
     Address("/patch/load", "s:name [f:fade]", "Loads a patch by name, faded over seconds. Answers `/done` or `/fail`.",
             handle_graph.patch_load, OWNER),
     Address("/patch/reload", "[f:fade]", "Loads the present patch again from its file. Answers `/done` or `/fail`.",

@@ -7,6 +7,7 @@ import gc
 import logging
 import socket
 from collections.abc import Callable, Coroutine, Iterable
+from functools import partial
 from pathlib import Path
 from time import monotonic, monotonic_ns
 from typing import Any
@@ -14,9 +15,10 @@ from typing import Any
 from antiphon.catalog import Catalog
 from antiphon.commands import Command, Sample, SetParam, Sync, When
 from antiphon.control import status as figures
-from antiphon.control.clients import Access, Peer, Surfaces
+from antiphon.control.clients import Access, Level, Peer, Surfaces
 from antiphon.control.directory import Directory
-from antiphon.control.feedback import Feedback, wire_value
+from antiphon.control.discretion import discreet
+from antiphon.control.feedback import Feedback
 from antiphon.control.intake import Intake, Lane
 from antiphon.control.midi import MidiControl, no_scene
 from antiphon.control.monitor import Monitor
@@ -86,14 +88,15 @@ class ControlApp:
         self.directory = Directory()
         self.router = self.directory.router
         self.access = Access(allow)
-        self.access.on_change = self._judge
         self.intake = Intake(self)
         self.outbox = Outbox(link, self.session)
         self.udp = UdpEndpoint(udp, self.intake.udp, self.access.level, self._wake, self._refused)
         self.tcp = TcpServer(tcp, self.access.level, self._handle_lane, self._bad_frame)
         self.surfaces = Surfaces()
         self.feedback = Feedback(self.surfaces)
+        self.feedback.discreet = partial(discreet, self)
         self.subscribers = Subscribers(self)
+        self.access.on_change = self.subscribers.judge
         self.monitor = Monitor(self._tap)
         self.syncs = Syncs(self)
         self.plans = Plans(self)
@@ -236,7 +239,7 @@ class ControlApp:
             match effect:
                 case Changed(node, param, value, source):
                     if param.kind != "trigger":
-                        self.feedback.changed(f"/node/{node}/{param.name}", wire_value(param, value), source)
+                        self.feedback.moved(node, param, value, source)
                 case TempoChanged(bpm, source):
                     self.feedback.changed("/tempo", float(bpm), source)
                 case _:
@@ -269,7 +272,7 @@ class ControlApp:
     def fail(self, peer: Peer, address: str, reason: str) -> None:
         self.intake.failed += 1
         if peer.fails.allows():
-            self.reply(peer, encode("/fail", address, reason))
+            self.reply(peer, encode("/fail", address, reason if peer.level is Level.OWNER else discreet(self, reason)))
 
     def schedule_full(self, peer: Peer, address: str, reason: str) -> None:
         """Told once a second to a sender that floods the schedule; all are counted."""
@@ -383,10 +386,6 @@ class ControlApp:
         self.monitor.gone(key)
         if self.surfaces.refused(key):
             self._dirty = True
-
-    def _judge(self) -> None:
-        self.udp.judge()
-        self.tcp.judge()
 
     def _tap(self, tap: Callable[[bytes, Peer], None] | None) -> None:
         self.intake.tap = tap

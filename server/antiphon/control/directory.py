@@ -10,7 +10,9 @@ from antiphon.session import Session
 
 
 class Directory:
-    """router: what the intake asks."""
+    """router: what the intake asks.  roots: the first parts of all addresses."""
+
+    roots = frozenset({"node", *(item.path.split("/")[1] for item in ADDRESSES)})
 
     def __init__(self) -> None:
         self.router: Router[Route] = Router()

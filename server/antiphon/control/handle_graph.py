@@ -8,7 +8,7 @@ from antiphon import patch as patches
 from antiphon.commands import ResetNode, SetParam, When
 from antiphon.control.arguments import Args, most, number, pressed, text
 from antiphon.control.clients import Level, Peer
-from antiphon.control.feedback import wire_value
+from antiphon.control.feedback import param_level, wire_value
 from antiphon.control.intake import Handler, Route
 from antiphon.errors import WireError
 from antiphon.graph import IN
@@ -115,7 +115,7 @@ def node_routes(node: Node) -> list[Route]:
         address = f"/node/{node.name}/{param.name}"
         low, high = _span(param)
         handler, asks = _param(node.name, param, address), param.kind != "trigger"
-        routes.append(Route(address, handler, Level.SURFACE, True, low, high, node.name, param.name, asks))
+        routes.append(Route(address, handler, param_level(param), True, low, high, node.name, param.name, asks))
         if param.kind not in ("text", "file", "trigger"):
             handler = _norm(node.name, param, f"{address}/norm")
             routes.append(Route(f"{address}/norm", handler, Level.SURFACE, True, asks=True))

@@ -117,13 +117,13 @@ class Intake:
                 return
             data, peer = queue.popleft()
             self.received += 1
-            peer.heard = now
             if self.tap is not None:
                 self.tap(data, peer)
             if peer.level is Level.HELD:
                 self._app.hold(peer)
                 budget -= 1
                 continue
+            peer.heard = now
             decoded = decode(data)
             if type(decoded) is Message:
                 route = exact.get(decoded.address)

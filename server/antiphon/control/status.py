@@ -31,6 +31,7 @@ def counts(app: ControlApp, before: dict[str, int]) -> dict[str, int]:
     """osc_received: packets, UDP datagrams and TCP frames alike.  osc_failed: messages refused, told or not.
 
     osc_dropped: datagrams the kernel or our queue had no room for.  late: commands past their time.
+    tcp_held: connections of addresses that nobody approved.  tcp_displaced: closed to make room for another.
     """
     intake, engine = app.intake, app.link.counters()
     late_here = before["late_here"] + intake.late
@@ -61,6 +62,8 @@ def counts(app: ControlApp, before: dict[str, int]) -> dict[str, int]:
         "osc_held": app.access.held_messages,
         "osc_send_dropped": app.udp.send_dropped + app.tcp.dropped,
         "tcp_connections": len(app.tcp.connections),
+        "tcp_held": len(app.tcp.held),
+        "tcp_displaced": app.tcp.displaced,
         "tcp_timed_out": app.tcp.timed_out,
         "tcp_refused": app.tcp.refused,
         "feedback_sent": app.feedback.sent,

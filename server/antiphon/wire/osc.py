@@ -13,6 +13,7 @@ from enum import Enum
 from typing import Final, NamedTuple, TypeAlias
 
 from antiphon.errors import WireError
+from antiphon.wire.text import printable
 
 MAX_DATAGRAM = 65507
 MAX_NESTING = 16
@@ -92,8 +93,7 @@ def decode(data: bytes) -> Packet:
 
 def shown(address: bytes) -> str:
     """An address for people and for `/fail`: printable, at most 200 characters."""
-    text = address[:200].decode("utf-8", "backslashreplace")
-    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)[:200]
+    return printable(address[:200].decode("utf-8", "backslashreplace"))[:200]
 
 
 def _packet(data: bytes, depth: int, count: list[int]) -> Packet:
