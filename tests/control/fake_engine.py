@@ -192,6 +192,10 @@ class FakeEngine:
     def session(self, path: str | None, header: dict[str, Any] | None = None) -> None:
         self.sessions.append(path)
 
+    @property
+    def keeping(self) -> bool:
+        return bool(self.sessions and self.sessions[-1])
+
     def note_turn(self) -> None:
         self.turns += 1
 

@@ -40,6 +40,8 @@ def osc(
     """Send an OSC message to the running server and print its answers."""
     for line in ask(address, [value(text) for text in args or []], host, port, tcp, timeout):
         typer.echo(line)
+    if address == "/learn":
+        typer.echo("the next MIDI controller that moves is learned: move it; monitor --events shows /learned", err=True)
 
 
 CONTEXT = {"ignore_unknown_options": True}

@@ -53,11 +53,12 @@ ADDRESSES = (
             handle_graph.patch_load, OWNER),
     Address("/patch/reload", "[f:fade]", "Loads the present patch again from its file. Answers `/done` or `/fail`.",
             handle_graph.patch_reload, OWNER),
-    Address("/patch/save", "s:name", "Saves nodes, wires and values as a patch of yours. Answers `/done` or `/fail`.",
-            handle_graph.patch_save, OWNER),
+    Address("/patch/save", "s:name [i:replace]", "Saves nodes, wires and values as a patch of yours. Over one of yours "
+            "that is not the one that plays only with 1; what you wrote in it is kept as `NAME~`, which loads. A file "
+            "outside the library is refused. Answers `/done` or `/fail`.", handle_graph.patch_save, OWNER),
     Address("/patch/undo", "", "Takes back the last edit of nodes or wires, or the last patch loaded; 64 are "
-            "kept while the server runs. Answers `/done /patch/undo s:address` with what was taken back.",
-            handle_graph.patch_undo, OWNER),
+            "kept while the server runs. Answers `/done /patch/undo s:what`: the address of what was taken back, or "
+            "the patch's name where its file had been saved.", handle_graph.patch_undo, OWNER),
     Address("/patch/redo", "", "Does again what was taken back last.", handle_graph.patch_redo, OWNER),
     Address("/patch/list", "", "Answers `/patch/list.reply s:name…`.", handle_graph.patch_list),
     Address("/node/list", "", "Answers `/node/list.reply`, name and type of each node.", handle_graph.node_list),
@@ -93,7 +94,7 @@ ADDRESSES = (
             timed=True),
     Address("/scene/store", "i:number", "Keeps every value as scene 0 to 127. Answers `/done`.", handle_scenes.store),
     Address("/scene/recall", "i:number [f:beats] [f:quantum]", "Brings a scene back, morphing over so many beats; with "
-            "a quantum, on its next multiple.", handle_scenes.recall, timed=True),
+            "a quantum, on its next multiple. All of it or, with `/fail`, nothing.", handle_scenes.recall, timed=True),
     Address("/set/load", "s:name", "Takes up a set list, patches in their order, and loads its first. Answers "
             "`/done` or `/fail`.", handle_sets.load, OWNER),
     Address("/set/next", "", "The next patch of the set. Answers `/done /set/next s:patch` or `/fail`.",
@@ -101,8 +102,8 @@ ADDRESSES = (
     Address("/set/previous", "", "The patch before.", handle_sets.back, OWNER),
     Address("/set/go", "i:place", "A patch of the set by its place, from 1.", handle_sets.go, OWNER),
     Address("/set/list", "", "Answers `/set/list.reply s:name…`.", handle_sets.names),
-    Address("/session/record", "[s:name]", "Keeps the set from here on. Answers `/done /session/record s:path`.",
-            handle_time.session_record, OWNER),
+    Address("/session/record", "[s:name]", "Keeps the set from here on; refused while one is kept. Answers `/done "
+            "/session/record s:path`.", handle_time.session_record, OWNER),
     Address("/session/stop", "", "Ends keeping the set.", handle_time.session_stop, OWNER),
     Address("/record/start", "[s:name]", "Records the output to a file. Answers `/done /record/start s:path`.",
             handle_time.record_start, OWNER),

@@ -182,6 +182,10 @@ class EngineLink(Protocol):
     def session(self, path: str | None, header: dict[str, Any] | None = None) -> None:
         """Starts keeping the set in a folder, or stops."""
 
+    @property
+    def keeping(self) -> bool:
+        """Whether a set is being kept."""
+
     def reports(self) -> list[Report]:
         """What the engine said since the last call. `fileno` is readable when there is something."""
 

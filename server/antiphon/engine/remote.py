@@ -29,7 +29,7 @@ from antiphon.engine.link import (
     Synced,
 )
 from antiphon.engine.schedule import EVENT_OPS, EVENTS, Op
-from antiphon.engine.shared import METERS, Shared, Word, command_ring, report_ring
+from antiphon.engine.shared import METERS, SESSION, Shared, Word, command_ring, report_ring
 from antiphon.errors import EngineError
 from antiphon.graph import Graph
 from antiphon.lifeline import born
@@ -122,6 +122,10 @@ class RemoteEngine:
 
     def session(self, path: str | None, header: dict[str, Any] | None = None) -> None:
         self._ask({"do": "session", "path": path, "header": header or {}})
+
+    @property
+    def keeping(self) -> bool:
+        return self._words[Word.TAPPING] == SESSION
 
     def _send(self, message: dict[str, Any]) -> None:
         data = json.dumps(message).encode()

@@ -20,6 +20,8 @@ REPORTS = 8192
 JOURNAL_BYTES = 8 << 20
 METERS = 300
 """Meter rows: float32 (node number, peak, rms, unused); rows 0 and 1 are the two ends; number 0 ends them."""
+SESSION = 2
+"""`Word.TAPPING` while a set is kept."""
 
 
 class Word(IntEnum):
