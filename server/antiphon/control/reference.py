@@ -92,7 +92,7 @@ After `/notify 1`, at most 60 times a second and bundled:
 | `/node/state` | `s:node s:state s:reason` | A node's state changed, see below. |
 | `/patch/loaded` `/patch/failed` | `s:name`, `s:reason` | A plan plays, or could not be made. |
 | `/set/at` | `s:set i:place i:patches s:patch` | Another patch of the set was asked for. |
-| `/patch/warning` | `s:reason` | It plays, but takes most of what the machine has (the numbers), or hides a shipped one. |
+| `/patch/warning` | `s:reason` | It plays, but takes most of the machine (with the numbers), or hides a shipped one. |
 | `/engine/state` | `s:state i:pid` | An engine was started again. |
 | `/learned` | `s:address s:control s:port` | A MIDI controller was mapped to it, after `/learn`. |
 | `/ping` | | Every 30 s, to see whether you are there; need not be answered. |

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 from antiphon.doctor.finding import Finding
 from antiphon.errors import AntiphonError
-from antiphon.wire.text import printable
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +59,6 @@ def listing(heard: HeardMidi) -> Iterator[str]:
     yield f"MIDI, {heard.system}, for --midi-in and --midi-out"
     for title, names in (("in", heard.sources), ("out", heard.sinks)):
         for name in names:
-            yield printable(f"    {title:<4}{name}")
+            yield f"    {title:<4}{name}"
     if not heard.sources and not heard.sinks:
         yield "    no port; serve --midi offers one named antiphon"
