@@ -140,7 +140,13 @@ def dump(patch: Patch) -> str:
 def save(patch: Patch, name: str) -> Path:
     """Writes the patch into the performer's folder; a built-in one of that name stays, and is shadowed."""
     path = paths.inside(paths.patches(), name, SUFFIX, PatchError)
-    paths.write_atomic(path, dump(patch).encode())
+    text = dump(patch)
+    try:
+        content = text.encode()
+    except UnicodeEncodeError as error:
+        line = text[: error.start].rpartition("\n")[2] + text[error.start :].partition("\n")[0]
+        raise PatchError(f"a patch is text in UTF-8, and a name in {line!r} is not; rename that file first") from None
+    paths.write_atomic(path, content)
     return path
 
 

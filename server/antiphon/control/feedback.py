@@ -87,16 +87,16 @@ class Feedback:
         events += [encode("/late", address, seconds) for address, seconds in self._late.items()]
         events += [encode("/meter", name, peak, rms) for name, (peak, rms) in self._meters.items()]
         self._late, self._meters = {}, {}
+        if self._surfaces:
+            encoded = [(encode(address, value), source) for address, (value, source) in changes.items()]
+            for surface in self._surfaces:
+                if surface.quiet_until <= self._flushed:
+                    self._tell(surface, [p for p, source in encoded if not surface.moved_by(source)] + events)
+        # behind the surfaces: a plugin that listens may raise
         for listener in self.listeners:
             for address, (value, _) in changes.items():
                 if isinstance(value, float | int | str):
                     listener(address, value)
-        if not self._surfaces:
-            return
-        encoded = [(encode(address, value), source) for address, (value, source) in changes.items()]
-        for surface in self._surfaces:
-            if surface.quiet_until <= self._flushed:
-                self._tell(surface, [p for p, source in encoded if not surface.moved_by(source)] + events)
 
     def _tell(self, surface: Surface, packets: list[bytes]) -> None:
         self.sent += len(packets)
