@@ -26,6 +26,7 @@ def save(patch: Patch, name: str, catalog: Catalog, ours: Mapping[Path, str], *,
     path = paths.inside(paths.patches(), name, SUFFIX, PatchError)
     stem = path.name.removesuffix(SUFFIX)
     text = dump(_by_names(patch, catalog))
+    content = _encoded(text)
     # what would be refused when it is loaded is refused now
     parse(text, catalog, path.name)
     before = _held(path)
@@ -35,10 +36,18 @@ def save(patch: Patch, name: str, catalog: Catalog, ours: Mapping[Path, str], *,
                 f"there is a patch {stem!r} already, and it is not the one that plays; choose another name, or "
                 f"/patch/save {stem} 1 replaces it and keeps what it was as {stem}{PREVIOUS}"
             )
-        if before != text.encode():
+        if before != content:
             paths.write_atomic(path.with_name(f"{stem}{PREVIOUS}{SUFFIX}"), before)
-    paths.write_atomic(path, text.encode())
+    paths.write_atomic(path, content)
     return path, text
+
+
+def _encoded(text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        line = text[: error.start].rpartition("\n")[2] + text[error.start :].partition("\n")[0]
+        raise PatchError(f"a patch is text in UTF-8, and a name in {line!r} is not; rename that file first") from None
 
 
 def _held(path: Path) -> bytes | None:

@@ -107,7 +107,7 @@ class Rig:
         for _ in range(ticks):
             self.engine.run()
             self.app.feedback._flushed = -1.0  # a period has passed
-            self.app.tick()
+            self.app.turns.tick()
         self.engine.run()
         for _ in range(6):
             await asyncio.sleep(0)

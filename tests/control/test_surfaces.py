@@ -137,9 +137,8 @@ async def test_forgetting_ends_all_at_once(live: Rig) -> None:
     assert ended(tcp)
     assert not ended(tcp_other)
     before = live.app.value("a", "gain")
-    ((address, (_, reason)),) = await surface.ask("/node/a/gain", 1.75)
+    ((address, _),) = await surface.ask("/node/a/gain", 1.75)
     assert address == "/fail"
-    assert "antiphon approve" in reason
     assert live.app.value("a", "gain") == before
     await owner.ask("/node/a/gain", 0.25)
     assert surface.heard() == []

@@ -9,6 +9,7 @@ from enum import IntEnum
 from time import monotonic
 
 from antiphon.control.failures import FailLimiter
+from antiphon.control.lanes import Lane, Room
 from antiphon.errors import UsageError, WireError
 
 MAX_SURFACES = 64
@@ -24,6 +25,10 @@ RETRY = 1.0
 """Seconds between tries of a `--surface` that refuses."""
 
 
+HELD_TOLD = 10.0
+"""Seconds between two answers to a machine that waits for approval."""
+
+
 class Level(IntEnum):
     """HELD: nothing. SURFACE: parameters, notes, scenes, time. OWNER: patches, nodes, sessions, files too."""
 
@@ -35,20 +40,27 @@ class Level(IntEnum):
 class Peer:
     """One sender: a UDP address or a TCP connection. `key` tells it from all others.
 
+    room: what its waiting packets count towards, where senders share a bound.
     link_lost: TCP's end has come; nothing can be sent any more.
     """
 
-    __slots__ = ("_send", "fails", "full_told", "heard", "held_told", "host", "key", "level", "link_lost", "udp")
+    __slots__ = ("_send", "fails", "full_told", "heard", "host", "key", "lane", "level", "link_lost", "udp")
 
     def __init__(
-        self, key: str, host: str, level: Level, send: Callable[[bytes], object], udp: tuple[str, int] | None = None
+        self,
+        key: str,
+        host: str,
+        level: Level,
+        send: Callable[[bytes], object],
+        udp: tuple[str, int] | None = None,
+        room: Room | None = None,
     ) -> None:
         self.key, self.host, self.level, self.udp = key, host, level, udp
         self._send = send
         self.fails = FailLimiter()
+        self.lane = Lane(room)
         self.heard = 0.0
         self.full_told = -1.0
-        self.held_told = -1e9
         self.link_lost = False
 
     def send(self, packet: bytes) -> None:
@@ -69,7 +81,8 @@ class Access:
         self._allowed = {_address(host) for host in allow}
         self._approved: dict[str, float] = {}
         self._forgotten: set[str] = set()
-        self._held: dict[str, int] = {}
+        self._held: dict[str, None] = {}
+        self._told: dict[str, float] = {}
         self.held_messages = 0
 
     def level(self, host: str) -> Level:
@@ -77,14 +90,28 @@ class Access:
             return Level.OWNER
         return Level.SURFACE if host in self._allowed or host in self._approved else Level.HELD
 
-    def hold(self, host: str) -> None:
-        """Counts a message from an address that waits for approval; remembers the first `MAX_HELD` of them."""
+    def hold(self, host: str) -> bool:
+        """Counts a message from an address that waits for approval; the last `MAX_HELD` of them are remembered.
+
+        True when it may be answered: once in `HELD_TOLD` seconds whatever its port, and `MAX_HELD` machines in that
+        time. `told` says that it was.
+        """
         self.held_messages += 1
-        if host in self._held or len(self._held) < MAX_HELD:
-            self._held[host] = self._held.get(host, 0) + 1
+        self._held.pop(host, None)
+        if len(self._held) >= MAX_HELD:
+            del self._held[next(iter(self._held))]
+        self._held[host] = None
+        if len(self._told) >= MAX_HELD:
+            now = self._clock()
+            self._told = {told: at for told, at in self._told.items() if now - at < HELD_TOLD}
+        return len(self._told) < MAX_HELD and self._clock() - self._told.get(host, -HELD_TOLD) >= HELD_TOLD
+
+    def told(self, host: str) -> None:
+        """An address that waits was answered."""
+        self._told[host] = self._clock()
 
     def held(self) -> list[str]:
-        """Addresses that wait, in order of their first message."""
+        """Addresses that wait, the one that sent last at the end."""
         return list(self._held)
 
     def approved(self) -> list[str]:

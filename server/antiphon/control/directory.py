@@ -17,7 +17,9 @@ class Directory:
     def __init__(self) -> None:
         self.router: Router[Route] = Router()
         for item in ADDRESSES:
-            self.router.put(item.path.encode(), Route(item.path, item.handler, item.level, item.timed))
+            self.router.put(
+                item.path.encode(), Route(item.path, item.handler, item.level, item.timed, at_once=item.at_once)
+            )
         self._routed: dict[str, int] = {}
 
     def follow(self, session: Session) -> None:

@@ -104,19 +104,19 @@ class Feedback:
         timed = [encode("/late", address, seconds) for address, seconds in self._late.items()]
         timed += [encode("/meter", name, peak, rms) for name, (peak, rms) in self._meters.items()]
         self._late, self._meters = {}, {}
+        if self._surfaces:
+            encoded = [(encode(address, value), source, level) for address, (value, source, level) in changes.items()]
+            for surface in self._surfaces:
+                if surface.quiet_until <= self._flushed and surface.told:
+                    owner = surface.peer.level is Level.OWNER
+                    moved = [p for p, source, level in encoded
+                             if (owner or level is not Level.OWNER) and not surface.moved_by(source)]  # fmt: skip
+                    self._tell(surface, moved + [e if owner else discreet for e, discreet in events] + timed)
+        # behind the surfaces: a plugin that listens may raise
         for listener in self.listeners:
             for address, (value, _, _) in changes.items():
                 if isinstance(value, float | int | str):
                     listener(address, value)
-        if not self._surfaces:
-            return
-        encoded = [(encode(address, value), source, level) for address, (value, source, level) in changes.items()]
-        for surface in self._surfaces:
-            if surface.quiet_until <= self._flushed and surface.told:
-                owner = surface.peer.level is Level.OWNER
-                moved = [p for p, source, level in encoded
-                         if (owner or level is not Level.OWNER) and not surface.moved_by(source)]  # fmt: skip
-                self._tell(surface, moved + [e if owner else discreet for e, discreet in events] + timed)
 
     def _tell(self, surface: Surface, packets: list[bytes]) -> None:
         self.sent += len(packets)

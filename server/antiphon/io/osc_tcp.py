@@ -8,7 +8,7 @@ from collections.abc import Callable
 from time import monotonic
 
 from antiphon.control.clients import Level, Peer
-from antiphon.control.intake import Lane
+from antiphon.control.lanes import Lane
 from antiphon.errors import WireError
 from antiphon.wire.frames import Framer
 
@@ -117,8 +117,8 @@ class Connection(asyncio.Protocol):
         self._server = server
         self._transport: asyncio.Transport | None = None
         self._framer = Framer()
-        self.lane = Lane()
         self.peer = Peer("", "", Level.HELD, self._send)
+        self.lane = self.peer.lane
         self.heard = self._frame_began = self._blocked = 0.0
         self._full = False
         self._reading = True
@@ -150,7 +150,7 @@ class Connection(asyncio.Protocol):
             if isinstance(packet, WireError):
                 bad.append(packet)
             else:
-                self.lane.queue.append((packet, self.peer))
+                self.lane.put(packet, self.peer)
         if self.lane.queue:
             self._server.handle(self.lane)
         for error in bad:
@@ -164,7 +164,7 @@ class Connection(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """The client will say no more. What it said is handled and answered before the connection closes."""
-        if not self.lane.queue and not self.lane.rest:
+        if not self.lane.waiting:
             return False
         self._reading = False
         asyncio.get_running_loop().call_later(1.0, self.end)
@@ -209,10 +209,10 @@ class Connection(asyncio.Protocol):
             self._transport.close()
 
     def _overfull(self) -> bool:
-        queue = self.lane.queue
-        if len(queue) > MAX_WAITING or len(self.lane.rest) > MAX_WAITING:
+        lane, room = self.lane, self.lane.room
+        if room.packets > MAX_WAITING or len(lane.rest) > MAX_WAITING:
             return True
-        return len(queue) > 4 and sum(len(data) for data, _ in queue) > MAX_WAITING_BYTES
+        return room.packets > 4 and room.bytes > MAX_WAITING_BYTES
 
     def _send(self, packet: bytes) -> None:
         transport = self._transport
