@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from antiphon.cli import monitor
 from antiphon.control import clients
 from antiphon.control.clients import APPROVAL_SECONDS, Level
 from antiphon.control.discretion import FILE
+from antiphon.control.process import Line
 from antiphon.graph import Graph, NodeSpec
 from antiphon.params import Param
 from antiphon.ports import AUDIO_IN, AUDIO_OUT
@@ -247,3 +249,8 @@ async def test_a_strangers_flood_leaves_the_others_in_view(live: Rig) -> None:
     assert len(watcher.heard()) == 50
     ((address, _), *_rest) = await watcher.ask("/node/a/gain", 0.5)
     assert address == "/packet"
+
+
+def test_a_line_of_the_log_is_one_line() -> None:
+    record = logging.LogRecord("antiphon", logging.WARNING, "", 0, "the MIDI port %s", ("x\x1b[2J\nantiphon: y",), None)
+    assert Line("antiphon: %(message)s").format(record) == r"antiphon: the MIDI port x\x1b[2J\nantiphon: y"
