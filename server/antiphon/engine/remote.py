@@ -63,6 +63,7 @@ class RemoteEngine:
         self._words, self._floats = shared.words, shared.floats
         self._commands, self._reports = command_ring(shared), report_ring(shared)
         self.express: Express | None = None
+        self._to_stop = False  # the recorder was told to, and may not have got to it yet
         peer.setblocking(False)
         self._poll = select.epoll() if hasattr(select, "epoll") else None
         if self._poll is not None:
@@ -122,10 +123,11 @@ class RemoteEngine:
 
     def session(self, path: str | None, header: dict[str, Any] | None = None) -> None:
         self._ask({"do": "session", "path": path, "header": header or {}})
+        self._to_stop = path is None
 
     @property
     def keeping(self) -> bool:
-        return self._words[Word.TAPPING] == SESSION
+        return self._words[Word.TAPPING] == SESSION and not self._to_stop
 
     def _send(self, message: dict[str, Any]) -> None:
         data = json.dumps(message).encode()
