@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from antiphon import paths, resources
+from antiphon import patchsave, paths, resources
 from antiphon.catalog import Catalog, ProcessorInfo
 from antiphon.errors import AntiphonError, FileError, PatchError
 from antiphon.graph import IN, OUT, RESERVED, End, Graph, NodeSpec, Wire
 from antiphon.params import Param
-from antiphon.patch import Patch, dump, find, load, names, parse, save
+from antiphon.patch import Patch, dump, find, load, names, parse
 from antiphon.ports import AUDIO_IN, AUDIO_OUT, EVENTS_IN, EVENTS_OUT, Port
 from antiphon.tomlplace import line_of
 
@@ -288,6 +288,10 @@ def test_what_is_written_reads_back_the_same(made):
     assert again.graph.nodes == made.graph.nodes
     assert set(again.graph.wires) == set(made.graph.wires)
     assert parse(dump(again), CATALOG).graph == again.graph
+
+
+def save(patch, name):
+    return patchsave.save(patch, name, CATALOG, {}, replacing=True)[0]
 
 
 def test_saving_shadows_a_built_in_and_leaves_nothing_else(home):

@@ -27,6 +27,22 @@ def checked(text: str) -> str:
     return text
 
 
+def there(text: str) -> str:
+    """A value that a parameter had already, a name or a whole path, or `WireError` when its file is there no more."""
+    if text and not Path(located(text, WireError)).exists():
+        raise WireError(f"the file {text!r} is there no more")
+    return text
+
+
+def named(text: str) -> str | None:
+    """The name that the library has for a file; None for one outside it."""
+    path = Path(text)
+    if not text or not path.is_absolute():
+        return text
+    inside = paths.library() / path.name
+    return path.name if paths.same(path, inside) else None
+
+
 def listed() -> str:
     """A few names of what is there."""
     try:

@@ -185,6 +185,9 @@ class Param:
     def _text(self, value: object) -> str:
         if not isinstance(value, str) or len(value) > MAX_TEXT or "\0" in value:
             raise ParamError(f"{self.name} takes {self.allowed}, not {_shown(value)}")
+        # a file's name may be bytes of another encoding; text goes out as UTF-8 again, to surfaces and into files
+        if self.kind == "text" and any("\ud800" <= c <= "\udfff" for c in value):
+            raise ParamError(f"{self.name} takes {self.allowed}, and {_shown(value)} holds half a character (no UTF-8)")
         return value
 
 

@@ -29,6 +29,8 @@ FORMAT = 1
 MAX_SIZE = 1 << 18
 """Bytes: more than the largest patch there can be, and read in well under a second."""
 SUFFIX = ".toml"
+PREVIOUS = "~"
+"""Behind a patch's name: what it was before it was saved over. It loads by that name and is not listed."""
 _LONG = re.compile(r"[0-9_]{4000,}")
 """A number Python's own limit on digits refuses."""
 
@@ -101,6 +103,11 @@ def load(name_or_path: str | Path, catalog: Catalog, *, trusted: bool = False) -
 
 def find(name: str) -> Path:
     """The file of the patch of that name: the performer's own before a built-in one; `PatchError` when none."""
+    if os.sep in name:
+        raise PatchError(
+            f"{name[:80]!r} is not a name but a path: put the file into {paths.patches()} and load "
+            f"{Path(name).stem[:80]!r}; `antiphon serve --patch` takes a path"
+        )
     for folder in (paths.patches(), resources.patches()):
         path = paths.inside(folder, name, SUFFIX, PatchError)
         if path.is_file():
@@ -114,8 +121,12 @@ def names() -> list[str]:
     found: set[str] = set()
     for folder in (paths.patches(), resources.patches()):
         if folder.is_dir():
-            found.update(f.stem for f in folder.glob(f"*{SUFFIX}") if f.is_file() and not f.name.startswith("."))
+            found.update(f.stem for f in folder.glob(f"*{SUFFIX}") if _listed(f))
     return sorted(found)
+
+
+def _listed(path: Path) -> bool:
+    return path.is_file() and not path.name.startswith(".") and not path.stem.endswith(PREVIOUS)
 
 
 def dump(patch: Patch) -> str:
@@ -137,11 +148,9 @@ def dump(patch: Patch) -> str:
     return tomli_w.dumps(document)
 
 
-def save(patch: Patch, name: str) -> Path:
-    """Writes the patch into the performer's folder; a built-in one of that name stays, and is shadowed."""
-    path = paths.inside(paths.patches(), name, SUFFIX, PatchError)
-    paths.write_atomic(path, dump(patch).encode())
-    return path
+def hides(path: Path) -> bool:
+    """Whether the performer's own patch stands before a built-in one of its name."""
+    return path.parent == paths.patches() and (resources.patches() / path.name).is_file()
 
 
 def _end(end: End) -> str:

@@ -56,14 +56,18 @@ class Schedule(Generic[T]):
 
     def add(self, when: When, *items: T) -> None:
         """Takes items whose time is in the future, all or none; `ScheduleFull` when there are too many."""
-        if len(self) + len(items) > self.limit:
-            raise ScheduleFull(f"{self.limit} events are scheduled already; send them nearer to their time")
+        self.check(len(items))
         for item in items:
             self._serial += 1
             if isinstance(when, Sample):
                 heapq.heappush(self._samples, (when.n, self._serial, item))
             elif isinstance(when, Beat):
                 heapq.heappush(self._beats, (due_beat(when), self._serial, item))
+
+    def check(self, count: int) -> None:
+        """`ScheduleFull` unless so many more fit."""
+        if len(self) + count > self.limit:
+            raise ScheduleFull(f"{self.limit} events are scheduled already; send them nearer to their time")
 
     def due(self, now: Moment) -> list[T]:
         """Takes out what is due, in order."""

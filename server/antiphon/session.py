@@ -6,6 +6,7 @@ scheduled is the engine's.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
@@ -101,23 +102,51 @@ class Session(Nodes):
                 case EngineTempo(bpm):
                     self._put_tempo(bpm)
                     effects.append(TempoChanged(bpm, source))
-                case SetParam() | Panic() | ClearSchedule():
+                case SetParam():
                     try:
-                        effects += self.handle(item, now, source)
+                        # its file was checked when it was asked for; one that has gone since the engine names
+                        effects += self._apply(item, *self._checked(item, str), now, source)
                     except (WireError, PatchError):
                         # Its node has gone meanwhile: what it was for is no more.
                         continue
+                case Panic() | ClearSchedule():
+                    effects += self.handle(item, now, source)
+        return effects
+
+    def recall(self, commands: Sequence[SetParam], now: Moment, source: object = None) -> list[Effect]:
+        """All of a scene's values, or `WireError` and none of them. Its files may be any the patch had."""
+        good = []
+        for command in commands:
+            try:
+                good.append(self._checked(command, library.there))
+            except WireError as error:
+                where = f"{command.node}.{command.param}"
+                raise WireError(f"nothing of the scene is recalled, for {where} cannot be: {error}") from None
+        self.schedule.check(sum(self.schedule.future(command.when, now) for command in commands))
+        effects: list[Effect] = []
+        for command, found in zip(commands, good, strict=True):
+            effects += self._apply(command, *found, now, source)
         return effects
 
     def _set(self, command: SetParam, now: Moment, source: object) -> list[Effect]:
+        return self._apply(command, *self._checked(command, library.checked), now, source)
+
+    def _checked(self, command: SetParam, file: Callable[[str], str]) -> tuple[Node, int, Value]:
+        """The node, the parameter's place and the value it takes. file: refuses a file's name that is not good."""
         node, cell = self.param(command.node, command.param)
         param = node.cells[cell]
         value = param.check(near(param, command.value))
         if param.kind == "file":
-            value = library.checked(str(value))
+            value = file(str(value))
         if not 0.0 <= command.ramp <= MAX_RAMP:
             raise WireError(f"a ramp takes 0 to {MAX_RAMP:g} s, not {command.ramp:g}")
-        when = command.when
+        return node, cell, value
+
+    def _apply(
+        self, command: SetParam, node: Node, cell: int, value: Value, now: Moment, source: object
+    ) -> list[Effect]:
+        """What a command does that was checked."""
+        param, when = node.cells[cell], command.when
         if param.kind == "trigger":
             return self._timed(EngineSet(node.id, cell, 1.0, 0.0, when), command, now, source) if value else []
         if param.restart or param.kind in ("text", "file"):

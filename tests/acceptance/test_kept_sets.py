@@ -79,9 +79,10 @@ def sets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Path]
 
 
 def half(home: Path, server: Server) -> Path:
-    """Begun while a ramp is under way and a sender goes on; the first set ends with it."""
+    """Begun while a ramp is under way and a sender goes on; the first set has ended then."""
     server.send("/node/gain/gain", 0.1, 2.0)
     server.send("/tempo", 90.0, 8.0)
+    server.send("/session/stop")
     folder = Path(str(server.ask("/session/record", "half")[1][1]))
     server.send("/node/gain/wet", 0.5, 0.3)
     storm(server, "gain", "gain", 0.3)

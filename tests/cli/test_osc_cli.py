@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from tests.control.rig import Rig, rig
 
-from antiphon.cli import monitor
-from antiphon.cli.osc import ask, shown, value
+from antiphon.cli import monitor, osc
+from antiphon.cli.osc import ask, refusal, shown, value
 from antiphon.errors import AntiphonError, EngineError, UsageError, WireError
 from antiphon.wire.osc import Double, Message, decode, encode, encode_bundle
 
@@ -80,6 +80,23 @@ def test_messages_on_a_line() -> None:
     message = decode(encode("/x", 1, 0.1, "two words", "one", b"\1\2", True, None, (1, 2.5), Double(3)))
     assert isinstance(message, Message)
     assert shown(message) == "/x 1 0.1 'two words' one <2 bytes 0102> true none [1 2.5] 3"
+
+
+def test_what_a_server_says_cannot_move_a_terminals_cursor() -> None:
+    message = decode(encode("/\x1b[2J\n/fake 1", "two\x1b]0;x\x07"))
+    assert isinstance(message, Message)
+    assert shown(message) == r"/\x1b[2J\n/fake 1 'two\x1b]0;x\x07'"
+    refused = decode(encode("/fail", "/x\n", "\x1b[2J"))
+    assert isinstance(refused, Message)
+    assert str(refusal(refused)) == r"/x\n: \x1b[2J"
+
+
+def test_learning_says_what_it_waits_for(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(osc, "ask", lambda *_: iter([]))
+    osc.osc("/learn", ["/node/a/gain"])
+    assert "the next MIDI controller that moves" in capsys.readouterr().err
+    osc.osc("/node/a/gain", ["1"])
+    assert capsys.readouterr().err == ""
 
 
 async def test_the_monitor_shows_what_arrives(live: Rig) -> None:

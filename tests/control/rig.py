@@ -49,12 +49,12 @@ GRAPH = Graph(
 
 
 class Client:
-    """A UDP socket that speaks OSC."""
+    """A UDP socket that speaks OSC. host: its own address, one of 127.0.0.0/8."""
 
-    def __init__(self, rig: Rig, port: int = 0) -> None:
+    def __init__(self, rig: Rig, port: int = 0, host: str = "127.0.0.1") -> None:
         self._rig = rig
         self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.sock.bind(("127.0.0.1", port))
+        self.sock.bind((host, port))
         self.sock.setblocking(False)
         self.port = self.sock.getsockname()[1]
 
@@ -95,8 +95,8 @@ class Rig:
         self.app, self.engine, self.time = app, engine, time
         self._clients: list[Client] = []
 
-    def client(self, port: int = 0) -> Client:
-        made = Client(self, port)
+    def client(self, port: int = 0, host: str = "127.0.0.1") -> Client:
+        made = Client(self, port, host)
         self._clients.append(made)
         return made
 
@@ -107,7 +107,7 @@ class Rig:
         for _ in range(ticks):
             self.engine.run()
             self.app.feedback._flushed = -1.0  # a period has passed
-            self.app.tick()
+            self.app.turns.tick()
         self.engine.run()
         for _ in range(6):
             await asyncio.sleep(0)

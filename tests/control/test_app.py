@@ -398,13 +398,16 @@ async def test_hold_strangers_and_let_approved_ones_play(live: Rig) -> None:
     client = live.client()
 
     async def from_stranger(packet: bytes) -> list[str]:
-        live.app.intake.udp.queue.append((packet, stranger))
-        live.app._wake()
+        stranger.lane.put(packet, stranger)
+        live.app.intake.lanes.add(stranger.lane)
+        live.app.turns.wake()
         found = [decode(p) for p in sent]
         sent.clear()
         return [p.args[1] if p.address == b"/fail" else p.address.decode() for p in found if isinstance(p, Message)]  # type: ignore[misc]
 
-    (told,) = await from_stranger(encode("/node/a/gain", 1.75))
+    (told,) = await from_stranger(
+        encode("/node/a/gain", 1.75, "a long message, so that a long answer may go back to it")
+    )
     assert "antiphon approve 192.168.7.7" in told
     assert await from_stranger(encode("/node/a/gain", 1.75)) == []
     assert live.app.value("a", "gain") == 0.5

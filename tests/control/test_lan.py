@@ -9,10 +9,9 @@ import hashlib
 import http.client
 import json
 import logging
-import os
 import ssl
 import stat
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -48,6 +47,14 @@ class FakeAccess:
     def approve(self, ip: str) -> None:
         self.waiting.discard(ip)
         self.let_in.add(ip)
+
+    def restore(self, left: Mapping[str, float]) -> None:
+        self.let_in |= left.keys()
+
+    def forget(self, ip: str) -> None:
+        if ip not in self.let_in:
+            raise UsageError(f"{ip} is neither approved nor held")
+        self.let_in.discard(ip)
 
 
 class FakeApp:
@@ -144,11 +151,23 @@ def test_the_keeper_slows_guessing_down_per_address() -> None:
             keeper.check(request(f"{wrong:032x}"), needed=True)
         assert refused.value.status == 403
     with pytest.raises(Refusal) as refused:
-        keeper.check(request("a" * 32), needed=True)
+        keeper.check(request("b" * 32), needed=True)
     assert refused.value.status == 429
-    keeper.check(request("a" * 32, peer="10.0.0.3"), needed=True)
+    with pytest.raises(Refusal) as refused:
+        keeper.check(request("b" * 32, peer="10.0.0.3"), needed=True)
+    assert refused.value.status == 403
     now[0] = 60.0
-    keeper.check(request("a" * 32), needed=True)
+    with pytest.raises(Refusal) as refused:
+        keeper.check(request("b" * 32), needed=True)
+    assert refused.value.status == 403
+
+
+def test_the_right_token_is_never_refused_whoever_guessed_from_there() -> None:
+    keeper = Keeper("a" * 32)
+    for wrong in range(30):
+        with pytest.raises(Refusal):
+            keeper.check(request(f"{wrong:032x}"), needed=True)
+        keeper.check(request("a" * 32), needed=True)
 
 
 def test_asking_without_a_token_is_no_guess() -> None:
@@ -219,10 +238,14 @@ def test_approvals_outlive_a_restart_but_not_the_night(tmp_path: Path) -> None:
     Approvals(tmp_path, lambda: now[0]).add("192.168.1.7")
     now[0] += 3600
     Approvals(tmp_path, lambda: now[0]).add("192.168.1.8")
-    assert Approvals(tmp_path, lambda: now[0]).load() == ["192.168.1.7", "192.168.1.8"]
+    kept = Approvals(tmp_path, lambda: now[0])
+    assert kept.load() == {"192.168.1.7": 11 * 3600.0, "192.168.1.8": 12 * 3600.0}
     now[0] += 11.5 * 3600
-    assert Approvals(tmp_path, lambda: now[0]).load() == ["192.168.1.8"]
+    assert kept.load() == {"192.168.1.8": 1800.0}
     assert mode(tmp_path / "approved.json") == 0o600
+    kept.remove("192.168.1.8")
+    kept.remove("192.168.1.9")
+    assert Approvals(tmp_path, lambda: now[0]).load() == {}
 
 
 @pytest.mark.parametrize(
@@ -230,7 +253,7 @@ def test_approvals_outlive_a_restart_but_not_the_night(tmp_path: Path) -> None:
 )
 def test_damaged_approvals_let_nobody_in(tmp_path: Path, damage: bytes) -> None:
     (tmp_path / "approved.json").write_bytes(damage)
-    assert Approvals(tmp_path).load() == []
+    assert Approvals(tmp_path).load() == {}
 
 
 @pytest.mark.parametrize("ip", ["0.0.0.0", "::", "224.0.0.1", "10.0.0.0/8", "localhost", "", "10.0.0.1 10.0.0.2", "1"])
@@ -313,7 +336,16 @@ async def test_approving_needs_the_token_even_on_loopback(tmp_path: Path, caplog
             assert not app.access.let_in
             assert (await ask(server, "POST", where, data, Authorization=f"Bearer {token}"))[0] == 200
             assert app.access.let_in == {"192.168.1.7"}
-            assert Approvals(tmp_path).load() == ["192.168.1.7"]
+            assert list(Approvals(tmp_path).load()) == ["192.168.1.7"]
+            where = "/api/surfaces/forget"
+            assert (await ask(server, "POST", where, data))[0] == 401
+            assert app.access.let_in == {"192.168.1.7"}
+            assert (await ask(server, "POST", where, {"ip": "x"}, Authorization=f"Bearer {token}"))[0] == 400
+            code, body, _ = await ask(server, "POST", where, data, Authorization=f"Bearer {token}")
+            assert (code, json.loads(body)) == (200, {"forgot": "192.168.1.7", "kept": True})
+            assert not app.access.let_in
+            assert Approvals(tmp_path).load() == {}
+            assert (await ask(server, "POST", where, data, Authorization=f"Bearer {token}"))[0] == 404
     assert token not in caplog.text
 
 
@@ -422,31 +454,79 @@ async def test_approvals_are_given_back_at_the_next_start(tmp_path: Path) -> Non
 # the command line
 
 
-@pytest.mark.parametrize("use_lan", [False, True])
-async def test_surfaces_and_approve_ask_the_running_server(tmp_path: Path, use_lan: bool) -> None:
-    app = FakeApp()
+async def run(folder: Path, *arguments: str) -> str:
+    """What a command prints."""
     cli = typer.Typer()
-    cli_approve.register(cli, lambda: tmp_path)
+    cli_approve.register(cli, lambda: folder)
+    result = await asyncio.to_thread(CliRunner().invoke, cli, arguments)
+    assert result.exit_code == 0, result.output
+    return result.output
 
-    def run(*arguments: str) -> str:
-        result = CliRunner().invoke(cli, arguments)
-        assert result.exit_code == 0, result.output
-        return result.output
 
-    async with serving(tmp_path, use_lan, app) as server:
+async def test_surfaces_approve_and_forget_ask_the_running_server(tmp_path: Path) -> None:
+    app = FakeApp()
+    async with serving(tmp_path, True, app) as server:
         port = f"--http-port={server.port}"
-        assert await asyncio.to_thread(run, "surfaces", port) == "held 192.168.1.7\n"
-        assert await asyncio.to_thread(run, "approve", "192.168.1.7", port) == "approved 192.168.1.7\n"
-        assert await asyncio.to_thread(run, "surfaces", port) == "approved 192.168.1.7\n"
+        assert await run(tmp_path, "surfaces", port) == "held 192.168.1.7\n"
+        assert await run(tmp_path, "approve", "192.168.1.7", port) == "approved 192.168.1.7\n"
+        assert await run(tmp_path, "surfaces", port) == "approved 192.168.1.7\n"
         assert app.access.let_in == {"192.168.1.7"}
-        with pytest.raises(UsageError, match="not an IP address"):
-            await asyncio.to_thread(cli_approve.let_in, "everyone", tmp_path, server.port)
-        if not use_lan:
-            os.replace(tmp_path / "token", tmp_path / "gone")
-            with pytest.raises(WireError, match="refused"):
-                await asyncio.to_thread(cli_approve.let_in, "10.0.0.1", tmp_path, server.port)
+        assert await run(tmp_path, "forget", "192.168.1.7", port) == "forgot 192.168.1.7\n"
+        assert app.access.let_in == set()
+        with pytest.raises(WireError, match="neither approved nor held"):
+            await asyncio.to_thread(cli_approve.take_back, "192.168.1.7", tmp_path, server.port)
     with pytest.raises(EngineError, match="no server answers"):
         await asyncio.to_thread(cli_approve.let_in, "10.0.0.1", tmp_path, server.port)
+
+
+def test_a_machine_is_named_by_its_address_or_its_host_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    def found(name: str) -> str:
+        if name != "phone.local":
+            raise OSError
+        return "192.168.1.7"
+
+    monkeypatch.setattr(cli_approve.socket, "gethostbyname", found)
+    assert cli_approve.address_of("phone.local") == cli_approve.address_of("192.168.1.7") == "192.168.1.7"
+    with pytest.raises(UsageError, match="not an IP address"):
+        cli_approve.address_of("everyone")
+
+
+async def test_a_server_without_lan_is_asked_in_clear_and_never_with_the_token(tmp_path: Path) -> None:
+    async with serving(tmp_path) as server:
+        assert await run(tmp_path, "surfaces", f"--http-port={server.port}") == "held 192.168.1.7\n"
+        with pytest.raises(EngineError, match="--lan"):
+            await asyncio.to_thread(cli_approve.let_in, "10.0.0.1", tmp_path, server.port)
+        assert server.counters.requests == 1
+
+
+@pytest.mark.parametrize("word", ["surfaces", "approve", "forget"])
+async def test_nothing_is_sent_in_clear_to_what_speaks_no_tls(tmp_path: Path, word: str) -> None:
+    """Another user's program on the port while no server runs: it refuses TLS and waits for what comes then."""
+    certificate.load(tmp_path, ())
+    token = load_token(tmp_path)
+    heard = b""
+
+    async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal heard
+        heard += await reader.read(4096)
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 27\r\n\r\n" + b'{"approved": "10.0.0.1"}   ')
+        writer.close()
+
+    stranger = await asyncio.start_server(take, "127.0.0.1", 0)
+    port = stranger.sockets[0].getsockname()[1]
+    method, path, data = (
+        ("GET", "/api/surfaces", None) if word == "surfaces" else ("POST", f"/{word}", {"ip": "10.0.0.1"})
+    )
+    with pytest.raises(EngineError, match="nothing was sent"):
+        await asyncio.to_thread(cli_approve.ask, method, path, tmp_path, port, data)
+    assert token.encode() not in heard
+    assert b"HTTP" not in heard
+    stranger.close()
+
+
+def test_what_a_server_lists_cannot_move_a_terminals_cursor() -> None:
+    lines = cli_approve.listing({"held": ["\x1b[2J10.0.0.1\napproved 10.0.0.2"], "approved": []})
+    assert lines == [r"held \x1b[2J10.0.0.1\napproved 10.0.0.2"]
 
 
 async def test_a_stranger_on_the_port_gets_no_token(tmp_path: Path) -> None:

@@ -67,7 +67,11 @@ async def test_the_past_is_applied_at_once_and_reported(live: Rig) -> None:
 async def test_what_is_for_control_waits_for_its_time_too(live: Rig) -> None:
     client = live.client()
     client.bundle(
-        live.time.timetag(0.2), encode("/node/a/gain"), encode("/node/remove", "b"), encode("/sync", 3), encode("/ping")
+        live.time.timetag(0.2),
+        encode("/node/a/gain"),
+        encode("/node/remove", "b"),
+        encode("/sync", 3),
+        encode("/scene/store", 1),
     )
     client.bundle(live.time.timetag(0.1), set_gain(1.75))
     await live.settle()
@@ -77,7 +81,7 @@ async def test_what_is_for_control_waits_for_its_time_too(live: Rig) -> None:
     await live.settle()
     heard = client.heard()
     assert ("/node/a/gain", (1.75,)) in heard
-    assert [a for a, _ in heard] == ["/node/a/gain", "/pong", "/synced"]
+    assert [a for a, _ in heard] == ["/node/a/gain", "/done", "/synced"]
     assert "b" not in live.app.session.nodes
 
 

@@ -174,13 +174,10 @@ class Served:
     def _fail(self, _peer: Peer, error: WireError) -> None:
         self.failed.append(error)
 
-    async def connect(self) -> socket.socket:
-        client = socket.create_connection(("127.0.0.1", self.port))
+    async def connect(self, host: str = "127.0.0.1") -> socket.socket:
+        client = socket.create_connection(("127.0.0.1", self.port), source_address=(host, 0))
         client.setblocking(False)
-        before = len(self.server.connections)
-        for _ in range(8):
-            await asyncio.sleep(0)
-        assert len(self.server.connections) >= before
+        await settle()
         return client
 
 
@@ -239,24 +236,75 @@ async def test_a_client_that_does_not_read_is_dropped() -> None:
     await served.server.stop()
 
 
-async def test_connections_are_bounded_and_the_silent_give_way(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_where_all_places_are_taken_the_silent_and_then_the_longest_unheard_go(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(osc_tcp, "MAX_CONNECTIONS", 3)
     served = Served()
     await served.server.start()
     clients = [await served.connect() for _ in range(3)]
-    clients[0].sendall(prefixed(encode("/ping")))
-    clients[2].sendall(prefixed(encode("/ping")))
-    await settle()
+    for client in (clients[2], clients[0]):
+        client.sendall(prefixed(encode("/ping")))
+        await settle()
+        served.clock.now += 1.0
     more = await served.connect()
     await settle()
-    assert ended(clients[1])
-    assert not ended(clients[0])
+    assert [ended(client) for client in clients] == [False, True, False]
     more.sendall(prefixed(encode("/ping")))
     await settle()
     last = await served.connect()
     await settle()
-    assert ended(last)
-    assert served.server.refused == 1
+    assert ended(clients[2])
+    assert not ended(clients[0])
+    assert (served.server.displaced, served.server.refused) == (2, 0)
     for client in (*clients, more, last):
         client.close()
+    await served.server.stop()
+
+
+async def test_a_stranger_takes_no_place_of_those_approved_and_few_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(osc_tcp, "MAX_CONNECTIONS", 5)
+    monkeypatch.setattr(osc_tcp, "MAX_HELD", 2)
+    served = Served()
+    levels = {"127.0.0.1": Level.OWNER, "127.0.0.2": Level.SURFACE, "127.0.0.3": Level.HELD}
+    served.server.level = levels.__getitem__
+    await served.server.start()
+    strangers = [await served.connect("127.0.0.3") for _ in range(2)]
+    for stranger in strangers:
+        stranger.sendall(prefixed(encode("/ping")))
+        await settle()
+        served.clock.now += 1.0
+    # what a held one says makes it no younger
+    strangers[0].sendall(prefixed(encode("/ping")))
+    await settle()
+    strangers.append(await served.connect("127.0.0.3"))
+    assert [ended(s) for s in strangers] == [True, False, False]
+    surfaces = [await served.connect("127.0.0.2") for _ in range(3)]
+    assert len(served.server.connections) == 5
+    surfaces.append(await served.connect("127.0.0.2"))
+    assert [ended(s) for s in strangers[1:]] == [True, False]
+    owners = [await served.connect() for _ in range(5)]
+    assert all(ended(s) for s in (*strangers[1:], *surfaces))
+    assert not any(ended(o) for o in owners)
+    late = [await served.connect("127.0.0.2"), await served.connect("127.0.0.3")]
+    await settle()
+    assert all(ended(client) for client in late)
+    assert served.server.refused == 2
+    for client in (*strangers, *surfaces, *owners, *late):
+        client.close()
+    await served.server.stop()
+
+
+async def test_a_client_that_vanished_is_found_by_the_kernel() -> None:
+    served = Served()
+    await served.server.start()
+    client = await served.connect()
+    (connection,) = served.server.connections
+    assert connection._transport is not None
+    sock = connection._transport.get_extra_info("socket")
+    assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+    assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT) == osc_tcp.PROBES
+    if hasattr(socket, "TCP_KEEPIDLE"):
+        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == osc_tcp.IDLE
+    client.close()
     await served.server.stop()

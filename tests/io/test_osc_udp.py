@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from antiphon.control.clients import Level
-from antiphon.control.intake import Lane
+from antiphon.control.lanes import Lane, Rotation
 from antiphon.io import osc_udp
 from antiphon.io.osc_udp import MAX_PEERS, UdpEndpoint, _listed_drops
 
@@ -18,13 +18,18 @@ class Wired:
     def __init__(self) -> None:
         self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.sock.bind(("127.0.0.1", 0))
-        self.lane = Lane()
+        self.lanes = Rotation()
         self.woken = 0
         self.refused: list[str] = []
-        self.end = UdpEndpoint(self.sock, self.lane, lambda _host: Level.OWNER, self._wake, self.refused.append)
+        self.end = UdpEndpoint(self.sock, self.lanes, lambda _host: Level.OWNER, self._wake, self.refused.append)
         self.client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.client.bind(("127.0.0.1", 0))
         self.client.connect(("127.0.0.1", self.end.port))
+
+    @property
+    def lane(self) -> Lane:
+        """The client's."""
+        return self.end.peer(self.client.getsockname()).lane
 
     def _wake(self) -> None:
         self.woken += 1
@@ -62,7 +67,8 @@ def test_the_queue_is_bounded_in_bytes_too(wired: Wired, monkeypatch: pytest.Mon
     wired.end.drain()
     assert len(wired.lane.queue) == 3
     assert wired.end.queue_dropped == 2
-    wired.lane.queue.clear()
+    while wired.lane.waiting:
+        wired.lane.take()
     wired.client.send(bytes(300))
     wired.end.drain()
     assert len(wired.lane.queue) == 1
@@ -75,7 +81,7 @@ def test_bytes_handled_no_longer_count(wired: Wired, monkeypatch: pytest.MonkeyP
         # Never empty when drained, as under steady load.
         wired.client.send(bytes(300))
         wired.end.drain()
-        wired.lane.queue.popleft()
+        wired.lane.take()
     assert wired.end.queue_dropped == 0
 
 

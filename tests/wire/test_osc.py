@@ -143,6 +143,8 @@ def test_forms(data: str, address: bytes, args: tuple[Any, ...]) -> None:
         (b"/x\0\0\0\0\0\1", "/x", "type tag"),
         (b"/x\0\0,ff\1", "/x", "do not end"),
         (b"/x\0\0,c\0\0\xff\xff\xff\xff", "/x", "not a character"),
+        (b"/x\0\0,c\0\0\0\0\xd8\0", "/x", "not a character"),
+        (b"/x\0\0,c\0\0\0\0\xdf\xff", "/x", "not a character"),
         (b"#bundle\0\0\0\0\0", "", "time tag"),
         (b"#bundle\0" + bytes(8) + b"\0\0\0\x10abcd", "", "are left"),
     ],
@@ -216,3 +218,14 @@ def test_nan_is_a_value_here() -> None:
 @settings(max_examples=50)
 def test_addresses_are_shown_printable(address: bytes) -> None:
     assert osc.shown(address).isprintable()
+
+
+@given(text=st.text(st.characters(), max_size=40), number=st.integers())
+def test_encode_takes_any_text_and_any_number(text: str, number: int) -> None:
+    """Lone surrogates too: Python has them in names of files that are not UTF-8."""
+    packet = decode(encode("/x" + text.replace("\0", ""), text, number, Long(number)))
+    assert isinstance(packet, Message)
+    shown = text.replace("\0", "").encode("utf-8", "backslashreplace").decode()
+    assert packet.address.decode() == "/x" + shown
+    within = max(-(2**63), min(2**63 - 1, number))
+    assert packet.args == (shown, within, within)

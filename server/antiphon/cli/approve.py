@@ -1,9 +1,10 @@
-"""`antiphon surfaces` and `antiphon approve IP`: who may send OSC under `--lan`, asked of the running server."""
+"""`antiphon surfaces`, `approve` and `forget`: who may send OSC under `--lan`, asked of the running server."""
 
 from __future__ import annotations
 
 import http.client
 import json
+import socket
 import ssl
 from collections.abc import Callable
 from pathlib import Path
@@ -14,94 +15,132 @@ import typer
 from antiphon import paths
 from antiphon.control.lan import CERTIFICATE_FILE, TOKEN_FILE, load_token, plain_ip
 from antiphon.errors import EngineError, UsageError, WireError
+from antiphon.wire.text import printable
 
 TIMEOUT = 5.0
 DEFAULT_PORT = 4401
 
+Machine = Annotated[str, typer.Argument(metavar="NAME|ADDRESS", help="The surface's IP address, or its host name.")]
 Port = Annotated[int, typer.Option("--http-port", min=1, max=65535, help="The HTTP port of the running server.")]
 
 
 def register(cli: typer.Typer, folder: Callable[[], Path] = paths.config) -> None:
-    """Adds both commands. folder: gives the configuration folder the server uses."""
+    """Adds the commands. folder: gives the configuration folder the server uses."""
 
     @cli.command("surfaces")
     def surfaces(http_port: Port = DEFAULT_PORT) -> None:
-        """List the addresses that knock and those that were let in."""
+        """List the addresses that wait for approval and those that have it."""
         for line in listing(ask("GET", "/api/surfaces", folder(), http_port)):
             typer.echo(line)
 
     @cli.command("approve")
-    def approve(
-        ip: Annotated[str, typer.Argument(help="The surface's IP address.")], http_port: Port = DEFAULT_PORT
-    ) -> None:
-        """Let a surface in: its OSC is taken from now on."""
-        typer.echo(f"approved {let_in(ip, folder(), http_port)}")
+    def approve(machine: Machine, http_port: Port = DEFAULT_PORT) -> None:
+        """Let a surface in: its OSC is taken from now on, for twelve hours."""
+        typer.echo(f"approved {let_in(machine, folder(), http_port)}")
+
+    @cli.command("forget")
+    def forget(machine: Machine, http_port: Port = DEFAULT_PORT) -> None:
+        """Take an approval back: nothing of that machine is taken from now on, and it is told nothing."""
+        typer.echo(f"forgot {take_back(machine, folder(), http_port)}")
 
 
-def let_in(ip: str, folder: Path, port: int) -> str:
+def let_in(machine: str, folder: Path, port: int) -> str:
     """Has the running server approve an address; returns it as the server keeps it."""
+    answer = ask("POST", "/api/surfaces/approve", folder, port, {"ip": address_of(machine)})
+    return printable(str(answer["approved"]))
+
+
+def take_back(machine: str, folder: Path, port: int) -> str:
+    """Has the running server forget an address; returns it as the server had it."""
+    answer = ask("POST", "/api/surfaces/forget", folder, port, {"ip": address_of(machine)})
+    return printable(str(answer["forgot"]))
+
+
+def address_of(machine: str) -> str:
+    """The IP address of a machine, given as such or by its host name; `UsageError` for what is neither."""
     try:
-        plain = plain_ip(ip)
+        return plain_ip(machine)
     except ValueError:
-        raise UsageError(f"{ip!r} is not an IP address; `antiphon surfaces` lists those that knock") from None
-    return str(ask("POST", "/api/surfaces/approve", folder, port, {"ip": plain})["approved"])
+        pass
+    try:
+        return plain_ip(socket.gethostbyname(machine))
+    except (OSError, ValueError):
+        raise UsageError(
+            f"{machine!r} is not an IP address, and no machine of this network goes by that name; `antiphon surfaces` "
+            "lists those that knock"
+        ) from None
 
 
 def listing(answer: dict[str, Any]) -> list[str]:
     """Lines for a person: "held 192.168.1.7", "approved 192.168.1.9"."""
     lines = [f"held {ip}" for ip in answer["held"]] + [f"approved {ip}" for ip in answer["approved"]]
-    return lines or ["no surface has knocked"]
+    return [printable(line) for line in lines] or ["no surface has knocked"]
 
 
 def ask(method: str, path: str, folder: Path, port: int, data: Any = None) -> dict[str, Any]:
     """The running server's JSON answer. Raises `EngineError` if none answers, `WireError` if it refuses.
 
-    HTTPS is tried first, and only our own certificate believed. A server without `--lan` speaks plain
-    HTTP on loopback; it is sent the token only where one is needed.
+    Where this user has the certificate of `serve --lan`, what answers has to show that one; nothing is sent to what
+    does not, for with `GET` too a stranger on the port could answer what he likes. Without a certificate a `GET` is
+    asked in clear, on loopback and without the token; anything else needs the token and is refused here.
     """
+    secure = (folder / CERTIFICATE_FILE).exists()
+    if not secure and method != "GET":
+        raise EngineError("surfaces are approved at a server with --lan, and none has run here; start one first")
     try:
-        status, body = _exchange(_secure(folder, port), method, path, folder, data)
+        status, body = _secure(method, path, folder, port, data) if secure else _plain(method, path, port)
     except ssl.SSLCertVerificationError:
-        raise EngineError(f"what answers on port {port} is not this user's Antiphon") from None
-    except (ssl.SSLError, ConnectionResetError, http.client.HTTPException, FileNotFoundError):
-        plain = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT)
-        try:
-            status, body = _exchange(plain, method, path, folder, data)
-        except (OSError, http.client.HTTPException):
-            raise _silent(port) from None
+        raise EngineError(f"what answers on port {port} is not this user's Antiphon; nothing was sent to it") from None
+    except (ssl.SSLError, ConnectionResetError, http.client.HTTPException):
+        raise EngineError(
+            f"what answers on port {port} is no server of yours with --lan; nothing was sent to it. "
+            "Surfaces knock only where `antiphon serve --lan` runs"
+        ) from None
     except OSError:
-        raise _silent(port) from None
+        raise EngineError(
+            f"no server answers on HTTP port {port}; start `antiphon serve`, or name its --http-port"
+        ) from None
     try:
         answer = json.loads(body)
     except ValueError:
         raise EngineError(f"what answers on port {port} is not Antiphon") from None
     if status != 200 or not isinstance(answer, dict):
         reason = answer.get("error") if isinstance(answer, dict) else None
-        raise WireError(f"the server refused ({status}): {reason or 'no reason given'}")
+        raise WireError(printable(f"the server refused ({status}): {reason or 'no reason given'}"))
     return answer
 
 
-def _secure(folder: Path, port: int) -> http.client.HTTPSConnection:
-    context = ssl.create_default_context()
-    context.load_verify_locations(folder / CERTIFICATE_FILE)
-    return http.client.HTTPSConnection("127.0.0.1", port, timeout=TIMEOUT, context=context)
-
-
-def _exchange(
-    connection: http.client.HTTPConnection, method: str, path: str, folder: Path, data: Any
-) -> tuple[int, bytes]:
-    connection.connect()
-    headers = {"Content-Type": "application/json"}
-    secure = isinstance(connection, http.client.HTTPSConnection)
-    if (secure or method != "GET") and (folder / TOKEN_FILE).exists():
-        headers["Authorization"] = f"Bearer {load_token(folder)}"
+def _secure(method: str, path: str, folder: Path, port: int, data: Any) -> tuple[int, bytes]:
+    """Asks by HTTPS. Only our own certificate is believed, whatever the system's authorities say of another."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    own = folder / CERTIFICATE_FILE
+    context.load_verify_locations(own)
+    connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=TIMEOUT, context=context)
     try:
-        connection.request(method, path, None if data is None else json.dumps(data), headers)
-        response = connection.getresponse()
-        return response.status, response.read(1024 * 1024)
+        connection.connect()
+        shown = connection.sock.getpeercert(binary_form=True) or b""
+        if shown != ssl.PEM_cert_to_DER_cert(own.read_text("ascii")):
+            raise ssl.SSLCertVerificationError("another certificate")
+        token = {"Authorization": f"Bearer {load_token(folder)}"} if (folder / TOKEN_FILE).exists() else {}
+        return _exchange(connection, method, path, data, token)
     finally:
         connection.close()
 
 
-def _silent(port: int) -> EngineError:
-    return EngineError(f"no server answers on HTTP port {port}; start `antiphon serve`, or name its --http-port")
+def _plain(method: str, path: str, port: int) -> tuple[int, bytes]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT)
+    try:
+        return _exchange(connection, method, path, None, {})
+    except (ConnectionResetError, http.client.HTTPException):
+        raise EngineError(f"what answers on port {port} is not Antiphon") from None
+    finally:
+        connection.close()
+
+
+def _exchange(
+    connection: http.client.HTTPConnection, method: str, path: str, data: Any, headers: dict[str, str]
+) -> tuple[int, bytes]:
+    body = None if data is None else json.dumps(data)
+    connection.request(method, path, body, {"Content-Type": "application/json", **headers})
+    response = connection.getresponse()
+    return response.status, response.read(1024 * 1024)

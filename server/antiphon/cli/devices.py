@@ -15,9 +15,10 @@ def devices() -> None:
     """List JACK's ports, PortAudio's devices and MIDI ports, as options take them: a part of the name is enough."""
     from antiphon.doctor import midi
     from antiphon.doctor.sound import ask
+    from antiphon.wire.text import printable
 
     for line in (*listing(ask()), *midi.listing(midi.ask())):
-        typer.echo(line)
+        typer.echo(printable(line))
 
 
 def listing(heard: Heard) -> Iterator[str]:

@@ -12,6 +12,7 @@ from antiphon.cli.osc import PORT, Host, Port, closing_socket, listen, refusal, 
 from antiphon.errors import EngineError
 from antiphon.wire import ntp
 from antiphon.wire.osc import IMMEDIATELY, Bundle, Message, Packet, decode, encode
+from antiphon.wire.text import printable
 
 RENEW = 5.0
 """Seconds between two requests: a server started again has to be asked again."""
@@ -58,9 +59,11 @@ def lines(message: Message) -> Iterator[str]:
     """What a message of the server's says to a person: the packets it shows, its own events as they are."""
     stamp = time.strftime("%H:%M:%S")
     match message:
-        case Message(b"/packet", _, (str(sender), bytes(packet))):
+        case Message(b"/packet" | b"/packet/held", _, (str(sender), bytes(packet))):
+            # held: it came from an address that nobody has approved, and nothing was done of it
+            held = " held" if message.address == b"/packet/held" else ""
             for line in described(decode(packet), time.time_ns()):
-                yield f"{stamp} {sender} {line}"
+                yield f"{stamp} {printable(sender)}{held} {line}"
         case Message(b"/packet/skipped", _, (int(count),)):
             yield f"{stamp} … and {count} more in that second"
         case Message(b"/ping"):

@@ -16,6 +16,8 @@ import typer
 from antiphon.errors import EngineError, UsageError, WireError
 from antiphon.wire.frames import Framer
 from antiphon.wire.osc import MAX_DATAGRAM, Arg, Bundle, Message, Packet, decode, encode
+from antiphon.wire.osc import shown as shown_address
+from antiphon.wire.text import printable
 
 PORT = 4400
 TYPES = {"i", "f", "d", "h", "s"}
@@ -38,6 +40,8 @@ def osc(
     """Send an OSC message to the running server and print its answers."""
     for line in ask(address, [value(text) for text in args or []], host, port, tcp, timeout):
         typer.echo(line)
+    if address == "/learn":
+        typer.echo("the next MIDI controller that moves is learned: move it; monitor --events shows /learned", err=True)
 
 
 CONTEXT = {"ignore_unknown_options": True}
@@ -148,13 +152,13 @@ def opened(packet: Packet) -> Iterator[Message]:
 
 def refusal(message: Message) -> WireError:
     """A server's `/fail` as an error."""
-    address, reason = (*message.args, "", "")[:2]
-    return WireError(f"{address!s}: {reason!s}" if address else str(reason))
+    address, reason = (printable(str(one)) for one in (*message.args, "", "")[:2])
+    return WireError(f"{address}: {reason}" if address else reason)
 
 
 def shown(message: Message) -> str:
     """A message on one line: `/node/gain/gain 0.5`."""
-    return " ".join([message.address.decode("utf-8", "backslashreplace"), *map(_shown, message.args)])
+    return " ".join([shown_address(message.address), *map(_shown, message.args)])
 
 
 def _shown(one: Arg) -> str:

@@ -22,7 +22,10 @@ OWNER, SURFACE = Level.OWNER, Level.SURFACE
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """args: in the reference's notation.  timed: the engine takes it at a bundle's exact sample."""
+    """args: in the reference's notation.  timed: the engine takes it at a bundle's exact sample.
+
+    at_once: it asks how things are, and is refused with a time to come.
+    """
 
     path: str
     args: str
@@ -30,38 +33,43 @@ class Address:
     handler: Handler
     level: Level = SURFACE
     timed: bool = False
+    at_once: bool = False
 
 
 ADDRESSES = (
-    Address("/status", "", "Answers `/status.reply`.", handle_server.status),
-    Address("/status.ext", "", "Answers `/status.ext.reply`: no doubles, for Pure Data.", handle_server.status_ext),
+    Address("/status", "", "Answers `/status.reply`.", handle_server.status, at_once=True),
+    Address("/status.ext", "", "Answers `/status.ext.reply`: no doubles, for Pure Data.", handle_server.status_ext,
+            at_once=True),
     Address("/version", "", "Answers `/version.reply`: s:antiphon i:major i:minor s:patch s: s:.",
-            handle_server.version),
+            handle_server.version, at_once=True),
     Address("/ping", "x…", "Answers `/pong x… d:clock`: the same arguments, then the engine's time in seconds.",
-            handle_server.ping),
+            handle_server.ping, at_once=True),
     Address("/notify", "i:on [i:port]", "1 subscribes the sender, or that port (not 0) of its machine; 0 ends it. "
-            "Answers `/done /notify i:id`.", handle_server.notify),
+            "Answers `/done /notify i:id`.", handle_server.notify, at_once=True),
     Address("/sync", "i:id", "Answers `/synced i:id` when all received before it and due has taken effect; in a "
             "bundle, at its time.", handle_server.sync, timed=True),
     Address("/panic", "", "Silence within one block: what sounds is cut, what is scheduled is dropped.",
             handle_server.panic),
     Address("/clearSched", "", "Drops what is scheduled.", handle_server.clear_schedule),
     Address("/monitor", "i:on", "1 has every packet that arrives shown to the sender as `/packet s:from b:packet`, 500 "
-            "a second at most.", handle_server.monitor, OWNER),
+            "a second at most; as `/packet/held`, 50 at most, from an address that nobody approved.",
+            handle_server.monitor, OWNER, at_once=True),
     Address("/patch/load", "s:name [f:fade]", "Loads a patch by name, faded over seconds. Answers `/done` or `/fail`.",
             handle_graph.patch_load, OWNER),
     Address("/patch/reload", "[f:fade]", "Loads the present patch again from its file. Answers `/done` or `/fail`.",
             handle_graph.patch_reload, OWNER),
-    Address("/patch/save", "s:name", "Saves nodes, wires and values as a patch of yours. Answers `/done` or `/fail`.",
-            handle_graph.patch_save, OWNER),
+    Address("/patch/save", "s:name [i:replace]", "Saves nodes, wires and values as a patch of yours. Over one of yours "
+            "that is not the one that plays only with 1; what you wrote in it is kept as `NAME~`, which loads. A file "
+            "outside the library is refused. Answers `/done` or `/fail`.", handle_graph.patch_save, OWNER),
     Address("/patch/undo", "", "Takes back the last edit of nodes or wires, or the last patch loaded; 64 are "
-            "kept while the server runs. Answers `/done /patch/undo s:address` with what was taken back.",
-            handle_graph.patch_undo, OWNER),
+            "kept while the server runs. Answers `/done /patch/undo s:what`: the address of what was taken back, or "
+            "the patch's name where its file had been saved.", handle_graph.patch_undo, OWNER),
     Address("/patch/redo", "", "Does again what was taken back last.", handle_graph.patch_redo, OWNER),
-    Address("/patch/list", "", "Answers `/patch/list.reply s:name…`.", handle_graph.patch_list),
-    Address("/node/list", "", "Answers `/node/list.reply`, name and type of each node.", handle_graph.node_list),
+    Address("/patch/list", "", "Answers `/patch/list.reply s:name…`.", handle_graph.patch_list, at_once=True),
+    Address("/node/list", "", "Answers `/node/list.reply`, name and type of each node.", handle_graph.node_list,
+            at_once=True),
     Address("/plugin/list", "", "Answers `/plugin/list.reply`, type and doc of each processor.",
-            handle_graph.plugin_list),
+            handle_graph.plugin_list, at_once=True),
     Address("/node/add", "s:type s:name [s:after]", "Adds a node; behind `after` (a node, or `in`) it takes over the "
             "wires.", handle_graph.node_add, OWNER),
     Address("/node/remove", "s:name", "Takes a node out; what fed it feeds what it fed.", handle_graph.node_remove,
@@ -92,16 +100,16 @@ ADDRESSES = (
             timed=True),
     Address("/scene/store", "i:number", "Keeps every value as scene 0 to 127. Answers `/done`.", handle_scenes.store),
     Address("/scene/recall", "i:number [f:beats] [f:quantum]", "Brings a scene back, morphing over so many beats; with "
-            "a quantum, on its next multiple.", handle_scenes.recall, timed=True),
+            "a quantum, on its next multiple. All of it or, with `/fail`, nothing.", handle_scenes.recall, timed=True),
     Address("/set/load", "s:name", "Takes up a set list, patches in their order, and loads its first. Answers "
             "`/done` or `/fail`.", handle_sets.load, OWNER),
     Address("/set/next", "", "The next patch of the set. Answers `/done /set/next s:patch` or `/fail`.",
             handle_sets.forward, OWNER),
     Address("/set/previous", "", "The patch before.", handle_sets.back, OWNER),
     Address("/set/go", "i:place", "A patch of the set by its place, from 1.", handle_sets.go, OWNER),
-    Address("/set/list", "", "Answers `/set/list.reply s:name…`.", handle_sets.names),
-    Address("/session/record", "[s:name]", "Keeps the set from here on. Answers `/done /session/record s:path`.",
-            handle_time.session_record, OWNER),
+    Address("/set/list", "", "Answers `/set/list.reply s:name…`.", handle_sets.names, at_once=True),
+    Address("/session/record", "[s:name]", "Keeps the set from here on; refused while one is kept. Answers `/done "
+            "/session/record s:path`.", handle_time.session_record, OWNER),
     Address("/session/stop", "", "Ends keeping the set.", handle_time.session_stop, OWNER),
     Address("/record/start", "[s:name]", "Records the output to a file. Answers `/done /record/start s:path`.",
             handle_time.record_start, OWNER),

@@ -7,6 +7,7 @@ import gc
 import logging
 import socket
 from collections.abc import Callable, Coroutine, Iterable
+from functools import partial
 from pathlib import Path
 from time import monotonic, monotonic_ns
 from typing import Any
@@ -14,10 +15,14 @@ from typing import Any
 from antiphon.catalog import Catalog
 from antiphon.commands import Command, Sample, SetParam, Sync, When
 from antiphon.control import status as figures
-from antiphon.control.clients import Access, Peer, Surfaces
+from antiphon.control.clients import Access, Level, Peer, Surfaces
 from antiphon.control.directory import Directory
-from antiphon.control.feedback import Feedback, wire_value
-from antiphon.control.intake import Intake, Lane
+from antiphon.control.discretion import discreet
+from antiphon.control.failures import held_answer
+from antiphon.control.faults import Faults
+from antiphon.control.feedback import Feedback
+from antiphon.control.intake import Intake
+from antiphon.control.lanes import Lane
 from antiphon.control.midi import MidiControl, no_scene
 from antiphon.control.monitor import Monitor
 from antiphon.control.notes_out import NotesOut
@@ -28,6 +33,7 @@ from antiphon.control.sets import Sets
 from antiphon.control.state import StateFolder
 from antiphon.control.subscribers import Subscribers
 from antiphon.control.syncs import Syncs
+from antiphon.control.turns import Turns
 from antiphon.effects import Changed, Effect, EngineLoad, TempoChanged
 from antiphon.engine.link import EngineLink
 from antiphon.errors import FileError, WireError
@@ -38,15 +44,14 @@ from antiphon.params import Value
 from antiphon.schedule import HORIZON, Moment
 from antiphon.session import Session
 from antiphon.wallclock import WallClock
-from antiphon.wire.osc import encode
+from antiphon.wire.osc import MAX_DATAGRAM, encode
 from antiphon.workers.status import WorkerStatus
 
 log = logging.getLogger("antiphon.control")
 
-TICK = 1 / 60
-HELD_TOLD = 10.0
-"""Seconds between two words to an address that waits for approval."""
 RING_RETRY = 0.002
+SERVICE_RETRY = 1.0
+"""Seconds until a service that failed is begun again."""
 Service = Callable[["ControlApp"], Coroutine[Any, Any, None]]
 
 
@@ -86,14 +91,17 @@ class ControlApp:
         self.directory = Directory()
         self.router = self.directory.router
         self.access = Access(allow)
-        self.access.on_change = self._judge
+        self.faults = Faults()
+        self.turns = Turns(self)
         self.intake = Intake(self)
         self.outbox = Outbox(link, self.session)
-        self.udp = UdpEndpoint(udp, self.intake.udp, self.access.level, self._wake, self._refused)
+        self.udp = UdpEndpoint(udp, self.intake.lanes, self.access.level, self.turns.wake, self._refused)
         self.tcp = TcpServer(tcp, self.access.level, self._handle_lane, self._bad_frame)
         self.surfaces = Surfaces()
         self.feedback = Feedback(self.surfaces)
+        self.feedback.discreet = partial(discreet, self)
         self.subscribers = Subscribers(self)
+        self.access.on_change = self.subscribers.judge
         self.monitor = Monitor(self._tap)
         self.syncs = Syncs(self)
         self.plans = Plans(self)
@@ -109,22 +117,20 @@ class ControlApp:
         self._given_surfaces = tuple(surfaces)
         self._replies: list[tuple[Peer, bytes]] = []
         self._dirty = False
-        self._turning = False
-        self._running = False
-        self._ticks = 0
         self._before = dict.fromkeys(figures.KEPT, 0)
 
     # ---- life
 
     async def start(self) -> bool:
         """Takes up what an earlier process left and begins to answer; True when there was something."""
+        asyncio.get_running_loop().set_exception_handler(self.faults.in_loop)
         restored = self.plans.restore()
         self._before = figures.kept(self.folder.counters)
         self.subscribers.start(self._given_surfaces)
         self.structure_changed()
         self.udp.start()
         await self.tcp.start()
-        self._running = True
+        self.turns.running = True
         asyncio.get_running_loop().add_reader(self.link.fileno(), self.reports.read)
         self.reports.read()
         self.plans.attach(restored)
@@ -133,17 +139,28 @@ class ControlApp:
         return restored
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Until `stop` is set, or one of our tasks fails."""
+        """Until `stop` is set."""
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(self._tick_for_ever(), name="ticks")]
-            tasks += [group.create_task(work(self), name=name) for name, work in self.services]
+            tasks = [group.create_task(self.turns.tick_for_ever(), name="ticks")]
+            tasks += [group.create_task(self._serve(name, work), name=name) for name, work in self.services]
             await stop.wait()
             for task in tasks:
                 task.cancel()
 
+    async def _serve(self, name: str, work: Service) -> None:
+        """A service for as long as it runs; one that fails is begun again."""
+        while True:
+            try:
+                await work(self)
+            except Exception as error:
+                self.faults.add(name, error)
+                await asyncio.sleep(SERVICE_RETRY)
+            else:
+                return
+
     async def stop(self) -> None:
         """Answers no more. What was kept in the state folder stays."""
-        self._running = False
+        self.turns.running = False
         self.finish()
         asyncio.get_running_loop().remove_reader(self.link.fileno())
         self.udp.stop()
@@ -190,7 +207,7 @@ class ControlApp:
         """Does what a command says, from whoever calls himself `source`; raises `AntiphonError`."""
         self.intake.flush()
         self.perform(self.session.handle(command, self.moment(), source))
-        self._soon()
+        self.turns.end_soon()
 
     # ---- time
 
@@ -206,11 +223,6 @@ class ControlApp:
                 f"a time tag may be at most {HORIZON:g} s ahead, this one is {ahead:.0f} s; check the clock"
             )
         return Sample(round(self.link.sample_at(target)))
-
-    def wake_at(self, sample: int) -> None:
-        """Looks for what is due when that sample's time has come."""
-        delay = (sample - self.moment().sample) / self.session.rate
-        asyncio.get_running_loop().call_later(max(0.0, delay) + 0.0005, self._due)
 
     def catch_up(self) -> None:
         """Lets values whose time has come count."""
@@ -236,7 +248,7 @@ class ControlApp:
             match effect:
                 case Changed(node, param, value, source):
                     if param.kind != "trigger":
-                        self.feedback.changed(f"/node/{node}/{param.name}", wire_value(param, value), source)
+                        self.feedback.moved(node, param, value, source)
                 case TempoChanged(bpm, source):
                     self.feedback.changed("/tempo", float(bpm), source)
                 case _:
@@ -269,7 +281,7 @@ class ControlApp:
     def fail(self, peer: Peer, address: str, reason: str) -> None:
         self.intake.failed += 1
         if peer.fails.allows():
-            self.reply(peer, encode("/fail", address, reason))
+            self.reply(peer, encode("/fail", address, reason if peer.level is Level.OWNER else discreet(self, reason)))
 
     def schedule_full(self, peer: Peer, address: str, reason: str) -> None:
         """Told once a second to a sender that floods the schedule; all are counted."""
@@ -280,28 +292,34 @@ class ControlApp:
         else:
             self.intake.failed += 1
 
-    def hold(self, peer: Peer) -> None:
-        """Something came from an address that waits for approval."""
-        self.access.hold(peer.host)
-        now = monotonic()
-        if now - peer.held_told >= HELD_TOLD:
-            peer.held_told = now
-            self.reply(peer, encode("/fail", "", f"{peer.host} waits to be let in: antiphon approve {peer.host}"))
+    def hold(self, peer: Peer, size: int) -> None:
+        """A packet of `size` bytes came from an address that waits for approval."""
+        if not self.access.hold(peer.host):
+            return
+        # a connection answers for its address, a datagram does not
+        answer = held_answer(peer.host, MAX_DATAGRAM if peer.udp is None else size)
+        if answer is not None:
+            self.access.told(peer.host)
+            self.reply(peer, answer)
 
     def finish(self) -> None:
-        """The end of a turn: what changed is kept, then the answers go out."""
-        self.outbox.flush()
-        if self.outbox.waiting and self._running:
+        """The end of a turn: what changed is kept, then the answers go out. Nothing is raised."""
+        attempt = self.faults.attempt
+        attempt("a command to the engine", self.outbox.flush)
+        if self.outbox.waiting and self.turns.running:
             asyncio.get_running_loop().call_later(RING_RETRY, self.outbox.flush)
         if self._dirty:
             self._dirty = False
-            self.save()
+            attempt("the state", self.save)
         if self._replies:
             replies, self._replies = self._replies, []
             for peer, packet in replies:
-                peer.send(packet)
+                try:
+                    peer.send(packet)
+                except Exception as error:
+                    self.faults.add("an answer", error)
         if self.feedback.due:
-            self.feedback.flush()
+            attempt("feedback", self.feedback.flush)
 
     def keep_soon(self) -> None:
         """The structure changed: it is kept at the end of this turn."""
@@ -317,61 +335,11 @@ class ControlApp:
                 log.warning("%s", error)
             self.trouble = str(error)
 
-    # ---- turns
-
-    def _wake(self) -> None:
-        if not self._turning:
-            self._turn()
-
-    def _turn(self) -> None:
-        if not self._running:
-            return
-        self.intake.turn()
-        self.finish()
-        self.udp.drain()
-        self.tcp.resume()
-        self._turning = self.intake.busy and self._running
-        if self._turning:
-            asyncio.get_running_loop().call_soon(self._turn)
-
-    def _soon(self) -> None:
-        if self._running:
-            asyncio.get_running_loop().call_soon(self.finish)
-
-    def _due(self) -> None:
-        if self._running:
-            self.catch_up()
-            self.intake.due(self.moment())
-            self.finish()
-
-    async def _tick_for_ever(self) -> None:
-        while True:
-            await asyncio.sleep(TICK)
-            self.tick()
-
-    def tick(self) -> None:
-        """Sixty times a second: what has come due, meters, and now and then the dead."""
-        self._ticks += 1
-        self.wallclock.update()
-        self._due()
-        self.notes_out.follow()
-        self.reports.read()
-        if self.surfaces and self._ticks % 2 == 0:
-            self.feedback.meters(self.reports.meters())
-        if self.feedback.due:
-            self.feedback.flush()
-        if self._ticks % 30 == 0:
-            self.tcp.sweep()
-            self.subscribers.expire()
-            self.plans.look_after()
-            figures.keep(self.folder.counters, self.counts())
-        self.finish()
-
     # ---- called by the sockets
 
     def _handle_lane(self, lane: Lane) -> None:
-        self.intake.add(lane)
-        self._wake()
+        self.intake.lanes.add(lane)
+        self.turns.wake()
 
     def _bad_frame(self, peer: Peer, error: WireError) -> None:
         self.intake.received += 1
@@ -382,10 +350,6 @@ class ControlApp:
         self.monitor.gone(key)
         if self.surfaces.refused(key):
             self._dirty = True
-
-    def _judge(self) -> None:
-        self.udp.judge()
-        self.tcp.judge()
 
     def _tap(self, tap: Callable[[bytes, Peer], None] | None) -> None:
         self.intake.tap = tap

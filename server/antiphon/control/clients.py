@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from time import monotonic
 
 from antiphon.control.failures import FailLimiter
+from antiphon.control.lanes import Lane, Room
 from antiphon.errors import UsageError, WireError
 
 MAX_SURFACES = 64
 MAX_HELD = 64
 MAX_APPROVED = 256
+APPROVAL_SECONDS = 12 * 3600.0
+"""An approval is for an evening: at the next venue the same address may be somebody else's."""
 REFUSALS = 3
 """Datagrams refused by a subscriber's machine, with nothing heard in between, until it counts as gone."""
 LEASE = 300.0
 """Seconds of silence after which a UDP subscriber on another machine counts as gone."""
 RETRY = 1.0
 """Seconds between tries of a `--surface` that refuses."""
+
+
+HELD_TOLD = 10.0
+"""Seconds between two answers to a machine that waits for approval."""
 
 
 class Level(IntEnum):
@@ -33,20 +40,27 @@ class Level(IntEnum):
 class Peer:
     """One sender: a UDP address or a TCP connection. `key` tells it from all others.
 
+    room: what its waiting packets count towards, where senders share a bound.
     link_lost: TCP's end has come; nothing can be sent any more.
     """
 
-    __slots__ = ("_send", "fails", "full_told", "heard", "held_told", "host", "key", "level", "link_lost", "udp")
+    __slots__ = ("_send", "fails", "full_told", "heard", "host", "key", "lane", "level", "link_lost", "udp")
 
     def __init__(
-        self, key: str, host: str, level: Level, send: Callable[[bytes], object], udp: tuple[str, int] | None = None
+        self,
+        key: str,
+        host: str,
+        level: Level,
+        send: Callable[[bytes], object],
+        udp: tuple[str, int] | None = None,
+        room: Room | None = None,
     ) -> None:
         self.key, self.host, self.level, self.udp = key, host, level, udp
         self._send = send
         self.fails = FailLimiter()
+        self.lane = Lane(room)
         self.heard = 0.0
         self.full_told = -1.0
-        self.held_told = -1e9
         self.link_lost = False
 
     def send(self, packet: bytes) -> None:
@@ -55,52 +69,105 @@ class Peer:
 
 
 class Access:
-    """Which addresses may do what. Loopback may do everything; strangers are held until approved."""
+    """Which addresses may do what. Loopback may do everything; strangers are held until approved.
 
-    def __init__(self, allow: Iterable[str] = ()) -> None:
+    An approval ends after `APPROVAL_SECONDS`; `allow` names addresses that need none. on_change: an address may do more
+    or less than before.
+    """
+
+    def __init__(self, allow: Iterable[str] = (), clock: Callable[[], float] = monotonic) -> None:
         self.on_change: Callable[[], None] = lambda: None
+        self._clock = clock
         self._allowed = {_address(host) for host in allow}
-        self._approved: set[str] = set()
-        self._held: dict[str, int] = {}
+        self._approved: dict[str, float] = {}
+        self._forgotten: set[str] = set()
+        self._held: dict[str, None] = {}
+        self._told: dict[str, float] = {}
         self.held_messages = 0
 
     def level(self, host: str) -> Level:
-        try:
-            loopback = ipaddress.ip_address(host.partition("%")[0]).is_loopback
-        except ValueError:
-            return Level.HELD
-        if loopback:
+        if own_machine(host):
             return Level.OWNER
         return Level.SURFACE if host in self._allowed or host in self._approved else Level.HELD
 
-    def hold(self, host: str) -> None:
-        """Counts a message from an address that waits for approval; remembers the first `MAX_HELD` of them."""
+    def hold(self, host: str) -> bool:
+        """Counts a message from an address that waits for approval; the last `MAX_HELD` of them are remembered.
+
+        True when it may be answered: once in `HELD_TOLD` seconds whatever its port, and `MAX_HELD` machines in that
+        time. `told` says that it was.
+        """
         self.held_messages += 1
-        if host in self._held or len(self._held) < MAX_HELD:
-            self._held[host] = self._held.get(host, 0) + 1
+        self._held.pop(host, None)
+        if len(self._held) >= MAX_HELD:
+            del self._held[next(iter(self._held))]
+        self._held[host] = None
+        if len(self._told) >= MAX_HELD:
+            now = self._clock()
+            self._told = {told: at for told, at in self._told.items() if now - at < HELD_TOLD}
+        return len(self._told) < MAX_HELD and self._clock() - self._told.get(host, -HELD_TOLD) >= HELD_TOLD
+
+    def told(self, host: str) -> None:
+        """An address that waits was answered."""
+        self._told[host] = self._clock()
 
     def held(self) -> list[str]:
-        """Addresses that wait, in order of their first message."""
+        """Addresses that wait, the one that sent last at the end."""
         return list(self._held)
 
     def approved(self) -> list[str]:
-        return sorted(self._allowed | self._approved)
+        return sorted(self._allowed | self._approved.keys())
 
     def approve(self, host: str) -> None:
         """Lets an address play from now on."""
         host = _address(host)
         if len(self._approved) >= MAX_APPROVED and host not in self._approved:
-            raise UsageError(f"at most {MAX_APPROVED} addresses can be approved; forget one first")
-        self._approved.add(host)
+            raise UsageError(f"at most {MAX_APPROVED} addresses can be approved; `antiphon forget` one first")
+        self._approved[host] = self._clock() + APPROVAL_SECONDS
+        self._forgotten.discard(host)
         self._held.pop(host, None)
         self.on_change()
 
+    def restore(self, left: Mapping[str, float], forgotten: Iterable[str] = ()) -> None:
+        """Takes up what an earlier process approved, less what it forgot. left: seconds until each approval ends."""
+        now = self._clock()
+        self._forgotten |= {_address(host) for host in forgotten}
+        self._allowed -= self._forgotten
+        self._approved |= {host: now + seconds for host, seconds in left.items() if host not in self._forgotten}
+        self.on_change()
+
     def forget(self, host: str) -> None:
-        """Takes an approval back, or an address off the list of those held."""
+        """Takes an approval back, `--allow`'s too, or an address off the list of those held."""
         host = _address(host)
-        self._approved.discard(host)
+        if not {host} & {*self._allowed, *self._approved, *self._held}:
+            there = ", ".join([*self.approved(), *self._held][:40]) or "none"
+            raise UsageError(f"{host} is neither approved nor held; these are: {there}")
+        self._forgotten.add(host)
+        self._allowed.discard(host)
+        self._approved.pop(host, None)
         self._held.pop(host, None)
         self.on_change()
+
+    @property
+    def forgotten(self) -> frozenset[str]:
+        """Addresses whose approval was taken back and not given again."""
+        return frozenset(self._forgotten)
+
+    def lapse(self) -> None:
+        """Ends the approvals whose time is over."""
+        now = self._clock()
+        over = [host for host, until in self._approved.items() if until <= now]
+        for host in over:
+            del self._approved[host]
+        if over:
+            self.on_change()
+
+
+def own_machine(host: str) -> bool:
+    """Whether an address is this machine's own: the kernel takes no such packets from outside."""
+    try:
+        return ipaddress.ip_address(host.partition("%")[0]).is_loopback
+    except ValueError:
+        return False
 
 
 def _address(host: str) -> str:
@@ -124,6 +191,11 @@ class Surface:
     refusals: int = 0
     quiet_until: float = 0.0
     since: float = 0.0
+
+    @property
+    def told(self) -> bool:
+        """Whether it may be told anything: whoever started the server named it, or its machine is approved."""
+        return self.fixed or self.peer.level is not Level.HELD
 
     def moved_by(self, source: object) -> bool:
         """Whether a change came from this surface itself."""
@@ -173,6 +245,17 @@ class Surfaces:
                 del self._by_key[gone.peer.key]
         return gone
 
+    def judge(self, access: Access) -> bool:
+        """Looks again at what every subscriber may do; True when some may no longer be told anything, and are gone."""
+        before = len(self)
+        for surface in self:
+            peer = surface.peer
+            peer.level = access.level(peer.host)
+            if not surface.told or peer.host in access.forgotten:
+                del self._by_key[peer.key]
+        self.expired += before - len(self)
+        return len(self) != before
+
     def refused(self, key: str) -> bool:
         """A datagram to this peer was refused by its machine; True when it is gone for good."""
         surface = self._by_key.get(key)
@@ -191,7 +274,7 @@ class Surfaces:
         return True
 
     def expire(self, heard: Callable[[str], float]) -> list[Surface]:
-        """Drops connections that ended and far UDP subscribers silent for longer than their lease.
+        """Drops connections that ended, who is not approved, and far UDP subscribers silent beyond their lease.
 
         heard: when the peer of a key was last heard, for those that listen elsewhere.
         """
@@ -201,7 +284,7 @@ class Surfaces:
             peer = surface.peer
             last = max(surface.since, peer.heard, heard(surface.owner))
             far = peer.udp is not None and peer.level != Level.OWNER and not surface.fixed
-            if peer.link_lost or (far and now - last > LEASE):
+            if peer.link_lost or not surface.told or (far and now - last > LEASE):
                 del self._by_key[peer.key]
                 self.expired += 1
                 gone.append(surface)

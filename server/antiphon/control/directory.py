@@ -10,12 +10,16 @@ from antiphon.session import Session
 
 
 class Directory:
-    """router: what the intake asks."""
+    """router: what the intake asks.  roots: the first parts of all addresses."""
+
+    roots = frozenset({"node", *(item.path.split("/")[1] for item in ADDRESSES)})
 
     def __init__(self) -> None:
         self.router: Router[Route] = Router()
         for item in ADDRESSES:
-            self.router.put(item.path.encode(), Route(item.path, item.handler, item.level, item.timed))
+            self.router.put(
+                item.path.encode(), Route(item.path, item.handler, item.level, item.timed, at_once=item.at_once)
+            )
         self._routed: dict[str, int] = {}
 
     def follow(self, session: Session) -> None:

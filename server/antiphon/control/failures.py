@@ -1,9 +1,11 @@
-"""How often one sender is told that it was refused."""
+"""How often one sender is told that it was refused, and what one that waits for approval is told."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from time import monotonic
+
+from antiphon.wire.osc import encode
 
 PER_SECOND = 50
 
@@ -28,3 +30,15 @@ class FailLimiter:
             return True
         self.suppressed += 1
         return False
+
+
+def held_answer(host: str, most: int) -> bytes | None:
+    """What an address is answered that waits for approval, in at most so many bytes; None where nothing fits.
+
+    A datagram may come from anywhere and say it came from `host`: no more goes there than was sent.
+    """
+    for words in (f"{host} waits to be let in: antiphon approve {host}", "not approved yet", "held"):
+        packet = encode("/fail", "", words)
+        if len(packet) <= most:
+            return packet
+    return None

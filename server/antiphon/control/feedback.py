@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from time import monotonic
 
-from antiphon.control.clients import Surface, Surfaces
+from antiphon.control.clients import Level, Surface, Surfaces
 from antiphon.params import Param, Value
 from antiphon.wire.osc import IMMEDIATELY, Arg, encode, encode_bundle
 
@@ -17,6 +17,8 @@ LATE_SECONDS = 0.010
 MAX_EVENTS = 256
 """Events held for one flush; more are dropped and counted."""
 
+REASONED = frozenset({"/node/state", "/patch/failed", "/patch/warning"})
+"""Events with a sentence in them, which a surface reads without names of files."""
 Listener = Callable[[str, Value], None]
 
 
@@ -30,6 +32,11 @@ def wire_value(param: Param, value: Value) -> Arg:
     return str(value)
 
 
+def param_level(param: Param) -> Level:
+    """Who may set a parameter, ask for it and be told of it: names of files are their owner's."""
+    return Level.OWNER if param.kind == "file" else Level.SURFACE
+
+
 class Feedback:
     """Gathers changes and events; `flush` sends them.
 
@@ -38,8 +45,9 @@ class Feedback:
 
     def __init__(self, surfaces: Surfaces, clock: Callable[[], float] = monotonic) -> None:
         self._surfaces, self._clock = surfaces, clock
-        self._changes: dict[str, tuple[Arg, object]] = {}
-        self._events: list[bytes] = []
+        self._changes: dict[str, tuple[Arg, object, Level]] = {}
+        self._events: list[tuple[bytes, bytes]] = []  # for the owner, for surfaces
+        self.discreet: Callable[[str], str] = str
         self._late: dict[str, float] = {}
         self._meters: dict[str, tuple[float, float]] = {}
         self._flushed = 0.0
@@ -56,10 +64,15 @@ class Feedback:
         """There is something to send and the last flush is a period ago."""
         return self.pending and self._clock() - self._flushed >= PERIOD
 
-    def changed(self, address: str, value: Arg, source: object) -> None:
+    def changed(self, address: str, value: Arg, source: object, level: Level = Level.SURFACE) -> None:
+        """level: from which on a subscriber is told."""
         if self._surfaces or self.listeners:
             self._changes.pop(address, None)
-            self._changes[address] = (value, source)
+            self._changes[address] = (value, source, level)
+
+    def moved(self, node: str, param: Param, value: Value, source: object) -> None:
+        """A parameter changed."""
+        self.changed(f"/node/{node}/{param.name}", wire_value(param, value), source, param_level(param))
 
     def event(self, address: str, *args: Arg) -> None:
         """Something happened; told to all, in order."""
@@ -68,7 +81,11 @@ class Feedback:
         if len(self._events) >= MAX_EVENTS:
             self.dropped += 1
             return
-        self._events.append(encode(address, *args))
+        packet = encode(address, *args)
+        discreet = packet
+        if address in REASONED:
+            discreet = encode(address, *(self.discreet(arg) if isinstance(arg, str) else arg for arg in args))
+        self._events.append((packet, discreet))
 
     def late(self, address: str, seconds: float) -> None:
         """A command came too late; of one address the latest within a flush is told."""
@@ -84,19 +101,22 @@ class Feedback:
         self._flushed = self._clock()
         changes, self._changes = self._changes, {}
         events, self._events = self._events, []
-        events += [encode("/late", address, seconds) for address, seconds in self._late.items()]
-        events += [encode("/meter", name, peak, rms) for name, (peak, rms) in self._meters.items()]
+        timed = [encode("/late", address, seconds) for address, seconds in self._late.items()]
+        timed += [encode("/meter", name, peak, rms) for name, (peak, rms) in self._meters.items()]
         self._late, self._meters = {}, {}
+        if self._surfaces:
+            encoded = [(encode(address, value), source, level) for address, (value, source, level) in changes.items()]
+            for surface in self._surfaces:
+                if surface.quiet_until <= self._flushed and surface.told:
+                    owner = surface.peer.level is Level.OWNER
+                    moved = [p for p, source, level in encoded
+                             if (owner or level is not Level.OWNER) and not surface.moved_by(source)]  # fmt: skip
+                    self._tell(surface, moved + [e if owner else discreet for e, discreet in events] + timed)
+        # behind the surfaces: a plugin that listens may raise
         for listener in self.listeners:
-            for address, (value, _) in changes.items():
+            for address, (value, _, _) in changes.items():
                 if isinstance(value, float | int | str):
                     listener(address, value)
-        if not self._surfaces:
-            return
-        encoded = [(encode(address, value), source) for address, (value, source) in changes.items()]
-        for surface in self._surfaces:
-            if surface.quiet_until <= self._flushed:
-                self._tell(surface, [p for p, source in encoded if not surface.moved_by(source)] + events)
 
     def _tell(self, surface: Surface, packets: list[bytes]) -> None:
         self.sent += len(packets)

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 from antiphon import patch as patches
 from antiphon.commands import ResetNode, SetParam, When
-from antiphon.control.arguments import Args, most, number, pressed, text
+from antiphon.control.arguments import Args, most, number, pressed, text, whole
 from antiphon.control.clients import Level, Peer
-from antiphon.control.feedback import wire_value
+from antiphon.control.feedback import param_level, wire_value
 from antiphon.control.intake import Handler, Route
-from antiphon.errors import WireError
-from antiphon.graph import IN
+from antiphon.errors import PatchError, WireError
+from antiphon.graph import IN, known_type
 from antiphon.nodes import FADE, MAX_FADE
 from antiphon.nodestate import Node
 from antiphon.params import Param
@@ -36,9 +36,9 @@ def patch_reload(app: ControlApp, peer: Peer, args: Args, _when: When) -> None:
 
 
 def patch_save(app: ControlApp, peer: Peer, args: Args, _when: When) -> None:
-    most(args, 1, "s:name")
+    most(args, 2, "s:name [i:replace]")
     name = text(args, 0, "name")
-    patches.save(app.plans.present(name), name)
+    app.plans.save(name, replacing=bool(whole(args, 1, "replace", 0, 1, 0)))
     app.reply(peer, encode("/done", "/patch/save", name))
 
 
@@ -81,6 +81,10 @@ def listing(app: ControlApp, peer: Peer, address: str, words: list[str]) -> None
 def node_add(app: ControlApp, peer: Peer, args: Args, _when: When) -> None:
     most(args, 3, "s:type s:name [s:after]")
     kind, name, after = text(args, 0, "type"), text(args, 1, "name"), text(args, 2, "after", "")
+    try:
+        known_type(kind, app.catalog)
+    except PatchError as error:
+        raise PatchError(f"{error}. One written since the server was started needs it started again") from None
     app.plans.edit(lambda: app.session.add(kind, name, after or None), peer, "/node/add")
 
 
@@ -115,7 +119,7 @@ def node_routes(node: Node) -> list[Route]:
         address = f"/node/{node.name}/{param.name}"
         low, high = _span(param)
         handler, asks = _param(node.name, param, address), param.kind != "trigger"
-        routes.append(Route(address, handler, Level.SURFACE, True, low, high, node.name, param.name, asks))
+        routes.append(Route(address, handler, param_level(param), True, low, high, node.name, param.name, asks))
         if param.kind not in ("text", "file", "trigger"):
             handler = _norm(node.name, param, f"{address}/norm")
             routes.append(Route(f"{address}/norm", handler, Level.SURFACE, True, asks=True))

@@ -44,7 +44,7 @@ def recall_scene(
     app.intake.flush()
     app.catch_up()
     at: When = Beat(app.moment().beat, quantum) if quantum > 0.0 else when
-    for command in list(scenes.recalled(scene, app.session, beats * 60.0 / app.session.tempo, at)):
-        app.perform(app.session.handle(command, app.moment(), source))
+    commands = list(scenes.recalled(scene, app.session, beats * 60.0 / app.session.tempo, at))
+    app.perform(app.session.recall(commands, app.moment(), source))
     app.keep_soon()
     app.feedback.event("/scene/recalled", place)

@@ -55,6 +55,8 @@ def beat(app: ControlApp, peer: Peer, args: Args, when: When) -> None:
 
 def session_record(app: ControlApp, peer: Peer, args: Args, _when: When) -> None:
     most(args, 1, "[s:name]")
+    if app.link.keeping:
+        raise WireError("a set is being kept already; /session/stop ends it first")
     path = _fresh(paths.sessions(), text(args, 0, "name", _now()), "")
     _check_room(path)
     app.link.session(str(path), app.session_header())

@@ -1,4 +1,4 @@
-"""From packets to handlers: a hundred messages a turn, in order of arrival.
+"""From packets to handlers: a hundred messages a turn, of the senders in rotation.
 
 Plain values of one turn are gathered and the last of each parameter is handed on; anything else
 hands on what was gathered first, so nothing changes places with it.
@@ -6,8 +6,6 @@ hands on what was gathered first, so nothing changes places with it.
 
 from __future__ import annotations
 
-import logging
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic
@@ -15,8 +13,10 @@ from typing import TYPE_CHECKING
 
 from antiphon.commands import NOW, Sample, SetParam, When
 from antiphon.control.clients import Level, Peer
+from antiphon.control.deferred import Deferred, asks
+from antiphon.control.lanes import Lane, Rotation
 from antiphon.errors import AntiphonError, WireError
-from antiphon.schedule import Moment, Schedule, ScheduleFull
+from antiphon.schedule import Moment, ScheduleFull
 from antiphon.session import Session
 from antiphon.wire.osc import IMMEDIATELY, Arg, Bundle, Message, Packet, decode, shown
 from antiphon.wire.pattern import is_pattern
@@ -24,11 +24,7 @@ from antiphon.wire.pattern import is_pattern
 if TYPE_CHECKING:
     from antiphon.control.app import ControlApp
 
-log = logging.getLogger("antiphon.control")
 PER_TURN = 100
-LANES_PER_TURN = 4
-MAX_DEFERRED = 4096
-"""Messages for control itself that wait for their time."""
 NUMBERS = frozenset({float, int, bool})
 _NEVER_ANSWERED = ("/fail", "/done", "/pong", "/synced", "/late", "/meter", "/packet")
 
@@ -41,7 +37,7 @@ class Route:
 
     low, high: one number in between sets `param` of `node` and nothing else happens; low above high: none does.
     asks: without arguments it is a question.  timed: the handler sees to `when` itself; others are
-    called when their time has come.
+    called when their time has come.  at_once: answered when it comes; one dated to come is refused.
     """
 
     address: str
@@ -53,16 +49,7 @@ class Route:
     node: str = ""
     param: str = ""
     asks: bool = False
-
-
-class Lane:
-    """Packets of one transport or connection, in order of arrival."""
-
-    __slots__ = ("queue", "rest")
-
-    def __init__(self) -> None:
-        self.queue: deque[tuple[bytes, Peer]] = deque()
-        self.rest: deque[tuple[Message | WireError, Peer, When]] = deque()
+    at_once: bool = False
 
 
 class Intake:
@@ -73,10 +60,9 @@ class Intake:
 
     def __init__(self, app: ControlApp) -> None:
         self._app = app
-        self.udp = Lane()
-        self._lanes: deque[Lane] = deque()
+        self.lanes = Rotation()
         self._moves: dict[Route, tuple[float, Peer]] = {}
-        self.deferred: Schedule[tuple[Message, Peer]] = Schedule(app.session.rate, MAX_DEFERRED)
+        self.deferred = Deferred(app.session.rate)
         self._deferred_at: set[int] = set()
         self.tap: Callable[[bytes, Peer], None] | None = None
         self.handling = Message(b"", b",", ())
@@ -87,24 +73,35 @@ class Intake:
 
     @property
     def busy(self) -> bool:
-        return bool(self.udp.queue or self.udp.rest or self._lanes)
-
-    def add(self, lane: Lane) -> None:
-        """A connection's lane has something in it."""
-        if lane not in self._lanes:
-            self._lanes.append(lane)
+        return bool(self.lanes)
 
     def turn(self) -> None:
-        """Handles up to `PER_TURN` messages of UDP and as many of TCP connections, in rotation."""
-        self._work(self.udp, PER_TURN)
-        for _ in range(min(LANES_PER_TURN, len(self._lanes))):
-            lane = self._lanes.popleft()
-            self._work(lane, PER_TURN // LANES_PER_TURN)
-            if lane.queue or lane.rest:
-                self._lanes.append(lane)
+        """Handles about `PER_TURN` messages, of the lanes in rotation."""
+        left = PER_TURN
+        for _ in range(len(self.lanes)):
+            lane, share = self.lanes.next(PER_TURN)
+            left -= self._work(lane, min(share, left))
+            if lane.waiting:
+                self.lanes.add(lane)
+            if left <= 0:
+                break
         self.flush()
 
-    def _work(self, lane: Lane, budget: int) -> None:
+    def _work(self, lane: Lane, share: int) -> int:
+        """Handles up to `share` messages of a lane; returns how much of a turn that was. What raises is one message."""
+        budget = share
+        while budget > 0 and lane.waiting:
+            try:
+                budget = self._some(lane, budget)
+            except Exception as error:
+                # nobody knows how much was done before it
+                budget = 0
+                self.failed += 1
+                self._app.faults.add("a message", error)
+        return share - budget
+
+    def _some(self, lane: Lane, budget: int) -> int:
+        """As `_work`, until one raises; returns what is left of the budget."""
         queue, rest, moves = lane.queue, lane.rest, self._moves
         exact = self._app.router.exact
         now = monotonic()
@@ -114,16 +111,16 @@ class Intake:
                 budget -= self._one(packet, peer, when)
                 continue
             if not queue:
-                return
-            data, peer = queue.popleft()
+                break
+            data, peer = lane.take()
             self.received += 1
-            peer.heard = now
             if self.tap is not None:
                 self.tap(data, peer)
             if peer.level is Level.HELD:
-                self._app.hold(peer)
+                self._app.hold(peer, len(data))
                 budget -= 1
                 continue
+            peer.heard = now
             decoded = decode(data)
             if type(decoded) is Message:
                 route = exact.get(decoded.address)
@@ -144,6 +141,7 @@ class Intake:
                 assert isinstance(decoded, WireError)
                 self._app.fail(peer, decoded.address, str(decoded))
                 budget -= 1
+        return budget
 
     def flush(self) -> None:
         """Hands on the values gathered."""
@@ -158,6 +156,8 @@ class Intake:
                 app.perform(app.session.handle(SetParam(route.node, route.param, value), now, peer.key))
             except AntiphonError as error:
                 app.fail(peer, route.address, str(error))
+            except Exception as error:
+                app.fail(peer, route.address, app.faults.add(route.address, error))
 
     def _unfold(self, lane: Lane, bundle: Bundle, peer: Peer) -> None:
         """A bundle's messages, each with its time, go to the front of the lane."""
@@ -224,22 +224,21 @@ class Intake:
         except AntiphonError as error:
             app.fail(peer, route.address, str(error))
         except Exception as error:
-            # a fault of ours must not make the server deaf: the sender hears of it, the log has where it was
-            log.exception("%s could not be handled", route.address)
-            app.fail(peer, route.address, f"Antiphon failed at this ({type(error).__name__}); please report it")
+            app.fail(peer, route.address, app.faults.add(route.address, error))
 
     def _to_wait(self, route: Route, message: Message, peer: Peer, when: Sample) -> bool:
         """Whether a message for control itself was put off until its time; says so when it is past."""
         behind_others = route.address == "/sync" and when.n in self._deferred_at
-        query = route.asks and not message.args
-        if route.timed and not behind_others and not query:
+        if route.timed and not behind_others and not asks(message, route):
             return False
         now = self._app.moment()
         if self.deferred.future(when, now):
+            if route.at_once:
+                raise WireError("is answered at once; send it without a time tag, or with one that is not to come")
             single = message._replace(address=route.address.encode())
-            self.deferred.add(when, (single, peer))
+            self.deferred.add(when, single, peer, route)
             self._deferred_at.add(when.n)
-            self._app.wake_at(when.n)
+            self._app.turns.at(when.n)
             return True
         seconds = (now.sample - when.n) / self._app.session.rate
         if seconds > 0:

@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from antiphon import paths
+from antiphon.control.clients import APPROVAL_SECONDS, MAX_APPROVED
 from antiphon.errors import FileError
 from antiphon.io.http_guard import Refusal
 from antiphon.io.http_message import Request
@@ -34,8 +35,6 @@ KEY_FILE = "certificate.key"
 APPROVED_FILE = "approved.json"
 TOKEN = re.compile(r"[0-9a-f]{32}")
 WRONG_GUESSES, GUESS_SECONDS, GUESSERS = 10, 60.0, 1024
-APPROVAL_SECONDS = 12 * 3600.0
-MAX_APPROVED = 256
 _SIOCGIFADDR = 0x8915
 
 
@@ -74,12 +73,15 @@ class Keeper:
     _wrong: dict[str, deque[float]] = field(default_factory=dict)
 
     def check(self, request: Request, needed: bool) -> None:
-        """Raises `Refusal`: 401 without the token, 403 with a wrong one, 429 after too many of those."""
+        """Raises `Refusal`: 401 without the token, 403 with a wrong one, 429 after too many of those.
+
+        The right one is never refused: else any process of this machine could keep its owner out by guessing. Guesses
+        at 128 bits need no slowing down to fail; it keeps them from being a load.
+        """
         if not needed and not self.everything:
             return
         if self.token is None:
             raise Refusal(403, "the server has no token, as its configuration folder cannot be written")
-        self._slow_down(request.peer)
         scheme, _, given = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not given.strip():
             raise Refusal(
@@ -88,6 +90,7 @@ class Keeper:
                 (("WWW-Authenticate", 'Bearer realm="antiphon"'),),
             )
         if not hmac.compare_digest(given.strip().encode("latin-1", "replace"), self.token.encode()):
+            self._slow_down(request.peer)
             self._count(request.peer)
             raise Refusal(403, "this is not the token")
 
@@ -122,15 +125,24 @@ class Approvals:
     folder: Path
     clock: Callable[[], float] = time.time
 
-    def load(self) -> list[str]:
-        """Addresses still let in, oldest first. A damaged file lets nobody in."""
-        return list(self._read())
+    def load(self) -> dict[str, float]:
+        """Addresses still let in, oldest first, with the seconds left to each. A damaged file lets nobody in."""
+        now = self.clock()
+        return {ip: when + APPROVAL_SECONDS - now for ip, when in self._read().items()}
 
     def add(self, ip: str) -> None:
         """Keeps an approval; raises `FileError`."""
         kept = self._read()
         kept.pop(ip, None)
-        kept[ip] = self.clock()
+        self._write({**kept, ip: self.clock()})
+
+    def remove(self, ip: str) -> None:
+        """Keeps an approval no longer; raises `FileError`."""
+        kept = self._read()
+        if kept.pop(ip, None) is not None:
+            self._write(kept)
+
+    def _write(self, kept: dict[str, float]) -> None:
         newest = dict(list(kept.items())[-MAX_APPROVED:])
         paths.write_atomic(self.folder / APPROVED_FILE, json.dumps(newest).encode(), 0o600)
 

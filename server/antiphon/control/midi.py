@@ -134,14 +134,17 @@ class MidiControl:
             next_look = 0.0
             while True:
                 if monotonic() >= next_look:
-                    # in a thread: a MIDI system that is stuck must not hold up anybody
-                    self._changed(await loop.run_in_executor(thread, ports.look))
+                    try:
+                        # in a thread: a MIDI system that is stuck must not hold up anybody
+                        self._changed(await loop.run_in_executor(thread, ports.look))
+                    except Exception as error:
+                        self._app.faults.add("the MIDI ports", error)
                     next_look = monotonic() + LOOK
                     if ports.trouble and ports.trouble != said:
                         log.warning("%s", ports.trouble)
                     said = ports.trouble
-                self._sense()
-                out.follow()
+                self._app.faults.attempt("a MIDI message", self._sense)
+                self._app.faults.attempt("MIDI output", out.follow)
                 await asyncio.sleep(STEP)
         finally:
             loop.remove_reader(ports.bell)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from time import monotonic
 
-from antiphon.control.clients import Peer
+from antiphon.control.clients import Level, Peer
 from antiphon.errors import WireError
 from antiphon.wire.osc import MAX_DATAGRAM, encode
 
 PER_SECOND = 500
+HELD_PER_SECOND = 50
+"""Of addresses that nobody approved: a stranger's flood leaves the others' packets in view."""
 MAX_WATCHERS = 8
 
 
@@ -24,7 +26,7 @@ class Monitor:
         self._install, self._clock = install, clock
         self._watchers: dict[str, Peer] = {}
         self._start = -1.0
-        self._count = self._skipped = 0
+        self._count = self._held = self._skipped = 0
 
     def set(self, peer: Peer, on: bool) -> None:
         if on and peer.key not in self._watchers and len(self._watchers) >= MAX_WATCHERS:
@@ -45,12 +47,14 @@ class Monitor:
         if now - self._start >= 1.0:
             if self._skipped:
                 self._send(encode("/packet/skipped", self._skipped))
-            self._start, self._count, self._skipped = now, 0, 0
-        self._count += 1
-        if self._count > PER_SECOND or len(data) > MAX_DATAGRAM - 256:
+            self._start, self._count, self._held, self._skipped = now, 0, 0, 0
+        held = peer.level is Level.HELD
+        if self._count >= PER_SECOND or (held and self._held >= HELD_PER_SECOND) or len(data) > MAX_DATAGRAM - 256:
             self._skipped += 1
             return
-        self._send(encode("/packet", peer.key, data))
+        self._count += 1
+        self._held += held
+        self._send(encode("/packet/held" if held else "/packet", peer.key, data))
 
     def _send(self, packet: bytes) -> None:
         for key, watcher in list(self._watchers.items()):

@@ -16,7 +16,8 @@ from antiphon.control.clients import Peer
 from antiphon.control.history import MAX_EDITS, Before, History, Kept, before, graph_again
 from antiphon.effects import Effect
 from antiphon.errors import AntiphonError, PatchError, WireError
-from antiphon.patch import Patch
+from antiphon.patch import SUFFIX, Patch
+from antiphon.patchsave import save
 from antiphon.scenes import Scene, kept
 from antiphon.wire.osc import Arg, encode
 
@@ -54,6 +55,7 @@ class Plans:
         self.scenes: dict[int, Scene] = {}
         self.history = History()
         self._kept: list[Kept] = []
+        self._saved: dict[Path, str] = {}
 
     # ---- asking
 
@@ -76,6 +78,17 @@ class Plans:
             self.history.edited(was)
         self.patch = patch
         self.scenes = {number: dict(values) for number, values in patch.scenes.items()}
+        if patch.path is not None and path != was.path and patches.hides(patch.path):
+            warning = f"{patch.path.stem} is a patch of yours and hides the shipped one of that name"
+            log.warning("%s", warning)
+            self._app.feedback.event("/patch/warning", warning)
+
+    def save(self, name: str, *, replacing: bool) -> None:
+        """Keeps the present as a patch of the performer's. Over the one that plays it needs no `replacing`."""
+        playing = Path(self._app.session.path) == paths.patches() / f"{name.removesuffix(SUFFIX)}{SUFFIX}"
+        made, known = self.present(name), self._app.catalog
+        path, text = save(made, name, known, self._saved, replacing=replacing or playing)
+        self._saved[path] = text
 
     def undo(self, peer: Peer | None, address: str) -> None:
         """Takes the last edit of nodes or wires, or the last patch, back. `WireError` when there is none."""
@@ -91,7 +104,9 @@ class Plans:
         was, session = edits[-1], self._app.session
         now = self._before(was.what, whole=was.whole)
         graph, tempo = graph_again(was, session), was.tempo if was.whole else None
-        self._change(lambda: session.load(graph, was.name, was.path, tempo), peer, address, (was.what,))
+        # a file that was saved while it plays is no address: then it is the patch's name
+        what = was.what or session.name
+        self._change(lambda: session.load(graph, was.name, was.path, tempo), peer, address, (what,))
         edits.pop()
         others.append(now)
         if was.whole:

@@ -37,6 +37,7 @@ from antiphon.io.http import HttpServer
 from antiphon.io.midi_ports import ports_of
 from antiphon.settings import ServeSettings, mqtt_broker, surface_address
 from antiphon.synth.info import TOLD
+from antiphon.wire.text import printable
 from antiphon.workers.arena import Arena
 from antiphon.workers.express import Express
 from antiphon.workers.status import workers
@@ -46,12 +47,21 @@ READY_PATIENCE = 15.0
 DEFAULT_PATCH = "through"
 
 
+class Line(logging.Formatter):
+    """One line a record: names of ports, files and patches in it may be somebody else's text."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        record.message = printable(record.message)
+        return super().formatMessage(record)
+
+
 def main(argument: str) -> int:
     """argument: JSON from the supervisor. Returns an exit status."""
     scheduling.short_slices()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT,))
-    logging.basicConfig(format="antiphon: %(message)s", level=logging.WARNING)
+    logging.basicConfig(level=logging.WARNING)
+    logging.getLogger().handlers[0].setFormatter(Line("antiphon: %(message)s"))
     given = json.loads(argument)
     supervisor = socket.socket(fileno=given["fds"]["supervisor"])
     try:

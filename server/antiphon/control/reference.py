@@ -27,7 +27,9 @@ In this page `i f s d b` are type tags, `[…]` may be left out, `…` may be re
 
 ## Addresses
 
-"owner" in the last column: from another machine (`serve --lan`) it is refused, even from an approved one.
+"owner" in the last column: from another machine (`serve --lan`) it is refused, even from an approved one. So are
+parameters of kind file: another machine neither sets nor reads them, and reasons reach it without names of files.
+[safety.md](safety.md) says who is approved, and for how long.
 
 """
 
@@ -90,7 +92,7 @@ After `/notify 1`, at most 60 times a second and bundled:
 | `/node/state` | `s:node s:state s:reason` | A node's state changed, see below. |
 | `/patch/loaded` `/patch/failed` | `s:name`, `s:reason` | A plan plays, or could not be made. |
 | `/set/at` | `s:set i:place i:patches s:patch` | Another patch of the set was asked for. |
-| `/patch/warning` | `s:reason` | The plan that comes takes most of what the machine has, with the numbers; it plays. |
+| `/patch/warning` | `s:reason` | It plays, but takes most of the machine (with the numbers), or hides a shipped one. |
 | `/engine/state` | `s:state i:pid` | An engine was started again. |
 | `/learned` | `s:address s:control s:port` | A MIDI controller was mapped to it, after `/learn`. |
 | `/ping` | | Every 30 s, to see whether you are there; need not be answered. |
@@ -102,7 +104,9 @@ again; `waiting` while what its worker plays by, a scsynth joined by `--scsynth`
 
 At most 64 can subscribe. A subscription ends with `/notify 0`, with the TCP connection, when a UDP port is found
 closed, or, on another machine, after 300 s in which nothing was heard: send anything, or `/notify 1` again. A
-surface named by `serve --surface HOST:PORT` stays subscribed.
+surface named by `serve --surface HOST:PORT` stays subscribed. It ends too when an approval ends, after twelve hours
+or by `antiphon forget`. Over TCP 256 are connected at most, 32 of them from addresses that nobody approved: where there
+is no room whoever is not approved goes first, then who has been silent for longest.
 
 ## /status.reply
 

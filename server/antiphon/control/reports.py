@@ -50,9 +50,10 @@ class Reports:
     def read(self) -> None:
         """Takes in all there is."""
         found = self._app.link.reports()
+        attempt = self._app.faults.attempt
         for report in found:
-            self._one(report)
-        self._clips()
+            attempt("what the engine said", lambda report=report: self._one(report))  # type: ignore[misc]
+        attempt("the input's level", self._clips)
         if found:
             self._app.finish()
 

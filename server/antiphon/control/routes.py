@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import socket
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -19,7 +19,7 @@ from antiphon.control import oscquery, page
 from antiphon.control import told as synth_told
 from antiphon.control.addresses import ADDRESSES
 from antiphon.control.lan import Approvals, Keeper, load_token, local_addresses, plain_ip
-from antiphon.errors import FileError
+from antiphon.errors import FileError, UsageError
 from antiphon.graph import Graph
 from antiphon.io.http import Authorise, HttpServer, Limits, Refusal, Request, Response, answer
 from antiphon.params import Value
@@ -36,6 +36,8 @@ class Access(Protocol):
     def held(self) -> Iterable[str]: ...
     def approved(self) -> Iterable[str]: ...
     def approve(self, ip: str) -> object: ...
+    def restore(self, left: Mapping[str, float]) -> object: ...
+    def forget(self, ip: str) -> object: ...
 
 
 class HttpApp(Protocol):
@@ -80,8 +82,7 @@ async def serve_http(
         server.hosts = frozenset(addresses)
         server.authorise = _with_page(Keeper(load_token(folder), everything=True).check)
         log.info("HTTPS with a certificate of our own, SHA-256 %s", fingerprint)
-        for ip in approvals.load():
-            app.access.approve(ip)
+        app.access.restore(approvals.load())
     else:
         server.authorise = Keeper(_token_if_any(folder)).check
     if told is not None:
@@ -106,21 +107,19 @@ def install(
         return answer({"held": sorted(app.access.held()), "approved": sorted(app.access.approved())})
 
     def approve(request: Request) -> Response:
-        data = request.json()
-        given = data.get("ip") if isinstance(data, dict) else None
-        try:
-            ip = plain_ip(given if isinstance(given, str) else "")
-        except ValueError:
-            raise Refusal(400, 'approve takes {"ip": "ADDRESS"} with one machine\'s IP address') from None
+        ip = _machine(request, "approve")
         app.access.approve(ip)
-        kept = True
+        return answer({"approved": ip, "kept": _kept(approvals, lambda kept: kept.add(ip), f"the approval of {ip}")})
+
+    def forget(request: Request) -> Response:
+        ip = _machine(request, "forget")
+        # from the file first: what cannot be taken out of it would be let in again by the next start
+        kept = _kept(approvals, lambda kept: kept.remove(ip), f"that {ip} is forgotten")
         try:
-            if approvals is not None:
-                approvals.add(ip)
-        except FileError as error:
-            kept = False
-            log.warning("the approval of %s ends with this run: %s", ip, error)
-        return answer({"approved": ip, "kept": kept})
+            app.access.forget(ip)
+        except UsageError as error:
+            raise Refusal(404, str(error)) from None
+        return answer({"forgot": ip, "kept": kept})
 
     def tree(request: Request) -> Response:
         if request.query == "HOST_INFO":
@@ -145,8 +144,30 @@ def install(
     server.add("GET", "/api/status", status)
     server.add("GET", "/api/surfaces", surfaces)
     server.add("POST", "/api/surfaces/approve", approve)
+    server.add("POST", "/api/surfaces/forget", forget)
     server.fallback = tree
     server.reserve(oscquery.roots(methods) | {"api"})
+
+
+def _machine(request: Request, word: str) -> str:
+    """The address that a request names."""
+    data = request.json()
+    given = data.get("ip") if isinstance(data, dict) else None
+    try:
+        return plain_ip(given if isinstance(given, str) else "")
+    except ValueError:
+        raise Refusal(400, f'{word} takes {{"ip": "ADDRESS"}} with one machine\'s IP address') from None
+
+
+def _kept(approvals: Approvals | None, change: Callable[[Approvals], None], what: str) -> bool:
+    """Whether a change of the approvals outlives this run."""
+    try:
+        if approvals is not None:
+            change(approvals)
+    except FileError as error:
+        log.warning("%s ends with this run: %s", what, error)
+        return False
+    return True
 
 
 def wants_html(accept: str) -> bool:

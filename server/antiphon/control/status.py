@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 SYNTH = "synth/"
 """What the name of a synth's worker begins with."""
-KEPT = ("osc_received", "osc_queue_dropped", "osc_failed", "late_here", "osc_ignored")
+KEPT = ("osc_received", "osc_queue_dropped", "osc_failed", "late_here", "osc_ignored", "faults")
 """Counters of this process that go on when it is started again. The kernel's live with the socket."""
 
 
@@ -30,7 +30,9 @@ def kept(counters: Numbers) -> dict[str, int]:
 def counts(app: ControlApp, before: dict[str, int]) -> dict[str, int]:
     """osc_received: packets, UDP datagrams and TCP frames alike.  osc_failed: messages refused, told or not.
 
+    faults: what control failed at by a mistake of Antiphon's.
     osc_dropped: datagrams the kernel or our queue had no room for.  late: commands past their time.
+    tcp_held: connections of addresses that nobody approved.  tcp_displaced: closed to make room for another.
     """
     intake, engine = app.intake, app.link.counters()
     late_here = before["late_here"] + intake.late
@@ -55,12 +57,17 @@ def counts(app: ControlApp, before: dict[str, int]) -> dict[str, int]:
         "limited_blocks": engine.limited_blocks,
         "clipped_blocks": engine.clipped_blocks,
         "scheduled": len(app.session.schedule) + len(app.intake.deferred),
+        "dated_bytes": app.intake.deferred.bytes,
+        "dated_dropped": app.intake.deferred.dropped,
         "surfaces": len(app.surfaces),
         "surfaces_expired": app.surfaces.expired,
         "osc_ignored": before["osc_ignored"] + intake.ignored,
+        "faults": before["faults"] + app.faults.count,
         "osc_held": app.access.held_messages,
         "osc_send_dropped": app.udp.send_dropped + app.tcp.dropped,
         "tcp_connections": len(app.tcp.connections),
+        "tcp_held": len(app.tcp.held),
+        "tcp_displaced": app.tcp.displaced,
         "tcp_timed_out": app.tcp.timed_out,
         "tcp_refused": app.tcp.refused,
         "feedback_sent": app.feedback.sent,
@@ -124,7 +131,7 @@ def status(app: ControlApp) -> dict[str, Any]:
         "playing": playing,
         "osc_port": app.osc_port,
         "osc_receive_buffer": app.udp.receive_buffer,
-        "trouble": app.trouble,
+        "trouble": "; ".join(filter(None, (app.trouble, app.faults.said))),
         "warning": app.plans.warning,
         "load_weighed": app.plans.weight,
         "plugins_failed": [{"name": f.name, "reason": f.reason} for f in app.catalog.failures],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -24,13 +25,16 @@ class Subscribers:
     def start(self, given: tuple[tuple[str, int], ...]) -> None:
         """Subscribes those that `--surface` names and those an earlier process had."""
         app = self._app
-        for address in given:
-            peer = app.udp.peer(address)
-            app.surfaces.add(peer, peer.key, fixed=True)
         data = app.folder.load() or {}
+        app.access.restore({}, data.get("forgotten", []))
+        given = tuple(_resolved(address) for address in given)
+        for address in given:
+            if address[0] not in app.access.forgotten:
+                peer = app.udp.peer(address)
+                app.surfaces.add(peer, peer.key, fixed=True)
         for item in data.get("surfaces", [])[:MAX_SURFACES]:
-            peer = app.udp.peer((str(item["host"]), int(item["port"])))
-            app.surfaces.add(peer, str(item["owner"]), bool(item["fixed"]), int(item["id"]))
+            address = str(item["host"]), int(item["port"])
+            app.surfaces.add(app.udp.peer(address), str(item["owner"]), address in given, int(item["id"]))
 
     def add(self, peer: Peer, port: int) -> int:
         """Subscribes a sender, or another port of its machine; returns its number."""
@@ -46,9 +50,21 @@ class Subscribers:
         self._app.keep_soon()
         return gone.id
 
+    def judge(self) -> None:
+        """Somebody may do more or less than before: that holds at once, for all he has open."""
+        app = self._app
+        app.udp.judge()
+        app.tcp.judge()
+        app.surfaces.judge(app.access)
+        app.keep_soon()
+
     def expire(self) -> None:
-        """Finds the dead: asks those not told anything for long, drops those silent for longer than their lease."""
+        """Ends approvals whose time is over, and finds the dead.
+
+        Those not told anything for long are asked, those silent for longer than their lease are dropped.
+        """
         app, now = self._app, monotonic()
+        app.access.lapse()
         known = {s.peer.key for s in app.surfaces}
         self._pinged = {key: at for key, at in self._pinged.items() if key in known}
         for surface in app.surfaces:
@@ -65,9 +81,18 @@ class Subscribers:
 
     def to_json(self) -> dict[str, Any]:
         return {
+            "forgotten": sorted(self._app.access.forgotten),
             "surfaces": [
                 {"host": s.peer.udp[0], "port": s.peer.udp[1], "owner": s.owner, "fixed": s.fixed, "id": s.id}
                 for s in self._app.surfaces
                 if s.peer.udp is not None
-            ]
+            ],
         }
+
+
+def _resolved(address: tuple[str, int]) -> tuple[str, int]:
+    """With the IP address of a machine given by its name: that is what it is approved and forgotten by."""
+    try:
+        return socket.gethostbyname(address[0]), address[1]
+    except OSError:
+        return address

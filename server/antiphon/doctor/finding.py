@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from antiphon.wire.text import printable
+
 State = Literal["works", "limited", "missing", "broken"]
 """works; works with a limit; not there and not needed by everybody; broken: Antiphon cannot do its work."""
 
@@ -35,6 +37,6 @@ def findings(checks: Iterable[Check]) -> Iterator[Finding]:
 
 def lines(found: Finding) -> Iterator[str]:
     """The finding for a person's eyes."""
-    yield f"{found.state:<8} {found.subject}: {found.said}"
+    yield printable(f"{found.state:<8} {found.subject}: {found.said}")
     if found.mend:
         yield f"{'':<8}   mend: {found.mend}"

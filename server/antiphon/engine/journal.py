@@ -14,10 +14,9 @@ from typing import Any
 
 from antiphon.engine.said import Applied, StageReport
 from antiphon.engine.schedule import Action, Op
-from antiphon.engine.shared import ByteRing, Shared, Word
+from antiphon.engine.shared import SESSION, ByteRing, Shared, Word
 from antiphon.engine.stage import Stage
 
-SESSION = 2
 _ACTION = struct.Struct("<cqBqqddq")
 _SPAN = struct.Struct("<cqq")
 MAX_WAITING = 16384

@@ -24,8 +24,8 @@ import numpy as np
 
 from antiphon import paths
 from antiphon.children import listening
-from antiphon.engine.journal import SESSION, to_line
-from antiphon.engine.shared import ByteRing, Shared, Word
+from antiphon.engine.journal import to_line
+from antiphon.engine.shared import SESSION, ByteRing, Shared, Word
 from antiphon.errors import FileError
 
 OUTPUT = 1

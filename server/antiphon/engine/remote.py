@@ -7,6 +7,7 @@ import math
 import os
 import select
 import socket
+import time
 from typing import Any
 
 from antiphon.commands import NOW as _NOW
@@ -28,7 +29,7 @@ from antiphon.engine.link import (
     Synced,
 )
 from antiphon.engine.schedule import EVENT_OPS, EVENTS, Op
-from antiphon.engine.shared import METERS, Shared, Word, command_ring, report_ring
+from antiphon.engine.shared import METERS, SESSION, Shared, Word, command_ring, report_ring
 from antiphon.errors import EngineError
 from antiphon.graph import Graph
 from antiphon.lifeline import born
@@ -62,6 +63,7 @@ class RemoteEngine:
         self._words, self._floats = shared.words, shared.floats
         self._commands, self._reports = command_ring(shared), report_ring(shared)
         self.express: Express | None = None
+        self._to_stop = False  # the recorder was told to, and may not have got to it yet
         peer.setblocking(False)
         self._poll = select.epoll() if hasattr(select, "epoll") else None
         if self._poll is not None:
@@ -113,11 +115,19 @@ class RemoteEngine:
     def record(self, path: str | None) -> None:
         self._ask({"do": "record", "path": path})
 
+    def note_turn(self) -> None:
+        self._words[Word.CONTROL_BEAT] = time.monotonic_ns()
+
     def echo(self, node: int) -> None:
         self._words[Word.ECHO] = node
 
     def session(self, path: str | None, header: dict[str, Any] | None = None) -> None:
         self._ask({"do": "session", "path": path, "header": header or {}})
+        self._to_stop = path is None
+
+    @property
+    def keeping(self) -> bool:
+        return self._words[Word.TAPPING] == SESSION and not self._to_stop
 
     def _send(self, message: dict[str, Any]) -> None:
         data = json.dumps(message).encode()

@@ -20,6 +20,8 @@ REPORTS = 8192
 JOURNAL_BYTES = 8 << 20
 METERS = 300
 """Meter rows: float32 (node number, peak, rms, unused); rows 0 and 1 are the two ends; number 0 ends them."""
+SESSION = 2
+"""`Word.TAPPING` while a set is kept."""
 
 
 class Word(IntEnum):
@@ -76,6 +78,7 @@ class Word(IntEnum):
     SESSIONS = 48  # sets begun to be kept; written by the recorder
     CLIPPED_BLOCKS = 50
     ECHO = 49  # number of the node whose events control is told, -1 all nodes; written by control
+    CONTROL_BEAT = 51  # CLOCK_MONOTONIC when control's loop last turned, 0: not since its start; written by control
 
 
 WORDS = 64

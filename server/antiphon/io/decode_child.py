@@ -133,7 +133,7 @@ def _confine() -> None:
 def _fail(out: BinaryIO, reason: str) -> int:
     try:
         out.write(struct.pack("<I", FAILED))
-        _send(out, reason.encode())
+        _send(out, reason.encode("utf-8", "backslashreplace"))
     except BrokenPipeError:
         return 0
     return 1

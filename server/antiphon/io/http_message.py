@@ -77,7 +77,7 @@ def answer(data: Any, status: int = 200, headers: tuple[tuple[str, str], ...] = 
 
 def text(message: str, status: int = 200) -> Response:
     """A plain text response."""
-    return Response(status, message.encode(), "text/plain; charset=utf-8")
+    return Response(status, message.encode("utf-8", "backslashreplace"), "text/plain; charset=utf-8")
 
 
 def _finite(data: Any) -> Any:

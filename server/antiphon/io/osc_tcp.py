@@ -8,11 +8,16 @@ from collections.abc import Callable
 from time import monotonic
 
 from antiphon.control.clients import Level, Peer
-from antiphon.control.intake import Lane
+from antiphon.control.lanes import Lane
 from antiphon.errors import WireError
 from antiphon.wire.frames import Framer
 
 MAX_CONNECTIONS = 256
+MAX_HELD = 32
+"""Connections of addresses that nobody approved: so many strangers have no more places than these."""
+IDLE, INTERVAL, PROBES = 60, 15, 4
+"""Seconds of silence until the kernel asks whether a client is there, seconds between two such questions, and how many
+stay without an answer until it is gone: a telephone that left the network gives its place back within two minutes."""
 PATIENCE = 5.0
 """Seconds for the rest of a frame, and for a reader that does not read. Who is silent between frames may stay."""
 MAX_UNSENT = 256 << 10
@@ -25,6 +30,7 @@ class TcpServer:
     """Listens on a bound socket.
 
     handle: a connection's lane has packets.  fail: a frame that cannot be read, to its sender.
+    refused: no place was left.  displaced: closed to make room for another.
     """
 
     def __init__(
@@ -40,7 +46,7 @@ class TcpServer:
         # A dictionary keeps the order of arrival.
         self.connections: dict[Connection, None] = {}
         self.paused: set[Connection] = set()
-        self.refused = self.dropped_silent = self.dropped = self.timed_out = 0
+        self.refused = self.displaced = self.dropped = self.timed_out = 0
         self._server: asyncio.Server | None = None
 
     async def start(self) -> None:
@@ -54,21 +60,38 @@ class TcpServer:
         for connection in list(self.connections):
             connection.end()
 
-    def make_room(self) -> bool:
-        """Whether one more fits; one that never said anything gives up its place."""
-        if len(self.connections) < MAX_CONNECTIONS:
+    def make_room(self, level: Level) -> bool:
+        """Whether one more of that level fits; where all places are taken one of the same level or a lower one goes.
+
+        Of those held the oldest goes, then whoever has not been heard for longest.
+        """
+        held = self.held
+        if level is Level.HELD and len(held) >= MAX_HELD:
+            leaving: Connection | None = held[0]
+        elif len(self.connections) < MAX_CONNECTIONS:
             return True
-        silent = next((c for c in self.connections if c.silent), None)
-        if silent is None:
+        else:
+            below = [c for c in self.connections if c.peer.level <= level]
+            leaving = held[0] if held else min(below, key=lambda c: (c.peer.level, not c.silent, c.heard), default=None)
+        if leaving is None:
             return False
-        self.dropped_silent += 1
-        silent.end()
-        self.connections.pop(silent, None)
+        self.displaced += 1
+        leaving.end()
+        self.connections.pop(leaving, None)
         return True
 
+    @property
+    def held(self) -> list[Connection]:
+        """Connections of addresses that nobody approved, the oldest first."""
+        return [c for c in self.connections if c.peer.level is Level.HELD]
+
     def judge(self) -> None:
-        for connection in self.connections:
-            connection.peer.level = self.level(connection.peer.host)
+        """Looks again at what every connection may do; one whose approval was taken back or has ended is closed."""
+        for connection in list(self.connections):
+            peer = connection.peer
+            before, peer.level = peer.level, self.level(peer.host)
+            if peer.level < before:
+                connection.end()
 
     def resume(self) -> None:
         """Reads on where packets waited and were handled meanwhile."""
@@ -85,33 +108,40 @@ class TcpServer:
 
 
 class Connection(asyncio.Protocol):
-    """One client. Its peer lives as long as it does."""
+    """One client. Its peer lives as long as it does.
+
+    heard: when something came last; of one that is held, when it came.
+    """
 
     def __init__(self, server: TcpServer) -> None:
         self._server = server
         self._transport: asyncio.Transport | None = None
         self._framer = Framer()
-        self.lane = Lane()
         self.peer = Peer("", "", Level.HELD, self._send)
-        self._frame_began = self._blocked = 0.0
+        self.lane = self.peer.lane
+        self.heard = self._frame_began = self._blocked = 0.0
         self._full = False
         self._reading = True
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
-        if not self._server.make_room():
+        host, port = transport.get_extra_info("peername")[:2]
+        level = self._server.level(host)
+        if not self._server.make_room(level):
             self._server.refused += 1
             transport.abort()
             return
         transport.set_write_buffer_limits(high=MAX_UNSENT)
-        host, port = transport.get_extra_info("peername")[:2]
-        self.peer.key, self.peer.host = f"tcp:{host}:{port}", host
-        self.peer.level = self._server.level(host)
+        keep_alive(transport.get_extra_info("socket"))
+        self.peer.key, self.peer.host, self.peer.level = f"tcp:{host}:{port}", host, level
+        self.heard = self._server.clock()
         self._server.connections[self] = None
 
     def data_received(self, data: bytes) -> None:
         bad = []
+        if self.peer.level is not Level.HELD:
+            self.heard = self._server.clock()
         was_partial = self._framer.partial
         packets = self._framer.feed(data)
         if packets or not was_partial:
@@ -120,7 +150,7 @@ class Connection(asyncio.Protocol):
             if isinstance(packet, WireError):
                 bad.append(packet)
             else:
-                self.lane.queue.append((packet, self.peer))
+                self.lane.put(packet, self.peer)
         if self.lane.queue:
             self._server.handle(self.lane)
         for error in bad:
@@ -134,7 +164,7 @@ class Connection(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """The client will say no more. What it said is handled and answered before the connection closes."""
-        if not self.lane.queue and not self.lane.rest:
+        if not self.lane.waiting:
             return False
         self._reading = False
         asyncio.get_running_loop().call_later(1.0, self.end)
@@ -179,10 +209,10 @@ class Connection(asyncio.Protocol):
             self._transport.close()
 
     def _overfull(self) -> bool:
-        queue = self.lane.queue
-        if len(queue) > MAX_WAITING or len(self.lane.rest) > MAX_WAITING:
+        lane, room = self.lane, self.lane.room
+        if room.packets > MAX_WAITING or len(lane.rest) > MAX_WAITING:
             return True
-        return len(queue) > 4 and sum(len(data) for data, _ in queue) > MAX_WAITING_BYTES
+        return room.packets > 4 and room.bytes > MAX_WAITING_BYTES
 
     def _send(self, packet: bytes) -> None:
         transport = self._transport
@@ -190,3 +220,14 @@ class Connection(asyncio.Protocol):
             self._server.dropped += 1
             return
         transport.write(self._framer.wrap(packet))
+
+
+def keep_alive(sock: socket.socket) -> None:
+    """Has the kernel find out that a client is gone, whether there is something to send to it or not."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    unsent = (IDLE + INTERVAL * PROBES) * 1000  # ms; while something is unsent the kernel asks no such questions
+    for option, number in (
+        ("TCP_KEEPIDLE", IDLE), ("TCP_KEEPINTVL", INTERVAL), ("TCP_KEEPCNT", PROBES), ("TCP_USER_TIMEOUT", unsent)
+    ):  # fmt: skip
+        if hasattr(socket, option):  # the last is Linux's own
+            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), number)

@@ -13,7 +13,7 @@ import struct
 from collections.abc import Callable
 
 from antiphon.control.clients import Level, Peer
-from antiphon.control.intake import Lane
+from antiphon.control.lanes import Room, Rotation
 from antiphon.wire.osc import MAX_DATAGRAM
 
 RECEIVE_BUFFER = 8 << 20
@@ -34,14 +34,15 @@ Address = tuple[str, int]
 class UdpEndpoint:
     """One socket: datagrams in by `drain`, replies out by its peers.
 
-    sock: bound.  level: what a host may do.  wake: something was drained.  refused: the key of a peer
-    whose machine has nobody at that port.  queue_dropped: datagrams our queue had no room for.
+    sock: bound.  lanes: where what came waits, in a lane for each sender.  level: what a host may do.
+    wake: something was drained.  refused: the key of a peer whose machine has nobody at that port.
+    queue_dropped: datagrams our queue had no room for.
     """
 
     def __init__(
         self,
         sock: socket.socket,
-        lane: Lane,
+        lanes: Rotation,
         level: Callable[[str], Level],
         wake: Callable[[], None],
         refused: Callable[[str], None],
@@ -49,11 +50,11 @@ class UdpEndpoint:
         sock.setblocking(False)
         self.receive_buffer = enlarge(sock)
         _ask_for_refusals(sock)
-        self._sock, self._lane = sock, lane
+        self._sock, self._lanes = sock, lanes
         self._level, self._wake, self._refused = level, wake, refused
         self._peers: dict[Address, Peer] = {}
         self.queue_dropped = 0
-        self._bytes = 0
+        self.room = Room()
         self.send_dropped = 0
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -77,7 +78,9 @@ class UdpEndpoint:
             if len(self._peers) >= MAX_PEERS:
                 self._forget()
             host = address[0]
-            found = Peer(f"{host}:{address[1]}", host, self._level(host), lambda p: self._send(p, address), address)
+            found = Peer(
+                f"{host}:{address[1]}", host, self._level(host), lambda p: self._send(p, address), address, self.room
+            )
             self._peers[address] = found
         return found
 
@@ -92,8 +95,7 @@ class UdpEndpoint:
 
     def drain(self) -> None:
         """Takes in every datagram there is, `PER_DRAIN` at most."""
-        receive, queue, peers = self._sock.recvfrom, self._lane.queue, self._peers
-        counted = False
+        receive, peers, room, lanes = self._sock.recvfrom, self._peers, self.room, self._lanes
         for _ in range(PER_DRAIN):
             try:
                 data, address = receive(MAX_DATAGRAM)
@@ -103,15 +105,12 @@ class UdpEndpoint:
                 # Not ours: an answer we sent was refused by the other machine.
                 self._take_refusals()
                 continue
-            self._bytes += len(data)
-            if self._bytes > MAX_QUEUED_BYTES and not counted:
-                # What was handled meanwhile is still in the sum; only now is it worth adding up.
-                self._bytes, counted = len(data) + sum(len(waiting) for waiting, _ in queue), True
-            if len(queue) >= MAX_QUEUED or self._bytes > MAX_QUEUED_BYTES:
-                self._bytes -= len(data)
+            if room.packets >= MAX_QUEUED or room.bytes + len(data) > MAX_QUEUED_BYTES:
                 self.queue_dropped += 1
                 continue
-            queue.append((data, peers.get(address) or self.peer(address)))
+            peer = peers.get(address) or self.peer(address)
+            peer.lane.put(data, peer)
+            lanes.add(peer.lane)
 
     def kernel_dropped(self) -> int:
         """Datagrams the kernel could not keep for this socket."""
@@ -122,9 +121,9 @@ class UdpEndpoint:
             return _listed_drops(self._sock)
 
     def _readable(self) -> None:
-        before = len(self._lane.queue)
+        before = self.room.packets
         self.drain()
-        if len(self._lane.queue) == before:
+        if self.room.packets == before:
             self._take_refusals()
         self._wake()
 
@@ -153,8 +152,10 @@ class UdpEndpoint:
 
     def _forget(self) -> None:
         """Makes room: the senders longest unheard go. Subscribers keep theirs, they hold the peer itself."""
-        for address in sorted(self._peers, key=lambda a: self._peers[a].heard)[: MAX_PEERS // 4]:
-            del self._peers[address]
+        peers = self._peers
+        # one whose packets wait yet would get another lane, and its order would be lost
+        for address in sorted(peers, key=lambda a: (peers[a].lane.waiting, peers[a].heard))[: MAX_PEERS // 4]:
+            del peers[address]
 
 
 def enlarge(sock: socket.socket) -> int:

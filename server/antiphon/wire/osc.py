@@ -1,5 +1,7 @@
 """OSC packets: `decode` is total (any bytes give a value), `encode` is what replies need.
 
+`encode` takes any text: what has no UTF-8 (a file's name from an old archive) goes as `\\udce4`.
+
 A message is its address, its type tags and its arguments; an error is a value, a `WireError` that
 knows the address it was meant for. Arguments come as `int` (i h t r), `float` (f d), `str` (s S c,
 and `a`, sclang's character without data), `bytes` (b m), `bool` (T F), `None` (N), `IMPULSE` (I)
@@ -13,6 +15,7 @@ from enum import Enum
 from typing import Final, NamedTuple, TypeAlias
 
 from antiphon.errors import WireError
+from antiphon.wire.text import printable
 
 MAX_DATAGRAM = 65507
 MAX_NESTING = 16
@@ -92,8 +95,7 @@ def decode(data: bytes) -> Packet:
 
 def shown(address: bytes) -> str:
     """An address for people and for `/fail`: printable, at most 200 characters."""
-    text = address[:200].decode("utf-8", "backslashreplace")
-    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)[:200]
+    return printable(address[:200].decode("utf-8", "backslashreplace"))[:200]
 
 
 def _packet(data: bytes, depth: int, count: list[int]) -> Packet:
@@ -260,7 +262,7 @@ class _Reader:
 
     def character(self) -> str:
         code = int(self.number(_UINT))
-        if code > 0x10FFFF:
+        if code > 0x10FFFF or 0xD800 <= code <= 0xDFFF:  # half of a pair is no character, and has no UTF-8
             raise self.error(f"{code} is not a character")
         return chr(code)
 
@@ -277,7 +279,7 @@ def encode(address: str | bytes, *args: Arg) -> bytes:
 
 def encode_tagged(address: str | bytes, tags: bytes, args: tuple[Arg, ...]) -> bytes:
     """A message with the type tags given; `tags` (with its comma) must fit `args`, as `decode` gives both."""
-    parts = [_padded(address.encode() if isinstance(address, str) else address), _padded(tags)]
+    parts = [_padded(_bytes(address) if isinstance(address, str) else address), _padded(tags)]
     stack = [iter(args)]
     for code in tags[1:]:
         tag = chr(code)
@@ -342,7 +344,7 @@ def _written(tag: str, value: Arg) -> bytes:
         case str():
             if tag == "a":
                 return b""
-            return _UINT.pack(ord(value)) if tag == "c" else _padded(value.replace("\0", "").encode())
+            return _UINT.pack(ord(value)) if tag == "c" else _padded(_bytes(value.replace("\0", "")))
         case bytes():
             return value if tag == "m" else _UINT.pack(len(value)) + value + bytes(-len(value) % 4)
     kind = {"i": _INT, "f": _FLOAT, "d": _DOUBLE, "h": _LONG, "t": _STAMP, "r": _UINT}[tag]
@@ -351,6 +353,14 @@ def _written(tag: str, value: Arg) -> bytes:
     except OverflowError:
         # A double beyond float's range, as sclang sends it.
         return kind.pack(float("inf") if value > 0 else float("-inf"))
+    except struct.error:
+        if kind is not _LONG:
+            raise
+        return kind.pack(2**63 - 1 if value > 0 else -(2**63))
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "backslashreplace")
 
 
 def _padded(raw: bytes) -> bytes:

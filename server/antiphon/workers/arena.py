@@ -206,7 +206,7 @@ class Entry:
         return bytes(self._reason).rstrip(b"\0").decode("utf-8", "replace")
 
     def set_reason(self, text: str) -> None:
-        _put(self._reason, " ".join(text.split()).encode()[: _TEXT - 4])
+        _put(self._reason, " ".join(text.split()).encode("utf-8", "backslashreplace")[: _TEXT - 4])
 
     def config(self, slot: int) -> str:
         return bytes(self._configs[slot * _CONFIG : (slot + 1) * _CONFIG]).rstrip(b"\0").decode()

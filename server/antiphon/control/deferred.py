@@ -1,0 +1,98 @@
+"""Messages with a time tag that control handles itself: kept until their time, bounded in number and in bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from antiphon.commands import When
+from antiphon.control.clients import Peer
+from antiphon.schedule import Moment, Schedule, ScheduleFull
+from antiphon.wire.osc import Arg, Message
+
+if TYPE_CHECKING:
+    from antiphon.control.intake import Route
+
+MAX_MESSAGES, MAX_BYTES = 4096, 4 << 20
+EACH_MESSAGES, EACH_BYTES = MAX_MESSAGES // 4, MAX_BYTES // 4
+"""Of one machine: no sender takes the room of all others."""
+MESSAGE_BYTES, ARG_BYTES = 256, 64
+"""About what Python takes for a message, and for an argument, beside the text and blobs in it."""
+
+
+class Deferred:
+    """bytes: of memory, about.  dropped: questions whose connection ended before their time."""
+
+    def __init__(self, rate: int) -> None:
+        self._schedule: Schedule[tuple[Message, Peer, Route]] = Schedule(rate, MAX_MESSAGES)
+        self._each: dict[str, tuple[int, int]] = {}
+        self.bytes = 0
+        self.dropped = 0
+
+    def __len__(self) -> int:
+        return len(self._schedule)
+
+    def future(self, when: When, now: Moment) -> bool:
+        """As `Schedule.future`."""
+        return self._schedule.future(when, now)
+
+    def add(self, when: When, message: Message, peer: Peer, route: Route) -> None:
+        """Keeps a message until its time; `ScheduleFull` where it has no room."""
+        size = weight(message)
+        count, held = self._each.get(peer.host, (0, 0))
+        if count >= EACH_MESSAGES or held + size > EACH_BYTES:
+            raise ScheduleFull(
+                f"{peer.host} has {count} messages of {held >> 10} KiB waiting for their time already, of at most "
+                f"{EACH_MESSAGES} and {EACH_BYTES >> 10} KiB; send them nearer to it"
+            )
+        if self.bytes + size > MAX_BYTES:
+            raise ScheduleFull(f"{self.bytes >> 20} MiB of messages wait for their time already; send it nearer to it")
+        self._schedule.add(when, (message, peer, route))
+        self._each[peer.host] = (count + 1, held + size)
+        self.bytes += size
+
+    def due(self, now: Moment) -> list[tuple[Message, Peer]]:
+        """Takes out those whose time has come, in order. Nobody is left to read a gone connection's answers."""
+        found = self._schedule.due(now)
+        self._forget(found)
+        kept = [(message, peer) for message, peer, route in found if not (peer.link_lost and asks(message, route))]
+        self.dropped += len(found) - len(kept)
+        return kept
+
+    def clear(self) -> None:
+        self._schedule.clear()
+        self._each.clear()
+        self.bytes = 0
+
+    def _forget(self, taken: Iterable[tuple[Message, Peer, Route]]) -> None:
+        for message, peer, _ in taken:
+            size = weight(message)
+            count, held = self._each[peer.host]
+            self.bytes -= size
+            if count > 1:
+                self._each[peer.host] = (count - 1, held - size)
+            else:
+                del self._each[peer.host]
+
+
+def asks(message: Message, route: Route) -> bool:
+    """Whether all a message does is to be answered."""
+    return route.asks and not message.args
+
+
+def weight(message: Message) -> int:
+    """About how many bytes of memory a message takes."""
+    return MESSAGE_BYTES + len(message.address) + len(message.tags) + _weight(message.args)
+
+
+def _weight(args: tuple[Arg, ...]) -> int:
+    size = 0
+    for arg in args:
+        size += ARG_BYTES
+        if isinstance(arg, str):
+            size += 4 * len(arg)
+        elif isinstance(arg, bytes):
+            size += len(arg)
+        elif isinstance(arg, tuple):
+            size += _weight(arg)
+    return size

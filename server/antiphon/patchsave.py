@@ -1,0 +1,96 @@
+"""Saving a patch so that its name loads it again, and nothing that was written by hand is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from antiphon import library, paths
+from antiphon.catalog import Catalog
+from antiphon.errors import PatchError
+from antiphon.graph import Graph
+from antiphon.params import Value
+from antiphon.patch import PREVIOUS, SUFFIX, Patch, dump, parse
+
+MAX_PREVIOUS = 1 << 20
+"""Bytes of a file that are kept when it is replaced: more than a patch may have."""
+
+
+def save(patch: Patch, name: str, catalog: Catalog, ours: Mapping[Path, str], *, replacing: bool) -> tuple[Path, str]:
+    """Writes the patch into the performer's folder; (its path, what was written). `PatchError` and nothing is written.
+
+    A built-in one of that name stays, and is hidden. One of the performer's own is replaced when `replacing` says so,
+    or when it holds what `ours` says that the server itself wrote there. What else it held is kept as NAME~.
+    """
+    path = paths.inside(paths.patches(), name, SUFFIX, PatchError)
+    stem = path.name.removesuffix(SUFFIX)
+    text = dump(_by_names(patch, catalog))
+    content = _encoded(text)
+    # what would be refused when it is loaded is refused now
+    parse(text, catalog, path.name)
+    before = _held(path)
+    if before is not None and before != ours.get(path, "").encode():
+        if not replacing:
+            raise PatchError(
+                f"there is a patch {stem!r} already, and it is not the one that plays; choose another name, or "
+                f"/patch/save {stem} 1 replaces it and keeps what it was as {stem}{PREVIOUS}"
+            )
+        if before != content:
+            paths.write_atomic(path.with_name(f"{stem}{PREVIOUS}{SUFFIX}"), before)
+    paths.write_atomic(path, content)
+    return path, text
+
+
+def _encoded(text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        line = text[: error.start].rpartition("\n")[2] + text[error.start :].partition("\n")[0]
+        raise PatchError(f"a patch is text in UTF-8, and a name in {line!r} is not; rename that file first") from None
+
+
+def _held(path: Path) -> bytes | None:
+    """What the file holds; None where there is none."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_PREVIOUS + 1)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise PatchError(f"cannot replace {path}: {paths.why(error)}") from None
+    if len(content) > MAX_PREVIOUS:
+        raise PatchError(f"{path.name} is no patch, it is too large for one; choose another name")
+    return content
+
+
+def _by_names(patch: Patch, catalog: Catalog) -> Patch:
+    """The patch with its files named as the library has them, as one that is loaded by its name must."""
+    files = {
+        f"{node.name}.{param.name}"
+        for node in patch.graph.nodes
+        for param in catalog[node.type].params
+        if param.kind == "file"
+    }
+
+    def named(key: str, value: Value) -> Value:
+        return _name(key, str(value)) if key in files else value
+
+    nodes = tuple(
+        replace(node, values={word: named(f"{node.name}.{word}", value) for word, value in node.values.items()})
+        for node in patch.graph.nodes
+    )
+    scenes = {
+        number: {key: named(key, value) for key, value in scene.items()} for number, scene in patch.scenes.items()
+    }
+    return replace(patch, graph=Graph(nodes, patch.graph.wires), scenes=scenes)
+
+
+def _name(key: str, text: str) -> str:
+    name = library.named(text)
+    if name is None:
+        raise PatchError(
+            f"{key} plays {text}, which is not in the library: a saved patch names files of the library alone. Copy it "
+            f"into {paths.library()}, set /node/{key.replace('.', '/')} to its name, and save again"
+        )
+    return name

@@ -1,0 +1,245 @@
+"""Senders take turns, and what is kept for one of them leaves room for the others."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from tests.control.rig import Rig, rig
+
+from antiphon.control.clients import HELD_TOLD, MAX_HELD, Access, Level, Peer
+from antiphon.control.deferred import EACH_BYTES, EACH_MESSAGES, MAX_BYTES
+from antiphon.control.lanes import Lane, Room, Rotation
+from antiphon.graph import End, Graph, NodeSpec, Wire
+from antiphon.wire.osc import Message, decode, encode, encode_bundle
+
+NAMES = [f"n{n}" for n in range(8)]
+EIGHT = Graph(
+    tuple(NodeSpec(name, "gain") for name in NAMES),
+    tuple(Wire(End(a, "out" if a != "in" else "in"), End(b, "in" if b != "out" else "out"))
+          for a, b in zip(["in", *NAMES], [*NAMES, "out"], strict=True)),
+)  # fmt: skip
+
+
+@pytest.fixture
+async def eight(tmp_path: Path, home: Path) -> AsyncIterator[Rig]:
+    async with rig(tmp_path / "state", patch=False) as made:
+        made.app.perform(made.app.session.load(EIGHT, "eight"))
+        made.app.structure_changed()
+        await made.settle()
+        yield made
+
+
+def put(live: Rig, peer: Peer, packet: bytes) -> None:
+    """A packet as if it had come from there, not handled yet."""
+    peer.lane.put(packet, peer)
+    live.app.intake.lanes.add(peer.lane)
+
+
+async def handled(live: Rig) -> None:
+    """All that was put is handled."""
+    live.app.turns.wake()
+    while live.app.intake.busy:
+        await live.settle(0)
+
+
+def made_peer(live: Rig, host: str, port: int, sent: list[bytes]) -> Peer:
+    peer = live.app.udp.peer((host, port))
+    peer._send = sent.append
+    return peer
+
+
+@pytest.mark.parametrize("shape", ["one bundle", "many datagrams"])
+async def test_another_sender_waits_for_a_share_of_a_turn(
+    eight: Rig, shape: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    intake, order = eight.app.intake, []
+    greedy, other = made_peer(eight, "127.0.0.1", 5, []), made_peer(eight, "127.0.0.1", 6, [])
+    call = intake.call
+    monkeypatch.setattr(intake, "call", lambda route, message, peer, when: order.append(peer) or call(  # type: ignore[func-returns-value]
+        route, message, peer, when))  # fmt: skip
+    pattern = encode("/node/*/*")
+    if shape == "one bundle":
+        put(eight, greedy, encode_bundle(1, [pattern] * 2728))
+    else:
+        for _ in range(2728):
+            put(eight, greedy, pattern)
+    intake.turn()
+    put(eight, other, encode("/ping"))
+    before = len(order)
+    intake.turn()
+    intake.turn()
+    assert other in order, "it is handled within two turns"
+    each = len(eight.app.router.match(b"/node/*/*"))
+    assert len(order) - before <= 4 * each, "of 2,728 patterns only some were handled before it or with it"
+    assert intake.busy
+
+
+async def test_messages_of_one_sender_keep_their_order(eight: Rig) -> None:
+    clients = [eight.client() for _ in range(3)]
+    for n in range(200):
+        for client in clients:
+            client.send("/ping", n)
+    await eight.settle(ticks=3)
+    for client in clients:
+        assert [args[0] for _, args in client.heard()] == list(range(200))
+
+
+def test_lanes_take_turns_and_a_lone_one_has_all_of_it() -> None:
+    rotation, lanes = Rotation(), [Lane() for _ in range(8)]
+    rotation.add(lanes[0])
+    rotation.add(lanes[0])
+    assert len(rotation) == 1
+    assert rotation.next(100) == (lanes[0], 100)
+    assert not rotation
+    for lane in lanes:
+        rotation.add(lane)
+    assert [rotation.next(100) for _ in range(8)] == [
+        *[(lane, 25) for lane in lanes[:5]], (lanes[5], 33), (lanes[6], 50), (lanes[7], 100)
+    ]  # fmt: skip
+
+
+def test_what_waits_is_counted_across_lanes() -> None:
+    room = Room()
+    peers = [Peer(str(n), "127.0.0.1", Level.OWNER, lambda _packet: None, room=room) for n in range(3)]
+    for peer in peers:
+        peer.lane.put(b"12345678", peer)
+    assert (room.packets, room.bytes) == (3, 24)
+    for peer in peers:
+        assert peer.lane.take() == (b"12345678", peer)
+    assert (room.packets, room.bytes) == (0, 0)
+
+
+# ---- messages with a time tag
+
+
+def dated(live: Rig, *packets: bytes, seconds: float = 60.0) -> bytes:
+    return encode_bundle(live.time.timetag(seconds), list(packets))
+
+
+def fails(sent: list[bytes]) -> list[str]:
+    found = [decode(packet) for packet in sent]
+    return [str(m.args[1]) for m in found if isinstance(m, Message) and m.address == b"/fail"]
+
+
+async def test_dated_messages_are_bounded_in_bytes_in_all_and_for_each_machine(live: Rig) -> None:
+    big = "x" * (EACH_BYTES // 40)
+    answers: dict[str, list[bytes]] = {}
+    for host in (f"10.0.0.{n}" for n in range(1, 9)):
+        live.app.access.approve(host)
+        peer = made_peer(live, host, 9000, answers.setdefault(host, []))
+        for _ in range(30):
+            put(live, peer, dated(live, encode("/scene/store", big)))
+    await handled(live)
+    assert live.app.counts()["dated_bytes"] <= MAX_BYTES
+    first, last = fails(answers["10.0.0.1"]), fails(answers["10.0.0.8"])
+    assert "10.0.0.1 has" in first[0]
+    assert "send them nearer" in first[0]
+    assert last, "the room of all is full"
+    await live.client().ask("/clearSched")
+    assert live.app.counts()["dated_bytes"] == 0
+
+
+async def test_many_arguments_weigh_what_python_takes_for_them(live: Rig) -> None:
+    client = live.client()
+    for _ in range(8):
+        client.raw(dated(live, encode("/scene/store", *range(4000))))
+    await live.settle(ticks=3)
+    assert len(live.app.intake.deferred) < 8
+    assert live.app.counts()["dated_bytes"] <= EACH_BYTES
+
+
+async def test_one_machine_leaves_places_for_another(live: Rig) -> None:
+    live.app.access.approve("10.0.0.1")
+    sent: list[bytes] = []
+    for port in range(8):
+        peer = made_peer(live, "10.0.0.1", 9000 + port, sent)
+        put(live, peer, dated(live, *[encode("/scene/store", 1)] * 600))
+    await handled(live)
+    assert len(live.app.intake.deferred) == EACH_MESSAGES
+    owner = live.client()
+    owner.raw(dated(live, encode("/scene/store", 7), seconds=0.5))
+    await live.settle()
+    assert fails(sent)
+    await live.move(0.6)
+    assert ("/done", ("/scene/store", 7)) in owner.heard()
+    assert len(live.app.intake.deferred) == EACH_MESSAGES
+    await live.move(60.0)
+    assert len(live.app.intake.deferred) == 0
+    assert live.app.counts()["dated_bytes"] == 0
+
+
+@pytest.mark.parametrize("address", ["/ping", "/status", "/version", "/node/list", "/patch/list", "/notify"])
+async def test_what_is_answered_at_once_takes_no_date(live: Rig, address: str) -> None:
+    client = live.client()
+    client.raw(dated(live, encode(address)))
+    await live.settle()
+    ((answered, (failed, reason)),) = client.heard()
+    assert (answered, failed) == ("/fail", address)
+    assert "without a time tag" in reason
+    assert live.app.counts()["dated_bytes"] == 0
+
+
+async def test_a_question_of_a_connection_that_ended_is_dropped_and_what_it_asked_for_is_done(live: Rig) -> None:
+    sock = socket.create_connection(("127.0.0.1", live.app.osc_port))
+    packet = dated(live, encode("/node/a/gain"), encode("/scene/store", 9), seconds=1.0)
+    sock.sendall(len(packet).to_bytes(4, "big") + packet)
+    while not len(live.app.intake.deferred):
+        await live.settle()
+    sock.close()
+    while live.app.tcp.connections:
+        await live.settle()
+    await live.move(1.1)
+    assert live.app.counts()["dated_dropped"] == 1
+    assert 9 in live.app.plans.scenes
+    assert live.app.counts()["dated_bytes"] == 0
+
+
+# ---- those that wait for approval
+
+
+async def test_a_machine_that_waits_is_answered_once_and_never_more_than_it_sent(live: Rig) -> None:
+    sent: list[bytes] = []
+    packets = [b"", b"/a\0\0,\0\0\0", encode("/node/a/gain", 1.0), encode("/node/a/gain", 1.0, "x" * 200)]
+    for port in range(400):
+        put(live, made_peer(live, "10.0.0.1", 9000 + port, sent), b"")
+    await handled(live)
+    assert sent == []
+    for size, packet in enumerate(packets):
+        for port in range(3):
+            put(live, made_peer(live, f"10.0.1.{size}", 9000 + port, sent), packet)
+        await handled(live)
+        assert sum(map(len, sent)) <= len(packet)
+        assert len(sent) == (1 if size >= 2 else 0)
+        sent.clear()
+
+
+def test_the_memory_of_whom_was_answered_is_the_machines_and_bounded() -> None:
+    now = 100.0
+    access = Access(clock=lambda: now)
+    assert access.hold("10.0.0.1")
+    access.told("10.0.0.1")
+    assert not access.hold("10.0.0.1")
+    answered = 0
+    for n in range(10 * MAX_HELD):
+        if access.hold(f"10.0.1.{n}"):
+            access.told(f"10.0.1.{n}")
+            answered += 1
+    assert answered == MAX_HELD - 1
+    now += HELD_TOLD
+    assert access.hold("10.0.0.1")
+
+
+def test_the_last_that_knocked_are_listed() -> None:
+    access = Access()
+    for n in range(200):
+        access.hold(f"10.0.1.{n}")
+    access.hold("10.0.0.9")
+    assert len(access.held()) == MAX_HELD
+    assert access.held()[-1] == "10.0.0.9"
+    for n in range(200, 200 + MAX_HELD - 1):
+        access.hold(f"10.0.1.{n}")
+        access.hold("10.0.0.9")
+    assert "10.0.0.9" in access.held()

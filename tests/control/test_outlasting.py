@@ -1,0 +1,222 @@
+"""Control outlasts what goes wrong in it: one message is lost, never the rest."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.control.rig import Rig, rig
+
+from antiphon import paths
+from antiphon.catalog import Catalog, ProcessorInfo
+from antiphon.commands import SetParam
+from antiphon.control import app as app_module
+from antiphon.control.app import ControlApp
+from antiphon.engine.link import BeatPassed, NodeState
+from antiphon.errors import ParamError
+from antiphon.graph import End, Graph, NodeSpec, Wire
+from antiphon.io.http_message import answer, text
+from antiphon.params import Param
+from antiphon.ports import AUDIO_IN, AUDIO_OUT
+from antiphon.wire.osc import encode, encode_bundle
+
+HALF = b"/node/a/label\0\0\0,c\0\0\0\0\xd8\x00"
+"""A text parameter set by type tag `c` to half of a surrogate pair."""
+NAME = os.fsdecode(b"Ger\xe4usch")
+"""A file's name as an archive of another encoding left it."""
+PLAYER = ProcessorInfo(
+    "player",
+    "Plays a file.",
+    "test",
+    (AUDIO_IN,),
+    (AUDIO_OUT,),
+    (Param("file", "file", ""), Param("label", "text", "")),
+)
+
+
+def plays(name: str) -> Graph:
+    return Graph(
+        (NodeSpec("p", "player", {"file": name}),),
+        (Wire(End("in", "in"), End("p", "in")), Wire(End("p", "out"), End("out", "out"))),
+    )
+
+
+class Broken:
+    """Raises so many times, then does what it stands for."""
+
+    def __init__(self, times: int, then: Callable[..., Any]) -> None:
+        self.times, self.then = times, then
+
+    def __call__(self, *given: Any) -> Any:
+        if self.times:
+            self.times -= 1
+            raise RuntimeError("a mistake nobody foresaw")
+        return self.then(*given)
+
+
+async def test_every_tick_is_noted_for_the_supervisor(live: Rig) -> None:
+    before = live.engine.turns
+    await live.settle(ticks=3)
+    assert live.engine.turns == before + 3
+
+
+async def test_half_a_character_is_refused_and_nobody_is_deaf_after_it(live: Rig) -> None:
+    client, other = live.client(), live.client()
+    await other.ask("/notify", 1)
+    client.raw(encode_bundle(1, [HALF] * 214))
+    for _ in range(100):
+        client.send("/ping")
+    await live.settle(ticks=3)
+    heard = client.heard()
+    assert ("/fail", ("/node/a/label", "55296 is not a character")) in heard
+    assert [address for address, _ in heard].count("/pong") == 100
+    assert live.app.value("a", "label") == ""
+    assert live.app.counts()["faults"] == 0
+
+
+async def test_text_without_utf8_is_refused_whichever_way_it_comes(live: Rig) -> None:
+    # by HTTP, a plugin or a file of events it comes as Python text: "\\ud800" is good JSON
+
+    await live.client().ask("/notify", 1)
+    with pytest.raises(ParamError, match="half a character"):
+        live.app.command(SetParam("a", "label", "x\ud800y"), "")
+    live.app.command(SetParam("a", "label", "grüße 🎹"), "")
+    await live.settle()
+    assert live.app.value("a", "label") == "grüße 🎹"
+
+
+async def test_names_of_files_that_are_not_utf8_are_listed_and_answered(tmp_path: Path, home: Path) -> None:
+    paths.made(paths.library()).joinpath(NAME + ".wav").touch()
+    paths.made(paths.patches() / "live").joinpath(NAME + ".toml").touch()
+    paths.patches().joinpath(NAME + ".toml").touch()
+    async with rig(tmp_path / "state", catalog=Catalog({"player": PLAYER}), patch=False) as live:
+        live.app.perform(live.app.session.load(plays(""), "player"))
+        live.app.structure_changed()
+        await live.settle()
+        client = live.client()
+        ((_, (address, reason)),) = await client.ask("/node/p/file", "nothing.wav")
+        assert address == "/node/p/file"
+        assert r"it holds: Ger\udce4usch.wav" in reason
+        for asked in ("/patch/load", "/set/load"):
+            ((_, (address, reason)),) = await client.ask(asked, "nothing")
+            assert address == asked
+            assert r"Ger\udce4usch" in reason
+        for asked in ("/patch/list", "/set/list"):
+            ((_, names),) = await client.ask(asked)
+            assert r"Ger\udce4usch" in names
+        for _ in range(120):
+            client.send("/ping")
+        client.send("/node/p/file", "nothing.wav")
+        client.send("/ping")
+        await live.settle()
+        assert client.heard()[-1][0] == "/pong"
+        assert live.app.counts()["faults"] == 0
+
+
+async def test_a_file_of_the_command_line_may_have_any_name(tmp_path: Path, home: Path) -> None:
+    """It goes to subscribers, into the state, to HTTP; only a patch, which is text, cannot be saved with it."""
+    whole = str(tmp_path / (NAME + ".wav"))
+    catalog = Catalog({"player": PLAYER})
+    async with rig(tmp_path / "state", catalog=catalog, patch=False) as live:
+        client = live.client()
+        await client.ask("/notify", 1)
+        live.app.perform(live.app.session.load(plays(whole), NAME))
+        live.app.structure_changed()
+        live.app.feedback.changed("/node/p/file", whole, "")
+        await live.settle(ticks=3)
+        heard = dict(client.heard())
+        assert heard["/node/p/file"][0].endswith(r"Ger\udce4usch.wav")
+        assert heard["/patch/loaded"] == (r"Ger\udce4usch",)
+        ((_, (address, reason)),) = await client.ask("/patch/save", "kept")
+        assert address == "/patch/save"
+        assert "not in the library" in reason
+        assert r"Ger\udce4usch.wav" in reason
+        assert not (paths.patches() / "kept.toml").exists()
+        body = answer(live.app.status()).body
+        assert rb"\udce4" in body
+        assert live.app.counts()["faults"] == 0
+    async with rig(tmp_path / "state", catalog=catalog, patch=False) as again:
+        assert again.app.value("p", "file") == whole
+
+
+def test_plain_text_over_http_is_total() -> None:
+    assert text(NAME).body == rb"Ger\udce4usch"
+
+
+@pytest.mark.parametrize(
+    ("part", "name"),
+    [
+        ("outbox", "flush"), ("folder", "save"), ("feedback", "flush"), ("udp", "drain"), ("tcp", "resume"),
+        ("session", "handle"), ("session", "advance"), ("router", "match"), ("intake", "due"), ("reports", "meters"),
+        ("link", "reports"), ("notes_out", "follow"), ("wallclock", "update"), ("plans", "look_after"),
+        ("subscribers", "expire"), ("access", "hold"), ("tcp", "sweep"),
+    ],
+)  # fmt: skip
+async def test_a_mistake_costs_what_was_being_done(
+    live: Rig, part: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, other = live.client(), live.client()
+    await other.ask("/notify", 1)
+    of = getattr(live.app, part)
+    broken = Broken(1, getattr(of, name))
+    monkeypatch.setattr(of, name, broken)
+    stranger = live.app.udp.peer(("192.168.7.7", 9000))
+    stranger.lane.put(encode("/ping"), stranger)
+    live.app.intake.lanes.add(stranger.lane)
+    client.send("/node/a/gain", 0.25)
+    client.send("/node/*/nothing")
+    client.send("/node/add", "gain", "x")
+    for _ in range(300):
+        client.send("/ping")
+    await live.settle(ticks=31)
+    assert broken.times == 0, "it was not reached"
+    assert live.app.counts()["faults"] == 1
+    assert "RuntimeError" in live.app.status()["trouble"]
+    client.heard()
+    assert (await client.ask("/ping"))[-1][0] == "/pong"
+    client.send("/node/b/gain", 0.75)
+    await live.settle(ticks=2)
+    assert ("/node/b/gain", (0.75,)) in other.heard()
+
+
+async def test_a_report_that_fails_does_not_take_the_next_with_it(live: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = live.client()
+    await client.ask("/notify", 1)
+    monkeypatch.setattr(live.app.feedback, "event", Broken(1, live.app.feedback.event))
+    live.engine.say(BeatPassed(4))
+    live.engine.say(NodeState(live.app.session.nodes["a"].id, "failed", "it raised"))
+    await live.settle()
+    assert live.app.session.nodes["a"].state == "failed"
+    assert ("/node/state", ("a", "failed", "it raised")) in client.heard()
+    assert live.app.counts()["faults"] == 1
+
+
+async def test_the_loop_of_ticks_and_services_outlast_what_they_raise(
+    live: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app_module, "SERVICE_RETRY", 0.0)
+    begun = asyncio.Event()
+    tries: list[int] = []
+
+    async def work(app: ControlApp) -> None:
+        tries.append(1)
+        if len(tries) < 3:
+            raise RuntimeError("a mistake nobody foresaw")
+        begun.set()
+        await asyncio.Event().wait()
+
+    live.app.services.append(("work", work))
+    monkeypatch.setattr(live.app.turns, "tick", Broken(2, live.app.turns.tick))
+    stop = asyncio.Event()
+    task = asyncio.create_task(live.app.run(stop))
+    await asyncio.wait_for(begun.wait(), 10.0)
+    ticked = asyncio.Event()
+    monkeypatch.setattr(live.engine, "note_turn", ticked.set)
+    await asyncio.wait_for(ticked.wait(), 10.0)
+    stop.set()
+    await asyncio.wait_for(task, 10.0)
+    assert live.app.faults.count == 4
