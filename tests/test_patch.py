@@ -134,7 +134,7 @@ BAD = [
     (TOP, "[nodes.gain]\nfire = true", 3, "nodes.gain.fire", "trigger"),
     (TOP, "[nodes.gain]\nlevel = 1", 3, "nodes.gain.level", "cannot be set"),
     (TOP, "nodes = {gain = {gain = 3}}", 2, "nodes.gain.gain", "0 to 2"),
-    (TOP, "[nodes.gain]\n[wires]\nin = 'gian'", 4, "wires.in", "there is no node 'gian'; the nodes are: gain"),
+    (TOP, "[nodes.gain]\n[wires]\nin = 'gian'", 4, "wires.in", "there is no node 'gian'; did you mean gain? the nodes are: gain"),
     (TOP, "[nodes.gain]\n[wires]\n'in' = 'gain.x'", 4, "wires.in", "no input port 'x'; it has: in"),
     (TOP, "[nodes.gain]\n[wires]\n'gain.in' = 'out'", 4, "wires.gain.in", "no output port 'in'"),
     (TOP, "[nodes.gain]\n[wires]\nin = 4", 4, "wires.in", "goes to a number"),

@@ -21,6 +21,7 @@ from antiphon import paths, resources
 from antiphon.catalog import Catalog
 from antiphon.errors import PatchError
 from antiphon.graph import IN, OUT, End, Graph
+from antiphon.instead import instead
 from antiphon.params import Value
 from antiphon.patchread import Reader
 from antiphon.tomlplace import guard
@@ -105,8 +106,7 @@ def find(name: str) -> Path:
         path = paths.inside(folder, name, SUFFIX, PatchError)
         if path.is_file():
             return path
-    known = ", ".join(names()[:40]) or "none"
-    raise PatchError(f"there is no patch {name!r}; there are: {known}")
+    raise PatchError(f"there is no patch {name!r}{instead(name, names())}")
 
 
 def names() -> list[str]:

@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 from antiphon import patch as patches
 from antiphon import paths, resources
 from antiphon.errors import PatchError
+from antiphon.instead import instead
 from antiphon.patchread import is_control
 from antiphon.tomlplace import line_of
 
@@ -48,7 +49,7 @@ def load(name: str) -> SetList:
         path = paths.inside(folder, name, patches.SUFFIX, PatchError)
         if path.is_file():
             return parse(patches.read_text(path), path.name)
-    raise PatchError(f"there is no set {name!r}; there are: {', '.join(names()[:40]) or 'none'}")
+    raise PatchError(f"there is no set {name!r}{instead(name, names())}")
 
 
 def names() -> list[str]:
@@ -75,7 +76,7 @@ class _Reader:
             self.fail(where, f"a set says which format it is in; write format = {FORMAT} at its top")
         for key in data:
             if key not in KEYS:
-                self.fail((key,), f"is not a key of a set; the keys are: {', '.join(KEYS)}")
+                self.fail((key,), f"is not a key of a set{instead(key, KEYS, 'the keys are')}")
 
     def name(self, data: Mapping[str, Any], stem: str) -> str:
         name = data.get("name", stem)

@@ -43,7 +43,7 @@ def test_a_name_that_cannot_be_is_refused(tmp_path: Path, name: str) -> None:
 
 
 def test_an_unknown_shape_and_a_taken_name_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="--shape takes sound-sound, sound-notes"):
+    with pytest.raises(UsageError, match="there is no --shape 'round'; there are: sound-sound, sound-notes"):
         write("mine", "round", tmp_path)
     write("mine", "sound-sound", tmp_path)
     with pytest.raises(UsageError, match="is there already"):

@@ -203,7 +203,7 @@ def test_in_may_be_out(antiphon: Command, tmp_path: Path) -> None:
         (["gain", "in.wav", "out.wav", "-p", "gain=nan"], "gain takes 0 to 2, not nan"),
         (
             ["gain", "in.wav", "out.wav", "-p", "gian=1"],
-            "gain has no parameter 'gian'; it has: bypass, mute, wet, gain",
+            "gain has no parameter 'gian'; did you mean gain? it has: bypass, mute, wet, gain",
         ),
         (["gain", "in.wav", "out.wav", "-p", "gain"], "-p takes NAME=VALUE, not 'gain'"),
         (["gain", "in.wav", "out.xyz"], "must end in .wav, .flac, .ogg, .mp3"),

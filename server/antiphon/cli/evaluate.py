@@ -11,6 +11,7 @@ import typer
 
 from antiphon.cli.train import DATA
 from antiphon.errors import UsageError
+from antiphon.instead import instead
 
 if TYPE_CHECKING:
     from antiphon.learning.evaluation import Example, Score
@@ -49,7 +50,7 @@ def evaluate(
             typer.echo(each)
         return
     if name not in found:
-        raise UsageError(f"nothing named {name!r} can be evaluated; there are: {', '.join(sorted(found))}")
+        raise UsageError(f"nothing named {name!r} can be evaluated{instead(name, sorted(found))}")
     evaluation = found[name]()
     for path in files or ():
         if not path.is_file():

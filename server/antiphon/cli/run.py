@@ -15,6 +15,7 @@ from antiphon.cli.errors import complain, endable
 from antiphon.cli.offline import play_with
 from antiphon.errors import AntiphonError, FileError, UsageError
 from antiphon.filejob import FileJob, apart
+from antiphon.instead import instead
 from antiphon.paths import identity
 
 if TYPE_CHECKING:
@@ -163,7 +164,7 @@ def read_settings(plugin: str, given: Sequence[str], loaded: Loaded) -> Settings
         if not equals:
             raise UsageError(f"-p takes NAME=VALUE, not {text!r}")
         if param is None:
-            raise UsageError(f"{plugin} has no parameter {name!r}; it has: {', '.join(cells)}")
+            raise UsageError(f"{plugin} has no parameter {name!r}{instead(name, cells, 'it has')}")
         if param.kind == "trigger":
             fires.append((name, _seconds(name, value)))
         elif param.kind == "file":

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from antiphon.errors import UsageError
+from antiphon.instead import instead
 
 DATA = "../shared/data"
 
@@ -44,7 +45,7 @@ def train(
             typer.echo(each)
         return
     if name not in recipes:
-        raise UsageError(f"nothing named {name!r} can be trained; there are: {', '.join(sorted(recipes))}")
+        raise UsageError(f"nothing named {name!r} can be trained{instead(name, sorted(recipes))}")
     from antiphon.learning import needs
 
     place = work if work is not None else cache() / "training"

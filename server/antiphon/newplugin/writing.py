@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 
 from antiphon.errors import FileError, UsageError
+from antiphon.instead import instead
 from antiphon.newplugin.shapes import SHAPES, Shape
 
 NAME = re.compile(r"[a-z][a-z0-9_]{1,40}")
@@ -37,7 +38,7 @@ def write(name: str, kind: str, folder: Path) -> Path:
     if not NAME.fullmatch(name) or keyword.iskeyword(name):
         raise UsageError(f"{name!r} is no name for a plugin: small letters, digits and _, a letter first")
     if kind not in SHAPES:
-        raise UsageError(f"--shape takes {', '.join(SHAPES)}, not {kind!r}")
+        raise UsageError(f"there is no --shape {kind!r}{instead(kind, SHAPES)}")
     place = folder / name
     if place.exists():
         raise UsageError(f"{place} is there already; choose another name")
