@@ -9,7 +9,14 @@ from antiphon.instead import MOST, instead, listed, near
 
 @pytest.mark.parametrize(
     ("name", "found"),
-    [("denose", "denoise"), ("Denoise", "denoise"), ("anser", "answer"), ("fedback", "feedback"), ("zzz", ""), ("", "")],
+    [
+        ("denose", "denoise"),
+        ("Denoise", "denoise"),
+        ("anser", "answer"),
+        ("fedback", "feedback"),
+        ("zzz", ""),
+        ("", ""),
+    ],
 )
 def test_the_nearest_name_is_offered_first(name: str, found: str) -> None:
     assert (near(name, ("answer", "denoise", "feedback", "gain")) or ("",))[0] == found

@@ -17,7 +17,7 @@ from typing import Any
 
 import tomli_w
 
-from antiphon import paths, resources
+from antiphon import patchlist, paths, resources
 from antiphon.catalog import Catalog
 from antiphon.errors import PatchError
 from antiphon.graph import IN, OUT, End, Graph
@@ -29,7 +29,7 @@ from antiphon.tomlplace import guard
 FORMAT = 1
 MAX_SIZE = 1 << 18
 """Bytes: more than the largest patch there can be, and read in well under a second."""
-SUFFIX = ".toml"
+SUFFIX = patchlist.SUFFIX
 _LONG = re.compile(r"[0-9_]{4000,}")
 """A number Python's own limit on digits refuses."""
 
@@ -62,6 +62,7 @@ def parse(
     data = parsed(text, source)
     reader = Reader(text, source, catalog, trusted, folder)
     reader.head(data, FORMAT)
+    reader.listed(data)
     graph = reader.graph(data)
     return Patch(
         reader.name(data), reader.tempo(data), graph, reader.scenes(data, graph), reader.midi(data, graph), text
@@ -110,12 +111,8 @@ def find(name: str) -> Path:
 
 
 def names() -> list[str]:
-    """The names of all patches, the performer's own and the built-in ones, in order."""
-    found: set[str] = set()
-    for folder in (paths.patches(), resources.patches()):
-        if folder.is_dir():
-            found.update(f.stem for f in folder.glob(f"*{SUFFIX}") if f.is_file() and not f.name.startswith("."))
-    return sorted(found)
+    """The names of the patches that lists hold, the performer's own and the built-in ones, in order."""
+    return patchlist.names()
 
 
 def dump(patch: Patch) -> str:

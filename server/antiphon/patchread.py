@@ -17,7 +17,7 @@ from antiphon.instead import instead
 from antiphon.params import Param, Value
 from antiphon.tomlplace import line_of
 
-KEYS = ("format", "name", "tempo", "nodes", "wires", "scenes", "midi")
+KEYS = ("format", "name", "listed", "tempo", "nodes", "wires", "scenes", "midi")
 LOW_TEMPO, HIGH_TEMPO, DEFAULT_TEMPO = 10.0, 1000.0, 120.0
 MAX_SCENES = 128
 _MIDI = re.compile(r"cc (\d{1,3})(?: (\d{1,2}))?")
@@ -48,6 +48,11 @@ class Reader:
         for key in data:
             if key not in KEYS:
                 self.fail((key,), f"is not a key of a patch{instead(key, KEYS, 'the keys are')}")
+
+    def listed(self, data: Mapping[str, Any]) -> None:
+        """Checks what lists of patches read by themselves: whether they hold it."""
+        if not isinstance(data.get("listed", True), bool):
+            self.fail(("listed",), f"takes true or false, not {_kind(data['listed'])}")
 
     def name(self, data: Mapping[str, Any]) -> str:
         name = data.get("name", PurePath(self.source).stem)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from antiphon import patch as patches
-from antiphon import paths, resources
+from antiphon import patchlist, paths, resources
 from antiphon.errors import PatchError
 from antiphon.instead import instead
 from antiphon.patchread import is_control
@@ -54,8 +54,7 @@ def load(name: str) -> SetList:
 
 def names() -> list[str]:
     """The names of all set lists, the performer's own and the built-in ones, in order."""
-    found = {f.stem for folder in _folders() for f in folder.glob(f"*{patches.SUFFIX}") if not f.name.startswith(".")}
-    return sorted(found)
+    return patchlist.names(FOLDER)
 
 
 def _folders() -> tuple[Path, Path]:
