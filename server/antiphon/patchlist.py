@@ -11,6 +11,8 @@ from pathlib import Path
 from antiphon import paths, resources
 
 SUFFIX = ".toml"
+SETS = "live"
+"""The folder of set lists, inside the folders of patches."""
 LISTED = "listed"
 """The key of a patch's file: `listed = false` keeps it out of lists. It loads by its name all the same."""
 HEAD = 4096

@@ -14,7 +14,7 @@ from antiphon.instead import instead
 from antiphon.patchread import is_control
 from antiphon.tomlplace import line_of
 
-FOLDER = "live"
+FOLDER = patchlist.SETS
 """Of the folders of patches: `patches/live/`."""
 FORMAT = 1
 KEYS = ("format", "name", "patches", "fade", "midi")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from antiphon.cli import completion
 from antiphon.cli.errors import complain, endable
 from antiphon.cli.offline import play_with
 from antiphon.errors import AntiphonError, FileError, UsageError
@@ -43,9 +44,21 @@ class Settings:
 
 
 def run(
-    plugin: Annotated[str, typer.Argument(help="The processor, as `antiphon plugins` lists it.")],
+    plugin: Annotated[
+        str,
+        typer.Argument(help="The processor, as `antiphon plugins` lists it.", autocompletion=completion.plugins),
+    ],
     paths: Annotated[list[str], typer.Argument(metavar="IN OUT", help="IN OUT, or files and folders with --out-dir.")],
-    param: Annotated[list[str] | None, typer.Option("-p", "--param", metavar="NAME=VALUE")] = None,
+    param: Annotated[
+        list[str] | None,
+        typer.Option(
+            "-p",
+            "--param",
+            metavar="NAME=VALUE",
+            help="One of its parameters, which antiphon run PLUGIN --help lists; may be given again.",
+            autocompletion=completion.params,
+        ),
+    ] = None,
     out_dir: Annotated[str | None, typer.Option("--out-dir", help="A folder for the results, names kept.")] = None,
     block: Annotated[int, typer.Option("--block", help="Frames at a time, 32 to 2048.")] = BLOCK,
     device: Annotated[str, typer.Option("--device", help="What models run on: auto, cpu or cuda.")] = "auto",

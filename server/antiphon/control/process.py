@@ -52,6 +52,7 @@ def main(argument: str) -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT,))
     logging.basicConfig(format="antiphon: %(message)s", level=logging.WARNING)
+    logging.getLogger("antiphon.said").setLevel(logging.INFO)
     given = json.loads(argument)
     supervisor = socket.socket(fileno=given["fds"]["supervisor"])
     try:
