@@ -51,7 +51,10 @@ def evaluations(incomplete: str) -> list[str]:
 
 def params(ctx: typer.Context, incomplete: str) -> list[str]:
     """NAME= of the plugin that stands before, and NAME=CHOICE behind the equals sign."""
-    cells: dict[str, list[str]] = known()["plugins"].get(ctx.params.get("plugin"), {})
+    types: dict[str, dict[str, list[str]]] = known()["plugins"]
+    # behind a -p that has no value yet the library has sorted nothing
+    plugin = next((word for word in (ctx.params.get("plugin"), *ctx.args) if word in types), "")
+    cells = types.get(plugin, {})
     name, equals, _ = incomplete.partition("=")
     every = [f"{name}={choice}" for choice in cells.get(name, ())] if equals else [f"{cell}=" for cell in cells]
     return _begin(incomplete, every)
