@@ -49,7 +49,8 @@ def register(cli: typer.Typer) -> None:
             typer.echo(json.dumps(loaded.catalog.to_json()))
             return
         _print(listing(loaded.catalog))
-        typer.echo(f"your own plugins go into {plugins_dir or own_folder()}; antiphon plugins NAME shows one in full")
+        typer.echo("antiphon plugins NAME shows one in full")
+        typer.echo(f"your own plugins go into {plugins_dir or own_folder()}")
 
 
 def _print(lines: Iterator[str]) -> None:
