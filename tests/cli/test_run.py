@@ -214,7 +214,10 @@ def test_in_may_be_out(antiphon: Command, tmp_path: Path) -> None:
         (["gain", "in.wav", "nowhere/out.wav"], "cannot write nowhere/out.wav: its folder does not exist"),
         (["gain", "in.wav", "out.wav", "--block", "7"], "--block takes 32 to 2048 frames, not 7"),
         (["gain", "in.wav", "out.wav", "--blok", "7"], "No such option: --blok"),
-        (["gain", "in.wav", "out.wav", "--block", "x"], "Invalid value for '--block'"),
+        (
+            ["gain", "in.wav", "out.wav", "--block", "x"],
+            "--block takes a whole number (Frames at a time, 32",
+        ),
         (["gain"], "Missing argument"),
         (["failing", "in.wav", "out.wav"], "the plugin failing failed at 0.04 s: raised ValueError: no more"),
     ],
