@@ -28,9 +28,16 @@ def register(cli: typer.Typer, folder: Callable[[], Path] = paths.config) -> Non
     """Adds the commands. folder: gives the configuration folder the server uses."""
 
     @cli.command("surfaces")
-    def surfaces(http_port: Port = DEFAULT_PORT) -> None:
+    def surfaces(
+        http_port: Port = DEFAULT_PORT,
+        as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of words.")] = False,
+    ) -> None:
         """List the addresses that wait for approval and those that have it."""
-        for line in listing(ask("GET", "/api/surfaces", folder(), http_port)):
+        answer = ask("GET", "/api/surfaces", folder(), http_port)
+        if as_json:
+            typer.echo(json.dumps(answer))
+            return
+        for line in listing(answer):
             typer.echo(line)
 
     @cli.command("approve")
