@@ -7,7 +7,8 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from antiphon.errors import AntiphonError
+from antiphon import patch as patches
+from antiphon.errors import AntiphonError, PatchError
 from antiphon.nodes import FADE
 
 if TYPE_CHECKING:
@@ -29,8 +30,7 @@ async def watch(app: ControlApp) -> None:
         now = stamp(path)
         if now is not None and now != known and now == seen:
             known = now
-            if differs(app, path):
-                take(app)
+            app.faults.attempt("the patch's file", lambda path=path: differs(app, path) and take(app))  # type: ignore[misc]
         seen = now
 
 
@@ -48,8 +48,8 @@ def stamp(path: str) -> Stamp | None:
 def differs(app: ControlApp, path: str) -> bool:
     """Whether the file says something else than what was loaded last, good or bad."""
     try:
-        text = Path(path).read_text("utf-8")
-    except (OSError, ValueError):
+        text = patches.read_text(Path(path))
+    except PatchError:
         return True  # whoever loads it says why
     return app.plans.patch is None or app.plans.patch.text != text
 
