@@ -70,8 +70,8 @@ tempo or a `/sync` takes effect; other messages are handled when that time has c
 one is applied at once, counted, and reported to subscribers when it is over 10 ms late. At most 65,536 events wait;
 more are refused. Of the other messages 4096 wait, 4 MiB, a quarter of that from one machine; what only asks how things
 are (`/status`, `/version`, `/ping`, `/notify`, `/monitor`, the lists) is refused with a time to come. A question whose
-TCP connection ends before its time is dropped (`dated_dropped` in `/api/status`). A tag over an hour ahead is refused. A
-bundle inside another is never earlier than the one around it; bundles nest 16 deep. An empty bundle is legal.
+TCP connection ends before its time is dropped (`dated_dropped` in `/api/status`). A tag over an hour ahead is refused.
+A bundle inside another is never earlier than the one around it; bundles nest 16 deep. An empty bundle is legal.
 
 Messages of one sender are handled in the order in which they arrived; senders take turns, a hundred messages in all or
 one pattern each. Of many values sent to one parameter within about a millisecond the last is taken.

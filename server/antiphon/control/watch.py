@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,7 +31,7 @@ async def watch(app: ControlApp) -> None:
         now = stamp(path)
         if now is not None and now != known and now == seen:
             known = now
-            app.faults.attempt("the patch's file", lambda path=path: differs(app, path) and take(app))  # type: ignore[misc]
+            app.faults.attempt("the patch's file", partial(take_new, app, path))
         seen = now
 
 
@@ -52,6 +53,11 @@ def differs(app: ControlApp, path: str) -> bool:
     except PatchError:
         return True  # whoever loads it says why
     return app.plans.patch is None or app.plans.patch.text != text
+
+
+def take_new(app: ControlApp, path: str) -> None:
+    if differs(app, path):
+        take(app)
 
 
 def take(app: ControlApp) -> None:
