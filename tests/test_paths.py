@@ -2,6 +2,7 @@
 
 import os
 import stat
+from pathlib import Path
 
 import pytest
 
@@ -49,6 +50,20 @@ def test_a_write_is_whole_or_not_at_all(tmp_path):
     with pytest.raises(FileError, match="nothing was changed"):
         paths.write_atomic(target, b"two")
     assert os.listdir(target.parent) == ["x.bin"]
+
+
+def test_what_a_killed_process_of_our_number_left_does_not_stand_in_the_way(tmp_path, monkeypatch):
+    target, replace = tmp_path / "x.bin", Path.replace
+    monkeypatch.setattr(Path, "replace", lambda *_: os._exit(9))
+    if not (child := os.fork()):
+        monkeypatch.setattr(os, "getpid", os.getppid)
+        paths.write_atomic(target, b"half")
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
+    monkeypatch.setattr(Path, "replace", replace)
+    assert os.listdir(tmp_path) != []
+    paths.write_atomic(target, b"whole")
+    assert target.read_bytes() == b"whole"
+    assert os.listdir(tmp_path) == ["x.bin"]
 
 
 def test_the_checkout_stands_before_the_wheel(tmp_path, monkeypatch):

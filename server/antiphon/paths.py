@@ -179,6 +179,9 @@ def write_atomic(path: Path, content: bytes, mode: int = 0o644) -> None:
     made(path.parent)
     temporary = path.with_name(f".{path.name[:100]}.{os.getpid()}.tmp")
     try:
+        with contextlib.suppress(FileNotFoundError):
+            # a process of the same number, killed while it wrote, left it
+            temporary.unlink()
         file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
         try:
             with os.fdopen(file, "wb") as out:

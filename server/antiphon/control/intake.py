@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from antiphon.control.app import ControlApp
 
 PER_TURN = 100
+SYNC = b"/sync"
+MAX_BEHIND = 1024
+"""Of `/sync`, for what other senders sent before; more are answered when their own sender's is handled."""
 NUMBERS = frozenset({float, int, bool})
 _NEVER_ANSWERED = ("/fail", "/done", "/pong", "/synced", "/late", "/meter", "/packet")
 
@@ -61,6 +64,7 @@ class Intake:
     def __init__(self, app: ControlApp) -> None:
         self._app = app
         self.lanes = Rotation()
+        self._behind: list[tuple[list[tuple[Lane, int]], Route, Message, Peer]] = []
         self._moves: dict[Route, tuple[float, Peer]] = {}
         self.deferred = Deferred(app.session.rate)
         self._deferred_at: set[int] = set()
@@ -86,6 +90,18 @@ class Intake:
             if left <= 0:
                 break
         self.flush()
+        if self._behind:
+            self._sync()
+
+    def _sync(self) -> None:
+        """Hands on each `/sync` before which all that came is handled, of other senders too."""
+        waiting, self._behind = self._behind, []
+        for others, route, message, peer in waiting:
+            left = [(lane, count) for lane, count in others if not lane.past(count)]
+            if left:
+                self._behind.append((left, route, message, peer))
+            else:
+                self.call(route, message, peer, NOW)
 
     def _work(self, lane: Lane, share: int) -> int:
         """Handles up to `share` messages of a lane; returns how much of a turn that was. What raises is one message."""
@@ -189,7 +205,10 @@ class Intake:
         address = packet.address
         route = app.router.exact.get(address)
         if route is not None:
-            self.call(route, packet, peer, when)
+            if address == SYNC and when is NOW and self.lanes and len(self._behind) < MAX_BEHIND:
+                self._behind.append((self.lanes.now(), route, packet, peer))
+            else:
+                self.call(route, packet, peer, when)
             return 1
         if is_pattern(address):
             try:

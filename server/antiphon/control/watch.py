@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from antiphon import patch as patches
 from antiphon.control.reloaded import reloaded
-from antiphon.errors import AntiphonError
+from antiphon.errors import AntiphonError, PatchError
 from antiphon.nodes import FADE
 
 if TYPE_CHECKING:
@@ -32,8 +34,7 @@ async def watch(app: ControlApp) -> None:
         now = stamp(path)
         if now is not None and now != known and now == seen:
             known = now
-            if differs(app, path):
-                take(app)
+            app.faults.attempt("the patch's file", partial(take_new, app, path))
         seen = now
 
 
@@ -51,10 +52,15 @@ def stamp(path: str) -> Stamp | None:
 def differs(app: ControlApp, path: str) -> bool:
     """Whether the file says something else than what was loaded last, good or bad."""
     try:
-        text = Path(path).read_text("utf-8")
-    except (OSError, ValueError):
+        text = patches.read_text(Path(path))
+    except PatchError:
         return True  # whoever loads it says why
     return app.plans.patch is None or app.plans.patch.text != text
+
+
+def take_new(app: ControlApp, path: str) -> None:
+    if differs(app, path):
+        take(app)
 
 
 def take(app: ControlApp) -> None:

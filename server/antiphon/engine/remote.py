@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
@@ -64,6 +65,7 @@ class RemoteEngine:
         self._commands, self._reports = command_ring(shared), report_ring(shared)
         self.express: Express | None = None
         self._to_stop = False  # the recorder was told to, and may not have got to it yet
+        self._refused: list[PlanRefused] = []
         peer.setblocking(False)
         self._poll = select.epoll() if hasattr(select, "epoll") else None
         if self._poll is not None:
@@ -110,7 +112,10 @@ class RemoteEngine:
         return self._push(Op.SYNC, when, token=token)
 
     def load(self, serial: int, graph: Graph, ids: dict[str, int], tempo: float, fade: float) -> None:
-        self._send({"do": "load", "serial": serial, "graph": graph.to_json(), "ids": ids, "tempo": tempo, "fade": fade})
+        request = {"do": "load", "serial": serial, "graph": graph.to_json(), "ids": ids, "tempo": tempo, "fade": fade}
+        refusal = self._send(request)
+        if refusal:
+            self._refused.append(PlanRefused(serial, refusal))
 
     def record(self, path: str | None) -> None:
         self._ask({"do": "record", "path": path})
@@ -129,13 +134,20 @@ class RemoteEngine:
     def keeping(self) -> bool:
         return self._words[Word.TAPPING] == SESSION and not self._to_stop
 
-    def _send(self, message: dict[str, Any]) -> None:
+    def _send(self, message: dict[str, Any]) -> str:
+        """Returns why the message can never be sent, "" when it was or may be later."""
         data = json.dumps(message).encode()
         try:
             self._peer.send(data)
-        except (BlockingIOError, ConnectionError, OSError):
-            # the engine is away; it asks for its plan when it is back
+        except OSError as error:
             self._words[Word.COMMANDS_DROPPED] += 1
+            if error.errno == errno.EMSGSIZE:
+                return (
+                    f"the patch is {len(data) >> 10} KiB as the engine reads it, more than the system sends at once; "
+                    "take nodes or long texts out, or raise net.core.wmem_max"
+                )
+            # else the engine is away; it asks for its plan when it is back
+        return ""
 
     def _ask(self, message: dict[str, Any]) -> None:
         if self._recorder is not None:
@@ -149,7 +161,8 @@ class RemoteEngine:
         return self._poll.fileno() if self._poll is not None else self._wake
 
     def reports(self) -> list[Report]:
-        found: list[Report] = []
+        found: list[Report] = [*self._refused]
+        self._refused.clear()
         try:
             os.eventfd_read(self._wake)
         except (BlockingIOError, OSError):
