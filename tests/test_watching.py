@@ -1,8 +1,9 @@
-"""What is said and done when scsynth is given up."""
+"""What is said and done when scsynth is given up, and how a control that hangs is found."""
 
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,9 @@ import pytest
 
 from antiphon import watching
 from antiphon.children import Child
+from antiphon.engine.remote import RemoteEngine
+from antiphon.engine.shared import Shape, Shared
+from antiphon.engine.shared import Word as SharedWord
 from antiphon.settings import ServeSettings
 from antiphon.supervisor import Supervisor
 from antiphon.synth import info as synths
@@ -62,3 +66,27 @@ def test_an_engine_is_not_ended_before_all_is_ready(monkeypatch: pytest.MonkeyPa
     for _ in range(2):
         supervisor._look_for_synth()
     assert ended == [4711]
+
+
+def test_a_control_whose_loop_stopped_turning_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    memory, wake = Shared.create(Shape(48000, 64, 2, 16)), os.eventfd(0, os.EFD_NONBLOCK)
+    ours, theirs = socket.socketpair()
+    clock = SimpleNamespace(ns=1)
+    monkeypatch.setattr("time.monotonic_ns", lambda: clock.ns)
+    try:
+        link = RemoteEngine(memory, wake, ours)
+        clock.ns += round(100e9)
+        assert watching.control_stalled(memory.words) == 0.0, "it has not begun to turn"
+        link.note_turn()
+        assert memory.words[SharedWord.CONTROL_BEAT] == clock.ns
+        clock.ns += round(watching.CONTROL_HANG_SECONDS * 1e9)
+        assert watching.control_stalled(memory.words) == 0.0
+        clock.ns += 1_000_000
+        assert watching.control_stalled(memory.words) == pytest.approx(watching.CONTROL_HANG_SECONDS + 0.001)
+        watching.forget_control(memory.words)
+        assert watching.control_stalled(memory.words) == 0.0, "the next one has not begun to turn"
+    finally:
+        ours.close()
+        theirs.close()
+        os.close(wake)
+        os.close(memory.fd)

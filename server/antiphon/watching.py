@@ -1,4 +1,4 @@
-"""What a supervisor looks at between deaths: an engine that hangs, a device that has come back."""
+"""What a supervisor looks at between deaths: an engine or a control that hangs, a device that has come back."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from antiphon.workers.arena import Arena, State, Word
 HANG_SECONDS = 2.0
 DEVICE_SECONDS = 3.0
 """A device may stop asking for so long before that is the device's loss, not the engine's hang."""
+CONTROL_HANG_SECONDS = 5.0
+"""Control notes sixty times a second that its loop turns; one slow write to a disk may hold it up for a moment."""
 PYO_PLAYS = "pyo plays notes from here on, and a piano for instruments it has not"
 
 
@@ -29,6 +31,18 @@ def stalled(words: memoryview, driver: str) -> float:
 def forget(words: memoryview) -> None:
     """The engine that hung is being ended; the next one has not turned yet."""
     words[shared.Word.ALIVE_NS] = 0
+
+
+def control_stalled(words: memoryview) -> float:
+    """Seconds for which control's loop has not turned, once they are too many; else, and before its first turn, 0."""
+    beat = words[shared.Word.CONTROL_BEAT]
+    seconds = (time.monotonic_ns() - beat) / 1e9 if beat else 0.0
+    return seconds if seconds > CONTROL_HANG_SECONDS else 0.0
+
+
+def forget_control(words: memoryview) -> None:
+    """Control has ended or is being ended; the next one has not turned yet."""
+    words[shared.Word.CONTROL_BEAT] = 0
 
 
 def synth_given_up(arena: Arena, say: Callable[[str], None]) -> bool:

@@ -74,6 +74,7 @@ class FakeEngine:
     levels: dict[int, tuple[float, float]] = field(default_factory=dict)
     late: int = 0
     echoed: int = 0
+    turns: int = 0
 
     def __post_init__(self) -> None:
         self._fd = os.eventfd(0, os.EFD_NONBLOCK)
@@ -190,6 +191,9 @@ class FakeEngine:
 
     def session(self, path: str | None, header: dict[str, Any] | None = None) -> None:
         self.sessions.append(path)
+
+    def note_turn(self) -> None:
+        self.turns += 1
 
     def echo(self, node: int) -> None:
         self.echoed = node

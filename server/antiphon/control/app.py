@@ -351,6 +351,7 @@ class ControlApp:
 
     def tick(self) -> None:
         """Sixty times a second: what has come due, meters, and now and then the dead."""
+        self.link.note_turn()
         self._ticks += 1
         self.wallclock.update()
         self._due()

@@ -173,6 +173,9 @@ class EngineLink(Protocol):
     def record(self, path: str | None) -> None:
         """Starts recording the output to a file, or stops (None)."""
 
+    def note_turn(self) -> None:
+        """Control's loop has turned: noted where the supervisor looks for a control that hangs."""
+
     def echo(self, node: int) -> None:
         """From now on this node's events are reported, or those of `EVERY_NODE`, and no other's; 0 ends it."""
 

@@ -7,6 +7,7 @@ import math
 import os
 import select
 import socket
+import time
 from typing import Any
 
 from antiphon.commands import NOW as _NOW
@@ -112,6 +113,9 @@ class RemoteEngine:
 
     def record(self, path: str | None) -> None:
         self._ask({"do": "record", "path": path})
+
+    def note_turn(self) -> None:
+        self._words[Word.CONTROL_BEAT] = time.monotonic_ns()
 
     def echo(self, node: int) -> None:
         self._words[Word.ECHO] = node
