@@ -99,7 +99,7 @@ def recordings_folder() -> Path:
     from antiphon import paths, resources
 
     root = resources.checkout()
-    return paths.made(root / "recordings" if root is not None else paths.recordings())
+    return paths.made(root / "recordings" if root is not None else paths.recordings(), paths.PRIVATE_FOLDER)
 
 
 def next_recording(folder: Path, day: str = "") -> Path:

@@ -1,0 +1,57 @@
+"""What the run before this one left in the server's folder: kept until this one is ready.
+
+A run that crashed left its process list, its patch and values and the note of what it recorded. A start that fails
+after it has written its own puts them back, so that the next `serve` still goes on where the crash was.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from antiphon import lifeline, paths
+from antiphon.control import state
+from antiphon.engine import recorder
+from antiphon.errors import FileError
+
+NAMES = (lifeline.LIST, recorder.NOTE, *state.FILES)
+_KEPT = "before"
+
+
+def keep(folder: Path) -> None:
+    """Copies what is there. Raises `FileError`, and changes nothing, where there is no room."""
+    kept, part = folder / _KEPT, folder / f"{_KEPT}.part"
+    try:
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir(mode=0o700)
+        for name in NAMES:
+            if (folder / name).exists():
+                shutil.copy2(folder / name, part / name)
+        part.rename(kept)  # whole, or not at all
+    except OSError as error:
+        shutil.rmtree(part, ignore_errors=True)
+        raise FileError(f"cannot keep the last run's state in {folder}: {paths.why(error)}") from None
+
+
+def put_back(folder: Path) -> None:
+    """The folder holds what `keep` copied, and nothing later. Without a copy nothing is done."""
+    kept = folder / _KEPT
+    if not kept.is_dir():
+        return
+    for name in NAMES:
+        if (kept / name).exists():
+            (kept / name).replace(folder / name)
+        else:
+            (folder / name).unlink(missing_ok=True)
+    drop(folder)
+
+
+def drop(folder: Path) -> None:
+    """This run is ready: what was before it is no more."""
+    shutil.rmtree(folder / _KEPT, ignore_errors=True)
+
+
+def forget(folder: Path) -> None:
+    """This run has ended as it should: the next one begins anew."""
+    for name in NAMES:
+        (folder / name).unlink(missing_ok=True)
