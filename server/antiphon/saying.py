@@ -47,13 +47,14 @@ def _write(stream: TextIO | None, text: str) -> None:
 
 
 def _put(stream: TextIO, text: str) -> None:
-    line = f"{text}\n"
-    if stream is not sys.__stderr__:
-        stream.write(line)
+    line = f"{text}\n".encode(errors="backslashreplace")
+    stream.flush()
+    if stream in (sys.__stderr__, sys.__stdout__):
+        # not through the stream's buffer: a line that fails would stay in it and fail every one after it
+        os.write(stream.fileno(), line)
+    else:
+        stream.write(line.decode())
         stream.flush()
-        return
-    # not through the stream's buffer: a line that fails would stay in it and fail every one after it
-    os.write(stream.fileno(), line.encode(errors="backslashreplace"))
 
 
 def _let_go(stream: TextIO) -> None:
