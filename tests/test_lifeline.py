@@ -1,4 +1,4 @@
-"""Where a server's processes are noted, and how the next one finds what a dead one left: also with a port of its own."""
+"""Where a server's processes are noted, and how the next one finds what a dead one left, also at a port of its own."""
 
 from __future__ import annotations
 

@@ -10,16 +10,16 @@ import subprocess
 import time
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
-from antiphon import watching
+from antiphon import recordings, watching
 from antiphon.children import Child, leave, pair
 from antiphon.engine.shared import Shape, Shared, Word
-from antiphon.errors import EngineError
+from antiphon.errors import EngineError, FileError
 from antiphon.settings import ServeSettings
 from antiphon.supervisor import Supervisor, watch
+from antiphon.supervisor.faults import Faults
 from antiphon.supervisor.starts import Starts
 
 
@@ -56,6 +56,7 @@ def supervisor(tmp_path: Path, clock: Clock) -> Supervisor:
         parent=parent,
         child=child,
     )
+    made.faults = Faults(made.parts.shared.words)
     made.starts = Starts.__new__(Starts)
     made.starts.driver = "headless"
     made._ready_said = True
@@ -231,3 +232,31 @@ def test_a_forked_child_never_becomes_a_second_parent(monkeypatch: pytest.Monkey
         finally:
             os._exit(77)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 1
+
+
+def test_a_recording_on_a_disk_that_hangs_holds_nobody_up(
+    supervisor: Supervisor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def recorder(_begin: object, ready: int) -> int:
+        pid = os.fork()
+        if pid == 0:
+            signal.pause()
+            os._exit(0)
+        assert ready > 0
+        return pid
+
+    monkeypatch.setattr(watch, "RECORDER_SECONDS", 0.05)
+    monkeypatch.setattr(supervisor.starts, "recorder", recorder)
+    supervisor.settings = supervisor.settings.with_(record=str(tmp_path / "take.wav"))
+    with pytest.raises(FileError, match=r"cannot write .*take\.wav: nothing has come of it for 0\.05 s"):
+        supervisor._start_first_recorder()
+    supervisor._children["recorder"].kill()
+
+
+def test_a_start_that_fails_takes_away_what_it_began_to_record(tmp_path: Path) -> None:
+    (tmp_path / "tonight").mkdir()
+    for name in ("take.wav", "tonight/session.jsonl", "tonight/input.wav", "tonight/output.wav", "tonight/mine.txt"):
+        (tmp_path / name).touch()
+    begun = [{"do": "record", "path": str(tmp_path / "take.wav")}, {"do": "session", "path": str(tmp_path / "tonight")}]
+    recordings.undo(begun)
+    assert [str(path.relative_to(tmp_path)) for path in sorted(tmp_path.rglob("*"))] == ["tonight", "tonight/mine.txt"]

@@ -45,12 +45,8 @@ def play(
     for line in said(settings, found.driver, found.note):
         typer.echo(line)
     sys.stdout.flush()
-    try:
-        with own_terminal_group():
-            run(settings)
-    finally:
-        if settings.record and Path(settings.record).is_file():
-            typer.echo(f"The recording is {settings.record}")
+    with own_terminal_group():
+        run(settings)
 
 
 def with_demo(asked: ServeSettings) -> ServeSettings:
@@ -68,10 +64,13 @@ def with_demo(asked: ServeSettings) -> ServeSettings:
 
 def said(settings: ServeSettings, driver: str, note: str) -> Iterator[str]:
     """What a person is told before the server is ready."""
+    from antiphon.recordings import growth
+
     if note:
         yield note
     if driver == "headless":
-        yield f"The input is {settings.input}, looped; listen to {settings.record}, at any time or after Ctrl-C."
+        yield f"The input is {settings.input}, looped; listen, at any time or after Ctrl-C, to"
+        yield f"{settings.record}, which grows by {growth(settings)}."
     elif settings.mute_input:
         yield "The input starts muted, for a microphone near loudspeakers howls: put headphones on, then"
         yield f"    {command(settings, OPEN)}"

@@ -13,9 +13,28 @@ from antiphon import lifeline, paths
 from antiphon.control import state
 from antiphon.engine import recorder
 from antiphon.errors import FileError
+from antiphon.saying import say
+from antiphon.settings import ServeSettings
 
 NAMES = (lifeline.LIST, recorder.NOTE, *state.FILES)
 _KEPT = "before"
+
+
+def take_up(folder: Path, settings: ServeSettings) -> None:
+    """At a start whose ports are its own: keeps what is there, and clears it where this run begins anew."""
+    put_back(folder)  # a start before this one was killed midway
+    keep(folder)
+    left = lifeline.left(folder)
+    if left is None or not _goes_on(settings, left):
+        state.clear(folder)
+    else:
+        say("the last run crashed: its patch and values are taken up; Ctrl-C and a new start begin anew")
+
+
+def _goes_on(asked: ServeSettings, left: ServeSettings) -> bool:
+    """Whether a run that crashed is to be taken up: not where another patch or set is asked for by name now."""
+    named = (asked.patch, asked.set)
+    return not any(named) or named == (left.patch, left.set)
 
 
 def keep(folder: Path) -> None:

@@ -13,13 +13,13 @@ from pathlib import Path
 
 from antiphon import lifeline, ownjack, recordings, stopping, warming, watching
 from antiphon.children import DEVICE_GONE, NO_DEVICE, Child, cause
-from antiphon.control.state import clear as clear_state
 from antiphon.engine.shared import Word
-from antiphon.errors import AntiphonError, EngineError, FileError
+from antiphon.errors import EngineError, FileError
 from antiphon.io.listening import open_sockets
 from antiphon.saying import say, tell
 from antiphon.settings import ServeSettings
 from antiphon.supervisor import before
+from antiphon.supervisor.faults import Faults, why
 from antiphon.supervisor.parts import Parts
 from antiphon.supervisor.starts import Begin, Starts, first_line
 from antiphon.synth.sc import leftovers
@@ -35,7 +35,6 @@ STILL_SECONDS = 1.0
 """A turn of the supervisor that took so long means that the machine, or all of the server, stood still."""
 _WATCH = 0.2
 _ZYGOTE = "zygote-"
-_TAKEN_UP = "The last run crashed: its patch and values are taken up. Ctrl-C and a new start begin anew."
 
 
 class _Told(Exception):
@@ -47,6 +46,7 @@ class Supervisor:
 
     parts: Parts
     starts: Starts
+    faults: Faults
 
     def __init__(self, settings: ServeSettings, folder: Path) -> None:
         """folder: this server's runtime folder (state, process list)."""
@@ -54,7 +54,7 @@ class Supervisor:
         self._children: dict[str, Child] = {}
         self._deaths: dict[str, list[float]] = {}
         self._due: dict[str, float] = {}
-        self._trouble = self._fault_said = ""
+        self._trouble = ""
         self._ending = self._ready_said = self._hung = False
         self._signal_read, self._signal_write = os.pipe()
         os.set_blocking(self._signal_write, False)
@@ -91,17 +91,11 @@ class Supervisor:
         self.settings = settings = settings.with_(rate=found.rate, block=found.block)
         self._notes += ownjack.notes(settings, found)
         self.parts = Parts.make(settings, found, device, sockets)
-        self.starts = Starts(self.parts, self.folder)
+        self.starts, self.faults = Starts(self.parts, self.folder), Faults(self.parts.shared.words)
 
     def _start_all(self) -> None:
-        # the ports are ours: so is the folder, until it is ready on trial
-        before.put_back(self.folder)
-        before.keep(self.folder)
-        left = lifeline.left(self.folder)
-        if left is None or not _goes_on(self.settings, left):
-            clear_state(self.folder)
-        else:
-            say(_TAKEN_UP)
+        # the ports are ours, and so is the folder
+        before.take_up(self.folder, self.settings)
         # before anything runs: a disk that takes no list takes no state either
         lifeline.write(self.folder, os.getpid(), {}, self.settings)
         # control imports while this process does: two cores, half the wait
@@ -204,15 +198,8 @@ class Supervisor:
         except Exception as error:
             if not self._ready_said:
                 raise
-            self._fault(f"the supervisor failed at a step ({_why(error)}); it goes on")
+            self.faults.add(f"the supervisor failed at a step ({why(error)}); it goes on")
             time.sleep(_WATCH)  # what fails at once each time must not keep a core busy
-
-    def _fault(self, text: str) -> None:
-        """Counts it, and says it where it is another than the last."""
-        self.parts.shared.words[Word.SUPERVISOR_FAULTS] += 1
-        if text != self._fault_said:
-            say(text)
-        self._fault_said = text
 
     def _wait(self) -> None:
         """Until something has happened, at most `_WATCH` seconds."""
@@ -281,10 +268,10 @@ class Supervisor:
                 self._start(name)
             except Exception as error:
                 self._due[name] = time.monotonic() + PAUSE_SECONDS
-                self._fault(f"{name} cannot be started ({_why(error)}); it is tried again every {PAUSE_SECONDS:g} s")
+                self.faults.add(f"{name} cannot be started ({why(error)}); it is tried again every {PAUSE_SECONDS:g} s")
                 continue
             del self._due[name]
-            self._fault_said = ""
+            self.faults.over()
             self._write_list()
 
     def _engine_died(self, code: int) -> None:
@@ -369,15 +356,3 @@ class Supervisor:
         elif self._ending:
             before.forget(self.folder)
         leftovers.sweep(leftovers.ENDING_SECONDS, self._since)
-
-
-def _goes_on(asked: ServeSettings, left: ServeSettings) -> bool:
-    """Whether a run that crashed is to be taken up: not where another patch or set is asked for by name now."""
-    named = (asked.patch, asked.set)
-    return not any(named) or named == (left.patch, left.set)
-
-
-def _why(error: Exception) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror.lower()
-    return str(error) if isinstance(error, AntiphonError) else f"{type(error).__name__}: {error}"
