@@ -9,6 +9,7 @@ import shutil
 import signal
 import time
 from pathlib import Path
+from typing import Any
 
 from antiphon import paths
 from antiphon.errors import UsageError
@@ -61,18 +62,30 @@ def write(where: Path, supervisor: int, pids: dict[str, int], settings: ServeSet
     paths.write_atomic(where / LIST, json.dumps(data).encode(), 0o600)
 
 
-def take_over(where: Path) -> None:
-    """Ends what a dead supervisor left running here. Raises UsageError while a live server holds the place."""
+def refuse_live(where: Path) -> tuple[dict[str, Any], dict[str, int]] | None:
+    """What a server wrote here and which of its processes still run; None where there was no server.
+
+    Raises UsageError while its supervisor lives.
+    """
     try:
         data = json.loads((where / LIST).read_bytes())
         processes: dict[str, list[int]] = data["processes"]
     except (FileNotFoundError, ValueError, KeyError):
-        return
+        return None
     alive = {name: pid for name, (pid, then) in processes.items() if born(pid) == then != 0}
     if "supervisor" in alive:
         raise UsageError(
             f"a server runs on this OSC port already (process {alive['supervisor']}); stop it, or choose --osc-port"
         )
+    return data, alive
+
+
+def take_over(where: Path) -> None:
+    """Ends what a dead supervisor left running here. Raises UsageError while a live server holds the place."""
+    found = refuse_live(where)
+    if found is None:
+        return
+    _, alive = found
     for number, patience in ((signal.SIGTERM, 1.0), (signal.SIGKILL, 2.0)):
         for pid in alive.values():
             with contextlib.suppress(ProcessLookupError):
