@@ -90,6 +90,7 @@ def test_a_recording_takes_the_first_free_number(tmp_path):
 def test_without_a_card_it_says_what_loops_and_where_to_listen():
     settings = ServeSettings(audio="headless", input="loop.wav", record="r.wav", patch="answer")
     text = "\n".join(play.said(settings, "headless", "no sound card was found"))
+    assert "r.wav, which grows by 1.0 GB an hour" in text
     assert "no sound card was found" in text
     assert "loop.wav" in text
     assert "r.wav" in text

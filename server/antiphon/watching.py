@@ -14,8 +14,9 @@ from antiphon.workers.arena import Arena, State, Word
 HANG_SECONDS = 2.0
 DEVICE_SECONDS = 3.0
 """A device may stop asking for so long before that is the device's loss, not the engine's hang."""
-CONTROL_HANG_SECONDS = 5.0
-"""Control notes sixty times a second that its loop turns; one slow write to a disk may hold it up for a moment."""
+CONTROL_HANG_SECONDS = 10.0
+"""Control notes sixty times a second that its loop turns. The longest turn that was measured takes 2 s (one datagram of
+2,728 patterns on eight nodes), and one slow write to a disk may hold it up as well; nothing is heard of its absence."""
 PYO_PLAYS = "pyo plays notes from here on, and a piano for instruments it has not"
 
 

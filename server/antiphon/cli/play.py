@@ -7,7 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -50,12 +50,8 @@ def play(
     for line in said(settings, found.driver, found.note):
         typer.echo(line)
     sys.stdout.flush()
-    try:
-        with own_terminal_group():
-            run(settings)
-    finally:
-        if settings.record and Path(settings.record).is_file():
-            typer.echo(f"The recording is {settings.record}")
+    with own_terminal_group():
+        run(settings)
 
 
 def with_demo(asked: ServeSettings) -> ServeSettings:
@@ -73,10 +69,13 @@ def with_demo(asked: ServeSettings) -> ServeSettings:
 
 def said(settings: ServeSettings, driver: str, note: str) -> Iterator[str]:
     """What a person is told before the server is ready."""
+    from antiphon.recordings import growth
+
     if note:
         yield note
     if driver == "headless":
-        yield f"The input is {settings.input}, looped; listen to {settings.record}, at any time or after Ctrl-C."
+        yield f"The input is {settings.input}, looped; listen, at any time or after Ctrl-C, to"
+        yield f"{settings.record}, which grows by {growth(settings)}."
     elif settings.mute_input:
         yield "The input starts muted, for a microphone near loudspeakers howls: put headphones on, then"
         yield f"    {command(settings, OPEN)}"
@@ -104,7 +103,7 @@ def recordings_folder() -> Path:
     from antiphon import paths, resources
 
     root = resources.checkout()
-    return paths.made(root / "recordings" if root is not None else paths.recordings())
+    return paths.made(root / "recordings" if root is not None else paths.recordings(), paths.PRIVATE_FOLDER)
 
 
 def next_recording(folder: Path, day: str = "") -> Path:
@@ -138,4 +137,5 @@ def own_terminal_group() -> Iterator[None]:
     try:
         yield
     finally:
-        os.tcsetpgrp(terminal, before)
+        with suppress(OSError):  # it was closed meanwhile
+            os.tcsetpgrp(terminal, before)

@@ -128,6 +128,7 @@ class Counters:
     limited_blocks: int = 0
     journal_dropped: int = 0
     clipped_blocks: int = 0
+    supervisor_faults: int = 0
 
 
 @dataclass(frozen=True, slots=True)

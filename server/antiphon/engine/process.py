@@ -25,6 +25,7 @@ from antiphon.engine.shared import Shared, Word
 from antiphon.engine.stage import Stage
 from antiphon.errors import AntiphonError
 from antiphon.processor import Processor
+from antiphon.saying import say
 from antiphon.synth import info as synths
 from antiphon.workers import pool as pools
 from antiphon.workers.arena import Arena, Bells
@@ -108,7 +109,7 @@ def run(
     try:
         driver = make_driver(driver_name, options)
     except AntiphonError as error:
-        print(f"antiphon: {error}", file=sys.stderr, flush=True)
+        say(str(error))
         return NO_DEVICE
     words[Word.LATENCY_DRIVER], words[Word.LATENCY_RING] = driver.latency, driver.ring
     overlay = FileLoop(sound, options.channels, options.block) if sound is not None else None

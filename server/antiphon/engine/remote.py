@@ -230,7 +230,7 @@ class RemoteEngine:
             w[Word.BLOCKS], w[Word.MISSED_BLOCKS], w[Word.LATE_BLOCKS], w[Word.LATE], w[Word.SCHEDULE_DROPPED],
             w[Word.COMMANDS_DROPPED], w[Word.REPORTS_DROPPED], w[Word.TAP_DROPPED], w[Word.DEVICE_XRUNS],
             w[Word.PENDING], w[Word.NAN_BLOCKS], w[Word.LIMITED_BLOCKS], w[Word.JOURNAL_DROPPED],
-            w[Word.CLIPPED_BLOCKS],
+            w[Word.CLIPPED_BLOCKS], w[Word.SUPERVISOR_FAULTS],
         )  # fmt: skip
 
     def status(self) -> EngineStatus:

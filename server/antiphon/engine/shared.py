@@ -78,6 +78,7 @@ class Word(IntEnum):
     SESSIONS = 48  # sets begun to be kept; written by the recorder
     CLIPPED_BLOCKS = 50
     ECHO = 49  # number of the node whose events control is told, -1 all nodes; written by control
+    SUPERVISOR_FAULTS = 52  # steps of the supervisor that failed, starts of a process among them; written by it
     CONTROL_BEAT = 51  # CLOCK_MONOTONIC when control's loop last turned, 0: not since its start; written by control
 
 
