@@ -154,7 +154,10 @@ class _Tail:
 
 
 def _related(x: Samples, dry: Samples) -> tuple[float, float]:
-    """How much x is the dry sound: their correlation, and the gain of it that x holds, 1 at most; zeros below `RELATED`."""
+    """How much of x is the dry sound: their correlation, and the gain at which x holds it, up to 1.
+
+    Both are 0 below `RELATED`.
+    """
     channels, frames = x.shape
     at, dry_at = x.strides[0] // 4, dry.strides[0] // 4
     both = dsp.dot(x, at, dry, dry_at, channels, frames)
