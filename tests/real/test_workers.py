@@ -54,7 +54,6 @@ def test_no_poison_is_heard_or_harms_anybody_else(tmp_path: Path) -> None:
     with served(place, "--session", str(place / "set")) as server:
         late, heard = int(server.status()["latency"]["graph"]), Heard(server)
         assert late == LATENCY * (len(CODES) + 1)
-        assert seconds(server) < BEGIN, "it was ready before the first poison"
         pids = {word: worker(server, word)["pid"] for word in (*CODES, "echo")}
         assert len(set(pids.values())) == len(pids)
         reasons = {}
