@@ -27,7 +27,6 @@ from tests.workers.served import (
     marks,
     play_on,
     same,
-    seconds,
     served,
     sound,
     state,
