@@ -77,6 +77,7 @@ class Word(IntEnum):
     BLAMED = 47  # number of the node that hung or crashed the engine; the next engine passes it by
     SESSIONS = 48  # sets begun to be kept; written by the recorder
     CLIPPED_BLOCKS = 50
+    BEGUN = 60  # the first sample of this server's first plan, and one; 0: none has played
     ECHO = 49  # number of the node whose events control is told, -1 all nodes; written by control
     SUPERVISOR_FAULTS = 52  # steps of the supervisor that failed, starts of a process among them; written by it
     CONTROL_BEAT = 51  # CLOCK_MONOTONIC when control's loop last turned, 0: not since its start; written by control
