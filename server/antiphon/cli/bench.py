@@ -8,6 +8,7 @@ import typer
 
 NAMES = (
     "engine", "events", "osc", "denoise", "render", "workers", "models", "synth", "supercollider", "swap", "plugins",
+    "soak",
 )  # fmt: skip
 
 
@@ -29,6 +30,10 @@ def bench(
             "each; 0: all."
         ),
     ] = 0,
+    hours: Annotated[
+        float, typer.Option(help="soak: how long; under two the patches, kills and samples come as much faster.")
+    ] = 2.0,
+    out: Annotated[str, typer.Option(help="soak: a folder for its samples, events, result and plot.")] = "soak",
 ) -> None:
     """Measure, beside a peer or baseline where there is one: a table, and one JSON object as the last line."""
     from pathlib import Path
@@ -71,6 +76,10 @@ def bench(
         from antiphon.bench.swap import main as swap
 
         swap(limit or 1000, seed)
+    elif name == "soak":
+        from antiphon.bench.soak import main as soak
+
+        soak(hours, Path(out), seed)
     elif name == "plugins":
         from antiphon.bench.plugins import main as every
 
