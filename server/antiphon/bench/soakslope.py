@@ -40,8 +40,8 @@ class Rule:
 
 MEMORY = Rule(1.0, 0.01)
 """MB an hour."""
-COUNT = Rule(0.8)
-"""Descriptors, threads, processes or files an hour. A single step of one in two hours has a slope of 0.75 at most."""
+COUNT = Rule(0.9)
+"""Descriptors, threads, processes or files an hour. A single step of one has a slope of 0.82 at most in two hours."""
 DRIFT = Rule(3.6, falls=True)
 """ms an hour: one part in a million."""
 
