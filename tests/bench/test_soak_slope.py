@@ -56,9 +56,17 @@ def test_a_descriptor_an_hour_grows_and_one_in_all_does_not() -> None:
     assert trend(TIMES, [50.0 + (at > 3600) for at in TIMES], ONE, TURN, SETTLE, COUNT).verdict == "steady"
 
 
+def test_what_a_few_minutes_add_is_not_taken_for_what_hours_would() -> None:
+    short = [at for at in TIMES if at < 600.0]
+    rising = [40.0 + 0.5 * at / 600.0 for at in short]
+    found = trend(short, rising, [0] * len(short), 50.0, 30.0, MEMORY)
+    assert found.slope > 2.0
+    assert found.verdict == "steady"
+
+
 def test_a_clock_that_falls_behind_drifts_too() -> None:
-    assert trend(TIMES, [-at * 2e-3 for at in TIMES], ONE, TURN, SETTLE, DRIFT).verdict == "grows"
-    assert trend(TIMES, [-at * 5e-4 for at in TIMES], ONE, TURN, SETTLE, DRIFT).verdict == "steady"
+    assert trend(TIMES, [-at * 1e-3 for at in TIMES], ONE, TURN, SETTLE, DRIFT).verdict == "grows"
+    assert trend(TIMES, [-at * 2e-4 for at in TIMES], ONE, TURN, SETTLE, DRIFT).verdict == "steady"
 
 
 def test_samples_that_are_missing_are_left_out_and_a_short_run_says_so() -> None:

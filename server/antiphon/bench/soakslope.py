@@ -23,27 +23,27 @@ _Z = 1.959964
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Above what slope, in units an hour, something grows: `floor`, or `share` of its first value, the larger.
+    """How far a line may rise over what was measured: `most`, or `share` of its first value, the larger.
 
     falls: whether a fall counts as well, as with a drift.
     """
 
-    floor: float
+    most: float
     share: float = 0.0
     falls: bool = False
 
-    def verdict(self, slope: float, margin: float, start: float) -> str:
-        """ "grows" where the slope's whole 95 % interval is above 0 and the slope above the limit, else "steady"."""
+    def verdict(self, slope: float, margin: float, hours: float, start: float) -> str:
+        """ "grows" where the slope's whole 95 % interval is above 0 and the line rises further than it may."""
         size = abs(slope) if self.falls else slope
-        return "grows" if size - margin > 0.0 and size > max(self.floor, self.share * abs(start)) else "steady"
+        return "grows" if size > margin and size * hours > max(self.most, self.share * abs(start)) else "steady"
 
 
-MEMORY = Rule(1.0, 0.01)
-"""MB an hour."""
-COUNT = Rule(0.9)
-"""Descriptors, threads, processes or files an hour. A single step of one has a slope of 0.82 at most in two hours."""
-DRIFT = Rule(3.6, falls=True)
-"""ms an hour: one part in a million."""
+MEMORY = Rule(2.0, 0.02)
+"""MB."""
+COUNT = Rule(1.5)
+"""Descriptors, threads, processes or files: so far a line through a single step of one rises at most."""
+DRIFT = Rule(2.0, falls=True)
+"""ms."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ def trend(
         return Trend(math.nan, math.nan, math.nan, math.nan, 0, "too short")
     slope, margin = fit(points)
     start, end = points[0][2], points[-1][2]
-    verdict = "too short" if math.isnan(margin) else rule.verdict(slope, margin, start)
+    verdict = "too short" if math.isnan(margin) else rule.verdict(slope, margin, points[-1][1] - points[0][1], start)
     return Trend(start, end, slope, margin, len(points), verdict)
 
 
