@@ -24,6 +24,7 @@ Pss_Dirty:           116 kB
 Shared_Clean:       1540 kB
 Private_Clean:       128 kB
 Private_Dirty:       896 kB
+Anonymous:          1536 kB
 """
 STATUS = {"engine": {"restarts": 0}, "workers": [], "synth": None}
 
@@ -31,7 +32,7 @@ pytestmark = pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), re
 
 
 def test_a_rollup_in_megabytes() -> None:
-    assert soakproc.rollup(ROLLUP) == {"rss": 2.0, "pss": 0.5, "private": 1.0}
+    assert soakproc.rollup(ROLLUP) == {"rss": 2.0, "pss": 0.5, "private": 1.0, "anonymous": 1.5}
 
 
 def test_what_this_process_holds() -> None:
@@ -74,6 +75,14 @@ def test_counters_that_begin_again_go_on() -> None:
     for late in (3, 5, 1, 2):
         counts.add({**STATUS, "late": late})
     assert counts.totals()["late"] == 7
+
+
+def test_nodes_that_are_failed_are_named() -> None:
+    counts = Counts()
+    counts.add({**STATUS, "nodes": [{"name": "keys", "state": "failed"}, {"name": "hum", "state": "running"}]})
+    assert counts.failed == ("keys",)
+    counts.add(STATUS)
+    assert counts.failed == ()
 
 
 def test_a_run_of_two_hours_has_the_pace_that_is_published() -> None:

@@ -147,9 +147,14 @@ class Soak:
                     due["sample"] += pace.sample
                     last = self._sample(server, now, loader.patch)
                     _line(samples, last)
+                    for node in self._counts.failed:
+                        # three failures in a minute set a worker aside for good; a performer would ask again
+                        server.send(f"/node/{node}/reset")
+                        _line(events, {"t": round(now, 2), "reset": node})
                 if last and now >= due["line"]:
                     due["line"] += pace.line
                     print(said(last), flush=True)
+                    (self._out / "serve.err").write_text(server.said())
                 time.sleep(_TICK)
         return "its time was over"
 

@@ -17,12 +17,13 @@ _PINGS = 5
 
 
 class Counts:
-    """Sums of counters that may begin again at 0."""
+    """Sums of counters that may begin again at 0. failed: nodes that were failed when the server was last asked."""
 
     def __init__(self) -> None:
         self._last: dict[str, int] = {}
         self._sums: dict[str, int] = {}
         self._unanswered = 0
+        self.failed: tuple[str, ...] = ()
 
     def take(self, server: Server) -> None:
         """Asks the server. No answer (control may just have been killed) is a count too."""
@@ -35,6 +36,7 @@ class Counts:
 
     def add(self, status: dict[str, Any]) -> None:
         """One `/api/status`."""
+        self.failed = tuple(node["name"] for node in status.get("nodes", ()) if node["state"] == "failed")
         for name in PLAIN:
             self._add(name, name, int(status.get(name, 0)))
         self._add("engine_restarts", "engine_restarts", int(status["engine"]["restarts"]))

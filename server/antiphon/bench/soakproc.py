@@ -22,12 +22,17 @@ _KB = 1024.0
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What a process, or all of a role, holds. rss, pss, private: MB.  private: shared with no other process."""
+    """What a process, or all of a role, holds. rss, pss, private, anonymous: MB.
+
+    private: shared with no other process; a fork that begins or ends moves it.  anonymous: what the process allocated
+    or wrote to, whoever shares it; the kernel cannot take it back, as it may the pages of files.
+    """
 
     processes: int = 0
     rss: float = 0.0
     pss: float = 0.0
     private: float = 0.0
+    anonymous: float = 0.0
     descriptors: int = 0
     threads: int = 0
 
@@ -120,15 +125,16 @@ def look(pid: int) -> tuple[Held, set[str]]:
     links = [_link(entry) for entry in (where / "fd").iterdir()]
     threads = len(os.listdir(where / "task"))
     shared = {name for name in links if name.startswith(_SHARED)}
-    return Held(1, memory["rss"], memory["pss"], memory["private"], len(links), threads), shared
+    return Held(1, **memory, descriptors=len(links), threads=threads), shared
 
 
 def rollup(text: str) -> dict[str, float]:
-    """MB of a smaps_rollup: rss, pss, and private, which is clean and dirty together."""
+    """MB of a smaps_rollup: rss, pss, anonymous, and private, which is clean and dirty together."""
     fields = {line.split(":")[0]: line.split() for line in text.splitlines()[1:]}
     kb = {name: float(words[1]) for name, words in fields.items() if len(words) == 3}
     private = kb["Private_Clean"] + kb["Private_Dirty"]
-    return {"rss": kb["Rss"] / _KB, "pss": kb["Pss"] / _KB, "private": private / _KB}
+    made = {"rss": kb["Rss"], "pss": kb["Pss"], "private": private, "anonymous": kb["Anonymous"]}
+    return {name: size / _KB for name, size in made.items()}
 
 
 def of_home(home: Path) -> Iterator[int]:

@@ -14,7 +14,8 @@ from antiphon.bench.soakproc import ROLES
 from antiphon.bench.soakslope import COUNT, DRIFT, MEMORY, Rule, Trend, trend
 
 Sample = dict[str, Any]
-BY_ROLE = (("rss", MEMORY, "RSS, MB"), ("private", MEMORY, "private memory, MB"), ("descriptors", COUNT, "descriptors"),
+BY_ROLE = (("rss", MEMORY, "RSS, MB"), ("anonymous", MEMORY, "anonymous memory, MB"),
+           ("private", MEMORY, "private memory, MB"), ("descriptors", COUNT, "descriptors"),
            ("threads", COUNT, "threads"))  # fmt: skip
 OVERALL = (("pss", MEMORY, "PSS, MB"), *BY_ROLE[1:], ("processes", COUNT, "processes"))
 ALL = "all"
@@ -45,9 +46,10 @@ def conclude(out: Path, pace: dict[str, float], seed: int, ended: dict[str, Any]
     )
     loads = sum(e.get("took") is not None for e in events)
     refused = [e["said"] for e in events if e.get("said", "").startswith("/fail")]
+    resets = sum("reset" in e for e in events)
     drift = trends.get("clock drift, ms")
     grows = [name for name, t in trends.items() if t.verdict == "grows"]
-    print(f"\npatch changes {loads}, refused {len(refused)}; processes left at the end "
+    print(f"\npatch changes {loads}, refused {len(refused)}; failed nodes reset {resets}; processes left at the end "
           f"{ended['processes_left']}, temporary files {ended['files_left']}")  # fmt: skip
     if drift and not math.isnan(drift.slope):
         print(f"sample clock against CLOCK_MONOTONIC: {drift.slope / 3.6:.3g} ± {drift.margin / 3.6:.2g} ppm")
@@ -55,7 +57,7 @@ def conclude(out: Path, pace: dict[str, float], seed: int, ended: dict[str, Any]
     (out / "soak.svg").write_text(plot(samples, events))
     result = {
         "seed": seed, "pace": pace, "hours": hours, "ended": ended, "counts": counts, "kills": kills,
-        "loads": loads, "refused": refused,
+        "loads": loads, "refused": refused, "resets": resets,
         "trends": {n: {k: _json(v) for k, v in asdict(t).items()} for n, t in trends.items()}, "grows": grows,
     }  # fmt: skip
     (out / "result.json").write_text(json.dumps(result, indent=1) + "\n")
