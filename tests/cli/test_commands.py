@@ -384,13 +384,13 @@ def test_the_time_left_goes_by_the_pace_until_now(done: int, said: str) -> None:
 
 
 def test_every_bench_says_how_long_it_takes() -> None:
-    asked = bench.Asked(0.0, Path(), 1, 0)
+    asked = bench.Asked(0.0, Path(), 1, 0, 2.0, Path())
     for name in bench.NAMES:
         assert re.search(
             r"takes about \d+ (s|minutes) on two idle cores$|; --limit takes fewer$", bench.announced(name, asked)
         )
     assert bench.announced("osc", asked).startswith("bench osc takes about 2 minutes")
-    assert bench.announced("osc", bench.Asked(5.0, Path(), 1, 0)).startswith("bench osc takes about 20 s")
+    assert bench.announced("osc", bench.Asked(5.0, Path(), 1, 0, 2.0, Path())).startswith("bench osc takes about 20 s")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])

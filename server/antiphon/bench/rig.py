@@ -81,8 +81,9 @@ class Server:
 
     def said(self) -> str:
         """Its standard error so far."""
-        self.errors.seek(0)
-        return self.errors.read()
+        # not by seeking: the place in the file is the server's too, which may write meanwhile
+        file = self.errors.fileno()
+        return os.pread(file, os.fstat(file).st_size, 0).decode(errors="replace")
 
     def status(self) -> dict[str, Any]:
         """GET /api/status."""

@@ -14,12 +14,14 @@ DATA = "../shared/data"
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What the options say. seconds, limit: 0 takes what is published."""
+    """What the options say. seconds, limit: 0 takes what is published. hours, out: of `soak` alone."""
 
     seconds: float
     data: Path
     seed: int
     limit: int
+    hours: float
+    out: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +98,12 @@ def _denoise(asked: Asked) -> None:
     main(asked.data, asked.seed, asked.limit)
 
 
+def _soak(asked: Asked) -> None:
+    from antiphon.bench.soak import main
+
+    main(asked.hours, asked.out, asked.seed)
+
+
 # the live runs by their lengths, the rest as it was measured on two cores
 BENCHES = {
     "engine": Bench(_engine, lambda asked: 3 * (asked.seconds or 60.0) + 50.0),
@@ -109,6 +117,7 @@ BENCHES = {
     "supercollider": Bench(_supercollider, lambda asked: None if asked.limit else 900.0 + asked.seconds),
     "swap": Bench(_swap, lambda asked: 0.25 * (asked.limit or 1000) + 25.0),
     "plugins": Bench(_plugins, lambda _: None),
+    "soak": Bench(_soak, lambda asked: 3600.0 * asked.hours),
 }
 NAMES = tuple(BENCHES)
 
@@ -137,6 +146,10 @@ def bench(
             "each; 0: all."
         ),
     ] = 0,
+    hours: Annotated[
+        float, typer.Option(help="soak: how long; under two the patches, kills and samples come as much faster.")
+    ] = 2.0,
+    out: Annotated[str, typer.Option(help="soak: a folder for its samples, events, result and plot.")] = "soak",
 ) -> None:
     """Measure, beside a peer or baseline where there is one: a table, and one JSON object as the last line."""
     from antiphon.cli.errors import endable
@@ -145,7 +158,7 @@ def bench(
 
     if name not in BENCHES:
         raise UsageError(f"there is no bench {name!r}{instead(name, NAMES)}")
-    asked = Asked(seconds, Path(data or DATA), seed, limit)
+    asked = Asked(seconds, Path(data or DATA), seed, limit, hours, Path(out))
     typer.echo(announced(name, asked), err=True)
     # the servers that it starts are ended by its own clearing up, which a signal would skip
     with endable():
