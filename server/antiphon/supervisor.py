@@ -93,6 +93,7 @@ class Supervisor:
         from antiphon.engine.shared import Shape, Shared
 
         self.shared = Shared.create(Shape.of(settings.rate, settings.block, settings.channels))
+        self._loading = watching.Loading(self.shared)
         self.arena, self.bells = Arena.create(zygote.HANG), Bells.make()
         self._bell = os.eventfd(0, os.EFD_NONBLOCK)
         os.set_inheritable(self._bell, True)
@@ -332,10 +333,10 @@ class Supervisor:
         words = self.shared.words
         words[Word.RESTARTS] += 1
         words[Word.ENGINE_STATE] = 1
-        if code < 0 and (self._hung or -code not in (signal.SIGKILL, signal.SIGTERM)):
-            words[Word.BLAMED] = words[Word.AT_WORK]
+        name = watching.blame(words, self._loading, code, hung=self._hung)
         self._hung = False
-        words[Word.AT_WORK] = 0
+        if name:
+            _say(f"the engine ended while it prepared {name}; the next one leaves that out")
         if code in (DEVICE_GONE, NO_DEVICE) and self._driver != "headless":
             _say(f"the {self._driver} device is gone; playing on by the software clock until it is back")
             self._driver = "headless"
@@ -348,12 +349,12 @@ class Supervisor:
             self._due.setdefault(ownjack.JACKD, time.monotonic())
 
     def _look_for_hang(self) -> None:
-        """An engine whose loop has not turned for 2 s is ended; its death does the rest."""
-        child, words = self._children.get("engine"), self.shared.words
-        stalled = watching.stalled(words, self._driver) if child is not None else 0.0
-        if child is not None and stalled:
-            _say(f"the engine has hung for {stalled:.1f} s; ending it")
-            watching.forget(words)
+        """An engine whose loop or loader has not turned for too long is ended; its death does the rest."""
+        child = self._children.get("engine")
+        said = watching.hang(self.shared.words, self._driver, self._loading)
+        if child is not None and said:
+            _say(said)
+            watching.forget(self.shared.words, self._loading)
             self._hung = True
             os.kill(child.pid, signal.SIGKILL)
 

@@ -107,8 +107,11 @@ class RemoteEngine:
     def sync(self, token: int, when: When) -> bool:
         return self._push(Op.SYNC, when, token=token)
 
-    def load(self, serial: int, graph: Graph, ids: dict[str, int], tempo: float, fade: float) -> None:
-        self._send({"do": "load", "serial": serial, "graph": graph.to_json(), "ids": ids, "tempo": tempo, "fade": fade})
+    def load(
+        self, serial: int, graph: Graph, ids: dict[str, int], tempo: float, fade: float, *, again: bool = False
+    ) -> None:
+        asked = {"do": "load", "serial": serial, "graph": graph.to_json(), "ids": ids, "tempo": tempo, "fade": fade}
+        self._send({**asked, "again": again} if again else asked)
 
     def record(self, path: str | None) -> None:
         self._ask({"do": "record", "path": path})
