@@ -333,10 +333,9 @@ class Supervisor:
         words = self.shared.words
         words[Word.RESTARTS] += 1
         words[Word.ENGINE_STATE] = 1
-        name = watching.blame(words, self._loading, code, hung=self._hung)
-        self._hung = False
-        if name:
+        if name := watching.blame(words, self._loading, code, hung=self._hung):
             _say(f"the engine ended while it prepared {name}; the next one leaves that out")
+        self._hung = False
         if code in (DEVICE_GONE, NO_DEVICE) and self._driver != "headless":
             _say(f"the {self._driver} device is gone; playing on by the software clock until it is back")
             self._driver = "headless"
