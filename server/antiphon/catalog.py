@@ -30,6 +30,10 @@ class ProcessorInfo:
         """
         return HOST_PARAMS + self.params
 
+    def prepared_with(self, values: Mapping[str, Value]) -> dict[str, Value]:
+        """Those of a node's values that its processor is prepared with, or their defaults."""
+        return {p.name: values.get(p.name, p.default) for p in self.params if p.restart or p.kind in ("text", "file")}
+
     def port(self, name: str, side: str) -> Port | None:
         ports = self.inputs if side == "in" else self.outputs
         return next((p for p in ports if p.name == name), None)

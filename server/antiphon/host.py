@@ -15,6 +15,7 @@ import numpy as np
 from antiphon.block import Samples, StreamSpec
 from antiphon.catalog import ProcessorInfo
 from antiphon.cells import ParamCell
+from antiphon.errors import PluginError
 from antiphon.moving import Move, Moves
 from antiphon.native import dsp
 from antiphon.params import Param, Value
@@ -34,6 +35,16 @@ def cell_of(param: Param, spec: StreamSpec, value: Value) -> ParamCell:
         fading = Param(param.name, "float", 0.0, 0.0, 1.0, smooth=_SWITCH_SMOOTH)
         return ParamCell(fading, spec.rate, spec.block, float(bool(value)))
     return ParamCell(param, spec.rate, spec.block, value)
+
+
+class Unprepared(Processor):
+    """In the place of a processor that cannot be prepared. Its node has failed before its first block, and stays so."""
+
+    def process(self, io: IO) -> None:
+        raise PluginError("it was not prepared")
+
+    def reset(self) -> None:
+        raise PluginError("it was not prepared")
 
 
 class NodeHost:
@@ -62,7 +73,7 @@ class NodeHost:
         self._moves = Moves()
         self.events: list[Event] = []
         self.endings: list[Event] = []
-        self._prepared = self._restarting(values)
+        self._prepared = info.prepared_with(values)
         self.latency = int(processor.latency)
         self.outs = tuple(
             np.zeros((port.channels or spec.channels, spec.block), np.float32) for port in info.outputs if port.signal
@@ -88,14 +99,15 @@ class NodeHost:
         self.failed = ""
         self.forced = ""
 
-    def _restarting(self, values: Mapping[str, Value]) -> dict[str, Value]:
-        asked = {p.name: values.get(p.name, p.default) for p in self.info.params}
-        return {p.name: asked[p.name] for p in self.info.params if p.restart or p.kind in ("text", "file")}
+    @property
+    def unprepared(self) -> str:
+        """Why its processor was not prepared, or ""."""
+        return self.failed if isinstance(self.processor, Unprepared) else ""
 
     def settled(self, values: Mapping[str, Value], *, cyclic: bool) -> bool:
         """Whether a plan that asks for `values` can keep this processor: what takes a restart is as it was."""
         in_cycle = cyclic and hasattr(self.processor, "feedback_frames")
-        return self._restarting(values) == self._prepared and in_cycle == bool(self.feedback)
+        return self.info.prepared_with(values) == self._prepared and in_cycle == bool(self.feedback)
 
     def post(self, cell: int, offset: int, number: float, ramp: float) -> bool:
         """A parameter change at a frame of the coming block."""

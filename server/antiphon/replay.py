@@ -93,7 +93,8 @@ def replay(
     made: list[Plan] = []
 
     def compiled(asked: dict[str, Any], before: Plan | None) -> Plan:
-        built = compile_plan(Graph.from_json(asked["graph"]), catalog, make, spec, asked["ids"], before)
+        unprepared = {int(number): str(reason) for number, reason in asked.get("unprepared", {}).items()}
+        built = compile_plan(Graph.from_json(asked["graph"]), catalog, make, spec, asked["ids"], before, unprepared)
         made.append(built)
         return built
 

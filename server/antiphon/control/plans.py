@@ -211,6 +211,8 @@ class Plans:
         effects = app.session.refused(serial)
         if not app.session.loading:
             self._go_back()
+            if app.session.silent:
+                effects = effects + app.session.restarted()
         asking = [found for found in self._settled(serial) if found.peer is not None]
         for found in asking:
             assert found.peer is not None

@@ -84,6 +84,18 @@ class Loop:
         self._late_base = self._words[Word.LATE]
         self._told = False
 
+    def begin(self, first: int, died: int) -> None:
+        """The blocks begin at number `first`. died: the one after the last of the engine before this one, or 0.
+
+        Nobody played those between: they are missed, and a replay leaves them out.
+        """
+        block = self.driver.block
+        if died:
+            self._base = (self._base[0] + first - died, *self._base[1:])
+        self.stage.sample = first * block
+        self.stage.rise()
+        self.journal.started(self.stage.sample, died * block)
+
     def run_block(self) -> bool:
         """One block; False when the driver has none (its device stopped asking)."""
         driver, stage, words = self.driver, self.stage, self._words

@@ -134,11 +134,9 @@ def run(
     if died == 0:
         words[Word.FIRST_BLOCK] = first
     driver.start(first, origin)
-    stage.sample = first * options.block
-    stage.rise()
     if died:
         stage.tempo = _tempo_of(shared)
-    loop.journal.started(stage.sample, died * options.block)
+    loop.begin(first, died)
     words[Word.ENGINE_STATE] = 2
     while not ending:
         if not loop.run_block() and not driver.alive():

@@ -111,9 +111,11 @@ class RemoteEngine:
     def sync(self, token: int, when: When) -> bool:
         return self._push(Op.SYNC, when, token=token)
 
-    def load(self, serial: int, graph: Graph, ids: dict[str, int], tempo: float, fade: float) -> None:
-        request = {"do": "load", "serial": serial, "graph": graph.to_json(), "ids": ids, "tempo": tempo, "fade": fade}
-        refusal = self._send(request)
+    def load(
+        self, serial: int, graph: Graph, ids: dict[str, int], tempo: float, fade: float, *, again: bool = False
+    ) -> None:
+        asked = {"do": "load", "serial": serial, "graph": graph.to_json(), "ids": ids, "tempo": tempo, "fade": fade}
+        refusal = self._send({**asked, "again": again} if again else asked)
         if refusal:
             self._refused.append(PlanRefused(serial, refusal))
 

@@ -18,6 +18,7 @@ RECORD = struct.Struct("<qqddqdqq")
 COMMANDS = 65536
 REPORTS = 8192
 JOURNAL_BYTES = 8 << 20
+LOADING_BYTES = 1024
 METERS = 300
 """Meter rows: float32 (node number, peak, rms, unused); rows 0 and 1 are the two ends; number 0 ends them."""
 SESSION = 2
@@ -110,6 +111,7 @@ class Shared:
             ("commands", COMMANDS * RECORD.size),
             ("reports", REPORTS * RECORD.size),
             ("meters", METERS * 16),
+            ("loading", LOADING_BYTES),
             ("journal", JOURNAL_BYTES),
             ("tap_tags", shape.tap * 8),
             ("tap_out", shape.tap * shape.block * shape.channels * 4),

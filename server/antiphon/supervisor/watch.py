@@ -92,6 +92,7 @@ class Supervisor:
         self._notes += ownjack.notes(settings, found)
         self.parts = Parts.make(settings, found, device, sockets)
         self.starts, self.faults = Starts(self.parts, self.folder), Faults(self.parts.shared.words)
+        self._loading = watching.Loading(self.parts.shared)
 
     def _start_all(self) -> None:
         # the ports are ours, and so is the folder
@@ -278,10 +279,9 @@ class Supervisor:
         words = self.parts.shared.words
         words[Word.RESTARTS] += 1
         words[Word.ENGINE_STATE] = 1
-        if code < 0 and (self._hung or -code not in (signal.SIGKILL, signal.SIGTERM)):
-            words[Word.BLAMED] = words[Word.AT_WORK]
+        if name := watching.blame(words, self._loading, code, hung=self._hung):
+            say(f"the engine ended while it prepared {name}; the next one leaves that out")
         self._hung = False
-        words[Word.AT_WORK] = 0
         driver = self.starts.driver
         if code in (DEVICE_GONE, NO_DEVICE) and driver != "headless":
             say(f"the {driver} device is gone; playing on by the software clock until it is back")
@@ -295,15 +295,15 @@ class Supervisor:
             self._miss(ownjack.JACKD)
 
     def _look_for_hang(self) -> None:
-        """An engine or a control whose loop has not turned for too long is ended; its death does the rest."""
+        """Ends an engine or a control whose loop, or loader, has not turned for too long; its death does the rest."""
         if time.monotonic() < self._look_from:
             return
         words = self.parts.shared.words
         engine, control = self._children.get("engine"), self._children.get("control")
-        stalled = watching.stalled(words, self.starts.driver) if engine is not None else 0.0
-        if engine is not None and stalled:
-            say(f"the engine has hung for {stalled:.1f} s; ending it")
-            watching.forget(words)
+        hang = watching.hang(words, self.starts.driver, self._loading)
+        if engine is not None and hang:
+            say(hang)
+            watching.forget(words, self._loading)
             self._hung = True
             os.kill(engine.pid, signal.SIGKILL)
         stalled = watching.control_stalled(words) if control is not None else 0.0
