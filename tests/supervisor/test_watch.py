@@ -57,6 +57,7 @@ def supervisor(tmp_path: Path, clock: Clock) -> Supervisor:
         child=child,
     )
     made.faults = Faults(made.parts.shared.words)
+    made._loading = watching.Loading(made.parts.shared)
     made.starts = Starts.__new__(Starts)
     made.starts.driver = "headless"
     made._ready_said = True
