@@ -48,6 +48,13 @@ def run(folder, *command):
     )  # fmt: skip
 
 
+def test_the_tutorial_s_test_runs_as_the_page_says(folder):
+    said = re.search(r"^PYTHONPATH=\. python (-m pytest \w+)$", PAGE, re.MULTILINE)
+    done = run(folder, *said[1].split(), "-q", "-p", "no:cacheprovider")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "2 passed" in done.stdout
+
+
 def test_the_tutorial_loads_and_sounds(folder):
     loaded = plugins.load(folder)
     assert "wobble" not in {f.name for f in loaded.catalog.failures}

@@ -57,3 +57,16 @@ def test_the_checkout_stands_before_the_wheel(tmp_path, monkeypatch):
     assert resources.patches() == root / "patches"
     monkeypatch.setattr(resources, "checkout", lambda: None)
     assert resources.models().parts[-3:] == ("antiphon", "data", "models")
+
+
+def test_a_file_in_a_folder_one_may_not_enter_is_refused_in_a_sentence(tmp_path):
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o000)
+    before = os.geteuid()
+    if before == 0:  # root may enter everything
+        os.seteuid(65534)
+    try:
+        with pytest.raises(FileError, match=r"x\.wav: permission denied; choose a folder you may write to"):
+            paths.reserve(closed / "x.wav", 1024)
+    finally:
+        os.seteuid(before)

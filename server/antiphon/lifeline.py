@@ -8,6 +8,7 @@ import os
 import signal
 import time
 from pathlib import Path
+from typing import Any
 
 from antiphon import paths
 from antiphon.errors import UsageError
@@ -33,10 +34,10 @@ def remove(where: Path) -> None:
     (where / _LIST).unlink(missing_ok=True)
 
 
-def take_over(where: Path) -> ServeSettings | None:
-    """Ends what a dead supervisor left running here; what it had been asked for, None when there was no such one.
+def refuse_live(where: Path) -> tuple[dict[str, Any], dict[str, int]] | None:
+    """What a server wrote here and which of its processes still run; None where there was no server.
 
-    Raises UsageError while a live server holds the place.
+    Raises UsageError while its supervisor lives.
     """
     try:
         data = json.loads((where / _LIST).read_bytes())
@@ -48,6 +49,18 @@ def take_over(where: Path) -> ServeSettings | None:
         raise UsageError(
             f"a server runs on this OSC port already (process {alive['supervisor']}); stop it, or choose --osc-port"
         )
+    return data, alive
+
+
+def take_over(where: Path) -> ServeSettings | None:
+    """Ends what a dead supervisor left running here; what it had been asked for, None when there was no such one.
+
+    Raises UsageError while a live server holds the place.
+    """
+    found = refuse_live(where)
+    if found is None:
+        return None
+    data, alive = found
     for number, patience in ((signal.SIGTERM, 1.0), (signal.SIGKILL, 2.0)):
         for pid in alive.values():
             with contextlib.suppress(ProcessLookupError):

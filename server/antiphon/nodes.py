@@ -16,6 +16,7 @@ from antiphon.effects import Changed, Effect, EngineLoad, EngineSet, EngineTempo
 from antiphon.ends import ENDS
 from antiphon.errors import PatchError, WireError
 from antiphon.graph import Graph, NodeSpec
+from antiphon.instead import instead
 from antiphon.nodestate import Node, Numbers, Plan, fits, rooms_for, travels
 from antiphon.params import Value
 
@@ -86,14 +87,14 @@ class Nodes:
         """A node, or an end of the graph."""
         found = self.nodes.get(name) or self.ends.get(name)
         if found is None:
-            raise WireError(f"there is no node {name!r}; the nodes are: {', '.join(self.nodes) or 'none'}")
+            raise WireError(f"there is no node {name!r}{instead(name, self.nodes, 'the nodes are')}")
         return found
 
     def param(self, node: str, name: str) -> tuple[Node, int]:
         found = self.node(node)
         cell = found.index.get(name)
         if cell is None:
-            raise WireError(f"{node} has no parameter {name!r}; it has: {', '.join(found.index)}")
+            raise WireError(f"{node} has no parameter {name!r}{instead(name, found.index, 'it has')}")
         return found, cell
 
     def value(self, node: str, name: str) -> Value:

@@ -151,7 +151,7 @@ def reserve(path: Path, size: int) -> None:
 
     What a name already holds is kept until there is known to be room.
     """
-    held = path.exists()
+    held = os.path.exists(path)  # Path.exists raises where the folder may not be searched
     try:
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC, 0o644)
         try:
@@ -169,7 +169,8 @@ def reserve(path: Path, size: int) -> None:
             os.close(file)
     except OSError as error:
         if not held:
-            path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # where it could not be made there is nothing to take away
+                path.unlink()
         raise FileError(f"cannot write {path}: {why(error)}") from None
 
 

@@ -149,8 +149,11 @@ def test_a_patch_without_input_renders_silence_in(antiphon: Command, tmp_path: P
         ('{"time": 1, "address": "/node/gain/gain", "args": [9]}', "line 2: gain takes 0 to 2, not 9"),
         ('{"time": 1, "address": "/node/gain/gain", "args": [null]}', "gain takes 0 to 2, not None"),
         ('{"time": 1, "address": "/node/gain/gain", "args": [1, -2]}', "a ramp takes 0 to"),
-        ('{"time": 1, "address": "/node/gian/gain", "args": [1]}', "there is no node 'gian'; there are: gain"),
-        ('{"time": 1, "address": "/node/gain/gian", "args": [1]}', "gain has no parameter 'gian'; it has:"),
+        (
+            '{"time": 1, "address": "/node/gian/gain", "args": [1]}',
+            "there is no node 'gian'; did you mean gain? there are: ",
+        ),
+        ('{"time": 1, "address": "/node/gain/gian", "args": [1]}', "no parameter 'gian'; did you mean gain? it has:"),
         ('{"time": 1, "address": "/tempo", "args": [1e9]}', "a tempo takes 10 to "),
         ('{"time": 1, "address": "/note/on", "args": [60, 200]}', "line 2: velocity takes 0 to 127, not 200"),
         ('{"time": 1, "address": "/note/on", "args": [60, 100]}', "line 2: no node of this patch takes notes: load a"),

@@ -203,7 +203,7 @@ def test_in_may_be_out(antiphon: Command, tmp_path: Path) -> None:
         (["gain", "in.wav", "out.wav", "-p", "gain=nan"], "gain takes 0 to 2, not nan"),
         (
             ["gain", "in.wav", "out.wav", "-p", "gian=1"],
-            "gain has no parameter 'gian'; it has: bypass, mute, wet, gain",
+            "gain has no parameter 'gian'; did you mean gain? it has: bypass, mute, wet, gain",
         ),
         (["gain", "in.wav", "out.wav", "-p", "gain"], "-p takes NAME=VALUE, not 'gain'"),
         (["gain", "in.wav", "out.xyz"], "must end in .wav, .flac, .ogg, .mp3"),
@@ -214,7 +214,10 @@ def test_in_may_be_out(antiphon: Command, tmp_path: Path) -> None:
         (["gain", "in.wav", "nowhere/out.wav"], "cannot write nowhere/out.wav: its folder does not exist"),
         (["gain", "in.wav", "out.wav", "--block", "7"], "--block takes 32 to 2048 frames, not 7"),
         (["gain", "in.wav", "out.wav", "--blok", "7"], "No such option: --blok"),
-        (["gain", "in.wav", "out.wav", "--block", "x"], "Invalid value for '--block'"),
+        (
+            ["gain", "in.wav", "out.wav", "--block", "x"],
+            "--block takes a whole number (Frames at a time, 32",
+        ),
         (["gain"], "Missing argument"),
         (["failing", "in.wav", "out.wav"], "the plugin failing failed at 0.04 s: raised ValueError: no more"),
     ],

@@ -13,6 +13,8 @@ from typing import Annotated
 
 import typer
 
+from antiphon.cli import completion
+from antiphon.cli.serve import HttpPort, OscPort
 from antiphon.settings import HTTP_PORT, OSC_PORT, ServeSettings
 
 PATCH = "answer"
@@ -29,17 +31,20 @@ def play(
     audio: Annotated[str, typer.Option(help="auto, portaudio, jack or headless (a software clock).")] = "auto",
     input: Annotated[str, typer.Option(help="A sound file to loop, or an input device's name.")] = "",
     output: Annotated[str, typer.Option(help="An output device's name.")] = "",
-    patch: Annotated[str, typer.Option(help="A patch file, or the name of a patch.")] = PATCH,
-    osc_port: Annotated[int, typer.Option(help="UDP and TCP port for OSC; 0 takes a free one.")] = OSC_PORT,
-    http_port: Annotated[int, typer.Option(help="TCP port for HTTP; 0 takes a free one.")] = HTTP_PORT,
+    patch: Annotated[
+        str, typer.Option(help="A patch file, or the name of a patch.", autocompletion=completion.patches)
+    ] = PATCH,
+    osc_port: OscPort = OSC_PORT,
+    http_port: HttpPort = HTTP_PORT,
 ) -> None:
     """Play the demo: on the sound card, input muted, or without one on a loop, to a recording. Ctrl-C ends it."""
-    from antiphon.cli.serve import run
+    from antiphon.cli.serve import run, startable
     from antiphon.engine.drivers.probe import probe
 
     asked = ServeSettings(
         audio=audio, input=input, output=output, patch=patch, osc_port=osc_port, http_port=http_port
     ).check()
+    startable(asked)
     found = probe(asked)
     settings = with_demo(asked) if found.driver == "headless" else asked.with_(mute_input=asked.input_file is None)
     for line in said(settings, found.driver, found.note):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from antiphon.cli import completion
 from antiphon.cli.errors import complain, endable
 from antiphon.errors import FileError, UsageError
 
@@ -28,8 +29,11 @@ MAX_SECONDS = 6 * 3600.0
 
 
 def render(
-    patch: Annotated[str, typer.Argument(help="A patch: its name, or the path of a .toml file.")],
-    out: Annotated[str, typer.Option("--out", metavar="OUT.wav")],
+    patch: Annotated[
+        str,
+        typer.Argument(help="A patch: its name, or the path of a .toml file.", autocompletion=completion.patches),
+    ],
+    out: Annotated[str, typer.Option("--out", metavar="OUT.wav", help="The file to write.")],
     source: Annotated[str | None, typer.Option("--in", metavar="IN.wav", help="Silence when left out.")] = None,
     events: Annotated[str | None, typer.Option("--events", metavar="E.jsonl", help="Timed commands.")] = None,
     seconds: Annotated[float | None, typer.Option("--seconds", help="Length of OUT; else that of IN.")] = None,

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from antiphon.cli import completion
 from antiphon.cli.errors import complain, endable
 from antiphon.cli.offline import play_with
 from antiphon.errors import AntiphonError, FileError, UsageError
 from antiphon.filejob import FileJob, apart
+from antiphon.instead import instead
 from antiphon.paths import identity
 
 if TYPE_CHECKING:
@@ -42,9 +44,21 @@ class Settings:
 
 
 def run(
-    plugin: Annotated[str, typer.Argument(help="The processor, as `antiphon plugins` lists it.")],
+    plugin: Annotated[
+        str,
+        typer.Argument(help="The processor, as `antiphon plugins` lists it.", autocompletion=completion.plugins),
+    ],
     paths: Annotated[list[str], typer.Argument(metavar="IN OUT", help="IN OUT, or files and folders with --out-dir.")],
-    param: Annotated[list[str] | None, typer.Option("-p", "--param", metavar="NAME=VALUE")] = None,
+    param: Annotated[
+        list[str] | None,
+        typer.Option(
+            "-p",
+            "--param",
+            metavar="NAME=VALUE",
+            help="One of its parameters, which antiphon run PLUGIN --help lists; may be given again.",
+            autocompletion=completion.params,
+        ),
+    ] = None,
     out_dir: Annotated[str | None, typer.Option("--out-dir", help="A folder for the results, names kept.")] = None,
     block: Annotated[int, typer.Option("--block", help="Frames at a time, 32 to 2048.")] = BLOCK,
     device: Annotated[str, typer.Option("--device", help="What models run on: auto, cpu or cuda.")] = "auto",
@@ -163,7 +177,7 @@ def read_settings(plugin: str, given: Sequence[str], loaded: Loaded) -> Settings
         if not equals:
             raise UsageError(f"-p takes NAME=VALUE, not {text!r}")
         if param is None:
-            raise UsageError(f"{plugin} has no parameter {name!r}; it has: {', '.join(cells)}")
+            raise UsageError(f"{plugin} has no parameter {name!r}{instead(name, cells, 'it has')}")
         if param.kind == "trigger":
             fires.append((name, _seconds(name, value)))
         elif param.kind == "file":

@@ -7,8 +7,11 @@ from typing import Annotated
 
 import typer
 
+from antiphon.cli import completion
 from antiphon.settings import DEFAULT_BLOCK, DEFAULT_RATE, HTTP_PORT, OSC_PORT, ServeSettings
 
+OscPort = Annotated[int, typer.Option(min=0, max=65535, help="UDP and TCP port for OSC; 0 takes a free one.")]
+HttpPort = Annotated[int, typer.Option(min=0, max=65535, help="TCP port for HTTP; 0 takes a free one.")]
 MQTT_URL = "ANTIPHON_MQTT_URL"
 """The environment, which no other user may read, where the process list is to hold no password at any moment."""
 
@@ -19,13 +22,23 @@ def serve(
     output: Annotated[str, typer.Option(help="An output device's name.")] = "",
     record: Annotated[str, typer.Option(help="Record the output to this file (wav, flac, ogg, mp3).")] = "",
     session: Annotated[str, typer.Option(help="Keep the whole set in this folder, for `antiphon replay`.")] = "",
-    osc_port: Annotated[int, typer.Option(help="UDP and TCP port for OSC; 0 takes a free one.")] = OSC_PORT,
-    http_port: Annotated[int, typer.Option(help="TCP port for HTTP; 0 takes a free one.")] = HTTP_PORT,
-    patch: Annotated[str, typer.Option(help="A patch file, or the name of a built-in or own patch.")] = "",
-    set: Annotated[str, typer.Option("--set", help="A set list: several patches, and pedals to go through them.")] = "",
+    osc_port: OscPort = OSC_PORT,
+    http_port: HttpPort = HTTP_PORT,
+    patch: Annotated[
+        str,
+        typer.Option(help="A patch file, or the name of a built-in or own patch.", autocompletion=completion.patches),
+    ] = "",
+    set: Annotated[
+        str,
+        typer.Option(
+            "--set",
+            help="A set list: several patches, and pedals to go through them.",
+            autocompletion=completion.sets,
+        ),
+    ] = "",
     rate: Annotated[int, typer.Option(help="Sample rate: 44100, 48000 or 96000.")] = DEFAULT_RATE,
     block: Annotated[int, typer.Option(help="Frames in a block, 32 to 2048.")] = DEFAULT_BLOCK,
-    ahead: Annotated[int, typer.Option(help="Blocks between input and output; 0 chooses by block size.")] = 0,
+    ahead: Annotated[int, typer.Option(help="Blocks between input and output, 1 to 16; 0 chooses by block size.")] = 0,
     surface: Annotated[
         list[str] | None, typer.Option(help="HOST:PORT of a control surface that listens there; repeatable.")
     ] = None,
@@ -99,6 +112,17 @@ def run(settings: ServeSettings) -> None:
             "The last run crashed: its patch and values are taken up. Ctrl-C and a new start begin anew.", err=True
         )
     raise typer.Exit(Supervisor(settings, folder).run())
+
+
+def startable(settings: ServeSettings) -> None:
+    """Raises `UsageError` where a server runs on these ports, or another program listens there; changes nothing."""
+    from antiphon import lifeline
+    from antiphon.io.listening import open_sockets
+
+    if settings.osc_port:
+        lifeline.refuse_live(lifeline.folder(settings))
+    for sock in open_sockets(settings):
+        sock.close()
 
 
 def _goes_on(asked: ServeSettings, left: ServeSettings) -> bool:

@@ -16,8 +16,8 @@ from antiphon.control.clients import Level, Peer
 from antiphon.control.deferred import Deferred, asks
 from antiphon.control.lanes import Lane, Rotation
 from antiphon.errors import AntiphonError, WireError
+from antiphon.instead import meant
 from antiphon.schedule import Moment, ScheduleFull
-from antiphon.session import Session
 from antiphon.wire.osc import IMMEDIATELY, Arg, Bundle, Message, Packet, decode, shown
 from antiphon.wire.pattern import is_pattern
 
@@ -205,7 +205,7 @@ class Intake:
             # Answers of another server: to answer them would never end.
             self.ignored += 1
             return 1
-        app.fail(peer, name, unknown(app.session, name))
+        app.fail(peer, name, lambda: unknown(app, name))
         return 1
 
     def call(self, route: Route, message: Message, peer: Peer, when: When) -> None:
@@ -252,18 +252,22 @@ class Intake:
             route = self._app.router.exact.get(message.address)
             if route is None:
                 name = shown(message.address)
-                self._app.fail(peer, name, unknown(self._app.session, name))
+                self._app.fail(peer, name, unknown(self._app, name))
             else:
                 self.call(route, message, peer, NOW)
         self._deferred_at = {n for n in self._deferred_at if n > now.sample}
 
 
-def unknown(session: Session, address: str) -> str:
+def unknown(app: ControlApp, address: str) -> str:
     """What is wrong with an address nobody answers, and what there is instead."""
-    parts = address.split("/")
-    if parts[1:2] == ["node"] and len(parts) > 3:
+    parts, ours = address.split("/"), "/node/"
+    if address.startswith(ours) and len(parts) > 3:
         try:
-            session.param(parts[2], parts[3])
+            app.session.param(parts[2], parts[3])
         except WireError as error:
             return str(error)
-    return "there is no such address; docs/osc.md lists them, /node/list the nodes"
+        ours = f"/node/{parts[2]}/"
+    every = (shown(known) for known in app.router.exact)
+    # addresses of nodes are many: only those of the node that is meant are compared
+    known = [name for name in every if name.startswith(ours) or not name.startswith("/node/")]
+    return f"there is no such address; {meant(address, known)}docs/osc.md lists them, /node/list the nodes"

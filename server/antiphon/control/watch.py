@@ -7,6 +7,7 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from antiphon.control.reloaded import reloaded
 from antiphon.errors import AntiphonError
 from antiphon.nodes import FADE
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from antiphon.control.app import ControlApp
 
 log = logging.getLogger("antiphon.control")
+said = logging.getLogger("antiphon.said")
+"""What is no trouble and is printed all the same."""
 PERIOD = 0.03
 """Seconds between two looks; a file is taken once it has stood still from one to the next."""
 Stamp = tuple[int, int, int]
@@ -56,9 +59,16 @@ def differs(app: ControlApp, path: str) -> bool:
 
 def take(app: ControlApp) -> None:
     """The file as it is now, if it is a patch; else the last good one plays on."""
+    path, was, mended = app.session.path, app.plans.patch, app.plans.failed
+
+    def plays() -> None:
+        said.info("%s", reloaded(was, patch, Path(path).name, mended=mended))
+
     try:
-        app.plans.load(app.plans.read_again(), FADE, None, "", ())
+        patch = app.plans.read_again()
+        app.plans.load(patch, FADE, None, "", (), plays)
     except AntiphonError as error:
+        app.plans.failed = True
         log.warning("%s", error)
         app.feedback.event("/patch/failed", str(error))
         app.happened("patch", name=app.session.name, reason=str(error))

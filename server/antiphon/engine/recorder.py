@@ -240,7 +240,8 @@ class Recorder:
         self._note()
 
     def _complain(self, what: str, error: Exception) -> None:
-        text = str(error) if isinstance(error, FileError) else f"{what}: {error or type(error).__name__}"
+        said = paths.why(error) if isinstance(error, OSError) else str(error) or type(error).__name__
+        text = said if isinstance(error, FileError) else f"{what}: {said}"
         self.said.append(text)
         if self.aloud:
             print(f"antiphon: {text}", file=sys.stderr, flush=True)

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """doc: of the processor.  processor, test: their files' text."""
+    """doc: of the processor.  processor, test: their files' text.  files: what `antiphon run` wants after its name."""
 
     name: str
     doc: str
     processor: str
     test: str
+    files: str = "IN.wav OUT.wav"
 
 
 _SOUND = '''"""`NAME`: sound in, sound out."""
@@ -326,9 +327,15 @@ SHAPES = {
     shape.name: shape
     for shape in (
         Shape("sound-sound", "Multiplies its sound.", _SOUND, _SOUND_TEST),
-        Shape("sound-notes", "Plays a note while its sound is loud.", _TO_NOTES, _TO_NOTES_TEST),
-        Shape("notes-notes", "Adds a note to each.", _NOTES, _NOTES_TEST),
-        Shape("library-sound", "Plays a file on the clock.", _SOURCE, _SOURCE_TEST),
-        Shape("sound-reference", "Becomes as loud as another sound.", _REFERENCE, _REFERENCE_TEST),
+        Shape("sound-notes", "Plays a note while its sound is loud.", _TO_NOTES, _TO_NOTES_TEST, "IN.wav OUT.mid"),
+        Shape("notes-notes", "Adds a note to each.", _NOTES, _NOTES_TEST, "IN.mid OUT.mid"),
+        Shape("library-sound", "Plays a file on the clock.", _SOURCE, _SOURCE_TEST, "IN.wav OUT.wav -p sound=LOOP.wav"),
+        Shape(
+            "sound-reference",
+            "Becomes as loud as another sound.",
+            _REFERENCE,
+            _REFERENCE_TEST,
+            "IN.wav OUT.wav -p reference=OTHER.wav",
+        ),
     )
 }
