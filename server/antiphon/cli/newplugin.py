@@ -18,7 +18,9 @@ def new_plugin(
 ) -> None:
     """Write a plugin that works, with its test and card, for you to change."""
     from antiphon import paths
+    from antiphon.newplugin.shapes import SHAPES
     from antiphon.newplugin.writing import write
 
     place = write(name, shape, folder if folder is not None else paths.made(paths.plugins()))
-    typer.echo(f"{place} is written; `antiphon plugins` lists it, `antiphon run {name} IN.wav OUT.wav` plays it")
+    files = SHAPES[shape].files
+    typer.echo(f"{place} is written; `antiphon plugins` lists it, `antiphon run {name} {files}` plays it")

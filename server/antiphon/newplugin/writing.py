@@ -24,7 +24,8 @@ CARD = """# NAME
 
 What it does: SHAPED. Shape: KIND.
 
-- Try it: `antiphon plugins` lists it; add it to a patch as `[nodes.NAME]`, or `/node/add NAME mine`.
+- Try it: `antiphon plugins` lists it, `antiphon run NAME FILES` plays it; add it to a patch as `[nodes.NAME]`, or
+  `/node/add NAME mine`.
 - Test it: `python -m pytest tests` in this folder's parent, with `PYTHONPATH=.`.
 - Latency: 0 frames. (Say it here when that changes, and set `latency` in `prepare`.)
 - Quality: not measured yet. Say on what, beside what, and what it is bad at.
@@ -56,7 +57,13 @@ def write(name: str, kind: str, folder: Path) -> Path:
 
 def files(name: str, shape: Shape) -> dict[str, str]:
     """Each file's text by its path in the plugin's folder."""
-    words = {"NAME": name, "CLASS": _class(name), "SHAPED": shape.doc.rstrip("."), "KIND": shape.name}
+    words = {
+        "NAME": name,
+        "CLASS": _class(name),
+        "SHAPED": shape.doc.rstrip("."),
+        "KIND": shape.name,
+        "FILES": shape.files,
+    }
 
     def filled(text: str) -> str:
         for word, meant in words.items():
