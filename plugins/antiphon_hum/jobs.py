@@ -55,8 +55,6 @@ def run(job: FileJob) -> tuple[Written, ...]:
         _warn(job, found, f"{writer.name} is silent")
         if job.midi_out is not None:
             write_notes(job.midi_out, found, rate, _bpm(job))
-    if not writer.frames:
-        complain(f"{shown(job.source)} and {writer.name} hold no sound (0 frames)")
     if writer.clipped:
         complain(f"{writer.name}: {writer.clipped} samples were over full scale and are cut to it")
     written = Written(job.target, shown(job.source), frames / rate, rate, channels, len(notes))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -148,9 +149,9 @@ def plan_jobs(paths: Sequence[str], out_dir: str | None, info: ProcessorInfo, *,
     if out_dir is None:
         if len(paths) != 2:
             raise UsageError("name one file IN and one file OUT, or several and --out-dir FOLDER")
-        if Path(paths[1]).is_dir():
+        if os.path.isdir(paths[1]):
             raise UsageError(f"{shown(paths[1])} is a folder; name a file, or write --out-dir {shown(paths[1])}")
-        if Path(paths[0]).is_dir() and not alone:
+        if os.path.isdir(paths[0]) and not alone:
             raise UsageError(
                 f"{shown(paths[0])} is a folder; write --out-dir {shown(paths[1])} to do all that is in it"
             )
