@@ -110,7 +110,8 @@ def write(path: Path, events: Iterable[Timed], frames: int, rate: int, like: Son
     for at, event in sorted(events, key=lambda item: item[0]):
         key = (event.channel, event.number)
         if event.kind in ("on", "off"):
-            if key in sounding:
+            again = event.kind == "on" and key in sounding and sounding[key][0] == at
+            if key in sounding and not again:  # begun twice on one frame it is one note
                 end(key, at)
             if event.kind == "on" and event.value > 0.0:
                 sounding[key] = (at, event.value)
