@@ -134,6 +134,7 @@ def _by_channel(tracks: Sequence[Track]) -> dict[int, tuple[str, int | None]]:
     """The name and the instrument of the first track that plays on each channel."""
     known: dict[int, tuple[str, int | None]] = {}
     for track in tracks:
-        for played in (*track.notes[:1], *track.controls[:1]):
-            known.setdefault(played.channel, (track.name, track.program))
+        channels = [note.channel for note in track.notes[:1]] + [control.channel for control in track.controls[:1]]
+        for channel in channels:
+            known.setdefault(channel, (track.name, track.program))
     return known

@@ -153,7 +153,7 @@ def time_of(line: Line) -> int:
     """The sample at which a line took effect."""
     if "missed" in line:
         return int(line["missed"][0])
-    return int(line.get("sample", line.get("unheard", 0)))
+    return int(line["unheard"] if "unheard" in line else line["sample"])
 
 
 def check_number(cell: ParamCell, number: float) -> None:

@@ -49,6 +49,7 @@ def one(plugin: str, job: Job, settings: Settings, loaded: Loaded) -> Written:
     plays, writes = _plays_notes(info, job.source), _writes_notes(info, job.target)
     with ExitStack() as stack:
         score: Score | None = None
+        length: int | None
         if plays:
             score = notefile.read(job.source, RATE)
             rate, channels, subtype, length = RATE, CHANNELS, "", score.frames
