@@ -20,7 +20,7 @@ from antiphon.synth import info as synths
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "plugins.md").read_text()
-SET = {"inputs", "outputs", "params", "split", "holds", "rate", "block", "channels", "latency", "node"}
+SET = {"inputs", "outputs", "params", "split", "holds", "tail", "needs", "rate", "block", "channels", "latency", "node"}
 HOOKS = [n for n in ast.parse(inspect.getsource(hookspecs)).body if isinstance(n, ast.FunctionDef)]
 
 

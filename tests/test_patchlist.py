@@ -49,12 +49,14 @@ def test_ones_own_stands_before_a_shipped_one_and_says_so() -> None:
 def test_files_that_are_no_patches_do_not_end_a_list() -> None:
     write("broken", "listed = [[[\n")
     write("hostile", "# \x1b[31mred\x07\nlisted = 7\n")
+    write("mine~", "format = 1\n")
     (paths.patches() / "folder.toml").mkdir()
     (paths.patches() / "bytes.toml").write_bytes(b"\xff\xfe\x00")
     found = {entry.name: entry for entry in patchlist.entries()}
     assert {"broken", "hostile", "bytes"} <= set(patch.names())
     assert found["hostile"].line.isprintable()
     assert "folder" not in found
+    assert "mine~" not in found
 
 
 def test_the_key_takes_true_or_false_at_the_top_alone() -> None:

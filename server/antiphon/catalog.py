@@ -21,6 +21,8 @@ class ProcessorInfo:
     outputs: tuple[Port, ...]
     params: tuple[Param, ...]
     holds: bool = False
+    tail: bool = False
+    needs: tuple[str, ...] = ()
 
     @property
     def cells(self) -> tuple[Param, ...]:
@@ -92,6 +94,8 @@ class Catalog:
                 tuple(Port(**p) for p in item["outputs"]),
                 tuple(Param(**{**p, "choices": tuple(p["choices"])}) for p in item["params"]),
                 item["holds"],
+                item["tail"],
+                tuple(item["needs"]),
             )
         return Catalog(types, tuple(Failure(**f) for f in data["failures"]))
 

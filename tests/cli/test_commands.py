@@ -210,7 +210,7 @@ def answers(monkeypatch: pytest.MonkeyPatch, told: object) -> None:
             raise told
         return told
 
-    monkeypatch.setattr(approve, "ask", ask)
+    monkeypatch.setattr(approve, "look", ask)
 
 
 def test_status_is_said_in_sections(antiphon: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from antiphon.cli.approve import DEFAULT_PORT, Port
+from antiphon.wire.text import printable
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object instead of words.")]
 Row = tuple[str, str]
@@ -17,13 +18,13 @@ Row = tuple[str, str]
 def status(http_port: Port = DEFAULT_PORT, as_json: Json = False) -> None:
     """Say how the running server does: sound, misses, OSC, workers, synth, nodes, trouble. Exit 1 where none runs."""
     from antiphon import paths
-    from antiphon.cli.approve import ask
+    from antiphon.cli.approve import look
     from antiphon.cli.errors import complain
     from antiphon.cli.style import styled
     from antiphon.errors import EngineError
 
     try:
-        told = ask("GET", "/api/status", paths.config(), http_port)
+        told = look("/api/status", paths.config(), http_port)
     except EngineError as error:
         complain(str(error))
         raise typer.Exit(1) from None
@@ -33,7 +34,7 @@ def status(http_port: Port = DEFAULT_PORT, as_json: Json = False) -> None:
     for title, rows in sections(told):
         typer.echo(styled(title, "bad" if title == "trouble" and rows != NO_TROUBLE else "head"))
         for line in aligned(rows):
-            typer.echo(f"  {line}")
+            typer.echo(printable(f"  {line}"))
 
 
 NO_TROUBLE: list[Row] = [("none", "")]
