@@ -10,6 +10,9 @@ from antiphon.errors import UsageError
 PACKAGES = {"espeak-ng": "espeak-ng", "fluidsynth": "fluidsynth fluid-soundfont-gm timgm6mb-soundfont"}
 """By program, the Debian packages that bring it and what it plays."""
 
+INSTALL = "`make models` installs torch, `.venv/bin/pip install -e '.[training,bench]'` in Antiphon's folder the rest"
+"""Of what only training and evaluation import."""
+
 
 @contextmanager
 def said(name: str) -> Iterator[None]:
@@ -17,9 +20,7 @@ def said(name: str) -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        raise UsageError(
-            f"{name} needs {error.name}, which is not installed; pip install 'antiphon[models,training,bench]'"
-        ) from None
+        raise UsageError(f"{name} needs {error.name}, which is not installed; {INSTALL}") from None
     except FileNotFoundError as error:
         packages = PACKAGES.get(str(error.filename))
         if packages is None:
