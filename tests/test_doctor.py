@@ -164,7 +164,7 @@ def test_an_unwritable_folder_is_named(monkeypatch):
 @pytest.mark.parametrize(
     ("build", "device", "state", "said"),
     [
-        (None, "cpu", "missing", "heard dry"),
+        (None, "cpu", "missing", "learned modes go by the classical one (hum: pyin"),
         (TorchBuild("2.13.0+cpu", ""), "cpu", "works", "2.13.0+cpu: models run in workers, on the CPU"),
         (TorchBuild("2.13.0+cu126", "12.6"), "cuda", "works", "on the GPU unless --device cpu"),
     ],

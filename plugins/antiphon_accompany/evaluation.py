@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from antiphon.errors import FileError
+from antiphon.learning import needs
 from antiphon_accompany import baselines
 from antiphon_accompany.files import Section, accompany_file
 from antiphon_accompany.measures import agreement, chords_of, clash, texture, unlike
@@ -63,8 +63,7 @@ def systems(song: Song, wanted: Sequence[str]) -> Iterator[tuple[str, Row]]:
 
 def evaluate(data: Path, digits: str = TEST, limit: int = 0, wanted: Sequence[str] = SYSTEMS) -> dict[str, Any]:
     """Means and standard errors over songs, by system. data: a folder that holds pop909/."""
-    if not (data / "pop909").is_dir():
-        raise FileError(f"{data} has no folder pop909; give the folder that POP909's songs are in, under that name")
+    needs.folders(data, ("pop909",))
     rows: dict[str, list[Row]] = defaultdict(list)
     for song in songs(data / "pop909", digits, limit):
         for name, row in systems(song, wanted):
@@ -93,7 +92,7 @@ def show(result: dict[str, Any]) -> str:
 def main(data: Path, limit: int = 0, digits: str = TEST) -> dict[str, Any]:
     """Measures, prints and returns. limit: songs at most, 0 for all; of each style's `EACH_STYLE` at most.
 
-    Raises `FileError` where there are no songs.
+    Raises `UsageError` where there are no songs.
     """
     result = evaluate(data, digits, limit)
     each = evaluate(data, digits, min(limit, EACH_STYLE) or EACH_STYLE, STYLES[1:])

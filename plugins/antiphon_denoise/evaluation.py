@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.errors import UsageError
+from antiphon.learning import needs
 from antiphon.learning.evaluation import Ask, Evaluation, Example, Measure, Score, System, cells, table
 from antiphon.workers.line import usable
 from antiphon_denoise import systems, testset
@@ -66,11 +66,11 @@ class Denoising(Evaluation):
         "PESQ and STOI are of these voices at 16 kHz, most of them synthetic: to be "
         "compared in this table only, not with VoiceBank's."
     )
-    files_doc: ClassVar[str] = "clean sound files: noises of fold 4 are added to five seconds of each"
+    files_doc: ClassVar[str] = "clean sound files: noise is added to five seconds of each"
 
     def scores(self, ask: Ask) -> Iterator[Score]:
         made = _makers(ask)
-        clips, kinds = testset.noises(ask.data), _clean(ask)
+        clips, kinds = _noises(ask), _clean(ask)
         count = len(clips) if ask.limit is None else min(len(clips), -(-ask.limit // 3))
         for item in testset.mixtures(kinds, clips[:count], ask.seed):
             yield from _mixture(made, item)
@@ -88,13 +88,22 @@ class Denoising(Evaluation):
 
     def examples(self, ask: Ask) -> Iterator[Example]:
         made = _makers(ask)
-        clips, kinds = testset.noises(ask.data), _clean(ask)
+        clips, kinds = _noises(ask), _clean(ask)
         heard = (item for item in testset.mixtures(kinds, clips, ask.seed) if item.snr == _SHOWN)
         for item in islice(heard, ask.limit or _FEW):
             yield Example(item.name, "clean", item.clean, RATE)
             for name, system in made.items():
                 if (out := system(item)) is not None:
                     yield Example(item.name, "noisy" if name == "nothing" else name, out, RATE)
+
+
+def _noises(ask: Ask) -> list[tuple[str, F32]]:
+    """What is added: recorded noise, or to files of one's own, where there is none, noise that is computed."""
+    if ask.files and not (ask.data / "esc10").is_dir():
+        ask.say(f"{ask.data} holds no esc10/: the noise is computed (white, pink, brown), steadier than most recorded")
+        return testset.made_noises(ask.seed)
+    needs.folders(ask.data, testset.DATA if not ask.files else ("esc10",), testset.OWN)
+    return testset.noises(ask.data)
 
 
 def _clean(ask: Ask) -> dict[str, dict[str, F32]]:
@@ -133,7 +142,7 @@ def _makers(ask: Ask) -> dict[str, Made]:
             ask.say(f"{mode} is left out: {why}")
             table = {name: made for name, made in table.items() if not name.startswith(mode)}
     if find_spec("noisereduce") is None:
-        ask.say("noisereduce is left out: it is not installed (pip install 'antiphon[bench]')")
+        ask.say(f"noisereduce is left out: it is not installed ({needs.INSTALL})")
         table = {name: made for name, made in table.items() if not name.startswith("noisereduce")}
     return {name: made for name, made in table.items() if ask.wants(name)}
 
@@ -216,8 +225,6 @@ def _intelligible(out: F32, clean: F32) -> float | None:
 
 def evaluate(data: Path, seed: int = 1, limit: int | None = None) -> dict[str, Any]:
     """The evaluation for `antiphon bench`: figures by system and measure, and the table's lines."""
-    if not (data / "esc10").is_dir():
-        raise UsageError(f"{data} holds no esc10/; give --data a folder with esc10, tracks, sonicpi and pop909 in it")
     evaluation = Denoising()
     with tempfile.TemporaryDirectory() as work:
         found = cells(evaluation, evaluation.scores(Ask(data, Path(work), seed, limit)))

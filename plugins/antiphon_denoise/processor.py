@@ -11,7 +11,7 @@ import numpy as np
 from antiphon.block import StreamSpec
 from antiphon.params import Param
 from antiphon.processor import IO, Processor
-from antiphon.workers.line import usable
+from antiphon.workers.line import say_instead, usable
 from antiphon.workers.spec import WorkerError
 from antiphon_denoise.bands import BINS
 from antiphon_denoise.delayed import Waiting
@@ -27,6 +27,8 @@ from antiphon_denoise.wavelet import Shrinker
 log = logging.getLogger("antiphon.denoise")
 MODELS = {"learned": MASK, "autoencoder": AUTOENCODER}
 _PACE = 640 / HOP
+BY_GATE = "It works by its gate instead: less noise is taken away, and less of the sound is harmed"
+"""What that means, by the card's figures."""
 
 
 class Denoise(Processor):
@@ -56,7 +58,7 @@ class Denoise(Processor):
         mode = str(self.settings["mode"])
         self.close()
         if mode in MODELS and (reason := usable(MODELS[mode])):
-            log.warning("denoise has no mode %s here and goes by its gate: %s", mode, reason)
+            say_instead(log, f"denoise has no mode {mode} here: {reason}. {BY_GATE}")
             mode = "gate"
         self._waiting: Waiting | None = None
         if mode in MODELS:
@@ -64,7 +66,7 @@ class Denoise(Processor):
             try:
                 self._waiting = Waiting(MODELS[mode], self._grid, spec.channels, spec.block, self.node)
             except WorkerError as error:
-                log.warning("denoise has no worker for mode %s and goes by its gate: %s", mode, error)
+                log.warning("denoise has no worker for mode %s: %s. %s", mode, error, BY_GATE)
                 mode = "gate"
         if mode not in MODELS:
             self._grid = grid(spec.rate)

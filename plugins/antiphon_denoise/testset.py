@@ -16,6 +16,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from antiphon.errors import UsageError
+from antiphon.io import audiofile
 from antiphon_denoise.training import sounds, splits
 
 F32 = NDArray[np.float32]
@@ -24,6 +25,10 @@ SECONDS = 5
 LEAD = RATE // 2
 SNRS = (0, 10, 20)
 FRAMES = SECONDS * RATE
+LOWEST = 20.0
+"""Hz below which coloured noise rises no more."""
+DATA = ("esc10", "tracks", "sonicpi", "pop909")
+OWN = "Clean files of your own are measured without it: `antiphon evaluate denoise mine.wav`"
 KINDS = ("music", "speech", "song", "solo", "loop", "cymbal")
 PROGRAMS = {"trumpet": 56, "distorted": 30, "strings": 48, "piano": 0, "flute": 73, "bass": 33}
 
@@ -92,7 +97,7 @@ def _five(sound: F32) -> F32:
 
 def excerpt(path: Path) -> F32:
     """Five seconds from the middle of a file, peak 0.5."""
-    whole = sounds.read(path)
+    whole = audiofile.read(path, rate=RATE).samples.mean(axis=0)
     if float(np.abs(whole).max(initial=0.0)) < 1e-4:
         raise UsageError(f"{path} is silent; give a file with clean sound in it")
     at = max(0, (len(whole) - FRAMES) // 2)
@@ -100,14 +105,26 @@ def excerpt(path: Path) -> F32:
 
 
 def noises(data: Path) -> list[tuple[str, F32]]:
-    """Fold 4, a clip of every class before the next of any: a limit keeps the classes even."""
+    """Fold 4 of ESC-10, a clip of every class before the next of any: a limit keeps the classes even."""
     classes: dict[str, list[Path]] = {}
     for path in splits.clips(data, "test"):
         classes.setdefault(path.parent.name, []).append(path)
     if not classes:
-        raise UsageError(f"{data} holds no esc10/; give --data a folder with esc10, tracks, sonicpi and pop909 in it")
+        raise UsageError(f"{data / 'esc10'} holds no clips of fold 4: CLASS/4-*.ogg")
     most = max(map(len, classes.values()))
     return [(name, sounds.read(paths[n])) for n in range(most) for name, paths in classes.items() if n < len(paths)]
+
+
+def made_noises(seed: int) -> list[tuple[str, F32]]:
+    """What is added to files of one's own where there is no ESC-10: steady noise of three colours, of each two."""
+    rng = np.random.default_rng((seed, 1))
+    hertz = np.fft.rfftfreq(FRAMES, 1.0 / RATE)
+    made = []
+    for name, slope in (("white", 0.0), ("pink", 0.5), ("brown", 1.0)) * 2:
+        spectrum = np.fft.rfft(rng.standard_normal(FRAMES)) * np.maximum(hertz, LOWEST) ** -slope
+        noise = np.fft.irfft(spectrum, FRAMES)
+        made.append((name, np.asarray(0.1 * noise / noise.std(), np.float32)))
+    return made
 
 
 def at_snr(clean: F32, noise: F32, snr: float) -> tuple[F32, F32]:

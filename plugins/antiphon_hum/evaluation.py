@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon import notesound
+from antiphon.learning import needs
 from antiphon.learning.evaluation import Ask, Evaluation, Example, Measure, Score, System
 from antiphon.plugins import load
 from antiphon.workers.line import usable
@@ -89,6 +90,7 @@ class Hearing(Evaluation):
                     late[name] += lateness(clip, result)
             yield from _late(late)
             return
+        needs.folders(ask.data, testset.DATA, testset.OWN)
         noises = testset.noises(ask.data)
         ask.say("making what is measured, where it is not there yet")
         for n, (kind, clip) in enumerate(testset.noted(ask.data, ask.work, ask.seed, ask.limit)):
@@ -126,6 +128,7 @@ class Hearing(Evaluation):
         if ask.files:
             clips = iter([testset.own(path) for path in ask.files])
         else:
+            needs.folders(ask.data, testset.DATA, testset.OWN)
             clips = (clip for _, clip in testset.noted(ask.data, ask.work, ask.seed, -(-(ask.limit or _FEW) // 3)))
         for clip in islice(clips, ask.limit or _FEW):
             yield Example(clip.name, "sound", clip.sound, RATE)

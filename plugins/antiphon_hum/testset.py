@@ -45,6 +45,11 @@ SECONDS = 14.0
 NAMES = ("flute", "trumpet", "clarinet", "recorder", "sax", "oboe")
 NOISES = ("rain", "sea_waves", "crackling_fire", "fire_crackling", "helicopter", "clock_tick")
 """Of ESC-10, those that have no pitch."""
+DATA = ("pop909", "esc10", "jsb", "tracks")
+OWN = (
+    "Files of your own are measured without it: `antiphon evaluate hum mine.wav`, with the notes that were sung in "
+    "mine.mid or mine.csv"
+)
 EMPTY = ("silence", "noise", "recorded", "many", "speech", "chainsaw")
 """Kinds that hold no note that `hum` should say."""
 
@@ -73,8 +78,6 @@ _NOTHING: tuple[F64, F64] = (np.zeros((0, 3)), np.zeros(0))
 
 def noted(data: Path, work: Path, seed: int, limit: int | None) -> Iterator[tuple[str, Clip]]:
     """("sung", "wind" and "hum", clip) of each song, at most `limit` songs."""
-    if not (data / "pop909").is_dir():
-        raise UsageError(f"{data} holds no pop909/; give --data a folder with pop909, esc10, jsb and tracks in it")
     done = 0
     for place, folder in enumerate(corpus.songs(data, "test")):
         notes = melody(folder / f"{folder.name}.mid", SECONDS)
@@ -213,7 +216,11 @@ def own(path: Path) -> Clip:
             return Clip(
                 path.stem, np.ascontiguousarray(sound, np.float32), np.array(sorted(rows), np.float64), np.zeros(0)
             )
-    raise UsageError(f"{path} has no notes beside it; these are taken: {FILES}")
+    raise UsageError(
+        f"{path} has no notes beside it to be measured against: {path.stem}.mid, or {path.stem}.csv with a line a note "
+        f"(seconds from, to, MIDI number). `antiphon run hum {path} {path.with_suffix('.mid')}` writes what it finds; "
+        "put that right by ear first"
+    )
 
 
 def _csv(path: Path) -> list[tuple[float, float, float]]:

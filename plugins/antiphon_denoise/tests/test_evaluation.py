@@ -12,6 +12,7 @@ import soundfile
 
 from antiphon.errors import UsageError
 from antiphon.learning.evaluation import Ask, cells, table
+from antiphon_denoise import testset
 from antiphon_denoise.evaluation import Denoising
 
 _spec = importlib.util.spec_from_file_location("denoise_sounds", Path(__file__).with_name("sounds.py"))
@@ -56,5 +57,31 @@ def test_a_silent_file_and_a_folder_without_noises_are_refused(asked: Ask, tmp_p
     with pytest.raises(UsageError, match="is silent; give a file with clean sound"):
         list(Denoising().scores(replace(asked, files=(tmp_path / "still.wav",))))
     (tmp_path / "bare" / "esc10").mkdir(parents=True)
-    with pytest.raises(UsageError, match="holds no esc10"):
+    with pytest.raises(UsageError, match="holds no clips of fold 4"):
         list(Denoising().scores(replace(asked, data=tmp_path / "bare")))
+
+
+def test_files_are_measured_where_there_is_no_data(asked: Ask, tmp_path: Path) -> None:
+    """Computed noise is added to them, which is said; the evaluation's own items need the data, and say from where."""
+    from dataclasses import replace
+
+    said: list[str] = []
+    alone = replace(asked, data=tmp_path / "nowhere", say=said.append)
+    means = {(cell.system, cell.measure): cell.mean for cell in cells(Denoising(), Denoising().scores(alone))}
+    assert any("the noise is computed (white, pink, brown)" in line for line in said)
+    assert means["nothing", "gain"] == pytest.approx(0.0, abs=1e-9)
+    assert means["mask", "gain"] > means["gate", "gain"] > 0.0
+    with pytest.raises(UsageError, match=r"nowhere holds no esc10/.*docs/plugins\.md .*evaluate denoise mine\.wav"):
+        list(Denoising().scores(replace(alone, files=())))
+
+
+def test_the_computed_noises_have_their_colours_and_their_seed() -> None:
+    made = testset.made_noises(1)
+    assert [name for name, _ in made] == ["white", "pink", "brown"] * 2
+    assert not np.array_equal(made[0][1], made[3][1])
+    assert all(np.array_equal(a, b) for (_, a), (_, b) in zip(made, testset.made_noises(1), strict=True))
+    for (_, noise), fall in zip(made, (0.0, 3.01, 6.02), strict=False):
+        power = np.abs(np.fft.rfft(noise)) ** 2
+        octaves = [power[round(f * 5) : round(f * 10)].mean() for f in (250, 500, 1000, 2000)]
+        steps = -10.0 * np.diff(np.log10(octaves))
+        np.testing.assert_allclose(steps, fall, atol=0.5)

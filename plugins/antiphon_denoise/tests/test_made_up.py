@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 scipy = importlib.util.find_spec("scipy")
-pytestmark = pytest.mark.skipif(scipy is None, reason="needs scipy: pip install 'antiphon[training]'")
+pytestmark = pytest.mark.skipif(scipy is None, reason="needs scipy, of the extra training")
 RATE = 48000
 
 

@@ -13,6 +13,7 @@ from antiphon import models
 from antiphon.block import StreamSpec
 from antiphon.filejob import FileJob
 from antiphon.harness import render
+from antiphon.workers import line, pool
 from antiphon_hum import notes as files
 from antiphon_hum import spec
 from antiphon_hum.evaluation import f1, lateness
@@ -189,8 +190,13 @@ def test_without_weights_it_says_so_once_and_goes_by_pyin(monkeypatch, caplog):
         raise models.ModelError(f"no model {name!r} is installed")
 
     monkeypatch.setattr(models, "entry", missing)
+    monkeypatch.setattr(line, "_SAID", set())
     with caplog.at_level(logging.WARNING, "antiphon.hum"):
+        with pool.absent():
+            Hum().prepare(StreamSpec())
+        assert not caplog.records
         notes = notes_of(hum().sound, RATE)
+        Hum().prepare(StreamSpec())
     assert [n.number for n in notes] == TUNE
     assert len(caplog.records) == 1
     assert "pyin" in caplog.text

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import tempfile
 import time
 from collections.abc import Sequence
@@ -33,7 +32,6 @@ HOPS = 1500
 
 
 def main(seconds: float, seed: int = 1) -> None:
-    os.environ.setdefault("PYO_GUI_WX", "0")  # no window, and no words about one
     exact = [offline(seed), live(seed, max(20.0, seconds))]
     table(
         "onsets against the sample asked for (closed hats, after a constant)",

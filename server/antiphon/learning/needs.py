@@ -1,14 +1,31 @@
-"""What making material needs and is not there, said in a sentence."""
+"""What training and measuring need and is not there, said in a sentence."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 from antiphon.errors import UsageError
 
 PACKAGES = {"espeak-ng": "espeak-ng", "fluidsynth": "fluidsynth fluid-soundfont-gm timgm6mb-soundfont"}
 """By program, the Debian packages that bring it and what it plays."""
+
+INSTALL = "`make models` installs torch, `.venv/bin/pip install -e '.[training,bench]'` in Antiphon's folder the rest"
+"""Of what only training and evaluation import."""
+
+
+def folders(data: Path, wanted: Sequence[str], own: str = "") -> None:
+    """Raises `UsageError` where the folder of songs, loops and noises lacks one that is wanted.
+
+    own: what can be done without it, "" where nothing can.
+    """
+    missing = [name for name in wanted if not (data / name).is_dir()]
+    if missing:
+        raise UsageError(
+            f"{data} holds no {missing[0]}/: --data FOLDER names a folder that holds {', '.join(wanted)}; "
+            f"docs/plugins.md (Data) says where they are from{f'. {own}' if own else ''}"
+        )
 
 
 @contextmanager
@@ -17,9 +34,7 @@ def said(name: str) -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        raise UsageError(
-            f"{name} needs {error.name}, which is not installed; pip install 'antiphon[models,training,bench]'"
-        ) from None
+        raise UsageError(f"{name} needs {error.name}, which is not installed; {INSTALL}") from None
     except FileNotFoundError as error:
         packages = PACKAGES.get(str(error.filename))
         if packages is None:

@@ -6,6 +6,7 @@ For processors that have a grid of their own and their own way with an answer; w
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from pathlib import Path
 
@@ -126,8 +127,22 @@ def usable(model: ModelInfo) -> str:
     except models.ModelError as error:
         return str(error)
     if devices.installed() is None:
-        return f"the model {model.name} needs torch, which is not installed: pip install 'antiphon[models]'"
+        return f"the model {model.name} needs torch, which is not installed; `make models` installs it"
     return ""
+
+
+def say_instead(log: logging.Logger, text: str) -> None:
+    """Logs what a node does without its model: once in a process, and never where a declaration is only tried.
+
+    So a patch says it once when it plays, and neither lists of plugins nor the trial before that say it as well.
+    """
+    if not pool.only_tried() and (log.name, text) not in _SAID:
+        _SAID.add((log.name, text))
+        log.warning("%s", text)
+
+
+_SAID: set[tuple[str, str]] = set()
+"""(logger, text) of this process: as many as there are modes of models."""
 
 
 def with_room(spec: WorkerSpec, lead: int) -> WorkerSpec:

@@ -275,6 +275,11 @@ def current() -> Pool | None:
     return _current
 
 
+def only_tried() -> bool:
+    """Whether this is within `absent`."""
+    return _none
+
+
 @contextlib.contextmanager
 def absent() -> Iterator[None]:
     """Within, there are no workers: a processor is checked without them."""

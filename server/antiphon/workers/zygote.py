@@ -291,9 +291,11 @@ def spawn(kind: str, arena: Arena, bells: Bells) -> tuple[int, int]:
 
 ENVIRONMENT = {
     "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1",
-    "PYO_GUI_WX": "0", "PYO_SERVER_AUDIO": "manual",
+    "PYO_SERVER_AUDIO": "manual",
 }  # fmt: skip
-"""One thread a model: threads started before the fork would not be there after it. No window for pyo."""
+"""One thread a model: threads started before the fork would not be there after it."""
+MODULES = {"torch": "torch", "pyo": "antiphon.synth.quietpyo"}
+"""By kind of zygote, what is imported before the fork."""
 
 
 def main(argument: str) -> None:
@@ -301,7 +303,7 @@ def main(argument: str) -> None:
     os.environ.update(ENVIRONMENT)
     if given["kind"] != "none":
         with contextlib.suppress(ImportError):  # the worker says that it is not installed
-            importlib.import_module(given["kind"])
+            importlib.import_module(MODULES[given["kind"]])
     Zygote(given["kind"], Arena(given["arena"]), Bells.of(tuple(given["bells"])), given["lifeline"]).run()
 
 

@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import pyo
 
 from antiphon.block import Samples
 from antiphon.synth.pyo.zones import Zone
+from antiphon.synth.quietpyo import pyo
 
 SIZE = 8
 CUBIC, LOWPASS = 4, 0

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pyo
 from numpy.typing import NDArray
 
 from antiphon.block import Samples
+from antiphon.synth.quietpyo import pyo
 
 STEPS = (0.1, 0.3, 0.5, 0.7, 0.85, 1.0)
 """Velocities of `Sound.cutoffs`."""

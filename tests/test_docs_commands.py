@@ -1,0 +1,376 @@
+"""Every command of the README, the docs and the plugins' cards does what it says, as it is written.
+
+Each page is gone through from its first line to its last, in an empty home and a folder that holds what `GIVEN` names.
+On a plugin's card one `antiphon run` is run, and the parameters of the others are looked at.
+Lines that talk to a server (`antiphon osc`) talk to one real server, shared by all pages, with the patch that `PATCHES`
+names for them. A command that the tables do not know fails.
+"""
+
+from __future__ import annotations
+
+import glob
+import re
+import shlex
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import typer
+from pythonosc.osc_message_builder import OscMessageBuilder
+from tests import audio
+from tests.commands import PAGES, ROOT, blocks, inline, text, typed
+
+from antiphon import catalog as catalogs
+from antiphon import plugins
+from antiphon.bench.rig import Server
+from antiphon.cli.commands import application
+from antiphon.cli.run import read_settings
+from antiphon.io.midifile import Note, Track, write
+from antiphon.workers import devices
+
+RATE = 48000
+PATCHES = {
+    "/node/in/mute 0": "answer",
+    "/node/accompany/style swing": "answer",
+    "/node/voice/gain 0 2": "answer",
+    "/patch/load demo": "answer",
+    "/node/echo/feedback": "demo",
+    "/node/out/gain -12": "demo",
+    "/note/on 60 100": "keys",
+    "/node/keys/instrument strings": "keys",
+    "/node/denoise/learn": "voice",
+    "/node/loops/intensity 0.9": "bed",
+}
+"""What `antiphon osc` is given in the docs, and the patch that plays then."""
+PARSED = {
+    "antiphon serve --midi --patch keys": "tests/real/test_midi.py plays a keyboard",
+    "antiphon osc /learn /node/keys/wet": "tests/control/test_midi.py::test_learned_once_it_stays_learned turns it",
+    "antiphon serve --patch through --mqtt-url mqtt://localhost": "tests/serve/test_mqtt.py has a broker",
+    "antiphon serve --patch worker": "the next line renders the same patch",
+    "antiphon serve --patch keys": "the server that these tests share is started so",
+    "antiphon serve --audio headless --synth supercollider --patch keys": "tests/real/test_supercollider.py",
+    "antiphon serve --audio jack --scsynth 127.0.0.1:57110 --patch keys": "tests/real/test_sc_joined.py",
+    "antiphon train denoise --work training --minutes 110": "tests/learning/test_loop.py trains a small one",
+    "antiphon evaluate denoise --limit 20 --json figures.json": "plugins/antiphon_denoise/tests/test_evaluation.py",
+    "antiphon run leveller in.wav out.wav": "tests/test_docs_plugins.py makes its weights and plays it",
+    "antiphon osc /node/add leveller leveller in": "the same",
+    "antiphon devices": "tests/hostile/test_devices.py; what it finds is the machine's",
+}
+"""Commands whose options and values are checked without running them: each would take minutes, or what no test has."""
+ELSEWHERE = {
+    "PYTHONPATH=. python -m pytest wobble": "tests/test_docs_plugins.py",
+    "mosquitto_pub -q 1 -t antiphon/gain/gain/set -m 0.5": "tests/real/test_mqtt_outage.py",
+    "mosquitto_sub -v -t 'antiphon/#'": "the same",
+    'alias antiphon="$PWD/.venv/bin/antiphon"': "the shell's own",
+    ".venv/bin/pre-commit install": "git's own",
+}
+NEEDS_TORCH = {"antiphon render worker --in in.wav --out out.wav", "antiphon evaluate hum --system pyin mine.wav"}
+SESSION = "antiphon serve --patch demo --session tonight"
+
+
+def test_every_page_with_commands_is_gone_through() -> None:
+    known = {f"antiphon osc {line}" for line in PATCHES} | set(PARSED) | set(ELSEWHERE)
+    lines = [line for page in PAGES for line in typed(page)]
+    assert known <= set(lines), "the tables name commands that stand nowhere any more"
+    assert len(lines) > 60
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_commands_and_options_in_sentences_are_there(page: str) -> None:
+    commands = typer.main.get_command(application()).commands  # type: ignore[attr-defined]
+    for line in inline(page):
+        words = line.split()[1:]
+        if not words or words[0].startswith("--"):
+            continue
+        assert words[0] in commands, line
+        known = {opt for param in commands[words[0]].params for opt in param.opts} | {"--help"}
+        assert {w.partition("=")[0] for w in words if w.startswith("-") and not w[1:2].isdigit()} <= known, line
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_what_make_is_asked_for_is_in_the_makefile(page: str) -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = {word for line in typed(page) if line.startswith("make ") for word in line.split()[1:] if "=" not in word}
+    named |= set(re.findall(r"`make ([a-z-]+)[^`]*`", text(page)))
+    assert named <= targets
+
+
+# ---- what is there beforehand
+
+
+def tune(path: Path) -> None:
+    write(path, [Track("tune", tuple(Note(float(n), 0.9, 60 + n % 5) for n in range(16)))])
+
+
+def sound(path: Path, hertz: float = 220.0, seconds: float = 2.0) -> None:
+    """A held tone, hummed from half a second on, in noise."""
+    made = audio.noise(round(seconds * RATE), level=-50.0)
+    made[:, RATE // 2 :] += audio.sine(hertz, seconds - 0.5)
+    audio.write(path, made)
+
+
+def loop(path: Path, hertz: float) -> None:
+    """Two bars at 110 bpm, struck on each beat."""
+    beat = RATE * 60 // 110
+    strike = audio.sine(hertz, beat / RATE) * np.exp(-np.arange(beat) / 6000.0, dtype=np.float32)
+    audio.write(path, np.tile(strike, 8))
+
+
+def events(path: Path) -> None:
+    (example,) = [block for block in blocks("docs/events.md") if block.lang == "jsonl"]
+    path.write_text("\n".join(example.lines) + "\n")
+
+
+def notes_beside(path: Path) -> None:
+    path.write_text("start,end,number\n0.5,2.0,57\n")
+
+
+GIVEN: dict[str, Callable[[Path], None]] = {
+    **dict.fromkeys(("noisy.wav", "voice.wav", "song.wav", "in.wav", "mine.wav", "loop.wav", "piano.wav"), sound),
+    "strings.wav": lambda path: sound(path, 330.0),
+    "takes/one.wav": sound,
+    "more/two.flac": sound,
+    "my-loops/drums.wav": lambda path: loop(path, 90.0),
+    "my-loops/bass.wav": lambda path: loop(path, 55.0),
+    "melody.mid": tune,
+    "song.jsonl": events,
+    "mine.csv": notes_beside,
+}
+"""Files that a reader has. Those that a page's commands write themselves are not made for it."""
+
+
+def furnish(folder: Path, lines: list[str]) -> None:
+    """Makes what the lines name and do not write. A folder's files go by the folder's name."""
+    for name, make in GIVEN.items():
+        stem = Path(name).parts[0]
+        named = [line for line in lines if re.search(rf"(^|[ =]){re.escape(stem)}($|[ /])", line)]
+        beside = name == "mine.csv" and any("mine.wav" in line for line in lines)
+        if beside or (named and not _writes(named[0], stem)):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            make(folder / name)
+
+
+def _writes(line: str, name: str) -> bool:
+    """Whether it is what the command writes: OUT of `run` and `render`, or of --midi-out and --analysis."""
+    words = line.split()
+    at = words.index(name) if name in words else 0
+    return words[at - 1] in ("--out", "--midi-out", "--analysis") or (words[1] == "run" and at == 4)
+
+
+# ---- the commands
+
+
+class Shared(Server):
+    """One server for all pages. patch: what it plays."""
+
+    patch = "keys"
+
+    def play(self, patch: str) -> None:
+        if self.patch != patch:
+            command(f"antiphon osc /patch/load {patch} 0 --timeout 60", self)
+            self.patch = patch
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
+    home = tmp_path_factory.mktemp("served")
+    for name, hertz in (("drums.wav", 90.0), ("bass.wav", 55.0)):
+        (home / "data" / "library" / "loops").mkdir(parents=True, exist_ok=True)
+        loop(home / "data" / "library" / "loops" / name, hertz)
+    with Shared("--audio", "headless", "--patch", Shared.patch, home=home) as started:
+        assert isinstance(started, Shared)
+        yield started
+
+
+def command(line: str, server: Server | None = None, dry: bool = False) -> None:
+    """Runs a line as a shell would, in this process; the ports it does not name are the shared server's."""
+    words = [found for word in shlex.split(line)[1:] for found in (sorted(glob.glob(word)) if "*" in word else [word])]
+    ports = {"osc": {"port": server.osc}} if server is not None else {}
+    app = typer.main.get_command(application())
+    if dry:
+        app.commands[words[0]].make_context(words[0], words[1:])  # type: ignore[attr-defined]
+        return
+    code: Any = app.main(args=words, prog_name="antiphon", standalone_mode=False, default_map=ports)
+    assert not code, line
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if typed(page)])
+def test_the_commands_of_a_page_work_as_written(
+    page: str, tmp_path: Path, antiphon_home: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    lines = typed(page)
+    folder = tmp_path / "here"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    furnish(folder, lines)
+    if page == "docs/plugins.md":
+        _wobble(antiphon_home / "data" / "plugins")
+    ran: set[str] = set()
+    for line in lines:
+        if line in ELSEWHERE or line.startswith("make "):
+            continue
+        assert line.startswith("antiphon "), f"the test knows no way to try {line!r}: give it one"
+        if line.replace('"', "") in NEEDS_TORCH and devices.installed() is None:
+            continue
+        if line in PARSED:
+            command(line, dry=True)
+        elif line == SESSION:
+            _keep(line, antiphon_home)
+        elif line.startswith("antiphon serve"):
+            pytest.fail(f"{line}: say in PARSED what tries it, or start it here")
+        elif line.startswith("antiphon osc "):
+            said = line.removeprefix("antiphon osc ")
+            assert said in PATCHES, f"say in PATCHES which patch {line!r} is for"
+            shared = request.getfixturevalue("server")
+            shared.play(PATCHES[said])
+            command(line, shared)
+            if said.startswith("/patch/load "):
+                shared.patch = said.split()[1]
+        elif page.startswith("plugins/") and line.startswith("antiphon run ") and line.split()[2] in ran:
+            _checked(line)
+        else:
+            ran.add(line.split()[2] if line.startswith("antiphon run ") else "")
+            command(line)
+
+
+def _checked(line: str) -> None:
+    """Another way to run what the card has run already: its options, files and parameters are looked at."""
+    command(line, dry=True)
+    words = line.split()
+    given = [words[n + 1] for n, word in enumerate(words) if word == "-p"]
+    read_settings(words[2], given, plugins.load(check=False))
+    assert Path(words[3]).exists(), line
+    assert not Path(words[4]).exists(), f"{line}: OUT is written by a line before it"
+
+
+def _keep(line: str, home: Path) -> None:
+    """Plays it for as long as something is heard, on the software clock, and ends it by Ctrl-C."""
+    options = shlex.split(line)[2:]
+    with Server(*options, "--audio", "headless", home=home, wait=60.0) as kept:
+        before = kept.status()["blocks"]
+        while kept.status()["blocks"] < before + 64:
+            pass
+        assert kept.process is not None
+        kept.process.send_signal(signal.SIGINT)
+        kept.process.wait(20)
+
+
+def _wobble(folder: Path) -> None:
+    """The tutorial's plugin, made as the page says."""
+    for name, body in re.findall(r"```python\n# (wobble/(?!test)\S+)\n(.*?)```", text("docs/plugins.md"), re.DOTALL):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(body)
+
+
+# ---- what other programs send
+
+
+def send(server: Shared, address: str, *args: object) -> None:
+    builder = OscMessageBuilder(address)
+    for arg in args:
+        builder.add_arg(arg)  # type: ignore[arg-type]
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.sendto(builder.build().dgram, ("127.0.0.1", server.osc))
+    server.sync()
+
+
+def held(server: Shared, address: str, value: float) -> None:
+    assert server.ask(address) == (address, [pytest.approx(value)])
+
+
+def only(page: str, lang: str) -> str:
+    (found,) = [block for block in blocks(page) if block.lang == lang]
+    return "\n".join(found.lines)
+
+
+def test_the_readmes_supercollider_sets_what_it_says(server: Shared) -> None:
+    server.play("answer")
+    said = re.findall(r'(?:sendMsg\(|\[)"(/[^"]+)", (-?[\d.]+)[)\]]', only("README.md", "supercollider"))
+    assert len(said) == 3
+    for address, value in said:
+        send(server, address, float(value) if "." in value else int(value))
+        held(server, address, float(value))
+
+
+def test_the_readmes_sonic_pi_sets_what_it_says(server: Shared) -> None:
+    server.play("throw")
+    said = re.findall(r'^ *osc "(/[^"]+)", ([\d.]+)$', only("README.md", "ruby"), re.MULTILINE)
+    assert len(said) == 2
+    for address, value in said:
+        send(server, address, float(value))
+        held(server, address, float(value))
+
+
+def test_the_readmes_pure_data_sends_a_number_to_an_address(server: Shared) -> None:
+    """oscformat takes a list of numbers; what begins with a word is a method that it does not have."""
+    server.play("demo")
+    ((message, path),) = re.findall(r"`\[([^\](]*)\(` → `\[oscformat ([^\]]*)\]`", text("README.md"))
+    value = float(message)
+    address = "/" + "/".join(path.split())
+    send(server, address, value)
+    held(server, address, value)
+
+
+def test_the_readmes_python_runs(server: Shared) -> None:
+    server.play("answer")
+    exec(only("README.md", "python").replace("4400", str(server.osc)), {})
+    server.sync()
+    held(server, "/node/voice/gain", 0.6)
+
+
+@pytest.fixture(scope="module")
+def known() -> catalogs.Catalog:
+    return plugins.load(check=False).catalog
+
+
+def test_the_quarks_methods_and_the_parameters_they_set_are_there(known: catalogs.Catalog) -> None:
+    page = "docs/clients/supercollider.md"
+    written = "\n".join("\n".join(block.lines) for block in blocks(page) if block.lang == "supercollider")
+    classes = {
+        path.stem: set(re.findall(r"^\t\*?(\w+) \{", path.read_text(), re.MULTILINE))
+        | set(re.findall(r"(?:<>?|>)(\w+)", path.read_text()))
+        for path in (ROOT / "supercollider").rglob("Classes/*.sc")
+    }
+    assert set(re.findall(r"\ba\.(\w+)", written)) <= classes["Antiphon"]
+    assert set(re.findall(r"\bAntiphonJack\.(\w+)", written)) <= classes["AntiphonJack"]
+    of_nodes = re.findall(r"\ba(?:\[\\\w+\]|\.node\(\\\w+\)|\.add\([^)]*\))\.(\w+)", written)
+    assert set(of_nodes) <= classes["AntiphonNode"]
+    found = re.findall(r"a(?:\.node\(|\[)\\(\w+)[)\]]\.(?:set|ramp|get)\(\\(\w+)", written)
+    found += re.findall(r"a\.add\(\\(\w+)[^)]*\)\.set\(\\(\w+)", written)
+    found += re.findall(r"\\antiphonSet, \\node, \\(\w+), (?:\\args, \[[^\]]*\], )?\\(\w+)", written)
+    assert len(found) == 6
+    for kind, name in found:
+        assert name in {param.name for param in known[kind].cells}, f"{kind} has no {name}"
+
+
+# ---- names of tests
+
+
+@pytest.mark.parametrize("page", [*PAGES, "CHANGELOG.md"])
+def test_tests_that_are_named_are_there(page: str) -> None:
+    written = text(page)
+    own = set(re.findall(r"def (test_\w+)", written)) | set(re.findall(r"# \w+/(test_\w+)\.py", written))
+    every = {*_tests(), *own}
+    for path, name in re.findall(r"((?:tests|plugins)/[\w/]+\.py)(?:::(\w+))?", written):
+        assert (ROOT / path).is_file(), path
+        assert not name or name in (ROOT / path).read_text(), f"{path}::{name}"
+    for name in re.findall(r"(?<![\w/])test_\w+(?!\.py)\b", written):
+        assert name in every or list(ROOT.glob(f"**/tests/**/{name}.py")), name
+
+
+def test_what_the_tables_name_is_there() -> None:
+    for said in [*PARSED.values(), *ELSEWHERE.values()]:
+        for path, name in re.findall(r"((?:tests|plugins)/[\w/]+\.py)(?:::(\w+))?", said):
+            assert (ROOT / path).is_file(), path
+            assert not name or f"def {name}(" in (ROOT / path).read_text(), f"{path}::{name}"
+
+
+def _tests() -> Iterator[str]:
+    for folder in ("tests", "plugins"):
+        for path in (ROOT / folder).rglob("test_*.py"):
+            yield path.stem
+            yield from re.findall(r"def (test_\w+)", path.read_text("utf-8"))

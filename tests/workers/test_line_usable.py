@@ -1,0 +1,31 @@
+"""What is said where a model cannot run: how to have it, once, and not while a declaration is only tried."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from antiphon.workers import devices, line, pool
+from antiphon_hum.spec import HUM
+
+
+def test_without_torch_the_command_that_brings_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(devices, "installed", lambda: None)
+    said = line.usable(HUM)
+    assert said == "the model hum-learned needs torch, which is not installed; `make models` installs it"
+
+
+def test_it_is_said_once_and_never_of_what_is_only_tried(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(line, "_SAID", set())
+    log = logging.getLogger("antiphon.hum")
+    with pool.absent():
+        line.say_instead(log, "hum does without")
+    assert caplog.messages == []
+    for _ in range(3):
+        line.say_instead(log, "hum does without")
+    assert caplog.messages == ["hum does without"]
+    line.say_instead(logging.getLogger("antiphon.denoise"), "denoise does without")
+    assert caplog.messages == ["hum does without", "denoise does without"]
