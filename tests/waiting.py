@@ -1,9 +1,11 @@
-"""Waiting for what a real server does, not for the clock."""
+"""Waiting for what a real server does, not for the clock; and what something costs, whatever else the machine does."""
 
 from __future__ import annotations
 
+import contextlib
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -15,3 +17,12 @@ def until(true: Callable[[], object], seconds: float, what: str) -> None:
         if time.monotonic() >= deadline:
             pytest.fail(f"not within {seconds} s: {what}")
         time.sleep(0.01)
+
+
+@contextlib.contextmanager
+def costs_at_most(seconds: float) -> Iterator[None]:
+    """Fails the test when what is inside takes more seconds of processor, in this process and in its ended children."""
+    before = sum(os.times()[:4])
+    yield
+    spent = sum(os.times()[:4]) - before
+    assert spent < seconds, f"{spent:.2f} s of processor time, {seconds} s at most"
