@@ -20,7 +20,7 @@ from antiphon.synth import info as synths
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "plugins.md").read_text()
-SET = {"inputs", "outputs", "params", "split", "holds", "rate", "block", "channels", "latency", "node"}
+SET = {"inputs", "outputs", "params", "split", "holds", "tail", "needs", "rate", "block", "channels", "latency", "node"}
 HOOKS = [n for n in ast.parse(inspect.getsource(hookspecs)).body if isinstance(n, ast.FunctionDef)]
 
 
@@ -46,6 +46,13 @@ def run(folder, *command):
         [sys.executable, *command],
         cwd=folder, env={**os.environ, "PYTHONPATH": source}, capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
+
+
+def test_the_tutorial_s_test_runs_as_the_page_says(folder):
+    said = re.search(r"^PYTHONPATH=\. python (-m pytest \w+)$", PAGE, re.MULTILINE)
+    done = run(folder, *said[1].split(), "-q", "-p", "no:cacheprovider")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "2 passed" in done.stdout
 
 
 def test_the_tutorial_loads_and_sounds(folder):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from antiphon.engine import admission, loader
+from antiphon.engine import admission, loader, loading
 from antiphon.synth.info import PYO
 from antiphon.synth.sc import hurried
 from antiphon.workers import arena, express, pool, presence, worker, zygote
@@ -61,6 +61,7 @@ SYNTH = PYO.worker(48000, 256)
         f"does not get ready in {pool.START_SECONDS:g} s or gives no answer for {zygote.LOCKSTEP_HANG // 10**9} s",
         f"{admission.TRIAL_BLOCKS} blocks or {admission.TRIAL_SECONDS:g} s each",
         f"a lot that takes over {admission.TRIAL_LIMIT:g} s",
+        f"in `prepare` or `close`, for {loading.LOAD_SECONDS:g} s, or does not turn for {loading.LOAD_SECONDS:g} s",
         f"| above {admission.FULL:.0%}".replace("%", " %"),
         f"| above {admission.CLOSE:.0%}".replace("%", " %"),
     ],

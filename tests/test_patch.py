@@ -106,7 +106,13 @@ BAD = [
     ("", 'format = 2\nnew = "x"', 1, "format", "is later than this Antiphon reads, which is 1; update Antiphon"),
     ("", "format = true", 1, "format", "whole number"),
     ("", "name = 'x'", 1, "", "write format = 1"),
-    (TOP, "nodse = 1", 2, "nodse", "the keys are: format, name, tempo, nodes, wires, scenes, midi"),
+    (
+        TOP,
+        "nodse = 1",
+        2,
+        "nodse",
+        "did you mean nodes? the keys are: format, name, listed, tempo, nodes, wires, scenes, midi",
+    ),
     (TOP, "name = 3", 2, "name", "one line of text"),
     (TOP, 'name = "a\\nb"', 2, "name", "one line of text"),
     (TOP, "\ntempo = 1e9", 3, "tempo", "10 to 1000 bpm"),
@@ -134,7 +140,13 @@ BAD = [
     (TOP, "[nodes.gain]\nfire = true", 3, "nodes.gain.fire", "trigger"),
     (TOP, "[nodes.gain]\nlevel = 1", 3, "nodes.gain.level", "cannot be set"),
     (TOP, "nodes = {gain = {gain = 3}}", 2, "nodes.gain.gain", "0 to 2"),
-    (TOP, "[nodes.gain]\n[wires]\nin = 'gian'", 4, "wires.in", "there is no node 'gian'; the nodes are: gain"),
+    (
+        TOP,
+        "[nodes.gain]\n[wires]\nin = 'gian'",
+        4,
+        "wires.in",
+        "no node 'gian'; did you mean gain? the nodes are: gain",
+    ),
     (TOP, "[nodes.gain]\n[wires]\n'in' = 'gain.x'", 4, "wires.in", "no input port 'x'; it has: in"),
     (TOP, "[nodes.gain]\n[wires]\n'gain.in' = 'out'", 4, "wires.gain.in", "no output port 'in'"),
     (TOP, "[nodes.gain]\n[wires]\nin = 4", 4, "wires.in", "goes to a number"),
@@ -393,7 +405,7 @@ def test_what_is_no_patch_file_is_refused(tmp_path):
 
 
 def test_an_unknown_patch_is_answered_with_those_there_are():
-    with pytest.raises(PatchError, match=r"there is no patch 'nope'; there are: .*through"):
+    with pytest.raises(PatchError, match=r"there is no patch 'nope'; there are: .*answer"):
         load("nope", CATALOG)
 
 

@@ -2,6 +2,7 @@
 
 import os
 import stat
+from pathlib import Path
 
 import pytest
 
@@ -51,9 +52,36 @@ def test_a_write_is_whole_or_not_at_all(tmp_path):
     assert os.listdir(target.parent) == ["x.bin"]
 
 
+def test_what_a_killed_process_of_our_number_left_does_not_stand_in_the_way(tmp_path, monkeypatch):
+    target, replace = tmp_path / "x.bin", Path.replace
+    monkeypatch.setattr(Path, "replace", lambda *_: os._exit(9))
+    if not (child := os.fork()):
+        monkeypatch.setattr(os, "getpid", os.getppid)
+        paths.write_atomic(target, b"half")
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
+    monkeypatch.setattr(Path, "replace", replace)
+    assert os.listdir(tmp_path) != []
+    paths.write_atomic(target, b"whole")
+    assert target.read_bytes() == b"whole"
+    assert os.listdir(tmp_path) == ["x.bin"]
+
+
 def test_the_checkout_stands_before_the_wheel(tmp_path, monkeypatch):
     root = resources.checkout()
     assert root is not None
     assert resources.patches() == root / "patches"
     monkeypatch.setattr(resources, "checkout", lambda: None)
     assert resources.models().parts[-3:] == ("antiphon", "data", "models")
+
+
+def test_a_file_in_a_folder_one_may_not_enter_is_refused_in_a_sentence(tmp_path):
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o000)
+    before = os.geteuid()
+    if before == 0:  # root may enter everything
+        os.seteuid(65534)
+    try:
+        with pytest.raises(FileError, match=r"x\.wav: permission denied; choose a folder you may write to"):
+            paths.reserve(closed / "x.wav", 1024)
+    finally:
+        os.seteuid(before)

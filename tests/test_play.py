@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import socket
+import subprocess
+
 import numpy as np
 import pytest
 import soundfile
 
-from antiphon import demo, demohum
-from antiphon.cli import play
+from antiphon import demo, demohum, lifeline
+from antiphon.cli import play, serve
+from antiphon.errors import UsageError
 from antiphon.settings import ServeSettings
 
 
@@ -85,6 +90,7 @@ def test_a_recording_takes_the_first_free_number(tmp_path):
 def test_without_a_card_it_says_what_loops_and_where_to_listen():
     settings = ServeSettings(audio="headless", input="loop.wav", record="r.wav", patch="answer")
     text = "\n".join(play.said(settings, "headless", "no sound card was found"))
+    assert "r.wav, which grows by 1.0 GB an hour" in text
     assert "no sound card was found" in text
     assert "loop.wav" in text
     assert "r.wav" in text
@@ -119,3 +125,31 @@ def test_what_it_names_is_in_the_patch_it_opens_with():
             assert parts[2] in nodes
         elif parts[1] == "patch":
             assert (resources.patches() / f"{message.split()[1]}.toml").is_file()
+
+
+def test_while_a_server_runs_it_refuses_before_it_prints(monkeypatch, capsys):
+    """By the list of processes that the other wrote, and by its port where there is no list."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as busy:
+        busy.bind(("127.0.0.1", 0))
+        port = busy.getsockname()[1]
+        with pytest.raises(UsageError, match=f"UDP port {port} is taken"):
+            play.play("headless", osc_port=port, http_port=0)
+    where = lifeline.folder(ServeSettings(osc_port=port))
+    lifeline.write(where, os.getpid(), {}, ServeSettings())
+    with pytest.raises(UsageError, match=rf"a server runs on this OSC port already \(process {os.getpid()}\)"):
+        play.play("headless", osc_port=port, http_port=0)
+    assert capsys.readouterr().out == ""
+
+
+def test_looking_whether_it_can_start_ends_nothing():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
+        free.bind(("127.0.0.1", 0))
+        settings = ServeSettings(osc_port=free.getsockname()[1], http_port=0)
+    left = subprocess.Popen(["sleep", "60"])
+    try:
+        lifeline.write(lifeline.folder(settings), 2**22 + 1, {"engine": left.pid}, settings)  # its supervisor is dead
+        serve.startable(settings)
+        assert left.poll() is None
+    finally:
+        left.kill()
+        left.wait()

@@ -393,3 +393,31 @@ def test_a_new_engine_hears_what_was_scheduled_at_its_own_clock() -> None:
     assert EngineSet(1, GAIN_CELL, 2.0) in said
     assert EngineSet(2, GAIN_CELL, 1.0) in said
     assert len(said) == 2 * 6
+
+
+def test_a_new_engine_that_cannot_play_an_edit_is_asked_for_what_played() -> None:
+    s = session()
+    asked = load_of(s.handle(SetParam("a", "size", 512), FIRST))
+    assert not asked.again
+    tried = load_of(s.restarted())
+    assert not tried.again, "it has never played"
+    s.refused(tried.serial)
+    assert s.silent
+    back = load_of(s.restarted())
+    assert back.again
+    assert s.value("a", "size") == 256
+    assert not s.silent
+    s.refused(back.serial)
+    assert not s.silent, "there is nothing else"
+
+
+def test_a_new_engine_gets_what_played_as_such() -> None:
+    s = session()
+    load = load_of(s.restarted())
+    assert load.again
+    s.loaded(load.serial, 0.0)
+    assert not s.silent
+    refused = load_of(s.handle(SetParam("a", "size", 512), FIRST))
+    assert not refused.again
+    s.refused(refused.serial)
+    assert not s.silent, "the one before plays on"

@@ -36,7 +36,7 @@ def test_a_set_is_its_patches_in_order_a_fade_and_pedals():
     [
         ("format = 1", "format = 2", "s.toml, line 1, 'format': a set says which format it is in"),
         ("format = 1\n", "", "s.toml, line 1: a set says which format it is in"),
-        ("fade", "fader", "s.toml, line 4, 'fader': is not a key of a set; the keys are: format, name, patches"),
+        ("fade", "fader", "'fader': is not a key of a set; did you mean fade? the keys are: format, name, patches"),
         ("1.5", "-1", "line 4, 'fade': takes 0 to 60 s, not -1"),
         ("1.5", "nan", "line 4, 'fade': takes 0 to 60 s"),
         ("1.5", "true", "line 4, 'fade': takes 0 to 60 s"),

@@ -57,7 +57,7 @@ def test_what_plays_instead_is_said(monkeypatch: pytest.MonkeyPatch, needs: str,
 
 def test_an_engine_is_not_ended_before_all_is_ready(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     supervisor, ended = Supervisor(ServeSettings(), tmp_path), []
-    supervisor.arena = arena()
+    supervisor.parts = SimpleNamespace(arena=arena())
     supervisor._children["engine"] = Child("engine", 4711, -1)
     monkeypatch.setattr(os, "kill", lambda pid, _number: ended.append(pid))
     supervisor._look_for_synth()

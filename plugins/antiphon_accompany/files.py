@@ -70,13 +70,15 @@ def accompany_file(
     sections: Sequence[Section] = (),
     ends: float | None = None,
     labels: list[tuple[float, int]] | None = None,
+    tonics: list[int] | None = None,
 ) -> list[Note]:
     """The accompaniment of a melody, in order of time.
 
     notes: the melody.  settings: the processor's parameters; `meter` holds where `sections` says nothing.  tempo:
     beats a minute, by which patterns are chosen and filled.  sections: in order; the first may begin before beat 0
     (a pickup).  ends: beat to play up to; the end of the melody's last bar otherwise.  labels: takes (beat, chord)
-    for each beat.  No bar is left empty and no note outlasts the end. Raises `ParamError` for a bad setting.
+    for each beat.  tonics: takes the key at each beat, 0 to 23.  No bar is left empty and no note outlasts the end.
+    Raises `ParamError` for a bad setting.
     """
     given = dict(settings or {})
     if not notes:
@@ -95,7 +97,8 @@ def accompany_file(
         turn = part.meter * math.ceil(max(0.0, part.start / part.unit) / part.meter)
         moved = [_moved(note, part.start, 1.0 / part.unit, turn) for note in notes]
         told: list[tuple[float, int]] = []
-        played = _run(moved, {**given, "meter": part.meter}, tempo, turn, turn + length, told)
+        keys: list[int] = [] if tonics is None else tonics
+        played = _run(moved, {**given, "meter": part.meter}, tempo, turn, turn + length, told, keys)
         if labels is not None:
             labels += [(part.start + (beat - turn) * part.unit, chord) for beat, chord in told]
         made += [note for note in (_back(n, part, turn) for n in played) if note.start >= 0.0]
@@ -160,6 +163,7 @@ def _run(
     first: float,
     ends: float,
     labels: list[tuple[float, int]],
+    tonics: list[int],
 ) -> list[Note]:
     """The processor from beat `first` to `ends` of its clock, a beat each call."""
     node = Accompany()
@@ -205,6 +209,7 @@ def _run(
                     made.append(Note(start / TICKS, when / TICKS, event.number, velocity))
         if at < stop:
             labels.append((at / TICKS, int(io.reports.get("chord", -1))))
+            tonics.append(int(io.reports.get("tonic", 0)))
         for cell in cells.values():
             cell.settle(at + frames)
         at += frames

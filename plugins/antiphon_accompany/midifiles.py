@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import math
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +14,7 @@ import mido
 from antiphon.errors import FileError
 from antiphon.params import Value
 from antiphon.paths import write_atomic
+from antiphon_accompany.chords import KEYS
 from antiphon_accompany.files import Section, accompany_file, first_bar, meter_of, offset
 from antiphon_accompany.notes import Note
 
@@ -112,8 +115,21 @@ def bars(upper: int, lower: int) -> tuple[int, float]:
     return min(7, max(2, upper)), unit * upper / min(7, max(2, upper))
 
 
-def accompany_midi(source: Path, target: Path, settings: Mapping[str, Value] | None = None) -> list[Note]:
-    """Writes `source` with an accompaniment in a further track, all else as it was; returns the accompaniment."""
+@dataclass(frozen=True)
+class Accompanied:
+    """What was made of a file. notes: the accompaniment.  key: that of most of its beats.  bars: of the melody.
+    tempo: mean beats a minute.  seconds: of the whole file.
+    """
+
+    notes: list[Note]
+    key: str
+    bars: int
+    tempo: float
+    seconds: float
+
+
+def accompany_midi(source: Path, target: Path, settings: Mapping[str, Value] | None = None) -> Accompanied:
+    """Writes `source` with an accompaniment in a further track, all else as it was."""
     given = read(source)
     options = dict(settings or {})
     parts = sections(given, meter_of(options))
@@ -124,7 +140,8 @@ def accompany_midi(source: Path, target: Path, settings: Mapping[str, Value] | N
         raise FileError(
             f"{source.name} changes its bars too often or has them too short; give meter=4 to pass over them"
         )
-    notes = accompany_file(given.melody, options, given.tempo, parts)
+    tonics: list[int] = []
+    notes = accompany_file(given.melody, options, given.tempo, parts, tonics=tonics)
     ticks = given.file.ticks_per_beat
     told: list[tuple[int, int, mido.Message]] = []
     channel = next(c for c in range(16) if c not in (given.channel, _DRUMS))
@@ -146,7 +163,17 @@ def accompany_midi(source: Path, target: Path, settings: Mapping[str, Value] | N
     buffer = io.BytesIO()
     made.save(file=buffer)
     write_atomic(target, buffer.getvalue())
-    return notes
+    key = KEYS[Counter(tonics).most_common(1)[0][0]] if tonics else ""
+    return Accompanied(notes, key, _bars(parts, max(n.end for n in given.melody)), given.tempo, made.length)
+
+
+def _bars(parts: list[Section], last: float) -> int:
+    """Bars up to beat `last`."""
+    total = 0
+    for part, after in zip(parts, [*parts[1:], None], strict=True):
+        stop = last if after is None else min(after.start, last)
+        total += max(0, math.ceil((stop - part.start) / part.unit / part.meter - 1e-6))
+    return total
 
 
 def _notes(track: mido.MidiTrack, ticks: int) -> tuple[list[Note], int]:

@@ -8,13 +8,16 @@ from pathlib import Path
 from antiphon.block import Samples
 from antiphon.cli.errors import complain
 from antiphon.errors import UsageError
+from antiphon.fileends import faded
 from antiphon.filejob import FileJob, apart
 from antiphon.io import midifile
 from antiphon.io.audiofile import stream
 from antiphon.io.audiowrite import AudioWriter, format_of
 from antiphon.io.decode import shown
+from antiphon.notefile import is_midi
 from antiphon.notesound import TimedNote, sound
 from antiphon.plugins import load
+from antiphon.written import Written
 from antiphon_hum.notes import Heard, heard
 from antiphon_hum.snap import KEYS
 
@@ -26,12 +29,18 @@ MANY = 0.3
 """Mean probability of several voices at once from which on it is warned about."""
 
 
-def run(job: FileJob) -> None:
-    """source: a sound.  target: a sound of its rate, channels and length.  midi_out: the notes as they were sung."""
+def run(job: FileJob) -> tuple[Written, ...]:
+    """source: a sound.  target: a sound of its rate, channels and length, or the notes alone as a MIDI file.
+    midi_out: the notes as they were sung.
+    """
     if job.analysis is not None:
         raise UsageError("hum writes no analysis; leave --analysis out")
     if job.midi_out is not None:
         apart([("IN", job.source), ("OUT", job.target)], [("--midi-out", job.midi_out)])
+    if is_midi(job.target):
+        if job.midi_out is not None:
+            raise UsageError("OUT holds the notes already; leave --midi-out out, or name a sound OUT")
+        return _notes(job)
     format_of(job.target)
     with stream(job.source) as (info, _):
         rate, channels, subtype = info.rate, info.channels, info.subtype
@@ -39,24 +48,50 @@ def run(job: FileJob) -> None:
         found = listened(job, rate, channels)
         notes, frames = found.notes, found.frames
         played = [TimedNote(n.start, n.end, n.number, n.velocity) for n in notes]
-        for block in sound(played, frames, rate, load(check=False), channels=channels, block=max(PLAYED, job.block)):
+        blocks = sound(played, frames, rate, load(check=False), channels=channels, block=max(PLAYED, job.block))
+        for block in faded(blocks, rate, job.fade):
             writer.write(block)
             job.progress(LISTENED + (1.0 - LISTENED) * writer.frames / max(1, frames))
-        if found.many > MANY:
-            complain(
-                f"{shown(job.source)}: several voices seem to sound at once in it and hum hears one; give it a voice "
-                f"alone, or {writer.name} holds a part of what sounds at most"
-            )
-        elif not notes:
-            complain(f"{shown(job.source)}: no note is heard in it; {writer.name} is silent")
-        given = job.settings
-        asked = str(given.get("key", "auto")), str(given.get("scale", "off")), float(given.get("bpm", 0.0))
-        if said := moved_to(found, *asked):
-            complain(f"{shown(job.source)}: {said}")
+        _warn(job, found, f"{writer.name} is silent")
         if job.midi_out is not None:
-            write_notes(job.midi_out, found, rate, float(job.settings.get("bpm", 0.0)))
+            write_notes(job.midi_out, found, rate, _bpm(job))
     if writer.clipped:
         complain(f"{writer.name}: {writer.clipped} samples were over full scale and are cut to it")
+    written = Written(job.target, shown(job.source), frames / rate, rate, channels, len(notes))
+    return (written,) if job.midi_out is None else (written, _of_notes(job, job.midi_out, found, rate))
+
+
+def _notes(job: FileJob) -> tuple[Written, ...]:
+    """The notes alone."""
+    with stream(job.source) as (info, _):
+        rate, channels = info.rate, info.channels
+    found = listened(job, rate, channels)
+    _warn(job, found, f"{shown(job.target)} holds none")
+    write_notes(job.target, found, rate, _bpm(job))
+    return (_of_notes(job, job.target, found, rate),)
+
+
+def _of_notes(job: FileJob, path: Path, found: Heard, rate: int) -> Written:
+    return Written(path, shown(job.source), found.frames / rate, notes=len(found.notes))
+
+
+def _bpm(job: FileJob) -> float:
+    return float(job.settings.get("bpm", 0.0))
+
+
+def _warn(job: FileJob, found: Heard, nothing: str) -> None:
+    """What is to be known of what was found. nothing: what comes of it where no note was."""
+    name = shown(job.source)
+    if found.many > MANY:
+        complain(
+            f"{name}: several voices seem to sound at once in it and hum hears one; give it a voice alone, or "
+            f"{shown(job.target)} holds a part of what sounds at most"
+        )
+    elif not found.notes:
+        complain(f"{name}: no note is heard in it; {nothing}")
+    given = job.settings
+    if said := moved_to(found, str(given.get("key", "auto")), str(given.get("scale", "off")), _bpm(job)):
+        complain(f"{name}: {said}")
 
 
 def moved_to(found: Heard, key: str, scale: str, bpm: float) -> str:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from antiphon.cli.errors import complain
 from antiphon.errors import UsageError
+from antiphon.fileends import faded
 from antiphon.filejob import FileJob
 from antiphon.io.audiowrite import AudioWriter
+from antiphon.io.decode import shown
+from antiphon.written import Written
 from antiphon_loops.library import analyse, write_listing
-from antiphon_loops.render import blocks, frames_of
+from antiphon_loops.render import Piece
 
 RATE, CHANNELS = 44100, 2
 ANALYSED = 0.5
 """Part of the work that analysis is told as."""
 
 
-def run(job: FileJob) -> None:
+def run(job: FileJob) -> tuple[Written, ...]:
     """source: a folder of loops. A file that cannot be read is named and passed over."""
     if job.midi_out is not None:
         raise UsageError("loops writes no MIDI; leave --midi-out out")
@@ -25,9 +28,17 @@ def run(job: FileJob) -> None:
         complain(problem)
     if job.analysis is not None:
         write_listing(found.loops, job.analysis)
-    frames, done = frames_of(job.settings, RATE), 0
+    piece = Piece(job.source, job.settings, RATE, CHANNELS)
     with AudioWriter(job.target, RATE, CHANNELS) as writer:
-        for block in blocks(job.source, job.settings, RATE, CHANNELS):
+        for block in faded(piece.blocks(), RATE, job.fade):
             writer.write(block)
-            done += block.shape[1]
-            job.progress(ANALYSED + (1.0 - ANALYSED) * done / frames)
+            job.progress(ANALYSED + (1.0 - ANALYSED) * writer.frames / piece.frames)
+    used = piece.used
+    bars = "1 bar" if piece.bars == 1 else f"{piece.bars} bars"
+    said = "1 loop" if len(used) == 1 else f"{len(used)} loops"
+    sound = Written(
+        job.target, said, writer.frames / RATE, RATE, CHANNELS, found=(f"{bars} at {piece.bpm:g} bpm",), parts=used
+    )
+    if job.analysis is None:
+        return (sound,)
+    return sound, Written(job.analysis, f"the {len(found.loops)} loops of {shown(job.source)}")

@@ -17,6 +17,7 @@ from antiphon.workers import pool
 from antiphon_loops.arrange import KEYS, MOODS, Request, roles_of
 from antiphon_loops.maker import Maker, Material
 from antiphon_loops.player import Player
+from antiphon_loops.record import Loop
 
 LATCH = 0.125
 """Beats before the bar line at which what the next bar plays is decided."""
@@ -295,10 +296,16 @@ class Loops(Processor):
         return self._maker.make(want)
 
     def _layers(self) -> int:
+        return len(self.sounding)
+
+    @property
+    def sounding(self) -> list[Loop]:
+        """The loops of this bar."""
         if self._now is None or not self._now.plan.bars:
-            return 0
-        bars = self._now.plan.bars
-        return sum(x.enters <= self._heard for x in bars[self._bar % len(bars)])
+            return []
+        plan = self._now.plan
+        layers = plan.bars[self._bar % len(plan.bars)]
+        return [plan.choices[x.choice].loop for x in layers if x.enters <= self._heard]
 
     @property
     def nothing(self) -> bool:

@@ -19,40 +19,54 @@ BLOCK = 1024
 BPM = 120.0
 
 
-def frames_of(settings: Mapping[str, Value], rate: int) -> int:
-    """How long the piece is: its bars of four at its tempo."""
-    _, bpm, bars = _checked(settings)
-    return round(bars * 240.0 / bpm * rate)
+class Piece:
+    """So many bars of a library's loops. settings: parameters by name; bpm 0 is 120.
 
-
-def blocks(library: Path, settings: Mapping[str, Value], rate: int, channels: int = 2) -> Iterator[Samples]:
-    """The piece block by block, float32 `[channels, n]`; each holds until the next is asked for.
-
-    settings: parameters by name; bpm 0 is 120.  Raises `PluginError` for a library without loops for it.
+    bars, bpm, frames: how long it is.  used: names of the loops that have sounded, in order.
+    Raises `UsageError` or `ParamError` for settings there are not.
     """
-    values, bpm, _ = _checked(settings)
-    values |= {"library": str(library.absolute()), "bpm": 0.0}
-    processor = Loops()
-    cells = prepare(processor, StreamSpec(rate, BLOCK, channels), values)
-    for cell in cells.values():
-        if cell.param.kind not in ("text", "file"):
-            cell.render(0, BLOCK)
-    out = np.zeros((channels, BLOCK), np.float32)
-    time = BlockTime(tempo=bpm)
-    left = frames_of(settings, rate)
-    try:
-        while left:
-            n = min(BLOCK, left)
-            time.beat = time.sample * bpm / (60.0 * rate)
-            processor.process(IO((), (out[:, :n],), cells, time, n))
-            if processor.nothing:
-                asked = values.get("instruments") or "anything"
-                raise PluginError(f"no loop in {library.name[:80]!r} plays {asked}; analyse it to see what there is")
-            yield out[:, :n]
-            time.sample += n
-            left -= n
-    finally:
-        processor.close()
+
+    def __init__(self, library: Path, settings: Mapping[str, Value], rate: int, channels: int = 2) -> None:
+        self._values, self.bpm, self.bars = _checked(settings)
+        self._library, self._rate, self._channels = library, rate, channels
+        self.frames = round(self.bars * 240.0 / self.bpm * rate)
+        self._used: set[str] = set()
+
+    @property
+    def used(self) -> tuple[str, ...]:
+        return tuple(sorted(self._used))
+
+    def blocks(self) -> Iterator[Samples]:
+        """Block by block, float32 `[channels, n]`; each holds until the next is asked for.
+
+        Raises `PluginError` for a library without loops for it.
+        """
+        rate, channels = self._rate, self._channels
+        values = self._values | {"library": str(self._library.absolute()), "bpm": 0.0}
+        processor = Loops()
+        cells = prepare(processor, StreamSpec(rate, BLOCK, channels), values)
+        for cell in cells.values():
+            if cell.param.kind not in ("text", "file"):
+                cell.render(0, BLOCK)
+        out = np.zeros((channels, BLOCK), np.float32)
+        time = BlockTime(tempo=self.bpm)
+        left = self.frames
+        try:
+            while left:
+                n = min(BLOCK, left)
+                time.beat = time.sample * self.bpm / (60.0 * rate)
+                processor.process(IO((), (out[:, :n],), cells, time, n))
+                if processor.nothing:
+                    asked = values.get("instruments") or "anything"
+                    name = self._library.name[:80]
+                    raise PluginError(f"no loop in {name!r} plays {asked}; analyse it to see what there is")
+                # a bar is longer than a block: none is passed over
+                self._used.update(loop.file for loop in processor.sounding)
+                yield out[:, :n]
+                time.sample += n
+                left -= n
+        finally:
+            processor.close()
 
 
 def render(
@@ -63,9 +77,10 @@ def render(
     progress: Callable[[int], None] | None = None,
 ) -> Samples:
     """The whole piece, float32 `[channels, frames]`. progress: told the frames made so far."""
-    out = np.zeros((channels, frames_of(settings, rate)), np.float32)
+    piece = Piece(library, settings, rate, channels)
+    out = np.zeros((channels, piece.frames), np.float32)
     at = 0
-    for block in blocks(library, settings, rate, channels):
+    for block in piece.blocks():
         out[:, at : at + block.shape[1]] = block
         at += block.shape[1]
         if progress is not None:

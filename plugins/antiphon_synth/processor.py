@@ -39,6 +39,7 @@ class Synth(Processor):
 
     inputs = (EVENTS_IN,)
     outputs = (AUDIO_OUT,)
+    tail = True
     params = (
         Param(
             "instrument",

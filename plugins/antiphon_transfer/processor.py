@@ -21,6 +21,7 @@ class Transfer(Processor):
     split into blocks gives the same samples. Without a reference the input passes, `latency` frames later.
     """
 
+    needs = ("reference",)
     params: ClassVar[tuple[Param, ...]] = (
         Param(
             "mode", "choice", "envelope", choices=MODES, restart=True,

@@ -77,6 +77,7 @@ class Delay(Processor):
     """Repeats the sound after `time`, again and again by `feedback`."""
 
     holds = True
+    tail = True
     params = (
         Param("time", default=0.35, low=0.001, high=LONGEST, unit="s", warp="log", doc="From sound to echo."),
         Param("feedback", default=0.35, low=0.0, high=0.98, smooth=0.01, doc="How much of an echo is echoed again."),

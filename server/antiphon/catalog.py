@@ -21,6 +21,8 @@ class ProcessorInfo:
     outputs: tuple[Port, ...]
     params: tuple[Param, ...]
     holds: bool = False
+    tail: bool = False
+    needs: tuple[str, ...] = ()
 
     @property
     def cells(self) -> tuple[Param, ...]:
@@ -29,6 +31,10 @@ class ProcessorInfo:
         A node's realtime commands name a cell by its place here.
         """
         return HOST_PARAMS + self.params
+
+    def prepared_with(self, values: Mapping[str, Value]) -> dict[str, Value]:
+        """Those of a node's values that its processor is prepared with, or their defaults."""
+        return {p.name: values.get(p.name, p.default) for p in self.params if p.restart or p.kind in ("text", "file")}
 
     def port(self, name: str, side: str) -> Port | None:
         ports = self.inputs if side == "in" else self.outputs
@@ -88,6 +94,8 @@ class Catalog:
                 tuple(Port(**p) for p in item["outputs"]),
                 tuple(Param(**{**p, "choices": tuple(p["choices"])}) for p in item["params"]),
                 item["holds"],
+                item["tail"],
+                tuple(item["needs"]),
             )
         return Catalog(types, tuple(Failure(**f) for f in data["failures"]))
 

@@ -34,7 +34,16 @@ class Child:
 
     @staticmethod
     def of(name: str, pid: int) -> Child:
-        return Child(name, pid, os.pidfd_open(pid))
+        """A child just started. Where there is no descriptor to watch it by it is ended, and `OSError` raised."""
+        try:
+            return Child(name, pid, os.pidfd_open(pid))
+        except OSError:
+            # without a descriptor nobody would notice its end
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(pid, 0)
+            raise
 
     def reaped(self) -> int | None:
         """Its wait status once it has ended, None while it lives."""
@@ -45,31 +54,48 @@ class Child:
         return status if pid else None
 
     def end(self) -> None:
-        """SIGTERM, and SIGKILL for one that does not listen; returns when it is gone."""
+        """SIGTERM, and SIGKILL for one that does not listen; returns when it is gone, or takes neither."""
+        self._end(signal.SIGTERM, signal.SIGKILL)
+
+    def kill(self) -> None:
+        """SIGKILL at once: what it would do at its end is not wanted."""
+        self._end(signal.SIGKILL)
+
+    def _end(self, *signals: signal.Signals) -> None:
         poll = select.poll()
         poll.register(self.pidfd, select.POLLIN)
-        for number in (signal.SIGTERM, signal.SIGKILL):
+        for number in signals:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, number)
                 os.kill(self.pid, signal.SIGCONT)  # a stopped process takes no SIGTERM
             if poll.poll(TERM_SECONDS * 1000):
                 break
+        # one that waits for a disk that hangs takes no signal: it is left to the system
         with contextlib.suppress(ChildProcessError):
-            os.waitpid(self.pid, 0)
+            os.waitpid(self.pid, os.WNOHANG)
         os.close(self.pidfd)
 
 
 def leave(work: Callable[[], int | None]) -> NoReturn:
-    """Does a forked child's work and ends it, without the parent's clean-up."""
+    """Does a forked child's work and ends it, without the parent's clean-up, also where nobody reads what it says."""
     status = 1
     try:
         status = work() or 0
     except BaseException:
-        traceback.print_exc()
+        with contextlib.suppress(OSError, ValueError):
+            traceback.print_exc()
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(status)
+        try:
+            flush()
+        finally:
+            os._exit(status)
+
+
+def flush() -> None:
+    """What was said goes out, where somebody reads it: a fork would say it twice."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
 
 
 _ENDING = (signal.SIGINT, signal.SIGTERM)

@@ -71,13 +71,17 @@ class EngineSync:
 
 @dataclass(frozen=True, slots=True)
 class EngineLoad:
-    """The engine is asked for plan number `serial`; values in `graph` are the current ones. tempo 0 leaves it."""
+    """The engine is asked for plan number `serial`; values in `graph` are the current ones. tempo 0 leaves it.
+
+    again: it has played before, and there is nothing to go back to.
+    """
 
     serial: int
     graph: Graph
     ids: dict[str, int]
     tempo: float
     fade: float
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,14 @@ class PluginError(AntiphonError):
     """A plugin that cannot be loaded or does not keep its contract."""
 
 
+class NodeError(PluginError):
+    """One node of a plan cannot be prepared, or did not survive its trial. `node` is its name."""
+
+    def __init__(self, message: str, node: str) -> None:
+        super().__init__(message)
+        self.node = node
+
+
 class EngineError(AntiphonError):
     """An audio device, driver or engine process that cannot do what was asked."""
 
@@ -47,3 +55,8 @@ class FileError(AntiphonError):
 
 class UsageError(AntiphonError):
     """A command line or a call that makes no sense as given."""
+
+
+def sentence(error: BaseException) -> str:
+    """What is said of an error: ours in its own words, another with its kind."""
+    return str(error) if isinstance(error, AntiphonError) else f"{type(error).__name__}: {error}"

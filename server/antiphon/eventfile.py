@@ -32,6 +32,7 @@ from antiphon.commands import (
     When,
 )
 from antiphon.errors import AntiphonError, UsageError
+from antiphon.instead import instead
 from antiphon.params import Param, Value
 
 MAX_EVENTS = 500_000
@@ -80,7 +81,7 @@ def _object(line: str) -> Mapping[str, Any]:
         raise UsageError('it is not an object; write {"time": …, "address": …, "args": […]}')
     unknown = sorted(set(event) - _KEYS)
     if unknown:
-        raise UsageError(f"{unknown[0][:40]!r} is not a key here; there are: {', '.join(sorted(_KEYS))}")
+        raise UsageError(f"{unknown[0][:40]!r} is not a key here{instead(unknown[0], sorted(_KEYS))}")
     return event
 
 

@@ -12,6 +12,8 @@ from antiphon import paths
 from antiphon.errors import UsageError
 from antiphon.params import Value
 
+FADE = 0.02
+"""Seconds over which a sound that has not ended by itself is faded out."""
 Named: TypeAlias = tuple[str, str | os.PathLike[str]]
 """What a file is called on the command line (IN, --midi-out), and its path."""
 
@@ -22,7 +24,8 @@ class FileJob:
 
     source: a sound file, a MIDI file or a folder, as the plugin has it.  settings: its parameters' values, checked.
     midi_out, analysis: further files that were asked for, or None; a plugin that has none to give says so with a
-    `UsageError`.  progress: told a part from 0 to 1.
+    `UsageError`.  fade: seconds over which a sound that has not ended is faded out.  progress: told a part from 0 to 1.
+    The function returns what it wrote.
     """
 
     plugin: str
@@ -32,14 +35,14 @@ class FileJob:
     block: int = 256
     midi_out: Path | None = None
     analysis: Path | None = None
+    fade: float = FADE
     progress: Callable[[float], None] = lambda part: None
 
 
 def apart(read: Iterable[Named], written: Iterable[Named], mend: str = "") -> None:
     """Raises UsageError where a file to be written is one that is read, or one that is written besides.
 
-    A folder that is read stands for what is in it. A sound that takes its own place (IN and OUT the same) is no such
-    case: it is whole before it does. mend: what to do about it where it is OUT, "" for a name of its own.
+    A folder that is read stands for what is in it. mend: what to do about it where it is OUT, "" for a name of its own.
     """
     from antiphon.io.decode import shown
 
@@ -57,6 +60,16 @@ def apart(read: Iterable[Named], written: Iterable[Named], mend: str = "") -> No
             advice = mend if mend and what == "OUT" else f"give {what} a name of its own"
             raise UsageError(f"{both} are the same file, {shown(path)}; {advice}")
         known[found] = what
+
+
+def free(written: Iterable[Named], *, force: bool) -> None:
+    """Raises UsageError where a file to be written is there already and `--force` does not say that it may go."""
+    from antiphon.io.decode import shown
+
+    for what, path in written:
+        # what is no file at all is refused, with its reason, by who would write it
+        if not force and os.path.isfile(path):
+            raise UsageError(f"{shown(path)} is there already; give {what} another name, or --force to write over it")
 
 
 def _inside(folder: str | os.PathLike[str]) -> Iterator[Path]:

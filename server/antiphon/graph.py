@@ -12,6 +12,7 @@ from typing import Any
 
 from antiphon.catalog import Catalog, ProcessorInfo
 from antiphon.errors import ParamError, PatchError
+from antiphon.instead import instead
 from antiphon.params import Value
 
 IN, OUT = "in", "out"
@@ -59,8 +60,8 @@ class Graph:
         for item in self.nodes:
             if item.name == name:
                 return item
-        known = ", ".join(n.name for n in self.nodes) or "none"
-        raise PatchError(f"there is no node {name!r}; the nodes are: {known}")
+        known = [n.name for n in self.nodes]
+        raise PatchError(f"there is no node {name!r}{instead(name, known, 'the nodes are')}")
 
     def has(self, name: str) -> bool:
         return any(n.name == name for n in self.nodes)
@@ -145,7 +146,8 @@ class Graph:
             if found is None and (side == "out" or info.moved(port) is None):
                 moved = [p.name for p in info.cells if p.glides] if side == "in" else []
                 also = f"; a control can move: {', '.join(moved)}" if moved else ""
-                raise PatchError(f"{name} has no {side}put port {port!r}; it has: {_ports(info, side)}{also}")
+                there = instead(port, _ports(info, side), "it has")
+                raise PatchError(f"{name} has no {side}put port {port!r}{there}{also}")
             return End(name, port)
         ports = info.inputs if side == "in" else info.outputs
         found = info.first(like, side) or (ports[0] if ports else None)
@@ -185,7 +187,7 @@ def known_type(name: str, catalog: Catalog) -> ProcessorInfo:
         for failure in catalog.failures:
             if failure.name == name:
                 raise PatchError(f"the plugin {name!r} did not load: {failure.reason}")
-        raise PatchError(f"there is no processor type {name!r}; there are: {', '.join(sorted(catalog))}")
+        raise PatchError(f"there is no processor type {name!r}{instead(name, sorted(catalog))}")
     return info
 
 
@@ -203,7 +205,7 @@ def check(graph: Graph, catalog: Catalog) -> None:
         cells = {p.name: p for p in info.cells}
         for key, value in node.values.items():
             if key not in cells:
-                raise PatchError(f"{node.name} ({node.type}) has no parameter {key!r}; it has: {', '.join(cells)}")
+                raise PatchError(f"{node.name} ({node.type}) has no parameter {key!r}{instead(key, cells, 'it has')}")
             try:
                 cells[key].check(value)
             except ParamError as error:
@@ -277,8 +279,8 @@ def _kind(graph: Graph, end: End, side: str, catalog: Catalog) -> str:
     return "control" if port is None else port.kind
 
 
-def _ports(info: ProcessorInfo, side: str) -> str:
-    return ", ".join(p.name for p in (info.inputs if side == "in" else info.outputs)) or "none"
+def _ports(info: ProcessorInfo, side: str) -> list[str]:
+    return [p.name for p in (info.inputs if side == "in" else info.outputs)]
 
 
 def _end(text: str) -> End:

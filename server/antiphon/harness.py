@@ -17,6 +17,7 @@ import numpy as np
 from antiphon.block import Samples, StreamSpec
 from antiphon.cells import ParamCell
 from antiphon.errors import PluginError, UsageError
+from antiphon.instead import instead
 from antiphon.params import Value
 from antiphon.ports import Port
 from antiphon.processor import IO, BlockTime, Event, Processor
@@ -113,7 +114,7 @@ def prepare(processor: Processor, spec: StreamSpec, settings: Mapping[str, Value
     cells: dict[str, ParamCell] = {}
     for name, value in settings.items():
         if name not in params:
-            raise UsageError(f"there is no parameter {name!r}; there are: {', '.join(params) or 'none'}")
+            raise UsageError(f"there is no parameter {name!r}{instead(name, params)}")
         processor.settings[name] = params[name].check(value)
     for param in processor.params:
         first = processor.settings[param.name] if param.kind != "trigger" else False
@@ -164,7 +165,7 @@ def _one(
 
 def _cell(cells: Mapping[str, ParamCell], name: str) -> ParamCell:
     if name not in cells:
-        raise UsageError(f"there is no parameter {name!r}; there are: {', '.join(cells) or 'none'}")
+        raise UsageError(f"there is no parameter {name!r}{instead(name, cells)}")
     return cells[name]
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from antiphon.block import Samples, StreamSpec
 from antiphon.catalog import ProcessorInfo
 from antiphon.cells import ParamCell
+from antiphon.errors import PluginError
 from antiphon.moving import Move, Moves
 from antiphon.native import dsp
 from antiphon.params import Param, Value
@@ -34,6 +35,16 @@ def cell_of(param: Param, spec: StreamSpec, value: Value) -> ParamCell:
         fading = Param(param.name, "float", 0.0, 0.0, 1.0, smooth=_SWITCH_SMOOTH)
         return ParamCell(fading, spec.rate, spec.block, float(bool(value)))
     return ParamCell(param, spec.rate, spec.block, value)
+
+
+class Unprepared(Processor):
+    """In the place of a processor that cannot be prepared. Its node has failed before its first block, and stays so."""
+
+    def process(self, io: IO) -> None:
+        raise PluginError("it was not prepared")
+
+    def reset(self) -> None:
+        raise PluginError("it was not prepared")
 
 
 class NodeHost:
@@ -62,7 +73,7 @@ class NodeHost:
         self._moves = Moves()
         self.events: list[Event] = []
         self.endings: list[Event] = []
-        self._prepared = self._restarting(values)
+        self._prepared = info.prepared_with(values)
         self.latency = int(processor.latency)
         self.outs = tuple(
             np.zeros((port.channels or spec.channels, spec.block), np.float32) for port in info.outputs if port.signal
@@ -80,19 +91,23 @@ class NodeHost:
         self._tail = max(1, round(FADE * spec.rate))
         self._rise = np.arange(1, self._tail + 1, dtype=np.float32) / np.float32(self._tail)
         self._curve = np.zeros(spec.block, np.float32)
+        # after a reset: frames until what goes in from then on comes out, and those of its fade that are left
+        self._until = self._opening = 0
+        self._mending = False
         self._period_ns = spec.block * 1e9 / spec.rate
         self._overrun_ns = 0.0
         self.failed = ""
         self.forced = ""
 
-    def _restarting(self, values: Mapping[str, Value]) -> dict[str, Value]:
-        asked = {p.name: values.get(p.name, p.default) for p in self.info.params}
-        return {p.name: asked[p.name] for p in self.info.params if p.restart or p.kind in ("text", "file")}
+    @property
+    def unprepared(self) -> str:
+        """Why its processor was not prepared, or ""."""
+        return self.failed if isinstance(self.processor, Unprepared) else ""
 
     def settled(self, values: Mapping[str, Value], *, cyclic: bool) -> bool:
         """Whether a plan that asks for `values` can keep this processor: what takes a restart is as it was."""
         in_cycle = cyclic and hasattr(self.processor, "feedback_frames")
-        return self._restarting(values) == self._prepared and in_cycle == bool(self.feedback)
+        return self.info.prepared_with(values) == self._prepared and in_cycle == bool(self.feedback)
 
     def post(self, cell: int, offset: int, number: float, ramp: float) -> bool:
         """A parameter change at a frame of the coming block."""
@@ -114,12 +129,11 @@ class NodeHost:
         if not self._guarded_reset():
             return
         self._hold()
+        self._until, self._opening = self.latency, self._tail if self.latency else 0
         if self.failed:
             self.failed = ""
             self._overrun_ns = 0.0
-            self._health.post(0, 1.0)
-            if self._health not in self.active:
-                self.active.append(self._health)
+            self._mending = True
 
     def stand_aside(self, reason: str) -> None:
         """Fails before the first block: the node is dry from the start, until it is reset."""
@@ -137,7 +151,7 @@ class NodeHost:
         self._guarded_reset()
         if self._ring is not None:
             self._ring.fill(0.0)
-        self._tail_left = 0
+        self._tail_left = self._until = self._opening = 0
         for last in self._last:
             last.fill(0.0)
 
@@ -149,6 +163,12 @@ class NodeHost:
         frames, now = io.frames, io.time.sample
         if moves is not self._moves.wired:
             self.active += [cell for cell in self._moves.rewire(moves) if cell not in self.active]
+        if self._mending and self._until < frames:
+            # the dry sound stays until there is another
+            self._mending = False
+            self._health.post(self._until, 1.0)
+            if self._health not in self.active:
+                self.active.append(self._health)
         for cell in self.active:
             cell.render(now, frames)
         self._moves.run(frames)
@@ -164,6 +184,8 @@ class NodeHost:
         dry = self._dry(wet_input, frames) if wet_input is not None else None
         if reason:
             self._fail(reason, frames)
+        if self._opening:
+            self._open(frames)
         self._mix(dry, frames)
         for last, out in zip(self._last, self.outs, strict=True):
             last[:] = out[:, frames - 1]
@@ -257,6 +279,7 @@ class NodeHost:
         for out in self.outs:
             out[:, :frames] = 0.0
         self._health.rest_at(0.0)
+        self._mending = False
         self._hold()
 
     def _hold(self) -> None:
@@ -306,6 +329,18 @@ class NodeHost:
             part *= rise
             part += held[:, None] * (1.0 - rise)
         self._tail_left -= count
+
+    def _open(self, frames: int) -> None:
+        """After a reset: silence for the node's latency, then what comes out amid a wave, over 10 ms."""
+        silent = min(frames, self._until)
+        done, count = self._tail - self._opening, min(frames - silent, self._opening)
+        curve = self._curve
+        curve[:silent] = 0.0
+        curve[silent : silent + count] = self._rise[done : done + count]
+        curve[silent + count :] = 1.0
+        self._scale(curve, frames)
+        self._until -= silent
+        self._opening -= count
 
     def _guarded_reset(self) -> bool:
         """False when it raised: the node fails in its next block, or goes on having failed."""

@@ -5,41 +5,70 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import time
 from pathlib import Path
+from typing import Any
 
 from antiphon import paths
 from antiphon.errors import UsageError
 from antiphon.settings import ServeSettings
 
-_LIST = "processes.json"
+LIST = "processes.json"
+_FREE = "free-"
 
 
 def folder(settings: ServeSettings) -> Path:
-    """The runtime folder of the server on these ports; one of its own where a port is chosen freely."""
-    name = f"osc-{settings.osc_port}" if settings.osc_port else f"free-{os.getpid()}"
-    return paths.made(paths.runtime() / name)
+    """The runtime folder of the server on these ports.
+
+    Where the port is chosen freely: that of a server whose supervisor has died and which chose its port freely too, so
+    that what it left is found; else one of its own. What others left that hold nothing is taken away.
+    """
+    runtime = paths.runtime()
+    if settings.osc_port:
+        return paths.made(runtime / f"osc-{settings.osc_port}")
+    own = runtime / f"{_FREE}{os.getpid()}"
+    for left in _abandoned(runtime):
+        if not (left / LIST).exists():
+            shutil.rmtree(left, ignore_errors=True)
+        elif not own.exists():
+            with contextlib.suppress(OSError):  # another start was faster
+                left.rename(own)
+    return paths.made(own)
+
+
+def _abandoned(runtime: Path) -> list[Path]:
+    """Folders of freely chosen ports whose supervisor is gone, the latest first."""
+    found = []
+    for place in runtime.glob(f"{_FREE}*"):
+        number = place.name.removeprefix(_FREE)
+        if number.isascii() and number.isdigit() and not born(int(number)):
+            with contextlib.suppress(OSError):
+                found.append((place.stat().st_mtime, place))
+    return [place for _, place in sorted(found, reverse=True)]
+
+
+def clear(where: Path, settings: ServeSettings) -> None:
+    """Takes away the folder of a freely chosen port once there is nothing in it to go on with."""
+    if not settings.osc_port and not (where / LIST).exists():
+        shutil.rmtree(where, ignore_errors=True)
 
 
 def write(where: Path, supervisor: int, pids: dict[str, int], settings: ServeSettings) -> None:
     """Notes who runs, each with the moment it started: a pid alone may be somebody else's later."""
     everyone = {"supervisor": supervisor, **pids}
     data = {"processes": {n: [pid, born(pid)] for n, pid in everyone.items()}, "settings": settings.to_json()}
-    paths.write_atomic(where / _LIST, json.dumps(data).encode(), 0o600)
+    paths.write_atomic(where / LIST, json.dumps(data).encode(), 0o600)
 
 
-def remove(where: Path) -> None:
-    (where / _LIST).unlink(missing_ok=True)
+def refuse_live(where: Path) -> tuple[dict[str, Any], dict[str, int]] | None:
+    """What a server wrote here and which of its processes still run; None where there was no server.
 
-
-def take_over(where: Path) -> ServeSettings | None:
-    """Ends what a dead supervisor left running here; what it had been asked for, None when there was no such one.
-
-    Raises UsageError while a live server holds the place.
+    Raises UsageError while its supervisor lives.
     """
     try:
-        data = json.loads((where / _LIST).read_bytes())
+        data = json.loads((where / LIST).read_bytes())
         processes: dict[str, list[int]] = data["processes"]
     except (FileNotFoundError, ValueError, KeyError):
         return None
@@ -48,6 +77,15 @@ def take_over(where: Path) -> ServeSettings | None:
         raise UsageError(
             f"a server runs on this OSC port already (process {alive['supervisor']}); stop it, or choose --osc-port"
         )
+    return data, alive
+
+
+def take_over(where: Path) -> None:
+    """Ends what a dead supervisor left running here. Raises UsageError while a live server holds the place."""
+    found = refuse_live(where)
+    if found is None:
+        return
+    _, alive = found
     for number, patience in ((signal.SIGTERM, 1.0), (signal.SIGKILL, 2.0)):
         for pid in alive.values():
             with contextlib.suppress(ProcessLookupError):
@@ -58,10 +96,14 @@ def take_over(where: Path) -> ServeSettings | None:
         alive = {name: pid for name, pid in alive.items() if born(pid)}
         if not alive:
             break
+
+
+def left(where: Path) -> ServeSettings | None:
+    """What a server that did not end as it should had been asked for; None where there was none."""
     try:
-        return ServeSettings.from_json(data["settings"])
-    except (ValueError, KeyError, TypeError):
-        return None  # another Antiphon's: its state cannot be taken up either
+        return ServeSettings.from_json(json.loads((where / LIST).read_bytes())["settings"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None  # none was, or another Antiphon's: its state cannot be taken up either
 
 
 def born(pid: int) -> int:

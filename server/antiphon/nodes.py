@@ -16,6 +16,7 @@ from antiphon.effects import Changed, Effect, EngineLoad, EngineSet, EngineTempo
 from antiphon.ends import ENDS
 from antiphon.errors import PatchError, WireError
 from antiphon.graph import Graph, NodeSpec
+from antiphon.instead import instead
 from antiphon.nodestate import Node, Numbers, Plan, fits, rooms_for, travels
 from antiphon.params import Value
 
@@ -48,6 +49,7 @@ class Nodes:
         self.playing: frozenset[int] = _END_NUMBERS
         self._next_id = 1
         self._confirmed = Plan()
+        self._again_asked = False
         self._loading: Plan | None = None
         self._stale: float | None = None
         self._undo: dict[int, float] = {}
@@ -86,14 +88,14 @@ class Nodes:
         """A node, or an end of the graph."""
         found = self.nodes.get(name) or self.ends.get(name)
         if found is None:
-            raise WireError(f"there is no node {name!r}; the nodes are: {', '.join(self.nodes) or 'none'}")
+            raise WireError(f"there is no node {name!r}{instead(name, self.nodes, 'the nodes are')}")
         return found
 
     def param(self, node: str, name: str) -> tuple[Node, int]:
         found = self.node(node)
         cell = found.index.get(name)
         if cell is None:
-            raise WireError(f"{node} has no parameter {name!r}; it has: {', '.join(found.index)}")
+            raise WireError(f"{node} has no parameter {name!r}{instead(name, found.index, 'it has')}")
         return found, cell
 
     def value(self, node: str, name: str) -> Value:
@@ -252,17 +254,18 @@ class Nodes:
                     values[param.name] = value
         return values
 
-    def _ask(self, fade: float) -> list[Effect]:
+    def _ask(self, fade: float, *, again: bool = False) -> list[Effect]:
         if self._loading is not None:
             # One plan is being made at a time; the next has all that was asked for meanwhile.
             self._stale = max(fade, self._stale or 0.0)
             return []
         self.serial += 1
+        self._again_asked = again
         texts = {n.name: dict(n.texts) for n in self.nodes.values()}
         self._loading = Plan(self.serial, self.graph, self.nodes, texts, self.name, self.path, self.tempo)
         ids = {n.name: n.id for n in self.nodes.values()}
         tempo, self._bring_tempo = self._bring_tempo, 0.0
-        return [EngineLoad(self.serial, self.current(), ids, tempo, fade)]
+        return [EngineLoad(self.serial, self.current(), ids, tempo, fade, again)]
 
     def loaded(self, serial: int, sample: float) -> list[Effect]:
         """The engine plays the plan of that load. Values set while it was made are said again."""
@@ -315,8 +318,10 @@ class Nodes:
     def restarted(self) -> list[Effect]:
         """A new engine waits for its plan: asks for the present one with the present values.
 
+        Where that has not played before and is refused, `silent` says so, and the last one that has is asked for.
         They are all said again when it plays, behind whatever the old engine's ring still held.
         """
+        again = self._loading is None
         self._loading, self._stale = None, None
         self.playing = _END_NUMBERS
         self._touched = {(n.id, c): 0.0 for n in self.nodes.values() for c, p in enumerate(n.cells) if travels(p)}
@@ -328,7 +333,12 @@ class Nodes:
             for cell, param in enumerate(end.cells)
             if self.numbers[end.base + cell] != param.encode(param.default)
         ]
-        return [*levels, *self._ask(0.0)]
+        return [*levels, *self._ask(0.0, again=again)]
+
+    @property
+    def silent(self) -> bool:
+        """Whether a new engine plays nothing, and was not asked for a plan that has played before."""
+        return self.playing == _END_NUMBERS and bool(self.nodes) and not self._again_asked
 
     def to_json(self) -> dict[str, Any]:
         """Everything but the numbers."""

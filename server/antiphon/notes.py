@@ -8,6 +8,7 @@ from antiphon.catalog import Catalog
 from antiphon.commands import Bend, Control, Note, NoteOff, NoteOn, When
 from antiphon.errors import WireError
 from antiphon.graph import End, Graph
+from antiphon.instead import instead
 
 HIGHEST = 127
 CHANNELS = 16
@@ -39,7 +40,7 @@ class Players:
         if node in self.all:
             return (node,)
         what = f"{node} takes no notes" if self.graph.has(node) else f"there is no node {node!r}"
-        raise WireError(f"{what}; those that take notes are: {', '.join(self.all)}")
+        raise WireError(f"{what}{instead(node, self.all, 'those that take notes are')}")
 
 
 def _carries_events(graph: Graph, catalog: Catalog, dest: End) -> bool:

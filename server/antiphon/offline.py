@@ -6,6 +6,7 @@ A file is a driver like a sound card: its samples are the clock. `PlanRunner` ru
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -16,10 +17,12 @@ from antiphon.block import Samples, StreamSpec
 from antiphon.catalog import Catalog
 from antiphon.clock import TempoMap
 from antiphon.errors import PluginError
+from antiphon.fileends import NONE, Decay, Tail
 from antiphon.graph import IN, OUT, End, Graph, NodeSpec, Wire
+from antiphon.notefile import Score
 from antiphon.params import Value
 from antiphon.planning import close_hosts, compile_plan
-from antiphon.processor import BlockTime, Processor
+from antiphon.processor import BlockTime, Event, Processor
 
 Make = Callable[[str], Processor]
 
@@ -43,56 +46,74 @@ def process_stream(
     runner: BlockRunner,
     frames: int | None = None,
     progress: Callable[[int], None] | None = None,
+    tail: Tail = NONE,
 ) -> Iterator[Samples]:
-    """The source through the runner, in time with it and exactly as long.
+    """The source through the runner, in time with it and exactly as long, and the tail.
 
     source: float32 `[channels, n]` of any n; mono goes to all channels.  frames: so many, with silence
     after a shorter source; None is the source's own length.  progress: told the frames given so far.
     Each block given holds until the next.
     """
     skip, given = runner.latency, 0
-    for x in _blocks(source, runner.spec, frames, runner.latency):
+    fed = _Fed(source, runner.spec, frames, runner.latency + round(tail.seconds * runner.spec.rate))
+    decay = Decay(tail.level)
+    for x in fed.blocks():
         y = runner.run(x)
         part = y[:, min(skip, y.shape[1]) :]
         skip -= y.shape[1] - part.shape[1]
-        if part.shape[1]:
-            yield part
-            given += part.shape[1]
-            if progress is not None:
-                progress(given)
+        # until the source has ended its end lies beyond all that can be given
+        here = part.shape[1] if fed.length is None else min(part.shape[1], max(0, fed.length - given))
+        if here:
+            yield part[:, :here]
+        if here < part.shape[1]:
+            yield from decay.take(part[:, here:])
+        given += part.shape[1]
+        if progress is not None and part.shape[1]:
+            progress(given)
 
 
-def _blocks(source: Iterable[Samples], spec: StreamSpec, frames: int | None, tail: int) -> Iterator[Samples]:
-    """The source and `tail` frames of silence as whole blocks, the last one maybe shorter; one array, reused."""
-    buffer = np.zeros((spec.channels, spec.block), np.float32)
-    at = filled = 0
-    for samples in source:
-        first, last = 0, samples.shape[1]
-        if frames is not None:
-            last = min(last, frames - at)
-        while first < last:
-            n = min(last - first, spec.block - filled)
-            into = buffer[:, filled : filled + n]
-            if samples.shape[0] in (1, spec.channels):
-                into[:] = samples[:, first : first + n]
-            else:
-                both = min(samples.shape[0], spec.channels)
-                into.fill(0.0)
-                into[:both] = samples[:both, first : first + n]
-            first, filled, at = first + n, filled + n, at + n
-            if filled == spec.block:
-                yield buffer
-                filled = 0
-        if frames is not None and at >= frames:
-            break
-    silent = (0 if frames is None else frames - at) + tail
-    if at + silent == tail:
-        return
-    while silent or filled:
-        n = min(silent, spec.block - filled)
-        buffer[:, filled : filled + n] = 0.0
-        yield buffer[:, : filled + n]
-        silent, filled = silent - n, 0
+class _Fed:
+    """The source and `behind` frames of silence as whole blocks, the last one maybe shorter; one array, reused.
+
+    length: frames of the source, or those asked for; None until that is known.
+    """
+
+    def __init__(self, source: Iterable[Samples], spec: StreamSpec, frames: int | None, behind: int) -> None:
+        self._source, self._spec, self._behind = source, spec, behind
+        self.length = frames
+
+    def blocks(self) -> Iterator[Samples]:
+        spec, frames = self._spec, self.length
+        buffer = np.zeros((spec.channels, spec.block), np.float32)
+        at = filled = 0
+        for samples in self._source:
+            first, last = 0, samples.shape[1]
+            if frames is not None:
+                last = min(last, frames - at)
+            while first < last:
+                n = min(last - first, spec.block - filled)
+                into = buffer[:, filled : filled + n]
+                if samples.shape[0] in (1, spec.channels):
+                    into[:] = samples[:, first : first + n]
+                else:
+                    both = min(samples.shape[0], spec.channels)
+                    into.fill(0.0)
+                    into[:both] = samples[:both, first : first + n]
+                first, filled, at = first + n, filled + n, at + n
+                if filled == spec.block:
+                    yield buffer
+                    filled = 0
+            if frames is not None and at >= frames:
+                break
+        self.length = at if frames is None else frames
+        if not self.length:
+            return
+        silent = self.length - at + self._behind
+        while silent or filled:
+            n = min(silent, spec.block - filled)
+            buffer[:, filled : filled + n] = 0.0
+            yield buffer[:, : filled + n]
+            silent, filled = silent - n, 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +127,9 @@ class Firing:
 class PlanRunner:
     """One processor as a node between a file's two ends; no limiter, so that gain 1 gives back the very samples.
 
-    values: its parameters' values, host parameters included.  firings: triggers, in any order.
+    values: its parameters' values, host parameters included.  firings: triggers, in any order.  score: the notes it
+    plays, and the tempo it plays them in.
+    emitted: the events it gave, each with the frame of the file it belongs to.  dropped: events there was no room for.
     Raises `PluginError` for a processor that cannot be run so, or that fails on the way.
     """
 
@@ -118,39 +141,53 @@ class PlanRunner:
         spec: StreamSpec,
         values: Mapping[str, Value] | None = None,
         firings: Sequence[Firing] = (),
+        score: Score | None = None,
     ) -> None:
         self.spec, self.type = spec, type
         info = catalog[type]
-        out = info.first("audio", "out")
-        if out is None:
-            raise PluginError(f"{type} gives no sound, so that there is nothing to write; use it in a patch")
-        if info.first("audio", "in") is None and info.first("events", "in") is not None:
-            raise PluginError(f"{type} takes notes, not sound; play it in a patch: antiphon render keys --events F")
-        wires = [Wire(End(type, out.name), End(OUT, OUT))]
-        into = info.first("audio", "in")
+        out, into = info.first("audio", "out"), info.first("audio", "in")
+        if out is None and info.first("events", "out") is None:
+            raise PluginError(
+                f"{type} gives neither sound nor notes, so that there is nothing to write; use it in a patch"
+            )
+        wires = [Wire(End(type, out.name), End(OUT, OUT))] if out is not None else []
         if into is not None:
             wires.append(Wire(End(IN, IN), End(type, into.name)))
         graph = Graph((NodeSpec(type, type, dict(values or {})),), tuple(wires))
         self._plan = compile_plan(graph, catalog, make, spec, {type: 1})
-        self.latency = self._plan.latency
+        self._host = self._plan.hosts[1]
+        self.latency = self._host.latency
         self._cells = {param.name: place for place, param in enumerate(info.cells)}
-        self._waiting = sorted(firings, key=lambda f: f.sample)
+        self._waiting = deque(sorted(firings, key=lambda f: f.sample))
+        self._events = deque(score.events if score is not None else ())
+        self._changes = deque(score.tempo if score is not None else ())
         self._tempo = TempoMap(spec.rate)
         self._time = BlockTime()
+        self.emitted: list[tuple[int, Event]] = []
+        self.dropped = 0
 
     def run(self, x: Samples) -> Samples:
-        frames, time = x.shape[1], self._time
-        host = self._plan.hosts[1]
-        while self._waiting and self._waiting[0].sample < time.sample + frames:
-            firing = self._waiting.pop(0)
+        frames, time, host = x.shape[1], self._time, self._host
+        end = time.sample + frames
+        while self._waiting and self._waiting[0].sample < end:
+            firing = self._waiting.popleft()
             host.post(self._cells[firing.param], firing.sample - time.sample, 1.0, 0.0)
-        time.beat = self._tempo.beat_at(time.sample)
+        while self._events and self._events[0][0] < end:
+            at, event = self._events.popleft()
+            self.dropped += not host.play(event.moved(at - time.sample))
+        while self._changes and self._changes[0][0] <= time.sample:
+            self._tempo.set_tempo(*self._changes.popleft())
+        time.beat, time.tempo = self._tempo.beat_at(time.sample), self._tempo.tempo_at(time.sample)
+        while self._changes and self._changes[0][0] < end:
+            self._tempo.set_tempo(*self._changes.popleft())
         self._plan.input[:, :frames] = x
         y = self._plan.run(frames, time)
         if self._plan.failures:
             seconds = time.sample / self.spec.rate
             raise PluginError(f"the plugin {self.type} failed at {seconds:.2f} s: {self._plan.failures[0].reason}")
-        time.sample += frames
+        for _, events in self._plan.emitted(1):
+            self.emitted += [(max(0, time.sample + e.offset - self.latency), e) for e in events]
+        time.sample = end
         return y
 
     def close(self) -> None:

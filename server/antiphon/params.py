@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from antiphon.errors import ParamError
+from antiphon.instead import meant
 
 ParamKind = Literal["float", "int", "switch", "choice", "text", "file", "trigger"]
 Warp = Literal["linear", "log"]
@@ -180,7 +181,8 @@ class Param:
                 return value
         elif isinstance(value, int | float) and value in range(len(self.choices)):
             return self.choices[int(value)]
-        raise ParamError(f"{self.name} takes {self.allowed}, not {_shown(value)}")
+        hint = meant(value, self.choices) if isinstance(value, str) else ""
+        raise ParamError(f"{self.name} takes {self.allowed}, not {_shown(value)}{hint and f'; {hint.rstrip()}'}")
 
     def _text(self, value: object) -> str:
         if not isinstance(value, str) or len(value) > MAX_TEXT or "\0" in value:

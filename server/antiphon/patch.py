@@ -17,10 +17,11 @@ from typing import Any
 
 import tomli_w
 
-from antiphon import paths, resources
+from antiphon import patchlist, paths, resources
 from antiphon.catalog import Catalog
 from antiphon.errors import PatchError
 from antiphon.graph import IN, OUT, End, Graph
+from antiphon.instead import instead
 from antiphon.params import Value
 from antiphon.patchread import Reader
 from antiphon.tomlplace import guard
@@ -28,9 +29,7 @@ from antiphon.tomlplace import guard
 FORMAT = 1
 MAX_SIZE = 1 << 18
 """Bytes: more than the largest patch there can be, and read in well under a second."""
-SUFFIX = ".toml"
-PREVIOUS = "~"
-"""Behind a patch's name: what it was before it was saved over. It loads by that name and is not listed."""
+SUFFIX = patchlist.SUFFIX
 _LONG = re.compile(r"[0-9_]{4000,}")
 """A number Python's own limit on digits refuses."""
 
@@ -63,6 +62,7 @@ def parse(
     data = parsed(text, source)
     reader = Reader(text, source, catalog, trusted, folder)
     reader.head(data, FORMAT)
+    reader.listed(data)
     graph = reader.graph(data)
     return Patch(
         reader.name(data), reader.tempo(data), graph, reader.scenes(data, graph), reader.midi(data, graph), text
@@ -112,21 +112,12 @@ def find(name: str) -> Path:
         path = paths.inside(folder, name, SUFFIX, PatchError)
         if path.is_file():
             return path
-    known = ", ".join(names()[:40]) or "none"
-    raise PatchError(f"there is no patch {name!r}; there are: {known}")
+    raise PatchError(f"there is no patch {name!r}{instead(name, names())}")
 
 
 def names() -> list[str]:
-    """The names of all patches, the performer's own and the built-in ones, in order."""
-    found: set[str] = set()
-    for folder in (paths.patches(), resources.patches()):
-        if folder.is_dir():
-            found.update(f.stem for f in folder.glob(f"*{SUFFIX}") if _listed(f))
-    return sorted(found)
-
-
-def _listed(path: Path) -> bool:
-    return path.is_file() and not path.name.startswith(".") and not path.stem.endswith(PREVIOUS)
+    """The names of the patches that lists hold, the performer's own and the built-in ones, in order."""
+    return patchlist.names()
 
 
 def dump(patch: Patch) -> str:

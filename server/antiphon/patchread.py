@@ -13,10 +13,11 @@ from antiphon.catalog import Catalog, ProcessorInfo, defaults
 from antiphon.ends import ENDS
 from antiphon.errors import FileError, ParamError, PatchError
 from antiphon.graph import IN, MAX_NODES, MAX_WIRES, OUT, Graph, NodeSpec, Wire, check, check_name, known_type
+from antiphon.instead import instead
 from antiphon.params import Param, Value
 from antiphon.tomlplace import line_of
 
-KEYS = ("format", "name", "tempo", "nodes", "wires", "scenes", "midi")
+KEYS = ("format", "name", "listed", "tempo", "nodes", "wires", "scenes", "midi")
 LOW_TEMPO, HIGH_TEMPO, DEFAULT_TEMPO = 10.0, 1000.0, 120.0
 MAX_SCENES = 128
 _MIDI = re.compile(r"cc (\d{1,3})(?: (\d{1,2}))?")
@@ -46,7 +47,12 @@ class Reader:
             self.fail(("format",), f"takes {newest}")
         for key in data:
             if key not in KEYS:
-                self.fail((key,), f"is not a key of a patch; the keys are: {', '.join(KEYS)}")
+                self.fail((key,), f"is not a key of a patch{instead(key, KEYS, 'the keys are')}")
+
+    def listed(self, data: Mapping[str, Any]) -> None:
+        """Checks what lists of patches read by themselves: whether they hold it."""
+        if not isinstance(data.get("listed", True), bool):
+            self.fail(("listed",), f"takes true or false, not {_kind(data['listed'])}")
 
     def name(self, data: Mapping[str, Any]) -> str:
         name = data.get("name", PurePath(self.source).stem)
@@ -159,8 +165,8 @@ class Reader:
             if key == "type":
                 continue
             if key not in cells:
-                settable = ", ".join(("type", *defaults(info)))
-                self.fail((*here, key), f"is not a parameter of {kind}; it takes: {settable}")
+                settable = ("type", *defaults(info))
+                self.fail((*here, key), f"is not a parameter of {kind}{instead(key, settable, 'it takes')}")
             values[key] = self._value((*here, key), cells[key], value)
         return NodeSpec(name, kind, values)
 
@@ -174,7 +180,7 @@ class Reader:
             self.fail(path, _clipped(str(error)))
         cells = {p.name: p for p in info.cells}
         if name not in cells:
-            self.fail(path, f"{node} has no parameter {_shown(name)}; it has: {', '.join(cells)}")
+            self.fail(path, f"{node} has no parameter {_shown(name)}{instead(name, cells, 'it has')}")
         return cells[name]
 
     def _value(self, path: tuple[str, ...], param: Param, value: object) -> Value:

@@ -11,7 +11,8 @@ from antiphon.catalog import Catalog
 from antiphon.errors import PatchError
 from antiphon.graph import Graph
 from antiphon.params import Value
-from antiphon.patch import PREVIOUS, SUFFIX, Patch, dump, parse
+from antiphon.patch import Patch, dump, parse
+from antiphon.patchlist import PREVIOUS, SUFFIX
 
 MAX_PREVIOUS = 1 << 20
 """Bytes of a file that are kept when it is replaced: more than a patch may have."""

@@ -20,6 +20,8 @@ from antiphon.errors import AntiphonError, FileError
 HOME = "ANTIPHON_HOME"
 MAX_NAME = 120
 """Characters of a file name that comes from the network."""
+PRIVATE, PRIVATE_FOLDER = 0o600, 0o700
+"""Modes of recordings and their folders: they may hold what a microphone heard, and are their owner's alone."""
 
 
 def _home(kind: str, platform: str) -> Path:
@@ -87,10 +89,10 @@ def runtime() -> Path:
     return folder
 
 
-def made(folder: Path) -> Path:
-    """The folder, made with its parents where it is missing."""
+def made(folder: Path, mode: int = 0o777) -> Path:
+    """The folder, made with its parents where it is missing. mode: of one that is made, less the umask."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode, parents=True, exist_ok=True)
     except OSError as error:
         raise FileError(f"cannot make the folder {folder}: {why(error)}") from None
     return folder
@@ -146,14 +148,14 @@ def why(error: OSError) -> str:
     return text
 
 
-def reserve(path: Path, size: int) -> None:
+def reserve(path: Path, size: int, mode: int = 0o644) -> None:
     """Makes an empty file where there is room for `size` bytes; `FileError`, and no new file, where there is not.
 
-    What a name already holds is kept until there is known to be room.
+    What a name already holds is kept until there is known to be room. mode: of a file that is new.
     """
-    held = path.exists()
+    held = os.path.exists(path)  # Path.exists raises where the folder may not be searched
     try:
-        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC, 0o644)
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC, mode)
         try:
             if not stat.S_ISREG(os.fstat(file).st_mode):
                 raise FileError(f"cannot write {path}: it is not an ordinary file; name another")
@@ -169,7 +171,8 @@ def reserve(path: Path, size: int) -> None:
             os.close(file)
     except OSError as error:
         if not held:
-            path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # where it could not be made there is nothing to take away
+                path.unlink()
         raise FileError(f"cannot write {path}: {why(error)}") from None
 
 
@@ -178,6 +181,9 @@ def write_atomic(path: Path, content: bytes, mode: int = 0o644) -> None:
     made(path.parent)
     temporary = path.with_name(f".{path.name[:100]}.{os.getpid()}.tmp")
     try:
+        with contextlib.suppress(FileNotFoundError):
+            # a process of the same number, killed while it wrote, left it
+            temporary.unlink()
         file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
         try:
             with os.fdopen(file, "wb") as out:

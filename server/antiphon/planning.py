@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 
 import numpy as np
 
 from antiphon.block import Samples, StreamSpec
 from antiphon.catalog import Catalog, ProcessorInfo
 from antiphon.crossing import Crossing
-from antiphon.errors import AntiphonError, PatchError, PluginError
-from antiphon.graph import IN, OUT, End, Graph, check, order
-from antiphon.host import NodeHost
+from antiphon.errors import NodeError, PatchError, sentence
+from antiphon.graph import IN, OUT, End, Graph, NodeSpec, check, order
+from antiphon.host import NodeHost, Unprepared
 from antiphon.library import located
 from antiphon.moving import Move
+from antiphon.params import Value
 from antiphon.plan import Feedback, Gather, Line, NoteWire, Plan, SourceKey, Step, WireKey
 from antiphon.processor import IO, BlockTime, Event, Processor
 from antiphon.rates import adapt
 
 MAX_LATENCY_SECONDS = 10.0
+_NONE: Mapping[int, str] = MappingProxyType({})
 
 
 def compile_plan(
@@ -28,24 +32,65 @@ def compile_plan(
     spec: StreamSpec,
     ids: Mapping[str, int],
     old: Plan | None = None,
+    unprepared: Mapping[int, str] = _NONE,
+    begin: Callable[[int, NodeSpec], None] | None = None,
 ) -> Plan:
     """A plan for `graph`. Nodes whose number `old` holds, of the same type, keep their processor and state.
 
-    Raises PatchError (the graph makes no sense) or PluginError (a processor would not prepare).
+    Args:
+        unprepared: By number, nodes that are not prepared, and why: they have failed from the start. What `old`
+            holds is kept all the same.
+        begin: Called before each node that is made and prepared, with its number.
+
+    Raises:
+        PatchError: The graph makes no sense.
+        NodeError: A processor would not prepare.
     """
     hosts: dict[int, NodeHost] = {}
     try:
-        return _compile(graph, catalog, make, spec, ids, old, hosts)
+        return _compile(graph, catalog, make, spec, ids, old, hosts, unprepared, begin)
     except BaseException:
         close_hosts(hosts.values(), {} if old is None else old.hosts)
         raise
 
 
-def close_hosts(hosts: Iterable[NodeHost], kept: Mapping[int, NodeHost]) -> None:
-    """Gives back what processors hold, but for those that `kept` holds too. Off the block path."""
+def keeping(graph: Graph, catalog: Catalog, ids: Mapping[str, int], old: Plan | None) -> dict[int, NodeHost]:
+    """Those hosts of `old`, by number, that a plan for `graph` goes on with.
+
+    Raises PatchError (the graph makes no sense).
+    """
+    check(graph, catalog)
+    _, back = order(graph, catalog)
+    cyclic = {wire.dest.node for wire in back}
+    found = {}
+    for node in graph.nodes:
+        kept = old.hosts.get(ids[node.name]) if old is not None else None
+        if kept is not None and kept.info.type == node.type and kept.settled(node.values, cyclic=node.name in cyclic):
+            found[kept.number] = kept
+    return found
+
+
+def close_hosts(
+    hosts: Iterable[NodeHost], kept: Mapping[int, NodeHost], begin: Callable[[NodeHost], None] | None = None
+) -> None:
+    """Gives back what processors hold, but for those that `kept` holds too. Off the block path.
+
+    begin: called before each.
+    """
     for host in hosts:
         if kept.get(host.number) is not host:
-            host.processor.close()
+            if begin is not None:
+                begin(host)
+            _close(host.processor, host.name, host.info.type)
+
+
+def _close(processor: Processor, name: str, kind: str) -> None:
+    """One that raises keeps nothing from the others: it is said."""
+    try:
+        processor.close()
+    except (Exception, SystemExit) as error:
+        said = f"antiphon: {name} ({kind}) would not close: {sentence(error)}"
+        print(said, file=sys.stderr, flush=True)
 
 
 def _compile(
@@ -56,18 +101,24 @@ def _compile(
     ids: Mapping[str, int],
     old: Plan | None,
     hosts: dict[int, NodeHost],
+    unprepared: Mapping[int, str],
+    begin: Callable[[int, NodeSpec], None] | None,
 ) -> Plan:
-    check(graph, catalog)
+    kept = keeping(graph, catalog, ids, old)
     names, back = order(graph, catalog)
     cyclic = {wire.dest.node for wire in back}
     for name in names:
         node, number = graph.node(name), ids[name]
         info = catalog[node.type]
-        kept = old.hosts.get(number) if old is not None else None
-        if kept is not None and kept.info.type == node.type and kept.settled(node.values, cyclic=name in cyclic):
-            hosts[number] = kept
-            continue
-        hosts[number] = _host(number, name, info, make, spec, node.values, cyclic=name in cyclic)
+        if number in kept:
+            hosts[number] = kept[number]
+        elif number in unprepared:
+            hosts[number] = NodeHost(number, name, info, Unprepared(), spec, _checked(info, node.values))
+            hosts[number].stand_aside(unprepared[number])
+        else:
+            if begin is not None:
+                begin(number, node)
+            hosts[number] = _host(number, name, info, make, spec, node.values, cyclic=name in cyclic)
     source = np.zeros((spec.channels, spec.block), np.float32)
     buffers: dict[End, Samples] = {End(IN, IN): source}
     events: dict[End, list[Event]] = {}
@@ -165,6 +216,11 @@ def _compile(
     return plan
 
 
+def _checked(info: ProcessorInfo, values: Mapping[str, object]) -> dict[str, Value]:
+    cells = {p.name: p for p in info.cells}
+    return {key: cells[key].check(value) for key, value in values.items()}
+
+
 def _moved(graph: Graph, name: str, info: ProcessorInfo) -> list[str]:
     """The parameters of a node that control wires end in, in declared order."""
     ends = {wire.dest.port for wire in graph.wires if wire.dest.node == name}
@@ -182,7 +238,7 @@ def _host(
     cyclic: bool,
 ) -> NodeHost:
     cells = {p.name: p for p in info.cells}
-    checked = {key: cells[key].check(value) for key, value in values.items()}
+    checked = _checked(info, values)
     processor: Processor | None = None
     try:
         processor = adapt(make(info.type), spec)
@@ -194,11 +250,11 @@ def _host(
         if feedback:
             processor.feedback_frames = feedback  # type: ignore[attr-defined]
         processor.prepare(spec)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         if processor is not None:
-            processor.close()
-        said = str(error) if isinstance(error, AntiphonError) else f"{type(error).__name__}: {error}"
-        raise PluginError(f"{name} ({info.type}) would not prepare: {said}") from error
+            _close(processor, name, info.type)
+        raise NodeError(f"{name} ({info.type}) would not prepare: {sentence(error)}", name) from error
     if not isinstance(processor.latency, int) or processor.latency < 0:
-        raise PluginError(f"{name} ({info.type}) declares a latency of {processor.latency!r}; frames, 0 or more")
+        _close(processor, name, info.type)
+        raise NodeError(f"{name} ({info.type}) declares a latency of {processor.latency!r}; frames, 0 or more", name)
     return NodeHost(number, name, info, processor, spec, checked, feedback)

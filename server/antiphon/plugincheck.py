@@ -51,6 +51,7 @@ def inspect_processor(name: str, make: Callable[[], Any], doc: str, plugin: str,
         raise PluginError(f"its factory gave {type(made).__name__}, not a Processor")
     check_params(made.params)
     check_ports(made)
+    check_needs(made)
     if play:
         with absent():  # no process is started to try a declaration
             check_zeros(made)
@@ -58,7 +59,10 @@ def inspect_processor(name: str, make: Callable[[], Any], doc: str, plugin: str,
         raise PluginError(f"its doc is {type(doc).__name__}, not text")
     said = doc or (type(made).__doc__ or "").strip()
     line = said.splitlines()[0].strip() if said else ""
-    return ProcessorInfo(name, line, plugin, tuple(made.inputs), tuple(made.outputs), tuple(made.params), made.holds)
+    return ProcessorInfo(
+        name, line, plugin, tuple(made.inputs), tuple(made.outputs), tuple(made.params), made.holds, made.tail,
+        tuple(made.needs),
+    )  # fmt: skip
 
 
 def check_params(params: object) -> None:
@@ -117,6 +121,13 @@ def check_ports(processor: Processor) -> None:
                 raise PluginError(
                     f"its port {port.name!r} has {port.channels} channels; 1 to {MAX_CHANNELS} are allowed"
                 )
+
+
+def check_needs(processor: Processor) -> None:
+    """Refuses a needed parameter that is not there, or is no file."""
+    files = {p.name for p in processor.params if p.kind == "file"}
+    if not isinstance(processor.needs, tuple) or not set(processor.needs) <= files:
+        raise PluginError(f"its needs are {processor.needs!r}; a tuple of names of its file parameters is allowed")
 
 
 def check_zeros(processor: Processor) -> None:

@@ -22,6 +22,7 @@ from antiphon import hookspecs, paths
 from antiphon.catalog import Catalog, Failure, ProcessorInfo
 from antiphon.errors import PluginError
 from antiphon.importing import import_folder, named, see_checkout_plugins
+from antiphon.instead import instead
 from antiphon.plugincheck import check_type_name, in_child, inspect_processor, reason_of
 from antiphon.processor import Processor
 
@@ -49,7 +50,7 @@ class Loaded:
         """A fresh, unprepared processor of that type, or `PluginError`."""
         factory = self.factories["processors"].get(name)
         if factory is None:
-            raise PluginError(f"there is no processor type {name!r}; there are: {', '.join(sorted(self.catalog))}")
+            raise PluginError(f"there is no processor type {name!r}{instead(name, sorted(self.catalog))}")
         try:
             made = factory()
         except Exception as error:

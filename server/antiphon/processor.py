@@ -134,7 +134,8 @@ class Processor(ABC):
     inputs, outputs, params: what it can be wired and turned by.
     split: the block is split where one of its parameters changes without smoothing, so that `value`
     is exact; else read `curve` and `at`.  holds: feeds nothing through within `spec.block` frames
-    of it, so that it may close a cycle.
+    of it, so that it may close a cycle.  tail: it sounds on when its input has ended, and dies away: files go on
+    until that is silent.  needs: parameters of kind file without which it does nothing to a file.
     rate, block, channels: what it insists on; None takes the stream's. The host adapts.
     latency: frames at the processor's own rate by which its output lags its input; constant from
     one `prepare` to the next.  settings: values of its `restart`, text and file parameters, set
@@ -148,6 +149,8 @@ class Processor(ABC):
     params: ClassVar[tuple[Param, ...]] = ()
     split: ClassVar[bool] = False
     holds: ClassVar[bool] = False
+    tail: ClassVar[bool] = False
+    needs: ClassVar[tuple[str, ...]] = ()
     rate: ClassVar[int | None] = None
     block: ClassVar[int | None] = None
     channels: ClassVar[int | None] = None

@@ -26,6 +26,7 @@ from antiphon.engine.schedule import CAPACITY, EVENT_OPS, Action, Op
 from antiphon.engine.stage import Stage
 from antiphon.errors import UsageError
 from antiphon.graph import Graph
+from antiphon.instead import instead
 from antiphon.notes import Players, checked
 from antiphon.offline import Make
 from antiphon.params import Param
@@ -128,7 +129,7 @@ class Actions:
                 return Action(Op.SET, self._ids[node], self._places[node][name], param.encode(param.check(value)), ramp)
             case ResetNode(node):
                 if node not in self._ids:
-                    raise UsageError(f"there is no node {node!r}; there are: {', '.join(self._ids) or 'none'}")
+                    raise UsageError(f"there is no node {node!r}{instead(node, self._ids)}")
                 return Action(Op.RESET, self._ids[node])
             case SetTempo(bpm, beats):
                 return Action(Op.TEMPO, number=bpm, ramp=beats)
@@ -148,9 +149,9 @@ def param_finder(graph: Graph, catalog: Catalog) -> Callable[[str, str], Param]:
 
     def find(node: str, name: str) -> Param:
         if node not in nodes:
-            raise UsageError(f"there is no node {node!r}; there are: {', '.join(nodes) or 'none'}")
+            raise UsageError(f"there is no node {node!r}{instead(node, nodes)}")
         if name not in nodes[node]:
-            raise UsageError(f"{node} has no parameter {name!r}; it has: {', '.join(nodes[node])}")
+            raise UsageError(f"{node} has no parameter {name!r}{instead(name, nodes[node], 'it has')}")
         return nodes[node][name]
 
     return find

@@ -6,7 +6,7 @@ an engine that died dies again. What the log does not hold is resynthesised.
 
 from __future__ import annotations
 
-import json
+from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,64 +17,15 @@ from antiphon.block import Samples, StreamSpec
 from antiphon.catalog import Catalog
 from antiphon.clock import TempoMap
 from antiphon.engine.journal import to_action
-from antiphon.engine.schedule import Action, Key, Schedule
+from antiphon.engine.schedule import Action, Key, Op, Schedule
 from antiphon.engine.stage import Stage
-from antiphon.errors import FileError
 from antiphon.graph import Graph
 from antiphon.host import NodeHost
 from antiphon.plan import Plan
 from antiphon.planning import close_hosts, compile_plan
 from antiphon.processor import Processor
+from antiphon.sessionread import SessionLog, check_number, time_of
 from antiphon.workers.pool import replaying
-
-LOG, INPUT = "session.jsonl", "input.wav"
-MAX_LOG_BYTES = 1 << 30
-
-
-class SessionLog:
-    """A session's header and lines. Raises FileError naming the line that makes no sense."""
-
-    def __init__(self, folder: Path) -> None:
-        path = folder / LOG
-        if not path.is_file():
-            raise FileError(f"{folder} holds no {LOG}; name a folder that `serve --session` kept")
-        if path.stat().st_size > MAX_LOG_BYTES:
-            raise FileError(f"{path} is larger than {MAX_LOG_BYTES >> 20} MB")
-        self.lines: list[dict[str, Any]] = []
-        with path.open(encoding="utf-8", errors="replace") as file:
-            for number, text in enumerate(file, 1):
-                try:
-                    line = json.loads(text)
-                except (ValueError, RecursionError):
-                    if not text.endswith("\n"):
-                        break  # the server died while it wrote this
-                    raise FileError(f"{path}, line {number}: not JSON") from None
-                if not isinstance(line, dict):
-                    raise FileError(f"{path}, line {number}: not an object")
-                self.lines.append(line)
-        if not self.lines or self.lines[0].get("session") != 1:
-            raise FileError(f"{path} is no session log of this version; its first line must say session 1")
-        self.header = self.lines.pop(0)
-        try:
-            self.spec = StreamSpec(int(self.header["rate"]), int(self.header["block"]), int(self.header["channels"]))
-            while self.lines and "engine" not in self.lines[0]:
-                self.lines.pop(0)  # of the set before it
-            self.first = int(self.lines[0]["sample"]) if self.lines else 0
-            self._spans()
-        except (KeyError, TypeError, ValueError) as error:
-            raise FileError(f"{path}: a line lacks what it needs: {error!r}") from None
-
-    def _spans(self) -> None:
-        self.silent: set[int] = set()
-        self.dead: list[tuple[int, int]] = []
-        for line in self.lines:
-            if "unheard" in line:
-                self.silent.add(line["unheard"])
-            elif "missed" in line:
-                first, last = line["missed"]
-                self.dead.append((int(first), int(last)))
-            elif line.get("engine") == "started":
-                self.dead.append((int(line["died"]), int(line["sample"])))
 
 
 def replay(
@@ -83,17 +34,20 @@ def replay(
     catalog: Catalog,
     make: Callable[[str], Processor],
 ) -> Iterator[Samples]:
-    """The set's output, block by block. source: the recorded input as float32 `[channels, frames]` of any size."""
+    """The set's output, block by block. source: the recorded input as float32 `[channels, frames]` of any size.
+
+    Raises FileError naming the line of the log that cannot be played.
+    """
     log = SessionLog(folder)
     spec, block = log.spec, log.spec.block
-    lines = iter(log.lines)
-    line = next(lines, None)
+    waiting = deque(log.lines)
     stage = Stage(spec)
     plan: Plan | None = None
     made: list[Plan] = []
 
     def compiled(asked: dict[str, Any], before: Plan | None) -> Plan:
-        built = compile_plan(Graph.from_json(asked["graph"]), catalog, make, spec, asked["ids"], before)
+        unprepared = {int(number): str(reason) for number, reason in asked.get("unprepared", {}).items()}
+        built = compile_plan(Graph.from_json(asked["graph"]), catalog, make, spec, asked["ids"], before, unprepared)
         made.append(built)
         return built
 
@@ -108,19 +62,20 @@ def replay(
     with replaying():
         for x in rebuffered(source, spec.channels, block):
             end = sample + block
-            while line is not None and _time_of(line) < end:
-                if "engine" in line:
-                    close_all()
-                    asked = line.get("load")
-                    plan = None if asked is None else compiled(asked, None)
-                    stage = begun(spec, line, plan)
-                elif "load" in line:
-                    asked = line["load"]
-                    plan = compiled(asked, plan)
-                    stage.load(plan, asked["serial"], asked["fade"], asked["tempo"])
-                else:
-                    _happen(line, stage, {} if plan is None else plan.hosts)
-                line = next(lines, None)
+            while waiting and time_of(waiting[0][1]) < end:
+                number, line = waiting.popleft()
+                with log.line(number):
+                    if "engine" in line:
+                        close_all()
+                        asked = line.get("load")
+                        plan = None if asked is None else compiled(asked, None)
+                        stage = begun(spec, line, plan)
+                    elif "load" in line:
+                        asked = line["load"]
+                        plan = compiled(asked, plan)
+                        stage.load(plan, asked["serial"], asked["fade"], asked["tempo"])
+                    else:
+                        _happen(line, stage, {} if plan is None else plan.hosts)
             if any(first <= sample < last for first, last in log.dead):
                 if stage.sample < end:
                     stage.sample = end
@@ -144,7 +99,10 @@ def _happen(line: dict[str, Any], stage: Stage, hosts: Mapping[int, NodeHost]) -
         if line["node"] in hosts:
             hosts[line["node"]].processor.recall(line["mark"], line["number"])
     elif "op" in line:
-        stage.at_sample(line["sample"], to_action(line))
+        action = to_action(line)
+        if action.op is Op.SET and action.node in hosts and 0 <= action.cell < len(hosts[action.node].cells):
+            check_number(hosts[action.node].cells[action.cell], action.number)
+        stage.at_sample(line["sample"], action)
     elif "failed" in line and line["failed"] in hosts:
         host = hosts[line["failed"]]
         if line.get("aside"):
@@ -167,14 +125,13 @@ def begun(spec: StreamSpec, line: dict[str, Any], plan: Plan | None) -> Stage:
     """A stage that goes on from an `engine` line of the log."""
     stage = Stage(spec)
     stage.schedule = _Happened()
+    for number, host in (plan.hosts if plan is not None else {}).items():
+        for cell, held in zip(host.cells, line["cells"][str(number)], strict=True):
+            if cell.param.kind not in ("text", "file"):
+                check_number(cell, held[0])
+                check_number(cell, held[1])
     stage.resume(line, plan)
     return stage
-
-
-def _time_of(line: dict[str, Any]) -> int:
-    if "missed" in line:
-        return int(line["missed"][0])
-    return int(line.get("sample", line.get("unheard", 0)))
 
 
 def rebuffered(source: Iterator[Samples], channels: int, block: int) -> Iterator[Samples]:

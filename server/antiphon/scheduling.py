@@ -26,7 +26,9 @@ def short_slices() -> None:
     number = _SYSCALLS.get(platform.machine())
     if number is None or sys.platform != "linux":
         return
-    asked = _Attributes(size=ctypes.sizeof(_Attributes), policy=0, runtime=SLICE_NS)
+    # this call sets the nice value too, and may be refused where it would have to lower it
+    nice = os.getpriority(os.PRIO_PROCESS, 0)
+    asked = _Attributes(size=ctypes.sizeof(_Attributes), policy=0, nice=nice, runtime=SLICE_NS)
     ctypes.CDLL(None, use_errno=True).syscall(number, 0, ctypes.byref(asked), 0)
 
 

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from antiphon import patch as patches
-from antiphon import paths, resources
+from antiphon import patchlist, paths, resources
 from antiphon.errors import PatchError
+from antiphon.instead import instead
 from antiphon.patchread import is_control
 from antiphon.tomlplace import line_of
 
-FOLDER = "live"
+FOLDER = patchlist.SETS
 """Of the folders of patches: `patches/live/`."""
 FORMAT = 1
 KEYS = ("format", "name", "patches", "fade", "midi")
@@ -48,13 +49,12 @@ def load(name: str) -> SetList:
         path = paths.inside(folder, name, patches.SUFFIX, PatchError)
         if path.is_file():
             return parse(patches.read_text(path), path.name)
-    raise PatchError(f"there is no set {name!r}; there are: {', '.join(names()[:40]) or 'none'}")
+    raise PatchError(f"there is no set {name!r}{instead(name, names())}")
 
 
 def names() -> list[str]:
     """The names of all set lists, the performer's own and the built-in ones, in order."""
-    found = {f.stem for folder in _folders() for f in folder.glob(f"*{patches.SUFFIX}") if not f.name.startswith(".")}
-    return sorted(found)
+    return patchlist.names(FOLDER)
 
 
 def _folders() -> tuple[Path, Path]:
@@ -75,7 +75,7 @@ class _Reader:
             self.fail(where, f"a set says which format it is in; write format = {FORMAT} at its top")
         for key in data:
             if key not in KEYS:
-                self.fail((key,), f"is not a key of a set; the keys are: {', '.join(KEYS)}")
+                self.fail((key,), f"is not a key of a set{instead(key, KEYS, 'the keys are')}")
 
     def name(self, data: Mapping[str, Any], stem: str) -> str:
         name = data.get("name", stem)

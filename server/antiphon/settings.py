@@ -28,6 +28,7 @@ class ServeSettings:
     notes.  scsynth: 127.0.0.1:PORT of one that runs already; synth is supercollider then.  midi: an input named
     antiphon is offered and every port heard, or, where there are any, those with one of `midi_in` in their name.
     midi_out: of the ports played to.  surface: HOST:PORT of surfaces that listen elsewhere than they send from.
+    force: `record` may replace a file.
     """
 
     audio: str = "auto"
@@ -55,6 +56,7 @@ class ServeSettings:
     midi: bool = False
     midi_in: tuple[str, ...] = ()
     midi_out: tuple[str, ...] = ()
+    force: bool = False
     extra: dict[str, Any] = field(default_factory=dict)
 
     def check(self) -> ServeSettings:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from antiphon import paths, plugins
 from antiphon.block import Samples
 from antiphon.params import Value
+from antiphon.saying import say
 from antiphon.settings import ServeSettings
 from antiphon.synth import info as synths
 from antiphon.synth.info import TOLD
@@ -43,7 +43,7 @@ def warm(settings: ServeSettings, folder: Path) -> Warm:
         told.unlink(missing_ok=True)
         given = (("path", str(told)),)
         if settings.synth == "auto":
-            print(synths.SILENT, file=sys.stderr, flush=True)
+            say(synths.SILENT.removeprefix("antiphon: "))
     synths.use(synths.Choice(chosen, given))
     path = settings.input_file
     return Warm(loaded, None if path is None else process.load_sound(path, settings.rate))

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Callable
 
+from antiphon.children import DEVICE_GONE, NO_DEVICE
 from antiphon.engine import shared
+from antiphon.engine.loading import Loading as Loading
 from antiphon.errors import AntiphonError
 from antiphon.settings import ServeSettings
 from antiphon.synth import info as synths
@@ -14,8 +17,9 @@ from antiphon.workers.arena import Arena, State, Word
 HANG_SECONDS = 2.0
 DEVICE_SECONDS = 3.0
 """A device may stop asking for so long before that is the device's loss, not the engine's hang."""
-CONTROL_HANG_SECONDS = 5.0
-"""Control notes sixty times a second that its loop turns; one slow write to a disk may hold it up for a moment."""
+CONTROL_HANG_SECONDS = 10.0
+"""Control notes sixty times a second that its loop turns. The longest turn that was measured takes 2 s (one datagram of
+2,728 patterns on eight nodes), and one slow write to a disk may hold it up as well; nothing is heard of its absence."""
 PYO_PLAYS = "pyo plays notes from here on, and a piano for instruments it has not"
 
 
@@ -28,9 +32,44 @@ def stalled(words: memoryview, driver: str) -> float:
     return seconds if seconds > HANG_SECONDS + (DEVICE_SECONDS if driver != "headless" else 0.0) else 0.0
 
 
-def forget(words: memoryview) -> None:
+def hang(words: memoryview, driver: str, loading: Loading) -> str:
+    """Why a running engine is to be ended: its loop or its loader has not turned for too long. "" while both do."""
+    seconds = stalled(words, driver)
+    if seconds:
+        return f"the engine has hung for {seconds:.1f} s; ending it"
+    seconds = loading.stalled
+    if words[shared.Word.ENGINE_STATE] != 2 or not seconds:
+        return ""
+    at = f" at the node {loading.name}" if loading.name else ""
+    return f"the engine's loader has hung for {seconds:.1f} s{at}; ending the engine"
+
+
+def forget(words: memoryview, loading: Loading) -> None:
     """The engine that hung is being ended; the next one has not turned yet."""
     words[shared.Word.ALIVE_NS] = 0
+    loading.forget()
+
+
+def blame(words: memoryview, loading: Loading, code: int, *, hung: bool) -> str:
+    """Notes at which node an engine ended, so that the next one leaves it out.
+
+    Args:
+        words: Of the shared memory.
+        loading: What its loader was at.
+        code: Its exit status, below 0 the signal.
+        hung: It was ended here, because it hung.
+
+    Returns:
+        The name of the node that was being prepared, or "".
+    """
+    at_work, words[shared.Word.AT_WORK] = words[shared.Word.AT_WORK], 0
+    innocent = (signal.SIGKILL, signal.SIGTERM) if code < 0 else (0, DEVICE_GONE, NO_DEVICE)
+    at_fault = hung or abs(code) not in innocent
+    name = loading.engine_ended(at_fault=at_fault)
+    if at_fault:
+        # what is new is the likelier one: the node of the block has played before
+        words[shared.Word.BLAMED] = 0 if name else at_work
+    return name
 
 
 def control_stalled(words: memoryview) -> float:

@@ -130,6 +130,7 @@ def test_a_restart_after_a_killed_supervisor_loses_nothing_that_was_kept(tmp_pat
 ROGUE = """
 import os
 import time
+from pathlib import Path
 
 import numpy as np
 
@@ -144,7 +145,18 @@ def antiphon_processors(register):
 
 
 class Rogue(Processor):
-    params = (Param("act", "choice", "behave", choices=("behave", "slow", "crash")),)
+    params = (
+        Param("act", "choice", "behave", choices=("behave", "slow", "crash")),
+        Param("prepare", "choice", "behave", choices=("behave", "crash", "crash_later"), restart=True),
+    )
+
+    def prepare(self, spec):
+        self.latency = 100
+        prepare, tried = self.settings["prepare"], Path(__file__).with_suffix(".tried")
+        if prepare == "crash" or (prepare == "crash_later" and tried.exists()):
+            os.abort()
+        if prepare == "crash_later":
+            tried.touch()
 
     def process(self, io):
         act = io.value("act")
@@ -183,7 +195,31 @@ def test_a_set_in_which_a_node_fails_and_crashes_the_engine_is_played_again(tmp_
         server.send("/node/gain/gain", 0.5)
         server.sync(3)
         assert server.status()["engine"]["restarts"] == 1
+        server.send("/node/rogue/act", "behave")
+        # the engine that crashed: its trial first
+        address, (what, reason) = server.ask("/node/rogue/prepare", "crash")
+        assert (address, what) == ("/fail", "/node/rogue/prepare")
+        assert reason.startswith("rogue (rogue) did not survive its trial: ")
+        assert server.ask("/node/rogue/prepare")[1] == ["behave"]
+        assert server.status()["engine"]["restarts"] == 1
+        server.send("/node/rogue/prepare", "crash_later")
+        until("failed")
+        server.sync(4)
+        assert "while it was prepared" in server.status()["nodes"][-1]["reason"]
+        assert server.status()["engine"]["restarts"] == 2
+        server.send("/node/rogue/prepare", "behave")
+        until("running")
+        server.sync(5)
+        status = server.status()
+        assert status["engine"]["restarts"] == 2
+        assert server.said().count("the next one leaves that out") == 1
         time.sleep(0.1)
+    lines = [json.loads(line) for line in (kept / "session.jsonl").open()][1:]
+    gaps = [(line["died"], line["sample"]) for line in lines if line.get("engine") == "started" and line["died"]]
+    assert len(gaps) == 2
+    gaps += [line["missed"] for line in lines if "missed" in line]
+    missed = sum((last - first) // 1024 for first, last in gaps) + sum("unheard" in line for line in lines)
+    assert missed == status["missed_blocks"]
     heard, played = again(kept, tmp_path / "again.wav", tmp_path)
     different = np.flatnonzero(np.any(heard != played, axis=1))
     assert len(different) == 0, f"first at {different[:3]}, {len(different)} of {len(heard)} frames"

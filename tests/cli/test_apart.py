@@ -41,7 +41,7 @@ def test_what_a_parameter_reads_is_never_out(antiphon: Command, tmp_path: Path) 
     done = antiphon("run", "transfer", "in.wav", "pick.wav", "-p", "reference=pick.wav")
     assert done.complaint == "reference and OUT are the same file, pick.wav; give OUT a name of its own"
     done = antiphon("run", "transfer", "pick.wav", "in.wav", "--out-dir", ".", "-p", "reference=pick.wav")
-    assert done.complaint == "reference and OUT are the same file, pick.wav; name another folder with --out-dir"
+    assert done.complaint == "IN and OUT are the same file, pick.wav; name another folder with --out-dir"
     assert (tmp_path / "pick.wav").read_bytes() == before
 
 
@@ -91,7 +91,7 @@ def test_two_outs_are_two_files(antiphon: Command, tmp_path: Path) -> None:
 
 def test_the_advice_is_for_the_name_that_clashes(antiphon: Command, tmp_path: Path) -> None:
     audio.write(tmp_path / "a.wav", audio.noise(100))
-    said = antiphon("run", "hum", "a.wav", "--out-dir", "o", "--midi-out", "a.wav").complaint
+    said = antiphon("run", "gain", "a.wav", "--out-dir", "o", "--midi-out", "a.wav").complaint
     assert said == "IN and --midi-out are the same file, a.wav; give --midi-out a name of its own"
 
 

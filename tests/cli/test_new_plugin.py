@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from antiphon import plugins
+from antiphon import paths, plugins
+from antiphon.cli.newplugin import new_plugin
 from antiphon.errors import UsageError
 from antiphon.newplugin.shapes import SHAPES
 from antiphon.newplugin.writing import write
@@ -25,9 +27,14 @@ def test_every_shape_loads_and_passes_its_own_test(tmp_path: Path, shape: str) -
     loaded = plugins.load(tmp_path)
     assert not [f for f in loaded.catalog.failures if f.name == name], loaded.catalog.failures
     assert loaded.catalog[name].doc
-    source = os.pathsep.join([str(tmp_path), str(ROOT / "server"), str(ROOT / "plugins")])
+    card = (place / "README.md").read_text()
+    assert f"`antiphon run {name} {SHAPES[shape].files}`" in card
+    # as the card says it, in the folder that holds the plugin's
+    said = re.search(r"`PYTHONPATH=\. python (-m pytest \S+)`", card)
+    assert said is not None
+    source = os.pathsep.join([".", str(ROOT / "server"), str(ROOT / "plugins")])
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(place / "tests")],
+        [sys.executable, *said[1].split(), "-q", "-p", "no:cacheprovider"],
         cwd=tmp_path, env={**os.environ, "PYTHONPATH": source}, capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
@@ -43,8 +50,24 @@ def test_a_name_that_cannot_be_is_refused(tmp_path: Path, name: str) -> None:
 
 
 def test_an_unknown_shape_and_a_taken_name_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="--shape takes sound-sound, sound-notes"):
+    with pytest.raises(UsageError, match="there is no --shape 'round'; there are: sound-sound, sound-notes"):
         write("mine", "round", tmp_path)
     write("mine", "sound-sound", tmp_path)
     with pytest.raises(UsageError, match="is there already"):
         write("mine", "sound-notes", tmp_path)
+
+
+@pytest.mark.parametrize("name", ["denoise", "antiphon_denoise"])
+def test_the_name_of_what_there_is_is_refused(name: str) -> None:
+    with pytest.raises(UsageError, match=f"there is a processor or plugin named '{name}' already; choose another"):
+        new_plugin(name)
+    assert not paths.plugins().exists() or not list(paths.plugins().iterdir())
+
+
+@pytest.mark.parametrize("shape", list(SHAPES))
+def test_the_last_line_fits_the_shape(shape: str, capsys: pytest.CaptureFixture[str]) -> None:
+    new_plugin("fresh", shape)
+    last = capsys.readouterr().out.splitlines()[-1]
+    source, target = ("mid" if part == "notes" else "wav" for part in shape.split("-"))
+    assert f"`antiphon run fresh IN.{source} OUT.{target}" in last
+    assert ("-p sound=" in last, "-p reference=" in last) == (shape == "library-sound", shape == "sound-reference")

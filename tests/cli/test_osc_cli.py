@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -50,8 +52,13 @@ def test_nobody_there_is_one_sentence(tcp: bool) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    with pytest.raises(EngineError, match="antiphon serve"):
-        list(ask("/status", [], "127.0.0.1", port, tcp, 2.0))
+    began = time.monotonic()
+    with pytest.raises(EngineError, match="antiphon serve") as refused:
+        list(ask("/status", [], "127.0.0.1", port, tcp, 60.0))
+    waited = re.search(r"after (\d+\.\d) s", str(refused.value))
+    # a connection that is refused is no answer that was waited for
+    assert waited is None if tcp else waited is not None
+    assert waited is None or float(waited[1]) <= time.monotonic() - began + 0.1
 
 
 @pytest.mark.parametrize(

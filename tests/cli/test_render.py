@@ -41,7 +41,7 @@ def events(path: Path, *lines: dict[str, Any]) -> Path:
 def test_a_patch_gives_back_what_goes_through_it(antiphon: Command, tmp_path: Path) -> None:
     x = audio.noise(30_001, 2, -20.0)
     audio.write(tmp_path / "in.wav", x, 44100, "FLOAT")
-    done = antiphon("render", "through", "--in", "in.wav", "--out", "out.wav")
+    done = antiphon("render", "through", "--in", "in.wav", "--out", "out.wav", "--fade", "0")
     assert (done.code, done.err) == (0, "")
     y, rate = audio.read(tmp_path / "out.wav")
     assert rate == 44100
@@ -51,7 +51,7 @@ def test_a_patch_gives_back_what_goes_through_it(antiphon: Command, tmp_path: Pa
 def test_mono_goes_to_both_channels(antiphon: Command, tmp_path: Path) -> None:
     x = audio.noise(5000)
     audio.write(tmp_path / "in.wav", x, subtype="FLOAT")
-    assert antiphon("render", "through", "--in", "in.wav", "--out", "out.wav").code == 0
+    assert antiphon("render", "through", "--in", "in.wav", "--out", "out.wav", "--fade", "0").code == 0
     assert np.array_equal(audio.read(tmp_path / "out.wav")[0], np.vstack([x, x]))
 
 
@@ -108,8 +108,9 @@ def test_notes_are_heard_at_their_sample_whatever_the_block(antiphon: Command, t
     ]  # fmt: skip
     for block in (32, 256, 2048):
         done = antiphon(
-            "render", "keys.toml", "--out", "o.wav", "--seconds", 1, "--events", "e.jsonl", "--block", block
-        )
+            "render", "keys.toml", "--out", "o.wav", "--seconds", 1, "--events", "e.jsonl", "--block", block,
+            "--force",
+        )  # fmt: skip
         assert (done.code, done.err) == (0, "")
         y, _ = audio.read(tmp_path / "o.wav")
         assert [int(n) for n in np.flatnonzero(y[0])] == [n for n, _ in expected]
@@ -119,7 +120,8 @@ def test_notes_are_heard_at_their_sample_whatever_the_block(antiphon: Command, t
 def test_seconds_cut_the_input_or_go_on_after_it(antiphon: Command, tmp_path: Path) -> None:
     audio.write(tmp_path / "in.wav", audio.noise(48_000, 2))
     for seconds, frames in (("0.5", 24_000), ("1.5", 72_000), ("0", 0)):
-        assert antiphon("render", "through", "--in", "in.wav", "--out", "o.wav", "--seconds", seconds).code == 0
+        line = ("--in", "in.wav", "--out", "o.wav", "--seconds", seconds, "--force")
+        assert antiphon("render", "through", *line).code == 0
         assert audio.read(tmp_path / "o.wav")[0].shape == (2, frames)
 
 
@@ -149,8 +151,11 @@ def test_a_patch_without_input_renders_silence_in(antiphon: Command, tmp_path: P
         ('{"time": 1, "address": "/node/gain/gain", "args": [9]}', "line 2: gain takes 0 to 2, not 9"),
         ('{"time": 1, "address": "/node/gain/gain", "args": [null]}', "gain takes 0 to 2, not None"),
         ('{"time": 1, "address": "/node/gain/gain", "args": [1, -2]}', "a ramp takes 0 to"),
-        ('{"time": 1, "address": "/node/gian/gain", "args": [1]}', "there is no node 'gian'; there are: gain"),
-        ('{"time": 1, "address": "/node/gain/gian", "args": [1]}', "gain has no parameter 'gian'; it has:"),
+        (
+            '{"time": 1, "address": "/node/gian/gain", "args": [1]}',
+            "there is no node 'gian'; did you mean gain? there are: ",
+        ),
+        ('{"time": 1, "address": "/node/gain/gian", "args": [1]}', "no parameter 'gian'; did you mean gain? it has:"),
         ('{"time": 1, "address": "/tempo", "args": [1e9]}', "a tempo takes 10 to "),
         ('{"time": 1, "address": "/note/on", "args": [60, 200]}', "line 2: velocity takes 0 to 127, not 200"),
         ('{"time": 1, "address": "/note/on", "args": [60, 100]}', "line 2: no node of this patch takes notes: load a"),

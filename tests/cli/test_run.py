@@ -145,8 +145,8 @@ def test_out_has_ins_rate_channels_and_exact_length(
     if kind == "mp3" and channels > 2:
         pytest.skip("mp3 holds two channels")
     audio.write(tmp_path / f"in.{kind}", audio.noise(frames, channels), 44100)
-    done = antiphon("run", "late", f"in.{kind}", f"out.{kind}")
-    assert (done.code, done.out, done.err) == (0, "", "")
+    done = antiphon("run", "late", f"in.{kind}", f"out.{kind}", "--fade", "0")
+    assert (done.code, done.err) == (0, "")
     y, rate = audio.read(tmp_path / f"out.{kind}")
     assert (y.shape, rate) == ((channels, frames), 44100)
     if kind in ("wav", "flac"):
@@ -163,7 +163,7 @@ def test_an_empty_file_gives_an_empty_file(antiphon: Command, tmp_path: Path) ->
 def test_a_parameter_is_heard(antiphon: Command, tmp_path: Path) -> None:
     x = audio.sine(440.0, 0.2)
     audio.write(tmp_path / "in.wav", x, subtype="FLOAT")
-    assert antiphon("run", "gain", "in.wav", "out.wav", "-p", "gain=0.5").code == 0
+    assert antiphon("run", "gain", "in.wav", "out.wav", "-p", "gain=0.5", "--fade", "0").code == 0
     assert np.allclose(audio.read(tmp_path / "out.wav")[0], 0.5 * x, atol=1e-7)
 
 
@@ -185,14 +185,6 @@ def test_a_file_parameter_takes_any_path(antiphon: Command, tmp_path: Path, with
     assert "there is none at" in antiphon("run", "late", "in.wav", "out.wav", "-p", "pick=none.wav").complaint
 
 
-def test_in_may_be_out(antiphon: Command, tmp_path: Path) -> None:
-    audio.write(tmp_path / "in.wav", audio.noise(40_000), subtype="FLOAT")
-    before = audio.read(tmp_path / "in.wav")[0]
-    assert antiphon("run", "gain", "in.wav", "in.wav", "-p", "gain=0.5").code == 0
-    assert np.allclose(audio.read(tmp_path / "in.wav")[0], 0.5 * before, atol=1e-7)
-    assert os.listdir(tmp_path) == ["in.wav"]
-
-
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -203,7 +195,7 @@ def test_in_may_be_out(antiphon: Command, tmp_path: Path) -> None:
         (["gain", "in.wav", "out.wav", "-p", "gain=nan"], "gain takes 0 to 2, not nan"),
         (
             ["gain", "in.wav", "out.wav", "-p", "gian=1"],
-            "gain has no parameter 'gian'; it has: bypass, mute, wet, gain",
+            "gain has no parameter 'gian'; did you mean gain? it has: bypass, mute, wet, gain",
         ),
         (["gain", "in.wav", "out.wav", "-p", "gain"], "-p takes NAME=VALUE, not 'gain'"),
         (["gain", "in.wav", "out.xyz"], "must end in .wav, .flac, .ogg, .mp3"),
@@ -214,7 +206,10 @@ def test_in_may_be_out(antiphon: Command, tmp_path: Path) -> None:
         (["gain", "in.wav", "nowhere/out.wav"], "cannot write nowhere/out.wav: its folder does not exist"),
         (["gain", "in.wav", "out.wav", "--block", "7"], "--block takes 32 to 2048 frames, not 7"),
         (["gain", "in.wav", "out.wav", "--blok", "7"], "No such option: --blok"),
-        (["gain", "in.wav", "out.wav", "--block", "x"], "Invalid value for '--block'"),
+        (
+            ["gain", "in.wav", "out.wav", "--block", "x"],
+            "--block takes a whole number (Frames at a time, 32",
+        ),
         (["gain"], "Missing argument"),
         (["failing", "in.wav", "out.wav"], "the plugin failing failed at 0.04 s: raised ValueError: no more"),
     ],
@@ -290,7 +285,7 @@ def test_a_signal_midway_leaves_what_was_there(spawn: Command, tmp_path: Path, n
         "import sys\nfrom antiphon.io import audiowrite as w\nreal = w.AudioWriter._hand_over\n"
         "def told(self):\n    real(self); print('writing', flush=True)\nw.AudioWriter._hand_over = told\n"
     )
-    process = spawn("run", "gain", "in.flac", f"out.{kind}", before=before)
+    process = spawn("run", "gain", "in.flac", f"out.{kind}", "--force", before=before)
     assert process.stdout.readline() == "writing\n"
     process.send_signal(number)
     _, err = process.communicate(timeout=20)
@@ -376,7 +371,7 @@ def test_the_bar_fits_its_line(columns: int) -> None:
 def test_a_bypassed_denoiser_gives_back_the_very_samples(antiphon: Command, tmp_path: Path) -> None:
     """The plugin's real latency, through the real host, is taken out to the sample."""
     audio.write(tmp_path / "in.wav", audio.noise(30_001, 2), 44100, "PCM_16")
-    assert antiphon("run", "denoise", "in.wav", "out.wav", "-p", "bypass=on").code == 0
+    assert antiphon("run", "denoise", "in.wav", "out.wav", "-p", "bypass=on", "--fade", "0").code == 0
     assert np.array_equal(audio.read(tmp_path / "out.wav")[0], audio.read(tmp_path / "in.wav")[0])
 
 

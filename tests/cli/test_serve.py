@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from antiphon import lifeline, supervisor
+from antiphon import lifeline, recordings, supervisor
 from antiphon.cli.serve import run
+from antiphon.engine import recorder
 from antiphon.errors import UsageError
 from antiphon.settings import ServeSettings
 
@@ -73,3 +74,40 @@ def test_a_recording_does_not_go_over_the_input(tmp_path: Path) -> None:
             run(settings(input="a.wav", record=record, osc_port=0))
     with pytest.raises(Started):
         run(settings(input="a.wav", record="b.wav", osc_port=0))
+
+
+def test_a_recording_does_not_go_over_another(tmp_path: Path) -> None:
+    (tmp_path / "take.wav").write_text("kept")
+    (tmp_path / "take-2.wav").write_text("kept")
+    with pytest.raises(UsageError, match=r"there is a take\.wav already; .* example take-3\.wav, or --force"):
+        run(settings(record="take.wav", osc_port=0))
+    assert (tmp_path / "take.wav").read_text() == "kept"
+    with pytest.raises(Started):
+        run(settings(record="take.wav", osc_port=0, force=True))
+    with pytest.raises(Started):
+        run(settings(record="other.wav", osc_port=0))
+
+
+@pytest.mark.parametrize("interrupted", ["take.wav", "take-2.wav"])
+def test_a_recording_that_a_crash_broke_off_is_moved_aside(tmp_path: Path, interrupted: str) -> None:
+    """The command that began it begins the next, also where a recorder had been killed before: nothing is lost."""
+    asked = settings(record="take.wav", osc_port=47113)
+    (tmp_path / "take.wav").write_text("first")
+    (tmp_path / interrupted).write_text("broken off")
+    folder = lifeline.folder(asked)
+    (folder / recorder.NOTE).write_text('{"record": "%s", "session": ""}' % (tmp_path / interrupted))
+    kept = sorted(path.read_text() for path in tmp_path.glob("take*.wav"))
+    with pytest.raises(Started):
+        run(asked)
+    notes: list[str] = []
+    assert recordings.begun(asked, folder, notes) == [{"do": "record", "path": "take.wav"}]
+    assert not (tmp_path / "take.wav").exists()
+    assert sorted(path.read_text() for path in tmp_path.glob("take-*.wav")) == kept
+    assert len(notes) == 1
+    assert "what was kept before the restart is in" in notes[0]
+
+
+def test_a_start_that_is_refused_leaves_no_folder_of_a_free_port(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="there is no folder"):
+        run(settings(record="nowhere/take.wav", osc_port=0))
+    assert list((tmp_path / "home" / "run").iterdir()) == []

@@ -53,10 +53,11 @@ def test_any_block_and_either_command_give_the_same_samples(antiphon: Command, p
     source = place / "in.wav"
     found = {}
     for block in (32, 480, 2048):
-        assert antiphon("run", "past", source, f"run-{block}.wav", "--block", str(block)).code == 0
+        line = ("--block", str(block), "--fade", "0")
+        assert antiphon("run", "past", source, f"run-{block}.wav", *line).code == 0
         found[f"run {block}"] = read(f"run-{block}.wav")
         patch = str(place / "faulty.toml")
-        assert antiphon("render", patch, "--in", source, "--out", f"out-{block}.wav", "--block", str(block)).code == 0
+        assert antiphon("render", patch, "--in", source, "--out", f"out-{block}.wav", *line).code == 0
         found[f"render {block}"] = read(f"out-{block}.wav")
     wanted = past(x)
     for name, y in found.items():
@@ -88,7 +89,7 @@ def test_one_of_several_files_that_kills_a_worker_leaves_the_others_done(antipho
     home(place, sound(0.5), "nan")
     for name, x in (("a", sound(0.5)), ("b", sound(0.5, {0.3: "nan"})), ("c", sound(0.5))):
         soundfile.write(f"{name}.wav", x, RATE, "FLOAT")
-    done = antiphon("run", "nan", "a.wav", "b.wav", "c.wav", "--out-dir", "out")
+    done = antiphon("run", "nan", "a.wav", "b.wav", "c.wav", "--out-dir", "out", "--fade", "0")
     assert done.code == 1
     assert done.err.splitlines() == [
         "antiphon: the worker nan gave NaN or infinity; the work ends where its answer is missing",

@@ -53,7 +53,8 @@ class FakeTime:
 class FakeEngine:
     """Says in `status().driver` that it is a fake. Sample 0 was at monotonic 0.
 
-    room: records the ring has left; math.inf for no bound.  refuse: a reason for which plans are refused.
+    room: records the ring has left; math.inf for no bound.  refuse: a reason for which plans are refused
+    that have not played before.
     hold_plans: plans stay in the making.
     """
 
@@ -81,6 +82,7 @@ class FakeEngine:
         self._waiting: list[tuple[When, tuple[Any, ...]]] = []
         self._reports: list[Report] = []
         self._plans: list[int] = []
+        self.played_before: set[int] = set()
         self._ids: set[int] = set()
 
     def close(self) -> None:
@@ -94,7 +96,7 @@ class FakeEngine:
         """Computes up to now: plans first, then all commands that are due, in order."""
         if not self.hold_plans:
             for serial in self._plans:
-                if self.refuse:
+                if self.refuse and serial not in self.played_before:
                     self.say(PlanRefused(serial, self.refuse))
                 else:
                     self._ids = set(next(load[2] for load in self.loads if load[0] == serial).values())
@@ -182,8 +184,12 @@ class FakeEngine:
     def sync(self, token: int, when: When) -> bool:
         return self._push(when, "sync", token)
 
-    def load(self, serial: int, graph: Graph, ids: dict[str, int], tempo: float, fade: float) -> None:
+    def load(
+        self, serial: int, graph: Graph, ids: dict[str, int], tempo: float, fade: float, *, again: bool = False
+    ) -> None:
         self.loads.append((serial, graph, dict(ids), tempo, fade))
+        if again:
+            self.played_before.add(serial)
         self._plans.append(serial)
 
     def record(self, path: str | None) -> None:

@@ -87,6 +87,24 @@ async def test_messages_of_one_sender_keep_their_order(eight: Rig) -> None:
         assert [args[0] for _, args in client.heard()] == list(range(200))
 
 
+async def test_a_sync_is_answered_behind_what_others_sent_before_it(eight: Rig) -> None:
+    first, second, third = eight.client(), eight.client(), eight.client()
+    first.raw(encode_bundle(1, [encode("/node/n0/gain", 1.0)] * 700 + [encode("/node/n0/gain", 0.25)]))
+    second.send("/sync", 3)
+    for _ in range(5):
+        third.send("/ping")
+    eight.app.udp.drain()
+    eight.app.intake.turn()
+    eight.app.intake.turn()
+    first.raw(encode_bundle(1, [encode("/node/n1/gain", 1.0)] * 2000))
+    assert eight.app.intake.busy
+    while ("/synced", (3,)) not in second.heard():
+        await eight.settle()
+    assert eight.app.value("n0", "gain") == 0.25
+    await handled(eight)
+    assert eight.app.value("n1", "gain") == 1.0
+
+
 def test_lanes_take_turns_and_a_lone_one_has_all_of_it() -> None:
     rotation, lanes = Rotation(), [Lane() for _ in range(8)]
     rotation.add(lanes[0])

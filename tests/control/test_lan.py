@@ -499,6 +499,16 @@ async def test_a_server_without_lan_is_asked_in_clear_and_never_with_the_token(t
         assert server.counters.requests == 1
 
 
+async def test_what_is_only_shown_is_asked_of_a_server_with_lan_and_of_one_without(tmp_path: Path) -> None:
+    """A certificate left by an earlier `serve --lan` does not keep `antiphon status` from a server on loopback."""
+    for use_lan in (False, True, False):
+        async with serving(tmp_path, use_lan) as server:
+            told = await asyncio.to_thread(cli_approve.look, "/api/status", tmp_path, server.port)
+            assert told["blocks"] == 7
+    with pytest.raises(EngineError, match="no server answers"):
+        await asyncio.to_thread(cli_approve.look, "/api/status", tmp_path, server.port)
+
+
 @pytest.mark.parametrize("word", ["surfaces", "approve", "forget"])
 async def test_nothing_is_sent_in_clear_to_what_speaks_no_tls(tmp_path: Path, word: str) -> None:
     """Another user's program on the port while no server runs: it refuses TLS and waits for what comes then."""

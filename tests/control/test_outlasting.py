@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 from tests.control.rig import Rig, rig
 
-from antiphon import paths
+from antiphon import patch, paths
 from antiphon.catalog import Catalog, ProcessorInfo
 from antiphon.commands import SetParam
 from antiphon.control import app as app_module
+from antiphon.control import watch
 from antiphon.control.app import ControlApp
 from antiphon.engine.link import BeatPassed, NodeState
 from antiphon.errors import ParamError
@@ -220,3 +221,36 @@ async def test_the_loop_of_ticks_and_services_outlast_what_they_raise(
     stop.set()
     await asyncio.wait_for(task, 10.0)
     assert live.app.faults.count == 4
+
+
+@pytest.mark.parametrize("instead", ["a pipe", "a folder", "something large"])
+async def test_what_stands_in_the_patch_files_place_does_not_hold_control_up(
+    live: Rig, tmp_path: Path, instead: str
+) -> None:
+    client, path = live.client(), tmp_path / "mine.toml"
+    await client.ask("/notify", 1)
+    path.write_text('format = 1\n[nodes]\na = { type = "gain" }\n[wires]\nin = "a"\na = "out"\n')
+    live.app.plans.load(patch.load(path, live.app.catalog, trusted=True), 0.0, None, "", ())
+    await live.settle(ticks=2)
+    client.heard()
+    path.unlink()
+    if instead == "a pipe":
+        os.mkfifo(path)
+    elif instead == "a folder":
+        path.mkdir()
+    else:
+        with path.open("wb") as file:
+            file.truncate(patch.MAX_SIZE + 1)
+    # in a thread: a loop that a pipe holds up could not end the test
+    look = asyncio.create_task(asyncio.to_thread(watch.differs, live.app, str(path)))
+    done, _ = await asyncio.wait([look], timeout=10.0)
+    if not done:
+        os.close(os.open(path, os.O_WRONLY))
+    assert done, "it reads for ever"
+    assert look.result()
+    watch.take(live.app)
+    await live.settle(ticks=2)
+    ((address, (reason,)),) = client.heard()
+    assert address == "/patch/failed"
+    assert "mine.toml" in reason
+    assert set(live.app.session.nodes) == {"a"}

@@ -155,3 +155,22 @@ def test_numbers_of_another_format_are_not_taken_for_ours(tmp_path: Path) -> Non
     again = StateFolder(tmp_path)
     assert list(again.numbers[:8]) == [0.0] * 8
     again.close()
+
+
+async def test_a_new_engine_that_refuses_an_edit_is_given_what_played(stage: Rig) -> None:
+    stage.engine.hold_plans = True
+    client = stage.client()
+    client.send("/node/add", "gain", "x", "a")
+    await stage.settle()
+    stage.engine.refuse = "it hangs"
+    stage.engine.start(77)
+    await stage.settle()
+    stage.engine.hold_plans = False
+    await stage.settle()
+    assert [(address, args[1]) for address, args in client.heard()] == [("/fail", "it hangs")]
+    serial, graph, *_ = stage.engine.loads[-1]
+    assert [node.name for node in graph.nodes] == ["a", "b"]
+    assert serial in stage.engine.played_before
+    assert await names(stage) == ["a", "b"]
+    assert not stage.app.session.loading
+    assert (await client.ask("/node/a/gain", 1.5), stage.engine.values[(1, 3)]) == ([], 1.5)

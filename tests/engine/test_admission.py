@@ -134,7 +134,7 @@ def weigher() -> Iterator[tuple[Scales, int]]:
     pid = os.fork()
     if not pid:
         leave(lambda: run_weigher(there, catalog(), make, SPEC))
-    yield Scales(catalog(), SPEC, here), pid
+    yield Scales(SPEC, here), pid
     os.kill(pid, signal.SIGTERM)
     os.waitpid(pid, 0)
     there.close()
@@ -142,13 +142,13 @@ def weigher() -> Iterator[tuple[Scales, int]]:
 
 
 def test_as_many_nodes_as_a_patch_holds_are_weighed(weigher: tuple[Scales, int]) -> None:
-    assert len(weigher[0]._ask([NodeSpec(f"n{i}", "seeded", {"seed": i}) for i in range(256)])) == 256
+    assert len(weigher[0].tried([NodeSpec(f"n{i}", "seeded", {"seed": i}) for i in range(256)])) == 256
 
 
 def test_the_node_that_did_not_survive_its_trial_is_named(weigher: tuple[Scales, int]) -> None:
     nodes = [NodeSpec("fine", "busy", {"ms": 0.0}), NodeSpec("bad", "dies"), NodeSpec("after", "busy", {"ms": 0.1})]
     with pytest.raises(PluginError, match=r"^bad \(dies\) did not survive its trial: .* SIGABRT$"):
-        weigher[0]._ask(nodes)
+        weigher[0].tried(nodes)
 
 
 def test_a_trial_ends_with_the_weigher() -> None:

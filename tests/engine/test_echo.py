@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import socket
 
-import numpy as np
 import pytest
+from tests.engine.fake_driver import BLOCK, FakeDriver
 from tests.local import RATE, graph, staged
 
 from antiphon.commands import NOW, Sample
@@ -14,36 +14,6 @@ from antiphon.engine.link import EVERY_NODE, Played
 from antiphon.engine.loop import Loop
 from antiphon.engine.remote import RemoteEngine
 from antiphon.engine.shared import Shape, Shared
-
-BLOCK = 256
-
-
-class FakeDriver:
-    """A clock that says it is a fake: the next block each time it is asked."""
-
-    name, rate, block, channels, latency, ring, exact = "fake", RATE, BLOCK, 2, 0, 0, True
-
-    def __init__(self) -> None:
-        self.next = -1
-
-    def wait(self) -> int:
-        self.next += 1
-        return self.next
-
-    def input(self, _block: int) -> np.ndarray:
-        return np.zeros((2, BLOCK), np.float32)
-
-    def deliver(self, _block: int, _samples: np.ndarray) -> bool:
-        return True
-
-    def time_of(self, block: int) -> int:
-        return 1 + block * BLOCK * 10**9 // RATE
-
-    def deadline(self, block: int) -> int:
-        return self.time_of(block)
-
-    def counts(self) -> tuple[int, int, int]:
-        return 0, 0, 0
 
 
 def test_the_events_of_the_node_that_was_named_and_of_no_other() -> None:

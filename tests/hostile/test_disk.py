@@ -117,6 +117,24 @@ def test_a_disk_that_fills_up_ends_the_recording_not_the_sound(small: Path, tmp_
     assert not [f for f in files(small) if Path(f).name.startswith(".")]
 
 
+def test_a_disk_that_fills_up_under_the_log_ends_the_recording_and_nobody(small: Path, tmp_path: Path) -> None:
+    noise = (np.random.default_rng(2).standard_normal((48000, 2)) * 0.1).astype(np.float32)
+    soundfile.write(tmp_path / "in.wav", noise, 48000, "FLOAT")
+    fill(small, leave=400_000)
+    with open(small / "log", "w") as log, Server(
+        "--audio", "headless", "--patch", "through", "--input", str(tmp_path / "in.wav"),
+        "--record", str(small / "take.wav"), home=tmp_path, errors=log,
+    ) as server:  # fmt: skip
+        until(lambda: not list(tmp_path.rglob("recording.json")), 10.0, "the recording has ended")
+        for name in ("engine", "control"):
+            pid = server.pids()[name]
+            os.kill(pid, signal.SIGKILL)
+            until(lambda pid=pid, name=name: back(server, name, pid), 5.0, f"{name} is back")
+        answered(server)
+        assert server.stop() == 0
+    soundfile.info(small / "take.wav")
+
+
 @pytest.mark.parametrize(("what", "suffix"), [("run", "wav"), ("run", "flac"), ("run", "mp3"), ("render", "wav")])
 def test_files_that_do_not_fit(small: Path, folder: Path, antiphon: Antiphon, what: str, suffix: str) -> None:
     fill(small, leave=4096)

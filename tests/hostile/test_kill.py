@@ -85,4 +85,4 @@ def test_a_killed_recorder_is_followed_by_one_that_goes_on(server: Server) -> No
         soundfile.info(take)
     sound, _ = soundfile.read(new, dtype="float32")
     assert len(sound) > 4800
-    assert np.allclose(sound, 0.125, atol=1e-3)
+    assert np.allclose(sound[:-960], 0.125, atol=1e-3)

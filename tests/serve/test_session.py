@@ -46,10 +46,17 @@ def test_replay_is_identical(tmp_path: Path) -> None:
         time.sleep(0.2)
         os.kill(server.pids()["engine"], signal.SIGKILL)
         time.sleep(0.5)
+        server.send("/node/echo/wet", 0.5)
         server.sync(3)
         server.send("/panic")
         time.sleep(0.2)
     kept = soundfile.read(folder / "output.wav", dtype="float32", always_2d=True)[0]
+    came = soundfile.read(folder / "input.wav", dtype="float32", always_2d=True)[0]
+    began = np.flatnonzero(np.any(came != 0.0, axis=1))[0]
+    whole = soundfile.read(source, dtype="float32", always_2d=True)[0]
+    np.testing.assert_array_equal(came[began : began + 256], whole[:256], "the file begins when the patch plays")
+    assert not kept[-1].any()
+    assert 0.0 < np.abs(kept[-100:]).max() < 0.15 * np.abs(kept[-RATE:-960]).max(), "it ends in a fade"
     again = play_again(folder, tmp_path / "again.wav")
     assert len(kept) == len(again) > RATE
     assert np.abs(kept).max() > 0.05

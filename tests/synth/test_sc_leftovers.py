@@ -120,3 +120,22 @@ def test_only_for_scsynths_of_new_workers_is_waited(memory: Path, tmp_path: Path
         began = time.monotonic()
         leftovers.sweep(60.0, before + 3600.0)
         assert time.monotonic() - began < 60.0
+
+
+def test_semaphores_of_clients_that_are_gone_are_taken_away_and_nobody_elses(memory: Path) -> None:
+    alive = subprocess.Popen(["sleep", "60"])
+    dead = gone()
+    ours = {f"jack_sem.0_antiphon-jackd_antiphon-scsynth-{dead}-1", f"jack_sem.0_default_antiphon-scsynth-wires-{dead}"}
+    others = {
+        f"jack_sem.0_antiphon-jackd_antiphon-scsynth-{alive.pid}-1",
+        f"jack_sem.0_default_scsynth-{dead}-1",
+        "jack_sem.0_antiphon-jackd_antiphon-midi",
+    }
+    for name in ours | others:
+        (memory / name).touch()
+    try:
+        leftovers.sweep()
+    finally:
+        alive.kill()
+        alive.wait()
+    assert {path.name for path in memory.iterdir()} == others

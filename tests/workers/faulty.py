@@ -22,7 +22,7 @@ CODES = {
     word: np.float32(n * 1e-4)
     for n, word in enumerate(("hang", "nan", "shape", "memory", "raise", "exit", "sleep"), 1)
 }  # fmt: skip
-"""The first frame of a hop that makes a worker misbehave so."""
+"""A frame that makes a worker misbehave so."""
 
 
 class Echo:
@@ -42,7 +42,7 @@ class Echo:
     def step(self, hops, x, y):
         y[:] = x
         for slot in np.flatnonzero(hops >= 0):
-            if x[slot, 0, 0] == self.code:
+            if np.any(x[slot, 0] == self.code):
                 self.misbehave(y, slot)
 
     def misbehave(self, y, slot):

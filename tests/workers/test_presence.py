@@ -54,6 +54,30 @@ def test_no_pattern_of_missing_hops_makes_a_step(there: list[bool], hop: int) ->
     np.testing.assert_array_equal(out[:, still & ~here], dry[:, : out.shape[1]][:, still & ~here])
 
 
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.booleans(), min_size=1, max_size=60), st.sampled_from([32, 64, 256, 441, 480, 512, 1024]))
+def test_an_answer_that_is_the_dry_sound_leaves_and_comes_back_unheard(there: list[bool], hop: int) -> None:
+    there = [True, *there]
+    x = np.concatenate([sine(330.0, len(there) * hop / RATE, level=0.0), sine(71.0, len(there) * hop / RATE)])
+    x = x[:, : len(there) * hop]
+    np.testing.assert_allclose(played(there, x, x, hop), x, atol=1e-6)
+
+
+@pytest.mark.parametrize("gain", [0.5, 0.9])
+def test_an_answer_that_is_the_dry_sound_at_another_level_slides_to_it_without_a_bend(gain: float) -> None:
+    hop, hops = 128, 40
+    x = sine(330.0, hop * hops / RATE, level=0.0)
+    out = played([n < 10 or n >= 25 for n in range(hops)], np.float32(gain) * x, x, hop)
+    # a gain that moves between the two, and nothing else
+    loud = np.abs(x) > 0.1
+    assert (out[loud] / x[loud]).min() >= gain - 1e-4
+    assert (out[loud] / x[loud]).max() <= 1.0 + 1e-4
+    turn = math.pi / 2 / FADE
+    assert (
+        np.abs(np.diff(out, 2)).max() < np.abs(np.diff(x, 2)).max() + (1 - gain) * 3 * turn * 2 * math.pi * 330 / RATE
+    )
+
+
 @pytest.mark.parametrize("hop", [64, 480, 512])
 def test_unrelated_sounds_keep_their_power_through_the_fade(hop: int) -> None:
     hops = 4 * FADE // hop + 4

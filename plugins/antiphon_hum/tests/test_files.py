@@ -146,7 +146,7 @@ def test_what_cannot_be_done_is_refused_and_leaves_nothing(tmp_path):
     with pytest.raises(FileError, match="is not a number"):
         run(FileJob("hum", broken, out))
     with pytest.raises(FileError, match="its name must end in"):
-        run(FileJob("hum", source, tmp_path / "out.mid"))
+        run(FileJob("hum", source, tmp_path / "out.txt"))
     with pytest.raises(UsageError, match="name of its own"):
         run(FileJob("hum", source, out, midi_out=out))
     with pytest.raises(UsageError, match="analysis"):

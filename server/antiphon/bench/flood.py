@@ -25,8 +25,12 @@ class Flood:
         queue = context.Queue()
         process = context.Process(target=_send, args=(self._port, self._rate, seconds, self._addresses, queue))
         process.start()
-        self.sent = queue.get(timeout=seconds * 3 + 60)
-        process.join()
+        try:
+            self.sent = queue.get(timeout=seconds * 3 + 60)
+        finally:
+            # where this is ended early, the server that it sends to ends next
+            process.terminate()
+            process.join()
 
     def __enter__(self) -> Flood:
         return self

@@ -17,7 +17,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import IO, Any
 
 _given: deque[int] = deque(maxlen=256)
 
@@ -29,13 +29,19 @@ class Server:
     """
 
     def __init__(
-        self, *options: str, home: Path | None = None, env: dict[str, str] | None = None, wait: float = 20.0
+        self,
+        *options: str,
+        home: Path | None = None,
+        env: dict[str, str] | None = None,
+        wait: float = 20.0,
+        errors: IO[str] | None = None,
     ) -> None:
+        """errors: takes its standard error, in place of `said`."""
         self._held = None if home else tempfile.TemporaryDirectory(prefix="antiphon-")
         self.home = home or Path(self._held.name if self._held else "")
         self.options = list(options)
         self._env = {**os.environ, "ANTIPHON_HOME": str(self.home), "XDG_RUNTIME_DIR": str(self.home), **(env or {})}
-        self._wait = wait
+        self._wait, self._errors = wait, errors
         self.osc = self.http = 0
         self.ready_after = 0.0
         self.lines: list[str] = []
@@ -48,7 +54,7 @@ class Server:
             options += ["--osc-port", str(free_port())]
         if not any(o.startswith("--http-port") for o in options):
             options += ["--http-port", str(free_port())]
-        self.errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 - read after the process ended
+        self.errors = self._errors or tempfile.TemporaryFile("w+")  # noqa: SIM115 - read after the process ended
         begun = time.monotonic()
         self.process = subprocess.Popen(
             [sys.executable, "-m", "antiphon", "serve", *options],
@@ -75,8 +81,9 @@ class Server:
 
     def said(self) -> str:
         """Its standard error so far."""
-        self.errors.seek(0)
-        return self.errors.read()
+        # not by seeking: the place in the file is the server's too, which may write meanwhile
+        file = self.errors.fileno()
+        return os.pread(file, os.fstat(file).st_size, 0).decode(errors="replace")
 
     def status(self) -> dict[str, Any]:
         """GET /api/status."""

@@ -14,20 +14,10 @@ def main() -> None:
         from antiphon.stopping import watch
 
         watch()
-        import typer
-
-        from antiphon.cli.commands import register
+        from antiphon.cli.commands import application
         from antiphon.cli.errors import main as run
 
-        app = typer.Typer(
-            name="antiphon",
-            help="A live audio server that listens and answers.",
-            no_args_is_help=True,
-            add_completion=False,
-            pretty_exceptions_enable=False,
-            rich_markup_mode=None,
-        )
-        register(app)
+        app = application()
     except KeyboardInterrupt:
         # nothing has begun yet
         sys.exit(130)

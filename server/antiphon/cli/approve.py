@@ -7,6 +7,7 @@ import json
 import socket
 import ssl
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -28,9 +29,16 @@ def register(cli: typer.Typer, folder: Callable[[], Path] = paths.config) -> Non
     """Adds the commands. folder: gives the configuration folder the server uses."""
 
     @cli.command("surfaces")
-    def surfaces(http_port: Port = DEFAULT_PORT) -> None:
+    def surfaces(
+        http_port: Port = DEFAULT_PORT,
+        as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of words.")] = False,
+    ) -> None:
         """List the addresses that wait for approval and those that have it."""
-        for line in listing(ask("GET", "/api/surfaces", folder(), http_port)):
+        answer = ask("GET", "/api/surfaces", folder(), http_port)
+        if as_json:
+            typer.echo(json.dumps(answer))
+            return
+        for line in listing(answer):
             typer.echo(line)
 
     @cli.command("approve")
@@ -88,18 +96,28 @@ def ask(method: str, path: str, folder: Path, port: int, data: Any = None) -> di
     if not secure and method != "GET":
         raise EngineError("surfaces are approved at a server with --lan, and none has run here; start one first")
     try:
-        status, body = _secure(method, path, folder, port, data) if secure else _plain(method, path, port)
-    except ssl.SSLCertVerificationError:
-        raise EngineError(f"what answers on port {port} is not this user's Antiphon; nothing was sent to it") from None
+        return _read(*(_secure(method, path, folder, port, data) if secure else _plain(path, port)), port)
     except (ssl.SSLError, ConnectionResetError, http.client.HTTPException):
         raise EngineError(
             f"what answers on port {port} is no server of yours with --lan; nothing was sent to it. "
             "Surfaces knock only where `antiphon serve --lan` runs"
         ) from None
-    except OSError:
-        raise EngineError(
-            f"no server answers on HTTP port {port}; start `antiphon serve`, or name its --http-port"
-        ) from None
+
+
+def look(path: str, folder: Path, port: int) -> dict[str, Any]:
+    """What the running server answers to a `GET`, whether it has `--lan` or not. Raises as `ask`.
+
+    A server without `--lan` speaks plain HTTP, also where an earlier one left its certificate. It is asked in clear
+    then, without the token: for what is only shown, a stranger's answer is no more than a wrong picture.
+    """
+    if (folder / CERTIFICATE_FILE).exists():
+        with suppress(ssl.SSLError, ConnectionResetError, http.client.HTTPException):
+            return _read(*_secure("GET", path, folder, port, None), port)
+    return _read(*_plain(path, port), port)
+
+
+def _read(status: int, body: bytes, port: int) -> dict[str, Any]:
+    """The JSON of an answer; `WireError` where it is a refusal."""
     try:
         answer = json.loads(body)
     except ValueError:
@@ -111,7 +129,10 @@ def ask(method: str, path: str, folder: Path, port: int, data: Any = None) -> di
 
 
 def _secure(method: str, path: str, folder: Path, port: int, data: Any) -> tuple[int, bytes]:
-    """Asks by HTTPS. Only our own certificate is believed, whatever the system's authorities say of another."""
+    """Asks by HTTPS. Only our own certificate is believed, whatever the system's authorities say of another.
+
+    Raises `ssl.SSLError`, `ConnectionResetError` or `HTTPException` where no TLS is spoken, else `EngineError`.
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     own = folder / CERTIFICATE_FILE
     context.load_verify_locations(own)
@@ -123,18 +144,30 @@ def _secure(method: str, path: str, folder: Path, port: int, data: Any) -> tuple
             raise ssl.SSLCertVerificationError("another certificate")
         token = {"Authorization": f"Bearer {load_token(folder)}"} if (folder / TOKEN_FILE).exists() else {}
         return _exchange(connection, method, path, data, token)
+    except ssl.SSLCertVerificationError:
+        raise EngineError(f"what answers on port {port} is not this user's Antiphon; nothing was sent to it") from None
+    except (ssl.SSLError, ConnectionResetError):
+        raise
+    except OSError:
+        raise _absent(port) from None
     finally:
         connection.close()
 
 
-def _plain(method: str, path: str, port: int) -> tuple[int, bytes]:
+def _plain(path: str, port: int) -> tuple[int, bytes]:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT)
     try:
-        return _exchange(connection, method, path, None, {})
+        return _exchange(connection, "GET", path, None, {})
     except (ConnectionResetError, http.client.HTTPException):
         raise EngineError(f"what answers on port {port} is not Antiphon") from None
+    except OSError:
+        raise _absent(port) from None
     finally:
         connection.close()
+
+
+def _absent(port: int) -> EngineError:
+    return EngineError(f"no server answers on HTTP port {port}; start `antiphon serve`, or name its --http-port")
 
 
 def _exchange(

@@ -2,17 +2,134 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-NAMES = (
-    "engine", "events", "osc", "denoise", "render", "workers", "models", "synth", "supercollider", "swap", "plugins",
-)  # fmt: skip
+DATA = "../shared/data"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the options say. seconds, limit: 0 takes what is published. hours, out: of `soak` alone."""
+
+    seconds: float
+    data: Path
+    seed: int
+    limit: int
+    hours: float
+    out: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """seconds: how long it takes, reckoned on two idle cores; None where it hangs on how many items there are."""
+
+    run: Callable[[Asked], None]
+    seconds: Callable[[Asked], float | None]
+
+
+def _engine(asked: Asked) -> None:
+    from antiphon.bench.engine import main
+
+    main(asked.seconds or 60.0)
+
+
+def _events(asked: Asked) -> None:
+    from antiphon.bench.events import main
+
+    main(asked.seed)
+
+
+def _osc(asked: Asked) -> None:
+    from antiphon.bench.osc import main
+
+    main(asked.seconds or 30.0)
+
+
+def _render(_asked: Asked) -> None:
+    from antiphon.bench.render import main
+
+    main()
+
+
+def _workers(asked: Asked) -> None:
+    from antiphon.bench.workers import main
+
+    main(asked.seconds or 60.0, seed=asked.seed)
+
+
+def _models(asked: Asked) -> None:
+    from antiphon.bench.models import main
+
+    main(asked.seconds or 60.0, asked.seed)
+
+
+def _synth(asked: Asked) -> None:
+    from antiphon.bench.synth import main
+
+    main(asked.seconds or 110.0, seed=asked.seed)
+
+
+def _supercollider(asked: Asked) -> None:
+    from antiphon.bench.supercollider import main
+
+    main(asked.seconds, asked.seed, asked.limit)
+
+
+def _swap(asked: Asked) -> None:
+    from antiphon.bench.swap import main
+
+    main(asked.limit or 1000, asked.seed)
+
+
+def _plugins(asked: Asked) -> None:
+    from antiphon.bench.plugins import main
+
+    main(asked.data, asked.seed, asked.limit)
+
+
+def _denoise(asked: Asked) -> None:
+    from antiphon.bench.denoise import main
+
+    main(asked.data, asked.seed, asked.limit)
+
+
+def _soak(asked: Asked) -> None:
+    from antiphon.bench.soak import main
+
+    main(asked.hours, asked.out, asked.seed)
+
+
+# the live runs by their lengths, the rest as it was measured on two cores
+BENCHES = {
+    "engine": Bench(_engine, lambda asked: 3 * (asked.seconds or 60.0) + 50.0),
+    "events": Bench(_events, lambda _: 150.0),
+    "osc": Bench(_osc, lambda asked: 3 * (asked.seconds or 30.0) + 10.0),
+    "denoise": Bench(_denoise, lambda _: None),
+    "render": Bench(_render, lambda _: 60.0),
+    "workers": Bench(_workers, lambda asked: 2 * (asked.seconds or 60.0) + 300.0),
+    "models": Bench(_models, lambda asked: 2 * (asked.seconds or 60.0) + 120.0),
+    "synth": Bench(_synth, lambda asked: max(20.0, asked.seconds or 110.0) + 90.0),
+    "supercollider": Bench(_supercollider, lambda asked: None if asked.limit else 900.0 + asked.seconds),
+    "swap": Bench(_swap, lambda asked: 0.25 * (asked.limit or 1000) + 25.0),
+    "plugins": Bench(_plugins, lambda _: None),
+    "soak": Bench(_soak, lambda asked: 3600.0 * asked.hours),
+}
+NAMES = tuple(BENCHES)
 
 
 def bench(
-    name: Annotated[str, typer.Argument(help=f"One of: {', '.join(NAMES)}.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            help=f"One of: {', '.join(NAMES)}.",
+            autocompletion=lambda incomplete: [name for name in NAMES if name.startswith(incomplete)],
+        ),
+    ],
     seconds: Annotated[
         float,
         typer.Option(
@@ -29,55 +146,30 @@ def bench(
             "each; 0: all."
         ),
     ] = 0,
+    hours: Annotated[
+        float, typer.Option(help="soak: how long; under two the patches, kills and samples come as much faster.")
+    ] = 2.0,
+    out: Annotated[str, typer.Option(help="soak: a folder for its samples, events, result and plot.")] = "soak",
 ) -> None:
     """Measure, beside a peer or baseline where there is one: a table, and one JSON object as the last line."""
-    from pathlib import Path
-
+    from antiphon.cli.errors import endable
     from antiphon.errors import UsageError
+    from antiphon.instead import instead
 
-    if name == "engine":
-        from antiphon.bench.engine import main as engine
+    if name not in BENCHES:
+        raise UsageError(f"there is no bench {name!r}{instead(name, NAMES)}")
+    asked = Asked(seconds, Path(data or DATA), seed, limit, hours, Path(out))
+    typer.echo(announced(name, asked), err=True)
+    # the servers that it starts are ended by its own clearing up, which a signal would skip
+    with endable():
+        BENCHES[name].run(asked)
 
-        engine(seconds or 60.0)
-    elif name == "events":
-        from antiphon.bench.events import main as events
 
-        events(seed)
-    elif name == "osc":
-        from antiphon.bench.osc import main as osc
-
-        osc(seconds or 30.0)
-    elif name == "render":
-        from antiphon.bench.render import main as render
-
-        render()
-    elif name == "workers":
-        from antiphon.bench.workers import main as workers
-
-        workers(seconds or 60.0, seed=seed)
-    elif name == "models":
-        from antiphon.bench.models import main as models
-
-        models(seconds or 60.0, seed)
-    elif name == "synth":
-        from antiphon.bench.synth import main as synth
-
-        synth(seconds or 110.0, seed=seed)
-    elif name == "supercollider":
-        from antiphon.bench.supercollider import main as supercollider
-
-        supercollider(seconds, seed, limit)
-    elif name == "swap":
-        from antiphon.bench.swap import main as swap
-
-        swap(limit or 1000, seed)
-    elif name == "plugins":
-        from antiphon.bench.plugins import main as every
-
-        every(Path(data or "../shared/data"), seed, limit)
-    elif name == "denoise":
-        from antiphon.bench.denoise import main as denoise
-
-        denoise(Path(data or "../shared/data"), seed, limit)
-    else:
-        raise UsageError(f"there is no bench {name!r}; there are: {', '.join(NAMES)}")
+def announced(name: str, asked: Asked) -> str:
+    """How long it will take, in a sentence."""
+    seconds = BENCHES[name].seconds(asked)
+    if seconds is None:
+        return f"bench {name} goes through every item there is, which may take hours; --limit takes fewer"
+    if seconds < 90.0:
+        return f"bench {name} takes about {10 * round(seconds / 10)} s on two idle cores"
+    return f"bench {name} takes about {round(seconds / 60)} minutes on two idle cores"

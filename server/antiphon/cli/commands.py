@@ -2,7 +2,27 @@
 
 from __future__ import annotations
 
+import inspect
+from typing import Annotated
+
 import typer
+
+WIDTH = 100
+"""Columns of a help page at most: longer lines are hard to read, and the library's own 80 breaks most sentences."""
+
+
+def application() -> typer.Typer:
+    """The whole command line, with `--version` and the shell completion that typer brings."""
+    app = typer.Typer(
+        name="antiphon",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        context_settings={"max_content_width": WIDTH},
+    )
+    app.callback()(_antiphon)
+    register(app)
+    return app
 
 
 def register(app: typer.Typer) -> None:
@@ -17,22 +37,27 @@ def register(app: typer.Typer) -> None:
         monitor,
         newplugin,
         osc,
+        patches,
         play,
         plugins,
         render,
         replay,
         run,
+        runhelp,
         serve,
+        status,
         train,
     )
 
     app.command()(serve.serve)
     app.command()(play.play)
-    app.command()(run.run)
+    app.command(cls=runhelp.RunCommand)(run.run)
     app.command()(render.render)
     app.command()(replay.replay)
     app.command(context_settings=osc.CONTEXT)(osc.osc)
     app.command()(monitor.monitor)
+    app.command()(status.status)
+    patches.register(app)
     plugins.register(app)
     app.command("new-plugin")(newplugin.new_plugin)
     models.register(app)
@@ -42,3 +67,22 @@ def register(app: typer.Typer) -> None:
     app.command()(train.train)
     app.command()(evaluate.evaluate)
     approve.register(app)
+    for command in app.registered_commands:
+        # the list of commands shows a short help in full, and cuts one it makes itself
+        command.short_help = " ".join(inspect.getdoc(command.callback).partition("\n\n")[0].split())  # type: ignore[union-attr]
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from antiphon import __version__
+
+        typer.echo(f"antiphon {__version__}")
+        raise typer.Exit
+
+
+def _antiphon(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """A live audio server that listens and answers."""

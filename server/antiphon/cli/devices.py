@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import typer
+
+from antiphon.cli.status import Json
 
 if TYPE_CHECKING:
     from antiphon.doctor.sound import Heard
 
 
-def devices() -> None:
+def devices(as_json: Json = False) -> None:
     """List JACK's ports, PortAudio's devices and MIDI ports, as options take them: a part of the name is enough."""
     from antiphon.doctor import midi
     from antiphon.doctor.sound import ask
     from antiphon.wire.text import printable
 
+    if as_json:
+        typer.echo(json.dumps({**asdict(ask()), "midi": asdict(midi.ask())}))
+        return
     for line in (*listing(ask()), *midi.listing(midi.ask())):
         typer.echo(printable(line))
 

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
+from antiphon.cli.status import Json
+from antiphon.cli.style import Role, styled
+from antiphon.errors import UsageError
 from antiphon.settings import DEFAULT_BLOCK, DEFAULT_RATE, ServeSettings
+
+WIDTH = 8
+"""Characters of a finding's state, at the beginning of its line."""
+ROLES: dict[str, Role] = {"works": "good", "limited": "warn", "missing": "faint", "broken": "bad"}
 
 
 def doctor(
@@ -19,22 +28,29 @@ def doctor(
     rate: Annotated[int, typer.Option(help="For --loopback: sample rate.")] = DEFAULT_RATE,
     block: Annotated[int, typer.Option(help="For --loopback: frames in a block.")] = DEFAULT_BLOCK,
     ahead: Annotated[int, typer.Option(help="For --loopback: blocks between input and output.")] = 0,
+    as_json: Json = False,
 ) -> None:
     """Say what works on this machine, what does not, and the command that mends it. Exit 1 if Antiphon cannot work."""
     if loopback:
+        if as_json:
+            raise UsageError("--loopback has no --json; leave one of them out")
         _loopback(ServeSettings(audio=audio, input=input, output=output, rate=rate, block=block, ahead=ahead).check())
         return
     from antiphon.doctor import machine, midi, software, sound
     from antiphon.doctor.finding import findings, lines
 
-    broken = False
+    broken, every = False, []
     for found in findings((*software.CHECKS, sound.checks, midi.checks, *machine.CHECKS)):
         broken = broken or found.state == "broken"
-        for line in lines(found):
-            typer.echo(line)
-    typer.echo(
-        "broken: see above" if broken else "Antiphon works here; antiphon doctor --loopback measures its latency"
-    )
+        every.append(asdict(found))
+        for line in () if as_json else lines(found):
+            typer.echo(f"{styled(line[:WIDTH], ROLES[found.state])}{line[WIDTH:]}")
+    if as_json:
+        typer.echo(json.dumps({"works": not broken, "findings": every}))
+    elif broken:
+        typer.echo("broken: see above")
+    else:
+        typer.echo("Antiphon works here; antiphon doctor --loopback measures its latency")
     if broken:
         raise typer.Exit(1)
 

@@ -8,13 +8,16 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any, NoReturn
 
 import typer
 
+from antiphon.cli.progress import clear
+from antiphon.cli.refusals import sentence
+from antiphon.cli.style import styled
 from antiphon.errors import AntiphonError
 
 # typer carries its command-line library inside in some versions and beside it in others; both give
@@ -74,15 +77,16 @@ def run(app: typer.Typer, arguments: list[str] | None = None) -> int:
     except Exception as error:
         if not isinstance(error, _Shown):
             raise
-        return _refused(error)
+        return _refused(error, sys.argv[1:] if arguments is None else arguments)
 
 
 def complain(message: str) -> None:
-    """One line on standard error, in one piece."""
+    """One line on standard error, in one piece; a bar that is drawn there goes first."""
     text = " ".join(message.split())
     if not text.isprintable():
         text = "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
-    sys.stderr.write(f"antiphon: {text}\n")
+    clear()
+    sys.stderr.write(f"{styled('antiphon:', 'bad', sys.stderr)} {text}\n")
     sys.stderr.flush()
 
 
@@ -106,12 +110,12 @@ def _interrupted(number: int) -> int:
     return 128 + number
 
 
-def _refused(error: BaseException) -> int:
-    text = str(getattr(error, "format_message", lambda: error)())
+def _refused(error: BaseException, arguments: Sequence[str]) -> int:
+    text = sentence(error, arguments)
     context = getattr(error, "ctx", None)
     if isinstance(error, _Usage) and type(error).__name__ == "NoArgsIsHelpError":
         sys.stdout.write(f"{text}\n")
         return 2
     where = context.command_path if context is not None else "antiphon"
-    complain(f"{text.rstrip('.')} (see: {where} --help)")
+    complain(f"{text} (see: {where} --help)")
     return int(getattr(error, "exit_code", 2))

@@ -9,15 +9,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from antiphon.cli.train import DATA
+from antiphon.cli import completion
+from antiphon.cli.train import DATA, say
 from antiphon.errors import UsageError
+from antiphon.instead import instead
 
 if TYPE_CHECKING:
     from antiphon.learning.evaluation import Example, Score
 
 
 def evaluate(
-    name: Annotated[str, typer.Argument(help="What to evaluate; --list shows what there is.")] = "",
+    name: Annotated[
+        str,
+        typer.Argument(help="What to evaluate; --list shows what there is.", autocompletion=completion.evaluations),
+    ] = "",
     files: Annotated[list[Path] | None, typer.Argument(metavar="FILES", help="Your own, instead of its items.")] = None,
     system: Annotated[list[str] | None, typer.Option("--system", help="Only this one; may be given again.")] = None,
     data: Annotated[Path, typer.Option("--data", help="The folder of songs, loops and noises.")] = Path(DATA),
@@ -49,7 +54,7 @@ def evaluate(
             typer.echo(each)
         return
     if name not in found:
-        raise UsageError(f"nothing named {name!r} can be evaluated; there are: {', '.join(sorted(found))}")
+        raise UsageError(f"nothing named {name!r} can be evaluated{instead(name, sorted(found))}")
     evaluation = found[name]()
     for path in files or ():
         if not path.is_file():
@@ -57,7 +62,7 @@ def evaluate(
     ask = tables.Ask(
         data=data, work=made((work if work is not None else cache() / "evaluation") / name), seed=seed,
         limit=limit or None, systems=tuple(system or ()), files=tuple(files or ()),
-        say=lambda line: typer.echo(line, err=True),
+        say=say,
     )  # fmt: skip
     tables.check(evaluation, ask)
     with needs.said(name):

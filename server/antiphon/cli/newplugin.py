@@ -18,7 +18,13 @@ def new_plugin(
 ) -> None:
     """Write a plugin that works, with its test and card, for you to change."""
     from antiphon import paths
+    from antiphon.newplugin.shapes import SHAPES
     from antiphon.newplugin.writing import write
+    from antiphon.plugins import load
 
-    place = write(name, shape, folder if folder is not None else paths.made(paths.plugins()))
-    typer.echo(f"{place} is written; `antiphon plugins` lists it, `antiphon run {name} IN.wav OUT.wav` plays it")
+    known = load(check=False)
+    # a type's name is taken, and so is an installed package's: its folder would not be loaded
+    taken = {*known.catalog, *(plugin for plugin, _ in known.manager.list_name_plugin())}
+    place = write(name, shape, folder if folder is not None else paths.made(paths.plugins()), taken)
+    typer.echo(f"{place} is written")
+    typer.echo(f"`antiphon plugins {name}` shows it, `antiphon run {name} {SHAPES[shape].files}` runs it on files")

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from antiphon.cli.errors import complain
+from antiphon.errors import UsageError
+
+MOST_TAIL = 600.0
+"""Seconds of `--tail`."""
+MOST_FADE = 10.0
+"""Seconds of `--fade`."""
 
 if TYPE_CHECKING:
     from antiphon.graph import Graph
@@ -23,3 +29,13 @@ def play_with(device: str, synth: str, loaded: Loaded, graph: Graph | None = Non
     plays = graph is not None and any(node.type == "synth" for node in graph.nodes)
     if plays and synth == "auto" and chosen.name == synths.NULL.name:
         complain(synths.SILENT.removeprefix("antiphon: "))
+
+
+S = TypeVar("S", float, float | None)
+
+
+def within(option: str, seconds: S, most: float) -> S:
+    """The seconds an option was given, or None. Raises `UsageError` for what is no length, or over `most`."""
+    if seconds is not None and not 0.0 <= seconds <= most:
+        raise UsageError(f"{option} takes 0 to {most:g} seconds, not {seconds:g}")
+    return seconds

@@ -73,6 +73,7 @@ def ask(address: str, args: list[tuple[str, Arg]], host: str, port: int, tcp: bo
     `WireError` with the reason when it refuses, `EngineError` when nobody answers.
     """
     packet = build(address, args)
+    began = time.monotonic()
     number = int.from_bytes(os.urandom(4), "big", signed=True)
     with closing_socket(host, port, tcp) as sock:
         framer = Framer()
@@ -86,7 +87,8 @@ def ask(address: str, args: list[tuple[str, Arg]], host: str, port: int, tcp: bo
                 raise refusal(message)
             yield shown(message)
     raise EngineError(
-        f"nothing answers at {host}:{port} within {timeout:g} s; start `antiphon serve`, or name its --port"
+        f"nothing answers at {host}:{port}, after {time.monotonic() - began:.1f} s; start `antiphon serve`, or name "
+        "its --port"
     )
 
 

@@ -7,12 +7,14 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from antiphon.cli import completion
+from antiphon.cli.serve import HttpPort, OscPort
 from antiphon.settings import HTTP_PORT, OSC_PORT, ServeSettings
 
 PATCH = "answer"
@@ -29,28 +31,27 @@ def play(
     audio: Annotated[str, typer.Option(help="auto, portaudio, jack or headless (a software clock).")] = "auto",
     input: Annotated[str, typer.Option(help="A sound file to loop, or an input device's name.")] = "",
     output: Annotated[str, typer.Option(help="An output device's name.")] = "",
-    patch: Annotated[str, typer.Option(help="A patch file, or the name of a patch.")] = PATCH,
-    osc_port: Annotated[int, typer.Option(help="UDP and TCP port for OSC; 0 takes a free one.")] = OSC_PORT,
-    http_port: Annotated[int, typer.Option(help="TCP port for HTTP; 0 takes a free one.")] = HTTP_PORT,
+    patch: Annotated[
+        str, typer.Option(help="A patch file, or the name of a patch.", autocompletion=completion.patches)
+    ] = PATCH,
+    osc_port: OscPort = OSC_PORT,
+    http_port: HttpPort = HTTP_PORT,
 ) -> None:
     """Play the demo: on the sound card, input muted, or without one on a loop, to a recording. Ctrl-C ends it."""
-    from antiphon.cli.serve import run
+    from antiphon.cli.serve import run, startable
     from antiphon.engine.drivers.probe import probe
 
     asked = ServeSettings(
         audio=audio, input=input, output=output, patch=patch, osc_port=osc_port, http_port=http_port
     ).check()
+    startable(asked)
     found = probe(asked)
     settings = with_demo(asked) if found.driver == "headless" else asked.with_(mute_input=asked.input_file is None)
     for line in said(settings, found.driver, found.note):
         typer.echo(line)
     sys.stdout.flush()
-    try:
-        with own_terminal_group():
-            run(settings)
-    finally:
-        if settings.record and Path(settings.record).is_file():
-            typer.echo(f"The recording is {settings.record}")
+    with own_terminal_group():
+        run(settings)
 
 
 def with_demo(asked: ServeSettings) -> ServeSettings:
@@ -68,10 +69,13 @@ def with_demo(asked: ServeSettings) -> ServeSettings:
 
 def said(settings: ServeSettings, driver: str, note: str) -> Iterator[str]:
     """What a person is told before the server is ready."""
+    from antiphon.recordings import growth
+
     if note:
         yield note
     if driver == "headless":
-        yield f"The input is {settings.input}, looped; listen to {settings.record}, at any time or after Ctrl-C."
+        yield f"The input is {settings.input}, looped; listen, at any time or after Ctrl-C, to"
+        yield f"{settings.record}, which grows by {growth(settings)}."
     elif settings.mute_input:
         yield "The input starts muted, for a microphone near loudspeakers howls: put headphones on, then"
         yield f"    {command(settings, OPEN)}"
@@ -99,7 +103,7 @@ def recordings_folder() -> Path:
     from antiphon import paths, resources
 
     root = resources.checkout()
-    return paths.made(root / "recordings" if root is not None else paths.recordings())
+    return paths.made(root / "recordings" if root is not None else paths.recordings(), paths.PRIVATE_FOLDER)
 
 
 def next_recording(folder: Path, day: str = "") -> Path:
@@ -133,4 +137,5 @@ def own_terminal_group() -> Iterator[None]:
     try:
         yield
     finally:
-        os.tcsetpgrp(terminal, before)
+        with suppress(OSError):  # it was closed meanwhile
+            os.tcsetpgrp(terminal, before)

@@ -1,15 +1,24 @@
-"""`antiphon plugins`: what loaded and what did not, and why."""
+"""`antiphon plugins`: what loaded and what did not, and why; `antiphon plugins NAME`: one of them in full."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from antiphon.catalog import Catalog
-from antiphon.params import Param
+from antiphon.catalog import Catalog, ProcessorInfo
+from antiphon.cli import completion
+from antiphon.cli.status import Json
+from antiphon.params import HOST_PARAMS, Param
+
+if TYPE_CHECKING:
+    from antiphon.plugins import Loaded
+
+RATE, BLOCK = 48000, 256
+"""At which a latency is given."""
 
 
 def register(cli: typer.Typer) -> None:
@@ -17,15 +26,40 @@ def register(cli: typer.Typer) -> None:
 
     @cli.command("plugins")
     def plugins(
+        name: Annotated[
+            str, typer.Argument(help="One processor, shown in full.", autocompletion=completion.plugins)
+        ] = "",
         plugins_dir: Annotated[Path | None, typer.Option("--plugins-dir", help="A folder of plugin folders.")] = None,
+        as_json: Json = False,
     ) -> None:
         """List the processor types that loaded, with their parameters, and the plugins that did not."""
+        from antiphon.graph import known_type
         from antiphon.paths import plugins as own_folder
         from antiphon.plugins import load
 
-        for line in listing(load(plugins_dir).catalog):
-            typer.echo(line)
+        loaded = load(plugins_dir)
+        if name:
+            info = known_type(name, loaded.catalog)
+            if as_json:
+                typer.echo(json.dumps(plain(info, loaded)))
+            else:
+                _print(card(info, loaded))
+            return
+        if as_json:
+            typer.echo(json.dumps(loaded.catalog.to_json()))
+            return
+        _print(listing(loaded.catalog))
+        typer.echo("antiphon plugins NAME shows one in full")
         typer.echo(f"your own plugins go into {plugins_dir or own_folder()}")
+
+
+def _print(lines: Iterator[str]) -> None:
+    """What stands at the margin is a heading."""
+    from antiphon.cli.style import styled
+
+    for line in lines:
+        name, gap, rest = line.partition("  ")
+        typer.echo(line if line.startswith(" ") else f"{styled(name, 'head')}{gap}{rest}")
 
 
 def listing(catalog: Catalog) -> Iterator[str]:
@@ -33,14 +67,85 @@ def listing(catalog: Catalog) -> Iterator[str]:
     for name in sorted(catalog):
         info = catalog[name]
         yield f"{name}  ({info.plugin})  {info.doc}".rstrip()
-        ports = [f"{p.name} ({p.kind})" for p in info.inputs], [f"{p.name} ({p.kind})" for p in info.outputs]
-        yield f"    in: {', '.join(ports[0]) or 'none'}; out: {', '.join(ports[1]) or 'none'}"
+        yield f"    {ports(info)}"
         for param in info.params:
             yield f"    {param.name}: {described(param)}"
     if catalog.failures:
         yield "did not load:"
     for failure in catalog.failures:
         yield f"    {failure.name}: {failure.reason}"
+
+
+def card(info: ProcessorInfo, loaded: Loaded) -> Iterator[str]:
+    """Lines for a person: the type, its ports, its latency, its parameters and the host's, how to run it on files."""
+    yield f"{info.type}  ({info.plugin})  {info.doc}".rstrip()
+    yield f"    {ports(info)}"
+    frames, problem = latency(info, loaded)
+    said = f"unknown: {problem}" if problem else f"{frames} frames, {1000 * frames / RATE:.1f} ms"
+    yield f"    latency with its defaults at {RATE} Hz: {said}"
+    yield "parameters"
+    for param in info.params:
+        yield f"    {param.name}: {described(param)}"
+    if not info.params:
+        yield "    none of its own"
+    yield "and those of every node"
+    for param in HOST_PARAMS:
+        yield f"    {param.name}: {described(param)}"
+    yield "on files"
+    yield f"    antiphon run {info.type} {operands(info, loaded)}"
+    yield "in a patch"
+    yield f"    [nodes.{info.type}]"
+    where = page(info)
+    if where is not None:
+        yield "its page"
+        yield f"    {where}"
+
+
+def plain(info: ProcessorInfo, loaded: Loaded) -> dict[str, Any]:
+    """The same for a script. latency: frames, null where it cannot be prepared."""
+    catalog = Catalog({info.type: info}).to_json()["types"][0]
+    frames, problem = latency(info, loaded)
+    return {**catalog, "latency": None if problem else frames, "rate": RATE, "block": BLOCK}
+
+
+def ports(info: ProcessorInfo) -> str:
+    """ "in: in (audio); out: out (audio)" """
+    named = [", ".join(f"{p.name} ({p.kind})" for p in side) or "none" for side in (info.inputs, info.outputs)]
+    return f"in: {named[0]}; out: {named[1]}"
+
+
+def operands(info: ProcessorInfo, loaded: Loaded) -> str:
+    """What `antiphon run` wants after the name: IN.wav OUT.wav, or notes where it has no sound on that side."""
+    if loaded.make(info.type).files:
+        return "IN OUT"
+    source = "IN.mid" if info.first("events", "in") and not info.first("audio", "in") else "IN.wav"
+    return f"{source} {'OUT.wav' if info.first('audio', 'out') else 'OUT.mid'}"
+
+
+def latency(info: ProcessorInfo, loaded: Loaded) -> tuple[int, str]:
+    """(frames, "") with its defaults, or (0, why it cannot be prepared)."""
+    from antiphon.block import StreamSpec
+    from antiphon.harness import prepare
+    from antiphon.plugincheck import reason_of
+    from antiphon.workers.pool import absent
+
+    try:
+        made = loaded.make(info.type)
+        spec = StreamSpec(made.rate or RATE, made.block or BLOCK, made.channels or 2)
+        with absent():  # no worker is started to show a page
+            prepare(made, spec, {})
+    except Exception as error:  # a plugin's own, whatever it is: it is shown
+        return 0, reason_of(error)
+    return round(made.latency * RATE / spec.rate), ""
+
+
+def page(info: ProcessorInfo) -> Path | None:
+    """The plugin's README, where it has one."""
+    import sys
+
+    module = sys.modules.get(info.plugin)
+    file = Path(module.__file__).with_name("README.md") if module is not None and module.__file__ else None
+    return file if file is not None and file.is_file() else None
 
 
 def described(param: Param) -> str:

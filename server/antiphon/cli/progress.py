@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import sys
 import time
@@ -12,22 +13,32 @@ PATIENCE = 2.0
 REDRAW = 0.1
 
 
+_drawn = False
+
+
+def clear() -> None:
+    """Takes away the bar that is drawn, so that what is written next does not stand behind it."""
+    global _drawn
+    if _drawn:
+        sys.stderr.write("\r\033[K")
+        sys.stderr.flush()
+        _drawn = False
+
+
 class Progress:
     """Counts `done` of `total` frames (None: unknown) on standard error. Use it with `with`."""
 
     def __init__(self, label: str, total: int | None, rate: int) -> None:
         self.label, self.total, self.rate = label, total, rate
-        self._next = time.monotonic() + PATIENCE
+        self._began = time.monotonic()
+        self._next = self._began + PATIENCE
         self._on_terminal = sys.stderr.isatty()
-        self._shown = False
 
     def __enter__(self) -> Progress:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        if self._shown:
-            sys.stderr.write("\r\033[K")
-            sys.stderr.flush()
+        clear()
 
     def update(self, done: int) -> None:
         """`done` frames are done. Cheap: draws ten times a second at most."""
@@ -37,18 +48,33 @@ class Progress:
         if now < self._next:
             return
         self._next = now + REDRAW
-        self._shown = True
-        sys.stderr.write("\r\033[K" + bar(self.label, done, self.total, self.rate, shutil.get_terminal_size().columns))
-        sys.stderr.flush()
+        clear()
+        _draw(bar(self.label, done, self.total, self.rate, shutil.get_terminal_size().columns, now - self._began))
 
 
-def bar(label: str, done: int, total: int | None, rate: int, columns: int) -> str:
-    """One line of at most `columns - 1` characters."""
+def _draw(line: str) -> None:
+    global _drawn
+    _drawn = True
+    sys.stderr.write(line)
+    sys.stderr.flush()
+
+
+def bar(label: str, done: int, total: int | None, rate: int, columns: int, spent: float = 0.0) -> str:
+    """One line of at most `columns - 1` characters. spent: seconds until now, by which the time left is reckoned."""
     label = label[: max(8, columns // 3)]
     if not total:
         return f"{label} {done / rate:.0f} s"[: columns - 1]
     share = min(1.0, done / total)
-    tail = f" {share:4.0%}"
+    tail = f" {share:4.0%}{_left(share, spent)}"
     width = max(4, min(40, columns - len(label) - len(tail) - 4))
     filled = round(share * width)
     return f"{label} [{'#' * filled}{'.' * (width - filled)}]{tail}"[: columns - 1]
+
+
+def _left(share: float, spent: float) -> str:
+    """The time that is left at the pace until now: " 0:12 left"."""
+    if not 0.0 < share < 1.0 or spent <= 0.0:
+        return ""
+    minutes, seconds = divmod(math.ceil(spent * (1.0 - share) / share), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f" {hours}:{minutes:02d}:{seconds:02d} left" if hours else f" {minutes}:{seconds:02d} left"

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from contextlib import ExitStack, closing
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from antiphon.cli import completion
 from antiphon.cli.errors import complain, endable
+from antiphon.cli.offline import MOST_FADE, MOST_TAIL, within
+from antiphon.cli.report import report
 from antiphon.errors import FileError, UsageError
+from antiphon.filejob import FADE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -16,7 +21,9 @@ if TYPE_CHECKING:
     from antiphon.block import Samples
     from antiphon.catalog import Catalog
     from antiphon.commands import Command
+    from antiphon.fileends import Tail
     from antiphon.graph import Graph
+    from antiphon.notefile import Score
     from antiphon.rendering import StageRunner
 
 BLOCK = 256
@@ -28,42 +35,65 @@ MAX_SECONDS = 6 * 3600.0
 
 
 def render(
-    patch: Annotated[str, typer.Argument(help="A patch: its name, or the path of a .toml file.")],
-    out: Annotated[str, typer.Option("--out", metavar="OUT.wav")],
+    patch: Annotated[
+        str,
+        typer.Argument(help="A patch: its name, or the path of a .toml file.", autocompletion=completion.patches),
+    ],
+    out: Annotated[str, typer.Option("--out", metavar="OUT.wav", help="The file to write.")],
     source: Annotated[str | None, typer.Option("--in", metavar="IN.wav", help="Silence when left out.")] = None,
-    events: Annotated[str | None, typer.Option("--events", metavar="E.jsonl", help="Timed commands.")] = None,
-    seconds: Annotated[float | None, typer.Option("--seconds", help="Length of OUT; else that of IN.")] = None,
+    events: Annotated[
+        str | None, typer.Option("--events", metavar="E", help="Timed commands (.jsonl), or notes (.mid).")
+    ] = None,
+    seconds: Annotated[
+        float | None, typer.Option("--seconds", help="Length of OUT; else that of IN and a tail.")
+    ] = None,
     block: Annotated[int, typer.Option("--block", help="Frames at a time, 32 to 2048; 0 chooses.")] = 0,
     device: Annotated[str, typer.Option("--device", help="What models run on: auto, cpu or cuda.")] = "auto",
     synth: Annotated[
         str, typer.Option("--synth", help="What plays notes: auto, pyo, supercollider or null (silence).")
     ] = "auto",
+    tail: Annotated[
+        float | None,
+        typer.Option("--tail", metavar="SECONDS", help="What sounds on after IN; else until -60 dB, 10 s at most."),
+    ] = None,
+    fade: Annotated[float, typer.Option("--fade", metavar="SECONDS", help="At the end; 0 leaves it as it is.")] = FADE,
+    force: Annotated[bool, typer.Option("--force", help="Write over a file that is there.")] = False,
 ) -> None:
-    """Render a patch to a file: the rate of IN, two channels or those of IN if it has more, latency taken out."""
+    """Render a patch to a file: the rate of IN, two channels or those of IN if it has more, latency taken out.
+
+    Where --seconds does not say how long OUT is, echoes and notes go on after the end of IN, until they are over.
+    """
+    from antiphon import notefile
     from antiphon.block import MAX_BLOCK, MIN_BLOCK, StreamSpec
     from antiphon.cli.offline import play_with
     from antiphon.cli.progress import Progress
-    from antiphon.filejob import apart
+    from antiphon.fileends import NONE, faded, tail_of
+    from antiphon.filejob import apart, free
     from antiphon.graph import order
     from antiphon.io.audiofile import stream
     from antiphon.io.audiowrite import AudioWriter, format_of
+    from antiphon.io.decode import shown
     from antiphon.offline import process_stream
     from antiphon.patch import load as load_patch
     from antiphon.plugins import load
     from antiphon.rendering import StageRunner
+    from antiphon.written import Written
 
     if block and not MIN_BLOCK <= block <= MAX_BLOCK:
         raise UsageError(f"--block takes {MIN_BLOCK} to {MAX_BLOCK} frames, not {block}")
     if seconds is not None and not 0.0 <= seconds <= MAX_SECONDS:
         raise UsageError(f"--seconds takes 0 to {MAX_SECONDS:g}, not {seconds:g}")
-    if source is None and seconds is None:
+    tail, fade = within("--tail", tail, MOST_TAIL), within("--fade", fade, MOST_FADE)
+    midi = events is not None and notefile.is_midi(events)
+    if source is None and seconds is None and not midi:
         raise UsageError("say --in IN.wav, or --seconds S to render without input")
     format_of(out)
     with endable(), ExitStack() as stack:
         loaded = load(check=False)
         made = load_patch(patch, loaded.catalog, trusted=True)
-        besides = [("--events", events)] if events is not None else []
-        apart([*besides, *_files(made.graph, loaded.catalog)], [("--out", out)])
+        given = [(what, path) for what, path in (("--in", source), ("--events", events)) if path is not None]
+        apart([*given, *_files(made.graph, loaded.catalog)], [("--out", out)])
+        free([("--out", out)], force=force)
         play_with(device, synth, loaded, made.graph)
         blocks: Iterable[Samples] = ()
         rate, channels, subtype, frames = RATE, 2, "", None
@@ -72,21 +102,33 @@ def render(
             rate, channels, subtype, frames = info.rate, max(2, info.channels), info.subtype, info.frames
         if seconds is not None:
             frames = round(seconds * rate)
-        commands = _events(events, rate, made.graph, loaded.catalog) if events is not None else []
+        commands: list[Command] = []
+        if events is not None and midi:
+            score = notefile.read(Path(events), rate)
+            commands = _played(score, shown(events), made.graph, loaded.catalog)
+            frames = score.frames if frames is None and source is None else frames
+        elif events is not None:
+            commands = _events(events, rate, made.graph, loaded.catalog)
         cyclic = order(made.graph, loaded.catalog)[1]
         spec = StreamSpec(rate, block or (BLOCK if cyclic or events else LONG_BLOCK), channels)
-        length = frames if seconds is not None else None
+        length = frames if seconds is not None or source is None else None
+        sounds_on = any(loaded.catalog[node.type].tail for node in made.graph.nodes)
+        after = NONE if seconds is not None and tail is None else tail_of(tail, sounds_on)
 
         def prepared() -> StageRunner:
             return StageRunner(made.graph, loaded.catalog, loaded.make, spec, made.tempo, commands)
 
         if synth == "supercollider":
-            _turns(stack, prepared, source, length)
+            _turns(stack, prepared, source, length, after)
         writer = stack.enter_context(AudioWriter(out, rate, channels, subtype))
         progress = stack.enter_context(Progress(made.name, frames, rate))
         runner = stack.enter_context(closing(prepared()))
-        for samples in process_stream(blocks, runner, length, progress.update):
+        for samples in faded(process_stream(blocks, runner, length, progress.update, after), rate, fade):
             writer.write(samples)
+    if not writer.frames:
+        empty = f"{shown(source)} and " if source is not None and seconds is None else ""
+        complain(f"{empty}{writer.name} hold{'' if empty else 's'} no sound (0 frames)")
+    report(Written(out, _sources(made.name, source, events), writer.frames / rate, rate, channels))
     for node, reason in runner.failures:
         complain(f"{node} was passed by from where it failed: {reason}")
     if runner.dropped:
@@ -107,26 +149,51 @@ def _files(graph: Graph, catalog: Catalog) -> list[tuple[str, str]]:
     ]
 
 
-def _turns(stack: ExitStack, prepared: Callable[[], StageRunner], source: str | None, length: int | None) -> None:
+def _sources(patch: str, *files: str | None) -> str:
+    """What OUT was made from, in words."""
+    from antiphon.io.decode import shown
+
+    *most, last = (f"the patch {patch}", *(shown(path) for path in files if path is not None))
+    return f"{', '.join(most)} and {last}" if most else last
+
+
+def _turns(
+    stack: ExitStack, prepared: Callable[[], StageRunner], source: str | None, length: int | None, tail: Tail
+) -> None:
     """Plays it, silent, until scsynth has rendered the notes there are: the next runner made plays with those."""
+    from dataclasses import replace
+
     from antiphon.io.audiofile import stream
     from antiphon.offline import process_stream
     from antiphon.synth.sc.offline import turns
 
     passes = stack.enter_context(turns())
+    # while it is silent nothing says where the tail ends
+    whole = replace(tail, level=0.0)
     while True:
         passes.begin()
         with ExitStack() as inner:
             blocks: Iterable[Samples] = inner.enter_context(stream(source))[1] if source is not None else ()
             runner = inner.enter_context(closing(prepared()))
-            played = sum(samples.shape[1] for samples in process_stream(blocks, runner, length))
+            played = sum(samples.shape[1] for samples in process_stream(blocks, runner, length, tail=whole))
         if passes.done(played + runner.latency + runner.spec.block, runner.spec.rate):
             return
 
 
-def _events(path: str, rate: int, graph: Graph, catalog: Catalog) -> list[Command]:
-    from pathlib import Path
+def _played(score: Score, name: str, graph: Graph, catalog: Catalog) -> list[Command]:
+    """The notes of a MIDI file, for all that take notes and that no wire plays."""
+    from antiphon import notefile
+    from antiphon.errors import WireError
+    from antiphon.notes import Players
 
+    try:
+        Players(graph, catalog).of("")
+    except WireError as error:
+        raise UsageError(f"{name}: {error}") from None
+    return notefile.commands(score)
+
+
+def _events(path: str, rate: int, graph: Graph, catalog: Catalog) -> list[Command]:
     from antiphon.eventfile import parse_events
     from antiphon.io.decode import shown
     from antiphon.notes import Players

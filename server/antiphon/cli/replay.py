@@ -3,38 +3,44 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 
 def replay(
-    session: Annotated[str, typer.Argument(help="The folder `serve --session` kept.")],
+    session: Annotated[str, typer.Argument(help="The folder `serve --session` kept, or a set's name.")],
     out: Annotated[str, typer.Argument(metavar="OUT.wav", help="The file to write.")],
+    force: Annotated[bool, typer.Option("--force", help="Write over a file that is there.")] = False,
 ) -> None:
     """Play a kept set again, into a file: the same samples on the same machine."""
     from antiphon.cli.errors import endable
     from antiphon.cli.offline import play_with
     from antiphon.cli.progress import Progress
+    from antiphon.cli.report import report
     from antiphon.errors import FileError
-    from antiphon.filejob import apart
+    from antiphon.filejob import apart, free
     from antiphon.io.audiofile import stream
-    from antiphon.io.audiowrite import AudioWriter
+    from antiphon.io.audiowrite import AudioWriter, format_of
+    from antiphon.io.decode import shown
     from antiphon.plugins import load
     from antiphon.recordings import SET
-    from antiphon.replay import INPUT, SessionLog
     from antiphon.replay import replay as play
+    from antiphon.sessionread import INPUT, SessionLog, found
     from antiphon.synth.sc.offline import turns
+    from antiphon.written import Written
 
-    folder = Path(session)
+    folder = found(session)
+    format_of(out)
     with endable(), ExitStack() as stack:
         log = SessionLog(folder)
         if not (folder / INPUT).is_file():
             raise FileError(f"{folder} holds no {INPUT}; the set cannot be played without what came in")
         apart([(f"{name} of the set", folder / name) for name in SET], [("OUT", out)])
+        free([("OUT", out)], force=force)
         loaded = load(check=False)
-        play_with(str(log.header.get("device", "cpu")), str(log.header.get("synth", "auto")), loaded)
+        with log.line(1):
+            play_with(log.header.get("device", "cpu"), log.header.get("synth", "auto"), loaded)
         if log.header.get("synth") == "supercollider":
             passes = stack.enter_context(turns(live=log.spec.block))
             while True:
@@ -44,8 +50,10 @@ def replay(
                 if passes.done(frames, log.spec.rate):
                     break
         with stream(folder / INPUT) as (info, blocks):
+            log.check_input(info.rate, info.channels)
             writer = AudioWriter(out, log.spec.rate, log.spec.channels, "FLOAT")
             with writer, Progress("replay", info.frames, log.spec.rate) as progress:
                 for y in play(folder, blocks, loaded.catalog, loaded.make):
                     writer.write(y)
                     progress.update(writer.frames)
+    report(Written(out, f"the set {shown(folder)}", writer.frames / log.spec.rate, log.spec.rate, log.spec.channels))

@@ -1,23 +1,25 @@
-"""`antiphon run`: one plugin over sound files."""
+"""`antiphon run`: one plugin over files of sound or notes."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from antiphon.cli import completion
 from antiphon.cli.errors import complain, endable
-from antiphon.cli.offline import play_with
+from antiphon.cli.offline import MOST_FADE, MOST_TAIL, play_with, within
+from antiphon.cli.report import report
 from antiphon.errors import AntiphonError, FileError, UsageError
-from antiphon.filejob import FileJob, apart
-from antiphon.paths import identity
+from antiphon.filejob import FADE, FileJob, Named, apart, free
+from antiphon.instead import instead
 
 if TYPE_CHECKING:
+    from antiphon.catalog import ProcessorInfo
     from antiphon.params import Value
     from antiphon.plugins import Loaded
 
@@ -35,61 +37,88 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What `-p` asked for. fires: trigger parameters and the seconds at which they fire."""
+    """What the command line asks for. values: parameters' by `-p`.  fires: trigger parameters and the seconds at which
+    they fire.  block: frames.  tail: seconds, None for the usual.  fade: seconds.
+    """
 
     values: dict[str, Value]
     fires: tuple[tuple[str, float], ...]
+    block: int = BLOCK
+    tail: float | None = None
+    fade: float = FADE
 
 
 def run(
-    plugin: Annotated[str, typer.Argument(help="The processor, as `antiphon plugins` lists it.")],
+    plugin: Annotated[
+        str,
+        typer.Argument(help="The processor, as `antiphon plugins` lists it.", autocompletion=completion.plugins),
+    ],
     paths: Annotated[list[str], typer.Argument(metavar="IN OUT", help="IN OUT, or files and folders with --out-dir.")],
-    param: Annotated[list[str] | None, typer.Option("-p", "--param", metavar="NAME=VALUE")] = None,
+    param: Annotated[
+        list[str] | None,
+        typer.Option(
+            "-p",
+            "--param",
+            metavar="NAME=VALUE",
+            help="One of its parameters, which antiphon run PLUGIN --help lists; may be given again.",
+            autocompletion=completion.params,
+        ),
+    ] = None,
     out_dir: Annotated[str | None, typer.Option("--out-dir", help="A folder for the results, names kept.")] = None,
     block: Annotated[int, typer.Option("--block", help="Frames at a time, 32 to 2048.")] = BLOCK,
     device: Annotated[str, typer.Option("--device", help="What models run on: auto, cpu or cuda.")] = "auto",
     midi_out: Annotated[str, typer.Option("--midi-out", metavar="F.mid", help="The notes it hears, as a file.")] = "",
     analysis: Annotated[str, typer.Option("--analysis", metavar="F.json", help="What it finds out, as a file.")] = "",
+    tail: Annotated[
+        float | None,
+        typer.Option("--tail", metavar="SECONDS", help="What sounds on after IN; else until -60 dB, 10 s at most."),
+    ] = None,
+    fade: Annotated[float, typer.Option("--fade", metavar="SECONDS", help="At the end; 0 leaves it as it is.")] = FADE,
+    force: Annotated[bool, typer.Option("--force", help="Write over files that are there.")] = False,
 ) -> None:
-    """Run a plugin over sound files: same rate, channels and length, the plugin's latency taken out.
+    """Run a plugin over files: same rate, channels and length, the plugin's latency taken out.
 
-    -p learn=0.5 on a trigger fires it at 0.5 s. A parameter of kind file takes any path.
+    -p learn=0.5 on a trigger fires it at 0.5 s. A parameter of kind file takes any path. What takes notes reads a MIDI
+    file, what gives notes writes one. Echoes go on after the end of IN, until they are over.
     """
     from antiphon.block import MAX_BLOCK, MIN_BLOCK
-    from antiphon.graph import known_type
+    from antiphon.graph import Graph, NodeSpec, known_type
     from antiphon.plugins import load
 
     if not MIN_BLOCK <= block <= MAX_BLOCK:
         raise UsageError(f"--block takes {MIN_BLOCK} to {MAX_BLOCK} frames, not {block}")
-    jobs = plan_jobs(paths, out_dir)
+    tail, fade = within("--tail", tail, MOST_TAIL), within("--fade", fade, MOST_FADE)
     with endable():
         loaded = load(check=False)
-        known_type(plugin, loaded.catalog)
-        play_with(device, "auto", loaded)
-        settings = read_settings(plugin, param or [], loaded)
-        files = [
-            (p.name, str(settings.values[p.name]))
-            for p in loaded.catalog[plugin].cells
-            if p.kind == "file" and p.name in settings.values
-        ]
+        info = known_type(plugin, loaded.catalog)
+        own = loaded.make(plugin).files
+        jobs = plan_jobs(paths, out_dir, info, alone=bool(own))
+        play_with(device, "auto", loaded, Graph((NodeSpec(plugin, plugin),)))
+        values, fires = read_settings(plugin, param or [], loaded)
+        settings = Settings(values, fires, block, tail, fade)
+        files = [(p.name, str(values[p.name])) for p in info.cells if p.kind == "file" and p.name in values]
         beside = [(what, path) for what, path in (("--midi-out", midi_out), ("--analysis", analysis)) if path]
         mend = "" if out_dir is None else "name another folder with --out-dir"
-        apart(files, [("OUT", job.target) for job in jobs], mend)
-        outs = [("OUT", job.target) for job in jobs if identity(job.target) != identity(job.source)]
-        apart([*(("IN", job.source) for job in jobs), *files], [*outs, *beside], mend)
-        own = loaded.make(plugin).files
+        apart([*(("IN", job.source) for job in jobs), *files], [*(("OUT", job.target) for job in jobs), *beside], mend)
+        for name in info.needs:
+            if not values.get(name):
+                raise UsageError(f"{plugin} does nothing without a {name}; name a file with -p {name}=FILE")
+        if out_dir is None:
+            outs: list[Named] = [("OUT", job.target) for job in jobs]
+            free([*outs, *beside], force=force)
         if own:
-            job = FileJob(
-                plugin, Path(paths[0]), Path(paths[-1]), settings.values, block, _path(midi_out), _path(analysis)
-            )
-            _by_itself(own, job, paths, out_dir)
+            if tail is not None:
+                raise UsageError(f"{plugin} gives OUT its length itself; leave --tail out")
+            job = FileJob(plugin, jobs[0].source, jobs[0].target, values, block, _path(midi_out), _path(analysis), fade)
+            _by_itself(own, job)
             return
         if midi_out or analysis:
             raise UsageError(f"{plugin} writes no {'MIDI' if midi_out else 'analysis'}; leave that option out")
+        from antiphon.cli.runfile import one
+
         if out_dir is None:
-            _one(plugin, jobs[0], settings, loaded, block)
-            return
-        if _each(plugin, jobs, settings, loaded, block, Path(out_dir)):
+            report(one(plugin, jobs[0], settings, loaded))
+        elif _each(plugin, jobs, settings, loaded, Path(out_dir), force=force):
             raise typer.Exit(1)
 
 
@@ -97,63 +126,77 @@ def _path(text: str) -> Path | None:
     return Path(text) if text else None
 
 
-def _by_itself(own: str, job: FileJob, paths: Sequence[str], out_dir: str | None) -> None:
-    """A plugin that does its files itself: `named` is its function."""
+def _by_itself(own: str, job: FileJob) -> None:
+    """A plugin that does its files itself: `own` names its function."""
     from dataclasses import replace
 
     from antiphon.cli.progress import Progress
     from antiphon.importing import named
     from antiphon.io.decode import shown
     from antiphon.io.midifile import SUFFIXES
+    from antiphon.written import Written
 
-    if out_dir is not None or len(paths) != 2:
-        raise UsageError(f"{job.plugin} takes one IN and one OUT")
     for what, written in (("", job.target), ("--midi-out", job.midi_out), ("--analysis", job.analysis)):
         if written is None:
             continue
         if what == "--midi-out" and written.suffix.lower() not in SUFFIXES:
             raise FileError(f"cannot write {shown(written)}: --midi-out ends in {' or '.join(SUFFIXES)}")
-        if not os.path.isdir(written.parent):
+        if not written.parent.is_dir():
             raise FileError(f"cannot write {shown(written)}: its folder does not exist; make it first")
     if not job.source.exists():
         raise FileError(f"cannot read {shown(job.source)}: there is no such file or folder")
     with Progress(job.plugin, 1000, 1) as progress:
-        named(own)(replace(job, progress=lambda part: progress.update(round(1000 * part))))
+        said = named(own)(replace(job, progress=lambda part: progress.update(round(1000 * part))))
+    report(*(said or (Written(job.target, shown(job.source)),)))
 
 
-def plan_jobs(paths: Sequence[str], out_dir: str | None) -> list[Job]:
-    """The files to do. A folder stands for the sound files directly inside it."""
-    from antiphon.io.audiowrite import FORMATS
+def plan_jobs(paths: Sequence[str], out_dir: str | None, info: ProcessorInfo, *, alone: bool = False) -> list[Job]:
+    """The files to do. A folder stands for the files directly inside it that the plugin takes.
+
+    alone: the plugin takes one IN, which may be a folder, and one OUT.
+    """
+    from antiphon.cli.runfile import suffix_of, suffixes
     from antiphon.io.decode import shown
 
+    if alone and (out_dir is not None or len(paths) != 2):
+        raise UsageError(f"{info.type} takes one IN and one OUT")
     if out_dir is None:
         if len(paths) != 2:
             raise UsageError("name one file IN and one file OUT, or several and --out-dir FOLDER")
-        if Path(paths[1]).is_dir():
+        if os.path.isdir(paths[1]):
             raise UsageError(f"{shown(paths[1])} is a folder; name a file, or write --out-dir {shown(paths[1])}")
+        if os.path.isdir(paths[0]) and not alone:
+            raise UsageError(
+                f"{shown(paths[0])} is a folder; write --out-dir {shown(paths[1])} to do all that is in it"
+            )
         return [Job(Path(paths[0]), Path(paths[1]))]
     if Path(out_dir).exists() and not Path(out_dir).is_dir():
         raise UsageError(f"--out-dir {shown(out_dir)} is not a folder")
+    what, endings = suffixes(info)
     jobs: dict[Path, Job] = {}
     for path in map(Path, paths):
         found = [path]
         if path.is_dir():
             try:
-                found = sorted(p for p in path.iterdir() if p.suffix.lower() in FORMATS and not p.name.startswith("."))
+                found = sorted(p for p in path.iterdir() if p.suffix.lower() in endings and not p.name.startswith("."))
             except OSError as error:
                 raise FileError(f"cannot read {shown(path)}: {(error.strerror or str(error)).lower()}") from None
             if not found:
-                raise FileError(f"{shown(path)} holds no sound files; their names end in {', '.join(FORMATS)}")
+                raise FileError(f"{shown(path)} holds no {what} files; their names end in {', '.join(endings)}")
         for source in found:
-            target = Path(out_dir) / source.name
+            target = Path(out_dir) / source.with_suffix(suffix_of(info, source)).name
             other = jobs.setdefault(target, Job(source, target))
             if other.source != source:
                 raise UsageError(f"{shown(other.source)} and {shown(source)} would both become {shown(target)}")
     return list(jobs.values())
 
 
-def read_settings(plugin: str, given: Sequence[str], loaded: Loaded) -> Settings:
-    """`NAME=VALUE` texts as values their parameters accept; the refusal names what is allowed."""
+def read_settings(
+    plugin: str, given: Sequence[str], loaded: Loaded
+) -> tuple[dict[str, Value], tuple[tuple[str, float], ...]]:
+    """`NAME=VALUE` texts as values their parameters accept, and when triggers fire; the refusal names what is
+    allowed.
+    """
     cells = {p.name: p for p in loaded.catalog[plugin].cells if not p.readonly}
     values: dict[str, Value] = {}
     fires: list[tuple[str, float]] = []
@@ -163,7 +206,7 @@ def read_settings(plugin: str, given: Sequence[str], loaded: Loaded) -> Settings
         if not equals:
             raise UsageError(f"-p takes NAME=VALUE, not {text!r}")
         if param is None:
-            raise UsageError(f"{plugin} has no parameter {name!r}; it has: {', '.join(cells)}")
+            raise UsageError(f"{plugin} has no parameter {name!r}{instead(name, cells, 'it has')}")
         if param.kind == "trigger":
             fires.append((name, _seconds(name, value)))
         elif param.kind == "file":
@@ -173,7 +216,7 @@ def read_settings(plugin: str, given: Sequence[str], loaded: Loaded) -> Settings
             values[name] = param.check(str(path.absolute()))
         else:
             values[name] = param.typed(value)
-    return Settings(values, tuple(fires))
+    return values, tuple(fires)
 
 
 def _seconds(name: str, text: str) -> float:
@@ -186,47 +229,20 @@ def _seconds(name: str, text: str) -> float:
     return seconds
 
 
-def _each(plugin: str, jobs: Sequence[Job], settings: Settings, loaded: Loaded, block: int, folder: Path) -> int:
+def _each(plugin: str, jobs: Sequence[Job], settings: Settings, loaded: Loaded, folder: Path, *, force: bool) -> int:
     """Does every job that can be done; how many could not, each named on standard error."""
+    from antiphon.cli.runfile import one
     from antiphon.paths import made
 
     made(folder)
     failed = 0
     for job in jobs:
         try:
-            _one(plugin, job, settings, loaded, block)
+            free([("--out-dir", job.target)], force=force)
+            report(one(plugin, job, settings, loaded))
         except AntiphonError as error:
             complain(str(error))
             failed += 1
     if failed:
         complain(f"{failed} of {len(jobs)} files could not be done")
     return failed
-
-
-def _one(plugin: str, job: Job, settings: Settings, loaded: Loaded, block: int) -> None:
-    from antiphon.block import StreamSpec
-    from antiphon.cli.progress import Progress
-    from antiphon.io.audiofile import stream
-    from antiphon.io.audiowrite import AudioWriter, format_of
-    from antiphon.io.decode import shown
-    from antiphon.offline import Firing, PlanRunner, process_stream
-
-    format_of(job.target)
-    with stream(job.source) as (info, blocks):
-        spec = StreamSpec(info.rate, block, info.channels)
-        fires = [Firing(round(seconds * info.rate), name) for name, seconds in settings.fires]
-        with (
-            AudioWriter(job.target, info.rate, info.channels, info.subtype) as writer,
-            Progress(job.source.name, info.frames, info.rate) as progress,
-        ):
-            with closing(PlanRunner(plugin, loaded.catalog, loaded.make, spec, settings.values, fires)) as runner:
-                for samples in process_stream(blocks, runner, progress=progress.update):
-                    writer.write(samples)
-            late = next((f for f in fires if f.sample >= writer.frames > 0), None)
-            if late is not None:
-                raise UsageError(
-                    f"{late.param} would fire at {late.sample / info.rate:g} s, after the end of "
-                    f"{shown(job.source)} ({writer.frames / info.rate:g} s)"
-                )
-    if writer.clipped:
-        complain(f"{writer.name}: {writer.clipped} samples were over full scale and are cut to it; lower the level")

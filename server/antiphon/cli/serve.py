@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from antiphon.cli import completion
 from antiphon.settings import DEFAULT_BLOCK, DEFAULT_RATE, HTTP_PORT, OSC_PORT, ServeSettings
 
+OscPort = Annotated[int, typer.Option(min=0, max=65535, help="UDP and TCP port for OSC; 0 takes a free one.")]
+HttpPort = Annotated[int, typer.Option(min=0, max=65535, help="TCP port for HTTP; 0 takes a free one.")]
 MQTT_URL = "ANTIPHON_MQTT_URL"
 """The environment, which no other user may read, where the process list is to hold no password at any moment."""
 
@@ -19,13 +23,23 @@ def serve(
     output: Annotated[str, typer.Option(help="An output device's name.")] = "",
     record: Annotated[str, typer.Option(help="Record the output to this file (wav, flac, ogg, mp3).")] = "",
     session: Annotated[str, typer.Option(help="Keep the whole set in this folder, for `antiphon replay`.")] = "",
-    osc_port: Annotated[int, typer.Option(help="UDP and TCP port for OSC; 0 takes a free one.")] = OSC_PORT,
-    http_port: Annotated[int, typer.Option(help="TCP port for HTTP; 0 takes a free one.")] = HTTP_PORT,
-    patch: Annotated[str, typer.Option(help="A patch file, or the name of a built-in or own patch.")] = "",
-    set: Annotated[str, typer.Option("--set", help="A set list: several patches, and pedals to go through them.")] = "",
+    osc_port: OscPort = OSC_PORT,
+    http_port: HttpPort = HTTP_PORT,
+    patch: Annotated[
+        str,
+        typer.Option(help="A patch file, or the name of a built-in or own patch.", autocompletion=completion.patches),
+    ] = "",
+    set: Annotated[
+        str,
+        typer.Option(
+            "--set",
+            help="A set list: several patches, and pedals to go through them.",
+            autocompletion=completion.sets,
+        ),
+    ] = "",
     rate: Annotated[int, typer.Option(help="Sample rate: 44100, 48000 or 96000.")] = DEFAULT_RATE,
     block: Annotated[int, typer.Option(help="Frames in a block, 32 to 2048.")] = DEFAULT_BLOCK,
-    ahead: Annotated[int, typer.Option(help="Blocks between input and output; 0 chooses by block size.")] = 0,
+    ahead: Annotated[int, typer.Option(help="Blocks between input and output, 1 to 16; 0 chooses by block size.")] = 0,
     surface: Annotated[
         list[str] | None, typer.Option(help="HOST:PORT of a control surface that listens there; repeatable.")
     ] = None,
@@ -57,12 +71,13 @@ def serve(
     muted: Annotated[
         bool, typer.Option("--muted", help="Start with the input muted; /node/in/mute 0 opens it.")
     ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Let --record replace a file that is there.")] = False,
 ) -> None:
-    """Start the server. It ends at Ctrl-C."""
+    """Start the server. It ends at Ctrl-C or SIGTERM; a terminal that is closed leaves it playing."""
     settings = ServeSettings(
         audio, input, output, record, session, osc_port, http_port, patch, set, rate, block, 2, ahead,
         tuple(surface or ()), lan, tuple(allow or ()), fifo, muted, device, synth, scsynth, mqtt_url,
-        midi, tuple(midi_in or ()), tuple(midi_out or ()),
+        midi, tuple(midi_in or ()), tuple(midi_out or ()), force,
     ).check()  # fmt: skip
     _keep_secret(mqtt_url)
     run(settings)
@@ -81,30 +96,32 @@ def _keep_secret(mqtt_url: str) -> None:
 def run(settings: ServeSettings) -> None:
     """Runs the supervisor to its end, and exits."""
     from antiphon import lifeline
-    from antiphon.control.state import clear as clear_state
     from antiphon.supervisor import Supervisor
 
-    _check_files(settings)
-    if settings.wants_midi:
-        from antiphon.io.midi_ports import check_choice
-
-        check_choice()
-    settings = settings.with_(surface=tuple(_resolved(surface) for surface in settings.surface))
     folder = lifeline.folder(settings)
-    left = lifeline.take_over(folder)
-    if left is None or not _goes_on(settings, left):
-        clear_state(folder)
-    else:
-        typer.echo(
-            "The last run crashed: its patch and values are taken up. Ctrl-C and a new start begin anew.", err=True
-        )
-    raise typer.Exit(Supervisor(settings, folder).run())
+    try:
+        _check_files(settings, folder)
+        if settings.wants_midi:
+            from antiphon.io.midi_ports import check_choice
+
+            check_choice()
+        settings = settings.with_(surface=tuple(_resolved(surface) for surface in settings.surface))
+        lifeline.take_over(folder)
+        status = Supervisor(settings, folder).run()
+    finally:
+        lifeline.clear(folder, settings)
+    raise typer.Exit(status)
 
 
-def _goes_on(asked: ServeSettings, left: ServeSettings) -> bool:
-    """Whether a run that crashed is to be taken up: not where another patch or set is asked for by name now."""
-    named = (asked.patch, asked.set)
-    return not any(named) or named == (left.patch, left.set)
+def startable(settings: ServeSettings) -> None:
+    """Raises `UsageError` where a server runs on these ports, or another program listens there; changes nothing."""
+    from antiphon import lifeline
+    from antiphon.io.listening import open_sockets
+
+    if settings.osc_port:
+        lifeline.refuse_live(lifeline.folder(settings))
+    for sock in open_sockets(settings):
+        sock.close()
 
 
 def _resolved(surface: str) -> str:
@@ -122,10 +139,8 @@ def _resolved(surface: str) -> str:
     return f"{found[0][4][0]}:{port}"
 
 
-def _check_files(settings: ServeSettings) -> None:
-    """Refuses at once what would only fail once everything runs."""
-    from pathlib import Path
-
+def _check_files(settings: ServeSettings, folder: Path) -> None:
+    """Refuses at once what would only fail once everything runs. folder: the server's own."""
     from antiphon import recordings
     from antiphon.errors import UsageError
 
@@ -136,4 +151,4 @@ def _check_files(settings: ServeSettings) -> None:
         parent = Path(settings.record).absolute().parent
         if not os.path.isdir(parent):
             raise UsageError(f"--record: there is no folder {parent}; make it first")
-    recordings.check(settings)
+    recordings.check(settings, folder)

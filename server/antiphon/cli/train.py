@@ -8,13 +8,17 @@ from typing import Annotated
 
 import typer
 
+from antiphon.cli import completion
 from antiphon.errors import UsageError
+from antiphon.instead import instead
 
 DATA = "../shared/data"
 
 
 def train(
-    name: Annotated[str, typer.Argument(help="What to train; --list shows what there is.")] = "",
+    name: Annotated[
+        str, typer.Argument(help="What to train; --list shows what there is.", autocompletion=completion.trainings)
+    ] = "",
     data: Annotated[Path, typer.Option("--data", help="The folder of songs, loops and noises.")] = Path(DATA),
     work: Annotated[Path | None, typer.Option("--work", help="Where material, checkpoint and log go.")] = None,
     out: Annotated[
@@ -44,7 +48,7 @@ def train(
             typer.echo(each)
         return
     if name not in recipes:
-        raise UsageError(f"nothing named {name!r} can be trained; there are: {', '.join(sorted(recipes))}")
+        raise UsageError(f"nothing named {name!r} can be trained{instead(name, sorted(recipes))}")
     from antiphon.learning import needs
 
     place = work if work is not None else cache() / "training"
@@ -58,7 +62,7 @@ def train(
 
         wish = Wish(name, data, place, target, seed, steps, minutes, device, only_material, restart, begin)
         with _Bar() as bar:
-            if not make(recipes[name], wish, _say, bar):
+            if not make(recipes[name], wish, say, bar):
                 raise typer.Exit(130)
 
 
@@ -68,7 +72,10 @@ def _registered() -> dict[str, type]:
     return dict(load(None, check=False).factories["trainings"])  # type: ignore[arg-type]
 
 
-def _say(line: str) -> None:
+def say(line: str) -> None:
+    from antiphon.cli.progress import clear
+
+    clear()
     typer.echo(line, err=True)
 
 

@@ -278,10 +278,12 @@ class ControlApp:
         """Sent at the end of the turn, when all it says is kept."""
         self._replies.append((peer, packet))
 
-    def fail(self, peer: Peer, address: str, reason: str) -> None:
+    def fail(self, peer: Peer, address: str, reason: str | Callable[[], str]) -> None:
+        """Counts a refusal and answers it, as often as the sender may be told. reason: made only then, if callable."""
         self.intake.failed += 1
         if peer.fails.allows():
-            self.reply(peer, encode("/fail", address, reason if peer.level is Level.OWNER else discreet(self, reason)))
+            said = reason if isinstance(reason, str) else reason()
+            self.reply(peer, encode("/fail", address, said if peer.level is Level.OWNER else discreet(self, said)))
 
     def schedule_full(self, peer: Peer, address: str, reason: str) -> None:
         """Told once a second to a sender that floods the schedule; all are counted."""

@@ -96,7 +96,7 @@ def _check_room(path: Path) -> None:
 
 def _fresh(folder: Path, name: str, suffix: str) -> Path:
     """A path inside `folder` where nothing is yet; the folder is made."""
-    path = paths.inside(paths.made(folder), name, suffix, WireError)
+    path = paths.inside(paths.made(folder, paths.PRIVATE_FOLDER), name, suffix, WireError)
     if path.exists() or path.is_symlink():
         raise WireError(f"there is a {path.name!r} already; choose another name")
     return path

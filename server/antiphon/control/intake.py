@@ -16,8 +16,8 @@ from antiphon.control.clients import Level, Peer
 from antiphon.control.deferred import Deferred, asks
 from antiphon.control.lanes import Lane, Rotation
 from antiphon.errors import AntiphonError, WireError
+from antiphon.instead import meant
 from antiphon.schedule import Moment, ScheduleFull
-from antiphon.session import Session
 from antiphon.wire.osc import IMMEDIATELY, Arg, Bundle, Message, Packet, decode, shown
 from antiphon.wire.pattern import is_pattern
 
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from antiphon.control.app import ControlApp
 
 PER_TURN = 100
+SYNC = b"/sync"
+MAX_BEHIND = 1024
+"""Of `/sync`, for what other senders sent before; more are answered when their own sender's is handled."""
 NUMBERS = frozenset({float, int, bool})
 _NEVER_ANSWERED = ("/fail", "/done", "/pong", "/synced", "/late", "/meter", "/packet")
 
@@ -61,6 +64,7 @@ class Intake:
     def __init__(self, app: ControlApp) -> None:
         self._app = app
         self.lanes = Rotation()
+        self._behind: list[tuple[list[tuple[Lane, int]], Route, Message, Peer]] = []
         self._moves: dict[Route, tuple[float, Peer]] = {}
         self.deferred = Deferred(app.session.rate)
         self._deferred_at: set[int] = set()
@@ -86,6 +90,18 @@ class Intake:
             if left <= 0:
                 break
         self.flush()
+        if self._behind:
+            self._sync()
+
+    def _sync(self) -> None:
+        """Hands on each `/sync` before which all that came is handled, of other senders too."""
+        waiting, self._behind = self._behind, []
+        for others, route, message, peer in waiting:
+            left = [(lane, count) for lane, count in others if not lane.past(count)]
+            if left:
+                self._behind.append((left, route, message, peer))
+            else:
+                self.call(route, message, peer, NOW)
 
     def _work(self, lane: Lane, share: int) -> int:
         """Handles up to `share` messages of a lane; returns how much of a turn that was. What raises is one message."""
@@ -189,7 +205,10 @@ class Intake:
         address = packet.address
         route = app.router.exact.get(address)
         if route is not None:
-            self.call(route, packet, peer, when)
+            if address == SYNC and when is NOW and self.lanes and len(self._behind) < MAX_BEHIND:
+                self._behind.append((self.lanes.now(), route, packet, peer))
+            else:
+                self.call(route, packet, peer, when)
             return 1
         if is_pattern(address):
             try:
@@ -205,7 +224,7 @@ class Intake:
             # Answers of another server: to answer them would never end.
             self.ignored += 1
             return 1
-        app.fail(peer, name, unknown(app.session, name))
+        app.fail(peer, name, lambda: unknown(app, name))
         return 1
 
     def call(self, route: Route, message: Message, peer: Peer, when: When) -> None:
@@ -252,18 +271,22 @@ class Intake:
             route = self._app.router.exact.get(message.address)
             if route is None:
                 name = shown(message.address)
-                self._app.fail(peer, name, unknown(self._app.session, name))
+                self._app.fail(peer, name, unknown(self._app, name))
             else:
                 self.call(route, message, peer, NOW)
         self._deferred_at = {n for n in self._deferred_at if n > now.sample}
 
 
-def unknown(session: Session, address: str) -> str:
+def unknown(app: ControlApp, address: str) -> str:
     """What is wrong with an address nobody answers, and what there is instead."""
-    parts = address.split("/")
-    if parts[1:2] == ["node"] and len(parts) > 3:
+    parts, ours = address.split("/"), "/node/"
+    if address.startswith(ours) and len(parts) > 3:
         try:
-            session.param(parts[2], parts[3])
+            app.session.param(parts[2], parts[3])
         except WireError as error:
             return str(error)
-    return "there is no such address; docs/osc.md lists them, /node/list the nodes"
+        ours = f"/node/{parts[2]}/"
+    every = (shown(known) for known in app.router.exact)
+    # addresses of nodes are many: only those of the node that is meant are compared
+    known = [name for name in every if name.startswith(ours) or not name.startswith("/node/")]
+    return f"there is no such address; {meant(address, known)}docs/osc.md lists them, /node/list the nodes"

@@ -32,16 +32,17 @@ class Lane:
     """Packets of one sender or connection, in order of arrival.
 
     queue: as they came.  rest: messages of a bundle that was opened.  listed: it is in the rotation.
-    room: what its packets count towards.
+    room: what its packets count towards.  came: packets put in so far.
     """
 
-    __slots__ = ("listed", "queue", "rest", "room")
+    __slots__ = ("came", "listed", "queue", "rest", "room")
 
     def __init__(self, room: Room | None = None) -> None:
         self.queue: deque[tuple[bytes, Peer]] = deque()
         self.rest: deque[tuple[Message | WireError, Peer, When]] = deque()
         self.listed = False
         self.room = room or Room()
+        self.came = 0
 
     @property
     def waiting(self) -> bool:
@@ -49,8 +50,14 @@ class Lane:
 
     def put(self, data: bytes, peer: Peer) -> None:
         self.queue.append((data, peer))
+        self.came += 1
         self.room.packets += 1
         self.room.bytes += len(data)
+
+    def past(self, count: int) -> bool:
+        """Whether its first `count` packets are handled, with the bundles among them."""
+        taken = self.came - len(self.queue)
+        return taken > count or (taken == count and not self.rest)
 
     def take(self) -> tuple[bytes, Peer]:
         """The oldest packet; the queue must hold one."""
@@ -77,6 +84,10 @@ class Rotation:
         if not lane.listed:
             lane.listed = True
             self._lanes.append(lane)
+
+    def now(self) -> list[tuple[Lane, int]]:
+        """The lanes that wait and how many packets each was given: what came before this moment."""
+        return [(lane, lane.came) for lane in self._lanes]
 
     def next(self, turn: int) -> tuple[Lane, int]:
         """Takes out the lane whose turn it is, and its share of `turn`; there must be one."""

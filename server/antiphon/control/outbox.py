@@ -53,7 +53,7 @@ class Outbox:
 
     def _send(self, effect: EngineEffect) -> None:
         if isinstance(effect, EngineLoad):
-            self._link.load(effect.serial, effect.graph, effect.ids, effect.tempo, effect.fade)
+            self._link.load(effect.serial, effect.graph, effect.ids, effect.tempo, effect.fade, again=effect.again)
         elif self._early(effect):
             self._keep(self._for_plan, effect)
         else:

@@ -33,12 +33,13 @@ PATIENCE = 20.0
 
 @dataclass(frozen=True, slots=True)
 class _Waiting:
-    """peer: None when nobody has to be told.  done: the answer when it plays; None keeps silent."""
+    """peer: None when nobody has to be told.  done: the answer when it plays; None keeps silent.  then: called then."""
 
     goal: int
     peer: Peer | None
     address: str
     done: tuple[Arg, ...] | None
+    then: Callable[[], None] | None = None
 
 
 class Plans:
@@ -54,6 +55,8 @@ class Plans:
         self.patch: Patch | None = None
         self.scenes: dict[int, Scene] = {}
         self.history = History()
+        self.failed = False
+        """Whether the last file or plan was refused, and the one before plays on."""
         self._kept: list[Kept] = []
         self._saved: dict[Path, str] = {}
 
@@ -69,11 +72,15 @@ class Plans:
         if session.graph is not graph:
             self.history.edited(was)
 
-    def load(self, patch: Patch, fade: float, peer: Peer | None, address: str, done: tuple[Arg, ...]) -> None:
+    def load(
+        self, patch: Patch, fade: float, peer: Peer | None, address: str, done: tuple[Arg, ...],
+        then: Callable[[], None] | None = None,
+    ) -> None:  # fmt: skip
+        """Changes everything for a patch. then: called when it plays, and never where it is refused."""
         session = self._app.session
         was = self._before(address, whole=True)
         path = "" if patch.path is None else str(patch.path)
-        self._change(lambda: session.load(patch.graph, patch.name, path, patch.tempo, fade), peer, address, done)
+        self._change(lambda: session.load(patch.graph, patch.name, path, patch.tempo, fade), peer, address, done, then)
         if was.graph.nodes or was.graph.wires:
             self.history.edited(was)
         self.patch = patch
@@ -117,8 +124,9 @@ class Plans:
         return before(what, self, self._app.session, self._app.sets.at, whole=whole)
 
     def _change(
-        self, make: Callable[[], list[Effect]], peer: Peer | None, address: str, done: tuple[Arg, ...] | None
-    ) -> None:
+        self, make: Callable[[], list[Effect]], peer: Peer | None, address: str, done: tuple[Arg, ...] | None,
+        then: Callable[[], None] | None = None,
+    ) -> None:  # fmt: skip
         if max(len(self._waiting), len(self._kept)) >= MAX_WAITING:
             raise PatchError(f"{MAX_WAITING} changes wait for the engine already; try again")
         session, history = self._app.session, self.history
@@ -131,7 +139,7 @@ class Plans:
             )
         self._app.perform(effects)
         self._app.structure_changed()
-        self.expect(peer, address, done)
+        self.expect(peer, address, done, then)
 
     def read_again(self) -> Patch:
         """The present patch from its file."""
@@ -153,14 +161,20 @@ class Plans:
             return Patch(name, session.tempo, graph, scenes)
         return replace(self.patch, name=name, tempo=session.tempo, graph=graph, scenes=scenes)
 
-    def expect(self, peer: Peer | None, address: str, done: tuple[Arg, ...] | None = None) -> None:
-        """Tells `peer` how the plan with all asked for until now turns out."""
+    def expect(
+        self, peer: Peer | None, address: str, done: tuple[Arg, ...] | None = None,
+        then: Callable[[], None] | None = None,
+    ) -> None:  # fmt: skip
+        """Answers `peer` how the plan with all asked for until now turns out, and calls `then` if it plays."""
         session = self._app.session
         if session.loading:
             if len(self._waiting) < MAX_WAITING:
-                self._waiting.append(_Waiting(session.goal, peer, address, done))
-        elif done is not None and peer is not None:
+                self._waiting.append(_Waiting(session.goal, peer, address, done, then))
+            return
+        if done is not None and peer is not None:
             self._app.reply(peer, encode("/done", address, *done))
+        if then is not None:
+            then()
 
     def asked(self) -> None:
         self._asked_at = monotonic()
@@ -175,6 +189,9 @@ class Plans:
         for found in self._settled(serial):
             if found.done is not None and found.peer is not None:
                 app.reply(found.peer, encode("/done", found.address, *found.done))
+            if found.then is not None:
+                found.then()
+        self.failed = False
         app.perform(effects)
         app.outbox.plan_plays()
         self._engine = app.link.status().pid
@@ -190,10 +207,12 @@ class Plans:
             self._app.feedback.event("/patch/warning", warning)
 
     def refused(self, serial: int, reason: str) -> None:
-        app = self._app
+        app, self.failed = self._app, True
         effects = app.session.refused(serial)
         if not app.session.loading:
             self._go_back()
+            if app.session.silent:
+                effects = effects + app.session.restarted()
         asking = [found for found in self._settled(serial) if found.peer is not None]
         for found in asking:
             assert found.peer is not None

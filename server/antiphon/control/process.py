@@ -62,6 +62,7 @@ def main(argument: str) -> int:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT,))
     logging.basicConfig(level=logging.WARNING)
     logging.getLogger().handlers[0].setFormatter(Line("antiphon: %(message)s"))
+    logging.getLogger("antiphon.said").setLevel(logging.INFO)
     given = json.loads(argument)
     supervisor = socket.socket(fileno=given["fds"]["supervisor"])
     try:

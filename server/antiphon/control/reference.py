@@ -70,11 +70,23 @@ sent by itself. A pattern is at most 512 bytes long.
 A time tag of 0 or 1 is now. A later one names the sample at which a value, a trigger, a note, a reset, a change of
 tempo or a `/sync` takes effect; other messages are handled when that time has come, to within milliseconds. An earlier
 one is applied at once, counted, and reported to subscribers when it is over 10 ms late. At most 65,536 events wait;
-more are refused. A tag over an hour ahead is refused. A bundle inside another is never earlier than the one around it;
-bundles nest 16 deep. An empty bundle is legal.
+more are refused. Of the other messages 4096 wait, 4 MiB, a quarter of that from one machine; what only asks how things
+are (`/status`, `/version`, `/ping`, `/notify`, `/monitor`, the lists) is refused with a time to come. A question whose
+TCP connection ends before its time is dropped (`dated_dropped` in `/api/status`). A tag over an hour ahead is refused.
+A bundle inside another is never earlier than the one around it; bundles nest 16 deep. An empty bundle is legal.
 
-Messages of one sender over UDP are handled in the order in which they arrived. Of many values sent to one parameter
-within about a millisecond the last is taken.
+Messages of one sender are handled in the order in which they arrived; senders take turns, a hundred messages in all or
+one pattern each. Of many values sent to one parameter within about a millisecond the last is taken.
+
+Text is UTF-8. What has none (a file's name from an old archive) is written as `\\udce4` in answers; half of a
+character by type tag `c` is refused. A message at which Antiphon itself fails is answered `/fail`, counted in `faults`
+and named in `trouble` of `/api/status`.
+
+## Machines that wait for approval
+
+With `serve --lan`, an address that was not approved is answered `/fail` once in 10 s, whatever its port, and over UDP
+in no more bytes than it sent: the whole sentence, `not approved yet`, `held`, or nothing. `antiphon surfaces` lists the
+64 that sent last. [safety.md](safety.md) says what approval does not keep out.
 
 ## What subscribers are told
 

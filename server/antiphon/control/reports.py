@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -52,7 +53,7 @@ class Reports:
         found = self._app.link.reports()
         attempt = self._app.faults.attempt
         for report in found:
-            attempt("what the engine said", lambda report=report: self._one(report))  # type: ignore[misc]
+            attempt("what the engine said", partial(self._one, report))
         attempt("the input's level", self._clips)
         if found:
             self._app.finish()

@@ -22,6 +22,8 @@ COUNTERS = 16
 FORMAT = 2
 NOTES = "notes.bin"
 """Which notes came by MIDI and sound."""
+FILES = ("state.json", "state.json.part", "values.bin", NOTES)
+"""All that control keeps in the folder."""
 
 
 class StateFolder:
@@ -76,5 +78,5 @@ class StateFolder:
 
 def clear(folder: Path) -> None:
     """Forgets what was kept in a folder: the next start is a fresh one."""
-    for name in ("state.json", "state.json.part", "values.bin", NOTES):
+    for name in FILES:
         (folder / name).unlink(missing_ok=True)

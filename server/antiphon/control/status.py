@@ -56,6 +56,7 @@ def counts(app: ControlApp, before: dict[str, int]) -> dict[str, int]:
         "nan_blocks": engine.nan_blocks,
         "limited_blocks": engine.limited_blocks,
         "clipped_blocks": engine.clipped_blocks,
+        "supervisor_faults": engine.supervisor_faults,
         "scheduled": len(app.session.schedule) + len(app.intake.deferred),
         "dated_bytes": app.intake.deferred.bytes,
         "dated_dropped": app.intake.deferred.dropped,

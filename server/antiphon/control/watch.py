@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from antiphon.errors import AntiphonError
+from antiphon import patch as patches
+from antiphon.control.reloaded import reloaded
+from antiphon.errors import AntiphonError, PatchError
 from antiphon.nodes import FADE
 
 if TYPE_CHECKING:
     from antiphon.control.app import ControlApp
 
 log = logging.getLogger("antiphon.control")
+said = logging.getLogger("antiphon.said")
+"""What is no trouble and is printed all the same."""
 PERIOD = 0.03
 """Seconds between two looks; a file is taken once it has stood still from one to the next."""
 Stamp = tuple[int, int, int]
@@ -29,8 +34,7 @@ async def watch(app: ControlApp) -> None:
         now = stamp(path)
         if now is not None and now != known and now == seen:
             known = now
-            if differs(app, path):
-                take(app)
+            app.faults.attempt("the patch's file", partial(take_new, app, path))
         seen = now
 
 
@@ -48,17 +52,29 @@ def stamp(path: str) -> Stamp | None:
 def differs(app: ControlApp, path: str) -> bool:
     """Whether the file says something else than what was loaded last, good or bad."""
     try:
-        text = Path(path).read_text("utf-8")
-    except (OSError, ValueError):
+        text = patches.read_text(Path(path))
+    except PatchError:
         return True  # whoever loads it says why
     return app.plans.patch is None or app.plans.patch.text != text
 
 
+def take_new(app: ControlApp, path: str) -> None:
+    if differs(app, path):
+        take(app)
+
+
 def take(app: ControlApp) -> None:
     """The file as it is now, if it is a patch; else the last good one plays on."""
+    path, was, mended = app.session.path, app.plans.patch, app.plans.failed
+
+    def plays() -> None:
+        said.info("%s", reloaded(was, patch, Path(path).name, mended=mended))
+
     try:
-        app.plans.load(app.plans.read_again(), FADE, None, "", ())
+        patch = app.plans.read_again()
+        app.plans.load(patch, FADE, None, "", (), plays)
     except AntiphonError as error:
+        app.plans.failed = True
         log.warning("%s", error)
         app.feedback.event("/patch/failed", str(error))
         app.happened("patch", name=app.session.name, reason=str(error))

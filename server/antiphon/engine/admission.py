@@ -1,7 +1,7 @@
-"""Whether a plan fits, measured before it is swapped in.
+"""Whether a plan can be played and fits, found out before the engine makes it.
 
-What is new in a plan is tried on noise, in a process of its own: the sound that plays meanwhile is not held up,
-and a node that hangs or crashes does it there. A worker has measured its hop itself.
+What is new in a plan is prepared, played on noise and closed in a process of its own: the sound that plays meanwhile
+is not held up, and a node that hangs or crashes does it there. A worker has measured its hop itself.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import mmap
 import os
 import socket
 import time
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -22,10 +22,9 @@ from antiphon import scheduling
 from antiphon.block import StreamSpec
 from antiphon.catalog import Catalog
 from antiphon.children import listening
-from antiphon.errors import PluginError
+from antiphon.errors import AntiphonError, NodeError, PluginError
 from antiphon.graph import IN, OUT, End, Graph, NodeSpec, Wire
-from antiphon.plan import Plan
-from antiphon.planning import compile_plan
+from antiphon.planning import close_hosts, compile_plan
 from antiphon.plugincheck import in_child
 from antiphon.processor import BlockTime, Processor
 from antiphon.workers.arena import SlotWord, State, Word
@@ -36,10 +35,13 @@ TRIAL_SECONDS = 0.3
 """A node that is slow is tried for no longer; a few of its blocks tell enough."""
 TRIAL_LIMIT = 8.0
 PATIENCE = 10.0
+"""Seconds for the weigher to answer, which is more than `TRIAL_LIMIT`."""
 _MAX_MESSAGE = 8 << 20
 FULL, CLOSE = 0.95, 0.70
 """Shares of a block, or of a hop: above the first a plan is refused, above the second it is warned about."""
 _KEPT = 512
+_SAID = 1000
+"""Characters of a refusal: it comes from the child in one piece."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,34 +68,23 @@ class Verdict:
 
 @dataclass(slots=True)
 class Scales:
-    """The loader's end: asks the weigher what is new, and remembers what each kind of node cost."""
+    """The loader's end: asks the weigher what nodes cost that the engine does not play already."""
 
-    catalog: Catalog
     spec: StreamSpec
     weigher: socket.socket
-    _known: dict[Hashable, float] = field(default_factory=dict)
     _asked: int = field(default_factory=time.monotonic_ns)
 
-    def weigh(self, plan: Plan, pool: Pool | None) -> Verdict:
-        """Raises `PluginError` for a node that does not survive its trial."""
-        period = self.spec.block * 1e3 / self.spec.rate
-        keys = {node.name: self._key(node) for node in plan.graph.nodes}
-        new = {key: node for node in plan.graph.nodes if (key := keys[node.name]) not in self._known}
-        if new:
-            if len(self._known) > _KEPT:
-                self._known.clear()
-            self._known |= dict(zip(new, self._ask(list(new.values())), strict=True))
-        nodes = [Share(name, self._known.get(key, 0.0), period) for name, key in keys.items()]
-        return judge(nodes, worker_shares(pool) if pool is not None else [], os.cpu_count() or 1)
+    def tried(self, nodes: list[NodeSpec], patience: float = PATIENCE) -> list[float]:
+        """What each of them costs, in ms of CPU a block. patience: s until the weigher is given up.
 
-    def _key(self, node: NodeSpec) -> Hashable:
-        """Nodes alike in what they are prepared with cost alike."""
-        restarting = {p.name for p in self.catalog[node.type].params if p.restart or p.kind in ("text", "file")}
-        return (node.type, tuple(sorted((k, v) for k, v in node.values.items() if k in restarting)))
-
-    def _ask(self, nodes: list[NodeSpec]) -> list[float]:
-        weigher, said = self.weigher, ""
-        weigher.settimeout(PATIENCE)
+        Raises:
+            NodeError: One of them cannot be prepared, or hung or crashed.
+            PluginError: The weigher did not answer.
+        """
+        if not nodes:
+            return []
+        weigher = self.weigher
+        weigher.settimeout(patience)
         self._asked += 1
         asked = {"number": self._asked, "nodes": [[n.name, n.type, dict(n.values)] for n in nodes]}
         try:
@@ -101,41 +92,72 @@ class Scales:
             answer: dict[str, Any] = {}
             while answer.get("number") != self._asked:  # an answer to what was given up on may still come
                 answer = json.loads(weigher.recv(_MAX_MESSAGE))
-            said = answer["said"]
         except OSError as error:
             raise PluginError(f"what is new could not be tried: {error}") from error
-        if not said.startswith("["):
-            raise PluginError(said)
-        return [float(number) for number in json.loads(said)]
+        if "node" in answer:
+            raise NodeError(answer["said"], answer["node"])
+        return [float(cost) for cost in answer["costs"]]
+
+    def judged(self, costs: Mapping[str, float], pool: Pool | None) -> Verdict:
+        """costs: of every node of a plan by name, in ms a block. Its workers have measured theirs."""
+        period = self.spec.block * 1e3 / self.spec.rate
+        nodes = [Share(name, cost, period) for name, cost in costs.items()]
+        return judge(nodes, worker_shares(pool) if pool is not None else [], os.cpu_count() or 1)
 
 
 def run_weigher(asked: socket.socket, catalog: Catalog, make: Callable[[str], Processor], spec: StreamSpec) -> int:
     """A process's life: tries nodes, each lot in a child of its own, so that one that crashes or hangs says so.
 
-    SIGTERM ends it as it is, and the child with it.
+    It remembers what each kind of node cost, for engines that come after one that ended. SIGTERM ends it as it is,
+    and the child with it.
     """
     listening()
     scheduling.short_slices()
     place = memoryview(mmap.mmap(-1, mmap.PAGESIZE)).cast("q")
+    known: dict[Hashable, float] = {}
     while True:
         message = json.loads(asked.recv(_MAX_MESSAGE))
         nodes = [NodeSpec(*item) for item in message["nodes"]]
-        said = in_child(partial(_tried, nodes, catalog, make, spec, place), TRIAL_LIMIT)
-        if not said.startswith("["):
-            node = nodes[place[0]]
-            said = f"{node.name} ({node.type}) did not survive its trial: {said}"
-        asked.send(json.dumps({"number": message["number"], "said": said}).encode())
+        keys = [_key(node, catalog) for node in nodes]
+        if len(known) > _KEPT:
+            known.clear()
+        new = {key: node for key, node in zip(keys, nodes, strict=True) if key not in known}
+        answer = _tried(list(new.values()), catalog, make, spec, place) if new else {"costs": []}
+        if "costs" in answer:
+            known |= dict(zip(new, answer["costs"], strict=True))
+            answer = {"costs": [known[key] for key in keys]}
+        asked.send(json.dumps({"number": message["number"], **answer}).encode())
+
+
+def _key(node: NodeSpec, catalog: Catalog) -> Hashable:
+    """Nodes alike in what they are prepared with cost alike."""
+    return (node.type, tuple(sorted(catalog[node.type].prepared_with(node.values).items())))
 
 
 def _tried(
     nodes: list[NodeSpec], catalog: Catalog, make: Callable[[str], Processor], spec: StreamSpec, place: memoryview
+) -> dict[str, Any]:
+    """The costs, or which node it was and what is said of it. place: shared with the child; which node is tried."""
+    said = in_child(partial(_try_all, nodes, catalog, make, spec, place), TRIAL_LIMIT)
+    node = nodes[place[0]]
+    try:
+        answer: dict[str, Any] = json.loads(said)
+    except ValueError:
+        return {"node": node.name, "said": f"{node.name} ({node.type}) did not survive its trial: {said}"}
+    return answer
+
+
+def _try_all(
+    nodes: list[NodeSpec], catalog: Catalog, make: Callable[[str], Processor], spec: StreamSpec, place: memoryview
 ) -> str:
-    """place: shared with who asks; which node is being tried."""
     found = []
     for place[0], node in enumerate(nodes):
-        # whole microseconds: those of a patch of 256 nodes fit the pipe they are told by
-        found.append(round(try_node(node, catalog, make, spec), 3))
-    return json.dumps(found)
+        try:
+            # whole microseconds: those of a patch of 256 nodes fit the pipe they are told by
+            found.append(round(try_node(node, catalog, make, spec), 3))
+        except AntiphonError as error:
+            return json.dumps({"node": node.name, "said": str(error)[:_SAID]})
+    return json.dumps({"costs": found})
 
 
 def try_node(node: NodeSpec, catalog: Catalog, make: Callable[[str], Processor], spec: StreamSpec) -> float:
@@ -161,6 +183,7 @@ def try_node(node: NodeSpec, catalog: Catalog, make: Callable[[str], Processor],
             spent += time.thread_time_ns() - before
         now.sample += spec.block
         blocks += 1
+    close_hosts(plan.hosts.values(), {})
     return spent / max(1, blocks - 1) / 1e6
 
 

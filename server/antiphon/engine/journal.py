@@ -39,7 +39,8 @@ class Journal:
         if self.kept:
             self._stage.applied = deque(maxlen=MAX_WAITING)
             self._session = self._words[Word.SESSIONS]
-            line = {"engine": "started", "sample": sample, "died": died, "tempo": asdict(self._stage.tempo)}
+            tempo = asdict(self._stage.tempo)
+            line = {"engine": "started", "sample": sample, "died": died, "tempo": tempo, **self._stage.rising}
             self._ring.push(b"E" + json.dumps(line).encode())
 
     def loaded(self, sample: int, text: bytes) -> None:

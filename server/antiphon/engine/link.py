@@ -128,6 +128,7 @@ class Counters:
     limited_blocks: int = 0
     journal_dropped: int = 0
     clipped_blocks: int = 0
+    supervisor_faults: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,9 +165,12 @@ class EngineLink(Protocol):
     def clear(self) -> bool: ...
     def sync(self, token: int, when: When) -> bool: ...
 
-    def load(self, serial: int, graph: Graph, ids: dict[str, int], tempo: float, fade: float) -> None:
+    def load(
+        self, serial: int, graph: Graph, ids: dict[str, int], tempo: float, fade: float, *, again: bool = False
+    ) -> None:
         """Asks for a new plan. ids: the number of every node; a number that was there before keeps its state.
 
+        again: it has played before, so a node that cannot be prepared any more fails by itself.
         Answered by `PlanLoaded` or `PlanRefused`; crossfaded over `fade` seconds.
         """
 

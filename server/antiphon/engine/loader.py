@@ -6,26 +6,30 @@ import json
 import os
 import select
 import socket
-import sys
 import threading
 import time
 from collections.abc import Callable
+from typing import Any
 
 from antiphon.catalog import Catalog
 from antiphon.engine.admission import Scales
+from antiphon.engine.loading import Loading
 from antiphon.engine.loop import Loop, NextPlan
+from antiphon.engine.making import Made, Maker
 from antiphon.engine.shared import Word
-from antiphon.errors import AntiphonError
+from antiphon.errors import PatchError, sentence
 from antiphon.graph import Graph
-from antiphon.plan import Plan
-from antiphon.planning import close_hosts, compile_plan
 from antiphon.processor import Processor
+from antiphon.saying import say
 from antiphon.workers.pool import Pool
 from antiphon.workers.status import Health, news, worker_states
 
 _MAX_MESSAGE = 8 << 20
+_LOOK_SECONDS = 0.05
 WORKER_PATIENCE = 10.0
 """Seconds a plan waits for its workers; after that it plays, dry where they are missing."""
+TURN_PATIENCE = 10.0
+"""Seconds for the loop to take the plan before this one."""
 
 
 class Loader:
@@ -35,10 +39,11 @@ class Loader:
         self, loop: Loop, peer: socket.socket, catalog: Catalog, make: Callable[[str], Processor], pool: Pool | None,
         weigher: socket.socket,
     ) -> None:  # fmt: skip
-        self._loop, self._peer, self._catalog, self._make, self._pool = loop, peer, catalog, make, pool
-        self._plan: Plan | None = None
+        self._loop, self._peer, self._pool = loop, peer, pool
         self._told: dict[int, Health] = {}
-        self._scales = Scales(catalog, loop.stage.spec, weigher)
+        self._loading = Loading(loop.shared)
+        self._maker = Maker(catalog, make, Scales(loop.stage.spec, weigher), self._loading)
+        self._complained = ""
         self.thread = threading.Thread(target=self._run, name="loader", daemon=True)
 
     def _run(self) -> None:
@@ -46,20 +51,38 @@ class Loader:
         poll = select.poll()
         poll.register(self._peer.fileno(), select.POLLIN)
         while True:
-            if poll.poll(50):
-                try:
-                    message = json.loads(self._peer.recv(_MAX_MESSAGE, socket.MSG_DONTWAIT))
-                except (BlockingIOError, ConnectionError):
-                    message = {}
-                if message.get("do") == "load":
-                    self._load(message)
-            self._look_after()
+            self._loading.beat()
+            if poll.poll(_LOOK_SECONDS * 1000):
+                self._guarded(self._hear)
+            self._guarded(self._look_after)
+
+    def _guarded(self, turn: Callable[[], None]) -> None:
+        """Without this thread there would be no plan ever again: what goes wrong in one turn is said, once."""
+        try:
+            turn()
+        except (Exception, SystemExit) as error:
+            if sentence(error) != self._complained:
+                self._complained = sentence(error)
+                say(f"the engine's loader: {self._complained}")
+            time.sleep(_LOOK_SECONDS)  # it may happen in every turn
+
+    def _hear(self) -> None:
+        try:
+            data = self._peer.recv(_MAX_MESSAGE, socket.MSG_DONTWAIT)
+        except (BlockingIOError, ConnectionError):
+            return
+        if not data:
+            time.sleep(_LOOK_SECONDS)  # control and the supervisor are gone
+            return
+        message = json.loads(data)
+        if message.get("do") == "load":
+            self._load(message)
 
     def _look_after(self) -> None:
         """Frees what has been faded out, and passes on what there is to say."""
-        retired, kept = self._loop.stage.retired, self._plan.hosts if self._plan is not None else {}
+        retired = self._loop.stage.retired
         while retired:
-            close_hosts(retired.popleft().old.hosts.values(), kept)
+            self._maker.close(retired.popleft().old.hosts)
         while self._loop.to_say:
             self._say(self._loop.to_say.popleft())
         if self._pool is not None:
@@ -76,68 +99,65 @@ class Loader:
         """Waits for the workers of streams that a plan has just opened: it begins with them."""
         deadline = time.monotonic() + WORKER_PATIENCE
         while self._pool is not None and not self._pool.settled(since) and time.monotonic() < deadline:
-            self._look_after()
+            self._loading.beat()
+            self._guarded(self._look_after)
             time.sleep(0.005)
 
-    def _load(self, message: dict[str, object]) -> None:
-        serial = message["serial"]
-        spec = self._loop.stage.spec
+    def _load(self, message: dict[str, Any]) -> None:
+        """Makes the plan that is asked for, and says what becomes of it."""
         since = self._pool.serial if self._pool is not None else 0
+        again = bool(message.get("again"))
         try:
-            graph = Graph.from_json(message["graph"])  # type: ignore[arg-type]
-            ids: dict[str, int] = message["ids"]  # type: ignore[assignment]
-            plan = compile_plan(graph, self._catalog, self._make, spec, ids, self._plan)
-        except Exception as error:
-            self._refuse(serial, error)
+            made = self._maker.made(Graph.from_json(message["graph"]), message["ids"], again=again)
+        except (Exception, SystemExit) as error:
+            self._refuse(message["serial"], error)
             return
-        self._settle(since)
-        if not self._fits(plan, serial):
-            close_hosts(plan.hosts.values(), {} if self._plan is None else self._plan.hosts)
+        try:
+            self._settle(since)
+            verdict = self._maker.judged(made, self._pool)
+            if verdict.refused and not again:
+                raise PatchError(verdict.refused)
+        except (Exception, SystemExit) as error:
+            self._maker.close(made.plan.hosts)
+            self._refuse(message["serial"], error)
             return
-        plan.watched = True
-        words = self._loop.shared.words
+        self._say({"said": "weighed", "load": verdict.load, "warning": verdict.warning or verdict.refused})
+        self._hand_over(made, message)
+
+    def _hand_over(self, made: Made, message: dict[str, Any]) -> None:
+        """Leaves the plan where the loop takes it between two blocks."""
+        plan, words = made.plan, self._loop.shared.words
 
         def at_work(number: int) -> None:
             words[Word.AT_WORK] = number
 
-        plan.at_work = at_work
+        plan.watched, plan.at_work = True, at_work
         blamed, words[Word.BLAMED] = words[Word.BLAMED], 0
         aside = (0, "")
-        if blamed in plan.hosts:
+        if blamed in plan.hosts and not plan.hosts[blamed].unprepared:
             aside = (blamed, "hung or crashed the engine")
             plan.hosts[blamed].stand_aside(aside[1])
             self._say({"said": "failed", "node": blamed, "reason": aside[1]})
-        self._plan = plan
-        deadline = time.monotonic() + 10.0
+        unprepared, before = made.unprepared, {} if self._maker.last is None else self._maker.last.plan.hosts
+        for number in made.fresh:
+            if number in unprepared:
+                self._say({"said": "failed", "node": number, "reason": unprepared[number]})
+            elif number != aside[0] and number in before and before[number].failed:
+                self._say({"said": "state", "node": number, "state": "running", "reason": ""})
+        self._maker.take(made)
+        deadline = time.monotonic() + TURN_PATIENCE
         while self._loop.next_plan is not None and time.monotonic() < deadline:
             time.sleep(0.001)  # the plan before this one has not been taken yet
-        fade = float(message.get("fade", 0.0))  # type: ignore[arg-type]
-        tempo = float(message.get("tempo", 0.0))  # type: ignore[arg-type]
-        text = json.dumps(message).encode()
-        self._loop.next_plan = NextPlan(plan, int(serial), fade, tempo, text, aside)  # type: ignore[call-overload]
+        # a replay prepares what was prepared
+        text = json.dumps({**message, "unprepared": unprepared} if unprepared else message).encode()
+        fade, tempo = float(message.get("fade", 0.0)), float(message.get("tempo", 0.0))
+        self._loop.next_plan = NextPlan(plan, int(message["serial"]), fade, tempo, text, aside)
 
-    def _fits(self, plan: Plan, serial: object) -> bool:
-        """Refuses what would not fit, and warns of what nearly does not. A plan that played before is let in."""
-        if self._plan is None and self._loop.shared.words[Word.RESTARTS]:
-            return True
-        try:
-            verdict = self._scales.weigh(plan, self._pool)
-        except Exception as error:
-            self._refuse(serial, error)
-            return False
-        if verdict.refused:
-            self._say({"said": "refused", "serial": serial, "reason": verdict.refused})
-            return False
-        self._say({"said": "weighed", "load": verdict.load, "warning": verdict.warning})
-        return True
-
-    def _refuse(self, serial: object, error: Exception) -> None:
-        """Whatever goes wrong with a plan is said of it: without this thread there would be no other."""
-        reason = str(error) if isinstance(error, AntiphonError) else f"{type(error).__name__}: {error}"
-        self._say({"said": "refused", "serial": serial, "reason": reason})
+    def _refuse(self, serial: int, error: BaseException) -> None:
+        self._say({"said": "refused", "serial": serial, "reason": sentence(error)})
 
     def _say(self, message: dict[str, object]) -> None:
         try:
             self._peer.send(json.dumps(message).encode())
         except OSError as error:
-            print(f"antiphon: engine could not reach control: {error}", file=sys.stderr, flush=True)
+            say(f"engine could not reach control: {error}")

@@ -36,9 +36,10 @@ COMMANDS_A_BLOCK = 2048
 
 
 class Input(Protocol):
-    """Sound laid over the device's input (a looping file)."""
+    """Sound in the place of the device's input (a looping file)."""
 
-    def block(self, sample: int, frames: int) -> Samples: ...
+    def block(self, sample: int, frames: int) -> Samples:
+        """Frame 0 is the first of the server's first plan; what was before it is silence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,18 @@ class Loop:
         self._late_base = self._words[Word.LATE]
         self._told = False
 
+    def begin(self, first: int, died: int) -> None:
+        """The blocks begin at number `first`. died: the one after the last of the engine before this one, or 0.
+
+        Nobody played those between: they are missed, and a replay leaves them out.
+        """
+        block = self.driver.block
+        if died:
+            self._base = (self._base[0] + first - died, *self._base[1:])
+        self.stage.sample = first * block
+        self.stage.rise()
+        self.journal.started(self.stage.sample, died * block)
+
     def run_block(self) -> bool:
         """One block; False when the driver has none (its device stopped asking)."""
         driver, stage, words = self.driver, self.stage, self._words
@@ -101,7 +114,7 @@ class Loop:
         self._drain()
         x = driver.input(block)
         if self._overlay is not None:
-            x = self._overlay.block(sample, driver.block)
+            x = self._overlay.block(sample - words[Word.BEGUN] + 1 if words[Word.BEGUN] else -1, driver.block)
         pool = self._pool
         if pool is not None:
             # a late answer is worth half of what this block's own work leaves until the device wants it
@@ -123,6 +136,12 @@ class Loop:
             pool.flush()
         return True
 
+    def end(self) -> None:
+        """The last blocks: the sound fades out. Returns early where the device asks for no more."""
+        self.stage.now(Action(Op.END))
+        while not self.stage.over and self.run_block():
+            pass
+
     def _swap(self) -> None:
         ready = self.next_plan
         if ready is not None and not self.stage.fading:
@@ -131,6 +150,8 @@ class Loop:
             if ready.aside[0]:
                 self.journal.failed(self.stage.sample, *ready.aside, aside=True)
             self.stage.load(ready.plan, ready.serial, ready.fade, ready.tempo)
+            # a later engine finds the input where the clock has brought it
+            self._words[Word.BEGUN] = self._words[Word.BEGUN] or self.stage.sample + 1
             self._words[Word.LATENCY_GRAPH] = ready.plan.latency
             self._told = True
 

@@ -25,6 +25,7 @@ from antiphon.engine.shared import Shared, Word
 from antiphon.engine.stage import Stage
 from antiphon.errors import AntiphonError
 from antiphon.processor import Processor
+from antiphon.saying import say
 from antiphon.synth import info as synths
 from antiphon.workers import pool as pools
 from antiphon.workers.arena import Arena, Bells
@@ -38,7 +39,7 @@ LONG_LOOP = 1 << 21
 
 
 class FileLoop:
-    """A sound that loops without a seam, by the sample clock: block in, block out, at any place."""
+    """A sound that loops without a seam: block in, block out, at any place from frame 0 on, and silence before."""
 
     def __init__(self, samples: Samples, channels: int, block: int) -> None:
         """samples: float32 `[channels, frames]`; mono goes to all channels."""
@@ -50,7 +51,10 @@ class FileLoop:
         self._out: Samples = np.zeros((channels, block), np.float32)
 
     def block(self, sample: int, frames: int) -> Samples:
-        """The `frames` that begin at `sample` of the endless loop."""
+        """The `frames` that begin at `sample` of the endless loop; silence where that is below 0."""
+        if sample < 0:
+            self._out.fill(0.0)
+            return self._out[:, :frames]
         length = self._sound.shape[1]
         at, done = sample % length, 0
         while done < frames:
@@ -108,7 +112,7 @@ def run(
     try:
         driver = make_driver(driver_name, options)
     except AntiphonError as error:
-        print(f"antiphon: {error}", file=sys.stderr, flush=True)
+        say(str(error))
         return NO_DEVICE
     words[Word.LATENCY_DRIVER], words[Word.LATENCY_RING] = driver.latency, driver.ring
     overlay = FileLoop(sound, options.channels, options.block) if sound is not None else None
@@ -130,15 +134,15 @@ def run(
     if died == 0:
         words[Word.FIRST_BLOCK] = first
     driver.start(first, origin)
-    stage.sample = first * options.block
     if died:
         stage.tempo = _tempo_of(shared)
-    loop.journal.started(stage.sample, died * options.block)
+    loop.begin(first, died)
     words[Word.ENGINE_STATE] = 2
     while not ending:
         if not loop.run_block() and not driver.alive():
             words[Word.ENGINE_STATE] = 1
             return DEVICE_GONE
+    loop.end()
     words[Word.ENGINE_STATE] = 3
     driver.stop()
     return 0

@@ -1,8 +1,7 @@
 """The recorder process: takes sound and journal out of shared memory and writes files.
 
 It outlives engine and control. Blocks that never came are written as silence, so that a recording's
-length is the time that passed. A wave file's header is brought up to date every second: whatever
-dies, the file opens. A recorder that was killed is followed by one that goes on in a new file beside it.
+length is the time that passed. A recorder that was killed is followed by one that goes on in a new file beside it.
 """
 
 from __future__ import annotations
@@ -15,7 +14,6 @@ import re
 import select
 import signal
 import socket
-import sys
 import time
 from pathlib import Path
 from typing import Any, TextIO
@@ -26,54 +24,13 @@ from antiphon import paths
 from antiphon.children import listening
 from antiphon.engine.journal import to_line
 from antiphon.engine.shared import SESSION, ByteRing, Shared, Word
+from antiphon.engine.take import ROOM, SYNC_SECONDS, Take, written
 from antiphon.errors import FileError
+from antiphon.saying import say, tell
 
 OUTPUT = 1
 _TURN = 0.05
-_UPDATE_HEADER_NOW = 0x1060
-_ROOM = 1 << 16
-"""Bytes there must be room for when a recording starts."""
-_NOTE = "recording.json"
-_SUBTYPES = {".wav": "PCM_24", ".flac": "PCM_24", ".ogg": "VORBIS", ".mp3": "MPEG_LAYER_III"}
-
-
-class _File:
-    """One sound file being written."""
-
-    def __init__(self, path: Path, rate: int, channels: int, subtype: str | None = None) -> None:
-        import soundfile
-
-        suffix = path.suffix.lower()
-        if suffix not in _SUBTYPES:
-            raise FileError(f"cannot write {path}: a recording's name ends in {', '.join(sorted(_SUBTYPES))}")
-        if suffix == ".mp3" and rate > 48000:
-            raise FileError(f"cannot write {path}: mp3 does not hold {rate} Hz; name a .wav, .flac or .ogg")
-        paths.made(path.parent)
-        paths.reserve(path, _ROOM)
-        self.path, self._sf = path, soundfile
-        self._file = soundfile.SoundFile(str(path), "w", rate, channels, subtype or _SUBTYPES[suffix])
-        self._updated = time.monotonic()
-        self._frames = 0
-
-    def write(self, frames: Any) -> None:
-        """float32 `[frames, channels]`."""
-        self._file.write(frames)
-        self._frames += len(frames)
-        if time.monotonic() - self._updated > 1.0:
-            self._updated = time.monotonic()
-            if self.path.suffix.lower() == ".wav":
-                self._sf._snd.sf_command(self._file._file, _UPDATE_HEADER_NOW, self._sf._ffi.NULL, 0)
-            self._file.flush()
-
-    def close(self) -> None:
-        self._file.close()
-
-    def cut(self) -> None:
-        """Ends it where it could not be written on: what there is opens, what holds nothing is taken away."""
-        with contextlib.suppress(OSError, RuntimeError):  # the reason is told already
-            self._file.close()
-        if not self._frames:
-            self.path.unlink(missing_ok=True)
+NOTE = "recording.json"
 
 
 class Recorder:
@@ -89,13 +46,14 @@ class Recorder:
         self._out = np.frombuffer(shared.part("tap_out"), np.float32).reshape(size)
         self._in = np.frombuffer(shared.part("tap_in"), np.float32).reshape(size)
         self._journal = ByteRing(shared)
-        self._record: _File | None = None
-        self._session: tuple[_File, _File, TextIO] | None = None
+        self._record: Take | None = None
+        self._session: tuple[Take, Take, TextIO] | None = None
         self._next = -1
         self._session_from = -1
+        self._log_synced = 0.0
         self.said: list[str] = []
         self.aloud = False
-        """Whether complaints go to standard error; at the start the supervisor tells them."""
+        """Whether complaints go to standard error; at the first start the supervisor tells them."""
         self._words[Word.TAPPING] = 0
 
     def handle(self, message: dict[str, Any]) -> None:
@@ -106,7 +64,7 @@ class Recorder:
             if message["do"] == "record":
                 self._close_record()
                 if path:
-                    self._record = _File(Path(path), self.shared.shape.rate, self.shared.shape.channels)
+                    self._record = Take(Path(path), self.shared.shape.rate, self.shared.shape.channels)
             else:
                 self._close_session()
                 if path:
@@ -118,15 +76,15 @@ class Recorder:
 
     def _open_session(self, folder: Path, header: dict[str, Any]) -> None:
         held = folder.exists()
-        paths.made(folder)
+        paths.made(folder, paths.PRIVATE_FOLDER)
         rate, channels = self.shared.shape.rate, self.shared.shape.channels
         self._journal.skip_all()
         shape = {"rate": rate, "block": self.shared.shape.block, "channels": channels}
-        begun: list[_File] = []
+        begun: list[Take] = []
         log = folder / "session.jsonl"
         try:
-            begun.extend(_File(folder / name, rate, channels, "FLOAT") for name in ("input.wav", "output.wav"))
-            paths.reserve(log, _ROOM)
+            begun.extend(Take(folder / name, rate, channels, "FLOAT") for name in ("input.wav", "output.wav"))
+            paths.reserve(log, ROOM, paths.PRIVATE)
             file = log.open("w", encoding="utf-8")
             file.write(json.dumps({"session": 1, **shape, **header}) + "\n")
             file.flush()
@@ -151,9 +109,9 @@ class Recorder:
             "session": str(self._session[0].path.parent.absolute()) if self._session else "",
         }
         try:
-            (self._folder / _NOTE).write_text(json.dumps(note))
+            (self._folder / NOTE).write_text(json.dumps(note))
         except OSError as error:
-            print(f"antiphon: cannot note what is recorded: {paths.why(error)}", file=sys.stderr, flush=True)
+            say(f"cannot note what is recorded: {paths.why(error)}")
 
     def _arm(self) -> None:
         wanted = SESSION if self._session else OUTPUT if self._record else 0
@@ -188,6 +146,10 @@ class Recorder:
                     self._session_from = line["sample"] // self.shared.shape.block
                 log.write(json.dumps(line) + "\n")
             log.flush()
+            if time.monotonic() - self._log_synced > SYNC_SECONDS:
+                # a power cut leaves no sound without its log
+                self._log_synced = time.monotonic()
+                os.fsync(log.fileno())
         except OSError as error:
             self._cut_session(error)
 
@@ -208,22 +170,30 @@ class Recorder:
                 self._words[Word.TAP_DROPPED] += 1
         if self._record is not None:
             try:
-                self._record.write(out.reshape(-1, shape.channels))
+                self._put(self._record, out.reshape(-1, shape.channels))
             except Exception as error:
                 self._cut_record(error)
         if self._session is not None and into is not None:
             try:
                 skipped = count if self._session_from < 0 else max(0, self._session_from - first)
-                self._session[0].write(into[skipped:].reshape(-1, shape.channels))
-                self._session[1].write(out[skipped:].reshape(-1, shape.channels))
+                self._put(self._session[0], into[skipped:].reshape(-1, shape.channels))
+                self._put(self._session[1], out[skipped:].reshape(-1, shape.channels))
             except Exception as error:
                 self._cut_session(error)
+
+    def _put(self, take: Take, frames: Any) -> None:
+        if take.write(frames):
+            say(
+                f"{take.path} has grown beyond 4 GiB and goes on as RF64: Antiphon, ffmpeg, VLC, Audacity and Reaper "
+                "read it, an old player may not"
+            )
 
     def _cut_record(self, error: Exception) -> None:
         file, self._record = self._record, None
         if file is not None:
             file.cut()
             self._complain(f"{file.path} ends here", _cause(file.path, error))
+            _tell_of(file)
         self._arm()
         self._note()
 
@@ -236,14 +206,16 @@ class Recorder:
                 parts[2].close()
             folder = parts[0].path.parent
             self._complain(f"the set in {folder} ends here", _cause(folder, error))
+            _tell_of_set(parts)
         self._arm()
         self._note()
 
     def _complain(self, what: str, error: Exception) -> None:
-        text = str(error) if isinstance(error, FileError) else f"{what}: {error or type(error).__name__}"
+        said = paths.why(error) if isinstance(error, OSError) else str(error) or type(error).__name__
+        text = said if isinstance(error, FileError) else f"{what}: {said}"
         self.said.append(text)
         if self.aloud:
-            print(f"antiphon: {text}", file=sys.stderr, flush=True)
+            say(text)
 
     def _close_record(self) -> None:
         file, self._record = self._record, None
@@ -252,6 +224,7 @@ class Recorder:
                 file.close()
             except Exception as error:
                 self._complain(f"{file.path} may lack its end", _cause(file.path, error))
+            _tell_of(file)
 
     def _close_session(self) -> None:
         parts, self._session = self._session, None
@@ -260,12 +233,30 @@ class Recorder:
                 part.close()
             except Exception as error:
                 self._complain("the set that was kept may lack its end", error)
+        if parts:
+            _tell_of_set(parts)
 
     def close(self) -> None:
         self.turn()
         self._close_record()
         self._close_session()
         self._words[Word.TAPPING] = 0
+
+
+def _tell_of(take: Take) -> None:
+    """Where a recording ends, what there is of it."""
+    if take.frames:
+        tell(written(take.path, take.seconds, take.size))
+    else:
+        tell(f"nothing was recorded; there is no {take.path}")
+
+
+def _tell_of_set(parts: tuple[Take, Take, TextIO]) -> None:
+    folder = parts[1].path.parent
+    if parts[1].frames:
+        tell(written(folder, parts[1].seconds, parts[0].size + parts[1].size))
+    else:
+        tell(f"nothing was kept in {folder}: the set had not begun")
 
 
 def _cause(path: Path, error: Exception) -> Exception:
@@ -285,7 +276,7 @@ def _cause(path: Path, error: Exception) -> Exception:
 def interrupted(folder: Path) -> tuple[str, str]:
     """(recording, session folder) that a recorder of this server was writing; "" for none."""
     try:
-        note = json.loads((folder / _NOTE).read_bytes())
+        note = json.loads((folder / NOTE).read_bytes())
         return str(note["record"]), str(note["session"])
     except (OSError, ValueError, KeyError, TypeError):
         return "", ""  # none was, or its note did not fit the disk, which was said then
@@ -293,19 +284,27 @@ def interrupted(folder: Path) -> tuple[str, str]:
 
 def forget(folder: Path) -> None:
     """A clean end: nothing is to be gone on with."""
-    (folder / _NOTE).unlink(missing_ok=True)
+    (folder / NOTE).unlink(missing_ok=True)
+
+
+def series(path: Path) -> Path:
+    """What a recording and all that followed it have in common: take.wav of take-2.wav."""
+    return path.with_name(re.sub(r"-\d+$", "", path.stem) + path.suffix)
 
 
 def beside(path: Path) -> Path:
     """A free name for what follows a recording that was cut short: take.wav, take-2.wav, …"""
-    stem, number = re.sub(r"-\d+$", "", path.stem), 2
-    while (found := path.with_name(f"{stem}-{number}{path.suffix}")).exists():
+    first, number = series(path), 2
+    while os.path.lexists(found := first.with_name(f"{first.stem}-{number}{first.suffix}")):
         number += 1
     return found
 
 
-def run(shared: Shared, peer: socket.socket, begin: list[dict[str, Any]], ready: int, folder: Path) -> None:
-    """The recorder process. begin: what to record from the first block on. ready: a pipe to say so."""
+def run(shared: Shared, peer: socket.socket, begin: list[dict[str, Any]], ready: int | None, folder: Path) -> None:
+    """The recorder process. begin: what to record from the first block on.
+
+    ready: a pipe that takes one line of JSON, the complaints, once that has begun. None: they are said aloud.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     ending: list[int] = []
     woken, waking = os.pipe()
@@ -314,11 +313,13 @@ def run(shared: Shared, peer: socket.socket, begin: list[dict[str, Any]], ready:
     signal.signal(signal.SIGTERM, lambda *_: ending.append(1))
     listening()
     recorder = Recorder(shared, folder)
+    recorder.aloud = ready is None
     for message in begin:
         recorder.handle(message)
     recorder.aloud = True
-    os.write(ready, json.dumps(recorder.said).encode() + b"\n")
-    os.close(ready)
+    if ready is not None:
+        os.write(ready, json.dumps(recorder.said).encode() + b"\n")
+        os.close(ready)
     peer.setblocking(False)
     poll = select.poll()
     poll.register(peer.fileno(), select.POLLIN)
@@ -329,6 +330,6 @@ def run(shared: Shared, peer: socket.socket, begin: list[dict[str, Any]], ready:
             try:
                 recorder.handle(json.loads(peer.recv(1 << 20)))
             except (BlockingIOError, ConnectionError, ValueError) as error:
-                print(f"antiphon: recorder: {error}", file=sys.stderr, flush=True)
+                say(f"recorder: {error}")
         recorder.turn()
     recorder.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
@@ -64,6 +65,7 @@ class RemoteEngine:
         self._commands, self._reports = command_ring(shared), report_ring(shared)
         self.express: Express | None = None
         self._to_stop = False  # the recorder was told to, and may not have got to it yet
+        self._refused: list[PlanRefused] = []
         peer.setblocking(False)
         self._poll = select.epoll() if hasattr(select, "epoll") else None
         if self._poll is not None:
@@ -109,8 +111,13 @@ class RemoteEngine:
     def sync(self, token: int, when: When) -> bool:
         return self._push(Op.SYNC, when, token=token)
 
-    def load(self, serial: int, graph: Graph, ids: dict[str, int], tempo: float, fade: float) -> None:
-        self._send({"do": "load", "serial": serial, "graph": graph.to_json(), "ids": ids, "tempo": tempo, "fade": fade})
+    def load(
+        self, serial: int, graph: Graph, ids: dict[str, int], tempo: float, fade: float, *, again: bool = False
+    ) -> None:
+        asked = {"do": "load", "serial": serial, "graph": graph.to_json(), "ids": ids, "tempo": tempo, "fade": fade}
+        refusal = self._send({**asked, "again": again} if again else asked)
+        if refusal:
+            self._refused.append(PlanRefused(serial, refusal))
 
     def record(self, path: str | None) -> None:
         self._ask({"do": "record", "path": path})
@@ -129,13 +136,20 @@ class RemoteEngine:
     def keeping(self) -> bool:
         return self._words[Word.TAPPING] == SESSION and not self._to_stop
 
-    def _send(self, message: dict[str, Any]) -> None:
+    def _send(self, message: dict[str, Any]) -> str:
+        """Returns why the message can never be sent, "" when it was or may be later."""
         data = json.dumps(message).encode()
         try:
             self._peer.send(data)
-        except (BlockingIOError, ConnectionError, OSError):
-            # the engine is away; it asks for its plan when it is back
+        except OSError as error:
             self._words[Word.COMMANDS_DROPPED] += 1
+            if error.errno == errno.EMSGSIZE:
+                return (
+                    f"the patch is {len(data) >> 10} KiB as the engine reads it, more than the system sends at once; "
+                    "take nodes or long texts out, or raise net.core.wmem_max"
+                )
+            # else the engine is away; it asks for its plan when it is back
+        return ""
 
     def _ask(self, message: dict[str, Any]) -> None:
         if self._recorder is not None:
@@ -149,7 +163,8 @@ class RemoteEngine:
         return self._poll.fileno() if self._poll is not None else self._wake
 
     def reports(self) -> list[Report]:
-        found: list[Report] = []
+        found: list[Report] = [*self._refused]
+        self._refused.clear()
         try:
             os.eventfd_read(self._wake)
         except (BlockingIOError, OSError):
@@ -217,7 +232,7 @@ class RemoteEngine:
             w[Word.BLOCKS], w[Word.MISSED_BLOCKS], w[Word.LATE_BLOCKS], w[Word.LATE], w[Word.SCHEDULE_DROPPED],
             w[Word.COMMANDS_DROPPED], w[Word.REPORTS_DROPPED], w[Word.TAP_DROPPED], w[Word.DEVICE_XRUNS],
             w[Word.PENDING], w[Word.NAN_BLOCKS], w[Word.LIMITED_BLOCKS], w[Word.JOURNAL_DROPPED],
-            w[Word.CLIPPED_BLOCKS],
+            w[Word.CLIPPED_BLOCKS], w[Word.SUPERVISOR_FAULTS],
         )  # fmt: skip
 
     def status(self) -> EngineStatus:

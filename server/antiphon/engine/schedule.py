@@ -30,6 +30,7 @@ class Op(IntEnum):
     NOTE_OFF = 9
     CONTROL = 10
     BEND = 11
+    END = 12
 
 
 EVENTS = {Op.NOTE_ON: "on", Op.NOTE_OFF: "off", Op.CONTROL: "control", Op.BEND: "bend"}
@@ -48,6 +49,7 @@ class Action:
 
     SET: node, cell, number, ramp seconds.  RESET: node.  TEMPO: number bpm, ramp beats.
     TRANSPORT: cell 1 play, 0 stop, -1 as it is; number the beat, NaN as it is.  SYNC: token.
+    END: the output fades out, for good.
     PANIC, CLEAR: token the `Schedule.count` from which on what is scheduled stays; 0 none does.
     NOTE_ON, NOTE_OFF, CONTROL, BEND: node, cell the event's number, number its value, token its channel, ramp `LIVE`
     or 0, serial as in `processor.Event`.

@@ -18,6 +18,7 @@ RECORD = struct.Struct("<qqddqdqq")
 COMMANDS = 65536
 REPORTS = 8192
 JOURNAL_BYTES = 8 << 20
+LOADING_BYTES = 1024
 METERS = 300
 """Meter rows: float32 (node number, peak, rms, unused); rows 0 and 1 are the two ends; number 0 ends them."""
 SESSION = 2
@@ -77,7 +78,9 @@ class Word(IntEnum):
     BLAMED = 47  # number of the node that hung or crashed the engine; the next engine passes it by
     SESSIONS = 48  # sets begun to be kept; written by the recorder
     CLIPPED_BLOCKS = 50
+    BEGUN = 60  # the first sample of this server's first plan, and one; 0: none has played
     ECHO = 49  # number of the node whose events control is told, -1 all nodes; written by control
+    SUPERVISOR_FAULTS = 52  # steps of the supervisor that failed, starts of a process among them; written by it
     CONTROL_BEAT = 51  # CLOCK_MONOTONIC when control's loop last turned, 0: not since its start; written by control
 
 
@@ -108,6 +111,7 @@ class Shared:
             ("commands", COMMANDS * RECORD.size),
             ("reports", REPORTS * RECORD.size),
             ("meters", METERS * 16),
+            ("loading", LOADING_BYTES),
             ("journal", JOURNAL_BYTES),
             ("tap_tags", shape.tap * 8),
             ("tap_out", shape.tap * shape.block * shape.channels * 4),

@@ -18,6 +18,7 @@ from antiphon.block import Samples, StreamSpec
 from antiphon.clock import MAX_TEMPO, MIN_TEMPO, TempoMap
 from antiphon.crossing import Crossing
 from antiphon.ends import CLIPPED
+from antiphon.engine.edges import Edges
 from antiphon.engine.levels import Level, Levels
 from antiphon.engine.playing import Playing
 from antiphon.engine.said import Applied, StageCounters, StageReport
@@ -29,8 +30,6 @@ from antiphon.plan import Plan
 from antiphon.processor import BlockTime
 
 MAX_REPORTS = 4096
-RISE = 0.010
-"""Seconds in which the input comes back after a panic."""
 
 
 class Stage:
@@ -56,9 +55,7 @@ class Stage:
         self._curve = np.zeros(spec.block, np.float32)
         self._steps = np.arange(1, spec.block + 1, dtype=np.float32)
         self._panic = False
-        self._rise = max(1, round(RISE * spec.rate))
-        self._rising = 0
-        self._back = np.zeros(spec.block, np.float32)
+        self._edges = Edges(spec)
         # with plans that have been faded out: whoever made them frees their memory, off the block path
         self.retired: deque[Crossing] = deque(maxlen=64)
         # set before the plan that holds their node has come: they are applied with it
@@ -109,6 +106,8 @@ class Stage:
                 crossing = Crossing(self.plan, plan)
             crossing.begin(round(fade * self.spec.rate))
             self._crossing = crossing
+        elif self._edges.rising:
+            self._edges.rise(plan.latency)
         plan.crossing = None
         self.plan = plan
         for action in self._orphans:
@@ -118,6 +117,23 @@ class Stage:
         self._playing.keep(plan.hosts)
         self._report(StageReport("loaded", token=serial, number=float(plan.latency)))
 
+    def rise(self) -> None:
+        """The first plan is cut in amid a running sound, as live: it comes in over 10 ms.
+
+        Without this it plays from its first frame at full level, as a file is rendered from silence.
+        """
+        self._edges.rise()
+
+    @property
+    def rising(self) -> dict[str, int]:
+        """What `resume` needs of a rise that is under way or waits for the first plan."""
+        return {"rising": self._edges.rising, "wait": self._edges.wait}
+
+    @property
+    def over(self) -> bool:
+        """After an `Op.END`: the output has faded out."""
+        return self.plan is None or self._edges.over
+
     def state(self) -> dict[str, Any]:
         """The coming sample, and all that holds then but what processors and delay lines hold: for `resume`."""
         hosts = self.plan.hosts if self.plan is not None else {}
@@ -125,7 +141,7 @@ class Stage:
             "sample": self.sample,
             "tempo": asdict(self.tempo),
             "limited": float(self._limited[0]),
-            "rising": self._rising,
+            **self.rising,
             "cells": {
                 **{str(number): [cell.state() for cell in host.cells] for number, host in hosts.items()},
                 **self._levels.state(),
@@ -136,7 +152,8 @@ class Stage:
 
     def resume(self, state: dict[str, Any], plan: Plan | None) -> None:
         """Goes on from another stage's `state` with the same plan, newly made."""
-        self.sample, self._rising = state["sample"], state.get("rising", 0)
+        self.sample = state["sample"]
+        self._edges.rising, self._edges.wait = state.get("rising", 0), state.get("wait", 0)
         self.tempo = TempoMap(**{**state["tempo"], "rate": self.spec.rate})
         self._limited[0] = state.get("limited", 0.0)
         self.plan = plan
@@ -198,13 +215,9 @@ class Stage:
             out.fill(0.0)
             # what is asked of the input before there is a plan has come about when the first one plays
             self._levels.into(out, self.sample, frames)
-            self._rising = 0
         else:
             self._run_plans(self.plan, x, frames, time, out)
-        if self._rising:
-            count = min(frames, self._rising)
-            np.multiply(out[:, :count], self._back[:count], out=out[:, :count])
-            self._rising -= count
+            self._edges.out(out, frames)
         self._levels.out(out, self.sample, frames)
         if self._panic:
             # within this block: what was sounding fades over it, what is scheduled is gone
@@ -214,8 +227,9 @@ class Stage:
             np.multiply(out, self._curve[:frames], out=out)
         self._guard(out, frames)
         if self._panic:
-            self._panic, self._rising = False, self._rise
+            self._panic = False
             self._retire()
+            self._edges.rise(0 if self.plan is None else self.plan.latency)
             if self.plan is not None:
                 self.plan.clear()
             self._limited.fill(0.0)
@@ -239,12 +253,7 @@ class Stage:
         elif top >= CLIPPED:
             self.counters.clipped_blocks += 1
         self._levels.into(into, self.sample, frames)
-        if self._rising:
-            # after a panic: what still comes in must not click, now or in an echo; the output rises too, for sources
-            count = min(frames, self._rising)
-            curve = np.add(self._steps[:count], self._rise - self._rising, out=self._back[:count])
-            np.divide(curve, self._rise, out=curve)
-            np.multiply(into[:, :count], curve, out=into[:, :count])
+        self._edges.into(into, frames)
         if self._crossing is not None and self._crossing.over:
             self._retire()
         if self._crossing is None:
@@ -328,6 +337,8 @@ class Stage:
                     self._event(sample, ending)
             case Op.SYNC:
                 return action.token
+            case Op.END:
+                self._edges.fall()
         return 0
 
     def _event(self, sample: int, action: Action) -> None:

@@ -82,13 +82,15 @@ class AudioWriter:
 
     The format follows the suffix. rate, channels: what the format does not hold is refused at once.
     like: a source's libsndfile subtype, whose bit depth is kept.  clipped: samples beyond full scale,
-    cut to it in whole-number formats. Every failure is a `FileError` that names the file.
+    cut to it in whole-number formats.  peak: the largest of those, 1 where there are none. Every failure is a
+    `FileError` that names the file.
     """
 
     def __init__(self, path: str | os.PathLike[str], rate: int, channels: int, like: str = "") -> None:
         self.name = shown(path)
         self.frames = 0
         self.clipped = 0
+        self.peak = 1.0
         self.format = format_of(path)
         self.subtype = subtype_for(self.format, like)
         self._rate, self._channels = rate, channels
@@ -171,6 +173,7 @@ class AudioWriter:
         chunk = self._chunk[: self._filled]
         if self._counts_clipped and self._filled and (chunk.max() > 1.0 or chunk.min() < -1.0):
             self.clipped += int(np.count_nonzero(np.abs(chunk) > 1.0))
+            self.peak = max(self.peak, float(np.abs(chunk).max()))
         steps = _STEPS.get(self.subtype)
         if steps is not None:
             # libsndfile would round down, which doubles the error and adds half a step of offset
@@ -277,7 +280,7 @@ class _Draft:
             self._mode = self._replaceable(name)
             self.fd = self._open()
         except (OSError, ValueError) as error:
-            raise _unwritable(name, error) from None
+            raise _unwritable(name, error, os.path.isdir(os.path.dirname(os.path.realpath(path)))) from None
 
     def publish(self) -> None:
         if self._mode is not None:
@@ -327,13 +330,16 @@ class _Draft:
         return self._target.with_name(f".antiphon-{secrets.token_hex(6)}.part")
 
 
-def _unwritable(name: str, error: OSError | ValueError) -> FileError:
+def _unwritable(name: str, error: OSError | ValueError, within: bool = False) -> FileError:
+    """within: its folder is there."""
     if not isinstance(error, OSError):
         return FileError(f"cannot write {name}: its name holds a zero byte")
     text = (error.strerror or str(error)).lower()
     match error.errno:
         case errno.ENOSPC | errno.EDQUOT:
             text += "; free some space or write elsewhere"
+        case errno.ENOENT if within:
+            text = "no file can be made in its folder; write to another"
         case errno.ENOENT | errno.ENOTDIR:
             text = "its folder does not exist; make it first"
         case errno.EACCES | errno.EPERM | errno.EROFS:

@@ -16,6 +16,7 @@ KINDS = "wav, flac, ogg, mp3, aiff or au"
 MAX_CHUNKS = 4096
 # Writers that cannot seek back (pipes) leave a size near one of these limits: "until the end".
 OPEN_ENDED = 0x7FFF0000
+_IN_DS64 = 0xFFFFFFFF
 
 
 class Dishonest(ValueError):
@@ -71,9 +72,12 @@ def _chunks(fd: int, length: int, order: str) -> Iterator[Chunk]:
 
 
 def _check_wav(fd: int, length: int, order: str) -> None:
-    frame = 1
+    frame, long = 1, 0
     for chunk in _chunks(fd, length, order):
-        if chunk.name == b"fmt ":
+        if chunk.name == b"ds64":
+            # what the data chunk of an RF64 file promises, whose own length holds 32 bits
+            long = _number(os.pread(fd, 8, chunk.start + 8), order)
+        elif chunk.name == b"fmt ":
             form = os.pread(fd, 16, chunk.start)
             _check_channels(_number(form[2:4], order))
             _check_rate(_number(form[4:8], order))
@@ -84,7 +88,10 @@ def _check_wav(fd: int, length: int, order: str) -> None:
                 raise Dishonest(
                     f"its recording was never finished: its header promises nothing, yet {there} bytes follow"
                 )
-            _check_held(chunk.size, there, frame)
+            if long and chunk.size == _IN_DS64:
+                _check_whole(long, there, frame)
+            else:
+                _check_held(chunk.size, there, frame)
             return
 
 
@@ -115,9 +122,12 @@ def _check_au(head: bytes, length: int) -> None:
 
 
 def _check_held(promised: int, there: int, frame: int) -> None:
+    if promised < OPEN_ENDED or there <= 0:
+        _check_whole(promised, there, frame)
+
+
+def _check_whole(promised: int, there: int, frame: int) -> None:
     there = max(0, there)
-    if promised >= OPEN_ENDED and there > 0:
-        return
     if promised - there >= frame:
         raise Dishonest(
             f"its header promises {promised} bytes of sound and {there} follow: "

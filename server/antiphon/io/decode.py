@@ -28,7 +28,10 @@ STALL = 10.0
 """Seconds without a byte before a file is given up: a disk that hangs. A file that keeps the decoder
 busy for nothing is ended by the decoder's own limit on processor time, within 2 s."""
 MAX_SECONDS = 6 * 3600
-"""The longest sound decoded; a few kilobytes of flac can hold days of silence."""
+"""The longest sound decoded of a format that packs it: a few kilobytes of flac can hold days of silence."""
+_UNPACKED = ("WAV", "WAVEX", "RF64", "W64", "AIFF", "AU")
+_PLAIN = ("PCM_U8", "PCM_S8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE")
+"""Their files are as long as their sound: a set kept for a whole night is played again."""
 _LARGEST_MESSAGE = 64 * BLOCK_SAMPLES * 4 * 16
 _GAVE_UP = {
     signal.SIGPROF: "decoding it takes far longer than its sound accounts for; it is broken or made to harm",
@@ -107,7 +110,8 @@ class Decoder:
     def blocks(self) -> Iterator[Samples]:
         """The sound, float32 `[channels, n]` with n of a few thousand, each block an array of its own."""
         channels = self.info.channels
-        most = MAX_SECONDS * self.info.rate
+        plain = self.info.format in _UNPACKED and self.info.subtype in _PLAIN
+        most = sys.maxsize if plain else MAX_SECONDS * self.info.rate
         at = 0
         while (data := self._message()) is not None:
             flat: NDArray[np.float32] = np.frombuffer(data, np.float32)

@@ -3,7 +3,8 @@
     song = read(Path("melody.mid"))
     write(Path("out.mid"), [*song.tracks, Track("piano", notes)], song.tempo, song.ticks)
 
-Only notes, names and first programs are kept of a track. mido is imported when a file is read or written.
+Only notes, controllers, bends, names and first programs are kept of a track. mido is imported when a file is read or
+written.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import importlib
 import io
 import os
 import stat
+from bisect import bisect
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +27,8 @@ MAX_FILE = 2 << 20
 """Bytes of a file: 700,000 notes, which take mido 4 s and 130 MB. Ten times a long symphony."""
 DEFAULT_BPM = 120.0
 TICKS = 480
+_PLAYED = ("note_on", "control_change", "pitchwheel")
+_BEND = 8192
 Tempo = Sequence[tuple[float, float]]
 """(beat, bpm) from there on, in order, the first at beat 0."""
 
@@ -45,12 +49,26 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True)
+class Control:
+    """at: beats.  kind: "control" (number 0 to 127, value 0 to 1) or "bend" (value -1 to 1).  channel: 1 to 16."""
+
+    at: float
+    kind: str
+    number: int
+    value: float
+    channel: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class Track:
-    """notes: by start.  program: General MIDI's instrument, 0 to 127, the track begins with; None says nothing."""
+    """notes, controls: by start.  program: General MIDI's instrument, 0 to 127, the track begins with; None says
+    nothing.
+    """
 
     name: str = ""
     notes: tuple[Note, ...] = ()
     program: int | None = None
+    controls: tuple[Control, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +81,26 @@ class Song:
 
     def seconds(self, beat: float) -> float:
         """When a beat comes, from the beginning on."""
-        total, (last, bpm) = 0.0, self.tempo[0]
-        for at, changed in self.tempo[1:]:
-            if at >= beat:
-                break
-            total, last, bpm = total + (at - last) * 60.0 / bpm, at, changed
-        return total + (beat - last) * 60.0 / bpm
+        return Times(self.tempo).seconds(beat)
+
+
+class Times:
+    """Beats and seconds by a map as `Song.tempo`."""
+
+    def __init__(self, tempo: Tempo) -> None:
+        self._beats = [at for at, _ in tempo]
+        self._bpm = [bpm for _, bpm in tempo]
+        self._seconds = [0.0]
+        for last, after, bpm in zip(self._beats, self._beats[1:], self._bpm, strict=False):
+            self._seconds.append(self._seconds[-1] + (after - last) * 60.0 / bpm)
+
+    def seconds(self, beat: float) -> float:
+        place = max(0, bisect(self._beats, beat) - 1)
+        return self._seconds[place] + (beat - self._beats[place]) * 60.0 / self._bpm[place]
+
+    def beat(self, seconds: float) -> float:
+        place = max(0, bisect(self._seconds, seconds) - 1)
+        return self._beats[place] + (seconds - self._seconds[place]) * self._bpm[place] / 60.0
 
 
 def read(path: Path) -> Song:
@@ -104,7 +136,7 @@ def write(path: Path, tracks: Iterable[Track], tempo: float | Tempo = DEFAULT_BP
     changes = [(0.0, float(tempo))] if isinstance(tempo, int | float) else list(tempo)
     first = [(round(at * ticks), mido.MetaMessage("set_tempo", tempo=_micros(bpm))) for at, bpm in changes]
     rest = [_messages(track, ticks) for track in tracks]
-    if rest and not any(message.type == "note_on" for _, message in rest[0]):
+    if rest and not any(message.type in _PLAYED for _, message in rest[0]):
         first = rest.pop(0) + first
     made = mido.MidiFile(type=1, ticks_per_beat=ticks)
     made.tracks += [_timed(messages) for messages in (first, *rest)]
@@ -136,6 +168,7 @@ def _mido() -> Any:
 def _track(track: Any, ticks: int, tempo: dict[int, float]) -> Track:
     """A track's notes; tempo changes in it go into `tempo`, by tick."""
     found, at, name, program = _Open(ticks), 0, "", None
+    controls: list[Control] = []
     for message in track:
         at += message.time
         match message.type:
@@ -144,6 +177,13 @@ def _track(track: Any, ticks: int, tempo: dict[int, float]) -> Track:
                 found.end(key, at)
                 if message.type == "note_on" and message.velocity:
                     found.sounding[key] = (at, message.velocity)
+            case "control_change":
+                value = message.value / 127
+                controls.append(Control(at / ticks, "control", message.control, value, message.channel + 1))
+            case "pitchwheel":
+                controls.append(
+                    Control(at / ticks, "bend", 0, max(-1.0, message.pitch / (_BEND - 1)), message.channel + 1)
+                )
             case "program_change" if program is None:
                 program = message.program
             case "track_name" if not name:
@@ -152,12 +192,14 @@ def _track(track: Any, ticks: int, tempo: dict[int, float]) -> Track:
                 tempo[at] = 6e7 / message.tempo
     for key in list(found.sounding):
         found.end(key, at)
-    return Track(name, tuple(sorted(found.notes, key=lambda n: (n.start, n.channel, n.number))), program)
+    notes = sorted(found.notes, key=lambda n: (n.start, n.channel, n.number))
+    return Track(name, tuple(notes), program, tuple(controls))
 
 
 def _messages(track: Track, ticks: int) -> list[tuple[int, Any]]:
     mido = _mido()
-    channel = track.notes[0].channel - 1 if track.notes else 0
+    first = track.notes or track.controls
+    channel = first[0].channel - 1 if first else 0
     found: list[tuple[int, Any]] = []
     if track.name:
         found.append(
@@ -172,6 +214,13 @@ def _messages(track: Track, ticks: int) -> list[tuple[int, Any]]:
         velocity = min(127, max(1, round(note.velocity * 127)))
         found.append((start, mido.Message("note_on", velocity=velocity, **where)))
         found.append((end, mido.Message("note_off", velocity=64, **where)))
+    for control in track.controls:
+        at, on = round(control.at * ticks), control.channel - 1
+        if control.kind == "bend":
+            found.append((at, mido.Message("pitchwheel", pitch=round(control.value * (_BEND - 1)), channel=on)))
+        else:
+            value = min(127, max(0, round(control.value * 127)))
+            found.append((at, mido.Message("control_change", control=control.number, value=value, channel=on)))
     return found
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.errors import UsageError
+from antiphon.instead import instead
 
 Role: TypeAlias = Literal["trivial", "classical", "peer", "ours", "oracle"]
 ROLES: tuple[Role, ...] = ("trivial", "classical", "peer", "ours", "oracle")
@@ -114,7 +115,7 @@ def check(evaluation: Evaluation, ask: Ask) -> None:
     names = [system.name for system in evaluation.systems]
     for name in ask.systems:
         if name not in names:
-            raise UsageError(f"there is no system {name!r}; there are: {', '.join(map(repr, names))}")
+            raise UsageError(f"there is no system {name!r}{instead(name, names)}")
     if ask.files and not evaluation.files_doc:
         raise UsageError("this evaluation takes no files of yours; leave them out")
 

@@ -123,6 +123,16 @@ def rms_sum(x: f32p, stride: i64, channels: i64, frames: i64) -> f64:
     return total
 
 
+@kernel
+def dot(a: f32p, a_stride: i64, b: f32p, b_stride: i64, channels: i64, frames: i64) -> f64:
+    """Sum of products."""
+    total = f64(0.0)
+    for c in range(channels):
+        for n in range(frames):
+            total = total + f64(a[c * a_stride + n]) * f64(b[c * b_stride + n])
+    return total
+
+
 def db(value: float) -> float:
     """Decibels of a magnitude, -inf for 0."""
     return 20.0 * math.log10(value) if value > 0.0 else -math.inf

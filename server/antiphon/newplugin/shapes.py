@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """doc: of the processor.  processor, test: their files' text."""
+    """doc: of the processor.  processor, test: their files' text.  files: what `antiphon run` wants after its name."""
 
     name: str
     doc: str
     processor: str
     test: str
+    files: str = "IN.wav OUT.wav"
 
 
 _SOUND = '''"""`NAME`: sound in, sound out."""
@@ -83,9 +84,12 @@ class CLASS(Processor):
 
     def prepare(self, spec: StreamSpec) -> None:
         self.level = np.zeros(spec.block, np.float32)
+        self.hold = spec.rate // 50  # frames: every wave goes through zero, again and again
+        self.quiet = 0
         self.sounding = -1
 
     def reset(self) -> None:
+        self.quiet = 0
         self.sounding = -1
 
     def process(self, io: IO) -> None:
@@ -93,10 +97,11 @@ class CLASS(Processor):
         np.max(np.abs(io.audio_in[0]), axis=0, out=level)
         loud = level > float(io.value("threshold"))
         for at in range(io.frames):
+            self.quiet = 0 if loud[at] else self.quiet + 1
             if loud[at] and self.sounding < 0:
                 self.sounding = int(io.at("note", at))
                 io.emit(Event("on", at, self.sounding, min(1.0, float(level[at]))))
-            elif not loud[at] and self.sounding >= 0:
+            elif self.quiet >= self.hold and self.sounding >= 0:
                 io.emit(Event("off", at, self.sounding))
                 self.sounding = -1
 '''
@@ -119,8 +124,8 @@ def heard(blocks=None):
     return [(e.kind, e.offset, e.number) for e in render(CLASS(), SPEC, sound, blocks=blocks).events]
 
 
-def test_a_note_begins_and_ends_with_the_sound():
-    assert heard() == [("on", 300, 60), ("off", 900, 60)]
+def test_a_note_begins_with_the_sound_and_ends_20_ms_after_it():
+    assert heard() == [("on", 300, 60), ("off", 900 + 960 - 1, 60)]
 
 
 def test_any_split_of_blocks_gives_the_same_notes():
@@ -198,6 +203,7 @@ class CLASS(Processor):
 
     inputs = ()
     outputs = (AUDIO_OUT,)
+    needs = ("sound",)
     params = (
         Param("sound", "file", "", doc="A name in the library; on the command line any path."),
         Param("every", default=4.0, low=0.25, high=64.0, unit="beats", doc="How often it begins."),
@@ -269,6 +275,7 @@ from antiphon.processor import IO, Processor
 class CLASS(Processor):
     """As loud as the reference is on average: put what you are after in its place."""
 
+    needs = ("reference",)
     params = (
         Param("reference", "file", "", doc="A name in the library; on the command line any path."),
         Param("seconds", default=0.4, low=0.01, high=10.0, unit="s", restart=True, doc="How slowly it follows."),
@@ -326,9 +333,15 @@ SHAPES = {
     shape.name: shape
     for shape in (
         Shape("sound-sound", "Multiplies its sound.", _SOUND, _SOUND_TEST),
-        Shape("sound-notes", "Plays a note while its sound is loud.", _TO_NOTES, _TO_NOTES_TEST),
-        Shape("notes-notes", "Adds a note to each.", _NOTES, _NOTES_TEST),
-        Shape("library-sound", "Plays a file on the clock.", _SOURCE, _SOURCE_TEST),
-        Shape("sound-reference", "Becomes as loud as another sound.", _REFERENCE, _REFERENCE_TEST),
+        Shape("sound-notes", "Plays a note while its sound is loud.", _TO_NOTES, _TO_NOTES_TEST, "IN.wav OUT.mid"),
+        Shape("notes-notes", "Adds a note to each.", _NOTES, _NOTES_TEST, "IN.mid OUT.mid"),
+        Shape("library-sound", "Plays a file on the clock.", _SOURCE, _SOURCE_TEST, "IN.wav OUT.wav -p sound=FILE.wav"),
+        Shape(
+            "sound-reference",
+            "Becomes as loud as another sound.",
+            _REFERENCE,
+            _REFERENCE_TEST,
+            "IN.wav OUT.wav -p reference=FILE.wav",
+        ),
     )
 }

@@ -5,9 +5,11 @@ from __future__ import annotations
 import keyword
 import re
 import shutil
+from collections.abc import Collection
 from pathlib import Path
 
 from antiphon.errors import FileError, UsageError
+from antiphon.instead import instead
 from antiphon.newplugin.shapes import SHAPES, Shape
 
 NAME = re.compile(r"[a-z][a-z0-9_]{1,40}")
@@ -24,21 +26,27 @@ CARD = """# NAME
 
 What it does: SHAPED. Shape: KIND.
 
-- Try it: `antiphon plugins` lists it; add it to a patch as `[nodes.NAME]`, or `/node/add NAME mine`.
-- Test it: `python -m pytest tests` in this folder's parent, with `PYTHONPATH=.`.
+- Try it: `antiphon plugins NAME` shows it; add it to a patch as `[nodes.NAME]`, or `/node/add NAME mine`.
+- On files: `antiphon run NAME FILES`.
+- Test it: `PYTHONPATH=. python -m pytest NAME/tests` in the folder that holds this one (`pip install pytest` first).
 - Latency: 0 frames. (Say it here when that changes, and set `latency` in `prepare`.)
 - Quality: not measured yet. Say on what, beside what, and what it is bad at.
 - Licence: yours to say.
 """
 
 
-def write(name: str, kind: str, folder: Path) -> Path:
-    """The new plugin's folder inside `folder`. `UsageError` for a name or shape that cannot be, or is there."""
+def write(name: str, kind: str, folder: Path, taken: Collection[str] = ()) -> Path:
+    """The new plugin's folder inside `folder`. `UsageError` for a name or shape that cannot be, or is there.
+
+    taken: names of the processors and plugins there are.
+    """
     if not NAME.fullmatch(name) or keyword.iskeyword(name):
         raise UsageError(f"{name!r} is no name for a plugin: small letters, digits and _, a letter first")
     if kind not in SHAPES:
-        raise UsageError(f"--shape takes {', '.join(SHAPES)}, not {kind!r}")
+        raise UsageError(f"there is no --shape {kind!r}{instead(kind, SHAPES)}")
     place = folder / name
+    if name in taken:
+        raise UsageError(f"there is a processor or plugin named {name!r} already; choose another name")
     if place.exists():
         raise UsageError(f"{place} is there already; choose another name")
     part = folder / f".{name}.part"
@@ -56,7 +64,9 @@ def write(name: str, kind: str, folder: Path) -> Path:
 
 def files(name: str, shape: Shape) -> dict[str, str]:
     """Each file's text by its path in the plugin's folder."""
-    words = {"NAME": name, "CLASS": _class(name), "SHAPED": shape.doc.rstrip("."), "KIND": shape.name}
+    words = {
+        "NAME": name, "CLASS": _class(name), "SHAPED": shape.doc.rstrip("."), "KIND": shape.name, "FILES": shape.files,
+    }  # fmt: skip
 
     def filled(text: str) -> str:
         for word, meant in words.items():

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from antiphon.instead import instead
 from antiphon.workers.spec import WorkerError
 
 Device: TypeAlias = Literal["cpu", "cuda"]
@@ -44,7 +45,7 @@ def resolve(asked: str, dev: Path = _DEV) -> Device:
     when cuda is asked for by name and cannot be had. That the card works is known only to the worker.
     """
     if asked not in DEVICES:
-        raise WorkerError(f"{asked!r} is no device; there are: {', '.join(DEVICES)}")
+        raise WorkerError(f"{asked!r} is no device{instead(asked, DEVICES)}")
     if asked == "cpu":
         return "cpu"
     lacking = _lacking(dev)

@@ -1,4 +1,4 @@
-"""What is heard while a worker's hops are there, or are not: equal-power fades of 10 ms, hop by hop."""
+"""What is heard while a worker's hops are there, or are not: fades of 10 ms, hop by hop."""
 
 from __future__ import annotations
 
@@ -7,16 +7,21 @@ import math
 import numpy as np
 
 from antiphon.block import Samples
+from antiphon.native import dsp
 
 FADE = 0.010
+RELATED = 0.5
+"""Correlation from which on an answer counts as the dry sound, changed; unrelated sounds may have less by chance."""
 
 
 class Presence:
     """Plays hops of answers, and what stands in for them: the dry sound, or silence where there is none.
 
-    When an answer is missing, the sound before it goes on as its own mirror image while it fades; it leaves
-    without a step, and goes on fading when answers are back before it is gone. All gains follow a quarter of a
-    sine, and the dry sound has the power that is left, so that unrelated sounds keep theirs.
+    When an answer is missing, the sound before it goes on while it fades: what of it was the dry sound as the dry
+    sound, for that is there, and the rest as its own mirror image. It leaves without a step, and goes on fading when
+    answers are back before it is gone. All gains follow a quarter of a sine. The dry sound has the power that is left
+    beside sounds it is unrelated to, and the amplitude that is left beside its own: an answer that is the dry sound,
+    delayed, leaves and comes back unheard.
     """
 
     def __init__(self, channels: int, hop: int, rate: int) -> None:
@@ -28,17 +33,21 @@ class Presence:
         self._hop = hop
         self._wet = np.zeros((channels, hop), np.float32)
         self._part = np.zeros((channels, min(hop, self.fade)), np.float32)
-        self._tail = np.zeros((channels, self.fade), np.float32)
-        self._keep = np.zeros((channels, self.fade), np.float32)
         self._ghost = np.zeros((channels, self.fade), np.float32)
+        self._backwards = self._ghost[:, ::-1]
         self._share = np.zeros(hop, np.float32)
-        self._power = 0.0
+        # the last 10 ms that were heard, and the dry sound beside them
+        self._tail, self._dry_tail = _Tail(channels, hop, self.fade), _Tail(channels, hop, self.fade)
+        # of the sound that leaves: its correlation with the dry sound, and how much of that it holds; of answers
+        # that come back: their correlation
+        self._was = self._held = self._is = 0.0
         self._rise = self._gone = self.fade
         self._there = True
 
     def clear(self) -> None:
         """As at the start: no past, and nothing missing."""
-        self._tail.fill(0.0)
+        self._tail.sound.fill(0.0)
+        self._dry_tail.sound.fill(0.0)
         self._rise = self._gone = self.fade
         self._there = True
 
@@ -51,13 +60,20 @@ class Presence:
         """One hop into `out` `[channels, hop]`. answer: None when it is missing; dry: delayed alike, or None."""
         if answer is None and self._there:
             self._leave()
+        elif answer is not None and dry is not None and not self._there:
+            self._is, _ = _related(answer, dry)
         self._there = answer is not None
         risen = min(self.fade - self._rise, self._hop) if answer is not None else 0
         fallen = min(self.fade - self._gone, self._hop)
         if answer is not None and not risen and not fallen:
             out[:] = answer
-            self._remember(answer)
-            return
+        else:
+            self._mix(answer, dry, out, risen, fallen)
+        self._tail.push(out)
+        if dry is not None:
+            self._dry_tail.push(dry)
+
+    def _mix(self, answer: Samples | None, dry: Samples | None, out: Samples, risen: int, fallen: int) -> None:
         wet = self._wet
         if answer is not None:
             _scaled(answer[:, :risen], self._gains(self._rising, self._rise, risen), wet[:, :risen])
@@ -66,7 +82,7 @@ class Presence:
             wet.fill(0.0)
         if fallen:
             part = self._part[:, :fallen]
-            ghost = self._ghost[:, self._gone : self._gone + fallen]
+            ghost = self._backwards[:, self._gone : self._gone + fallen]
             _scaled(ghost, self._gains(self._falling, self._gone, fallen), part)
             np.add(wet[:, :fallen], part, out=wet[:, :fallen])
         if dry is None:
@@ -77,13 +93,13 @@ class Presence:
             np.add(out, wet, out=out)
         self._rise += risen
         self._gone += fallen
-        self._remember(wet)
 
     def _leave(self) -> None:
-        """What sounded last becomes the ghost of it, with the power it had."""
-        rise, fall = float(self._rising[self._rise]), float(self._falling[self._gone])
-        self._power = min(1.0, rise * rise + self._power * fall * fall)
-        self._ghost[:] = self._tail[:, ::-1]
+        """What was heard last becomes the ghost of it: what it held of the dry sound, and the rest backwards."""
+        tail, dry, ghost = self._tail.sound, self._dry_tail.sound, self._ghost
+        self._was, self._held = _related(tail, dry)
+        np.multiply(dry, self._held, out=ghost)
+        np.subtract(tail, ghost, out=ghost)
         self._rise = self._gone = 0
 
     def _gains(self, curve: Samples, done: int, count: int) -> Samples:
@@ -92,28 +108,63 @@ class Presence:
         return gains
 
     def _left(self, risen: int, fallen: int, there: bool) -> None:
-        """The dry sound's gain: the root of the power that answer and ghost leave."""
-        share, rise, gone = self._share, self._rise, self._gone
-        share.fill(1.0 if there else 0.0)
-        if risen:
-            gains = self._gains(self._rising, rise, risen)
-            np.multiply(gains, gains, out=share[:risen])
-        if fallen:
-            gains, part = self._gains(self._falling, gone, fallen), self._part[0, :fallen]
+        """The dry sound's gain, into `_share`.
+
+        With r of an answer of correlation κ, and f of a ghost that held h of the dry sound by a correlation ρ:
+        √(1 - r²(1 - κ²) - f²(1 - ρ²)) - rκ + f(h - ρ), which keeps the power whatever κ and ρ are.
+        """
+        share = self._share
+        share.fill(1.0)
+        for curve, done, count, near in (
+            (self._rising, self._rise, risen, self._is), (self._falling, self._gone, fallen, self._was),
+        ):  # fmt: skip
+            gains, part = self._gains(curve, done, count), self._part[0, :count]
             np.multiply(gains, gains, out=part)
-            np.multiply(part, self._power, out=part)
-            np.add(share[:fallen], part, out=share[:fallen])
-        np.subtract(1.0, share, out=share)
+            np.multiply(part, 1.0 - near * near, out=part)
+            np.subtract(share[:count], part, out=share[:count])
         np.maximum(share, 0.0, out=share)
         np.sqrt(share, out=share)
+        for curve, done, count, more in (
+            (self._rising, self._rise, risen, -self._is), (self._falling, self._gone, fallen, self._held - self._was),
+        ):  # fmt: skip
+            part = np.multiply(self._gains(curve, done, count), more, out=self._part[0, :count])
+            np.add(share[:count], part, out=share[:count])
+        if there:
+            # the ghost is never the later one to end
+            share[risen:] = 0.0
 
-    def _remember(self, wet: Samples) -> None:
-        if self._hop >= self.fade:
-            self._tail[:] = wet[:, self._hop - self.fade :]
+
+class _Tail:
+    """The last `frames` of a sound that comes in hops."""
+
+    def __init__(self, channels: int, hop: int, frames: int) -> None:
+        self.sound = np.zeros((channels, frames), np.float32)
+        self._keep = np.zeros((channels, max(0, frames - hop)), np.float32)
+        self._hop, self._frames = hop, frames
+
+    def push(self, sound: Samples) -> None:
+        over = self._frames - self._hop
+        if over <= 0:
+            self.sound[:] = sound[:, -over:] if over else sound
         else:
-            self._keep[:, : self.fade - self._hop] = self._tail[:, self._hop :]
-            self._keep[:, self.fade - self._hop :] = wet
-            self._tail[:] = self._keep
+            # by way of a buffer: numpy would make one for a copy into itself
+            self._keep[:] = self.sound[:, self._hop :]
+            self.sound[:, :over] = self._keep
+            self.sound[:, over:] = sound
+
+
+def _related(x: Samples, dry: Samples) -> tuple[float, float]:
+    """How much of x is the dry sound: their correlation, and the gain at which x holds it, up to 1.
+
+    Both are 0 below `RELATED`.
+    """
+    channels, frames = x.shape
+    at, dry_at = x.strides[0] // 4, dry.strides[0] // 4
+    both = dsp.dot(x, at, dry, dry_at, channels, frames)
+    power, given = dsp.dot(x, at, x, at, channels, frames), dsp.dot(dry, dry_at, dry, dry_at, channels, frames)
+    if both <= 0.0 or both * both < RELATED * RELATED * power * given:
+        return 0.0, 0.0
+    return min(1.0, both / math.sqrt(power * given)), min(1.0, both / given)
 
 
 def _scaled(x: Samples, gains: Samples, out: Samples) -> None:

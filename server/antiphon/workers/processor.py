@@ -25,7 +25,7 @@ class ModelProcessor(Processor):
     """Sound → sound by `model`, at the model's rate; the host adapts the stream.
 
     A model of fewer channels than the stream gets a slot for each group of its channels. While an answer is
-    missing the node is heard dry, delayed by its latency, over a 10 ms equal-power fade.
+    missing the node is heard dry, delayed by its latency, over a 10 ms fade.
     """
 
     model: ClassVar[ModelInfo]

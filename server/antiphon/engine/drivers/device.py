@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import select
+import time
 from collections.abc import Callable
 
 from antiphon.block import Samples
@@ -12,6 +13,7 @@ from antiphon.engine.callback import DEPTH, CallbackState, Slot
 STALL_SECONDS = 3.0
 """A device that has not asked for so long is gone."""
 _LOOK_SECONDS = 0.25
+_DRAIN_SECONDS = 0.5
 
 
 class CallbackDriver:
@@ -29,6 +31,7 @@ class CallbackDriver:
         self._first = 0
         self._next = 0
         self._late = 0
+        self._given = -ahead - 1
         self._gone = False
         self._silent = 0.0
         self._poll = select.poll()
@@ -68,6 +71,7 @@ class CallbackDriver:
         if behind > 1:
             self._late += 1
         self.state.give(at, samples)
+        self._given = at
         return behind <= self.ahead
 
     def time_of(self, block: int) -> int:
@@ -81,6 +85,17 @@ class CallbackDriver:
 
     def alive(self) -> bool:
         return not self._gone
+
+    def drain(self) -> None:
+        """Before the device is closed: until it has played the last block it was given, 1 s at most."""
+        # block j is copied in call j + ahead
+        owed = self._given + self.ahead + 1
+        until = time.monotonic() + _DRAIN_SECONDS
+        while not self._gone and self.state.calls < owed and (left := until - time.monotonic()) > 0.0:
+            if self._poll.poll(left * 1000):
+                os.eventfd_read(self.state.bell)
+        if not self._gone:
+            time.sleep(min(_DRAIN_SECONDS, self.latency / self.rate))
 
     def stop(self) -> None:
         self.state.close()

@@ -78,6 +78,7 @@ class Jack(CallbackDriver):
 
     def stop(self) -> None:
         if not self._down:
+            self.drain()
             self._client.deactivate(ignore_errors=True)
             self._client.close(ignore_errors=True)
         super().stop()

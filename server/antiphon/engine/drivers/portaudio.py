@@ -69,6 +69,7 @@ class PortAudio(CallbackDriver):
         return super().deliver(block, samples[: self.state.outputs.shape[1]])
 
     def stop(self) -> None:
+        self.drain()
         self._stream.abort(ignore_errors=True)
         self._stream.close(ignore_errors=True)
         super().stop()

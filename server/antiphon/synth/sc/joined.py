@@ -8,7 +8,6 @@ are heard where its own outputs go.
 from __future__ import annotations
 
 import math
-import sys
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 from antiphon.block import Samples
 from antiphon.errors import EngineError, Unanswered
 from antiphon.processor import Event
+from antiphon.saying import say
 from antiphon.settings import scsynth_address
 from antiphon.synth.sc import guest
 from antiphon.synth.sc.backend import SuperCollider
@@ -174,13 +174,13 @@ class Joining(Keeper):
 
     def _died(self, why: str) -> None:
         """It is somebody else's: however often, it is waited for."""
-        _say(f"the scsynth at {self._shown} is gone ({why}); it is taken up again when it is back")
+        say(f"the scsynth at {self._shown} is gone ({why}); it is taken up again when it is back")
 
     def _employ(self, server: Server) -> None:
         returned = self.generation > 0
         super()._employ(server)
         if returned:
-            _say(f"the scsynth at {self._shown} is back")
+            say(f"the scsynth at {self._shown} is back")
 
     @property
     def _shown(self) -> str:
@@ -221,7 +221,7 @@ class Beside(SuperCollider):
         self._address, self._until = address, until
         super().__init__(rate, hop, slots, spare=False, wires=NoWires(rate))
         self._zeros: deque[float] = deque(maxlen=256)
-        _say(f"the scsynth at {address[0]}:{address[1]} plays beside, by its own outputs: {why}")
+        say(f"the scsynth at {address[0]}:{address[1]} plays beside, by its own outputs: {why}")
 
     def _keep(self, slots: int, spare: bool, restarts: int) -> Keeper:
         return Joining(self._wires, slots, self._address, (), self._until)
@@ -301,7 +301,3 @@ class Joined(SuperCollider):
                 f"= {ECHO + 2} and numOutputBusChannels = {outputs + 2} to hear it in the graph"
             )
         return Joining(self._wires, slots, self._address, names, self._until)
-
-
-def _say(text: str) -> None:
-    print(f"antiphon: {text}", file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""What a scsynth of ours leaves when it is killed: memory under its port's number, and its worker's folder.
+"""What a scsynth of ours leaves: memory under its port's number, its worker's folder, and JACK's semaphores.
 
 A worker is killed as well, so it cannot always tidy up itself. Its folder says which ports are its own.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import glob
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -19,6 +20,8 @@ PREFIX = "antiphon-scsynth-"
 RUNNING = "running"
 """In a worker's folder: an empty file for each scsynth of its own, called as its port."""
 MEMORY = Path("/dev/shm")
+_SEMAPHORE = re.compile(rf"jack_sem\.\d+_.+_{PREFIX}(?:wires-)?(\d+)(?:-\d+)?")
+"""JACK's, of a client of ours, called by the process of its worker; a client that is killed leaves it behind."""
 ENDING_SECONDS = 1.0
 """How long a server that ends waits for its scsynths."""
 STEP = 0.02
@@ -54,6 +57,20 @@ def sweep(patience: float = 0.0, since: float = 0.0) -> None:
             release(folder, port)
         if not _ports(folder):
             shutil.rmtree(folder, ignore_errors=True)
+    for path in _semaphores():
+        with contextlib.suppress(OSError):
+            path.unlink()
+
+
+def _semaphores() -> list[Path]:
+    """Those of workers that are gone."""
+    found = []
+    for path in MEMORY.glob("jack_sem.*"):
+        client = _SEMAPHORE.fullmatch(path.name)
+        with contextlib.suppress(OSError):
+            if client is not None and not born(int(client[1])) and path.stat().st_uid == os.getuid():
+                found.append(path)
+    return found
 
 
 def _abandoned() -> list[Path]:

@@ -10,7 +10,6 @@ import contextlib
 import os
 import queue
 import shutil
-import sys
 import tempfile
 import threading
 from collections.abc import Callable
@@ -20,6 +19,7 @@ from pathlib import Path
 import soundfile
 
 from antiphon import resources
+from antiphon.saying import say
 from antiphon.synth.backend import SynthSettings
 from antiphon.synth.sc import leftovers
 from antiphon.synth.sc.material import MAX_CHANNELS, MAX_SECONDS, Material, own
@@ -178,6 +178,6 @@ class Reader:
                 material = self._shelf.material(slot, settings)
             except Exception as error:
                 # it was there when the node was made: whoever changed it since may read this, and the next is served
-                print(f"antiphon: scsynth cannot be given what a synth plays: {error}", file=sys.stderr, flush=True)
+                say(f"scsynth cannot be given what a synth plays: {error}")
             self._given[slot] = (serial, material, self._shelf.version)
             self._changed()

@@ -1,0 +1,96 @@
+"""The plot of `bench soak`: panels over one time axis, as an SVG written by hand."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from html import escape
+
+WIDTH, HEIGHT = 900, 170
+"""Of a panel, in px, with its title and its axis."""
+_LEFT, _RIGHT, _TOP, _BOTTOM = 62, 120, 26, 24
+_COLOURS = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#777777", "#000000", "#ee9944")
+"""Paul Tol's bright scheme, which colour-blind readers can tell apart, and two more."""
+MOST_POINTS = 800
+"""Of a line: more cannot be seen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """lines: name → values, one for each time; NaN leaves a gap."""
+
+    title: str
+    lines: dict[str, Sequence[float]]
+
+
+def svg(minutes: Sequence[float], panels: Sequence[Panel], marks: Sequence[tuple[float, str]], title: str) -> str:
+    """The whole picture. minutes: of the samples.  marks: (minute, what was killed then)."""
+    end = max(minutes[-1], 1e-3) if minutes else 1.0
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{30 + HEIGHT * len(panels)}" '
+        'font-family="sans-serif" font-size="11">',
+        '<rect width="100%" height="100%" fill="white"/>',
+        f'<text x="{_LEFT}" y="20" font-size="14">{escape(title)}</text>',
+    ]
+    for number, panel in enumerate(panels):
+        parts.append(f'<g transform="translate(0 {30 + HEIGHT * number})">')
+        parts += _panel(minutes, panel, marks, end)
+        parts.append("</g>")
+    return "\n".join([*parts, "</svg>", ""])
+
+
+def _panel(minutes: Sequence[float], panel: Panel, marks: Sequence[tuple[float, str]], end: float) -> list[str]:
+    high = max((v for line in panel.lines.values() for v in line if not math.isnan(v)), default=0.0)
+    low = min((v for line in panel.lines.values() for v in line if not math.isnan(v)), default=0.0)
+    low = min(low, 0.0)
+    step = _step((high - low) or 1.0)
+    low, high = math.floor(low / step) * step, max(math.ceil(high / step) * step, math.floor(low / step) * step + step)
+    wide, tall = WIDTH - _LEFT - _RIGHT, HEIGHT - _TOP - _BOTTOM
+
+    def x(minute: float) -> float:
+        return _LEFT + wide * minute / end
+
+    def y(value: float) -> float:
+        return _TOP + tall * (high - value) / (high - low)
+
+    made = [f'<text x="{_LEFT}" y="{_TOP - 9}" font-weight="bold">{escape(panel.title)}</text>']
+    for n in range(round((high - low) / step) + 1):
+        value = low + n * step
+        made.append(f'<path d="M{_LEFT} {y(value):.1f}H{_LEFT + wide}" stroke="#dddddd"/>')
+        made.append(f'<text x="{_LEFT - 6}" y="{y(value) + 4:.1f}" text-anchor="end">{value:g}</text>')
+    apart = _step(end, 8)
+    for n in range(int(end / apart) + 1):
+        made.append(f'<text x="{x(n * apart):.1f}" y="{HEIGHT - 10}" text-anchor="middle">{n * apart:g} min</text>')
+    for minute, what in marks:
+        made.append(
+            f'<path d="M{x(minute):.1f} {_TOP}v{tall}" stroke="#bb0000" stroke-dasharray="2 3" opacity=".5">'
+            f"<title>{escape(what)}</title></path>"
+        )
+    for place, (name, values) in enumerate(panel.lines.items()):
+        colour = _COLOURS[place % len(_COLOURS)]
+        made.append(f'<path d="{_line(minutes, values, x, y)}" fill="none" stroke="{colour}" stroke-width="1.3"/>')
+        at = _TOP + 6 + 13 * place
+        made.append(f'<text x="{_LEFT + wide + 8}" y="{at}" fill="{colour}">{escape(name)}</text>')
+    return made
+
+
+def _line(
+    minutes: Sequence[float], values: Sequence[float], x: Callable[[float], float], y: Callable[[float], float]
+) -> str:
+    every = max(1, len(minutes) // MOST_POINTS)
+    made, pen = [], "M"
+    for minute, value in list(zip(minutes, values, strict=True))[::every]:
+        if math.isnan(value):
+            pen = "M"
+            continue
+        made.append(f"{pen}{x(minute):.1f} {y(value):.1f}")
+        pen = "L"
+    return "".join(made)
+
+
+def _step(reach: float, most: int = 4) -> float:
+    """A round step of which `reach` has at most `most`."""
+    rough = reach / most
+    tens = 10.0 ** math.floor(math.log10(rough))
+    return next(tens * n for n in (1, 2, 5, 10) if tens * n >= rough * (1 - 1e-9))

@@ -1,0 +1,172 @@
+"""What `bench soak` reads of a server's processes: who they are, and what each of them holds, from /proc."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from antiphon.lifeline import born
+
+ROLES = ("supervisor", "control", "engine", "recorder", "weigher", "zygotes", "workers", "synth", "helpers")
+"""workers: of models.  synth: the worker that plays notes.  helpers: processes of plugins, such as that of `loops`."""
+PROC = Path("/proc")
+_ZYGOTE = "zygote-"
+_SHARED = ("/memfd:", "/dev/shm/")
+_KB = 1024.0
+"""kB in an MB, as /proc counts them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What a process, or all of a role, holds. rss, pss, private, anonymous: MB.
+
+    private: shared with no other process; a fork that begins or ends moves it.  anonymous: what the process allocated
+    or wrote to, whoever shares it; the kernel cannot take it back, as it may the pages of files.
+    """
+
+    processes: int = 0
+    rss: float = 0.0
+    pss: float = 0.0
+    private: float = 0.0
+    anonymous: float = 0.0
+    descriptors: int = 0
+    threads: int = 0
+
+    def __add__(self, other: Held) -> Held:
+        mine, its = asdict(self), asdict(other)
+        return Held(**{name: mine[name] + its[name] for name in mine})
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One look. pids: role → processes.  memories: shared memories that some process holds open.  strays: processes
+    with the server's home in their environment that do not descend from its supervisor.
+    """
+
+    held: dict[str, Held]
+    pids: dict[str, tuple[int, ...]]
+    memories: int
+    strays: tuple[int, ...]
+
+
+def read(supervisor: int, home: Path) -> Reading:
+    """Looks at every process of the server with that supervisor and ANTIPHON_HOME. One that ends meanwhile is left
+    out.
+    """
+    before = list(of_home(home))  # who is found first and does not descend afterwards did not just start
+    pids = roles(supervisor, named(home))
+    held: dict[str, Held] = {}
+    memories: set[str] = set()
+    for role, members in pids.items():
+        for pid in members:
+            try:
+                here, shared = look(pid)
+            except (OSError, ValueError):
+                continue
+            held[role] = held.get(role, Held()) + here
+            memories |= shared
+    ours = {pid for members in pids.values() for pid in members}
+    return Reading(held, pids, len(memories), tuple(p for p in before if p not in ours and born(p)))
+
+
+def named(home: Path) -> dict[int, str]:
+    """pid → name, of the list a server keeps of its processes; empty before there is one."""
+    for path in (home / "run").glob("*/processes.json"):
+        try:
+            return {int(pid): name for name, (pid, _) in json.loads(path.read_bytes())["processes"].items()}
+        except (OSError, ValueError, KeyError):
+            continue
+    return {}
+
+
+def roles(supervisor: int, names: dict[int, str]) -> dict[str, tuple[int, ...]]:
+    """Role → pids, of a supervisor and all that descend from it."""
+    found: dict[str, list[int]] = {"supervisor": [supervisor]}
+    waiting = [(supervisor, "supervisor")]
+    while waiting:
+        parent, above = waiting.pop()
+        for pid in children(parent):
+            role = _role(names.get(pid, ""), above, names.get(parent, ""))
+            found.setdefault(role, []).append(pid)
+            waiting.append((pid, role))
+    return {role: tuple(members) for role, members in found.items()}
+
+
+def _role(name: str, above: str, parent: str) -> str:
+    """Of a process by its name, its parent's role and its parent's name."""
+    if name.startswith(_ZYGOTE):
+        return "zygotes"
+    if name in ROLES:
+        return name
+    if above == "zygotes":
+        return "synth" if parent == f"{_ZYGOTE}pyo" else "workers"
+    return "weigher" if above == "weigher" else "helpers"
+
+
+def children(pid: int) -> list[int]:
+    """Its children, of all its threads; none of a process that is gone."""
+    found: list[int] = []
+    try:
+        for task in (PROC / str(pid) / "task").iterdir():
+            found += [int(word) for word in (task / "children").read_text().split()]
+    except OSError:
+        return found
+    return found
+
+
+def look(pid: int) -> tuple[Held, set[str]]:
+    """What one process holds, and the names of shared memories among its descriptors."""
+    where = PROC / str(pid)
+    memory = rollup((where / "smaps_rollup").read_text())
+    links = [_link(entry) for entry in (where / "fd").iterdir()]
+    threads = len(os.listdir(where / "task"))
+    shared = {name for name in links if name.startswith(_SHARED)}
+    return Held(1, **memory, descriptors=len(links), threads=threads), shared
+
+
+def rollup(text: str) -> dict[str, float]:
+    """MB of a smaps_rollup: rss, pss, anonymous, and private, which is clean and dirty together."""
+    fields = {line.split(":")[0]: line.split() for line in text.splitlines()[1:]}
+    kb = {name: float(words[1]) for name, words in fields.items() if len(words) == 3}
+    private = kb["Private_Clean"] + kb["Private_Dirty"]
+    made = {"rss": kb["Rss"], "pss": kb["Pss"], "private": private, "anonymous": kb["Anonymous"]}
+    return {name: size / _KB for name, size in made.items()}
+
+
+def of_home(home: Path) -> Iterator[int]:
+    """Processes that were started with this ANTIPHON_HOME, forks of them included."""
+    mark = b"ANTIPHON_HOME=" + os.fsencode(home)
+    for entry in PROC.iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            if mark in (entry / "environ").read_bytes().split(b"\0"):
+                yield int(entry.name)
+        except OSError:
+            continue
+
+
+def files(*folders: Path) -> int:
+    """Files in folders and below them."""
+    return sum(len(names) for folder in folders for _, _, names in os.walk(folder))
+
+
+def _link(entry: Path) -> str:
+    try:
+        return os.readlink(entry)
+    except OSError:
+        return ""
+
+
+def as_json(reading: Reading) -> dict[str, Any]:
+    """For a line of samples."""
+    return {
+        "held": {role: {k: round(v, 3) for k, v in asdict(held).items()} for role, held in reading.held.items()},
+        "pids": reading.pids,
+        "memories": reading.memories,
+        "strays": list(reading.strays),
+    }

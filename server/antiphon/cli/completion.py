@@ -1,0 +1,112 @@
+"""What the shell completes: names of plugins, their parameters, patches, sets, models to train and to evaluate.
+
+It runs at every press of the tab key, so that it starts no server and loads plugins only when their files have
+changed since it did last; in between, the names come from a file in the cache.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import typer
+
+FILE = "names.json"
+KINDS = ("trainings", "evaluations")
+
+
+def plugins(incomplete: str) -> list[str]:
+    """Processor types."""
+    return _begin(incomplete, known()["plugins"])
+
+
+def patches(incomplete: str) -> list[str]:
+    """Patches that lists hold."""
+    from antiphon import patchlist
+
+    return _begin(incomplete, patchlist.names())
+
+
+def sets(incomplete: str) -> list[str]:
+    """Set lists."""
+    from antiphon import patchlist
+
+    return _begin(incomplete, patchlist.names(patchlist.SETS))
+
+
+def trainings(incomplete: str) -> list[str]:
+    """What `antiphon train` takes."""
+    return _begin(incomplete, known()["trainings"])
+
+
+def evaluations(incomplete: str) -> list[str]:
+    """What `antiphon evaluate` takes."""
+    return _begin(incomplete, known()["evaluations"])
+
+
+def params(ctx: typer.Context, incomplete: str) -> list[str]:
+    """NAME= of the plugin that stands before, and NAME=CHOICE behind the equals sign."""
+    types: dict[str, dict[str, list[str]]] = known()["plugins"]
+    # behind a -p that has no value yet the library has sorted nothing
+    plugin = next((word for word in (ctx.params.get("plugin"), *ctx.args) if word in types), "")
+    cells = types.get(plugin, {})
+    name, equals, _ = incomplete.partition("=")
+    every = [f"{name}={choice}" for choice in cells.get(name, ())] if equals else [f"{cell}=" for cell in cells]
+    return _begin(incomplete, every)
+
+
+def _begin(incomplete: str, names: Any) -> list[str]:
+    return [name for name in names if name.startswith(incomplete)]
+
+
+def known() -> dict[str, Any]:
+    """ "plugins": type → parameter → choices; "trainings" and "evaluations": names."""
+    from antiphon import paths
+
+    file, stamp = paths.cache() / FILE, _stamp()
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        kept = json.loads(file.read_bytes())
+        if kept["stamp"] == stamp:
+            return dict(kept["names"])
+    found = _load()
+    # a cache that cannot be written costs the next press of the key its speed, and there is nobody to say it to
+    with contextlib.suppress(Exception):
+        paths.write_atomic(file, json.dumps({"stamp": stamp, "names": found}).encode())
+    return found
+
+
+def _load() -> dict[str, Any]:
+    from antiphon.plugins import load
+
+    # what a plugin prints while it is imported would be taken for names
+    with contextlib.redirect_stdout(io.StringIO()):
+        loaded = load(check=False)
+    types = {
+        name: {cell.name: list(cell.choices) for cell in info.cells if not cell.readonly}
+        for name, info in sorted(loaded.catalog.types.items())
+    }
+    return {"plugins": types, **{kind: sorted(loaded.factories[kind]) for kind in KINDS}}
+
+
+def _stamp() -> list[Any]:
+    """Changes whenever a plugin may have: its files, what is installed, Antiphon itself."""
+    from antiphon import paths, resources
+
+    root = resources.checkout()
+    folders = [paths.plugins(), *([root / "plugins"] if root is not None else [])]
+    changed = [found.stat() for folder in folders for found in _sources(folder)]
+    installed = [
+        Path(path).stat().st_mtime_ns for path in sys.path if path.endswith("-packages") and Path(path).exists()
+    ]
+    newest = max((found.st_mtime_ns for found in changed), default=0)
+    return [str(root), len(changed), newest, sum(found.st_size for found in changed), installed]
+
+
+def _sources(folder: Path) -> Iterator[Path]:
+    """The modules a plugin declares itself in."""
+    return folder.glob("*/*.py")

@@ -1,0 +1,79 @@
+"""`antiphon patches` and `antiphon sets`: what can be named with --patch and --set."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from antiphon.cli.status import Json
+
+if TYPE_CHECKING:
+    from antiphon.patchlist import Entry
+
+
+def register(cli: typer.Typer) -> None:
+    """Adds both commands."""
+
+    @cli.command("patches")
+    def patches(
+        every: Annotated[bool, typer.Option("--all", help="Also those for checking a rig.")] = False,
+        as_json: Json = False,
+    ) -> None:
+        """List the patches: what each is for, whether it is shipped or yours, and which hides which."""
+        from antiphon import paths
+        from antiphon.patchlist import entries
+
+        found = [entry for entry in entries() if entry.listed or every]
+        _show(found, as_json)
+        if not as_json:
+            typer.echo(f"your own patches are in {paths.patches()}")
+
+    @cli.command("sets")
+    def sets(as_json: Json = False) -> None:
+        """List the set lists: what each is for, whether it is shipped or yours, and which hides which."""
+        from antiphon import paths
+        from antiphon.patchlist import SETS, entries
+
+        _show(entries(SETS), as_json)
+        if not as_json:
+            typer.echo(f"your own sets are in {paths.patches() / SETS}")
+
+
+def _show(entries: Sequence[Entry], as_json: bool) -> None:
+    from antiphon.cli.style import styled
+
+    if as_json:
+        typer.echo(json.dumps([_plain(entry) for entry in entries]))
+        return
+    width = max((len(entry.name) for entry in entries), default=0)
+    for line in listing(entries):
+        typer.echo(styled(line[:width], "head") + line[width:])
+
+
+def listing(entries: Sequence[Entry]) -> Iterator[str]:
+    """A line for each: "answer  yours, hides the shipped one  Hum, and …"."""
+    origins = [origin(entry) for entry in entries]
+    widths = [max((len(text) for text in column), default=0) for column in ([e.name for e in entries], origins)]
+    for entry, said in zip(entries, origins, strict=True):
+        yield f"{entry.name:<{widths[0]}}  {said:<{widths[1]}}  {entry.line}".rstrip()
+
+
+def origin(entry: Entry) -> str:
+    """Where it is from, in words."""
+    if entry.hides:
+        return "yours, hides the shipped one"
+    return "yours" if entry.own else "shipped"
+
+
+def _plain(entry: Entry) -> dict[str, object]:
+    return {
+        "name": entry.name,
+        "line": entry.line,
+        "from": "yours" if entry.own else "shipped",
+        "hides_shipped": entry.hides,
+        "listed": entry.listed,
+        "file": str(entry.path),
+    }

@@ -1,0 +1,59 @@
+"""What the command-line library refuses, in a sentence like all others: which option, what it takes, what was given."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, get_args
+
+import typer
+
+_WHOLE, _NUMBER = "a whole number", "a number"
+
+
+def sentence(error: BaseException, arguments: Sequence[str]) -> str:
+    """The refusal without its full stop. arguments: the words of the command line, to quote the one that is wrong."""
+    text = str(getattr(error, "format_message", lambda: error)()).rstrip(".")
+    param = getattr(error, "param", None)
+    if not isinstance(error, typer.BadParameter) or param is None:
+        return text
+    name, given, taken = max(param.opts, key=len), _given(param.opts, arguments), _taken(param)
+    if given is None or not taken:
+        return text
+    return f"{name} takes {taken}, not {given!r}"
+
+
+def _given(options: Sequence[str], arguments: Sequence[str]) -> str | None:
+    """The word after the last of these options, or behind its equals sign."""
+    found = None
+    for place, word in enumerate(arguments):
+        option, equals, value = word.partition("=")
+        if word in options:
+            found = arguments[place + 1] if place + 1 < len(arguments) else None
+        elif equals and option in options:
+            found = value
+    return found
+
+
+def _taken(param: Any) -> str:
+    """What a typed parameter takes, "" for one that takes any text."""
+    kind, low, high = _declared(param)
+    if not kind:
+        return ""
+    if low is not None and high is not None:
+        return f"{kind} from {low:g} to {high:g}"
+    if low is not None:
+        return f"{kind} from {low:g} on"
+    said = (getattr(param, "help", None) or "").rstrip(".")
+    return f"{kind} ({said})" if said else kind
+
+
+def _declared(param: Any) -> tuple[str, float | None, float | None]:
+    """(kind, least, most). typer keeps its own declaration in some versions, its library's type in others."""
+    described = getattr(param, "type_descriptor", None)
+    if described is None:
+        of = getattr(param, "type", None)
+        kind = {"integer": _WHOLE, "float": _NUMBER}.get(str(getattr(of, "name", "")).removesuffix(" range"), "")
+        return kind, getattr(of, "min", None), getattr(of, "max", None)
+    annotation = next(iter(get_args(described.annotation)), described.annotation)
+    kind = {int: _WHOLE, float: _NUMBER}.get(annotation, "")
+    return kind, described.parameter_info.min, described.parameter_info.max

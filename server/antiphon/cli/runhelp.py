@@ -1,0 +1,53 @@
+"""`antiphon run PLUGIN --help`: the help of `run` with that plugin's parameters and its own usage."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from typer.core import TyperCommand
+
+PLUGIN = "antiphon.run.plugin"
+"""Where the name is kept in the context's `meta`."""
+
+
+class RunCommand(TyperCommand):
+    """The command `run`, whose help knows which plugin is meant."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> Any:
+        """Notes the plugin that stands beside `--help`, which the library answers before it reads the arguments."""
+        if not ctx.resilient_parsing and "--help" in args:
+            rest = [word for word in args if word != "--help"]
+            with self.make_context(ctx.info_name, rest, parent=ctx.parent, resilient_parsing=True) as tried:
+                ctx.meta[PLUGIN] = tried.params.get("plugin")
+        return super().parse_args(ctx, args)
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """The whole page."""
+        name = ctx.meta.get(PLUGIN)
+        if not name:
+            super().format_help(ctx, formatter)
+            return
+        from antiphon.cli.plugins import described, operands, ports
+        from antiphon.graph import known_type
+        from antiphon.params import HOST_PARAMS
+        from antiphon.plugins import load
+
+        loaded = load(check=False)
+        info = known_type(name, loaded.catalog)
+        formatter.write_usage(ctx.command_path, f"{name} [OPTIONS] {operands(info, loaded)}")
+        formatter.write_paragraph()
+        with formatter.indentation():
+            formatter.write_text(info.doc or f"The processor {name}.")
+            formatter.write_text(ports(info))
+        settable = [param for param in (*info.params, *HOST_PARAMS) if not param.readonly]
+        with formatter.section("Parameters, each as -p NAME=VALUE"):
+            formatter.write_dl(
+                [
+                    (param.name, described(param) if param.kind != "trigger" else f"{_TRIGGER} {param.doc}".rstrip())
+                    for param in settable
+                ]
+            )
+        self.format_options(ctx, formatter)
+
+
+_TRIGGER = "the seconds at which it fires."

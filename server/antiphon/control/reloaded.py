@@ -1,0 +1,55 @@
+"""A line for the terminal when a patch's file was saved and plays: what is different now."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from antiphon.graph import Graph
+from antiphon.params import Value
+from antiphon.patch import Patch
+
+MOST = 4
+"""Changes that are named: one line of a terminal."""
+
+
+def reloaded(was: Patch | None, now: Patch, file: str, *, mended: bool) -> str:
+    """ "reloaded demo.toml: echo.feedback 0.4". was: what played before.  mended: the file before this was refused."""
+    found = list(changes(was, now)) if was is not None else []
+    more = [f"and {len(found) - MOST} more"] if len(found) > MOST else []
+    named = ", ".join([*found[:MOST], *more])
+    return f"reloaded {file}{' after the error' if mended else ''}{': ' if named else ''}{named}"
+
+
+def changes(was: Patch, now: Patch) -> Iterator[str]:
+    """Nodes that came, went or are of another type, values, wires, tempo, scenes, MIDI."""
+    before, after = _nodes(was.graph), _nodes(now.graph)
+    yield from (f"{name} taken out" for name in before if name not in after)
+    for name, (kind, values) in after.items():
+        if name not in before or before[name][0] != kind:
+            yield f"{name} added" if name not in before else f"{name} is a {kind}"
+            continue
+        old = before[name][1]
+        for key in {**values, **old}:
+            if values.get(key) != old.get(key):
+                yield f"{name}.{key} {_shown(values[key])}" if key in values else f"{name}.{key} at its default"
+    if set(was.graph.wires) != set(now.graph.wires):
+        yield "wires"
+    if was.tempo != now.tempo:
+        yield f"tempo {now.tempo:g}"
+    for what, old_table, new_table in (("scenes", was.scenes, now.scenes), ("midi", was.midi, now.midi)):
+        if old_table != new_table:
+            yield what
+
+
+def _nodes(graph: Graph) -> dict[str, tuple[str, dict[str, Value]]]:
+    return {node.name: (node.type, dict(node.values)) for node in graph.nodes}
+
+
+def _shown(value: Value) -> str:
+    match value:
+        case bool():
+            return "on" if value else "off"
+        case float():
+            return f"{value:g}"
+    text = str(value)
+    return text if len(text) <= 40 else f"{text[:37]}..."

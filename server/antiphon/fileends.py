@@ -1,0 +1,87 @@
+"""How a file of sound ends: with its tail until that is silent, and never on a step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from antiphon.block import Samples
+
+LEVEL = 1e-3
+"""-60 dB re full scale: below it a sound is over."""
+LONGEST = 10.0
+"""Seconds of tail, where no other number is asked for."""
+_LAST = 0.0005
+"""Seconds at the end that say whether the sound was over: below half a period of what the fade would spare."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tail:
+    """What is rendered behind the end. seconds: at most.  level: the tail ends where the sound falls below it for good;
+    0 keeps all of it.
+    """
+
+    seconds: float = 0.0
+    level: float = 0.0
+
+
+NONE = Tail()
+DECAY = Tail(LONGEST, LEVEL)
+"""Of a patch or an effect that sounds on by itself."""
+
+
+def tail_of(asked: float | None, sounds_on: bool) -> Tail:
+    """asked: `--tail`, None where it was not given.  sounds_on: whether something in it has a tail."""
+    if asked is not None:
+        return Tail(asked)
+    return DECAY if sounds_on else NONE
+
+
+class Decay:
+    """Passes the blocks of a tail on up to the last frame at `level` or above: what is below waits for that."""
+
+    def __init__(self, level: float) -> None:
+        self._level = level
+        self._held: list[Samples] = []
+
+    def take(self, y: Samples) -> Iterator[Samples]:
+        """What of the tail so far is certain to be kept, in order. y: float32 `[channels, n]`."""
+        loud = np.flatnonzero(np.abs(y).max(axis=0) >= self._level)
+        if not len(loud):
+            self._held.append(y.copy())
+            return
+        yield from self._held
+        self._held.clear()
+        end = int(loud[-1]) + 1
+        yield y[:, :end]
+        if end < y.shape[1]:
+            self._held.append(y[:, end:].copy())
+
+
+def faded(blocks: Iterable[Samples], rate: int, seconds: float) -> Iterator[Samples]:
+    """The same frames, the last `seconds` of them faded out unless the sound was over by then. Each holds until the
+    next.
+
+    blocks: float32 `[channels, n]`.  A file shorter than twice the fade is faded over its second half.
+    """
+    most = round(seconds * rate)
+    kept: Samples | None = None
+    frames = 0
+    for block in blocks:
+        frames += block.shape[1]
+        joined = block.copy() if kept is None else np.concatenate([kept, block], axis=1)
+        sure = max(0, joined.shape[1] - most)
+        if sure:
+            yield joined[:, :sure]
+        kept = joined[:, sure:]
+    if kept is None or not kept.shape[1]:
+        return
+    last = max(1, round(_LAST * rate))
+    length = min(most, frames // 2)
+    if length and np.abs(kept[:, -last:]).max() >= LEVEL:
+        place = np.arange(1, length + 1) / length
+        kept = kept.copy()
+        kept[:, -length:] *= (0.5 + 0.5 * np.cos(np.pi * place)).astype(np.float32)
+    yield kept

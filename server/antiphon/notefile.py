@@ -1,0 +1,140 @@
+"""MIDI files on the sample clock: events in for `antiphon run` and `render`, events out of `run`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from antiphon.clock import MAX_TEMPO, MIN_TEMPO
+from antiphon.commands import Bend, Command, Control, NoteOff, NoteOn, Sample, SetTempo
+from antiphon.errors import FileError
+from antiphon.io import midifile
+from antiphon.io.decode import shown
+from antiphon.io.midifile import SUFFIXES, Song, Times, Track
+from antiphon.processor import Event
+
+MOST_SECONDS = 6 * 3600.0
+_ORDER = {"off": 0, "control": 1, "bend": 1, "on": 2}
+"""Of events on one frame: what ends comes before what begins, and a pedal is down before its note."""
+_FINE = 960
+"""Ticks of a beat in files of notes that come from no other file."""
+Timed = tuple[int, Event]
+"""A frame and the event on it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """A MIDI file as it is played. events: in order of their frames.  tempo: (frame, bpm), the first at 0.
+    frames: up to its last ending.
+    """
+
+    song: Song
+    events: tuple[Timed, ...]
+    tempo: tuple[tuple[int, float], ...]
+    frames: int
+
+
+def is_midi(path: str | Path) -> bool:
+    """By its name."""
+    return Path(path).suffix.lower() in SUFFIXES
+
+
+def read(path: Path, rate: int) -> Score:
+    """`FileError` for a file that is none, is too long, or holds nothing to play."""
+    song = midifile.read(path)
+    times = Times(song.tempo)
+    timed: list[Timed] = []
+
+    def frame(beat: float) -> int:
+        seconds = times.seconds(beat)
+        if seconds > MOST_SECONDS:
+            raise FileError(f"cannot play {shown(path)}: it lasts longer than {MOST_SECONDS / 3600:g} h; cut it")
+        return round(seconds * rate)
+
+    for track in song.tracks:
+        for note in track.notes:
+            start = frame(note.start)
+            end = max(start + 1, frame(note.end))
+            timed.append((start, Event("on", 0, note.number, note.velocity, note.channel)))
+            timed.append((end, Event("off", 0, note.number, 0.0, note.channel)))
+        for control in track.controls:
+            timed.append((frame(control.at), Event(control.kind, 0, control.number, control.value, control.channel)))
+    if not any(event.kind == "on" for _, event in timed):
+        raise FileError(f"cannot play {shown(path)}: there are no notes in it")
+    timed.sort(key=lambda item: (item[0], _ORDER[item[1].kind]))
+    end = timed[-1][0]
+    changes = [(round(times.seconds(at) * rate), min(MAX_TEMPO, max(MIN_TEMPO, bpm))) for at, bpm in song.tempo]
+    return Score(song, tuple(timed), tuple(change for change in changes if change[0] <= end), end + 1)
+
+
+def commands(score: Score) -> list[Command]:
+    """What a patch is played by: notes for every node that takes them and no wire plays, and the file's tempo."""
+    made: list[Command] = [SetTempo(bpm, 0.0, Sample(at)) for at, bpm in score.tempo]
+    for at, event in score.events:
+        when = Sample(at)
+        match event.kind:
+            case "on":
+                made.append(NoteOn(event.number, event.value, event.channel, "", when))
+            case "off":
+                made.append(NoteOff(event.number, event.channel, "", when))
+            case "control":
+                made.append(Control(event.number, event.value, event.channel, "", when))
+            case "bend":
+                made.append(Bend(event.value, event.channel, "", when))
+    return made
+
+
+def write(path: Path, events: Iterable[Timed], frames: int, rate: int, like: Song | None = None) -> int:
+    """Writes the notes, a track for each channel, and returns how many there are.
+
+    frames: where what has not ended ends.  like: the file they come from, whose tempo, ticks, names and instruments
+    they keep; without one, 120 bpm.  Raises `FileError`.
+    """
+    tempo = like.tempo if like is not None else ((0.0, midifile.DEFAULT_BPM),)
+    ticks = like.ticks if like is not None else _FINE
+    times = Times(tempo)
+    notes: dict[int, list[midifile.Note]] = {}
+    controls: dict[int, list[midifile.Control]] = {}
+    sounding: dict[tuple[int, int], tuple[int, float]] = {}
+
+    def beat(at: int) -> float:
+        return times.beat(at / rate)
+
+    def end(key: tuple[int, int], at: int) -> None:
+        start, velocity = sounding.pop(key)
+        first = beat(start)
+        note = midifile.Note(first, max(beat(max(at, start + 1)) - first, 1.0 / ticks), key[1], velocity, key[0])
+        notes.setdefault(key[0], []).append(note)
+
+    for at, event in sorted(events, key=lambda item: item[0]):
+        key = (event.channel, event.number)
+        if event.kind in ("on", "off"):
+            again = event.kind == "on" and key in sounding and sounding[key][0] == at
+            if key in sounding and not again:  # begun twice on one frame it is one note
+                end(key, at)
+            if event.kind == "on" and event.value > 0.0:
+                sounding[key] = (at, event.value)
+        else:
+            control = midifile.Control(beat(at), event.kind, event.number, event.value, event.channel)
+            controls.setdefault(event.channel, []).append(control)
+    for key in list(sounding):
+        end(key, frames)
+    known = {} if like is None else _by_channel(like.tracks)
+    tracks = []
+    for channel in sorted({*notes, *controls}):
+        name, program = known.get(channel, ("", None))
+        held = tuple(sorted(notes.get(channel, []), key=lambda n: (n.start, n.number)))
+        tracks.append(Track(name, held, program, tuple(controls.get(channel, []))))
+    midifile.write(path, tracks, tempo, ticks)
+    return sum(map(len, notes.values()))
+
+
+def _by_channel(tracks: Sequence[Track]) -> dict[int, tuple[str, int | None]]:
+    """The name and the instrument of the first track that plays on each channel."""
+    known: dict[int, tuple[str, int | None]] = {}
+    for track in tracks:
+        channels = [note.channel for note in track.notes[:1]] + [control.channel for control in track.controls[:1]]
+        for channel in channels:
+            known.setdefault(channel, (track.name, track.program))
+    return known

@@ -1,0 +1,67 @@
+"""Lines for whoever started the server, which must not depend on anybody reading them.
+
+The reader of a pipe ends, a terminal is closed, the disk under a log is full: the line is lost and counted, and what
+wanted to say it goes on.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from typing import TextIO
+
+_GONE = (errno.EPIPE, errno.EIO)
+"""A reader that has ended, a terminal that was closed: neither comes back."""
+_lost = 0
+
+
+def lost() -> int:
+    """Lines of this process that could not be written since the last that could."""
+    return _lost
+
+
+def say(text: str) -> None:
+    """ "antiphon: TEXT" on standard error."""
+    _write(sys.stderr, f"antiphon: {text}")
+
+
+def tell(text: str) -> None:
+    """TEXT on standard output."""
+    _write(sys.stdout, text)
+
+
+def _write(stream: TextIO | None, text: str) -> None:
+    global _lost
+    try:
+        if stream is None:
+            raise OSError(errno.EBADF, "closed")
+        if _lost:
+            _put(stream, f"antiphon: {_lost} lines before this one could not be written here")
+        _put(stream, text)
+        _lost = 0
+    except (OSError, ValueError) as error:  # ValueError: the stream was closed
+        _lost += 1
+        if stream is not None and getattr(error, "errno", None) in _GONE:
+            _let_go(stream)
+
+
+def _put(stream: TextIO, text: str) -> None:
+    line = f"{text}\n".encode(errors="backslashreplace")
+    stream.flush()
+    if stream in (sys.__stderr__, sys.__stdout__):
+        # not through the stream's buffer: a line that fails would stay in it and fail every one after it
+        os.write(stream.fileno(), line)
+    else:
+        stream.write(line.decode())
+        stream.flush()
+
+
+def _let_go(stream: TextIO) -> None:
+    """What others write there from now on, the interpreter at its end too, goes nowhere instead of raising."""
+    try:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+    except OSError:
+        return  # no descriptor: the next line tries again
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)

@@ -1,0 +1,260 @@
+"""A kept set's log, read: every line is checked before anything is played, for the file may be anybody's."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from antiphon import paths
+from antiphon.block import MAX_BLOCK, MIN_BLOCK, RATES, StreamSpec
+from antiphon.cells import ParamCell
+from antiphon.clock import MAX_TEMPO, MIN_TEMPO
+from antiphon.engine.schedule import Op
+from antiphon.errors import AntiphonError, FileError
+from antiphon.io.decode import shown
+from antiphon.io.decode_child import MAX_CHANNELS
+from antiphon.nodes import MAX_FADE
+from antiphon.notes import CHANNELS
+
+LOG, INPUT = "session.jsonl", "input.wav"
+MAX_LOG_BYTES = 1 << 30
+Line: TypeAlias = dict[str, Any]
+"""A line of the log, checked."""
+_LAST = 1 << 53
+"""Above any sample: whole numbers up to here are exact."""
+_MOST = 1e9
+"""Above any beat, ramp or gain."""
+_VALUED = {
+    Op.SET: (-_MOST, _MOST), Op.TEMPO: (MIN_TEMPO, MAX_TEMPO), Op.NOTE_ON: (0.0, 1.0), Op.NOTE_OFF: (0.0, 1.0),
+    Op.CONTROL: (0.0, 1.0), Op.BEND: (-1.0, 1.0),
+}  # fmt: skip
+"""What the number of an operation may be, where it needs one."""
+_ROUNDING = 1e-6
+"""Part of a range by which a number may lie outside it: it went through 32 bits."""
+
+
+def found(name: str) -> Path:
+    """The folder of a set: a path, or the name of one among the performer's own sets."""
+    folder = Path(name)
+    try:
+        if not folder.is_dir() and (paths.inside(paths.sessions(), name) / LOG).is_file():
+            return paths.inside(paths.sessions(), name)
+    except (OSError, FileError):
+        return folder
+    return folder
+
+
+class SessionLog:
+    """A set's header and its lines, each with its number. Raises FileError naming the line that makes no sense.
+
+    first: sample of its first block.  silent: samples of blocks that came too late.  dead: from which sample to which
+    nothing was computed.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        path = folder / LOG
+        self.name = shown(path)
+        try:
+            if not path.is_file():
+                raise FileError(f"{shown(folder)} holds no {LOG}; name a folder that `serve --session` kept")
+            if path.stat().st_size > MAX_LOG_BYTES:
+                raise FileError(f"{self.name} is larger than {MAX_LOG_BYTES >> 20} MB")
+            numbered = list(self._read(path))
+        except OSError as error:
+            raise FileError(f"cannot read {self.name}: {paths.why(error)}") from None
+        if not numbered or numbered[0][1].get("session") != 1:
+            raise FileError(f"{self.name} is no session log of this version; its first line must say session 1")
+        (number, self.header), *lines = numbered
+        with self.line(number):
+            rate, block = _whole(self.header, "rate", 1, max(RATES)), _whole(self.header, "block", MIN_BLOCK, MAX_BLOCK)
+            if rate not in RATES:
+                raise ValueError(f"rate takes {', '.join(map(str, RATES))}, not {rate}")
+            self.spec = StreamSpec(rate, block, _whole(self.header, "channels", 1, MAX_CHANNELS))
+            for key, usual in (("device", "cpu"), ("synth", "auto")):
+                if not isinstance(self.header.get(key, usual), str):
+                    raise ValueError(f"{key} takes text")
+        begun = next((at for at, (_, line) in enumerate(lines) if "engine" in line), len(lines))
+        self.lines = lines[begun:]  # what comes before is of the set before it
+        self.silent: set[int] = set()
+        self.dead: list[tuple[int, int]] = []
+        for number, line in self.lines:
+            with self.line(number):
+                self._check(line)
+        self.first: int = self.lines[0][1]["sample"] if self.lines else 0
+
+    @contextmanager
+    def line(self, number: int) -> Iterator[None]:
+        """What is raised inside is a FileError that names the line."""
+        try:
+            yield
+        except AntiphonError as error:
+            raise FileError(f"{self.name}, line {number}: {error}") from None
+        except KeyError as error:
+            raise FileError(f"{self.name}, line {number}: it lacks {error}") from None
+        except (TypeError, ValueError, AttributeError, IndexError, ArithmeticError, RecursionError) as error:
+            said = " ".join(str(error).split())[:200] or type(error).__name__
+            raise FileError(f"{self.name}, line {number}: it makes no sense ({said})") from None
+
+    def check_input(self, rate: int, channels: int) -> None:
+        """Raises FileError where the sound that came in is not this set's."""
+        if (rate, channels) != (self.spec.rate, self.spec.channels):
+            raise FileError(
+                f"{INPUT} has {rate} Hz and {channels} channels, and line 1 of {self.name} says {self.spec.rate} and "
+                f"{self.spec.channels}: it is not of this set"
+            )
+
+    def _read(self, path: Path) -> Iterator[tuple[int, Line]]:
+        with path.open(encoding="utf-8", errors="replace") as file:
+            for number, text in enumerate(file, 1):
+                try:
+                    line = json.loads(text)
+                except (ValueError, RecursionError):
+                    if not text.endswith("\n"):
+                        return  # the server died while it wrote this
+                    raise FileError(f"{self.name}, line {number}: not JSON") from None
+                if not isinstance(line, dict):
+                    raise FileError(f"{self.name}, line {number}: not an object")
+                yield number, line
+
+    def _check(self, line: Line) -> None:
+        """Raises KeyError or ValueError for a line that is none of those the engine writes."""
+        if "unheard" in line:
+            self.silent.add(_whole(line, "unheard"))
+            return
+        if "missed" in line:
+            span = {"first": line["missed"][0], "last": line["missed"][1]}
+            self.dead.append((_whole(span, "first"), _whole(span, "last")))
+            return
+        _whole(line, "sample")
+        if "engine" in line:
+            _check_engine(line, self.spec)
+            if line["engine"] == "started":
+                self.dead.append((_whole(line, "died"), line["sample"]))
+        elif "load" in line:
+            _check_load(line["load"])
+        elif "mark" in line:
+            _whole(line, "node")
+            _text(line, "mark")
+            _whole(line, "number", -_LAST)
+        elif "op" in line:
+            _check_op(line)
+        elif "failed" in line:
+            _whole(line, "failed")
+            _text(line, "reason")
+        else:
+            raise ValueError("it says nothing that happens in a set")
+
+
+def time_of(line: Line) -> int:
+    """The sample at which a line took effect."""
+    if "missed" in line:
+        return int(line["missed"][0])
+    return int(line["unheard"] if "unheard" in line else line["sample"])
+
+
+def check_number(cell: ParamCell, number: float) -> None:
+    """Raises ValueError for a number that the parameter cannot have: processors trust what their cells hold."""
+    param = cell.param
+    match param.kind:
+        case "text" | "file":
+            raise ValueError(f"{param.name} is {param.kind}, which no number changes")
+        case "choice":
+            low, high = 0.0, len(param.choices) - 1.0
+        case "switch" | "trigger":
+            low, high = 0.0, 1.0
+        case _:
+            low, high = param.low, param.high
+    spare = _ROUNDING * max(abs(low), abs(high))
+    if not low - spare <= number <= high + spare:
+        raise ValueError(f"{param.name} takes {low:g} to {high:g}, not {number:g}")
+
+
+def _check_engine(line: Line, spec: StreamSpec) -> None:
+    if line["engine"] not in ("started", "joined"):
+        raise ValueError(f"engine takes started or joined, not {str(line['engine'])[:40]!r}")
+    tempo = line["tempo"]
+    known = {"rate", "bpm", "sample", "beat", "end_bpm", "ramp_beats", "playing"}
+    if not isinstance(tempo, dict) or set(tempo) != known:
+        raise ValueError(f"tempo takes {', '.join(sorted(known))}")
+    for key in ("bpm", "end_bpm"):
+        _real(tempo, key, MIN_TEMPO, MAX_TEMPO)
+    _real(tempo, "beat", -_MOST, _MOST)
+    _real(tempo, "ramp_beats", 0.0, _MOST)
+    _whole(tempo, "sample")
+    if not isinstance(tempo["playing"], bool):
+        raise ValueError("playing takes true or false")
+    _real(line, "limited", -_MOST, _MOST, 0.0)
+    _whole(line, "rising", 0, spec.rate, 0)
+    for held in line.get("cells", {}).values():
+        for start, goal, since, length in held:
+            state = {"from": start, "to": goal, "start": since, "length": length}
+            _real(state, "from", -_MOST, _MOST)
+            _real(state, "to", -_MOST, _MOST)
+            _whole(state, "start", -_LAST)
+            _whole(state, "length")
+    for node, kind, at in line.get("marks", ()):
+        mark = {"node": node, "mark": kind, "number": at}
+        _whole(mark, "node")
+        _text(mark, "mark")
+        _whole(mark, "number", -_LAST)
+    for reason in line.get("failed", {}).values():
+        _text({"failed": reason}, "failed")
+    if line.get("load") is not None:
+        _check_load(line["load"])
+        for key in ("cells", "failed"):
+            if not isinstance(line[key], dict):
+                raise ValueError(f"{key} takes an object")
+
+
+def _check_load(load: Any) -> None:
+    if not isinstance(load, dict) or not isinstance(load["graph"], dict) or not isinstance(load["ids"], dict):
+        raise ValueError("load takes an object with graph, ids, serial, fade and tempo")
+    for name in load["ids"]:
+        _whole(load["ids"], name)
+    _whole(load, "serial", -_LAST)
+    _real(load, "fade", 0.0, MAX_FADE)
+    if _real(load, "tempo", 0.0, MAX_TEMPO) and load["tempo"] < MIN_TEMPO:
+        raise ValueError(f"tempo takes 0, or {MIN_TEMPO:g} to {MAX_TEMPO:g}")
+
+
+def _check_op(line: Line) -> None:
+    op = Op.__members__.get(str(line["op"]).upper())
+    if op is None:
+        raise ValueError(f"there is no op {str(line['op'])[:40]!r}")
+    _whole(line, "node", 0, _LAST, 0)
+    _whole(line, "cell", -1, _LAST, 0)
+    _whole(line, "token", 0, _LAST, 0)
+    _real(line, "ramp", 0.0, _MOST, 0.0)
+    if op in _VALUED:
+        _real(line, "number", *_VALUED[op])
+    elif "number" in line:
+        _real(line, "number", -_MOST, _MOST)
+    if op in (Op.NOTE_ON, Op.NOTE_OFF, Op.CONTROL, Op.BEND):
+        _whole(line, "cell", 0, 127, 0)
+        _whole(line, "token", 1, CHANNELS)
+
+
+def _whole(line: Line, key: str, low: int = 0, high: int = _LAST, default: int | None = None) -> int:
+    value = line[key] if default is None else line.get(key, default)
+    if type(value) is not int or not low <= value <= high:
+        raise ValueError(f"{key} takes whole numbers {low} to {high}, not {str(value)[:40]}")
+    return value
+
+
+def _real(line: Line, key: str, low: float, high: float, default: float | None = None) -> float:
+    value = line[key] if default is None else line.get(key, default)
+    known = isinstance(value, int | float) and not isinstance(value, bool)
+    if not known or not math.isfinite(value) or not low <= value <= high:
+        raise ValueError(f"{key} takes {low:g} to {high:g}, not {str(value)[:40]}")
+    return float(value)
+
+
+def _text(line: Line, key: str) -> str:
+    value = line[key]
+    if not isinstance(value, str):
+        raise ValueError(f"{key} takes text, not {str(value)[:40]}")
+    return value

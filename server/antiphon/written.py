@@ -1,0 +1,48 @@
+"""What a command has written, as the one line it says of it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from antiphon.io.decode import shown
+
+_CHANNELS = {1: "mono", 2: "stereo"}
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A file that is whole under its name. It reads `wrote out.wav: 1:09.8, 48 kHz, stereo, from in.wav`.
+
+    seconds: how long it lasts; None for what has no length.  rate: Hz, and channels, of sound; 0 for notes.  notes: how
+    many, of notes.  source: what it was made from, in words.  found: what else is to be known of it, in words.
+    parts: what it was put together from, by name.
+    """
+
+    path: str | os.PathLike[str]
+    source: str
+    seconds: float | None = None
+    rate: int = 0
+    channels: int = 0
+    notes: int | None = None
+    found: tuple[str, ...] = ()
+    parts: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        words = [] if self.seconds is None else [duration(self.seconds)]
+        if self.rate:
+            words += [f"{self.rate / 1000:g} kHz", _CHANNELS.get(self.channels, f"{self.channels} channels")]
+        if self.notes is not None:
+            words.append("1 note" if self.notes == 1 else f"{self.notes} notes")
+        words += [f"from {self.source}", *self.found]
+        parts = f": {', '.join(self.parts)}" if self.parts else ""
+        return f"wrote {shown(self.path)}: {', '.join(words)}{parts}"
+
+
+def duration(seconds: float) -> str:
+    """Minutes, seconds and tenths, `1:09.8`; with hours where there are any."""
+    tenths = round(seconds * 10)
+    minutes, tenths = divmod(tenths, 600)
+    hours, minutes = divmod(minutes, 60)
+    rest = f"{tenths // 10:02d}.{tenths % 10}"
+    return f"{hours}:{minutes:02d}:{rest}" if hours else f"{minutes}:{rest}"

@@ -1,0 +1,52 @@
+"""A soak of some seconds, as a command: what it leaves behind, and that Ctrl-C ends it with its results."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from antiphon.bench import soakproc
+
+pytestmark = pytest.mark.real
+
+
+def test_ten_seconds_and_ctrl_c(tmp_path: Path) -> None:
+    out, temporary = tmp_path / "out", tmp_path / "tmp"
+    temporary.mkdir()
+    soak = subprocess.Popen(
+        [sys.executable, "-m", "antiphon", "bench", "soak", "--hours", "0.1", "--out", str(out)],
+        stdout=subprocess.PIPE, text=True, env={**os.environ, "TMPDIR": str(temporary)},
+        # a shell's background jobs have it ignored
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )  # fmt: skip
+    try:
+        deadline = time.monotonic() + 120.0
+        while not (out / "events.jsonl").exists() or "back" not in (out / "events.jsonl").read_text():
+            assert soak.poll() is None, soak.communicate()
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        soak.send_signal(signal.SIGINT)
+        said, _ = soak.communicate(timeout=60.0)
+    finally:
+        soak.kill()
+    result = json.loads(said.splitlines()[-1])
+    assert soak.returncode == 0
+    assert "it was interrupted" in said
+    assert result == {**json.loads((out / "result.json").read_text()), "bench": "soak", "machine": result["machine"]}
+    assert result["ended"]["processes_left"] == 0
+    assert result["ended"]["files_left"] == 0
+    assert result["ended"]["osc_sent"] > 0
+    assert result["refused"] == []
+    samples = [json.loads(line) for line in (out / "samples.jsonl").read_text().splitlines()]
+    assert {"supervisor", "control", "engine", "recorder", "weigher", "zygotes", "synth"} <= set(samples[-1]["held"])
+    assert samples[-1]["counts"]["osc_received"] > 0
+    assert (out / "soak.svg").read_text().startswith("<svg")
+    assert list(temporary.iterdir()) == [], "the server's home is removed"
+    assert not list(soakproc.of_home(temporary))

@@ -1,0 +1,83 @@
+"""When a long run is said to grow: on lines made up for it."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from antiphon.bench.soakslope import COUNT, DRIFT, MEMORY, bins, student, trend
+
+TIMES = [float(t) for t in range(5, 7200, 10)]
+TURN, SETTLE = 300.0, 300.0
+ONE = [0] * len(TIMES)
+
+
+def noise(seed: int = 1) -> np.ndarray:
+    """What patches in turn (1 MB apart) and chance do to a level of 100 MB."""
+    t = np.asarray(TIMES)
+    return 100.0 + t // 60 % 5 + np.random.default_rng(seed).normal(0.0, 0.5, t.size)
+
+
+def test_what_only_changes_with_the_patch_is_steady() -> None:
+    for seed in range(20):
+        found = trend(TIMES, list(noise(seed)), ONE, TURN, SETTLE, MEMORY)
+        assert found.verdict == "steady", found
+        assert found.bins == 22
+
+
+def test_a_leak_of_five_megabytes_an_hour_grows_and_is_measured() -> None:
+    leak = noise() + 5.0 * np.asarray(TIMES) / 3600.0
+    found = trend(TIMES, list(leak), ONE, TURN, SETTLE, MEMORY)
+    assert found.verdict == "grows"
+    assert abs(found.slope - 5.0) < found.margin < 1.0
+
+
+def test_a_leak_that_kills_hide_is_found_life_by_life() -> None:
+    t = np.asarray(TIMES)
+    lives = [int(at // 2400) for at in TIMES]
+    leak = 100.0 + 5.0 * (t % 2400) / 3600.0  # every death gives all of it back
+    assert trend(TIMES, list(leak), ONE, TURN, SETTLE, MEMORY).slope < 2.0
+    found = trend(TIMES, list(leak), lives, TURN, SETTLE, MEMORY)
+    assert found.verdict == "grows"
+    assert found.slope == pytest.approx(5.0, rel=0.02)
+
+
+def test_what_fills_in_the_first_minutes_of_a_life_is_left_out() -> None:
+    lives = [int(at // 2400) for at in TIMES]
+    filling = [100.0 + 20.0 * min(1.0, at % 2400 / 280.0) for at in TIMES]
+    assert trend(TIMES, filling, lives, TURN, SETTLE, MEMORY).verdict == "steady"
+    assert trend(TIMES, filling, lives, TURN, 0.0, MEMORY).verdict == "grows"
+
+
+def test_a_descriptor_an_hour_grows_and_one_in_all_does_not() -> None:
+    assert trend(TIMES, [50.0 + at // 900 for at in TIMES], ONE, TURN, SETTLE, COUNT).verdict == "grows"
+    assert trend(TIMES, [50.0 + (at > 3600) for at in TIMES], ONE, TURN, SETTLE, COUNT).verdict == "steady"
+
+
+def test_what_a_few_minutes_add_is_not_taken_for_what_hours_would() -> None:
+    short = [at for at in TIMES if at < 600.0]
+    rising = [40.0 + 0.5 * at / 600.0 for at in short]
+    found = trend(short, rising, [0] * len(short), 50.0, 30.0, MEMORY)
+    assert found.slope > 2.0
+    assert found.verdict == "steady"
+
+
+def test_a_clock_that_falls_behind_drifts_too() -> None:
+    assert trend(TIMES, [-at * 1e-3 for at in TIMES], ONE, TURN, SETTLE, DRIFT).verdict == "grows"
+    assert trend(TIMES, [-at * 2e-4 for at in TIMES], ONE, TURN, SETTLE, DRIFT).verdict == "steady"
+
+
+def test_samples_that_are_missing_are_left_out_and_a_short_run_says_so() -> None:
+    gaps = [math.nan if n % 3 else value for n, value in enumerate(noise())]
+    assert trend(TIMES, gaps, ONE, TURN, SETTLE, MEMORY).verdict == "steady"
+    short = trend(TIMES[:60], list(noise())[:60], ONE[:60], TURN, SETTLE, MEMORY)
+    assert short.verdict == "too short"
+    assert math.isnan(short.slope)
+    assert bins([], [], [], TURN, SETTLE) == []
+
+
+@pytest.mark.parametrize(("free", "point"), [(1, 12.706), (2, 4.303), (3, 3.182), (5, 2.571), (10, 2.228), (20, 2.086)])
+def test_students_t(free: int, point: float) -> None:
+    assert student(free) == pytest.approx(point, rel=0.01)

@@ -1,0 +1,415 @@
+"""The command line as a whole: every command's help, lists and cards, `--json`, completion, colours."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.cli.conftest import Done
+
+from antiphon import __version__, patchlist, paths
+from antiphon.bench import jackd
+from antiphon.cli import approve, bench, completion, errors, progress, style
+from antiphon.cli.commands import application
+from antiphon.errors import EngineError
+
+ROOT = Path(__file__).resolve().parents[2]
+COMMANDS = [c.name or c.callback.__name__ for c in application().registered_commands]  # type: ignore[union-attr]
+Run = Callable[..., Done]
+
+
+@pytest.fixture
+def antiphon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs a command of the whole application in an empty folder, on a terminal of 200 columns."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def command(*arguments: str) -> Done:
+        code = errors.run(application(), list(arguments))
+        captured = capsys.readouterr()
+        return Done(code, captured.out, captured.err)
+
+    return command
+
+
+def test_it_says_its_version(antiphon: Run) -> None:
+    assert antiphon("--version") == Done(0, f"antiphon {__version__}\n", "")
+
+
+@pytest.mark.parametrize("columns", ["60", "80", "200"])
+def test_every_command_stands_in_the_help_with_whole_sentences(
+    antiphon: Run, monkeypatch: pytest.MonkeyPatch, columns: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    page = antiphon("--help").out
+    listed = page.partition("Commands:\n")[2]
+    assert re.findall(r"^  ([a-z-]+) ", listed, re.MULTILINE) == COMMANDS
+    assert "..." not in listed
+    for said in re.split(r"\n  (?=\S)", listed):
+        assert said.rstrip().endswith("."), said
+    assert "--install-completion" in page
+    assert "--show-completion" in page
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_a_page_and_every_option_a_sentence(antiphon: Run, command: str) -> None:
+    done = antiphon(command, "--help")
+    assert done.code == 0
+    assert done.out.startswith(f"Usage: antiphon {command}")
+    for line in done.out.partition("Options:\n")[2].splitlines():
+        assert not re.fullmatch(r"  -\S+.*[^.\])]", line) or re.search(r"\S  +\S", line.strip()), line
+
+
+def test_the_help_imports_nothing_heavy() -> None:
+    script = (
+        "import sys; sys.argv=['antiphon','--help']\n"
+        "from antiphon.cli import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "print([m for m in ('soundfile','torch','llvmlite','pluggy','rich') if m in sys.modules], file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True,
+        env={**os.environ, "PYTHONPATH": f"{ROOT / 'server'}"},
+    )  # fmt: skip
+    assert done.stderr.strip() == "[]"
+
+
+# ---- lists and cards
+
+
+def test_patches_are_listed_with_where_they_are_from(antiphon: Run) -> None:
+    (paths.made(paths.patches()) / "answer.toml").write_text("# Mine. More.\nformat = 1\n")
+    lines = antiphon("patches").out.splitlines()
+    assert re.fullmatch(r"answer +yours, hides the shipped one +Mine\.", lines[0])
+    assert any(re.fullmatch(r"keys +shipped +A piano to play: .*", line) for line in lines)
+    assert not any(line.startswith("through") for line in lines)
+    assert any(line.startswith("through") for line in antiphon("patches", "--all").out.splitlines())
+    found = {entry["name"]: entry for entry in json.loads(antiphon("patches", "--json").out)}
+    assert list(found) == [entry.name for entry in patchlist.entries() if entry.listed]
+    assert (found["answer"]["from"], found["answer"]["hides_shipped"]) == ("yours", True)
+    assert (found["keys"]["from"], found["keys"]["hides_shipped"]) == ("shipped", False)
+
+
+def test_sets_are_listed(antiphon: Run) -> None:
+    assert re.match(r"evening +shipped +An evening: .*\.\n", antiphon("sets").out)
+    assert [entry["name"] for entry in json.loads(antiphon("sets", "--json").out)] == ["evening"]
+
+
+def test_a_plugin_is_shown_in_full(antiphon: Run) -> None:
+    card = antiphon("plugins", "limiter").out
+    assert card.startswith("limiter  (antiphon_utilities)  ")
+    assert "in: in (audio); out: out (audio)" in card
+    assert re.search(r"latency with its defaults at 48000 Hz: [1-9]\d* frames", card)
+    assert re.search(r"ceiling: -?\d+ to 0 dB, default -1\. \S", card)
+    assert "wet: 0 to 1, default 1" in card
+    assert "antiphon run limiter IN.wav OUT.wav" in card
+    found = json.loads(antiphon("plugins", "limiter", "--json").out)
+    assert (found["type"], found["plugin"], found["rate"]) == ("limiter", "antiphon_utilities", 48000)
+    assert found["latency"] > 0
+    assert {"name", "low", "high", "unit", "default", "doc"} <= set(found["params"][0])
+    refused = antiphon("plugins", "limitr")
+    assert refused.code == 2
+    assert "did you mean limiter?" in refused.complaint
+
+
+def test_a_plugin_that_cannot_be_prepared_is_shown_all_the_same(antiphon: Run) -> None:
+    folder = paths.made(paths.plugins() / "odd")
+    (folder / "__init__.py").write_text(
+        "from antiphon.hookspecs import hookimpl\n@hookimpl\ndef antiphon_processors(register):\n"
+        "    register('odd', 'odd.p:Odd', 'Refuses silence.')\n"
+    )
+    (folder / "p.py").write_text(
+        "from antiphon.processor import Processor\nclass Odd(Processor):\n    made = 0\n"
+        "    def prepare(self, spec):\n        Odd.made += 1\n        if Odd.made > 1: raise RuntimeError('no')\n"
+        "    def process(self, io):\n        io.audio_out[0][:] = io.audio_in[0]\n"
+    )
+    try:
+        assert "latency with its defaults at 48000 Hz: unknown: RuntimeError: no" in antiphon("plugins", "odd").out
+    finally:
+        for name in ("odd", "odd.p"):
+            sys.modules.pop(name, None)
+
+
+def test_plugins_as_json(antiphon: Run) -> None:
+    found = json.loads(antiphon("plugins", "--json").out)
+    assert {"gain", "denoise"} <= {info["type"] for info in found["types"]}
+    assert found["failures"] == []
+
+
+def test_run_shows_the_parameters_of_the_plugin_it_is_asked_for(antiphon: Run) -> None:
+    for arguments in (("denoise", "--help"), ("--help", "denoise"), ("denoise", "-p", "mode=gate", "--help")):
+        done = antiphon("run", *arguments)
+        assert done.code == 0
+        assert done.out.startswith("Usage: antiphon run denoise [OPTIONS] IN.wav OUT.wav")
+        assert re.search(r"mode +learned or gate or wavelet or autoencoder, default gate\. \S", done.out)
+        assert re.search(r"threshold +-80 to 0 dB, default 0\. \S", done.out)
+        assert re.search(r"learn +the seconds at which it fires\. \S", done.out)
+        assert "--out-dir" in done.out
+    assert "Usage: antiphon run accompany [OPTIONS] IN OUT" in antiphon("run", "accompany", "--help").out
+    assert "Usage: antiphon run [OPTIONS]" in antiphon("run", "--help").out
+    refused = antiphon("run", "denose", "--help")
+    assert (refused.code, "did you mean denoise?" in refused.complaint) == (2, True)
+
+
+def test_what_a_script_wants_is_json(antiphon: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    from antiphon.doctor import machine, midi, software, sound
+    from antiphon.doctor.finding import Finding
+
+    heard = sound.Heard((), "PortAudio 19", "", None, "no server runs")
+    monkeypatch.setattr(sound, "ask", lambda: heard)
+    monkeypatch.setattr(midi, "ask", lambda: midi.HeardMidi("ALSA", "", ("a",), ()))
+    devices = json.loads(antiphon("devices", "--json").out)
+    assert (devices["portaudio"], devices["jack"], devices["midi"]["sources"]) == ("PortAudio 19", None, ["a"])
+    monkeypatch.setattr(software, "CHECKS", (lambda: [Finding("this", "broken", "is gone", "get it")],))
+    monkeypatch.setattr(machine, "CHECKS", ())
+    monkeypatch.setattr(sound, "checks", list)
+    monkeypatch.setattr(midi, "checks", list)
+    done = antiphon("doctor", "--json")
+    told = {"works": False, "findings": [{"subject": "this", "state": "broken", "said": "is gone", "mend": "get it"}]}
+    assert (done.code, json.loads(done.out)) == (1, told)
+    assert antiphon("doctor").out == "broken   this: is gone\n           mend: get it\nbroken: see above\n"
+    assert "leave one of them out" in antiphon("doctor", "--json", "--loopback").complaint
+    monkeypatch.setattr(approve, "ask", lambda *_: {"held": ["10.0.0.1"], "approved": []})
+    assert json.loads(antiphon("surfaces", "--json").out) == {"held": ["10.0.0.1"], "approved": []}
+    assert antiphon("surfaces").out == "held 10.0.0.1\n"
+
+
+# ---- status
+
+TOLD: dict[str, Any] = {
+    "blocks": 100, "missed_blocks": 2, "late_blocks": 3, "late": 4, "device_xruns": 5, "commands_dropped": 1,
+    "schedule_dropped": 1, "osc_port": 4400, "osc_received": 7, "osc_dropped": 0, "osc_failed": 1, "osc_held": 0,
+    "surfaces": 1, "tcp_connections": 0, "patch": "Answer", "tempo": 90.0, "beat": 12.68, "playing": True,
+    "set": {"name": "An evening", "place": 2, "patches": ["voice", "keys", "click"]},
+    "engine": {"state": "running", "driver": "jack", "rate": 48000, "block": 256, "restarts": 1, "load_mean": 0.1,
+               "load_peak": 0.305},
+    "latency": {"driver": 2048, "ring": 0, "graph": 352},
+    "workers": [{"node": "hum", "model": "hum-learned", "device": "cpu", "state": "running", "load": 0.0444,
+                 "misses": 1, "hops": 431, "restarts": 0, "reason": "it was late"}],
+    "synth": {"backend": "pyo", "state": "running", "misses": 0, "restarts": 0, "reason": ""},
+    "nodes": [{"name": "rumble", "type": "filter", "state": "running", "reason": ""},
+              {"name": "hum", "type": "hum", "state": "bypassed", "reason": "it hung"}],
+    "midi": None, "trouble": "", "warning": "", "plugins_failed": [],
+}  # fmt: skip
+
+
+def answers(monkeypatch: pytest.MonkeyPatch, told: object) -> None:
+    def ask(*_: object) -> object:
+        if isinstance(told, Exception):
+            raise told
+        return told
+
+    monkeypatch.setattr(approve, "look", ask)
+
+
+def test_status_is_said_in_sections(antiphon: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers(monkeypatch, TOLD)
+    text = antiphon("status").out
+    assert re.findall(r"^(\S.*)$", text, re.MULTILINE) == [
+        "sound", "misses", "OSC", "workers", "synth", "nodes", "trouble",
+    ]  # fmt: skip
+    for line in (
+        "  engine   running, jack at 48000 Hz, 256 frames",
+        "  set      An evening, patch 2 of 3",
+        "  tempo    90 bpm, beat 12.7, playing",
+        "  load     10.0% of a block on average, 30.5% at most",
+        "  latency  50.0 ms (driver 2048, graph 352; in frames)",
+        "  blocks    100 played, 2 missed, 3 late",
+        "  packets   7 received, 0 dropped",
+        "  hum  hum-learned on cpu, running, load 4.4%, 1 of 431 hops missed, 0 restarts: it was late",
+        "  pyo  running, 0 hops missed, 0 restarts",
+        "  rumble  filter, running",
+        "  hum     hum, bypassed: it hung",
+        "  none",
+    ):
+        assert line in text.splitlines()
+    assert json.loads(antiphon("status", "--json").out) == TOLD
+
+
+def test_status_says_what_is_wrong(antiphon: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    failed = [{"name": "mine", "reason": "SyntaxError"}]
+    answers(
+        monkeypatch, {**TOLD, "trouble": "the disk is full", "synth": None, "workers": [], "plugins_failed": failed}
+    )
+    lines = antiphon("status").out.splitlines()
+    assert lines[-3:] == ["trouble", "  trouble      the disk is full", "  plugin mine  SyntaxError"]
+    assert lines[lines.index("workers") + 1] == lines[lines.index("synth") + 1] == "  none"
+
+
+def test_status_without_a_server_is_a_sentence_and_exit_1(antiphon: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers(monkeypatch, EngineError("no server answers on HTTP port 4401; start `antiphon serve`"))
+    done = antiphon("status")
+    assert (done.code, done.complaint) == (1, "no server answers on HTTP port 4401; start `antiphon serve`")
+
+
+# ---- names and numbers that are wrong
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("serve", "--http-port", "x"), "--http-port takes a whole number from 0 to 65535, not 'x'"),
+        (("play", "--osc-port=70000"), "--osc-port takes a whole number from 0 to 65535, not '70000'"),
+        (("serve", "--rate", "fast"), "--rate takes a whole number (Sample rate: 44100, 48000 or 96000), not 'fast'"),
+        (("serve", "--block", "x"), "--block takes a whole number (Frames in a block, 32 to 2048), not 'x'"),
+        (("osc", "/x", "--timeout", "long"), "--timeout takes a number from 0.01 to 600, not 'long'"),
+        (("train", "--seed", "-1"), "--seed takes a whole number from 0 on, not '-1'"),
+        (("bench", "engin"), "there is no bench 'engin'; did you mean engine? there are: engine, events"),
+        (("train", "denoise-gat"), "nothing named 'denoise-gat' can be trained; did you mean denoise-gate"),
+        (("evaluate", "denose"), "nothing named 'denose' can be evaluated; did you mean denoise?"),
+        (("rendr",), "No such command 'rendr'. Did you mean 'render'"),
+        (("run", "gain", "a.wav", "b.wav", "-p", "gian=1"), "gain has no parameter 'gian'; did you mean gain? it has:"),
+        (("run", "filter", "a.wav", "b.wav", "-p", "mode=lowpas"), "not 'lowpas'; did you mean lowpass"),
+    ],
+)
+def test_a_mistake_is_one_sentence_with_what_is_allowed(antiphon: Run, arguments: tuple[str, ...], said: str) -> None:
+    done = antiphon(*arguments)
+    assert (done.code, said in done.complaint) == (2, True), done.complaint
+
+
+# ---- completion
+
+
+def completed(*words: str) -> list[str]:
+    """What bash would offer for the last word."""
+    environment = {"COMP_WORDS": " ".join(("antiphon", *words)), "COMP_CWORD": str(len(words))}
+    os.environ.update({**environment, "_ANTIPHON_COMPLETE": "complete_bash"})
+    out = io.StringIO()
+    try:
+        with redirect_stdout(out), pytest.raises(SystemExit):
+            errors.run(application(), [])
+    finally:
+        for name in (*environment, "_ANTIPHON_COMPLETE"):
+            del os.environ[name]
+    return out.getvalue().split()
+
+
+def test_the_shell_is_offered_names() -> None:
+    assert completed("pat") == ["patches"]
+    assert completed("run", "den") == ["denoise"]
+    assert completed("plugins", "lim") == ["limiter"]
+    assert completed("serve", "--patch", "an") == ["answer"]
+    assert completed("serve", "--set", "e") == ["evening"]
+    assert completed("render", "dem") == ["demo"]
+    assert completed("render", "thr") == ["throw"]
+    assert completed("bench", "eng") == ["engine"]
+    assert "denoise-gate" in completed("train", "den")
+    assert completed("evaluate", "hu") == ["hum"]
+    assert {"mode=", "wet="} <= set(completed("run", "denoise", "-p", ""))
+    assert completed("run", "denoise", "-p", "thr") == ["threshold="]
+
+
+def test_parameters_that_are_choices_are_offered_their_words() -> None:
+    class Context:
+        params = {"plugin": "denoise"}  # noqa: RUF012
+        args = ()
+
+    found = completion.params(Context(), "mode=")  # type: ignore[arg-type]
+    assert "mode=gate" in found
+
+
+def test_names_are_looked_up_again_only_when_a_plugin_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    loads = []
+    load = completion._load
+    monkeypatch.setattr(completion, "_load", lambda: loads.append(1) or load())
+    assert completion.plugins("gai") == ["gain"]
+    assert completion.plugins("gai") == ["gain"]
+    assert len(loads) == 1
+    folder = paths.made(paths.plugins() / "mine")
+    (folder / "__init__.py").write_text("")
+    completion.known()
+    assert len(loads) == 2
+    (paths.cache() / completion.FILE).write_text("not JSON")
+    assert completion.plugins("gai") == ["gain"]
+    assert len(loads) == 3
+
+
+def test_the_script_for_a_shell_is_shown(antiphon: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION", "1")
+    with pytest.raises(SystemExit) as ended:
+        antiphon("--show-completion", "bash")
+    assert ended.value.code == 0
+
+
+# ---- colour, bars, benches
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_colour_is_for_terminals_and_for_who_wants_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    assert style.styled("x", "bad", Terminal()) == "\033[31mx\033[0m"
+    assert style.styled("x", "bad", io.StringIO()) == "x"
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert style.styled("x", "bad", Terminal()) == "x"
+    monkeypatch.delenv("NO_COLOR")
+    monkeypatch.setenv("TERM", "dumb")
+    assert style.styled("x", "bad", Terminal()) == "x"
+
+
+def test_a_complaint_takes_the_bar_away_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal, now = Terminal(), 100.0
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now)
+    with progress.Progress("in.wav", 1000, 1) as bar:
+        now = 110.0
+        bar.update(250)
+        assert terminal.getvalue().endswith("]  25% 0:30 left")
+        errors.complain("something is wrong")
+    assert "\r\033[Kantiphon: something is wrong\n" in terminal.getvalue()
+    assert terminal.getvalue().endswith("wrong\n")
+
+
+@pytest.mark.parametrize(
+    ("done", "said"), [(0, "  0%"), (1000, "100%"), (500, " 50% 2:00:00 left"), (999, "100% 0:08 left")]
+)
+def test_the_time_left_goes_by_the_pace_until_now(done: int, said: str) -> None:
+    assert progress.bar("x", done, 1000, 1, 80, 7200.0).endswith(f"] {said}")
+
+
+def test_every_bench_says_how_long_it_takes() -> None:
+    asked = bench.Asked(0.0, Path(), 1, 0, 2.0, Path())
+    for name in bench.NAMES:
+        assert re.search(
+            r"takes about \d+ (s|minutes) on two idle cores$|; --limit takes fewer$", bench.announced(name, asked)
+        )
+    assert bench.announced("osc", asked).startswith("bench osc takes about 2 minutes")
+    assert bench.announced("osc", bench.Asked(5.0, Path(), 1, 0, 2.0, Path())).startswith("bench osc takes about 20 s")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_the_jackd_of_a_bench(
+    antiphon: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    for name, script in (("jackd", "echo $$ > pid; exec sleep 60"), ("jack_wait", "[ -s pid ] && echo running")):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+
+    def run(_asked: bench.Asked) -> None:
+        with jackd.dummy(48000, 256):
+            os.kill(os.getpid(), number)
+            signal.pause()
+
+    monkeypatch.setitem(bench.BENCHES, "engine", bench.Bench(run, lambda _: 300.0))
+    done = antiphon("bench", "engine")
+    assert done.code == 128 + number
+    assert done.err.splitlines()[0] == "bench engine takes about 5 minutes on two idle cores"
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), 0)

@@ -1,0 +1,118 @@
+"""How files of sound end: with their tail, and never on a step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tests import audio
+
+from antiphon.block import Samples
+from antiphon.fileends import DECAY, Decay, faded, tail_of
+
+Command = Callable[..., Any]
+ECHO = 'format = 1\n[nodes.echo]\ntype = "delay"\ntime = 0.25\nfeedback = 0.5\n[wires]\n"in" = "echo"\n"echo" = "out"\n'
+
+
+def ends_softly(y: Samples) -> bool:
+    return audio.peak(y[:, -24:]) < 1e-3
+
+
+def test_run_and_render_fade_what_has_not_ended(antiphon: Command, tmp_path: Path) -> None:
+    x = audio.sine(441.3, 0.5, channels=2)
+    audio.write(tmp_path / "in.wav", x, subtype="FLOAT")
+    assert antiphon("run", "gain", "in.wav", "run.wav").code == 0
+    assert antiphon("render", "through", "--in", "in.wav", "--out", "render.wav").code == 0
+    for name in ("run.wav", "render.wav"):
+        y = audio.read(tmp_path / name)[0]
+        assert y.shape == x.shape
+        assert ends_softly(y)
+        assert np.array_equal(y[:, :-960], x[:, :-960]), "20 ms before the end"
+        assert np.abs(np.diff(y[0, -960:])).max() < 1.1 * np.abs(np.diff(x[0])).max(), "no step where it begins"
+
+
+def test_what_has_ended_by_itself_is_left_as_it_is(antiphon: Command, tmp_path: Path) -> None:
+    x = audio.sine(440.0, 0.5)
+    x[:, -24:] = 0.0
+    audio.write(tmp_path / "in.wav", x, subtype="FLOAT")
+    assert antiphon("run", "gain", "in.wav", "out.wav").code == 0
+    assert np.array_equal(audio.read(tmp_path / "out.wav")[0], x)
+
+
+@pytest.mark.parametrize("pieces", [1, 7, 960, 5000])
+@pytest.mark.parametrize("frames", [1, 2, 100, 959, 4000])
+def test_a_fade_is_the_same_in_blocks_of_any_size(frames: int, pieces: int) -> None:
+    x = np.full((2, frames), 0.5, np.float32)
+
+    def blocks() -> Iterator[Samples]:
+        held = np.zeros((2, pieces), np.float32)
+        for at in range(0, frames, pieces):
+            n = min(pieces, frames - at)
+            held[:, :n] = x[:, at : at + n]
+            yield held[:, :n]
+
+    y = np.concatenate([part.copy() for part in faded(blocks(), 48000, 0.02)], axis=1)
+    whole = np.concatenate(list(faded([x], 48000, 0.02)), axis=1)
+    assert np.array_equal(y, whole)
+    assert y.shape == x.shape
+    length = min(960, frames // 2)
+    assert np.array_equal(y[:, : frames - length], x[:, : frames - length])
+    assert frames == 1 or y[0, -1] == 0.0
+
+
+def test_an_echo_is_heard_to_its_end(antiphon: Command, tmp_path: Path) -> None:
+    x = audio.clicks([23_000], 24_000, height=0.5)
+    audio.write(tmp_path / "in.wav", x, subtype="FLOAT")
+    (tmp_path / "echo.toml").write_text(ECHO)
+    assert antiphon("run", "delay", "in.wav", "run.wav", "-p", "time=0.25", "-p", "feedback=0.5").code == 0
+    assert antiphon("render", "echo.toml", "--in", "in.wav", "--out", "render.wav").code == 0
+    # 0.5, 0.25, … 0.00195 is the ninth, the next is below -60 dB
+    at = [23_000 + 12_000 * n for n in range(1, 10)]
+    for name in ("run.wav", "render.wav"):
+        y = audio.read(tmp_path / name)[0]
+        # the last is the last frame there is, and faded
+        assert audio.onsets(y, threshold=1e-3) == at[:-1]
+        assert y.shape[1] == at[-1] + 1
+
+
+def test_a_tail_ends_after_ten_seconds(antiphon: Command, tmp_path: Path) -> None:
+    audio.write(tmp_path / "in.wav", np.full((1, 4800), 0.5, np.float32), subtype="FLOAT")
+    assert antiphon("run", "delay", "in.wav", "out.wav", "-p", "time=0.05", "-p", "feedback=0.98").code == 0
+    y = audio.read(tmp_path / "out.wav")[0]
+    assert y.shape == (1, 4800 + 480_000)
+    assert ends_softly(y)
+    assert audio.peak(y[:, -4800:-2400]) > 1e-3
+
+
+@pytest.mark.parametrize(("tail", "frames"), [("0", 24_000), ("0.5", 48_000)])
+def test_a_tail_that_is_asked_for_is_that_long(antiphon: Command, tmp_path: Path, tail: str, frames: int) -> None:
+    audio.write(tmp_path / "in.wav", audio.noise(24_000), subtype="FLOAT")
+    (tmp_path / "echo.toml").write_text(ECHO)
+    assert antiphon("run", "delay", "in.wav", "run.wav", "--tail", tail).code == 0
+    assert antiphon("render", "echo.toml", "--in", "in.wav", "--out", "render.wav", "--tail", tail).code == 0
+    line = ("--in", "in.wav", "--out", "both.wav", "--seconds", "0.5", "--tail", tail)
+    assert antiphon("render", "echo.toml", *line).code == 0
+    for name in ("run.wav", "render.wav", "both.wav"):
+        y = audio.read(tmp_path / name)[0]
+        assert y.shape[1] == frames
+        assert ends_softly(y)
+
+
+def test_seconds_say_how_long_it_is_and_what_has_no_tail_gets_none(antiphon: Command, tmp_path: Path) -> None:
+    audio.write(tmp_path / "in.wav", audio.noise(24_000), subtype="FLOAT")
+    (tmp_path / "echo.toml").write_text(ECHO)
+    assert antiphon("render", "echo.toml", "--in", "in.wav", "--out", "a.wav", "--seconds", "0.4").code == 0
+    assert antiphon("run", "denoise", "in.wav", "b.wav").code == 0
+    assert audio.read(tmp_path / "a.wav")[0].shape[1] == 19_200
+    assert audio.read(tmp_path / "b.wav")[0].shape[1] == 24_000
+
+
+def test_a_pause_is_no_end() -> None:
+    x = audio.clicks([10, 3000], 4000, height=0.01)
+    decay = Decay(1e-3)
+    parts = [part.copy() for at in range(0, 4000, 256) for part in decay.take(x[:, at : at + 256])]
+    assert np.array_equal(np.concatenate(parts, axis=1), x[:, :3001])
+    assert tail_of(None, sounds_on=True) == DECAY

@@ -1,0 +1,168 @@
+"""Notes on files: a MIDI file for what takes notes, a MIDI file from what gives them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tests import audio
+
+from antiphon import plugins
+from antiphon.cli.newplugin import new_plugin
+from antiphon.io.midifile import Control, Note, Track, read, write
+from antiphon.newplugin.shapes import SHAPES
+from antiphon.notefile import read as read_score
+from antiphon.synth.info import PYO
+
+Command = Callable[..., Any]
+TEMPO = ((0.0, 90.0), (4.0, 133.0))
+_numbers = count()
+NOTES = tuple(Note(n / 2, 0.5, 50 + n, (1 + n) / 127, 1 + n % 3) for n in range(24))
+
+
+@pytest.fixture
+def shaped(antiphon: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], str]:
+    """Writes a plugin of a shape among the performer's own, and gives its name."""
+
+    def make(shape: str) -> str:
+        # a module of its own: another test's is imported already
+        name = f"mine_{next(_numbers)}_{shape.replace('-', '_')}"
+        new_plugin(name, shape)
+        return name
+
+    return make
+
+
+def test_notes_to_notes_keep_time_tempo_and_channels(
+    antiphon: Command, shaped: Callable[[str], str], tmp_path: Path
+) -> None:
+    pedal = Control(1.0, "control", 64, 1.0, 2)
+    tracks = [Track(f"part {c}", tuple(n for n in NOTES if n.channel == c), c) for c in (1, 2, 3)]
+    write(tmp_path / "in.mid", [tracks[0], Track("part 2", tracks[1].notes, 2, (pedal,)), tracks[2]], TEMPO)
+    name = shaped("notes-notes")
+    done = antiphon("run", name, "in.mid", "out.mid", "-p", "interval=0")
+    assert (done.code, done.err) == (0, "")
+    assert "wrote out.mid: 0:06.3, " in done.out
+    before, after = read(tmp_path / "in.mid"), read(tmp_path / "out.mid")
+    assert (after.tempo, after.ticks) == (before.tempo, before.ticks)
+    assert [(t.name, t.program, t.controls) for t in after.tracks] == [
+        (t.name, t.program, t.controls) for t in before.tracks
+    ]
+    for old, new in zip(before.tracks, after.tracks, strict=True):
+        assert [(n.start, n.length, n.number, n.channel) for n in new.notes] == [
+            (n.start, n.length, n.number, n.channel) for n in old.notes
+        ]
+
+
+@pytest.mark.parametrize("block", ["32", "480", "2048"])
+def test_sound_to_notes(antiphon: Command, shaped: Callable[[str], str], tmp_path: Path, block: str) -> None:
+    x = np.zeros((1, 96_000), np.float32)
+    x[:, 24_000:48_000] = 0.5
+    x[:, 72_000:] = 0.5
+    audio.write(tmp_path / "in.wav", x)
+    done = antiphon("run", shaped("sound-notes"), "in.wav", "out.mid", "--block", block)
+    assert done.out.endswith("wrote out.mid: 0:02.0, 2 notes, from in.wav\n")
+    song = read(tmp_path / "out.mid")
+    (notes,) = [track.notes for track in song.tracks if track.notes]
+    # the second is ended by the end; 120 bpm, two beats a second
+    assert [(n.start, n.end) for n in notes] == [(1.0, pytest.approx(2.04, abs=0.002)), (3.0, 4.0)]
+
+
+@pytest.mark.parametrize("shape", list(SHAPES))
+def test_the_command_a_new_plugin_ends_with_works(
+    antiphon: Command, shaped: Callable[[str], str], tmp_path: Path, shape: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    audio.write(tmp_path / "IN.wav", audio.sine(440.0, 0.25))
+    audio.write(tmp_path / "FILE.wav", audio.sine(330.0, 0.25))
+    write(tmp_path / "IN.mid", [Track("tune", NOTES)])
+    name = shaped(shape)
+    command = capsys.readouterr().out.partition("`antiphon run ")[2].partition("`")[0]
+    done = antiphon("run", *command.split())
+    assert command.startswith(f"{name} ")
+    assert done.code == 0
+    assert done.out.startswith("wrote OUT.")
+
+
+def test_a_folder_of_midi_files(antiphon: Command, shaped: Callable[[str], str], tmp_path: Path) -> None:
+    (tmp_path / "songs").mkdir()
+    for name in ("a.mid", "b.midi"):
+        write(tmp_path / "songs" / name, [Track("", NOTES)])
+    (tmp_path / "songs" / "c.wav").write_text("no song")
+    assert antiphon("run", shaped("notes-notes"), "songs", "--out-dir", "out").code == 0
+    assert sorted(os.listdir(tmp_path / "out")) == ["a.mid", "b.midi"]
+
+
+@pytest.mark.parametrize(
+    ("plugin", "files", "said"),
+    [
+        ("notes-notes", ("in.wav", "o.mid"), "takes notes: name a MIDI file IN (.mid or .midi), not in.wav"),
+        ("notes-notes", ("in.mid", "o.wav"), "gives notes: name a MIDI file OUT (.mid or .midi), not o.wav"),
+        ("notes-notes", ("none.mid", "o.mid"), "cannot read none.mid: "),
+        ("notes-notes", ("bad.mid", "o.mid"), "bad.mid is not a MIDI file that can be read"),
+        ("notes-notes", ("empty.mid", "o.mid"), "cannot play empty.mid: there are no notes in it"),
+        ("notes-notes", ("long.mid", "o.mid"), "cannot play long.mid: it lasts longer than 6 h; cut it"),
+        ("notes-notes", ("in.mid", "nodir/o.mid"), "cannot write nodir/o.mid: its folder does not exist"),
+        ("sound-notes", ("in.wav", "o.wav"), "gives notes: name a MIDI file OUT (.mid or .midi), not o.wav"),
+        ("sound-sound", ("in.mid", "o.wav"), "takes sound, and in.mid is a MIDI file"),
+    ],
+)
+def test_what_does_not_fit_is_refused(
+    antiphon: Command, shaped: Callable[[str], str], tmp_path: Path, plugin: str, files: tuple[str, str], said: str
+) -> None:
+    audio.write(tmp_path / "in.wav", audio.sine(440.0, 0.25))
+    write(tmp_path / "in.mid", [Track("", NOTES)])
+    write(tmp_path / "empty.mid", [Track("nothing")])
+    write(tmp_path / "long.mid", [Track("", (Note(0.0, 1.0, 60), Note(300_000.0, 1.0, 60)))], 10.0)
+    (tmp_path / "bad.mid").write_bytes(b"MThd, or is it")
+    done = antiphon("run", shaped(plugin), *files)
+    assert done.code == 2
+    assert said in done.complaint
+    assert not (tmp_path / files[1]).exists()
+
+
+def test_a_score_is_on_its_frames(tmp_path: Path) -> None:
+    write(
+        tmp_path / "a.mid",
+        [Track("", (Note(0.0, 4.0, 60, 1.0), Note(6.0, 1.0, 61)), None)],
+        [(0.0, 60.0), (4.0, 120.0)],
+    )
+    score = read_score(tmp_path / "a.mid", 48000)
+    assert [(at, e.kind, e.number) for at, e in score.events] == [
+        (0, "on", 60), (192_000, "off", 60), (240_000, "on", 61), (264_000, "off", 61),
+    ]  # fmt: skip
+    assert score.tempo == ((0, 60.0), (192_000, 120.0))
+    assert score.frames == 264_001
+
+
+@pytest.mark.skipif(not PYO.installed, reason="pyo is not installed")
+def test_what_accompany_writes_can_be_heard(antiphon: Command, tmp_path: Path) -> None:
+    write(tmp_path / "tune.mid", [Track("melody", tuple(Note(float(n), 1.0, 60 + n % 5) for n in range(8)))], 240.0)
+    assert antiphon("run", "accompany", "tune.mid", "both.mid").code == 0
+    for line, out in (
+        ("run synth both.mid run.wav -p instrument=pluck", "run.wav"),
+        ("render keys --events both.mid --out render.wav", "render.wav"),
+    ):
+        done = antiphon(*line.split())
+        assert (done.code, done.err) == (0, "")
+        y, rate = audio.read(tmp_path / out)
+        assert (rate, y.shape[0]) == (48000, 2)
+        assert 96_000 < y.shape[1] <= 96_000 + 480_001 + 256, "two seconds, and what sounds on"
+        assert audio.peak(y[:, :4800]) > 0.01, "the first note"
+        assert audio.peak(y[:, -24:]) < 1e-3
+
+
+def test_events_for_a_patch_that_takes_none(antiphon: Command, tmp_path: Path) -> None:
+    write(tmp_path / "in.mid", [Track("", NOTES)])
+    said = antiphon("render", "through", "--events", "in.mid", "--out", "o.wav").complaint
+    assert said.startswith("in.mid: no node of this patch takes notes")
+
+
+def test_the_plugins_declare_what_files_ask() -> None:
+    types = plugins.load(check=False).catalog.types
+    assert {name for name, info in types.items() if info.tail} >= {"delay", "synth"}
+    assert types["transfer"].needs == ("reference",)

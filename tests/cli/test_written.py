@@ -1,0 +1,187 @@
+"""What is written: nothing over what is there, and a line that says what it is."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tests import audio
+
+from antiphon.cli.replay import replay
+from antiphon.errors import UsageError
+from antiphon.io.midifile import Note, Track, read, write
+from antiphon.written import Written, duration
+
+Command = Callable[..., Any]
+TUNE = tuple(Note(float(n), 1.0, 60 + (0, 2, 4, 5)[n % 4]) for n in range(16))
+
+
+@pytest.fixture
+def sources(tmp_path: Path) -> Path:
+    """in.wav, in.mid, a loop, and an earlier file under each name OUT may have."""
+    audio.write(tmp_path / "in.wav", audio.sine(440.0, 0.25), subtype="FLOAT")
+    write(tmp_path / "in.mid", [Track("melody", TUNE)], 90.0)
+    (tmp_path / "loops").mkdir()
+    audio.write(tmp_path / "loops" / "a.wav", audio.clicks([0, 24_000, 48_000, 72_000], 96_000))
+    for name in ("old.wav", "old.mid", "old.json"):
+        (tmp_path / name).write_text("the old one")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("line", "clash"),
+    [
+        ("run gain in.wav old.wav", "old.wav is there already; give OUT another name"),
+        ("run hum in.wav old.wav", "old.wav is there already; give OUT another name"),
+        ("run hum in.wav new.wav --midi-out old.mid", "old.mid is there already; give --midi-out another name"),
+        ("run loops loops new.wav --analysis old.json", "old.json is there already; give --analysis another name"),
+        ("run accompany in.mid old.mid", "old.mid is there already; give OUT another name"),
+        ("run synth in.mid old.wav", "old.wav is there already; give OUT another name"),
+        ("render through --in in.wav --out old.wav", "old.wav is there already; give --out another name"),
+    ],
+)
+def test_what_is_there_stays_unless_it_may_go(antiphon: Command, sources: Path, line: str, clash: str) -> None:
+    before = sorted(os.listdir(sources))
+    done = antiphon(*line.split())
+    assert (done.code, done.out) == (2, "")
+    assert done.complaint.startswith(clash)
+    assert done.complaint.endswith("or --force to write over it")
+    assert sorted(os.listdir(sources)) == before
+    assert (sources / "old.wav").read_text() == "the old one"
+
+
+def test_force_writes_over_it(antiphon: Command, sources: Path) -> None:
+    assert antiphon("run", "gain", "in.wav", "old.wav", "--force").code == 0
+    assert audio.read(sources / "old.wav")[0].shape == (1, 12_000)
+    assert antiphon("render", "through", "--in", "in.wav", "--out", "old.wav", "--force").code == 0
+    assert audio.read(sources / "old.wav")[0].shape == (2, 12_000)
+
+
+def test_a_replay_goes_over_nothing(sources: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(sources)
+    (sources / "set").mkdir()
+    head = '{"session": 1, "rate": 48000, "block": 256, "channels": 2, "sample": 0}\n'
+    (sources / "set" / "session.jsonl").write_text(head)
+    audio.write(sources / "set" / "input.wav", audio.noise(512, 2))
+    with pytest.raises(UsageError, match=r"old\.wav is there already; give OUT another name, or --force"):
+        replay("set", "old.wav")
+    replay("set", "old.wav", force=True)
+    assert audio.read(sources / "old.wav")[0].shape == (2, 512)
+
+
+@pytest.mark.parametrize("link", ["", "symbolic", "hard", "relative"])
+@pytest.mark.parametrize("force", [(), ("--force",)])
+def test_in_is_never_out(antiphon: Command, sources: Path, link: str, force: tuple[str, ...]) -> None:
+    out = {"": "in.wav", "relative": "loops/../in.wav"}.get(link, "link.wav")
+    if link == "symbolic":
+        (sources / out).symlink_to("in.wav")
+    elif link == "hard":
+        os.link(sources / "in.wav", sources / out)
+    before = (sources / "in.wav").read_bytes()
+    said = antiphon("run", "gain", "in.wav", out, *force).complaint
+    assert said == f"IN and OUT are the same file, {out}; give OUT a name of its own"
+    said = antiphon("render", "through", "--in", "in.wav", "--out", out, *force).complaint
+    assert said == f"--in and --out are the same file, {out}; give --out a name of its own"
+    assert (sources / "in.wav").read_bytes() == before
+
+
+@pytest.mark.parametrize("line", ["run accompany in.mid in.mid", "run gain loops --out-dir loops"])
+def test_no_source_is_written_over(antiphon: Command, sources: Path, line: str) -> None:
+    done = antiphon(*line.split(), "--force")
+    assert done.code == 2
+    assert "IN and OUT are the same file" in done.complaint
+
+
+def test_of_many_files_one_that_is_there_is_named_and_the_others_are_done(antiphon: Command, sources: Path) -> None:
+    for name in ("a.wav", "b.wav"):
+        audio.write(sources / name, audio.noise(100))
+    (sources / "out").mkdir()
+    (sources / "out" / "a.wav").write_text("the old one")
+    done = antiphon("run", "gain", "a.wav", "b.wav", "--out-dir", "out")
+    assert done.code == 1
+    assert done.err.splitlines() == [
+        "antiphon: out/a.wav is there already; give --out-dir another name, or --force to write over it",
+        "antiphon: 1 of 2 files could not be done",
+    ]
+    assert done.out == "wrote out/b.wav: 0:00.0, 48 kHz, mono, from b.wav\n"
+    assert (sources / "out" / "a.wav").read_text() == "the old one"
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("run gain in.wav new.flac", "wrote new.flac: 0:00.2, 48 kHz, mono, from in.wav"),
+        (
+            "render through --in in.wav --out n.wav",
+            "wrote n.wav: 0:00.2, 48 kHz, stereo, from the patch Through and in.wav",
+        ),
+        (
+            "run loops loops new.wav -p bars=2 -p bpm=110",
+            "wrote new.wav: 0:04.4, 44.1 kHz, stereo, from 1 loop, 2 bars at 110 bpm: a.wav",
+        ),
+        ("run loops loops n.wav -p bars=1 --analysis n.json", "wrote n.json: from the 1 loops of loops"),
+    ],
+)
+def test_a_line_says_what_was_written(antiphon: Command, sources: Path, line: str, said: str) -> None:
+    done = antiphon(*line.split())
+    assert done.code == 0, done.err
+    assert said in done.out.splitlines()
+
+
+def test_accompany_says_what_it_found(antiphon: Command, sources: Path) -> None:
+    done = antiphon("run", "accompany", "in.mid", "out.mid")
+    added = sum(len(track.notes) for track in read(sources / "out.mid").tracks) - len(TUNE)
+    assert done.out == f"wrote out.mid: 0:10.7, from in.mid, {added} notes added, C, 4 bars at 90 bpm\n"
+
+
+def test_a_file_without_sound_is_done_with_a_word(antiphon: Command, tmp_path: Path) -> None:
+    audio.write(tmp_path / "in.wav", np.zeros((2, 0), np.float32), 22050)
+    for line in ("run denoise in.wav run.wav", "render through --in in.wav --out render.wav"):
+        done = antiphon(*line.split())
+        assert done.code == 0
+        assert done.complaint == f"in.wav and {line.split()[-1]} hold no sound (0 frames)"
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("run transfer in.wav o.wav", "transfer does nothing without a reference; name a file with -p reference=FILE"),
+        ("run gain loops c3", "loops is a folder; write --out-dir c3 to do all that is in it"),
+        (
+            "run gain in.wav /proc/o.wav",
+            "cannot write /proc/o.wav: no file can be made in its folder; write to another",
+        ),
+        ("run gain in.wav o.wav --tail -1", "--tail takes 0 to 600 seconds, not -1"),
+        ("render through --in in.wav --out o.wav --fade nan", "--fade takes 0 to 10 seconds, not nan"),
+        ("run hum in.wav o.wav --tail 2", "hum gives OUT its length itself; leave --tail out"),
+    ],
+)
+def test_what_would_do_nothing_is_refused(antiphon: Command, sources: Path, line: str, said: str) -> None:
+    done = antiphon(*line.split())
+    assert (done.code, done.out) == (2, "")
+    assert done.complaint == said
+
+
+def test_what_is_said_of_clipping_can_be_done(antiphon: Command, tmp_path: Path) -> None:
+    audio.write(tmp_path / "in.wav", audio.sine(440.0, 0.25, level=-1.0))
+    said = antiphon("run", "gain", "in.wav", "a.wav", "-p", "gain=2").complaint
+    assert said.endswith("over full scale and are cut to it; lower gain (-p gain=…)")
+    # a processor that has no level of its own, and a sine that its echoes meet in phase
+    audio.write(tmp_path / "in.wav", audio.sine(1000.0, 0.25, level=-20.0))
+    said = antiphon("run", "delay", "in.wav", "b.wav", "-p", "time=0.001", "-p", "feedback=0.98").complaint
+    command = said.partition("make IN softer first: antiphon ")[2].split()
+    assert command[:4] == ["run", "gain", "in.wav", "softer.wav"]
+    assert antiphon(*command).code == 0
+    done = antiphon("run", "delay", "softer.wav", "c.wav", "-p", "time=0.001", "-p", "feedback=0.98")
+    assert (done.code, done.err) == (0, "")
+
+
+def test_the_words_of_a_line() -> None:
+    assert [duration(s) for s in (0.0, 59.96, 69.84, 3599.96)] == ["0:00.0", "1:00.0", "1:09.8", "1:00:00.0"]
+    assert str(Written("o.wav", "in.wav", 1.0, 22050, 6)) == "wrote o.wav: 0:01.0, 22.05 kHz, 6 channels, from in.wav"
+    assert str(Written("o.mid", "in.wav", 1.0, notes=1)) == "wrote o.mid: 0:01.0, 1 note, from in.wav"
+    assert str(Written("a\nb", "x")) == r"wrote a\nb: from x"

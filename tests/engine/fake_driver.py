@@ -1,0 +1,41 @@
+"""A clock of a test's own for the engine's loop."""
+
+from __future__ import annotations
+
+import numpy as np
+from tests.local import RATE
+
+BLOCK = 256
+
+
+class FakeDriver:
+    """A clock that says it is a fake: the next block each time it is asked.
+
+    given: the blocks it was delivered.  first: the number of its first block.
+    """
+
+    name, rate, block, channels, latency, ring, exact = "fake", RATE, BLOCK, 2, 0, 0, True
+
+    def __init__(self, first: int = 0) -> None:
+        self.next = first - 1
+        self.given: list[np.ndarray] = []
+
+    def wait(self) -> int:
+        self.next += 1
+        return self.next
+
+    def input(self, _block: int) -> np.ndarray:
+        return np.zeros((2, BLOCK), np.float32)
+
+    def deliver(self, _block: int, samples: np.ndarray) -> bool:
+        self.given.append(samples.copy())
+        return True
+
+    def time_of(self, block: int) -> int:
+        return 1 + block * BLOCK * 10**9 // RATE
+
+    def deadline(self, block: int) -> int:
+        return self.time_of(block)
+
+    def counts(self) -> tuple[int, int, int]:
+        return 0, 0, 0

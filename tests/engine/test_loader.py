@@ -1,0 +1,405 @@
+"""A plugin's `prepare` or `close` that raises, hangs or crashes: in the trial it refuses a patch, in the engine it is
+left out of the next one. Engines and weighers are forked here, and have a driver of the test's own."""
+
+from __future__ import annotations
+
+import faulthandler
+import mmap
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.waiting import until
+
+from antiphon import watching
+from antiphon.block import StreamSpec
+from antiphon.catalog import Catalog
+from antiphon.children import leave, pair
+from antiphon.engine import admission, loading
+from antiphon.engine.link import NodeState, PlanLoaded, PlanRefused
+from antiphon.engine.loader import Loader
+from antiphon.engine.loop import Loop
+from antiphon.engine.remote import RemoteEngine
+from antiphon.engine.shared import Shape, Shared, Word
+from antiphon.engine.stage import Stage
+from antiphon.graph import IN, OUT, End, Graph, NodeSpec, Wire
+from antiphon.params import Param
+from antiphon.plugincheck import inspect_processor
+from antiphon.processor import Processor
+
+SPEC = StreamSpec(48000, 256, 2)
+LEVEL = 0.5
+"""Of the input; a rogue that plays halves it."""
+WAYS = ("behave", "raise", "exit", "hang", "crash", "kill")
+
+
+class Rogue(Processor):
+    """Misbehaves in one method of one process. `counts`: shared words, how often it was prepared there."""
+
+    params = (
+        Param("act", "choice", "behave", choices=WAYS, restart=True),
+        Param("at", "choice", "prepare", choices=("prepare", "close"), restart=True),
+        Param("where", "choice", "both", choices=("both", "engine", "late"), restart=True),
+        Param("level", default=0.5, low=0.0, high=1.0),
+    )
+    counts = memoryview(mmap.mmap(-1, mmap.PAGESIZE)).cast("q")
+    in_engine = False
+
+    def prepare(self, spec):
+        self.counts[int(self.in_engine)] += 1
+        self.act("prepare")
+
+    def close(self):
+        self.act("close")
+
+    def act(self, at):
+        here = {"both": True, "engine": self.in_engine, "late": bool(self.counts[2])}
+        if self.settings["at"] != at or not here[self.settings["where"]]:
+            return
+        match self.settings["act"]:
+            case "raise":
+                raise RuntimeError("on purpose")
+            case "exit":
+                raise SystemExit(3)
+            case "hang":
+                while True:
+                    time.sleep(0.01)
+            case "crash":
+                signal.raise_signal(signal.SIGSEGV)
+            case "kill":
+                signal.raise_signal(signal.SIGKILL)
+
+    def process(self, io):
+        np.multiply(io.audio_in[0], io.value("level"), out=io.audio_out[0])
+
+
+CATALOG = Catalog({"rogue": inspect_processor("rogue", Rogue, "", "test", play=False)})
+
+
+def make(_name: str) -> Processor:
+    return Rogue()
+
+
+class Driver:
+    """A clock that does not wait for blocks to be due."""
+
+    name, rate, block, channels, latency, ring, exact = "test", SPEC.rate, SPEC.block, SPEC.channels, 0, 0, True
+
+    def __init__(self, first: int) -> None:
+        self.next = first - 1
+        self.sound = np.full((SPEC.channels, SPEC.block), LEVEL, np.float32)
+
+    def wait(self) -> int:
+        time.sleep(0.001)
+        self.next += 1
+        return self.next
+
+    def input(self, _block: int) -> np.ndarray:
+        return self.sound
+
+    def deliver(self, _block: int, _samples: np.ndarray) -> bool:
+        return True
+
+    def time_of(self, block: int) -> int:
+        return 1 + block * SPEC.block * 10**9 // SPEC.rate
+
+    deadline = time_of
+
+    def counts(self) -> tuple[int, int, int]:
+        return 0, 0, 0
+
+
+class Rig:
+    """A weigher, an engine and control's end of it."""
+
+    def __init__(self, errors: Path) -> None:
+        """errors: what the processes say."""
+        self.errors = errors
+        self.shared, self.bell = Shared.create(Shape.of(SPEC.rate, SPEC.block, SPEC.channels)), os.eventfd(0, 0x800)
+        self.loading = loading.Loading(self.shared)
+        self.engine_end, self.control_end = pair()
+        self.weigher_end, self.asking_end = pair()
+        self.link = RemoteEngine(self.shared, self.bell, self.control_end)
+        self.heard: list[object] = []
+        self.serial = self.engine = self.weigher = 0
+        for place in range(3):
+            Rogue.counts[place] = 0
+        self.new_weigher()
+        self.start_engine()
+
+    def new_weigher(self) -> None:
+        if self.weigher:
+            os.kill(self.weigher, signal.SIGKILL)
+            os.waitpid(self.weigher, 0)
+        self.weigher = self._fork(lambda: admission.run_weigher(self.weigher_end, CATALOG, make, SPEC))
+
+    def start_engine(self) -> None:
+        self.engine = self._fork(self._engine)
+
+    def _fork(self, work: Callable[[], int]) -> int:
+        pid = os.fork()
+        if not pid:
+            faulthandler.disable()
+            sys.stderr = self.errors.open("a")
+            leave(work)
+        return pid
+
+    def _engine(self) -> int:
+        Rogue.in_engine = True
+        words, died = self.shared.words, self.shared.words[Word.TAP_WRITE]
+        driver = Driver(died + 7 if died else 0)
+        loop = Loop(Stage(SPEC), driver, self.shared, self.bell, None)  # type: ignore[arg-type]
+        Loader(loop, self.engine_end, CATALOG, make, None, self.asking_end).thread.start()
+        loop.begin(driver.next + 1, died)
+        words[Word.ENGINE_STATE] = 2
+        while loop.run_block():
+            pass
+        return 1
+
+    def ask(self, *nodes: tuple[str, dict[str, object]], again: bool = False) -> int:
+        """Asks for nodes in a row, each numbered by its first letter; the serial."""
+        specs = tuple(NodeSpec(name, "rogue", values) for name, values in nodes)
+        ends = [End(IN, IN), *(end for n in specs for end in (End(n.name, "in"), End(n.name, "out"))), End(OUT, OUT)]
+        wires = tuple(Wire(*two) for two in zip(ends[::2], ends[1::2], strict=True))
+        self.serial += 1
+        ids = {node.name: ord(node.name[0]) for node in specs}
+        self.link.load(self.serial, Graph(specs, wires), ids, 0.0, 0.0, again=again)
+        return self.serial
+
+    def load(self, *nodes: tuple[str, dict[str, object]], again: bool = False) -> str:
+        """The same, and what came of it: why it was refused, or ""."""
+        serial = self.ask(*nodes, again=again)
+        found: list[str] = []
+
+        def answered() -> bool:
+            self.heard += self.link.reports()
+            for report in self.heard:
+                match report:
+                    case PlanLoaded(number) if number == serial:
+                        found.append("")
+                    case PlanRefused(number, reason) if number == serial:
+                        found.append(reason)
+            return bool(found)
+
+        until(answered, 20.0, "an answer to the load")
+        return found[0]
+
+    def failed(self) -> dict[int, str]:
+        """Nodes said to have failed until now, and why."""
+        self.heard += self.link.reports()
+        return {r.node: r.reason for r in self.heard if isinstance(r, NodeState) and r.state == "failed"}
+
+    def plays(self, level: float) -> None:
+        """Waits until that level goes out."""
+        until(lambda: abs(self.shared.meters[1] - level) < 1e-6, 10.0, f"{level} is heard")
+
+    def ended(self) -> str:
+        """Waits until the engine has ended, and notes it as the supervisor does: the node it is said to end at."""
+        _, status = os.waitpid(self.engine, 0)
+        self.engine = 0
+        code = os.waitstatus_to_exitcode(status)
+        return watching.blame(self.shared.words, self.loading, code, hung=False)
+
+    def close(self) -> None:
+        for pid in (self.engine, self.weigher):
+            if pid:
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
+        for end in (self.engine_end, self.control_end, self.weigher_end, self.asking_end):
+            end.close()
+        os.close(self.bell)
+        os.close(self.shared.fd)
+
+
+@pytest.fixture
+def rig(tmp_path: Path) -> Iterator[Rig]:
+    made = Rig(tmp_path / "errors")
+    try:
+        assert made.load(("good", {})) == ""
+        made.plays(LEVEL / 2)
+        yield made
+    finally:
+        made.close()
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        ({"act": "raise"}, r"bad (rogue) would not prepare: RuntimeError: on purpose"),
+        ({"act": "exit"}, r"bad (rogue) would not prepare: SystemExit: 3"),
+        ({"act": "hang"}, r"bad (rogue) did not survive its trial: its check took longer than 0.5 s"),
+        ({"act": "crash"}, r"bad (rogue) did not survive its trial: its check crashed with SIGSEGV"),
+        ({"act": "hang", "at": "close"}, r"bad (rogue) did not survive its trial: its check took longer than 0.5 s"),
+        ({"act": "crash", "at": "close"}, r"bad (rogue) did not survive its trial: its check crashed with SIGSEGV"),
+    ],
+)
+def test_what_fails_in_the_trial_refuses_the_patch_and_is_not_prepared_by_the_engine(
+    rig: Rig, values: dict[str, object], reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepared = Rogue.counts[1]
+    if values["act"] == "hang":
+        with monkeypatch.context() as patch:
+            patch.setattr(admission, "TRIAL_LIMIT", 0.5)
+            rig.new_weigher()
+    assert rig.load(("good", {}), ("bad", values)) == reason
+    assert Rogue.counts[1] == prepared
+    rig.plays(LEVEL / 2)
+    rig.new_weigher()
+    assert rig.load(("good", {}), ("fine", {})) == ""
+    rig.plays(LEVEL / 4)
+
+
+@pytest.mark.parametrize("act", ["raise", "exit"])
+def test_what_raises_in_the_engine_alone_refuses_the_patch(rig: Rig, act: str) -> None:
+    assert "bad (rogue) would not prepare" in rig.load(("good", {}), ("bad", {"act": act, "where": "engine"}))
+    assert rig.load(("good", {}), ("fine", {})) == ""
+    rig.plays(LEVEL / 4)
+
+
+@pytest.mark.parametrize("act", ["raise", "exit"])
+def test_a_close_that_raises_is_said_and_plans_go_on(rig: Rig, act: str) -> None:
+    bad = {"act": act, "at": "close"}
+    assert rig.load(("bad", bad), ("worse", bad)) == ""
+    for _ in range(2):
+        assert rig.load(("good", {})) == ""
+        rig.plays(LEVEL / 2)
+        assert rig.load(("bad", bad)) == ""
+    for name in ("bad", "worse"):
+        until(lambda: f"{name} (rogue) would not close: " in rig.errors.read_text(), 5.0, name)  # noqa: B023
+
+
+def test_a_node_that_crashes_the_engine_alone_is_left_out_of_the_next_until_it_has_another_value(rig: Rig) -> None:
+    nodes = ("good", {}), ("bad", {"act": "crash", "where": "engine"})
+    rig.ask(*nodes)
+    assert rig.ended() == "bad"
+    for _ in range(2):
+        rig.start_engine()
+        assert rig.load(*nodes, again=True) == ""
+        assert rig.failed() == {ord("b"): "hung or crashed the engine while it was prepared: give it another value, "
+                                "or take it out and put it in again"}  # fmt: skip
+        rig.plays(LEVEL / 2)
+        # an edit of others does not bring it back, and costs no engine
+        assert rig.load(*nodes, ("fine", {})) == ""
+        rig.plays(LEVEL / 4)
+        rig.heard.clear()
+        os.kill(rig.engine, signal.SIGKILL)
+        assert rig.ended() == ""
+    rig.start_engine()
+    assert rig.load(*nodes, again=True) == ""
+    assert rig.load(("good", {}), ("bad", {})) == ""
+    rig.plays(LEVEL / 4)
+    assert NodeState(ord("b"), "running") in rig.heard
+
+
+def test_nodes_that_crash_one_engine_after_the_other_end(rig: Rig) -> None:
+    bad = {"act": "crash", "where": "engine"}
+    nodes = ("good", {}), ("bad", bad), ("worse", bad), ("x", bad)
+    for name in ("bad", "worse", "x"):
+        rig.ask(*nodes)
+        assert rig.ended() == name
+        rig.start_engine()
+    assert rig.load(*nodes) == ""
+    rig.plays(LEVEL / 2)
+
+
+def test_a_node_is_blamed_for_the_second_kill_at_it(rig: Rig) -> None:
+    nodes = ("good", {}), ("bad", {"act": "kill", "where": "engine"})
+    for name in ("", "bad"):
+        rig.ask(*nodes)
+        assert rig.ended() == name
+        rig.start_engine()
+    assert rig.load(*nodes) == ""
+    assert set(rig.failed()) == {ord("b")}
+
+
+@pytest.mark.parametrize("at", ["prepare", "close"])
+def test_a_node_that_hangs_the_engines_loader_is_named_and_ended_with_it(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, at: str
+) -> None:
+    bad = {"act": "hang", "at": at, "where": "engine"}
+    rig.ask(("good", {}), ("bad", bad))
+    if at == "close":
+        rig.load(("good", {}))
+    until(lambda: rig.loading.name == "bad", 5.0, "the loader is at it")
+    monkeypatch.setattr(loading, "LOAD_SECONDS", 0.3)
+    words = rig.shared.words
+    until(lambda: "loader has hung" in watching.hang(words, "headless", rig.loading), 5.0, "it is seen")
+    assert "at the node bad" in watching.hang(words, "headless", rig.loading)
+    rig.plays(LEVEL / 2)  # meanwhile
+    watching.forget(words, rig.loading)
+    assert watching.hang(words, "headless", rig.loading) == ""
+    os.kill(rig.engine, signal.SIGKILL)
+    os.waitpid(rig.engine, 0)
+    blamed = watching.blame(words, rig.loading, -signal.SIGKILL, hung=True)
+    rig.start_engine()
+    assert rig.load(("good", {}), ("bad", bad)) == ""
+    if at == "prepare":
+        assert blamed == "bad"
+        assert set(rig.failed()) == {ord("b")}
+        rig.plays(LEVEL / 2)
+    else:
+        assert blamed == ""
+        rig.plays(LEVEL / 4)
+
+
+def test_a_loader_that_works_is_not_seen_as_hung(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loading, "LOAD_SECONDS", 2.0)
+    for n in range(3):
+        rig.load(("good", {}), (f"n{n}", {}))
+        assert watching.hang(rig.shared.words, "headless", rig.loading) == ""
+        assert rig.loading.name == ""
+
+
+def test_a_plan_that_played_goes_on_without_the_node_that_no_longer_prepares(rig: Rig) -> None:
+    nodes = ("good", {}), ("bad", {"act": "raise", "where": "late"}), ("worse", {"act": "crash", "where": "late"})
+    assert rig.load(*nodes) == ""
+    rig.plays(LEVEL / 8)
+    os.kill(rig.engine, signal.SIGKILL)
+    assert rig.ended() == ""
+    Rogue.counts[2] = 1
+    rig.new_weigher()  # the one before remembers that they were tried
+    rig.start_engine()
+    assert "bad" in rig.load(*nodes)
+    assert rig.load(*nodes, again=True) == ""
+    rig.plays(LEVEL / 2)
+    assert "on purpose" in rig.failed()[ord("b")]
+    assert "SIGSEGV" in rig.failed()[ord("w")]
+
+
+def test_what_plays_is_not_tried_again_nor_is_what_an_engine_before_played(rig: Rig) -> None:
+    nodes = ("good", {}), ("fine", {"at": "close"})
+    assert rig.load(*nodes) == ""
+    tried, prepared = Rogue.counts[0], Rogue.counts[1]
+    assert (tried, prepared) == (2, 2)
+    assert rig.load(("good", {"level": 0.25}), nodes[1]) == ""
+    assert (Rogue.counts[0], Rogue.counts[1]) == (2, 2)
+    os.kill(rig.engine, signal.SIGKILL)
+    rig.ended()
+    rig.start_engine()
+    assert rig.load(*nodes, again=True) == ""
+    assert (Rogue.counts[0], Rogue.counts[1]) == (2, 4)
+
+
+def test_a_message_that_makes_no_sense_ends_nothing(rig: Rig) -> None:
+    for message in (b"{", b"[]", b"{}", b'{"do": "load"}', b'{"do": "load", "serial": 4, "graph": 3, "ids": 5}'):
+        rig.control_end.send(message)
+    rig.serial = 10
+    assert rig.load(("good", {}), ("fine", {})) == ""
+    rig.plays(LEVEL / 4)
+    assert "the engine's loader: JSONDecodeError" in rig.errors.read_text()
+
+
+def test_blocks_without_an_engine_are_missed(rig: Rig) -> None:
+    words = rig.shared.words
+    assert words[Word.MISSED_BLOCKS] == 0
+    for engines in (1, 2):
+        os.kill(rig.engine, signal.SIGKILL)
+        rig.ended()
+        rig.start_engine()
+        rig.load(("good", {}))
+        assert words[Word.MISSED_BLOCKS] == 7 * engines

@@ -1,0 +1,93 @@
+"""What is noted of the loader, for whoever looks after its engine."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+
+import pytest
+from tests.local import CATALOG
+
+from antiphon import watching
+from antiphon.children import DEVICE_GONE
+from antiphon.engine import loading
+from antiphon.engine.loading import NOTED, Loading, Prepared
+from antiphon.engine.shared import Shape, Shared, Word
+
+
+@pytest.fixture
+def shared() -> Iterator[Shared]:
+    made = Shared.create(Shape(48000, 64, 2, 16))
+    yield made
+    os.close(made.fd)
+
+
+def test_what_a_node_is_prepared_with_tells_it_from_itself() -> None:
+    lag, plain = CATALOG["lag"], Prepared.of(3, CATALOG["lag"], {})
+    assert Prepared.of(3, lag, {"frames": 100, "wet": 0.5}) == plain, "its default, and a value that needs no new plan"
+    assert Prepared.of(3, lag, {"frames": 101}) != plain
+    assert Prepared.of(4, lag, {}) != plain
+
+
+def test_as_many_are_noted_as_there_is_room_for_and_the_oldest_go(shared: Shared) -> None:
+    note = Loading(shared)
+    for number in range(1, NOTED + 6):
+        note.prepares(Prepared(number, -number), f"n{number}")
+        assert note.name == f"n{number}"
+        assert note.engine_ended(at_fault=True) == f"n{number}"
+        assert note.name == ""
+    assert {node.number for node in Loading(shared).noted} == set(range(6, NOTED + 6))
+    note.keep([Prepared(9, -9), Prepared(10, 0), Prepared(1, -1)])
+    assert note.noted == {Prepared(9, -9)}
+
+
+def test_a_name_that_is_too_long_for_its_place_is_cut(shared: Shared) -> None:
+    note = Loading(shared)
+    note.prepares(Prepared(1, 1), "n" * 200)
+    assert note.name == "n" * 64
+    note.closes("b")
+    assert note.name == "b"
+
+
+def test_the_loader_has_hung_once_it_has_been_at_one_thing_for_too_long(
+    shared: Shared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    note, now, words = Loading(shared), [1_000_000_000], shared.words
+    monkeypatch.setattr(loading.time, "monotonic_ns", lambda: now[0])
+    words[Word.ENGINE_STATE] = 2
+    assert watching.hang(words, "headless", note) == "", "it has not begun"
+    note.prepares(Prepared(1, 1), "n")
+    now[0] += round(loading.LOAD_SECONDS * 1e9)
+    assert watching.hang(words, "headless", note) == ""
+    now[0] += 1
+    assert watching.hang(words, "headless", note).endswith(" at the node n; ending the engine")
+    words[Word.ENGINE_STATE] = 1
+    assert watching.hang(words, "headless", note) == "", "another engine starts"
+    words[Word.ENGINE_STATE] = 2
+    note.beat()
+    assert watching.hang(words, "headless", note) == ""
+    now[0] += 2 * round(loading.LOAD_SECONDS * 1e9)
+    assert "at the node" not in watching.hang(words, "headless", note)
+    watching.forget(words, note)
+    assert watching.hang(words, "headless", note) == ""
+
+
+@pytest.mark.parametrize(
+    ("code", "hung", "blamed"),
+    [
+        (-signal.SIGSEGV, False, 5), (-signal.SIGKILL, False, 0), (-signal.SIGKILL, True, 5),
+        (-signal.SIGTERM, False, 0), (0, False, 0), (1, False, 5), (DEVICE_GONE, False, 0),
+    ],
+)  # fmt: skip
+def test_the_node_of_the_block_is_to_blame_for_an_end_that_nobody_asked_for(
+    shared: Shared, code: int, hung: bool, blamed: int
+) -> None:
+    words, note = shared.words, Loading(shared)
+    words[Word.AT_WORK] = 5
+    assert watching.blame(words, note, code, hung=hung) == ""
+    assert (words[Word.BLAMED], words[Word.AT_WORK]) == (blamed, 0)
+    words[Word.AT_WORK] = 5
+    note.prepares(Prepared(6, 1), "n")
+    assert watching.blame(words, note, code, hung=hung) == ("n" if blamed else "")
+    assert words[Word.BLAMED] == 0, "what is new is the likelier one"

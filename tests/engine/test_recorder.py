@@ -1,0 +1,182 @@
+"""Recordings and sets: beyond 4 GiB, private, said when they end, and never a power cut's sound without its log."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from antiphon.engine import recorder as recorders
+from antiphon.engine import take as takes
+from antiphon.engine.recorder import Recorder
+from antiphon.engine.shared import Shape, Shared, Word
+from antiphon.engine.take import Take, written
+from antiphon.errors import FileError
+from antiphon.io.audiofile import stream
+from antiphon.io.containers import check
+
+RATE, BLOCK = 48000, 256
+FOUR_GIB = 1 << 32
+
+
+@pytest.fixture(autouse=True)
+def every_second_is_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is done once a second is done with every write."""
+    monkeypatch.setattr(takes, "SYNC_SECONDS", -1.0)
+    monkeypatch.setattr(recorders, "SYNC_SECONDS", -1.0)
+
+
+def steady(value: float, frames: int = 1000) -> np.ndarray:
+    return np.full((frames, 2), value, np.float32)
+
+
+def leap(take: Take, frames: int) -> None:
+    """As if so many frames had been written: a hole, which takes no room on the disk."""
+    take._file.seek(frames)
+    take.frames = frames
+
+
+@pytest.mark.parametrize(("subtype", "bytes_a_frame"), [("FLOAT", 8), ("PCM_24", 6)])
+def test_a_wave_file_grows_beyond_4_gib(tmp_path: Path, subtype: str, bytes_a_frame: int) -> None:
+    path, far = tmp_path / "long.wav", FOUR_GIB // bytes_a_frame + 1000
+    take = Take(path, RATE, 2, subtype)
+    assert not take.write(steady(0.25))
+    assert path.read_bytes()[:4] == b"RIFF", "an ordinary wave file as long as it can be one"
+    assert soundfile.info(path).frames == 1000
+    leap(take, far)
+    assert take.write(steady(0.5)), "it is said"
+    assert not take.write(steady(0.5)), "once"
+    for end in ("while it is written, and should the recorder be killed", "at its end"):
+        info = soundfile.info(path)
+        assert (info.format, info.frames, info.subtype) == ("RF64", far + 2000, subtype), end
+        with open(path, "rb") as file:
+            assert check(file.fileno()) == "wav"
+        last, _ = soundfile.read(path, start=far - 2, dtype="float32")
+        assert last[1].tolist() == [0.0, 0.0]
+        assert last[2].tolist() == last[-1].tolist() == [0.5, 0.5]
+        if end != "at its end":
+            take.close()
+    with stream(path) as (found, blocks):
+        assert found.frames == far + 2000
+        assert next(blocks)[0, 0] == np.float32(0.25)
+    os.truncate(path, FOUR_GIB + 100)
+    with open(path, "rb") as file, pytest.raises(ValueError, match="cut short"):
+        check(file.fileno())
+
+
+def test_a_recording_that_ends_short_of_4_gib_is_riff(tmp_path: Path) -> None:
+    path = tmp_path / "take.wav"
+    take = Take(path, RATE, 2)
+    take.write(steady(0.25))
+    take.close()
+    data = path.read_bytes()
+    assert (data[:4], data[8:12]) == (b"RIFF", b"WAVE")
+    assert int.from_bytes(data[4:8], "little") == len(data) - 8
+    sound, rate = soundfile.read(path, dtype="float32")
+    assert (rate, sound.shape) == (RATE, (1000, 2))
+    assert np.all(sound == 0.25)
+
+
+@pytest.fixture
+def shared() -> Shared:
+    made = Shared.create(Shape(RATE, BLOCK, 2, 64))
+    made.words[Word.FIRST_BLOCK] = 0
+    return made
+
+
+def play(shared: Shared, first: int, count: int, value: float = 0.25) -> None:
+    """Blocks as the engine leaves them in the tap."""
+    shape = shared.shape
+    out = np.frombuffer(shared.part("tap_out"), np.float32).reshape(shape.tap, shape.channels, shape.block)
+    into = np.frombuffer(shared.part("tap_in"), np.float32).reshape(shape.tap, shape.channels, shape.block)
+    for number in range(first, first + count):
+        out[number % shape.tap] = into[number % shape.tap] = value
+        shared.tap_tags[number % shape.tap] = number + 1
+    shared.words[Word.TAP_WRITE] = first + count
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_a_recording_is_its_owners_alone_and_its_end_is_said(
+    shared: Shared, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recorder, path = Recorder(shared, tmp_path), tmp_path / "recordings" / "take.wav"
+    recorder.handle({"do": "record", "path": str(path)})
+    for n in range(0, 375, 25):
+        play(shared, n, 25)
+        recorder.turn()
+    assert (mode(path), mode(path.parent)) == (0o600, 0o700)
+    recorder.handle({"do": "record", "path": None})
+    assert capsys.readouterr().out == f"wrote {path}: 2.0 s, 0.6 MB\n"
+    assert soundfile.info(path).frames == 375 * BLOCK
+
+
+def test_a_set_is_its_owners_alone_its_log_is_on_the_disk_and_its_end_is_said(
+    shared: Shared, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[str] = []
+    real = os.fsync
+
+    def fsync(fd: int) -> None:
+        synced.append(Path(os.readlink(f"/proc/self/fd/{fd}")).name)
+        real(fd)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    recorder, folder = Recorder(shared, tmp_path), tmp_path / "sessions" / "tonight"
+    recorder.handle({"do": "session", "path": str(folder), "header": {}})
+    recorder._session_from = 0  # the engine has begun
+    play(shared, 0, 50)
+    recorder.turn()
+    assert "session.jsonl" in synced
+    assert mode(folder) == 0o700
+    assert {path.name: mode(path) for path in folder.iterdir()} == dict.fromkeys(
+        ("session.jsonl", "input.wav", "output.wav"), 0o600
+    )
+    recorder.close()
+    assert capsys.readouterr().out == f"wrote {folder}: 0.3 s, 0.2 MB\n"
+
+
+def test_a_recording_that_grows_beyond_4_gib_is_said_and_goes_on(
+    shared: Shared, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recorder, path = Recorder(shared, tmp_path), tmp_path / "take.wav"
+    recorder.handle({"do": "record", "path": str(path)})
+    recorder.aloud = True
+    for n in range(0, 75, 25):
+        play(shared, n, 25)
+        recorder.turn()
+        assert recorder._record is not None
+        if n == 0:
+            leap(recorder._record, 4 * 3600 * RATE + 10 * 60 * RATE)
+    recorder.close()
+    said = capsys.readouterr()
+    assert said.err.count("\n") == 1
+    assert f"{path} has grown beyond 4 GiB and goes on as RF64" in said.err
+    assert said.out == f"wrote {path}: 4 h 10 min 00 s, 4.3 GB\n"
+
+
+def test_a_recording_of_nothing_is_taken_away(
+    shared: Shared, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recorder, path = Recorder(shared, tmp_path), tmp_path / "take.wav"
+    recorder.handle({"do": "record", "path": str(path)})
+    recorder.handle({"do": "record", "path": None})
+    assert not path.exists()
+    assert capsys.readouterr().out == f"nothing was recorded; there is no {path}\n"
+
+
+def test_lengths_are_said_in_words() -> None:
+    assert written(Path("a.wav"), 7.25, 2_100_000) == "wrote a.wav: 7.2 s, 2.1 MB"
+    assert written(Path("a.wav"), 72.0, 2_100_000) == "wrote a.wav: 1 min 12 s, 2.1 MB"
+    assert written(Path("a.wav"), 3 * 3600 + 65, 3.2e9) == "wrote a.wav: 3 h 01 min 05 s, 3.2 GB"  # type: ignore[arg-type]
+
+
+def test_a_name_that_cannot_be_written_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(FileError, match="a recording's name ends in"):
+        Take(tmp_path / "take.txt", RATE, 2)

@@ -1,0 +1,263 @@
+"""What a supervisor does when it cannot do what it wants to: nothing but SIGINT and SIGTERM ends a server."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from antiphon import recordings, watching
+from antiphon.children import Child, leave, pair
+from antiphon.engine.shared import Shape, Shared, Word
+from antiphon.errors import EngineError, FileError
+from antiphon.settings import ServeSettings
+from antiphon.supervisor import Supervisor, watch
+from antiphon.supervisor.faults import Faults
+from antiphon.supervisor.starts import Starts
+
+
+class Clock:
+    """Stands for the machine's."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def pass_(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(time, "monotonic", lambda: clock.now)
+    monkeypatch.setattr(time, "monotonic_ns", lambda: round(clock.now * 1e9))
+    monkeypatch.setattr(time, "sleep", clock.pass_)
+    return clock
+
+
+@pytest.fixture
+def supervisor(tmp_path: Path, clock: Clock) -> Supervisor:
+    """One that is ready, and has no children."""
+    made = Supervisor(ServeSettings(audio="headless"), tmp_path)
+    parent, child = pair()
+    parent.setblocking(False)
+    made.parts = SimpleNamespace(  # type: ignore[assignment]
+        shared=Shared.create(Shape(48000, 256, 2, 16)),
+        arena=SimpleNamespace(entries=[]),
+        bells=SimpleNamespace(keeper=os.eventfd(0, os.EFD_NONBLOCK)),
+        found=SimpleNamespace(driver="headless", own=False),
+        parent=parent,
+        child=child,
+    )
+    made.faults = Faults(made.parts.shared.words)
+    made._loading = watching.Loading(made.parts.shared)
+    made.starts = Starts.__new__(Starts)
+    made.starts.driver = "headless"
+    made._ready_said = True
+    return made
+
+
+def ended() -> Child:
+    """A child that has ended, and that nobody has waited for."""
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0)
+    child = Child.of("weigher", pid)
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    return child
+
+
+def faults(supervisor: Supervisor) -> int:
+    return int(supervisor.parts.shared.words[Word.SUPERVISOR_FAULTS])
+
+
+def test_a_start_that_the_machine_refuses_is_tried_again(
+    supervisor: Supervisor, clock: Clock, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No process, no descriptor: said once, counted each time, and made good when there is one."""
+    refusals = [OSError(errno.EAGAIN, "Resource temporarily unavailable"), OSError(errno.EMFILE, "Too many open files")]
+    started = ended()
+
+    def weigher() -> int:
+        if refusals:
+            raise refusals.pop(0)
+        return started.pid
+
+    monkeypatch.setattr(supervisor.starts, "weigher", weigher)
+    supervisor._children["weigher"] = ended()
+    supervisor._reap()
+    for _ in range(3):
+        assert supervisor._due
+        supervisor._restart_due()
+        clock.pass_(watch.PAUSE_SECONDS)
+    assert supervisor._children["weigher"].pid == started.pid
+    assert not supervisor._due
+    assert faults(supervisor) == 2
+    assert capsys.readouterr().err.splitlines() == [
+        "antiphon: weigher ended (status 0); starting it again",
+        "antiphon: weigher cannot be started (resource temporarily unavailable); it is tried again every 1 s",
+        "antiphon: weigher cannot be started (too many open files); it is tried again every 1 s",
+    ]
+
+
+def test_a_step_that_fails_costs_itself(
+    supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    turns: list[str] = []
+
+    def fails() -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    def last() -> None:
+        turns.append("synth")
+        supervisor._ending = len(turns) == 3
+
+    monkeypatch.setattr(supervisor, "_look_for_device", fails)
+    monkeypatch.setattr(supervisor, "_look_for_synth", last)
+    monkeypatch.setattr(supervisor, "_wait", lambda: None)
+    supervisor._watch()
+    assert turns == ["synth"] * 3, "those behind it have their turn"
+    assert faults(supervisor) == 3
+    assert capsys.readouterr().err == "antiphon: the supervisor failed at a step (too many open files); it goes on\n"
+    supervisor._ready_said = supervisor._ending = False
+    with pytest.raises(OSError, match="Too many"):
+        supervisor._watch()
+
+
+def test_what_control_finds_fatal_ends_a_start_and_not_a_server_that_plays(
+    supervisor: Supervisor, capsys: pytest.CaptureFixture[str]
+) -> None:
+    word = json.dumps({"fatal": "the state folder cannot be used"}).encode()
+    supervisor.parts.child.send(word)
+    supervisor._hear()
+    assert capsys.readouterr().err == "antiphon: the state folder cannot be used\n"
+    supervisor._ready_said = False
+    supervisor.parts.child.send(word)
+    with pytest.raises(EngineError, match="state folder"):
+        supervisor._hear()
+
+
+def test_a_control_that_hangs_is_ended_unless_all_stood_still(
+    supervisor: Supervisor, clock: Clock, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    killed: list[tuple[int, int]] = []
+    monkeypatch.setattr(os, "kill", lambda pid, number: killed.append((pid, number)))
+    supervisor._children["control"] = Child("control", 4711, supervisor._signal_read)
+    words = supervisor.parts.shared.words
+    os.write(supervisor._signal_write, b"x" * 8)  # so that no wait is one
+
+    def turn() -> None:
+        os.write(supervisor._signal_write, b"x")
+        supervisor._wait()
+        supervisor._look_for_hang()
+
+    turn()
+    assert not killed, "it has not begun to turn"
+    words[Word.CONTROL_BEAT] = time.monotonic_ns()
+    clock.pass_(watching.CONTROL_HANG_SECONDS + 1.0)  # the whole machine stood still
+    turn()
+    assert not killed
+    for _ in range(4):
+        clock.pass_(0.6)
+        turn()
+    assert killed == [(4711, signal.SIGKILL)]
+    assert "control has not turned for" in capsys.readouterr().err
+    turn()
+    assert len(killed) == 1, "once"
+
+
+def test_a_zygote_that_is_wanted_is_due_until_it_is_there(
+    supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The bell that asks for it rings once."""
+    monkeypatch.setattr(watch, "wanted_zygotes", lambda _arena: {"none"})
+    os.eventfd_write(supervisor.parts.bells.keeper, 1)
+    supervisor._wait()
+
+    def refuse(_kind: str) -> int:
+        raise OSError(errno.ENOMEM, "Cannot allocate memory")
+
+    monkeypatch.setattr(supervisor.starts, "zygote", refuse)
+    supervisor._restart_due()
+    assert list(supervisor._due) == ["zygote-none"]
+
+
+def test_a_process_that_cannot_be_watched_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    process = subprocess.Popen(["sleep", "60"])
+
+    def refuse(_pid: int) -> int:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(os, "pidfd_open", refuse)
+    with pytest.raises(OSError, match="Too many"):
+        Child.of("engine", process.pid)
+    with pytest.raises(ChildProcessError):
+        os.waitpid(process.pid, 0)
+    process.returncode = -9
+
+
+def test_a_fork_that_is_refused_leaves_signals_as_they_were(
+    supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse() -> int:
+        raise OSError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(os, "fork", refuse)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    with pytest.raises(OSError, match="unavailable"):
+        supervisor.starts._fork(lambda: 0)
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == before
+
+
+def test_a_forked_child_never_becomes_a_second_parent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where nobody reads its traceback: its parent's clean-up would end its siblings."""
+
+    def fail() -> int:
+        raise RuntimeError("at its work")
+
+    pid = os.fork()
+    if pid == 0:
+        read, write = os.pipe()
+        os.close(read)
+        os.dup2(write, 2)
+        os.dup2(write, 1)
+        try:
+            leave(fail)
+        finally:
+            os._exit(77)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 1
+
+
+def test_a_recording_on_a_disk_that_hangs_holds_nobody_up(
+    supervisor: Supervisor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def recorder(_begin: object, ready: int) -> int:
+        pid = os.fork()
+        if pid == 0:
+            signal.pause()
+            os._exit(0)
+        assert ready > 0
+        return pid
+
+    monkeypatch.setattr(watch, "RECORDER_SECONDS", 0.05)
+    monkeypatch.setattr(supervisor.starts, "recorder", recorder)
+    supervisor.settings = supervisor.settings.with_(record=str(tmp_path / "take.wav"))
+    with pytest.raises(FileError, match=r"cannot write .*take\.wav: nothing has come of it for 0\.05 s"):
+        supervisor._start_first_recorder()
+    supervisor._children["recorder"].kill()
+
+
+def test_a_start_that_fails_takes_away_what_it_began_to_record(tmp_path: Path) -> None:
+    (tmp_path / "tonight").mkdir()
+    for name in ("take.wav", "tonight/session.jsonl", "tonight/input.wav", "tonight/output.wav", "tonight/mine.txt"):
+        (tmp_path / name).touch()
+    begun = [{"do": "record", "path": str(tmp_path / "take.wav")}, {"do": "session", "path": str(tmp_path / "tonight")}]
+    recordings.undo(begun)
+    assert [str(path.relative_to(tmp_path)) for path in sorted(tmp_path.rglob("*"))] == ["tonight", "tonight/mine.txt"]

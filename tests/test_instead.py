@@ -1,0 +1,42 @@
+"""What a refusal offers instead of a name that nobody has."""
+
+from __future__ import annotations
+
+import pytest
+
+from antiphon.instead import MOST, instead, listed, near
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("denose", "denoise"),
+        ("Denoise", "denoise"),
+        ("anser", "answer"),
+        ("fedback", "feedback"),
+        ("zzz", ""),
+        ("", ""),
+    ],
+)
+def test_the_nearest_name_is_offered_first(name: str, found: str) -> None:
+    assert (near(name, ("answer", "denoise", "feedback", "gain")) or ("",))[0] == found
+
+
+def test_the_sentence_names_what_may_have_been_meant_and_all_that_is_allowed() -> None:
+    assert instead("gian", ["delay", "gain"]) == "; did you mean gain? there are: delay, gain"
+    assert instead("x", ["delay", "gain"], "it has") == "; it has: delay, gain"
+    assert instead("x", []) == "; there are: none"
+
+
+def test_a_long_list_is_cut_and_counted() -> None:
+    names = [f"name-{n}" for n in range(1000)]
+    text = listed(names)
+    shown = text.partition(", and ")[0].split(", ")
+    assert len(text) < MOST + 30
+    assert text.endswith(f", and {1000 - len(shown)} more")
+    assert shown == names[: len(shown)]
+    assert "did you mean name-999" in instead("nam-999", names)
+
+
+def test_a_name_of_a_stranger_that_is_longer_than_any_is_compared_with_none() -> None:
+    assert near("a" * 65, ["a" * 64]) == ()

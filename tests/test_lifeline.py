@@ -1,0 +1,80 @@
+"""Where a server's processes are noted, and how the next one finds what a dead one left, also at a port of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from antiphon import lifeline, paths
+from antiphon.settings import ServeSettings
+
+FREE = ServeSettings(osc_port=0)
+
+
+@pytest.fixture
+def runtime() -> Path:
+    return paths.runtime()
+
+
+@pytest.fixture
+def orphan() -> Iterator[subprocess.Popen[bytes]]:
+    """A process that a killed supervisor left."""
+    process = subprocess.Popen(["sleep", "60"])
+    yield process
+    process.kill()
+    process.wait()
+
+
+def gone() -> int:
+    """The pid of a process that is no more."""
+    process = subprocess.Popen(["true"])
+    process.wait()
+    return process.pid
+
+
+def test_what_a_killed_supervisor_with_a_free_port_left_is_found(
+    runtime: Path, orphan: subprocess.Popen[bytes]
+) -> None:
+    dead = gone()
+    left = runtime / f"free-{dead}"
+    left.mkdir()
+    lifeline.write(left, dead, {"engine": orphan.pid}, ServeSettings(patch="wah"))
+    (left / "state.json").write_text("kept")
+    place = lifeline.folder(FREE)
+    assert place == runtime / f"free-{os.getpid()}"
+    assert not left.exists()
+    assert (place / "state.json").read_text() == "kept"
+    lifeline.take_over(place)
+    assert orphan.wait(5.0) != 0
+    found = lifeline.left(place)
+    assert found is not None
+    assert found.patch == "wah"
+
+
+def test_folders_that_hold_nothing_are_swept_and_those_of_live_servers_kept(
+    runtime: Path, orphan: subprocess.Popen[bytes]
+) -> None:
+    ended, alive = runtime / f"free-{gone()}", runtime / f"free-{orphan.pid}"
+    for place in (ended, alive):
+        place.mkdir()
+        (place / "catalog.json").write_text("{}")
+    lifeline.write(alive, orphan.pid, {}, FREE)
+    place = lifeline.folder(FREE)
+    assert {path.name for path in runtime.iterdir()} == {alive.name, place.name}
+    assert not list(place.iterdir())
+
+
+def test_a_free_ports_folder_goes_with_its_server_and_a_named_ports_stays(runtime: Path) -> None:
+    for settings, stays in ((FREE, False), (ServeSettings(osc_port=47114), True)):
+        place = lifeline.folder(settings)
+        (place / "catalog.json").write_text("{}")
+        lifeline.write(place, 0, {}, settings)
+        lifeline.clear(place, settings)
+        assert place.exists(), "there is something to go on with"
+        (place / lifeline.LIST).unlink()
+        lifeline.clear(place, settings)
+        assert place.exists() == stays

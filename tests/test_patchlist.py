@@ -1,0 +1,74 @@
+"""Which patches and sets there are, what each is for, and which hides which."""
+
+from __future__ import annotations
+
+import pytest
+
+from antiphon import patch, patchlist, patchsave, paths, resources, setlist
+from antiphon.catalog import Catalog
+from antiphon.errors import PatchError
+
+CHECKS = {"through", "worker", "bench8"}
+
+
+def write(name: str, text: str, part: str = "") -> None:
+    folder = paths.made(paths.patches() / part)
+    (folder / f"{name}.toml").write_text(text)
+
+
+def test_lists_hold_what_a_performer_plays_and_names_find_the_rest() -> None:
+    every = {entry.name: entry for entry in patchlist.entries()}
+    assert set(every) == {path.stem for path in resources.patches().glob("*.toml")}
+    assert {entry.name for entry in every.values() if not entry.listed} == CHECKS
+    assert not CHECKS & set(patch.names())
+    assert all(patch.find(name).is_file() for name in CHECKS)
+    with pytest.raises(PatchError) as refused:
+        patch.find("nowhere")
+    assert "answer" in str(refused.value)
+    assert not [name for name in CHECKS if name in str(refused.value)]
+
+
+def test_each_says_in_one_sentence_what_it_is_for() -> None:
+    for entry in [*patchlist.entries(), *patchlist.entries(setlist.FOLDER)]:
+        assert entry.line, entry.name
+        assert ". " not in entry.line
+        assert not entry.own
+    (evening,) = patchlist.entries(setlist.FOLDER)
+    assert evening.line.endswith("then the click to play against.")
+
+
+def test_ones_own_stands_before_a_shipped_one_and_says_so() -> None:
+    write("answer", 'format = 1\nname = "Mine"\n')
+    write("other", "# Hey there. And more.\nformat = 1\n")
+    found = {entry.name: entry for entry in patchlist.entries()}
+    assert (found["answer"].own, found["answer"].hides, found["answer"].line) == (True, True, "Mine")
+    assert (found["other"].own, found["other"].hides, found["other"].line) == (True, False, "Hey there.")
+    assert found["answer"].path == patch.find("answer")
+
+
+def test_files_that_are_no_patches_do_not_end_a_list() -> None:
+    write("broken", "listed = [[[\n")
+    write("hostile", "# \x1b[31mred\x07\nlisted = 7\n")
+    write("mine~", "format = 1\n")
+    (paths.patches() / "folder.toml").mkdir()
+    (paths.patches() / "bytes.toml").write_bytes(b"\xff\xfe\x00")
+    found = {entry.name: entry for entry in patchlist.entries()}
+    assert {"broken", "hostile", "bytes"} <= set(patch.names())
+    assert found["hostile"].line.isprintable()
+    assert "folder" not in found
+    assert "mine~" not in found
+
+
+def test_the_key_takes_true_or_false_at_the_top_alone() -> None:
+    assert not patchlist.listed("format = 1\nlisted   =   false\n[nodes.a]\n")
+    assert patchlist.listed("format = 1\n[nodes.a]\nlisted = false\n")
+    assert patchlist.listed('format = 1\nname = "listed = false"\n')
+    assert patch.parse("format = 1\nlisted = false\n", Catalog()).name == "patch"
+    with pytest.raises(PatchError, match="line 2, 'listed': takes true or false, not a number"):
+        patch.parse("format = 1\nlisted = 0\n", Catalog())
+
+
+def test_what_is_saved_from_one_that_is_not_listed_is_listed() -> None:
+    made = patch.parse("format = 1\nlisted = false\n", Catalog())
+    patchsave.save(made, "mine", Catalog(), {}, replacing=False)
+    assert "mine" in patch.names()

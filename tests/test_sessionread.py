@@ -1,0 +1,204 @@
+"""A kept set's log, damaged or made up: it is played, or refused in a sentence that names the line."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tests import audio
+
+from antiphon import plugins
+from antiphon.block import Samples, StreamSpec
+from antiphon.engine.stage import Stage
+from antiphon.errors import FileError
+from antiphon.graph import IN, OUT, End, Graph, NodeSpec, Wire
+from antiphon.planning import compile_plan
+from antiphon.plugins import Loaded
+from antiphon.replay import replay
+from antiphon.sessionread import LOG, SessionLog, found
+
+RATE, BLOCK, BLOCKS = 48000, 256, 12
+GRAPH = Graph(
+    (NodeSpec("level", "gain", {"gain": 0.5}), NodeSpec("echo", "delay", {"time": 0.01})),
+    (
+        Wire(End(IN, IN), End("level", "in")),
+        Wire(End("level", "out"), End("echo", "in")),
+        Wire(End("echo", "out"), End(OUT, OUT)),
+    ),
+)
+IDS = {"level": 3, "echo": 4}
+
+
+@pytest.fixture(scope="module")
+def loaded() -> Loaded:
+    return plugins.load(check=False)
+
+
+@pytest.fixture(scope="module")
+def lines(loaded: Loaded) -> list[dict[str, Any]]:
+    """A log with a line of every kind."""
+    spec = StreamSpec(RATE, BLOCK, 2)
+    stage = Stage(spec)
+    stage.load(compile_plan(GRAPH, loaded.catalog, loaded.make, spec, IDS), 1, 0.0)
+    load = {"graph": GRAPH.to_json(), "ids": IDS, "serial": 1, "fade": 0.0, "tempo": 0.0}
+    tempo = stage.state()["tempo"]
+    made = [
+        {"session": 1, "rate": RATE, "block": BLOCK, "channels": 2, "device": "cpu", "synth": "auto", "seed": 1},
+        {"engine": "joined", **stage.state(), "load": load},
+        {"sample": 300, "op": "set", "node": 3, "cell": 3, "number": 0.25, "ramp": 0.01},
+        {"sample": 600, "op": "tempo", "number": 90.0, "ramp": 2.0},
+        {"sample": 700, "op": "transport", "cell": 0, "number": 4.0},
+        {"sample": 768, "node": 4, "mark": "away", "number": 3, "leaving": 0},
+        {"sample": 1024, "load": {**load, "serial": 2, "fade": 0.005, "tempo": 100.0}},
+        {"sample": 1100, "op": "note_on", "node": 4, "cell": 60, "number": 0.5, "token": 1},
+        {"missed": [1280, 1536]},
+        {"unheard": 1536},
+        {"sample": 1792, "failed": 4, "reason": "raised ValueError", "aside": False, "leaving": False},
+        {"sample": 2000, "op": "panic"},
+        {"engine": "started", "sample": 2304, "died": 2048, "tempo": tempo},
+        {"sample": 2304, "load": load},
+    ]
+    return list(json.loads(json.dumps(made)))
+
+
+class Kept:
+    """Both of the above, in few words where Hypothesis prints them."""
+
+    def __init__(self, lines: list[dict[str, Any]], loaded: Loaded) -> None:
+        self.lines, self.loaded = lines, loaded
+
+
+@pytest.fixture(scope="module")
+def kept(lines: list[dict[str, Any]], loaded: Loaded) -> Kept:
+    return Kept(lines, loaded)
+
+
+def play(folder: Path, lines: list[Any], loaded: Loaded) -> Samples:
+    """The replay of these lines over noise, as the command has it. All of its errors are raised."""
+    folder.mkdir(exist_ok=True)
+    (folder / LOG).write_text("".join(json.dumps(line) + "\n" for line in lines))
+    SessionLog(folder).check_input(RATE, 2)
+
+    def source() -> Iterator[Samples]:
+        yield audio.noise(BLOCKS * BLOCK, 2)
+
+    return np.concatenate(list(replay(folder, source(), loaded.catalog, loaded.make)), axis=1)
+
+
+def test_a_log_with_a_line_of_every_kind_is_played(tmp_path: Path, lines: list[Any], loaded: Loaded) -> None:
+    y = play(tmp_path / "set", lines, loaded)
+    assert y.shape == (2, BLOCKS * BLOCK)
+    assert audio.peak(y) > 0.01
+    assert not y[:, 1280:1792].any(), "missed, and too late"
+
+
+@pytest.mark.parametrize(
+    ("place", "path", "value", "said"),
+    [
+        (0, ["rate"], 0, "line 1: it makes no sense (rate takes"),
+        (0, ["rate"], 10**9, "line 1: it makes no sense (rate takes"),
+        (0, ["rate"], 47999, "line 1: it makes no sense (rate takes 44100, 48000, 96000, not 47999)"),
+        (0, ["rate"], "48000", "line 1: it makes no sense (rate takes"),
+        (0, ["block"], 0, "line 1: it makes no sense (block takes whole numbers 32 to 2048, not 0)"),
+        (0, ["block"], None, "line 1: it makes no sense (block takes"),
+        (0, ["channels"], 3, "input.wav has 48000 Hz and 2 channels, and line 1 of"),
+        (0, ["session"], 2, "its first line must say session 1"),
+        (1, ["tempo", "bpm"], 0.0, "line 2: it makes no sense (bpm takes 10 to 999, not 0.0)"),
+        (1, ["load", "graph"], [], "line 2: it makes no sense (load takes an object with"),
+        (1, ["load", "graph", "nodes", 0, "type"], "nosuch", "line 2: there is no processor type 'nosuch'"),
+        (1, ["load", "graph", "nodes", 0, "values", "gain"], 1e9, "line 2: level.gain takes 0 to 2, not 1e+09"),
+        (1, ["load", "ids", "level"], "x", "line 2: it makes no sense (level takes whole numbers"),
+        (1, ["cells", "3"], [], "line 2: it makes no sense (zip()"),
+        (1, ["cells", "3", 3, 1], 1e8, "line 2: it makes no sense (gain takes 0 to 2, not 1e+08)"),
+        (2, ["op"], "explode", "line 3: it makes no sense (there is no op 'explode')"),
+        (2, ["number"], 50.0, "line 3: it makes no sense (gain takes 0 to 2, not 50)"),
+        (2, ["sample"], -1, "line 3: it makes no sense (sample takes whole numbers"),
+        (3, ["number"], 0.0, "line 4: it makes no sense (number takes 10 to 999, not 0.0)"),
+        (8, ["missed"], 7, "line 9: it makes no sense ('int' object is not subscriptable)"),
+        (10, ["failed"], "echo", "line 11: it makes no sense (failed takes whole numbers"),
+        (12, ["tempo"], None, "line 13: it makes no sense (tempo takes"),
+    ],
+)
+def test_what_cannot_be_is_refused_by_its_line(
+    tmp_path: Path, lines: list[Any], loaded: Loaded, place: int, path: list[Any], value: Any, said: str
+) -> None:
+    bad = copy.deepcopy(lines)
+    inside = bad[place]
+    for key in path[:-1]:
+        inside = inside[key]
+    inside[path[-1]] = value
+    with pytest.raises(FileError, match=re.escape(said)):
+        play(tmp_path / "set", bad, loaded)
+
+
+@pytest.mark.parametrize("key", ["rate", "block", "channels"])
+def test_a_header_without_a_key_is_refused(tmp_path: Path, lines: list[Any], loaded: Loaded, key: str) -> None:
+    bad = copy.deepcopy(lines)
+    del bad[0][key]
+    with pytest.raises(FileError, match=f"line 1: it lacks '{key}'"):
+        play(tmp_path / "set", bad, loaded)
+
+
+ANY = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(10**12), 10**12)
+    | st.sampled_from([0, -1, 1, 3, 4, 256, 10**9, 10**400, 0.5, 1e300, -1e300, float("nan"), float("inf")])
+    | st.text(max_size=6)
+    | st.sampled_from([[], {}, [1, 2], [[1, 2, 3, 4]], {"3": []}])
+)
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Every place in a line, from the outside in."""
+    if path:
+        yield path
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, inner in items:
+        yield from places(inner, (*path, key))
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_any_mutation_is_played_or_refused_in_a_sentence(
+    tmp_path_factory: pytest.TempPathFactory, kept: Kept, data: st.DataObject
+) -> None:
+    bad = copy.deepcopy(kept.lines)
+    for _ in range(data.draw(st.integers(1, 3))):
+        at = data.draw(st.integers(0, len(bad) - 1))
+        where = data.draw(st.sampled_from(list(places(bad[at])) or [()]))
+        inside: Any = bad[at]
+        for key in where[:-1]:
+            inside = inside[key]
+        if where and data.draw(st.booleans()):
+            inside[where[-1]] = data.draw(ANY)
+        elif where:
+            del inside[where[-1]]
+    folder = tmp_path_factory.mktemp("sets")
+    try:
+        y = play(folder, bad, kept.loaded)
+    except FileError as error:
+        assert re.search(r", line \d+: |first line must say|line 1 of", str(error)), error  # noqa: PT017
+        assert "\n" not in str(error)  # noqa: PT017
+    else:
+        assert np.isfinite(y).all()
+
+
+def test_a_set_is_found_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANTIPHON_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    kept = tmp_path / "home" / "data" / "sessions" / "tonight"
+    kept.mkdir(parents=True)
+    (kept / LOG).write_text("{}\n")
+    assert found("tonight") == kept
+    assert found("elsewhere") == Path("elsewhere")
+    (tmp_path / "tonight").mkdir()
+    assert found("tonight") == Path("tonight"), "what is here goes first"
