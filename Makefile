@@ -8,12 +8,16 @@ SHELL := /bin/sh
 # an emptied environment has no PATH to find apt-get and python3 in
 PATH := $(or $(PATH),/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin)
 export PATH
+# without the bytecode of the last time every process that a test starts compiles all of it again
+unexport PYTHONDONTWRITEBYTECODE
 
 VENV := .venv
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
 DEV := $(VENV)/.ready-dev
 ARGS ?=
+# one for tests of live servers, which take little of a core, and one for each core
+PROCESSES ?= 3
 NAME ?= engine
 
 .PHONY: play test test-real lint types format bench docs third-party wheel models clean help
@@ -24,7 +28,7 @@ play: $(READY)  ## set everything up and play the demo: on the sound card, or on
 
 test: $(DEV)  ## set everything up and run the fast tests
 	@sh tools/system_packages.sh play
-	@$(PY) -m pytest -q $(ARGS)
+	@$(PY) -m pytest -q -n $(PROCESSES) --dist loadfile $(ARGS)
 
 test-real: $(DEV)  ## run the tests on real parts (jackd, PortAudio over it); a skipped one fails
 	@sh tools/system_packages.sh real

@@ -5,9 +5,18 @@ from __future__ import annotations
 import os
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    from xdist.scheduler.protocol import Scheduling
+
+# Before numpy and torch are imported, for what tests start too: threads that spin for one another take several times
+# the processor time of one thread as soon as there are fewer cores than threads.
+for _library in ("OMP", "MKL", "OPENBLAS"):
+    os.environ.setdefault(f"{_library}_NUM_THREADS", "1")
 
 # How long an example takes says how busy the machine is, so nothing here depends on it. Fixtures made once per test
 # hold no state that an example leaves to the next one. The checks of a submission use the same examples each time.
@@ -22,6 +31,8 @@ settings.load_profile("antiphon")
 LIVE = ("acceptance", "clients", "real", "serve")
 """Folders whose tests start real servers, which keep time: on a machine that stalls one may fail, what is broken fails
 each time. What was tried again is named at the end."""
+ALONE = tuple(f"tests/{folder}/" for folder in (*LIVE, "hostile"))
+"""Of these no two run at once where the suite runs in several processes (`-n`)."""
 HOME, NO_SKIPS = "ANTIPHON_HOME", "ANTIPHON_NO_SKIPS"
 _given = pytest.StashKey[str | None]()
 _held = pytest.StashKey[tempfile.TemporaryDirectory[str]]()
@@ -40,6 +51,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if any((here / folder) in item.path.parents for folder in LIVE):
             item.add_marker(again)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Scheduling | None:
+    """For `-n N --dist loadfile`: a file's tests share its fixtures, and the live ones share one process."""
+    if config.getoption("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling
+
+    class ByFile(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return "live" if nodeid.startswith(ALONE) else super()._split_scope(nodeid)
+
+    return ByFile(config, log)  # type: ignore[arg-type]
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -64,8 +89,8 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     if not os.environ.get(NO_SKIPS) or exitstatus != pytest.ExitCode.OK:
         return
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
-    assert reporter is not None
-    if reporter.stats.get("skipped"):
+    # one of several processes has none: the one that started them sees what all of them reported
+    if reporter is not None and reporter.stats.get("skipped"):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 

@@ -1,17 +1,33 @@
-"""Waiting for what a real server does, not for the clock."""
+"""Waiting for what a real server does, not for the clock; and what something costs, whatever else the machine does."""
 
 from __future__ import annotations
 
+import contextlib
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
+BUSY = 6.0
+
 
 def until(true: Callable[[], object], seconds: float, what: str) -> None:
-    """Returns once `true()` is; fails the test, with `what`, when it is not within `seconds`."""
-    deadline = time.monotonic() + seconds
+    """Returns once `true()` is; fails the test, with `what`, when it is not within `seconds`.
+
+    seconds: on an idle machine. One that does much else gets `BUSY` times as many: what is tested is that it comes.
+    """
+    deadline = time.monotonic() + BUSY * seconds
     while not true():
         if time.monotonic() >= deadline:
-            pytest.fail(f"not within {seconds} s: {what}")
+            pytest.fail(f"not within {BUSY * seconds:g} s: {what}")
         time.sleep(0.01)
+
+
+@contextlib.contextmanager
+def costs_at_most(seconds: float) -> Iterator[None]:
+    """Fails the test when what is inside takes more seconds of processor, in this process and in its ended children."""
+    before = sum(os.times()[:4])
+    yield
+    spent = sum(os.times()[:4]) - before
+    assert spent < seconds, f"{spent:.2f} s of processor time, {seconds} s at most"

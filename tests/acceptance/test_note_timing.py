@@ -56,7 +56,7 @@ def recorded(path: Path) -> np.ndarray:
 
 def test_timetagged_notes_are_heard_at_their_sample(home: Path, sock: socket.socket) -> None:
     with server(home, "--record", str(home / "out.wav")) as live:
-        start = time.time() + 0.5
+        start = time.time() + 2.0
         for n in range(NOTES):
             note = message("/note/on" if n % 2 == 0 else "/note/off", 60 + n % 7, 100, 1 + n % 16, "k")
             sock.sendto(bundle(ntp(start, n * GAP, RATE), note), ("127.0.0.1", live.osc))

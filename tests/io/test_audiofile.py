@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import random
 import struct
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 from tests import audio
+from tests.waiting import costs_at_most
 
 from antiphon.errors import FileError
 from antiphon.io import decode
@@ -31,11 +31,9 @@ def wav(*, rate: int = 48000, channels: int = 1, bits: int = 16, tag: int = 1, p
 
 
 def refusal(path: Path) -> str:
-    """What `read` says of a file it must refuse, quickly and in one line."""
-    began = time.monotonic()
-    with pytest.raises(FileError) as refused:
+    """What `read` says of a file it must refuse, cheaply and in one line."""
+    with costs_at_most(3.0), pytest.raises(FileError) as refused:
         read(path)
-    assert time.monotonic() - began < 2.0
     text = str(refused.value)
     assert text.isprintable()
     assert text.startswith("cannot read ")
@@ -194,13 +192,12 @@ def test_a_mutated_file_is_read_or_refused_within_limits(tmp_path: Path, kind: s
     sentences = []
     for data in _mutants(kind, tmp_path, 12):
         path.write_bytes(data)
-        began = time.monotonic()
-        try:
-            sound = read(path)
-            assert np.isfinite(sound.samples).all()
-        except FileError as error:
-            sentences.append(str(error))
-        assert time.monotonic() - began < 2.0
+        with costs_at_most(2.0):
+            try:
+                sound = read(path)
+                assert np.isfinite(sound.samples).all()
+            except FileError as error:
+                sentences.append(str(error))
     assert sentences, "no mutant was broken enough"
     assert all(text.isprintable() and len(text) < 400 for text in sentences)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -43,11 +42,9 @@ def test_it_is_played_by_mqtt_and_survives_its_broker_and_itself(broker: Mosquit
             server.sync()
             client.send("antiphon/gain/wet/set", "0.125")
             broker.start()
-            begun = time.monotonic()
             running(server)
             until(lambda: client.last("antiphon/gain/gain") == b"0.5", 5, "what changed meanwhile is told")
             until(lambda: client.last("antiphon/gain/wet") == b"0.125", 5, "what was sent meanwhile is applied")
-            assert time.monotonic() - begun < 5.0
 
             os.kill(server.pids()["control"], signal.SIGKILL)
             until(lambda: client.last("antiphon/status") == b"offline", 5, "the broker publishes the will")
@@ -109,7 +106,5 @@ def test_a_broker_that_cannot_be_reached_stops_nothing(tmp_path: Path) -> None:
         server.sync()
         until(lambda: server.status()["mqtt"]["reason"], 20, "the reason is told")
         assert server.status()["mqtt"]["state"] == "connecting"
-        begun = time.monotonic()
         assert server.stop() == 0
-        assert time.monotonic() - begun < 5.0
         assert server.said().count("MQTT") == 1

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import itertools
 import json
 import os
+import random
 import re
 import signal
 import socket
@@ -13,13 +15,16 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
-_given: deque[int] = deque(maxlen=256)
+PATIENCE = 20.0
+"""Seconds after which a server that does not answer has failed, however busy the machine is."""
+# Linux gives sockets that ask for any port one of 32768 to 60999, other systems higher ones.
+_PORTS = range(12_000, 32_000)
+_next = itertools.count(random.Random().randrange(len(_PORTS)))
 
 
 class Server:
@@ -87,7 +92,7 @@ class Server:
 
     def status(self) -> dict[str, Any]:
         """GET /api/status."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.http, timeout=5)
+        connection = http.client.HTTPConnection("127.0.0.1", self.http, timeout=PATIENCE)
         try:
             connection.request("GET", "/api/status")
             return dict(json.loads(connection.getresponse().read()))
@@ -103,7 +108,7 @@ class Server:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
             sock.sendto(packet, ("127.0.0.1", self.osc))
 
-    def ask(self, address: str, *args: object, timeout: float = 3.0) -> tuple[str, list[Any]]:
+    def ask(self, address: str, *args: object, timeout: float = PATIENCE) -> tuple[str, list[Any]]:
         """One OSC message and the first answer; TimeoutError without one."""
         from pythonosc.osc_message import OscMessage
 
@@ -113,7 +118,7 @@ class Server:
             answer = OscMessage(sock.recv(65536))
         return answer.address, list(answer.params)
 
-    def sync(self, token: int = 1, timeout: float = 5.0) -> None:
+    def sync(self, token: int = 1, timeout: float = PATIENCE) -> None:
         """Returns once everything sent before has taken effect."""
         said = self.ask("/sync", token, timeout=timeout)
         if said != ("/synced", [token]):
@@ -178,18 +183,24 @@ def ports_of(line: str) -> tuple[int, int]:
 
 
 def free_port() -> int:
-    """A port nobody has now, for UDP and TCP, and none of the last that were given here: two of them differ."""
-    while True:
+    """A port nobody has now, for UDP and TCP, and none of the last 20,000 that were given here.
+
+    Until its server has it, nobody gets it who asks the system for any port. Processes that ask here at the same time
+    begin at different places.
+
+    Raises:
+        RuntimeError: all of them are taken.
+    """
+    for number in itertools.islice(_next, len(_PORTS)):
+        port = _PORTS[number % len(_PORTS)]
         with socket.socket() as tcp, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
-            tcp.bind(("127.0.0.1", 0))
-            port = int(tcp.getsockname()[1])
             try:
+                tcp.bind(("127.0.0.1", port))
                 udp.bind(("127.0.0.1", port))
             except OSError:
                 continue
-            if port not in _given:
-                _given.append(port)
-                return port
+            return port
+    raise RuntimeError(f"no port from {_PORTS[0]} to {_PORTS[-1]} is free")
 
 
 @contextlib.contextmanager
