@@ -7,17 +7,17 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import numpy as np
 from tests.noteclick import NoteClick
 
-from antiphon.block import StreamSpec
-from antiphon.catalog import Catalog
+from antiphon.contract.block import StreamSpec
+from antiphon.contract.catalog import Catalog
+from antiphon.contract.params import Param
+from antiphon.contract.ports import AUDIO_OUT, CONTROL_OUT, EVENTS_IN, EVENTS_OUT, Port
+from antiphon.contract.processor import Event, Processor
 from antiphon.engine.schedule import Action, Op
 from antiphon.engine.stage import Stage
 from antiphon.graph import Graph, NodeSpec, Wire
-from antiphon.params import Param
 from antiphon.plan import Plan
 from antiphon.planning import compile_plan
 from antiphon.plugincheck import inspect_processor
-from antiphon.ports import AUDIO_OUT, CONTROL_OUT, EVENTS_IN, EVENTS_OUT, Port
-from antiphon.processor import Event, Processor
 
 RATE = 48000
 

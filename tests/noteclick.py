@@ -6,10 +6,10 @@ What came is sent on.
 
 from __future__ import annotations
 
-from antiphon.hookspecs import hookimpl
-from antiphon.params import Param
-from antiphon.ports import AUDIO_OUT, EVENTS_IN, EVENTS_OUT
-from antiphon.processor import Processor
+from antiphon.contract.hookspecs import hookimpl
+from antiphon.contract.params import Param
+from antiphon.contract.ports import AUDIO_OUT, EVENTS_IN, EVENTS_OUT
+from antiphon.contract.processor import Processor
 
 
 @hookimpl

@@ -7,12 +7,12 @@ PLAY = """
 import sys
 import numpy as np
 from antiphon import demo, demohum
-from antiphon.block import StreamSpec
+from antiphon.contract.block import StreamSpec
 from antiphon.graph import IN, OUT, End, Graph, NodeSpec, Wire
 from antiphon.native import compile_all
 from antiphon.planning import compile_plan
 from antiphon.plugins import BUILT_IN, load
-from antiphon.processor import BlockTime, Event
+from antiphon.contract.processor import BlockTime, Event
 
 WORKERS = ("model", "synth")
 loaded = load(check=False)

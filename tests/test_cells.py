@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from antiphon.cells import MAX_CHANGES, ParamCell
-from antiphon.params import Param
+from antiphon.contract.parameter_cell import MAX_CHANGES, ParamCell
+from antiphon.contract.params import Param
 
 RATE, BLOCK = 48000, 256
 SMOOTH = Param("level", default=0.0, low=0.0, high=10.0, smooth=0.001)

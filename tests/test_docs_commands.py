@@ -24,11 +24,11 @@ from pythonosc.osc_message_builder import OscMessageBuilder
 from tests import audio
 from tests.commands import PAGES, ROOT, blocks, inline, text, typed
 
-from antiphon import catalog as catalogs
 from antiphon import plugins
 from antiphon.bench.rig import Server
 from antiphon.cli.commands import application
 from antiphon.cli.run import read_settings
+from antiphon.contract import catalog as catalogs
 from antiphon.io.midifile import Note, Track, write
 from antiphon.workers import devices
 

@@ -11,11 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from antiphon import hookspecs, patch, plugins
-from antiphon.block import StreamSpec
+from antiphon import patch, plugins
 from antiphon.cli import models
-from antiphon.harness import run_processor
-from antiphon.processor import IO, Processor
+from antiphon.contract import hookspecs
+from antiphon.contract.block import StreamSpec
+from antiphon.contract.harness import run_processor
+from antiphon.contract.processor import IO, Processor
 from antiphon.synth import info as synths
 
 ROOT = Path(__file__).parents[1]

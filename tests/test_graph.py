@@ -7,11 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.waiting import costs_at_most
 
-from antiphon.catalog import Catalog, Failure, ProcessorInfo
+from antiphon.contract.catalog import Catalog, Failure, ProcessorInfo
+from antiphon.contract.params import Param
+from antiphon.contract.ports import AUDIO_IN, AUDIO_OUT, EVENTS_IN, EVENTS_OUT, Port
 from antiphon.errors import PatchError
 from antiphon.graph import IN, MAX_NODES, OUT, End, Graph, NodeSpec, Wire, check, order
-from antiphon.params import Param
-from antiphon.ports import AUDIO_IN, AUDIO_OUT, EVENTS_IN, EVENTS_OUT, Port
 
 
 def info(name, inputs=(AUDIO_IN,), outputs=(AUDIO_OUT,), params=(), holds=False):

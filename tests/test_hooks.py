@@ -6,8 +6,8 @@ import typer
 from typer.testing import CliRunner
 
 from antiphon import plugins
-from antiphon.hookspecs import hookimpl
-from antiphon.processor import Processor
+from antiphon.contract.hookspecs import hookimpl
+from antiphon.contract.processor import Processor
 
 
 class Quiet(Processor):

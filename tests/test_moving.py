@@ -8,7 +8,7 @@ from tests import audio
 from tests.local import CATALOG, RATE, cell, graph, plan
 from tests.test_plan import SPEC, run, step
 
-from antiphon.block import StreamSpec
+from antiphon.contract.block import StreamSpec
 from antiphon.errors import PatchError
 from antiphon.graph import Graph
 from antiphon.moving import FADE

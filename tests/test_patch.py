@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from tests.waiting import costs_at_most
 
 from antiphon import patchsave, paths, resources
-from antiphon.catalog import Catalog, ProcessorInfo
+from antiphon.contract.catalog import Catalog, ProcessorInfo
+from antiphon.contract.params import Param
+from antiphon.contract.ports import AUDIO_IN, AUDIO_OUT, EVENTS_IN, EVENTS_OUT, Port
 from antiphon.errors import AntiphonError, FileError, PatchError
 from antiphon.graph import IN, OUT, RESERVED, End, Graph, NodeSpec, Wire
-from antiphon.params import Param
 from antiphon.patch import Patch, dump, find, load, names, parse
-from antiphon.ports import AUDIO_IN, AUDIO_OUT, EVENTS_IN, EVENTS_OUT, Port
 from antiphon.tomlplace import line_of
 
 

@@ -8,9 +8,9 @@ import pytest
 from tests import audio as sound
 
 from antiphon import demo, demohum, resources
-from antiphon.block import StreamSpec
 from antiphon.cli.render import render
 from antiphon.commands import Sample, SetParam
+from antiphon.contract.block import StreamSpec
 from antiphon.offline import process_stream
 from antiphon.patch import load
 from antiphon.plugins import load as load_plugins

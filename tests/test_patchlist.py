@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from antiphon import patch, patchlist, patchsave, paths, resources, setlist
-from antiphon.catalog import Catalog
+from antiphon.contract.catalog import Catalog
 from antiphon.errors import PatchError
 
 CHECKS = {"through", "worker", "bench8"}

@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 from tests import audio
 from tests.local import CATALOG, RATE, TYPES, cell, graph, ids, make, plan
 
-from antiphon.block import StreamSpec
+from antiphon.contract.block import StreamSpec
+from antiphon.contract.processor import BlockTime, Processor
 from antiphon.errors import PatchError, PluginError
 from antiphon.host import FADE
 from antiphon.planning import compile_plan
-from antiphon.processor import BlockTime, Processor
 
 SPEC = StreamSpec(RATE, 256, 2)
 

@@ -8,22 +8,22 @@ import numpy as np
 import pytest
 
 from antiphon import importing, plugincheck, plugins
-from antiphon.block import StreamSpec
-from antiphon.catalog import Catalog
 from antiphon.cli.plugins import listing
+from antiphon.contract.block import StreamSpec
+from antiphon.contract.catalog import Catalog
+from antiphon.contract.harness import render, run_processor
+from antiphon.contract.params import Param
+from antiphon.contract.ports import Port
+from antiphon.contract.processor import Event, Processor
 from antiphon.errors import PluginError, UsageError
-from antiphon.harness import render, run_processor
-from antiphon.params import Param
-from antiphon.ports import Port
-from antiphon.processor import Event, Processor
 
 ROOT = Path(__file__).parents[1]
 HEAD = """
 import numpy as np
-from antiphon.hookspecs import hookimpl
-from antiphon.params import Param
-from antiphon.ports import Port
-from antiphon.processor import Processor
+from antiphon.contract.hookspecs import hookimpl
+from antiphon.contract.params import Param
+from antiphon.contract.ports import Port
+from antiphon.contract.processor import Processor
 """
 FUTURE = f"from __future__ import annotations\n{HEAD}"
 GOOD = """

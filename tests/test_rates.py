@@ -6,12 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests import audio
 
-from antiphon.block import StreamSpec
+from antiphon.contract.block import StreamSpec
+from antiphon.contract.harness import render, run_processor
+from antiphon.contract.params import Param
+from antiphon.contract.ports import AUDIO_IN, AUDIO_OUT, EVENTS_IN, EVENTS_OUT, Port
+from antiphon.contract.processor import Event, Processor
 from antiphon.errors import PluginError
-from antiphon.harness import render, run_processor
-from antiphon.params import Param
-from antiphon.ports import AUDIO_IN, AUDIO_OUT, EVENTS_IN, EVENTS_OUT, Port
-from antiphon.processor import Event, Processor
 from antiphon.rates import STOP, _filter, adapt
 
 BLOCKS = (1, 32, 64, 65, 128, 256, 2048)

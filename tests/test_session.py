@@ -9,19 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from antiphon.catalog import Catalog, ProcessorInfo
-from antiphon.commands import (
-    NOW,
-    Beat,
-    ClearSchedule,
-    Panic,
-    ResetNode,
-    Sample,
-    SetParam,
-    SetTempo,
-    Sync,
-    Transport,
-)
+from antiphon.commands import NOW, Beat, ClearSchedule, Panic, ResetNode, Sample, SetParam, SetTempo, Sync, Transport
+from antiphon.contract.catalog import Catalog, ProcessorInfo
+from antiphon.contract.params import Param
+from antiphon.contract.ports import AUDIO_IN, AUDIO_OUT
 from antiphon.effects import (
     Changed,
     EngineClear,
@@ -37,8 +28,6 @@ from antiphon.effects import (
 from antiphon.errors import AntiphonError, ParamError, PatchError, WireError
 from antiphon.graph import End, Graph, NodeSpec, Wire
 from antiphon.nodestate import SLOTS
-from antiphon.params import Param
-from antiphon.ports import AUDIO_IN, AUDIO_OUT
 from antiphon.schedule import MAX_PENDING, Moment, ScheduleFull
 from antiphon.session import Session
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from antiphon.hookspecs import Register, hookimpl
+from antiphon.contract.hookspecs import Register, hookimpl
 
 
 @hookimpl

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon import harness
-from antiphon.block import StreamSpec
-from antiphon.params import Value
-from antiphon.processor import IO, BlockTime, Event
+from antiphon.contract import harness
+from antiphon.contract.block import StreamSpec
+from antiphon.contract.params import Value
+from antiphon.contract.processor import IO, BlockTime, Event
 from antiphon_accompany.harmony import Tracker
 from antiphon_accompany.melody import Melody
 from antiphon_accompany.notes import Note

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import mido
 
+from antiphon.contract.params import Value
 from antiphon.errors import FileError
-from antiphon.params import Value
 from antiphon.paths import write_atomic
 from antiphon_accompany.chords import KEYS
 from antiphon_accompany.files import Section, accompany_file, first_bar, meter_of, offset

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from antiphon.block import StreamSpec
-from antiphon.params import Param
-from antiphon.ports import EVENTS_IN, EVENTS_OUT
-from antiphon.processor import IO, Event, Processor
+from antiphon.contract.block import StreamSpec
+from antiphon.contract.params import Param
+from antiphon.contract.ports import EVENTS_IN, EVENTS_OUT
+from antiphon.contract.processor import IO, Event, Processor
 from antiphon_accompany.chords import KEYS, tones
 from antiphon_accompany.harmony import PHASES, PHASES_AHEAD, Tracker
 from antiphon_accompany.melody import LIVE_BEATS, Melody

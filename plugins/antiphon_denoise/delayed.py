@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from antiphon.contract.processor import IO
 from antiphon.native import f32, f32p, i64, i64p, kernel
-from antiphon.processor import IO
 from antiphon.workers.info import ModelInfo
 from antiphon.workers.line import Line
 from antiphon_denoise.bands import BINS

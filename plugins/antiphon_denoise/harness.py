@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.block import StreamSpec
-from antiphon.cells import ParamCell
-from antiphon.params import Value
-from antiphon.processor import IO, BlockTime, Processor
+from antiphon.contract.block import StreamSpec
+from antiphon.contract.parameter_cell import ParamCell
+from antiphon.contract.params import Value
+from antiphon.contract.processor import IO, BlockTime, Processor
 
 F32 = NDArray[np.float32]
 Change = tuple[int, str, Value]

@@ -8,9 +8,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from antiphon.block import StreamSpec
-from antiphon.params import Param
-from antiphon.processor import IO, Processor
+from antiphon.contract.block import StreamSpec
+from antiphon.contract.params import Param
+from antiphon.contract.processor import IO, Processor
 from antiphon.workers.line import say_instead, usable
 from antiphon.workers.spec import WorkerError
 from antiphon_denoise.bands import BINS

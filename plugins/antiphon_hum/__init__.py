@@ -1,6 +1,6 @@
 """`hum`: sound to notes."""
 
-from antiphon.hookspecs import Register, hookimpl
+from antiphon.contract.hookspecs import Register, hookimpl
 
 
 @hookimpl

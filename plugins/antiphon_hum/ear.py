@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.processor import IO
+from antiphon.contract.processor import IO
 from antiphon.workers.line import Line
 from antiphon_hum import spec
 from antiphon_hum.decode import Decoder, Live

@@ -11,7 +11,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.block import Samples
+from antiphon.contract.block import Samples
 from antiphon.native import f32, f32p, f64, f64p, i64, i64p, kernel
 
 F32 = NDArray[np.float32]

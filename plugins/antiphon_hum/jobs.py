@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from antiphon.block import Samples
 from antiphon.cli.errors import complain
+from antiphon.contract.block import Samples
 from antiphon.errors import UsageError
 from antiphon.fileends import faded
 from antiphon.filejob import FileJob, apart

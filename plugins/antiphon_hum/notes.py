@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from antiphon.block import Samples, StreamSpec
-from antiphon.harness import prepare
-from antiphon.params import Value
-from antiphon.processor import IO, BlockTime, Event
+from antiphon.contract.block import Samples, StreamSpec
+from antiphon.contract.harness import prepare
+from antiphon.contract.params import Value
+from antiphon.contract.processor import IO, BlockTime, Event
 from antiphon_hum import spec
 from antiphon_hum.decode import SECONDS, Whole, filed
 from antiphon_hum.ear import MODELS, REACH

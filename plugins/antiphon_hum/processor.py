@@ -9,10 +9,10 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.block import StreamSpec
-from antiphon.params import Param
-from antiphon.ports import AUDIO_IN, EVENTS_OUT
-from antiphon.processor import IO, Event, Processor
+from antiphon.contract.block import StreamSpec
+from antiphon.contract.params import Param
+from antiphon.contract.ports import AUDIO_IN, EVENTS_OUT
+from antiphon.contract.processor import IO, Event, Processor
 from antiphon.workers.line import say_instead, usable
 from antiphon.workers.spec import WorkerError
 from antiphon_hum.ear import MODELS, Ear

@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.processor import IO
+from antiphon.contract.processor import IO
 from antiphon_hum.candidates import Candidates
 from antiphon_hum.change import SIZE, Change
 from antiphon_hum.intake import HISTORY, HOP, Intake

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from antiphon.block import Samples
+from antiphon.contract.block import Samples
 from antiphon.workers.torch_network import load
 from antiphon_hum import spec
 from antiphon_hum.ear import MODELS

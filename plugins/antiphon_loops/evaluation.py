@@ -301,9 +301,9 @@ def real(data: Path) -> list[dict[str, Any]]:
 
 def block_times(folder: Path, blocks: int = 2000, block: int = 64) -> dict[str, float]:
     """Microseconds of a block of 64 frames at 48 kHz, in stereo, everything playing: p50, p99, the longest."""
-    from antiphon.block import StreamSpec
-    from antiphon.harness import prepare
-    from antiphon.processor import IO, BlockTime
+    from antiphon.contract.block import StreamSpec
+    from antiphon.contract.harness import prepare
+    from antiphon.contract.processor import IO, BlockTime
     from antiphon_loops.processor import Loops
 
     spec, processor = StreamSpec(48000, block, 2), Loops()

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from antiphon.block import Samples, StreamSpec
+from antiphon.contract.block import Samples, StreamSpec
+from antiphon.contract.params import Param
+from antiphon.contract.ports import AUDIO_OUT
+from antiphon.contract.processor import IO, Processor
 from antiphon.errors import AntiphonError, PluginError
-from antiphon.params import Param
-from antiphon.ports import AUDIO_OUT
-from antiphon.processor import IO, Processor
 from antiphon.workers import pool
 from antiphon_loops.arrange import KEYS, MOODS, Request, roles_of
 from antiphon_loops.maker import Maker, Material

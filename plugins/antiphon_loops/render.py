@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from antiphon.block import Samples, StreamSpec
+from antiphon.contract.block import Samples, StreamSpec
+from antiphon.contract.harness import prepare
+from antiphon.contract.params import Value
+from antiphon.contract.processor import IO, BlockTime
 from antiphon.errors import ParamError, PluginError, UsageError
-from antiphon.harness import prepare
-from antiphon.params import Value
-from antiphon.processor import IO, BlockTime
 from antiphon_loops.processor import Loops
 
 BLOCK = 1024

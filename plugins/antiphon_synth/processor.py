@@ -9,11 +9,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from antiphon.block import Samples, StreamSpec
+from antiphon.contract.block import Samples, StreamSpec
+from antiphon.contract.params import Param
+from antiphon.contract.ports import AUDIO_OUT, EVENTS_IN
+from antiphon.contract.processor import IO, Event, Processor
 from antiphon.errors import ParamError
-from antiphon.params import Param
-from antiphon.ports import AUDIO_OUT, EVENTS_IN
-from antiphon.processor import IO, Event, Processor
 from antiphon.synth.backend import INSTRUMENTS, SC_INSTRUMENTS, VOICES, SynthSettings, pack
 from antiphon.synth.controls import DIALS, FIRST_DIAL, parse
 from antiphon.synth.info import PYO, SUPERCOLLIDER, Choice, chosen

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from antiphon.block import StreamSpec
-from antiphon.params import Param
-from antiphon.processor import IO, Processor
+from antiphon.contract.block import StreamSpec
+from antiphon.contract.params import Param
+from antiphon.contract.processor import IO, Processor
 from antiphon_transfer.reference import read
 from antiphon_transfer.stream import Overlap, grid
 from antiphon_transfer.way import Way

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from antiphon.block import StreamSpec
+from antiphon.contract.block import StreamSpec
+from antiphon.contract.params import Param
+from antiphon.contract.processor import IO, Processor
 from antiphon.native import f32, f32p, f64, i64, i64p, kernel
-from antiphon.params import Param
-from antiphon.processor import IO, Processor
 
 LONGEST = 2.0
 FADE = 0.02

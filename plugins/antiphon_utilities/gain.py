@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from antiphon.params import Param
-from antiphon.processor import IO, Processor
+from antiphon.contract.params import Param
+from antiphon.contract.processor import IO, Processor
 
 
 class Gain(Processor):

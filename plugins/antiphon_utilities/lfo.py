@@ -6,11 +6,11 @@ import math
 
 import numpy as np
 
-from antiphon.block import StreamSpec
+from antiphon.contract.block import StreamSpec
+from antiphon.contract.params import Param
+from antiphon.contract.ports import CONTROL_OUT
+from antiphon.contract.processor import IO, Processor
 from antiphon.native import f32p, f64, f64p, i64, i64p, kernel
-from antiphon.params import Param
-from antiphon.ports import CONTROL_OUT
-from antiphon.processor import IO, Processor
 
 SHAPES = ("sine", "triangle", "rise", "fall", "square", "steps", "drift")
 EDGE = 0.002

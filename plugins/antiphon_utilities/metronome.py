@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 
-from antiphon.block import StreamSpec
+from antiphon.contract.block import StreamSpec
+from antiphon.contract.params import Param
+from antiphon.contract.processor import IO, Processor
 from antiphon.native import f32p, f64, i64, kernel
-from antiphon.params import Param
-from antiphon.processor import IO, Processor
 from antiphon_utilities.beats import JUMP, frame_of, next_multiple, per_frame
 
 LENGTH = 0.03

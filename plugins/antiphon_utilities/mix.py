@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from antiphon.block import StreamSpec
-from antiphon.params import Param
-from antiphon.ports import Port
-from antiphon.processor import IO, Processor
+from antiphon.contract.block import StreamSpec
+from antiphon.contract.params import Param
+from antiphon.contract.ports import Port
+from antiphon.contract.processor import IO, Processor
 
 NAMES = ("a", "b", "c", "d")
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
+from antiphon.contract.params import Param
+from antiphon.contract.processor import IO, Processor
 from antiphon.native import f32p, f64, i64, kernel
-from antiphon.params import Param
-from antiphon.processor import IO, Processor
 
 PI = math.pi
 

@@ -6,10 +6,10 @@ import math
 
 import numpy as np
 
-from antiphon.block import StreamSpec
+from antiphon.contract.block import StreamSpec
+from antiphon.contract.params import Param
+from antiphon.contract.processor import IO, Processor
 from antiphon.native import f32p, f64, f64p, i64, kernel
-from antiphon.params import Param
-from antiphon.processor import IO, Processor
 
 WINDOW, HOP = 0.08, 0.05
 LOWEST, HIGHEST = 25.0, 5000.0

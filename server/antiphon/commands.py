@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from antiphon.params import Value
+from antiphon.contract.params import Value
 
 
 @dataclass(frozen=True, slots=True)

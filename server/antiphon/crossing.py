@@ -12,10 +12,10 @@ from typing import TypeAlias
 
 import numpy as np
 
-from antiphon.block import Samples
+from antiphon.contract.block import Samples
+from antiphon.contract.processor import BlockTime
 from antiphon.native import dsp
 from antiphon.plan import Gather, Plan, Step
-from antiphon.processor import BlockTime
 
 SLIDE = 0.010
 """Seconds."""

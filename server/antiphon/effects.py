@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from antiphon.commands import NOW, When
+from antiphon.contract.params import Param, Value
 from antiphon.graph import Graph
-from antiphon.params import Param, Value
 
 
 @dataclass(frozen=True, slots=True)

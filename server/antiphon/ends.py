@@ -6,10 +6,10 @@ MQTT like any other. They belong to the server: another patch leaves them where 
 
 from __future__ import annotations
 
-from antiphon.catalog import ProcessorInfo
+from antiphon.contract.catalog import ProcessorInfo
+from antiphon.contract.params import Param
+from antiphon.contract.ports import AUDIO_IN, AUDIO_OUT
 from antiphon.graph import IN, OUT
-from antiphon.params import Param
-from antiphon.ports import AUDIO_IN, AUDIO_OUT
 
 IN_NUMBER, OUT_NUMBER = -1, -2
 """Their numbers among the nodes; those of a patch count from 1."""

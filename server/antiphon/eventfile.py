@@ -31,9 +31,9 @@ from antiphon.commands import (
     Transport,
     When,
 )
+from antiphon.contract.params import Param, Value
 from antiphon.errors import AntiphonError, UsageError
 from antiphon.instead import instead
-from antiphon.params import Param, Value
 
 MAX_EVENTS = 500_000
 MAX_LINE = 65536

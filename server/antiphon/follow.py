@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from antiphon.cells import ParamCell
+from antiphon.contract.parameter_cell import ParamCell
+from antiphon.contract.params import Param, Value
 from antiphon.native.resample import hold, push
-from antiphon.params import Param, Value
 
 MAX_WAITING = 4096
 """Changes of one parameter, or events, that wait for an inner block; more are merged or dropped."""

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from antiphon.catalog import Catalog, ProcessorInfo
+from antiphon.contract.catalog import Catalog, ProcessorInfo
+from antiphon.contract.params import Value
 from antiphon.errors import ParamError, PatchError
 from antiphon.instead import instead
-from antiphon.params import Value
 
 IN, OUT = "in", "out"
 RESERVED = frozenset({"add", "remove", "move", "connect", "disconnect", "list", IN, OUT})

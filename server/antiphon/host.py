@@ -12,14 +12,14 @@ from itertools import pairwise
 
 import numpy as np
 
-from antiphon.block import Samples, StreamSpec
-from antiphon.catalog import ProcessorInfo
-from antiphon.cells import ParamCell
+from antiphon.contract.block import Samples, StreamSpec
+from antiphon.contract.catalog import ProcessorInfo
+from antiphon.contract.parameter_cell import ParamCell
+from antiphon.contract.params import Param, Value
+from antiphon.contract.processor import IO, Event, Processor
 from antiphon.errors import PluginError
 from antiphon.moving import Move, Moves
 from antiphon.native import dsp
-from antiphon.params import Param, Value
-from antiphon.processor import IO, Event, Processor
 from antiphon.workers.spec import WorkerLost
 
 FADE = 0.010

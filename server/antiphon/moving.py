@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
-from antiphon.block import Samples
-from antiphon.cells import ParamCell
+from antiphon.contract.block import Samples
+from antiphon.contract.parameter_cell import ParamCell
 from antiphon.native import dsp
 
 FADE = 0.010

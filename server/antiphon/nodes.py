@@ -11,14 +11,14 @@ from dataclasses import replace
 from typing import Any
 
 from antiphon import graph as graphs
-from antiphon.catalog import Catalog
+from antiphon.contract.catalog import Catalog
+from antiphon.contract.params import Value
 from antiphon.effects import Changed, Effect, EngineLoad, EngineSet, EngineTempo, TempoChanged
 from antiphon.ends import ENDS
 from antiphon.errors import PatchError, WireError
 from antiphon.graph import Graph, NodeSpec
 from antiphon.instead import instead
 from antiphon.nodestate import Node, Numbers, Plan, fits, rooms_for, travels
-from antiphon.params import Value
 
 MIN_BPM, MAX_BPM = 10.0, 999.0
 FADE = 0.05

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from antiphon.catalog import ProcessorInfo
+from antiphon.contract.catalog import ProcessorInfo
+from antiphon.contract.params import Param
 from antiphon.errors import PatchError
 from antiphon.graph import Graph
-from antiphon.params import Param
 
 SLOTS = 65536
 """Numbers a session keeps: the tempo, then every node's cells."""

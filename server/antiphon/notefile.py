@@ -8,11 +8,11 @@ from pathlib import Path
 
 from antiphon.clock import MAX_TEMPO, MIN_TEMPO
 from antiphon.commands import Bend, Command, Control, NoteOff, NoteOn, Sample, SetTempo
+from antiphon.contract.processor import Event
 from antiphon.errors import FileError
 from antiphon.io import midifile
 from antiphon.io.decode import shown
 from antiphon.io.midifile import SUFFIXES, Song, Times, Track
-from antiphon.processor import Event
 
 MOST_SECONDS = 6 * 3600.0
 _ORDER = {"off": 0, "control": 1, "bend": 1, "on": 2}

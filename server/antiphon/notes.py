@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from antiphon.catalog import Catalog
 from antiphon.commands import Bend, Control, Note, NoteOff, NoteOn, When
+from antiphon.contract.catalog import Catalog
 from antiphon.errors import WireError
 from antiphon.graph import End, Graph
 from antiphon.instead import instead

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
-from antiphon.block import Samples, StreamSpec
 from antiphon.commands import Command, NoteOff, NoteOn, Sample
+from antiphon.contract.block import Samples, StreamSpec
 from antiphon.graph import OUT, End, Graph, NodeSpec, Wire
 from antiphon.offline import process_stream
 from antiphon.plugins import Loaded

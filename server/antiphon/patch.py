@@ -18,11 +18,11 @@ from typing import Any
 import tomli_w
 
 from antiphon import patchlist, paths, resources
-from antiphon.catalog import Catalog
+from antiphon.contract.catalog import Catalog
+from antiphon.contract.params import Value
 from antiphon.errors import PatchError
 from antiphon.graph import IN, OUT, End, Graph
 from antiphon.instead import instead
-from antiphon.params import Value
 from antiphon.patchread import Reader
 from antiphon.tomlplace import guard
 

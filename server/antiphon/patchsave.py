@@ -7,10 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from antiphon import library, paths
-from antiphon.catalog import Catalog
+from antiphon.contract.catalog import Catalog
+from antiphon.contract.params import Value
 from antiphon.errors import PatchError
 from antiphon.graph import Graph
-from antiphon.params import Value
 from antiphon.patch import Patch, dump, parse
 from antiphon.patchlist import PREVIOUS, SUFFIX
 

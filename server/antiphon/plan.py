@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from antiphon.block import Samples, StreamSpec
+from antiphon.contract.block import Samples, StreamSpec
+from antiphon.contract.processor import IO, PEDAL, BlockTime, Event
 from antiphon.graph import Graph
 from antiphon.host import NodeHost
 from antiphon.moving import Move
 from antiphon.native import dsp
-from antiphon.processor import IO, PEDAL, BlockTime, Event
 
 if TYPE_CHECKING:
     from antiphon.crossing import Crossing

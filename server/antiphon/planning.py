@@ -8,17 +8,17 @@ from types import MappingProxyType
 
 import numpy as np
 
-from antiphon.block import Samples, StreamSpec
-from antiphon.catalog import Catalog, ProcessorInfo
+from antiphon.contract.block import Samples, StreamSpec
+from antiphon.contract.catalog import Catalog, ProcessorInfo
+from antiphon.contract.params import Value
+from antiphon.contract.processor import IO, BlockTime, Event, Processor
 from antiphon.crossing import Crossing
 from antiphon.errors import NodeError, PatchError, sentence
 from antiphon.graph import IN, OUT, End, Graph, NodeSpec, check, order
 from antiphon.host import NodeHost, Unprepared
 from antiphon.library import located
 from antiphon.moving import Move
-from antiphon.params import Value
 from antiphon.plan import Feedback, Gather, Line, NoteWire, Plan, SourceKey, Step, WireKey
-from antiphon.processor import IO, BlockTime, Event, Processor
 from antiphon.rates import adapt
 
 MAX_LATENCY_SECONDS = 10.0

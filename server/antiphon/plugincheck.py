@@ -17,15 +17,15 @@ from typing import Any, get_args
 
 import numpy as np
 
-from antiphon.block import StreamSpec
-from antiphon.catalog import ProcessorInfo
 from antiphon.children import bound_to
+from antiphon.contract.block import StreamSpec
+from antiphon.contract.catalog import ProcessorInfo
+from antiphon.contract.harness import render
+from antiphon.contract.params import HOST_PARAMS, Param, ParamKind
+from antiphon.contract.ports import Port, PortKind
+from antiphon.contract.processor import Processor
 from antiphon.errors import AntiphonError, ParamError, PluginError
 from antiphon.graph import NAME, RESERVED
-from antiphon.harness import render
-from antiphon.params import HOST_PARAMS, Param, ParamKind
-from antiphon.ports import Port, PortKind
-from antiphon.processor import Processor
 from antiphon.workers.pool import absent
 
 PARAM_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")

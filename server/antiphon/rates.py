@@ -12,12 +12,12 @@ from itertools import pairwise
 
 import numpy as np
 
-from antiphon.block import Samples, StreamSpec
+from antiphon.contract.block import Samples, StreamSpec
+from antiphon.contract.ports import Port
+from antiphon.contract.processor import IO, BlockTime, Event, Processor
 from antiphon.errors import PluginError
 from antiphon.follow import MAX_WAITING, Clocks, Follower
 from antiphon.native.resample import convert, push, resample
-from antiphon.ports import Port
-from antiphon.processor import IO, BlockTime, Event, Processor
 
 STOP_DB = 86.0
 """Stop band the filters are designed for; 80 dB is what they keep."""

@@ -5,8 +5,6 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Mapping, Sequence
 
-from antiphon.block import Samples, StreamSpec
-from antiphon.catalog import Catalog
 from antiphon.commands import (
     Beat,
     Bend,
@@ -22,6 +20,9 @@ from antiphon.commands import (
     SetTempo,
     Transport,
 )
+from antiphon.contract.block import Samples, StreamSpec
+from antiphon.contract.catalog import Catalog
+from antiphon.contract.params import Param
 from antiphon.engine.schedule import CAPACITY, EVENT_OPS, Action, Op
 from antiphon.engine.stage import Stage
 from antiphon.errors import UsageError
@@ -29,7 +30,6 @@ from antiphon.graph import Graph
 from antiphon.instead import instead
 from antiphon.notes import Players, checked
 from antiphon.offline import Make
-from antiphon.params import Param
 from antiphon.planning import close_hosts, compile_plan
 
 

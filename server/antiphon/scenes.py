@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from antiphon.commands import SetParam, When
+from antiphon.contract.params import Value
 from antiphon.ends import ENDS
 from antiphon.errors import WireError
 from antiphon.graph import Graph
 from antiphon.nodes import Nodes
-from antiphon.params import Value
 
 MAX_SCENES = 128
 Scene = dict[str, Value]

@@ -11,7 +11,6 @@ from dataclasses import replace
 from typing import TypeAlias
 
 from antiphon import library
-from antiphon.catalog import Catalog
 from antiphon.commands import (
     NOW,
     Bend,
@@ -30,6 +29,8 @@ from antiphon.commands import (
     Sync,
     Transport,
 )
+from antiphon.contract.catalog import Catalog
+from antiphon.contract.params import Param, Value
 from antiphon.effects import (
     Changed,
     Effect,
@@ -49,7 +50,6 @@ from antiphon.errors import PatchError, WireError
 from antiphon.nodes import FADE, MAX_BPM, MIN_BPM, Nodes
 from antiphon.nodestate import Node, Numbers
 from antiphon.notes import Players, checked
-from antiphon.params import Param, Value
 from antiphon.schedule import Moment, Schedule
 
 MAX_RAMP = 3600.0

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from antiphon import paths
-from antiphon.block import MAX_BLOCK, MIN_BLOCK, RATES, StreamSpec
-from antiphon.cells import ParamCell
 from antiphon.clock import MAX_TEMPO, MIN_TEMPO
+from antiphon.contract.block import MAX_BLOCK, MIN_BLOCK, RATES, StreamSpec
+from antiphon.contract.parameter_cell import ParamCell
 from antiphon.engine.schedule import Op
 from antiphon.errors import AntiphonError, FileError
 from antiphon.io.decode import shown

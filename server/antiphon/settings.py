@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from antiphon.block import MAX_BLOCK, MIN_BLOCK, RATES
+from antiphon.contract.block import MAX_BLOCK, MIN_BLOCK, RATES
 from antiphon.errors import UsageError
 
 DEVICES = ("auto", "cpu", "cuda")

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from antiphon import paths, plugins
-from antiphon.block import Samples
-from antiphon.params import Value
+from antiphon.contract.block import Samples
+from antiphon.contract.params import Value
 from antiphon.saying import say
 from antiphon.settings import ServeSettings
 from antiphon.synth import info as synths

@@ -13,9 +13,9 @@ PLUGIN = """
 import os
 import time
 
-from antiphon.hookspecs import hookimpl
-from antiphon.params import Param
-from antiphon.processor import Processor
+from antiphon.contract.hookspecs import hookimpl
+from antiphon.contract.params import Param
+from antiphon.contract.processor import Processor
 
 
 class Busy(Processor):

@@ -134,9 +134,9 @@ from pathlib import Path
 
 import numpy as np
 
-from antiphon.hookspecs import hookimpl
-from antiphon.params import Param
-from antiphon.processor import Processor
+from antiphon.contract.hookspecs import hookimpl
+from antiphon.contract.params import Param
+from antiphon.contract.processor import Processor
 
 
 @hookimpl

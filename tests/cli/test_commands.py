@@ -126,11 +126,11 @@ def test_a_plugin_is_shown_in_full(antiphon: Run) -> None:
 def test_a_plugin_that_cannot_be_prepared_is_shown_all_the_same(antiphon: Run) -> None:
     folder = paths.made(paths.plugins() / "odd")
     (folder / "__init__.py").write_text(
-        "from antiphon.hookspecs import hookimpl\n@hookimpl\ndef antiphon_processors(register):\n"
+        "from antiphon.contract.hookspecs import hookimpl\n@hookimpl\ndef antiphon_processors(register):\n"
         "    register('odd', 'odd.p:Odd', 'Refuses silence.')\n"
     )
     (folder / "p.py").write_text(
-        "from antiphon.processor import Processor\nclass Odd(Processor):\n    made = 0\n"
+        "from antiphon.contract.processor import Processor\nclass Odd(Processor):\n    made = 0\n"
         "    def prepare(self, spec):\n        Odd.made += 1\n        if Odd.made > 1: raise RuntimeError('no')\n"
         "    def process(self, io):\n        io.audio_out[0][:] = io.audio_in[0]\n"
     )

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from tests import audio
 
-from antiphon.block import Samples
+from antiphon.contract.block import Samples
 from antiphon.fileends import DECAY, Decay, faded, tail_of
 
 Command = Callable[..., Any]

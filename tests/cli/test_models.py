@@ -141,7 +141,7 @@ def test_a_model_that_cannot_be_made_is_said(tmp_path: Path, monkeypatch: pytest
     folder = tmp_path / "plugins" / "odd"
     folder.mkdir(parents=True)
     (folder / "__init__.py").write_text(
-        "from antiphon.hookspecs import hookimpl\n"
+        "from antiphon.contract.hookspecs import hookimpl\n"
         "@hookimpl\n"
         "def antiphon_models(register):\n"
         "    register('raising', lambda: 1 / 0)\n"

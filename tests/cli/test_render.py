@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from tests import audio, noteclick
 
 from antiphon.commands import Beat, Sample, SetParam
+from antiphon.contract.params import Param
 from antiphon.errors import UsageError
 from antiphon.eventfile import parse_events
-from antiphon.params import Param
 
 Command = Callable[..., Any]
 

@@ -16,14 +16,14 @@ import soundfile
 from tests import audio
 
 from antiphon import offline
-from antiphon.block import StreamSpec
-from antiphon.catalog import Catalog, ProcessorInfo
 from antiphon.cli import progress
 from antiphon.cli import run as run_module
+from antiphon.contract.block import StreamSpec
+from antiphon.contract.catalog import Catalog, ProcessorInfo
+from antiphon.contract.params import Param
+from antiphon.contract.ports import AUDIO_IN, AUDIO_OUT
+from antiphon.contract.processor import IO, Processor
 from antiphon.offline import Firing, PlanRunner, process_stream
-from antiphon.params import Param
-from antiphon.ports import AUDIO_IN, AUDIO_OUT
-from antiphon.processor import IO, Processor
 
 Command = Callable[..., Any]
 

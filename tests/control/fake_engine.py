@@ -11,16 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from antiphon.commands import Beat, Now, Sample, When
-from antiphon.engine.link import (
-    Counters,
-    EngineStarted,
-    EngineStatus,
-    Late,
-    PlanLoaded,
-    PlanRefused,
-    Report,
-    Synced,
-)
+from antiphon.engine.link import Counters, EngineStarted, EngineStatus, Late, PlanLoaded, PlanRefused, Report, Synced
 from antiphon.graph import Graph
 
 RATE = 48000

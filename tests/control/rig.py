@@ -11,11 +11,11 @@ from typing import Any
 
 from tests.control.fake_engine import FakeEngine, FakeTime
 
-from antiphon.catalog import Catalog, ProcessorInfo
+from antiphon.contract.catalog import Catalog, ProcessorInfo
+from antiphon.contract.params import Param
+from antiphon.contract.ports import AUDIO_IN, AUDIO_OUT
 from antiphon.control.app import ControlApp
 from antiphon.graph import End, Graph, NodeSpec, Wire
-from antiphon.params import Param
-from antiphon.ports import AUDIO_IN, AUDIO_OUT
 from antiphon.wallclock import WallClock
 from antiphon.wire.osc import Bundle, Message, decode, encode, encode_bundle
 

@@ -20,8 +20,10 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from antiphon.catalog import Catalog, ProcessorInfo
 from antiphon.cli import approve as cli_approve
+from antiphon.contract.catalog import Catalog, ProcessorInfo
+from antiphon.contract.params import Param, Value
+from antiphon.contract.ports import AUDIO_IN, AUDIO_OUT
 from antiphon.control import certificate, lan, page
 from antiphon.control.addresses import ADDRESSES
 from antiphon.control.lan import Approvals, Keeper, load_token, local_addresses, plain_ip
@@ -29,8 +31,6 @@ from antiphon.control.routes import serve_http, wants_html
 from antiphon.errors import EngineError, FileError, PluginError, UsageError, WireError
 from antiphon.graph import Graph, NodeSpec
 from antiphon.io.http import HttpServer, Refusal, Request, text
-from antiphon.params import Param, Value
-from antiphon.ports import AUDIO_IN, AUDIO_OUT
 
 
 class FakeAccess:

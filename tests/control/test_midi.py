@@ -18,7 +18,7 @@ from tests.control.rig import CATALOG, Rig, make_app
 from tests.control.test_notes import HEARS, PLAYS, events
 
 from antiphon import paths
-from antiphon.catalog import Catalog
+from antiphon.contract.catalog import Catalog
 from antiphon.control import midi
 from antiphon.engine.link import Played
 from antiphon.graph import End, Graph, NodeSpec, Wire

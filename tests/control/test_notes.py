@@ -10,12 +10,12 @@ import pytest
 from tests.control.fake_engine import RATE
 from tests.control.rig import CATALOG, Client, Rig, rig
 
-from antiphon.catalog import Catalog, ProcessorInfo
+from antiphon.contract.catalog import Catalog, ProcessorInfo
+from antiphon.contract.params import Param
+from antiphon.contract.ports import AUDIO_IN, AUDIO_OUT, EVENTS_IN, EVENTS_OUT
 from antiphon.effects import EngineEvent
 from antiphon.engine.link import Late
 from antiphon.engine.schedule import OTHER, Op
-from antiphon.params import Param
-from antiphon.ports import AUDIO_IN, AUDIO_OUT, EVENTS_IN, EVENTS_OUT
 from antiphon.schedule import MAX_PENDING
 from antiphon.wire.osc import IMMEDIATELY, encode
 

@@ -12,8 +12,10 @@ import pytest
 from tests.control.rig import Rig, rig
 
 from antiphon import patch, paths
-from antiphon.catalog import Catalog, ProcessorInfo
 from antiphon.commands import SetParam
+from antiphon.contract.catalog import Catalog, ProcessorInfo
+from antiphon.contract.params import Param
+from antiphon.contract.ports import AUDIO_IN, AUDIO_OUT
 from antiphon.control import app as app_module
 from antiphon.control import watch
 from antiphon.control.app import ControlApp
@@ -21,8 +23,6 @@ from antiphon.engine.link import BeatPassed, NodeState
 from antiphon.errors import ParamError
 from antiphon.graph import End, Graph, NodeSpec, Wire
 from antiphon.io.http_message import answer, text
-from antiphon.params import Param
-from antiphon.ports import AUDIO_IN, AUDIO_OUT
 from antiphon.wire.osc import encode, encode_bundle
 
 HALF = b"/node/a/label\0\0\0,c\0\0\0\0\xd8\x00"

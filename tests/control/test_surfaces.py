@@ -11,15 +11,15 @@ import pytest
 from tests.control.rig import GAIN, Rig, rig
 
 from antiphon import paths
-from antiphon.catalog import Catalog, ProcessorInfo
 from antiphon.cli import monitor
+from antiphon.contract.catalog import Catalog, ProcessorInfo
+from antiphon.contract.params import Param
+from antiphon.contract.ports import AUDIO_IN, AUDIO_OUT
 from antiphon.control import clients
 from antiphon.control.clients import APPROVAL_SECONDS, Level
 from antiphon.control.discretion import FILE
 from antiphon.control.process import Line
 from antiphon.graph import Graph, NodeSpec
-from antiphon.params import Param
-from antiphon.ports import AUDIO_IN, AUDIO_OUT
 from antiphon.wire.osc import Message, decode, encode
 
 OWN, NEAR, FAR = "127.0.0.1", "127.0.0.2", "127.0.0.3"

@@ -10,15 +10,15 @@ from collections.abc import Iterator
 
 import pytest
 
-from antiphon.block import StreamSpec
-from antiphon.catalog import Catalog
 from antiphon.children import leave, pair
+from antiphon.contract.block import StreamSpec
+from antiphon.contract.catalog import Catalog
+from antiphon.contract.params import Param
+from antiphon.contract.processor import Processor
 from antiphon.engine.admission import Scales, Share, judge, run_weigher, try_node
 from antiphon.errors import PluginError
 from antiphon.graph import NodeSpec
-from antiphon.params import Param
 from antiphon.plugincheck import inspect_processor
-from antiphon.processor import Processor
 
 SPEC = StreamSpec(48000, 256, 2)
 PERIOD = 256 / 48.0

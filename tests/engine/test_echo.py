@@ -52,7 +52,7 @@ def test_the_events_of_the_node_that_was_named_and_of_no_other() -> None:
 
 @pytest.mark.parametrize(("kind", "number"), [("aftertouch", 1), ("on", 128), ("on", -1)])
 def test_what_no_midi_says_is_not_told(kind: str, number: int) -> None:
-    from antiphon.processor import Event
+    from antiphon.contract.processor import Event
 
     shared, bell = Shared.create(Shape.of(RATE, BLOCK, 2)), os.eventfd(0, os.EFD_NONBLOCK)
     here, there = socket.socketpair()

@@ -13,7 +13,7 @@ import soundfile
 from tests.engine.fake_driver import BLOCK, FakeDriver
 from tests.local import CATALOG, RATE, graph, ids, make, plan, play, put, staged
 
-from antiphon.block import StreamSpec
+from antiphon.contract.block import StreamSpec
 from antiphon.engine.callback import CallbackState
 from antiphon.engine.drivers.device import CallbackDriver
 from antiphon.engine.edges import FALL, RISE

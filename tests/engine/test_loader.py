@@ -17,9 +17,11 @@ import pytest
 from tests.waiting import until
 
 from antiphon import watching
-from antiphon.block import StreamSpec
-from antiphon.catalog import Catalog
 from antiphon.children import leave, pair
+from antiphon.contract.block import StreamSpec
+from antiphon.contract.catalog import Catalog
+from antiphon.contract.params import Param
+from antiphon.contract.processor import Processor
 from antiphon.engine import admission, loading
 from antiphon.engine.link import NodeState, PlanLoaded, PlanRefused
 from antiphon.engine.loader import Loader
@@ -28,9 +30,7 @@ from antiphon.engine.remote import RemoteEngine
 from antiphon.engine.shared import Shape, Shared, Word
 from antiphon.engine.stage import Stage
 from antiphon.graph import IN, OUT, End, Graph, NodeSpec, Wire
-from antiphon.params import Param
 from antiphon.plugincheck import inspect_processor
-from antiphon.processor import Processor
 
 SPEC = StreamSpec(48000, 256, 2)
 LEVEL = 0.5

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from tests.local import CATALOG, RATE, cell, graph, make, plan, play, put, said, staged
 from tests.noteclick import click
 
-from antiphon.block import StreamSpec
 from antiphon.commands import Beat, Bend, Control, NoteOff, NoteOn, Panic, Sample, SetTempo
+from antiphon.contract.block import StreamSpec
 from antiphon.engine.journal import to_action, to_line
 from antiphon.engine.remote import RemoteEngine
 from antiphon.engine.schedule import CAPACITY, EVENTS, OTHER, Action, Op, Schedule

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from tests import audio
 from tests.local import RATE, Hear, cell, graph, plan, play, put, said, staged
 
-from antiphon.block import StreamSpec
 from antiphon.clock import MAX_TEMPO, MIN_TEMPO
+from antiphon.contract.block import StreamSpec
 from antiphon.engine.schedule import CAPACITY, Action, Op
 from antiphon.engine.stage import MAX_REPORTS, Stage
 from antiphon.native.limit import KNEE

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from antiphon.block import Samples
+from antiphon.contract.block import Samples
 from antiphon.engine.callback import Slot
 from antiphon.engine.drivers.base import Driver, DriverOptions
 from antiphon.engine.process import make_driver

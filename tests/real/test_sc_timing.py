@@ -17,7 +17,7 @@ from tests.waiting import until
 
 from antiphon.bench.rig import Server
 from antiphon.bench.scclock import Clocked, ends
-from antiphon.processor import Event
+from antiphon.contract.processor import Event
 from antiphon.synth.sc.hurried import PATIENCE
 from antiphon.wire import osc
 

@@ -14,7 +14,7 @@ from antiphon.bench.rig import Server
 
 RATE = 48000
 INIT = """
-from antiphon.hookspecs import hookimpl
+from antiphon.contract.hookspecs import hookimpl
 
 
 @hookimpl
@@ -27,8 +27,8 @@ import time
 
 import numpy as np
 
-from antiphon.params import Param
-from antiphon.processor import Processor
+from antiphon.contract.params import Param
+from antiphon.contract.processor import Processor
 
 
 class Rogue(Processor):

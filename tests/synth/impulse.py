@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.block import Samples
-from antiphon.processor import Event
+from antiphon.contract.block import Samples
+from antiphon.contract.processor import Event
 from antiphon.synth.backend import SynthSettings
 
 CRASH = 13

@@ -12,8 +12,8 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.block import Samples
-from antiphon.processor import Event
+from antiphon.contract.block import Samples
+from antiphon.contract.processor import Event
 from antiphon.synth.backend import SynthSettings
 from antiphon.synth.pyo import Pyo
 

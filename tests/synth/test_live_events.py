@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from tests.local import graph, staged
 
+from antiphon.contract.processor import Event
 from antiphon.engine.schedule import Action, Op
-from antiphon.processor import Event
 from antiphon.synth.backend import pack, shape_in, unpack
 
 KEYS = graph({"k": "noteclick"}, ["k > out"])

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from antiphon.contract.processor import Event
 from antiphon.errors import AntiphonError
-from antiphon.processor import Event
 from antiphon.synth import null
 from antiphon.synth.backend import SynthSettings
 from antiphon.synth.null import Null

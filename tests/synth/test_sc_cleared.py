@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from antiphon.processor import Event
+from antiphon.contract.processor import Event
 from antiphon.synth.backend import SynthSettings
 from antiphon.synth.sc.backend import CLOSING, SuperCollider
 from antiphon.synth.sc.timing import delay

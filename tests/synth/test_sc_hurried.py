@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from antiphon.processor import Event
+from antiphon.contract.processor import Event
 from antiphon.synth.sc.hurried import MOST, PATIENCE, YOUNG, Hurried
 
 RATE, HOP = 48000, 256

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from antiphon.processor import Event
+from antiphon.contract.processor import Event
 from antiphon.synth.backend import SynthSettings
 from antiphon.synth.controls import FIRST_DIAL
 from antiphon.synth.sc.material import Material

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from antiphon.processor import PEDAL, Event
+from antiphon.contract.processor import PEDAL, Event
 from antiphon.synth.backend import SynthSettings
 from antiphon.synth.sc.players import Player, Template, kit, moment
 from antiphon.wire import osc

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from antiphon.processor import Event
+from antiphon.contract.processor import Event
 from antiphon.synth.controls import FIRST_DIAL
 from antiphon.synth.sounding import MOST, TOLD, Sounding
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from antiphon.hookspecs import hookimpl
+from antiphon.contract.hookspecs import hookimpl
 from antiphon.workers.processor import ModelProcessor
 from antiphon.workers.spec import WorkerSpec
 

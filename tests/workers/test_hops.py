@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.audio import noise
 
-from antiphon.processor import IO, BlockTime
+from antiphon.contract.processor import IO, BlockTime
 from antiphon.workers.hops import Hops, lead_for
 
 

@@ -19,9 +19,9 @@ from tests.workers.rig import pid
 from tests.workers.steppers import Poison, pole
 from tests.workers.steppers import spec as worker
 
-from antiphon.block import StreamSpec
-from antiphon.harness import render
-from antiphon.processor import IO, BlockTime
+from antiphon.contract.block import StreamSpec
+from antiphon.contract.harness import render
+from antiphon.contract.processor import IO, BlockTime
 from antiphon.rates import adapt
 from antiphon.workers import pool as pools
 from antiphon.workers.arena import State, Word

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from antiphon.processor import IO, BlockTime
+from antiphon.contract.processor import IO, BlockTime
 from antiphon.workers.script import Script
 
 

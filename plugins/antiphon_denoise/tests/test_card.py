@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from antiphon import models
-from antiphon.block import StreamSpec
+from antiphon.contract.block import StreamSpec
 from antiphon.workers import pool
 from antiphon_denoise.evaluation import Denoising
 from antiphon_denoise.processor import MODELS, Denoise

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from antiphon import resources
-from antiphon.block import StreamSpec
+from antiphon.contract.block import StreamSpec
 from antiphon.workers import line, pool
 from antiphon_denoise import network
 from antiphon_denoise.harness import run

@@ -11,7 +11,7 @@ import pytest
 from tests.waiting import until
 from tests.workers.rig import PATIENCE, Rig, kill, runs
 
-from antiphon.block import StreamSpec
+from antiphon.contract.block import StreamSpec
 from antiphon.workers import pool
 from antiphon.workers.zygote import spawn
 from antiphon_denoise.harness import run

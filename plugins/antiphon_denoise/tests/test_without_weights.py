@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from antiphon import models
-from antiphon.block import StreamSpec
-from antiphon.harness import run_processor
+from antiphon.contract.block import StreamSpec
+from antiphon.contract.harness import run_processor
 from antiphon_denoise import network
 from antiphon_denoise.processor import Denoise
 from antiphon_denoise.sdr import si_sdr

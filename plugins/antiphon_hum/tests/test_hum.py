@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from antiphon.block import StreamSpec
-from antiphon.harness import prepare, render
-from antiphon.processor import IO, BlockTime
+from antiphon.contract.block import StreamSpec
+from antiphon.contract.harness import prepare, render
+from antiphon.contract.processor import IO, BlockTime
 from antiphon_hum import notes as files
 from antiphon_hum.processor import Hum, velocity
 

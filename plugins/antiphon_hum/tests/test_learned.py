@@ -10,9 +10,9 @@ import pytest
 import soundfile
 
 from antiphon import models
-from antiphon.block import StreamSpec
+from antiphon.contract.block import StreamSpec
+from antiphon.contract.harness import render
 from antiphon.filejob import FileJob
-from antiphon.harness import render
 from antiphon.workers import line, pool
 from antiphon_hum import notes as files
 from antiphon_hum import spec

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from antiphon.block import StreamSpec
 from antiphon.clock import TempoMap
+from antiphon.contract.block import StreamSpec
+from antiphon.contract.harness import prepare
+from antiphon.contract.params import Value
+from antiphon.contract.processor import IO, BlockTime
 from antiphon.errors import PluginError
-from antiphon.harness import prepare
-from antiphon.params import Value
-from antiphon.processor import IO, BlockTime
 from antiphon.workers import pool
 from antiphon_loops.arrange import Request
 from antiphon_loops.maker import Maker

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from antiphon.block import Samples, StreamSpec
-from antiphon.harness import render
-from antiphon.processor import Event
+from antiphon.contract.block import Samples, StreamSpec
+from antiphon.contract.harness import render
+from antiphon.contract.processor import Event
 from antiphon.synth.info import Choice, SynthInfo, use
 from antiphon.workers import pool
 from antiphon_synth.processor import MOST_EVENTS, Synth

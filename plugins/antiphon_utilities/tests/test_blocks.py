@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from antiphon.block import StreamSpec
-from antiphon.harness import run_processor
+from antiphon.contract.block import StreamSpec
+from antiphon.contract.harness import run_processor
 from antiphon.plugins import resolve
 from antiphon_utilities import antiphon_processors
 

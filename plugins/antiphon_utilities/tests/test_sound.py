@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from antiphon.block import StreamSpec
-from antiphon.harness import render, run_processor
+from antiphon.contract.block import StreamSpec
+from antiphon.contract.harness import render, run_processor
 from antiphon_utilities.click import Click
 from antiphon_utilities.delay import Delay
 from antiphon_utilities.filter import Filter

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from antiphon.block import StreamSpec
-from antiphon.harness import render, run_processor
+from antiphon.contract.block import StreamSpec
+from antiphon.contract.harness import render, run_processor
 from antiphon_utilities.tuner import HOP, Tuner
 
 RATE = 48000

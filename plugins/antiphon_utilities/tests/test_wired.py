@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from antiphon.block import StreamSpec
+from antiphon.contract.block import StreamSpec
+from antiphon.contract.processor import BlockTime
 from antiphon.patch import parse
 from antiphon.planning import compile_plan
 from antiphon.plugins import load
-from antiphon.processor import BlockTime
 
 RATE = 48000
 SPEC = StreamSpec(RATE, 256, 2)

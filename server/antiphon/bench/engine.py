@@ -13,7 +13,7 @@ from antiphon.bench import jackd
 from antiphon.bench.flood import Flood
 from antiphon.bench.report import finish, percentiles, table
 from antiphon.bench.rig import Server, burner
-from antiphon.block import StreamSpec
+from antiphon.contract.block import StreamSpec
 from antiphon.engine.drivers.base import default_ahead
 from antiphon.engine.stage import Stage
 from antiphon.planning import compile_plan

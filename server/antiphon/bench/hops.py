@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.bench.report import percentiles
-from antiphon.block import Samples
+from antiphon.contract.block import Samples
 
 Hop: TypeAlias = Callable[[Samples], Samples]
 """x `[slots, hop]` → y `[slots, hop]`; remembers what it needs."""

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.block import Samples
-from antiphon.processor import Event
+from antiphon.contract.block import Samples
+from antiphon.contract.processor import Event
 
 RATE = 44100
 KEYS = (36, 48, 60, 72, 84)

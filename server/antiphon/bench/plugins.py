@@ -12,14 +12,14 @@ import numpy as np
 
 from antiphon import demo
 from antiphon.bench.report import finish, percentiles, table
-from antiphon.block import Samples, StreamSpec
-from antiphon.catalog import ProcessorInfo
+from antiphon.contract.block import Samples, StreamSpec
+from antiphon.contract.catalog import ProcessorInfo
+from antiphon.contract.processor import BlockTime, Event
 from antiphon.errors import AntiphonError
 from antiphon.graph import IN, OUT, End, Graph, NodeSpec, Wire
 from antiphon.plan import Plan
 from antiphon.planning import close_hosts, compile_plan
 from antiphon.plugins import BUILT_IN, Loaded, load
-from antiphon.processor import BlockTime, Event
 
 SPEC = StreamSpec(48000, 256, 2)
 SECONDS = 20.0

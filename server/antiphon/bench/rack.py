@@ -8,7 +8,7 @@ import numpy as np
 
 PLUGIN = "benchrack"
 INIT = """
-from antiphon.hookspecs import hookimpl
+from antiphon.contract.hookspecs import hookimpl
 
 
 @hookimpl

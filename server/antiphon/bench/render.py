@@ -38,7 +38,7 @@ def rendering() -> dict[str, Any]:
     import soundfile
 
     from antiphon import patch, plugins
-    from antiphon.block import StreamSpec
+    from antiphon.contract.block import StreamSpec
     from antiphon.rendering import StageRunner
 
     rng = np.random.default_rng(1)

@@ -12,8 +12,8 @@ import numpy as np
 
 from antiphon.bench.report import percentiles
 from antiphon.bench.sconsets import RATE
-from antiphon.block import Samples
-from antiphon.processor import Event
+from antiphon.contract.block import Samples
+from antiphon.contract.processor import Event
 from antiphon.synth.backend import SynthSettings
 from antiphon.synth.sc.backend import SuperCollider
 

@@ -11,7 +11,7 @@ import numpy as np
 import soundfile
 
 from antiphon.bench.rig import Server, bundle, message, ntp
-from antiphon.block import Samples
+from antiphon.contract.block import Samples
 from antiphon.synth.sc.keeper import VOICES_GROUP
 from antiphon.synth.sc.server import Server as Scsynth
 from antiphon.synth.sc.wires import ECHO, Wires

@@ -15,8 +15,8 @@ import soundfile
 from antiphon.bench import piano
 from antiphon.bench.report import finish, percentiles, table
 from antiphon.bench.rig import Server, bundle, message, ntp
-from antiphon.block import StreamSpec
-from antiphon.processor import Event
+from antiphon.contract.block import StreamSpec
+from antiphon.contract.processor import Event
 from antiphon.synth.backend import SynthSettings, pack
 from antiphon.synth.info import PYO
 from antiphon.synth.stepper import SynthStepper

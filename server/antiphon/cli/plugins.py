@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from antiphon.catalog import Catalog, ProcessorInfo
 from antiphon.cli import completion
 from antiphon.cli.status import Json
-from antiphon.params import HOST_PARAMS, Param
+from antiphon.contract.catalog import Catalog, ProcessorInfo
+from antiphon.contract.params import HOST_PARAMS, Param
 
 if TYPE_CHECKING:
     from antiphon.plugins import Loaded
@@ -124,8 +124,8 @@ def operands(info: ProcessorInfo, loaded: Loaded) -> str:
 
 def latency(info: ProcessorInfo, loaded: Loaded) -> tuple[int, str]:
     """(frames, "") with its defaults, or (0, why it cannot be prepared)."""
-    from antiphon.block import StreamSpec
-    from antiphon.harness import prepare
+    from antiphon.contract.block import StreamSpec
+    from antiphon.contract.harness import prepare
     from antiphon.plugincheck import reason_of
     from antiphon.workers.pool import absent
 

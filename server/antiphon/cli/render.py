@@ -18,9 +18,9 @@ from antiphon.filejob import FADE
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from antiphon.block import Samples
-    from antiphon.catalog import Catalog
     from antiphon.commands import Command
+    from antiphon.contract.block import Samples
+    from antiphon.contract.catalog import Catalog
     from antiphon.fileends import Tail
     from antiphon.graph import Graph
     from antiphon.notefile import Score
@@ -64,9 +64,9 @@ def render(
     Where --seconds does not say how long OUT is, echoes and notes go on after the end of IN, until they are over.
     """
     from antiphon import notefile
-    from antiphon.block import MAX_BLOCK, MIN_BLOCK, StreamSpec
     from antiphon.cli.offline import play_with
     from antiphon.cli.progress import Progress
+    from antiphon.contract.block import MAX_BLOCK, MIN_BLOCK, StreamSpec
     from antiphon.fileends import NONE, faded, tail_of
     from antiphon.filejob import apart, free
     from antiphon.graph import order

@@ -19,8 +19,8 @@ from antiphon.filejob import FADE, FileJob, Named, apart, free
 from antiphon.instead import instead
 
 if TYPE_CHECKING:
-    from antiphon.catalog import ProcessorInfo
-    from antiphon.params import Value
+    from antiphon.contract.catalog import ProcessorInfo
+    from antiphon.contract.params import Value
     from antiphon.plugins import Loaded
 
 BLOCK = 1024
@@ -81,7 +81,7 @@ def run(
     -p learn=0.5 on a trigger fires it at 0.5 s. A parameter of kind file takes any path. What takes notes reads a MIDI
     file, what gives notes writes one. Echoes go on after the end of IN, until they are over.
     """
-    from antiphon.block import MAX_BLOCK, MIN_BLOCK
+    from antiphon.contract.block import MAX_BLOCK, MIN_BLOCK
     from antiphon.graph import Graph, NodeSpec, known_type
     from antiphon.plugins import load
 

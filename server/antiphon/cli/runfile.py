@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from antiphon import notefile
-from antiphon.block import Samples, StreamSpec
-from antiphon.catalog import ProcessorInfo
 from antiphon.cli.errors import complain
 from antiphon.cli.progress import Progress
+from antiphon.contract.block import Samples, StreamSpec
+from antiphon.contract.catalog import ProcessorInfo
 from antiphon.errors import FileError, UsageError
 from antiphon.fileends import faded, tail_of
 from antiphon.io.audiofile import stream

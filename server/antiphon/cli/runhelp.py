@@ -28,8 +28,8 @@ class RunCommand(TyperCommand):
             super().format_help(ctx, formatter)
             return
         from antiphon.cli.plugins import described, operands, ports
+        from antiphon.contract.params import HOST_PARAMS
         from antiphon.graph import known_type
-        from antiphon.params import HOST_PARAMS
         from antiphon.plugins import load
 
         loaded = load(check=False)

@@ -12,8 +12,9 @@ from pathlib import Path
 from time import monotonic, monotonic_ns
 from typing import Any
 
-from antiphon.catalog import Catalog
 from antiphon.commands import Command, Sample, SetParam, Sync, When
+from antiphon.contract.catalog import Catalog
+from antiphon.contract.params import Value
 from antiphon.control import status as figures
 from antiphon.control.clients import Access, Level, Peer, Surfaces
 from antiphon.control.directory import Directory
@@ -40,7 +41,6 @@ from antiphon.errors import FileError, WireError
 from antiphon.graph import Graph
 from antiphon.io.osc_tcp import TcpServer
 from antiphon.io.osc_udp import UdpEndpoint
-from antiphon.params import Value
 from antiphon.schedule import HORIZON, Moment
 from antiphon.session import Session
 from antiphon.wallclock import WallClock

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from time import monotonic
 
+from antiphon.contract.params import Param, Value
 from antiphon.control.clients import Level, Surface, Surfaces
-from antiphon.params import Param, Value
 from antiphon.wire.osc import IMMEDIATELY, Arg, encode, encode_bundle
 
 PERIOD = 1 / 60

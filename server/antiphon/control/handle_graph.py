@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from antiphon import patch as patches
 from antiphon.commands import ResetNode, SetParam, When
+from antiphon.contract.params import Param
 from antiphon.control.arguments import Args, most, number, pressed, text, whole
 from antiphon.control.clients import Level, Peer
 from antiphon.control.feedback import param_level, wire_value
@@ -14,7 +15,6 @@ from antiphon.errors import PatchError, WireError
 from antiphon.graph import IN, known_type
 from antiphon.nodes import FADE, MAX_FADE
 from antiphon.nodestate import Node
-from antiphon.params import Param
 from antiphon.session import MAX_RAMP, near
 from antiphon.wire.osc import IMPULSE, MAX_DATAGRAM, encode
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from antiphon import paths
+from antiphon.contract.params import Param
 from antiphon.errors import WireError
-from antiphon.params import Param
 
 FILE = "midi.json"
 FORMAT = 1

@@ -19,10 +19,10 @@ from aiomqtt import MqttError
 from aiomqtt.exceptions import MqttConnectError
 
 from antiphon.commands import SetParam
+from antiphon.contract.params import Value
 from antiphon.control.mqtt_outward import Outward
 from antiphon.errors import AntiphonError, WireError
 from antiphon.io.mqtt_client import AT_MOST_SENT, Line, Once
-from antiphon.params import Value
 from antiphon.settings import Broker
 from antiphon.wire import mqtt_topics as topics
 

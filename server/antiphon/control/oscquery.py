@@ -14,10 +14,10 @@ from functools import cache
 from itertools import chain
 from typing import Any, TypeAlias
 
-from antiphon.catalog import Catalog
+from antiphon.contract.catalog import Catalog
+from antiphon.contract.params import Param, Value
 from antiphon.ends import ENDS
 from antiphon.graph import Graph, NodeSpec
-from antiphon.params import Param, Value
 
 ValueOf: TypeAlias = Callable[[str, str], Value | None]
 """`(node, param)` → the value last asked for whose time has come, or None where it is not known."""

@@ -21,9 +21,9 @@ from typing import Any
 
 from antiphon import patch as patches
 from antiphon import paths, scheduling, sessionlog
-from antiphon.catalog import Catalog
 from antiphon.children import listening
 from antiphon.commands import SetParam
+from antiphon.contract.catalog import Catalog
 from antiphon.control.app import ControlApp
 from antiphon.control.handle_scenes import recall_scene
 from antiphon.control.hooks import Hooks

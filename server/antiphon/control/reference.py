@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 
-from antiphon.catalog import Catalog, ProcessorInfo
+from antiphon.contract.catalog import Catalog, ProcessorInfo
+from antiphon.contract.params import HOST_PARAMS, Param
 from antiphon.control.addresses import ADDRESSES, Address
 from antiphon.control.clients import Level
 from antiphon.control.handle_server import COUNTERS
-from antiphon.params import HOST_PARAMS, Param
 
 HEAD = """\
 # OSC

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from antiphon.contract.params import Value
 from antiphon.graph import Graph
-from antiphon.params import Value
 from antiphon.patch import Patch
 
 MOST = 4

@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from antiphon.catalog import Catalog
+from antiphon.contract.catalog import Catalog
+from antiphon.contract.params import Value
 from antiphon.control import oscquery, page
 from antiphon.control import told as synth_told
 from antiphon.control.addresses import ADDRESSES
@@ -22,7 +23,6 @@ from antiphon.control.lan import Approvals, Keeper, load_token, local_addresses,
 from antiphon.errors import FileError, UsageError
 from antiphon.graph import Graph
 from antiphon.io.http import Authorise, HttpServer, Limits, Refusal, Request, Response, answer
-from antiphon.params import Value
 
 log = logging.getLogger("antiphon.http")
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.block import Samples, StreamSpec
+from antiphon.contract.block import Samples, StreamSpec
 from antiphon.engine.drivers.base import Driver, DriverOptions
 from antiphon.engine.drivers.probe import probe
 from antiphon.errors import AntiphonError, EngineError

@@ -118,7 +118,7 @@ def _default(devices: list[Device], flag: str) -> str:
 
 
 def _portaudio() -> dict[str, Any]:
-    from antiphon.block import RATES
+    from antiphon.contract.block import RATES
     from antiphon.engine.drivers.portaudio import load_library
     from antiphon.errors import EngineError
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from antiphon.block import Samples, StreamSpec
+from antiphon.contract.block import Samples, StreamSpec
 from antiphon.native import dsp
 
 RISE = 0.010

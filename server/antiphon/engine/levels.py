@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from antiphon.block import Samples, StreamSpec
-from antiphon.catalog import ProcessorInfo
-from antiphon.cells import ParamCell
+from antiphon.contract.block import Samples, StreamSpec
+from antiphon.contract.catalog import ProcessorInfo
+from antiphon.contract.parameter_cell import ParamCell
 from antiphon.ends import ENDS, IN_NUMBER, OUT_NUMBER, SILENCE
 from antiphon.host import cell_of
 from antiphon.native import f32p, f64, i64, kernel

@@ -11,7 +11,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from antiphon.catalog import Catalog
+from antiphon.contract.catalog import Catalog
+from antiphon.contract.processor import Processor
 from antiphon.engine.admission import Scales
 from antiphon.engine.loading import Loading
 from antiphon.engine.loop import Loop, NextPlan
@@ -19,7 +20,6 @@ from antiphon.engine.making import Made, Maker
 from antiphon.engine.shared import Word
 from antiphon.errors import PatchError, sentence
 from antiphon.graph import Graph
-from antiphon.processor import Processor
 from antiphon.saying import say
 from antiphon.workers.pool import Pool
 from antiphon.workers.status import Health, news, worker_states

@@ -13,7 +13,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 
-from antiphon.catalog import ProcessorInfo
+from antiphon.contract.catalog import ProcessorInfo
 from antiphon.engine.shared import Shared
 
 LOAD_SECONDS = 15.0

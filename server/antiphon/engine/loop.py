@@ -15,8 +15,8 @@ from typing import Protocol
 
 import numpy as np
 
-from antiphon.block import Samples
 from antiphon.clock import DelayLockedLoop
+from antiphon.contract.block import Samples
 from antiphon.ends import IN_NUMBER, OUT_NUMBER
 from antiphon.engine.drivers.base import Driver
 from antiphon.engine.journal import Journal

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from antiphon.catalog import Catalog
+from antiphon.contract.catalog import Catalog
+from antiphon.contract.processor import Processor
 from antiphon.engine.admission import PATIENCE, Scales, Verdict
 from antiphon.engine.loading import Loading, Prepared
 from antiphon.errors import NodeError, PluginError
@@ -13,7 +14,6 @@ from antiphon.graph import Graph, NodeSpec
 from antiphon.host import NodeHost
 from antiphon.plan import Plan
 from antiphon.planning import close_hosts, compile_plan, keeping
-from antiphon.processor import Processor
 from antiphon.workers.pool import Pool
 
 CRASHED = "hung or crashed the engine while it was prepared: give it another value, or take it out and put it in again"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Container
 
+from antiphon.contract.processor import Event
 from antiphon.engine.schedule import CAPACITY, EVENTS, LIVE, Action, Key, Op
 from antiphon.host import NodeHost
-from antiphon.processor import Event
 
 
 class Playing:

@@ -14,17 +14,17 @@ from pathlib import Path
 import numpy as np
 
 from antiphon import scheduling
-from antiphon.block import Samples, StreamSpec
-from antiphon.catalog import Catalog
 from antiphon.children import DEVICE_GONE, NO_DEVICE, listening
 from antiphon.clock import TempoMap
+from antiphon.contract.block import Samples, StreamSpec
+from antiphon.contract.catalog import Catalog
+from antiphon.contract.processor import Processor
 from antiphon.engine.drivers.base import Driver, DriverOptions
 from antiphon.engine.loader import Loader
 from antiphon.engine.loop import Loop
 from antiphon.engine.shared import Shared, Word
 from antiphon.engine.stage import Stage
 from antiphon.errors import AntiphonError
-from antiphon.processor import Processor
 from antiphon.saying import say
 from antiphon.synth import info as synths
 from antiphon.workers import pool as pools

@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from antiphon.block import Samples, StreamSpec
 from antiphon.clock import MAX_TEMPO, MIN_TEMPO, TempoMap
+from antiphon.contract.block import Samples, StreamSpec
+from antiphon.contract.processor import BlockTime
 from antiphon.crossing import Crossing
 from antiphon.ends import CLIPPED
 from antiphon.engine.edges import Edges
@@ -27,7 +28,6 @@ from antiphon.host import NodeHost
 from antiphon.native import dsp
 from antiphon.native.limit import limit, release_fall
 from antiphon.plan import Plan
-from antiphon.processor import BlockTime
 
 MAX_REPORTS = 4096
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from antiphon.block import Samples
+from antiphon.contract.block import Samples
 from antiphon.errors import FileError
 from antiphon.io.decode import AudioInfo, Decoder
 

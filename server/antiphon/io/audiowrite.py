@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from antiphon.block import Samples
+from antiphon.contract.block import Samples
 from antiphon.errors import FileError
 from antiphon.io.decode import shown
 

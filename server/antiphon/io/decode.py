@@ -19,7 +19,7 @@ from types import TracebackType
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.block import Samples
+from antiphon.contract.block import Samples
 from antiphon.errors import FileError
 from antiphon.io.containers import Dishonest, check
 from antiphon.io.decode_child import BLOCK_SAMPLES, FAILED

@@ -14,17 +14,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from antiphon.errors import EngineError
-from antiphon.io.midi_kernel import (
-    INPUTS,
-    OUT_AT,
-    OUT_RING,
-    OUTPUTS,
-    RING,
-    RING_AT,
-    WORDS,
-    Place,
-    midi_process,
-)
+from antiphon.io.midi_kernel import INPUTS, OUT_AT, OUT_RING, OUTPUTS, RING, RING_AT, WORDS, Place, midi_process
 from antiphon.native import compile_all
 
 _C = {

@@ -22,9 +22,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from antiphon.block import StreamSpec
-from antiphon.params import Param
-from antiphon.processor import IO, Processor
+from antiphon.contract.block import StreamSpec
+from antiphon.contract.params import Param
+from antiphon.contract.processor import IO, Processor
 
 
 class CLASS(Processor):
@@ -44,8 +44,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from antiphon.block import StreamSpec
-from antiphon.harness import run_processor
+from antiphon.contract.block import StreamSpec
+from antiphon.contract.harness import run_processor
 from NAME.processor import CLASS
 
 SPEC = StreamSpec(48000, 256, 2)
@@ -66,10 +66,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from antiphon.block import StreamSpec
-from antiphon.params import Param
-from antiphon.ports import AUDIO_IN, EVENTS_OUT
-from antiphon.processor import IO, Event, Processor
+from antiphon.contract.block import StreamSpec
+from antiphon.contract.params import Param
+from antiphon.contract.ports import AUDIO_IN, EVENTS_OUT
+from antiphon.contract.processor import IO, Event, Processor
 
 
 class CLASS(Processor):
@@ -111,8 +111,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from antiphon.block import StreamSpec
-from antiphon.harness import render
+from antiphon.contract.block import StreamSpec
+from antiphon.contract.harness import render
 from NAME.processor import CLASS
 
 SPEC = StreamSpec(48000, 256, 2)
@@ -135,9 +135,9 @@ _NOTES = '''"""`NAME`: notes in, notes out."""
 
 from __future__ import annotations
 
-from antiphon.params import Param
-from antiphon.ports import EVENTS_IN, EVENTS_OUT
-from antiphon.processor import IO, Event, Processor
+from antiphon.contract.params import Param
+from antiphon.contract.ports import EVENTS_IN, EVENTS_OUT
+from antiphon.contract.processor import IO, Event, Processor
 
 
 class CLASS(Processor):
@@ -171,9 +171,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from antiphon.block import StreamSpec
-from antiphon.harness import render
-from antiphon.processor import Event
+from antiphon.contract.block import StreamSpec
+from antiphon.contract.harness import render
+from antiphon.contract.processor import Event
 from NAME.processor import CLASS
 
 SPEC = StreamSpec(48000, 256, 2)
@@ -191,11 +191,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from antiphon.block import Samples, StreamSpec
+from antiphon.contract.block import Samples, StreamSpec
 from antiphon.io.audiofile import read
-from antiphon.params import Param
-from antiphon.ports import AUDIO_OUT
-from antiphon.processor import IO, Processor
+from antiphon.contract.params import Param
+from antiphon.contract.ports import AUDIO_OUT
+from antiphon.contract.processor import IO, Processor
 
 
 class CLASS(Processor):
@@ -243,8 +243,8 @@ from __future__ import annotations
 import numpy as np
 import soundfile
 
-from antiphon.block import StreamSpec
-from antiphon.harness import render
+from antiphon.contract.block import StreamSpec
+from antiphon.contract.harness import render
 from NAME.processor import CLASS
 
 SPEC = StreamSpec(48000, 256, 2)
@@ -266,10 +266,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from antiphon.block import StreamSpec
+from antiphon.contract.block import StreamSpec
 from antiphon.io.audiofile import read
-from antiphon.params import Param
-from antiphon.processor import IO, Processor
+from antiphon.contract.params import Param
+from antiphon.contract.processor import IO, Processor
 
 
 class CLASS(Processor):
@@ -311,8 +311,8 @@ from __future__ import annotations
 import numpy as np
 import soundfile
 
-from antiphon.block import StreamSpec
-from antiphon.harness import run_processor
+from antiphon.contract.block import StreamSpec
+from antiphon.contract.harness import run_processor
 from NAME.processor import CLASS
 
 SPEC = StreamSpec(48000, 256, 2)

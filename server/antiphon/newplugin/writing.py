@@ -15,7 +15,7 @@ from antiphon.newplugin.shapes import SHAPES, Shape
 NAME = re.compile(r"[a-z][a-z0-9_]{1,40}")
 INIT = '''"""SHAPED."""
 
-from antiphon.hookspecs import Register, hookimpl
+from antiphon.contract.hookspecs import Register, hookimpl
 
 
 @hookimpl

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from antiphon import warming
-from antiphon.block import StreamSpec
 from antiphon.children import flush, leave, unsignalled
+from antiphon.contract.block import StreamSpec
 from antiphon.settings import ServeSettings
 from antiphon.supervisor.parts import Parts
 from antiphon.workers import zygote

@@ -13,8 +13,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.block import Samples
-from antiphon.processor import Event
+from antiphon.contract.block import Samples
+from antiphon.contract.processor import Event
 
 VOICES = 32
 MAX_EVENTS = 256

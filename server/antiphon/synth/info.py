@@ -7,9 +7,9 @@ import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from antiphon.contract.params import Value
 from antiphon.errors import UsageError
 from antiphon.importing import named
-from antiphon.params import Value
 from antiphon.synth.backend import shape_in
 from antiphon.workers.spec import WorkerSpec
 

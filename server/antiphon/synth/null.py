@@ -11,9 +11,9 @@ from typing import Any, TextIO
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.block import Samples
+from antiphon.contract.block import Samples
+from antiphon.contract.processor import Event
 from antiphon.errors import EngineError
-from antiphon.processor import Event
 from antiphon.synth.backend import SynthSettings
 
 MOST = 100_000

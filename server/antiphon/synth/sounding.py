@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from antiphon.processor import PEDAL, Event
+from antiphon.contract.processor import PEDAL, Event
 from antiphon.synth.backend import VOICES
 from antiphon.synth.controls import FIRST_DIAL
 

@@ -8,9 +8,9 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.block import Samples
+from antiphon.contract.block import Samples
+from antiphon.contract.processor import Event
 from antiphon.importing import named
-from antiphon.processor import Event
 from antiphon.synth.backend import SynthBackend, SynthSettings, unpack
 from antiphon.workers.spec import WorkerSpec
 

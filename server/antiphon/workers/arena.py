@@ -16,7 +16,7 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.block import Samples
+from antiphon.contract.block import Samples
 from antiphon.workers.spec import MAX_SLOTS, MAX_SPEC_BYTES, WorkerError, WorkerSpec
 
 MAX_WORKERS = 12

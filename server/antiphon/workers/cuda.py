@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from antiphon.block import Samples
+from antiphon.contract.block import Samples
 from antiphon.workers.spec import Stepper, WorkerError, WorkerSpec
 from antiphon.workers.streaming import State, StreamingModel
 from antiphon.workers.torch_network import advance, load, one_thread, until_steady

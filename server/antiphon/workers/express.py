@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from antiphon.processor import Event
+from antiphon.contract.processor import Event
 from antiphon.workers.arena import EXPRESS, EXPRESS_BYTES, Arena, Entry, SlotWord, State, Word
 
 _RECORD = struct.Struct("<qqiiiid")

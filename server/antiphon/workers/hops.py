@@ -10,8 +10,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from antiphon.block import Samples
-from antiphon.processor import IO
+from antiphon.contract.block import Samples
+from antiphon.contract.processor import IO
 
 
 def lead_for(hop: int, block: int) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from antiphon.params import Value
+from antiphon.contract.params import Value
 from antiphon.workers.spec import MAX_SLOTS, WorkerError, WorkerSpec
 
 FACTORIES = {"cpu": "antiphon.workers.torch_stepper:build", "cuda": "antiphon.workers.cuda:build"}

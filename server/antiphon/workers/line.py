@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from antiphon import models
-from antiphon.block import Samples
+from antiphon.contract.block import Samples
+from antiphon.contract.processor import IO
 from antiphon.native import dsp
-from antiphon.processor import IO
 from antiphon.workers import devices, pool
 from antiphon.workers.arena import MAX_DEPTH
 from antiphon.workers.hops import lead_for

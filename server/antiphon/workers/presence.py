@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from antiphon.block import Samples
+from antiphon.contract.block import Samples
 from antiphon.native import dsp
 
 FADE = 0.010

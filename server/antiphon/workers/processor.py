@@ -12,9 +12,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from antiphon.block import Samples, StreamSpec
+from antiphon.contract.block import Samples, StreamSpec
+from antiphon.contract.processor import IO, Processor
 from antiphon.errors import PluginError
-from antiphon.processor import IO, Processor
 from antiphon.workers.hops import Hops
 from antiphon.workers.info import ModelInfo
 from antiphon.workers.line import Line

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Protocol
 
-from antiphon.processor import IO
+from antiphon.contract.processor import IO
 
 
 class _Stream(Protocol):

@@ -11,9 +11,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.block import Samples
+from antiphon.contract.block import Samples
+from antiphon.contract.params import Value
 from antiphon.errors import EngineError
-from antiphon.params import Value
 
 MAX_SPEC_BYTES = 3072
 MAX_SLOTS = 64

@@ -6,7 +6,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING
 
-from antiphon.block import Samples
+from antiphon.contract.block import Samples
 from antiphon.workers.arena import MAX_DEPTH, Entry, SlotWord, State, Word, tag
 from antiphon.workers.spec import WorkerLost, WorkerSpec
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from antiphon.block import Samples
+from antiphon.contract.block import Samples
 from antiphon.workers.spec import Stepper, WorkerSpec
 from antiphon.workers.streaming import StreamingModel
 from antiphon.workers.torch_network import advance, load, one_thread, until_steady

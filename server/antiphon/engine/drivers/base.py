@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from antiphon.block import Samples
+from antiphon.contract.block import Samples
 
 
 @dataclass(frozen=True, slots=True)

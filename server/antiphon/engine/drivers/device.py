@@ -7,7 +7,7 @@ import select
 import time
 from collections.abc import Callable
 
-from antiphon.block import Samples
+from antiphon.contract.block import Samples
 from antiphon.engine.callback import DEPTH, CallbackState, Slot
 
 STALL_SECONDS = 3.0

@@ -11,7 +11,7 @@ import time
 
 import numpy as np
 
-from antiphon.block import Samples
+from antiphon.contract.block import Samples
 from antiphon.engine.drivers.base import DriverOptions
 
 _TIMER_ABSTIME = 1

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.block import Samples
+from antiphon.contract.block import Samples
+from antiphon.contract.processor import Event
 from antiphon.errors import EngineError
-from antiphon.processor import Event
 from antiphon.synth.backend import INSTRUMENTS, SynthSettings
 from antiphon.synth.pyo import instruments
 from antiphon.synth.pyo.bank import give

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from antiphon.block import Samples
+from antiphon.contract.block import Samples
 from antiphon.synth.pyo.zones import Zone
 from antiphon.synth.quietpyo import pyo
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.block import Samples
+from antiphon.contract.block import Samples
 from antiphon.synth.pyo.channels import Channels
 from antiphon.synth.pyo.voices import Voices
 

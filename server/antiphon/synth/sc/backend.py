@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon import scheduling
-from antiphon.block import Samples
+from antiphon.contract.block import Samples
+from antiphon.contract.processor import Event
 from antiphon.errors import EngineError
-from antiphon.processor import Event
 from antiphon.synth.backend import SynthSettings
 from antiphon.synth.sc.counts import Counts
 from antiphon.synth.sc.hurried import Hurried

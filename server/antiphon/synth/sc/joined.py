@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.block import Samples
+from antiphon.contract.block import Samples
+from antiphon.contract.processor import Event
 from antiphon.errors import EngineError, Unanswered
-from antiphon.processor import Event
 from antiphon.saying import say
 from antiphon.settings import scsynth_address
 from antiphon.synth.sc import guest

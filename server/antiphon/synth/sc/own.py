@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from antiphon.processor import Event
+from antiphon.contract.processor import Event
 from antiphon.synth.backend import SynthSettings
 from antiphon.synth.sc.material import BUFFERS, Material
 from antiphon.synth.sc.players import AT_ONCE, Player, Told, Voice

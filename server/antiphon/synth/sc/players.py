@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from functools import cache
 
 from antiphon import resources
+from antiphon.contract.processor import PEDAL, Event
 from antiphon.errors import EngineError
-from antiphon.processor import PEDAL, Event
 from antiphon.synth import controls
 from antiphon.synth.backend import SynthSettings
 from antiphon.synth.sc.material import NOTHING, Material, built_in

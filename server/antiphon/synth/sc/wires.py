@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from antiphon.block import Samples
+from antiphon.contract.block import Samples
 from antiphon.errors import EngineError
 from antiphon.native import compile_all
 from antiphon.synth.sc.kernel import DEPTH, MAX_PORTS, WORDS, Place, bridge_process

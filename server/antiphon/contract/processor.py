@@ -22,10 +22,10 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.block import Samples, StreamSpec
-from antiphon.cells import ParamCell
-from antiphon.params import Param, Value
-from antiphon.ports import AUDIO_IN, AUDIO_OUT, Port
+from antiphon.contract.block import Samples, StreamSpec
+from antiphon.contract.parameter_cell import ParamCell
+from antiphon.contract.params import Param, Value
+from antiphon.contract.ports import AUDIO_IN, AUDIO_OUT, Port
 
 PEDAL = 64
 """The controller that holds notes."""

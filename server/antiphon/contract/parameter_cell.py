@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from antiphon.contract.params import Param, Value
 from antiphon.native.dsp import ramp
-from antiphon.params import Param, Value
 
 MAX_CHANGES = 4096
 """Changes one parameter takes within one block; more are dropped, counted by the plan."""

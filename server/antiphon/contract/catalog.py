@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from antiphon.params import HOST_PARAMS, Param, Value
-from antiphon.ports import Port
+from antiphon.contract.params import HOST_PARAMS, Param, Value
+from antiphon.contract.ports import Port
 
 
 @dataclass(frozen=True, slots=True)

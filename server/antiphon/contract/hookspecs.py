@@ -13,7 +13,7 @@ import pluggy
 if TYPE_CHECKING:
     import typer
 
-    from antiphon.processor import Processor
+    from antiphon.contract.processor import Processor
 
 PROJECT = "antiphon"
 hookspec = pluggy.HookspecMarker(PROJECT)
@@ -31,7 +31,7 @@ ProcessorFactory = Callable[[], "Processor"]
 
 @hookspec
 def antiphon_processors(register: Register) -> None:
-    """Registers processors: factories of `antiphon.processor.Processor`."""
+    """Registers processors: factories of `antiphon.contract.processor.Processor`."""
 
 
 @hookspec

@@ -14,13 +14,13 @@ from itertools import cycle, pairwise
 
 import numpy as np
 
-from antiphon.block import Samples, StreamSpec
-from antiphon.cells import ParamCell
+from antiphon.contract.block import Samples, StreamSpec
+from antiphon.contract.parameter_cell import ParamCell
+from antiphon.contract.params import Value
+from antiphon.contract.ports import Port
+from antiphon.contract.processor import IO, BlockTime, Event, Processor
 from antiphon.errors import PluginError, UsageError
 from antiphon.instead import instead
-from antiphon.params import Value
-from antiphon.ports import Port
-from antiphon.processor import IO, BlockTime, Event, Processor
 
 Change = tuple[int, str, Value]
 """At a sample, a parameter, its new value."""
