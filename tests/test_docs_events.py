@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from antiphon import eventfile, patch, paths, plugins
+from antiphon import eventfile, patch, plugins
 from antiphon.cli.render import MAX_EVENT_BYTES, RATE
 from antiphon.clock import MAX_TEMPO, MIN_TEMPO
 from antiphon.commands import Beat, Sample
@@ -17,6 +17,7 @@ from antiphon.engine.schedule import CAPACITY
 from antiphon.errors import UsageError
 from antiphon.notes import Players
 from antiphon.rendering import Actions, param_finder
+from antiphon.runtime import paths
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "events.md").read_text()

@@ -14,14 +14,14 @@ import numpy as np
 import pytest
 import typer
 
-from antiphon import models, resources
 from antiphon.cli import errors
 from antiphon.cli.devices import devices, listing
 from antiphon.cli.doctor import doctor
 from antiphon.doctor import finding, loopback, machine, software, sound
 from antiphon.doctor.finding import Finding
 from antiphon.doctor.sound import Device, Heard, Jack
-from antiphon.settings import HTTP_PORT, ServeSettings
+from antiphon.runtime import model_files, resources
+from antiphon.runtime.settings import HTTP_PORT, ServeSettings
 from antiphon.synth import info as synths
 from antiphon.workers import devices as workers
 from antiphon.workers.devices import TorchBuild
@@ -89,7 +89,7 @@ def test_a_check_that_fails_itself_stops_no_other():
 
 def test_weights_that_are_missing_or_changed_are_named_with_what_mends_it(tmp_path, monkeypatch):
     here = only(software.weights)
-    count = len(models.names())
+    count = len(model_files.names())
     assert (here.state, here.mend) == ("works", "")
     assert here.said == f"{count} of {count} are here, and as they were"
     folder = Path(shutil.copytree(resources.models(), tmp_path / "models"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from antiphon.instead import MOST, instead, listed, near
+from antiphon.runtime.suggestion import MOST, instead, listed, near
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from antiphon import library, paths
+from antiphon import library
 from antiphon.errors import FileError, WireError
+from antiphon.runtime import paths
 
 
 @pytest.fixture(autouse=True)

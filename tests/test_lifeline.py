@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from antiphon import lifeline, paths
-from antiphon.settings import ServeSettings
+from antiphon.runtime import paths, pidfile
+from antiphon.runtime.settings import ServeSettings
 
 FREE = ServeSettings(osc_port=0)
 
@@ -42,15 +42,15 @@ def test_what_a_killed_supervisor_with_a_free_port_left_is_found(
     dead = gone()
     left = runtime / f"free-{dead}"
     left.mkdir()
-    lifeline.write(left, dead, {"engine": orphan.pid}, ServeSettings(patch="wah"))
+    pidfile.write(left, dead, {"engine": orphan.pid}, ServeSettings(patch="wah"))
     (left / "state.json").write_text("kept")
-    place = lifeline.folder(FREE)
+    place = pidfile.folder(FREE)
     assert place == runtime / f"free-{os.getpid()}"
     assert not left.exists()
     assert (place / "state.json").read_text() == "kept"
-    lifeline.take_over(place)
+    pidfile.take_over(place)
     assert orphan.wait(5.0) != 0
-    found = lifeline.left(place)
+    found = pidfile.left(place)
     assert found is not None
     assert found.patch == "wah"
 
@@ -62,19 +62,19 @@ def test_folders_that_hold_nothing_are_swept_and_those_of_live_servers_kept(
     for place in (ended, alive):
         place.mkdir()
         (place / "catalog.json").write_text("{}")
-    lifeline.write(alive, orphan.pid, {}, FREE)
-    place = lifeline.folder(FREE)
+    pidfile.write(alive, orphan.pid, {}, FREE)
+    place = pidfile.folder(FREE)
     assert {path.name for path in runtime.iterdir()} == {alive.name, place.name}
     assert not list(place.iterdir())
 
 
 def test_a_free_ports_folder_goes_with_its_server_and_a_named_ports_stays(runtime: Path) -> None:
     for settings, stays in ((FREE, False), (ServeSettings(osc_port=47114), True)):
-        place = lifeline.folder(settings)
+        place = pidfile.folder(settings)
         (place / "catalog.json").write_text("{}")
-        lifeline.write(place, 0, {}, settings)
-        lifeline.clear(place, settings)
+        pidfile.write(place, 0, {}, settings)
+        pidfile.clear(place, settings)
         assert place.exists(), "there is something to go on with"
-        (place / lifeline.LIST).unlink()
-        lifeline.clear(place, settings)
+        (place / pidfile.LIST).unlink()
+        pidfile.clear(place, settings)
         assert place.exists() == stays

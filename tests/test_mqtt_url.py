@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from antiphon.errors import UsageError
-from antiphon.settings import Broker, ServeSettings, mqtt_broker
+from antiphon.runtime.settings import Broker, ServeSettings, mqtt_broker
 
 SECRET = "hunter2-hunter2"
 
@@ -61,7 +61,7 @@ def test_settings_show_and_write_no_broker() -> None:
 def test_a_password_is_covered_in_the_process_list() -> None:
     url = f"mqtt://u:{SECRET}@h"
     run = (
-        "import sys; from pathlib import Path; from antiphon.processlist import cover;"
+        "import sys; from pathlib import Path; from antiphon.runtime.process_title import cover;"
         f"url = sys.argv[2]; assert cover(url, url[9:{9 + len(SECRET)}]); assert not cover('ab' + 'sent', 'a');"
         "print(Path('/proc/self/cmdline').read_bytes())"
     )

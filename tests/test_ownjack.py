@@ -9,7 +9,7 @@ import pytest
 from antiphon import ownjack
 from antiphon.engine.drivers.probe import Found
 from antiphon.errors import EngineError
-from antiphon.settings import ServeSettings
+from antiphon.runtime.settings import ServeSettings
 
 
 class Machine:

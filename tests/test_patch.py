@@ -8,13 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.waiting import costs_at_most
 
-from antiphon import patchsave, paths, resources
+from antiphon import patchsave
 from antiphon.contract.catalog import Catalog, ProcessorInfo
 from antiphon.contract.params import Param
 from antiphon.contract.ports import AUDIO_IN, AUDIO_OUT, EVENTS_IN, EVENTS_OUT, Port
 from antiphon.errors import AntiphonError, FileError, PatchError
 from antiphon.graph import IN, OUT, RESERVED, End, Graph, NodeSpec, Wire
 from antiphon.patch import Patch, dump, find, load, names, parse
+from antiphon.runtime import paths, resources
 from antiphon.tomlplace import line_of
 
 

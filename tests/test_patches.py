@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from tests import audio as sound
 
-from antiphon import demo, demohum, resources
+from antiphon import demo, demohum
 from antiphon.cli.render import render
 from antiphon.commands import Sample, SetParam
 from antiphon.contract.block import StreamSpec
@@ -15,6 +15,7 @@ from antiphon.offline import process_stream
 from antiphon.patch import load
 from antiphon.plugins import load as load_plugins
 from antiphon.rendering import StageRunner
+from antiphon.runtime import resources
 
 RATE = 48000
 BUILT_IN = sorted(path.stem for path in resources.patches().glob("*.toml"))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from antiphon import patch, patchlist, patchsave, paths, resources, setlist
+from antiphon import patch, patchlist, patchsave, setlist
 from antiphon.contract.catalog import Catalog
 from antiphon.errors import PatchError
+from antiphon.runtime import paths, resources
 
 CHECKS = {"through", "worker", "bench8"}
 

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from antiphon import demo, demohum, lifeline
+from antiphon import demo, demohum
 from antiphon.cli import play, serve
 from antiphon.errors import UsageError
-from antiphon.settings import ServeSettings
+from antiphon.runtime import pidfile
+from antiphon.runtime.settings import ServeSettings
 
 
 @pytest.fixture(scope="module")
@@ -114,8 +115,9 @@ def test_the_commands_it_names_are_for_this_port():
 
 
 def test_what_it_names_is_in_the_patch_it_opens_with():
-    from antiphon import patch, resources
+    from antiphon import patch
     from antiphon.plugins import load
+    from antiphon.runtime import resources
 
     graph = patch.load(play.PATCH, load(check=False).catalog, trusted=True).graph
     nodes = {node.name for node in graph.nodes}
@@ -134,8 +136,8 @@ def test_while_a_server_runs_it_refuses_before_it_prints(monkeypatch, capsys):
         port = busy.getsockname()[1]
         with pytest.raises(UsageError, match=f"UDP port {port} is taken"):
             play.play("headless", osc_port=port, http_port=0)
-    where = lifeline.folder(ServeSettings(osc_port=port))
-    lifeline.write(where, os.getpid(), {}, ServeSettings())
+    where = pidfile.folder(ServeSettings(osc_port=port))
+    pidfile.write(where, os.getpid(), {}, ServeSettings())
     with pytest.raises(UsageError, match=rf"a server runs on this OSC port already \(process {os.getpid()}\)"):
         play.play("headless", osc_port=port, http_port=0)
     assert capsys.readouterr().out == ""
@@ -147,7 +149,7 @@ def test_looking_whether_it_can_start_ends_nothing():
         settings = ServeSettings(osc_port=free.getsockname()[1], http_port=0)
     left = subprocess.Popen(["sleep", "60"])
     try:
-        lifeline.write(lifeline.folder(settings), 2**22 + 1, {"engine": left.pid}, settings)  # its supervisor is dead
+        pidfile.write(pidfile.folder(settings), 2**22 + 1, {"engine": left.pid}, settings)  # its supervisor is dead
         serve.startable(settings)
         assert left.poll() is None
     finally:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from antiphon import importing, plugincheck, plugins
+from antiphon import plugincheck, plugins
 from antiphon.cli.plugins import listing
 from antiphon.contract.block import StreamSpec
 from antiphon.contract.catalog import Catalog
@@ -16,6 +16,7 @@ from antiphon.contract.params import Param
 from antiphon.contract.ports import Port
 from antiphon.contract.processor import Event, Processor
 from antiphon.errors import PluginError, UsageError
+from antiphon.runtime import importing
 
 ROOT = Path(__file__).parents[1]
 HEAD = """

@@ -11,7 +11,7 @@ import pytest
 
 GONE = """
 import os, sys
-from antiphon.saying import say, tell
+from antiphon.runtime.console import say, tell
 os.dup2({fd}, 2)
 say("one")
 say("two")
@@ -33,7 +33,7 @@ def test_a_reader_that_has_gone_is_no_error() -> None:
 def test_a_full_disk_costs_lines_and_says_how_many() -> None:
     text = """
 import os, sys
-from antiphon.saying import lost, say
+from antiphon.runtime.console import lost, say
 kept = os.dup(2)
 os.dup2(os.open("/dev/full", os.O_WRONLY), 2)
 say("one")
@@ -53,6 +53,6 @@ assert lost() == 0
 
 
 def test_a_line_is_said_whatever_is_in_it() -> None:
-    text = "from antiphon.saying import lost, say, tell; say('\\udce4'); tell('\\udce4'); assert not lost()"
+    text = "from antiphon.runtime.console import lost, say, tell; say('\\udce4'); tell('\\udce4'); assert not lost()"
     done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "\\udce4\n", "antiphon: \\udce4\n")

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from antiphon import patch, paths, resources, setlist
+from antiphon import patch, setlist
 from antiphon.errors import PatchError
 from antiphon.plugins import load
+from antiphon.runtime import paths, resources
 
 GOOD = """format = 1
 name = "An evening"

@@ -5,7 +5,7 @@ import sys
 
 SWALLOWED = """
 import os, signal, sys
-from antiphon.stopping import watch
+from antiphon.runtime.signals import watch
 watch()
 try:
     os.kill(os.getpid(), signal.SIGINT)

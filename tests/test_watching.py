@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 from antiphon import watching
-from antiphon.children import Child
 from antiphon.engine.remote import RemoteEngine
 from antiphon.engine.shared import Shape, Shared
 from antiphon.engine.shared import Word as SharedWord
-from antiphon.settings import ServeSettings
+from antiphon.runtime.child_process import Child
+from antiphon.runtime.settings import ServeSettings
 from antiphon.supervisor import Supervisor
 from antiphon.synth import info as synths
 from antiphon.workers.arena import State, Word

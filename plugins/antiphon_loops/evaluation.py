@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon import paths
+from antiphon.runtime import paths
 from antiphon_loops import corpus, fit, songs
 from antiphon_loops.corpus import Known
 from antiphon_loops.midifile import SOUNDFONTS, why_not

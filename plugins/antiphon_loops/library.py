@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from antiphon import paths
 from antiphon.errors import AntiphonError, FileError, PluginError
+from antiphon.runtime import paths
 from antiphon_loops import rules
 from antiphon_loops.reading import MOST_BYTES
 from antiphon_loops.record import Loop

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon import models, resources
+from antiphon.runtime import model_files, resources
 from antiphon_model.network import HIDDEN, Reference
 from antiphon_model.spec import REFERENCE
 
@@ -38,7 +38,7 @@ def write(folder: Path, seed: int = SEED) -> None:
         "card": "plugins/antiphon_model/README.md",
         "parameters": sum(array.size for array in arrays.values()),
     }
-    models.write(REFERENCE.weights, arrays, folder, said)
+    model_files.write(REFERENCE.weights, arrays, folder, said)
 
 
 def main() -> None:

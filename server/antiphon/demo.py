@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon import paths
 from antiphon.errors import FileError
+from antiphon.runtime import paths
 
 RATE = 48000
 BPM = 90

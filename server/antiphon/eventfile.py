@@ -33,7 +33,7 @@ from antiphon.commands import (
 )
 from antiphon.contract.params import Param, Value
 from antiphon.errors import AntiphonError, UsageError
-from antiphon.instead import instead
+from antiphon.runtime.suggestion import instead
 
 MAX_EVENTS = 500_000
 MAX_LINE = 65536

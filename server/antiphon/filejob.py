@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
-from antiphon import paths
 from antiphon.contract.params import Value
 from antiphon.errors import UsageError
+from antiphon.runtime import paths
 
 FADE = 0.02
 """Seconds over which a sound that has not ended by itself is faded out."""

@@ -13,7 +13,7 @@ from typing import Any
 from antiphon.contract.catalog import Catalog, ProcessorInfo
 from antiphon.contract.params import Value
 from antiphon.errors import ParamError, PatchError
-from antiphon.instead import instead
+from antiphon.runtime.suggestion import instead
 
 IN, OUT = "in", "out"
 RESERVED = frozenset({"add", "remove", "move", "connect", "disconnect", "list", IN, OUT})

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from antiphon import paths
 from antiphon.errors import AntiphonError, FileError, WireError
+from antiphon.runtime import paths
 
 SHOWN = 8
 

@@ -17,8 +17,8 @@ from antiphon.effects import Changed, Effect, EngineLoad, EngineSet, EngineTempo
 from antiphon.ends import ENDS
 from antiphon.errors import PatchError, WireError
 from antiphon.graph import Graph, NodeSpec
-from antiphon.instead import instead
 from antiphon.nodestate import Node, Numbers, Plan, fits, rooms_for, travels
+from antiphon.runtime.suggestion import instead
 
 MIN_BPM, MAX_BPM = 10.0, 999.0
 FADE = 0.05

@@ -8,7 +8,7 @@ from antiphon.commands import Bend, Control, Note, NoteOff, NoteOn, When
 from antiphon.contract.catalog import Catalog
 from antiphon.errors import WireError
 from antiphon.graph import End, Graph
-from antiphon.instead import instead
+from antiphon.runtime.suggestion import instead
 
 HIGHEST = 127
 CHANNELS = 16

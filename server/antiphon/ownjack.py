@@ -9,11 +9,11 @@ import subprocess
 import time
 from dataclasses import replace
 
-from antiphon import scheduling
-from antiphon.children import unsignalled
 from antiphon.engine.drivers.probe import Found, probe
 from antiphon.errors import AntiphonError, EngineError
-from antiphon.settings import ServeSettings
+from antiphon.runtime import scheduling
+from antiphon.runtime.child_process import unsignalled
+from antiphon.runtime.settings import ServeSettings
 
 NAME = "JACK_DEFAULT_SERVER"
 """The environment's word for the server that all clients, scsynth too, go to."""
@@ -149,7 +149,7 @@ def start(settings: ServeSettings) -> int:
 
 
 def _listening() -> None:
-    from antiphon.children import listening
+    from antiphon.runtime.child_process import listening
 
     scheduling.short_slices()
     listening()

@@ -17,13 +17,14 @@ from typing import Any
 
 import tomli_w
 
-from antiphon import patchlist, paths, resources
+from antiphon import patchlist
 from antiphon.contract.catalog import Catalog
 from antiphon.contract.params import Value
 from antiphon.errors import PatchError
 from antiphon.graph import IN, OUT, End, Graph
-from antiphon.instead import instead
 from antiphon.patchread import Reader
+from antiphon.runtime import paths, resources
+from antiphon.runtime.suggestion import instead
 from antiphon.tomlplace import guard
 
 FORMAT = 1

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from antiphon import paths, resources
+from antiphon.runtime import paths, resources
 from antiphon.wire.text import printable
 
 SUFFIX = ".toml"

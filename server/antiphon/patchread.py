@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from pathlib import Path, PurePath
 from typing import Any, NoReturn
 
-from antiphon import paths
 from antiphon.contract.catalog import Catalog, ProcessorInfo, defaults
 from antiphon.contract.params import Param, Value
 from antiphon.ends import ENDS
 from antiphon.errors import FileError, ParamError, PatchError
 from antiphon.graph import IN, MAX_NODES, MAX_WIRES, OUT, Graph, NodeSpec, Wire, check, check_name, known_type
-from antiphon.instead import instead
+from antiphon.runtime import paths
+from antiphon.runtime.suggestion import instead
 from antiphon.tomlplace import line_of
 
 KEYS = ("format", "name", "listed", "tempo", "nodes", "wires", "scenes", "midi")

@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from antiphon import library, paths
+from antiphon import library
 from antiphon.contract.catalog import Catalog
 from antiphon.contract.params import Value
 from antiphon.errors import PatchError
 from antiphon.graph import Graph
 from antiphon.patch import Patch, dump, parse
 from antiphon.patchlist import PREVIOUS, SUFFIX
+from antiphon.runtime import paths
 
 MAX_PREVIOUS = 1 << 20
 """Bytes of a file that are kept when it is replaced: more than a patch may have."""

@@ -17,7 +17,6 @@ from typing import Any, get_args
 
 import numpy as np
 
-from antiphon.children import bound_to
 from antiphon.contract.block import StreamSpec
 from antiphon.contract.catalog import ProcessorInfo
 from antiphon.contract.harness import render
@@ -26,6 +25,7 @@ from antiphon.contract.ports import Port, PortKind
 from antiphon.contract.processor import Processor
 from antiphon.errors import AntiphonError, ParamError, PluginError
 from antiphon.graph import NAME, RESERVED
+from antiphon.runtime.child_process import bound_to
 from antiphon.workers.pool import absent
 
 PARAM_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")

@@ -18,14 +18,14 @@ from typing import Any
 
 import pluggy
 
-from antiphon import paths
 from antiphon.contract import hookspecs
 from antiphon.contract.catalog import Catalog, Failure, ProcessorInfo
 from antiphon.contract.processor import Processor
 from antiphon.errors import PluginError
-from antiphon.importing import import_folder, named, see_checkout_plugins
-from antiphon.instead import instead
 from antiphon.plugincheck import check_type_name, in_child, inspect_processor, reason_of
+from antiphon.runtime import paths
+from antiphon.runtime.importing import import_folder, named, see_checkout_plugins
+from antiphon.runtime.suggestion import instead
 
 BUILT_IN = (
     "antiphon_accompany", "antiphon_denoise", "antiphon_hum", "antiphon_loops", "antiphon_model", "antiphon_synth",

@@ -7,10 +7,11 @@ import os
 from pathlib import Path
 from typing import Any
 
-from antiphon import paths, sessionlog
+from antiphon import sessionlog
 from antiphon.engine import recorder
 from antiphon.errors import UsageError
-from antiphon.settings import ServeSettings
+from antiphon.runtime import paths
+from antiphon.runtime.settings import ServeSettings
 
 SET = ("session.jsonl", "input.wav", "output.wav")
 """The files of a kept set."""

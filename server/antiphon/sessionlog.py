@@ -7,8 +7,8 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from antiphon import __version__
-from antiphon.models import checksums
-from antiphon.settings import ServeSettings
+from antiphon.runtime.model_files import checksums
+from antiphon.runtime.settings import ServeSettings
 from antiphon.workers import devices
 
 SEED = 1

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from antiphon import paths
 from antiphon.clock import MAX_TEMPO, MIN_TEMPO
 from antiphon.contract.block import MAX_BLOCK, MIN_BLOCK, RATES, StreamSpec
 from antiphon.contract.parameter_cell import ParamCell
@@ -19,6 +18,7 @@ from antiphon.io.decode import shown
 from antiphon.io.decode_child import MAX_CHANNELS
 from antiphon.nodes import MAX_FADE
 from antiphon.notes import CHANNELS
+from antiphon.runtime import paths
 
 LOG, INPUT = "session.jsonl", "input.wav"
 MAX_LOG_BYTES = 1 << 30

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from antiphon import patch as patches
-from antiphon import patchlist, paths, resources
+from antiphon import patchlist
 from antiphon.errors import PatchError
-from antiphon.instead import instead
 from antiphon.patchread import is_control
+from antiphon.runtime import paths, resources
+from antiphon.runtime.suggestion import instead
 from antiphon.tomlplace import line_of
 
 FOLDER = patchlist.SETS

@@ -6,11 +6,12 @@ import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from antiphon import paths, plugins
+from antiphon import plugins
 from antiphon.contract.block import Samples
 from antiphon.contract.params import Value
-from antiphon.saying import say
-from antiphon.settings import ServeSettings
+from antiphon.runtime import paths
+from antiphon.runtime.console import say
+from antiphon.runtime.settings import ServeSettings
 from antiphon.synth import info as synths
 from antiphon.synth.info import TOLD
 
@@ -53,7 +54,7 @@ def _joined(
     settings: ServeSettings, chosen: synths.SynthInfo
 ) -> tuple[synths.SynthInfo, tuple[tuple[str, Value], ...]]:
     """What plays by a scsynth that runs already. `EngineError` where it cannot be joined."""
-    from antiphon.settings import scsynth_address
+    from antiphon.runtime.settings import scsynth_address
     from antiphon.synth.sc.guest import meet
 
     meet(scsynth_address(settings.scsynth), settings.rate)

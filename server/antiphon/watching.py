@@ -6,11 +6,11 @@ import signal
 import time
 from collections.abc import Callable
 
-from antiphon.children import DEVICE_GONE, NO_DEVICE
 from antiphon.engine import shared
 from antiphon.engine.loading import Loading as Loading
 from antiphon.errors import AntiphonError
-from antiphon.settings import ServeSettings
+from antiphon.runtime.child_process import DEVICE_GONE, NO_DEVICE
+from antiphon.runtime.settings import ServeSettings
 from antiphon.synth import info as synths
 from antiphon.workers.arena import Arena, State, Word
 

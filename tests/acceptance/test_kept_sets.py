@@ -18,7 +18,7 @@ import soundfile
 
 import antiphon
 from antiphon.bench.rig import Server, bundle, free_port, message, ntp
-from antiphon.models import checksums
+from antiphon.runtime.model_files import checksums
 
 RATE = 48000
 

@@ -17,11 +17,12 @@ from typing import Any
 import pytest
 from tests.cli.conftest import Done
 
-from antiphon import __version__, patchlist, paths
+from antiphon import __version__, patchlist
 from antiphon.bench import jackd
 from antiphon.cli import approve, bench, completion, errors, progress, style
 from antiphon.cli.commands import application
 from antiphon.errors import EngineError
+from antiphon.runtime import paths
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = [c.name or c.callback.__name__ for c in application().registered_commands]  # type: ignore[union-attr]

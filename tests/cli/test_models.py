@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import typer
 
-from antiphon import models, resources
 from antiphon.cli import errors
 from antiphon.cli import models as command
+from antiphon.runtime import model_files, resources
 from antiphon.workers import devices
 from antiphon.workers.info import ModelInfo
 
@@ -48,11 +48,11 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
 def test_what_ships_verifies(run: Run) -> None:
     code, out, said = run()
     assert (code, said) == (0, [])
-    for name in models.names():
+    for name in model_files.names():
         (line,) = (line for line in out.splitlines() if line.startswith(name))
         assert line.endswith("verified")
-        assert f"{models.entry(name)['parameters']:,}" in line
-        assert models.entry(name)["file"] in line
+        assert f"{model_files.entry(name)['parameters']:,}" in line
+        assert model_files.entry(name)["file"] in line
 
 
 def test_each_fault_is_one_sentence_and_the_rest_is_listed(run: Run, folder: Path) -> None:
@@ -61,7 +61,7 @@ def test_each_fault_is_one_sentence_and_the_rest_is_listed(run: Run, folder: Pat
     data[-1] ^= 1
     (folder / "reference.safetensors").write_bytes(data)
     (folder / "denoise-gate.safetensors").unlink()
-    models.write("fine", models.weights("reference"), folder, {"plugin": "test"})
+    model_files.write("fine", model_files.weights("reference"), folder, {"plugin": "test"})
     code, out, said = run("--models-dir", folder)
     assert code == 1
     assert len(said) == 2
@@ -81,7 +81,7 @@ def test_json_says_the_same(run: Run, folder: Path) -> None:
     assert (rows["reference"]["state"], rows["reference"]["bytes"]) == ("changed", 70_000)
     assert rows["reference"]["problem"] == said[0]
     assert rows["beside"]["state"] == "verified"
-    assert rows["beside"]["parameters"] == models.entry("denoise-gate")["parameters"]
+    assert rows["beside"]["parameters"] == model_files.entry("denoise-gate")["parameters"]
     build = devices.installed()
     assert told["torch"] == (build.version if build else None)
     assert told["device"] in rows["beside"]["devices"] or told["device"] == "cuda"
@@ -107,7 +107,7 @@ def test_a_model_may_bring_weights_of_its_own(run: Run, folder: Path, tmp_path: 
 
     own = tmp_path / "own"
     own.mkdir()
-    models.write("mine", {"w": np.zeros((7, 11), np.float32)}, own, {})
+    model_files.write("mine", {"w": np.zeros((7, 11), np.float32)}, own, {})
     info = ModelInfo("mine", "its.network:Net", "mine", "test", folder=str(own))
     code, out, _ = run(known=(info,))
     assert code == 0

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from antiphon import paths, plugins
+from antiphon import plugins
 from antiphon.cli.newplugin import new_plugin
 from antiphon.errors import UsageError
 from antiphon.newplugin.shapes import SHAPES
 from antiphon.newplugin.writing import write
+from antiphon.runtime import paths
 
 ROOT = Path(__file__).parents[2]
 

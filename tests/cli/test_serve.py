@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from antiphon import lifeline, recordings, supervisor
+from antiphon import recordings, supervisor
 from antiphon.cli.serve import run
 from antiphon.engine import recorder
 from antiphon.errors import UsageError
-from antiphon.settings import ServeSettings
+from antiphon.runtime import pidfile
+from antiphon.runtime.settings import ServeSettings
 
 
 class Started(Exception):
@@ -57,7 +58,7 @@ def test_a_set_that_a_crash_broke_off_is_moved_aside_as_before(tmp_path: Path) -
     asked = settings(session="tonight", osc_port=47113)
     (tmp_path / "tonight").mkdir()
     (tmp_path / "tonight" / "session.jsonl").write_text("kept")
-    note = lifeline.folder(asked) / "recording.json"
+    note = pidfile.folder(asked) / "recording.json"
     note.write_text('{"record": "", "session": "%s"}' % (tmp_path / "tonight"))
     with pytest.raises(Started):
         run(asked)
@@ -94,7 +95,7 @@ def test_a_recording_that_a_crash_broke_off_is_moved_aside(tmp_path: Path, inter
     asked = settings(record="take.wav", osc_port=47113)
     (tmp_path / "take.wav").write_text("first")
     (tmp_path / interrupted).write_text("broken off")
-    folder = lifeline.folder(asked)
+    folder = pidfile.folder(asked)
     (folder / recorder.NOTE).write_text('{"record": "%s", "session": ""}' % (tmp_path / interrupted))
     kept = sorted(path.read_text() for path in tmp_path.glob("take*.wav"))
     with pytest.raises(Started):

@@ -17,13 +17,13 @@ from tests.control.fake_midi import FakeMidi
 from tests.control.rig import CATALOG, Rig, make_app
 from tests.control.test_notes import HEARS, PLAYS, events
 
-from antiphon import paths
 from antiphon.contract.catalog import Catalog
 from antiphon.control import midi
 from antiphon.engine.link import Played
 from antiphon.graph import End, Graph, NodeSpec, Wire
 from antiphon.io.midi_ports import Ports
 from antiphon.patch import Patch, parse
+from antiphon.runtime import paths
 from antiphon.wire.osc import encode
 
 BLOCK = 256

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from tests.control.rig import Rig, rig
 
-from antiphon import patch, paths
+from antiphon import patch
 from antiphon.commands import SetParam
 from antiphon.contract.catalog import Catalog, ProcessorInfo
 from antiphon.contract.params import Param
@@ -23,6 +23,7 @@ from antiphon.engine.link import BeatPassed, NodeState
 from antiphon.errors import ParamError
 from antiphon.graph import End, Graph, NodeSpec, Wire
 from antiphon.io.http_message import answer, text
+from antiphon.runtime import paths
 from antiphon.wire.osc import encode, encode_bundle
 
 HALF = b"/node/a/label\0\0\0,c\0\0\0\0\xd8\x00"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tests.control.rig import Rig
 
-from antiphon import paths
+from antiphon.runtime import paths
 
 
 @pytest.fixture

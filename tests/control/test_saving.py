@@ -9,10 +9,10 @@ import pytest
 from tests.control.rig import GAIN, Rig, rig
 
 from antiphon import patch as patches
-from antiphon import paths, resources
 from antiphon.contract.catalog import Catalog, ProcessorInfo
 from antiphon.contract.params import Param
 from antiphon.contract.ports import AUDIO_IN, AUDIO_OUT
+from antiphon.runtime import paths, resources
 from antiphon.schedule import MAX_PENDING
 
 CAST = ProcessorInfo(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tests.control.rig import Rig, rig
 
-from antiphon import paths
+from antiphon.runtime import paths
 
 SET = """format = 1
 name = "Friday"

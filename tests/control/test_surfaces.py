@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 from tests.control.rig import GAIN, Rig, rig
 
-from antiphon import paths
 from antiphon.cli import monitor
 from antiphon.contract.catalog import Catalog, ProcessorInfo
 from antiphon.contract.params import Param
@@ -20,6 +19,7 @@ from antiphon.control.clients import APPROVAL_SECONDS, Level
 from antiphon.control.discretion import FILE
 from antiphon.control.process import Line
 from antiphon.graph import Graph, NodeSpec
+from antiphon.runtime import paths
 from antiphon.wire.osc import Message, decode, encode
 
 OWN, NEAR, FAR = "127.0.0.1", "127.0.0.2", "127.0.0.3"

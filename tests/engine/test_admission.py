@@ -10,7 +10,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from antiphon.children import leave, pair
 from antiphon.contract.block import StreamSpec
 from antiphon.contract.catalog import Catalog
 from antiphon.contract.params import Param
@@ -19,6 +18,7 @@ from antiphon.engine.admission import Scales, Share, judge, run_weigher, try_nod
 from antiphon.errors import PluginError
 from antiphon.graph import NodeSpec
 from antiphon.plugincheck import inspect_processor
+from antiphon.runtime.child_process import leave, pair
 
 SPEC = StreamSpec(48000, 256, 2)
 PERIOD = 256 / 48.0

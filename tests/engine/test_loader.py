@@ -17,7 +17,6 @@ import pytest
 from tests.waiting import until
 
 from antiphon import watching
-from antiphon.children import leave, pair
 from antiphon.contract.block import StreamSpec
 from antiphon.contract.catalog import Catalog
 from antiphon.contract.params import Param
@@ -31,6 +30,7 @@ from antiphon.engine.shared import Shape, Shared, Word
 from antiphon.engine.stage import Stage
 from antiphon.graph import IN, OUT, End, Graph, NodeSpec, Wire
 from antiphon.plugincheck import inspect_processor
+from antiphon.runtime.child_process import leave, pair
 
 SPEC = StreamSpec(48000, 256, 2)
 LEVEL = 0.5

@@ -10,10 +10,10 @@ import pytest
 from tests.local import CATALOG
 
 from antiphon import watching
-from antiphon.children import DEVICE_GONE
 from antiphon.engine import loading
 from antiphon.engine.loading import NOTED, Loading, Prepared
 from antiphon.engine.shared import Shape, Shared, Word
+from antiphon.runtime.child_process import DEVICE_GONE
 
 
 @pytest.fixture

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from antiphon.children import pair
 from antiphon.engine.link import PlanRefused
 from antiphon.engine.remote import RemoteEngine
 from antiphon.engine.shared import Shape, Shared, Word
 from antiphon.graph import Graph, NodeSpec
+from antiphon.runtime.child_process import pair
 
 
 class Ends:

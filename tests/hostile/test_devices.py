@@ -10,7 +10,7 @@ from tests.hostile.conftest import Antiphon
 
 from antiphon.errors import UsageError
 from antiphon.io import listening
-from antiphon.settings import ServeSettings
+from antiphon.runtime.settings import ServeSettings
 
 # Nothing of the kind is there, whatever this machine has: no server of that name, no such device.
 NOWHERE = {"JACK_DEFAULT_SERVER": "antiphon-no-such-server", "JACK_NO_START_SERVER": "1"}

@@ -10,7 +10,7 @@ import pytest
 
 from antiphon.io import mqtt_client
 from antiphon.io.mqtt_client import AGAIN_SECONDS, REMEMBERED, Line, MqttError, Once
-from antiphon.settings import Broker
+from antiphon.runtime.settings import Broker
 
 
 class Clock:

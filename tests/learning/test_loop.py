@@ -108,9 +108,9 @@ def test_the_curve_shows_what_the_log_holds(tmp_path) -> None:
 def test_the_command_writes_weights_and_says_how_they_came_about(tmp_path, monkeypatch) -> None:
     from typer.testing import CliRunner
 
-    from antiphon import models
     from antiphon.cli import train
     from antiphon.cli.commands import register
+    from antiphon.runtime import model_files
 
     monkeypatch.setattr(train, "_registered", lambda: {"line": Line})
     import typer
@@ -121,10 +121,10 @@ def test_the_command_writes_weights_and_says_how_they_came_about(tmp_path, monke
     asked = ["train", "line", "--work", str(tmp_path), "--out", str(out), "--steps", "400", "--seed", "5"]
     done = CliRunner().invoke(app, asked)
     assert done.exit_code == 0, done.output
-    entry = models.entry("line", out)
+    entry = model_files.entry("line", out)
     assert (entry["steps"], entry["seed"], entry["parameters"], entry["trained_on"]) == (400, 5, 2, "a line")
     slope = float((tmp_path / "line" / "material-5" / "slope.txt").read_text())
-    assert models.weights("line", out)["weight"][0, 0] == pytest.approx(slope, abs=0.05)
+    assert model_files.weights("line", out)["weight"][0, 0] == pytest.approx(slope, abs=0.05)
     json.dumps(entry)
     assert not list(tmp_path.rglob("*.part"))
 
@@ -175,8 +175,8 @@ def test_what_a_loss_draws_is_of_its_step(tmp_path) -> None:
 
 
 def test_a_trial_leaves_what_ships_alone(tmp_path, monkeypatch) -> None:
-    from antiphon import models, resources
     from antiphon.cli import train
+    from antiphon.runtime import model_files, resources
 
     shipped = tmp_path / "models"
     shipped.mkdir()
@@ -184,7 +184,7 @@ def test_a_trial_leaves_what_ships_alone(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(train, "_registered", lambda: {"line": Line})
     train.train("line", work=tmp_path / "work", out=None, steps=20)
     assert not list(shipped.iterdir())
-    assert models.entry("line", tmp_path / "work" / "line" / "weights")["steps"] == 20
+    assert model_files.entry("line", tmp_path / "work" / "line" / "weights")["steps"] == 20
 
 
 def test_material_alone_is_made_whatever_was_trained_before(tmp_path, monkeypatch) -> None:
@@ -197,23 +197,23 @@ def test_material_alone_is_made_whatever_was_trained_before(tmp_path, monkeypatc
 
 
 def test_it_begins_with_weights_that_are_there(tmp_path, monkeypatch) -> None:
-    from antiphon import models
     from antiphon.cli import train
-    from antiphon.models import ModelError
+    from antiphon.runtime import model_files
+    from antiphon.runtime.model_files import ModelError
 
     monkeypatch.setattr(train, "_registered", lambda: {"line": Line})
     first, second = tmp_path / "first", tmp_path / "second"
     train.train("line", work=tmp_path / "a", out=first, steps=400)
     train.train("line", work=tmp_path / "b", out=second, steps=1, begin=first)
-    before, after = (models.weights("line", folder)["weight"][0, 0] for folder in (first, second))
+    before, after = (model_files.weights("line", folder)["weight"][0, 0] for folder in (first, second))
     assert after == pytest.approx(before, abs=0.01)
-    assert models.entry("line", second)["began_with"] == models.entry("line", first)["sha256"]
+    assert model_files.entry("line", second)["began_with"] == model_files.entry("line", first)["sha256"]
     with pytest.raises(ModelError):
         train.train("line", work=tmp_path / "c", out=second, steps=1, begin=tmp_path)
     # gone on with, it is still of those weights; what began otherwise is not said to be
     train.train("line", work=tmp_path / "b", out=second, steps=3)
-    assert models.entry("line", second)["began_with"] == models.entry("line", first)["sha256"]
+    assert model_files.entry("line", second)["began_with"] == model_files.entry("line", first)["sha256"]
     with pytest.raises(UsageError, match="leave --from out, or add --restart"):
         train.train("line", work=tmp_path / "a", out=second, steps=401, begin=second)
     train.train("line", work=tmp_path / "a", out=second, steps=1, begin=first, restart=True)
-    assert models.entry("line", second)["began_with"] == models.entry("line", first)["sha256"]
+    assert model_files.entry("line", second)["began_with"] == model_files.entry("line", first)["sha256"]

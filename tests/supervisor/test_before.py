@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from antiphon import lifeline
 from antiphon.control.state import StateFolder
 from antiphon.engine import recorder
 from antiphon.errors import FileError, UsageError
-from antiphon.settings import ServeSettings
+from antiphon.runtime import pidfile
+from antiphon.runtime.settings import ServeSettings
 from antiphon.supervisor import Supervisor, before
 from antiphon.supervisor.starts import Starts
 from antiphon.warming import CATALOG
@@ -33,7 +33,7 @@ def crashed(tmp_path: Path) -> Path:
     state.numbers[5] = -9.0
     state.close()
     (folder / recorder.NOTE).write_text('{"record": "/gone/take.wav", "session": ""}')
-    lifeline.write(folder, 0, {}, ServeSettings(patch="wah"))
+    pidfile.write(folder, 0, {}, ServeSettings(patch="wah"))
     (folder / CATALOG).write_text("{}")
     return folder
 
@@ -88,7 +88,7 @@ def test_a_start_whose_port_is_taken_touches_nothing(crashed: Path) -> None:
 def test_a_start_that_was_killed_midway_is_undone_by_the_next(crashed: Path) -> None:
     there = held(crashed)
     before.keep(crashed)
-    lifeline.write(crashed, 0, {}, ServeSettings(patch="another"))
+    pidfile.write(crashed, 0, {}, ServeSettings(patch="another"))
     (crashed / recorder.NOTE).unlink()
     before.put_back(crashed)
     assert held(crashed) == there

@@ -14,10 +14,10 @@ from types import SimpleNamespace
 import pytest
 
 from antiphon import recordings, watching
-from antiphon.children import Child, leave, pair
 from antiphon.engine.shared import Shape, Shared, Word
 from antiphon.errors import EngineError, FileError
-from antiphon.settings import ServeSettings
+from antiphon.runtime.child_process import Child, leave, pair
+from antiphon.runtime.settings import ServeSettings
 from antiphon.supervisor import Supervisor, watch
 from antiphon.supervisor.faults import Faults
 from antiphon.supervisor.starts import Starts

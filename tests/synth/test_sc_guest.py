@@ -12,7 +12,7 @@ import pytest
 from tests.waiting import until
 
 from antiphon.errors import EngineError, UsageError
-from antiphon.settings import ServeSettings, scsynth_address
+from antiphon.runtime.settings import ServeSettings, scsynth_address
 from antiphon.synth.sc.guest import Guest, Unanswered, meet
 from antiphon.synth.sc.joined import (
     BUFFERS,

@@ -116,7 +116,7 @@ def test_a_note_taken_up_again_has_no_blow_and_is_as_soft_as_it_would_be():
 def test_every_instrument_and_every_drum_has_a_definition_with_its_controls():
     import tomllib
 
-    from antiphon import resources
+    from antiphon.runtime import resources
 
     read = tomllib.loads((resources.supercollider() / "synthdefs.toml").read_text())
     known = set(read["shared"]["voice"]["controls"])

@@ -11,7 +11,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from antiphon import models
+from antiphon.runtime import model_files
 from antiphon.workers.spec import WorkerSpec
 from antiphon.workers.streaming import StreamingModel
 
@@ -127,7 +127,7 @@ def write_weights(folder: Path, change=lambda arrays: arrays) -> Path:
     """Weights of `Leaky` under the name `leaky`, after `change`."""
     torch.manual_seed(5)
     arrays = {name: tensor.numpy() for name, tensor in Leaky().state_dict().items()}
-    models.write("leaky", change(arrays), folder, {"licence": "MIT"})
+    model_files.write("leaky", change(arrays), folder, {"licence": "MIT"})
     return folder
 
 

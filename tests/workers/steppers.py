@@ -14,7 +14,7 @@ import time
 import numpy as np
 
 from antiphon.errors import Unanswered
-from antiphon.models import ModelError
+from antiphon.runtime.model_files import ModelError
 from antiphon.workers.spec import WorkerSpec
 
 HERE = "tests.workers.steppers"

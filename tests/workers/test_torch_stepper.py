@@ -14,7 +14,7 @@ torch = pytest.importorskip("torch")
 from tests.workers import networks
 from tests.workers.networks import HOP, as_it_was, noise, play, spec, write_weights
 
-from antiphon.models import ModelError
+from antiphon.runtime.model_files import ModelError
 from antiphon.workers import torch_network
 from antiphon.workers.torch_stepper import build
 

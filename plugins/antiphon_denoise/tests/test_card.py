@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from antiphon import models
 from antiphon.contract.block import StreamSpec
+from antiphon.runtime import model_files
 from antiphon.workers import pool
 from antiphon_denoise.evaluation import Denoising
 from antiphon_denoise.processor import MODELS, Denoise
@@ -43,7 +43,7 @@ def test_latency_of_learned_modes_is_as_stated(mode: str) -> None:
 
 def test_parameters_are_counted() -> None:
     for name in ("denoise-mask", "denoise-autoencoder", "denoise-gate"):
-        assert f"{models.entry(name)['parameters']:,}" in CARD
+        assert f"{model_files.entry(name)['parameters']:,}" in CARD
 
 
 def test_every_system_has_its_row() -> None:

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from antiphon import resources
 from antiphon.contract.block import StreamSpec
+from antiphon.runtime import resources
 from antiphon.workers import line, pool
 from antiphon_denoise import network
 from antiphon_denoise.harness import run

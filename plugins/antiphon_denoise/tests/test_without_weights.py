@@ -7,9 +7,9 @@ import logging
 import numpy as np
 import pytest
 
-from antiphon import models
 from antiphon.contract.block import StreamSpec
 from antiphon.contract.harness import run_processor
+from antiphon.runtime import model_files
 from antiphon_denoise import network
 from antiphon_denoise.processor import Denoise
 from antiphon_denoise.sdr import si_sdr
@@ -20,10 +20,10 @@ SPEC = StreamSpec(48000, 256, 1)
 @pytest.fixture
 def empty(monkeypatch: pytest.MonkeyPatch):
     def missing(name: str) -> None:
-        raise models.ModelError(f"no model {name!r} is installed")
+        raise model_files.ModelError(f"no model {name!r} is installed")
 
     network.load_weights.cache_clear()
-    monkeypatch.setattr(models, "weights", missing)
+    monkeypatch.setattr(model_files, "weights", missing)
     yield
     network.load_weights.cache_clear()
 

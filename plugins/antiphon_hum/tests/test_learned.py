@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from antiphon import models
 from antiphon.contract.block import StreamSpec
 from antiphon.contract.harness import render
 from antiphon.filejob import FileJob
+from antiphon.runtime import model_files
 from antiphon.workers import line, pool
 from antiphon_hum import notes as files
 from antiphon_hum import spec
@@ -187,9 +187,9 @@ def test_nothing_and_noise_have_no_notes(kind):
 
 def test_without_weights_it_says_so_once_and_goes_by_pyin(monkeypatch, caplog):
     def missing(name, folder=None):
-        raise models.ModelError(f"no model {name!r} is installed")
+        raise model_files.ModelError(f"no model {name!r} is installed")
 
-    monkeypatch.setattr(models, "entry", missing)
+    monkeypatch.setattr(model_files, "entry", missing)
     monkeypatch.setattr(line, "_SAID", set())
     with caplog.at_level(logging.WARNING, "antiphon.hum"):
         with pool.absent():

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from antiphon import paths
+from antiphon.runtime import paths
 from antiphon_loops.library import analyse, database
 from antiphon_loops.maker import Maker
 from antiphon_loops.record import NAMES

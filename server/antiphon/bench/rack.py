@@ -70,13 +70,13 @@ def install(plugins: Path, weights: Path, seed: int = 1) -> None:
     """The plugin into a folder of plugins, its weights (drawn by chance) into `weights`."""
     import torch
 
-    from antiphon import models
     from antiphon.bench.grumask import GruMask
+    from antiphon.runtime import model_files
 
     torch.manual_seed(seed)
     arrays = {name: np.asarray(tensor) for name, tensor in GruMask().state_dict().items()}
     weights.mkdir(parents=True, exist_ok=True)
-    models.write("grumask", arrays, weights, {"licence": "MIT", "plugin": "bench"})
+    model_files.write("grumask", arrays, weights, {"licence": "MIT", "plugin": "bench"})
     folder = plugins / PLUGIN
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "__init__.py").write_text(INIT)

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from antiphon import resources
 from antiphon.bench.rig import Server
 from antiphon.bench.sconsets import CLICK, DEFINITION, QUIET, RATE, RING
 from antiphon.errors import UsageError
+from antiphon.runtime import resources
 from antiphon.synth.sc.keeper import VOICES_GROUP
 from antiphon.synth.sc.server import Server as Scsynth
 from antiphon.synth.sc.wires import ECHO, Wires

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from antiphon import ownjack, resources
+from antiphon import ownjack
 from antiphon.bench.report import finish, table
 from antiphon.bench.rig import Server
 from antiphon.bench.scclock import ENDS, ended, killed
@@ -23,7 +23,8 @@ from antiphon.bench.sconsets import onsets_of, onsets_of_bare, sequenced
 from antiphon.bench.scpattern import patterns
 from antiphon.bench.scplayed import answered, burst, burst_bare
 from antiphon.errors import EngineError, UsageError
-from antiphon.settings import ServeSettings
+from antiphon.runtime import resources
+from antiphon.runtime.settings import ServeSettings
 from antiphon.synth.sc.keeper import CLOCK_GROUP, ECHO_NODE, VOICES_GROUP
 from antiphon.synth.sc.server import Server as Scsynth
 from antiphon.synth.sc.wires import ECHO, Wires

@@ -11,7 +11,7 @@ def main() -> None:
     # before numpy: its threads would be forked half-dead, and for blocks as small as ours they cost more than they give
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
-        from antiphon.stopping import watch
+        from antiphon.runtime.signals import watch
 
         watch()
         from antiphon.cli.commands import application

@@ -154,7 +154,7 @@ def bench(
     """Measure, beside a peer or baseline where there is one: a table, and one JSON object as the last line."""
     from antiphon.cli.errors import endable
     from antiphon.errors import UsageError
-    from antiphon.instead import instead
+    from antiphon.runtime.suggestion import instead
 
     if name not in BENCHES:
         raise UsageError(f"there is no bench {name!r}{instead(name, NAMES)}")

@@ -66,7 +66,7 @@ def _begin(incomplete: str, names: Any) -> list[str]:
 
 def known() -> dict[str, Any]:
     """ "plugins": type → parameter → choices; "trainings" and "evaluations": names."""
-    from antiphon import paths
+    from antiphon.runtime import paths
 
     file, stamp = paths.cache() / FILE, _stamp()
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
@@ -95,7 +95,7 @@ def _load() -> dict[str, Any]:
 
 def _stamp() -> list[Any]:
     """Changes whenever a plugin may have: its files, what is installed, Antiphon itself."""
-    from antiphon import paths, resources
+    from antiphon.runtime import paths, resources
 
     root = resources.checkout()
     folders = [paths.plugins(), *([root / "plugins"] if root is not None else [])]

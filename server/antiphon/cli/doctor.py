@@ -11,7 +11,7 @@ import typer
 from antiphon.cli.status import Json
 from antiphon.cli.style import Role, styled
 from antiphon.errors import UsageError
-from antiphon.settings import DEFAULT_BLOCK, DEFAULT_RATE, ServeSettings
+from antiphon.runtime.settings import DEFAULT_BLOCK, DEFAULT_RATE, ServeSettings
 
 WIDTH = 8
 """Characters of a finding's state, at the beginning of its line."""

@@ -12,7 +12,7 @@ import typer
 from antiphon.cli import completion
 from antiphon.cli.train import DATA, say
 from antiphon.errors import UsageError
-from antiphon.instead import instead
+from antiphon.runtime.suggestion import instead
 
 if TYPE_CHECKING:
     from antiphon.learning.evaluation import Example, Score
@@ -43,8 +43,8 @@ def evaluate(
 
     from antiphon.learning import evaluation as tables
     from antiphon.learning import needs
-    from antiphon.paths import cache, made, write_atomic
     from antiphon.plugins import load
+    from antiphon.runtime.paths import cache, made, write_atomic
 
     if examples is not None and json_file is not None:
         raise UsageError("--examples writes sounds and no figures; leave out --examples or --json")
@@ -83,7 +83,7 @@ def evaluate(
 def _write(examples: Iterator[Example], folder: Path) -> None:
     """A file each, numbered by item, the folder made for the first. `UsageError` where there are none."""
     from antiphon.io.audiowrite import AudioWriter
-    from antiphon.paths import made
+    from antiphon.runtime.paths import made
 
     items: dict[str, int] = {}
     for example in examples:

@@ -84,36 +84,36 @@ def known(plugins_dir: Path | None = None) -> tuple[dict[str, ModelInfo], list[s
 
 def examined(registered: Mapping[str, ModelInfo], folder: Path | None = None) -> list[Row]:
     """A row for each entry of the manifest and each registered model. folder: instead of Antiphon's own weights."""
-    from antiphon import models
+    from antiphon.runtime import model_files
 
     rows, problem, named = [], "", []
     try:
-        named = models.names(folder)
-    except models.ModelError as error:
+        named = model_files.names(folder)
+    except model_files.ModelError as error:
         problem = str(error)
     used = {info.weights: info for info in registered.values() if not info.folder}
     rows = [_row(name, name, used.get(name), folder) for name in named if name not in used]
     for name, info in registered.items():
         rows.append(_row(name, info.weights, info, Path(info.folder) if info.folder else folder))
     if problem and not any(problem in row.problem for row in rows):
-        rows.append(Row("", "", models.MANIFEST, 0, 0, (), False, "missing", problem))
+        rows.append(Row("", "", model_files.MANIFEST, 0, 0, (), False, "missing", problem))
     return sorted(rows, key=lambda row: row.name)
 
 
 def _row(name: str, weights: str, info: ModelInfo | None, folder: Path | None) -> Row:
-    from antiphon import models, resources
+    from antiphon.runtime import model_files, resources
 
     plugin, runs = (info.plugin, info.devices) if info else ("", ("cpu",))
     file, state, problem, size, parameters = "", "missing", "", 0, 0
     try:
-        said = models.entry(weights, folder)
+        said = model_files.entry(weights, folder)
         file, plugin, parameters = Path(said["file"]).name, plugin or str(said.get("plugin", "")), _whole(said)
         path = (folder or resources.models()) / file
         if path.is_file():
             state, size = "changed", path.stat().st_size
-        parameters = sum(array.size for array in models.weights(weights, folder).values())
+        parameters = sum(array.size for array in model_files.weights(weights, folder).values())
         state = "verified"
-    except models.ModelError as error:
+    except model_files.ModelError as error:
         problem = f"{name}: {error}"
     except OSError as error:
         problem = f"{name}: {file} cannot be looked at: {error.strerror}"

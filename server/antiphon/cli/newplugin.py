@@ -17,10 +17,10 @@ def new_plugin(
     folder: Annotated[Path | None, typer.Option("--to", help="Where to; else your own plugins' folder.")] = None,
 ) -> None:
     """Write a plugin that works, with its test and card, for you to change."""
-    from antiphon import paths
     from antiphon.newplugin.shapes import SHAPES
     from antiphon.newplugin.writing import write
     from antiphon.plugins import load
+    from antiphon.runtime import paths
 
     known = load(check=False)
     # a type's name is taken, and so is an installed package's: its folder would not be loaded

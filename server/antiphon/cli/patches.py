@@ -23,8 +23,8 @@ def register(cli: typer.Typer) -> None:
         as_json: Json = False,
     ) -> None:
         """List the patches: what each is for, whether it is shipped or yours, and which hides which."""
-        from antiphon import paths
         from antiphon.patchlist import entries
+        from antiphon.runtime import paths
 
         found = [entry for entry in entries() if entry.listed or every]
         _show(found, as_json)
@@ -34,8 +34,8 @@ def register(cli: typer.Typer) -> None:
     @cli.command("sets")
     def sets(as_json: Json = False) -> None:
         """List the set lists: what each is for, whether it is shipped or yours, and which hides which."""
-        from antiphon import paths
         from antiphon.patchlist import SETS, entries
+        from antiphon.runtime import paths
 
         _show(entries(SETS), as_json)
         if not as_json:

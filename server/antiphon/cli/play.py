@@ -15,7 +15,7 @@ import typer
 
 from antiphon.cli import completion
 from antiphon.cli.serve import HttpPort, OscPort
-from antiphon.settings import HTTP_PORT, OSC_PORT, ServeSettings
+from antiphon.runtime.settings import HTTP_PORT, OSC_PORT, ServeSettings
 
 PATCH = "answer"
 OPEN = "/node/in/mute 0"
@@ -90,7 +90,7 @@ def said(settings: ServeSettings, driver: str, note: str) -> Iterator[str]:
 
 def command(settings: ServeSettings, message: str) -> str:
     """The shell command that sends an OSC message to this server."""
-    from antiphon import resources
+    from antiphon.runtime import resources
 
     # make puts no `antiphon` on anybody's PATH
     program = ".venv/bin/antiphon" if resources.checkout() is not None else "antiphon"
@@ -100,7 +100,7 @@ def command(settings: ServeSettings, message: str) -> str:
 
 def recordings_folder() -> Path:
     """`recordings` of the checkout, or of the performer's own folder where Antiphon is installed."""
-    from antiphon import paths, resources
+    from antiphon.runtime import paths, resources
 
     root = resources.checkout()
     return paths.made(root / "recordings" if root is not None else paths.recordings(), paths.PRIVATE_FOLDER)

@@ -34,8 +34,8 @@ def register(cli: typer.Typer) -> None:
     ) -> None:
         """List the processor types that loaded, with their parameters, and the plugins that did not."""
         from antiphon.graph import known_type
-        from antiphon.paths import plugins as own_folder
         from antiphon.plugins import load
+        from antiphon.runtime.paths import plugins as own_folder
 
         loaded = load(plugins_dir)
         if name:

@@ -16,7 +16,7 @@ from antiphon.cli.offline import MOST_FADE, MOST_TAIL, play_with, within
 from antiphon.cli.report import report
 from antiphon.errors import AntiphonError, FileError, UsageError
 from antiphon.filejob import FADE, FileJob, Named, apart, free
-from antiphon.instead import instead
+from antiphon.runtime.suggestion import instead
 
 if TYPE_CHECKING:
     from antiphon.contract.catalog import ProcessorInfo
@@ -131,9 +131,9 @@ def _by_itself(own: str, job: FileJob) -> None:
     from dataclasses import replace
 
     from antiphon.cli.progress import Progress
-    from antiphon.importing import named
     from antiphon.io.decode import shown
     from antiphon.io.midifile import SUFFIXES
+    from antiphon.runtime.importing import named
     from antiphon.written import Written
 
     for what, written in (("", job.target), ("--midi-out", job.midi_out), ("--analysis", job.analysis)):
@@ -232,7 +232,7 @@ def _seconds(name: str, text: str) -> float:
 def _each(plugin: str, jobs: Sequence[Job], settings: Settings, loaded: Loaded, folder: Path, *, force: bool) -> int:
     """Does every job that can be done; how many could not, each named on standard error."""
     from antiphon.cli.runfile import one
-    from antiphon.paths import made
+    from antiphon.runtime.paths import made
 
     made(folder)
     failed = 0

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from antiphon.cli import completion
-from antiphon.settings import DEFAULT_BLOCK, DEFAULT_RATE, HTTP_PORT, OSC_PORT, ServeSettings
+from antiphon.runtime.settings import DEFAULT_BLOCK, DEFAULT_RATE, HTTP_PORT, OSC_PORT, ServeSettings
 
 OscPort = Annotated[int, typer.Option(min=0, max=65535, help="UDP and TCP port for OSC; 0 takes a free one.")]
 HttpPort = Annotated[int, typer.Option(min=0, max=65535, help="TCP port for HTTP; 0 takes a free one.")]
@@ -85,8 +85,8 @@ def serve(
 
 def _keep_secret(mqtt_url: str) -> None:
     """The broker's password is for control alone: not for who lists processes, nor for what they start."""
-    from antiphon.processlist import cover
-    from antiphon.settings import mqtt_broker
+    from antiphon.runtime.process_title import cover
+    from antiphon.runtime.settings import mqtt_broker
 
     os.environ.pop(MQTT_URL, None)
     if mqtt_url:
@@ -95,10 +95,10 @@ def _keep_secret(mqtt_url: str) -> None:
 
 def run(settings: ServeSettings) -> None:
     """Runs the supervisor to its end, and exits."""
-    from antiphon import lifeline
+    from antiphon.runtime import pidfile
     from antiphon.supervisor import Supervisor
 
-    folder = lifeline.folder(settings)
+    folder = pidfile.folder(settings)
     try:
         _check_files(settings, folder)
         if settings.wants_midi:
@@ -106,20 +106,20 @@ def run(settings: ServeSettings) -> None:
 
             check_choice()
         settings = settings.with_(surface=tuple(_resolved(surface) for surface in settings.surface))
-        lifeline.take_over(folder)
+        pidfile.take_over(folder)
         status = Supervisor(settings, folder).run()
     finally:
-        lifeline.clear(folder, settings)
+        pidfile.clear(folder, settings)
     raise typer.Exit(status)
 
 
 def startable(settings: ServeSettings) -> None:
     """Raises `UsageError` where a server runs on these ports, or another program listens there; changes nothing."""
-    from antiphon import lifeline
     from antiphon.io.listening import open_sockets
+    from antiphon.runtime import pidfile
 
     if settings.osc_port:
-        lifeline.refuse_live(lifeline.folder(settings))
+        pidfile.refuse_live(pidfile.folder(settings))
     for sock in open_sockets(settings):
         sock.close()
 
@@ -129,7 +129,7 @@ def _resolved(surface: str) -> str:
     import socket
 
     from antiphon.errors import UsageError
-    from antiphon.settings import surface_address
+    from antiphon.runtime.settings import surface_address
 
     host, port = surface_address(surface)
     try:

@@ -17,11 +17,11 @@ Row = tuple[str, str]
 
 def status(http_port: Port = DEFAULT_PORT, as_json: Json = False) -> None:
     """Say how the running server does: sound, misses, OSC, workers, synth, nodes, trouble. Exit 1 where none runs."""
-    from antiphon import paths
     from antiphon.cli.approve import look
     from antiphon.cli.errors import complain
     from antiphon.cli.style import styled
     from antiphon.errors import EngineError
+    from antiphon.runtime import paths
 
     try:
         told = look("/api/status", paths.config(), http_port)

@@ -10,7 +10,7 @@ import typer
 
 from antiphon.cli import completion
 from antiphon.errors import UsageError
-from antiphon.instead import instead
+from antiphon.runtime.suggestion import instead
 
 DATA = "../shared/data"
 
@@ -39,8 +39,8 @@ def train(
     listing: Annotated[bool, typer.Option("--list", help="Show what can be trained.")] = False,
 ) -> None:
     """Train a model: material by seed, a log and a curve, weights for models/. Stopped, it goes on where it was."""
-    from antiphon import resources
-    from antiphon.paths import cache, made
+    from antiphon.runtime import resources
+    from antiphon.runtime.paths import cache, made
 
     recipes = _registered()
     if listing or not name:

@@ -20,7 +20,7 @@ from antiphon.contract.params import Value
 from antiphon.contract.ports import Port
 from antiphon.contract.processor import IO, BlockTime, Event, Processor
 from antiphon.errors import PluginError, UsageError
-from antiphon.instead import instead
+from antiphon.runtime.suggestion import instead
 
 Change = tuple[int, str, Value]
 """At a sample, a parameter, its new value."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from antiphon.errors import ParamError
-from antiphon.instead import meant
+from antiphon.runtime.suggestion import meant
 
 ParamKind = Literal["float", "int", "switch", "choice", "text", "file", "trigger"]
 Warp = Literal["linear", "log"]

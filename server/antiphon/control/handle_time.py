@@ -6,12 +6,12 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from antiphon import paths
 from antiphon.commands import SetTempo, Transport, When
 from antiphon.control.arguments import Args, most, number, pressed, text
 from antiphon.control.clients import Peer
 from antiphon.errors import WireError
 from antiphon.nodes import MAX_BPM, MIN_BPM
+from antiphon.runtime import paths
 from antiphon.schedule import MAX_BEAT
 from antiphon.wire.osc import encode
 

@@ -28,7 +28,7 @@ class Hooks:
         folders = _folders()
         if not points and not folders:
             return
-        from antiphon.importing import import_folder
+        from antiphon.runtime.importing import import_folder
 
         found = [(p.name, p.load) for p in points] + [(f.name, lambda f=f: import_folder(f)) for f in folders]
         for name, importing in found:
@@ -83,7 +83,7 @@ class Hooks:
 
 
 def _folders() -> list[Any]:
-    from antiphon import paths
+    from antiphon.runtime import paths
 
     root = paths.plugins()
     if not root.is_dir():

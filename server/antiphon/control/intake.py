@@ -16,7 +16,7 @@ from antiphon.control.clients import Level, Peer
 from antiphon.control.deferred import Deferred, asks
 from antiphon.control.lanes import Lane, Rotation
 from antiphon.errors import AntiphonError, WireError
-from antiphon.instead import meant
+from antiphon.runtime.suggestion import meant
 from antiphon.schedule import Moment, ScheduleFull
 from antiphon.wire.osc import IMMEDIATELY, Arg, Bundle, Message, Packet, decode, shown
 from antiphon.wire.pattern import is_pattern

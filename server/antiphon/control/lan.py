@@ -21,11 +21,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from antiphon import paths
 from antiphon.control.clients import APPROVAL_SECONDS, MAX_APPROVED
 from antiphon.errors import FileError
 from antiphon.io.http_guard import Refusal
 from antiphon.io.http_message import Request
+from antiphon.runtime import paths
 
 log = logging.getLogger("antiphon.lan")
 

@@ -15,7 +15,6 @@ from concurrent.futures import ThreadPoolExecutor
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from antiphon import paths
 from antiphon.commands import NOW, Bend, Command, Control, NoteOff, NoteOn, Sample, SetParam, When
 from antiphon.control.midi_learn import Knob, Learned, settable
 from antiphon.control.midi_out import MidiOut
@@ -25,6 +24,7 @@ from antiphon.effects import EngineEffect, EnginePanic
 from antiphon.engine.link import Played
 from antiphon.errors import AntiphonError, WireError
 from antiphon.io.midi_ports import Changes, Ports
+from antiphon.runtime import paths
 from antiphon.wire import midi
 
 if TYPE_CHECKING:

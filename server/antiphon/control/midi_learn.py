@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from antiphon import paths
 from antiphon.contract.params import Param
 from antiphon.errors import WireError
+from antiphon.runtime import paths
 
 FILE = "midi.json"
 FORMAT = 1

@@ -23,7 +23,7 @@ from antiphon.contract.params import Value
 from antiphon.control.mqtt_outward import Outward
 from antiphon.errors import AntiphonError, WireError
 from antiphon.io.mqtt_client import AT_MOST_SENT, Line, Once
-from antiphon.settings import Broker
+from antiphon.runtime.settings import Broker
 from antiphon.wire import mqtt_topics as topics
 
 if TYPE_CHECKING:

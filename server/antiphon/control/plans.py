@@ -11,13 +11,13 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from antiphon import patch as patches
-from antiphon import paths, resources
 from antiphon.control.clients import Peer
 from antiphon.control.history import MAX_EDITS, Before, History, Kept, before, graph_again
 from antiphon.effects import Effect
 from antiphon.errors import AntiphonError, PatchError, WireError
 from antiphon.patch import SUFFIX, Patch
 from antiphon.patchsave import save
+from antiphon.runtime import paths, resources
 from antiphon.scenes import Scene, kept
 from antiphon.wire.osc import Arg, encode
 

@@ -20,8 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from antiphon import patch as patches
-from antiphon import paths, scheduling, sessionlog
-from antiphon.children import listening
+from antiphon import sessionlog
 from antiphon.commands import SetParam
 from antiphon.contract.catalog import Catalog
 from antiphon.control.app import ControlApp
@@ -35,7 +34,9 @@ from antiphon.errors import AntiphonError
 from antiphon.graph import IN
 from antiphon.io.http import HttpServer
 from antiphon.io.midi_ports import ports_of
-from antiphon.settings import ServeSettings, mqtt_broker, surface_address
+from antiphon.runtime import paths, scheduling
+from antiphon.runtime.child_process import listening
+from antiphon.runtime.settings import ServeSettings, mqtt_broker, surface_address
 from antiphon.synth.info import TOLD
 from antiphon.wire.text import printable
 from antiphon.workers.arena import Arena

@@ -13,9 +13,9 @@ import os
 from pathlib import Path
 from typing import Any
 
-from antiphon import paths
 from antiphon.errors import FileError
 from antiphon.nodestate import SLOTS
+from antiphon.runtime import paths
 
 COUNTERS = 16
 """Numbers before the session's: this server's counters."""

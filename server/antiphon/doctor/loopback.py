@@ -20,7 +20,7 @@ from antiphon.contract.block import Samples, StreamSpec
 from antiphon.engine.drivers.base import Driver, DriverOptions
 from antiphon.engine.drivers.probe import probe
 from antiphon.errors import AntiphonError, EngineError
-from antiphon.settings import ServeSettings
+from antiphon.runtime.settings import ServeSettings
 
 CLIENT = "antiphon-doctor"
 BURST = 512

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator
 
 from antiphon.doctor.finding import Finding
-from antiphon.settings import HTTP_PORT, OSC_PORT
+from antiphon.runtime.settings import HTTP_PORT, OSC_PORT
 
 
 def python() -> Iterator[Finding]:
@@ -76,8 +76,8 @@ def sound_files() -> Iterator[Finding]:
 
 
 def plugins() -> Iterator[Finding]:
-    from antiphon import paths
     from antiphon.plugins import load
+    from antiphon.runtime import paths
 
     catalog = load().catalog
     yield Finding("plugins", "works" if len(list(catalog)) else "broken", f"{', '.join(sorted(catalog))}")
@@ -87,7 +87,7 @@ def plugins() -> Iterator[Finding]:
 
 
 def folders() -> Iterator[Finding]:
-    from antiphon import paths
+    from antiphon.runtime import paths
 
     named = {
         "settings": paths.config(), "patches": paths.patches(), "sessions": paths.sessions(),
@@ -146,13 +146,13 @@ def models() -> Iterator[Finding]:
 
 def weights() -> Iterator[Finding]:
     """Those that ship and those that plugins registered, read and compared with their manifests."""
-    from antiphon import models
     from antiphon.cli.models import examined, known
+    from antiphon.runtime import model_files
 
     mend = "install Antiphon again (a checkout: git checkout models); antiphon models says more"
     try:
-        models.names()
-    except models.ModelError as error:
+        model_files.names()
+    except model_files.ModelError as error:
         yield Finding("weights", "limited", f"none are here: {error}; what needs them does without", mend)
         return
     rows = examined(known()[0])

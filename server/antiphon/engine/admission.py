@@ -18,8 +18,6 @@ from typing import Any
 
 import numpy as np
 
-from antiphon import scheduling
-from antiphon.children import listening
 from antiphon.contract.block import StreamSpec
 from antiphon.contract.catalog import Catalog
 from antiphon.contract.processor import BlockTime, Processor
@@ -27,6 +25,8 @@ from antiphon.errors import AntiphonError, NodeError, PluginError
 from antiphon.graph import IN, OUT, End, Graph, NodeSpec, Wire
 from antiphon.planning import close_hosts, compile_plan
 from antiphon.plugincheck import in_child
+from antiphon.runtime import scheduling
+from antiphon.runtime.child_process import listening
 from antiphon.workers.arena import SlotWord, State, Word
 from antiphon.workers.pool import Pool, absent
 

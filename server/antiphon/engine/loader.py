@@ -20,7 +20,7 @@ from antiphon.engine.making import Made, Maker
 from antiphon.engine.shared import Word
 from antiphon.errors import PatchError, sentence
 from antiphon.graph import Graph
-from antiphon.saying import say
+from antiphon.runtime.console import say
 from antiphon.workers.pool import Pool
 from antiphon.workers.status import Health, news, worker_states
 

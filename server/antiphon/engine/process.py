@@ -13,8 +13,6 @@ from pathlib import Path
 
 import numpy as np
 
-from antiphon import scheduling
-from antiphon.children import DEVICE_GONE, NO_DEVICE, listening
 from antiphon.clock import TempoMap
 from antiphon.contract.block import Samples, StreamSpec
 from antiphon.contract.catalog import Catalog
@@ -25,7 +23,9 @@ from antiphon.engine.loop import Loop
 from antiphon.engine.shared import Shared, Word
 from antiphon.engine.stage import Stage
 from antiphon.errors import AntiphonError
-from antiphon.saying import say
+from antiphon.runtime import scheduling
+from antiphon.runtime.child_process import DEVICE_GONE, NO_DEVICE, listening
+from antiphon.runtime.console import say
 from antiphon.synth import info as synths
 from antiphon.workers import pool as pools
 from antiphon.workers.arena import Arena, Bells

@@ -20,13 +20,13 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from antiphon import paths
-from antiphon.children import listening
 from antiphon.engine.journal import to_line
 from antiphon.engine.shared import SESSION, ByteRing, Shared, Word
 from antiphon.engine.take import ROOM, SYNC_SECONDS, Take, written
 from antiphon.errors import FileError
-from antiphon.saying import say, tell
+from antiphon.runtime import paths
+from antiphon.runtime.child_process import listening
+from antiphon.runtime.console import say, tell
 
 OUTPUT = 1
 _TURN = 0.05

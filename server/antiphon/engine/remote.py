@@ -33,7 +33,7 @@ from antiphon.engine.schedule import EVENT_OPS, EVENTS, Op
 from antiphon.engine.shared import METERS, SESSION, Shared, Word, command_ring, report_ring
 from antiphon.errors import EngineError
 from antiphon.graph import Graph
-from antiphon.lifeline import born
+from antiphon.runtime.pidfile import born
 from antiphon.workers.express import Express
 
 AT_NOW, AT_SAMPLE, AT_BEAT = 0, 1, 2

@@ -12,8 +12,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from antiphon import paths
 from antiphon.errors import FileError
+from antiphon.runtime import paths
 
 ROOM = 1 << 16
 """Bytes there must be room for when a recording starts."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 
 from antiphon.errors import UsageError
-from antiphon.settings import ServeSettings
+from antiphon.runtime.settings import ServeSettings
 
 _TRIES = 20
 

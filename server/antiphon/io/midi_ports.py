@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from antiphon.errors import EngineError, UsageError
-from antiphon.settings import ServeSettings
+from antiphon.runtime.settings import ServeSettings
 
 RTMIDI = "mido.backends.rtmidi"
 SEQUENCER = "/dev/snd/seq"

@@ -19,8 +19,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from antiphon import paths
 from antiphon.errors import FileError
+from antiphon.runtime import paths
 
 SUFFIXES = (".mid", ".midi")
 MAX_FILE = 2 << 20

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.errors import UsageError
-from antiphon.instead import instead
+from antiphon.runtime.suggestion import instead
 
 Role: TypeAlias = Literal["trivial", "classical", "peer", "ours", "oracle"]
 ROLES: tuple[Role, ...] = ("trivial", "classical", "peer", "ours", "oracle")

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import torch
 
-from antiphon import models
 from antiphon.errors import UsageError
 from antiphon.learning import checkpoint
 from antiphon.learning.loop import Length, Trained, Trainer
 from antiphon.learning.recipe import Job, Recipe
-from antiphon.paths import made
+from antiphon.runtime import model_files
+from antiphon.runtime.paths import made
 from antiphon.workers.torch_network import fill
 
 Say = Callable[[str], None]
@@ -80,7 +80,7 @@ def _began(recipe: Recipe, wish: Wish, folder: Path) -> str:
     before = checkpoint.read(folder, recipe.name, wish.seed)
     if wish.begin is None:
         return before[0].began_with if before is not None else ""
-    wanted = str(models.entry(recipe.weights, wish.begin).get("sha256", ""))
+    wanted = str(model_files.entry(recipe.weights, wish.begin).get("sha256", ""))
     _given(recipe, wish.begin)
     if before is not None and before[0].began_with != wanted:
         raise UsageError(
@@ -111,6 +111,6 @@ def _write(recipe: Recipe, trained: Trained, wish: Wish, began: str, say: Say) -
         "parameters": count,
         "validation": {key: round(float(value), 4) for key, value in trained.figures.items()},
     }
-    models.write(recipe.weights, arrays, wish.target, said)
+    model_files.write(recipe.weights, arrays, wish.target, said)
     figures = ", ".join(f"{key} {value:.3g}" for key, value in trained.figures.items())
     say(f"{recipe.weights} in {wish.target}: {count} parameters, {trained.steps} steps, {minutes} min; {figures}")

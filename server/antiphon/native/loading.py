@@ -18,9 +18,9 @@ from typing import Any
 import llvmlite
 import llvmlite.binding as llvm
 
-from antiphon import paths
 from antiphon.errors import AntiphonError
 from antiphon.native.kernel import Kernel
+from antiphon.runtime import paths
 
 _DIGEST = 32
 

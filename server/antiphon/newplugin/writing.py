@@ -9,8 +9,8 @@ from collections.abc import Collection
 from pathlib import Path
 
 from antiphon.errors import FileError, UsageError
-from antiphon.instead import instead
 from antiphon.newplugin.shapes import SHAPES, Shape
+from antiphon.runtime.suggestion import instead
 
 NAME = re.compile(r"[a-z][a-z0-9_]{1,40}")
 INIT = '''"""SHAPED."""

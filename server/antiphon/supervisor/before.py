@@ -9,14 +9,14 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from antiphon import lifeline, paths
 from antiphon.control import state
 from antiphon.engine import recorder
 from antiphon.errors import FileError
-from antiphon.saying import say
-from antiphon.settings import ServeSettings
+from antiphon.runtime import paths, pidfile
+from antiphon.runtime.console import say
+from antiphon.runtime.settings import ServeSettings
 
-NAMES = (lifeline.LIST, recorder.NOTE, *state.FILES)
+NAMES = (pidfile.LIST, recorder.NOTE, *state.FILES)
 _KEPT = "before"
 
 
@@ -24,7 +24,7 @@ def take_up(folder: Path, settings: ServeSettings) -> None:
     """At a start whose ports are its own: keeps what is there, and clears it where this run begins anew."""
     put_back(folder)  # a start before this one was killed midway
     keep(folder)
-    left = lifeline.left(folder)
+    left = pidfile.left(folder)
     if left is None or not _goes_on(settings, left):
         state.clear(folder)
     else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from antiphon.engine.shared import Word
 from antiphon.errors import AntiphonError
-from antiphon.saying import say
+from antiphon.runtime.console import say
 
 
 class Faults:

@@ -6,10 +6,10 @@ import os
 import socket
 from dataclasses import dataclass
 
-from antiphon.children import pair
 from antiphon.engine.drivers.probe import Found
 from antiphon.engine.shared import Shape, Shared
-from antiphon.settings import ServeSettings
+from antiphon.runtime.child_process import pair
+from antiphon.runtime.settings import ServeSettings
 from antiphon.workers import devices, zygote
 from antiphon.workers.arena import Arena, Bells
 

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from antiphon import warming
-from antiphon.children import flush, leave, unsignalled
 from antiphon.contract.block import StreamSpec
-from antiphon.settings import ServeSettings
+from antiphon.runtime.child_process import flush, leave, unsignalled
+from antiphon.runtime.settings import ServeSettings
 from antiphon.supervisor.parts import Parts
 from antiphon.workers import zygote
 

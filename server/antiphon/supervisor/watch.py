@@ -11,13 +11,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from antiphon import lifeline, ownjack, recordings, stopping, warming, watching
-from antiphon.children import DEVICE_GONE, NO_DEVICE, Child, cause
+from antiphon import ownjack, recordings, warming, watching
 from antiphon.engine.shared import Word
 from antiphon.errors import EngineError, FileError
 from antiphon.io.listening import open_sockets
-from antiphon.saying import say, tell
-from antiphon.settings import ServeSettings
+from antiphon.runtime import pidfile, signals
+from antiphon.runtime.child_process import DEVICE_GONE, NO_DEVICE, Child, cause
+from antiphon.runtime.console import say, tell
+from antiphon.runtime.settings import ServeSettings
 from antiphon.supervisor import before
 from antiphon.supervisor.faults import Faults, why
 from antiphon.supervisor.parts import Parts
@@ -67,7 +68,7 @@ class Supervisor:
     def run(self) -> int:
         """Until SIGINT or SIGTERM. Returns the exit status."""
         self._catch_signals()
-        if stopping.asked():
+        if signals.asked():
             raise KeyboardInterrupt  # it was swallowed on the way here
         try:
             self._open()
@@ -98,7 +99,7 @@ class Supervisor:
         # the ports are ours, and so is the folder
         before.take_up(self.folder, self.settings)
         # before anything runs: a disk that takes no list takes no state either
-        lifeline.write(self.folder, os.getpid(), {}, self.settings)
+        pidfile.write(self.folder, os.getpid(), {}, self.settings)
         # control imports while this process does: two cores, half the wait
         self._adopt("control", self.starts.control())
         self.starts.warm()
@@ -160,7 +161,7 @@ class Supervisor:
     def _write_list(self) -> None:
         pids = {name: child.pid for name, child in self._children.items()}
         try:
-            lifeline.write(self.folder, os.getpid(), pids, self.settings)
+            pidfile.write(self.folder, os.getpid(), pids, self.settings)
         except FileError as error:
             # without the list a later `serve` cannot take over from this one; the sound goes on
             if not self._trouble:

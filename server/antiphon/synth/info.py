@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from antiphon.contract.params import Value
 from antiphon.errors import UsageError
-from antiphon.importing import named
+from antiphon.runtime.importing import named
 from antiphon.synth.backend import shape_in
 from antiphon.workers.spec import WorkerSpec
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from antiphon.contract.block import Samples
 from antiphon.contract.processor import Event
-from antiphon.importing import named
+from antiphon.runtime.importing import named
 from antiphon.synth.backend import SynthBackend, SynthSettings, unpack
 from antiphon.workers.spec import WorkerSpec
 

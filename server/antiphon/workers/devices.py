@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from antiphon.instead import instead
+from antiphon.runtime.suggestion import instead
 from antiphon.workers.spec import WorkerError
 
 Device: TypeAlias = Literal["cpu", "cuda"]

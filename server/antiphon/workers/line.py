@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
-from antiphon import models
 from antiphon.contract.block import Samples
 from antiphon.contract.processor import IO
 from antiphon.native import dsp
+from antiphon.runtime import model_files
 from antiphon.workers import devices, pool
 from antiphon.workers.arena import MAX_DEPTH
 from antiphon.workers.hops import lead_for
@@ -123,8 +123,8 @@ class Line:
 def usable(model: ModelInfo) -> str:
     """Why the model cannot run here, in one sentence; "" where its weights and torch are installed."""
     try:
-        models.entry(model.weights, Path(model.folder) if model.folder else None)
-    except models.ModelError as error:
+        model_files.entry(model.weights, Path(model.folder) if model.folder else None)
+    except model_files.ModelError as error:
         return str(error)
     if devices.installed() is None:
         return f"the model {model.name} needs torch, which is not installed; `make models` installs it"

@@ -75,7 +75,7 @@ class WorkerSpec:
 class Stepper(Protocol):
     """What a factory gives: the worker's work, hop by hop. One thread; no growth after `warm`.
 
-    An exception ends the worker with that reason; `antiphon.models.ModelError` (and other `AntiphonError`s)
+    An exception ends the worker with that reason; `antiphon.runtime.model_files.ModelError` (and other `AntiphonError`s)
     raised by the factory say that trying again will not help.
     """
 

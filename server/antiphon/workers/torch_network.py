@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from antiphon import models
 from antiphon.errors import AntiphonError, PluginError
-from antiphon.importing import named
-from antiphon.models import ModelError
+from antiphon.runtime import model_files
+from antiphon.runtime.importing import named
+from antiphon.runtime.model_files import ModelError
 from antiphon.workers.spec import WorkerSpec
 from antiphon.workers.streaming import State, StreamingModel
 
@@ -55,7 +55,7 @@ def load(spec: WorkerSpec, device: torch.device) -> StreamingModel:
 
 def fill(network: torch.nn.Module, where: str, weights: str, folder: Path | None = None) -> None:
     """Puts the manifest's weights into the network, or says which do not fit."""
-    arrays = models.weights(weights, folder)
+    arrays = model_files.weights(weights, folder)
     wanted = network.state_dict()
     wrong = []
     lacking, strange = sorted(set(wanted) - set(arrays)), sorted(set(arrays) - set(wanted))

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from antiphon import scheduling
 from antiphon.errors import AntiphonError, Unanswered
-from antiphon.importing import named
+from antiphon.runtime import scheduling
+from antiphon.runtime.importing import named
 from antiphon.workers.arena import MAX_DEPTH, Arena, Bells, Entry, SlotWord, State, Word, tag
 from antiphon.workers.express import Heard
 from antiphon.workers.spec import Stepper, WorkerSpec

@@ -20,8 +20,8 @@ import sys
 import time
 from dataclasses import dataclass, field
 
-from antiphon.children import bound_to, cause, leave, listening
-from antiphon.lifeline import born
+from antiphon.runtime.child_process import bound_to, cause, leave, listening
+from antiphon.runtime.pidfile import born
 from antiphon.workers import worker
 from antiphon.workers.arena import ZYGOTES, Arena, Bells, Entry, SlotWord, State, Word
 

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from antiphon.errors import AntiphonError, EngineError, UsageError
-from antiphon.settings import ServeSettings
+from antiphon.runtime.settings import ServeSettings
 
 
 @dataclass(frozen=True, slots=True)

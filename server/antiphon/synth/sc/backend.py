@@ -17,10 +17,10 @@ from itertools import count
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon import scheduling
 from antiphon.contract.block import Samples
 from antiphon.contract.processor import Event
 from antiphon.errors import EngineError
+from antiphon.runtime import scheduling
 from antiphon.synth.backend import SynthSettings
 from antiphon.synth.sc.counts import Counts
 from antiphon.synth.sc.hurried import Hurried

@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from antiphon import resources
 from antiphon.errors import EngineError, Unanswered
+from antiphon.runtime import resources
 from antiphon.synth.sc.server import Server
 from antiphon.wire import osc
 

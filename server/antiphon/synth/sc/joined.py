@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from antiphon.contract.block import Samples
 from antiphon.contract.processor import Event
 from antiphon.errors import EngineError, Unanswered
-from antiphon.saying import say
-from antiphon.settings import scsynth_address
+from antiphon.runtime.console import say
+from antiphon.runtime.settings import scsynth_address
 from antiphon.synth.sc import guest
 from antiphon.synth.sc.backend import SuperCollider
 from antiphon.synth.sc.guest import Guest

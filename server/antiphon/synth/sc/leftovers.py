@@ -14,7 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from antiphon.lifeline import born
+from antiphon.runtime.pidfile import born
 
 PREFIX = "antiphon-scsynth-"
 RUNNING = "running"

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from antiphon import resources
 from antiphon.errors import FileError, ParamError
+from antiphon.runtime import resources
 from antiphon.synth import controls
 from antiphon.synth.backend import SynthSettings
 from antiphon.synth.sc import scgf

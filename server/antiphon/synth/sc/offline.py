@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 import soundfile
 
-from antiphon import resources
 from antiphon.contract.processor import Event
 from antiphon.errors import EngineError
+from antiphon.runtime import resources
 from antiphon.synth import info as synths
 from antiphon.synth.backend import SynthSettings
 from antiphon.synth.sc.material import NOTHING, Material, needs

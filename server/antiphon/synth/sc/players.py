@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 
-from antiphon import resources
 from antiphon.contract.processor import PEDAL, Event
 from antiphon.errors import EngineError
+from antiphon.runtime import resources
 from antiphon.synth import controls
 from antiphon.synth.backend import SynthSettings
 from antiphon.synth.sc.material import NOTHING, Material, built_in

@@ -14,8 +14,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from antiphon import scheduling
 from antiphon.errors import EngineError
+from antiphon.runtime import scheduling
 from antiphon.synth.sc import leftovers
 from antiphon.wire import osc
 

@@ -18,8 +18,8 @@ from pathlib import Path
 
 import soundfile
 
-from antiphon import resources
-from antiphon.saying import say
+from antiphon.runtime import resources
+from antiphon.runtime.console import say
 from antiphon.synth.backend import SynthSettings
 from antiphon.synth.sc import leftovers
 from antiphon.synth.sc.material import MAX_CHANNELS, MAX_SECONDS, Material, own

@@ -9,8 +9,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from antiphon import paths, resources
 from antiphon.errors import PluginError
+from antiphon.runtime import paths, resources
 
 
 def named(where: str) -> Any:

@@ -11,9 +11,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from antiphon import paths
 from antiphon.errors import UsageError
-from antiphon.settings import ServeSettings
+from antiphon.runtime import paths
+from antiphon.runtime.settings import ServeSettings
 
 LIST = "processes.json"
 _FREE = "free-"

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon import resources
 from antiphon.errors import PluginError
-from antiphon.paths import write_atomic
+from antiphon.runtime import resources
+from antiphon.runtime.paths import write_atomic
 
 MANIFEST = "manifest.toml"
 MAX_BYTES = 64 << 20
