@@ -14,9 +14,9 @@ from antiphon.contract.ports import AUDIO_OUT, CONTROL_OUT, EVENTS_IN, EVENTS_OU
 from antiphon.contract.processor import Event, Processor
 from antiphon.engine.schedule import Action, Op
 from antiphon.engine.stage import Stage
-from antiphon.graph import Graph, NodeSpec, Wire
-from antiphon.plan import Plan
-from antiphon.planning import compile_plan
+from antiphon.graph.compiler import compile_plan
+from antiphon.graph.graph import Graph, NodeSpec, Wire
+from antiphon.graph.plan import Plan
 from antiphon.plugincheck import inspect_processor
 
 RATE = 48000

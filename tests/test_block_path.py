@@ -8,9 +8,9 @@ import sys
 import numpy as np
 from antiphon import demo, demohum
 from antiphon.contract.block import StreamSpec
-from antiphon.graph import IN, OUT, End, Graph, NodeSpec, Wire
+from antiphon.graph.graph import IN, OUT, End, Graph, NodeSpec, Wire
 from antiphon.native import compile_all
-from antiphon.planning import compile_plan
+from antiphon.graph.compiler import compile_plan
 from antiphon.plugins import BUILT_IN, load
 from antiphon.contract.processor import BlockTime, Event
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from antiphon.clock import MAX_TEMPO, MIN_TEMPO, DelayLockedLoop, TempoMap
+from antiphon.graph.clock import MAX_TEMPO, MIN_TEMPO, DelayLockedLoop, TempoMap
 
 RATE = 48000
 bpm = st.floats(MIN_TEMPO, MAX_TEMPO)

@@ -9,8 +9,8 @@ from tests.engine.test_stage import step
 from tests.local import RATE, graph, plan, play, put, staged
 from tests.test_plan import SPEC, graphs, late
 
-from antiphon.crossing import Slide
 from antiphon.engine.schedule import Action, Op
+from antiphon.graph.plan_crossfade import Slide
 
 FADE = 0.02
 IDS = {"a": 1, "b": 2, "c": 3, "d": 4, "n": 5, "m": 6}

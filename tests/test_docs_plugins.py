@@ -11,12 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from antiphon import patch, plugins
+from antiphon import plugins
 from antiphon.cli import models
 from antiphon.contract import hookspecs
 from antiphon.contract.block import StreamSpec
 from antiphon.contract.harness import run_processor
 from antiphon.contract.processor import IO, Processor
+from antiphon.graph import patch
 from antiphon.synth import info as synths
 
 ROOT = Path(__file__).parents[1]
@@ -132,7 +133,7 @@ def test_each_hook_has_a_test_named_for_it():
 
 
 def test_the_names_on_the_page_are_those_refused():
-    from antiphon.graph import RESERVED
+    from antiphon.graph.graph import RESERVED
     from antiphon.plugincheck import TAKEN
 
     said = " ".join(PAGE.split())

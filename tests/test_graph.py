@@ -11,7 +11,7 @@ from antiphon.contract.catalog import Catalog, Failure, ProcessorInfo
 from antiphon.contract.params import Param
 from antiphon.contract.ports import AUDIO_IN, AUDIO_OUT, EVENTS_IN, EVENTS_OUT, Port
 from antiphon.errors import PatchError
-from antiphon.graph import IN, MAX_NODES, OUT, End, Graph, NodeSpec, Wire, check, order
+from antiphon.graph.graph import IN, MAX_NODES, OUT, End, Graph, NodeSpec, Wire, check, order
 
 
 def info(name, inputs=(AUDIO_IN,), outputs=(AUDIO_OUT,), params=(), holds=False):

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from antiphon import library
 from antiphon.errors import FileError, WireError
+from antiphon.graph import asset_names
 from antiphon.runtime import paths
 
 
@@ -20,25 +20,25 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_name_is_a_file_of_the_library() -> None:
-    assert library.located("bell.wav") == str(paths.library() / "bell.wav")
-    assert library.checked("bell.wav") == "bell.wav"
-    assert library.located("") == library.checked("") == ""
+    assert asset_names.located("bell.wav") == str(paths.library() / "bell.wav")
+    assert asset_names.checked("bell.wav") == "bell.wav"
+    assert asset_names.located("") == asset_names.checked("") == ""
 
 
 def test_a_whole_path_is_for_who_may_name_one(tmp_path: Path) -> None:
-    assert library.located(str(tmp_path / "x.wav")) == str(tmp_path / "x.wav")
+    assert asset_names.located(str(tmp_path / "x.wav")) == str(tmp_path / "x.wav")
     with pytest.raises(WireError, match="is not a name"):
-        library.checked(str(tmp_path / "x.wav"))
+        asset_names.checked(str(tmp_path / "x.wav"))
 
 
 @pytest.mark.parametrize("name", ["../x", "a/b", ".hidden", "x\0y", "a" * 500])
 def test_what_is_no_name_is_refused(name: str) -> None:
     with pytest.raises(WireError):
-        library.checked(name)
+        asset_names.checked(name)
     with pytest.raises(FileError):
-        library.located(name)
+        asset_names.located(name)
 
 
 def test_a_name_that_is_not_there_is_answered_with_those_that_are() -> None:
     with pytest.raises(WireError, match=r"holds no 'drum.wav'; it holds: bell.wav"):
-        library.checked("drum.wav")
+        asset_names.checked("drum.wav")

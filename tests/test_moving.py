@@ -10,9 +10,9 @@ from tests.test_plan import SPEC, run, step
 
 from antiphon.contract.block import StreamSpec
 from antiphon.errors import PatchError
-from antiphon.graph import Graph
-from antiphon.moving import FADE
-from antiphon.patch import dump, parse
+from antiphon.graph.graph import Graph
+from antiphon.graph.modulation import FADE
+from antiphon.graph.patch import dump, parse
 
 ONES = np.ones((2, 6000), np.float32)
 WIRES = ["in > g", "saw > g.gain", "g > out"]

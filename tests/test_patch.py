@@ -8,15 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.waiting import costs_at_most
 
-from antiphon import patchsave
 from antiphon.contract.catalog import Catalog, ProcessorInfo
 from antiphon.contract.params import Param
 from antiphon.contract.ports import AUDIO_IN, AUDIO_OUT, EVENTS_IN, EVENTS_OUT, Port
 from antiphon.errors import AntiphonError, FileError, PatchError
-from antiphon.graph import IN, OUT, RESERVED, End, Graph, NodeSpec, Wire
-from antiphon.patch import Patch, dump, find, load, names, parse
+from antiphon.graph import patch_writer
+from antiphon.graph.graph import IN, OUT, RESERVED, End, Graph, NodeSpec, Wire
+from antiphon.graph.patch import Patch, dump, find, load, names, parse
+from antiphon.graph.toml_location import line_of
 from antiphon.runtime import paths, resources
-from antiphon.tomlplace import line_of
 
 
 def info(name, inputs=(AUDIO_IN,), outputs=(AUDIO_OUT,), params=(), holds=False):
@@ -302,7 +302,7 @@ def test_what_is_written_reads_back_the_same(made):
 
 
 def save(patch, name):
-    return patchsave.save(patch, name, CATALOG, {}, replacing=True)[0]
+    return patch_writer.save(patch, name, CATALOG, {}, replacing=True)[0]
 
 
 def test_saving_shadows_a_built_in_and_leaves_nothing_else(home):

@@ -11,8 +11,8 @@ from antiphon import demo, demohum
 from antiphon.cli.render import render
 from antiphon.commands import Sample, SetParam
 from antiphon.contract.block import StreamSpec
+from antiphon.graph.patch import load
 from antiphon.offline import process_stream
-from antiphon.patch import load
 from antiphon.plugins import load as load_plugins
 from antiphon.rendering import StageRunner
 from antiphon.runtime import resources

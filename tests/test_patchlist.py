@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from antiphon import patch, patchlist, patchsave, setlist
+from antiphon import setlist
 from antiphon.contract.catalog import Catalog
 from antiphon.errors import PatchError
+from antiphon.graph import patch, patch_list, patch_writer
 from antiphon.runtime import paths, resources
 
 CHECKS = {"through", "worker", "bench8"}
@@ -18,7 +19,7 @@ def write(name: str, text: str, part: str = "") -> None:
 
 
 def test_lists_hold_what_a_performer_plays_and_names_find_the_rest() -> None:
-    every = {entry.name: entry for entry in patchlist.entries()}
+    every = {entry.name: entry for entry in patch_list.entries()}
     assert set(every) == {path.stem for path in resources.patches().glob("*.toml")}
     assert {entry.name for entry in every.values() if not entry.listed} == CHECKS
     assert not CHECKS & set(patch.names())
@@ -30,18 +31,18 @@ def test_lists_hold_what_a_performer_plays_and_names_find_the_rest() -> None:
 
 
 def test_each_says_in_one_sentence_what_it_is_for() -> None:
-    for entry in [*patchlist.entries(), *patchlist.entries(setlist.FOLDER)]:
+    for entry in [*patch_list.entries(), *patch_list.entries(setlist.FOLDER)]:
         assert entry.line, entry.name
         assert ". " not in entry.line
         assert not entry.own
-    (evening,) = patchlist.entries(setlist.FOLDER)
+    (evening,) = patch_list.entries(setlist.FOLDER)
     assert evening.line.endswith("then the click to play against.")
 
 
 def test_ones_own_stands_before_a_shipped_one_and_says_so() -> None:
     write("answer", 'format = 1\nname = "Mine"\n')
     write("other", "# Hey there. And more.\nformat = 1\n")
-    found = {entry.name: entry for entry in patchlist.entries()}
+    found = {entry.name: entry for entry in patch_list.entries()}
     assert (found["answer"].own, found["answer"].hides, found["answer"].line) == (True, True, "Mine")
     assert (found["other"].own, found["other"].hides, found["other"].line) == (True, False, "Hey there.")
     assert found["answer"].path == patch.find("answer")
@@ -53,7 +54,7 @@ def test_files_that_are_no_patches_do_not_end_a_list() -> None:
     write("mine~", "format = 1\n")
     (paths.patches() / "folder.toml").mkdir()
     (paths.patches() / "bytes.toml").write_bytes(b"\xff\xfe\x00")
-    found = {entry.name: entry for entry in patchlist.entries()}
+    found = {entry.name: entry for entry in patch_list.entries()}
     assert {"broken", "hostile", "bytes"} <= set(patch.names())
     assert found["hostile"].line.isprintable()
     assert "folder" not in found
@@ -61,9 +62,9 @@ def test_files_that_are_no_patches_do_not_end_a_list() -> None:
 
 
 def test_the_key_takes_true_or_false_at_the_top_alone() -> None:
-    assert not patchlist.listed("format = 1\nlisted   =   false\n[nodes.a]\n")
-    assert patchlist.listed("format = 1\n[nodes.a]\nlisted = false\n")
-    assert patchlist.listed('format = 1\nname = "listed = false"\n')
+    assert not patch_list.listed("format = 1\nlisted   =   false\n[nodes.a]\n")
+    assert patch_list.listed("format = 1\n[nodes.a]\nlisted = false\n")
+    assert patch_list.listed('format = 1\nname = "listed = false"\n')
     assert patch.parse("format = 1\nlisted = false\n", Catalog()).name == "patch"
     with pytest.raises(PatchError, match="line 2, 'listed': takes true or false, not a number"):
         patch.parse("format = 1\nlisted = 0\n", Catalog())
@@ -71,5 +72,5 @@ def test_the_key_takes_true_or_false_at_the_top_alone() -> None:
 
 def test_what_is_saved_from_one_that_is_not_listed_is_listed() -> None:
     made = patch.parse("format = 1\nlisted = false\n", Catalog())
-    patchsave.save(made, "mine", Catalog(), {}, replacing=False)
+    patch_writer.save(made, "mine", Catalog(), {}, replacing=False)
     assert "mine" in patch.names()

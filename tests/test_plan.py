@@ -10,8 +10,8 @@ from tests.local import CATALOG, RATE, TYPES, cell, graph, ids, make, plan
 from antiphon.contract.block import StreamSpec
 from antiphon.contract.processor import BlockTime, Processor
 from antiphon.errors import PatchError, PluginError
-from antiphon.host import FADE
-from antiphon.planning import compile_plan
+from antiphon.graph.compiler import compile_plan
+from antiphon.graph.node_host import FADE
 
 SPEC = StreamSpec(RATE, 256, 2)
 
@@ -298,7 +298,7 @@ def test_the_other_nodes_go_on_when_one_fails():
 
 def test_overrunning_for_a_second_is_a_failure_and_less_is_not(monkeypatch):
     clock = [0]
-    monkeypatch.setattr("antiphon.host._time.perf_counter_ns", lambda: clock[0])
+    monkeypatch.setattr("antiphon.graph.node_host._time.perf_counter_ns", lambda: clock[0])
 
     def slow():
         clock[0] += 20_000_000
@@ -318,7 +318,7 @@ def test_overrunning_for_a_second_is_a_failure_and_less_is_not(monkeypatch):
 
 def test_overruns_that_are_made_up_for_are_no_failure(monkeypatch):
     clock, turn = [0], [0]
-    monkeypatch.setattr("antiphon.host._time.perf_counter_ns", lambda: clock[0])
+    monkeypatch.setattr("antiphon.graph.node_host._time.perf_counter_ns", lambda: clock[0])
 
     def seldom():
         turn[0] += 1

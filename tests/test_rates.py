@@ -12,7 +12,7 @@ from antiphon.contract.params import Param
 from antiphon.contract.ports import AUDIO_IN, AUDIO_OUT, EVENTS_IN, EVENTS_OUT, Port
 from antiphon.contract.processor import Event, Processor
 from antiphon.errors import PluginError
-from antiphon.rates import STOP, _filter, adapt
+from antiphon.graph.rate_adapter import STOP, _filter, adapt
 
 BLOCKS = (1, 32, 64, 65, 128, 256, 2048)
 RATES = (44100, 48000, 96000)

@@ -26,7 +26,7 @@ from antiphon.effects import (
     TempoChanged,
 )
 from antiphon.errors import AntiphonError, ParamError, PatchError, WireError
-from antiphon.graph import End, Graph, NodeSpec, Wire
+from antiphon.graph.graph import End, Graph, NodeSpec, Wire
 from antiphon.nodestate import SLOTS
 from antiphon.schedule import MAX_PENDING, Moment, ScheduleFull
 from antiphon.session import Session

@@ -19,8 +19,8 @@ from antiphon import plugins
 from antiphon.contract.block import Samples, StreamSpec
 from antiphon.engine.stage import Stage
 from antiphon.errors import FileError
-from antiphon.graph import IN, OUT, End, Graph, NodeSpec, Wire
-from antiphon.planning import compile_plan
+from antiphon.graph.compiler import compile_plan
+from antiphon.graph.graph import IN, OUT, End, Graph, NodeSpec, Wire
 from antiphon.plugins import Loaded
 from antiphon.replay import replay
 from antiphon.sessionread import LOG, SessionLog, found

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from antiphon import patch, setlist
+from antiphon import setlist
 from antiphon.errors import PatchError
+from antiphon.graph import patch
 from antiphon.plugins import load
 from antiphon.runtime import paths, resources
 

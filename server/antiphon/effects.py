@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from antiphon.commands import NOW, When
 from antiphon.contract.params import Param, Value
-from antiphon.graph import Graph
+from antiphon.graph.graph import Graph
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,6 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NoReturn, TypeAlias
 
 from antiphon import notes
-from antiphon.clock import MAX_TEMPO, MIN_TEMPO
 from antiphon.commands import (
     Beat,
     ClearSchedule,
@@ -33,6 +32,7 @@ from antiphon.commands import (
 )
 from antiphon.contract.params import Param, Value
 from antiphon.errors import AntiphonError, UsageError
+from antiphon.graph.clock import MAX_TEMPO, MIN_TEMPO
 from antiphon.runtime.suggestion import instead
 
 MAX_EVENTS = 500_000

@@ -10,13 +10,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from antiphon import graph as graphs
 from antiphon.contract.catalog import Catalog
 from antiphon.contract.params import Value
 from antiphon.effects import Changed, Effect, EngineLoad, EngineSet, EngineTempo, TempoChanged
-from antiphon.ends import ENDS
 from antiphon.errors import PatchError, WireError
-from antiphon.graph import Graph, NodeSpec
+from antiphon.graph import graph as graphs
+from antiphon.graph.graph import Graph, NodeSpec
+from antiphon.graph.io_nodes import ENDS
 from antiphon.nodestate import Node, Numbers, Plan, fits, rooms_for, travels
 from antiphon.runtime.suggestion import instead
 

@@ -10,7 +10,7 @@ from typing import Protocol
 from antiphon.contract.catalog import ProcessorInfo
 from antiphon.contract.params import Param
 from antiphon.errors import PatchError
-from antiphon.graph import Graph
+from antiphon.graph.graph import Graph
 
 SLOTS = 65536
 """Numbers a session keeps: the tempo, then every node's cells."""

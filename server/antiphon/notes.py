@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from antiphon.commands import Bend, Control, Note, NoteOff, NoteOn, When
 from antiphon.contract.catalog import Catalog
 from antiphon.errors import WireError
-from antiphon.graph import End, Graph
+from antiphon.graph.graph import End, Graph
 from antiphon.runtime.suggestion import instead
 
 HIGHEST = 127

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from antiphon.commands import Command, NoteOff, NoteOn, Sample
 from antiphon.contract.block import Samples, StreamSpec
-from antiphon.graph import OUT, End, Graph, NodeSpec, Wire
+from antiphon.graph.graph import OUT, End, Graph, NodeSpec, Wire
 from antiphon.offline import process_stream
 from antiphon.plugins import Loaded
 from antiphon.rendering import StageRunner

@@ -13,16 +13,16 @@ from typing import Protocol
 
 import numpy as np
 
-from antiphon.clock import TempoMap
 from antiphon.contract.block import Samples, StreamSpec
 from antiphon.contract.catalog import Catalog
 from antiphon.contract.params import Value
 from antiphon.contract.processor import BlockTime, Event, Processor
 from antiphon.errors import PluginError
 from antiphon.fileends import NONE, Decay, Tail
-from antiphon.graph import IN, OUT, End, Graph, NodeSpec, Wire
+from antiphon.graph.clock import TempoMap
+from antiphon.graph.compiler import close_hosts, compile_plan
+from antiphon.graph.graph import IN, OUT, End, Graph, NodeSpec, Wire
 from antiphon.notefile import Score
-from antiphon.planning import close_hosts, compile_plan
 
 Make = Callable[[str], Processor]
 

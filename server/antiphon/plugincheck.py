@@ -24,7 +24,7 @@ from antiphon.contract.params import HOST_PARAMS, Param, ParamKind
 from antiphon.contract.ports import Port, PortKind
 from antiphon.contract.processor import Processor
 from antiphon.errors import AntiphonError, ParamError, PluginError
-from antiphon.graph import NAME, RESERVED
+from antiphon.graph.graph import NAME, RESERVED
 from antiphon.runtime.child_process import bound_to
 from antiphon.workers.pool import absent
 

@@ -26,10 +26,10 @@ from antiphon.contract.params import Param
 from antiphon.engine.schedule import CAPACITY, EVENT_OPS, Action, Op
 from antiphon.engine.stage import Stage
 from antiphon.errors import UsageError
-from antiphon.graph import Graph
+from antiphon.graph.compiler import close_hosts, compile_plan
+from antiphon.graph.graph import Graph
 from antiphon.notes import Players, checked
 from antiphon.offline import Make
-from antiphon.planning import close_hosts, compile_plan
 from antiphon.runtime.suggestion import instead
 
 

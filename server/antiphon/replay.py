@@ -13,17 +13,17 @@ from typing import Any
 
 import numpy as np
 
-from antiphon.clock import TempoMap
 from antiphon.contract.block import Samples, StreamSpec
 from antiphon.contract.catalog import Catalog
 from antiphon.contract.processor import Processor
 from antiphon.engine.journal import to_action
 from antiphon.engine.schedule import Action, Key, Op, Schedule
 from antiphon.engine.stage import Stage
-from antiphon.graph import Graph
-from antiphon.host import NodeHost
-from antiphon.plan import Plan
-from antiphon.planning import close_hosts, compile_plan
+from antiphon.graph.clock import TempoMap
+from antiphon.graph.compiler import close_hosts, compile_plan
+from antiphon.graph.graph import Graph
+from antiphon.graph.node_host import NodeHost
+from antiphon.graph.plan import Plan
 from antiphon.sessionread import SessionLog, check_number, time_of
 from antiphon.workers.pool import replaying
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 
 from antiphon.commands import SetParam, When
 from antiphon.contract.params import Value
-from antiphon.ends import ENDS
 from antiphon.errors import WireError
-from antiphon.graph import Graph
+from antiphon.graph.graph import Graph
+from antiphon.graph.io_nodes import ENDS
 from antiphon.nodes import Nodes
 
 MAX_SCENES = 128

@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
-from antiphon import library
 from antiphon.commands import (
     NOW,
     Bend,
@@ -47,6 +46,7 @@ from antiphon.effects import (
     TempoChanged,
 )
 from antiphon.errors import PatchError, WireError
+from antiphon.graph import asset_names
 from antiphon.nodes import FADE, MAX_BPM, MIN_BPM, Nodes
 from antiphon.nodestate import Node, Numbers
 from antiphon.notes import Players, checked
@@ -118,7 +118,7 @@ class Session(Nodes):
         good = []
         for command in commands:
             try:
-                good.append(self._checked(command, library.there))
+                good.append(self._checked(command, asset_names.there))
             except WireError as error:
                 where = f"{command.node}.{command.param}"
                 raise WireError(f"nothing of the scene is recalled, for {where} cannot be: {error}") from None
@@ -129,7 +129,7 @@ class Session(Nodes):
         return effects
 
     def _set(self, command: SetParam, now: Moment, source: object) -> list[Effect]:
-        return self._apply(command, *self._checked(command, library.checked), now, source)
+        return self._apply(command, *self._checked(command, asset_names.checked), now, source)
 
     def _checked(self, command: SetParam, file: Callable[[str], str]) -> tuple[Node, int, Value]:
         """The node, the parameter's place and the value it takes. file: refuses a file's name that is not good."""

@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from antiphon.clock import MAX_TEMPO, MIN_TEMPO
 from antiphon.contract.block import MAX_BLOCK, MIN_BLOCK, RATES, StreamSpec
 from antiphon.contract.parameter_cell import ParamCell
 from antiphon.engine.schedule import Op
 from antiphon.errors import AntiphonError, FileError
+from antiphon.graph.clock import MAX_TEMPO, MIN_TEMPO
 from antiphon.io.decode import shown
 from antiphon.io.decode_child import MAX_CHANNELS
 from antiphon.nodes import MAX_FADE

@@ -7,15 +7,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
-from antiphon import patch as patches
-from antiphon import patchlist
 from antiphon.errors import PatchError
-from antiphon.patchread import is_control
+from antiphon.graph import patch as patches
+from antiphon.graph import patch_list
+from antiphon.graph.patch_reader import is_control
+from antiphon.graph.toml_location import line_of
 from antiphon.runtime import paths, resources
 from antiphon.runtime.suggestion import instead
-from antiphon.tomlplace import line_of
 
-FOLDER = patchlist.SETS
+FOLDER = patch_list.SETS
 """Of the folders of patches: `patches/live/`."""
 FORMAT = 1
 KEYS = ("format", "name", "patches", "fade", "midi")
@@ -55,7 +55,7 @@ def load(name: str) -> SetList:
 
 def names() -> list[str]:
     """The names of all set lists, the performer's own and the built-in ones, in order."""
-    return patchlist.names(FOLDER)
+    return patch_list.names(FOLDER)
 
 
 def _folders() -> tuple[Path, Path]:

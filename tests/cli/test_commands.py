@@ -17,11 +17,12 @@ from typing import Any
 import pytest
 from tests.cli.conftest import Done
 
-from antiphon import __version__, patchlist
+from antiphon import __version__
 from antiphon.bench import jackd
 from antiphon.cli import approve, bench, completion, errors, progress, style
 from antiphon.cli.commands import application
 from antiphon.errors import EngineError
+from antiphon.graph import patch_list
 from antiphon.runtime import paths
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -97,7 +98,7 @@ def test_patches_are_listed_with_where_they_are_from(antiphon: Run) -> None:
     assert not any(line.startswith("through") for line in lines)
     assert any(line.startswith("through") for line in antiphon("patches", "--all").out.splitlines())
     found = {entry["name"]: entry for entry in json.loads(antiphon("patches", "--json").out)}
-    assert list(found) == [entry.name for entry in patchlist.entries() if entry.listed]
+    assert list(found) == [entry.name for entry in patch_list.entries() if entry.listed]
     assert (found["answer"]["from"], found["answer"]["hides_shipped"]) == ("yours", True)
     assert (found["keys"]["from"], found["keys"]["hides_shipped"]) == ("shipped", False)
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from antiphon.commands import Beat, Now, Sample, When
 from antiphon.engine.link import Counters, EngineStarted, EngineStatus, Late, PlanLoaded, PlanRefused, Report, Synced
-from antiphon.graph import Graph
+from antiphon.graph.graph import Graph
 
 RATE = 48000
 

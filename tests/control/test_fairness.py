@@ -12,7 +12,7 @@ from tests.control.rig import Rig, rig
 from antiphon.control.clients import HELD_TOLD, MAX_HELD, Access, Level, Peer
 from antiphon.control.deferred import EACH_BYTES, EACH_MESSAGES, MAX_BYTES
 from antiphon.control.lanes import Lane, Room, Rotation
-from antiphon.graph import End, Graph, NodeSpec, Wire
+from antiphon.graph.graph import End, Graph, NodeSpec, Wire
 from antiphon.wire.osc import Message, decode, encode, encode_bundle
 
 NAMES = [f"n{n}" for n in range(8)]

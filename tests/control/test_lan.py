@@ -29,7 +29,7 @@ from antiphon.control.addresses import ADDRESSES
 from antiphon.control.lan import Approvals, Keeper, load_token, local_addresses, plain_ip
 from antiphon.control.routes import serve_http, wants_html
 from antiphon.errors import EngineError, FileError, PluginError, UsageError, WireError
-from antiphon.graph import Graph, NodeSpec
+from antiphon.graph.graph import Graph, NodeSpec
 from antiphon.io.http import HttpServer, Refusal, Request, text
 
 

@@ -20,9 +20,9 @@ from tests.control.test_notes import HEARS, PLAYS, events
 from antiphon.contract.catalog import Catalog
 from antiphon.control import midi
 from antiphon.engine.link import Played
-from antiphon.graph import End, Graph, NodeSpec, Wire
+from antiphon.graph.graph import End, Graph, NodeSpec, Wire
+from antiphon.graph.patch import Patch, parse
 from antiphon.io.midi_ports import Ports
-from antiphon.patch import Patch, parse
 from antiphon.runtime import paths
 from antiphon.wire.osc import encode
 

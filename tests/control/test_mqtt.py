@@ -17,7 +17,7 @@ from antiphon.control.mqtt import Mqtt, identifier
 from antiphon.control.mqtt_outward import MAX_TOPICS, Outward
 from antiphon.engine.link import Reported
 from antiphon.errors import PatchError
-from antiphon.graph import Graph
+from antiphon.graph.graph import Graph
 from antiphon.runtime.settings import Broker, mqtt_broker
 
 GAIN, STEPS, MODE, LEARN, SIZE, LEVEL = 3, 5, 6, 7, 9, 10

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from tests.control.rig import Rig, rig
 
-from antiphon import patch
 from antiphon.commands import SetParam
 from antiphon.contract.catalog import Catalog, ProcessorInfo
 from antiphon.contract.params import Param
@@ -21,7 +20,8 @@ from antiphon.control import watch
 from antiphon.control.app import ControlApp
 from antiphon.engine.link import BeatPassed, NodeState
 from antiphon.errors import ParamError
-from antiphon.graph import End, Graph, NodeSpec, Wire
+from antiphon.graph import patch
+from antiphon.graph.graph import End, Graph, NodeSpec, Wire
 from antiphon.io.http_message import answer, text
 from antiphon.runtime import paths
 from antiphon.wire.osc import encode, encode_bundle

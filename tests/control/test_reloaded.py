@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from tests.control.rig import CATALOG, Rig
 
-from antiphon import patch
 from antiphon.control import watch
 from antiphon.control.reloaded import MOST, reloaded
+from antiphon.graph import patch
 
 TEXT = """format = 1
 tempo = 120

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from tests.control.rig import GAIN, Rig, rig
 
-from antiphon import patch as patches
 from antiphon.contract.catalog import Catalog, ProcessorInfo
 from antiphon.contract.params import Param
 from antiphon.contract.ports import AUDIO_IN, AUDIO_OUT
+from antiphon.graph import patch as patches
 from antiphon.runtime import paths, resources
 from antiphon.schedule import MAX_PENDING
 

@@ -18,7 +18,7 @@ from antiphon.control import clients
 from antiphon.control.clients import APPROVAL_SECONDS, Level
 from antiphon.control.discretion import FILE
 from antiphon.control.process import Line
-from antiphon.graph import Graph, NodeSpec
+from antiphon.graph.graph import Graph, NodeSpec
 from antiphon.runtime import paths
 from antiphon.wire.osc import Message, decode, encode
 

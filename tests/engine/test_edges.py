@@ -23,7 +23,7 @@ from antiphon.engine.recorder import Recorder
 from antiphon.engine.schedule import Action, Op
 from antiphon.engine.shared import Shape, Shared, Word
 from antiphon.engine.stage import Stage
-from antiphon.graph import Graph
+from antiphon.graph.graph import Graph
 from antiphon.rendering import StageRunner
 from antiphon.replay import replay
 

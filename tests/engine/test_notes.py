@@ -19,7 +19,7 @@ from antiphon.engine.schedule import CAPACITY, EVENTS, OTHER, Action, Op, Schedu
 from antiphon.engine.shared import Shape, Shared, command_ring
 from antiphon.engine.stage import Stage
 from antiphon.errors import WireError
-from antiphon.host import MAX_EVENTS
+from antiphon.graph.node_host import MAX_EVENTS
 from antiphon.rendering import StageRunner
 from antiphon.replay import begun
 

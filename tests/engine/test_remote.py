@@ -11,7 +11,7 @@ import pytest
 from antiphon.engine.link import PlanRefused
 from antiphon.engine.remote import RemoteEngine
 from antiphon.engine.shared import Shape, Shared, Word
-from antiphon.graph import Graph, NodeSpec
+from antiphon.graph.graph import Graph, NodeSpec
 from antiphon.runtime.child_process import pair
 
 

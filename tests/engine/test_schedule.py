@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from antiphon.clock import TempoMap
 from antiphon.engine.schedule import CAPACITY, Action, Op, Schedule
+from antiphon.graph.clock import TempoMap
 
 RATE = 48000
 

@@ -22,7 +22,7 @@ from tests.workers.steppers import spec as worker
 from antiphon.contract.block import StreamSpec
 from antiphon.contract.harness import render
 from antiphon.contract.processor import IO, BlockTime
-from antiphon.rates import adapt
+from antiphon.graph.rate_adapter import adapt
 from antiphon.workers import pool as pools
 from antiphon.workers.arena import State, Word
 from antiphon.workers.processor import ModelProcessor

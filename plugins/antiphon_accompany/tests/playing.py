@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import cycle
 
-from antiphon.clock import TempoMap
 from antiphon.contract import harness
 from antiphon.contract.block import StreamSpec
 from antiphon.contract.params import Value
 from antiphon.contract.processor import IO, BlockTime, Event
+from antiphon.graph.clock import TempoMap
 from antiphon_accompany.notes import Note
 from antiphon_accompany.processor import Accompany
 

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from antiphon.clock import TempoMap
 from antiphon.contract.block import StreamSpec
 from antiphon.contract.harness import prepare
 from antiphon.contract.params import Value
 from antiphon.contract.processor import IO, BlockTime
 from antiphon.errors import PluginError
+from antiphon.graph.clock import TempoMap
 from antiphon.workers import pool
 from antiphon_loops.arrange import Request
 from antiphon_loops.maker import Maker

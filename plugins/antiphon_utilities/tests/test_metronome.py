@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from antiphon.clock import TempoMap
 from antiphon.contract.block import StreamSpec
 from antiphon.contract.harness import render, run_processor
+from antiphon.graph.clock import TempoMap
 from antiphon_utilities.metronome import LENGTH, Metronome
 
 RATE = 48000

@@ -5,8 +5,8 @@ import pytest
 
 from antiphon.contract.block import StreamSpec
 from antiphon.contract.processor import BlockTime
-from antiphon.patch import parse
-from antiphon.planning import compile_plan
+from antiphon.graph.compiler import compile_plan
+from antiphon.graph.patch import parse
 from antiphon.plugins import load
 
 RATE = 48000

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from antiphon import patch, plugins
+from antiphon import plugins
 from antiphon.bench import jackd
 from antiphon.bench.flood import Flood
 from antiphon.bench.report import finish, percentiles, table
@@ -16,7 +16,8 @@ from antiphon.bench.rig import Server, burner
 from antiphon.contract.block import StreamSpec
 from antiphon.engine.drivers.base import default_ahead
 from antiphon.engine.stage import Stage
-from antiphon.planning import compile_plan
+from antiphon.graph import patch
+from antiphon.graph.compiler import compile_plan
 
 PATCH = "bench8"
 RATE = 48000

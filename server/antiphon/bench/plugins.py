@@ -16,9 +16,9 @@ from antiphon.contract.block import Samples, StreamSpec
 from antiphon.contract.catalog import ProcessorInfo
 from antiphon.contract.processor import BlockTime, Event
 from antiphon.errors import AntiphonError
-from antiphon.graph import IN, OUT, End, Graph, NodeSpec, Wire
-from antiphon.plan import Plan
-from antiphon.planning import close_hosts, compile_plan
+from antiphon.graph.compiler import close_hosts, compile_plan
+from antiphon.graph.graph import IN, OUT, End, Graph, NodeSpec, Wire
+from antiphon.graph.plan import Plan
 from antiphon.plugins import BUILT_IN, Loaded, load
 
 SPEC = StreamSpec(48000, 256, 2)

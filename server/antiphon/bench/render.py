@@ -37,8 +37,9 @@ def main() -> None:
 def rendering() -> dict[str, Any]:
     import soundfile
 
-    from antiphon import patch, plugins
+    from antiphon import plugins
     from antiphon.contract.block import StreamSpec
+    from antiphon.graph import patch
     from antiphon.rendering import StageRunner
 
     rng = np.random.default_rng(1)

@@ -55,8 +55,9 @@ def _moments(seed: int, count: int = NOTES) -> list[int]:
 
 def offline(seed: int) -> dict[str, Any]:
     """By `antiphon render`, the notes from a file of events."""
-    from antiphon import patch, plugins
+    from antiphon import plugins
     from antiphon.commands import NoteOn, Sample
+    from antiphon.graph import patch
     from antiphon.offline import process_stream
     from antiphon.rendering import StageRunner
 

@@ -27,16 +27,16 @@ def plugins(incomplete: str) -> list[str]:
 
 def patches(incomplete: str) -> list[str]:
     """Patches that lists hold."""
-    from antiphon import patchlist
+    from antiphon.graph import patch_list
 
-    return _begin(incomplete, patchlist.names())
+    return _begin(incomplete, patch_list.names())
 
 
 def sets(incomplete: str) -> list[str]:
     """Set lists."""
-    from antiphon import patchlist
+    from antiphon.graph import patch_list
 
-    return _begin(incomplete, patchlist.names(patchlist.SETS))
+    return _begin(incomplete, patch_list.names(patch_list.SETS))
 
 
 def trainings(incomplete: str) -> list[str]:

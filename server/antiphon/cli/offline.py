@@ -13,7 +13,7 @@ MOST_FADE = 10.0
 """Seconds of `--fade`."""
 
 if TYPE_CHECKING:
-    from antiphon.graph import Graph
+    from antiphon.graph.graph import Graph
     from antiphon.plugins import Loaded
 
 

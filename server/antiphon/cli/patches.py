@@ -11,7 +11,7 @@ import typer
 from antiphon.cli.status import Json
 
 if TYPE_CHECKING:
-    from antiphon.patchlist import Entry
+    from antiphon.graph.patch_list import Entry
 
 
 def register(cli: typer.Typer) -> None:
@@ -23,7 +23,7 @@ def register(cli: typer.Typer) -> None:
         as_json: Json = False,
     ) -> None:
         """List the patches: what each is for, whether it is shipped or yours, and which hides which."""
-        from antiphon.patchlist import entries
+        from antiphon.graph.patch_list import entries
         from antiphon.runtime import paths
 
         found = [entry for entry in entries() if entry.listed or every]
@@ -34,7 +34,7 @@ def register(cli: typer.Typer) -> None:
     @cli.command("sets")
     def sets(as_json: Json = False) -> None:
         """List the set lists: what each is for, whether it is shipped or yours, and which hides which."""
-        from antiphon.patchlist import SETS, entries
+        from antiphon.graph.patch_list import SETS, entries
         from antiphon.runtime import paths
 
         _show(entries(SETS), as_json)

@@ -33,7 +33,7 @@ def register(cli: typer.Typer) -> None:
         as_json: Json = False,
     ) -> None:
         """List the processor types that loaded, with their parameters, and the plugins that did not."""
-        from antiphon.graph import known_type
+        from antiphon.graph.graph import known_type
         from antiphon.plugins import load
         from antiphon.runtime.paths import plugins as own_folder
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from antiphon.contract.block import Samples
     from antiphon.contract.catalog import Catalog
     from antiphon.fileends import Tail
-    from antiphon.graph import Graph
+    from antiphon.graph.graph import Graph
     from antiphon.notefile import Score
     from antiphon.rendering import StageRunner
 
@@ -69,12 +69,12 @@ def render(
     from antiphon.contract.block import MAX_BLOCK, MIN_BLOCK, StreamSpec
     from antiphon.fileends import NONE, faded, tail_of
     from antiphon.filejob import apart, free
-    from antiphon.graph import order
+    from antiphon.graph.graph import order
+    from antiphon.graph.patch import load as load_patch
     from antiphon.io.audiofile import stream
     from antiphon.io.audiowrite import AudioWriter, format_of
     from antiphon.io.decode import shown
     from antiphon.offline import process_stream
-    from antiphon.patch import load as load_patch
     from antiphon.plugins import load
     from antiphon.rendering import StageRunner
     from antiphon.written import Written
@@ -139,7 +139,7 @@ def render(
 
 def _files(graph: Graph, catalog: Catalog) -> list[tuple[str, str]]:
     """The files and folders that the patch's nodes read, each as it is called."""
-    from antiphon.library import located
+    from antiphon.graph.asset_names import located
 
     return [
         (f"{node.name}.{param.name}", located(str(node.values[param.name])))

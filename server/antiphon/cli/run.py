@@ -82,7 +82,7 @@ def run(
     file, what gives notes writes one. Echoes go on after the end of IN, until they are over.
     """
     from antiphon.contract.block import MAX_BLOCK, MIN_BLOCK
-    from antiphon.graph import Graph, NodeSpec, known_type
+    from antiphon.graph.graph import Graph, NodeSpec, known_type
     from antiphon.plugins import load
 
     if not MIN_BLOCK <= block <= MAX_BLOCK:

@@ -29,7 +29,7 @@ class RunCommand(TyperCommand):
             return
         from antiphon.cli.plugins import described, operands, ports
         from antiphon.contract.params import HOST_PARAMS
-        from antiphon.graph import known_type
+        from antiphon.graph.graph import known_type
         from antiphon.plugins import load
 
         loaded = load(check=False)

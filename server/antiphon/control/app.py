@@ -38,7 +38,7 @@ from antiphon.control.turns import Turns
 from antiphon.effects import Changed, Effect, EngineLoad, TempoChanged
 from antiphon.engine.link import EngineLink
 from antiphon.errors import FileError, WireError
-from antiphon.graph import Graph
+from antiphon.graph.graph import Graph
 from antiphon.io.osc_tcp import TcpServer
 from antiphon.io.osc_udp import UdpEndpoint
 from antiphon.schedule import HORIZON, Moment

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from antiphon import patch as patches
 from antiphon.commands import ResetNode, SetParam, When
 from antiphon.contract.params import Param
 from antiphon.control.arguments import Args, most, number, pressed, text, whole
@@ -12,7 +11,8 @@ from antiphon.control.clients import Level, Peer
 from antiphon.control.feedback import param_level, wire_value
 from antiphon.control.intake import Handler, Route
 from antiphon.errors import PatchError, WireError
-from antiphon.graph import IN, known_type
+from antiphon.graph import patch as patches
+from antiphon.graph.graph import IN, known_type
 from antiphon.nodes import FADE, MAX_FADE
 from antiphon.nodestate import Node
 from antiphon.session import MAX_RAMP, near

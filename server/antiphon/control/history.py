@@ -6,8 +6,8 @@ from collections import deque
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
-from antiphon.graph import Graph, NodeSpec
-from antiphon.patch import Patch
+from antiphon.graph.graph import Graph, NodeSpec
+from antiphon.graph.patch import Patch
 from antiphon.scenes import Scene
 from antiphon.setlist import SetList
 

@@ -16,8 +16,8 @@ from typing import Any, TypeAlias
 
 from antiphon.contract.catalog import Catalog
 from antiphon.contract.params import Param, Value
-from antiphon.ends import ENDS
-from antiphon.graph import Graph, NodeSpec
+from antiphon.graph.graph import Graph, NodeSpec
+from antiphon.graph.io_nodes import ENDS
 
 ValueOf: TypeAlias = Callable[[str, str], Value | None]
 """`(node, param)` → the value last asked for whose time has come, or None where it is not known."""

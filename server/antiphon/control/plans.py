@@ -10,13 +10,13 @@ from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from antiphon import patch as patches
 from antiphon.control.clients import Peer
 from antiphon.control.history import MAX_EDITS, Before, History, Kept, before, graph_again
 from antiphon.effects import Effect
 from antiphon.errors import AntiphonError, PatchError, WireError
-from antiphon.patch import SUFFIX, Patch
-from antiphon.patchsave import save
+from antiphon.graph import patch as patches
+from antiphon.graph.patch import SUFFIX, Patch
+from antiphon.graph.patch_writer import save
 from antiphon.runtime import paths, resources
 from antiphon.scenes import Scene, kept
 from antiphon.wire.osc import Arg, encode

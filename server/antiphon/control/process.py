@@ -19,7 +19,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from antiphon import patch as patches
 from antiphon import sessionlog
 from antiphon.commands import SetParam
 from antiphon.contract.catalog import Catalog
@@ -31,7 +30,8 @@ from antiphon.control.watch import watch
 from antiphon.engine.remote import RemoteEngine
 from antiphon.engine.shared import Shape, Shared
 from antiphon.errors import AntiphonError
-from antiphon.graph import IN
+from antiphon.graph import patch as patches
+from antiphon.graph.graph import IN
 from antiphon.io.http import HttpServer
 from antiphon.io.midi_ports import ports_of
 from antiphon.runtime import paths, scheduling

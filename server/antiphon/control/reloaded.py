@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from antiphon.contract.params import Value
-from antiphon.graph import Graph
-from antiphon.patch import Patch
+from antiphon.graph.graph import Graph
+from antiphon.graph.patch import Patch
 
 MOST = 4
 """Changes that are named: one line of a terminal."""

@@ -21,7 +21,7 @@ from antiphon.control import told as synth_told
 from antiphon.control.addresses import ADDRESSES
 from antiphon.control.lan import Approvals, Keeper, load_token, local_addresses, plain_ip
 from antiphon.errors import FileError, UsageError
-from antiphon.graph import Graph
+from antiphon.graph.graph import Graph
 from antiphon.io.http import Authorise, HttpServer, Limits, Refusal, Request, Response, answer
 
 log = logging.getLogger("antiphon.http")

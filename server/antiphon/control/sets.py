@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from antiphon import patch as patches
 from antiphon import setlist
 from antiphon.control.clients import Peer
 from antiphon.errors import AntiphonError, PatchError, WireError
+from antiphon.graph import patch as patches
 from antiphon.setlist import SetList
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from antiphon import patch as patches
 from antiphon.control.reloaded import reloaded
 from antiphon.errors import AntiphonError, PatchError
+from antiphon.graph import patch as patches
 from antiphon.nodes import FADE
 
 if TYPE_CHECKING:

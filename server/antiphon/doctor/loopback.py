@@ -199,8 +199,8 @@ def _exchange(driver: Driver, path: str) -> Trip:
 def _through_engine(options: DriverOptions) -> Trip:
     """Without a device: from the input of the engine, through the patch `through`, to its output."""
     from antiphon.engine.drivers.headless import Headless
+    from antiphon.graph.patch import load as load_patch
     from antiphon.native import compile_all
-    from antiphon.patch import load as load_patch
     from antiphon.plugins import load
     from antiphon.rendering import StageRunner
 

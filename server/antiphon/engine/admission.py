@@ -22,8 +22,8 @@ from antiphon.contract.block import StreamSpec
 from antiphon.contract.catalog import Catalog
 from antiphon.contract.processor import BlockTime, Processor
 from antiphon.errors import AntiphonError, NodeError, PluginError
-from antiphon.graph import IN, OUT, End, Graph, NodeSpec, Wire
-from antiphon.planning import close_hosts, compile_plan
+from antiphon.graph.compiler import close_hosts, compile_plan
+from antiphon.graph.graph import IN, OUT, End, Graph, NodeSpec, Wire
 from antiphon.plugincheck import in_child
 from antiphon.runtime import scheduling
 from antiphon.runtime.child_process import listening

@@ -8,8 +8,8 @@ from typing import Any
 from antiphon.contract.block import Samples, StreamSpec
 from antiphon.contract.catalog import ProcessorInfo
 from antiphon.contract.parameter_cell import ParamCell
-from antiphon.ends import ENDS, IN_NUMBER, OUT_NUMBER, SILENCE
-from antiphon.host import cell_of
+from antiphon.graph.io_nodes import ENDS, IN_NUMBER, OUT_NUMBER, SILENCE
+from antiphon.graph.node_host import cell_of
 from antiphon.native import f32p, f64, i64, kernel
 
 _NEPER = math.log(10.0) / 20.0

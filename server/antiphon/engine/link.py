@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
 from antiphon.commands import When
-from antiphon.graph import Graph
+from antiphon.graph.graph import Graph
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from antiphon.engine.loop import Loop, NextPlan
 from antiphon.engine.making import Made, Maker
 from antiphon.engine.shared import Word
 from antiphon.errors import PatchError, sentence
-from antiphon.graph import Graph
+from antiphon.graph.graph import Graph
 from antiphon.runtime.console import say
 from antiphon.workers.pool import Pool
 from antiphon.workers.status import Health, news, worker_states

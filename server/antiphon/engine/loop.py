@@ -15,9 +15,7 @@ from typing import Protocol
 
 import numpy as np
 
-from antiphon.clock import DelayLockedLoop
 from antiphon.contract.block import Samples
-from antiphon.ends import IN_NUMBER, OUT_NUMBER
 from antiphon.engine.drivers.base import Driver
 from antiphon.engine.journal import Journal
 from antiphon.engine.remote import AT_BEAT, AT_SAMPLE, SAID
@@ -25,9 +23,11 @@ from antiphon.engine.said import StageReport
 from antiphon.engine.schedule import EVENT_OPS, Action, Op
 from antiphon.engine.shared import METERS, Shared, Word, command_ring, report_ring
 from antiphon.engine.stage import Stage
+from antiphon.graph.clock import DelayLockedLoop
+from antiphon.graph.io_nodes import IN_NUMBER, OUT_NUMBER
+from antiphon.graph.plan import Plan
 from antiphon.native import dsp
 from antiphon.notes import HIGHEST
-from antiphon.plan import Plan
 from antiphon.workers.pool import Pool
 
 _SAID = {name: place for place, name in enumerate(SAID)}

@@ -10,10 +10,10 @@ from antiphon.contract.processor import Processor
 from antiphon.engine.admission import PATIENCE, Scales, Verdict
 from antiphon.engine.loading import Loading, Prepared
 from antiphon.errors import NodeError, PluginError
-from antiphon.graph import Graph, NodeSpec
-from antiphon.host import NodeHost
-from antiphon.plan import Plan
-from antiphon.planning import close_hosts, compile_plan, keeping
+from antiphon.graph.compiler import close_hosts, compile_plan, keeping
+from antiphon.graph.graph import Graph, NodeSpec
+from antiphon.graph.node_host import NodeHost
+from antiphon.graph.plan import Plan
 from antiphon.workers.pool import Pool
 
 CRASHED = "hung or crashed the engine while it was prepared: give it another value, or take it out and put it in again"

@@ -7,7 +7,7 @@ from collections.abc import Container
 
 from antiphon.contract.processor import Event
 from antiphon.engine.schedule import CAPACITY, EVENTS, LIVE, Action, Key, Op
-from antiphon.host import NodeHost
+from antiphon.graph.node_host import NodeHost
 
 
 class Playing:

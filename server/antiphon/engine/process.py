@@ -13,7 +13,6 @@ from pathlib import Path
 
 import numpy as np
 
-from antiphon.clock import TempoMap
 from antiphon.contract.block import Samples, StreamSpec
 from antiphon.contract.catalog import Catalog
 from antiphon.contract.processor import Processor
@@ -23,6 +22,7 @@ from antiphon.engine.loop import Loop
 from antiphon.engine.shared import Shared, Word
 from antiphon.engine.stage import Stage
 from antiphon.errors import AntiphonError
+from antiphon.graph.clock import TempoMap
 from antiphon.runtime import scheduling
 from antiphon.runtime.child_process import DEVICE_GONE, NO_DEVICE, listening
 from antiphon.runtime.console import say

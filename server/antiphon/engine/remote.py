@@ -13,7 +13,6 @@ from typing import Any
 
 from antiphon.commands import NOW as _NOW
 from antiphon.commands import Beat, Now, Sample, When
-from antiphon.ends import IN_NUMBER, OUT_NUMBER
 from antiphon.engine.link import (
     BeatPassed,
     Counters,
@@ -32,7 +31,8 @@ from antiphon.engine.link import (
 from antiphon.engine.schedule import EVENT_OPS, EVENTS, Op
 from antiphon.engine.shared import METERS, SESSION, Shared, Word, command_ring, report_ring
 from antiphon.errors import EngineError
-from antiphon.graph import Graph
+from antiphon.graph.graph import Graph
+from antiphon.graph.io_nodes import IN_NUMBER, OUT_NUMBER
 from antiphon.runtime.pidfile import born
 from antiphon.workers.express import Express
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import TypeVar
 
-from antiphon.clock import TempoMap
+from antiphon.graph.clock import TempoMap
 
 CAPACITY = 65536
 N = TypeVar("N", int, float)

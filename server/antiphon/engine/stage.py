@@ -14,20 +14,20 @@ from typing import Any
 
 import numpy as np
 
-from antiphon.clock import MAX_TEMPO, MIN_TEMPO, TempoMap
 from antiphon.contract.block import Samples, StreamSpec
 from antiphon.contract.processor import BlockTime
-from antiphon.crossing import Crossing
-from antiphon.ends import CLIPPED
 from antiphon.engine.edges import Edges
 from antiphon.engine.levels import Level, Levels
 from antiphon.engine.playing import Playing
 from antiphon.engine.said import Applied, StageCounters, StageReport
 from antiphon.engine.schedule import EVENTS, LIVE, OTHER, Action, Op, Schedule
-from antiphon.host import NodeHost
+from antiphon.graph.clock import MAX_TEMPO, MIN_TEMPO, TempoMap
+from antiphon.graph.io_nodes import CLIPPED
+from antiphon.graph.node_host import NodeHost
+from antiphon.graph.plan import Plan
+from antiphon.graph.plan_crossfade import Crossing
 from antiphon.native import dsp
 from antiphon.native.limit import limit, release_fall
-from antiphon.plan import Plan
 
 MAX_REPORTS = 4096
 

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from antiphon import library
 from antiphon.contract.catalog import Catalog
 from antiphon.contract.params import Value
 from antiphon.errors import PatchError
-from antiphon.graph import Graph
-from antiphon.patch import Patch, dump, parse
-from antiphon.patchlist import PREVIOUS, SUFFIX
+from antiphon.graph import asset_names
+from antiphon.graph.graph import Graph
+from antiphon.graph.patch import Patch, dump, parse
+from antiphon.graph.patch_list import PREVIOUS, SUFFIX
 from antiphon.runtime import paths
 
 MAX_PREVIOUS = 1 << 20
@@ -89,7 +89,7 @@ def _by_names(patch: Patch, catalog: Catalog) -> Patch:
 
 
 def _name(key: str, text: str) -> str:
-    name = library.named(text)
+    name = asset_names.named(text)
     if name is None:
         raise PatchError(
             f"{key} plays {text}, which is not in the library: a saved patch names files of the library alone. Copy it "

@@ -12,14 +12,14 @@ from antiphon.contract.block import Samples, StreamSpec
 from antiphon.contract.catalog import Catalog, ProcessorInfo
 from antiphon.contract.params import Value
 from antiphon.contract.processor import IO, BlockTime, Event, Processor
-from antiphon.crossing import Crossing
 from antiphon.errors import NodeError, PatchError, sentence
-from antiphon.graph import IN, OUT, End, Graph, NodeSpec, check, order
-from antiphon.host import NodeHost, Unprepared
-from antiphon.library import located
-from antiphon.moving import Move
-from antiphon.plan import Feedback, Gather, Line, NoteWire, Plan, SourceKey, Step, WireKey
-from antiphon.rates import adapt
+from antiphon.graph.asset_names import located
+from antiphon.graph.graph import IN, OUT, End, Graph, NodeSpec, check, order
+from antiphon.graph.modulation import Move
+from antiphon.graph.node_host import NodeHost, Unprepared
+from antiphon.graph.plan import Feedback, Gather, Line, NoteWire, Plan, SourceKey, Step, WireKey
+from antiphon.graph.plan_crossfade import Crossing
+from antiphon.graph.rate_adapter import adapt
 
 MAX_LATENCY_SECONDS = 10.0
 _NONE: Mapping[int, str] = MappingProxyType({})

@@ -16,7 +16,7 @@ from antiphon.contract.block import Samples, StreamSpec
 from antiphon.contract.ports import Port
 from antiphon.contract.processor import IO, BlockTime, Event, Processor
 from antiphon.errors import PluginError
-from antiphon.follow import MAX_WAITING, Clocks, Follower
+from antiphon.graph.parameter_follower import MAX_WAITING, Clocks, Follower
 from antiphon.native.resample import convert, push, resample
 
 STOP_DB = 86.0

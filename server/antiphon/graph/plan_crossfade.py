@@ -14,8 +14,8 @@ import numpy as np
 
 from antiphon.contract.block import Samples
 from antiphon.contract.processor import BlockTime
+from antiphon.graph.plan import Gather, Plan, Step
 from antiphon.native import dsp
-from antiphon.plan import Gather, Plan, Step
 
 SLIDE = 0.010
 """Seconds."""

@@ -14,13 +14,13 @@ import numpy as np
 
 from antiphon.contract.block import Samples, StreamSpec
 from antiphon.contract.processor import IO, PEDAL, BlockTime, Event
-from antiphon.graph import Graph
-from antiphon.host import NodeHost
-from antiphon.moving import Move
+from antiphon.graph.graph import Graph
+from antiphon.graph.modulation import Move
+from antiphon.graph.node_host import NodeHost
 from antiphon.native import dsp
 
 if TYPE_CHECKING:
-    from antiphon.crossing import Crossing
+    from antiphon.graph.plan_crossfade import Crossing
 
 
 class Line:

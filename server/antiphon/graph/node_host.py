@@ -18,7 +18,7 @@ from antiphon.contract.parameter_cell import ParamCell
 from antiphon.contract.params import Param, Value
 from antiphon.contract.processor import IO, Event, Processor
 from antiphon.errors import PluginError
-from antiphon.moving import Move, Moves
+from antiphon.graph.modulation import Move, Moves
 from antiphon.native import dsp
 from antiphon.workers.spec import WorkerLost
 

@@ -17,20 +17,20 @@ from typing import Any
 
 import tomli_w
 
-from antiphon import patchlist
 from antiphon.contract.catalog import Catalog
 from antiphon.contract.params import Value
 from antiphon.errors import PatchError
-from antiphon.graph import IN, OUT, End, Graph
-from antiphon.patchread import Reader
+from antiphon.graph import patch_list
+from antiphon.graph.graph import IN, OUT, End, Graph
+from antiphon.graph.patch_reader import Reader
+from antiphon.graph.toml_location import guard
 from antiphon.runtime import paths, resources
 from antiphon.runtime.suggestion import instead
-from antiphon.tomlplace import guard
 
 FORMAT = 1
 MAX_SIZE = 1 << 18
 """Bytes: more than the largest patch there can be, and read in well under a second."""
-SUFFIX = patchlist.SUFFIX
+SUFFIX = patch_list.SUFFIX
 _LONG = re.compile(r"[0-9_]{4000,}")
 """A number Python's own limit on digits refuses."""
 
@@ -118,7 +118,7 @@ def find(name: str) -> Path:
 
 def names() -> list[str]:
     """The names of the patches that lists hold, the performer's own and the built-in ones, in order."""
-    return patchlist.names()
+    return patch_list.names()
 
 
 def dump(patch: Patch) -> str:

@@ -10,12 +10,12 @@ from typing import Any, NoReturn
 
 from antiphon.contract.catalog import Catalog, ProcessorInfo, defaults
 from antiphon.contract.params import Param, Value
-from antiphon.ends import ENDS
 from antiphon.errors import FileError, ParamError, PatchError
-from antiphon.graph import IN, MAX_NODES, MAX_WIRES, OUT, Graph, NodeSpec, Wire, check, check_name, known_type
+from antiphon.graph.graph import IN, MAX_NODES, MAX_WIRES, OUT, Graph, NodeSpec, Wire, check, check_name, known_type
+from antiphon.graph.io_nodes import ENDS
+from antiphon.graph.toml_location import line_of
 from antiphon.runtime import paths
 from antiphon.runtime.suggestion import instead
-from antiphon.tomlplace import line_of
 
 KEYS = ("format", "name", "listed", "tempo", "nodes", "wires", "scenes", "midi")
 LOW_TEMPO, HIGH_TEMPO, DEFAULT_TEMPO = 10.0, 1000.0, 120.0

@@ -9,7 +9,7 @@ from __future__ import annotations
 from antiphon.contract.catalog import ProcessorInfo
 from antiphon.contract.params import Param
 from antiphon.contract.ports import AUDIO_IN, AUDIO_OUT
-from antiphon.graph import IN, OUT
+from antiphon.graph.graph import IN, OUT
 
 IN_NUMBER, OUT_NUMBER = -1, -2
 """Their numbers among the nodes; those of a patch count from 1."""
