@@ -10,15 +10,15 @@ import pytest
 
 from antiphon import eventfile, plugins
 from antiphon.cli.render import MAX_EVENT_BYTES, RATE
-from antiphon.commands import Beat, Sample
 from antiphon.doctor import software
 from antiphon.engine.schedule import CAPACITY
 from antiphon.errors import UsageError
 from antiphon.graph import patch
 from antiphon.graph.clock import MAX_TEMPO, MIN_TEMPO
-from antiphon.notes import Players
 from antiphon.rendering import Actions, param_finder
 from antiphon.runtime import paths
+from antiphon.session.commands import Beat, Sample
+from antiphon.session.notes import Players
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "events.md").read_text()

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.local import CATALOG, graph
 
-from antiphon.commands import NOW, Bend, Control, Note, NoteOff, NoteOn, Sample
 from antiphon.errors import WireError
-from antiphon.notes import ADDRESSES, Players, checked, read
+from antiphon.session.commands import NOW, Bend, Control, Note, NoteOff, NoteOn, Sample
+from antiphon.session.notes import ADDRESSES, Players, checked, read
 from antiphon.wire.osc import IMPULSE, Double
 
 

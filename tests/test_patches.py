@@ -9,13 +9,13 @@ from tests import audio as sound
 
 from antiphon import demo, demohum
 from antiphon.cli.render import render
-from antiphon.commands import Sample, SetParam
 from antiphon.contract.block import StreamSpec
 from antiphon.graph.patch import load
 from antiphon.offline import process_stream
 from antiphon.plugins import load as load_plugins
 from antiphon.rendering import StageRunner
 from antiphon.runtime import resources
+from antiphon.session.commands import Sample, SetParam
 
 RATE = 48000
 BUILT_IN = sorted(path.stem for path in resources.patches().glob("*.toml"))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from antiphon import setlist
 from antiphon.contract.catalog import Catalog
 from antiphon.errors import PatchError
 from antiphon.graph import patch, patch_list, patch_writer
 from antiphon.runtime import paths, resources
+from antiphon.session import set_list
 
 CHECKS = {"through", "worker", "bench8"}
 
@@ -31,11 +31,11 @@ def test_lists_hold_what_a_performer_plays_and_names_find_the_rest() -> None:
 
 
 def test_each_says_in_one_sentence_what_it_is_for() -> None:
-    for entry in [*patch_list.entries(), *patch_list.entries(setlist.FOLDER)]:
+    for entry in [*patch_list.entries(), *patch_list.entries(set_list.FOLDER)]:
         assert entry.line, entry.name
         assert ". " not in entry.line
         assert not entry.own
-    (evening,) = patch_list.entries(setlist.FOLDER)
+    (evening,) = patch_list.entries(set_list.FOLDER)
     assert evening.line.endswith("then the click to play against.")
 
 

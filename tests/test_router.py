@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from antiphon.errors import WireError
-from antiphon.router import Router
+from antiphon.session.router import Router
 from antiphon.wire.pattern import MAX_PATTERN
 
 NAMES = st.text("ab", min_size=1, max_size=2)

@@ -9,11 +9,24 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from antiphon.commands import NOW, Beat, ClearSchedule, Panic, ResetNode, Sample, SetParam, SetTempo, Sync, Transport
 from antiphon.contract.catalog import Catalog, ProcessorInfo
 from antiphon.contract.params import Param
 from antiphon.contract.ports import AUDIO_IN, AUDIO_OUT
-from antiphon.effects import (
+from antiphon.errors import AntiphonError, ParamError, PatchError, WireError
+from antiphon.graph.graph import End, Graph, NodeSpec, Wire
+from antiphon.session.commands import (
+    NOW,
+    Beat,
+    ClearSchedule,
+    Panic,
+    ResetNode,
+    Sample,
+    SetParam,
+    SetTempo,
+    Sync,
+    Transport,
+)
+from antiphon.session.effects import (
     Changed,
     EngineClear,
     EngineLoad,
@@ -25,11 +38,9 @@ from antiphon.effects import (
     EngineTransport,
     TempoChanged,
 )
-from antiphon.errors import AntiphonError, ParamError, PatchError, WireError
-from antiphon.graph.graph import End, Graph, NodeSpec, Wire
-from antiphon.nodestate import SLOTS
-from antiphon.schedule import MAX_PENDING, Moment, ScheduleFull
-from antiphon.session import Session
+from antiphon.session.node_state import SLOTS
+from antiphon.session.schedule import MAX_PENDING, Moment, ScheduleFull
+from antiphon.session.session import Session
 
 PARAMS = (
     Param("gain", default=1.0, low=0.0, high=2.0),

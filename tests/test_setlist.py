@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from antiphon import setlist
 from antiphon.errors import PatchError
 from antiphon.graph import patch
 from antiphon.plugins import load
 from antiphon.runtime import paths, resources
+from antiphon.session import set_list
 
 GOOD = """format = 1
 name = "An evening"
@@ -22,7 +22,7 @@ fade = 1.5
 
 
 def test_a_set_is_its_patches_in_order_a_fade_and_pedals():
-    made = setlist.parse(GOOD, "friday.toml")
+    made = set_list.parse(GOOD, "friday.toml")
     assert (made.file, made.name, made.patches, made.fade) == (
         "friday",
         "An evening",
@@ -30,7 +30,7 @@ def test_a_set_is_its_patches_in_order_a_fade_and_pedals():
         1.5,
     )
     assert made.midi == {"cc 66": "next", "cc 67 2": "previous"}
-    assert setlist.parse('format = 1\npatches = ["keys"]\n', "short.toml").name == "short"
+    assert set_list.parse('format = 1\npatches = ["keys"]\n', "short.toml").name == "short"
 
 
 @pytest.mark.parametrize(
@@ -57,21 +57,21 @@ def test_a_set_is_its_patches_in_order_a_fade_and_pedals():
 )
 def test_what_is_wrong_is_refused_with_its_line_and_what_is_allowed(old, new, said):
     with pytest.raises(PatchError) as caught:
-        setlist.parse(GOOD.replace(old, new, 1), "s.toml")
+        set_list.parse(GOOD.replace(old, new, 1), "s.toml")
     assert said in str(caught.value)
 
 
 def test_a_performers_own_set_stands_before_a_built_in_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("ANTIPHON_HOME", str(tmp_path))
-    built_in = setlist.names()
+    built_in = set_list.names()
     folder = paths.made(paths.patches() / "live")
     (folder / "mine.toml").write_text(GOOD)
     (folder / f"{built_in[0]}.toml").write_text(GOOD)
-    assert setlist.names() == sorted({*built_in, "mine"})
-    assert setlist.load("mine").name == setlist.load(built_in[0]).name == "An evening"
+    assert set_list.names() == sorted({*built_in, "mine"})
+    assert set_list.load("mine").name == set_list.load(built_in[0]).name == "An evening"
     for name in ("../mine", "nothing", "", ".mine"):
         with pytest.raises(PatchError):
-            setlist.load(name)
+            set_list.load(name)
     assert "mine" not in patch.names()
 
 
@@ -80,6 +80,6 @@ def test_every_built_in_set_can_be_played():
     found = sorted((resources.patches() / "live").glob("*.toml"))
     assert found
     for file in found:
-        made = setlist.load(file.stem)
+        made = set_list.load(file.stem)
         for name in made.patches:
             patch.load(name, catalog)

@@ -17,8 +17,12 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NoReturn, TypeAlias
 
-from antiphon import notes
-from antiphon.commands import (
+from antiphon.contract.params import Param, Value
+from antiphon.errors import AntiphonError, UsageError
+from antiphon.graph.clock import MAX_TEMPO, MIN_TEMPO
+from antiphon.runtime.suggestion import instead
+from antiphon.session import notes
+from antiphon.session.commands import (
     Beat,
     ClearSchedule,
     Command,
@@ -30,10 +34,6 @@ from antiphon.commands import (
     Transport,
     When,
 )
-from antiphon.contract.params import Param, Value
-from antiphon.errors import AntiphonError, UsageError
-from antiphon.graph.clock import MAX_TEMPO, MIN_TEMPO
-from antiphon.runtime.suggestion import instead
 
 MAX_EVENTS = 500_000
 MAX_LINE = 65536

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from antiphon.commands import Bend, Command, Control, NoteOff, NoteOn, Sample, SetTempo
 from antiphon.contract.processor import Event
 from antiphon.errors import FileError
 from antiphon.graph.clock import MAX_TEMPO, MIN_TEMPO
 from antiphon.io import midifile
 from antiphon.io.decode import shown
 from antiphon.io.midifile import SUFFIXES, Song, Times, Track
+from antiphon.session.commands import Bend, Command, Control, NoteOff, NoteOn, Sample, SetTempo
 
 MOST_SECONDS = 6 * 3600.0
 _ORDER = {"off": 0, "control": 1, "bend": 1, "on": 2}

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
-from antiphon.commands import Command, NoteOff, NoteOn, Sample
 from antiphon.contract.block import Samples, StreamSpec
 from antiphon.graph.graph import OUT, End, Graph, NodeSpec, Wire
 from antiphon.offline import process_stream
 from antiphon.plugins import Loaded
 from antiphon.rendering import StageRunner
+from antiphon.session.commands import Command, NoteOff, NoteOn, Sample
 
 NODE = "keys"
 

@@ -5,7 +5,17 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Mapping, Sequence
 
-from antiphon.commands import (
+from antiphon.contract.block import Samples, StreamSpec
+from antiphon.contract.catalog import Catalog
+from antiphon.contract.params import Param
+from antiphon.engine.schedule import CAPACITY, EVENT_OPS, Action, Op
+from antiphon.engine.stage import Stage
+from antiphon.errors import UsageError
+from antiphon.graph.compiler import close_hosts, compile_plan
+from antiphon.graph.graph import Graph
+from antiphon.offline import Make
+from antiphon.runtime.suggestion import instead
+from antiphon.session.commands import (
     Beat,
     Bend,
     ClearSchedule,
@@ -20,17 +30,7 @@ from antiphon.commands import (
     SetTempo,
     Transport,
 )
-from antiphon.contract.block import Samples, StreamSpec
-from antiphon.contract.catalog import Catalog
-from antiphon.contract.params import Param
-from antiphon.engine.schedule import CAPACITY, EVENT_OPS, Action, Op
-from antiphon.engine.stage import Stage
-from antiphon.errors import UsageError
-from antiphon.graph.compiler import close_hosts, compile_plan
-from antiphon.graph.graph import Graph
-from antiphon.notes import Players, checked
-from antiphon.offline import Make
-from antiphon.runtime.suggestion import instead
+from antiphon.session.notes import Players, checked
 
 
 class StageRunner:

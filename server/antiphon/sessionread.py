@@ -16,9 +16,9 @@ from antiphon.errors import AntiphonError, FileError
 from antiphon.graph.clock import MAX_TEMPO, MIN_TEMPO
 from antiphon.io.decode import shown
 from antiphon.io.decode_child import MAX_CHANNELS
-from antiphon.nodes import MAX_FADE
-from antiphon.notes import CHANNELS
 from antiphon.runtime import paths
+from antiphon.session.nodes import MAX_FADE
+from antiphon.session.notes import CHANNELS
 
 LOG, INPUT = "session.jsonl", "input.wav"
 MAX_LOG_BYTES = 1 << 30

@@ -15,10 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests import audio, noteclick
 
-from antiphon.commands import Beat, Sample, SetParam
 from antiphon.contract.params import Param
 from antiphon.errors import UsageError
 from antiphon.eventfile import parse_events
+from antiphon.session.commands import Beat, Sample, SetParam
 
 Command = Callable[..., Any]
 

@@ -10,9 +10,9 @@ import os
 from dataclasses import dataclass, field
 from typing import Any
 
-from antiphon.commands import Beat, Now, Sample, When
 from antiphon.engine.link import Counters, EngineStarted, EngineStatus, Late, PlanLoaded, PlanRefused, Report, Synced
 from antiphon.graph.graph import Graph
+from antiphon.session.commands import Beat, Now, Sample, When
 
 RATE = 48000
 

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from tests.control.rig import Rig, rig
 
-from antiphon.commands import SetParam
 from antiphon.contract.catalog import Catalog, ProcessorInfo
 from antiphon.contract.params import Param
 from antiphon.contract.ports import AUDIO_IN, AUDIO_OUT
@@ -24,6 +23,7 @@ from antiphon.graph import patch
 from antiphon.graph.graph import End, Graph, NodeSpec, Wire
 from antiphon.io.http_message import answer, text
 from antiphon.runtime import paths
+from antiphon.session.commands import SetParam
 from antiphon.wire.osc import encode, encode_bundle
 
 HALF = b"/node/a/label\0\0\0,c\0\0\0\0\xd8\x00"

@@ -13,7 +13,7 @@ from antiphon.contract.params import Param
 from antiphon.contract.ports import AUDIO_IN, AUDIO_OUT
 from antiphon.graph import patch as patches
 from antiphon.runtime import paths, resources
-from antiphon.schedule import MAX_PENDING
+from antiphon.session.schedule import MAX_PENDING
 
 CAST = ProcessorInfo(
     "cast", "By a reference.", "test", (AUDIO_IN,), (AUDIO_OUT,), (Param("reference", "file", ""), Param("depth")),

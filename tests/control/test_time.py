@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from tests.control.fake_engine import RATE, FakeTime
 from tests.control.rig import Client, Rig
 
-from antiphon.effects import EngineReset
-from antiphon.schedule import MAX_PENDING
+from antiphon.session.effects import EngineReset
+from antiphon.session.schedule import MAX_PENDING
 from antiphon.wire.osc import encode, encode_bundle
 
 GAIN = 3

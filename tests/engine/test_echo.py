@@ -9,11 +9,11 @@ import pytest
 from tests.engine.fake_driver import BLOCK, FakeDriver
 from tests.local import RATE, graph, staged
 
-from antiphon.commands import NOW, Sample
 from antiphon.engine.link import EVERY_NODE, Played
 from antiphon.engine.loop import Loop
 from antiphon.engine.remote import RemoteEngine
 from antiphon.engine.shared import Shape, Shared
+from antiphon.session.commands import NOW, Sample
 
 
 def test_the_events_of_the_node_that_was_named_and_of_no_other() -> None:

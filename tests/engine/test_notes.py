@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from tests.local import CATALOG, RATE, cell, graph, make, plan, play, put, said, staged
 from tests.noteclick import click
 
-from antiphon.commands import Beat, Bend, Control, NoteOff, NoteOn, Panic, Sample, SetTempo
 from antiphon.contract.block import StreamSpec
 from antiphon.engine.journal import to_action, to_line
 from antiphon.engine.remote import RemoteEngine
@@ -22,6 +21,7 @@ from antiphon.errors import WireError
 from antiphon.graph.node_host import MAX_EVENTS
 from antiphon.rendering import StageRunner
 from antiphon.replay import begun
+from antiphon.session.commands import Beat, Bend, Control, NoteOff, NoteOn, Panic, Sample, SetTempo
 
 KEYS = graph({"k": "noteclick"}, ["k > out"])
 TWO = graph({"c": "clicker", "k": "noteclick"}, ["in > c", "c.notes > k", "k > out"])

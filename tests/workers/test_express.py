@@ -13,10 +13,10 @@ from tests.waiting import until
 from tests.workers.rig import PATIENCE, Rig
 from tests.workers.steppers import spec
 
-from antiphon.commands import NOW, Sample
 from antiphon.contract.processor import Event
 from antiphon.engine.remote import RemoteEngine
 from antiphon.engine.shared import COMMANDS, Shape, Shared, command_ring
+from antiphon.session.commands import NOW, Sample
 from antiphon.synth.backend import SynthSettings, pack
 from antiphon.workers import express as module
 from antiphon.workers.arena import EXPRESS, Arena, SlotWord, State, Word

@@ -56,10 +56,10 @@ def _moments(seed: int, count: int = NOTES) -> list[int]:
 def offline(seed: int) -> dict[str, Any]:
     """By `antiphon render`, the notes from a file of events."""
     from antiphon import plugins
-    from antiphon.commands import NoteOn, Sample
     from antiphon.graph import patch
     from antiphon.offline import process_stream
     from antiphon.rendering import StageRunner
+    from antiphon.session.commands import NoteOn, Sample
 
     loaded = plugins.load(check=False)
     asked = _moments(seed, NOTES)

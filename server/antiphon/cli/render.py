@@ -18,13 +18,13 @@ from antiphon.filejob import FADE
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from antiphon.commands import Command
     from antiphon.contract.block import Samples
     from antiphon.contract.catalog import Catalog
     from antiphon.fileends import Tail
     from antiphon.graph.graph import Graph
     from antiphon.notefile import Score
     from antiphon.rendering import StageRunner
+    from antiphon.session.commands import Command
 
 BLOCK = 256
 LONG_BLOCK = 1024
@@ -184,7 +184,7 @@ def _played(score: Score, name: str, graph: Graph, catalog: Catalog) -> list[Com
     """The notes of a MIDI file, for all that take notes and that no wire plays."""
     from antiphon import notefile
     from antiphon.errors import WireError
-    from antiphon.notes import Players
+    from antiphon.session.notes import Players
 
     try:
         Players(graph, catalog).of("")
@@ -196,8 +196,8 @@ def _played(score: Score, name: str, graph: Graph, catalog: Catalog) -> list[Com
 def _events(path: str, rate: int, graph: Graph, catalog: Catalog) -> list[Command]:
     from antiphon.eventfile import parse_events
     from antiphon.io.decode import shown
-    from antiphon.notes import Players
     from antiphon.rendering import param_finder
+    from antiphon.session.notes import Players
 
     name = shown(path)
     try:

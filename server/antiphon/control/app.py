@@ -12,7 +12,6 @@ from pathlib import Path
 from time import monotonic, monotonic_ns
 from typing import Any
 
-from antiphon.commands import Command, Sample, SetParam, Sync, When
 from antiphon.contract.catalog import Catalog
 from antiphon.contract.params import Value
 from antiphon.control import status as figures
@@ -35,14 +34,15 @@ from antiphon.control.state import StateFolder
 from antiphon.control.subscribers import Subscribers
 from antiphon.control.syncs import Syncs
 from antiphon.control.turns import Turns
-from antiphon.effects import Changed, Effect, EngineLoad, TempoChanged
 from antiphon.engine.link import EngineLink
 from antiphon.errors import FileError, WireError
 from antiphon.graph.graph import Graph
 from antiphon.io.osc_tcp import TcpServer
 from antiphon.io.osc_udp import UdpEndpoint
-from antiphon.schedule import HORIZON, Moment
-from antiphon.session import Session
+from antiphon.session.commands import Command, Sample, SetParam, Sync, When
+from antiphon.session.effects import Changed, Effect, EngineLoad, TempoChanged
+from antiphon.session.schedule import HORIZON, Moment
+from antiphon.session.session import Session
 from antiphon.wallclock import WallClock
 from antiphon.wire.osc import MAX_DATAGRAM, encode
 from antiphon.workers.status import WorkerStatus

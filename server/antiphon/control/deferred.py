@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from antiphon.commands import When
 from antiphon.control.clients import Peer
-from antiphon.schedule import Moment, Schedule, ScheduleFull
+from antiphon.session.commands import When
+from antiphon.session.schedule import Moment, Schedule, ScheduleFull
 from antiphon.wire.osc import Arg, Message
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from antiphon.control.addresses import ADDRESSES
 from antiphon.control.handle_graph import node_routes
 from antiphon.control.intake import Route
-from antiphon.router import Router
-from antiphon.session import Session
+from antiphon.session.router import Router
+from antiphon.session.session import Session
 
 
 class Directory:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from antiphon.commands import ResetNode, SetParam, When
 from antiphon.contract.params import Param
 from antiphon.control.arguments import Args, most, number, pressed, text, whole
 from antiphon.control.clients import Level, Peer
@@ -13,9 +12,10 @@ from antiphon.control.intake import Handler, Route
 from antiphon.errors import PatchError, WireError
 from antiphon.graph import patch as patches
 from antiphon.graph.graph import IN, known_type
-from antiphon.nodes import FADE, MAX_FADE
-from antiphon.nodestate import Node
-from antiphon.session import MAX_RAMP, near
+from antiphon.session.commands import ResetNode, SetParam, When
+from antiphon.session.node_state import Node
+from antiphon.session.nodes import FADE, MAX_FADE
+from antiphon.session.session import MAX_RAMP, near
 from antiphon.wire.osc import IMPULSE, MAX_DATAGRAM, encode
 
 if TYPE_CHECKING:

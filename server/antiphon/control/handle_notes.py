@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from antiphon import notes
-from antiphon.commands import When
 from antiphon.control.arguments import Args
 from antiphon.control.clients import Peer
+from antiphon.session import notes
+from antiphon.session.commands import When
 
 if TYPE_CHECKING:
     from antiphon.control.app import ControlApp

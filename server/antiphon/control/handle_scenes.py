@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from antiphon import scenes
-from antiphon.commands import NOW, Beat, When
 from antiphon.control.arguments import Args, most, number, whole
 from antiphon.control.clients import Peer
-from antiphon.schedule import MAX_BEAT
+from antiphon.session import scenes
+from antiphon.session.commands import NOW, Beat, When
+from antiphon.session.schedule import MAX_BEAT
 from antiphon.wire.osc import encode
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ import re
 from typing import TYPE_CHECKING
 
 import antiphon
-from antiphon.commands import ClearSchedule, Panic, When
 from antiphon.control.arguments import Args, most, pressed, whole
 from antiphon.control.clients import Peer
+from antiphon.session.commands import ClearSchedule, Panic, When
 from antiphon.wire.osc import MAX_DATAGRAM, Arg, Double, encode, encode_tagged
 
 if TYPE_CHECKING:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from antiphon import setlist
-from antiphon.commands import When
 from antiphon.control.arguments import Args, most, pressed, text, whole
 from antiphon.control.clients import Peer
 from antiphon.control.handle_graph import listing
+from antiphon.session import set_list
+from antiphon.session.commands import When
 
 if TYPE_CHECKING:
     from antiphon.control.app import ControlApp
@@ -33,9 +33,9 @@ def back(app: ControlApp, peer: Peer, args: Args, _when: When) -> None:
 
 def go(app: ControlApp, peer: Peer, args: Args, _when: When) -> None:
     most(args, 1, "i:place")
-    app.sets.go(whole(args, 0, "place", 1, setlist.MAX_PATCHES) - 1, peer, "/set/go")
+    app.sets.go(whole(args, 0, "place", 1, set_list.MAX_PATCHES) - 1, peer, "/set/go")
 
 
 def names(app: ControlApp, peer: Peer, args: Args, _when: When) -> None:
     most(args, 0, "")
-    listing(app, peer, "/set/list.reply", setlist.names())
+    listing(app, peer, "/set/list.reply", set_list.names())

@@ -6,13 +6,13 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from antiphon.commands import SetTempo, Transport, When
 from antiphon.control.arguments import Args, most, number, pressed, text
 from antiphon.control.clients import Peer
 from antiphon.errors import WireError
-from antiphon.nodes import MAX_BPM, MIN_BPM
 from antiphon.runtime import paths
-from antiphon.schedule import MAX_BEAT
+from antiphon.session.commands import SetTempo, Transport, When
+from antiphon.session.nodes import MAX_BPM, MIN_BPM
+from antiphon.session.schedule import MAX_BEAT
 from antiphon.wire.osc import encode
 
 if TYPE_CHECKING:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from antiphon.graph.graph import Graph, NodeSpec
 from antiphon.graph.patch import Patch
-from antiphon.scenes import Scene
-from antiphon.setlist import SetList
+from antiphon.session.scenes import Scene
+from antiphon.session.set_list import SetList
 
 if TYPE_CHECKING:
     from antiphon.control.plans import Plans
-    from antiphon.session import Session
+    from antiphon.session.session import Session
 
 MAX_EDITS = 64
 Place: TypeAlias = tuple[SetList | None, int]

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from antiphon.commands import NOW, Sample, SetParam, When
 from antiphon.control.clients import Level, Peer
 from antiphon.control.deferred import Deferred, asks
 from antiphon.control.lanes import Lane, Rotation
 from antiphon.errors import AntiphonError, WireError
 from antiphon.runtime.suggestion import meant
-from antiphon.schedule import Moment, ScheduleFull
+from antiphon.session.commands import NOW, Sample, SetParam, When
+from antiphon.session.schedule import Moment, ScheduleFull
 from antiphon.wire.osc import IMMEDIATELY, Arg, Bundle, Message, Packet, decode, shown
 from antiphon.wire.pattern import is_pattern
 

@@ -10,9 +10,9 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from antiphon.commands import When
     from antiphon.control.clients import Peer
     from antiphon.errors import WireError
+    from antiphon.session.commands import When
     from antiphon.wire.osc import Message
 
 AT_ONCE = 4

@@ -15,16 +15,16 @@ from concurrent.futures import ThreadPoolExecutor
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from antiphon.commands import NOW, Bend, Command, Control, NoteOff, NoteOn, Sample, SetParam, When
 from antiphon.control.midi_learn import Knob, Learned, settable
 from antiphon.control.midi_out import MidiOut
 from antiphon.control.midi_press import PRESSED, Presses
 from antiphon.control.midi_voice import PEDAL, Held, Voice
-from antiphon.effects import EngineEffect, EnginePanic
 from antiphon.engine.link import Played
 from antiphon.errors import AntiphonError, WireError
 from antiphon.io.midi_ports import Changes, Ports
 from antiphon.runtime import paths
+from antiphon.session.commands import NOW, Bend, Command, Control, NoteOff, NoteOn, Sample, SetParam, When
+from antiphon.session.effects import EngineEffect, EnginePanic
 from antiphon.wire import midi
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ import asyncio
 import heapq
 from typing import TYPE_CHECKING
 
-from antiphon.commands import Now, Sample
-from antiphon.effects import EngineClear, EngineEffect, EngineEvent, EnginePanic
 from antiphon.engine.link import Played
+from antiphon.session.commands import Now, Sample
+from antiphon.session.effects import EngineClear, EngineEffect, EngineEvent, EnginePanic
 from antiphon.wire import midi
 
 if TYPE_CHECKING:

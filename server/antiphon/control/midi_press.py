@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from antiphon.commands import NOW
 from antiphon.control.clients import Level, Peer
 from antiphon.control.midi_learn import Knob
+from antiphon.session.commands import NOW
 
 if TYPE_CHECKING:
     from antiphon.control.app import ControlApp

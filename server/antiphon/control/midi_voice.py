@@ -7,8 +7,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from antiphon.commands import Bend, Control, Note, NoteOff, When
 from antiphon.control.state import NOTES
+from antiphon.session.commands import Bend, Control, Note, NoteOff, When
 from antiphon.wire.midi import Parser
 
 PEDAL = 64

@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from aiomqtt import MqttError
 from aiomqtt.exceptions import MqttConnectError
 
-from antiphon.commands import SetParam
 from antiphon.contract.params import Value
 from antiphon.control.mqtt_outward import Outward
 from antiphon.errors import AntiphonError, WireError
 from antiphon.io.mqtt_client import AT_MOST_SENT, Line, Once
 from antiphon.runtime.settings import Broker
+from antiphon.session.commands import SetParam
 from antiphon.wire import mqtt_topics as topics
 
 if TYPE_CHECKING:

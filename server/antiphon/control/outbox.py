@@ -10,8 +10,9 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from antiphon.commands import NOW, Now
-from antiphon.effects import (
+from antiphon.engine.link import EngineLink
+from antiphon.session.commands import NOW, Now
+from antiphon.session.effects import (
     EngineClear,
     EngineEffect,
     EngineEvent,
@@ -23,8 +24,7 @@ from antiphon.effects import (
     EngineTempo,
     EngineTransport,
 )
-from antiphon.engine.link import EngineLink
-from antiphon.session import Session
+from antiphon.session.session import Session
 
 LIMIT = 1 << 17
 

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from antiphon.control.clients import Peer
 from antiphon.control.history import MAX_EDITS, Before, History, Kept, before, graph_again
-from antiphon.effects import Effect
 from antiphon.errors import AntiphonError, PatchError, WireError
 from antiphon.graph import patch as patches
 from antiphon.graph.patch import SUFFIX, Patch
 from antiphon.graph.patch_writer import save
 from antiphon.runtime import paths, resources
-from antiphon.scenes import Scene, kept
+from antiphon.session.effects import Effect
+from antiphon.session.scenes import Scene, kept
 from antiphon.wire.osc import Arg, encode
 
 if TYPE_CHECKING:

@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 from antiphon import sessionlog
-from antiphon.commands import SetParam
 from antiphon.contract.catalog import Catalog
 from antiphon.control.app import ControlApp
 from antiphon.control.handle_scenes import recall_scene
@@ -37,6 +36,7 @@ from antiphon.io.midi_ports import ports_of
 from antiphon.runtime import paths, scheduling
 from antiphon.runtime.child_process import listening
 from antiphon.runtime.settings import ServeSettings, mqtt_broker, surface_address
+from antiphon.session.commands import SetParam
 from antiphon.synth.info import TOLD
 from antiphon.wire.text import printable
 from antiphon.workers.arena import Arena

@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from antiphon import setlist
 from antiphon.control.clients import Peer
 from antiphon.errors import AntiphonError, PatchError, WireError
 from antiphon.graph import patch as patches
-from antiphon.setlist import SetList
+from antiphon.session import set_list
+from antiphon.session.set_list import SetList
 
 if TYPE_CHECKING:
     from antiphon.control.app import ControlApp
@@ -27,7 +27,7 @@ class Sets:
 
     def load(self, name: str, peer: Peer | None, address: str) -> None:
         """Takes up a set and loads its first patch. Every patch of it is read first: a bad one is refused here."""
-        found = setlist.load(name)
+        found = set_list.load(name)
         for one in found.patches:
             patches.load(one, self._app.catalog)
         self._play(found, 0, peer, address)
@@ -80,7 +80,7 @@ class Sets:
 
     def present(self) -> SetList:
         if self.list is None:
-            known = ", ".join(setlist.names()[:40]) or "none"
+            known = ", ".join(set_list.names()[:40]) or "none"
             raise WireError(f"no set is loaded; /set/load takes one of: {known}")
         return self.list
 
@@ -101,7 +101,7 @@ class Sets:
         """What an earlier process kept; a set that has gone is none."""
         try:
             name, place = data["set"]
-            self.list = setlist.load(name)
+            self.list = set_list.load(name)
             self.place = min(int(place), len(self.list.patches) - 1)
         except (KeyError, TypeError, ValueError, AntiphonError):
             self.list = None

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from antiphon.errors import FileError
-from antiphon.nodestate import SLOTS
 from antiphon.runtime import paths
+from antiphon.session.node_state import SLOTS
 
 COUNTERS = 16
 """Numbers before the session's: this server's counters."""

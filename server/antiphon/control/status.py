@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from antiphon.nodestate import Numbers
+from antiphon.session.node_state import Numbers
 
 if TYPE_CHECKING:
     from antiphon.control.app import ControlApp

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from time import monotonic_ns
 from typing import TYPE_CHECKING
 
-from antiphon.commands import Sample, When
 from antiphon.control.clients import Peer
-from antiphon.effects import EngineEffect, EngineSync
-from antiphon.schedule import ScheduleFull
+from antiphon.session.commands import Sample, When
+from antiphon.session.effects import EngineEffect, EngineSync
+from antiphon.session.schedule import ScheduleFull
 from antiphon.wire.osc import encode
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from antiphon.control.reloaded import reloaded
 from antiphon.errors import AntiphonError, PatchError
 from antiphon.graph import patch as patches
-from antiphon.nodes import FADE
+from antiphon.session.nodes import FADE
 
 if TYPE_CHECKING:
     from antiphon.control.app import ControlApp

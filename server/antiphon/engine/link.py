@@ -11,8 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
-from antiphon.commands import When
 from antiphon.graph.graph import Graph
+from antiphon.session.commands import When
 
 
 @dataclass(frozen=True, slots=True)

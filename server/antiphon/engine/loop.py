@@ -27,7 +27,7 @@ from antiphon.graph.clock import DelayLockedLoop
 from antiphon.graph.io_nodes import IN_NUMBER, OUT_NUMBER
 from antiphon.graph.plan import Plan
 from antiphon.native import dsp
-from antiphon.notes import HIGHEST
+from antiphon.session.notes import HIGHEST
 from antiphon.workers.pool import Pool
 
 _SAID = {name: place for place, name in enumerate(SAID)}

@@ -11,8 +11,6 @@ import socket
 import time
 from typing import Any
 
-from antiphon.commands import NOW as _NOW
-from antiphon.commands import Beat, Now, Sample, When
 from antiphon.engine.link import (
     BeatPassed,
     Counters,
@@ -34,6 +32,8 @@ from antiphon.errors import EngineError
 from antiphon.graph.graph import Graph
 from antiphon.graph.io_nodes import IN_NUMBER, OUT_NUMBER
 from antiphon.runtime.pidfile import born
+from antiphon.session.commands import NOW as _NOW
+from antiphon.session.commands import Beat, Now, Sample, When
 from antiphon.workers.express import Express
 
 AT_NOW, AT_SAMPLE, AT_BEAT = 0, 1, 2

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from antiphon.commands import NOW, When
 from antiphon.contract.params import Param, Value
 from antiphon.graph.graph import Graph
+from antiphon.session.commands import NOW, When
 
 
 @dataclass(frozen=True, slots=True)

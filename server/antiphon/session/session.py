@@ -10,7 +10,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
-from antiphon.commands import (
+from antiphon.contract.catalog import Catalog
+from antiphon.contract.params import Param, Value
+from antiphon.errors import PatchError, WireError
+from antiphon.graph import asset_names
+from antiphon.session.commands import (
     NOW,
     Bend,
     ClearSchedule,
@@ -28,9 +32,7 @@ from antiphon.commands import (
     Sync,
     Transport,
 )
-from antiphon.contract.catalog import Catalog
-from antiphon.contract.params import Param, Value
-from antiphon.effects import (
+from antiphon.session.effects import (
     Changed,
     Effect,
     EngineClear,
@@ -45,12 +47,10 @@ from antiphon.effects import (
     EngineTransport,
     TempoChanged,
 )
-from antiphon.errors import PatchError, WireError
-from antiphon.graph import asset_names
-from antiphon.nodes import FADE, MAX_BPM, MIN_BPM, Nodes
-from antiphon.nodestate import Node, Numbers
-from antiphon.notes import Players, checked
-from antiphon.schedule import Moment, Schedule
+from antiphon.session.node_state import Node, Numbers
+from antiphon.session.nodes import FADE, MAX_BPM, MIN_BPM, Nodes
+from antiphon.session.notes import Players, checked
+from antiphon.session.schedule import Moment, Schedule
 
 MAX_RAMP = 3600.0
 

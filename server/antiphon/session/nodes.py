@@ -12,13 +12,13 @@ from typing import Any
 
 from antiphon.contract.catalog import Catalog
 from antiphon.contract.params import Value
-from antiphon.effects import Changed, Effect, EngineLoad, EngineSet, EngineTempo, TempoChanged
 from antiphon.errors import PatchError, WireError
 from antiphon.graph import graph as graphs
 from antiphon.graph.graph import Graph, NodeSpec
 from antiphon.graph.io_nodes import ENDS
-from antiphon.nodestate import Node, Numbers, Plan, fits, rooms_for, travels
 from antiphon.runtime.suggestion import instead
+from antiphon.session.effects import Changed, Effect, EngineLoad, EngineSet, EngineTempo, TempoChanged
+from antiphon.session.node_state import Node, Numbers, Plan, fits, rooms_for, travels
 
 MIN_BPM, MAX_BPM = 10.0, 999.0
 FADE = 0.05

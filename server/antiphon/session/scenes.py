@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from antiphon.commands import SetParam, When
 from antiphon.contract.params import Value
 from antiphon.errors import WireError
 from antiphon.graph.graph import Graph
 from antiphon.graph.io_nodes import ENDS
-from antiphon.nodes import Nodes
+from antiphon.session.commands import SetParam, When
+from antiphon.session.nodes import Nodes
 
 MAX_SCENES = 128
 Scene = dict[str, Value]

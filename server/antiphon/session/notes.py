@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from antiphon.commands import Bend, Control, Note, NoteOff, NoteOn, When
 from antiphon.contract.catalog import Catalog
 from antiphon.errors import WireError
 from antiphon.graph.graph import End, Graph
 from antiphon.runtime.suggestion import instead
+from antiphon.session.commands import Bend, Control, Note, NoteOff, NoteOn, When
 
 HIGHEST = 127
 CHANNELS = 16

@@ -7,8 +7,8 @@ import math
 from collections.abc import Callable
 from typing import Generic, NamedTuple, TypeVar
 
-from antiphon.commands import Beat, Now, Sample, When
 from antiphon.errors import WireError
+from antiphon.session.commands import Beat, Now, Sample, When
 
 MAX_PENDING = 65536
 HORIZON = 3600.0
