@@ -8,14 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from antiphon import eventfile, plugins
+from antiphon import plugins
 from antiphon.cli.render import MAX_EVENT_BYTES, RATE
 from antiphon.doctor import software
 from antiphon.engine.schedule import CAPACITY
 from antiphon.errors import UsageError
 from antiphon.graph import patch
 from antiphon.graph.clock import MAX_TEMPO, MIN_TEMPO
-from antiphon.rendering import Actions, param_finder
+from antiphon.offline import event_file
+from antiphon.offline.rendering import Actions, param_finder
 from antiphon.runtime import paths
 from antiphon.session.commands import Beat, Sample
 from antiphon.session.notes import Players
@@ -30,7 +31,7 @@ def test_the_example_is_taken_by_the_patch_it_names() -> None:
     (example,) = re.findall(r"```jsonl\n(.*?)```", PAGE, re.DOTALL)
     lines = example.splitlines()
     find, players = param_finder(graph, catalog), Players(graph, catalog)
-    commands = eventfile.parse_events(lines, RATE, find, "song.jsonl", players)
+    commands = event_file.parse_events(lines, RATE, find, "song.jsonl", players)
     assert len(commands) == len(lines) == 8
     assert [c.when for c in commands[:4]] == [Sample(0), Sample(24_000), Sample(48_000), Beat(4.0)]
     actions = Actions(graph, catalog, {"keys": 1})
@@ -38,9 +39,9 @@ def test_the_example_is_taken_by_the_patch_it_names() -> None:
 
 
 def test_every_address_and_key_is_in_it() -> None:
-    for address in re.findall(r"/[/a-zA-Z]+", eventfile._ADDRESSES):
+    for address in re.findall(r"/[/a-zA-Z]+", event_file._ADDRESSES):
         assert f"`{address}`" in PAGE
-    for key in eventfile._KEYS:
+    for key in event_file._KEYS:
         assert f"| `{key}` |" in PAGE
 
 
@@ -60,7 +61,7 @@ def test_arguments_of_what_has_few(address: str, taken: list[list[object]], refu
 
     def read(args: list[object]) -> object:
         line = json.dumps({"time": 1, "address": address, "args": args})
-        return eventfile.parse_events([line], RATE, lambda _node, _name: pytest.fail("no parameter"), "e.jsonl")
+        return event_file.parse_events([line], RATE, lambda _node, _name: pytest.fail("no parameter"), "e.jsonl")
 
     for args in taken:
         assert read(args)
@@ -71,11 +72,11 @@ def test_arguments_of_what_has_few(address: str, taken: list[list[object]], refu
 
 def test_its_limits_are_those_there_are() -> None:
     for said in (
-        f"{eventfile.MAX_EVENTS:,} events",
-        f"{eventfile.MAX_LINE:,} characters",
+        f"{event_file.MAX_EVENTS:,} events",
+        f"{event_file.MAX_LINE:,} characters",
         f"{MAX_EVENT_BYTES >> 20} MiB",
-        f"0 to {eventfile.MAX_SECONDS:.0f}",
-        f"up to {eventfile.MAX_RAMP:.0f} s",
+        f"0 to {event_file.MAX_SECONDS:.0f}",
+        f"up to {event_file.MAX_RAMP:.0f} s",
         f"{MIN_TEMPO:g} to {MAX_TEMPO:g}",
         f"{CAPACITY:,} events in one block",
         f"is {RATE} Hz",

@@ -11,9 +11,9 @@ from antiphon import demo, demohum
 from antiphon.cli.render import render
 from antiphon.contract.block import StreamSpec
 from antiphon.graph.patch import load
-from antiphon.offline import process_stream
+from antiphon.offline.rendering import StageRunner
+from antiphon.offline.runner import process_stream
 from antiphon.plugins import load as load_plugins
-from antiphon.rendering import StageRunner
 from antiphon.runtime import resources
 from antiphon.session.commands import Sample, SetParam
 

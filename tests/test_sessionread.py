@@ -21,9 +21,9 @@ from antiphon.engine.stage import Stage
 from antiphon.errors import FileError
 from antiphon.graph.compiler import compile_plan
 from antiphon.graph.graph import IN, OUT, End, Graph, NodeSpec, Wire
+from antiphon.offline.replay import replay
+from antiphon.offline.session_reader import LOG, SessionLog, found
 from antiphon.plugins import Loaded
-from antiphon.replay import replay
-from antiphon.sessionread import LOG, SessionLog, found
 
 RATE, BLOCK, BLOCKS = 48000, 256, 12
 GRAPH = Graph(

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from antiphon.errors import UsageError
-from antiphon.filejob import FileJob
 from antiphon.io.decode import shown
 from antiphon.io.midifile import SUFFIXES
-from antiphon.written import Written
+from antiphon.offline.file_job import FileJob
+from antiphon.offline.output_summary import Written
 from antiphon_accompany.midifiles import accompany_midi
 
 

@@ -13,9 +13,9 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon import notesound
 from antiphon.learning import needs
 from antiphon.learning.evaluation import Ask, Evaluation, Example, Measure, Score, System
+from antiphon.offline import note_rendering
 from antiphon.plugins import load
 from antiphon.workers.line import usable
 from antiphon_hum import peers, systems, testset
@@ -116,12 +116,12 @@ class Hearing(Evaluation):
 
         def played(clip: Clip, what: str, notes: Found) -> Example:
             timed = [
-                notesound.TimedNote(round(a * RATE), round(b * RATE), min(127, max(0, round(number))))
+                note_rendering.TimedNote(round(a * RATE), round(b * RATE), min(127, max(0, round(number))))
                 for a, b, number in notes
             ]
             blocks = [
                 block[0].copy()
-                for block in notesound.sound(timed, len(clip.sound), RATE, loaded, channels=1, block=2048)
+                for block in note_rendering.sound(timed, len(clip.sound), RATE, loaded, channels=1, block=2048)
             ]
             return Example(clip.name, what, np.concatenate(blocks), RATE)
 

@@ -8,16 +8,16 @@ from pathlib import Path
 from antiphon.cli.errors import complain
 from antiphon.contract.block import Samples
 from antiphon.errors import UsageError
-from antiphon.fileends import faded
-from antiphon.filejob import FileJob, apart
 from antiphon.io import midifile
 from antiphon.io.audiofile import stream
 from antiphon.io.audiowrite import AudioWriter, format_of
 from antiphon.io.decode import shown
-from antiphon.notefile import is_midi
-from antiphon.notesound import TimedNote, sound
+from antiphon.offline.file_ends import faded
+from antiphon.offline.file_job import FileJob, apart
+from antiphon.offline.note_file import is_midi
+from antiphon.offline.note_rendering import TimedNote, sound
+from antiphon.offline.output_summary import Written
 from antiphon.plugins import load
-from antiphon.written import Written
 from antiphon_hum.notes import Heard, heard
 from antiphon_hum.snap import KEYS
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from antiphon.cli.errors import complain
 from antiphon.errors import UsageError
-from antiphon.fileends import faded
-from antiphon.filejob import FileJob
 from antiphon.io.audiowrite import AudioWriter
 from antiphon.io.decode import shown
-from antiphon.written import Written
+from antiphon.offline.file_ends import faded
+from antiphon.offline.file_job import FileJob
+from antiphon.offline.output_summary import Written
 from antiphon_loops.library import analyse, write_listing
 from antiphon_loops.render import Piece
 

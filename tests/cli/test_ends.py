@@ -11,7 +11,7 @@ import pytest
 from tests import audio
 
 from antiphon.contract.block import Samples
-from antiphon.fileends import DECAY, Decay, faded, tail_of
+from antiphon.offline.file_ends import DECAY, Decay, faded, tail_of
 
 Command = Callable[..., Any]
 ECHO = 'format = 1\n[nodes.echo]\ntype = "delay"\ntime = 0.25\nfeedback = 0.5\n[wires]\n"in" = "echo"\n"echo" = "out"\n'

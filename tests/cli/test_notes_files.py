@@ -16,7 +16,7 @@ from antiphon import plugins
 from antiphon.cli.newplugin import new_plugin
 from antiphon.io.midifile import Control, Note, Track, read, write
 from antiphon.newplugin.shapes import SHAPES
-from antiphon.notefile import read as read_score
+from antiphon.offline.note_file import read as read_score
 from antiphon.synth.info import PYO
 
 Command = Callable[..., Any]

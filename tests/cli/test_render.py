@@ -17,7 +17,7 @@ from tests import audio, noteclick
 
 from antiphon.contract.params import Param
 from antiphon.errors import UsageError
-from antiphon.eventfile import parse_events
+from antiphon.offline.event_file import parse_events
 from antiphon.session.commands import Beat, Sample, SetParam
 
 Command = Callable[..., Any]

@@ -15,7 +15,6 @@ import pytest
 import soundfile
 from tests import audio
 
-from antiphon import offline
 from antiphon.cli import progress
 from antiphon.cli import run as run_module
 from antiphon.contract.block import StreamSpec
@@ -23,7 +22,8 @@ from antiphon.contract.catalog import Catalog, ProcessorInfo
 from antiphon.contract.params import Param
 from antiphon.contract.ports import AUDIO_IN, AUDIO_OUT
 from antiphon.contract.processor import IO, Processor
-from antiphon.offline import Firing, PlanRunner, process_stream
+from antiphon.offline import runner
+from antiphon.offline.runner import Firing, PlanRunner, process_stream
 
 Command = Callable[..., Any]
 
@@ -315,7 +315,7 @@ def test_help_is_quick_for_it_imports_little() -> None:
         "import sys, antiphon.cli.run, antiphon.cli.render\n"
         "print([m for m in ('numpy', 'soundfile', 'llvmlite', 'antiphon.graph.plan') if m in sys.modules])"
     )
-    environment = {**os.environ, "PYTHONPATH": str(Path(offline.__file__).parents[1])}
+    environment = {**os.environ, "PYTHONPATH": str(Path(runner.__file__).parents[1])}
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment)
     assert done.stdout == "[]\n"
     assert run_module.run.__doc__ is not None

@@ -14,7 +14,7 @@ from tests import audio
 from antiphon.cli.replay import replay
 from antiphon.errors import UsageError
 from antiphon.io.midifile import Note, Track, read, write
-from antiphon.written import Written, duration
+from antiphon.offline.output_summary import Written, duration
 
 Command = Callable[..., Any]
 TUNE = tuple(Note(float(n), 1.0, 60 + (0, 2, 4, 5)[n % 4]) for n in range(16))

@@ -24,8 +24,8 @@ from antiphon.engine.schedule import Action, Op
 from antiphon.engine.shared import Shape, Shared, Word
 from antiphon.engine.stage import Stage
 from antiphon.graph.graph import Graph
-from antiphon.rendering import StageRunner
-from antiphon.replay import replay
+from antiphon.offline.rendering import StageRunner
+from antiphon.offline.replay import replay
 
 SPEC = StreamSpec(RATE, BLOCK, 2)
 RISEN, FALLEN = round(RISE * RATE), round(FALL * RATE)

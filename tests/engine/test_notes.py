@@ -19,8 +19,8 @@ from antiphon.engine.shared import Shape, Shared, command_ring
 from antiphon.engine.stage import Stage
 from antiphon.errors import WireError
 from antiphon.graph.node_host import MAX_EVENTS
-from antiphon.rendering import StageRunner
-from antiphon.replay import begun
+from antiphon.offline.rendering import StageRunner
+from antiphon.offline.replay import begun
 from antiphon.session.commands import Beat, Bend, Control, NoteOff, NoteOn, Panic, Sample, SetTempo
 
 KEYS = graph({"k": "noteclick"}, ["k > out"])

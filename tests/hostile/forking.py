@@ -18,8 +18,8 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 # what commands import is here before the first of them
 import antiphon.cli
 import antiphon.cli.commands
+import antiphon.offline.rendering
 import antiphon.plugins
-import antiphon.rendering
 import antiphon.supervisor
 
 

@@ -10,8 +10,8 @@ import soundfile
 
 from antiphon.contract.params import Value
 from antiphon.errors import FileError, UsageError
-from antiphon.filejob import FileJob
 from antiphon.io import midifile
+from antiphon.offline.file_job import FileJob
 from antiphon.synth.info import Choice, SynthInfo, use
 from antiphon.workers import pool
 from antiphon_hum.jobs import run

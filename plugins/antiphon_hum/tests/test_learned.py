@@ -11,7 +11,7 @@ import soundfile
 
 from antiphon.contract.block import StreamSpec
 from antiphon.contract.harness import render
-from antiphon.filejob import FileJob
+from antiphon.offline.file_job import FileJob
 from antiphon.runtime import model_files
 from antiphon.workers import line, pool
 from antiphon_hum import notes as files

@@ -12,7 +12,7 @@ import pytest
 import soundfile
 
 from antiphon.errors import AntiphonError, FileError, PluginError
-from antiphon.filejob import FileJob
+from antiphon.offline.file_job import FileJob
 from antiphon_loops import analysis
 from antiphon_loops.arrange import Request
 from antiphon_loops.jobs import run

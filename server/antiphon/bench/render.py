@@ -40,7 +40,7 @@ def rendering() -> dict[str, Any]:
     from antiphon import plugins
     from antiphon.contract.block import StreamSpec
     from antiphon.graph import patch
-    from antiphon.rendering import StageRunner
+    from antiphon.offline.rendering import StageRunner
 
     rng = np.random.default_rng(1)
     x = (rng.standard_normal((SECONDS * RATE, 2)) * 0.05).astype(np.float32)

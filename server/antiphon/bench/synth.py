@@ -57,8 +57,8 @@ def offline(seed: int) -> dict[str, Any]:
     """By `antiphon render`, the notes from a file of events."""
     from antiphon import plugins
     from antiphon.graph import patch
-    from antiphon.offline import process_stream
-    from antiphon.rendering import StageRunner
+    from antiphon.offline.rendering import StageRunner
+    from antiphon.offline.runner import process_stream
     from antiphon.session.commands import NoteOn, Sample
 
     loaded = plugins.load(check=False)

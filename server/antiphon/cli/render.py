@@ -13,17 +13,17 @@ from antiphon.cli.errors import complain, endable
 from antiphon.cli.offline import MOST_FADE, MOST_TAIL, within
 from antiphon.cli.report import report
 from antiphon.errors import FileError, UsageError
-from antiphon.filejob import FADE
+from antiphon.offline.file_job import FADE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from antiphon.contract.block import Samples
     from antiphon.contract.catalog import Catalog
-    from antiphon.fileends import Tail
     from antiphon.graph.graph import Graph
-    from antiphon.notefile import Score
-    from antiphon.rendering import StageRunner
+    from antiphon.offline.file_ends import Tail
+    from antiphon.offline.note_file import Score
+    from antiphon.offline.rendering import StageRunner
     from antiphon.session.commands import Command
 
 BLOCK = 256
@@ -63,28 +63,28 @@ def render(
 
     Where --seconds does not say how long OUT is, echoes and notes go on after the end of IN, until they are over.
     """
-    from antiphon import notefile
     from antiphon.cli.offline import play_with
     from antiphon.cli.progress import Progress
     from antiphon.contract.block import MAX_BLOCK, MIN_BLOCK, StreamSpec
-    from antiphon.fileends import NONE, faded, tail_of
-    from antiphon.filejob import apart, free
     from antiphon.graph.graph import order
     from antiphon.graph.patch import load as load_patch
     from antiphon.io.audiofile import stream
     from antiphon.io.audiowrite import AudioWriter, format_of
     from antiphon.io.decode import shown
-    from antiphon.offline import process_stream
+    from antiphon.offline import note_file
+    from antiphon.offline.file_ends import NONE, faded, tail_of
+    from antiphon.offline.file_job import apart, free
+    from antiphon.offline.output_summary import Written
+    from antiphon.offline.rendering import StageRunner
+    from antiphon.offline.runner import process_stream
     from antiphon.plugins import load
-    from antiphon.rendering import StageRunner
-    from antiphon.written import Written
 
     if block and not MIN_BLOCK <= block <= MAX_BLOCK:
         raise UsageError(f"--block takes {MIN_BLOCK} to {MAX_BLOCK} frames, not {block}")
     if seconds is not None and not 0.0 <= seconds <= MAX_SECONDS:
         raise UsageError(f"--seconds takes 0 to {MAX_SECONDS:g}, not {seconds:g}")
     tail, fade = within("--tail", tail, MOST_TAIL), within("--fade", fade, MOST_FADE)
-    midi = events is not None and notefile.is_midi(events)
+    midi = events is not None and note_file.is_midi(events)
     if source is None and seconds is None and not midi:
         raise UsageError("say --in IN.wav, or --seconds S to render without input")
     format_of(out)
@@ -104,7 +104,7 @@ def render(
             frames = round(seconds * rate)
         commands: list[Command] = []
         if events is not None and midi:
-            score = notefile.read(Path(events), rate)
+            score = note_file.read(Path(events), rate)
             commands = _played(score, shown(events), made.graph, loaded.catalog)
             frames = score.frames if frames is None and source is None else frames
         elif events is not None:
@@ -164,7 +164,7 @@ def _turns(
     from dataclasses import replace
 
     from antiphon.io.audiofile import stream
-    from antiphon.offline import process_stream
+    from antiphon.offline.runner import process_stream
     from antiphon.synth.sc.offline import turns
 
     passes = stack.enter_context(turns())
@@ -182,21 +182,21 @@ def _turns(
 
 def _played(score: Score, name: str, graph: Graph, catalog: Catalog) -> list[Command]:
     """The notes of a MIDI file, for all that take notes and that no wire plays."""
-    from antiphon import notefile
     from antiphon.errors import WireError
+    from antiphon.offline import note_file
     from antiphon.session.notes import Players
 
     try:
         Players(graph, catalog).of("")
     except WireError as error:
         raise UsageError(f"{name}: {error}") from None
-    return notefile.commands(score)
+    return note_file.commands(score)
 
 
 def _events(path: str, rate: int, graph: Graph, catalog: Catalog) -> list[Command]:
-    from antiphon.eventfile import parse_events
     from antiphon.io.decode import shown
-    from antiphon.rendering import param_finder
+    from antiphon.offline.event_file import parse_events
+    from antiphon.offline.rendering import param_finder
     from antiphon.session.notes import Players
 
     name = shown(path)

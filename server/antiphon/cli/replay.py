@@ -19,16 +19,16 @@ def replay(
     from antiphon.cli.progress import Progress
     from antiphon.cli.report import report
     from antiphon.errors import FileError
-    from antiphon.filejob import apart, free
     from antiphon.io.audiofile import stream
     from antiphon.io.audiowrite import AudioWriter, format_of
     from antiphon.io.decode import shown
+    from antiphon.offline.file_job import apart, free
+    from antiphon.offline.output_summary import Written
+    from antiphon.offline.replay import replay as play
+    from antiphon.offline.session_reader import INPUT, SessionLog, found
     from antiphon.plugins import load
     from antiphon.recordings import SET
-    from antiphon.replay import replay as play
-    from antiphon.sessionread import INPUT, SessionLog, found
     from antiphon.synth.sc.offline import turns
-    from antiphon.written import Written
 
     folder = found(session)
     format_of(out)

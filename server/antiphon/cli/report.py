@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
-    from antiphon.written import Written
+    from antiphon.offline.output_summary import Written
 
 
 def report(*written: Written) -> None:

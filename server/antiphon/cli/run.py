@@ -15,7 +15,7 @@ from antiphon.cli.errors import complain, endable
 from antiphon.cli.offline import MOST_FADE, MOST_TAIL, play_with, within
 from antiphon.cli.report import report
 from antiphon.errors import AntiphonError, FileError, UsageError
-from antiphon.filejob import FADE, FileJob, Named, apart, free
+from antiphon.offline.file_job import FADE, FileJob, Named, apart, free
 from antiphon.runtime.suggestion import instead
 
 if TYPE_CHECKING:
@@ -133,8 +133,8 @@ def _by_itself(own: str, job: FileJob) -> None:
     from antiphon.cli.progress import Progress
     from antiphon.io.decode import shown
     from antiphon.io.midifile import SUFFIXES
+    from antiphon.offline.output_summary import Written
     from antiphon.runtime.importing import named
-    from antiphon.written import Written
 
     for what, written in (("", job.target), ("--midi-out", job.midi_out), ("--analysis", job.analysis)):
         if written is None:

@@ -7,21 +7,21 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from antiphon import notefile
 from antiphon.cli.errors import complain
 from antiphon.cli.progress import Progress
 from antiphon.contract.block import Samples, StreamSpec
 from antiphon.contract.catalog import ProcessorInfo
 from antiphon.errors import FileError, UsageError
-from antiphon.fileends import faded, tail_of
 from antiphon.io.audiofile import stream
 from antiphon.io.audiowrite import FORMATS, AudioWriter, format_of
 from antiphon.io.decode import shown
 from antiphon.io.midifile import SUFFIXES
-from antiphon.notefile import Score, is_midi
-from antiphon.offline import Firing, PlanRunner, process_stream
+from antiphon.offline import note_file
+from antiphon.offline.file_ends import faded, tail_of
+from antiphon.offline.note_file import Score, is_midi
+from antiphon.offline.output_summary import Written
+from antiphon.offline.runner import Firing, PlanRunner, process_stream
 from antiphon.plugins import Loaded
-from antiphon.written import Written
 
 if TYPE_CHECKING:
     from antiphon.cli.run import Job, Settings
@@ -51,7 +51,7 @@ def one(plugin: str, job: Job, settings: Settings, loaded: Loaded) -> Written:
         score: Score | None = None
         length: int | None
         if plays:
-            score = notefile.read(job.source, RATE)
+            score = note_file.read(job.source, RATE)
             rate, channels, subtype, length = RATE, CHANNELS, "", score.frames
             blocks: Iterator[Samples] = iter(())
         else:
@@ -124,7 +124,7 @@ def _check_events(runner: PlanRunner, source: Path) -> None:
 def _notes_written(job: Job, runner: PlanRunner, score: Score | None, frames: int) -> Written:
     rate = runner.spec.rate
     like = None if score is None else score.song
-    count = notefile.write(job.target, runner.emitted, frames, rate, like)
+    count = note_file.write(job.target, runner.emitted, frames, rate, like)
     if not count:
         complain(f"{shown(job.source)}: {runner.type} gives no note for it; {shown(job.target)} holds none")
     return Written(job.target, shown(job.source), frames / rate, notes=count)

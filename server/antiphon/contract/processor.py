@@ -141,7 +141,7 @@ class Processor(ABC):
     one `prepare` to the next.  settings: values of its `restart`, text and file parameters, set
     before `prepare`.  dry: its first audio input is what bypass and `wet` pass.  node: the number of
     its node, set before `prepare`.  files: "module:function" of what `antiphon run` calls with a
-    `antiphon.filejob.FileJob` where its files are not sound in, sound out; "" for the rest.
+    `antiphon.offline.file_job.FileJob` where its files are not sound in, sound out; "" for the rest.
     """
 
     inputs: ClassVar[tuple[Port, ...]] = (AUDIO_IN,)

@@ -201,8 +201,8 @@ def _through_engine(options: DriverOptions) -> Trip:
     from antiphon.engine.drivers.headless import Headless
     from antiphon.graph.patch import load as load_patch
     from antiphon.native import compile_all
+    from antiphon.offline.rendering import StageRunner
     from antiphon.plugins import load
-    from antiphon.rendering import StageRunner
 
     loaded = load(check=False)
     patch = load_patch("through", loaded.catalog, trusted=True)

@@ -1,1 +1,1 @@
-"""What clocks the graph live: a software clock, JACK, PortAudio. A file is `antiphon.offline`."""
+"""What clocks the graph live: a software clock, JACK, PortAudio. A file is `antiphon.offline.runner`."""

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from antiphon.contract.block import Samples, StreamSpec
 from antiphon.graph.graph import OUT, End, Graph, NodeSpec, Wire
-from antiphon.offline import process_stream
+from antiphon.offline.rendering import StageRunner
+from antiphon.offline.runner import process_stream
 from antiphon.plugins import Loaded
-from antiphon.rendering import StageRunner
 from antiphon.session.commands import Command, NoteOff, NoteOn, Sample
 
 NODE = "keys"

@@ -24,7 +24,7 @@ from antiphon.graph.compiler import close_hosts, compile_plan
 from antiphon.graph.graph import Graph
 from antiphon.graph.node_host import NodeHost
 from antiphon.graph.plan import Plan
-from antiphon.sessionread import SessionLog, check_number, time_of
+from antiphon.offline.session_reader import SessionLog, check_number, time_of
 from antiphon.workers.pool import replaying
 
 

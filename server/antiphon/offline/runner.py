@@ -18,11 +18,11 @@ from antiphon.contract.catalog import Catalog
 from antiphon.contract.params import Value
 from antiphon.contract.processor import BlockTime, Event, Processor
 from antiphon.errors import PluginError
-from antiphon.fileends import NONE, Decay, Tail
 from antiphon.graph.clock import TempoMap
 from antiphon.graph.compiler import close_hosts, compile_plan
 from antiphon.graph.graph import IN, OUT, End, Graph, NodeSpec, Wire
-from antiphon.notefile import Score
+from antiphon.offline.file_ends import NONE, Decay, Tail
+from antiphon.offline.note_file import Score
 
 Make = Callable[[str], Processor]
 

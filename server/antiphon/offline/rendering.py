@@ -13,7 +13,7 @@ from antiphon.engine.stage import Stage
 from antiphon.errors import UsageError
 from antiphon.graph.compiler import close_hosts, compile_plan
 from antiphon.graph.graph import Graph
-from antiphon.offline import Make
+from antiphon.offline.runner import Make
 from antiphon.runtime.suggestion import instead
 from antiphon.session.commands import (
     Beat,
