@@ -17,7 +17,7 @@ from antiphon.engine.stage import Stage
 from antiphon.graph.compiler import compile_plan
 from antiphon.graph.graph import Graph, NodeSpec, Wire
 from antiphon.graph.plan import Plan
-from antiphon.plugincheck import inspect_processor
+from antiphon.plugins.checks import inspect_processor
 
 RATE = 48000
 

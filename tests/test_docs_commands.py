@@ -24,12 +24,12 @@ from pythonosc.osc_message_builder import OscMessageBuilder
 from tests import audio
 from tests.commands import PAGES, ROOT, blocks, inline, text, typed
 
-from antiphon import plugins
 from antiphon.bench.rig import Server
 from antiphon.cli.commands import application
 from antiphon.cli.run import read_settings
 from antiphon.contract import catalog as catalogs
 from antiphon.io.midifile import Note, Track, write
+from antiphon.plugins import loader
 from antiphon.workers import devices
 
 RATE = 48000
@@ -242,7 +242,7 @@ def _checked(line: str) -> None:
     command(line, dry=True)
     words = line.split()
     given = [words[n + 1] for n, word in enumerate(words) if word == "-p"]
-    read_settings(words[2], given, plugins.load(check=False))
+    read_settings(words[2], given, loader.load(check=False))
     assert Path(words[3]).exists(), line
     assert not Path(words[4]).exists(), f"{line}: OUT is written by a line before it"
 
@@ -324,7 +324,7 @@ def test_the_readmes_python_runs(server: Shared) -> None:
 
 @pytest.fixture(scope="module")
 def known() -> catalogs.Catalog:
-    return plugins.load(check=False).catalog
+    return loader.load(check=False).catalog
 
 
 def test_the_quarks_methods_and_the_parameters_they_set_are_there(known: catalogs.Catalog) -> None:

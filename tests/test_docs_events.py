@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from antiphon import plugins
 from antiphon.cli.render import MAX_EVENT_BYTES, RATE
 from antiphon.doctor import software
 from antiphon.engine.schedule import CAPACITY
@@ -17,6 +16,7 @@ from antiphon.graph import patch
 from antiphon.graph.clock import MAX_TEMPO, MIN_TEMPO
 from antiphon.offline import event_file
 from antiphon.offline.rendering import Actions, param_finder
+from antiphon.plugins import loader
 from antiphon.runtime import paths
 from antiphon.session.commands import Beat, Sample
 from antiphon.session.notes import Players
@@ -26,7 +26,7 @@ PAGE = (ROOT / "docs" / "events.md").read_text()
 
 
 def test_the_example_is_taken_by_the_patch_it_names() -> None:
-    catalog = plugins.load(check=False).catalog
+    catalog = loader.load(check=False).catalog
     graph = patch.load("keys", catalog, trusted=True).graph
     (example,) = re.findall(r"```jsonl\n(.*?)```", PAGE, re.DOTALL)
     lines = example.splitlines()

@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from antiphon import plugins
 from antiphon.cli import models
 from antiphon.contract import hookspecs
 from antiphon.contract.block import StreamSpec
 from antiphon.contract.harness import run_processor
 from antiphon.contract.processor import IO, Processor
 from antiphon.graph import patch
+from antiphon.plugins import loader
 from antiphon.synth import info as synths
 
 ROOT = Path(__file__).parents[1]
@@ -58,7 +58,7 @@ def test_the_tutorial_s_test_runs_as_the_page_says(folder):
 
 
 def test_the_tutorial_loads_and_sounds(folder):
-    loaded = plugins.load(folder)
+    loaded = loader.load(folder)
     assert "wobble" not in {f.name for f in loaded.catalog.failures}
     assert loaded.catalog["tremolo"].plugin == "wobble"
     assert loaded.catalog["tremolo"].doc
@@ -82,7 +82,7 @@ def trained(folder):
 
 
 def test_the_model_plugin_is_listed_and_its_weights_verified(trained):
-    loaded = plugins.load(trained)
+    loaded = loader.load(trained)
     assert not {"leveller", "siren", "beeper"} & {f.name for f in loaded.catalog.failures}
     assert loaded.catalog["leveller"].plugin == "leveller"
     registered, failed = models.known(trained)
@@ -91,7 +91,7 @@ def test_the_model_plugin_is_listed_and_its_weights_verified(trained):
 
 
 def test_the_synth_is_registered_under_its_name(folder):
-    found = synths.choose("beeper", plugins.load(folder).factories["synths"])
+    found = synths.choose("beeper", loader.load(folder).factories["synths"])
     assert (found.backend, found.zygote) == ("beeper.backend:Beeper", "none")
 
 
@@ -134,7 +134,7 @@ def test_each_hook_has_a_test_named_for_it():
 
 def test_the_names_on_the_page_are_those_refused():
     from antiphon.graph.graph import RESERVED
-    from antiphon.plugincheck import TAKEN
+    from antiphon.plugins.checks import TAKEN
 
     said = " ".join(PAGE.split())
     assert "(`bypass mute wet reset type`)" in said

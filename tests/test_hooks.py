@@ -5,9 +5,9 @@ from types import ModuleType
 import typer
 from typer.testing import CliRunner
 
-from antiphon import plugins
 from antiphon.contract.hookspecs import hookimpl
 from antiphon.contract.processor import Processor
+from antiphon.plugins import loader
 
 
 class Quiet(Processor):
@@ -25,7 +25,7 @@ def module(**hooks):
 
 
 def loaded(*modules):
-    loading = plugins.Loading(check=True)
+    loading = loader.Loading(check=True)
     for number, one in enumerate(modules):
         loading.add(f"plugin{number}", lambda one=one: one)
     done = loading.loaded()

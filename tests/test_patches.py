@@ -13,7 +13,7 @@ from antiphon.contract.block import StreamSpec
 from antiphon.graph.patch import load
 from antiphon.offline.rendering import StageRunner
 from antiphon.offline.runner import process_stream
-from antiphon.plugins import load as load_plugins
+from antiphon.plugins.loader import load as load_plugins
 from antiphon.runtime import resources
 from antiphon.session.commands import Sample, SetParam
 

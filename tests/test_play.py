@@ -116,7 +116,7 @@ def test_the_commands_it_names_are_for_this_port():
 
 def test_what_it_names_is_in_the_patch_it_opens_with():
     from antiphon.graph import patch
-    from antiphon.plugins import load
+    from antiphon.plugins.loader import load
     from antiphon.runtime import resources
 
     graph = patch.load(play.PATCH, load(check=False).catalog, trusted=True).graph

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from antiphon import plugincheck, plugins
 from antiphon.cli.plugins import listing
 from antiphon.contract.block import StreamSpec
 from antiphon.contract.catalog import Catalog
@@ -16,6 +15,7 @@ from antiphon.contract.params import Param
 from antiphon.contract.ports import Port
 from antiphon.contract.processor import Event, Processor
 from antiphon.errors import PluginError, UsageError
+from antiphon.plugins import checks, loader
 from antiphon.runtime import importing
 
 ROOT = Path(__file__).parents[1]
@@ -71,7 +71,7 @@ def body(code, extra=""):
 
 def test_a_good_one_loads_beside_the_built_in_ones(tmp_path):
     put(tmp_path, "mine", good("twice"))
-    loaded = plugins.load(tmp_path)
+    loaded = loader.load(tmp_path)
     info = loaded.catalog["twice"]
     assert (info.plugin, info.doc, [p.name for p in info.params]) == ("mine", "Doubles it.", ["by"])
     assert {"gain", "filter", "delay", "pan", "mix", "meter", "limiter", "click", "tone"} <= set(loaded.catalog)
@@ -84,16 +84,16 @@ def test_a_factory_by_name_is_imported_when_used_and_no_sooner(tmp_path):
     text = HEAD + HOOK.replace("NAME", "lazy").replace("P,", '"mine.inner:P",')
     put(tmp_path, "mine", text)
     (tmp_path / "mine" / "inner.py").write_text(HEAD + GOOD)
-    assert "lazy" in plugins.load(tmp_path).catalog
+    assert "lazy" in loader.load(tmp_path).catalog
     importing.import_folder(tmp_path / "mine")
     assert "mine.inner" not in sys.modules
 
 
 def test_loading_again_sees_what_was_edited(tmp_path):
     put(tmp_path, "mine", good("one"))
-    plugins.load(tmp_path)
+    loader.load(tmp_path)
     (tmp_path / "mine" / "__init__.py").write_text(good("another"))
-    assert "another" in plugins.load(tmp_path).catalog
+    assert "another" in loader.load(tmp_path).catalog
 
 
 BAD = {
@@ -115,7 +115,7 @@ def test_a_bad_plugin_is_a_reason_and_the_rest_go_on(what, tmp_path):
     text, reason = BAD[what]
     put(tmp_path, "a_bad", text)
     put(tmp_path, "b_good", good("twice"))
-    loaded = plugins.load(tmp_path)
+    loaded = loader.load(tmp_path)
     assert reason in failed(loaded)["a_bad"]
     assert "\n" not in failed(loaded)["a_bad"]
     assert "twice" in loaded.catalog
@@ -123,9 +123,9 @@ def test_a_bad_plugin_is_a_reason_and_the_rest_go_on(what, tmp_path):
 
 
 def test_one_that_hangs_is_given_up_on(tmp_path, monkeypatch):
-    monkeypatch.setattr(plugins, "CHECK_LIMIT", 0.3)
+    monkeypatch.setattr(loader, "CHECK_LIMIT", 0.3)
     put(tmp_path, "slow", body("def process(self, io):\n    while True: pass"))
-    assert failed(plugins.load(tmp_path))["slow"] == "its check took longer than 0.3 s"
+    assert failed(loader.load(tmp_path))["slow"] == "its check took longer than 0.3 s"
 
 
 BAD_PROCESSORS = {
@@ -161,7 +161,7 @@ def test_a_bad_processor_is_a_reason_and_the_plugins_others_go_on(what, tmp_path
     second = GOOD.replace("class P", "class Q") + HOOK.replace("NAME", "fine").replace("P,", "Q,")
     text = body(code, "").replace('register("bad", P, "Doubles it.")', 'register("bad", P); register("fine", Q)')
     put(tmp_path, "mine", text + second.partition("@hookimpl")[0])
-    loaded = plugins.load(tmp_path)
+    loaded = loader.load(tmp_path)
     assert reason in failed(loaded)["bad"]
     assert "bad" not in loaded.catalog
     assert "fine" in loaded.catalog
@@ -174,7 +174,7 @@ def test_names_are_taken_once(tmp_path):
     put(tmp_path, "json", good("y"))
     put(tmp_path, "not-python", good("z"))
     (tmp_path / "empty").mkdir()
-    loaded = plugins.load(tmp_path)
+    loaded = loader.load(tmp_path)
     said = failed(loaded)
     assert "named 'gain' already, of antiphon_utilities" in said["gain"]
     assert loaded.catalog["gain"].plugin == "antiphon_utilities"
@@ -208,7 +208,7 @@ def test_one_bad_kernel_holds_up_no_other(tmp_path, check):
             + "    def process(self, io):\n        for row in io.audio_out[0]: same(row, io.frames)\n"
             + HOOK.replace("NAME", f"k{number}"),
         )
-    loaded = plugins.load(tmp_path, check=check)
+    loaded = loader.load(tmp_path, check=check)
     assert check is False or "print" in failed(loaded)["bad"]
     for number in (1, 2):
         out = run_processor(loaded.make(f"k{number}"), StreamSpec(), np.zeros((2, 300), np.float32))
@@ -221,18 +221,18 @@ def test_a_kernel_without_its_future_import_says_so(tmp_path):
         "mine",
         HEAD + "from antiphon.native import i64, kernel\n@kernel\ndef f(n: i64) -> i64:\n    return n\n",
     )
-    assert "from __future__ import annotations" in failed(plugins.load(tmp_path))["mine"]
+    assert "from __future__ import annotations" in failed(loader.load(tmp_path))["mine"]
 
 
 def test_unknown_types_and_broken_factories_are_plugin_errors():
-    loaded = plugins.load(Path("/nonexistent"))
+    loaded = loader.load(Path("/nonexistent"))
     with pytest.raises(PluginError, match=r"there are: .*gain"):
         loaded.make("no such")
     loaded.factories["processors"]["odd"] = dict
     with pytest.raises(PluginError, match="not a Processor"):
         loaded.make("odd")
     with pytest.raises(PluginError, match="module:Name"):
-        plugins.resolve("nothing")
+        loader.resolve("nothing")
 
 
 def test_importing_a_plugin_imports_no_processor_and_no_torch():
@@ -247,7 +247,7 @@ def test_importing_a_plugin_imports_no_processor_and_no_torch():
 
 def test_the_listing_shows_types_ranges_and_reasons(tmp_path):
     put(tmp_path, "broken", "1 / 0")
-    lines = "\n".join(listing(plugins.load(tmp_path).catalog))
+    lines = "\n".join(listing(loader.load(tmp_path).catalog))
     assert "gain  (antiphon_utilities)  Makes it louder or softer." in lines
     assert "    cutoff: 20 to 20000 Hz, default 1000. Where it turns." in lines
     assert "    fire: trigger." in lines
@@ -289,6 +289,6 @@ def test_the_harness_refuses_what_makes_no_sense():
 
 
 def test_a_reason_is_one_short_line():
-    reason = plugincheck.reason_of(ValueError("a\nb" * 4000))
+    reason = checks.reason_of(ValueError("a\nb" * 4000))
     assert "\n" not in reason
     assert len(reason) < 500

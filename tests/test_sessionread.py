@@ -15,7 +15,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests import audio
 
-from antiphon import plugins
 from antiphon.contract.block import Samples, StreamSpec
 from antiphon.engine.stage import Stage
 from antiphon.errors import FileError
@@ -23,7 +22,8 @@ from antiphon.graph.compiler import compile_plan
 from antiphon.graph.graph import IN, OUT, End, Graph, NodeSpec, Wire
 from antiphon.offline.replay import replay
 from antiphon.offline.session_reader import LOG, SessionLog, found
-from antiphon.plugins import Loaded
+from antiphon.plugins import loader
+from antiphon.plugins.loader import Loaded
 
 RATE, BLOCK, BLOCKS = 48000, 256, 12
 GRAPH = Graph(
@@ -39,7 +39,7 @@ IDS = {"level": 3, "echo": 4}
 
 @pytest.fixture(scope="module")
 def loaded() -> Loaded:
-    return plugins.load(check=False)
+    return loader.load(check=False)
 
 
 @pytest.fixture(scope="module")

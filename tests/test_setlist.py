@@ -6,7 +6,7 @@ import pytest
 
 from antiphon.errors import PatchError
 from antiphon.graph import patch
-from antiphon.plugins import load
+from antiphon.plugins.loader import load
 from antiphon.runtime import paths, resources
 from antiphon.session import set_list
 

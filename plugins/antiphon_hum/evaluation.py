@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from antiphon.learning import needs
 from antiphon.learning.evaluation import Ask, Evaluation, Example, Measure, Score, System
 from antiphon.offline import note_rendering
-from antiphon.plugins import load
+from antiphon.plugins.loader import load
 from antiphon.workers.line import usable
 from antiphon_hum import peers, systems, testset
 from antiphon_hum.ear import MODELS

@@ -17,7 +17,7 @@ from antiphon.offline.file_job import FileJob, apart
 from antiphon.offline.note_file import is_midi
 from antiphon.offline.note_rendering import TimedNote, sound
 from antiphon.offline.output_summary import Written
-from antiphon.plugins import load
+from antiphon.plugins.loader import load
 from antiphon_hum.notes import Heard, heard
 from antiphon_hum.snap import KEYS
 

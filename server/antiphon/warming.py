@@ -6,9 +6,9 @@ import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from antiphon import plugins
 from antiphon.contract.block import Samples
 from antiphon.contract.params import Value
+from antiphon.plugins import loader
 from antiphon.runtime import paths
 from antiphon.runtime.console import say
 from antiphon.runtime.settings import ServeSettings
@@ -22,7 +22,7 @@ CATALOG = "catalog.json"
 class Warm:
     """What an engine is forked with. sound: the decoded input file, float32 `[channels, frames]`, or None."""
 
-    plugins: plugins.Loaded
+    plugins: loader.Loaded
     sound: Samples | None
 
 
@@ -32,7 +32,7 @@ def warm(settings: ServeSettings, folder: Path) -> Warm:
     from antiphon.native import compile_all
 
     compile_all()
-    loaded = plugins.load()
+    loaded = loader.load()
     compile_all()
     paths.write_atomic(folder / CATALOG, json.dumps(loaded.catalog.to_json()).encode())
     chosen = synths.choose(settings.synth, loaded.factories["synths"])

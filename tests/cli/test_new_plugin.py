@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from antiphon import plugins
 from antiphon.cli.newplugin import new_plugin
 from antiphon.errors import UsageError
 from antiphon.newplugin.shapes import SHAPES
 from antiphon.newplugin.writing import write
+from antiphon.plugins import loader
 from antiphon.runtime import paths
 
 ROOT = Path(__file__).parents[2]
@@ -25,7 +25,7 @@ def test_every_shape_loads_and_passes_its_own_test(tmp_path: Path, shape: str) -
     name = "fresh_" + shape.replace("-", "_")
     place = write(name, shape, tmp_path)
     assert sorted(p.name for p in place.iterdir()) == ["README.md", "__init__.py", "processor.py", "tests"]
-    loaded = plugins.load(tmp_path)
+    loaded = loader.load(tmp_path)
     assert not [f for f in loaded.catalog.failures if f.name == name], loaded.catalog.failures
     assert loaded.catalog[name].doc
     card = (place / "README.md").read_text()

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from tests import audio
 
-from antiphon import plugins
 from antiphon.cli.newplugin import new_plugin
 from antiphon.io.midifile import Control, Note, Track, read, write
 from antiphon.newplugin.shapes import SHAPES
 from antiphon.offline.note_file import read as read_score
+from antiphon.plugins import loader
 from antiphon.synth.info import PYO
 
 Command = Callable[..., Any]
@@ -163,6 +163,6 @@ def test_events_for_a_patch_that_takes_none(antiphon: Command, tmp_path: Path) -
 
 
 def test_the_plugins_declare_what_files_ask() -> None:
-    types = plugins.load(check=False).catalog.types
+    types = loader.load(check=False).catalog.types
     assert {name for name, info in types.items() if info.tail} >= {"delay", "synth"}
     assert types["transfer"].needs == ("reference",)

@@ -87,9 +87,9 @@ def late(spec: StreamSpec, *firings: Firing) -> PlanRunner:
 @pytest.fixture
 def with_test_types(monkeypatch: pytest.MonkeyPatch) -> None:
     """The command knows the two processors above besides the real ones."""
-    import antiphon.plugins
+    import antiphon.plugins.loader
 
-    real = antiphon.plugins.load
+    real = antiphon.plugins.loader.load
 
     def load(*arguments: Any, **named: Any) -> Any:
         loaded = real(*arguments, **named)
@@ -97,7 +97,7 @@ def with_test_types(monkeypatch: pytest.MonkeyPatch) -> None:
         loaded.factories["processors"].update(TYPES)
         return loaded
 
-    monkeypatch.setattr(antiphon.plugins, "load", load)
+    monkeypatch.setattr(antiphon.plugins.loader, "load", load)
 
 
 # ---- the stream

@@ -17,7 +17,7 @@ from antiphon.contract.processor import Processor
 from antiphon.engine.admission import Scales, Share, judge, run_weigher, try_node
 from antiphon.errors import PluginError
 from antiphon.graph.graph import NodeSpec
-from antiphon.plugincheck import inspect_processor
+from antiphon.plugins.checks import inspect_processor
 from antiphon.runtime.child_process import leave, pair
 
 SPEC = StreamSpec(48000, 256, 2)

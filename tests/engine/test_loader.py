@@ -29,7 +29,7 @@ from antiphon.engine.remote import RemoteEngine
 from antiphon.engine.shared import Shape, Shared, Word
 from antiphon.engine.stage import Stage
 from antiphon.graph.graph import IN, OUT, End, Graph, NodeSpec, Wire
-from antiphon.plugincheck import inspect_processor
+from antiphon.plugins.checks import inspect_processor
 from antiphon.runtime.child_process import leave, pair
 
 SPEC = StreamSpec(48000, 256, 2)

@@ -19,7 +19,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import antiphon.cli
 import antiphon.cli.commands
 import antiphon.offline.rendering
-import antiphon.plugins
+import antiphon.plugins.loader
 import antiphon.supervisor
 
 

@@ -75,17 +75,17 @@ def command(monkeypatch):
     import typer
     from typer.testing import CliRunner
 
-    from antiphon import plugins
     from antiphon.cli.commands import register
+    from antiphon.plugins import loader
 
-    real = plugins.load
+    real = loader.load
 
     def load(*given, **named):
         found = real(*given, **named)
         found.factories["evaluations"]["sums"] = Sums
         return found
 
-    monkeypatch.setattr(plugins, "load", load)
+    monkeypatch.setattr(loader, "load", load)
     app = typer.Typer()
     register(app)
     return lambda *words: CliRunner().invoke(app, [*words])

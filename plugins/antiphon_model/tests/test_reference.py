@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from antiphon import plugins
+from antiphon.plugins import loader
 from antiphon.runtime import model_files, resources
 from antiphon.workers.info import ModelInfo
 
@@ -113,7 +113,7 @@ def test_the_plugin_registers_it_without_torch() -> None:
 
 
 def test_the_hook_gives_what_the_network_declares() -> None:
-    loading = plugins.Loading(check=False)
+    loading = loader.Loading(check=False)
     loading.add("antiphon_model", lambda: __import__("antiphon_model"))
     info = loading.factories["models"]["reference"]()
     assert isinstance(info, ModelInfo)

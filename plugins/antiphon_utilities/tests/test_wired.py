@@ -7,7 +7,7 @@ from antiphon.contract.block import StreamSpec
 from antiphon.contract.processor import BlockTime
 from antiphon.graph.compiler import compile_plan
 from antiphon.graph.patch import parse
-from antiphon.plugins import load
+from antiphon.plugins.loader import load
 
 RATE = 48000
 SPEC = StreamSpec(RATE, 256, 2)

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from antiphon import plugins
 from antiphon.bench import jackd
 from antiphon.bench.flood import Flood
 from antiphon.bench.report import finish, percentiles, table
@@ -18,6 +17,7 @@ from antiphon.engine.drivers.base import default_ahead
 from antiphon.engine.stage import Stage
 from antiphon.graph import patch
 from antiphon.graph.compiler import compile_plan
+from antiphon.plugins import loader
 
 PATCH = "bench8"
 RATE = 48000
@@ -58,7 +58,7 @@ def main(seconds: float) -> None:
 
 def plan_cost(block: int) -> dict[str, Any]:
     """Times of `Stage.run` over noise, block by block."""
-    loaded = plugins.load(check=False)
+    loaded = loader.load(check=False)
     made = patch.load(PATCH, loaded.catalog)
     spec = StreamSpec(RATE, block, 2)
     ids = {n.name: i for i, n in enumerate(made.graph.nodes, 1)}

@@ -37,10 +37,10 @@ def main() -> None:
 def rendering() -> dict[str, Any]:
     import soundfile
 
-    from antiphon import plugins
     from antiphon.contract.block import StreamSpec
     from antiphon.graph import patch
     from antiphon.offline.rendering import StageRunner
+    from antiphon.plugins import loader
 
     rng = np.random.default_rng(1)
     x = (rng.standard_normal((SECONDS * RATE, 2)) * 0.05).astype(np.float32)
@@ -52,7 +52,7 @@ def rendering() -> dict[str, Any]:
             [sys.executable, "-m", "antiphon", "render", "demo", "--in", str(source), "--out", str(target)], check=True
         )
         spent = time.monotonic() - begun
-    loaded = plugins.load(check=False)
+    loaded = loader.load(check=False)
     made = patch.load("demo", loaded.catalog)
     runner = StageRunner(made.graph, loaded.catalog, loaded.make, StreamSpec(RATE, 1024, 2), made.tempo)
     rows = np.ascontiguousarray(x.T)

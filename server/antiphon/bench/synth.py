@@ -55,13 +55,13 @@ def _moments(seed: int, count: int = NOTES) -> list[int]:
 
 def offline(seed: int) -> dict[str, Any]:
     """By `antiphon render`, the notes from a file of events."""
-    from antiphon import plugins
     from antiphon.graph import patch
     from antiphon.offline.rendering import StageRunner
     from antiphon.offline.runner import process_stream
+    from antiphon.plugins import loader
     from antiphon.session.commands import NoteOn, Sample
 
-    loaded = plugins.load(check=False)
+    loaded = loader.load(check=False)
     asked = _moments(seed, NOTES)
     commands = [NoteOn(HAT, 0.8, 1, "drums", Sample(at)) for at in asked]
     graph = patch.parse(_patch(), loaded.catalog).graph

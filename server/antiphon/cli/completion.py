@@ -81,7 +81,7 @@ def known() -> dict[str, Any]:
 
 
 def _load() -> dict[str, Any]:
-    from antiphon.plugins import load
+    from antiphon.plugins.loader import load
 
     # what a plugin prints while it is imported would be taken for names
     with contextlib.redirect_stdout(io.StringIO()):

@@ -43,7 +43,7 @@ def evaluate(
 
     from antiphon.learning import evaluation as tables
     from antiphon.learning import needs
-    from antiphon.plugins import load
+    from antiphon.plugins.loader import load
     from antiphon.runtime.paths import cache, made, write_atomic
 
     if examples is not None and json_file is not None:

@@ -19,7 +19,7 @@ def new_plugin(
     """Write a plugin that works, with its test and card, for you to change."""
     from antiphon.newplugin.shapes import SHAPES
     from antiphon.newplugin.writing import write
-    from antiphon.plugins import load
+    from antiphon.plugins.loader import load
     from antiphon.runtime import paths
 
     known = load(check=False)

@@ -14,7 +14,7 @@ MOST_FADE = 10.0
 
 if TYPE_CHECKING:
     from antiphon.graph.graph import Graph
-    from antiphon.plugins import Loaded
+    from antiphon.plugins.loader import Loaded
 
 
 def play_with(device: str, synth: str, loaded: Loaded, graph: Graph | None = None) -> None:

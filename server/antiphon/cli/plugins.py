@@ -15,7 +15,7 @@ from antiphon.contract.catalog import Catalog, ProcessorInfo
 from antiphon.contract.params import HOST_PARAMS, Param
 
 if TYPE_CHECKING:
-    from antiphon.plugins import Loaded
+    from antiphon.plugins.loader import Loaded
 
 RATE, BLOCK = 48000, 256
 """At which a latency is given."""
@@ -34,7 +34,7 @@ def register(cli: typer.Typer) -> None:
     ) -> None:
         """List the processor types that loaded, with their parameters, and the plugins that did not."""
         from antiphon.graph.graph import known_type
-        from antiphon.plugins import load
+        from antiphon.plugins.loader import load
         from antiphon.runtime.paths import plugins as own_folder
 
         loaded = load(plugins_dir)
@@ -126,7 +126,7 @@ def latency(info: ProcessorInfo, loaded: Loaded) -> tuple[int, str]:
     """(frames, "") with its defaults, or (0, why it cannot be prepared)."""
     from antiphon.contract.block import StreamSpec
     from antiphon.contract.harness import prepare
-    from antiphon.plugincheck import reason_of
+    from antiphon.plugins.checks import reason_of
     from antiphon.workers.pool import absent
 
     try:

@@ -77,7 +77,7 @@ def render(
     from antiphon.offline.output_summary import Written
     from antiphon.offline.rendering import StageRunner
     from antiphon.offline.runner import process_stream
-    from antiphon.plugins import load
+    from antiphon.plugins.loader import load
 
     if block and not MIN_BLOCK <= block <= MAX_BLOCK:
         raise UsageError(f"--block takes {MIN_BLOCK} to {MAX_BLOCK} frames, not {block}")

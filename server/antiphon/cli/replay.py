@@ -26,7 +26,7 @@ def replay(
     from antiphon.offline.output_summary import Written
     from antiphon.offline.replay import replay as play
     from antiphon.offline.session_reader import INPUT, SessionLog, found
-    from antiphon.plugins import load
+    from antiphon.plugins.loader import load
     from antiphon.recordings import SET
     from antiphon.synth.sc.offline import turns
 

@@ -21,7 +21,7 @@ from antiphon.runtime.suggestion import instead
 if TYPE_CHECKING:
     from antiphon.contract.catalog import ProcessorInfo
     from antiphon.contract.params import Value
-    from antiphon.plugins import Loaded
+    from antiphon.plugins.loader import Loaded
 
 BLOCK = 1024
 MAX_TRIGGER = 7 * 24 * 3600.0
@@ -83,7 +83,7 @@ def run(
     """
     from antiphon.contract.block import MAX_BLOCK, MIN_BLOCK
     from antiphon.graph.graph import Graph, NodeSpec, known_type
-    from antiphon.plugins import load
+    from antiphon.plugins.loader import load
 
     if not MIN_BLOCK <= block <= MAX_BLOCK:
         raise UsageError(f"--block takes {MIN_BLOCK} to {MAX_BLOCK} frames, not {block}")

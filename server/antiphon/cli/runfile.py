@@ -21,7 +21,7 @@ from antiphon.offline.file_ends import faded, tail_of
 from antiphon.offline.note_file import Score, is_midi
 from antiphon.offline.output_summary import Written
 from antiphon.offline.runner import Firing, PlanRunner, process_stream
-from antiphon.plugins import Loaded
+from antiphon.plugins.loader import Loaded
 
 if TYPE_CHECKING:
     from antiphon.cli.run import Job, Settings

@@ -30,7 +30,7 @@ class RunCommand(TyperCommand):
         from antiphon.cli.plugins import described, operands, ports
         from antiphon.contract.params import HOST_PARAMS
         from antiphon.graph.graph import known_type
-        from antiphon.plugins import load
+        from antiphon.plugins.loader import load
 
         loaded = load(check=False)
         info = known_type(name, loaded.catalog)

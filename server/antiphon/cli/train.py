@@ -67,7 +67,7 @@ def train(
 
 
 def _registered() -> dict[str, type]:
-    from antiphon.plugins import load
+    from antiphon.plugins.loader import load
 
     return dict(load(None, check=False).factories["trainings"])  # type: ignore[arg-type]
 

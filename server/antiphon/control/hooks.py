@@ -10,7 +10,7 @@ import logging
 from importlib.metadata import entry_points
 from typing import Any
 
-log = logging.getLogger("antiphon.plugins")
+log = logging.getLogger("antiphon.plugins.loader")
 
 
 class Hooks:
@@ -63,7 +63,7 @@ class Hooks:
                     log.warning("plugin %s: antiphon_event: %s", name, error)
 
     def _register(self, name: str, factory: Any, doc: str = "") -> None:
-        from antiphon.plugins import resolve
+        from antiphon.plugins.loader import resolve
 
         self._transports.append((name, resolve(factory)()))
 

@@ -181,10 +181,10 @@ def _counters() -> str:
 
 def built_in() -> Catalog:
     """The processors that come with Antiphon, whatever else is installed."""
-    from antiphon import plugins
+    from antiphon.plugins import loader
 
-    found = plugins.load(check=False).catalog
-    return Catalog({name: info for name, info in found.types.items() if info.plugin in plugins.BUILT_IN})
+    found = loader.load(check=False).catalog
+    return Catalog({name: info for name, info in found.types.items() if info.plugin in loader.BUILT_IN})
 
 
 if __name__ == "__main__":

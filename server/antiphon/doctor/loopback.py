@@ -202,7 +202,7 @@ def _through_engine(options: DriverOptions) -> Trip:
     from antiphon.graph.patch import load as load_patch
     from antiphon.native import compile_all
     from antiphon.offline.rendering import StageRunner
-    from antiphon.plugins import load
+    from antiphon.plugins.loader import load
 
     loaded = load(check=False)
     patch = load_patch("through", loaded.catalog, trusted=True)

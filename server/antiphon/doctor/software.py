@@ -76,7 +76,7 @@ def sound_files() -> Iterator[Finding]:
 
 
 def plugins() -> Iterator[Finding]:
-    from antiphon.plugins import load
+    from antiphon.plugins.loader import load
     from antiphon.runtime import paths
 
     catalog = load().catalog

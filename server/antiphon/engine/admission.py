@@ -24,7 +24,7 @@ from antiphon.contract.processor import BlockTime, Processor
 from antiphon.errors import AntiphonError, NodeError, PluginError
 from antiphon.graph.compiler import close_hosts, compile_plan
 from antiphon.graph.graph import IN, OUT, End, Graph, NodeSpec, Wire
-from antiphon.plugincheck import in_child
+from antiphon.plugins.checks import in_child
 from antiphon.runtime import scheduling
 from antiphon.runtime.child_process import listening
 from antiphon.workers.arena import SlotWord, State, Word

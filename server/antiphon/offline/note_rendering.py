@@ -10,7 +10,7 @@ from antiphon.contract.block import Samples, StreamSpec
 from antiphon.graph.graph import OUT, End, Graph, NodeSpec, Wire
 from antiphon.offline.rendering import StageRunner
 from antiphon.offline.runner import process_stream
-from antiphon.plugins import Loaded
+from antiphon.plugins.loader import Loaded
 from antiphon.session.commands import Command, NoteOff, NoteOn, Sample
 
 NODE = "keys"

@@ -32,7 +32,7 @@ PARAM_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 TAKEN = frozenset({p.name for p in HOST_PARAMS} | {"reset", "type"})
 MAX_CHANNELS = 64
 MAX_PARAMS = 128
-_NOT_THEIRS = (str(Path(__file__).parent), f"{Path(importlib.__file__).parent}", "<frozen")
+_NOT_THEIRS = (str(Path(__file__).parents[1]), f"{Path(importlib.__file__).parent}", "<frozen")
 """Files in which a plugin's mistake is raised but was not made."""
 
 

@@ -22,7 +22,7 @@ from antiphon.contract import hookspecs
 from antiphon.contract.catalog import Catalog, Failure, ProcessorInfo
 from antiphon.contract.processor import Processor
 from antiphon.errors import PluginError
-from antiphon.plugincheck import check_type_name, in_child, inspect_processor, reason_of
+from antiphon.plugins.checks import check_type_name, in_child, inspect_processor, reason_of
 from antiphon.runtime import paths
 from antiphon.runtime.importing import import_folder, named, see_checkout_plugins
 from antiphon.runtime.suggestion import instead
