@@ -6,10 +6,10 @@ import os
 
 import pytest
 
-from antiphon import ownjack
 from antiphon.engine.drivers.probe import Found
 from antiphon.errors import EngineError
 from antiphon.runtime.settings import ServeSettings
+from antiphon.supervisor import jack_server
 
 
 class Machine:
@@ -17,9 +17,9 @@ class Machine:
 
     def __init__(self, patch: pytest.MonkeyPatch, *, jack: bool, installed: bool = True, card: bool = True) -> None:
         self.jack, self.installed, self.card, self.started = jack, installed, card, 0
-        patch.setattr(ownjack, "probe", self.probe)
-        patch.setattr(ownjack, "start", self.start)
-        patch.setenv(ownjack.NAME, "antiphon-none")
+        patch.setattr(jack_server, "probe", self.probe)
+        patch.setattr(jack_server, "start", self.start)
+        patch.setenv(jack_server.NAME, "antiphon-none")
 
     def probe(self, settings: ServeSettings) -> Found:
         if settings.audio == "jack":
@@ -47,79 +47,79 @@ def asked(audio: str, **other: str) -> ServeSettings:
 
 
 def test_headless_starts_one_where_none_answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    found, pid = ownjack.find(asked("headless")) if Machine(monkeypatch, jack=False) else (None, 0)
+    found, pid = jack_server.find(asked("headless")) if Machine(monkeypatch, jack=False) else (None, 0)
     assert found is not None
     assert (found.driver, pid) == ("jack", 77)
 
 
 def test_without_a_card_it_is_as_headless(monkeypatch: pytest.MonkeyPatch) -> None:
     machine = Machine(monkeypatch, jack=False, card=False)
-    found, pid = ownjack.find(asked("auto"))
+    found, pid = jack_server.find(asked("auto"))
     assert (found.driver, pid, machine.started) == ("jack", 77, 1)
-    assert ownjack.notes(asked("auto"), found) == ["no sound card was found"]
-    other, pid = ownjack.find(asked("auto"))
+    assert jack_server.notes(asked("auto"), found) == ["no sound card was found"]
+    other, pid = jack_server.find(asked("auto"))
     assert (other.driver, pid, machine.started) == ("jack", 0, 1)
 
 
 def test_without_a_card_and_without_scsynth_none_is_started(monkeypatch: pytest.MonkeyPatch) -> None:
     machine = Machine(monkeypatch, jack=False, card=False)
-    assert ownjack.find(asked("auto", synth="pyo"))[0].driver == "headless"
-    assert ownjack.find(asked("auto", scsynth="127.0.0.1:57110"))[0].driver == "headless"
+    assert jack_server.find(asked("auto", synth="pyo"))[0].driver == "headless"
+    assert jack_server.find(asked("auto", scsynth="127.0.0.1:57110"))[0].driver == "headless"
     assert machine.started == 0
 
 
 def test_one_that_was_anothers_and_has_gone_is_started(monkeypatch: pytest.MonkeyPatch) -> None:
     machine = Machine(monkeypatch, jack=True)
-    found, pid = ownjack.find(asked("headless"))
+    found, pid = jack_server.find(asked("headless"))
     assert (found.own, pid) == (True, 0)
     settings = asked("headless").with_(rate=found.rate, block=found.block)
     machine.jack = False
-    assert ownjack.again(settings) == 77
+    assert jack_server.again(settings) == 77
     # another survivor was first
-    assert ownjack.again(settings) == 0
+    assert jack_server.again(settings) == 0
     assert machine.started == 1
 
 
 def test_a_card_s_devices_are_not_looked_for_among_jack_s_ports(monkeypatch: pytest.MonkeyPatch) -> None:
     machine = Machine(monkeypatch, jack=True)
-    assert ownjack.again(asked("portaudio", input="Mic", output="Speakers")) == 0
+    assert jack_server.again(asked("portaudio", input="Mic", output="Speakers")) == 0
     assert machine.started == 0
 
 
 def test_where_none_can_be_started_any_more_the_server_plays_on(monkeypatch: pytest.MonkeyPatch) -> None:
     Machine(monkeypatch, jack=False, installed=False)
-    assert ownjack.again(asked("headless")) == 0
+    assert jack_server.again(asked("headless")) == 0
 
 
 def test_a_card_s_server_is_nobodys_to_start(monkeypatch: pytest.MonkeyPatch) -> None:
     Machine(monkeypatch, jack=True)
-    assert not ownjack.find(asked("jack"))[0].own
+    assert not jack_server.find(asked("jack"))[0].own
 
 
 @pytest.mark.parametrize("given", ["default", "antiphon"])
 def test_a_name_that_is_somebody_elses_is_not_taken(monkeypatch: pytest.MonkeyPatch, given: str) -> None:
     Machine(monkeypatch, jack=False)
-    monkeypatch.setenv(ownjack.NAME, given)
-    ownjack.find(asked("headless"))
-    assert os.environ[ownjack.NAME] == ownjack.DEFAULT != "antiphon"
+    monkeypatch.setenv(jack_server.NAME, given)
+    jack_server.find(asked("headless"))
+    assert os.environ[jack_server.NAME] == jack_server.DEFAULT != "antiphon"
 
 
 def test_portaudio_alone_gets_one_and_says_that_there_are_two_clocks(monkeypatch: pytest.MonkeyPatch) -> None:
     machine = Machine(monkeypatch, jack=False)
-    found, pid = ownjack.find(asked("portaudio"))
+    found, pid = jack_server.find(asked("portaudio"))
     assert (found.driver, pid, machine.started) == ("portaudio", 77, 1)
     assert "two clocks" in found.note
 
 
 def test_portaudio_beside_a_jack_server_takes_that(monkeypatch: pytest.MonkeyPatch) -> None:
     machine = Machine(monkeypatch, jack=True)
-    found, pid = ownjack.find(asked("portaudio"))
+    found, pid = jack_server.find(asked("portaudio"))
     assert (found.driver, pid, machine.started, found.note) == ("portaudio", 0, 0, "")
 
 
 def test_without_jackd_portaudio_plays_on_and_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     Machine(monkeypatch, jack=False, installed=False)
-    found, pid = ownjack.find(asked("portaudio"))
+    found, pid = jack_server.find(asked("portaudio"))
     assert (found.driver, pid) == ("portaudio", 0)
     assert "sudo apt-get install jackd2" in found.note
 
@@ -127,7 +127,7 @@ def test_without_jackd_portaudio_plays_on_and_says_what_is_missing(monkeypatch: 
 @pytest.mark.parametrize("settings", [asked("portaudio", synth="pyo"), asked("portaudio", scsynth="127.0.0.1:57110")])
 def test_who_needs_none_gets_none(monkeypatch: pytest.MonkeyPatch, settings: ServeSettings) -> None:
     machine = Machine(monkeypatch, jack=False)
-    found, pid = ownjack.find(settings)
+    found, pid = jack_server.find(settings)
     assert (found.driver, pid, machine.started) == ("portaudio", 0, 0)
 
 
@@ -136,6 +136,6 @@ def test_a_joined_scsynth_headless_has_jack_where_it_answers_and_no_server_is_st
 ) -> None:
     for jack, driver in ((True, "jack"), (False, "headless")):
         machine = Machine(monkeypatch, jack=jack)
-        found, pid = ownjack.find(asked("headless", scsynth="127.0.0.1:57110"))
+        found, pid = jack_server.find(asked("headless", scsynth="127.0.0.1:57110"))
         assert (found.driver, pid, machine.started) == (driver, 0, 0)
-        assert not ownjack.hears(asked("headless", scsynth="127.0.0.1:57110"), found)
+        assert not jack_server.hears(asked("headless", scsynth="127.0.0.1:57110"), found)

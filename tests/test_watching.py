@@ -12,13 +12,12 @@ from typing import Any
 
 import pytest
 
-from antiphon import watching
 from antiphon.engine.remote import RemoteEngine
 from antiphon.engine.shared import Shape, Shared
 from antiphon.engine.shared import Word as SharedWord
 from antiphon.runtime.child_process import Child
 from antiphon.runtime.settings import ServeSettings
-from antiphon.supervisor import Supervisor
+from antiphon.supervisor import Supervisor, watchdog
 from antiphon.synth import info as synths
 from antiphon.workers.arena import State, Word
 
@@ -50,9 +49,9 @@ def arena() -> Any:
 def test_what_plays_instead_is_said(monkeypatch: pytest.MonkeyPatch, needs: str, said: str) -> None:
     monkeypatch.setattr(synths, "PYO", replace(synths.PYO, needs=needs))
     heard: list[str] = []
-    assert watching.synth_given_up(arena(), heard.append)
+    assert watchdog.synth_given_up(arena(), heard.append)
     assert heard == [f"scsynth is given up (it ended); {said}"]
-    assert not watching.synth_given_up(arena(), heard.append)
+    assert not watchdog.synth_given_up(arena(), heard.append)
 
 
 def test_an_engine_is_not_ended_before_all_is_ready(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -76,15 +75,15 @@ def test_a_control_whose_loop_stopped_turning_is_found(monkeypatch: pytest.Monke
     try:
         link = RemoteEngine(memory, wake, ours)
         clock.ns += round(100e9)
-        assert watching.control_stalled(memory.words) == 0.0, "it has not begun to turn"
+        assert watchdog.control_stalled(memory.words) == 0.0, "it has not begun to turn"
         link.note_turn()
         assert memory.words[SharedWord.CONTROL_BEAT] == clock.ns
-        clock.ns += round(watching.CONTROL_HANG_SECONDS * 1e9)
-        assert watching.control_stalled(memory.words) == 0.0
+        clock.ns += round(watchdog.CONTROL_HANG_SECONDS * 1e9)
+        assert watchdog.control_stalled(memory.words) == 0.0
         clock.ns += 1_000_000
-        assert watching.control_stalled(memory.words) == pytest.approx(watching.CONTROL_HANG_SECONDS + 0.001)
-        watching.forget_control(memory.words)
-        assert watching.control_stalled(memory.words) == 0.0, "the next one has not begun to turn"
+        assert watchdog.control_stalled(memory.words) == pytest.approx(watchdog.CONTROL_HANG_SECONDS + 0.001)
+        watchdog.forget_control(memory.words)
+        assert watchdog.control_stalled(memory.words) == 0.0, "the next one has not begun to turn"
     finally:
         ours.close()
         theirs.close()

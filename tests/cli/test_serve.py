@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
-from antiphon import recordings, supervisor
+from antiphon import supervisor
 from antiphon.cli.serve import run
 from antiphon.engine import recorder
 from antiphon.errors import UsageError
 from antiphon.runtime import pidfile
 from antiphon.runtime.settings import ServeSettings
+from antiphon.supervisor import recordings
 
 
 class Started(Exception):

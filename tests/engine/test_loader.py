@@ -16,7 +16,6 @@ import numpy as np
 import pytest
 from tests.waiting import until
 
-from antiphon import watching
 from antiphon.contract.block import StreamSpec
 from antiphon.contract.catalog import Catalog
 from antiphon.contract.params import Param
@@ -31,6 +30,7 @@ from antiphon.engine.stage import Stage
 from antiphon.graph.graph import IN, OUT, End, Graph, NodeSpec, Wire
 from antiphon.plugins.checks import inspect_processor
 from antiphon.runtime.child_process import leave, pair
+from antiphon.supervisor import watchdog
 
 SPEC = StreamSpec(48000, 256, 2)
 LEVEL = 0.5
@@ -203,7 +203,7 @@ class Rig:
         _, status = os.waitpid(self.engine, 0)
         self.engine = 0
         code = os.waitstatus_to_exitcode(status)
-        return watching.blame(self.shared.words, self.loading, code, hung=False)
+        return watchdog.blame(self.shared.words, self.loading, code, hung=False)
 
     def close(self) -> None:
         for pid in (self.engine, self.weigher):
@@ -328,14 +328,14 @@ def test_a_node_that_hangs_the_engines_loader_is_named_and_ended_with_it(
     until(lambda: rig.loading.name == "bad", 5.0, "the loader is at it")
     monkeypatch.setattr(loading, "LOAD_SECONDS", 0.3)
     words = rig.shared.words
-    until(lambda: "loader has hung" in watching.hang(words, "headless", rig.loading), 5.0, "it is seen")
-    assert "at the node bad" in watching.hang(words, "headless", rig.loading)
+    until(lambda: "loader has hung" in watchdog.hang(words, "headless", rig.loading), 5.0, "it is seen")
+    assert "at the node bad" in watchdog.hang(words, "headless", rig.loading)
     rig.plays(LEVEL / 2)  # meanwhile
-    watching.forget(words, rig.loading)
-    assert watching.hang(words, "headless", rig.loading) == ""
+    watchdog.forget(words, rig.loading)
+    assert watchdog.hang(words, "headless", rig.loading) == ""
     os.kill(rig.engine, signal.SIGKILL)
     os.waitpid(rig.engine, 0)
-    blamed = watching.blame(words, rig.loading, -signal.SIGKILL, hung=True)
+    blamed = watchdog.blame(words, rig.loading, -signal.SIGKILL, hung=True)
     rig.start_engine()
     assert rig.load(("good", {}), ("bad", bad)) == ""
     if at == "prepare":
@@ -351,7 +351,7 @@ def test_a_loader_that_works_is_not_seen_as_hung(rig: Rig, monkeypatch: pytest.M
     monkeypatch.setattr(loading, "LOAD_SECONDS", 2.0)
     for n in range(3):
         rig.load(("good", {}), (f"n{n}", {}))
-        assert watching.hang(rig.shared.words, "headless", rig.loading) == ""
+        assert watchdog.hang(rig.shared.words, "headless", rig.loading) == ""
         assert rig.loading.name == ""
 
 

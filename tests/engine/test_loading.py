@@ -9,11 +9,11 @@ from collections.abc import Iterator
 import pytest
 from tests.local import CATALOG
 
-from antiphon import watching
 from antiphon.engine import loading
 from antiphon.engine.loading import NOTED, Loading, Prepared
 from antiphon.engine.shared import Shape, Shared, Word
 from antiphon.runtime.child_process import DEVICE_GONE
+from antiphon.supervisor import watchdog
 
 
 @pytest.fixture
@@ -56,21 +56,21 @@ def test_the_loader_has_hung_once_it_has_been_at_one_thing_for_too_long(
     note, now, words = Loading(shared), [1_000_000_000], shared.words
     monkeypatch.setattr(loading.time, "monotonic_ns", lambda: now[0])
     words[Word.ENGINE_STATE] = 2
-    assert watching.hang(words, "headless", note) == "", "it has not begun"
+    assert watchdog.hang(words, "headless", note) == "", "it has not begun"
     note.prepares(Prepared(1, 1), "n")
     now[0] += round(loading.LOAD_SECONDS * 1e9)
-    assert watching.hang(words, "headless", note) == ""
+    assert watchdog.hang(words, "headless", note) == ""
     now[0] += 1
-    assert watching.hang(words, "headless", note).endswith(" at the node n; ending the engine")
+    assert watchdog.hang(words, "headless", note).endswith(" at the node n; ending the engine")
     words[Word.ENGINE_STATE] = 1
-    assert watching.hang(words, "headless", note) == "", "another engine starts"
+    assert watchdog.hang(words, "headless", note) == "", "another engine starts"
     words[Word.ENGINE_STATE] = 2
     note.beat()
-    assert watching.hang(words, "headless", note) == ""
+    assert watchdog.hang(words, "headless", note) == ""
     now[0] += 2 * round(loading.LOAD_SECONDS * 1e9)
-    assert "at the node" not in watching.hang(words, "headless", note)
-    watching.forget(words, note)
-    assert watching.hang(words, "headless", note) == ""
+    assert "at the node" not in watchdog.hang(words, "headless", note)
+    watchdog.forget(words, note)
+    assert watchdog.hang(words, "headless", note) == ""
 
 
 @pytest.mark.parametrize(
@@ -85,9 +85,9 @@ def test_the_node_of_the_block_is_to_blame_for_an_end_that_nobody_asked_for(
 ) -> None:
     words, note = shared.words, Loading(shared)
     words[Word.AT_WORK] = 5
-    assert watching.blame(words, note, code, hung=hung) == ""
+    assert watchdog.blame(words, note, code, hung=hung) == ""
     assert (words[Word.BLAMED], words[Word.AT_WORK]) == (blamed, 0)
     words[Word.AT_WORK] = 5
     note.prepares(Prepared(6, 1), "n")
-    assert watching.blame(words, note, code, hung=hung) == ("n" if blamed else "")
+    assert watchdog.blame(words, note, code, hung=hung) == ("n" if blamed else "")
     assert words[Word.BLAMED] == 0, "what is new is the likelier one"

@@ -10,8 +10,8 @@ import pytest
 from tests.real.conftest import Jackd
 from tests.waiting import until
 
-from antiphon import watching
 from antiphon.bench.rig import Server
+from antiphon.supervisor import watchdog
 
 pytestmark = pytest.mark.real
 
@@ -51,7 +51,7 @@ def test_a_control_that_hangs_is_replaced_and_nothing_is_missed(tmp_path: Path) 
             except OSError:
                 return False
 
-        until(replaced, watching.CONTROL_HANG_SECONDS + 8.0, "another control")
+        until(replaced, watchdog.CONTROL_HANG_SECONDS + 8.0, "another control")
         after = server.pids()
         assert after["control"] != before["control"]
         assert after["engine"] == before["engine"]

@@ -19,8 +19,8 @@ import soundfile
 from tests.real.conftest import NAME, Jackd, alone
 from tests.waiting import until
 
-from antiphon import ownjack
 from antiphon.bench.rig import Server, bundle, message, ntp
+from antiphon.supervisor import jack_server
 from antiphon.synth.sc.timing import delay
 
 pytestmark = [
@@ -71,7 +71,7 @@ def test_with_no_jack_server_named_scsynth_and_more_clients_find_ours(
     monkeypatch.delenv("JACK_DEFAULT_SERVER", raising=False)
     with alone(), Server("--audio", "headless", "--synth", "supercollider", home=tmp_path, wait=40.0) as running:
         until(lambda: synth(running)["state"] == "running" and synth(running)["pid"], 20.0, "scsynth runs")
-        env = {**os.environ, "JACK_DEFAULT_SERVER": ownjack.DEFAULT}
+        env = {**os.environ, "JACK_DEFAULT_SERVER": jack_server.DEFAULT}
         listed = subprocess.run(["jack_lsp"], env=env, capture_output=True, text=True, timeout=10, check=False)
         assert "antiphon:out_1" in listed.stdout.split()
 

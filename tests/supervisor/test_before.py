@@ -15,8 +15,8 @@ from antiphon.errors import FileError, UsageError
 from antiphon.runtime import pidfile
 from antiphon.runtime.settings import ServeSettings
 from antiphon.supervisor import Supervisor, before
+from antiphon.supervisor.preload import CATALOG
 from antiphon.supervisor.starts import Starts
-from antiphon.warming import CATALOG
 
 
 class Failed(Exception):

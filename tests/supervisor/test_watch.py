@@ -13,12 +13,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from antiphon import recordings, watching
 from antiphon.engine.shared import Shape, Shared, Word
 from antiphon.errors import EngineError, FileError
 from antiphon.runtime.child_process import Child, leave, pair
 from antiphon.runtime.settings import ServeSettings
-from antiphon.supervisor import Supervisor, watch
+from antiphon.supervisor import Supervisor, recordings, watch, watchdog
 from antiphon.supervisor.faults import Faults
 from antiphon.supervisor.starts import Starts
 
@@ -57,7 +56,7 @@ def supervisor(tmp_path: Path, clock: Clock) -> Supervisor:
         child=child,
     )
     made.faults = Faults(made.parts.shared.words)
-    made._loading = watching.Loading(made.parts.shared)
+    made._loading = watchdog.Loading(made.parts.shared)
     made.starts = Starts.__new__(Starts)
     made.starts.driver = "headless"
     made._ready_said = True
@@ -161,7 +160,7 @@ def test_a_control_that_hangs_is_ended_unless_all_stood_still(
     turn()
     assert not killed, "it has not begun to turn"
     words[Word.CONTROL_BEAT] = time.monotonic_ns()
-    clock.pass_(watching.CONTROL_HANG_SECONDS + 1.0)  # the whole machine stood still
+    clock.pass_(watchdog.CONTROL_HANG_SECONDS + 1.0)  # the whole machine stood still
     turn()
     assert not killed
     for _ in range(4):

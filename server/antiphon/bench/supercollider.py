@@ -15,7 +15,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from antiphon import ownjack
 from antiphon.bench.report import finish, table
 from antiphon.bench.rig import Server
 from antiphon.bench.scclock import ENDS, ended, killed
@@ -25,6 +24,7 @@ from antiphon.bench.scplayed import answered, burst, burst_bare
 from antiphon.errors import EngineError, UsageError
 from antiphon.runtime import resources
 from antiphon.runtime.settings import ServeSettings
+from antiphon.supervisor import jack_server
 from antiphon.synth.sc.keeper import CLOCK_GROUP, ECHO_NODE, VOICES_GROUP
 from antiphon.synth.sc.server import Server as Scsynth
 from antiphon.synth.sc.wires import ECHO, Wires
@@ -112,9 +112,9 @@ def _in_a_process(block: int, seed: int, notes: int, kills: int, ends: int, seco
 
 def run(block: int, seed: int, notes: int, kills: int, ends: int, seconds: float) -> dict[str, Any]:
     """One jackd's worth: the short trials, or `seconds` of patterns."""
-    os.environ.setdefault(ownjack.NAME, ownjack.DEFAULT)
+    os.environ.setdefault(jack_server.NAME, jack_server.DEFAULT)
     settings = ServeSettings(audio="headless", synth="supercollider", block=block)
-    _found, jackd = ownjack.find(settings)
+    _found, jackd = jack_server.find(settings)
     try:
         with tempfile.TemporaryDirectory(prefix="antiphon-bench-") as name:
             if seconds:

@@ -69,7 +69,7 @@ def with_demo(asked: ServeSettings) -> ServeSettings:
 
 def said(settings: ServeSettings, driver: str, note: str) -> Iterator[str]:
     """What a person is told before the server is ready."""
-    from antiphon.recordings import growth
+    from antiphon.supervisor.recordings import growth
 
     if note:
         yield note

@@ -27,7 +27,7 @@ def replay(
     from antiphon.offline.replay import replay as play
     from antiphon.offline.session_reader import INPUT, SessionLog, found
     from antiphon.plugins.loader import load
-    from antiphon.recordings import SET
+    from antiphon.supervisor.recordings import SET
     from antiphon.synth.sc.offline import turns
 
     folder = found(session)

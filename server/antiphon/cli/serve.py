@@ -141,8 +141,8 @@ def _resolved(surface: str) -> str:
 
 def _check_files(settings: ServeSettings, folder: Path) -> None:
     """Refuses at once what would only fail once everything runs. folder: the server's own."""
-    from antiphon import recordings
     from antiphon.errors import UsageError
+    from antiphon.supervisor import recordings
 
     path = settings.input_file
     if path is not None and not os.path.isfile(path):

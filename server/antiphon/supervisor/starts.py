@@ -14,10 +14,10 @@ from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
-from antiphon import warming
 from antiphon.contract.block import StreamSpec
 from antiphon.runtime.child_process import flush, leave, unsignalled
 from antiphon.runtime.settings import ServeSettings
+from antiphon.supervisor import preload
 from antiphon.supervisor.parts import Parts
 from antiphon.workers import zygote
 
@@ -34,7 +34,7 @@ class Starts:
 
     def warm(self) -> None:
         """Imports, compiles and loads what an engine needs. Before the first engine and the first weigher."""
-        self._warm = warming.warm(self._settings, self.folder)
+        self._warm = preload.warm(self._settings, self.folder)
 
     @property
     def _settings(self) -> ServeSettings:
@@ -73,7 +73,7 @@ class Starts:
         """Control may go on: what there is of plugins stands in the folder."""
         # one that died before it read has left its word for the next
         with contextlib.suppress(BlockingIOError):
-            self.parts.parent.send(json.dumps({"catalog": str(self.folder / warming.CATALOG)}).encode())
+            self.parts.parent.send(json.dumps({"catalog": str(self.folder / preload.CATALOG)}).encode())
 
     def recorder(self, begin: Begin, ready: int | None = None) -> int:
         """ready: the writing end of a pipe, as `recorder.run` takes it."""

@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from antiphon import ownjack, recordings, warming, watching
 from antiphon.engine.shared import Word
 from antiphon.errors import EngineError, FileError
 from antiphon.io.listening import open_sockets
@@ -19,7 +18,7 @@ from antiphon.runtime import pidfile, signals
 from antiphon.runtime.child_process import DEVICE_GONE, NO_DEVICE, Child, cause
 from antiphon.runtime.console import say, tell
 from antiphon.runtime.settings import ServeSettings
-from antiphon.supervisor import before
+from antiphon.supervisor import before, jack_server, preload, recordings, watchdog
 from antiphon.supervisor.faults import Faults, why
 from antiphon.supervisor.parts import Parts
 from antiphon.supervisor.starts import Begin, Starts, first_line
@@ -86,14 +85,14 @@ class Supervisor:
         device = devices.resolve(settings.device)
         sockets = open_sockets(settings)
         settings = settings.with_(osc_port=sockets[0].getsockname()[1], http_port=sockets[2].getsockname()[1])
-        found, jackd = ownjack.find(settings)
+        found, jackd = jack_server.find(settings)
         if jackd:
-            self._adopt(ownjack.JACKD, jackd)
+            self._adopt(jack_server.JACKD, jackd)
         self.settings = settings = settings.with_(rate=found.rate, block=found.block)
-        self._notes += ownjack.notes(settings, found)
+        self._notes += jack_server.notes(settings, found)
         self.parts = Parts.make(settings, found, device, sockets)
         self.starts, self.faults = Starts(self.parts, self.folder), Faults(self.parts.shared.words)
-        self._loading = watching.Loading(self.parts.shared)
+        self._loading = watchdog.Loading(self.parts.shared)
 
     def _start_all(self) -> None:
         # the ports are ours, and so is the folder
@@ -138,7 +137,7 @@ class Supervisor:
                 self._adopt(name, self.starts.engine())
             case "control":
                 self._adopt(name, self.starts.control())
-                if self._ready_said and (self.folder / warming.CATALOG).exists():
+                if self._ready_said and (self.folder / preload.CATALOG).exists():
                     self.starts.catalog()
             case "weigher":
                 self._adopt(name, self.starts.weigher())
@@ -147,8 +146,8 @@ class Supervisor:
                 self._adopt(name, self.starts.recorder(recordings.taken_up(self.folder, notes)))
                 for note in notes:
                     say(note)
-            case ownjack.JACKD:
-                if pid := ownjack.again(self.settings):
+            case jack_server.JACKD:
+                if pid := jack_server.again(self.settings):
                     self._adopt(name, pid)
             case _:
                 self._adopt(name, self.starts.zygote(name.removeprefix(_ZYGOTE)))
@@ -221,7 +220,7 @@ class Supervisor:
         now = time.monotonic()
         if now - self._turned > STILL_SECONDS:
             # all stood still together: nobody hangs until each has had its time again
-            self._look_from = now + watching.HANG_SECONDS
+            self._look_from = now + watchdog.HANG_SECONDS
         self._turned = now
 
     def _hear(self) -> None:
@@ -261,7 +260,7 @@ class Supervisor:
         if child.name == "engine":
             self._engine_died(os.waitstatus_to_exitcode(status))
         elif child.name == "control":
-            watching.forget_control(self.parts.shared.words)
+            watchdog.forget_control(self.parts.shared.words)
 
     def _restart_due(self) -> None:
         """Starts again what died, once its pause is over; what cannot be started now is due again."""
@@ -280,7 +279,7 @@ class Supervisor:
         words = self.parts.shared.words
         words[Word.RESTARTS] += 1
         words[Word.ENGINE_STATE] = 1
-        if name := watching.blame(words, self._loading, code, hung=self._hung):
+        if name := watchdog.blame(words, self._loading, code, hung=self._hung):
             say(f"the engine ended while it prepared {name}; the next one leaves that out")
         self._hung = False
         driver = self.starts.driver
@@ -293,7 +292,7 @@ class Supervisor:
     def _miss_jackd(self) -> None:
         """One that was another Antiphon's has gone with it: ours takes its place."""
         if self.parts.found.own:
-            self._miss(ownjack.JACKD)
+            self._miss(jack_server.JACKD)
 
     def _look_for_hang(self) -> None:
         """Ends an engine or a control whose loop, or loader, has not turned for too long; its death does the rest."""
@@ -301,16 +300,16 @@ class Supervisor:
             return
         words = self.parts.shared.words
         engine, control = self._children.get("engine"), self._children.get("control")
-        hang = watching.hang(words, self.starts.driver, self._loading)
+        hang = watchdog.hang(words, self.starts.driver, self._loading)
         if engine is not None and hang:
             say(hang)
-            watching.forget(words, self._loading)
+            watchdog.forget(words, self._loading)
             self._hung = True
             os.kill(engine.pid, signal.SIGKILL)
-        stalled = watching.control_stalled(words) if control is not None else 0.0
+        stalled = watchdog.control_stalled(words) if control is not None else 0.0
         if control is not None and stalled:
             say(f"control has not turned for {stalled:.1f} s; ending it")
-            watching.forget_control(words)
+            watchdog.forget_control(words)
             os.kill(control.pid, signal.SIGKILL)
 
     def _look_for_device(self) -> None:
@@ -319,7 +318,7 @@ class Supervisor:
         if self.starts.driver == wanted or time.monotonic() < self._retry_device:
             return
         self._retry_device = time.monotonic() + RETRY_DEVICE_SECONDS
-        if not watching.device_back(self.settings, wanted):
+        if not watchdog.device_back(self.settings, wanted):
             self._miss_jackd()
             return
         say(f"the {wanted} device is back")
@@ -328,7 +327,7 @@ class Supervisor:
 
     def _look_for_synth(self) -> None:
         """After a scsynth that was given up; not before all is ready: until then an engine that ends is the end."""
-        if self._ready_said and watching.synth_given_up(self.parts.arena, say):
+        if self._ready_said and watchdog.synth_given_up(self.parts.arena, say):
             self._renew_engine()
 
     def _renew_engine(self) -> None:
@@ -342,7 +341,7 @@ class Supervisor:
         Only a run that was ready, and was asked to end, leaves nothing to go on with.
         """
         zygotes = [name for name in self._children if name.startswith(_ZYGOTE)]
-        for name in ("control", "engine", "weigher", *zygotes, "recorder", ownjack.JACKD):
+        for name in ("control", "engine", "weigher", *zygotes, "recorder", jack_server.JACKD):
             child = self._children.get(name)
             if child is None:
                 continue
