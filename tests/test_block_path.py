@@ -6,7 +6,7 @@ import sys
 PLAY = """
 import sys
 import numpy as np
-from antiphon import demo, demohum
+from antiphon.demo import melody_loop, hum_loop
 from antiphon.contract.block import StreamSpec
 from antiphon.graph.graph import IN, OUT, End, Graph, NodeSpec, Wire
 from antiphon.native import compile_all
@@ -22,7 +22,7 @@ for info in infos:
     wires = tuple(Wire(End(IN, IN), End("n", port.name)) for port in info.inputs if port.kind == "audio")
     plans[info] = compile_plan(Graph((NodeSpec("n", info.type),), wires), loaded.catalog, loaded.make, spec, {"n": 1})
 compile_all()
-sound = np.concatenate([demohum.hum()[:, :100000], demo.loop()[:, :50000]], axis=1)
+sound = np.concatenate([hum_loop.hum()[:, :100000], melody_loop.loop()[:, :50000]], axis=1)
 for plan in plans.values():
     plan.run(256, BlockTime())
 

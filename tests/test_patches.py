@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from tests import audio as sound
 
-from antiphon import demo, demohum
 from antiphon.cli.render import render
 from antiphon.contract.block import StreamSpec
+from antiphon.demo import hum_loop, melody_loop
 from antiphon.graph.patch import load
 from antiphon.offline.rendering import StageRunner
 from antiphon.offline.runner import process_stream
@@ -85,12 +85,12 @@ SECONDS = 5.0
 def supplied(tmp_path_factory):
     """Folder with what is supplied; the library of the performer's home holds three loops."""
     folder = tmp_path_factory.mktemp("supplied")
-    loop = demo.loop()
+    loop = melody_loop.loop()
     sound.write(folder / "loop.wav", loop[:, : round(SECONDS * RATE)])
-    sound.write(folder / "hum.wav", demohum.hum()[:, : round(SECONDS * RATE)])
+    sound.write(folder / "hum.wav", hum_loop.hum()[:, : round(SECONDS * RATE)])
     loops = folder / "home" / "data" / "library" / "loops"
     loops.mkdir(parents=True)
-    bars = 8 * demo.BEAT
+    bars = 8 * melody_loop.BEAT
     for n in range(3):
         sound.write(loops / f"{n}.wav", loop[:, n * bars : (n + 1) * bars])
     return folder

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from antiphon import demo, demohum
 from antiphon.cli import play, serve
+from antiphon.demo import hum_loop, melody_loop
 from antiphon.errors import UsageError
 from antiphon.runtime import pidfile
 from antiphon.runtime.settings import ServeSettings
@@ -19,7 +19,7 @@ from antiphon.runtime.settings import ServeSettings
 
 @pytest.fixture(scope="module")
 def loop():
-    return demo.loop()
+    return melody_loop.loop()
 
 
 def test_the_loop_is_eight_bars_that_fit_on_the_beat(loop):
@@ -49,24 +49,24 @@ def test_the_loop_has_noise_to_take_away(loop):
 
 
 def test_the_loop_is_made_once_and_kept(antiphon_home):
-    path = demo.loop_file()
+    path = melody_loop.loop_file()
     assert path.is_relative_to(antiphon_home)
     sound, rate = soundfile.read(path)
-    assert (sound.shape, rate) == ((demo.FRAMES, 2), 48000)
+    assert (sound.shape, rate) == ((melody_loop.FRAMES, 2), 48000)
     made = path.stat().st_mtime_ns
-    assert demo.loop_file() == path
+    assert melody_loop.loop_file() == path
     assert path.stat().st_mtime_ns == made
 
 
 def test_the_hum_is_eight_bars_of_one_voice_on_the_beat_without_a_seam():
-    hum = demohum.hum()
-    assert hum.shape == (2, demo.FRAMES)
+    hum = hum_loop.hum()
+    assert hum.shape == (2, melody_loop.FRAMES)
     assert 0.2 < np.abs(hum).max() < 0.8
     np.testing.assert_array_equal(hum[0], hum[1])
     steps = np.abs(np.diff(hum[0], append=hum[0, :1]))
     assert steps[-1] <= steps[-2000:].max() * 1.5
-    for beat, beats, note in demohum.MELODY:
-        first = round((beat + 0.35 * beats) * demo.BEAT)
+    for beat, beats, note in hum_loop.MELODY:
+        first = round((beat + 0.35 * beats) * melody_loop.BEAT)
         window = hum[0, first : first + 8192] * np.hanning(8192)
         spectrum = np.abs(np.fft.rfft(window, 1 << 17))
         low, high = (round(f * (1 << 17) / 48000) for f in (150, 600))
@@ -76,8 +76,8 @@ def test_the_hum_is_eight_bars_of_one_voice_on_the_beat_without_a_seam():
 
 def test_without_a_card_the_hum_is_what_the_answering_patch_hears(tmp_path, antiphon_home):
     asked = ServeSettings(patch="answer")
-    assert play.with_demo(asked).input == str(demohum.hum_file())
-    assert play.with_demo(asked.with_(patch="demo")).input == str(demo.loop_file())
+    assert play.with_demo(asked).input == str(hum_loop.hum_file())
+    assert play.with_demo(asked.with_(patch="demo")).input == str(melody_loop.loop_file())
     assert play.with_demo(asked.with_(input="mine.wav")).input == "mine.wav"
 
 

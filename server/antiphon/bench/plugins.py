@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from antiphon import demo
 from antiphon.bench.report import finish, percentiles, table
 from antiphon.contract.block import Samples, StreamSpec
 from antiphon.contract.catalog import ProcessorInfo
 from antiphon.contract.processor import BlockTime, Event
+from antiphon.demo import melody_loop
 from antiphon.errors import AntiphonError
 from antiphon.graph.compiler import close_hosts, compile_plan
 from antiphon.graph.graph import IN, OUT, End, Graph, NodeSpec, Wire
@@ -75,7 +75,7 @@ def _shown(result: Any, made: Any) -> Any:
 def cost(info: ProcessorInfo, loaded: Loaded) -> dict[str, Any]:
     """One processor as a node by itself, fed with music, or notes where it takes notes."""
     listens = info.first("audio", "in") is not None and info.first("events", "out") is not None
-    sound = tones() if listens else np.tile(demo.loop(), (1, 2))[:, : round(SECONDS * SPEC.rate)]
+    sound = tones() if listens else np.tile(melody_loop.loop(), (1, 2))[:, : round(SECONDS * SPEC.rate)]
     wires = []
     into, out = info.first("audio", "in"), info.first("audio", "out")
     if into is not None:
@@ -99,7 +99,7 @@ def _play(plan: Plan, info: ProcessorInfo, sound: Samples) -> dict[str, Any]:
         plan.run(SPEC.block, BlockTime())
     host.reset()
     notes = info.first("events", "in") is not None
-    clock = BlockTime(tempo=demo.BPM)
+    clock = BlockTime(tempo=melody_loop.BPM)
     for at in range(0, sound.shape[1] - SPEC.block + 1, SPEC.block):
         plan.input[:] = sound[:, at : at + SPEC.block]
         clock.sample, clock.beat = at, at / SPEC.rate * clock.tempo / 60.0

@@ -56,8 +56,8 @@ def play(
 
 def with_demo(asked: ServeSettings) -> ServeSettings:
     """What `play` runs without a sound card: the software clock, a loop of our own, a recording."""
-    from antiphon.demo import loop_file
-    from antiphon.demohum import hum_file
+    from antiphon.demo.hum_loop import hum_file
+    from antiphon.demo.melody_loop import loop_file
 
     own = hum_file if asked.patch == PATCH else loop_file
     return asked.with_(

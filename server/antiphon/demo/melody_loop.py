@@ -50,7 +50,7 @@ Mono = NDArray[np.float64]
 
 def loop_file() -> Path:
     """The loop as a wave file in the cache folder, made if it is not there."""
-    return made_once(NAME, "antiphon.demo")
+    return made_once(NAME, "antiphon.demo.melody_loop")
 
 
 def made_once(name: str, module: str) -> Path:

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.demo import BEAT, BPM, FRAMES, RATE, made_once, write
+from antiphon.demo.melody_loop import BEAT, BPM, FRAMES, RATE, made_once, write
 
 NAME = "demo-hum-1.wav"
 """A later hum takes a later number: what is in the cache is not looked into."""
@@ -35,7 +35,7 @@ Mono = NDArray[np.float64]
 
 def hum_file() -> Path:
     """The hum as a wave file in the cache folder, made if it is not there."""
-    return made_once(NAME, "antiphon.demohum")
+    return made_once(NAME, "antiphon.demo.hum_loop")
 
 
 def hum() -> NDArray[np.float32]:
