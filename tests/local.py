@@ -12,8 +12,8 @@ from antiphon.contract.catalog import Catalog
 from antiphon.contract.params import Param
 from antiphon.contract.ports import AUDIO_OUT, CONTROL_OUT, EVENTS_IN, EVENTS_OUT, Port
 from antiphon.contract.processor import Event, Processor
-from antiphon.engine.schedule import Action, Op
-from antiphon.engine.stage import Stage
+from antiphon.engine.actions import Action, Op
+from antiphon.engine.graph_player import Stage
 from antiphon.graph.compiler import compile_plan
 from antiphon.graph.graph import Graph, NodeSpec, Wire
 from antiphon.graph.plan import Plan

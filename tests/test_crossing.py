@@ -9,7 +9,7 @@ from tests.engine.test_stage import step
 from tests.local import RATE, graph, plan, play, put, staged
 from tests.test_plan import SPEC, graphs, late
 
-from antiphon.engine.schedule import Action, Op
+from antiphon.engine.actions import Action, Op
 from antiphon.graph.plan_crossfade import Slide
 
 FADE = 0.02

@@ -10,7 +10,7 @@ import pytest
 
 from antiphon.cli.render import MAX_EVENT_BYTES, RATE
 from antiphon.doctor import software
-from antiphon.engine.schedule import CAPACITY
+from antiphon.engine.actions import CAPACITY
 from antiphon.errors import UsageError
 from antiphon.graph import patch
 from antiphon.graph.clock import MAX_TEMPO, MIN_TEMPO

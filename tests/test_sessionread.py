@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from tests import audio
 
 from antiphon.contract.block import Samples, StreamSpec
-from antiphon.engine.stage import Stage
+from antiphon.engine.graph_player import Stage
 from antiphon.errors import FileError
 from antiphon.graph.compiler import compile_plan
 from antiphon.graph.graph import IN, OUT, End, Graph, NodeSpec, Wire

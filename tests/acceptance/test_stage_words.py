@@ -14,8 +14,8 @@ from pythonosc.osc_message import OscMessage
 from tests.local import graph, play, put, staged
 
 from antiphon.bench.rig import Server, message
+from antiphon.engine.actions import Action, Op
 from antiphon.engine.process import resampled_loop
-from antiphon.engine.schedule import Action, Op
 
 RATE = 48000
 THROUGH = graph({"g": "gain"}, ["in > g", "g > out"])

@@ -13,8 +13,8 @@ from tests.control.rig import CATALOG, Client, Rig, rig
 from antiphon.contract.catalog import Catalog, ProcessorInfo
 from antiphon.contract.params import Param
 from antiphon.contract.ports import AUDIO_IN, AUDIO_OUT, EVENTS_IN, EVENTS_OUT
+from antiphon.engine.actions import OTHER, Op
 from antiphon.engine.link import Late
-from antiphon.engine.schedule import OTHER, Op
 from antiphon.session.effects import EngineEvent
 from antiphon.session.schedule import MAX_PENDING
 from antiphon.wire.osc import IMMEDIATELY, encode

@@ -14,15 +14,15 @@ from tests.engine.fake_driver import BLOCK, FakeDriver
 from tests.local import CATALOG, RATE, graph, ids, make, plan, play, put, staged
 
 from antiphon.contract.block import StreamSpec
+from antiphon.engine.actions import Action, Op
 from antiphon.engine.callback import CallbackState
 from antiphon.engine.drivers.device import CallbackDriver
 from antiphon.engine.edges import FALL, RISE
+from antiphon.engine.graph_player import Stage
 from antiphon.engine.loop import Loop, NextPlan
 from antiphon.engine.process import FileLoop
 from antiphon.engine.recorder import Recorder
-from antiphon.engine.schedule import Action, Op
 from antiphon.engine.shared import Shape, Shared, Word
-from antiphon.engine.stage import Stage
 from antiphon.graph.graph import Graph
 from antiphon.offline.rendering import StageRunner
 from antiphon.offline.replay import replay

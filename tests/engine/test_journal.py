@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.local import graph, play, put, staged
 
+from antiphon.engine.actions import Action, Op
+from antiphon.engine.graph_player import Stage
 from antiphon.engine.journal import Journal, to_action, to_line
-from antiphon.engine.said import Applied
-from antiphon.engine.schedule import Action, Op
+from antiphon.engine.player_reports import Applied
 from antiphon.engine.shared import SESSION, ByteRing, Shape, Shared, Word
-from antiphon.engine.stage import Stage
 
 GAIN = graph({"g": "gain"}, ["in > g", "g > out"])
 

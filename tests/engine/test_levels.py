@@ -8,8 +8,8 @@ from tests import audio
 from tests.engine.test_stage import SPEC, THROUGH, ones, step
 from tests.local import graph, plan, play, staged
 
-from antiphon.engine.schedule import Action, Op
-from antiphon.engine.stage import Stage
+from antiphon.engine.actions import Action, Op
+from antiphon.engine.graph_player import Stage
 from antiphon.graph.io_nodes import IN_NUMBER, OUT_NUMBER
 
 MUTE, GAIN = 1, 3

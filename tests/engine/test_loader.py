@@ -21,12 +21,12 @@ from antiphon.contract.catalog import Catalog
 from antiphon.contract.params import Param
 from antiphon.contract.processor import Processor
 from antiphon.engine import admission, loading
+from antiphon.engine.graph_player import Stage
 from antiphon.engine.link import NodeState, PlanLoaded, PlanRefused
 from antiphon.engine.loader import Loader
 from antiphon.engine.loop import Loop
 from antiphon.engine.remote import RemoteEngine
 from antiphon.engine.shared import Shape, Shared, Word
-from antiphon.engine.stage import Stage
 from antiphon.graph.graph import IN, OUT, End, Graph, NodeSpec, Wire
 from antiphon.plugins.checks import inspect_processor
 from antiphon.runtime.child_process import leave, pair

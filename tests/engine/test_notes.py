@@ -12,11 +12,11 @@ from tests.local import CATALOG, RATE, cell, graph, make, plan, play, put, said,
 from tests.noteclick import click
 
 from antiphon.contract.block import StreamSpec
+from antiphon.engine.actions import CAPACITY, EVENTS, OTHER, Action, Op, Schedule
+from antiphon.engine.graph_player import Stage
 from antiphon.engine.journal import to_action, to_line
 from antiphon.engine.remote import RemoteEngine
-from antiphon.engine.schedule import CAPACITY, EVENTS, OTHER, Action, Op, Schedule
 from antiphon.engine.shared import Shape, Shared, command_ring
-from antiphon.engine.stage import Stage
 from antiphon.errors import WireError
 from antiphon.graph.node_host import MAX_EVENTS
 from antiphon.offline.rendering import StageRunner

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from antiphon.engine.schedule import CAPACITY, Action, Op, Schedule
+from antiphon.engine.actions import CAPACITY, Action, Op, Schedule
 from antiphon.graph.clock import TempoMap
 
 RATE = 48000

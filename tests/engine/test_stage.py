@@ -10,8 +10,8 @@ from tests import audio
 from tests.local import RATE, Hear, cell, graph, plan, play, put, said, staged
 
 from antiphon.contract.block import StreamSpec
-from antiphon.engine.schedule import CAPACITY, Action, Op
-from antiphon.engine.stage import MAX_REPORTS, Stage
+from antiphon.engine.actions import CAPACITY, Action, Op
+from antiphon.engine.graph_player import MAX_REPORTS, Stage
 from antiphon.graph.clock import MAX_TEMPO, MIN_TEMPO
 from antiphon.native.limit import KNEE
 

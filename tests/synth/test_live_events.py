@@ -6,7 +6,7 @@ import numpy as np
 from tests.local import graph, staged
 
 from antiphon.contract.processor import Event
-from antiphon.engine.schedule import Action, Op
+from antiphon.engine.actions import Action, Op
 from antiphon.synth.backend import pack, shape_in, unpack
 
 KEYS = graph({"k": "noteclick"}, ["k > out"])

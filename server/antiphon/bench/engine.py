@@ -14,7 +14,7 @@ from antiphon.bench.report import finish, percentiles, table
 from antiphon.bench.rig import Server, burner
 from antiphon.contract.block import StreamSpec
 from antiphon.engine.drivers.base import default_ahead
-from antiphon.engine.stage import Stage
+from antiphon.engine.graph_player import Stage
 from antiphon.graph import patch
 from antiphon.graph.compiler import compile_plan
 from antiphon.plugins import loader

@@ -19,13 +19,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from antiphon import sessionlog
 from antiphon.contract.catalog import Catalog
 from antiphon.control.app import ControlApp
 from antiphon.control.handle_scenes import recall_scene
 from antiphon.control.hooks import Hooks
 from antiphon.control.routes import serve_http
 from antiphon.control.watch import watch
+from antiphon.engine import session_header
 from antiphon.engine.remote import RemoteEngine
 from antiphon.engine.shared import Shape, Shared
 from antiphon.errors import AntiphonError
@@ -97,7 +97,7 @@ async def _live(given: dict[str, Any], supervisor: socket.socket) -> None:
         tcp=socket.socket(fileno=fds["osc_tcp"]),
         surfaces=[surface_address(s) for s in settings.surface],
         allow=settings.allow,
-        session_header=lambda: sessionlog.header(settings),
+        session_header=lambda: session_header.header(settings),
     )
     arena = Arena(fds["arena"])
     link.express = Express(arena, given["wakes"])

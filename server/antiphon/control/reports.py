@@ -8,6 +8,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from antiphon.control.feedback import LATE_SECONDS
+from antiphon.engine.actions import OTHER, Op
 from antiphon.engine.link import (
     BeatPassed,
     EngineStarted,
@@ -21,7 +22,6 @@ from antiphon.engine.link import (
     Reported,
     Synced,
 )
-from antiphon.engine.schedule import OTHER, Op
 
 if TYPE_CHECKING:
     from antiphon.control.app import ControlApp

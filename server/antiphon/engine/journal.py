@@ -12,10 +12,10 @@ from collections import deque
 from dataclasses import asdict
 from typing import Any
 
-from antiphon.engine.said import Applied, StageReport
-from antiphon.engine.schedule import Action, Op
+from antiphon.engine.actions import Action, Op
+from antiphon.engine.graph_player import Stage
+from antiphon.engine.player_reports import Applied, StageReport
 from antiphon.engine.shared import SESSION, ByteRing, Shared, Word
-from antiphon.engine.stage import Stage
 
 _ACTION = struct.Struct("<cqBqqddq")
 _SPAN = struct.Struct("<cqq")

@@ -16,13 +16,13 @@ from typing import Protocol
 import numpy as np
 
 from antiphon.contract.block import Samples
+from antiphon.engine.actions import EVENT_OPS, Action, Op
 from antiphon.engine.drivers.base import Driver
+from antiphon.engine.graph_player import Stage
 from antiphon.engine.journal import Journal
+from antiphon.engine.player_reports import StageReport
 from antiphon.engine.remote import AT_BEAT, AT_SAMPLE, SAID
-from antiphon.engine.said import StageReport
-from antiphon.engine.schedule import EVENT_OPS, Action, Op
 from antiphon.engine.shared import METERS, Shared, Word, command_ring, report_ring
-from antiphon.engine.stage import Stage
 from antiphon.graph.clock import DelayLockedLoop
 from antiphon.graph.io_nodes import IN_NUMBER, OUT_NUMBER
 from antiphon.graph.plan import Plan

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Container
 
 from antiphon.contract.processor import Event
-from antiphon.engine.schedule import CAPACITY, EVENTS, LIVE, Action, Key, Op
+from antiphon.engine.actions import CAPACITY, EVENTS, LIVE, Action, Key, Op
 from antiphon.graph.node_host import NodeHost
 
 

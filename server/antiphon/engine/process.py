@@ -17,10 +17,10 @@ from antiphon.contract.block import Samples, StreamSpec
 from antiphon.contract.catalog import Catalog
 from antiphon.contract.processor import Processor
 from antiphon.engine.drivers.base import Driver, DriverOptions
+from antiphon.engine.graph_player import Stage
 from antiphon.engine.loader import Loader
 from antiphon.engine.loop import Loop
 from antiphon.engine.shared import Shared, Word
-from antiphon.engine.stage import Stage
 from antiphon.errors import AntiphonError
 from antiphon.graph.clock import TempoMap
 from antiphon.runtime import scheduling

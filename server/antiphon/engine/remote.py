@@ -11,6 +11,7 @@ import socket
 import time
 from typing import Any
 
+from antiphon.engine.actions import EVENT_OPS, EVENTS, Op
 from antiphon.engine.link import (
     BeatPassed,
     Counters,
@@ -26,7 +27,6 @@ from antiphon.engine.link import (
     Reported,
     Synced,
 )
-from antiphon.engine.schedule import EVENT_OPS, EVENTS, Op
 from antiphon.engine.shared import METERS, SESSION, Shared, Word, command_ring, report_ring
 from antiphon.errors import EngineError
 from antiphon.graph.graph import Graph

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from antiphon.contract.block import Samples, StreamSpec
 from antiphon.contract.catalog import Catalog
 from antiphon.contract.params import Param
-from antiphon.engine.schedule import CAPACITY, EVENT_OPS, Action, Op
-from antiphon.engine.stage import Stage
+from antiphon.engine.actions import CAPACITY, EVENT_OPS, Action, Op
+from antiphon.engine.graph_player import Stage
 from antiphon.errors import UsageError
 from antiphon.graph.compiler import close_hosts, compile_plan
 from antiphon.graph.graph import Graph

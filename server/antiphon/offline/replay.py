@@ -16,9 +16,9 @@ import numpy as np
 from antiphon.contract.block import Samples, StreamSpec
 from antiphon.contract.catalog import Catalog
 from antiphon.contract.processor import Processor
+from antiphon.engine.actions import Action, Key, Op, Schedule
+from antiphon.engine.graph_player import Stage
 from antiphon.engine.journal import to_action
-from antiphon.engine.schedule import Action, Key, Op, Schedule
-from antiphon.engine.stage import Stage
 from antiphon.graph.clock import TempoMap
 from antiphon.graph.compiler import close_hosts, compile_plan
 from antiphon.graph.graph import Graph

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 from antiphon.contract.block import MAX_BLOCK, MIN_BLOCK, RATES, StreamSpec
 from antiphon.contract.parameter_cell import ParamCell
-from antiphon.engine.schedule import Op
+from antiphon.engine.actions import Op
 from antiphon.errors import AntiphonError, FileError
 from antiphon.graph.clock import MAX_TEMPO, MIN_TEMPO
 from antiphon.io.decode import shown

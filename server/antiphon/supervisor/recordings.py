@@ -7,8 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from antiphon import sessionlog
-from antiphon.engine import recorder
+from antiphon.engine import recorder, session_header
 from antiphon.errors import UsageError
 from antiphon.runtime import paths
 from antiphon.runtime.settings import ServeSettings
@@ -54,7 +53,7 @@ def begun(settings: ServeSettings, folder: Path, notes: list[str]) -> list[dict[
     recorder.forget(folder)
     begin: list[dict[str, Any]] = []
     if settings.session:
-        begin.append({"do": "session", "path": settings.session, "header": sessionlog.header(settings)})
+        begin.append({"do": "session", "path": settings.session, "header": session_header.header(settings)})
     if settings.record:
         begin.append({"do": "record", "path": settings.record})
     return begin

@@ -16,11 +16,11 @@ import numpy as np
 
 from antiphon.contract.block import Samples, StreamSpec
 from antiphon.contract.processor import BlockTime
+from antiphon.engine.actions import EVENTS, LIVE, OTHER, Action, Op, Schedule
 from antiphon.engine.edges import Edges
 from antiphon.engine.levels import Level, Levels
+from antiphon.engine.player_reports import Applied, StageCounters, StageReport
 from antiphon.engine.playing import Playing
-from antiphon.engine.said import Applied, StageCounters, StageReport
-from antiphon.engine.schedule import EVENTS, LIVE, OTHER, Action, Op, Schedule
 from antiphon.graph.clock import MAX_TEMPO, MIN_TEMPO, TempoMap
 from antiphon.graph.io_nodes import CLIPPED
 from antiphon.graph.node_host import NodeHost
