@@ -10,9 +10,9 @@ import pytest
 from antiphon.engine import admission, loader, loading
 from antiphon.synth.info import PYO
 from antiphon.synth.sc import hurried
-from antiphon.workers import arena, express, pool, presence, worker, zygote
-from antiphon.workers.hops import Hops, lead_for
+from antiphon.workers import arena, dropout_fader, low_latency_events, pool, worker, zygote
 from antiphon.workers.info import ModelInfo
+from antiphon.workers.rebuffer import Hops, lead_for
 from antiphon.workers.spec import MAX_SLOTS, WorkerSpec
 
 PAGE = (Path(__file__).parents[1] / "docs" / "realtime.md").read_text()
@@ -49,8 +49,8 @@ SYNTH = PYO.worker(48000, 256)
         f"waits up to {loader.WORKER_PATIENCE:g} s for new workers",
         f"by a ring of {arena.EXPRESS} in the arena",
         f"not confirmed within {hurried.PATIENCE:g} s of the engine's time",
-        f"and so does what follows for {express.BACK_NS // 10**9} s",
-        f"the last {presence.FADE * 1000:g} ms, backwards",
+        f"and so does what follows for {low_latency_events.BACK_NS // 10**9} s",
+        f"the last {dropout_fader.FADE * 1000:g} ms, backwards",
         f"({MODEL.depth} hops of a model, more where the lead needs them; {SYNTH.depth} of a synth)",
         f"The zygote looks every {zygote.LOOK_MS} ms",
         f"none has been done for {zygote.HANG // 1_000_000} ms",

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from antiphon.learning import needs
 from antiphon.learning.evaluation import Ask, Evaluation, Example, Measure, Score, System, cells, table
-from antiphon.workers.line import usable
+from antiphon.workers.model_client import usable
 from antiphon_denoise import systems, testset
 from antiphon_denoise.processor import MODELS
 from antiphon_denoise.sdr import si_sdr

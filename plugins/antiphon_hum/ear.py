@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.contract.processor import IO
-from antiphon.workers.line import Line
+from antiphon.workers.model_client import Line
 from antiphon_hum import spec
 from antiphon_hum.decode import Decoder, Live
 from antiphon_hum.intake import Intake

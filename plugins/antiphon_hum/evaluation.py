@@ -17,7 +17,7 @@ from antiphon.learning import needs
 from antiphon.learning.evaluation import Ask, Evaluation, Example, Measure, Score, System
 from antiphon.offline import note_rendering
 from antiphon.plugins.loader import load
-from antiphon.workers.line import usable
+from antiphon.workers.model_client import usable
 from antiphon_hum import peers, systems, testset
 from antiphon_hum.ear import MODELS
 from antiphon_hum.peers import Found

@@ -13,7 +13,7 @@ from antiphon.contract.block import StreamSpec
 from antiphon.contract.params import Param
 from antiphon.contract.ports import AUDIO_IN, EVENTS_OUT
 from antiphon.contract.processor import IO, Event, Processor
-from antiphon.workers.line import say_instead, usable
+from antiphon.workers.model_client import say_instead, usable
 from antiphon.workers.spec import WorkerError
 from antiphon_hum.ear import MODELS, Ear
 from antiphon_hum.intake import Intake

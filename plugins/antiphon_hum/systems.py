@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.workers.hops import lead_for
+from antiphon.workers.rebuffer import lead_for
 from antiphon_hum import spec
 from antiphon_hum.decode import Decoder, Live
 from antiphon_hum.intake import HOP, Intake

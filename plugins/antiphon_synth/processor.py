@@ -19,9 +19,9 @@ from antiphon.synth.controls import DIALS, FIRST_DIAL, parse
 from antiphon.synth.info import PYO, SUPERCOLLIDER, Choice, chosen
 from antiphon.synth.sounding import Sounding
 from antiphon.workers import pool
-from antiphon.workers.hops import Hops
-from antiphon.workers.presence import Presence
-from antiphon.workers.script import Script
+from antiphon.workers.dropout_fader import Presence
+from antiphon.workers.dropout_log import Script
+from antiphon.workers.rebuffer import Hops
 from antiphon.workers.stream import Stream
 
 MAX_WAITING = 8192

@@ -18,9 +18,9 @@ from antiphon.engine.remote import RemoteEngine
 from antiphon.engine.shared import COMMANDS, Shape, Shared, command_ring
 from antiphon.session.commands import NOW, Sample
 from antiphon.synth.backend import SynthSettings, pack
-from antiphon.workers import express as module
+from antiphon.workers import low_latency_events as module
 from antiphon.workers.arena import EXPRESS, Arena, SlotWord, State, Word
-from antiphon.workers.express import BACK_NS, FIRST, Express, Heard
+from antiphon.workers.low_latency_events import BACK_NS, FIRST, Express, Heard
 
 NODE, STREAM = 7, 41
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.audio import noise
 
 from antiphon.contract.processor import IO, BlockTime
-from antiphon.workers.hops import Hops, lead_for
+from antiphon.workers.rebuffer import Hops, lead_for
 
 
 class Line:

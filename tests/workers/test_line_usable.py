@@ -6,26 +6,26 @@ import logging
 
 import pytest
 
-from antiphon.workers import devices, line, pool
+from antiphon.workers import devices, model_client, pool
 from antiphon_hum.spec import HUM
 
 
 def test_without_torch_the_command_that_brings_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(devices, "installed", lambda: None)
-    said = line.usable(HUM)
+    said = model_client.usable(HUM)
     assert said == "the model hum-learned needs torch, which is not installed; `make models` installs it"
 
 
 def test_it_is_said_once_and_never_of_what_is_only_tried(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(line, "_SAID", set())
+    monkeypatch.setattr(model_client, "_SAID", set())
     log = logging.getLogger("antiphon.hum")
     with pool.absent():
-        line.say_instead(log, "hum does without")
+        model_client.say_instead(log, "hum does without")
     assert caplog.messages == []
     for _ in range(3):
-        line.say_instead(log, "hum does without")
+        model_client.say_instead(log, "hum does without")
     assert caplog.messages == ["hum does without"]
-    line.say_instead(logging.getLogger("antiphon.denoise"), "denoise does without")
+    model_client.say_instead(logging.getLogger("antiphon.denoise"), "denoise does without")
     assert caplog.messages == ["hum does without", "denoise does without"]

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.audio import level, noise, sine
 
-from antiphon.workers.presence import Presence
+from antiphon.workers.dropout_fader import Presence
 
 RATE = 48000
 FADE = 480

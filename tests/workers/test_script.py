@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from antiphon.contract.processor import IO, BlockTime
-from antiphon.workers.script import Script
+from antiphon.workers.dropout_log import Script
 
 
 class Stream:

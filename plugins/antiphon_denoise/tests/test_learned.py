@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from antiphon.contract.block import StreamSpec
 from antiphon.runtime import resources
-from antiphon.workers import line, pool
+from antiphon.workers import model_client, pool
 from antiphon_denoise import network
 from antiphon_denoise.harness import run
 from antiphon_denoise.processor import MODELS, Denoise
@@ -207,7 +207,7 @@ def test_without_answers_it_is_the_gate_on_the_same_grid():
 @pytest.mark.parametrize("mode", MODES)
 def test_an_empty_models_folder_is_said_once_and_played_as_the_gate(mode, tmp_path, monkeypatch, caplog):
     monkeypatch.setattr(resources, "models", lambda: tmp_path)
-    monkeypatch.setattr(line, "_SAID", set())
+    monkeypatch.setattr(model_client, "_SAID", set())
     network.load_weights.cache_clear()
     noisy = sounds.melody(RATE, 1.0)[None] + sounds.white(RATE, 0.02)
     try:

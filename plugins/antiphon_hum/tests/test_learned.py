@@ -13,7 +13,7 @@ from antiphon.contract.block import StreamSpec
 from antiphon.contract.harness import render
 from antiphon.offline.file_job import FileJob
 from antiphon.runtime import model_files
-from antiphon.workers import line, pool
+from antiphon.workers import model_client, pool
 from antiphon_hum import notes as files
 from antiphon_hum import spec
 from antiphon_hum.evaluation import f1, lateness
@@ -190,7 +190,7 @@ def test_without_weights_it_says_so_once_and_goes_by_pyin(monkeypatch, caplog):
         raise model_files.ModelError(f"no model {name!r} is installed")
 
     monkeypatch.setattr(model_files, "entry", missing)
-    monkeypatch.setattr(line, "_SAID", set())
+    monkeypatch.setattr(model_client, "_SAID", set())
     with caplog.at_level(logging.WARNING, "antiphon.hum"):
         with pool.absent():
             Hum().prepare(StreamSpec())
@@ -206,7 +206,7 @@ def test_without_weights_it_says_so_once_and_goes_by_pyin(monkeypatch, caplog):
 @pytest.mark.parametrize(("lost", "held"), [(3, True), (30, False)])
 def test_an_answer_that_is_missing_for_a_moment_strikes_no_held_note_again(monkeypatch, lost, held):
     """Hops of a long tone are lost: a few are bridged; a worker that is gone ends the note, once."""
-    from antiphon.workers.line import Line
+    from antiphon.workers.model_client import Line
 
     take, gone = Line.take, set(range(180, 180 + lost))
     monkeypatch.setattr(Line, "take", lambda self, hop, io: None if hop in gone else take(self, hop, io))

@@ -11,7 +11,7 @@ import numpy as np
 from antiphon.bench.report import finish, percentiles, table
 from antiphon.bench.workers import BLOCK, VOICES, keeping_up
 from antiphon.workers.info import ModelInfo
-from antiphon.workers.line import usable
+from antiphon.workers.model_client import usable
 
 HOPS = 4000
 PATCH = """

@@ -40,7 +40,7 @@ from antiphon.session.commands import SetParam
 from antiphon.synth.info import TOLD
 from antiphon.wire.text import printable
 from antiphon.workers.arena import Arena
-from antiphon.workers.express import Express
+from antiphon.workers.low_latency_events import Express
 from antiphon.workers.status import workers
 
 log = logging.getLogger("antiphon.control")

@@ -34,7 +34,7 @@ from antiphon.graph.io_nodes import IN_NUMBER, OUT_NUMBER
 from antiphon.runtime.pidfile import born
 from antiphon.session.commands import NOW as _NOW
 from antiphon.session.commands import Beat, Now, Sample, When
-from antiphon.workers.express import Express
+from antiphon.workers.low_latency_events import Express
 
 AT_NOW, AT_SAMPLE, AT_BEAT = 0, 1, 2
 SAID = ("", "synced", "late", "running", "loaded", "beat", "reported", "played")

@@ -15,10 +15,10 @@ import numpy as np
 from antiphon.contract.block import Samples, StreamSpec
 from antiphon.contract.processor import IO, Processor
 from antiphon.errors import PluginError
-from antiphon.workers.hops import Hops
+from antiphon.workers.dropout_fader import Presence
 from antiphon.workers.info import ModelInfo
-from antiphon.workers.line import Line
-from antiphon.workers.presence import Presence
+from antiphon.workers.model_client import Line
+from antiphon.workers.rebuffer import Hops
 
 
 class ModelProcessor(Processor):

@@ -16,7 +16,7 @@ from antiphon.errors import AntiphonError, Unanswered
 from antiphon.runtime import scheduling
 from antiphon.runtime.importing import named
 from antiphon.workers.arena import MAX_DEPTH, Arena, Bells, Entry, SlotWord, State, Word, tag
-from antiphon.workers.express import Heard
+from antiphon.workers.low_latency_events import Heard
 from antiphon.workers.spec import Stepper, WorkerSpec
 
 AWAY = 77

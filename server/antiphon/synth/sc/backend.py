@@ -33,7 +33,7 @@ from antiphon.synth.sc.wires import NAME, Wires
 from antiphon.synth.sounding import Sounding
 from antiphon.wire import osc
 from antiphon.workers.arena import Word
-from antiphon.workers.presence import Presence
+from antiphon.workers.dropout_fader import Presence
 
 JACK_SECONDS = 10.0
 """How long a worker waits for JACK: it may be starting again as well."""

@@ -18,9 +18,9 @@ from antiphon.native import dsp
 from antiphon.runtime import model_files
 from antiphon.workers import devices, pool
 from antiphon.workers.arena import MAX_DEPTH
-from antiphon.workers.hops import lead_for
+from antiphon.workers.dropout_log import Script
 from antiphon.workers.info import ModelInfo
-from antiphon.workers.script import Script
+from antiphon.workers.rebuffer import lead_for
 from antiphon.workers.spec import WorkerSpec
 from antiphon.workers.stream import Stream
 
