@@ -9,7 +9,7 @@ import pytest
 
 from antiphon.engine import admission, loader, loading
 from antiphon.synth.info import PYO
-from antiphon.synth.sc import hurried
+from antiphon.synth.sc import played_ahead
 from antiphon.workers import arena, dropout_fader, low_latency_events, pool, worker, zygote
 from antiphon.workers.info import ModelInfo
 from antiphon.workers.rebuffer import Hops, lead_for
@@ -48,7 +48,7 @@ SYNTH = PYO.worker(48000, 256)
         f"measures {worker.MEASURED} hops with every slot at work",
         f"waits up to {loader.WORKER_PATIENCE:g} s for new workers",
         f"by a ring of {arena.EXPRESS} in the arena",
-        f"not confirmed within {hurried.PATIENCE:g} s of the engine's time",
+        f"not confirmed within {played_ahead.PATIENCE:g} s of the engine's time",
         f"and so does what follows for {low_latency_events.BACK_NS // 10**9} s",
         f"the last {dropout_fader.FADE * 1000:g} ms, backwards",
         f"({MODEL.depth} hops of a model, more where the lead needs them; {SYNTH.depth} of a synth)",

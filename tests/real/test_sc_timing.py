@@ -18,7 +18,7 @@ from tests.waiting import until
 from antiphon.bench.rig import Server
 from antiphon.bench.scclock import Clocked, ends
 from antiphon.contract.processor import Event
-from antiphon.synth.sc.hurried import PATIENCE
+from antiphon.synth.sc.played_ahead import PATIENCE
 from antiphon.wire import osc
 
 pytestmark = needs_real

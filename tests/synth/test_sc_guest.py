@@ -13,8 +13,7 @@ from tests.waiting import until
 
 from antiphon.errors import EngineError, UsageError
 from antiphon.runtime.settings import ServeSettings, scsynth_address
-from antiphon.synth.sc.guest import Guest, Unanswered, meet
-from antiphon.synth.sc.joined import (
+from antiphon.synth.sc.external_client import (
     BUFFERS,
     BUFFERS_EACH,
     BUSES,
@@ -26,6 +25,7 @@ from antiphon.synth.sc.joined import (
     layout_of,
     share_of,
 )
+from antiphon.synth.sc.external_scsynth import Guest, Unanswered, meet
 from antiphon.wire import osc
 
 SLOTS = 8

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from antiphon.synth.sc import hang
-from antiphon.synth.sc.hang import ASK_SECONDS, SECONDS, Silence
+from antiphon.synth.sc import hang_detector
+from antiphon.synth.sc.hang_detector import ASK_SECONDS, SECONDS, Silence
 
 LOOK = 0.02
 
@@ -14,7 +14,7 @@ LOOK = 0.02
 def clock(monkeypatch):
     """Nanoseconds, to be moved."""
     now = [1_000_000_000]
-    monkeypatch.setattr(hang.time, "monotonic_ns", lambda: now[0])
+    monkeypatch.setattr(hang_detector.time, "monotonic_ns", lambda: now[0])
     return now
 
 

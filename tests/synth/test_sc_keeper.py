@@ -12,9 +12,9 @@ from tests.synth.test_sc_guest import Fake
 from tests.waiting import until
 
 from antiphon.errors import EngineError, Unanswered
-from antiphon.synth.sc import guest
-from antiphon.synth.sc.joined import Joining, NoWires, joined
-from antiphon.synth.sc.keeper import Keeper
+from antiphon.synth.sc import external_scsynth
+from antiphon.synth.sc.external_client import Joining, NoWires, joined
+from antiphon.synth.sc.scsynth_supervisor import Keeper
 from antiphon.wire import osc
 
 
@@ -75,7 +75,7 @@ def test_one_that_was_rung_rests_again(keeper: Keeper, times: int) -> None:
 def test_what_comes_to_the_shelf_is_seen_to_at_once(keeper: Keeper, monkeypatch: pytest.MonkeyPatch) -> None:
     turns: list[float] = []
     told = keeper._report
-    monkeypatch.setattr("antiphon.synth.sc.keeper.LOOK_SECONDS", 60.0)
+    monkeypatch.setattr("antiphon.synth.sc.scsynth_supervisor.LOOK_SECONDS", 60.0)
     monkeypatch.setattr(keeper, "_report", lambda: (turns.append(time.monotonic()), told()))
     time.sleep(0.1)
     for _ in range(3):
@@ -115,19 +115,19 @@ def test_one_that_dies_in_the_first_start_is_not_waited_for_longer_than_one_that
     def no_jack(*_given: object) -> None:
         raise EngineError("there is no JACK server")
 
-    monkeypatch.setattr("antiphon.synth.sc.joined.Joined", no_jack)
-    monkeypatch.setattr("antiphon.synth.sc.joined.AWAY_SECONDS", 1.5)
+    monkeypatch.setattr("antiphon.synth.sc.external_client.Joined", no_jack)
+    monkeypatch.setattr("antiphon.synth.sc.external_client.AWAY_SECONDS", 1.5)
     theirs = Fake(notify=("/done", "/notify", 1, 8), g_queryTree=("/g_queryTree.reply", 0, 0, 0))
     met: list[float] = []
 
-    def meet(address: tuple[str, int], rate: int) -> guest.Met:
+    def meet(address: tuple[str, int], rate: int) -> external_scsynth.Met:
         met.append(time.monotonic())
         # it dies after it was met for the first time, or hangs in the middle
         if len(met) > 1 and dies == "at once":
             raise Unanswered("no scsynth answers there")
-        return guest.Met(rate, "3.13")
+        return external_scsynth.Met(rate, "3.13")
 
-    monkeypatch.setattr(guest, "meet", meet)
+    monkeypatch.setattr(external_scsynth, "meet", meet)
     began = time.monotonic()
     try:
         with pytest.raises(Unanswered, match=said):

@@ -12,9 +12,9 @@ import soundfile
 
 from antiphon.bench.rig import Server, bundle, message, ntp
 from antiphon.contract.block import Samples
-from antiphon.synth.sc.keeper import VOICES_GROUP
+from antiphon.synth.sc.jack_bridge import ECHO, Wires
+from antiphon.synth.sc.scsynth_supervisor import VOICES_GROUP
 from antiphon.synth.sc.server import Server as Scsynth
-from antiphon.synth.sc.wires import ECHO, Wires
 from antiphon.wire import osc
 
 RATE = 48000

@@ -15,9 +15,9 @@ from antiphon.bench.rig import Server
 from antiphon.bench.sconsets import CLICK, DEFINITION, QUIET, RATE, RING
 from antiphon.errors import UsageError
 from antiphon.runtime import resources
-from antiphon.synth.sc.keeper import VOICES_GROUP
+from antiphon.synth.sc.jack_bridge import ECHO, Wires
+from antiphon.synth.sc.scsynth_supervisor import VOICES_GROUP
 from antiphon.synth.sc.server import Server as Scsynth
-from antiphon.synth.sc.wires import ECHO, Wires
 
 AHEAD = 0.1
 """Seconds."""

@@ -15,9 +15,9 @@ import numpy as np
 from antiphon.bench.report import percentiles
 from antiphon.bench.rig import Server, bundle, message
 from antiphon.bench.sconsets import CLICK, DEFINITION, RATE
-from antiphon.synth.sc.keeper import VOICES_GROUP
+from antiphon.synth.sc.jack_bridge import ECHO
+from antiphon.synth.sc.scsynth_supervisor import VOICES_GROUP
 from antiphon.synth.sc.server import Server as Scsynth
-from antiphon.synth.sc.wires import ECHO
 from antiphon.wire import osc
 
 PLAYED, AT_ONCE = 400, 5000

@@ -25,9 +25,9 @@ from antiphon.errors import EngineError, UsageError
 from antiphon.runtime import resources
 from antiphon.runtime.settings import ServeSettings
 from antiphon.supervisor import jack_server
-from antiphon.synth.sc.keeper import CLOCK_GROUP, ECHO_NODE, VOICES_GROUP
+from antiphon.synth.sc.jack_bridge import ECHO, Wires
+from antiphon.synth.sc.scsynth_supervisor import CLOCK_GROUP, ECHO_NODE, VOICES_GROUP
 from antiphon.synth.sc.server import Server as Scsynth
-from antiphon.synth.sc.wires import ECHO, Wires
 
 SEQUENCED, KILLS = 1000, 20
 BLOCKS = (64, 256)

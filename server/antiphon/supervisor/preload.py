@@ -55,7 +55,7 @@ def _joined(
 ) -> tuple[synths.SynthInfo, tuple[tuple[str, Value], ...]]:
     """What plays by a scsynth that runs already. `EngineError` where it cannot be joined."""
     from antiphon.runtime.settings import scsynth_address
-    from antiphon.synth.sc.guest import meet
+    from antiphon.synth.sc.external_scsynth import meet
 
     meet(scsynth_address(settings.scsynth), settings.rate)
-    return replace(chosen, backend="antiphon.synth.sc.joined:joined"), (("scsynth", settings.scsynth),)
+    return replace(chosen, backend="antiphon.synth.sc.external_client:joined"), (("scsynth", settings.scsynth),)

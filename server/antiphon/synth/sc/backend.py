@@ -23,13 +23,13 @@ from antiphon.errors import EngineError
 from antiphon.runtime import scheduling
 from antiphon.synth.backend import SynthSettings
 from antiphon.synth.sc.counts import Counts
-from antiphon.synth.sc.hurried import Hurried
-from antiphon.synth.sc.keeper import FIRST_NODE, Keeper
+from antiphon.synth.sc.jack_bridge import NAME, Wires
 from antiphon.synth.sc.material import NOTHING, Material, needs
 from antiphon.synth.sc.own import player_of
+from antiphon.synth.sc.played_ahead import Hurried
 from antiphon.synth.sc.players import Player
+from antiphon.synth.sc.scsynth_supervisor import FIRST_NODE, Keeper
 from antiphon.synth.sc.timing import ahead, delay
-from antiphon.synth.sc.wires import NAME, Wires
 from antiphon.synth.sounding import Sounding
 from antiphon.wire import osc
 from antiphon.workers.arena import Word

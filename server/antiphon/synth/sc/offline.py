@@ -21,12 +21,12 @@ from antiphon.errors import EngineError
 from antiphon.runtime import resources
 from antiphon.synth import info as synths
 from antiphon.synth.backend import SynthSettings
+from antiphon.synth.sc.asset_store import Shelf
 from antiphon.synth.sc.material import NOTHING, Material, needs
 from antiphon.synth.sc.own import PLACES, player_of
 from antiphon.synth.sc.players import Player
 from antiphon.synth.sc.score import SOUND, TOLD
 from antiphon.synth.sc.server import found, limits
-from antiphon.synth.sc.shelf import Shelf
 from antiphon.synth.sc.timing import ahead
 from antiphon.wire import osc
 

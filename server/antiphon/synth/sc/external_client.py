@@ -22,13 +22,13 @@ from antiphon.contract.processor import Event
 from antiphon.errors import EngineError, Unanswered
 from antiphon.runtime.console import say
 from antiphon.runtime.settings import scsynth_address
-from antiphon.synth.sc import guest
+from antiphon.synth.sc import external_scsynth
 from antiphon.synth.sc.backend import SuperCollider
-from antiphon.synth.sc.guest import Guest
-from antiphon.synth.sc.keeper import CLOCK_GROUP, VOICES_GROUP, Keeper
+from antiphon.synth.sc.external_scsynth import Guest
+from antiphon.synth.sc.jack_bridge import ECHO, Outside, Wires
 from antiphon.synth.sc.layout import Layout
+from antiphon.synth.sc.scsynth_supervisor import CLOCK_GROUP, VOICES_GROUP, Keeper
 from antiphon.synth.sc.server import Server
-from antiphon.synth.sc.wires import ECHO, Outside, Wires
 from antiphon.wire import osc
 
 CLIENTS = 32
@@ -117,7 +117,7 @@ class Joining(Keeper):
         while True:
             found = Guest(self._address, self.shelf.folder, self._number)
             try:
-                guest.meet(self._address, self._wires.rate)
+                external_scsynth.meet(self._address, self._wires.rate)
                 self._begin(found)
                 return found
             except EngineError as error:
@@ -272,7 +272,7 @@ def joined(rate: int, hop: int, slots: int = 8, scsynth: str = "") -> SuperColli
     address, until = scsynth_address(scsynth), time.monotonic() + AWAY_SECONDS
     while True:
         try:
-            guest.meet(address, rate)
+            external_scsynth.meet(address, rate)
             try:
                 return Joined(rate, hop, slots, address, until)
             except Unanswered:

@@ -17,12 +17,12 @@ from collections.abc import Callable, Iterable
 from itertools import count
 
 from antiphon.errors import EngineError
+from antiphon.synth.sc.asset_store import Reader
 from antiphon.synth.sc.counts import Counts
-from antiphon.synth.sc.hang import ASK_SECONDS, Silence
+from antiphon.synth.sc.hang_detector import ASK_SECONDS, Silence
+from antiphon.synth.sc.jack_bridge import ECHO, Wires
 from antiphon.synth.sc.layout import Layout
 from antiphon.synth.sc.server import Server
-from antiphon.synth.sc.shelf import Reader
-from antiphon.synth.sc.wires import ECHO, Wires
 from antiphon.wire import osc
 from antiphon.workers.arena import Word
 
