@@ -50,7 +50,7 @@ bench: $(DEV)  ## measure: make bench NAME=engine, events, osc, workers, models,
 	@$(PY) -m antiphon bench $(NAME) $(ARGS)
 
 docs: $(DEV)  ## write the generated page docs/osc.md again
-	@$(PY) -m antiphon.control.reference > docs/osc.md.part && mv docs/osc.md.part docs/osc.md
+	@$(PY) -m antiphon.control.osc.reference > docs/osc.md.part && mv docs/osc.md.part docs/osc.md
 
 third-party: $(DEV)  ## write THIRD_PARTY.md again
 	@$(PY) tools/third_party.py

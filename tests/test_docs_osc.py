@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from antiphon.control.addresses import ADDRESSES
-from antiphon.control.reference import built_in, markdown
+from antiphon.control.osc.addresses import ADDRESSES
+from antiphon.control.osc.reference import built_in, markdown
 from antiphon.synth.backend import INSTRUMENTS, SC_INSTRUMENTS
 
 PAGE = Path(__file__).parents[1] / "docs" / "osc.md"
 
 
 def test_the_page_is_the_declarations() -> None:
-    assert PAGE.read_text() == markdown(built_in()), "run: python -m antiphon.control.reference > docs/osc.md"
+    assert PAGE.read_text() == markdown(built_in()), "run: python -m antiphon.control.osc.reference > docs/osc.md"
 
 
 def test_every_address_and_every_processor_is_in_it() -> None:

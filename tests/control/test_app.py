@@ -12,7 +12,7 @@ from pythonosc.osc_message_builder import OscMessageBuilder
 from pythonosc.udp_client import SimpleUDPClient
 from tests.control.rig import Rig
 
-from antiphon.control.addresses import ADDRESSES
+from antiphon.control.osc.addresses import ADDRESSES
 from antiphon.engine.link import BeatPassed, Late, NodeState, Reported
 from antiphon.wire.osc import Bundle, Double, Message, decode, encode
 

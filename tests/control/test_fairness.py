@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from tests.control.rig import Rig, rig
 
-from antiphon.control.clients import HELD_TOLD, MAX_HELD, Access, Level, Peer
-from antiphon.control.deferred import EACH_BYTES, EACH_MESSAGES, MAX_BYTES
-from antiphon.control.lanes import Lane, Room, Rotation
+from antiphon.control.osc.clients import HELD_TOLD, MAX_HELD, Access, Level, Peer
+from antiphon.control.osc.deferred import EACH_BYTES, EACH_MESSAGES, MAX_BYTES
+from antiphon.control.osc.lanes import Lane, Room, Rotation
 from antiphon.graph.graph import End, Graph, NodeSpec, Wire
 from antiphon.wire.osc import Message, decode, encode, encode_bundle
 

@@ -14,9 +14,9 @@ from antiphon.cli import monitor
 from antiphon.contract.catalog import Catalog, ProcessorInfo
 from antiphon.contract.params import Param
 from antiphon.contract.ports import AUDIO_IN, AUDIO_OUT
-from antiphon.control import clients
-from antiphon.control.clients import APPROVAL_SECONDS, Level
-from antiphon.control.discretion import FILE
+from antiphon.control.osc import clients
+from antiphon.control.osc.clients import APPROVAL_SECONDS, Level
+from antiphon.control.osc.discretion import FILE
 from antiphon.control.process import Line
 from antiphon.graph.graph import Graph, NodeSpec
 from antiphon.runtime import paths

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from tests.control.rig import Rig, rig
 
-from antiphon.control.clients import Level, Peer
-from antiphon.control.intake import Lane
+from antiphon.control.osc.clients import Level, Peer
+from antiphon.control.osc.intake import Lane
 from antiphon.errors import WireError
 from antiphon.io import osc_tcp
 from antiphon.io.osc_tcp import PATIENCE, TcpServer

@@ -15,24 +15,24 @@ from typing import Any
 from antiphon.contract.catalog import Catalog
 from antiphon.contract.params import Value
 from antiphon.control import status as figures
-from antiphon.control.clients import Access, Level, Peer, Surfaces
-from antiphon.control.directory import Directory
-from antiphon.control.discretion import discreet
-from antiphon.control.failures import held_answer
 from antiphon.control.faults import Faults
-from antiphon.control.feedback import Feedback
-from antiphon.control.intake import Intake
-from antiphon.control.lanes import Lane
 from antiphon.control.midi import MidiControl, no_scene
-from antiphon.control.monitor import Monitor
-from antiphon.control.notes_out import NotesOut
-from antiphon.control.outbox import Outbox
+from antiphon.control.osc.clients import Access, Level, Peer, Surfaces
+from antiphon.control.osc.directory import Directory
+from antiphon.control.osc.discretion import discreet
+from antiphon.control.osc.failures import held_answer
+from antiphon.control.osc.feedback import Feedback
+from antiphon.control.osc.intake import Intake
+from antiphon.control.osc.lanes import Lane
+from antiphon.control.osc.monitor import Monitor
+from antiphon.control.osc.notes_out import NotesOut
+from antiphon.control.osc.outbox import Outbox
+from antiphon.control.osc.reports import Reports
+from antiphon.control.osc.subscribers import Subscribers
+from antiphon.control.osc.syncs import Syncs
 from antiphon.control.plans import Plans
-from antiphon.control.reports import Reports
 from antiphon.control.sets import Sets
 from antiphon.control.state import StateFolder
-from antiphon.control.subscribers import Subscribers
-from antiphon.control.syncs import Syncs
 from antiphon.control.turns import Turns
 from antiphon.engine.link import EngineLink
 from antiphon.errors import FileError, WireError

@@ -21,7 +21,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from antiphon.control.clients import APPROVAL_SECONDS, MAX_APPROVED
+from antiphon.control.osc.clients import APPROVAL_SECONDS, MAX_APPROVED
 from antiphon.errors import FileError
 from antiphon.io.http_guard import Refusal
 from antiphon.io.http_message import Request

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from antiphon.control.clients import Level, Peer
 from antiphon.control.midi_learn import Knob
+from antiphon.control.osc.clients import Level, Peer
 from antiphon.session.commands import NOW
 
 if TYPE_CHECKING:

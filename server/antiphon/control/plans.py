@@ -10,8 +10,8 @@ from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from antiphon.control.clients import Peer
 from antiphon.control.history import MAX_EDITS, Before, History, Kept, before, graph_again
+from antiphon.control.osc.clients import Peer
 from antiphon.errors import AntiphonError, PatchError, WireError
 from antiphon.graph import patch as patches
 from antiphon.graph.patch import SUFFIX, Patch

@@ -18,8 +18,8 @@ from antiphon.contract.catalog import Catalog
 from antiphon.contract.params import Value
 from antiphon.control import oscquery, page
 from antiphon.control import told as synth_told
-from antiphon.control.addresses import ADDRESSES
 from antiphon.control.lan import Approvals, Keeper, load_token, local_addresses, plain_ip
+from antiphon.control.osc.addresses import ADDRESSES
 from antiphon.errors import FileError, UsageError
 from antiphon.graph.graph import Graph
 from antiphon.io.http import Authorise, HttpServer, Limits, Refusal, Request, Response, answer

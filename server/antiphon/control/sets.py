@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from antiphon.control.clients import Peer
+from antiphon.control.osc.clients import Peer
 from antiphon.errors import AntiphonError, PatchError, WireError
 from antiphon.graph import patch as patches
 from antiphon.session import set_list

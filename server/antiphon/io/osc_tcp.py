@@ -7,8 +7,8 @@ import socket
 from collections.abc import Callable
 from time import monotonic
 
-from antiphon.control.clients import Level, Peer
-from antiphon.control.lanes import Lane
+from antiphon.control.osc.clients import Level, Peer
+from antiphon.control.osc.lanes import Lane
 from antiphon.errors import WireError
 from antiphon.wire.frames import Framer
 

@@ -10,7 +10,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from antiphon.control.clients import Peer
+    from antiphon.control.osc.clients import Peer
     from antiphon.errors import WireError
     from antiphon.session.commands import When
     from antiphon.wire.osc import Message

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from antiphon.control import (
+from antiphon.control.midi_press import PRESSED
+from antiphon.control.osc import (
     handle_graph,
     handle_midi,
     handle_notes,
@@ -13,9 +14,8 @@ from antiphon.control import (
     handle_sets,
     handle_time,
 )
-from antiphon.control.clients import Level
-from antiphon.control.intake import Handler
-from antiphon.control.midi_press import PRESSED
+from antiphon.control.osc.clients import Level
+from antiphon.control.osc.intake import Handler
 
 OWNER, SURFACE = Level.OWNER, Level.SURFACE
 

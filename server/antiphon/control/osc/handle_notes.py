@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from antiphon.control.arguments import Args
-from antiphon.control.clients import Peer
+from antiphon.control.osc.arguments import Args
+from antiphon.control.osc.clients import Peer
 from antiphon.session import notes
 from antiphon.session.commands import When
 

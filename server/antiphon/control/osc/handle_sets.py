@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from antiphon.control.arguments import Args, most, pressed, text, whole
-from antiphon.control.clients import Peer
-from antiphon.control.handle_graph import listing
+from antiphon.control.osc.arguments import Args, most, pressed, text, whole
+from antiphon.control.osc.clients import Peer
+from antiphon.control.osc.handle_graph import listing
 from antiphon.session import set_list
 from antiphon.session.commands import When
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from time import monotonic
 
 from antiphon.contract.params import Param, Value
-from antiphon.control.clients import Level, Surface, Surfaces
+from antiphon.control.osc.clients import Level, Surface, Surfaces
 from antiphon.wire.osc import IMMEDIATELY, Arg, encode, encode_bundle
 
 PERIOD = 1 / 60

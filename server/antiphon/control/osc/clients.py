@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from time import monotonic
 
-from antiphon.control.failures import FailLimiter
-from antiphon.control.lanes import Lane, Room
+from antiphon.control.osc.failures import FailLimiter
+from antiphon.control.osc.lanes import Lane, Room
 from antiphon.errors import UsageError, WireError
 
 MAX_SURFACES = 64

@@ -1,4 +1,4 @@
-"""`docs/osc.md`, made from the declarations: `python -m antiphon.control.reference > docs/osc.md`."""
+"""`docs/osc.md`, made from the declarations: `python -m antiphon.control.osc.reference > docs/osc.md`."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import sys
 
 from antiphon.contract.catalog import Catalog, ProcessorInfo
 from antiphon.contract.params import HOST_PARAMS, Param
-from antiphon.control.addresses import ADDRESSES, Address
-from antiphon.control.clients import Level
-from antiphon.control.handle_server import COUNTERS
+from antiphon.control.osc.addresses import ADDRESSES, Address
+from antiphon.control.osc.clients import Level
+from antiphon.control.osc.handle_server import COUNTERS
 
 HEAD = """\
 # OSC
 
-*Made from the declarations in the code: change those, then run `python -m antiphon.control.reference > docs/osc.md`.*
+*Made from the declarations in the code: change those, then run `python -m antiphon.control.osc.reference > docs/osc.md`.*
 
 UDP and TCP, port 4400 of 127.0.0.1 (`serve --osc-port`). Over TCP a packet is framed by its length (OSC 1.0) or by
 SLIP (OSC 1.1); the server tells which by the first byte and answers in kind.

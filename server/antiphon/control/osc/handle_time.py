@@ -6,8 +6,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from antiphon.control.arguments import Args, most, number, pressed, text
-from antiphon.control.clients import Peer
+from antiphon.control.osc.arguments import Args, most, number, pressed, text
+from antiphon.control.osc.clients import Peer
 from antiphon.errors import WireError
 from antiphon.runtime import paths
 from antiphon.session.commands import SetTempo, Transport, When

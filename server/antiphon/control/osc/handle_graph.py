@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from antiphon.contract.params import Param
-from antiphon.control.arguments import Args, most, number, pressed, text, whole
-from antiphon.control.clients import Level, Peer
-from antiphon.control.feedback import param_level, wire_value
-from antiphon.control.intake import Handler, Route
+from antiphon.control.osc.arguments import Args, most, number, pressed, text, whole
+from antiphon.control.osc.clients import Level, Peer
+from antiphon.control.osc.feedback import param_level, wire_value
+from antiphon.control.osc.intake import Handler, Route
 from antiphon.errors import PatchError, WireError
 from antiphon.graph import patch as patches
 from antiphon.graph.graph import IN, known_type

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from antiphon.control.addresses import ADDRESSES
-from antiphon.control.handle_graph import node_routes
-from antiphon.control.intake import Route
+from antiphon.control.osc.addresses import ADDRESSES
+from antiphon.control.osc.handle_graph import node_routes
+from antiphon.control.osc.intake import Route
 from antiphon.session.router import Router
 from antiphon.session.session import Session
 

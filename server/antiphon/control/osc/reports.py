@@ -7,7 +7,7 @@ from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from antiphon.control.feedback import LATE_SECONDS
+from antiphon.control.osc.feedback import LATE_SECONDS
 from antiphon.engine.actions import OTHER, Op
 from antiphon.engine.link import (
     BeatPassed,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from time import monotonic
 
-from antiphon.control.clients import Level, Peer
+from antiphon.control.osc.clients import Level, Peer
 from antiphon.errors import WireError
 from antiphon.wire.osc import MAX_DATAGRAM, encode
 

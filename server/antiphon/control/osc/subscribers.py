@@ -6,7 +6,7 @@ import socket
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from antiphon.control.clients import MAX_SURFACES, Peer
+from antiphon.control.osc.clients import MAX_SURFACES, Peer
 from antiphon.errors import WireError
 from antiphon.wire.osc import encode
 

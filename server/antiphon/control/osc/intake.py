@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from antiphon.control.clients import Level, Peer
-from antiphon.control.deferred import Deferred, asks
-from antiphon.control.lanes import Lane, Rotation
+from antiphon.control.osc.clients import Level, Peer
+from antiphon.control.osc.deferred import Deferred, asks
+from antiphon.control.osc.lanes import Lane, Rotation
 from antiphon.errors import AntiphonError, WireError
 from antiphon.runtime.suggestion import meant
 from antiphon.session.commands import NOW, Sample, SetParam, When

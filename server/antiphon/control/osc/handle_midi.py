@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from antiphon.control.arguments import Args, most, text
-from antiphon.control.clients import Peer
 from antiphon.control.midi_learn import settable
 from antiphon.control.midi_press import PRESSED
+from antiphon.control.osc.arguments import Args, most, text
+from antiphon.control.osc.clients import Peer
 from antiphon.errors import WireError
 from antiphon.session.commands import When
 from antiphon.wire.osc import encode
