@@ -24,10 +24,11 @@ from antiphon.cli import approve as cli_approve
 from antiphon.contract.catalog import Catalog, ProcessorInfo
 from antiphon.contract.params import Param, Value
 from antiphon.contract.ports import AUDIO_IN, AUDIO_OUT
-from antiphon.control import certificate, lan, page
+from antiphon.control import certificate, lan
+from antiphon.control.http import page
+from antiphon.control.http.routes import serve_http, wants_html
 from antiphon.control.lan import Approvals, Keeper, load_token, local_addresses, plain_ip
 from antiphon.control.osc.addresses import ADDRESSES
-from antiphon.control.routes import serve_http, wants_html
 from antiphon.errors import EngineError, FileError, PluginError, UsageError, WireError
 from antiphon.graph.graph import Graph, NodeSpec
 from antiphon.io.http import HttpServer, Refusal, Request, text

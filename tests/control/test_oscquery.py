@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from antiphon.contract.catalog import Catalog, ProcessorInfo
 from antiphon.contract.params import HOST_PARAMS, Param, Value
 from antiphon.contract.ports import AUDIO_IN, AUDIO_OUT
-from antiphon.control import oscquery
+from antiphon.control.http import oscquery
 from antiphon.graph.graph import Graph, NodeSpec
 
 PARAMS = (

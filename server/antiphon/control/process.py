@@ -22,8 +22,8 @@ from typing import Any
 from antiphon.contract.catalog import Catalog
 from antiphon.control.app import ControlApp
 from antiphon.control.hooks import Hooks
+from antiphon.control.http.routes import serve_http
 from antiphon.control.osc.handle_scenes import recall_scene
-from antiphon.control.routes import serve_http
 from antiphon.control.watch import watch
 from antiphon.engine import session_header
 from antiphon.engine.remote import RemoteEngine

@@ -16,8 +16,8 @@ from typing import Any, Protocol
 
 from antiphon.contract.catalog import Catalog
 from antiphon.contract.params import Value
-from antiphon.control import oscquery, page
-from antiphon.control import told as synth_told
+from antiphon.control.http import oscquery, page
+from antiphon.control.http import told as synth_told
 from antiphon.control.lan import Approvals, Keeper, load_token, local_addresses, plain_ip
 from antiphon.control.osc.addresses import ADDRESSES
 from antiphon.errors import FileError, UsageError
