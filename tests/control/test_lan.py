@@ -24,10 +24,10 @@ from antiphon.cli import approve as cli_approve
 from antiphon.contract.catalog import Catalog, ProcessorInfo
 from antiphon.contract.params import Param, Value
 from antiphon.contract.ports import AUDIO_IN, AUDIO_OUT
-from antiphon.control import certificate, lan
 from antiphon.control.http import page
 from antiphon.control.http.routes import serve_http, wants_html
-from antiphon.control.lan import Approvals, Keeper, load_token, local_addresses, plain_ip
+from antiphon.control.lan import access, certificate
+from antiphon.control.lan.access import Approvals, Keeper, load_token, local_addresses, plain_ip
 from antiphon.control.osc.addresses import ADDRESSES
 from antiphon.errors import EngineError, FileError, PluginError, UsageError, WireError
 from antiphon.graph.graph import Graph, NodeSpec
@@ -185,7 +185,7 @@ def test_guesses_are_forgotten_in_bounded_memory() -> None:
     for n in range(3000):
         with pytest.raises(Refusal):
             keeper.check(request("b" * 32, peer=f"10.0.{n // 256}.{n % 256}"), needed=True)
-    assert len(keeper._wrong) == lan.GUESSERS
+    assert len(keeper._wrong) == access.GUESSERS
 
 
 def test_without_a_token_nothing_that_needs_one_passes() -> None:

@@ -13,8 +13,8 @@ from tests.broker import Client, Mosquitto, mosquitto
 from tests.control.fake_broker import FakeBroker
 from tests.control.rig import CATALOG, GRAPH, Rig
 
-from antiphon.control.mqtt import Mqtt, identifier
-from antiphon.control.mqtt_outward import MAX_TOPICS, Outward
+from antiphon.control.mqtt.publications import MAX_TOPICS, Outward
+from antiphon.control.mqtt.transport import Mqtt, identifier
 from antiphon.engine.link import Reported
 from antiphon.errors import PatchError
 from antiphon.graph.graph import Graph

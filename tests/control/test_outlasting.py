@@ -15,7 +15,7 @@ from antiphon.contract.catalog import Catalog, ProcessorInfo
 from antiphon.contract.params import Param
 from antiphon.contract.ports import AUDIO_IN, AUDIO_OUT
 from antiphon.control import app as app_module
-from antiphon.control import watch
+from antiphon.control import patch_watch
 from antiphon.control.app import ControlApp
 from antiphon.engine.link import BeatPassed, NodeState
 from antiphon.errors import ParamError
@@ -243,13 +243,13 @@ async def test_what_stands_in_the_patch_files_place_does_not_hold_control_up(
         with path.open("wb") as file:
             file.truncate(patch.MAX_SIZE + 1)
     # in a thread: a loop that a pipe holds up could not end the test
-    look = asyncio.create_task(asyncio.to_thread(watch.differs, live.app, str(path)))
+    look = asyncio.create_task(asyncio.to_thread(patch_watch.differs, live.app, str(path)))
     done, _ = await asyncio.wait([look], timeout=10.0)
     if not done:
         os.close(os.open(path, os.O_WRONLY))
     assert done, "it reads for ever"
     assert look.result()
-    watch.take(live.app)
+    patch_watch.take(live.app)
     await live.settle(ticks=2)
     ((address, (reason,)),) = client.heard()
     assert address == "/patch/failed"

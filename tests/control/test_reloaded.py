@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from tests.control.rig import CATALOG, Rig
 
-from antiphon.control import watch
-from antiphon.control.reloaded import MOST, reloaded
+from antiphon.control import patch_watch
+from antiphon.control.reload_report import MOST, reloaded
 from antiphon.graph import patch
 
 TEXT = """format = 1
@@ -75,7 +75,7 @@ async def test_it_is_said_when_it_plays_and_again_when_an_error_is_mended(
     async def saved(text: str) -> list[str]:
         file.write_text(text)
         caplog.clear()
-        watch.take(app)
+        patch_watch.take(app)
         await live.settle()
         return [record.getMessage() for record in caplog.records]
 
@@ -97,12 +97,12 @@ async def test_what_the_engine_refuses_is_not_said_to_be_reloaded(
     await live.settle()
     file.write_text(TEXT.replace("0.5", "0.4"))
     live.engine.refuse = "no memory"
-    watch.take(app)
+    patch_watch.take(app)
     await live.settle()
     assert not [record for record in caplog.records if record.name == "antiphon.said"]
     live.engine.refuse = ""
     file.write_text(TEXT.replace("0.5", "0.3"))
-    watch.take(app)
+    patch_watch.take(app)
     await live.settle()
     said = [record.getMessage() for record in caplog.records if record.name == "antiphon.said"]
     assert said == ["reloaded mine.toml after the error: a.gain 0.3"]

@@ -16,7 +16,7 @@ from antiphon.contract.catalog import Catalog
 from antiphon.contract.params import Value
 from antiphon.control.faults import Faults
 from antiphon.control.http import status as figures
-from antiphon.control.midi import MidiControl, no_scene
+from antiphon.control.midi.input import MidiControl, no_scene
 from antiphon.control.osc.clients import Access, Level, Peer, Surfaces
 from antiphon.control.osc.directory import Directory
 from antiphon.control.osc.discretion import discreet
@@ -31,9 +31,10 @@ from antiphon.control.osc.reports import Reports
 from antiphon.control.osc.subscribers import Subscribers
 from antiphon.control.osc.syncs import Syncs
 from antiphon.control.plans import Plans
-from antiphon.control.sets import Sets
+from antiphon.control.set_list_player import Sets
 from antiphon.control.state import StateFolder
 from antiphon.control.turns import Turns
+from antiphon.control.wall_clock import WallClock
 from antiphon.engine.link import EngineLink
 from antiphon.errors import FileError, WireError
 from antiphon.graph.graph import Graph
@@ -43,7 +44,6 @@ from antiphon.session.commands import Command, Sample, SetParam, Sync, When
 from antiphon.session.effects import Changed, Effect, EngineLoad, TempoChanged
 from antiphon.session.schedule import HORIZON, Moment
 from antiphon.session.session import Session
-from antiphon.wallclock import WallClock
 from antiphon.wire.osc import MAX_DATAGRAM, encode
 from antiphon.workers.status import WorkerStatus
 

@@ -24,7 +24,7 @@ from antiphon.control.app import ControlApp
 from antiphon.control.hooks import Hooks
 from antiphon.control.http.routes import serve_http
 from antiphon.control.osc.handle_scenes import recall_scene
-from antiphon.control.watch import watch
+from antiphon.control.patch_watch import watch
 from antiphon.engine import session_header
 from antiphon.engine.remote import RemoteEngine
 from antiphon.engine.shared import Shape, Shared
@@ -116,7 +116,7 @@ async def _live(given: dict[str, Any], supervisor: socket.socket) -> None:
     if not restored:
         open_patch(app, settings)
     if given["mqtt_url"]:
-        from antiphon.control.mqtt import Mqtt  # paho is for those who ask for it
+        from antiphon.control.mqtt.transport import Mqtt  # paho is for those who ask for it
 
         Mqtt(app, mqtt_broker(given["mqtt_url"]), here, fresh=not restored).install()
     hooks = Hooks(frozenset(f.name for f in catalog.failures))

@@ -18,7 +18,7 @@ from antiphon.contract.catalog import Catalog
 from antiphon.contract.params import Value
 from antiphon.control.http import oscquery, page
 from antiphon.control.http import told as synth_told
-from antiphon.control.lan import Approvals, Keeper, load_token, local_addresses, plain_ip
+from antiphon.control.lan.access import Approvals, Keeper, load_token, local_addresses, plain_ip
 from antiphon.control.osc.addresses import ADDRESSES
 from antiphon.errors import FileError, UsageError
 from antiphon.graph.graph import Graph
@@ -75,7 +75,7 @@ async def serve_http(
     server = HttpServer(limits=limits or Limits())
     approvals = Approvals(folder)
     if lan:
-        from antiphon.control.certificate import tls_context  # cryptography is for those who ask for it
+        from antiphon.control.lan.certificate import tls_context  # cryptography is for those who ask for it
 
         addresses = local_addresses()
         server.tls, fingerprint = tls_context(folder, addresses)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from antiphon.control.midi_press import PRESSED
+from antiphon.control.midi.pedals import PRESSED
 from antiphon.control.osc import (
     handle_graph,
     handle_midi,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from antiphon.control.midi_learn import settable
-from antiphon.control.midi_press import PRESSED
+from antiphon.control.midi.learn import settable
+from antiphon.control.midi.pedals import PRESSED
 from antiphon.control.osc.arguments import Args, most, text
 from antiphon.control.osc.clients import Peer
 from antiphon.errors import WireError

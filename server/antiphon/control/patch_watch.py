@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from antiphon.control.reloaded import reloaded
+from antiphon.control.reload_report import reloaded
 from antiphon.errors import AntiphonError, PatchError
 from antiphon.graph import patch as patches
 from antiphon.session.nodes import FADE

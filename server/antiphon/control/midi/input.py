@@ -15,10 +15,10 @@ from concurrent.futures import ThreadPoolExecutor
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from antiphon.control.midi_learn import Knob, Learned, settable
-from antiphon.control.midi_out import MidiOut
-from antiphon.control.midi_press import PRESSED, Presses
-from antiphon.control.midi_voice import PEDAL, Held, Voice
+from antiphon.control.midi.learn import Knob, Learned, settable
+from antiphon.control.midi.output import MidiOut
+from antiphon.control.midi.pedals import PRESSED, Presses
+from antiphon.control.midi.voices import PEDAL, Held, Voice
 from antiphon.engine.link import Played
 from antiphon.errors import AntiphonError, WireError
 from antiphon.io.midi_ports import Changes, Ports

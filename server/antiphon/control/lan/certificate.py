@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from antiphon.control.lan import CERTIFICATE_FILE, KEY_FILE
+from antiphon.control.lan.access import CERTIFICATE_FILE, KEY_FILE
 from antiphon.errors import FileError
 from antiphon.runtime import paths
 

@@ -19,7 +19,7 @@ from aiomqtt import MqttError
 from aiomqtt.exceptions import MqttConnectError
 
 from antiphon.contract.params import Value
-from antiphon.control.mqtt_outward import Outward
+from antiphon.control.mqtt.publications import Outward
 from antiphon.errors import AntiphonError, WireError
 from antiphon.io.mqtt_client import AT_MOST_SENT, Line, Once
 from antiphon.runtime.settings import Broker
