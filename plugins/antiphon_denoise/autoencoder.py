@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from antiphon.workers.streaming import State, StreamingModel
 from antiphon_denoise.bands import COUNT
-from antiphon_denoise.follow import FEATURES, Follower, Heard, Past, turned
+from antiphon_denoise.features import FEATURES, Follower, Heard, Past, turned
 from antiphon_denoise.learned import AUTOENCODER, HOP, UNITS
 from antiphon_denoise.recorded import Recorded
 

@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from antiphon.workers.streaming import State, StreamingModel
 from antiphon_denoise.bands import COUNT
-from antiphon_denoise.follow import DETAILS, FEATURES, Follower, Past, turned
+from antiphon_denoise.features import DETAILS, FEATURES, Follower, Past, turned
 from antiphon_denoise.learned import HOP, MASK, UNITS
 from antiphon_denoise.recorded import Recorded
 

@@ -17,11 +17,11 @@ from antiphon_denoise.bands import BINS
 from antiphon_denoise.delayed import Waiting
 from antiphon_denoise.estimate import Estimator, denoise_power
 from antiphon_denoise.learned import AUTOENCODER, HOP, MASK
-from antiphon_denoise.mains import Hum
-from antiphon_denoise.phrase import PhraseGate
+from antiphon_denoise.mains_hum import Hum
+from antiphon_denoise.phrase_gate import PhraseGate
 from antiphon_denoise.profile import Recent
 from antiphon_denoise.spectrum import F32, History, Spectra, grid
-from antiphon_denoise.threshold import Spared
+from antiphon_denoise.threshold_opener import Spared
 from antiphon_denoise.wavelet import Shrinker
 
 log = logging.getLogger("antiphon.denoise")

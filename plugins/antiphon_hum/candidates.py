@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.native import f32p, f64, f64p, i64, kernel
-from antiphon_hum.intake import HISTORY
+from antiphon_hum.decimator import HISTORY
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]

@@ -19,7 +19,7 @@ from antiphon.offline import note_rendering
 from antiphon.plugins.loader import load
 from antiphon.workers.model_client import usable
 from antiphon_hum import peers, systems, testset
-from antiphon_hum.ear import MODELS
+from antiphon_hum.model_tracker import MODELS
 from antiphon_hum.peers import Found
 from antiphon_hum.testset import RATE, Clip
 

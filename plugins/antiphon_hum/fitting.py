@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon_hum.intake import HOP, Intake
-from antiphon_hum.judge import LEAST, Look
+from antiphon_hum.decimator import HOP, Intake
 from antiphon_hum.material import RATE, items, speech
+from antiphon_hum.note_classifier import LEAST, Look
 from antiphon_hum.tracker import CENTRE, Settings, Tracker
 
 F32 = NDArray[np.float32]

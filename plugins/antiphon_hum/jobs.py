@@ -19,7 +19,7 @@ from antiphon.offline.note_rendering import TimedNote, sound
 from antiphon.offline.output_summary import Written
 from antiphon.plugins.loader import load
 from antiphon_hum.notes import Heard, heard
-from antiphon_hum.snap import KEYS
+from antiphon_hum.scale_snap import KEYS
 
 LISTENED = 0.4
 """Part of the work that listening is told as."""

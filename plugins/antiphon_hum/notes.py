@@ -13,12 +13,12 @@ from antiphon.contract.params import Value
 from antiphon.contract.processor import IO, BlockTime, Event
 from antiphon_hum import spec
 from antiphon_hum.decode import SECONDS, Whole, filed
-from antiphon_hum.ear import MODELS, REACH
-from antiphon_hum.grid import on_grid, timing
-from antiphon_hum.judge import Said, backwards
+from antiphon_hum.model_tracker import MODELS, REACH
+from antiphon_hum.note_classifier import Said, backwards
 from antiphon_hum.processor import Hum, possible, velocity
-from antiphon_hum.readoff import notes_of_painting
-from antiphon_hum.snap import KEYS, SCALES, KeyFinder, in_scale
+from antiphon_hum.quantise import on_grid, timing
+from antiphon_hum.scale_snap import KEYS, SCALES, KeyFinder, in_scale
+from antiphon_hum.template_decoder import notes_of_painting
 
 BLOCK = 2048
 LOWEST_RATE = 22050
@@ -144,12 +144,12 @@ def _by_tracker(
 def _by_network(play: Play, mode: str, asked: Hum) -> Heard:
     """Heard once, by the network."""
     # imports torch, which nobody needs who asks for the other modes
-    from antiphon_hum import whole
+    from antiphon_hum import offline_model
 
     said = asked.settings
     odds = REACH * (float(said["sensitivity"]) - 0.5)
-    listener = whole.Whole(mode)
-    play(whole.RATE, listener.hear)
+    listener = offline_model.Whole(mode)
+    play(offline_model.RATE, listener.hear)
     frames = listener.frames
     answers, levels = listener.end()
     learned = mode == "learned"
@@ -165,7 +165,7 @@ def _by_network(play: Play, mode: str, asked: Hum) -> Heard:
         begin, close = (min(frames, max(0, hop * listener.hop - listener.lag)) for hop in (first, last))
         if close > begin and level > float(said["threshold"]) and low - 0.5 <= pitch < high + 0.5:
             notes.append(Note(begin, close, number, velocity(level, float(said["dynamics"])), pitch))
-    key = _key(notes, whole.RATE, asked)
+    key = _key(notes, offline_model.RATE, asked)
     if key is not None:
         notes = [replace(n, number=in_scale(n.pitch, key[0], SCALES[key[1]])) for n in notes]
     loud = levels > float(said["threshold"])

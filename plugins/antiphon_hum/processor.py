@@ -15,11 +15,11 @@ from antiphon.contract.ports import AUDIO_IN, EVENTS_OUT
 from antiphon.contract.processor import IO, Event, Processor
 from antiphon.workers.model_client import say_instead, usable
 from antiphon.workers.spec import WorkerError
-from antiphon_hum.ear import MODELS, Ear
-from antiphon_hum.intake import Intake
-from antiphon_hum.judge import Said
+from antiphon_hum.decimator import Intake
+from antiphon_hum.model_tracker import MODELS, Ear
+from antiphon_hum.note_classifier import Said
 from antiphon_hum.pitch import HIGHEST, LOWEST
-from antiphon_hum.snap import GRIDS, KEYS, SCALES, KeyFinder, extra_frames, in_scale, to_line
+from antiphon_hum.scale_snap import GRIDS, KEYS, SCALES, KeyFinder, extra_frames, in_scale, to_line
 from antiphon_hum.spec import HOP, RATE
 from antiphon_hum.tracker import RING, Settings, Tracker
 

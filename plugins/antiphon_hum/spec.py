@@ -44,7 +44,11 @@ BINS = 288
 PLAIN_LATE = 6
 """Hops by which what it paints lags what it sees. An answer is how like each semitone's note of a piano that is."""
 PLAIN = replace(
-    HUM, name="hum-spectrogram", network="antiphon_hum.plain:Painter", weights="hum-spectrogram", answer=SEMITONES
+    HUM,
+    name="hum-spectrogram",
+    network="antiphon_hum.baseline_network:Painter",
+    weights="hum-spectrogram",
+    answer=SEMITONES,
 )
 
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from antiphon.workers.rebuffer import lead_for
 from antiphon_hum import spec
+from antiphon_hum.decimator import HOP, Intake
 from antiphon_hum.decode import Decoder, Live
-from antiphon_hum.intake import HOP, Intake
 from antiphon_hum.material import PERIOD
 from antiphon_hum.notes import Listener, notes_of
 from antiphon_hum.peers import PEERS, Found
@@ -74,7 +74,7 @@ def learned_live(patience: int | None = None) -> System:
     """The same from the answers to the whole sound, which are those hop by hop (a test sees to that), and in a
     hundredth of the time: a worker in lockstep waits for each hop. patience: hops.
     """
-    from antiphon_hum.whole import Whole
+    from antiphon_hum.offline_model import Whole
 
     def run(clip: Clip) -> Result:
         begun = time.perf_counter()
@@ -102,7 +102,7 @@ def learned_live(patience: int | None = None) -> System:
 
 def latency(rate: int) -> float:
     """Seconds that the learned mode says of itself at blocks of `BLOCK`."""
-    from antiphon_hum.ear import SETTLING
+    from antiphon_hum.model_tracker import SETTLING
 
     intake = Intake(rate, spec.RATE, spec.HOP)
     hop = spec.HOP * intake.factor

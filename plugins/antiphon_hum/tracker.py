@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from antiphon.contract.processor import IO
 from antiphon_hum.candidates import Candidates
-from antiphon_hum.change import SIZE, Change
-from antiphon_hum.intake import HISTORY, HOP, Intake
-from antiphon_hum.judge import DISCRIMINANTS, Judge, Look, look
+from antiphon_hum.decimator import HISTORY, HOP, Intake
+from antiphon_hum.note_classifier import DISCRIMINANTS, Judge, Look, look
+from antiphon_hum.onset_flux import SIZE, Change
 from antiphon_hum.pitch import PitchTrack, PlainPitch
 from antiphon_hum.segment import Segmenter, Weights
 

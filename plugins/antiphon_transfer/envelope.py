@@ -12,10 +12,10 @@ import math
 
 import numpy as np
 
-from antiphon_transfer.describe import BANDS, NUMBERS, RANGE, Describer
+from antiphon_transfer.features import BANDS, NUMBERS, RANGE, Describer
+from antiphon_transfer.method import Spectral
 from antiphon_transfer.reference import spectra
 from antiphon_transfer.stream import C64, F32, F64, Grid
-from antiphon_transfer.way import Spectral
 
 RIDGE = 0.02
 OWN_RIDGE = 20.0

@@ -7,9 +7,9 @@ from typing import ClassVar
 from antiphon.contract.block import StreamSpec
 from antiphon.contract.params import Param
 from antiphon.contract.processor import IO, Processor
+from antiphon_transfer.method import Way
 from antiphon_transfer.reference import read
 from antiphon_transfer.stream import Overlap, grid
-from antiphon_transfer.way import Way
 
 MODES = ("envelope", "nmf", "wavelet")
 
@@ -51,7 +51,7 @@ class Transfer(Processor):
 
                 self._way = Envelope(samples, sizes, spec.channels)
             case "nmf":
-                from antiphon_transfer.mosaic import Mosaic
+                from antiphon_transfer.nmf import Mosaic
 
                 self._way = Mosaic(samples, sizes, spec.channels)
             case _:

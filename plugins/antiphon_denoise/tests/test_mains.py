@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from antiphon_denoise.mains import Hum
+from antiphon_denoise.mains_hum import Hum
 from antiphon_denoise.spectrum import grid
 
 _spec = importlib.util.spec_from_file_location("denoise_sounds", Path(__file__).with_name("sounds.py"))

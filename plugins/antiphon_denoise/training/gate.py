@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from antiphon_denoise.bands import BINS, COUNT, places
-from antiphon_denoise.follow import LEVEL, running, smoothed
+from antiphon_denoise.features import LEVEL, running, smoothed
 from antiphon_denoise.learned import UNKNOWN
 from antiphon_denoise.network import HIDDEN, LAYOUT
 

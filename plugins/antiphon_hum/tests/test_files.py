@@ -81,9 +81,9 @@ def test_the_clock_of_quantise_is_that_of_the_midi_file(tmp_path):
 @pytest.mark.parametrize("beat", [452.262 / 44100, 452.7 / 44100, 0.0])
 def test_a_first_note_whose_line_is_rounded_down_is_at_the_beginning_of_the_midi_file(tmp_path, beat):
     from antiphon.io import midifile
-    from antiphon_hum.grid import on_grid
     from antiphon_hum.jobs import write_notes
     from antiphon_hum.notes import Heard, Note
+    from antiphon_hum.quantise import on_grid
 
     sung = [
         Note(round(44100 * (beat + 0.5 * n)) + 200, round(44100 * (beat + 0.5 * n)) + 9000, 60, 0.5) for n in range(4)

@@ -20,11 +20,11 @@ from antiphon_hum.evaluation import f1, lateness
 from antiphon_hum.jobs import run
 from antiphon_hum.material import Manner, ScoreNote
 from antiphon_hum.notes import Listener, notes_of
+from antiphon_hum.offline_model import RATE, Whole
 from antiphon_hum.processor import Hum
 from antiphon_hum.systems import Result
 from antiphon_hum.testset import Clip
 from antiphon_hum.training.humming import hummed
-from antiphon_hum.whole import RATE, Whole
 
 pytest.importorskip("torch")
 TUNE = [60, 64, 67, 72, 71, 67, 62, 60, 60, 57]
@@ -217,12 +217,12 @@ def test_an_answer_that_is_missing_for_a_moment_strikes_no_held_note_again(monke
 
 def test_without_a_worker_left_it_goes_by_pyin(monkeypatch, caplog):
     from antiphon.workers.spec import WorkerError
-    from antiphon_hum import ear
+    from antiphon_hum import model_tracker
 
     def none(*given):
         raise WorkerError("there are 12 workers already")
 
-    monkeypatch.setattr(ear, "Line", none)
+    monkeypatch.setattr(model_tracker, "Line", none)
     with caplog.at_level(logging.WARNING, "antiphon.hum"):
         made, done = live(hum().sound)
     assert made.mode == "pyin"

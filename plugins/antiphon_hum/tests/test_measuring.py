@@ -10,9 +10,9 @@ import soundfile
 
 from antiphon.errors import UsageError
 from antiphon_hum.evaluation import f1, lateness, octaves
-from antiphon_hum.grid import on_grid, timing
 from antiphon_hum.notes import Note
 from antiphon_hum.peers import cut, held, nothing
+from antiphon_hum.quantise import on_grid, timing
 from antiphon_hum.systems import Result
 from antiphon_hum.testset import RATE, Clip, own
 

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from antiphon.learning.recipe import Job, Recipe
 from antiphon_hum import spec
-from antiphon_hum.plain import Painter
-from antiphon_hum.readoff import notes_of_painting, templates
+from antiphon_hum.baseline_network import Painter
+from antiphon_hum.template_decoder import notes_of_painting, templates
 from antiphon_hum.training import corpus
 from antiphon_hum.training.batches import HOPS, Batcher, Truth
 from antiphon_hum.training.scoring import f1

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from antiphon.contract.block import Samples
 from antiphon.workers.torch_network import load
 from antiphon_hum import spec
-from antiphon_hum.ear import MODELS
-from antiphon_hum.intake import Intake
+from antiphon_hum.baseline_network import Painter
+from antiphon_hum.decimator import Intake
+from antiphon_hum.model_tracker import MODELS
 from antiphon_hum.network import Ear
-from antiphon_hum.plain import Painter
 
 F32 = NDArray[np.float32]
 TOGETHER = 1000

@@ -6,7 +6,7 @@ from typing import Protocol
 
 import numpy as np
 
-from antiphon_transfer.describe import Describer
+from antiphon_transfer.features import Describer
 from antiphon_transfer.stream import C64, F32, Grid
 
 

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from antiphon.contract.processor import IO
 from antiphon.workers.model_client import Line
 from antiphon_hum import spec
+from antiphon_hum.decimator import Intake
 from antiphon_hum.decode import Decoder, Live
-from antiphon_hum.intake import Intake
-from antiphon_hum.judge import Look
-from antiphon_hum.readoff import Reader, Reading
+from antiphon_hum.note_classifier import Look
+from antiphon_hum.template_decoder import Reader, Reading
 from antiphon_hum.tracker import Settings
 
 F32 = NDArray[np.float32]

@@ -13,9 +13,9 @@ import math
 
 import numpy as np
 
+from antiphon_transfer.method import Spectral
 from antiphon_transfer.reference import spectra
 from antiphon_transfer.stream import C64, F32, Grid
-from antiphon_transfer.way import Spectral
 
 PARTS = 24
 """Spectra the reference is taken apart into."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon_hum.snap import GRIDS
+from antiphon_hum.scale_snap import GRIDS
 
 if TYPE_CHECKING:
     from antiphon_hum.notes import Note
