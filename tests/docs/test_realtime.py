@@ -15,7 +15,7 @@ from antiphon.workers.info import ModelInfo
 from antiphon.workers.rebuffer import Hops, lead_for
 from antiphon.workers.spec import MAX_SLOTS, WorkerSpec
 
-PAGE = (Path(__file__).parents[1] / "docs" / "realtime.md").read_text()
+PAGE = (Path(__file__).parents[2] / "docs" / "realtime.md").read_text()
 SAID = " ".join(PAGE.split())
 ROW = re.compile(r"^\| (\d+) \| (\d+) \| (\d+) \| (\d+) \| ([\d.]+) ms \| ([\d.]+) ms \|$", re.MULTILINE)
 

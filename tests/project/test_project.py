@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 TEXT = {".py", ".toml", ".md", ".sh", ".yaml", ".yml", ""}
 OURS = ("server", "plugins", "patches", "supercollider", "models", "tests", "docs", "tools", ".ci")

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests import audio
+from tests.graph.test_plan import SPEC, run, step
 from tests.local import CATALOG, RATE, cell, graph, plan
-from tests.test_plan import SPEC, run, step
 
 from antiphon.contract.block import StreamSpec
 from antiphon.errors import PatchError

@@ -8,7 +8,7 @@ from antiphon.control.osc.addresses import ADDRESSES
 from antiphon.control.osc.reference import built_in, markdown
 from antiphon.synth.backend import INSTRUMENTS, SC_INSTRUMENTS
 
-PAGE = Path(__file__).parents[1] / "docs" / "osc.md"
+PAGE = Path(__file__).parents[2] / "docs" / "osc.md"
 
 
 def test_the_page_is_the_declarations() -> None:

@@ -20,7 +20,7 @@ from antiphon.graph import patch
 from antiphon.plugins import loader
 from antiphon.synth import info as synths
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "plugins.md").read_text()
 SET = {"inputs", "outputs", "params", "split", "holds", "tail", "needs", "rate", "block", "channels", "latency", "node"}
 HOOKS = [n for n in ast.parse(inspect.getsource(hookspecs)).body if isinstance(n, ast.FunctionDef)]

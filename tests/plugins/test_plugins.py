@@ -18,7 +18,7 @@ from antiphon.errors import PluginError, UsageError
 from antiphon.plugins import checks, loader
 from antiphon.runtime import importing
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 HEAD = """
 import numpy as np
 from antiphon.contract.hookspecs import hookimpl

@@ -21,7 +21,7 @@ from antiphon.runtime import paths
 from antiphon.session.commands import Beat, Sample
 from antiphon.session.notes import Players
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "events.md").read_text()
 
 

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests import audio
 from tests.engine.test_stage import step
+from tests.graph.test_plan import SPEC, graphs, late
 from tests.local import RATE, graph, plan, play, put, staged
-from tests.test_plan import SPEC, graphs, late
 
 from antiphon.engine.actions import Action, Op
 from antiphon.graph.plan_crossfade import Slide
