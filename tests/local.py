@@ -13,7 +13,7 @@ from antiphon.contract.params import Param
 from antiphon.contract.ports import AUDIO_OUT, CONTROL_OUT, EVENTS_IN, EVENTS_OUT, Port
 from antiphon.contract.processor import Event, Processor
 from antiphon.engine.actions import Action, Op
-from antiphon.engine.graph_player import Stage
+from antiphon.engine.graph_player import GraphPlayer
 from antiphon.graph.compiler import compile_plan
 from antiphon.graph.graph import Graph, NodeSpec, Wire
 from antiphon.graph.plan import Plan
@@ -232,8 +232,8 @@ def plan(made: Graph, spec: StreamSpec, old: Plan | None = None, numbers: Mappin
     return compile_plan(made, CATALOG, make, spec, numbers or ids(made), old)
 
 
-def staged(made: Graph, spec: StreamSpec | None = None, tempo: float = 120.0) -> Stage:
-    stage = Stage(spec or StreamSpec(RATE, 256, 2), tempo)
+def staged(made: Graph, spec: StreamSpec | None = None, tempo: float = 120.0) -> GraphPlayer:
+    stage = GraphPlayer(spec or StreamSpec(RATE, 256, 2), tempo)
     stage.load(plan(made, stage.spec), 1, 0.0)
     return stage
 
@@ -247,7 +247,7 @@ def put(made: Graph, node: str, name: str, number: float, ramp: float = 0.0) -> 
     return Action(Op.SET, ids(made)[node], cell(made.node(node).type, name), number, ramp)
 
 
-def play(stage: Stage, x: np.ndarray, blocks: Sequence[int] | None = None) -> np.ndarray:
+def play(stage: GraphPlayer, x: np.ndarray, blocks: Sequence[int] | None = None) -> np.ndarray:
     """The whole of x through the stage, in blocks of these sizes, over and over."""
     kept, at, turn = [], 0, 0
     sizes = blocks or (stage.spec.block,)
@@ -258,5 +258,5 @@ def play(stage: Stage, x: np.ndarray, blocks: Sequence[int] | None = None) -> np
     return np.concatenate(kept, axis=1)
 
 
-def said(stage: Stage, kind: str) -> list[object]:
+def said(stage: GraphPlayer, kind: str) -> list[object]:
     return [report for report in stage.reports if report.kind == kind]

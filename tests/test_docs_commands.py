@@ -24,11 +24,11 @@ from pythonosc.osc_message_builder import OscMessageBuilder
 from tests import audio
 from tests.commands import PAGES, ROOT, blocks, inline, text, typed
 
-from antiphon.bench.rig import Server
+from antiphon.bench.rig import ServerProcess
 from antiphon.cli.commands import application
 from antiphon.cli.run import read_settings
 from antiphon.contract import catalog as catalogs
-from antiphon.io.midifile import Note, Track, write
+from antiphon.io.midifile import MidiNote, MidiTrack, write
 from antiphon.plugins import loader
 from antiphon.workers import devices
 
@@ -103,7 +103,7 @@ def test_what_make_is_asked_for_is_in_the_makefile(page: str) -> None:
 
 
 def tune(path: Path) -> None:
-    write(path, [Track("tune", tuple(Note(float(n), 0.9, 60 + n % 5) for n in range(16)))])
+    write(path, [MidiTrack("tune", tuple(MidiNote(float(n), 0.9, 60 + n % 5) for n in range(16)))])
 
 
 def sound(path: Path, hertz: float = 220.0, seconds: float = 2.0) -> None:
@@ -164,7 +164,7 @@ def _writes(line: str, name: str) -> bool:
 # ---- the commands
 
 
-class Shared(Server):
+class Shared(ServerProcess):
     """One server for all pages. patch: what it plays."""
 
     patch = "keys"
@@ -186,7 +186,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
         yield started
 
 
-def command(line: str, server: Server | None = None, dry: bool = False) -> None:
+def command(line: str, server: ServerProcess | None = None, dry: bool = False) -> None:
     """Runs a line as a shell would, in this process; the ports it does not name are the shared server's."""
     words = [found for word in shlex.split(line)[1:] for found in (sorted(glob.glob(word)) if "*" in word else [word])]
     ports = {"osc": {"port": server.osc}} if server is not None else {}
@@ -250,7 +250,7 @@ def _checked(line: str) -> None:
 def _keep(line: str, home: Path) -> None:
     """Plays it for as long as something is heard, on the software clock, and ends it by Ctrl-C."""
     options = shlex.split(line)[2:]
-    with Server(*options, "--audio", "headless", home=home, wait=60.0) as kept:
+    with ServerProcess(*options, "--audio", "headless", home=home, wait=60.0) as kept:
         before = kept.status()["blocks"]
         while kept.status()["blocks"] < before + 64:
             pass

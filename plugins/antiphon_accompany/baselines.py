@@ -8,7 +8,7 @@ import numpy as np
 
 from antiphon_accompany.chords import tones
 from antiphon_accompany.files import heard
-from antiphon_accompany.notes import Note
+from antiphon_accompany.notes import BeatNote
 
 # Krumhansl and Kessler's probe-tone ratings (1982)
 _MAJOR = np.array((6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88))
@@ -16,7 +16,7 @@ _MINOR = np.array((6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3
 _DIATONIC = ((0, 5, 7, 14, 16, 21), (3, 8, 10, 12, 17, 19))
 
 
-def key_of(notes: Sequence[Note]) -> int:
+def key_of(notes: Sequence[BeatNote]) -> int:
     """The key whose profile the melody's durations correlate with best."""
     weights = np.zeros(12)
     for note in notes:
@@ -25,12 +25,12 @@ def key_of(notes: Sequence[Note]) -> int:
     return int(np.nanargmax(fits))
 
 
-def tonic(notes: Sequence[Note], beats: int) -> list[int]:
+def tonic(notes: Sequence[BeatNote], beats: int) -> list[int]:
     """The tonic's chord on every beat."""
     return [key_of(notes)] * beats
 
 
-def harmoniser(notes: Sequence[Note], beats: int, first: int, meter: int) -> list[int]:
+def harmoniser(notes: Sequence[BeatNote], beats: int, first: int, meter: int) -> list[int]:
     """Viterbi over the key's six plain triads, each half bar: melody time on chord tones, a cost for each change."""
     key = key_of(notes)
     chords = [c // 12 * 12 + (c % 12 + key) % 12 for c in _DIATONIC[key // 12]]

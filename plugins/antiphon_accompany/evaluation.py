@@ -14,8 +14,8 @@ from antiphon.learning import needs
 from antiphon_accompany import baselines
 from antiphon_accompany.files import Section, accompany_file
 from antiphon_accompany.measures import agreement, chords_of, clash, texture, unlike
-from antiphon_accompany.notes import Note
-from antiphon_accompany.songs import TEST, Song, songs
+from antiphon_accompany.notes import BeatNote
+from antiphon_accompany.songs import TEST, AnnotatedSong, songs
 from antiphon_accompany.styles import STYLES
 
 Row = dict[str, float]
@@ -24,7 +24,7 @@ EACH_STYLE = 36
 """Songs, at most, that every style is tried on."""
 
 
-def play(song: Song, **settings: Any) -> tuple[list[Note], list[int]]:
+def play(song: AnnotatedSong, **settings: Any) -> tuple[list[BeatNote], list[int]]:
     """The accompaniment of a song's melody, and the chord of each of its beats; its bars as annotated."""
     told: list[tuple[float, int]] = []
     start = song.first - song.meter * -(-song.first // song.meter)
@@ -34,7 +34,7 @@ def play(song: Song, **settings: Any) -> tuple[list[Note], list[int]]:
     return notes, [named.get(float(beat), -1) for beat in range(count)]
 
 
-def systems(song: Song, wanted: Sequence[str]) -> Iterator[tuple[str, Row]]:
+def systems(song: AnnotatedSong, wanted: Sequence[str]) -> Iterator[tuple[str, Row]]:
     """Each system's figures on a song."""
     count = len(song.beats)
     human = texture(song.piano, song.first, song.meter)

@@ -13,9 +13,9 @@ from antiphon.contract import harness
 from antiphon.contract.block import StreamSpec
 from antiphon.contract.params import Value
 from antiphon.contract.processor import IO, BlockTime, Event
-from antiphon_accompany.harmony import Tracker
+from antiphon_accompany.harmony import HarmonyTracker
 from antiphon_accompany.melody import Melody
-from antiphon_accompany.notes import Note
+from antiphon_accompany.notes import BeatNote
 from antiphon_accompany.processor import Accompany
 from antiphon_accompany.tables import installed
 
@@ -46,7 +46,7 @@ class Section:
     unit: float = 1.0
 
 
-def heard(notes: Sequence[Note], beats: int) -> Melody:
+def heard(notes: Sequence[BeatNote], beats: int) -> Melody:
     """Notes as the harmony hears them, from beat 0 for `beats` beats and silence after. Notes before 0 are left out."""
     melody = Melody(2 * (beats + 64))
     melody.clear(0)
@@ -64,14 +64,14 @@ def heard(notes: Sequence[Note], beats: int) -> Melody:
 
 
 def accompany_file(
-    notes: Sequence[Note],
+    notes: Sequence[BeatNote],
     settings: Mapping[str, Value] | None = None,
     tempo: float = 100.0,
     sections: Sequence[Section] = (),
     ends: float | None = None,
     labels: list[tuple[float, int]] | None = None,
     tonics: list[int] | None = None,
-) -> list[Note]:
+) -> list[BeatNote]:
     """The accompaniment of a melody, in order of time.
 
     notes: the melody.  settings: the processor's parameters; `meter` holds where `sections` says nothing.  tempo:
@@ -85,7 +85,7 @@ def accompany_file(
         return []
     parts = list(sections) or [Section(0.0, meter_of(given) or 4)]
     last = max(note.end for note in notes) if ends is None else ends
-    made: list[Note] = []
+    made: list[BeatNote] = []
     for part, after in zip(parts, [*parts[1:], None], strict=True):
         stop = last if after is None else min(after.start, last)
         length = (stop - part.start) / part.unit
@@ -113,26 +113,26 @@ def meter_of(settings: Mapping[str, Value]) -> int | None:
     return int(param.check(settings["meter"]))
 
 
-def _moved(note: Note, start: float, scale: float, turn: float) -> Note:
-    return Note((note.start - start) * scale + turn, (note.end - start) * scale + turn, note.pitch, note.velocity)
+def _moved(note: BeatNote, start: float, scale: float, turn: float) -> BeatNote:
+    return BeatNote((note.start - start) * scale + turn, (note.end - start) * scale + turn, note.pitch, note.velocity)
 
 
-def _back(note: Note, part: Section, turn: float) -> Note:
+def _back(note: BeatNote, part: Section, turn: float) -> BeatNote:
     start, end = (part.start + (beat - turn) * part.unit for beat in (note.start, note.end))
-    return Note(start, end, note.pitch, note.velocity)
+    return BeatNote(start, end, note.pitch, note.velocity)
 
 
-def first_bar(notes: Sequence[Note], meter: int) -> int:
+def first_bar(notes: Sequence[BeatNote], meter: int) -> int:
     """The beat, 0 to below `meter`, that bars most likely begin on, by the chords a melody seems to ask for."""
     beats = math.ceil(max(note.end for note in notes))
     melody = heard(notes, beats)
-    tracker = Tracker(installed(), meter, phases=(1.0 / meter,) * meter)
+    tracker = HarmonyTracker(installed(), meter, phases=(1.0 / meter,) * meter)
     for beat in range(beats):
         tracker.hear(melody, beat)
     return tracker.phase
 
 
-def offset(notes: Sequence[Note], believed: bool = True) -> float:
+def offset(notes: Sequence[BeatNote], believed: bool = True) -> float:
     """Beats by which a melody lies behind its file's beats, 0 to below 1; 0 for one that lies on them.
 
     Files made from recordings often start anywhere. believed: notes on the file's sixteenths or triplets settle it.
@@ -157,14 +157,14 @@ def _off(x: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _run(
-    notes: Sequence[Note],
+    notes: Sequence[BeatNote],
     settings: Mapping[str, Value],
     tempo: float,
     first: float,
     ends: float,
     labels: list[tuple[float, int]],
     tonics: list[int],
-) -> list[Note]:
+) -> list[BeatNote]:
     """The processor from beat `first` to `ends` of its clock, a beat each call."""
     node = Accompany()
     # one frame is a tick at any tempo: the rate follows from both
@@ -183,7 +183,7 @@ def _run(
     at, stop = round(first * TICKS), round(ends * TICKS)
     place = next((n for n, item in enumerate(told) if item[0] >= at), len(told))
     sounding: dict[int, tuple[int, float]] = {}
-    made: list[Note] = []
+    made: list[BeatNote] = []
     while at <= stop:
         # the call after the last beat finds the clock stopped, and everything is ended
         frames = min(TICKS - at % TICKS, stop - at) or 1
@@ -206,7 +206,7 @@ def _run(
             elif event.number in sounding:
                 start, velocity = sounding.pop(event.number)
                 if when > start:
-                    made.append(Note(start / TICKS, when / TICKS, event.number, velocity))
+                    made.append(BeatNote(start / TICKS, when / TICKS, event.number, velocity))
         if at < stop:
             labels.append((at / TICKS, int(io.reports.get("chord", -1))))
             tonics.append(int(io.reports.get("tonic", 0)))

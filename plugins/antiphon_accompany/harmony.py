@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon_accompany.melody import Melody
-from antiphon_accompany.tables import AHEAD, AROUND, DIATONIC, PAST, Tables, beside
+from antiphon_accompany.tables import AHEAD, AROUND, DIATONIC, PAST, HarmonyTables, beside
 
 F32 = NDArray[np.float32]
 REACH = 17
@@ -68,7 +68,7 @@ def turned(seen: F32) -> F32:
     return made
 
 
-class Tracker:
+class HarmonyTracker:
     """Follows one melody. `hear` each beat once it is past (or known), `decide` each beat before it is played.
 
     meter: beats in a bar.  key: 0 to 23 to hold to, None to find out.  phases: see `PHASES`.  States are
@@ -76,7 +76,7 @@ class Tracker:
     """
 
     def __init__(
-        self, tables: Tables, meter: int = 4, key: int | None = None, phases: tuple[float, ...] = PHASES
+        self, tables: HarmonyTables, meter: int = 4, key: int | None = None, phases: tuple[float, ...] = PHASES
     ) -> None:
         self._tables = tables
         stiff = tables.next**INERTIA

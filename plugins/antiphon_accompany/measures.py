@@ -10,13 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from antiphon_accompany.chords import label, tones
-from antiphon_accompany.notes import Note
-from antiphon_accompany.songs import Song
+from antiphon_accompany.notes import BeatNote
+from antiphon_accompany.songs import AnnotatedSong
 
 _STEP = 24
 
 
-def agreement(song: Song, chords: Sequence[int]) -> float:
+def agreement(song: AnnotatedSong, chords: Sequence[int]) -> float:
     """mir_eval's majmin of each beat's chord (-1: none) with the human's, weighted by time."""
     import mir_eval
 
@@ -29,7 +29,7 @@ def agreement(song: Song, chords: Sequence[int]) -> float:
     return float(mir_eval.chord.evaluate(theirs, names, ours, said)["majmin"])
 
 
-def chords_of(notes: Sequence[Note], beats: int) -> list[int]:
+def chords_of(notes: Sequence[BeatNote], beats: int) -> list[int]:
     """The major or minor triad each beat's notes fit best, its lowest note counted twice; as before where none do."""
     made, before = [], -1
     for beat in range(beats):
@@ -45,7 +45,7 @@ def chords_of(notes: Sequence[Note], beats: int) -> list[int]:
     return made
 
 
-def clash(melody: Sequence[Note], notes: Sequence[Note]) -> float:
+def clash(melody: Sequence[BeatNote], notes: Sequence[BeatNote]) -> float:
     """Share of melody time in which an accompanying note is a semitone or a minor ninth from it."""
     last = math.ceil(max(n.end for n in melody)) * _STEP
     bad = total = 0
@@ -75,7 +75,7 @@ class Texture:
     variety: float
 
 
-def texture(notes: Sequence[Note], first: int, meter: int) -> Texture:
+def texture(notes: Sequence[BeatNote], first: int, meter: int) -> Texture:
     """Of notes whose bars begin at `first` and every `meter` beats."""
     start, end = min(n.start for n in notes), max(n.end for n in notes)
     sounding = np.zeros(math.ceil((end - start) * _STEP) + 1)

@@ -16,7 +16,7 @@ from antiphon.errors import FileError
 from antiphon.runtime.paths import write_atomic
 from antiphon_accompany.chords import KEYS
 from antiphon_accompany.files import Section, accompany_file, first_bar, meter_of, offset
-from antiphon_accompany.notes import Note
+from antiphon_accompany.notes import BeatNote
 
 NAME = "ACCOMPANIMENT"
 MOST_BYTES, MOST_NOTES, MOST_BEATS, MOST_SECTIONS = 4 << 20, 250_000, 20_000, 200
@@ -30,7 +30,7 @@ class Read:
     """A file as read. melody: its notes, in beats.  track: which track they are in.  tempo: mean beats a minute."""
 
     file: mido.MidiFile
-    melody: list[Note]
+    melody: list[BeatNote]
     track: int
     channel: int
     tempo: float
@@ -78,7 +78,7 @@ def sections(given: Read, meter: int | None = None) -> list[Section]:
     late = offset(given.melody, not barless)
     if late or barless:
         beats = meter or 4
-        moved = [Note(n.start - late, n.end - late, n.pitch, n.velocity) for n in given.melody]
+        moved = [BeatNote(n.start - late, n.end - late, n.pitch, n.velocity) for n in given.melody]
         bar = late + first_bar(moved, beats)
         return [Section(bar - beats if bar > 0.0 else bar, beats)]
     if meter:
@@ -121,7 +121,7 @@ class Accompanied:
     tempo: mean beats a minute.  seconds: of the whole file.
     """
 
-    notes: list[Note]
+    notes: list[BeatNote]
     key: str
     bars: int
     tempo: float
@@ -176,16 +176,16 @@ def _bars(parts: list[Section], last: float) -> int:
     return total
 
 
-def _notes(track: mido.MidiTrack, ticks: int) -> tuple[list[Note], int]:
+def _notes(track: mido.MidiTrack, ticks: int) -> tuple[list[BeatNote], int]:
     """A track's notes in beats, drums left out, and the channel of the first. One never ended ends with the track."""
     open_: dict[tuple[int, int], tuple[int, int]] = {}
-    made: list[Note] = []
+    made: list[BeatNote] = []
     channel, at = -1, 0
 
     def end(key: tuple[int, int]) -> None:
         start, loud = open_.pop(key)
         if at > start:
-            made.append(Note(start / ticks, at / ticks, key[1], loud / 127.0))
+            made.append(BeatNote(start / ticks, at / ticks, key[1], loud / 127.0))
 
     for message in track:
         at += message.time

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 
-class Note(NamedTuple):
+class BeatNote(NamedTuple):
     """start, end: beats (quarter notes) from the beginning.  pitch: MIDI number.  velocity: above 0 to 1."""
 
     start: float

@@ -31,7 +31,7 @@ class Struck(NamedTuple):
 
 
 @dataclass(slots=True)
-class Manner:
+class PianistSettings:
     """What the performer asks of the pianist, at a beat."""
 
     style: str = "auto"
@@ -41,7 +41,7 @@ class Manner:
     seed: int = 1
 
 
-class Ear:
+class MelodyListener:
     """What the pianist notices of the melody at once: what sounds, how loud and how high it is."""
 
     def __init__(self) -> None:
@@ -69,12 +69,12 @@ class Ear:
             self.last = beat
 
 
-class Player:
+class Pianist:
     """Bars of a style on a chord. `beat` is asked once for each beat, in order, and gives its notes."""
 
     def __init__(self) -> None:
         self.hands = Hands()
-        self.ear = Ear()
+        self.ear = MelodyListener()
         self.reset()
 
     def reset(self) -> None:
@@ -89,7 +89,7 @@ class Player:
         self._number: tuple[int, int] | None = None
         self.chord: int | None = None
 
-    def beat(self, beat: int, meter: int, tempo: float, chord: int, manner: Manner) -> list[Struck]:
+    def beat(self, beat: int, meter: int, tempo: float, chord: int, manner: PianistSettings) -> list[Struck]:
         """The notes that begin within [beat, beat + 1), in order of time. Bars begin at multiples of `meter`."""
         number, place = divmod(beat, meter)
         if (number, meter) != self._number:

@@ -10,9 +10,9 @@ from antiphon.contract.params import Param
 from antiphon.contract.ports import EVENTS_IN, EVENTS_OUT
 from antiphon.contract.processor import IO, Event, Processor
 from antiphon_accompany.chords import KEYS, tones
-from antiphon_accompany.harmony import PHASES, PHASES_AHEAD, Tracker
+from antiphon_accompany.harmony import PHASES, PHASES_AHEAD, HarmonyTracker
 from antiphon_accompany.melody import LIVE_BEATS, Melody
-from antiphon_accompany.player import Manner, Player, Struck
+from antiphon_accompany.player import Pianist, PianistSettings, Struck
 from antiphon_accompany.styles import STYLES
 from antiphon_accompany.tables import installed
 
@@ -48,13 +48,13 @@ class Accompany(Processor):
     def prepare(self, spec: StreamSpec) -> None:
         self._rate = spec.rate
         self._tables = installed()
-        self._player = Player()
-        self._manner = Manner()
+        self._player = Pianist()
+        self._manner = PianistSettings()
         self._melody = Melody()
         self._known: Melody | None = None
         self._ends = self._opening = 0
         self._sounding: dict[int, float] = {}
-        self._tracker: Tracker | None = None
+        self._tracker: HarmonyTracker | None = None
         self._held: tuple[int, str] = (0, "")
         self._all_off = False
         self._due: list[Struck] = []
@@ -119,7 +119,7 @@ class Accompany(Processor):
             return _NEVER
         return max(0, math.ceil((beat - now) / per_frame - _EARLY))
 
-    def _settle(self, io: IO, frame: int) -> Tracker:
+    def _settle(self, io: IO, frame: int) -> HarmonyTracker:
         """Parameters, as they are at a frame."""
         manner = self._manner
         manner.style = str(io.at("style", frame))
@@ -132,7 +132,7 @@ class Accompany(Processor):
             self._held = held
             phases = PHASES_AHEAD if self._known is not None and int(io.at("lookahead", frame)) else PHASES
             key = KEYS.index(held[1]) if held[1] != "auto" else None
-            self._tracker = Tracker(self._tables, held[0], key, phases)
+            self._tracker = HarmonyTracker(self._tables, held[0], key, phases)
             self._heard = None
         return self._tracker
 

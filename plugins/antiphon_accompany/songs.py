@@ -11,14 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon_accompany.chords import parse
-from antiphon_accompany.notes import Note
+from antiphon_accompany.notes import BeatNote
 
 TRAIN, TUNE, TEST = "123456", "7", "89"
 """Last digits of the songs' numbers. Those that end in 0 are nobody's here."""
 
 
 @dataclass(frozen=True)
-class Song:
+class AnnotatedSong:
     """A song. Beats count from its first annotated beat.
 
     beats: `[n]`, seconds.  meter: beats in a bar.  first: the beat the first whole bar begins on.  chords: `[n]`,
@@ -29,8 +29,8 @@ class Song:
     beats: NDArray[np.float64]
     meter: int
     first: int
-    melody: list[Note]
-    piano: list[Note]
+    melody: list[BeatNote]
+    piano: list[BeatNote]
     chords: NDArray[np.int64]
     said: list[tuple[float, float, str]]
     key: int
@@ -41,7 +41,7 @@ class Song:
         return float(60.0 / np.median(np.diff(self.beats)))
 
 
-def songs(folder: Path, digits: str, limit: int = 0) -> Iterator[Song]:
+def songs(folder: Path, digits: str, limit: int = 0) -> Iterator[AnnotatedSong]:
     """Songs whose number ends in one of `digits`, at most `limit` (0: all), evenly chosen."""
     names = sorted(path.name for path in folder.iterdir() if path.name.isdigit() and path.name[-1] in digits)
     if 0 < limit < len(names):
@@ -52,7 +52,7 @@ def songs(folder: Path, digits: str, limit: int = 0) -> Iterator[Song]:
             yield song
 
 
-def read(folder: Path) -> Song | None:
+def read(folder: Path) -> AnnotatedSong | None:
     """One song; None where its beats or melody are missing."""
     name = folder.name
     table = np.loadtxt(folder / "beat_midi.txt", ndmin=2)
@@ -77,12 +77,12 @@ def read(folder: Path) -> Song | None:
     for start, end, text in said:
         chords[round(np.interp(start, times, numbers)) : max(0, round(np.interp(end, times, numbers)))] = parse(text)
     key = parse((folder / "key_audio.txt").read_text().split()[2])
-    return Song(name, beats, meter, int(downs[0]), tracks["MELODY"], tracks["PIANO"], chords, said, key)
+    return AnnotatedSong(name, beats, meter, int(downs[0]), tracks["MELODY"], tracks["PIANO"], chords, said, key)
 
 
 def _notes(
     file: mido.MidiFile, track: mido.MidiTrack, times: NDArray[np.float64], numbers: NDArray[np.float64]
-) -> list[Note]:
+) -> list[BeatNote]:
     ticks, tempos, tick = [0], [500000], 0
     for message in file.tracks[0]:
         tick += message.time
@@ -97,7 +97,7 @@ def _notes(
         # the players' grid is a twelfth of a beat and finer only by rounding of ticks
         return round(float(np.interp(second, times, numbers)) * 24.0) / 24.0
 
-    made: list[Note] = []
+    made: list[BeatNote] = []
     open_: dict[int, list[tuple[int, int]]] = {}
     tick = 0
     for message in track:
@@ -107,5 +107,5 @@ def _notes(
         elif message.type in ("note_on", "note_off") and open_.get(message.note):
             start, velocity = open_[message.note].pop(0)
             first = beat(start)
-            made.append(Note(first, max(beat(tick), first + 1.0 / 24.0), message.note, velocity / 127.0))
+            made.append(BeatNote(first, max(beat(tick), first + 1.0 / 24.0), message.note, velocity / 127.0))
     return sorted(made)

@@ -27,7 +27,7 @@ _log = logging.getLogger("antiphon.accompany")
 
 
 @dataclass(frozen=True)
-class Tables:
+class HarmonyTables:
     """Modes: major, minor. Chords relative to the tonic.
 
     first: `[2, 24]`, a chord's share.  next: `[4, 2, 24, 24]`, by place in the bar, from chord to chord.
@@ -42,7 +42,7 @@ class Tables:
     around: F32
 
     @classmethod
-    def of(cls, arrays: dict[str, NDArray[Any]]) -> Tables:
+    def of(cls, arrays: dict[str, NDArray[Any]]) -> HarmonyTables:
         """Of arrays by name, in any precision. `ModelError` when they are not these tables."""
         shapes: dict[str, tuple[int, ...]] = {"first": (2, 24), "next": (4, 2, 24, 24), "heard": (2, 24, 24)}
         shapes |= {
@@ -66,16 +66,16 @@ def beside(first: int, last: int) -> bool:
 
 
 @cache
-def installed() -> Tables:
+def installed() -> HarmonyTables:
     """Those that ship; the plain ones, and a line in the log, where they are missing or changed."""
     try:
-        return Tables.of(model_files.weights(MODEL))
+        return HarmonyTables.of(model_files.weights(MODEL))
     except model_files.ModelError as error:
         _log.warning("%s; accompany goes by plain rules of harmony", error)
         return plain()
 
 
-def plain() -> Tables:
+def plain() -> HarmonyTables:
     """Diatonic chords that change with the bar, and melody notes that are mostly tones of theirs."""
     first = np.full((2, 24), 0.05)
     fits = np.full((24, 12), 0.05)
@@ -97,4 +97,4 @@ def plain() -> Tables:
             table[:, :, group * 12 : group * 12 + 12] = weight * fits
         table[:, :, -1] = np.log(first)
         made[name] = table
-    return Tables.of(made)
+    return HarmonyTables.of(made)

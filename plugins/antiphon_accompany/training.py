@@ -18,8 +18,8 @@ from antiphon.runtime import model_files, resources
 from antiphon_accompany.chords import relative
 from antiphon_accompany.files import heard
 from antiphon_accompany.harmony import REACH, features
-from antiphon_accompany.songs import TRAIN, Song, songs
-from antiphon_accompany.tables import MODEL, Tables
+from antiphon_accompany.songs import TRAIN, AnnotatedSong, songs
+from antiphon_accompany.tables import MODEL, HarmonyTables
 
 SHRINK, STEADY, ROUNDS = 0.1, 20.0, 4
 _CHANGES = np.array([0.72, 0.06, 0.42, 0.06])
@@ -39,7 +39,7 @@ class _Counted:
     key: int
 
 
-def rows(song: Song) -> _Counted:
+def rows(song: AnnotatedSong) -> _Counted:
     """The song's features, its bars as annotated."""
     count = len(song.chords)
     melody = heard(song.melody, count)
@@ -50,7 +50,7 @@ def rows(song: Song) -> _Counted:
     return _Counted(song.chords, durations, onsets, past, around, place, song.key)
 
 
-def count(given: list[_Counted]) -> Tables:
+def count(given: list[_Counted]) -> HarmonyTables:
     """All tables from songs whose keys and bars are settled."""
     first = np.ones((2, 24))
     changes, moves = np.ones((2, 4, 2)), np.full((2, 2, 24, 24), 0.05)
@@ -79,10 +79,10 @@ def count(given: list[_Counted]) -> Tables:
     share = first / first.sum(axis=1, keepdims=True)
     made = {"first": share, "next": following, "heard": listened}
     made["past"], made["around"] = (_discriminants(given, name) for name in ("past", "around"))
-    return Tables.of(made)
+    return HarmonyTables.of(made)
 
 
-def settle(given: list[_Counted], tables: Tables) -> int:
+def settle(given: list[_Counted], tables: HarmonyTables) -> int:
     """Gives each song the key its chords and melody fit best; how many moved."""
     moved = 0
     for song in given:

@@ -21,10 +21,12 @@ def antiphon_models(register: Register) -> None:
 @hookimpl
 def antiphon_trainings(register: Register) -> None:
     """Registers the trainings of the three networks."""
-    register("denoise", "antiphon_denoise.training.recipe:Mask", "The mask network of the denoiser.")
-    register("denoise-gate", "antiphon_denoise.training.recipe_gate:Gate", "The thresholds of the denoiser's gate.")
+    register("denoise", "antiphon_denoise.training.recipe:MaskRecipe", "The mask network of the denoiser.")
     register(
-        "denoise-autoencoder", "antiphon_denoise.training.recipe_autoencoder:Autoencoder",
+        "denoise-gate", "antiphon_denoise.training.recipe_gate:GateRecipe", "The thresholds of the denoiser's gate."
+    )
+    register(
+        "denoise-autoencoder", "antiphon_denoise.training.recipe_autoencoder:AutoencoderRecipe",
         "The denoiser's variational autoencoder.",
     )  # fmt: skip
 

@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from antiphon.workers.streaming import State, StreamingModel
 from antiphon_denoise.bands import COUNT
-from antiphon_denoise.features import FEATURES, Follower, Heard, Past, turned
+from antiphon_denoise.features import FEATURES, FeatureExtractor, Features, Past, turned
 from antiphon_denoise.learned import AUTOENCODER, HOP, UNITS
 from antiphon_denoise.recorded import Recorded
 
@@ -35,7 +35,7 @@ class Autoencoder(StreamingModel):
 
     def __init__(self) -> None:
         super().__init__()
-        self.follow = Follower()
+        self.follow = FeatureExtractor()
         self.enter = torch.nn.Linear(COUNT * FEATURES, HIDDEN)
         self.encode = torch.nn.GRU(HIDDEN, HIDDEN, batch_first=True)
         self.mean = torch.nn.Linear(HIDDEN, LATENT)
@@ -62,7 +62,7 @@ class Autoencoder(StreamingModel):
         heard = self.follow.whole(log, noise)
         return self.gains(heard.levels, self.decoded(self.encoded(heard)[0]))
 
-    def encoded(self, heard: Heard) -> tuple[torch.Tensor, torch.Tensor]:
+    def encoded(self, heard: Features) -> tuple[torch.Tensor, torch.Tensor]:
         """Mean and log variance of the latent numbers `[N, T, LATENT]`."""
         x = self.encode(functional.silu(self.enter(heard.bands.flatten(2))))[0]
         return self.mean(x), self.spread(x).clamp(-8.0, 4.0)

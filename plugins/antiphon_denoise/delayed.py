@@ -11,10 +11,10 @@ import numpy as np
 from antiphon.contract.processor import IO
 from antiphon.native import f32, f32p, i64, i64p, kernel
 from antiphon.workers.info import ModelInfo
-from antiphon.workers.model_client import Line
+from antiphon.workers.model_client import ModelClient
 from antiphon_denoise.bands import BINS
 from antiphon_denoise.learned import UNITS, UNKNOWN, first_bins, unit_of_bin
-from antiphon_denoise.spectrum import C64, F32, Grid
+from antiphon_denoise.spectrum import C64, F32, SpectrumSizes
 
 
 @kernel
@@ -40,8 +40,8 @@ def denoise_spread(gains: f32p, unit: i64p, bins: i64, out: f32p) -> None:
 class Waiting:
     """A ring of spectra with what the gate would do to them, and the line to the worker."""
 
-    def __init__(self, model: ModelInfo, grid: Grid, channels: int, block: int, node: int) -> None:
-        self._line = Line(model, 1, grid.hop, block, node)
+    def __init__(self, model: ModelInfo, grid: SpectrumSizes, channels: int, block: int, node: int) -> None:
+        self._line = ModelClient(model, 1, grid.hop, block, node)
         self.lead = self._line.lead
         self._slots = self.lead + 1
         self._spectra: C64 = np.zeros((self._slots, channels, grid.bins), np.complex64)

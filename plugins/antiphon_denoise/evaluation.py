@@ -16,15 +16,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.learning import needs
-from antiphon.learning.evaluation import Ask, Evaluation, Example, Measure, Score, System, cells, table
+from antiphon.learning.evaluation import (
+    Evaluation,
+    EvaluationRequest,
+    Example,
+    Measure,
+    MetricValue,
+    System,
+    cells,
+    table,
+)
 from antiphon.workers.model_client import usable
 from antiphon_denoise import systems, testset
 from antiphon_denoise.processor import MODELS
 from antiphon_denoise.sdr import si_sdr
-from antiphon_denoise.testset import LEAD, RATE, Item
+from antiphon_denoise.testset import LEAD, RATE, TestMixture
 
 F32 = NDArray[np.float32]
-Made = Callable[[Item], F32 | None]
+Made = Callable[[TestMixture], F32 | None]
 _EAR = 16000
 _HARM = -0.5
 _SHOWN, _FEW = 10, 6
@@ -68,7 +77,7 @@ class Denoising(Evaluation):
     )
     files_doc: ClassVar[str] = "clean sound files: noise is added to five seconds of each"
 
-    def scores(self, ask: Ask) -> Iterator[Score]:
+    def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
         made = _makers(ask)
         clips, kinds = _noises(ask), _clean(ask)
         count = len(clips) if ask.limit is None else min(len(clips), -(-ask.limit // 3))
@@ -77,16 +86,16 @@ class Denoising(Evaluation):
         for sound in testset.unmixed(kinds, ask.limit):
             for name, system in made.items():
                 if (out := system(sound)) is not None:
-                    yield Score(name, "clean", sound.name, si_sdr(out, sound.clean))
+                    yield MetricValue(name, "clean", sound.name, si_sdr(out, sound.clean))
         for item in testset.hums(kinds, ask.seed, ask.limit):
             for name, system in made.items():
                 if (out := system(item)) is not None:
-                    yield Score(name, "hum", item.name, _better(item, out))
+                    yield MetricValue(name, "hum", item.name, _better(item, out))
         if not ask.files:
             for item, gaps in testset.pauses(kinds, clips, ask.seed, ask.limit):
                 yield from _pause(made, item, gaps)
 
-    def examples(self, ask: Ask) -> Iterator[Example]:
+    def examples(self, ask: EvaluationRequest) -> Iterator[Example]:
         made = _makers(ask)
         clips, kinds = _noises(ask), _clean(ask)
         heard = (item for item in testset.mixtures(kinds, clips, ask.seed) if item.snr == _SHOWN)
@@ -97,7 +106,7 @@ class Denoising(Evaluation):
                     yield Example(item.name, "noisy" if name == "nothing" else name, out, RATE)
 
 
-def _noises(ask: Ask) -> list[tuple[str, F32]]:
+def _noises(ask: EvaluationRequest) -> list[tuple[str, F32]]:
     """What is added: recorded noise, or to files of one's own, where there is none, noise that is computed."""
     if ask.files and not (ask.data / "esc10").is_dir():
         ask.say(f"{ask.data} holds no esc10/: the noise is computed (white, pink, brown), steadier than most recorded")
@@ -106,7 +115,7 @@ def _noises(ask: Ask) -> list[tuple[str, F32]]:
     return testset.noises(ask.data)
 
 
-def _clean(ask: Ask) -> dict[str, dict[str, F32]]:
+def _clean(ask: EvaluationRequest) -> dict[str, dict[str, F32]]:
     """What noise is added to, by kind and name: theirs, or the evaluation's own."""
     if ask.files:
         own = {path.stem: testset.excerpt(path) for path in ask.files}
@@ -114,12 +123,12 @@ def _clean(ask: Ask) -> dict[str, dict[str, F32]]:
     return testset.clean_sounds(ask.data, ask.work, ask.seed, ask.say)
 
 
-def _makers(ask: Ask) -> dict[str, Made]:
+def _makers(ask: EvaluationRequest) -> dict[str, Made]:
     """What is asked for and can be had, by name."""
-    ours = cache(systems.Ours)
+    ours = cache(systems.StreamedDenoiser)
 
     def through(mode: str, taught: bool) -> Made:
-        def made(item: Item) -> F32:
+        def made(item: TestMixture) -> F32:
             if not taught:
                 return ours(mode)(item.mixed)
             return ours(mode)(np.concatenate([item.lead, item.mixed]), LEAD)[LEAD:]
@@ -147,11 +156,11 @@ def _makers(ask: Ask) -> dict[str, Made]:
     return {name: made for name, made in table.items() if ask.wants(name)}
 
 
-def _better(item: Item, out: F32) -> float:
+def _better(item: TestMixture, out: F32) -> float:
     return si_sdr(out, item.clean) - si_sdr(item.mixed, item.clean)
 
 
-def _mixture(made: dict[str, Made], item: Item) -> Iterator[Score]:
+def _mixture(made: dict[str, Made], item: TestMixture) -> Iterator[MetricValue]:
     speech = item.kind == "speech" and item.snr < 20
     before = _intelligible(item.mixed, item.clean) if speech else None
     for name, system in made.items():
@@ -159,19 +168,19 @@ def _mixture(made: dict[str, Made], item: Item) -> Iterator[Score]:
         if out is None:
             continue
         gain = _better(item, out)
-        yield Score(name, "gain", item.name, gain)
-        yield Score(name, f"at {item.snr} dB", item.name, gain)
-        yield Score(name, "harmed", item.name, 100.0 * (gain < _HARM))
+        yield MetricValue(name, "gain", item.name, gain)
+        yield MetricValue(name, f"at {item.snr} dB", item.name, gain)
+        yield MetricValue(name, "harmed", item.name, 100.0 * (gain < _HARM))
         if speech:
             quality = _quality(out, item.clean)
             if quality is not None:
-                yield Score(name, "PESQ", item.name, quality)
+                yield MetricValue(name, "PESQ", item.name, quality)
             after = _intelligible(out, item.clean)
             if before is not None and after is not None:
-                yield Score(name, "STOI gain", item.name, after - before)
+                yield MetricValue(name, "STOI gain", item.name, after - before)
 
 
-def _pause(made: dict[str, Made], item: Item, gaps: list[slice]) -> Iterator[Score]:
+def _pause(made: dict[str, Made], item: TestMixture, gaps: list[slice]) -> Iterator[MetricValue]:
     """pauses: how much quieter they are, from a quarter second on.  full: their loudest 100 ms, from 150 ms."""
     for name, system in made.items():
         out = system(item)
@@ -179,16 +188,16 @@ def _pause(made: dict[str, Made], item: Item, gaps: list[slice]) -> Iterator[Sco
             continue
         inside = [slice(gap.start + RATE // 4, gap.stop - RATE // 20) for gap in gaps]
         quieter = [_db(item.mixed[part]) - _db(out[part]) for part in inside]
-        yield Score(name, "pauses", item.name, float(np.mean(quieter)))
+        yield MetricValue(name, "pauses", item.name, float(np.mean(quieter)))
         if name in ("gate", "wavelet", "learned", "autoencoder"):
-            whole = systems.Ours(name)
+            whole = systems.StreamedDenoiser(name)
             silent = whole(item.mixed, full=True)
             whole.close()
             tenth = RATE // 10
             starts = [
                 at for gap in gaps for at in range(gap.start + 3 * RATE // 20, gap.stop - tenth - RATE // 50, 960)
             ]
-            yield Score(name, "full", item.name, max(_db(silent[at : at + tenth]) for at in starts))
+            yield MetricValue(name, "full", item.name, max(_db(silent[at : at + tenth]) for at in starts))
 
 
 def _db(sound: F32) -> float:
@@ -227,7 +236,7 @@ def evaluate(data: Path, seed: int = 1, limit: int | None = None) -> dict[str, A
     """The evaluation for `antiphon bench`: figures by system and measure, and the table's lines."""
     evaluation = Denoising()
     with tempfile.TemporaryDirectory() as work:
-        found = cells(evaluation, evaluation.scores(Ask(data, Path(work), seed, limit)))
+        found = cells(evaluation, evaluation.scores(EvaluationRequest(data, Path(work), seed, limit)))
     return {
         "seed": seed,
         "limit": limit,

@@ -1,6 +1,6 @@
 """What both networks hear of a spectrum: its bands, its near and far past, its floor; hop by hop and in one go.
 
-All levels are natural logarithms of power. Nothing here is learned; `Heard` holds no weights.
+All levels are natural logarithms of power. Nothing here is learned; `Features` holds no weights.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _ROWS = {
 }
 
 
-class Heard(NamedTuple):
+class Features(NamedTuple):
     """bands `[…, COUNT, FEATURES]`, details `[…, UNITS, DETAILS]`, levels `[…, COUNT]` relative to the long mean."""
 
     bands: torch.Tensor
@@ -38,7 +38,7 @@ class Heard(NamedTuple):
     levels: torch.Tensor
 
 
-class Now(NamedTuple):
+class FeatureFrame(NamedTuple):
     """One hop. bands `[slots, COUNT * FEATURES]`, details `[slots, DETAILS, UNITS]`, levels `[slots, COUNT]`."""
 
     bands: torch.Tensor
@@ -54,8 +54,8 @@ class Past(NamedTuple):
     mean: torch.Tensor
 
 
-class Follower(torch.nn.Module):
-    """From log powers to `Heard`."""
+class FeatureExtractor(torch.nn.Module):
+    """From log powers to `Features`."""
 
     mean: torch.Tensor
     wide: torch.Tensor
@@ -94,7 +94,7 @@ class Follower(torch.nn.Module):
     def start(self, slots: int) -> Past:
         return Past(torch.zeros(slots, 2, UNITS), torch.full((slots, PAST, UNITS), 50.0), torch.zeros(slots, 3))
 
-    def step(self, x: torch.Tensor, past: Past) -> tuple[Now, Past]:
+    def step(self, x: torch.Tensor, past: Past) -> tuple[FeatureFrame, Past]:
         """One hop: x `[slots, 2, UNITS]`, heard and learned noise. What `whole` says of it, in few operations."""
         log, noise = x[:, :1], x[:, 1:]
         mean, weight, hops = past.mean[:, :1], past.mean[:, 1:2], past.mean[:, 2:]
@@ -131,10 +131,10 @@ class Follower(torch.nn.Module):
         )
         details.sub_(here).clamp_(-9.0, 6.0).mul_(1.0 / 3.0)
         details[:, DETAILS - 1 :].mul_(known)
-        return Now(bands.transpose(1, 2).flatten(1), details, relative[:, 0]), after
+        return FeatureFrame(bands.transpose(1, 2).flatten(1), details, relative[:, 0]), after
 
     @torch.no_grad()
-    def whole(self, log: torch.Tensor, noise: torch.Tensor) -> Heard:
+    def whole(self, log: torch.Tensor, noise: torch.Tensor) -> Features:
         """Many hops from the start: log, noise `[N, T, UNITS]`; what `step` gives hop by hop."""
         count = log.shape[1]
         short, long = smoothed(log, SHORT), smoothed(log, LONG)
@@ -160,7 +160,7 @@ class Follower(torch.nn.Module):
     def _heard(
         self, log: torch.Tensor, power: torch.Tensor, frame: torch.Tensor, short: torch.Tensor, long: torch.Tensor,
         floor: torch.Tensor, mean: torch.Tensor, noise: torch.Tensor,
-    ) -> Heard:  # fmt: skip
+    ) -> Features:  # fmt: skip
         level = torch.log(power @ self.mean + QUIET)
         known = (noise[..., :1] > UNKNOWN / 2).to(log.dtype)
         noise = torch.where(known > 0.0, noise, log)
@@ -185,7 +185,7 @@ class Follower(torch.nn.Module):
         ]  # fmt: skip
         details = [(part - here).clamp(-9.0, 6.0) / 3.0 for part in parts]
         details.append((noise - here).clamp(-9.0, 6.0) / 3.0 * known)
-        return Heard(bands, torch.stack(details, -1), relative)
+        return Features(bands, torch.stack(details, -1), relative)
 
 
 def smoothed(x: torch.Tensor, keep: float) -> torch.Tensor:

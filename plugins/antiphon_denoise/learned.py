@@ -20,7 +20,7 @@ HOP = 384
 
 MASK = ModelInfo(
     name="denoise-mask",
-    network="antiphon_denoise.mask:Mask",
+    network="antiphon_denoise.mask:MaskNetwork",
     weights="denoise-mask",
     plugin="denoise",
     hop=UNITS,

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.native import f32p, f64, f64p, i64, kernel
-from antiphon_denoise.spectrum import F32, Grid
+from antiphon_denoise.spectrum import F32, SpectrumSizes
 
 C128 = NDArray[np.complex128]
 F64 = NDArray[np.float64]
@@ -118,10 +118,10 @@ def denoise_hum_turn(phasor: f64p, turn: f64p) -> None:
         phasor[2 * n + 1] = re * turn[2 * n + 1] + im * turn[2 * n]
 
 
-class Hum:
+class MainsHumRemover:
     """One stream's hum. `take` works on the newest hop of the history, in place."""
 
-    def __init__(self, grid: Grid, rate: int, channels: int) -> None:
+    def __init__(self, grid: SpectrumSizes, rate: int, channels: int) -> None:
         self._hop, self._channels = grid.hop, channels
         orders = np.arange(1, LINES + 1, dtype=np.float64)
         middle = np.arange(grid.hop) - (grid.hop - 1) / 2

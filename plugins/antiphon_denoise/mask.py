@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from antiphon.workers.streaming import State, StreamingModel
 from antiphon_denoise.bands import COUNT
-from antiphon_denoise.features import DETAILS, FEATURES, Follower, Past, turned
+from antiphon_denoise.features import DETAILS, FEATURES, FeatureExtractor, Past, turned
 from antiphon_denoise.learned import HOP, MASK, UNITS
 from antiphon_denoise.recorded import Recorded
 
@@ -28,7 +28,7 @@ UNSURE = 0.5
 """Added to it after training: what was never heard is taken for noise more often than what was trained on."""
 
 
-class Mask(StreamingModel):
+class MaskNetwork(StreamingModel):
     """x: log powers `[slots, 2, UNITS]`, heard and learned noise → gains 0..1 `[slots, 1, UNITS]`."""
 
     name: ClassVar[str] = MASK.name
@@ -40,7 +40,7 @@ class Mask(StreamingModel):
 
     def __init__(self) -> None:
         super().__init__()
-        self.follow = Follower()
+        self.follow = FeatureExtractor()
         self.enter = torch.nn.Linear(COUNT * FEATURES, WIDTH)
         self.first = torch.nn.GRU(WIDTH, WIDTH, batch_first=True)
         self.second = torch.nn.GRU(WIDTH, WIDTH, batch_first=True)

@@ -17,11 +17,11 @@ from antiphon_denoise.bands import BINS
 from antiphon_denoise.delayed import Waiting
 from antiphon_denoise.estimate import Estimator, denoise_power
 from antiphon_denoise.learned import AUTOENCODER, HOP, MASK
-from antiphon_denoise.mains_hum import Hum
+from antiphon_denoise.mains_hum import MainsHumRemover
 from antiphon_denoise.phrase_gate import PhraseGate
 from antiphon_denoise.profile import Recent
-from antiphon_denoise.spectrum import F32, History, Spectra, grid
-from antiphon_denoise.threshold_opener import Spared
+from antiphon_denoise.spectrum import F32, SampleHistory, Spectra, grid
+from antiphon_denoise.threshold_opener import ThresholdOpener
 from antiphon_denoise.wavelet import Shrinker
 
 log = logging.getLogger("antiphon.denoise")
@@ -74,13 +74,13 @@ class Denoise(Processor):
         self._lead = self._waiting.lead if self._waiting is not None else 0
         self.latency = self._grid.lag + self._lead * self._grid.hop
         hop = self._grid.hop
-        self._history = History(self._grid, spec.channels)
+        self._history = SampleHistory(self._grid, spec.channels)
         self._spectra = Spectra(self._grid, spec.channels)
         self._estimator = Estimator(self._grid.bins)
-        self._hum = Hum(self._grid, spec.rate, spec.channels) if mode in MODELS else None
+        self._hum = MainsHumRemover(self._grid, spec.rate, spec.channels) if mode in MODELS else None
         self._recent = Recent(self._grid, spec.rate)
         self._phrase = PhraseGate(_PACE if mode in MODELS else 1.0)
-        self._spared = Spared(self._grid.bins)
+        self._spared = ThresholdOpener(self._grid.bins)
         self._shrinker = Shrinker(self._grid, spec.channels) if mode == "wavelet" else None
         self._gain: F32 = np.ones(self._grid.bins, np.float32)
         self._made: F32 = np.zeros((spec.channels, self._grid.lag), np.float32)

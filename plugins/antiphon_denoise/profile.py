@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon_denoise.spectrum import Grid
+from antiphon_denoise.spectrum import SpectrumSizes
 
 F32 = NDArray[np.float32]
 SECONDS = 0.5
@@ -14,7 +14,7 @@ SECONDS = 0.5
 class Recent:
     """The power spectra of the last half second's frames."""
 
-    def __init__(self, grid: Grid, rate: int) -> None:
+    def __init__(self, grid: SpectrumSizes, rate: int) -> None:
         self._grid = grid
         self._reach = round(SECONDS * rate)
         self._slots = self._reach // grid.hop + 2

@@ -17,7 +17,7 @@ C64 = NDArray[np.complex64]
 
 
 @dataclass(frozen=True, slots=True)
-class Grid:
+class SpectrumSizes:
     """Frame sizes at one rate. `scale`: how many times the sizes of 44.1 and 48 kHz."""
 
     size: int
@@ -34,13 +34,13 @@ class Grid:
         return self.size // 2 + 1
 
 
-def grid(rate: int, hop: int = 640) -> Grid:
+def grid(rate: int, hop: int = 640) -> SpectrumSizes:
     """The grid at `rate`, of `hop` frames at 48 kHz: a lag of 26.7 ms at 48 and 96 kHz, 29.0 ms at 44.1 kHz."""
     scale = max(1, round(rate / 48000))
-    return Grid(2048 * scale, hop * scale, scale)
+    return SpectrumSizes(2048 * scale, hop * scale, scale)
 
 
-def windows(grid: Grid) -> tuple[F32, F32]:
+def windows(grid: SpectrumSizes) -> tuple[F32, F32]:
     """Analysis window `[size]` and synthesis window `[lag]`."""
     rise = grid.size - grid.hop
     up = np.sin(np.pi / 2 * (np.arange(rise) + 0.5) / rise)
@@ -50,10 +50,10 @@ def windows(grid: Grid) -> tuple[F32, F32]:
     return analysis.astype(np.float32), (product / analysis[-grid.lag :]).astype(np.float32)
 
 
-class History:
+class SampleHistory:
     """The newest `grid.size` samples of every channel, without moving them at each hop."""
 
-    def __init__(self, grid: Grid, channels: int) -> None:
+    def __init__(self, grid: SpectrumSizes, channels: int) -> None:
         self._grid = grid
         turns = -(-grid.size // grid.hop)
         self._buffer: F32 = np.zeros((channels, grid.size + turns * grid.hop), np.float32)
@@ -83,7 +83,7 @@ class History:
 class Spectra:
     """Forward and inverse transform of one frame of every channel, in buffers made once."""
 
-    def __init__(self, grid: Grid, channels: int) -> None:
+    def __init__(self, grid: SpectrumSizes, channels: int) -> None:
         self._lag = grid.lag
         self._analysis, self._synthesis = windows(grid)
         self._framed: F32 = np.empty((channels, grid.size), np.float32)

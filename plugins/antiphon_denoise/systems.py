@@ -12,17 +12,17 @@ from antiphon.contract.block import StreamSpec
 from antiphon_denoise.harness import run
 from antiphon_denoise.learned import HOP
 from antiphon_denoise.processor import Denoise
-from antiphon_denoise.spectrum import Grid, windows
+from antiphon_denoise.spectrum import SpectrumSizes, windows
 
 if TYPE_CHECKING:
-    from antiphon_denoise.testset import Item
+    from antiphon_denoise.testset import TestMixture
 
 F32 = NDArray[np.float32]
 RATE = 48000
 _BLOCK = 2048
 
 
-class Ours:
+class StreamedDenoiser:
     """The plugin as it streams, with its latency taken out. In the learned modes it waits for its worker."""
 
     def __init__(self, mode: str) -> None:
@@ -98,9 +98,9 @@ def wiener(sound: F32) -> F32:
     return _spectral(sound, gain, 1024, 512 // 2)
 
 
-def oracle(item: Item) -> F32:
+def oracle(item: TestMixture) -> F32:
     """What a mask that knew sound and noise apart would reach: the root of the power ratio, bin by bin."""
-    sizes = Grid(2048, HOP, 1)
+    sizes = SpectrumSizes(2048, HOP, 1)
     analysis, synthesis = windows(sizes)
     clean, noise = (np.fft.rfft(frames_of(x, sizes.size, HOP) * analysis, axis=1) for x in (item.clean, item.noise))
     wanted, rest = np.abs(clean) ** 2, np.abs(noise) ** 2

@@ -34,7 +34,7 @@ PROGRAMS = {"trumpet": 56, "distorted": 30, "strings": 48, "piano": 0, "flute": 
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class TestMixture:
     """clean, noise `[frames]`, to be added; lead: half a second of the same noise, to be learned from."""
 
     name: str
@@ -136,7 +136,7 @@ def at_snr(clean: F32, noise: F32, snr: float) -> tuple[F32, F32]:
     return scaled[LEAD:], scaled[:LEAD]
 
 
-def mixtures(kinds: dict[str, dict[str, F32]], clips: list[tuple[str, F32]], seed: int) -> Iterator[Item]:
+def mixtures(kinds: dict[str, dict[str, F32]], clips: list[tuple[str, F32]], seed: int) -> Iterator[TestMixture]:
     """Every clip over one sound, the kinds in turn, at every SNR of `SNRS`."""
     rng = np.random.default_rng(seed)
     turn = ("music", "speech", "song", "loop", "solo")
@@ -147,19 +147,19 @@ def mixtures(kinds: dict[str, dict[str, F32]], clips: list[tuple[str, F32]], see
         clean = kinds[kind][name]
         for snr in SNRS:
             own, lead = at_snr(clean, noise, snr)
-            yield Item(f"{noise_name} {n} on {name} {snr} dB", kind, snr, clean, own, lead)
+            yield TestMixture(f"{noise_name} {n} on {name} {snr} dB", kind, snr, clean, own, lead)
 
 
-def unmixed(kinds: dict[str, dict[str, F32]], limit: int | None) -> Iterator[Item]:
+def unmixed(kinds: dict[str, dict[str, F32]], limit: int | None) -> Iterator[TestMixture]:
     """Every sound without any noise."""
     nothing, own = np.zeros(FRAMES, np.float32), {}
     for kind, sounds_of in kinds.items():
         own.update({name: (kind, sound) for name, sound in sounds_of.items()})
     for name, (kind, sound) in list(own.items())[:limit]:
-        yield Item(f"{name} clean", kind, 99, sound, nothing, nothing[:LEAD])
+        yield TestMixture(f"{name} clean", kind, 99, sound, nothing, nothing[:LEAD])
 
 
-def hums(kinds: dict[str, dict[str, F32]], seed: int, limit: int | None) -> Iterator[Item]:
+def hums(kinds: dict[str, dict[str, F32]], seed: int, limit: int | None) -> Iterator[TestMixture]:
     """Mains hum, 50 and 60 Hz with harmonics and a little hiss, at 10 dB."""
     rng = np.random.default_rng(seed)
     t = np.arange(FRAMES + LEAD) / RATE
@@ -173,12 +173,12 @@ def hums(kinds: dict[str, dict[str, F32]], seed: int, limit: int | None) -> Iter
         )
         noise = (hum / hum.std() + 0.03 * rng.standard_normal(len(t))).astype(np.float32)
         own, lead = at_snr(kinds[kind][name], noise, 10)
-        yield Item(f"hum {mains:.0f} Hz on {name}", kind, 10, kinds[kind][name], own, lead)
+        yield TestMixture(f"hum {mains:.0f} Hz on {name}", kind, 10, kinds[kind][name], own, lead)
 
 
 def pauses(
     kinds: dict[str, dict[str, F32]], clips: list[tuple[str, F32]], seed: int, limit: int | None
-) -> Iterator[tuple[Item, list[slice]]]:
+) -> Iterator[tuple[TestMixture, list[slice]]]:
     """A phrase, a pause, a phrase, a pause, in noise 20 dB below: steady clips and white noise; and where it pauses."""
     rng = np.random.default_rng(seed)
     steady = [clip for clip in clips if clip[0] in ("rain", "sea_waves", "helicopter", "chainsaw")][:6]
@@ -193,4 +193,4 @@ def pauses(
             clean[gap] = 0.0
             clean[gap.start - len(edge) : gap.start] *= edge
         own, lead = at_snr(clean, noise, 20)
-        yield Item(f"pauses {n} {noise_name} on {name}", "speech", 20, clean, own, lead), gaps
+        yield TestMixture(f"pauses {n} {noise_name} on {name}", "speech", 20, clean, own, lead), gaps

@@ -13,7 +13,7 @@ OVER = 6.0 * math.log(10.0) / 10.0
 """A band this far above the threshold (6 dB, as a natural logarithm of power) is open; half way there, half."""
 
 
-class Spared:
+class ThresholdOpener:
     """Opens gains `[bins]` where their band is loud. Buffers are made once."""
 
     def __init__(self, bins: int) -> None:

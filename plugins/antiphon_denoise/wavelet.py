@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from antiphon.native import f32, f32p, i64, i64p, kernel
 from antiphon.native.wavelet import wavelet_join, wavelet_split
-from antiphon_denoise.spectrum import Grid
+from antiphon_denoise.spectrum import SpectrumSizes
 
 F32 = NDArray[np.float32]
 WAVELET = "sym16"
@@ -48,7 +48,7 @@ def denoise_shrink(
 class Shrinker:
     """Packet transform, shrinkage and inverse of one frame of every channel."""
 
-    def __init__(self, grid: Grid, channels: int) -> None:
+    def __init__(self, grid: SpectrumSizes, channels: int) -> None:
         # only here: importing it takes longer than the whole plugin, and prepare is off the block path
         import pywt
 

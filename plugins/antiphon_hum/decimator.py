@@ -73,7 +73,7 @@ def hum_intake(
     return taken
 
 
-class Intake:
+class Decimator:
     """Fills hops of decimated samples and keeps the newest `HISTORY`.
 
     factor: input frames to one decimated sample.  lag: input frames by which a decimated sample follows its sound.

@@ -47,7 +47,7 @@ class Live:
     late: float = 0.6
 
 
-class Decoder:
+class NoteDecoder:
     """One answer after another. After each `step`: `ended`, and `begun`, a MIDI number or None; `began` hops ago."""
 
     def __init__(self, live: Live, up: float = 0.0) -> None:
@@ -149,7 +149,7 @@ def moved(chance: float, odds: float) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class Whole:
+class PathCosts:
     """Of the path through a file. onset: probability at which beginning a note costs nothing.  begin: what it costs
     besides.  key, note: weights of what is heard of key and of there being a note.  least: hops of a note.
     """
@@ -162,9 +162,9 @@ class Whole:
     least: int = 6
 
 
-def filed(answers: F32, how: Whole | None = None) -> list[Found]:
+def filed(answers: F32, how: PathCosts | None = None) -> list[Found]:
     """The likeliest notes of a whole sound: rest, or a key with two copies so that it can begin again (Viterbi)."""
-    how = how or Whole()
+    how = how or PathCosts()
     p = np.clip(answers.astype(np.float64), 1e-4, 1.0 - 1e-4)
     hops, keys = len(p), spec.SEMITONES
     odds = how.note * (np.log(p[:, spec.FAR_NOTE]) - np.log(1.0 - p[:, spec.FAR_NOTE])) + how.bias

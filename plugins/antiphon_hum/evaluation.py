@@ -14,14 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.learning import needs
-from antiphon.learning.evaluation import Ask, Evaluation, Example, Measure, Score, System
+from antiphon.learning.evaluation import Evaluation, EvaluationRequest, Example, Measure, MetricValue, System
 from antiphon.offline import note_rendering
 from antiphon.plugins.loader import load
 from antiphon.workers.model_client import usable
 from antiphon_hum import peers, systems, testset
 from antiphon_hum.model_tracker import MODELS
 from antiphon_hum.peers import Found
-from antiphon_hum.testset import RATE, Clip
+from antiphon_hum.testset import RATE, TestClip
 
 F64 = NDArray[np.float64]
 ONSET, CENTS, ENDS = 0.05, 50.0, 0.2
@@ -74,7 +74,7 @@ class Hearing(Evaluation):
     )
     files_doc: ClassVar[str] = testset.FILES
 
-    def scores(self, ask: Ask) -> Iterator[Score]:
+    def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
         made = _makers(ask)
         late: dict[str, list[float]] = {name: [] for name in made}
         if ask.files:
@@ -84,9 +84,9 @@ class Hearing(Evaluation):
                     if name == "true pitch":
                         continue
                     result = system(clip)
-                    yield Score(name, "F1", clip.name, f1(clip, result.notes))
-                    yield Score(name, "sung with ends", clip.name, f1(clip, result.notes, ENDS))
-                    yield Score(name, "octave errors", clip.name, octaves(clip, result.notes))
+                    yield MetricValue(name, "F1", clip.name, f1(clip, result.notes))
+                    yield MetricValue(name, "sung with ends", clip.name, f1(clip, result.notes, ENDS))
+                    yield MetricValue(name, "octave errors", clip.name, octaves(clip, result.notes))
                     late[name] += lateness(clip, result)
             yield from _late(late)
             return
@@ -97,24 +97,26 @@ class Hearing(Evaluation):
             for measure, sound in _heard(kind, clip, noises, n):
                 for name, system in made.items():
                     result = system(sound)
-                    yield Score(name, measure, clip.name, f1(clip, result.notes))
+                    yield MetricValue(name, measure, clip.name, f1(clip, result.notes))
                     if measure == "sung":
-                        yield Score(name, "sung with ends", clip.name, f1(clip, result.notes, ENDS))
-                        yield Score(name, "real time", clip.name, len(clip.sound) / RATE / max(result.seconds, 1e-9))
+                        yield MetricValue(name, "sung with ends", clip.name, f1(clip, result.notes, ENDS))
+                        yield MetricValue(
+                            name, "real time", clip.name, len(clip.sound) / RATE / max(result.seconds, 1e-9)
+                        )
                         late[name] += lateness(clip, result)
                     if measure in ("sung", "wind"):
-                        yield Score(name, "octave errors", clip.name, octaves(clip, result.notes))
+                        yield MetricValue(name, "octave errors", clip.name, octaves(clip, result.notes))
         for kind, clip in testset.empty(ask.data, ask.work, ask.seed, ask.limit):
             for name, system in made.items():
                 if name != "true pitch":
                     count = len(system(clip).notes)
-                    yield Score(name, f"false, {kind}", clip.name, 10.0 * count * RATE / len(clip.sound))
+                    yield MetricValue(name, f"false, {kind}", clip.name, 10.0 * count * RATE / len(clip.sound))
         yield from _late(late)
 
-    def examples(self, ask: Ask) -> Iterator[Example]:
+    def examples(self, ask: EvaluationRequest) -> Iterator[Example]:
         made, loaded = _makers(ask), load(check=False)
 
-        def played(clip: Clip, what: str, notes: Found) -> Example:
+        def played(clip: TestClip, what: str, notes: Found) -> Example:
             timed = [
                 note_rendering.TimedNote(round(a * RATE), round(b * RATE), min(127, max(0, round(number))))
                 for a, b, number in notes
@@ -138,7 +140,7 @@ class Hearing(Evaluation):
                     yield played(clip, name, system(clip).notes)
 
 
-def _heard(kind: str, clip: Clip, noises: list[tuple[str, testset.F32]], n: int) -> Iterator[tuple[str, Clip]]:
+def _heard(kind: str, clip: TestClip, noises: list[tuple[str, testset.F32]], n: int) -> Iterator[tuple[str, TestClip]]:
     """(measure, what is listened to) of a clip."""
     if kind == "hum":
         for ratio in (20, 10, 0):
@@ -149,7 +151,7 @@ def _heard(kind: str, clip: Clip, noises: list[tuple[str, testset.F32]], n: int)
         yield "sung, noise 10 dB", clip.with_noise(noises[n % len(noises)][1], 10.0)
 
 
-def _makers(ask: Ask) -> dict[str, systems.System]:
+def _makers(ask: EvaluationRequest) -> dict[str, systems.System]:
     """What is asked for and can be had, by name."""
     table: dict[str, systems.System] = {name: systems.peer(name) for name in peers.PEERS}
     if not peers.has_basic_pitch():
@@ -167,18 +169,18 @@ def _makers(ask: Ask) -> dict[str, systems.System]:
     return {name: system for name, system in table.items() if ask.wants(name)}
 
 
-def _late(late: dict[str, list[float]]) -> Iterator[Score]:
+def _late(late: dict[str, list[float]]) -> Iterator[MetricValue]:
     for name, values in late.items():
         if values:
             for part in (50, 95):
-                yield Score(name, f"late, p{part}", "all", 1000.0 * float(np.percentile(values, part)))
+                yield MetricValue(name, f"late, p{part}", "all", 1000.0 * float(np.percentile(values, part)))
 
 
 def _hertz(pitches: F64) -> F64:
     return np.asarray(440.0 * 2.0 ** ((pitches - 69.0) / 12.0), np.float64)
 
 
-def f1(clip: Clip, found: Found, ends: float | None = None) -> float:
+def f1(clip: TestClip, found: Found, ends: float | None = None) -> float:
     """Note F1, 0 to 1. ends: part of a note its end may be off by, None to ignore ends."""
     import mir_eval  # type: ignore[import-untyped]
 
@@ -193,7 +195,7 @@ def f1(clip: Clip, found: Found, ends: float | None = None) -> float:
     return float(scored[2])
 
 
-def octaves(clip: Clip, found: Found) -> float:
+def octaves(clip: TestClip, found: Found) -> float:
     """Of notes whose beginning is heard, how many of a hundred are whole octaves off; NaN where none is heard."""
     heard = wrong = 0
     for start, _, pitch in clip.notes:
@@ -205,7 +207,7 @@ def octaves(clip: Clip, found: Found) -> float:
     return 100.0 * wrong / heard if heard else float("nan")
 
 
-def lateness(clip: Clip, result: systems.Result) -> list[float]:
+def lateness(clip: TestClip, result: systems.Result) -> list[float]:
     """Seconds from each sung beginning to the note of its pitch, where one is said within `LATEST`."""
     if result.late is None:
         return []

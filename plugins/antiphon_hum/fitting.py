@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon_hum.decimator import HOP, Intake
+from antiphon_hum.decimator import HOP, Decimator
 from antiphon_hum.material import RATE, items, speech
 from antiphon_hum.note_classifier import LEAST, Look
-from antiphon_hum.tracker import CENTRE, Settings, Tracker
+from antiphon_hum.tracker import CENTRE, NoteTracker, TrackerSettings
 
 F32 = NDArray[np.float32]
 SONGS = 24
@@ -39,8 +39,8 @@ def fit(data: Path, mode: str, seed: int = 1, songs: int = SONGS) -> tuple[float
 def _looks(sound: F32, mode: str) -> Iterable[tuple[float, list[float]]]:
     """(seconds, [pitch, logarithms]) of every candidate, admitted or not."""
     seen: list[Look] = []
-    intake = Intake(RATE)
-    tracker = Tracker(mode, intake)
+    intake = Decimator(RATE)
+    tracker = NoteTracker(mode, intake)
     tracker.judge.heard = lambda look, _said: seen.append(look)
     at, hops, found = 0, 0, []
     x = np.concatenate([sound, np.zeros(RATE // 3, np.float32)])[None]
@@ -48,7 +48,7 @@ def _looks(sound: F32, mode: str) -> Iterable[tuple[float, list[float]]]:
         at += intake.take(x, at, min(at + 4096, x.shape[1]))
         if intake.full:
             hops += 1
-            tracker.step(Settings())
+            tracker.step(TrackerSettings())
             intake.turn()
             for one in seen:
                 if one.voiced >= LEAST:

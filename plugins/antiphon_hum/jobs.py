@@ -18,7 +18,7 @@ from antiphon.offline.note_file import is_midi
 from antiphon.offline.note_rendering import TimedNote, sound
 from antiphon.offline.output_summary import Written
 from antiphon.plugins.loader import load
-from antiphon_hum.notes import Heard, heard
+from antiphon_hum.notes import Transcription, heard
 from antiphon_hum.scale_snap import KEYS
 
 LISTENED = 0.4
@@ -71,7 +71,7 @@ def _notes(job: FileJob) -> tuple[Written, ...]:
     return (_of_notes(job, job.target, found, rate),)
 
 
-def _of_notes(job: FileJob, path: Path, found: Heard, rate: int) -> Written:
+def _of_notes(job: FileJob, path: Path, found: Transcription, rate: int) -> Written:
     return Written(path, shown(job.source), found.frames / rate, notes=len(found.notes))
 
 
@@ -79,7 +79,7 @@ def _bpm(job: FileJob) -> float:
     return float(job.settings.get("bpm", 0.0))
 
 
-def _warn(job: FileJob, found: Heard, nothing: str) -> None:
+def _warn(job: FileJob, found: Transcription, nothing: str) -> None:
     """What is to be known of what was found. nothing: what comes of it where no note was."""
     name = shown(job.source)
     if found.many > MANY:
@@ -94,7 +94,7 @@ def _warn(job: FileJob, found: Heard, nothing: str) -> None:
         complain(f"{name}: {said}")
 
 
-def moved_to(found: Heard, key: str, scale: str, bpm: float) -> str:
+def moved_to(found: Transcription, key: str, scale: str, bpm: float) -> str:
     """What was found, key and tempo, where it was not told, and what it cost; "" where nothing was to be found."""
     parts = []
     if found.key is not None and "auto" in (key, scale):
@@ -107,7 +107,7 @@ def moved_to(found: Heard, key: str, scale: str, bpm: float) -> str:
     return ", ".join(parts)
 
 
-def listened(job: FileJob, rate: int, channels: int) -> Heard:
+def listened(job: FileJob, rate: int, channels: int) -> Transcription:
     """What is in the source, in frames at `rate`, its own."""
     passes = [0.0]
 
@@ -124,7 +124,7 @@ def listened(job: FileJob, rate: int, channels: int) -> Heard:
     return heard(play, rate, channels, job.settings)
 
 
-def write_notes(path: Path, found: Heard, rate: int, bpm: float) -> None:
+def write_notes(path: Path, found: Transcription, rate: int, bpm: float) -> None:
     """A MIDI file of one track. bpm: its tempo where none was found, 0 for MIDI's own. `FileError` where it cannot
     be written.
     """
@@ -135,7 +135,7 @@ def write_notes(path: Path, found: Heard, rate: int, bpm: float) -> None:
     first = first if all(n.start > first - 1.0 for n in found.notes) else first - per_beat
     first = min(first, 0.0) if found.bpm is None else first
     told = tuple(
-        midifile.Note(max(0.0, n.start - first) / per_beat, (n.end - n.start) / per_beat, n.number, n.velocity)
+        midifile.MidiNote(max(0.0, n.start - first) / per_beat, (n.end - n.start) / per_beat, n.number, n.velocity)
         for n in found.notes
     )
-    midifile.write(path, [midifile.Track("hum", told, 0)], tempo, 2 * midifile.TICKS)
+    midifile.write(path, [midifile.MidiTrack("hum", told, 0)], tempo, 2 * midifile.TICKS)

@@ -44,7 +44,7 @@ class ScoreNote:
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class AnnotatedSound:
     """A sound `[frames]` at `RATE`, and the notes in it."""
 
     name: str
@@ -115,7 +115,7 @@ def moved(notes: Sequence[ScoreNote], low: int, high: int) -> tuple[ScoreNote, .
     return tuple(fitted)
 
 
-def wind(name: str, notes: Sequence[ScoreNote], program: int, font: Path, rate: int = RATE) -> Item:
+def wind(name: str, notes: Sequence[ScoreNote], program: int, font: Path, rate: int = RATE) -> AnnotatedSound:
     """The notes by one program of a soundfont, dry."""
     from antiphon_synth.sampling import midi
 
@@ -134,7 +134,7 @@ def wind(name: str, notes: Sequence[ScoreNote], program: int, font: Path, rate: 
             check=True, capture_output=True,
         )  # fmt: skip
         x, _ = soundfile.read(sound, dtype="float32", always_2d=True)
-    return Item(name, np.ascontiguousarray(x.mean(axis=1)), tuple(notes))
+    return AnnotatedSound(name, np.ascontiguousarray(x.mean(axis=1)), tuple(notes))
 
 
 def resampled(x: F32, source: int, target: int) -> F32:
@@ -194,7 +194,7 @@ def syllable(text: str, voice: str, rate: int = RATE) -> Syllable:
 
 
 @dataclass(frozen=True, slots=True)
-class Manner:
+class SingingStyle:
     """How somebody sings. glide, scoop_time: s.  scoop, vibrato, drift, mistuned: semitones.  scoops, slurs: parts
     of the notes.  on_vowel: the syllable's vowel is on the beat, not its consonant.
     """
@@ -213,9 +213,9 @@ class Manner:
     breath: float = 0.0005
 
 
-def manner(rng: np.random.Generator) -> Manner:
+def manner(rng: np.random.Generator) -> SingingStyle:
     """Somebody, drawn by chance."""
-    return Manner(
+    return SingingStyle(
         glide=float(rng.uniform(0.03, 0.12)),
         scoops=float(rng.uniform(0.0, 0.6)),
         scoop=float(rng.uniform(0.5, 2.5)),
@@ -231,13 +231,13 @@ def manner(rng: np.random.Generator) -> Manner:
     )
 
 
-def sung(name: str, notes: Sequence[ScoreNote], voice: str, how: Manner, seed: int) -> Item:
+def sung(name: str, notes: Sequence[ScoreNote], voice: str, how: SingingStyle, seed: int) -> AnnotatedSound:
     """The notes sung, at `RATE`."""
-    return Item(name, singing(notes, voice, how, seed)[0], tuple(notes))
+    return AnnotatedSound(name, singing(notes, voice, how, seed)[0], tuple(notes))
 
 
 def singing(
-    notes: Sequence[ScoreNote], voice: str, how: Manner, seed: int, rate: int = RATE,
+    notes: Sequence[ScoreNote], voice: str, how: SingingStyle, seed: int, rate: int = RATE,
     syllables: Sequence[str] = SYLLABLES, warp: float = 1.0,
 ) -> tuple[F32, F64]:  # fmt: skip
     """The notes sung: sound at `rate`, and Hz of each of WORLD's frames, 0 unvoiced. What is slurred goes on with the
@@ -294,7 +294,7 @@ def singing(
     return x.astype(np.float32), f0
 
 
-def pitch_line(notes: Sequence[ScoreNote], how: Manner, frames: int, rng: np.random.Generator) -> F64:
+def pitch_line(notes: Sequence[ScoreNote], how: SingingStyle, frames: int, rng: np.random.Generator) -> F64:
     """MIDI number of each WORLD frame."""
     t = np.arange(frames) * PERIOD / 1000
     line = np.full(frames, float(notes[0].pitch))
@@ -335,7 +335,7 @@ RANGES = {
 }
 
 
-def items(data: Path, songs: int, seed: int) -> Iterator[tuple[str, Item]]:
+def items(data: Path, songs: int, seed: int) -> Iterator[tuple[str, AnnotatedSound]]:
     """("sing", voice) and ("wind", instrument) items of the first `songs` songs of `TUNED`.
 
     data: the folder that holds pop909/.

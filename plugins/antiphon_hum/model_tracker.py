@@ -1,4 +1,4 @@
-"""The learned modes: hops of sound go to a worker, and its answers become notes. As `tracker.Tracker`."""
+"""The learned modes: hops of sound go to a worker, and its answers become notes. As `tracker.NoteTracker`."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.contract.processor import IO
-from antiphon.workers.model_client import Line
+from antiphon.workers.model_client import ModelClient
 from antiphon_hum import spec
-from antiphon_hum.decimator import Intake
-from antiphon_hum.decode import Decoder, Live
+from antiphon_hum.decimator import Decimator
+from antiphon_hum.decode import Live, NoteDecoder
 from antiphon_hum.note_classifier import Look
-from antiphon_hum.template_decoder import Reader, Reading
-from antiphon_hum.tracker import Settings
+from antiphon_hum.template_decoder import TemplateDecoder, TemplateSettings
+from antiphon_hum.tracker import TrackerSettings
 
 F32 = NDArray[np.float32]
 MODELS = {"learned": spec.HUM, "spectrogram": spec.PLAIN}
@@ -29,25 +29,25 @@ REACH = 4.0
 """Log odds that `sensitivity` moves what is heard by, from one end to the other."""
 
 
-class Ear:
+class ModelTracker:
     """Notes of one stream. After each `step`: `ended`, `begun`, `pitch`, as of a tracker.
 
     behind: input frames from the beginning of a note to the last frame of the hop in which it is said.
     """
 
-    def __init__(self, intake: Intake, mode: str, block: int, node: int) -> None:
+    def __init__(self, intake: Decimator, mode: str, block: int, node: int) -> None:
         self._intake = intake
         model = MODELS[mode]
         self.hop = spec.HOP * intake.factor
-        self._line = Line(model, 1, self.hop, block, node)
+        self._line = ModelClient(model, 1, self.hop, block, node)
         self._seconds = spec.HOP / intake.rate
         self._learned = mode == "learned"
         self._up = 12.0 * math.log2(intake.rate / spec.RATE)
-        self._decoder: Decoder | Reader
+        self._decoder: NoteDecoder | TemplateDecoder
         if self._learned:
-            self._decoder, heard = Decoder(Live(), self._up), spec.NEAR + SETTLING
+            self._decoder, heard = NoteDecoder(Live(), self._up), spec.NEAR + SETTLING
         else:
-            self._decoder, heard = Reader(), spec.PLAIN_LATE + Reading().held - 1
+            self._decoder, heard = TemplateDecoder(), spec.PLAIN_LATE + TemplateSettings().held - 1
         self.lag = heard + self._line.lead
         self.behind = self.lag * self.hop + intake.lag - 1
         self._sent: F32 = np.zeros((1, 1, spec.HOP), np.float32)
@@ -76,7 +76,7 @@ class Ear:
             self._number = self._first = sample // self.hop
             self._line.begin(self._first)
 
-    def step(self, settings: Settings, io: IO | None) -> None:
+    def step(self, settings: TrackerSettings, io: IO | None) -> None:
         """The intake has a full hop."""
         newest = self._intake.newest(spec.HOP)
         self._sent[0, 0] = newest
@@ -98,7 +98,7 @@ class Ear:
         self._missing = 0
         self._decide(answer, settings)
 
-    def _decide(self, answer: F32, settings: Settings) -> None:
+    def _decide(self, answer: F32, settings: TrackerSettings) -> None:
         decoder = self._decoder
         patience = max(0, round(settings.patience / 1000.0 / self._seconds))
         decoder.step(answer, patience, REACH * (settings.sensitivity - 0.5))

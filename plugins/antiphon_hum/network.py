@@ -62,7 +62,7 @@ def _lags(size: int) -> Tensor:
     return weights * (lines > 0)
 
 
-class Ear(StreamingModel):
+class PitchNetwork(StreamingModel):
     """See the module. `hear` gives logits of a whole sound, for training; `step` an answer a hop."""
 
     name: ClassVar[str] = "hum-learned"

@@ -12,7 +12,7 @@ from antiphon.contract.harness import prepare
 from antiphon.contract.params import Value
 from antiphon.contract.processor import IO, BlockTime, Event
 from antiphon_hum import spec
-from antiphon_hum.decode import SECONDS, Whole, filed
+from antiphon_hum.decode import SECONDS, PathCosts, filed
 from antiphon_hum.model_tracker import MODELS, REACH
 from antiphon_hum.note_classifier import Said, backwards
 from antiphon_hum.processor import Hum, possible, velocity
@@ -42,7 +42,7 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class Transcription:
     """What is in a file.  frames: how long it is.  key: tonic 0 to 11 and scale its notes were moved to.  bpm, beat:
     of the grid they were moved to, and seconds of its first line.  many: how surely several voices sound at once.
     left: notes left out, for their line and the next were taken.
@@ -75,7 +75,7 @@ def notes_of(
     return list(heard(play, rate, sound.shape[0], settings or {}).notes)
 
 
-def heard(play: Play, rate: int, channels: int, settings: Mapping[str, Value]) -> Heard:
+def heard(play: Play, rate: int, channels: int, settings: Mapping[str, Value]) -> Transcription:
     """What is in the sound that `play` plays, at its own `rate` and `channels`. settings: parameters of `hum`.
 
     One key and one constant tempo are found where they are asked for and not told. Raises `ParamError` and
@@ -108,7 +108,7 @@ def whole_rate(mode: str) -> int:
     return 3 * spec.RATE if mode in MODELS else 0
 
 
-def _at(made: Heard, by: float, frames: int) -> Heard:
+def _at(made: Transcription, by: float, frames: int) -> Transcription:
     """The same in a sound of `frames` at `by` times the rate."""
     moved = (replace(n, start=round(n.start * by), end=min(frames, round(n.end * by))) for n in made.notes)
     return replace(made, notes=tuple(n for n in moved if n.end > n.start), frames=frames)
@@ -127,7 +127,7 @@ def _key(notes: Iterable[Note], rate: int, asked: Hum) -> tuple[int, str] | None
 
 def _by_tracker(
     play: Play, at: int, channels: int, settings: Mapping[str, Value], mode: str, asked: Hum
-) -> Heard:  # fmt: skip
+) -> Transcription:  # fmt: skip
     """Heard twice: what comes is known the second time."""
     plain: dict[str, Value] = {**settings, "mode": mode, "quantise": "off", "scale": "off"}
     first = Listener(at, channels, plain)
@@ -138,22 +138,22 @@ def _by_tracker(
         plain |= {"key": KEYS[key[0] + 1], "scale": key[1]}
     second = Listener(at, channels, plain, ahead)
     play(at, second.hear)
-    return Heard(tuple(second.notes()), second.frames, key)
+    return Transcription(tuple(second.notes()), second.frames, key)
 
 
-def _by_network(play: Play, mode: str, asked: Hum) -> Heard:
-    """Heard once, by the network."""
+def _by_network(play: Play, mode: str, asked: Hum) -> Transcription:
+    """Transcription once, by the network."""
     # imports torch, which nobody needs who asks for the other modes
     from antiphon_hum import offline_model
 
     said = asked.settings
     odds = REACH * (float(said["sensitivity"]) - 0.5)
-    listener = offline_model.Whole(mode)
+    listener = offline_model.OfflineModel(mode)
     play(offline_model.RATE, listener.hear)
     frames = listener.frames
     answers, levels = listener.end()
     learned = mode == "learned"
-    found = filed(answers, Whole(bias=odds)) if learned else notes_of_painting(answers, odds)
+    found = filed(answers, PathCosts(bias=odds)) if learned else notes_of_painting(answers, odds)
     late = spec.FAR if learned else spec.PLAIN_LATE
     low, high = sorted((float(said["lowest"]), float(said["highest"])))
     notes = []
@@ -170,7 +170,7 @@ def _by_network(play: Play, mode: str, asked: Hum) -> Heard:
         notes = [replace(n, number=in_scale(n.pitch, key[0], SCALES[key[1]])) for n in notes]
     loud = levels > float(said["threshold"])
     many = float(answers[loud, spec.MANY].mean()) if learned and loud.any() else 0.0
-    return Heard(tuple(notes), frames, key, many=many)
+    return Transcription(tuple(notes), frames, key, many=many)
 
 
 def _sung(answers: Samples, number: int) -> float:

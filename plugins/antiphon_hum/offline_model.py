@@ -16,9 +16,9 @@ from antiphon.contract.block import Samples
 from antiphon.workers.torch_network import load
 from antiphon_hum import spec
 from antiphon_hum.baseline_network import Painter
-from antiphon_hum.decimator import Intake
+from antiphon_hum.decimator import Decimator
 from antiphon_hum.model_tracker import MODELS
-from antiphon_hum.network import Ear
+from antiphon_hum.network import PitchNetwork
 
 F32 = NDArray[np.float32]
 TOGETHER = 1000
@@ -28,12 +28,12 @@ RATE = 3 * spec.RATE
 
 
 @cache
-def network(mode: str) -> Ear | Painter:
+def network(mode: str) -> PitchNetwork | Painter:
     """`ModelError` where its weights do not fit."""
-    return cast("Ear | Painter", load(MODELS[mode].worker("cpu"), torch.device("cpu")))
+    return cast("PitchNetwork | Painter", load(MODELS[mode].worker("cpu"), torch.device("cpu")))
 
 
-class Whole:
+class OfflineModel:
     """Takes a sound at `RATE` piece by piece; then `answers` `[hops, …]` and `levels`, dB of each hop.
 
     frames: heard so far.
@@ -41,7 +41,7 @@ class Whole:
 
     def __init__(self, mode: str) -> None:
         self._mode, self._network = mode, network(mode)
-        self._intake = Intake(RATE, spec.RATE, spec.HOP)
+        self._intake = Decimator(RATE, spec.RATE, spec.HOP)
         self.hop = spec.HOP * self._intake.factor
         self.lag = self._intake.lag
         self._state = self._network.start(1)

@@ -15,13 +15,13 @@ from antiphon.contract.ports import AUDIO_IN, EVENTS_OUT
 from antiphon.contract.processor import IO, Event, Processor
 from antiphon.workers.model_client import say_instead, usable
 from antiphon.workers.spec import WorkerError
-from antiphon_hum.decimator import Intake
-from antiphon_hum.model_tracker import MODELS, Ear
+from antiphon_hum.decimator import Decimator
+from antiphon_hum.model_tracker import MODELS, ModelTracker
 from antiphon_hum.note_classifier import Said
 from antiphon_hum.pitch import HIGHEST, LOWEST
 from antiphon_hum.scale_snap import GRIDS, KEYS, SCALES, KeyFinder, extra_frames, in_scale, to_line
 from antiphon_hum.spec import HOP, RATE
-from antiphon_hum.tracker import RING, Settings, Tracker
+from antiphon_hum.tracker import RING, NoteTracker, TrackerSettings
 
 log = logging.getLogger("antiphon.hum")
 F32 = NDArray[np.float32]
@@ -101,17 +101,17 @@ class Hum(Processor):
         self.close()
         mode = str(self.settings["mode"])
         self.mode = mode = possible(mode)
-        self._tracker: Tracker | Ear
+        self._tracker: NoteTracker | ModelTracker
         if mode in MODELS:
-            self._intake = Intake(spec.rate, RATE, HOP)
+            self._intake = Decimator(spec.rate, RATE, HOP)
             try:
-                self._tracker = Ear(self._intake, mode, spec.block, self.node)
+                self._tracker = ModelTracker(self._intake, mode, spec.block, self.node)
             except WorkerError as error:
                 log.warning("hum has no worker for mode %s: %s. %s", mode, error, BY_PYIN)
                 self.mode = mode = "pyin"
         if mode not in MODELS:
-            self._intake = Intake(spec.rate)
-            self._tracker = Tracker(mode, self._intake)
+            self._intake = Decimator(spec.rate)
+            self._tracker = NoteTracker(mode, self._intake)
         self._quantise = str(self.settings["quantise"])
         self._extra = extra_frames(self._quantise, spec.rate)
         self.latency = self._tracker.behind + self._extra
@@ -138,34 +138,34 @@ class Hum(Processor):
 
     def foresee(self, ahead: Sequence[float], told: list[Said]) -> None:
         """The sound that comes has been heard: what to believe at each candidate. told: takes what each says now."""
-        if isinstance(self._tracker, Ear):
+        if isinstance(self._tracker, ModelTracker):
             return
         self._tracker.judge.ahead = ahead
         self._tracker.judge.heard = lambda _seen, said: told.append(said)
 
     def overhear(self, take: Callable[[F32 | None, float], object]) -> None:
         """take: given every answer of the network, or None for one that is missing, and dB of its hop."""
-        if isinstance(self._tracker, Ear):
+        if isinstance(self._tracker, ModelTracker):
             self._tracker.overhear = take
 
     def retry(self) -> None:
-        if isinstance(self._tracker, Ear):
+        if isinstance(self._tracker, ModelTracker):
             self._tracker.retry()
 
     def recall(self, kind: str, number: int) -> None:
-        if isinstance(self._tracker, Ear):
+        if isinstance(self._tracker, ModelTracker):
             self._tracker.recall(kind, number)
 
     def standing(self) -> list[tuple[str, int]]:
-        return self._tracker.standing() if isinstance(self._tracker, Ear) else []
+        return self._tracker.standing() if isinstance(self._tracker, ModelTracker) else []
 
     def close(self) -> None:
         held = getattr(self, "_tracker", None)
-        if isinstance(held, Ear):
+        if isinstance(held, ModelTracker):
             held.close()
 
     def process(self, io: IO) -> None:
-        if isinstance(self._tracker, Ear):
+        if isinstance(self._tracker, ModelTracker):
             self._tracker.begin(io.time.sample)
         if self._stuck >= 0:
             io.emit(Event("off", 0, self._stuck))
@@ -190,7 +190,7 @@ class Hum(Processor):
         self._beats[place] = time.beat + done * time.tempo / 60.0 / self._rate
         self._tempos[place] = time.tempo if time.playing else 0.0
         low, high = int(io.at("lowest", last)), int(io.at("highest", last))
-        settings = Settings(
+        settings = TrackerSettings(
             float(io.at("sensitivity", last)),
             float(io.at("threshold", last)),
             min(low, high),

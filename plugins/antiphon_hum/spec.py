@@ -28,7 +28,7 @@ def pitch(value: float) -> float:
 
 HUM = ModelInfo(
     name="hum-learned",
-    network="antiphon_hum.network:Ear",
+    network="antiphon_hum.network:PitchNetwork",
     weights="hum-learned",
     plugin="hum",
     rate=RATE,

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from antiphon.workers.rebuffer import lead_for
 from antiphon_hum import spec
-from antiphon_hum.decimator import HOP, Intake
-from antiphon_hum.decode import Decoder, Live
+from antiphon_hum.decimator import HOP, Decimator
+from antiphon_hum.decode import Live, NoteDecoder
 from antiphon_hum.material import PERIOD
 from antiphon_hum.notes import Listener, notes_of
 from antiphon_hum.peers import PEERS, Found
-from antiphon_hum.testset import RATE, Clip
-from antiphon_hum.tracker import CENTRE, Settings, Tracker
+from antiphon_hum.testset import RATE, TestClip
+from antiphon_hum.tracker import CENTRE, NoteTracker, TrackerSettings
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
@@ -35,11 +35,11 @@ class Result:
     seconds: float
 
 
-System = Callable[[Clip], Result]
+System = Callable[[TestClip], Result]
 
 
 def peer(name: str) -> System:
-    def run(clip: Clip) -> Result:
+    def run(clip: TestClip) -> Result:
         begun = time.perf_counter()
         return Result(PEERS[name](clip.sound, RATE), None, time.perf_counter() - begun)
 
@@ -49,7 +49,7 @@ def peer(name: str) -> System:
 def on_file(mode: str) -> System:
     """As `antiphon run` has it do a file."""
 
-    def run(clip: Clip) -> Result:
+    def run(clip: TestClip) -> Result:
         begun = time.perf_counter()
         notes = [(n.start / RATE, n.end / RATE, float(n.number)) for n in notes_of(clip.sound, RATE, {"mode": mode})]
         return Result(notes, None, time.perf_counter() - begun)
@@ -60,7 +60,7 @@ def on_file(mode: str) -> System:
 def live(mode: str) -> System:
     """As a performer has it, hop by hop."""
 
-    def run(clip: Clip) -> Result:
+    def run(clip: TestClip) -> Result:
         begun = time.perf_counter()
         listener = Listener(RATE, 1, {"mode": mode})
         listener.hear(clip.sound[None])
@@ -74,14 +74,14 @@ def learned_live(patience: int | None = None) -> System:
     """The same from the answers to the whole sound, which are those hop by hop (a test sees to that), and in a
     hundredth of the time: a worker in lockstep waits for each hop. patience: hops.
     """
-    from antiphon_hum.offline_model import Whole
+    from antiphon_hum.offline_model import OfflineModel
 
-    def run(clip: Clip) -> Result:
+    def run(clip: TestClip) -> Result:
         begun = time.perf_counter()
-        whole = Whole("learned")
+        whole = OfflineModel("learned")
         whole.hear(clip.sound[None])
         answers, _ = whole.end()
-        decoder, late = Decoder(Live()), latency(RATE)
+        decoder, late = NoteDecoder(Live()), latency(RATE)
         notes: Found = []
         start, number = -1.0, -1
         for hop, answer in enumerate(answers):
@@ -104,7 +104,7 @@ def latency(rate: int) -> float:
     """Seconds that the learned mode says of itself at blocks of `BLOCK`."""
     from antiphon_hum.model_tracker import SETTLING
 
-    intake = Intake(rate, spec.RATE, spec.HOP)
+    intake = Decimator(rate, spec.RATE, spec.HOP)
     hop = spec.HOP * intake.factor
     return ((spec.NEAR + SETTLING + lead_for(hop, BLOCK)) * hop + intake.lag - 1) / rate
 
@@ -127,11 +127,11 @@ class Told:
         return float(69.0 + 12.0 * np.log2(hertz / 440.0)) if hertz > 0.0 else 0.0
 
 
-def oracle(clip: Clip) -> Result:
+def oracle(clip: TestClip) -> Result:
     """The pitch as it was made, cut into notes by pyin's note model; nothing is taken for speech."""
     begun = time.perf_counter()
-    intake = Intake(RATE)
-    tracker = Tracker("pyin", intake, truth=lambda rate, lag: Told(clip.hertz, rate, lag))
+    intake = Decimator(RATE)
+    tracker = NoteTracker("pyin", intake, truth=lambda rate, lag: Told(clip.hertz, rate, lag))
     x = np.concatenate([clip.sound, np.zeros(RATE // 3, np.float32)])[None]
     notes: Found = []
     at, hops, start, pitch = 0, 0, 0.0, -1.0
@@ -140,7 +140,7 @@ def oracle(clip: Clip) -> Result:
         if not intake.full:
             continue
         hops += 1
-        tracker.step(Settings())
+        tracker.step(TrackerSettings())
         intake.turn()
         now = ((hops - tracker.lag) * HOP - CENTRE) / intake.rate
         if tracker.ended and pitch >= 0.0:

@@ -17,7 +17,7 @@ AFTER = slice(2, 14)
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class TemplateSettings:
     """like: likeness from which on there is a note.  struck: part by which it rises within `rise` hops where the
     same note begins again, `apart` hops after it began at least.  held: hops a key has to lead.  quiet: part of a
     note's greatest likeness at which it ends; that fades by `fade` a hop.
@@ -47,11 +47,11 @@ def sharpened(mean: F32) -> F32:
     return np.asarray(own / np.maximum(np.linalg.norm(own, axis=1, keepdims=True), 1e-6), np.float32)
 
 
-class Reader:
-    """One answer after another; as `decode.Decoder`."""
+class TemplateDecoder:
+    """One answer after another; as `decode.NoteDecoder`."""
 
-    def __init__(self, how: Reading | None = None) -> None:
-        self._how = how or Reading()
+    def __init__(self, how: TemplateSettings | None = None) -> None:
+        self._how = how or TemplateSettings()
         self.reset()
 
     def reset(self) -> None:
@@ -92,8 +92,8 @@ class Reader:
 
 
 def notes_of_painting(likes: F32, odds: float = 0.0) -> list[tuple[float, float, int]]:
-    """likes `[hops, SEMITONES]` → seconds from and to, MIDI numbers. odds: see `Reader.step`."""
-    reader = Reader()
+    """likes `[hops, SEMITONES]` → seconds from and to, MIDI numbers. odds: see `TemplateDecoder.step`."""
+    reader = TemplateDecoder()
     found: list[tuple[float, float, int]] = []
     start, number = 0.0, -1
     for hop, row in enumerate(likes):

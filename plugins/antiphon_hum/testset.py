@@ -55,7 +55,7 @@ EMPTY = ("silence", "noise", "recorded", "many", "speech", "chainsaw")
 
 
 @dataclass(frozen=True, slots=True)
-class Clip:
+class TestClip:
     """sound `[frames]` at `RATE`.  notes: `[n, 3]`, seconds from and to, MIDI number.  hertz: every `PERIOD` ms, 0
     unvoiced, empty where nobody knows.
     """
@@ -65,7 +65,7 @@ class Clip:
     notes: F64
     hertz: F64
 
-    def with_noise(self, noise: F32, ratio: float) -> Clip:
+    def with_noise(self, noise: F32, ratio: float) -> TestClip:
         """Noise added, so many dB below the sound."""
         noise = np.resize(noise, len(self.sound))
         gain = float(np.sqrt(np.mean(self.sound**2) / np.mean(noise**2))) * 10.0 ** (-ratio / 20.0)
@@ -76,7 +76,7 @@ Make = Callable[[], tuple[F32, F64, F64]]
 _NOTHING: tuple[F64, F64] = (np.zeros((0, 3)), np.zeros(0))
 
 
-def noted(data: Path, work: Path, seed: int, limit: int | None) -> Iterator[tuple[str, Clip]]:
+def noted(data: Path, work: Path, seed: int, limit: int | None) -> Iterator[tuple[str, TestClip]]:
     """("sung", "wind" and "hum", clip) of each song, at most `limit` songs."""
     done = 0
     for place, folder in enumerate(corpus.songs(data, "test")):
@@ -147,12 +147,12 @@ def noises(data: Path, kinds: tuple[str, ...] = NOISES) -> list[tuple[str, F32]]
     return [(path.parent.name, resampled(real(path), MADE, RATE)) for _, path in sorted(rows, key=lambda row: row[0])]
 
 
-def empty(data: Path, work: Path, seed: int, limit: int | None) -> Iterator[tuple[str, Clip]]:
+def empty(data: Path, work: Path, seed: int, limit: int | None) -> Iterator[tuple[str, TestClip]]:
     """(kind, clip) of `EMPTY`: nothing of it is a note. limit: clips of a kind."""
     most = 12 if limit is None else max(1, min(12, limit // 2))
 
-    def clip(kind: str, n: int, sound: F32) -> tuple[str, Clip]:
-        return kind, Clip(f"{kind} {n}", sound, *_NOTHING)
+    def clip(kind: str, n: int, sound: F32) -> tuple[str, TestClip]:
+        return kind, TestClip(f"{kind} {n}", sound, *_NOTHING)
 
     yield clip("silence", 0, np.zeros(20 * RATE, np.float32))
     for n, x in enumerate(colours(20.0, seed)):
@@ -176,7 +176,7 @@ def empty(data: Path, work: Path, seed: int, limit: int | None) -> Iterator[tupl
         yield "many", replace(_kept(work, f"{seed}-many-{n}", chords), name=f"many {n}")
 
 
-def _kept(work: Path, name: str, make: Make) -> Clip:
+def _kept(work: Path, name: str, make: Make) -> TestClip:
     path = work / f"{name.replace('+', '_')}.flac"
     if not path.is_file():
         sound, notes, hertz = make()
@@ -188,7 +188,7 @@ def _kept(work: Path, name: str, make: Make) -> Clip:
         part.replace(path)
     said = json.loads(path.with_suffix(".json").read_text())
     sound = np.asarray(soundfile.read(path, dtype="float32")[0], np.float32)
-    return Clip(
+    return TestClip(
         name, sound, np.asarray(said["notes"], np.float64).reshape(-1, 3), np.asarray(said["hertz"], np.float64)
     )
 
@@ -196,7 +196,7 @@ def _kept(work: Path, name: str, make: Make) -> Clip:
 FILES = "sound files of one voice, each with a MIDI file or a CSV (seconds from, to, MIDI number) of the same name"
 
 
-def own(path: Path) -> Clip:
+def own(path: Path) -> TestClip:
     """Somebody's file, and its notes beside it."""
     from antiphon.io import audiofile, midifile
 
@@ -213,7 +213,7 @@ def own(path: Path) -> Clip:
                     for track in song.tracks
                     for n in track.notes
                 ]
-            return Clip(
+            return TestClip(
                 path.stem, np.ascontiguousarray(sound, np.float32), np.array(sorted(rows), np.float64), np.zeros(0)
             )
     raise UsageError(

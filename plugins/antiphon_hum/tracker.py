@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from antiphon.contract.processor import IO
 from antiphon_hum.candidates import Candidates
-from antiphon_hum.decimator import HISTORY, HOP, Intake
+from antiphon_hum.decimator import HISTORY, HOP, Decimator
 from antiphon_hum.note_classifier import DISCRIMINANTS, Judge, Look, look
 from antiphon_hum.onset_flux import SIZE, Change
 from antiphon_hum.pitch import PitchTrack, PlainPitch
@@ -32,7 +32,7 @@ MOVED = 2
 RING = 64
 
 
-class Truth(Protocol):
+class PitchSource(Protocol):
     """What a pitch track has to be. lag: hops by which what it says is late."""
 
     lag: int
@@ -60,7 +60,7 @@ TIMINGS = {"pyin": Timing(8, 26, 3, 4), "yin": Timing(4, 10, 1, 2)}
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class TrackerSettings:
     """What a performer may turn, as the tracker takes it.
 
     sensitivity: 0 to 1.  threshold: dB of full scale.  lowest, highest: MIDI numbers.  patience: ms a note may wait.
@@ -73,7 +73,7 @@ class Settings:
     patience: float = 100.0
 
 
-class Tracker:
+class NoteTracker:
     """Notes of one stream. After each `step`: `ended`, whether the note that sounded ends `lag` hops before the
     newest, and `begun`, what begins there or None. `pitch` is the newest decided, a MIDI number, 0 for none.
     """
@@ -81,9 +81,9 @@ class Tracker:
     def __init__(
         self,
         mode: str,
-        intake: Intake,
+        intake: Decimator,
         weights: Weights | None = None,
-        truth: Callable[[float, int], Truth] | None = None,
+        truth: Callable[[float, int], PitchSource] | None = None,
     ) -> None:
         """truth: makes what stands in for the pitch track, of rate and lag; then nothing is taken for speech."""
         timing = TIMINGS[mode]
@@ -94,7 +94,7 @@ class Tracker:
         self._intake = intake
         self._seconds = HOP / intake.rate
         self._candidates = Candidates(intake.rate, plain=mode == "yin")
-        self._track: PlainPitch | PitchTrack | Truth
+        self._track: PlainPitch | PitchTrack | PitchSource
         self._track = PlainPitch(timing.pitch) if mode == "yin" else PitchTrack(timing.pitch)
         if truth is not None:
             self._track = truth(intake.rate, timing.pitch)
@@ -131,7 +131,7 @@ class Tracker:
         self.ended = False
         self.begun: Look | None = None
 
-    def step(self, settings: Settings, io: IO | None = None) -> None:
+    def step(self, settings: TrackerSettings, io: IO | None = None) -> None:
         """The intake has a full hop; what is asked of a worker is asked through `io`, here nothing."""
         newest = self._intake.newest(3 * HOP)
         power = float(np.dot(newest, newest)) / len(newest)
@@ -154,7 +154,7 @@ class Tracker:
         self._segments.step(self.pitch, rise)
         self._decide(settings)
 
-    def _decide(self, settings: Settings) -> None:
+    def _decide(self, settings: TrackerSettings) -> None:
         path = self._segments.path
         first = int(path[0])
         self.ended, self.begun = False, None

@@ -24,7 +24,7 @@ _AUDIBLE = -35.0
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class LoopRequest:
     """What is to be played. bpm: of the material.  instruments: roles, in the order of `ROLES`.  bars: of a round."""
 
     bpm: float
@@ -36,7 +36,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class LoopChoice:
     """A loop as it will be played. bars: how many it fills, its own or half or twice them.  shift: semitones."""
 
     loop: Loop
@@ -55,12 +55,12 @@ class Layer:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class Arrangement:
     """key: that everything is in, None where nothing has one.  bars: the layers of each bar of a round."""
 
-    request: Request
+    request: LoopRequest
     key: str | None
-    choices: tuple[Choice, ...]
+    choices: tuple[LoopChoice, ...]
     bars: tuple[tuple[Layer, ...], ...]
 
 
@@ -83,18 +83,18 @@ def roles_of(text: str) -> tuple[str, ...]:
     return tuple(r for r in ROLES if r in (chosen or set(ROLES)) - removed)
 
 
-def arrange(loops: Sequence[Loop], request: Request, rules: Rules) -> Plan:
+def arrange(loops: Sequence[Loop], request: LoopRequest, rules: Rules) -> Arrangement:
     """A round of `request.bars` bars. With no loop that fits there are no layers, which is silence."""
     able = sorted((x for x in loops if max(x.levels, default=-99.0) > -60.0), key=lambda x: x.file)
     key = _key(able, request)
-    choices: list[Choice] = []
+    choices: list[LoopChoice] = []
     by_role: dict[str, list[int]] = {}
     groove = np.zeros(16)
     for role in request.instruments:
         of_it = [x for x in able if x.role == role] or _instead(role, able, request)
         found = _ranked(of_it, key, request, rules, groove)[: rules.choices]
         by_role[role] = list(range(len(choices), len(choices) + len(found)))
-        choices += [Choice(x, role, fit(x, request.bpm)[1], shift_to(x, key)) for x in found]
+        choices += [LoopChoice(x, role, fit(x, request.bpm)[1], shift_to(x, key)) for x in found]
         if role == "drums" and found:
             groove = np.array(found[0].pattern)
     roles = [r for r in request.instruments if by_role[r]]
@@ -102,7 +102,7 @@ def arrange(loops: Sequence[Loop], request: Request, rules: Rules) -> Plan:
     used = sorted({layer.choice for bar in bars for layer in bar})
     place = {old: new for new, old in enumerate(used)}
     told = tuple(tuple(Layer(place[x.choice], x.enters, x.turn) for x in bar) for bar in bars)
-    return Plan(request, key, tuple(choices[n] for n in used), told)
+    return Arrangement(request, key, tuple(choices[n] for n in used), told)
 
 
 def fit(loop: Loop, bpm: float) -> tuple[float, int]:
@@ -131,7 +131,7 @@ def outside(loop: Loop, key: str | None) -> float:
     return sum(part for place, part in enumerate(loop.chroma) if place not in inside)
 
 
-def _instead(role: str, loops: Sequence[Loop], request: Request) -> list[Loop]:
+def _instead(role: str, loops: Sequence[Loop], request: LoopRequest) -> list[Loop]:
     """Chords by what plays a melody and the other way round, where a library has but one of them."""
     other = {"chords": "melody", "melody": "chords"}.get(role, "")
     return [] if other in request.instruments else [x for x in loops if x.role == other]
@@ -143,7 +143,7 @@ def chance(*of: object) -> float:
     return int.from_bytes(hashlib.blake2b(text, digest_size=7).digest(), "big") / (1 << 56)
 
 
-def _key(loops: Sequence[Loop], request: Request) -> str | None:
+def _key(loops: Sequence[Loop], request: LoopRequest) -> str | None:
     """The key asked for, or the one to which the loops have the least way to go."""
     if request.key != "auto":
         return request.key
@@ -162,7 +162,7 @@ def _key(loops: Sequence[Loop], request: Request) -> str | None:
 
 
 def _ranked(
-    loops: Sequence[Loop], key: str | None, request: Request, rules: Rules, groove: NDArray[np.float64]
+    loops: Sequence[Loop], key: str | None, request: LoopRequest, rules: Rules, groove: NDArray[np.float64]
 ) -> list[Loop]:
     """Best first."""
 
@@ -191,7 +191,11 @@ def _ranked(
 
 
 def _bars(
-    roles: Sequence[str], by_role: dict[str, list[int]], choices: Sequence[Choice], request: Request, rules: Rules
+    roles: Sequence[str],
+    by_role: dict[str, list[int]],
+    choices: Sequence[LoopChoice],
+    request: LoopRequest,
+    rules: Rules,
 ) -> list[tuple[Layer, ...]]:
     count = -(-request.bars // rules.section)
     bars: list[tuple[Layer, ...]] = []
@@ -215,7 +219,7 @@ def _bars(
     return bars
 
 
-def _filled(layers: Sequence[Layer], bar: int, choices: Sequence[Choice]) -> tuple[Layer, ...]:
+def _filled(layers: Sequence[Layer], bar: int, choices: Sequence[LoopChoice]) -> tuple[Layer, ...]:
     """The layers of a bar, where need be with another than the first one heard at any intensity: no bar is silent."""
     made = list(layers)
     for place, layer in enumerate(made):
@@ -225,7 +229,7 @@ def _filled(layers: Sequence[Layer], bar: int, choices: Sequence[Choice]) -> tup
     return tuple(made)
 
 
-def _sounds(choice: Choice, bar: int) -> bool:
+def _sounds(choice: LoopChoice, bar: int) -> bool:
     levels = choice.loop.levels
     first = bar % choice.bars * len(levels) / choice.bars
     last = max(first + 1e-9, (bar % choice.bars + 1) * len(levels) / choice.bars)

@@ -17,7 +17,7 @@ def main() -> None:
     from antiphon.errors import AntiphonError
     from antiphon_loops.library import ready
     from antiphon_loops.live import plan_to, request_from
-    from antiphon_loops.maker import Maker
+    from antiphon_loops.maker import MaterialMaker
 
     os.nice(5)
     # what libraries print must not come between
@@ -29,7 +29,7 @@ def main() -> None:
     except AntiphonError as error:
         _say(out, {"problem": str(error)})
         return
-    maker = Maker(folder, loops, rules, rate)
+    maker = MaterialMaker(folder, loops, rules, rate)
     _say(out, {"loops": len(loops)})
     for line in sys.stdin.buffer:
         try:

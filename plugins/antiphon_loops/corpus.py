@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon_loops import patterns
-from antiphon_loops.midifile import DRUMS, Note, Program, midi, play
+from antiphon_loops.midifile import DRUMS, Program, TimedMidiNote, midi, play
 
 RATE = 44100
 KITS = (0, 8, 16, 24, 25, 32, 40)
@@ -99,7 +99,7 @@ class Known:
 
 
 @dataclass(frozen=True, slots=True)
-class Score:
+class LoopScore:
     """One to be rendered. notes: in beats from its start, which may be as they were played."""
 
     bpm: float
@@ -107,19 +107,19 @@ class Score:
     key: str | None
     kind: str
     program: int
-    notes: list[patterns.Played]
+    notes: list[patterns.PatternNote]
 
 
-def _score(rng: np.random.Generator, kind: str) -> Score:
+def _score(rng: np.random.Generator, kind: str) -> LoopScore:
     bpm = round(float(rng.uniform(60, 180)), 1 if rng.random() < 0.2 else 0)
     bars = int(rng.choice([1, 2, 4, 8, 3, 6, 5, 7], p=[0.2, 0.27, 0.29, 0.14, 0.04, 0.04, 0.01, 0.01]))
     if kind == "drums":
-        return Score(bpm, bars, None, kind, int(rng.choice(KITS)), patterns.drums(rng, bars))
+        return LoopScore(bpm, bars, None, kind, int(rng.choice(KITS)), patterns.drums(rng, bars))
     tonic, mode = int(rng.integers(12)), str(rng.choice(["major", "minor"]))
     make = {"bass": patterns.bass, "chords": patterns.chords, "melody": patterns.melody}[kind]
     programs = {"bass": BASSES, "chords": CHORDS, "melody": MELODIES}[kind]
     notes = make(rng, bars, tonic, mode)
-    return Score(bpm, bars, f"{patterns.NAMES[tonic]} {mode}", kind, int(rng.choice(programs)), notes)
+    return LoopScore(bpm, bars, f"{patterns.NAMES[tonic]} {mode}", kind, int(rng.choice(programs)), notes)
 
 
 def rendered(count: int, soundfont: str, seed: int, kinds: tuple[str, ...] = ()) -> Iterator[Known]:
@@ -131,10 +131,10 @@ def rendered(count: int, soundfont: str, seed: int, kinds: tuple[str, ...] = ())
         yield from together(scores, soundfont, rng)
 
 
-def together(scores: Sequence[Score], soundfont: str, rng: np.random.Generator) -> Iterator[Known]:
+def together(scores: Sequence[LoopScore], soundfont: str, rng: np.random.Generator) -> Iterator[Known]:
     """Scores rendered one after the other in one go, unevenly by some ms."""
     reverb = bool(rng.random() < 0.6)
-    notes: list[Note] = []
+    notes: list[TimedMidiNote] = []
     programs: list[Program] = []
     starts: list[float] = []
     at = 1.0
@@ -147,7 +147,7 @@ def together(scores: Sequence[Score], soundfont: str, rng: np.random.Generator) 
             start = max(0.0, n.start * beat + float(rng.normal(0, 1)) * early)
             length = min(n.length * beat, score.bars * 4 * beat - start)
             if length > 0:
-                notes.append(Note(at + start, length, n.pitch, min(127, n.velocity), channel))
+                notes.append(TimedMidiNote(at + start, length, n.pitch, min(127, n.velocity), channel))
         at += score.bars * 4 * beat + _GAP
     sound = play(midi(notes, programs), soundfont, RATE, reverb)
     for score, start in zip(scores, starts, strict=True):

@@ -28,7 +28,7 @@ from antiphon_loops.corpus import Known
 from antiphon_loops.midifile import SOUNDFONTS, why_not
 from antiphon_loops.record import NAMES
 from antiphon_loops.spectrum import RATE, picture
-from antiphon_loops.tables import Tables
+from antiphon_loops.tables import LoopTables
 
 TEST = 33
 """The seed of what is measured on."""
@@ -53,7 +53,7 @@ class Guess:
 System = Callable[[Known], Guess]
 
 
-def ours(tables: Tables) -> System:
+def ours(tables: LoopTables) -> System:
     def guess(known: Known) -> Guess:
         import soxr
 

@@ -19,7 +19,7 @@ from antiphon_loops.corpus import RATE as RENDERED
 from antiphon_loops.corpus import Known
 from antiphon_loops.record import ROLES
 from antiphon_loops.spectrum import F64, RATE, Picture, picture
-from antiphon_loops.tables import FILE, Line, Tables
+from antiphon_loops.tables import FILE, LinearScore, LoopTables
 
 COUNT, SONGS = 1056, 240
 """Of each soundfont the shipped tables are fitted on."""
@@ -33,7 +33,7 @@ _RIDGE = {"tempo": 0.3, "key": 10.0, "family": 10.0}
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class LabelledLoop:
     """A known loop's features and truth. key: its place in `key.LABELS`, -1 for none."""
 
     role: str
@@ -45,15 +45,15 @@ class Item:
     family: F64
 
 
-def item(seen: Picture, role: str, bars: int, key_name: str | None) -> Item:
+def item(seen: Picture, role: str, bars: int, key_name: str | None) -> LabelledLoop:
     options = tempo.candidates(seen.seconds)
     place = -1 if key_name is None else key.LABELS.index(key_name)
-    return Item(
+    return LabelledLoop(
         role, bars, place, options, tempo.features(seen, options), key.features(seen.notes), family.features(seen)
     )
 
 
-def items(loops: Iterable[Known]) -> Iterable[Item]:
+def items(loops: Iterable[Known]) -> Iterable[LabelledLoop]:
     import soxr
 
     for known in loops:
@@ -71,15 +71,15 @@ def loops(soundfont: str, count: int, data: Path | None, cut: int) -> Iterator[K
         yield from songs.drawn(data, cut, soundfont, _SONGS, songs.FIT)
 
 
-def fit(known: Sequence[Item]) -> Tables:
-    return Tables(
+def fit(known: Sequence[LabelledLoop]) -> LoopTables:
+    return LoopTables(
         {role: _tempo([x for x in known if x.role == role]) for role in ROLES},
         {role: _key([x for x in known if x.role == role]) for role in ROLES if role != "drums"},
         _family(known),
     )
 
 
-def _tempo(known: Sequence[Item]) -> Line:
+def _tempo(known: Sequence[LabelledLoop]) -> LinearScore:
     """What the right candidate has more than each wrong one is to score 1."""
     rows = np.vstack([x.tempo for x in known])
     mean, spread = rows.mean(axis=0), rows.std(axis=0) + 1e-3
@@ -91,10 +91,10 @@ def _tempo(known: Sequence[Item]) -> Line:
             pairs += [z[right] - z[n] for n in range(len(z)) if n != right]
     a = np.array(pairs)
     ridge = _RIDGE["tempo"] * len(known) * np.eye(a.shape[1])
-    return Line(mean, spread, np.linalg.solve(a.T @ a + ridge, a.sum(axis=0)))
+    return LinearScore(mean, spread, np.linalg.solve(a.T @ a + ridge, a.sum(axis=0)))
 
 
-def _key(known: Sequence[Item]) -> F64:
+def _key(known: Sequence[LabelledLoop]) -> F64:
     left: F64 | float = 0.0
     right: F64 | float = 0.0
     for x in known:
@@ -107,13 +107,13 @@ def _key(known: Sequence[Item]) -> F64:
     return np.asarray(np.linalg.solve(left + _RIDGE["key"] * np.eye(len(left)), right))
 
 
-def _family(known: Sequence[Item]) -> Line:
+def _family(known: Sequence[LabelledLoop]) -> LinearScore:
     rows = np.array([x.family for x in known])
     mean, spread = rows.mean(axis=0), rows.std(axis=0) + 1e-6
     a = family.widened(rows, mean, spread)
     wanted = np.eye(len(ROLES))[[ROLES.index(x.role) for x in known]]
     ridge = _RIDGE["family"] * np.eye(a.shape[1])
-    return Line(mean, spread, np.asarray(np.linalg.solve(a.T @ a + ridge, a.T @ wanted), np.float64))
+    return LinearScore(mean, spread, np.asarray(np.linalg.solve(a.T @ a + ridge, a.T @ wanted), np.float64))
 
 
 def main(data: Path) -> None:

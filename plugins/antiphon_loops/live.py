@@ -20,8 +20,8 @@ from typing import Any
 
 import numpy as np
 
-from antiphon_loops.arrange import Choice, Layer, Plan, Request
-from antiphon_loops.maker import Material, Track
+from antiphon_loops.arrange import Arrangement, Layer, LoopChoice, LoopRequest
+from antiphon_loops.maker import LoopMaterial, LoopTrack
 from antiphon_loops.record import Loop
 
 _LOOK = 0.02
@@ -41,20 +41,20 @@ class Preparer:
         self.count, self.problem = 0, ""
         self.busy = False
         self._folder, self._rate = folder, rate
-        self._asked: tuple[int, Request] | None = None
-        self._done: tuple[int, Material] | None = None
+        self._asked: tuple[int, LoopRequest] | None = None
+        self._done: tuple[int, LoopMaterial] | None = None
         self._closed = self._again = False
         self._deaths = 0
         self._process: subprocess.Popen[bytes] | None = None
         self._thread = threading.Thread(target=self._run, name="loops", daemon=True)
         self._thread.start()
 
-    def ask(self, bar: int, request: Request) -> None:
+    def ask(self, bar: int, request: LoopRequest) -> None:
         """One that is still waiting is forgotten. bar: given back with the material."""
         self._asked = (bar, request)
         self.busy = True
 
-    def take(self) -> tuple[int, Material] | None:
+    def take(self) -> tuple[int, LoopMaterial] | None:
         done, self._done = self._done, None
         return done
 
@@ -125,7 +125,7 @@ class Preparer:
             if "problem" in hello:
                 return str(hello["problem"])
             self.count = int(hello["loops"])
-        doing: tuple[int, Request] | None = None
+        doing: tuple[int, LoopRequest] | None = None
         while not self._closed:
             if self._asked is None:
                 self.busy = False
@@ -147,18 +147,18 @@ class Preparer:
         return ""
 
 
-def request_to(request: Request) -> dict[str, Any]:
+def request_to(request: LoopRequest) -> dict[str, Any]:
     return {
         "bpm": request.bpm, "bars": request.bars, "key": request.key, "mood": request.mood, "seed": request.seed,
         "instruments": list(request.instruments),
     }  # fmt: skip
 
 
-def request_from(said: dict[str, Any]) -> Request:
-    return Request(**{**said, "instruments": tuple(said["instruments"])})
+def request_from(said: dict[str, Any]) -> LoopRequest:
+    return LoopRequest(**{**said, "instruments": tuple(said["instruments"])})
 
 
-def plan_to(plan: Plan) -> dict[str, Any]:
+def plan_to(plan: Arrangement) -> dict[str, Any]:
     return {
         "key": plan.key,
         "choices": [[c.loop.to_json(), c.role, c.bars, c.shift] for c in plan.choices],
@@ -166,19 +166,19 @@ def plan_to(plan: Plan) -> dict[str, Any]:
     }
 
 
-def _plan(said: dict[str, Any], request: Request) -> Plan:
-    choices = tuple(Choice(Loop.from_json(loop), role, bars, shift) for loop, role, bars, shift in said["choices"])
+def _plan(said: dict[str, Any], request: LoopRequest) -> Arrangement:
+    choices = tuple(LoopChoice(Loop.from_json(loop), role, bars, shift) for loop, role, bars, shift in said["choices"])
     bars = tuple(tuple(Layer(*layer) for layer in bar) for bar in said["bars"])
-    return Plan(request, said["key"], choices, bars)
+    return Arrangement(request, said["key"], choices, bars)
 
 
-def _material(pipe: File[bytes], head: dict[str, Any], request: Request) -> Material:
+def _material(pipe: File[bytes], head: dict[str, Any], request: LoopRequest) -> LoopMaterial:
     tracks = []
     for frames, bars, length in head["tracks"]:
         sound = np.empty((2, length), np.float32)
         _fill(pipe, sound.data.cast("B"))
-        tracks.append(Track(sound, frames, bars))
-    return Material(_plan(head["plan"], request), tuple(tracks), float(head["gain"]))
+        tracks.append(LoopTrack(sound, frames, bars))
+    return LoopMaterial(_plan(head["plan"], request), tuple(tracks), float(head["gain"]))
 
 
 def _message(pipe: File[bytes]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.errors import FileError
-from antiphon_loops.arrange import Choice, Plan, Request, arrange
+from antiphon_loops.arrange import Arrangement, LoopChoice, LoopRequest, arrange
 from antiphon_loops.reading import sound_of
 from antiphon_loops.record import Loop
 from antiphon_loops.rules import Rules
@@ -27,7 +27,7 @@ _MOST = 1 << 25
 
 
 @dataclass(frozen=True, slots=True)
-class Track:
+class LoopTrack:
     """A loop ready to go round. sound: float32 `[2, PAD + frames + PAD]`.  bars: how many `frames` are."""
 
     sound: F32
@@ -36,24 +36,24 @@ class Track:
 
 
 @dataclass(frozen=True, slots=True)
-class Material:
+class LoopMaterial:
     """What a player plays. tracks: one for each of the plan's choices.  gain: of the whole, so that no peak is cut."""
 
-    plan: Plan
-    tracks: tuple[Track, ...]
+    plan: Arrangement
+    tracks: tuple[LoopTrack, ...]
     gain: float
 
 
-class Maker:
+class MaterialMaker:
     """Makes material from one library. What one request and the next have in common is made once."""
 
     def __init__(self, folder: Path, loops: Sequence[Loop], rules: Rules, rate: int) -> None:
         self._folder, self._loops, self._rules, self.rate = folder, list(loops), rules, rate
-        self._made: dict[tuple[str, int, int, float], Track] = {}
+        self._made: dict[tuple[str, int, int, float], LoopTrack] = {}
         self._read: dict[str, F32] = {}
         self.unreadable: list[str] = []
 
-    def make(self, request: Request, progress: Callable[[float], None] | None = None) -> Material:
+    def make(self, request: LoopRequest, progress: Callable[[float], None] | None = None) -> LoopMaterial:
         """A loop that can no longer be read is left out, named in `unreadable`, and the plan made again.
 
         `FileError` where that leaves nothing of what there was.
@@ -69,12 +69,12 @@ class Maker:
                     tracks.append(self._track(choice, request.bpm))
                     if progress is not None:
                         progress((n + 1) / len(plan.choices))
-                return Material(plan, tuple(tracks), _gain(plan, tracks))
+                return LoopMaterial(plan, tuple(tracks), _gain(plan, tracks))
             except FileError as error:
                 self.unreadable.append(str(error))
                 loops = [x for x in loops if x != choice.loop]
 
-    def _track(self, choice: Choice, bpm: float) -> Track:
+    def _track(self, choice: LoopChoice, bpm: float) -> LoopTrack:
         frames = max(1, round(choice.bars * 240.0 / bpm * self.rate))
         loudness = self._rules.loudness[choice.role]
         key = (choice.loop.file, frames, choice.shift, loudness)
@@ -85,7 +85,7 @@ class Maker:
             # stretching leaves the loudness as it was
             made = levelled(made, self.rate, loudness - choice.loop.lufs)
             around = np.take(made, np.arange(-PAD, frames + PAD), axis=1, mode="wrap")
-            track = Track(np.ascontiguousarray(around, np.float32), frames, choice.bars)
+            track = LoopTrack(np.ascontiguousarray(around, np.float32), frames, choice.bars)
         self._made[key] = track  # newest last
         _forget(self._made, lambda kept: kept.sound.size)
         return track
@@ -108,7 +108,7 @@ def _forget(kept: dict[Any, T], size: Callable[[T], int]) -> None:
         total -= size(kept.pop(next(iter(kept))))
 
 
-def _gain(plan: Plan, tracks: Sequence[Track]) -> float:
+def _gain(plan: Arrangement, tracks: Sequence[LoopTrack]) -> float:
     """Down, where layers together would go over: bars are summed, their layers added as intensity adds them."""
     peak, seen = 1e-9, set()
     for bar, layers in enumerate(plan.bars):

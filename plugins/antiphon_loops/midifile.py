@@ -22,7 +22,7 @@ DRUMS = 9
 
 
 @dataclass(frozen=True, slots=True)
-class Note:
+class TimedMidiNote:
     """A note. start, length: seconds.  pitch: 0 to 127.  velocity: 1 to 127.  channel: 0 to 15."""
 
     start: float
@@ -48,7 +48,7 @@ def _size(number: int) -> bytes:
     return bytes(reversed(out))
 
 
-def midi(notes: Sequence[Note], programs: Sequence[Program] = ()) -> bytes:
+def midi(notes: Sequence[TimedMidiNote], programs: Sequence[Program] = ()) -> bytes:
     """A one-track MIDI file at 60 bpm."""
     events = [(p.start, 1, bytes([0xC0 | p.channel, p.program])) for p in programs]
     for note in notes:

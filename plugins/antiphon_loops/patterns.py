@@ -58,7 +58,7 @@ RHYTHMS = {  # onsets in 16ths of a bar
 
 
 @dataclass(frozen=True, slots=True)
-class Played:
+class PatternNote:
     """A note in beats from the loop's start."""
 
     start: float
@@ -67,14 +67,14 @@ class Played:
     velocity: int
 
 
-def drums(rng: np.random.Generator, bars: int) -> list[Played]:
+def drums(rng: np.random.Generator, bars: int) -> list[PatternNote]:
     """A groove with its chances drawn once and, in half of the loops, a fill in the last bar."""
     shuffle = rng.random() < 0.08
     grooves = SHUFFLES if shuffle else GROOVES
     groove = grooves[str(rng.choice(list(grooves)))]
     steps = 12 if shuffle else 16
     swing = 0.0 if shuffle or rng.random() < 0.7 else float(rng.uniform(0.05, 0.16))
-    out: list[Played] = []
+    out: list[PatternNote] = []
     fixed = {
         p: [c == "x" or rng.random() < {"o": 0.7, ".": 0.35}.get(c, 0.0) for c in row] for p, row in groove.items()
     }
@@ -90,14 +90,14 @@ def drums(rng: np.random.Generator, bars: int) -> list[Played]:
                 if on and not (fill and bar == bars - 1 and step >= steps * 3 // 4):
                     accent = 12 if step % (steps // 4) == 0 else -8 if step % 2 else 0
                     at = 4.0 * step / steps + (swing * 0.5 if steps == 16 and step % 2 else 0.0)
-                    out.append(Played(bar * 4 + at, 0.2, pitch, int(np.clip(loud[pitch] + accent, 20, 127))))
+                    out.append(PatternNote(bar * 4 + at, 0.2, pitch, int(np.clip(loud[pitch] + accent, 20, 127))))
         if fill and bar == bars - 1:
             kit = [S, S, T1, T2, T3] if rng.random() < 0.7 else [S]
             for step in range(12, 16):
                 if rng.random() < 0.8:
-                    out.append(Played(bar * 4 + step / 4, 0.2, int(rng.choice(kit)), int(rng.integers(80, 120))))
+                    out.append(PatternNote(bar * 4 + step / 4, 0.2, int(rng.choice(kit)), int(rng.integers(80, 120))))
         if bar == 0 and rng.random() < 0.1:
-            out.append(Played(0.0, 0.5, CR, 100))
+            out.append(PatternNote(0.0, 0.5, CR, 100))
     return out
 
 
@@ -119,7 +119,7 @@ def _onsets(rng: np.random.Generator) -> tuple[int, ...]:
     return RHYTHMS[str(rng.choice(list(RHYTHMS)))]
 
 
-def bass(rng: np.random.Generator, bars: int, tonic: int, mode: str) -> list[Played]:
+def bass(rng: np.random.Generator, bars: int, tonic: int, mode: str) -> list[PatternNote]:
     """Roots in a rhythm, with fifths, octaves or a walk."""
     scale, onsets, kind = MAJOR if mode == "major" else MINOR, _onsets(rng), int(rng.integers(4))
     if onsets[0] != 0 and rng.random() < 0.7:
@@ -140,11 +140,11 @@ def bass(rng: np.random.Generator, bars: int, tonic: int, mode: str) -> list[Pla
             pitch = _pitch(tonic, scale, degree + add, low)
             while pitch > 52:
                 pitch -= 12
-            out.append(Played(at, max(0.1, (nearest - at) * gate), pitch, int(rng.integers(80, 115))))
+            out.append(PatternNote(at, max(0.1, (nearest - at) * gate), pitch, int(rng.integers(80, 115))))
     return out
 
 
-def chords(rng: np.random.Generator, bars: int, tonic: int, mode: str) -> list[Played]:
+def chords(rng: np.random.Generator, bars: int, tonic: int, mode: str) -> list[PatternNote]:
     """Triads or sevenths, struck together in a rhythm or broken."""
     scale, onsets = MAJOR if mode == "major" else MINOR, _onsets(rng)
     low, gate, size = int(rng.integers(46, 60)), float(rng.uniform(0.4, 1.0)), 4 if rng.random() < 0.25 else 3
@@ -157,21 +157,23 @@ def chords(rng: np.random.Generator, bars: int, tonic: int, mode: str) -> list[P
         pitches = sorted(low + (_pitch(tonic, scale, degree + 2 * n, low) - low) % 12 for n in range(size))
         speed = int(rng.integers(65, 110))
         if bass_note:
-            out.append(Played(start, length * gate, _pitch(tonic, scale, degree, 36), speed))
+            out.append(PatternNote(start, length * gate, _pitch(tonic, scale, degree, 36), speed))
         if broken:
             pitches.append(pitches[0] + 12)
             for n in range(round(length / step)):
                 pitch = pitches[order[n % len(order)] % len(pitches)]
-                out.append(Played(start + n * step, step * max(gate, 0.6), pitch, speed + (8 if n % 4 == 0 else 0)))
+                out.append(
+                    PatternNote(start + n * step, step * max(gate, 0.6), pitch, speed + (8 if n % 4 == 0 else 0))
+                )
             continue
         inside = [b * 4 + s / 4 for b in range(bars) for s in onsets if start <= b * 4 + s / 4 < start + length]
         for at in inside or [start]:
             nearest = min([p for p in inside if p > at], default=start + length)
-            out += [Played(at, max(0.1, (nearest - at) * gate), p, speed) for p in pitches]
+            out += [PatternNote(at, max(0.1, (nearest - at) * gate), p, speed) for p in pitches]
     return out
 
 
-def melody(rng: np.random.Generator, bars: int, tonic: int, mode: str) -> list[Played]:
+def melody(rng: np.random.Generator, bars: int, tonic: int, mode: str) -> list[PatternNote]:
     """A walk in the scale over the chords, its rhythm of a bar or two repeated."""
     scale, low = MAJOR if mode == "major" else MINOR, int(rng.integers(58, 72))
     row = _chords(rng, mode, bars)
@@ -197,7 +199,7 @@ def melody(rng: np.random.Generator, bars: int, tonic: int, mode: str) -> list[P
         nearest = starts[n + 1] if n + 1 < len(starts) else bars * 4
         length = min(nearest - at, float(rng.uniform(0.3, 2.0)))
         out.append(
-            Played(
+            PatternNote(
                 at,
                 max(0.1, length),
                 int(np.clip(_pitch(tonic, scale, degree, low), 40, 100)),

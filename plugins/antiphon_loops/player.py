@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from antiphon.contract.block import Samples
 from antiphon.native import f32, f32p, f64, i64, kernel
 from antiphon_loops.arrange import Layer
-from antiphon_loops.maker import PAD, Material
+from antiphon_loops.maker import PAD, LoopMaterial
 
 HALF = 8
 PHASES = 512
@@ -58,7 +58,7 @@ def sinc_table() -> NDArray[np.float32]:
     return np.ascontiguousarray(table / table.sum(axis=1, keepdims=True), np.float32)
 
 
-class Player:
+class LoopPlayer:
     """Adds a bar, or part of it, of some material to an output.
 
     A layer's gain is a function of the place in the bar, whether it was heard in the bar before and will be in the
@@ -69,7 +69,7 @@ class Player:
         self._rate, self._table = rate, sinc_table()
 
     def play(
-        self, out: Samples, first: int, last: int, material: Material, bar: int, beats: float, tempo: float,
+        self, out: Samples, first: int, last: int, material: LoopMaterial, bar: int, beats: float, tempo: float,
         before: float, now: float, after: float,
     ) -> None:  # fmt: skip
         """Frames `first` to `last` of out `[1 or 2, n]`, which lie within bar `bar`, the first at `beats` of it.
@@ -89,7 +89,7 @@ class Player:
             self._layer(out, first, last, material, layer.choice, place, beats, tempo, comes, goes)
 
     def _layer(
-        self, out: Samples, first: int, last: int, material: Material, choice: int, bar: int, beats: float,
+        self, out: Samples, first: int, last: int, material: LoopMaterial, choice: int, bar: int, beats: float,
         tempo: float, comes: bool, goes: bool,
     ) -> None:  # fmt: skip
         track = material.tracks[choice]
@@ -118,7 +118,7 @@ class Player:
             )  # fmt: skip
 
 
-def _heard(material: Material, bar: int, layer: Layer, intensity: float) -> bool:
+def _heard(material: LoopMaterial, bar: int, layer: Layer, intensity: float) -> bool:
     """Whether that bar has it too, going on where this one ends or leading to where it begins."""
     return any(
         x.choice == layer.choice and x.turn == layer.turn and x.enters <= intensity for x in material.plan.bars[bar]

@@ -14,9 +14,9 @@ from antiphon.contract.ports import AUDIO_OUT
 from antiphon.contract.processor import IO, Processor
 from antiphon.errors import AntiphonError, PluginError
 from antiphon.workers import pool
-from antiphon_loops.arrange import KEYS, MOODS, Request, roles_of
-from antiphon_loops.maker import Maker, Material
-from antiphon_loops.player import Player
+from antiphon_loops.arrange import KEYS, MOODS, LoopRequest, roles_of
+from antiphon_loops.maker import LoopMaterial, MaterialMaker
+from antiphon_loops.player import LoopPlayer
 from antiphon_loops.record import Loop
 
 LATCH = 0.125
@@ -53,7 +53,7 @@ class Loops(Processor):
         Param("key", "choice", "auto", choices=KEYS, doc="What all loops are moved into; auto is the nearest."),
         Param("loops", "int", 0, 0, 1_000_000, readonly=True, doc="Loops there are in the library."),
         Param("layers", "int", 0, 0, 64, readonly=True, doc="Loops that sound in this bar."),
-        Param("waiting", "switch", False, readonly=True, doc="Material is being made."),
+        Param("waiting", "switch", False, readonly=True, doc="LoopMaterial is being made."),
     )
 
     def prepare(self, spec: StreamSpec) -> None:
@@ -68,13 +68,13 @@ class Loops(Processor):
         self._scratch = np.zeros((2, spec.block), np.float32)
         self._scratch2 = np.zeros((2, spec.block), np.float32)
         self._gate = np.zeros(spec.block, np.float32)
-        self._player = Player(spec.rate)
-        self._maker: Maker | None = None
+        self._player = LoopPlayer(spec.rate)
+        self._maker: MaterialMaker | None = None
         self._preparer: Preparer | None = None
         self._old = _players.get(self.node) if self.node else None
         self.reset()
-        self._now: Material | None = None
-        self._asked: Request | None = None
+        self._now: LoopMaterial | None = None
+        self._asked: LoopRequest | None = None
         here = pool.current()
         name = str(self.settings["library"])
         if not name or here is None:
@@ -90,24 +90,24 @@ class Loops(Processor):
         else:
             loops, rules = ready(folder)
             self._count = len(loops)
-            self._maker = Maker(folder, loops, rules, spec.rate)
+            self._maker = MaterialMaker(folder, loops, rules, spec.rate)
         if self.node:
             _players[self.node] = self
 
     def reset(self) -> None:
         self._bar = -1
         self._heard = self._next = -1.0
-        self._coming: Material | None = None
+        self._coming: LoopMaterial | None = None
         self._latched = -1
         self._looked = _FIRST
-        self._seen: Request | None = None
+        self._seen: LoopRequest | None = None
         self._own = self._expected = self._tempo = 0.0
         self._before = -1.0
         self._leaving: _Leaving | None = None
         self._opened = 0
         self._tail = 0
         self._sample = -1
-        self._wants: dict[int, Request] = {}
+        self._wants: dict[int, LoopRequest] = {}
         self._scripted = False
         self._told: list[int] = []
         self._live = getattr(self, "_preparer", None) is not None
@@ -241,7 +241,7 @@ class Loops(Processor):
         elif want != self._asked:
             self._asked, self._coming = want, self._made(want)
 
-    def _look(self, io: IO, place: int, tempo: float) -> Request:
+    def _look(self, io: IO, place: int, tempo: float) -> LoopRequest:
         """Once a beat, and when the next bar is decided: what is wanted is asked for, live. place: 5 a bar.
 
         A tempo on its way somewhere is not asked for between the beats of a bar: work that is overtaken is lost.
@@ -280,19 +280,19 @@ class Loops(Processor):
     def _plays(self, old: Loops, io: IO) -> bool:
         return old._sample in (io.time.sample, io.time.sample + io.frames)
 
-    def _want(self, io: IO, tempo: float) -> Request:
+    def _want(self, io: IO, tempo: float) -> LoopRequest:
         bpm = round(min(FASTEST, max(SLOWEST, tempo)), 3)
-        return Request(
+        return LoopRequest(
             bpm, int(io.value("bars")), str(io.value("key")), str(io.value("mood")), int(io.value("seed")), self._roles
         )
 
-    def _made(self, want: Request) -> Material | None:
+    def _made(self, want: LoopRequest) -> LoopMaterial | None:
         """Waits for the work: on files only."""
         if self._maker is None:
             from antiphon_loops.library import folder_of, ready
 
             folder = folder_of(str(self.settings["library"]))
-            self._maker = Maker(folder, *ready(folder), self._rate)
+            self._maker = MaterialMaker(folder, *ready(folder), self._rate)
         return self._maker.make(want)
 
     def _layers(self) -> int:
@@ -339,7 +339,7 @@ class Loops(Processor):
 class _Leaving:
     """What is left behind by a jump: material, its bar, beat and tempo. gone: frames of its fade that are over."""
 
-    material: Material
+    material: LoopMaterial
     bar: int
     beat: float
     tempo: float

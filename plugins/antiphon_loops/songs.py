@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from antiphon_loops import corpus
-from antiphon_loops.corpus import Known, Score
-from antiphon_loops.patterns import Played
+from antiphon_loops.corpus import Known, LoopScore
+from antiphon_loops.patterns import PatternNote
 from antiphon_loops.record import NAMES
 
 FIT, TEST = "123456", "789"
@@ -29,7 +29,7 @@ def drawn(data: Path, count: int, soundfont: str, seed: int, digits: str) -> Ite
     """`count` loops, or as many as there are: at most three of a song, kinds in turn. data: a folder with pop909/."""
     rng = np.random.default_rng(seed)
     songs = [p for p in sorted((data / "pop909").iterdir()) if p.name.isdigit() and p.name[-1] in digits]
-    scores: list[Score] = []
+    scores: list[LoopScore] = []
     for turn in range(3):
         for place in rng.permutation(len(songs)):
             if len(scores) < count:
@@ -39,7 +39,7 @@ def drawn(data: Path, count: int, soundfont: str, seed: int, digits: str) -> Ite
         yield from corpus.together(scores[first : first + 48], soundfont, rng)
 
 
-def _score(song: Path, kind: str, rng: np.random.Generator) -> Score | None:
+def _score(song: Path, kind: str, rng: np.random.Generator) -> LoopScore | None:
     """A phrase of it, or its beginning; None where its beats are uneven, its key changes or little is played."""
     from antiphon.io.midifile import read
 
@@ -70,15 +70,17 @@ def _score(song: Path, kind: str, rng: np.random.Generator) -> Score | None:
             at, over = file.seconds(note.start), file.seconds(note.start + note.length)
             if start - 0.03 <= at < end - 0.03:
                 speed = max(30, round(127 * note.velocity))
-                notes.append(Played((at - start) * bpm / 60.0, (over - at) * bpm / 60.0, note.number, speed))
+                notes.append(PatternNote((at - start) * bpm / 60.0, (over - at) * bpm / 60.0, note.number, speed))
         notes = _lowest(notes) if kind == "bass" else notes
         if len(notes) >= 3 * count and len({n.pitch for n in notes}) >= 3:
             key = f"{_FLATS.get(name, name)} {'major' if mode.startswith('maj') else 'minor'}"
-            return Score(bpm, count, key, kind, int(rng.choice(_PROGRAMS[kind])), notes) if key[:-6] in NAMES else None
+            return (
+                LoopScore(bpm, count, key, kind, int(rng.choice(_PROGRAMS[kind])), notes) if key[:-6] in NAMES else None
+            )
     return None
 
 
-def _lowest(notes: list[Played]) -> list[Played]:
+def _lowest(notes: list[PatternNote]) -> list[PatternNote]:
     """Of what is struck together the lowest, as far down as a bass plays."""
     low = [n for n in notes if n.pitch < 58 and n.pitch == min(m.pitch for m in notes if abs(m.start - n.start) < 0.1)]
-    return [Played(n.start, n.length, n.pitch - 12 if n.pitch > 48 else n.pitch, n.velocity) for n in low]
+    return [PatternNote(n.start, n.length, n.pitch - 12 if n.pitch > 48 else n.pitch, n.velocity) for n in low]

@@ -19,7 +19,7 @@ FILE = Path(__file__).with_name("tables.json")
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class LinearScore:
     """score = weights · (x - mean) / spread."""
 
     mean: F64
@@ -28,12 +28,12 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Tables:
+class LoopTables:
     """tempo: by role.  key: weights by role.  family: `weights` has a column for each role."""
 
-    tempo: Mapping[str, Line]
+    tempo: Mapping[str, LinearScore]
     key: Mapping[str, F64]
-    family: Line
+    family: LinearScore
 
     def role(self, seen: Picture) -> str:
         """What it plays, of `ROLES`."""
@@ -60,9 +60,9 @@ class Tables:
 
 
 @cache
-def load() -> Tables:
+def load() -> LoopTables:
     said = json.loads(FILE.read_text())
-    return Tables(
+    return LoopTables(
         {role: _line_from(line) for role, line in said["tempo"].items()},
         {role: np.array(w) for role, w in said["key"].items()},
         _line_from(said["family"]),
@@ -80,9 +80,9 @@ def _plain(values: F64) -> Any:
     return [_plain(v) for v in values] if values.ndim > 1 else [float(f"{v:.4g}") for v in values]
 
 
-def _line_to(line: Line) -> dict[str, Any]:
+def _line_to(line: LinearScore) -> dict[str, Any]:
     return {"mean": _plain(line.mean), "spread": _plain(line.spread), "weights": _plain(line.weights)}
 
 
-def _line_from(said: dict[str, Any]) -> Line:
-    return Line(np.array(said["mean"]), np.array(said["spread"]), np.array(said["weights"]))
+def _line_from(said: dict[str, Any]) -> LinearScore:
+    return LinearScore(np.array(said["mean"]), np.array(said["spread"]), np.array(said["weights"]))

@@ -16,12 +16,12 @@ from antiphon.contract.processor import IO, Event, Processor
 from antiphon.errors import ParamError
 from antiphon.synth.backend import INSTRUMENTS, SC_INSTRUMENTS, VOICES, SynthSettings, pack
 from antiphon.synth.controls import DIALS, FIRST_DIAL, parse
-from antiphon.synth.info import PYO, SUPERCOLLIDER, Choice, chosen
+from antiphon.synth.info import PYO, SUPERCOLLIDER, BackendChoice, chosen
 from antiphon.synth.sounding import Sounding
 from antiphon.workers import pool
-from antiphon.workers.dropout_fader import Presence
-from antiphon.workers.dropout_log import Script
-from antiphon.workers.rebuffer import Hops
+from antiphon.workers.dropout_fader import DropoutFader
+from antiphon.workers.dropout_log import DropoutLog
+from antiphon.workers.rebuffer import Rebuffer
 from antiphon.workers.stream import Stream
 
 MAX_WAITING = 8192
@@ -66,12 +66,12 @@ class Synth(Processor):
     def prepare(self, spec: StreamSpec) -> None:
         self.close()
         hop, channels = spec.block, spec.channels
-        self._hops = Hops(hop, 0, 0, channels, self._post, self._load)
+        self._hops = Rebuffer(hop, 0, 0, channels, self._post, self._load)
         self.latency = self._hops.latency
         self._choice = chosen()
         self._most = max(1, min(MOST_EVENTS, int(self._choice.info.crowd * hop)))
         self.latency += hop * self._choice.info.delay(spec.rate, hop)
-        self._presence = Presence(channels, hop, spec.rate)
+        self._presence = DropoutFader(channels, hop, spec.rate)
         self._answer: Samples = np.zeros((channels, hop), np.float32)
         self._gain = np.zeros(spec.block, np.float32)
         self._finite = np.zeros((2, hop), np.bool_)
@@ -81,7 +81,7 @@ class Synth(Processor):
         self._dials = tuple(f"x{n + 1}" for n in range(len(parse(str(self.settings["controls"])).dials)))
         self._turned = [-1.0] * len(self._dials)
         self._sounding = Sounding()
-        self._script = Script()
+        self._script = DropoutLog()
         self._dropped = 0
         self._io: IO | None = None
         self._stream: Stream | None = None
@@ -187,7 +187,7 @@ class Synth(Processor):
             stream.close()
 
 
-def playable(settings: SynthSettings, choice: Choice) -> SynthSettings:
+def playable(settings: SynthSettings, choice: BackendChoice) -> SynthSettings:
     """The settings, once it is certain that the backend plays them. Raises `ParamError` or `FileError`.
 
     Where pyo stands in for a scsynth that was given up, a piano stands in for what pyo has not.

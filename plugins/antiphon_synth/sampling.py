@@ -39,7 +39,7 @@ FULL = 22000.0
 
 
 @dataclass(frozen=True, slots=True)
-class Take:
+class SampleTake:
     """What is sampled of one instrument.
 
     roots: keys played.  tops: each root's top key.  longest: seconds kept at most.  tuned: roots between which
@@ -61,9 +61,9 @@ PIANO = (26, 30, 34, 38, 42, 46, 50, 54, 58, 62, 66, 70, 74, 78, 84, 90, 94, 99,
 BASS = (28, 34, 41, 48)
 DRUMS = tuple(range(27, 88))
 TAKES = (
-    Take("piano", 0, 0, 32000, 2, PIANO, (*PIANO[:-1], 127), 12.0, (36, 88)),
-    Take("bass", 0, 33, 22050, 1, BASS, (30, 36, 43, 127), 7.0, (0, 127)),
-    Take("drums", 9, 0, 44100, 2, DRUMS, DRUMS, 3.5, (1, 0)),
+    SampleTake("piano", 0, 0, 32000, 2, PIANO, (*PIANO[:-1], 127), 12.0, (36, 88)),
+    SampleTake("bass", 0, 33, 22050, 1, BASS, (30, 36, 43, 127), 7.0, (0, 127)),
+    SampleTake("drums", 9, 0, 44100, 2, DRUMS, DRUMS, 3.5, (1, 0)),
 )
 
 
@@ -165,7 +165,7 @@ def off_pitch(x: NDArray[np.float32], rate: int, root: int) -> float:
     return float(tried[int(np.argmax(heights))])
 
 
-def sample(font: Path, take: Take, out: Path) -> dict[str, Any]:
+def sample(font: Path, take: SampleTake, out: Path) -> dict[str, Any]:
     """Writes one instrument's file; returns what index.json says of it."""
     played = play(
         font,

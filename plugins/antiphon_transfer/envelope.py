@@ -15,7 +15,7 @@ import numpy as np
 from antiphon_transfer.features import BANDS, NUMBERS, RANGE, Describer
 from antiphon_transfer.method import Spectral
 from antiphon_transfer.reference import spectra
-from antiphon_transfer.stream import C64, F32, F64, Grid
+from antiphon_transfer.stream import C64, F32, F64, Framing
 
 RIDGE = 0.02
 OWN_RIDGE = 20.0
@@ -34,10 +34,10 @@ LEAST = -70.0
 """dBFS the loudest level is taken for at least: hiss alone is not music."""
 
 
-class Learned:
+class ReferenceEnvelope:
     """What the reference teaches: bands `[2 * BANDS]` from numbers `[NUMBERS]`."""
 
-    def __init__(self, samples: F32, grid: Grid) -> None:
+    def __init__(self, samples: F32, grid: Framing) -> None:
         describer = Describer(grid)
         bands: list[F32] = []
         levels: list[float] = []
@@ -104,9 +104,9 @@ class Own:
 class Envelope(Spectral):
     """See the module."""
 
-    def __init__(self, samples: F32, grid: Grid, channels: int) -> None:
+    def __init__(self, samples: F32, grid: Framing, channels: int) -> None:
         super().__init__(grid, channels)
-        self._learned = Learned(samples, grid)
+        self._learned = ReferenceEnvelope(samples, grid)
         self._own = Own()
         self._wanted = np.zeros(2 * BANDS)
         self._usual = np.zeros(2 * BANDS)

@@ -18,14 +18,14 @@ import numpy as np
 
 from antiphon_transfer.baselines import WAYS
 from antiphon_transfer.measures import measure
-from antiphon_transfer.renders import F32, RATE, Item, items
+from antiphon_transfer.renders import F32, RATE, TransferTask, items
 
 MEASURES = ("lsd", "timbre", "onsets", "chroma", "pitch")
 MODES = ("envelope", "nmf", "wavelet")
 
 
 @dataclass(slots=True)
-class Ours:
+class StreamedTransfer:
     """A mode through the live code, latency taken out. spent, played: seconds, the reference's analysis included."""
 
     mode: str
@@ -63,7 +63,7 @@ class Scores:
 
 def systems() -> dict[str, Callable[[F32, F32], F32]]:
     """Every system by name; "exact" is added by `evaluate`."""
-    return {**WAYS, **{f"ours, {mode}": Ours(mode) for mode in MODES}}
+    return {**WAYS, **{f"ours, {mode}": StreamedTransfer(mode) for mode in MODES}}
 
 
 def evaluate(
@@ -87,13 +87,13 @@ def evaluate(
         for key in ("lsd", "timbre"):
             row[f"{key} ratio"] = _ratio(score.column(key), base.column(key))
         ours = ways.get(name)
-        if isinstance(ours, Ours):
+        if isinstance(ours, StreamedTransfer):
             row["times real time"] = round(ours.played / ours.spent, 1)
         result["systems"][name] = row
     return result
 
 
-def _measured(made: F32, item: Item) -> dict[str, float]:
+def _measured(made: F32, item: TransferTask) -> dict[str, float]:
     return measure(made, item.source, item.target, item.reference, RATE)
 
 

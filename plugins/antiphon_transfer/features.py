@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from antiphon_transfer.stream import C64, F32, Grid
+from antiphon_transfer.stream import C64, F32, Framing
 
 BANDS = 32
 FLOOR = 3e-7
@@ -21,7 +21,7 @@ NUMBERS = len(_NOTES) + 3
 """Of a description: whole tones from F#1, each with its neighbours; the level, its square, its rise."""
 
 
-def bank(grid: Grid, bands: int = BANDS) -> tuple[F32, F32]:
+def bank(grid: Framing, bands: int = BANDS) -> tuple[F32, F32]:
     """Overlapping bands of equal width by ear (ERB): weights `[bands, bins]` to gather, and to spread again."""
     place = 21.4 * np.log10(1.0 + 0.00437 * grid.hertz)
     edges = np.linspace(0.0, place[-1], bands + 2)
@@ -34,7 +34,7 @@ def bank(grid: Grid, bands: int = BANDS) -> tuple[F32, F32]:
 
 
 @dataclass(slots=True)
-class Shape:
+class SpectralShape:
     """Of one frame: log magnitude `[bins]`; its mean and deviation in every band `[2 * BANDS]`; level in dB."""
 
     log: F32
@@ -45,7 +45,7 @@ class Shape:
 class Describer:
     """Describes frames one after the other."""
 
-    def __init__(self, grid: Grid) -> None:
+    def __init__(self, grid: Framing) -> None:
         self._gather, self._spread = bank(grid)
         self._unit = np.float32(4.0 / grid.size)
         self._reach = max(1, round(300.0 * grid.size / grid.rate))
@@ -53,7 +53,7 @@ class Describer:
         near = np.exp(-0.5 * ((note - _NOTES[:, None]) / 3.0) ** 2)
         self._near: F32 = (near * (grid.hertz > 30.0) / np.maximum(grid.hertz, 30.0)).astype(np.float32)
         bins = grid.bins
-        self.shape = Shape(np.zeros(bins, np.float32), np.zeros(2 * BANDS, np.float32))
+        self.shape = SpectralShape(np.zeros(bins, np.float32), np.zeros(2 * BANDS, np.float32))
         self.numbers = np.zeros(NUMBERS)
         self._power: F32 = np.zeros(bins, np.float32)
         self._part: F32 = np.zeros(bins, np.float32)
@@ -65,7 +65,7 @@ class Describer:
     def reset(self) -> None:
         self._first = True
 
-    def look(self, bins: C64) -> Shape:
+    def look(self, bins: C64) -> SpectralShape:
         """Shape of a frame's spectrum `[channels, bins]`, the power mean of the channels."""
         power, log = self._power, self.shape.log
         power.fill(0.0)

@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 
 from antiphon_transfer.features import Describer
-from antiphon_transfer.stream import C64, F32, Grid
+from antiphon_transfer.stream import C64, F32, Framing
 
 
 class Way(Protocol):
@@ -25,7 +25,7 @@ class Way(Protocol):
 class Spectral:
     """A gain for every bin, the same in all channels; the phases stay."""
 
-    def __init__(self, grid: Grid, channels: int) -> None:
+    def __init__(self, grid: Framing, channels: int) -> None:
         self._bins: C64 = np.zeros((channels, grid.bins), np.complex64)
         self._gain: F32 = np.zeros(grid.bins, np.float32)
         self._made: F32 = np.zeros((channels, grid.size), np.float32)

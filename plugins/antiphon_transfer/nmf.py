@@ -15,7 +15,7 @@ import numpy as np
 
 from antiphon_transfer.method import Spectral
 from antiphon_transfer.reference import spectra
-from antiphon_transfer.stream import C64, F32, Grid
+from antiphon_transfer.stream import C64, F32, Framing
 
 PARTS = 24
 """Spectra the reference is taken apart into."""
@@ -31,7 +31,7 @@ LEAST = 1e-6
 MOST_GAIN = 6.0
 
 
-def quarter_tones(grid: Grid) -> tuple[F32, F32]:
+def quarter_tones(grid: Framing) -> tuple[F32, F32]:
     """Bands a quarter tone apart from 40 Hz, each at least three bins wide: to gather power, to spread logarithms."""
     count = int(STEP * math.log2(min(16000.0, 0.45 * grid.rate) / 40.0))
     middle = 40.0 * 2.0 ** (np.arange(count) / STEP)
@@ -63,7 +63,7 @@ def factors(spectrum: F32, parts: int, rounds: int) -> F32:
 class Mosaic(Spectral):
     """See the module."""
 
-    def __init__(self, samples: F32, grid: Grid, channels: int) -> None:
+    def __init__(self, samples: F32, grid: Framing, channels: int) -> None:
         super().__init__(grid, channels)
         self._gather, self._spread = quarter_tones(grid)
         loud: list[F32] = []

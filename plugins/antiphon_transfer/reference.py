@@ -9,13 +9,13 @@ import numpy as np
 
 from antiphon.errors import FileError
 from antiphon.io import audiofile
-from antiphon_transfer.stream import C64, F32, Grid, hann
+from antiphon_transfer.stream import C64, F32, Framing, hann
 
 LONGEST = 60.0
 """Seconds of a reference that are listened to; from a longer one the loudest stretch."""
 
 
-def read(path: str, grid: Grid) -> F32:
+def read(path: str, grid: Framing) -> F32:
     """The reference `[channels, frames]` at the grid's rate.
 
     Raises `FileError` for what cannot be read, is shorter than a frame, or is silent.
@@ -37,7 +37,7 @@ def read(path: str, grid: Grid) -> F32:
     return np.clip(samples, -16.0, 16.0)
 
 
-def frames(samples: F32, grid: Grid) -> Iterator[F32]:
+def frames(samples: F32, grid: Framing) -> Iterator[F32]:
     """Windowed frames `[channels, size]`, one a hop, silence before and after; each holds until the next."""
     window = hann(grid.size)
     padded = np.pad(samples, ((0, 0), (grid.size - grid.hop, grid.size - grid.hop)))
@@ -45,7 +45,7 @@ def frames(samples: F32, grid: Grid) -> Iterator[F32]:
         yield padded[:, at : at + grid.size] * window
 
 
-def spectra(samples: F32, grid: Grid) -> Iterator[C64]:
+def spectra(samples: F32, grid: Framing) -> Iterator[C64]:
     """The spectrum `[channels, bins]` of every frame."""
     for frame in frames(samples, grid):
         yield np.fft.rfft(frame, axis=1).astype(np.complex64)

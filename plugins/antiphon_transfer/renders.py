@@ -33,7 +33,7 @@ Note = tuple[float, float, int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class TransferTask:
     """One task: mono sounds at `RATE`, and what they were made of."""
 
     name: str
@@ -116,7 +116,7 @@ def play(notes: list[Note], program: int, soundfont: Path, folder: Path) -> F32:
     return out
 
 
-def items(data: Path, soundfont: str, part: str, count: int, seed: int = 1) -> Iterator[Item]:
+def items(data: Path, soundfont: str, part: str, count: int, seed: int = 1) -> Iterator[TransferTask]:
     """`count` tasks of a soundfont. part: "tune" or "report"; they share neither songs nor pairs of instruments.
 
     Raises `FileError` for what they need and is not there.
@@ -146,7 +146,7 @@ def items(data: Path, soundfont: str, part: str, count: int, seed: int = 1) -> I
                 made.append(notes)
         with tempfile.TemporaryDirectory() as place:
             where, font = Path(place), SOUNDFONTS[soundfont]
-            yield Item(
+            yield TransferTask(
                 f"{soundfont} {kind} {first}>{second}",
                 play(made[0], first, font, where),
                 play(made[0], second, font, where),

@@ -16,7 +16,7 @@ OVERLAP = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Grid:
+class Framing:
     """Frames of `size` samples at `rate` Hz, one every quarter of that; output lags by `size`."""
 
     size: int
@@ -36,9 +36,9 @@ class Grid:
         return np.asarray(np.arange(self.bins) * (self.rate / self.size), np.float64)
 
 
-def grid(rate: int) -> Grid:
+def grid(rate: int) -> Framing:
     """The power of two nearest to 46 ms."""
-    return Grid(2 ** max(8, round(math.log2(rate * 0.0464))), rate)
+    return Framing(2 ** max(8, round(math.log2(rate * 0.0464))), rate)
 
 
 def hann(size: int) -> F32:
@@ -49,7 +49,7 @@ def hann(size: int) -> F32:
 class Overlap:
     """Frames of the newest samples of every channel, and the sum of the windowed frames made of them."""
 
-    def __init__(self, grid: Grid, channels: int) -> None:
+    def __init__(self, grid: Framing, channels: int) -> None:
         self._hop, self._size = grid.hop, grid.size
         self._window = hann(grid.size)
         self._scaled: F32 = self._window / np.float32(1.5)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from antiphon.native.wavelet import wavelet_join, wavelet_split
 from antiphon_transfer.reference import frames
-from antiphon_transfer.stream import F32, F64, Grid
+from antiphon_transfer.stream import F32, F64, Framing
 
 NAME = "sym16"
 DEPTH = 7
@@ -62,7 +62,7 @@ class Packets:
 class Wavelet:
     """See the module."""
 
-    def __init__(self, samples: F32, grid: Grid, channels: int) -> None:
+    def __init__(self, samples: F32, grid: Framing, channels: int) -> None:
         self._bands = 1 << DEPTH
         self._each = grid.size // self._bands // PIECES
         self._channels = [Packets(grid.size, DEPTH) for _ in range(channels)]

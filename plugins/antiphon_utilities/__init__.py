@@ -18,4 +18,4 @@ def antiphon_processors(register: Register) -> None:
     register("looper", "antiphon_utilities.looper:Looper", "Records a loop and plays it, with more on top.")
     register("tuner", "antiphon_utilities.tuner:Tuner", "Passes the sound and reports its note and how far off it is.")
     register("lfo", "antiphon_utilities.lfo:Lfo", "Turns a parameter slowly to and fro, by its rate or by the clock.")
-    register("follower", "antiphon_utilities.follower:Follower", "Turns a parameter by how loud its input is.")
+    register("follower", "antiphon_utilities.follower:EnvelopeFollower", "Turns a parameter by how loud its input is.")

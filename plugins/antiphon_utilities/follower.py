@@ -45,7 +45,7 @@ def utilities_follower(
         y[n] = f64(depth[n]) * place
 
 
-class Follower(Processor):
+class EnvelopeFollower(Processor):
     """The peak of the loudest channel, let go slowly, in dB from `floor` to `ceiling`, and then smoothed.
 
     The decoupled detector in the log domain of Giannoulis, Massberg and Reiss, "Digital Dynamic Range

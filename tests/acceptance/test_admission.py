@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tests.waiting import until
 
-from antiphon.bench.rig import Server
+from antiphon.bench.rig import ServerProcess
 
 PLUGIN = """
 import os
@@ -44,12 +44,12 @@ def home(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def nodes(server: Server) -> list[str]:
+def nodes(server: ServerProcess) -> list[str]:
     return [node["name"] for node in server.status()["nodes"]]
 
 
 def test_what_does_not_fit_is_refused_with_its_numbers_and_changes_nothing(home: Path) -> None:
-    with Server("--audio", "headless", "--patch", "through", home=home) as server:
+    with ServerProcess("--audio", "headless", "--patch", "through", home=home) as server:
         server.send("/node/add", "busy", "burn", "in")
         server.sync()
         before = server.status()["engine"]["pid"]
@@ -67,7 +67,7 @@ def test_what_does_not_fit_is_refused_with_its_numbers_and_changes_nothing(home:
 
 
 def test_a_node_that_would_crash_does_it_in_its_trial(home: Path) -> None:
-    with Server("--audio", "headless", "--patch", "through", home=home) as server:
+    with ServerProcess("--audio", "headless", "--patch", "through", home=home) as server:
         server.send("/node/add", "busy", "burn", "in")
         server.sync()
         before = server.status()

@@ -17,7 +17,7 @@ import pytest
 import soundfile
 
 import antiphon
-from antiphon.bench.rig import Server, bundle, free_port, message, ntp
+from antiphon.bench.rig import ServerProcess, bundle, free_port, message, ntp
 from antiphon.runtime.model_files import checksums
 
 RATE = 48000
@@ -29,7 +29,7 @@ def noise(path: Path) -> Path:
     return path
 
 
-def storm(server: Server, node: str, param: str, seconds: float, *others: tuple[str, float]) -> None:
+def storm(server: ServerProcess, node: str, param: str, seconds: float, *others: tuple[str, float]) -> None:
     """Moves, ramps, time tags before and after now, panics and cleared schedules."""
     rng = np.random.default_rng(4)
     until = time.monotonic() + seconds
@@ -69,7 +69,7 @@ def sets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Path]
     """A set kept from the start through two patches, and one of its second half kept from midway."""
     home = tmp_path_factory.mktemp("sets")
     whole = home / "whole"
-    with Server("--audio", "headless", "--patch", "bench8", "--input", str(noise(home / "in.wav")),
+    with ServerProcess("--audio", "headless", "--patch", "bench8", "--input", str(noise(home / "in.wav")),
                 "--session", str(whole), home=home) as server:  # fmt: skip
         storm(server, "gain", "gain", 0.6, ("/node/delay/time", 0.5), ("/node/*/wet", 1.0))
         server.send("/node/denoise/learn")
@@ -78,7 +78,7 @@ def sets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Path]
         yield whole, half(home, server)
 
 
-def half(home: Path, server: Server) -> Path:
+def half(home: Path, server: ServerProcess) -> Path:
     """Begun while a ramp is under way and a sender goes on; the first set has ended then."""
     server.send("/node/gain/gain", 0.1, 2.0)
     server.send("/tempo", 90.0, 8.0)
@@ -116,10 +116,10 @@ def test_a_restart_after_a_killed_supervisor_loses_nothing_that_was_kept(tmp_pat
     options = ["--audio", "headless", "--input", str(noise(tmp_path / "in.wav")), "--record",
                str(tmp_path / "take.wav"), "--session", str(tmp_path / "set"),
                "--osc-port", str(free_port()), "--http-port", str(free_port())]  # fmt: skip
-    first = Server(*options, home=tmp_path).start()
+    first = ServerProcess(*options, home=tmp_path).start()
     first.sync()
     first.stop(signal.SIGKILL)
-    with Server(*options, home=tmp_path) as second:
+    with ServerProcess(*options, home=tmp_path) as second:
         second.sync()
         assert sum(str(tmp_path / "take-2.wav") in line for line in second.lines) == 1
     for path in ("take.wav", "take-2.wav", "set/output.wav", "set-2/output.wav"):
@@ -173,7 +173,7 @@ def test_a_set_in_which_a_node_fails_and_crashes_the_engine_is_played_again(tmp_
     folder.mkdir(parents=True)
     (folder / "__init__.py").write_text(ROGUE)
     kept = tmp_path / "set"
-    with Server("--audio", "headless", "--input", str(noise(tmp_path / "in.wav")), "--session", str(kept),
+    with ServerProcess("--audio", "headless", "--input", str(noise(tmp_path / "in.wav")), "--session", str(kept),
                 "--block", "1024", home=tmp_path) as server:  # fmt: skip
 
         def until(state: str) -> None:

@@ -16,7 +16,7 @@ from tests import noteclick
 from tests.acceptance.test_kept_sets import again
 from tests.waiting import until
 
-from antiphon.bench.rig import Server, bundle, message, ntp
+from antiphon.bench.rig import ServerProcess, bundle, message, ntp
 
 RATE = 48000
 GAP = 293
@@ -46,8 +46,8 @@ def sock() -> Iterator[socket.socket]:
         yield made
 
 
-def server(home: Path, *options: str) -> Server:
-    return Server("--audio", "headless", "--patch", str(home / "keys.toml"), *options, home=home)
+def server(home: Path, *options: str) -> ServerProcess:
+    return ServerProcess("--audio", "headless", "--patch", str(home / "keys.toml"), *options, home=home)
 
 
 def recorded(path: Path) -> np.ndarray:

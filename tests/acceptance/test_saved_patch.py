@@ -9,19 +9,19 @@ import numpy as np
 import soundfile
 from tests.waiting import until
 
-from antiphon.bench.rig import Server
+from antiphon.bench.rig import ServerProcess
 
 GOOD = 'format = 1\n[nodes.gain]\ngain = {gain}\n[wires]\n"in" = "gain"\n"gain" = "out"\n'
 
 
-def gain(server: Server) -> float:
+def gain(server: ServerProcess) -> float:
     return float(server.ask("/node/gain/gain")[1][0])
 
 
 def test_what_is_saved_is_swapped_in_and_what_is_bad_is_not(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_text(GOOD.format(gain=0.5))
-    with Server("--audio", "headless", "--patch", str(path)) as server:
+    with ServerProcess("--audio", "headless", "--patch", str(path)) as server:
         assert gain(server) == 0.5
         path.write_text(GOOD.format(gain=0.25))
         until(lambda: gain(server) == 0.25, 8.0, "the saved one plays")
@@ -58,7 +58,7 @@ LONGER = HELD.format(
 def test_a_chord_sounds_on_through_saves_that_put_nodes_before_and_behind_it(tmp_path: Path) -> None:
     path, out = tmp_path / "held.toml", tmp_path / "out.wav"
     path.write_text(PLAIN)
-    with Server("--audio", "headless", "--patch", str(path), "--record", str(out)) as server:
+    with ServerProcess("--audio", "headless", "--patch", str(path), "--record", str(out)) as server:
         until(lambda: server.status()["synth"] is not None, 10.0, "the synth")
         for note in (45, 52, 57):
             server.send("/note/on", note, 100)

@@ -8,15 +8,15 @@ import signal
 import pytest
 from tests.waiting import until
 
-from antiphon.bench.rig import Server
+from antiphon.bench.rig import ServerProcess
 
 
-def value(server: Server, address: str) -> float:
+def value(server: ServerProcess, address: str) -> float:
     return float(server.ask(address)[1][0])
 
 
 def test_a_scene_is_stored_recalled_and_morphed_to() -> None:
-    with Server("--audio", "headless", "--patch", "through") as server:
+    with ServerProcess("--audio", "headless", "--patch", "through") as server:
         server.send("/node/gain/gain", 0.25)
         assert server.ask("/scene/store", 1) == ("/done", ["/scene/store", 1])
         server.send("/node/gain/gain", 1.0)
@@ -38,7 +38,7 @@ def test_a_scene_is_stored_recalled_and_morphed_to() -> None:
         assert '"gain.gain" = 0.25' in saved.read_text()
 
 
-def alive(server: Server) -> bool:
+def alive(server: ServerProcess) -> bool:
     try:
         return value(server, "/node/gain/gain") is not None
     except (OSError, ValueError):
@@ -47,7 +47,7 @@ def alive(server: Server) -> bool:
 
 @pytest.mark.parametrize("gone", ["gain"])
 def test_what_is_of_a_node_that_has_gone_is_passed_over(gone: str) -> None:
-    with Server("--audio", "headless", "--patch", "through") as server:
+    with ServerProcess("--audio", "headless", "--patch", "through") as server:
         assert server.ask("/scene/store", 0)[0] == "/done"
         server.send("/node/remove", gone)
         server.sync()

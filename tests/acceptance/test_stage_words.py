@@ -13,7 +13,7 @@ from pythonosc.osc_bundle import OscBundle
 from pythonosc.osc_message import OscMessage
 from tests.local import graph, play, put, staged
 
-from antiphon.bench.rig import Server, message
+from antiphon.bench.rig import ServerProcess, message
 from antiphon.engine.actions import Action, Op
 from antiphon.engine.process import resampled_loop
 
@@ -71,7 +71,7 @@ def test_meters_tell_peak_and_rms_of_each_node(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "in.wav", 0.5 * np.sin(2 * np.pi * 1000 * t), RATE, "FLOAT")
     found: dict[str, tuple[float, float]] = {}
     with (
-        Server("--audio", "headless", "--input", str(tmp_path / "in.wav"), home=tmp_path) as server,
+        ServerProcess("--audio", "headless", "--input", str(tmp_path / "in.wav"), home=tmp_path) as server,
         socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as surface,
     ):
         server.send("/node/gain/gain", 0.5)

@@ -17,13 +17,13 @@ import pytest
 import soundfile
 from tests.waiting import until
 
-from antiphon.bench.rig import Server, bundle, message, ntp
+from antiphon.bench.rig import ServerProcess, bundle, message, ntp
 
 pytest.importorskip("pyo")
 RATE, BLOCK = 48000, 256
 
 
-def told(server: Server) -> list[dict[str, Any]]:
+def told(server: ServerProcess) -> list[dict[str, Any]]:
     connection = http.client.HTTPConnection("127.0.0.1", server.http, timeout=5)
     try:
         connection.request("GET", "/api/synth/told")
@@ -32,7 +32,7 @@ def told(server: Server) -> list[dict[str, Any]]:
         connection.close()
 
 
-def synth(server: Server) -> dict[str, Any]:
+def synth(server: ServerProcess) -> dict[str, Any]:
     return dict(server.status()["synth"])
 
 
@@ -44,7 +44,7 @@ def levels(path: Path) -> Any:
 
 
 def test_the_null_synth_writes_down_what_it_was_told_with_its_sample() -> None:
-    with Server("--audio", "headless", "--patch", "keys", "--synth", "null") as server:
+    with ServerProcess("--audio", "headless", "--patch", "keys", "--synth", "null") as server:
         assert (synth(server)["backend"], synth(server)["state"]) == ("null", "running")
         assert server.status()["workers"] == []
         now = time.time() + 0.2
@@ -61,18 +61,18 @@ def test_the_null_synth_writes_down_what_it_was_told_with_its_sample() -> None:
 
 
 def test_a_synth_asked_for_by_name_starts_at_once_and_notes_without_a_node_are_answered() -> None:
-    with Server("--audio", "headless", "--patch", "through", "--synth", "pyo") as server:
+    with ServerProcess("--audio", "headless", "--patch", "through", "--synth", "pyo") as server:
         until(lambda: (server.status()["synth"] or {}).get("state") == "running", 10.0, "pyo runs")
         answer, (address, said) = server.ask("/note/on", 60, 100)
         assert (answer, address) == ("/fail", "/note/on")
         assert "keys" in said
-    with Server("--audio", "headless", "--patch", "through") as server:
+    with ServerProcess("--audio", "headless", "--patch", "through") as server:
         assert server.status()["synth"] is None
 
 
 def test_a_killed_synth_is_back_with_its_notes_and_the_set_replays(tmp_path: Path) -> None:
     kept = tmp_path / "set"
-    with Server("--audio", "headless", "--patch", "keys", "--session", str(kept)) as server:
+    with ServerProcess("--audio", "headless", "--patch", "keys", "--session", str(kept)) as server:
         server.send("/node/keys/instrument", "strings")
         server.sync()
         until(lambda: synth(server)["state"] == "running", 10.0, "pyo runs")

@@ -31,10 +31,10 @@ from tests.workers.served import (
     worker,
 )
 
-from antiphon.bench.rig import Server
+from antiphon.bench.rig import ServerProcess
 
 
-def latency(server: Server) -> int:
+def latency(server: ServerProcess) -> int:
     return int(server.status()["latency"]["graph"])
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from antiphon.bench import soakproc
 from antiphon.bench.soak import Pace, main
-from antiphon.bench.soakcounts import Counts
+from antiphon.bench.soakcounts import CounterSums
 from antiphon.bench.soakplot import Panel, svg
 from antiphon.errors import UsageError
 
@@ -71,14 +71,14 @@ def test_processes_are_found_by_home_and_by_descent(tmp_path: Path) -> None:
 
 
 def test_counters_that_begin_again_go_on() -> None:
-    counts = Counts()
+    counts = CounterSums()
     for late in (3, 5, 1, 2):
         counts.add({**STATUS, "late": late})
     assert counts.totals()["late"] == 7
 
 
 def test_nodes_that_are_failed_are_named() -> None:
-    counts = Counts()
+    counts = CounterSums()
     counts.add({**STATUS, "nodes": [{"name": "keys", "state": "failed"}, {"name": "hum", "state": "running"}]})
     assert counts.failed == ("keys",)
     counts.add(STATUS)

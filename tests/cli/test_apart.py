@@ -12,7 +12,7 @@ from tests import audio
 
 from antiphon.cli.replay import replay
 from antiphon.errors import UsageError
-from antiphon.io.midifile import Note, Track, write
+from antiphon.io.midifile import MidiNote, MidiTrack, write
 
 Command = Callable[..., Any]
 
@@ -124,7 +124,7 @@ def test_a_file_beside_out_is_refused_as_out_is(
     antiphon: Command, tmp_path: Path, arguments: list[str], said: str
 ) -> None:
     audio.write(tmp_path / "in.wav", audio.noise(4_000))
-    write(tmp_path / "in.mid", [Track("melody", tuple(Note(float(n), 1.0, 60 + n) for n in range(8)))])
+    write(tmp_path / "in.mid", [MidiTrack("melody", tuple(MidiNote(float(n), 1.0, 60 + n) for n in range(8)))])
     (tmp_path / "loops").mkdir()
     audio.write(tmp_path / "loops" / "a.wav", audio.noise(4_000))
     done = antiphon("run", *arguments)

@@ -168,7 +168,7 @@ def test_what_a_script_wants_is_json(antiphon: Run, monkeypatch: pytest.MonkeyPa
     from antiphon.doctor import machine, midi, software, sound
     from antiphon.doctor.finding import Finding
 
-    heard = sound.Heard((), "PortAudio 19", "", None, "no server runs")
+    heard = sound.LibraryReport((), "PortAudio 19", "", None, "no server runs")
     monkeypatch.setattr(sound, "ask", lambda: heard)
     monkeypatch.setattr(midi, "ask", lambda: midi.HeardMidi("ALSA", "", ("a",), ()))
     devices = json.loads(antiphon("devices", "--json").out)
@@ -369,7 +369,7 @@ def test_a_complaint_takes_the_bar_away_first(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("NO_COLOR", "1")
     monkeypatch.setattr(sys, "stderr", terminal)
     monkeypatch.setattr(progress.time, "monotonic", lambda: now)
-    with progress.Progress("in.wav", 1000, 1) as bar:
+    with progress.ProgressBar("in.wav", 1000, 1) as bar:
         now = 110.0
         bar.update(250)
         assert terminal.getvalue().endswith("]  25% 0:30 left")

@@ -13,7 +13,7 @@ import pytest
 from tests import audio
 
 from antiphon.cli.newplugin import new_plugin
-from antiphon.io.midifile import Control, Note, Track, read, write
+from antiphon.io.midifile import MidiControl, MidiNote, MidiTrack, read, write
 from antiphon.newplugin.shapes import SHAPES
 from antiphon.offline.note_file import read as read_score
 from antiphon.plugins import loader
@@ -22,7 +22,7 @@ from antiphon.synth.info import PYO
 Command = Callable[..., Any]
 TEMPO = ((0.0, 90.0), (4.0, 133.0))
 _numbers = count()
-NOTES = tuple(Note(n / 2, 0.5, 50 + n, (1 + n) / 127, 1 + n % 3) for n in range(24))
+NOTES = tuple(MidiNote(n / 2, 0.5, 50 + n, (1 + n) / 127, 1 + n % 3) for n in range(24))
 
 
 @pytest.fixture
@@ -41,9 +41,9 @@ def shaped(antiphon: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 def test_notes_to_notes_keep_time_tempo_and_channels(
     antiphon: Command, shaped: Callable[[str], str], tmp_path: Path
 ) -> None:
-    pedal = Control(1.0, "control", 64, 1.0, 2)
-    tracks = [Track(f"part {c}", tuple(n for n in NOTES if n.channel == c), c) for c in (1, 2, 3)]
-    write(tmp_path / "in.mid", [tracks[0], Track("part 2", tracks[1].notes, 2, (pedal,)), tracks[2]], TEMPO)
+    pedal = MidiControl(1.0, "control", 64, 1.0, 2)
+    tracks = [MidiTrack(f"part {c}", tuple(n for n in NOTES if n.channel == c), c) for c in (1, 2, 3)]
+    write(tmp_path / "in.mid", [tracks[0], MidiTrack("part 2", tracks[1].notes, 2, (pedal,)), tracks[2]], TEMPO)
     name = shaped("notes-notes")
     done = antiphon("run", name, "in.mid", "out.mid", "-p", "interval=0")
     assert (done.code, done.err) == (0, "")
@@ -79,7 +79,7 @@ def test_the_command_a_new_plugin_ends_with_works(
 ) -> None:
     audio.write(tmp_path / "IN.wav", audio.sine(440.0, 0.25))
     audio.write(tmp_path / "FILE.wav", audio.sine(330.0, 0.25))
-    write(tmp_path / "IN.mid", [Track("tune", NOTES)])
+    write(tmp_path / "IN.mid", [MidiTrack("tune", NOTES)])
     name = shaped(shape)
     command = capsys.readouterr().out.partition("`antiphon run ")[2].partition("`")[0]
     done = antiphon("run", *command.split())
@@ -91,7 +91,7 @@ def test_the_command_a_new_plugin_ends_with_works(
 def test_a_folder_of_midi_files(antiphon: Command, shaped: Callable[[str], str], tmp_path: Path) -> None:
     (tmp_path / "songs").mkdir()
     for name in ("a.mid", "b.midi"):
-        write(tmp_path / "songs" / name, [Track("", NOTES)])
+        write(tmp_path / "songs" / name, [MidiTrack("", NOTES)])
     (tmp_path / "songs" / "c.wav").write_text("no song")
     assert antiphon("run", shaped("notes-notes"), "songs", "--out-dir", "out").code == 0
     assert sorted(os.listdir(tmp_path / "out")) == ["a.mid", "b.midi"]
@@ -115,9 +115,9 @@ def test_what_does_not_fit_is_refused(
     antiphon: Command, shaped: Callable[[str], str], tmp_path: Path, plugin: str, files: tuple[str, str], said: str
 ) -> None:
     audio.write(tmp_path / "in.wav", audio.sine(440.0, 0.25))
-    write(tmp_path / "in.mid", [Track("", NOTES)])
-    write(tmp_path / "empty.mid", [Track("nothing")])
-    write(tmp_path / "long.mid", [Track("", (Note(0.0, 1.0, 60), Note(300_000.0, 1.0, 60)))], 10.0)
+    write(tmp_path / "in.mid", [MidiTrack("", NOTES)])
+    write(tmp_path / "empty.mid", [MidiTrack("nothing")])
+    write(tmp_path / "long.mid", [MidiTrack("", (MidiNote(0.0, 1.0, 60), MidiNote(300_000.0, 1.0, 60)))], 10.0)
     (tmp_path / "bad.mid").write_bytes(b"MThd, or is it")
     done = antiphon("run", shaped(plugin), *files)
     assert done.code == 2
@@ -128,7 +128,7 @@ def test_what_does_not_fit_is_refused(
 def test_a_score_is_on_its_frames(tmp_path: Path) -> None:
     write(
         tmp_path / "a.mid",
-        [Track("", (Note(0.0, 4.0, 60, 1.0), Note(6.0, 1.0, 61)), None)],
+        [MidiTrack("", (MidiNote(0.0, 4.0, 60, 1.0), MidiNote(6.0, 1.0, 61)), None)],
         [(0.0, 60.0), (4.0, 120.0)],
     )
     score = read_score(tmp_path / "a.mid", 48000)
@@ -141,7 +141,11 @@ def test_a_score_is_on_its_frames(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not PYO.installed, reason="pyo is not installed")
 def test_what_accompany_writes_can_be_heard(antiphon: Command, tmp_path: Path) -> None:
-    write(tmp_path / "tune.mid", [Track("melody", tuple(Note(float(n), 1.0, 60 + n % 5) for n in range(8)))], 240.0)
+    write(
+        tmp_path / "tune.mid",
+        [MidiTrack("melody", tuple(MidiNote(float(n), 1.0, 60 + n % 5) for n in range(8)))],
+        240.0,
+    )
     assert antiphon("run", "accompany", "tune.mid", "both.mid").code == 0
     for line, out in (
         ("run synth both.mid run.wav -p instrument=pluck", "run.wav"),
@@ -157,7 +161,7 @@ def test_what_accompany_writes_can_be_heard(antiphon: Command, tmp_path: Path) -
 
 
 def test_events_for_a_patch_that_takes_none(antiphon: Command, tmp_path: Path) -> None:
-    write(tmp_path / "in.mid", [Track("", NOTES)])
+    write(tmp_path / "in.mid", [MidiTrack("", NOTES)])
     said = antiphon("render", "through", "--events", "in.mid", "--out", "o.wav").complaint
     assert said.startswith("in.mid: no node of this patch takes notes")
 

@@ -348,7 +348,7 @@ def test_the_bar_shows_on_a_terminal_after_two_seconds_and_goes(
     terminal = Terminal(is_terminal)
     monkeypatch.setattr(progress.time, "monotonic", lambda: now)
     monkeypatch.setattr(progress.sys, "stderr", terminal)
-    with progress.Progress("in.wav", 1000, 48000) as shown:
+    with progress.ProgressBar("in.wav", 1000, 48000) as shown:
         now = 101.9
         shown.update(250)
         assert terminal.text == ""

@@ -13,18 +13,18 @@ from tests import audio
 
 from antiphon.cli.replay import replay
 from antiphon.errors import UsageError
-from antiphon.io.midifile import Note, Track, read, write
+from antiphon.io.midifile import MidiNote, MidiTrack, read, write
 from antiphon.offline.output_summary import Written, duration
 
 Command = Callable[..., Any]
-TUNE = tuple(Note(float(n), 1.0, 60 + (0, 2, 4, 5)[n % 4]) for n in range(16))
+TUNE = tuple(MidiNote(float(n), 1.0, 60 + (0, 2, 4, 5)[n % 4]) for n in range(16))
 
 
 @pytest.fixture
 def sources(tmp_path: Path) -> Path:
     """in.wav, in.mid, a loop, and an earlier file under each name OUT may have."""
     audio.write(tmp_path / "in.wav", audio.sine(440.0, 0.25), subtype="FLOAT")
-    write(tmp_path / "in.mid", [Track("melody", TUNE)], 90.0)
+    write(tmp_path / "in.mid", [MidiTrack("melody", TUNE)], 90.0)
     (tmp_path / "loops").mkdir()
     audio.write(tmp_path / "loops" / "a.wav", audio.clicks([0, 24_000, 48_000, 72_000], 96_000))
     for name in ("old.wav", "old.mid", "old.json"):

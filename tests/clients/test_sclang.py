@@ -12,7 +12,7 @@ import soundfile
 from tests import noteclick
 from tests.clients.conftest import QUARK, Run
 
-from antiphon.bench.rig import Server
+from antiphon.bench.rig import ServerProcess
 
 pytestmark = pytest.mark.real
 HERE = Path(__file__).parent
@@ -42,7 +42,7 @@ def in_time(sclang: Run, home: Path, file: Path, *args: str) -> tuple[str, np.nd
     options = ("--audio", "headless", "--patch", str(home / "keys.toml"), "--record", str(home / "out.wav"))
     for _ in range(5):
         (home / "out.wav").unlink(missing_ok=True)
-        with Server(*options, home=home) as server:
+        with ServerProcess(*options, home=home) as server:
             posted = sclang(file, *args, port=server.osc)
             status = server.status()
         if not status["late"] and not status["missed_blocks"]:
@@ -58,7 +58,7 @@ def test_what_the_quark_sends_and_what_its_help_says(sclang: Run) -> None:
 
 
 def test_the_quark_against_a_server(sclang: Run, tmp_path: Path) -> None:
-    with Server("--audio", "headless", "--patch", "keys", home=tmp_path) as server:
+    with ServerProcess("--audio", "headless", "--patch", "keys", home=tmp_path) as server:
         posted = sclang(QUARK / "Tests" / "run.scd", "TestAntiphonServer", port=server.osc)
     assert " failed 0" in posted, posted
     assert int(posted.split("ANTIPHON-TESTS passed ")[1].split()[0]) >= 40
@@ -86,7 +86,7 @@ def test_a_pattern_falls_on_its_samples(sclang: Run, home: Path) -> None:
 
 def test_notes_end_when_sclang_ends(sclang: Run, home: Path) -> None:
     options = ("--audio", "headless", "--patch", str(home / "keys.toml"), "--record", str(home / "out.wav"))
-    with Server(*options, home=home) as server:
+    with ServerProcess(*options, home=home) as server:
         sclang(HERE / "leaving.scd", port=server.osc)
         server.sync()
         time.sleep(0.5)
@@ -125,7 +125,7 @@ def test_antiphons_beat_goes_with_the_clock_of_sclang(sclang: Run, home: Path) -
 
 
 def test_sclangs_own_server_object_reaches_what_the_manual_says(sclang: Run, tmp_path: Path) -> None:
-    with Server("--audio", "headless", "--patch", "keys", home=tmp_path) as server:
+    with ServerProcess("--audio", "headless", "--patch", "keys", home=tmp_path) as server:
         posted = sclang(HERE / "asserver.scd", port=server.osc).splitlines()
     assert "RUNNING true" in posted, posted
     assert "SYNCED true" in posted

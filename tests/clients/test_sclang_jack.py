@@ -11,7 +11,7 @@ import soundfile
 from tests.clients.conftest import Run
 from tests.real.conftest import Jackd, jackd  # noqa: F401 - a fixture
 
-from antiphon.bench.rig import Server, free_port
+from antiphon.bench.rig import ServerProcess, free_port
 
 pytestmark = pytest.mark.real
 HERE = Path(__file__).parent
@@ -30,7 +30,7 @@ def test_a_bus_goes_through_a_plugin(jackd: Jackd, sclang: Run, tmp_path: Path) 
         pytest.skip("scsynth is missing: sudo apt-get install supercollider-server")
     (tmp_path / "twice.toml").write_text(PATCH)
     options = ("--audio", "jack", "--patch", str(tmp_path / "twice.toml"), "--record", str(tmp_path / "out.wav"))
-    with Server(*options, home=tmp_path, env=jackd.env) as server:
+    with ServerProcess(*options, home=tmp_path, env=jackd.env) as server:
         posted = sclang(HERE / "jack.scd", str(free_port()), port=server.osc)
     assert "SCSYNTH RUNS false" in posted
     sound = soundfile.read(tmp_path / "out.wav", dtype="float32", always_2d=True)[0].T

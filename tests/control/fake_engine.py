@@ -10,7 +10,16 @@ import os
 from dataclasses import dataclass, field
 from typing import Any
 
-from antiphon.engine.link import Counters, EngineStarted, EngineStatus, Late, PlanLoaded, PlanRefused, Report, Synced
+from antiphon.engine.link import (
+    EngineCounters,
+    EngineStarted,
+    EngineStatus,
+    Late,
+    PlanLoaded,
+    PlanRefused,
+    Report,
+    Synced,
+)
 from antiphon.graph.graph import Graph
 from antiphon.session.commands import Beat, Now, Sample, When
 
@@ -219,8 +228,8 @@ class FakeEngine:
     def tempo_now(self) -> tuple[float, float, bool]:
         return self.beat, self.bpm, self.playing
 
-    def counters(self) -> Counters:
-        return Counters(blocks=7, late=self.late, pending=len(self._waiting))
+    def counters(self) -> EngineCounters:
+        return EngineCounters(blocks=7, late=self.late, pending=len(self._waiting))
 
     def status(self) -> EngineStatus:
         return EngineStatus(self.pid, "running", self.restarts, "fake", RATE, 256, 2, 256, 512, 64, 0.1, 0.2)

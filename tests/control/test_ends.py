@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.control.rig import Rig, rig
 
-from antiphon.engine.link import Counters
+from antiphon.engine.link import EngineCounters
 from antiphon.graph.io_nodes import IN_NUMBER, OUT_NUMBER
 
 
@@ -75,7 +75,7 @@ async def test_an_input_that_clips_is_said_once_a_second(live: Rig, monkeypatch,
     client = live.client()
     await client.ask("/notify", 1)
     clipped = 0
-    monkeypatch.setattr(live.engine, "counters", lambda: Counters(blocks=7, clipped_blocks=clipped))
+    monkeypatch.setattr(live.engine, "counters", lambda: EngineCounters(blocks=7, clipped_blocks=clipped))
     for clipped in (3, 5, 9):  # noqa: B007 - read by the counters above
         live.app.reports.read()
     await live.settle(2)

@@ -27,11 +27,11 @@ from antiphon.contract.ports import AUDIO_IN, AUDIO_OUT
 from antiphon.control.http import page
 from antiphon.control.http.routes import serve_http, wants_html
 from antiphon.control.lan import access, certificate
-from antiphon.control.lan.access import Approvals, Keeper, load_token, local_addresses, plain_ip
+from antiphon.control.lan.access import Approvals, TokenGuard, load_token, local_addresses, plain_ip
 from antiphon.control.osc.addresses import ADDRESSES
 from antiphon.errors import EngineError, FileError, PluginError, UsageError, WireError
 from antiphon.graph.graph import Graph, NodeSpec
-from antiphon.io.http import HttpServer, Refusal, Request, text
+from antiphon.io.http import HttpRequest, HttpServer, Refusal, text
 
 
 class FakeAccess:
@@ -106,8 +106,8 @@ def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
-def request(token: str = "", peer: str = "10.0.0.2") -> Request:
-    return Request("GET", "/", None, {"authorization": f"Bearer {token}"} if token else {}, peer, "10.0.0.1")
+def request(token: str = "", peer: str = "10.0.0.2") -> HttpRequest:
+    return HttpRequest("GET", "/", None, {"authorization": f"Bearer {token}"} if token else {}, peer, "10.0.0.1")
 
 
 # token
@@ -145,7 +145,7 @@ def test_a_token_that_is_a_link_is_refused(tmp_path: Path) -> None:
 
 def test_the_keeper_slows_guessing_down_per_address() -> None:
     now = [0.0]
-    keeper = Keeper("a" * 32, clock=lambda: now[0])
+    keeper = TokenGuard("a" * 32, clock=lambda: now[0])
     keeper.check(request(), needed=False)
     for wrong in range(10):
         with pytest.raises(Refusal) as refused:
@@ -164,7 +164,7 @@ def test_the_keeper_slows_guessing_down_per_address() -> None:
 
 
 def test_the_right_token_is_never_refused_whoever_guessed_from_there() -> None:
-    keeper = Keeper("a" * 32)
+    keeper = TokenGuard("a" * 32)
     for wrong in range(30):
         with pytest.raises(Refusal):
             keeper.check(request(f"{wrong:032x}"), needed=True)
@@ -172,7 +172,7 @@ def test_the_right_token_is_never_refused_whoever_guessed_from_there() -> None:
 
 
 def test_asking_without_a_token_is_no_guess() -> None:
-    keeper = Keeper("a" * 32, everything=True)
+    keeper = TokenGuard("a" * 32, everything=True)
     for _ in range(50):
         with pytest.raises(Refusal) as refused:
             keeper.check(request(), needed=False)
@@ -181,7 +181,7 @@ def test_asking_without_a_token_is_no_guess() -> None:
 
 
 def test_guesses_are_forgotten_in_bounded_memory() -> None:
-    keeper = Keeper("a" * 32)
+    keeper = TokenGuard("a" * 32)
     for n in range(3000):
         with pytest.raises(Refusal):
             keeper.check(request("b" * 32, peer=f"10.0.{n // 256}.{n % 256}"), needed=True)
@@ -189,7 +189,7 @@ def test_guesses_are_forgotten_in_bounded_memory() -> None:
 
 
 def test_without_a_token_nothing_that_needs_one_passes() -> None:
-    keeper = Keeper(None)
+    keeper = TokenGuard(None)
     keeper.check(request(), needed=False)
     for given in ("", "None", "a" * 32):
         with pytest.raises(Refusal):

@@ -19,7 +19,7 @@ from tests.control.test_notes import HEARS, PLAYS, events
 
 from antiphon.contract.catalog import Catalog
 from antiphon.control.midi import input
-from antiphon.engine.link import Played
+from antiphon.engine.link import PlayedNote
 from antiphon.graph.graph import End, Graph, NodeSpec, Wire
 from antiphon.graph.patch import Patch, parse
 from antiphon.io.midi_ports import Ports
@@ -400,14 +400,14 @@ async def test_a_note_with_a_time_goes_out_at_its_time(live: Stage, gear: FakeMi
 
 
 async def test_what_the_named_node_emits_goes_out(live: Stage, gear: FakeMidi) -> None:
-    live.engine.say(Played(H, "on", 60, 1.0, 1, 0))
+    live.engine.say(PlayedNote(H, "on", 60, 1.0, 1, 0))
     await live.settle()
     assert (live.engine.echoed, gear.sent) == (0, [])
     with_midi(live, out="h.notes")
     await live.look()
     assert live.engine.echoed == H
     for kind, value in (("on", 0.5), ("off", 0.0)):
-        live.engine.say(Played(H, kind, 60, value, 2, 0))
+        live.engine.say(PlayedNote(H, kind, 60, value, 2, 0))
     await live.settle()
     assert [m for _, m in gear.sent] == [bytes((0x91, 60, 64)), bytes((0x81, 60, 64))]
     with_midi(live)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.control.rig import Rig
 
-from antiphon.engine.link import EVERY_NODE, Played
+from antiphon.engine.link import EVERY_NODE, PlayedNote
 
 
 async def test_subscribers_are_told_the_notes_nodes_play(live: Rig) -> None:
@@ -15,8 +15,8 @@ async def test_subscribers_are_told_the_notes_nodes_play(live: Rig) -> None:
     await live.settle(2)
     assert live.engine.echoed == EVERY_NODE
     for report in (
-        Played(1, "on", 60, 0.5, 2, 0), Played(1, "control", 7, 0.5, 2, 0), Played(2, "on", 61, 0.001, 1, 0),
-        Played(1, "off", 60, 0.0, 2, 0), Played(99, "on", 1, 1.0, 1, 0),
+        PlayedNote(1, "on", 60, 0.5, 2, 0), PlayedNote(1, "control", 7, 0.5, 2, 0), PlayedNote(2, "on", 61, 0.001, 1, 0),
+        PlayedNote(1, "off", 60, 0.0, 2, 0), PlayedNote(99, "on", 1, 1.0, 1, 0),
     ):  # fmt: skip
         live.engine.say(report)
     await live.settle(2)

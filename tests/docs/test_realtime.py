@@ -12,7 +12,7 @@ from antiphon.synth.info import PYO
 from antiphon.synth.sc import played_ahead
 from antiphon.workers import arena, dropout_fader, low_latency_events, pool, worker, zygote
 from antiphon.workers.info import ModelInfo
-from antiphon.workers.rebuffer import Hops, lead_for
+from antiphon.workers.rebuffer import Rebuffer, lead_for
 from antiphon.workers.spec import MAX_SLOTS, WorkerSpec
 
 PAGE = (Path(__file__).parents[2] / "docs" / "realtime.md").read_text()
@@ -31,7 +31,7 @@ def test_the_latency_table_is_what_the_code_gives() -> None:
     for said in rows:
         hop, block, lead = (int(number) for number in said[:3])
         assert lead == lead_for(hop, block)
-        latency = Hops(hop, lead, 1, 1, lambda _hop, _sound: None, lambda _hop, _out: None).latency
+        latency = Rebuffer(hop, lead, 1, 1, lambda _hop, _sound: None, lambda _hop, _out: None).latency
         answer = blocks_for_an_answer(hop, block, lead) * block
         assert said[3:] == (str(latency), f"{latency / 48:.2f}", f"{answer / 48:.2f}"), (hop, block)
 

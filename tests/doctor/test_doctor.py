@@ -19,14 +19,14 @@ from antiphon.cli.devices import devices, listing
 from antiphon.cli.doctor import doctor
 from antiphon.doctor import finding, loopback, machine, software, sound
 from antiphon.doctor.finding import Finding
-from antiphon.doctor.sound import Device, Heard, Jack
+from antiphon.doctor.sound import Device, JackState, LibraryReport
 from antiphon.runtime import model_files, resources
 from antiphon.runtime.settings import HTTP_PORT, ServeSettings
 from antiphon.synth import info as synths
 from antiphon.workers import devices as workers
 from antiphon.workers.devices import TorchBuild
 
-NOTHING = Heard((), "PortAudio V19", "", None, "no server runs")
+NOTHING = LibraryReport((), "PortAudio V19", "", None, "no server runs")
 CARD = Device(3, "USB Audio", "ALSA", 1, 2, (44100, 48000), True, True)
 
 
@@ -201,7 +201,7 @@ def test_neither_torch_nor_pyo_is_imported_to_be_found():
 
 
 def test_missing_libraries_come_with_the_command_that_brings_them(monkeypatch):
-    gone = Heard((), "", "the library is missing", None, "the library is missing")
+    gone = LibraryReport((), "", "the library is missing", None, "the library is missing")
     monkeypatch.setattr(sound, "ask", lambda: gone)
     found = {f.subject: f for f in sound.checks()}
     assert found["PortAudio"].mend == "sudo apt-get install libportaudio2"
@@ -211,8 +211,8 @@ def test_missing_libraries_come_with_the_command_that_brings_them(monkeypatch):
 
 
 def test_a_sound_card_and_jack_are_told():
-    heard = Heard(
-        (CARD,), "PortAudio V19", "", Jack(48000, 256, True, ("system:capture_1",), ("system:playback_1",)), ""
+    heard = LibraryReport(
+        (CARD,), "PortAudio V19", "", JackState(48000, 256, True, ("system:capture_1",), ("system:playback_1",)), ""
     )
     text = "\n".join(listing(heard))
     assert "48000 Hz, 256 frames" in text
@@ -225,7 +225,7 @@ def test_a_sound_card_and_jack_are_told():
     ("heard", "said"),
     [
         (NOTHING, "software clock"),
-        (Heard((CARD,), "PortAudio V19", "", None, "no server runs"), "PortAudio: USB Audio out"),
+        (LibraryReport((CARD,), "PortAudio V19", "", None, "no server runs"), "PortAudio: USB Audio out"),
     ],
 )
 def test_what_serve_would_take(monkeypatch, heard, said):

@@ -14,7 +14,7 @@ from antiphon.contract.block import StreamSpec
 from antiphon.contract.catalog import Catalog
 from antiphon.contract.params import Param
 from antiphon.contract.processor import Processor
-from antiphon.engine.admission import Scales, Share, judge, run_weigher, try_node
+from antiphon.engine.admission import LoadEstimator, Share, judge, run_weigher, try_node
 from antiphon.errors import PluginError
 from antiphon.graph.graph import NodeSpec
 from antiphon.plugins.checks import inspect_processor
@@ -128,24 +128,24 @@ def test_all_of_it_has_to_fit_the_cores() -> None:
 
 
 @pytest.fixture
-def weigher() -> Iterator[tuple[Scales, int]]:
+def weigher() -> Iterator[tuple[LoadEstimator, int]]:
     """A loader's end, and the process at the other."""
     there, here = pair()
     pid = os.fork()
     if not pid:
         leave(lambda: run_weigher(there, catalog(), make, SPEC))
-    yield Scales(SPEC, here), pid
+    yield LoadEstimator(SPEC, here), pid
     os.kill(pid, signal.SIGTERM)
     os.waitpid(pid, 0)
     there.close()
     here.close()
 
 
-def test_as_many_nodes_as_a_patch_holds_are_weighed(weigher: tuple[Scales, int]) -> None:
+def test_as_many_nodes_as_a_patch_holds_are_weighed(weigher: tuple[LoadEstimator, int]) -> None:
     assert len(weigher[0].tried([NodeSpec(f"n{i}", "seeded", {"seed": i}) for i in range(256)])) == 256
 
 
-def test_the_node_that_did_not_survive_its_trial_is_named(weigher: tuple[Scales, int]) -> None:
+def test_the_node_that_did_not_survive_its_trial_is_named(weigher: tuple[LoadEstimator, int]) -> None:
     nodes = [NodeSpec("fine", "busy", {"ms": 0.0}), NodeSpec("bad", "dies"), NodeSpec("after", "busy", {"ms": 0.1})]
     with pytest.raises(PluginError, match=r"^bad \(dies\) did not survive its trial: .* SIGABRT$"):
         weigher[0].tried(nodes)

@@ -9,30 +9,30 @@ import pytest
 from tests.engine.fake_driver import BLOCK, FakeDriver
 from tests.local import RATE, graph, staged
 
-from antiphon.engine.link import EVERY_NODE, Played
-from antiphon.engine.loop import Loop
+from antiphon.engine.link import EVERY_NODE, PlayedNote
+from antiphon.engine.loop import EngineLoop
 from antiphon.engine.remote import RemoteEngine
-from antiphon.engine.shared import Shape, Shared
+from antiphon.engine.shared import MappingShape, Shared
 from antiphon.session.commands import NOW, Sample
 
 
 def test_the_events_of_the_node_that_was_named_and_of_no_other() -> None:
-    shared, bell = Shared.create(Shape.of(RATE, BLOCK, 2)), os.eventfd(0, os.EFD_NONBLOCK)
+    shared, bell = Shared.create(MappingShape.of(RATE, BLOCK, 2)), os.eventfd(0, os.EFD_NONBLOCK)
     here, there = socket.socketpair()
     stage = staged(graph({"k": "noteclick", "m": "noteclick"}, ["k > out", "m > out"]))
-    loop = Loop(stage, FakeDriver(), shared, bell, None)  # type: ignore[arg-type]
+    loop = EngineLoop(stage, FakeDriver(), shared, bell, None)  # type: ignore[arg-type]
     engine = RemoteEngine(shared, bell, here)
 
-    def told() -> list[Played]:
+    def told() -> list[PlayedNote]:
         assert loop.run_block()
-        return [report for report in engine.reports() if isinstance(report, Played)]
+        return [report for report in engine.reports() if isinstance(report, PlayedNote)]
 
     for node in (1, 2):
         engine.event(node, "on", 127, 0.75, 16, Sample(300))
         engine.event(node, "bend", 0, -0.5, 2, Sample(299))
     assert told() == []
     engine.echo(2)
-    assert told() == [Played(2, "bend", 0, -0.5, 2, 299), Played(2, "on", 127, 0.75, 16, 300)]
+    assert told() == [PlayedNote(2, "bend", 0, -0.5, 2, 299), PlayedNote(2, "on", 127, 0.75, 16, 300)]
     assert told() == []
     engine.echo(0)
     engine.event(2, "off", 127, 0.0, 16, NOW)
@@ -54,15 +54,15 @@ def test_the_events_of_the_node_that_was_named_and_of_no_other() -> None:
 def test_what_no_midi_says_is_not_told(kind: str, number: int) -> None:
     from antiphon.contract.processor import Event
 
-    shared, bell = Shared.create(Shape.of(RATE, BLOCK, 2)), os.eventfd(0, os.EFD_NONBLOCK)
+    shared, bell = Shared.create(MappingShape.of(RATE, BLOCK, 2)), os.eventfd(0, os.EFD_NONBLOCK)
     here, there = socket.socketpair()
     stage = staged(graph({"k": "noteclick"}, ["k > out"]))
-    loop, engine = Loop(stage, FakeDriver(), shared, bell, None), RemoteEngine(shared, bell, here)  # type: ignore[arg-type]
+    loop, engine = EngineLoop(stage, FakeDriver(), shared, bell, None), RemoteEngine(shared, bell, here)  # type: ignore[arg-type]
     engine.echo(1)
     assert stage.plan is not None
     stage.plan.hosts[1].processor.process = lambda io: io.emit(Event(kind, 0, number))  # type: ignore[method-assign]
     assert loop.run_block()
-    assert [report for report in engine.reports() if isinstance(report, Played)] == []
+    assert [report for report in engine.reports() if isinstance(report, PlayedNote)] == []
     here.close()
     there.close()
     os.close(bell)

@@ -18,11 +18,11 @@ from antiphon.engine.actions import Action, Op
 from antiphon.engine.callback import CallbackState
 from antiphon.engine.drivers.device import CallbackDriver
 from antiphon.engine.edges import FALL, RISE
-from antiphon.engine.graph_player import Stage
-from antiphon.engine.loop import Loop, NextPlan
+from antiphon.engine.graph_player import GraphPlayer
+from antiphon.engine.loop import EngineLoop, NextPlan
 from antiphon.engine.process import FileLoop
 from antiphon.engine.recorder import Recorder
-from antiphon.engine.shared import Shape, Shared, Word
+from antiphon.engine.shared import HeaderWord, MappingShape, Shared
 from antiphon.graph.graph import Graph
 from antiphon.offline.rendering import StageRunner
 from antiphon.offline.replay import replay
@@ -53,7 +53,7 @@ def step(y: np.ndarray) -> float:
 @pytest.mark.parametrize("made", [THROUGH, GAIN, LATE, SOURCE], ids=["through", "gain", "late", "source"])
 @pytest.mark.parametrize("before", [0, 3])
 def test_the_first_plan_of_an_engine_rises_once_it_has_caught_up(made: Graph, before: int) -> None:
-    stage = Stage(SPEC)
+    stage = GraphPlayer(SPEC)
     stage.rise()
     assert not play(stage, tone(BLOCK * before + BLOCK)).any()
     stage.load(plan(made, SPEC), 1, 0.0)
@@ -68,7 +68,7 @@ def test_the_first_plan_of_an_engine_rises_once_it_has_caught_up(made: Graph, be
 
 def test_the_first_frame_of_the_input_makes_no_step_in_an_echo_either() -> None:
     """The echo comes a block later, when the output has risen by half."""
-    stage = Stage(SPEC)
+    stage = GraphPlayer(SPEC)
     stage.rise()
     stage.load(plan(ECHO, SPEC), 1, 0.0)
     assert step(play(stage, tone(4096))) < STEEPEST
@@ -142,7 +142,7 @@ class Served:
     """The engine's loop over a file, and a recorder that keeps its set; without processes."""
 
     def __init__(self, folder: Path) -> None:
-        self.shared, self.bell = Shared.create(Shape.of(RATE, BLOCK, 2)), os.eventfd(0, os.EFD_NONBLOCK)
+        self.shared, self.bell = Shared.create(MappingShape.of(RATE, BLOCK, 2)), os.eventfd(0, os.EFD_NONBLOCK)
         self.folder = folder
         self.recorder = Recorder(self.shared, folder.parent)
         self.recorder.handle({"do": "session", "path": str(folder)})
@@ -150,13 +150,13 @@ class Served:
 
     def start(self, first: int, died: int = 0) -> None:
         """An engine's life as `process.run` begins it."""
-        words, stage = self.shared.words, Stage(SPEC)
+        words, stage = self.shared.words, GraphPlayer(SPEC)
         self.driver = FakeDriver(first)
-        self.loop = Loop(
+        self.loop = EngineLoop(
             stage, self.driver, self.shared, self.bell, FileLoop(TONE[None].astype(np.float32), 2, BLOCK)  # type: ignore[arg-type]
         )  # fmt: skip
         if not died:
-            words[Word.FIRST_BLOCK] = first
+            words[HeaderWord.FIRST_BLOCK] = first
         stage.sample = first * BLOCK
         stage.rise()
         self.loop.journal.started(stage.sample, died * BLOCK)

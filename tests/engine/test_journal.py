@@ -11,24 +11,24 @@ from hypothesis import strategies as st
 from tests.local import graph, play, put, staged
 
 from antiphon.engine.actions import Action, Op
-from antiphon.engine.graph_player import Stage
+from antiphon.engine.graph_player import GraphPlayer
 from antiphon.engine.journal import Journal, to_action, to_line
 from antiphon.engine.player_reports import Applied
-from antiphon.engine.shared import SESSION, ByteRing, Shape, Shared, Word
+from antiphon.engine.shared import SESSION, ByteRing, HeaderWord, MappingShape, Shared
 
 GAIN = graph({"g": "gain"}, ["in > g", "g > out"])
 
 
 @pytest.fixture(scope="module")
 def memory():
-    made = Shared.create(Shape(48000, 64, 2, 16))
+    made = Shared.create(MappingShape(48000, 64, 2, 16))
     yield made
     os.close(made.fd)
 
 
 @pytest.fixture
 def ring(memory):
-    for word in Word:
+    for word in HeaderWord:
         memory.words[word] = 0
     return ByteRing(memory)
 
@@ -46,7 +46,7 @@ actions = st.builds(
 
 @given(actions, st.integers(0, 2**60))
 def test_an_action_is_the_same_after_the_log(memory, action, sample):
-    memory.words[Word.TAPPING] = SESSION
+    memory.words[HeaderWord.TAPPING] = SESSION
     stage = staged(GAIN)
     Journal(memory, stage).applied(deque([Applied(sample, action)]))
     (record,) = ByteRing(memory).drain()
@@ -56,7 +56,7 @@ def test_an_action_is_the_same_after_the_log(memory, action, sample):
 
 
 def test_a_transport_that_leaves_the_beat_is_still_so_after_the_log(memory, ring):
-    memory.words[Word.TAPPING] = SESSION
+    memory.words[HeaderWord.TAPPING] = SESSION
     stage = staged(GAIN)
     journal = Journal(memory, stage)
     journal.follow()
@@ -72,7 +72,7 @@ def test_nothing_is_written_while_no_session_is_kept(memory, ring):
     stage = staged(GAIN)
     journal = Journal(memory, stage)
     for tapping in (0, 1):
-        memory.words[Word.TAPPING] = tapping
+        memory.words[HeaderWord.TAPPING] = tapping
         journal.follow()
         assert stage.applied is None
         journal.started(0, 0)
@@ -83,7 +83,7 @@ def test_nothing_is_written_while_no_session_is_kept(memory, ring):
 
 
 def test_everything_of_a_session_is_a_line(memory, ring):
-    memory.words[Word.TAPPING] = SESSION
+    memory.words[HeaderWord.TAPPING] = SESSION
     stage = staged(GAIN, tempo=90.0)
     journal = Journal(memory, stage)
     journal.started(512, 256)
@@ -107,13 +107,13 @@ def test_commands_are_collected_from_the_start_of_a_session_to_its_end(memory, r
     journal = Journal(memory, stage)
     stage.now(put(GAIN, "g", "step", 0.5))
     play(stage, np.zeros((2, 64), np.float32))
-    memory.words[Word.TAPPING] = SESSION
+    memory.words[HeaderWord.TAPPING] = SESSION
     journal.follow()
     stage.now(put(GAIN, "g", "step", 0.25))
     play(stage, np.zeros((2, 64), np.float32))
     journal.applied(stage.applied)
     assert [to_line(record)["number"] for record in ring.drain()] == [0.25]
-    memory.words[Word.TAPPING] = 0
+    memory.words[HeaderWord.TAPPING] = 0
     journal.applied(stage.applied)
     assert stage.applied is None
 
@@ -124,13 +124,13 @@ def test_a_session_that_begins_midway_begins_with_how_things_stand(memory, ring)
     journal.loaded(0, b'{"do": "load"}')
     stage.now(put(GAIN, "g", "step", 0.5, 1.0))
     play(stage, np.zeros((2, 64), np.float32))
-    memory.words[Word.TAPPING], memory.words[Word.SESSIONS] = SESSION, 1
+    memory.words[HeaderWord.TAPPING], memory.words[HeaderWord.SESSIONS] = SESSION, 1
     journal.follow()
     journal.follow()
     (joined,) = [to_line(record) for record in ring.drain()]
     assert (joined["engine"], joined["sample"], joined["tempo"]["bpm"]) == ("joined", 64, 90.0)
     assert joined["load"] == {"do": "load"}
-    again = Stage(stage.spec)
+    again = GraphPlayer(stage.spec)
     again.resume(joined, staged(GAIN).plan)
     x = np.ones((2, 640), np.float32)
     assert np.array_equal(play(again, x), play(stage, x))
@@ -139,11 +139,11 @@ def test_a_session_that_begins_midway_begins_with_how_things_stand(memory, ring)
 def test_a_second_session_begins_anew_though_the_engine_saw_no_end_of_the_first(memory, ring):
     stage = staged(GAIN)
     journal = Journal(memory, stage)
-    memory.words[Word.TAPPING], memory.words[Word.SESSIONS] = SESSION, 1
+    memory.words[HeaderWord.TAPPING], memory.words[HeaderWord.SESSIONS] = SESSION, 1
     journal.started(0, 0)
     stage.now(put(GAIN, "g", "step", 0.5))
     play(stage, np.zeros((2, 64), np.float32))
-    memory.words[Word.SESSIONS] = 2
+    memory.words[HeaderWord.SESSIONS] = 2
     journal.follow()
     assert [to_line(record)["engine"] for record in ring.drain()] == ["started", "joined"]
     assert not stage.applied, "what is in the state is not told again"

@@ -9,7 +9,7 @@ from tests.engine.test_stage import SPEC, THROUGH, ones, step
 from tests.local import graph, plan, play, staged
 
 from antiphon.engine.actions import Action, Op
-from antiphon.engine.graph_player import Stage
+from antiphon.engine.graph_player import GraphPlayer
 from antiphon.graph.io_nodes import IN_NUMBER, OUT_NUMBER
 
 MUTE, GAIN = 1, 3
@@ -69,7 +69,7 @@ def test_muted_is_silent_and_a_stage_that_goes_on_keeps_it():
     stage.now(Action(Op.SET, OUT_NUMBER, MUTE, 1.0))
     stage.now(level(IN_NUMBER, -20.0))
     assert not play(stage, ones(4096))[:, 2048:].any()
-    after = Stage(SPEC)
+    after = GraphPlayer(SPEC)
     after.resume(stage.state(), plan(THROUGH, SPEC))
     assert not play(after, ones(512)).any()
     after.now(Action(Op.SET, OUT_NUMBER, MUTE, 0.0))
@@ -99,7 +99,7 @@ def test_a_block_that_reaches_full_scale_is_counted_before_any_level():
 
 
 def test_a_mute_from_before_the_first_plan_lets_nothing_through():
-    stage = Stage(SPEC)
+    stage = GraphPlayer(SPEC)
     stage.now(Action(Op.SET, IN_NUMBER, MUTE, 1.0))
     stage.now(level(OUT_NUMBER, -20.0))
     play(stage, ones(4096))

@@ -21,12 +21,12 @@ from antiphon.contract.catalog import Catalog
 from antiphon.contract.params import Param
 from antiphon.contract.processor import Processor
 from antiphon.engine import admission, loading
-from antiphon.engine.graph_player import Stage
+from antiphon.engine.graph_player import GraphPlayer
 from antiphon.engine.link import NodeState, PlanLoaded, PlanRefused
 from antiphon.engine.loader import Loader
-from antiphon.engine.loop import Loop
+from antiphon.engine.loop import EngineLoop
 from antiphon.engine.remote import RemoteEngine
-from antiphon.engine.shared import Shape, Shared, Word
+from antiphon.engine.shared import HeaderWord, MappingShape, Shared
 from antiphon.graph.graph import IN, OUT, End, Graph, NodeSpec, Wire
 from antiphon.plugins.checks import inspect_processor
 from antiphon.runtime.child_process import leave, pair
@@ -120,8 +120,11 @@ class Rig:
     def __init__(self, errors: Path) -> None:
         """errors: what the processes say."""
         self.errors = errors
-        self.shared, self.bell = Shared.create(Shape.of(SPEC.rate, SPEC.block, SPEC.channels)), os.eventfd(0, 0x800)
-        self.loading = loading.Loading(self.shared)
+        self.shared, self.bell = (
+            Shared.create(MappingShape.of(SPEC.rate, SPEC.block, SPEC.channels)),
+            os.eventfd(0, 0x800),
+        )
+        self.loading = loading.LoadingNote(self.shared)
         self.engine_end, self.control_end = pair()
         self.weigher_end, self.asking_end = pair()
         self.link = RemoteEngine(self.shared, self.bell, self.control_end)
@@ -151,12 +154,12 @@ class Rig:
 
     def _engine(self) -> int:
         Rogue.in_engine = True
-        words, died = self.shared.words, self.shared.words[Word.TAP_WRITE]
+        words, died = self.shared.words, self.shared.words[HeaderWord.TAP_WRITE]
         driver = Driver(died + 7 if died else 0)
-        loop = Loop(Stage(SPEC), driver, self.shared, self.bell, None)  # type: ignore[arg-type]
+        loop = EngineLoop(GraphPlayer(SPEC), driver, self.shared, self.bell, None)  # type: ignore[arg-type]
         Loader(loop, self.engine_end, CATALOG, make, None, self.asking_end).thread.start()
         loop.begin(driver.next + 1, died)
-        words[Word.ENGINE_STATE] = 2
+        words[HeaderWord.ENGINE_STATE] = 2
         while loop.run_block():
             pass
         return 1
@@ -396,10 +399,10 @@ def test_a_message_that_makes_no_sense_ends_nothing(rig: Rig) -> None:
 
 def test_blocks_without_an_engine_are_missed(rig: Rig) -> None:
     words = rig.shared.words
-    assert words[Word.MISSED_BLOCKS] == 0
+    assert words[HeaderWord.MISSED_BLOCKS] == 0
     for engines in (1, 2):
         os.kill(rig.engine, signal.SIGKILL)
         rig.ended()
         rig.start_engine()
         rig.load(("good", {}))
-        assert words[Word.MISSED_BLOCKS] == 7 * engines
+        assert words[HeaderWord.MISSED_BLOCKS] == 7 * engines

@@ -10,15 +10,15 @@ import pytest
 from tests.local import CATALOG
 
 from antiphon.engine import loading
-from antiphon.engine.loading import NOTED, Loading, Prepared
-from antiphon.engine.shared import Shape, Shared, Word
+from antiphon.engine.loading import NOTED, LoadingNote, Prepared
+from antiphon.engine.shared import HeaderWord, MappingShape, Shared
 from antiphon.runtime.child_process import DEVICE_GONE
 from antiphon.supervisor import watchdog
 
 
 @pytest.fixture
 def shared() -> Iterator[Shared]:
-    made = Shared.create(Shape(48000, 64, 2, 16))
+    made = Shared.create(MappingShape(48000, 64, 2, 16))
     yield made
     os.close(made.fd)
 
@@ -31,19 +31,19 @@ def test_what_a_node_is_prepared_with_tells_it_from_itself() -> None:
 
 
 def test_as_many_are_noted_as_there_is_room_for_and_the_oldest_go(shared: Shared) -> None:
-    note = Loading(shared)
+    note = LoadingNote(shared)
     for number in range(1, NOTED + 6):
         note.prepares(Prepared(number, -number), f"n{number}")
         assert note.name == f"n{number}"
         assert note.engine_ended(at_fault=True) == f"n{number}"
         assert note.name == ""
-    assert {node.number for node in Loading(shared).noted} == set(range(6, NOTED + 6))
+    assert {node.number for node in LoadingNote(shared).noted} == set(range(6, NOTED + 6))
     note.keep([Prepared(9, -9), Prepared(10, 0), Prepared(1, -1)])
     assert note.noted == {Prepared(9, -9)}
 
 
 def test_a_name_that_is_too_long_for_its_place_is_cut(shared: Shared) -> None:
-    note = Loading(shared)
+    note = LoadingNote(shared)
     note.prepares(Prepared(1, 1), "n" * 200)
     assert note.name == "n" * 64
     note.closes("b")
@@ -53,18 +53,18 @@ def test_a_name_that_is_too_long_for_its_place_is_cut(shared: Shared) -> None:
 def test_the_loader_has_hung_once_it_has_been_at_one_thing_for_too_long(
     shared: Shared, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    note, now, words = Loading(shared), [1_000_000_000], shared.words
+    note, now, words = LoadingNote(shared), [1_000_000_000], shared.words
     monkeypatch.setattr(loading.time, "monotonic_ns", lambda: now[0])
-    words[Word.ENGINE_STATE] = 2
+    words[HeaderWord.ENGINE_STATE] = 2
     assert watchdog.hang(words, "headless", note) == "", "it has not begun"
     note.prepares(Prepared(1, 1), "n")
     now[0] += round(loading.LOAD_SECONDS * 1e9)
     assert watchdog.hang(words, "headless", note) == ""
     now[0] += 1
     assert watchdog.hang(words, "headless", note).endswith(" at the node n; ending the engine")
-    words[Word.ENGINE_STATE] = 1
+    words[HeaderWord.ENGINE_STATE] = 1
     assert watchdog.hang(words, "headless", note) == "", "another engine starts"
-    words[Word.ENGINE_STATE] = 2
+    words[HeaderWord.ENGINE_STATE] = 2
     note.beat()
     assert watchdog.hang(words, "headless", note) == ""
     now[0] += 2 * round(loading.LOAD_SECONDS * 1e9)
@@ -83,11 +83,11 @@ def test_the_loader_has_hung_once_it_has_been_at_one_thing_for_too_long(
 def test_the_node_of_the_block_is_to_blame_for_an_end_that_nobody_asked_for(
     shared: Shared, code: int, hung: bool, blamed: int
 ) -> None:
-    words, note = shared.words, Loading(shared)
-    words[Word.AT_WORK] = 5
+    words, note = shared.words, LoadingNote(shared)
+    words[HeaderWord.AT_WORK] = 5
     assert watchdog.blame(words, note, code, hung=hung) == ""
-    assert (words[Word.BLAMED], words[Word.AT_WORK]) == (blamed, 0)
-    words[Word.AT_WORK] = 5
+    assert (words[HeaderWord.BLAMED], words[HeaderWord.AT_WORK]) == (blamed, 0)
+    words[HeaderWord.AT_WORK] = 5
     note.prepares(Prepared(6, 1), "n")
     assert watchdog.blame(words, note, code, hung=hung) == ("n" if blamed else "")
-    assert words[Word.BLAMED] == 0, "what is new is the likelier one"
+    assert words[HeaderWord.BLAMED] == 0, "what is new is the likelier one"

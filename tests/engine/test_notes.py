@@ -12,11 +12,11 @@ from tests.local import CATALOG, RATE, cell, graph, make, plan, play, put, said,
 from tests.noteclick import click
 
 from antiphon.contract.block import StreamSpec
-from antiphon.engine.actions import CAPACITY, EVENTS, OTHER, Action, Op, Schedule
-from antiphon.engine.graph_player import Stage
+from antiphon.engine.actions import CAPACITY, EVENTS, OTHER, Action, ActionSchedule, Op
+from antiphon.engine.graph_player import GraphPlayer
 from antiphon.engine.journal import to_action, to_line
 from antiphon.engine.remote import RemoteEngine
-from antiphon.engine.shared import Shape, Shared, command_ring
+from antiphon.engine.shared import MappingShape, Shared, command_ring
 from antiphon.errors import WireError
 from antiphon.graph.node_host import MAX_EVENTS
 from antiphon.offline.rendering import StageRunner
@@ -265,7 +265,7 @@ def test_what_waits_for_room_is_not_scheduled_any_more():
 
 
 def test_a_note_for_a_node_still_to_come_waits_for_its_plan():
-    stage = Stage(StreamSpec(RATE, 256, 2))
+    stage = GraphPlayer(StreamSpec(RATE, 256, 2))
     stage.now(on(60))
     stage.run(silence(256))
     stage.load(plan(KEYS, stage.spec), 1, 0.0)
@@ -273,7 +273,7 @@ def test_a_note_for_a_node_still_to_come_waits_for_its_plan():
 
 
 def test_a_panic_takes_back_a_note_for_a_node_still_to_come():
-    stage = Stage(StreamSpec(RATE, 256, 2))
+    stage = GraphPlayer(StreamSpec(RATE, 256, 2))
     for action in (on(60), Action(Op.PANIC)):
         stage.now(action)
     stage.run(silence(256))
@@ -340,7 +340,7 @@ def line(done):
 def test_the_ring_carries_an_event_as_it_is(kind, number, value, channel, when):
     import socket
 
-    shared = Shared.create(Shape(48000, 64, 2, 16))
+    shared = Shared.create(MappingShape(48000, 64, 2, 16))
     ours, theirs = socket.socketpair()
     bell = os.eventfd(0, os.EFD_NONBLOCK)
     try:
@@ -359,7 +359,7 @@ def test_the_ring_carries_an_event_as_it_is(kind, number, value, channel, when):
 
 
 def test_owed_ends_are_found_by_time_wherever_they_wait():
-    schedule, tempo = Schedule(), staged(KEYS).tempo
+    schedule, tempo = ActionSchedule(), staged(KEYS).tempo
     schedule.at_sample(30000, on(60))
     schedule.at_beat(1.0, off(60))  # sample 24000, before it
     schedule.at_sample(10000, on(61))

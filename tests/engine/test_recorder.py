@@ -13,8 +13,8 @@ import soundfile
 from antiphon.engine import recorder as recorders
 from antiphon.engine import take as takes
 from antiphon.engine.recorder import Recorder
-from antiphon.engine.shared import Shape, Shared, Word
-from antiphon.engine.take import Take, written
+from antiphon.engine.shared import HeaderWord, MappingShape, Shared
+from antiphon.engine.take import TakeFile, written
 from antiphon.errors import FileError
 from antiphon.io.audiofile import stream
 from antiphon.io.containers import check
@@ -34,7 +34,7 @@ def steady(value: float, frames: int = 1000) -> np.ndarray:
     return np.full((frames, 2), value, np.float32)
 
 
-def leap(take: Take, frames: int) -> None:
+def leap(take: TakeFile, frames: int) -> None:
     """As if so many frames had been written: a hole, which takes no room on the disk."""
     take._file.seek(frames)
     take.frames = frames
@@ -43,7 +43,7 @@ def leap(take: Take, frames: int) -> None:
 @pytest.mark.parametrize(("subtype", "bytes_a_frame"), [("FLOAT", 8), ("PCM_24", 6)])
 def test_a_wave_file_grows_beyond_4_gib(tmp_path: Path, subtype: str, bytes_a_frame: int) -> None:
     path, far = tmp_path / "long.wav", FOUR_GIB // bytes_a_frame + 1000
-    take = Take(path, RATE, 2, subtype)
+    take = TakeFile(path, RATE, 2, subtype)
     assert not take.write(steady(0.25))
     assert path.read_bytes()[:4] == b"RIFF", "an ordinary wave file as long as it can be one"
     assert soundfile.info(path).frames == 1000
@@ -70,7 +70,7 @@ def test_a_wave_file_grows_beyond_4_gib(tmp_path: Path, subtype: str, bytes_a_fr
 
 def test_a_recording_that_ends_short_of_4_gib_is_riff(tmp_path: Path) -> None:
     path = tmp_path / "take.wav"
-    take = Take(path, RATE, 2)
+    take = TakeFile(path, RATE, 2)
     take.write(steady(0.25))
     take.close()
     data = path.read_bytes()
@@ -83,8 +83,8 @@ def test_a_recording_that_ends_short_of_4_gib_is_riff(tmp_path: Path) -> None:
 
 @pytest.fixture
 def shared() -> Shared:
-    made = Shared.create(Shape(RATE, BLOCK, 2, 64))
-    made.words[Word.FIRST_BLOCK] = 0
+    made = Shared.create(MappingShape(RATE, BLOCK, 2, 64))
+    made.words[HeaderWord.FIRST_BLOCK] = 0
     return made
 
 
@@ -96,7 +96,7 @@ def play(shared: Shared, first: int, count: int, value: float = 0.25) -> None:
     for number in range(first, first + count):
         out[number % shape.tap] = into[number % shape.tap] = value
         shared.tap_tags[number % shape.tap] = number + 1
-    shared.words[Word.TAP_WRITE] = first + count
+    shared.words[HeaderWord.TAP_WRITE] = first + count
 
 
 def mode(path: Path) -> int:
@@ -179,4 +179,4 @@ def test_lengths_are_said_in_words() -> None:
 
 def test_a_name_that_cannot_be_written_is_refused_in_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(FileError, match="a recording's name ends in"):
-        Take(tmp_path / "take.txt", RATE, 2)
+        TakeFile(tmp_path / "take.txt", RATE, 2)

@@ -10,14 +10,14 @@ import pytest
 
 from antiphon.engine.link import PlanRefused
 from antiphon.engine.remote import RemoteEngine
-from antiphon.engine.shared import Shape, Shared, Word
+from antiphon.engine.shared import HeaderWord, MappingShape, Shared
 from antiphon.graph.graph import Graph, NodeSpec
 from antiphon.runtime.child_process import pair
 
 
 class Ends:
     def __init__(self) -> None:
-        self.shared, self.bell = Shared.create(Shape(48000, 64, 2, 16)), os.eventfd(0, os.EFD_NONBLOCK)
+        self.shared, self.bell = Shared.create(MappingShape(48000, 64, 2, 16)), os.eventfd(0, os.EFD_NONBLOCK)
         self.ours, self.theirs = pair()
         self.ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65536)
         self.link = RemoteEngine(self.shared, self.bell, self.ours)
@@ -52,7 +52,7 @@ def test_a_plan_larger_than_the_socket_takes_is_refused_with_its_size(ends: Ends
 def test_a_plan_for_an_engine_that_is_away_is_asked_for_later(ends: Ends) -> None:
     for serial in range(100):
         ends.load(serial, 20_000)
-    assert ends.shared.words[Word.COMMANDS_DROPPED] > 0
+    assert ends.shared.words[HeaderWord.COMMANDS_DROPPED] > 0
     assert ends.link.reports() == []
     ends.theirs.close()
     ends.load(100, 10)

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from antiphon.engine.actions import CAPACITY, Action, Op, Schedule
+from antiphon.engine.actions import CAPACITY, Action, ActionSchedule, Op
 from antiphon.graph.clock import TempoMap
 
 RATE = 48000
@@ -22,7 +22,7 @@ def due(schedule, end, clock):
 
 
 def test_what_is_due_comes_in_order_and_the_rest_waits():
-    schedule = Schedule()
+    schedule = ActionSchedule()
     for n, sample in enumerate([900, 10, 255, 256, 10]):
         assert schedule.at_sample(sample, action(n))
     assert due(schedule, 256, tempo()) == [(10, 1), (10, 4), (255, 2)]
@@ -32,7 +32,7 @@ def test_what_is_due_comes_in_order_and_the_rest_waits():
 
 
 def test_a_beat_falls_where_the_tempo_puts_it():
-    schedule = Schedule()
+    schedule = ActionSchedule()
     schedule.at_beat(1.0, action(1))
     schedule.at_beat(0.5, action(2))
     schedule.at_sample(13000, action(3))
@@ -41,7 +41,7 @@ def test_a_beat_falls_where_the_tempo_puts_it():
 
 
 def test_a_tempo_change_moves_what_waits_by_beat_and_not_what_waits_by_sample():
-    schedule, clock = Schedule(), tempo(60.0)
+    schedule, clock = ActionSchedule(), tempo(60.0)
     schedule.at_beat(2.0, action(1))
     schedule.at_sample(90000, action(2))
     assert due(schedule, 48000, clock) == []
@@ -52,7 +52,7 @@ def test_a_tempo_change_moves_what_waits_by_beat_and_not_what_waits_by_sample():
 
 
 def test_a_tempo_change_that_is_due_moves_what_follows_it_in_the_same_block():
-    schedule, clock = Schedule(), tempo(60.0)
+    schedule, clock = ActionSchedule(), tempo(60.0)
     schedule.at_sample(100, action(1, Op.TEMPO))
     schedule.at_beat(200 / 48000, action(2))
     taken = []
@@ -64,7 +64,7 @@ def test_a_tempo_change_that_is_due_moves_what_follows_it_in_the_same_block():
 
 
 def test_stopped_nothing_falls_due_by_beat():
-    schedule, clock = Schedule(), tempo()
+    schedule, clock = ActionSchedule(), tempo()
     clock.set_transport(0, False, None)
     schedule.at_beat(1.0, action(1))
     assert due(schedule, 10**9, clock) == []
@@ -73,7 +73,7 @@ def test_stopped_nothing_falls_due_by_beat():
 
 
 def test_time_does_not_run_back_when_the_transport_jumps_ahead():
-    schedule, clock = Schedule(), tempo(60.0)
+    schedule, clock = ActionSchedule(), tempo(60.0)
     schedule.at_sample(100, action(1, Op.TRANSPORT))
     schedule.at_beat(4.0, action(2))
     schedule.at_sample(200, action(3))
@@ -87,7 +87,7 @@ def test_time_does_not_run_back_when_the_transport_jumps_ahead():
 
 
 def test_it_is_bounded_over_both_kinds():
-    schedule = Schedule()
+    schedule = ActionSchedule()
     assert all(schedule.at_sample(n, action(n)) for n in range(CAPACITY - 1))
     assert schedule.at_beat(1e9, action(0))
     assert not schedule.at_sample(5, action(1))
@@ -98,7 +98,7 @@ def test_it_is_bounded_over_both_kinds():
 
 
 def test_clear_drops_all_and_gives_back_the_syncs():
-    schedule = Schedule()
+    schedule = ActionSchedule()
     schedule.at_sample(5, action(1))
     schedule.at_sample(6, action(2, Op.SYNC))
     schedule.at_beat(9.0, action(3, Op.SYNC))
@@ -113,7 +113,7 @@ def test_clear_drops_all_and_gives_back_the_syncs():
     st.lists(st.integers(1, 20_000), min_size=1, max_size=10),
 )
 def test_whatever_the_blocks_everything_comes_once_and_at_its_time(samples, beats, blocks):
-    schedule, clock, wanted = Schedule(), tempo(), []
+    schedule, clock, wanted = ActionSchedule(), tempo(), []
     for n, sample in enumerate(samples):
         schedule.at_sample(sample, action(n))
         wanted.append((sample, n))

@@ -12,10 +12,10 @@ from antiphon.engine.shared import (
     COMMANDS,
     REPORTS,
     ByteRing,
+    HeaderWord,
+    MappingShape,
     RecordRing,
-    Shape,
     Shared,
-    Word,
     command_ring,
     report_ring,
 )
@@ -25,14 +25,14 @@ RECORD = (1, 2, 0.5, 0.25, 3, 4.5, 5, 6)
 
 @pytest.fixture(scope="module")
 def memory():
-    made = Shared.create(Shape(48000, 64, 2, 16))
+    made = Shared.create(MappingShape(48000, 64, 2, 16))
     yield made
     os.close(made.fd)
 
 
 @pytest.fixture(autouse=True)
 def _fresh(memory):
-    for word in Word:
+    for word in HeaderWord:
         memory.words[word] = 0
 
 
@@ -50,8 +50,8 @@ def test_the_parts_do_not_overlap_and_another_mapping_sees_them(memory):
     other = Shared(memory.fd, memory.shape)
     command_ring(memory).push(*RECORD)
     assert list(command_ring(other).drain(10)) == [RECORD]
-    other.floats[Word.TEMPO] = 99.5
-    assert memory.floats[Word.TEMPO] == 99.5
+    other.floats[HeaderWord.TEMPO] = 99.5
+    assert memory.floats[HeaderWord.TEMPO] == 99.5
 
 
 def test_a_record_comes_out_as_it_went_in(memory):
@@ -66,8 +66,8 @@ def test_a_record_comes_out_as_it_went_in(memory):
 @pytest.mark.parametrize(
     ("make", "capacity", "word", "other"),
     [
-        (command_ring, COMMANDS, Word.COMMANDS_DROPPED, Word.REPORTS_DROPPED),
-        (report_ring, REPORTS, Word.REPORTS_DROPPED, Word.COMMANDS_DROPPED),
+        (command_ring, COMMANDS, HeaderWord.COMMANDS_DROPPED, HeaderWord.REPORTS_DROPPED),
+        (report_ring, REPORTS, HeaderWord.REPORTS_DROPPED, HeaderWord.COMMANDS_DROPPED),
     ],
 )
 def test_a_full_ring_drops_and_counts_and_keeps_what_it_had(memory, make, capacity, word, other):
@@ -86,14 +86,16 @@ class _Small(RecordRing):
     """A ring of five records, so that it wraps within a few."""
 
     def __init__(self, memory):
-        super().__init__(memory, "commands", 5, Word.COMMANDS_WRITE, Word.COMMANDS_READ, Word.COMMANDS_DROPPED)
+        super().__init__(
+            memory, "commands", 5, HeaderWord.COMMANDS_WRITE, HeaderWord.COMMANDS_READ, HeaderWord.COMMANDS_DROPPED
+        )
 
 
 @given(st.lists(st.integers(-4, 4).filter(bool), max_size=60), st.integers(0, 1000))
 def test_records_are_a_queue_wherever_they_wrap(memory, moves, start):
     words, model, lost, n = memory.words, deque(), 0, 0
-    words[Word.COMMANDS_WRITE] = words[Word.COMMANDS_READ] = start
-    words[Word.COMMANDS_DROPPED] = 0
+    words[HeaderWord.COMMANDS_WRITE] = words[HeaderWord.COMMANDS_READ] = start
+    words[HeaderWord.COMMANDS_DROPPED] = 0
     writer, reader = _Small(memory), _Small(memory)
     for move in moves:
         if move > 0:
@@ -107,7 +109,7 @@ def test_records_are_a_queue_wherever_they_wrap(memory, moves, start):
         else:
             for record in reader.drain(-move):
                 assert record == model.popleft()
-    assert words[Word.COMMANDS_DROPPED] == lost
+    assert words[HeaderWord.COMMANDS_DROPPED] == lost
     assert list(reader.drain(99)) == list(model)
 
 
@@ -117,8 +119,8 @@ def test_records_are_a_queue_wherever_they_wrap(memory, moves, start):
 )
 def test_bytes_are_a_queue_wherever_they_wrap(memory, moves, start):
     words, model, lost = memory.words, deque(), 0
-    words[Word.JOURNAL_WRITE] = words[Word.JOURNAL_READ] = start
-    words[Word.JOURNAL_DROPPED] = 0
+    words[HeaderWord.JOURNAL_WRITE] = words[HeaderWord.JOURNAL_READ] = start
+    words[HeaderWord.JOURNAL_DROPPED] = 0
     writer, reader = ByteRing(memory), ByteRing(memory)
     writer._size = reader._size = 64
     for move in moves:
@@ -131,14 +133,14 @@ def test_bytes_are_a_queue_wherever_they_wrap(memory, moves, start):
         else:
             assert writer.push(move)
             model.append(move)
-    assert words[Word.JOURNAL_DROPPED] == lost
+    assert words[HeaderWord.JOURNAL_DROPPED] == lost
     assert list(reader.drain()) == list(model)
 
 
 def test_a_payload_larger_than_the_ring_is_dropped_and_counted(memory):
     ring = ByteRing(memory)
     assert not ring.push(bytes(shared.JOURNAL_BYTES))
-    assert memory.words[Word.JOURNAL_DROPPED] == 1
+    assert memory.words[HeaderWord.JOURNAL_DROPPED] == 1
     assert ring.push(bytes(shared.JOURNAL_BYTES - 4))
     assert not ring.push(b"")
     ring.skip_all()
@@ -148,5 +150,5 @@ def test_a_payload_larger_than_the_ring_is_dropped_and_counted(memory):
 
 
 def test_words_are_whole_numbers_of_a_place_each():
-    assert len({int(word) for word in Word}) == len(Word)
-    assert max(Word) < shared.WORDS
+    assert len({int(word) for word in HeaderWord}) == len(HeaderWord)
+    assert max(HeaderWord) < shared.WORDS

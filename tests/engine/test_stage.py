@@ -11,7 +11,7 @@ from tests.local import RATE, Hear, cell, graph, plan, play, put, said, staged
 
 from antiphon.contract.block import StreamSpec
 from antiphon.engine.actions import CAPACITY, Action, Op
-from antiphon.engine.graph_player import MAX_REPORTS, Stage
+from antiphon.engine.graph_player import MAX_REPORTS, GraphPlayer
 from antiphon.graph.clock import MAX_TEMPO, MIN_TEMPO
 from antiphon.native.limit import KNEE
 
@@ -29,7 +29,7 @@ def step(x):
 
 
 def test_without_a_plan_it_is_silent_and_the_clock_goes_on():
-    stage = Stage(SPEC)
+    stage = GraphPlayer(SPEC)
     assert not play(stage, ones(1000)).any()
     assert stage.sample == 1000
 

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from antiphon.bench.rig import Server, message
+from antiphon.bench.rig import ServerProcess, message
 
 QUICK = 0.1
 """Seconds of processor time within which control answers the next good message, whatever came before."""
@@ -126,14 +126,14 @@ def antiphon(folder: Path, commands: Commands) -> Antiphon:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with Server("--audio", "headless", "--patch", "bench8", home=tmp_path_factory.mktemp("served")) as running:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    with ServerProcess("--audio", "headless", "--patch", "bench8", home=tmp_path_factory.mktemp("served")) as running:
         running.sync()
         yield running
 
 
 @pytest.fixture
-def calm(server: Server) -> Iterator[Server]:
+def calm(server: ServerProcess) -> Iterator[ServerProcess]:
     """The server before and after a test: the same processes and nodes, and nothing on its standard error."""
     pids, nodes = server.pids(), server.status()["nodes"]
     yield server
@@ -143,14 +143,14 @@ def calm(server: Server) -> Iterator[Server]:
     assert server.said() == ""
 
 
-def answered(server: Server, within: float = QUICK) -> None:
+def answered(server: ServerProcess, within: float = QUICK) -> None:
     """The next good message is answered, and answering it took control no more than `within` of processor time."""
     # the first is behind what came before
     took = [ask_ping(server) for _ in range(2)]
     assert min(took) < within, took
 
 
-def ask_ping(server: Server) -> float:
+def ask_ping(server: ServerProcess) -> float:
     """Seconds of processor time that control took until it answered `/ping`."""
     control = listed(server, "control")
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
@@ -176,7 +176,7 @@ def children(pid: int) -> Sequence[int]:
     return [int(p) for p in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
-def listed(server: Server, name: str) -> int:
+def listed(server: ServerProcess, name: str) -> int:
     """The pid of one of the server's processes, by the list it keeps."""
     (path,) = server.home.rglob("processes.json")
     return int(json.loads(path.read_text())["processes"][name][0])

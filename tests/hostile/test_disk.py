@@ -15,7 +15,7 @@ import soundfile
 from tests.hostile.conftest import Antiphon, answered, listed
 from tests.waiting import until
 
-from antiphon.bench.rig import Server
+from antiphon.bench.rig import ServerProcess
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def files(place: Path) -> set[str]:
 
 
 def test_a_server_whose_folders_are_full_plays_on(small: Path) -> None:
-    with Server("--audio", "headless", "--patch", "through", home=small) as server:
+    with ServerProcess("--audio", "headless", "--patch", "through", home=small) as server:
         server.send("/node/gain/gain", 0.5)
         server.sync()
         fill(small)
@@ -71,7 +71,7 @@ def test_a_server_whose_folders_are_full_plays_on(small: Path) -> None:
         assert all(line.startswith("antiphon: ") for line in server.said().splitlines())
 
 
-def back(server: Server, name: str, before: int) -> bool:
+def back(server: ServerProcess, name: str, before: int) -> bool:
     try:
         return server.pids()[name] != before and server.status()["engine"]["state"] == "running"
     except OSError:
@@ -101,7 +101,7 @@ def test_a_disk_that_fills_up_ends_the_recording_not_the_sound(small: Path, tmp_
     noise = (np.random.default_rng(2).standard_normal((48000, 2)) * 0.1).astype(np.float32)
     soundfile.write(tmp_path / "in.wav", noise, 48000, "FLOAT")
     option = "--session" if name == "set" else "--record"
-    with Server("--audio", "headless", "--patch", "through", "--input", str(tmp_path / "in.wav"),
+    with ServerProcess("--audio", "headless", "--patch", "through", "--input", str(tmp_path / "in.wav"),
                 option, str(small / name)) as server:  # fmt: skip
         until(server.said, 10.0, "it is told")
         answered(server)
@@ -121,7 +121,7 @@ def test_a_disk_that_fills_up_under_the_log_ends_the_recording_and_nobody(small:
     noise = (np.random.default_rng(2).standard_normal((48000, 2)) * 0.1).astype(np.float32)
     soundfile.write(tmp_path / "in.wav", noise, 48000, "FLOAT")
     fill(small, leave=400_000)
-    with open(small / "log", "w") as log, Server(
+    with open(small / "log", "w") as log, ServerProcess(
         "--audio", "headless", "--patch", "through", "--input", str(tmp_path / "in.wav"),
         "--record", str(small / "take.wav"), home=tmp_path, errors=log,
     ) as server:  # fmt: skip
@@ -146,7 +146,7 @@ def test_files_that_do_not_fit(small: Path, folder: Path, antiphon: Antiphon, wh
 
 def test_a_replay_that_does_not_fit(small: Path, tmp_path: Path, antiphon: Antiphon) -> None:
     kept = tmp_path / "set"
-    with Server("--audio", "headless", "--patch", "through", "--session", str(kept)) as server:
+    with ServerProcess("--audio", "headless", "--patch", "through", "--session", str(kept)) as server:
         server.sync()
         time.sleep(0.3)
     fill(small)

@@ -11,12 +11,12 @@ from collections.abc import Callable
 import pytest
 from tests.hostile.conftest import LIMIT, ask_ping, listed, used
 
-from antiphon.bench.rig import Server
+from antiphon.bench.rig import ServerProcess
 
 PATIENCE = 5.0
 
 
-def exchange(server: Server, raw: str) -> tuple[int, bytes]:
+def exchange(server: ServerProcess, raw: str) -> tuple[int, bytes]:
     """The status and the body answered to raw bytes."""
     with socket.create_connection(("127.0.0.1", server.http)) as sock:
         sock.settimeout(3.0)
@@ -69,20 +69,20 @@ FOREIGN = {
 
 @pytest.mark.parametrize("name", TAKEN)
 @pytest.mark.parametrize("ours", ["127.0.0.1", "localhost", "LOCALHOST", "[::1]"])
-def test_ours_is_answered(calm: Server, name: str, ours: str) -> None:
+def test_ours_is_answered(calm: ServerProcess, name: str, ours: str) -> None:
     status, body = exchange(calm, TAKEN[name](f"{ours}:{calm.http}"))
     assert status == 200
     assert b"missed_blocks" in body
 
 
 @pytest.mark.parametrize("name", FOREIGN)
-def test_what_is_foreign_or_malformed_is_refused(calm: Server, name: str) -> None:
+def test_what_is_foreign_or_malformed_is_refused(calm: ServerProcess, name: str) -> None:
     status, body = exchange(calm, FOREIGN[name](f"127.0.0.1:{calm.http}"))
     assert 400 <= status < 500
     assert b"missed_blocks" not in body
 
 
-def test_mutated_requests(calm: Server) -> None:
+def test_mutated_requests(calm: ServerProcess) -> None:
     choose = random.Random(8)
     good = (
         f"POST /api/surfaces/approve HTTP/1.1\r\nHost: 127.0.0.1:{calm.http}\r\nContent-Length: 12\r\n\r\n"
@@ -101,7 +101,7 @@ def test_mutated_requests(calm: Server) -> None:
     assert calm.status()["http_errors"] == 0
 
 
-def test_two_hundred_that_keep_us_waiting(calm: Server) -> None:
+def test_two_hundred_that_keep_us_waiting(calm: ServerProcess) -> None:
     """Silent, half a request, a trickle, half a body: closed after 5 s; the others are served meanwhile."""
     control, begun = listed(calm, "control"), time.monotonic()
     waiting = {}

@@ -13,21 +13,21 @@ import soundfile
 from tests.hostile.conftest import answered, children, listed, resident
 from tests.waiting import until
 
-from antiphon.bench.rig import Server
+from antiphon.bench.rig import ServerProcess
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory):  # type: ignore[no-untyped-def]
     place = tmp_path_factory.mktemp("killed")
     soundfile.write(place / "in.wav", np.full((48000, 2), 0.25, np.float32), 48000)
-    with Server("--audio", "headless", "--patch", "through", "--input", str(place / "in.wav"),
+    with ServerProcess("--audio", "headless", "--patch", "through", "--input", str(place / "in.wav"),
                 "--record", str(place / "take.wav"), home=place) as running:  # fmt: skip
         running.send("/node/gain/gain", 0.5)
         running.sync()
         yield running
 
 
-def well(server: Server) -> bool:
+def well(server: ServerProcess) -> bool:
     try:
         return server.status()["engine"]["state"] == "running" and server.ask("/node/gain/gain", timeout=0.3) == (
             "/node/gain/gain", [0.5])  # fmt: skip
@@ -35,7 +35,7 @@ def well(server: Server) -> bool:
         return False
 
 
-def kill(server: Server, name: str) -> None:
+def kill(server: ServerProcess, name: str) -> None:
     pid = server.pids()[name]
     os.kill(pid, signal.SIGKILL)
 
@@ -48,7 +48,7 @@ def kill(server: Server, name: str) -> None:
     until(replaced, 3.0, f"another {name}")
 
 
-def test_a_storm(server: Server) -> None:
+def test_a_storm(server: ServerProcess) -> None:
     assert server.process is not None
     supervisor = server.process.pid
     descriptors, memory = len(list(Path(f"/proc/{supervisor}/fd").iterdir())), resident(supervisor)
@@ -71,7 +71,7 @@ def test_a_storm(server: Server) -> None:
     assert "Traceback" not in server.said()
 
 
-def test_a_killed_recorder_is_followed_by_one_that_goes_on(server: Server) -> None:
+def test_a_killed_recorder_is_followed_by_one_that_goes_on(server: ServerProcess) -> None:
     assert server.process is not None
     recorder = listed(server, "recorder")
     takes = set(server.home.glob("take*.wav"))

@@ -11,7 +11,7 @@ from tests.broker import Client, Mosquitto, mosquitto
 from tests.hostile.conftest import answered, ask_ping
 from tests.waiting import until
 
-from antiphon.bench.rig import Server
+from antiphon.bench.rig import ServerProcess
 
 TOPICS = (
     "antiphon/{}/gain/set", "antiphon/gain/{}/set", "antiphon/{}/{}/set", "antiphon/gain/gain/set",
@@ -24,25 +24,25 @@ PAYLOADS = (
 
 
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Mosquitto]]:
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ServerProcess, Mosquitto]]:
     home = tmp_path_factory.mktemp("mqtt")
-    with mosquitto(home / "broker") as broker, Server(
+    with mosquitto(home / "broker") as broker, ServerProcess(
         "--audio", "headless", "--patch", "through", "--mqtt-url", broker.url, home=home
     ) as server:  # fmt: skip
         until(lambda: server.status()["mqtt"]["state"] == "running", 5, "the server is on the broker")
         yield server, broker
 
 
-def values(server: Server) -> list[object]:
+def values(server: ServerProcess) -> list[object]:
     return [server.ask(f"/node/gain/{name}") for name in ("gain", "wet", "mute", "bypass")]
 
 
-def counted(server: Server, goal: int) -> dict[str, int]:
+def counted(server: ServerProcess, goal: int) -> dict[str, int]:
     until(lambda: server.status()["mqtt"]["received"] >= goal, 20, f"{goal} messages are taken")
     return server.status()["mqtt"]
 
 
-def test_hostile_topics_and_payloads_are_counted_and_change_nothing(stage: tuple[Server, Mosquitto]) -> None:
+def test_hostile_topics_and_payloads_are_counted_and_change_nothing(stage: tuple[ServerProcess, Mosquitto]) -> None:
     server, broker = stage
     before, pids, was = server.status()["mqtt"], server.pids(), values(server)
     draw = random.Random(5)
@@ -73,7 +73,7 @@ def test_hostile_topics_and_payloads_are_counted_and_change_nothing(stage: tuple
     assert server.said() == ""
 
 
-def test_what_is_too_large_for_us_stays_with_the_broker(stage: tuple[Server, Mosquitto]) -> None:
+def test_what_is_too_large_for_us_stays_with_the_broker(stage: tuple[ServerProcess, Mosquitto]) -> None:
     server, broker = stage
     before = server.status()["mqtt"]
     with Client(broker) as client:
@@ -87,7 +87,7 @@ def test_what_is_too_large_for_us_stays_with_the_broker(stage: tuple[Server, Mos
     answered(server)
 
 
-def test_a_flood_leaves_osc_answered_and_the_sound_whole(stage: tuple[Server, Mosquitto]) -> None:
+def test_a_flood_leaves_osc_answered_and_the_sound_whole(stage: tuple[ServerProcess, Mosquitto]) -> None:
     server, broker = stage
     before, sound = server.status()["mqtt"], server.status()["blocks"]
     with Client(broker) as client:
@@ -103,7 +103,7 @@ def test_a_flood_leaves_osc_answered_and_the_sound_whole(stage: tuple[Server, Mo
     answered(server)
 
 
-def test_a_state_topic_written_by_others_is_no_set(stage: tuple[Server, Mosquitto], tmp_path: Path) -> None:
+def test_a_state_topic_written_by_others_is_no_set(stage: tuple[ServerProcess, Mosquitto], tmp_path: Path) -> None:
     server, broker = stage
     was, before = values(server), server.status()["mqtt"]
     with Client(broker, "antiphon/status") as client:

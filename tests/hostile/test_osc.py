@@ -12,17 +12,17 @@ import pytest
 from tests.hostile.conftest import answered, children, resident
 from tests.waiting import until
 
-from antiphon.bench.rig import Server, bundle, message, ntp
+from antiphon.bench.rig import ServerProcess, bundle, message, ntp
 from antiphon.wire.osc import encode
 
 
 @pytest.fixture
-def client(server: Server) -> Client:
+def client(server: ServerProcess) -> Client:
     return Client(server)
 
 
 class Client:
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: ServerProcess) -> None:
         self.server = server
         self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.sock.settimeout(20.0)
@@ -40,7 +40,7 @@ class Client:
         return heard
 
 
-def counted(server: Server) -> int:
+def counted(server: ServerProcess) -> int:
     return int(server.status()["osc_failed"])
 
 
@@ -73,7 +73,7 @@ ODD = {
 
 
 @pytest.mark.parametrize("name", ODD)
-def test_an_odd_packet_is_answered_once(calm: Server, client: Client, name: str) -> None:
+def test_an_odd_packet_is_answered_once(calm: ServerProcess, client: Client, name: str) -> None:
     packet, answer = ODD[name]
     before = counted(calm)
     heard = client.ask(packet)
@@ -81,14 +81,14 @@ def test_an_odd_packet_is_answered_once(calm: Server, client: Client, name: str)
     assert counted(calm) - before == (answer == b"/fail")
 
 
-def test_empty_bundles_are_legal(calm: Server, client: Client) -> None:
+def test_empty_bundles_are_legal(calm: ServerProcess, client: Client) -> None:
     before = counted(calm)
     assert client.ask(bundle(1)) == []
     assert counted(calm) == before
 
 
 @pytest.mark.parametrize("depth", [16, 17, 1000])
-def test_bundles_nest_sixteen_deep(calm: Server, client: Client, depth: int) -> None:
+def test_bundles_nest_sixteen_deep(calm: ServerProcess, client: Client, depth: int) -> None:
     """Inner time tags that go back in time are those of the bundle around them."""
     packet = encode("/ping", 5)
     for level in range(depth):
@@ -101,7 +101,7 @@ def test_bundles_nest_sixteen_deep(calm: Server, client: Client, depth: int) -> 
     "pattern",
     ["*?" * 200, "{a,b}" * 80, "*" * 500, "[!a]" * 100 + "*", "{" * 500, "[a-z" * 100, "{*?a,*?b}" * 40, "*a" * 200],
 )
-def test_patterns_that_ruin_backtrackers_cost_little(calm: Server, client: Client, pattern: str) -> None:
+def test_patterns_that_ruin_backtrackers_cost_little(calm: ServerProcess, client: Client, pattern: str) -> None:
     for _ in range(50):
         client.send(encode(f"/node/{pattern}/wet", 1.0))
         client.send(encode(f"/node/gain/{pattern}", 1.0))
@@ -109,7 +109,7 @@ def test_patterns_that_ruin_backtrackers_cost_little(calm: Server, client: Clien
     assert client.ask(encode("/node/gain/wet"))[-1].startswith(b"/node/gain/wet")
 
 
-def test_one_packet_of_very_many_messages(calm: Server) -> None:
+def test_one_packet_of_very_many_messages(calm: ServerProcess) -> None:
     for element in (encode("/a"), encode("/node/gain/gain", 1.0), b""):
         count = 1_000_000 // (len(element) + 4)
         packet = bundle(1) + (len(element).to_bytes(4, "big") + element) * count
@@ -120,7 +120,7 @@ def test_one_packet_of_very_many_messages(calm: Server) -> None:
             assert sock.recv(4096)[4:9] == b"/fail"
 
 
-def test_mutated_packets_by_udp(calm: Server, client: Client) -> None:
+def test_mutated_packets_by_udp(calm: ServerProcess, client: Client) -> None:
     choose = random.Random(5)
     seeds = [
         encode("/node/gain/gain", 1.5, 0.1), encode("/node/*/{wet,gain}/norm", 0.5), encode("/patch/load", "../../x"),
@@ -140,7 +140,7 @@ def test_mutated_packets_by_udp(calm: Server, client: Client) -> None:
     client.send(encode("/notify", 0))
 
 
-def test_noise_and_half_open_connections_by_tcp(calm: Server) -> None:
+def test_noise_and_half_open_connections_by_tcp(calm: ServerProcess) -> None:
     choose = random.Random(6)
     held = []
     for n in range(150):
@@ -159,7 +159,7 @@ def test_noise_and_half_open_connections_by_tcp(calm: Server) -> None:
 
 
 @pytest.mark.parametrize("framing", ["length", "slip"])
-def test_one_byte_at_a_time(calm: Server, framing: str) -> None:
+def test_one_byte_at_a_time(calm: ServerProcess, framing: str) -> None:
     packet = encode("/ping", 3)
     frame = len(packet).to_bytes(4, "big") + packet if framing == "length" else b"\xc0" + packet + b"\xc0"
     with socket.create_connection(("127.0.0.1", calm.osc)) as sock:
@@ -170,7 +170,7 @@ def test_one_byte_at_a_time(calm: Server, framing: str) -> None:
         assert b"/pong" in sock.recv(4096)
 
 
-def test_a_frame_that_says_two_gigabytes_is_refused_and_closed(calm: Server) -> None:
+def test_a_frame_that_says_two_gigabytes_is_refused_and_closed(calm: ServerProcess) -> None:
     with socket.create_connection(("127.0.0.1", calm.osc)) as sock:
         sock.settimeout(20.0)
         sock.sendall(b"\0\0\0\x10" + encode("/ping", 1)[:16] + struct.pack(">I", 1 << 31))
@@ -180,7 +180,7 @@ def test_a_frame_that_says_two_gigabytes_is_refused_and_closed(calm: Server) -> 
     assert b"/fail" in heard
 
 
-def test_a_hundred_thousand_future_events(calm: Server, client: Client) -> None:
+def test_a_hundred_thousand_future_events(calm: ServerProcess, client: Client) -> None:
     before, refused = resident(calm.pids()["control"]), counted(calm)
     later = bundle(ntp(time.time() + 60.0), *[encode("/node/gain/gain", 1.0)] * 1000)
     for _ in range(100):
@@ -214,7 +214,7 @@ NAMES = [
 
 
 @pytest.mark.parametrize("address", ["/patch/load", "/patch/save", "/record/start", "/session/record"])
-def test_names_that_lead_out_are_refused(calm: Server, client: Client, address: str) -> None:
+def test_names_that_lead_out_are_refused(calm: ServerProcess, client: Client, address: str) -> None:
     data = calm.home / "data"
     before = sorted(data.rglob("*"))
     for name in NAMES:
@@ -225,13 +225,13 @@ def test_names_that_lead_out_are_refused(calm: Server, client: Client, address: 
     assert [p for p in sorted(data.rglob("*")) if p not in before and not p.is_dir()] == []
 
 
-def test_names_of_nodes(calm: Server, client: Client) -> None:
+def test_names_of_nodes(calm: ServerProcess, client: Client) -> None:
     for name in [*NAMES, "in", "out", "list", "9x", "a b", "a*", "a.b", "gain"]:
         (heard,) = client.ask(encode("/node/add", "gain", name))
         assert heard.startswith(b"/fail"), name
 
 
-def test_a_link_that_leads_out_is_not_followed(calm: Server, client: Client, tmp_path: Path) -> None:
+def test_a_link_that_leads_out_is_not_followed(calm: ServerProcess, client: Client, tmp_path: Path) -> None:
     secret = tmp_path / "secret.toml"
     secret.write_text("format = 1\n")
     wanted = [("patches", "/patch/load", ".toml"), ("patches", "/patch/save", ".toml")]
@@ -248,6 +248,6 @@ def test_a_link_that_leads_out_is_not_followed(calm: Server, client: Client, tmp
     assert secret.read_text() == "format = 1\n"
 
 
-def test_the_server_has_its_four_children_still(calm: Server) -> None:
+def test_the_server_has_its_four_children_still(calm: ServerProcess) -> None:
     assert calm.process is not None
     assert len(children(calm.process.pid)) == 4

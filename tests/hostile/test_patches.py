@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tests.hostile.conftest import LIMIT, PROMPT, Antiphon, answered, ask_ping, listed, resident, used
 
-from antiphon.bench.rig import Server
+from antiphon.bench.rig import ServerProcess
 
 GOOD = 'format = 1\nname = "x"\n[nodes.gain]\n[wires]\n"in" = "gain"\n"gain" = "out"\n'
 
@@ -56,7 +56,7 @@ HOSTILE: dict[str, tuple[str | bytes, tuple[str, ...]]] = {
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_into_a_playing_server(calm: Server, name: str) -> None:
+def test_into_a_playing_server(calm: ServerProcess, name: str) -> None:
     """Refused with line and key; the patch before goes on; the next message is answered."""
     text, named = HOSTILE[name]
     place = calm.home / "data" / "patches" / "hostile.toml"
@@ -102,5 +102,5 @@ def test_a_mark_at_the_beginning_is_passed_over(antiphon: Antiphon, folder: Path
     assert antiphon("render", "bom.toml", "--in", "ok.wav", "--out", "bom.wav").code == 0
 
 
-def test_it_is_all_over_quickly(calm: Server) -> None:
+def test_it_is_all_over_quickly(calm: ServerProcess) -> None:
     assert ask_ping(calm) < PROMPT

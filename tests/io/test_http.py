@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from antiphon.errors import EngineError, PluginError
-from antiphon.io.http import HttpServer, Limits, Refusal, Request, Response, answer, text
+from antiphon.io.http import HttpRequest, HttpServer, Limits, Refusal, Response, answer, text
 from antiphon.io.http_guard import Site, decode_path
 
 QUICK = Limits(request_seconds=0.4, idle_seconds=0.4)
@@ -474,18 +474,18 @@ async def test_when_full_the_longest_waiting_connection_makes_room() -> None:
 
 
 async def test_a_handler_that_raises_is_one_line_and_500(caplog: pytest.LogCaptureFixture) -> None:
-    def broken(request: Request) -> Response:
+    def broken(request: HttpRequest) -> Response:
         raise RuntimeError("two\nlines")
 
-    async def slow(request: Request) -> Response:
+    async def slow(request: HttpRequest) -> Response:
         await asyncio.sleep(60)
         return text("never")
 
-    async def late(request: Request) -> Response:
+    async def late(request: HttpRequest) -> Response:
         await asyncio.sleep(0)
         return text("late")
 
-    def refusing(request: Request) -> Response:
+    def refusing(request: HttpRequest) -> Response:
         raise Refusal(409, "not now")
 
     async with serving(Limits(handler_seconds=0.1)) as server:
@@ -539,7 +539,7 @@ async def test_stopping_ends_handlers_and_connections() -> None:
     server = HttpServer()
     began = asyncio.Event()
 
-    async def forever(request: Request) -> Response:
+    async def forever(request: HttpRequest) -> Response:
         began.set()
         await asyncio.sleep(3600)
         return text("never")

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from antiphon.errors import FileError
 from antiphon.io import midifile
-from antiphon.io.midifile import Note, Track, read, write
+from antiphon.io.midifile import MidiNote, MidiTrack, read, write
 
 
 @st.composite
-def tracks(draw: st.DrawFn) -> Track:
+def tracks(draw: st.DrawFn) -> MidiTrack:
     """Notes on a grid of 480, none begun while the same one sounds."""
     ends: dict[tuple[int, int], int] = {}
     notes = []
@@ -31,15 +31,15 @@ def tracks(draw: st.DrawFn) -> Track:
     ):
         start = ends.get((channel, number), 0) + gap
         ends[channel, number] = start + length
-        notes.append(Note(start / 480, length / 480, number, velocity / 127, channel))
+        notes.append(MidiNote(start / 480, length / 480, number, velocity / 127, channel))
     notes.sort(key=lambda n: (n.start, n.channel, n.number))
-    return Track(draw(st.text("abc äß", max_size=8)), tuple(notes), draw(st.none() | st.integers(0, 127)))
+    return MidiTrack(draw(st.text("abc äß", max_size=8)), tuple(notes), draw(st.none() | st.integers(0, 127)))
 
 
 @settings(max_examples=60)
 @given(st.lists(tracks(), min_size=1, max_size=4), st.lists(st.integers(20, 400), min_size=1, max_size=5))
 def test_what_is_written_is_read_again_and_again(
-    tmp_path_factory: pytest.TempPathFactory, made: list[Track], bpms: list[int]
+    tmp_path_factory: pytest.TempPathFactory, made: list[MidiTrack], bpms: list[int]
 ) -> None:
     path = tmp_path_factory.mktemp("midi") / "x.mid"
     tempo = [(2.0 * n, float(bpm)) for n, bpm in enumerate(bpms)]
@@ -53,7 +53,7 @@ def test_what_is_written_is_read_again_and_again(
 
 
 def test_seconds_follow_the_tempo_map(tmp_path: Path) -> None:
-    write(tmp_path / "x.mid", [Track(notes=(Note(0, 1, 60),))], [(0.0, 60.0), (4.0, 120.0)])
+    write(tmp_path / "x.mid", [MidiTrack(notes=(MidiNote(0, 1, 60),))], [(0.0, 60.0), (4.0, 120.0)])
     song = read(tmp_path / "x.mid")
     assert [song.seconds(beat) for beat in (0.0, 4.0, 6.0)] == pytest.approx([0.0, 4.0, 5.0])
 
@@ -87,8 +87,8 @@ def refused(path: Path) -> str:
 
 def test_five_hundred_mutated_files_give_notes_or_one_sentence(tmp_path: Path) -> None:
     rng, path = random.Random(7), tmp_path / "x.mid"
-    notes = tuple(Note(n / 2, 0.5, 40 + n, 0.5, 1 + n % 16) for n in range(40))
-    write(path, [Track("melody", notes, 5), Track("bass", notes[::2])], [(0.0, 90.0), (3.0, 180.0)])
+    notes = tuple(MidiNote(n / 2, 0.5, 40 + n, 0.5, 1 + n % 16) for n in range(40))
+    write(path, [MidiTrack("melody", notes, 5), MidiTrack("bass", notes[::2])], [(0.0, 90.0), (3.0, 180.0)])
     good = path.read_bytes()
     read_well = 0
     for _ in range(500):

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from antiphon.io import mqtt_client
-from antiphon.io.mqtt_client import AGAIN_SECONDS, REMEMBERED, Line, MqttError, Once
+from antiphon.io.mqtt_client import AGAIN_SECONDS, REMEMBERED, MqttConnection, MqttError, Once
 from antiphon.runtime.settings import Broker
 
 
@@ -78,8 +78,8 @@ def test_what_is_remembered_is_bounded() -> None:
     assert all(type(what) is int for what in once._seen.values())
 
 
-def line(port: int) -> Line:
-    return Line(
+def line(port: int) -> MqttConnection:
+    return MqttConnection(
         Broker("127.0.0.1", port), "antiphon-test", will=("antiphon/status", b"offline"), once=Once(),
         taken=lambda *_: None, repeated=lambda: None, unreadable=lambda: None,
     )  # fmt: skip

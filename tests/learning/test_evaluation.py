@@ -11,7 +11,7 @@ import pytest
 
 from antiphon.errors import UsageError
 from antiphon.learning import evaluation as tables
-from antiphon.learning.evaluation import Ask, Evaluation, Measure, Score, System
+from antiphon.learning.evaluation import Evaluation, EvaluationRequest, Measure, MetricValue, System
 
 
 class Sums(Evaluation):
@@ -23,12 +23,12 @@ class Sums(Evaluation):
         for n in range(ask.limit or 4):
             for name, gain in (("nothing", 0.0), ("ours", 1.0 + n), ("truth", 9.0)):
                 if ask.wants(name):
-                    yield Score(name, "gain", f"item {n}", gain)
-                    yield Score(name, "false", f"item {n}", 10.0 - gain)
+                    yield MetricValue(name, "gain", f"item {n}", gain)
+                    yield MetricValue(name, "false", f"item {n}", 10.0 - gain)
 
 
-def ask(**given) -> Ask:
-    return Ask(Path("data"), Path("work"), **given)
+def ask(**given) -> EvaluationRequest:
+    return EvaluationRequest(Path("data"), Path("work"), **given)
 
 
 def cells(**given):
@@ -45,7 +45,7 @@ def test_mean_error_n_and_worst() -> None:
 
 
 def test_what_is_no_number_is_left_out() -> None:
-    scores = [Score("ours", "gain", "a", float("nan")), Score("ours", "gain", "b", 2.0)]
+    scores = [MetricValue("ours", "gain", "a", float("nan")), MetricValue("ours", "gain", "b", 2.0)]
     (cell,) = tables.cells(Sums(), scores)
     assert (cell.n, cell.mean, cell.error) == (1, 2.0, 0.0)
 

@@ -15,12 +15,12 @@ from tests.learning.toy import Line
 from antiphon.errors import UsageError
 from antiphon.learning import checkpoint, curve
 from antiphon.learning.loop import Length, Trainer, TrainingError
-from antiphon.learning.recipe import Job
+from antiphon.learning.recipe import TrainingJob
 
 
 def trainer(folder, seed=1, **given) -> Trainer:
     recipe = type("Given", (Line,), given)() if given else Line()
-    job = Job(folder, folder, seed, torch.device("cpu"), lambda line: None)
+    job = TrainingJob(folder, folder, seed, torch.device("cpu"), lambda line: None)
     recipe.prepare(job)
     return Trainer(recipe, job, folder)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from antiphon.learning.recipe import Batch, Job, Recipe
+from antiphon.learning.recipe import Batch, Recipe, TrainingJob
 
 
 class Line(Recipe):
@@ -13,7 +13,7 @@ class Line(Recipe):
     bad: tuple[int, ...] = ()
     """Steps whose loss is not finite."""
 
-    def prepare(self, job: Job) -> None:
+    def prepare(self, job: TrainingJob) -> None:
         self.job = job
         self.slope = float(np.random.default_rng(job.seed).uniform(1.0, 2.0))
         (job.material / "slope.txt").write_text(str(self.slope))

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from tests import audio
 
 from antiphon.contract.block import Samples, StreamSpec
-from antiphon.engine.graph_player import Stage
+from antiphon.engine.graph_player import GraphPlayer
 from antiphon.errors import FileError
 from antiphon.graph.compiler import compile_plan
 from antiphon.graph.graph import IN, OUT, End, Graph, NodeSpec, Wire
@@ -46,7 +46,7 @@ def loaded() -> Loaded:
 def lines(loaded: Loaded) -> list[dict[str, Any]]:
     """A log with a line of every kind."""
     spec = StreamSpec(RATE, BLOCK, 2)
-    stage = Stage(spec)
+    stage = GraphPlayer(spec)
     stage.load(compile_plan(GRAPH, loaded.catalog, loaded.make, spec, IDS), 1, 0.0)
     load = {"graph": GRAPH.to_json(), "ids": IDS, "serial": 1, "fade": 0.0, "tempo": 0.0}
     tempo = stage.state()["tempo"]

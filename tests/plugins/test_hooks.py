@@ -25,7 +25,7 @@ def module(**hooks):
 
 
 def loaded(*modules):
-    loading = loader.Loading(check=True)
+    loading = loader.PluginLoading(check=True)
     for number, one in enumerate(modules):
         loading.add(f"plugin{number}", lambda one=one: one)
     done = loading.loaded()

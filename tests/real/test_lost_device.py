@@ -10,7 +10,7 @@ import pytest
 from tests.real.conftest import NAME, _wait_for, alone
 from tests.waiting import until
 
-from antiphon.bench.rig import Server
+from antiphon.bench.rig import ServerProcess
 
 pytestmark = pytest.mark.real
 
@@ -36,7 +36,7 @@ def test_when_jackd_ends_the_software_clock_plays_on_until_it_is_back(tmp_path: 
 
     jackd = started()
     try:
-        with Server("--audio", "jack", "--patch", "through", "--muted", env=env, home=tmp_path) as server:
+        with ServerProcess("--audio", "jack", "--patch", "through", "--muted", env=env, home=tmp_path) as server:
             server.send("/node/gain/gain", 0.25)
             server.sync()
             jackd.terminate()

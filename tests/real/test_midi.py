@@ -18,7 +18,7 @@ from tests.real.conftest import NAME, Jackd, _wait_for
 from tests.real.keyboard import Keyboard
 from tests.waiting import until
 
-from antiphon.bench.rig import Server
+from antiphon.bench.rig import ServerProcess
 
 pytestmark = pytest.mark.real
 JACK = "mido.backends.rtmidi/UNIX_JACK"
@@ -45,23 +45,23 @@ def home(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def served(jackd: Jackd, home: Path, *options: str, audio: str = "headless") -> Server:
+def served(jackd: Jackd, home: Path, *options: str, audio: str = "headless") -> ServerProcess:
     wanted = ("--audio", audio, "--patch", str(home / "keys.toml"), "--midi", *options)
-    return Server(*wanted, home=home, env={"JACK_DEFAULT_SERVER": jackd.name})
+    return ServerProcess(*wanted, home=home, env={"JACK_DEFAULT_SERVER": jackd.name})
 
 
 @pytest.fixture
-def live(jackd: Jackd, home: Path) -> Iterator[Server]:
+def live(jackd: Jackd, home: Path) -> Iterator[ServerProcess]:
     with served(jackd, home, "--record", str(home / "out.wav"), "--midi-out", "listener") as server:
         until(lambda: "antiphon" in ports(server), 5.0, "the port antiphon")
         yield server
 
 
-def ports(server: Server) -> list[str]:
+def ports(server: ServerProcess) -> list[str]:
     return list(server.status()["midi"]["ports"])
 
 
-def received(server: Server) -> int:
+def received(server: ServerProcess) -> int:
     return int(server.status()["midi"]["received"])
 
 
@@ -75,7 +75,7 @@ def keyboard_of_mido() -> mido.ports.BaseOutput:
     return backend.open_output(name)
 
 
-def test_a_program_that_uses_mido_plays(live: Server, home: Path) -> None:
+def test_a_program_that_uses_mido_plays(live: ServerProcess, home: Path) -> None:
     keys = keyboard_of_mido()
     try:
         for message in (
@@ -115,7 +115,7 @@ def test_a_learned_knob_is_still_learned_after_a_restart(jackd: Jackd, home: Pat
             until(lambda: second.ask("/node/k/level")[1] == [pytest.approx(64 / 127)], 2.0, "the knob's move")
 
 
-def test_notes_are_as_far_apart_as_they_were_played(live: Server, home: Path) -> None:
+def test_notes_are_as_far_apart_as_they_were_played(live: ServerProcess, home: Path) -> None:
     gap, count = 4801, 100
     with Keyboard("even", "antiphon-midi:antiphon") as keys:
         keys.ask(*(f"{gap if n else 0} {bytes((0x90, n % 128, 100)).hex()}" for n in range(count)))
@@ -135,7 +135,7 @@ def test_notes_are_as_far_apart_as_they_were_played(live: Server, home: Path) ->
     assert np.median(off) < 0.75, told
 
 
-def test_twenty_times_a_keyboard_is_pulled_out_with_a_key_down(live: Server) -> None:
+def test_twenty_times_a_keyboard_is_pulled_out_with_a_key_down(live: ServerProcess) -> None:
     first = memory(live), open_files(live)
     for n in range(20):
         with Keyboard("plugged"):
@@ -145,7 +145,7 @@ def test_twenty_times_a_keyboard_is_pulled_out_with_a_key_down(live: Server) -> 
     assert open_files(live) <= first[1] + 2
 
 
-def test_a_key_that_was_down_when_the_plug_was_pulled_is_let_go(live: Server, home: Path) -> None:
+def test_a_key_that_was_down_when_the_plug_was_pulled_is_let_go(live: ServerProcess, home: Path) -> None:
     with Keyboard("plugged") as keys:
         until(lambda: "plugged:out" in ports(live), 2.5, "the keyboard")
         keys.send(0x90, 60, 100)
@@ -158,7 +158,7 @@ def test_a_key_that_was_down_when_the_plug_was_pulled_is_let_go(live: Server, ho
     assert y[1, -1] == 0.0
 
 
-def test_hostile_bytes_leave_no_trace(live: Server, home: Path) -> None:
+def test_hostile_bytes_leave_no_trace(live: ServerProcess, home: Path) -> None:
     noise = random.Random(11)
     with Keyboard("hostile", "antiphon-midi:antiphon") as keys:
         keys.send(0x90, 1, 1)
@@ -183,7 +183,7 @@ def test_hostile_bytes_leave_no_trace(live: Server, home: Path) -> None:
     assert "Traceback" not in live.said()
 
 
-def test_what_is_played_goes_out_to_gear(live: Server) -> None:
+def test_what_is_played_goes_out_to_gear(live: ServerProcess) -> None:
     import rtmidi
 
     gear = rtmidi.MidiIn(rtmidi.API_UNIX_JACK, "listener")
@@ -234,7 +234,7 @@ def test_notes_hold_up_no_sound_however_busy_control_is(jackd: Jackd, home: Path
 
 def test_a_pedal_goes_through_a_set_and_a_learned_pad_takes_back(jackd: Jackd, home: Path) -> None:
     options = ("--audio", "headless", "--set", "evening", "--midi")
-    with Server(*options, home=home, env={"JACK_DEFAULT_SERVER": jackd.name}) as live:
+    with ServerProcess(*options, home=home, env={"JACK_DEFAULT_SERVER": jackd.name}) as live:
         until(lambda: "antiphon" in ports(live), 5.0, "the port antiphon")
         with Keyboard("pedals", "antiphon-midi:antiphon") as keys:
             assert live.status()["set"] == {"name": "An evening", "place": 1, "patches": ["voice", "keys", "throw"]}
@@ -273,11 +273,11 @@ def test_when_jackd_ends_midi_comes_back_with_it(jackd: Jackd, home: Path) -> No
             again.wait(10)
 
 
-def memory(server: Server) -> int:
+def memory(server: ServerProcess) -> int:
     """Of control's own, in kB."""
     text = Path(f"/proc/{server.pids()['control']}/status").read_text()
     return int(text.split("RssAnon:")[1].split()[0])
 
 
-def open_files(server: Server) -> int:
+def open_files(server: ServerProcess) -> int:
     return len(list(Path(f"/proc/{server.pids()['control']}/fd").iterdir()))

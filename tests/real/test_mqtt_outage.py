@@ -13,7 +13,7 @@ import pytest
 from tests.broker import Client, Mosquitto, mosquitto
 from tests.waiting import until
 
-from antiphon.bench.rig import Server
+from antiphon.bench.rig import ServerProcess
 
 pytestmark = pytest.mark.real
 
@@ -29,14 +29,14 @@ def broker(tmp_path: Path) -> Iterator[Mosquitto]:
 
 
 @pytest.fixture
-def server(broker: Mosquitto, tmp_path: Path) -> Iterator[Server]:
-    with Server("--audio", "headless", "--patch", "through", "--mqtt-url", broker.url,
+def server(broker: Mosquitto, tmp_path: Path) -> Iterator[ServerProcess]:
+    with ServerProcess("--audio", "headless", "--patch", "through", "--mqtt-url", broker.url,
                 "--session", str(tmp_path / "set"), home=tmp_path) as running:  # fmt: skip
         until(lambda: counts(running)["state"] == "running", 5, "the server is on the broker")
         yield running
 
 
-def counts(server: Server) -> dict[str, int]:
+def counts(server: ServerProcess) -> dict[str, int]:
     return server.status()["mqtt"]
 
 
@@ -47,7 +47,7 @@ def applied(folder: Path) -> list[int]:
 
 
 def test_ten_thousand_messages_over_a_killed_broker_are_applied_once_each(
-    broker: Mosquitto, server: Server, tmp_path: Path
+    broker: Mosquitto, server: ServerProcess, tmp_path: Path
 ) -> None:
     control, sound = server.pids()["control"], server.status()
     with Client(broker, "antiphon/gain/wet", "antiphon/status") as client:
@@ -95,7 +95,7 @@ def test_ten_thousand_messages_over_a_killed_broker_are_applied_once_each(
     assert missed <= blocks // 100
 
 
-def test_a_broker_that_hangs_is_left_and_found_again(broker: Mosquitto, server: Server) -> None:
+def test_a_broker_that_hangs_is_left_and_found_again(broker: Mosquitto, server: ServerProcess) -> None:
     assert broker.process is not None
     with Client(broker, "antiphon/gain/wet", "antiphon/status") as client:
         broker.process.send_signal(signal.SIGSTOP)

@@ -20,7 +20,7 @@ from tests.real.conftest import Jackd
 from tests.real.test_supercollider import APART, CLOSED_HAT, LATENCY, RATE, recorded, synth
 from tests.waiting import until
 
-from antiphon.bench.rig import Server, bundle, free_port, message, ntp
+from antiphon.bench.rig import ServerProcess, bundle, free_port, message, ntp
 from antiphon.wire import osc
 
 pytestmark = [
@@ -85,22 +85,22 @@ def theirs(jackd: Jackd, request: pytest.FixtureRequest) -> Iterator[Theirs]:
         running.end()
 
 
-def server(folder: Path, jackd: Jackd, port: int, instrument: str = "drums") -> Server:
+def server(folder: Path, jackd: Jackd, port: int, instrument: str = "drums") -> ServerProcess:
     folder.mkdir(exist_ok=True)
     patch = f'format = 1\n[nodes.keys]\ntype = "synth"\ninstrument = "{instrument}"\n[wires]\n"keys" = "out"\n'
     (folder / "keys.toml").write_text(patch)
-    return Server(
+    return ServerProcess(
         "--audio", "headless", "--scsynth", f"127.0.0.1:{port}", "--patch", str(folder / "keys.toml"),
         "--session", str(folder / "set"), home=folder, wait=40.0, env={"JACK_DEFAULT_SERVER": jackd.name},
     )  # fmt: skip
 
 
-def plays(running: Server) -> None:
+def plays(running: ServerProcess) -> None:
     until(lambda: synth(running)["state"] == "running" and synth(running)["pid"], 20.0, "scsynth is joined")
     time.sleep(1.0)
 
 
-def sequenced(running: Server, count: int) -> None:
+def sequenced(running: ServerProcess, count: int) -> None:
     before, began = synth(running)["notes"]["confirmed"], time.time() + 0.5
     for n in range(count):
         running.send_raw(bundle(ntp(began, n * APART + 37 * n % 256, RATE), message("/note/on", CLOSED_HAT, 100)))
@@ -282,7 +282,7 @@ def test_one_that_takes_no_more_is_given_up_and_the_rest_plays_on(
     theirs: Theirs, jackd: Jackd, tmp_path: Path, audio: str
 ) -> None:
     theirs.asked("/notify", 1)
-    with Server(
+    with ServerProcess(
         "--audio", audio, "--scsynth", f"127.0.0.1:{theirs.port}", "--patch", "keys",
         home=tmp_path, wait=40.0, env={"JACK_DEFAULT_SERVER": jackd.name},
     ) as running:  # fmt: skip

@@ -18,7 +18,7 @@ from tests.real.test_supercollider import BACK, LATENCY, RATE, recorded, synth
 from tests.supercollider.score import pitch
 from tests.waiting import until
 
-from antiphon.bench.rig import Server, bundle, message, ntp
+from antiphon.bench.rig import ServerProcess, bundle, message, ntp
 
 pytestmark = [
     pytest.mark.real,
@@ -30,7 +30,7 @@ SETTLED = 1.0
 
 
 @pytest.fixture
-def server(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Server]:
+def server(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[ServerProcess]:
     """Plays a node of the parameters given; `tone.wav` in the library is a second of 440 Hz without a seam."""
     library = tmp_path / "data" / "library"
     library.mkdir(parents=True)
@@ -42,7 +42,7 @@ def server(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Server]:
     (tmp_path / "keys.toml").write_text(patch)
     with (
         alone(),
-        Server(
+        ServerProcess(
             "--audio", "headless", "--synth", "supercollider", "--patch", str(tmp_path / "keys.toml"),
             "--session", str(tmp_path / "set"), home=tmp_path, wait=40.0,
             env={"JACK_DEFAULT_SERVER": os.environ.get("ANTIPHON_TEST_JACK", NAME)},
@@ -54,7 +54,7 @@ def server(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Server]:
 
 
 @pytest.mark.parametrize("server", [{"synthdef": str(OWN / "tick.scsyndef")}], indirect=True, ids=["tick"])
-def test_sequenced_onsets_of_ones_own_are_on_their_samples(server: Server, tmp_path: Path) -> None:
+def test_sequenced_onsets_of_ones_own_are_on_their_samples(server: ServerProcess, tmp_path: Path) -> None:
     began, count = time.time() + 0.5, 30
     for n in range(count):
         server.send_raw(bundle(ntp(began, n * APART + 37 * n % 256, RATE), message("/note/on", 60, 100)))
@@ -81,7 +81,7 @@ TAPE = {"synthdef": "tape.scsyndef", "sound": "tone.wav", "controls": "rate=1:2 
 
 @pytest.mark.parametrize("server", [SAMPLER, GRAINS, TAPE], indirect=True, ids=["sampler", "grains", "own"])
 def test_a_killed_scsynth_is_back_with_sound_and_dials(
-    server: Server, tmp_path: Path, request: pytest.FixtureRequest
+    server: ServerProcess, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     server.send("/note/on", 60, 100)
     time.sleep(1.0)
@@ -122,7 +122,7 @@ def test_a_killed_scsynth_is_back_with_sound_and_dials(
 
 
 @pytest.mark.parametrize("server", [{"instrument": "strings"}], indirect=True, ids=["strings"])
-def test_what_is_no_synthdef_is_refused_and_the_patch_plays_on(server: Server, tmp_path: Path) -> None:
+def test_what_is_no_synthdef_is_refused_and_the_patch_plays_on(server: ServerProcess, tmp_path: Path) -> None:
     library = tmp_path / "data" / "library"
     (library / "half.scsyndef").write_bytes((OWN / "blip.scsyndef").read_bytes()[:-9])
     before = synth(server)["pid"]

@@ -13,7 +13,7 @@ from tests.real.conftest import Jackd
 from tests.real.test_supercollider import synth
 from tests.waiting import until
 
-from antiphon.bench.rig import Server
+from antiphon.bench.rig import ServerProcess
 
 pytestmark = [
     pytest.mark.real,
@@ -24,7 +24,7 @@ pytestmark = [
 def test_the_notes_are_heard(jackd: Jackd, tmp_path: Path) -> None:
     patch = 'format = 1\n[nodes.keys]\ntype = "synth"\ninstrument = "strings"\n[wires]\n"keys" = "out"\n'
     (tmp_path / "keys.toml").write_text(patch)
-    with Server(
+    with ServerProcess(
         "--audio", "portaudio", "--muted", "--synth", "supercollider", "--patch", str(tmp_path / "keys.toml"),
         "--session", str(tmp_path / "set"), home=tmp_path, wait=40.0, env={"JACK_DEFAULT_SERVER": jackd.name},
     ) as running:  # fmt: skip

@@ -17,7 +17,7 @@ from tests.real.conftest import NAME, alone
 from tests.real.test_supercollider import RATE, synth
 from tests.waiting import until
 
-from antiphon.bench.rig import Server, bundle, message, ntp
+from antiphon.bench.rig import ServerProcess, bundle, message, ntp
 
 pytestmark = [
     pytest.mark.real,
@@ -27,12 +27,12 @@ BLIP = Path(__file__).parents[1] / "supercollider" / "own" / "compiled" / "blip.
 
 
 @pytest.fixture
-def server(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Server]:
+def server(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[ServerProcess]:
     patch = f'format = 1\n[nodes.keys]\ntype = "synth"\n{request.param}\n[wires]\n"keys" = "out"\n'
     (tmp_path / "keys.toml").write_text(patch)
     with (
         alone(),
-        Server(
+        ServerProcess(
             "--audio", "headless", "--synth", "supercollider", "--patch", str(tmp_path / "keys.toml"),
             "--session", str(tmp_path / "set"), home=tmp_path, wait=40.0, env={"JACK_DEFAULT_SERVER": NAME},
         ) as running,
@@ -48,7 +48,7 @@ def server(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Server]:
     indirect=["server"],
     ids=["own", "piano"],
 )
-def test_sequenced_notes_are_replayed_as_they_were_heard(server: Server, tmp_path: Path, least: float) -> None:
+def test_sequenced_notes_are_replayed_as_they_were_heard(server: ServerProcess, tmp_path: Path, least: float) -> None:
     """least: dB by which what differs is below the sound; 0: nothing may differ."""
     began = time.time() + 0.5
     for n in range(10):

@@ -15,7 +15,7 @@ from tests.real.test_supercollider import RATE, recorded, server, synth
 from tests.real.test_supercollider import pytestmark as needs_real
 from tests.waiting import until
 
-from antiphon.bench.rig import Server
+from antiphon.bench.rig import ServerProcess
 from antiphon.bench.scclock import Clocked, ends
 from antiphon.contract.processor import Event
 from antiphon.synth.sc.played_ahead import PATIENCE
@@ -32,7 +32,7 @@ BACK = 0.4
 
 
 @pytest.mark.parametrize("server", ["strings"], indirect=True)
-def test_a_scsynth_that_hangs_is_replaced(server: Server, tmp_path: Path) -> None:
+def test_a_scsynth_that_hangs_is_replaced(server: ServerProcess, tmp_path: Path) -> None:
     server.send("/note/on", 60, 100)
     time.sleep(1.5)
     before = synth(server)
@@ -50,7 +50,7 @@ def test_a_scsynth_that_hangs_is_replaced(server: Server, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("server", ["drums"], indirect=True)
-def test_a_played_note_is_played_once_and_ahead_of_the_engine(server: Server) -> None:
+def test_a_played_note_is_played_once_and_ahead_of_the_engine(server: ServerProcess) -> None:
     before = synth(server)["notes"]["sent"]
     for _ in range(50):
         server.send("/note/on", 42, 100)
@@ -61,7 +61,7 @@ def test_a_played_note_is_played_once_and_ahead_of_the_engine(server: Server) ->
 
 
 @pytest.mark.parametrize("server", ["strings"], indirect=True)
-def test_after_a_storm_of_played_notes_nothing_sounds(server: Server, tmp_path: Path) -> None:
+def test_after_a_storm_of_played_notes_nothing_sounds(server: ServerProcess, tmp_path: Path) -> None:
     rng = np.random.default_rng(1)
     for n in range(400):
         number = int(rng.integers(60, 66))

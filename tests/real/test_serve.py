@@ -10,7 +10,7 @@ import pytest
 from tests.real.conftest import Jackd
 from tests.waiting import until
 
-from antiphon.bench.rig import Server
+from antiphon.bench.rig import ServerProcess
 from antiphon.supervisor import watchdog
 
 pytestmark = pytest.mark.real
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.real
 
 @pytest.mark.parametrize("audio", ["jack", "portaudio", "auto"])
 def test_it_plays_on_jack(jackd: Jackd, tmp_path: Path, audio: str) -> None:
-    with Server("--audio", audio, "--patch", "through", "--muted", env=jackd.env, home=tmp_path) as server:
+    with ServerProcess("--audio", audio, "--patch", "through", "--muted", env=jackd.env, home=tmp_path) as server:
         before = server.status()
         assert before["engine"]["driver"] == ("jack" if audio == "auto" else audio)
         until(lambda: server.status()["blocks"] > before["blocks"] + 100, 5.0, "a hundred blocks")
@@ -28,7 +28,7 @@ def test_it_plays_on_jack(jackd: Jackd, tmp_path: Path, audio: str) -> None:
 
 
 def test_a_killed_engine_comes_back_on_jack(jackd: Jackd, tmp_path: Path) -> None:
-    with Server("--audio", "jack", "--patch", "through", "--muted", env=jackd.env, home=tmp_path) as server:
+    with ServerProcess("--audio", "jack", "--patch", "through", "--muted", env=jackd.env, home=tmp_path) as server:
         server.send("/node/gain/gain", 0.5)
         server.sync()
         pid = server.pids()["engine"]
@@ -39,7 +39,7 @@ def test_a_killed_engine_comes_back_on_jack(jackd: Jackd, tmp_path: Path) -> Non
 
 
 def test_a_control_that_hangs_is_replaced_and_nothing_is_missed(tmp_path: Path) -> None:
-    with Server("--audio", "headless", "--patch", "through", home=tmp_path) as server:
+    with ServerProcess("--audio", "headless", "--patch", "through", home=tmp_path) as server:
         server.send("/node/gain/gain", 0.5)
         server.sync()
         before = server.pids()

@@ -19,7 +19,7 @@ import soundfile
 from tests.real.conftest import NAME, Jackd, alone
 from tests.waiting import until
 
-from antiphon.bench.rig import Server, bundle, message, ntp
+from antiphon.bench.rig import ServerProcess, bundle, message, ntp
 from antiphon.supervisor import jack_server
 from antiphon.synth.sc.timing import delay
 
@@ -37,13 +37,13 @@ BACK = 0.4
 
 
 @pytest.fixture
-def server(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Server]:
+def server(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[ServerProcess]:
     """Plays what is told by the instrument given, its set kept in `set`."""
     patch = f'format = 1\n[nodes.keys]\ntype = "synth"\ninstrument = "{request.param}"\n[wires]\n"keys" = "out"\n'
     (tmp_path / "keys.toml").write_text(patch)
     with (
         alone(),
-        Server(
+        ServerProcess(
             "--audio", "headless", "--synth", "supercollider", "--patch", str(tmp_path / "keys.toml"),
             "--session", str(tmp_path / "set"), home=tmp_path, wait=40.0, env={"JACK_DEFAULT_SERVER": NAME},
         ) as running,
@@ -53,7 +53,7 @@ def server(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Server]:
         yield running
 
 
-def synth(server: Server) -> dict[str, Any]:
+def synth(server: ServerProcess) -> dict[str, Any]:
     return dict(server.status()["synth"] or {"state": "", "pid": 0})
 
 
@@ -69,7 +69,7 @@ def test_with_no_jack_server_named_scsynth_and_more_clients_find_ours(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("JACK_DEFAULT_SERVER", raising=False)
-    with alone(), Server("--audio", "headless", "--synth", "supercollider", home=tmp_path, wait=40.0) as running:
+    with alone(), ServerProcess("--audio", "headless", "--synth", "supercollider", home=tmp_path, wait=40.0) as running:
         until(lambda: synth(running)["state"] == "running" and synth(running)["pid"], 20.0, "scsynth runs")
         env = {**os.environ, "JACK_DEFAULT_SERVER": jack_server.DEFAULT}
         listed = subprocess.run(["jack_lsp"], env=env, capture_output=True, text=True, timeout=10, check=False)
@@ -77,7 +77,7 @@ def test_with_no_jack_server_named_scsynth_and_more_clients_find_ours(
 
 
 @pytest.mark.parametrize("server", ["drums"], indirect=True)
-def test_sequenced_onsets_are_where_they_were_asked_for(server: Server, tmp_path: Path) -> None:
+def test_sequenced_onsets_are_where_they_were_asked_for(server: ServerProcess, tmp_path: Path) -> None:
     began, count = time.time() + 0.5, 30
     for n in range(count):
         offset = n * APART + 37 * n % 256
@@ -107,7 +107,7 @@ def test_after_a_panic_an_echo_has_nothing_to_repeat(tmp_path: Path, block: int)
     )
     with (
         alone(),
-        Server(
+        ServerProcess(
             "--audio", "headless", "--synth", "supercollider", "--block", str(block),
             "--patch", str(tmp_path / "echo.toml"),
             "--record", str(tmp_path / "out.wav"), home=tmp_path, wait=40.0, env={"JACK_DEFAULT_SERVER": NAME},
@@ -134,7 +134,7 @@ def test_nothing_of_scsynth_is_left_when_the_server_ends(tmp_path: Path, monkeyp
 
     with (
         alone(),
-        Server(
+        ServerProcess(
             "--audio", "headless", "--synth", "supercollider", "--patch", "keys",
             home=tmp_path / "home", wait=40.0, env={"JACK_DEFAULT_SERVER": NAME},
         ) as running,
@@ -153,7 +153,7 @@ def test_nothing_of_scsynth_is_left_when_the_server_ends(tmp_path: Path, monkeyp
 
 
 @pytest.mark.parametrize("server", ["strings"], indirect=True)
-def test_a_killed_scsynth_is_back_with_the_notes_that_sound(server: Server, tmp_path: Path) -> None:
+def test_a_killed_scsynth_is_back_with_the_notes_that_sound(server: ServerProcess, tmp_path: Path) -> None:
     server.send("/note/on", 60, 100)
     time.sleep(1.5)
     before = synth(server)
@@ -175,7 +175,7 @@ def test_a_killed_scsynth_is_back_with_the_notes_that_sound(server: Server, tmp_
 
 
 @pytest.mark.parametrize("server", ["strings"], indirect=True)
-def test_after_three_deaths_in_a_minute_pyo_plays(server: Server) -> None:
+def test_after_three_deaths_in_a_minute_pyo_plays(server: ServerProcess) -> None:
     seen: set[int] = set()
     for _ in range(4):
         until(lambda: synth(server)["pid"] not in (0, *seen) and synth(server)["state"] == "running", 20.0, "scsynth")
@@ -188,7 +188,7 @@ def test_after_three_deaths_in_a_minute_pyo_plays(server: Server) -> None:
 
 
 @pytest.mark.parametrize("server", ["drums"], indirect=True)
-def test_jackds_death_is_noticed_and_made_good(server: Server) -> None:
+def test_jackds_death_is_noticed_and_made_good(server: ServerProcess) -> None:
     before = synth(server)["pid"]
     os.kill(jackd_of(server), signal.SIGTERM)
     until(lambda: synth(server)["pid"] not in (0, before) and synth(server)["state"] == "running", 30.0, "scsynth")
@@ -204,7 +204,9 @@ def test_those_who_joined_anothers_jackd_play_on_when_it_has_gone(tmp_path: Path
     with contextlib.ExitStack() as stack:
         stack.enter_context(alone())
         first, *others = (
-            stack.enter_context(Server(*options, home=tmp_path / name, wait=40.0, env={"JACK_DEFAULT_SERVER": NAME}))
+            stack.enter_context(
+                ServerProcess(*options, home=tmp_path / name, wait=40.0, env={"JACK_DEFAULT_SERVER": NAME})
+            )
             for name in ("a", "b", "c")
         )
         for running in others:
@@ -223,7 +225,7 @@ def test_those_who_joined_anothers_jackd_play_on_when_it_has_gone(tmp_path: Path
 
 
 @pytest.mark.parametrize("server", ["drums"], indirect=True)
-def test_what_comes_from_the_network_is_parsed_before_scsynth_hears_of_it(server: Server) -> None:
+def test_what_comes_from_the_network_is_parsed_before_scsynth_hears_of_it(server: ServerProcess) -> None:
     before = synth(server)
     for packet in (
         b"/s_new\0\0,si\0",
@@ -254,12 +256,12 @@ def test_what_scsynth_drops_without_a_word_is_counted_within_100_ms(jackd: Jackd
         backend.shut()
 
 
-def jackd_of(server: Server) -> int:
+def jackd_of(server: ServerProcess) -> int:
     """The pid of the jackd that the server started."""
     return jackds_of(server)[0]
 
 
-def jackds_of(server: Server) -> list[int]:
+def jackds_of(server: ServerProcess) -> list[int]:
     """The same; none where it joined another's."""
     assert server.process is not None
     children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text().split()

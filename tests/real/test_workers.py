@@ -37,7 +37,7 @@ from tests.workers.served import (
     worker,
 )
 
-from antiphon.bench.rig import Server
+from antiphon.bench.rig import ServerProcess
 
 pytestmark = pytest.mark.real
 
@@ -173,7 +173,7 @@ def test_a_control_that_dies_is_nothing_to_the_workers(tmp_path: Path) -> None:
     assert marks(lines) == {}
 
 
-def answers(server: Server) -> bool:
+def answers(server: ServerProcess) -> bool:
     try:
         return bool(server.status())
     except (OSError, ValueError):
@@ -228,12 +228,12 @@ def test_a_restart_takes_over_from_a_killed_supervisor_and_its_workers(tmp_path:
 
     place, ports = home(tmp_path, sound(4.0), "echo"), ["--osc-port", str(free_port()), "--http-port", str(free_port())]
     options = ["--audio", "headless", "--block", str(BLOCK), "--patch", str(place / "faulty.toml"), *ports]
-    first = Server(*options, home=place).start()
+    first = ServerProcess(*options, home=place).start()
     until(lambda: worker(first, "echo")["state"] == "running", 10.0, "the worker runs")
     pid = worker(first, "echo")["pid"]
     zygote = parent(pid)
     first.stop(signal.SIGKILL)
-    with Server(*options, home=place) as second:
+    with ServerProcess(*options, home=place) as second:
         until(lambda: worker(second, "echo")["state"] == "running", 10.0, "the worker runs")
         assert worker(second, "echo")["pid"] != pid
     until(lambda: gone(pid) and gone(zygote), 3.0, "nothing is left of the first")

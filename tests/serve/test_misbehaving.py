@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from antiphon.bench.rig import Server
+from antiphon.bench.rig import ServerProcess
 
 RATE = 48000
 INIT = """
@@ -54,7 +54,7 @@ class Rogue(Processor):
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
+def server(tmp_path: Path) -> Iterator[ServerProcess]:
     folder = tmp_path / "data" / "plugins" / "rogue"
     folder.mkdir(parents=True)
     (folder / "__init__.py").write_text(INIT)
@@ -62,16 +62,16 @@ def server(tmp_path: Path) -> Iterator[Server]:
     patch = tmp_path / "rogue.toml"
     patch.write_text('format = 1\nname = "Rogue"\n[nodes.rogue]\n[wires]\n"in" = "rogue"\n"rogue" = "out"\n')
     soundfile.write(tmp_path / "in.wav", np.full((RATE, 2), 0.4, np.float32), RATE)
-    with Server("--audio", "headless", "--patch", str(patch), "--input", str(tmp_path / "in.wav"),
+    with ServerProcess("--audio", "headless", "--patch", str(patch), "--input", str(tmp_path / "in.wav"),
                 "--record", str(tmp_path / "out.wav"), home=tmp_path) as running:  # fmt: skip
         yield running
 
 
-def node(server: Server) -> dict[str, str]:
+def node(server: ServerProcess) -> dict[str, str]:
     return server.status()["nodes"][0]
 
 
-def until_failed(server: Server, seconds: float) -> dict[str, str]:
+def until_failed(server: ServerProcess, seconds: float) -> dict[str, str]:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         found = node(server)
@@ -85,7 +85,7 @@ def until_failed(server: Server, seconds: float) -> dict[str, str]:
     ("act", "reason"), [("raise", "on purpose"), ("nan", "NaN"), ("shape", "shape"), ("slow", "overran")]
 )
 def test_a_failing_processor_is_passed_by_named_and_tried_again(
-    server: Server, tmp_path: Path, act: str, reason: str
+    server: ServerProcess, tmp_path: Path, act: str, reason: str
 ) -> None:
     assert server.ask("/node/rogue/act")[1] == ["behave"]
     server.send("/node/rogue/act", act)
@@ -105,7 +105,7 @@ def test_a_failing_processor_is_passed_by_named_and_tried_again(
 
 
 @pytest.mark.parametrize("act", ["hang", "crash"])
-def test_a_processor_that_takes_the_engine_down_is_passed_by_in_the_next(server: Server, act: str) -> None:
+def test_a_processor_that_takes_the_engine_down_is_passed_by_in_the_next(server: ServerProcess, act: str) -> None:
     before = server.pids()["engine"]
     server.send("/node/rogue/act", act)
     assert "engine" in until_failed(server, 8.0)["reason"]

@@ -12,7 +12,7 @@ import pytest
 from tests.broker import PASSWORD, USER, WRITTEN, Client, Mosquitto, mosquitto
 from tests.waiting import until
 
-from antiphon.bench.rig import Server
+from antiphon.bench.rig import ServerProcess
 
 OPTIONS = ("--audio", "headless", "--patch", "through")
 
@@ -23,12 +23,12 @@ def broker(tmp_path: Path) -> Iterator[Mosquitto]:
         yield made
 
 
-def running(server: Server, seconds: float = 5.0) -> None:
+def running(server: ServerProcess, seconds: float = 5.0) -> None:
     until(lambda: server.status()["mqtt"]["state"] == "running", seconds, "the server is on the broker")
 
 
 def test_it_is_played_by_mqtt_and_survives_its_broker_and_itself(broker: Mosquitto, tmp_path: Path) -> None:
-    with Server(*OPTIONS, "--mqtt-url", broker.url, home=tmp_path) as server:
+    with ServerProcess(*OPTIONS, "--mqtt-url", broker.url, home=tmp_path) as server:
         running(server)
         with Client(broker, "antiphon/+/+", "antiphon/status") as client:
             client.send("antiphon/gain/gain/set", "0.25")
@@ -67,7 +67,7 @@ def command_lines() -> Iterator[str]:
 def test_the_password_is_nowhere(broker: Mosquitto, tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.mkdir()
-    with Server(*OPTIONS, "--mqtt-url", broker.url, home=home) as server:
+    with ServerProcess(*OPTIONS, "--mqtt-url", broker.url, home=home) as server:
         running(server)
         broker.stop()
         until(lambda: server.status()["mqtt"]["state"] == "connecting", 5, "the broker's end is known")
@@ -86,7 +86,7 @@ def test_the_password_is_nowhere(broker: Mosquitto, tmp_path: Path) -> None:
 def test_by_the_environment_the_process_list_never_has_it_and_nobody_inherits_it(
     broker: Mosquitto, tmp_path: Path
 ) -> None:
-    with Server(*OPTIONS, home=tmp_path, env={"ANTIPHON_MQTT_URL": broker.url}) as server:
+    with ServerProcess(*OPTIONS, home=tmp_path, env={"ANTIPHON_MQTT_URL": broker.url}) as server:
         running(server)
         for name in ("control", "supervisor"):
             pid = server.pids()[name]
@@ -95,14 +95,14 @@ def test_by_the_environment_the_process_list_never_has_it_and_nobody_inherits_it
 
 
 def test_without_a_broker_the_status_says_so(tmp_path: Path) -> None:
-    with Server(*OPTIONS, home=tmp_path) as server:
+    with ServerProcess(*OPTIONS, home=tmp_path) as server:
         assert server.status()["mqtt"] is None
         server.stop()
         assert server.said() == ""
 
 
 def test_a_broker_that_cannot_be_reached_stops_nothing(tmp_path: Path) -> None:
-    with Server(*OPTIONS, "--mqtt-url", "mqtt://u:p@no-such-host.invalid", home=tmp_path) as server:
+    with ServerProcess(*OPTIONS, "--mqtt-url", "mqtt://u:p@no-such-host.invalid", home=tmp_path) as server:
         server.sync()
         until(lambda: server.status()["mqtt"]["reason"], 20, "the reason is told")
         assert server.status()["mqtt"]["state"] == "connecting"

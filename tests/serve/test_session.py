@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from antiphon.bench.rig import Server
+from antiphon.bench.rig import ServerProcess
 
 RATE = 48000
 
@@ -31,7 +31,7 @@ def noise(path: Path) -> Path:
 def test_replay_is_identical(tmp_path: Path) -> None:
     folder = tmp_path / "set"
     source = noise(tmp_path / "in.wav")
-    with Server("--audio", "headless", "--patch", "bench8", "--input", str(source), "--session", str(folder),
+    with ServerProcess("--audio", "headless", "--patch", "bench8", "--input", str(source), "--session", str(folder),
                 home=tmp_path) as server:  # fmt: skip
         for n in range(40):
             server.send("/node/gain/gain", 0.2 + 0.02 * n)

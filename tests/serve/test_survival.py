@@ -13,7 +13,7 @@ import pytest
 import soundfile
 from tests.waiting import until
 
-from antiphon.bench.rig import Server, free_port
+from antiphon.bench.rig import ServerProcess, free_port
 
 RATE, BLOCK = 48000, 256
 
@@ -46,7 +46,7 @@ def options(tmp_path: Path) -> list[str]:
 
 
 def test_it_starts_answers_and_ends_leaving_no_process(options: list[str], tmp_path: Path) -> None:
-    with Server(*options, home=tmp_path) as server:
+    with ServerProcess(*options, home=tmp_path) as server:
         assert server.lines[-1].startswith("ready")
         assert server.ask("/ping", 5)[1][0] == 5
         status = server.status()
@@ -62,7 +62,7 @@ def test_it_starts_answers_and_ends_leaving_no_process(options: list[str], tmp_p
 
 
 def test_a_killed_engine_is_back_with_its_parameters(options: list[str], tmp_path: Path) -> None:
-    with Server(*options, home=tmp_path) as server:
+    with ServerProcess(*options, home=tmp_path) as server:
         server.send("/node/gain/gain", 0.5)
         server.sync()
         time.sleep(0.3)
@@ -82,7 +82,7 @@ def test_a_killed_engine_is_back_with_its_parameters(options: list[str], tmp_pat
 
 
 def test_a_killed_control_does_not_stop_the_sound(options: list[str], tmp_path: Path) -> None:
-    with Server(*options, home=tmp_path) as server:
+    with ServerProcess(*options, home=tmp_path) as server:
         server.send("/node/gain/gain", 0.5)
         server.sync()
         pids = server.pids()
@@ -108,20 +108,20 @@ def test_a_killed_control_does_not_stop_the_sound(options: list[str], tmp_path: 
 
 def test_a_restart_takes_over_from_a_killed_supervisor(options: list[str], tmp_path: Path) -> None:
     ports = ["--osc-port", str(free_port()), "--http-port", str(free_port())]
-    first = Server(*options, *ports, home=tmp_path).start()
+    first = ServerProcess(*options, *ports, home=tmp_path).start()
     first.send("/node/gain/gain", 0.25)
     first.sync()
     pids = first.pids()
     first.stop(signal.SIGKILL)
     assert not gone(pids["engine"]), "the sound goes on without the supervisor"
-    with Server(*options, *ports, home=tmp_path) as second:
+    with ServerProcess(*options, *ports, home=tmp_path) as second:
         assert second.ask("/node/gain/gain") == ("/node/gain/gain", [0.25])
         after = second.pids()
     until(lambda: all(gone(pid) for pid in [*pids.values(), *after.values()]), 3.0, "nothing is left")
 
 
 def test_a_stopped_engine_is_noticed_and_replaced(options: list[str], tmp_path: Path) -> None:
-    with Server(*options, home=tmp_path) as server:
+    with ServerProcess(*options, home=tmp_path) as server:
         before = server.pids()["engine"]
         os.kill(before, signal.SIGSTOP)
         until(lambda: server.status()["engine"]["pid"] != before, 6.0, "another engine")
@@ -129,9 +129,9 @@ def test_a_stopped_engine_is_noticed_and_replaced(options: list[str], tmp_path: 
 
 
 def test_a_second_server_on_the_same_port_is_refused_in_a_sentence(options: list[str], tmp_path: Path) -> None:
-    with Server(*options, home=tmp_path) as server:
+    with ServerProcess(*options, home=tmp_path) as server:
         with pytest.raises(RuntimeError, match="port"):
-            Server("--audio", "headless", "--osc-port", str(server.osc), home=tmp_path / "other").start()
+            ServerProcess("--audio", "headless", "--osc-port", str(server.osc), home=tmp_path / "other").start()
         assert server.ask("/ping", 1)[1][0] == 1
 
 
@@ -139,27 +139,27 @@ def test_after_a_crash_of_everything_the_last_state_is_back_unless_another_patch
     ports = ["--osc-port", str(free_port()), "--http-port", str(free_port())]
     base = ["--audio", "headless", *ports]
 
-    def killed(server: Server) -> None:
+    def killed(server: ServerProcess) -> None:
         pids = server.pids()
         for pid in [server.process.pid, *pids.values()]:  # type: ignore[union-attr]
             os.kill(pid, signal.SIGKILL)
         server.stop(signal.SIGKILL)
 
-    first = Server(*base, "--patch", "through", home=tmp_path).start()
+    first = ServerProcess(*base, "--patch", "through", home=tmp_path).start()
     first.send("/node/add", "delay", "echo", "gain")
     first.send("/node/echo/feedback", 0.75)
     first.send("/node/out/gain", -6.0)
     first.send("/tempo", 77.0)
     first.sync()
     killed(first)
-    second = Server(*base, home=tmp_path).start()  # no patch named: what was there
+    second = ServerProcess(*base, home=tmp_path).start()  # no patch named: what was there
     assert second.ask("/node/list")[1] == ["gain", "gain", "echo", "delay"]
     assert second.ask("/node/echo/feedback")[1] == [0.75]
     assert second.ask("/node/out/gain")[1] == [-6.0]
     assert second.ask("/tempo")[1] == [77.0]
     assert "taken up" in second.said()
     killed(second)
-    with Server(*base, "--patch", "click", home=tmp_path) as third:
+    with ServerProcess(*base, "--patch", "click", home=tmp_path) as third:
         assert third.ask("/node/list")[1] == ["click", "click"]
         assert third.ask("/node/out/gain")[1] == [0.0]
         assert third.said() == ""
@@ -169,7 +169,7 @@ def test_nothing_but_a_signal_to_end_ends_it(options: list[str], tmp_path: Path)
     """Nobody reads what it says, it has no descriptor for a new engine, its terminal is closed: it plays on."""
     read, write = os.pipe()
     os.close(read)
-    with os.fdopen(write, "w") as nobody, Server(*options, home=tmp_path, errors=nobody) as server:
+    with os.fdopen(write, "w") as nobody, ServerProcess(*options, home=tmp_path, errors=nobody) as server:
         assert server.process is not None
         supervisor, before = server.process.pid, server.pids()
         used = {int(fd) for fd in os.listdir(f"/proc/{supervisor}/fd")}

@@ -13,12 +13,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from antiphon.engine.shared import Shape, Shared, Word
+from antiphon.engine.shared import HeaderWord, MappingShape, Shared
 from antiphon.errors import EngineError, FileError
 from antiphon.runtime.child_process import Child, leave, pair
 from antiphon.runtime.settings import ServeSettings
 from antiphon.supervisor import Supervisor, recordings, watch, watchdog
-from antiphon.supervisor.faults import Faults
+from antiphon.supervisor.faults import SupervisorFaults
 from antiphon.supervisor.starts import Starts
 
 
@@ -48,14 +48,14 @@ def supervisor(tmp_path: Path, clock: Clock) -> Supervisor:
     parent, child = pair()
     parent.setblocking(False)
     made.parts = SimpleNamespace(  # type: ignore[assignment]
-        shared=Shared.create(Shape(48000, 256, 2, 16)),
+        shared=Shared.create(MappingShape(48000, 256, 2, 16)),
         arena=SimpleNamespace(entries=[]),
         bells=SimpleNamespace(keeper=os.eventfd(0, os.EFD_NONBLOCK)),
         found=SimpleNamespace(driver="headless", own=False),
         parent=parent,
         child=child,
     )
-    made.faults = Faults(made.parts.shared.words)
+    made.faults = SupervisorFaults(made.parts.shared.words)
     made._loading = watchdog.Loading(made.parts.shared)
     made.starts = Starts.__new__(Starts)
     made.starts.driver = "headless"
@@ -74,7 +74,7 @@ def ended() -> Child:
 
 
 def faults(supervisor: Supervisor) -> int:
-    return int(supervisor.parts.shared.words[Word.SUPERVISOR_FAULTS])
+    return int(supervisor.parts.shared.words[HeaderWord.SUPERVISOR_FAULTS])
 
 
 def test_a_start_that_the_machine_refuses_is_tried_again(
@@ -159,7 +159,7 @@ def test_a_control_that_hangs_is_ended_unless_all_stood_still(
 
     turn()
     assert not killed, "it has not begun to turn"
-    words[Word.CONTROL_BEAT] = time.monotonic_ns()
+    words[HeaderWord.CONTROL_BEAT] = time.monotonic_ns()
     clock.pass_(watchdog.CONTROL_HANG_SECONDS + 1.0)  # the whole machine stood still
     turn()
     assert not killed

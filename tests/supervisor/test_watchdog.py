@@ -13,25 +13,25 @@ from typing import Any
 import pytest
 
 from antiphon.engine.remote import RemoteEngine
-from antiphon.engine.shared import Shape, Shared
-from antiphon.engine.shared import Word as SharedWord
+from antiphon.engine.shared import HeaderWord as SharedWord
+from antiphon.engine.shared import MappingShape, Shared
 from antiphon.runtime.child_process import Child
 from antiphon.runtime.settings import ServeSettings
 from antiphon.supervisor import Supervisor, watchdog
 from antiphon.synth import info as synths
-from antiphon.workers.arena import State, Word
+from antiphon.workers.arena import State, WorkerWord
 
 
 @pytest.fixture(autouse=True)
 def supercollider() -> Iterator[None]:
-    synths.use(synths.Choice(synths.SUPERCOLLIDER))
+    synths.use(synths.BackendChoice(synths.SUPERCOLLIDER))
     yield
     synths.use(None)
 
 
 def arena() -> Any:
     entry = SimpleNamespace(
-        words={Word.STATE: State.REFUSED, Word.WANTED: 1},
+        words={WorkerWord.STATE: State.REFUSED, WorkerWord.WANTED: 1},
         kind="none",
         spec=lambda: SimpleNamespace(name=synths.PREFIX + synths.SUPERCOLLIDER.name),
         reason="it ended",
@@ -68,7 +68,7 @@ def test_an_engine_is_not_ended_before_all_is_ready(monkeypatch: pytest.MonkeyPa
 
 
 def test_a_control_whose_loop_stopped_turning_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    memory, wake = Shared.create(Shape(48000, 64, 2, 16)), os.eventfd(0, os.EFD_NONBLOCK)
+    memory, wake = Shared.create(MappingShape(48000, 64, 2, 16)), os.eventfd(0, os.EFD_NONBLOCK)
     ours, theirs = socket.socketpair()
     clock = SimpleNamespace(ns=1)
     monkeypatch.setattr("time.monotonic_ns", lambda: clock.ns)

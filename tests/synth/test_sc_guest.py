@@ -25,7 +25,7 @@ from antiphon.synth.sc.external_client import (
     layout_of,
     share_of,
 )
-from antiphon.synth.sc.external_scsynth import Guest, Unanswered, meet
+from antiphon.synth.sc.external_scsynth import ExternalScsynth, Unanswered, meet
 from antiphon.wire import osc
 
 SLOTS = 8
@@ -101,7 +101,7 @@ def test_nobody_is_named() -> None:
 
 def test_a_full_one_says_how_to_make_room(fakes: list[Fake], tmp_path: Path) -> None:
     fakes.append(Fake(notify=("/fail", "/notify", "too many users\n")))
-    guest = Guest(fakes[0].address, tmp_path)
+    guest = ExternalScsynth(fakes[0].address, tmp_path)
     try:
         with pytest.raises(EngineError, match=r"takes no more clients; boot it with s\.options\.maxLogins = 8"):
             guest.enrol()
@@ -111,7 +111,7 @@ def test_a_full_one_says_how_to_make_room(fakes: list[Fake], tmp_path: Path) -> 
 
 def test_what_was_promised_is_said_once_it_ends(fakes: list[Fake], tmp_path: Path) -> None:
     fakes.append(Fake(notify=("/done", "/notify", 3, 8)))
-    guest = Guest(fakes[0].address, tmp_path)
+    guest = ExternalScsynth(fakes[0].address, tmp_path)
     guest.enrol()
     assert guest.number == 3
     guest.promise([osc.encode("/n_free", 77)])

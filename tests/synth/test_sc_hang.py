@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from antiphon.synth.sc import hang_detector
-from antiphon.synth.sc.hang_detector import ASK_SECONDS, SECONDS, Silence
+from antiphon.synth.sc.hang_detector import ASK_SECONDS, SECONDS, HangDetector
 
 LOOK = 0.02
 
@@ -25,44 +25,44 @@ def after(silence, clock, seconds, seen=0, frames=None):
 
 
 def test_silence_that_lasts_is_noticed_once(clock):
-    silence = Silence(256, 48000, LOOK)
+    silence = HangDetector(256, 48000, LOOK)
     said = [after(silence, clock, LOOK) for _ in range(14)]
     assert said.index(True) == pytest.approx(SECONDS / LOOK, abs=2)
     assert said.count(True) == 1
 
 
 def test_what_comes_breaks_it(clock):
-    silence = Silence(256, 48000, LOOK)
+    silence = HangDetector(256, 48000, LOOK)
     assert not any(after(silence, clock, LOOK, seen=n // 5) for n in range(200))
 
 
 def test_one_that_comes_after_another_has_time_to_be_heard(clock):
-    silence = Silence(256, 48000, LOOK)
+    silence = HangDetector(256, 48000, LOOK)
     silence.broken(SECONDS)
     said = [after(silence, clock, LOOK) for _ in range(30)]
     assert said.index(True) == pytest.approx(2 * SECONDS / LOOK, abs=1)
 
 
 def test_a_machine_that_stands_still_counts_as_little(clock):
-    silence = Silence(256, 48000, LOOK)
+    silence = HangDetector(256, 48000, LOOK)
     assert not after(silence, clock, LOOK)
     assert not after(silence, clock, 30.0)
     assert silence.seconds <= 3 * LOOK + 1e-9
 
 
 def test_a_clock_that_stands_still_is_nobodys_fault(clock):
-    silence = Silence(256, 48000, LOOK)
+    silence = HangDetector(256, 48000, LOOK)
     assert not any(after(silence, clock, LOOK, frames=4800) for _ in range(100))
     assert after(silence, clock, LOOK, frames=4800 + 256)
 
 
 def test_long_periods_have_more_patience():
     # ours waits for 20 periods of them
-    assert Silence(1024, 48000, LOOK).patience > 20 * 1024 / 48000
+    assert HangDetector(1024, 48000, LOOK).patience > 20 * 1024 / 48000
 
 
 def test_questions_are_asked_now_and_then(clock):
-    silence = Silence(256, 48000, LOOK)
+    silence = HangDetector(256, 48000, LOOK)
     silence.patience = 10.0
     asked = 0
     for _ in range(100):

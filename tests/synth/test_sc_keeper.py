@@ -13,8 +13,8 @@ from tests.waiting import until
 
 from antiphon.errors import EngineError, Unanswered
 from antiphon.synth.sc import external_scsynth
-from antiphon.synth.sc.external_client import Joining, NoWires, joined
-from antiphon.synth.sc.scsynth_supervisor import Keeper
+from antiphon.synth.sc.external_client import ExternalClient, NoWires, joined
+from antiphon.synth.sc.scsynth_supervisor import ScsynthSupervisor
 from antiphon.wire import osc
 
 
@@ -49,14 +49,14 @@ class Quiet:
 
 
 @pytest.fixture
-def keeper(monkeypatch: pytest.MonkeyPatch) -> Iterator[Keeper]:
-    monkeypatch.setattr(Keeper, "_started", lambda self: Quiet())
-    made = Keeper(NoWires(48000), 1)
+def keeper(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScsynthSupervisor]:
+    monkeypatch.setattr(ScsynthSupervisor, "_started", lambda self: Quiet())
+    made = ScsynthSupervisor(NoWires(48000), 1)
     yield made
     made.close()
 
 
-def burnt(keeper: Keeper, seconds: float) -> float:
+def burnt(keeper: ScsynthSupervisor, seconds: float) -> float:
     """Seconds of a processor that its thread takes in so long."""
     clock = time.pthread_getcpuclockid(keeper._thread.ident or 0)
     before = time.clock_gettime(clock)
@@ -65,14 +65,14 @@ def burnt(keeper: Keeper, seconds: float) -> float:
 
 
 @pytest.mark.parametrize("times", [1, 3])
-def test_one_that_was_rung_rests_again(keeper: Keeper, times: int) -> None:
+def test_one_that_was_rung_rests_again(keeper: ScsynthSupervisor, times: int) -> None:
     for _ in range(times):
         keeper._ring()
         time.sleep(0.05)
     assert burnt(keeper, 1.0) < 0.2
 
 
-def test_what_comes_to_the_shelf_is_seen_to_at_once(keeper: Keeper, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_comes_to_the_shelf_is_seen_to_at_once(keeper: ScsynthSupervisor, monkeypatch: pytest.MonkeyPatch) -> None:
     turns: list[float] = []
     told = keeper._report
     monkeypatch.setattr("antiphon.synth.sc.scsynth_supervisor.LOOK_SECONDS", 60.0)
@@ -89,8 +89,8 @@ def test_the_return_of_a_joined_one_is_said_once(
 ) -> None:
     theirs = Fake(notify=("/done", "/notify", 1, 8), g_queryTree=("/g_queryTree.reply", 0, 0, 0))
     each: list[Quiet] = []
-    monkeypatch.setattr(Joining, "_started", lambda self: each.append(Quiet()) or each[-1])
-    joining = Joining(NoWires(48000), 1, theirs.address, ())
+    monkeypatch.setattr(ExternalClient, "_started", lambda self: each.append(Quiet()) or each[-1])
+    joining = ExternalClient(NoWires(48000), 1, theirs.address, ())
     try:
         until(lambda: joining.generation == 1, 5.0, "it plays")
         for n in (2, 3):

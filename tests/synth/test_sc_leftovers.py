@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from antiphon.synth.sc import leftovers, server
-from antiphon.synth.sc.server import Server
+from antiphon.synth.sc.server import Scsynth
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def test_one_that_ended_leaves_no_memory(
     stand_in.write_text("#!/bin/sh\n" + ("exit 3\n" if by_itself else "exec sleep 60\n"))
     stand_in.chmod(0o755)
     monkeypatch.setattr(server, "found", lambda: str(stand_in))
-    running = Server("name", 256, 2, 2, tmp_path)
+    running = Scsynth("name", 256, 2, 2, tmp_path)
     port = running.address[1]
     left(memory, port, port + 1)
     if by_itself:

@@ -10,7 +10,7 @@ import pytest
 from antiphon.contract.processor import Event
 from antiphon.synth.backend import SynthSettings
 from antiphon.synth.controls import FIRST_DIAL
-from antiphon.synth.sc.material import Material
+from antiphon.synth.sc.material import VoiceAssets
 from antiphon.synth.sc.own import PLACES, OwnPlayer
 from antiphon.synth.sc.scgf import load
 from antiphon.wire import osc
@@ -23,7 +23,7 @@ class Told:
     def __init__(self, name: str, buffer: int = -1, **given: object) -> None:
         path = FOLDER / f"{name}.scsyndef"
         settings = SynthSettings(synthdef=str(path), **given)  # type: ignore[arg-type]
-        self.player = OwnPlayer(settings, 48000, 10, 2, 18, count(1000), Material(load(path), buffer, 1), 40, 64)
+        self.player = OwnPlayer(settings, 48000, 10, 2, 18, count(1000), VoiceAssets(load(path), buffer, 1), 40, 64)
         self.begun: list[int] = []
 
     def play(self, *events: Event) -> list[list[osc.Arg]]:

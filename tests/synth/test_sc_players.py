@@ -9,7 +9,7 @@ import pytest
 
 from antiphon.contract.processor import PEDAL, Event
 from antiphon.synth.backend import SynthSettings
-from antiphon.synth.sc.players import Player, Template, kit, moment
+from antiphon.synth.sc.players import NodeVoices, Template, kit, moment
 from antiphon.wire import osc
 
 RATE, FRAME, NOW = 48000, 5 << 24, 4 << 24
@@ -19,7 +19,7 @@ class Told:
     """A player and what it said, as (address, node, controls)."""
 
     def __init__(self, instrument: str = "strings", **settings: Any) -> None:
-        self.player = Player(SynthSettings(instrument, **settings), RATE, 10, 2, 18, count(1000))
+        self.player = NodeVoices(SynthSettings(instrument, **settings), RATE, 10, 2, 18, count(1000))
         self.begun: list[int] = []
         self.messages: list[tuple[str, int, dict[str, float]]] = []
 

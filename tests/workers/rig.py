@@ -12,7 +12,7 @@ from tests.audio import noise
 from tests.waiting import until
 from tests.workers.steppers import HOP
 
-from antiphon.workers.arena import Arena, Bells, State, Word
+from antiphon.workers.arena import Arena, Bells, State, WorkerWord
 from antiphon.workers.pool import Pool
 from antiphon.workers.stream import Stream
 from antiphon.workers.zygote import HANG, spawn
@@ -47,9 +47,9 @@ class Rig:
         """Lets go of everything, as if its workers had been idle for a minute."""
         self.pool.shut()
         for entry in self.arena.entries:
-            entry.words[Word.LEFT_NS] -= 60_000_000_000
+            entry.words[WorkerWord.LEFT_NS] -= 60_000_000_000
         self.pool.call_zygote(self.arena.entries[0])
-        until(lambda: not any(e.words[Word.STATE] for e in self.arena.entries), PATIENCE, "idle workers end")
+        until(lambda: not any(e.words[WorkerWord.STATE] for e in self.arena.entries), PATIENCE, "idle workers end")
 
     def close(self) -> None:
         self.pool.shut()
@@ -96,16 +96,16 @@ def runs(stream: Stream) -> None:
 
 
 def pid(stream: Stream) -> int:
-    return int(words(stream)[Word.PID])
+    return int(words(stream)[WorkerWord.PID])
 
 
 def kill(stream: Stream, number: int = signal.SIGKILL) -> None:
     """A signal to its worker, and until its death has been noticed."""
-    generation = words(stream)[Word.GENERATION]
+    generation = words(stream)[WorkerWord.GENERATION]
     os.kill(pid(stream), number)
 
     def noticed() -> bool:
-        return words(stream)[Word.GENERATION] != generation or words(stream)[Word.STATE] != State.RUNNING
+        return words(stream)[WorkerWord.GENERATION] != generation or words(stream)[WorkerWord.STATE] != State.RUNNING
 
     until(noticed, PATIENCE, "the death is noticed")
 

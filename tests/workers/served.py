@@ -24,7 +24,7 @@ import soundfile
 from tests.waiting import until
 from tests.workers import faulty
 
-from antiphon.bench.rig import Server, message
+from antiphon.bench.rig import ServerProcess, message
 
 RATE, HOP, FADE = faulty.RATE, faulty.HOP, 480
 BLOCK, LATENCY = 1024, 3 * HOP
@@ -64,10 +64,10 @@ def home(folder: Path, x: np.ndarray, *chain: str) -> Path:
 
 
 @contextmanager
-def served(place: Path, *options: str) -> Iterator[Server]:
+def served(place: Path, *options: str) -> Iterator[ServerProcess]:
     """The server of that home, its nodes at work; what it keeps is in `set`."""
     given = ("--audio", "headless", "--block", str(BLOCK), "--patch", str(place / "faulty.toml"))
-    with Server(*given, "--input", str(place / "in.wav"), *options, home=place) as server:
+    with ServerProcess(*given, "--input", str(place / "in.wav"), *options, home=place) as server:
         until(lambda: all(w["state"] == "running" for w in server.status()["workers"]), 10.0, "all workers run")
         yield server
 
@@ -92,7 +92,7 @@ def undisturbed(test: Callable[..., None]) -> Callable[..., None]:
     return tried
 
 
-def untouched(server: Server, *nodes: str) -> None:
+def untouched(server: ServerProcess, *nodes: str) -> None:
     """Nobody but who was harmed has missed anything."""
     status = server.status()
     assert all(w["restarts"] == 0 for w in status["workers"] if w["node"] in nodes)
@@ -101,26 +101,26 @@ def untouched(server: Server, *nodes: str) -> None:
         raise StalledError(f"{status['missed_blocks']} blocks and these hops were missed: {misses}")
 
 
-def seconds(server: Server) -> float:
+def seconds(server: ServerProcess) -> float:
     """What it has played."""
     return float(server.status()["blocks"] * BLOCK / RATE)
 
 
-def play_on(server: Server, more: float = 0.3) -> None:
+def play_on(server: ServerProcess, more: float = 0.3) -> None:
     """Returns once it has played so many seconds more."""
     given = seconds(server)
     until(lambda: seconds(server) > given + more, 10.0 + more, "it plays on")
 
 
-def worker(server: Server, node: str) -> dict[str, Any]:
+def worker(server: ServerProcess, node: str) -> dict[str, Any]:
     return next(w for w in server.status()["workers"] if w["node"] == node)
 
 
-def state(server: Server, node: str) -> tuple[str, str]:
+def state(server: ServerProcess, node: str) -> tuple[str, str]:
     return next((n["state"], n["reason"]) for n in server.status()["nodes"] if n["name"] == node)
 
 
-def back(server: Server, node: str, restarts: int, within: float = BACK) -> None:
+def back(server: ServerProcess, node: str, restarts: int, within: float = BACK) -> None:
     """Waits until the node's worker is back, `restarts` times started again."""
 
     def well() -> bool:
@@ -144,7 +144,7 @@ def kill(pid: int) -> None:
 class Heard:
     """What a surface is told after `/notify`."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: ServerProcess) -> None:
         self._came: deque[tuple[str, list[Any]]] = deque()
         self._sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._sock.settimeout(5.0)

@@ -15,12 +15,12 @@ from tests.workers.steppers import spec
 
 from antiphon.contract.processor import Event
 from antiphon.engine.remote import RemoteEngine
-from antiphon.engine.shared import COMMANDS, Shape, Shared, command_ring
+from antiphon.engine.shared import COMMANDS, MappingShape, Shared, command_ring
 from antiphon.session.commands import NOW, Sample
 from antiphon.synth.backend import SynthSettings, pack
 from antiphon.workers import low_latency_events as module
-from antiphon.workers.arena import EXPRESS, Arena, SlotWord, State, Word
-from antiphon.workers.low_latency_events import BACK_NS, FIRST, Express, Heard
+from antiphon.workers.arena import EXPRESS, Arena, SlotWord, State, WorkerWord
+from antiphon.workers.low_latency_events import BACK_NS, FIRST, EventReader, Express
 
 NODE, STREAM = 7, 41
 
@@ -30,7 +30,7 @@ def table():
     """An arena with one worker that takes events, whose slot 2 is `NODE`'s; its bell."""
     arena, bell = Arena.create(0), os.eventfd(0, os.EFD_NONBLOCK)
     entry = arena.entries[3]
-    for word, value in ((Word.TAKES, 1), (Word.WANTED, 1), (Word.STATE, State.RUNNING)):
+    for word, value in ((WorkerWord.TAKES, 1), (WorkerWord.WANTED, 1), (WorkerWord.STATE, State.RUNNING)):
         entry.words[word] = value
     for word, value in ((SlotWord.NODE, NODE), (SlotWord.OPEN, STREAM), (SlotWord.READY, STREAM)):
         entry.set_slot(2, word, value)
@@ -45,7 +45,7 @@ def express(arena, bell):
 
 def test_an_event_comes_whole_and_in_order_and_the_bell_is_rung(table):
     arena, entry, bell = table
-    heard, way = Heard(entry), express(arena, bell)
+    heard, way = EventReader(entry), express(arena, bell)
     serials = [way.send(NODE, *told) for told in (("on", 60, 0.3, 16), ("bend", 0, -0.7, 2), ("off", 60, 0.0, 16))]
     assert serials == [FIRST, FIRST + 1, FIRST + 2]
     assert list(heard.drain()) == [
@@ -62,11 +62,11 @@ def test_there_is_no_short_way(table, why):
     arena, entry, bell = table
     match why:
         case "no short way":
-            entry.words[Word.TAKES] = 0
+            entry.words[WorkerWord.TAKES] = 0
         case "dead":
-            entry.words[Word.STATE] = State.RESTARTING
+            entry.words[WorkerWord.STATE] = State.RESTARTING
         case "left":
-            entry.words[Word.WANTED] = 0
+            entry.words[WorkerWord.WANTED] = 0
         case "not taken up":
             entry.set_slot(2, SlotWord.OPEN, STREAM + 1)
         case "two streams":
@@ -75,14 +75,14 @@ def test_there_is_no_short_way(table, why):
             entry.set_slot(0, SlotWord.OPEN, STREAM + 1)
     node = NODE + 1 if why == "another node" else NODE
     assert express(arena, bell).send(node, "on", 60, 0.5, 1) == 0
-    assert list(Heard(entry).drain()) == []
+    assert list(EventReader(entry).drain()) == []
 
 
 def test_a_full_ring_leaves_events_to_the_engine_and_what_follows_as_well(table, monkeypatch):
     arena, entry, bell = table
     now = [5_000_000_000]
     monkeypatch.setattr(module.time, "monotonic_ns", lambda: now[0])
-    heard, way = Heard(entry), express(arena, bell)
+    heard, way = EventReader(entry), express(arena, bell)
     sent = [way.send(NODE, "on", n % 128, 0.5, 1) for n in range(EXPRESS + 3)]
     assert all(sent[:EXPRESS])
     assert sent[EXPRESS:] == [0, 0, 0]
@@ -96,8 +96,8 @@ def test_a_full_ring_leaves_events_to_the_engine_and_what_follows_as_well(table,
 
 def test_serials_stay_what_a_hop_can_carry(table):
     arena, entry, bell = table
-    entry.words[Word.EXPRESS_WRITE] = (1 << 24) - 20
-    heard, way = Heard(entry), express(arena, bell)
+    entry.words[WorkerWord.EXPRESS_WRITE] = (1 << 24) - 20
+    heard, way = EventReader(entry), express(arena, bell)
     serials = [way.send(NODE, "on", 60, 0.5, 1) for _ in range(40)]
     assert all(FIRST <= s < 1 << 24 and np.float32(s) == s for s in serials)
     assert len(set(serials)) == 40
@@ -108,12 +108,12 @@ def test_what_was_for_a_worker_that_died_is_not_for_the_next(table):
     arena, entry, bell = table
     way = express(arena, bell)
     way.send(NODE, "on", 60, 0.5, 1)
-    assert list(Heard(entry).drain()) == []
+    assert list(EventReader(entry).drain()) == []
 
 
 def test_the_engine_hears_of_it_by_the_same_serial(table):
     arena, _, bell = table
-    shared = Shared.create(Shape(48000, 64, 2, 16))
+    shared = Shared.create(MappingShape(48000, 64, 2, 16))
     a, b = socket.socketpair()
     link = RemoteEngine(shared, bell, a)
     link.express = express(arena, bell)
@@ -129,7 +129,7 @@ def test_the_engine_hears_of_it_by_the_same_serial(table):
     # what the engine cannot be told is not played either
     for _ in range(COMMANDS):
         link.tempo(120.0, 0.0, NOW)
-    heard = Heard(arena.entries[3])
+    heard = EventReader(arena.entries[3])
     assert not link.event(NODE, "on", 60, 0.5, 1, NOW)
     assert list(heard.drain()) == []
     a.close()
@@ -153,7 +153,11 @@ def test_a_worker_plays_it_before_the_hop_that_holds_it(rig):
     hop(rig, stream, 5, [])
     serial = way.send(NODE, "on", 60, 0.5, 1)
     assert serial >= FIRST
-    until(lambda: stream.entry.words[Word.EXPRESS_READ] == stream.entry.words[Word.EXPRESS_WRITE], PATIENCE, "heard")
+    until(
+        lambda: stream.entry.words[WorkerWord.EXPRESS_READ] == stream.entry.words[WorkerWord.EXPRESS_WRITE],
+        PATIENCE,
+        "heard",
+    )
     told = hop(rig, stream, 6, [Event("on", 3, 60, 0.5, 1, 0, True, serial), Event("on", 9, 40, 0.5)])
     assert told == [AHEAD + 60, 40, -60]
 
@@ -165,13 +169,13 @@ def test_a_stream_that_closed_hears_nothing_of_it(rig):
     stream.close()
     assert Express(rig.arena, rig.bells.wake).send(NODE, "on", 60, 0.5, 1) == 0
     again = rig.open(HASTY.worker(48000, HOP), json.dumps(SynthSettings().to_json()), NODE + 1)
-    assert words[Word.TAKES] == 1
+    assert words[WorkerWord.TAKES] == 1
     assert hop(rig, again, 1, []) == []
 
 
 def test_a_worker_that_plays_hops_alone_has_none(rig):
     stream = rig.open(spec("Echo"), "", NODE)
-    assert stream.entry.words[Word.TAKES] == 0
+    assert stream.entry.words[WorkerWord.TAKES] == 0
     assert Express(rig.arena, rig.bells.wake).send(NODE, "on", 60, 0.5, 1) == 0
 
 

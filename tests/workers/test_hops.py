@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.audio import noise
 
 from antiphon.contract.processor import IO, BlockTime
-from antiphon.workers.rebuffer import Hops, lead_for
+from antiphon.workers.rebuffer import Rebuffer, lead_for
 
 
 class Line:
@@ -20,7 +20,7 @@ class Line:
     def __init__(self, hop: int, lead: int, channels: int = 2) -> None:
         self.posted: dict[int, np.ndarray] = {}
         self.loaded: list[int] = []
-        self.hops = Hops(hop, lead, channels, channels, self.post, self.load)
+        self.hops = Rebuffer(hop, lead, channels, channels, self.post, self.load)
 
     def post(self, hop: int, sound: np.ndarray) -> None:
         assert hop not in self.posted
@@ -80,7 +80,7 @@ def test_an_answer_is_not_due_in_the_block_that_asks(hop: int, block: int) -> No
 
         return note
 
-    line.hops = Hops(hop, lead, 1, 1, noting(posted_in, line.post), noting(loaded_in, line.load))
+    line.hops = Rebuffer(hop, lead, 1, 1, noting(posted_in, line.post), noting(loaded_in, line.load))
     x = np.zeros((1, block), np.float32)
     for _ in range(6 + 3 * hop // block):
         line.hops.run(IO((), (), {}, BlockTime(sample=turn * block), block), x, np.empty_like(x))

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.audio import level, noise, sine
 
-from antiphon.workers.dropout_fader import Presence
+from antiphon.workers.dropout_fader import DropoutFader
 
 RATE = 48000
 FADE = 480
@@ -19,7 +19,7 @@ FADE = 480
 
 def played(there: list[bool], wet: np.ndarray, dry: np.ndarray | None, hop: int, rate: int = RATE) -> np.ndarray:
     """Hop n of wet where `there[n]`, the dry sound where not."""
-    presence = Presence(wet.shape[0], hop, rate)
+    presence = DropoutFader(wet.shape[0], hop, rate)
     out = np.full((wet.shape[0], len(there) * hop), np.nan, np.float32)
     for n, here in enumerate(there):
         part = slice(n * hop, (n + 1) * hop)
@@ -117,7 +117,7 @@ def test_what_was_sounding_goes_on_as_its_mirror_image_where_nothing_stands_in()
 
 def test_clear_forgets_what_sounded() -> None:
     hop = 64
-    presence, out = Presence(1, hop, RATE), np.zeros((1, hop), np.float32)
+    presence, out = DropoutFader(1, hop, RATE), np.zeros((1, hop), np.float32)
     ones, quiet = np.ones((1, hop), np.float32), np.zeros((1, hop), np.float32)
     presence.play(ones, quiet, out)
     presence.clear()
@@ -131,7 +131,7 @@ def test_clear_forgets_what_sounded() -> None:
 
 def test_the_block_path_makes_no_buffers() -> None:
     hop = 4096
-    presence, out = Presence(2, hop, RATE), np.zeros((2, hop), np.float32)
+    presence, out = DropoutFader(2, hop, RATE), np.zeros((2, hop), np.float32)
     wet, dry = np.ones((2, hop), np.float32), np.zeros((2, hop), np.float32)
     tracemalloc.start()
     try:

@@ -24,7 +24,7 @@ from antiphon.contract.harness import render
 from antiphon.contract.processor import IO, BlockTime
 from antiphon.graph.rate_adapter import adapt
 from antiphon.workers import pool as pools
-from antiphon.workers.arena import State, Word
+from antiphon.workers.arena import State, WorkerWord
 from antiphon.workers.processor import ModelProcessor
 from antiphon.workers.spec import WorkerError, WorkerLost, WorkerSpec
 
@@ -82,9 +82,9 @@ def lockstep_clear(pool: pools.Lockstep) -> None:
     for stream in list(pool.streams):
         stream.close()
     for entry in pool.arena.entries:
-        entry.words[Word.LEFT_NS] -= 60_000_000_000
+        entry.words[WorkerWord.LEFT_NS] -= 60_000_000_000
     pool.call_zygote(pool.arena.entries[0])
-    until(lambda: not any(e.words[Word.STATE] for e in pool.arena.entries), 10.0, "idle workers end")
+    until(lambda: not any(e.words[WorkerWord.STATE] for e in pool.arena.entries), 10.0, "idle workers end")
 
 
 def poles(x: np.ndarray, hop: int = 32) -> np.ndarray:
@@ -287,12 +287,12 @@ class TestAgain:
             made = node(kind="Poison")
             made.prepare(StreamSpec(RATE, 32, 1))
             entry = made._line._streams[0].entry
-            before = entry.words[Word.RESTARTS]
+            before = entry.words[WorkerWord.RESTARTS]
             marks: list[tuple[str, int]] = []
             self.marks(made, said)
             for n in range(80):
                 block(made, x[:, 32 * n :][:, :32], 32 * n, marks)
-            assert entry.words[Word.RESTARTS] - before == 5
+            assert entry.words[WorkerWord.RESTARTS] - before == 5
             assert entry.state == State.RUNNING
             made.close()
         assert [m for m in marks if m[0] != "fresh"] == [m for m in said if m[0] != "fresh"]

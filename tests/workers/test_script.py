@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from antiphon.contract.processor import IO, BlockTime
-from antiphon.workers.dropout_log import Script
+from antiphon.workers.dropout_log import DropoutLog
 
 
 class Stream:
@@ -25,7 +25,7 @@ def io() -> IO:
 @given(st.lists(st.booleans(), max_size=60), st.integers(1, 9), st.integers(0, 10**7))
 def test_what_it_tells_makes_the_same_hops_absent(there: list[bool], a_block: int, first: int) -> None:
     """a_block: hops within one block, whose words all come before it."""
-    live, again = Script(), Script()
+    live, again = DropoutLog(), DropoutLog()
     for at in range(0, len(there), a_block):
         said = io()
         hops = range(at, min(at + a_block, len(there)))
@@ -38,21 +38,21 @@ def test_what_it_tells_makes_the_same_hops_absent(there: list[bool], a_block: in
 
 
 def test_only_changes_are_told() -> None:
-    script, said = Script(), io()
+    script, said = DropoutLog(), io()
     for hop, there in enumerate([True, True, False, False, True, False]):
         script.took(hop, there, said)
     assert said.marks == [("absent", 2), ("back", 4), ("absent", 5)]
 
 
 def test_a_worker_that_begins_anew_is_told_but_for_the_first_hop() -> None:
-    script, said = Script(), io()
+    script, said = DropoutLog(), io()
     script.began(40, 40, said)
     script.began(43, 40, said)
     assert said.marks == [("fresh", 43)]
 
 
 def test_streams_begin_anew_where_they_did_and_once() -> None:
-    script, streams = Script(), [Stream(), Stream()]
+    script, streams = DropoutLog(), [Stream(), Stream()]
     script.recall("fresh", 12)
     script.recall("fresh", 14)
     for hop in (11, 12, 12, 13, 14, 15):

@@ -18,7 +18,7 @@ from tests.waiting import until
 from tests.workers.rig import Rig, gone, hops, kill, pid, put, runs, stopped, through, words
 from tests.workers.steppers import Poison, pole, spec
 
-from antiphon.workers.arena import MAX_DEPTH, MAX_SLOTS, MAX_WORKERS, SlotWord, State, Word
+from antiphon.workers.arena import MAX_DEPTH, MAX_SLOTS, MAX_WORKERS, SlotWord, State, WorkerWord
 from antiphon.workers.pool import Pool
 from antiphon.workers.spec import WorkerError
 from antiphon.workers.status import state_of, workers
@@ -107,7 +107,7 @@ def test_a_late_answer_is_dropped_and_the_next_is_right(calm_rig: Rig) -> None:
         last = pole(sound, last)[1]
     np.testing.assert_allclose(stream.take(7), pole(x[7], last)[0], atol=1e-5)
     assert stream.fresh(8) is False, "nothing of its past was lost"
-    assert (stream.misses, words(stream)[Word.RESTARTS]) == (2, 0)
+    assert (stream.misses, words(stream)[WorkerWord.RESTARTS]) == (2, 0)
 
 
 def test_one_that_falls_behind_by_a_ring_begins_anew(calm_rig: Rig) -> None:
@@ -165,13 +165,13 @@ def test_any_course_of_hops_gaps_and_resets_is_exact(rig: Rig, course: list[str]
 def test_a_killed_worker_is_back_with_no_past(rig: Rig) -> None:
     stream, x = rig.open(spec("Pole"), node=4), hops(8)
     through(rig, stream, 0, x)
-    before, generation = pid(stream), words(stream)[Word.GENERATION]
+    before, generation = pid(stream), words(stream)[WorkerWord.GENERATION]
     kill(stream)
     assert stream.fresh(8) in (None, True)
     runs(stream)
     assert pid(stream) != before
-    assert words(stream)[Word.GENERATION] == generation + 1
-    assert words(stream)[Word.RESTARTS] == 1
+    assert words(stream)[WorkerWord.GENERATION] == generation + 1
+    assert words(stream)[WorkerWord.RESTARTS] == 1
     assert stream.entry.reason == "was killed by SIGKILL"
     assert stream.fresh(9) is True
     np.testing.assert_allclose(through(rig, stream, 9, x[:1])[0], pole(x[0], 0.0)[0], atol=1e-6)
@@ -224,7 +224,7 @@ def test_a_worker_that_misbehaves_is_ended_and_its_neighbour_never_hears_of_it(r
     assert stream.take(2) is None
     runs(stream)
     assert other.misses == 0
-    assert (pid(other), words(other)[Word.RESTARTS], words(stream)[Word.RESTARTS]) == (theirs, 0, 1)
+    assert (pid(other), words(other)[WorkerWord.RESTARTS], words(stream)[WorkerWord.RESTARTS]) == (theirs, 0, 1)
     assert state_of(State.RESTARTING, stream.entry.reason)[1].startswith("its worker ")
     assert re.fullmatch(reason, stream.entry.reason), stream.entry.reason
     np.testing.assert_allclose(through(rig, stream, 3, x[:1])[0], pole(x[0], 0.0)[0], atol=1e-6)
@@ -242,7 +242,7 @@ def test_one_that_only_sleeps_too_long_is_left_alive(rig: Rig) -> None:
     put(stream, 2, x[2])
     until(lambda: stream.entry.slot(stream.slot, SlotWord.CURSOR) == 3, 5, "it goes on")
     assert stream.take(2) is not None
-    assert words(stream)[Word.RESTARTS] == 0
+    assert words(stream)[WorkerWord.RESTARTS] == 0
 
 
 def test_a_stopped_worker_is_replaced(rig: Rig) -> None:
@@ -262,7 +262,7 @@ def test_three_failures_within_a_minute_are_enough_until_somebody_asks(rig: Rig)
         kill(stream)
         runs(stream)
     stream.retry()  # of one that runs: its failures are forgotten
-    until(lambda: words(stream)[Word.RETRIED] == words(stream)[Word.RETRY], 5, "it was heard")
+    until(lambda: words(stream)[WorkerWord.RETRIED] == words(stream)[WorkerWord.RETRY], 5, "it was heard")
     for _ in range(2):
         kill(stream)
         runs(stream)
@@ -273,7 +273,7 @@ def test_three_failures_within_a_minute_are_enough_until_somebody_asks(rig: Rig)
     assert "three times within a minute (was killed by SIGKILL); /node/NAME/reset" in said
     assert stream.fresh(0) is None
     assert rig.pool.settled(), "there is nothing to wait for"
-    assert words(stream)[Word.PID] == 0
+    assert words(stream)[WorkerWord.PID] == 0
     stream.retry()
     runs(stream)
     np.testing.assert_array_equal(np.stack(through(rig, stream, 1, x)), x)
@@ -298,9 +298,9 @@ def test_one_that_does_not_start_says_why_and_is_tried_again_when_asked(
         assert reason in state_of(stream.entry.state, stream.entry.reason)[1]
         assert stream.fresh(0) is None
         if turn == 0:
-            starts = words(stream)[Word.GENERATION]
+            starts = words(stream)[WorkerWord.GENERATION]
             stream.retry()
-            until(lambda n=starts: words(stream)[Word.GENERATION] > n, 5, "it is tried again")
+            until(lambda n=starts: words(stream)[WorkerWord.GENERATION] > n, 5, "it is tried again")
 
 
 def test_one_that_waits_for_what_it_plays_by_holds_nobody_up_and_says_why(rig: Rig, tmp_path: Path) -> None:
@@ -309,14 +309,14 @@ def test_one_that_waits_for_what_it_plays_by_holds_nobody_up_and_says_why(rig: R
     until(rig.pool.settled, 5, "nobody waits for it")
     assert stream.entry.state == State.WAITING
     # and while the next one begins, and the one after it
-    until(lambda: words(stream)[Word.GENERATION] >= 3, 10, "it is asked again")
+    until(lambda: words(stream)[WorkerWord.GENERATION] >= 3, 10, "it is asked again")
     assert rig.pool.settled()
     (found,) = [w for w in workers(rig.arena) if w.name == "test"]
     assert (found.state, found.reason) == ("waiting", "its worker waits: nobody answers there")
     assert stream.fresh(0) is None
     there.touch()
     runs(stream)
-    assert words(stream)[Word.RESTARTS] == 0, "it has not failed"
+    assert words(stream)[WorkerWord.RESTARTS] == 0, "it has not failed"
     assert stream.entry.reason == ""
     x = hops(3)
     np.testing.assert_array_equal(np.stack(through(rig, stream, 1, x)), x)
@@ -331,9 +331,9 @@ def test_one_that_waits_for_what_it_plays_by_holds_nobody_up_and_says_why(rig: R
 def test_one_that_finds_nobody_at_once_is_not_asked_again_at_once(rig: Rig, tmp_path: Path) -> None:
     stream = rig.pool.open(spec("Joins", settings={"by": str(tmp_path / "there")}))
     until(lambda: stream.entry.state == State.WAITING, 5, "the first has asked")
-    before = words(stream)[Word.GENERATION]
+    before = words(stream)[WorkerWord.GENERATION]
     time.sleep(2.5)
-    assert 1 <= words(stream)[Word.GENERATION] - before <= 3
+    assert 1 <= words(stream)[WorkerWord.GENERATION] - before <= 3
     assert stream.entry.state == State.WAITING
 
 
@@ -351,12 +351,12 @@ def test_an_idle_worker_ends_and_one_that_is_wanted_again_does_not(rig: Rig) -> 
     assert pid(again) == before
     entry = again.entry
     again.close()
-    entry.words[Word.LEFT_NS] -= 60_000_000_000
+    entry.words[WorkerWord.LEFT_NS] -= 60_000_000_000
     until(lambda: entry.state == State.NONE, 5, "it has ended")
     assert gone(before)
     other = rig.open(spec("Pole", name="other"))
     assert other.entry is entry, "its place is free"
-    assert (words(other)[Word.RESTARTS], other.entry.reason) == (0, "")
+    assert (words(other)[WorkerWord.RESTARTS], other.entry.reason) == (0, "")
 
 
 def test_an_engine_that_follows_a_dead_one_finds_the_worker_as_it_was(rig: Rig) -> None:
@@ -373,7 +373,7 @@ def test_an_engine_that_follows_a_dead_one_finds_the_worker_as_it_was(rig: Rig) 
         assert again.serial != stream.serial
         assert again.fresh(3) is True
         np.testing.assert_allclose(through(rig, again, 3, x[:1])[0], pole(x[0], 0.0)[0], atol=1e-6)
-        assert words(again)[Word.RESTARTS] == 0
+        assert words(again)[WorkerWord.RESTARTS] == 0
         again.close()
     finally:
         old.streams.clear()
@@ -412,7 +412,7 @@ def test_an_epoch_that_was_begun_and_not_posted_to_is_no_hang(rig: Rig) -> None:
     other = rig.open(spec(name="clock"))
     os.kill(pid(other), signal.SIGSTOP)
     put(other, 0, x[0])
-    until(lambda: words(other)[Word.RESTARTS] == 1, 5, "the time of a hang has passed")
+    until(lambda: words(other)[WorkerWord.RESTARTS] == 1, 5, "the time of a hang has passed")
     assert pid(stream) == before
     np.testing.assert_array_equal(np.stack(through(rig, stream, 10, x)), x)
 

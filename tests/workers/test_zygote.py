@@ -16,7 +16,7 @@ from tests.workers.rig import Rig, gone, hops, pid, put, runs, through, words
 from tests.workers.steppers import pole, spec
 
 from antiphon.workers import pool as pools
-from antiphon.workers.arena import State, Word
+from antiphon.workers.arena import State, WorkerWord
 from antiphon.workers.spec import WorkerLost
 from antiphon.workers.status import Health, news, state_of, wanted_zygotes
 
@@ -38,7 +38,7 @@ def test_a_killed_zygote_takes_its_workers_with_it_and_another_makes_them_anew(o
     assert streams[0].take(5) is None
     own_rig.start()
     for stream in streams:
-        until(lambda s=stream: words(s)[Word.RESTARTS] == 1, 10, "the death is noticed")
+        until(lambda s=stream: words(s)[WorkerWord.RESTARTS] == 1, 10, "the death is noticed")
         runs(stream)
         assert stream.entry.reason == "ended with the process that keeps it"
         assert stream.fresh(6) is True
@@ -49,14 +49,14 @@ def test_a_killed_zygote_takes_its_workers_with_it_and_another_makes_them_anew(o
 def test_a_worker_that_outlived_its_zygote_is_ended_by_the_next(own_rig: Rig) -> None:
     stream = own_rig.open(spec())
     stray = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
-    kept = words(stream)[Word.PID]
+    kept = words(stream)[WorkerWord.PID]
     os.kill(own_rig.zygote, signal.SIGKILL)
     os.waitpid(own_rig.zygote, 0)
     until(lambda: gone(kept), 2.0, "the worker ended")
-    words(stream)[Word.PID] = stray.pid
+    words(stream)[WorkerWord.PID] = stray.pid
     own_rig.start()
     assert stray.wait(10) == -signal.SIGKILL
-    until(lambda: words(stream)[Word.RESTARTS] == 1, 10, "the death is noticed")
+    until(lambda: words(stream)[WorkerWord.RESTARTS] == 1, 10, "the death is noticed")
     runs(stream)
 
 
@@ -97,12 +97,12 @@ def test_a_zygote_forks_only_its_own_kind(own_rig: Rig) -> None:
 SCRIPT = """
 import os, sys
 from antiphon.workers import pool
-from antiphon.workers.arena import Word
+from antiphon.workers.arena import WorkerWord
 from tests.workers.steppers import spec
 
 streams = [pool.current().open(spec(name=f"model {n}")) for n in range(2)]
 kept = pool.current()._lifelines["none"][0]
-print(kept, *(s.entry.words[Word.PID] for s in streams), flush=True)
+print(kept, *(s.entry.words[WorkerWord.PID] for s in streams), flush=True)
 if sys.argv[1] == "wait":
     sys.stdin.read()
 """

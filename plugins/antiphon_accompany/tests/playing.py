@@ -10,20 +10,20 @@ from antiphon.contract.block import StreamSpec
 from antiphon.contract.params import Value
 from antiphon.contract.processor import IO, BlockTime, Event
 from antiphon.graph.clock import TempoMap
-from antiphon_accompany.notes import Note
+from antiphon_accompany.notes import BeatNote
 from antiphon_accompany.processor import Accompany
 
 RATE = 8000
 _SCALE = {"C": 60, "D": 62, "E": 64, "F": 65, "G": 67, "A": 69, "B": 71}
 
 
-def tune(text: str, up: int = 12) -> list[Note]:
+def tune(text: str, up: int = 12) -> list[BeatNote]:
     """Words like C1 E.5 -2: a tone (or rest) and its beats, one after the other."""
     made, at = [], 0.0
     for word in text.split():
         length = float(word[1:])
         if word[0] != "-":
-            made.append(Note(at, at + length * 0.95, _SCALE[word[0]] + up, 0.7))
+            made.append(BeatNote(at, at + length * 0.95, _SCALE[word[0]] + up, 0.7))
         at += length
     return made
 
@@ -32,7 +32,7 @@ TUNE = tune("E1 D1 C1 D1 E1 E1 E2 D1 D1 D2 E1 G1 G2 E1 D1 C1 D1 E1 E1 E1 E1 D1 D
 
 
 def play(
-    notes: Sequence[Note],
+    notes: Sequence[BeatNote],
     beats: float,
     settings: dict[str, Value] | None = None,
     blocks: Iterable[int] = (256,),

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from antiphon.contract.processor import IO
 from antiphon_accompany.chords import KEYS, tones
-from antiphon_accompany.notes import Note
+from antiphon_accompany.notes import BeatNote
 from antiphon_accompany.processor import Accompany
 from antiphon_accompany.styles import STYLES
 
@@ -28,7 +28,7 @@ WHOLE = play(TUNE, 40)
 
 
 def test_it_begins_with_the_beat_after_the_melody_did() -> None:
-    late = [Note(n.start + 4.3, n.end + 4.3, n.pitch, n.velocity) for n in TUNE]
+    late = [BeatNote(n.start + 4.3, n.end + 4.3, n.pitch, n.velocity) for n in TUNE]
     assert play(late, 24)[0][0] == pytest.approx(5.0, abs=1e-9)
     assert play([], 24) == []
 
@@ -60,8 +60,8 @@ def test_any_blocks_give_the_same_notes(blocks: list[int], tempo: float) -> None
 def test_a_chord_is_decided_before_its_beat() -> None:
     # two melodies that part at beat 8: what is struck on 8 is the same, whatever comes
     before = tune("E1 D1 C1 D1 E1 E1 E2")
-    other = [Note(8.0 + n, 8.9 + n, p, 0.7) for n, p in enumerate((78, 82, 85, 73))]
-    same = [Note(8.0 + n, 8.9 + n, p, 0.7) for n, p in enumerate((76, 79, 76, 79))]
+    other = [BeatNote(8.0 + n, 8.9 + n, p, 0.7) for n, p in enumerate((78, 82, 85, 73))]
+    same = [BeatNote(8.0 + n, 8.9 + n, p, 0.7) for n, p in enumerate((76, 79, 76, 79))]
     one, two = ({(at, e.number) for at, e in play([*before, *end], 12) if e.kind == "on"} for end in (other, same))
     assert {x for x in one if x[0] < 8} == {x for x in two if x[0] < 8}
     struck = [{p % 12 for at, p in notes if at == 8.0} for notes in (one, two)]
@@ -98,7 +98,7 @@ def test_it_rests_when_nobody_plays_and_ends_its_notes() -> None:
 
 
 def test_loudness_follows() -> None:
-    soft, loud = ([Note(n.start, n.end, n.pitch, v) for n in TUNE] for v in (0.25, 0.9))
+    soft, loud = ([BeatNote(n.start, n.end, n.pitch, v) for n in TUNE] for v in (0.25, 0.9))
     mean = [
         sum(e.value for _, e in on) / len(on)
         for on in ([x for x in play(notes, 32) if x[1].kind == "on"] for notes in (soft, loud))
@@ -151,8 +151,8 @@ def test_a_plain_tune_in_c_gets_chords_of_c() -> None:
 @pytest.mark.parametrize("tempo", [40.0, 120.0, 300.0])
 def test_rough_input(tempo: float) -> None:
     """Notes twice begun, never ended, ended without beginning, all at once, at every pitch."""
-    notes = [Note(n / 7, n / 7 + math.inf if n % 5 == 0 else n / 7 + 0.01, n * 37 % 128, 1.0) for n in range(120)]
-    notes = [Note(n.start, min(n.end, 60.0), n.pitch, n.velocity) for n in notes]
+    notes = [BeatNote(n / 7, n / 7 + math.inf if n % 5 == 0 else n / 7 + 0.01, n * 37 % 128, 1.0) for n in range(120)]
+    notes = [BeatNote(n.start, min(n.end, 60.0), n.pitch, n.velocity) for n in notes]
     events = play(notes, 30, tempo=tempo, changes=[(29.0, "stop", None)])
     assert left(events) == set()
     assert all(0 <= e.number <= 127 and (e.kind == "off" or 0.0 < e.value <= 1.0) for _, e in events)
@@ -176,7 +176,7 @@ def test_it_costs_next_to_nothing() -> None:
 
 
 def test_a_note_that_is_never_ended_is_not_waited_for() -> None:
-    events = play([Note(0.0, 1e6, 60, 0.7)], 40, {"patience": 3})
+    events = play([BeatNote(0.0, 1e6, 60, 0.7)], 40, {"patience": 3})
     assert left(events) == set()
     assert max(at for at, _ in events) < 18
 
@@ -184,7 +184,7 @@ def test_a_note_that_is_never_ended_is_not_waited_for() -> None:
 @pytest.mark.parametrize("tempo", [61.0, 120.0, 183.7])
 def test_it_is_never_late_whatever_the_melody_does(tempo: float) -> None:
     """Melody notes anywhere within blocks of any size: every strike on the first frame of its sixteenth or triplet."""
-    loose = [Note(n.start + 0.137 + 0.31 * (k % 3), n.end + 0.2, n.pitch, n.velocity) for k, n in enumerate(TUNE)]
+    loose = [BeatNote(n.start + 0.137 + 0.31 * (k % 3), n.end + 0.2, n.pitch, n.velocity) for k, n in enumerate(TUNE)]
     for style, grid in (("pop", 4), ("swing", 3)):
         frames = RATE * 60.0 / tempo
         events = play(loose, 24, {"style": style}, (512, 1, 37, 256, 100), tempo)

@@ -12,7 +12,7 @@ from antiphon.errors import AntiphonError
 from antiphon_accompany.files import Section, accompany_file, offset
 from antiphon_accompany.measures import chords_of, clash, texture
 from antiphon_accompany.midifiles import NAME, accompany_midi, bars, read
-from antiphon_accompany.notes import Note
+from antiphon_accompany.notes import BeatNote
 from antiphon_accompany.styles import STYLES
 
 _spec = importlib.util.spec_from_file_location("accompany_playing", Path(__file__).with_name("playing.py"))
@@ -23,7 +23,7 @@ _spec.loader.exec_module(_playing)
 TUNE, tune = _playing.TUNE, _playing.tune
 
 
-def write(path: Path, notes: list[Note], upper: int = 4, lower: int = 4, late: int = 0, kind: int = 1) -> Path:
+def write(path: Path, notes: list[BeatNote], upper: int = 4, lower: int = 4, late: int = 0, kind: int = 1) -> Path:
     """A MIDI file of a melody, at 96 beats a minute that become 80. late: ticks all notes are moved by."""
     told = [(round(n.start * 480) + late, 1, n.pitch) for n in notes]
     told += [(round(n.end * 480) + late, 0, n.pitch) for n in notes]
@@ -57,7 +57,7 @@ def test_all_that_was_in_the_file_stays(tmp_path: Path, kind: int) -> None:
 @pytest.mark.parametrize(("upper", "lower"), [(4, 4), (3, 4), (6, 8), (2, 4), (5, 4), (7, 8), (2, 2), (12, 8), (11, 8)])
 def test_no_bar_is_empty_and_every_note_ends_in_the_last(tmp_path: Path, upper: int, lower: int) -> None:
     # a melody that begins with the fourth bar and rests for two
-    notes = [Note(n.start + 12 + 8 * (n.start > 15), n.end + 12 + 8 * (n.start > 15), n.pitch, 0.6) for n in TUNE]
+    notes = [BeatNote(n.start + 12 + 8 * (n.start > 15), n.end + 12 + 8 * (n.start > 15), n.pitch, 0.6) for n in TUNE]
     source, target = write(tmp_path / "in.mid", notes, upper, lower), tmp_path / "out.mid"
     accompany_midi(source, target)
     length = upper * 4.0 / lower
@@ -86,7 +86,7 @@ def test_styles_differ() -> None:
 
 
 def test_a_loop_of_one_melody_gets_bars_of_many_rhythms() -> None:
-    long = [Note(n.start + 32 * k, n.end + 32 * k, n.pitch, n.velocity) for k in range(4) for n in TUNE]
+    long = [BeatNote(n.start + 32 * k, n.end + 32 * k, n.pitch, n.velocity) for k in range(4) for n in TUNE]
     found = texture(accompany_file(long, {}, 90.0), 0, 4)
     assert 2.0 < found.density < 5.0
     assert 2.0 < found.polyphony < 4.5
@@ -96,11 +96,11 @@ def test_a_loop_of_one_melody_gets_bars_of_many_rhythms() -> None:
 
 def test_lookahead_hears_no_further_than_it_says() -> None:
     other = [*TUNE[:12], *tune("G1 A1 B1 A1 G4 F4", 14)]
-    moved = [Note(n.start + 16 * (k >= 12), n.end + 16 * (k >= 12), n.pitch) for k, n in enumerate(other)]
+    moved = [BeatNote(n.start + 16 * (k >= 12), n.end + 16 * (k >= 12), n.pitch) for k, n in enumerate(other)]
     for bars_ahead in (0, 1, 2):
         one, two = (
             [n for n in accompany_file(notes, {"lookahead": bars_ahead}, ends=32) if n.end <= 16 - 4 * bars_ahead]
-            for notes in (TUNE, [*TUNE[:12], *[Note(n.start, n.end, n.pitch) for n in moved[12:]]])
+            for notes in (TUNE, [*TUNE[:12], *[BeatNote(n.start, n.end, n.pitch) for n in moved[12:]]])
         )
         assert one == two
 
@@ -111,7 +111,7 @@ def test_the_streaming_processor_agrees_with_itself_on_files() -> None:
 
 
 def test_a_melody_beside_the_grid_is_found(tmp_path: Path) -> None:
-    song = [Note(n.start + 32 * k, n.end + 32 * k, n.pitch, n.velocity) for k in range(2) for n in TUNE]
+    song = [BeatNote(n.start + 32 * k, n.end + 32 * k, n.pitch, n.velocity) for k in range(2) for n in TUNE]
     assert offset(song) == 0.0
     assert offset(tune("E.75 D.25 C.5 D.5 E.34 E.33 E.33 E2") * 3) == 0.0
     for late in (40, 131, 304):
@@ -162,7 +162,7 @@ def test_a_bad_setting_is_refused() -> None:
         accompany_file(TUNE, {"tempo": 90})
 
 
-def read_last(path: Path) -> list[Note]:
+def read_last(path: Path) -> list[BeatNote]:
     """The accompaniment of a file."""
     file = mido.MidiFile(path)
     at, made, open_ = 0, [], {}
@@ -172,6 +172,6 @@ def read_last(path: Path) -> list[Note]:
             assert message.note not in open_
             open_[message.note] = at
         elif message.type == "note_off":
-            made.append(Note(open_.pop(message.note) / 480, at / 480, message.note))
+            made.append(BeatNote(open_.pop(message.note) / 480, at / 480, message.note))
     assert not open_
     return made

@@ -13,9 +13,9 @@ from antiphon.runtime import model_files
 from antiphon_accompany import tables
 from antiphon_accompany.chords import KEYS, absolute, label, parse, relative
 from antiphon_accompany.files import accompany_file, heard
-from antiphon_accompany.harmony import Tracker, features
+from antiphon_accompany.harmony import HarmonyTracker, features
 from antiphon_accompany.melody import Melody
-from antiphon_accompany.notes import Note
+from antiphon_accompany.notes import BeatNote
 
 _spec = importlib.util.spec_from_file_location("accompany_playing", Path(__file__).with_name("playing.py"))
 assert _spec is not None
@@ -25,10 +25,10 @@ _spec.loader.exec_module(_playing)
 TUNE = _playing.TUNE
 
 
-def told(up: int, given: tables.Tables, known: int) -> tuple[list[int], int]:
+def told(up: int, given: tables.HarmonyTables, known: int) -> tuple[list[int], int]:
     """Chords of the tune `up` semitones higher, seen from its tonic, and its key."""
-    melody = heard([Note(n.start, n.end, n.pitch + up) for n in TUNE], 32)
-    tracker = Tracker(given)
+    melody = heard([BeatNote(n.start, n.end, n.pitch + up) for n in TUNE], 32)
+    tracker = HarmonyTracker(given)
     made = []
     for beat in range(32):
         for past in range(max(0, beat + known - 1), beat + known) if beat else range(known):

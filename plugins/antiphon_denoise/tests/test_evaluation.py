@@ -11,7 +11,7 @@ import pytest
 import soundfile
 
 from antiphon.errors import UsageError
-from antiphon.learning.evaluation import Ask, cells, table
+from antiphon.learning.evaluation import EvaluationRequest, cells, table
 from antiphon_denoise import testset
 from antiphon_denoise.evaluation import Denoising
 
@@ -25,7 +25,7 @@ SYSTEMS = ("nothing", "gate", "mask")
 
 
 @pytest.fixture
-def asked(tmp_path: Path) -> Ask:
+def asked(tmp_path: Path) -> EvaluationRequest:
     """Two clean files, and a folder with one noise of fold 4."""
     clips = tmp_path / "data" / "esc10" / "rain"
     clips.mkdir(parents=True)
@@ -33,10 +33,10 @@ def asked(tmp_path: Path) -> Ask:
     files = (tmp_path / "a.wav", tmp_path / "b.wav")
     for n, path in enumerate(files):
         soundfile.write(path, (sounds.melody, sounds.voice)[n](RATE, 6.0, n), RATE)
-    return Ask(tmp_path / "data", tmp_path, 1, 1, SYSTEMS, files, lambda line: None)
+    return EvaluationRequest(tmp_path / "data", tmp_path, 1, 1, SYSTEMS, files, lambda line: None)
 
 
-def test_files_give_a_table(asked: Ask) -> None:
+def test_files_give_a_table(asked: EvaluationRequest) -> None:
     found = cells(Denoising(), Denoising().scores(asked))
     means = {(cell.system, cell.measure): cell.mean for cell in found}
     assert {system for system, _ in means} == set(SYSTEMS)
@@ -50,7 +50,7 @@ def test_files_give_a_table(asked: Ask) -> None:
         assert name in lines
 
 
-def test_a_silent_file_and_a_folder_without_noises_are_refused(asked: Ask, tmp_path: Path) -> None:
+def test_a_silent_file_and_a_folder_without_noises_are_refused(asked: EvaluationRequest, tmp_path: Path) -> None:
     from dataclasses import replace
 
     soundfile.write(tmp_path / "still.wav", np.zeros(RATE), RATE)
@@ -61,7 +61,7 @@ def test_a_silent_file_and_a_folder_without_noises_are_refused(asked: Ask, tmp_p
         list(Denoising().scores(replace(asked, data=tmp_path / "bare")))
 
 
-def test_files_are_measured_where_there_is_no_data(asked: Ask, tmp_path: Path) -> None:
+def test_files_are_measured_where_there_is_no_data(asked: EvaluationRequest, tmp_path: Path) -> None:
     """Computed noise is added to them, which is said; the evaluation's own items need the data, and say from where."""
     from dataclasses import replace
 

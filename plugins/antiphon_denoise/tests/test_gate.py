@@ -16,11 +16,11 @@ HOPS, LEARNED = 160, 60
 
 @pytest.fixture(scope="module")
 def gate():
-    from antiphon_denoise.training.gate import Gate
+    from antiphon_denoise.training.gate import GateNetwork
 
     weights = load_weights()
     assert weights is not None
-    made = Gate().eval()
+    made = GateNetwork().eval()
     made.load_state_dict({name: torch.from_numpy(value) for name, value in weights.items()})
     return made
 

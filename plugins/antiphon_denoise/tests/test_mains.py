@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from antiphon_denoise.mains_hum import Hum
+from antiphon_denoise.mains_hum import MainsHumRemover
 from antiphon_denoise.spectrum import grid
 
 _spec = importlib.util.spec_from_file_location("denoise_sounds", Path(__file__).with_name("sounds.py"))
@@ -19,9 +19,9 @@ _spec.loader.exec_module(sounds)
 
 
 def taken(sound, rate, amount=1.0):
-    """The sound `[channels, frames]` hop by hop through `Hum`."""
+    """The sound `[channels, frames]` hop by hop through `MainsHumRemover`."""
     sizes = grid(rate, 384)
-    hum, out = Hum(sizes, rate, len(sound)), sound.copy()
+    hum, out = MainsHumRemover(sizes, rate, len(sound)), sound.copy()
     for at in range(0, out.shape[1] - sizes.hop + 1, sizes.hop):
         hop = out[:, at : at + sizes.hop].copy()
         hum.take(hop, amount)

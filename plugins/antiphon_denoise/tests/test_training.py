@@ -35,21 +35,25 @@ def material(folder: Path) -> None:
 
 @pytest.fixture(scope="module", params=["mask", "autoencoder", "gate"])
 def recipe(request, tmp_path_factory):
-    from antiphon.learning.recipe import Job
+    from antiphon.learning.recipe import TrainingJob
     from antiphon_denoise.training import recipe as recipes
-    from antiphon_denoise.training.recipe_autoencoder import Autoencoder
-    from antiphon_denoise.training.recipe_gate import Gate
+    from antiphon_denoise.training.recipe_autoencoder import AutoencoderRecipe
+    from antiphon_denoise.training.recipe_gate import GateRecipe
 
     class Small:
         frames = 300
         items = {"cpu": 2}  # noqa: RUF012
 
-    made = type("Small", (Small, {"mask": recipes.Mask, "autoencoder": Autoencoder, "gate": Gate}[request.param]), {})()
+    made = type(
+        "Small",
+        (Small, {"mask": recipes.MaskRecipe, "autoencoder": AutoencoderRecipe, "gate": GateRecipe}[request.param]),
+        {},
+    )()
     folder = tmp_path_factory.mktemp("training") / "material"
     material(folder)
     fewer = pytest.MonkeyPatch()
     fewer.setattr(recipes, "VALID_ITEMS", 6)
-    made.prepare(Job(folder, folder, 5, torch.device("cpu"), lambda line: None))
+    made.prepare(TrainingJob(folder, folder, 5, torch.device("cpu"), lambda line: None))
     yield made
     fewer.undo()
 

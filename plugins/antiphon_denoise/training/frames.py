@@ -6,7 +6,7 @@ import torch
 
 from antiphon_denoise.bands import BINS
 from antiphon_denoise.learned import HOP, UNITS, unit_of_bin
-from antiphon_denoise.spectrum import Grid, windows
+from antiphon_denoise.spectrum import SpectrumSizes, windows
 
 QUIET = 1e-10
 
@@ -22,7 +22,7 @@ class Frames(torch.nn.Module):
     analysis: torch.Tensor
     synthesis: torch.Tensor
 
-    def __init__(self, grid: Grid) -> None:
+    def __init__(self, grid: SpectrumSizes) -> None:
         super().__init__()
         self.grid = grid
         analysis, synthesis = (torch.from_numpy(window) for window in windows(grid))
@@ -62,7 +62,7 @@ class Units(Frames):
     width: torch.Tensor
 
     def __init__(self) -> None:
-        super().__init__(Grid(2048, HOP, 1))
+        super().__init__(SpectrumSizes(2048, HOP, 1))
         units = torch.from_numpy(unit_of_bin())
         self.register_buffer("units", units, persistent=False)
         self.register_buffer("width", torch.bincount(units, minlength=UNITS).float(), persistent=False)

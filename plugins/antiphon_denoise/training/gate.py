@@ -15,7 +15,7 @@ OPEN = (2.5, 0.5, 0.3, 0.0, 0.0, -1.5)
 """The rule to begin with, in every band: let nearly everything through."""
 
 
-class Gate(torch.nn.Module):
+class GateNetwork(torch.nn.Module):
     """Log powers and learned noise `[N, T, BINS]` → gains `[N, T, BINS]`. Its parameters are `network.LAYOUT`'s."""
 
     mean: torch.Tensor

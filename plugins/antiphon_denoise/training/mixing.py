@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from antiphon_denoise.training.plan import NOISES, Component, Item
+from antiphon_denoise.training.plan import NOISES, Component, MixturePlan
 from antiphon_denoise.training.sounds import RATE
 
 _CHUNK = 24
@@ -27,7 +27,7 @@ class Mixtures:
     clean: torch.Tensor
     noise: torch.Tensor
     gap: torch.Tensor
-    items: list[Item]
+    items: list[MixturePlan]
 
 
 class Mixer:
@@ -49,7 +49,7 @@ class Mixer:
         if self._fft - length < RATE // 5:
             self._fft = length + RATE // 2
 
-    def mix(self, items: list[Item], seed: int) -> Mixtures:
+    def mix(self, items: list[MixturePlan], seed: int) -> Mixtures:
         """The mixtures that were chosen."""
         generator = torch.Generator(device=self.device)
         generator.manual_seed(seed)
@@ -150,7 +150,7 @@ class Mixer:
         rate, depth = self._row([rate for rate, _ in given]), self._row([depth for _, depth in given])
         return 1.0 - depth * (0.5 - 0.5 * torch.cos(2 * math.pi * rate * t))
 
-    def _noise(self, items: list[Item], generator: torch.Generator) -> torch.Tensor:
+    def _noise(self, items: list[MixturePlan], generator: torch.Generator) -> torch.Tensor:
         """Clips, babble and made noise, of power 1."""
         noise = _level(self._sum([item.noise for item in items]))
         made = [row for row, item in enumerate(items) if item.made]
@@ -162,7 +162,7 @@ class Mixer:
         noise = torch.fft.irfft(torch.fft.rfft(noise, self._fft) * response, self._fft)[:, : self.length]
         return _level(noise)
 
-    def _made(self, items: list[Item], generator: torch.Generator) -> torch.Tensor:
+    def _made(self, items: list[MixturePlan], generator: torch.Generator) -> torch.Tensor:
         count = len(items)
         hiss = torch.randn(count, self._fft, generator=generator, device=self.device)
         sparse = torch.rand(count, self._fft, generator=generator, device=self.device)

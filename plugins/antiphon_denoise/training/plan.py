@@ -48,7 +48,7 @@ class Component:
 
 
 @dataclass(slots=True)
-class Item:
+class MixturePlan:
     """One mixture. Curves are dB at `POINTS` places; snr dB; level: RMS of the clean sound, full scale 1."""
 
     clean: list[Component]
@@ -74,18 +74,18 @@ class Item:
     """From which second on the noise is known (-1: never), and from which second of it it was learned."""
 
 
-class Plan:
+class MixturePlanner:
     """Chooses items out of the places of a pool, for mixtures of `length` samples."""
 
     def __init__(self, places: Places, length: int) -> None:
         self._places, self._length = places, length
 
-    def items(self, rng: np.random.Generator, count: int) -> list[Item]:
+    def items(self, rng: np.random.Generator, count: int) -> list[MixturePlan]:
         return [self.item(rng) for _ in range(count)]
 
-    def item(self, rng: np.random.Generator) -> Item:
+    def item(self, rng: np.random.Generator) -> MixturePlan:
         bent = rng.random() < 0.35
-        made = Item(
+        made = MixturePlan(
             clean=self._clean(rng, bent),
             noise=[],
             colour=self._curve(rng, 9.0 if bent else 3.0, rng.random() < 0.6),
@@ -115,7 +115,7 @@ class Plan:
     def _curve(self, rng: np.random.Generator, decibels: float, there: bool) -> NDArray[np.float32]:
         return (rng.uniform(-decibels, decibels, POINTS) * there).astype(np.float32)
 
-    def _pauses(self, rng: np.random.Generator, item: Item) -> None:
+    def _pauses(self, rng: np.random.Generator, item: MixturePlan) -> None:
         if rng.random() < 0.25:
             item.gaps.append((0, int(rng.uniform(0.2, 0.9) * RATE)))
         if rng.random() < 0.2:
@@ -155,7 +155,7 @@ class Plan:
             parts.append(Component(start, size, float(rng.integers(0, 16)) * step, period * speed, speed, gain))
         return parts
 
-    def _noise(self, rng: np.random.Generator, item: Item) -> None:
+    def _noise(self, rng: np.random.Generator, item: MixturePlan) -> None:
         kind = str(rng.choice(list(NOISES.shares), p=np.array([*NOISES.shares.values()]) / sum(NOISES.shares.values())))
         if kind in ("clip", "two"):
             item.noise.append(self._looped(rng, "noise", float(2 ** rng.uniform(-0.3, 0.3)), 1.0))

@@ -12,13 +12,13 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
-from antiphon.learning.recipe import Batch, Job, Recipe
+from antiphon.learning.recipe import Batch, Recipe, TrainingJob
 from antiphon_denoise.learned import HOP, UNKNOWN
-from antiphon_denoise.mask import Mask as Network
+from antiphon_denoise.mask import MaskNetwork as Network
 from antiphon_denoise.training import material
 from antiphon_denoise.training.frames import Frames, Units
 from antiphon_denoise.training.mixing import Mixer, Mixtures
-from antiphon_denoise.training.plan import Plan
+from antiphon_denoise.training.plan import MixturePlanner
 from antiphon_denoise.training.sounds import RATE
 
 PURE = 40.0
@@ -62,7 +62,7 @@ class Mask(Recipe):
     items: ClassVar[dict[str, int]] = {"cpu": 8, "cuda": 64}
     """In a batch: a card sees eight times as much in as many steps."""
 
-    def prepare(self, job: Job) -> None:
+    def prepare(self, job: TrainingJob) -> None:
         material.make(job.data, job.material, job.seed, job.say)
         self._job = job
         # a card's matrix products in TF32: three digits are enough here, and several times as fast
@@ -72,9 +72,9 @@ class Mask(Recipe):
     def _ready(self, train: dict[str, Any], valid: dict[str, Any]) -> None:
         device, length = self._job.device, self.frames * self.hop
         self._mixer = Mixer(train, length, device)
-        self._plan = Plan(self._mixer.starts, length)
+        self._plan = MixturePlanner(self._mixer.starts, length)
         held = Mixer({kind: sounds or train[kind] for kind, sounds in valid.items()}, length, device)
-        chosen = Plan(held.starts, length).items(np.random.default_rng(VALID_SEED), VALID_ITEMS)
+        chosen = MixturePlanner(held.starts, length).items(np.random.default_rng(VALID_SEED), VALID_ITEMS)
         self._transform = self.transform().to(device)
         self._held = [held.mix(chosen[at : at + 6], VALID_SEED + at) for at in range(0, VALID_ITEMS, 6)]
 

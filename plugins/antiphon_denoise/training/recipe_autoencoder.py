@@ -8,13 +8,13 @@ from typing import ClassVar, cast
 import torch
 
 from antiphon.learning.recipe import Batch
-from antiphon_denoise.autoencoder import Autoencoder as Network
-from antiphon_denoise.training.recipe import Mask, judged
+from antiphon_denoise.autoencoder import AutoencoderRecipe as Network
+from antiphon_denoise.training.recipe import MaskRecipe, judged
 
 KL_WEIGHT, FREE, SOUND = 0.01, 0.05, 2.0
 
 
-class Autoencoder(Mask):
+class AutoencoderRecipe(MaskRecipe):
     """The error of the decoded bands, the divergence of the latent numbers from a unit normal, and the mask's loss.
 
     Each latent number may diverge by `FREE` nats at no cost (Kingma et al., 2016): else some are never used.

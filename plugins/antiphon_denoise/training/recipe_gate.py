@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from antiphon_denoise.network import MODEL
 from antiphon_denoise.spectrum import grid
 from antiphon_denoise.training.frames import Frames
-from antiphon_denoise.training.gate import Gate as Network
-from antiphon_denoise.training.recipe import Mask
+from antiphon_denoise.training.gate import GateNetwork as Network
+from antiphon_denoise.training.recipe import MaskRecipe
 from antiphon_denoise.training.sounds import RATE
 
 
-class Gate(Mask):
+class Gate(MaskRecipe):
     """The mask's material and loss, on the gate's grid. `care.py` is not part of it: it stands behind the gate."""
 
     name: ClassVar[str] = "denoise-gate"

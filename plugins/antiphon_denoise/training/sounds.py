@@ -197,12 +197,14 @@ def voice(part: splits.Part, seconds: float, rnd: random.Random) -> F32:
 
 def patch(data: Path, part: splits.Part, seconds: float, rnd: random.Random) -> F32:
     """A melody, an accompaniment or a long chord on an instrument made up by chance."""
-    from antiphon_denoise.training.voices import Note, played
+    from antiphon_denoise.training.voices import VoiceNote, played
 
     if rnd.random() < 0.25:
         root = rnd.uniform(30, 60)
         chord = [root + rnd.choice([0, 3, 4, 7, 12, 15, 16, 19, 24]) for _ in range(rnd.randint(1, 5))]
-        notes = [Note(rnd.uniform(0, seconds / 2), rnd.uniform(1, seconds), pitch, rnd.random()) for pitch in chord]
+        notes = [
+            VoiceNote(rnd.uniform(0, seconds / 2), rnd.uniform(1, seconds), pitch, rnd.random()) for pitch in chord
+        ]
         return played(notes, seconds, rnd)
     sounding: dict[int, tuple[float, int]] = {}
     notes, shift = [], rnd.choice([-12, 0, 0, 0, 12])
@@ -210,7 +212,7 @@ def patch(data: Path, part: splits.Part, seconds: float, rnd: random.Random) -> 
     for second, message in heard:
         begun = sounding.pop(message.note, None)
         if begun is not None:
-            notes.append(Note(begun[0], max(0.03, second - begun[0]), message.note + shift, begun[1] / 127))
+            notes.append(VoiceNote(begun[0], max(0.03, second - begun[0]), message.note + shift, begun[1] / 127))
         if message.type == "note_on" and message.velocity:
             sounding[message.note] = (second, message.velocity)
     return played(notes, seconds, rnd)

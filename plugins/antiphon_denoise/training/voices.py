@@ -21,7 +21,7 @@ F64 = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class Note:
+class VoiceNote:
     """begin, length: seconds.  pitch: MIDI.  level: 0..1."""
 
     begin: float
@@ -31,7 +31,7 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class EnvelopeShape:
     """Seconds of attack, decay and release; sustain 0..1; vibrato in Hz and semitones."""
 
     attack: float
@@ -46,7 +46,7 @@ Oscillator = Callable[[F64, F64, random.Random], F64]
 """Phase in turns and seconds since the beginning, of one note, to sound."""
 
 
-def played(notes: list[Note], seconds: float, rnd: random.Random) -> F32:
+def played(notes: list[VoiceNote], seconds: float, rnd: random.Random) -> F32:
     """The notes on one instrument, through one filter."""
     oscillator, shape = rnd.choice(KINDS)(rnd), _shape(rnd)
     out = np.zeros(int(seconds * RATE) + 4 * RATE)
@@ -59,10 +59,10 @@ def played(notes: list[Note], seconds: float, rnd: random.Random) -> F32:
     return _filtered(out, rnd)[: int(seconds * RATE)].astype(np.float32)
 
 
-def _shape(rnd: random.Random) -> Shape:
+def _shape(rnd: random.Random) -> EnvelopeShape:
     slow = rnd.random() < 0.5
     vibrato = rnd.random() < 0.5
-    return Shape(
+    return EnvelopeShape(
         rnd.uniform(0.05, 0.6) if slow else rnd.uniform(0.001, 0.03),
         rnd.uniform(0.05, 2.0),
         rnd.uniform(0.5, 1.0) if slow else rnd.choice([0.0, rnd.uniform(0.1, 1.0)]),
@@ -72,7 +72,7 @@ def _shape(rnd: random.Random) -> Shape:
     )
 
 
-def _note(note: Note, oscillator: Oscillator, shape: Shape, rnd: random.Random) -> F64:
+def _note(note: VoiceNote, oscillator: Oscillator, shape: EnvelopeShape, rnd: random.Random) -> F64:
     count = int((note.length + shape.release) * RATE)
     t = np.arange(count) / RATE
     wave = shape.depth * np.minimum(t / 0.4, 1.0) * np.sin(2 * np.pi * shape.rate * t)

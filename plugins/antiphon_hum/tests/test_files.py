@@ -12,7 +12,7 @@ from antiphon.contract.params import Value
 from antiphon.errors import FileError, UsageError
 from antiphon.io import midifile
 from antiphon.offline.file_job import FileJob
-from antiphon.synth.info import Choice, SynthInfo, use
+from antiphon.synth.info import BackendChoice, SynthInfo, use
 from antiphon.workers import pool
 from antiphon_hum.jobs import run
 from antiphon_hum.notes import notes_of
@@ -22,7 +22,7 @@ TUNE = [60, 64, 67, 64]
 
 @pytest.fixture(scope="module", autouse=True)
 def backend():
-    use(Choice(SynthInfo("impulse", "tests.synth.impulse:Impulse", "none")))
+    use(BackendChoice(SynthInfo("impulse", "tests.synth.impulse:Impulse", "none")))
     yield
     use(None)
     made = pool.current()
@@ -42,7 +42,7 @@ def hummed(rate: int, gap: float = 0.1) -> np.ndarray:
     return np.concatenate(parts).astype(np.float32)
 
 
-def done(folder: Path, sound: np.ndarray, rate: int, **settings: Value) -> tuple[np.ndarray, int, midifile.Song]:
+def done(folder: Path, sound: np.ndarray, rate: int, **settings: Value) -> tuple[np.ndarray, int, midifile.MidiSong]:
     """The file job's sound `[frames, channels]`, its rate, and its notes."""
     source, target, notes = folder / "in.wav", folder / "out.wav", folder / "notes.mid"
     soundfile.write(source, sound, rate, "FLOAT")
@@ -51,7 +51,7 @@ def done(folder: Path, sound: np.ndarray, rate: int, **settings: Value) -> tuple
     return made, made_rate, midifile.read(notes)
 
 
-def sung(song: midifile.Song) -> list[tuple[int, float, float]]:
+def sung(song: midifile.MidiSong) -> list[tuple[int, float, float]]:
     return [(n.number, song.seconds(n.start), song.seconds(n.end)) for track in song.tracks for n in track.notes]
 
 
@@ -82,14 +82,14 @@ def test_the_clock_of_quantise_is_that_of_the_midi_file(tmp_path):
 def test_a_first_note_whose_line_is_rounded_down_is_at_the_beginning_of_the_midi_file(tmp_path, beat):
     from antiphon.io import midifile
     from antiphon_hum.jobs import write_notes
-    from antiphon_hum.notes import Heard, Note
+    from antiphon_hum.notes import Note, Transcription
     from antiphon_hum.quantise import on_grid
 
     sung = [
         Note(round(44100 * (beat + 0.5 * n)) + 200, round(44100 * (beat + 0.5 * n)) + 9000, 60, 0.5) for n in range(4)
     ]
     notes = on_grid(sung, 44100, "1/8", 60.0, beat, 44100 * 3)
-    write_notes(tmp_path / "out.mid", Heard(tuple(notes), 44100 * 3, None, 60.0, beat), 44100, 0.0)
+    write_notes(tmp_path / "out.mid", Transcription(tuple(notes), 44100 * 3, None, 60.0, beat), 44100, 0.0)
     song = midifile.read(tmp_path / "out.mid")
     starts = [song.seconds(n.start) for track in song.tracks for n in track.notes]
     assert starts == pytest.approx([0.0, 0.5, 1.0, 1.5], abs=0.002)
@@ -97,16 +97,16 @@ def test_a_first_note_whose_line_is_rounded_down_is_at_the_beginning_of_the_midi
 
 def test_what_was_found_and_what_it_cost_is_told():
     from antiphon_hum.jobs import moved_to
-    from antiphon_hum.notes import Heard
+    from antiphon_hum.notes import Transcription
 
-    plain = Heard((), 48000)
+    plain = Transcription((), 48000)
     assert moved_to(plain, "auto", "off", 0.0) == ""
-    both = Heard((), 48000, (2, "minor"), 92.04, left=1)
+    both = Transcription((), 48000, (2, "minor"), 92.04, left=1)
     assert moved_to(both, "auto", "auto", 0.0) == (
         "the notes are in D minor, their tempo is taken for 92.0 bpm (-p bpm=… gives another), one note is left out, "
         "for want of a free line (a finer quantise keeps more)"
     )
-    assert moved_to(Heard((), 48000, (2, "minor"), 92.0), "D", "minor", 92.0) == ""
+    assert moved_to(Transcription((), 48000, (2, "minor"), 92.0), "D", "minor", 92.0) == ""
 
 
 def test_a_sound_may_take_its_own_place(tmp_path):

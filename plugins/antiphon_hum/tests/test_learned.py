@@ -18,26 +18,26 @@ from antiphon_hum import notes as files
 from antiphon_hum import spec
 from antiphon_hum.evaluation import f1, lateness
 from antiphon_hum.jobs import run
-from antiphon_hum.material import Manner, ScoreNote
+from antiphon_hum.material import ScoreNote, SingingStyle
 from antiphon_hum.notes import Listener, notes_of
-from antiphon_hum.offline_model import RATE, Whole
+from antiphon_hum.offline_model import RATE, OfflineModel
 from antiphon_hum.processor import Hum
 from antiphon_hum.systems import Result
-from antiphon_hum.testset import Clip
+from antiphon_hum.testset import TestClip
 from antiphon_hum.training.humming import hummed
 
 pytest.importorskip("torch")
 TUNE = [60, 64, 67, 72, 71, 67, 62, 60, 60, 57]
-MANNER = Manner(mistuned=0.0, scoops=0.0, vibrato=0.2, slurs=0.0, drift=0.03)
+MANNER = SingingStyle(mistuned=0.0, scoops=0.0, vibrato=0.2, slurs=0.0, drift=0.03)
 
 
 @cache
-def hum(rate: int = RATE, apart: float = 0.5, first: float = 0.5, tune: tuple[int, ...] = tuple(TUNE)) -> Clip:
+def hum(rate: int = RATE, apart: float = 0.5, first: float = 0.5, tune: tuple[int, ...] = tuple(TUNE)) -> TestClip:
     """A closed mouth hums `tune`."""
     notes = [ScoreNote(first + n * apart, first + (n + 0.85) * apart, k, 0.7) for n, k in enumerate(tune)]
     sound, _ = hummed(notes, MANNER, np.random.default_rng(3), rate)
     rows = np.array([[n.start, n.end, n.pitch] for n in notes])
-    return Clip("hum", sound, rows, np.zeros(0))
+    return TestClip("hum", sound, rows, np.zeros(0))
 
 
 def live(sound, rate=RATE, block=256, sizes=None, channels=1, **settings):
@@ -73,7 +73,7 @@ def test_any_block_split_and_any_number_of_channels_give_the_same_notes():
 def test_answers_hop_by_hop_are_those_of_the_whole_sound(mode):
     sound = (hum().sound + 0.003 * np.random.default_rng(1).standard_normal(len(hum().sound))).astype(np.float32)
     sound = sound[None, : 3 * RATE]
-    at_once = Whole(mode)
+    at_once = OfflineModel(mode)
     for at in range(0, sound.shape[1], 7001):
         at_once.hear(sound[:, at : at + 7001])
     whole, _ = at_once.end()
@@ -206,10 +206,10 @@ def test_without_weights_it_says_so_once_and_goes_by_pyin(monkeypatch, caplog):
 @pytest.mark.parametrize(("lost", "held"), [(3, True), (30, False)])
 def test_an_answer_that_is_missing_for_a_moment_strikes_no_held_note_again(monkeypatch, lost, held):
     """Hops of a long tone are lost: a few are bridged; a worker that is gone ends the note, once."""
-    from antiphon.workers.model_client import Line
+    from antiphon.workers.model_client import ModelClient
 
-    take, gone = Line.take, set(range(180, 180 + lost))
-    monkeypatch.setattr(Line, "take", lambda self, hop, io: None if hop in gone else take(self, hop, io))
+    take, gone = ModelClient.take, set(range(180, 180 + lost))
+    monkeypatch.setattr(ModelClient, "take", lambda self, hop, io: None if hop in gone else take(self, hop, io))
     _, done = live(hum(apart=3.0, tune=(60,)).sound)
     kinds = [e.kind for e in done.events]
     assert kinds == (["on", "off"] if held else ["on", "off", "on", "off"])
@@ -222,7 +222,7 @@ def test_without_a_worker_left_it_goes_by_pyin(monkeypatch, caplog):
     def none(*given):
         raise WorkerError("there are 12 workers already")
 
-    monkeypatch.setattr(model_tracker, "Line", none)
+    monkeypatch.setattr(model_tracker, "ModelClient", none)
     with caplog.at_level(logging.WARNING, "antiphon.hum"):
         made, done = live(hum().sound)
     assert made.mode == "pyin"

@@ -14,10 +14,10 @@ from antiphon_hum.notes import Note
 from antiphon_hum.peers import cut, held, nothing
 from antiphon_hum.quantise import on_grid, timing
 from antiphon_hum.systems import Result
-from antiphon_hum.testset import RATE, Clip, own
+from antiphon_hum.testset import RATE, TestClip, own
 
 ROWS = np.array([[0.5, 0.9, 60.0], [1.0, 1.4, 64.0], [1.5, 1.9, 67.0], [2.0, 2.4, 60.0]])
-CLIP = Clip("four", np.zeros(3 * RATE, np.float32), ROWS, np.zeros(0))
+CLIP = TestClip("four", np.zeros(3 * RATE, np.float32), ROWS, np.zeros(0))
 RIGHT = [(a, b, p) for a, b, p in ROWS]
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from antiphon_hum.spec import FAR, HOP, LOWEST, NEAR, RATE
-from antiphon_hum.training.corpus import NOTED, STEP, Clip
+from antiphon_hum.training.corpus import NOTED, STEP, TrainingClip
 
 F64 = NDArray[np.float64]
 ROWS, HOPS = 16, 300
@@ -26,7 +26,7 @@ RELEASE = 0.2
 
 
 @dataclass(frozen=True, slots=True)
-class Truth:
+class FrameTruth:
     """Of frames 10 ms apart. pitch: MIDI number of the sound, key: of the note, NaN where none or unknown.  voiced,
     note, onset, many: 0 to 1, NaN where unknown.  age: seconds since the note began, NaN where none is.
     """
@@ -40,14 +40,14 @@ class Truth:
     age: F64
 
 
-def truth(clip: Clip, start: float, ratio: float, frames: int) -> Truth:
+def truth(clip: TrainingClip, start: float, ratio: float, frames: int) -> FrameTruth:
     """What is true at `start + n * SECONDS * ratio` of a clip that is played `ratio` times as fast."""
     t = start + np.arange(frames) * SECONDS * ratio
     up = 12.0 * np.log2(ratio)
     nothing = np.full(frames, np.nan)
     zeros = np.zeros(frames)
     if clip.kind not in NOTED:
-        return Truth(nothing, nothing, nothing, zeros, zeros, zeros + (clip.kind == "many"), nothing)
+        return FrameTruth(nothing, nothing, nothing, zeros, zeros, zeros + (clip.kind == "many"), nothing)
     place = np.round(t / STEP).astype(int)
     inside = (place >= 0) & (place < len(clip.pitch))
     cents = np.where(inside, clip.pitch[np.clip(place, 0, len(clip.pitch) - 1)], 0)
@@ -63,22 +63,22 @@ def truth(clip: Clip, start: float, ratio: float, frames: int) -> Truth:
     age = np.where(note > 0, (t - starts[n]) / ratio, np.nan)
     apart = np.abs(t[:, None] - starts[None, :]).min(1) / ratio
     onset = np.exp(-((apart / 0.011) ** 2))
-    return Truth(pitch, key, voiced, note, np.where(onset > 0.05, onset, 0.0), zeros, age)
+    return FrameTruth(pitch, key, voiced, note, np.where(onset > 0.05, onset, 0.0), zeros, age)
 
 
-def both(one: Truth, two: Truth) -> Truth:
+def both(one: FrameTruth, two: FrameTruth) -> FrameTruth:
     """Two melodies at once: what sounds together is no note, what sounds alone nobody is asked about."""
     together = (one.note > 0) & (two.note > 0)
     alone = np.where(together, 0.0, np.nan)
     nothing = np.full(len(alone), np.nan)
-    return Truth(nothing, nothing, nothing, alone, alone, np.where(together, 1.0, np.nan), nothing)
+    return FrameTruth(nothing, nothing, nothing, alone, alone, np.where(together, 1.0, np.nan), nothing)
 
 
 class Batcher:
     """Makes the batch of a step from clips. Pure: the same seed and step, the same batch."""
 
     def __init__(
-        self, clips: list[Clip], seed: int, device: torch.device, in_tune: bool = False, rows: int = ROWS
+        self, clips: list[TrainingClip], seed: int, device: torch.device, in_tune: bool = False, rows: int = ROWS
     ) -> None:
         """in_tune: pieces are moved by whole semitones only."""
         self._clips, self._in_tune, self._rows = clips, in_tune, rows
@@ -88,7 +88,7 @@ class Batcher:
         shape = torch.arange(FFT // 2 + 1, dtype=torch.float32) * RATE / FFT
         self._hertz = shape.clamp_min(20.0).to(device)
 
-    def batch(self, step: int) -> tuple[Tensor, list[Truth]]:
+    def batch(self, step: int) -> tuple[Tensor, list[FrameTruth]]:
         """Sound `[rows, FRAMES]`, and the truth of every row, which begins `FAR` hops before the sound."""
         rng = np.random.default_rng((self._seed, step))
         chance = torch.Generator(self._device).manual_seed(int(rng.integers(1 << 40)))
@@ -97,7 +97,7 @@ class Batcher:
         sound = self._spoilt(torch.stack(sounds), kinds, rng, chance)
         return sound, list(truths)
 
-    def _row(self, kind: str, rng: np.random.Generator) -> tuple[Tensor, Truth]:
+    def _row(self, kind: str, rng: np.random.Generator) -> tuple[Tensor, FrameTruth]:
         if kind == "none":
             return torch.zeros(FRAMES, device=self._device), _none()
         if kind == "two":
@@ -105,7 +105,7 @@ class Batcher:
             return parts[0][0] + float(rng.uniform(0.6, 1.4)) * parts[1][0], both(parts[0][1], parts[1][1])
         return self._piece(kind, rng)
 
-    def _piece(self, kind: str, rng: np.random.Generator) -> tuple[Tensor, Truth]:
+    def _piece(self, kind: str, rng: np.random.Generator) -> tuple[Tensor, FrameTruth]:
         clip_at = int(rng.choice(self._kinds[kind]))
         clip = self._clips[clip_at]
         up = rng.uniform(-6.0, 6.0)
@@ -199,12 +199,12 @@ class Batcher:
         return noise
 
 
-def _none() -> Truth:
+def _none() -> FrameTruth:
     zeros, nothing = np.zeros(HOPS + FAR), np.full(HOPS + FAR, np.nan)
-    return Truth(nothing, nothing, zeros, zeros, zeros, zeros, nothing)
+    return FrameTruth(nothing, nothing, zeros, zeros, zeros, zeros, nothing)
 
 
-def told(true: Truth) -> F64:
+def told(true: FrameTruth) -> F64:
     """`[HOPS, 10]`: pitch, key, voiced, note, onset `NEAR` ago; key, voiced, note, onset `FAR` ago; many; NaN where
     nothing is asked. Hop k ends at frame k + 1 of the sound.
     """

@@ -87,7 +87,7 @@ _TEXTS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Clip:
+class TrainingClip:
     """A sound `[frames]` at `RATE`.  notes: float32 `[n, 3]`, seconds from and to, MIDI number.  pitch: of each
     `STEP`, cents above MIDI 0, 0 unvoiced; empty where nobody knows.
     """
@@ -97,7 +97,7 @@ class Clip:
     notes: F32
     pitch: NDArray[np.int16]
 
-    def first(self, seconds: float) -> Clip:
+    def first(self, seconds: float) -> TrainingClip:
         """Its beginning: the notes that begin in it, a little before its end."""
         return replace(
             self, sound=self.sound[: round(seconds * RATE)], notes=self.notes[self.notes[:, 0] < seconds - 0.1]
@@ -145,7 +145,7 @@ def make(data: Path, folder: Path, part: str, seed: int, say: Callable[[str], No
             say(f"hum's material ({part}): {n} of {told}")
 
 
-def write(path: Path, clip: Clip) -> None:
+def write(path: Path, clip: TrainingClip) -> None:
     """A clip as Ogg and, before it, its truth as JSON-free npz; whole or not at all."""
     truth, part = path.with_suffix(".npz"), path.with_suffix(".part")
     with part.open("wb") as file:
@@ -165,26 +165,26 @@ def _ogg(path: Path, x: F32) -> None:
     os.replace(part, path)
 
 
-def load(folder: Path, part: str) -> list[Clip]:
+def load(folder: Path, part: str) -> list[TrainingClip]:
     """Every clip of a part that is there, in order of its name."""
     clips = []
     for path in sorted(folder.glob(f"{part}-*.ogg")):
         sound, _ = soundfile.read(path, dtype="float32")
         with np.load(path.with_suffix(".npz")) as truth:
-            clips.append(Clip(path.name.split("-")[1], sound, truth["notes"], truth["pitch"]))
+            clips.append(TrainingClip(path.name.split("-")[1], sound, truth["notes"], truth["pitch"]))
     return clips
 
 
-def _clip(data: Path, part: str, kind: str, k: int, rng: np.random.Generator) -> Clip:
+def _clip(data: Path, part: str, kind: str, k: int, rng: np.random.Generator) -> TrainingClip:
     if kind == "speech":
-        return Clip(kind, _speech(part, rng), np.zeros((0, 3), np.float32), np.zeros(0, np.int16))
+        return TrainingClip(kind, _speech(part, rng), np.zeros((0, 3), np.float32), np.zeros(0, np.int16))
     if kind == "noise":
-        return Clip(kind, _noise(data, part, k), np.zeros((0, 3), np.float32), np.zeros(0, np.int16))
+        return TrainingClip(kind, _noise(data, part, k), np.zeros((0, 3), np.float32), np.zeros(0, np.int16))
     folders = songs(data, part)
     # each kind has its own walk through the songs, so that one song is not in all of them
     folder = folders[(k * 7 + KINDS.index(kind) * 131) % len(folders)]
     if kind == "many":
-        return Clip(kind, many(data, part, folder, k, rng), np.zeros((0, 3), np.float32), np.zeros(0, np.int16))
+        return TrainingClip(kind, many(data, part, folder, k, rng), np.zeros((0, 3), np.float32), np.zeros(0, np.int16))
     notes = melody(folder / f"{folder.name}.mid", SECONDS)
     if len(notes) < 6:
         return _clip(data, part, kind, k + 1, rng)
@@ -204,10 +204,10 @@ def _clip(data: Path, part: str, kind: str, k: int, rng: np.random.Generator) ->
     else:
         notes = moved(notes, 74, 95)
         sound, f0 = whistled(notes, how, rng, RATE)
-    return Clip(kind, sound, _rows(notes), _cents(f0))
+    return TrainingClip(kind, sound, _rows(notes), _cents(f0))
 
 
-def _wind(notes: Sequence[ScoreNote], k: int, rng: np.random.Generator) -> Clip:
+def _wind(notes: Sequence[ScoreNote], k: int, rng: np.random.Generator) -> TrainingClip:
     name = tuple(PROGRAMS)[k % len(PROGRAMS)]
     notes = moved(notes, *_RANGES[name])
     sound = wind(name, notes, PROGRAMS[name], FONTS / TUNED_FONT, RATE).sound
@@ -215,7 +215,7 @@ def _wind(notes: Sequence[ScoreNote], k: int, rng: np.random.Generator) -> Clip:
     pitch = np.zeros(int(len(sound) / RATE / STEP), np.int16)
     for n in notes:
         pitch[round(n.start / STEP) : round(n.end / STEP)] = 100 * n.pitch
-    return Clip("wind", 0.3 * sound / max(float(np.abs(sound).max()), 1e-9), _rows(notes), pitch)
+    return TrainingClip("wind", 0.3 * sound / max(float(np.abs(sound).max()), 1e-9), _rows(notes), pitch)
 
 
 def _rows(notes: Sequence[ScoreNote]) -> F32:

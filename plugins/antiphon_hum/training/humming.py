@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from antiphon_hum.material import F32, F64, PERIOD, Manner, ScoreNote, pitch_line
+from antiphon_hum.material import F32, F64, PERIOD, ScoreNote, SingingStyle, pitch_line
 
 
-def hummed(notes: Sequence[ScoreNote], how: Manner, rng: np.random.Generator, rate: int) -> tuple[F32, F64]:
+def hummed(notes: Sequence[ScoreNote], how: SingingStyle, rng: np.random.Generator, rate: int) -> tuple[F32, F64]:
     """A closed mouth: few harmonics, a nasal resonance, breath. Sound, and Hz every `PERIOD` ms, 0 unvoiced."""
     hertz, loud, voiced = _line(notes, how, rng, rate)
     phase = 2 * np.pi * np.cumsum(hertz) / rate
@@ -26,7 +26,7 @@ def hummed(notes: Sequence[ScoreNote], how: Manner, rng: np.random.Generator, ra
     return _finish(sound, loud, breath, how, rng), voiced
 
 
-def whistled(notes: Sequence[ScoreNote], how: Manner, rng: np.random.Generator, rate: int) -> tuple[F32, F64]:
+def whistled(notes: Sequence[ScoreNote], how: SingingStyle, rng: np.random.Generator, rate: int) -> tuple[F32, F64]:
     """A sine, a little of its octave, and air. As `hummed`."""
     hertz, loud, voiced = _line(notes, how, rng, rate)
     phase = 2 * np.pi * np.cumsum(hertz) / rate
@@ -34,7 +34,7 @@ def whistled(notes: Sequence[ScoreNote], how: Manner, rng: np.random.Generator, 
     return _finish(sound, loud, 10 ** rng.uniform(-2.5, -1.0), how, rng), voiced
 
 
-def _line(notes: Sequence[ScoreNote], how: Manner, rng: np.random.Generator, rate: int) -> tuple[F64, F64, F64]:
+def _line(notes: Sequence[ScoreNote], how: SingingStyle, rng: np.random.Generator, rate: int) -> tuple[F64, F64, F64]:
     """Hz and loudness of every sample, and Hz every `PERIOD` ms, 0 where nothing sounds."""
     frames = round((notes[-1].end + 0.5) * 1000 / PERIOD)
     pitch = pitch_line(notes, how, frames, rng)
@@ -63,7 +63,7 @@ def _line(notes: Sequence[ScoreNote], how: Manner, rng: np.random.Generator, rat
     return hertz, loud, voiced
 
 
-def _finish(sound: F64, loud: F64, breath: float, how: Manner, rng: np.random.Generator) -> F32:
+def _finish(sound: F64, loud: F64, breath: float, how: SingingStyle, rng: np.random.Generator) -> F32:
     air = np.cumsum(rng.standard_normal(len(sound))) * 0.05
     air = np.diff(air - np.convolve(air, np.ones(64) / 64, "same"), prepend=0.0)
     x = sound / max(float(np.abs(sound).max()), 1e-9) * loud

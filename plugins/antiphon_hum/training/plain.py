@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from antiphon.learning.recipe import Job, Recipe
+from antiphon.learning.recipe import Recipe, TrainingJob
 from antiphon_hum import spec
 from antiphon_hum.baseline_network import Painter
 from antiphon_hum.template_decoder import notes_of_painting, templates
 from antiphon_hum.training import corpus
-from antiphon_hum.training.batches import HOPS, Batcher, Truth
+from antiphon_hum.training.batches import HOPS, Batcher, FrameTruth
 from antiphon_hum.training.scoring import f1
 
 ROWS = 8
@@ -34,7 +34,7 @@ class PlainRecipe(Recipe):
     rate: ClassVar[float] = 2e-3
     shares: ClassVar[str] = "hum"
 
-    def prepare(self, job: Job) -> None:
+    def prepare(self, job: TrainingJob) -> None:
         self.job = job
         corpus.complete(job.data, job.material, job.seed, job.say)
         self._batcher = Batcher(corpus.load(job.material, "train"), job.seed, job.device, in_tune=True, rows=ROWS)
@@ -55,7 +55,7 @@ class PlainRecipe(Recipe):
         wanted = np.stack([self._painted(truth) for truth in truths])
         return sound, torch.from_numpy(wanted).to(sound.device)
 
-    def _painted(self, truth: Truth) -> np.ndarray[Any, Any]:
+    def _painted(self, truth: FrameTruth) -> np.ndarray[Any, Any]:
         """`[HOPS, BINS]`: what a piano that plays the notes would look like, `PLAIN_LATE` hops ago."""
         first = spec.FAR + 1 - spec.PLAIN_LATE
         painted = np.zeros((HOPS, spec.BINS), np.float32)

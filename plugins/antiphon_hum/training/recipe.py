@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from antiphon.learning.recipe import Job, Recipe
+from antiphon.learning.recipe import Recipe, TrainingJob
 from antiphon_hum import spec
-from antiphon_hum.decode import Decoder, Live, filed
-from antiphon_hum.network import BINS, PER_SEMITONE, Ear
+from antiphon_hum.decode import Live, NoteDecoder, filed
+from antiphon_hum.network import BINS, PER_SEMITONE, PitchNetwork
 from antiphon_hum.training import corpus
 from antiphon_hum.training.batches import Batcher, told
 from antiphon_hum.training.scoring import f1
@@ -59,14 +59,14 @@ class HumRecipe(Recipe):
     steps: ClassVar[int] = 6000
     rate: ClassVar[float] = 2e-3
 
-    def prepare(self, job: Job) -> None:
+    def prepare(self, job: TrainingJob) -> None:
         self.job = job
         corpus.complete(job.data, job.material, job.seed, job.say)
         self._batcher = Batcher(corpus.load(job.material, "train"), job.seed, job.device)
         self._valid = corpus.load(job.material, "valid")
 
     def network(self) -> torch.nn.Module:
-        return Ear()
+        return PitchNetwork()
 
     def batch(self, step: int) -> tuple[Tensor, ...]:
         sound, truths = self._batcher.batch(step)
@@ -74,7 +74,7 @@ class HumRecipe(Recipe):
         return sound, torch.from_numpy(rows).to(sound.device)
 
     def loss(self, network: torch.nn.Module, batch: tuple[Tensor, ...]) -> tuple[Tensor, dict[str, float | Tensor]]:
-        assert isinstance(network, Ear)
+        assert isinstance(network, PitchNetwork)
         sound, truth = batch
         pitch, said = network.hear(sound)
         parts = {
@@ -91,7 +91,7 @@ class HumRecipe(Recipe):
 
     @torch.no_grad()
     def validate(self, network: torch.nn.Module) -> dict[str, float]:
-        assert isinstance(network, Ear)
+        assert isinstance(network, PitchNetwork)
         found: dict[str, list[float]] = {}
         seconds = false = 0.0
         for n, clip in enumerate(self._valid):
@@ -112,11 +112,11 @@ class HumRecipe(Recipe):
             result["false, file"] = 10.0 * float(np.sum(found["false, file"])) / seconds
         return result
 
-    def _notes(self, network: Ear, sound: np.ndarray) -> tuple[list[tuple[float, float, int]], ...]:
+    def _notes(self, network: PitchNetwork, sound: np.ndarray) -> tuple[list[tuple[float, float, int]], ...]:
         padded = np.concatenate([sound, np.zeros((1 + spec.FAR) * spec.HOP - len(sound) % spec.HOP, np.float32)])
         x = torch.from_numpy(padded).to(self.job.device)[None]
         answers = network.answers(*network.hear(x))[0].cpu().numpy()
-        decoder = Decoder(Live())
+        decoder = NoteDecoder(Live())
         return decoder.all(answers), filed(answers)
 
     def said(self) -> Mapping[str, Any]:

@@ -14,7 +14,7 @@ import soundfile
 
 from antiphon.runtime import paths
 from antiphon_loops.library import analyse, database
-from antiphon_loops.maker import Maker
+from antiphon_loops.maker import MaterialMaker
 from antiphon_loops.record import NAMES
 from antiphon_loops.rules import Rules
 
@@ -118,10 +118,10 @@ def _tell(store: Path) -> None:
 
 
 @pytest.fixture(scope="session")
-def maker(analysed: tuple[Path, Path]) -> Maker:
+def maker(analysed: tuple[Path, Path]) -> MaterialMaker:
     """One for all tests at 48 kHz: what one has had made is there for the next."""
     folder, store = analysed
-    return Maker(folder, analyse(folder, store=store).loops, Rules(), 48000)
+    return MaterialMaker(folder, analyse(folder, store=store).loops, Rules(), 48000)
 
 
 @pytest.fixture

@@ -14,11 +14,11 @@ import soundfile
 from antiphon.errors import AntiphonError, FileError, PluginError
 from antiphon.offline.file_job import FileJob
 from antiphon_loops import analysis
-from antiphon_loops.arrange import Request
+from antiphon_loops.arrange import LoopRequest
 from antiphon_loops.jobs import run
 from antiphon_loops.library import analyse, ready
 from antiphon_loops.live import Preparer
-from antiphon_loops.maker import Maker
+from antiphon_loops.maker import MaterialMaker
 from antiphon_loops.record import Loop
 from antiphon_loops.render import render
 
@@ -124,14 +124,14 @@ def test_three_hundred_files_of_one_sound_are_looked_at_once(tmp_path: Path, mon
 
 def test_a_folder_that_is_gone_leaves_what_was_read(analysed: tuple[Path, Path], tmp_path: Path):
     shutil.copytree(analysed[0], tmp_path / "loops")
-    maker = Maker(tmp_path / "loops", *ready(tmp_path / "loops"), 48000)
-    first = maker.make(Request(110.0, bars=4, seed=1))
+    maker = MaterialMaker(tmp_path / "loops", *ready(tmp_path / "loops"), 48000)
+    first = maker.make(LoopRequest(110.0, bars=4, seed=1))
     shutil.rmtree(tmp_path / "loops")
-    again = maker.make(Request(104.0, bars=4, seed=1))
+    again = maker.make(LoopRequest(104.0, bars=4, seed=1))
     assert {c.loop.file for c in again.plan.choices} & {c.loop.file for c in first.plan.choices}
-    fresh = Maker(tmp_path / "loops", maker._loops, maker._rules, 48000)
+    fresh = MaterialMaker(tmp_path / "loops", maker._loops, maker._rules, 48000)
     with pytest.raises(FileError, match="can be read any more"):
-        fresh.make(Request(110.0))
+        fresh.make(LoopRequest(110.0))
 
 
 def until(preparer: Preparer, what: str) -> object:
@@ -148,17 +148,17 @@ def test_live_a_library_without_a_loop_is_told_and_tried_again(analysed: tuple[P
     (tmp_path / "x.wav").write_text("no")
     preparer = Preparer(tmp_path, 48000)
     try:
-        preparer.ask(3, Request(110.0, bars=2))
+        preparer.ask(3, LoopRequest(110.0, bars=2))
         assert "there is no loop" in str(until(preparer, "problem"))
         assert not preparer.busy
         shutil.copy(analysed[0] / "a.wav", tmp_path / "y.wav")
         preparer.again()
-        preparer.ask(4, Request(110.0, bars=2))
+        preparer.ask(4, LoopRequest(110.0, bars=2))
         place, material = until(preparer, "material")  # type: ignore[misc]
         assert place == 4
         assert len(material.tracks) == 1
         (tmp_path / "y.wav").unlink()
-        preparer.ask(5, Request(90.0, bars=2))
+        preparer.ask(5, LoopRequest(90.0, bars=2))
         assert until(preparer, "material")  # what was read is kept
     finally:
         preparer.close()

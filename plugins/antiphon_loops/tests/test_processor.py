@@ -18,8 +18,8 @@ from antiphon.contract.processor import IO, BlockTime
 from antiphon.errors import PluginError
 from antiphon.graph.clock import TempoMap
 from antiphon.workers import pool
-from antiphon_loops.arrange import Request
-from antiphon_loops.maker import Maker
+from antiphon_loops.arrange import LoopRequest
+from antiphon_loops.maker import MaterialMaker
 from antiphon_loops.player import loops_read, sinc_table
 from antiphon_loops.processor import Loops
 
@@ -30,7 +30,7 @@ Change = tuple[int, str, Value]
 class Deck:
     """A processor on a clock of its own: changes at samples, `tempo` among them; what it marks is kept."""
 
-    maker: Maker | None = None
+    maker: MaterialMaker | None = None
 
     def __init__(self, processor: Loops, values: dict[str, Value], tempo: float = 120.0) -> None:
         self.processor, self.cells = processor, prepare(processor, SPEC, values)
@@ -75,7 +75,7 @@ class Deck:
 
 
 @pytest.fixture(autouse=True)
-def made_once(maker: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
+def made_once(maker: MaterialMaker, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Deck, "maker", maker)
 
 
@@ -140,7 +140,7 @@ def test_a_change_is_asked_for_within_the_beat_and_a_ramp_at_the_bar(library: Pa
 
         def __init__(self, folder: Path, rate: int) -> None: ...
 
-        def ask(self, place: int, want: Request) -> None:
+        def ask(self, place: int, want: LoopRequest) -> None:
             asked.append((place, want.bpm, want.seed))
 
         def take(self) -> None: ...

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from antiphon.errors import AntiphonError
-from antiphon_loops.arrange import Request, arrange, outside, roles_of, shift_to
+from antiphon_loops.arrange import LoopRequest, arrange, outside, roles_of, shift_to
 from antiphon_loops.library import analyse
 from antiphon_loops.loudness import integrated, true_peak
 from antiphon_loops.record import ROLES, scale_of
@@ -49,13 +49,13 @@ def test_the_same_seed_is_the_same_piece_and_another_is_another(library: Path):
 def test_everything_is_moved_into_one_key(library: Path):
     loops = analyse(library).loops
     for seed in range(6):
-        plan = arrange(loops, Request(104.0, seed=seed), Rules())
+        plan = arrange(loops, LoopRequest(104.0, seed=seed), Rules())
         assert plan.key is not None
         for choice in plan.choices:
             if choice.loop.key is not None:
                 assert (scale_of(choice.loop.key) + choice.shift) % 12 == scale_of(plan.key)
                 assert outside(choice.loop, plan.key) < 0.35
-    asked = arrange(loops, Request(104.0, key="E minor"), Rules())
+    asked = arrange(loops, LoopRequest(104.0, key="E minor"), Rules())
     assert asked.key == "E minor"
     assert all(-5 <= shift_to(x, "E minor") <= 6 for x in loops)
 
@@ -83,7 +83,7 @@ def test_instruments_select_and_remove():
 def test_no_layer_of_what_was_not_asked_for(library: Path):
     loops = analyse(library).loops
     for text in ("drums,bass", "-drums", "melody"):
-        plan = arrange(loops, Request(100.0, instruments=roles_of(text)), Rules())
+        plan = arrange(loops, LoopRequest(100.0, instruments=roles_of(text)), Rules())
         assert {c.role for c in plan.choices} <= set(roles_of(text))
         assert all(any(x.enters == 0.0 for x in bar) for bar in plan.bars)
 
@@ -93,7 +93,9 @@ def test_mood_chooses(library: Path):
     rules = Rules(choices=1)
     chosen = {
         mood: [
-            c.loop.arousal for s in range(8) for c in arrange(loops, Request(104.0, mood=mood, seed=s), rules).choices
+            c.loop.arousal
+            for s in range(8)
+            for c in arrange(loops, LoopRequest(104.0, mood=mood, seed=s), rules).choices
         ]
         for mood in ("calm", "energetic")
     }

@@ -113,7 +113,7 @@ def test_the_plugin_registers_it_without_torch() -> None:
 
 
 def test_the_hook_gives_what_the_network_declares() -> None:
-    loading = loader.Loading(check=False)
+    loading = loader.PluginLoading(check=False)
     loading.add("antiphon_model", lambda: __import__("antiphon_model"))
     info = loading.factories["models"]["reference"]()
     assert isinstance(info, ModelInfo)

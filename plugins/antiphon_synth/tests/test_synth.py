@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from antiphon.contract.block import Samples, StreamSpec
 from antiphon.contract.harness import render
 from antiphon.contract.processor import Event
-from antiphon.synth.info import Choice, SynthInfo, use
+from antiphon.synth.info import BackendChoice, SynthInfo, use
 from antiphon.workers import pool
 from antiphon_synth.processor import MOST_EVENTS, Synth
 
@@ -22,7 +22,7 @@ SPEC = StreamSpec(48000, BLOCK, 2)
 
 @pytest.fixture(scope="module", autouse=True)
 def backend() -> Iterator[None]:
-    use(Choice(SynthInfo("impulse", "tests.synth.impulse:Impulse", "none")))
+    use(BackendChoice(SynthInfo("impulse", "tests.synth.impulse:Impulse", "none")))
     yield
     use(None)
     made = pool.current()

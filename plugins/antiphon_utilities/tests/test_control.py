@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from antiphon.contract.block import StreamSpec
 from antiphon.contract.harness import run_processor
-from antiphon_utilities.follower import Follower
+from antiphon_utilities.follower import EnvelopeFollower
 from antiphon_utilities.lfo import EDGE, SHAPES, Lfo
 
 RATE = 48000
@@ -132,7 +132,7 @@ class TestLfo:
 
 def follow(x, changes=(), blocks=None, **first):
     given = {"depth": 1.0, "floor": -60.0, "ceiling": 0.0, **first}
-    return run_processor(Follower(), SPEC, x, given, changes, blocks)[0]
+    return run_processor(EnvelopeFollower(), SPEC, x, given, changes, blocks)[0]
 
 
 def sine(db, frames=RATE, hertz=440.0):
@@ -142,9 +142,9 @@ def sine(db, frames=RATE, hertz=440.0):
 
 class TestFollower:
     def test_one_channel_of_control(self):
-        assert [(p.name, p.kind) for p in Follower.outputs] == [("out", "control")]
-        assert run_processor(Follower(), SPEC, sine(-6.0)).shape == (1, RATE)
-        assert Follower().latency == 0
+        assert [(p.name, p.kind) for p in EnvelopeFollower.outputs] == [("out", "control")]
+        assert run_processor(EnvelopeFollower(), SPEC, sine(-6.0)).shape == (1, RATE)
+        assert EnvelopeFollower().latency == 0
 
     @pytest.mark.parametrize("db", [-54.0, -30.0, -12.0, -3.0])
     @pytest.mark.parametrize("hertz", [82.4, 440.0, 5000.0])

@@ -11,10 +11,10 @@ import numpy as np
 from antiphon.bench import jackd
 from antiphon.bench.flood import Flood
 from antiphon.bench.report import finish, percentiles, table
-from antiphon.bench.rig import Server, burner
+from antiphon.bench.rig import ServerProcess, burner
 from antiphon.contract.block import StreamSpec
 from antiphon.engine.drivers.base import default_ahead
-from antiphon.engine.graph_player import Stage
+from antiphon.engine.graph_player import GraphPlayer
 from antiphon.graph import patch
 from antiphon.graph.compiler import compile_plan
 from antiphon.plugins import loader
@@ -57,12 +57,12 @@ def main(seconds: float) -> None:
 
 
 def plan_cost(block: int) -> dict[str, Any]:
-    """Times of `Stage.run` over noise, block by block."""
+    """Times of `GraphPlayer.run` over noise, block by block."""
     loaded = loader.load(check=False)
     made = patch.load(PATCH, loaded.catalog)
     spec = StreamSpec(RATE, block, 2)
     ids = {n.name: i for i, n in enumerate(made.graph.nodes, 1)}
-    stage = Stage(spec)
+    stage = GraphPlayer(spec)
     stage.load(compile_plan(made.graph, loaded.catalog, loaded.make, spec, ids), 1, 0.0)
     rng = np.random.default_rng(1)
     x = (rng.standard_normal((2, block)) * 0.1).astype(np.float32)
@@ -83,7 +83,7 @@ def under_load(driver: str, block: int, seconds: float, *, fifo: bool) -> dict[s
     options = ["--audio", driver, "--patch", PATCH, "--rate", str(RATE), "--block", str(block)]
     if fifo:
         options.append("--fifo")
-    with jackd.dummy(RATE, block, needed=driver == "jack") as env, Server(*options, env=env) as server:
+    with jackd.dummy(RATE, block, needed=driver == "jack") as env, ServerProcess(*options, env=env) as server:
         before = server.status()
         with burner(), Flood(server.osc, MESSAGES_A_SECOND) as flood:
             flood.run(seconds)
@@ -105,7 +105,7 @@ def under_load(driver: str, block: int, seconds: float, *, fifo: bool) -> dict[s
 
 def swapping() -> dict[str, Any]:
     """`/patch/load` of two patches in turn."""
-    with Server("--audio", "headless", "--patch", PATCH, "--block", "256") as server:
+    with ServerProcess("--audio", "headless", "--patch", PATCH, "--block", "256") as server:
         before = server.status()
         begun = time.monotonic()
         for n in range(SWAPS):

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.bench.report import finish, percentiles, table
-from antiphon.bench.rig import Server, bundle, burner, message, ntp
+from antiphon.bench.rig import ServerProcess, bundle, burner, message, ntp
 
 ONSETS = 10_000
 GAP = 293
@@ -67,7 +67,7 @@ def live(busy: int) -> dict[str, Any]:
     """Bundles a second ahead to a headless server, with `busy` processes burning cores."""
     with tempfile.TemporaryDirectory() as name:
         path = Path(name) / "out.wav"
-        with burner(busy), Server("--audio", "headless", "--patch", "click", "--record", str(path)) as server:
+        with burner(busy), ServerProcess("--audio", "headless", "--patch", "click", "--record", str(path)) as server:
             start = time.time() + LEAD
             with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
                 sock.connect(("127.0.0.1", server.osc))
@@ -90,7 +90,9 @@ def immediate(seed: int) -> dict[str, Any]:
     rng = np.random.default_rng(seed)
     with tempfile.TemporaryDirectory() as name:
         path = Path(name) / "out.wav"
-        with Server("--audio", "headless", "--patch", "click", "--record", str(path), "--block", str(BLOCK)) as server:
+        with ServerProcess(
+            "--audio", "headless", "--patch", "click", "--record", str(path), "--block", str(BLOCK)
+        ) as server:
             sent = []
             with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
                 sock.connect(("127.0.0.1", server.osc))

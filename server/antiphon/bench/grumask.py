@@ -26,7 +26,7 @@ def bands() -> NDArray[np.float32]:
     return found
 
 
-class Mask(torch.nn.Module):
+class GruLayers(torch.nn.Module):
     """What is learned: band levels `[slots, BANDS]` and memory `[slots, HIDDEN]` → gains `[slots, BINS]`, memory."""
 
     def __init__(self) -> None:
@@ -49,7 +49,7 @@ class GruMask(StreamingModel):
 
     def __init__(self) -> None:
         super().__init__()
-        self.mask = Mask()
+        self.mask = GruLayers()
         self.register_buffer("window", torch.hann_window(WINDOW).sqrt(), persistent=False)
         self.register_buffer("bands", torch.from_numpy(bands()), persistent=False)
 

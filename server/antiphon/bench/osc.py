@@ -15,7 +15,7 @@ from typing import Any
 
 from antiphon.bench.flood import Flood
 from antiphon.bench.report import finish, percentiles, table
-from antiphon.bench.rig import Server, free_port, message
+from antiphon.bench.rig import ServerProcess, free_port, message
 
 RATES = (5000, 20000, 40000)
 BURSTS = (10_000, 100_000)
@@ -25,7 +25,7 @@ HANDLERS = 50
 
 def main(seconds: float) -> None:
     rows: list[dict[str, Any]] = []
-    with Server("--audio", "headless", "--patch", PATCH) as server:
+    with ServerProcess("--audio", "headless", "--patch", PATCH) as server:
         rows += [paced(server, rate, seconds) for rate in RATES]
         rows += [burst(server, count) for count in BURSTS]
     peers = [peer for peer in (python_osc(), scsynth()) if peer]
@@ -43,7 +43,7 @@ def main(seconds: float) -> None:
     finish("osc", {"runs": rows, "peers": peers, "seconds": seconds, "frames": 256, "ahead": 0, "class": "ordinary"})
 
 
-def addresses(server: Server) -> dict[str, tuple[float, float]]:
+def addresses(server: ServerProcess) -> dict[str, tuple[float, float]]:
     """Every float parameter of the patch, with its range."""
     import http.client
     import json
@@ -61,7 +61,7 @@ def addresses(server: Server) -> dict[str, tuple[float, float]]:
     return found
 
 
-def paced(server: Server, rate: int, seconds: float) -> dict[str, Any]:
+def paced(server: ServerProcess, rate: int, seconds: float) -> dict[str, Any]:
     """A steady flood, pings through it from another socket."""
     before = server.status()
     pings: list[float] = []
@@ -76,7 +76,7 @@ def paced(server: Server, rate: int, seconds: float) -> dict[str, Any]:
     return _row(f"{rate}/s for {seconds:g} s", server, before, flood.sent + len(pings), pings)
 
 
-def burst(server: Server, count: int) -> dict[str, Any]:
+def burst(server: ServerProcess, count: int) -> dict[str, Any]:
     """As fast as a socket takes them; then every address gets a last value, which is read back."""
     before = server.status()
     process = multiprocessing.get_context("spawn").Process(target=_burst, args=(server.osc, count))
@@ -91,7 +91,7 @@ def burst(server: Server, count: int) -> dict[str, Any]:
     return _row(f"{count} flat out", server, before, count, [])
 
 
-def _row(load: str, server: Server, before: dict[str, Any], sent: int, pings: list[float]) -> dict[str, Any]:
+def _row(load: str, server: ServerProcess, before: dict[str, Any], sent: int, pings: list[float]) -> dict[str, Any]:
     server.sync(99, timeout=30.0)
     after = server.status()
     received = after["osc_received"] - before["osc_received"] - 1
@@ -108,7 +108,7 @@ def _row(load: str, server: Server, before: dict[str, Any], sent: int, pings: li
     }
 
 
-def values_wrong(server: Server) -> int:
+def values_wrong(server: ServerProcess) -> int:
     """Sends every address a value of its own, and counts those that do not answer with it."""
     wrong = 0
     for place, (address, (low, high)) in enumerate(addresses(server).items()):

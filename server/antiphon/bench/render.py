@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from antiphon.bench.report import finish, percentiles, table
-from antiphon.bench.rig import Server
+from antiphon.bench.rig import ServerProcess
 
 SECONDS = 120
 RATE = 48000
@@ -64,7 +64,7 @@ def rendering() -> dict[str, Any]:
 
 
 def starting() -> dict[str, Any]:
-    with Server("--audio", "headless", "--patch", "demo") as server:
+    with ServerProcess("--audio", "headless", "--patch", "demo") as server:
         time.sleep(1.0)
         pids = server.pids()
         found = {f"{name}_mb": resident(pid) for name, pid in pids.items()}

@@ -27,7 +27,7 @@ _PORTS = range(12_000, 32_000)
 _next = itertools.count(random.Random().randrange(len(_PORTS)))
 
 
-class Server:
+class ServerProcess:
     """`antiphon serve` with free ports and a home of its own. Use it with `with`.
 
     osc: its OSC port.  http: its HTTP port.  lines: what it said until it was ready.
@@ -52,7 +52,7 @@ class Server:
         self.lines: list[str] = []
         self.process: subprocess.Popen[str] | None = None
 
-    def start(self) -> Server:
+    def start(self) -> ServerProcess:
         """Starts it and waits until it says `ready`; RuntimeError with its words if it does not."""
         options = list(self.options)
         if not any(o.startswith("--osc-port") for o in options):
@@ -145,7 +145,7 @@ class Server:
             self.process.stdout.close()
         return status
 
-    def __enter__(self) -> Server:
+    def __enter__(self) -> ServerProcess:
         return self.start()
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import soundfile
 
-from antiphon.bench.rig import Server, bundle, message, ntp
+from antiphon.bench.rig import ServerProcess, bundle, message, ntp
 from antiphon.contract.block import Samples
 from antiphon.synth.sc.jack_bridge import ECHO, Wires
 from antiphon.synth.sc.scsynth_supervisor import VOICES_GROUP
-from antiphon.synth.sc.server import Server as Scsynth
+from antiphon.synth.sc.server import Scsynth
 from antiphon.wire import osc
 
 RATE = 48000
@@ -33,7 +33,7 @@ def _offsets(seed: int, count: int) -> list[int]:
     return (np.arange(count) * APART + rng.integers(0, APART // 8, count)).tolist()  # type: ignore[no-any-return]
 
 
-def sequenced(server: Server, seed: int, notes: int) -> dict[str, int]:
+def sequenced(server: ServerProcess, seed: int, notes: int) -> dict[str, int]:
     """Timetagged 200 ms ahead and more; what the server then counts."""
     began, offsets = time.time() + 0.5, _offsets(seed, notes)
     for offset in offsets:

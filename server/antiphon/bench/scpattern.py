@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from antiphon.bench.rig import Server
+from antiphon.bench.rig import ServerProcess
 from antiphon.bench.sconsets import CLICK, DEFINITION, QUIET, RATE, RING
 from antiphon.errors import UsageError
 from antiphon.runtime import resources
 from antiphon.synth.sc.jack_bridge import ECHO, Wires
 from antiphon.synth.sc.scsynth_supervisor import VOICES_GROUP
-from antiphon.synth.sc.server import Server as Scsynth
+from antiphon.synth.sc.server import Scsynth
 
 AHEAD = 0.1
 """Seconds."""
@@ -59,7 +59,7 @@ fork {{
 
 
 def patterns(
-    server: Server, bare: Scsynth, wires: Wires, home: Path, seconds: float
+    server: ServerProcess, bare: Scsynth, wires: Wires, home: Path, seconds: float
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Plays for so long: what Antiphon counted meanwhile, and where the bare scsynth's notes were."""
     program = shutil.which("sclang")

@@ -13,17 +13,17 @@ from typing import Any
 import numpy as np
 
 from antiphon.bench.report import percentiles
-from antiphon.bench.rig import Server, bundle, message
+from antiphon.bench.rig import ServerProcess, bundle, message
 from antiphon.bench.sconsets import CLICK, DEFINITION, RATE
 from antiphon.synth.sc.jack_bridge import ECHO
 from antiphon.synth.sc.scsynth_supervisor import VOICES_GROUP
-from antiphon.synth.sc.server import Server as Scsynth
+from antiphon.synth.sc.server import Scsynth
 from antiphon.wire import osc
 
 PLAYED, AT_ONCE = 400, 5000
 
 
-def answered(server: Server, bare: Scsynth, seed: int) -> dict[str, dict[str, Any]]:
+def answered(server: ServerProcess, bare: Scsynth, seed: int) -> dict[str, dict[str, Any]]:
     """A note to Antiphon and one to the bare scsynth in turn: from sending it until `/n_go`, ms.
 
     The bench listens to Antiphon's scsynth as well.
@@ -81,7 +81,7 @@ def _heard(ear: socket.socket) -> int:
         count += packet.startswith(b"/n_go\0")
 
 
-def burst(server: Server) -> dict[str, int]:
+def burst(server: ServerProcess) -> dict[str, int]:
     before = server.status()["synth"]["notes"]
     note = message("/note/on", CLICK, 100)
     for _ in range(AT_ONCE // 100):

@@ -22,9 +22,9 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from antiphon.bench import soakproc, soakstage
-from antiphon.bench.rig import Server
-from antiphon.bench.soakacts import Killer, Loader
-from antiphon.bench.soakcounts import Counts, offset
+from antiphon.bench.rig import ServerProcess
+from antiphon.bench.soakacts import Killer, PatchCycle
+from antiphon.bench.soakcounts import CounterSums, offset
 from antiphon.bench.soakresult import conclude
 from antiphon.bench.soaksender import Sender
 from antiphon.errors import UsageError
@@ -89,7 +89,7 @@ class Soak:
         """home: an empty folder, which the caller removes.  models: whether workers of models are killed too."""
         self._pace, self._out, self._home, self._seed = pace, out, home, seed
         self._temporary = home / "tmp"
-        self._counts = Counts()
+        self._counts = CounterSums()
         victims = ("workers", "engine", "control", "recorder", "synth", "zygotes")
         self._victims = victims if models else victims[1:]
 
@@ -97,7 +97,7 @@ class Soak:
         """Until its time is over, Ctrl-C, or the server's end. How it ended."""
         sound = soakstage.write(self._home, self._seed)
         self._temporary.mkdir()
-        server = Server(
+        server = ServerProcess(
             "--audio", "headless", "--block", "256", "--input", str(sound), "--patch", next(iter(soakstage.PATCHES)),
             home=self._home, env={"TMPDIR": str(self._temporary)}, wait=_START_SECONDS,
         )  # fmt: skip
@@ -119,7 +119,7 @@ class Soak:
             "files_left": soakproc.files(self._temporary),
         }  # fmt: skip
 
-    def _play(self, server: Server) -> str:
+    def _play(self, server: ServerProcess) -> str:
         assert server.process is not None
         pace, begun = self._pace, time.monotonic()
         # between the patch changes, which come at multiples of it
@@ -127,7 +127,7 @@ class Soak:
         with (
             (self._out / "samples.jsonl").open("w") as samples,
             (self._out / "events.jsonl").open("w") as events,
-            contextlib.closing(Loader(server, tuple(soakstage.PATCHES))) as loader,
+            contextlib.closing(PatchCycle(server, tuple(soakstage.PATCHES))) as loader,
         ):
             killer = Killer(server.process.pid, self._home, self._victims, self._seed)
             last: dict[str, Any] = {}
@@ -158,7 +158,7 @@ class Soak:
                 time.sleep(_TICK)
         return "its time was over"
 
-    def _sample(self, server: Server, now: float, patch: str) -> dict[str, Any]:
+    def _sample(self, server: ServerProcess, now: float, patch: str) -> dict[str, Any]:
         assert server.process is not None
         reading = soakproc.read(server.process.pid, self._home)
         self._counts.take(server)
@@ -188,7 +188,7 @@ def _line(file: Any, what: dict[str, Any]) -> None:
     file.flush()
 
 
-def _drain(server: Server, path: Path) -> None:
+def _drain(server: ServerProcess, path: Path) -> None:
     """What the server prints goes to a file: a pipe that nobody reads would hold it up once it is full."""
     assert server.process is not None
     assert server.process.stdout is not None

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from antiphon.bench import soakproc
-from antiphon.bench.rig import Server, message
+from antiphon.bench.rig import ServerProcess, message
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,10 +23,10 @@ BACK_SECONDS = 60.0
 """Within which what was killed has to be there again."""
 
 
-class Loader:
+class PatchCycle:
     """Loads patches in turn and records each. patch: the one asked for last."""
 
-    def __init__(self, server: Server, names: tuple[str, ...]) -> None:
+    def __init__(self, server: ServerProcess, names: tuple[str, ...]) -> None:
         self._server, self._names, self._turn = server, names, 0
         self.patch = names[0]
         self._asked = -1.0

@@ -7,7 +7,7 @@ import socket
 import time
 from typing import Any
 
-from antiphon.bench.rig import Server, message
+from antiphon.bench.rig import ServerProcess, message
 
 PLAIN = (
     "blocks", "missed_blocks", "late_blocks", "late", "osc_received", "osc_dropped", "osc_failed", "schedule_dropped",
@@ -16,7 +16,7 @@ PLAIN = (
 _PINGS = 5
 
 
-class Counts:
+class CounterSums:
     """Sums of counters that may begin again at 0. failed: nodes that were failed when the server was last asked."""
 
     def __init__(self) -> None:
@@ -25,7 +25,7 @@ class Counts:
         self._unanswered = 0
         self.failed: tuple[str, ...] = ()
 
-    def take(self, server: Server) -> None:
+    def take(self, server: ServerProcess) -> None:
         """Asks the server. No answer (control may just have been killed) is a count too."""
         try:
             status = server.status()

@@ -21,7 +21,7 @@ _KB = 1024.0
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class ResourceUse:
     """What a process, or all of a role, holds. rss, pss, private, anonymous: MB.
 
     private: shared with no other process; a fork that begins or ends moves it.  anonymous: what the process allocated
@@ -36,30 +36,30 @@ class Held:
     descriptors: int = 0
     threads: int = 0
 
-    def __add__(self, other: Held) -> Held:
+    def __add__(self, other: ResourceUse) -> ResourceUse:
         mine, its = asdict(self), asdict(other)
-        return Held(**{name: mine[name] + its[name] for name in mine})
+        return ResourceUse(**{name: mine[name] + its[name] for name in mine})
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class ProcessReading:
     """One look. pids: role → processes.  memories: shared memories that some process holds open.  strays: processes
     with the server's home in their environment that do not descend from its supervisor.
     """
 
-    held: dict[str, Held]
+    held: dict[str, ResourceUse]
     pids: dict[str, tuple[int, ...]]
     memories: int
     strays: tuple[int, ...]
 
 
-def read(supervisor: int, home: Path) -> Reading:
+def read(supervisor: int, home: Path) -> ProcessReading:
     """Looks at every process of the server with that supervisor and ANTIPHON_HOME. One that ends meanwhile is left
     out.
     """
     before = list(of_home(home))  # who is found first and does not descend afterwards did not just start
     pids = roles(supervisor, named(home))
-    held: dict[str, Held] = {}
+    held: dict[str, ResourceUse] = {}
     memories: set[str] = set()
     for role, members in pids.items():
         for pid in members:
@@ -67,10 +67,10 @@ def read(supervisor: int, home: Path) -> Reading:
                 here, shared = look(pid)
             except (OSError, ValueError):
                 continue
-            held[role] = held.get(role, Held()) + here
+            held[role] = held.get(role, ResourceUse()) + here
             memories |= shared
     ours = {pid for members in pids.values() for pid in members}
-    return Reading(held, pids, len(memories), tuple(p for p in before if p not in ours and born(p)))
+    return ProcessReading(held, pids, len(memories), tuple(p for p in before if p not in ours and born(p)))
 
 
 def named(home: Path) -> dict[int, str]:
@@ -118,14 +118,14 @@ def children(pid: int) -> list[int]:
     return found
 
 
-def look(pid: int) -> tuple[Held, set[str]]:
+def look(pid: int) -> tuple[ResourceUse, set[str]]:
     """What one process holds, and the names of shared memories among its descriptors."""
     where = PROC / str(pid)
     memory = rollup((where / "smaps_rollup").read_text())
     links = [_link(entry) for entry in (where / "fd").iterdir()]
     threads = len(os.listdir(where / "task"))
     shared = {name for name in links if name.startswith(_SHARED)}
-    return Held(1, **memory, descriptors=len(links), threads=threads), shared
+    return ResourceUse(1, **memory, descriptors=len(links), threads=threads), shared
 
 
 def rollup(text: str) -> dict[str, float]:
@@ -162,7 +162,7 @@ def _link(entry: Path) -> str:
         return ""
 
 
-def as_json(reading: Reading) -> dict[str, Any]:
+def as_json(reading: ProcessReading) -> dict[str, Any]:
     """For a line of samples."""
     return {
         "held": {role: {k: round(v, 3) for k, v in asdict(held).items()} for role, held in reading.held.items()},

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from antiphon.bench.report import finish, table
-from antiphon.bench.rig import Server
+from antiphon.bench.rig import ServerProcess
 from antiphon.bench.scclock import ENDS, ended, killed
 from antiphon.bench.sconsets import onsets_of, onsets_of_bare, sequenced
 from antiphon.bench.scpattern import patterns
@@ -27,7 +27,7 @@ from antiphon.runtime.settings import ServeSettings
 from antiphon.supervisor import jack_server
 from antiphon.synth.sc.jack_bridge import ECHO, Wires
 from antiphon.synth.sc.scsynth_supervisor import CLOCK_GROUP, ECHO_NODE, VOICES_GROUP
-from antiphon.synth.sc.server import Server as Scsynth
+from antiphon.synth.sc.server import Scsynth
 
 SEQUENCED, KILLS = 1000, 20
 BLOCKS = (64, 256)
@@ -149,11 +149,11 @@ def _long(block: int, home: Path, seconds: float) -> dict[str, Any]:
 
 
 @contextmanager
-def _antiphon(block: int, home: Path) -> Iterator[Server]:
+def _antiphon(block: int, home: Path) -> Iterator[ServerProcess]:
     """A server whose scsynth plays, its set kept in `set`."""
     (home / "keys.toml").write_text(PATCH)
     options = ("--audio", "headless", "--synth", "supercollider", "--block", str(block))
-    with Server(
+    with ServerProcess(
         *options, "--patch", str(home / "keys.toml"), "--session", str(home / "set"), home=home, wait=60
     ) as server:
         deadline = time.monotonic() + 30.0

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.bench.report import finish, percentiles, table
-from antiphon.bench.rig import Server
+from antiphon.bench.rig import ServerProcess
 
 RATE = 48000
 TONE, LEVEL = 110.0, 0.25
@@ -58,7 +58,7 @@ def loading(swaps: int, seed: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "out.wav"
         options = ["--audio", "headless", "--block", "256", "--patch", PATCHES[0]]
-        with Server(*options, "--input", str(_tone(Path(folder))), "--record", str(out)) as server:
+        with ServerProcess(*options, "--input", str(_tone(Path(folder))), "--record", str(out)) as server:
             time.sleep(0.5)
             before, begun = server.status(), time.monotonic()
             for n in range(swaps):
@@ -92,7 +92,7 @@ def saving() -> dict[str, Any]:
         file.write_text(_PATCH.format(gain=0.5))
         options = ["--audio", "headless", "--block", "256", "--patch", str(file)]
         saved: list[int] = []
-        with Server(*options, "--input", str(_tone(Path(folder))), "--record", str(out)) as server:
+        with ServerProcess(*options, "--input", str(_tone(Path(folder))), "--record", str(out)) as server:
             time.sleep(0.5)
             for n in range(SAVES):
                 level = 0.5 + 0.5 * ((n + 1) % 2)

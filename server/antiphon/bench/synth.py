@@ -14,7 +14,7 @@ import soundfile
 
 from antiphon.bench import piano
 from antiphon.bench.report import finish, percentiles, table
-from antiphon.bench.rig import Server, bundle, message, ntp
+from antiphon.bench.rig import ServerProcess, bundle, message, ntp
 from antiphon.contract.block import StreamSpec
 from antiphon.contract.processor import Event
 from antiphon.synth.backend import SynthSettings, pack
@@ -79,7 +79,7 @@ def live(seed: int, seconds: float) -> dict[str, Any]:
         kept = home / "set"
         options = ("--audio", "headless", "--patch", str(home / "drums.toml"), "--session", str(kept))
         count = min(NOTES, int(seconds * RATE / APART) - 10)
-        with Server(*options, home=home) as server:
+        with ServerProcess(*options, home=home) as server:
             offsets = [at - RATE for at in _moments(seed, count)]
             began = time.time() + 0.5
             for offset in offsets:

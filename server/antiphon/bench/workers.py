@@ -19,7 +19,7 @@ import soundfile
 
 from antiphon.bench import cuda, hops, rack
 from antiphon.bench.report import finish, percentiles, table
-from antiphon.bench.rig import Server, burner
+from antiphon.bench.rig import ServerProcess, burner
 from antiphon.workers import pool
 from antiphon.workers.spec import WorkerSpec
 
@@ -123,7 +123,7 @@ def keeping_up(seconds: float, busy: int, seed: int, patch_text: str = rack.PATC
         home = Path(name)
         patch, sound = _prepare(home, patch_text, seed)
         with (
-            Server("--audio", "headless", "--input", str(sound), "--patch", str(patch), home=home) as server,
+            ServerProcess("--audio", "headless", "--input", str(sound), "--patch", str(patch), home=home) as server,
             burner(busy) if busy else nullcontext(),
         ):
             server.send("/cc", 64, 1.0)
@@ -160,7 +160,7 @@ def killing(count: int, seed: int) -> dict[str, Any]:
         sound, kept = home / "constant.wav", home / "set"
         soundfile.write(sound, np.full((RATE, 2), LEVEL, np.float32), RATE, "FLOAT")
         options = ("--audio", "headless", "--input", str(sound), "--patch", str(patch), "--session", str(kept))
-        with Server(*options, home=home) as server:
+        with ServerProcess(*options, home=home) as server:
             struck, pid = [], 0
             for n in range(count):
                 pid = _running(server, pid)
@@ -201,7 +201,7 @@ def _heard(heard: Any, struck: list[float]) -> dict[str, Any]:
     return {**{name: percentiles(values) for name, values in found.items()}, "silent": silent}
 
 
-def _running(server: Server, before: int) -> int:
+def _running(server: ServerProcess, before: int) -> int:
     """The pid of the only worker, once one runs that is not `before`."""
     deadline = time.monotonic() + 10.0
     while time.monotonic() < deadline:

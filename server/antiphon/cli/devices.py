@@ -12,7 +12,7 @@ import typer
 from antiphon.cli.status import Json
 
 if TYPE_CHECKING:
-    from antiphon.doctor.sound import Heard
+    from antiphon.doctor.sound import LibraryReport
 
 
 def devices(as_json: Json = False) -> None:
@@ -28,7 +28,7 @@ def devices(as_json: Json = False) -> None:
         typer.echo(printable(line))
 
 
-def listing(heard: Heard) -> Iterator[str]:
+def listing(heard: LibraryReport) -> Iterator[str]:
     """Lines for a person."""
     from antiphon.doctor.sound import GET_JACK, GET_PORTAUDIO, START_JACK
 

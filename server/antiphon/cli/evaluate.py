@@ -15,7 +15,7 @@ from antiphon.errors import UsageError
 from antiphon.runtime.suggestion import instead
 
 if TYPE_CHECKING:
-    from antiphon.learning.evaluation import Example, Score
+    from antiphon.learning.evaluation import Example, MetricValue
 
 
 def evaluate(
@@ -59,7 +59,7 @@ def evaluate(
     for path in files or ():
         if not path.is_file():
             raise UsageError(f"{path} is no file; {evaluation.files_doc or 'none are taken'}")
-    ask = tables.Ask(
+    ask = tables.EvaluationRequest(
         data=data, work=made((work if work is not None else cache() / "evaluation") / name), seed=seed,
         limit=limit or None, systems=tuple(system or ()), files=tuple(files or ()),
         say=say,
@@ -97,11 +97,11 @@ def _write(examples: Iterator[Example], folder: Path) -> None:
         raise UsageError("this evaluation has no sounds to show; leave --examples out for its figures")
 
 
-def _shown(name: str, scores: Iterator[Score]) -> Iterator[Score]:
-    from antiphon.cli.progress import Progress
+def _shown(name: str, scores: Iterator[MetricValue]) -> Iterator[MetricValue]:
+    from antiphon.cli.progress import ProgressBar
 
     items: set[str] = set()
-    with Progress(name, None, 1) as bar:
+    with ProgressBar(name, None, 1) as bar:
         for score in scores:
             items.add(score.item)
             bar.label = f"{name}: {len(items)} items, {score.item}"

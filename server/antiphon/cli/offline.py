@@ -25,7 +25,7 @@ def play_with(device: str, synth: str, loaded: Loaded, graph: Graph | None = Non
     devices.resolve(device)
     pool.prefer(device)
     chosen = synths.choose(synth, loaded.factories["synths"])
-    synths.use(synths.Choice(chosen))
+    synths.use(synths.BackendChoice(chosen))
     plays = graph is not None and any(node.type == "synth" for node in graph.nodes)
     if plays and synth == "auto" and chosen.name == synths.NULL.name:
         complain(synths.SILENT.removeprefix("antiphon: "))

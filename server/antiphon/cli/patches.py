@@ -11,7 +11,7 @@ import typer
 from antiphon.cli.status import Json
 
 if TYPE_CHECKING:
-    from antiphon.graph.patch_list import Entry
+    from antiphon.graph.patch_list import PatchEntry
 
 
 def register(cli: typer.Typer) -> None:
@@ -42,7 +42,7 @@ def register(cli: typer.Typer) -> None:
             typer.echo(f"your own sets are in {paths.patches() / SETS}")
 
 
-def _show(entries: Sequence[Entry], as_json: bool) -> None:
+def _show(entries: Sequence[PatchEntry], as_json: bool) -> None:
     from antiphon.cli.style import styled
 
     if as_json:
@@ -53,7 +53,7 @@ def _show(entries: Sequence[Entry], as_json: bool) -> None:
         typer.echo(styled(line[:width], "head") + line[width:])
 
 
-def listing(entries: Sequence[Entry]) -> Iterator[str]:
+def listing(entries: Sequence[PatchEntry]) -> Iterator[str]:
     """A line for each: "answer  yours, hides the shipped one  Hum, and …"."""
     origins = [origin(entry) for entry in entries]
     widths = [max((len(text) for text in column), default=0) for column in ([e.name for e in entries], origins)]
@@ -61,14 +61,14 @@ def listing(entries: Sequence[Entry]) -> Iterator[str]:
         yield f"{entry.name:<{widths[0]}}  {said:<{widths[1]}}  {entry.line}".rstrip()
 
 
-def origin(entry: Entry) -> str:
+def origin(entry: PatchEntry) -> str:
     """Where it is from, in words."""
     if entry.hides:
         return "yours, hides the shipped one"
     return "yours" if entry.own else "shipped"
 
 
-def _plain(entry: Entry) -> dict[str, object]:
+def _plain(entry: PatchEntry) -> dict[str, object]:
     return {
         "name": entry.name,
         "line": entry.line,

@@ -25,7 +25,7 @@ def clear() -> None:
         _drawn = False
 
 
-class Progress:
+class ProgressBar:
     """Counts `done` of `total` frames (None: unknown) on standard error. Use it with `with`."""
 
     def __init__(self, label: str, total: int | None, rate: int) -> None:
@@ -34,7 +34,7 @@ class Progress:
         self._next = self._began + PATIENCE
         self._on_terminal = sys.stderr.isatty()
 
-    def __enter__(self) -> Progress:
+    def __enter__(self) -> ProgressBar:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:

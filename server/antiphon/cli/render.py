@@ -64,7 +64,7 @@ def render(
     Where --seconds does not say how long OUT is, echoes and notes go on after the end of IN, until they are over.
     """
     from antiphon.cli.offline import play_with
-    from antiphon.cli.progress import Progress
+    from antiphon.cli.progress import ProgressBar
     from antiphon.contract.block import MAX_BLOCK, MIN_BLOCK, StreamSpec
     from antiphon.graph.graph import order
     from antiphon.graph.patch import load as load_patch
@@ -121,7 +121,7 @@ def render(
         if synth == "supercollider":
             _turns(stack, prepared, source, length, after)
         writer = stack.enter_context(AudioWriter(out, rate, channels, subtype))
-        progress = stack.enter_context(Progress(made.name, frames, rate))
+        progress = stack.enter_context(ProgressBar(made.name, frames, rate))
         runner = stack.enter_context(closing(prepared()))
         for samples in faded(process_stream(blocks, runner, length, progress.update, after), rate, fade):
             writer.write(samples)

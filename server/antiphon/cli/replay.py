@@ -16,7 +16,7 @@ def replay(
     """Play a kept set again, into a file: the same samples on the same machine."""
     from antiphon.cli.errors import endable
     from antiphon.cli.offline import play_with
-    from antiphon.cli.progress import Progress
+    from antiphon.cli.progress import ProgressBar
     from antiphon.cli.report import report
     from antiphon.errors import FileError
     from antiphon.io.audiofile import stream
@@ -52,7 +52,7 @@ def replay(
         with stream(folder / INPUT) as (info, blocks):
             log.check_input(info.rate, info.channels)
             writer = AudioWriter(out, log.spec.rate, log.spec.channels, "FLOAT")
-            with writer, Progress("replay", info.frames, log.spec.rate) as progress:
+            with writer, ProgressBar("replay", info.frames, log.spec.rate) as progress:
                 for y in play(folder, blocks, loaded.catalog, loaded.make):
                     writer.write(y)
                     progress.update(writer.frames)

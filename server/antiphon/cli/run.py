@@ -28,7 +28,7 @@ MAX_TRIGGER = 7 * 24 * 3600.0
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class FileTask:
     """One file in, one file out."""
 
     source: Path
@@ -36,7 +36,7 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class RunSettings:
     """What the command line asks for. values: parameters' by `-p`.  fires: trigger parameters and the seconds at which
     they fire.  block: frames.  tail: seconds, None for the usual.  fade: seconds.
     """
@@ -95,7 +95,7 @@ def run(
         jobs = plan_jobs(paths, out_dir, info, alone=bool(own))
         play_with(device, "auto", loaded, Graph((NodeSpec(plugin, plugin),)))
         values, fires = read_settings(plugin, param or [], loaded)
-        settings = Settings(values, fires, block, tail, fade)
+        settings = RunSettings(values, fires, block, tail, fade)
         files = [(p.name, str(values[p.name])) for p in info.cells if p.kind == "file" and p.name in values]
         beside = [(what, path) for what, path in (("--midi-out", midi_out), ("--analysis", analysis)) if path]
         mend = "" if out_dir is None else "name another folder with --out-dir"
@@ -130,7 +130,7 @@ def _by_itself(own: str, job: FileJob) -> None:
     """A plugin that does its files itself: `own` names its function."""
     from dataclasses import replace
 
-    from antiphon.cli.progress import Progress
+    from antiphon.cli.progress import ProgressBar
     from antiphon.io.decode import shown
     from antiphon.io.midifile import SUFFIXES
     from antiphon.offline.output_summary import Written
@@ -145,12 +145,12 @@ def _by_itself(own: str, job: FileJob) -> None:
             raise FileError(f"cannot write {shown(written)}: its folder does not exist; make it first")
     if not job.source.exists():
         raise FileError(f"cannot read {shown(job.source)}: there is no such file or folder")
-    with Progress(job.plugin, 1000, 1) as progress:
+    with ProgressBar(job.plugin, 1000, 1) as progress:
         said = named(own)(replace(job, progress=lambda part: progress.update(round(1000 * part))))
     report(*(said or (Written(job.target, shown(job.source)),)))
 
 
-def plan_jobs(paths: Sequence[str], out_dir: str | None, info: ProcessorInfo, *, alone: bool = False) -> list[Job]:
+def plan_jobs(paths: Sequence[str], out_dir: str | None, info: ProcessorInfo, *, alone: bool = False) -> list[FileTask]:
     """The files to do. A folder stands for the files directly inside it that the plugin takes.
 
     alone: the plugin takes one IN, which may be a folder, and one OUT.
@@ -169,11 +169,11 @@ def plan_jobs(paths: Sequence[str], out_dir: str | None, info: ProcessorInfo, *,
             raise UsageError(
                 f"{shown(paths[0])} is a folder; write --out-dir {shown(paths[1])} to do all that is in it"
             )
-        return [Job(Path(paths[0]), Path(paths[1]))]
+        return [FileTask(Path(paths[0]), Path(paths[1]))]
     if Path(out_dir).exists() and not Path(out_dir).is_dir():
         raise UsageError(f"--out-dir {shown(out_dir)} is not a folder")
     what, endings = suffixes(info)
-    jobs: dict[Path, Job] = {}
+    jobs: dict[Path, FileTask] = {}
     for path in map(Path, paths):
         found = [path]
         if path.is_dir():
@@ -185,7 +185,7 @@ def plan_jobs(paths: Sequence[str], out_dir: str | None, info: ProcessorInfo, *,
                 raise FileError(f"{shown(path)} holds no {what} files; their names end in {', '.join(endings)}")
         for source in found:
             target = Path(out_dir) / source.with_suffix(suffix_of(info, source)).name
-            other = jobs.setdefault(target, Job(source, target))
+            other = jobs.setdefault(target, FileTask(source, target))
             if other.source != source:
                 raise UsageError(f"{shown(other.source)} and {shown(source)} would both become {shown(target)}")
     return list(jobs.values())
@@ -229,7 +229,9 @@ def _seconds(name: str, text: str) -> float:
     return seconds
 
 
-def _each(plugin: str, jobs: Sequence[Job], settings: Settings, loaded: Loaded, folder: Path, *, force: bool) -> int:
+def _each(
+    plugin: str, jobs: Sequence[FileTask], settings: RunSettings, loaded: Loaded, folder: Path, *, force: bool
+) -> int:
     """Does every job that can be done; how many could not, each named on standard error."""
     from antiphon.cli.runfile import one
     from antiphon.runtime.paths import made

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from antiphon.cli.errors import complain
-from antiphon.cli.progress import Progress
+from antiphon.cli.progress import ProgressBar
 from antiphon.contract.block import Samples, StreamSpec
 from antiphon.contract.catalog import ProcessorInfo
 from antiphon.errors import FileError, UsageError
@@ -24,7 +24,7 @@ from antiphon.offline.runner import Firing, PlanRunner, process_stream
 from antiphon.plugins.loader import Loaded
 
 if TYPE_CHECKING:
-    from antiphon.cli.run import Job, Settings
+    from antiphon.cli.run import FileTask, RunSettings
 
 RATE, CHANNELS = 48000, 2
 """Of what is played from a MIDI file."""
@@ -43,7 +43,7 @@ def suffix_of(info: ProcessorInfo, source: Path) -> str:
     return ".wav" if is_midi(source) else source.suffix
 
 
-def one(plugin: str, job: Job, settings: Settings, loaded: Loaded) -> Written:
+def one(plugin: str, job: FileTask, settings: RunSettings, loaded: Loaded) -> Written:
     """Makes `job.target`, whole or not at all. Raises `AntiphonError` for what cannot be done."""
     info = loaded.catalog[plugin]
     plays, writes = _plays_notes(info, job.source), _writes_notes(info, job.target)
@@ -60,7 +60,7 @@ def one(plugin: str, job: Job, settings: Settings, loaded: Loaded) -> Written:
         fires = [Firing(round(seconds * rate), name) for name, seconds in settings.fires]
         spec = StreamSpec(rate, settings.block, channels)
         writer = None if writes else stack.enter_context(AudioWriter(job.target, rate, channels, subtype))
-        progress = stack.enter_context(Progress(job.source.name, length, rate))
+        progress = stack.enter_context(ProgressBar(job.source.name, length, rate))
         runner = stack.enter_context(
             closing(PlanRunner(plugin, loaded.catalog, loaded.make, spec, settings.values, fires, score))
         )
@@ -121,7 +121,7 @@ def _check_events(runner: PlanRunner, source: Path) -> None:
         )
 
 
-def _notes_written(job: Job, runner: PlanRunner, score: Score | None, frames: int) -> Written:
+def _notes_written(job: FileTask, runner: PlanRunner, score: Score | None, frames: int) -> Written:
     rate = runner.spec.rate
     like = None if score is None else score.song
     count = note_file.write(job.target, runner.emitted, frames, rate, like)
@@ -130,7 +130,7 @@ def _notes_written(job: Job, runner: PlanRunner, score: Score | None, frames: in
     return Written(job.target, shown(job.source), frames / rate, notes=count)
 
 
-def _sound_written(job: Job, info: ProcessorInfo, writer: AudioWriter, rate: int, channels: int) -> Written:
+def _sound_written(job: FileTask, info: ProcessorInfo, writer: AudioWriter, rate: int, channels: int) -> Written:
     if not writer.frames:
         complain(f"{shown(job.source)} and {writer.name} hold no sound (0 frames)")
     if writer.clipped:
@@ -139,7 +139,7 @@ def _sound_written(job: Job, info: ProcessorInfo, writer: AudioWriter, rate: int
     return Written(job.target, shown(job.source), writer.frames / rate, rate, channels)
 
 
-def _softer(job: Job, info: ProcessorInfo, writer: AudioWriter) -> str:
+def _softer(job: FileTask, info: ProcessorInfo, writer: AudioWriter) -> str:
     """What makes OUT softer."""
     for param in info.params:
         if param.name in ("gain", "level"):

@@ -58,9 +58,9 @@ def train(
     if not os.access(target, os.W_OK):
         raise UsageError(f"{target} cannot be written to; name another folder with --out")
     with needs.said(name):
-        from antiphon.learning.making import Wish, make
+        from antiphon.learning.making import TrainOptions, make
 
-        wish = Wish(name, data, place, target, seed, steps, minutes, device, only_material, restart, begin)
+        wish = TrainOptions(name, data, place, target, seed, steps, minutes, device, only_material, restart, begin)
         with _Bar() as bar:
             if not make(recipes[name], wish, say, bar):
                 raise typer.Exit(130)
@@ -83,9 +83,9 @@ class _Bar:
     """On a terminal."""
 
     def __init__(self) -> None:
-        from antiphon.cli.progress import Progress
+        from antiphon.cli.progress import ProgressBar
 
-        self._bar = Progress("", 1000, 1)
+        self._bar = ProgressBar("", 1000, 1)
 
     def __enter__(self) -> _Bar:
         self._bar.__enter__()

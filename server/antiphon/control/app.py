@@ -14,7 +14,7 @@ from typing import Any
 
 from antiphon.contract.catalog import Catalog
 from antiphon.contract.params import Value
-from antiphon.control.faults import Faults
+from antiphon.control.faults import ControlFaults
 from antiphon.control.http import status as figures
 from antiphon.control.midi.input import MidiControl, no_scene
 from antiphon.control.osc.clients import Access, Level, Peer, Surfaces
@@ -91,7 +91,7 @@ class ControlApp:
         self.directory = Directory()
         self.router = self.directory.router
         self.access = Access(allow)
-        self.faults = Faults()
+        self.faults = ControlFaults()
         self.turns = Turns(self)
         self.intake = Intake(self)
         self.outbox = Outbox(link, self.session)

@@ -13,7 +13,7 @@ LOGGED = 1.0
 """Seconds between two tracebacks in the log: what a sender can cause, a sender can repeat."""
 
 
-class Faults:
+class ControlFaults:
     """count: since this process began.  said: the last one in words, "" while there was none."""
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:

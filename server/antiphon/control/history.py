@@ -38,7 +38,7 @@ class Before:
     place: Place
 
 
-class History:
+class EditHistory:
     """At most `MAX_EDITS` edits, the oldest forgotten first. What was taken back can be done again until a new edit."""
 
     def __init__(self) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from antiphon.control.history import MAX_EDITS, Before, History, Kept, before, graph_again
+from antiphon.control.history import MAX_EDITS, Before, EditHistory, Kept, before, graph_again
 from antiphon.control.osc.clients import Peer
 from antiphon.errors import AntiphonError, PatchError, WireError
 from antiphon.graph import patch as patches
@@ -54,7 +54,7 @@ class Plans:
         self.warning = ""
         self.patch: Patch | None = None
         self.scenes: dict[int, Scene] = {}
-        self.history = History()
+        self.history = EditHistory()
         self.failed = False
         """Whether the last file or plan was refused, and the one before plays on."""
         self._kept: list[Kept] = []

@@ -27,7 +27,7 @@ from antiphon.control.osc.handle_scenes import recall_scene
 from antiphon.control.patch_watch import watch
 from antiphon.engine import session_header
 from antiphon.engine.remote import RemoteEngine
-from antiphon.engine.shared import Shape, Shared
+from antiphon.engine.shared import MappingShape, Shared
 from antiphon.errors import AntiphonError
 from antiphon.graph import patch as patches
 from antiphon.graph.graph import IN
@@ -85,7 +85,7 @@ async def _live(given: dict[str, Any], supervisor: socket.socket) -> None:
     catalog = await _catalog(loop, supervisor, stop)
     if catalog is None:
         return
-    shared = Shared(fds["shared"], Shape(*given["shape"]))
+    shared = Shared(fds["shared"], MappingShape(*given["shape"]))
     recorder = socket.socket(fileno=fds["recorder"])
     recorder.setblocking(False)
     link = RemoteEngine(shared, fds["bell"], socket.socket(fileno=fds["engine"]), recorder)

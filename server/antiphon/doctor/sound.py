@@ -33,7 +33,7 @@ class Device:
 
 
 @dataclass(frozen=True, slots=True)
-class Jack:
+class JackState:
     """A running JACK server. sources play into Antiphon, sinks hear it."""
 
     rate: int
@@ -44,26 +44,28 @@ class Jack:
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class LibraryReport:
     """What the libraries said. A problem is "" where there is none."""
 
     devices: tuple[Device, ...]
     portaudio: str
     portaudio_problem: str
-    jack: Jack | None
+    jack: JackState | None
     jack_problem: str
 
 
-def ask() -> Heard:
+def ask() -> LibraryReport:
     """What there is; never raises for a library that misbehaves."""
     told = {what: _in_child(what) for what in ("portaudio", "jack")}
     pa, jack = told["portaudio"], told["jack"]
     server = jack.get("server")
-    return Heard(
+    return LibraryReport(
         tuple(Device(**{**d, "rates": tuple(d["rates"])}) for d in pa.get("devices", ())),
         pa.get("version", ""),
         pa.get("problem", ""),
-        Jack(**{**server, "sources": tuple(server["sources"]), "sinks": tuple(server["sinks"])}) if server else None,
+        JackState(**{**server, "sources": tuple(server["sources"]), "sinks": tuple(server["sinks"])})
+        if server
+        else None,
         jack.get("problem", ""),
     )
 

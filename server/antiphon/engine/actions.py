@@ -50,7 +50,7 @@ class Action:
     SET: node, cell, number, ramp seconds.  RESET: node.  TEMPO: number bpm, ramp beats.
     TRANSPORT: cell 1 play, 0 stop, -1 as it is; number the beat, NaN as it is.  SYNC: token.
     END: the output fades out, for good.
-    PANIC, CLEAR: token the `Schedule.count` from which on what is scheduled stays; 0 none does.
+    PANIC, CLEAR: token the `ActionSchedule.count` from which on what is scheduled stays; 0 none does.
     NOTE_ON, NOTE_OFF, CONTROL, BEND: node, cell the event's number, number its value, token its channel, ramp `LIVE`
     or 0, serial as in `processor.Event`.
     """
@@ -69,7 +69,7 @@ class Action:
         return self.node, self.token, self.cell
 
 
-class Schedule:
+class ActionSchedule:
     """At most `capacity` actions wait; one more is refused."""
 
     def __init__(self, capacity: int = CAPACITY) -> None:

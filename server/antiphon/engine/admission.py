@@ -27,7 +27,7 @@ from antiphon.graph.graph import IN, OUT, End, Graph, NodeSpec, Wire
 from antiphon.plugins.checks import in_child
 from antiphon.runtime import scheduling
 from antiphon.runtime.child_process import listening
-from antiphon.workers.arena import SlotWord, State, Word
+from antiphon.workers.arena import SlotWord, State, WorkerWord
 from antiphon.workers.pool import Pool, absent
 
 TRIAL_BLOCKS = 48
@@ -58,7 +58,7 @@ class Share:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Admission:
     """refused, warning: a sentence with the numbers, or "".  load: the engine's, as a share of a block."""
 
     load: float
@@ -67,7 +67,7 @@ class Verdict:
 
 
 @dataclass(slots=True)
-class Scales:
+class LoadEstimator:
     """The loader's end: asks the weigher what nodes cost that the engine does not play already."""
 
     spec: StreamSpec
@@ -98,7 +98,7 @@ class Scales:
             raise NodeError(answer["said"], answer["node"])
         return [float(cost) for cost in answer["costs"]]
 
-    def judged(self, costs: Mapping[str, float], pool: Pool | None) -> Verdict:
+    def judged(self, costs: Mapping[str, float], pool: Pool | None) -> Admission:
         """costs: of every node of a plan by name, in ms a block. Its workers have measured theirs."""
         period = self.spec.block * 1e3 / self.spec.rate
         nodes = [Share(name, cost, period) for name, cost in costs.items()]
@@ -192,15 +192,15 @@ def worker_shares(pool: Pool) -> list[Share]:
     found = []
     for entry in pool.arena.entries:
         words = entry.words
-        if not words[Word.WANTED] or words[Word.STATE] != State.RUNNING:
+        if not words[WorkerWord.WANTED] or words[WorkerWord.STATE] != State.RUNNING:
             continue
         spec = entry.spec()
         if any(entry.slot(slot, SlotWord.OPEN) for slot in range(spec.slots)):
-            found.append(Share(spec.name, words[Word.HOP_P50_NS] / 1e6, spec.hop * 1e3 / spec.rate))
+            found.append(Share(spec.name, words[WorkerWord.HOP_P50_NS] / 1e6, spec.hop * 1e3 / spec.rate))
     return found
 
 
-def judge(nodes: Iterable[Share], workers: Iterable[Share], cores: int) -> Verdict:
+def judge(nodes: Iterable[Share], workers: Iterable[Share], cores: int) -> Admission:
     """What the shares come to. cores: of the machine."""
     nodes, workers = list(nodes), list(workers)
     load = sum(node.share for node in nodes)
@@ -208,18 +208,18 @@ def judge(nodes: Iterable[Share], workers: Iterable[Share], cores: int) -> Verdi
     total = load + sum(w.share for w in workers)
     said = _engine(nodes, load)
     if load > FULL:
-        return Verdict(load, refused=f"{said}; take nodes out, or start with a larger --block")
+        return Admission(load, refused=f"{said}; take nodes out, or start with a larger --block")
     if slow is not None and slow.share > FULL:
-        return Verdict(load, refused=f"{_worker(slow)}: it cannot keep up on this machine")
+        return Admission(load, refused=f"{_worker(slow)}: it cannot keep up on this machine")
     if total > cores * FULL:
-        return Verdict(load, refused=f"it would take {total:.1f} of {cores} cores: {_named(nodes + workers)}")
+        return Admission(load, refused=f"it would take {total:.1f} of {cores} cores: {_named(nodes + workers)}")
     if load > CLOSE:
-        return Verdict(load, warning=said)
+        return Admission(load, warning=said)
     if slow is not None and slow.share > CLOSE:
-        return Verdict(load, warning=_worker(slow))
+        return Admission(load, warning=_worker(slow))
     if total > cores * CLOSE:
-        return Verdict(load, warning=f"it takes {total:.1f} of {cores} cores: {_named(nodes + workers)}")
-    return Verdict(load)
+        return Admission(load, warning=f"it takes {total:.1f} of {cores} cores: {_named(nodes + workers)}")
+    return Admission(load)
 
 
 def _engine(nodes: list[Share], load: float) -> str:

@@ -16,35 +16,35 @@ import numpy as np
 
 from antiphon.contract.block import Samples, StreamSpec
 from antiphon.contract.processor import BlockTime
-from antiphon.engine.actions import EVENTS, LIVE, OTHER, Action, Op, Schedule
+from antiphon.engine.actions import EVENTS, LIVE, OTHER, Action, ActionSchedule, Op
 from antiphon.engine.edges import Edges
-from antiphon.engine.levels import Level, Levels
+from antiphon.engine.levels import Levels, MasterLevel
 from antiphon.engine.player_reports import Applied, StageCounters, StageReport
 from antiphon.engine.playing import Playing
 from antiphon.graph.clock import MAX_TEMPO, MIN_TEMPO, TempoMap
 from antiphon.graph.io_nodes import CLIPPED
 from antiphon.graph.node_host import NodeHost
 from antiphon.graph.plan import Plan
-from antiphon.graph.plan_crossfade import Crossing
+from antiphon.graph.plan_crossfade import PlanCrossfade
 from antiphon.native import dsp
 from antiphon.native.limit import limit, release_fall
 
 MAX_REPORTS = 4096
 
 
-class Stage:
+class GraphPlayer:
     """Plan, schedule, tempo map, master limiter. One thread."""
 
     def __init__(self, spec: StreamSpec, tempo: float = 120.0) -> None:
         self.spec = spec
         self.sample = 0
         self.tempo = TempoMap(spec.rate, tempo, end_bpm=tempo)
-        self.schedule = Schedule()
+        self.schedule = ActionSchedule()
         self.counters = StageCounters()
         self.reports: deque[StageReport] = deque(maxlen=MAX_REPORTS)
         self.applied: deque[Applied] | None = None
         self.plan: Plan | None = None
-        self._crossing: Crossing | None = None
+        self._crossing: PlanCrossfade | None = None
         self._now: deque[Action] = deque()
         self._time = BlockTime()
         self._limited = np.zeros(1, np.float64)
@@ -57,7 +57,7 @@ class Stage:
         self._panic = False
         self._edges = Edges(spec)
         # with plans that have been faded out: whoever made them frees their memory, off the block path
-        self.retired: deque[Crossing] = deque(maxlen=64)
+        self.retired: deque[PlanCrossfade] = deque(maxlen=64)
         # set before the plan that holds their node has come: they are applied with it
         self._orphans: deque[Action] = deque(maxlen=MAX_REPORTS)
         self._playing = Playing()
@@ -103,7 +103,7 @@ class Stage:
             plan.inherit(self.plan)
             crossing = plan.crossing
             if crossing is None or crossing.old is not self.plan:
-                crossing = Crossing(self.plan, plan)
+                crossing = PlanCrossfade(self.plan, plan)
             crossing.begin(round(fade * self.spec.rate))
             self._crossing = crossing
         elif self._edges.rising:
@@ -296,7 +296,7 @@ class Stage:
         if action.op in EVENTS:
             self._event(sample, action)
             return 0
-        host: NodeHost | Level | None = self._levels.ends.get(action.node)
+        host: NodeHost | MasterLevel | None = self._levels.ends.get(action.node)
         if host is None and self.plan is not None:
             host = self.plan.hosts.get(action.node)
         if action.op is Op.SET and host is None:

@@ -1,7 +1,7 @@
 """What the engine tells the session log: every load, command, miss and start, with its sample.
 
 Records go through a bounded ring to the recorder, which writes them as JSON lines. Kept only while
-a session is (`Word.TAPPING` is 2).
+a session is (`HeaderWord.TAPPING` is 2).
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from dataclasses import asdict
 from typing import Any
 
 from antiphon.engine.actions import Action, Op
-from antiphon.engine.graph_player import Stage
+from antiphon.engine.graph_player import GraphPlayer
 from antiphon.engine.player_reports import Applied, StageReport
-from antiphon.engine.shared import SESSION, ByteRing, Shared, Word
+from antiphon.engine.shared import SESSION, ByteRing, HeaderWord, Shared
 
 _ACTION = struct.Struct("<cqBqqddq")
 _SPAN = struct.Struct("<cqq")
@@ -25,20 +25,20 @@ MAX_WAITING = 16384
 class Journal:
     """The engine's writing end."""
 
-    def __init__(self, shared: Shared, stage: Stage) -> None:
+    def __init__(self, shared: Shared, stage: GraphPlayer) -> None:
         self._words, self._ring, self._stage = shared.words, ByteRing(shared), stage
         self._session = 0
         self._plan = b"null"
 
     @property
     def kept(self) -> bool:
-        return self._words[Word.TAPPING] == SESSION
+        return self._words[HeaderWord.TAPPING] == SESSION
 
     def started(self, sample: int, died: int) -> None:
         """The engine begins at `sample`, with fresh processors; the one before wrote its last before `died`."""
         if self.kept:
             self._stage.applied = deque(maxlen=MAX_WAITING)
-            self._session = self._words[Word.SESSIONS]
+            self._session = self._words[HeaderWord.SESSIONS]
             tempo = asdict(self._stage.tempo)
             line = {"engine": "started", "sample": sample, "died": died, "tempo": tempo, **self._stage.rising}
             self._ring.push(b"E" + json.dumps(line).encode())
@@ -91,8 +91,8 @@ class Journal:
             return
         if self._stage.applied is None:
             self._stage.applied = deque(maxlen=MAX_WAITING)
-        if self._session != self._words[Word.SESSIONS]:
-            self._session = self._words[Word.SESSIONS]
+        if self._session != self._words[HeaderWord.SESSIONS]:
+            self._session = self._words[HeaderWord.SESSIONS]
             self._stage.applied.clear()
             line = json.dumps({"engine": "joined", **self._stage.state()})
             self._ring.push(b"E" + line[:-1].encode() + b', "load": ' + self._plan + b"}")

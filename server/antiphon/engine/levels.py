@@ -32,7 +32,7 @@ def levels_apply(
             x[c * stride + n] = x[c * stride + n] * g
 
 
-class Level:
+class MasterLevel:
     """One end: it takes what a node takes, and cannot fail."""
 
     failed = forced = ""
@@ -81,7 +81,7 @@ class Levels:
     """ends: the two by number. They outlive every plan."""
 
     def __init__(self, spec: StreamSpec) -> None:
-        self.ends = {number: Level(info, spec) for number, info in ENDS.values()}
+        self.ends = {number: MasterLevel(info, spec) for number, info in ENDS.values()}
         self.into, self.out = self.ends[IN_NUMBER].run, self.ends[OUT_NUMBER].run
 
     def state(self) -> dict[str, Any]:

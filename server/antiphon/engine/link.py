@@ -94,7 +94,7 @@ EVERY_NODE = -1
 
 
 @dataclass(frozen=True, slots=True)
-class Played:
+class PlayedNote:
     """A node that `echo` names emitted an event, for frame `sample`; the rest as in `processor.Event`."""
 
     node: int
@@ -106,12 +106,21 @@ class Played:
 
 
 Report: TypeAlias = (
-    Synced | Late | NodeState | PlanLoaded | PlanRefused | PlanWeighed | EngineStarted | BeatPassed | Reported | Played
+    Synced
+    | Late
+    | NodeState
+    | PlanLoaded
+    | PlanRefused
+    | PlanWeighed
+    | EngineStarted
+    | BeatPassed
+    | Reported
+    | PlayedNote
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Counters:
+class EngineCounters:
     """Engine counters since the server's start (an engine restart does not clear them)."""
 
     blocks: int = 0
@@ -202,7 +211,7 @@ class EngineLink(Protocol):
     def tempo_now(self) -> tuple[float, float, bool]:
         """Beat, bpm, playing at the engine's last block."""
 
-    def counters(self) -> Counters: ...
+    def counters(self) -> EngineCounters: ...
     def status(self) -> EngineStatus: ...
     def meters(self) -> dict[int, tuple[float, float]]:
         """Node number → (peak, rms) of its output over the last 1/60 s; 0 is the master output, -1 the input."""

@@ -13,11 +13,11 @@ from typing import Any
 
 from antiphon.contract.catalog import Catalog
 from antiphon.contract.processor import Processor
-from antiphon.engine.admission import Scales
-from antiphon.engine.loading import Loading
-from antiphon.engine.loop import Loop, NextPlan
-from antiphon.engine.making import Made, Maker
-from antiphon.engine.shared import Word
+from antiphon.engine.admission import LoadEstimator
+from antiphon.engine.loading import LoadingNote
+from antiphon.engine.loop import EngineLoop, NextPlan
+from antiphon.engine.making import Made, PlanMaker
+from antiphon.engine.shared import HeaderWord
 from antiphon.errors import PatchError, sentence
 from antiphon.graph.graph import Graph
 from antiphon.runtime.console import say
@@ -36,13 +36,13 @@ class Loader:
     """The engine's second thread: makes plans, and says what the loop and the workers have to say."""
 
     def __init__(
-        self, loop: Loop, peer: socket.socket, catalog: Catalog, make: Callable[[str], Processor], pool: Pool | None,
+        self, loop: EngineLoop, peer: socket.socket, catalog: Catalog, make: Callable[[str], Processor], pool: Pool | None,
         weigher: socket.socket,
     ) -> None:  # fmt: skip
         self._loop, self._peer, self._pool = loop, peer, pool
         self._told: dict[int, Health] = {}
-        self._loading = Loading(loop.shared)
-        self._maker = Maker(catalog, make, Scales(loop.stage.spec, weigher), self._loading)
+        self._loading = LoadingNote(loop.shared)
+        self._maker = PlanMaker(catalog, make, LoadEstimator(loop.stage.spec, weigher), self._loading)
         self._complained = ""
         self.thread = threading.Thread(target=self._run, name="loader", daemon=True)
 
@@ -129,10 +129,10 @@ class Loader:
         plan, words = made.plan, self._loop.shared.words
 
         def at_work(number: int) -> None:
-            words[Word.AT_WORK] = number
+            words[HeaderWord.AT_WORK] = number
 
         plan.watched, plan.at_work = True, at_work
-        blamed, words[Word.BLAMED] = words[Word.BLAMED], 0
+        blamed, words[HeaderWord.BLAMED] = words[HeaderWord.BLAMED], 0
         aside = (0, "")
         if blamed in plan.hosts and not plan.hosts[blamed].unprepared:
             aside = (blamed, "hung or crashed the engine")

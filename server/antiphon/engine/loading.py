@@ -48,7 +48,7 @@ class Prepared:
         return Prepared(number, zlib.crc32(asked.encode()))
 
 
-class Loading:
+class LoadingNote:
     """One writer at a time: the loader while its engine lives, the supervisor between two engines."""
 
     def __init__(self, shared: Shared) -> None:

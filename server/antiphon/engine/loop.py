@@ -18,11 +18,11 @@ import numpy as np
 from antiphon.contract.block import Samples
 from antiphon.engine.actions import EVENT_OPS, Action, Op
 from antiphon.engine.drivers.base import Driver
-from antiphon.engine.graph_player import Stage
+from antiphon.engine.graph_player import GraphPlayer
 from antiphon.engine.journal import Journal
 from antiphon.engine.player_reports import StageReport
 from antiphon.engine.remote import AT_BEAT, AT_SAMPLE, SAID
-from antiphon.engine.shared import METERS, Shared, Word, command_ring, report_ring
+from antiphon.engine.shared import METERS, HeaderWord, Shared, command_ring, report_ring
 from antiphon.graph.clock import DelayLockedLoop
 from antiphon.graph.io_nodes import IN_NUMBER, OUT_NUMBER
 from antiphon.graph.plan import Plan
@@ -57,11 +57,17 @@ class NextPlan:
     aside: tuple[int, str] = (0, "")
 
 
-class Loop:
-    """Runs a `Stage` under a `Driver`, and publishes in shared memory."""
+class EngineLoop:
+    """Runs a `GraphPlayer` under a `Driver`, and publishes in shared memory."""
 
     def __init__(
-        self, stage: Stage, driver: Driver, shared: Shared, bell: int, overlay: Input | None, pool: Pool | None = None
+        self,
+        stage: GraphPlayer,
+        driver: Driver,
+        shared: Shared,
+        bell: int,
+        overlay: Input | None,
+        pool: Pool | None = None,
     ) -> None:
         """bell: eventfd that tells control of new reports.  pool: of the workers, which hear of a block at its end."""
         self._pool = pool
@@ -77,11 +83,11 @@ class Loop:
         self._meter_in = 0
         self._load_mean = self._load_peak = 0.0
         self._base = (
-            self._words[Word.MISSED_BLOCKS],
-            self._words[Word.LATE_BLOCKS],
-            self._words[Word.DEVICE_XRUNS],
+            self._words[HeaderWord.MISSED_BLOCKS],
+            self._words[HeaderWord.LATE_BLOCKS],
+            self._words[HeaderWord.DEVICE_XRUNS],
         )
-        self._late_base = self._words[Word.LATE]
+        self._late_base = self._words[HeaderWord.LATE]
         self._told = False
 
     def begin(self, first: int, died: int) -> None:
@@ -100,11 +106,11 @@ class Loop:
         """One block; False when the driver has none (its device stopped asking)."""
         driver, stage, words = self.driver, self.stage, self._words
         block = driver.wait()
-        words[Word.ALIVE_NS] = time.monotonic_ns()
+        words[HeaderWord.ALIVE_NS] = time.monotonic_ns()
         if block < 0:
             return False
         started = time.perf_counter_ns()
-        words[Word.HEARTBEAT] = block
+        words[HeaderWord.HEARTBEAT] = block
         sample = block * driver.block
         if sample != stage.sample:
             self.journal.missed(stage.sample, sample)
@@ -114,7 +120,9 @@ class Loop:
         self._drain()
         x = driver.input(block)
         if self._overlay is not None:
-            x = self._overlay.block(sample - words[Word.BEGUN] + 1 if words[Word.BEGUN] else -1, driver.block)
+            x = self._overlay.block(
+                sample - words[HeaderWord.BEGUN] + 1 if words[HeaderWord.BEGUN] else -1, driver.block
+            )
         pool = self._pool
         if pool is not None:
             # a late answer is worth half of what this block's own work leaves until the device wants it
@@ -122,9 +130,9 @@ class Loop:
             work = int(self._load_mean * driver.block * 1_000_000_000 / driver.rate)
             pool.until_ns = now + max(0, driver.deadline(block) - now - work) // 2
         out = stage.run(x)
-        words[Word.AT_WORK] = 0
-        if words[Word.ECHO]:
-            self._echo(words[Word.ECHO], sample)
+        words[HeaderWord.AT_WORK] = 0
+        if words[HeaderWord.ECHO]:
+            self._echo(words[HeaderWord.ECHO], sample)
         heard = driver.deliver(block, out)
         self._tap.put(block, x, out, heard)
         if not heard:
@@ -151,8 +159,8 @@ class Loop:
                 self.journal.failed(self.stage.sample, *ready.aside, aside=True)
             self.stage.load(ready.plan, ready.serial, ready.fade, ready.tempo)
             # a later engine finds the input where the clock has brought it
-            self._words[Word.BEGUN] = self._words[Word.BEGUN] or self.stage.sample + 1
-            self._words[Word.LATENCY_GRAPH] = ready.plan.latency
+            self._words[HeaderWord.BEGUN] = self._words[HeaderWord.BEGUN] or self.stage.sample + 1
+            self._words[HeaderWord.LATENCY_GRAPH] = ready.plan.latency
             self._told = True
 
     def _clock(self, sample: int, block: int) -> None:
@@ -161,10 +169,10 @@ class Loop:
         if not self.driver.exact:
             self._dll.update(sample, asked)
             at, step = round(self._dll.time), self._dll.ns_per_sample
-        words[Word.CLOCK_SEQUENCE] += 1
-        words[Word.CLOCK_SAMPLE], words[Word.CLOCK_NS] = sample, at
-        self._floats[Word.CLOCK_NS_PER_SAMPLE] = step
-        words[Word.CLOCK_SEQUENCE] += 1
+        words[HeaderWord.CLOCK_SEQUENCE] += 1
+        words[HeaderWord.CLOCK_SAMPLE], words[HeaderWord.CLOCK_NS] = sample, at
+        self._floats[HeaderWord.CLOCK_NS_PER_SAMPLE] = step
+        words[HeaderWord.CLOCK_SEQUENCE] += 1
 
     def _drain(self) -> None:
         stage = self.stage
@@ -181,15 +189,15 @@ class Loop:
     def _publish(self, block: int, x: Samples, out: Samples) -> None:
         stage, words, floats = self.stage, self._words, self._floats
         missed, late, xruns = self.driver.counts()
-        words[Word.BLOCKS] += 1
-        words[Word.MISSED_BLOCKS] = self._base[0] + missed
-        words[Word.LATE_BLOCKS] = self._base[1] + late
-        words[Word.DEVICE_XRUNS] = self._base[2] + xruns
-        words[Word.LATE] = self._late_base + stage.counters.late
-        words[Word.PENDING] = len(stage.schedule)
-        floats[Word.BEAT] = stage.tempo.beat_at(block * self.driver.block)
-        floats[Word.TEMPO] = stage.tempo.tempo_at(stage.sample)
-        words[Word.PLAYING] = int(stage.tempo.playing)
+        words[HeaderWord.BLOCKS] += 1
+        words[HeaderWord.MISSED_BLOCKS] = self._base[0] + missed
+        words[HeaderWord.LATE_BLOCKS] = self._base[1] + late
+        words[HeaderWord.DEVICE_XRUNS] = self._base[2] + xruns
+        words[HeaderWord.LATE] = self._late_base + stage.counters.late
+        words[HeaderWord.PENDING] = len(stage.schedule)
+        floats[HeaderWord.BEAT] = stage.tempo.beat_at(block * self.driver.block)
+        floats[HeaderWord.TEMPO] = stage.tempo.tempo_at(stage.sample)
+        words[HeaderWord.PLAYING] = int(stage.tempo.playing)
         if stage.reports:
             self._tell(stage.reports)
         self._meter_in -= 1
@@ -207,13 +215,13 @@ class Loop:
         while reports:
             report = reports.popleft()
             if report.kind == "failed":
-                sample = self._words[Word.HEARTBEAT] * self.driver.block
+                sample = self._words[HeaderWord.HEARTBEAT] * self.driver.block
                 if not report.cell:
                     self.to_say.append({"said": "failed", "node": report.node, "reason": report.text})
                 self.journal.failed(sample, report.node, report.text, leaving=bool(report.cell))
                 continue
             if report.kind == "mark":
-                self.journal.marked(self._words[Word.HEARTBEAT] * self.driver.block, report)
+                self.journal.marked(self._words[HeaderWord.HEARTBEAT] * self.driver.block, report)
                 continue
             self._reports.push(
                 _SAID[report.kind], report.node << 16 | (report.cell + 1), report.number, 0.0, 0, 0.0, report.token, 0
@@ -251,15 +259,15 @@ class Loop:
                 self._told = True
         view[4 * row] = 0.0
         counters, words = stage.counters, self._words
-        words[Word.SCHEDULE_DROPPED] = counters.schedule_dropped
-        words[Word.NAN_BLOCKS], words[Word.LIMITED_BLOCKS] = counters.nan_blocks, counters.limited_blocks
-        words[Word.CLIPPED_BLOCKS] = counters.clipped_blocks
+        words[HeaderWord.SCHEDULE_DROPPED] = counters.schedule_dropped
+        words[HeaderWord.NAN_BLOCKS], words[HeaderWord.LIMITED_BLOCKS] = counters.nan_blocks, counters.limited_blocks
+        words[HeaderWord.CLIPPED_BLOCKS] = counters.clipped_blocks
 
     def _measure(self, spent_ns: int) -> None:
         share = spent_ns * self.driver.rate / (self.driver.block * 1e9)
         self._load_mean += 0.02 * (share - self._load_mean)
         self._load_peak = max(share, self._load_peak * 0.999)
-        self._floats[Word.LOAD_MEAN], self._floats[Word.LOAD_PEAK] = self._load_mean, self._load_peak
+        self._floats[HeaderWord.LOAD_MEAN], self._floats[HeaderWord.LOAD_PEAK] = self._load_mean, self._load_peak
 
 
 def _level(sound: Samples, frames: int, view: memoryview[float], at: int) -> None:
@@ -280,7 +288,7 @@ class _Tap:
         self._in = np.frombuffer(shared.part("tap_in"), np.float32).reshape(size)
 
     def put(self, block: int, x: Samples, out: Samples, heard: bool) -> None:
-        wanted = self._words[Word.TAPPING]
+        wanted = self._words[HeaderWord.TAPPING]
         if wanted:
             slot = block % self._count
             self._tags[slot] = 0
@@ -291,4 +299,4 @@ class _Tap:
             if wanted == 2:
                 self._in[slot] = x
             self._tags[slot] = block + 1
-        self._words[Word.TAP_WRITE] = block + 1
+        self._words[HeaderWord.TAP_WRITE] = block + 1

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from antiphon.contract.catalog import Catalog
 from antiphon.contract.processor import Processor
-from antiphon.engine.admission import PATIENCE, Scales, Verdict
-from antiphon.engine.loading import Loading, Prepared
+from antiphon.engine.admission import PATIENCE, Admission, LoadEstimator
+from antiphon.engine.loading import LoadingNote, Prepared
 from antiphon.errors import NodeError, PluginError
 from antiphon.graph.compiler import close_hosts, compile_plan, keeping
 from antiphon.graph.graph import Graph, NodeSpec
@@ -39,13 +39,13 @@ class Made:
 
 
 @dataclass(slots=True)
-class Maker:
+class PlanMaker:
     """Makes plans that follow one another. Off the block path; `last` is the one that plays, or is to."""
 
     catalog: Catalog
     make: Callable[[str], Processor]
-    scales: Scales
-    loading: Loading
+    scales: LoadEstimator
+    loading: LoadingNote
     last: Made | None = None
     _prepared: dict[int, Prepared] = field(default_factory=dict)
 
@@ -101,7 +101,7 @@ class Maker:
         self._prepared = prepared
         return Made(plan, costs, frozenset(plan.hosts.keys() - kept.keys()))
 
-    def judged(self, made: Made, pool: Pool | None) -> Verdict:
+    def judged(self, made: Made, pool: Pool | None) -> Admission:
         """Whether it fits."""
         return self.scales.judged(made.costs, pool)
 

@@ -17,10 +17,10 @@ from antiphon.contract.block import Samples, StreamSpec
 from antiphon.contract.catalog import Catalog
 from antiphon.contract.processor import Processor
 from antiphon.engine.drivers.base import Driver, DriverOptions
-from antiphon.engine.graph_player import Stage
+from antiphon.engine.graph_player import GraphPlayer
 from antiphon.engine.loader import Loader
-from antiphon.engine.loop import Loop
-from antiphon.engine.shared import Shared, Word
+from antiphon.engine.loop import EngineLoop
+from antiphon.engine.shared import HeaderWord, Shared
 from antiphon.errors import AntiphonError
 from antiphon.graph.clock import TempoMap
 from antiphon.runtime import scheduling
@@ -68,9 +68,9 @@ class FileLoop:
 def make_driver(name: str, options: DriverOptions) -> Driver:
     """A started driver, or EngineError."""
     if name == "jack":
-        from antiphon.engine.drivers.jack import Jack
+        from antiphon.engine.drivers.jack import JackDriver
 
-        return Jack(options)
+        return JackDriver(options)
     if name == "portaudio":
         from antiphon.engine.drivers.portaudio import PortAudio
 
@@ -103,10 +103,10 @@ def run(
     ending: list[int] = []
     signal.signal(signal.SIGTERM, lambda *_: ending.append(1))
     listening()
-    words[Word.ENGINE_PID], words[Word.ENGINE_STATE] = os.getpid(), 1
-    words[Word.DRIVER] = DRIVERS[driver_name]
+    words[HeaderWord.ENGINE_PID], words[HeaderWord.ENGINE_STATE] = os.getpid(), 1
+    words[HeaderWord.DRIVER] = DRIVERS[driver_name]
     spec = StreamSpec(options.rate, options.block, options.channels)
-    stage = Stage(spec)
+    stage = GraphPlayer(spec)
     # before the device's thread is made: it inherits them
     scheduling.short_slices()
     try:
@@ -114,36 +114,36 @@ def run(
     except AntiphonError as error:
         say(str(error))
         return NO_DEVICE
-    words[Word.LATENCY_DRIVER], words[Word.LATENCY_RING] = driver.latency, driver.ring
+    words[HeaderWord.LATENCY_DRIVER], words[HeaderWord.LATENCY_RING] = driver.latency, driver.ring
     overlay = FileLoop(sound, options.channels, options.block) if sound is not None else None
     pool = pools.Pool(arena, bells, device)
     pools.use(pool)
     if synth:
         choice = synths.chosen()
         pool.open(choice.info.worker(spec.rate, spec.block, dict(choice.settings)))
-    loop = Loop(stage, driver, shared, bell, overlay, pool)
+    loop = EngineLoop(stage, driver, shared, bell, overlay, pool)
     # started first: a thread inherits the scheduling class, and this one is not to have the sound's
     Loader(loop, peer, catalog, make, pool, weigher).thread.start()
     _calm(fifo, words)
     # an engine that follows a dead one goes on where the clock is, not where the other stopped
-    if words[Word.ORIGIN_NS] == 0:
-        words[Word.ORIGIN_NS] = time.monotonic_ns()
-    origin, period = words[Word.ORIGIN_NS], options.block * 1e9 / options.rate
-    died = words[Word.TAP_WRITE]
+    if words[HeaderWord.ORIGIN_NS] == 0:
+        words[HeaderWord.ORIGIN_NS] = time.monotonic_ns()
+    origin, period = words[HeaderWord.ORIGIN_NS], options.block * 1e9 / options.rate
+    died = words[HeaderWord.TAP_WRITE]
     first = max(int((time.monotonic_ns() - origin) / period) + 1, died)
     if died == 0:
-        words[Word.FIRST_BLOCK] = first
+        words[HeaderWord.FIRST_BLOCK] = first
     driver.start(first, origin)
     if died:
         stage.tempo = _tempo_of(shared)
     loop.begin(first, died)
-    words[Word.ENGINE_STATE] = 2
+    words[HeaderWord.ENGINE_STATE] = 2
     while not ending:
         if not loop.run_block() and not driver.alive():
-            words[Word.ENGINE_STATE] = 1
+            words[HeaderWord.ENGINE_STATE] = 1
             return DEVICE_GONE
     loop.end()
-    words[Word.ENGINE_STATE] = 3
+    words[HeaderWord.ENGINE_STATE] = 3
     driver.stop()
     return 0
 
@@ -151,10 +151,10 @@ def run(
 def _tempo_of(shared: Shared) -> TempoMap:
     """The tempo map as the engine before this one left it."""
     words, floats = shared.words, shared.floats
-    bpm = floats[Word.TEMPO] or 120.0
+    bpm = floats[HeaderWord.TEMPO] or 120.0
     return TempoMap(
-        words[Word.RATE], bpm, words[Word.HEARTBEAT] * words[Word.BLOCK], floats[Word.BEAT], bpm, 0.0,
-        bool(words[Word.PLAYING]),
+        words[HeaderWord.RATE], bpm, words[HeaderWord.HEARTBEAT] * words[HeaderWord.BLOCK], floats[HeaderWord.BEAT], bpm, 0.0,
+        bool(words[HeaderWord.PLAYING]),
     )  # fmt: skip
 
 
@@ -164,8 +164,8 @@ def _calm(fifo: bool, words: memoryview) -> None:
     gc.freeze()
     gc.disable()
     sys.setswitchinterval(1e-4)
-    words[Word.POLICY] = int(fifo and scheduling.fifo(FIFO_PRIORITY))
-    if not words[Word.POLICY]:
+    words[HeaderWord.POLICY] = int(fifo and scheduling.fifo(FIFO_PRIORITY))
+    if not words[HeaderWord.POLICY]:
         scheduling.short_slices()
 
 

@@ -21,8 +21,8 @@ from typing import Any, TextIO
 import numpy as np
 
 from antiphon.engine.journal import to_line
-from antiphon.engine.shared import SESSION, ByteRing, Shared, Word
-from antiphon.engine.take import ROOM, SYNC_SECONDS, Take, written
+from antiphon.engine.shared import SESSION, ByteRing, HeaderWord, Shared
+from antiphon.engine.take import ROOM, SYNC_SECONDS, TakeFile, written
 from antiphon.errors import FileError
 from antiphon.runtime import paths
 from antiphon.runtime.child_process import listening
@@ -46,15 +46,15 @@ class Recorder:
         self._out = np.frombuffer(shared.part("tap_out"), np.float32).reshape(size)
         self._in = np.frombuffer(shared.part("tap_in"), np.float32).reshape(size)
         self._journal = ByteRing(shared)
-        self._record: Take | None = None
-        self._session: tuple[Take, Take, TextIO] | None = None
+        self._record: TakeFile | None = None
+        self._session: tuple[TakeFile, TakeFile, TextIO] | None = None
         self._next = -1
         self._session_from = -1
         self._log_synced = 0.0
         self.said: list[str] = []
         self.aloud = False
         """Whether complaints go to standard error; at the first start the supervisor tells them."""
-        self._words[Word.TAPPING] = 0
+        self._words[HeaderWord.TAPPING] = 0
 
     def handle(self, message: dict[str, Any]) -> None:
         """{"do": "record" | "session", "path": str | None, "header": …}."""
@@ -64,7 +64,7 @@ class Recorder:
             if message["do"] == "record":
                 self._close_record()
                 if path:
-                    self._record = Take(Path(path), self.shared.shape.rate, self.shared.shape.channels)
+                    self._record = TakeFile(Path(path), self.shared.shape.rate, self.shared.shape.channels)
             else:
                 self._close_session()
                 if path:
@@ -80,10 +80,10 @@ class Recorder:
         rate, channels = self.shared.shape.rate, self.shared.shape.channels
         self._journal.skip_all()
         shape = {"rate": rate, "block": self.shared.shape.block, "channels": channels}
-        begun: list[Take] = []
+        begun: list[TakeFile] = []
         log = folder / "session.jsonl"
         try:
-            begun.extend(Take(folder / name, rate, channels, "FLOAT") for name in ("input.wav", "output.wav"))
+            begun.extend(TakeFile(folder / name, rate, channels, "FLOAT") for name in ("input.wav", "output.wav"))
             paths.reserve(log, ROOM, paths.PRIVATE)
             file = log.open("w", encoding="utf-8")
             file.write(json.dumps({"session": 1, **shape, **header}) + "\n")
@@ -97,7 +97,7 @@ class Recorder:
             raise
         self._session = (*begun, file)  # type: ignore[assignment]
         self._session_from = -1
-        self._words[Word.SESSIONS] += 1
+        self._words[HeaderWord.SESSIONS] += 1
 
     def _note(self) -> None:
         """Writes down what is being recorded, for a recorder that has to go on."""
@@ -115,21 +115,21 @@ class Recorder:
 
     def _arm(self) -> None:
         wanted = SESSION if self._session else OUTPUT if self._record else 0
-        if wanted and self._words[Word.TAPPING] == 0:
+        if wanted and self._words[HeaderWord.TAPPING] == 0:
             # before the engine's first block there is nothing to be too late for
-            self._next = self._words[Word.TAP_WRITE] or -1
-        self._words[Word.TAPPING] = wanted
+            self._next = self._words[HeaderWord.TAP_WRITE] or -1
+        self._words[HeaderWord.TAPPING] = wanted
 
     def turn(self) -> None:
         """Writes what has come since the last turn."""
         if self._record is None and self._session is None:
             return
-        end = self._words[Word.TAP_WRITE]
+        end = self._words[HeaderWord.TAP_WRITE]
         self._keep_journal()
         if self._next < 0:
             if end == 0:
                 return
-            self._next = self._words[Word.FIRST_BLOCK]
+            self._next = self._words[HeaderWord.FIRST_BLOCK]
         while self._next < end:
             count = min(end - self._next, 64)
             self._write(self._next, count)
@@ -165,9 +165,9 @@ class Recorder:
                     into[n] = self._in[slot].T
                 if tags[slot] != first + n + 1:  # overwritten while it was read
                     out[n] = 0.0
-                    self._words[Word.TAP_DROPPED] += 1
+                    self._words[HeaderWord.TAP_DROPPED] += 1
             elif tags[slot] > first + n + 1:
-                self._words[Word.TAP_DROPPED] += 1
+                self._words[HeaderWord.TAP_DROPPED] += 1
         if self._record is not None:
             try:
                 self._put(self._record, out.reshape(-1, shape.channels))
@@ -181,7 +181,7 @@ class Recorder:
             except Exception as error:
                 self._cut_session(error)
 
-    def _put(self, take: Take, frames: Any) -> None:
+    def _put(self, take: TakeFile, frames: Any) -> None:
         if take.write(frames):
             say(
                 f"{take.path} has grown beyond 4 GiB and goes on as RF64: Antiphon, ffmpeg, VLC, Audacity and Reaper "
@@ -240,10 +240,10 @@ class Recorder:
         self.turn()
         self._close_record()
         self._close_session()
-        self._words[Word.TAPPING] = 0
+        self._words[HeaderWord.TAPPING] = 0
 
 
-def _tell_of(take: Take) -> None:
+def _tell_of(take: TakeFile) -> None:
     """Where a recording ends, what there is of it."""
     if take.frames:
         tell(written(take.path, take.seconds, take.size))
@@ -251,7 +251,7 @@ def _tell_of(take: Take) -> None:
         tell(f"nothing was recorded; there is no {take.path}")
 
 
-def _tell_of_set(parts: tuple[Take, Take, TextIO]) -> None:
+def _tell_of_set(parts: tuple[TakeFile, TakeFile, TextIO]) -> None:
     folder = parts[1].path.parent
     if parts[1].frames:
         tell(written(folder, parts[1].seconds, parts[0].size + parts[1].size))
@@ -325,7 +325,7 @@ def run(shared: Shared, peer: socket.socket, begin: list[dict[str, Any]], ready:
     poll.register(peer.fileno(), select.POLLIN)
     poll.register(woken, select.POLLIN)
     while not ending:
-        busy = shared.words[Word.TAPPING] != 0
+        busy = shared.words[HeaderWord.TAPPING] != 0
         if any(fd == peer.fileno() for fd, _ in poll.poll(_TURN * 1000 if busy else 1000)):
             try:
                 recorder.handle(json.loads(peer.recv(1 << 20)))

@@ -14,7 +14,7 @@ from typing import Any
 from antiphon.engine.actions import EVENT_OPS, EVENTS, Op
 from antiphon.engine.link import (
     BeatPassed,
-    Counters,
+    EngineCounters,
     EngineStarted,
     EngineStatus,
     Late,
@@ -22,12 +22,12 @@ from antiphon.engine.link import (
     PlanLoaded,
     PlanRefused,
     PlanWeighed,
-    Played,
+    PlayedNote,
     Report,
     Reported,
     Synced,
 )
-from antiphon.engine.shared import METERS, SESSION, Shared, Word, command_ring, report_ring
+from antiphon.engine.shared import METERS, SESSION, HeaderWord, Shared, command_ring, report_ring
 from antiphon.errors import EngineError
 from antiphon.graph.graph import Graph
 from antiphon.graph.io_nodes import IN_NUMBER, OUT_NUMBER
@@ -123,10 +123,10 @@ class RemoteEngine:
         self._ask({"do": "record", "path": path})
 
     def note_turn(self) -> None:
-        self._words[Word.CONTROL_BEAT] = time.monotonic_ns()
+        self._words[HeaderWord.CONTROL_BEAT] = time.monotonic_ns()
 
     def echo(self, node: int) -> None:
-        self._words[Word.ECHO] = node
+        self._words[HeaderWord.ECHO] = node
 
     def session(self, path: str | None, header: dict[str, Any] | None = None) -> None:
         self._ask({"do": "session", "path": path, "header": header or {}})
@@ -134,7 +134,7 @@ class RemoteEngine:
 
     @property
     def keeping(self) -> bool:
-        return self._words[Word.TAPPING] == SESSION and not self._to_stop
+        return self._words[HeaderWord.TAPPING] == SESSION and not self._to_stop
 
     def _send(self, message: dict[str, Any]) -> str:
         """Returns why the message can never be sent, "" when it was or may be later."""
@@ -142,7 +142,7 @@ class RemoteEngine:
         try:
             self._peer.send(data)
         except OSError as error:
-            self._words[Word.COMMANDS_DROPPED] += 1
+            self._words[HeaderWord.COMMANDS_DROPPED] += 1
             if error.errno == errno.EMSGSIZE:
                 return (
                     f"the patch is {len(data) >> 10} KiB as the engine reads it, more than the system sends at once; "
@@ -195,7 +195,7 @@ class RemoteEngine:
                 case "reported":
                     found.append(Reported(node, cell, number))
                 case "played":
-                    found.append(Played(node, EVENTS[Op(token)], cell, number, int(channel), sample))
+                    found.append(PlayedNote(node, EVENTS[Op(token)], cell, number, int(channel), sample))
         return found
 
     # ---- clocks, counters, meters
@@ -203,12 +203,12 @@ class RemoteEngine:
         """(sample, monotonic ns of it, ns per sample) as last published."""
         words = self._words
         for _ in range(1000):
-            before = words[Word.CLOCK_SEQUENCE]
-            sample, at = words[Word.CLOCK_SAMPLE], words[Word.CLOCK_NS]
-            step = self._floats[Word.CLOCK_NS_PER_SAMPLE]
-            if before % 2 == 0 and words[Word.CLOCK_SEQUENCE] == before:
+            before = words[HeaderWord.CLOCK_SEQUENCE]
+            sample, at = words[HeaderWord.CLOCK_SAMPLE], words[HeaderWord.CLOCK_NS]
+            step = self._floats[HeaderWord.CLOCK_NS_PER_SAMPLE]
+            if before % 2 == 0 and words[HeaderWord.CLOCK_SEQUENCE] == before:
                 break
-        return sample, at, step or 1e9 / words[Word.RATE]
+        return sample, at, step or 1e9 / words[HeaderWord.RATE]
 
     def sample_at(self, monotonic_ns: int) -> float:
         sample, at, step = self.clock()
@@ -220,29 +220,33 @@ class RemoteEngine:
         beat, bpm, playing = self.tempo_now()
         if not playing:
             return beat
-        block = self._words[Word.HEARTBEAT] * self._words[Word.BLOCK]
-        return beat + (sample - block) / self._words[Word.RATE] * bpm / 60.0
+        block = self._words[HeaderWord.HEARTBEAT] * self._words[HeaderWord.BLOCK]
+        return beat + (sample - block) / self._words[HeaderWord.RATE] * bpm / 60.0
 
     def tempo_now(self) -> tuple[float, float, bool]:
-        return self._floats[Word.BEAT], self._floats[Word.TEMPO] or 120.0, bool(self._words[Word.PLAYING])
+        return (
+            self._floats[HeaderWord.BEAT],
+            self._floats[HeaderWord.TEMPO] or 120.0,
+            bool(self._words[HeaderWord.PLAYING]),
+        )
 
-    def counters(self) -> Counters:
+    def counters(self) -> EngineCounters:
         w = self._words
-        return Counters(
-            w[Word.BLOCKS], w[Word.MISSED_BLOCKS], w[Word.LATE_BLOCKS], w[Word.LATE], w[Word.SCHEDULE_DROPPED],
-            w[Word.COMMANDS_DROPPED], w[Word.REPORTS_DROPPED], w[Word.TAP_DROPPED], w[Word.DEVICE_XRUNS],
-            w[Word.PENDING], w[Word.NAN_BLOCKS], w[Word.LIMITED_BLOCKS], w[Word.JOURNAL_DROPPED],
-            w[Word.CLIPPED_BLOCKS], w[Word.SUPERVISOR_FAULTS],
+        return EngineCounters(
+            w[HeaderWord.BLOCKS], w[HeaderWord.MISSED_BLOCKS], w[HeaderWord.LATE_BLOCKS], w[HeaderWord.LATE], w[HeaderWord.SCHEDULE_DROPPED],
+            w[HeaderWord.COMMANDS_DROPPED], w[HeaderWord.REPORTS_DROPPED], w[HeaderWord.TAP_DROPPED], w[HeaderWord.DEVICE_XRUNS],
+            w[HeaderWord.PENDING], w[HeaderWord.NAN_BLOCKS], w[HeaderWord.LIMITED_BLOCKS], w[HeaderWord.JOURNAL_DROPPED],
+            w[HeaderWord.CLIPPED_BLOCKS], w[HeaderWord.SUPERVISOR_FAULTS],
         )  # fmt: skip
 
     def status(self) -> EngineStatus:
         w, f = self._words, self._floats
         # a killed engine leaves its last word standing until the supervisor has noticed
-        state = STATES[w[Word.ENGINE_STATE]] if born(w[Word.ENGINE_PID]) else "starting"
+        state = STATES[w[HeaderWord.ENGINE_STATE]] if born(w[HeaderWord.ENGINE_PID]) else "starting"
         return EngineStatus(
-            w[Word.ENGINE_PID], state, w[Word.RESTARTS], DRIVERS[w[Word.DRIVER]], w[Word.RATE],
-            w[Word.BLOCK], w[Word.CHANNELS], w[Word.LATENCY_DRIVER], w[Word.LATENCY_RING], w[Word.LATENCY_GRAPH],
-            f[Word.LOAD_MEAN], f[Word.LOAD_PEAK],
+            w[HeaderWord.ENGINE_PID], state, w[HeaderWord.RESTARTS], DRIVERS[w[HeaderWord.DRIVER]], w[HeaderWord.RATE],
+            w[HeaderWord.BLOCK], w[HeaderWord.CHANNELS], w[HeaderWord.LATENCY_DRIVER], w[HeaderWord.LATENCY_RING], w[HeaderWord.LATENCY_GRAPH],
+            f[HeaderWord.LOAD_MEAN], f[HeaderWord.LOAD_PEAK],
         )  # fmt: skip
 
     def meters(self) -> dict[int, tuple[float, float]]:

@@ -22,10 +22,10 @@ LOADING_BYTES = 1024
 METERS = 300
 """Meter rows: float32 (node number, peak, rms, unused); rows 0 and 1 are the two ends; number 0 ends them."""
 SESSION = 2
-"""`Word.TAPPING` while a set is kept."""
+"""`HeaderWord.TAPPING` while a set is kept."""
 
 
-class Word(IntEnum):
+class HeaderWord(IntEnum):
     """Places of the header's 64-bit words."""
 
     RATE = 0
@@ -88,7 +88,7 @@ WORDS = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class MappingShape:
     """What the sizes of the mapping follow from. tap: blocks of sound kept for the recorder."""
 
     rate: int
@@ -97,14 +97,14 @@ class Shape:
     tap: int
 
     @staticmethod
-    def of(rate: int, block: int, channels: int, seconds: float = 4.0) -> Shape:
-        return Shape(rate, block, channels, max(16, round(seconds * rate / block)))
+    def of(rate: int, block: int, channels: int, seconds: float = 4.0) -> MappingShape:
+        return MappingShape(rate, block, channels, max(16, round(seconds * rate / block)))
 
 
 class Shared:
     """The mapping, and its parts as memory views."""
 
-    def __init__(self, fd: int, shape: Shape) -> None:
+    def __init__(self, fd: int, shape: MappingShape) -> None:
         self.fd, self.shape = fd, shape
         self._sizes = [
             ("words", WORDS * 8),
@@ -135,7 +135,7 @@ class Shared:
         self.tap_tags = self._parts["tap_tags"].cast("q")
 
     @staticmethod
-    def create(shape: Shape) -> Shared:
+    def create(shape: MappingShape) -> Shared:
         """A new mapping; its descriptor is inheritable."""
         if hasattr(os, "memfd_create"):
             fd = os.memfd_create("antiphon", 0)
@@ -146,7 +146,7 @@ class Shared:
                 fd = os.dup(held.fileno())
         os.set_inheritable(fd, True)
         made = Shared(fd, shape)
-        made.words[Word.RATE], made.words[Word.BLOCK], made.words[Word.CHANNELS] = (
+        made.words[HeaderWord.RATE], made.words[HeaderWord.BLOCK], made.words[HeaderWord.CHANNELS] = (
             shape.rate,
             shape.block,
             shape.channels,
@@ -160,7 +160,9 @@ class Shared:
 class RecordRing:
     """A bounded ring of fixed-size records between one writer and one reader."""
 
-    def __init__(self, shared: Shared, part: str, capacity: int, write: Word, read: Word, dropped: Word) -> None:
+    def __init__(
+        self, shared: Shared, part: str, capacity: int, write: HeaderWord, read: HeaderWord, dropped: HeaderWord
+    ) -> None:
         self._words, self._data = shared.words, shared.part(part)
         self._capacity, self._write, self._read, self._dropped = capacity, write, read, dropped
 
@@ -200,26 +202,26 @@ class ByteRing:
 
     def push(self, payload: bytes) -> bool:
         words = self._words
-        at, need = words[Word.JOURNAL_WRITE], len(payload) + 4
-        if at + need - words[Word.JOURNAL_READ] > self._size:
-            words[Word.JOURNAL_DROPPED] += 1
+        at, need = words[HeaderWord.JOURNAL_WRITE], len(payload) + 4
+        if at + need - words[HeaderWord.JOURNAL_READ] > self._size:
+            words[HeaderWord.JOURNAL_DROPPED] += 1
             return False
         self._put(at, len(payload).to_bytes(4, "little"))
         self._put(at + 4, payload)
-        words[Word.JOURNAL_WRITE] = at + need
+        words[HeaderWord.JOURNAL_WRITE] = at + need
         return True
 
     def drain(self) -> Iterator[bytes]:
         words = self._words
-        while words[Word.JOURNAL_READ] < words[Word.JOURNAL_WRITE]:
-            at = words[Word.JOURNAL_READ]
+        while words[HeaderWord.JOURNAL_READ] < words[HeaderWord.JOURNAL_WRITE]:
+            at = words[HeaderWord.JOURNAL_READ]
             length = int.from_bytes(self._get(at, 4), "little")
             payload = self._get(at + 4, length)
-            words[Word.JOURNAL_READ] = at + 4 + length
+            words[HeaderWord.JOURNAL_READ] = at + 4 + length
             yield payload
 
     def skip_all(self) -> None:
-        self._words[Word.JOURNAL_READ] = self._words[Word.JOURNAL_WRITE]
+        self._words[HeaderWord.JOURNAL_READ] = self._words[HeaderWord.JOURNAL_WRITE]
 
     def _put(self, at: int, data: bytes) -> None:
         start = at % self._size
@@ -237,9 +239,13 @@ class ByteRing:
 
 def command_ring(shared: Shared) -> RecordRing:
     """Control → engine."""
-    return RecordRing(shared, "commands", COMMANDS, Word.COMMANDS_WRITE, Word.COMMANDS_READ, Word.COMMANDS_DROPPED)
+    return RecordRing(
+        shared, "commands", COMMANDS, HeaderWord.COMMANDS_WRITE, HeaderWord.COMMANDS_READ, HeaderWord.COMMANDS_DROPPED
+    )
 
 
 def report_ring(shared: Shared) -> RecordRing:
     """Engine → control."""
-    return RecordRing(shared, "reports", REPORTS, Word.REPORTS_WRITE, Word.REPORTS_READ, Word.REPORTS_DROPPED)
+    return RecordRing(
+        shared, "reports", REPORTS, HeaderWord.REPORTS_WRITE, HeaderWord.REPORTS_READ, HeaderWord.REPORTS_DROPPED
+    )

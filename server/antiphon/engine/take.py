@@ -26,7 +26,7 @@ _RF64_AUTO_DOWNGRADE = 0x1210
 _SUBTYPES = {".wav": "PCM_24", ".flac": "PCM_24", ".ogg": "VORBIS", ".mp3": "MPEG_LAYER_III"}
 
 
-class Take:
+class TakeFile:
     """A sound file being written. frames: so far."""
 
     def __init__(self, path: Path, rate: int, channels: int, subtype: str | None = None) -> None:

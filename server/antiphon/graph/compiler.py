@@ -15,10 +15,10 @@ from antiphon.contract.processor import IO, BlockTime, Event, Processor
 from antiphon.errors import NodeError, PatchError, sentence
 from antiphon.graph.asset_names import located
 from antiphon.graph.graph import IN, OUT, End, Graph, NodeSpec, check, order
-from antiphon.graph.modulation import Move
+from antiphon.graph.modulation import Modulation
 from antiphon.graph.node_host import NodeHost, Unprepared
-from antiphon.graph.plan import Feedback, Gather, Line, NoteWire, Plan, SourceKey, Step, WireKey
-from antiphon.graph.plan_crossfade import Crossing
+from antiphon.graph.plan import DelayLine, FeedbackDelay, InputMix, NoteWire, Plan, SourceKey, Step, WireKey
+from antiphon.graph.plan_crossfade import PlanCrossfade
 from antiphon.graph.rate_adapter import adapt
 
 MAX_LATENCY_SECONDS = 10.0
@@ -133,27 +133,27 @@ def _compile(
             if port.kind == "events":
                 events[End(name, port.name)] = ios[name].events_out
     lag: dict[str, int] = {IN: 0}
-    feedbacks: list[Feedback] = []
+    feedbacks: list[FeedbackDelay] = []
     steps: list[Step] = []
 
     def arriving(dest: End) -> list[End]:
         return [w.source for w in graph.wires if w.dest == dest and w not in back and w.source in buffers]
 
-    every: dict[WireKey, Line] = {}
-    around: dict[WireKey, Feedback] = {}
+    every: dict[WireKey, DelayLine] = {}
+    around: dict[WireKey, FeedbackDelay] = {}
 
     def key(source: End, dest: End, extra: int) -> WireKey:
         return (
             ids.get(source.node, 0), source.port, ids.get(dest.node, 0), dest.port, extra, buffers[source].shape[0]
         )  # fmt: skip
 
-    def aligned(sources: list[End], dest: End, to: int, lines: list[Line], keys: set[SourceKey]) -> list[Samples]:
+    def aligned(sources: list[End], dest: End, to: int, lines: list[DelayLine], keys: set[SourceKey]) -> list[Samples]:
         found = []
         for end in sources:
             extra = to - lag[end.node]
             keys.add((ids.get(end.node, 0), end.port, max(0, extra)))
             if extra > 0:
-                line = every[key(end, dest, extra)] = Line(buffers[end], extra)
+                line = every[key(end, dest, extra)] = DelayLine(buffers[end], extra)
                 lines.append(line)
                 found.append(line.out)
             else:
@@ -169,7 +169,7 @@ def _compile(
         lag[name] = at + host.latency
         if lag[name] > MAX_LATENCY_SECONDS * spec.rate:
             raise PatchError(f"{name} would lag by {lag[name] / spec.rate:.1f} s; at most {MAX_LATENCY_SECONDS:g} s")
-        lines: list[Line] = []
+        lines: list[DelayLine] = []
         gathers = []
         for port_name, channels in (*((p.name, p.channels or spec.channels) for p in ports), *((m, 1) for m in moved)):
             end = End(name, port_name)
@@ -178,12 +178,12 @@ def _compile(
             found = aligned(into[port_name], end, at + host.feedback, lines, keys)
             for wire in graph.wires:
                 if wire in back and wire.dest == end:
-                    loop = Feedback(buffers[wire.source])
+                    loop = FeedbackDelay(buffers[wire.source])
                     feedbacks.append(loop)
                     around[key(wire.source, wire.dest, 0)] = loop
                     found.append(loop.out)
                     keys.add((ids[wire.source.node], wire.source.port, -1))
-            gathers.append(Gather(found, channels, spec.block, frozenset(keys)))
+            gathers.append(InputMix(found, channels, spec.block, frozenset(keys)))
         notes = tuple(
             NoteWire((ids[w.source.node], w.source.port), events[w.source])
             for w in graph.wires
@@ -195,7 +195,7 @@ def _compile(
         io = ios[name]
         ins = [g.view for g in gathers[: len(ports)]]
         moves = tuple(
-            Move(host.by_name[param], gather.buffer, spec.rate)
+            Modulation(host.by_name[param], gather.buffer, spec.rate)
             for param, gather in zip(moved, gathers[len(ports) :], strict=True)
         )
         steps.append(
@@ -203,16 +203,16 @@ def _compile(
         )
     ends = arriving(End(OUT, OUT))
     latency = max((lag[e.node] for e in ends), default=0)
-    out_lines: list[Line] = []
+    out_lines: list[DelayLine] = []
     last_keys: set[SourceKey] = set()
     sources = aligned(ends, End(OUT, OUT), latency, out_lines, last_keys)
-    last = Gather(sources, spec.channels, spec.block, frozenset(last_keys))
+    last = InputMix(sources, spec.channels, spec.block, frozenset(last_keys))
     plan = Plan(
         spec, graph, hosts, latency, source, last.buffer, steps, last, tuple(out_lines), tuple(feedbacks),
         _lines=every, _back=around,
     )  # fmt: skip
     if old is not None:
-        plan.crossing = Crossing(old, plan)
+        plan.crossing = PlanCrossfade(old, plan)
     return plan
 
 

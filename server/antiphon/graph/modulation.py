@@ -14,7 +14,7 @@ FADE = 0.010
 """Seconds in which a wire that comes or goes takes hold or lets go."""
 
 
-class Move:
+class Modulation:
     """A control signal on one parameter's cell; made with the plan.
 
     source: float32 `[1, frames]`, in parts of the parameter's range as faders know it (`Param.to_norm`).
@@ -41,7 +41,7 @@ class Move:
         """It has let go."""
         return self._step < 0.0 and self._weight <= 0.0
 
-    def begin(self, before: Move | None) -> None:
+    def begin(self, before: Modulation | None) -> None:
         """Takes hold from where another wire on this parameter was."""
         self._weight = 0.0 if before is None else before._weight
         self.cell.moved = True
@@ -67,15 +67,15 @@ class Move:
             self._held[0] = self._source[frames - 1]
 
 
-class Moves:
+class Modulations:
     """What moves the parameters of one node, from plan to plan."""
 
     def __init__(self) -> None:
-        self.wired: tuple[Move, ...] = ()
-        self._leaving: list[Move] = []
+        self.wired: tuple[Modulation, ...] = ()
+        self._leaving: list[Modulation] = []
         self._sounded = False
 
-    def rewire(self, wired: tuple[Move, ...]) -> list[ParamCell]:
+    def rewire(self, wired: tuple[Modulation, ...]) -> list[ParamCell]:
         """Other wires from this block on; returns the cells that are moved now."""
         before = {move.cell: move for move in (*self._leaving, *self.wired)}
         for move in wired:

@@ -18,7 +18,7 @@ from antiphon.contract.parameter_cell import ParamCell
 from antiphon.contract.params import Param, Value
 from antiphon.contract.processor import IO, Event, Processor
 from antiphon.errors import PluginError
-from antiphon.graph.modulation import Move, Moves
+from antiphon.graph.modulation import Modulation, Modulations
 from antiphon.native import dsp
 from antiphon.workers.spec import WorkerLost
 
@@ -70,7 +70,7 @@ class NodeHost:
         self._health = ParamCell(Param("health", default=1.0, smooth=FADE), spec.rate, spec.block)
         self._gains = (self._bypass, self._mute, self._wet, self._health)
         self.active: list[ParamCell] = []
-        self._moves = Moves()
+        self._moves = Modulations()
         self.events: list[Event] = []
         self.endings: list[Event] = []
         self._prepared = info.prepared_with(values)
@@ -155,7 +155,7 @@ class NodeHost:
         for last in self._last:
             last.fill(0.0)
 
-    def run(self, io: IO, watched: bool, moves: tuple[Move, ...] = ()) -> str:
+    def run(self, io: IO, watched: bool, moves: tuple[Modulation, ...] = ()) -> str:
         """One block. Returns "" or, in the block in which the node fails, the reason.
 
         moves: the control wires that end in its parameters; the same tuple for as long as the plan plays.

@@ -36,7 +36,7 @@ class Clocks:
         return -(-sample * self.down // self.up)
 
 
-class Follower(ParamCell):
+class ParameterFollower(ParamCell):
     """A cell of the inner clock: at each inner sample, the value the outer cell had at that time."""
 
     __slots__ = (

@@ -22,7 +22,7 @@ from antiphon.contract.params import Value
 from antiphon.errors import PatchError
 from antiphon.graph import patch_list
 from antiphon.graph.graph import IN, OUT, End, Graph
-from antiphon.graph.patch_reader import Reader
+from antiphon.graph.patch_reader import PatchReader
 from antiphon.graph.toml_location import guard
 from antiphon.runtime import paths, resources
 from antiphon.runtime.suggestion import instead
@@ -61,7 +61,7 @@ def parse(
     trusted: a parameter of kind file may name any path, or a file of `folder`; else a name inside the library.
     """
     data = parsed(text, source)
-    reader = Reader(text, source, catalog, trusted, folder)
+    reader = PatchReader(text, source, catalog, trusted, folder)
     reader.head(data, FORMAT)
     reader.listed(data)
     graph = reader.graph(data)

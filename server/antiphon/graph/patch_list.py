@@ -26,7 +26,7 @@ _SENTENCE = re.compile(r"(?<=[.!?])\s")
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class PatchEntry:
     """One file. line: what it is for, in a sentence.  own: the performer's, not shipped.  hides: a shipped one."""
 
     name: str
@@ -37,13 +37,13 @@ class Entry:
     path: Path
 
 
-def entries(part: str = "") -> list[Entry]:
+def entries(part: str = "") -> list[PatchEntry]:
     """Every patch, or every file of the folder `part` of the patches, in order of names; of two of a name the own."""
-    found: dict[str, Entry] = {}
+    found: dict[str, PatchEntry] = {}
     for own, folder in ((False, resources.patches() / part), (True, paths.patches() / part)):
         for path in _files(folder):
             text = _head(path)
-            found[path.stem] = Entry(path.stem, line(text), own, path.stem in found, listed(text), path)
+            found[path.stem] = PatchEntry(path.stem, line(text), own, path.stem in found, listed(text), path)
     return [found[name] for name in sorted(found)]
 
 

@@ -24,7 +24,7 @@ _MIDI = re.compile(r"cc (\d{1,3})(?: (\d{1,2}))?")
 _TOML = {bool: "true or false", str: "text", int: "a number", float: "a number", list: "a list", dict: "a table"}
 
 
-class Reader:
+class PatchReader:
     """Reads one parsed patch; `text` and `source` are for errors alone."""
 
     def __init__(self, text: str, source: str, catalog: Catalog, trusted: bool, folder: Path | None = None) -> None:

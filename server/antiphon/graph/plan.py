@@ -15,15 +15,15 @@ import numpy as np
 from antiphon.contract.block import Samples, StreamSpec
 from antiphon.contract.processor import IO, PEDAL, BlockTime, Event
 from antiphon.graph.graph import Graph
-from antiphon.graph.modulation import Move
+from antiphon.graph.modulation import Modulation
 from antiphon.graph.node_host import NodeHost
 from antiphon.native import dsp
 
 if TYPE_CHECKING:
-    from antiphon.graph.plan_crossfade import Crossing
+    from antiphon.graph.plan_crossfade import PlanCrossfade
 
 
-class Line:
+class DelayLine:
     """A delay of `lag` frames, for compensation. `lag` 0 is not made."""
 
     def __init__(self, source: Samples, lag: int) -> None:
@@ -40,13 +40,13 @@ class Line:
     def clear(self) -> None:
         self._ring.fill(0.0)
 
-    def go_on(self, old: Line) -> None:
+    def go_on(self, old: DelayLine) -> None:
         """From where another plan's line of the same lag and channels is."""
         self._ring[:] = old._ring
         self._at = old._at
 
 
-class Feedback:
+class FeedbackDelay:
     """A wire that closes a cycle: read `block` frames after it was written."""
 
     def __init__(self, source: Samples) -> None:
@@ -73,7 +73,7 @@ class Feedback:
     def clear(self) -> None:
         self._ring.fill(0.0)
 
-    def go_on(self, old: Feedback) -> None:
+    def go_on(self, old: FeedbackDelay) -> None:
         """From where another plan's wire of the same channels is."""
         self._ring[:] = old._ring
         self._at = old._at
@@ -83,7 +83,7 @@ SourceKey = tuple[int, str, int]
 """What flows through a wire: number and port of its source, frames it is delayed by (-1: around a cycle)."""
 
 
-class Gather:
+class InputMix:
     """What flows into one audio port: nothing, one wire as it is, or several summed and adapted.
 
     keys: of its sources.
@@ -163,21 +163,21 @@ class Step:
     """
 
     host: NodeHost
-    gathers: tuple[Gather, ...]
-    lines: tuple[Line, ...]
+    gathers: tuple[InputMix, ...]
+    lines: tuple[DelayLine, ...]
     io: IO
     ins: list[Samples]
     outs: list[Samples]
     notes: tuple[NoteWire, ...] = ()
-    moves: tuple[Move, ...] = ()
+    moves: tuple[Modulation, ...] = ()
     hears: frozenset[int] = frozenset()
     inlets: tuple[str, ...] = ()
 
-    def gather(self, inlet: str) -> Gather:
+    def gather(self, inlet: str) -> InputMix:
         """What flows into that port or parameter; nothing where no wire ends."""
         if inlet in self.inlets:
             return self.gathers[self.inlets.index(inlet)]
-        return Gather([], 1, self.host.spec.block)
+        return InputMix([], 1, self.host.spec.block)
 
 
 @dataclass(slots=True)
@@ -208,18 +208,18 @@ class Plan:
     input: Samples
     output: Samples
     steps: list[Step]
-    last: Gather
-    _out_lines: tuple[Line, ...] = ()
-    _feedbacks: tuple[Feedback, ...] = ()
+    last: InputMix
+    _out_lines: tuple[DelayLine, ...] = ()
+    _feedbacks: tuple[FeedbackDelay, ...] = ()
     failures: list[NodeFailure] = field(default_factory=list)
     marks: list[tuple[int, str, int]] = field(default_factory=list)
     watched: bool = False
     at_work: Callable[[int], None] | None = None
     input_at: int = 0
     ran: int = 0
-    crossing: Crossing | None = None
-    _lines: Mapping[WireKey, Line] = field(default_factory=dict)
-    _back: Mapping[WireKey, Feedback] = field(default_factory=dict)
+    crossing: PlanCrossfade | None = None
+    _lines: Mapping[WireKey, DelayLine] = field(default_factory=dict)
+    _back: Mapping[WireKey, FeedbackDelay] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.input_at = self.input.ctypes.data

@@ -14,7 +14,7 @@ import numpy as np
 
 from antiphon.contract.block import Samples
 from antiphon.contract.processor import BlockTime
-from antiphon.graph.plan import Gather, Plan, Step
+from antiphon.graph.plan import InputMix, Plan, Step
 from antiphon.native import dsp
 
 SLIDE = 0.010
@@ -23,10 +23,10 @@ _Key: TypeAlias = tuple[bool, int]
 """A step of both: whether it is the old plan's alone, its node's number."""
 
 
-class Cross:
+class InputCrossfade:
     """One place: what flowed into it, what flows into it now. wait: frames until the new is all there."""
 
-    def __init__(self, old: Gather, new: Gather, wait: int) -> None:
+    def __init__(self, old: InputMix, new: InputMix, wait: int) -> None:
         self.old, self.new, self.wait = old, new, wait
         self.out = np.zeros_like(new.buffer)
         self.view = self.out.view()
@@ -41,13 +41,13 @@ class Cross:
         )  # fmt: skip
 
 
-class Slide(Cross):
+class Declick(InputCrossfade):
     """Where the old senders run behind the place they feed, for both plans together make a circle.
 
     The old sound of the block before takes the old one's place, bent in 10 ms from where the sound was.
     """
 
-    def __init__(self, cross: Cross, rate: int) -> None:
+    def __init__(self, cross: InputCrossfade, rate: int) -> None:
         super().__init__(cross.old, cross.new, cross.wait)
         self._length = max(1, round(SLIDE * rate))
         self._last = np.zeros(self.out.shape[0], np.float32)
@@ -71,7 +71,7 @@ class Slide(Cross):
         self.out[:, :frames] += np.multiply(self._last[:, None], left, out=self._bend[:, :frames])
 
 
-class Crossing:
+class PlanCrossfade:
     """Both plans' steps in one order. Made with the new plan; `begin` before its first block.
 
     over: the new plan plays alone from the next block.
@@ -82,7 +82,7 @@ class Crossing:
         shared = {number for number, host in new.hosts.items() if old.hosts.get(number) is host}
         before = {step.host.number: step for step in old.steps}
         ready = _ready(new, shared)
-        self._crosses: dict[int, list[Cross | None]] = {}
+        self._crosses: dict[int, list[InputCrossfade | None]] = {}
         for step in new.steps:
             if step.host.number in shared:
                 was = before[step.host.number]
@@ -106,7 +106,7 @@ class Crossing:
         if not fade:
             self._done = self._wait + 1
         for cross in (c for found in self._crosses.values() for c in found):
-            if isinstance(cross, Slide):
+            if isinstance(cross, Declick):
                 cross.begin(self.old.ran)
         if fade:
             self._move()
@@ -187,7 +187,7 @@ class Crossing:
                 left = {(p is self.old, s.host.number): needs(p, s) - placed for p, s in waiting}
                 stuck = next(n for n in tied if (False, n) in left and _around((False, n), left))
                 del tied[stuck]
-                self._crosses[stuck] = [c and Slide(c, self.new.spec.rate) for c in self._crosses[stuck]]
+                self._crosses[stuck] = [c and Declick(c, self.new.spec.rate) for c in self._crosses[stuck]]
                 continue
             waiting.remove(free)
             order.append(free)
@@ -228,11 +228,11 @@ def _ready(new: Plan, shared: set[int]) -> dict[int, int]:
     return ready
 
 
-def _late(gather: Gather, ready: dict[int, int]) -> int:
+def _late(gather: InputMix, ready: dict[int, int]) -> int:
     return max((ready.get(number, 0) + lag for number, _, lag in gather.keys), default=0)
 
 
-def _cross(old: Gather, new: Gather, ready: dict[int, int], shared: set[int]) -> Cross | None:
+def _cross(old: InputMix, new: InputMix, ready: dict[int, int], shared: set[int]) -> InputCrossfade | None:
     """None where the same flows in as before."""
     same = old.keys == new.keys and all(number in shared or not number for number, _, _ in new.keys)
-    return None if same else Cross(old, new, _late(new, ready))
+    return None if same else InputCrossfade(old, new, _late(new, ready))

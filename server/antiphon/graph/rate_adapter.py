@@ -16,7 +16,7 @@ from antiphon.contract.block import Samples, StreamSpec
 from antiphon.contract.ports import Port
 from antiphon.contract.processor import IO, BlockTime, Event, Processor
 from antiphon.errors import PluginError
-from antiphon.graph.parameter_follower import MAX_WAITING, Clocks, Follower
+from antiphon.graph.parameter_follower import MAX_WAITING, Clocks, ParameterFollower
 from antiphon.native.resample import convert, push, resample
 
 STOP_DB = 86.0
@@ -29,7 +29,7 @@ MAX_CHANNELS = 64
 
 
 def adapt(processor: Processor, spec: StreamSpec) -> Processor:
-    """The processor itself when any stream suits it, else an `Adapted` around it.
+    """The processor itself when any stream suits it, else an `RateAdapter` around it.
 
     Raises PluginError when what it insists on makes no sense.
     """
@@ -44,11 +44,11 @@ def adapt(processor: Processor, spec: StreamSpec) -> Processor:
     if block is None and rate in (None, spec.rate) and channels in (None, spec.channels):
         return processor
     declared = {name: getattr(processor, name) for name in ("inputs", "outputs", "params", "holds")}
-    kind: type[Adapted] = type(f"Adapted{type(processor).__name__}", (Adapted,), declared)
+    kind: type[RateAdapter] = type(f"Adapted{type(processor).__name__}", (RateAdapter,), declared)
     return kind(processor)
 
 
-class Adapted(Processor):
+class RateAdapter(Processor):
     """A processor in a stream of another kind.
 
     block: it always gets exactly that many frames; this takes `block` - 1 frames of latency, and no
@@ -104,7 +104,7 @@ class Adapted(Processor):
                  shift, spec.block)
             for port in _audio(inner.outputs)
         ]  # fmt: skip
-        self._followers = [Follower(p, rate, size, self.settings[p.name], clocks, span) for p in inner.params]
+        self._followers = [ParameterFollower(p, rate, size, self.settings[p.name], clocks, span) for p in inner.params]
         self._steppers = [f for f in self._followers if f.param.kind not in ("trigger", "text", "file")]
         self._io = IO((), (), {f.param.name: f for f in self._followers}, BlockTime())
         self._whole_in, self._whole_out = [x.block for x in self._ins], [y.block for y in self._outs]

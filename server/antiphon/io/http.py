@@ -6,7 +6,7 @@
     ...
     await server.stop()
 
-A client can cost a bounded time and memory: `Limits` has the figures, `Connection` keeps them.
+A client can cost a bounded time and memory: `Limits` has the figures, `HttpConnection` keeps them.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from antiphon.errors import AntiphonError, EngineError, PluginError
-from antiphon.io.http_connection import Connection
+from antiphon.io.http_connection import HttpConnection
 from antiphon.io.http_guard import LOOPBACK, Limits, Refusal, Site
-from antiphon.io.http_message import Authorise, Handler, Request, Response, Route, answer, text
+from antiphon.io.http_message import Authorise, Handler, HttpRequest, HttpRoute, Response, answer, text
 
 __all__ = [
     "Authorise",
-    "Counters",
     "Handler",
+    "HttpCounters",
+    "HttpRequest",
     "HttpServer",
     "Limits",
     "Refusal",
-    "Request",
     "Response",
     "answer",
     "text",
@@ -45,7 +45,7 @@ BUDGET = 0.002
 
 
 @dataclass(slots=True)
-class Counters:
+class HttpCounters:
     """What happened since the start. refused: answered 4xx. errors: handlers that raised."""
 
     requests: int = 0
@@ -68,16 +68,16 @@ class HttpServer:
     tls: ssl.SSLContext | None = None
     hosts: frozenset[str] = frozenset()
     limits: Limits = field(default_factory=Limits)
-    counters: Counters = field(default_factory=Counters)
+    counters: HttpCounters = field(default_factory=HttpCounters)
     port: int = 0
     body_bytes: int = 0
     site: Site = field(init=False)
-    waiting: dict[Connection, float] = field(default_factory=dict)
+    waiting: dict[HttpConnection, float] = field(default_factory=dict)
     """Connections nobody is working for, with the time they began to wait, longest first."""
-    busy: set[Connection] = field(default_factory=set)
-    _routes: dict[str, dict[str, Route]] = field(default_factory=dict)
+    busy: set[HttpConnection] = field(default_factory=set)
+    _routes: dict[str, dict[str, HttpRoute]] = field(default_factory=dict)
     _reserved: frozenset[str] | None = None
-    _turns: deque[Connection] = field(default_factory=deque)
+    _turns: deque[HttpConnection] = field(default_factory=deque)
     _listeners: list[socket.socket] = field(default_factory=list)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
     _sweep: asyncio.TimerHandle | None = None
@@ -98,18 +98,18 @@ class HttpServer:
         methods = self._routes.setdefault(path, {})
         if method in methods:
             raise PluginError(f"{method} {path} is taken by another plugin; choose another path")
-        methods[method] = Route(handler, token=method != "GET")
+        methods[method] = HttpRoute(handler, token=method != "GET")
 
     def reserve(self, names: frozenset[str]) -> None:
         """From here on `add` refuses paths whose first part is among `names`, and "/" itself."""
         self._reserved = names | {"", "*"}
 
-    def route(self, method: str, path: str) -> Route:
+    def route(self, method: str, path: str) -> HttpRoute:
         """What answers, or `Refusal` 404 or 405."""
         asked = "GET" if method == "HEAD" else method
         methods = self._routes.get(path) or self._below(path)
         if methods is None and self.fallback is not None:
-            methods = {"GET": Route(self.fallback, token=False)}
+            methods = {"GET": HttpRoute(self.fallback, token=False)}
         if methods is None:
             raise Refusal(404, "there is nothing at this address")
         if asked not in methods:
@@ -161,7 +161,7 @@ class HttpServer:
             "http_connections": len(self.waiting) + len(self.busy),
         }
 
-    async def handle(self, route: Route, request: Request) -> Response:
+    async def handle(self, route: HttpRoute, request: HttpRequest) -> Response:
         """What the route answers; its exceptions become one line and a 500."""
         try:
             result = route.handler(request)
@@ -190,32 +190,32 @@ class HttpServer:
             return Response(refusal.status, refusal.page.encode(), "text/html; charset=utf-8", refusal.headers)
         return answer({"error": str(refusal)}, refusal.status, refusal.headers)
 
-    def wait(self, connection: Connection) -> None:
+    def wait(self, connection: HttpConnection) -> None:
         """The connection waits for its client, from now."""
         self.busy.discard(connection)
         self.waiting.pop(connection, None)
         self.waiting[connection] = asyncio.get_running_loop().time()
 
-    def work(self, connection: Connection) -> None:
+    def work(self, connection: HttpConnection) -> None:
         """A handler works for the connection; its client has no deadline meanwhile."""
         self.waiting.pop(connection, None)
         self.busy.add(connection)
 
-    def queue(self, connection: Connection) -> None:
+    def queue(self, connection: HttpConnection) -> None:
         """The connection has bytes to make sense of: it gets a turn after those that came before."""
         self._turns.append(connection)
         if len(self._turns) == 1:
             asyncio.get_running_loop().call_soon(self._take_turns)
 
-    def gone(self, connection: Connection) -> None:
+    def gone(self, connection: HttpConnection) -> None:
         self.waiting.pop(connection, None)
         self.busy.discard(connection)
 
-    def _failed(self, request: Request, why: str) -> None:
+    def _failed(self, request: HttpRequest, why: str) -> None:
         self.counters.errors += 1
         log.error("%s %s failed: %s", request.method, request.path, " ".join(why.split())[:500])
 
-    def _below(self, path: str) -> dict[str, Route] | None:
+    def _below(self, path: str) -> dict[str, HttpRoute] | None:
         parts = path.split("/")
         for depth in range(len(parts) - 1, 0, -1):
             methods = self._routes.get("/".join(parts[:depth]) + "/*")
@@ -238,12 +238,12 @@ class HttpServer:
                 self.counters.dropped += 1
                 peer.close()
                 continue
-            connection = Connection(self)
+            connection = HttpConnection(self)
             self.wait(connection)
             connection.opening = self.spawn(self._open(connection, peer))
             await asyncio.sleep(0)
 
-    async def _open(self, connection: Connection, peer: socket.socket) -> None:
+    async def _open(self, connection: HttpConnection, peer: socket.socket) -> None:
         loop = asyncio.get_running_loop()
         seconds = self.limits.request_seconds
         try:

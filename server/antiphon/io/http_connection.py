@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import h11
 
 from antiphon.io.http_guard import Refusal, check_framing, check_size
-from antiphon.io.http_message import Request, Response, Route
+from antiphon.io.http_message import HttpRequest, HttpRoute, Response
 
 if TYPE_CHECKING:
     from antiphon.io.http import HttpServer
@@ -30,7 +30,7 @@ _REASONS = {status.value: status.phrase for status in HTTPStatus}
 _OURS = frozenset({"content-length", "transfer-encoding", "connection", "date", "content-type", "upgrade"})
 
 
-class Connection(asyncio.Protocol):
+class HttpConnection(asyncio.Protocol):
     """The server's end of one connection. It lives in `server.waiting` or `server.busy` until it is lost."""
 
     def __init__(self, server: HttpServer) -> None:
@@ -41,8 +41,8 @@ class Connection(asyncio.Protocol):
         self._h11 = h11.Connection(h11.SERVER, max_incomplete_event_size=server.limits.header)
         self._local = self._peer = ""
         self._begun = self._full = self._ending = self._turn_due = False
-        self._request: Request | None = None
-        self._route: Route | None = None
+        self._request: HttpRequest | None = None
+        self._route: HttpRoute | None = None
         self._body: list[bytes] = []
         self._held = self._chunks = self._served = self._discarded = self._unsent = 0
         self._work: asyncio.Task[None] | None = None
@@ -178,7 +178,7 @@ class Connection(asyncio.Protocol):
         for name, value in headers:
             key, shown = name.decode("latin-1"), value.decode("latin-1")
             joined[key] = f"{joined[key]}, {shown}" if key in joined else shown
-        request = Request(method, target.path, target.query, joined, self._peer, self._local)
+        request = HttpRequest(method, target.path, target.query, joined, self._peer, self._local)
         if server.authorise is not None:
             server.authorise(request, route.token)
         if server.body_bytes + length > server.limits.bodies:
@@ -205,14 +205,14 @@ class Connection(asyncio.Protocol):
         assert self._request is not None
         assert self._route is not None
         head = self._request
-        request = Request(
+        request = HttpRequest(
             head.method, head.path, head.query, head.headers, head.peer, head.local, b"".join(self._body)
         )  # fmt: skip
         self._body.clear()
         self.server.work(self)
         self._work = self.server.spawn(self._handle(self._route, request))
 
-    async def _handle(self, route: Route, request: Request) -> None:
+    async def _handle(self, route: HttpRoute, request: HttpRequest) -> None:
         response = await self.server.handle(route, request)
         self._work = None
         if self._ending:
@@ -257,7 +257,7 @@ class Connection(asyncio.Protocol):
             headers += [("Content-Type", response.type), ("Content-Length", str(len(response.body)))]
         headers += [(name, value) for name, value in response.headers if name.lower() not in _OURS]
         if last:
-            headers.append(("Connection", "close"))
+            headers.append(("HttpConnection", "close"))
         head = h11.Response(status_code=response.status, headers=headers, reason=_REASONS.get(response.status, ""))
         out = self._h11.send(head) or b""
         if not bodiless and response.body and not (self._request is not None and self._request.method == "HEAD"):

@@ -14,7 +14,7 @@ from antiphon.io.http_guard import Refusal
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class HttpRequest:
     """A request that passed the guard.
 
     path: decoded.  query: decoded, None without a "?".  headers: lower-case names, repeats joined
@@ -53,13 +53,13 @@ class Response:
             raise TypeError(f"a response's body is bytes, not {type(self.body).__name__}")
 
 
-Handler: TypeAlias = Callable[[Request], "Response | Awaitable[Response]"]
-Authorise: TypeAlias = Callable[[Request, bool], None]
+Handler: TypeAlias = Callable[[HttpRequest], "Response | Awaitable[Response]"]
+Authorise: TypeAlias = Callable[[HttpRequest, bool], None]
 """Raises `Refusal` unless the request may pass; the flag says that its route needs the token."""
 
 
 @dataclass(frozen=True, slots=True)
-class Route:
+class HttpRoute:
     """A handler, and whether it needs the token: whatever may change something does."""
 
     handler: Handler

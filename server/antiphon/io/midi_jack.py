@@ -14,17 +14,17 @@ from collections.abc import Iterator
 from typing import Any
 
 from antiphon.errors import EngineError
-from antiphon.io.midi_kernel import INPUTS, OUT_AT, OUT_RING, OUTPUTS, RING, RING_AT, WORDS, Place, midi_process
+from antiphon.io.midi_kernel import INPUTS, OUT_AT, OUT_RING, OUTPUTS, RING, RING_AT, WORDS, MidiSlot, midi_process
 from antiphon.native import compile_all
 
 _C = {
-    Place.BUFFER: "jack_port_get_buffer",
-    Place.COUNT: "jack_midi_get_event_count",
-    Place.EVENT: "jack_midi_event_get",
-    Place.CLEAR: "jack_midi_clear_buffer",
-    Place.EVENT_PUT: "jack_midi_event_write",
-    Place.TIME: "jack_get_time",
-    Place.CYCLE_TIMES: "jack_get_cycle_times",
+    MidiSlot.BUFFER: "jack_port_get_buffer",
+    MidiSlot.COUNT: "jack_midi_get_event_count",
+    MidiSlot.EVENT: "jack_midi_event_get",
+    MidiSlot.CLEAR: "jack_midi_clear_buffer",
+    MidiSlot.EVENT_PUT: "jack_midi_event_write",
+    MidiSlot.TIME: "jack_get_time",
+    MidiSlot.CYCLE_TIMES: "jack_get_cycle_times",
 }
 CYCLES = 2
 """After so many, the callback surely uses a port no more."""
@@ -69,14 +69,14 @@ class JackMidi:
         libc = ctypes.CDLL(None)
         library = ctypes.CDLL(ctypes.util.find_library("jack") or "libjack.so.0")
         functions = {place: getattr(library, name) for place, name in _C.items()}
-        functions |= {Place.WRITE_FD: libc.write, Place.CLOCK: libc.clock_gettime}
+        functions |= {MidiSlot.WRITE_FD: libc.write, MidiSlot.CLOCK: libc.clock_gettime}
         for place, function in functions.items():
             self._words[place] = int(ctypes.cast(function, ctypes.c_void_p).value or 0)
-        self._words[Place.BELL], self._words[Place.ONE] = bell, 1
-        self._words[Place.RATE] = self._client.samplerate
+        self._words[MidiSlot.BELL], self._words[MidiSlot.ONE] = bell, 1
+        self._words[MidiSlot.RATE] = self._client.samplerate
         compile_all()
         ffi, lib, client = self._jack._ffi, self._jack._lib, self._client
-        self._words[Place.CLIENT] = int(ffi.cast("uintptr_t", client._ptr))
+        self._words[MidiSlot.CLIENT] = int(ffi.cast("uintptr_t", client._ptr))
         callback = ffi.cast("JackProcessCallback", midi_process.address)
         state = ffi.cast("void*", ctypes.addressof(self._memory))
         if lib.jack_set_process_callback(client._ptr, callback, state):
@@ -92,7 +92,7 @@ class JackMidi:
     @property
     def dropped(self) -> int:
         """Messages there was no room for."""
-        return self._words[Place.DROPPED] + self.out_dropped
+        return self._words[MidiSlot.DROPPED] + self.out_dropped
 
     # ---- ports, once a second
 
@@ -125,14 +125,14 @@ class JackMidi:
         with self._said():
             port = self._client.midi_inports.register(_short(own, slot))
         self._ins[name], self._names[slot] = (slot, port), name
-        self._words[Place.INS + slot] = self._pointer(port)
+        self._words[MidiSlot.INS + slot] = self._pointer(port)
 
     def open_output(self, name: str) -> None:
         slot = _free(self._outs, OUTPUTS)
         with self._said():
             port = self._client.midi_outports.register(_short(f"out to {name}".replace(":", " "), slot))
         self._outs[name] = (slot, port)
-        self._words[Place.OUTS + slot] = self._pointer(port)
+        self._words[MidiSlot.OUTS + slot] = self._pointer(port)
         self.hold(name)
 
     def hold(self, name: str) -> bool:
@@ -150,18 +150,18 @@ class JackMidi:
 
     def close_input(self, name: str) -> None:
         slot, port = self._ins.pop(name)
-        self._end(Place.INS + slot, port)
+        self._end(MidiSlot.INS + slot, port)
 
     def close_output(self, name: str) -> None:
         slot, port = self._outs.pop(name)
-        self._end(Place.OUTS + slot, port)
+        self._end(MidiSlot.OUTS + slot, port)
 
     def _end(self, place: int, port: Any) -> None:
         self._words[place] = 0
         if self._down:
             return
-        calls, until = self._words[Place.CALLS], time.monotonic() + PATIENCE
-        while self._words[Place.CALLS] < calls + CYCLES and time.monotonic() < until:
+        calls, until = self._words[MidiSlot.CALLS], time.monotonic() + PATIENCE
+        while self._words[MidiSlot.CALLS] < calls + CYCLES and time.monotonic() < until:
             time.sleep(self._cycle)
         with contextlib.suppress(self._jack.JackError):
             port.unregister()
@@ -169,7 +169,7 @@ class JackMidi:
     def close(self) -> None:
         """Ends the client, and all its ports with it, once what was to go out has gone."""
         until = time.monotonic() + PATIENCE
-        while not self._down and self._words[Place.OUT_READ] < self._words[Place.OUT_WRITE]:
+        while not self._down and self._words[MidiSlot.OUT_READ] < self._words[MidiSlot.OUT_WRITE]:
             if time.monotonic() > until:
                 break
             time.sleep(self._cycle)
@@ -195,32 +195,32 @@ class JackMidi:
     def take(self, most: int) -> Iterator[tuple[str, int, bytes]]:
         """What came, at most so many events: (port, ns of CLOCK_MONOTONIC, bytes)."""
         words, data = self._words, self._bytes
-        read = words[Place.READ]
-        while most and read < words[Place.WRITE]:
+        read = words[MidiSlot.READ]
+        while most and read < words[MidiSlot.WRITE]:
             at = read % RING
             head = words[RING_AT + at]
             if head < 0:
-                words[Place.READ] = read = read + RING - at
+                words[MidiSlot.READ] = read = read + RING - at
                 continue
             slot, size = head >> 32, head & 0xFFFFFFFF
             start = 8 * (RING_AT + at + 2)
             found = bytes(data[start : start + size])
             came = words[RING_AT + at + 1]
-            words[Place.READ] = read = read + 2 + (size + 7) // 8
+            words[MidiSlot.READ] = read = read + 2 + (size + 7) // 8
             most -= 1
             yield self._names.get(slot, ""), came, found
 
     def send(self, name: str, message: bytes) -> None:
         """A message of at most three bytes; counted as dropped where there is no room."""
         words = self._words
-        write = words[Place.OUT_WRITE]
-        if name not in self._outs or self._down or write - words[Place.OUT_READ] >= OUT_RING:
+        write = words[MidiSlot.OUT_WRITE]
+        if name not in self._outs or self._down or write - words[MidiSlot.OUT_READ] >= OUT_RING:
             self.out_dropped += 1
             return
         words[OUT_AT + write % OUT_RING] = (
             self._outs[name][0] << 32 | len(message) << 24 | int.from_bytes(message, "little")
         )
-        words[Place.OUT_WRITE] = write + 1
+        words[MidiSlot.OUT_WRITE] = write + 1
 
 
 def _free(taken: dict[str, tuple[int, Any]], most: int) -> int:

@@ -1,7 +1,7 @@
 """JACK's process callback for MIDI, in machine code: events in and out of one array of 64-bit words.
 
 No interpreter runs in it, so a busy control process holds up no sound. (A callback in Python would wait for the
-interpreter's lock inside JACK's cycle.) `Place` names the words; a record in the ring of what came in is two
+interpreter's lock inside JACK's cycle.) `MidiSlot` names the words; a record in the ring of what came in is two
 words, `port << 32 | size` and the moment in ns of CLOCK_MONOTONIC, and then the bytes, whole words of them; -1
 in the first sends the reader on to the ring's beginning. What goes out is a word each: `port << 32 | size << 24`
 and up to three bytes.
@@ -19,7 +19,7 @@ RING, OUT_RING = 1 << 15, 4096
 """Words."""
 
 
-class Place(IntEnum):
+class MidiSlot(IntEnum):
     """Words of the callback's state."""
 
     CALLS = 0

@@ -34,7 +34,7 @@ Tempo = Sequence[tuple[float, float]]
 
 
 @dataclass(frozen=True, slots=True)
-class Note:
+class MidiNote:
     """start, length: in beats (quarter notes).  number: 0 to 127.  velocity: above 0 to 1.  channel: 1 to 16."""
 
     start: float
@@ -49,7 +49,7 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True)
-class Control:
+class MidiControl:
     """at: beats.  kind: "control" (number 0 to 127, value 0 to 1) or "bend" (value -1 to 1).  channel: 1 to 16."""
 
     at: float
@@ -60,22 +60,22 @@ class Control:
 
 
 @dataclass(frozen=True, slots=True)
-class Track:
+class MidiTrack:
     """notes, controls: by start.  program: General MIDI's instrument, 0 to 127, the track begins with; None says
     nothing.
     """
 
     name: str = ""
-    notes: tuple[Note, ...] = ()
+    notes: tuple[MidiNote, ...] = ()
     program: int | None = None
-    controls: tuple[Control, ...] = ()
+    controls: tuple[MidiControl, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Song:
+class MidiSong:
     """A file as read. ticks: of a beat, in the file."""
 
-    tracks: tuple[Track, ...]
+    tracks: tuple[MidiTrack, ...]
     tempo: tuple[tuple[float, float], ...] = ((0.0, DEFAULT_BPM),)
     ticks: int = TICKS
 
@@ -85,7 +85,7 @@ class Song:
 
 
 class Times:
-    """Beats and seconds by a map as `Song.tempo`."""
+    """Beats and seconds by a map as `MidiSong.tempo`."""
 
     def __init__(self, tempo: Tempo) -> None:
         self._beats = [at for at, _ in tempo]
@@ -103,7 +103,7 @@ class Times:
         return self._beats[place] + (seconds - self._seconds[place]) * self._bpm[place] / 60.0
 
 
-def read(path: Path) -> Song:
+def read(path: Path) -> MidiSong:
     """The notes of a MIDI file, its tracks in order; `FileError` in one sentence for what is none.
 
     A note that is not ended lasts to the end of its track; one begun again while it sounds ends there.
@@ -123,14 +123,14 @@ def read(path: Path) -> Song:
     changes = [(at / made.ticks_per_beat, bpm) for at, bpm in sorted(tempo.items())]
     if not changes or changes[0][0] > 0.0:
         changes.insert(0, (0.0, DEFAULT_BPM))
-    return Song(tracks, tuple(changes), made.ticks_per_beat)
+    return MidiSong(tracks, tuple(changes), made.ticks_per_beat)
 
 
-def write(path: Path, tracks: Iterable[Track], tempo: float | Tempo = DEFAULT_BPM, ticks: int = TICKS) -> None:
+def write(path: Path, tracks: Iterable[MidiTrack], tempo: float | Tempo = DEFAULT_BPM, ticks: int = TICKS) -> None:
     """Writes a file of type 1, whole or not at all; `FileError` when it cannot.
 
     The first track holds the tempo and no notes: it is the first one given where that has none, else one more.
-    tempo: bpm, or a map as `Song.tempo`.  ticks: of a beat; those of the file notes came from keep them exact.
+    tempo: bpm, or a map as `MidiSong.tempo`.  ticks: of a beat; those of the file notes came from keep them exact.
     """
     mido = _mido()
     changes = [(0.0, float(tempo))] if isinstance(tempo, int | float) else list(tempo)
@@ -150,7 +150,7 @@ class _Open:
     """Notes of a track while it is read. sounding: (channel, number) → (tick, velocity)."""
 
     ticks: int
-    notes: list[Note] = field(default_factory=list)
+    notes: list[MidiNote] = field(default_factory=list)
     sounding: dict[tuple[int, int], tuple[int, int]] = field(default_factory=dict)
 
     def end(self, key: tuple[int, int], tick: int) -> None:
@@ -158,17 +158,17 @@ class _Open:
         if begun is not None:
             start, velocity = begun
             length = max(1, tick - start) / self.ticks
-            self.notes.append(Note(start / self.ticks, length, key[1], velocity / 127, key[0]))
+            self.notes.append(MidiNote(start / self.ticks, length, key[1], velocity / 127, key[0]))
 
 
 def _mido() -> Any:
     return importlib.import_module("mido")
 
 
-def _track(track: Any, ticks: int, tempo: dict[int, float]) -> Track:
+def _track(track: Any, ticks: int, tempo: dict[int, float]) -> MidiTrack:
     """A track's notes; tempo changes in it go into `tempo`, by tick."""
     found, at, name, program = _Open(ticks), 0, "", None
-    controls: list[Control] = []
+    controls: list[MidiControl] = []
     for message in track:
         at += message.time
         match message.type:
@@ -179,10 +179,10 @@ def _track(track: Any, ticks: int, tempo: dict[int, float]) -> Track:
                     found.sounding[key] = (at, message.velocity)
             case "control_change":
                 value = message.value / 127
-                controls.append(Control(at / ticks, "control", message.control, value, message.channel + 1))
+                controls.append(MidiControl(at / ticks, "control", message.control, value, message.channel + 1))
             case "pitchwheel":
                 controls.append(
-                    Control(at / ticks, "bend", 0, max(-1.0, message.pitch / (_BEND - 1)), message.channel + 1)
+                    MidiControl(at / ticks, "bend", 0, max(-1.0, message.pitch / (_BEND - 1)), message.channel + 1)
                 )
             case "program_change" if program is None:
                 program = message.program
@@ -193,10 +193,10 @@ def _track(track: Any, ticks: int, tempo: dict[int, float]) -> Track:
     for key in list(found.sounding):
         found.end(key, at)
     notes = sorted(found.notes, key=lambda n: (n.start, n.channel, n.number))
-    return Track(name, tuple(notes), program, tuple(controls))
+    return MidiTrack(name, tuple(notes), program, tuple(controls))
 
 
-def _messages(track: Track, ticks: int) -> list[tuple[int, Any]]:
+def _messages(track: MidiTrack, ticks: int) -> list[tuple[int, Any]]:
     mido = _mido()
     first = track.notes or track.controls
     channel = first[0].channel - 1 if first else 0

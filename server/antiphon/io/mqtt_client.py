@@ -76,7 +76,7 @@ class Once:
         return True
 
 
-class Line(aiomqtt.Client):
+class MqttConnection(aiomqtt.Client):
     """A connection to be opened once and closed once.
 
     identifier: fixed, so that the broker keeps what comes while we are away.  forget: it does not, nor what it kept

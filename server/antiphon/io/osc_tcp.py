@@ -44,15 +44,15 @@ class TcpServer:
         self._sock = sock
         self.level, self.handle, self.fail, self.clock = level, handle, fail, clock
         # A dictionary keeps the order of arrival.
-        self.connections: dict[Connection, None] = {}
-        self.paused: set[Connection] = set()
+        self.connections: dict[TcpConnection, None] = {}
+        self.paused: set[TcpConnection] = set()
         self.refused = self.displaced = self.dropped = self.timed_out = 0
         self._server: asyncio.Server | None = None
 
     async def start(self) -> None:
         self._sock.setblocking(False)
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: Connection(self), sock=self._sock, backlog=128)
+        self._server = await loop.create_server(lambda: TcpConnection(self), sock=self._sock, backlog=128)
 
     async def stop(self) -> None:
         if self._server is not None:
@@ -67,7 +67,7 @@ class TcpServer:
         """
         held = self.held
         if level is Level.HELD and len(held) >= MAX_HELD:
-            leaving: Connection | None = held[0]
+            leaving: TcpConnection | None = held[0]
         elif len(self.connections) < MAX_CONNECTIONS:
             return True
         else:
@@ -81,7 +81,7 @@ class TcpServer:
         return True
 
     @property
-    def held(self) -> list[Connection]:
+    def held(self) -> list[TcpConnection]:
         """Connections of addresses that nobody approved, the oldest first."""
         return [c for c in self.connections if c.peer.level is Level.HELD]
 
@@ -107,7 +107,7 @@ class TcpServer:
                 connection.end()
 
 
-class Connection(asyncio.Protocol):
+class TcpConnection(asyncio.Protocol):
     """One client. Its peer lives as long as it does.
 
     heard: when something came last; of one that is held, when it came.

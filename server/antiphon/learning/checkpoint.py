@@ -17,7 +17,7 @@ FILE = "checkpoint.safetensors"
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class TrainingProgress:
     """step: of the next batch.  seconds: trained so far.  lost: batches left out, for their loss was not finite.
     began_with: the checksum of weights that were there, "" where they were drawn.
     """
@@ -30,7 +30,7 @@ class Progress:
     began_with: str = ""
 
 
-def keep(folder: Path, progress: Progress, groups: dict[str, dict[str, torch.Tensor]]) -> None:
+def keep(folder: Path, progress: TrainingProgress, groups: dict[str, dict[str, torch.Tensor]]) -> None:
     """Writes the checkpoint; the one before is there until this one is whole. groups: tensors by name, by group."""
     named = {
         f"{group}/{name}": tensor.detach().cpu().contiguous()
@@ -42,7 +42,7 @@ def keep(folder: Path, progress: Progress, groups: dict[str, dict[str, torch.Ten
     os.replace(part, folder / FILE)
 
 
-def read(folder: Path, recipe: str, seed: int) -> tuple[Progress, dict[str, dict[str, torch.Tensor]]] | None:
+def read(folder: Path, recipe: str, seed: int) -> tuple[TrainingProgress, dict[str, dict[str, torch.Tensor]]] | None:
     """The checkpoint in a folder; None without one. `UsageError` for one of another training or a broken one."""
     path = folder / FILE
     if not path.exists():
@@ -50,7 +50,7 @@ def read(folder: Path, recipe: str, seed: int) -> tuple[Progress, dict[str, dict
     groups: dict[str, dict[str, torch.Tensor]] = {}
     try:
         with safe_open(path, "pt") as file:
-            progress = Progress(**json.loads((file.metadata() or {})["progress"]))
+            progress = TrainingProgress(**json.loads((file.metadata() or {})["progress"]))
             for name in file.keys():  # noqa: SIM118 - it is no dictionary
                 group, _, rest = name.partition("/")
                 groups.setdefault(group, {})[rest] = file.get_tensor(name)

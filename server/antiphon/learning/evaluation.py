@@ -37,7 +37,7 @@ class Measure:
 
 
 @dataclass(frozen=True, slots=True)
-class Score:
+class MetricValue:
     """One figure of one system on one item."""
 
     system: str
@@ -57,7 +57,7 @@ class Example:
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class EvaluationRequest:
     """One evaluation. data: the folder with what was given (pop909/, esc10/, …).  work: a folder for what is made.
     limit: items at most, None for all.  systems: their names, none for all.  files: of whoever asks; none for the
     evaluation's own.  say: takes one line for whoever watches.
@@ -86,13 +86,13 @@ class Evaluation(ABC):
     files_doc: ClassVar[str] = ""
 
     @abstractmethod
-    def scores(self, ask: Ask) -> Iterator[Score]:
+    def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
         """Scores as they come, of the systems that are asked for (`ask.wants`), all on the same items.
 
         A peer that is not installed has no scores, and `ask.say` is told so.
         """
 
-    def examples(self, ask: Ask) -> Iterator[Example]:
+    def examples(self, ask: EvaluationRequest) -> Iterator[Example]:
         """A few items, `ask.limit` of them, as they are and as each system that is asked for leaves them."""
         return iter(())
 
@@ -110,7 +110,7 @@ class Cell:
     worst_item: str
 
 
-def check(evaluation: Evaluation, ask: Ask) -> None:
+def check(evaluation: Evaluation, ask: EvaluationRequest) -> None:
     """`UsageError` for systems there are none of, and for files where none can be given."""
     names = [system.name for system in evaluation.systems]
     for name in ask.systems:
@@ -120,9 +120,9 @@ def check(evaluation: Evaluation, ask: Ask) -> None:
         raise UsageError("this evaluation takes no files of yours; leave them out")
 
 
-def cells(evaluation: Evaluation, scores: Iterable[Score]) -> list[Cell]:
+def cells(evaluation: Evaluation, scores: Iterable[MetricValue]) -> list[Cell]:
     """Scores by system and measure, in the evaluation's order. What is no number is left out of mean and n."""
-    held: dict[tuple[str, str], list[Score]] = {}
+    held: dict[tuple[str, str], list[MetricValue]] = {}
     for score in scores:
         if math.isfinite(score.value):
             held.setdefault((score.system, score.measure), []).append(score)
@@ -138,7 +138,7 @@ def _ordered(systems: Sequence[System]) -> list[System]:
     return sorted(systems, key=lambda system: ROLES.index(system.role))
 
 
-def _cell(scores: Sequence[Score], measure: Measure) -> Cell:
+def _cell(scores: Sequence[MetricValue], measure: Measure) -> Cell:
     values = [score.value for score in scores]
     n, mean = len(values), math.fsum(values) / len(values)
     error = math.sqrt(math.fsum((v - mean) ** 2 for v in values) / (n - 1) / n) if n > 1 else 0.0
@@ -190,7 +190,7 @@ def _columns(rows: Sequence[Sequence[str]]) -> list[str]:
     ]
 
 
-def as_json(name: str, evaluation: Evaluation, ask: Ask, found: Sequence[Cell]) -> dict[str, Any]:
+def as_json(name: str, evaluation: Evaluation, ask: EvaluationRequest, found: Sequence[Cell]) -> dict[str, Any]:
     """The same for a machine."""
     return {
         "evaluation": name,

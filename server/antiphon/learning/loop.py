@@ -18,7 +18,7 @@ import torch
 
 from antiphon.errors import AntiphonError
 from antiphon.learning import checkpoint, curve
-from antiphon.learning.recipe import Batch, Job, Recipe
+from antiphon.learning.recipe import Batch, Recipe, TrainingJob
 
 WARM_UP = 100
 LEAST_RATE = 0.01
@@ -68,7 +68,7 @@ class Trained:
 class Trainer:
     """One training in a folder: its checkpoint, its log, its curve. A folder with a checkpoint is gone on with."""
 
-    def __init__(self, recipe: Recipe, job: Job, folder: Path, began_with: str = "") -> None:
+    def __init__(self, recipe: Recipe, job: TrainingJob, folder: Path, began_with: str = "") -> None:
         self._recipe, self._job, self._folder, self._began_with = recipe, job, folder, began_with
         torch.manual_seed(job.seed)
         self._network = recipe.network().to(job.device)
@@ -189,7 +189,7 @@ class Trainer:
         return self._before + time.monotonic() - began
 
     def _keep(self, began: float) -> None:
-        progress = checkpoint.Progress(
+        progress = checkpoint.TrainingProgress(
             self._recipe.name, self._job.seed, self._step, round(self._seconds(began), 1), self._lost, self._began_with
         )
         state = self._optimizer.state_dict()["state"]
@@ -199,7 +199,7 @@ class Trainer:
             {"network": self._network.state_dict(), "average": self._average.state_dict(), "moments": moments},
         )  # fmt: skip
 
-    def _restore(self, progress: checkpoint.Progress, groups: dict[str, dict[str, torch.Tensor]]) -> None:
+    def _restore(self, progress: checkpoint.TrainingProgress, groups: dict[str, dict[str, torch.Tensor]]) -> None:
         try:
             self._network.load_state_dict(groups["network"])
             self._average.load_state_dict(groups["average"])

@@ -11,7 +11,7 @@ import torch
 from antiphon.errors import UsageError
 from antiphon.learning import checkpoint
 from antiphon.learning.loop import Length, Trained, Trainer
-from antiphon.learning.recipe import Job, Recipe
+from antiphon.learning.recipe import Recipe, TrainingJob
 from antiphon.runtime import model_files
 from antiphon.runtime.paths import made
 from antiphon.workers.torch_network import fill
@@ -20,7 +20,7 @@ Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class TrainOptions:
     """What is asked of `antiphon train`. work: for material, checkpoint, log.  target: for the weights.  steps: 0 for
     the recipe's.  minutes: at most, 0 for no limit.  device: "cpu" or "cuda".  begin: a folder of models, with whose
     weights of the same name a fresh training begins.
@@ -39,7 +39,7 @@ class Wish:
     begin: Path | None = None
 
 
-def make(factory: Callable[[], object], wish: Wish, say: Say, watch: Callable[[float, str], None]) -> bool:
+def make(factory: Callable[[], object], wish: TrainOptions, say: Say, watch: Callable[[float, str], None]) -> bool:
     """Trains, and writes the weights; False when it was stopped before the end. `UsageError` for what cannot be."""
     if wish.device not in ("cpu", "cuda") or (wish.device == "cuda" and not torch.cuda.is_available()):
         raise UsageError(f"training on {wish.device!r} cannot be had here; there is: cpu")
@@ -53,7 +53,7 @@ def make(factory: Callable[[], object], wish: Wish, say: Say, watch: Callable[[f
         for old in (checkpoint.FILE, "log.csv") if wish.restart else ():
             (folder / old).unlink(missing_ok=True)
         began = _began(recipe, wish, folder)
-    job = Job(wish.data, material, wish.seed, torch.device(wish.device), say, bool(began))
+    job = TrainingJob(wish.data, material, wish.seed, torch.device(wish.device), say, bool(began))
     recipe.prepare(job)
     if wish.only_material:
         say(f"the material of {wish.name} is in {material}")
@@ -72,7 +72,7 @@ def make(factory: Callable[[], object], wish: Wish, say: Say, watch: Callable[[f
     return True
 
 
-def _began(recipe: Recipe, wish: Wish, folder: Path) -> str:
+def _began(recipe: Recipe, wish: TrainOptions, folder: Path) -> str:
     """The checksum of the weights that the training in a folder begins with, or has begun with; "" for none.
 
     `ModelError` where there are none, `UsageError` where it has begun with others.
@@ -96,7 +96,7 @@ def _given(recipe: Recipe, folder: Path) -> torch.nn.Module:
     return network
 
 
-def _write(recipe: Recipe, trained: Trained, wish: Wish, began: str, say: Say) -> None:
+def _write(recipe: Recipe, trained: Trained, wish: TrainOptions, began: str, say: Say) -> None:
     arrays = recipe.arrays(trained.network)
     count = sum(array.size for array in arrays.values())
     minutes = round(trained.seconds / 60.0, 1)

@@ -28,7 +28,7 @@ Batch: TypeAlias = tuple[torch.Tensor, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class TrainingJob:
     """One training.
 
     data: the folder in which what was given lies (pop909/, esc10/, …).  material: the recipe's own folder, for what
@@ -63,7 +63,7 @@ class Recipe(ABC):
     shares: ClassVar[str] = ""
 
     @abstractmethod
-    def prepare(self, job: Job) -> None:
+    def prepare(self, job: TrainingJob) -> None:
         """Makes the material that is not there yet, by `job.seed`, and reads it. Stopped halfway, it goes on."""
 
     @abstractmethod

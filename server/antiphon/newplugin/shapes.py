@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class PluginShape:
     """doc: of the processor.  processor, test: their files' text.  files: what `antiphon run` wants after its name."""
 
     name: str
@@ -332,11 +332,15 @@ def test_without_a_reference_nothing_changes():
 SHAPES = {
     shape.name: shape
     for shape in (
-        Shape("sound-sound", "Multiplies its sound.", _SOUND, _SOUND_TEST),
-        Shape("sound-notes", "Plays a note while its sound is loud.", _TO_NOTES, _TO_NOTES_TEST, "IN.wav OUT.mid"),
-        Shape("notes-notes", "Adds a note to each.", _NOTES, _NOTES_TEST, "IN.mid OUT.mid"),
-        Shape("library-sound", "Plays a file on the clock.", _SOURCE, _SOURCE_TEST, "IN.wav OUT.wav -p sound=FILE.wav"),
-        Shape(
+        PluginShape("sound-sound", "Multiplies its sound.", _SOUND, _SOUND_TEST),
+        PluginShape(
+            "sound-notes", "Plays a note while its sound is loud.", _TO_NOTES, _TO_NOTES_TEST, "IN.wav OUT.mid"
+        ),
+        PluginShape("notes-notes", "Adds a note to each.", _NOTES, _NOTES_TEST, "IN.mid OUT.mid"),
+        PluginShape(
+            "library-sound", "Plays a file on the clock.", _SOURCE, _SOURCE_TEST, "IN.wav OUT.wav -p sound=FILE.wav"
+        ),
+        PluginShape(
             "sound-reference",
             "Becomes as loud as another sound.",
             _REFERENCE,

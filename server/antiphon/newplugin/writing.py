@@ -9,7 +9,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from antiphon.errors import FileError, UsageError
-from antiphon.newplugin.shapes import SHAPES, Shape
+from antiphon.newplugin.shapes import SHAPES, PluginShape
 from antiphon.runtime.suggestion import instead
 
 NAME = re.compile(r"[a-z][a-z0-9_]{1,40}")
@@ -62,7 +62,7 @@ def write(name: str, kind: str, folder: Path, taken: Collection[str] = ()) -> Pa
     return place
 
 
-def files(name: str, shape: Shape) -> dict[str, str]:
+def files(name: str, shape: PluginShape) -> dict[str, str]:
     """Each file's text by its path in the plugin's folder."""
     words = {
         "NAME": name, "CLASS": _class(name), "SHAPED": shape.doc.rstrip("."), "KIND": shape.name, "FILES": shape.files,

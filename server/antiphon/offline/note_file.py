@@ -11,7 +11,7 @@ from antiphon.errors import FileError
 from antiphon.graph.clock import MAX_TEMPO, MIN_TEMPO
 from antiphon.io import midifile
 from antiphon.io.decode import shown
-from antiphon.io.midifile import SUFFIXES, Song, Times, Track
+from antiphon.io.midifile import SUFFIXES, MidiSong, MidiTrack, Times
 from antiphon.session.commands import Bend, Command, Control, NoteOff, NoteOn, Sample, SetTempo
 
 MOST_SECONDS = 6 * 3600.0
@@ -29,7 +29,7 @@ class Score:
     frames: up to its last ending.
     """
 
-    song: Song
+    song: MidiSong
     events: tuple[Timed, ...]
     tempo: tuple[tuple[int, float], ...]
     frames: int
@@ -85,7 +85,7 @@ def commands(score: Score) -> list[Command]:
     return made
 
 
-def write(path: Path, events: Iterable[Timed], frames: int, rate: int, like: Song | None = None) -> int:
+def write(path: Path, events: Iterable[Timed], frames: int, rate: int, like: MidiSong | None = None) -> int:
     """Writes the notes, a track for each channel, and returns how many there are.
 
     frames: where what has not ended ends.  like: the file they come from, whose tempo, ticks, names and instruments
@@ -94,8 +94,8 @@ def write(path: Path, events: Iterable[Timed], frames: int, rate: int, like: Son
     tempo = like.tempo if like is not None else ((0.0, midifile.DEFAULT_BPM),)
     ticks = like.ticks if like is not None else _FINE
     times = Times(tempo)
-    notes: dict[int, list[midifile.Note]] = {}
-    controls: dict[int, list[midifile.Control]] = {}
+    notes: dict[int, list[midifile.MidiNote]] = {}
+    controls: dict[int, list[midifile.MidiControl]] = {}
     sounding: dict[tuple[int, int], tuple[int, float]] = {}
 
     def beat(at: int) -> float:
@@ -104,7 +104,7 @@ def write(path: Path, events: Iterable[Timed], frames: int, rate: int, like: Son
     def end(key: tuple[int, int], at: int) -> None:
         start, velocity = sounding.pop(key)
         first = beat(start)
-        note = midifile.Note(first, max(beat(max(at, start + 1)) - first, 1.0 / ticks), key[1], velocity, key[0])
+        note = midifile.MidiNote(first, max(beat(max(at, start + 1)) - first, 1.0 / ticks), key[1], velocity, key[0])
         notes.setdefault(key[0], []).append(note)
 
     for at, event in sorted(events, key=lambda item: item[0]):
@@ -116,7 +116,7 @@ def write(path: Path, events: Iterable[Timed], frames: int, rate: int, like: Son
             if event.kind == "on" and event.value > 0.0:
                 sounding[key] = (at, event.value)
         else:
-            control = midifile.Control(beat(at), event.kind, event.number, event.value, event.channel)
+            control = midifile.MidiControl(beat(at), event.kind, event.number, event.value, event.channel)
             controls.setdefault(event.channel, []).append(control)
     for key in list(sounding):
         end(key, frames)
@@ -125,12 +125,12 @@ def write(path: Path, events: Iterable[Timed], frames: int, rate: int, like: Son
     for channel in sorted({*notes, *controls}):
         name, program = known.get(channel, ("", None))
         held = tuple(sorted(notes.get(channel, []), key=lambda n: (n.start, n.number)))
-        tracks.append(Track(name, held, program, tuple(controls.get(channel, []))))
+        tracks.append(MidiTrack(name, held, program, tuple(controls.get(channel, []))))
     midifile.write(path, tracks, tempo, ticks)
     return sum(map(len, notes.values()))
 
 
-def _by_channel(tracks: Sequence[Track]) -> dict[int, tuple[str, int | None]]:
+def _by_channel(tracks: Sequence[MidiTrack]) -> dict[int, tuple[str, int | None]]:
     """The name and the instrument of the first track that plays on each channel."""
     known: dict[int, tuple[str, int | None]] = {}
     for track in tracks:

@@ -9,7 +9,7 @@ from antiphon.contract.block import Samples, StreamSpec
 from antiphon.contract.catalog import Catalog
 from antiphon.contract.params import Param
 from antiphon.engine.actions import CAPACITY, EVENT_OPS, Action, Op
-from antiphon.engine.graph_player import Stage
+from antiphon.engine.graph_player import GraphPlayer
 from antiphon.errors import UsageError
 from antiphon.graph.compiler import close_hosts, compile_plan
 from antiphon.graph.graph import Graph
@@ -54,7 +54,7 @@ class StageRunner:
         self._actions = Actions(graph, catalog, self._ids)
         plan = compile_plan(graph, catalog, make, spec, self._ids)
         self._hosts = plan.hosts
-        self._stage = Stage(spec, tempo)
+        self._stage = GraphPlayer(spec, tempo)
         self._stage.load(plan, 1, 0.0)
         self.latency = plan.latency + int(getattr(self._stage, "latency", 0))
         self.failures: list[tuple[str, str]] = []

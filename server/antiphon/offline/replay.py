@@ -16,8 +16,8 @@ import numpy as np
 from antiphon.contract.block import Samples, StreamSpec
 from antiphon.contract.catalog import Catalog
 from antiphon.contract.processor import Processor
-from antiphon.engine.actions import Action, Key, Op, Schedule
-from antiphon.engine.graph_player import Stage
+from antiphon.engine.actions import Action, ActionSchedule, Key, Op
+from antiphon.engine.graph_player import GraphPlayer
 from antiphon.engine.journal import to_action
 from antiphon.graph.clock import TempoMap
 from antiphon.graph.compiler import close_hosts, compile_plan
@@ -41,7 +41,7 @@ def replay(
     log = SessionLog(folder)
     spec, block = log.spec, log.spec.block
     waiting = deque(log.lines)
-    stage = Stage(spec)
+    stage = GraphPlayer(spec)
     plan: Plan | None = None
     made: list[Plan] = []
 
@@ -91,7 +91,7 @@ def replay(
         close_all()
 
 
-def _happen(line: dict[str, Any], stage: Stage, hosts: Mapping[int, NodeHost]) -> None:
+def _happen(line: dict[str, Any], stage: GraphPlayer, hosts: Mapping[int, NodeHost]) -> None:
     """What a line says of the coming block."""
     if line.get("leaving"):
         hosts = stage.leaving
@@ -111,7 +111,7 @@ def _happen(line: dict[str, Any], stage: Stage, hosts: Mapping[int, NodeHost]) -
             host.forced = line["reason"]
 
 
-class _Happened(Schedule):
+class _Happened(ActionSchedule):
     """What the log says took effect: a `/panic` before it in the same block dropped none of it, nor ended a note."""
 
     def clear(self, stays: int = 0) -> list[Action]:
@@ -121,9 +121,9 @@ class _Happened(Schedule):
         return []
 
 
-def begun(spec: StreamSpec, line: dict[str, Any], plan: Plan | None) -> Stage:
+def begun(spec: StreamSpec, line: dict[str, Any], plan: Plan | None) -> GraphPlayer:
     """A stage that goes on from an `engine` line of the log."""
-    stage = Stage(spec)
+    stage = GraphPlayer(spec)
     stage.schedule = _Happened()
     for number, host in (plan.hosts if plan is not None else {}).items():
         for cell, held in zip(host.cells, line["cells"][str(number)], strict=True):

@@ -103,7 +103,7 @@ def load(plugins_dir: Path | None = None, *, check: bool = True) -> Loaded:
     plugins_dir: the folder of plugin folders; None takes the performer's own.  check: puts a block
     of zeros through each processor; without it a declaration is still checked.
     """
-    loading = Loading(check)
+    loading = PluginLoading(check)
     see_checkout_plugins()
     for name in BUILT_IN:
         loading.add(name, partial(importlib.import_module, name))
@@ -118,7 +118,7 @@ def load(plugins_dir: Path | None = None, *, check: bool = True) -> Loaded:
     return loading.loaded()
 
 
-class Loading:
+class PluginLoading:
     """What is gathered while plugins load."""
 
     def __init__(self, check: bool) -> None:

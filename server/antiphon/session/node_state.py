@@ -43,7 +43,7 @@ class Node:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class LoadRequest:
     """What a load was asked for, to go back to when a later one is refused."""
 
     serial: int = 0

@@ -18,7 +18,7 @@ from antiphon.graph.graph import Graph, NodeSpec
 from antiphon.graph.io_nodes import ENDS
 from antiphon.runtime.suggestion import instead
 from antiphon.session.effects import Changed, Effect, EngineLoad, EngineSet, EngineTempo, TempoChanged
-from antiphon.session.node_state import Node, Numbers, Plan, fits, rooms_for, travels
+from antiphon.session.node_state import LoadRequest, Node, Numbers, fits, rooms_for, travels
 
 MIN_BPM, MAX_BPM = 10.0, 999.0
 FADE = 0.05
@@ -48,9 +48,9 @@ class Nodes:
         self.serial = 0
         self.playing: frozenset[int] = _END_NUMBERS
         self._next_id = 1
-        self._confirmed = Plan()
+        self._confirmed = LoadRequest()
         self._again_asked = False
-        self._loading: Plan | None = None
+        self._loading: LoadRequest | None = None
         self._stale: float | None = None
         self._undo: dict[int, float] = {}
         self._undo_next: dict[int, float] = {}
@@ -262,7 +262,7 @@ class Nodes:
         self.serial += 1
         self._again_asked = again
         texts = {n.name: dict(n.texts) for n in self.nodes.values()}
-        self._loading = Plan(self.serial, self.graph, self.nodes, texts, self.name, self.path, self.tempo)
+        self._loading = LoadRequest(self.serial, self.graph, self.nodes, texts, self.name, self.path, self.tempo)
         ids = {n.name: n.id for n in self.nodes.values()}
         tempo, self._bring_tempo = self._bring_tempo, 0.0
         return [EngineLoad(self.serial, self.current(), ids, tempo, fade, again)]
@@ -374,7 +374,7 @@ class Nodes:
         self.serial, self._next_id = data["serial"] + _LEAP, data["next_id"] + _LEAP
         self._mend_numbers()
         texts_now = {n.name: dict(n.texts) for n in nodes.values()}
-        self._confirmed = Plan(self.serial, graph, nodes, texts_now, self.name, self.path, self.tempo)
+        self._confirmed = LoadRequest(self.serial, graph, nodes, texts_now, self.name, self.path, self.tempo)
         self.playing = frozenset(self.by_id)  # the ends among them
         return not data["loading"]
 

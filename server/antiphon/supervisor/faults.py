@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from antiphon.engine.shared import Word
+from antiphon.engine.shared import HeaderWord
 from antiphon.errors import AntiphonError
 from antiphon.runtime.console import say
 
 
-class Faults:
+class SupervisorFaults:
     """Those of one supervisor; `supervisor_faults` in the status."""
 
     def __init__(self, words: memoryview) -> None:
@@ -15,7 +15,7 @@ class Faults:
 
     def add(self, text: str) -> None:
         """Counts it, and says it where it is another than the last."""
-        self._words[Word.SUPERVISOR_FAULTS] += 1
+        self._words[HeaderWord.SUPERVISOR_FAULTS] += 1
         if text != self._said:
             say(text)
         self._said = text

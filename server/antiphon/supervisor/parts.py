@@ -7,7 +7,7 @@ import socket
 from dataclasses import dataclass
 
 from antiphon.engine.drivers.probe import Found
-from antiphon.engine.shared import Shape, Shared
+from antiphon.engine.shared import MappingShape, Shared
 from antiphon.runtime.child_process import pair
 from antiphon.runtime.settings import ServeSettings
 from antiphon.workers import devices, zygote
@@ -44,7 +44,7 @@ class Parts:
 
     @staticmethod
     def make(settings: ServeSettings, found: Found, device: devices.Device, sockets: Sockets) -> Parts:
-        shared = Shared.create(Shape.of(settings.rate, settings.block, settings.channels))
+        shared = Shared.create(MappingShape.of(settings.rate, settings.block, settings.channels))
         bell = os.eventfd(0, os.EFD_NONBLOCK)
         os.set_inheritable(bell, True)
         engine, control = pair()

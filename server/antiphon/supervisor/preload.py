@@ -45,7 +45,7 @@ def warm(settings: ServeSettings, folder: Path) -> Warm:
         given = (("path", str(told)),)
         if settings.synth == "auto":
             say(synths.SILENT.removeprefix("antiphon: "))
-    synths.use(synths.Choice(chosen, given))
+    synths.use(synths.BackendChoice(chosen, given))
     path = settings.input_file
     return Warm(loaded, None if path is None else process.load_sound(path, settings.rate))
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from antiphon.engine.shared import Word
+from antiphon.engine.shared import HeaderWord
 from antiphon.errors import EngineError, FileError
 from antiphon.io.listening import open_sockets
 from antiphon.runtime import pidfile, signals
@@ -19,7 +19,7 @@ from antiphon.runtime.child_process import DEVICE_GONE, NO_DEVICE, Child, cause
 from antiphon.runtime.console import say, tell
 from antiphon.runtime.settings import ServeSettings
 from antiphon.supervisor import before, jack_server, preload, recordings, watchdog
-from antiphon.supervisor.faults import Faults, why
+from antiphon.supervisor.faults import SupervisorFaults, why
 from antiphon.supervisor.parts import Parts
 from antiphon.supervisor.starts import Begin, Starts, first_line
 from antiphon.synth.sc import leftovers
@@ -46,7 +46,7 @@ class Supervisor:
 
     parts: Parts
     starts: Starts
-    faults: Faults
+    faults: SupervisorFaults
 
     def __init__(self, settings: ServeSettings, folder: Path) -> None:
         """folder: this server's runtime folder (state, process list)."""
@@ -91,7 +91,7 @@ class Supervisor:
         self.settings = settings = settings.with_(rate=found.rate, block=found.block)
         self._notes += jack_server.notes(settings, found)
         self.parts = Parts.make(settings, found, device, sockets)
-        self.starts, self.faults = Starts(self.parts, self.folder), Faults(self.parts.shared.words)
+        self.starts, self.faults = Starts(self.parts, self.folder), SupervisorFaults(self.parts.shared.words)
         self._loading = watchdog.Loading(self.parts.shared)
 
     def _start_all(self) -> None:
@@ -277,8 +277,8 @@ class Supervisor:
 
     def _engine_died(self, code: int) -> None:
         words = self.parts.shared.words
-        words[Word.RESTARTS] += 1
-        words[Word.ENGINE_STATE] = 1
+        words[HeaderWord.RESTARTS] += 1
+        words[HeaderWord.ENGINE_STATE] = 1
         if name := watchdog.blame(words, self._loading, code, hung=self._hung):
             say(f"the engine ended while it prepared {name}; the next one leaves that out")
         self._hung = False

@@ -7,12 +7,12 @@ import time
 from collections.abc import Callable
 
 from antiphon.engine import shared
-from antiphon.engine.loading import Loading as Loading
+from antiphon.engine.loading import LoadingNote as Loading
 from antiphon.errors import AntiphonError
 from antiphon.runtime.child_process import DEVICE_GONE, NO_DEVICE
 from antiphon.runtime.settings import ServeSettings
 from antiphon.synth import info as synths
-from antiphon.workers.arena import Arena, State, Word
+from antiphon.workers.arena import Arena, State, WorkerWord
 
 HANG_SECONDS = 2.0
 DEVICE_SECONDS = 3.0
@@ -25,8 +25,8 @@ PYO_PLAYS = "pyo plays notes from here on, and a piano for instruments it has no
 
 def stalled(words: memoryview, driver: str) -> float:
     """Seconds for which a running engine's loop has not turned, once they are too many; else 0."""
-    alive = words[shared.Word.ALIVE_NS]
-    if words[shared.Word.ENGINE_STATE] != 2 or not alive:
+    alive = words[shared.HeaderWord.ALIVE_NS]
+    if words[shared.HeaderWord.ENGINE_STATE] != 2 or not alive:
         return 0.0
     seconds = (time.monotonic_ns() - alive) / 1e9
     return seconds if seconds > HANG_SECONDS + (DEVICE_SECONDS if driver != "headless" else 0.0) else 0.0
@@ -38,7 +38,7 @@ def hang(words: memoryview, driver: str, loading: Loading) -> str:
     if seconds:
         return f"the engine has hung for {seconds:.1f} s; ending it"
     seconds = loading.stalled
-    if words[shared.Word.ENGINE_STATE] != 2 or not seconds:
+    if words[shared.HeaderWord.ENGINE_STATE] != 2 or not seconds:
         return ""
     at = f" at the node {loading.name}" if loading.name else ""
     return f"the engine's loader has hung for {seconds:.1f} s{at}; ending the engine"
@@ -46,7 +46,7 @@ def hang(words: memoryview, driver: str, loading: Loading) -> str:
 
 def forget(words: memoryview, loading: Loading) -> None:
     """The engine that hung is being ended; the next one has not turned yet."""
-    words[shared.Word.ALIVE_NS] = 0
+    words[shared.HeaderWord.ALIVE_NS] = 0
     loading.forget()
 
 
@@ -62,26 +62,26 @@ def blame(words: memoryview, loading: Loading, code: int, *, hung: bool) -> str:
     Returns:
         The name of the node that was being prepared, or "".
     """
-    at_work, words[shared.Word.AT_WORK] = words[shared.Word.AT_WORK], 0
+    at_work, words[shared.HeaderWord.AT_WORK] = words[shared.HeaderWord.AT_WORK], 0
     innocent = (signal.SIGKILL, signal.SIGTERM) if code < 0 else (0, DEVICE_GONE, NO_DEVICE)
     at_fault = hung or abs(code) not in innocent
     name = loading.engine_ended(at_fault=at_fault)
     if at_fault:
         # what is new is the likelier one: the node of the block has played before
-        words[shared.Word.BLAMED] = 0 if name else at_work
+        words[shared.HeaderWord.BLAMED] = 0 if name else at_work
     return name
 
 
 def control_stalled(words: memoryview) -> float:
     """Seconds for which control's loop has not turned, once they are too many; else, and before its first turn, 0."""
-    beat = words[shared.Word.CONTROL_BEAT]
+    beat = words[shared.HeaderWord.CONTROL_BEAT]
     seconds = (time.monotonic_ns() - beat) / 1e9 if beat else 0.0
     return seconds if seconds > CONTROL_HANG_SECONDS else 0.0
 
 
 def forget_control(words: memoryview) -> None:
     """Control has ended or is being ended; the next one has not turned yet."""
-    words[shared.Word.CONTROL_BEAT] = 0
+    words[shared.HeaderWord.CONTROL_BEAT] = 0
 
 
 def synth_given_up(arena: Arena, say: Callable[[str], None]) -> bool:
@@ -90,12 +90,12 @@ def synth_given_up(arena: Arena, say: Callable[[str], None]) -> bool:
     if synths.chosen().info.name != synths.SUPERCOLLIDER.name:
         return False
     for entry in arena.entries:
-        given_up = entry.words[Word.STATE] in (State.QUARANTINED, State.REFUSED)
-        if entry.words[Word.WANTED] and given_up and entry.kind and entry.spec().name == name:
+        given_up = entry.words[WorkerWord.STATE] in (State.QUARANTINED, State.REFUSED)
+        if entry.words[WorkerWord.WANTED] and given_up and entry.kind and entry.spec().name == name:
             other = synths.PYO if synths.PYO.installed else synths.NULL
             said = PYO_PLAYS if other is synths.PYO else "notes are not heard from here on"
             say(f"scsynth is given up ({entry.reason}); {said}")
-            synths.use(synths.Choice(other, instead=True))
+            synths.use(synths.BackendChoice(other, instead=True))
             return True
     return False
 

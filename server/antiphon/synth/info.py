@@ -80,7 +80,7 @@ ORDER = ("pyo", "null")
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class BackendChoice:
     """A backend, and what its worker is told beside. instead: it plays because another was given up."""
 
     info: SynthInfo
@@ -105,15 +105,15 @@ def choose(asked: str, registered: Mapping[str, Callable[[], SynthInfo]]) -> Syn
     return infos[asked]
 
 
-_chosen: Choice | None = None
+_chosen: BackendChoice | None = None
 
 
-def use(choice: Choice | None) -> None:
+def use(choice: BackendChoice | None) -> None:
     """What this process plays notes with from here on."""
     global _chosen
     _chosen = choice
 
 
-def chosen() -> Choice:
+def chosen() -> BackendChoice:
     """What this process plays notes with: pyo, or what there is, unless told otherwise."""
-    return _chosen or Choice(PYO if PYO.installed else NULL)
+    return _chosen or BackendChoice(PYO if PYO.installed else NULL)

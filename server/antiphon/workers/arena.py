@@ -43,7 +43,7 @@ class State(IntEnum):
     WAITING = 6  # what it plays by did not answer the last; another may be asking
 
 
-class Word(IntEnum):
+class WorkerWord(IntEnum):
     """Of one worker. E: written by the engine, Z: by the zygote, W: by the worker."""
 
     WANTED = 0  # E: some slot is open
@@ -144,7 +144,7 @@ class Bells:
             os.close(fd)
 
 
-class Entry:
+class WorkerEntry:
     """One worker's place in the table."""
 
     def __init__(self, arena: Arena, number: int) -> None:
@@ -169,7 +169,7 @@ class Entry:
 
     @property
     def state(self) -> State:
-        return State(self.words[Word.STATE])
+        return State(self.words[WorkerWord.STATE])
 
     def slot(self, number: int, word: SlotWord) -> int:
         return self.slot_words[number * _SLOT_WORDS + word]
@@ -180,7 +180,7 @@ class Entry:
     def change(self) -> None:
         """Slots were opened, closed or begun anew: the worker is to look."""
         # two threads say so: a count could come out the same for both
-        self.words[Word.CHANGES] = time.monotonic_ns()
+        self.words[WorkerWord.CHANGES] = time.monotonic_ns()
 
     def spec(self) -> WorkerSpec:
         return WorkerSpec.from_json(self.spec_bytes)
@@ -243,7 +243,7 @@ class Arena:
         self.fd = fd
         self.map = mmap.mmap(fd, ARENA_BYTES)
         self._header = memoryview(self.map)[:_HEADER].cast("q")
-        self.entries = [Entry(self, number) for number in range(MAX_WORKERS)]
+        self.entries = [WorkerEntry(self, number) for number in range(MAX_WORKERS)]
 
     @staticmethod
     def create(hang_ns: int) -> Arena:

@@ -14,7 +14,7 @@ RELATED = 0.5
 """Correlation from which on an answer counts as the dry sound, changed; unrelated sounds may have less by chance."""
 
 
-class Presence:
+class DropoutFader:
     """Plays hops of answers, and what stands in for them: the dry sound, or silence where there is none.
 
     When an answer is missing, the sound before it goes on while it fades: what of it was the dry sound as the dry

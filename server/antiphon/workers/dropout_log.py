@@ -13,7 +13,7 @@ class _Stream(Protocol):
     def reset(self) -> None: ...
 
 
-class Script:
+class DropoutLog:
     """Tells `absent` and `back` when answers stop and come again, and `fresh` when a worker began anew.
 
     `recall` takes such words of a log, each before the block it belongs to: then it happens at that hop.

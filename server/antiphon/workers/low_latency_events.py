@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from antiphon.contract.processor import Event
-from antiphon.workers.arena import EXPRESS, EXPRESS_BYTES, Arena, Entry, SlotWord, State, Word
+from antiphon.workers.arena import EXPRESS, EXPRESS_BYTES, Arena, SlotWord, State, WorkerEntry, WorkerWord
 
 _RECORD = struct.Struct("<qqiiiid")
 _KINDS = ("on", "off", "control", "bend")
@@ -38,7 +38,7 @@ class Express:
         """Hands an event for the engine's node `node` to its worker; its serial, or 0 where there is no short way."""
         for entry in self._entries:
             words = entry.words
-            if not (words[Word.TAKES] and words[Word.WANTED]):
+            if not (words[WorkerWord.TAKES] and words[WorkerWord.WANTED]):
                 continue
             slots = entry.slots
             found = np.flatnonzero((slots[:, SlotWord.NODE] == node) & (slots[:, SlotWord.OPEN] > 0))
@@ -46,7 +46,7 @@ class Express:
                 continue
             now = time.monotonic_ns()
             # two while another plan is prepared: which of them the engine plays it by is not known here
-            if len(found) == 1 and words[Word.STATE] == State.RUNNING and now >= self._back.get(node, 0):
+            if len(found) == 1 and words[WorkerWord.STATE] == State.RUNNING and now >= self._back.get(node, 0):
                 serial = self._push(entry, int(found[0]), kind, number, value, channel)
                 if serial:
                     return serial
@@ -56,33 +56,33 @@ class Express:
             return 0
         return 0
 
-    def _push(self, entry: Entry, slot: int, kind: str, number: int, value: float, channel: int) -> int:
-        words, at = entry.words, entry.words[Word.EXPRESS_WRITE]
+    def _push(self, entry: WorkerEntry, slot: int, kind: str, number: int, value: float, channel: int) -> int:
+        words, at = entry.words, entry.words[WorkerWord.EXPRESS_WRITE]
         stream = entry.slot(slot, SlotWord.OPEN)
-        if entry.slot(slot, SlotWord.READY) != stream or at - words[Word.EXPRESS_READ] >= EXPRESS:
+        if entry.slot(slot, SlotWord.READY) != stream or at - words[WorkerWord.EXPRESS_READ] >= EXPRESS:
             return 0
         serial = at % _SERIALS + FIRST
         place = at % EXPRESS * EXPRESS_BYTES
         _RECORD.pack_into(entry.express, place, serial, stream, slot, _KINDS.index(kind), number, channel, value)
-        words[Word.EXPRESS_WRITE] = at + 1
+        words[WorkerWord.EXPRESS_WRITE] = at + 1
         os.eventfd_write(self._wakes[entry.number], 1)
         return serial
 
 
-class Heard:
+class EventReader:
     """The worker's end. What was sent to the one before it is passed over."""
 
-    def __init__(self, entry: Entry) -> None:
+    def __init__(self, entry: WorkerEntry) -> None:
         self._words, self._data = entry.words, entry.express
-        self._words[Word.EXPRESS_READ] = self._words[Word.EXPRESS_WRITE]
+        self._words[WorkerWord.EXPRESS_READ] = self._words[WorkerWord.EXPRESS_WRITE]
 
     def drain(self) -> Iterator[tuple[int, int, Event]]:
         """(slot, its stream's serial, event), oldest first."""
         words = self._words
-        at = words[Word.EXPRESS_READ]
-        while at < words[Word.EXPRESS_WRITE]:
+        at = words[WorkerWord.EXPRESS_READ]
+        while at < words[WorkerWord.EXPRESS_WRITE]:
             place = at % EXPRESS * EXPRESS_BYTES
             serial, stream, slot, kind, number, channel, value = _RECORD.unpack_from(self._data, place)
             at += 1
-            words[Word.EXPRESS_READ] = at
+            words[WorkerWord.EXPRESS_READ] = at
             yield slot, stream, Event(_KINDS[kind], 0, number, value, channel, 0, True, serial)

@@ -18,14 +18,14 @@ from antiphon.native import dsp
 from antiphon.runtime import model_files
 from antiphon.workers import devices, pool
 from antiphon.workers.arena import MAX_DEPTH
-from antiphon.workers.dropout_log import Script
+from antiphon.workers.dropout_log import DropoutLog
 from antiphon.workers.info import ModelInfo
 from antiphon.workers.rebuffer import lead_for
 from antiphon.workers.spec import WorkerSpec
 from antiphon.workers.stream import Stream
 
 
-class Line:
+class ModelClient:
     """Streams of one model, side by side, as one thing. Made in `prepare`; all but `close` is for the block path.
 
     lanes: streams of the model.  hop_frames: of the processor's grid, by which hops are numbered.  block: the
@@ -37,7 +37,7 @@ class Line:
         self.lead = lead_for(hop_frames, block)
         self.first = 0
         self._model = model
-        self._script = Script()
+        self._script = DropoutLog()
         self._answer: Samples = np.zeros((lanes, model.outputs, model.answer or model.hop), np.float32)
         self._answer_at = self._answer.ctypes.data
         self._streams: list[Stream] = []

@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator
 
 from antiphon.workers import devices
-from antiphon.workers.arena import MAX_WORKERS, ZYGOTES, Arena, Bells, Entry, SlotWord, State, Word
+from antiphon.workers.arena import MAX_WORKERS, ZYGOTES, Arena, Bells, SlotWord, State, WorkerEntry, WorkerWord
 from antiphon.workers.devices import Device
 from antiphon.workers.spec import WorkerError, WorkerLost, WorkerSpec
 from antiphon.workers.stream import Stream
@@ -48,7 +48,7 @@ class Pool:
                 self._serial = max(self._serial, entry.slot(slot, SlotWord.OPEN), entry.slot(slot, SlotWord.READY))
                 entry.set_slot(slot, SlotWord.OPEN, 0)
             entry.change()
-            if entry.words[Word.WANTED]:
+            if entry.words[WorkerWord.WANTED]:
                 self._leave(entry)
 
     # ---- off the block path
@@ -71,38 +71,38 @@ class Pool:
         entry.change()
         stream = Stream(self, entry, slot, spec, self._serial)
         self.streams.append(stream)
-        entry.words[Word.WANTED] = 1
+        entry.words[WorkerWord.WANTED] = 1
         self._call(entry, spec)
         return stream
 
-    def _entry(self, spec: WorkerSpec) -> Entry:
+    def _entry(self, spec: WorkerSpec) -> WorkerEntry:
         asked = spec.to_json()
         for entry in self.arena.entries:
-            used = entry.words[Word.STATE] or entry.words[Word.WANTED]
+            used = entry.words[WorkerWord.STATE] or entry.words[WorkerWord.WANTED]
             if used and entry.spec_bytes == asked and self._free(entry, spec) is not None:
                 return entry
         for entry in self.arena.entries:
-            if not entry.words[Word.STATE] and not entry.words[Word.WANTED]:
+            if not entry.words[WorkerWord.STATE] and not entry.words[WorkerWord.WANTED]:
                 entry.rings(spec)  # refused here when it is too large
                 entry.set_spec(spec)
                 entry.set_reason("")
-                entry.words[Word.RETRIED] = entry.words[Word.RETRY]
+                entry.words[WorkerWord.RETRIED] = entry.words[WorkerWord.RETRY]
                 return entry
         self._make_room()
         raise WorkerError(f"there are {MAX_WORKERS} workers already; take nodes with models out, or try again")
 
     def _make_room(self) -> None:
         """The worker that nobody has wanted for longest is ended now."""
-        idle = [e for e in self.arena.entries if e.words[Word.STATE] and not e.words[Word.WANTED]]
+        idle = [e for e in self.arena.entries if e.words[WorkerWord.STATE] and not e.words[WorkerWord.WANTED]]
         if idle:
-            oldest = min(idle, key=lambda e: e.words[Word.LEFT_NS])
-            oldest.words[Word.LEFT_NS] = 0
+            oldest = min(idle, key=lambda e: e.words[WorkerWord.LEFT_NS])
+            oldest.words[WorkerWord.LEFT_NS] = 0
             self.call_zygote(oldest)
 
-    def _free(self, entry: Entry, spec: WorkerSpec) -> int | None:
+    def _free(self, entry: WorkerEntry, spec: WorkerSpec) -> int | None:
         return next((n for n in range(spec.slots) if not entry.slot(n, SlotWord.OPEN)), None)
 
-    def _call(self, entry: Entry, spec: WorkerSpec) -> None:
+    def _call(self, entry: WorkerEntry, spec: WorkerSpec) -> None:
         os.eventfd_write(self.bells.keeper, 1)
         os.eventfd_write(self.bells.zygotes[ZYGOTES.index(spec.zygote)], 1)
         os.eventfd_write(self.bells.wake[entry.number], 1)
@@ -118,9 +118,9 @@ class Pool:
             self._leave(entry)
         os.eventfd_write(self.bells.wake[entry.number], 1)
 
-    def _leave(self, entry: Entry) -> None:
-        entry.words[Word.LEFT_NS] = time.monotonic_ns()
-        entry.words[Word.WANTED] = 0
+    def _leave(self, entry: WorkerEntry) -> None:
+        entry.words[WorkerWord.LEFT_NS] = time.monotonic_ns()
+        entry.words[WorkerWord.WANTED] = 0
 
     @property
     def serial(self) -> int:
@@ -168,7 +168,7 @@ class Pool:
         """Whether a worker that has died is back, for a stream that can wait for it."""
         return False
 
-    def call_zygote(self, entry: Entry) -> None:
+    def call_zygote(self, entry: WorkerEntry) -> None:
         for bell in self.bells.zygotes:
             os.eventfd_write(bell, 1)
 

@@ -15,10 +15,10 @@ import numpy as np
 from antiphon.contract.block import Samples, StreamSpec
 from antiphon.contract.processor import IO, Processor
 from antiphon.errors import PluginError
-from antiphon.workers.dropout_fader import Presence
+from antiphon.workers.dropout_fader import DropoutFader
 from antiphon.workers.info import ModelInfo
-from antiphon.workers.model_client import Line
-from antiphon.workers.rebuffer import Hops
+from antiphon.workers.model_client import ModelClient
+from antiphon.workers.rebuffer import Rebuffer
 
 
 class ModelProcessor(Processor):
@@ -41,10 +41,10 @@ class ModelProcessor(Processor):
         channels, hop = spec.channels, model.hop
         lanes = -(-channels // model.inputs)
         self.close()
-        self._line = Line(model, lanes, hop, spec.block, self.node)
-        self._hops = Hops(hop, self._line.lead, channels, channels, self._post, self._load)
+        self._line = ModelClient(model, lanes, hop, spec.block, self.node)
+        self._hops = Rebuffer(hop, self._line.lead, channels, channels, self._post, self._load)
         self.latency = self._hops.latency + model.latency
-        self._presence = Presence(channels, hop, spec.rate)
+        self._presence = DropoutFader(channels, hop, spec.rate)
         self._sent: Samples = np.zeros((lanes, model.inputs, hop), np.float32)
         self._dry: Samples = np.zeros((channels, hop), np.float32)
         self._past = _Past(channels, hop, self.latency)

@@ -19,7 +19,7 @@ def lead_for(hop: int, block: int) -> int:
     return max(1, -(-block // hop))
 
 
-class Hops:
+class Rebuffer:
     """Frames in, frames out, a hop at a time. The owner gives `post` and `load`.
 
     post(hop, sound): a hop is complete, `[channels_in, H]`.  load(hop, out): the hop to be played next is put

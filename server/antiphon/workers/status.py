@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from antiphon.workers.arena import Arena, SlotWord, State, Word
+from antiphon.workers.arena import Arena, SlotWord, State, WorkerWord
 
 if TYPE_CHECKING:
     from antiphon.workers.pool import Pool
@@ -42,10 +42,10 @@ class Served:
 
 
 def _served(words: memoryview) -> Served | None:
-    pid, restarts = words[Word.SERVED_PID], words[Word.SERVED_RESTARTS]
+    pid, restarts = words[WorkerWord.SERVED_PID], words[WorkerWord.SERVED_RESTARTS]
     if not pid and not restarts:
         return None
-    return Served(pid, restarts, *(words[w] for w in range(Word.SENT, Word.UNCLAIMED + 1)))
+    return Served(pid, restarts, *(words[w] for w in range(WorkerWord.SENT, WorkerWord.UNCLAIMED + 1)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +79,10 @@ def workers(arena: Arena) -> list[WorkerStatus]:
     found: dict[tuple[int, int], WorkerStatus] = {}
     for entry in arena.entries:
         words = entry.words
-        if not words[Word.WANTED] or not entry.kind:
+        if not words[WorkerWord.WANTED] or not entry.kind:
             continue
         spec = entry.spec()
-        state, reason = state_of(State(words[Word.STATE]), entry.reason, words[Word.RESTARTS])
+        state, reason = state_of(State(words[WorkerWord.STATE]), entry.reason, words[WorkerWord.RESTARTS])
         for slot in range(spec.slots):
             if not entry.slot(slot, SlotWord.OPEN):
                 continue
@@ -90,10 +90,10 @@ def workers(arena: Arena) -> list[WorkerStatus]:
             before = found.get((entry.number, node))
             misses = entry.slot(slot, SlotWord.MISSES)
             found[(entry.number, node)] = WorkerStatus(
-                node, spec.name, spec.zygote, words[Word.PID], state, reason, words[Word.RESTARTS],
-                max(misses, before.misses) if before else misses, "cuda" if words[Word.CUDA] else "cpu",
-                (words[Word.HOP_P50_NS], words[Word.HOP_P99_NS]), spec.hop * 1_000_000_000 // spec.rate,
-                words[Word.DONE], _served(words), str(spec.settings.get("scsynth", "")), bool(words[Word.BESIDE]),
+                node, spec.name, spec.zygote, words[WorkerWord.PID], state, reason, words[WorkerWord.RESTARTS],
+                max(misses, before.misses) if before else misses, "cuda" if words[WorkerWord.CUDA] else "cpu",
+                (words[WorkerWord.HOP_P50_NS], words[WorkerWord.HOP_P99_NS]), spec.hop * 1_000_000_000 // spec.rate,
+                words[WorkerWord.DONE], _served(words), str(spec.settings.get("scsynth", "")), bool(words[WorkerWord.BESIDE]),
             )  # fmt: skip
     return list(found.values())
 
@@ -119,7 +119,7 @@ def state_of(state: State, reason: str, restarts: int = 0) -> tuple[str, str]:
 
 def wanted_zygotes(arena: Arena) -> set[str]:
     """The kinds of zygote that some wanted worker needs."""
-    return {e.kind for e in arena.entries if e.words[Word.WANTED]} - {""}
+    return {e.kind for e in arena.entries if e.words[WorkerWord.WANTED]} - {""}
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,8 +139,8 @@ def worker_states(pool: Pool) -> dict[int, Health]:
         entry = stream.entry
         node, reason = entry.slot(stream.slot, SlotWord.NODE), entry.reason
         if node not in found or found[node].state == "running":
-            restarts = entry.words[Word.RESTARTS] + (found[node].restarts if node in found else 0)
-            found[node] = Health(*state_of(entry.state, reason, entry.words[Word.RESTARTS]), restarts, reason)
+            restarts = entry.words[WorkerWord.RESTARTS] + (found[node].restarts if node in found else 0)
+            found[node] = Health(*state_of(entry.state, reason, entry.words[WorkerWord.RESTARTS]), restarts, reason)
     return found
 
 

@@ -7,7 +7,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from antiphon.contract.block import Samples
-from antiphon.workers.arena import MAX_DEPTH, Entry, SlotWord, State, Word, tag
+from antiphon.workers.arena import MAX_DEPTH, SlotWord, State, WorkerEntry, WorkerWord, tag
 from antiphon.workers.spec import WorkerLost, WorkerSpec
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class Stream:
     behind by a whole ring, ends it; the next hop begins another.
     """
 
-    def __init__(self, pool: Pool, entry: Entry, slot: int, spec: WorkerSpec, serial: int) -> None:
+    def __init__(self, pool: Pool, entry: WorkerEntry, slot: int, spec: WorkerSpec, serial: int) -> None:
         self.spec, self.entry, self.slot, self.serial = spec, entry, slot, serial
         self._pool, self._words, self._depth = pool, entry.words, spec.depth
         tags = slice(slot * MAX_DEPTH, (slot + 1) * MAX_DEPTH)
@@ -48,8 +48,8 @@ class Stream:
         """Whether there is a worker that has taken the stream up, and that nobody has blamed."""
         words = self._words
         return (
-            words[Word.STATE] == State.RUNNING
-            and words[Word.BLAMED] != words[Word.GENERATION]
+            words[WorkerWord.STATE] == State.RUNNING
+            and words[WorkerWord.BLAMED] != words[WorkerWord.GENERATION]
             and self.entry.slot(self.slot, SlotWord.READY) == self.serial
         )
 
@@ -62,7 +62,7 @@ class Stream:
             self._broken = True
             if not wait or not self._pool.revived(self):
                 return None
-        if not self._broken and self._born == self._words[Word.GENERATION]:
+        if not self._broken and self._born == self._words[WorkerWord.GENERATION]:
             behind = hop - self._first if self.entry.slot(self.slot, SlotWord.SEEN) != self._epoch else (
                 hop - self.entry.slot(self.slot, SlotWord.CURSOR)
             )  # fmt: skip
@@ -76,14 +76,14 @@ class Stream:
     def _finished(self) -> bool:
         """Lets the worker answer what it was given before a new epoch takes it from there; False when it died of it."""
         last = self._posted - 1
-        if last >= self._first and self._born == self._words[Word.GENERATION]:
+        if last >= self._first and self._born == self._words[WorkerWord.GENERATION]:
             self._wait(last % self._depth, tag(self._epoch, last), time.monotonic_ns() + _GIVEN_UP_NS)
         return self.runs()
 
     def _begin(self, hop: int) -> None:
         self._past.append((self._epoch, self._first))
         self._epoch += 1
-        self._first, self._born, self._broken = hop, self._words[Word.GENERATION], False
+        self._first, self._born, self._broken = hop, self._words[WorkerWord.GENERATION], False
         put = self.entry.set_slot
         put(self.slot, SlotWord.FIRST, hop)
         put(self.slot, SlotWord.BORN, self._born)
@@ -155,10 +155,10 @@ class Stream:
             if tags[place] == wanted:
                 return True
         number = self.entry.number
-        words[Word.WAITING] = 1
+        words[WorkerWord.WAITING] = 1
         try:
             while tags[place] != wanted:
-                if words[Word.STATE] != State.RUNNING or self._born != words[Word.GENERATION]:
+                if words[WorkerWord.STATE] != State.RUNNING or self._born != words[WorkerWord.GENERATION]:
                     self._broken = True
                     return False
                 left = until_ns - time.monotonic_ns()
@@ -166,12 +166,12 @@ class Stream:
                     return False
                 pool.hear(number, min(_LOOK_MS, left / 1e6))
         finally:
-            words[Word.WAITING] = 0
+            words[WorkerWord.WAITING] = 0
         return True
 
     def blame(self) -> None:
         """What it gave cannot be played: its worker is ended and made anew."""
-        self._words[Word.BLAMED] = self._born
+        self._words[WorkerWord.BLAMED] = self._born
         self._broken, self._posted = True, 0
         self._pool.call_zygote(self.entry)
 
@@ -182,7 +182,7 @@ class Stream:
 
     def retry(self) -> None:
         """A worker that was given up is tried again."""
-        self._words[Word.RETRY] += 1
+        self._words[WorkerWord.RETRY] += 1
         self._pool.call_zygote(self.entry)
 
     def close(self) -> None:

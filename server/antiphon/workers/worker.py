@@ -15,8 +15,8 @@ import numpy as np
 from antiphon.errors import AntiphonError, Unanswered
 from antiphon.runtime import scheduling
 from antiphon.runtime.importing import named
-from antiphon.workers.arena import MAX_DEPTH, Arena, Bells, Entry, SlotWord, State, Word, tag
-from antiphon.workers.low_latency_events import Heard
+from antiphon.workers.arena import MAX_DEPTH, Arena, Bells, SlotWord, State, WorkerEntry, WorkerWord, tag
+from antiphon.workers.low_latency_events import EventReader
 from antiphon.workers.spec import Stepper, WorkerSpec
 
 AWAY = 77
@@ -73,22 +73,22 @@ def _said(error: Exception) -> str:
 class Worker:
     """A stepper and the slots it serves."""
 
-    def __init__(self, entry: Entry, spec: WorkerSpec, wake: int, answer: int) -> None:
+    def __init__(self, entry: WorkerEntry, spec: WorkerSpec, wake: int, answer: int) -> None:
         self._entry, self._spec, self._wake, self._bell = entry, spec, wake, answer
         self._words, self._slots = entry.words, entry.slots[: spec.slots]
         self._tags_in, self._tags_out = entry.tags_in, entry.tags_out
         self._ring_in, self._ring_out = entry.rings(spec)
         words = entry.words
-        for word in range(Word.SERVED_PID, Word.EXPRESS_READ):
+        for word in range(WorkerWord.SERVED_PID, WorkerWord.EXPRESS_READ):
             words[word] = 0
         self._stepper: Stepper = named(spec.factory)(spec)
         attach = getattr(self._stepper, "attach", None)
         if attach is not None:
             attach(words, self._refuse)
         listen = getattr(self._stepper, "listen", None)
-        self._heard: Heard | None = None
+        self._heard: EventReader | None = None
         if listen is not None and listen(self._hear):
-            self._heard = Heard(entry)
+            self._heard = EventReader(entry)
         self._hops = np.full(spec.slots, -1, np.int64)
         self._x = np.zeros((spec.slots, *spec.inputs), np.float32)
         self._y = np.zeros((spec.slots, *spec.outputs), np.float32)
@@ -112,11 +112,11 @@ class Worker:
         gc.disable()
         scheduling.short_slices()
         self._look()
-        self._words[Word.CUDA] = int(self._spec.device == "cuda")
-        self._words[Word.TAKES] = int(self._heard is not None)
-        if self._words[Word.STATE] == State.WAITING:
+        self._words[WorkerWord.CUDA] = int(self._spec.device == "cuda")
+        self._words[WorkerWord.TAKES] = int(self._heard is not None)
+        if self._words[WorkerWord.STATE] == State.WAITING:
             self._entry.set_reason("")  # what it waited for is there
-        self._words[Word.READY_NS] = time.monotonic_ns()
+        self._words[WorkerWord.READY_NS] = time.monotonic_ns()
 
     def serve(self) -> None:
         """For ever: sleeps until the engine has posted, does what there is."""
@@ -140,16 +140,16 @@ class Worker:
         self._check_shape()
         for slot in range(spec.slots):
             self._stepper.close(slot)
-        self._words[Word.HOP_P50_NS] = int(np.percentile(took, 50))
-        self._words[Word.HOP_P99_NS] = int(np.percentile(took, 99))
+        self._words[WorkerWord.HOP_P50_NS] = int(np.percentile(took, 50))
+        self._words[WorkerWord.HOP_P99_NS] = int(np.percentile(took, 99))
 
     def _look(self) -> bool:
         """Opens and closes what the engine opened and closed, and begins epochs; False when nothing changed."""
-        changes = self._words[Word.CHANGES]
+        changes = self._words[WorkerWord.CHANGES]
         if changes == self._seen:
             return False
         self._seen = changes
-        born, read = self._words[Word.GENERATION], self._entry.slot
+        born, read = self._words[WorkerWord.GENERATION], self._entry.slot
         for slot in range(self._spec.slots):
             serial = read(slot, SlotWord.OPEN)
             # what belongs to an epoch was written before it: an epoch that stands still has its own
@@ -193,8 +193,8 @@ class Worker:
         self._answer()
         spent = time.perf_counter_ns() - began
         words = self._words
-        words[Word.HOP_NS] += (spent - words[Word.HOP_NS]) // 64
-        if words[Word.WAITING]:
+        words[WorkerWord.HOP_NS] += (spent - words[WorkerWord.HOP_NS]) // 64
+        if words[WorkerWord.WAITING]:
             os.eventfd_write(self._bell, 1)
         return True
 
@@ -220,7 +220,7 @@ class Worker:
             self._cursors[slot] = hop + 1
             self._entry.set_slot(slot, SlotWord.CURSOR, hop + 1)
             done += 1
-        self._words[Word.DONE] += done
+        self._words[WorkerWord.DONE] += done
 
     def _check_shape(self) -> None:
         if self._y.shape != (self._spec.slots, *self._spec.outputs):

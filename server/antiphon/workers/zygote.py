@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from antiphon.runtime.child_process import bound_to, cause, leave, listening
 from antiphon.runtime.pidfile import born
 from antiphon.workers import worker
-from antiphon.workers.arena import ZYGOTES, Arena, Bells, Entry, SlotWord, State, Word
+from antiphon.workers.arena import ZYGOTES, Arena, Bells, SlotWord, State, WorkerEntry, WorkerWord
 
 HANG = 110_000_000
 """ns without an answer after which a live worker is killed."""
@@ -94,10 +94,10 @@ class Zygote:
             os.kill(child.pid, signal.SIGKILL)
             os.waitpid(child.pid, 0)
 
-    def _mine(self) -> list[Entry]:
+    def _mine(self) -> list[WorkerEntry]:
         found = []
         for entry in self._arena.entries:
-            used = entry.words[Word.WANTED] or entry.words[Word.STATE]
+            used = entry.words[WorkerWord.WANTED] or entry.words[WorkerWord.STATE]
             if used and entry.kind == self._kind:
                 found.append(entry)
         return found
@@ -105,14 +105,14 @@ class Zygote:
     def _take_over(self) -> None:
         """After a zygote that died: its workers died with it."""
         for entry in self._mine():
-            if entry.words[Word.STATE] in (State.STARTING, State.RUNNING, State.RESTARTING, State.WAITING):
-                pid = entry.words[Word.PID]
+            if entry.words[WorkerWord.STATE] in (State.STARTING, State.RUNNING, State.RESTARTING, State.WAITING):
+                pid = entry.words[WorkerWord.PID]
                 if pid and born(pid):
                     with contextlib.suppress(ProcessLookupError):
                         os.kill(pid, signal.SIGKILL)
                 entry.set_reason("ended with the process that keeps it")
-                entry.words[Word.STATE] = State.RESTARTING
-                entry.words[Word.RESTARTS] += 1
+                entry.words[WorkerWord.STATE] = State.RESTARTING
+                entry.words[WorkerWord.RESTARTS] += 1
 
     def look(self) -> None:
         """One look at all there is."""
@@ -128,46 +128,46 @@ class Zygote:
 
     # ---- starting
 
-    def _start_wanted(self, entry: Entry) -> None:
+    def _start_wanted(self, entry: WorkerEntry) -> None:
         words = entry.words
-        if words[Word.RETRY] != words[Word.RETRIED]:
-            words[Word.RETRIED] = words[Word.RETRY]
+        if words[WorkerWord.RETRY] != words[WorkerWord.RETRIED]:
+            words[WorkerWord.RETRIED] = words[WorkerWord.RETRY]
             self._records.pop(entry.number, None)
-            if words[Word.STATE] in (State.QUARANTINED, State.REFUSED):
-                words[Word.STATE] = State.RESTARTING
-        if not words[Word.WANTED]:
+            if words[WorkerWord.STATE] in (State.QUARANTINED, State.REFUSED):
+                words[WorkerWord.STATE] = State.RESTARTING
+        if not words[WorkerWord.WANTED]:
             self._records.pop(entry.number, None)
-            words[Word.STATE] = State.NONE
-        elif words[Word.STATE] == State.WAITING:
-            if time.monotonic_ns() - words[Word.STARTED_NS] > AGAIN_SECONDS * 1e9 and entry.kind == self._kind:
+            words[WorkerWord.STATE] = State.NONE
+        elif words[WorkerWord.STATE] == State.WAITING:
+            if time.monotonic_ns() - words[WorkerWord.STARTED_NS] > AGAIN_SECONDS * 1e9 and entry.kind == self._kind:
                 self._fork(entry)
-        elif words[Word.STATE] in (State.NONE, State.RESTARTING):
-            if words[Word.STATE] == State.NONE:
-                words[Word.RESTARTS] = 0  # they were another worker's
+        elif words[WorkerWord.STATE] in (State.NONE, State.RESTARTING):
+            if words[WorkerWord.STATE] == State.NONE:
+                words[WorkerWord.RESTARTS] = 0  # they were another worker's
             if entry.kind == self._kind:
                 self._fork(entry)
 
-    def _fork(self, entry: Entry) -> None:
+    def _fork(self, entry: WorkerEntry) -> None:
         words = entry.words
-        words[Word.GENERATION] += 1
-        before = words[Word.STATE]
+        words[WorkerWord.GENERATION] += 1
+        before = words[WorkerWord.STATE]
         if before != State.WAITING:  # which it is until it runs, or fails
-            words[Word.STATE] = State.STARTING
-        words[Word.STARTED_NS] = time.monotonic_ns()
-        words[Word.READY_NS] = 0
+            words[WorkerWord.STATE] = State.STARTING
+        words[WorkerWord.STARTED_NS] = time.monotonic_ns()
+        words[WorkerWord.READY_NS] = 0
         spec, parent = entry.spec(), os.getpid()
         try:
             pid = os.fork()
         except OSError:
-            words[Word.STATE] = State.WAITING if before == State.WAITING else State.RESTARTING
+            words[WorkerWord.STATE] = State.WAITING if before == State.WAITING else State.RESTARTING
             raise
         if pid == 0:
             leave(lambda: self._become(entry, parent))
-        words[Word.PID] = pid
+        words[WorkerWord.PID] = pid
         hop_ns = spec.hop * 1_000_000_000 // spec.rate
         self._children[entry.number] = _Child(pid, os.pidfd_open(pid), hop_ns=hop_ns)
 
-    def _become(self, entry: Entry, parent: int) -> int:
+    def _become(self, entry: WorkerEntry, parent: int) -> int:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         if not bound_to(parent):
@@ -176,7 +176,7 @@ class Zygote:
 
     # ---- watching
 
-    def _watch(self, entry: Entry, child: _Child) -> None:
+    def _watch(self, entry: WorkerEntry, child: _Child) -> None:
         words = entry.words
         pid, status = os.waitpid(child.pid, os.WNOHANG)
         if pid:
@@ -185,24 +185,24 @@ class Zygote:
         now = time.monotonic_ns()
         passed = min(now - child.looked_ns, 2 * LOOK_MS * 1_000_000)
         child.looked_ns = now
-        if words[Word.STATE] in (State.STARTING, State.WAITING):
-            if words[Word.READY_NS]:
-                words[Word.STATE] = State.RUNNING
+        if words[WorkerWord.STATE] in (State.STARTING, State.WAITING):
+            if words[WorkerWord.READY_NS]:
+                words[WorkerWord.STATE] = State.RUNNING
                 child.stuck_ns = 0
                 os.eventfd_write(self._bells.wake[entry.number], 1)
-            elif now - words[Word.STARTED_NS] > START_SECONDS * 1e9:
+            elif now - words[WorkerWord.STARTED_NS] > START_SECONDS * 1e9:
                 self._kill(child, f"was not ready within {START_SECONDS:g} s")
             return
-        if words[Word.BLAMED] == words[Word.GENERATION]:
+        if words[WorkerWord.BLAMED] == words[WorkerWord.GENERATION]:
             self._kill(child, "gave what cannot be played")
-        elif words[Word.RETRY] != words[Word.RETRIED]:
-            words[Word.RETRIED] = words[Word.RETRY]
+        elif words[WorkerWord.RETRY] != words[WorkerWord.RETRIED]:
+            words[WorkerWord.RETRIED] = words[WorkerWord.RETRY]
             self._records.pop(entry.number, None)
-        elif not words[Word.WANTED]:
-            if now - words[Word.LEFT_NS] > IDLE_SECONDS * 1e9:
+        elif not words[WorkerWord.WANTED]:
+            if now - words[WorkerWord.LEFT_NS] > IDLE_SECONDS * 1e9:
                 self._kill(child, "")
-        elif not self._pending(entry) or words[Word.DONE] != child.done:
-            child.done, child.stuck_ns = words[Word.DONE], 0
+        elif not self._pending(entry) or words[WorkerWord.DONE] != child.done:
+            child.done, child.stuck_ns = words[WorkerWord.DONE], 0
         elif not child.stuck_ns:
             child.stuck_ns = 1
             # an engine that died between posting and ringing has left it asleep
@@ -212,12 +212,12 @@ class Zygote:
             if child.stuck_ns > max(self._arena.hang_ns, 2 * child.hop_ns):
                 self._kill(child, f"gave no answer for {child.stuck_ns / 1e9:.2f} s")
 
-    def _pending(self, entry: Entry) -> bool:
+    def _pending(self, entry: WorkerEntry) -> bool:
         """Whether hops wait for the worker."""
         rows = entry.slots
         waiting = (
             (rows[:, SlotWord.OPEN] > 0)
-            & (rows[:, SlotWord.BORN] == entry.words[Word.GENERATION])
+            & (rows[:, SlotWord.BORN] == entry.words[WorkerWord.GENERATION])
             & (
                 (rows[:, SlotWord.POSTED] > rows[:, SlotWord.CURSOR])
                 | (rows[:, SlotWord.SEEN] != rows[:, SlotWord.EPOCH])
@@ -230,36 +230,36 @@ class Zygote:
             child.killed = why or "not wanted"
             os.kill(child.pid, signal.SIGKILL)
 
-    def _died(self, entry: Entry, child: _Child, status: int) -> None:
+    def _died(self, entry: WorkerEntry, child: _Child, status: int) -> None:
         words = entry.words
-        words[Word.DIED_NS], words[Word.PID] = time.monotonic_ns(), 0
+        words[WorkerWord.DIED_NS], words[WorkerWord.PID] = time.monotonic_ns(), 0
         os.close(child.pidfd)
         del self._children[entry.number]
         if child.killed == "not wanted":
             self._records.pop(entry.number, None)  # who comes to this place next has not failed yet
             entry.set_reason("")
-            words[Word.STATE] = State.RESTARTING if words[Word.WANTED] else State.NONE
+            words[WorkerWord.STATE] = State.RESTARTING if words[WorkerWord.WANTED] else State.NONE
             return
         code = os.waitstatus_to_exitcode(status)
         if code == worker.AWAY and not child.killed:
-            words[Word.STATE] = State.WAITING
+            words[WorkerWord.STATE] = State.WAITING
             self._start_wanted(entry)
             return
-        words[Word.RESTARTS] += 1
+        words[WorkerWord.RESTARTS] += 1
         if child.killed:
             entry.set_reason(child.killed)
         elif code not in (worker.FAULT, worker.REFUSED):
             entry.set_reason(f"was {cause(status)}" if code < 0 else f"ended with {cause(status)}")
         if code == worker.REFUSED:
-            words[Word.STATE] = State.REFUSED
+            words[WorkerWord.STATE] = State.REFUSED
             return
         record = self._records.setdefault(entry.number, _Record())
         now = time.monotonic()
         record.failures = [t for t in record.failures if now - t < WITHIN] + [now]
         if len(record.failures) >= QUARANTINE:
-            words[Word.STATE] = State.QUARANTINED
+            words[WorkerWord.STATE] = State.QUARANTINED
         else:
-            words[Word.STATE] = State.RESTARTING
+            words[WorkerWord.STATE] = State.RESTARTING
             self._start_wanted(entry)
 
 

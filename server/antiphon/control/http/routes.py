@@ -18,11 +18,11 @@ from antiphon.contract.catalog import Catalog
 from antiphon.contract.params import Value
 from antiphon.control.http import oscquery, page
 from antiphon.control.http import told as synth_told
-from antiphon.control.lan.access import Approvals, Keeper, load_token, local_addresses, plain_ip
+from antiphon.control.lan.access import Approvals, TokenGuard, load_token, local_addresses, plain_ip
 from antiphon.control.osc.addresses import ADDRESSES
 from antiphon.errors import FileError, UsageError
 from antiphon.graph.graph import Graph
-from antiphon.io.http import Authorise, HttpServer, Limits, Refusal, Request, Response, answer
+from antiphon.io.http import Authorise, HttpRequest, HttpServer, Limits, Refusal, Response, answer
 
 log = logging.getLogger("antiphon.http")
 
@@ -30,7 +30,7 @@ FIXED = tuple(oscquery.method(address.path, address.args, address.doc) for addre
 """The fixed commands, as OSCQuery shows them."""
 
 
-class Access(Protocol):
+class SurfaceApproval(Protocol):
     """Who may send OSC: addresses held back until somebody approves them."""
 
     def held(self) -> Iterable[str]: ...
@@ -48,7 +48,7 @@ class HttpApp(Protocol):
     @property
     def graph(self) -> Graph: ...
     @property
-    def access(self) -> Access: ...
+    def access(self) -> SurfaceApproval: ...
     @property
     def osc_port(self) -> int: ...
     def status(self) -> dict[str, Any]: ...
@@ -80,11 +80,11 @@ async def serve_http(
         addresses = local_addresses()
         server.tls, fingerprint = tls_context(folder, addresses)
         server.hosts = frozenset(addresses)
-        server.authorise = _with_page(Keeper(load_token(folder), everything=True).check)
+        server.authorise = _with_page(TokenGuard(load_token(folder), everything=True).check)
         log.info("HTTPS with a certificate of our own, SHA-256 %s", fingerprint)
         app.access.restore(approvals.load())
     else:
-        server.authorise = Keeper(_token_if_any(folder)).check
+        server.authorise = TokenGuard(_token_if_any(folder)).check
     if told is not None:
         synth_told.install(server, told)
     install(server, app, approvals, methods)
@@ -100,18 +100,18 @@ def install(
 ) -> None:
     """Adds our routes and reserves their names and OSC's; plugins add theirs after this."""
 
-    def status(request: Request) -> Response:
+    def status(request: HttpRequest) -> Response:
         return answer({**server.status(), **app.status()})
 
-    def surfaces(request: Request) -> Response:
+    def surfaces(request: HttpRequest) -> Response:
         return answer({"held": sorted(app.access.held()), "approved": sorted(app.access.approved())})
 
-    def approve(request: Request) -> Response:
+    def approve(request: HttpRequest) -> Response:
         ip = _machine(request, "approve")
         app.access.approve(ip)
         return answer({"approved": ip, "kept": _kept(approvals, lambda kept: kept.add(ip), f"the approval of {ip}")})
 
-    def forget(request: Request) -> Response:
+    def forget(request: HttpRequest) -> Response:
         ip = _machine(request, "forget")
         # from the file first: what cannot be taken out of it would be let in again by the next start
         kept = _kept(approvals, lambda kept: kept.remove(ip), f"that {ip} is forgotten")
@@ -121,7 +121,7 @@ def install(
             raise Refusal(404, str(error)) from None
         return answer({"forgot": ip, "kept": kept})
 
-    def tree(request: Request) -> Response:
+    def tree(request: HttpRequest) -> Response:
         if request.query == "HOST_INFO":
             return answer(oscquery.host_info("Antiphon", request.local, app.osc_port))
         found = oscquery.query(request.path, request.query, app.graph, app.catalog, app.value, methods)
@@ -135,7 +135,7 @@ def install(
         known = ", ".join(sorted(oscquery.ATTRIBUTES | {"HOST_INFO"}))
         raise Refusal(400, f"an address may be asked for one attribute of: {known}")
 
-    def front(request: Request) -> Response:
+    def front(request: HttpRequest) -> Response:
         if request.query is None and wants_html(request.headers.get("accept", "")):
             return Response(200, page.html().encode(), "text/html; charset=utf-8", page.headers())
         return tree(request)
@@ -149,7 +149,7 @@ def install(
     server.reserve(oscquery.roots(methods) | {"api"})
 
 
-def _machine(request: Request, word: str) -> str:
+def _machine(request: HttpRequest, word: str) -> str:
     """The address that a request names."""
     data = request.json()
     given = data.get("ip") if isinstance(data, dict) else None
@@ -180,7 +180,7 @@ def wants_html(accept: str) -> bool:
 def _with_page(check: Authorise) -> Authorise:
     """As `check`, but a browser without the token gets the page, which holds no data, to type it into."""
 
-    def checked(request: Request, needed: bool) -> None:
+    def checked(request: HttpRequest, needed: bool) -> None:
         try:
             check(request, needed)
         except Refusal as refusal:

@@ -6,7 +6,7 @@ import json
 from collections import deque
 from pathlib import Path
 
-from antiphon.io.http import HttpServer, Request, Response, answer
+from antiphon.io.http import HttpRequest, HttpServer, Response, answer
 
 MOST = 1000
 
@@ -14,7 +14,7 @@ MOST = 1000
 def install(server: HttpServer, path: Path) -> None:
     """path: the file the null synth writes, a JSON object a line; it need not exist."""
 
-    def told(_request: Request) -> Response:
+    def told(_request: HttpRequest) -> Response:
         try:
             with path.open(encoding="utf-8") as file:
                 lines = deque(file, maxlen=MOST)

@@ -24,7 +24,7 @@ from pathlib import Path
 from antiphon.control.osc.clients import APPROVAL_SECONDS, MAX_APPROVED
 from antiphon.errors import FileError
 from antiphon.io.http_guard import Refusal
-from antiphon.io.http_message import Request
+from antiphon.io.http_message import HttpRequest
 from antiphon.runtime import paths
 
 log = logging.getLogger("antiphon.lan")
@@ -60,7 +60,7 @@ def load_token(folder: Path) -> str:
 
 
 @dataclass(slots=True)
-class Keeper:
+class TokenGuard:
     """Lets requests with the token in, and counts wrong guesses per address.
 
     token: None where there is none to be had; then what needs it is refused.  everything: every
@@ -72,7 +72,7 @@ class Keeper:
     clock: Callable[[], float] = time.monotonic
     _wrong: dict[str, deque[float]] = field(default_factory=dict)
 
-    def check(self, request: Request, needed: bool) -> None:
+    def check(self, request: HttpRequest, needed: bool) -> None:
         """Raises `Refusal`: 401 without the token, 403 with a wrong one, 429 after too many of those.
 
         The right one is never refused: else any process of this machine could keep its owner out by guessing. Guesses

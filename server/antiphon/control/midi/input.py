@@ -15,11 +15,11 @@ from concurrent.futures import ThreadPoolExecutor
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from antiphon.control.midi.learn import Knob, Learned, settable
+from antiphon.control.midi.learn import Knob, MidiMap, settable
 from antiphon.control.midi.output import MidiOut
 from antiphon.control.midi.pedals import PRESSED, Presses
-from antiphon.control.midi.voices import PEDAL, Held, Voice
-from antiphon.engine.link import Played
+from antiphon.control.midi.voices import PEDAL, HeldNotes, PortVoice
+from antiphon.engine.link import PlayedNote
 from antiphon.errors import AntiphonError, WireError
 from antiphon.io.midi_ports import Changes, Ports
 from antiphon.runtime import paths
@@ -63,17 +63,17 @@ class MidiControl:
         self.refused = 0
         self._bounded = self._malformed = 0
         self._reason = ""
-        self._voices: dict[str, Voice] = {}
-        self._held: Held | None = None
+        self._voices: dict[str, PortVoice] = {}
+        self._held: HeldNotes | None = None
         self._block = 0
-        self._learned: Learned | None = None
+        self._learned: MidiMap | None = None
         self._learning: tuple[str, Callable[[str], None]] | None = None
         self._presses = Presses(app)
 
     def open(self, ports: Ports) -> None:
         """From the next `run` on there is MIDI."""
         self.ports, self.out = ports, MidiOut(self._app, ports)
-        self._learned, self._held = Learned(paths.config()), Held(self._app.folder.folder)
+        self._learned, self._held = MidiMap(paths.config()), HeldNotes(self._app.folder.folder)
         if self._learned.trouble:
             log.warning("%s", self._learned.trouble)
         self._app.outbox.tap = self._effect
@@ -114,7 +114,7 @@ class MidiControl:
         if not self._open().unlearn(target) and not waited:
             raise WireError(f"no control was learned for {target}")
 
-    def _open(self) -> Learned:
+    def _open(self) -> MidiMap:
         if self._learned is None:
             raise WireError("no MIDI is open: start the server with --midi")
         return self._learned
@@ -210,7 +210,7 @@ class MidiControl:
         found = self.ports.take(PER_TURN)
         moves: dict[str, tuple[SetParam, str]] = {}
         for port, ns, data in found:
-            voice = self._voices.setdefault(port, Voice())
+            voice = self._voices.setdefault(port, PortVoice())
             voice.heard = monotonic()
             for message in voice.parser.feed(data):
                 self.received += 1
@@ -228,7 +228,7 @@ class MidiControl:
             self._readable()
 
     def _handle(
-        self, message: midi.Short, port: str, voice: Voice, ns: int, moves: dict[str, tuple[SetParam, str]]
+        self, message: midi.Short, port: str, voice: PortVoice, ns: int, moves: dict[str, tuple[SetParam, str]]
     ) -> None:
         channel = message.channel
         match message.kind:
@@ -254,7 +254,7 @@ class MidiControl:
                 self.release(port)
 
     def _control(
-        self, message: midi.Short, port: str, voice: Voice, ns: int, moves: dict[str, tuple[SetParam, str]]
+        self, message: midi.Short, port: str, voice: PortVoice, ns: int, moves: dict[str, tuple[SetParam, str]]
     ) -> None:
         number, channel = message.a, message.channel
         if number >= _MODES:
@@ -274,7 +274,7 @@ class MidiControl:
             (voice.pedals.add if value >= 0.5 else voice.pedals.discard)(channel)
         self._do(Control(number, value, channel, "", self._when(ns)), port)
 
-    def _mode(self, number: int, channel: int, port: str, voice: Voice) -> None:
+    def _mode(self, number: int, channel: int, port: str, voice: PortVoice) -> None:
         when = self._when(self._app.now_ns())
         if number == RESET_CONTROLLERS:
             voice.pedals.discard(channel)
@@ -353,6 +353,6 @@ class MidiControl:
                 if self._held is not None:
                     self._held.forget()
 
-    def played(self, found: Played) -> None:
+    def played(self, found: PlayedNote) -> None:
         if self.out is not None:
             self.out.played(found)

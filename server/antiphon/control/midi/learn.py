@@ -31,7 +31,7 @@ class Knob(NamedTuple):
         return f"cc {self.number} {self.channel}"
 
 
-class Learned:
+class MidiMap:
     """Knob → "node.param", one for one, in a file that is rewritten whole at each change.
 
     trouble: why the file could not be read, or "".

@@ -6,7 +6,7 @@ import asyncio
 import heapq
 from typing import TYPE_CHECKING
 
-from antiphon.engine.link import Played
+from antiphon.engine.link import PlayedNote
 from antiphon.session.commands import Now, Sample
 from antiphon.session.effects import EngineClear, EngineEffect, EngineEvent, EnginePanic
 from antiphon.wire import midi
@@ -52,7 +52,7 @@ class MidiOut:
                 self._sample(effect), midi.encode(effect.kind, effect.number, effect.value, effect.channel), self.source
             )
 
-    def played(self, found: Played) -> None:
+    def played(self, found: PlayedNote) -> None:
         """The named node emitted an event."""
         if self._ports.outputs and found.node == self.echoed:
             self._play(found.sample, midi.encode(found.kind, found.number, found.value, found.channel), "")

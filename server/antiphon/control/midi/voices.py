@@ -15,7 +15,7 @@ PEDAL = 64
 _CHANNELS, _NOTES = 16, 128
 
 
-class Voice:
+class PortVoice:
     """One port: its parser, and what would sound on without it.
 
     notes: (channel, note).  pedals, bent: channels.  sensing: it says every 0.3 s that it is there.  heard: when.
@@ -43,7 +43,7 @@ class Voice:
         self.bent.clear()
 
 
-class Held:
+class HeldNotes:
     """The notes of all ports in memory that outlives this process: one byte for each note of each channel."""
 
     def __init__(self, folder: Path) -> None:

@@ -21,7 +21,7 @@ from aiomqtt.exceptions import MqttConnectError
 from antiphon.contract.params import Value
 from antiphon.control.mqtt.publications import Outward
 from antiphon.errors import AntiphonError, WireError
-from antiphon.io.mqtt_client import AT_MOST_SENT, Line, Once
+from antiphon.io.mqtt_client import AT_MOST_SENT, MqttConnection, Once
 from antiphon.runtime.settings import Broker
 from antiphon.session.commands import SetParam
 from antiphon.wire import mqtt_topics as topics
@@ -123,8 +123,8 @@ class Mqtt:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(line.close(), LEAVE_SECONDS)
 
-    def _line(self, *, forget: bool = False) -> Line:
-        return Line(
+    def _line(self, *, forget: bool = False) -> MqttConnection:
+        return MqttConnection(
             self._broker, self._identifier, will=(topics.STATUS, topics.OFFLINE), once=self._once,
             taken=self._taken, repeated=self._repeated, unreadable=self._unreadable, forget=forget,
         )  # fmt: skip
@@ -167,7 +167,7 @@ class Mqtt:
 
     # ---- outward
 
-    async def _tell(self, line: Line) -> None:
+    async def _tell(self, line: MqttConnection) -> None:
         """Publishes what there is as it comes; ends by an exception."""
         while True:
             if not self._present:

@@ -11,7 +11,7 @@ from antiphon.session.schedule import Moment, Schedule, ScheduleFull
 from antiphon.wire.osc import Arg, Message
 
 if TYPE_CHECKING:
-    from antiphon.control.osc.intake import Route
+    from antiphon.control.osc.intake import AddressRoute
 
 MAX_MESSAGES, MAX_BYTES = 4096, 4 << 20
 EACH_MESSAGES, EACH_BYTES = MAX_MESSAGES // 4, MAX_BYTES // 4
@@ -24,7 +24,7 @@ class Deferred:
     """bytes: of memory, about.  dropped: questions whose connection ended before their time."""
 
     def __init__(self, rate: int) -> None:
-        self._schedule: Schedule[tuple[Message, Peer, Route]] = Schedule(rate, MAX_MESSAGES)
+        self._schedule: Schedule[tuple[Message, Peer, AddressRoute]] = Schedule(rate, MAX_MESSAGES)
         self._each: dict[str, tuple[int, int]] = {}
         self.bytes = 0
         self.dropped = 0
@@ -36,7 +36,7 @@ class Deferred:
         """As `Schedule.future`."""
         return self._schedule.future(when, now)
 
-    def add(self, when: When, message: Message, peer: Peer, route: Route) -> None:
+    def add(self, when: When, message: Message, peer: Peer, route: AddressRoute) -> None:
         """Keeps a message until its time; `ScheduleFull` where it has no room."""
         size = weight(message)
         count, held = self._each.get(peer.host, (0, 0))
@@ -64,7 +64,7 @@ class Deferred:
         self._each.clear()
         self.bytes = 0
 
-    def _forget(self, taken: Iterable[tuple[Message, Peer, Route]]) -> None:
+    def _forget(self, taken: Iterable[tuple[Message, Peer, AddressRoute]]) -> None:
         for message, peer, _ in taken:
             size = weight(message)
             count, held = self._each[peer.host]
@@ -75,7 +75,7 @@ class Deferred:
                 del self._each[peer.host]
 
 
-def asks(message: Message, route: Route) -> bool:
+def asks(message: Message, route: AddressRoute) -> bool:
     """Whether all a message does is to be answered."""
     return route.asks and not message.args
 

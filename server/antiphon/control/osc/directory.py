@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from antiphon.control.osc.addresses import ADDRESSES
 from antiphon.control.osc.handle_graph import node_routes
-from antiphon.control.osc.intake import Route
+from antiphon.control.osc.intake import AddressRoute
 from antiphon.session.router import Router
 from antiphon.session.session import Session
 
@@ -15,10 +15,10 @@ class Directory:
     roots = frozenset({"node", *(item.path.split("/")[1] for item in ADDRESSES)})
 
     def __init__(self) -> None:
-        self.router: Router[Route] = Router()
+        self.router: Router[AddressRoute] = Router()
         for item in ADDRESSES:
             self.router.put(
-                item.path.encode(), Route(item.path, item.handler, item.level, item.timed, at_once=item.at_once)
+                item.path.encode(), AddressRoute(item.path, item.handler, item.level, item.timed, at_once=item.at_once)
             )
         self._routed: dict[str, int] = {}
 

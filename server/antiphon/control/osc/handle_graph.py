@@ -8,7 +8,7 @@ from antiphon.contract.params import Param
 from antiphon.control.osc.arguments import Args, most, number, pressed, text, whole
 from antiphon.control.osc.clients import Level, Peer
 from antiphon.control.osc.feedback import param_level, wire_value
-from antiphon.control.osc.intake import Handler, Route
+from antiphon.control.osc.intake import AddressRoute, Handler
 from antiphon.errors import PatchError, WireError
 from antiphon.graph import patch as patches
 from antiphon.graph.graph import IN, known_type
@@ -112,17 +112,17 @@ def node_disconnect(app: ControlApp, peer: Peer, args: Args, _when: When) -> Non
     app.plans.edit(lambda: app.session.disconnect(source, dest), peer, "/node/disconnect")
 
 
-def node_routes(node: Node) -> list[Route]:
+def node_routes(node: Node) -> list[AddressRoute]:
     """Every address of one node."""
-    routes = [Route(f"/node/{node.name}/reset", _reset(node.name), Level.SURFACE, timed=True)]
+    routes = [AddressRoute(f"/node/{node.name}/reset", _reset(node.name), Level.SURFACE, timed=True)]
     for param in node.cells:
         address = f"/node/{node.name}/{param.name}"
         low, high = _span(param)
         handler, asks = _param(node.name, param, address), param.kind != "trigger"
-        routes.append(Route(address, handler, param_level(param), True, low, high, node.name, param.name, asks))
+        routes.append(AddressRoute(address, handler, param_level(param), True, low, high, node.name, param.name, asks))
         if param.kind not in ("text", "file", "trigger"):
             handler = _norm(node.name, param, f"{address}/norm")
-            routes.append(Route(f"{address}/norm", handler, Level.SURFACE, True, asks=True))
+            routes.append(AddressRoute(f"{address}/norm", handler, Level.SURFACE, True, asks=True))
     return routes
 
 

@@ -35,7 +35,7 @@ Handler = Callable[["ControlApp", Peer, tuple[Arg, ...], When], None]
 
 
 @dataclass(slots=True, eq=False)
-class Route:
+class AddressRoute:
     """What an address does.
 
     low, high: one number in between sets `param` of `node` and nothing else happens; low above high: none does.
@@ -64,8 +64,8 @@ class Intake:
     def __init__(self, app: ControlApp) -> None:
         self._app = app
         self.lanes = Rotation()
-        self._behind: list[tuple[list[tuple[Lane, int]], Route, Message, Peer]] = []
-        self._moves: dict[Route, tuple[float, Peer]] = {}
+        self._behind: list[tuple[list[tuple[Lane, int]], AddressRoute, Message, Peer]] = []
+        self._moves: dict[AddressRoute, tuple[float, Peer]] = {}
         self.deferred = Deferred(app.session.rate)
         self._deferred_at: set[int] = set()
         self.tap: Callable[[bytes, Peer], None] | None = None
@@ -227,7 +227,7 @@ class Intake:
         app.fail(peer, name, lambda: unknown(app, name))
         return 1
 
-    def call(self, route: Route, message: Message, peer: Peer, when: When) -> None:
+    def call(self, route: AddressRoute, message: Message, peer: Peer, when: When) -> None:
         app = self._app
         if peer.level < route.level:
             app.fail(peer, route.address, "this needs the token: use the page, or the machine Antiphon runs on")
@@ -245,7 +245,7 @@ class Intake:
         except Exception as error:
             app.fail(peer, route.address, app.faults.add(route.address, error))
 
-    def _to_wait(self, route: Route, message: Message, peer: Peer, when: Sample) -> bool:
+    def _to_wait(self, route: AddressRoute, message: Message, peer: Peer, when: Sample) -> bool:
         """Whether a message for control itself was put off until its time; says so when it is past."""
         behind_others = route.address == "/sync" and when.n in self._deferred_at
         if route.timed and not behind_others and not asks(message, route):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from antiphon.engine.link import EVERY_NODE, Played
+from antiphon.engine.link import EVERY_NODE, PlayedNote
 
 if TYPE_CHECKING:
     from antiphon.control.app import ControlApp
@@ -21,7 +21,7 @@ class NotesOut:
         app = self._app
         app.link.echo(EVERY_NODE if app.surfaces else app.midi.out.echoed if app.midi.out is not None else 0)
 
-    def played(self, found: Played) -> None:
+    def played(self, found: PlayedNote) -> None:
         """A node emitted an event; notes are told in the shape in which they are taken, with the node's name."""
         node = self._app.session.by_id.get(found.node)
         if node is None or found.kind not in ("on", "off"):

@@ -17,7 +17,7 @@ from antiphon.engine.link import (
     PlanLoaded,
     PlanRefused,
     PlanWeighed,
-    Played,
+    PlayedNote,
     Report,
     Reported,
     Synced,
@@ -74,7 +74,7 @@ class Reports:
     def _one(self, report: Report) -> None:
         app = self._app
         match report:
-            case Played():
+            case PlayedNote():
                 app.midi.played(report)
                 app.notes_out.played(report)
             case Synced(token):

@@ -11,7 +11,7 @@ from antiphon.errors import EngineError
 from antiphon.native import compile_all
 
 
-class Jack(CallbackDriver):
+class JackDriver(CallbackDriver):
     """A JACK client named `options.name`, its ports wired to the physical ones."""
 
     name = "jack"

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from antiphon.synth.pyo import samples, tones
-from antiphon.synth.pyo.zones import Sound
+from antiphon.synth.pyo.zones import ZoneSound
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ INSTRUMENTS = {
 }
 
 
-def sounds(name: str, rate: int, where: Path | None = None) -> list[Sound]:
+def sounds(name: str, rate: int, where: Path | None = None) -> list[ZoneSound]:
     """The zones of an instrument; `where` its samples are, if not beside the plugin. Raises `samples.SamplesError`."""
     match name:
         case "pad":

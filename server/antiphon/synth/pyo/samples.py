@@ -11,7 +11,7 @@ import numpy as np
 import soundfile
 
 from antiphon.errors import EngineError
-from antiphon.synth.pyo.zones import STEPS, Sound
+from antiphon.synth.pyo.zones import STEPS, ZoneSound
 
 
 class SamplesError(EngineError):
@@ -26,7 +26,7 @@ def folder() -> Path:
         raise SamplesError("the samples come with the plugin antiphon_synth, which is not installed") from error
 
 
-def load(name: str, where: Path | None = None) -> list[Sound]:
+def load(name: str, where: Path | None = None) -> list[ZoneSound]:
     """The zones of "piano", "bass" or "drums". Raises `SamplesError`."""
     where = where or folder()
     try:
@@ -40,7 +40,7 @@ def load(name: str, where: Path | None = None) -> list[Sound]:
         raise SamplesError(f"the samples of {name} in {where} cannot be read: {error}") from error
 
 
-def _read(file: soundfile.SoundFile, zones: list[dict[str, Any]]) -> list[Sound]:
+def _read(file: soundfile.SoundFile, zones: list[dict[str, Any]]) -> list[ZoneSound]:
     sounds, at = [], 0
     for zone in zones:
         file.read(zone["start"] - at, dtype="float32")  # a seek in Vorbis decodes as much
@@ -49,6 +49,6 @@ def _read(file: soundfile.SoundFile, zones: list[dict[str, Any]]) -> list[Sound]
         left = np.ascontiguousarray(x[:, 0])
         right = np.ascontiguousarray(x[:, 1]) if x.shape[1] > 1 else left
         sounds.append(
-            Sound(left, right, zone["root"], zone["low"], zone["high"], file.samplerate, tuple(zone["cutoffs"]))
+            ZoneSound(left, right, zone["root"], zone["low"], zone["high"], file.samplerate, tuple(zone["cutoffs"]))
         )
     return sounds

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.contract.block import Samples
-from antiphon.synth.pyo.zones import STEPS, Sound
+from antiphon.synth.pyo.zones import STEPS, ZoneSound
 
 LOOP = 1 << 17
 LEAD = 2.0
@@ -45,7 +45,7 @@ PAD = Ensemble(7.0, 34.0, 0.9, 0.45, ((600.0, 1.0, 3.0),), (1.2, 15.0))
 ROOTS = tuple(range(29, 109, 8))
 
 
-def ensemble(like: Ensemble, rate: int, seed: int) -> list[Sound]:
+def ensemble(like: Ensemble, rate: int, seed: int) -> list[ZoneSound]:
     """Loops for all keys at the stream's rate."""
     sounds = []
     for n, root in enumerate(ROOTS):
@@ -54,7 +54,7 @@ def ensemble(like: Ensemble, rate: int, seed: int) -> list[Sound]:
         first = round(_hz(root) * LOOP / rate)
         left, right = (_loop(like, rate, first, np.random.default_rng((seed, root, side))) for side in (0, 1))
         exact = _key(first * rate / LOOP)
-        sounds.append(Sound(left, right, exact, low, high, rate, _cutoffs(root, like.bright), loop=True))
+        sounds.append(ZoneSound(left, right, exact, low, high, rate, _cutoffs(root, like.bright), loop=True))
     return sounds
 
 
@@ -85,7 +85,7 @@ def _loop(like: Ensemble, rate: int, first: int, rng: np.random.Generator) -> Sa
     return loop
 
 
-def pluck(rate: int, seed: int) -> list[Sound]:
+def pluck(rate: int, seed: int) -> list[ZoneSound]:
     """Strings plucked off their middle, between a harp and a guitar, all keys."""
     sounds = []
     roots = tuple(range(31, 104, 6))
@@ -96,7 +96,7 @@ def pluck(rate: int, seed: int) -> list[Sound]:
         left, right = (
             _string(period, rate, np.random.default_rng((seed, root, side)), 0.17 + 0.05 * side) for side in (0, 1)
         )
-        sounds.append(Sound(left, right, _key(rate / period), low, high, rate, _cutoffs(root, (3.0, 40.0))))
+        sounds.append(ZoneSound(left, right, _key(rate / period), low, high, rate, _cutoffs(root, (3.0, 40.0))))
     return sounds
 
 

@@ -13,13 +13,13 @@ from antiphon.contract.block import Samples
 from antiphon.synth.quietpyo import pyo
 
 STEPS = (0.1, 0.3, 0.5, 0.7, 0.85, 1.0)
-"""Velocities of `Sound.cutoffs`."""
+"""Velocities of `ZoneSound.cutoffs`."""
 PADDING = 4096
 """Frames of silence after a sound that ends: more than a chunk of the fastest reading goes past the end."""
 
 
 @dataclass(frozen=True, slots=True)
-class Sound:
+class ZoneSound:
     """A zone before it is in pyo. left, right: float32 `[frames]`, the same array for a mono sound.
 
     root: the key whose pitch it has.  low, high: its keys.  rate: frames per second.
@@ -37,9 +37,9 @@ class Sound:
 
 
 class Zone:
-    """A `Sound` in tables. tables: pyo's own, left and right.  size: their frames.  frames: those that sound."""
+    """A `ZoneSound` in tables. tables: pyo's own, left and right.  size: their frames.  frames: those that sound."""
 
-    def __init__(self, sound: Sound) -> None:
+    def __init__(self, sound: ZoneSound) -> None:
         self.root, self.loop = sound.root, sound.loop
         self.frames = len(sound.left)
         self.size = self.frames if sound.loop else self.frames + PADDING
@@ -58,7 +58,7 @@ class Zone:
         return float(np.exp(np.interp(velocity, STEPS, self._logs))) * self.pitch(note)
 
 
-def keys(sounds: Sequence[Sound]) -> list[Zone | None]:
+def keys(sounds: Sequence[ZoneSound]) -> list[Zone | None]:
     """The zone of each key 0 to 127; None where nothing sounds. The tables are made; a pyo server must be there."""
     found: list[Zone | None] = [None] * 128
     for sound in sounds:

@@ -22,7 +22,7 @@ from antiphon.runtime import resources
 from antiphon.runtime.console import say
 from antiphon.synth.backend import SynthSettings
 from antiphon.synth.sc import leftovers
-from antiphon.synth.sc.material import MAX_CHANNELS, MAX_SECONDS, Material, own
+from antiphon.synth.sc.material import MAX_CHANNELS, MAX_SECONDS, VoiceAssets, own
 from antiphon.synth.sc.scgf import Definition
 from antiphon.wire import osc
 
@@ -32,7 +32,7 @@ COMPILED, OWN, SOUNDS = "compiled", "own", "sounds"
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class Asset:
     """load: the message that gives it to a scsynth.  version: from which on one has it."""
 
     version: int
@@ -46,8 +46,8 @@ class Shelf:
         self.folder, self.version, self._first = folder, 0, first
         for name in (OWN, SOUNDS):
             (folder / name).mkdir()
-        self._items: dict[str, Item] = {}
-        self._gone: tuple[Item, ...] = ()
+        self._items: dict[str, Asset] = {}
+        self._gone: tuple[Asset, ...] = ()
         self._sounds: dict[tuple[str, int, int, bool], tuple[int, int]] = {}
         self._uses: dict[int, tuple[str, ...]] = {}
 
@@ -56,7 +56,7 @@ class Shelf:
         all_of_it = sorted((*self._items.values(), *self._gone), key=lambda item: item.version)
         return [item.load for item in all_of_it if item.version > version]
 
-    def material(self, slot: int, settings: SynthSettings) -> Material:
+    def material(self, slot: int, settings: SynthSettings) -> VoiceAssets:
         """What a node's notes are played by, read and put into the folder. Raises `FileError` and OSError."""
         definition = own(settings) if settings.synthdef else None
         used: list[str] = []
@@ -68,7 +68,7 @@ class Shelf:
             buffer, channels = self._put_sound(Path(settings.sound), mono)
             used.append(f"sound {buffer}")
         self._uses[slot] = tuple(used)
-        return Material(definition, buffer, channels)
+        return VoiceAssets(definition, buffer, channels)
 
     def leave(self, slot: int) -> None:
         """The slot's node has gone."""
@@ -76,7 +76,7 @@ class Shelf:
 
     def _put(self, key: str, load: bytes) -> None:
         # whoever reads the version first finds all of it
-        self._items = {**self._items, key: Item(self.version + 1, load)}
+        self._items = {**self._items, key: Asset(self.version + 1, load)}
         self.version += 1
 
     def _put_definition(self, definition: Definition) -> str:
@@ -112,20 +112,20 @@ class Shelf:
         for key in [k for k in mine if k not in used][: max(0, len(mine) - KEPT + 1)]:
             self._items = {k: item for k, item in self._items.items() if k != key}
             if kind != "sound":
-                self._gone = (*self._gone[-KEPT:], Item(self.version + 1, osc.encode("/d_free", key)))
+                self._gone = (*self._gone[-KEPT:], Asset(self.version + 1, osc.encode("/d_free", key)))
                 self.version += 1
                 with contextlib.suppress(OSError):
                     (self.folder / OWN / f"{key}.scsyndef").unlink()
             else:
                 number = int(key.split()[1])
                 self._sounds = {k: v for k, v in self._sounds.items() if v[0] != number}
-                self._gone = (*self._gone[-KEPT:], Item(self.version + 1, osc.encode("/b_free", number)))
+                self._gone = (*self._gone[-KEPT:], Asset(self.version + 1, osc.encode("/b_free", number)))
                 self.version += 1
                 with contextlib.suppress(OSError):
                     (self.folder / SOUNDS / f"{number}.wav").unlink()
 
 
-class Reader:
+class AssetLoader:
     """A shelf in a folder of its own, filled by a thread of its own: files are not read where sound is made.
 
     changed: called from that thread when there is more.  first: number of the first buffer.
@@ -139,7 +139,7 @@ class Reader:
         self._shelf = Shelf(self.folder, first)
         self._changed = changed
         self._asked: queue.SimpleQueue[tuple[int, int, SynthSettings | None] | None] = queue.SimpleQueue()
-        self._given: dict[int, tuple[int, Material | None, int]] = {}
+        self._given: dict[int, tuple[int, VoiceAssets | None, int]] = {}
         self._serial: dict[int, int] = {}
         self._thread = threading.Thread(target=self._run, name="scsynth-shelf", daemon=True)
         self._thread.start()
@@ -157,7 +157,7 @@ class Reader:
         self._given.pop(slot, None)
         self._asked.put((slot, self._serial[slot], settings))
 
-    def take(self, slot: int) -> tuple[Material | None, int] | None:
+    def take(self, slot: int) -> tuple[VoiceAssets | None, int] | None:
         """The slot's material and the version that has it; None until it is there, a None in it where it cannot be."""
         found = self._given.get(slot)
         return None if found is None or found[0] != self._serial.get(slot) else found[1:]
@@ -173,7 +173,7 @@ class Reader:
             if settings is None:
                 self._shelf.leave(slot)
                 continue
-            material: Material | None = None
+            material: VoiceAssets | None = None
             try:
                 material = self._shelf.material(slot, settings)
             except Exception as error:

@@ -22,18 +22,18 @@ from antiphon.contract.processor import Event
 from antiphon.errors import EngineError
 from antiphon.runtime import scheduling
 from antiphon.synth.backend import SynthSettings
-from antiphon.synth.sc.counts import Counts
+from antiphon.synth.sc.counts import NoteCounts
 from antiphon.synth.sc.jack_bridge import NAME, Wires
-from antiphon.synth.sc.material import NOTHING, Material, needs
+from antiphon.synth.sc.material import NOTHING, VoiceAssets, needs
 from antiphon.synth.sc.own import player_of
 from antiphon.synth.sc.played_ahead import Hurried
-from antiphon.synth.sc.players import Player
-from antiphon.synth.sc.scsynth_supervisor import FIRST_NODE, Keeper
+from antiphon.synth.sc.players import NodeVoices
+from antiphon.synth.sc.scsynth_supervisor import FIRST_NODE, ScsynthSupervisor
 from antiphon.synth.sc.timing import ahead, delay
 from antiphon.synth.sounding import Sounding
 from antiphon.wire import osc
-from antiphon.workers.arena import Word
-from antiphon.workers.dropout_fader import Presence
+from antiphon.workers.arena import WorkerWord
+from antiphon.workers.dropout_fader import DropoutFader
 
 JACK_SECONDS = 10.0
 """How long a worker waits for JACK: it may be starting again as well."""
@@ -90,7 +90,7 @@ class SuperCollider:
             self._wires.close()
             raise
         self._nodes = count(self.keeper.layout.nodes + FIRST_NODE)
-        self._players: list[Player | None] = [None] * slots
+        self._players: list[NodeVoices | None] = [None] * slots
         self._waiting: list[SynthSettings | None] = [None] * slots
         self._versions = [0] * slots
         self._sounding = [Sounding() for _ in range(slots)]
@@ -99,7 +99,7 @@ class SuperCollider:
         self._next: list[tuple[int, int] | None] = [None] * slots
         self.meanwhile: Callable[[], None] = lambda: None
         self._messages: list[tuple[int, bytes]] = []
-        self._presence = [Presence(2, hop, rate) for _ in range(slots)]
+        self._presence = [DropoutFader(2, hop, rate) for _ in range(slots)]
         self._answer: Samples = np.zeros((2, hop), np.float32)
         self._frames = [0] * slots
         self._clear_from = [0] * slots
@@ -108,16 +108,16 @@ class SuperCollider:
         self._unsteady = 0
         self._looked = -1
 
-    def _keep(self, slots: int, spare: bool, restarts: int) -> Keeper:
-        return Keeper(self._wires, slots, spare=spare, restarts=restarts)
+    def _keep(self, slots: int, spare: bool, restarts: int) -> ScsynthSupervisor:
+        return ScsynthSupervisor(self._wires, slots, spare=spare, restarts=restarts)
 
     def follow(self, words: memoryview, refuse: Callable[[str, bool], None]) -> None:
         """The keeper writes its counts into a worker's words, and ends the worker when it has to give up."""
-        words[Word.BESIDE] = self.beside
+        words[WorkerWord.BESIDE] = self.beside
         self.keeper.follow(words, refuse)
 
     @property
-    def counts(self) -> Counts:
+    def counts(self) -> NoteCounts:
         return self.keeper.counts
 
     def open(self, slot: int, settings: SynthSettings) -> None:
@@ -135,14 +135,14 @@ class SuperCollider:
         self._next[slot] = None
         self._known[slot] = self.keeper.generation
 
-    def _made(self, slot: int, settings: SynthSettings, material: Material) -> Player:
+    def _made(self, slot: int, settings: SynthSettings, material: VoiceAssets) -> NodeVoices:
         layout = self.keeper.layout
         return player_of(
             settings, self._rate, layout.group(slot), layout.sound(slot), layout.clock, self._nodes, material,
             layout.private + 2 * layout.places * slot, layout.held + layout.places * slot, layout.places,
         )  # fmt: skip
 
-    def _arrived(self, slot: int) -> Player | None:
+    def _arrived(self, slot: int) -> NodeVoices | None:
         """The player of a node whose SynthDef and sound scsynth has by now."""
         settings, found = self._waiting[slot], self.keeper.shelf.take(slot)
         if settings is None or found is None or found[1] > self.keeper.has:
@@ -210,7 +210,7 @@ class SuperCollider:
         self._tell(player, (event,), frame)
         hurried.add(event, player.playing(event), sample)
 
-    def _renew(self, slot: int, player: Player, sample: int, frame: int) -> None:
+    def _renew(self, slot: int, player: NodeVoices, sample: int, frame: int) -> None:
         """Another scsynth is told what sounds, from `sample` on."""
         generation = self.keeper.generation
         if generation != self._known[slot]:
@@ -219,7 +219,7 @@ class SuperCollider:
             player.forget()
             self._tell(player, self._sounding[slot].again(sample), frame)
 
-    def _tell(self, player: Player, events: Sequence[Event], frame: int) -> None:
+    def _tell(self, player: NodeVoices, events: Sequence[Event], frame: int) -> None:
         if events:
             player.play(events, frame, self._wires.counter, self._note)
             self._send()

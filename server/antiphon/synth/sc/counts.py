@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(slots=True)
-class Counts:
+class NoteCounts:
     """sent: notes begun.  confirmed: of them, those that scsynth said to play.  dropped: those it never did.
 
     failed: messages it refused.  late: beginnings and ends that scsynth heard of too late for their frame.

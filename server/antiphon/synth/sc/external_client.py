@@ -24,11 +24,11 @@ from antiphon.runtime.console import say
 from antiphon.runtime.settings import scsynth_address
 from antiphon.synth.sc import external_scsynth
 from antiphon.synth.sc.backend import SuperCollider
-from antiphon.synth.sc.external_scsynth import Guest
+from antiphon.synth.sc.external_scsynth import ExternalScsynth
 from antiphon.synth.sc.jack_bridge import ECHO, Outside, Wires
 from antiphon.synth.sc.layout import Layout
-from antiphon.synth.sc.scsynth_supervisor import CLOCK_GROUP, VOICES_GROUP, Keeper
-from antiphon.synth.sc.server import Server
+from antiphon.synth.sc.scsynth_supervisor import CLOCK_GROUP, VOICES_GROUP, ScsynthSupervisor
+from antiphon.synth.sc.server import Scsynth
 from antiphon.wire import osc
 
 CLIENTS = 32
@@ -68,8 +68,8 @@ def layout_of(number: int, out: int, clock: int, slots: int) -> Layout:
     )  # fmt: skip
 
 
-class Joining(Keeper):
-    """Keeps a `Guest`: one that is gone is waited for, however long. found: JACK clients it may be; none: beside.
+class ExternalClient(ScsynthSupervisor):
+    """Keeps a `ExternalScsynth`: one that is gone is waited for, however long. found: JACK clients it may be; none: beside.
 
     until: CLOCK_MONOTONIC by which the first start is to be done; `Unanswered` after it.
     """
@@ -80,7 +80,7 @@ class Joining(Keeper):
         self._address, self._brings, self._number, self._until = address, bool(found), -1, until
         self._why = f"the scsynth at {self._shown} answers, and takes nobody up; is it busy, or has it died?"
         self._names = [outside.name for outside in found]
-        probe = Guest(address, Path())
+        probe = ExternalScsynth(address, Path())
         try:
             probe.enrol()
             self._number = probe.number
@@ -113,9 +113,9 @@ class Joining(Keeper):
         for n in range(0, len(packets), 16):
             server.send_bytes(osc.encode_bundle(tag, packets[n : n + 16]))
 
-    def _started(self) -> Server:
+    def _started(self) -> Scsynth:
         while True:
-            found = Guest(self._address, self.shelf.folder, self._number)
+            found = ExternalScsynth(self._address, self.shelf.folder, self._number)
             try:
                 external_scsynth.meet(self._address, self._wires.rate)
                 self._begin(found)
@@ -140,7 +140,7 @@ class Joining(Keeper):
         if not self.generation and time.monotonic() > self._until:
             raise Unanswered(self._why)
 
-    def _begin(self, found: Guest) -> None:
+    def _begin(self, found: ExternalScsynth) -> None:
         first = self.layout.nodes
         groups = [osc.encode("/n_free", first + group) for group in (VOICES_GROUP, CLOCK_GROUP)]
         found.boot(self._watch_meanwhile)
@@ -152,7 +152,7 @@ class Joining(Keeper):
         if self._brings:
             self._wire(found)
 
-    def _wire(self, found: Guest) -> None:
+    def _wire(self, found: ExternalScsynth) -> None:
         """The JACK client whose counter comes back is the one that was joined."""
         for name in self._names:
             before = self._wires.came
@@ -176,7 +176,7 @@ class Joining(Keeper):
         """It is somebody else's: however often, it is waited for."""
         say(f"the scsynth at {self._shown} is gone ({why}); it is taken up again when it is back")
 
-    def _employ(self, server: Server) -> None:
+    def _employ(self, server: Scsynth) -> None:
         returned = self.generation > 0
         super()._employ(server)
         if returned:
@@ -187,9 +187,9 @@ class Joining(Keeper):
         return f"{self._address[0]}:{self._address[1]}"
 
     def _look_for_hang(self) -> None:
-        """`Guest.ended` says it."""
+        """`ExternalScsynth.ended` says it."""
 
-    def _gone(self, server: Server, node: int) -> None:
+    def _gone(self, server: Scsynth, node: int) -> None:
         """Cmd-period in sclang frees all there is, ours too: it is made again, and held notes are told again."""
         if node == self.layout.nodes + VOICES_GROUP and server is self._active and not self._ending:
             self._pending.clear()
@@ -210,7 +210,7 @@ class NoWires(Wires):
         """There is nothing to close."""
 
 
-class Beside(SuperCollider):
+class TimetagOnly(SuperCollider):
     """Notes by time tags; what is heard is not brought here."""
 
     beside = True
@@ -223,8 +223,8 @@ class Beside(SuperCollider):
         self._zeros: deque[float] = deque(maxlen=256)
         say(f"the scsynth at {address[0]}:{address[1]} plays beside, by its own outputs: {why}")
 
-    def _keep(self, slots: int, spare: bool, restarts: int) -> Keeper:
-        return Joining(self._wires, slots, self._address, (), self._until)
+    def _keep(self, slots: int, spare: bool, restarts: int) -> ScsynthSupervisor:
+        return ExternalClient(self._wires, slots, self._address, (), self._until)
 
     def play(self, slot: int, sample: int, events: Sequence[Event]) -> None:
         player = self._players[slot] or self._arrived(slot)
@@ -278,7 +278,7 @@ def joined(rate: int, hop: int, slots: int = 8, scsynth: str = "") -> SuperColli
             except Unanswered:
                 raise
             except EngineError as error:
-                return Beside(rate, hop, slots, address, str(error), until)
+                return TimetagOnly(rate, hop, slots, address, str(error), until)
         except Unanswered:
             if time.monotonic() > until:
                 raise
@@ -292,7 +292,7 @@ class Joined(SuperCollider):
         self._address, self._until = address, until
         super().__init__(rate, hop, slots, spare=False, wait=JACK_SECONDS)
 
-    def _keep(self, slots: int, spare: bool, restarts: int) -> Keeper:
+    def _keep(self, slots: int, spare: bool, restarts: int) -> ScsynthSupervisor:
         outputs = ECHO + 2 * slots
         names = [c for c in self._wires.clients() if c.free_inputs >= ECHO and c.free_outputs >= outputs]
         if not names:
@@ -300,4 +300,4 @@ class Joined(SuperCollider):
                 "it is no client of the same JACK server with enough ports; boot it with s.options.numInputBusChannels "
                 f"= {ECHO + 2} and numOutputBusChannels = {outputs + 2} to hear it in the graph"
             )
-        return Joining(self._wires, slots, self._address, names, self._until)
+        return ExternalClient(self._wires, slots, self._address, names, self._until)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from antiphon.errors import EngineError, Unanswered
 from antiphon.runtime import resources
-from antiphon.synth.sc.server import Server
+from antiphon.synth.sc.server import Scsynth
 from antiphon.wire import osc
 
 ANSWER_SECONDS = 1.0
@@ -94,7 +94,7 @@ def process_of(port: int) -> int:
     return 0
 
 
-class Guest(Server):
+class ExternalScsynth(Scsynth):
     """A client of it. number: which; asked for again where it is given.  first: where its nodes begin."""
 
     def __init__(self, address: tuple[str, int], folder: Path, number: int = -1) -> None:

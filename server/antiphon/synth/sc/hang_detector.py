@@ -9,7 +9,7 @@ SECONDS, PERIODS = 0.2, 28
 ASK_SECONDS = 0.1
 
 
-class Silence:
+class HangDetector:
     """How long nothing has come. look: seconds from one look to the next.
 
     Where the whole machine stands still nobody hangs: a look counts for two of them at most, however late it was. Nor

@@ -15,7 +15,7 @@ import numpy as np
 from antiphon.contract.block import Samples
 from antiphon.errors import EngineError
 from antiphon.native import compile_all
-from antiphon.synth.sc.kernel import DEPTH, MAX_PORTS, WORDS, Place, bridge_process
+from antiphon.synth.sc.kernel import DEPTH, MAX_PORTS, WORDS, BridgeSlot, bridge_process
 
 NAME = "antiphon-scsynth-wires-"
 ECHO = 2
@@ -63,12 +63,12 @@ class Wires:
     def _begin(self) -> None:
         words, ffi, lib, client = self._words, self._jack._ffi, self._jack._lib, self._client
         library = ctypes.CDLL(ctypes.util.find_library("jack") or "libjack.so.0")
-        words[Place.BUFFER] = int(ctypes.cast(library.jack_port_get_buffer, ctypes.c_void_p).value or 0)
-        words[Place.BLOCK], words[Place.PORTS] = self.block, len(self._ins)
+        words[BridgeSlot.BUFFER] = int(ctypes.cast(library.jack_port_get_buffer, ctypes.c_void_p).value or 0)
+        words[BridgeSlot.BLOCK], words[BridgeSlot.PORTS] = self.block, len(self._ins)
         # 0 is what a wire without a writer holds
-        words[Place.COUNTER] = self.block * DEPTH
-        words[Place.DATA] = self._ring.ctypes.data
-        for first, ports in ((Place.OUT, self._outs), (Place.IN, self._ins)):
+        words[BridgeSlot.COUNTER] = self.block * DEPTH
+        words[BridgeSlot.DATA] = self._ring.ctypes.data
+        for first, ports in ((BridgeSlot.OUT, self._outs), (BridgeSlot.IN, self._ins)):
             for n, port in enumerate(ports):
                 words[first + n] = int(ffi.cast("uintptr_t", port._ptr))
         compile_all()
@@ -85,17 +85,17 @@ class Wires:
     @property
     def counter(self) -> int:
         """First frame of JACK's next cycle."""
-        return self._view[Place.COUNTER]
+        return self._view[BridgeSlot.COUNTER]
 
     @property
     def came(self) -> int:
         """The frame after the newest that has come back."""
-        return self._view[Place.CAME]
+        return self._view[BridgeSlot.CAME]
 
     @property
     def lost(self) -> int:
         """Cycles whose sound came back without a number."""
-        return self._view[Place.LOST]
+        return self._view[BridgeSlot.LOST]
 
     def join(self, client: str, first_in: int = 0, first_out: int = 0) -> None:
         """Wires scsynth's client: the counter to its inputs, its outputs to ours. `EngineError` where JACK refuses.
@@ -146,12 +146,12 @@ class Wires:
         while done < frames:
             first = (frame + done) // block * block
             place = first // block % DEPTH
-            if first <= 0 or view[Place.TAGS + place] != first + 1:
+            if first <= 0 or view[BridgeSlot.TAGS + place] != first + 1:
                 return False
             start = frame + done - first
             count = min(frames - done, block - start)
             into[:, done : done + count] = self._ring[place, port : port + 2, start : start + count]
-            if view[Place.TAGS + place] != first + 1:
+            if view[BridgeSlot.TAGS + place] != first + 1:
                 return False
             done += count
         return True

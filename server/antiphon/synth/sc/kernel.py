@@ -2,7 +2,7 @@
 
 The counter goes down two wires into scsynth, as its voices want it (`n >> 24` and `n & 0xFFFFFF`), and a synth
 there sends it back beside the sound. What comes back so says itself which frames it is, whatever JACK's order of
-clients, a missed cycle or a restart did on the way. State is one array of 64-bit words (`Place` names them).
+clients, a missed cycle or a restart did on the way. State is one array of 64-bit words (`BridgeSlot` names them).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ DEPTH = 64
 MAX_PORTS = 40
 
 
-class Place(IntEnum):
+class BridgeSlot(IntEnum):
     """Words of the callback's state."""
 
     CALLS = 0

@@ -27,7 +27,7 @@ _DRUM = "antiphon_hat"
 
 
 @dataclass(frozen=True, slots=True)
-class Material:
+class VoiceAssets:
     """definition: somebody's own, or None for ours.  buffer: its number, -1 for none.  channels: of the buffer."""
 
     definition: scgf.Definition | None = None
@@ -35,7 +35,7 @@ class Material:
     channels: int = 0
 
 
-NOTHING = Material()
+NOTHING = VoiceAssets()
 
 
 def needs(settings: SynthSettings) -> bool:

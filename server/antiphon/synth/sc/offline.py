@@ -22,9 +22,9 @@ from antiphon.runtime import resources
 from antiphon.synth import info as synths
 from antiphon.synth.backend import SynthSettings
 from antiphon.synth.sc.asset_store import Shelf
-from antiphon.synth.sc.material import NOTHING, Material, needs
+from antiphon.synth.sc.material import NOTHING, VoiceAssets, needs
 from antiphon.synth.sc.own import PLACES, player_of
-from antiphon.synth.sc.players import Player
+from antiphon.synth.sc.players import NodeVoices
 from antiphon.synth.sc.score import SOUND, TOLD
 from antiphon.synth.sc.server import found, limits
 from antiphon.synth.sc.timing import ahead
@@ -41,7 +41,7 @@ BLOCK = 64
 """Of scsynth."""
 SLACK_SECONDS = 3600.0
 
-INFO = synths.SynthInfo("supercollider", "antiphon.synth.sc.score:Score", "none", slots=MOST_TRACKS, memory=4096)
+INFO = synths.SynthInfo("supercollider", "antiphon.synth.sc.score:ScoreBackend", "none", slots=MOST_TRACKS, memory=4096)
 AGAIN = replace(INFO, behind=synths.SUPERCOLLIDER.behind, crowd=synths.SUPERCOLLIDER.crowd)
 """For a set that is played again."""
 
@@ -53,13 +53,13 @@ class _Track:
 
 
 @contextmanager
-def turns(*, live: int = 0) -> Iterator[Turns]:
+def turns(*, live: int = 0) -> Iterator[OfflineTurns]:
     """The turns of one render, with a folder of their own for as long. live: frames of a block, of a set that was."""
     with tempfile.TemporaryDirectory(prefix="antiphon-score-") as name:
-        yield Turns(Path(name), live)
+        yield OfflineTurns(Path(name), live)
 
 
-class Turns:
+class OfflineTurns:
     """Call `begin` before each turn and `done` after it, until `done` says that all is there for the last."""
 
     def __init__(self, folder: Path, live: int) -> None:
@@ -76,7 +76,7 @@ class Turns:
             ("serial", self._begun),
             ("live", bool(self._live)),
         )
-        synths.use(synths.Choice(AGAIN if self._live else INFO, settings))
+        synths.use(synths.BackendChoice(AGAIN if self._live else INFO, settings))
 
     def done(self, frames: int, rate: int) -> bool:
         """Whether what has just been played is right: it was told what the turn before it was. frames: in all."""
@@ -129,7 +129,7 @@ def _tracks(told: Path) -> list[_Track]:
     return tracks
 
 
-def _materials(tracks: list[_Track], folder: Path) -> tuple[list[Material], list[tuple[int, bytes]]]:
+def _materials(tracks: list[_Track], folder: Path) -> tuple[list[VoiceAssets], list[tuple[int, bytes]]]:
     """What each track is played by, and the messages that give it to scsynth."""
     shelf = Shelf(folder)
     materials = [
@@ -149,7 +149,7 @@ def _lines(
     clock = outputs + 2
     yield 0, osc.encode("/s_new", "antiphon_clock", 900, 0, 0, "out", float(clock))
     nodes = count(1000)
-    players: list[Player] = []
+    players: list[NodeVoices] = []
     for n, (track, material) in enumerate(zip(tracks, materials, strict=True)):
         players.append(
             player_of(

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 
 from antiphon.contract.processor import Event
 from antiphon.synth.backend import SynthSettings
-from antiphon.synth.sc.material import BUFFERS, Material
-from antiphon.synth.sc.players import AT_ONCE, Player, Told, Voice
+from antiphon.synth.sc.material import BUFFERS, VoiceAssets
+from antiphon.synth.sc.players import AT_ONCE, NodeVoices, ScVoice, Told
 from antiphon.synth.sc.template import Template, moment
 from antiphon.wire import osc
 
@@ -21,7 +21,7 @@ _DOOR = ("door_start", "door_start_high", "door_gain", "door_in", "door_held", "
 _PITCHES = ("note", "midinote")
 
 
-class OwnPlayer(Player):
+class OwnPlayer(NodeVoices):
     """first_bus: of `2 * places` audio buses.  first_held: of `places` control buses. material.definition is played."""
 
     level, closes = "door_gain", "door_gate"
@@ -29,7 +29,7 @@ class OwnPlayer(Player):
 
     def __init__(
         self, settings: SynthSettings, rate: int, group: int, out: int, clock: int, nodes: Iterator[int],
-        material: Material, first_bus: int, first_held: int, places: int = PLACES,
+        material: VoiceAssets, first_bus: int, first_held: int, places: int = PLACES,
     ) -> None:  # fmt: skip
         assert material.definition is not None
         self._definition = material.definition
@@ -94,7 +94,7 @@ class OwnPlayer(Player):
             "out": bus, "freq": hertz(note), "note": note, "midinote": note, "amp": event.value,
             "velocity": max(1.0, event.value * 127.0), "seed": self._seed, "bend": self._semitones(event.channel, True),
         }  # fmt: skip
-        self._voices[node] = Voice(event.number, event.channel, at)
+        self._voices[node] = ScVoice(event.number, event.channel, at)
         self._alive[node] = None
         self._held[key] = node
         # the group stands still until all of it is there, however the messages travel
@@ -111,7 +111,7 @@ class OwnPlayer(Player):
         send(0, self._door.fill(door, (*moment(at), channel.gain, bus, held, node, group)))
         send(0, osc.encode("/n_run", group, 1))
 
-    def _let_go(self, node: int, voice: Voice, at: int, send: Told) -> None:
+    def _let_go(self, node: int, voice: ScVoice, at: int, send: Told) -> None:
         if "gate" in self._definition.controls:
             super()._let_go(node, voice, at, send)
 
@@ -134,12 +134,12 @@ class OwnPlayer(Player):
 
 
 def player_of(
-    settings: SynthSettings, rate: int, group: int, out: int, clock: int, nodes: Iterator[int], material: Material,
+    settings: SynthSettings, rate: int, group: int, out: int, clock: int, nodes: Iterator[int], material: VoiceAssets,
     first_bus: int, first_held: int, places: int = PLACES,
-) -> Player:  # fmt: skip
+) -> NodeVoices:  # fmt: skip
     """The player of a node: of one of our SynthDefs, or of somebody's own."""
     if material.definition is None:
-        return Player(settings, rate, group, out, clock, nodes, material)
+        return NodeVoices(settings, rate, group, out, clock, nodes, material)
     return OwnPlayer(settings, rate, group, out, clock, nodes, material, first_bus, first_held, places)
 
 

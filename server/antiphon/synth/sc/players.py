@@ -1,6 +1,6 @@
 """Notes to the messages of scsynth: which SynthDef, which node, which frame. No socket and no clock here.
 
-One `Player` is a synth node's: it gives voices to notes, holds them under the pedal, steals, chokes, and says every
+One `NodeVoices` is a synth node's: it gives voices to notes, holds them under the pedal, steals, chokes, and says every
 moment as a frame of the clock that our SynthDefs wait for.
 """
 
@@ -17,7 +17,7 @@ from antiphon.errors import EngineError
 from antiphon.runtime import resources
 from antiphon.synth import controls
 from antiphon.synth.backend import SynthSettings
-from antiphon.synth.sc.material import NOTHING, Material, built_in
+from antiphon.synth.sc.material import NOTHING, VoiceAssets, built_in
 from antiphon.synth.sc.template import Template, moment
 from antiphon.wire import osc
 
@@ -70,7 +70,7 @@ _DEFAULTS = {"piano": (0.002, 0.3), "bass": (0.003, 0.12), "pad": (0.35, 1.2), "
 
 
 @dataclass(slots=True)
-class Voice:
+class ScVoice:
     note: int
     channel: int
     start: int
@@ -94,7 +94,7 @@ class _Channel:
         return max(QUIET, 40.0 * math.log10(level)) if level > 0.0 else QUIET
 
 
-class Player:
+class NodeVoices:
     """One synth node's notes. group: of its voices.  out, clock: first audio buses.  nodes: numbers for voices.
 
     litter: groups of voices that have ended, for `sweep`.
@@ -115,12 +115,12 @@ class Player:
         out: int,
         clock: int,
         nodes: Iterator[int],
-        material: Material = NOTHING,
+        material: VoiceAssets = NOTHING,
     ) -> None:
         self.settings, self.group = settings, group
         self._out, self._clock = out, clock
         self._rate, self._nodes = rate, nodes
-        self._voices: dict[int, Voice] = {}
+        self._voices: dict[int, ScVoice] = {}
         self._alive: dict[int, None] = {}
         self._held: dict[tuple[int, int], int] = {}
         self._channels: dict[int, _Channel] = {}
@@ -217,7 +217,7 @@ class Player:
             event.number if pitch is None else pitch, max(1.0, event.value * 127.0), *moment(at), self._seed,
             channel.bend * self.settings.bend, channel.gain + own_gain + faded, attack, release, self._clock, self._out,
         )  # fmt: skip
-        self._voices[node] = Voice(event.number, event.channel, at, choke, own_gain, drum is not None)
+        self._voices[node] = ScVoice(event.number, event.channel, at, choke, own_gain, drum is not None)
         self._alive[node] = None
         self._held[key] = node
         template = self._template(name, tuple(given.items()), unpitched)
@@ -287,7 +287,7 @@ class Player:
             at = max(timed, voice.start + 1)
         self._let_go(node, voice, at, send)
 
-    def _let_go(self, node: int, voice: Voice, at: int, send: Told) -> None:
+    def _let_go(self, node: int, voice: ScVoice, at: int, send: Told) -> None:
         self._alive.pop(node, None)
         if at == AT_ONCE:
             send(0, self._gate.fill(node + self.beside, (0.0,)))

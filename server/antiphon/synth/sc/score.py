@@ -26,7 +26,7 @@ SOUND = "sound-{}-{}.npy"
 """Of a turn and a track: float32 `[2, frames]`, from sample 0 on."""
 
 
-class Score:
+class ScoreBackend:
     """The backend of one turn. live: as late as it was in a set.
 
     folder: where turns keep what they were told, and what was rendered of it. A *track* is one node from when it is

@@ -17,14 +17,14 @@ from collections.abc import Callable, Iterable
 from itertools import count
 
 from antiphon.errors import EngineError
-from antiphon.synth.sc.asset_store import Reader
-from antiphon.synth.sc.counts import Counts
-from antiphon.synth.sc.hang_detector import ASK_SECONDS, Silence
+from antiphon.synth.sc.asset_store import AssetLoader
+from antiphon.synth.sc.counts import NoteCounts
+from antiphon.synth.sc.hang_detector import ASK_SECONDS, HangDetector
 from antiphon.synth.sc.jack_bridge import ECHO, Wires
 from antiphon.synth.sc.layout import Layout
-from antiphon.synth.sc.server import Server
+from antiphon.synth.sc.server import Scsynth
 from antiphon.wire import osc
-from antiphon.workers.arena import Word
+from antiphon.workers.arena import WorkerWord
 
 UNCONFIRMED_SECONDS = 0.08
 """A note that scsynth has not said to play by then was dropped."""
@@ -46,7 +46,7 @@ TOGETHER = 16
 """Messages in a datagram: below 8 kB, which scsynth always takes."""
 
 
-class Keeper:
+class ScsynthSupervisor:
     """Starts, watches and ends scsynths. `send` is for one thread, the keeper's own is another.
 
     generation: goes up by one each time another scsynth is put to work: it knows no note.
@@ -57,7 +57,7 @@ class Keeper:
     def __init__(
         self, wires: Wires, slots: int, *, spare: bool = True, restarts: int = RESTARTS, layout: Layout | None = None
     ) -> None:
-        self.counts = Counts()
+        self.counts = NoteCounts()
         self.generation = 0
         self.ended: deque[int] = deque(maxlen=MAX_PENDING)
         self._outputs = ECHO + 2 * slots
@@ -68,8 +68,8 @@ class Keeper:
         self._words: memoryview | None = None
         self._refuse: Callable[[str, bool], None] = _ignore
         self._spare_wanted, self._most = spare, restarts
-        self._active: Server | None = None
-        self._spare: Server | None = None
+        self._active: Scsynth | None = None
+        self._spare: Scsynth | None = None
         self._pending: dict[int, int] = {}
         self._backlog: deque[tuple[int, bytes]] = deque()
         self._told_generation = 0
@@ -80,10 +80,10 @@ class Keeper:
         self._up = threading.Event()
         self._bell = os.eventfd(0, os.EFD_NONBLOCK)
         wires.on_down = self._ring
-        self._silence = Silence(wires.block, wires.rate, LOOK_SECONDS)
-        self._spare_silence = Silence(wires.block, wires.rate, LOOK_SECONDS)
+        self._silence = HangDetector(wires.block, wires.rate, LOOK_SECONDS)
+        self._spare_silence = HangDetector(wires.block, wires.rate, LOOK_SECONDS)
         self._spare_silence.patience += ASK_SECONDS
-        self.shelf = Reader(self._ring, self.layout.buffers)
+        self.shelf = AssetLoader(self._ring, self.layout.buffers)
         self._thread = threading.Thread(target=self._run, name="scsynth", daemon=True)
         self._thread.start()
         self._up.wait()
@@ -179,11 +179,11 @@ class Keeper:
     def _report(self) -> None:
         words, counts = self._words, self.counts
         if words is not None:
-            words[Word.SERVED_PID], words[Word.SERVED_RESTARTS] = counts.pid, counts.restarts
-            words[Word.SENT], words[Word.CONFIRMED] = counts.sent, counts.confirmed
-            words[Word.DROPPED], words[Word.TOLD_LATE] = counts.dropped, counts.late
-            words[Word.UNHEARD], words[Word.MOVED] = counts.unheard, counts.moved
-            words[Word.UNCLAIMED] = counts.unclaimed
+            words[WorkerWord.SERVED_PID], words[WorkerWord.SERVED_RESTARTS] = counts.pid, counts.restarts
+            words[WorkerWord.SENT], words[WorkerWord.CONFIRMED] = counts.sent, counts.confirmed
+            words[WorkerWord.DROPPED], words[WorkerWord.TOLD_LATE] = counts.dropped, counts.late
+            words[WorkerWord.UNHEARD], words[WorkerWord.MOVED] = counts.unheard, counts.moved
+            words[WorkerWord.UNCLAIMED] = counts.unclaimed
 
     def _end(self) -> None:
         for server in (self._active, self._spare):
@@ -192,10 +192,10 @@ class Keeper:
         self._active = self._spare = None
         self.counts.pid = 0
 
-    def _started(self) -> Server:
+    def _started(self) -> Scsynth:
         """Another scsynth: booted, with its groups, wired, and silent. The one that plays is watched meanwhile."""
         name = f"antiphon-scsynth-{os.getpid()}-{next(self._numbers)}"
-        server = Server(name, self._wires.block, ECHO, self._outputs, self.shelf.folder)
+        server = Scsynth(name, self._wires.block, ECHO, self._outputs, self.shelf.folder)
         try:
             server.boot(self._watch_meanwhile)
             self._furnish(server)
@@ -215,7 +215,7 @@ class Keeper:
             raise
         return server
 
-    def _furnish(self, server: Server) -> None:
+    def _furnish(self, server: Scsynth) -> None:
         """Our groups, and what sends the counter back."""
         layout, first = self.layout, self.layout.nodes
         server.send("/g_new", first + CLOCK_GROUP, 0, 0, first + VOICES_GROUP, 3, first + CLOCK_GROUP)
@@ -226,7 +226,7 @@ class Keeper:
             "in", float(layout.clock), "out", float(layout.out),
         )  # fmt: skip
 
-    def _provide(self, server: Server) -> None:
+    def _provide(self, server: Scsynth) -> None:
         """Tells it of what has come to the shelf since; it says `/synced` when it has it."""
         version = self.shelf.version
         if server.provided >= version:
@@ -251,7 +251,7 @@ class Keeper:
             if active.ended():
                 self._bury(active)
 
-    def _bury(self, server: Server) -> None:
+    def _bury(self, server: Scsynth) -> None:
         why = server.ended()
         server.close()
         self._active = None
@@ -268,7 +268,7 @@ class Keeper:
         if sum(now - t < WITHIN for t in self._deaths) > self._most:
             raise EngineError(f"scsynth ended {self._most + 1} times within a minute, last {why}")
 
-    def _employ(self, server: Server) -> None:
+    def _employ(self, server: Scsynth) -> None:
         server.send("/n_run", self.layout.nodes + ECHO_NODE, 1)
         self._active = server
         # JACK may wait for the one before still
@@ -321,7 +321,7 @@ class Keeper:
         self._look_for_hang()
         self._report()
 
-    def _hear(self, server: Server) -> None:
+    def _hear(self, server: Scsynth) -> None:
         counts = self.counts
         for reply in server.replies():
             match reply.address:
@@ -342,7 +342,7 @@ class Keeper:
                     # others may send triggers of their own
                     counts.late += reply.args[1] in TOLD_LATE
 
-    def _gone(self, server: Server, node: int) -> None:
+    def _gone(self, server: Scsynth, node: int) -> None:
         """A node has ended. Nobody else frees what is in a scsynth of our own."""
 
     def _count_dropped(self) -> None:
@@ -378,7 +378,7 @@ class Keeper:
             spare.send("/sync", 1)
 
 
-def _synced(server: Server, reply: osc.Message) -> None:
+def _synced(server: Scsynth, reply: osc.Message) -> None:
     if reply.address == b"/synced" and reply.args and isinstance(number := reply.args[0], int) and number >= SYNCED:
         server.has = max(server.has, number - SYNCED)
 

@@ -52,7 +52,7 @@ def limits(block: int, inputs: int, outputs: int) -> list[str]:
     ]  # fmt: skip
 
 
-class Server:
+class Scsynth:
     """A running scsynth. client: its name in JACK.  pidfd: readable once it has ended.  socket: replies come here.
 
     folder: the only one it may read files from and write files to, with our SynthDefs in its folder `compiled`.
