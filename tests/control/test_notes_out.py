@@ -15,9 +15,12 @@ async def test_subscribers_are_told_the_notes_nodes_play(live: Rig) -> None:
     await live.settle(2)
     assert live.engine.echoed == EVERY_NODE
     for report in (
-        PlayedNote(1, "on", 60, 0.5, 2, 0), PlayedNote(1, "control", 7, 0.5, 2, 0), PlayedNote(2, "on", 61, 0.001, 1, 0),
-        PlayedNote(1, "off", 60, 0.0, 2, 0), PlayedNote(99, "on", 1, 1.0, 1, 0),
-    ):  # fmt: skip
+        PlayedNote(1, "on", 60, 0.5, 2, 0),
+        PlayedNote(1, "control", 7, 0.5, 2, 0),
+        PlayedNote(2, "on", 61, 0.001, 1, 0),
+        PlayedNote(1, "off", 60, 0.0, 2, 0),
+        PlayedNote(99, "on", 1, 1.0, 1, 0),
+    ):
         live.engine.say(report)
     await live.settle(2)
     assert [m for m in client.heard() if m[0].startswith("/note")] == [

@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 SERVER = ROOT / "server"
-PURE = ["wire", "session", "router", "patch", "params", "graph"]
+PURE = ["wire", "session", "graph/patch", "contract/params", "graph/graph"]
 WORLD = {"asyncio", "socket", "socketserver", "selectors", "ssl", "http", "torch", "sounddevice", "jack"}
 # What may import each, by where its path begins: what runs in a worker, and what measures.
 TORCH = tuple(f"server/antiphon/workers/{name}.py" for name in ("streaming", "torch_network", "torch_stepper", "cuda"))
@@ -27,7 +27,7 @@ HEAVY = {
 }
 # what the engine loads of a plugin: its hooks and processors; a job on files may run a network in its own process
 PLAYED = ("__init__.py", "processor.py")
-STARTS = ["supervisor", "engine", "control", "cli", "plugins", "offline", "host", "workers/info", "workers/devices"]
+STARTS = ["supervisor", "engine", "control", "cli", "plugins", "offline", "graph", "workers/info", "workers/devices"]
 
 
 def files(name):
@@ -93,9 +93,9 @@ def test_the_pure_parts_touch_no_world(name):
     assert {module: outside[module] for module in WORLD & set(outside)} == {}
 
 
-@pytest.mark.parametrize("name", ["patch", "params", "graph", "catalog", "commands"])
+@pytest.mark.parametrize("name", ["graph.patch", "contract.params", "graph.graph", "contract.catalog", "session.commands"])
 def test_control_reads_patches_without_numpy(name):
-    assert "numpy" not in reached(files(name))
+    assert "numpy" not in reached(files(name.replace(".", "/")))
     run = f"import sys, antiphon.{name}; assert not {{'numpy', 'torch', 'asyncio'}} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", run], check=True, env={**os.environ, "PYTHONPATH": str(SERVER)}, timeout=60)
 
@@ -153,7 +153,7 @@ def test_what_is_played_of_a_plugin_leads_to_no_torch():
     assert len(seen) > 60, "the walk sees too little to mean anything"
 
 
-@pytest.mark.parametrize("start", ["engine.process", "control.process", "supervisor", "plugins"])
+@pytest.mark.parametrize("start", ["engine.process", "control.process", "supervisor", "plugins.loader"])
 def test_a_process_that_has_loaded_everything_has_loaded_nothing_heavy(start):
     run = (
         f"import sys, antiphon.{start}; from antiphon.plugins.loader import load; load(check=False);"

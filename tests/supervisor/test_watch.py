@@ -13,6 +13,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from antiphon.engine.loading import LoadingNote
 from antiphon.engine.shared import HeaderWord, MappingShape, Shared
 from antiphon.errors import EngineError, FileError
 from antiphon.runtime.child_process import Child, leave, pair
@@ -56,7 +57,7 @@ def supervisor(tmp_path: Path, clock: Clock) -> Supervisor:
         child=child,
     )
     made.faults = SupervisorFaults(made.parts.shared.words)
-    made._loading = watchdog.Loading(made.parts.shared)
+    made._loading = LoadingNote(made.parts.shared)
     made.starts = Starts.__new__(Starts)
     made.starts.driver = "headless"
     made._ready_said = True

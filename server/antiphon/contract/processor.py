@@ -48,7 +48,8 @@ class Event:
     kinds: "on" (number: the note 0-127, value: velocity above 0 to 1), "off" (number), "control" (number 0-127,
     value 0 to 1), "bend" (value -1 to 1).  channel: 1 to 16.  age: frames a note has sounded already; 0 for one
     that begins.  live: it was played this moment, for no particular frame: the sooner the better.
-    serial: what plays it has heard of it by that number already, by `antiphon.workers.low_latency_events`; 0: it has not.
+    serial: what plays it has heard of it by that number already, by the short way of a
+    played note; 0: it has not.
     """
 
     kind: str

@@ -36,9 +36,14 @@ class Loader:
     """The engine's second thread: makes plans, and says what the loop and the workers have to say."""
 
     def __init__(
-        self, loop: EngineLoop, peer: socket.socket, catalog: Catalog, make: Callable[[str], Processor], pool: Pool | None,
+        self,
+        loop: EngineLoop,
+        peer: socket.socket,
+        catalog: Catalog,
+        make: Callable[[str], Processor],
+        pool: Pool | None,
         weigher: socket.socket,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._loop, self._peer, self._pool = loop, peer, pool
         self._told: dict[int, Health] = {}
         self._loading = LoadingNote(loop.shared)

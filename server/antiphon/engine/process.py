@@ -153,9 +153,14 @@ def _tempo_of(shared: Shared) -> TempoMap:
     words, floats = shared.words, shared.floats
     bpm = floats[HeaderWord.TEMPO] or 120.0
     return TempoMap(
-        words[HeaderWord.RATE], bpm, words[HeaderWord.HEARTBEAT] * words[HeaderWord.BLOCK], floats[HeaderWord.BEAT], bpm, 0.0,
+        words[HeaderWord.RATE],
+        bpm,
+        words[HeaderWord.HEARTBEAT] * words[HeaderWord.BLOCK],
+        floats[HeaderWord.BEAT],
+        bpm,
+        0.0,
         bool(words[HeaderWord.PLAYING]),
-    )  # fmt: skip
+    )
 
 
 def _calm(fifo: bool, words: memoryview) -> None:

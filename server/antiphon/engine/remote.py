@@ -233,21 +233,41 @@ class RemoteEngine:
     def counters(self) -> EngineCounters:
         w = self._words
         return EngineCounters(
-            w[HeaderWord.BLOCKS], w[HeaderWord.MISSED_BLOCKS], w[HeaderWord.LATE_BLOCKS], w[HeaderWord.LATE], w[HeaderWord.SCHEDULE_DROPPED],
-            w[HeaderWord.COMMANDS_DROPPED], w[HeaderWord.REPORTS_DROPPED], w[HeaderWord.TAP_DROPPED], w[HeaderWord.DEVICE_XRUNS],
-            w[HeaderWord.PENDING], w[HeaderWord.NAN_BLOCKS], w[HeaderWord.LIMITED_BLOCKS], w[HeaderWord.JOURNAL_DROPPED],
-            w[HeaderWord.CLIPPED_BLOCKS], w[HeaderWord.SUPERVISOR_FAULTS],
-        )  # fmt: skip
+            w[HeaderWord.BLOCKS],
+            w[HeaderWord.MISSED_BLOCKS],
+            w[HeaderWord.LATE_BLOCKS],
+            w[HeaderWord.LATE],
+            w[HeaderWord.SCHEDULE_DROPPED],
+            w[HeaderWord.COMMANDS_DROPPED],
+            w[HeaderWord.REPORTS_DROPPED],
+            w[HeaderWord.TAP_DROPPED],
+            w[HeaderWord.DEVICE_XRUNS],
+            w[HeaderWord.PENDING],
+            w[HeaderWord.NAN_BLOCKS],
+            w[HeaderWord.LIMITED_BLOCKS],
+            w[HeaderWord.JOURNAL_DROPPED],
+            w[HeaderWord.CLIPPED_BLOCKS],
+            w[HeaderWord.SUPERVISOR_FAULTS],
+        )
 
     def status(self) -> EngineStatus:
         w, f = self._words, self._floats
         # a killed engine leaves its last word standing until the supervisor has noticed
         state = STATES[w[HeaderWord.ENGINE_STATE]] if born(w[HeaderWord.ENGINE_PID]) else "starting"
         return EngineStatus(
-            w[HeaderWord.ENGINE_PID], state, w[HeaderWord.RESTARTS], DRIVERS[w[HeaderWord.DRIVER]], w[HeaderWord.RATE],
-            w[HeaderWord.BLOCK], w[HeaderWord.CHANNELS], w[HeaderWord.LATENCY_DRIVER], w[HeaderWord.LATENCY_RING], w[HeaderWord.LATENCY_GRAPH],
-            f[HeaderWord.LOAD_MEAN], f[HeaderWord.LOAD_PEAK],
-        )  # fmt: skip
+            w[HeaderWord.ENGINE_PID],
+            state,
+            w[HeaderWord.RESTARTS],
+            DRIVERS[w[HeaderWord.DRIVER]],
+            w[HeaderWord.RATE],
+            w[HeaderWord.BLOCK],
+            w[HeaderWord.CHANNELS],
+            w[HeaderWord.LATENCY_DRIVER],
+            w[HeaderWord.LATENCY_RING],
+            w[HeaderWord.LATENCY_GRAPH],
+            f[HeaderWord.LOAD_MEAN],
+            f[HeaderWord.LOAD_PEAK],
+        )
 
     def meters(self) -> dict[int, tuple[float, float]]:
         view = self._shared.meters

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from antiphon.engine.loading import LoadingNote
 from antiphon.engine.shared import HeaderWord
 from antiphon.errors import EngineError, FileError
 from antiphon.io.listening import open_sockets
@@ -92,7 +93,7 @@ class Supervisor:
         self._notes += jack_server.notes(settings, found)
         self.parts = Parts.make(settings, found, device, sockets)
         self.starts, self.faults = Starts(self.parts, self.folder), SupervisorFaults(self.parts.shared.words)
-        self._loading = watchdog.Loading(self.parts.shared)
+        self._loading = LoadingNote(self.parts.shared)
 
     def _start_all(self) -> None:
         # the ports are ours, and so is the folder

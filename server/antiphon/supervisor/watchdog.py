@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 from antiphon.engine import shared
-from antiphon.engine.loading import LoadingNote as Loading
+from antiphon.engine.loading import LoadingNote
 from antiphon.errors import AntiphonError
 from antiphon.runtime.child_process import DEVICE_GONE, NO_DEVICE
 from antiphon.runtime.settings import ServeSettings
@@ -32,7 +32,7 @@ def stalled(words: memoryview, driver: str) -> float:
     return seconds if seconds > HANG_SECONDS + (DEVICE_SECONDS if driver != "headless" else 0.0) else 0.0
 
 
-def hang(words: memoryview, driver: str, loading: Loading) -> str:
+def hang(words: memoryview, driver: str, loading: LoadingNote) -> str:
     """Why a running engine is to be ended: its loop or its loader has not turned for too long. "" while both do."""
     seconds = stalled(words, driver)
     if seconds:
@@ -44,13 +44,13 @@ def hang(words: memoryview, driver: str, loading: Loading) -> str:
     return f"the engine's loader has hung for {seconds:.1f} s{at}; ending the engine"
 
 
-def forget(words: memoryview, loading: Loading) -> None:
+def forget(words: memoryview, loading: LoadingNote) -> None:
     """The engine that hung is being ended; the next one has not turned yet."""
     words[shared.HeaderWord.ALIVE_NS] = 0
     loading.forget()
 
 
-def blame(words: memoryview, loading: Loading, code: int, *, hung: bool) -> str:
+def blame(words: memoryview, loading: LoadingNote, code: int, *, hung: bool) -> str:
     """Notes at which node an engine ended, so that the next one leaves it out.
 
     Args:

@@ -75,8 +75,8 @@ class WorkerSpec:
 class Stepper(Protocol):
     """What a factory gives: the worker's work, hop by hop. One thread; no growth after `warm`.
 
-    An exception ends the worker with that reason; `antiphon.runtime.model_files.ModelError` (and other `AntiphonError`s)
-    raised by the factory say that trying again will not help.
+    An exception ends the worker with that reason; `ModelError` (and other `AntiphonError`s) raised by the factory say
+    that trying again will not help.
     """
 
     def warm(self) -> None:

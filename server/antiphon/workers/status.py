@@ -90,11 +90,22 @@ def workers(arena: Arena) -> list[WorkerStatus]:
             before = found.get((entry.number, node))
             misses = entry.slot(slot, SlotWord.MISSES)
             found[(entry.number, node)] = WorkerStatus(
-                node, spec.name, spec.zygote, words[WorkerWord.PID], state, reason, words[WorkerWord.RESTARTS],
-                max(misses, before.misses) if before else misses, "cuda" if words[WorkerWord.CUDA] else "cpu",
-                (words[WorkerWord.HOP_P50_NS], words[WorkerWord.HOP_P99_NS]), spec.hop * 1_000_000_000 // spec.rate,
-                words[WorkerWord.DONE], _served(words), str(spec.settings.get("scsynth", "")), bool(words[WorkerWord.BESIDE]),
-            )  # fmt: skip
+                node,
+                spec.name,
+                spec.zygote,
+                words[WorkerWord.PID],
+                state,
+                reason,
+                words[WorkerWord.RESTARTS],
+                max(misses, before.misses) if before else misses,
+                "cuda" if words[WorkerWord.CUDA] else "cpu",
+                (words[WorkerWord.HOP_P50_NS], words[WorkerWord.HOP_P99_NS]),
+                spec.hop * 1_000_000_000 // spec.rate,
+                words[WorkerWord.DONE],
+                _served(words),
+                str(spec.settings.get("scsynth", "")),
+                bool(words[WorkerWord.BESIDE]),
+            )
     return list(found.values())
 
 

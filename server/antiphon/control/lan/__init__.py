@@ -1,1 +1,4 @@
-"""."""
+"""What `--lan` needs: the token, the certificate, which addresses are approved.
+
+May import `control.osc.clients`, `runtime` and `io`.
+"""

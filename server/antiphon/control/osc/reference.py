@@ -13,7 +13,7 @@ from antiphon.control.osc.handle_server import COUNTERS
 HEAD = """\
 # OSC
 
-*Made from the declarations in the code: change those, then run `python -m antiphon.control.osc.reference > docs/osc.md`.*
+*Made from the declarations in the code: change those, then run `make docs`.*
 
 UDP and TCP, port 4400 of 127.0.0.1 (`serve --osc-port`). Over TCP a packet is framed by its length (OSC 1.0) or by
 SLIP (OSC 1.1); the server tells which by the first byte and answers in kind.

@@ -69,7 +69,10 @@ def layout_of(number: int, out: int, clock: int, slots: int) -> Layout:
 
 
 class ExternalClient(ScsynthSupervisor):
-    """Keeps a `ExternalScsynth`: one that is gone is waited for, however long. found: JACK clients it may be; none: beside.
+    """Keeps a `ExternalScsynth`: one that is gone is waited for, however long.
+
+    found: JACK clients it may be; none: beside.
+
 
     until: CLOCK_MONOTONIC by which the first start is to be done; `Unanswered` after it.
     """
