@@ -93,7 +93,9 @@ def test_the_pure_parts_touch_no_world(name):
     assert {module: outside[module] for module in WORLD & set(outside)} == {}
 
 
-@pytest.mark.parametrize("name", ["graph.patch", "contract.params", "graph.graph", "contract.catalog", "session.commands"])
+@pytest.mark.parametrize(
+    "name", ["graph.patch", "contract.params", "graph.graph", "contract.catalog", "session.commands"]
+)
 def test_control_reads_patches_without_numpy(name):
     assert "numpy" not in reached(files(name.replace(".", "/")))
     run = f"import sys, antiphon.{name}; assert not {{'numpy', 'torch', 'asyncio'}} & set(sys.modules)"

@@ -56,13 +56,13 @@ PARSED = {
     "antiphon serve --audio jack --scsynth 127.0.0.1:57110 --patch keys": "tests/real/test_sc_joined.py",
     "antiphon train denoise --work training --minutes 110": "tests/learning/test_loop.py trains a small one",
     "antiphon evaluate denoise --limit 20 --json figures.json": "plugins/antiphon_denoise/tests/test_evaluation.py",
-    "antiphon run leveller in.wav out.wav": "tests/test_docs_plugins.py makes its weights and plays it",
+    "antiphon run leveller in.wav out.wav": "tests/docs/test_plugins.py makes its weights and plays it",
     "antiphon osc /node/add leveller leveller in": "the same",
     "antiphon devices": "tests/hostile/test_devices.py; what it finds is the machine's",
 }
 """Commands whose options and values are checked without running them: each would take minutes, or what no test has."""
 ELSEWHERE = {
-    "PYTHONPATH=. python -m pytest wobble": "tests/test_docs_plugins.py",
+    "PYTHONPATH=. python -m pytest wobble": "tests/docs/test_plugins.py",
     "mosquitto_pub -q 1 -t antiphon/gain/gain/set -m 0.5": "tests/real/test_mqtt_outage.py",
     "mosquitto_sub -v -t 'antiphon/#'": "the same",
     'alias antiphon="$PWD/.venv/bin/antiphon"': "the shell's own",
