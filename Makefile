@@ -34,9 +34,10 @@ test-real: $(DEV)  ## run the tests on real parts (jackd, PortAudio over it); a 
 	@sh tools/system_packages.sh real
 	@ANTIPHON_NO_SKIPS=1 $(PY) -m pytest -q -m real $(ARGS)
 
-lint: $(DEV)  ## check style, format, and that THIRD_PARTY.md is current
+lint: $(DEV)  ## check style, format, which room imports which, and that THIRD_PARTY.md is current
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
+	@$(VENV)/bin/lint-imports --no-logo --no-cache
 	@$(PY) tools/third_party.py --check
 
 types: $(DEV)  ## check types: mypy, strict, on server/

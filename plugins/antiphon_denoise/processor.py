@@ -11,8 +11,8 @@ import numpy as np
 from antiphon.contract.block import StreamSpec
 from antiphon.contract.params import Param
 from antiphon.contract.processor import IO, Processor
+from antiphon.errors import WorkerError
 from antiphon.workers.model_client import say_instead, usable
-from antiphon.workers.spec import WorkerError
 from antiphon_denoise.bands import BINS
 from antiphon_denoise.delayed import Waiting
 from antiphon_denoise.estimate import Estimator, denoise_power

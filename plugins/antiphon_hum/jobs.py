@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from antiphon.cli.errors import complain
 from antiphon.contract.block import Samples
 from antiphon.errors import UsageError
 from antiphon.io import midifile
@@ -56,7 +55,7 @@ def run(job: FileJob) -> tuple[Written, ...]:
         if job.midi_out is not None:
             write_notes(job.midi_out, found, rate, _bpm(job))
     if writer.clipped:
-        complain(f"{writer.name}: {writer.clipped} samples were over full scale and are cut to it")
+        job.complain(f"{writer.name}: {writer.clipped} samples were over full scale and are cut to it")
     written = Written(job.target, shown(job.source), frames / rate, rate, channels, len(notes))
     return (written,) if job.midi_out is None else (written, _of_notes(job, job.midi_out, found, rate))
 
@@ -83,15 +82,15 @@ def _warn(job: FileJob, found: Transcription, nothing: str) -> None:
     """What is to be known of what was found. nothing: what comes of it where no note was."""
     name = shown(job.source)
     if found.many > MANY:
-        complain(
+        job.complain(
             f"{name}: several voices seem to sound at once in it and hum hears one; give it a voice alone, or "
             f"{shown(job.target)} holds a part of what sounds at most"
         )
     elif not found.notes:
-        complain(f"{name}: no note is heard in it; {nothing}")
+        job.complain(f"{name}: no note is heard in it; {nothing}")
     given = job.settings
     if said := moved_to(found, str(given.get("key", "auto")), str(given.get("scale", "off")), _bpm(job)):
-        complain(f"{name}: {said}")
+        job.complain(f"{name}: {said}")
 
 
 def moved_to(found: Transcription, key: str, scale: str, bpm: float) -> str:

@@ -13,8 +13,8 @@ from antiphon.contract.block import StreamSpec
 from antiphon.contract.params import Param
 from antiphon.contract.ports import AUDIO_IN, EVENTS_OUT
 from antiphon.contract.processor import IO, Event, Processor
+from antiphon.errors import WorkerError
 from antiphon.workers.model_client import say_instead, usable
-from antiphon.workers.spec import WorkerError
 from antiphon_hum.decimator import Decimator
 from antiphon_hum.model_tracker import MODELS, ModelTracker
 from antiphon_hum.note_classifier import Said

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from antiphon.cli.errors import complain
 from antiphon.errors import UsageError
 from antiphon.io.audiowrite import AudioWriter
 from antiphon.io.decode import shown
@@ -25,7 +24,7 @@ def run(job: FileJob) -> tuple[Written, ...]:
         raise UsageError(f"loops takes a folder of loops, and {str(job.source)!r} is a file")
     found = analyse(job.source, lambda n, of, _name: job.progress(ANALYSED * n / max(1, of)))
     for problem in (*found.problems, *found.doubts):
-        complain(problem)
+        job.complain(problem)
     if job.analysis is not None:
         write_listing(found.loops, job.analysis)
     piece = Piece(job.source, job.settings, RATE, CHANNELS)

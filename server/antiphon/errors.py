@@ -60,3 +60,11 @@ class UsageError(AntiphonError):
 def sentence(error: BaseException) -> str:
     """What is said of an error: ours in its own words, another with its kind."""
     return str(error) if isinstance(error, AntiphonError) else f"{type(error).__name__}: {error}"
+
+
+class WorkerError(EngineError):
+    """A worker that cannot be had, in one sentence."""
+
+
+class WorkerLost(WorkerError):
+    """A worker that a file cannot be played without has died: no node is passed by for it, the work ends."""

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.control.rig import Rig, rig
 
-from antiphon.control.osc.clients import LEASE, MAX_HELD, MAX_SURFACES, Access, Level, Peer, Surfaces
-from antiphon.control.osc.failures import PER_SECOND, FailLimiter
+from antiphon.control.osc.clients import LEASE, MAX_HELD, MAX_SURFACES, Access, Surfaces
 from antiphon.control.osc.feedback import BUNDLE_BYTES, Feedback, grouped
 from antiphon.errors import UsageError, WireError
+from antiphon.io.osc_peer import PER_SECOND, FailLimiter, Level, Peer
 from antiphon.session.commands import SetParam
 from antiphon.wire.osc import Bundle, Message, decode
 

@@ -15,10 +15,11 @@ from antiphon.contract.catalog import Catalog, ProcessorInfo
 from antiphon.contract.params import Param
 from antiphon.contract.ports import AUDIO_IN, AUDIO_OUT
 from antiphon.control.osc import clients
-from antiphon.control.osc.clients import APPROVAL_SECONDS, Level
+from antiphon.control.osc.clients import APPROVAL_SECONDS
 from antiphon.control.osc.discretion import FILE
 from antiphon.control.process import Line
 from antiphon.graph.graph import Graph, NodeSpec
+from antiphon.io.osc_peer import Level
 from antiphon.runtime import paths
 from antiphon.wire.osc import Message, decode, encode
 

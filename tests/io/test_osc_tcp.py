@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from tests.control.rig import Rig, rig
 
-from antiphon.control.osc.clients import Level, Peer
 from antiphon.control.osc.intake import Lane
 from antiphon.errors import WireError
 from antiphon.io import osc_tcp
+from antiphon.io.osc_peer import Level, Peer
 from antiphon.io.osc_tcp import PATIENCE, TcpServer
 from antiphon.wire import slip
 from antiphon.wire.osc import decode, encode

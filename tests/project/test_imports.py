@@ -173,12 +173,3 @@ def test_the_walk_sees_what_it_looks_for(tmp_path):
     file = tmp_path / "x.py"
     file.write_text("try:\n    import asyncio\nexcept ImportError:\n    pass\ndef f():\n    import torch\n")
     assert set(reached([file])) == {"asyncio"}
-
-
-def test_no_plugin_imports_another():
-    """What two of them need is the server's, or each has its own."""
-    for file in sources():
-        parts = file.relative_to(ROOT).parts
-        if parts[0] == "plugins":
-            others = [m for m in imported(file) if m.startswith("antiphon_") and m.partition(".")[0] != parts[1]]
-            assert not others, f"{file} imports {others}"

@@ -11,8 +11,8 @@ torch = pytest.importorskip("torch")
 
 from tests.workers.networks import HOP, as_it_was, noise, play, spec
 
+from antiphon.errors import WorkerError
 from antiphon.workers import cuda
-from antiphon.workers.spec import WorkerError
 from antiphon.workers.torch_network import load
 from antiphon.workers.torch_stepper import TorchStepper
 

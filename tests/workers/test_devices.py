@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from antiphon.errors import WorkerError
 from antiphon.workers import devices
-from antiphon.workers.spec import WorkerError
 
 ROOT = Path(__file__).parents[2]
 CPU_BUILD = "from typing import Optional\n__version__ = '2.13.0+cpu'\ndebug = False\ncuda: Optional[str] = None\n"

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from antiphon.errors import WorkerError
 from antiphon.workers.info import ModelInfo
-from antiphon.workers.spec import MAX_SLOTS, WorkerError, WorkerSpec
+from antiphon.workers.spec import MAX_SLOTS, WorkerSpec
 
 INFO = ModelInfo("tiny", "somewhere:Tiny", "tiny-weights", "test", 44100, 128, 2, 3, slots=5)
 

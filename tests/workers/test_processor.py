@@ -22,11 +22,12 @@ from tests.workers.steppers import spec as worker
 from antiphon.contract.block import StreamSpec
 from antiphon.contract.harness import render
 from antiphon.contract.processor import IO, BlockTime
+from antiphon.errors import WorkerError, WorkerLost
 from antiphon.graph.rate_adapter import adapt
 from antiphon.workers import pool as pools
 from antiphon.workers.arena import State, WorkerWord
 from antiphon.workers.processor import ModelProcessor
-from antiphon.workers.spec import WorkerError, WorkerLost, WorkerSpec
+from antiphon.workers.spec import WorkerSpec
 
 RATE = 48000
 

@@ -18,9 +18,9 @@ from tests.waiting import until
 from tests.workers.rig import Rig, gone, hops, kill, pid, put, runs, stopped, through, words
 from tests.workers.steppers import Poison, pole, spec
 
+from antiphon.errors import WorkerError
 from antiphon.workers.arena import MAX_DEPTH, MAX_SLOTS, MAX_WORKERS, SlotWord, State, WorkerWord
 from antiphon.workers.pool import Pool
-from antiphon.workers.spec import WorkerError
 from antiphon.workers.status import state_of, workers
 
 

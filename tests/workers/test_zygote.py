@@ -15,9 +15,9 @@ from tests.waiting import until
 from tests.workers.rig import Rig, gone, hops, pid, put, runs, through, words
 from tests.workers.steppers import pole, spec
 
+from antiphon.errors import WorkerLost
 from antiphon.workers import pool as pools
 from antiphon.workers.arena import State, WorkerWord
-from antiphon.workers.spec import WorkerLost
 from antiphon.workers.status import Health, news, state_of, wanted_zygotes
 
 ROOT = Path(__file__).parents[2]

@@ -216,7 +216,7 @@ def test_an_answer_that_is_missing_for_a_moment_strikes_no_held_note_again(monke
 
 
 def test_without_a_worker_left_it_goes_by_pyin(monkeypatch, caplog):
-    from antiphon.workers.spec import WorkerError
+    from antiphon.errors import WorkerError
     from antiphon_hum import model_tracker
 
     def none(*given):

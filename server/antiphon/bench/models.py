@@ -71,6 +71,6 @@ def cost(info: ModelInfo, slots: int, seed: int) -> dict[str, Any]:
 
 def _shipped() -> list[ModelInfo]:
     """Those that plugins registered and that can run here."""
-    from antiphon.cli.models import known
+    from antiphon.plugins.model_registry import known
 
     return [info for info in known()[0].values() if not usable(info)]

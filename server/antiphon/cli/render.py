@@ -65,7 +65,7 @@ def render(
     """
     from antiphon.cli.offline import play_with
     from antiphon.cli.progress import ProgressBar
-    from antiphon.contract.block import MAX_BLOCK, MIN_BLOCK, StreamSpec
+    from antiphon.contract.block import StreamSpec
     from antiphon.graph.graph import order
     from antiphon.graph.patch import load as load_patch
     from antiphon.io.audiofile import stream
@@ -78,6 +78,7 @@ def render(
     from antiphon.offline.rendering import StageRunner
     from antiphon.offline.runner import process_stream
     from antiphon.plugins.loader import load
+    from antiphon.runtime.audio_limits import MAX_BLOCK, MIN_BLOCK
 
     if block and not MIN_BLOCK <= block <= MAX_BLOCK:
         raise UsageError(f"--block takes {MIN_BLOCK} to {MAX_BLOCK} frames, not {block}")

@@ -81,9 +81,9 @@ def run(
     -p learn=0.5 on a trigger fires it at 0.5 s. A parameter of kind file takes any path. What takes notes reads a MIDI
     file, what gives notes writes one. Echoes go on after the end of IN, until they are over.
     """
-    from antiphon.contract.block import MAX_BLOCK, MIN_BLOCK
     from antiphon.graph.graph import Graph, NodeSpec, known_type
     from antiphon.plugins.loader import load
+    from antiphon.runtime.audio_limits import MAX_BLOCK, MIN_BLOCK
 
     if not MIN_BLOCK <= block <= MAX_BLOCK:
         raise UsageError(f"--block takes {MIN_BLOCK} to {MAX_BLOCK} frames, not {block}")
@@ -109,7 +109,17 @@ def run(
         if own:
             if tail is not None:
                 raise UsageError(f"{plugin} gives OUT its length itself; leave --tail out")
-            job = FileJob(plugin, jobs[0].source, jobs[0].target, values, block, _path(midi_out), _path(analysis), fade)
+            job = FileJob(
+                plugin,
+                jobs[0].source,
+                jobs[0].target,
+                values,
+                block,
+                _path(midi_out),
+                _path(analysis),
+                fade,
+                complain=complain,
+            )
             _by_itself(own, job)
             return
         if midi_out or analysis:

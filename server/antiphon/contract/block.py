@@ -11,9 +11,6 @@ from numpy.typing import NDArray
 Samples: TypeAlias = NDArray[np.float32]
 """float32 `[channels, frames]`, full scale at -1..1."""
 
-RATES = (44100, 48000, 96000)
-MIN_BLOCK, MAX_BLOCK = 32, 2048
-
 
 @dataclass(frozen=True, slots=True)
 class StreamSpec:

@@ -17,13 +17,11 @@ from antiphon.contract.params import Value
 from antiphon.control.faults import ControlFaults
 from antiphon.control.http import status as figures
 from antiphon.control.midi.input import MidiControl, no_scene
-from antiphon.control.osc.clients import Access, Level, Peer, Surfaces
+from antiphon.control.osc.clients import Access, Surfaces, held_answer
 from antiphon.control.osc.directory import Directory
 from antiphon.control.osc.discretion import discreet
-from antiphon.control.osc.failures import held_answer
 from antiphon.control.osc.feedback import Feedback
 from antiphon.control.osc.intake import Intake
-from antiphon.control.osc.lanes import Lane
 from antiphon.control.osc.monitor import Monitor
 from antiphon.control.osc.notes_out import NotesOut
 from antiphon.control.osc.outbox import Outbox
@@ -38,6 +36,8 @@ from antiphon.control.wall_clock import WallClock
 from antiphon.engine.link import EngineLink
 from antiphon.errors import FileError, WireError
 from antiphon.graph.graph import Graph
+from antiphon.io.osc_lanes import Lane
+from antiphon.io.osc_peer import Level, Peer
 from antiphon.io.osc_tcp import TcpServer
 from antiphon.io.osc_udp import UdpEndpoint
 from antiphon.session.commands import Command, Sample, SetParam, Sync, When

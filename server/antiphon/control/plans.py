@@ -11,11 +11,11 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from antiphon.control.history import MAX_EDITS, Before, EditHistory, Kept, before, graph_again
-from antiphon.control.osc.clients import Peer
 from antiphon.errors import AntiphonError, PatchError, WireError
 from antiphon.graph import patch as patches
 from antiphon.graph.patch import SUFFIX, Patch
 from antiphon.graph.patch_writer import save
+from antiphon.io.osc_peer import Peer
 from antiphon.runtime import paths, resources
 from antiphon.session.effects import Effect
 from antiphon.session.scenes import Scene, kept

@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from antiphon.control.osc.clients import Peer
 from antiphon.errors import AntiphonError, PatchError, WireError
 from antiphon.graph import patch as patches
+from antiphon.io.osc_peer import Peer
 from antiphon.session import set_list
 from antiphon.session.set_list import SetList
 

@@ -146,7 +146,7 @@ def models() -> Iterator[Finding]:
 
 def weights() -> Iterator[Finding]:
     """Those that ship and those that plugins registered, read and compared with their manifests."""
-    from antiphon.cli.models import examined, known
+    from antiphon.plugins.model_registry import examined, known
     from antiphon.runtime import model_files
 
     mend = "install Antiphon again (a checkout: git checkout models); antiphon models says more"

@@ -120,9 +120,9 @@ def _default(devices: list[Device], flag: str) -> str:
 
 
 def _portaudio() -> dict[str, Any]:
-    from antiphon.contract.block import RATES
     from antiphon.engine.drivers.portaudio import load_library
     from antiphon.errors import EngineError
+    from antiphon.runtime.audio_limits import RATES
 
     try:
         sd = load_library()

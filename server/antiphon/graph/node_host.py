@@ -17,10 +17,9 @@ from antiphon.contract.catalog import ProcessorInfo
 from antiphon.contract.parameter_cell import ParamCell
 from antiphon.contract.params import Param, Value
 from antiphon.contract.processor import IO, Event, Processor
-from antiphon.errors import PluginError
+from antiphon.errors import PluginError, WorkerLost
 from antiphon.graph.modulation import Modulation, Modulations
 from antiphon.native import dsp
-from antiphon.workers.spec import WorkerLost
 
 FADE = 0.010
 OVERRUN_SECONDS = 1.0

@@ -7,9 +7,9 @@ import socket
 from collections.abc import Callable
 from time import monotonic
 
-from antiphon.control.osc.clients import Level, Peer
-from antiphon.control.osc.lanes import Lane
 from antiphon.errors import WireError
+from antiphon.io.osc_lanes import Lane
+from antiphon.io.osc_peer import Level, Peer
 from antiphon.wire.frames import Framer
 
 MAX_CONNECTIONS = 256

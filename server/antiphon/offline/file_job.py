@@ -11,6 +11,7 @@ from typing import TypeAlias
 from antiphon.contract.params import Value
 from antiphon.errors import UsageError
 from antiphon.runtime import paths
+from antiphon.runtime.console import say
 
 FADE = 0.02
 """Seconds over which a sound that has not ended by itself is faded out."""
@@ -24,7 +25,8 @@ class FileJob:
 
     source: a sound file, a MIDI file or a folder, as the plugin has it.  settings: its parameters' values, checked.
     midi_out, analysis: further files that were asked for, or None; a plugin that has none to give says so with a
-    `UsageError`.  fade: seconds over which a sound that has not ended is faded out.  progress: told a part from 0 to 1.
+    `UsageError`.  fade: seconds over which a sound that has not ended is faded out.  progress: takes the part that is
+    done, from 0 to 1.  complain: takes a sentence for the person who asked.
     The function returns what it wrote.
     """
 
@@ -37,6 +39,7 @@ class FileJob:
     analysis: Path | None = None
     fade: float = FADE
     progress: Callable[[float], None] = lambda part: None
+    complain: Callable[[str], None] = say
 
 
 def apart(read: Iterable[Named], written: Iterable[Named], mend: str = "") -> None:

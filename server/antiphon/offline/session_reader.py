@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from antiphon.contract.block import MAX_BLOCK, MIN_BLOCK, RATES, StreamSpec
+from antiphon.contract.block import StreamSpec
 from antiphon.contract.parameter_cell import ParamCell
 from antiphon.engine.actions import Op
 from antiphon.errors import AntiphonError, FileError
@@ -17,6 +17,7 @@ from antiphon.graph.clock import MAX_TEMPO, MIN_TEMPO
 from antiphon.io.decode import shown
 from antiphon.io.decode_child import MAX_CHANNELS
 from antiphon.runtime import paths
+from antiphon.runtime.audio_limits import MAX_BLOCK, MIN_BLOCK, RATES
 from antiphon.session.nodes import MAX_FADE
 from antiphon.session.notes import CHANNELS
 

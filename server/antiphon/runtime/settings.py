@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from antiphon.contract.block import MAX_BLOCK, MIN_BLOCK, RATES
 from antiphon.errors import UsageError
+from antiphon.runtime.audio_limits import MAX_BLOCK, MIN_BLOCK, RATES
 
 DEVICES = ("auto", "cpu", "cuda")
 AUDIO = ("auto", "portaudio", "jack", "headless")

@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.contract.block import Samples
-from antiphon.workers.spec import MAX_SLOTS, MAX_SPEC_BYTES, WorkerError, WorkerSpec
+from antiphon.errors import WorkerError
+from antiphon.workers.spec import MAX_SLOTS, MAX_SPEC_BYTES, WorkerSpec
 
 MAX_WORKERS = 12
 MAX_DEPTH = 64

@@ -17,7 +17,8 @@ import torch
 from numpy.typing import NDArray
 
 from antiphon.contract.block import Samples
-from antiphon.workers.spec import Stepper, WorkerError, WorkerSpec
+from antiphon.errors import WorkerError
+from antiphon.workers.spec import Stepper, WorkerSpec
 from antiphon.workers.streaming import State, StreamingModel
 from antiphon.workers.torch_network import advance, load, one_thread, until_steady
 

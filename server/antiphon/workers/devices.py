@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from antiphon.errors import WorkerError
 from antiphon.runtime.suggestion import instead
-from antiphon.workers.spec import WorkerError
 
 Device: TypeAlias = Literal["cpu", "cuda"]
 DEVICES = ("auto", "cpu", "cuda")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from antiphon.contract.params import Value
-from antiphon.workers.spec import MAX_SLOTS, WorkerError, WorkerSpec
+from antiphon.errors import WorkerError
+from antiphon.workers.spec import MAX_SLOTS, WorkerSpec
 
 FACTORIES = {"cpu": "antiphon.workers.torch_stepper:build", "cuda": "antiphon.workers.cuda:build"}
 CUDA_MEMORY = 4096

@@ -13,10 +13,11 @@ import sys
 import time
 from collections.abc import Iterator
 
+from antiphon.errors import WorkerError, WorkerLost
 from antiphon.workers import devices
 from antiphon.workers.arena import MAX_WORKERS, ZYGOTES, Arena, Bells, SlotWord, State, WorkerEntry, WorkerWord
 from antiphon.workers.devices import Device
-from antiphon.workers.spec import WorkerError, WorkerLost, WorkerSpec
+from antiphon.workers.spec import WorkerSpec
 from antiphon.workers.stream import Stream
 from antiphon.workers.zygote import LOCKSTEP_HANG, spawn
 

@@ -13,18 +13,10 @@ from numpy.typing import NDArray
 
 from antiphon.contract.block import Samples
 from antiphon.contract.params import Value
-from antiphon.errors import EngineError
+from antiphon.errors import WorkerError
 
 MAX_SPEC_BYTES = 3072
 MAX_SLOTS = 64
-
-
-class WorkerError(EngineError):
-    """A worker that cannot be had, in one sentence."""
-
-
-class WorkerLost(WorkerError):
-    """A worker that a file cannot be played without has died: no node is passed by for it, the work ends."""
 
 
 @dataclass(frozen=True, slots=True)

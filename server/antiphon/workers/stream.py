@@ -7,8 +7,9 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from antiphon.contract.block import Samples
+from antiphon.errors import WorkerLost
 from antiphon.workers.arena import MAX_DEPTH, SlotWord, State, WorkerEntry, WorkerWord, tag
-from antiphon.workers.spec import WorkerLost, WorkerSpec
+from antiphon.workers.spec import WorkerSpec
 
 if TYPE_CHECKING:
     from antiphon.workers.pool import Pool

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from antiphon.control.midi.learn import Knob
-from antiphon.control.osc.clients import Level, Peer
+from antiphon.io.osc_peer import Level, Peer
 from antiphon.session.commands import NOW
 
 if TYPE_CHECKING:

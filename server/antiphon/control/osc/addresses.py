@@ -14,8 +14,8 @@ from antiphon.control.osc import (
     handle_sets,
     handle_time,
 )
-from antiphon.control.osc.clients import Level
 from antiphon.control.osc.intake import Handler
+from antiphon.io.osc_peer import Level
 
 OWNER, SURFACE = Level.OWNER, Level.SURFACE
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from enum import IntEnum
 from time import monotonic
 
-from antiphon.control.osc.failures import FailLimiter
-from antiphon.control.osc.lanes import Lane, Room
 from antiphon.errors import UsageError, WireError
+from antiphon.io.osc_peer import Level, Peer
+from antiphon.wire.osc import encode
 
 MAX_SURFACES = 64
 MAX_HELD = 64
@@ -27,45 +26,6 @@ RETRY = 1.0
 
 HELD_TOLD = 10.0
 """Seconds between two answers to a machine that waits for approval."""
-
-
-class Level(IntEnum):
-    """HELD: nothing. SURFACE: parameters, notes, scenes, time. OWNER: patches, nodes, sessions, files too."""
-
-    HELD = 0
-    SURFACE = 1
-    OWNER = 2
-
-
-class Peer:
-    """One sender: a UDP address or a TCP connection. `key` tells it from all others.
-
-    room: what its waiting packets count towards, where senders share a bound.
-    link_lost: TCP's end has come; nothing can be sent any more.
-    """
-
-    __slots__ = ("_send", "fails", "full_told", "heard", "host", "key", "lane", "level", "link_lost", "udp")
-
-    def __init__(
-        self,
-        key: str,
-        host: str,
-        level: Level,
-        send: Callable[[bytes], object],
-        udp: tuple[str, int] | None = None,
-        room: Room | None = None,
-    ) -> None:
-        self.key, self.host, self.level, self.udp = key, host, level, udp
-        self._send = send
-        self.fails = FailLimiter()
-        self.lane = Lane(room)
-        self.heard = 0.0
-        self.full_told = -1.0
-        self.link_lost = False
-
-    def send(self, packet: bytes) -> None:
-        if not self.link_lost:
-            self._send(packet)
 
 
 class Access:
@@ -289,3 +249,15 @@ class Surfaces:
                 self.expired += 1
                 gone.append(surface)
         return gone
+
+
+def held_answer(host: str, most: int) -> bytes | None:
+    """What an address is answered that waits for approval, in at most so many bytes; None where nothing fits.
+
+    A datagram may come from anywhere and say it came from `host`: no more goes there than was sent.
+    """
+    for words in (f"{host} waits to be let in: antiphon approve {host}", "not approved yet", "held"):
+        packet = encode("/fail", "", words)
+        if len(packet) <= most:
+            return packet
+    return None

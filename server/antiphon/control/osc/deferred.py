@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from antiphon.control.osc.clients import Peer
+from antiphon.io.osc_peer import Peer
 from antiphon.session.commands import When
 from antiphon.session.schedule import Moment, Schedule, ScheduleFull
 from antiphon.wire.osc import Arg, Message

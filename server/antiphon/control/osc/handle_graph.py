@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 from antiphon.contract.params import Param
 from antiphon.control.osc.arguments import Args, most, number, pressed, text, whole
-from antiphon.control.osc.clients import Level, Peer
 from antiphon.control.osc.feedback import param_level, wire_value
 from antiphon.control.osc.intake import AddressRoute, Handler
 from antiphon.errors import PatchError, WireError
 from antiphon.graph import patch as patches
 from antiphon.graph.graph import IN, known_type
+from antiphon.io.osc_peer import Level, Peer
 from antiphon.session.commands import ResetNode, SetParam, When
 from antiphon.session.node_state import Node
 from antiphon.session.nodes import FADE, MAX_FADE

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from antiphon.control.midi.learn import settable
 from antiphon.control.midi.pedals import PRESSED
 from antiphon.control.osc.arguments import Args, most, text
-from antiphon.control.osc.clients import Peer
 from antiphon.errors import WireError
+from antiphon.io.osc_peer import Peer
 from antiphon.session.commands import When
 from antiphon.wire.osc import encode
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from antiphon.control.osc.arguments import Args
-from antiphon.control.osc.clients import Peer
+from antiphon.io.osc_peer import Peer
 from antiphon.session import notes
 from antiphon.session.commands import When
 

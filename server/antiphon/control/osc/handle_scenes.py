@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from antiphon.control.osc.arguments import Args, most, number, whole
-from antiphon.control.osc.clients import Peer
+from antiphon.io.osc_peer import Peer
 from antiphon.session import scenes
 from antiphon.session.commands import NOW, Beat, When
 from antiphon.session.schedule import MAX_BEAT

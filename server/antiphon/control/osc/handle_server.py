@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import antiphon
 from antiphon.control.osc.arguments import Args, most, pressed, whole
-from antiphon.control.osc.clients import Peer
+from antiphon.io.osc_peer import Peer
 from antiphon.session.commands import ClearSchedule, Panic, When
 from antiphon.wire.osc import MAX_DATAGRAM, Arg, Double, encode, encode_tagged
 

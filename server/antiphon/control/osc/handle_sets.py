@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from antiphon.control.osc.arguments import Args, most, pressed, text, whole
-from antiphon.control.osc.clients import Peer
 from antiphon.control.osc.handle_graph import listing
+from antiphon.io.osc_peer import Peer
 from antiphon.session import set_list
 from antiphon.session.commands import When
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from antiphon.control.osc.arguments import Args, most, number, pressed, text
-from antiphon.control.osc.clients import Peer
 from antiphon.errors import WireError
+from antiphon.io.osc_peer import Peer
 from antiphon.runtime import paths
 from antiphon.session.commands import SetTempo, Transport, When
 from antiphon.session.nodes import MAX_BPM, MIN_BPM

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from antiphon.control.osc.clients import Level, Peer
 from antiphon.control.osc.deferred import Deferred, asks
-from antiphon.control.osc.lanes import Lane, Rotation
 from antiphon.errors import AntiphonError, WireError
+from antiphon.io.osc_lanes import Lane, Rotation
+from antiphon.io.osc_peer import Level, Peer
 from antiphon.runtime.suggestion import meant
 from antiphon.session.commands import NOW, Sample, SetParam, When
 from antiphon.session.schedule import Moment, ScheduleFull

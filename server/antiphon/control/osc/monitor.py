@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from time import monotonic
 
-from antiphon.control.osc.clients import Level, Peer
 from antiphon.errors import WireError
+from antiphon.io.osc_peer import Level, Peer
 from antiphon.wire.osc import MAX_DATAGRAM, encode
 
 PER_SECOND = 500

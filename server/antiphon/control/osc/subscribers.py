@@ -6,8 +6,9 @@ import socket
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from antiphon.control.osc.clients import MAX_SURFACES, Peer
+from antiphon.control.osc.clients import MAX_SURFACES
 from antiphon.errors import WireError
+from antiphon.io.osc_peer import Peer
 from antiphon.wire.osc import encode
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from time import monotonic_ns
 from typing import TYPE_CHECKING
 
-from antiphon.control.osc.clients import Peer
+from antiphon.io.osc_peer import Peer
 from antiphon.session.commands import Sample, When
 from antiphon.session.effects import EngineEffect, EngineSync
 from antiphon.session.schedule import ScheduleFull

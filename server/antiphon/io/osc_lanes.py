@@ -10,8 +10,8 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from antiphon.control.osc.clients import Peer
     from antiphon.errors import WireError
+    from antiphon.io.osc_peer import Peer
     from antiphon.session.commands import When
     from antiphon.wire.osc import Message
 

@@ -1,0 +1,72 @@
+"""One sender of OSC: where its answers go, what it may do, and how often it may be refused aloud."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import IntEnum
+from time import monotonic
+
+from antiphon.io.osc_lanes import Lane, Room
+
+PER_SECOND = 50
+
+
+class FailLimiter:
+    """At most `PER_SECOND` answers within any one second's window; the rest are counted."""
+
+    __slots__ = ("_clock", "_count", "_start", "suppressed")
+
+    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
+        self._clock = clock
+        self._start = -1.0
+        self._count = 0
+        self.suppressed = 0
+
+    def allows(self) -> bool:
+        now = self._clock()
+        if now - self._start >= 1.0:
+            self._start, self._count = now, 0
+        self._count += 1
+        if self._count <= PER_SECOND:
+            return True
+        self.suppressed += 1
+        return False
+
+
+class Level(IntEnum):
+    """HELD: nothing. SURFACE: parameters, notes, scenes, time. OWNER: patches, nodes, sessions, files too."""
+
+    HELD = 0
+    SURFACE = 1
+    OWNER = 2
+
+
+class Peer:
+    """One sender: a UDP address or a TCP connection. `key` tells it from all others.
+
+    room: what its waiting packets count towards, where senders share a bound.
+    link_lost: TCP's end has come; nothing can be sent any more.
+    """
+
+    __slots__ = ("_send", "fails", "full_told", "heard", "host", "key", "lane", "level", "link_lost", "udp")
+
+    def __init__(
+        self,
+        key: str,
+        host: str,
+        level: Level,
+        send: Callable[[bytes], object],
+        udp: tuple[str, int] | None = None,
+        room: Room | None = None,
+    ) -> None:
+        self.key, self.host, self.level, self.udp = key, host, level, udp
+        self._send = send
+        self.fails = FailLimiter()
+        self.lane = Lane(room)
+        self.heard = 0.0
+        self.full_told = -1.0
+        self.link_lost = False
+
+    def send(self, packet: bytes) -> None:
+        if not self.link_lost:
+            self._send(packet)

@@ -1,0 +1,91 @@
+"""Which models plugins registered, and whether the weights of each are what they were."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from antiphon.workers.info import ModelInfo
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One model. bytes: of its file, 0 without one.  state: verified, changed or missing.  problem: one sentence."""
+
+    name: str
+    plugin: str
+    file: str
+    bytes: int
+    parameters: int
+    devices: tuple[str, ...]
+    needs_torch: bool
+    state: str
+    problem: str = ""
+
+
+def known(plugins_dir: Path | None = None) -> tuple[dict[str, ModelInfo], list[str]]:
+    """What plugins registered, by name, and a sentence for each that could not be made."""
+    from antiphon.plugins.checks import reason_of
+    from antiphon.plugins.loader import load
+    from antiphon.workers.info import ModelInfo
+
+    found: dict[str, ModelInfo] = {}
+    failed = []
+    for name, factory in load(plugins_dir, check=False).factories["models"].items():
+        try:
+            made = factory()
+        except Exception as error:
+            failed.append(f"the model {name} cannot be made: {reason_of(error)}")
+            continue
+        if isinstance(made, ModelInfo):
+            found[name] = made
+        else:
+            failed.append(f"the factory of the model {name} gave {type(made).__name__}, not a ModelInfo")
+    return found, failed
+
+
+def examined(registered: Mapping[str, ModelInfo], folder: Path | None = None) -> list[Row]:
+    """A row for each entry of the manifest and each registered model. folder: instead of Antiphon's own weights."""
+    from antiphon.runtime import model_files
+
+    rows, problem, named = [], "", []
+    try:
+        named = model_files.names(folder)
+    except model_files.ModelError as error:
+        problem = str(error)
+    used = {info.weights: info for info in registered.values() if not info.folder}
+    rows = [_row(name, name, used.get(name), folder) for name in named if name not in used]
+    for name, info in registered.items():
+        rows.append(_row(name, info.weights, info, Path(info.folder) if info.folder else folder))
+    if problem and not any(problem in row.problem for row in rows):
+        rows.append(Row("", "", model_files.MANIFEST, 0, 0, (), False, "missing", problem))
+    return sorted(rows, key=lambda row: row.name)
+
+
+def _row(name: str, weights: str, info: ModelInfo | None, folder: Path | None) -> Row:
+    from antiphon.runtime import model_files, resources
+
+    plugin, runs = (info.plugin, info.devices) if info else ("", ("cpu",))
+    file, state, problem, size, parameters = "", "missing", "", 0, 0
+    try:
+        said = model_files.entry(weights, folder)
+        file, plugin, parameters = Path(said["file"]).name, plugin or str(said.get("plugin", "")), _whole(said)
+        path = (folder or resources.models()) / file
+        if path.is_file():
+            state, size = "changed", path.stat().st_size
+        parameters = sum(array.size for array in model_files.weights(weights, folder).values())
+        state = "verified"
+    except model_files.ModelError as error:
+        problem = f"{name}: {error}"
+    except OSError as error:
+        problem = f"{name}: {file} cannot be looked at: {error.strerror}"
+    return Row(name, plugin, file, size, parameters, runs, info is not None, state, problem)
+
+
+def _whole(said: Mapping[str, Any]) -> int:
+    """The number of parameters a manifest's entry names; 0 when it names none."""
+    count = said.get("parameters")
+    return count if isinstance(count, int) else 0
