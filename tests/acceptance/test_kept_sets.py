@@ -196,7 +196,7 @@ def test_a_set_in_which_a_node_fails_and_crashes_the_engine_is_played_again(tmp_
         server.sync(3)
         assert server.status()["engine"]["restarts"] == 1
         server.send("/node/rogue/act", "behave")
-        # the engine that crashed: its trial first
+        # in its trial: refused; in the engine alone: left out of the next one
         address, (what, reason) = server.ask("/node/rogue/prepare", "crash")
         assert (address, what) == ("/fail", "/node/rogue/prepare")
         assert reason.startswith("rogue (rogue) did not survive its trial: ")
