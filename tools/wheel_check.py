@@ -85,7 +85,7 @@ def plays_through(installed: Environment, place: Path) -> None:
     """`through` at gain 1 is the file itself, to a step of 24 bits."""
     x = tone(1.0)
     soundfile.write(place / "x.wav", x, RATE, subtype="PCM_24")
-    installed.antiphon("render", "through", "--in", "x.wav", "--out", "y.wav", cwd=place)
+    installed.antiphon("render", "through", "--in", "x.wav", "--out", "y.wav", "--fade", "0", cwd=place)
     y, rate = soundfile.read(place / "y.wav", dtype="float64", always_2d=True)
     expect((rate, y.shape) == (RATE, x.shape), f"through gave {y.shape} at {rate} Hz for {x.shape} at {RATE} Hz")
     worst = float(np.abs(y - x).max())

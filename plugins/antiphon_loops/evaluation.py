@@ -235,7 +235,7 @@ def command(folder: Path) -> dict[str, float]:
     """`antiphon run loops` in a process of its own, its start included: the library's first time, and again."""
     out, found = folder.parent / "piece.wav", {}
     given = ["bars=32", "bpm=110", "mood=dark", "instruments=drums,bass", "seed=1"]
-    line = [sys.executable, "-m", "antiphon", "run", "loops", str(folder), str(out)]
+    line = [sys.executable, "-m", "antiphon", "run", "loops", str(folder), str(out), "--force"]
     with _home(folder.parent / "new"):
         for time_of in ("first", "again"):
             began = time.perf_counter()

@@ -25,7 +25,7 @@ def rendered(folder: Path, instrument: str, events: Sequence[tuple[int, str, lis
     out = folder / "out.wav"
     words = [
         "render", str(folder / "keys.toml"), "--out", str(out), "--events", str(folder / "events.jsonl"),
-        "--seconds", str(seconds), "--synth", "supercollider",
+        "--seconds", str(seconds), "--synth", "supercollider", "--force",
     ]  # fmt: skip
     done = subprocess.run([sys.executable, "-m", "antiphon", *words], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr

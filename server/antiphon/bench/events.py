@@ -58,6 +58,7 @@ def offline() -> dict[str, Any]:
             [sys.executable, "-m", "antiphon", "render", "click", "--in", str(folder / "in.wav"),
              "--events", str(folder / "events.jsonl"), "--out", str(folder / "out.wav")],
             check=True,
+            stdout=subprocess.DEVNULL,
         )  # fmt: skip
         found = onsets(folder / "out.wav")
     return _compare("offline", found, want, ONSETS, 0)

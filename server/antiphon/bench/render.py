@@ -49,7 +49,21 @@ def rendering() -> dict[str, Any]:
         soundfile.write(source, x, RATE)
         begun = time.monotonic()
         subprocess.run(
-            [sys.executable, "-m", "antiphon", "render", "demo", "--in", str(source), "--out", str(target)], check=True
+            [
+                sys.executable,
+                "-m",
+                "antiphon",
+                "render",
+                "demo",
+                "--in",
+                str(source),
+                "--out",
+                str(target),
+                "--tail",
+                "0",
+            ],
+            check=True,
+            stdout=subprocess.DEVNULL,
         )
         spent = time.monotonic() - begun
     loaded = loader.load(check=False)
