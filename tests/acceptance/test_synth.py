@@ -70,6 +70,7 @@ def test_a_synth_asked_for_by_name_starts_at_once_and_notes_without_a_node_are_a
         assert server.status()["synth"] is None
 
 
+@pytest.mark.real  # no block is missed
 def test_a_killed_synth_is_back_with_its_notes_and_the_set_replays(tmp_path: Path) -> None:
     kept = tmp_path / "set"
     with ServerProcess("--audio", "headless", "--patch", "keys", "--session", str(kept)) as server:

@@ -71,7 +71,8 @@ def test_mutated_files(antiphon: Antiphon, folder: Path, kind: str) -> None:
 def test_what_is_no_file(antiphon: Antiphon, folder: Path, path: str) -> None:
     if path == "pipe.wav" and not (folder / path).exists():
         os.mkfifo(folder / path)
-    assert "cannot read" in antiphon("run", "gain", path, "out.wav").sentence
+    said = antiphon("run", "gain", path, "out.wav").sentence
+    assert ("is a folder" if path == "." else "cannot read") in said
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
