@@ -1,4 +1,4 @@
-"""docs/plugins.md: the tutorial works as written, and every hook is on the page as it is."""
+"""docs/plugins.md, workers.md, hooks.md: examples work as written, and every hook is on the page as it is."""
 
 import ast
 import inspect
@@ -17,23 +17,26 @@ from antiphon.contract.block import StreamSpec
 from antiphon.contract.harness import run_processor
 from antiphon.contract.processor import IO, Processor
 from antiphon.graph import patch
+from antiphon.newplugin.shapes import SHAPES
+from antiphon.newplugin.writing import files
 from antiphon.plugins import loader
 from antiphon.synth import info as synths
 
 ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs" / "plugins.md").read_text()
+TUTORIAL = (ROOT / "docs" / "plugins.md").read_text()
+PAGE = "\n".join([TUTORIAL, *((ROOT / "docs" / page).read_text() for page in ("workers.md", "hooks.md"))])
 SET = {"inputs", "outputs", "params", "split", "holds", "tail", "needs", "rate", "block", "channels", "latency", "node"}
 HOOKS = [n for n in ast.parse(inspect.getsource(hookspecs)).body if isinstance(n, ast.FunctionDef)]
 
 
 @pytest.fixture
 def folder(tmp_path):
-    """The page's files, as a reader would have made them."""
+    """The pages' files, as a reader would have made them."""
     written = re.findall(r"```(?:python|toml)\n# (\S+)\n(.*?)```", PAGE, re.DOTALL)
     assert len(written) == len({name for name, _ in written}) == 16
     for name, text in written:
         path = tmp_path / name
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     yield tmp_path
     # another test's folder holds packages of the same names
@@ -50,6 +53,16 @@ def run(folder, *command):
     )  # fmt: skip
 
 
+def test_the_tutorial_is_short_and_begins_with_the_command_that_writes_a_plugin():
+    assert len(TUTORIAL.splitlines()) <= 300
+    assert re.search(r"```\n(.*)\n", TUTORIAL)[1] == "antiphon new-plugin wobble"
+
+
+def test_the_tutorial_changes_files_that_the_command_writes():
+    shown = set(re.findall(r"```python\n# wobble/(\S+)\n", TUTORIAL))
+    assert shown <= set(files("wobble", SHAPES["sound-sound"]))
+
+
 def test_the_tutorial_s_test_runs_as_the_page_says(folder):
     said = re.search(r"^PYTHONPATH=\. python (-m pytest \w+)$", PAGE, re.MULTILINE)
     done = run(folder, *said[1].split(), "-q", "-p", "no:cacheprovider")
@@ -60,16 +73,16 @@ def test_the_tutorial_s_test_runs_as_the_page_says(folder):
 def test_the_tutorial_loads_and_sounds(folder):
     loaded = loader.load(folder)
     assert "wobble" not in {f.name for f in loaded.catalog.failures}
-    assert loaded.catalog["tremolo"].plugin == "wobble"
-    assert loaded.catalog["tremolo"].doc
-    out = run_processor(loaded.make("tremolo"), StreamSpec(), np.ones((2, 48000), np.float32), {"depth": 1.0})
+    assert loaded.catalog["wobble"].plugin == "wobble"
+    assert loaded.catalog["wobble"].doc
+    out = run_processor(loaded.make("wobble"), StreamSpec(), np.ones((2, 48000), np.float32), {"depth": 1.0})
     assert out.min() < 0.01 < 0.99 < out.max()
     made = patch.load(folder / "wobble.toml", loaded.catalog, trusted=True)
-    assert made.graph.node("tremolo").values == {"rate": 6.0}
+    assert made.graph.node("wobble").values == {"rate": 6.0}
 
 
 def test_the_tutorials_own_test_passes(folder):
-    done = run(folder, "-m", "pytest", "-q", "-p", "no:cacheprovider", "wobble/test_tremolo.py")
+    done = run(folder, "-m", "pytest", "-q", "-p", "no:cacheprovider", "wobble/tests/test_wobble.py")
     assert "2 passed" in done.stdout, done.stdout + done.stderr
 
 

@@ -10,10 +10,12 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from tests.commands import PAGES as TYPED
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 TEXT = {".py", ".toml", ".md", ".sh", ".yaml", ".yml", ""}
+PAGES = ("CHANGELOG.md", *TYPED)
 OURS = ("server", "plugins", "patches", "supercollider", "models", "tests", "docs", "tools", ".ci")
 
 
@@ -112,13 +114,24 @@ def test_the_readme_shows_both_commands_first():
     assert "/node/" in head, "how to drive it belongs on the first screen"
 
 
-@pytest.mark.parametrize(
-    "page", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/events.md", "docs/realtime.md", "docs/decisions.md"]
-)
+@pytest.mark.parametrize("page", PAGES)
 def test_links_between_the_documents_lead_somewhere(page):
     path = ROOT / page
-    for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", path.read_text()):
-        assert (path.parent / target).exists(), f"{page} links to {target}"
+    for target, anchor in re.findall(r"\]\(([^)#:\s]*)(#[^)\s]+)?\)", outside_code(path.read_text())):
+        found = (path.parent / target) if target else path
+        assert found.exists(), f"{page} links to {target}"
+        if anchor and found.suffix == ".md":
+            assert anchor[1:] in anchors(found.read_text()), f"{page} links to {target}{anchor}"
+
+
+def outside_code(text):
+    return re.sub(r"```.*?```", "", text, flags=re.DOTALL)
+
+
+def anchors(text):
+    """What a page's headings are called in links."""
+    headings = re.findall(r"^#+ (.*)$", outside_code(text), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def test_the_changelog_knows_this_version():

@@ -1,6 +1,6 @@
 """The hooks a plugin may implement. All are called at load or at rest, never on the block path.
 
-`docs/plugins.md` documents each with exactly these signatures; a test holds it to that.
+`docs/hooks.md` documents each with exactly these signatures; a test holds it to that.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ def folders(data: Path, wanted: Sequence[str], own: str = "") -> None:
     if missing:
         raise UsageError(
             f"{data} holds no {missing[0]}/: --data FOLDER names a folder that holds {', '.join(wanted)}; "
-            f"docs/plugins.md (Data) says where they are from{f'. {own}' if own else ''}"
+            f"docs/training.md (Data) says where they are from{f'. {own}' if own else ''}"
         )
 
 

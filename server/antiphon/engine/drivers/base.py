@@ -23,7 +23,7 @@ class DriverOptions:
 
 
 def default_ahead(block: int) -> int:
-    """Blocks between input and output that kept up on a loaded 2-core machine (docs/decisions.md)."""
+    """Blocks between input and output that kept up on a loaded 2-core machine (docs/decisions/0007-ring-depth.md)."""
     return 4 if block <= 64 else 2
 
 

@@ -1,0 +1,24 @@
+"""docs/glossary.md: each word once, in order, with a file that is there."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "glossary.md").read_text()
+ROWS = re.findall(r"^\| ([\w ]+) \| (.+) \| `(.+)` \|$", PAGE, re.MULTILINE)
+
+
+def test_each_word_stands_once_and_in_order() -> None:
+    words = [word for word, _, _ in ROWS]
+    assert len(words) >= 40
+    assert words == sorted(set(words), key=str.lower)
+
+
+def test_what_the_page_names_exists() -> None:
+    files = {where for _, _, where in ROWS} | set(re.findall(r"`([\w/]+\.py)`", PAGE))
+    missing = [
+        name for name in files if not any((top / name).is_file() for top in (ROOT, ROOT / "server" / "antiphon"))
+    ]
+    assert missing == []
