@@ -1,4 +1,4 @@
 """What a process finds around it: folders, settings, signals, children, messages for the terminal, model files.
 
-May import `errors`, `wire` and `contract.block`, and nothing of the graph or above.
+May import `errors` alone.
 """
