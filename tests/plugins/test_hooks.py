@@ -7,6 +7,7 @@ import signal
 import sys
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -175,34 +176,69 @@ class Place:
     log: Path
 
 
-@pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
+@contextmanager
+def home(folder: Path) -> Iterator[Place]:
     """An empty home, and a folder on the path in which packages may be installed."""
-    monkeypatch.setenv("ANTIPHON_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv(LOG, str(tmp_path / "log"))
-    monkeypatch.setenv("COLUMNS", "200")
-    (tmp_path / "site").mkdir()
-    monkeypatch.syspath_prepend(tmp_path / "site")
-    yield Place(tmp_path / "site", paths.plugins(), tmp_path / "log")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ANTIPHON_HOME", str(folder / "home"))
+        patch.setenv(LOG, str(folder / "log"))
+        patch.setenv("COLUMNS", "200")
+        (folder / "site").mkdir()
+        patch.syspath_prepend(folder / "site")
+        yield Place(folder / "site", paths.plugins(), folder / "log")
     for name, module in list(sys.modules.items()):
-        if str(getattr(module, "__file__", "")).startswith(str(tmp_path)):
+        if str(getattr(module, "__file__", "")).startswith(str(folder)):
             del sys.modules[name]
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Place]:
+    with home(tmp_path) as made:
+        yield made
 
 
 # ---- the loader
 
 
-def test_both_are_loaded_with_all_they_register(place: Place) -> None:
-    installed(place.site)
-    write_every(place.own, OWN)
-    loaded = loader.load(check=False)
+@pytest.fixture(scope="module")
+def loaded(tmp_path_factory: pytest.TempPathFactory) -> loader.Loaded:
+    """Both plugins, loaded."""
+    with home(tmp_path_factory.mktemp("loaded")) as place:
+        installed(place.site)
+        write_every(place.own, OWN)
+        return loader.load(check=False)
+
+
+@pytest.mark.parametrize("plugin", NAMES)
+def test_hook_antiphon_processors(loaded: loader.Loaded, plugin: str) -> None:
+    assert loaded.catalog[NAMES[plugin]].plugin == plugin
+    assert loaded.catalog[NAMES[plugin]].doc == "Silence."
+
+
+@pytest.mark.parametrize("name", NAMES.values())
+def test_hook_antiphon_synths(loaded: loader.Loaded, name: str) -> None:
+    assert loaded.factories["synths"][name]() == "synths"
+
+
+@pytest.mark.parametrize("name", NAMES.values())
+def test_hook_antiphon_models(loaded: loader.Loaded, name: str) -> None:
+    assert loaded.factories["models"][name]() == "models"
+
+
+@pytest.mark.parametrize("name", NAMES.values())
+def test_hook_antiphon_trainings(loaded: loader.Loaded, name: str) -> None:
+    assert loaded.factories["trainings"][name]() == "trainings"
+
+
+@pytest.mark.parametrize("name", NAMES.values())
+def test_hook_antiphon_evaluations(loaded: loader.Loaded, name: str) -> None:
+    assert loaded.factories["evaluations"][name]() == "evaluations"
+
+
+def test_the_catalog_says_which_hooks_each_has(loaded: loader.Loaded) -> None:
     assert loaded.catalog.failures == ()
     hooks = tuple(sorted(name for name in vars(hookspecs) if name.startswith("antiphon_")))
-    for plugin, name in NAMES.items():
-        assert loaded.catalog.hooks[plugin] == hooks
-        assert loaded.catalog[name].plugin == plugin
-        for kind in ("synths", "models", "trainings", "evaluations"):
-            assert loaded.factories[kind][name]() == kind
+    assert [loaded.catalog.hooks[plugin] for plugin in NAMES] == [hooks, hooks]
     assert loaded.catalog.from_json(loaded.catalog.to_json()) == loaded.catalog
 
 
@@ -221,15 +257,15 @@ class Served:
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Served:
-    home = tmp_path_factory.mktemp("hooks")
-    site, log, own = home / "site", home / "log", home / "data" / "plugins"
+    folder = tmp_path_factory.mktemp("hooks")
+    site, log, own = folder / "site", folder / "log", folder / "data" / "plugins"
     installed(site)
     write_every(own, OWN)
     write(own, PLAYS, ONE_PROCESSOR)
     write(own, BREAKS, RAISES)
     path = os.pathsep.join([str(site), os.environ.get("PYTHONPATH", "")])
     options = ("--audio", "headless", "--patch", "through", "--synth", "null")
-    with ServerProcess(*options, home=home, env={LOG: str(log), "PYTHONPATH": path}) as server:
+    with ServerProcess(*options, home=folder, env={LOG: str(log), "PYTHONPATH": path}) as server:
         server.send("/node/add", "quiet", "wobble")
         server.sync()
         until(lambda: all(f"{plugin} event patch" in lines(log) for plugin in NAMES), 10.0, "the event")
@@ -243,12 +279,32 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Served:
 
 
 @pytest.mark.parametrize("plugin", NAMES)
-def test_a_server_calls_every_hook_of_its_own(served: Served, plugin: str) -> None:
+def test_hook_antiphon_routes(served: Served, plugin: str) -> None:
     assert served.answers[plugin] == f"{NAMES[plugin]} here"
+
+
+@pytest.mark.parametrize("plugin", NAMES)
+def test_hook_antiphon_startup(served: Served, plugin: str) -> None:
     assert f"{plugin} startup ControlApp" in served.before
-    assert f"{plugin} transport started" in served.before
+
+
+@pytest.mark.parametrize("plugin", NAMES)
+def test_hook_antiphon_event(served: Served, plugin: str) -> None:
+    assert f"{plugin} event patch" in served.before
+
+
+@pytest.mark.parametrize("plugin", NAMES)
+def test_hook_antiphon_shutdown(served: Served, plugin: str) -> None:
     assert f"{plugin} shutdown" not in served.before
-    assert served.noted.index(f"{plugin} transport stopped") < served.noted.index(f"{plugin} shutdown")
+    assert f"{plugin} shutdown" in served.noted
+
+
+@pytest.mark.parametrize("plugin", NAMES)
+def test_hook_antiphon_transports(served: Served, plugin: str) -> None:
+    noted = served.noted
+    assert noted.index(f"{plugin} startup ControlApp") < noted.index(f"{plugin} transport started")
+    assert f"{plugin} transport started" in served.before
+    assert noted.index(f"{plugin} transport stopped") < noted.index(f"{plugin} shutdown")
 
 
 def test_one_that_raises_is_named_and_the_others_go_on(served: Served) -> None:
@@ -278,7 +334,7 @@ def antiphon(place: Place, capsys: pytest.CaptureFixture[str]) -> Run:
     return command
 
 
-def test_plugins_add_commands(antiphon: Run, place: Place) -> None:
+def test_hook_antiphon_commands(antiphon: Run, place: Place) -> None:
     installed(place.site)
     write_every(place.own, OWN)
     for name in NAMES.values():
