@@ -11,7 +11,8 @@ from antiphon.contract.block import StreamSpec
 from antiphon.graph.graph import IN, OUT, End, Graph, NodeSpec, Wire
 from antiphon.native import compile_all
 from antiphon.graph.compiler import compile_plan
-from antiphon.plugins.loader import BUILT_IN, load
+from antiphon.plugins.finding import BUILT_IN
+from antiphon.plugins.loader import load
 from antiphon.contract.processor import BlockTime, Event
 
 WORKERS = ("model", "synth")

@@ -1,140 +1,438 @@
-"""Each hook, called as the server calls it, by plugins made on the spot."""
+"""Every hook, by an installed plugin and one in the performer's folder: the loader, a server, the command line."""
 
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 from types import ModuleType
 
-import typer
-from typer.testing import CliRunner
+import pytest
+from tests.cli.conftest import Done
+from tests.waiting import until
 
+from antiphon.bench.rig import ServerProcess
+from antiphon.cli import errors
+from antiphon.cli.commands import application
+from antiphon.contract import hookspecs
 from antiphon.contract.hookspecs import hookimpl
-from antiphon.contract.processor import Processor
-from antiphon.plugins import loader
+from antiphon.errors import PluginError
+from antiphon.plugins import hook_lists, loader
+from antiphon.plugins.dispatcher import HookDispatcher
+from antiphon.runtime import paths
 
+LOG = "ANTIPHON_TEST_HOOKS_LOG"
+INSTALLED, OWN, PLAYS, BREAKS = "antiphon_wobble", "wabble", "plays_only", "breaks"
+NAMES = {INSTALLED: "wobble", OWN: "wabble"}
+"""By plugin, what it registers everything under."""
+
+HEAD = f"""
+import os, sys
+import typer
+from antiphon.contract.hookspecs import hookimpl
+
+def note(what):
+    with open(os.environ["{LOG}"], "a") as file:
+        file.write(f"{{__name__}} {{what}}\\n")
+
+def here():
+    return "control" if "antiphon.control.process" in sys.orig_argv else "elsewhere"
+
+note(f"imported {{here()}}")
+"""
+EVERY = (
+    HEAD
+    + """
+from antiphon.io.http import text
+
+@hookimpl
+def antiphon_processors(register):
+    register("NAME", __name__ + ".parts:Quiet", "Silence.")
+
+@hookimpl
+def antiphon_synths(register):
+    register("NAME", lambda: "synths")
+
+@hookimpl
+def antiphon_models(register):
+    register("NAME", lambda: "models")
+
+@hookimpl
+def antiphon_trainings(register):
+    register("NAME", lambda: "trainings")
+
+@hookimpl
+def antiphon_evaluations(register):
+    register("NAME", lambda: "evaluations")
+
+@hookimpl
+def antiphon_transports(register):
+    register("NAME", __name__ + ".parts:Line", "Notes that it runs.")
+
+@hookimpl
+def antiphon_commands(cli):
+    @cli.command("NAME")
+    def command(times: int = 1):
+        \"\"\"Wobble a number of times.\"\"\"
+        typer.echo("NAME " * times)
+
+@hookimpl
+def antiphon_routes(http):
+    http.add("GET", "/plugins/NAME", lambda request: text("NAME here"))
+
+@hookimpl
+async def antiphon_startup(app):
+    note(f"startup {type(app).__name__}")
+
+@hookimpl
+async def antiphon_shutdown():
+    note("shutdown")
+
+@hookimpl
+def antiphon_event(event):
+    note(f"event {event['kind']}")
+"""
+)
+PARTS = """
+import numpy as np
+from antiphon.contract.processor import Processor
 
 class Quiet(Processor):
-    """Makes silence."""
-
     def process(self, io):
         io.audio_out[0][:] = 0.0
 
+class Line:
+    async def start(self, app):
+        from PLUGIN import note
+        note("transport started")
+    def stop(self):
+        from PLUGIN import note
+        note("transport stopped")
+"""
+ONE_PROCESSOR = (
+    HEAD
+    + """
+@hookimpl
+def antiphon_processors(register):
+    register("plays", "antiphon_utilities.gain:Gain", "As gain.")
+"""
+)
+RAISES = (
+    HEAD
+    + """
+@hookimpl
+def antiphon_routes(http):
+    raise OSError("no road")
 
-def module(**hooks):
-    made = ModuleType("made_up")
-    for name, function in hooks.items():
-        setattr(made, name, hookimpl(function, specname=name))
+@hookimpl
+async def antiphon_startup(app):
+    raise OSError("the lamp is gone")
+
+@hookimpl
+def antiphon_event(app, event):
+    raise OSError("no event")
+
+@hookimpl
+def antiphon_commands(cli):
+    raise OSError("no orders")
+"""
+)
+
+
+def write(folder: Path, plugin: str, text: str) -> None:
+    (folder / plugin).mkdir(parents=True)
+    (folder / plugin / "__init__.py").write_text(text)
+
+
+def write_every(folder: Path, plugin: str) -> None:
+    write(folder, plugin, EVERY.replace("NAME", NAMES[plugin]))
+    (folder / plugin / "parts.py").write_text(PARTS.replace("PLUGIN", plugin))
+
+
+def installed(site: Path) -> None:
+    """A package with an entry point, as an installer leaves it; its module follows the custom antiphon_NAME."""
+    write_every(site, INSTALLED)
+    info = site / "wobble-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: wobble\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[antiphon]\nwobble = {INSTALLED}\n")
+
+
+def lines(log: Path) -> list[str]:
+    return log.read_text().splitlines() if log.exists() else []
+
+
+@dataclass(frozen=True)
+class Place:
+    """site: where packages are installed.  own: the performer's folder.  log: what the plugins noted."""
+
+    site: Path
+    own: Path
+    log: Path
+
+
+@contextmanager
+def home(folder: Path) -> Iterator[Place]:
+    """An empty home, and a folder on the path in which packages may be installed."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ANTIPHON_HOME", str(folder / "home"))
+        patch.setenv(LOG, str(folder / "log"))
+        patch.setenv("COLUMNS", "200")
+        (folder / "site").mkdir()
+        patch.syspath_prepend(folder / "site")
+        yield Place(folder / "site", paths.plugins(), folder / "log")
+    for name, module in list(sys.modules.items()):
+        if str(getattr(module, "__file__", "")).startswith(str(folder)):
+            del sys.modules[name]
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Place]:
+    with home(tmp_path) as made:
+        yield made
+
+
+# ---- the loader
+
+
+@pytest.fixture(scope="module")
+def loaded(tmp_path_factory: pytest.TempPathFactory) -> loader.Loaded:
+    """Both plugins, loaded."""
+    with home(tmp_path_factory.mktemp("loaded")) as place:
+        installed(place.site)
+        write_every(place.own, OWN)
+        return loader.load(check=False)
+
+
+@pytest.mark.parametrize("plugin", NAMES)
+def test_hook_antiphon_processors(loaded: loader.Loaded, plugin: str) -> None:
+    assert loaded.catalog[NAMES[plugin]].plugin == plugin
+    assert loaded.catalog[NAMES[plugin]].doc == "Silence."
+
+
+@pytest.mark.parametrize("name", NAMES.values())
+def test_hook_antiphon_synths(loaded: loader.Loaded, name: str) -> None:
+    assert loaded.factories["synths"][name]() == "synths"
+
+
+@pytest.mark.parametrize("name", NAMES.values())
+def test_hook_antiphon_models(loaded: loader.Loaded, name: str) -> None:
+    assert loaded.factories["models"][name]() == "models"
+
+
+@pytest.mark.parametrize("name", NAMES.values())
+def test_hook_antiphon_trainings(loaded: loader.Loaded, name: str) -> None:
+    assert loaded.factories["trainings"][name]() == "trainings"
+
+
+@pytest.mark.parametrize("name", NAMES.values())
+def test_hook_antiphon_evaluations(loaded: loader.Loaded, name: str) -> None:
+    assert loaded.factories["evaluations"][name]() == "evaluations"
+
+
+def test_the_catalog_says_which_hooks_each_has(loaded: loader.Loaded) -> None:
+    assert loaded.catalog.failures == ()
+    hooks = tuple(sorted(name for name in vars(hookspecs) if name.startswith("antiphon_")))
+    assert [loaded.catalog.hooks[plugin] for plugin in NAMES] == [hooks, hooks]
+    assert loaded.catalog.from_json(loaded.catalog.to_json()) == loaded.catalog
+
+
+# ---- a server
+
+
+@dataclass(frozen=True)
+class Served:
+    """What one server did. answers: by plugin, its route's.  before, noted: lines before the end, and all of them."""
+
+    answers: dict[str, str]
+    before: list[str]
+    noted: list[str]
+    said: str
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Served:
+    folder = tmp_path_factory.mktemp("hooks")
+    site, log, own = folder / "site", folder / "log", folder / "data" / "plugins"
+    installed(site)
+    write_every(own, OWN)
+    write(own, PLAYS, ONE_PROCESSOR)
+    write(own, BREAKS, RAISES)
+    path = os.pathsep.join([str(site), os.environ.get("PYTHONPATH", "")])
+    options = ("--audio", "headless", "--patch", "through", "--synth", "null")
+    with ServerProcess(*options, home=folder, env={LOG: str(log), "PYTHONPATH": path}) as server:
+        server.send("/node/add", "quiet", "wobble")
+        server.sync()
+        until(lambda: all(f"{plugin} event patch" in lines(log) for plugin in NAMES), 10.0, "the event")
+        answers = {}
+        for plugin, name in NAMES.items():
+            with urllib.request.urlopen(f"http://127.0.0.1:{server.http}/plugins/{name}", timeout=10) as answer:
+                answers[plugin] = answer.read().decode().strip()
+        before = lines(log)
+        assert server.stop(signal.SIGINT) == 0
+        return Served(answers, before, lines(log), server.said())
+
+
+@pytest.mark.parametrize("plugin", NAMES)
+def test_hook_antiphon_routes(served: Served, plugin: str) -> None:
+    assert served.answers[plugin] == f"{NAMES[plugin]} here"
+
+
+@pytest.mark.parametrize("plugin", NAMES)
+def test_hook_antiphon_startup(served: Served, plugin: str) -> None:
+    assert f"{plugin} startup ControlApp" in served.before
+
+
+@pytest.mark.parametrize("plugin", NAMES)
+def test_hook_antiphon_event(served: Served, plugin: str) -> None:
+    assert f"{plugin} event patch" in served.before
+
+
+@pytest.mark.parametrize("plugin", NAMES)
+def test_hook_antiphon_shutdown(served: Served, plugin: str) -> None:
+    assert f"{plugin} shutdown" not in served.before
+    assert f"{plugin} shutdown" in served.noted
+
+
+@pytest.mark.parametrize("plugin", NAMES)
+def test_hook_antiphon_transports(served: Served, plugin: str) -> None:
+    noted = served.noted
+    assert noted.index(f"{plugin} startup ControlApp") < noted.index(f"{plugin} transport started")
+    assert f"{plugin} transport started" in served.before
+    assert noted.index(f"{plugin} transport stopped") < noted.index(f"{plugin} shutdown")
+
+
+def test_one_that_raises_is_named_and_the_others_go_on(served: Served) -> None:
+    assert f"plugin {BREAKS}: antiphon_routes: OSError: no road (__init__.py, line " in served.said
+    assert f"plugin {BREAKS}: antiphon_startup: OSError: the lamp is gone" in served.said
+    assert f"plugin {BREAKS}: antiphon_event: OSError: no event" in served.said
+
+
+def test_control_imports_what_has_a_hook_for_it(served: Served) -> None:
+    found = {line.split()[0] for line in served.noted if line.endswith("imported control")}
+    assert found == {INSTALLED, OWN, BREAKS}
+    assert f"{PLAYS} imported elsewhere" in served.noted
+
+
+# ---- the command line
+
+Run = Callable[..., Done]
+
+
+@pytest.fixture
+def antiphon(place: Place, capsys: pytest.CaptureFixture[str]) -> Run:
+    def command(*arguments: str) -> Done:
+        code = errors.run(application(), list(arguments))
+        captured = capsys.readouterr()
+        return Done(code, captured.out, captured.err)
+
+    return command
+
+
+def test_hook_antiphon_commands(antiphon: Run, place: Place) -> None:
+    installed(place.site)
+    write_every(place.own, OWN)
+    for name in NAMES.values():
+        assert antiphon(name, "--times", "2") == Done(0, f"{name} {name} \n", "")
+    page = antiphon("--help")
+    assert "  wobble      Wobble a number of times.\n" in page.out
+    assert page.err == ""
+    assert antiphon("wobble", "--help").out.startswith("Usage: antiphon wobble")
+    assert "No such command 'wibble'" in antiphon("wibble").complaint
+
+
+def test_commands_of_antiphon_ask_no_plugin(antiphon: Run, place: Place) -> None:
+    write_every(place.own, OWN)
+    assert antiphon("serve", "--help").code == 0
+    assert antiphon("--version").code == 0
+    assert lines(place.log) == []
+
+
+def test_one_without_commands_is_imported_again_only_when_its_files_change(antiphon: Run, place: Place) -> None:
+    write(place.own, PLAYS, ONE_PROCESSOR)
+    antiphon("--help")
+    assert len(lines(place.log)) == 1
+    antiphon("--help")
+    assert len(lines(place.log)) == 1
+    assert (paths.cache() / hook_lists.FILE).is_file()
+    (place.own / PLAYS / "__init__.py").write_text(EVERY.replace("NAME", "plays"))
+    assert antiphon("plays").out == "plays \n"
+    (paths.cache() / hook_lists.FILE).write_text("not JSON")
+    assert antiphon("plays").out == "plays \n"
+
+
+def test_one_whose_commands_raise_is_named_and_the_others_work(antiphon: Run, place: Place) -> None:
+    write(place.own, BREAKS, RAISES)
+    write(place.own, "broken", "1 / 0")
+    write(place.own, "gone", "import os\nos._exit(7)")
+    write_every(place.own, OWN)
+    done = antiphon("wabble")
+    assert (done.code, done.out) == (0, "wabble \n")
+    assert done.err.count("\n") == 3
+    assert "antiphon: plugin breaks: antiphon_commands: OSError: no orders (__init__.py, line " in done.err
+    assert "antiphon: plugin broken: ZeroDivisionError: division by zero (__init__.py, line 1)" in done.err
+    assert "antiphon: plugin gone: its check ended the process with exit status 7" in done.err
+
+
+def test_a_command_takes_nobodys_name(antiphon: Run, place: Place) -> None:
+    clash = HEAD + "@hookimpl\ndef antiphon_commands(cli):\n"
+    for name in ("serve", "wabble"):
+        clash += f"    @cli.command('{name}')\n    def {name}():\n        typer.echo('mine')\n"
+    write_every(place.own, OWN)
+    write(place.own, "zzz", clash)
+    done = antiphon("wabble")
+    assert done.out == "wabble \n"
+    assert "plugin zzz: antiphon_commands: the command 'serve' is Antiphon's own; choose another name" in done.err
+    assert "plugin zzz: antiphon_commands: the command 'wabble' is another plugin's; choose another name" in done.err
+    assert antiphon("serve", "--help").out.startswith("Usage: antiphon serve")
+
+
+# ---- the dispatcher
+
+
+def dispatcher(**hooks: Callable[..., object]) -> HookDispatcher:
+    """hooks: by plugin, its antiphon_event."""
+    made = HookDispatcher()
+    for plugin, function in hooks.items():
+        module = ModuleType(plugin)
+        vars(module)["antiphon_event"] = hookimpl(function, specname="antiphon_event")
+        made.add(plugin, module)
     return made
 
 
-def loaded(*modules):
-    loading = loader.PluginLoading(check=True)
-    for number, one in enumerate(modules):
-        loading.add(f"plugin{number}", lambda one=one: one)
-    done = loading.loaded()
-    assert not done.catalog.failures
-    return done
+def test_what_raises_is_counted() -> None:
+    seen: list[dict[str, str]] = []
 
-
-def test_hook_antiphon_processors():
-    def antiphon_processors(register):
-        register("quiet", Quiet)
-
-    made = loaded(module(antiphon_processors=antiphon_processors))
-    assert made.catalog["quiet"].plugin == "plugin0"
-    assert made.catalog["quiet"].doc == "Makes silence."
-    assert isinstance(made.make("quiet"), Quiet)
-
-
-def registered(kind):
-    def hook(register):
-        register("thing", lambda: kind, "A thing.")
-
-    made = loaded(module(**{f"antiphon_{kind}": hook}))
-    return made.factories[kind]["thing"]()
-
-
-def test_hook_antiphon_synths():
-    assert registered("synths") == "synths"
-
-
-def test_hook_antiphon_models():
-    assert registered("models") == "models"
-
-
-def test_hook_antiphon_trainings():
-    assert registered("trainings") == "trainings"
-
-
-def test_hook_antiphon_evaluations():
-    assert registered("evaluations") == "evaluations"
-
-
-def test_hook_antiphon_transports():
-    assert registered("transports") == "transports"
-
-
-def test_hook_antiphon_commands():
-    def antiphon_commands(cli):
-        @cli.command("wobble")
-        def wobble():
-            typer.echo("wobbled")
-
-    cli = typer.Typer()
-
-    @cli.command("other")
-    def other(): ...
-
-    assert loaded(module(antiphon_commands=antiphon_commands)).call("antiphon_commands", cli=cli) == ()
-    assert CliRunner().invoke(cli, ["wobble"]).stdout == "wobbled\n"
-
-
-def test_hook_antiphon_routes():
-    class Http(list):
-        def add(self, *route):
-            self.append(route)
-
-    http = Http()
-    loaded(module(antiphon_routes=lambda http: http.add("GET", "/plugins/x", print))).call("antiphon_routes", http=http)
-    assert http == [("GET", "/plugins/x", print)]
-
-
-async def test_hook_antiphon_startup():
-    app = []
-
-    async def later(app):
-        app.append("async")
-
-    def plain(app):
-        app.append("plain")
-
-    assert (
-        await loaded(module(antiphon_startup=later), module(antiphon_startup=plain)).acall("antiphon_startup", app=app)
-        == ()
-    )
-    assert sorted(app) == ["async", "plain"]
-
-
-async def test_hook_antiphon_shutdown():
-    app = []
-
-    async def breaks(app):
-        raise OSError("the lamp is gone")
-
-    def goes_on(app):
-        app.append("closed")
-
-    made = loaded(module(antiphon_shutdown=breaks), module(antiphon_shutdown=goes_on))
-    (failure,) = await made.acall("antiphon_shutdown", app=app)
-    assert failure.name == "plugin0"
-    assert "the lamp is gone" in failure.reason
-    assert app == ["closed"]
-
-
-def test_hook_antiphon_event():
-    seen = []
-
-    def breaks(event):
+    def breaks(event: dict[str, str]) -> None:
         raise ValueError("no")
 
-    made = loaded(module(antiphon_event=lambda event: seen.append(event)), module(antiphon_event=breaks))
-    failures = made.call("antiphon_event", app=None, event={"kind": "patch"})
-    assert seen == [{"kind": "patch"}]
-    assert [f.name for f in failures] == ["plugin1"]
+    made = dispatcher(bad=breaks, good=lambda event: seen.append(event))
+    for number in (1, 2):
+        (failure,) = made.call("antiphon_event", app=None, event={"kind": "patch"})
+        assert failure.name == "bad"
+        assert failure.reason.startswith("antiphon_event: ValueError: no")
+        assert len(seen) == made.count["bad", "antiphon_event"] == number
+
+
+def test_an_async_hook_where_nothing_waits_is_refused() -> None:
+    async def later(event: dict[str, str]) -> None: ...
+
+    (failure,) = dispatcher(late=later).call("antiphon_event", app=None, event={})
+    assert "make it a plain function" in failure.reason
+
+
+def test_one_that_does_not_fit_leaves_nothing_behind() -> None:
+    made = HookDispatcher()
+    bad = ModuleType("bad")
+    vars(bad)["antiphon_event"] = hookimpl(lambda wrong: None, specname="antiphon_event")
+    with pytest.raises(PluginError, match="wrong"):
+        made.add("bad", bad)
+    with pytest.raises(PluginError, match="no hook"):
+        made.add("empty", ModuleType("empty"))
+    assert made.implemented == {}
+    assert made.call("antiphon_event", app=None, event={}) == ()

@@ -15,7 +15,7 @@ from antiphon.contract.params import Param
 from antiphon.contract.ports import Port
 from antiphon.contract.processor import Event, Processor
 from antiphon.errors import PluginError, UsageError
-from antiphon.plugins import checks, loader
+from antiphon.plugins import factories, loader, reasons
 from antiphon.runtime import importing
 
 ROOT = Path(__file__).parents[2]
@@ -232,7 +232,7 @@ def test_unknown_types_and_broken_factories_are_plugin_errors():
     with pytest.raises(PluginError, match="not a Processor"):
         loaded.make("odd")
     with pytest.raises(PluginError, match="module:Name"):
-        loader.resolve("nothing")
+        factories.resolve("nothing")
 
 
 def test_importing_a_plugin_imports_no_processor_and_no_torch():
@@ -289,6 +289,6 @@ def test_the_harness_refuses_what_makes_no_sense():
 
 
 def test_a_reason_is_one_short_line():
-    reason = checks.reason_of(ValueError("a\nb" * 4000))
+    reason = reasons.reason_of(ValueError("a\nb" * 4000))
     assert "\n" not in reason
     assert len(reason) < 500

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from antiphon.contract.block import StreamSpec
 from antiphon.contract.harness import run_processor
-from antiphon.plugins.loader import resolve
+from antiphon.plugins.factories import resolve
 from antiphon_utilities import antiphon_processors
 
 FACTORIES = {}

@@ -19,7 +19,8 @@ from antiphon.errors import AntiphonError
 from antiphon.graph.compiler import close_hosts, compile_plan
 from antiphon.graph.graph import IN, OUT, End, Graph, NodeSpec, Wire
 from antiphon.graph.plan import Plan
-from antiphon.plugins.loader import BUILT_IN, Loaded, load
+from antiphon.plugins.finding import BUILT_IN
+from antiphon.plugins.loader import Loaded, load
 
 SPEC = StreamSpec(48000, 256, 2)
 SECONDS = 20.0

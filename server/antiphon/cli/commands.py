@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from antiphon.cli.plugin_commands import CommandGroup
+
 WIDTH = 100
 """Columns of a help page at most: longer lines are hard to read, and the library's own 80 breaks most sentences."""
 
@@ -15,6 +17,7 @@ def application() -> typer.Typer:
     """The whole command line, with `--version` and the shell completion that typer brings."""
     app = typer.Typer(
         name="antiphon",
+        cls=CommandGroup,
         no_args_is_help=True,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,

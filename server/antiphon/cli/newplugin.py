@@ -24,7 +24,7 @@ def new_plugin(
 
     known = load(check=False)
     # a type's name is taken, and so is an installed package's: its folder would not be loaded
-    taken = {*known.catalog, *(plugin for plugin, _ in known.manager.list_name_plugin())}
+    taken = {*known.catalog, *known.catalog.hooks}
     place = write(name, shape, folder if folder is not None else paths.made(paths.plugins()), taken)
     typer.echo(f"{place} is written")
     typer.echo(f"`antiphon plugins {name}` shows it, `antiphon run {name} {SHAPES[shape].files}` runs it on files")

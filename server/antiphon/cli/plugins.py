@@ -126,7 +126,7 @@ def latency(info: ProcessorInfo, loaded: Loaded) -> tuple[int, str]:
     """(frames, "") with its defaults, or (0, why it cannot be prepared)."""
     from antiphon.contract.block import StreamSpec
     from antiphon.contract.harness import prepare
-    from antiphon.plugins.checks import reason_of
+    from antiphon.plugins.reasons import reason_of
     from antiphon.workers.pool import absent
 
     try:

@@ -59,10 +59,11 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
-    """Processor types by name, and what failed to load."""
+    """Processor types by name, what failed to load, and by plugin which hooks it implements."""
 
     types: Mapping[str, ProcessorInfo] = field(default_factory=dict)
     failures: tuple[Failure, ...] = ()
+    hooks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> ProcessorInfo:
         return self.types[name]
@@ -80,6 +81,7 @@ class Catalog:
         return {
             "types": [asdict(info) for info in self.types.values()],
             "failures": [asdict(failure) for failure in self.failures],
+            "hooks": {plugin: list(hooks) for plugin, hooks in self.hooks.items()},
         }
 
     @staticmethod
@@ -97,7 +99,8 @@ class Catalog:
                 item["tail"],
                 tuple(item["needs"]),
             )
-        return Catalog(types, tuple(Failure(**f) for f in data["failures"]))
+        hooks = {plugin: tuple(names) for plugin, names in data["hooks"].items()}
+        return Catalog(types, tuple(Failure(**f) for f in data["failures"]), hooks)
 
 
 def defaults(info: ProcessorInfo) -> dict[str, Value]:

@@ -13,8 +13,6 @@ import pluggy
 if TYPE_CHECKING:
     import typer
 
-    from antiphon.contract.processor import Processor
-
 PROJECT = "antiphon"
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
@@ -24,9 +22,6 @@ class Register(Protocol):
     """Takes a name and a factory: a callable, or "module:Name", imported only when it is used."""
 
     def __call__(self, name: str, factory: str | Callable[[], Any], doc: str = "") -> None: ...
-
-
-ProcessorFactory = Callable[[], "Processor"]
 
 
 @hookspec

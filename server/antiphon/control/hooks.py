@@ -1,91 +1,104 @@
-"""The control-side hooks of plugins: routes, transports, start, end, events.
+"""The hooks that control calls: routes, transports, start, end, events.
 
-Only other people's plugins are imported here; the built-ins have processors alone, and those are the engine's.
+The loader has noted which hooks each plugin implements. A plugin that has none of these is not imported here, and what
+calls them is imported only for one that has.
 """
 
 from __future__ import annotations
 
 import inspect
 import logging
-from importlib.metadata import entry_points
-from typing import Any
+from collections.abc import Callable, Mapping
+from functools import partial
+from time import monotonic
+from typing import TYPE_CHECKING, Any
 
-log = logging.getLogger("antiphon.plugins.loader")
+if TYPE_CHECKING:
+    from antiphon.contract.catalog import Failure
+    from antiphon.plugins.dispatcher import HookDispatcher
+
+log = logging.getLogger("antiphon.plugins")
+CALLED = frozenset(
+    f"antiphon_{name}" for name in ("routes", "transports", "startup", "shutdown", "event")
+)  # fmt: skip
+LOGGED = 1.0
+"""Seconds between two lines in the log about a plugin's `antiphon_event`: events may come with every note."""
 
 
-class Hooks:
-    """Calls what plugins implement, one by one: what raises is said, and the rest goes on."""
+class ServerHooks:
+    """What plugins add to a running server; what one raises is logged and counted, and the rest goes on."""
 
-    def __init__(self, failed: frozenset[str] = frozenset()) -> None:
-        """failed: plugins that did not load and are left alone."""
-        self._plugins: list[tuple[str, Any]] = []
+    def __init__(self, implemented: Mapping[str, tuple[str, ...]]) -> None:
+        """implemented: by plugin, the names of its hooks, as the catalog has them."""
+        self._wanted = {plugin for plugin, hooks in implemented.items() if CALLED.intersection(hooks)}
+        self._dispatcher: HookDispatcher | None = None
         self._transports: list[tuple[str, Any]] = []
-        self._failed = failed
-
-    def load(self) -> None:
-        """Imports the plugins there are beside the built-in ones."""
-        points = [p for p in entry_points(group="antiphon") if not p.module.startswith("antiphon_")]
-        folders = _folders()
-        if not points and not folders:
-            return
-        from antiphon.runtime.importing import import_folder
-
-        found = [(p.name, p.load) for p in points] + [(f.name, lambda f=f: import_folder(f)) for f in folders]
-        for name, importing in found:
-            if name in self._failed:
-                continue
-            try:
-                self._plugins.append((name, importing()))
-            except Exception as error:
-                log.warning("plugin %s: %s", name, error)
+        self._logged: dict[str, float] = {}
 
     async def start(self, app: Any, http: Any) -> None:
-        self.load()
+        """Imports the plugins, calls what belongs to the start, and begins to pass events on."""
+        if not self._wanted:
+            return
+        from antiphon.plugins.dispatcher import HookDispatcher
+        from antiphon.plugins.finding import sources
+
+        self._dispatcher = HookDispatcher()
+        for source in sources():
+            if source.name in self._wanted and not source.problem:
+                try:
+                    self._dispatcher.add(source.name, source.importing())
+                except (Exception, SystemExit) as error:
+                    _say(f"plugin {source.name}", error)
         await self._call("antiphon_routes", http=http)
         await self._call("antiphon_transports", register=self._register)
         await self._call("antiphon_startup", app=app)
         for name, transport in self._transports:
-            await self._try(f"transport {name}", transport.start, app)
+            await _attempt(f"transport {name}", partial(transport.start, app))
+        app.listeners.append(partial(self._event, self._dispatcher, app))
 
     async def stop(self, app: Any) -> None:
+        """Ends the transports, then says to the plugins that the server ends."""
         for name, transport in self._transports:
-            await self._try(f"transport {name}", transport.stop)
+            await _attempt(f"transport {name}", transport.stop)
         await self._call("antiphon_shutdown", app=app)
 
-    def event(self, app: Any, event: dict[str, Any]) -> None:
-        """Tells plugins what happened; called between turns, so they must return at once."""
-        for name, module in self._plugins:
-            hook = getattr(module, "antiphon_event", None)
-            if hook is not None:
-                try:
-                    hook(app=app, event=event)
-                except Exception as error:
-                    log.warning("plugin %s: antiphon_event: %s", name, error)
+    def _event(self, dispatcher: HookDispatcher, app: Any, event: dict[str, Any]) -> None:
+        """Called between turns: the hooks must return at once."""
+        for failure in dispatcher.call("antiphon_event", app=app, event=event):
+            now = monotonic()
+            if now - self._logged.get(failure.name, -LOGGED) >= LOGGED:
+                self._logged[failure.name] = now
+                count = dispatcher.count[failure.name, "antiphon_event"]
+                _warn(failure, f"; so far this happened {count} times" if count > 1 else "")
 
     def _register(self, name: str, factory: Any, doc: str = "") -> None:
-        from antiphon.plugins.loader import resolve
+        from antiphon.errors import PluginError
+        from antiphon.plugins.factories import resolve
 
+        if name in dict(self._transports):
+            raise PluginError(f"there is a transport named {name!r} already; choose another name")
         self._transports.append((name, resolve(factory)()))
 
     async def _call(self, hook: str, **given: Any) -> None:
-        for name, module in self._plugins:
-            found = getattr(module, hook, None)
-            if found is not None:
-                await self._try(f"plugin {name}: {hook}", found, **given)
-
-    async def _try(self, what: str, call: Any, *args: Any, **given: Any) -> None:
-        try:
-            result = call(*args, **given)
-            if inspect.isawaitable(result):
-                await result
-        except Exception as error:
-            log.warning("%s: %s: %s", what, type(error).__name__, error)
+        if self._dispatcher is not None:
+            for failure in await self._dispatcher.acall(hook, **given):
+                _warn(failure)
 
 
-def _folders() -> list[Any]:
-    from antiphon.runtime import paths
+def _warn(failure: Failure, more: str = "") -> None:
+    log.warning("plugin %s: %s%s", failure.name, failure.reason, more)
 
-    root = paths.plugins()
-    if not root.is_dir():
-        return []
-    return sorted(f for f in root.iterdir() if f.is_dir() and not f.name.startswith((".", "_")))
+
+def _say(what: str, error: BaseException) -> None:
+    from antiphon.plugins.reasons import reason_of
+
+    log.warning("%s: %s", what, reason_of(error))
+
+
+async def _attempt(what: str, work: Callable[[], Any]) -> None:
+    try:
+        result = work()
+        if inspect.isawaitable(result):
+            await result
+    except Exception as error:
+        _say(what, error)

@@ -21,7 +21,7 @@ from typing import Any
 
 from antiphon.contract.catalog import Catalog
 from antiphon.control.app import ControlApp
-from antiphon.control.hooks import Hooks
+from antiphon.control.hooks import ServerHooks
 from antiphon.control.http.routes import serve_http
 from antiphon.control.osc.handle_scenes import recall_scene
 from antiphon.control.patch_watch import watch
@@ -119,9 +119,8 @@ async def _live(given: dict[str, Any], supervisor: socket.socket) -> None:
         from antiphon.control.mqtt.transport import Mqtt  # paho is for those who ask for it
 
         Mqtt(app, mqtt_broker(given["mqtt_url"]), here, fresh=not restored).install()
-    hooks = Hooks(frozenset(f.name for f in catalog.failures))
+    hooks = ServerHooks(catalog.hooks)
     await hooks.start(app, http)
-    app.listeners.append(lambda event: hooks.event(app, event))
     announce = loop.create_task(_say_ready(app, settings, supervisor, http), name="ready")
     try:
         await app.run(stop)

@@ -1,4 +1,4 @@
-"""Finds plugins, checks each, and gathers what their hooks register.
+"""Finds plugins, checks each, gathers what their hooks register, and calls hooks in every process.
 
 May import `graph`, `contract`, `workers` (a pool for the check) and `runtime`.
 """

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import faulthandler
-import importlib
 import math
 import os
 import re
 import select
 import signal
 import time
-import traceback
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
@@ -23,17 +20,18 @@ from antiphon.contract.harness import render
 from antiphon.contract.params import HOST_PARAMS, Param, ParamKind
 from antiphon.contract.ports import Port, PortKind
 from antiphon.contract.processor import Processor
-from antiphon.errors import AntiphonError, ParamError, PluginError
+from antiphon.errors import ParamError, PluginError
 from antiphon.graph.graph import NAME, RESERVED
+from antiphon.plugins.reasons import reason_of
 from antiphon.runtime.child_process import bound_to
 from antiphon.workers.pool import absent
 
 PARAM_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 TAKEN = frozenset({p.name for p in HOST_PARAMS} | {"reset", "type"})
+CHECK_LIMIT = 5.0
+"""Seconds a plugin that is not built in may take to import and pass its check."""
 MAX_CHANNELS = 64
 MAX_PARAMS = 128
-_NOT_THEIRS = (str(Path(__file__).parents[1]), f"{Path(importlib.__file__).parent}", "<frozen")
-"""Files in which a plugin's mistake is raised but was not made."""
 
 
 def check_type_name(name: object) -> None:
@@ -138,16 +136,6 @@ def check_zeros(processor: Processor) -> None:
     )
     sizes = [spec.block] if processor.block is not None else [spec.block, max(1, spec.block // 3)]
     render(processor, spec, np.zeros((spec.channels, sum(sizes)), np.float32), blocks=sizes)
-
-
-def reason_of(error: BaseException) -> str:
-    """An error as one sentence, with the place in the plugin where it was raised."""
-    said = " ".join(str(error).split())[:300]
-    if isinstance(error, AntiphonError):
-        return said
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith(_NOT_THEIRS)]
-    where = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
-    return f"{type(error).__name__}: {said}{where}" if said else f"{type(error).__name__}{where}"
 
 
 def in_child(task: Callable[[], str], limit: float) -> str:

@@ -28,8 +28,8 @@ class Row:
 
 def known(plugins_dir: Path | None = None) -> tuple[dict[str, ModelInfo], list[str]]:
     """What plugins registered, by name, and a sentence for each that could not be made."""
-    from antiphon.plugins.checks import reason_of
     from antiphon.plugins.loader import load
+    from antiphon.plugins.reasons import reason_of
     from antiphon.workers.info import ModelInfo
 
     found: dict[str, ModelInfo] = {}

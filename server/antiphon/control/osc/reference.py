@@ -182,9 +182,10 @@ def _counters() -> str:
 def built_in() -> Catalog:
     """The processors that come with Antiphon, whatever else is installed."""
     from antiphon.plugins import loader
+    from antiphon.plugins.finding import BUILT_IN
 
     found = loader.load(check=False).catalog
-    return Catalog({name: info for name, info in found.types.items() if info.plugin in loader.BUILT_IN})
+    return Catalog({name: info for name, info in found.types.items() if info.plugin in BUILT_IN})
 
 
 if __name__ == "__main__":

@@ -1,0 +1,85 @@
+"""The group of all commands: Antiphon's own, and those that plugins add by `antiphon_commands`.
+
+Plugins are asked when a command is named that is not Antiphon's own, or all are to be listed, and only those whose list
+of hooks has `antiphon_commands`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+HOOK = "antiphon_commands"
+
+
+class CommandGroup(TyperGroup):
+    """Asks plugins for commands once, where Antiphon's own do not do."""
+
+    asked = False
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Names of all commands, the plugins' behind Antiphon's own."""
+        self._ask(ctx)
+        return super().list_commands(ctx)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command of that name, or None."""
+        if cmd_name not in self.commands:
+            self._ask(ctx)
+        return super().get_command(ctx, cmd_name)
+
+    def _ask(self, ctx: Any) -> None:
+        if self.asked:
+            return
+        self.asked = True
+        own = frozenset(self.commands)
+        # what a plugin prints while it is imported would be taken for a command's output
+        with contextlib.redirect_stdout(sys.stderr):
+            added, reasons = plugin_commands()
+        for plugin, name, command in added:
+            if name in self.commands:
+                whose = "Antiphon's own" if name in own else "another plugin's"
+                reasons.append(f"plugin {plugin}: {HOOK}: the command {name!r} is {whose}; choose another name")
+            else:
+                self.commands[name] = command
+        if not ctx.resilient_parsing:  # a shell that completes has no place for sentences
+            from antiphon.cli.errors import complain
+
+            for reason in reasons:
+                complain(reason)
+
+
+def plugin_commands() -> tuple[list[tuple[str, str, Any]], list[str]]:
+    """(plugin, name, command) of all that plugins add, and a sentence for each plugin that failed."""
+    from antiphon.plugins.hook_lists import hook_lists
+
+    known = hook_lists()
+    reasons = [f"plugin {plugin}: {reason}" for plugin, reason in known.failures.items()]
+    wanted = known.implementing(HOOK)
+    if not wanted:
+        return [], reasons
+    from antiphon.plugins.dispatcher import HookDispatcher
+    from antiphon.plugins.finding import sources
+    from antiphon.plugins.reasons import reason_of
+
+    dispatcher, added = HookDispatcher(), []
+    for source in sources():
+        if source.name not in wanted or source.problem:
+            continue
+        app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+        try:
+            dispatcher.add(source.name, source.importing())
+            failures = dispatcher.call(HOOK, only=source.name, cli=app)
+            reasons += [f"plugin {failure.name}: {failure.reason}" for failure in failures]
+            if app.registered_callback is not None:
+                reasons.append(f"plugin {source.name}: {HOOK}: it declares options of all commands; left out")
+            made = typer.main.get_group(app).commands
+        except (Exception, SystemExit) as error:
+            reasons.append(f"plugin {source.name}: {HOOK}: {reason_of(error)}")
+            continue
+        added += [(source.name, name, command) for name, command in made.items()]
+    return added, reasons

@@ -1,0 +1,100 @@
+"""Calls the hooks of plugins, in every process: of each plugin by itself, so that one that raises stops no other."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pluggy
+
+from antiphon.contract import hookspecs
+from antiphon.contract.catalog import Failure
+from antiphon.errors import PluginError
+from antiphon.plugins.reasons import reason_of
+
+Caller = Callable[..., list[Any]]
+
+
+class HookDispatcher:
+    """The plugins added to it, and their hooks.
+
+    count: by (plugin, hook), how often it raised.  implemented: by plugin, the names of its hooks.
+    """
+
+    def __init__(self) -> None:
+        # a manager each: what one leaves in it where its hooks do not fit concerns no other
+        self._managers: dict[str, pluggy.PluginManager] = {}
+        self.count: Counter[tuple[str, str]] = Counter()
+        self.implemented: dict[str, tuple[str, ...]] = {}
+
+    def add(self, name: str, module: Any) -> tuple[str, ...]:
+        """Adds a plugin; the names of the hooks it implements.
+
+        Raises:
+            PluginError: It implements none, or one that there is not, that is not marked or takes other arguments.
+        """
+        unmarked = [
+            key
+            for key, item in vars(module).items()
+            if key.startswith("antiphon_") and callable(item) and not hasattr(item, f"{hookspecs.PROJECT}_impl")
+        ]
+        if unmarked:
+            raise PluginError(f"{unmarked[0]} is not marked as a hook; write @hookimpl above it")
+        manager = pluggy.PluginManager(hookspecs.PROJECT)
+        manager.add_hookspecs(hookspecs)
+        try:
+            manager.register(module, name)
+        except pluggy.PluginValidationError as error:
+            raise PluginError(" ".join(str(error).split())) from None
+        try:
+            manager.check_pending()
+        except pluggy.PluginValidationError as error:
+            hooks = ", ".join(key for key in vars(hookspecs) if key.startswith("antiphon_"))
+            raise PluginError(f"{str(error).splitlines()[0]}; the hooks are: {hooks}") from None
+        found = tuple(sorted(caller.name for caller in manager.get_hookcallers(module) or ()))
+        if not found:
+            raise PluginError("it implements no hook; see docs/plugins.md")
+        self._managers[name], self.implemented[name] = manager, found
+        return found
+
+    def call(self, hook: str, only: str = "", **given: Any) -> tuple[Failure, ...]:
+        """Calls a hook that returns nothing, of every plugin that implements it; those that raised.
+
+        Args:
+            hook: Its name.
+            only: The one plugin to call, "" for all.
+            given: The hook's arguments.
+        """
+        failures = []
+        for name, caller in self._each(hook, only):
+            try:
+                for result in caller(**given):
+                    if hasattr(result, "__await__"):
+                        getattr(result, "close", lambda: None)()
+                        raise PluginError("it is async, and this hook is not awaited; make it a plain function")
+            except (Exception, SystemExit) as error:
+                failures.append(self._failure(name, hook, error))
+        return tuple(failures)
+
+    async def acall(self, hook: str, **given: Any) -> tuple[Failure, ...]:
+        """As `call`, for hooks that may be async: each is awaited before the next begins."""
+        failures = []
+        for name, caller in self._each(hook):
+            try:
+                for result in caller(**given):
+                    if hasattr(result, "__await__"):
+                        await result
+            except (Exception, SystemExit) as error:
+                failures.append(self._failure(name, hook, error))
+        return tuple(failures)
+
+    def _each(self, hook: str, only: str = "") -> Iterator[tuple[str, Caller]]:
+        """Each plugin that implements the hook, and what calls it with the arguments it names."""
+        for name, manager in self._managers.items():
+            if hook in self.implemented[name] and (not only or name == only):
+                yield name, getattr(manager.hook, hook)
+
+    def _failure(self, name: str, hook: str, error: BaseException) -> Failure:
+        self.count[name, hook] += 1
+        return Failure(name, f"{hook}: {reason_of(error)}")

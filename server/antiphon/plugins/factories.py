@@ -1,0 +1,25 @@
+"""What a hook registers: a callable, or "module:Name", which is imported when it is called."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from antiphon.errors import PluginError
+from antiphon.runtime.importing import named
+
+Factory = Callable[[], Any]
+
+
+def resolve(factory: str | Factory) -> Factory:
+    """The factory as a callable; "module:Name" is imported when it is called."""
+    if callable(factory):
+        return factory
+    if not isinstance(factory, str) or not all(part for part in factory.partition(":")):
+        raise PluginError(f'the factory is {factory!r}; a callable or "module:Name" is allowed')
+    return partial(_made, factory)
+
+
+def _made(where: str) -> Any:
+    return named(where)()

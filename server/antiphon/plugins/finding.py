@@ -1,0 +1,82 @@
+"""Where plugins are: built in, installed, in the performer's folder. Finding them imports none.
+
+Installed packages have an entry point in the group `antiphon`; a plugin of the performer's is a folder in the folder of
+plugins. The same list serves every process.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+from antiphon.runtime import paths
+from antiphon.runtime.importing import import_folder, see_checkout_plugins
+
+BUILT_IN = (
+    "antiphon_accompany", "antiphon_denoise", "antiphon_hum", "antiphon_loops", "antiphon_model", "antiphon_synth",
+    "antiphon_transfer", "antiphon_utilities",
+)  # fmt: skip
+GROUP = "antiphon"
+
+
+@dataclass(frozen=True, slots=True)
+class PluginSource:
+    """A plugin before it is imported.
+
+    Args:
+        name: Its module's, or its folder's.
+        importing: Imports it; gives its module.
+        folder: Where its files are, None where that is unknown.
+        problem: Why it cannot be imported, "" where it may be tried.
+    """
+
+    name: str
+    importing: Callable[[], Any]
+    folder: Path | None = None
+    problem: str = ""
+
+    @property
+    def built_in(self) -> bool:
+        return self.name in BUILT_IN
+
+
+def sources(plugins_dir: Path | None = None) -> list[PluginSource]:
+    """Every plugin there is, in the order in which they load.
+
+    Args:
+        plugins_dir: The folder of plugin folders; None takes the performer's own.
+    """
+    see_checkout_plugins()
+    found = {name: PluginSource(name, partial(importlib.import_module, name), _place(name)) for name in BUILT_IN}
+    for point in sorted(entry_points(group=GROUP), key=lambda p: (p.name, p.value)):
+        if point.module not in found:
+            found[point.module] = PluginSource(point.module, point.load, _place(point.module))
+    double = []
+    for folder in _folders(plugins_dir if plugins_dir is not None else paths.plugins()):
+        source = PluginSource(folder.name, partial(import_folder, folder), folder)
+        if folder.name in found:
+            problem = f"{folder} has the name of a plugin that is already loaded; rename the folder"
+            double.append(PluginSource(source.name, source.importing, folder, problem))
+        else:
+            found[source.name] = source
+    return [*found.values(), *double]
+
+
+def _place(module: str) -> Path | None:
+    try:
+        spec = importlib.util.find_spec(module.partition(".")[0])
+    except (ImportError, ValueError):
+        return None
+    return None if spec is None or spec.origin is None else Path(spec.origin).parent
+
+
+def _folders(root: Path) -> list[Path]:
+    if not root.is_dir():
+        return []
+    return sorted(f for f in root.iterdir() if f.is_dir() and not f.name.startswith((".", "_")))

@@ -1,0 +1,22 @@
+"""What a plugin raised, as one sentence."""
+
+from __future__ import annotations
+
+import importlib
+import traceback
+from pathlib import Path
+
+from antiphon.errors import AntiphonError
+
+_NOT_THEIRS = (str(Path(__file__).parents[1]), f"{Path(importlib.__file__).parent}", "<frozen")
+"""Files in which a plugin's mistake is raised but was not made."""
+
+
+def reason_of(error: BaseException) -> str:
+    """An error as one sentence, with the place in the plugin where it was raised."""
+    said = " ".join(str(error).split())[:300]
+    if isinstance(error, AntiphonError):
+        return said
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith(_NOT_THEIRS)]
+    where = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
+    return f"{type(error).__name__}: {said}{where}" if said else f"{type(error).__name__}{where}"
