@@ -142,7 +142,7 @@ def _by_tracker(
 
 
 def _by_network(play: Play, mode: str, asked: Hum) -> Transcription:
-    """Transcription once, by the network."""
+    """One pass of the network over the whole sound."""
     # imports torch, which nobody needs who asks for the other modes
     from antiphon_hum import offline_model
 

@@ -53,7 +53,7 @@ class Loops(Processor):
         Param("key", "choice", "auto", choices=KEYS, doc="What all loops are moved into; auto is the nearest."),
         Param("loops", "int", 0, 0, 1_000_000, readonly=True, doc="Loops there are in the library."),
         Param("layers", "int", 0, 0, 64, readonly=True, doc="Loops that sound in this bar."),
-        Param("waiting", "switch", False, readonly=True, doc="LoopMaterial is being made."),
+        Param("waiting", "switch", False, readonly=True, doc="Material is being made."),
     )
 
     def prepare(self, spec: StreamSpec) -> None:

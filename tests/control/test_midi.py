@@ -169,7 +169,7 @@ async def test_learned_once_it_stays_learned(live: Stage, tmp_path: Path) -> Non
         assert len(await later.play(0xB4, 33, 127, port="keys 28:0")) == 1
         ((_, (_, said)),) = await asking.ask("/unlearn", "/node/a/cutoff")
         assert said == "no control was learned for a.cutoff"
-    assert json.loads((paths.config() / "input.json").read_text())["controls"] == []
+    assert json.loads((paths.config() / "midi.json").read_text())["controls"] == []
 
 
 async def test_learning_again_moves_the_parameter_to_another_knob_and_goes_before_the_patch(live: Stage) -> None:
@@ -209,7 +209,7 @@ async def test_what_cannot_be_learned_is_said(live: Stage, address: str, said: s
 async def test_a_damaged_file_of_learned_controls_is_said_and_nothing_else(tmp_path: Path, home: Path) -> None:
     paths.made(paths.config())
     for damaged in (b"", b"{", b"[]", b'{"format": 2}', b'{"format": 1, "controls": [1]}', b"[" * 100_000):
-        (paths.config() / "input.json").write_bytes(damaged)
+        (paths.config() / "midi.json").write_bytes(damaged)
         async with staged(tmp_path / f"state{len(damaged)}") as live:
             assert await live.play(0x90, 60, 127) == [("on", K, 60, 1.0, 1)]
 

@@ -257,7 +257,7 @@ class HttpConnection(asyncio.Protocol):
             headers += [("Content-Type", response.type), ("Content-Length", str(len(response.body)))]
         headers += [(name, value) for name, value in response.headers if name.lower() not in _OURS]
         if last:
-            headers.append(("HttpConnection", "close"))
+            headers.append(("Connection", "close"))
         head = h11.Response(status_code=response.status, headers=headers, reason=_REASONS.get(response.status, ""))
         out = self._h11.send(head) or b""
         if not bodiless and response.body and not (self._request is not None and self._request.method == "HEAD"):
