@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 from antiphon.contract.catalog import Catalog, ProcessorInfo, defaults
 from antiphon.contract.params import Param, Value
 from antiphon.errors import FileError, ParamError, PatchError
+from antiphon.graph.clock import MAX_TEMPO, MIN_TEMPO
 from antiphon.graph.graph import IN, MAX_NODES, MAX_WIRES, OUT, Graph, NodeSpec, Wire, check, check_name, known_type
 from antiphon.graph.io_nodes import ENDS
 from antiphon.graph.toml_location import line_of
@@ -18,7 +19,7 @@ from antiphon.runtime import paths
 from antiphon.runtime.suggestion import instead
 
 KEYS = ("format", "name", "listed", "tempo", "nodes", "wires", "scenes", "midi")
-LOW_TEMPO, HIGH_TEMPO, DEFAULT_TEMPO = 10.0, 1000.0, 120.0
+DEFAULT_TEMPO = 120.0
 MAX_SCENES = 128
 _MIDI = re.compile(r"cc (\d{1,3})(?: (\d{1,2}))?")
 _TOML = {bool: "true or false", str: "text", int: "a number", float: "a number", list: "a list", dict: "a table"}
@@ -62,8 +63,8 @@ class PatchReader:
 
     def tempo(self, data: Mapping[str, Any]) -> float:
         tempo = data.get("tempo", DEFAULT_TEMPO)
-        if isinstance(tempo, bool) or not isinstance(tempo, int | float) or not LOW_TEMPO <= tempo <= HIGH_TEMPO:
-            self.fail(("tempo",), f"takes {LOW_TEMPO:g} to {HIGH_TEMPO:g} bpm, not {_shown(tempo)}")
+        if isinstance(tempo, bool) or not isinstance(tempo, int | float) or not MIN_TEMPO <= tempo <= MAX_TEMPO:
+            self.fail(("tempo",), f"takes {MIN_TEMPO:g} to {MAX_TEMPO:g} bpm, not {_shown(tempo)}")
         return float(tempo)
 
     def graph(self, data: Mapping[str, Any]) -> Graph:
