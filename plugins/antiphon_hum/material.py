@@ -23,6 +23,8 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from antiphon.contract.pitch import frequency
+
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
 RATE = 44100
@@ -284,7 +286,7 @@ def singing(
         fade = min(8, len(places) // 3)
         if n + 1 == len(notes) or notes[n + 1].start - note.end > 0.02:
             envelope[where.stop - fade : where.stop] *= np.linspace(1.0, 0.01, fade)[:, None] ** 2
-    f0 = np.where(voiced, 440.0 * 2 ** ((pitch - 69) / 12), 0.0)
+    f0 = np.where(voiced, frequency(pitch), 0.0)
     if warp != 1.0:
         places = np.minimum(np.round(np.arange(bins) / warp).astype(int), bins - 1)
         envelope = np.ascontiguousarray(envelope[:, places])
