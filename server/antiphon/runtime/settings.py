@@ -19,7 +19,7 @@ OSC_PORT, HTTP_PORT, MQTT_PORT = 4400, 4401, 1883
 DEFAULT_RATE, DEFAULT_BLOCK = 48000, 256
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ServeSettings:
     """Options of `serve`, spelled as on the command line.
 
