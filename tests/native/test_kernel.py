@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from enum import IntEnum
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from antiphon.native import dsp, f32p, f64, f64p, i64, i64p, kernel, resample
 from antiphon.native.limit import limit, release_fall
+from antiphon.native.loading import fingerprint
 
 floats = st.floats(-100, 100, width=32)
 HALF = 0.5
@@ -229,6 +231,42 @@ def test_bound_arguments_are_worked_out_once():
     assert bound() == 3.0
     x[0, 2] = 5.0
     assert bound() == 5.0
+
+
+class Place(IntEnum):
+    """Words of an array."""
+
+    FIRST = 1
+    LAST = 4
+
+
+@kernel
+def by_name(x: i64p) -> i64:
+    """Words named by an IntEnum."""
+    x[Place.LAST] = x[Place.FIRST + 1] + Place.LAST
+    return x[Place.FIRST] * x[-Place.FIRST + 1]
+
+
+def test_words_have_names():
+    one, other = (np.arange(2, 8) for _ in range(2))
+    assert by_name(one) == by_name.python(other)
+    np.testing.assert_array_equal(one, other)
+
+
+def test_another_number_under_a_name_is_another_machine_code(monkeypatch):
+    before = fingerprint([by_name])
+    monkeypatch.setitem(globals(), "Place", IntEnum("Place", {"FIRST": 1, "LAST": 3}))
+    assert fingerprint([by_name]) != before
+
+
+@kernel
+def misnamed(x: i64p) -> i64:
+    return x[Place.MIDDLE]
+
+
+def test_a_name_that_is_no_member_is_refused():
+    with pytest.raises(TypeError, match=r"misnamed, line \d+: Place.MIDDLE is outside the subset"):
+        misnamed(np.zeros(9, np.int64))
 
 
 def test_two_kernels_of_one_name_are_two():

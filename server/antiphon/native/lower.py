@@ -2,8 +2,9 @@
 
 What a kernel may say: assignment to locals (their type is that of their first value), arithmetic (`//` and `%`
 of whole numbers only, rounded down as in Python; by zero the result is undefined), comparison, `and or not`,
-`x if c else y`, `if`, `while`, `for … in range(…)`, `break`, `continue`, `return`, indexing of pointers,
-`min max abs`, `f32() f64() i64()`, `math.*` of `_MATH`, other kernels, and what `intrinsics` holds.
+`x if c else y`, `if`, `while`, `for … in range(…)`, `break`, `continue`, `return`, indexing of pointers, numbers of
+the module and members of its IntEnums (`Slot.CALLS`), `min max abs`, `f32() f64() i64()`, `math.*` of `_MATH`,
+other kernels, and what `intrinsics` holds.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import llvmlite.binding as llvm
 from llvmlite import ir
 
 from antiphon.native.kernel import Kernel
-from antiphon.native.loading import symbol, target
+from antiphon.native.loading import members, symbol, target
 
 _I1, _I8, _I64 = ir.IntType(1), ir.IntType(8), ir.IntType(64)
 _F32, _F64 = ir.FloatType(), ir.DoubleType()
@@ -247,6 +248,8 @@ class _Lowering:
                 return self.b.load(self.slots[name])
             case ast.Name(id=name) if isinstance(self.constants.get(name), int | float):
                 return self.value(ast.Constant(self.constants[name]))
+            case ast.Attribute(value=ast.Name(id=name), attr=member) if member in members(self.constants.get(name)):
+                return ir.Constant(_I64, members(self.constants[name])[member])
             case ast.Subscript(value=base, slice=index):
                 return self.b.load(self.place(base, index))
             case ast.UnaryOp(op=ast.USub(), operand=operand):
