@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-NAMES = ("C", "Db", "D", "Eb", "E", "F", "Gb", "G", "Ab", "A", "Bb", "B")
-KEYS = tuple(NAMES) + tuple(f"{name}m" for name in NAMES)
+from antiphon.contract.pitch import FLAT_NAMES
+
+KEYS = FLAT_NAMES + tuple(f"{name}m" for name in FLAT_NAMES)
 """The 24 keys, and the 24 chords, by number."""
 _STEPS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 _MAJOR = ("", "maj", "maj7", "7", "maj6", "maj9", "9")
@@ -28,7 +29,7 @@ def absolute(chord: int, tonic: int) -> int:
 
 def label(chord: int) -> str:
     """As chord annotations write it: "C:maj", "A:min"."""
-    return f"{NAMES[chord % 12]}:{'min' if chord >= 12 else 'maj'}"
+    return f"{FLAT_NAMES[chord % 12]}:{'min' if chord >= 12 else 'maj'}"
 
 
 def parse(text: str) -> int:

@@ -13,6 +13,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from antiphon.contract.pitch import frequency
 from antiphon.learning import needs
 from antiphon.learning.evaluation import Evaluation, EvaluationRequest, Example, Measure, MetricValue, System
 from antiphon.offline import note_rendering
@@ -177,7 +178,7 @@ def _late(late: dict[str, list[float]]) -> Iterator[MetricValue]:
 
 
 def _hertz(pitches: F64) -> F64:
-    return np.asarray(440.0 * 2.0 ** ((pitches - 69.0) / 12.0), np.float64)
+    return np.asarray(frequency(pitches), np.float64)
 
 
 def f1(clip: TestClip, found: Found, ends: float | None = None) -> float:

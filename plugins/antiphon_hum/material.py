@@ -23,6 +23,8 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from antiphon.contract.pitch import frequency
+
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
 RATE = 44100
@@ -279,19 +281,17 @@ def singing(
         gain = 0.3 + 0.7 * note.velocity
         envelope[where] = made.envelope[places] * gain**2
         noise[where] = made.noise[places]
-        inside = (places >= first) & (places <= last)
-        voiced[where] = inside
+        voiced[where] = (places >= first) & (places <= last)
         fade = min(8, len(places) // 3)
         if n + 1 == len(notes) or notes[n + 1].start - note.end > 0.02:
             envelope[where.stop - fade : where.stop] *= np.linspace(1.0, 0.01, fade)[:, None] ** 2
-    f0 = np.where(voiced, 440.0 * 2 ** ((pitch - 69) / 12), 0.0)
+    f0 = np.where(voiced, frequency(pitch), 0.0)
     if warp != 1.0:
         places = np.minimum(np.round(np.arange(bins) / warp).astype(int), bins - 1)
         envelope = np.ascontiguousarray(envelope[:, places])
     x = pyworld.synthesize(f0, envelope, noise, rate, PERIOD)
     x = 0.3 * x / max(np.abs(x).max(), 1e-9)
-    x = x + how.breath * rng.standard_normal(len(x))
-    return x.astype(np.float32), f0
+    return (x + how.breath * rng.standard_normal(len(x))).astype(np.float32), f0
 
 
 def pitch_line(notes: Sequence[ScoreNote], how: SingingStyle, frames: int, rng: np.random.Generator) -> F64:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from antiphon.contract.block import StreamSpec
 from antiphon.contract.params import Param
+from antiphon.contract.pitch import frequency
 from antiphon.contract.ports import AUDIO_IN, EVENTS_OUT
 from antiphon.contract.processor import IO, Event, Processor
 from antiphon.errors import WorkerError
@@ -252,7 +253,7 @@ class Hum(Processor):
     def _report(self, io: IO) -> None:
         pitch = self._tracker.pitch
         there = pitch > 0.0
-        io.report("pitch", 440.0 * 2.0 ** ((pitch - 69.0) / 12.0) if there else 0.0)
+        io.report("pitch", frequency(pitch) if there else 0.0)
         io.report("cents", 100.0 * (pitch - round(pitch)) if there else 0.0)
         io.report("voiced", float(there))
         io.report("note", float(self._number))

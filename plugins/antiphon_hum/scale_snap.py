@@ -7,8 +7,10 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from antiphon.contract.pitch import FLAT_NAMES
+
 F64 = NDArray[np.float64]
-KEYS = ("auto", "C", "Db", "D", "Eb", "E", "F", "Gb", "G", "Ab", "A", "Bb", "B")
+KEYS = ("auto", *FLAT_NAMES)
 SCALES: dict[str, tuple[int, ...]] = {
     "off": tuple(range(12)),
     "auto": tuple(range(12)),

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from antiphon.contract.pitch import note_number
 from antiphon.workers.rebuffer import lead_for
 from antiphon_hum import spec
 from antiphon_hum.decimator import HOP, Decimator
@@ -124,7 +125,7 @@ class Told:
         self._hop += 1
         at = round(((self._hop - self.lag) * HOP - CENTRE) / self._rate * 1000.0 / PERIOD)
         hertz = self._hertz[at] if 0 <= at < len(self._hertz) else 0.0
-        return float(69.0 + 12.0 * np.log2(hertz / 440.0)) if hertz > 0.0 else 0.0
+        return note_number(hertz) if hertz > 0.0 else 0.0
 
 
 def oracle(clip: TestClip) -> Result:

@@ -14,6 +14,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from antiphon.contract.pitch import frequency
 from antiphon.errors import UsageError
 from antiphon_hum.material import (
     FONTS,
@@ -120,7 +121,7 @@ def _wind(notes: tuple[ScoreNote, ...], name: str) -> Make:
         hertz = np.zeros(int(len(sound) / RATE * 1000 / PERIOD))
         for note in notes:
             at = slice(round(note.start * 1000 / PERIOD), round(note.end * 1000 / PERIOD))
-            hertz[at] = 440.0 * 2.0 ** ((note.pitch - 69) / 12)
+            hertz[at] = frequency(note.pitch)
         return 0.3 * sound / max(float(np.abs(sound).max()), 1e-9), _rows(notes), hertz
 
     return make

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from antiphon.contract.pitch import SHARP_NAMES
 from antiphon_loops import patterns
 from antiphon_loops.midifile import DRUMS, Program, TimedMidiNote, midi, play
 
@@ -119,7 +120,7 @@ def _score(rng: np.random.Generator, kind: str) -> LoopScore:
     make = {"bass": patterns.bass, "chords": patterns.chords, "melody": patterns.melody}[kind]
     programs = {"bass": BASSES, "chords": CHORDS, "melody": MELODIES}[kind]
     notes = make(rng, bars, tonic, mode)
-    return LoopScore(bpm, bars, f"{patterns.NAMES[tonic]} {mode}", kind, int(rng.choice(programs)), notes)
+    return LoopScore(bpm, bars, f"{SHARP_NAMES[tonic]} {mode}", kind, int(rng.choice(programs)), notes)
 
 
 def rendered(count: int, soundfont: str, seed: int, kinds: tuple[str, ...] = ()) -> Iterator[Known]:

@@ -22,11 +22,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from antiphon.contract.pitch import SHARP_NAMES
 from antiphon.runtime import paths
 from antiphon_loops import corpus, fit, songs
 from antiphon_loops.corpus import Known
 from antiphon_loops.midifile import SOUNDFONTS, why_not
-from antiphon_loops.record import NAMES
 from antiphon_loops.spectrum import RATE, picture
 from antiphon_loops.tables import LoopTables
 
@@ -102,7 +102,7 @@ def krumhansl(known: Known) -> Guess:
     scores = {
         f"{name} {mode}": float(np.corrcoef(np.roll(profile, n), chroma)[0, 1])
         for mode, profile in PROFILES.items()
-        for n, name in enumerate(NAMES)
+        for n, name in enumerate(SHARP_NAMES)
     }
     return Guess(key=max(scores, key=scores.__getitem__))
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from antiphon_loops.record import NAMES
+from antiphon.contract.pitch import SHARP_NAMES
 from antiphon_loops.spectrum import F64, LOWEST
 
-LABELS = tuple(f"{name} {mode}" for mode in ("major", "minor") for name in NAMES)
+LABELS = tuple(f"{name} {mode}" for mode in ("major", "minor") for name in SHARP_NAMES)
 
 
 def features(notes: F64) -> F64:

@@ -17,13 +17,13 @@ from typing import Any
 
 from antiphon.errors import AntiphonError, FileError, PluginError
 from antiphon.runtime import paths
+from antiphon.runtime.sound_formats import FORMATS
 from antiphon_loops import rules
 from antiphon_loops.reading import MOST_BYTES
 from antiphon_loops.record import Loop
 
 VERSION = 2
 """Of the analysis: what another version found is found again."""
-SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif", ".au")
 MOST_FILES = 20000
 AT_ONCE = 2
 _TABLE = """CREATE TABLE IF NOT EXISTS loops (
@@ -80,7 +80,7 @@ def ready(folder: Path, progress: Progress | None = None) -> tuple[tuple[Loop, .
 
 
 def nothing_in(folder: Path, problems: Sequence[str] = ()) -> PluginError:
-    why = problems[0] if problems else f"their names end in {', '.join(SUFFIXES)}"
+    why = problems[0] if problems else f"their names end in {', '.join(FORMATS)}"
     return PluginError(f"there is no loop in {folder.name[:80]!r}; {why}")
 
 
@@ -158,7 +158,7 @@ def found_in(folder: Path) -> Iterable[Path]:
     for place, folders, names in os.walk(folder):
         folders[:] = sorted(f for f in folders if not f.startswith("."))
         for name in sorted(names):
-            if name.lower().endswith(SUFFIXES) and not name.startswith("."):
+            if name.lower().endswith(tuple(FORMATS)) and not name.startswith("."):
                 count += 1
                 if count > MOST_FILES:
                     return

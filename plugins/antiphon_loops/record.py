@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from antiphon.contract.pitch import SHARP_NAMES
+
 FAMILIES = ("drums", "bass", "harmonic")
 ROLES = ("drums", "bass", "chords", "melody")
 """What a loop can be in a stack; chords and melody are the two kinds of harmonic."""
-NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,7 @@ class Loop:
 def tonic(key: str) -> tuple[int, str]:
     """ "A minor" as (9, "minor")."""
     name, mode = key.split()
-    return NAMES.index(name), mode
+    return SHARP_NAMES.index(name), mode
 
 
 def scale_of(key: str) -> int:

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
+from antiphon.contract.pitch import SHARP_NAMES
 from antiphon_loops import corpus
 from antiphon_loops.corpus import Known, LoopScore
 from antiphon_loops.patterns import PatternNote
-from antiphon_loops.record import NAMES
 
 FIT, TEST = "123456", "789"
 """Last digits of the songs fitted on and measured on; 0 is left out of the data."""
@@ -74,9 +74,9 @@ def _score(song: Path, kind: str, rng: np.random.Generator) -> LoopScore | None:
         notes = _lowest(notes) if kind == "bass" else notes
         if len(notes) >= 3 * count and len({n.pitch for n in notes}) >= 3:
             key = f"{_FLATS.get(name, name)} {'major' if mode.startswith('maj') else 'minor'}"
-            return (
-                LoopScore(bpm, count, key, kind, int(rng.choice(_PROGRAMS[kind])), notes) if key[:-6] in NAMES else None
-            )
+            if key[:-6] not in SHARP_NAMES:
+                return None
+            return LoopScore(bpm, count, key, kind, int(rng.choice(_PROGRAMS[kind])), notes)
     return None
 
 

@@ -12,6 +12,8 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from antiphon.contract.pitch import note_number
+
 F64 = NDArray[np.float64]
 F32 = NDArray[np.float32]
 
@@ -121,7 +123,7 @@ def _peaks(power: F32, places: int) -> F32:
     left, middle, right = (np.log(power[frames, bins + n] + 1e-20) for n in (-1, 0, 1))
     beside = 0.5 * (left - right) / np.minimum(left - 2 * middle + right, -1e-9)
     frequency = (bins + beside) * (RATE / NOTE_SIZE)
-    place = (69 + 12 * np.log2(np.maximum(frequency, 1.0) / 440) - LOWEST) * _BINS + 1
+    place = (note_number(np.maximum(frequency, 1.0)) - LOWEST) * _BINS + 1
     kept = (place >= 0) & (place < places - 1)
     frames, place, height = frames[kept], place[kept], np.exp(0.5 * middle[kept])
     below = place.astype(np.int64)

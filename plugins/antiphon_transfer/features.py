@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from antiphon.contract.pitch import note_number
 from antiphon_transfer.stream import C64, F32, Framing
 
 BANDS = 32
@@ -49,7 +50,7 @@ class Describer:
         self._gather, self._spread = bank(grid)
         self._unit = np.float32(4.0 / grid.size)
         self._reach = max(1, round(300.0 * grid.size / grid.rate))
-        note = 69.0 + 12.0 * np.log2(np.maximum(grid.hertz, 1.0) / 440.0)
+        note = note_number(np.maximum(grid.hertz, 1.0))
         near = np.exp(-0.5 * ((note - _NOTES[:, None]) / 3.0) ** 2)
         self._near: F32 = (near * (grid.hertz > 30.0) / np.maximum(grid.hertz, 30.0)).astype(np.float32)
         bins = grid.bins

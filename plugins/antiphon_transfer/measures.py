@@ -12,6 +12,8 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
+from antiphon.contract.pitch import frequency, note_number
+
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
 RATE = 22050
@@ -95,7 +97,7 @@ def salience_bank() -> F64:
     bins = np.arange(4 * SIZE // 2 + 1) * RATE / (4.0 * SIZE)
     bank = np.zeros((61, len(bins)))
     for row, number in enumerate(range(36, 97)):
-        first = 440.0 * 2.0 ** ((number - 69) / 12.0)
+        first = frequency(number)
         for h in range(1, 9):
             near = 12.0 * np.log2(np.maximum(bins, 1.0) / (first * h))
             bank[row] += 0.8 ** (h - 1) * np.maximum(0.0, 1.0 - np.abs(near) / 0.5)
@@ -122,7 +124,7 @@ def chroma(sound: F32) -> F64:
     """`[frames, 12]`, each of length 1."""
     bins = np.arange(4 * SIZE // 2 + 1) * RATE / (4.0 * SIZE)
     inside = (bins > 60.0) & (bins < 4200.0)
-    place = np.round(69 + 12 * np.log2(np.maximum(bins, 1.0) / 440.0)).astype(int) % 12
+    place = np.round(note_number(np.maximum(bins, 1.0))).astype(int) % 12
     bank = np.eye(12)[:, place] * inside
     made = np.sqrt(magnitudes(sound, 4 * SIZE, 2 * HOP)) @ bank.T
     return np.asarray(made / (np.linalg.norm(made, axis=1, keepdims=True) + 1e-9), np.float64)

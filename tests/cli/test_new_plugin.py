@@ -13,7 +13,7 @@ import pytest
 from antiphon.cli.newplugin import new_plugin
 from antiphon.errors import UsageError
 from antiphon.newplugin.shapes import SHAPES
-from antiphon.newplugin.writing import write
+from antiphon.newplugin.writing import files, write
 from antiphon.plugins import loader
 from antiphon.runtime import paths
 
@@ -41,6 +41,26 @@ def test_every_shape_loads_and_passes_its_own_test(tmp_path: Path, shape: str) -
     assert done.returncode == 0, done.stdout + done.stderr
     for key in [key for key in sys.modules if key.partition(".")[0] == name]:
         del sys.modules[key]
+
+
+def test_what_is_written_passes_the_linter(tmp_path: Path) -> None:
+    for shape in SHAPES:
+        (tmp_path / shape).mkdir()
+        write("fresh", shape, tmp_path / shape)
+    rules = ["--no-cache", "--config", str(ROOT / "pyproject.toml")]
+    sources = ["--config", f"src = ['{ROOT / 'server'}', '{tmp_path / next(iter(SHAPES))}']"]
+    for command in (["check"], ["format", "--check"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "ruff", *command, *rules, *sources, str(tmp_path)],
+            capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_no_placeholder_is_left_in_what_is_written() -> None:
+    for shape in SHAPES.values():
+        for path, text in files("fresh", shape).items():
+            assert not re.search(r"NAME|CLASS|SHAPED|KIND|FILES", path + text), (shape.name, path)
 
 
 @pytest.mark.parametrize("name", ["Big", "9x", "class", "a-b", "../x", "", "x" * 50])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from enum import IntEnum
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from antiphon.native import dsp, f32p, f64, f64p, i64, i64p, kernel, resample
 from antiphon.native.limit import limit, release_fall
+from antiphon.native.loading import fingerprint
 
 floats = st.floats(-100, 100, width=32)
 HALF = 0.5
@@ -18,7 +20,7 @@ HALF = 0.5
 
 @kernel
 def whole(a: i64, b: i64) -> i64:
-    """All whole-number arithmetic, for positive numbers."""
+    """All whole-number arithmetic."""
     total = a + b * 3 - (a // b) + a % b
     total = total + ((a & b) | 4) + (a << 2) + (b >> 1)
     return -total if a > b and not b > 3 else abs(total)
@@ -54,9 +56,66 @@ def loops(x: f32p, y: f64p, count: i64p, n: i64) -> i64:
     return seen
 
 
-@given(st.integers(0, 10**6), st.integers(1, 10**6))
+@given(st.integers(-(10**6), 10**6), st.integers(-(10**6), 10**6).filter(bool))
 def test_whole_numbers(a, b):
     assert whole(a, b) == whole.python(a, b)
+
+
+@kernel
+def by_constants(a: i64) -> i64:
+    """Divisors that are known when it is compiled: powers of two, others, negative ones."""
+    total = a // 1 + a // 8 * 3 + a // 7 * 5 + a // -4 * 11 + a // -3 * 13
+    return total * 1000 + a % 1 + a % 8 * 3 + a % 7 * 5 + a % -4 * 11 + a % -3 * 13
+
+
+@kernel
+def in_place(x: i64p, b: i64, n: i64) -> None:
+    """x ← its quotients by b, and after them its remainders."""
+    for i in range(n):
+        x[n + i] = x[i]
+        x[i] //= b
+        x[n + i] %= b
+
+
+wholes = st.integers(-(2**62), 2**62)
+divisors = wholes.filter(bool) | st.integers(-9, 9).filter(bool)
+
+
+@kernel
+def quotient(a: i64, b: i64) -> i64:
+    return a // b
+
+
+@kernel
+def remainder(a: i64, b: i64) -> i64:
+    return a % b
+
+
+@given(wholes | st.integers(-50, 50), divisors)
+def test_quotients_and_remainders_are_rounded_down_as_in_python(a, b):
+    assert (quotient(a, b), remainder(a, b)) == divmod(a, b)
+
+
+@given(st.integers(-(10**9), 10**9))
+def test_constant_divisors_are_those_of_python(a):
+    assert by_constants(a) == by_constants.python(a)
+
+
+@given(st.lists(wholes, min_size=1, max_size=20), divisors)
+def test_quotients_in_a_loop_are_those_of_python(values, b):
+    x = np.array(values + [0] * len(values), np.int64)
+    in_place(x, b, len(values))
+    assert x.tolist() == [a // b for a in values] + [a % b for a in values]
+
+
+@kernel
+def fraction_remainder(a: f64, b: f64) -> f64:
+    return a % b
+
+
+def test_a_remainder_of_fractions_is_refused():
+    with pytest.raises(TypeError, match="Mod of double is outside the subset"):
+        fraction_remainder(1.0, 2.0)
 
 
 @given(floats, floats)
@@ -172,6 +231,42 @@ def test_bound_arguments_are_worked_out_once():
     assert bound() == 3.0
     x[0, 2] = 5.0
     assert bound() == 5.0
+
+
+class Place(IntEnum):
+    """Words of an array."""
+
+    FIRST = 1
+    LAST = 4
+
+
+@kernel
+def by_name(x: i64p) -> i64:
+    """Words named by an IntEnum."""
+    x[Place.LAST] = x[Place.FIRST + 1] + Place.LAST
+    return x[Place.FIRST] * x[-Place.FIRST + 1]
+
+
+def test_words_have_names():
+    one, other = (np.arange(2, 8) for _ in range(2))
+    assert by_name(one) == by_name.python(other)
+    np.testing.assert_array_equal(one, other)
+
+
+def test_another_number_under_a_name_is_another_machine_code(monkeypatch):
+    before = fingerprint([by_name])
+    monkeypatch.setitem(globals(), "Place", IntEnum("Place", {"FIRST": 1, "LAST": 3}))
+    assert fingerprint([by_name]) != before
+
+
+@kernel
+def misnamed(x: i64p) -> i64:
+    return x[Place.MIDDLE]
+
+
+def test_a_name_that_is_no_member_is_refused():
+    with pytest.raises(TypeError, match=r"misnamed, line \d+: Place.MIDDLE is outside the subset"):
+        misnamed(np.zeros(9, np.int64))
 
 
 def test_two_kernels_of_one_name_are_two():

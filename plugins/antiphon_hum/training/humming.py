@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from antiphon.contract.pitch import frequency
 from antiphon_hum.material import F32, F64, PERIOD, ScoreNote, SingingStyle, pitch_line
 
 
@@ -40,7 +41,7 @@ def _line(notes: Sequence[ScoreNote], how: SingingStyle, rng: np.random.Generato
     pitch = pitch_line(notes, how, frames, rng)
     length = int(frames * PERIOD / 1000 * rate)
     t = np.arange(length) / rate
-    hertz = 440.0 * 2 ** ((np.interp(t, np.arange(frames) * PERIOD / 1000, pitch) - 69) / 12)
+    hertz = frequency(np.interp(t, np.arange(frames) * PERIOD / 1000, pitch))
     loud = np.zeros(length)
     attack, release, dip = rng.uniform(0.012, 0.07), rng.uniform(0.02, 0.1), rng.uniform(0.0, 0.7)
     for n, note in enumerate(notes):
@@ -59,7 +60,7 @@ def _line(notes: Sequence[ScoreNote], how: SingingStyle, rng: np.random.Generato
     kernel = np.hanning(max(3, int(0.01 * rate)))
     loud = np.convolve(loud, kernel / kernel.sum(), "same")
     step = int(PERIOD / 1000 * rate)
-    voiced = np.where(loud[::step][:frames] > 0.02, 440.0 * 2 ** ((pitch[: len(loud[::step])] - 69) / 12), 0.0)
+    voiced = np.where(loud[::step][:frames] > 0.02, frequency(pitch[: len(loud[::step])]), 0.0)
     return hertz, loud, voiced
 
 

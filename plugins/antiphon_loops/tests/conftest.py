@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 import soundfile
 
+from antiphon.contract.pitch import SHARP_NAMES
 from antiphon.runtime import paths
 from antiphon_loops.library import analyse, database
 from antiphon_loops.maker import MaterialMaker
-from antiphon_loops.record import NAMES
 from antiphon_loops.rules import Rules
 
 RATE = 44100
@@ -109,7 +109,7 @@ def _tell(store: Path) -> None:
         for path, found in base.execute("SELECT path, found FROM loops").fetchall():
             role, bpm, bars, tonic = TRUTH[Path(path).name]
             loop = json.loads(found)
-            key = None if tonic is None else f"{NAMES[tonic]} major"
+            key = None if tonic is None else f"{SHARP_NAMES[tonic]} major"
             sure = 0.9 if key else 0.0
             loop |= {"role": role, "bpm": bpm, "bars": bars, "key": key, "key_sure": sure, "tempo_sure": 0.9}
             loop |= {"instrument": role if role in ("drums", "bass") else "harmonic", "levels": [0.0] * bars}

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.contract.block import Samples
+from antiphon.contract.pitch import frequency
 from antiphon.contract.processor import Event
 
 RATE = 44100
@@ -123,7 +124,7 @@ def decaying_sine(key: int, t60: float, frames: int) -> NDArray[np.float64]:
     """The trivial piano."""
     t = np.arange(frames) / RATE
     decay: NDArray[np.float64] = np.power(10.0, -3 * t / t60)
-    sine: NDArray[np.float64] = np.sin(2 * np.pi * 440 * 2 ** ((key - 69) / 12) * t)
+    sine: NDArray[np.float64] = np.sin(2 * np.pi * frequency(key) * t)
     return sine * decay
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from antiphon.contract.pitch import frequency
+
 RATE = 48000
 SECONDS = 16
 """Length of the looped input."""
@@ -114,7 +116,7 @@ def melody(random: np.random.Generator, seconds: int, partials: int = 6) -> Mono
     for at in range(0, made.size - t.size + 1, RATE // 2):
         if random.random() < 0.2:
             continue
-        hertz = _hertz(int(random.choice(_SCALE)))
+        hertz = frequency(int(random.choice(_SCALE)))
         tone = sum(np.sin(2 * np.pi * k * hertz * t) / k for k in range(1, partials + 1))
         made[at : at + t.size] += 0.12 * shape * tone
     return made
@@ -130,14 +132,10 @@ def loops(random: np.random.Generator) -> dict[str, Mono]:
         drums[here] += 0.6 * np.sin(2 * np.pi * 60 * t) * np.exp(-t * 18) if n % 2 == 0 else 0.0
         drums[here] += 0.25 * random.standard_normal(beat) * np.exp(-t * (40 if n % 2 == 0 else 16))
         root = (45, 41, 48, 43)[n // 2 % 4]
-        bass[here] += 0.3 * np.sin(2 * np.pi * _hertz(root) * t) * np.exp(-t * 3)
+        bass[here] += 0.3 * np.sin(2 * np.pi * frequency(root) * t) * np.exp(-t * 3)
         for step in (12, 16, 19):
-            chords[here] += 0.1 * np.sin(2 * np.pi * _hertz(root + step) * t) * np.exp(-t * 2)
+            chords[here] += 0.1 * np.sin(2 * np.pi * frequency(root + step) * t) * np.exp(-t * 2)
     return {"drums": drums, "bass": bass, "chords": chords}
-
-
-def _hertz(note: int) -> float:
-    return float(440.0 * 2.0 ** ((note - 69) / 12.0))
 
 
 def _store(path: Path, sound: Mono) -> None:

@@ -13,7 +13,7 @@ from antiphon.contract.block import Samples, StreamSpec
 from antiphon.contract.catalog import ProcessorInfo
 from antiphon.errors import FileError, UsageError
 from antiphon.io.audiofile import stream
-from antiphon.io.audiowrite import FORMATS, AudioWriter, format_of
+from antiphon.io.audiowrite import AudioWriter, format_of
 from antiphon.io.decode import shown
 from antiphon.io.midifile import SUFFIXES
 from antiphon.offline import note_file
@@ -22,6 +22,7 @@ from antiphon.offline.note_file import Score, is_midi
 from antiphon.offline.output_summary import Written
 from antiphon.offline.runner import Firing, PlanRunner, process_stream
 from antiphon.plugins.loader import Loaded
+from antiphon.runtime.sound_formats import FORMATS
 
 if TYPE_CHECKING:
     from antiphon.cli.run import FileTask, RunSettings

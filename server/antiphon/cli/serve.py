@@ -75,9 +75,10 @@ def serve(
 ) -> None:
     """Start the server. It ends at Ctrl-C or SIGTERM; a terminal that is closed leaves it playing."""
     settings = ServeSettings(
-        audio, input, output, record, session, osc_port, http_port, patch, set, rate, block, 2, ahead,
-        tuple(surface or ()), lan, tuple(allow or ()), fifo, muted, device, synth, scsynth, mqtt_url,
-        midi, tuple(midi_in or ()), tuple(midi_out or ()), force,
+        audio=audio, input=input, output=output, record=record, session=session, osc_port=osc_port, http_port=http_port,
+        patch=patch, set=set, rate=rate, block=block, ahead=ahead, surface=tuple(surface or ()), lan=lan,
+        allow=tuple(allow or ()), fifo=fifo, mute_input=muted, device=device, synth=synth, scsynth=scsynth,
+        mqtt_url=mqtt_url, midi=midi, midi_in=tuple(midi_in or ()), midi_out=tuple(midi_out or ()), force=force,
     ).check()  # fmt: skip
     _keep_secret(mqtt_url)
     run(settings)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from antiphon.errors import ParamError
+from antiphon.runtime.shortening import short_repr
 from antiphon.runtime.suggestion import meant
 
 ParamKind = Literal["float", "int", "switch", "choice", "text", "file", "trigger"]
@@ -152,9 +153,9 @@ class Param:
             try:
                 value = float(value)
             except ValueError:
-                raise ParamError(f"{self.name} takes {self.allowed}, not {_shown(value)}") from None
+                raise ParamError(f"{self.name} takes {self.allowed}, not {short_repr(value)}") from None
         if not isinstance(value, int | float):
-            raise ParamError(f"{self.name} takes {self.allowed}, not {_shown(value)}")
+            raise ParamError(f"{self.name} takes {self.allowed}, not {short_repr(value)}")
         try:
             number = float(value)
         except OverflowError:
@@ -172,7 +173,7 @@ class Param:
         if isinstance(value, str):
             if value.lower() in _ON_WORDS | _OFF_WORDS:
                 return value.lower() in _ON_WORDS
-            raise ParamError(f"{self.name} takes {self.allowed}, not {_shown(value)}")
+            raise ParamError(f"{self.name} takes {self.allowed}, not {short_repr(value)}")
         return self._number(value) != 0.0
 
     def _choice(self, value: object) -> str:
@@ -182,20 +183,17 @@ class Param:
         elif isinstance(value, int | float) and value in range(len(self.choices)):
             return self.choices[int(value)]
         hint = meant(value, self.choices) if isinstance(value, str) else ""
-        raise ParamError(f"{self.name} takes {self.allowed}, not {_shown(value)}{hint and f'; {hint.rstrip()}'}")
+        raise ParamError(f"{self.name} takes {self.allowed}, not {short_repr(value)}{hint and f'; {hint.rstrip()}'}")
 
     def _text(self, value: object) -> str:
         if not isinstance(value, str) or len(value) > MAX_TEXT or "\0" in value:
-            raise ParamError(f"{self.name} takes {self.allowed}, not {_shown(value)}")
+            raise ParamError(f"{self.name} takes {self.allowed}, not {short_repr(value)}")
         # a file's name may be bytes of another encoding; text goes out as UTF-8 again, to surfaces and into files
         if self.kind == "text" and any("\ud800" <= c <= "\udfff" for c in value):
-            raise ParamError(f"{self.name} takes {self.allowed}, and {_shown(value)} holds half a character (no UTF-8)")
+            raise ParamError(
+                f"{self.name} takes {self.allowed}, and {short_repr(value)} holds half a character (no UTF-8)"
+            )
         return value
-
-
-def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 40 else text[:37] + "..."
 
 
 BYPASS = Param("bypass", "switch", False, doc="Passes the input, delayed by the node's latency.")

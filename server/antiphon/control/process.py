@@ -37,7 +37,6 @@ from antiphon.runtime import paths, scheduling
 from antiphon.runtime.child_process import listening
 from antiphon.runtime.settings import ServeSettings, mqtt_broker, surface_address
 from antiphon.session.commands import SetParam
-from antiphon.synth.info import TOLD
 from antiphon.wire.text import printable
 from antiphon.workers.arena import Arena
 from antiphon.workers.low_latency_events import Express
@@ -108,9 +107,7 @@ async def _live(given: dict[str, Any], supervisor: socket.socket) -> None:
         app.midi.open(ports_of(settings))
     restored = await app.start()
     here = Path(given["folder"])
-    http = await serve_http(
-        app, folder=paths.config(), listener=socket.socket(fileno=fds["http"]), lan=settings.lan, told=here / TOLD
-    )
+    http = await serve_http(app, folder=paths.config(), listener=socket.socket(fileno=fds["http"]), lan=settings.lan)
     if settings.mute_input:
         app.command(SetParam(IN, "mute", True), "")
     if not restored:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from antiphon.contract.params import Value
 from antiphon.graph.graph import Graph
 from antiphon.graph.patch import Patch
+from antiphon.runtime.shortening import shorten
 
 MOST = 4
 """Changes that are named: one line of a terminal."""
@@ -51,5 +52,4 @@ def _shown(value: Value) -> str:
             return "on" if value else "off"
         case float():
             return f"{value:g}"
-    text = str(value)
-    return text if len(text) <= 40 else f"{text[:37]}..."
+    return shorten(str(value))

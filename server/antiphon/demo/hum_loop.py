@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from antiphon.contract.pitch import frequency
 from antiphon.demo.melody_loop import BEAT, BPM, FRAMES, RATE, made_once, write
 
 NAME = "demo-hum-1.wav"
@@ -71,7 +72,7 @@ def _score(random: np.random.Generator) -> tuple[Mono, Mono]:
         rest = (last - first) / RATE - 0.02 - inside
         loud = random.uniform(0.8, 1.0) * np.clip(inside / _ATTACK, 0.0, 1.0) * np.clip(rest / _RELEASE, 0.0, 1.0)
         level[first:last] = loud
-    return 440.0 * 2.0 ** ((note - 69.0) / 12.0), level
+    return frequency(note), level
 
 
 def _resonance(hertz: Mono) -> Mono:

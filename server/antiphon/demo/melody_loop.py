@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from antiphon.contract.pitch import frequency
 from antiphon.errors import FileError
 from antiphon.runtime import paths
 
@@ -83,7 +84,7 @@ def loop() -> NDArray[np.float32]:
         for eighth, place in enumerate(_FIGURE):
             at = bar * 4 * BEAT + eighth * BEAT // 2
             loud = 0.8 if eighth else 1.0
-            _add(strings, at, _pluck(_hertz(chord[place]), 1.6) * loud, pan=-0.35 + 0.1 * place)
+            _add(strings, at, _pluck(frequency(chord[place]), 1.6) * loud, pan=-0.35 + 0.1 * place)
             _add(
                 hats,
                 at + (BEAT // 16 if eighth % 2 else 0),
@@ -91,15 +92,11 @@ def loop() -> NDArray[np.float32]:
                 pan=0.3,
             )
         for beat, length in ((0.0, 1.4), (1.5, 0.5), (2.0, 1.2)):
-            _add(bass[None], round((bar * 4 + beat) * BEAT), _bass(_hertz(low), length))
+            _add(bass[None], round((bar * 4 + beat) * BEAT), _bass(frequency(low), length))
     for beat, note in _MELODY:
-        _add(strings, round(beat * BEAT), _pluck(_hertz(note), 2.4) * 1.1, pan=0.25)
+        _add(strings, round(beat * BEAT), _pluck(frequency(note), 2.4) * 1.1, pan=0.25)
     made = 0.13 * strings + 0.16 * bass + 0.02 * hats + _bed(random)
     return np.ascontiguousarray(made, np.float32)
-
-
-def _hertz(note: int) -> float:
-    return 440.0 * math.pow(2.0, (note - 69) / 12.0)
 
 
 @cache

@@ -49,43 +49,40 @@ class Slot(IntEnum):
 
 
 WORDS = 84 + 96
-_DEPTH = DEPTH
-_NOW, _PORTS_IN, _PORTS_OUT = 16, 20, 52
-_IN_TAGS, _OUT_TAGS, _TIMES = 84, 116, 148
 
 
 @kernel
 def stamp(s: i64p, slot: i64) -> None:
     """The monotonic clock into the slot's time; tracks the longest gap between calls."""
-    call_c(s[9], 1, offset(s, _NOW))
-    now = s[_NOW] * 1000000000 + s[_NOW + 1]
-    before = (slot + _DEPTH - 1) % _DEPTH
-    if s[0] > 0:
-        gap = now - s[_TIMES + before]
-        if gap > s[13]:
-            s[13] = gap
-    s[_TIMES + slot] = now
+    call_c(s[Slot.CLOCK], 1, offset(s, Slot.NOW))
+    now = s[Slot.NOW] * 1000000000 + s[Slot.NOW + 1]
+    before = (slot + DEPTH - 1) % DEPTH
+    if s[Slot.CALLS] > 0:
+        gap = now - s[Slot.TIMES + before]
+        if gap > s[Slot.LONGEST_GAP]:
+            s[Slot.LONGEST_GAP] = gap
+    s[Slot.TIMES + slot] = now
 
 
 @kernel
 def publish(s: i64p, slot: i64, call: i64) -> None:
     """Makes the input slot and the count of calls visible, then rings the bell."""
-    store_release(s, _IN_TAGS + slot, call + 1)
-    store_release(s, 0, call + 1)
-    call_c(s[8], s[7], as_u8p(offset(s, 15)), 8)
+    store_release(s, Slot.IN_TAGS + slot, call + 1)
+    store_release(s, Slot.CALLS, call + 1)
+    call_c(s[Slot.WRITE], s[Slot.BELL], as_u8p(offset(s, Slot.ONE)), 8)
 
 
 @kernel
 def ready(s: i64p, call: i64, wrong: i64) -> i64:
     """The slot of the block to be heard at this call, or -1 where it is not there: counted, once blocks are owed."""
-    wanted = i64(call - s[4])
+    wanted = i64(call - s[Slot.AHEAD])
     if wanted < 0 or wrong != 0:
         return -1
-    place = wanted % _DEPTH
-    if load_acquire(s, _OUT_TAGS + place) == wanted + 1:
+    place = wanted % DEPTH
+    if load_acquire(s, Slot.OUT_TAGS + place) == wanted + 1:
         return place
-    if s[18] > 0 and wanted >= s[18] - 1:
-        s[5] = s[5] + 1
+    if s[Slot.PRIMED] > 0 and wanted >= s[Slot.PRIMED] - 1:
+        s[Slot.MISSED] = s[Slot.MISSED] + 1
     return -1
 
 
@@ -93,27 +90,27 @@ def ready(s: i64p, call: i64, wrong: i64) -> i64:
 def jack_process(frames: i64, s: i64p) -> i64:
     """JackProcessCallback: `frames` arrives as 32 bits in a 64-bit register."""
     count = frames & 4294967295
-    call = s[0]
-    slot = call % _DEPTH
+    call = s[Slot.CALLS]
+    slot = call % DEPTH
     stamp(s, slot)
-    block = s[1]
+    block = s[Slot.BLOCK]
     wrong = 0
     if count != block:
-        s[6] = s[6] + 1
+        s[Slot.WRONG_SIZE] = s[Slot.WRONG_SIZE] + 1
         wrong = 1
-    into = address_f32(s[10])
-    for c in range(s[2]):
+    into = address_f32(s[Slot.IN_DATA])
+    for c in range(s[Slot.CHANNELS_IN]):
         if wrong == 0:
-            port = address_f32(call_c(s[12], s[_PORTS_IN + c], count))
+            port = address_f32(call_c(s[Slot.PORT_BUFFER], s[Slot.PORTS_IN + c], count))
             for n in range(block):
-                into[(slot * s[2] + c) * block + n] = port[n]
+                into[(slot * s[Slot.CHANNELS_IN] + c) * block + n] = port[n]
     place = ready(s, call, wrong)
-    out = address_f32(s[11])
-    for c in range(s[3]):
-        port = address_f32(call_c(s[12], s[_PORTS_OUT + c], count))
+    out = address_f32(s[Slot.OUT_DATA])
+    for c in range(s[Slot.CHANNELS_OUT]):
+        port = address_f32(call_c(s[Slot.PORT_BUFFER], s[Slot.PORTS_OUT + c], count))
         if place >= 0:
             for n in range(block):
-                port[n] = out[(place * s[3] + c) * block + n]
+                port[n] = out[(place * s[Slot.CHANNELS_OUT] + c) * block + n]
         else:
             for n in range(count):
                 port[n] = 0.0
@@ -124,33 +121,33 @@ def jack_process(frames: i64, s: i64p) -> i64:
 @kernel
 def portaudio_process(x: i64, y: i64, frames: i64, times: i64, flags: i64, s: i64p) -> i64:
     """PaStreamCallback with interleaved float32 buffers; x is 0 without an input, y 0 without an output."""
-    call = s[0]
-    slot = call % _DEPTH
+    call = s[Slot.CALLS]
+    slot = call % DEPTH
     stamp(s, slot)
-    block = s[1]
+    block = s[Slot.BLOCK]
     wrong = 0
     if frames != block:
-        s[6] = s[6] + 1
+        s[Slot.WRONG_SIZE] = s[Slot.WRONG_SIZE] + 1
         wrong = 1
     if flags & 15:
-        s[14] = s[14] + 1
-    into = address_f32(s[10])
+        s[Slot.XRUNS] = s[Slot.XRUNS] + 1
+    into = address_f32(s[Slot.IN_DATA])
     if x != 0 and wrong == 0:
         source = address_f32(x)
-        for c in range(s[2]):
+        for c in range(s[Slot.CHANNELS_IN]):
             for n in range(block):
-                into[(slot * s[2] + c) * block + n] = source[n * s[2] + c]
+                into[(slot * s[Slot.CHANNELS_IN] + c) * block + n] = source[n * s[Slot.CHANNELS_IN] + c]
     place = ready(s, call, wrong)
     if y != 0:
         dest = address_f32(y)
-        out = address_f32(s[11])
-        for c in range(s[3]):
+        out = address_f32(s[Slot.OUT_DATA])
+        for c in range(s[Slot.CHANNELS_OUT]):
             if place >= 0:
                 for n in range(block):
-                    dest[n * s[3] + c] = out[(place * s[3] + c) * block + n]
+                    dest[n * s[Slot.CHANNELS_OUT] + c] = out[(place * s[Slot.CHANNELS_OUT] + c) * block + n]
             else:
                 for n in range(frames):
-                    dest[n * s[3] + c] = 0.0
+                    dest[n * s[Slot.CHANNELS_OUT] + c] = 0.0
     publish(s, slot, call)
     return 0
 

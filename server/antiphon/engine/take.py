@@ -14,6 +14,7 @@ from typing import Any
 
 from antiphon.errors import FileError
 from antiphon.runtime import paths
+from antiphon.runtime.sound_formats import FORMATS, RECORDING_SUFFIXES
 
 ROOM = 1 << 16
 """Bytes there must be room for when a recording starts."""
@@ -23,7 +24,6 @@ RIFF_BYTES = (1 << 32) - 1
 """What a wave file's 32-bit lengths can say."""
 _UPDATE_HEADER_NOW = 0x1060
 _RF64_AUTO_DOWNGRADE = 0x1210
-_SUBTYPES = {".wav": "PCM_24", ".flac": "PCM_24", ".ogg": "VORBIS", ".mp3": "MPEG_LAYER_III"}
 
 
 class TakeFile:
@@ -34,8 +34,8 @@ class TakeFile:
         import soundfile
 
         suffix = path.suffix.lower()
-        if suffix not in _SUBTYPES:
-            raise FileError(f"cannot write {path}: a recording's name ends in {', '.join(sorted(_SUBTYPES))}")
+        if suffix not in RECORDING_SUFFIXES:
+            raise FileError(f"cannot write {path}: a recording's name ends in {', '.join(sorted(RECORDING_SUFFIXES))}")
         if suffix == ".mp3" and rate > 48000:
             raise FileError(f"cannot write {path}: mp3 does not hold {rate} Hz; name a .wav, .flac or .ogg")
         paths.made(path.parent, paths.PRIVATE_FOLDER)
@@ -43,8 +43,9 @@ class TakeFile:
         self.path, self.rate, self.frames = path, rate, 0
         self._sf, self._wave = soundfile, suffix == ".wav"
         self._file = soundfile.SoundFile(
-            str(path), "w", rate, channels, subtype or _SUBTYPES[suffix], format="RF64" if self._wave else None
-        )
+            str(path), "w", rate, channels, subtype or FORMATS[suffix].subtypes[0],
+            format="RF64" if self._wave else None,
+        )  # fmt: skip
         if self._wave:
             self._command(_RF64_AUTO_DOWNGRADE, 1)
         self._synced = time.monotonic()

@@ -9,6 +9,7 @@ import math
 from dataclasses import dataclass
 
 MIN_TEMPO, MAX_TEMPO = 10.0, 999.0
+"""bpm, in patches, commands and files alike."""
 
 
 @dataclass(slots=True)

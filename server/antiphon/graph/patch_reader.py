@@ -11,15 +11,19 @@ from typing import Any, NoReturn
 from antiphon.contract.catalog import Catalog, ProcessorInfo, defaults
 from antiphon.contract.params import Param, Value
 from antiphon.errors import FileError, ParamError, PatchError
+from antiphon.graph.clock import MAX_TEMPO, MIN_TEMPO
 from antiphon.graph.graph import IN, MAX_NODES, MAX_WIRES, OUT, Graph, NodeSpec, Wire, check, check_name, known_type
 from antiphon.graph.io_nodes import ENDS
 from antiphon.graph.toml_location import line_of
 from antiphon.runtime import paths
+from antiphon.runtime.shortening import short_repr, shorten
 from antiphon.runtime.suggestion import instead
 
 KEYS = ("format", "name", "listed", "tempo", "nodes", "wires", "scenes", "midi")
-LOW_TEMPO, HIGH_TEMPO, DEFAULT_TEMPO = 10.0, 1000.0, 120.0
+DEFAULT_TEMPO = 120.0
 MAX_SCENES = 128
+_LONGEST_REASON = 400
+"""Characters: two lines of a terminal, as in `suggestion`."""
 _MIDI = re.compile(r"cc (\d{1,3})(?: (\d{1,2}))?")
 _TOML = {bool: "true or false", str: "text", int: "a number", float: "a number", list: "a list", dict: "a table"}
 
@@ -62,8 +66,8 @@ class PatchReader:
 
     def tempo(self, data: Mapping[str, Any]) -> float:
         tempo = data.get("tempo", DEFAULT_TEMPO)
-        if isinstance(tempo, bool) or not isinstance(tempo, int | float) or not LOW_TEMPO <= tempo <= HIGH_TEMPO:
-            self.fail(("tempo",), f"takes {LOW_TEMPO:g} to {HIGH_TEMPO:g} bpm, not {_shown(tempo)}")
+        if isinstance(tempo, bool) or not isinstance(tempo, int | float) or not MIN_TEMPO <= tempo <= MAX_TEMPO:
+            self.fail(("tempo",), f"takes {MIN_TEMPO:g} to {MAX_TEMPO:g} bpm, not {_shown(tempo)}")
         return float(tempo)
 
     def graph(self, data: Mapping[str, Any]) -> Graph:
@@ -133,7 +137,7 @@ class PatchReader:
             end = graph.end(target, "out", self.catalog, "events")
             port = None if end.node == IN else known_type(graph.node(end.node).type, self.catalog).port(end.port, "out")
         except PatchError as error:
-            self.fail(path, _clipped(str(error)))
+            self.fail(path, shorten(str(error), _LONGEST_REASON))
         if port is None or port.kind != "events":
             self.fail(path, f"{_shown(target)} gives no notes; takes a node that does")
         return str(end)
@@ -158,7 +162,7 @@ class PatchReader:
         try:
             info = known_type(kind, self.catalog)
         except PatchError as error:
-            self.fail((*here, "type") if "type" in body else here, _clipped(str(error)))
+            self.fail((*here, "type") if "type" in body else here, shorten(str(error), _LONGEST_REASON))
         cells = {p.name: p for p in info.cells}
         values: dict[str, Value] = {}
         for key, value in body.items():
@@ -177,7 +181,7 @@ class PatchReader:
         try:
             info = ENDS[node][1] if node in ENDS else known_type(graph.node(node).type, self.catalog)
         except PatchError as error:
-            self.fail(path, _clipped(str(error)))
+            self.fail(path, shorten(str(error), _LONGEST_REASON))
         cells = {p.name: p for p in info.cells}
         if name not in cells:
             self.fail(path, f"{node} has no parameter {_shown(name)}{instead(name, cells, 'it has')}")
@@ -219,7 +223,7 @@ class PatchReader:
             like = self._like(graph, source, dest)
             return Wire(graph.end(source, "out", self.catalog, like), graph.end(dest, "in", self.catalog, like))
         except PatchError as error:
-            self.fail(("wires", source), _clipped(str(error)))
+            self.fail(("wires", source), shorten(str(error), _LONGEST_REASON))
 
     def _like(self, graph: Graph, source: str, dest: str) -> str:
         """The kind that plain names on this wire mean: the first that both ends have."""
@@ -258,9 +262,6 @@ def _kind(value: object) -> str:
 
 
 def _shown(value: object) -> str:
-    text = repr(value) if not isinstance(value, int) or abs(value) < 1 << 63 else "a number of more than 64 bits"
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
-def _clipped(text: str) -> str:
-    return text if len(text) <= 400 else text[:397] + "..."
+    if isinstance(value, int) and abs(value) >= 1 << 63:
+        return "a number of more than 64 bits"
+    return short_repr(value, 60)

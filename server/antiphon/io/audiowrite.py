@@ -14,8 +14,6 @@ import queue
 import secrets
 import stat
 import threading
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -25,6 +23,7 @@ import numpy as np
 from antiphon.contract.block import Samples
 from antiphon.errors import FileError
 from antiphon.io.decode import shown
+from antiphon.runtime.sound_formats import FORMATS, SHOWN_SUFFIXES, Format
 
 CHUNK = 16384
 """Frames handed to the encoder at a time. libsndfile's vorbis encoder overruns its stack with very long ones."""
@@ -32,31 +31,6 @@ _ADD_PEAK_CHUNK = 0x1050
 MAX_WAV_BYTES = (1 << 32) - (1 << 16)
 
 
-@dataclass(frozen=True, slots=True)
-class Format:
-    """What can be written under a suffix. channels: at most.  rates: all those allowed; empty: any."""
-
-    name: str
-    subtypes: tuple[str, ...]
-    channels: int = 64
-    rates: tuple[int, ...] = ()
-
-
-_PCM = ("PCM_24", "PCM_16", "PCM_32", "FLOAT", "DOUBLE")
-_FLAC = Format("FLAC", ("PCM_24", "PCM_16", "PCM_S8"), 8)
-_OGG = Format("OGG", ("VORBIS",), 64)
-_MP3 = Format("MP3", ("MPEG_LAYER_III",), 2, (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000))
-_AIFF = Format("AIFF", (*_PCM, "PCM_S8"))
-FORMATS: Mapping[str, Format] = {
-    ".wav": Format("WAV", (*_PCM, "PCM_U8")),
-    ".flac": _FLAC,
-    ".ogg": _OGG,
-    ".mp3": _MP3,
-    ".aiff": _AIFF,
-    ".aif": _AIFF,
-    ".au": Format("AU", (*_PCM, "PCM_S8")),
-}
-SUFFIXES = ".wav, .flac, .ogg, .mp3, .aiff or .au"
 _STEPS = {"PCM_U8": 1 << 7, "PCM_S8": 1 << 7, "PCM_16": 1 << 15, "PCM_24": 1 << 23}
 _EIGHT_BITS = {"PCM_U8": "PCM_S8", "PCM_S8": "PCM_U8"}
 
@@ -65,7 +39,7 @@ def format_of(path: str | os.PathLike[str]) -> Format:
     """The format a file name asks for, or `FileError` naming those allowed."""
     found = FORMATS.get(Path(path).suffix.lower())
     if found is None:
-        raise FileError(f"cannot write {shown(path)}: its name must end in {SUFFIXES}")
+        raise FileError(f"cannot write {shown(path)}: its name must end in {SHOWN_SUFFIXES}")
     return found
 
 
@@ -130,13 +104,13 @@ class AudioWriter:
     def commit(self) -> None:
         """Finishes the file and gives it its name. Until this returns there is none."""
         try:
-            if self.frames == 0 and self.format is _MP3:
+            if self.frames == 0 and self.format.name == "MP3":
                 raise FileError(f"cannot write {self.name}: there is no sound to write, and an mp3 cannot be empty")
             self._hand_over()
             self._finish()
             if self._error is not None:
                 raise self._failure(self._error)
-            if self.frames == 0 and self.format is _FLAC:
+            if self.frames == 0 and self.format.name == "FLAC":
                 os.pwrite(self._draft.fd, _empty_flac(self._rate, self._channels, self.subtype), 0)
             self._draft.publish()
         except OSError as error:
@@ -201,7 +175,7 @@ class AudioWriter:
     def _encode_all(self) -> None:
         import soundfile
 
-        more: dict[str, Any] = {"compression_level": 0.2} if self.format is _MP3 else {}
+        more: dict[str, Any] = {"compression_level": 0.2} if self.format.name == "MP3" else {}
         with soundfile.SoundFile(
             self._disk, "w", self._rate, self._channels, self.subtype, format=self.format.name, **more
         ) as file:

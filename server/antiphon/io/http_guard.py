@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
 
 from antiphon.errors import WireError
+from antiphon.runtime.shortening import shorten
 
 Headers = Sequence[tuple[bytes, bytes]]
 """Header fields in order: lower-case name, value."""
@@ -166,5 +167,4 @@ def fields(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> list[str]:
 
 
 def _short(text: str) -> str:
-    shown = "".join(c if c.isprintable() else "?" for c in text)
-    return shown if len(shown) <= 60 else shown[:57] + "..."
+    return shorten("".join(c if c.isprintable() else "?" for c in text), 60)

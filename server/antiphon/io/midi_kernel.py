@@ -52,67 +52,72 @@ class MidiSlot(IntEnum):
 OUT_AT = 128
 RING_AT = OUT_AT + OUT_RING
 WORDS = RING_AT + RING
-_NOW, _GOT, _CYCLE, _INS, _OUTS, _BUFFERS = 24, 20, 26, 32, 96, 112
-_INPUTS, _OUTPUTS, _RING, _OUT_RING, _RING_AT, _OUT_AT = INPUTS, OUTPUTS, RING, OUT_RING, RING_AT, OUT_AT
 
 
 @kernel
 def keep(s: i64p, port: i64, now: i64) -> i64:
     """The event in `GOT` goes into the ring; 1, or 0 and counted where it does not fit."""
-    size = s[_GOT + 1]
+    size = s[MidiSlot.GOT + 1]
     need = 2 + (size + 7) // 8
-    write = s[12]
-    at = write % _RING
+    write = s[MidiSlot.WRITE]
+    at = write % RING
     skip = 0
-    if at + need > _RING:
-        skip = _RING - at
-    if write + skip + need - load_acquire(s, 13) > _RING:
-        s[14] = s[14] + 1
+    if at + need > RING:
+        skip = RING - at
+    if write + skip + need - load_acquire(s, MidiSlot.READ) > RING:
+        s[MidiSlot.DROPPED] = s[MidiSlot.DROPPED] + 1
         return 0
     if skip > 0:
-        s[_RING_AT + at] = -1
+        s[RING_AT + at] = -1
         at = 0
-    s[_RING_AT + at] = port << 32 | size
-    s[_RING_AT + at + 1] = now + (s[_GOT] & 4294967295) * 1000000000 // s[1]
-    source = as_u8p(address_f32(s[_GOT + 2]))
-    dest = as_u8p(offset(s, _RING_AT + at + 2))
+    s[RING_AT + at] = port << 32 | size
+    s[RING_AT + at + 1] = now + (s[MidiSlot.GOT] & 4294967295) * 1000000000 // s[MidiSlot.RATE]
+    source = as_u8p(address_f32(s[MidiSlot.GOT + 2]))
+    dest = as_u8p(offset(s, RING_AT + at + 2))
     for n in range(size):
         dest[n] = source[n]
-    store_release(s, 12, write + skip + need)
+    store_release(s, MidiSlot.WRITE, write + skip + need)
     return 1
 
 
 @kernel
 def give(s: i64p, frames: i64) -> None:
     """What waits to go out, into the ports' buffers; what does not fit waits for the next cycle."""
-    for p in range(_OUTPUTS):
-        port = load_acquire(s, _OUTS + p)
-        s[_BUFFERS + p] = 0
+    for p in range(OUTPUTS):
+        port = load_acquire(s, MidiSlot.OUTS + p)
+        s[MidiSlot.OUT_BUFFERS + p] = 0
         if port != 0:
-            buffer = call_c(s[6], port, frames)
-            call_c(s[9], buffer)
-            s[_BUFFERS + p] = buffer
-    read = s[16]
-    write = load_acquire(s, 15)
+            buffer = call_c(s[MidiSlot.BUFFER], port, frames)
+            call_c(s[MidiSlot.CLEAR], buffer)
+            s[MidiSlot.OUT_BUFFERS + p] = buffer
+    read = s[MidiSlot.OUT_READ]
+    write = load_acquire(s, MidiSlot.OUT_WRITE)
     while read < write:
-        place = _OUT_AT + read % _OUT_RING
+        place = OUT_AT + read % OUT_RING
         word = s[place]
-        buffer = s[_BUFFERS + (word >> 32)]
+        buffer = s[MidiSlot.OUT_BUFFERS + (word >> 32)]
         if buffer != 0:
-            full = call_c(s[10], buffer, 0, as_u8p(offset(s, place)), word >> 24 & 255)
+            full = call_c(s[MidiSlot.EVENT_PUT], buffer, 0, as_u8p(offset(s, place)), word >> 24 & 255)
             if full & 4294967295 != 0:
                 break
         read = read + 1
-    store_release(s, 16, read)
+    store_release(s, MidiSlot.OUT_READ, read)
 
 
 @kernel
 def begun(s: i64p) -> i64:
     """When the cycle began, in ns of CLOCK_MONOTONIC: by JACK's own loop, however late this call is."""
-    call_c(s[5], 1, offset(s, _NOW))
-    now = s[_NOW] * 1000000000 + s[_NOW + 1]
-    call_c(s[18], s[19], offset(s, _CYCLE), offset(s, _CYCLE + 1), offset(s, _CYCLE + 2), offset(s, _CYCLE + 3))
-    ago = call_c(s[17]) - s[_CYCLE + 1]
+    call_c(s[MidiSlot.CLOCK], 1, offset(s, MidiSlot.NOW))
+    now = s[MidiSlot.NOW] * 1000000000 + s[MidiSlot.NOW + 1]
+    call_c(
+        s[MidiSlot.CYCLE_TIMES],
+        s[MidiSlot.CLIENT],
+        offset(s, MidiSlot.CYCLE),
+        offset(s, MidiSlot.CYCLE + 1),
+        offset(s, MidiSlot.CYCLE + 2),
+        offset(s, MidiSlot.CYCLE + 3),
+    )
+    ago = call_c(s[MidiSlot.TIME]) - s[MidiSlot.CYCLE + 1]
     if ago < 0 or ago > 1000000:
         ago = 0
     return i64(now - ago * 1000)
@@ -124,17 +129,17 @@ def midi_process(frames: i64, s: i64p) -> i64:
     count = frames & 4294967295
     now = begun(s)
     came = 0
-    for p in range(_INPUTS):
-        port = load_acquire(s, _INS + p)
+    for p in range(INPUTS):
+        port = load_acquire(s, MidiSlot.INS + p)
         if port != 0:
-            buffer = call_c(s[6], port, count)
-            events = call_c(s[7], buffer) & 4294967295
+            buffer = call_c(s[MidiSlot.BUFFER], port, count)
+            events = call_c(s[MidiSlot.COUNT], buffer) & 4294967295
             for e in range(events):
-                failed = call_c(s[8], offset(s, _GOT), buffer, e) & 4294967295
+                failed = call_c(s[MidiSlot.EVENT], offset(s, MidiSlot.GOT), buffer, e) & 4294967295
                 if failed == 0:
                     came = came + keep(s, p, now)
     give(s, count)
-    store_release(s, 0, s[0] + 1)
+    store_release(s, MidiSlot.CALLS, s[MidiSlot.CALLS] + 1)
     if came > 0:
-        call_c(s[4], s[2], as_u8p(offset(s, 3)), 8)
+        call_c(s[MidiSlot.WRITE_FD], s[MidiSlot.BELL], as_u8p(offset(s, MidiSlot.ONE)), 8)
     return 0

@@ -11,6 +11,7 @@ import hashlib
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from enum import IntEnum
 from pathlib import Path
 from types import CodeType
 from typing import Any
@@ -57,6 +58,13 @@ def fingerprint(items: Sequence[Kernel[Any, Any]]) -> str:
     return hashlib.sha256(repr(said).encode()).hexdigest()
 
 
+def members(value: object) -> dict[str, int]:
+    """The numbers a kernel may name as `Class.MEMBER`, where `value` is an IntEnum; none where it is not."""
+    if isinstance(value, type) and issubclass(value, IntEnum):
+        return {name: int(member) for name, member in value.__members__.items()}
+    return {}
+
+
 def _describe(item: Kernel[Any, Any], said: list[object], seen: set[Kernel[Any, Any]]) -> None:
     if item in seen:
         return
@@ -70,6 +78,8 @@ def _describe(item: Kernel[Any, Any], said: list[object], seen: set[Kernel[Any, 
         value = outside.get(name)
         if isinstance(value, int | float):
             said.append((name, value))
+        elif named := members(value):
+            said.append((name, named))
         elif isinstance(value, Kernel):
             _describe(value, said, seen)
 

@@ -1,9 +1,10 @@
 """Kernels to LLVM IR to machine code.
 
-What a kernel may say: assignment to locals (their type is that of their first value), arithmetic,
-comparison, `and or not`, `x if c else y`, `if`, `while`, `for … in range(…)`, `break`, `continue`,
-`return`, indexing of pointers, `min max abs`, `f32() f64() i64()`, `math.*` of `_MATH`, other kernels,
-and what `intrinsics` holds.
+What a kernel may say: assignment to locals (their type is that of their first value), arithmetic (`//` and `%`
+of whole numbers only, rounded down as in Python; by zero the result is undefined), comparison, `and or not`,
+`x if c else y`, `if`, `while`, `for … in range(…)`, `break`, `continue`, `return`, indexing of pointers, numbers of
+the module and members of its IntEnums (`Slot.CALLS`), `min max abs`, `f32() f64() i64()`, `math.*` of `_MATH`,
+other kernels, and what `intrinsics` holds.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import llvmlite.binding as llvm
 from llvmlite import ir
 
 from antiphon.native.kernel import Kernel
-from antiphon.native.loading import symbol, target
+from antiphon.native.loading import members, symbol, target
 
 _I1, _I8, _I64 = ir.IntType(1), ir.IntType(8), ir.IntType(64)
 _F32, _F64 = ir.FloatType(), ir.DoubleType()
@@ -60,6 +61,10 @@ def build(wanted: Iterable[Kernel[Any, Any]]) -> bytes:
     builder = llvm.create_pass_builder(machine, tuning)
     builder.getModulePassManager().run(parsed, builder)
     return bytes(machine.emit_object(parsed))
+
+
+def _power_of_two(value: ir.Value) -> bool:
+    return isinstance(value, ir.Constant) and value.constant > 0 and value.constant & (value.constant - 1) == 0
 
 
 class _Unit:
@@ -243,6 +248,8 @@ class _Lowering:
                 return self.b.load(self.slots[name])
             case ast.Name(id=name) if isinstance(self.constants.get(name), int | float):
                 return self.value(ast.Constant(self.constants[name]))
+            case ast.Attribute(value=ast.Name(id=name), attr=member) if member in members(self.constants.get(name)):
+                return ir.Constant(_I64, members(self.constants[name])[member])
             case ast.Subscript(value=base, slice=index):
                 return self.b.load(self.place(base, index))
             case ast.UnaryOp(op=ast.USub(), operand=operand):
@@ -292,9 +299,9 @@ class _Lowering:
             case ast.Div():
                 return self.b.fdiv(a, b)
             case ast.FloorDiv() if whole:
-                return self.b.sdiv(a, b)
+                return self.floor_divide(a, b)
             case ast.Mod() if whole:
-                return self.b.srem(a, b)
+                return self.modulo(a, b)
             case ast.BitAnd() if whole:
                 return self.b.and_(a, b)
             case ast.BitOr() if whole:
@@ -304,6 +311,25 @@ class _Lowering:
             case ast.RShift() if whole:
                 return self.b.ashr(a, b)
         raise self.fail(node, f"{type(op).__name__} of {a.type} is outside the subset")
+
+    # Python rounds a quotient down and a remainder has the divisor's sign; LLVM's sdiv and srem round towards zero.
+    # By a power of two, a shift and a mask are already Python's.
+    def floor_divide(self, a: ir.Value, b: ir.Value) -> ir.Value:
+        if _power_of_two(b):
+            return self.b.ashr(a, ir.Constant(_I64, b.constant.bit_length() - 1))
+        return self.b.sub(self.b.sdiv(a, b), self.b.zext(self.rounded_up(self.b.srem(a, b), b), _I64))
+
+    def modulo(self, a: ir.Value, b: ir.Value) -> ir.Value:
+        if _power_of_two(b):
+            return self.b.and_(a, ir.Constant(_I64, b.constant - 1))
+        rest = self.b.srem(a, b)
+        return self.b.add(rest, self.b.select(self.rounded_up(rest, b), b, ir.Constant(_I64, 0)))
+
+    def rounded_up(self, rest: ir.Value, b: ir.Value) -> ir.Value:
+        """Whether sdiv's quotient lies above Python's: there is a remainder, of the other sign than the divisor."""
+        zero = ir.Constant(_I64, 0)
+        other_sign = self.b.icmp_signed("<", self.b.xor(rest, b), zero)
+        return self.b.and_(self.b.icmp_signed("!=", rest, zero), other_sign)
 
     def compare(self, op: ast.cmpop, a: ir.Value, b: ir.Value, node: ast.AST) -> ir.Value:
         signs: dict[type[ast.cmpop], str] = {

@@ -71,12 +71,8 @@ def resample(
     for m in range(frames):
         ticks = (first + m) * down + shift
         base = ticks // up
-        if base * up > ticks:  # machine code rounds towards zero
-            base = base - 1
-        row = (ticks - base * up) * taps
+        row = ticks % up * taps
         start = (base - half + 1) % size
-        if start < 0:
-            start = start + size
         for c in range(channels):
             at = c * 2 * size + start
             even = f64(0.0)

@@ -13,26 +13,6 @@ from antiphon.newplugin.shapes import SHAPES, PluginShape
 from antiphon.runtime.suggestion import instead
 
 NAME = re.compile(r"[a-z][a-z0-9_]{1,40}")
-INIT = '''"""SHAPED."""
-
-from antiphon.contract.hookspecs import Register, hookimpl
-
-
-@hookimpl
-def antiphon_processors(register: Register) -> None:
-    register("NAME", "NAME.processor:CLASS", "SHAPED.")
-'''
-CARD = """# NAME
-
-What it does: SHAPED. Shape: KIND.
-
-- Try it: `antiphon plugins NAME` shows it; add it to a patch as `[nodes.NAME]`, or `/node/add NAME mine`.
-- On files: `antiphon run NAME FILES`.
-- Test it: `PYTHONPATH=. python -m pytest NAME/tests` in the folder that holds this one (`pip install pytest` first).
-- Latency: 0 frames. (Say it here when that changes, and set `latency` in `prepare`.)
-- Quality: not measured yet. Say on what, beside what, and what it is bad at.
-- Licence: yours to say.
-"""
 
 
 def write(name: str, kind: str, folder: Path, taken: Collection[str] = ()) -> Path:
@@ -67,18 +47,12 @@ def files(name: str, shape: PluginShape) -> dict[str, str]:
     words = {
         "NAME": name, "CLASS": _class(name), "SHAPED": shape.doc.rstrip("."), "KIND": shape.name, "FILES": shape.files,
     }  # fmt: skip
-
-    def filled(text: str) -> str:
+    made = {}
+    for path, text in shape.templates().items():
         for word, meant in words.items():
             text = re.sub(rf"\b{word}\b", meant, text)
-        return text
-
-    return {
-        "__init__.py": filled(INIT),
-        "processor.py": filled(shape.processor),
-        f"tests/test_{name}.py": filled(shape.test),
-        "README.md": filled(CARD),
-    }
+        made[path.replace("NAME", name)] = text
+    return made
 
 
 def _class(name: str) -> str:

@@ -12,6 +12,7 @@ from antiphon.contract.params import Value
 from antiphon.errors import UsageError
 from antiphon.runtime import paths
 from antiphon.runtime.console import say
+from antiphon.runtime.sound_formats import FORMATS
 
 FADE = 0.02
 """Seconds over which a sound that has not ended by itself is faded out."""
@@ -77,8 +78,6 @@ def free(written: Iterable[Named], *, force: bool) -> None:
 
 def _inside(folder: str | os.PathLike[str]) -> Iterator[Path]:
     """The sounds, and the rules for them, in a folder and below it; nothing where it is none."""
-    from antiphon.io.audiowrite import FORMATS
-
     for place, _, names in os.walk(folder):
         for name in names:
             if os.path.splitext(name)[1].lower() in (*FORMATS, ".toml"):

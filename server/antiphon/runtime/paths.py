@@ -16,6 +16,7 @@ from pathlib import Path
 import platformdirs
 
 from antiphon.errors import AntiphonError, FileError
+from antiphon.runtime.shortening import shorten
 
 HOME = "ANTIPHON_HOME"
 MAX_NAME = 120
@@ -121,7 +122,7 @@ def inside(folder: Path, name: str, suffix: str = "", error: type[AntiphonError]
     suffix: put on when the name lacks it.  The file need not exist; nothing is opened or made. A name
     is one part of a path: no separators, no leading dot, nothing unprintable, no link that leads out.
     """
-    shown = repr(name if len(name) <= 40 else name[:37] + "...")
+    shown = repr(shorten(name))
     if not name or len(name) > MAX_NAME or len(name.encode("utf-8", "replace")) > 2 * MAX_NAME:
         raise error(f"{shown} is not a name: it takes 1 to {MAX_NAME} characters")
     if name.startswith(".") or not name.isprintable() or any(c in name for c in "/\\:"):

@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 from antiphon.errors import UsageError
 from antiphon.runtime.audio_limits import MAX_BLOCK, MIN_BLOCK, RATES
+from antiphon.runtime.sound_formats import FORMATS
 
 DEVICES = ("auto", "cpu", "cuda")
 AUDIO = ("auto", "portaudio", "jack", "headless")
@@ -18,7 +19,7 @@ OSC_PORT, HTTP_PORT, MQTT_PORT = 4400, 4401, 1883
 DEFAULT_RATE, DEFAULT_BLOCK = 48000, 256
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ServeSettings:
     """Options of `serve`, spelled as on the command line.
 
@@ -101,7 +102,7 @@ class ServeSettings:
         if not self.input:
             return None
         path = Path(self.input)
-        return path if os.path.exists(path) or path.suffix.lower() in _SOUND else None
+        return path if os.path.exists(path) or path.suffix.lower() in FORMATS else None
 
     def with_(self, **changes: Any) -> ServeSettings:
         return replace(self, **changes)
@@ -116,9 +117,6 @@ class ServeSettings:
         for name in ("surface", "allow", "midi_in", "midi_out"):
             data[name] = tuple(data[name])
         return ServeSettings(**data)
-
-
-_SOUND = {".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif", ".au"}
 
 
 def surface_address(text: str) -> tuple[str, int]:

@@ -14,13 +14,13 @@ from antiphon.contract.catalog import Catalog
 from antiphon.contract.params import Value
 from antiphon.errors import PatchError, WireError
 from antiphon.graph import graph as graphs
+from antiphon.graph.clock import MAX_TEMPO, MIN_TEMPO
 from antiphon.graph.graph import Graph, NodeSpec
 from antiphon.graph.io_nodes import ENDS
 from antiphon.runtime.suggestion import instead
 from antiphon.session.effects import Changed, Effect, EngineLoad, EngineSet, EngineTempo, TempoChanged
 from antiphon.session.node_state import LoadRequest, Node, Numbers, fits, rooms_for, travels
 
-MIN_BPM, MAX_BPM = 10.0, 999.0
 FADE = 0.05
 MAX_FADE = 60.0
 _LEAP = 1000
@@ -58,7 +58,7 @@ class Nodes:
         # Tempo for the next plan to bring with it, and whether it was set otherwise meanwhile.
         self._bring_tempo = 0.0
         self._tempo_again = False
-        if not MIN_BPM <= numbers[0] <= MAX_BPM:
+        if not MIN_TEMPO <= numbers[0] <= MAX_TEMPO:
             numbers[0] = 120.0
             for end in self.ends.values():
                 for cell, param in enumerate(end.cells):
@@ -165,8 +165,8 @@ class Nodes:
         if not 0.0 <= fade <= MAX_FADE:
             raise WireError(f"a fade takes 0 to {MAX_FADE:g} s, not {fade:g}")
         graphs.check(graph, self.catalog)
-        if tempo is not None and not MIN_BPM <= tempo <= MAX_BPM:
-            raise PatchError(f"tempo takes {MIN_BPM:g} to {MAX_BPM:g} bpm, not {tempo:g}")
+        if tempo is not None and not MIN_TEMPO <= tempo <= MAX_TEMPO:
+            raise PatchError(f"tempo takes {MIN_TEMPO:g} to {MAX_TEMPO:g} bpm, not {tempo:g}")
         kept = self._arrange(graph)
         changed: list[Effect] = []
         for spec in graph.nodes:
@@ -380,7 +380,7 @@ class Nodes:
 
     def _mend_numbers(self) -> None:
         # The process may have been killed anywhere: a number that is none goes back to its default.
-        if not MIN_BPM <= self.numbers[0] <= MAX_BPM:
+        if not MIN_TEMPO <= self.numbers[0] <= MAX_TEMPO:
             self.numbers[0] = 120.0
         self._mend(self.every)
 

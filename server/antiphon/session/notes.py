@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from antiphon.contract.catalog import Catalog
 from antiphon.errors import WireError
 from antiphon.graph.graph import End, Graph
+from antiphon.runtime.shortening import shorten
 from antiphon.runtime.suggestion import instead
 from antiphon.session.commands import Bend, Control, Note, NoteOff, NoteOn, When
 
@@ -165,5 +166,4 @@ def _number(args: Args, at: int, name: str, low: int, high: int, takes: str = ""
 
 
 def _shown(value: object) -> str:
-    shown = f"{value:.9g}" if isinstance(value, float) else repr(value)
-    return shown if len(shown) <= 40 else shown[:37] + "..."
+    return shorten(f"{value:.9g}" if isinstance(value, float) else repr(value))

@@ -14,6 +14,7 @@ from antiphon.contract.catalog import Catalog
 from antiphon.contract.params import Param, Value
 from antiphon.errors import PatchError, WireError
 from antiphon.graph import asset_names
+from antiphon.graph.clock import MAX_TEMPO, MIN_TEMPO
 from antiphon.session.commands import (
     NOW,
     Bend,
@@ -48,7 +49,7 @@ from antiphon.session.effects import (
     TempoChanged,
 )
 from antiphon.session.node_state import Node, Numbers
-from antiphon.session.nodes import FADE, MAX_BPM, MIN_BPM, Nodes
+from antiphon.session.nodes import FADE, Nodes
 from antiphon.session.notes import Players, checked
 from antiphon.session.schedule import Moment, Schedule
 
@@ -188,8 +189,8 @@ class Session(Nodes):
         return [*effects]
 
     def _tempo(self, command: SetTempo, now: Moment, source: object) -> list[Effect]:
-        if not MIN_BPM <= command.bpm <= MAX_BPM:
-            raise WireError(f"tempo takes {MIN_BPM:g} to {MAX_BPM:g} bpm, not {command.bpm:g}")
+        if not MIN_TEMPO <= command.bpm <= MAX_TEMPO:
+            raise WireError(f"tempo takes {MIN_TEMPO:g} to {MAX_TEMPO:g} bpm, not {command.bpm:g}")
         if not 0.0 <= command.beats <= 1e6:
             raise WireError(f"a tempo ramp takes 0 to 1e+06 beats, not {command.beats:g}")
         effects = self._timed(EngineTempo(command.bpm, command.beats, command.when), command, now, source)

@@ -17,7 +17,6 @@ from typing import Any, Protocol
 from antiphon.contract.catalog import Catalog
 from antiphon.contract.params import Value
 from antiphon.control.http import oscquery, page
-from antiphon.control.http import told as synth_told
 from antiphon.control.lan.access import Approvals, TokenGuard, load_token, local_addresses, plain_ip
 from antiphon.control.osc.addresses import ADDRESSES
 from antiphon.errors import FileError, UsageError
@@ -64,13 +63,11 @@ async def serve_http(
     lan: bool = False,
     limits: Limits | None = None,
     methods: tuple[oscquery.Method, ...] = FIXED,
-    told: Path | None = None,
 ) -> HttpServer:
     """Starts HTTP on loopback, or with `lan` HTTPS on every address; `.port` is the port it got.
 
     folder: the configuration folder, for token, certificate and approvals. Approvals still good are
-    given to `app.access`. told: the file that the null synth writes. Raises `EngineError` for a port taken,
-    `FileError` where `lan` cannot keep its secrets.
+    given to `app.access`. Raises `EngineError` for a port taken, `FileError` where `lan` cannot keep its secrets.
     """
     server = HttpServer(limits=limits or Limits())
     approvals = Approvals(folder)
@@ -85,8 +82,6 @@ async def serve_http(
         app.access.restore(approvals.load())
     else:
         server.authorise = TokenGuard(_token_if_any(folder)).check
-    if told is not None:
-        synth_told.install(server, told)
     install(server, app, approvals, methods)
     await server.start("0.0.0.0" if lan else "127.0.0.1", port, listener)
     return server

@@ -15,6 +15,7 @@ from antiphon.control.osc import (
     handle_time,
 )
 from antiphon.control.osc.intake import Handler
+from antiphon.graph.clock import MAX_TEMPO, MIN_TEMPO
 from antiphon.io.osc_peer import Level
 
 OWNER, SURFACE = Level.OWNER, Level.SURFACE
@@ -92,8 +93,8 @@ ADDRESSES = (
             "`/done /learn s:address s:control` then.", handle_midi.learn, OWNER),
     Address("/unlearn", "s:address", "Forgets which controller was learned for it, or that one is to be.",
             handle_midi.unlearn, OWNER),
-    Address("/tempo", "[f:bpm] [f:beats]", "Sets the tempo, 10 to 999 bpm, over so many beats; without arguments "
-            "answers `/tempo f:bpm`.", handle_time.tempo, timed=True),
+    Address("/tempo", "[f:bpm] [f:beats]", f"Sets the tempo, {MIN_TEMPO:g} to {MAX_TEMPO:g} bpm, over so many beats; "
+            "without arguments answers `/tempo f:bpm`.", handle_time.tempo, timed=True),
     Address("/transport/play", "[f:beat]", "Starts the beat, from one if given.", handle_time.play, timed=True),
     Address("/transport/stop", "", "Stops the beat.", handle_time.stop, timed=True),
     Address("/beat", "[f:beat]", "Goes to a beat; without arguments answers `/beat f:beat`.", handle_time.beat,

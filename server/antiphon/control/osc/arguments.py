@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from antiphon.errors import WireError
+from antiphon.runtime.shortening import short_repr
 from antiphon.wire.osc import Arg
 
 Args = tuple[Arg, ...]
@@ -24,7 +25,7 @@ def number(args: Args, at: int, name: str, low: float, high: float, default: flo
         return default
     value = args[at]
     if not isinstance(value, int | float):
-        raise WireError(f"{name} takes {low:g} to {high:g}, not {_shown(value)}")
+        raise WireError(f"{name} takes {low:g} to {high:g}, not {short_repr(value)}")
     found = float(value)
     if not (math.isfinite(found) and low <= found <= high):
         raise WireError(f"{name} takes {low:g} to {high:g}, not {found:g}")
@@ -49,7 +50,7 @@ def text(args: Args, at: int, name: str, default: str | None = None, longest: in
         return default
     value = args[at]
     if not isinstance(value, str) or not value or len(value) > longest or "\0" in value:
-        raise WireError(f"{name} takes a word of 1 to {longest} characters, not {_shown(value)}")
+        raise WireError(f"{name} takes a word of 1 to {longest} characters, not {short_repr(value)}")
     return value
 
 
@@ -61,8 +62,3 @@ def pressed(args: Args) -> bool:
     if isinstance(value, int | float):
         return value != 0
     return value is not None
-
-
-def _shown(value: object) -> str:
-    shown = repr(value)
-    return shown if len(shown) <= 40 else shown[:37] + "..."

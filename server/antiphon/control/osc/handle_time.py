@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from antiphon.control.osc.arguments import Args, most, number, pressed, text
 from antiphon.errors import WireError
+from antiphon.graph.clock import MAX_TEMPO, MIN_TEMPO
 from antiphon.io.osc_peer import Peer
 from antiphon.runtime import paths
 from antiphon.session.commands import SetTempo, Transport, When
-from antiphon.session.nodes import MAX_BPM, MIN_BPM
 from antiphon.session.schedule import MAX_BEAT
 from antiphon.wire.osc import encode
 
@@ -28,7 +28,7 @@ def tempo(app: ControlApp, peer: Peer, args: Args, when: When) -> None:
         app.reply(peer, encode("/tempo", float(app.session.tempo)))
         return
     most(args, 2, "f:bpm [f:beats]")
-    bpm = number(args, 0, "tempo in bpm", MIN_BPM, MAX_BPM)
+    bpm = number(args, 0, "tempo in bpm", MIN_TEMPO, MAX_TEMPO)
     beats = number(args, 1, "the ramp in beats", 0.0, 1e6, 0.0)
     app.do(SetTempo(bpm, beats, when), peer)
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.contract.block import Samples
+from antiphon.contract.pitch import frequency, note_number
 from antiphon.synth.pyo.zones import STEPS, ZoneSound
 
 LOOP = 1 << 17
@@ -51,9 +52,9 @@ def ensemble(like: Ensemble, rate: int, seed: int) -> list[ZoneSound]:
     for n, root in enumerate(ROOTS):
         low = 0 if n == 0 else root - 4
         high = 127 if n == len(ROOTS) - 1 else root + 3
-        first = round(_hz(root) * LOOP / rate)
+        first = round(frequency(root) * LOOP / rate)
         left, right = (_loop(like, rate, first, np.random.default_rng((seed, root, side))) for side in (0, 1))
-        exact = _key(first * rate / LOOP)
+        exact = note_number(first * rate / LOOP)
         sounds.append(ZoneSound(left, right, exact, low, high, rate, _cutoffs(root, like.bright), loop=True))
     return sounds
 
@@ -92,11 +93,11 @@ def pluck(rate: int, seed: int) -> list[ZoneSound]:
     for n, root in enumerate(roots):
         low = 0 if n == 0 else root - 3
         high = 127 if n == len(roots) - 1 else root + 2
-        period = max(8, round(rate / _hz(root)))
+        period = max(8, round(rate / frequency(root)))
         left, right = (
             _string(period, rate, np.random.default_rng((seed, root, side)), 0.17 + 0.05 * side) for side in (0, 1)
         )
-        sounds.append(ZoneSound(left, right, _key(rate / period), low, high, rate, _cutoffs(root, (3.0, 40.0))))
+        sounds.append(ZoneSound(left, right, note_number(rate / period), low, high, rate, _cutoffs(root, (3.0, 40.0))))
     return sounds
 
 
@@ -133,13 +134,5 @@ def _phases(k: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.float6
 def _cutoffs(root: int, bright: tuple[float, float]) -> tuple[float, ...]:
     soft, loud = bright
     start, end = STEPS[0], STEPS[-1]
-    middle = _hz((root + 69) / 2)
+    middle = frequency((root + 69) / 2)
     return tuple(min(20000.0, middle * soft * (loud / soft) ** ((v - start) / (end - start))) for v in STEPS)
-
-
-def _hz(note: float) -> float:
-    return float(440.0 * 2.0 ** ((note - 69) / 12.0))
-
-
-def _key(hz: float) -> float:
-    return float(69.0 + 12.0 * np.log2(hz / 440.0))

@@ -34,41 +34,40 @@ class BridgeSlot(IntEnum):
 
 
 WORDS = 64 + DEPTH
-_OUT, _IN, _TAGS, _DEPTH = 8, 16, 64, DEPTH
 
 
 @kernel
 def bridge_process(frames: i64, s: i64p) -> i64:
     """JackProcessCallback: `frames` arrives as 32 bits in a 64-bit register."""
     count = frames & 4294967295
-    block = s[1]
-    now = s[2]
-    high = address_f32(call_c(s[3], s[_OUT], count))
-    low = address_f32(call_c(s[3], s[_OUT + 1], count))
+    block = s[BridgeSlot.BLOCK]
+    now = s[BridgeSlot.COUNTER]
+    high = address_f32(call_c(s[BridgeSlot.BUFFER], s[BridgeSlot.OUT], count))
+    low = address_f32(call_c(s[BridgeSlot.BUFFER], s[BridgeSlot.OUT + 1], count))
     for n in range(count):
         high[n] = (now + n) >> 24
         low[n] = (now + n) & 16777215
-    s[2] = now + count
+    s[BridgeSlot.COUNTER] = now + count
     came = 0
     if count == block:
-        h = address_f32(call_c(s[3], s[_IN], count))
-        w = address_f32(call_c(s[3], s[_IN + 1], count))
+        h = address_f32(call_c(s[BridgeSlot.BUFFER], s[BridgeSlot.IN], count))
+        w = address_f32(call_c(s[BridgeSlot.BUFFER], s[BridgeSlot.IN + 1], count))
         first = (i64(h[0]) << 24) + i64(w[0])
         last = (i64(h[block - 1]) << 24) + i64(w[block - 1])
         # a block in which the counter was not whole has another distance between its ends
         if first > 0 and first % block == 0 and last == first + block - 1 and first <= now:
-            place = first // block % _DEPTH
-            s[_TAGS + place] = 0
-            into = address_f32(s[5])
-            for c in range(2, s[4]):
-                port = address_f32(call_c(s[3], s[_IN + c], count))
-                at = (place * s[4] + c) * block
+            place = first // block % DEPTH
+            s[BridgeSlot.TAGS + place] = 0
+            into = address_f32(s[BridgeSlot.DATA])
+            for c in range(2, s[BridgeSlot.PORTS]):
+                port = address_f32(call_c(s[BridgeSlot.BUFFER], s[BridgeSlot.IN + c], count))
+                at = (place * s[BridgeSlot.PORTS] + c) * block
                 for n in range(block):
                     into[at + n] = port[n]
-            store_release(s, _TAGS + place, first + 1)
-            store_release(s, 7, first + block)
+            store_release(s, BridgeSlot.TAGS + place, first + 1)
+            store_release(s, BridgeSlot.CAME, first + block)
             came = 1
     if came == 0:
-        s[6] = s[6] + 1
-    store_release(s, 0, s[0] + 1)
+        s[BridgeSlot.LOST] = s[BridgeSlot.LOST] + 1
+    store_release(s, BridgeSlot.CALLS, s[BridgeSlot.CALLS] + 1)
     return 0

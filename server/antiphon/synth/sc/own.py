@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from antiphon.contract.pitch import frequency
 from antiphon.contract.processor import Event
 from antiphon.synth.backend import SynthSettings
 from antiphon.synth.sc.material import BUFFERS, VoiceAssets
@@ -91,7 +92,7 @@ class OwnPlayer(NodeVoices):
         self._seed = (self._seed * 16807 + 1) % 16777213
         note = event.number + self._semitones(event.channel)
         values = {
-            "out": bus, "freq": hertz(note), "note": note, "midinote": note, "amp": event.value,
+            "out": bus, "freq": frequency(note), "note": note, "midinote": note, "amp": event.value,
             "velocity": max(1.0, event.value * 127.0), "seed": self._seed, "bend": self._semitones(event.channel, True),
         }  # fmt: skip
         self._voices[node] = ScVoice(event.number, event.channel, at)
@@ -126,7 +127,7 @@ class OwnPlayer(NodeVoices):
                 continue
             note = voice.note + self._semitones(channel)
             values = {"bend": self._semitones(channel, True)} if "bend" in there else {
-                "freq": hertz(note), "note": note, "midinote": note
+                "freq": frequency(note), "note": note, "midinote": note
             }  # fmt: skip
             for name, value in values.items():
                 if name in there:
@@ -141,7 +142,3 @@ def player_of(
     if material.definition is None:
         return NodeVoices(settings, rate, group, out, clock, nodes, material)
     return OwnPlayer(settings, rate, group, out, clock, nodes, material, first_bus, first_held, places)
-
-
-def hertz(note: float) -> float:
-    return float(440.0 * 2.0 ** ((note - 69.0) / 12.0))

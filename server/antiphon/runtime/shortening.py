@@ -1,0 +1,13 @@
+"""Values in messages, cut to a length: a refusal stays one line, whatever was sent."""
+
+from __future__ import annotations
+
+
+def shorten(text: str, most: int = 40) -> str:
+    """`text`, or its beginning and "..." where it has more than `most` characters."""
+    return text if len(text) <= most else text[: most - 3] + "..."
+
+
+def short_repr(value: object, most: int = 40) -> str:
+    """`value` as Python writes it, of at most `most` characters."""
+    return shorten(repr(value), most)

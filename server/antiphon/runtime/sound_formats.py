@@ -1,0 +1,39 @@
+"""Which sound files there are: their suffixes, and what each can hold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """What can be written under a suffix. channels: at most.  rates: all those allowed; empty: any.
+
+    subtypes: libsndfile's words, the one for 24 bits first where there is one.
+    """
+
+    name: str
+    subtypes: tuple[str, ...]
+    channels: int = 64
+    rates: tuple[int, ...] = ()
+
+
+_PCM = ("PCM_24", "PCM_16", "PCM_32", "FLOAT", "DOUBLE")
+_FLAC = Format("FLAC", ("PCM_24", "PCM_16", "PCM_S8"), 8)
+_OGG = Format("OGG", ("VORBIS",), 64)
+_MP3 = Format("MP3", ("MPEG_LAYER_III",), 2, (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000))
+_AIFF = Format("AIFF", (*_PCM, "PCM_S8"))
+FORMATS: Mapping[str, Format] = {
+    ".wav": Format("WAV", (*_PCM, "PCM_U8")),
+    ".flac": _FLAC,
+    ".ogg": _OGG,
+    ".mp3": _MP3,
+    ".aiff": _AIFF,
+    ".aif": _AIFF,
+    ".au": Format("AU", (*_PCM, "PCM_S8")),
+}
+SHOWN_SUFFIXES = ".wav, .flac, .ogg, .mp3, .aiff or .au"
+"""For messages; .aif is .aiff."""
+RECORDING_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
+"""Those a recording, which has no end yet, is written in."""
