@@ -18,7 +18,7 @@ from tests.control.rig import CATALOG, Rig, make_app
 from tests.control.test_notes import HEARS, PLAYS, events
 
 from antiphon.contract.catalog import Catalog
-from antiphon.control.midi import input
+from antiphon.control.midi import input as midi_input
 from antiphon.engine.link import PlayedNote
 from antiphon.graph.graph import End, Graph, NodeSpec, Wire
 from antiphon.graph.patch import Patch, parse
@@ -106,7 +106,7 @@ async def live(tmp_path: Path, home: Path) -> AsyncIterator[Stage]:
 def with_midi(live: Stage, **midi: str) -> None:
     """The patch that plays has this [midi]; "cc_21" for "cc 21"."""
     assert live.app.plans.patch is not None
-    written = {name.replace("_", " "): target for name, target in input.items()}
+    written = {name.replace("_", " "): target for name, target in midi.items()}
     live.app.plans.patch = replace(live.app.plans.patch, midi=written)
 
 
@@ -446,7 +446,7 @@ async def test_without_midi_there_is_nothing_to_learn(tmp_path: Path, home: Path
     assert app.midi.status() is None
     with pytest.raises(Exception, match="start the server with --midi"):
         app.midi.learn("a.gain", print)
-    assert input.LOOK == 1.0
+    assert midi_input.LOOK == 1.0
     app.close()
 
 
