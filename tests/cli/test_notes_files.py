@@ -13,7 +13,7 @@ import pytest
 from tests import audio
 
 from antiphon.cli.newplugin import new_plugin
-from antiphon.io.midifile import MidiControl, MidiNote, MidiTrack, read, write
+from antiphon.io.midifile import MidiControlChange, MidiNote, MidiTrack, read, write
 from antiphon.newplugin.shapes import SHAPES
 from antiphon.offline.note_file import read as read_score
 from antiphon.plugins import loader
@@ -41,7 +41,7 @@ def shaped(antiphon: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 def test_notes_to_notes_keep_time_tempo_and_channels(
     antiphon: Command, shaped: Callable[[str], str], tmp_path: Path
 ) -> None:
-    pedal = MidiControl(1.0, "control", 64, 1.0, 2)
+    pedal = MidiControlChange(1.0, "control", 64, 1.0, 2)
     tracks = [MidiTrack(f"part {c}", tuple(n for n in NOTES if n.channel == c), c) for c in (1, 2, 3)]
     write(tmp_path / "in.mid", [tracks[0], MidiTrack("part 2", tracks[1].notes, 2, (pedal,)), tracks[2]], TEMPO)
     name = shaped("notes-notes")

@@ -157,3 +157,13 @@ def test_shell_scripts_are_sound_and_can_be_run():
     for script in (*(ROOT / "tools").glob("*.sh"), ROOT / ".ci" / "run"):
         shell = "bash" if "bash" in script.read_text().splitlines()[0] else "sh"
         assert subprocess.run([shell, "-n", script], check=False).returncode == 0, own(script)
+
+
+def test_no_two_public_classes_share_a_name():
+    """One word, one meaning: a name that stands twice is guessed wrong half the time."""
+    places: dict[str, list[str]] = {}
+    for path in (p for p in modules() if "tests" not in p.parts):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                places.setdefault(node.name, []).append(own(path))
+    assert {name: found for name, found in places.items() if len(found) > 1} == {}

@@ -16,7 +16,7 @@ from antiphon.contract.catalog import Catalog
 from antiphon.contract.params import Value
 from antiphon.control.faults import ControlFaults
 from antiphon.control.http import status as figures
-from antiphon.control.midi.input import MidiControl, no_scene
+from antiphon.control.midi.input import MidiInput, no_scene
 from antiphon.control.osc.clients import Access, Surfaces, held_answer
 from antiphon.control.osc.directory import Directory
 from antiphon.control.osc.discretion import discreet
@@ -107,7 +107,7 @@ class ControlApp:
         self.plans = Plans(self)
         self.sets = Sets(self)
         self.reports = Reports(self)
-        self.midi, self.recall = MidiControl(self), no_scene
+        self.midi, self.recall = MidiInput(self), no_scene
         self.notes_out = NotesOut(self)
         self.services: list[tuple[str, Service]] = []
         self.listeners: list[Callable[[dict[str, Any]], None]] = []

@@ -49,7 +49,7 @@ class MidiNote:
 
 
 @dataclass(frozen=True, slots=True)
-class MidiControl:
+class MidiControlChange:
     """at: beats.  kind: "control" (number 0 to 127, value 0 to 1) or "bend" (value -1 to 1).  channel: 1 to 16."""
 
     at: float
@@ -68,7 +68,7 @@ class MidiTrack:
     name: str = ""
     notes: tuple[MidiNote, ...] = ()
     program: int | None = None
-    controls: tuple[MidiControl, ...] = ()
+    controls: tuple[MidiControlChange, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +168,7 @@ def _mido() -> Any:
 def _track(track: Any, ticks: int, tempo: dict[int, float]) -> MidiTrack:
     """A track's notes; tempo changes in it go into `tempo`, by tick."""
     found, at, name, program = _Open(ticks), 0, "", None
-    controls: list[MidiControl] = []
+    controls: list[MidiControlChange] = []
     for message in track:
         at += message.time
         match message.type:
@@ -179,10 +179,12 @@ def _track(track: Any, ticks: int, tempo: dict[int, float]) -> MidiTrack:
                     found.sounding[key] = (at, message.velocity)
             case "control_change":
                 value = message.value / 127
-                controls.append(MidiControl(at / ticks, "control", message.control, value, message.channel + 1))
+                controls.append(MidiControlChange(at / ticks, "control", message.control, value, message.channel + 1))
             case "pitchwheel":
                 controls.append(
-                    MidiControl(at / ticks, "bend", 0, max(-1.0, message.pitch / (_BEND - 1)), message.channel + 1)
+                    MidiControlChange(
+                        at / ticks, "bend", 0, max(-1.0, message.pitch / (_BEND - 1)), message.channel + 1
+                    )
                 )
             case "program_change" if program is None:
                 program = message.program

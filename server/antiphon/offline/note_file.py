@@ -95,7 +95,7 @@ def write(path: Path, events: Iterable[Timed], frames: int, rate: int, like: Mid
     ticks = like.ticks if like is not None else _FINE
     times = Times(tempo)
     notes: dict[int, list[midifile.MidiNote]] = {}
-    controls: dict[int, list[midifile.MidiControl]] = {}
+    controls: dict[int, list[midifile.MidiControlChange]] = {}
     sounding: dict[tuple[int, int], tuple[int, float]] = {}
 
     def beat(at: int) -> float:
@@ -116,7 +116,7 @@ def write(path: Path, events: Iterable[Timed], frames: int, rate: int, like: Mid
             if event.kind == "on" and event.value > 0.0:
                 sounding[key] = (at, event.value)
         else:
-            control = midifile.MidiControl(beat(at), event.kind, event.number, event.value, event.channel)
+            control = midifile.MidiControlChange(beat(at), event.kind, event.number, event.value, event.channel)
             controls.setdefault(event.channel, []).append(control)
     for key in list(sounding):
         end(key, frames)

@@ -52,7 +52,7 @@ def no_scene(number: int) -> None:
     raise WireError(f"there is no scene {number}")
 
 
-class MidiControl:
+class MidiInput:
     """received: messages.  refused: those that nobody took.  ports: None until `open`."""
 
     def __init__(self, app: ControlApp) -> None:
