@@ -41,7 +41,7 @@ class _Negating(ModelInfo):
         return WorkerSpec("negate", "antiphon.bench.echo:Negate", "torch", slots=2)
 
 
-class NegateNode(ModelProcessor):
+class Negate(ModelProcessor):
     model = _Negating("negate", "", "", "bench")
     rate = 48000
 """
