@@ -49,7 +49,7 @@ def si_sdr(made: torch.Tensor, clean: torch.Tensor) -> torch.Tensor:
     return 10.0 * torch.log10((wanted + 1e-9) / (rest + 1e-7 * own + 1e-9))
 
 
-class Mask(Recipe):
+class MaskRecipe(Recipe):
     """Mixtures of five seconds, every one begun from silence."""
 
     name: ClassVar[str] = "denoise"

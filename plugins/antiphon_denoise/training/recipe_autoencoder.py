@@ -8,7 +8,7 @@ from typing import ClassVar, cast
 import torch
 
 from antiphon.learning.recipe import Batch
-from antiphon_denoise.autoencoder import AutoencoderRecipe as Network
+from antiphon_denoise.autoencoder import Autoencoder as Network
 from antiphon_denoise.training.recipe import MaskRecipe, judged
 
 KL_WEIGHT, FREE, SOUND = 0.01, 0.05, 2.0

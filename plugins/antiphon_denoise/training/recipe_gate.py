@@ -16,7 +16,7 @@ from antiphon_denoise.training.recipe import MaskRecipe
 from antiphon_denoise.training.sounds import RATE
 
 
-class Gate(MaskRecipe):
+class GateRecipe(MaskRecipe):
     """The mask's material and loss, on the gate's grid. `care.py` is not part of it: it stands behind the gate."""
 
     name: ClassVar[str] = "denoise-gate"
