@@ -71,7 +71,7 @@ def test_files_are_measured_where_there_is_no_data(asked: EvaluationRequest, tmp
     assert any("the noise is computed (white, pink, brown)" in line for line in said)
     assert means["nothing", "gain"] == pytest.approx(0.0, abs=1e-9)
     assert means["mask", "gain"] > means["gate", "gain"] > 0.0
-    with pytest.raises(UsageError, match=r"nowhere holds no esc10/.*docs/plugins\.md .*evaluate denoise mine\.wav"):
+    with pytest.raises(UsageError, match=r"nowhere holds no esc10/.*docs/training\.md .*evaluate denoise mine\.wav"):
         list(Denoising().scores(replace(alone, files=())))
 
 
