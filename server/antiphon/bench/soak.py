@@ -220,7 +220,7 @@ def _others(home: Path) -> list[int]:
 
 @contextlib.contextmanager
 def _terminable() -> Iterator[None]:
-    """Ctrl-C and SIGTERM end the run, with its results so far, also where Ctrl-C is ignored (a job in the background)."""
+    """Ctrl-C and SIGTERM end the run with its results so far, Ctrl-C also where it is ignored (a background job)."""
 
     def end(_number: int, _frame: FrameType | None) -> NoReturn:
         raise KeyboardInterrupt
