@@ -197,13 +197,15 @@ def test_nothing_grows_while_it_plays() -> None:
     gc.collect()
     gc.disable()
     try:
-        before, objects = _resident(), len(gc.get_objects())
-        for _ in range(6):
+        resident, objects = [_resident()], len(gc.get_objects())
+        for _ in range(8):
             run(backend, score, 1.0, 64)
-        grown, more = _resident() - before, len(gc.get_objects()) - objects
+            resident.append(_resident())
+        more = len(gc.get_objects()) - objects
     finally:
         gc.enable()
-    assert grown < 2 << 20
+    # the median: the allocator takes a few MB at once now and then; what grows does so in every round
+    assert np.median(np.diff(resident)) < 1 << 16
     assert more < 100
 
 
