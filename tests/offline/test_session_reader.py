@@ -20,6 +20,7 @@ from antiphon.engine.graph_player import GraphPlayer
 from antiphon.errors import FileError
 from antiphon.graph.compiler import compile_plan
 from antiphon.graph.graph import IN, OUT, End, Graph, NodeSpec, Wire
+from antiphon.graph.io_nodes import IN_NUMBER, OUT_NUMBER
 from antiphon.offline.replay import replay
 from antiphon.offline.session_reader import LOG, SessionLog, found
 from antiphon.plugins import loader
@@ -54,6 +55,8 @@ def lines(loaded: Loaded) -> list[dict[str, Any]]:
         {"session": 1, "rate": RATE, "block": BLOCK, "channels": 2, "device": "cpu", "synth": "auto", "seed": 1},
         {"engine": "joined", **stage.state(), "load": load},
         {"sample": 300, "op": "set", "node": 3, "cell": 3, "number": 0.25, "ramp": 0.01},
+        {"sample": 400, "op": "set", "node": IN_NUMBER, "cell": 3, "number": -6.0, "ramp": 0.01},
+        {"sample": 500, "op": "set", "node": OUT_NUMBER, "cell": 3, "number": -3.0},
         {"sample": 600, "op": "tempo", "number": 90.0, "ramp": 2.0},
         {"sample": 700, "op": "transport", "cell": 0, "number": 4.0},
         {"sample": 768, "node": 4, "mark": "away", "number": 3, "leaving": 0},
@@ -121,10 +124,10 @@ def test_a_log_with_a_line_of_every_kind_is_played(tmp_path: Path, lines: list[A
         (2, ["op"], "explode", "line 3: it makes no sense (there is no op 'explode')"),
         (2, ["number"], 50.0, "line 3: it makes no sense (gain takes 0 to 2, not 50)"),
         (2, ["sample"], -1, "line 3: it makes no sense (sample takes whole numbers"),
-        (3, ["number"], 0.0, "line 4: it makes no sense (number takes 10 to 999, not 0.0)"),
-        (8, ["missed"], 7, "line 9: it makes no sense ('int' object is not subscriptable)"),
-        (10, ["failed"], "echo", "line 11: it makes no sense (failed takes whole numbers"),
-        (12, ["tempo"], None, "line 13: it makes no sense (tempo takes"),
+        (5, ["number"], 0.0, "line 6: it makes no sense (number takes 10 to 999, not 0.0)"),
+        (10, ["missed"], 7, "line 11: it makes no sense ('int' object is not subscriptable)"),
+        (12, ["failed"], "echo", "line 13: it makes no sense (failed takes whole numbers"),
+        (14, ["tempo"], None, "line 15: it makes no sense (tempo takes"),
     ],
 )
 def test_what_cannot_be_is_refused_by_its_line(

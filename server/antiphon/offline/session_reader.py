@@ -14,6 +14,7 @@ from antiphon.contract.parameter_cell import ParamCell
 from antiphon.engine.actions import Op
 from antiphon.errors import AntiphonError, FileError
 from antiphon.graph.clock import MAX_TEMPO, MIN_TEMPO
+from antiphon.graph.io_nodes import OUT_NUMBER
 from antiphon.io.decode import shown
 from antiphon.io.decode_child import MAX_CHANNELS
 from antiphon.runtime import paths
@@ -226,7 +227,7 @@ def _check_op(line: Line) -> None:
     op = Op.__members__.get(str(line["op"]).upper())
     if op is None:
         raise ValueError(f"there is no op {str(line['op'])[:40]!r}")
-    _whole(line, "node", 0, _LAST, 0)
+    _whole(line, "node", OUT_NUMBER, _LAST, 0)
     _whole(line, "cell", -1, _LAST, 0)
     _whole(line, "token", 0, _LAST, 0)
     _real(line, "ramp", 0.0, _MOST, 0.0)
