@@ -4,6 +4,7 @@ left out of the next one. Engines and weighers are forked here, and have a drive
 from __future__ import annotations
 
 import faulthandler
+import gc
 import mmap
 import os
 import signal
@@ -39,7 +40,8 @@ WAYS = ("behave", "raise", "exit", "hang", "crash", "kill")
 
 
 class Rogue(Processor):
-    """Misbehaves in one method of one process. `counts`: shared words, how often it was prepared there."""
+    """Misbehaves in one method of one process. `counts`: shared words, how often it was prepared there; the last is
+    how many the engine holds in memory."""
 
     params = (
         Param("act", "choice", "behave", choices=WAYS, restart=True),
@@ -52,10 +54,15 @@ class Rogue(Processor):
 
     def prepare(self, spec):
         self.counts[int(self.in_engine)] += 1
+        self.counts[3] += self.in_engine
+        self.itself = self.process  # a reference cycle, which only the collector finds
         self.act("prepare")
 
     def close(self):
         self.act("close")
+
+    def __del__(self):
+        self.counts[3] -= self.in_engine
 
     def act(self, at):
         here = {"both": True, "engine": self.in_engine, "late": bool(self.counts[2])}
@@ -130,7 +137,7 @@ class Rig:
         self.link = RemoteEngine(self.shared, self.bell, self.control_end)
         self.heard: list[object] = []
         self.serial = self.engine = self.weigher = 0
-        for place in range(3):
+        for place in range(4):
             Rogue.counts[place] = 0
         self.new_weigher()
         self.start_engine()
@@ -154,6 +161,7 @@ class Rig:
 
     def _engine(self) -> int:
         Rogue.in_engine = True
+        gc.disable()  # as the engine does
         words, died = self.shared.words, self.shared.words[HeaderWord.TAP_WRITE]
         driver = Driver(died + 7 if died else 0)
         loop = EngineLoop(GraphPlayer(SPEC), driver, self.shared, self.bell, None)  # type: ignore[arg-type]
@@ -262,6 +270,14 @@ def test_what_raises_in_the_engine_alone_refuses_the_patch(rig: Rig, act: str) -
     assert "bad (rogue) would not prepare" in rig.load(("good", {}), ("bad", {"act": act, "where": "engine"}))
     assert rig.load(("good", {}), ("fine", {})) == ""
     rig.plays(LEVEL / 4)
+
+
+def test_what_is_faded_out_or_refused_leaves_the_memory(rig: Rig) -> None:
+    for name in "abcdef":
+        assert rig.load((name, {})) == ""
+        rig.plays(LEVEL / 2)
+        assert "would not prepare" in rig.load(("good", {}), ("x", {"act": "raise", "where": "engine"}))
+    until(lambda: Rogue.counts[3] == 1, 5.0, "only the node that plays is there")
 
 
 @pytest.mark.parametrize("act", ["raise", "exit"])

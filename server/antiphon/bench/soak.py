@@ -122,8 +122,8 @@ class Soak:
     def _play(self, server: ServerProcess) -> str:
         assert server.process is not None
         pace, begun = self._pace, time.monotonic()
-        # between the patch changes, which come at multiples of it
-        due = {"sample": pace.sample / 2, "patch": pace.patch, "kill": pace.kill, "line": pace.line}
+        # samples and kills between the patch changes, which come at multiples of it
+        due = {"sample": pace.sample / 2, "patch": pace.patch, "kill": pace.kill + pace.patch / 2, "line": pace.line}
         with (
             (self._out / "samples.jsonl").open("w") as samples,
             (self._out / "events.jsonl").open("w") as events,

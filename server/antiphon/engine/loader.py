@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import select
@@ -49,6 +50,7 @@ class Loader:
         self._loading = LoadingNote(loop.shared)
         self._maker = PlanMaker(catalog, make, LoadEstimator(loop.stage.spec, weigher), self._loading)
         self._complained = ""
+        self._garbage = False
         self.thread = threading.Thread(target=self._run, name="loader", daemon=True)
 
     def _run(self) -> None:
@@ -85,9 +87,15 @@ class Loader:
 
     def _look_after(self) -> None:
         """Frees what has been faded out, and passes on what there is to say."""
+        if self._garbage:
+            # the automatic collector is off in an engine, and a plan's objects refer to one another; in a turn of its
+            # own, when no caller refers to them any more: .1 ms for 5,000 objects
+            self._garbage = False
+            gc.collect()
         retired = self._loop.stage.retired
         while retired:
             self._maker.close(retired.popleft().old.hosts)
+            self._garbage = True
         while self._loop.to_say:
             self._say(self._loop.to_say.popleft())
         if self._pool is not None:
@@ -159,6 +167,7 @@ class Loader:
         self._loop.next_plan = NextPlan(plan, int(message["serial"]), fade, tempo, text, aside)
 
     def _refuse(self, serial: int, error: BaseException) -> None:
+        self._garbage = True
         self._say({"said": "refused", "serial": serial, "reason": sentence(error)})
 
     def _say(self, message: dict[str, object]) -> None:
