@@ -12,12 +12,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 from tests import audio
 
 from antiphon.errors import FileError
 from antiphon.io import audiowrite
 from antiphon.io.audiofile import read
-from antiphon.io.audiowrite import AudioWriter, format_of, subtype_for
+from antiphon.io.audiowrite import CHUNK, AudioWriter, format_of, subtype_for
 
 LOSSLESS = ["wav", "flac", "aiff", "au"]
 
@@ -119,7 +120,7 @@ def test_a_library_without_that_command_is_done_without(monkeypatch: pytest.Monk
     import soundfile
 
     monkeypatch.delattr(soundfile, "_snd")
-    audiowrite._without_date(object())
+    audiowrite._command(object(), 0, 0)
 
 
 def test_floats_over_full_scale_are_kept(tmp_path: Path) -> None:
@@ -239,8 +240,28 @@ def test_a_disk_that_fills_at_the_very_end_is_noticed(
     assert os.listdir(tmp_path) == []
 
 
-def test_a_wav_does_not_pass_four_gigabytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(audiowrite, "MAX_WAV_BYTES", 400_000)
-    with pytest.raises(FileError, match=r"wav ends at 4 GiB; name a \.flac"):
-        put(tmp_path / "out.wav", audio.noise(200_000))
+def test_a_wav_grows_beyond_four_gigabytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, far = soundfile.SoundFile.write, (1 << 32) // 6
+
+    def leap(file: soundfile.SoundFile, chunk: np.ndarray) -> None:
+        """A hole before the second chunk, as if so many frames had been written."""
+        if file.tell():
+            file.seek(far)
+        real(file, chunk)
+
+    path, x = tmp_path / "out.wav", audio.noise(2 * CHUNK, 2)
+    put(path, x[:, :CHUNK])
+    assert path.read_bytes()[:4] == b"RIFF", "an ordinary wave file as long as it can be one"
+    monkeypatch.setattr(soundfile.SoundFile, "write", leap)
+    put(path, x)
+    info = soundfile.info(path)
+    assert (info.format, info.frames, info.subtype) == ("RF64", far + CHUNK, "PCM_24")
+    last, _ = soundfile.read(path, start=far, dtype="float32")
+    assert np.abs(last.T - x[:, CHUNK:]).max() <= 2.0**-24
+
+
+def test_a_wav_of_floats_does_not_pass_four_gigabytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(audiowrite, "MAX_FLOAT_WAV_BYTES", 400_000)
+    with pytest.raises(FileError, match=r"a wav of floats ends at 4 GiB; name a \.flac"):
+        put(tmp_path / "out.wav", audio.noise(200_000), like="FLOAT")
     assert os.listdir(tmp_path) == []

@@ -28,8 +28,9 @@ from antiphon.runtime.sound_formats import FORMATS, SHOWN_SUFFIXES, Format
 CHUNK = 16384
 """Frames handed to the encoder at a time. libsndfile's vorbis encoder overruns its stack with very long ones."""
 _ADD_PEAK_CHUNK = 0x1050
-MAX_WAV_BYTES = (1 << 32) - (1 << 16)
-
+_RF64_AUTO_DOWNGRADE = 0x1210
+"""Commands of libsndfile that soundfile has no call for."""
+MAX_FLOAT_WAV_BYTES = (1 << 32) - (1 << 16)
 
 _STEPS = {"PCM_U8": 1 << 7, "PCM_S8": 1 << 7, "PCM_16": 1 << 15, "PCM_24": 1 << 23}
 _EIGHT_BITS = {"PCM_U8": "PCM_S8", "PCM_S8": "PCM_U8"}
@@ -54,7 +55,8 @@ def subtype_for(format: Format, source: str = "") -> str:
 class AudioWriter:
     """Writes a sound file. Use it with `with`: leaving keeps the file, an exception leaves no trace.
 
-    The format follows the suffix. rate, channels: what the format does not hold is refused at once.
+    The format follows the suffix; a wav of whole numbers beyond 4 GiB is RF64.
+    rate, channels: what the format does not hold is refused at once.
     like: a source's libsndfile subtype, whose bit depth is kept.  clipped: samples beyond full scale,
     cut to it in whole-number formats.  peak: the largest of those, 1 where there are none. Every failure is a
     `FileError` that names the file.
@@ -176,15 +178,21 @@ class AudioWriter:
         import soundfile
 
         more: dict[str, Any] = {"compression_level": 0.2} if self.format.name == "MP3" else {}
+        # one that ends short of 4 GiB says RIFF in the end. Floats stay RIFF: in RF64 libsndfile notes the second it was
+        # written in beside its peak, and equal sounds would be different files
+        grows = self.format.name == "WAV" and self._counts_clipped
+        name = "RF64" if grows else self.format.name
         with soundfile.SoundFile(
-            self._disk, "w", self._rate, self._channels, self.subtype, format=self.format.name, **more
+            self._disk, "w", self._rate, self._channels, self.subtype, format=name, **more
         ) as file:
-            _without_date(file)
+            _command(file, _ADD_PEAK_CHUNK, 0)
+            if grows:
+                _command(file, _RF64_AUTO_DOWNGRADE, 1)
             while (chunk := self._next()) is not None:
                 if self._stopped:
                     continue
-                if self.format.name == "WAV" and self._disk.length + chunk.nbytes * 2 > MAX_WAV_BYTES:
-                    raise FileError(f"cannot write {self.name}: wav ends at 4 GiB; name a .flac")
+                if name == "WAV" and self._disk.length + chunk.nbytes * 2 > MAX_FLOAT_WAV_BYTES:
+                    raise FileError(f"cannot write {self.name}: a wav of floats ends at 4 GiB; name a .flac")
                 file.write(chunk)
                 if self._disk.error is not None:
                     raise self._disk.error
@@ -205,15 +213,11 @@ class AudioWriter:
         return FileError(f"cannot write {self.name}: the encoder refused it ({text[:200]})")
 
 
-def _without_date(file: Any) -> None:
-    """Leaves out the chunk of a float file that holds its loudest sample, and the second it was written in.
-
-    soundfile has no call for it; where its insides are others, files differ by that second.
-    """
+def _command(file: Any, number: int, argument: int) -> None:
     import soundfile
 
-    with contextlib.suppress(AttributeError):
-        soundfile._snd.sf_command(file._file, _ADD_PEAK_CHUNK, soundfile._ffi.NULL, 0)
+    with contextlib.suppress(AttributeError):  # a soundfile with other insides
+        soundfile._snd.sf_command(file._file, number, soundfile._ffi.NULL, argument)
 
 
 class _Disk:
