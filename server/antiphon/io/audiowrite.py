@@ -178,8 +178,8 @@ class AudioWriter:
         import soundfile
 
         more: dict[str, Any] = {"compression_level": 0.2} if self.format.name == "MP3" else {}
-        # one that ends short of 4 GiB says RIFF in the end. Floats stay RIFF: in RF64 libsndfile notes the second it was
-        # written in beside its peak, and equal sounds would be different files
+        # one that ends short of 4 GiB says RIFF in the end. Floats stay RIFF: in RF64 libsndfile notes the second of
+        # writing beside their peak, and equal sounds would be different files
         grows = self.format.name == "WAV" and self._counts_clipped
         name = "RF64" if grows else self.format.name
         with soundfile.SoundFile(
