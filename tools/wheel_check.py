@@ -23,6 +23,9 @@ WANTED = (
     "antiphon_utilities/__init__.py",
     "antiphon_denoise/__init__.py",
     "antiphon_model/__init__.py",
+    "antiphon_models/__init__.py",
+    "antiphon_models/denoise/network/mask.py",
+    "antiphon_models/learning/loop.py",
     "antiphon_synth/__init__.py",
     "antiphon_synth/samples/NOTICE",
     "antiphon_synth/samples/index.json",
@@ -34,9 +37,9 @@ WANTED = (
     "antiphon/data/patches/demo.toml",
     "antiphon/data/patches/worker.toml",
     "antiphon/data/patches/keys.toml",
-    "antiphon/data/models/manifest.toml",
-    "antiphon/data/models/denoise-gate.safetensors",
-    "antiphon/data/models/reference.safetensors",
+    "antiphon/data/models/weights/manifest.toml",
+    "antiphon/data/models/weights/denoise-gate.safetensors",
+    "antiphon/data/models/weights/reference.safetensors",
 )
 
 
@@ -60,7 +63,7 @@ def holds_what_it_should(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     for name in WANTED:
         expect(name in names, f"the wheel lacks {name}")
-    stray = sorted(n for n in names if "/tests/" in n or n.startswith(("server/", "plugins/", "tests/")))
+    stray = sorted(n for n in names if "/tests/" in n or n.startswith(("server/", "plugins/", "models/", "tests/")))
     expect(not stray, f"the wheel holds what stays in the checkout: {stray[:3]}")
 
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from antiphon.errors import UsageError
-from antiphon.learning import evaluation as tables
-from antiphon.learning.evaluation import Evaluation, EvaluationRequest, Measure, MetricValue, System
+from antiphon_models.learning import evaluation as tables
+from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, Measure, MetricValue, System
 
 
 class Sums(Evaluation):
@@ -72,10 +72,9 @@ def test_only_asked_systems() -> None:
 @pytest.fixture
 def command(monkeypatch):
     """Runs `antiphon` with the evaluation above besides the real ones."""
-    import typer
     from typer.testing import CliRunner
 
-    from antiphon.cli.commands import register
+    from antiphon.cli.commands import application
     from antiphon.plugins import loader
 
     real = loader.load
@@ -86,8 +85,7 @@ def command(monkeypatch):
         return found
 
     monkeypatch.setattr(loader, "load", load)
-    app = typer.Typer()
-    register(app)
+    app = application()
     return lambda *words: CliRunner().invoke(app, [*words])
 
 
@@ -121,8 +119,8 @@ def test_examples_and_figures_are_asked_for_one_at_a_time(tmp_path, command) -> 
 def test_examples_are_files_by_item_and_system(tmp_path, monkeypatch) -> None:
     import soundfile
 
-    from antiphon.cli.evaluate import _write
-    from antiphon.learning.evaluation import Example
+    from antiphon_models.commands.evaluate import _write
+    from antiphon_models.learning.evaluation import Example
 
     tone = np.full(480, 0.25, np.float32)
     shown = [Example("Rain 1, 10 dB", "clean", tone, 48000), Example("Rain 1, 10 dB", "ours", 2 * tone, 48000)]

@@ -10,12 +10,12 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from tests.learning.toy import Line
+from tests.models.toy import Line
 
 from antiphon.errors import UsageError
-from antiphon.learning import checkpoint, curve
-from antiphon.learning.loop import Length, Trainer, TrainingError
-from antiphon.learning.recipe import TrainingJob
+from antiphon_models.learning import checkpoint, curve
+from antiphon_models.learning.loop import Length, Trainer, TrainingError
+from antiphon_models.learning.recipe import TrainingJob
 
 
 def trainer(folder, seed=1, **given) -> Trainer:
@@ -108,15 +108,13 @@ def test_the_curve_shows_what_the_log_holds(tmp_path) -> None:
 def test_the_command_writes_weights_and_says_how_they_came_about(tmp_path, monkeypatch) -> None:
     from typer.testing import CliRunner
 
-    from antiphon.cli import train
-    from antiphon.cli.commands import register
+    from antiphon.cli.commands import application
     from antiphon.runtime import model_files
+    from antiphon_models.commands import train
 
     monkeypatch.setattr(train, "_registered", lambda: {"line": Line})
-    import typer
 
-    app = typer.Typer()
-    register(app)
+    app = application()
     out = tmp_path / "weights"
     asked = ["train", "line", "--work", str(tmp_path), "--out", str(out), "--steps", "400", "--seed", "5"]
     done = CliRunner().invoke(app, asked)
@@ -130,7 +128,7 @@ def test_the_command_writes_weights_and_says_how_they_came_about(tmp_path, monke
 
 
 def test_what_there_is_no_recipe_for_is_refused(tmp_path, monkeypatch) -> None:
-    from antiphon.cli import train
+    from antiphon_models.commands import train
 
     monkeypatch.setattr(train, "_registered", lambda: {"line": Line})
     with pytest.raises(UsageError, match=r"nothing named 'lime' can be trained; .*there are: line"):
@@ -148,7 +146,7 @@ def test_what_there_is_no_recipe_for_is_refused(tmp_path, monkeypatch) -> None:
     ],
 )
 def test_what_is_missing_is_said_in_a_sentence(tmp_path, monkeypatch, error, said) -> None:
-    from antiphon.cli import train
+    from antiphon_models.commands import train
 
     def prepare(self, job):
         raise error
@@ -175,8 +173,8 @@ def test_what_a_loss_draws_is_of_its_step(tmp_path) -> None:
 
 
 def test_a_trial_leaves_what_ships_alone(tmp_path, monkeypatch) -> None:
-    from antiphon.cli import train
     from antiphon.runtime import model_files, resources
+    from antiphon_models.commands import train
 
     shipped = tmp_path / "models"
     shipped.mkdir()
@@ -188,7 +186,7 @@ def test_a_trial_leaves_what_ships_alone(tmp_path, monkeypatch) -> None:
 
 
 def test_material_alone_is_made_whatever_was_trained_before(tmp_path, monkeypatch) -> None:
-    from antiphon.cli import train
+    from antiphon_models.commands import train
 
     monkeypatch.setattr(train, "_registered", lambda: {"line": Line})
     train.train("line", work=tmp_path, steps=5)
@@ -197,9 +195,9 @@ def test_material_alone_is_made_whatever_was_trained_before(tmp_path, monkeypatc
 
 
 def test_it_begins_with_weights_that_are_there(tmp_path, monkeypatch) -> None:
-    from antiphon.cli import train
     from antiphon.runtime import model_files
     from antiphon.runtime.model_files import ModelError
+    from antiphon_models.commands import train
 
     monkeypatch.setattr(train, "_registered", lambda: {"line": Line})
     first, second = tmp_path / "first", tmp_path / "second"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from antiphon.learning.recipe import Batch, Recipe, TrainingJob
+from antiphon_models.learning.recipe import Batch, Recipe, TrainingJob
 
 
 class Line(Recipe):

@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from antiphon.learning import needs
-from antiphon_accompany import baselines
 from antiphon_accompany.files import Section, accompany_file
-from antiphon_accompany.measures import agreement, chords_of, clash, texture, unlike
 from antiphon_accompany.notes import BeatNote
-from antiphon_accompany.songs import TEST, AnnotatedSong, songs
 from antiphon_accompany.styles import STYLES
+from antiphon_models.accompany import baselines
+from antiphon_models.accompany.measures import agreement, chords_of, clash, texture, unlike
+from antiphon_models.accompany.songs import TEST, AnnotatedSong, songs
+from antiphon_models.learning import needs
 
 Row = dict[str, float]
 SYSTEMS = ("trivial", "classical", "live", "ours", "human")

@@ -11,7 +11,7 @@ import numpy as np
 
 from antiphon_accompany.chords import label, tones
 from antiphon_accompany.notes import BeatNote
-from antiphon_accompany.songs import AnnotatedSong
+from antiphon_models.accompany.songs import AnnotatedSong
 
 _STEP = 24
 

@@ -1,4 +1,4 @@
-"""Counts the tables of `harmony` in POP909's songs held for it: python -m antiphon_accompany.training DATA.
+"""Counts the tables of `harmony` in POP909's songs held for it: python -m antiphon_models.accompany.training DATA.
 
 Annotated keys are often the relative or a neighbour's, and first beats of bars are often off: each song is given the
 key and the bar phase its human chords fit best under what was counted, and counting is repeated. Nothing is learned
@@ -18,8 +18,8 @@ from antiphon.runtime import model_files, resources
 from antiphon_accompany.chords import relative
 from antiphon_accompany.files import heard
 from antiphon_accompany.harmony import REACH, features
-from antiphon_accompany.songs import TRAIN, AnnotatedSong, songs
 from antiphon_accompany.tables import MODEL, HarmonyTables
+from antiphon_models.accompany.songs import TRAIN, AnnotatedSong, songs
 
 SHRINK, STEADY, ROUNDS = 0.1, 20.0, 4
 _CHANGES = np.array([0.72, 0.06, 0.42, 0.06])
@@ -164,7 +164,7 @@ def _discriminants(given: list[_Counted], name: str) -> NDArray[np.float64]:
 
 
 def main(data: Path, digits: str = TRAIN) -> None:
-    """Counts, and writes the tables into `models/`.
+    """Counts, and writes the tables into `models/weights/`.
 
     digits: what the numbers of the songs end in.
     """

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from antiphon.cli import completion
-from antiphon.cli.train import DATA, say
 from antiphon.errors import UsageError
 from antiphon.runtime.suggestion import instead
+from antiphon_models.commands.train import DATA, say
 
 if TYPE_CHECKING:
-    from antiphon.learning.evaluation import Example, MetricValue
+    from antiphon_models.learning.evaluation import Example, MetricValue
 
 
 def evaluate(
@@ -41,10 +41,10 @@ def evaluate(
     """Measure a plugin beside baselines and peers: a table with n and standard error, on its items or on your files."""
     import json
 
-    from antiphon.learning import evaluation as tables
-    from antiphon.learning import needs
     from antiphon.plugins.loader import load
     from antiphon.runtime.paths import cache, made, write_atomic
+    from antiphon_models.learning import evaluation as tables
+    from antiphon_models.learning import needs
 
     if examples is not None and json_file is not None:
         raise UsageError("--examples writes sounds and no figures; leave out --examples or --json")

@@ -24,7 +24,8 @@ def train(
     out: Annotated[
         Path | None,
         typer.Option(
-            "--out", help="Where the weights go; else models/, or the work folder where steps or minutes are given."
+            "--out",
+            help="Where the weights go; else models/, or the work folder where steps or minutes are given.",
         ),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of everything that is drawn by chance.")] = 1,
@@ -49,7 +50,7 @@ def train(
         return
     if name not in recipes:
         raise UsageError(f"nothing named {name!r} can be trained{instead(name, sorted(recipes))}")
-    from antiphon.learning import needs
+    from antiphon_models.learning import needs
 
     place = work if work is not None else cache() / "training"
     # a trial must not take the place of what ships
@@ -58,7 +59,7 @@ def train(
     if not os.access(target, os.W_OK):
         raise UsageError(f"{target} cannot be written to; name another folder with --out")
     with needs.said(name):
-        from antiphon.learning.making import TrainOptions, make
+        from antiphon_models.learning.making import TrainOptions, make
 
         wish = TrainOptions(name, data, place, target, seed, steps, minutes, device, only_material, restart, begin)
         with _Bar() as bar:

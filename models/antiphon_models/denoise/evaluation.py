@@ -13,10 +13,16 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
+from antiphon_denoise.testset import LEAD, RATE, TestMixture
 from numpy.typing import NDArray
 
-from antiphon.learning import needs
-from antiphon.learning.evaluation import (
+from antiphon.workers.model_client import usable
+from antiphon_denoise import testset
+from antiphon_denoise.processor import MODELS
+from antiphon_models.denoise import systems
+from antiphon_models.denoise.sdr import si_sdr
+from antiphon_models.learning import needs
+from antiphon_models.learning.evaluation import (
     Evaluation,
     EvaluationRequest,
     Example,
@@ -26,11 +32,6 @@ from antiphon.learning.evaluation import (
     cells,
     table,
 )
-from antiphon.workers.model_client import usable
-from antiphon_denoise import systems, testset
-from antiphon_denoise.processor import MODELS
-from antiphon_denoise.sdr import si_sdr
-from antiphon_denoise.testset import LEAD, RATE, TestMixture
 
 F32 = NDArray[np.float32]
 Made = Callable[[TestMixture], F32 | None]

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.contract.block import StreamSpec
-from antiphon_denoise.harness import run
-from antiphon_denoise.learned import HOP
+from antiphon_denoise.learned.spec import HOP
 from antiphon_denoise.processor import Denoise
 from antiphon_denoise.spectrum import SpectrumSizes, windows
+from antiphon_models.denoise.harness import run
 
 if TYPE_CHECKING:
     from antiphon_denoise.testset import TestMixture

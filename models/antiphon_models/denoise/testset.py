@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from antiphon.errors import UsageError
 from antiphon.io import audiofile
-from antiphon_denoise.training import sounds, splits
+from antiphon_models.denoise.training import sounds, splits
 
 F32 = NDArray[np.float32]
 RATE = sounds.RATE

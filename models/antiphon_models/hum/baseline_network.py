@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from antiphon.workers.streaming import State, StreamingModel
-from antiphon_hum import spec
+from antiphon_hum.learned import spec
 
 FRAME = 1024
 CHANNELS = 16

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon_hum.decimator import HOP, Decimator
-from antiphon_hum.material import RATE, items, speech
-from antiphon_hum.note_classifier import LEAST, Look
-from antiphon_hum.tracker import CENTRE, NoteTracker, TrackerSettings
+from antiphon_hum.tracking.note_classifier import LEAST, Look
+from antiphon_hum.tracking.tracker import CENTRE, NoteTracker, TrackerSettings
+from antiphon_models.hum.material import RATE, items, speech
 
 F32 = NDArray[np.float32]
 SONGS = 24

@@ -119,7 +119,7 @@ def moved(notes: Sequence[ScoreNote], low: int, high: int) -> tuple[ScoreNote, .
 
 def wind(name: str, notes: Sequence[ScoreNote], program: int, font: Path, rate: int = RATE) -> AnnotatedSound:
     """The notes by one program of a soundfont, dry."""
-    from antiphon_synth.sampling import midi
+    from antiphon_models.synth.sampling import midi
 
     events = [(0, bytes((0xC0, program)))]
     for note in notes:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from antiphon.workers.streaming import State, StreamingModel
-from antiphon_hum import spec
+from antiphon_hum.learned import spec
 
 PER_SEMITONE = 3
 BINS = spec.SEMITONES * PER_SEMITONE

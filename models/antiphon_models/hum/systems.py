@@ -7,18 +7,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from antiphon_hum.testset import RATE, TestClip
 from numpy.typing import NDArray
 
 from antiphon.contract.pitch import note_number
 from antiphon.workers.rebuffer import lead_for
-from antiphon_hum import spec
 from antiphon_hum.decimator import HOP, Decimator
-from antiphon_hum.decode import Live, NoteDecoder
-from antiphon_hum.material import PERIOD
-from antiphon_hum.notes import Listener, notes_of
-from antiphon_hum.peers import PEERS, Found
-from antiphon_hum.testset import RATE, TestClip
-from antiphon_hum.tracker import CENTRE, NoteTracker, TrackerSettings
+from antiphon_hum.learned import spec
+from antiphon_hum.learned.decode import Live, NoteDecoder
+from antiphon_hum.tracking.tracker import CENTRE, NoteTracker, TrackerSettings
+from antiphon_hum.transcription.notes import Listener, notes_of
+from antiphon_models.hum.material import PERIOD
+from antiphon_models.hum.peers import PEERS, Found
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
@@ -75,7 +75,7 @@ def learned_live(patience: int | None = None) -> System:
     """The same from the answers to the whole sound, which are those hop by hop (a test sees to that), and in a
     hundredth of the time: a worker in lockstep waits for each hop. patience: hops.
     """
-    from antiphon_hum.offline_model import OfflineModel
+    from antiphon_hum.learned.offline_model import OfflineModel
 
     def run(clip: TestClip) -> Result:
         begun = time.perf_counter()
@@ -103,7 +103,7 @@ def learned_live(patience: int | None = None) -> System:
 
 def latency(rate: int) -> float:
     """Seconds that the learned mode says of itself at blocks of `BLOCK`."""
-    from antiphon_hum.model_tracker import SETTLING
+    from antiphon_hum.learned.model_tracker import SETTLING
 
     intake = Decimator(rate, spec.RATE, spec.HOP)
     hop = spec.HOP * intake.factor

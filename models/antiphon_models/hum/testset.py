@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from antiphon.contract.pitch import frequency
 from antiphon.errors import UsageError
-from antiphon_hum.material import (
+from antiphon_models.hum.material import (
     FONTS,
     HELD_FONT,
     PERIOD,
@@ -33,10 +33,10 @@ from antiphon_hum.material import (
     speech,
     wind,
 )  # fmt: skip
-from antiphon_hum.material import RATE as MADE
-from antiphon_hum.material import singing as sing
-from antiphon_hum.training import corpus
-from antiphon_hum.training.humming import hummed
+from antiphon_models.hum.material import RATE as MADE
+from antiphon_models.hum.material import singing as sing
+from antiphon_models.hum.training import corpus
+from antiphon_models.hum.training.humming import hummed
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]

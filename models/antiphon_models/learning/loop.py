@@ -17,8 +17,8 @@ from pathlib import Path
 import torch
 
 from antiphon.errors import AntiphonError
-from antiphon.learning import checkpoint, curve
-from antiphon.learning.recipe import Batch, Recipe, TrainingJob
+from antiphon_models.learning import checkpoint, curve
+from antiphon_models.learning.recipe import Batch, Recipe, TrainingJob
 
 WARM_UP = 100
 LEAST_RATE = 0.01

@@ -9,12 +9,12 @@ from pathlib import Path
 import torch
 
 from antiphon.errors import UsageError
-from antiphon.learning import checkpoint
-from antiphon.learning.loop import Length, Trained, Trainer
-from antiphon.learning.recipe import Recipe, TrainingJob
 from antiphon.runtime import model_files
 from antiphon.runtime.paths import made
 from antiphon.workers.torch_network import fill
+from antiphon_models.learning import checkpoint
+from antiphon_models.learning.loop import Length, Trained, Trainer
+from antiphon_models.learning.recipe import Recipe, TrainingJob
 
 Say = Callable[[str], None]
 

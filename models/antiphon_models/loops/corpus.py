@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.contract.pitch import SHARP_NAMES
-from antiphon_loops import patterns
-from antiphon_loops.midifile import DRUMS, Program, TimedMidiNote, midi, play
+from antiphon_models.loops import patterns
+from antiphon_models.loops.midifile import DRUMS, Program, TimedMidiNote, midi, play
 
 RATE = 44100
 KITS = (0, 8, 16, 24, 25, 32, 40)

@@ -24,11 +24,11 @@ from numpy.typing import NDArray
 
 from antiphon.contract.pitch import SHARP_NAMES
 from antiphon.runtime import paths
-from antiphon_loops import corpus, fit, songs
-from antiphon_loops.corpus import Known
-from antiphon_loops.midifile import SOUNDFONTS, why_not
-from antiphon_loops.spectrum import RATE, picture
-from antiphon_loops.tables import LoopTables
+from antiphon_loops.analysis.spectrum import RATE, picture
+from antiphon_loops.analysis.tables import LoopTables
+from antiphon_models.loops import corpus, songs, training
+from antiphon_models.loops.corpus import Known
+from antiphon_models.loops.midifile import SOUNDFONTS, why_not
 
 TEST = 33
 """The seed of what is measured on."""
@@ -156,7 +156,7 @@ def analysis(count: int, fitted: int, data: Path | None = None) -> dict[str, Any
         peers = {}
     out: dict[str, Any] = {}
     for on, to in (("timgm6mb", "fluidr3"), ("fluidr3", "timgm6mb")):
-        tables = fit.fit(list(fit.items(fit.loops(on, fitted, data, fitted // 2))))
+        tables = training.fit(list(training.items(training.loops(on, fitted, data, fitted // 2))))
         systems: dict[str, System] = {"trivial": trivial, **peers, "ours": ours(tables)}
         out[f"{on} to {to}"] = measure(corpus.rendered(count, to, TEST), systems)
         if data is not None:
@@ -249,8 +249,8 @@ def piece(sound: NDArray[np.float32], rate: int, bpm: float, bars: int) -> dict[
     import pyloudnorm
     import soxr
 
-    from antiphon_loops.loudness import true_peak
-    from antiphon_loops.stretch import onsets
+    from antiphon_loops.analysis.loudness import true_peak
+    from antiphon_loops.arrangement.stretch import onsets
 
     edges = np.round(np.arange(bars + 1) * 240.0 / bpm * rate).astype(int)
     levels = [float(np.sqrt((sound[:, a:b] ** 2).mean())) for a, b in pairwise(edges)]
@@ -287,7 +287,7 @@ def tempo_error(onsets: NDArray[np.float64], seconds: float, bpm: float) -> floa
 def real(data: Path) -> list[dict[str, Any]]:
     """Sonic Pi's loops, in a folder of its samples; the name of one of them tells its tempo and key."""
     from antiphon.errors import FileError
-    from antiphon_loops.analysis import analyse_file
+    from antiphon_loops.analysis.analyse import analyse_file
 
     rows = []
     for path in sorted(data.glob("loop_*.flac")):

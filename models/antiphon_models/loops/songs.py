@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from antiphon.contract.pitch import SHARP_NAMES
-from antiphon_loops import corpus
-from antiphon_loops.corpus import Known, LoopScore
-from antiphon_loops.patterns import PatternNote
+from antiphon_models.loops import corpus
+from antiphon_models.loops.corpus import Known, LoopScore
+from antiphon_models.loops.patterns import PatternNote
 
 FIT, TEST = "123456", "789"
 """Last digits of the songs fitted on and measured on; 0 is left out of the data."""

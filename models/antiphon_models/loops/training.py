@@ -1,4 +1,4 @@
-"""Fits `tables.json`: `python -m antiphon_loops.fit DATA`. Least squares with a ridge, in closed form.
+"""Fits `tables.json`: `python -m antiphon_models.loops.training DATA`. Least squares with a ridge, in closed form.
 
 On loops that were drawn by chance and on loops cut from songs. What ships is fitted on both soundfonts; what
 `evaluation` reports is fitted on one, and measured on the other with other loops and other songs.
@@ -14,12 +14,13 @@ from pathlib import Path
 
 import numpy as np
 
-from antiphon_loops import corpus, family, key, songs, tempo
-from antiphon_loops.corpus import RATE as RENDERED
-from antiphon_loops.corpus import Known
+from antiphon_loops.analysis import family, key, tempo
+from antiphon_loops.analysis.spectrum import F64, RATE, Picture, picture
+from antiphon_loops.analysis.tables import FILE, LinearScore, LoopTables
 from antiphon_loops.record import ROLES
-from antiphon_loops.spectrum import F64, RATE, Picture, picture
-from antiphon_loops.tables import FILE, LinearScore, LoopTables
+from antiphon_models.loops import corpus, songs
+from antiphon_models.loops.corpus import RATE as RENDERED
+from antiphon_models.loops.corpus import Known
 
 COUNT, SONGS = 1056, 240
 """Of each soundfont the shipped tables are fitted on."""

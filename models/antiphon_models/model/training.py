@@ -1,6 +1,7 @@
-"""How `models/reference.safetensors` was made: drawn by chance from a seed, not learned.
+"""How `models/weights/reference.safetensors` was made: drawn by chance from a seed, not learned.
 
-python -m antiphon_model.training [FOLDER] [--seed N]     FOLDER: where weights and manifest go; models/ by default
+python -m antiphon_models.model.training [FOLDER] [--seed N]     FOLDER: for weights and manifest; models/weights/ by
+default
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.runtime import model_files, resources
-from antiphon_model.network import HIDDEN, Reference
 from antiphon_model.spec import REFERENCE
+from antiphon_models.model.network import HIDDEN, Reference
 
 SEED = 20
 

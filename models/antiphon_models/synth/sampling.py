@@ -1,6 +1,6 @@
 """How the samples were made: FluidR3_GM, played note by note by the fluidsynth program, trimmed, as Ogg Vorbis.
 
-    python -m antiphon_synth.sampling --font FluidR3_GM.sf2 --out plugins/antiphon_synth/samples
+    python -m antiphon_models.synth.sampling --font FluidR3_GM.sf2 --out plugins/antiphon_synth/samples
 
 One bright layer per pitch, at full velocity: FluidR3's grand has one layer itself, and fluidsynth plays it softer
 but not darker. The darkening of soft notes is done by a low-pass at play; for every zone and velocity of `STEPS`
@@ -23,6 +23,8 @@ from typing import Any
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
+
+import antiphon_synth
 
 STEPS = (0.1, 0.3, 0.5, 0.7, 0.85, 1.0)
 """Velocities whose cutoff is searched."""
@@ -209,7 +211,7 @@ def write(file: soundfile.SoundFile, x: NDArray[np.float32]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--font", type=Path, default=Path("/usr/share/sounds/sf2/FluidR3_GM.sf2"))
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "samples")
+    parser.add_argument("--out", type=Path, default=Path(antiphon_synth.__file__).parent / "samples")
     options = parser.parse_args()
     index: dict[str, Any] = {
         "velocities": STEPS,

@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from antiphon_transfer.baselines import WAYS
-from antiphon_transfer.measures import measure
-from antiphon_transfer.renders import F32, RATE, TransferTask, items
+from antiphon_models.transfer.baselines import WAYS
+from antiphon_models.transfer.measures import measure
+from antiphon_models.transfer.renders import F32, RATE, TransferTask, items
 
 MEASURES = ("lsd", "timbre", "onsets", "chroma", "pitch")
 MODES = ("envelope", "nmf", "wavelet")

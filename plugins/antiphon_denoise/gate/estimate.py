@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from antiphon.native import f32, f32p, i64, i64p, kernel
 from antiphon_denoise.bands import BINS, COUNT, places
-from antiphon_denoise.network import Network, load_weights
-from antiphon_denoise.suppression_limit import Care
+from antiphon_denoise.gate.network import Network, load_weights
+from antiphon_denoise.gate.suppression_limit import Care
 
 F32 = NDArray[np.float32]
 QUIET = 1e-10

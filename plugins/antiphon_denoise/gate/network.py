@@ -1,7 +1,7 @@
 """The small recurrent network that sets the gate's thresholds, band by band, as machine code.
 
 135 inputs → 64 tanh → two gated recurrent layers of 64 → 6 numbers for each of 44 bands. `antiphon train
-denoise-gate` makes the weights; `models/` holds them. Without them every stream gets one plain rule.
+denoise-gate` makes the weights; `models/weights/` holds them. Without them every stream gets one plain rule.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from antiphon.native import f32, f32p, i64, i64p, kernel
 from antiphon.workers.info import ModelInfo
 from antiphon.workers.model_client import ModelClient
 from antiphon_denoise.bands import BINS
-from antiphon_denoise.learned import UNITS, UNKNOWN, first_bins, unit_of_bin
+from antiphon_denoise.learned.spec import UNITS, UNKNOWN, first_bins, unit_of_bin
 from antiphon_denoise.spectrum import C64, F32, SpectrumSizes
 
 

@@ -20,7 +20,7 @@ HOP = 384
 
 MASK = ModelInfo(
     name="denoise-mask",
-    network="antiphon_denoise.mask:MaskNetwork",
+    network="antiphon_models.denoise.network.mask:MaskNetwork",
     weights="denoise-mask",
     plugin="denoise",
     hop=UNITS,
@@ -31,7 +31,10 @@ MASK = ModelInfo(
     outputs=1,
 )
 AUTOENCODER = replace(
-    MASK, name="denoise-autoencoder", network="antiphon_denoise.autoencoder:Autoencoder", weights="denoise-autoencoder"
+    MASK,
+    name="denoise-autoencoder",
+    network="antiphon_models.denoise.network.autoencoder:Autoencoder",
+    weights="denoise-autoencoder",
 )
 UNKNOWN = -100.0
 """Stands, as the first value of the second input, for: no noise has been learned."""

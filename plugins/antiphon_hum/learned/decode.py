@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon_hum import spec
+from antiphon_hum.learned import spec
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]

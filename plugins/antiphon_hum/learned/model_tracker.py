@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from antiphon.contract.processor import IO
 from antiphon.workers.model_client import ModelClient
-from antiphon_hum import spec
 from antiphon_hum.decimator import Decimator
-from antiphon_hum.decode import Live, NoteDecoder
-from antiphon_hum.note_classifier import Look
-from antiphon_hum.template_decoder import TemplateDecoder, TemplateSettings
-from antiphon_hum.tracker import TrackerSettings
+from antiphon_hum.learned import spec
+from antiphon_hum.learned.decode import Live, NoteDecoder
+from antiphon_hum.learned.template_decoder import TemplateDecoder, TemplateSettings
+from antiphon_hum.tracking.note_classifier import Look
+from antiphon_hum.tracking.tracker import TrackerSettings
 
 F32 = NDArray[np.float32]
 MODELS = {"learned": spec.HUM, "spectrogram": spec.PLAIN}

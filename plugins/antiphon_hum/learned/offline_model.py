@@ -6,19 +6,18 @@ What it answers is what it answers hop by hop, to the last digits of float32.
 from __future__ import annotations
 
 from functools import cache
-from typing import cast
+from typing import Protocol, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from antiphon.contract.block import Samples
+from antiphon.workers.streaming import State
 from antiphon.workers.torch_network import load
-from antiphon_hum import spec
-from antiphon_hum.baseline_network import Painter
 from antiphon_hum.decimator import Decimator
-from antiphon_hum.model_tracker import MODELS
-from antiphon_hum.network import PitchNetwork
+from antiphon_hum.learned import spec
+from antiphon_hum.learned.model_tracker import MODELS
 
 F32 = NDArray[np.float32]
 TOGETHER = 1000
@@ -27,10 +26,29 @@ RATE = 3 * spec.RATE
 """Hz that a file is heard at: of it the network's own rate is a whole part."""
 
 
+class OfflineNetwork(Protocol):
+    """A streaming network that takes many hops in one call as well: both of `hum` do."""
+
+    def start(self, slots: int) -> State:
+        """The state before the first hop."""
+        ...
+
+    def listen(self, sound: torch.Tensor, state: State) -> tuple[torch.Tensor, State]:
+        """Answers `[slots, hops, …]` to `[slots, frames]`, a whole number of hops, and the state after them."""
+        ...
+
+
 @cache
-def network(mode: str) -> PitchNetwork | Painter:
-    """`ModelError` where its weights do not fit."""
-    return cast("PitchNetwork | Painter", load(MODELS[mode].worker("cpu"), torch.device("cpu")))
+def network(mode: str) -> OfflineNetwork:
+    """The network of a learned mode with its weights.
+
+    Args:
+        mode: A key of `MODELS`.
+
+    Raises:
+        ModelError: Its weights do not fit.
+    """
+    return cast("OfflineNetwork", load(MODELS[mode].worker("cpu"), torch.device("cpu")))
 
 
 class OfflineModel:

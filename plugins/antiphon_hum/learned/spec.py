@@ -28,7 +28,7 @@ def pitch(value: float) -> float:
 
 HUM = ModelInfo(
     name="hum-learned",
-    network="antiphon_hum.network:PitchNetwork",
+    network="antiphon_models.hum.network:PitchNetwork",
     weights="hum-learned",
     plugin="hum",
     rate=RATE,
@@ -46,7 +46,7 @@ PLAIN_LATE = 6
 PLAIN = replace(
     HUM,
     name="hum-spectrogram",
-    network="antiphon_hum.baseline_network:Painter",
+    network="antiphon_models.hum.baseline_network:Painter",
     weights="hum-spectrogram",
     answer=SEMITONES,
 )

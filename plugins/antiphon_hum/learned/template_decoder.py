@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon_hum import spec
+from antiphon_hum.learned import spec
 
 F32 = NDArray[np.float32]
 SECONDS = spec.HOP / spec.RATE

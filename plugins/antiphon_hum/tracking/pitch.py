@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.native import f64, f64p, i64, i64p, kernel
-from antiphon_hum.candidates import HEAD
+from antiphon_hum.tracking.candidates import HEAD
 
 F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]

@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.contract.processor import IO
-from antiphon_hum.candidates import Candidates
 from antiphon_hum.decimator import HISTORY, HOP, Decimator
-from antiphon_hum.note_classifier import DISCRIMINANTS, Judge, Look, look
-from antiphon_hum.onset_flux import SIZE, Change
-from antiphon_hum.pitch import PitchTrack, PlainPitch
-from antiphon_hum.segment import Segmenter, Weights
+from antiphon_hum.tracking.candidates import Candidates
+from antiphon_hum.tracking.note_classifier import DISCRIMINANTS, Judge, Look, look
+from antiphon_hum.tracking.onset_flux import SIZE, Change
+from antiphon_hum.tracking.pitch import PitchTrack, PlainPitch
+from antiphon_hum.tracking.segment import Segmenter, Weights
 
 F64 = NDArray[np.float64]
 CENTRE = 300

@@ -17,8 +17,8 @@ from antiphon.offline.note_file import is_midi
 from antiphon.offline.note_rendering import TimedNote, sound
 from antiphon.offline.output_summary import Written
 from antiphon.plugins.loader import load
-from antiphon_hum.notes import Transcription, heard
 from antiphon_hum.scale_snap import KEYS
+from antiphon_hum.transcription.notes import Transcription, heard
 
 LISTENED = 0.4
 """Part of the work that listening is told as."""

@@ -11,14 +11,14 @@ from antiphon.contract.block import Samples, StreamSpec
 from antiphon.contract.harness import prepare
 from antiphon.contract.params import Value
 from antiphon.contract.processor import IO, BlockTime, Event
-from antiphon_hum import spec
-from antiphon_hum.decode import SECONDS, PathCosts, filed
-from antiphon_hum.model_tracker import MODELS, REACH
-from antiphon_hum.note_classifier import Said, backwards
+from antiphon_hum.learned import spec
+from antiphon_hum.learned.decode import SECONDS, PathCosts, filed
+from antiphon_hum.learned.model_tracker import MODELS, REACH
+from antiphon_hum.learned.template_decoder import notes_of_painting
 from antiphon_hum.processor import Hum, possible, velocity
-from antiphon_hum.quantise import on_grid, timing
 from antiphon_hum.scale_snap import KEYS, SCALES, KeyFinder, in_scale
-from antiphon_hum.template_decoder import notes_of_painting
+from antiphon_hum.tracking.note_classifier import Said, backwards
+from antiphon_hum.transcription.quantise import on_grid, timing
 
 BLOCK = 2048
 LOWEST_RATE = 22050
@@ -144,7 +144,7 @@ def _by_tracker(
 def _by_network(play: Play, mode: str, asked: Hum) -> Transcription:
     """One pass of the network over the whole sound."""
     # imports torch, which nobody needs who asks for the other modes
-    from antiphon_hum import offline_model
+    from antiphon_hum.learned import offline_model
 
     said = asked.settings
     odds = REACH * (float(said["sensitivity"]) - 0.5)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from antiphon_hum.scale_snap import GRIDS
 
 if TYPE_CHECKING:
-    from antiphon_hum.notes import Note
+    from antiphon_hum.transcription.notes import Note
 
 F64 = NDArray[np.float64]
 SLOWEST, FASTEST = 60.0, 180.0

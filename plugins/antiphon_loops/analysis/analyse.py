@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.errors import FileError
-from antiphon_loops import tables, tempo
-from antiphon_loops.arrange import MOODS
-from antiphon_loops.loudness import integrated, true_peak
-from antiphon_loops.reading import LONGEST, SHORTEST, sound_of
+from antiphon_loops.analysis import tables, tempo
+from antiphon_loops.analysis.loudness import integrated, true_peak
+from antiphon_loops.analysis.reading import LONGEST, SHORTEST, sound_of
+from antiphon_loops.analysis.spectrum import BANDS, F64, LOWEST, RATE, Picture, picture
+from antiphon_loops.arrangement.arrange import MOODS
 from antiphon_loops.record import Loop
-from antiphon_loops.spectrum import BANDS, F64, LOWEST, RATE, Picture, picture
 
 _QUIETEST = 1e-4
 CONTOUR = 16

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from antiphon_loops.spectrum import BANDS, F64, LOWEST, Picture
+from antiphon_loops.analysis.spectrum import BANDS, F64, LOWEST, Picture
 
 
 def features(seen: Picture) -> F64:

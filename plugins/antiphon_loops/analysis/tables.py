@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from antiphon_loops import family, key, tempo
+from antiphon_loops.analysis import family, key, tempo
+from antiphon_loops.analysis.spectrum import F64, Picture
 from antiphon_loops.record import ROLES
-from antiphon_loops.spectrum import F64, Picture
 
 FILE = Path(__file__).with_name("tables.json")
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from antiphon.contract.pitch import SHARP_NAMES
 from antiphon.errors import UsageError
+from antiphon_loops.arrangement.rules import Rules
 from antiphon_loops.record import ROLES, Loop, scale_of
-from antiphon_loops.rules import Rules
 
 MOODS: dict[str, tuple[float, float]] = {
     # valence and arousal wanted, 0 to 1 (Russell's circumplex, 1980)

@@ -1,4 +1,6 @@
-"""The process beside a live `loops` node: `python -m antiphon_loops.child FOLDER RATE`, requests in, material out.
+"""The process beside a live `loops` node: requests in, material out.
+
+`python -m antiphon_loops.arrangement.child FOLDER RATE`
 
 Each request is a line of JSON; each answer a length, a JSON head and the tracks' samples as they lie.
 """
@@ -15,9 +17,9 @@ from typing import Any, BinaryIO
 
 def main() -> None:
     from antiphon.errors import AntiphonError
+    from antiphon_loops.arrangement.live import plan_to, request_from
+    from antiphon_loops.arrangement.maker import MaterialMaker
     from antiphon_loops.library import ready
-    from antiphon_loops.live import plan_to, request_from
-    from antiphon_loops.maker import MaterialMaker
 
     os.nice(5)
     # what libraries print must not come between

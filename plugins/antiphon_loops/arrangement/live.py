@@ -20,8 +20,8 @@ from typing import Any
 
 import numpy as np
 
-from antiphon_loops.arrange import Arrangement, Layer, LoopChoice, LoopRequest
-from antiphon_loops.maker import LoopMaterial, LoopTrack
+from antiphon_loops.arrangement.arrange import Arrangement, Layer, LoopChoice, LoopRequest
+from antiphon_loops.arrangement.maker import LoopMaterial, LoopTrack
 from antiphon_loops.record import Loop
 
 _LOOK = 0.02
@@ -106,7 +106,7 @@ class Preparer:
 
     def _serve(self) -> str:
         """Why it cannot, or "" once it is closed."""
-        command = [sys.executable, "-P", "-m", "antiphon_loops.child", str(self._folder), str(self._rate)]
+        command = [sys.executable, "-P", "-m", "antiphon_loops.arrangement.child", str(self._folder), str(self._rate)]
         environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
         self._process = process = subprocess.Popen(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon_loops.loudness import true_peak
+from antiphon_loops.analysis.loudness import true_peak
 
 F32 = NDArray[np.float32]
 _AROUND = 0.4

@@ -14,9 +14,9 @@ from torch.nn import functional
 
 from antiphon.workers.streaming import State, StreamingModel
 from antiphon_denoise.bands import COUNT
-from antiphon_denoise.features import FEATURES, FeatureExtractor, Features, Past, turned
-from antiphon_denoise.learned import AUTOENCODER, HOP, UNITS
-from antiphon_denoise.recorded import Recorded
+from antiphon_denoise.learned.spec import AUTOENCODER, HOP, UNITS
+from antiphon_models.denoise.network.features import FEATURES, FeatureExtractor, Features, Past, turned
+from antiphon_models.denoise.network.recorded import Recorded
 
 HIDDEN, LATENT = 128, 24
 LEAST = -7.0

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from antiphon_denoise.bands import COUNT, places
-from antiphon_denoise.learned import GROUP, SINGLE, UNITS, UNKNOWN, first_bins
+from antiphon_denoise.learned.spec import GROUP, SINGLE, UNITS, UNKNOWN, first_bins
 
 SHORT, LONG, LEVEL = 0.5, 0.97, 0.99
 BLOCK, BLOCKS = 48, 3

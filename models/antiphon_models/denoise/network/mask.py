@@ -17,9 +17,9 @@ from torch.nn import functional
 
 from antiphon.workers.streaming import State, StreamingModel
 from antiphon_denoise.bands import COUNT
-from antiphon_denoise.features import DETAILS, FEATURES, FeatureExtractor, Past, turned
-from antiphon_denoise.learned import HOP, MASK, UNITS
-from antiphon_denoise.recorded import Recorded
+from antiphon_denoise.learned.spec import HOP, MASK, UNITS
+from antiphon_models.denoise.network.features import DETAILS, FEATURES, FeatureExtractor, Past, turned
+from antiphon_models.denoise.network.recorded import Recorded
 
 WIDTH, TELLS, LAST = 96, 4, 12
 OPEN = 1.5

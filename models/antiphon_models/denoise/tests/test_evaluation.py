@@ -11,11 +11,12 @@ import pytest
 import soundfile
 
 from antiphon.errors import UsageError
-from antiphon.learning.evaluation import EvaluationRequest, cells, table
 from antiphon_denoise import testset
-from antiphon_denoise.evaluation import Denoising
+from antiphon_models.denoise.evaluation import Denoising
+from antiphon_models.learning.evaluation import EvaluationRequest, cells, table
 
-_spec = importlib.util.spec_from_file_location("denoise_sounds", Path(__file__).with_name("sounds.py"))
+ROOT = Path(__file__).parents[4]
+_spec = importlib.util.spec_from_file_location("denoise_sounds", ROOT / "plugins/antiphon_denoise/tests/sounds.py")
 assert _spec is not None
 assert _spec.loader is not None
 sounds = importlib.util.module_from_spec(_spec)

@@ -21,7 +21,7 @@ def fundamental(sound, hertz):
 
 @pytest.mark.parametrize("seed", range(8))
 def test_an_instrument_sounds_where_its_notes_are_and_at_their_pitch(seed):
-    from antiphon_denoise.training.voices import VoiceNote, played
+    from antiphon_models.denoise.training.voices import VoiceNote, played
 
     sound = played([VoiceNote(0.5, 0.8, 57.0, 0.8)], 3.0, random.Random(seed))
     assert (sound.dtype, sound.shape) == (np.float32, (3 * RATE,))
@@ -32,7 +32,7 @@ def test_an_instrument_sounds_where_its_notes_are_and_at_their_pitch(seed):
 
 
 def test_every_effect_changes_the_sound_and_not_its_length_and_leaves_silence_silent():
-    from antiphon_denoise.training.effects import EFFECTS
+    from antiphon_models.denoise.training.effects import EFFECTS
 
     rng = np.random.default_rng(1)
     sound = (np.sin(np.arange(2 * RATE) * 0.05) * np.linspace(1, 0, 2 * RATE) * 0.5).astype(np.float32)

@@ -10,7 +10,8 @@ import pytest
 import soundfile
 
 torch = pytest.importorskip("torch")
-_spec = importlib.util.spec_from_file_location("denoise_sounds", Path(__file__).with_name("sounds.py"))
+ROOT = Path(__file__).parents[4]
+_spec = importlib.util.spec_from_file_location("denoise_sounds", ROOT / "plugins/antiphon_denoise/tests/sounds.py")
 assert _spec is not None
 assert _spec.loader is not None
 sounds = importlib.util.module_from_spec(_spec)
@@ -20,7 +21,7 @@ RATE = 48000
 
 def material(folder: Path) -> None:
     """Two sounds of every kind in each part, marked as all there."""
-    from antiphon_denoise.training.material import KINDS, VERSION
+    from antiphon_models.denoise.training.material import KINDS, VERSION
 
     folder.mkdir()
     for n, part in enumerate(("train", "valid")):
@@ -35,10 +36,10 @@ def material(folder: Path) -> None:
 
 @pytest.fixture(scope="module", params=["mask", "autoencoder", "gate"])
 def recipe(request, tmp_path_factory):
-    from antiphon.learning.recipe import TrainingJob
-    from antiphon_denoise.training import recipe as recipes
-    from antiphon_denoise.training.recipe_autoencoder import AutoencoderRecipe
-    from antiphon_denoise.training.recipe_gate import GateRecipe
+    from antiphon_models.denoise.training import recipe as recipes
+    from antiphon_models.denoise.training.recipe_autoencoder import AutoencoderRecipe
+    from antiphon_models.denoise.training.recipe_gate import GateRecipe
+    from antiphon_models.learning.recipe import TrainingJob
 
     class Small:
         frames = 300
@@ -113,11 +114,11 @@ def test_validation_gives_the_score_first(recipe):
 def test_the_manifest_is_told_what_it_was_trained_on(recipe):
     said = recipe.said()
     assert said["licence"] == "MIT"
-    assert (Path(__file__).parents[3] / said["card"]).is_file()
+    assert (ROOT / said["card"]).is_file()
 
 
 def test_material_of_another_version_is_made_anew(tmp_path, monkeypatch):
-    from antiphon_denoise.training import material as m
+    from antiphon_models.denoise.training import material as m
 
     monkeypatch.setattr(m, "pieces", lambda data: iter([("train-song-000", lambda rnd: sounds.melody(RATE, 0.5))]))
     (tmp_path / "material.json").write_text('{"version": 1, "seed": 5}')
@@ -132,7 +133,7 @@ def test_material_of_another_version_is_made_anew(tmp_path, monkeypatch):
 
 
 def test_parts_share_no_song_clip_loop_shot_voice_or_stretch(tmp_path):
-    from antiphon_denoise.training import splits
+    from antiphon_models.denoise.training import splits
 
     def touch(path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)

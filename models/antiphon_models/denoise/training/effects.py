@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon_denoise.training.sounds import RATE
+from antiphon_models.denoise.training.sounds import RATE
 
 F32 = NDArray[np.float32]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 
 from antiphon_denoise.bands import BINS, COUNT, places
-from antiphon_denoise.features import LEVEL, running, smoothed
-from antiphon_denoise.learned import UNKNOWN
-from antiphon_denoise.network import HIDDEN, LAYOUT
+from antiphon_denoise.gate.network import HIDDEN, LAYOUT
+from antiphon_denoise.learned.spec import UNKNOWN
+from antiphon_models.denoise.network.features import LEVEL, running, smoothed
 
 SHORT, LONG = 0.6, 0.97
 QUIET = 1e-10

@@ -17,8 +17,8 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from antiphon_denoise.training import sounds, splits
-from antiphon_denoise.training.effects import mangled
+from antiphon_models.denoise.training import sounds, splits
+from antiphon_models.denoise.training.effects import mangled
 
 F32 = NDArray[np.float32]
 VERSION = 2

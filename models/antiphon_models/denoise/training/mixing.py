@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from antiphon_denoise.training.plan import NOISES, Component, MixturePlan
-from antiphon_denoise.training.sounds import RATE
+from antiphon_models.denoise.training.plan import NOISES, Component, MixturePlan
+from antiphon_models.denoise.training.sounds import RATE
 
 _CHUNK = 24
 

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon_denoise.training.sounds import RATE
+from antiphon_models.denoise.training.sounds import RATE
 
 Places = dict[str, list[tuple[int, int]]]
 POINTS = 7

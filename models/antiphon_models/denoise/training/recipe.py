@@ -12,14 +12,14 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
-from antiphon.learning.recipe import Batch, Recipe, TrainingJob
-from antiphon_denoise.learned import HOP, UNKNOWN
-from antiphon_denoise.mask import MaskNetwork as Network
-from antiphon_denoise.training import material
-from antiphon_denoise.training.frames import Frames, Units
-from antiphon_denoise.training.mixing import Mixer, Mixtures
-from antiphon_denoise.training.plan import MixturePlanner
-from antiphon_denoise.training.sounds import RATE
+from antiphon_denoise.learned.spec import HOP, UNKNOWN
+from antiphon_models.denoise.network.mask import MaskNetwork as Network
+from antiphon_models.denoise.training import material
+from antiphon_models.denoise.training.frames import Frames, Units
+from antiphon_models.denoise.training.mixing import Mixer, Mixtures
+from antiphon_models.denoise.training.plan import MixturePlanner
+from antiphon_models.denoise.training.sounds import RATE
+from antiphon_models.learning.recipe import Batch, Recipe, TrainingJob
 
 PURE = 40.0
 """dB: what is cleaner than that counts as clean."""

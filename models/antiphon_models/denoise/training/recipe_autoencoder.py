@@ -7,9 +7,9 @@ from typing import ClassVar, cast
 
 import torch
 
-from antiphon.learning.recipe import Batch
-from antiphon_denoise.autoencoder import Autoencoder as Network
-from antiphon_denoise.training.recipe import MaskRecipe, judged
+from antiphon_models.denoise.network.autoencoder import Autoencoder as Network
+from antiphon_models.denoise.training.recipe import MaskRecipe, judged
+from antiphon_models.learning.recipe import Batch
 
 KL_WEIGHT, FREE, SOUND = 0.01, 0.05, 2.0
 

@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from antiphon_denoise.network import MODEL
+from antiphon_denoise.gate.network import MODEL
 from antiphon_denoise.spectrum import grid
-from antiphon_denoise.training.frames import Frames
-from antiphon_denoise.training.gate import GateNetwork as Network
-from antiphon_denoise.training.recipe import MaskRecipe
-from antiphon_denoise.training.sounds import RATE
+from antiphon_models.denoise.training.frames import Frames
+from antiphon_models.denoise.training.gate import GateNetwork as Network
+from antiphon_models.denoise.training.recipe import MaskRecipe
+from antiphon_models.denoise.training.sounds import RATE
 
 
 class GateRecipe(MaskRecipe):

@@ -15,7 +15,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from antiphon_denoise.training import splits
+from antiphon_models.denoise.training import splits
 
 F32 = NDArray[np.float32]
 RATE = 48000
@@ -197,7 +197,7 @@ def voice(part: splits.Part, seconds: float, rnd: random.Random) -> F32:
 
 def patch(data: Path, part: splits.Part, seconds: float, rnd: random.Random) -> F32:
     """A melody, an accompaniment or a long chord on an instrument made up by chance."""
-    from antiphon_denoise.training.voices import VoiceNote, played
+    from antiphon_models.denoise.training.voices import VoiceNote, played
 
     if rnd.random() < 0.25:
         root = rnd.uniform(30, 60)

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any, Literal
 
-from antiphon.learning.needs import folders
+from antiphon_models.learning.needs import folders
 
 Part = Literal["train", "valid", "test"]
 FLUID = Path("/usr/share/sounds/sf2/FluidR3_GM.sf2")

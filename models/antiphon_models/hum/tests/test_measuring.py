@@ -7,14 +7,14 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import soundfile
+from antiphon_hum.testset import RATE, TestClip, own
 
 from antiphon.errors import UsageError
-from antiphon_hum.evaluation import f1, lateness, octaves
-from antiphon_hum.notes import Note
-from antiphon_hum.peers import cut, held, nothing
-from antiphon_hum.quantise import on_grid, timing
-from antiphon_hum.systems import Result
-from antiphon_hum.testset import RATE, TestClip, own
+from antiphon_hum.transcription.notes import Note
+from antiphon_hum.transcription.quantise import on_grid, timing
+from antiphon_models.hum.evaluation import f1, lateness, octaves
+from antiphon_models.hum.peers import cut, held, nothing
+from antiphon_models.hum.systems import Result
 
 ROWS = np.array([[0.5, 0.9, 60.0], [1.0, 1.4, 64.0], [1.5, 1.9, 67.0], [2.0, 2.4, 60.0]])
 CLIP = TestClip("four", np.zeros(3 * RATE, np.float32), ROWS, np.zeros(0))

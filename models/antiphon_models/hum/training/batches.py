@@ -9,8 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from antiphon_hum.spec import FAR, HOP, LOWEST, NEAR, RATE
-from antiphon_hum.training.corpus import NOTED, STEP, TrainingClip
+from antiphon_hum.learned.spec import FAR, HOP, LOWEST, NEAR, RATE
+from antiphon_models.hum.training.corpus import NOTED, STEP, TrainingClip
 
 F64 = NDArray[np.float64]
 ROWS, HOPS = 16, 300

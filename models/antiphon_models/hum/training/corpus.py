@@ -17,8 +17,8 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from antiphon.learning import needs
-from antiphon_hum.material import (
+from antiphon_hum.learned.spec import LOWEST, SEMITONES
+from antiphon_models.hum.material import (
     F32,
     F64,
     FONTS,
@@ -33,8 +33,8 @@ from antiphon_hum.material import (
     singing,
     wind,
 )  # fmt: skip
-from antiphon_hum.spec import LOWEST, SEMITONES
-from antiphon_hum.training.humming import hummed, whistled
+from antiphon_models.hum.training.humming import hummed, whistled
+from antiphon_models.learning import needs
 
 RATE = 16000
 STEP = 0.005

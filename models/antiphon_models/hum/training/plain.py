@@ -9,13 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from antiphon.learning.recipe import Recipe, TrainingJob
-from antiphon_hum import spec
-from antiphon_hum.baseline_network import Painter
-from antiphon_hum.template_decoder import notes_of_painting, templates
-from antiphon_hum.training import corpus
-from antiphon_hum.training.batches import HOPS, Batcher, FrameTruth
-from antiphon_hum.training.scoring import f1
+from antiphon_hum.learned import spec
+from antiphon_hum.learned.template_decoder import notes_of_painting, templates
+from antiphon_models.hum.baseline_network import Painter
+from antiphon_models.hum.training import corpus
+from antiphon_models.hum.training.batches import HOPS, Batcher, FrameTruth
+from antiphon_models.hum.training.scoring import f1
+from antiphon_models.learning.recipe import Recipe, TrainingJob
 
 ROWS = 8
 RELEASE = 0.08

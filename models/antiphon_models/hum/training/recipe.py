@@ -10,13 +10,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from antiphon.learning.recipe import Recipe, TrainingJob
-from antiphon_hum import spec
-from antiphon_hum.decode import Live, NoteDecoder, filed
-from antiphon_hum.network import BINS, PER_SEMITONE, PitchNetwork
-from antiphon_hum.training import corpus
-from antiphon_hum.training.batches import Batcher, told
-from antiphon_hum.training.scoring import f1
+from antiphon_hum.learned import spec
+from antiphon_hum.learned.decode import Live, NoteDecoder, filed
+from antiphon_models.hum.network import BINS, PER_SEMITONE, PitchNetwork
+from antiphon_models.hum.training import corpus
+from antiphon_models.hum.training.batches import Batcher, told
+from antiphon_models.hum.training.scoring import f1
+from antiphon_models.learning.recipe import Recipe, TrainingJob
 
 SPREAD = 0.8
 """Bins by which the truth about pitch is smeared: a network is not asked for more than it can hear."""
