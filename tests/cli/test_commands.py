@@ -26,7 +26,11 @@ from antiphon.graph import patch_list
 from antiphon.runtime import paths
 
 ROOT = Path(__file__).resolve().parents[2]
-COMMANDS = [c.name or c.callback.__name__ for c in application().registered_commands]  # type: ignore[union-attr]
+COMMANDS = [
+    *(c.name or c.callback.__name__ for c in application().registered_commands),  # type: ignore[union-attr]
+    "train",  # the models' own, by `antiphon_commands`
+    "evaluate",
+]
 Run = Callable[..., Done]
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import mido
 import numpy as np
 from numpy.typing import NDArray
 
+from antiphon.io import midifile
+from antiphon.io.midifile import MidiTrack
 from antiphon_accompany.chords import parse
 from antiphon_accompany.notes import BeatNote
 
@@ -65,8 +66,13 @@ def read(folder: Path) -> AnnotatedSong | None:
     step = float(np.median(np.diff(beats)))
     times = np.concatenate((beats[0] + step * np.arange(-8, 0), beats, beats[-1] + step * np.arange(1, 17)))
     numbers = np.arange(-8.0, count + 16.0)
-    file = mido.MidiFile(folder / f"{name}.mid")
-    tracks = {track.name.strip(): _notes(file, track, times, numbers) for track in file.tracks[1:]}
+    file = midifile.read(folder / f"{name}.mid", overlap="queue")
+
+    def beat(at: float) -> float:
+        # the players' grid is a twelfth of a beat and finer only by rounding of ticks
+        return round(float(np.interp(file.seconds(at), times, numbers)) * 24.0) / 24.0
+
+    tracks = {track.name.strip(): _notes(track, beat) for track in file.tracks[1:]}
     if not tracks.get("MELODY") or not tracks.get("PIANO"):
         return None
     said = []
@@ -80,32 +86,9 @@ def read(folder: Path) -> AnnotatedSong | None:
     return AnnotatedSong(name, beats, meter, int(downs[0]), tracks["MELODY"], tracks["PIANO"], chords, said, key)
 
 
-def _notes(
-    file: mido.MidiFile, track: mido.MidiTrack, times: NDArray[np.float64], numbers: NDArray[np.float64]
-) -> list[BeatNote]:
-    ticks, tempos, tick = [0], [500000], 0
-    for message in file.tracks[0]:
-        tick += message.time
-        if message.type == "set_tempo":
-            ticks.append(tick)
-            tempos.append(message.tempo)
-    seconds = np.concatenate(([0.0], np.cumsum(np.diff(ticks) * np.array(tempos[:-1]) * 1e-6 / file.ticks_per_beat)))
-
-    def beat(at: int) -> float:
-        n = int(np.searchsorted(ticks, at, side="right")) - 1
-        second = seconds[n] + (at - ticks[n]) * tempos[n] * 1e-6 / file.ticks_per_beat
-        # the players' grid is a twelfth of a beat and finer only by rounding of ticks
-        return round(float(np.interp(second, times, numbers)) * 24.0) / 24.0
-
+def _notes(track: MidiTrack, beat: Callable[[float], float]) -> list[BeatNote]:
     made: list[BeatNote] = []
-    open_: dict[int, list[tuple[int, int]]] = {}
-    tick = 0
-    for message in track:
-        tick += message.time
-        if message.type == "note_on" and message.velocity:
-            open_.setdefault(message.note, []).append((tick, message.velocity))
-        elif message.type in ("note_on", "note_off") and open_.get(message.note):
-            start, velocity = open_[message.note].pop(0)
-            first = beat(start)
-            made.append(BeatNote(first, max(beat(tick), first + 1.0 / 24.0), message.note, velocity / 127.0))
+    for note in track.notes:
+        first = beat(note.start)
+        made.append(BeatNote(first, max(beat(note.end), first + 1.0 / 24.0), note.number, note.velocity))
     return sorted(made)

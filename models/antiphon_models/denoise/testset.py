@@ -66,11 +66,12 @@ def clean_sounds(data: Path, work: Path, seed: int, say: Callable[[str], None]) 
         kinds["cymbal"][path.stem] = sounds.read(path)
     made: list[tuple[str, str, Callable[[random.Random], F32]]] = []
     made += [("speech", f"voice-{n}", partial(sounds.voice, "test", SECONDS)) for n in range(12)]
-    for name, font in (("timgm", splits.TIM), ("fluid", splits.FLUID)):
+    other = splits.TEST_FONTS["timgm"]
+    for name, font in splits.TEST_FONTS.items():
         made += [("song", f"{name}-{n}", partial(sounds.song, data, "test", font, SECONDS)) for n in range(8)]
     for name, number in PROGRAMS.items():
-        made.append(("solo", f"timgm-{name}", partial(sounds.solo, data, "test", splits.TIM, SECONDS, program=number)))
-    made.append(("cymbal", "timgm-kit", partial(sounds.kit, splits.TIM, SECONDS)))
+        made.append(("solo", f"timgm-{name}", partial(sounds.solo, data, "test", other, SECONDS, program=number)))
+    made.append(("cymbal", "timgm-kit", partial(sounds.kit, other, SECONDS)))
     say("making what is measured" if not (work / f"{seed}-song-timgm-0.flac").exists() else "reading what is measured")
     for kind, name, maker in made:
         kinds[kind][name] = _kept(work / f"{seed}-{kind}-{name}.flac", maker, f"{seed}-{name}")

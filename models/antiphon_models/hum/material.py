@@ -9,10 +9,7 @@ from __future__ import annotations
 
 import functools
 import importlib.metadata
-import io
-import subprocess
 import sys
-import tempfile
 import types
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -24,13 +21,16 @@ import soundfile
 from numpy.typing import NDArray
 
 from antiphon.contract.pitch import frequency
+from antiphon.io import midifile
+from antiphon_models.material import espeak, fluidsynth
+from antiphon_models.material.fluidsynth import FLUID, TIM, FluidSettings
+from antiphon_models.material.midi_bytes import TICKS, midi_bytes, note_off, note_on, program_change
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
 RATE = 44100
 PERIOD = 5.0
 """Milliseconds of a WORLD frame."""
-FONTS = Path("/usr/share/sounds/sf2")
 WINDS = {"oboe": 68, "clarinet": 71, "flute": 73, "recorder": 74, "trumpet": 56, "sax": 65}
 SYLLABLES = ("la", "na", "da", "doo", "ma", "yeah", "no", "bee", "ru", "go", "ta", "sea", "ko", "high", "you", "feel")
 
@@ -56,34 +56,9 @@ class AnnotatedSound:
 
 def melody(path: Path, seconds: float = 18.0) -> tuple[ScoreNote, ...]:
     """The first `seconds` of the MELODY track of a POP909 song, from its first note on; one note at a time."""
-    import mido  # type: ignore[import-untyped]
-
-    file = mido.MidiFile(path)
-    tempos = [(0, 500000)]
-    ticks = 0
-    for message in mido.merge_tracks(file.tracks):
-        ticks += message.time
-        if message.type == "set_tempo":
-            tempos.append((ticks, message.tempo))
-
-    def second(tick: int) -> float:
-        at, last, tempo = 0.0, 0, 500000
-        for begin, next_tempo in tempos:
-            if begin >= tick:
-                break
-            at += (begin - last) * tempo / 1e6 / file.ticks_per_beat
-            last, tempo = begin, next_tempo
-        return float(at + (tick - last) * tempo / 1e6 / file.ticks_per_beat)
-
-    track = next(t for t in file.tracks if t.name.strip().upper() == "MELODY")
-    tick, held, notes = 0, {}, []
-    for message in track:
-        tick += message.time
-        if message.type == "note_on" and message.velocity:
-            held[message.note] = (tick, message.velocity)
-        elif message.type in ("note_on", "note_off") and message.note in held:
-            begin, velocity = held.pop(message.note)
-            notes.append(ScoreNote(second(begin), second(tick), message.note, velocity / 127))
+    song = midifile.read(path, overlap="replace")
+    track = next(t for t in song.tracks if t.name.strip().upper() == "MELODY")
+    notes = [ScoreNote(song.seconds(n.start), song.seconds(n.end), n.number, n.velocity) for n in track.notes]
     notes.sort(key=lambda n: (n.start, -n.pitch))
     kept: list[ScoreNote] = []
     for note in notes:
@@ -119,23 +94,13 @@ def moved(notes: Sequence[ScoreNote], low: int, high: int) -> tuple[ScoreNote, .
 
 def wind(name: str, notes: Sequence[ScoreNote], program: int, font: Path, rate: int = RATE) -> AnnotatedSound:
     """The notes by one program of a soundfont, dry."""
-    from antiphon_models.synth.sampling import midi
-
-    events = [(0, bytes((0xC0, program)))]
+    events = [(0, program_change(0, program))]
     for note in notes:
         velocity = max(40, min(127, round(note.velocity * 127)))
-        events.append((round(note.start * 960), bytes((0x90, note.pitch, velocity))))
-        events.append((round(note.end * 960), bytes((0x80, note.pitch, 0))))
+        events.append((round(note.start * TICKS), note_on(0, note.pitch, velocity)))
+        events.append((round(note.end * TICKS), note_off(0, note.pitch)))
     events.sort(key=lambda e: (e[0], e[1][0] & 0xF0 == 0x90))
-    with tempfile.TemporaryDirectory() as folder:
-        score, sound = Path(folder) / "notes.mid", Path(folder) / "notes.wav"
-        score.write_bytes(midi(events))
-        subprocess.run(
-            ["fluidsynth", "-niq", "-R", "0", "-C", "0", "-g", "0.6", "-r", str(rate), "-O", "float", "-T", "wav",
-             "-F", str(sound), str(font), str(score)],
-            check=True, capture_output=True,
-        )  # fmt: skip
-        x, _ = soundfile.read(sound, dtype="float32", always_2d=True)
+    x = fluidsynth.play(midi_bytes(events), font, rate, FluidSettings(gain=0.6))
     return AnnotatedSound(name, np.ascontiguousarray(x.mean(axis=1)), tuple(notes))
 
 
@@ -148,12 +113,7 @@ def resampled(x: F32, source: int, target: int) -> F32:
 
 def said(text: str, voice: str, speed: int = 150, pitch: int = 50, rate: int = RATE) -> F32:
     """espeak-ng's speech, mono at `rate`."""
-    done = subprocess.run(
-        ["espeak-ng", "-v", voice, "-s", str(speed), "-p", str(pitch), "--stdout", text],
-        check=True,
-        capture_output=True,
-    )
-    x, made = soundfile.read(io.BytesIO(done.stdout), dtype="float32")
+    x, made = espeak.speech(text, voice, speed, pitch)
     return resampled(x, made, rate)
 
 
@@ -322,7 +282,7 @@ def pitch_line(notes: Sequence[ScoreNote], how: SingingStyle, frames: int, rng: 
 TUNED = slice(0, 400, 13)
 """Songs, in order of their number, that pyin's and yin's constants were found on."""
 TUNED_VOICES = ("en+m1", "en+f1", "en-us+m3", "en+f2", "de+m7", "it+f3")
-TUNED_FONT, HELD_FONT = "TimGM6mb.sf2", "FluidR3_GM.sf2"
+TUNED_FONT, HELD_FONT = TIM, FLUID
 """Constants are found and networks trained on the first; what is measured is played by the second."""
 TUNED_WINDS = ("flute", "trumpet", "clarinet", "oboe")
 RANGES = {
@@ -349,7 +309,7 @@ def items(data: Path, songs: int, seed: int) -> Iterator[tuple[str, AnnotatedSou
         voice, name = TUNED_VOICES[k % len(TUNED_VOICES)], TUNED_WINDS[k % len(TUNED_WINDS)]
         low, high = (45, 64) if "+m" in voice else (55, 76)
         yield "sing", sung(f"{folder.name} {voice}", moved(notes, low, high), voice, manner(rng), k)
-        yield "wind", wind(f"{folder.name} {name}", moved(notes, *RANGES[name]), WINDS[name], FONTS / TUNED_FONT)
+        yield "wind", wind(f"{folder.name} {name}", moved(notes, *RANGES[name]), WINDS[name], TUNED_FONT)
 
 
 _SAID = (

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from antiphon.contract.pitch import frequency
 from antiphon.errors import UsageError
 from antiphon_models.hum.material import (
-    FONTS,
     HELD_FONT,
     PERIOD,
     RANGES,
@@ -117,7 +116,7 @@ def _hummed(notes: tuple[ScoreNote, ...], seed: int, place: int) -> Make:
 
 def _wind(notes: tuple[ScoreNote, ...], name: str) -> Make:
     def make() -> tuple[F32, F64, F64]:
-        sound = wind(name, notes, WINDS[name], FONTS / HELD_FONT, RATE).sound[: round((notes[-1].end + 0.6) * RATE)]
+        sound = wind(name, notes, WINDS[name], HELD_FONT, RATE).sound[: round((notes[-1].end + 0.6) * RATE)]
         hertz = np.zeros(int(len(sound) / RATE * 1000 / PERIOD))
         for note in notes:
             at = slice(round(note.start * 1000 / PERIOD), round(note.end * 1000 / PERIOD))
@@ -171,7 +170,7 @@ def empty(data: Path, work: Path, seed: int, limit: int | None) -> Iterator[tupl
         rng = np.random.default_rng((seed, 13, n))
 
         def chords(n: int = n, rng: np.random.Generator = rng) -> tuple[F32, F64, F64]:
-            x = corpus.many(data, "test", folders[n * 3 % len(folders)], n, rng, FONTS / HELD_FONT)
+            x = corpus.many(data, "test", folders[n * 3 % len(folders)], n, rng, HELD_FONT)
             return resampled(x, corpus.RATE, RATE), *_NOTHING
 
         yield "many", replace(_kept(work, f"{seed}-many-{n}", chords), name=f"many {n}")

@@ -12,10 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import struct
-import subprocess
-import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +22,9 @@ import soundfile
 from numpy.typing import NDArray
 
 import antiphon_synth
+from antiphon_models.material import fluidsynth
+from antiphon_models.material.fluidsynth import FLUID, FluidSettings
+from antiphon_models.material.midi_bytes import TICKS, midi_bytes, note_off, note_on, program_change
 
 STEPS = (0.1, 0.3, 0.5, 0.7, 0.85, 1.0)
 """Velocities whose cutoff is searched."""
@@ -69,20 +69,6 @@ TAKES = (
 )
 
 
-def midi(events: Iterable[tuple[int, bytes]]) -> bytes:
-    """A format-0 file of (tick, message); 960 ticks a second."""
-    track, last = b"\x00\xff\x51\x03" + (500_000).to_bytes(3, "big"), 0
-    for tick, message in events:
-        delta = tick - last
-        digits = [delta & 0x7F]
-        while delta := delta >> 7:
-            digits.insert(0, (delta & 0x7F) | 0x80)
-        track += bytes(digits) + message
-        last = tick
-    track += b"\x00\xff\x2f\x00"
-    return b"MThd" + struct.pack(">IHHH", 6, 0, 1, 480) + b"MTrk" + struct.pack(">I", len(track)) + track
-
-
 def play(
     font: Path,
     notes: Sequence[tuple[int, int]],
@@ -97,26 +83,15 @@ def play(
 
     Raises FileNotFoundError without a fluidsynth program, CalledProcessError where it fails.
     """
-    period = int((hold + gap) * 960)
-    events = [(0, bytes((0xC0 | channel, program)))]
+    period = int((hold + gap) * TICKS)
+    events = [(0, program_change(channel, program))]
     for n, (key, velocity) in enumerate(notes):
-        at = 960 + n * period
-        events += [
-            (at, bytes((0x90 | channel, key, velocity))),
-            (at + int(hold * 960), bytes((0x80 | channel, key, 0))),
-        ]
-    events.append((960 + len(notes) * period, bytes((0xB0 | channel, 123, 0))))
-    with tempfile.TemporaryDirectory() as name:
-        score, sound = Path(name) / "notes.mid", Path(name) / "notes.wav"
-        score.write_bytes(midi(events))
-        subprocess.run(
-            ["fluidsynth", "-niq", "-R", "0", "-C", "0", "-g", "1", "-r", str(rate), "-O", "float", "-T", "wav",
-             "-F", str(sound), str(font), str(score)],
-            check=True, capture_output=True,
-        )  # fmt: skip
-        x, _ = soundfile.read(sound, dtype="float32", always_2d=True)
-    starts = [rate + n * period * rate // 960 for n in range(len(notes))]
-    return [x[s : s + period * rate // 960] for s in starts]
+        at = TICKS + n * period
+        events += [(at, note_on(channel, key, velocity)), (at + int(hold * TICKS), note_off(channel, key))]
+    events.append((TICKS + len(notes) * period, bytes((0xB0 | channel, 123, 0))))
+    x = fluidsynth.play(midi_bytes(events), font, rate, FluidSettings(gain=1.0))
+    starts = [rate + n * period * rate // TICKS for n in range(len(notes))]
+    return [x[s : s + period * rate // TICKS] for s in starts]
 
 
 def trim(x: NDArray[np.float32], rate: int, longest: float) -> NDArray[np.float32]:
@@ -210,7 +185,7 @@ def write(file: soundfile.SoundFile, x: NDArray[np.float32]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--font", type=Path, default=Path("/usr/share/sounds/sf2/FluidR3_GM.sf2"))
+    parser.add_argument("--font", type=Path, default=FLUID)
     parser.add_argument("--out", type=Path, default=Path(antiphon_synth.__file__).parent / "samples")
     options = parser.parse_args()
     index: dict[str, Any] = {

@@ -6,9 +6,6 @@ Songs of POP909 and Bach chorales, played by FluidSynth from a General MIDI soun
 from __future__ import annotations
 
 import json
-import shutil
-import subprocess
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,14 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.errors import FileError
+from antiphon.io import midifile
+from antiphon_models.material import fluidsynth
+from antiphon_models.material.fluidsynth import FLUID, TIM, FluidSettings
+from antiphon_models.material.midi_bytes import TICKS, midi_bytes, note_off, note_on, program_change
 
 F32 = NDArray[np.float32]
 RATE = 44100
 SECONDS = 10.0
-SOUNDFONTS = {
-    "fluid": Path("/usr/share/sounds/sf2/FluidR3_GM.sf2"),
-    "timgm": Path("/usr/share/sounds/sf2/TimGM6mb.sf2"),
-}
+SOUNDFONTS = {"fluid": FLUID, "timgm": TIM}
+_AS_INSTALLED = FluidSettings(gain=0.6, reverb=None, chorus=None, samples="s16")
 # by General MIDI number: struck, plucked, bowed, blown, sung, organs and two synthesised
 PROGRAMS = (0, 4, 6, 11, 12, 16, 19, 21, 24, 25, 27, 40, 42, 46, 48, 52, 56, 60, 61, 65, 66, 68, 71, 73, 80, 89)
 
@@ -50,21 +49,10 @@ def pop(data: Path) -> list[Path]:
 
 def song(path: Path, rng: np.random.Generator) -> list[Note]:
     """`SECONDS` of melody and accompaniment from somewhere in a song."""
-    import mido
-
-    notes: list[Note] = []
-    waiting: dict[tuple[int, int], tuple[float, int]] = {}
-    now = 0.0
-    for message in mido.MidiFile(path):
-        now += message.time
-        if message.type not in ("note_on", "note_off"):
-            continue
-        key = (message.channel, message.note)
-        if key in waiting:
-            start, velocity = waiting.pop(key)
-            notes.append((start, now, message.note, velocity))
-        if message.type == "note_on" and message.velocity:
-            waiting[key] = (now, message.velocity)
+    file = midifile.read(path)
+    played = [n for track in file.tracks for n in track.notes]
+    notes = [(file.seconds(n.start), file.seconds(n.end), n.number, round(127 * n.velocity)) for n in played]
+    now = file.seconds(file.length)
     first = float(rng.uniform(8.0, max(9.0, now - SECONDS - 8.0)))
     return cut(notes, first)
 
@@ -93,24 +81,12 @@ def cut(notes: list[Note], first: float) -> list[Note]:
     return sorted((a - first, min(b - first, SECONDS), number, v) for a, b, number, v in inside)
 
 
-def play(notes: list[Note], program: int, soundfont: Path, folder: Path) -> F32:
+def play(notes: list[Note], program: int, soundfont: Path) -> F32:
     """The notes by one instrument, `SECONDS` long, mono."""
-    import mido
-    import soundfile
-
-    track = mido.MidiTrack([mido.Message("program_change", program=program)])
-    events = [(a, 1, n, v) for a, _, n, v in notes] + [(b, 0, n, 0) for _, b, n, _ in notes]
-    before = 0
-    for when, on, number, velocity in sorted(events, key=lambda e: (e[0], e[1])):
-        tick = round(when * 960)
-        kind = "note_on" if on else "note_off"
-        track.append(mido.Message(kind, note=number, velocity=velocity, time=tick - before))
-        before = tick
-    midi, sound = folder / "a.mid", folder / "a.wav"
-    mido.MidiFile(ticks_per_beat=480, tracks=[track]).save(midi)
-    command = ["fluidsynth", "-ni", "-g", "0.6", "-r", str(RATE), "-F", str(sound), str(soundfont), str(midi)]
-    subprocess.run(command, check=True, capture_output=True, timeout=120)
-    samples = soundfile.read(sound, dtype="float32", always_2d=True)[0].mean(axis=1)
+    events = [(a, 1, note_on(0, n, v)) for a, _, n, v in notes] + [(b, 0, note_off(0, n)) for _, b, n, _ in notes]
+    ordered = [(round(when * TICKS), data) for when, _, data in sorted(events, key=lambda e: (e[0], e[1]))]
+    score = midi_bytes([(0, program_change(0, program)), *ordered])
+    samples = fluidsynth.play(score, soundfont, RATE, _AS_INSTALLED).mean(axis=1)
     out = np.zeros(round(SECONDS * RATE), np.float32)
     out[: min(len(samples), len(out))] = samples[: len(out)]
     return out
@@ -121,10 +97,8 @@ def items(data: Path, soundfont: str, part: str, count: int, seed: int = 1) -> I
 
     Raises `FileError` for what they need and is not there.
     """
-    wanted = (data / "pop909", data / "jsb", SOUNDFONTS[soundfont])
-    missing = [str(path) for path in wanted if not path.exists()]
-    if shutil.which("fluidsynth") is None:
-        missing.append("fluidsynth")
+    missing = [str(path) for path in (data / "pop909", data / "jsb") if not path.exists()]
+    missing += fluidsynth.missing([SOUNDFONTS[soundfont]])
     if missing:
         raise FileError(f"transfer is measured on songs played by FluidSynth; missing: {', '.join(missing)}")
     rng = np.random.default_rng([seed, sorted(SOUNDFONTS).index(soundfont), part == "report"])
@@ -144,11 +118,10 @@ def items(data: Path, soundfont: str, part: str, count: int, seed: int = 1) -> I
                 notes = chorale(chorales[int(rng.integers(len(chorales)))], rng)
             if len(notes) >= 12:
                 made.append(notes)
-        with tempfile.TemporaryDirectory() as place:
-            where, font = Path(place), SOUNDFONTS[soundfont]
-            yield TransferTask(
-                f"{soundfont} {kind} {first}>{second}",
-                play(made[0], first, font, where),
-                play(made[0], second, font, where),
-                play(made[1], second, font, where),
-            )
+        font = SOUNDFONTS[soundfont]
+        yield TransferTask(
+            f"{soundfont} {kind} {first}>{second}",
+            play(made[0], first, font),
+            play(made[0], second, font),
+            play(made[1], second, font),
+        )

@@ -42,10 +42,10 @@ def pieces(data: Path) -> Iterator[tuple[str, Make]]:
     """Every file by name, and what makes it."""
     for part in ("train", "valid"):
         makers: dict[str, Make] = {
-            "song": partial(sounds.song, data, part, splits.FLUID, SONG),
-            "solo": partial(sounds.solo, data, part, splits.FLUID, SHORT),
-            "chorale": partial(sounds.chorale, data, part, splits.FLUID, SONG),
-            "kit": partial(sounds.kit, splits.FLUID, SHORT),
+            "song": partial(sounds.song, data, part, splits.TRAIN_FONT, SONG),
+            "solo": partial(sounds.solo, data, part, splits.TRAIN_FONT, SHORT),
+            "chorale": partial(sounds.chorale, data, part, splits.TRAIN_FONT, SONG),
+            "kit": partial(sounds.kit, splits.TRAIN_FONT, SHORT),
             "voice": partial(sounds.voice, part, SONG),
             "patch": partial(sounds.patch, data, part, SHORT),
         }

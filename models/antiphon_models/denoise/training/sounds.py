@@ -1,21 +1,22 @@
 """Clean sound made by programs: songs and chorales by FluidSynth, voices by espeak-ng. Mono float32 at `RATE`.
 
-What only the making needs (mido, soxr) is imported where it is used: material that is there already loads without.
+What only the making needs (soxr) is imported where it is used: material that is there already loads without.
 """
 
 from __future__ import annotations
 
 import random
-import subprocess
-import tempfile
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from antiphon.io import midifile
 from antiphon_models.denoise.training import splits
+from antiphon_models.material import espeak, fluidsynth
+from antiphon_models.material.fluidsynth import FluidSettings
+from antiphon_models.material.midi_bytes import TICKS, is_note_on, midi_bytes, note_off, note_on, program_change
 
 F32 = NDArray[np.float32]
 RATE = 48000
@@ -59,48 +60,40 @@ WORDS = [
     "another",
     "song",
 ]
-Sounding = list[tuple[float, Any]]
+Sounding = list[tuple[float, bytes]]
+"""Seconds and MIDI messages: note on and note off."""
 
 
 def read(path: Path, rate: int = RATE) -> F32:
     """A sound file as mono at `rate`."""
+    samples, own = soundfile.read(path, dtype="float32", always_2d=True)
+    return resampled(samples.mean(axis=1), own, rate)
+
+
+def resampled(mono: F32, own: int, rate: int = RATE) -> F32:
+    """Mono sound of its `own` rate at `rate`."""
     import soxr
 
-    samples, own = soundfile.read(path, dtype="float32", always_2d=True)
-    mono = samples.mean(axis=1)
     return np.asarray(soxr.resample(mono, own, rate) if own != rate else mono, np.float32)
 
 
 def render(notes: Sounding, programs: dict[int, int], font: Path, seconds: float, rnd: random.Random) -> F32:
     """Timed MIDI messages through a soundfont, with or without its reverb; the first `seconds`."""
-    import mido  # type: ignore[import-untyped]
-
-    track = mido.MidiTrack([mido.MetaMessage("set_tempo", tempo=500000)])
-    track += [mido.Message("program_change", channel=c, program=p) for c, p in programs.items()]
+    events = [(0, program_change(c, p)) for c, p in programs.items()]
     last = 0
     for second, message in sorted(notes, key=lambda pair: pair[0]):
-        tick = max(last, round(second * 960))
-        track.append(message.copy(time=tick - last))
-        last = tick
+        last = max(last, round(second * TICKS))
+        events.append((last, message))
     # a note left on would keep the synthesiser going for ever
-    track += [mido.Message("note_off", channel=c, note=n) for c in range(16) for n in range(128)]
+    events += [(last, note_off(c, n)) for c in range(16) for n in range(128)]
     reverb = rnd.random() < 0.7
-    with tempfile.TemporaryDirectory() as place:
-        midi, wave = Path(place, "a.mid"), Path(place, "a.wav")
-        mido.MidiFile(ticks_per_beat=480, tracks=[track]).save(midi)
-        room = ["-o", f"synth.reverb.room-size={rnd.uniform(0.2, 1.0):.2f}", "-o", "synth.reverb.level=0.8"]
-        subprocess.run(
-            ["fluidsynth", "-ni", "-q", "-g", "0.5", "-R", str(int(reverb)), *room, "-r", str(RATE),
-             "-F", str(wave), str(font), str(midi)],
-            check=True, capture_output=True, timeout=120, stdin=subprocess.DEVNULL,
-        )  # fmt: skip
-        return read(wave)[: int(seconds * RATE)]
+    room = (("synth.reverb.room-size", f"{rnd.uniform(0.2, 1.0):.2f}"), ("synth.reverb.level", "0.8"))
+    settings = FluidSettings(gain=0.5, reverb=reverb, chorus=None, options=room, samples="s16")
+    return fluidsynth.play(midi_bytes(events), font, RATE, settings).mean(axis=1)[: int(seconds * RATE)]
 
 
 def drums(seconds: float, rnd: random.Random, cymbals: float = 0.15) -> Sounding:
     """A bar's pattern over and over; `cymbals`: how likely a sixteenth has one."""
-    import mido
-
     step = 15.0 / rnd.uniform(85, 150)
     pattern: list[tuple[int, int]] = []
     for place in range(16):
@@ -116,8 +109,8 @@ def drums(seconds: float, rnd: random.Random, cymbals: float = 0.15) -> Sounding
     for bar in range(int(seconds / step / 16) + 1):
         for place, key in pattern:
             at = (bar * 16 + place) * step
-            hits.append((at, mido.Message("note_on", channel=9, note=key, velocity=rnd.randint(50, 120))))
-            hits.append((at + 0.1, mido.Message("note_off", channel=9, note=key)))
+            hits.append((at, note_on(9, key, rnd.randint(50, 120))))
+            hits.append((at + 0.1, note_off(9, key)))
     return hits
 
 
@@ -138,28 +131,24 @@ def solo(data: Path, part: splits.Part, font: Path, seconds: float, rnd: random.
 
 
 def _excerpt(path: Path, start: float, seconds: float, only: int | None, rnd: random.Random) -> Sounding:
-    import mido
-
-    midi = mido.MidiFile(path)
-    for t, track in enumerate(midi.tracks):
-        if only is not None and t not in (0, min(only, len(midi.tracks) - 1)):
-            track[:] = []
-        for message in track:
-            if hasattr(message, "channel"):
-                message.channel = 0 if only is not None else min(t, 8)
-    now, shift = 0.0, rnd.randint(-5, 6)
+    file = midifile.read(path)
+    chosen = range(len(file.tracks)) if only is None else {0, min(only, len(file.tracks) - 1)}
+    shift = rnd.randint(-5, 6)
     notes: Sounding = []
-    for message in midi:
-        now += message.time
-        if message.type in ("note_on", "note_off") and start <= now < start + seconds:
-            notes.append((now - start, message.copy(note=min(127, max(0, message.note + shift)))))
-    return notes
+    for t in chosen:
+        channel = 0 if only is not None else min(t, 8)
+        for note in file.tracks[t].notes:
+            number = min(127, max(0, note.number + shift))
+            begin, end = file.seconds(note.start) - start, file.seconds(note.end) - start
+            if 0.0 <= begin < seconds:
+                notes.append((begin, note_on(channel, number, round(127 * note.velocity))))
+            if 0.0 <= end < seconds:
+                notes.append((end, note_off(channel, number)))
+    return sorted(notes, key=lambda pair: (pair[0], is_note_on(pair[1])))
 
 
 def chorale(data: Path, part: splits.Part, font: Path, seconds: float, rnd: random.Random) -> F32:
     """A chorale on four instruments of one family."""
-    import mido
-
     score, step = rnd.choice(splits.chorales(data, part)), rnd.uniform(0.1, 0.22)
     notes: Sounding = []
     for voice in range(4):
@@ -168,10 +157,9 @@ def chorale(data: Path, part: splits.Part, font: Path, seconds: float, rnd: rand
             pitch, at = int(chord[voice]) if voice < len(chord) else -1, place * step
             if pitch != sounding and at < seconds:
                 if sounding > 0:
-                    notes.append((at - 0.01, mido.Message("note_off", channel=voice, note=sounding)))
+                    notes.append((at - 0.01, note_off(voice, sounding)))
                 if pitch > 0:
-                    loud = rnd.randint(60, 110)
-                    notes.append((at, mido.Message("note_on", channel=voice, note=pitch, velocity=loud)))
+                    notes.append((at, note_on(voice, pitch, rnd.randint(60, 110))))
                 sounding = pitch
     family = range(*rnd.choice(FAMILIES[2:]))
     return render(notes, {c: rnd.choice(family) for c in range(4)}, font, seconds, rnd)
@@ -189,10 +177,8 @@ def voice(part: splits.Part, seconds: float, rnd: random.Random) -> F32:
         for _ in range(2 + int(seconds / 2))
     )
     name = rnd.choice(splits.LANGUAGES[part]) + rnd.choice(splits.VARIANTS[part])
-    pitch, speed = str(rnd.randint(15, 85)), str(rnd.randint(110, 220))
-    with tempfile.NamedTemporaryFile(suffix=".wav") as wave:
-        subprocess.run(["espeak-ng", "-v", name, "-p", pitch, "-s", speed, "-w", wave.name, text], check=True)
-        return read(Path(wave.name))[: int(seconds * RATE)]
+    pitch, speed = rnd.randint(15, 85), rnd.randint(110, 220)
+    return resampled(*espeak.speech(text, name, speed, pitch))[: int(seconds * RATE)]
 
 
 def patch(data: Path, part: splits.Part, seconds: float, rnd: random.Random) -> F32:
@@ -210,9 +196,10 @@ def patch(data: Path, part: splits.Part, seconds: float, rnd: random.Random) -> 
     notes, shift = [], rnd.choice([-12, 0, 0, 0, 12])
     heard = _excerpt(rnd.choice(splits.songs(data, part)), rnd.uniform(8, 60), seconds, rnd.choice([1, 1, 2, 3]), rnd)
     for second, message in heard:
-        begun = sounding.pop(message.note, None)
+        _, number, velocity = message
+        begun = sounding.pop(number, None)
         if begun is not None:
-            notes.append(VoiceNote(begun[0], max(0.03, second - begun[0]), message.note + shift, begun[1] / 127))
-        if message.type == "note_on" and message.velocity:
-            sounding[message.note] = (second, message.velocity)
+            notes.append(VoiceNote(begun[0], max(0.03, second - begun[0]), number + shift, begun[1] / 127))
+        if is_note_on(message):
+            sounding[number] = (second, velocity)
     return played(notes, seconds, rnd)

@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from antiphon_models.learning.needs import folders
+from antiphon_models.material.fluidsynth import FLUID, TIM
 
 Part = Literal["train", "valid", "test"]
-FLUID = Path("/usr/share/sounds/sf2/FluidR3_GM.sf2")
-TIM = Path("/usr/share/sounds/sf2/TimGM6mb.sf2")
-"""Trained on FluidR3; tested on both."""
+TRAIN_FONT, TEST_FONTS = FLUID, {"timgm": TIM, "fluid": FLUID}
 TEST_LOOPS = ("loop_amen", "loop_amen_full", "loop_garzul", "loop_tabla", "loop_weirdo")
 VALID_LOOPS = ("loop_perc2",)
 TEST_SHOTS = ("drum_cymbal_hard", "drum_cymbal_open", "drum_splash_hard", "ride_via")

@@ -17,11 +17,11 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from antiphon.io import midifile
 from antiphon_hum.learned.spec import LOWEST, SEMITONES
 from antiphon_models.hum.material import (
     F32,
     F64,
-    FONTS,
     RANGES,
     TUNED_FONT,
     ScoreNote,
@@ -120,7 +120,7 @@ def complete(data: Path, folder: Path, seed: int, say: Callable[[str], None]) ->
             (folder / f"{part}.made").touch()
     if not (folder / PIANO).exists():
         notes = [ScoreNote(n * PIANO_SECONDS, (n + 0.95) * PIANO_SECONDS, LOWEST + n, 0.7) for n in range(SEMITONES)]
-        _ogg(folder / PIANO, wind("piano", notes, 0, FONTS / TUNED_FONT, RATE).sound)
+        _ogg(folder / PIANO, wind("piano", notes, 0, TUNED_FONT, RATE).sound)
 
 
 def piano(folder: Path) -> F32:
@@ -210,7 +210,7 @@ def _clip(data: Path, part: str, kind: str, k: int, rng: np.random.Generator) ->
 def _wind(notes: Sequence[ScoreNote], k: int, rng: np.random.Generator) -> TrainingClip:
     name = tuple(PROGRAMS)[k % len(PROGRAMS)]
     notes = moved(notes, *_RANGES[name])
-    sound = wind(name, notes, PROGRAMS[name], FONTS / TUNED_FONT, RATE).sound
+    sound = wind(name, notes, PROGRAMS[name], TUNED_FONT, RATE).sound
     sound = sound[: round((notes[-1].end + 0.6) * RATE)]
     pitch = np.zeros(int(len(sound) / RATE / STEP), np.int16)
     for n in notes:
@@ -245,7 +245,7 @@ def _noise(data: Path, part: str, k: int) -> F32:
 
 
 def many(
-    data: Path, part: str, folder: Path, k: int, rng: np.random.Generator, font: Path = FONTS / TUNED_FONT
+    data: Path, part: str, folder: Path, k: int, rng: np.random.Generator, font: Path = TUNED_FONT
 ) -> F32:  # fmt: skip
     """Chords and accompaniment: POP909's PIANO track, or a chorale, by one program."""
     scores = list(_chorale(data, part, rng)) if k % 2 else list(_piano(folder / f"{folder.name}.mid"))
@@ -255,23 +255,15 @@ def many(
 
 
 def _piano(path: Path) -> Iterator[ScoreNote]:
-    import mido  # type: ignore[import-untyped]
-
-    file = mido.MidiFile(path)
-    track = next(t for t in file.tracks if t.name.strip().upper() == "PIANO")
+    song = midifile.read(path, overlap="replace")
+    track = next(t for t in song.tracks if t.name.strip().upper() == "PIANO")
     # the tempo matters little here: 120 beats a minute
-    tick, held, second = 0, {}, 0.5 / file.ticks_per_beat
-    first = -1.0
-    for message in track:
-        tick += message.time
-        if message.type == "note_on" and message.velocity:
-            held[message.note] = (tick, message.velocity)
-        elif message.type in ("note_on", "note_off") and message.note in held:
-            begin, velocity = held.pop(message.note)
-            first = begin * second if first < 0.0 else first
-            start = begin * second - first
-            if 0.0 <= start < 12.0:
-                yield ScoreNote(start, max(tick * second - first, start + 0.05), message.note, velocity / 127)
+    notes = sorted(track.notes, key=lambda n: n.end)
+    first = notes[0].start if notes else 0.0
+    for note in notes:
+        start, end = 0.5 * (note.start - first), 0.5 * (note.end - first)
+        if 0.0 <= start < 12.0:
+            yield ScoreNote(start, max(end, start + 0.05), note.number, note.velocity)
 
 
 def _chorale(data: Path, part: str, rng: np.random.Generator) -> Iterator[ScoreNote]:
