@@ -68,9 +68,18 @@ def read(folder: Path) -> AnnotatedSong | None:
     numbers = np.arange(-8.0, count + 16.0)
     file = midifile.read(folder / f"{name}.mid", overlap="queue")
 
-    def beat(at: float) -> float:
+    # in whole ticks and microseconds: another order of rounding falls otherwise between two places of the grid, and the
+    # tables that ship could not be counted again to the same bytes
+    ticks = np.array([0, *(round(at * file.ticks) for at, _ in file.tempo)])
+    tempos = np.array([500_000, *(round(6e7 / bpm) for _, bpm in file.tempo)])
+    seconds = np.concatenate(([0.0], np.cumsum(np.diff(ticks) * tempos[:-1] * 1e-6 / file.ticks)))
+
+    def beat(quarters: float) -> float:
+        at = round(quarters * file.ticks)
+        n = int(np.searchsorted(ticks, at, side="right")) - 1
+        second = seconds[n] + (at - ticks[n]) * int(tempos[n]) * 1e-6 / file.ticks
         # the players' grid is a twelfth of a beat and finer only by rounding of ticks
-        return round(float(np.interp(file.seconds(at), times, numbers)) * 24.0) / 24.0
+        return round(float(np.interp(second, times, numbers)) * 24.0) / 24.0
 
     tracks = {track.name.strip(): _notes(track, beat) for track in file.tracks[1:]}
     if not tracks.get("MELODY") or not tracks.get("PIANO"):

@@ -13,14 +13,13 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-from antiphon_denoise.testset import LEAD, RATE, TestMixture
 from numpy.typing import NDArray
 
 from antiphon.workers.model_client import usable
-from antiphon_denoise import testset
 from antiphon_denoise.processor import MODELS
-from antiphon_models.denoise import systems
+from antiphon_models.denoise import systems, testset
 from antiphon_models.denoise.sdr import si_sdr
+from antiphon_models.denoise.testset import LEAD, RATE, TestMixture
 from antiphon_models.learning import needs
 from antiphon_models.learning.evaluation import (
     Evaluation,

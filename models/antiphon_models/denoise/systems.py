@@ -15,7 +15,7 @@ from antiphon_denoise.spectrum import SpectrumSizes, windows
 from antiphon_models.denoise.harness import run
 
 if TYPE_CHECKING:
-    from antiphon_denoise.testset import TestMixture
+    from antiphon_models.denoise.testset import TestMixture
 
 F32 = NDArray[np.float32]
 RATE = 48000

@@ -11,17 +11,16 @@ from itertools import islice
 from typing import ClassVar
 
 import numpy as np
-from antiphon_hum.testset import RATE, TestClip
 from numpy.typing import NDArray
 
 from antiphon.contract.pitch import frequency
 from antiphon.offline import note_rendering
 from antiphon.plugins.loader import load
 from antiphon.workers.model_client import usable
-from antiphon_hum import testset
 from antiphon_hum.learned.model_tracker import MODELS
-from antiphon_models.hum import peers, systems
+from antiphon_models.hum import peers, systems, testset
 from antiphon_models.hum.peers import Found
+from antiphon_models.hum.testset import RATE, TestClip
 from antiphon_models.learning import needs
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, Example, Measure, MetricValue, System
 

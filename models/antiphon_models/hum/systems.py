@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from antiphon_hum.testset import RATE, TestClip
 from numpy.typing import NDArray
 
 from antiphon.contract.pitch import note_number
@@ -19,6 +18,7 @@ from antiphon_hum.tracking.tracker import CENTRE, NoteTracker, TrackerSettings
 from antiphon_hum.transcription.notes import Listener, notes_of
 from antiphon_models.hum.material import PERIOD
 from antiphon_models.hum.peers import PEERS, Found
+from antiphon_models.hum.testset import RATE, TestClip
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]

@@ -8,7 +8,6 @@ from functools import cache
 import numpy as np
 import pytest
 import soundfile
-from antiphon_hum.testset import TestClip
 
 from antiphon.contract.block import StreamSpec
 from antiphon.contract.harness import render
@@ -24,6 +23,7 @@ from antiphon_hum.transcription.notes import Listener, notes_of
 from antiphon_models.hum.evaluation import f1, lateness
 from antiphon_models.hum.material import ScoreNote, SingingStyle
 from antiphon_models.hum.systems import Result
+from antiphon_models.hum.testset import TestClip
 from antiphon_models.hum.training.humming import hummed
 
 pytest.importorskip("torch")

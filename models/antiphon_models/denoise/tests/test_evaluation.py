@@ -11,7 +11,7 @@ import pytest
 import soundfile
 
 from antiphon.errors import UsageError
-from antiphon_denoise import testset
+from antiphon_models.denoise import testset
 from antiphon_models.denoise.evaluation import Denoising
 from antiphon_models.learning.evaluation import EvaluationRequest, cells, table
 

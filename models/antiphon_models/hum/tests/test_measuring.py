@@ -7,7 +7,6 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import soundfile
-from antiphon_hum.testset import RATE, TestClip, own
 
 from antiphon.errors import UsageError
 from antiphon_hum.transcription.notes import Note
@@ -15,6 +14,7 @@ from antiphon_hum.transcription.quantise import on_grid, timing
 from antiphon_models.hum.evaluation import f1, lateness, octaves
 from antiphon_models.hum.peers import cut, held, nothing
 from antiphon_models.hum.systems import Result
+from antiphon_models.hum.testset import RATE, TestClip, own
 
 ROWS = np.array([[0.5, 0.9, 60.0], [1.0, 1.4, 64.0], [1.5, 1.9, 67.0], [2.0, 2.4, 60.0]])
 CLIP = TestClip("four", np.zeros(3 * RATE, np.float32), ROWS, np.zeros(0))
