@@ -51,6 +51,7 @@ def main() -> None:
         installed = Environment(place / "env", wheel)
         plays_through(installed, place)
         plays_bench8(installed, place)
+        trains_and_evaluates(installed, place)
     print(f"{wheel.name}: installs into an empty environment and plays")
 
 
@@ -105,6 +106,13 @@ def plays_bench8(installed: Environment, place: Path) -> None:
     worst = float(np.abs(theirs - ours).max())
     expect(worst < 1e-4, f"bench8 is off by {worst:g} from what the checkout gives")
     expect(float(np.abs(theirs).max()) > 0.01, "bench8 gave silence")
+
+
+def trains_and_evaluates(installed: Environment, place: Path) -> None:
+    """The commands that the models' plugin adds are there, with what they can train and evaluate."""
+    for command in ("train", "evaluate"):
+        listed = installed.antiphon(command, "--list", cwd=place).split()
+        expect({"denoise", "hum"} <= set(listed), f"antiphon {command} --list gave {listed}")
 
 
 def tone(seconds: float) -> np.ndarray:

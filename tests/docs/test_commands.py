@@ -56,7 +56,9 @@ PARSED = {
     "antiphon serve --audio headless --synth supercollider --patch keys": "tests/real/test_supercollider.py",
     "antiphon serve --audio jack --scsynth 127.0.0.1:57110 --patch keys": "tests/real/test_sc_joined.py",
     "antiphon train denoise --work training --minutes 110": "tests/models/test_loop.py trains a small one",
-    "antiphon evaluate denoise --limit 20 --json figures.json": "antiphon_models/denoise/tests/test_evaluation.py",
+    "antiphon evaluate denoise --limit 20 --json figures.json": (
+        "models/antiphon_models/denoise/tests/test_evaluation.py"
+    ),
     "antiphon run leveller in.wav out.wav": "tests/docs/test_plugins.py makes its weights and plays it",
     "antiphon osc /node/add leveller leveller in": "the same",
     "antiphon devices": "tests/hostile/test_devices.py; what it finds is the machine's",
@@ -364,7 +366,7 @@ def test_tests_that_are_named_are_there(page: str) -> None:
     written = text(page)
     own = set(re.findall(r"def (test_\w+)", written)) | set(re.findall(r"# \w+/(?:tests/)?(test_\w+)\.py", written))
     every = {*_tests(), *own}
-    for path, name in re.findall(r"(?<![\w/])((?:tests|plugins)/[\w/]+\.py)(?:::(\w+))?", written):
+    for path, name in re.findall(r"(?<![\w/])((?:tests|plugins|models)/[\w/]+\.py)(?:::(\w+))?", written):
         assert (ROOT / path).is_file() or (ROOT / "server" / "antiphon" / path).is_file(), path
         assert not name or name in (ROOT / path).read_text(), f"{path}::{name}"
     for name in re.findall(r"(?<![\w/])test_\w+(?!\.py)\b", written):
@@ -373,7 +375,7 @@ def test_tests_that_are_named_are_there(page: str) -> None:
 
 def test_what_the_tables_name_is_there() -> None:
     for said in [*PARSED.values(), *ELSEWHERE.values()]:
-        for path, name in re.findall(r"((?:tests|plugins)/[\w/]+\.py)(?:::(\w+))?", said):
+        for path, name in re.findall(r"((?:tests|plugins|models)/[\w/]+\.py)(?:::(\w+))?", said):
             assert (ROOT / path).is_file(), path
             assert not name or f"def {name}(" in (ROOT / path).read_text(), f"{path}::{name}"
 
