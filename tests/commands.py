@@ -11,7 +11,14 @@ ROOT = Path(__file__).parents[1]
 PAGES = tuple(
     sorted(
         path.relative_to(ROOT).as_posix()
-        for pattern in ("README.md", "CONTRIBUTING.md", "docs/*.md", "docs/*/*.md", "plugins/*/README.md")
+        for pattern in (
+            "README.md",
+            "CONTRIBUTING.md",
+            "docs/*.md",
+            "docs/*/*.md",
+            "plugins/*/README.md",
+            "models/README.md",
+        )
         for path in ROOT.glob(pattern)
     )
 )

@@ -23,6 +23,9 @@ WANTED = (
     "antiphon_utilities/__init__.py",
     "antiphon_denoise/__init__.py",
     "antiphon_model/__init__.py",
+    "antiphon_models/__init__.py",
+    "antiphon_models/denoise/network/mask.py",
+    "antiphon_models/learning/loop.py",
     "antiphon_synth/__init__.py",
     "antiphon_synth/samples/NOTICE",
     "antiphon_synth/samples/index.json",
@@ -34,9 +37,9 @@ WANTED = (
     "antiphon/data/patches/demo.toml",
     "antiphon/data/patches/worker.toml",
     "antiphon/data/patches/keys.toml",
-    "antiphon/data/models/manifest.toml",
-    "antiphon/data/models/denoise-gate.safetensors",
-    "antiphon/data/models/reference.safetensors",
+    "antiphon/data/models/weights/manifest.toml",
+    "antiphon/data/models/weights/denoise-gate.safetensors",
+    "antiphon/data/models/weights/reference.safetensors",
 )
 
 
@@ -48,6 +51,7 @@ def main() -> None:
         installed = Environment(place / "env", wheel)
         plays_through(installed, place)
         plays_bench8(installed, place)
+        trains_and_evaluates(installed, place)
     print(f"{wheel.name}: installs into an empty environment and plays")
 
 
@@ -60,7 +64,7 @@ def holds_what_it_should(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     for name in WANTED:
         expect(name in names, f"the wheel lacks {name}")
-    stray = sorted(n for n in names if "/tests/" in n or n.startswith(("server/", "plugins/", "tests/")))
+    stray = sorted(n for n in names if "/tests/" in n or n.startswith(("server/", "plugins/", "models/", "tests/")))
     expect(not stray, f"the wheel holds what stays in the checkout: {stray[:3]}")
 
 
@@ -102,6 +106,13 @@ def plays_bench8(installed: Environment, place: Path) -> None:
     worst = float(np.abs(theirs - ours).max())
     expect(worst < 1e-4, f"bench8 is off by {worst:g} from what the checkout gives")
     expect(float(np.abs(theirs).max()) > 0.01, "bench8 gave silence")
+
+
+def trains_and_evaluates(installed: Environment, place: Path) -> None:
+    """The commands that the models' plugin adds are there, with what they can train and evaluate."""
+    for command in ("train", "evaluate"):
+        listed = installed.antiphon(command, "--list", cwd=place).split()
+        expect({"denoise", "hum"} <= set(listed), f"antiphon {command} --list gave {listed}")
 
 
 def tone(seconds: float) -> np.ndarray:

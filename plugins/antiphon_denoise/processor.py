@@ -14,14 +14,14 @@ from antiphon.contract.processor import IO, Processor
 from antiphon.errors import WorkerError
 from antiphon.workers.model_client import say_instead, usable
 from antiphon_denoise.bands import BINS
-from antiphon_denoise.delayed import Waiting
-from antiphon_denoise.estimate import Estimator, denoise_power
-from antiphon_denoise.learned import AUTOENCODER, HOP, MASK
+from antiphon_denoise.gate.estimate import Estimator, denoise_power
+from antiphon_denoise.gate.phrase_gate import PhraseGate
+from antiphon_denoise.gate.profile import Recent
+from antiphon_denoise.gate.threshold_opener import ThresholdOpener
+from antiphon_denoise.learned.delayed import Waiting
+from antiphon_denoise.learned.spec import AUTOENCODER, HOP, MASK
 from antiphon_denoise.mains_hum import MainsHumRemover
-from antiphon_denoise.phrase_gate import PhraseGate
-from antiphon_denoise.profile import Recent
 from antiphon_denoise.spectrum import F32, SampleHistory, Spectra, grid
-from antiphon_denoise.threshold_opener import ThresholdOpener
 from antiphon_denoise.wavelet import Shrinker
 
 log = logging.getLogger("antiphon.denoise")

@@ -12,18 +12,5 @@ def antiphon_processors(register: Register) -> None:
 @hookimpl
 def antiphon_models(register: Register) -> None:
     """Registers the networks of `mode=learned` and `mode=spectrogram`."""
-    register("hum-learned", "antiphon_hum.spec:learned", "Pitch, beginnings and notes of a voice, hop by hop.")
-    register("hum-spectrogram", "antiphon_hum.spec:spectrogram", "Paints a piano's spectrogram from a voice's.")
-
-
-@hookimpl
-def antiphon_trainings(register: Register) -> None:
-    """Registers the network of `mode=learned`."""
-    register("hum", "antiphon_hum.training.recipe:HumRecipe", "The network that hears pitch, beginnings and notes.")
-    register("hum-spectrogram", "antiphon_hum.training.plain:PlainRecipe", "The plain way, to be measured beside it.")
-
-
-@hookimpl
-def antiphon_evaluations(register: Register) -> None:
-    """Registers the evaluation."""
-    register("hum", "antiphon_hum.evaluation:Hearing", "Notes heard in singing, winds and hums; false notes; lateness.")
+    register("hum-learned", "antiphon_hum.learned.spec:learned", "Pitch, beginnings and notes of a voice, hop by hop.")
+    register("hum-spectrogram", "antiphon_hum.learned.spec:spectrogram", "Paints a piano's spectrogram from a voice's.")

@@ -17,12 +17,12 @@ from antiphon.contract.processor import IO, Event, Processor
 from antiphon.errors import WorkerError
 from antiphon.workers.model_client import say_instead, usable
 from antiphon_hum.decimator import Decimator
-from antiphon_hum.model_tracker import MODELS, ModelTracker
-from antiphon_hum.note_classifier import Said
-from antiphon_hum.pitch import HIGHEST, LOWEST
+from antiphon_hum.learned.model_tracker import MODELS, ModelTracker
+from antiphon_hum.learned.spec import HOP, RATE
 from antiphon_hum.scale_snap import GRIDS, KEYS, SCALES, KeyFinder, extra_frames, in_scale, to_line
-from antiphon_hum.spec import HOP, RATE
-from antiphon_hum.tracker import RING, NoteTracker, TrackerSettings
+from antiphon_hum.tracking.note_classifier import Said
+from antiphon_hum.tracking.pitch import HIGHEST, LOWEST
+from antiphon_hum.tracking.tracker import RING, NoteTracker, TrackerSettings
 
 log = logging.getLogger("antiphon.hum")
 F32 = NDArray[np.float32]
@@ -67,7 +67,7 @@ class Hum(Processor):
 
     inputs = (AUDIO_IN,)
     outputs = (EVENTS_OUT,)
-    files = "antiphon_hum.jobs:run"
+    files = "antiphon_hum.transcription.jobs:run"
     params: ClassVar[tuple[Param, ...]] = (
         Param("mode", "choice", "learned", choices=("learned", "pyin", "yin", "spectrogram"), restart=True,
               doc="A network, probable pitches, the plain YIN, or notes read off a painted spectrogram."),

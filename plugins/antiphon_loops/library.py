@@ -18,8 +18,8 @@ from typing import Any
 from antiphon.errors import AntiphonError, FileError, PluginError
 from antiphon.runtime import paths
 from antiphon.runtime.sound_formats import FORMATS
-from antiphon_loops import rules
-from antiphon_loops.reading import MOST_BYTES
+from antiphon_loops.analysis.reading import MOST_BYTES
+from antiphon_loops.arrangement import rules
 from antiphon_loops.record import Loop
 
 VERSION = 2
@@ -177,7 +177,7 @@ def write_listing(loops: Sequence[Loop], path: Path) -> None:
 
 
 def _look(path: Path, name: str) -> _Found:
-    from antiphon_loops.analysis import analyse_file
+    from antiphon_loops.analysis.analyse import analyse_file
 
     try:
         return analyse_file(path, name).to_json(), ""

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from antiphon.contract.block import Samples
 from antiphon.native import f32, f32p, f64, i64, kernel
-from antiphon_loops.arrange import Layer
-from antiphon_loops.maker import PAD, LoopMaterial
+from antiphon_loops.arrangement.arrange import Layer
+from antiphon_loops.arrangement.maker import PAD, LoopMaterial
 
 HALF = 8
 PHASES = 512

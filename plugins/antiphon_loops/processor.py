@@ -14,8 +14,8 @@ from antiphon.contract.ports import AUDIO_OUT
 from antiphon.contract.processor import IO, Processor
 from antiphon.errors import AntiphonError, PluginError
 from antiphon.workers import pool
-from antiphon_loops.arrange import KEYS, MOODS, LoopRequest, roles_of
-from antiphon_loops.maker import LoopMaterial, MaterialMaker
+from antiphon_loops.arrangement.arrange import KEYS, MOODS, LoopRequest, roles_of
+from antiphon_loops.arrangement.maker import LoopMaterial, MaterialMaker
 from antiphon_loops.player import LoopPlayer
 from antiphon_loops.record import Loop
 
@@ -57,7 +57,7 @@ class Loops(Processor):
     )
 
     def prepare(self, spec: StreamSpec) -> None:
-        from antiphon_loops.live import Preparer
+        from antiphon_loops.arrangement.live import Preparer
 
         self.close()
         self._rate, self._count = spec.rate, 0

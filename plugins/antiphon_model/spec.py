@@ -6,7 +6,7 @@ from antiphon.workers.info import ModelInfo
 
 REFERENCE = ModelInfo(
     name="reference",
-    network="antiphon_model.network:Reference",
+    network="antiphon_models.model.network:Reference",
     weights="reference",
     plugin="model",
 )

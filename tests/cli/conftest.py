@@ -73,7 +73,7 @@ def spawn(tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
     def start(*arguments: str, before: str = "") -> subprocess.Popen[str]:
         environment = {
             **os.environ,
-            "PYTHONPATH": f"{ROOT / 'server'}{os.pathsep}{ROOT / 'plugins'}",
+            "PYTHONPATH": os.pathsep.join(str(ROOT / top) for top in ("server", "plugins", "models")),
             "ANTIPHON_HOME": str(tmp_path.parent / f"{tmp_path.name}-home"),
         }
         return subprocess.Popen(

@@ -55,8 +55,10 @@ PARSED = {
     "antiphon serve --patch keys": "the server that these tests share is started so",
     "antiphon serve --audio headless --synth supercollider --patch keys": "tests/real/test_supercollider.py",
     "antiphon serve --audio jack --scsynth 127.0.0.1:57110 --patch keys": "tests/real/test_sc_joined.py",
-    "antiphon train denoise --work training --minutes 110": "tests/learning/test_loop.py trains a small one",
-    "antiphon evaluate denoise --limit 20 --json figures.json": "plugins/antiphon_denoise/tests/test_evaluation.py",
+    "antiphon train denoise --work training --minutes 110": "tests/models/test_loop.py trains a small one",
+    "antiphon evaluate denoise --limit 20 --json figures.json": (
+        "models/antiphon_models/denoise/tests/test_evaluation.py"
+    ),
     "antiphon run leveller in.wav out.wav": "tests/docs/test_plugins.py makes its weights and plays it",
     "antiphon osc /node/add leveller leveller in": "the same",
     "antiphon devices": "tests/hostile/test_devices.py; what it finds is the machine's",
@@ -83,8 +85,9 @@ def test_every_page_with_commands_is_gone_through() -> None:
 @cache
 def known_commands() -> dict[str, Any]:
     """The command line's commands by name; read once for all pages."""
-    commands: dict[str, Any] = typer.main.get_command(application()).commands  # type: ignore[attr-defined]
-    return commands
+    group: Any = typer.main.get_command(application())
+    context = group.make_context("antiphon", [], resilient_parsing=True)
+    return {name: group.get_command(context, name) for name in group.list_commands(context)}
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -200,7 +203,7 @@ def command(line: str, server: ServerProcess | None = None, dry: bool = False) -
     ports = {"osc": {"port": server.osc}} if server is not None else {}
     app = typer.main.get_command(application())
     if dry:
-        app.commands[words[0]].make_context(words[0], words[1:])  # type: ignore[attr-defined]
+        known_commands()[words[0]].make_context(words[0], words[1:])
         return
     code: Any = app.main(args=words, prog_name="antiphon", standalone_mode=False, default_map=ports)
     assert not code, line
@@ -363,7 +366,7 @@ def test_tests_that_are_named_are_there(page: str) -> None:
     written = text(page)
     own = set(re.findall(r"def (test_\w+)", written)) | set(re.findall(r"# \w+/(?:tests/)?(test_\w+)\.py", written))
     every = {*_tests(), *own}
-    for path, name in re.findall(r"(?<![\w/])((?:tests|plugins)/[\w/]+\.py)(?:::(\w+))?", written):
+    for path, name in re.findall(r"(?<![\w/])((?:tests|plugins|models)/[\w/]+\.py)(?:::(\w+))?", written):
         assert (ROOT / path).is_file() or (ROOT / "server" / "antiphon" / path).is_file(), path
         assert not name or name in (ROOT / path).read_text(), f"{path}::{name}"
     for name in re.findall(r"(?<![\w/])test_\w+(?!\.py)\b", written):
@@ -372,7 +375,7 @@ def test_tests_that_are_named_are_there(page: str) -> None:
 
 def test_what_the_tables_name_is_there() -> None:
     for said in [*PARSED.values(), *ELSEWHERE.values()]:
-        for path, name in re.findall(r"((?:tests|plugins)/[\w/]+\.py)(?:::(\w+))?", said):
+        for path, name in re.findall(r"((?:tests|plugins|models)/[\w/]+\.py)(?:::(\w+))?", said):
             assert (ROOT / path).is_file(), path
             assert not name or f"def {name}(" in (ROOT / path).read_text(), f"{path}::{name}"
 

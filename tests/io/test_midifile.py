@@ -137,3 +137,29 @@ def test_what_is_no_midi_file_is_refused_in_a_sentence(tmp_path: Path) -> None:
 def test_an_endless_length_takes_no_memory(tmp_path: Path) -> None:
     (tmp_path / "x.mid").write_bytes(b"MThd\0\0\0\6\0\1\0\1\1\xe0MTrk\x7f\xff\xff\xff\0\xf0\xff\xff\xff\x7f")
     refused(tmp_path / "x.mid")
+
+
+@pytest.mark.parametrize(
+    ("overlap", "found"),
+    [
+        ("end", [(0.0, 1.0, 10), (1.0, 1.0, 20)]),
+        ("replace", [(1.0, 1.0, 20)]),
+        ("queue", [(0.0, 2.0, 10), (1.0, 2.0, 20)]),
+    ],
+)
+def test_a_note_that_begins_again_while_it_sounds(
+    tmp_path: Path, overlap: midifile.Overlap, found: list[tuple[float, float, int]]
+) -> None:
+    track = mido.MidiTrack(
+        [
+            mido.Message("note_on", note=60, velocity=10, time=0),
+            mido.Message("note_on", note=60, velocity=20, time=480),
+            mido.Message("note_off", note=60, time=480),
+            mido.Message("note_off", note=60, time=480),
+            mido.MetaMessage("end_of_track", time=480),
+        ]
+    )
+    mido.MidiFile(ticks_per_beat=480, tracks=[track]).save(tmp_path / "a.mid")
+    song = midifile.read(tmp_path / "a.mid", overlap)
+    assert [(n.start, n.length, round(127 * n.velocity)) for n in song.tracks[0].notes] == found
+    assert song.length == 4.0

@@ -10,6 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 SERVER = ROOT / "server"
+ROOTS = (SERVER, ROOT / "plugins", ROOT / "models")
 PURE = ["wire", "session", "graph/patch", "contract/params", "graph/graph"]
 WORLD = {"asyncio", "socket", "socketserver", "selectors", "ssl", "http", "torch", "sounddevice", "jack"}
 # What may import each, by where its path begins: what runs in a worker, and what measures.
@@ -18,7 +19,7 @@ HEAVY = {
     "torch": (
         *TORCH,
         "server/antiphon/bench/",
-        "server/antiphon/learning/",
+        "models/",
         "plugins/",  # its own test says which of them
     ),
     "pyo": ("server/antiphon/synth/", "plugins/antiphon_synth/"),
@@ -37,7 +38,7 @@ def files(name):
 
 def sources():
     """Everything that ships, and not what tests it."""
-    found = [file for top in ("server", "plugins") for file in (ROOT / top).rglob("*.py")]
+    found = [file for top in ("server", "plugins", "models") for file in (ROOT / top).rglob("*.py")]
     return [file for file in found if not {"tests", "__pycache__"} & set(file.relative_to(ROOT).parts)]
 
 
@@ -60,7 +61,7 @@ def imported(file):
 
 def ours(module):
     """The file of a module of ours, or None."""
-    for top in (SERVER, ROOT / "plugins"):
+    for top in ROOTS:
         place = top / Path(*module.split("."))
         for file in (place.with_suffix(".py"), place / "__init__.py"):
             if file.is_file():
@@ -125,7 +126,7 @@ def walked(waiting, beyond=()):
     seen = set()
     while waiting:
         file = waiting.pop()
-        place = file.relative_to(SERVER if file.is_relative_to(SERVER) else ROOT / "plugins")
+        place = file.relative_to(next(top for top in ROOTS if file.is_relative_to(top)))
         if file in seen or str(place).startswith(beyond):
             continue
         seen.add(file)
@@ -144,14 +145,14 @@ def test_no_start_of_a_process_leads_to_a_heavy_module():
     """Nor does anything it loads inside a function, down to what only a worker, a bench or a training loads."""
     waiting = [file for name in STARTS for file in files(name)]
     assert all(file.is_file() for file in waiting), "a start is gone; mend this test"
-    seen = walked(waiting, ("antiphon/bench/", "antiphon/learning/"))
+    seen = walked(waiting, ("antiphon/bench/",))
     assert len(seen) > 60, "the walk sees too little to mean anything"
 
 
 def test_what_is_played_of_a_plugin_leads_to_no_torch():
     """A network is named in a string, and imported by its worker."""
     waiting = [file for name in PLAYED for file in (ROOT / "plugins").glob(f"*/{name}")]
-    seen = walked(waiting, ("antiphon/bench/", "antiphon/learning/", "antiphon/synth/pyo/"))
+    seen = walked(waiting, ("antiphon/bench/", "antiphon/synth/pyo/"))
     assert len(seen) > 60, "the walk sees too little to mean anything"
 
 
@@ -164,7 +165,7 @@ def test_a_process_that_has_loaded_everything_has_loaded_nothing_heavy(start):
     subprocess.run(
         [sys.executable, "-c", run],
         check=True,
-        env={**os.environ, "PYTHONPATH": f"{SERVER}{os.pathsep}{ROOT / 'plugins'}"},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, ROOTS))},
         timeout=60,
     )
 

@@ -33,7 +33,7 @@ def files(*suffixes):
 
 
 def modules():
-    return [p for p in files(".py") if p.parts[len(ROOT.parts)] in ("server", "plugins")]
+    return [p for p in files(".py") if p.parts[len(ROOT.parts)] in ("server", "plugins", "models")]
 
 
 def own(path):
@@ -48,7 +48,7 @@ def test_modules_are_short_and_half_of_them_shorter():
 
 
 def test_no_module_lies_loose_in_a_source_root():
-    for top in ("server", "plugins"):
+    for top in ("server", "plugins", "models"):
         assert [own(p) for p in (ROOT / top).glob("*.py")] == [], "it would be imported as if it were a package"
 
 
@@ -78,10 +78,11 @@ def test_no_path_of_a_machine_and_no_registry_host_is_written_down():
     assert found == []
 
 
-def test_the_wheel_is_made_from_both_source_roots():
+def test_the_wheel_is_made_from_all_source_roots():
     wheel = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]
     # the mapping form of `sources` breaks editable installs
-    assert wheel["sources"] == wheel["only-include"] == ["server", "plugins"]
+    assert wheel["sources"] == ["server", "plugins", "models"]
+    assert wheel["only-include"] == ["server", "plugins", "models/antiphon_models"]
     for source, target in wheel["force-include"].items():
         assert target == f"antiphon/data/{source}"
         kept = [p for p in files(*TEXT) if own(p).startswith(f"{source}/")]
@@ -95,7 +96,8 @@ def test_what_pyproject_names_is_there():
     for name in (project["readme"], *project["license-files"]):
         assert (ROOT / name).is_file(), name
     for target in project["entry-points"]["antiphon"].values():
-        assert (ROOT / "plugins" / target / "__init__.py").is_file(), target
+        root = "models" if target == "antiphon_models" else "plugins"
+        assert (ROOT / root / target / "__init__.py").is_file(), target
     assert any(need.startswith("torch==2.13.0") for need in project["optional-dependencies"]["models"])
     assert not any(need.startswith("torch") for need in project["dependencies"])
 

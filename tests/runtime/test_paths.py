@@ -71,7 +71,7 @@ def test_the_checkout_stands_before_the_wheel(tmp_path, monkeypatch):
     assert root is not None
     assert resources.patches() == root / "patches"
     monkeypatch.setattr(resources, "checkout", lambda: None)
-    assert resources.models().parts[-3:] == ("antiphon", "data", "models")
+    assert resources.models().parts[-4:] == ("antiphon", "data", "models", "weights")
 
 
 def test_a_file_in_a_folder_one_may_not_enter_is_refused_in_a_sentence(tmp_path):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from tests.supercollider.score import RATE, Samples, centroid, needs_scsynth, notes
 
-from antiphon_synth.sampling import play
+from antiphon_models.synth.sampling import play
 
 FONT = Path("/usr/share/sounds/sf2/FluidR3_GM.sf2")
 pytestmark = [

@@ -7,7 +7,7 @@ import logging
 import pytest
 
 from antiphon.workers import devices, model_client, pool
-from antiphon_hum.spec import HUM
+from antiphon_hum.learned.spec import HUM
 
 
 def test_without_torch_the_command_that_brings_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

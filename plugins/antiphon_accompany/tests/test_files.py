@@ -10,10 +10,10 @@ import pytest
 
 from antiphon.errors import AntiphonError
 from antiphon_accompany.files import Section, accompany_file, offset
-from antiphon_accompany.measures import chords_of, clash, texture
 from antiphon_accompany.midifiles import NAME, accompany_midi, bars, read
 from antiphon_accompany.notes import BeatNote
 from antiphon_accompany.styles import STYLES
+from antiphon_models.accompany.measures import chords_of, clash, texture
 
 _spec = importlib.util.spec_from_file_location("accompany_playing", Path(__file__).with_name("playing.py"))
 assert _spec is not None

@@ -10,8 +10,8 @@ import pytest
 
 from antiphon.errors import AntiphonError
 from antiphon_accompany import midifiles
-from antiphon_accompany.evaluation import main
 from antiphon_accompany.midifiles import NAME, accompany_midi
+from antiphon_models.accompany.evaluation import main
 
 Words = list[mido.Message | mido.MetaMessage]
 

@@ -10,9 +10,9 @@ import pytest
 from antiphon.contract.block import StreamSpec
 from antiphon.runtime import model_files
 from antiphon.workers import pool
-from antiphon_denoise.evaluation import Denoising
 from antiphon_denoise.processor import MODELS, Denoise
 from antiphon_denoise.spectrum import grid
+from antiphon_models.denoise.evaluation import Denoising
 
 CARD = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 

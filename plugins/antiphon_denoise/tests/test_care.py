@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from antiphon_denoise.suppression_limit import LEAST, Care
+from antiphon_denoise.gate.suppression_limit import LEAST, Care
 
 
 def follow(frames):

@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from antiphon.contract.block import StreamSpec
-from antiphon_denoise.harness import run
 from antiphon_denoise.processor import Denoise
-from antiphon_denoise.sdr import si_sdr
+from antiphon_models.denoise.harness import run
+from antiphon_models.denoise.sdr import si_sdr
 
 _spec = importlib.util.spec_from_file_location("denoise_sounds", Path(__file__).with_name("sounds.py"))
 assert _spec is not None

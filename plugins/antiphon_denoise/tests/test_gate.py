@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from antiphon_denoise.bands import BINS
-from antiphon_denoise.estimate import Estimator
-from antiphon_denoise.learned import UNKNOWN
-from antiphon_denoise.network import load_weights
+from antiphon_denoise.gate.estimate import Estimator
+from antiphon_denoise.gate.network import load_weights
+from antiphon_denoise.learned.spec import UNKNOWN
 
 torch = pytest.importorskip("torch")
 HOPS, LEARNED = 160, 60
@@ -16,7 +16,7 @@ HOPS, LEARNED = 160, 60
 
 @pytest.fixture(scope="module")
 def gate():
-    from antiphon_denoise.training.gate import GateNetwork
+    from antiphon_models.denoise.training.gate import GateNetwork
 
     weights = load_weights()
     assert weights is not None

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from antiphon.contract.block import StreamSpec
 from antiphon.runtime import resources
 from antiphon.workers import model_client, pool
-from antiphon_denoise import network
-from antiphon_denoise.harness import run
+from antiphon_denoise.gate import network
 from antiphon_denoise.processor import MODELS, Denoise
-from antiphon_denoise.sdr import si_sdr
+from antiphon_models.denoise.harness import run
+from antiphon_models.denoise.sdr import si_sdr
 
 pytest.importorskip("torch")
 _spec = importlib.util.spec_from_file_location("denoise_sounds", Path(__file__).with_name("sounds.py"))

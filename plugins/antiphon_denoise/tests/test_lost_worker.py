@@ -14,8 +14,8 @@ from tests.workers.rig import PATIENCE, Rig, kill, runs
 from antiphon.contract.block import StreamSpec
 from antiphon.workers import pool
 from antiphon.workers.zygote import spawn
-from antiphon_denoise.harness import run
 from antiphon_denoise.processor import Denoise
+from antiphon_models.denoise.harness import run
 
 pytest.importorskip("torch")
 RATE, BLOCK = 48000, 256

@@ -8,9 +8,9 @@ import pywt
 
 from antiphon.native.wavelet import wavelet_split
 from antiphon_denoise.bands import BINS, COUNT, centres, places
-from antiphon_denoise.estimate import denoise_bands
-from antiphon_denoise.network import HIDDEN, INPUTS, Network, load_weights
-from antiphon_denoise.profile import Recent
+from antiphon_denoise.gate.estimate import denoise_bands
+from antiphon_denoise.gate.network import HIDDEN, INPUTS, Network, load_weights
+from antiphon_denoise.gate.profile import Recent
 from antiphon_denoise.spectrum import grid
 from antiphon_denoise.wavelet import WAVELET, Shrinker
 

@@ -10,9 +10,9 @@ import pytest
 from antiphon.contract.block import StreamSpec
 from antiphon.contract.harness import run_processor
 from antiphon.runtime import model_files
-from antiphon_denoise import network
+from antiphon_denoise.gate import network
 from antiphon_denoise.processor import Denoise
-from antiphon_denoise.sdr import si_sdr
+from antiphon_models.denoise.sdr import si_sdr
 
 SPEC = StreamSpec(48000, 256, 1)
 

@@ -14,8 +14,8 @@ from antiphon.io import midifile
 from antiphon.offline.file_job import FileJob
 from antiphon.synth.info import BackendChoice, SynthInfo, use
 from antiphon.workers import pool
-from antiphon_hum.jobs import run
-from antiphon_hum.notes import notes_of
+from antiphon_hum.transcription.jobs import run
+from antiphon_hum.transcription.notes import notes_of
 
 TUNE = [60, 64, 67, 64]
 
@@ -81,9 +81,9 @@ def test_the_clock_of_quantise_is_that_of_the_midi_file(tmp_path):
 @pytest.mark.parametrize("beat", [452.262 / 44100, 452.7 / 44100, 0.0])
 def test_a_first_note_whose_line_is_rounded_down_is_at_the_beginning_of_the_midi_file(tmp_path, beat):
     from antiphon.io import midifile
-    from antiphon_hum.jobs import write_notes
-    from antiphon_hum.notes import Note, Transcription
-    from antiphon_hum.quantise import on_grid
+    from antiphon_hum.transcription.jobs import write_notes
+    from antiphon_hum.transcription.notes import Note, Transcription
+    from antiphon_hum.transcription.quantise import on_grid
 
     sung = [
         Note(round(44100 * (beat + 0.5 * n)) + 200, round(44100 * (beat + 0.5 * n)) + 9000, 60, 0.5) for n in range(4)
@@ -96,8 +96,8 @@ def test_a_first_note_whose_line_is_rounded_down_is_at_the_beginning_of_the_midi
 
 
 def test_what_was_found_and_what_it_cost_is_told():
-    from antiphon_hum.jobs import moved_to
-    from antiphon_hum.notes import Transcription
+    from antiphon_hum.transcription.jobs import moved_to
+    from antiphon_hum.transcription.notes import Transcription
 
     plain = Transcription((), 48000)
     assert moved_to(plain, "auto", "off", 0.0) == ""

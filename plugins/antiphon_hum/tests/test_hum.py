@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from antiphon.contract.block import StreamSpec
 from antiphon.contract.harness import prepare, render
 from antiphon.contract.processor import IO, BlockTime
-from antiphon_hum import notes as files
 from antiphon_hum.processor import Hum, velocity
+from antiphon_hum.transcription import notes as files
 
 RATE = 48000
 
@@ -328,7 +328,7 @@ def test_a_file_takes_less_than_a_tenth_of_its_length():
 
 def test_importing_the_processor_brings_nothing_heavy():
     code = (
-        "import sys, antiphon_hum.processor, antiphon_hum.notes; "
+        "import sys, antiphon_hum.processor, antiphon_hum.transcription.notes; "
         "print([m for m in ('scipy', 'librosa', 'mir_eval', 'pyworld', 'mido', 'torch', 'numba') if m in sys.modules])"
     )
     paths = ":".join(p for p in sys.path if p)

@@ -14,17 +14,17 @@ from antiphon.contract.harness import render
 from antiphon.offline.file_job import FileJob
 from antiphon.runtime import model_files
 from antiphon.workers import model_client, pool
-from antiphon_hum import notes as files
-from antiphon_hum import spec
-from antiphon_hum.evaluation import f1, lateness
-from antiphon_hum.jobs import run
-from antiphon_hum.material import ScoreNote, SingingStyle
-from antiphon_hum.notes import Listener, notes_of
-from antiphon_hum.offline_model import RATE, OfflineModel
+from antiphon_hum.learned import spec
+from antiphon_hum.learned.offline_model import RATE, OfflineModel
 from antiphon_hum.processor import Hum
-from antiphon_hum.systems import Result
-from antiphon_hum.testset import TestClip
-from antiphon_hum.training.humming import hummed
+from antiphon_hum.transcription import notes as files
+from antiphon_hum.transcription.jobs import run
+from antiphon_hum.transcription.notes import Listener, notes_of
+from antiphon_models.hum.evaluation import f1, lateness
+from antiphon_models.hum.material import ScoreNote, SingingStyle
+from antiphon_models.hum.systems import Result
+from antiphon_models.hum.testset import TestClip
+from antiphon_models.hum.training.humming import hummed
 
 pytest.importorskip("torch")
 TUNE = [60, 64, 67, 72, 71, 67, 62, 60, 60, 57]
@@ -217,7 +217,7 @@ def test_an_answer_that_is_missing_for_a_moment_strikes_no_held_note_again(monke
 
 def test_without_a_worker_left_it_goes_by_pyin(monkeypatch, caplog):
     from antiphon.errors import WorkerError
-    from antiphon_hum import model_tracker
+    from antiphon_hum.learned import model_tracker
 
     def none(*given):
         raise WorkerError("there are 12 workers already")

@@ -14,9 +14,9 @@ import soundfile
 
 from antiphon.contract.pitch import SHARP_NAMES
 from antiphon.runtime import paths
+from antiphon_loops.arrangement.maker import MaterialMaker
+from antiphon_loops.arrangement.rules import Rules
 from antiphon_loops.library import analyse, database
-from antiphon_loops.maker import MaterialMaker
-from antiphon_loops.rules import Rules
 
 RATE = 44100
 TRUTH: dict[str, tuple[str, float, int, int | None]] = {

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from antiphon_loops import tempo
-from antiphon_loops.analysis import analyse
-from antiphon_loops.corpus import rendered
-from antiphon_loops.loudness import integrated, true_peak
-from antiphon_loops.midifile import why_not
+from antiphon_loops.analysis import tempo
+from antiphon_loops.analysis.analyse import analyse
+from antiphon_loops.analysis.loudness import integrated, true_peak
 from antiphon_loops.record import Loop
+from antiphon_models.loops.corpus import rendered
+from antiphon_models.loops.midifile import why_not
 
 missing = why_not()
 

@@ -13,12 +13,12 @@ import soundfile
 
 from antiphon.errors import AntiphonError, FileError, PluginError
 from antiphon.offline.file_job import FileJob
-from antiphon_loops import analysis
-from antiphon_loops.arrange import LoopRequest
+from antiphon_loops.analysis import analyse as analysis
+from antiphon_loops.arrangement.arrange import LoopRequest
+from antiphon_loops.arrangement.live import Preparer
+from antiphon_loops.arrangement.maker import MaterialMaker
 from antiphon_loops.jobs import run
 from antiphon_loops.library import analyse, ready
-from antiphon_loops.live import Preparer
-from antiphon_loops.maker import MaterialMaker
 from antiphon_loops.record import Loop
 from antiphon_loops.render import render
 

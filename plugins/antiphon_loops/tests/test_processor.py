@@ -18,8 +18,8 @@ from antiphon.contract.processor import IO, BlockTime
 from antiphon.errors import PluginError
 from antiphon.graph.clock import TempoMap
 from antiphon.workers import pool
-from antiphon_loops.arrange import LoopRequest
-from antiphon_loops.maker import MaterialMaker
+from antiphon_loops.arrangement.arrange import LoopRequest
+from antiphon_loops.arrangement.maker import MaterialMaker
 from antiphon_loops.player import loops_read, sinc_table
 from antiphon_loops.processor import Loops
 
@@ -148,7 +148,7 @@ def test_a_change_is_asked_for_within_the_beat_and_a_ramp_at_the_bar(library: Pa
         def close(self) -> None: ...
 
     monkeypatch.setattr(pool, "_current", _Live())
-    monkeypatch.setattr("antiphon_loops.live.Preparer", Idle)
+    monkeypatch.setattr("antiphon_loops.arrangement.live.Preparer", Idle)
     deck = Deck(Loops(), {"library": str(library)})
     deck.play(96000)
     deck.play(96000, [(30000, "seed", 5)])

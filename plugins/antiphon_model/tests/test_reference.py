@@ -77,7 +77,7 @@ def test_it_gives_the_same_state_in_any_slot(reference) -> None:
 def test_the_weights_are_those_the_script_makes(tmp_path: Path) -> None:
     pytest.importorskip("torch")
     done = subprocess.run(
-        [sys.executable, "-m", "antiphon_model.training", str(tmp_path)],
+        [sys.executable, "-m", "antiphon_models.model.training", str(tmp_path)],
         env={"PYTHONPATH": f"{ROOT / 'server'}:{ROOT / 'plugins'}"},
         capture_output=True,
         text=True,
@@ -94,7 +94,7 @@ def test_the_weights_are_those_the_script_makes(tmp_path: Path) -> None:
 
 def test_writing_keeps_what_else_the_manifest_names(tmp_path: Path) -> None:
     pytest.importorskip("torch")
-    from antiphon_model import training
+    from antiphon_models.model import training
 
     model_files.write("other", {"w": np.zeros(3, np.float32)}, tmp_path, {"licence": "MIT"})
     before = model_files.entry("other", tmp_path)
@@ -118,7 +118,7 @@ def test_the_hook_gives_what_the_network_declares() -> None:
     info = loading.factories["models"]["reference"]()
     assert isinstance(info, ModelInfo)
     pytest.importorskip("torch")
-    from antiphon_model.network import Reference
+    from antiphon_models.model.network import Reference
 
     for name in ("name", "rate", "hop", "inputs", "outputs", "latency"):
         assert getattr(Reference, name) == getattr(info, name), name

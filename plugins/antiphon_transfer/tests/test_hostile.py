@@ -11,7 +11,7 @@ import soundfile
 from antiphon.contract.block import StreamSpec
 from antiphon.contract.harness import run_processor
 from antiphon.errors import FileError
-from antiphon_transfer.evaluation import main
+from antiphon_models.transfer.evaluation import main
 from antiphon_transfer.processor import MODES, Transfer
 
 RATE = 44100

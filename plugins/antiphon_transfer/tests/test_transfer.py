@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from antiphon.contract.block import StreamSpec
 from antiphon.contract.harness import run_processor
 from antiphon.errors import FileError
-from antiphon_transfer.measures import measure
+from antiphon_models.transfer.measures import measure
 from antiphon_transfer.processor import MODES, Transfer
 from antiphon_transfer.stream import grid
 

@@ -42,7 +42,7 @@ def rows() -> list[dict[str, Any]]:
 
     Raises FileNotFoundError without fluidsynth or the fonts.
     """
-    from antiphon_synth.sampling import play
+    from antiphon_models.synth.sampling import play
 
     notes = [(key, velocity) for key in KEYS for velocity in VELOCITIES]
     for path in FONTS.values():

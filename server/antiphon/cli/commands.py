@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import Annotated
 
 import typer
 
-from antiphon.cli.plugin_commands import CommandGroup
+from antiphon.cli.plugin_commands import CommandGroup, give_short_helps
 
 WIDTH = 100
 """Columns of a help page at most: longer lines are hard to read, and the library's own 80 breaks most sentences."""
@@ -35,7 +34,6 @@ def register(app: typer.Typer) -> None:
         bench,
         devices,
         doctor,
-        evaluate,
         models,
         monitor,
         newplugin,
@@ -49,7 +47,6 @@ def register(app: typer.Typer) -> None:
         runhelp,
         serve,
         status,
-        train,
     )
 
     app.command()(serve.serve)
@@ -67,12 +64,8 @@ def register(app: typer.Typer) -> None:
     app.command()(devices.devices)
     app.command()(doctor.doctor)
     app.command()(bench.bench)
-    app.command()(train.train)
-    app.command()(evaluate.evaluate)
     approve.register(app)
-    for command in app.registered_commands:
-        # the list of commands shows a short help in full, and cuts one it makes itself
-        command.short_help = " ".join(inspect.getdoc(command.callback).partition("\n\n")[0].split())  # type: ignore[union-attr]
+    give_short_helps(app)
 
 
 def _version(asked: bool) -> None:

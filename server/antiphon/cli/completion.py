@@ -98,7 +98,7 @@ def _stamp() -> list[Any]:
     from antiphon.runtime import paths, resources
 
     root = resources.checkout()
-    folders = [paths.plugins(), *([root / "plugins"] if root is not None else [])]
+    folders = [paths.plugins(), *([root / "plugins", root / "models"] if root is not None else [])]
     changed = [found.stat() for folder in folders for found in _sources(folder)]
     installed = [
         Path(path).stat().st_mtime_ns for path in sys.path if path.endswith("-packages") and Path(path).exists()

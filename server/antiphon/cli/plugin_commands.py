@@ -7,6 +7,7 @@ of hooks has `antiphon_commands`.
 from __future__ import annotations
 
 import contextlib
+import inspect
 import sys
 from typing import Any
 
@@ -53,6 +54,18 @@ class CommandGroup(TyperGroup):
                 complain(reason)
 
 
+def give_short_helps(app: typer.Typer) -> None:
+    """Gives each command the first paragraph of its docstring for the list of commands, which cuts one it makes itself.
+
+    Args:
+        app: Its registered commands are changed in place; one with a short help of its own, or no docstring, is left.
+    """
+    for command in app.registered_commands:
+        doc = inspect.getdoc(command.callback) if command.callback is not None else None
+        if doc and command.short_help is None:
+            command.short_help = " ".join(doc.partition("\n\n")[0].split())
+
+
 def plugin_commands() -> tuple[list[tuple[str, str, Any]], list[str]]:
     """(plugin, name, command) of all that plugins add, and a sentence for each plugin that failed."""
     from antiphon.plugins.hook_lists import hook_lists
@@ -77,6 +90,7 @@ def plugin_commands() -> tuple[list[tuple[str, str, Any]], list[str]]:
             reasons += [f"plugin {failure.name}: {failure.reason}" for failure in failures]
             if app.registered_callback is not None:
                 reasons.append(f"plugin {source.name}: {HOOK}: it declares options of all commands; left out")
+            give_short_helps(app)
             made = typer.main.get_group(app).commands
         except (Exception, SystemExit) as error:
             reasons.append(f"plugin {source.name}: {HOOK}: {reason_of(error)}")

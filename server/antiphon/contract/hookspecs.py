@@ -41,12 +41,12 @@ def antiphon_models(register: Register) -> None:
 
 @hookspec
 def antiphon_trainings(register: Register) -> None:
-    """Registers trainings: factories of `antiphon.learning.recipe.Recipe`."""
+    """Registers trainings: factories of `antiphon_models.learning.recipe.Recipe`."""
 
 
 @hookspec
 def antiphon_evaluations(register: Register) -> None:
-    """Registers evaluations: factories of `antiphon.learning.evaluation.Evaluation`."""
+    """Registers evaluations: factories of `antiphon_models.learning.evaluation.Evaluation`."""
 
 
 @hookspec

@@ -17,7 +17,7 @@ from bisect import bisect
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from antiphon.errors import FileError
 from antiphon.runtime import paths
@@ -29,6 +29,8 @@ DEFAULT_BPM = 120.0
 TICKS = 480
 _PLAYED = ("note_on", "control_change", "pitchwheel")
 _BEND = 8192
+Overlap = Literal["end", "replace", "queue"]
+"""A note that begins again while it sounds ends there, is forgotten, or goes on until the first end that comes."""
 Tempo = Sequence[tuple[float, float]]
 """(beat, bpm) from there on, in order, the first at beat 0."""
 
@@ -73,11 +75,12 @@ class MidiTrack:
 
 @dataclass(frozen=True, slots=True)
 class MidiSong:
-    """A file as read. ticks: of a beat, in the file."""
+    """A file as read. ticks: of a beat, in the file.  length: beats to the end of its longest track."""
 
     tracks: tuple[MidiTrack, ...]
     tempo: tuple[tuple[float, float], ...] = ((0.0, DEFAULT_BPM),)
     ticks: int = TICKS
+    length: float = 0.0
 
     def seconds(self, beat: float) -> float:
         """When a beat comes, from the beginning on."""
@@ -103,10 +106,15 @@ class Times:
         return self._beats[place] + (seconds - self._seconds[place]) * self._bpm[place] / 60.0
 
 
-def read(path: Path) -> MidiSong:
-    """The notes of a MIDI file, its tracks in order; `FileError` in one sentence for what is none.
+def read(path: Path, overlap: Overlap = "end") -> MidiSong:
+    """The notes of a MIDI file, its tracks in order. A note that is not ended lasts to the end of its track.
 
-    A note that is not ended lasts to the end of its track; one begun again while it sounds ends there.
+    Args:
+        path: The file, at most `MAX_FILE` bytes.
+        overlap: What becomes of a note that begins again while it sounds.
+
+    Raises:
+        FileError: It is no MIDI file that can be read.
     """
     mido = _mido()
     content = _content(path)
@@ -115,7 +123,8 @@ def read(path: Path) -> MidiSong:
         if made.ticks_per_beat <= 0 or made.ticks_per_beat >= 1 << 15:
             raise ValueError("its time is in frames of film, not in beats")
         tempo: dict[int, float] = {}
-        tracks = tuple(_track(track, made.ticks_per_beat, tempo) for track in made.tracks)
+        tracks = tuple(_track(track, made.ticks_per_beat, tempo, overlap) for track in made.tracks)
+        length = max((sum(message.time for message in track) for track in made.tracks), default=0)
     except Exception as error:
         # of a damaged file mido raises whatever its innards do
         said = " ".join(str(error).split())[:100] or type(error).__name__
@@ -123,7 +132,7 @@ def read(path: Path) -> MidiSong:
     changes = [(at / made.ticks_per_beat, bpm) for at, bpm in sorted(tempo.items())]
     if not changes or changes[0][0] > 0.0:
         changes.insert(0, (0.0, DEFAULT_BPM))
-    return MidiSong(tracks, tuple(changes), made.ticks_per_beat)
+    return MidiSong(tracks, tuple(changes), made.ticks_per_beat, length / made.ticks_per_beat)
 
 
 def write(path: Path, tracks: Iterable[MidiTrack], tempo: float | Tempo = DEFAULT_BPM, ticks: int = TICKS) -> None:
@@ -147,16 +156,24 @@ def write(path: Path, tracks: Iterable[MidiTrack], tempo: float | Tempo = DEFAUL
 
 @dataclass(slots=True)
 class _Open:
-    """Notes of a track while it is read. sounding: (channel, number) → (tick, velocity)."""
+    """Notes of a track while it is read. sounding: (channel, number) → (tick, velocity) of each, the oldest first."""
 
     ticks: int
+    overlap: Overlap
     notes: list[MidiNote] = field(default_factory=list)
-    sounding: dict[tuple[int, int], tuple[int, int]] = field(default_factory=dict)
+    sounding: dict[tuple[int, int], list[tuple[int, int]]] = field(default_factory=dict)
+
+    def begin(self, key: tuple[int, int], tick: int, velocity: int) -> None:
+        if self.overlap == "end":
+            self.end(key, tick)
+        elif self.overlap == "replace":
+            self.sounding.pop(key, None)
+        self.sounding.setdefault(key, []).append((tick, velocity))
 
     def end(self, key: tuple[int, int], tick: int) -> None:
-        begun = self.sounding.pop(key, None)
-        if begun is not None:
-            start, velocity = begun
+        begun = self.sounding.get(key)
+        if begun:
+            start, velocity = begun.pop(0)
             length = max(1, tick - start) / self.ticks
             self.notes.append(MidiNote(start / self.ticks, length, key[1], velocity / 127, key[0]))
 
@@ -165,18 +182,19 @@ def _mido() -> Any:
     return importlib.import_module("mido")
 
 
-def _track(track: Any, ticks: int, tempo: dict[int, float]) -> MidiTrack:
+def _track(track: Any, ticks: int, tempo: dict[int, float], overlap: Overlap) -> MidiTrack:
     """A track's notes; tempo changes in it go into `tempo`, by tick."""
-    found, at, name, program = _Open(ticks), 0, "", None
+    found, at, name, program = _Open(ticks, overlap), 0, "", None
     controls: list[MidiControlChange] = []
     for message in track:
         at += message.time
         match message.type:
             case "note_on" | "note_off":
                 key = (message.channel + 1, message.note)
-                found.end(key, at)
                 if message.type == "note_on" and message.velocity:
-                    found.sounding[key] = (at, message.velocity)
+                    found.begin(key, at, message.velocity)
+                else:
+                    found.end(key, at)
             case "control_change":
                 value = message.value / 127
                 controls.append(MidiControlChange(at / ticks, "control", message.control, value, message.channel + 1))
@@ -192,8 +210,9 @@ def _track(track: Any, ticks: int, tempo: dict[int, float]) -> MidiTrack:
                 name = message.name
             case "set_tempo" if message.tempo:
                 tempo[at] = 6e7 / message.tempo
-    for key in list(found.sounding):
-        found.end(key, at)
+    for key, begun in found.sounding.items():
+        for _ in tuple(begun):
+            found.end(key, at)
     notes = sorted(found.notes, key=lambda n: (n.start, n.channel, n.number))
     return MidiTrack(name, tuple(notes), program, tuple(controls))
 

@@ -63,4 +63,4 @@ def see_checkout_plugins() -> None:
     """A working tree that was not installed still finds its own plugins."""
     root = resources.checkout()
     if root is not None and importlib.util.find_spec("antiphon_utilities") is None:
-        sys.path.append(str(root / "plugins"))
+        sys.path += [str(root / "plugins"), str(root / "models")]

@@ -19,7 +19,7 @@ def checkout() -> Path | None:
 
 
 def folder(name: str) -> Path:
-    """The built-in folder `patches`, `models` or `supercollider`."""
+    """The built-in folder `patches`, `models/weights` or `supercollider`."""
     root = checkout()
     return root / name if root is not None else _HERE / "data" / name
 
@@ -29,7 +29,8 @@ def patches() -> Path:
 
 
 def models() -> Path:
-    return folder("models")
+    """The folder with the manifest of the weights that ship."""
+    return folder("models/weights")
 
 
 def supercollider() -> Path:

@@ -1,0 +1,51 @@
+"""How the weights that ship were made and measured: networks, trainings and evaluations, a folder for each model.
+
+It may import the server and what plays of the plugins; neither imports it, for a network is named in a string that the
+worker imports.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from antiphon.contract.hookspecs import Register, hookimpl
+
+if TYPE_CHECKING:
+    import typer
+
+
+@hookimpl
+def antiphon_trainings(register: Register) -> None:
+    """Registers the trainings of the denoiser's three networks and of the two of `hum`."""
+    place = "antiphon_models.denoise.training"
+    register("denoise", f"{place}.recipe:MaskRecipe", "The mask network of the denoiser.")
+    register("denoise-gate", f"{place}.recipe_gate:GateRecipe", "The thresholds of the denoiser's gate.")
+    register(
+        "denoise-autoencoder", f"{place}.recipe_autoencoder:AutoencoderRecipe",
+        "The denoiser's variational autoencoder.",
+    )  # fmt: skip
+    place = "antiphon_models.hum.training"
+    register("hum", f"{place}.recipe:HumRecipe", "The network that hears pitch, beginnings and notes.")
+    register("hum-spectrogram", f"{place}.plain:PlainRecipe", "The plain way, to be measured beside it.")
+
+
+@hookimpl
+def antiphon_evaluations(register: Register) -> None:
+    """Registers the evaluations of `denoise` and `hum`."""
+    register(
+        "denoise", "antiphon_models.denoise.evaluation:Denoising",
+        "Beside gates, a Wiener filter, noisereduce, an oracle.",
+    )  # fmt: skip
+    register(
+        "hum", "antiphon_models.hum.evaluation:Hearing",
+        "Notes heard in singing, winds and hums; false notes; lateness.",
+    )  # fmt: skip
+
+
+@hookimpl
+def antiphon_commands(cli: typer.Typer) -> None:
+    """Adds `antiphon train` and `antiphon evaluate`."""
+    from antiphon_models.commands import evaluate, train
+
+    cli.command()(train.train)
+    cli.command()(evaluate.evaluate)

@@ -1,0 +1,109 @@
+"""`antiphon evaluate NAME`: a plugin beside trivial, classical and peer systems, on the same items."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from antiphon.cli import completion
+from antiphon.errors import UsageError
+from antiphon.runtime.suggestion import instead
+from antiphon_models.commands.train import DATA, say
+
+if TYPE_CHECKING:
+    from antiphon_models.learning.evaluation import Example, MetricValue
+
+
+def evaluate(
+    name: Annotated[
+        str,
+        typer.Argument(help="What to evaluate; --list shows what there is.", autocompletion=completion.evaluations),
+    ] = "",
+    files: Annotated[list[Path] | None, typer.Argument(metavar="FILES", help="Your own, instead of its items.")] = None,
+    system: Annotated[list[str] | None, typer.Option("--system", help="Only this one; may be given again.")] = None,
+    data: Annotated[Path, typer.Option("--data", help="The folder of songs, loops and noises.")] = Path(DATA),
+    work: Annotated[Path | None, typer.Option("--work", help="Where what it makes is kept.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of everything that is drawn by chance.")] = 1,
+    limit: Annotated[int, typer.Option(min=0, help="Items at most; 0 for all.")] = 0,
+    json_file: Annotated[Path | None, typer.Option("--json", help="The figures as JSON, into a file.")] = None,
+    examples: Annotated[
+        Path | None,
+        typer.Option(
+            "--examples", help="Write sounds into this folder: a few items, and what each system makes of them."
+        ),
+    ] = None,
+    listing: Annotated[bool, typer.Option("--list", help="Show what can be evaluated.")] = False,
+) -> None:
+    """Measure a plugin beside baselines and peers: a table with n and standard error, on its items or on your files."""
+    import json
+
+    from antiphon.plugins.loader import load
+    from antiphon.runtime.paths import cache, made, write_atomic
+    from antiphon_models.learning import evaluation as tables
+    from antiphon_models.learning import needs
+
+    if examples is not None and json_file is not None:
+        raise UsageError("--examples writes sounds and no figures; leave out --examples or --json")
+    found = load(None, check=False).factories["evaluations"]
+    if listing or not name:
+        for each in sorted(found):
+            typer.echo(each)
+        return
+    if name not in found:
+        raise UsageError(f"nothing named {name!r} can be evaluated{instead(name, sorted(found))}")
+    evaluation = found[name]()
+    for path in files or ():
+        if not path.is_file():
+            raise UsageError(f"{path} is no file; {evaluation.files_doc or 'none are taken'}")
+    ask = tables.EvaluationRequest(
+        data=data, work=made((work if work is not None else cache() / "evaluation") / name), seed=seed,
+        limit=limit or None, systems=tuple(system or ()), files=tuple(files or ()),
+        say=say,
+    )  # fmt: skip
+    tables.check(evaluation, ask)
+    with needs.said(name):
+        if examples is not None:
+            _write(evaluation.examples(ask), examples)
+            return
+        cells = tables.cells(evaluation, _shown(name, evaluation.scores(ask)))
+    if not cells:
+        raise UsageError(f"nothing was measured; is {data} the folder of songs, loops and noises?")
+    for line in tables.table(evaluation, cells):
+        typer.echo(line)
+    typer.echo(f"seed {seed}")
+    if json_file is not None:
+        figures = tables.as_json(name, evaluation, ask, cells)
+        write_atomic(json_file, (json.dumps(figures, indent=1) + "\n").encode())
+
+
+def _write(examples: Iterator[Example], folder: Path) -> None:
+    """A file each, numbered by item, the folder made for the first. `UsageError` where there are none."""
+    from antiphon.io.audiowrite import AudioWriter
+    from antiphon.runtime.paths import made
+
+    items: dict[str, int] = {}
+    for example in examples:
+        number = items.setdefault(example.item, len(items) + 1)
+        words = re.sub(r"[^a-z0-9+-]+", "-", f"{example.item} - {example.made}".lower()).replace("---", "--")
+        path = made(folder) / f"{number:02d}-{words}.wav"
+        with AudioWriter(path, example.rate, 1, "PCM_24") as writer:
+            writer.write(example.sound[None])
+        typer.echo(str(path))
+    if not items:
+        raise UsageError("this evaluation has no sounds to show; leave --examples out for its figures")
+
+
+def _shown(name: str, scores: Iterator[MetricValue]) -> Iterator[MetricValue]:
+    from antiphon.cli.progress import ProgressBar
+
+    items: set[str] = set()
+    with ProgressBar(name, None, 1) as bar:
+        for score in scores:
+            items.add(score.item)
+            bar.label = f"{name}: {len(items)} items, {score.item}"
+            bar.update(len(items))
+            yield score

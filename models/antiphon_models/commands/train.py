@@ -1,0 +1,100 @@
+"""`antiphon train NAME`: makes a model's material and its weights, and goes on where it was stopped."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from antiphon.cli import completion
+from antiphon.errors import UsageError
+from antiphon.runtime.suggestion import instead
+
+DATA = "../shared/data"
+
+
+def train(
+    name: Annotated[
+        str, typer.Argument(help="What to train; --list shows what there is.", autocompletion=completion.trainings)
+    ] = "",
+    data: Annotated[Path, typer.Option("--data", help="The folder of songs, loops and noises.")] = Path(DATA),
+    work: Annotated[Path | None, typer.Option("--work", help="Where material, checkpoint and log go.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            help="Where the weights go; else models/, or the work folder where steps or minutes are given.",
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of everything that is drawn by chance.")] = 1,
+    steps: Annotated[int, typer.Option(min=0, help="How many; 0 takes the recipe's.")] = 0,
+    minutes: Annotated[float, typer.Option(min=0.0, help="At most so long; 0 for as long as the steps take.")] = 0.0,
+    device: Annotated[str, typer.Option("--device", help="cpu or cuda.")] = "cpu",
+    only_material: Annotated[bool, typer.Option("--only-material", help="Make the material, and stop.")] = False,
+    begin: Annotated[
+        Path | None, typer.Option("--from", help="A folder of models: begin with its weights of the same name.")
+    ] = None,
+    restart: Annotated[bool, typer.Option("--restart", help="From the first step, whatever there is.")] = False,
+    listing: Annotated[bool, typer.Option("--list", help="Show what can be trained.")] = False,
+) -> None:
+    """Train a model: material by seed, a log and a curve, weights for models/. Stopped, it goes on where it was."""
+    from antiphon.runtime import resources
+    from antiphon.runtime.paths import cache, made
+
+    recipes = _registered()
+    if listing or not name:
+        for each in sorted(recipes):
+            typer.echo(each)
+        return
+    if name not in recipes:
+        raise UsageError(f"nothing named {name!r} can be trained{instead(name, sorted(recipes))}")
+    from antiphon_models.learning import needs
+
+    place = work if work is not None else cache() / "training"
+    # a trial must not take the place of what ships
+    shorter = bool(steps or minutes)
+    target = made(out or place / name / "weights") if out is not None or shorter else resources.models()
+    if not os.access(target, os.W_OK):
+        raise UsageError(f"{target} cannot be written to; name another folder with --out")
+    with needs.said(name):
+        from antiphon_models.learning.making import TrainOptions, make
+
+        wish = TrainOptions(name, data, place, target, seed, steps, minutes, device, only_material, restart, begin)
+        with _Bar() as bar:
+            if not make(recipes[name], wish, say, bar):
+                raise typer.Exit(130)
+
+
+def _registered() -> dict[str, type]:
+    from antiphon.plugins.loader import load
+
+    return dict(load(None, check=False).factories["trainings"])  # type: ignore[arg-type]
+
+
+def say(line: str) -> None:
+    from antiphon.cli.progress import clear
+
+    clear()
+    typer.echo(line, err=True)
+
+
+class _Bar:
+    """On a terminal."""
+
+    def __init__(self) -> None:
+        from antiphon.cli.progress import ProgressBar
+
+        self._bar = ProgressBar("", 1000, 1)
+
+    def __enter__(self) -> _Bar:
+        self._bar.__enter__()
+        return self
+
+    def __exit__(self, *ended: object) -> None:
+        self._bar.__exit__(None, None, None)
+
+    def __call__(self, done: float, words: str) -> None:
+        self._bar.label = words
+        self._bar.update(round(1000 * done))

@@ -1,0 +1,250 @@
+"""`antiphon evaluate denoise` and `antiphon bench denoise`: the denoiser beside its peers, on what it never heard."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from functools import cache
+from importlib.util import find_spec
+from itertools import islice
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon.workers.model_client import usable
+from antiphon_denoise.processor import MODELS
+from antiphon_models.denoise import systems, testset
+from antiphon_models.denoise.sdr import si_sdr
+from antiphon_models.denoise.testset import LEAD, RATE, TestMixture
+from antiphon_models.learning import needs
+from antiphon_models.learning.evaluation import (
+    Evaluation,
+    EvaluationRequest,
+    Example,
+    Measure,
+    MetricValue,
+    System,
+    cells,
+    table,
+)
+
+F32 = NDArray[np.float32]
+Made = Callable[[TestMixture], F32 | None]
+_EAR = 16000
+_HARM = -0.5
+_SHOWN, _FEW = 10, 6
+"""dB at which examples are heard, and how many."""
+
+
+class Denoising(Evaluation):
+    """Fold 4 of ESC-10 at 0, 10 and 20 dB over recordings, voices, songs and loops that no training has heard."""
+
+    systems: ClassVar[tuple[System, ...]] = (
+        System("nothing", "trivial"),
+        System("plain gate", "classical"),
+        System("Wiener, blind", "classical"),
+        System("noisereduce, blind", "peer"),
+        System("noisereduce, told", "peer"),
+        System("gate", "ours"),
+        System("gate, learn", "ours"),
+        System("wavelet", "ours"),
+        System("learned", "ours"),
+        System("learned, learn", "ours"),
+        System("autoencoder", "ours"),
+        System("mask", "oracle"),
+    )
+    measures: ClassVar[tuple[Measure, ...]] = (
+        Measure("gain", "dB"),
+        Measure("at 0 dB", "dB"),
+        Measure("at 10 dB", "dB"),
+        Measure("at 20 dB", "dB"),
+        Measure("harmed", "%", "lower"),
+        Measure("clean", "dB"),
+        Measure("hum", "dB"),
+        Measure("pauses", "dB"),
+        Measure("full", "dBFS", "lower"),
+        Measure("PESQ"),
+        Measure("STOI gain"),
+    )
+    note: ClassVar[str] = (
+        "gain: of SI-SDR. harmed: items that lose over 0.5 dB. clean: SI-SDR of clean sound that went through. "
+        "PESQ and STOI are of these voices at 16 kHz, most of them synthetic: to be "
+        "compared in this table only, not with VoiceBank's."
+    )
+    files_doc: ClassVar[str] = "clean sound files: noise is added to five seconds of each"
+
+    def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
+        made = _makers(ask)
+        clips, kinds = _noises(ask), _clean(ask)
+        count = len(clips) if ask.limit is None else min(len(clips), -(-ask.limit // 3))
+        for item in testset.mixtures(kinds, clips[:count], ask.seed):
+            yield from _mixture(made, item)
+        for sound in testset.unmixed(kinds, ask.limit):
+            for name, system in made.items():
+                if (out := system(sound)) is not None:
+                    yield MetricValue(name, "clean", sound.name, si_sdr(out, sound.clean))
+        for item in testset.hums(kinds, ask.seed, ask.limit):
+            for name, system in made.items():
+                if (out := system(item)) is not None:
+                    yield MetricValue(name, "hum", item.name, _better(item, out))
+        if not ask.files:
+            for item, gaps in testset.pauses(kinds, clips, ask.seed, ask.limit):
+                yield from _pause(made, item, gaps)
+
+    def examples(self, ask: EvaluationRequest) -> Iterator[Example]:
+        made = _makers(ask)
+        clips, kinds = _noises(ask), _clean(ask)
+        heard = (item for item in testset.mixtures(kinds, clips, ask.seed) if item.snr == _SHOWN)
+        for item in islice(heard, ask.limit or _FEW):
+            yield Example(item.name, "clean", item.clean, RATE)
+            for name, system in made.items():
+                if (out := system(item)) is not None:
+                    yield Example(item.name, "noisy" if name == "nothing" else name, out, RATE)
+
+
+def _noises(ask: EvaluationRequest) -> list[tuple[str, F32]]:
+    """What is added: recorded noise, or to files of one's own, where there is none, noise that is computed."""
+    if ask.files and not (ask.data / "esc10").is_dir():
+        ask.say(f"{ask.data} holds no esc10/: the noise is computed (white, pink, brown), steadier than most recorded")
+        return testset.made_noises(ask.seed)
+    needs.folders(ask.data, testset.DATA if not ask.files else ("esc10",), testset.OWN)
+    return testset.noises(ask.data)
+
+
+def _clean(ask: EvaluationRequest) -> dict[str, dict[str, F32]]:
+    """What noise is added to, by kind and name: theirs, or the evaluation's own."""
+    if ask.files:
+        own = {path.stem: testset.excerpt(path) for path in ask.files}
+        return dict.fromkeys(testset.KINDS, own)
+    return testset.clean_sounds(ask.data, ask.work, ask.seed, ask.say)
+
+
+def _makers(ask: EvaluationRequest) -> dict[str, Made]:
+    """What is asked for and can be had, by name."""
+    ours = cache(systems.StreamedDenoiser)
+
+    def through(mode: str, taught: bool) -> Made:
+        def made(item: TestMixture) -> F32:
+            if not taught:
+                return ours(mode)(item.mixed)
+            return ours(mode)(np.concatenate([item.lead, item.mixed]), LEAD)[LEAD:]
+
+        return made
+
+    table: dict[str, Made] = {
+        "nothing": lambda item: item.mixed,
+        "plain gate": lambda item: systems.plain_gate(item.mixed),
+        "Wiener, blind": lambda item: systems.wiener(item.mixed),
+        "noisereduce, blind": lambda item: systems.noisereduce(item.mixed, None),
+        "noisereduce, told": lambda item: systems.noisereduce(item.mixed, item.lead),
+        "mask": systems.oracle,
+    }
+    for mode in ("gate", "wavelet", "learned", "autoencoder"):
+        table[mode] = through(mode, False)
+    table["gate, learn"], table["learned, learn"] = through("gate", True), through("learned", True)
+    for mode, model in MODELS.items():
+        if why := usable(model):
+            ask.say(f"{mode} is left out: {why}")
+            table = {name: made for name, made in table.items() if not name.startswith(mode)}
+    if find_spec("noisereduce") is None:
+        ask.say(f"noisereduce is left out: it is not installed ({needs.INSTALL})")
+        table = {name: made for name, made in table.items() if not name.startswith("noisereduce")}
+    return {name: made for name, made in table.items() if ask.wants(name)}
+
+
+def _better(item: TestMixture, out: F32) -> float:
+    return si_sdr(out, item.clean) - si_sdr(item.mixed, item.clean)
+
+
+def _mixture(made: dict[str, Made], item: TestMixture) -> Iterator[MetricValue]:
+    speech = item.kind == "speech" and item.snr < 20
+    before = _intelligible(item.mixed, item.clean) if speech else None
+    for name, system in made.items():
+        out = system(item)
+        if out is None:
+            continue
+        gain = _better(item, out)
+        yield MetricValue(name, "gain", item.name, gain)
+        yield MetricValue(name, f"at {item.snr} dB", item.name, gain)
+        yield MetricValue(name, "harmed", item.name, 100.0 * (gain < _HARM))
+        if speech:
+            quality = _quality(out, item.clean)
+            if quality is not None:
+                yield MetricValue(name, "PESQ", item.name, quality)
+            after = _intelligible(out, item.clean)
+            if before is not None and after is not None:
+                yield MetricValue(name, "STOI gain", item.name, after - before)
+
+
+def _pause(made: dict[str, Made], item: TestMixture, gaps: list[slice]) -> Iterator[MetricValue]:
+    """pauses: how much quieter they are, from a quarter second on.  full: their loudest 100 ms, from 150 ms."""
+    for name, system in made.items():
+        out = system(item)
+        if out is None:
+            continue
+        inside = [slice(gap.start + RATE // 4, gap.stop - RATE // 20) for gap in gaps]
+        quieter = [_db(item.mixed[part]) - _db(out[part]) for part in inside]
+        yield MetricValue(name, "pauses", item.name, float(np.mean(quieter)))
+        if name in ("gate", "wavelet", "learned", "autoencoder"):
+            whole = systems.StreamedDenoiser(name)
+            silent = whole(item.mixed, full=True)
+            whole.close()
+            tenth = RATE // 10
+            starts = [
+                at for gap in gaps for at in range(gap.start + 3 * RATE // 20, gap.stop - tenth - RATE // 50, 960)
+            ]
+            yield MetricValue(name, "full", item.name, max(_db(silent[at : at + tenth]) for at in starts))
+
+
+def _db(sound: F32) -> float:
+    """RMS, dB against full scale."""
+    return float(10.0 * np.log10(np.mean(np.square(sound, dtype=np.float64)) + 1e-12))
+
+
+def _at_ear(sound: F32) -> F32:
+    import soxr
+
+    return np.asarray(soxr.resample(sound, RATE, _EAR), np.float32)
+
+
+def _quality(out: F32, clean: F32) -> float | None:
+    """PESQ, wideband; None where `pesq` is not installed or finds no speech."""
+    try:
+        from pesq import PesqError, pesq
+    except ImportError:
+        return None
+    try:
+        return float(pesq(_EAR, _at_ear(clean), _at_ear(out), "wb"))
+    except PesqError:
+        return None
+
+
+def _intelligible(out: F32, clean: F32) -> float | None:
+    """STOI; None where `pystoi` is not installed."""
+    try:
+        from pystoi import stoi
+    except ImportError:
+        return None
+    return float(stoi(_at_ear(clean), _at_ear(out), _EAR))
+
+
+def evaluate(data: Path, seed: int = 1, limit: int | None = None) -> dict[str, Any]:
+    """The evaluation for `antiphon bench`: figures by system and measure, and the table's lines."""
+    evaluation = Denoising()
+    with tempfile.TemporaryDirectory() as work:
+        found = cells(evaluation, evaluation.scores(EvaluationRequest(data, Path(work), seed, limit)))
+    return {
+        "seed": seed,
+        "limit": limit,
+        "figures": [asdict(cell) for cell in found],
+        "lines": table(evaluation, found),
+    }
+
+
+def show(result: dict[str, Any]) -> str:
+    """The table, and as last line the figures as JSON."""
+    return "\n".join([*result["lines"], json.dumps({name: result[name] for name in ("seed", "limit", "figures")})])

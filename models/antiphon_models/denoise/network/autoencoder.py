@@ -1,0 +1,77 @@
+"""The network of `mode=autoencoder`: a variational autoencoder of band spectra (Kingma and Welling, 2013).
+
+Heard bands go through a recurrent encoder into a normal distribution of few numbers, whose mean (in training: a draw
+from it) the recurrent decoder turns into the bands of the clean sound. The gain of a band is what was decoded over
+what was heard.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from torch.nn import functional
+
+from antiphon.workers.streaming import State, StreamingModel
+from antiphon_denoise.bands import COUNT
+from antiphon_denoise.learned.spec import AUTOENCODER, HOP, UNITS
+from antiphon_models.denoise.network.features import FEATURES, FeatureExtractor, Features, Past, turned
+from antiphon_models.denoise.network.recorded import Recorded
+
+HIDDEN, LATENT = 128, 24
+LEAST = -7.0
+"""Natural logarithm of power: no band is taken further down."""
+
+
+class Autoencoder(StreamingModel):
+    """x: log powers `[slots, 2, UNITS]`, heard and learned noise → gains 0..1 `[slots, 1, UNITS]`."""
+
+    name: ClassVar[str] = AUTOENCODER.name
+    hop: ClassVar[int] = UNITS
+    answer: ClassVar[int | None] = UNITS
+    frames: ClassVar[int | None] = HOP
+    inputs: ClassVar[int] = 2
+    outputs: ClassVar[int] = 1
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.follow = FeatureExtractor()
+        self.enter = torch.nn.Linear(COUNT * FEATURES, HIDDEN)
+        self.encode = torch.nn.GRU(HIDDEN, HIDDEN, batch_first=True)
+        self.mean = torch.nn.Linear(HIDDEN, LATENT)
+        self.spread = torch.nn.Linear(HIDDEN, LATENT)
+        self.open = torch.nn.Linear(LATENT, HIDDEN)
+        self.decode = torch.nn.GRU(HIDDEN, HIDDEN, batch_first=True)
+        self.leave = torch.nn.Linear(HIDDEN, COUNT)
+        self._recorded = Recorded(self, self._hop)
+
+    def start(self, slots: int) -> State:
+        return (*self.follow.start(slots), torch.zeros(slots, HIDDEN), torch.zeros(slots, HIDDEN))
+
+    def step(self, x: torch.Tensor, state: State) -> tuple[torch.Tensor, State]:
+        return self._recorded(x, state)
+
+    def _hop(self, x: torch.Tensor, state: State) -> tuple[torch.Tensor, State]:
+        now, past = self.follow.step(x, Past(*state[:3]))
+        one = turned(self.encode, functional.silu(self.enter(now.bands)), state[3])
+        two = turned(self.decode, functional.silu(self.open(self.mean(one))), state[4])
+        return self.gains(now.levels, 3.0 * self.leave(two))[:, None], (*past, one, two)
+
+    def forward(self, log: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+        """Many hops from the start: log, noise `[N, T, UNITS]` → gains `[N, T, UNITS]`."""
+        heard = self.follow.whole(log, noise)
+        return self.gains(heard.levels, self.decoded(self.encoded(heard)[0]))
+
+    def encoded(self, heard: Features) -> tuple[torch.Tensor, torch.Tensor]:
+        """Mean and log variance of the latent numbers `[N, T, LATENT]`."""
+        x = self.encode(functional.silu(self.enter(heard.bands.flatten(2))))[0]
+        return self.mean(x), self.spread(x).clamp(-8.0, 4.0)
+
+    def decoded(self, latent: torch.Tensor) -> torch.Tensor:
+        """Log powers of the clean bands `[N, T, COUNT]`, relative to the long mean of what is heard."""
+        return 3.0 * torch.as_tensor(self.leave(self.decode(functional.silu(self.open(latent)))[0]))
+
+    def gains(self, levels: torch.Tensor, decoded: torch.Tensor) -> torch.Tensor:
+        """Decoded over heard `[…, COUNT]`, as amplitudes, spread over the units between the bands' centres."""
+        ratio = (decoded - levels).clamp(LEAST, 0.0)
+        return torch.exp(0.5 * (ratio @ self.follow.wide))

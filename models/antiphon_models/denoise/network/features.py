@@ -1,0 +1,213 @@
+"""What both networks hear of a spectrum: its bands, its near and far past, its floor; hop by hop and in one go.
+
+All levels are natural logarithms of power. Nothing here is learned; `Features` holds no weights.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from antiphon_denoise.bands import COUNT, places
+from antiphon_denoise.learned.spec import GROUP, SINGLE, UNITS, UNKNOWN, first_bins
+
+SHORT, LONG, LEVEL = 0.5, 0.97, 0.99
+BLOCK, BLOCKS = 48, 3
+"""The floor is the lowest of this block of hops and of so many whole ones before it: 1.2 to 1.5 s."""
+QUIET = 1e-10
+PAST = BLOCKS + 1
+FEATURES, DETAILS = 9, 9
+_ANY = 1e9
+# level, what is around it (four rows), what is known of it, and three numbers of the frame
+_ROWS = {
+    "lows": [-18.0, -8.0, -8.0, -8.0, -8.0, -6.0, -_ANY, -8.0, -_ANY],
+    "highs": [9.0, 4.0, 4.0, 4.0, 4.0, 3.0, _ANY, 4.0, _ANY],
+    "scales": [1 / 3, 0.5, 0.5, 0.5, 0.5, 0.5, 1.0, 0.5, 0.2],
+    "shifts": [0.0, 0.3, 0.3, 0.3, 0.3, 0.0, 0.0, 0.0, 1.6],
+}
+
+
+class Features(NamedTuple):
+    """bands `[…, COUNT, FEATURES]`, details `[…, UNITS, DETAILS]`, levels `[…, COUNT]` relative to the long mean."""
+
+    bands: torch.Tensor
+    details: torch.Tensor
+    levels: torch.Tensor
+
+
+class FeatureFrame(NamedTuple):
+    """One hop. bands `[slots, COUNT * FEATURES]`, details `[slots, DETAILS, UNITS]`, levels `[slots, COUNT]`."""
+
+    bands: torch.Tensor
+    details: torch.Tensor
+    levels: torch.Tensor
+
+
+class Past(NamedTuple):
+    """What `step` remembers. smooth `[slots, 2, UNITS]`, floors `[slots, PAST, UNITS]`, mean `[slots, 3]`."""
+
+    smooth: torch.Tensor
+    floors: torch.Tensor
+    mean: torch.Tensor
+
+
+class FeatureExtractor(torch.nn.Module):
+    """From log powers to `Features`."""
+
+    mean: torch.Tensor
+    wide: torch.Tensor
+    sums: torch.Tensor
+    keeps: torch.Tensor
+    lows: torch.Tensor
+    highs: torch.Tensor
+    scales: torch.Tensor
+    shifts: torch.Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        first = first_bins()
+        # a unit's place is its middle; a band's weights over units add up to one
+        ends = np.append(first[1:], 1025)
+        width = (ends - first).astype(np.float64)
+        below, way = (a.reshape(-1) for a in places(1025))
+        spread = np.zeros((COUNT, 1025))
+        spread[below, np.arange(1025)] += 1 - way
+        spread[below + 1, np.arange(1025)] += way
+        per_unit = np.add.reduceat(spread, first, axis=1)
+        mean = per_unit / per_unit.sum(axis=1, keepdims=True)
+        self.register_buffer("mean", torch.tensor(mean.T, dtype=torch.float32), persistent=False)
+        wide = per_unit / width
+        self.register_buffer("wide", torch.tensor(wide, dtype=torch.float32), persistent=False)
+        # for `step`: `mean` and, as last column, a frame's mean power; what the rows of bands are bent by
+        frame = np.where(np.arange(UNITS) < SINGLE, 1.0, GROUP) / 1024.0
+        self._keep("sums", np.concatenate([mean.T, frame[:, None]], 1))
+        self._keep("keeps", np.array([[SHORT], [LONG]]))
+        for name, rows in _ROWS.items():
+            self._keep(name, np.array(rows)[:, None])
+
+    def _keep(self, name: str, values: NDArray[np.float64]) -> None:
+        self.register_buffer(name, torch.tensor(values, dtype=torch.float32), persistent=False)
+
+    def start(self, slots: int) -> Past:
+        return Past(torch.zeros(slots, 2, UNITS), torch.full((slots, PAST, UNITS), 50.0), torch.zeros(slots, 3))
+
+    def step(self, x: torch.Tensor, past: Past) -> tuple[FeatureFrame, Past]:
+        """One hop: x `[slots, 2, UNITS]`, heard and learned noise. What `whole` says of it, in few operations."""
+        log, noise = x[:, :1], x[:, 1:]
+        mean, weight, hops = past.mean[:, :1], past.mean[:, 1:2], past.mean[:, 2:]
+        smooth = torch.lerp(log, past.smooth, self.keeps * (hops > 0.0)[..., None])
+        turned = past.floors.roll(1, 1)
+        turned[:, 0] = 50.0
+        floors = torch.where((hops % BLOCK == 0.0)[..., None], turned, past.floors)
+        torch.minimum(floors[:, 0], smooth[:, 0], out=floors[:, 0])
+        floor = floors.amin(1, keepdim=True)
+        seen = torch.cat([x.exp(), log, smooth, floor], 1) @ self.sums
+        frame, seen = seen[:, 0, COUNT:], seen[..., :COUNT]
+        weight = torch.add(weight * LEVEL, 1.0)
+        mean = mean + (frame - mean) / weight
+        # counted no further than two blocks: a float32 does not count days of hops
+        next_hop = hops + 1.0
+        next_hop = next_hop - BLOCK * (next_hop >= 2.0 * BLOCK)
+        after = Past(smooth, floors, torch.cat([mean, weight, next_hop], 1))
+
+        known = (noise[..., :1] > UNKNOWN / 2).to(x.dtype)
+        mean_log, frame_log = torch.log(mean + 1e-9), torch.log(frame + QUIET)
+        levels = torch.log(seen[:, :2] + QUIET)
+        level = levels[:, :1]
+        relative = level - mean_log[..., None]
+        told = (levels[:, 1:] - level) * known
+        whole = torch.stack([known[..., 0], frame_log - mean_log, mean_log], 1).expand(-1, -1, COUNT)
+        bands = torch.cat([relative, seen[:, 2:] - level, told, whole], 1)
+        bands = torch.addcmul(self.shifts, torch.clamp(bands, self.lows, self.highs), self.scales)
+
+        here = level @ self.wide
+        first, last = log[..., :1], log[..., -1:]
+        wide = torch.cat([first, first, log, last, last], 2)
+        details = torch.cat(
+            [log, wide[..., 1:-3], wide[..., 3:-1], wide[..., :-4], wide[..., 4:], smooth, floor, noise], 1
+        )
+        details.sub_(here).clamp_(-9.0, 6.0).mul_(1.0 / 3.0)
+        details[:, DETAILS - 1 :].mul_(known)
+        return FeatureFrame(bands.transpose(1, 2).flatten(1), details, relative[:, 0]), after
+
+    @torch.no_grad()
+    def whole(self, log: torch.Tensor, noise: torch.Tensor) -> Features:
+        """Many hops from the start: log, noise `[N, T, UNITS]`; what `step` gives hop by hop."""
+        count = log.shape[1]
+        short, long = smoothed(log, SHORT), smoothed(log, LONG)
+        rows = -(-count // BLOCK)
+        padded = torch.nn.functional.pad(short, (0, 0, 0, rows * BLOCK - count), value=50.0)
+        blocks = padded.reshape(log.shape[0], rows, BLOCK, UNITS)
+        within = blocks.cummin(2).values
+        lowest = blocks.amin(2)
+        for back in range(1, BLOCKS + 1):
+            before = torch.nn.functional.pad(lowest, (0, 0, back, 0), value=50.0)[:, :rows]
+            within = torch.minimum(within, before[:, :, None])
+        floor = within.reshape(log.shape[0], rows * BLOCK, UNITS)[:, :count]
+        power = log.exp()
+        frame = self._frame(power)
+        return self._heard(log, power, frame, short, long, floor, running(frame, LEVEL), noise)
+
+    @staticmethod
+    def _frame(power: torch.Tensor) -> torch.Tensor:
+        """Mean power of a frame."""
+        single = power[..., :512].sum(-1) + 4.0 * power[..., 512:].sum(-1)
+        return single / 1024.0
+
+    def _heard(
+        self, log: torch.Tensor, power: torch.Tensor, frame: torch.Tensor, short: torch.Tensor, long: torch.Tensor,
+        floor: torch.Tensor, mean: torch.Tensor, noise: torch.Tensor,
+    ) -> Features:  # fmt: skip
+        level = torch.log(power @ self.mean + QUIET)
+        known = (noise[..., :1] > UNKNOWN / 2).to(log.dtype)
+        noise = torch.where(known > 0.0, noise, log)
+        mean_log = torch.log(mean + 1e-9)[..., None]
+        relative = level - mean_log
+        told = (torch.log(noise.exp() @ self.mean + QUIET) - level).clamp(-6.0, 3.0) * known
+        around = torch.stack([log @ self.mean, short @ self.mean, long @ self.mean, floor @ self.mean], -1)
+        around = (around - level[..., None]).clamp(-8.0, 4.0)
+        frame_rel = (torch.log(frame + QUIET)[..., None] - mean_log).clamp(-8.0, 4.0)
+        bands = torch.cat(
+            [
+                (relative / 3.0).clamp(-6.0, 3.0)[..., None], around / 2.0 + 0.3, told[..., None] / 2.0,
+                torch.stack([known, frame_rel / 2.0, (mean_log + 8.0) / 5.0], -1).expand(*level.shape, 3),
+            ],
+            -1,
+        )  # fmt: skip
+        here = level @ self.wide
+        next_to = torch.nn.functional.pad(log, (2, 2), mode="replicate")
+        parts = [
+            log, next_to[..., 1:-3], next_to[..., 3:-1], next_to[..., :-4], next_to[..., 4:],
+            short, long, floor,
+        ]  # fmt: skip
+        details = [(part - here).clamp(-9.0, 6.0) / 3.0 for part in parts]
+        details.append((noise - here).clamp(-9.0, 6.0) / 3.0 * known)
+        return Features(bands, torch.stack(details, -1), relative)
+
+
+def smoothed(x: torch.Tensor, keep: float) -> torch.Tensor:
+    """`[N, T, …]`: each hop `keep` of the smoothed one before and the rest of itself; the first is itself."""
+    weights = _fading(x.shape[1], keep, x)
+    weights[:, 1:] *= 1 - keep
+    return weights @ x
+
+
+def running(x: torch.Tensor, keep: float) -> torch.Tensor:
+    """`[N, T]`: the mean of all hops so far, each weighing `keep` of the one after it."""
+    weights = _fading(x.shape[1], keep, x)
+    return x @ (weights / weights.sum(1, keepdim=True)).T
+
+
+def _fading(count: int, keep: float, like: torch.Tensor) -> torch.Tensor:
+    """`[count, count]`: how much is left at each hop of each hop before it."""
+    t = torch.arange(count, device=like.device, dtype=torch.float32)
+    return torch.where(t[:, None] >= t, keep ** (t[:, None] - t).clamp(min=0.0), torch.zeros(()).to(t))
+
+
+def turned(layer: torch.nn.GRU, x: torch.Tensor, state: torch.Tensor) -> torch.Tensor:
+    """One hop of a layer of one direction: x, state `[slots, width]` → the state after, which is what it says."""
+    weights = (layer.weight_ih_l0, layer.weight_hh_l0, layer.bias_ih_l0, layer.bias_hh_l0)
+    return torch.gru_cell(x, state, *weights)  # type: ignore[arg-type]  # parameters, which torch declares loosely

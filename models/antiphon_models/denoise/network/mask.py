@@ -1,0 +1,87 @@
+"""The mask network of `mode=learned`: bands tell how the mask is to be read off, bin by bin.
+
+Two recurrent layers hear all bands and say, for every band, how far each of a bin's details (its level beside the
+band's, its neighbours, its past, its floor) pushes its gate open. A small network, the same for all bins, bends what
+comes of it: so the lines of a tone stay where the noise between them goes.
+
+Recurrent masks on few bands: Valin, A hybrid DSP/deep learning approach to real-time full-band speech enhancement
+(RNNoise), 2018. This one steers a rule for bins rather than giving the gain of a band.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from torch.nn import functional
+
+from antiphon.workers.streaming import State, StreamingModel
+from antiphon_denoise.bands import COUNT
+from antiphon_denoise.learned.spec import HOP, MASK, UNITS
+from antiphon_models.denoise.network.features import DETAILS, FEATURES, FeatureExtractor, Past, turned
+from antiphon_models.denoise.network.recorded import Recorded
+
+WIDTH, TELLS, LAST = 96, 4, 12
+OPEN = 1.5
+"""The gate's logit to begin with."""
+UNSURE = 0.5
+"""Added to it after training: what was never heard is taken for noise more often than what was trained on."""
+
+
+class MaskNetwork(StreamingModel):
+    """x: log powers `[slots, 2, UNITS]`, heard and learned noise → gains 0..1 `[slots, 1, UNITS]`."""
+
+    name: ClassVar[str] = MASK.name
+    hop: ClassVar[int] = UNITS
+    answer: ClassVar[int | None] = UNITS
+    frames: ClassVar[int | None] = HOP
+    inputs: ClassVar[int] = 2
+    outputs: ClassVar[int] = 1
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.follow = FeatureExtractor()
+        self.enter = torch.nn.Linear(COUNT * FEATURES, WIDTH)
+        self.first = torch.nn.GRU(WIDTH, WIDTH, batch_first=True)
+        self.second = torch.nn.GRU(WIDTH, WIDTH, batch_first=True)
+        self.say = torch.nn.Linear(2 * WIDTH, COUNT * (DETAILS + 1 + TELLS))
+        self.bend = torch.nn.Linear(DETAILS + 1 + TELLS, LAST)
+        self.last = torch.nn.Linear(LAST, 1)
+        self._recorded = Recorded(self, self._hop)
+        with torch.no_grad():
+            self.say.weight.mul_(0.3)
+            self.say.bias.view(COUNT, -1)[:, DETAILS] = OPEN
+
+    def start(self, slots: int) -> State:
+        return *self.follow.start(slots), torch.zeros(slots, WIDTH), torch.zeros(slots, WIDTH)
+
+    def step(self, x: torch.Tensor, state: State) -> tuple[torch.Tensor, State]:
+        return self._recorded(x, state)
+
+    def _hop(self, x: torch.Tensor, state: State) -> tuple[torch.Tensor, State]:
+        now, past = self.follow.step(x, Past(*state[:3]))
+        low = turned(self.first, functional.silu(self.enter(now.bands)), state[3])
+        high = turned(self.second, low, state[4])
+        said = self.say(torch.cat([low, high], 1)).view(len(x), COUNT, -1)
+        rule = said.transpose(1, 2) @ self.follow.wide
+        push = (now.details * rule[:, :DETAILS]).sum(1, keepdim=True) + rule[:, DETAILS : DETAILS + 1]
+        seen = torch.cat([now.details, rule[:, DETAILS + 1 :], push], 1)
+        bend, last = (part.weight.expand(len(x), -1, -1) for part in (self.bend, self.last))
+        bent = functional.leaky_relu(torch.baddbmm(self.bend.bias[:, None], bend, seen), 0.1)
+        gain = torch.sigmoid(torch.baddbmm(push, last, bent) + (self.last.bias + UNSURE))
+        return gain, (*past, low, high)
+
+    def forward(self, log: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+        """Many hops from the start: log, noise `[N, T, UNITS]` → gains `[N, T, UNITS]`."""
+        heard = self.follow.whole(log, noise)
+        n, t = heard.levels.shape[:2]
+        x = functional.silu(self.enter(heard.bands.flatten(2)))
+        low = self.first(x)[0]
+        high = self.second(low)[0]
+        said = self.say(torch.cat([low, high], -1)).reshape(n, t, COUNT, -1)
+        rule = torch.matmul(said.transpose(2, 3), self.follow.wide).transpose(2, 3)
+        push = (heard.details * rule[..., :DETAILS]).sum(-1) + rule[..., DETAILS]
+        seen = torch.cat([heard.details, rule[..., DETAILS + 1 :], push[..., None]], -1)
+        bent = self.last(functional.leaky_relu(self.bend(seen), 0.1))[..., 0]
+        # a loss is of what is learned, a validation of what is played
+        return torch.sigmoid(push + bent + (0.0 if self.training else UNSURE))

@@ -1,0 +1,123 @@
+"""What the denoiser is measured beside: a plain gate, a Wiener filter, noisereduce, a mask that knows the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon.contract.block import StreamSpec
+from antiphon_denoise.learned.spec import HOP
+from antiphon_denoise.processor import Denoise
+from antiphon_denoise.spectrum import SpectrumSizes, windows
+from antiphon_models.denoise.harness import run
+
+if TYPE_CHECKING:
+    from antiphon_models.denoise.testset import TestMixture
+
+F32 = NDArray[np.float32]
+RATE = 48000
+_BLOCK = 2048
+
+
+class StreamedDenoiser:
+    """The plugin as it streams, with its latency taken out. In the learned modes it waits for its worker."""
+
+    def __init__(self, mode: str) -> None:
+        self._spec = StreamSpec(RATE, _BLOCK, 1)
+        self._plugin = Denoise()
+        self._plugin.settings["mode"] = mode
+        self._plugin.prepare(self._spec)
+
+    def __call__(self, sound: F32, learn_at: int | None = None, full: bool = False) -> F32:
+        lag = self._plugin.latency
+        self._plugin.reset()
+        padded = np.concatenate([sound, np.zeros(lag, np.float32)])[None]
+        changes = [] if learn_at is None else [(learn_at, "learn", True)]
+        return run(self._plugin, padded, self._spec, changes, first={"full": full})[0, lag:]
+
+    def close(self) -> None:
+        self._plugin.close()
+
+
+def frames_of(sound: F32, size: int, hop: int) -> F32:
+    """Frames `[n, size]`, the first and last half empty."""
+    padded = np.concatenate([np.zeros(size, np.float32), sound, np.zeros(2 * size, np.float32)])
+    return np.lib.stride_tricks.sliding_window_view(padded, size)[::hop]
+
+
+def _together(frames: NDArray[np.floating], size: int, hop: int, length: int) -> F32:
+    made = np.zeros(len(frames) * hop + size, np.float32)
+    for n, piece in enumerate(frames):
+        made[n * hop : n * hop + size] += piece.astype(np.float32)
+    return made[size : size + length]
+
+
+def _spectral(sound: F32, gain: Callable[[NDArray[np.float64]], NDArray[np.float64]], size: int, hop: int) -> F32:
+    """The sound with its power spectra `[n, bins]` turned into gains."""
+    window = np.hanning(size + 1)[:-1].astype(np.float32)
+    spectra = np.fft.rfft(frames_of(sound, size, hop) * window, axis=1)
+    spectra *= gain(np.abs(spectra) ** 2)
+    return _together(np.fft.irfft(spectra, size, axis=1) * window * (hop / size / 0.375), size, hop, len(sound))
+
+
+def plain_gate(sound: F32) -> F32:
+    """The textbook's: bins less than 6 dB above the quietest tenth of the file's frames go down by 12 dB."""
+
+    def gain(power: NDArray[np.float64]) -> NDArray[np.float64]:
+        loud = power.sum(axis=1)
+        heard = loud > 1e-9
+        quiet = power[heard & (loud <= np.quantile(loud[heard], 0.1))] if heard.any() else power[:1]
+        return np.where(power < 4.0 * quiet.mean(axis=0), 0.25, 1.0)
+
+    return _spectral(sound, gain, 1024, 256)
+
+
+def wiener(sound: F32) -> F32:
+    """Blind: noise is the lowest smoothed power of the last 1.5 s (Martin, 2001), the gain decision-directed (Ephraim
+    and Malah, 1984), -20 dB at the least.
+    """
+
+    def gain(power: NDArray[np.float64]) -> NDArray[np.float64]:
+        back, bias, keep = 140, 1.7, 0.98
+        smooth = np.copy(power)
+        for n in range(1, len(power)):
+            smooth[n] = 0.8 * smooth[n - 1] + 0.2 * power[n]
+        gains = np.ones_like(power)
+        before = np.zeros(power.shape[1])
+        for n in range(len(power)):
+            noise = bias * smooth[max(0, n - back) : n + 1].min(axis=0) + 1e-12
+            after = power[n] / noise
+            prior = keep * before + (1 - keep) * np.maximum(after - 1.0, 0.0)
+            gains[n] = np.maximum(prior / (1.0 + prior), 0.1)
+            before = gains[n] ** 2 * after
+        return gains
+
+    return _spectral(sound, gain, 1024, 512 // 2)
+
+
+def oracle(item: TestMixture) -> F32:
+    """What a mask that knew sound and noise apart would reach: the root of the power ratio, bin by bin."""
+    sizes = SpectrumSizes(2048, HOP, 1)
+    analysis, synthesis = windows(sizes)
+    clean, noise = (np.fft.rfft(frames_of(x, sizes.size, HOP) * analysis, axis=1) for x in (item.clean, item.noise))
+    wanted, rest = np.abs(clean) ** 2, np.abs(noise) ** 2
+    mask = np.sqrt(wanted / (wanted + rest + 1e-12))
+    made = np.fft.irfft(mask * (clean + noise), sizes.size, axis=1)[:, -sizes.lag :] * synthesis
+    out = np.zeros(len(made) * HOP + sizes.size, np.float32)
+    for n, piece in enumerate(made):
+        at = n * HOP + sizes.size - sizes.lag
+        out[at : at + sizes.lag] += piece
+    return out[sizes.size : sizes.size + len(item.clean)]
+
+
+def noisereduce(sound: F32, noise: F32 | None) -> F32 | None:
+    """The peer, told the noise or not; None where it is not installed."""
+    try:
+        import noisereduce as peer
+    except ImportError:
+        return None
+    given = {} if noise is None else {"y_noise": noise, "stationary": True}
+    return np.asarray(peer.reduce_noise(y=sound, sr=RATE, **given), np.float32)

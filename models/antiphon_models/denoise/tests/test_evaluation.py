@@ -1,0 +1,88 @@
+"""The evaluation on files of one's own gives its table."""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from antiphon.errors import UsageError
+from antiphon_models.denoise import testset
+from antiphon_models.denoise.evaluation import Denoising
+from antiphon_models.learning.evaluation import EvaluationRequest, cells, table
+
+ROOT = Path(__file__).parents[4]
+_spec = importlib.util.spec_from_file_location("denoise_sounds", ROOT / "plugins/antiphon_denoise/tests/sounds.py")
+assert _spec is not None
+assert _spec.loader is not None
+sounds = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(sounds)
+RATE = 48000
+SYSTEMS = ("nothing", "gate", "mask")
+
+
+@pytest.fixture
+def asked(tmp_path: Path) -> EvaluationRequest:
+    """Two clean files, and a folder with one noise of fold 4."""
+    clips = tmp_path / "data" / "esc10" / "rain"
+    clips.mkdir(parents=True)
+    soundfile.write(clips / "4-1.ogg", sounds.white(5 * RATE, 0.1)[0][: 2 * RATE], RATE)
+    files = (tmp_path / "a.wav", tmp_path / "b.wav")
+    for n, path in enumerate(files):
+        soundfile.write(path, (sounds.melody, sounds.voice)[n](RATE, 6.0, n), RATE)
+    return EvaluationRequest(tmp_path / "data", tmp_path, 1, 1, SYSTEMS, files, lambda line: None)
+
+
+def test_files_give_a_table(asked: EvaluationRequest) -> None:
+    found = cells(Denoising(), Denoising().scores(asked))
+    means = {(cell.system, cell.measure): cell.mean for cell in found}
+    assert {system for system, _ in means} == set(SYSTEMS)
+    assert means["nothing", "gain"] == pytest.approx(0.0, abs=1e-9)
+    assert means["nothing", "at 20 dB"] == pytest.approx(0.0, abs=1e-9)
+    assert means["mask", "gain"] > means["gate", "gain"] > 0.0
+    assert means["mask", "gain"] > 8.0
+    assert math.isfinite(means["gate", "clean"])
+    lines = "\n".join(table(Denoising(), found))
+    for name in SYSTEMS:
+        assert name in lines
+
+
+def test_a_silent_file_and_a_folder_without_noises_are_refused(asked: EvaluationRequest, tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    soundfile.write(tmp_path / "still.wav", np.zeros(RATE), RATE)
+    with pytest.raises(UsageError, match="is silent; give a file with clean sound"):
+        list(Denoising().scores(replace(asked, files=(tmp_path / "still.wav",))))
+    (tmp_path / "bare" / "esc10").mkdir(parents=True)
+    with pytest.raises(UsageError, match="holds no clips of fold 4"):
+        list(Denoising().scores(replace(asked, data=tmp_path / "bare")))
+
+
+def test_files_are_measured_where_there_is_no_data(asked: EvaluationRequest, tmp_path: Path) -> None:
+    """Computed noise is added to them, which is said; the evaluation's own items need the data, and say from where."""
+    from dataclasses import replace
+
+    said: list[str] = []
+    alone = replace(asked, data=tmp_path / "nowhere", say=said.append)
+    means = {(cell.system, cell.measure): cell.mean for cell in cells(Denoising(), Denoising().scores(alone))}
+    assert any("the noise is computed (white, pink, brown)" in line for line in said)
+    assert means["nothing", "gain"] == pytest.approx(0.0, abs=1e-9)
+    assert means["mask", "gain"] > means["gate", "gain"] > 0.0
+    with pytest.raises(UsageError, match=r"nowhere holds no esc10/.*docs/training\.md .*evaluate denoise mine\.wav"):
+        list(Denoising().scores(replace(alone, files=())))
+
+
+def test_the_computed_noises_have_their_colours_and_their_seed() -> None:
+    made = testset.made_noises(1)
+    assert [name for name, _ in made] == ["white", "pink", "brown"] * 2
+    assert not np.array_equal(made[0][1], made[3][1])
+    assert all(np.array_equal(a, b) for (_, a), (_, b) in zip(made, testset.made_noises(1), strict=True))
+    for (_, noise), fall in zip(made, (0.0, 3.01, 6.02), strict=False):
+        power = np.abs(np.fft.rfft(noise)) ** 2
+        octaves = [power[round(f * 5) : round(f * 10)].mean() for f in (250, 500, 1000, 2000)]
+        steps = -10.0 * np.diff(np.log10(octaves))
+        np.testing.assert_allclose(steps, fall, atol=0.5)

@@ -1,0 +1,87 @@
+"""Both networks: many hops at once are what hop by hop gives, and slots do not hear each other."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from antiphon_denoise.bands import BINS
+from antiphon_denoise.learned.spec import AUTOENCODER, MASK, UNITS, UNKNOWN, first_bins, unit_of_bin
+
+torch = pytest.importorskip("torch")
+HOPS = 220
+"""More than the floor's four blocks."""
+
+
+@pytest.fixture(scope="module", params=[MASK, AUTOENCODER], ids=lambda info: info.name)
+def model(request):
+    from antiphon.workers.torch_network import load
+
+    return load(request.param.worker("cpu"), torch.device("cpu"))
+
+
+@pytest.fixture(scope="module")
+def heard():
+    """Log powers of noise that comes and goes; learned noise never, from the start, from hop 100 on."""
+    generator = torch.Generator().manual_seed(3)
+    x = torch.randn(3, HOPS, 2, UNITS, generator=generator) - 7.0
+    # one of them far louder than full scale: its floors begin from above too
+    x[1] += 20.0
+    x[:, :, 0] += 4.0 * torch.sin(torch.arange(HOPS) / 17.0)[None, :, None]
+    x[0, :, 1] = UNKNOWN
+    x[2, :100, 1] = UNKNOWN
+    return x
+
+
+def by_hop(model, x):
+    state, said = model.start(len(x)), []
+    with torch.inference_mode():
+        for hop in x.unbind(1):
+            gain, state = model.step(hop, state)
+            said.append(gain[:, 0])
+    return torch.stack(said, 1)
+
+
+def test_all_at_once_is_hop_by_hop(model, heard):
+    with torch.inference_mode():
+        whole = model(heard[:, :, 0], heard[:, :, 1])
+    assert float((whole - by_hop(model, heard)).abs().max()) < 1e-5
+    assert float(whole.std()) > 0.01
+
+
+def test_a_slot_alone_is_the_same(model, heard):
+    together = by_hop(model, heard[:, :60])
+    for row in range(3):
+        assert float((by_hop(model, heard[row : row + 1, :60])[0] - together[row]).abs().max()) < 1e-5
+
+
+def test_what_was_recorded_is_what_is_computed_and_follows_the_weights(model, heard):
+    first = by_hop(model, heard[:, :4])
+    eager = model.train()
+    try:
+        assert float((by_hop(eager, heard[:, :4]) - first).abs().max()) < 1e-6
+    finally:
+        model.eval()
+    weights = {name: value.clone() for name, value in model.state_dict().items()}
+    try:
+        model.load_state_dict({name: 0.5 * value for name, value in weights.items()})
+        assert float((by_hop(model, heard[:, :4]) - first).abs().max()) > 1e-3
+    finally:
+        model.load_state_dict(weights)
+    assert torch.equal(by_hop(model, heard[:, :4]), first)
+
+
+def test_gains_are_gains_whatever_comes(model):
+    extremes = torch.tensor([-23.0, 30.0, -23.0, 0.0])
+    x = extremes[torch.arange(40) % 4][None, :, None, None].expand(1, 40, 2, UNITS)
+    gains = by_hop(model, x)
+    assert bool(torch.isfinite(gains).all())
+    assert 0.0 <= float(gains.min()) <= float(gains.max()) <= 1.0
+
+
+def test_every_bin_has_its_unit_and_every_unit_its_bins():
+    units, first = unit_of_bin(), first_bins()
+    assert len(units) == BINS
+    assert (np.diff(units) >= 0).all()
+    assert set(units) == set(range(UNITS))
+    assert (units[first] == np.arange(UNITS)).all()

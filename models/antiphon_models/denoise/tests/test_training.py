@@ -1,0 +1,164 @@
+"""The training on a handful of sounds made here: batches by seed and step, parts apart, losses that are numbers."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+torch = pytest.importorskip("torch")
+ROOT = Path(__file__).parents[4]
+_spec = importlib.util.spec_from_file_location("denoise_sounds", ROOT / "plugins/antiphon_denoise/tests/sounds.py")
+assert _spec is not None
+assert _spec.loader is not None
+sounds = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(sounds)
+RATE = 48000
+
+
+def material(folder: Path) -> None:
+    """Two sounds of every kind in each part, marked as all there."""
+    from antiphon_models.denoise.training.material import KINDS, VERSION
+
+    folder.mkdir()
+    for n, part in enumerate(("train", "valid")):
+        for k, kind in enumerate(KINDS):
+            for number in range(2):
+                seed = 100 * n + 10 * k + number
+                make = sounds.melody if number else sounds.voice
+                sound = sounds.white(RATE, 0.1, seed)[0] if kind == "noise" else make(RATE, 1.0, seed)
+                soundfile.write(folder / f"{part}-{kind}-{number:03d}.ogg", sound, RATE, format="OGG")
+    (folder / "material.json").write_text(f'{{"version": {VERSION}, "seed": 5}}')
+
+
+@pytest.fixture(scope="module", params=["mask", "autoencoder", "gate"])
+def recipe(request, tmp_path_factory):
+    from antiphon_models.denoise.training import recipe as recipes
+    from antiphon_models.denoise.training.recipe_autoencoder import AutoencoderRecipe
+    from antiphon_models.denoise.training.recipe_gate import GateRecipe
+    from antiphon_models.learning.recipe import TrainingJob
+
+    class Small:
+        frames = 300
+        items = {"cpu": 2}  # noqa: RUF012
+
+    made = type(
+        "Small",
+        (Small, {"mask": recipes.MaskRecipe, "autoencoder": AutoencoderRecipe, "gate": GateRecipe}[request.param]),
+        {},
+    )()
+    folder = tmp_path_factory.mktemp("training") / "material"
+    material(folder)
+    fewer = pytest.MonkeyPatch()
+    fewer.setattr(recipes, "VALID_ITEMS", 6)
+    made.prepare(TrainingJob(folder, folder, 5, torch.device("cpu"), lambda line: None))
+    yield made
+    fewer.undo()
+
+
+def test_a_batch_is_what_seed_and_step_say_and_nothing_else(recipe):
+    first, other = recipe.batch(7), recipe.batch(8)
+    torch.manual_seed(99)
+    np.random.default_rng(99).random(3)
+    again = recipe.batch(7)
+    assert [part.numpy().tobytes() for part in first] == [part.numpy().tobytes() for part in again]
+    assert not torch.equal(first[0], other[0])
+
+
+def test_what_is_mixed_is_the_clean_sound_and_noise_at_its_distance(recipe):
+    found = 0
+    for step in range(8):
+        mixed, clean, gap, _, snr, _ = recipe.batch(step)
+        assert bool(torch.isfinite(mixed).all())
+        for row in range(len(mixed)):
+            own = float(clean[row].square().mean())
+            if own < 1e-9:
+                assert bool((gap[row] == 1.0).all())
+                continue
+            rest = float((mixed[row] - clean[row]).square().mean())
+            assert 10.0 * np.log10(own / rest) == pytest.approx(float(snr[row]), abs=0.1)
+            found += 1
+    assert found > 4
+
+
+def test_the_loss_is_a_number_and_falls_along_its_gradient(recipe):
+    torch.manual_seed(1)
+    network = recipe.network()
+    batch = recipe.batch(3)
+    optimiser = torch.optim.Adam(network.parameters(), 3e-3)
+    losses = []
+    for _ in range(6):
+        torch.manual_seed(2)
+        value, logged = recipe.loss(network, batch)
+        assert bool(torch.isfinite(value))
+        assert {"gain", "harmed", "pauses"} <= set(logged)
+        optimiser.zero_grad()
+        value.backward()
+        assert all(p.grad is None or bool(torch.isfinite(p.grad).all()) for p in network.parameters())
+        optimiser.step()
+        losses.append(float(value.detach()))
+    assert losses[-1] < losses[0]
+
+
+def test_validation_gives_the_score_first(recipe):
+    with torch.inference_mode():
+        figures = recipe.validate(recipe.network().eval())
+    assert next(iter(figures)) == "score"
+    assert {"gain", "harmed", "pure", "pauses"} <= set(figures)
+    assert np.isfinite(figures["gain"])
+
+
+def test_the_manifest_is_told_what_it_was_trained_on(recipe):
+    said = recipe.said()
+    assert said["licence"] == "MIT"
+    assert (ROOT / said["card"]).is_file()
+
+
+def test_material_of_another_version_is_made_anew(tmp_path, monkeypatch):
+    from antiphon_models.denoise.training import material as m
+
+    monkeypatch.setattr(m, "pieces", lambda data: iter([("train-song-000", lambda rnd: sounds.melody(RATE, 0.5))]))
+    (tmp_path / "material.json").write_text('{"version": 1, "seed": 5}')
+    soundfile.write(tmp_path / "train-song-000.ogg", np.zeros(100, np.float32), RATE, format="OGG")
+    m.make(tmp_path, tmp_path, 5, lambda line: None)
+    made = (tmp_path / "train-song-000.ogg").stat()
+    assert soundfile.info(tmp_path / "train-song-000.ogg").frames > 1000
+    # what was stopped halfway goes on
+    (tmp_path / "material.json").unlink()
+    m.make(tmp_path, tmp_path, 5, lambda line: None)
+    assert (tmp_path / "train-song-000.ogg").stat().st_mtime_ns == made.st_mtime_ns
+
+
+def test_parts_share_no_song_clip_loop_shot_voice_or_stretch(tmp_path):
+    from antiphon_models.denoise.training import splits
+
+    def touch(path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+
+    for n in range(1, 41):
+        touch(tmp_path / "pop909" / f"{n:03d}" / f"{n:03d}.mid")
+    for name in ("rain", "dog"):
+        for fold in "1234":
+            for n in range(4):
+                touch(tmp_path / "esc10" / name / f"{fold}-{n}.ogg")
+    for name in (*splits.TEST_LOOPS, *splits.VALID_LOOPS, "loop_a", "loop_b", *splits.TEST_SHOTS, "bd_a"):
+        touch(tmp_path / "sonicpi" / f"{name}.flac")
+    for name in (*splits.TEST_TRACKS, "song"):
+        touch(tmp_path / "tracks" / f"{name}.ogg")
+    for listed in (splits.songs, splits.clips, splits.loops, splits.shots):
+        train, valid, test = (set(listed(tmp_path, part)) for part in ("train", "valid", "test"))
+        assert train
+        assert test
+        assert not train & valid
+        assert not train & test
+        assert not valid & test
+    assert not any(path.name.startswith("4-") for part in ("train", "valid") for path in splits.clips(tmp_path, part))
+    ends = [splits.tracks(tmp_path, part)[-1] for part in ("train", "valid", "test")]
+    assert [(first, last) for _, first, last in ends] == [(0.0, 0.6), (0.6, 0.7), (0.7, 1.0)]
+    assert {path.stem for path, _, _ in splits.tracks(tmp_path, "train")} == {"song"}
+    assert not set(splits.VARIANTS["train"]) & set(splits.VARIANTS["test"])
+    assert not set(splits.VARIANTS["valid"]) & set(splits.VARIANTS["test"])

@@ -1,0 +1,197 @@
+"""What the denoiser is measured on: sounds, voices, songs and noises that no training has heard, by seed.
+
+Made once into a folder (songs by FluidSynth, voices by espeak-ng), then read from it.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from antiphon.errors import UsageError
+from antiphon.io import audiofile
+from antiphon_models.denoise.training import sounds, splits
+
+F32 = NDArray[np.float32]
+RATE = sounds.RATE
+SECONDS = 5
+LEAD = RATE // 2
+SNRS = (0, 10, 20)
+FRAMES = SECONDS * RATE
+LOWEST = 20.0
+"""Hz below which coloured noise rises no more."""
+DATA = ("esc10", "tracks", "sonicpi", "pop909")
+OWN = "Clean files of your own are measured without it: `antiphon evaluate denoise mine.wav`"
+KINDS = ("music", "speech", "song", "solo", "loop", "cymbal")
+PROGRAMS = {"trumpet": 56, "distorted": 30, "strings": 48, "piano": 0, "flute": 73, "bass": 33}
+
+
+@dataclass(frozen=True, slots=True)
+class TestMixture:
+    """clean, noise `[frames]`, to be added; lead: half a second of the same noise, to be learned from."""
+
+    name: str
+    kind: str
+    snr: int
+    clean: F32
+    noise: F32
+    lead: F32
+
+    @property
+    def mixed(self) -> F32:
+        return self.clean + self.noise
+
+
+def clean_sounds(data: Path, work: Path, seed: int, say: Callable[[str], None]) -> dict[str, dict[str, F32]]:
+    """Five seconds each, peak 0.5, by kind and name."""
+    kinds: dict[str, dict[str, F32]] = {kind: {} for kind in KINDS}
+    for path, first, last in splits.tracks(data, "test"):
+        whole = sounds.read(path)
+        part = whole[int(first * len(whole)) : int(last * len(whole))]
+        if len(part) < 2 * RATE:
+            continue
+        kind = "speech" if path.stem.startswith("speech") else "music"
+        for n in range(min(4, max(1, len(part) // FRAMES))):
+            kinds[kind][f"{path.stem}-{n}"] = part[n * FRAMES : (n + 1) * FRAMES]
+    for path in splits.loops(data, "test"):
+        kinds["loop"][path.stem] = sounds.read(path)
+    for path in splits.shots(data, "test"):
+        kinds["cymbal"][path.stem] = sounds.read(path)
+    made: list[tuple[str, str, Callable[[random.Random], F32]]] = []
+    made += [("speech", f"voice-{n}", partial(sounds.voice, "test", SECONDS)) for n in range(12)]
+    other = splits.TEST_FONTS["timgm"]
+    for name, font in splits.TEST_FONTS.items():
+        made += [("song", f"{name}-{n}", partial(sounds.song, data, "test", font, SECONDS)) for n in range(8)]
+    for name, number in PROGRAMS.items():
+        made.append(("solo", f"timgm-{name}", partial(sounds.solo, data, "test", other, SECONDS, program=number)))
+    made.append(("cymbal", "timgm-kit", partial(sounds.kit, other, SECONDS)))
+    say("making what is measured" if not (work / f"{seed}-song-timgm-0.flac").exists() else "reading what is measured")
+    for kind, name, maker in made:
+        kinds[kind][name] = _kept(work / f"{seed}-{kind}-{name}.flac", maker, f"{seed}-{name}")
+    return {kind: {name: _five(sound) for name, sound in own.items()} for kind, own in kinds.items()}
+
+
+def _kept(path: Path, maker: Callable[[random.Random], F32], seed: str) -> F32:
+    if not path.is_file():
+        sound = np.zeros(0, np.float32)
+        for again in range(8):
+            sound = maker(random.Random(f"{seed}-{again}"))
+            if float(np.sqrt(np.mean(sound**2))) > 1e-3:
+                break
+        part = path.with_suffix(".part")
+        soundfile.write(part, 0.5 * sound / np.abs(sound).max(), RATE, format="FLAC", subtype="PCM_24")
+        part.replace(path)
+    return np.asarray(soundfile.read(path, dtype="float32")[0], np.float32)
+
+
+def _five(sound: F32) -> F32:
+    sound = np.tile(sound, -(-FRAMES // len(sound)))[:FRAMES]
+    return np.asarray(sound * (0.5 / np.abs(sound).max()), np.float32)
+
+
+def excerpt(path: Path) -> F32:
+    """Five seconds from the middle of a file, peak 0.5."""
+    whole = audiofile.read(path, rate=RATE).samples.mean(axis=0)
+    if float(np.abs(whole).max(initial=0.0)) < 1e-4:
+        raise UsageError(f"{path} is silent; give a file with clean sound in it")
+    at = max(0, (len(whole) - FRAMES) // 2)
+    return _five(whole[at : at + FRAMES])
+
+
+def noises(data: Path) -> list[tuple[str, F32]]:
+    """Fold 4 of ESC-10, a clip of every class before the next of any: a limit keeps the classes even."""
+    classes: dict[str, list[Path]] = {}
+    for path in splits.clips(data, "test"):
+        classes.setdefault(path.parent.name, []).append(path)
+    if not classes:
+        raise UsageError(f"{data / 'esc10'} holds no clips of fold 4: CLASS/4-*.ogg")
+    most = max(map(len, classes.values()))
+    return [(name, sounds.read(paths[n])) for n in range(most) for name, paths in classes.items() if n < len(paths)]
+
+
+def made_noises(seed: int) -> list[tuple[str, F32]]:
+    """What is added to files of one's own where there is no ESC-10: steady noise of three colours, of each two."""
+    rng = np.random.default_rng((seed, 1))
+    hertz = np.fft.rfftfreq(FRAMES, 1.0 / RATE)
+    made = []
+    for name, slope in (("white", 0.0), ("pink", 0.5), ("brown", 1.0)) * 2:
+        spectrum = np.fft.rfft(rng.standard_normal(FRAMES)) * np.maximum(hertz, LOWEST) ** -slope
+        noise = np.fft.irfft(spectrum, FRAMES)
+        made.append((name, np.asarray(0.1 * noise / noise.std(), np.float32)))
+    return made
+
+
+def at_snr(clean: F32, noise: F32, snr: float) -> tuple[F32, F32]:
+    """Noise after half a second of it, and that half second, `snr` dB below the clean sound over its length."""
+    whole = np.tile(noise, -(-(len(clean) + LEAD) // len(noise)))[: len(clean) + LEAD]
+    own = whole[LEAD:]
+    scale = np.sqrt(np.mean(clean**2) / (np.mean(own**2) + 1e-20) / 10 ** (snr / 10))
+    scaled = (whole * scale).astype(np.float32)
+    return scaled[LEAD:], scaled[:LEAD]
+
+
+def mixtures(kinds: dict[str, dict[str, F32]], clips: list[tuple[str, F32]], seed: int) -> Iterator[TestMixture]:
+    """Every clip over one sound, the kinds in turn, at every SNR of `SNRS`."""
+    rng = np.random.default_rng(seed)
+    turn = ("music", "speech", "song", "loop", "solo")
+    for n, (noise_name, noise) in enumerate(clips):
+        kind = turn[(n + n // 10) % len(turn)]
+        names = sorted(kinds[kind])
+        name = names[int(rng.integers(len(names)))]
+        clean = kinds[kind][name]
+        for snr in SNRS:
+            own, lead = at_snr(clean, noise, snr)
+            yield TestMixture(f"{noise_name} {n} on {name} {snr} dB", kind, snr, clean, own, lead)
+
+
+def unmixed(kinds: dict[str, dict[str, F32]], limit: int | None) -> Iterator[TestMixture]:
+    """Every sound without any noise."""
+    nothing, own = np.zeros(FRAMES, np.float32), {}
+    for kind, sounds_of in kinds.items():
+        own.update({name: (kind, sound) for name, sound in sounds_of.items()})
+    for name, (kind, sound) in list(own.items())[:limit]:
+        yield TestMixture(f"{name} clean", kind, 99, sound, nothing, nothing[:LEAD])
+
+
+def hums(kinds: dict[str, dict[str, F32]], seed: int, limit: int | None) -> Iterator[TestMixture]:
+    """Mains hum, 50 and 60 Hz with harmonics and a little hiss, at 10 dB."""
+    rng = np.random.default_rng(seed)
+    t = np.arange(FRAMES + LEAD) / RATE
+    for n, kind in enumerate((("speech", "music", "song", "solo") * 3)[:limit]):
+        names = sorted(kinds[kind])
+        name = names[int(rng.integers(len(names)))]
+        mains = (50.0, 60.0)[n % 2] * rng.uniform(0.998, 1.002)
+        hum = sum(
+            rng.uniform(0.2, 1.0) / h ** rng.uniform(0.4, 1.2) * np.sin(2 * np.pi * h * mains * t + rng.uniform(0, 6))
+            for h in range(1, 13)
+        )
+        noise = (hum / hum.std() + 0.03 * rng.standard_normal(len(t))).astype(np.float32)
+        own, lead = at_snr(kinds[kind][name], noise, 10)
+        yield TestMixture(f"hum {mains:.0f} Hz on {name}", kind, 10, kinds[kind][name], own, lead)
+
+
+def pauses(
+    kinds: dict[str, dict[str, F32]], clips: list[tuple[str, F32]], seed: int, limit: int | None
+) -> Iterator[tuple[TestMixture, list[slice]]]:
+    """A phrase, a pause, a phrase, a pause, in noise 20 dB below: steady clips and white noise; and where it pauses."""
+    rng = np.random.default_rng(seed)
+    steady = [clip for clip in clips if clip[0] in ("rain", "sea_waves", "helicopter", "chainsaw")][:6]
+    steady += [("white", rng.standard_normal(FRAMES).astype(np.float32))] * 2
+    voices = sorted(name for name in kinds["speech"] if name.startswith("voice"))
+    edge = np.linspace(1, 0, RATE // 100, dtype=np.float32)
+    for n, (noise_name, noise) in enumerate(steady[:limit]):
+        name = voices[int(rng.integers(len(voices)))]
+        clean = kinds["speech"][name].copy()
+        gaps = [slice(int(1.5 * RATE), int(2.5 * RATE)), slice(4 * RATE, 5 * RATE)]
+        for gap in gaps:
+            clean[gap] = 0.0
+            clean[gap.start - len(edge) : gap.start] *= edge
+        own, lead = at_snr(clean, noise, 20)
+        yield TestMixture(f"pauses {n} {noise_name} on {name}", "speech", 20, clean, own, lead), gaps

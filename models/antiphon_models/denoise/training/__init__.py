@@ -1,0 +1,8 @@
+"""How the weights were made. Nothing here is imported while sound plays.
+
+    antiphon train denoise                  weights/denoise-mask: recipe.py, with what lies beside it
+    antiphon train denoise-gate             weights/denoise-gate, the gate's and the wavelets': recipe_gate.py
+    antiphon train denoise-autoencoder      weights/denoise-autoencoder: recipe_autoencoder.py
+
+All three on the same material.
+"""

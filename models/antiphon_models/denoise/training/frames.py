@@ -1,0 +1,86 @@
+"""The transform of the processor over whole batches, for gradients: sounds to spectra and gains back to sounds."""
+
+from __future__ import annotations
+
+import torch
+
+from antiphon_denoise.bands import BINS
+from antiphon_denoise.learned.spec import HOP, UNITS, unit_of_bin
+from antiphon_denoise.spectrum import SpectrumSizes, windows
+
+QUIET = 1e-10
+
+
+class Frames(torch.nn.Module):
+    """Sounds `[N, T * hop]` at 48 kHz; frame t ends with hop t, what came before the first is silence.
+
+    grid: of sizes.  gains: how many a frame has, one for each bin.
+    """
+
+    gains = BINS
+
+    analysis: torch.Tensor
+    synthesis: torch.Tensor
+
+    def __init__(self, grid: SpectrumSizes) -> None:
+        super().__init__()
+        self.grid = grid
+        analysis, synthesis = (torch.from_numpy(window) for window in windows(grid))
+        self.register_buffer("analysis", analysis, persistent=False)
+        self.register_buffer("synthesis", synthesis, persistent=False)
+
+    def spectra(self, sound: torch.Tensor) -> torch.Tensor:
+        """Complex `[N, T, BINS]`."""
+        padded = torch.nn.functional.pad(sound, (self.grid.size - self.grid.hop, 0))
+        frames = padded.unfold(1, self.grid.size, self.grid.hop)
+        spectra: torch.Tensor = torch.fft.rfft(frames * self.analysis)
+        return spectra
+
+    def logs(self, spectra: torch.Tensor) -> torch.Tensor:
+        """Log powers `[N, T, BINS]`; white noise of variance 1 has 0."""
+        power = spectra.real.square() + spectra.imag.square()
+        return torch.log(power / self.analysis.square().sum() + QUIET)
+
+    def sums(self, bins: torch.Tensor) -> torch.Tensor:
+        """`[…, BINS]`, summed over what has one gain: each bin has its own here."""
+        return bins
+
+    def sound(self, spectra: torch.Tensor, gains: torch.Tensor) -> torch.Tensor:
+        """`[N, T * hop]`, a hop late: spectra times gains."""
+        hop = self.grid.hop
+        made: torch.Tensor = torch.fft.irfft(spectra * gains, self.grid.size)[..., -self.grid.lag :] * self.synthesis
+        late = torch.nn.functional.pad(made[:, :-1, hop:], (0, 0, 1, 0))
+        return (made[..., :hop] + late).reshape(made.shape[0], -1)
+
+
+class Units(Frames):
+    """The learned modes' frames: one gain for each of `UNITS`."""
+
+    gains = UNITS
+
+    units: torch.Tensor
+    width: torch.Tensor
+
+    def __init__(self) -> None:
+        super().__init__(SpectrumSizes(2048, HOP, 1))
+        units = torch.from_numpy(unit_of_bin())
+        self.register_buffer("units", units, persistent=False)
+        self.register_buffer("width", torch.bincount(units, minlength=UNITS).float(), persistent=False)
+
+    def logs(self, spectra: torch.Tensor) -> torch.Tensor:
+        """Log mean powers `[N, T, UNITS]`; white noise of variance 1 has 0."""
+        power = (spectra.real.square() + spectra.imag.square()) / self.analysis.square().sum()
+        return torch.log(self.sums(power) / self.width + QUIET)
+
+    def sums(self, bins: torch.Tensor) -> torch.Tensor:
+        """`[…, BINS]` summed over the bins of each unit, `[…, UNITS]`."""
+        high = bins[..., 512:]
+        fours = high[..., :512].reshape(*high.shape[:-1], UNITS - 512, 4)
+        # the last unit has a bin more
+        extra = torch.zeros_like(fours[..., 0])
+        extra[..., -1] = high[..., 512]
+        return torch.cat([bins[..., :512], fours.sum(-1) + extra], -1)
+
+    def sound(self, spectra: torch.Tensor, gains: torch.Tensor) -> torch.Tensor:
+        """`[N, T * hop]`, a hop late: spectra times the gains of their units."""
+        return super().sound(spectra, gains[..., self.units])

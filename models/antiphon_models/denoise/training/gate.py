@@ -1,0 +1,93 @@
+"""The gate of `estimate.py` over whole batches, for gradients: the same features, network and rule, in torch."""
+
+from __future__ import annotations
+
+import torch
+
+from antiphon_denoise.bands import BINS, COUNT, places
+from antiphon_denoise.gate.network import HIDDEN, LAYOUT
+from antiphon_denoise.learned.spec import UNKNOWN
+from antiphon_models.denoise.network.features import LEVEL, running, smoothed
+
+SHORT, LONG = 0.6, 0.97
+QUIET = 1e-10
+OPEN = (2.5, 0.5, 0.3, 0.0, 0.0, -1.5)
+"""The rule to begin with, in every band: let nearly everything through."""
+
+
+class GateNetwork(torch.nn.Module):
+    """Log powers and learned noise `[N, T, BINS]` → gains `[N, T, BINS]`. Its parameters are `network.LAYOUT`'s."""
+
+    mean: torch.Tensor
+    wide: torch.Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        below, way = (torch.from_numpy(part) for part in places(BINS))
+        wide = torch.zeros(COUNT, BINS)
+        wide[below, torch.arange(BINS)] += 1.0 - way
+        wide[below + 1, torch.arange(BINS)] += way
+        self.register_buffer("wide", wide, persistent=False)
+        self.register_buffer("mean", (wide / wide.sum(1, keepdim=True)).T.contiguous(), persistent=False)
+        for name, shape in LAYOUT:
+            scale = {"v": 0.5, "w": 0.2 if name == "wo" else 1.0}.get(name[0], 1.0)
+            made = scale * torch.randn(shape) / shape[0] ** 0.5 if len(shape) == 2 else torch.zeros(shape)
+            self.register_parameter(name, torch.nn.Parameter(made))
+        with torch.no_grad():
+            self.bo.copy_(torch.tensor(OPEN).repeat_interleave(COUNT))
+
+    def forward(self, log: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+        """All hops from the start."""
+        known = (noise[..., :1] > UNKNOWN / 2).to(log.dtype)
+        level, near = self._near(log, noise, known)
+        x = torch.tanh(self._features(log, noise, known, level) @ self.w0 + self.b0)
+        low = self._turned(x, "1")
+        high = self._turned(low, "2")
+        said = (torch.cat([low, high], -1) @ self.wo + self.bo).unflatten(-1, (6, COUNT)) @ self.wide
+        push = said[..., 0, :]
+        for row, part in enumerate(near, 1):
+            push = push + said[..., row, :] * part
+        floor = torch.sigmoid(said[..., 5, :])
+        return floor + (1.0 - floor) * torch.sigmoid(push)
+
+    @torch.no_grad()
+    def _near(
+        self, log: torch.Tensor, noise: torch.Tensor, known: torch.Tensor
+    ) -> tuple[torch.Tensor, list[torch.Tensor]]:
+        """The bands' levels, and what the rule weighs of each bin, relative to the level around it."""
+        level = torch.log(log.exp() @ self.mean)
+        here = level @ self.wide
+        parts = [part - here for part in (log, smoothed(log, SHORT), smoothed(log, LONG))]
+        return level, [*parts, (noise - here).clamp(-8.0, 4.0) * known]
+
+    @torch.no_grad()
+    def _features(
+        self, log: torch.Tensor, noise: torch.Tensor, known: torch.Tensor, level: torch.Tensor
+    ) -> torch.Tensor:
+        frame = log.exp().mean(-1)
+        mean = torch.log(running(frame, LEVEL) + 1e-8)[..., None]
+        told = (torch.log(torch.where(known > 0.0, noise, log).exp() @ self.mean + QUIET) - level).clamp(-6.0, 3.0)
+        return torch.cat(
+            [
+                (level - mean) / 3.0, log @ self.mean - level + 0.6, told * known / 2.0, known,
+                (torch.log(frame + QUIET)[..., None] - mean) / 2.0, (mean + 8.0) / 5.0,
+            ],
+            -1,
+        )  # fmt: skip
+
+    def _turned(self, x: torch.Tensor, layer: str) -> torch.Tensor:
+        """A gated recurrent layer. Torch has reset before update, and each gate's weights as rows."""
+        u, v, c, d = (getattr(self, name + layer) for name in "uvcd")
+        weights = [_gates(part).T.contiguous() for part in (u, v)]
+        late = torch.cat([torch.zeros(2 * HIDDEN, device=d.device), d])
+        state = torch.zeros(1, len(x), HIDDEN, device=x.device)
+        out: torch.Tensor = torch.gru(x, state, [*weights, _gates(c), late], True, 1, 0.0, self.training, False, True)[
+            0
+        ]
+        return out
+
+
+def _gates(part: torch.Tensor) -> torch.Tensor:
+    """`[…, 3 * HIDDEN]` of update, reset, new as reset, update, new."""
+    update, reset, new = part.split(HIDDEN, -1)
+    return torch.cat([reset, update, new], -1)

@@ -1,0 +1,153 @@
+"""The sounds of a training, made once into a folder of small files, and loaded from it.
+
+Mono Ogg Vorbis at 48 kHz, `PART-KIND-NNN.ogg`. Needs FluidSynth and espeak-ng to make, nothing to load.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from antiphon_models.denoise.training import sounds, splits
+from antiphon_models.denoise.training.effects import mangled
+
+F32 = NDArray[np.float32]
+VERSION = 2
+SONG, SHORT = 10.0, 6.0
+SILENT, TRIES = 1e-4, 8
+COUNTS: dict[str, dict[splits.Part, int]] = {
+    "song": {"train": 400, "valid": 8},
+    "solo": {"train": 500, "valid": 10},
+    "chorale": {"train": 80, "valid": 3},
+    "kit": {"train": 80, "valid": 3},
+    "voice": {"train": 300, "valid": 8},
+    "patch": {"train": 500, "valid": 8},
+    "mangled": {"train": 300, "valid": 8},
+}
+KINDS = (*COUNTS, "loop", "shot", "track", "noise")
+_NOISE_LEVEL, _CLEAN_LEVEL = 0.75, 0.65
+Make = Callable[[random.Random], F32]
+
+
+def pieces(data: Path) -> Iterator[tuple[str, Make]]:
+    """Every file by name, and what makes it."""
+    for part in ("train", "valid"):
+        makers: dict[str, Make] = {
+            "song": partial(sounds.song, data, part, splits.TRAIN_FONT, SONG),
+            "solo": partial(sounds.solo, data, part, splits.TRAIN_FONT, SHORT),
+            "chorale": partial(sounds.chorale, data, part, splits.TRAIN_FONT, SONG),
+            "kit": partial(sounds.kit, splits.TRAIN_FONT, SHORT),
+            "voice": partial(sounds.voice, part, SONG),
+            "patch": partial(sounds.patch, data, part, SHORT),
+        }
+        makers["mangled"] = partial(
+            _mangled, [*makers.values(), partial(_loop, data, part), partial(_loop, data, part)]
+        )
+        for kind, maker in makers.items():
+            for n in range(COUNTS[kind][part]):
+                yield f"{part}-{kind}-{n:03d}", maker
+        files = {"noise": splits.clips(data, part), "loop": splits.loops(data, part), "shot": splits.shots(data, part)}
+        for kind, paths in files.items():
+            for n, path in enumerate(paths):
+                yield f"{part}-{kind}-{n:03d}", partial(_file, path)
+        n = 0
+        for path, first, last in splits.tracks(data, part):
+            for piece in range(64):
+                if (sound := _piece(path, first, last, piece)) is None:
+                    break
+                yield f"{part}-track-{n:03d}", partial(_given, sound)
+                n += 1
+
+
+def _mangled(makers: list[Make], rnd: random.Random) -> F32:
+    """Any other sound, or a loop, and effects on it."""
+    return mangled(rnd.choice(makers)(rnd), rnd)
+
+
+def _loop(data: Path, part: splits.Part, rnd: random.Random) -> F32:
+    return _file(rnd.choice(splits.loops(data, part)), rnd)
+
+
+def _given(sound: F32, rnd: random.Random) -> F32:
+    return sound
+
+
+def _file(path: Path, rnd: random.Random) -> F32:
+    return sounds.read(path)[: int(10 * sounds.RATE)]
+
+
+def _piece(path: Path, first: float, last: float, number: int) -> F32 | None:
+    """Ten seconds of the stretch `first` to `last` of a recording; None beyond its end."""
+    whole = sounds.read(path)
+    stretch = whole[int(first * len(whole)) : int(last * len(whole))]
+    size = int(10 * sounds.RATE)
+    piece = stretch[number * size : (number + 1) * size]
+    return piece if len(piece) > sounds.RATE // 2 else None
+
+
+def make(data: Path, folder: Path, seed: int, say: Callable[[str], None]) -> None:
+    """Makes what is missing of the material; nothing when it is all there."""
+    done = folder / "material.json"
+    mark = {"version": VERSION, "seed": seed}
+    if done.is_file() and {k: v for k, v in json.loads(done.read_text()).items() if k in mark} == mark:
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    begun = folder / "begun.json"
+    if not (begun.is_file() and json.loads(begun.read_text()) == mark):
+        # sounds of another version or seed have the same names
+        for old in folder.glob("*.ogg"):
+            old.unlink()
+        _write(begun, json.dumps(mark).encode())
+    todo = list(pieces(data))
+    say(f"making {len(todo)} sounds in {folder}")
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        for n, _ in enumerate(pool.map(lambda pair: _make(folder, seed, *pair), todo)):
+            if n % 50 == 49:
+                say(f"{n + 1} of {len(todo)} sounds")
+    _write(done, json.dumps({**mark, "files": [name for name, _ in todo]}).encode())
+
+
+def _make(folder: Path, seed: int, name: str, maker: Make) -> None:
+    path = folder / f"{name}.ogg"
+    if path.is_file():
+        return
+    sound = np.zeros(0, np.float32)
+    for again in range(TRIES):
+        sound = maker(random.Random(f"{seed}-{name}-{again}"))
+        if float(np.sqrt(np.mean(sound**2))) > SILENT:
+            break
+    peak = float(np.abs(sound).max(initial=0.0))
+    sound = sound * np.float32(0.7 / max(peak, 1e-3))
+    part = folder / f"{name}.part"
+    level = _NOISE_LEVEL if "-noise-" in name else _CLEAN_LEVEL
+    with soundfile.SoundFile(part, "w", sounds.RATE, 1, "VORBIS", format="OGG", compression_level=level) as file:
+        # Vorbis by the second: longer pieces at once overflow libsndfile's stack
+        for at in range(0, len(sound), sounds.RATE):
+            file.write(sound[at : at + sounds.RATE])
+    part.replace(path)
+
+
+def _write(path: Path, data: bytes) -> None:
+    part = path.with_suffix(".part")
+    part.write_bytes(data)
+    part.replace(path)
+
+
+def load(folder: Path, part: splits.Part) -> dict[str, list[F32]]:
+    """The part's sounds by kind, in the order of their names."""
+    paths = sorted(folder.glob(f"{part}-*.ogg"))
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        read = list(pool.map(lambda path: soundfile.read(path, dtype="float32")[0], paths))
+    kinds: dict[str, list[F32]] = {kind: [] for kind in KINDS}
+    for path, sound in zip(paths, read, strict=True):
+        kinds[path.stem.split("-")[1]].append(np.asarray(sound, np.float32))
+    return kinds

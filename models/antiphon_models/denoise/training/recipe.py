@@ -1,0 +1,220 @@
+"""`antiphon train denoise`: the mask network, end to end on the sound it makes.
+
+The loss is the SI-SDR gain of each mixture; to lose weighs seven times as much as to gain. Clean sound must pass,
+and pauses must be quiet. SI-SDR as a loss: Luo and Mesgarani, 2018.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+
+from antiphon_denoise.learned.spec import HOP, UNKNOWN
+from antiphon_models.denoise.network.mask import MaskNetwork as Network
+from antiphon_models.denoise.training import material
+from antiphon_models.denoise.training.frames import Frames, Units
+from antiphon_models.denoise.training.mixing import Mixer, Mixtures
+from antiphon_models.denoise.training.plan import MixturePlanner
+from antiphon_models.denoise.training.sounds import RATE
+from antiphon_models.learning.recipe import Batch, Recipe, TrainingJob
+
+PURE = 40.0
+"""dB: what is cleaner than that counts as clean."""
+HEARD = 1e-7
+"""Mean power below which there is no clean sound."""
+PASS, MARGIN, MOST = 40.0, 0.3, 22.0
+HARM = 1.0, 4.0
+"""What losing weighs beside gaining, at the beginning and at the end."""
+QUIET_PAUSE, MASKED = 24.0, 2.0
+VALID_SEED, VALID_ITEMS = 990, 96
+SAID = {
+    "licence": "MIT",
+    "trained_on": (
+        "ESC-10 folds 1-3, librosa's example recordings, Sonic Pi samples, POP909 and JSB renders (FluidR3), "
+        "espeak-ng voices"
+    ),
+    "card": "plugins/antiphon_denoise/README.md",
+}
+
+
+def si_sdr(made: torch.Tensor, clean: torch.Tensor) -> torch.Tensor:
+    """dB of each row."""
+    own = clean.square().sum(1) + 1e-9
+    along = (made * clean).sum(1)
+    wanted = along.square() / own
+    rest = (made.square().sum(1) - wanted).clamp(min=0.0)
+    return 10.0 * torch.log10((wanted + 1e-9) / (rest + 1e-7 * own + 1e-9))
+
+
+class MaskRecipe(Recipe):
+    """Mixtures of five seconds, every one begun from silence."""
+
+    name: ClassVar[str] = "denoise"
+    weights: ClassVar[str] = "denoise-mask"
+    plugin: ClassVar[str] = "denoise"
+    steps: ClassVar[int] = 5000
+    rate: ClassVar[float] = 3e-3
+    hop: ClassVar[int] = HOP
+    frames: ClassVar[int] = 600
+    items: ClassVar[dict[str, int]] = {"cpu": 8, "cuda": 64}
+    """In a batch: a card sees eight times as much in as many steps."""
+
+    def prepare(self, job: TrainingJob) -> None:
+        material.make(job.data, job.material, job.seed, job.say)
+        self._job = job
+        # a card's matrix products in TF32: three digits are enough here, and several times as fast
+        torch.set_float32_matmul_precision("high")
+        self._ready(material.load(job.material, "train"), material.load(job.material, "valid"))
+
+    def _ready(self, train: dict[str, Any], valid: dict[str, Any]) -> None:
+        device, length = self._job.device, self.frames * self.hop
+        self._mixer = Mixer(train, length, device)
+        self._plan = MixturePlanner(self._mixer.starts, length)
+        held = Mixer({kind: sounds or train[kind] for kind, sounds in valid.items()}, length, device)
+        chosen = MixturePlanner(held.starts, length).items(np.random.default_rng(VALID_SEED), VALID_ITEMS)
+        self._transform = self.transform().to(device)
+        self._held = [held.mix(chosen[at : at + 6], VALID_SEED + at) for at in range(0, VALID_ITEMS, 6)]
+
+    def network(self) -> torch.nn.Module:
+        return Network()
+
+    def transform(self) -> Frames:
+        """From sounds to what the network hears, and back."""
+        return Units()
+
+    def batch(self, step: int) -> Batch:
+        count = self.items[self._job.device.type]
+        rng = np.random.default_rng((self._job.seed, step))
+        with torch.no_grad():
+            mixtures = self._mixer.mix(self._plan.items(rng, count), self._job.seed * 1_000_003 + step)
+            done = 1.0 if self._job.further else min(1.0, step / self.steps)
+            way = torch.tensor(done, device=self._job.device)
+            return *self._given(mixtures), way
+
+    def _given(self, mixtures: Mixtures) -> Batch:
+        """mixed, clean, gap `[N, L]`; noise as `_profiles` has it; snr `[N]`, 0 for noise alone (clean is 0)."""
+        noise = self._profiles(mixtures)
+        snr = torch.tensor([item.snr for item in mixtures.items], dtype=torch.float32, device=self._job.device)
+        return mixtures.mixed, mixtures.clean, mixtures.gap, noise, snr
+
+    def _profiles(self, mixtures: Mixtures) -> torch.Tensor:
+        """Log power of half a second of the noise from where it is known, as the network hears noise: `[N, T, …]`.
+
+        `UNKNOWN` before, and where it never is.
+        """
+        frames = mixtures.mixed.shape[1] // self.hop
+        profiles = torch.full((len(mixtures.items), frames, self._transform.gains), UNKNOWN, device=self._job.device)
+        known = [row for row, item in enumerate(mixtures.items) if item.known[0] >= 0]
+        if known:
+            spectra, size = self._transform.spectra(mixtures.noise[known]), self._transform.grid.size
+            # a frame reaches back: the first whole ones of noise
+            whole, half = -(-size // self.hop) - 1, (RATE // 2 - size) // self.hop
+            for place, row in enumerate(known):
+                when, where = (round(second * RATE / self.hop) for second in mixtures.items[row].known)
+                some = self._transform.logs(spectra[place, whole + where : whole + where + half])
+                profiles[row, when:] = torch.log(some.exp().mean(0))
+        return profiles
+
+    def gains(self, network: torch.nn.Module, spectra: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+        gains: torch.Tensor = network(self._transform.logs(spectra), noise)
+        return gains
+
+    def loss(self, network: torch.nn.Module, batch: Batch) -> tuple[torch.Tensor, Mapping[str, float | torch.Tensor]]:
+        mixed, clean, gap, noise, snr, way = batch
+        spectra = self._transform.spectra(mixed)
+        gains = self.gains(network, spectra, noise)
+        value, parts = judged(self._transform.sound(spectra, gains), mixed, clean, gap, snr, way, self.hop)
+        off = self._off(gains, spectra, self._transform.spectra(clean))
+        return value + MASKED * off, {**parts, "off": off.detach()}
+
+    def _off(self, gains: torch.Tensor, heard: torch.Tensor, clean: torch.Tensor) -> torch.Tensor:
+        """Mean square distance of gains from the phase-sensitive mask, loud units weighing more, none all."""
+        with torch.no_grad():
+            shared = self._transform.sums(heard.real * clean.real + heard.imag * clean.imag)
+            power = self._transform.sums(heard.real.square() + heard.imag.square())
+            best = (shared / (power + 1e-9)).clamp(0.0, 1.0)
+            weight = (power + 1e-9) ** 0.3
+            weight = weight / weight.mean(dim=(1, 2), keepdim=True)
+        return (weight * (gains - best).square()).mean()
+
+    def validate(self, network: torch.nn.Module) -> Mapping[str, float]:
+        found: list[torch.Tensor] = []
+        for mixtures in self._held:
+            mixed, clean, gap, noise, snr = self._given(mixtures)
+            spectra = self._transform.spectra(mixed)
+            made = self._transform.sound(spectra, self.gains(network, spectra, noise))
+            now, heard, wanted = made[:, self.hop :], mixed[:, : -self.hop], clean[:, : -self.hop]
+            after = si_sdr(now, wanted)
+            found.append(
+                torch.stack(
+                    [after - si_sdr(heard, wanted), after, snr, wanted.square().mean(1), _rest(now, heard, gap)], 1
+                )
+            )
+        better, after, snr, own, rest = torch.cat(found).cpu().unbind(1)
+        noisy, pure = (snr < PURE) & (own > HEARD), (snr > PURE) & (own > HEARD)
+        gain = better[noisy]
+        figures = {
+            "score": float(
+                gain.mean() - 20.0 * (gain < -0.5).float().mean() - 0.3 * (35.0 - after[pure]).clamp(min=0).mean()
+            ),
+            "gain": float(gain.mean()),
+            "harmed": float((gain < -0.5).float().mean()),
+            "worst": float(gain.min()),
+            "pure": float(after[pure].mean()),
+            "purest": float(after[pure].min()),
+            "pauses": float(rest[torch.isfinite(rest)].mean()),
+        }
+        for low, high in ((-6, 5), (5, 15), (15, 30)):
+            some = noisy & (snr > low) & (snr <= high)
+            figures[f"gain_{low}_{high}"] = float(better[some].mean())
+        return figures
+
+    def said(self) -> Mapping[str, Any]:
+        return SAID
+
+
+def _rest(made: torch.Tensor, mixed: torch.Tensor, gap: torch.Tensor) -> torch.Tensor:
+    """dB by which pauses are louder than before, each row, from a quarter second on; NaN without a pause."""
+    late = torch.nn.functional.pad(gap, (RATE // 4, 0))[:, : gap.shape[1]]
+    inside = (gap * late)[:, : made.shape[1]]
+    here = (made.square() * inside).sum(1)
+    before = (mixed.square() * inside).sum(1)
+    decibels = 10.0 * torch.log10((here + 1e-10) / (before + 1e-10))
+    return torch.where(before > 1e-6, decibels, torch.nan)
+
+
+def judged(
+    made: torch.Tensor,
+    mixed: torch.Tensor,
+    clean: torch.Tensor,
+    gap: torch.Tensor,
+    snr: torch.Tensor,
+    way: torch.Tensor,
+    hop: int = HOP,
+) -> tuple[torch.Tensor, dict[str, float | torch.Tensor]]:
+    """The loss of what was made (a hop late) of mixtures, and its parts. way: of the training, 0 to 1."""
+    now, heard, wanted = made[:, hop:], mixed[:, :-hop], clean[:, :-hop]
+    after = si_sdr(now, wanted)
+    better = after - si_sdr(heard, wanted)
+    there = wanted.square().mean(1) > HEARD
+    pure = snr > PURE
+    passing = 0.3 * (PASS - after).clamp(min=0.0)
+    harm = HARM[0] + (HARM[1] - HARM[0]) * way
+    gaining = -better.clamp(max=MOST) + harm * (MARGIN - better).clamp(min=0.0)
+    own = torch.where(pure, passing, gaining)
+    own = torch.where(there, own, torch.zeros_like(own))
+    rest = _rest(now, heard, gap)
+    loud = torch.where(torch.isfinite(rest) & ~pure, (torch.nan_to_num(rest) + QUIET_PAUSE).clamp(min=0.0), 0.0)
+    value = 0.1 * (own.mean() + 0.12 * loud.mean())
+    noisy = there & ~pure
+    with torch.no_grad():
+        parts: dict[str, float | torch.Tensor] = {
+            "gain": better[noisy].mean(),
+            "harmed": (better[noisy] < -0.5).float().mean(),
+            "pure": after[pure].mean(),
+            "pauses": torch.nanmean(rest),
+        }
+    return value, parts

@@ -1,0 +1,205 @@
+"""Clean sound made by programs: songs and chorales by FluidSynth, voices by espeak-ng. Mono float32 at `RATE`.
+
+What only the making needs (soxr) is imported where it is used: material that is there already loads without.
+"""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from antiphon.io import midifile
+from antiphon_models.denoise.training import splits
+from antiphon_models.material import espeak, fluidsynth
+from antiphon_models.material.fluidsynth import FluidSettings
+from antiphon_models.material.midi_bytes import TICKS, is_note_on, midi_bytes, note_off, note_on, program_change
+
+F32 = NDArray[np.float32]
+RATE = 48000
+FAMILIES = ((0, 8), (8, 16), (16, 24), (24, 32), (32, 40), (40, 56), (56, 64), (64, 80), (80, 104))
+KEPT = (56, 56, 57, 59, 60, 29, 30, 30, 119)
+"""Programs that come up more often among solos: trumpets, distorted guitars, a cymbal played backwards."""
+WORDS = [
+    "quick",
+    "brown",
+    "foxes",
+    "cross",
+    "the",
+    "lazy",
+    "river",
+    "while",
+    "seven",
+    "silver",
+    "trains",
+    "leave",
+    "the",
+    "quiet",
+    "harbour",
+    "at",
+    "dawn",
+    "and",
+    "nobody",
+    "remembers",
+    "how",
+    "many",
+    "strange",
+    "letters",
+    "were",
+    "sent",
+    "before",
+    "winter",
+    "music",
+    "answers",
+    "every",
+    "question",
+    "with",
+    "another",
+    "song",
+]
+Sounding = list[tuple[float, bytes]]
+"""Seconds and MIDI messages: note on and note off."""
+
+
+def read(path: Path, rate: int = RATE) -> F32:
+    """A sound file as mono at `rate`."""
+    samples, own = soundfile.read(path, dtype="float32", always_2d=True)
+    return resampled(samples.mean(axis=1), own, rate)
+
+
+def resampled(mono: F32, own: int, rate: int = RATE) -> F32:
+    """Mono sound of its `own` rate at `rate`."""
+    import soxr
+
+    return np.asarray(soxr.resample(mono, own, rate) if own != rate else mono, np.float32)
+
+
+def render(notes: Sounding, programs: dict[int, int], font: Path, seconds: float, rnd: random.Random) -> F32:
+    """Timed MIDI messages through a soundfont, with or without its reverb; the first `seconds`."""
+    events = [(0, program_change(c, p)) for c, p in programs.items()]
+    last = 0
+    for second, message in sorted(notes, key=lambda pair: pair[0]):
+        last = max(last, round(second * TICKS))
+        events.append((last, message))
+    # a note left on would keep the synthesiser going for ever
+    events += [(last, note_off(c, n)) for c in range(16) for n in range(128)]
+    reverb = rnd.random() < 0.7
+    room = (("synth.reverb.room-size", f"{rnd.uniform(0.2, 1.0):.2f}"), ("synth.reverb.level", "0.8"))
+    settings = FluidSettings(gain=0.5, reverb=reverb, chorus=None, options=room, samples="s16")
+    return fluidsynth.play(midi_bytes(events), font, RATE, settings).mean(axis=1)[: int(seconds * RATE)]
+
+
+def drums(seconds: float, rnd: random.Random, cymbals: float = 0.15) -> Sounding:
+    """A bar's pattern over and over; `cymbals`: how likely a sixteenth has one."""
+    step = 15.0 / rnd.uniform(85, 150)
+    pattern: list[tuple[int, int]] = []
+    for place in range(16):
+        if place % 8 == 0 or rnd.random() < 0.12:
+            pattern.append((place, 36))
+        if place % 8 == 4:
+            pattern.append((place, rnd.choice([38, 39, 40])))
+        if rnd.random() < 0.6:
+            pattern.append((place, rnd.choice([42, 42, 42, 44, 46, 51, 54, 70])))
+        if rnd.random() < cymbals:
+            pattern.append((place, rnd.choice([49, 51, 52, 53, 55, 57, 59])))
+    hits: Sounding = []
+    for bar in range(int(seconds / step / 16) + 1):
+        for place, key in pattern:
+            at = (bar * 16 + place) * step
+            hits.append((at, note_on(9, key, rnd.randint(50, 120))))
+            hits.append((at + 0.1, note_off(9, key)))
+    return hits
+
+
+def song(data: Path, part: splits.Part, font: Path, seconds: float, rnd: random.Random) -> F32:
+    """An excerpt of a song in random instrumentation, with drums or without."""
+    notes = _excerpt(rnd.choice(splits.songs(data, part)), rnd.uniform(8, 60), seconds, None, rnd)
+    programs = {c: rnd.choice(range(*rnd.choice(FAMILIES))) for c in range(9)}
+    if rnd.random() < 0.5:
+        notes += drums(seconds, rnd)
+    return render(notes, programs, font, seconds, rnd)
+
+
+def solo(data: Path, part: splits.Part, font: Path, seconds: float, rnd: random.Random, program: int = -1) -> F32:
+    """One track of a song on one instrument; `program` -1: any, some more often than others."""
+    own = program if program >= 0 else rnd.choice([*range(104), *KEPT, *KEPT])
+    notes = _excerpt(rnd.choice(splits.songs(data, part)), rnd.uniform(10, 60), seconds, rnd.choice([1, 1, 2, 3]), rnd)
+    return render(notes, {0: own}, font, seconds, rnd)
+
+
+def _excerpt(path: Path, start: float, seconds: float, only: int | None, rnd: random.Random) -> Sounding:
+    file = midifile.read(path)
+    chosen = range(len(file.tracks)) if only is None else {0, min(only, len(file.tracks) - 1)}
+    shift = rnd.randint(-5, 6)
+    notes: Sounding = []
+    for t in chosen:
+        channel = 0 if only is not None else min(t, 8)
+        for note in file.tracks[t].notes:
+            number = min(127, max(0, note.number + shift))
+            begin, end = file.seconds(note.start) - start, file.seconds(note.end) - start
+            if 0.0 <= begin < seconds:
+                notes.append((begin, note_on(channel, number, round(127 * note.velocity))))
+            if 0.0 <= end < seconds:
+                notes.append((end, note_off(channel, number)))
+    return sorted(notes, key=lambda pair: (pair[0], is_note_on(pair[1])))
+
+
+def chorale(data: Path, part: splits.Part, font: Path, seconds: float, rnd: random.Random) -> F32:
+    """A chorale on four instruments of one family."""
+    score, step = rnd.choice(splits.chorales(data, part)), rnd.uniform(0.1, 0.22)
+    notes: Sounding = []
+    for voice in range(4):
+        sounding = -1
+        for place, chord in enumerate([*score, [-1] * 4]):
+            pitch, at = int(chord[voice]) if voice < len(chord) else -1, place * step
+            if pitch != sounding and at < seconds:
+                if sounding > 0:
+                    notes.append((at - 0.01, note_off(voice, sounding)))
+                if pitch > 0:
+                    notes.append((at, note_on(voice, pitch, rnd.randint(60, 110))))
+                sounding = pitch
+    family = range(*rnd.choice(FAMILIES[2:]))
+    return render(notes, {c: rnd.choice(family) for c in range(4)}, font, seconds, rnd)
+
+
+def kit(font: Path, seconds: float, rnd: random.Random) -> F32:
+    """Drums alone, with many cymbals."""
+    return render(drums(seconds, rnd, rnd.uniform(0.05, 0.6)), {}, font, seconds, rnd)
+
+
+def voice(part: splits.Part, seconds: float, rnd: random.Random) -> F32:
+    """Nonsense in a voice of the part's."""
+    text = "".join(
+        " ".join(rnd.choices(WORDS, k=rnd.randint(3, 10))) + rnd.choice([". ", ", ", "? "])
+        for _ in range(2 + int(seconds / 2))
+    )
+    name = rnd.choice(splits.LANGUAGES[part]) + rnd.choice(splits.VARIANTS[part])
+    pitch, speed = rnd.randint(15, 85), rnd.randint(110, 220)
+    return resampled(*espeak.speech(text, name, speed, pitch))[: int(seconds * RATE)]
+
+
+def patch(data: Path, part: splits.Part, seconds: float, rnd: random.Random) -> F32:
+    """A melody, an accompaniment or a long chord on an instrument made up by chance."""
+    from antiphon_models.denoise.training.voices import VoiceNote, played
+
+    if rnd.random() < 0.25:
+        root = rnd.uniform(30, 60)
+        chord = [root + rnd.choice([0, 3, 4, 7, 12, 15, 16, 19, 24]) for _ in range(rnd.randint(1, 5))]
+        notes = [
+            VoiceNote(rnd.uniform(0, seconds / 2), rnd.uniform(1, seconds), pitch, rnd.random()) for pitch in chord
+        ]
+        return played(notes, seconds, rnd)
+    sounding: dict[int, tuple[float, int]] = {}
+    notes, shift = [], rnd.choice([-12, 0, 0, 0, 12])
+    heard = _excerpt(rnd.choice(splits.songs(data, part)), rnd.uniform(8, 60), seconds, rnd.choice([1, 1, 2, 3]), rnd)
+    for second, message in heard:
+        _, number, velocity = message
+        begun = sounding.pop(number, None)
+        if begun is not None:
+            notes.append(VoiceNote(begun[0], max(0.03, second - begun[0]), number + shift, begun[1] / 127))
+        if is_note_on(message):
+            sounding[number] = (second, velocity)
+    return played(notes, seconds, rnd)

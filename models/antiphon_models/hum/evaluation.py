@@ -1,0 +1,221 @@
+"""`antiphon evaluate hum`: notes heard in singing, winds, hums and noise, beside what others hear, and how late.
+
+`mir_eval.transcription`: onset within 50 ms, pitch within 50 cents; with ends, those within 50 ms or a fifth of the
+note besides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon.contract.pitch import frequency
+from antiphon.offline import note_rendering
+from antiphon.plugins.loader import load
+from antiphon.workers.model_client import usable
+from antiphon_hum.learned.model_tracker import MODELS
+from antiphon_models.hum import peers, systems, testset
+from antiphon_models.hum.peers import Found
+from antiphon_models.hum.testset import RATE, TestClip
+from antiphon_models.learning import needs
+from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, Example, Measure, MetricValue, System
+
+F64 = NDArray[np.float64]
+ONSET, CENTS, ENDS = 0.05, 50.0, 0.2
+_FEW = 6
+"""Examples: two songs, sung, played and hummed."""
+LATEST = 0.25
+"""Seconds after a note's beginning in which it is looked for when live lateness is measured."""
+
+
+class Hearing(Evaluation):
+    """Notes of songs, voices, sentences, noises and a soundfont that nothing was trained on."""
+
+    systems: ClassVar[tuple[System, ...]] = (
+        System("nothing", "trivial"),
+        System("one note", "trivial"),
+        System("librosa yin", "classical"),
+        System("librosa pyin", "classical"),
+        System("Basic Pitch", "peer"),
+        System("yin, live", "ours"),
+        System("yin", "ours"),
+        System("pyin, live", "ours"),
+        System("pyin", "ours"),
+        System("learned, live", "ours"),
+        System("learned, at once", "ours"),
+        System("learned", "ours"),
+        System("spectrogram, live", "ours"),
+        System("spectrogram", "ours"),
+        System("true pitch", "oracle"),
+    )
+    measures: ClassVar[tuple[Measure, ...]] = (
+        Measure("F1"),
+        Measure("sung"),
+        Measure("sung, noise 10 dB"),
+        Measure("wind"),
+        Measure("hum 20 dB"),
+        Measure("hum 10 dB"),
+        Measure("hum 0 dB"),
+        Measure("sung with ends"),
+        Measure("octave errors", "%", "lower"),
+        *(Measure(f"false, {kind}", "in 10 s", "lower") for kind in testset.EMPTY),
+        Measure("real time", "x"),
+        Measure("late, p50", "ms", "lower"),
+        Measure("late, p95", "ms", "lower"),
+    )
+    note: ClassVar[str] = (
+        "F1 of notes: onset within 50 ms, pitch within 50 cents. Singing is espeak-ng's voices put together again by "
+        "WORLD on POP909 melodies, not recorded: not to be compared with figures on recorded singing. Winds are "
+        "FluidR3's. Live, the latency each mode tells is taken out before F1; late: from a sung beginning to the note "
+        "of the right pitch, where there is one within 250 ms; the sound card's buffers are not in it."
+    )
+    files_doc: ClassVar[str] = testset.FILES
+
+    def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
+        made = _makers(ask)
+        late: dict[str, list[float]] = {name: [] for name in made}
+        if ask.files:
+            for path in ask.files:
+                clip = testset.own(path)
+                for name, system in made.items():
+                    if name == "true pitch":
+                        continue
+                    result = system(clip)
+                    yield MetricValue(name, "F1", clip.name, f1(clip, result.notes))
+                    yield MetricValue(name, "sung with ends", clip.name, f1(clip, result.notes, ENDS))
+                    yield MetricValue(name, "octave errors", clip.name, octaves(clip, result.notes))
+                    late[name] += lateness(clip, result)
+            yield from _late(late)
+            return
+        needs.folders(ask.data, testset.DATA, testset.OWN)
+        noises = testset.noises(ask.data)
+        ask.say("making what is measured, where it is not there yet")
+        for n, (kind, clip) in enumerate(testset.noted(ask.data, ask.work, ask.seed, ask.limit)):
+            for measure, sound in _heard(kind, clip, noises, n):
+                for name, system in made.items():
+                    result = system(sound)
+                    yield MetricValue(name, measure, clip.name, f1(clip, result.notes))
+                    if measure == "sung":
+                        yield MetricValue(name, "sung with ends", clip.name, f1(clip, result.notes, ENDS))
+                        yield MetricValue(
+                            name, "real time", clip.name, len(clip.sound) / RATE / max(result.seconds, 1e-9)
+                        )
+                        late[name] += lateness(clip, result)
+                    if measure in ("sung", "wind"):
+                        yield MetricValue(name, "octave errors", clip.name, octaves(clip, result.notes))
+        for kind, clip in testset.empty(ask.data, ask.work, ask.seed, ask.limit):
+            for name, system in made.items():
+                if name != "true pitch":
+                    count = len(system(clip).notes)
+                    yield MetricValue(name, f"false, {kind}", clip.name, 10.0 * count * RATE / len(clip.sound))
+        yield from _late(late)
+
+    def examples(self, ask: EvaluationRequest) -> Iterator[Example]:
+        made, loaded = _makers(ask), load(check=False)
+
+        def played(clip: TestClip, what: str, notes: Found) -> Example:
+            timed = [
+                note_rendering.TimedNote(round(a * RATE), round(b * RATE), min(127, max(0, round(number))))
+                for a, b, number in notes
+            ]
+            blocks = [
+                block[0].copy()
+                for block in note_rendering.sound(timed, len(clip.sound), RATE, loaded, channels=1, block=2048)
+            ]
+            return Example(clip.name, what, np.concatenate(blocks), RATE)
+
+        if ask.files:
+            clips = iter([testset.own(path) for path in ask.files])
+        else:
+            needs.folders(ask.data, testset.DATA, testset.OWN)
+            clips = (clip for _, clip in testset.noted(ask.data, ask.work, ask.seed, -(-(ask.limit or _FEW) // 3)))
+        for clip in islice(clips, ask.limit or _FEW):
+            yield Example(clip.name, "sound", clip.sound, RATE)
+            yield played(clip, "its notes", [(float(a), float(b), float(n)) for a, b, n in clip.notes])
+            for name, system in made.items():
+                if name != "true pitch" or len(clip.hertz):
+                    yield played(clip, name, system(clip).notes)
+
+
+def _heard(kind: str, clip: TestClip, noises: list[tuple[str, testset.F32]], n: int) -> Iterator[tuple[str, TestClip]]:
+    """(measure, what is listened to) of a clip."""
+    if kind == "hum":
+        for ratio in (20, 10, 0):
+            yield f"hum {ratio} dB", clip.with_noise(testset.pink(n), float(ratio))
+        return
+    yield kind, clip
+    if kind == "sung":
+        yield "sung, noise 10 dB", clip.with_noise(noises[n % len(noises)][1], 10.0)
+
+
+def _makers(ask: EvaluationRequest) -> dict[str, systems.System]:
+    """What is asked for and can be had, by name."""
+    table: dict[str, systems.System] = {name: systems.peer(name) for name in peers.PEERS}
+    if not peers.has_basic_pitch():
+        ask.say("Basic Pitch is left out: it is not installed (pip install --no-deps basic-pitch, and onnxruntime)")
+        del table["Basic Pitch"]
+    for mode in ("yin", "pyin", *MODELS):
+        if mode in MODELS and (why := usable(MODELS[mode])):
+            ask.say(f"{mode} is left out: {why}")
+            continue
+        table[f"{mode}, live"] = systems.learned_live() if mode == "learned" else systems.live(mode)
+        table[mode] = systems.on_file(mode)
+        if mode == "learned":
+            table["learned, at once"] = systems.learned_live(1)
+    table["true pitch"] = systems.oracle
+    return {name: system for name, system in table.items() if ask.wants(name)}
+
+
+def _late(late: dict[str, list[float]]) -> Iterator[MetricValue]:
+    for name, values in late.items():
+        if values:
+            for part in (50, 95):
+                yield MetricValue(name, f"late, p{part}", "all", 1000.0 * float(np.percentile(values, part)))
+
+
+def _hertz(pitches: F64) -> F64:
+    return np.asarray(frequency(pitches), np.float64)
+
+
+def f1(clip: TestClip, found: Found, ends: float | None = None) -> float:
+    """Note F1, 0 to 1. ends: part of a note its end may be off by, None to ignore ends."""
+    import mir_eval  # type: ignore[import-untyped]
+
+    found = [note for note in found if note[1] > note[0] >= 0.0]
+    if not found:
+        return 0.0
+    heard = np.array(found, np.float64)
+    scored = mir_eval.transcription.precision_recall_f1_overlap(
+        clip.notes[:, :2], _hertz(clip.notes[:, 2]), heard[:, :2], _hertz(np.round(heard[:, 2])),
+        onset_tolerance=ONSET, pitch_tolerance=CENTS, offset_ratio=ends,
+    )  # fmt: skip
+    return float(scored[2])
+
+
+def octaves(clip: TestClip, found: Found) -> float:
+    """Of notes whose beginning is heard, how many of a hundred are whole octaves off; NaN where none is heard."""
+    heard = wrong = 0
+    for start, _, pitch in clip.notes:
+        near = [(abs(at - start), number) for at, _, number in found if abs(at - start) <= ONSET]
+        if near:
+            off = abs(round(min(near)[1]) - pitch)
+            heard += 1
+            wrong += off > 0 and off % 12 == 0
+    return 100.0 * wrong / heard if heard else float("nan")
+
+
+def lateness(clip: TestClip, result: systems.Result) -> list[float]:
+    """Seconds from each sung beginning to the note of its pitch, where one is said within `LATEST`."""
+    if result.late is None:
+        return []
+    said = [(at + result.late, number) for at, _, number in result.notes]
+    late = []
+    for start, _, pitch in clip.notes:
+        after = [at - start for at, number in said if 0.0 <= at - start <= LATEST and number == pitch]
+        if after:
+            late.append(min(after))
+    return late

@@ -1,0 +1,359 @@
+"""Sound whose notes are known: melodies of POP909 sung by resynthesised voices and played by FluidSynth's winds.
+
+A singer is espeak-ng saying a syllable for each note, taken apart by WORLD, stretched to the note's length, and put
+together again on a pitch drawn from the score: with glides, scoops, vibrato, drift and mistuning. For training and
+`evaluation`; needs pyworld, mido, espeak-ng and fluidsynth.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.metadata
+import sys
+import types
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from antiphon.contract.pitch import frequency
+from antiphon.io import midifile
+from antiphon_models.material import espeak, fluidsynth
+from antiphon_models.material.fluidsynth import FLUID, TIM, FluidSettings
+from antiphon_models.material.midi_bytes import TICKS, midi_bytes, note_off, note_on, program_change
+
+F32 = NDArray[np.float32]
+F64 = NDArray[np.float64]
+RATE = 44100
+PERIOD = 5.0
+"""Milliseconds of a WORLD frame."""
+WINDS = {"oboe": 68, "clarinet": 71, "flute": 73, "recorder": 74, "trumpet": 56, "sax": 65}
+SYLLABLES = ("la", "na", "da", "doo", "ma", "yeah", "no", "bee", "ru", "go", "ta", "sea", "ko", "high", "you", "feel")
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreNote:
+    """A note of a score: seconds, MIDI number, velocity above 0 to 1."""
+
+    start: float
+    end: float
+    pitch: int
+    velocity: float
+
+
+@dataclass(frozen=True, slots=True)
+class AnnotatedSound:
+    """A sound `[frames]` at `RATE`, and the notes in it."""
+
+    name: str
+    sound: F32
+    notes: tuple[ScoreNote, ...]
+
+
+def melody(path: Path, seconds: float = 18.0) -> tuple[ScoreNote, ...]:
+    """The first `seconds` of the MELODY track of a POP909 song, from its first note on; one note at a time."""
+    song = midifile.read(path, overlap="replace")
+    track = next(t for t in song.tracks if t.name.strip().upper() == "MELODY")
+    notes = [ScoreNote(song.seconds(n.start), song.seconds(n.end), n.number, n.velocity) for n in track.notes]
+    notes.sort(key=lambda n: (n.start, -n.pitch))
+    kept: list[ScoreNote] = []
+    for note in notes:
+        if kept and note.start - kept[-1].start < 0.03:
+            continue
+        if kept and kept[-1].end > note.start:
+            kept[-1] = replace(kept[-1], end=note.start)
+        kept.append(note)
+    if not kept:
+        return ()
+    first = kept[0].start - 0.5
+    return tuple(
+        replace(n, start=n.start - first, end=min(n.end - first, seconds))
+        for n in kept
+        if n.start - first < seconds - 0.3
+    )
+
+
+def moved(notes: Sequence[ScoreNote], low: int, high: int) -> tuple[ScoreNote, ...]:
+    """By whole octaves to where most of it lies between `low` and `high`, and then single notes too."""
+    middle = float(np.median([n.pitch for n in notes]))
+    by = 12 * round(((low + high) / 2 - middle) / 12)
+    fitted = []
+    for note in notes:
+        pitch = note.pitch + by
+        while pitch < low:
+            pitch += 12
+        while pitch > high:
+            pitch -= 12
+        fitted.append(replace(note, pitch=pitch))
+    return tuple(fitted)
+
+
+def wind(name: str, notes: Sequence[ScoreNote], program: int, font: Path, rate: int = RATE) -> AnnotatedSound:
+    """The notes by one program of a soundfont, dry."""
+    events = [(0, program_change(0, program))]
+    for note in notes:
+        velocity = max(40, min(127, round(note.velocity * 127)))
+        events.append((round(note.start * TICKS), note_on(0, note.pitch, velocity)))
+        events.append((round(note.end * TICKS), note_off(0, note.pitch)))
+    events.sort(key=lambda e: (e[0], e[1][0] & 0xF0 == 0x90))
+    x = fluidsynth.play(midi_bytes(events), font, rate, FluidSettings(gain=0.6))
+    return AnnotatedSound(name, np.ascontiguousarray(x.mean(axis=1)), tuple(notes))
+
+
+def resampled(x: F32, source: int, target: int) -> F32:
+    """Mono sound at another rate."""
+    import soxr
+
+    return np.asarray(soxr.resample(x, source, target), np.float32)
+
+
+def said(text: str, voice: str, speed: int = 150, pitch: int = 50, rate: int = RATE) -> F32:
+    """espeak-ng's speech, mono at `rate`."""
+    x, made = espeak.speech(text, voice, speed, pitch)
+    return resampled(x, made, rate)
+
+
+def world() -> Any:
+    """pyworld. It asks pkg_resources for its own version, which setuptools no longer brings: nothing else is used."""
+    try:
+        import pkg_resources  # type: ignore[import-not-found]  # noqa: F401
+    except ImportError:
+        stand_in = types.ModuleType("pkg_resources")
+        stand_in.get_distribution = importlib.metadata.distribution  # type: ignore[attr-defined]
+        sys.modules["pkg_resources"] = stand_in
+    import pyworld  # type: ignore[import-untyped]
+
+    return pyworld
+
+
+@dataclass(frozen=True, slots=True)
+class Syllable:
+    """WORLD's spectral envelope and aperiodicity `[frames, bins]`; `vowel`: first and last frame that is voiced."""
+
+    envelope: F64
+    noise: F64
+    vowel: tuple[int, int]
+
+
+@functools.lru_cache(maxsize=512)
+def syllable(text: str, voice: str, rate: int = RATE) -> Syllable:
+    """A spoken syllable taken apart."""
+    pyworld = world()
+    x = said(text, voice, rate=rate).astype(np.float64)
+    loud = np.flatnonzero(np.abs(x) > 0.02 * np.abs(x).max())
+    x = x[max(0, loud[0] - 200) : loud[-1] + 200]
+    f0, times = pyworld.harvest(x, rate, frame_period=PERIOD)
+    envelope = pyworld.cheaptrick(x, f0, times, rate)
+    noise = pyworld.d4c(x, f0, times, rate)
+    voiced = np.flatnonzero(f0 > 0)
+    if len(voiced) < 4:
+        return Syllable(envelope, noise, (0, len(f0) - 1))
+    return Syllable(envelope, noise, (int(voiced[0]), int(voiced[-1])))
+
+
+@dataclass(frozen=True, slots=True)
+class SingingStyle:
+    """How somebody sings. glide, scoop_time: s.  scoop, vibrato, drift, mistuned: semitones.  scoops, slurs: parts
+    of the notes.  on_vowel: the syllable's vowel is on the beat, not its consonant.
+    """
+
+    glide: float = 0.06
+    scoops: float = 0.3
+    scoop: float = 1.5
+    scoop_time: float = 0.09
+    vibrato: float = 0.3
+    vibrato_rate: float = 5.5
+    vibrato_delay: float = 0.2
+    drift: float = 0.1
+    mistuned: float = 0.1
+    slurs: float = 0.15
+    on_vowel: bool = True
+    breath: float = 0.0005
+
+
+def manner(rng: np.random.Generator) -> SingingStyle:
+    """Somebody, drawn by chance."""
+    return SingingStyle(
+        glide=float(rng.uniform(0.03, 0.12)),
+        scoops=float(rng.uniform(0.0, 0.6)),
+        scoop=float(rng.uniform(0.5, 2.5)),
+        scoop_time=float(rng.uniform(0.05, 0.13)),
+        vibrato=float(rng.uniform(0.0, 0.6)),
+        vibrato_rate=float(rng.uniform(4.5, 6.5)),
+        vibrato_delay=float(rng.uniform(0.0, 0.35)),
+        drift=float(rng.uniform(0.03, 0.15)),
+        mistuned=float(rng.uniform(0.0, 0.15)),
+        slurs=float(rng.uniform(0.0, 0.3)),
+        on_vowel=bool(rng.random() < 0.7),
+        breath=float(10 ** rng.uniform(-4.5, -2.7)),
+    )
+
+
+def sung(name: str, notes: Sequence[ScoreNote], voice: str, how: SingingStyle, seed: int) -> AnnotatedSound:
+    """The notes sung, at `RATE`."""
+    return AnnotatedSound(name, singing(notes, voice, how, seed)[0], tuple(notes))
+
+
+def singing(
+    notes: Sequence[ScoreNote], voice: str, how: SingingStyle, seed: int, rate: int = RATE,
+    syllables: Sequence[str] = SYLLABLES, warp: float = 1.0,
+) -> tuple[F32, F64]:  # fmt: skip
+    """The notes sung: sound at `rate`, and Hz of each of WORLD's frames, 0 unvoiced. What is slurred goes on with the
+    syllable before. warp: formants are so many times as high.
+    """
+    pyworld = world()
+    rng = np.random.default_rng(seed)
+    frames = round((notes[-1].end + 0.5) * 1000 / PERIOD)
+    bins = syllable("la", voice, rate).envelope.shape[1]
+    envelope, noise = np.full((frames, bins), 1e-16), np.ones((frames, bins))
+    pitch = pitch_line(notes, how, frames, rng)
+    voiced = np.zeros(frames, bool)
+    before: Syllable | None = None
+    for n, note in enumerate(notes):
+        begin, end = round(note.start * 1000 / PERIOD), round(note.end * 1000 / PERIOD)
+        close = n > 0 and note.start - notes[n - 1].end < 0.03
+        slurred = close and before is not None and note.pitch != notes[n - 1].pitch and rng.random() < how.slurs
+        made = before if slurred and before is not None else syllable(str(rng.choice(syllables)), voice, rate)
+        before = made
+        first, last = made.vowel
+        lead = min(first, 20) if not slurred else 0
+        if not how.on_vowel:
+            begin += min(lead, max(0, end - begin - 12))
+        begin_at = max(0, begin - lead)
+        body = max(4, end - begin)
+        if slurred:
+            middle = (first + last) // 2
+            places = np.linspace(middle, last - 1, body)
+        else:
+            # a consonant keeps its length, the vowel is stretched
+            keep = min(8, body // 2)
+            places = np.concatenate(
+                [np.arange(first, first + keep), np.linspace(first + keep, max(first + keep, last - 2), body - keep)]
+            )
+        places = np.concatenate([np.arange(first - (begin - begin_at), first), places])
+        places = np.clip(np.round(places), 0, len(made.envelope) - 1).astype(int)
+        where = slice(begin_at, min(frames, begin_at + len(places)))
+        places = places[: where.stop - where.start]
+        gain = 0.3 + 0.7 * note.velocity
+        envelope[where] = made.envelope[places] * gain**2
+        noise[where] = made.noise[places]
+        voiced[where] = (places >= first) & (places <= last)
+        fade = min(8, len(places) // 3)
+        if n + 1 == len(notes) or notes[n + 1].start - note.end > 0.02:
+            envelope[where.stop - fade : where.stop] *= np.linspace(1.0, 0.01, fade)[:, None] ** 2
+    f0 = np.where(voiced, frequency(pitch), 0.0)
+    if warp != 1.0:
+        places = np.minimum(np.round(np.arange(bins) / warp).astype(int), bins - 1)
+        envelope = np.ascontiguousarray(envelope[:, places])
+    x = pyworld.synthesize(f0, envelope, noise, rate, PERIOD)
+    x = 0.3 * x / max(np.abs(x).max(), 1e-9)
+    return (x + how.breath * rng.standard_normal(len(x))).astype(np.float32), f0
+
+
+def pitch_line(notes: Sequence[ScoreNote], how: SingingStyle, frames: int, rng: np.random.Generator) -> F64:
+    """MIDI number of each WORLD frame."""
+    t = np.arange(frames) * PERIOD / 1000
+    line = np.full(frames, float(notes[0].pitch))
+    for n, note in enumerate(notes):
+        target = note.pitch + how.mistuned * rng.standard_normal()
+        after = t >= note.start
+        inside = after & (t < note.end + 0.02)
+        near = n > 0 and note.start - notes[n - 1].end < 0.08
+        previous = line[np.flatnonzero(after)[0] - 1] if near and after.any() else target
+        since = np.clip((t - note.start + how.glide / 2) / how.glide, 0.0, 1.0)
+        # a glide has gone half its way on the beat
+        touched = t >= note.start - how.glide / 2 if near else after
+        shape = previous + (target - previous) * (0.5 - 0.5 * np.cos(np.pi * since))
+        line[touched] = shape[touched]
+        if rng.random() < how.scoops and not near:
+            line[inside] -= how.scoop * np.exp(-(t[inside] - note.start) / (how.scoop_time / 2))
+        age = np.clip((t - note.start - how.vibrato_delay) / 0.15, 0.0, 1.0)
+        wave = how.vibrato * age * np.sin(2 * np.pi * how.vibrato_rate * (t - note.start) + rng.uniform(0, 6.28))
+        line[inside] += wave[inside]
+    slow = np.cumsum(rng.standard_normal(frames)) * 0.02
+    smooth = np.convolve(slow - np.convolve(slow, np.ones(101) / 101, "same"), np.ones(9) / 9, "same")
+    return np.asarray(line + how.drift * smooth / max(smooth.std(), 1e-9), np.float64)
+
+
+TUNED = slice(0, 400, 13)
+"""Songs, in order of their number, that pyin's and yin's constants were found on."""
+TUNED_VOICES = ("en+m1", "en+f1", "en-us+m3", "en+f2", "de+m7", "it+f3")
+TUNED_FONT, HELD_FONT = TIM, FLUID
+"""Constants are found and networks trained on the first; what is measured is played by the second."""
+TUNED_WINDS = ("flute", "trumpet", "clarinet", "oboe")
+RANGES = {
+    "flute": (60, 91),
+    "recorder": (64, 91),
+    "trumpet": (54, 82),
+    "clarinet": (50, 86),
+    "oboe": (58, 88),
+    "sax": (46, 76),
+}
+
+
+def items(data: Path, songs: int, seed: int) -> Iterator[tuple[str, AnnotatedSound]]:
+    """("sing", voice) and ("wind", instrument) items of the first `songs` songs of `TUNED`.
+
+    data: the folder that holds pop909/.
+    """
+    folders = sorted(path for path in (data / "pop909").iterdir() if path.is_dir())[TUNED][:songs]
+    rng = np.random.default_rng(seed)
+    for k, folder in enumerate(folders):
+        notes = melody(folder / f"{folder.name}.mid")
+        if len(notes) < 8:
+            continue
+        voice, name = TUNED_VOICES[k % len(TUNED_VOICES)], TUNED_WINDS[k % len(TUNED_WINDS)]
+        low, high = (45, 64) if "+m" in voice else (55, 76)
+        yield "sing", sung(f"{folder.name} {voice}", moved(notes, low, high), voice, manner(rng), k)
+        yield "wind", wind(f"{folder.name} {name}", moved(notes, *RANGES[name]), WINDS[name], TUNED_FONT)
+
+
+_SAID = (
+    "Please call Stella, and ask her to bring these things with her from the store.",
+    "The north wind and the sun were disputing which was the stronger, when a traveller came along wrapped in a cloak.",
+    "Good morning everybody. Today we are going to talk about the weather, and about what it means for the harvest.",
+    "When the sunlight strikes raindrops in the air, they act as a prism and form a rainbow.",
+    "You wish to know all about my grandfather. Well, he is nearly ninety three years old.",
+    "Turn left at the next corner, then go straight on for two hundred yards until you see the old station.",
+    "No, I never said that! What I said was that nobody had asked me. Are you listening?",
+    "One, two, three, four, five, six, seven, eight, nine, ten, eleven, twelve.",
+    "The committee will meet on Monday to review the budget for the coming year; members are asked to arrive early.",
+    "Hello? Hello, can you hear me now? Testing, testing. All right, let us begin.",
+    "It was the best of times, it was the worst of times, it was the age of wisdom, it was the age of foolishness.",
+    "We all know more than we can say, and most of us say more than we know.",
+    "Ladies and gentlemen, please welcome on stage the next act of this evening.",
+    "Far out in the ocean, where the water is as blue as the prettiest cornflower, it is very, very deep.",
+)
+_TUNED_SPEAKERS = ("en+m1", "en-us+f1", "en-gb+m3", "en+f2", "en-us", "en-gb-scotland+m6", "en-us+m8")
+_HELD_SPEAKERS = ("en+m5", "en-us+f4", "en-gb+m7", "en+f3", "en-gb", "en-us+m2", "en+f5")
+
+
+def speech(held: bool, count: int, seed: int) -> Iterator[F32]:
+    """Sentences said by espeak-ng, other ones by other voices in each half."""
+    rng = np.random.default_rng(seed)
+    texts = _SAID[7:] if held else _SAID[:7]
+    speakers = _HELD_SPEAKERS if held else _TUNED_SPEAKERS
+    for k in range(count):
+        speaker = speakers[(k + k // 7) % 7]
+        x = said(texts[k % 7], speaker, int(rng.integers(120, 185)), int(rng.integers(30, 75)))
+        yield x * np.float32(rng.uniform(0.15, 0.8))
+
+
+def colours(seconds: float, seed: int) -> Iterator[F32]:
+    """White, pink and brown noise at -20 dB."""
+    rng = np.random.default_rng(seed)
+    frames = round(seconds * RATE)
+    for slope in (0.0, 0.5, 1.0):
+        spectrum = np.fft.rfft(rng.standard_normal(frames))
+        x = np.fft.irfft(spectrum * (np.arange(len(spectrum)) + 1.0) ** -slope, frames)
+        yield (0.1 * x / x.std()).astype(np.float32)
+
+
+def real(path: Path) -> F32:
+    """A sound file as mono at `RATE`."""
+    x, rate = soundfile.read(path, dtype="float32", always_2d=True)
+    return resampled(x.mean(axis=1), rate, RATE)

@@ -1,0 +1,204 @@
+"""The network that hears: from 16 kHz sound, a hop at a time, to pitch, voicing, beginnings and notes.
+
+Log spectra of three windows that end at the newest sample, stacked at a pitch's harmonics, and generalised
+autocorrelations on the same axis (frequency and periodicity together: Su and Yang, 2015); small convolutions over
+pitch; a GRU over time. Heads answer for the sound `NEAR` and `FAR` hops ago: the later knows more.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import ClassVar, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from antiphon.workers.streaming import State, StreamingModel
+from antiphon_hum.learned import spec
+
+PER_SEMITONE = 3
+BINS = spec.SEMITONES * PER_SEMITONE
+GRID = 280
+"""Bins of the spectra: the pitches' and those of their harmonics above."""
+LONG, MIDDLE, SHORT = 2048, 1024, 512
+HARMONICS = (0.5, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0)
+BANDS = 20
+"""Of the short window, for what begins."""
+CHANNELS, BODY, CONTEXT, HIDDEN = 14, 8, 64, 108
+LATE = spec.FAR - spec.NEAR
+ROOT = 0.35
+"""Exponent of the power spectrum under the autocorrelation: less than 1 keeps strong harmonics from hiding others."""
+
+
+def hertz(places: Tensor) -> Tensor:
+    """Of bins of the grid. The middle bin of a semitone is in tune."""
+    return 440.0 * 2.0 ** ((spec.LOWEST + (places - 1.0) / PER_SEMITONE - 69.0) / 12.0)
+
+
+def _window(size: int, fall: int) -> Tensor:
+    """Rises slowly and falls within `fall` samples, so that the newest sound counts soon."""
+    up = 0.5 - 0.5 * torch.cos(math.pi * torch.arange(size - fall) / (size - fall))
+    down = 0.5 + 0.5 * torch.cos(math.pi * torch.arange(fall) / fall)
+    window = torch.cat([up, down])
+    return window / window.pow(2).sum().sqrt()
+
+
+def _log_grid(size: int) -> Tensor:
+    """`[size // 2 + 1, GRID]`: a triangle for each bin, as wide as the wider of the two spacings."""
+    lines = torch.arange(size // 2 + 1) * spec.RATE / size
+    middle = hertz(torch.arange(GRID))
+    width = torch.maximum(middle * (2 ** (1 / 36) - 1), torch.tensor(spec.RATE / size))
+    weights = (1.0 - (lines[:, None] - middle).abs() / width).clamp_min(0.0)
+    weights = weights / weights.sum(0).clamp_min(1e-6)
+    return weights * (middle < 0.49 * spec.RATE)
+
+
+def _lags(size: int) -> Tensor:
+    """`[size // 2 + 1, BINS]`: cosines that turn a power spectrum into the autocorrelation at each pitch's period."""
+    lines = torch.arange(size // 2 + 1)[:, None]
+    lag = spec.RATE / hertz(torch.arange(BINS))
+    weights = torch.cos(2 * math.pi * lines * lag / size)
+    return weights * (lines > 0)
+
+
+class PitchNetwork(StreamingModel):
+    """See the module. `hear` gives logits of a whole sound, for training; `step` an answer a hop."""
+
+    name: ClassVar[str] = "hum-learned"
+    rate: ClassVar[int] = spec.RATE
+    hop: ClassVar[int] = spec.HOP
+    inputs: ClassVar[int] = 1
+    outputs: ClassVar[int] = 1
+    latency: ClassVar[int] = 0
+    answer: ClassVar[int | None] = spec.ANSWER
+
+    places: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        for name, size, fall in (("long", LONG, 320), ("middle", MIDDLE, 200), ("short", SHORT, 120)):
+            self.register_buffer(f"{name}_window", _window(size, fall), persistent=False)
+            self.register_buffer(f"{name}_grid", _log_grid(size), persistent=False)
+            if size != SHORT:
+                self.register_buffer(f"{name}_lags", _lags(size), persistent=False)
+        self.shifts = [round(PER_SEMITONE * 12 * math.log2(h)) for h in HARMONICS]
+        self.one = nn.Conv1d(CHANNELS, 16, 5, padding=2)
+        self.two = nn.Conv1d(16, 16, 5, padding=2)
+        self.three = nn.Conv1d(16, BODY, 5, padding=2)
+        self.local = nn.Conv1d(BODY, 2, 3, padding=1)
+        self.squeeze = nn.Linear(BODY * spec.SEMITONES, CONTEXT)
+        self.time = nn.GRU(CONTEXT + 2 * BANDS, HIDDEN, batch_first=True)
+        self.keys = nn.Linear(HIDDEN, 3 * spec.SEMITONES)
+        self.tell = nn.Linear(HIDDEN, 7)
+        self.weigh = nn.Parameter(torch.ones(1))
+        self.register_buffer("places", torch.arange(BINS, dtype=torch.float32), persistent=False)
+
+    def _table(self, name: str) -> Tensor:
+        return cast(Tensor, getattr(self, name))
+
+    def _spectrum(self, frames: Tensor, name: str, size: int) -> Tensor:
+        spectrum: Tensor = torch.fft.rfft(frames[..., -size:] * self._table(f"{name}_window"))
+        return spectrum.abs().square()
+
+    def _look(self, frames: Tensor) -> tuple[Tensor, Tensor]:
+        """frames `[n, LONG]` → channels over pitch `[n, CHANNELS, BINS]`, and the short window's bands `[n, BANDS]`."""
+        far, middle, short = (
+            self._spectrum(frames, name, size) for name, size in (("long", LONG), ("middle", MIDDLE), ("short", SHORT))
+        )
+        rows = []
+        logs = [
+            (torch.log10(power @ self._table(f"{name}_grid") + 1e-9) + 5.0) * 0.5
+            for name, power in (("long", far), ("middle", middle), ("short", short))
+        ]
+        padded = functional.pad(logs[0], (36, 0), value=-2.0)
+        rows += [padded[:, 36 + s : 36 + s + BINS] for s in self.shifts]
+        rows += [logs[1][:, s : s + BINS] for s in self.shifts[1:4]]
+        rows += [logs[2][:, s : s + BINS] for s in self.shifts[1:3]]
+        for name, power in (("long", far), ("middle", middle)):
+            root = (power + 1e-12).pow(ROOT)
+            rows.append(2.0 * (root @ self._table(f"{name}_lags")) / root.sum(-1, keepdim=True))
+        return torch.stack(rows, 1), logs[2].reshape(len(frames), BANDS, -1).mean(-1)
+
+    def _body(self, channels: Tensor) -> tuple[Tensor, Tensor]:
+        """→ two saliences `[n, 2, BINS]` and what the GRU is told `[n, CONTEXT]`."""
+        x = functional.gelu(self.one(channels))
+        x = functional.gelu(self.two(x))
+        x = functional.gelu(self.three(x))
+        pooled = functional.avg_pool1d(x, PER_SEMITONE).flatten(1)
+        return self.local(x), functional.gelu(self.squeeze(pooled))
+
+    def _heads(self, hidden: Tensor, local: Tensor, late: Tensor) -> tuple[Tensor, Tensor]:
+        """hidden `[n, HIDDEN]`, saliences now and `LATE` hops ago → logits `[n, 3, BINS]` and `[n, 7]`."""
+        keys = self.keys(hidden).reshape(-1, 3, spec.SEMITONES).repeat_interleave(PER_SEMITONE, 2)
+        salience = torch.cat([local, self.weigh * late[:, 1:]], 1)
+        return salience + keys, self.tell(hidden)
+
+    def hear(self, sound: Tensor) -> tuple[Tensor, Tensor]:
+        """sound `[rows, hops * HOP]` → logits `[rows, hops, 3, BINS]` (pitch, note, note late), `[rows, hops, 7]`."""
+        start = tuple(held.to(sound.device) for held in self.start(len(sound)))
+        pitch, said, _ = self._run(sound, start)
+        return pitch, said
+
+    def listen(self, sound: Tensor, state: State) -> tuple[Tensor, State]:
+        """Many hops at once, for files: `[1, hops * HOP]` → answers `[hops, ANSWER]`, and the state for `step`."""
+        pitch, said, after = self._run(sound, state)
+        return self.answers(pitch, said)[0], after
+
+    def _run(self, sound: Tensor, state: State) -> tuple[Tensor, Tensor, State]:
+        before, bands_before, hidden, saliences = state
+        rows, hops = sound.shape[0], sound.shape[1] // self.hop
+        padded = torch.cat([before, sound], 1)
+        frames = padded.unfold(1, LONG, self.hop).reshape(rows * hops, LONG)
+        channels, bands = self._look(frames)
+        local, context = self._body(channels)
+        bands = torch.cat([bands_before, bands.reshape(rows, hops, BANDS)], 1)
+        now = bands[:, 2:]
+        told = torch.cat([context.reshape(rows, hops, CONTEXT), now, now - bands[:, :-2]], 2)
+        heard, last = self.time(told, hidden[None])
+        local = torch.cat([saliences, local.reshape(rows, hops, 2, BINS)], 1)
+        pitch, said = self._heads(
+            heard.reshape(-1, HIDDEN), local[:, LATE:].reshape(-1, 2, BINS), local[:, :hops].reshape(-1, 2, BINS)
+        )
+        after = (padded[:, -(LONG - self.hop) :], bands[:, -2:], last[0], local[:, -LATE:])
+        return pitch.reshape(rows, hops, 3, BINS), said.reshape(rows, hops, 7), after
+
+    def answers(self, pitch: Tensor, said: Tensor) -> Tensor:
+        """Logits `[…, 3, BINS]` and `[…, 7]` → `[…, ANSWER]`, as `spec` says."""
+        chances = torch.softmax(pitch, -1)
+        best = chances.argmax(-1, keepdim=True)
+        near = chances * ((self.places - best).abs() <= 4.0)
+        sure = near.sum(-1)
+        middle = (near * self.places).sum(-1) / sure
+        middle = (middle - 1.0) / BINS
+        p = torch.sigmoid(said)
+        keys = chances[..., 2, :].unflatten(-1, (spec.SEMITONES, PER_SEMITONE)).sum(-1)
+        values = [
+            middle[..., 0], sure[..., 0], p[..., 0], p[..., 1], p[..., 2], middle[..., 1], sure[..., 1],
+            p[..., 3], p[..., 4], p[..., 5], middle[..., 2], sure[..., 2], p[..., 6],
+        ]  # fmt: skip
+        return torch.cat([torch.stack(values, -1), keys], -1)
+
+    def start(self, slots: int) -> State:
+        return (
+            torch.zeros(slots, LONG - self.hop),
+            torch.full((slots, 2, BANDS), -2.0),
+            torch.zeros(slots, HIDDEN),
+            torch.zeros(slots, LATE, 2, BINS),
+        )
+
+    def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        past, bands_before, hidden, saliences = state
+        frames = torch.cat([past, x[:, 0]], 1)
+        channels, bands = self._look(frames)
+        local, context = self._body(channels)
+        told = torch.cat([context, bands, bands - bands_before[:, 0]], 1)
+        hidden = torch.gru_cell(told, hidden, *(cast(Tensor, w) for w in self.time.all_weights[0]))
+        pitch, said = self._heads(hidden, local, saliences[:, 0])
+        after = (
+            frames[:, self.hop :],
+            torch.cat([bands_before[:, 1:], bands[:, None]], 1),
+            hidden,
+            torch.cat([saliences[:, 1:], local[:, None]], 1),
+        )
+        return self.answers(pitch, said)[:, None], after

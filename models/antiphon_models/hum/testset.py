@@ -1,0 +1,241 @@
+"""What `hum` is measured on: songs, voices, sentences, noises and a soundfont that no training has heard, by seed.
+
+Made once into a folder, then read from it. Needs pyworld, mido, espeak-ng and fluidsynth where a clip is not there.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from antiphon.contract.pitch import frequency
+from antiphon.errors import UsageError
+from antiphon_models.hum.material import (
+    HELD_FONT,
+    PERIOD,
+    RANGES,
+    SYLLABLES,
+    WINDS,
+    ScoreNote,
+    colours,
+    manner,
+    melody,
+    moved,
+    real,
+    resampled,
+    speech,
+    wind,
+)  # fmt: skip
+from antiphon_models.hum.material import RATE as MADE
+from antiphon_models.hum.material import singing as sing
+from antiphon_models.hum.training import corpus
+from antiphon_models.hum.training.humming import hummed
+
+F32 = NDArray[np.float32]
+F64 = NDArray[np.float64]
+RATE = 48000
+SONGS = 24
+SECONDS = 14.0
+NAMES = ("flute", "trumpet", "clarinet", "recorder", "sax", "oboe")
+NOISES = ("rain", "sea_waves", "crackling_fire", "fire_crackling", "helicopter", "clock_tick")
+"""Of ESC-10, those that have no pitch."""
+DATA = ("pop909", "esc10", "jsb", "tracks")
+OWN = (
+    "Files of your own are measured without it: `antiphon evaluate hum mine.wav`, with the notes that were sung in "
+    "mine.mid or mine.csv"
+)
+EMPTY = ("silence", "noise", "recorded", "many", "speech", "chainsaw")
+"""Kinds that hold no note that `hum` should say."""
+
+
+@dataclass(frozen=True, slots=True)
+class TestClip:
+    """sound `[frames]` at `RATE`.  notes: `[n, 3]`, seconds from and to, MIDI number.  hertz: every `PERIOD` ms, 0
+    unvoiced, empty where nobody knows.
+    """
+
+    name: str
+    sound: F32
+    notes: F64
+    hertz: F64
+
+    def with_noise(self, noise: F32, ratio: float) -> TestClip:
+        """Noise added, so many dB below the sound."""
+        noise = np.resize(noise, len(self.sound))
+        gain = float(np.sqrt(np.mean(self.sound**2) / np.mean(noise**2))) * 10.0 ** (-ratio / 20.0)
+        return replace(self, sound=(self.sound + gain * noise).astype(np.float32))
+
+
+Make = Callable[[], tuple[F32, F64, F64]]
+_NOTHING: tuple[F64, F64] = (np.zeros((0, 3)), np.zeros(0))
+
+
+def noted(data: Path, work: Path, seed: int, limit: int | None) -> Iterator[tuple[str, TestClip]]:
+    """("sung", "wind" and "hum", clip) of each song, at most `limit` songs."""
+    done = 0
+    for place, folder in enumerate(corpus.songs(data, "test")):
+        notes = melody(folder / f"{folder.name}.mid", SECONDS)
+        if len(notes) < 8:
+            continue
+        if done == (SONGS if limit is None else min(limit, SONGS)):
+            return
+        voice, name = corpus.TEST_VOICES[done % len(corpus.TEST_VOICES)], NAMES[done % len(NAMES)]
+        low, high = (55, 78) if voice.endswith(corpus.HIGH) else (43, 66)
+        for kind, who, made in (
+            ("sung", voice, _sung(moved(notes, low, high), voice, seed, place)),
+            ("wind", name, _wind(moved(notes, *RANGES[name]), name)),
+            ("hum", "hum", _hummed(moved(notes, *((43, 66) if done % 2 else (53, 76))), seed, place)),
+        ):
+            yield kind, _kept(work, f"{seed}-{kind}-{folder.name}-{who}", made)
+        done += 1
+
+
+def _sung(notes: tuple[ScoreNote, ...], voice: str, seed: int, place: int) -> Make:
+    def make() -> tuple[F32, F64, F64]:
+        rng = np.random.default_rng((seed, 11, place))
+        sound, hertz = sing(notes, voice, manner(rng), int(rng.integers(1 << 30)), MADE, SYLLABLES)
+        return resampled(sound, MADE, RATE), _rows(notes), hertz
+
+    return make
+
+
+def _hummed(notes: tuple[ScoreNote, ...], seed: int, place: int) -> Make:
+    def make() -> tuple[F32, F64, F64]:
+        rng = np.random.default_rng((seed, 12, place))
+        sound, hertz = hummed(notes, manner(rng), rng, MADE)
+        return resampled(sound, MADE, RATE), _rows(notes), hertz
+
+    return make
+
+
+def _wind(notes: tuple[ScoreNote, ...], name: str) -> Make:
+    def make() -> tuple[F32, F64, F64]:
+        sound = wind(name, notes, WINDS[name], HELD_FONT, RATE).sound[: round((notes[-1].end + 0.6) * RATE)]
+        hertz = np.zeros(int(len(sound) / RATE * 1000 / PERIOD))
+        for note in notes:
+            at = slice(round(note.start * 1000 / PERIOD), round(note.end * 1000 / PERIOD))
+            hertz[at] = frequency(note.pitch)
+        return 0.3 * sound / max(float(np.abs(sound).max()), 1e-9), _rows(notes), hertz
+
+    return make
+
+
+def _rows(notes: tuple[ScoreNote, ...]) -> F64:
+    return np.array([[n.start, n.end, n.pitch] for n in notes], np.float64)
+
+
+def pink(seed: int) -> F32:
+    """Ten seconds."""
+    rng = np.random.default_rng(seed)
+    spectrum = np.fft.rfft(rng.standard_normal(10 * RATE))
+    return np.fft.irfft(spectrum / np.sqrt(np.arange(len(spectrum)) + 1.0), 10 * RATE).astype(np.float32)
+
+
+def noises(data: Path, kinds: tuple[str, ...] = NOISES) -> list[tuple[str, F32]]:
+    """Fold 4 of ESC-10, a clip of every class before the next of any."""
+    rows = [
+        (n, path)
+        for kind in kinds
+        for n, path in enumerate(p for p in sorted((data / "esc10" / kind).glob("*.ogg")) if p.name[0] == "4")
+    ]
+    return [(path.parent.name, resampled(real(path), MADE, RATE)) for _, path in sorted(rows, key=lambda row: row[0])]
+
+
+def empty(data: Path, work: Path, seed: int, limit: int | None) -> Iterator[tuple[str, TestClip]]:
+    """(kind, clip) of `EMPTY`: nothing of it is a note. limit: clips of a kind."""
+    most = 12 if limit is None else max(1, min(12, limit // 2))
+
+    def clip(kind: str, n: int, sound: F32) -> tuple[str, TestClip]:
+        return kind, TestClip(f"{kind} {n}", sound, *_NOTHING)
+
+    yield clip("silence", 0, np.zeros(20 * RATE, np.float32))
+    for n, x in enumerate(colours(20.0, seed)):
+        yield clip("noise", n, resampled(x, MADE, RATE))
+    for n, (_, x) in enumerate(noises(data)[:most]):
+        yield clip("recorded", n, x)
+    for n, (_, x) in enumerate(noises(data, ("chainsaw",))[:most]):
+        yield clip("chainsaw", n, x)
+    for n, x in enumerate(speech(True, most, seed + 7)):
+        yield clip("speech", n, resampled(x, MADE, RATE))
+    if (data / "tracks" / "speech_librispeech.ogg").is_file():
+        yield clip("speech", most, resampled(real(data / "tracks" / "speech_librispeech.ogg"), MADE, RATE))
+    folders = corpus.songs(data, "test")
+    for n in range(min(8, most)):
+        rng = np.random.default_rng((seed, 13, n))
+
+        def chords(n: int = n, rng: np.random.Generator = rng) -> tuple[F32, F64, F64]:
+            x = corpus.many(data, "test", folders[n * 3 % len(folders)], n, rng, HELD_FONT)
+            return resampled(x, corpus.RATE, RATE), *_NOTHING
+
+        yield "many", replace(_kept(work, f"{seed}-many-{n}", chords), name=f"many {n}")
+
+
+def _kept(work: Path, name: str, make: Make) -> TestClip:
+    path = work / f"{name.replace('+', '_')}.flac"
+    if not path.is_file():
+        sound, notes, hertz = make()
+        path.with_suffix(".json").write_text(
+            json.dumps({"notes": notes.tolist(), "hertz": np.round(hertz, 3).tolist()})
+        )
+        part = path.with_suffix(".part")
+        soundfile.write(part, np.clip(sound, -0.99, 0.99), RATE, format="FLAC", subtype="PCM_16")
+        part.replace(path)
+    said = json.loads(path.with_suffix(".json").read_text())
+    sound = np.asarray(soundfile.read(path, dtype="float32")[0], np.float32)
+    return TestClip(
+        name, sound, np.asarray(said["notes"], np.float64).reshape(-1, 3), np.asarray(said["hertz"], np.float64)
+    )
+
+
+FILES = "sound files of one voice, each with a MIDI file or a CSV (seconds from, to, MIDI number) of the same name"
+
+
+def own(path: Path) -> TestClip:
+    """Somebody's file, and its notes beside it."""
+    from antiphon.io import audiofile, midifile
+
+    sound = audiofile.read(path, rate=RATE).samples.mean(axis=0)
+    for suffix in (".csv", ".mid", ".midi"):
+        beside = path.with_suffix(suffix)
+        if beside.is_file():
+            if suffix == ".csv":
+                rows = _csv(beside)
+            else:
+                song = midifile.read(beside)
+                rows = [
+                    (song.seconds(n.start), song.seconds(n.end), float(n.number))
+                    for track in song.tracks
+                    for n in track.notes
+                ]
+            return TestClip(
+                path.stem, np.ascontiguousarray(sound, np.float32), np.array(sorted(rows), np.float64), np.zeros(0)
+            )
+    raise UsageError(
+        f"{path} has no notes beside it to be measured against: {path.stem}.mid, or {path.stem}.csv with a line a note "
+        f"(seconds from, to, MIDI number). `antiphon run hum {path} {path.with_suffix('.mid')}` writes what it finds; "
+        "put that right by ear first"
+    )
+
+
+def _csv(path: Path) -> list[tuple[float, float, float]]:
+    rows = []
+    for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
+        parts = line.replace(";", ",").replace("\t", ",").split(",")
+        try:
+            start, end, pitch = (float(part) for part in parts[:3])
+        except ValueError:
+            if number == 1:
+                continue
+            raise UsageError(
+                f"{path}, line {number}: three numbers are wanted, seconds from, to, MIDI number"
+            ) from None
+        rows.append((start, end, pitch))
+    if not rows:
+        raise UsageError(f"{path} holds no notes; a line a note is wanted: seconds from, to, MIDI number")
+    return rows

@@ -1,0 +1,139 @@
+"""`antiphon train hum`: the network that hears pitch, beginnings and notes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from antiphon_hum.learned import spec
+from antiphon_hum.learned.decode import Live, NoteDecoder, filed
+from antiphon_models.hum.network import BINS, PER_SEMITONE, PitchNetwork
+from antiphon_models.hum.training import corpus
+from antiphon_models.hum.training.batches import Batcher, told
+from antiphon_models.hum.training.scoring import f1
+from antiphon_models.learning.recipe import Recipe, TrainingJob
+
+SPREAD = 0.8
+"""Bins by which the truth about pitch is smeared: a network is not asked for more than it can hear."""
+VALIDATED = 8.0
+"""Seconds of each clip that is validated on."""
+WEIGHTS = {"pitch": 1.0, "key": 0.5, "far_key": 0.7, "voiced": 0.6, "note": 1.0, "onset": 4.0, "many": 0.3}
+
+
+def places(pitch: Tensor) -> Tensor:
+    """MIDI numbers as places on the network's bins."""
+    return (pitch - spec.LOWEST) * PER_SEMITONE + 1.0
+
+
+def heard(logits: Tensor, pitch: Tensor) -> Tensor:
+    """Cross entropy against a bell around the pitch, over frames that have one."""
+    there = torch.isfinite(pitch)
+    target = places(torch.where(there, pitch, torch.full_like(pitch, 60.0)))
+    bins = torch.arange(BINS, device=logits.device)
+    bell = torch.exp(-0.5 * ((bins - target[..., None]) / SPREAD) ** 2)
+    bell = bell / bell.sum(-1, keepdim=True).clamp_min(1e-6)
+    losses = -(bell * functional.log_softmax(logits, -1)).sum(-1)
+    return (losses * there).sum() / there.sum().clamp_min(1)
+
+
+def answered(logits: Tensor, truth: Tensor) -> Tensor:
+    """Binary cross entropy over frames of which it is known."""
+    there = torch.isfinite(truth)
+    losses = functional.binary_cross_entropy_with_logits(
+        logits, torch.where(there, truth, torch.zeros_like(truth)), reduction="none"
+    )
+    return (losses * there).sum() / there.sum().clamp_min(1)
+
+
+class HumRecipe(Recipe):
+    """See the module. Validated by note F1 on songs, voices and sentences that are not trained on."""
+
+    name: ClassVar[str] = "hum"
+    weights: ClassVar[str] = "hum-learned"
+    plugin: ClassVar[str] = "hum"
+    steps: ClassVar[int] = 6000
+    rate: ClassVar[float] = 2e-3
+
+    def prepare(self, job: TrainingJob) -> None:
+        self.job = job
+        corpus.complete(job.data, job.material, job.seed, job.say)
+        self._batcher = Batcher(corpus.load(job.material, "train"), job.seed, job.device)
+        self._valid = corpus.load(job.material, "valid")
+
+    def network(self) -> torch.nn.Module:
+        return PitchNetwork()
+
+    def batch(self, step: int) -> tuple[Tensor, ...]:
+        sound, truths = self._batcher.batch(step)
+        rows = np.stack([told(truth) for truth in truths]).astype(np.float32)
+        return sound, torch.from_numpy(rows).to(sound.device)
+
+    def loss(self, network: torch.nn.Module, batch: tuple[Tensor, ...]) -> tuple[Tensor, dict[str, float | Tensor]]:
+        assert isinstance(network, PitchNetwork)
+        sound, truth = batch
+        pitch, said = network.hear(sound)
+        parts = {
+            "pitch": heard(pitch[:, :, 0], truth[..., 0]),
+            "key": heard(pitch[:, :, 1], truth[..., 1]),
+            "far_key": heard(pitch[:, :, 2], truth[..., 5]),
+            "voiced": answered(said[..., 0], truth[..., 2]) + answered(said[..., 3], truth[..., 6]),
+            "note": answered(said[..., 1], truth[..., 3]) + answered(said[..., 4], truth[..., 7]),
+            "onset": answered(said[..., 2], truth[..., 4]) + answered(said[..., 5], truth[..., 8]),
+            "many": answered(said[..., 6], truth[..., 9]),
+        }
+        total = sum((WEIGHTS[name] * value for name, value in parts.items()), torch.zeros((), device=sound.device))
+        return total, {name: value.detach() for name, value in parts.items()}
+
+    @torch.no_grad()
+    def validate(self, network: torch.nn.Module) -> dict[str, float]:
+        assert isinstance(network, PitchNetwork)
+        found: dict[str, list[float]] = {}
+        seconds = false = 0.0
+        for n, clip in enumerate(self._valid):
+            clip = clip.first(VALIDATED)
+            for noise in (0.0, 10.0) if len(clip.notes) and n % 2 else (0.0,):
+                live, files = self._notes(network, _noisy(clip.sound, noise, n))
+                if not len(clip.notes):
+                    seconds, false = seconds + len(clip.sound) / corpus.RATE, false + len(live)
+                    found.setdefault("false, file", []).append(float(len(files)))
+                    continue
+                found.setdefault("f1", []).append(0.5 * (f1(clip.notes, live) + f1(clip.notes, files)))
+                kind = clip.kind if not noise else f"{clip.kind}, noise"
+                found.setdefault(f"{kind}, live", []).append(f1(clip.notes, live))
+                found.setdefault(f"{kind}, file", []).append(f1(clip.notes, files))
+        result = {name: float(np.mean(values)) for name, values in found.items()}
+        if seconds:
+            result["false, live"] = 10.0 * false / seconds
+            result["false, file"] = 10.0 * float(np.sum(found["false, file"])) / seconds
+        return result
+
+    def _notes(self, network: PitchNetwork, sound: np.ndarray) -> tuple[list[tuple[float, float, int]], ...]:
+        padded = np.concatenate([sound, np.zeros((1 + spec.FAR) * spec.HOP - len(sound) % spec.HOP, np.float32)])
+        x = torch.from_numpy(padded).to(self.job.device)[None]
+        answers = network.answers(*network.hear(x))[0].cpu().numpy()
+        decoder = NoteDecoder(Live())
+        return decoder.all(answers), filed(answers)
+
+    def said(self) -> Mapping[str, Any]:
+        return {
+            "licence": "MIT",
+            "trained_on": "POP909 melodies sung by espeak-ng voices resynthesised by WORLD, hummed and whistled by "
+            "sines, played by TimGM6mb; ESC-10 folds 1 and 2; espeak-ng speech; JSB chorales",
+            "card": "plugins/antiphon_hum/README.md",
+        }
+
+
+def _noisy(sound: np.ndarray, ratio: float, seed: int) -> np.ndarray:
+    """Pink noise so many dB below the sound; 0 for none."""
+    if not ratio:
+        return sound
+    rng = np.random.default_rng(seed)
+    spectrum = np.fft.rfft(rng.standard_normal(len(sound)))
+    noise = np.fft.irfft(spectrum / np.sqrt(np.arange(len(spectrum)) + 1.0), len(sound))
+    loud = np.sqrt(np.mean(sound**2)) * 10 ** (-ratio / 20)
+    return np.asarray(sound + noise * loud / noise.std(), np.float32)

@@ -1,0 +1,241 @@
+"""The training loop: Adam (Kingma and Ba 2015), a warm-up, a cosine's fall, and the average of late weights."""
+
+from __future__ import annotations
+
+import math
+import signal
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+
+import torch
+
+from antiphon.errors import AntiphonError
+from antiphon_models.learning import checkpoint, curve
+from antiphon_models.learning.recipe import Batch, Recipe, TrainingJob
+
+WARM_UP = 100
+LEAST_RATE = 0.01
+AVERAGE = 0.999
+CLIP = 1.0
+FURTHER = 0.4
+"""Of the learning rate, for weights that are trained already."""
+AHEAD = 4
+"""Batches made ahead of their step, by `THREADS` threads, where the device is the CPU."""
+THREADS = 2
+LOGGED = 50
+KEPT_SECONDS = 60.0
+VALIDATIONS, LEAST_APART = 40, 250
+"""In a training, and steps from one to the next at least."""
+MOST_LOST = 20
+
+
+class TrainingError(AntiphonError):
+    """A training that cannot go on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Length:
+    """When a training ends. steps: of its schedule.  minutes: at most so long; 0 for no end."""
+
+    steps: int
+    minutes: float = 0.0
+
+    def done(self, step: int, seconds: float) -> float:
+        """How much of it is behind, 0 to 1."""
+        by_time = seconds / (60.0 * self.minutes) if self.minutes else 0.0
+        return min(1.0, max(step / self.steps, by_time))
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """What came of it. figures: of the last validation."""
+
+    network: torch.nn.Module
+    steps: int
+    seconds: float
+    lost: int
+    figures: Mapping[str, float]
+    complete: bool
+
+
+class Trainer:
+    """One training in a folder: its checkpoint, its log, its curve. A folder with a checkpoint is gone on with."""
+
+    def __init__(self, recipe: Recipe, job: TrainingJob, folder: Path, began_with: str = "") -> None:
+        self._recipe, self._job, self._folder, self._began_with = recipe, job, folder, began_with
+        torch.manual_seed(job.seed)
+        self._network = recipe.network().to(job.device)
+        torch.manual_seed(job.seed)
+        self._average = recipe.network().to(job.device).eval().requires_grad_(False)
+        self._optimizer = torch.optim.Adam(self._network.parameters(), lr=recipe.rate, betas=(0.9, 0.99))
+        self._rate = recipe.rate * (FURTHER if job.further else 1.0)
+        self._step, self._before, self._lost = 0, 0.0, 0
+        found = checkpoint.read(folder, recipe.name, job.seed)
+        if found is not None:
+            self._restore(*found)
+
+    @property
+    def step(self) -> int:
+        """Of the next batch."""
+        return self._step
+
+    def begin(self, network: torch.nn.Module) -> None:
+        """A fresh training begins with this network's weights, not with those drawn by chance."""
+        for own in (self._network, self._average):
+            own.load_state_dict(network.state_dict())
+
+    def run(self, length: Length, watch: Callable[[float, str], None]) -> Trained:
+        """Trains to the end, or until it is interrupted: then `complete` is False and the checkpoint holds it all.
+
+        watch: told how much is done, 0 to 1, and a few words, every step. Raises `TrainingError` when losses stop
+        being finite.
+        """
+        log = curve.Log(self._folder / "log.csv", self._step)
+        began, kept, every = time.monotonic(), time.monotonic(), max(LEAST_APART, length.steps // VALIDATIONS)
+        recent: deque[Mapping[str, float | torch.Tensor]] = deque(maxlen=LOGGED)
+        figures: Mapping[str, float] = {}
+        complete = False
+        try:
+            with self._batches() as batches, _asked_to_stop() as stop:
+                while (done := length.done(self._step, self._seconds(began))) < 1.0 and not stop:
+                    self._learn(next(batches), done, recent)
+                    self._step += 1
+                    watch(done, f"step {self._step}")
+                    if self._step % LOGGED == 0:
+                        log.add(self._step, "train", _means(recent))
+                    if self._step % every == 0:
+                        figures = self.validate(log)
+                    if time.monotonic() - kept > KEPT_SECONDS:
+                        kept = time.monotonic()
+                        self._keep(began)
+            complete = not stop
+            if complete:
+                figures = self.validate(log)
+        finally:
+            log.close()
+            self._keep(began)
+            rows = curve.read(self._folder / "log.csv")
+            (self._folder / "curve.svg").write_text(curve.draw(rows, f"{self._recipe.name}, seed {self._job.seed}"))
+        return Trained(self._average, self._step, self._seconds(began), self._lost, figures, complete)
+
+    def validate(self, log: curve.Log | None = None) -> Mapping[str, float]:
+        """The recipe's figures for the averaged weights."""
+        with torch.inference_mode():
+            figures = self._recipe.validate(self._average)
+        if log is not None:
+            log.add(self._step, "valid", figures)
+        return figures
+
+    def _learn(self, batch: Batch, done: float, recent: deque[Mapping[str, float | torch.Tensor]]) -> None:
+        warm = min(1.0, (self._step + 1) / WARM_UP)
+        fall = LEAST_RATE + (1.0 - LEAST_RATE) * 0.5 * (1.0 + math.cos(math.pi * done))
+        for group in self._optimizer.param_groups:
+            group["lr"] = self._rate * warm * fall
+        self._network.train()
+        self._optimizer.zero_grad(set_to_none=True)
+        # what a loss draws by chance is of its step, however the training came there
+        torch.manual_seed(self._job.seed * 1_000_003 + self._step)
+        loss, values = self._recipe.loss(self._network, batch)
+        if not bool(torch.isfinite(loss)):
+            self._lost += 1
+            if self._lost > MOST_LOST:
+                raise TrainingError(f"{self._lost} batches gave a loss that is not finite; lower the recipe's rate")
+            return
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self._network.parameters(), CLIP)
+        self._optimizer.step()
+        recent.append({"loss": loss.detach(), **values})
+        self._follow()
+
+    def _follow(self) -> None:
+        # young weights have no past worth keeping
+        keep = min(AVERAGE, (1.0 + self._step) / (10.0 + self._step))
+        with torch.no_grad():
+            for mean, now in zip(self._average.parameters(), self._network.parameters(), strict=True):
+                mean.lerp_(now, 1.0 - keep)
+            for held, fresh in zip(self._average.buffers(), self._network.buffers(), strict=True):
+                held.copy_(fresh)
+
+    @contextmanager
+    def _batches(self) -> Iterator[Iterator[Batch]]:
+        """Batches from the present step on. On the CPU threads make them ahead; a card makes its own."""
+        recipe, first = self._recipe, self._step
+        if self._job.device.type != "cpu":
+            yield (recipe.batch(step) for step in range(first, 1 << 62))
+            return
+        pool = ThreadPoolExecutor(THREADS)
+        steps = count(first)
+
+        def ahead() -> Iterator[Batch]:
+            waiting: deque[Future[Batch]] = deque(pool.submit(recipe.batch, next(steps)) for _ in range(AHEAD))
+            while True:
+                batch = waiting.popleft().result()
+                waiting.append(pool.submit(recipe.batch, next(steps)))
+                yield batch
+
+        try:
+            yield ahead()
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+    def _seconds(self, began: float) -> float:
+        return self._before + time.monotonic() - began
+
+    def _keep(self, began: float) -> None:
+        progress = checkpoint.TrainingProgress(
+            self._recipe.name, self._job.seed, self._step, round(self._seconds(began), 1), self._lost, self._began_with
+        )
+        state = self._optimizer.state_dict()["state"]
+        moments = {f"{n}.{what}": torch.as_tensor(value) for n, held in state.items() for what, value in held.items()}
+        checkpoint.keep(
+            self._folder, progress,
+            {"network": self._network.state_dict(), "average": self._average.state_dict(), "moments": moments},
+        )  # fmt: skip
+
+    def _restore(self, progress: checkpoint.TrainingProgress, groups: dict[str, dict[str, torch.Tensor]]) -> None:
+        try:
+            self._network.load_state_dict(groups["network"])
+            self._average.load_state_dict(groups["average"])
+        except (KeyError, RuntimeError) as error:
+            raise TrainingError(
+                f"the checkpoint in {self._folder} is of another network ({str(error).splitlines()[0]}); use --restart"
+            ) from None
+        held: dict[int, dict[str, torch.Tensor]] = {}
+        for name, value in groups.get("moments", {}).items():
+            number, _, what = name.partition(".")
+            held.setdefault(int(number), {})[what] = value
+        self._optimizer.load_state_dict({**self._optimizer.state_dict(), "state": held})
+        self._step, self._before, self._lost = progress.step, progress.seconds, progress.lost
+
+
+@contextmanager
+def _asked_to_stop() -> Iterator[list[int]]:
+    """Holds the signal's number once Ctrl-C or SIGTERM has come: between two steps is the time to stop."""
+    came: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield came
+        return
+    before = {number: signal.signal(number, lambda n, _: came.append(n)) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield came
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _means(recent: deque[Mapping[str, float | torch.Tensor]]) -> dict[str, float]:
+    names = dict.fromkeys(name for values in recent for name in values)
+    means = {}
+    for name in names:
+        found = [float(values[name]) for values in recent if name in values]
+        found = [value for value in found if math.isfinite(value)]
+        if found:
+            means[name] = sum(found) / len(found)
+    return means

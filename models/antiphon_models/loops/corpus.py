@@ -1,0 +1,159 @@
+"""Loops of known tempo, key, bars and family, rendered from `patterns`: to fit on, to measure on, to test with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon.contract.pitch import SHARP_NAMES
+from antiphon_models.loops import patterns
+from antiphon_models.loops.midifile import DRUMS, Program, TimedMidiNote, midi, play
+
+RATE = 44100
+KITS = (0, 8, 16, 24, 25, 32, 40)
+BASSES = (32, 33, 34, 35, 36, 37, 38, 39)
+CHORDS = (
+    0,
+    1,
+    2,
+    4,
+    5,
+    6,
+    7,
+    11,
+    16,
+    17,
+    18,
+    19,
+    24,
+    25,
+    26,
+    27,
+    46,
+    48,
+    49,
+    50,
+    51,
+    61,
+    62,
+    63,
+    81,
+    88,
+    89,
+    90,
+    91,
+    95,
+)
+MELODIES = (
+    0,
+    4,
+    5,
+    9,
+    11,
+    12,
+    13,
+    21,
+    24,
+    25,
+    28,
+    29,
+    40,
+    42,
+    45,
+    56,
+    60,
+    64,
+    66,
+    68,
+    71,
+    73,
+    74,
+    75,
+    79,
+    80,
+    81,
+    82,
+    104,
+    105,
+    107,
+    108,
+)
+_GAP = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A loop's truth. samples: float32 `[2, frames]` at `RATE`.  key: "A minor" or None.  kind: what it plays."""
+
+    samples: NDArray[np.float32]
+    bpm: float
+    bars: int
+    key: str | None
+    kind: str
+
+    @property
+    def family(self) -> str:
+        return self.kind if self.kind in ("drums", "bass") else "harmonic"
+
+
+@dataclass(frozen=True, slots=True)
+class LoopScore:
+    """One to be rendered. notes: in beats from its start, which may be as they were played."""
+
+    bpm: float
+    bars: int
+    key: str | None
+    kind: str
+    program: int
+    notes: list[patterns.PatternNote]
+
+
+def _score(rng: np.random.Generator, kind: str) -> LoopScore:
+    bpm = round(float(rng.uniform(60, 180)), 1 if rng.random() < 0.2 else 0)
+    bars = int(rng.choice([1, 2, 4, 8, 3, 6, 5, 7], p=[0.2, 0.27, 0.29, 0.14, 0.04, 0.04, 0.01, 0.01]))
+    if kind == "drums":
+        return LoopScore(bpm, bars, None, kind, int(rng.choice(KITS)), patterns.drums(rng, bars))
+    tonic, mode = int(rng.integers(12)), str(rng.choice(["major", "minor"]))
+    make = {"bass": patterns.bass, "chords": patterns.chords, "melody": patterns.melody}[kind]
+    programs = {"bass": BASSES, "chords": CHORDS, "melody": MELODIES}[kind]
+    notes = make(rng, bars, tonic, mode)
+    return LoopScore(bpm, bars, f"{SHARP_NAMES[tonic]} {mode}", kind, int(rng.choice(programs)), notes)
+
+
+def rendered(count: int, soundfont: str, seed: int, kinds: tuple[str, ...] = ()) -> Iterator[Known]:
+    """`count` loops, kinds in turn; the files end where the last bar does, with what rang on cut off."""
+    rng = np.random.default_rng(seed)
+    kinds = kinds or ("drums", "bass", "chords", "melody", "drums", "chords")
+    for first in range(0, count, 48):
+        scores = [_score(rng, kinds[n % len(kinds)]) for n in range(first, min(count, first + 48))]
+        yield from together(scores, soundfont, rng)
+
+
+def together(scores: Sequence[LoopScore], soundfont: str, rng: np.random.Generator) -> Iterator[Known]:
+    """Scores rendered one after the other in one go, unevenly by some ms."""
+    reverb = bool(rng.random() < 0.6)
+    notes: list[TimedMidiNote] = []
+    programs: list[Program] = []
+    starts: list[float] = []
+    at = 1.0
+    for score in scores:
+        beat, channel = 60.0 / score.bpm, DRUMS if score.kind == "drums" else 0
+        starts.append(at)
+        programs.append(Program(at - 0.5, channel, score.program))
+        early = float(rng.choice([0.0, 0.004, 0.008]))
+        for n in score.notes:
+            start = max(0.0, n.start * beat + float(rng.normal(0, 1)) * early)
+            length = min(n.length * beat, score.bars * 4 * beat - start)
+            if length > 0:
+                notes.append(TimedMidiNote(at + start, length, n.pitch, min(127, n.velocity), channel))
+        at += score.bars * 4 * beat + _GAP
+    sound = play(midi(notes, programs), soundfont, RATE, reverb)
+    for score, start in zip(scores, starts, strict=True):
+        from_, frames = round(start * RATE), round(score.bars * 240.0 / score.bpm * RATE)
+        piece = sound[:, from_ : from_ + frames]
+        if piece.shape[1] < frames:
+            piece = np.pad(piece, ((0, 0), (0, frames - piece.shape[1])))
+        yield Known(np.ascontiguousarray(piece), score.bpm, score.bars, score.key, score.kind)

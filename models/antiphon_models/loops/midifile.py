@@ -1,0 +1,62 @@
+"""Notes in seconds to sound by a soundfont: the ground truth of `corpus`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon_models.material import fluidsynth
+from antiphon_models.material.fluidsynth import FLUID, TIM, FluidSettings
+from antiphon_models.material.midi_bytes import midi_bytes, note_off, note_on, program_change
+
+TICKS = 9600
+"""Of a second: finer than a sample at 9.6 kHz, so that an unevenness of some ms is kept."""
+SOUNDFONTS = {"fluidr3": FLUID, "timgm6mb": TIM}
+DRUMS = 9
+
+
+@dataclass(frozen=True, slots=True)
+class TimedMidiNote:
+    """A note. start, length: seconds.  pitch: 0 to 127.  velocity: 1 to 127.  channel: 0 to 15."""
+
+    start: float
+    length: float
+    pitch: int
+    velocity: int
+    channel: int
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """From `start` seconds on `channel` plays General MIDI program 0 to 127 (on channel 9, a drum kit)."""
+
+    start: float
+    channel: int
+    program: int
+
+
+def midi(notes: Sequence[TimedMidiNote], programs: Sequence[Program] = ()) -> bytes:
+    """A one-track MIDI file; of what comes at one time, notes end first and begin last."""
+    events = [(p.start, 1, program_change(p.channel, p.program)) for p in programs]
+    for note in notes:
+        events.append((note.start, 2, note_on(note.channel, note.pitch, note.velocity)))
+        events.append((note.start + note.length, 0, note_off(note.channel, note.pitch)))
+    ordered = sorted(events, key=lambda e: (round(e[0] * TICKS), e[1]))
+    return midi_bytes([(round(seconds * TICKS), data) for seconds, _, data in ordered], TICKS)
+
+
+def why_not() -> str:
+    """Why nothing can be rendered here; "" when it can."""
+    missing = fluidsynth.missing()
+    if not missing:
+        return ""
+    return f"{missing[0]} is not installed"
+
+
+def play(data: bytes, soundfont: str, rate: int, reverb: bool = True) -> NDArray[np.float32]:
+    """What FluidSynth makes of a MIDI file, float32 `[2, frames]`."""
+    settings = FluidSettings(gain=0.5, reverb=reverb, chorus=reverb)
+    return np.ascontiguousarray(fluidsynth.play(data, SOUNDFONTS[soundfont], rate, settings).T)

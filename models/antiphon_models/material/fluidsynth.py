@@ -1,0 +1,82 @@
+"""The one caller of FluidSynth: the bytes of a MIDI file to sound, by a General MIDI soundfont."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+PROGRAM = "fluidsynth"
+FLUID = Path("/usr/share/sounds/sf2/FluidR3_GM.sf2")
+TIM = Path("/usr/share/sounds/sf2/TimGM6mb.sf2")
+LONGEST = 600.0
+"""Seconds that FluidSynth may take; found by use: what is rendered here takes some seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class FluidSettings:
+    """How FluidSynth plays.
+
+    Args:
+        gain: Its master gain, 0 to 10.
+        reverb: With its reverb; None leaves it as FluidSynth has it, on.
+        chorus: With its chorus; None leaves it as FluidSynth has it, on.
+        options: Further settings by name, as `-o` takes them.
+        samples: What it writes: "float", or 16 bits, which are dithered and cut at full scale.
+    """
+
+    gain: float
+    reverb: bool | None = False
+    chorus: bool | None = False
+    options: tuple[tuple[str, str], ...] = ()
+    samples: Literal["float", "s16"] = "float"
+
+
+def missing(fonts: Iterable[Path] = (FLUID, TIM)) -> list[str]:
+    """What of FluidSynth and these soundfonts is not on this machine, each by its name or path."""
+    found = [] if shutil.which(PROGRAM) is not None else [PROGRAM]
+    return found + [str(font) for font in fonts if not font.is_file()]
+
+
+def play(score: bytes, font: Path, rate: int, settings: FluidSettings) -> NDArray[np.float32]:
+    """What FluidSynth makes of a MIDI file.
+
+    Args:
+        score: The file's bytes.
+        font: The soundfont.
+        rate: Hz of the sound.
+        settings: How it plays.
+
+    Returns:
+        float32 `[frames, 2]`, with what rings on after the last event.
+
+    Raises:
+        FileNotFoundError: There is no fluidsynth program.
+        subprocess.CalledProcessError: It fails.
+        subprocess.TimeoutExpired: It takes over `LONGEST` seconds.
+    """
+    import soundfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        notes, sound = Path(folder) / "notes.mid", Path(folder) / "sound.wav"
+        notes.write_bytes(score)
+        subprocess.run(
+            [PROGRAM, "-ni", "-q", "-g", f"{settings.gain:g}", "-r", str(rate), "-O", settings.samples, "-T", "wav",
+             *_switch("-R", settings.reverb), *_switch("-C", settings.chorus),
+             *(word for name, value in settings.options for word in ("-o", f"{name}={value}")),
+             "-F", str(sound), str(font), str(notes)],
+            check=True, capture_output=True, timeout=LONGEST, stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+        samples, _ = soundfile.read(sound, dtype="float32", always_2d=True)
+    return np.asarray(samples)
+
+
+def _switch(name: str, on: bool | None) -> tuple[str, ...]:
+    return () if on is None else (name, str(int(on)))

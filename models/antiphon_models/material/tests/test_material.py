@@ -1,0 +1,123 @@
+"""Notes go into a MIDI file and come back; the two programs are called in one place each, with what was asked."""
+
+from __future__ import annotations
+
+import ast
+import io
+import stat
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from antiphon.io import midifile
+from antiphon_models.material import espeak, fluidsynth
+from antiphon_models.material.fluidsynth import FLUID, FluidSettings
+from antiphon_models.material.midi_bytes import is_note_on, midi_bytes, note_off, note_on, program_change
+
+MODELS = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize("ticks", [960, 9600])
+def test_the_servers_reader_reads_what_is_written(tmp_path: Path, ticks: int) -> None:
+    events = [
+        (0, program_change(0, 40)),
+        (ticks // 2, note_on(0, 60, 100)),
+        (ticks, note_off(0, 60)),
+        # a delta of four bytes
+        (ticks * 3000, note_on(9, 36, 1)),
+        (ticks * 3001, note_off(9, 36)),
+    ]
+    (tmp_path / "a.mid").write_bytes(midi_bytes(events, ticks))
+    song = midifile.read(tmp_path / "a.mid")
+    (track,) = song.tracks
+    found = [(song.seconds(n.start), song.seconds(n.end), n.number, round(127 * n.velocity)) for n in track.notes]
+    np.testing.assert_allclose(found, [(0.5, 1.0, 60, 100), (3000.0, 3001.0, 36, 1)])
+    assert [n.channel for n in track.notes] == [1, 10]
+    assert track.program == 40
+
+
+def test_a_message_that_begins_a_note() -> None:
+    assert is_note_on(note_on(3, 60, 1))
+    assert not is_note_on(note_on(3, 60, 0))
+    assert not is_note_on(note_off(3, 60))
+
+
+def test_each_program_is_started_in_one_module() -> None:
+    started: dict[str, list[str]] = {"fluidsynth": [], "espeak-ng": []}
+    for path in MODELS.rglob("*.py"):
+        if "tests" in path.parts or "subprocess" not in path.read_text():
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Constant) and node.value in started:
+                started[str(node.value)].append(path.relative_to(MODELS).as_posix())
+    assert started == {"fluidsynth": ["material/fluidsynth.py"], "espeak-ng": ["material/espeak.py"]}
+
+
+def program(folder: Path, name: str, script: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Puts a program of that name first on the path."""
+    path = folder / name
+    path.write_text(f"#!{sys.executable}\nimport sys\nfrom pathlib import Path\nHERE = Path({str(folder)!r})\n{script}")
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setenv("PATH", str(folder))
+
+
+def wave(sound: np.ndarray, rate: int) -> bytes:
+    buffer = io.BytesIO()
+    soundfile.write(buffer, sound, rate, format="WAV", subtype="FLOAT")
+    return buffer.getvalue()
+
+
+def test_fluidsynth_is_asked_for_what_the_settings_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    x = np.linspace(-0.5, 0.5, 200, dtype=np.float32).reshape(100, 2)
+    (tmp_path / "x.wav").write_bytes(wave(x, 44100))
+    program(
+        tmp_path, "fluidsynth",
+        "(HERE / 'asked').write_text('\\n'.join(sys.argv[1:]))\n"
+        "(HERE / 'score').write_bytes(Path(sys.argv[-1]).read_bytes())\n"
+        "Path(sys.argv[sys.argv.index('-F') + 1]).write_bytes((HERE / 'x.wav').read_bytes())\n",
+        monkeypatch,
+    )  # fmt: skip
+    score = midi_bytes([(0, note_on(0, 60, 90))])
+    settings = FluidSettings(
+        gain=0.6, reverb=True, chorus=None, options=(("synth.reverb.level", "0.8"),), samples="s16"
+    )
+    assert np.array_equal(fluidsynth.play(score, Path("font.sf2"), 44100, settings), x)
+    asked = (tmp_path / "asked").read_text().splitlines()
+    assert " ".join(asked[:-4]) == "-ni -q -g 0.6 -r 44100 -O s16 -T wav -R 1 -o synth.reverb.level=0.8"
+    assert (asked[-4], asked[-2]) == ("-F", "font.sf2")
+    assert (tmp_path / "score").read_bytes() == score
+
+
+def test_what_is_missing_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert fluidsynth.missing([tmp_path / "no.sf2"]) == ["fluidsynth", str(tmp_path / "no.sf2")]
+    with pytest.raises(FileNotFoundError, match="espeak-ng"):
+        espeak.speech("hello", "en", 150, 50)
+
+
+def test_espeak_says_what_it_is_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    x = np.linspace(-0.5, 0.5, 100, dtype=np.float32)
+    (tmp_path / "x.wav").write_bytes(wave(x, 22050))
+    program(
+        tmp_path, "espeak-ng",
+        "(HERE / 'asked').write_text('\\n'.join(sys.argv[1:]))\n"
+        "sys.stdout.buffer.write((HERE / 'x.wav').read_bytes())\n",
+        monkeypatch,
+    )  # fmt: skip
+    sound, rate = espeak.speech("hello there", "en+f1", 150, 40)
+    assert np.array_equal(sound, x)
+    assert rate == 22050
+    asked = (tmp_path / "asked").read_text().splitlines()
+    assert " ".join(asked) == "-v en+f1 -s 150 -p 40 --stdout hello there"
+
+
+@pytest.mark.skipif(bool(fluidsynth.missing([FLUID])), reason="needs fluidsynth and FluidR3_GM")
+def test_fluidsynth_plays_the_note_that_is_asked_for() -> None:
+    x = fluidsynth.play(
+        midi_bytes([(0, note_on(0, 69, 100)), (960, note_off(0, 69))]), FLUID, 44100, FluidSettings(1.0)
+    )
+    spectrum = np.abs(np.fft.rfft(x[:44100].mean(axis=1) * np.hanning(44100)))
+    assert abs(int(np.argmax(spectrum)) % 440) in (0, 1, 439)

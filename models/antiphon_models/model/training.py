@@ -1,0 +1,54 @@
+"""How `models/weights/reference.safetensors` was made: drawn by chance from a seed, not learned.
+
+python -m antiphon_models.model.training [FOLDER] [--seed N]     FOLDER: for weights and manifest; models/weights/ by
+default
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon.runtime import model_files, resources
+from antiphon_model.spec import REFERENCE
+from antiphon_models.model.network import HIDDEN, Reference
+
+SEED = 20
+
+
+def drawn(seed: int = SEED) -> dict[str, NDArray[np.float32]]:
+    """Weights by name, even within ±1/√HIDDEN, in the order the network names them."""
+    rng, most = np.random.default_rng(seed), HIDDEN**-0.5
+    return {
+        name: rng.uniform(-most, most, tuple(tensor.shape)).astype(np.float32)
+        for name, tensor in Reference().state_dict().items()
+    }
+
+
+def write(folder: Path, seed: int = SEED) -> None:
+    """Puts weights and their manifest entry into the folder; what else the manifest names stays."""
+    arrays = drawn(seed)
+    said = {
+        "plugin": REFERENCE.plugin,
+        "licence": "MIT",
+        "trained_on": "nothing: drawn by chance",
+        "seed": seed,
+        "card": "plugins/antiphon_model/README.md",
+        "parameters": sum(array.size for array in arrays.values()),
+    }
+    model_files.write(REFERENCE.weights, arrays, folder, said)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, nargs="?", default=resources.models())
+    parser.add_argument("--seed", type=int, default=SEED)
+    given = parser.parse_args()
+    write(given.folder, given.seed)
+
+
+if __name__ == "__main__":
+    main()

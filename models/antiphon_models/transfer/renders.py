@@ -1,0 +1,127 @@
+"""Test material with an exact answer: the same notes by two instruments, and other notes by the second.
+
+Songs of POP909 and Bach chorales, played by FluidSynth from a General MIDI soundfont.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon.errors import FileError
+from antiphon.io import midifile
+from antiphon_models.material import fluidsynth
+from antiphon_models.material.fluidsynth import FLUID, TIM, FluidSettings
+from antiphon_models.material.midi_bytes import TICKS, midi_bytes, note_off, note_on, program_change
+
+F32 = NDArray[np.float32]
+RATE = 44100
+SECONDS = 10.0
+SOUNDFONTS = {"fluid": FLUID, "timgm": TIM}
+_AS_INSTALLED = FluidSettings(gain=0.6, reverb=None, chorus=None, samples="s16")
+# by General MIDI number: struck, plucked, bowed, blown, sung, organs and two synthesised
+PROGRAMS = (0, 4, 6, 11, 12, 16, 19, 21, 24, 25, 27, 40, 42, 46, 48, 52, 56, 60, 61, 65, 66, 68, 71, 73, 80, 89)
+
+Note = tuple[float, float, int, int]
+"""Start and end in seconds, MIDI number, velocity."""
+
+
+@dataclass(frozen=True, slots=True)
+class TransferTask:
+    """One task: mono sounds at `RATE`, and what they were made of."""
+
+    name: str
+    source: F32
+    target: F32
+    reference: F32
+
+
+def pop(data: Path) -> list[Path]:
+    """The songs there are; those whose number is divisible by ten are left to others."""
+    found = sorted((data / "pop909").glob("[0-9][0-9][0-9]/[0-9][0-9][0-9].mid"))
+    return [path for path in found if int(path.stem) % 10]
+
+
+def song(path: Path, rng: np.random.Generator) -> list[Note]:
+    """`SECONDS` of melody and accompaniment from somewhere in a song."""
+    file = midifile.read(path)
+    played = [n for track in file.tracks for n in track.notes]
+    notes = [(file.seconds(n.start), file.seconds(n.end), n.number, round(127 * n.velocity)) for n in played]
+    now = file.seconds(file.length)
+    first = float(rng.uniform(8.0, max(9.0, now - SECONDS - 8.0)))
+    return cut(notes, first)
+
+
+def chorale(steps: list[list[int]], rng: np.random.Generator) -> list[Note]:
+    """`SECONDS` of a chorale at 70 to 110 quarters a minute, each voice at a velocity of its own."""
+    step = 15.0 / float(rng.uniform(70, 110))
+    notes: list[Note] = []
+    for voice in range(4):
+        velocity = int(rng.integers(70, 110))
+        line = [row[voice] if voice < len(row) else -1 for row in steps]
+        at = 0
+        for n in range(1, len(line) + 1):
+            # a held note is repeated on the grid; on the beat a repetition may be struck anew
+            if n == len(line) or line[n] != line[at] or (n % 8 == 0):
+                if line[at] >= 0:
+                    notes.append((at * step, n * step * 0.999, int(line[at]), velocity))
+                at = n
+    last = max(0.0, len(steps) * step - SECONDS)
+    return cut(notes, float(rng.uniform(0.0, last)))
+
+
+def cut(notes: list[Note], first: float) -> list[Note]:
+    """The notes that begin within `SECONDS` from `first`, counted from there."""
+    inside = [n for n in notes if first <= n[0] < first + SECONDS - 0.2]
+    return sorted((a - first, min(b - first, SECONDS), number, v) for a, b, number, v in inside)
+
+
+def play(notes: list[Note], program: int, soundfont: Path) -> F32:
+    """The notes by one instrument, `SECONDS` long, mono."""
+    events = [(a, 1, note_on(0, n, v)) for a, _, n, v in notes] + [(b, 0, note_off(0, n)) for _, b, n, _ in notes]
+    ordered = [(round(when * TICKS), data) for when, _, data in sorted(events, key=lambda e: (e[0], e[1]))]
+    score = midi_bytes([(0, program_change(0, program)), *ordered])
+    samples = fluidsynth.play(score, soundfont, RATE, _AS_INSTALLED).mean(axis=1)
+    out = np.zeros(round(SECONDS * RATE), np.float32)
+    out[: min(len(samples), len(out))] = samples[: len(out)]
+    return out
+
+
+def items(data: Path, soundfont: str, part: str, count: int, seed: int = 1) -> Iterator[TransferTask]:
+    """`count` tasks of a soundfont. part: "tune" or "report"; they share neither songs nor pairs of instruments.
+
+    Raises `FileError` for what they need and is not there.
+    """
+    missing = [str(path) for path in (data / "pop909", data / "jsb") if not path.exists()]
+    missing += fluidsynth.missing([SOUNDFONTS[soundfont]])
+    if missing:
+        raise FileError(f"transfer is measured on songs played by FluidSynth; missing: {', '.join(missing)}")
+    rng = np.random.default_rng([seed, sorted(SOUNDFONTS).index(soundfont), part == "report"])
+    odd = part == "report"
+    songs = [path for path in pop(data) if int(path.stem) % 2 == odd]
+    chorales = json.loads((data / "jsb" / "jsb-chorales-16th.json").read_text())["test" if odd else "train"]
+    pairs = [(p, q) for p in PROGRAMS for q in PROGRAMS if p != q and (p + q) % 2 == odd]
+    order = rng.permutation(len(pairs))
+    for turn in range(count):
+        first, second = pairs[order[turn % len(order)]]
+        kind = "pop" if turn % 2 else "jsb"
+        made: list[list[Note]] = []
+        while len(made) < 2:
+            if kind == "pop":
+                notes = song(songs[int(rng.integers(len(songs)))], rng)
+            else:
+                notes = chorale(chorales[int(rng.integers(len(chorales)))], rng)
+            if len(notes) >= 12:
+                made.append(notes)
+        font = SOUNDFONTS[soundfont]
+        yield TransferTask(
+            f"{soundfont} {kind} {first}>{second}",
+            play(made[0], first, font),
+            play(made[0], second, font),
+            play(made[1], second, font),
+        )

@@ -1,0 +1,4 @@
+"""The learned modes: what their networks are as plain data, the client of the worker, and how answers become notes.
+
+May import the server, `decimator` and `tracking`; `offline_model` alone imports torch, for files.
+"""

@@ -1,0 +1,74 @@
+"""One constant tempo found in when notes begin, and notes moved to its lines: for files, where all are known."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon_hum.scale_snap import GRIDS
+
+if TYPE_CHECKING:
+    from antiphon_hum.transcription.notes import Note
+
+F64 = NDArray[np.float64]
+SLOWEST, FASTEST = 60.0, 180.0
+"""bpm between which a tempo is looked for."""
+LIKELY, WIDTH, WEIGHT = 110.0, 1.0, 0.05
+"""bpm that is likeliest, and how little others in octaves from it are: of two that fit alike the likelier is taken."""
+FEW = 5
+"""Notes from which on there is a tempo to be found."""
+PLAIN = 120.0
+
+
+def timing(starts: Sequence[float], quantise: str, bpm: float) -> tuple[float, float]:
+    """bpm, and seconds of a line, at most one beat. starts: seconds.  bpm: where it is known, with a beat at 0; 0 to
+    have it found.
+    """
+    if bpm > 0.0:
+        return bpm, 0.0
+    if len(starts) < FEW:
+        return PLAIN, 0.0
+    t = np.asarray(starts, np.float64)
+    # a tempo a step from the best one drifts by a tenth of a line over all notes
+    step = 0.1 * GRIDS[quantise] / max(1.0, float(t[-1] - t[0])) * 60.0
+    tempos = np.arange(SLOWEST, FASTEST, min(0.5, step))
+    fits = np.array([_fit(t, tempo, quantise) for tempo in tempos])
+    best = float(tempos[int(fits.argmax())])
+    line = 60.0 / best * GRIDS[quantise]
+    turn = np.angle(np.exp(2j * np.pi * t / line).sum()) / (2.0 * np.pi)
+    return best, float(turn % 1.0) * line
+
+
+def _fit(t: F64, tempo: float, quantise: str) -> float:
+    """How well the onsets lie on the lines of a tempo, and on its beats."""
+    beats = t * tempo / 60.0
+    on_lines = abs(np.exp(2j * np.pi * beats / GRIDS[quantise]).mean())
+    on_beats = abs(np.exp(2j * np.pi * beats).mean())
+    return float(on_lines + 0.3 * on_beats - WEIGHT * (np.log2(tempo / LIKELY) / WIDTH) ** 2)
+
+
+def on_grid(notes: Sequence[Note], rate: int, quantise: str, bpm: float, beat: float, frames: int) -> list[Note]:
+    """Notes moved to the nearest line with their length kept, in order and one at a time. Of two on one line the
+    later goes to the next; where that is taken too, or beyond the sound, it is left out.
+    """
+    line = GRIDS[quantise] * 60.0 / bpm * rate
+    moved: list[Note] = []
+    taken = -1
+    for note in notes:
+        place = max(0, round((note.start - beat * rate) / line))
+        if place <= taken:
+            if place < taken:
+                continue
+            place += 1
+        start = max(0, round(place * line + beat * rate))
+        if start >= frames:
+            continue
+        taken = place
+        if moved and moved[-1].end > start:
+            moved[-1] = replace(moved[-1], end=start)
+        moved.append(replace(note, start=start, end=min(frames, start + max(1, note.end - note.start))))
+    return moved

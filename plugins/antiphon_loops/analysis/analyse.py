@@ -1,0 +1,148 @@
+"""One file analysed: everything `Loop` says of it."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon.errors import FileError
+from antiphon_loops.analysis import tables, tempo
+from antiphon_loops.analysis.loudness import integrated, true_peak
+from antiphon_loops.analysis.reading import LONGEST, SHORTEST, sound_of
+from antiphon_loops.analysis.spectrum import BANDS, F64, LOWEST, RATE, Picture, picture
+from antiphon_loops.arrangement.arrange import MOODS
+from antiphon_loops.record import Loop
+
+_QUIETEST = 1e-4
+CONTOUR = 16
+
+
+def analyse_file(path: Path, name: str) -> Loop:
+    """Raises `FileError` for what cannot be read or is no loop."""
+    samples, rate = sound_of(path, name)
+    return analyse(samples, rate, name)
+
+
+def analyse(samples: NDArray[np.float32], rate: int, name: str = "") -> Loop:
+    """samples: float32 `[channels, frames]`. Raises `FileError` for what is no loop."""
+    import soxr
+
+    seconds = samples.shape[1] / rate
+    if not SHORTEST <= seconds <= LONGEST:
+        raise FileError(f"{name} is no loop: it is {seconds:.3g} s long, and {SHORTEST:g} to {LONGEST:g} s make one")
+    mono = samples.mean(axis=0, dtype=np.float64).astype(np.float32)
+    top = float(np.abs(samples).max())
+    if top < _QUIETEST:
+        raise FileError(f"{name} is no loop: it is silent")
+    if float(np.abs(mono).max()) < 0.05 * top:  # sides out of phase
+        mono = samples[0]
+    if float(mono.std()) < 1e-3 * top:
+        raise FileError(f"{name} is no loop: it is a constant, which is no sound")
+    small = np.asarray(soxr.resample(mono / np.float32(top), rate, RATE), np.float32)
+    seen = picture(small, seconds)
+    known = tables.load()
+    role = known.role(seen)
+    bars, tempo_sure = known.bars(seen, role)
+    tempo_sure = tempo_sure if tempo.beats(seen) else 0.0
+    key, key_sure = (None, 0.0) if role == "drums" else known.key_of(seen, role)
+    bpm = 240.0 * bars / seconds
+    levels = _levels(samples, bars)
+    pitch, contour = _lead(seen) if role != "drums" else (None, (None,) * CONTOUR)
+    dance, valence, arousal = _feel(seen, bpm, bars, key)
+    return Loop(
+        name, rate, round(seconds, 6), round(bpm, 3), bars, tempo_sure, key, key_sure,
+        role if role in ("drums", "bass") else "harmonic", role, round(integrated(samples, rate), 2),
+        round(20 * float(np.log10(max(true_peak(samples, rate), 1e-6))), 2), pitch, contour,
+        _chroma(seen) if role != "drums" else (), tempo.pattern(seen, bars),
+        tempo.straight(seen, bars), levels, dance, valence, arousal,
+        _mood(valence, arousal), _style(seen, bpm, bars, role), _mfcc(seen),
+    )  # fmt: skip
+
+
+def _levels(samples: NDArray[np.float32], bars: int) -> tuple[float, ...]:
+    edges = np.linspace(0, samples.shape[1], bars + 1).astype(int)
+    power = np.array([float((samples[:, a:b].astype(np.float64) ** 2).mean()) for a, b in itertools.pairwise(edges)])
+    return tuple(round(float(v), 1) for v in 10 * np.log10(power / power.max() + 1e-9))
+
+
+def _lead(seen: Picture) -> tuple[float | None, tuple[float | None, ...]]:
+    """The strongest note's median, and its course in 16 parts."""
+    best = seen.notes.argmax(axis=0) + LOWEST
+    level = seen.notes.max(axis=0)
+    heard = level > 0.02 * level.max()
+    if not heard.any():
+        return None, (None,) * CONTOUR
+    middle = float(np.median(best[heard]))
+    part = np.arange(len(best)) * CONTOUR // len(best)
+    course = [best[(part == n) & heard] for n in range(CONTOUR)]
+    return middle, tuple(float(np.median(c)) - middle if len(c) else None for c in course)
+
+
+def _chroma(seen: Picture) -> tuple[float, ...]:
+    level = np.sqrt(seen.notes / (seen.notes.max() + 1e-12)).sum(axis=1)
+    total = np.bincount((np.arange(len(level)) + LOWEST) % 12, weights=level, minlength=12)
+    return tuple(round(float(v), 3) for v in total / (total.sum() + 1e-12))
+
+
+def _feel(seen: Picture, bpm: float, bars: int, key: str | None) -> tuple[float, float, float]:
+    """Danceability, valence, arousal by rules of thumb: a clear beat near 120; mode, brightness; speed, density."""
+    spectrum = np.abs(np.fft.rfft(seen.onsets[3]))
+    clear = sum(float(spectrum[k * bars]) for k in (4, 8) if k * bars < len(spectrum)) / (float(spectrum[0]) + 1e-9)
+    near = float(np.exp(-((np.log2(bpm / 120.0) / 0.45) ** 2)))
+    low = float(seen.onsets[0].mean() / (seen.onsets[:3].mean() + 1e-9))
+    dance = _bounded(0.45 * near + 0.35 * min(1.0, clear) + 0.2 * min(1.0, low))
+    mean = seen.mel.mean(axis=0)
+    bright = float(mean @ np.arange(BANDS) / (mean.sum() + 1e-12)) / BANDS
+    onsets = seen.onsets[3]
+    count = int(
+        (
+            (onsets > np.roll(onsets, 1)) & (onsets >= np.roll(onsets, -1)) & (onsets > onsets.mean() + onsets.std())
+        ).sum()
+    )
+    density = min(1.0, count / seen.seconds / 8.0)
+    mode = 0.0 if key is None else 0.2 if key.endswith("major") else -0.2
+    valence = _bounded(0.5 + mode + 0.8 * (bright - 0.3) + 0.15 * np.log2(bpm / 110.0))
+    arousal = _bounded(0.1 + 0.45 * density + 0.3 * np.log2(bpm / 70.0) + 0.3 * (bright - 0.2))
+    return dance, valence, arousal
+
+
+def _bounded(value: float) -> float:
+    return round(float(min(1.0, max(0.0, value))), 3)
+
+
+def _mood(valence: float, arousal: float) -> str:
+    words = [w for w in MOODS if w != "any"]
+    return min(words, key=lambda w: (MOODS[w][0] - valence) ** 2 + (MOODS[w][1] - arousal) ** 2)
+
+
+def _style(seen: Picture, bpm: float, bars: int, role: str) -> str:
+    """A word by rule: for drums of their groove, for the others of how they are played."""
+    onsets = seen.onsets
+    spectra = np.fft.rfft(onsets, axis=1)
+
+    def at(row: int, part: int) -> float:
+        place = part * bars
+        return float(np.real(spectra[row, place]) / (abs(spectra[row, 0]) + 1e-9)) if place < spectra.shape[1] else 0.0
+
+    if role != "drums":
+        per_bar = float((onsets[3] > onsets[3].mean() + 2 * onsets[3].std()).sum()) / bars
+        return "sustained" if per_bar < 5 else "sparse" if per_bar < 12 else "flowing" if per_bar < 24 else "busy"
+    if at(3, 12) > max(at(3, 8), at(3, 16)) and at(3, 12) > 0.15:
+        return "shuffle"
+    if at(0, 4) > 0.5:
+        return "four on the floor"
+    if at(1, 2) < -0.25 or at(2, 2) < -0.25:
+        return "backbeat"
+    if at(1, 1) < -0.3:
+        return "half-time"
+    return "breakbeat" if bpm > 130 else "syncopated"
+
+
+def _mfcc(seen: Picture) -> tuple[float, ...]:
+    """Means of the first 13, of 40 mel bands in dB."""
+    log: F64 = 10 * np.log10(seen.mel.astype(np.float64) + 1e-10)
+    turns = np.cos(np.pi * np.outer(np.arange(13), np.arange(BANDS) + 0.5) / BANDS)
+    return tuple(round(float(v), 3) for v in turns @ log.mean(axis=0) * np.sqrt(2.0 / BANDS))

@@ -1,0 +1,88 @@
+"""The fitted lines, as they lie in `tables.json` (`fit` writes them), and what they say of a loop."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from antiphon_loops.analysis import family, key, tempo
+from antiphon_loops.analysis.spectrum import F64, Picture
+from antiphon_loops.record import ROLES
+
+FILE = Path(__file__).with_name("tables.json")
+
+
+@dataclass(frozen=True, slots=True)
+class LinearScore:
+    """score = weights · (x - mean) / spread."""
+
+    mean: F64
+    spread: F64
+    weights: F64
+
+
+@dataclass(frozen=True, slots=True)
+class LoopTables:
+    """tempo: by role.  key: weights by role.  family: `weights` has a column for each role."""
+
+    tempo: Mapping[str, LinearScore]
+    key: Mapping[str, F64]
+    family: LinearScore
+
+    def role(self, seen: Picture) -> str:
+        """What it plays, of `ROLES`."""
+        row = family.widened(family.features(seen)[None], self.family.mean, self.family.spread)
+        return ROLES[int(np.argmax((row @ self.family.weights)[0]))]
+
+    def bars(self, seen: Picture, role: str) -> tuple[int, float]:
+        """How many, and how sure that is, 0 to 1."""
+        line, options = self.tempo[role], tempo.candidates(seen.seconds)
+        scores = ((tempo.features(seen, options) - line.mean) / line.spread) @ line.weights
+        return options[int(np.argmax(scores))], _sure(scores, 4.0)
+
+    def key_of(self, seen: Picture, role: str) -> tuple[str, float]:
+        """One of `key.LABELS`, and how sure that is, 0 to 1."""
+        scores = key.design(key.features(seen.notes)) @ self.key[role]
+        return key.LABELS[int(np.argmax(scores))], _sure(scores, 12.0)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "tempo": {role: _line_to(line) for role, line in self.tempo.items()},
+            "key": {role: _plain(w) for role, w in self.key.items()},
+            "family": _line_to(self.family),
+        }
+
+
+@cache
+def load() -> LoopTables:
+    said = json.loads(FILE.read_text())
+    return LoopTables(
+        {role: _line_from(line) for role, line in said["tempo"].items()},
+        {role: np.array(w) for role, w in said["key"].items()},
+        _line_from(said["family"]),
+    )
+
+
+def _sure(scores: F64, sharp: float) -> float:
+    if len(scores) < 2:
+        return 1.0
+    best, second = np.sort(scores)[[-1, -2]]
+    return round(float(1.0 - np.exp(-sharp * (best - second))), 3)
+
+
+def _plain(values: F64) -> Any:
+    return [_plain(v) for v in values] if values.ndim > 1 else [float(f"{v:.4g}") for v in values]
+
+
+def _line_to(line: LinearScore) -> dict[str, Any]:
+    return {"mean": _plain(line.mean), "spread": _plain(line.spread), "weights": _plain(line.weights)}
+
+
+def _line_from(said: dict[str, Any]) -> LinearScore:
+    return LinearScore(np.array(said["mean"]), np.array(said["spread"]), np.array(said["weights"]))

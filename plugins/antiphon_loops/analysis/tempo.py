@@ -1,0 +1,110 @@
+"""How many bars a loop holds, and so how fast it is: of every number of bars that gives a likely tempo, the best fit.
+
+The loop's length is a whole number of bars of four. Each candidate is described by how the onsets in three bands,
+the changes of harmony and their repetitions lie in its bars; a line fitted to pairs of right and wrong candidates
+says which is the likelier (`fit`).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from antiphon_loops.analysis.spectrum import F64, LOWEST, Picture
+
+SLOWEST, FASTEST = 55.0, 190.0
+"""Tempi considered, bpm."""
+MOST_BARS = 128
+_STILL, _EVEN = 0.004, 3.6
+"""Mean onset strength, and how many times the mean its maximum is, of what has no beat."""
+_PARTS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
+"""Of a bar: 4 are its beats."""
+_LAGS = (2.0, 1.0, 0.5, 0.25, 0.75, 0.125)
+_TEMPI = np.arange(55.0, 190.0, 15.0)
+_DENSITIES = np.arange(-1.5, 3.5, 0.5)
+
+
+def candidates(seconds: float) -> list[int]:
+    """Numbers of bars; for what is shorter than a bar at the fastest tempo, or longer than all, the nearest one."""
+    found = [n for n in range(1, MOST_BARS + 1) if SLOWEST <= 240.0 * n / seconds <= FASTEST]
+    return found or [min(MOST_BARS, max(1, round(seconds * 110.0 / 240.0)))]
+
+
+def beats(seen: Picture) -> bool:
+    """Whether anything stands out that a tempo could be told by: a drone, rain or a held note has no beat."""
+    onsets = seen.onsets[3]
+    return bool(onsets.mean() > _STILL and onsets.max() > _EVEN * onsets.mean())
+
+
+def features(seen: Picture, bars: list[int]) -> F64:
+    """A row for each candidate."""
+    onsets, seconds = seen.onsets, seen.seconds
+    chroma, novelty = _harmony(seen.notes)
+    everything = onsets[3]
+    peaks = (everything > np.roll(everything, 1)) & (everything >= np.roll(everything, -1))
+    peaks &= everything > everything.mean() + 0.5 * everything.std()
+    count = max(1, int(peaks.sum()))
+    series = [*onsets, novelty, np.sqrt(everything) * peaks]
+    spectra = [np.fft.rfft(s) for s in series]
+    repeats = [_autocorrelation(s[None] - s.mean(), 8) for s in series[:5]]
+    repeats.append(_autocorrelation(chroma - chroma.mean(axis=1, keepdims=True), 16))
+    rows = []
+    for n in bars:
+        row: list[float] = []
+        for spectrum in spectra:
+            base = abs(spectrum[0]) + 1e-9
+            for part in _PARTS:
+                value = spectrum[part * n] / base if part * n < len(spectrum) else 0.0
+                row += [float(np.real(value)), float(abs(value))]
+        for curve in repeats:
+            row += [float(curve[round(len(curve) * lag / n) % len(curve)]) for lag in _LAGS]
+        row += _plain(n, 240.0 * n / seconds, count)
+        rows.append(row)
+    return np.array(rows)
+
+
+def _plain(bars: int, bpm: float, onsets: int) -> list[float]:
+    octaves, density = float(np.log2(bpm / 110.0)), float(np.log2(onsets / (4 * bars)))
+    row = [octaves, octaves**2, abs(octaves), density, density**2, octaves * density]
+    row += [float(bars in (1, 2, 4, 8, 16)), *(float(bars == n) for n in (1, 2, 4, 8)), float(bars > 8)]
+    row += [float(bars % 2), float(bars % 4 == 0), abs(bpm - round(bpm))]
+    row += [max(0.0, 1 - abs(bpm - at) / 15.0) for at in _TEMPI]
+    return row + [max(0.0, 1 - abs(density - at) / 0.5) for at in _DENSITIES]
+
+
+def _harmony(notes: F64) -> tuple[F64, F64]:
+    """Chroma `[12, frames]`, and how much of it is new in each frame."""
+    level = np.sqrt(notes / (notes.max() + 1e-12))
+    chroma = np.zeros((12, notes.shape[1]))
+    for place, row in enumerate(level):
+        chroma[(place + LOWEST) % 12] += row
+    size = np.linalg.norm(chroma, axis=0)
+    chroma /= size + 0.1 * size.max() + 1e-9
+    return chroma, np.maximum(0.0, np.roll(chroma, -1, axis=1) - np.roll(chroma, 2, axis=1)).sum(axis=0)
+
+
+def _autocorrelation(rows: F64, finer: int) -> F64:
+    """Of the circle, summed over rows, 1 at no lag; `finer` times as many lags as there are frames."""
+    power = (np.abs(np.fft.rfft(rows, axis=1)) ** 2).sum(axis=0)
+    curve = np.fft.irfft(power, rows.shape[1] * finer)
+    return np.asarray(curve / (curve[0] + 1e-12))
+
+
+def pattern(seen: Picture, bars: int) -> tuple[float, ...]:
+    """Onset strength in the 16ths of a bar, the strongest 1: what falls within half a 16th of it."""
+    onsets = seen.onsets[3]
+    steps = 16 * bars
+    place = np.round(np.arange(len(onsets)) * (steps / len(onsets))).astype(int) % 16
+    strength = np.bincount(place, weights=onsets, minlength=16)
+    return tuple(round(float(v), 3) for v in strength / (strength.max() + 1e-12))
+
+
+def straight(seen: Picture, bars: int) -> float:
+    """How the onsets lie to the 16ths: the mean cosine of their places, by strength. Swing and triplets give less."""
+    onsets = seen.onsets[3]
+    before, after = np.roll(onsets, 1), np.roll(onsets, -1)
+    at = np.flatnonzero((onsets > before) & (onsets >= after) & (onsets > onsets.mean() + 0.5 * onsets.std()))
+    if not len(at):
+        return 0.0
+    beside = 0.5 * (before[at] - after[at]) / np.minimum(before[at] - 2 * onsets[at] + after[at], -1e-9)
+    turns = np.cos(2 * np.pi * 16 * bars * (at + beside) / len(onsets))
+    return round(float(turns @ onsets[at] / onsets[at].sum()), 3)

@@ -1,0 +1,201 @@
+"""Material made beside the sound: a thread that waits, and a process of its own that does the work.
+
+The process decodes, analyses and stretches; this end reads what it made into arrays. Neither the block path nor the
+interpreter's lock it needs is held up by it, and what a broken file does to the process is not heard.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import struct
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import IO as File
+from typing import Any
+
+import numpy as np
+
+from antiphon_loops.arrangement.arrange import Arrangement, Layer, LoopChoice, LoopRequest
+from antiphon_loops.arrangement.maker import LoopMaterial, LoopTrack
+from antiphon_loops.record import Loop
+
+_LOOK = 0.02
+"""Seconds between looks for a request: the block path sets a field, and wakes nobody."""
+_AGAIN = 5
+"""Times in a row a process is started that ends without having made anything."""
+
+
+class Preparer:
+    """Takes the newest request, gives its material when it is there. `ask` and `take` are for the block path.
+
+    count: loops in the library, as far as it has been analysed.  busy: something asked for is not there yet.
+    problem: why what was asked for last will not come, "" while it may.
+    """
+
+    def __init__(self, folder: Path, rate: int) -> None:
+        self.count, self.problem = 0, ""
+        self.busy = False
+        self._folder, self._rate = folder, rate
+        self._asked: tuple[int, LoopRequest] | None = None
+        self._done: tuple[int, LoopMaterial] | None = None
+        self._closed = self._again = False
+        self._deaths = 0
+        self._process: subprocess.Popen[bytes] | None = None
+        self._thread = threading.Thread(target=self._run, name="loops", daemon=True)
+        self._thread.start()
+
+    def ask(self, bar: int, request: LoopRequest) -> None:
+        """One that is still waiting is forgotten. bar: given back with the material."""
+        self._asked = (bar, request)
+        self.busy = True
+
+    def take(self) -> tuple[int, LoopMaterial] | None:
+        done, self._done = self._done, None
+        return done
+
+    def again(self) -> None:
+        """What was given up is tried once more. For the block path too."""
+        self.problem, self._again = "", True
+
+    def close(self) -> None:
+        self._closed = True
+        process = self._process
+        if process is not None:
+            process.kill()
+
+    def _run(self) -> None:
+        while not self._closed:
+            self._try()
+            self.busy = False
+            while not (self._closed or self._again):
+                time.sleep(_LOOK)
+            self._again = False
+
+    def _try(self) -> None:
+        """Until nothing more will come: the library has nothing, or the process ended too often."""
+        why, self._deaths = "", 0
+        while self._deaths < _AGAIN:
+            self._deaths += 1
+            try:
+                why = self._serve()
+            except (OSError, EOFError, ValueError, KeyError, TypeError, struct.error) as error:
+                why = f"the process that prepares loops ended: {error}"
+            else:
+                break
+            finally:
+                self._end()
+            if self._closed:
+                return
+            time.sleep(0.2)
+        self.problem = why
+
+    def _end(self) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            for pipe in (process.stdin, process.stdout):
+                if pipe is not None:
+                    with contextlib.suppress(OSError):
+                        pipe.close()
+            process.wait()
+
+    def _serve(self) -> str:
+        """Why it cannot, or "" once it is closed."""
+        command = [sys.executable, "-P", "-m", "antiphon_loops.arrangement.child", str(self._folder), str(self._rate)]
+        environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
+        environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
+        self._process = process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=environment,
+            bufsize=0,
+        )
+        assert process.stdin is not None
+        assert process.stdout is not None
+        hello = {"of": 0}
+        while "of" in hello:
+            hello = _message(process.stdout)
+            if "problem" in hello:
+                return str(hello["problem"])
+            self.count = int(hello["loops"])
+        doing: tuple[int, LoopRequest] | None = None
+        while not self._closed:
+            if self._asked is None:
+                self.busy = False
+                if process.poll() is not None:
+                    raise EOFError("it is gone")
+                time.sleep(_LOOK)
+                continue
+            doing, self._asked = self._asked, None
+            try:
+                process.stdin.write(json.dumps(request_to(doing[1])).encode() + b"\n")
+                head = _message(process.stdout)
+                material = None if "problem" in head else _material(process.stdout, head, doing[1])
+            except BaseException:
+                self._asked = self._asked or doing  # for the process that comes after this one
+                raise
+            self.problem, self._deaths = str(head.get("problem", "")), 0
+            if self._asked is None and material is not None:
+                self._done = (doing[0], material)
+        return ""
+
+
+def request_to(request: LoopRequest) -> dict[str, Any]:
+    return {
+        "bpm": request.bpm, "bars": request.bars, "key": request.key, "mood": request.mood, "seed": request.seed,
+        "instruments": list(request.instruments),
+    }  # fmt: skip
+
+
+def request_from(said: dict[str, Any]) -> LoopRequest:
+    return LoopRequest(**{**said, "instruments": tuple(said["instruments"])})
+
+
+def plan_to(plan: Arrangement) -> dict[str, Any]:
+    return {
+        "key": plan.key,
+        "choices": [[c.loop.to_json(), c.role, c.bars, c.shift] for c in plan.choices],
+        "bars": [[[x.choice, x.enters, x.turn] for x in bar] for bar in plan.bars],
+    }
+
+
+def _plan(said: dict[str, Any], request: LoopRequest) -> Arrangement:
+    choices = tuple(LoopChoice(Loop.from_json(loop), role, bars, shift) for loop, role, bars, shift in said["choices"])
+    bars = tuple(tuple(Layer(*layer) for layer in bar) for bar in said["bars"])
+    return Arrangement(request, said["key"], choices, bars)
+
+
+def _material(pipe: File[bytes], head: dict[str, Any], request: LoopRequest) -> LoopMaterial:
+    tracks = []
+    for frames, bars, length in head["tracks"]:
+        sound = np.empty((2, length), np.float32)
+        _fill(pipe, sound.data.cast("B"))
+        tracks.append(LoopTrack(sound, frames, bars))
+    return LoopMaterial(_plan(head["plan"], request), tuple(tracks), float(head["gain"]))
+
+
+def _message(pipe: File[bytes]) -> dict[str, Any]:
+    size = bytearray(4)
+    _fill(pipe, memoryview(size))
+    data = bytearray(struct.unpack("<I", size)[0])
+    _fill(pipe, memoryview(data))
+    said = json.loads(data)
+    if not isinstance(said, dict):
+        raise ValueError("it said something else")
+    return said
+
+
+def _fill(pipe: File[bytes], into: memoryview) -> None:
+    at = 0
+    while at < len(into):
+        n = os.readv(pipe.fileno(), [into[at : at + (1 << 20)]])
+        if n == 0:
+            raise EOFError("it closed its end")
+        at += n

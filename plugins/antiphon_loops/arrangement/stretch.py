@@ -1,0 +1,151 @@
+"""A loop brought to a tempo, a key and a loudness: prepared material, made off the block path.
+
+Signalsmith Stretch (Geraint Luff, MIT; python-stretch) stretches and shifts what has pitch. It softens what is
+struck, so that a drum loop is cut into slices at its onsets, which are moved apart or together as they are.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon_loops.analysis.loudness import true_peak
+
+F32 = NDArray[np.float32]
+_AROUND = 0.4
+"""Seconds of the circle before and after the loop that are stretched with it, so that its ends meet."""
+_LEAD = 0.003
+"""Seconds before an onset in which one slice goes over into the next."""
+_SEAM = 0.004
+
+
+def fitted(sound: F32, frames: int, rate: int, shift: int = 0, struck: bool = False) -> F32:
+    """The loop, float32 `[2, n]`, as `frames` frames that go round, `shift` semitones higher.
+
+    struck: it is sliced at its onsets, where it is not shifted.
+    """
+    given = sound.shape[1]
+    if shift == 0 and abs(given - frames) <= 2:
+        return _cut(sound, frames)
+    places = onsets(sound, rate) if struck and shift == 0 else []
+    if len(places) > 1:
+        return _sliced(sound, frames, rate, places)
+    return _stretched(sound, frames, rate, shift)
+
+
+def _cut(sound: F32, frames: int) -> F32:
+    out = np.zeros((sound.shape[0], frames), np.float32)
+    n = min(frames, sound.shape[1])
+    out[:, :n] = sound[:, :n]
+    return out
+
+
+def _stretched(sound: F32, frames: int, rate: int, shift: int) -> F32:
+    from python_stretch.Signalsmith import Stretch
+
+    given = sound.shape[1]
+    speed = given / frames
+    # whole frames out for what goes before
+    ahead = max(1, round(_AROUND * rate / speed))
+    before = round(ahead * speed)
+    places = np.arange(-before, given + before)
+    stretch = Stretch(1)
+    stretch.preset(sound.shape[0], float(rate))
+    stretch.setTimeFactor(speed)
+    stretch.setTransposeSemitones(float(shift), 8000.0 / rate)
+    out = np.asarray(stretch.process(np.ascontiguousarray(np.take(sound, places, axis=1, mode="wrap"))), np.float32)
+    start = round(before / speed)
+    made = np.zeros((sound.shape[0], frames), np.float32)
+    piece = out[:, start : start + frames]
+    made[:, : piece.shape[1]] = piece
+    # the circle closes: what comes after the end leads over into the beginning
+    seam = min(round(_SEAM * rate), start, frames)
+    fade = np.linspace(0.0, 1.0, seam, dtype=np.float32)
+    made[:, frames - seam :] = made[:, frames - seam :] * (1 - fade) + out[:, start - seam : start] * fade
+    return made
+
+
+def onsets(sound: F32, rate: int) -> list[int]:
+    """Frames at which something is struck: where the level of 2 ms pieces rises over what went before."""
+    step = max(1, rate // 500)
+    count = sound.shape[1] // step
+    if count < 8:
+        return []
+    mono = sound.mean(axis=0)[: count * step]
+    sharp = np.diff(mono, prepend=mono[:1])
+    level = np.sqrt((mono**2).reshape(count, step).mean(axis=1)) + 2.0 * np.sqrt(
+        (sharp**2).reshape(count, step).mean(axis=1)
+    )
+    before = np.maximum.reduce([np.roll(level, n) for n in range(2, 11)])
+    floor = 0.02 * float(level.max()) + 1e-9
+    rise = np.log2((np.maximum(level, np.roll(level, -1)) + floor) / (before + floor))
+    found: list[int] = []
+    for n in np.flatnonzero((rise > 0.8) & (rise >= np.roll(rise, 1)) & (rise > np.roll(rise, -1))):
+        if not found or n * step - found[-1] > 0.045 * rate:
+            found.append(int(n) * step)
+    return found
+
+
+def _sliced(sound: F32, frames: int, rate: int, places: list[int]) -> F32:
+    """Each slice, from one onset to the next, with its own samples at the stretched place.
+
+    Where it has to last longer its tail goes on, back and forth, no louder than it ended and fading.
+    """
+    given = sound.shape[1]
+    slower, lead = frames / given, max(2, round(_LEAD * rate))
+    up = np.linspace(0.0, 1.0, lead, dtype=np.float32)
+    out = np.zeros((sound.shape[0], frames), np.float32)
+    starts = [round(p * slower) for p in places]
+    for n, place in enumerate(places):
+        last = n + 1 == len(places)
+        length = places[0] + given - place if last else places[n + 1] - place
+        room = starts[0] + frames - starts[n] if last else starts[n + 1] - starts[n]
+        kept = min(length, room)
+        piece = np.take(sound, np.arange(place - lead, place - lead + kept), axis=1, mode="wrap")
+        if room > kept:
+            piece = np.concatenate([piece, _longer(piece, room - kept, rate)], axis=1)
+        after = np.take(sound, np.arange(place - lead + kept, place + kept), axis=1, mode="wrap")
+        if room > kept:
+            after = _longer(piece, lead, rate)
+        piece = np.concatenate([piece, after], axis=1)
+        piece[:, :lead] *= up
+        piece[:, room : room + lead] *= 1.0 - up
+        out[:, (starts[n] - lead + np.arange(piece.shape[1])) % frames] += piece
+    return out
+
+
+def _longer(piece: F32, frames: int, rate: int) -> F32:
+    """`frames` more of a slice."""
+    size = max(1, min(round(0.6 * piece.shape[1]), round(0.2 * rate)))
+    tail = piece[:, -size:]
+    width = max(1, min(size, round(0.008 * rate)))
+    level = np.sqrt(np.convolve((tail**2).mean(axis=0), np.ones(width) / width, "same")) + 1e-6
+    even = tail * np.minimum(1.0, level[-width // 2 - 1] / level).astype(np.float32)
+    turns = -(-frames // size)
+    more = np.concatenate([even[:, :: -1 if n % 2 == 0 else 1] for n in range(turns)], axis=1)[:, :frames]
+    return np.asarray(more * np.linspace(1.0, 0.4, frames, dtype=np.float32), np.float32)
+
+
+def levelled(sound: F32, rate: int, gain: float, ceiling: float = 0.5) -> F32:
+    """The loop louder by `gain` dB, at most 40; what then stands out above `ceiling` is turned down for 5 ms."""
+    made = np.asarray(sound * np.float32(10 ** (min(40.0, gain) / 20)), np.float32)
+    if true_peak(made, rate) > ceiling:
+        made = _limited(made, rate, ceiling * 0.93)
+    return made
+
+
+def _limited(sound: F32, rate: int, ceiling: float) -> F32:
+    """A circular look-ahead limiter: the least gain within 5 ms, smoothed over as much, so that none is exceeded."""
+    reach = round(0.005 * rate)
+    need = np.minimum(1.0, ceiling / np.maximum(np.abs(sound).max(axis=0), 1e-9))
+    wrapped = np.take(need, np.arange(-2 * reach, len(need) + 2 * reach), mode="wrap")
+    least = wrapped.copy()
+    width = 1
+    while width < 2 * reach + 1:
+        by = min(width, 2 * reach + 1 - width)
+        least[: len(least) - by] = np.minimum(least[: len(least) - by], least[by:])
+        width += by
+    least = least[: len(wrapped) - 2 * reach]
+    kernel = np.hanning(2 * reach + 3)[1:-1]
+    smooth = np.convolve(least, kernel / kernel.sum(), "valid")
+    return np.asarray(sound * smooth[: sound.shape[1]], np.float32)

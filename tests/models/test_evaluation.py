@@ -1,0 +1,133 @@
+"""Figures and tables of an evaluation: by hand what they should be."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from antiphon.errors import UsageError
+from antiphon_models.learning import evaluation as tables
+from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, Measure, MetricValue, System
+
+
+class Sums(Evaluation):
+    systems = (System("ours", "ours"), System("nothing", "trivial"), System("truth", "oracle"))
+    measures = (Measure("gain", "dB"), Measure("false", "", "lower"))
+    note = "Not comparable with anything."
+
+    def scores(self, ask):
+        for n in range(ask.limit or 4):
+            for name, gain in (("nothing", 0.0), ("ours", 1.0 + n), ("truth", 9.0)):
+                if ask.wants(name):
+                    yield MetricValue(name, "gain", f"item {n}", gain)
+                    yield MetricValue(name, "false", f"item {n}", 10.0 - gain)
+
+
+def ask(**given) -> EvaluationRequest:
+    return EvaluationRequest(Path("data"), Path("work"), **given)
+
+
+def cells(**given):
+    return {(c.system, c.measure): c for c in tables.cells(Sums(), Sums().scores(ask(**given)))}
+
+
+def test_mean_error_n_and_worst() -> None:
+    found = cells()
+    ours = found["ours", "gain"]
+    assert (ours.n, ours.mean, ours.worst, ours.worst_item) == (4, 2.5, 1.0, "item 0")
+    assert ours.error == pytest.approx(math.sqrt(5.0 / 3.0 / 4.0))
+    assert found["ours", "false"].worst == 9.0, "where less is better the most is worst"
+    assert found["truth", "gain"].error == 0.0
+
+
+def test_what_is_no_number_is_left_out() -> None:
+    scores = [MetricValue("ours", "gain", "a", float("nan")), MetricValue("ours", "gain", "b", 2.0)]
+    (cell,) = tables.cells(Sums(), scores)
+    assert (cell.n, cell.mean, cell.error) == (1, 2.0, 0.0)
+
+
+def test_the_table_is_in_order_of_roles() -> None:
+    lines = tables.table(Sums(), tables.cells(Sums(), Sums().scores(ask())))
+    assert [line.split()[:2] for line in lines[1:4]] == [["trivial", "nothing"], ["ours", "ours"], ["oracle", "truth"]]
+    assert "2.50 ± 0.645" in lines[2]
+    assert "gain, dB" in lines[0]
+    assert "false ↓" in lines[0]
+    assert any("worst of ours, gain: 1.00 (item 0)" in line for line in lines)
+    assert lines[-1] == "Not comparable with anything."
+    assert "n 4 a figure" in "\n".join(lines)
+
+
+def test_only_asked_systems() -> None:
+    assert {system for system, _ in cells(systems=("truth",))} == {"truth"}
+    with pytest.raises(UsageError, match="no system 'sax'; there are: ours, nothing, truth"):
+        tables.check(Sums(), ask(systems=("sax",)))
+    with pytest.raises(UsageError, match="takes no files"):
+        tables.check(Sums(), ask(files=(Path("a.wav"),)))
+
+
+@pytest.fixture
+def command(monkeypatch):
+    """Runs `antiphon` with the evaluation above besides the real ones."""
+    from typer.testing import CliRunner
+
+    from antiphon.cli.commands import application
+    from antiphon.plugins import loader
+
+    real = loader.load
+
+    def load(*given, **named):
+        found = real(*given, **named)
+        found.factories["evaluations"]["sums"] = Sums
+        return found
+
+    monkeypatch.setattr(loader, "load", load)
+    app = application()
+    return lambda *words: CliRunner().invoke(app, [*words])
+
+
+def test_the_command(tmp_path, command) -> None:
+    kept = tmp_path / "figures.json"
+    asked = ["evaluate", "sums", "--system", "ours", "--limit", "2", "--seed", "7", "--work", str(tmp_path)]
+    done = command(*asked, "--json", str(kept))
+    assert done.exit_code == 0, done.output
+    assert "1.50 ± 0.500" in done.output
+    assert "seed 7" in done.output
+    figures = json.loads(kept.read_text())
+    assert [(f["system"], f["measure"], f["n"], f["mean"]) for f in figures["figures"]] == [
+        ("ours", "gain", 2, 1.5), ("ours", "false", 2, 8.5),
+    ]  # fmt: skip
+
+
+def test_examples_make_no_folder_where_there_are_none(tmp_path, command) -> None:
+    asked = ["evaluate", "sums", "--work", str(tmp_path), "--examples", str(tmp_path / "shown")]
+    assert "no sounds to show" in str(command(*asked).exception)
+    assert not (tmp_path / "shown").exists()
+
+
+def test_examples_and_figures_are_asked_for_one_at_a_time(tmp_path, command) -> None:
+    asked = ["evaluate", "sums", "--work", str(tmp_path / "w"), "--examples", str(tmp_path / "x")]
+    done = command(*asked, "--json", str(tmp_path / "y.json"))
+    assert isinstance(done.exception, UsageError)
+    assert "--examples writes sounds and no figures; leave out --examples or --json" in str(done.exception)
+    assert not list(tmp_path.iterdir())
+
+
+def test_examples_are_files_by_item_and_system(tmp_path, monkeypatch) -> None:
+    import soundfile
+
+    from antiphon_models.commands.evaluate import _write
+    from antiphon_models.learning.evaluation import Example
+
+    tone = np.full(480, 0.25, np.float32)
+    shown = [Example("Rain 1, 10 dB", "clean", tone, 48000), Example("Rain 1, 10 dB", "ours", 2 * tone, 48000)]
+    _write(iter([*shown, Example("other", "clean", tone, 44100)]), tmp_path)
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == ["01-rain-1-10-db--clean.wav", "01-rain-1-10-db--ours.wav", "02-other--clean.wav"]
+    sound, rate = soundfile.read(tmp_path / names[1])
+    assert (rate, len(sound), sound[100]) == (48000, 480, pytest.approx(0.5, abs=1e-6))
+    with pytest.raises(UsageError, match="no sounds to show"):
+        _write(iter([]), tmp_path)
