@@ -1,5 +1,11 @@
-"""The pyo backend: voices that exist before they are needed, gated by signals exact to the sample."""
+"""The synth backend `pyo`: voices that exist before they are needed, gated by signals exact to the sample."""
 
-from antiphon.synth.pyo.backend import Pyo
+from __future__ import annotations
 
-__all__ = ["Pyo"]
+from antiphon.contract.hookspecs import Register, hookimpl
+
+
+@hookimpl
+def antiphon_synths(register: Register) -> None:
+    """Registers `pyo`."""
+    register("pyo", "antiphon_pyo.info:pyo", "pyo's voices and a sampled piano, in a process of their own.")

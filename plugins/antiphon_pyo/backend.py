@@ -13,10 +13,10 @@ from antiphon.contract.block import Samples
 from antiphon.contract.processor import Event
 from antiphon.errors import EngineError
 from antiphon.synth.backend import INSTRUMENTS, SynthSettings
-from antiphon.synth.pyo import instruments
-from antiphon.synth.pyo.bank import give
-from antiphon.synth.pyo.rack import Rack
-from antiphon.synth.pyo.zones import Zone, keys
+from antiphon_pyo import instruments
+from antiphon_pyo.bank import give
+from antiphon_pyo.rack import Rack
+from antiphon_pyo.zones import Zone, keys
 
 CHUNK = 256
 """Frames pyo computes at once, at most: a longer hop is some chunks of equal length."""

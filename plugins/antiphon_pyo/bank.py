@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from antiphon.contract.block import Samples
-from antiphon.synth.pyo.zones import Zone
-from antiphon.synth.quietpyo import pyo
+from antiphon_pyo.quietpyo import pyo
+from antiphon_pyo.zones import Zone
 
 SIZE = 8
 CUBIC, LOWPASS = 4, 0

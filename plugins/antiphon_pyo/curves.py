@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.contract.block import Samples
-from antiphon.synth.pyo.channels import Channels
-from antiphon.synth.pyo.voices import Voices
+from antiphon_pyo.channels import Channels
+from antiphon_pyo.voices import Voices
 
 _CAP = 1 << 23
 """Frames beyond which a voice's time need not be told apart: float32 counts them exactly."""

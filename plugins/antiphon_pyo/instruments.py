@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from antiphon.synth.pyo import samples, tones
-from antiphon.synth.pyo.zones import ZoneSound
+from antiphon_pyo import samples, tones
+from antiphon_pyo.zones import ZoneSound
 
 
 @dataclass(frozen=True, slots=True)

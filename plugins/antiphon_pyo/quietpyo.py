@@ -21,6 +21,7 @@ ABOUT_WINDOWS = re.compile(
 
 def _imported() -> ModuleType:
     os.environ.setdefault("PYO_GUI_WX", "0")
+    os.environ.setdefault("PYO_SERVER_AUDIO", "manual")
     printed = io.StringIO()
     try:
         with redirect_stdout(printed):

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from antiphon.contract.block import Samples
 from antiphon.contract.processor import Event
 from antiphon.synth.backend import SynthSettings
-from antiphon.synth.pyo import curves
-from antiphon.synth.pyo.bank import SIZE, take
-from antiphon.synth.pyo.channels import Channels
-from antiphon.synth.pyo.instruments import INSTRUMENTS, Instrument
-from antiphon.synth.pyo.voices import PHYSICAL, Voices
-from antiphon.synth.pyo.zones import Zone
+from antiphon_pyo import curves
+from antiphon_pyo.bank import SIZE, take
+from antiphon_pyo.channels import Channels
+from antiphon_pyo.instruments import INSTRUMENTS, Instrument
+from antiphon_pyo.voices import PHYSICAL, Voices
+from antiphon_pyo.zones import Zone
 
 RESUME = 0.01
 """Seconds in which a note taken up again fades in."""

@@ -11,7 +11,7 @@ import numpy as np
 import soundfile
 
 from antiphon.errors import EngineError
-from antiphon.synth.pyo.zones import STEPS, ZoneSound
+from antiphon_pyo.zones import STEPS, ZoneSound
 
 
 class SamplesError(EngineError):

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from antiphon.contract.block import Samples
 from antiphon.contract.pitch import frequency, note_number
-from antiphon.synth.pyo.zones import STEPS, ZoneSound
+from antiphon_pyo.zones import STEPS, ZoneSound
 
 LOOP = 1 << 17
 LEAD = 2.0

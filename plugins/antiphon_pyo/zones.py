@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.contract.block import Samples
-from antiphon.synth.quietpyo import pyo
+from antiphon_pyo.quietpyo import pyo
 
 STEPS = (0.1, 0.3, 0.5, 0.7, 0.85, 1.0)
 """Velocities of `ZoneSound.cutoffs`."""

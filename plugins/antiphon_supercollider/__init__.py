@@ -1,4 +1,11 @@
-"""SuperCollider as a synth backend: scsynth in processes of its own, its sound brought back over JACK.
+"""SuperCollider as a synth backend: scsynth in processes of its own, its sound brought back over JACK."""
 
-Import `antiphon.synth.sc.backend` for `SuperCollider`; nothing heavy is imported here.
-"""
+from __future__ import annotations
+
+from antiphon.contract.hookspecs import Register, hookimpl
+
+
+@hookimpl
+def antiphon_synths(register: Register) -> None:
+    """Registers `supercollider`."""
+    register("supercollider", "antiphon_supercollider.info:supercollider", "Our SynthDefs in scsynth, over JACK.")

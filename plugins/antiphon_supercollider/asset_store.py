@@ -21,10 +21,10 @@ import soundfile
 from antiphon.runtime import resources
 from antiphon.runtime.console import say
 from antiphon.synth.backend import SynthSettings
-from antiphon.synth.sc import leftovers
-from antiphon.synth.sc.material import MAX_CHANNELS, MAX_SECONDS, VoiceAssets, own
-from antiphon.synth.sc.scgf import Definition
 from antiphon.wire import osc
+from antiphon_supercollider import leftovers
+from antiphon_supercollider.material import MAX_CHANNELS, MAX_SECONDS, VoiceAssets, own
+from antiphon_supercollider.scgf import Definition
 
 KEPT = 24
 """Sounds and definitions kept, each; the oldest that no node uses goes first."""

@@ -22,18 +22,18 @@ from antiphon.contract.processor import Event
 from antiphon.errors import EngineError
 from antiphon.runtime import scheduling
 from antiphon.synth.backend import SynthSettings
-from antiphon.synth.sc.counts import NoteCounts
-from antiphon.synth.sc.jack_bridge import NAME, Wires
-from antiphon.synth.sc.material import NOTHING, VoiceAssets, needs
-from antiphon.synth.sc.own import player_of
-from antiphon.synth.sc.played_ahead import Hurried
-from antiphon.synth.sc.players import NodeVoices
-from antiphon.synth.sc.scsynth_supervisor import FIRST_NODE, ScsynthSupervisor
-from antiphon.synth.sc.timing import ahead, delay
 from antiphon.synth.sounding import Sounding
 from antiphon.wire import osc
-from antiphon.workers.arena import WorkerWord
 from antiphon.workers.dropout_fader import DropoutFader
+from antiphon_supercollider.counts import NoteCounts
+from antiphon_supercollider.jack_bridge import NAME, Wires
+from antiphon_supercollider.material import NOTHING, VoiceAssets, needs
+from antiphon_supercollider.own import player_of
+from antiphon_supercollider.played_ahead import Hurried
+from antiphon_supercollider.players import NodeVoices
+from antiphon_supercollider.scsynth_supervisor import FIRST_NODE, ScsynthSupervisor
+from antiphon_supercollider.status import ScsynthWord
+from antiphon_supercollider.timing import ahead, delay
 
 JACK_SECONDS = 10.0
 """How long a worker waits for JACK: it may be starting again as well."""
@@ -112,8 +112,8 @@ class SuperCollider:
         return ScsynthSupervisor(self._wires, slots, spare=spare, restarts=restarts)
 
     def follow(self, words: memoryview, refuse: Callable[[str, bool], None]) -> None:
-        """The keeper writes its counts into a worker's words, and ends the worker when it has to give up."""
-        words[WorkerWord.BESIDE] = self.beside
+        """The keeper writes its counts into a worker's own words, and ends the worker when it has to give up."""
+        words[ScsynthWord.BESIDE] = self.beside
         self.keeper.follow(words, refuse)
 
     @property

@@ -21,15 +21,15 @@ from antiphon.contract.block import Samples
 from antiphon.contract.processor import Event
 from antiphon.errors import EngineError, Unanswered
 from antiphon.runtime.console import say
-from antiphon.runtime.settings import scsynth_address
-from antiphon.synth.sc import external_scsynth
-from antiphon.synth.sc.backend import SuperCollider
-from antiphon.synth.sc.external_scsynth import ExternalScsynth
-from antiphon.synth.sc.jack_bridge import ECHO, Outside, Wires
-from antiphon.synth.sc.layout import Layout
-from antiphon.synth.sc.scsynth_supervisor import CLOCK_GROUP, VOICES_GROUP, ScsynthSupervisor
-from antiphon.synth.sc.server import Scsynth
 from antiphon.wire import osc
+from antiphon_supercollider import external_scsynth
+from antiphon_supercollider.address import scsynth_address
+from antiphon_supercollider.backend import SuperCollider
+from antiphon_supercollider.external_scsynth import ExternalScsynth
+from antiphon_supercollider.jack_bridge import ECHO, Outside, Wires
+from antiphon_supercollider.layout import Layout
+from antiphon_supercollider.scsynth_supervisor import CLOCK_GROUP, VOICES_GROUP, ScsynthSupervisor
+from antiphon_supercollider.server import Scsynth
 
 CLIENTS = 32
 FIRST, EACH = 1 << 23, 1 << 18

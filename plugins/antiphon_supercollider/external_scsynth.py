@@ -14,8 +14,8 @@ from pathlib import Path
 
 from antiphon.errors import EngineError, Unanswered
 from antiphon.runtime import resources
-from antiphon.synth.sc.server import Scsynth
 from antiphon.wire import osc
+from antiphon_supercollider.server import Scsynth
 
 ANSWER_SECONDS = 1.0
 SILENT_SECONDS = 1.0

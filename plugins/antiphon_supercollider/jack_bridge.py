@@ -15,7 +15,7 @@ import numpy as np
 from antiphon.contract.block import Samples
 from antiphon.errors import EngineError
 from antiphon.native import compile_all
-from antiphon.synth.sc.kernel import DEPTH, MAX_PORTS, WORDS, BridgeSlot, bridge_process
+from antiphon_supercollider.kernel import DEPTH, MAX_PORTS, WORDS, BridgeSlot, bridge_process
 
 NAME = "antiphon-scsynth-wires-"
 ECHO = 2

@@ -11,7 +11,7 @@ from antiphon.errors import FileError, ParamError
 from antiphon.runtime import resources
 from antiphon.synth import controls
 from antiphon.synth.backend import SynthSettings
-from antiphon.synth.sc import scgf
+from antiphon_supercollider import scgf
 
 BUILT_IN = {
     name: f"antiphon_{name}"

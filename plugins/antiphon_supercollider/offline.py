@@ -21,14 +21,15 @@ from antiphon.errors import EngineError
 from antiphon.runtime import resources
 from antiphon.synth import info as synths
 from antiphon.synth.backend import SynthSettings
-from antiphon.synth.sc.asset_store import Shelf
-from antiphon.synth.sc.material import NOTHING, VoiceAssets, needs
-from antiphon.synth.sc.own import PLACES, player_of
-from antiphon.synth.sc.players import NodeVoices
-from antiphon.synth.sc.score import SOUND, TOLD
-from antiphon.synth.sc.server import found, limits
-from antiphon.synth.sc.timing import ahead
 from antiphon.wire import osc
+from antiphon_supercollider.asset_store import Shelf
+from antiphon_supercollider.info import SUPERCOLLIDER
+from antiphon_supercollider.material import NOTHING, VoiceAssets, needs
+from antiphon_supercollider.own import PLACES, player_of
+from antiphon_supercollider.players import NodeVoices
+from antiphon_supercollider.score import SOUND, TOLD
+from antiphon_supercollider.server import found, limits
+from antiphon_supercollider.timing import ahead
 
 MOST_TURNS = 4
 MOST_TRACKS = 32
@@ -41,9 +42,12 @@ BLOCK = 64
 """Of scsynth."""
 SLACK_SECONDS = 3600.0
 
-INFO = synths.SynthInfo("supercollider", "antiphon.synth.sc.score:ScoreBackend", "none", slots=MOST_TRACKS, memory=4096)
-AGAIN = replace(INFO, behind=synths.SUPERCOLLIDER.behind, crowd=synths.SUPERCOLLIDER.crowd)
-"""For a set that is played again."""
+INFO = synths.SynthInfo(
+    SUPERCOLLIDER.name, "antiphon_supercollider.score:ScoreBackend", slots=MOST_TRACKS, memory=4096,
+    support="antiphon_supercollider.support:ScoreSupport",
+)  # fmt: skip
+AGAIN = replace(INFO, support=SUPERCOLLIDER.support, crowd=SUPERCOLLIDER.crowd)
+"""For a set that is played again: behind as it was."""
 
 
 @dataclass(slots=True)

@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from antiphon.contract.pitch import frequency
 from antiphon.contract.processor import Event
 from antiphon.synth.backend import SynthSettings
-from antiphon.synth.sc.material import BUFFERS, VoiceAssets
-from antiphon.synth.sc.players import AT_ONCE, NodeVoices, ScVoice, Told
-from antiphon.synth.sc.template import Template, moment
 from antiphon.wire import osc
+from antiphon_supercollider.material import BUFFERS, VoiceAssets
+from antiphon_supercollider.players import AT_ONCE, NodeVoices, ScVoice, Told
+from antiphon_supercollider.template import Template, moment
 
 PLACES = 64
 """Voices of a node at once, with those that ring on; each has two audio buses and a control bus."""

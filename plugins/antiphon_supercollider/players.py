@@ -17,9 +17,9 @@ from antiphon.errors import EngineError
 from antiphon.runtime import resources
 from antiphon.synth import controls
 from antiphon.synth.backend import SynthSettings
-from antiphon.synth.sc.material import NOTHING, VoiceAssets, built_in
-from antiphon.synth.sc.template import Template, moment
 from antiphon.wire import osc
+from antiphon_supercollider.material import NOTHING, VoiceAssets, built_in
+from antiphon_supercollider.template import Template, moment
 
 VOLUME, EXPRESSION, SOUND_OFF, RESET, NOTES_OFF = 7, 11, 120, 121, 123
 NEVER = -1

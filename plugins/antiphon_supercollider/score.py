@@ -19,7 +19,7 @@ from antiphon.contract.block import Samples
 from antiphon.contract.processor import Event
 from antiphon.errors import EngineError
 from antiphon.synth.backend import SynthSettings
-from antiphon.synth.sc.timing import delay
+from antiphon_supercollider.timing import delay
 
 TOLD = "told-{}.jsonl"
 SOUND = "sound-{}-{}.npy"

@@ -17,14 +17,14 @@ from collections.abc import Callable, Iterable
 from itertools import count
 
 from antiphon.errors import EngineError
-from antiphon.synth.sc.asset_store import AssetLoader
-from antiphon.synth.sc.counts import NoteCounts
-from antiphon.synth.sc.hang_detector import ASK_SECONDS, HangDetector
-from antiphon.synth.sc.jack_bridge import ECHO, Wires
-from antiphon.synth.sc.layout import Layout
-from antiphon.synth.sc.server import Scsynth
 from antiphon.wire import osc
-from antiphon.workers.arena import WorkerWord
+from antiphon_supercollider.asset_store import AssetLoader
+from antiphon_supercollider.counts import NoteCounts
+from antiphon_supercollider.hang_detector import ASK_SECONDS, HangDetector
+from antiphon_supercollider.jack_bridge import ECHO, Wires
+from antiphon_supercollider.layout import Layout
+from antiphon_supercollider.server import Scsynth
+from antiphon_supercollider.status import ScsynthWord
 
 UNCONFIRMED_SECONDS = 0.08
 """A note that scsynth has not said to play by then was dropped."""
@@ -179,11 +179,11 @@ class ScsynthSupervisor:
     def _report(self) -> None:
         words, counts = self._words, self.counts
         if words is not None:
-            words[WorkerWord.SERVED_PID], words[WorkerWord.SERVED_RESTARTS] = counts.pid, counts.restarts
-            words[WorkerWord.SENT], words[WorkerWord.CONFIRMED] = counts.sent, counts.confirmed
-            words[WorkerWord.DROPPED], words[WorkerWord.TOLD_LATE] = counts.dropped, counts.late
-            words[WorkerWord.UNHEARD], words[WorkerWord.MOVED] = counts.unheard, counts.moved
-            words[WorkerWord.UNCLAIMED] = counts.unclaimed
+            words[ScsynthWord.PID], words[ScsynthWord.RESTARTS] = counts.pid, counts.restarts
+            words[ScsynthWord.SENT], words[ScsynthWord.CONFIRMED] = counts.sent, counts.confirmed
+            words[ScsynthWord.DROPPED], words[ScsynthWord.LATE] = counts.dropped, counts.late
+            words[ScsynthWord.UNHEARD], words[ScsynthWord.MOVED] = counts.unheard, counts.moved
+            words[ScsynthWord.UNCLAIMED] = counts.unclaimed
 
     def _end(self) -> None:
         for server in (self._active, self._spare):

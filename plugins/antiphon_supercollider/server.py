@@ -16,8 +16,8 @@ from pathlib import Path
 
 from antiphon.errors import EngineError
 from antiphon.runtime import scheduling
-from antiphon.synth.sc import leftovers
 from antiphon.wire import osc
+from antiphon_supercollider import leftovers
 
 BOOT_SECONDS = 15.0
 MISSING = "scsynth is not installed; install it with: sudo apt-get install supercollider-server"

@@ -348,7 +348,7 @@ def test_hook_antiphon_commands(antiphon: Run, place: Place) -> None:
 
 def test_commands_of_antiphon_ask_no_plugin(antiphon: Run, place: Place) -> None:
     write_every(place.own, OWN)
-    assert antiphon("serve", "--help").code == 0
+    assert antiphon("osc", "--help").code == 0
     assert antiphon("--version").code == 0
     assert lines(place.log) == []
 

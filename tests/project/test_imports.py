@@ -21,12 +21,14 @@ HEAVY = {
         "server/antiphon/learning/",
         "plugins/",  # its own test says which of them
     ),
-    "pyo": ("server/antiphon/synth/", "plugins/antiphon_synth/"),
+    "pyo": ("plugins/antiphon_pyo/",),
     "onnxruntime": ("server/antiphon/bench/",),
     "onnx": ("server/antiphon/bench/",),
 }
 # what the engine loads of a plugin: its hooks and processors; a job on files may run a network in its own process
 PLAYED = ("__init__.py", "processor.py")
+# a bench or a training loads what a server leaves to its workers
+MEASURED = ("antiphon/bench/", "antiphon/learning/", "antiphon_pyo/bench/", "antiphon_supercollider/bench/")
 STARTS = ["supervisor", "engine", "control", "cli", "plugins", "offline", "graph", "workers/info", "workers/devices"]
 
 
@@ -144,14 +146,14 @@ def test_no_start_of_a_process_leads_to_a_heavy_module():
     """Nor does anything it loads inside a function, down to what only a worker, a bench or a training loads."""
     waiting = [file for name in STARTS for file in files(name)]
     assert all(file.is_file() for file in waiting), "a start is gone; mend this test"
-    seen = walked(waiting, ("antiphon/bench/", "antiphon/learning/"))
+    seen = walked(waiting, MEASURED)
     assert len(seen) > 60, "the walk sees too little to mean anything"
 
 
 def test_what_is_played_of_a_plugin_leads_to_no_torch():
     """A network is named in a string, and imported by its worker."""
     waiting = [file for name in PLAYED for file in (ROOT / "plugins").glob(f"*/{name}")]
-    seen = walked(waiting, ("antiphon/bench/", "antiphon/learning/", "antiphon/synth/pyo/"))
+    seen = walked(waiting, MEASURED)
     assert len(seen) > 60, "the walk sees too little to mean anything"
 
 

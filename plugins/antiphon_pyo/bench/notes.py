@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 import soundfile
 
-from antiphon.bench import piano
 from antiphon.bench.report import finish, percentiles, table
 from antiphon.bench.rig import ServerProcess, bundle, message, ntp
 from antiphon.contract.block import StreamSpec
 from antiphon.contract.processor import Event
 from antiphon.synth.backend import SynthSettings, pack
-from antiphon.synth.info import PYO
 from antiphon.synth.stepper import SynthStepper
+from antiphon_pyo.bench import piano
+from antiphon_pyo.info import PYO
 
 RATE, BLOCK = 48000, 256
 NOTES = 1000

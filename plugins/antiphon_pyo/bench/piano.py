@@ -103,7 +103,7 @@ def text(found: list[dict[str, Any]]) -> str:
 def render(notes: list[tuple[int, int]]) -> list[Samples]:
     """Our piano's notes, each alone and held: `[2, frames]`."""
     from antiphon.synth.backend import SynthSettings
-    from antiphon.synth.pyo import Pyo
+    from antiphon_pyo.backend import Pyo
 
     synth = Pyo(RATE, HOP, 1, prepare="piano")
     out, active = np.zeros((1, 2, HOP), np.float32), np.ones(1, np.bool_)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from antiphon.contract.block import Samples
 from antiphon.contract.processor import Event
 from antiphon.synth.backend import SynthSettings
-from antiphon.synth.pyo import Pyo
+from antiphon_pyo.backend import Pyo
 
 RATE = 48000
 QUIET = 2e-7

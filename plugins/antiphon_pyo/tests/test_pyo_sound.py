@@ -16,11 +16,9 @@ import numpy as np
 
 from antiphon.errors import AntiphonError
 from antiphon.synth.backend import INSTRUMENTS, SynthSettings
-from antiphon.synth.pyo import Pyo
-from antiphon.synth.pyo.backend import chunk
-from antiphon.synth.pyo.samples import load
-
-from .playing import (
+from antiphon_pyo.backend import Pyo, chunk
+from antiphon_pyo.samples import load
+from antiphon_pyo.tests.playing import (
     RATE,
     bend,
     centroid,
@@ -159,13 +157,13 @@ def test_another_process_gives_the_same_samples() -> None:
     here = Path(__file__).parent
     program = (
         "import sys, hashlib; sys.path[:0] = sys.argv[1:]\n"
-        "from synth.playing import on, play\n"
+        "from antiphon_pyo.tests.playing import on, play\n"
         "y = [play([(5, on(50)), (900, on(61))], 0.1, name).tobytes() for name in ('piano', 'pad')]\n"
         "print(hashlib.sha256(b''.join(y)).hexdigest())"
     )
-    root = here.parents[1]
+    root = here.parents[2]
     done = subprocess.run(
-        [sys.executable, "-c", program, str(here.parent), str(root / "server"), str(root / "plugins")],
+        [sys.executable, "-c", program, str(root / "server"), str(root / "plugins")],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     y = [play([(5, on(50)), (900, on(61))], 0.1, name).tobytes() for name in ("piano", "pad")]

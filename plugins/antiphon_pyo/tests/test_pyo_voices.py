@@ -14,9 +14,9 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from antiphon.synth.pyo.channels import Channels, Glides
-from antiphon.synth.pyo.curves import level
-from antiphon.synth.pyo.voices import FAR, PHYSICAL, Voices
+from antiphon_pyo.channels import Channels, Glides
+from antiphon_pyo.curves import level
+from antiphon_pyo.voices import FAR, PHYSICAL, Voices
 
 CHUNK = 256
 MOVES = st.lists(

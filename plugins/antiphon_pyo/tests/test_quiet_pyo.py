@@ -8,7 +8,7 @@ import sys
 import pytest
 
 pytest.importorskip("pyo")
-IMPORT = "import antiphon.synth.pyo"
+IMPORT = "import antiphon_pyo.backend"
 
 
 def printed(program: str) -> str:
@@ -20,7 +20,10 @@ def test_a_python_without_tkinter_hears_nothing_of_windows() -> None:
     without = "import sys; sys.modules['tkinter'] = sys.modules['wx'] = None\n"
     assert "Neither WxPython nor Tkinter" in printed(f"{without}import os; os.environ['PYO_GUI_WX'] = '0'; import pyo")
     assert printed(f"{without}{IMPORT}") == ""
-    zygote = "from antiphon.workers.zygote import MODULES; import importlib; importlib.import_module(MODULES['pyo'])"
+    zygote = (
+        "from antiphon_pyo.info import PYO; from antiphon.runtime.importing import import_module;"
+        "import_module(PYO.worker(48000, 256).imports)"
+    )
     assert printed(without + zygote) == ""
 
 

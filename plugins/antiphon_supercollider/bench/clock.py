@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from antiphon.bench.report import percentiles
-from antiphon.bench.sconsets import RATE
 from antiphon.contract.block import Samples
 from antiphon.contract.processor import Event
 from antiphon.synth.backend import SynthSettings
-from antiphon.synth.sc.backend import SuperCollider
+from antiphon_supercollider.backend import SuperCollider
+from antiphon_supercollider.bench.onsets import RATE
 
 PATIENCE = 10.0
 ENDS = 100

@@ -17,17 +17,18 @@ from typing import Any
 
 from antiphon.bench.report import finish, table
 from antiphon.bench.rig import ServerProcess
-from antiphon.bench.scclock import ENDS, ended, killed
-from antiphon.bench.sconsets import onsets_of, onsets_of_bare, sequenced
-from antiphon.bench.scpattern import patterns
-from antiphon.bench.scplayed import answered, burst, burst_bare
 from antiphon.errors import EngineError, UsageError
 from antiphon.runtime import resources
 from antiphon.runtime.settings import ServeSettings
 from antiphon.supervisor import jack_server
-from antiphon.synth.sc.jack_bridge import ECHO, Wires
-from antiphon.synth.sc.scsynth_supervisor import CLOCK_GROUP, ECHO_NODE, VOICES_GROUP
-from antiphon.synth.sc.server import Scsynth
+from antiphon_supercollider.bench.clock import ENDS, ended, killed
+from antiphon_supercollider.bench.onsets import onsets_of, onsets_of_bare, sequenced
+from antiphon_supercollider.bench.pattern import patterns
+from antiphon_supercollider.bench.played import answered, burst, burst_bare
+from antiphon_supercollider.info import SUPERCOLLIDER
+from antiphon_supercollider.jack_bridge import ECHO, Wires
+from antiphon_supercollider.scsynth_supervisor import CLOCK_GROUP, ECHO_NODE, VOICES_GROUP
+from antiphon_supercollider.server import Scsynth
 
 SEQUENCED, KILLS = 1000, 20
 BLOCKS = (64, 256)
@@ -100,7 +101,10 @@ def _in_a_process(block: int, seed: int, notes: int, kills: int, ends: int, seco
     """JACK's library does not forget a server that has gone: a jackd, a process."""
     asked = json.dumps([block, seed, notes, kills, ends, seconds])
     done = subprocess.run(
-        [sys.executable, "-m", "antiphon.bench.supercollider", asked], stdout=subprocess.PIPE, text=True, check=False
+        [sys.executable, "-m", "antiphon_supercollider.bench.comparison", asked],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
     )
     lines = done.stdout.splitlines()
     if done.returncode or not lines:
@@ -114,7 +118,7 @@ def run(block: int, seed: int, notes: int, kills: int, ends: int, seconds: float
     """One jackd's worth: the short trials, or `seconds` of patterns."""
     os.environ.setdefault(jack_server.NAME, jack_server.DEFAULT)
     settings = ServeSettings(audio="headless", synth="supercollider", block=block)
-    _found, jackd = jack_server.find(settings)
+    _found, jackd = jack_server.find(settings, SUPERCOLLIDER)
     try:
         with tempfile.TemporaryDirectory(prefix="antiphon-bench-") as name:
             if seconds:

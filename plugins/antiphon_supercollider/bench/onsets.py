@@ -12,10 +12,10 @@ import soundfile
 
 from antiphon.bench.rig import ServerProcess, bundle, message, ntp
 from antiphon.contract.block import Samples
-from antiphon.synth.sc.jack_bridge import ECHO, Wires
-from antiphon.synth.sc.scsynth_supervisor import VOICES_GROUP
-from antiphon.synth.sc.server import Scsynth
 from antiphon.wire import osc
+from antiphon_supercollider.jack_bridge import ECHO, Wires
+from antiphon_supercollider.scsynth_supervisor import VOICES_GROUP
+from antiphon_supercollider.server import Scsynth
 
 RATE = 48000
 APART = 4800

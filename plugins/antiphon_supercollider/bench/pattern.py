@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 
 from antiphon.bench.rig import ServerProcess
-from antiphon.bench.sconsets import CLICK, DEFINITION, QUIET, RATE, RING
 from antiphon.errors import UsageError
 from antiphon.runtime import resources
-from antiphon.synth.sc.jack_bridge import ECHO, Wires
-from antiphon.synth.sc.scsynth_supervisor import VOICES_GROUP
-from antiphon.synth.sc.server import Scsynth
+from antiphon_supercollider.bench.onsets import CLICK, DEFINITION, QUIET, RATE, RING
+from antiphon_supercollider.jack_bridge import ECHO, Wires
+from antiphon_supercollider.scsynth_supervisor import VOICES_GROUP
+from antiphon_supercollider.server import Scsynth
 
 AHEAD = 0.1
 """Seconds."""

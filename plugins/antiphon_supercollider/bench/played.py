@@ -14,11 +14,11 @@ import numpy as np
 
 from antiphon.bench.report import percentiles
 from antiphon.bench.rig import ServerProcess, bundle, message
-from antiphon.bench.sconsets import CLICK, DEFINITION, RATE
-from antiphon.synth.sc.jack_bridge import ECHO
-from antiphon.synth.sc.scsynth_supervisor import VOICES_GROUP
-from antiphon.synth.sc.server import Scsynth
 from antiphon.wire import osc
+from antiphon_supercollider.bench.onsets import CLICK, DEFINITION, RATE
+from antiphon_supercollider.jack_bridge import ECHO
+from antiphon_supercollider.scsynth_supervisor import VOICES_GROUP
+from antiphon_supercollider.server import Scsynth
 
 PLAYED, AT_ONCE = 400, 5000
 

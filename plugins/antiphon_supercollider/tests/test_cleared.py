@@ -11,8 +11,8 @@ import pytest
 
 from antiphon.contract.processor import Event
 from antiphon.synth.backend import SynthSettings
-from antiphon.synth.sc.backend import CLOSING, SuperCollider
-from antiphon.synth.sc.timing import delay
+from antiphon_supercollider.backend import CLOSING, SuperCollider
+from antiphon_supercollider.timing import delay
 
 RATE, BEGUN = 48000, 200
 OLD, NEW = 0.25, 1.0

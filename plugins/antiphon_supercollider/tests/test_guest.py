@@ -12,8 +12,11 @@ import pytest
 from tests.waiting import until
 
 from antiphon.errors import EngineError, UsageError
-from antiphon.runtime.settings import ServeSettings, scsynth_address
-from antiphon.synth.sc.external_client import (
+from antiphon.runtime.settings import ServeSettings
+from antiphon.synth.backends import with_options
+from antiphon.wire import osc
+from antiphon_supercollider.address import scsynth_address
+from antiphon_supercollider.external_client import (
     BUFFERS,
     BUFFERS_EACH,
     BUSES,
@@ -25,8 +28,7 @@ from antiphon.synth.sc.external_client import (
     layout_of,
     share_of,
 )
-from antiphon.synth.sc.external_scsynth import ExternalScsynth, Unanswered, meet
-from antiphon.wire import osc
+from antiphon_supercollider.external_scsynth import ExternalScsynth, Unanswered, meet
 
 SLOTS = 8
 
@@ -131,9 +133,11 @@ def test_only_this_machine_is_joined(text: str) -> None:
 
 
 def test_joining_means_supercollider() -> None:
-    assert ServeSettings(scsynth="localhost:57110").check().synth == "supercollider"
+    assert with_options(ServeSettings(synth_options={"scsynth": "localhost:57110"})).synth == "supercollider"
     with pytest.raises(UsageError, match="plays by something else"):
-        ServeSettings(scsynth="127.0.0.1:57110", synth="pyo").check()
+        with_options(ServeSettings(synth_options={"scsynth": "127.0.0.1:57110"}, synth="pyo"))
+    with pytest.raises(UsageError, match="a scsynth on this machine"):
+        with_options(ServeSettings(synth_options={"scsynth": "57110"}))
 
 
 def test_two_take_different_shares() -> None:

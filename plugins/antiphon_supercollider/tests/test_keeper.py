@@ -8,14 +8,14 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from tests.synth.test_sc_guest import Fake
 from tests.waiting import until
 
 from antiphon.errors import EngineError, Unanswered
-from antiphon.synth.sc import external_scsynth
-from antiphon.synth.sc.external_client import ExternalClient, NoWires, joined
-from antiphon.synth.sc.scsynth_supervisor import ScsynthSupervisor
 from antiphon.wire import osc
+from antiphon_supercollider import external_scsynth
+from antiphon_supercollider.external_client import ExternalClient, NoWires, joined
+from antiphon_supercollider.scsynth_supervisor import ScsynthSupervisor
+from antiphon_supercollider.tests.test_guest import Fake
 
 
 class Quiet:
@@ -75,7 +75,7 @@ def test_one_that_was_rung_rests_again(keeper: ScsynthSupervisor, times: int) ->
 def test_what_comes_to_the_shelf_is_seen_to_at_once(keeper: ScsynthSupervisor, monkeypatch: pytest.MonkeyPatch) -> None:
     turns: list[float] = []
     told = keeper._report
-    monkeypatch.setattr("antiphon.synth.sc.scsynth_supervisor.LOOK_SECONDS", 60.0)
+    monkeypatch.setattr("antiphon_supercollider.scsynth_supervisor.LOOK_SECONDS", 60.0)
     monkeypatch.setattr(keeper, "_report", lambda: (turns.append(time.monotonic()), told()))
     time.sleep(0.1)
     for _ in range(3):
@@ -115,8 +115,8 @@ def test_one_that_dies_in_the_first_start_is_not_waited_for_longer_than_one_that
     def no_jack(*_given: object) -> None:
         raise EngineError("there is no JACK server")
 
-    monkeypatch.setattr("antiphon.synth.sc.external_client.Joined", no_jack)
-    monkeypatch.setattr("antiphon.synth.sc.external_client.AWAY_SECONDS", 1.5)
+    monkeypatch.setattr("antiphon_supercollider.external_client.Joined", no_jack)
+    monkeypatch.setattr("antiphon_supercollider.external_client.AWAY_SECONDS", 1.5)
     theirs = Fake(notify=("/done", "/notify", 1, 8), g_queryTree=("/g_queryTree.reply", 0, 0, 0))
     met: list[float] = []
 

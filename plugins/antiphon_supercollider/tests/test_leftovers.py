@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from antiphon.synth.sc import leftovers, server
-from antiphon.synth.sc.server import Scsynth
+from antiphon_supercollider import leftovers, server
+from antiphon_supercollider.server import Scsynth
 
 
 @pytest.fixture

@@ -10,12 +10,12 @@ import pytest
 from antiphon.contract.processor import Event
 from antiphon.synth.backend import SynthSettings
 from antiphon.synth.controls import FIRST_DIAL
-from antiphon.synth.sc.material import VoiceAssets
-from antiphon.synth.sc.own import PLACES, OwnPlayer
-from antiphon.synth.sc.scgf import load
 from antiphon.wire import osc
+from antiphon_supercollider.material import VoiceAssets
+from antiphon_supercollider.own import PLACES, OwnPlayer
+from antiphon_supercollider.scgf import load
 
-FOLDER = Path(__file__).parents[1] / "supercollider" / "own" / "compiled"
+FOLDER = Path(__file__).parent / "synthdefs" / "own" / "compiled"
 FRAME = (3 << 24) + 100
 
 

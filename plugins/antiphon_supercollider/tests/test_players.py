@@ -9,8 +9,8 @@ import pytest
 
 from antiphon.contract.processor import PEDAL, Event
 from antiphon.synth.backend import SynthSettings
-from antiphon.synth.sc.players import NodeVoices, Template, kit, moment
 from antiphon.wire import osc
+from antiphon_supercollider.players import NodeVoices, Template, kit, moment
 
 RATE, FRAME, NOW = 48000, 5 << 24, 4 << 24
 

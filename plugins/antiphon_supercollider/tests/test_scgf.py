@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from antiphon.errors import FileError
 from antiphon.synth.backend import SynthSettings
-from antiphon.synth.sc import scgf
-from antiphon.synth.sc.material import check, own
+from antiphon_supercollider import scgf
+from antiphon_supercollider.material import check, own
 
-FOLDER = Path(__file__).parents[1] / "supercollider" / "own" / "compiled"
-OURS = Path(__file__).parents[2] / "supercollider" / "compiled"
+FOLDER = Path(__file__).parent / "synthdefs" / "own" / "compiled"
+OURS = Path(__file__).parents[3] / "supercollider" / "compiled"
 BLIP = (FOLDER / "blip.scsyndef").read_bytes()
 
 

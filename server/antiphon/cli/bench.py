@@ -69,13 +69,13 @@ def _models(asked: Asked) -> None:
 
 
 def _synth(asked: Asked) -> None:
-    from antiphon.bench.synth import main
+    from antiphon_pyo.bench.notes import main
 
     main(asked.seconds or 110.0, seed=asked.seed)
 
 
 def _supercollider(asked: Asked) -> None:
-    from antiphon.bench.supercollider import main
+    from antiphon_supercollider.bench.comparison import main
 
     main(asked.seconds, asked.seed, asked.limit)
 

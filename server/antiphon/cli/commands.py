@@ -49,13 +49,14 @@ def register(app: typer.Typer) -> None:
         runhelp,
         serve,
         status,
+        synthhelp,
         train,
     )
 
-    app.command()(serve.serve)
+    app.command(cls=synthhelp.ServeCommand)(serve.serve)
     app.command()(play.play)
     app.command(cls=runhelp.RunCommand)(run.run)
-    app.command()(render.render)
+    app.command(cls=synthhelp.SynthCommand)(render.render)
     app.command()(replay.replay)
     app.command(context_settings=osc.CONTEXT)(osc.osc)
     app.command()(monitor.monitor)

@@ -17,11 +17,11 @@ from typing import Any
 import numpy as np
 import pytest
 from tests.real.conftest import Jackd
-from tests.real.test_supercollider import APART, CLOSED_HAT, LATENCY, RATE, recorded, synth
 from tests.waiting import until
 
 from antiphon.bench.rig import ServerProcess, bundle, free_port, message, ntp
 from antiphon.wire import osc
+from antiphon_supercollider.tests.real.test_supercollider import APART, CLOSED_HAT, LATENCY, RATE, recorded, synth
 
 pytestmark = [
     pytest.mark.real,

@@ -14,17 +14,17 @@ import numpy as np
 import pytest
 import soundfile
 from tests.real.conftest import NAME, alone
-from tests.real.test_supercollider import BACK, LATENCY, RATE, recorded, synth
-from tests.supercollider.score import pitch
 from tests.waiting import until
 
 from antiphon.bench.rig import ServerProcess, bundle, message, ntp
+from antiphon_supercollider.tests.real.test_supercollider import BACK, LATENCY, RATE, recorded, synth
+from antiphon_supercollider.tests.synthdefs.score import pitch
 
 pytestmark = [
     pytest.mark.real,
     pytest.mark.skipif(not (shutil.which("scsynth") and shutil.which("jackd")), reason="needs scsynth and jackd"),
 ]
-OWN = Path(__file__).parents[1] / "supercollider" / "own" / "compiled"
+OWN = Path(__file__).parents[1] / "synthdefs" / "own" / "compiled"
 APART = 9600
 SETTLED = 1.0
 

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import soundfile
 from tests.real.conftest import Jackd
-from tests.real.test_supercollider import synth
 from tests.waiting import until
 
 from antiphon.bench.rig import ServerProcess
+from antiphon_supercollider.tests.real.test_supercollider import synth
 
 pytestmark = [
     pytest.mark.real,

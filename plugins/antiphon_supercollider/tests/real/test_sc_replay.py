@@ -14,16 +14,16 @@ import numpy as np
 import pytest
 import soundfile
 from tests.real.conftest import NAME, alone
-from tests.real.test_supercollider import RATE, synth
 from tests.waiting import until
 
 from antiphon.bench.rig import ServerProcess, bundle, message, ntp
+from antiphon_supercollider.tests.real.test_supercollider import RATE, synth
 
 pytestmark = [
     pytest.mark.real,
     pytest.mark.skipif(not (shutil.which("scsynth") and shutil.which("jackd")), reason="needs scsynth and jackd"),
 ]
-BLIP = Path(__file__).parents[1] / "supercollider" / "own" / "compiled" / "blip.scsyndef"
+BLIP = Path(__file__).parents[1] / "synthdefs" / "own" / "compiled" / "blip.scsyndef"
 
 
 @pytest.fixture

@@ -11,15 +11,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tests.real.conftest import Jackd
-from tests.real.test_supercollider import RATE, recorded, server, synth
-from tests.real.test_supercollider import pytestmark as needs_real
 from tests.waiting import until
 
 from antiphon.bench.rig import ServerProcess
-from antiphon.bench.scclock import Clocked, ends
 from antiphon.contract.processor import Event
-from antiphon.synth.sc.played_ahead import PATIENCE
 from antiphon.wire import osc
+from antiphon_supercollider.bench.clock import Clocked, ends
+from antiphon_supercollider.played_ahead import PATIENCE
+from antiphon_supercollider.tests.real.test_supercollider import RATE, recorded, server, synth
+from antiphon_supercollider.tests.real.test_supercollider import pytestmark as needs_real
 
 pytestmark = needs_real
 _ = server

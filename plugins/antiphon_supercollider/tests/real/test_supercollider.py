@@ -21,7 +21,7 @@ from tests.waiting import until
 
 from antiphon.bench.rig import ServerProcess, bundle, message, ntp
 from antiphon.supervisor import jack_server
-from antiphon.synth.sc.timing import delay
+from antiphon_supercollider.timing import delay
 
 pytestmark = [
     pytest.mark.real,
@@ -241,8 +241,8 @@ def test_what_comes_from_the_network_is_parsed_before_scsynth_hears_of_it(server
 
 
 def test_what_scsynth_drops_without_a_word_is_counted_within_100_ms(jackd: Jackd) -> None:
-    from antiphon.synth.sc.backend import SuperCollider
     from antiphon.wire import osc
+    from antiphon_supercollider.backend import SuperCollider
 
     backend = SuperCollider(jackd.rate, jackd.period, 2, spare=False)
     try:

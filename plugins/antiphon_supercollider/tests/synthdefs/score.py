@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from antiphon.wire import osc
 
-FOLDER = Path(__file__).resolve().parents[2] / "supercollider"
+FOLDER = Path(__file__).resolve().parents[4] / "supercollider"
 COMPILED = FOLDER / "compiled"
 RATE = 48000
 CLOCK = 30

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tests.supercollider.score import (
+
+from antiphon_supercollider.tests.synthdefs.score import (
     INPUT,
     RATE,
     Samples,

@@ -7,8 +7,9 @@ import shutil
 from types import ModuleType
 
 import pytest
-from tests.supercollider import scgf
-from tests.supercollider.score import COMPILED, FOLDER
+
+from antiphon_supercollider.tests.synthdefs import scgf
+from antiphon_supercollider.tests.synthdefs.score import COMPILED, FOLDER
 
 TOOL = FOLDER.parent / "tools" / "compile_synthdefs.py"
 

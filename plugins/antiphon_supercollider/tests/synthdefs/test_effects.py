@@ -6,7 +6,19 @@ import itertools
 
 import numpy as np
 import pytest
-from tests.supercollider.score import INPUT, RATE, Line, Samples, change, db, heard, needs_scsynth, new, render
+
+from antiphon_supercollider.tests.synthdefs.score import (
+    INPUT,
+    RATE,
+    Line,
+    Samples,
+    change,
+    db,
+    heard,
+    needs_scsynth,
+    new,
+    render,
+)
 
 pytestmark = needs_scsynth
 

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tests.supercollider.score import INPUT, RATE, change, clock, differs, frame, heard, needs_scsynth, new, render
+
+from antiphon_supercollider.tests.synthdefs.score import (
+    INPUT,
+    RATE,
+    change,
+    clock,
+    differs,
+    frame,
+    heard,
+    needs_scsynth,
+    new,
+    render,
+)
 
 pytestmark = needs_scsynth
 TURN = 1 << 24

@@ -8,7 +8,8 @@ from functools import cache
 
 import numpy as np
 import pytest
-from tests.supercollider.score import (
+
+from antiphon_supercollider.tests.synthdefs.score import (
     FOLDER,
     RATE,
     Samples,

@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from tests.supercollider.score import Samples, differs, heard, needs_scsynth, pitch
-from tests.supercollider.test_compiled import tool
+
+from antiphon_supercollider.tests.synthdefs.score import Samples, differs, heard, needs_scsynth, pitch
+from antiphon_supercollider.tests.synthdefs.test_compiled import tool
 
 pytestmark = needs_scsynth
 RATE = 48000

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-from tests.supercollider.score import Samples, differs, heard, needs_scsynth
+
+from antiphon_supercollider.tests.synthdefs.score import Samples, differs, heard, needs_scsynth
 
 pytestmark = needs_scsynth
 RATE = 48000

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.supercollider.score import RATE, Samples, centroid, needs_scsynth, notes
 
+from antiphon_supercollider.tests.synthdefs.score import RATE, Samples, centroid, needs_scsynth, notes
 from antiphon_synth.sampling import play
 
 FONT = Path("/usr/share/sounds/sf2/FluidR3_GM.sf2")
