@@ -135,7 +135,7 @@ class AssetLoader:
         leftovers.sweep()
         self.folder = Path(tempfile.mkdtemp(prefix=f"{leftovers.PREFIX}{os.getpid()}-"))
         (self.folder / leftovers.RUNNING).mkdir()
-        shutil.copytree(resources.supercollider() / COMPILED, self.folder / COMPILED)
+        shutil.copytree(resources.folder("supercollider") / COMPILED, self.folder / COMPILED)
         self._shelf = Shelf(self.folder, first)
         self._changed = changed
         self._asked: queue.SimpleQueue[tuple[int, int, SynthSettings | None] | None] = queue.SimpleQueue()

@@ -144,7 +144,7 @@ class ExternalScsynth(Scsynth):
     def boot(self, meanwhile: Callable[[], None] = lambda: None) -> None:
         """As `enrol`, and it is given our SynthDefs."""
         self.enrol(meanwhile)
-        for number, path in enumerate(sorted((resources.supercollider() / "compiled").glob("*.scsyndef"))):
+        for number, path in enumerate(sorted((resources.folder("supercollider") / "compiled").glob("*.scsyndef"))):
             data = path.read_bytes()
             if len(data) > MAX_PLAIN:
                 self.send("/d_load", str(path))

@@ -55,7 +55,7 @@ def built_in(instrument: str, channels: int = 2) -> str:
 @cache
 def known(name: str) -> scgf.Definition:
     """One of ours."""
-    return scgf.load(resources.supercollider() / "compiled" / f"{name}.scsyndef")
+    return scgf.load(resources.folder("supercollider") / "compiled" / f"{name}.scsyndef")
 
 
 def own(settings: SynthSettings) -> scgf.Definition:

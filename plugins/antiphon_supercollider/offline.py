@@ -146,7 +146,7 @@ def _lines(
     tracks: list[_Track], outputs: int, frames: int, rate: int, folder: Path, before: int
 ) -> Iterator[tuple[int, bytes]]:
     """Packets by frame of the score, in order. folder: for what scsynth is to read."""
-    for path in sorted((resources.supercollider() / "compiled").glob("*.scsyndef")):
+    for path in sorted((resources.folder("supercollider") / "compiled").glob("*.scsyndef")):
         yield 0, osc.encode("/d_recv", path.read_bytes())
     materials, sounds = _materials(tracks, folder)
     yield from sounds

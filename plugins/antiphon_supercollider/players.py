@@ -50,7 +50,7 @@ class Drum:
 @cache
 def kit() -> dict[int, Drum]:
     """Key → drum, of `synthdefs.toml`. `EngineError` when it cannot be read."""
-    path = resources.supercollider() / "synthdefs.toml"
+    path = resources.folder("supercollider") / "synthdefs.toml"
     try:
         read = tomllib.loads(path.read_text("utf-8"))["kit"]
     except (OSError, ValueError, KeyError) as error:

@@ -175,7 +175,7 @@ def _antiphon(block: int, home: Path) -> Iterator[ServerProcess]:
 def _bare(block: int) -> Iterator[tuple[Scsynth, Wires]]:
     """A scsynth with our SynthDefs that nobody but the bench speaks to, wired so that its sound comes back numbered."""
     wires = Wires("antiphon-bench-wires", 1, 5.0)
-    server = Scsynth("antiphon-bench-scsynth", block, ECHO, ECHO + 2, resources.supercollider())
+    server = Scsynth("antiphon-bench-scsynth", block, ECHO, ECHO + 2, resources.folder("supercollider"))
     try:
         server.boot()
         server.send("/g_new", CLOCK_GROUP, 0, 0, VOICES_GROUP, 3, CLOCK_GROUP)

@@ -68,7 +68,7 @@ def patterns(
     notes = int(seconds / (sum(DURATIONS) / len(DURATIONS)))
     script, config = home / "patterns.scd", home / "sclang.yaml"
     script.write_text(_script(server.osc, bare.address[1], notes))
-    quark = resources.supercollider() / "Antiphon"
+    quark = resources.folder("supercollider") / "Antiphon"
     config.write_text(f"includePaths:\n    - {quark}\nexcludePaths:\n    []\npostInlineWarnings: false\n")
     env = {
         **os.environ, "HOME": str(home), "XDG_CONFIG_HOME": str(home / "config"), "XDG_DATA_HOME": str(home / "data"),

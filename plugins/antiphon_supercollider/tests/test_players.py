@@ -118,7 +118,7 @@ def test_every_instrument_and_every_drum_has_a_definition_with_its_controls():
 
     from antiphon.runtime import resources
 
-    read = tomllib.loads((resources.supercollider() / "synthdefs.toml").read_text())
+    read = tomllib.loads((resources.folder("supercollider") / "synthdefs.toml").read_text())
     known = set(read["shared"]["voice"]["controls"])
     for instrument in ("piano", "bass", "pad", "pluck", "strings"):
         new = Told(instrument).play(Event("on", 0, 60, 0.5))[0][2]

@@ -67,7 +67,7 @@ def register(app: typer.Typer) -> None:
     models.register(app)
     app.command()(devices.devices)
     app.command()(doctor.doctor)
-    app.command()(bench.bench)
+    app.command(cls=bench.BenchCommand)(bench.bench)
     app.command()(train.train)
     app.command()(evaluate.evaluate)
     approve.register(app)

@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from antiphon.plugins.dispatcher import HookDispatcher
 from antiphon.plugins.factories import Factory, resolve
 from antiphon.plugins.finding import sources
 from antiphon.plugins.hook_lists import hook_lists
 
 
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """What a plugin registered under a name. doc: one line for people."""
+
+    factory: Factory
+    doc: str = ""
+
+
 def factories(kind: str) -> dict[str, Factory]:
+    """By name, the factories of `registrations`."""
+    return {name: found.factory for name, found in registrations(kind).items()}
+
+
+def registrations(kind: str) -> dict[str, Registration]:
     """By name, what the hook `antiphon_KIND` registers; of two with one name the first, as the loader has it.
 
     Only plugins that implement the hook are imported. One that fails is left out: the loader, `antiphon plugins` and
@@ -17,11 +32,12 @@ def factories(kind: str) -> dict[str, Factory]:
     Args:
         kind: One of `loader.KINDS`.
     """
-    hook, found, dispatcher = f"antiphon_{kind}", {}, HookDispatcher()
+    found: dict[str, Registration] = {}
+    hook, dispatcher = f"antiphon_{kind}", HookDispatcher()
     wanted = hook_lists().implementing(hook)
 
     def register(name: str, factory: str | Factory, doc: str = "") -> None:
-        found.setdefault(name, resolve(factory))
+        found.setdefault(name, Registration(resolve(factory), doc))
 
     for source in sources():
         if source.name in wanted and not source.problem:

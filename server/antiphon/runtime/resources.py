@@ -19,7 +19,7 @@ def checkout() -> Path | None:
 
 
 def folder(name: str) -> Path:
-    """The built-in folder `patches`, `models` or `supercollider`."""
+    """A folder of the root that the wheel brings, by its name: `patches`, `models`, `supercollider`."""
     root = checkout()
     return root / name if root is not None else _HERE / "data" / name
 
@@ -30,7 +30,3 @@ def patches() -> Path:
 
 def models() -> Path:
     return folder("models")
-
-
-def supercollider() -> Path:
-    return folder("supercollider")

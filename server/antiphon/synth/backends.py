@@ -5,20 +5,12 @@ from __future__ import annotations
 from antiphon.errors import UsageError
 from antiphon.plugins import registry
 from antiphon.runtime.settings import ServeSettings
-from antiphon.synth.info import BackendChoice, SynthInfo
+from antiphon.synth.info import BackendChoice, SynthInfo, made
 
 
 def infos() -> list[SynthInfo]:
-    """Those of all plugins: first what `--synth auto` tries, in its order. One that cannot be made is left out."""
-    found = []
-    for make in registry.factories("synths").values():
-        try:
-            info = make()
-        except Exception:
-            continue  # the server's start says so, where it is asked for
-        if isinstance(info, SynthInfo):
-            found.append(info)
-    return sorted(found, key=lambda info: (info.auto == 0, info.auto, info.name))
+    """Those of all plugins: first what `--synth auto` tries, in its order."""
+    return made(registry.factories("synths"))
 
 
 def asked(settings: ServeSettings) -> SynthInfo | None:

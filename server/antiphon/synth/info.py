@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from antiphon.contract.params import Value
-from antiphon.errors import UsageError
+from antiphon.errors import PluginError, UsageError
 from antiphon.runtime.importing import named
 from antiphon.synth.backend import shape_in
 from antiphon.synth.support import SynthSupport
@@ -125,29 +125,38 @@ Registered = Mapping[str, Callable[[], SynthInfo]]
 
 def choose(asked: str, registered: Registered) -> SynthInfo:
     """The backend that "auto" or a name comes to. `UsageError` for one that is not there, with those that are."""
-    infos = {name: make() for name, make in registered.items()}
     if asked == "auto":
-        for info in _automatic(infos):
-            if info.installed:
+        for info in made(registered):
+            if info.auto and info.installed:
                 return info
-        raise UsageError(f"no synth is installed; there are: {', '.join(infos) or 'none'}")
-    if asked not in infos:
-        raise UsageError(f"--synth takes auto, {', '.join(sorted(infos))}; there is no {asked!r} here")
-    if not infos[asked].installed:
-        info = infos[asked]
+        raise UsageError(f"no synth is installed; there are: {', '.join(registered) or 'none'}")
+    if asked not in registered:
+        raise UsageError(f"--synth takes auto, {', '.join(sorted(registered))}; there is no {asked!r} here")
+    info = registered[asked]()
+    if not isinstance(info, SynthInfo):
+        raise PluginError(f"the factory of the synth {asked!r} gave {type(info).__name__}, not a SynthInfo")
+    if not info.installed:
         what, how = info.program or info.needs, info.install or "pip install it"
         raise UsageError(f"--synth {asked} needs {what}, which is not installed: {how}")
-    return infos[asked]
+    return info
 
 
-def _automatic(infos: Mapping[str, SynthInfo]) -> list[SynthInfo]:
-    """Those that `auto` tries, in their order."""
-    return sorted((info for info in infos.values() if info.auto), key=lambda info: info.auto)
+def made(registered: Registered) -> list[SynthInfo]:
+    """What the factories give: first what `auto` tries, in its order. What one fails to give is left out."""
+    found = []
+    for make in registered.values():
+        try:
+            info = make()
+        except Exception:
+            continue  # it is said where that synth is asked for
+        if isinstance(info, SynthInfo):
+            found.append(info)
+    return sorted(found, key=lambda info: (info.auto == 0, info.auto, info.name))
 
 
 def silence(registered: Registered) -> str:
     """Why `auto` came to silence, for a person."""
-    first = _automatic({name: make() for name, make in registered.items()})[0]
+    first = made(registered)[0]
     if first.name == NULL.name:
         return "no synth is registered, so that notes are not heard"
     what, how = first.program or first.needs, first.install or "pip install it"
