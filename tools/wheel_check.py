@@ -23,6 +23,8 @@ WANTED = (
     "antiphon_utilities/__init__.py",
     "antiphon_denoise/__init__.py",
     "antiphon_model/__init__.py",
+    "antiphon_pyo/__init__.py",
+    "antiphon_supercollider/__init__.py",
     "antiphon_synth/__init__.py",
     "antiphon_synth/samples/NOTICE",
     "antiphon_synth/samples/index.json",

@@ -12,7 +12,7 @@ from antiphon.contract.block import Samples, StreamSpec
 from antiphon.contract.params import Param
 from antiphon.contract.ports import AUDIO_OUT, EVENTS_IN
 from antiphon.contract.processor import IO, Event, Processor
-from antiphon.synth.backend import INSTRUMENTS, SC_INSTRUMENTS, VOICES, SynthSettings, pack
+from antiphon.synth.backend import INSTRUMENTS, MORE_INSTRUMENTS, VOICES, SynthSettings, pack
 from antiphon.synth.controls import DIALS, FIRST_DIAL, parse
 from antiphon.synth.info import chosen
 from antiphon.synth.sounding import Sounding
@@ -43,7 +43,7 @@ class Synth(Processor):
             "instrument",
             "choice",
             "piano",
-            choices=(*INSTRUMENTS, *SC_INSTRUMENTS),
+            choices=(*INSTRUMENTS, *MORE_INSTRUMENTS),
             restart=True,
             doc="What the notes are played by; the last four with --synth supercollider.",
         ),

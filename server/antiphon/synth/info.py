@@ -58,16 +58,16 @@ class SynthInfo:
     name: str
     backend: str
     zygote: str = "none"
-    imports: str = ""
-    describe: str = ""
-    support: str = ""
-    option: ServeOption | None = None
     needs: str = ""
     program: str = ""
     install: str = ""
     slots: int = 16
     memory: int = 1024
     crowd: float = 1e9
+    imports: str = ""
+    describe: str = ""
+    support: str = ""
+    option: ServeOption | None = None
     auto: int = 0
     jack: bool = False
     fallback: bool = False

@@ -36,8 +36,6 @@ class WorkerSpec:
     name: str
     factory: str
     zygote: str = "torch"
-    imports: str = ""
-    describe: str = ""
     hop: int = 480
     rate: int = 48000
     inputs: tuple[int, ...] = (1, 480)
@@ -47,6 +45,8 @@ class WorkerSpec:
     device: str = "cpu"
     memory: int = 512
     settings: Mapping[str, Value] = field(default_factory=dict)
+    imports: str = ""
+    describe: str = ""
 
     def to_json(self) -> bytes:
         """Raises `WorkerError` when it is too long for the arena."""
