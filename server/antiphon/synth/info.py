@@ -6,12 +6,15 @@ import importlib.util
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 
 from antiphon.contract.params import Value
 from antiphon.errors import PluginError, UsageError
+from antiphon.plugins.reasons import reason_of
 from antiphon.runtime.importing import named
 from antiphon.synth.backend import shape_in
 from antiphon.synth.support import SynthSupport
+from antiphon.workers import pool
 from antiphon.workers.spec import WorkerSpec
 
 TOLD = "synth-told.jsonl"
@@ -107,7 +110,7 @@ class SynthInfo:
 
 
 NULL = SynthInfo("null", "antiphon.synth.null:Null", auto=100)
-"""Silence: what `auto` takes where nothing else is installed, and what plays where nothing was chosen."""
+"""Silence: what `auto` takes where nothing else is installed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +127,12 @@ Registered = Mapping[str, Callable[[], SynthInfo]]
 
 
 def choose(asked: str, registered: Registered) -> SynthInfo:
-    """The backend that "auto" or a name comes to. `UsageError` for one that is not there, with those that are."""
+    """The backend that "auto" or a name comes to.
+
+    Raises:
+        UsageError: There is none of that name, or it is not installed.
+        PluginError: Its plugin gives none.
+    """
     if asked == "auto":
         for info in made(registered):
             if info.auto and info.installed:
@@ -132,7 +140,10 @@ def choose(asked: str, registered: Registered) -> SynthInfo:
         raise UsageError(f"no synth is installed; there are: {', '.join(registered) or 'none'}")
     if asked not in registered:
         raise UsageError(f"--synth takes auto, {', '.join(sorted(registered))}; there is no {asked!r} here")
-    info = registered[asked]()
+    try:
+        info = registered[asked]()
+    except Exception as error:
+        raise PluginError(f"the synth {asked!r} cannot be made: {reason_of(error)}") from error
     if not isinstance(info, SynthInfo):
         raise PluginError(f"the factory of the synth {asked!r} gave {type(info).__name__}, not a SynthInfo")
     if not info.installed:
@@ -173,5 +184,17 @@ def use(choice: BackendChoice | None) -> None:
 
 
 def chosen() -> BackendChoice:
-    """What this process plays notes with: nothing, until `use` says with what."""
-    return _chosen or BackendChoice(NULL)
+    """What this process plays notes with: what `auto` takes, unless `use` said with what.
+
+    Where a plugin is checked no worker is to be had, so that nothing is played, and no other plugin is asked.
+    """
+    if _chosen is not None:
+        return _chosen
+    return BackendChoice(NULL if pool.only_tried() else _automatic())
+
+
+@cache
+def _automatic() -> SynthInfo:
+    from antiphon.plugins import registry
+
+    return choose("auto", registry.factories("synths"))
