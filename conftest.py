@@ -28,10 +28,10 @@ settings.register_profile(
 )
 settings.load_profile("antiphon")
 
-LIVE = ("acceptance", "clients", "real", "serve")
+LIVE = ("tests/acceptance", "tests/clients", "tests/real", "tests/serve", "plugins/antiphon_supercollider/tests/real")
 """Folders whose tests start real servers, which keep time: on a machine that stalls one may fail, what is broken fails
 each time. What was tried again is named at the end."""
-ALONE = tuple(f"tests/{folder}/" for folder in (*LIVE, "hostile"))
+ALONE = tuple(f"{folder}/" for folder in (*LIVE, "tests/hostile"))
 """Of these no two run at once where the suite runs in several processes (`-n`)."""
 HOME, NO_SKIPS = "ANTIPHON_HOME", "ANTIPHON_NO_SKIPS"
 _given = pytest.StashKey[str | None]()
@@ -47,7 +47,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     again = pytest.mark.flaky(reruns=2, only_rerun=["AssertionError"])
-    here = Path(__file__).parent / "tests"
+    here = Path(__file__).parent
     for item in items:
         if any((here / folder) in item.path.parents for folder in LIVE):
             item.add_marker(again)

@@ -26,6 +26,8 @@ WANTED = (
     "antiphon_models/__init__.py",
     "antiphon_models/denoise/network/mask.py",
     "antiphon_models/learning/loop.py",
+    "antiphon_pyo/__init__.py",
+    "antiphon_supercollider/__init__.py",
     "antiphon_synth/__init__.py",
     "antiphon_synth/samples/NOTICE",
     "antiphon_synth/samples/index.json",

@@ -1,4 +1,4 @@
-"""Notes to sound: the `synth` node, and the backends that play it."""
+"""Notes to sound: the `synth` node, and the backend that is silent."""
 
 from __future__ import annotations
 
@@ -18,7 +18,5 @@ def antiphon_processors(register: Register) -> None:
 
 @hookimpl
 def antiphon_synths(register: Register) -> None:
-    """Registers `pyo`, `supercollider` and `null`."""
-    register("pyo", "antiphon_synth.backends:pyo", "pyo's voices and a sampled piano, in a process of their own.")
-    register("supercollider", "antiphon_synth.backends:supercollider", "Our SynthDefs in scsynth, over JACK.")
+    """Registers `null`."""
     register("null", "antiphon_synth.backends:null", "Silence; records what it was told.")

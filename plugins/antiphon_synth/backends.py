@@ -1,17 +1,10 @@
-"""The factories of `antiphon_synths`; neither imports a synth."""
+"""The factory of `antiphon_synths`."""
 
 from __future__ import annotations
 
-from antiphon.synth.info import NULL, PYO, SUPERCOLLIDER, SynthInfo
-
-
-def pyo() -> SynthInfo:
-    return PYO
-
-
-def supercollider() -> SynthInfo:
-    return SUPERCOLLIDER
+from antiphon.synth.info import NULL, SynthInfo
 
 
 def null() -> SynthInfo:
+    """The backend that plays nothing and records what it was told."""
     return NULL

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 from collections import deque
-from dataclasses import replace
 
 import numpy as np
 
@@ -13,10 +12,9 @@ from antiphon.contract.block import Samples, StreamSpec
 from antiphon.contract.params import Param
 from antiphon.contract.ports import AUDIO_OUT, EVENTS_IN
 from antiphon.contract.processor import IO, Event, Processor
-from antiphon.errors import ParamError
-from antiphon.synth.backend import INSTRUMENTS, SC_INSTRUMENTS, VOICES, SynthSettings, pack
+from antiphon.synth.backend import INSTRUMENTS, MORE_INSTRUMENTS, VOICES, SynthSettings, pack
 from antiphon.synth.controls import DIALS, FIRST_DIAL, parse
-from antiphon.synth.info import PYO, SUPERCOLLIDER, BackendChoice, chosen
+from antiphon.synth.info import chosen
 from antiphon.synth.sounding import Sounding
 from antiphon.workers import pool
 from antiphon.workers.dropout_fader import DropoutFader
@@ -45,7 +43,7 @@ class Synth(Processor):
             "instrument",
             "choice",
             "piano",
-            choices=(*INSTRUMENTS, *SC_INSTRUMENTS),
+            choices=(*INSTRUMENTS, *MORE_INSTRUMENTS),
             restart=True,
             doc="What the notes are played by; the last four with --synth supercollider.",
         ),
@@ -93,7 +91,7 @@ class Synth(Processor):
                 int(self.settings["seed"]), str(self.settings["synthdef"]), str(self.settings["sound"]),
                 str(self.settings["controls"]),
             )  # fmt: skip
-            settings = playable(settings, choice)
+            settings = choice.info.supporter().playable(settings, instead=choice.instead)
             asked = choice.info.worker(spec.rate, hop, dict(choice.settings))
             self._stream = here.open(asked, json.dumps(settings.to_json(), ensure_ascii=False), self.node)
 
@@ -185,24 +183,6 @@ class Synth(Processor):
         stream: Stream | None = getattr(self, "_stream", None)
         if stream is not None:
             stream.close()
-
-
-def playable(settings: SynthSettings, choice: BackendChoice) -> SynthSettings:
-    """The settings, once it is certain that the backend plays them. Raises `ParamError` or `FileError`.
-
-    Where pyo stands in for a scsynth that was given up, a piano stands in for what pyo has not.
-    """
-    match choice.info.name:
-        case SUPERCOLLIDER.name:
-            from antiphon.synth.sc.material import check
-
-            check(settings)
-        case PYO.name if settings.synthdef or settings.instrument in SC_INSTRUMENTS:
-            if not choice.instead:
-                what = "a SynthDef" if settings.synthdef else settings.instrument
-                raise ParamError(f"pyo does not play {what}; start with --synth supercollider")
-            return replace(settings, instrument="piano", synthdef="", sound="")
-    return settings
 
 
 def _spread(given: Samples, into: Samples) -> None:

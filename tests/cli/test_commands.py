@@ -19,10 +19,12 @@ from tests.cli.conftest import Done
 
 from antiphon import __version__
 from antiphon.bench import jackd
+from antiphon.bench.entry import BenchOptions
 from antiphon.cli import approve, bench, completion, errors, progress, style
 from antiphon.cli.commands import application
 from antiphon.errors import EngineError
 from antiphon.graph import patch_list
+from antiphon.plugins import registry
 from antiphon.runtime import paths
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -392,13 +394,16 @@ def test_the_time_left_goes_by_the_pace_until_now(done: int, said: str) -> None:
 
 
 def test_every_bench_says_how_long_it_takes() -> None:
-    asked = bench.Asked(0.0, Path(), 1, 0, 2.0, Path())
-    for name in bench.NAMES:
-        assert re.search(
-            r"takes about \d+ (s|minutes) on two idle cores$|; --limit takes fewer$", bench.announced(name, asked)
-        )
-    assert bench.announced("osc", asked).startswith("bench osc takes about 2 minutes")
-    assert bench.announced("osc", bench.Asked(5.0, Path(), 1, 0, 2.0, Path())).startswith("bench osc takes about 20 s")
+    asked = BenchOptions(0.0, Path(), 1, 0, 2.0, Path())
+    every = {**bench.BENCHES, **{name: make() for name, make in registry.factories("benches").items()}}
+    assert {"osc", "synth", "supercollider"} <= every.keys()
+    for name, found in every.items():
+        said = bench.announced(name, found.seconds(asked))
+        assert re.search(r"takes about \d+ (s|minutes) on two idle cores$|; --limit takes fewer$", said)
+    osc = every["osc"]
+    assert bench.announced("osc", osc.seconds(asked)).startswith("bench osc takes about 2 minutes")
+    short = osc.seconds(BenchOptions(5.0, Path(), 1, 0, 2.0, Path()))
+    assert bench.announced("osc", short).startswith("bench osc takes about 20 s")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])

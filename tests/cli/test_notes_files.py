@@ -17,7 +17,7 @@ from antiphon.io.midifile import MidiControlChange, MidiNote, MidiTrack, read, w
 from antiphon.newplugin.shapes import SHAPES
 from antiphon.offline.note_file import read as read_score
 from antiphon.plugins import loader
-from antiphon.synth.info import PYO
+from antiphon_pyo.info import PYO
 
 Command = Callable[..., Any]
 TEMPO = ((0.0, 90.0), (4.0, 133.0))

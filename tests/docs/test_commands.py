@@ -47,14 +47,15 @@ PATCHES = {
     "/node/loops/intensity 0.9": "bed",
 }
 """What `antiphon osc` is given in the docs, and the patch that plays then."""
+SCSYNTH = "plugins/antiphon_supercollider/tests/real"
 PARSED = {
     "antiphon serve --midi --patch keys": "tests/real/test_midi.py plays a keyboard",
     "antiphon osc /learn /node/keys/wet": "tests/control/test_midi.py::test_learned_once_it_stays_learned turns it",
     "antiphon serve --patch through --mqtt-url mqtt://localhost": "tests/serve/test_mqtt.py has a broker",
     "antiphon serve --patch worker": "the next line renders the same patch",
     "antiphon serve --patch keys": "the server that these tests share is started so",
-    "antiphon serve --audio headless --synth supercollider --patch keys": "tests/real/test_supercollider.py",
-    "antiphon serve --audio jack --scsynth 127.0.0.1:57110 --patch keys": "tests/real/test_sc_joined.py",
+    "antiphon serve --audio headless --synth supercollider --patch keys": f"{SCSYNTH}/test_supercollider.py",
+    "antiphon serve --audio jack --scsynth 127.0.0.1:57110 --patch keys": f"{SCSYNTH}/test_sc_joined.py",
     "antiphon train denoise --work training --minutes 110": "tests/models/test_loop.py trains a small one",
     "antiphon evaluate denoise --limit 20 --json figures.json": (
         "models/antiphon_models/denoise/tests/test_evaluation.py"

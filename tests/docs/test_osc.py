@@ -6,7 +6,7 @@ from pathlib import Path
 
 from antiphon.control.osc.addresses import ADDRESSES
 from antiphon.control.osc.reference import built_in, markdown
-from antiphon.synth.backend import INSTRUMENTS, SC_INSTRUMENTS
+from antiphon.synth.backend import INSTRUMENTS, MORE_INSTRUMENTS
 
 PAGE = Path(__file__).parents[2] / "docs" / "osc.md"
 
@@ -29,4 +29,4 @@ def test_every_address_and_every_processor_is_in_it() -> None:
 def test_the_synth_names_every_instrument_and_what_plays_it() -> None:
     everybody, _, scsynth = built_in().types["synth"].doc.partition(", by scsynth alone ")
     assert [name for name in INSTRUMENTS if name not in everybody] == []
-    assert [name for name in SC_INSTRUMENTS if name not in scsynth] == []
+    assert [name for name in MORE_INSTRUMENTS if name not in scsynth] == []

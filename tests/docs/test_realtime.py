@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from antiphon.engine import admission, loader, loading
-from antiphon.synth.info import PYO
-from antiphon.synth.sc import played_ahead
 from antiphon.workers import arena, dropout_fader, low_latency_events, pool, worker, zygote
 from antiphon.workers.info import ModelInfo
 from antiphon.workers.rebuffer import Rebuffer, lead_for
 from antiphon.workers.spec import MAX_SLOTS, WorkerSpec
+from antiphon_pyo.info import PYO
+from antiphon_supercollider import played_ahead
 
 PAGE = (Path(__file__).parents[2] / "docs" / "realtime.md").read_text()
 SAID = " ".join(PAGE.split())

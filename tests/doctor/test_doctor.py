@@ -22,9 +22,10 @@ from antiphon.doctor.finding import Finding
 from antiphon.doctor.sound import Device, JackState, LibraryReport
 from antiphon.runtime import model_files, resources
 from antiphon.runtime.settings import HTTP_PORT, ServeSettings
-from antiphon.synth import info as synths
+from antiphon.synth import backends
 from antiphon.workers import devices as workers
 from antiphon.workers.devices import TorchBuild
+from antiphon_pyo.info import PYO
 
 NOTHING = LibraryReport((), "PortAudio V19", "", None, "no server runs")
 CARD = Device(3, "USB Audio", "ALSA", 1, 2, (44100, 48000), True, True)
@@ -180,7 +181,8 @@ def test_torch_is_there_or_what_it_is_needed_for_is_said(monkeypatch, build, dev
 
 @pytest.mark.parametrize("module", ["numpy", "pyo_that_nobody_has"])
 def test_pyo_is_there_or_what_it_is_needed_for_is_said(monkeypatch, module):
-    monkeypatch.setattr(synths, "PYO", replace(synths.PYO, needs=module))
+    info = replace(PYO, needs=module)
+    monkeypatch.setattr(backends, "infos", lambda: [info])
     pyo = only(software.synths)
     if module == "numpy":
         assert (pyo.state, pyo.mend) == ("works", "")

@@ -71,6 +71,13 @@ def antiphon_evaluations(register):
     register("NAME", lambda: "evaluations")
 
 @hookimpl
+def antiphon_benches(register):
+    from antiphon.bench.entry import Bench
+    def run(asked):
+        typer.echo(f"NAME measured {asked.seconds:g}")
+    register("NAME", lambda: Bench(run, lambda asked: 5.0))
+
+@hookimpl
 def antiphon_transports(register):
     register("NAME", __name__ + ".parts:Line", "Notes that it runs.")
 
@@ -346,9 +353,21 @@ def test_hook_antiphon_commands(antiphon: Run, place: Place) -> None:
     assert "No such command 'wibble'" in antiphon("wibble").complaint
 
 
+def test_hook_antiphon_benches(antiphon: Run, place: Place) -> None:
+    installed(place.site)
+    write_every(place.own, OWN)
+    for name in NAMES.values():
+        done = antiphon("bench", name, "--seconds", "3")
+        assert (done.code, done.out) == (0, f"{name} measured 3\n")
+        assert done.err == f"bench {name} takes about 0 s on two idle cores\n"
+    page = " ".join(antiphon("bench", "--help").out.split())
+    assert all(f", {name}" in page for name in (*NAMES.values(), "synth", "supercollider"))
+    assert "there is no bench 'wibble'; did you mean wobble or wabble?" in antiphon("bench", "wibble").complaint
+
+
 def test_commands_of_antiphon_ask_no_plugin(antiphon: Run, place: Place) -> None:
     write_every(place.own, OWN)
-    assert antiphon("serve", "--help").code == 0
+    assert antiphon("osc", "--help").code == 0
     assert antiphon("--version").code == 0
     assert lines(place.log) == []
 

@@ -1,6 +1,7 @@
 """What may import what: the pure parts stay pure, and no one loads torch."""
 
 import ast
+import json
 import os
 import subprocess
 import sys
@@ -22,12 +23,14 @@ HEAVY = {
         "models/",
         "plugins/",  # its own test says which of them
     ),
-    "pyo": ("server/antiphon/synth/", "plugins/antiphon_synth/"),
+    "pyo": ("plugins/antiphon_pyo/",),
     "onnxruntime": ("server/antiphon/bench/",),
     "onnx": ("server/antiphon/bench/",),
 }
 # what the engine loads of a plugin: its hooks and processors; a job on files may run a network in its own process
 PLAYED = ("__init__.py", "processor.py")
+# a bench or a training loads what a server leaves to its workers
+MEASURED = ("antiphon/bench/", "antiphon_pyo/bench/", "antiphon_supercollider/bench/")
 STARTS = ["supervisor", "engine", "control", "cli", "plugins", "offline", "graph", "workers/info", "workers/devices"]
 
 
@@ -145,14 +148,14 @@ def test_no_start_of_a_process_leads_to_a_heavy_module():
     """Nor does anything it loads inside a function, down to what only a worker, a bench or a training loads."""
     waiting = [file for name in STARTS for file in files(name)]
     assert all(file.is_file() for file in waiting), "a start is gone; mend this test"
-    seen = walked(waiting, ("antiphon/bench/",))
+    seen = walked(waiting, MEASURED)
     assert len(seen) > 60, "the walk sees too little to mean anything"
 
 
 def test_what_is_played_of_a_plugin_leads_to_no_torch():
     """A network is named in a string, and imported by its worker."""
     waiting = [file for name in PLAYED for file in (ROOT / "plugins").glob(f"*/{name}")]
-    seen = walked(waiting, ("antiphon/bench/", "antiphon/synth/pyo/"))
+    seen = walked(waiting, MEASURED)
     assert len(seen) > 60, "the walk sees too little to mean anything"
 
 
@@ -168,6 +171,62 @@ def test_a_process_that_has_loaded_everything_has_loaded_nothing_heavy(start):
         env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, ROOTS))},
         timeout=60,
     )
+
+
+BACKENDS = {"antiphon_pyo": {"info"}, "antiphon_supercollider": {"info"}}
+"""By plugin that is a synth backend, the modules that a start may import: plain data."""
+
+
+@pytest.mark.parametrize(
+    "work",
+    [
+        pytest.param("preload.warm(ServeSettings(), Path(sys.argv[1]))", id="serve without a choice"),
+        pytest.param("preload.warm(ServeSettings(synth='null'), Path(sys.argv[1]))", id="serve by null"),
+        pytest.param("play_with('cpu', 'auto', load(check=True))", id="run"),
+    ],
+)
+def test_a_synth_that_nobody_uses_costs_nothing(work, tmp_path):
+    """What starts and checks every plugin, and plays no note, has of a backend no more than what it says of itself."""
+    run = (
+        "import json, sys; from pathlib import Path; from antiphon.cli.offline import play_with;"
+        "from antiphon.plugins.loader import load; from antiphon.runtime.settings import ServeSettings;"
+        f"from antiphon.supervisor import preload; {work};"
+        "print(json.dumps(list(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", run, tmp_path],
+        check=True,
+        capture_output=True,
+        env={**os.environ, "PYTHONPATH": f"{SERVER}{os.pathsep}{ROOT / 'plugins'}"},
+        timeout=120,
+    )
+    loaded = json.loads(done.stdout.splitlines()[-1])
+    assert "antiphon_synth.processor" in loaded, "the node is checked"
+    assert "pyo" not in loaded
+    for plugin, allowed in BACKENDS.items():
+        assert plugin in loaded, "its hooks are called"
+        assert {name.removeprefix(f"{plugin}.") for name in loaded if name.startswith(f"{plugin}.")} <= allowed
+
+
+def test_the_server_names_no_backend():
+    """Its strings, names and imports; prose, and the list of what is built in, may."""
+    found = []
+    for file in files("."):
+        if "/bench/" in str(file) or file.name == "finding.py":
+            continue
+        tree = ast.parse(file.read_text())
+        prose = {
+            id(node.body[0].value)
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+            and node.body
+            and isinstance(node.body[0], ast.Expr)
+        }
+        for node in ast.walk(tree):
+            text = node.value if isinstance(node, ast.Constant) and id(node) not in prose else getattr(node, "id", "")
+            if isinstance(text, str) and text.lower() in ("pyo", "supercollider", "scsynth", "--scsynth"):
+                found.append(f"{file}:{node.lineno}: {text}")
+    assert found == []
 
 
 def test_the_walk_sees_what_it_looks_for(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import pytest
 
@@ -10,6 +11,7 @@ from antiphon.engine.drivers.probe import Found
 from antiphon.errors import EngineError
 from antiphon.runtime.settings import ServeSettings
 from antiphon.supervisor import jack_server
+from antiphon.synth.info import SynthInfo
 
 
 class Machine:
@@ -36,41 +38,52 @@ class Machine:
 
     def start(self, settings: ServeSettings) -> int:
         if not self.installed:
-            raise EngineError("--synth supercollider plays through JACK; install it with: sudo apt-get install jackd2")
+            raise EngineError("--synth harp plays through JACK; install it with: sudo apt-get install jackd2")
         self.jack, self.started = True, self.started + 1
         assert (settings.rate, settings.block) == (44100, 128) if settings.audio == "jack" else True
         return 77
 
 
-def asked(audio: str, **other: str) -> ServeSettings:
-    return ServeSettings(audio=audio, synth=other.pop("synth", "supercollider"), rate=44100, block=128, **other)  # type: ignore[arg-type]
+HARP = SynthInfo("harp", "harp:Harp", program="harpist", jack=True)
+"""A backend that plays by a program over JACK."""
+JOINED = {"address": "127.0.0.1:57110"}
+"""What it is given to join one that runs already."""
+
+
+def asked(audio: str, **other: Any) -> ServeSettings:
+    return ServeSettings(audio=audio, synth=other.pop("synth", "harp"), rate=44100, block=128, **other)
+
+
+def find(settings: ServeSettings) -> tuple[Found, int]:
+    """As a supervisor asks, which knows the backend by then."""
+    return jack_server.find(settings, HARP if settings.synth == "harp" else None)
 
 
 def test_headless_starts_one_where_none_answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    found, pid = jack_server.find(asked("headless")) if Machine(monkeypatch, jack=False) else (None, 0)
+    found, pid = find(asked("headless")) if Machine(monkeypatch, jack=False) else (None, 0)
     assert found is not None
     assert (found.driver, pid) == ("jack", 77)
 
 
 def test_without_a_card_it_is_as_headless(monkeypatch: pytest.MonkeyPatch) -> None:
     machine = Machine(monkeypatch, jack=False, card=False)
-    found, pid = jack_server.find(asked("auto"))
+    found, pid = find(asked("auto"))
     assert (found.driver, pid, machine.started) == ("jack", 77, 1)
     assert jack_server.notes(asked("auto"), found) == ["no sound card was found"]
-    other, pid = jack_server.find(asked("auto"))
+    other, pid = find(asked("auto"))
     assert (other.driver, pid, machine.started) == ("jack", 0, 1)
 
 
-def test_without_a_card_and_without_scsynth_none_is_started(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_card_and_without_a_synth_over_jack_none_is_started(monkeypatch: pytest.MonkeyPatch) -> None:
     machine = Machine(monkeypatch, jack=False, card=False)
-    assert jack_server.find(asked("auto", synth="pyo"))[0].driver == "headless"
-    assert jack_server.find(asked("auto", scsynth="127.0.0.1:57110"))[0].driver == "headless"
+    assert find(asked("auto", synth="pyo"))[0].driver == "headless"
+    assert find(asked("auto", synth_options=JOINED))[0].driver == "headless"
     assert machine.started == 0
 
 
 def test_one_that_was_anothers_and_has_gone_is_started(monkeypatch: pytest.MonkeyPatch) -> None:
     machine = Machine(monkeypatch, jack=True)
-    found, pid = jack_server.find(asked("headless"))
+    found, pid = find(asked("headless"))
     assert (found.own, pid) == (True, 0)
     settings = asked("headless").with_(rate=found.rate, block=found.block)
     machine.jack = False
@@ -93,49 +106,50 @@ def test_where_none_can_be_started_any_more_the_server_plays_on(monkeypatch: pyt
 
 def test_a_card_s_server_is_nobodys_to_start(monkeypatch: pytest.MonkeyPatch) -> None:
     Machine(monkeypatch, jack=True)
-    assert not jack_server.find(asked("jack"))[0].own
+    assert not find(asked("jack"))[0].own
 
 
 @pytest.mark.parametrize("given", ["default", "antiphon"])
 def test_a_name_that_is_somebody_elses_is_not_taken(monkeypatch: pytest.MonkeyPatch, given: str) -> None:
     Machine(monkeypatch, jack=False)
     monkeypatch.setenv(jack_server.NAME, given)
-    jack_server.find(asked("headless"))
+    find(asked("headless"))
     assert os.environ[jack_server.NAME] == jack_server.DEFAULT != "antiphon"
 
 
 def test_portaudio_alone_gets_one_and_says_that_there_are_two_clocks(monkeypatch: pytest.MonkeyPatch) -> None:
     machine = Machine(monkeypatch, jack=False)
-    found, pid = jack_server.find(asked("portaudio"))
+    found, pid = find(asked("portaudio"))
     assert (found.driver, pid, machine.started) == ("portaudio", 77, 1)
+    assert found.note.startswith("harpist plays through a JACK server")
     assert "two clocks" in found.note
 
 
 def test_portaudio_beside_a_jack_server_takes_that(monkeypatch: pytest.MonkeyPatch) -> None:
     machine = Machine(monkeypatch, jack=True)
-    found, pid = jack_server.find(asked("portaudio"))
+    found, pid = find(asked("portaudio"))
     assert (found.driver, pid, machine.started, found.note) == ("portaudio", 0, 0, "")
 
 
 def test_without_jackd_portaudio_plays_on_and_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     Machine(monkeypatch, jack=False, installed=False)
-    found, pid = jack_server.find(asked("portaudio"))
+    found, pid = find(asked("portaudio"))
     assert (found.driver, pid) == ("portaudio", 0)
     assert "sudo apt-get install jackd2" in found.note
 
 
-@pytest.mark.parametrize("settings", [asked("portaudio", synth="pyo"), asked("portaudio", scsynth="127.0.0.1:57110")])
+@pytest.mark.parametrize("settings", [asked("portaudio", synth="pyo"), asked("portaudio", synth_options=JOINED)])
 def test_who_needs_none_gets_none(monkeypatch: pytest.MonkeyPatch, settings: ServeSettings) -> None:
     machine = Machine(monkeypatch, jack=False)
-    found, pid = jack_server.find(settings)
+    found, pid = find(settings)
     assert (found.driver, pid, machine.started) == ("portaudio", 0, 0)
 
 
-def test_a_joined_scsynth_headless_has_jack_where_it_answers_and_no_server_is_started(
+def test_a_joined_program_headless_has_jack_where_it_answers_and_no_server_is_started(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for jack, driver in ((True, "jack"), (False, "headless")):
         machine = Machine(monkeypatch, jack=jack)
-        found, pid = jack_server.find(asked("headless", scsynth="127.0.0.1:57110"))
+        found, pid = find(asked("headless", synth_options=JOINED))
         assert (found.driver, pid, machine.started) == (driver, 0, 0)
-        assert not jack_server.hears(asked("headless", scsynth="127.0.0.1:57110"), found)
+        assert not jack_server.hears(asked("headless", synth_options=JOINED), found)

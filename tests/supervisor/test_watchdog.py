@@ -1,4 +1,4 @@
-"""What is said and done when scsynth is given up, and how a control that hangs is found."""
+"""What is said and done when a synth is given up, and how a control that hangs is found."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import socket
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,12 +20,16 @@ from antiphon.runtime.child_process import Child
 from antiphon.runtime.settings import ServeSettings
 from antiphon.supervisor import Supervisor, watchdog
 from antiphon.synth import info as synths
+from antiphon.synth.info import SynthInfo
 from antiphon.workers.arena import State, WorkerWord
+
+HARP = SynthInfo("harp", "harp:Harp", program="harpist", fallback=True)
+LUTE = SynthInfo("lute", "lute:Lute", auto=1)
 
 
 @pytest.fixture(autouse=True)
-def supercollider() -> Iterator[None]:
-    synths.use(synths.BackendChoice(synths.SUPERCOLLIDER))
+def harp() -> Iterator[None]:
+    synths.use(synths.BackendChoice(HARP))
     yield
     synths.use(None)
 
@@ -33,7 +38,7 @@ def arena() -> Any:
     entry = SimpleNamespace(
         words={WorkerWord.STATE: State.REFUSED, WorkerWord.WANTED: 1},
         kind="none",
-        spec=lambda: SimpleNamespace(name=synths.PREFIX + synths.SUPERCOLLIDER.name),
+        spec=lambda: SimpleNamespace(name=synths.PREFIX + HARP.name),
         reason="it ended",
     )
     return SimpleNamespace(entries=[entry])
@@ -42,21 +47,28 @@ def arena() -> Any:
 @pytest.mark.parametrize(
     ("needs", "said"),
     [
-        ("json", "pyo plays notes from here on, and a piano for instruments it has not"),
+        ("json", "lute plays notes from here on, and a piano for instruments it has not"),
         ("there_is_no_such_module", "notes are not heard from here on"),
     ],
 )
-def test_what_plays_instead_is_said(monkeypatch: pytest.MonkeyPatch, needs: str, said: str) -> None:
-    monkeypatch.setattr(synths, "PYO", replace(synths.PYO, needs=needs))
+def test_what_plays_instead_is_said(needs: str, said: str) -> None:
+    registered = {info.name: partial(replace, info) for info in (HARP, replace(LUTE, needs=needs), synths.NULL)}
     heard: list[str] = []
-    assert watchdog.synth_given_up(arena(), heard.append)
-    assert heard == [f"scsynth is given up (it ended); {said}"]
-    assert not watchdog.synth_given_up(arena(), heard.append)
+    assert watchdog.synth_given_up(arena(), registered, heard.append)
+    assert heard == [f"harpist is given up (it ended); {said}"]
+    assert synths.chosen().instead
+    assert not watchdog.synth_given_up(arena(), registered, heard.append)
+
+
+def test_one_that_nothing_stands_in_for_is_not_given_up() -> None:
+    synths.use(synths.BackendChoice(replace(HARP, fallback=False)))
+    assert not watchdog.synth_given_up(arena(), {}, print)
 
 
 def test_an_engine_is_not_ended_before_all_is_ready(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     supervisor, ended = Supervisor(ServeSettings(), tmp_path), []
     supervisor.parts = SimpleNamespace(arena=arena())
+    supervisor.starts = SimpleNamespace(synths={"null": lambda: synths.NULL})
     supervisor._children["engine"] = Child("engine", 4711, -1)
     monkeypatch.setattr(os, "kill", lambda pid, _number: ended.append(pid))
     supervisor._look_for_synth()

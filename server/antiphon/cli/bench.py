@@ -2,103 +2,92 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand
+
+from antiphon.bench.entry import Bench, BenchOptions
+
+if TYPE_CHECKING:
+    from antiphon.plugins.registry import Registration
 
 DATA = "../shared/data"
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What the options say. seconds, limit: 0 takes what is published. hours, out: of `soak` alone."""
-
-    seconds: float
-    data: Path
-    seed: int
-    limit: int
-    hours: float
-    out: Path
+PLUGINS = "PLUGINS"
+"""Stands for the names of plugins' benches in the help of the argument."""
 
 
-@dataclass(frozen=True, slots=True)
-class Bench:
-    """seconds: how long it takes, reckoned on two idle cores; None where it hangs on how many items there are."""
+class BenchCommand(TyperCommand):
+    """The command `bench`, whose help knows the benches of plugins."""
 
-    run: Callable[[Asked], None]
-    seconds: Callable[[Asked], float | None]
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """The whole page."""
+        others = _of_plugins()
+        for param in self.params:
+            param.help = (param.help or "").replace(PLUGINS, "".join(f", {n}" for n in others))  # type: ignore[attr-defined]
+        super().format_help(ctx, formatter)
+        with formatter.section("Benches of plugins"):
+            formatter.write_dl([(name, found.doc) for name, found in others.items()])
 
 
-def _engine(asked: Asked) -> None:
+def _engine(asked: BenchOptions) -> None:
     from antiphon.bench.engine import main
 
     main(asked.seconds or 60.0)
 
 
-def _events(asked: Asked) -> None:
+def _events(asked: BenchOptions) -> None:
     from antiphon.bench.events import main
 
     main(asked.seed)
 
 
-def _osc(asked: Asked) -> None:
+def _osc(asked: BenchOptions) -> None:
     from antiphon.bench.osc import main
 
     main(asked.seconds or 30.0)
 
 
-def _render(_asked: Asked) -> None:
+def _render(_asked: BenchOptions) -> None:
     from antiphon.bench.render import main
 
     main()
 
 
-def _workers(asked: Asked) -> None:
+def _workers(asked: BenchOptions) -> None:
     from antiphon.bench.workers import main
 
     main(asked.seconds or 60.0, seed=asked.seed)
 
 
-def _models(asked: Asked) -> None:
+def _models(asked: BenchOptions) -> None:
     from antiphon.bench.models import main
 
     main(asked.seconds or 60.0, asked.seed)
 
 
-def _synth(asked: Asked) -> None:
-    from antiphon.bench.synth import main
-
-    main(asked.seconds or 110.0, seed=asked.seed)
-
-
-def _supercollider(asked: Asked) -> None:
-    from antiphon.bench.supercollider import main
-
-    main(asked.seconds, asked.seed, asked.limit)
-
-
-def _swap(asked: Asked) -> None:
+def _swap(asked: BenchOptions) -> None:
     from antiphon.bench.swap import main
 
     main(asked.limit or 1000, asked.seed)
 
 
-def _plugins(asked: Asked) -> None:
+def _plugins(asked: BenchOptions) -> None:
     from antiphon.bench.plugins import main
 
     main(asked.data, asked.seed, asked.limit)
 
 
-def _denoise(asked: Asked) -> None:
+def _denoise(asked: BenchOptions) -> None:
     from antiphon.bench.denoise import main
 
     main(asked.data, asked.seed, asked.limit)
 
 
-def _soak(asked: Asked) -> None:
+def _soak(asked: BenchOptions) -> None:
     from antiphon.bench.soak import main
 
     main(asked.hours, asked.out, asked.seed)
@@ -113,8 +102,6 @@ BENCHES = {
     "render": Bench(_render, lambda _: 60.0),
     "workers": Bench(_workers, lambda asked: 2 * (asked.seconds or 60.0) + 300.0),
     "models": Bench(_models, lambda asked: 2 * (asked.seconds or 60.0) + 120.0),
-    "synth": Bench(_synth, lambda asked: max(20.0, asked.seconds or 110.0) + 90.0),
-    "supercollider": Bench(_supercollider, lambda asked: None if asked.limit else 900.0 + asked.seconds),
     "swap": Bench(_swap, lambda asked: 0.25 * (asked.limit or 1000) + 25.0),
     "plugins": Bench(_plugins, lambda _: None),
     "soak": Bench(_soak, lambda asked: 3600.0 * asked.hours),
@@ -126,25 +113,19 @@ def bench(
     name: Annotated[
         str,
         typer.Argument(
-            help=f"One of: {', '.join(NAMES)}.",
-            autocompletion=lambda incomplete: [name for name in NAMES if name.startswith(incomplete)],
+            help=f"One of: {', '.join(NAMES)}{PLUGINS}.",
+            autocompletion=lambda incomplete: [n for n in (*NAMES, *_of_plugins()) if n.startswith(incomplete)],
         ),
     ],
     seconds: Annotated[
         float,
-        typer.Option(
-            help="Length of each live run; 0 takes the published one. supercollider: of patterns from sclang after "
-            "the rest, 0 for none, 600 as published."
-        ),
+        typer.Option(help="Length of each live run; 0 takes the published one."),
     ] = 0.0,
     data: Annotated[str, typer.Option(help="denoise, plugins: the folder of songs, loops and noises.")] = "",
     seed: Annotated[int, typer.Option(help="Of everything that is drawn by chance.")] = 1,
     limit: Annotated[
         int,
-        typer.Option(
-            help="denoise, plugins: so many items at most; swap: so many swaps; supercollider: kills, and 50 notes "
-            "each; 0: all."
-        ),
+        typer.Option(help="denoise, plugins: so many items at most; swap: so many swaps; 0: all."),
     ] = 0,
     hours: Annotated[
         float, typer.Option(help="soak: how long; under two the patches, kills and samples come as much faster.")
@@ -153,21 +134,33 @@ def bench(
 ) -> None:
     """Measure, beside a peer or baseline where there is one: a table, and one JSON object as the last line."""
     from antiphon.cli.errors import endable
-    from antiphon.errors import UsageError
+    from antiphon.errors import PluginError, UsageError
     from antiphon.runtime.suggestion import instead
 
-    if name not in BENCHES:
-        raise UsageError(f"there is no bench {name!r}{instead(name, NAMES)}")
-    asked = Asked(seconds, Path(data or DATA), seed, limit, hours, Path(out))
-    typer.echo(announced(name, asked), err=True)
+    found = BENCHES.get(name)
+    if found is None:
+        others = _of_plugins()
+        if name not in others:
+            raise UsageError(f"there is no bench {name!r}{instead(name, (*NAMES, *others))}")
+        found = others[name].factory()
+        if not isinstance(found, Bench):
+            raise PluginError(f"the factory of the bench {name!r} gave {type(found).__name__}, not a Bench")
+    asked = BenchOptions(seconds, Path(data or DATA), seed, limit, hours, Path(out))
+    typer.echo(announced(name, found.seconds(asked)), err=True)
     # the servers that it starts are ended by its own clearing up, which a signal would skip
     with endable():
-        BENCHES[name].run(asked)
+        found.run(asked)
 
 
-def announced(name: str, asked: Asked) -> str:
-    """How long it will take, in a sentence."""
-    seconds = BENCHES[name].seconds(asked)
+def _of_plugins() -> dict[str, Registration]:
+    """What plugins register; they are asked for help, and for a name that is not Antiphon's own."""
+    from antiphon.plugins.registry import registrations
+
+    return {name: found for name, found in sorted(registrations("benches").items()) if name not in BENCHES}
+
+
+def announced(name: str, seconds: float | None) -> str:
+    """How long it will take, in a sentence. seconds: None where it hangs on how many items there are."""
     if seconds is None:
         return f"bench {name} goes through every item there is, which may take hours; --limit takes fewer"
     if seconds < 90.0:

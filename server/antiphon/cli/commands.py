@@ -47,12 +47,13 @@ def register(app: typer.Typer) -> None:
         runhelp,
         serve,
         status,
+        synthhelp,
     )
 
-    app.command()(serve.serve)
+    app.command(cls=synthhelp.ServeCommand)(serve.serve)
     app.command()(play.play)
     app.command(cls=runhelp.RunCommand)(run.run)
-    app.command()(render.render)
+    app.command(cls=synthhelp.SynthCommand)(render.render)
     app.command()(replay.replay)
     app.command(context_settings=osc.CONTEXT)(osc.osc)
     app.command()(monitor.monitor)
@@ -63,7 +64,7 @@ def register(app: typer.Typer) -> None:
     models.register(app)
     app.command()(devices.devices)
     app.command()(doctor.doctor)
-    app.command()(bench.bench)
+    app.command(cls=bench.BenchCommand)(bench.bench)
     approve.register(app)
     give_short_helps(app)
 

@@ -28,7 +28,7 @@ def play_with(device: str, synth: str, loaded: Loaded, graph: Graph | None = Non
     synths.use(synths.BackendChoice(chosen))
     plays = graph is not None and any(node.type == "synth" for node in graph.nodes)
     if plays and synth == "auto" and chosen.name == synths.NULL.name:
-        complain(synths.SILENT.removeprefix("antiphon: "))
+        complain(synths.silence(loaded.factories["synths"]))
 
 
 S = TypeVar("S", float, float | None)

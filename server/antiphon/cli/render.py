@@ -12,6 +12,7 @@ from antiphon.cli import completion
 from antiphon.cli.errors import complain, endable
 from antiphon.cli.offline import MOST_FADE, MOST_TAIL, within
 from antiphon.cli.report import report
+from antiphon.cli.synthhelp import NAMES
 from antiphon.errors import FileError, UsageError
 from antiphon.offline.file_job import FADE
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from antiphon.offline.note_file import Score
     from antiphon.offline.rendering import StageRunner
     from antiphon.session.commands import Command
+    from antiphon.synth.support import OfflinePasses
 
 BLOCK = 256
 LONG_BLOCK = 1024
@@ -49,9 +51,7 @@ def render(
     ] = None,
     block: Annotated[int, typer.Option("--block", help="Frames at a time, 32 to 2048; 0 chooses.")] = 0,
     device: Annotated[str, typer.Option("--device", help="What models run on: auto, cpu or cuda.")] = "auto",
-    synth: Annotated[
-        str, typer.Option("--synth", help="What plays notes: auto, pyo, supercollider or null (silence).")
-    ] = "auto",
+    synth: Annotated[str, typer.Option("--synth", help=f"What plays notes: {NAMES}; null is silence.")] = "auto",
     tail: Annotated[
         float | None,
         typer.Option("--tail", metavar="SECONDS", help="What sounds on after IN; else until -60 dB, 10 s at most."),
@@ -79,6 +79,7 @@ def render(
     from antiphon.offline.runner import process_stream
     from antiphon.plugins.loader import load
     from antiphon.runtime.audio_limits import MAX_BLOCK, MIN_BLOCK
+    from antiphon.synth.info import chosen
 
     if block and not MIN_BLOCK <= block <= MAX_BLOCK:
         raise UsageError(f"--block takes {MIN_BLOCK} to {MAX_BLOCK} frames, not {block}")
@@ -119,8 +120,9 @@ def render(
         def prepared() -> StageRunner:
             return StageRunner(made.graph, loaded.catalog, loaded.make, spec, made.tempo, commands)
 
-        if synth == "supercollider":
-            _turns(stack, prepared, source, length, after)
+        passes = chosen().info.supporter().passes(live=0)
+        if passes is not None:
+            _play_passes(stack.enter_context(passes), prepared, source, length, after)
         writer = stack.enter_context(AudioWriter(out, rate, channels, subtype))
         progress = stack.enter_context(ProgressBar(made.name, frames, rate))
         runner = stack.enter_context(closing(prepared()))
@@ -158,17 +160,15 @@ def _sources(patch: str, *files: str | None) -> str:
     return f"{', '.join(most)} and {last}" if most else last
 
 
-def _turns(
-    stack: ExitStack, prepared: Callable[[], StageRunner], source: str | None, length: int | None, tail: Tail
+def _play_passes(
+    passes: OfflinePasses, prepared: Callable[[], StageRunner], source: str | None, length: int | None, tail: Tail
 ) -> None:
-    """Plays it, silent, until scsynth has rendered the notes there are: the next runner made plays with those."""
+    """Plays it, silent, until the synth has made the sound of the notes: the next runner made plays with that."""
     from dataclasses import replace
 
     from antiphon.io.audiofile import stream
     from antiphon.offline.runner import process_stream
-    from antiphon.synth.sc.offline import turns
 
-    passes = stack.enter_context(turns())
     # while it is silent nothing says where the tail ends
     whole = replace(tail, level=0.0)
     while True:

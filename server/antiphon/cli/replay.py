@@ -28,7 +28,7 @@ def replay(
     from antiphon.offline.session_reader import INPUT, SessionLog, found
     from antiphon.plugins.loader import load
     from antiphon.supervisor.recordings import SET
-    from antiphon.synth.sc.offline import turns
+    from antiphon.synth.info import chosen
 
     folder = found(session)
     format_of(out)
@@ -41,8 +41,9 @@ def replay(
         loaded = load(check=False)
         with log.line(1):
             play_with(log.header.get("device", "cpu"), log.header.get("synth", "auto"), loaded)
-        if log.header.get("synth") == "supercollider":
-            passes = stack.enter_context(turns(live=log.spec.block))
+        offline = chosen().info.supporter().passes(live=log.spec.block)
+        if offline is not None:
+            passes = stack.enter_context(offline)
             while True:
                 passes.begin()
                 with stream(folder / INPUT) as (_, blocks):

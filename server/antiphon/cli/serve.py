@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from antiphon.cli import completion
+from antiphon.cli import completion, synthhelp
 from antiphon.runtime.settings import DEFAULT_BLOCK, DEFAULT_RATE, HTTP_PORT, OSC_PORT, ServeSettings
 
 OscPort = Annotated[int, typer.Option(min=0, max=65535, help="UDP and TCP port for OSC; 0 takes a free one.")]
@@ -18,6 +18,7 @@ MQTT_URL = "ANTIPHON_MQTT_URL"
 
 
 def serve(
+    ctx: typer.Context,
     audio: Annotated[str, typer.Option(help="auto, portaudio, jack or headless (a software clock).")] = "auto",
     input: Annotated[str, typer.Option(help="A sound file to loop, or an input device's name.")] = "",
     output: Annotated[str, typer.Option(help="An output device's name.")] = "",
@@ -51,10 +52,7 @@ def serve(
     device: Annotated[
         str, typer.Option(help="What models run on: auto (a GPU where there is one), cpu or cuda.")
     ] = "auto",
-    synth: Annotated[
-        str, typer.Option(help="What plays notes: auto, pyo, supercollider or null (a recorder).")
-    ] = "auto",
-    scsynth: Annotated[str, typer.Option(help="127.0.0.1:PORT of a scsynth that runs already, to play notes by.")] = "",
+    synth: Annotated[str, typer.Option(help=f"What plays notes: {synthhelp.NAMES}; null records them.")] = "auto",
     mqtt_url: Annotated[
         str,
         typer.Option(envvar=MQTT_URL, help="An MQTT broker: mqtt://user:password@host:port.", show_envvar=True),
@@ -77,10 +75,15 @@ def serve(
     settings = ServeSettings(
         audio=audio, input=input, output=output, record=record, session=session, osc_port=osc_port, http_port=http_port,
         patch=patch, set=set, rate=rate, block=block, ahead=ahead, surface=tuple(surface or ()), lan=lan,
-        allow=tuple(allow or ()), fifo=fifo, mute_input=muted, device=device, synth=synth, scsynth=scsynth,
-        mqtt_url=mqtt_url, midi=midi, midi_in=tuple(midi_in or ()), midi_out=tuple(midi_out or ()), force=force,
+        allow=tuple(allow or ()), fifo=fifo, mute_input=muted, device=device, synth=synth,
+        synth_options=synthhelp.given(ctx), mqtt_url=mqtt_url, midi=midi, midi_in=tuple(midi_in or ()),
+        midi_out=tuple(midi_out or ()), force=force,
     ).check()  # fmt: skip
     _keep_secret(mqtt_url)
+    if settings.synth_options:
+        from antiphon.synth.backends import with_options
+
+        settings = with_options(settings)
     run(settings)
 
 

@@ -50,6 +50,11 @@ def antiphon_evaluations(register: Register) -> None:
 
 
 @hookspec
+def antiphon_benches(register: Register) -> None:
+    """Registers benches: factories of `antiphon.bench.entry.Bench`."""
+
+
+@hookspec
 def antiphon_transports(register: Register) -> None:
     """Registers transports: factories of objects with `start(app)` and `stop()`, which may be async."""
 

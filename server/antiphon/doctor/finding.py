@@ -1,26 +1,11 @@
-"""What a check says."""
+"""Runs the checks, and writes what they find for a person."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from typing import Literal
 
+from antiphon.contract.finding import Finding
 from antiphon.wire.text import printable
-
-State = Literal["works", "limited", "missing", "broken"]
-"""works; works with a limit; not there and not needed by everybody; broken: Antiphon cannot do its work."""
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One plain statement. subject: what was looked at.  mend: what to do about it, "" where nothing need be."""
-
-    subject: str
-    state: State
-    said: str
-    mend: str = ""
-
 
 Check = Callable[[], Iterable[Finding]]
 

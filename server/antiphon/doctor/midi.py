@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from antiphon.doctor.finding import Finding
+from antiphon.contract.finding import Finding
 from antiphon.errors import AntiphonError
 
 

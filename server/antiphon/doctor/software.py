@@ -5,12 +5,11 @@ from __future__ import annotations
 import errno
 import os
 import platform
-import shutil
 import socket
 import sys
 from collections.abc import Iterator
 
-from antiphon.doctor.finding import Finding
+from antiphon.contract.finding import Finding
 from antiphon.runtime.settings import HTTP_PORT, OSC_PORT
 
 
@@ -170,27 +169,11 @@ def weights() -> Iterator[Finding]:
 
 
 def synths() -> Iterator[Finding]:
-    """Found, not imported, as torch is."""
-    from antiphon.synth.info import PYO
+    """What each backend says of itself: found, not imported, as torch is."""
+    from antiphon.synth.backends import infos
 
-    if PYO.installed:
-        yield Finding("pyo", "works", "plays notes (the node synth), in a worker")
-    else:
-        said = "not installed; the node synth takes its notes and is silent (--synth null)"
-        yield Finding("pyo", "missing", said, f"{sys.executable} -m pip install pyo")
+    for info in infos():
+        yield from info.supporter().findings()
 
 
-def scsynth() -> Iterator[Finding]:
-    missing = [name for name in ("scsynth", "jackd") if shutil.which(name) is None]
-    if not missing:
-        said = (
-            "--synth supercollider plays notes by it, over JACK; with PortAudio alone Antiphon starts a JACK server "
-            "for it: two clocks; --scsynth 127.0.0.1:57110 joins one that runs"
-        )
-        yield Finding("scsynth", "works", said)
-    else:
-        said = f"{missing[0]} is not installed; --synth supercollider needs it"
-        yield Finding("scsynth", "missing", said, "sudo apt-get install supercollider-server jackd2")
-
-
-CHECKS = (python, machine_code, sound_files, plugins, folders, ports, models, weights, synths, scsynth)
+CHECKS = (python, machine_code, sound_files, plugins, folders, ports, models, weights, synths)

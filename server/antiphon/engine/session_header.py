@@ -9,6 +9,7 @@ from typing import Any
 from antiphon import __version__
 from antiphon.runtime.model_files import checksums
 from antiphon.runtime.settings import ServeSettings
+from antiphon.synth import backends
 from antiphon.workers import devices
 
 SEED = 1
@@ -21,7 +22,7 @@ def header(settings: ServeSettings) -> dict[str, Any]:
         "version": __version__,
         "numpy": _version("numpy"),
         "torch": _version("torch"),
-        "pyo": _version("pyo"),
+        **{info.needs: _version(info.needs) for info in backends.infos() if info.needs},
         "device": devices.resolve(settings.device),
         "synth": settings.synth,
         "llvmlite": _version("llvmlite"),

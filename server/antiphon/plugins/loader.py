@@ -22,7 +22,7 @@ from antiphon.plugins.finding import sources
 from antiphon.plugins.reasons import reason_of
 from antiphon.runtime.suggestion import instead
 
-KINDS = ("processors", "synths", "models", "trainings", "evaluations", "transports")
+KINDS = ("processors", "synths", "models", "trainings", "evaluations", "benches", "transports")
 
 
 @dataclass(slots=True)

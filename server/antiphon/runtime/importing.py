@@ -16,16 +16,21 @@ from antiphon.runtime import paths, resources
 def named(where: str) -> Any:
     """What "module:Name" means; a plugin in the performer's folder is found there. Raises `PluginError`."""
     module, _, name = where.partition(":")
-    package = module.partition(".")[0]
+    found = getattr(import_module(module), name, None)
+    if found is None:
+        raise PluginError(f"{module} has no {name!r}")
+    return found
+
+
+def import_module(name: str) -> ModuleType:
+    """The module of that name; of a plugin that is not installed as well. Raises `ImportError`."""
+    package = name.partition(".")[0]
     if package not in sys.modules and importlib.util.find_spec(package) is None:
         see_checkout_plugins()
         folder = paths.plugins() / package
         if importlib.util.find_spec(package) is None and folder.is_dir():
             import_folder(folder)
-    found = getattr(importlib.import_module(module), name, None)
-    if found is None:
-        raise PluginError(f"{module} has no {name!r}")
-    return found
+    return importlib.import_module(name)
 
 
 def import_folder(folder: Path) -> ModuleType:

@@ -19,7 +19,7 @@ def checkout() -> Path | None:
 
 
 def folder(name: str) -> Path:
-    """The built-in folder `patches`, `models/weights` or `supercollider`."""
+    """A folder of the root that the wheel brings, by its name: `patches`, `models/weights`, `supercollider`."""
     root = checkout()
     return root / name if root is not None else _HERE / "data" / name
 
@@ -31,7 +31,3 @@ def patches() -> Path:
 def models() -> Path:
     """The folder with the manifest of the weights that ship."""
     return folder("models/weights")
-
-
-def supercollider() -> Path:
-    return folder("supercollider")

@@ -26,7 +26,7 @@ class ServeSettings:
     set: a set list's name, instead of a patch.
     input: a sound file to loop, or a device's name.  ahead: blocks between input and output slots,
     0 to choose by block size.  device: what models run on; auto takes a GPU where there is one.  synth: what plays
-    notes.  scsynth: 127.0.0.1:PORT of one that runs already; synth is supercollider then.  midi: an input named
+    notes.  synth_options: by option, what a synth backend takes beside.  midi: an input named
     antiphon is offered and every port heard, or, where there are any, those with one of `midi_in` in their name.
     midi_out: of the ports played to.  surface: HOST:PORT of surfaces that listen elsewhere than they send from.
     force: `record` may replace a file.
@@ -52,7 +52,7 @@ class ServeSettings:
     mute_input: bool = False
     device: str = "auto"
     synth: str = "auto"
-    scsynth: str = ""
+    synth_options: dict[str, str] = field(default_factory=dict)
     mqtt_url: str = field(default="", repr=False)
     midi: bool = False
     midi_in: tuple[str, ...] = ()
@@ -81,16 +81,12 @@ class ServeSettings:
             raise UsageError("--osc-port and --http-port must differ; both want TCP")
         for surface in self.surface:
             surface_address(surface)
-        if self.scsynth:
-            if self.synth not in ("auto", "supercollider"):
-                raise UsageError(f"--scsynth joins a running scsynth, and --synth {self.synth} plays by something else")
-            scsynth_address(self.scsynth)
         if self.mqtt_url:
             mqtt_broker(self.mqtt_url)
         for option, names in (("--midi-in", self.midi_in), ("--midi-out", self.midi_out)):
             if not all(name.strip() for name in names):
                 raise UsageError(f"{option} takes a part of a port's name; antiphon devices lists them")
-        return self.with_(synth="supercollider") if self.scsynth else self
+        return self
 
     @property
     def wants_midi(self) -> bool:
@@ -125,14 +121,6 @@ def surface_address(text: str) -> tuple[str, int]:
     if not host or not port.isdigit() or not 0 < int(port) < 65536:
         raise UsageError(f"--surface takes HOST:PORT, for example 192.168.0.7:9000, not {text!r}")
     return host.strip("[]"), int(port)
-
-
-def scsynth_address(text: str) -> tuple[str, int]:
-    """("127.0.0.1", port) of "127.0.0.1:PORT": one malformed message ends scsynth, so it is joined at home alone."""
-    host, _, port = text.rpartition(":")
-    if host not in ("127.0.0.1", "localhost") or not port.isdigit() or not 0 < int(port) < 65536:
-        raise UsageError(f"--scsynth takes 127.0.0.1:PORT, a scsynth on this machine, not {text!r}")
-    return "127.0.0.1", int(port)
 
 
 @dataclass(frozen=True, slots=True)

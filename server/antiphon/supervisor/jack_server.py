@@ -1,4 +1,4 @@
-"""A JACK server of Antiphon's own, with the dummy driver: the clock that the engine and scsynth share headless."""
+"""A JACK server of Antiphon's own, with the dummy driver: one clock for a synth over JACK and the headless engine."""
 
 from __future__ import annotations
 
@@ -14,23 +14,24 @@ from antiphon.errors import AntiphonError, EngineError
 from antiphon.runtime import scheduling
 from antiphon.runtime.child_process import unsignalled
 from antiphon.runtime.settings import ServeSettings
+from antiphon.synth.info import SynthInfo
 
 NAME = "JACK_DEFAULT_SERVER"
-"""The environment's word for the server that all clients, scsynth too, go to."""
+"""The environment's word for the server that all clients go to, a synth's program too."""
 DEFAULT = "antiphon-jackd"
 """No client's name: JACK gives both a socket of the same path, and the client takes the server's away."""
 ANSWER_SECONDS = 10.0
 TWO_CLOCKS = (
-    "scsynth plays through a JACK server of Antiphon's own, the sound card by PortAudio: two clocks, laid on each "
-    "other anew when they have drifted apart; --audio jack has one"
+    "plays through a JACK server of Antiphon's own, the sound card by PortAudio: two clocks, laid on each other anew "
+    "when they have drifted apart; --audio jack has one"
 )
 JACKD = "jackd"
 """What the supervisor calls it."""
 
 
-def wanted(settings: ServeSettings, found: Found) -> bool:
-    """Whether there is no device, and scsynth needs a JACK server all the same."""
-    return found.driver == "headless" and settings.synth == "supercollider" and not settings.scsynth
+def needs(settings: ServeSettings, synth: SynthInfo | None) -> bool:
+    """Whether a JACK server has to be there for the synth, which is not joined where it runs already."""
+    return synth is not None and synth.jack and not settings.synth_options
 
 
 def hears(settings: ServeSettings, found: Found) -> bool:
@@ -46,32 +47,38 @@ def notes(settings: ServeSettings, found: Found) -> list[str]:
     return said
 
 
-def beside(settings: ServeSettings, found: Found) -> bool:
-    """Whether the engine is PortAudio's, and scsynth needs a JACK server all the same."""
-    return found.driver == "portaudio" and settings.synth == "supercollider" and not settings.scsynth
+def find(settings: ServeSettings, synth: SynthInfo | None) -> tuple[Found, int]:
+    """As `probe`; without a device and with a synth over JACK it starts jackd first, where none of that name answers.
 
+    With PortAudio it does so where no JACK server answers at all; the synth's sound crosses from clock to clock.
 
-def find(settings: ServeSettings) -> tuple[Found, int]:
-    """As `probe`; without a device and with scsynth it starts jackd first, where none of that name answers.
+    Args:
+        settings: With what `serve` was asked for.
+        synth: The backend that they name, None where they name none.
 
-    With PortAudio it does so where no JACK server answers at all; scsynth's sound crosses from one clock to the other.
-    Gives what will be played by, and jackd's pid, 0 where it is not ours. Raises `EngineError` and `UsageError`.
+    Returns:
+        What will be played by, and jackd's pid, 0 where it is not ours.
+
+    Raises:
+        EngineError, UsageError: There is no such device, or jackd does not start.
     """
     found = probe(settings)
-    if settings.scsynth and settings.audio == "headless":
+    if synth is not None and synth.jack and settings.synth_options and settings.audio == "headless":
         # it may be a client of JACK, and then its sound comes back
         with contextlib.suppress(AntiphonError):
             return probe(settings.with_(audio="jack")), 0
-    if beside(settings, found):
-        return _beside(settings, found)
-    if not wanted(settings, found):
+    if synth is None or not needs(settings, synth):
+        return found, 0
+    if found.driver == "portaudio":
+        return _beside(settings, found, synth)
+    if found.driver != "headless":
         return found, 0
     _name(settings)
     over_jack, pid = settings.with_(audio="jack"), 0
     try:
         ours = probe(over_jack)
     except AntiphonError:
-        ours, pid = _started(settings, over_jack)
+        ours, pid = _started(settings, over_jack, synth)
     return replace(ours, own=True, note=f"{found.note}\n{ours.note}".strip()), pid
 
 
@@ -81,7 +88,12 @@ def _name(settings: ServeSettings) -> None:
         os.environ[NAME] = DEFAULT
 
 
-def _beside(settings: ServeSettings, found: Found) -> tuple[Found, int]:
+def _program(synth: SynthInfo) -> str:
+    return synth.program or synth.name
+
+
+def _beside(settings: ServeSettings, found: Found, synth: SynthInfo) -> tuple[Found, int]:
+    two_clocks = f"{found.note}\n{_program(synth)} {TWO_CLOCKS}".strip()
     over_jack = settings.with_(audio="jack", input="", output="", rate=found.rate, block=found.block)
     with contextlib.suppress(AntiphonError):
         probe(over_jack)
@@ -91,15 +103,15 @@ def _beside(settings: ServeSettings, found: Found) -> tuple[Found, int]:
         # one that an Antiphon before this left running is as good
         with contextlib.suppress(AntiphonError):
             probe(over_jack)
-            return replace(found, note=f"{found.note}\n{TWO_CLOCKS}".strip()), 0
-        _, pid = _started(over_jack, over_jack)
+            return replace(found, note=two_clocks), 0
+        _, pid = _started(over_jack, over_jack, synth)
     except EngineError as error:
-        # without scsynth something else plays, which says so itself
+        # without the synth something else plays, which says so itself
         return replace(found, note=f"{found.note}\n{error}".strip()), 0
-    return replace(found, note=f"{found.note}\n{TWO_CLOCKS}".strip()), pid
+    return replace(found, note=two_clocks), pid
 
 
-def _started(settings: ServeSettings, over_jack: ServeSettings) -> tuple[Found, int]:
+def _started(settings: ServeSettings, over_jack: ServeSettings, synth: SynthInfo) -> tuple[Found, int]:
     pid = start(settings)
     deadline = time.monotonic() + ANSWER_SECONDS
     while True:
@@ -109,14 +121,14 @@ def _started(settings: ServeSettings, over_jack: ServeSettings) -> tuple[Found, 
             ended = os.waitpid(pid, os.WNOHANG)[0]
             if ended or time.monotonic() > deadline:
                 why = "it ended at once" if ended else f"it does not answer after {ANSWER_SECONDS:g} s"
-                raise EngineError(f"jackd, which scsynth plays through, does not start: {why}") from error
+                raise EngineError(f"jackd, which {_program(synth)} plays through, does not start: {why}") from error
         time.sleep(0.05)
 
 
 def again(settings: ServeSettings) -> int:
     """In place of one that has gone: a new one's pid, 0 where one answers. Of two that start one, one ends at once.
 
-    0 as well where none can be started: scsynth is given up then, which is said, and the rest plays on.
+    0 as well where none can be started: the synth is given up then, which is said, and the rest plays on.
     settings: with the rate and the block that are played.
     """
     try:
@@ -131,8 +143,8 @@ def start(settings: ServeSettings) -> int:
     """Starts jackd at the settings' rate and block; its pid. `EngineError` where it is not installed."""
     path = shutil.which("jackd")
     if path is None:
-        raise EngineError("--synth supercollider plays through JACK; install it with: sudo apt-get install jackd2")
-    # -S: a client that is late holds the cycle up; without it JACK drops the cycle, and scsynth's sound with it.
+        raise EngineError(f"--synth {settings.synth} plays through JACK; install it with: sudo apt-get install jackd2")
+    # -S: a client that is late holds the cycle up; without it JACK drops the cycle, and the synth's sound with it.
     # -t: how long one that has died may, ten periods or so; 5 s as it stands
     words = [
         path, "-r", "-S", "-t", "1", "-n", os.environ[NAME],

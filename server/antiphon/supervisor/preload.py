@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from antiphon.contract.block import Samples
-from antiphon.contract.params import Value
 from antiphon.plugins import loader
 from antiphon.runtime import paths
 from antiphon.runtime.console import say
 from antiphon.runtime.settings import ServeSettings
+from antiphon.synth import backends
 from antiphon.synth import info as synths
 from antiphon.synth.info import TOLD
 
@@ -35,27 +35,14 @@ def warm(settings: ServeSettings, folder: Path) -> Warm:
     loaded = loader.load()
     compile_all()
     paths.write_atomic(folder / CATALOG, json.dumps(loaded.catalog.to_json()).encode())
-    chosen = synths.choose(settings.synth, loaded.factories["synths"])
-    given: tuple[tuple[str, Value], ...] = ()
-    if settings.scsynth:
-        chosen, given = _joined(settings, chosen)
-    if chosen.name == synths.NULL.name:
+    registered = loaded.factories["synths"]
+    choice = backends.choice_with(settings, synths.BackendChoice(synths.choose(settings.synth, registered)))
+    if choice.info.name == synths.NULL.name:
         told = folder / TOLD
         told.unlink(missing_ok=True)
-        given = (("path", str(told)),)
+        choice = replace(choice, settings=(("path", str(told)),))
         if settings.synth == "auto":
-            say(synths.SILENT.removeprefix("antiphon: "))
-    synths.use(synths.BackendChoice(chosen, given))
+            say(synths.silence(registered))
+    synths.use(choice)
     path = settings.input_file
     return Warm(loaded, None if path is None else process.load_sound(path, settings.rate))
-
-
-def _joined(
-    settings: ServeSettings, chosen: synths.SynthInfo
-) -> tuple[synths.SynthInfo, tuple[tuple[str, Value], ...]]:
-    """What plays by a scsynth that runs already. `EngineError` where it cannot be joined."""
-    from antiphon.runtime.settings import scsynth_address
-    from antiphon.synth.sc.external_scsynth import meet
-
-    meet(scsynth_address(settings.scsynth), settings.rate)
-    return replace(chosen, backend="antiphon.synth.sc.external_client:joined"), (("scsynth", settings.scsynth),)

@@ -19,6 +19,7 @@ from antiphon.runtime.child_process import flush, leave, unsignalled
 from antiphon.runtime.settings import ServeSettings
 from antiphon.supervisor import preload
 from antiphon.supervisor.parts import Parts
+from antiphon.synth.info import Registered
 from antiphon.workers import zygote
 
 Begin = list[dict[str, Any]]
@@ -39,6 +40,11 @@ class Starts:
     @property
     def _settings(self) -> ServeSettings:
         return self.parts.settings
+
+    @property
+    def synths(self) -> Registered:
+        """The backends that there are to play notes by."""
+        return self._warm.plugins.factories["synths"]
 
     def control(self) -> int:
         """One that waits for `catalog`: it imports while its supervisor does."""

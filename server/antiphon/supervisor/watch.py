@@ -23,7 +23,8 @@ from antiphon.supervisor import before, jack_server, preload, recordings, watchd
 from antiphon.supervisor.faults import SupervisorFaults, why
 from antiphon.supervisor.parts import Parts
 from antiphon.supervisor.starts import Begin, Starts, first_line
-from antiphon.synth.sc import leftovers
+from antiphon.synth import backends
+from antiphon.synth import info as synths
 from antiphon.workers import devices
 from antiphon.workers.status import wanted_zygotes
 
@@ -64,6 +65,7 @@ class Supervisor:
         self._retry_device = 0.0
         self._turned = self._look_from = time.monotonic()
         self._since = time.time()
+        self._synth: synths.SynthInfo | None = None
 
     def run(self) -> int:
         """Until SIGINT or SIGTERM. Returns the exit status."""
@@ -86,7 +88,8 @@ class Supervisor:
         device = devices.resolve(settings.device)
         sockets = open_sockets(settings)
         settings = settings.with_(osc_port=sockets[0].getsockname()[1], http_port=sockets[2].getsockname()[1])
-        found, jackd = jack_server.find(settings)
+        self._synth = backends.asked(settings)
+        found, jackd = jack_server.find(settings, self._synth)
         if jackd:
             self._adopt(jack_server.JACKD, jackd)
         self.settings = settings = settings.with_(rate=found.rate, block=found.block)
@@ -103,6 +106,7 @@ class Supervisor:
         # control imports while this process does: two cores, half the wait
         self._adopt("control", self.starts.control())
         self.starts.warm()
+        self._synth = synths.chosen().info
         self.starts.catalog()
         self._start_first_recorder()
         self._adopt("weigher", self.starts.weigher())
@@ -327,8 +331,8 @@ class Supervisor:
         self._renew_engine()
 
     def _look_for_synth(self) -> None:
-        """After a scsynth that was given up; not before all is ready: until then an engine that ends is the end."""
-        if self._ready_said and watchdog.synth_given_up(self.parts.arena, say):
+        """After a synth that was given up; not before all is ready: until then an engine that ends is the end."""
+        if self._ready_said and watchdog.synth_given_up(self.parts.arena, self.starts.synths, say):
             self._renew_engine()
 
     def _renew_engine(self) -> None:
@@ -356,4 +360,5 @@ class Supervisor:
                 before.put_back(self.folder)
         elif self._ending:
             before.forget(self.folder)
-        leftovers.sweep(leftovers.ENDING_SECONDS, self._since)
+        if self._synth is not None:
+            self._synth.supporter().clear(self._since)

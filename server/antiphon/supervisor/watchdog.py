@@ -20,7 +20,6 @@ DEVICE_SECONDS = 3.0
 CONTROL_HANG_SECONDS = 10.0
 """Control notes sixty times a second that its loop turns. The longest turn that was measured takes 2 s (one datagram of
 2,728 patterns on eight nodes), and one slow write to a disk may hold it up as well; nothing is heard of its absence."""
-PYO_PLAYS = "pyo plays notes from here on, and a piano for instruments it has not"
 
 
 def stalled(words: memoryview, driver: str) -> float:
@@ -84,17 +83,20 @@ def forget_control(words: memoryview) -> None:
     words[shared.HeaderWord.CONTROL_BEAT] = 0
 
 
-def synth_given_up(arena: Arena, say: Callable[[str], None]) -> bool:
-    """Whether scsynth was given up; then what else there is plays notes from the next engine on."""
-    name = synths.PREFIX + synths.SUPERCOLLIDER.name
-    if synths.chosen().info.name != synths.SUPERCOLLIDER.name:
+def synth_given_up(arena: Arena, registered: synths.Registered, say: Callable[[str], None]) -> bool:
+    """Whether the synth was given up; then what else there is plays notes from the next engine on."""
+    info = synths.chosen().info
+    if not info.fallback:
         return False
+    name = synths.PREFIX + info.name
     for entry in arena.entries:
         given_up = entry.words[WorkerWord.STATE] in (State.QUARANTINED, State.REFUSED)
         if entry.words[WorkerWord.WANTED] and given_up and entry.kind and entry.spec().name == name:
-            other = synths.PYO if synths.PYO.installed else synths.NULL
-            said = PYO_PLAYS if other is synths.PYO else "notes are not heard from here on"
-            say(f"scsynth is given up ({entry.reason}); {said}")
+            other = synths.choose("auto", registered)
+            said = f"{other.name} plays notes from here on, and a piano for instruments it has not"
+            if other.name == synths.NULL.name:
+                said = "notes are not heard from here on"
+            say(f"{info.program or info.name} is given up ({entry.reason}); {said}")
             synths.use(synths.BackendChoice(other, instead=True))
             return True
     return False

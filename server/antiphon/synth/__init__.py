@@ -1,1 +1,4 @@
-"""Notes to sound: the backend interface, pyo, a recorder of what it was told, and the node that plays them."""
+"""Notes to sound: what a backend is, which there are, and the one that is silent; the others are plugins.
+
+May import `plugins`, `session`, `graph`, `workers`, `io`, `wire`, `contract`, `native` and `runtime`.
+"""

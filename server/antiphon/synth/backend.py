@@ -1,4 +1,4 @@
-"""What can play notes: the interface that pyo, SuperCollider and the recorder of notes keep.
+"""What can play notes: the interface that every backend keeps.
 
 A backend lives in a worker process. It is given events hop by hop, each with the engine's sample; it
 gives the hop's sound, or sends the events on with their time (a timetagged bundle) to what sounds elsewhere.
@@ -22,8 +22,8 @@ MAX_EVENTS = 256
 COLUMNS = 7
 KINDS = ("on", "off", "control", "bend")
 INSTRUMENTS = ("piano", "bass", "pad", "pluck", "strings", "drums")
-SC_INSTRUMENTS = ("electric_piano", "organ", "sampler", "grains")
-"""scsynth's alone."""
+MORE_INSTRUMENTS = ("electric_piano", "organ", "sampler", "grains")
+"""Played by some backends alone, as SynthDefs are; `SynthSupport.playable` refuses what its backend does not play."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class SynthSettings:
     """One synth node's. bend: semitones either way at full bend.  voices: sounding at once, 1 to `VOICES`.
 
     synthdef: path of a compiled SynthDef, instead of the instrument; "" for none.  sound: path of what a buffer is to
-    hold.  controls: as `antiphon.synth.controls` reads them. These three are scsynth's alone.
+    hold.  controls: as `antiphon.synth.controls` reads them. Some backends alone take these three.
     """
 
     instrument: str = "piano"

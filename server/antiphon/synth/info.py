@@ -6,11 +6,15 @@ import importlib.util
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 
 from antiphon.contract.params import Value
-from antiphon.errors import UsageError
+from antiphon.errors import PluginError, UsageError
+from antiphon.plugins.reasons import reason_of
 from antiphon.runtime.importing import named
 from antiphon.synth.backend import shape_in
+from antiphon.synth.support import SynthSupport
+from antiphon.workers import pool
 from antiphon.workers.spec import WorkerSpec
 
 TOLD = "synth-told.jsonl"
@@ -20,26 +24,56 @@ PREFIX = "synth/"
 
 
 @dataclass(frozen=True, slots=True)
+class ServeOption:
+    """An option of `serve` that a backend adds; a server given it plays by that backend. It takes one text.
+
+    Args:
+        name: As it is spelled on the command line, without the dashes.
+        doc: For `antiphon serve --help`.
+    """
+
+    name: str
+    doc: str
+
+
+@dataclass(frozen=True, slots=True)
 class SynthInfo:
     """What the factory of `antiphon_synths` gives.
 
-    backend: "module:Name" of the `SynthBackend`, imported in the worker and called with rate, hop, slots and
-    `settings`.  zygote: as in `WorkerSpec`.  needs: the module that has to be installed, "" for none.
-    program: the program that has to be.  install: how.
-    slots: synth nodes it plays.  memory: MB.  behind: (rate, hop) → hops by which its answers are behind, "" for none;
-    "module:name".  crowd: events it takes in a hop, for each frame of it.
+    Args:
+        name: As `--synth` takes it.
+        backend: "module:Name" of the `SynthBackend`, imported in the worker and called with rate, hop, slots and
+            `settings`.
+        zygote, imports, describe: As in `WorkerSpec`.
+        support: "module:Name" of its `SynthSupport`, imported where it is asked; "" for one that does nothing.
+        option: What `serve` takes for it, beside `--synth`.
+        needs: The module that has to be installed, "" for none.
+        program: The program that has to be, "" for none.
+        install: The command that installs what it needs.
+        slots: Synth nodes that one worker plays.
+        memory: MB.
+        crowd: Events it takes in a hop, for each frame of it.
+        auto: Its place among those that `--synth auto` tries, the lowest first; 0 for never.
+        jack: Its sound comes over JACK: where the engine has no JACK server, the supervisor starts one.
+        fallback: Where its worker fails for good, what `--synth auto` would take plays from then on.
     """
 
     name: str
     backend: str
-    zygote: str
+    zygote: str = "none"
     needs: str = ""
     program: str = ""
     install: str = ""
     slots: int = 16
     memory: int = 1024
-    behind: str = ""
     crowd: float = 1e9
+    imports: str = ""
+    describe: str = ""
+    support: str = ""
+    option: ServeOption | None = None
+    auto: int = 0
+    jack: bool = False
+    fallback: bool = False
 
     @property
     def installed(self) -> bool:
@@ -47,9 +81,14 @@ class SynthInfo:
             return shutil.which(self.program) is not None
         return not self.needs or importlib.util.find_spec(self.needs) is not None
 
+    def supporter(self) -> SynthSupport:
+        """What does its work outside the worker."""
+        made: SynthSupport = (named(self.support) if self.support else SynthSupport)(self)
+        return made
+
     def delay(self, rate: int, hop: int) -> int:
         """Hops by which its answers are behind, beyond the one that every worker has."""
-        return int(named(self.behind)(rate, hop)) if self.behind else 0
+        return self.supporter().delay(rate, hop) if self.support else 0
 
     def worker(self, rate: int, hop: int, settings: Mapping[str, Value] | None = None) -> WorkerSpec:
         """Its worker in a stream of that rate, playing hops of so many frames."""
@@ -57,6 +96,8 @@ class SynthInfo:
             name=PREFIX + self.name,
             factory="antiphon.synth.stepper:SynthStepper",
             zygote=self.zygote,
+            imports=self.imports,
+            describe=self.describe,
             hop=hop,
             rate=rate,
             inputs=shape_in(),
@@ -68,15 +109,8 @@ class SynthInfo:
         )
 
 
-PYO = SynthInfo("pyo", "antiphon.synth.pyo:Pyo", "pyo", needs="pyo")
-SUPERCOLLIDER = SynthInfo(
-    "supercollider", "antiphon.synth.sc.backend:SuperCollider", "none", program="scsynth", slots=8, memory=2048,
-    behind="antiphon.synth.sc.timing:delay", crowd=0.25, install="sudo apt-get install supercollider-server",
-)  # fmt: skip
-NULL = SynthInfo("null", "antiphon.synth.null:Null", "none")
-SILENT = "antiphon: pyo is not installed, so that notes are not heard: pip install pyo"
-ORDER = ("pyo", "null")
-"""What auto takes, the first that is installed."""
+NULL = SynthInfo("null", "antiphon.synth.null:Null", auto=100)
+"""Silence: what `auto` takes where nothing else is installed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,21 +122,56 @@ class BackendChoice:
     instead: bool = False
 
 
-def choose(asked: str, registered: Mapping[str, Callable[[], SynthInfo]]) -> SynthInfo:
-    """The backend that "auto" or a name comes to. `UsageError` for one that is not there, with those that are."""
-    infos = {name: make() for name, make in registered.items()}
+Registered = Mapping[str, Callable[[], SynthInfo]]
+"""The factories of `antiphon_synths`, by name."""
+
+
+def choose(asked: str, registered: Registered) -> SynthInfo:
+    """The backend that "auto" or a name comes to.
+
+    Raises:
+        UsageError: There is none of that name, or it is not installed.
+        PluginError: Its plugin gives none.
+    """
     if asked == "auto":
-        found = [infos[name] for name in ORDER if name in infos and infos[name].installed]
-        if found:
-            return found[0]
-        raise UsageError(f"no synth is installed; there are: {', '.join(infos) or 'none'}")
-    if asked not in infos:
-        raise UsageError(f"--synth takes auto, {', '.join(sorted(infos))}; there is no {asked!r} here")
-    if not infos[asked].installed:
-        info = infos[asked]
+        for info in made(registered):
+            if info.auto and info.installed:
+                return info
+        raise UsageError(f"no synth is installed; there are: {', '.join(registered) or 'none'}")
+    if asked not in registered:
+        raise UsageError(f"--synth takes auto, {', '.join(sorted(registered))}; there is no {asked!r} here")
+    try:
+        info = registered[asked]()
+    except Exception as error:
+        raise PluginError(f"the synth {asked!r} cannot be made: {reason_of(error)}") from error
+    if not isinstance(info, SynthInfo):
+        raise PluginError(f"the factory of the synth {asked!r} gave {type(info).__name__}, not a SynthInfo")
+    if not info.installed:
         what, how = info.program or info.needs, info.install or "pip install it"
         raise UsageError(f"--synth {asked} needs {what}, which is not installed: {how}")
-    return infos[asked]
+    return info
+
+
+def made(registered: Registered) -> list[SynthInfo]:
+    """What the factories give: first what `auto` tries, in its order. What one fails to give is left out."""
+    found = []
+    for make in registered.values():
+        try:
+            info = make()
+        except Exception:
+            continue  # it is said where that synth is asked for
+        if isinstance(info, SynthInfo):
+            found.append(info)
+    return sorted(found, key=lambda info: (info.auto == 0, info.auto, info.name))
+
+
+def silence(registered: Registered) -> str:
+    """Why `auto` came to silence, for a person."""
+    first = made(registered)[0]
+    if first.name == NULL.name:
+        return "no synth is registered, so that notes are not heard"
+    what, how = first.program or first.needs, first.install or "pip install it"
+    return f"{what} is not installed, so that notes are not heard: {how}"
 
 
 _chosen: BackendChoice | None = None
@@ -115,5 +184,17 @@ def use(choice: BackendChoice | None) -> None:
 
 
 def chosen() -> BackendChoice:
-    """What this process plays notes with: pyo, or what there is, unless told otherwise."""
-    return _chosen or BackendChoice(PYO if PYO.installed else NULL)
+    """What this process plays notes with: what `auto` takes, unless `use` said with what.
+
+    Where a plugin is checked no worker is to be had, so that nothing is played, and no other plugin is asked.
+    """
+    if _chosen is not None:
+        return _chosen
+    return BackendChoice(NULL if pool.only_tried() else _automatic())
+
+
+@cache
+def _automatic() -> SynthInfo:
+    from antiphon.plugins import registry
+
+    return choose("auto", registry.factories("synths"))

@@ -24,8 +24,12 @@ MAX_WORKERS = 12
 MAX_DEPTH = 64
 DATA_BYTES = 32 << 20
 """Of one worker's rings; only what is used takes memory."""
-ZYGOTES = ("torch", "pyo", "none")
-"""What a zygote may have imported; a worker's spec names one."""
+MAX_KINDS = 8
+"""Kinds of zygotes in one arena: every kind has a bell, and bells are made before the first process."""
+FIRST_KINDS = ("torch", "none")
+"""Kinds that have the first places; the others come in the order in which a worker first asks for one."""
+OWN_WORDS = 16
+"""Words of each worker whose meaning is its stepper's."""
 _WORDS = 64
 _SLOT_WORDS = 16
 _TEXT = 512
@@ -67,18 +71,9 @@ class WorkerWord(IntEnum):
     HOP_P99_NS = 27  # W
     CUDA = 28  # W: 1 on a GPU
     HOP_NS = 29  # W: what a hop costs at work, smoothed
-    SERVED_PID = 30  # W: the process that it plays by, 0 for none
-    SERVED_RESTARTS = 31  # W: how often that was started again
-    SENT = 32  # W: notes it was told
-    CONFIRMED = 33  # W: of them, those it said to play
-    DROPPED = 34  # W: of them, those it never did
-    TOLD_LATE = 35  # W: of them, those told too late for their frame
-    UNHEARD = 36  # W: hops whose sound had not come in time
-    MOVED = 37  # W: how often the two clocks were laid on each other anew
-    UNCLAIMED = 38  # W: events that came by the short way, and never from the engine
-    TAKES = 39  # W: 1 where it takes events by the short way
-    EXPRESS_READ = 40  # W: of them, those it has read
-    BESIDE = 41  # W: 1 where what it plays by is heard by itself and does not come back
+    TAKES = 30  # W: 1 where it takes events by the short way
+    EXPRESS_READ = 31  # W: of them, those it has read
+    OWN = 40  # W: the first of OWN_WORDS that the stepper alone writes, and says the meaning of
 
 
 class SlotWord(IntEnum):
@@ -103,13 +98,16 @@ _PER_WORKER = EXPRESS * EXPRESS_BYTES + (
     _WORDS * 8 + MAX_SPEC_BYTES + _TEXT + MAX_SLOTS * (_SLOT_WORDS * 8 + _CONFIG) + 2 * MAX_SLOTS * MAX_DEPTH * 8
 )
 _HEADER = 4096
+_KINDS_AT = 512
+"""Byte of the header at which the names of the kinds begin, `_KIND` bytes each."""
+_KIND = 64
 _BASE = _HEADER + -(-MAX_WORKERS * _PER_WORKER // 4096) * 4096
 ARENA_BYTES = _BASE + MAX_WORKERS * DATA_BYTES
 
 
 @dataclass(frozen=True, slots=True)
 class Bells:
-    """Event descriptors, inherited by all. keeper: whoever starts zygotes.  zygotes: one a kind of `ZYGOTES`.
+    """Event descriptors, inherited by all. keeper: whoever starts zygotes.  zygotes: by `Arena.place_of`.
 
     wake, answer: one each a worker.
     """
@@ -127,7 +125,7 @@ class Bells:
             return fd
 
         return Bells(
-            bell(), tuple(bell() for _ in ZYGOTES),
+            bell(), tuple(bell() for _ in range(MAX_KINDS)),
             tuple(bell(0) for _ in range(MAX_WORKERS)), tuple(bell() for _ in range(MAX_WORKERS)),
         )  # fmt: skip
 
@@ -137,8 +135,8 @@ class Bells:
     @staticmethod
     def of(fds: tuple[int, ...]) -> Bells:
         """Inverse of `fds`."""
-        kinds, rest = len(ZYGOTES), fds[1 + len(ZYGOTES) :]
-        return Bells(fds[0], tuple(fds[1 : 1 + kinds]), tuple(rest[:MAX_WORKERS]), tuple(rest[MAX_WORKERS:]))
+        rest = fds[1 + MAX_KINDS :]
+        return Bells(fds[0], tuple(fds[1 : 1 + MAX_KINDS]), tuple(rest[:MAX_WORKERS]), tuple(rest[MAX_WORKERS:]))
 
     def close(self) -> None:
         for fd in self.fds():
@@ -238,12 +236,13 @@ def tag(epoch: int, hop: int) -> int:
 
 
 class Arena:
-    """The mapping. hang: the header's one word, ns a worker may take for a hop before it is killed."""
+    """The mapping. Its header: one word, ns a worker may take for a hop before it is killed; the kinds of zygotes."""
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
         self.map = mmap.mmap(fd, ARENA_BYTES)
         self._header = memoryview(self.map)[:_HEADER].cast("q")
+        self._kinds = memoryview(self.map)[_KINDS_AT : _KINDS_AT + MAX_KINDS * _KIND]
         self.entries = [WorkerEntry(self, number) for number in range(MAX_WORKERS)]
 
     @staticmethod
@@ -254,11 +253,31 @@ class Arena:
         os.set_inheritable(fd, True)
         made = Arena(fd)
         made._header[0] = hang_ns
+        for kind in FIRST_KINDS:
+            made.place_of(kind)
         return made
 
     @property
     def hang_ns(self) -> int:
         return self._header[0]
+
+    def place_of(self, kind: str) -> int:
+        """Which bell of `Bells.zygotes` a kind of zygote has: the engine's loader gives a new kind the next place.
+
+        Raises:
+            WorkerError: There are `MAX_KINDS` others already, or the name is too long.
+        """
+        name = kind.encode()
+        if not 0 < len(name) < _KIND:
+            raise WorkerError(f"a zygote is called {kind!r}; 1 to {_KIND - 1} bytes are allowed")
+        for place in range(MAX_KINDS):
+            at = self._kinds[place * _KIND : (place + 1) * _KIND]
+            there = bytes(at).rstrip(b"\0")
+            if not there:
+                _put(at, name)
+            if there in (b"", name):
+                return place
+        raise WorkerError(f"there are {MAX_KINDS} kinds of zygotes already, and {kind!r} would be another")
 
     def data(self, worker: int, first: int, count: int) -> Samples:
         if (first + count) * 4 > DATA_BYTES:

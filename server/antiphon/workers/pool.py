@@ -15,7 +15,7 @@ from collections.abc import Iterator
 
 from antiphon.errors import WorkerError, WorkerLost
 from antiphon.workers import devices
-from antiphon.workers.arena import MAX_WORKERS, ZYGOTES, Arena, Bells, SlotWord, State, WorkerEntry, WorkerWord
+from antiphon.workers.arena import MAX_WORKERS, Arena, Bells, SlotWord, State, WorkerEntry, WorkerWord
 from antiphon.workers.devices import Device
 from antiphon.workers.spec import WorkerSpec
 from antiphon.workers.stream import Stream
@@ -85,6 +85,7 @@ class Pool:
         for entry in self.arena.entries:
             if not entry.words[WorkerWord.STATE] and not entry.words[WorkerWord.WANTED]:
                 entry.rings(spec)  # refused here when it is too large
+                self.arena.place_of(spec.zygote)  # and here when there is no bell for it
                 entry.set_spec(spec)
                 entry.set_reason("")
                 entry.words[WorkerWord.RETRIED] = entry.words[WorkerWord.RETRY]
@@ -105,7 +106,7 @@ class Pool:
 
     def _call(self, entry: WorkerEntry, spec: WorkerSpec) -> None:
         os.eventfd_write(self.bells.keeper, 1)
-        os.eventfd_write(self.bells.zygotes[ZYGOTES.index(spec.zygote)], 1)
+        os.eventfd_write(self.bells.zygotes[self.arena.place_of(spec.zygote)], 1)
         os.eventfd_write(self.bells.wake[entry.number], 1)
 
     def close(self, stream: Stream) -> None:

@@ -24,7 +24,10 @@ class WorkerSpec:
     """One worker process. Streams that ask for equal specs share the process and its weights, a slot each.
 
     name: what it is called.  factory: "module:Name", imported in the worker and called with this spec; gives a
-    `Stepper`.  zygote: the module imported before the fork, "torch" or "pyo".  hop: frames of a hop.
+    `Stepper`.  zygote: the kind of process it is forked from: "torch", "none", or a name of its plugin's own; equal
+    kinds share a process.  imports: the module imported there before the fork, "" for the one called as the kind is.
+    describe: "module:name", called in control with the status of the worker (a dict), its own words and `settings`;
+    gives what the status says instead and beside; "" for nothing more.  hop: frames of a hop.
     rate: frames per second.  inputs, outputs: shape of one slot's hop in and out, float32; any meaning.
     slots: streams side by side; a step always works on all of them.  depth: hops a slot's ring holds.
     device: "cpu" or "cuda".  memory: MB it may take beyond what its zygote holds.  settings: for the factory.
@@ -42,6 +45,8 @@ class WorkerSpec:
     device: str = "cpu"
     memory: int = 512
     settings: Mapping[str, Value] = field(default_factory=dict)
+    imports: str = ""
+    describe: str = ""
 
     def to_json(self) -> bytes:
         """Raises `WorkerError` when it is too long for the arena."""
@@ -66,6 +71,10 @@ class WorkerSpec:
 
 class Stepper(Protocol):
     """What a factory gives: the worker's work, hop by hop. One thread; no growth after `warm`.
+
+    One that has `attach(words, refuse)` is given the worker's own words, `OWN_WORDS` integers that are 0 and mean what
+    it says they do (`WorkerSpec.describe` reads them in control), and what ends the worker, from any of its threads,
+    with a reason and whether another may do better.
 
     An exception ends the worker with that reason; `ModelError` (and other `AntiphonError`s) raised by the factory say
     that trying again will not help.

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
-from antiphon.workers.arena import Arena, SlotWord, State, WorkerWord
+from antiphon.contract.params import Value
+from antiphon.runtime.importing import named
+from antiphon.workers.arena import OWN_WORDS, Arena, SlotWord, State, WorkerWord
 
 if TYPE_CHECKING:
     from antiphon.workers.pool import Pool
@@ -23,38 +25,12 @@ STATES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Served:
-    """Of the process that a worker plays by. restarts: of it.  sent, confirmed, dropped, late: notes.
-
-    unheard: hops.  moved: how often the clocks were laid on each other anew.  unclaimed: events played ahead of the
-    engine that it never confirmed.
-    """
-
-    pid: int
-    restarts: int
-    sent: int
-    confirmed: int
-    dropped: int
-    late: int
-    unheard: int
-    moved: int
-    unclaimed: int
-
-
-def _served(words: memoryview) -> Served | None:
-    pid, restarts = words[WorkerWord.SERVED_PID], words[WorkerWord.SERVED_RESTARTS]
-    if not pid and not restarts:
-        return None
-    return Served(pid, restarts, *(words[w] for w in range(WorkerWord.SENT, WorkerWord.UNCLAIMED + 1)))
-
-
-@dataclass(frozen=True, slots=True)
 class WorkerStatus:
     """One node's share of a worker. hop_ns: what a hop was measured to cost (median, p99) at the worker's start.
 
     misses: hops of this node that were not there in time.  period_ns: how often there is a hop.  hops: done by the
-    worker, for all its nodes, since the server's start.  joined: address of what it plays by, where that is not its
-    own.  beside: what it plays by is heard by itself.
+    worker, for all its nodes, since the server's start.  own: the words whose meaning is the stepper's.  describe,
+    settings: as in its spec.
     """
 
     node: int
@@ -69,9 +45,21 @@ class WorkerStatus:
     hop_ns: tuple[int, int]
     period_ns: int
     hops: int = 0
-    served: Served | None = None
-    joined: str = ""
-    beside: bool = False
+    own: tuple[int, ...] = ()
+    describe: str = ""
+    settings: Mapping[str, Value] = field(default_factory=dict)
+
+    def described(self, said: Mapping[str, Any]) -> dict[str, Any]:
+        """What is said of it, with what its plugin says instead and beside. In control; imports the plugin."""
+        if not self.describe:
+            return dict(said)
+        try:
+            return {**said, **named(self.describe)(said, self.own, self.settings)}
+        except Exception as error:
+            return {
+                **said,
+                "reason": said.get("reason") or f"its status cannot be read: {type(error).__name__}: {error}",
+            }
 
 
 def workers(arena: Arena) -> list[WorkerStatus]:
@@ -102,9 +90,9 @@ def workers(arena: Arena) -> list[WorkerStatus]:
                 (words[WorkerWord.HOP_P50_NS], words[WorkerWord.HOP_P99_NS]),
                 spec.hop * 1_000_000_000 // spec.rate,
                 words[WorkerWord.DONE],
-                _served(words),
-                str(spec.settings.get("scsynth", "")),
-                bool(words[WorkerWord.BESIDE]),
+                tuple(words[WorkerWord.OWN : WorkerWord.OWN + OWN_WORDS]),
+                spec.describe,
+                spec.settings,
             )
     return list(found.values())
 

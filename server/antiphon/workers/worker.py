@@ -15,7 +15,7 @@ import numpy as np
 from antiphon.errors import AntiphonError, Unanswered
 from antiphon.runtime import scheduling
 from antiphon.runtime.importing import named
-from antiphon.workers.arena import MAX_DEPTH, Arena, Bells, SlotWord, State, WorkerEntry, WorkerWord, tag
+from antiphon.workers.arena import MAX_DEPTH, OWN_WORDS, Arena, Bells, SlotWord, State, WorkerEntry, WorkerWord, tag
 from antiphon.workers.low_latency_events import EventReader
 from antiphon.workers.spec import Stepper, WorkerSpec
 
@@ -26,7 +26,6 @@ REFUSED = 78
 FAULT = 79
 """Exit status of a worker whose stepper failed."""
 MEASURED = 64
-_HINTS = {"torch": "; `make models` installs it", "pyo": "; `pip install pyo` does it"}
 
 
 class WorkerFault(Exception):
@@ -49,7 +48,7 @@ def run(arena: Arena, number: int, bells: Bells) -> int:
         entry.set_reason(str(error))
         return REFUSED
     except ModuleNotFoundError as error:
-        entry.set_reason(f"needs {error.name}, which is not installed{_HINTS.get(error.name or '', '')}")
+        entry.set_reason(f"needs {error.name}, which is not installed{_install(error.name, spec)}")
         return REFUSED
     except MemoryError:
         entry.set_reason(f"takes more than {spec.memory} MB")
@@ -66,6 +65,14 @@ def run(arena: Arena, number: int, bells: Bells) -> int:
     return FAULT
 
 
+def _install(module: str | None, spec: WorkerSpec) -> str:
+    """How the module is had that the worker's zygote is called after; of another nobody here knows its package."""
+    package = (module or "").partition(".")[0]
+    if package == "torch":
+        return "; `make models` installs it"
+    return f"; `pip install {package}` does it" if package and package == spec.zygote else ""
+
+
 def _said(error: Exception) -> str:
     return str(error) if isinstance(error, WorkerFault) else f"raised {type(error).__name__}: {error}"
 
@@ -79,12 +86,14 @@ class Worker:
         self._tags_in, self._tags_out = entry.tags_in, entry.tags_out
         self._ring_in, self._ring_out = entry.rings(spec)
         words = entry.words
-        for word in range(WorkerWord.SERVED_PID, WorkerWord.EXPRESS_READ):
-            words[word] = 0
+        own = words[WorkerWord.OWN : WorkerWord.OWN + OWN_WORDS]
+        words[WorkerWord.TAKES] = 0
+        for word in range(OWN_WORDS):
+            own[word] = 0
         self._stepper: Stepper = named(spec.factory)(spec)
         attach = getattr(self._stepper, "attach", None)
         if attach is not None:
-            attach(words, self._refuse)
+            attach(own, self._refuse)
         listen = getattr(self._stepper, "listen", None)
         self._heard: EventReader | None = None
         if listen is not None and listen(self._hear):

@@ -10,7 +10,6 @@ not failed: the next asks, for as long as it is wanted. It has one thread, impor
 from __future__ import annotations
 
 import contextlib
-import importlib
 import json
 import os
 import select
@@ -21,9 +20,10 @@ import time
 from dataclasses import dataclass, field
 
 from antiphon.runtime.child_process import bound_to, cause, leave, listening
+from antiphon.runtime.importing import import_module
 from antiphon.runtime.pidfile import born
 from antiphon.workers import worker
-from antiphon.workers.arena import ZYGOTES, Arena, Bells, SlotWord, State, WorkerEntry, WorkerWord
+from antiphon.workers.arena import Arena, Bells, SlotWord, State, WorkerEntry, WorkerWord
 
 HANG = 110_000_000
 """ns without an answer after which a live worker is killed."""
@@ -63,7 +63,7 @@ class Zygote:
 
     def __init__(self, kind: str, arena: Arena, bells: Bells, lifeline: int = -1) -> None:
         self._kind, self._arena, self._bells, self._lifeline = kind, arena, bells, lifeline
-        self._bell = bells.zygotes[ZYGOTES.index(kind)]
+        self._bell = bells.zygotes[arena.place_of(kind)]
         self._children: dict[int, _Child] = {}
         self._records: dict[int, _Record] = {}
 
@@ -291,20 +291,23 @@ def spawn(kind: str, arena: Arena, bells: Bells) -> tuple[int, int]:
 
 ENVIRONMENT = {
     "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1",
-    "PYO_SERVER_AUDIO": "manual",
 }  # fmt: skip
 """One thread a model: threads started before the fork would not be there after it."""
-MODULES = {"torch": "torch", "pyo": "antiphon.synth.quietpyo"}
-"""By kind of zygote, what is imported before the fork."""
+
+
+def module_of(kind: str, arena: Arena) -> str:
+    """What a zygote of that kind imports before it forks: what the first worker of its kind names, else its kind."""
+    return next((entry.spec().imports for entry in arena.entries if entry.kind == kind), "") or kind
 
 
 def main(argument: str) -> None:
     given = json.loads(argument)
     os.environ.update(ENVIRONMENT)
+    arena = Arena(given["arena"])
     if given["kind"] != "none":
         with contextlib.suppress(ImportError):  # the worker says that it is not installed
-            importlib.import_module(MODULES[given["kind"]])
-    Zygote(given["kind"], Arena(given["arena"]), Bells.of(tuple(given["bells"])), given["lifeline"]).run()
+            import_module(module_of(given["kind"], arena))
+    Zygote(given["kind"], arena, Bells.of(tuple(given["bells"])), given["lifeline"]).run()
 
 
 if __name__ == "__main__":

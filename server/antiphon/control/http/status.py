@@ -145,32 +145,13 @@ def synth(app: ControlApp) -> dict[str, Any] | None:
     if not found:
         return None
     first = found[0]
-    served = first.served
-    if served is not None:
-        return {
+    return first.described(
+        {
             "backend": first.name.removeprefix(SYNTH),
-            "pid": served.pid,
-            "state": first.state if served.pid or first.state != "running" else "restarting",
-            "restarts": first.restarts + served.restarts,
-            "joined": first.joined,
-            "beside": first.beside,
+            "pid": first.pid,
+            "state": first.state,
+            "restarts": first.restarts,
             "misses": sum(w.misses for w in found),
             "reason": first.reason,
-            "notes": {
-                "sent": served.sent,
-                "confirmed": served.confirmed,
-                "dropped": served.dropped,
-                "late": served.late,
-                "unclaimed": served.unclaimed,
-            },
-            "unheard": served.unheard,
-            "moved": served.moved,
         }
-    return {
-        "backend": first.name.removeprefix(SYNTH),
-        "pid": first.pid,
-        "state": first.state,
-        "restarts": first.restarts,
-        "misses": sum(w.misses for w in found),
-        "reason": first.reason,
-    }
+    )

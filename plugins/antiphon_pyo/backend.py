@@ -1,0 +1,106 @@
+"""`Pyo`: the synth backend whose voices are pyo's."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon.contract.block import Samples
+from antiphon.contract.processor import Event
+from antiphon.errors import EngineError
+from antiphon.synth.backend import INSTRUMENTS, SynthSettings
+from antiphon_pyo import instruments
+from antiphon_pyo.bank import give
+from antiphon_pyo.rack import Rack
+from antiphon_pyo.zones import Zone, keys
+
+CHUNK = 256
+"""Frames pyo computes at once, at most: a longer hop is some chunks of equal length."""
+MAX_SLOTS = 32
+
+_loaded: dict[tuple[str, int, Path | None], Sequence[Zone | None]] = {}
+"""Instruments by name, rate and folder of samples; kept for the life of the process, as all that is pyo's."""
+
+
+class SynthError(EngineError):
+    """A synth that cannot be made or opened, in one sentence."""
+
+
+class Pyo:
+    """Every slot's voices and every instrument's sounds are made here, so that to open a slot costs little.
+
+    rate, hop: of the stream, hop from 1 to 2048 frames.  slots: nodes, 1 to 32.  samples: their folder, for tests.
+    prepare: instruments loaded now, separated by blanks; others are when they are first opened.
+    """
+
+    name = "pyo"
+    rehearses = True
+
+    def __init__(
+        self,
+        rate: int,
+        hop: int,
+        slots: int = 4,
+        samples: Path | None = None,
+        prepare: str = " ".join(INSTRUMENTS),
+    ) -> None:
+        if not 1 <= slots <= MAX_SLOTS:
+            raise SynthError(f"pyo plays 1 to {MAX_SLOTS} nodes, not {slots}; give fewer nodes a synth")
+        self._rate, self._hop, self._samples = rate, hop, samples
+        self._chunk = chunk(hop)
+        self._racks = [Rack(rate, self._chunk) for _ in range(slots)]
+        weakref.finalize(self, give, [each for rack in self._racks for each in rack.banks])
+        self._events: list[Sequence[Event]] = [()] * slots
+        self._part: Samples = np.zeros((2, self._chunk), np.float32)
+        for name in prepare.split():
+            self._load(name)
+
+    def open(self, slot: int, settings: SynthSettings) -> None:
+        """Raises `SynthError` for an instrument there is not."""
+        self._racks[slot].open(settings, self._load(settings.instrument))
+        self._events[slot] = ()
+
+    def close(self, slot: int) -> None:
+        self._racks[slot].clear()
+        self._events[slot] = ()
+
+    def play(self, slot: int, sample: int, events: Sequence[Event]) -> None:
+        self._events[slot] = events
+
+    def render(self, out: Samples, active: NDArray[np.bool_]) -> None:
+        for slot, rack in enumerate(self._racks):
+            if not active[slot]:
+                continue
+            events, taken = self._events[slot], 0
+            self._events[slot] = ()
+            for start in range(0, self._hop, self._chunk):
+                end = start + self._chunk
+                first = taken
+                while taken < len(events) and (events[taken].offset < end or end >= self._hop):
+                    taken += 1
+                now = [(min(max(e.offset - start, 0), self._chunk - 1), e) for e in events[first:taken]]
+                rack.run(now, self._part)
+                out[slot, :, start:end] = self._part
+
+    @property
+    def dropped(self) -> int:
+        """Notes there was no voice for, not even a spare one."""
+        return sum(rack.voices.dropped for rack in self._racks)
+
+    def _load(self, name: str) -> Sequence[Zone | None]:
+        if name not in instruments.INSTRUMENTS:
+            raise SynthError(f"pyo plays no {name!r}; it plays {', '.join(INSTRUMENTS)}")
+        key = (name, self._rate, self._samples)
+        if key not in _loaded:
+            _loaded[key] = keys(instruments.sounds(name, self._rate, self._samples))
+        return _loaded[key]
+
+
+def chunk(hop: int) -> int:
+    """The largest divisor of the hop that is at most `CHUNK`; the hop itself where that were tiny."""
+    best = next(n for n in range(min(hop, CHUNK), 0, -1) if hop % n == 0)
+    return best if best >= 32 or hop <= CHUNK else hop

@@ -1,0 +1,114 @@
+"""Eight voices in a pyo server of their own: it is run only while one of them sounds.
+
+A voice: two oscillators that read a table, left and right, each through a low-pass. Level and speed come
+as audio-rate signals. They do not come through the server's input channels, since pyo's `Input` looks at every
+sample of every channel to find its own (96 of them at 256 frames: 3.9 ms a chunk, measured, against 0.02). So the
+input buffer carries one channel, the number of the frame, by which `TableIndex` reads tables that numpy fills.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from antiphon.contract.block import Samples
+from antiphon_pyo.quietpyo import pyo
+from antiphon_pyo.zones import Zone
+
+SIZE = 8
+CUBIC, LOWPASS = 4, 0
+RESONANCE = 0.7071
+SETTLE = 0.02
+"""Seconds after which a filter that is fed nothing is silent, and a server has faded in."""
+OPEN = 0.45
+"""Highest cutoff, as a part of the rate."""
+
+
+_spare: dict[tuple[int, int], list[Bank]] = {}
+
+
+def take(rate: int, chunk: int) -> Bank:
+    """A silent bank, one given back if there is one: pyo's objects are never let go of, since it may crash then."""
+    spare = _spare.get((rate, chunk))
+    return spare.pop() if spare else Bank(rate, chunk)
+
+
+def give(banks: Sequence[Bank]) -> None:
+    """Banks nobody plays any more."""
+    for bank in banks:
+        bank.fresh()
+        _spare.setdefault((bank.rate, bank.chunk), []).append(bank)
+
+
+class Bank:
+    """level, speed: of each voice the chunk's signal, float32 `[chunk]`, to be filled before `run`.
+
+    out: float32 `[chunk, 2]`, what the last `run` gave.
+    """
+
+    def __init__(self, rate: int, chunk: int) -> None:
+        self.rate, self.chunk = rate, chunk
+        self._top = OPEN * rate
+        server = pyo.Server(sr=rate, nchnls=2, buffersize=chunk, duplex=1, audio="manual", ichnls=1, verbosity=0)
+        server.boot()
+        server.start()
+        self._server = server
+        self.run = server._server.process
+        self.out: Samples = _at(server._server.getOutputAddr(), (chunk, 2))
+        self._frames = pyo.Input(0)
+        _at(server._server.getInputAddr(), (chunk,))[:] = np.arange(chunk)
+        self._silence = pyo.DataTable(64)
+        self.level: list[Samples] = []
+        self.speed: list[Samples] = []
+        self._oscillators: list[tuple[Any, Any]] = []
+        self._filters: list[tuple[Any, Any]] = []
+        self._kept: list[Any] = []
+        for _ in range(SIZE):
+            self._voice(chunk)
+        self._settle = round(SETTLE * rate) // chunk + 4
+        self._used = True  # a server fades in when it starts
+        self.rest()
+
+    def rest(self) -> None:
+        """With every level at 0: until the filters are silent."""
+        if self._used:
+            for _ in range(self._settle):
+                self.run()
+        self._used = False
+
+    def fresh(self) -> None:
+        """As if nothing had been played."""
+        for row in (*self.level, *self.speed):
+            row.fill(0.0)
+        self.rest()
+
+    def begin(self, voice: int, zone: Zone, phase: float, cutoff: float) -> None:
+        """The voice, silent until now, is to play `zone` from `phase` (0 to 1 of its table)."""
+        self._used = True
+        cutoff = min(cutoff, self._top)
+        for oscillator, low, table in zip(self._oscillators[voice], self._filters[voice], zone.tables, strict=True):
+            oscillator.setTable(table)
+            oscillator.setPhase(phase)
+            oscillator.reset()
+            low.setFreq(cutoff)
+
+    def _voice(self, chunk: int) -> None:
+        tables = pyo.DataTable(chunk), pyo.DataTable(chunk)
+        level, speed = (pyo.TableIndex(table, self._frames) for table in tables)
+        both = [pyo.Osc(self._silence, speed, interp=CUBIC, mul=level) for _ in range(2)]
+        filters = [pyo.Biquad(x, 1000.0, RESONANCE, LOWPASS).out(side) for side, x in enumerate(both)]
+        self.level.append(np.asarray(tables[0].getBuffer()))
+        self.speed.append(np.asarray(tables[1].getBuffer()))
+        # the objects underneath: pyo's own wrappers check and loop for a microsecond or two each call
+        self._oscillators.append((both[0][0], both[1][0]))
+        self._filters.append((filters[0][0], filters[1][0]))
+        self._kept += [tables, level, speed, both, filters]
+
+
+def _at(address: str, shape: tuple[int, ...]) -> Samples:
+    count = int(np.prod(shape))
+    pointer = ctypes.cast(int(address, 16), ctypes.POINTER(ctypes.c_float * count))
+    return np.ctypeslib.as_array(pointer.contents).reshape(shape)

@@ -1,0 +1,67 @@
+"""The signals that gate the voices, computed for all of them at once: level and reading speed, frame by frame.
+
+Closed forms in the frame's number, so that notes begin and end at the sample they are given, however the
+stream is cut into hops.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon.contract.block import Samples
+from antiphon_pyo.channels import Channels
+from antiphon_pyo.voices import Voices
+
+_CAP = 1 << 23
+"""Frames beyond which a voice's time need not be told apart: float32 counts them exactly."""
+
+
+def moving(voices: Voices, channels: Channels, index: NDArray[np.int64], time: int, frames: int) -> NDArray[np.bool_]:
+    """Which of the voices `index` change level within the chunk that begins at sample `time`."""
+    since = time - voices.begin[index]
+    changes = (since < voices.resume[index]) | (since + voices.age[index] < voices.attack[index])
+    changes |= (voices.off[index] < time + frames) | (voices.kill[index] < time + frames)
+    if channels.gains.any_loose:
+        changes |= channels.gains.loose[voices.channel[index]]
+    return changes
+
+
+def level(voices: Voices, channels: Channels, index: NDArray[np.int64], time: int, ramp: Samples) -> Samples:
+    """float32 `[voices, frames]`: attack, release, fades, gain. ramp: 0, 1, 2, … of the chunk's frames.
+
+    The first frame of an attack is already above 0, the first of a release already below where it was.
+    """
+    since = _frames(time - voices.begin[index])
+    out: Samples = np.minimum((since + ramp + 1) / _column(voices.resume[index]), np.float32(1.0))
+    np.maximum(out, 0.0, out=out)
+    aged = _frames(time - voices.begin[index] + voices.age[index])
+    out *= np.clip((aged + ramp + 1) / _column(voices.attack[index]), 0.0, 1.0)
+    let_go = voices.off[index] < time + len(ramp)
+    if let_go.any():
+        falling = 1 - (_frames(time - voices.off[index]) + ramp + 1) / _column(voices.release[index])
+        np.clip(falling, 0.0, 1.0, out=falling)
+        falling *= falling
+        out *= falling * falling
+    if (voices.kill[index] < time + len(ramp)).any():
+        falling = 1 - (_frames(time - voices.kill[index]) + ramp + 1) / _column(voices.fade[index])
+        np.clip(falling, 0.0, 1.0, out=falling)
+        out *= falling * falling
+    out *= _column(voices.gain[index])
+    owners = voices.channel[index]
+    gains = channels.gains
+    if gains.any_loose:
+        for row in np.flatnonzero(gains.loose[owners]).tolist():
+            out[row] *= gains.curves[owners[row], : len(ramp)]
+        owners = np.where(gains.loose[owners], -1, owners)
+    if (gains.values != 1.0).any():
+        out *= _column(np.where(owners < 0, 1.0, gains.values[owners]))
+    return out
+
+
+def _frames(count: NDArray[np.int64]) -> Samples:
+    return np.clip(count, -_CAP, _CAP).astype(np.float32)[:, None]
+
+
+def _column(x: NDArray[np.float64]) -> Samples:
+    return x.astype(np.float32)[:, None]

@@ -1,0 +1,57 @@
+"""What tells one instrument from another: how notes begin, end, and answer to velocity."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from antiphon_pyo import samples, tones
+from antiphon_pyo.zones import ZoneSound
+
+
+@dataclass(frozen=True, slots=True)
+class Instrument:
+    """attack, release: seconds.  level: gain at full velocity.  curve: exponent of velocity.
+
+    one_shot: plays to its end, whatever is let go.  chokes: keys that end each other, key to group.
+    free: at a random place of its loop, a note begins.  damped: highest key with a damper, above it notes ring.
+    """
+
+    name: str
+    attack: float
+    release: float
+    level: float
+    curve: float
+    one_shot: bool = False
+    free: bool = False
+    damped: int = 127
+    chokes: dict[int, int] = field(default_factory=dict)
+
+
+_HATS = {42: 1, 44: 1, 46: 1}
+_PAIRS = {71: 2, 72: 2, 73: 3, 74: 3, 78: 4, 79: 4, 80: 5, 81: 5}
+
+INSTRUMENTS = {
+    each.name: each
+    for each in (
+        Instrument("piano", 0.0005, 0.30, 1.45, 1.7, damped=88),
+        Instrument("bass", 0.001, 0.12, 1.2, 1.25),
+        Instrument("pad", 0.35, 1.2, 1.25, 1.3, free=True),
+        Instrument("pluck", 0.0005, 0.25, 0.85, 1.6),
+        Instrument("strings", 0.09, 0.45, 1.45, 1.4, free=True),
+        Instrument("drums", 0.0003, 0.05, 1.3, 1.5, one_shot=True, chokes=_HATS | _PAIRS),
+    )
+}
+
+
+def sounds(name: str, rate: int, where: Path | None = None) -> list[ZoneSound]:
+    """The zones of an instrument; `where` its samples are, if not beside the plugin. Raises `samples.SamplesError`."""
+    match name:
+        case "pad":
+            return tones.ensemble(tones.PAD, rate, 11)
+        case "strings":
+            return tones.ensemble(tones.STRINGS, rate, 12)
+        case "pluck":
+            return tones.pluck(rate, 13)
+        case _:
+            return samples.load(name, where)

@@ -1,0 +1,195 @@
+"""One node's voices: events to voices, curves to banks, banks to sound."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon.contract.block import Samples
+from antiphon.contract.processor import Event
+from antiphon.synth.backend import SynthSettings
+from antiphon_pyo import curves
+from antiphon_pyo.bank import SIZE, take
+from antiphon_pyo.channels import Channels
+from antiphon_pyo.instruments import INSTRUMENTS, Instrument
+from antiphon_pyo.voices import PHYSICAL, Voices
+from antiphon_pyo.zones import Zone
+
+RESUME = 0.01
+"""Seconds in which a note taken up again fades in."""
+KNEE = 0.7
+"""Level above which the sum of the voices bends, so that it never passes full scale."""
+_SNAP = np.float32(0.5)
+
+
+class Rack:
+    """A slot. `chunk` frames at a time."""
+
+    def __init__(self, rate: int, chunk: int) -> None:
+        self._rate, self._chunk = rate, chunk
+        self.banks = [take(rate, chunk) for _ in range(PHYSICAL // SIZE)]
+        self._level = [row for bank in self.banks for row in bank.level]
+        self._speed = [row for bank in self.banks for row in bank.speed]
+        self._at_level = np.zeros(PHYSICAL)
+        self._at_speed = np.zeros(PHYSICAL)
+        self._ramp = np.arange(chunk, dtype=np.float32)
+        self.voices = Voices(rate)
+        self._channels = Channels(chunk, rate)
+        self._settings = SynthSettings()
+        self._instrument: Instrument = INSTRUMENTS["piano"]
+        self._zones: Sequence[Zone | None] = [None] * 128
+        self._random = random.Random(1)
+        self._time = 0
+
+    def open(self, settings: SynthSettings, zones: Sequence[Zone | None]) -> None:
+        """Silent, and as if nothing had been."""
+        self.clear()
+        self._settings, self._zones = settings, zones
+        self._instrument = INSTRUMENTS[settings.instrument]
+        self._channels.reset(settings.bend)
+        self._random.seed(settings.seed)
+
+    def clear(self) -> None:
+        """Every voice silent and free, its filter too."""
+        for voice in np.flatnonzero(self.voices.ringing).tolist():
+            self._still(voice)
+        self.voices.reset()
+        for bank in self.banks:
+            bank.rest()
+
+    def run(self, events: Sequence[tuple[int, Event]], out: Samples) -> None:
+        """One chunk: `out` is `[2, chunk]`; events with their offset in it, in order."""
+        time, chunk = self._time, self._chunk
+        for offset, event in events:
+            self._event(time + offset, offset, event)
+        self._channels.finish(chunk)
+        out.fill(0.0)
+        ringing = self.voices.ringing
+        if ringing.any():
+            self._signals(time)
+            for n, bank in enumerate(self.banks):
+                if ringing[n * SIZE : (n + 1) * SIZE].any():
+                    bank.run()
+                    out += bank.out.T
+            # to 24 bits: what dies away in a filter for ever is silence, and starts no note otherwise than another
+            out += _SNAP
+            out -= _SNAP
+            _saturate(out)
+            for voice in self.voices.finish(time + chunk).tolist():
+                self._still(voice)
+        self._time += chunk
+
+    def _event(self, at: int, offset: int, event: Event) -> None:
+        channel = min(max(event.channel, 1), 16)
+        channels, voices = self._channels, self.voices
+        match event.kind, event.number:
+            case "on", _:
+                self._on(at, event, channel)
+            case "off", number:
+                if not self._instrument.one_shot:
+                    voices.let_go(at, number, channel, pedal=channels.pedal[channel - 1])
+            case "bend", _:
+                channels.bend(offset, channel - 1, event.value)
+            case "control", 64:
+                channels.pedal[channel - 1] = event.value >= 0.5
+                if event.value < 0.5:
+                    voices.pedal_up(at, channel)
+            case "control", 7:
+                channels.volume(offset, channel - 1, event.value)
+            case "control", 11:
+                channels.expression(offset, channel - 1, event.value)
+            case "control", 120:
+                voices.silence(at, channel)
+            case "control", 123:
+                if not self._instrument.one_shot:
+                    voices.all_off(at, channel)
+            case _:
+                pass  # a control no voice listens to
+
+    def _on(self, at: int, event: Event, channel: int) -> None:
+        note, like = min(max(event.number, 0), 127), self._instrument
+        zone = self._zones[note]
+        if zone is None or event.value <= 0.0:
+            return
+        velocity = min(event.value, 1.0)
+        phase = self._random.random() if like.free else 0.0
+        pitch = zone.pitch(note)
+        position = 0.0 if zone.loop else event.age * pitch * zone.hz * zone.size / self._rate
+        if not zone.loop and position >= zone.frames:
+            return
+        voice = self.voices.on(at, note, channel, self._settings.voices, like.chokes.get(note, 0))
+        if voice < 0:
+            return
+        voices = self.voices
+        voices.age[voice] = event.age
+        voices.attack[voice] = max(1.0, like.attack * self._rate)
+        damper = like.release if note <= like.damped else 4 * like.release
+        voices.release[voice] = max(1.0, damper * self._rate)
+        voices.resume[voice] = RESUME * self._rate if event.age else 1.0
+        voices.gain[voice] = like.level * velocity**like.curve
+        voices.hz[voice] = zone.hz * pitch
+        voices.speed[voice] = zone.hz * pitch * zone.size / self._rate
+        voices.position[voice] = position
+        voices.length[voice] = np.inf if zone.loop else zone.frames
+        self.banks[voice // SIZE].begin(
+            voice % SIZE, zone, phase if zone.loop else position / zone.size, zone.cutoff(note, velocity)
+        )
+
+    def _signals(self, time: int) -> None:
+        voices, chunk = self.voices, self._chunk
+        index = np.flatnonzero(voices.active)
+        changes = curves.moving(voices, self._channels, index, time, chunk)
+        busy = index[changes]
+        if len(busy):
+            rows = curves.level(voices, self._channels, busy, time, self._ramp)
+            for row, voice in enumerate(busy.tolist()):
+                self._level[voice][:] = rows[row]
+                self._at_level[voice] = -1.0
+        calm = index[~changes]
+        wanted = voices.gain[calm] * self._channels.gains.values[voices.channel[calm]]
+        for n in np.flatnonzero(self._at_level[calm] != wanted).tolist():
+            self._level[calm[n]].fill(wanted[n])
+        self._at_level[calm] = wanted
+        self._speeds(index, time)
+
+    def _speeds(self, index: NDArray[np.int64], time: int) -> None:
+        voices, channels, chunk = self.voices, self._channels, self._chunk
+        owners, begin = voices.channel[index], voices.begin[index]
+        calm = begin < time
+        if channels.bends.any_loose:
+            calm &= ~channels.bends.loose[owners]
+        factor = channels.factors[owners]
+        wanted = voices.hz[index] * factor
+        for n in np.flatnonzero(calm & (self._at_speed[index] != wanted)).tolist():
+            self._speed[index[n]].fill(wanted[n])
+        self._at_speed[index] = np.where(calm, wanted, -1.0)
+        voices.position[index] += np.where(calm, voices.speed[index] * factor * chunk, 0.0)
+        for n in np.flatnonzero(~calm).tolist():
+            voice, owner = int(index[n]), int(owners[n])
+            row = self._speed[voice]
+            if channels.bends.loose[owner]:
+                np.multiply(channels.speeds(owner, chunk), np.float32(voices.hz[voice]), out=row)
+            else:
+                row.fill(wanted[n])
+            # the frame of the onset reads where the table begins
+            row[: max(0, int(begin[n]) - time + 1)] = 0.0
+            voices.position[voice] += voices.speed[voice] / voices.hz[voice] * float(row.sum())
+
+    def _still(self, voice: int) -> None:
+        self._level[voice].fill(0.0)
+        self._speed[voice].fill(0.0)
+        self._at_level[voice] = self._at_speed[voice] = 0.0
+
+
+def _saturate(x: Samples) -> None:
+    """Identity up to `KNEE`, from there smoothly towards 1; without memory, so that hops make no difference."""
+    over = np.abs(x)
+    if float(over.max()) > KNEE:
+        over -= np.float32(KNEE)
+        np.maximum(over, 0.0, out=over)
+        # what is over the knee, less what is left of it
+        over -= np.tanh(over / np.float32(1.0 - KNEE)) * np.float32(1.0 - KNEE)
+        x -= np.copysign(over, x)

@@ -1,0 +1,54 @@
+"""The sampled instruments, read from Ogg Vorbis."""
+
+from __future__ import annotations
+
+import json
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+
+from antiphon.errors import EngineError
+from antiphon_pyo.zones import STEPS, ZoneSound
+
+
+class SamplesError(EngineError):
+    """The samples cannot be read, in one sentence."""
+
+
+def folder() -> Path:
+    """Where they are: beside the plugin `antiphon_synth`, in a checkout and in a wheel."""
+    try:
+        return Path(str(resources.files("antiphon_synth"))) / "samples"
+    except ModuleNotFoundError as error:
+        raise SamplesError("the samples come with the plugin antiphon_synth, which is not installed") from error
+
+
+def load(name: str, where: Path | None = None) -> list[ZoneSound]:
+    """The zones of "piano", "bass" or "drums". Raises `SamplesError`."""
+    where = where or folder()
+    try:
+        index: dict[str, Any] = json.loads((where / "index.json").read_text())
+        if tuple(index["velocities"]) != STEPS:
+            raise SamplesError(f"{where / 'index.json'} was made for other velocities; run sampling.py again")
+        said = index[name]
+        with soundfile.SoundFile(where / said["file"]) as file:
+            return _read(file, said["zones"])
+    except (OSError, KeyError, ValueError, soundfile.SoundFileError) as error:
+        raise SamplesError(f"the samples of {name} in {where} cannot be read: {error}") from error
+
+
+def _read(file: soundfile.SoundFile, zones: list[dict[str, Any]]) -> list[ZoneSound]:
+    sounds, at = [], 0
+    for zone in zones:
+        file.read(zone["start"] - at, dtype="float32")  # a seek in Vorbis decodes as much
+        x = file.read(zone["frames"], dtype="float32", always_2d=True)
+        at = zone["start"] + zone["frames"]
+        left = np.ascontiguousarray(x[:, 0])
+        right = np.ascontiguousarray(x[:, 1]) if x.shape[1] > 1 else left
+        sounds.append(
+            ZoneSound(left, right, zone["root"], zone["low"], zone["high"], file.samplerate, tuple(zone["cutoffs"]))
+        )
+    return sounds

@@ -1,0 +1,37 @@
+"""What the backend `pyo` does outside its worker; pyo is not imported."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+
+from antiphon.contract.finding import Finding
+from antiphon.errors import ParamError
+from antiphon.synth.backend import INSTRUMENTS, SynthSettings
+from antiphon.synth.support import SynthSupport
+
+
+class PyoSupport(SynthSupport):
+    """Plays `INSTRUMENTS`."""
+
+    def playable(self, settings: SynthSettings, *, instead: bool) -> SynthSettings:
+        """The settings; a piano for what pyo has not, where it plays instead of another.
+
+        Raises:
+            ParamError: pyo plays no such instrument, or no SynthDef.
+        """
+        if settings.instrument in INSTRUMENTS and not settings.synthdef:
+            return settings
+        if not instead:
+            what = "a SynthDef" if settings.synthdef else settings.instrument
+            raise ParamError(f"pyo does not play {what}; start with --synth supercollider")
+        return replace(settings, instrument="piano", synthdef="", sound="")
+
+    def findings(self) -> Iterator[Finding]:
+        """Found, not imported."""
+        if self.info.installed:
+            yield Finding("pyo", "works", "plays notes (the node synth), in a worker")
+        else:
+            said = "not installed; the node synth takes its notes and is silent (--synth null)"
+            yield Finding("pyo", "missing", said, f"{sys.executable} -m pip install pyo")

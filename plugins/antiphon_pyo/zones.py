@@ -1,0 +1,75 @@
+"""A zone: the sound of a range of keys in pyo's tables, and how bright it is at each velocity."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon.contract.block import Samples
+from antiphon_pyo.quietpyo import pyo
+
+STEPS = (0.1, 0.3, 0.5, 0.7, 0.85, 1.0)
+"""Velocities of `ZoneSound.cutoffs`."""
+PADDING = 4096
+"""Frames of silence after a sound that ends: more than a chunk of the fastest reading goes past the end."""
+
+
+@dataclass(frozen=True, slots=True)
+class ZoneSound:
+    """A zone before it is in pyo. left, right: float32 `[frames]`, the same array for a mono sound.
+
+    root: the key whose pitch it has.  low, high: its keys.  rate: frames per second.
+    cutoffs: Hz of the low-pass at the root, at each of `STEPS`.  loop: without end and without a seam; else it ends.
+    """
+
+    left: Samples
+    right: Samples
+    root: float
+    low: int
+    high: int
+    rate: float
+    cutoffs: tuple[float, ...]
+    loop: bool = False
+
+
+class Zone:
+    """A `ZoneSound` in tables. tables: pyo's own, left and right.  size: their frames.  frames: those that sound."""
+
+    def __init__(self, sound: ZoneSound) -> None:
+        self.root, self.loop = sound.root, sound.loop
+        self.frames = len(sound.left)
+        self.size = self.frames if sound.loop else self.frames + PADDING
+        self.hz = sound.rate / self.size
+        self._logs = np.log(np.asarray(sound.cutoffs))
+        self._held = [_table(sound.left, self.size)]
+        self._held.append(self._held[0] if sound.right is sound.left else _table(sound.right, self.size))
+        self.tables: tuple[Any, Any] = (self._held[0][0], self._held[1][0])
+
+    def pitch(self, note: float) -> float:
+        """Reading speed for a note, 1 at the root."""
+        return float(2.0 ** ((note - self.root) / 12.0))
+
+    def cutoff(self, note: float, velocity: float) -> float:
+        """Hz of the low-pass of a note: it follows the pitch."""
+        return float(np.exp(np.interp(velocity, STEPS, self._logs))) * self.pitch(note)
+
+
+def keys(sounds: Sequence[ZoneSound]) -> list[Zone | None]:
+    """The zone of each key 0 to 127; None where nothing sounds. The tables are made; a pyo server must be there."""
+    found: list[Zone | None] = [None] * 128
+    for sound in sounds:
+        zone = Zone(sound)
+        for key in range(max(0, sound.low), min(127, sound.high) + 1):
+            found[key] = zone
+    return found
+
+
+def _table(x: Samples, size: int) -> Any:
+    table = pyo.DataTable(size)
+    view: NDArray[np.float32] = np.asarray(table.getBuffer())
+    view[: len(x)] = x
+    return table

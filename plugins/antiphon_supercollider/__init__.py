@@ -1,0 +1,22 @@
+"""SuperCollider as a synth backend: scsynth in processes of its own, its sound brought back over JACK."""
+
+from __future__ import annotations
+
+from antiphon.contract.hookspecs import Register, hookimpl
+
+
+@hookimpl
+def antiphon_synths(register: Register) -> None:
+    """Registers `supercollider`."""
+    register("supercollider", "antiphon_supercollider.info:supercollider", "Our SynthDefs in scsynth, over JACK.")
+
+
+@hookimpl
+def antiphon_benches(register: Register) -> None:
+    """Registers `supercollider`."""
+    register(
+        "supercollider",
+        "antiphon_supercollider.bench.entry:supercollider",
+        "scsynth through Antiphon beside a bare scsynth. --seconds: of patterns from sclang after the rest, 0 for "
+        "none, 600 as published; --limit: kills, and 50 notes each.",
+    )

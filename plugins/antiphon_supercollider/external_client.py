@@ -1,0 +1,306 @@
+"""Playing by a scsynth that belongs to somebody else: over JACK where its outputs can be brought here, else beside.
+
+Its sound comes back into the graph, exact to the frame, where it is a client of the JACK server that Antiphon is a
+client of and has inputs and outputs to spare: the last of them are used. Elsewhere notes go to it by time tags, and
+are heard where its own outputs go.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon.contract.block import Samples
+from antiphon.contract.processor import Event
+from antiphon.errors import EngineError, Unanswered
+from antiphon.runtime.console import say
+from antiphon.wire import osc
+from antiphon_supercollider import external_scsynth
+from antiphon_supercollider.address import scsynth_address
+from antiphon_supercollider.backend import SuperCollider
+from antiphon_supercollider.external_scsynth import ExternalScsynth
+from antiphon_supercollider.jack_bridge import ECHO, Outside, Wires
+from antiphon_supercollider.layout import Layout
+from antiphon_supercollider.scsynth_supervisor import CLOCK_GROUP, VOICES_GROUP, ScsynthSupervisor
+from antiphon_supercollider.server import Scsynth
+
+CLIENTS = 32
+FIRST, EACH = 1 << 23, 1 << 18
+"""Node numbers: a 32-bit float holds each of them exactly, and sclang's own come there after 8 million notes."""
+PLACES = 16
+BUSES, CONTROLS, BUFFERS, BUFFERS_EACH = 1024, 16384, 1024, 96
+"""Of a scsynth as it is booted without options; ours are the last."""
+SHARES = 3
+"""Of the buses that nobody hears, for own SynthDefs."""
+AGAIN_SECONDS = 0.25
+ECHO_SECONDS = 0.5
+AWAY_SECONDS = 10.0
+"""How long a beginning worker asks for one that is away, before the next worker asks."""
+JACK_SECONDS = 2.0
+"""How long a JACK server that is starting again is waited for, before it is played beside."""
+NTP_1970 = 2208988800
+CONFIRMED_SECONDS = 0.5
+
+
+def share_of(number: int, there: Collection[int]) -> int:
+    """Which of `CLIENTS` shares a client takes: one that no other Antiphon has nodes in. there: nodes' numbers."""
+    taken = {(node - FIRST) // EACH for node in there if FIRST <= node < FIRST + EACH * CLIENTS}
+    # two that come at the same moment begin to look at different places
+    order = [(number + n) % CLIENTS for n in range(CLIENTS)]
+    free = [share for share in order if share not in taken] or order
+    apart = {share % SHARES for share in taken}
+    return next((share for share in free if share % SHARES not in apart), free[0])
+
+
+def layout_of(number: int, out: int, clock: int, slots: int) -> Layout:
+    """Ours, of the share of that number. out, clock: as in `Layout`."""
+    each = 2 * PLACES * slots
+    return Layout(
+        out, clock, BUSES - each * (number % SHARES + 1), FIRST + EACH * (number % CLIENTS),
+        CONTROLS - PLACES * slots * (number % CLIENTS + 1), PLACES, BUFFERS - BUFFERS_EACH * (number % 8 + 1),
+    )  # fmt: skip
+
+
+class ExternalClient(ScsynthSupervisor):
+    """Keeps a `ExternalScsynth`: one that is gone is waited for, however long.
+
+    found: JACK clients it may be; none: beside.
+
+
+    until: CLOCK_MONOTONIC by which the first start is to be done; `Unanswered` after it.
+    """
+
+    def __init__(
+        self, wires: Wires, slots: int, address: tuple[str, int], found: Sequence[Outside], until: float = math.inf
+    ) -> None:
+        self._address, self._brings, self._number, self._until = address, bool(found), -1, until
+        self._why = f"the scsynth at {self._shown} answers, and takes nobody up; is it busy, or has it died?"
+        self._names = [outside.name for outside in found]
+        probe = ExternalScsynth(address, Path())
+        try:
+            probe.enrol()
+            self._number = probe.number
+            share = share_of(probe.number, probe.numbers())
+        finally:
+            probe.close()
+        if found:
+            # the last ports: the first are for those it belongs to
+            self._first_in = found[0].free_inputs - ECHO
+            first_out = found[0].free_outputs - ECHO - 2 * slots
+            layout = layout_of(share, first_out, found[0].outputs + self._first_in, slots)
+        else:
+            # a bus that nobody writes to
+            layout = replace(layout_of(share, 0, 0, slots), together=True)
+            layout = replace(layout, clock=layout.private - ECHO)
+        super().__init__(wires, slots, spare=False, layout=layout)
+
+    def send_at(self, seconds: float, messages: Iterable[tuple[int, bytes]]) -> None:
+        """Messages for a moment of the wall clock, as one bundle each."""
+        server, due = self._active, time.monotonic_ns() + int((seconds - time.time() + CONFIRMED_SECONDS) * 1e9)
+        if server is None:
+            return
+        packets = []
+        for node, packet in messages:
+            if node:
+                self.counts.sent += 1
+                self._pending[node] = due
+            packets.append(packet)
+        tag = round((seconds + NTP_1970) * 2**32)
+        for n in range(0, len(packets), 16):
+            server.send_bytes(osc.encode_bundle(tag, packets[n : n + 16]))
+
+    def _started(self) -> Scsynth:
+        while True:
+            found = ExternalScsynth(self._address, self.shelf.folder, self._number)
+            try:
+                external_scsynth.meet(self._address, self._wires.rate)
+                self._begin(found)
+                return found
+            except EngineError as error:
+                away = isinstance(error, Unanswered) or found.ended()
+                found.close()
+                if not away or self._wires.down or self._ending:
+                    raise
+                self._why = str(error)
+            except BaseException:
+                found.close()
+                raise
+            self._report()
+            until = time.monotonic() + AGAIN_SECONDS
+            while time.monotonic() < until:
+                time.sleep(0.02)
+                self._watch_meanwhile()
+
+    def _watch_meanwhile(self) -> None:
+        super()._watch_meanwhile()
+        if not self.generation and time.monotonic() > self._until:
+            raise Unanswered(self._why)
+
+    def _begin(self, found: ExternalScsynth) -> None:
+        first = self.layout.nodes
+        groups = [osc.encode("/n_free", first + group) for group in (VOICES_GROUP, CLOCK_GROUP)]
+        found.boot(self._watch_meanwhile)
+        found.promise([*groups, *(osc.encode("/b_free", self.layout.buffers + n) for n in range(BUFFERS_EACH))])
+        self._furnish(found)
+        self._provide(found)
+        found.sync(self._watch_meanwhile)
+        found.has = found.provided
+        if self._brings:
+            self._wire(found)
+
+    def _wire(self, found: ExternalScsynth) -> None:
+        """The JACK client whose counter comes back is the one that was joined."""
+        for name in self._names:
+            before = self._wires.came
+            try:
+                self._wires.join(name, self._first_in, self.layout.out)
+            except EngineError:
+                continue
+            until = time.monotonic() + ECHO_SECONDS
+            while time.monotonic() < until:
+                if self._wires.came > before:
+                    found.client, self._names = name, [name]
+                    return
+                time.sleep(0.01)
+                self._watch_meanwhile()
+            self._wires.leave(name)
+        if self.generation:
+            raise Unanswered("its JACK ports are not there yet")
+        raise EngineError("none of JACK's clients sends back what is played to it")
+
+    def _died(self, why: str) -> None:
+        """It is somebody else's: however often, it is waited for."""
+        say(f"the scsynth at {self._shown} is gone ({why}); it is taken up again when it is back")
+
+    def _employ(self, server: Scsynth) -> None:
+        returned = self.generation > 0
+        super()._employ(server)
+        if returned:
+            say(f"the scsynth at {self._shown} is back")
+
+    @property
+    def _shown(self) -> str:
+        return f"{self._address[0]}:{self._address[1]}"
+
+    def _look_for_hang(self) -> None:
+        """`ExternalScsynth.ended` says it."""
+
+    def _gone(self, server: Scsynth, node: int) -> None:
+        """Cmd-period in sclang frees all there is, ours too: it is made again, and held notes are told again."""
+        if node == self.layout.nodes + VOICES_GROUP and server is self._active and not self._ending:
+            self._pending.clear()
+            self._furnish(server)
+            self.generation += 1
+
+
+class NoWires(Wires):
+    """What stands for JACK where nothing comes back."""
+
+    came, counter, lost = 0, 0, 0
+
+    def __init__(self, rate: int) -> None:
+        self.rate, self.block, self.down = rate, 64, False
+        self.on_down: Callable[[], None] = lambda: None
+
+    def close(self) -> None:
+        """There is nothing to close."""
+
+
+class TimetagOnly(SuperCollider):
+    """Notes by time tags; what is heard is not brought here."""
+
+    beside = True
+
+    def __init__(
+        self, rate: int, hop: int, slots: int, address: tuple[str, int], why: str, until: float = math.inf
+    ) -> None:
+        self._address, self._until = address, until
+        super().__init__(rate, hop, slots, spare=False, wires=NoWires(rate))
+        self._zeros: deque[float] = deque(maxlen=256)
+        say(f"the scsynth at {address[0]}:{address[1]} plays beside, by its own outputs: {why}")
+
+    def _keep(self, slots: int, spare: bool, restarts: int) -> ScsynthSupervisor:
+        return ExternalClient(self._wires, slots, self._address, (), self._until)
+
+    def play(self, slot: int, sample: int, events: Sequence[Event]) -> None:
+        player = self._players[slot] or self._arrived(slot)
+        sounding, generation = self._sounding[slot], self.keeper.generation
+        # the moment that came soonest had the least to wait for
+        self._zeros.append(time.time() - sample / self._rate)
+        if player is None or self._versions[slot] > self.keeper.has or not self.keeper.counts.pid:
+            sounding.follow(sample, events)
+            return
+        self._bring_out_your_dead()
+        if generation != self._known[slot]:
+            self._known[slot] = generation
+            player.forget()
+            events = [*sounding.again(sample), *events]
+        elif not events and not player.litter:
+            return
+        sounding.follow(sample, [event for event in events if not event.age])
+        player.sweep(self._note)
+        self._send_now()
+        zero = min(self._zeros) + (1 + self.delay) * self._hop / self._rate
+        for event in events:
+            # what waits for a frame waits for the time tag instead
+            player.play([replace(event, live=True)], 0, 0, self._note)
+            if event.live or event.age:
+                self._send_now()
+            else:
+                self.keeper.send_at(zero + (sample + event.offset) / self._rate, self._messages)  # type: ignore[attr-defined]
+                self._messages.clear()
+
+    def _send_now(self) -> None:
+        if self._messages:
+            self.keeper.send(self._messages)
+            self._messages.clear()
+
+    def render(self, out: Samples, active: NDArray[np.bool_]) -> None:
+        self.keeper.flush()
+        out[active] = 0.0
+
+
+def joined(rate: int, hop: int, slots: int = 8, scsynth: str = "") -> SuperCollider:
+    """The backend that plays by the scsynth at that address.
+
+    `EngineError` where it cannot be joined, `Unanswered` where nobody has answered, or taken us up, for `AWAY_SECONDS`.
+    """
+    address, until = scsynth_address(scsynth), time.monotonic() + AWAY_SECONDS
+    while True:
+        try:
+            external_scsynth.meet(address, rate)
+            try:
+                return Joined(rate, hop, slots, address, until)
+            except Unanswered:
+                raise
+            except EngineError as error:
+                return TimetagOnly(rate, hop, slots, address, str(error), until)
+        except Unanswered:
+            if time.monotonic() > until:
+                raise
+        time.sleep(AGAIN_SECONDS)
+
+
+class Joined(SuperCollider):
+    """Its sound comes back over JACK."""
+
+    def __init__(self, rate: int, hop: int, slots: int, address: tuple[str, int], until: float = math.inf) -> None:
+        self._address, self._until = address, until
+        super().__init__(rate, hop, slots, spare=False, wait=JACK_SECONDS)
+
+    def _keep(self, slots: int, spare: bool, restarts: int) -> ScsynthSupervisor:
+        outputs = ECHO + 2 * slots
+        names = [c for c in self._wires.clients() if c.free_inputs >= ECHO and c.free_outputs >= outputs]
+        if not names:
+            raise EngineError(
+                "it is no client of the same JACK server with enough ports; boot it with s.options.numInputBusChannels "
+                f"= {ECHO + 2} and numOutputBusChannels = {outputs + 2} to hear it in the graph"
+            )
+        return ExternalClient(self._wires, slots, self._address, names, self._until)

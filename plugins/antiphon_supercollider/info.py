@@ -1,0 +1,25 @@
+"""The backend `supercollider` as plain data: imports nothing that plays."""
+
+from __future__ import annotations
+
+from antiphon.synth.info import ServeOption, SynthInfo
+
+SUPERCOLLIDER = SynthInfo(
+    "supercollider",
+    "antiphon_supercollider.backend:SuperCollider",
+    describe="antiphon_supercollider.status:describe",
+    support="antiphon_supercollider.support:SuperColliderSupport",
+    option=ServeOption("scsynth", "127.0.0.1:PORT of a scsynth that runs already, to play notes by."),
+    program="scsynth",
+    install="sudo apt-get install supercollider-server",
+    slots=8,
+    memory=2048,
+    crowd=0.25,
+    jack=True,
+    fallback=True,
+)
+
+
+def supercollider() -> SynthInfo:
+    """The factory of `antiphon_synths`."""
+    return SUPERCOLLIDER

@@ -1,0 +1,97 @@
+"""What a synth node plays by in scsynth: one of our SynthDefs or somebody's own, and a sound in a buffer."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from antiphon.errors import FileError, ParamError
+from antiphon.runtime import resources
+from antiphon.synth import controls
+from antiphon.synth.backend import SynthSettings
+from antiphon_supercollider import scgf
+
+BUILT_IN = {
+    name: f"antiphon_{name}"
+    for name in ("piano", "bass", "pad", "pluck", "strings", "electric_piano", "organ", "sampler", "grains")
+}
+MONO = {"sampler": "antiphon_sampler_mono"}
+"""Definitions that play a buffer of one channel."""
+WITH_SOUND = ("sampler", "grains")
+MAX_SECONDS = 600.0
+MAX_CHANNELS = 2
+BUFFERS = ("buffer", "bufnum", "buf")
+_DRUM = "antiphon_hat"
+
+
+@dataclass(frozen=True, slots=True)
+class VoiceAssets:
+    """definition: somebody's own, or None for ours.  buffer: its number, -1 for none.  channels: of the buffer."""
+
+    definition: scgf.Definition | None = None
+    buffer: int = -1
+    channels: int = 0
+
+
+NOTHING = VoiceAssets()
+
+
+def needs(settings: SynthSettings) -> bool:
+    """Whether there is anything to be read for it."""
+    return bool(settings.synthdef or settings.sound)
+
+
+def built_in(instrument: str, channels: int = 2) -> str:
+    """The name of the SynthDef. `ParamError` where there is none."""
+    found = MONO.get(instrument) if channels == 1 else None
+    found = found or BUILT_IN.get(instrument)
+    if found is None:
+        raise ParamError(f"scsynth plays no {instrument!r}; it plays drums, {', '.join(BUILT_IN)}")
+    return found
+
+
+@cache
+def known(name: str) -> scgf.Definition:
+    """One of ours."""
+    return scgf.load(resources.folder("supercollider") / "compiled" / f"{name}.scsyndef")
+
+
+def own(settings: SynthSettings) -> scgf.Definition:
+    """Somebody's own. Raises `FileError` where it cannot be played by notes."""
+    found = scgf.load(Path(settings.synthdef))
+    shown = Path(settings.synthdef).name
+    if "out" not in found.controls:
+        raise FileError(f"{shown} has no control named out, so that its sound cannot be brought here; give it one")
+    if found.elsewhere:
+        raise FileError(f"{found.elsewhere} in {shown} writes to a bus of its own; give it the control out as it is")
+    if not 1 <= found.channels <= MAX_CHANNELS:
+        raise FileError(f"{shown} plays {found.channels} channels; a voice has 1 or {MAX_CHANNELS}")
+    return found
+
+
+def check(settings: SynthSettings) -> None:
+    """Raises `FileError` or `ParamError` in one sentence for what scsynth would not play."""
+    if settings.synthdef:
+        definition = own(settings)
+        _named(settings, definition.controls, definition.title)
+    else:
+        name = _DRUM if settings.instrument == "drums" else built_in(settings.instrument)
+        if settings.instrument in WITH_SOUND and not settings.sound:
+            raise ParamError(f"{settings.instrument} plays a sound: name a file of the library by the parameter sound")
+        _named(settings, known(name).controls, settings.instrument)
+    if settings.sound:
+        from antiphon.io.decode import Decoder
+
+        with Decoder(settings.sound) as decoder:
+            info = decoder.info
+        if info.frames is not None and info.frames > MAX_SECONDS * info.rate:
+            raise FileError(f"{Path(settings.sound).name} is longer than the {MAX_SECONDS:g} s that a buffer may hold")
+
+
+def _named(settings: SynthSettings, there: Collection[str], shown: str) -> None:
+    for name in controls.parse(settings.controls).names:
+        if name not in there:
+            may = ", ".join(sorted(set(there) - controls.RESERVED)) or "none to set"
+            raise ParamError(f"{shown} has no control {name!r}; it has {may}")

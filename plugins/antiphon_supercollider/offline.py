@@ -1,0 +1,179 @@
+"""scsynth for files: the turns of a render, and the score that `scsynth -N` is given."""
+
+from __future__ import annotations
+
+import json
+import struct
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+
+from antiphon.contract.processor import Event
+from antiphon.errors import EngineError
+from antiphon.runtime import resources
+from antiphon.synth import info as synths
+from antiphon.synth.backend import SynthSettings
+from antiphon.wire import osc
+from antiphon_supercollider.asset_store import Shelf
+from antiphon_supercollider.info import SUPERCOLLIDER
+from antiphon_supercollider.material import NOTHING, VoiceAssets, needs
+from antiphon_supercollider.own import PLACES, player_of
+from antiphon_supercollider.players import NodeVoices
+from antiphon_supercollider.score import SOUND, TOLD
+from antiphon_supercollider.server import found, limits
+from antiphon_supercollider.timing import ahead
+
+MOST_TURNS = 4
+MOST_TRACKS = 32
+LEAD = 4800
+"""Frames of the clock before sample 0: no voice can sound on the very frame it is made."""
+AHEAD = 2400
+"""Frames by which messages come before the hop they are for. In a set that is played again: as they came in it, for
+what runs in a voice while it waits."""
+BLOCK = 64
+"""Of scsynth."""
+SLACK_SECONDS = 3600.0
+
+INFO = synths.SynthInfo(
+    SUPERCOLLIDER.name, "antiphon_supercollider.score:ScoreBackend", slots=MOST_TRACKS, memory=4096,
+    support="antiphon_supercollider.support:ScoreSupport",
+)  # fmt: skip
+AGAIN = replace(INFO, support=SUPERCOLLIDER.support, crowd=SUPERCOLLIDER.crowd)
+"""For a set that is played again: behind as it was."""
+
+
+@dataclass(slots=True)
+class _Track:
+    settings: SynthSettings
+    hops: dict[int, list[Event]] = field(default_factory=dict)
+
+
+@contextmanager
+def turns(*, live: int = 0) -> Iterator[OfflineTurns]:
+    """The turns of one render, with a folder of their own for as long. live: frames of a block, of a set that was."""
+    with tempfile.TemporaryDirectory(prefix="antiphon-score-") as name:
+        yield OfflineTurns(Path(name), live)
+
+
+class OfflineTurns:
+    """Call `begin` before each turn and `done` after it, until `done` says that all is there for the last."""
+
+    def __init__(self, folder: Path, live: int) -> None:
+        self._live = live
+        self._folder, self._turn, self._begun = folder, 0, 0
+        self._told = b""
+
+    def begin(self) -> None:
+        # a worker that knows another turn's tracks is not this one's
+        self._begun += 1
+        settings = (
+            ("folder", str(self._folder)),
+            ("turn", self._turn),
+            ("serial", self._begun),
+            ("live", bool(self._live)),
+        )
+        synths.use(synths.BackendChoice(AGAIN if self._live else INFO, settings))
+
+    def done(self, frames: int, rate: int) -> bool:
+        """Whether what has just been played is right: it was told what the turn before it was. frames: in all."""
+        path = self._folder / TOLD.format(self._turn)
+        told = path.read_bytes() if path.exists() else b""
+        if (self._turn and told == self._told) or self._turn == MOST_TURNS or b'"event"' not in told:
+            self.begin()
+            return True
+        self._told = told
+        before = ahead(rate, self._live, self._live) if self._live else AHEAD
+        render(path, frames, rate, lambda track: self._folder / SOUND.format(self._turn, track), before)
+        self._turn += 1
+        return False
+
+
+def render(told: Path, frames: int, rate: int, into: Callable[[int], Path], before: int = AHEAD) -> None:
+    """Renders what was told, a sound for each track. `EngineError` where scsynth refuses or there are too many."""
+    tracks = _tracks(told)
+    if len(tracks) > MOST_TRACKS:
+        raise EngineError(f"scsynth renders {MOST_TRACKS} synth nodes at most, and there are {len(tracks)}")
+    outputs = 2 * len(tracks)
+    with tempfile.TemporaryDirectory(prefix="antiphon-nrt-") as name:
+        folder = Path(name)
+        score, wav = folder / "score.osc", folder / "out.wav"
+        _write(score, _lines(tracks, outputs, frames, rate, folder, before), rate)
+        words = [found(), "-N", str(score), "_", str(wav), str(rate), "WAV", "float", *limits(64, 2, max(2, outputs))]
+        try:
+            done = subprocess.run(
+                words, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=SLACK_SECONDS, check=False
+            )
+        except subprocess.TimeoutExpired as error:
+            raise EngineError(f"scsynth did not render {frames / rate:g} s within {SLACK_SECONDS:g} s") from error
+        if done.returncode or not wav.exists():
+            said = (done.stdout + done.stderr).strip().splitlines()[-1:] or [f"status {done.returncode}"]
+            raise EngineError(f"scsynth did not render the notes: {said[0]}")
+        x, _ = soundfile.read(wav, dtype="float32", always_2d=True)
+    x = x[LEAD : LEAD + frames]
+    for track in range(len(tracks)):
+        np.save(into(track), np.ascontiguousarray(x[:, 2 * track : 2 * track + 2].T))
+
+
+def _tracks(told: Path) -> list[_Track]:
+    tracks: list[_Track] = []
+    for line in told.read_text("utf-8").splitlines():
+        read: dict[str, Any] = json.loads(line)
+        if "settings" in read:
+            tracks.append(_Track(SynthSettings(**read["settings"])))
+        elif 0 <= read["track"] < len(tracks):
+            tracks[read["track"]].hops.setdefault(read["sample"], []).append(Event(*read["event"]))
+    return tracks
+
+
+def _materials(tracks: list[_Track], folder: Path) -> tuple[list[VoiceAssets], list[tuple[int, bytes]]]:
+    """What each track is played by, and the messages that give it to scsynth."""
+    shelf = Shelf(folder)
+    materials = [
+        shelf.material(n, track.settings) if needs(track.settings) else NOTHING for n, track in enumerate(tracks)
+    ]
+    return materials, [(0, packet) for packet in shelf.since(0)]
+
+
+def _lines(
+    tracks: list[_Track], outputs: int, frames: int, rate: int, folder: Path, before: int
+) -> Iterator[tuple[int, bytes]]:
+    """Packets by frame of the score, in order. folder: for what scsynth is to read."""
+    for path in sorted((resources.folder("supercollider") / "compiled").glob("*.scsyndef")):
+        yield 0, osc.encode("/d_recv", path.read_bytes())
+    materials, sounds = _materials(tracks, folder)
+    yield from sounds
+    clock = outputs + 2
+    yield 0, osc.encode("/s_new", "antiphon_clock", 900, 0, 0, "out", float(clock))
+    nodes = count(1000)
+    players: list[NodeVoices] = []
+    for n, (track, material) in enumerate(zip(tracks, materials, strict=True)):
+        players.append(
+            player_of(
+                track.settings, rate, 10 + n, 2 * n, clock, nodes, material, clock + 2 + 2 * PLACES * n, PLACES * n
+            )
+        )  # fmt: skip
+    for each in players:
+        yield 0, osc.encode("/g_new", each.group, 1, 0)
+    moments = sorted((sample, n) for n, t in enumerate(tracks) for sample in t.hops)
+    for sample, n in moments:
+        packets: list[bytes] = []
+        players[n].play(tracks[n].hops[sample], sample + LEAD, 0, lambda _node, packet: packets.append(packet))  # noqa: B023
+        for packet in packets:
+            # at the first frame of a block: OffsetOut would move what begins inside one
+            yield max(0, sample + LEAD - before) // BLOCK * BLOCK, packet
+    yield frames + LEAD, osc.encode("/c_set", 0, 0.0)
+
+
+def _write(path: Path, lines: Iterator[tuple[int, bytes]], rate: int) -> None:
+    with path.open("wb") as file:
+        for at, packet in lines:
+            bundle = osc.encode_bundle(round((at + 0.25) / rate * 2**32), [packet])
+            file.write(struct.pack(">i", len(bundle)) + bundle)

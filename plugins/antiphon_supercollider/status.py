@@ -1,0 +1,51 @@
+"""What the worker writes of scsynth into its own words, and what the server's status makes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from enum import IntEnum
+from typing import Any
+
+
+class ScsynthWord(IntEnum):
+    """A place in the worker's own words."""
+
+    PID = 0  # of the scsynth that plays, 0 for none
+    RESTARTS = 1  # how often it was started again
+    SENT = 2  # notes it was told
+    CONFIRMED = 3  # of them, those it said to play
+    DROPPED = 4  # of them, those it never did
+    LATE = 5  # of them, those told too late for their frame
+    UNHEARD = 6  # hops whose sound had not come in time
+    MOVED = 7  # how often the two clocks were laid on each other anew
+    UNCLAIMED = 8  # events played ahead of the engine that it never confirmed
+    BESIDE = 9  # 1 where it is heard by itself and does not come back
+
+
+def describe(said: Mapping[str, Any], own: Sequence[int], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What the status says of scsynth instead of its worker, and beside; nothing before the first has run.
+
+    Args:
+        said: The worker's status.
+        own: Its own words, by `ScsynthWord`.
+        settings: Of its spec.
+    """
+    pid, restarts = own[ScsynthWord.PID], own[ScsynthWord.RESTARTS]
+    if not pid and not restarts:
+        return {}
+    return {
+        "pid": pid,
+        "state": said["state"] if pid or said["state"] != "running" else "restarting",
+        "restarts": said["restarts"] + restarts,
+        "joined": str(settings.get("scsynth", "")),
+        "beside": bool(own[ScsynthWord.BESIDE]),
+        "notes": {
+            "sent": own[ScsynthWord.SENT],
+            "confirmed": own[ScsynthWord.CONFIRMED],
+            "dropped": own[ScsynthWord.DROPPED],
+            "late": own[ScsynthWord.LATE],
+            "unclaimed": own[ScsynthWord.UNCLAIMED],
+        },
+        "unheard": own[ScsynthWord.UNHEARD],
+        "moved": own[ScsynthWord.MOVED],
+    }

@@ -1,0 +1,75 @@
+"""What the backend `supercollider` does outside its worker; what it needs is imported where it is done."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import replace
+
+from antiphon.contract.finding import Finding
+from antiphon.synth.backend import SynthSettings
+from antiphon.synth.info import BackendChoice
+from antiphon.synth.support import OfflinePasses, SynthSupport
+from antiphon_supercollider.address import scsynth_address
+from antiphon_supercollider.timing import delay
+
+
+class SuperColliderSupport(SynthSupport):
+    """scsynth of Antiphon's own, or one that runs already and is joined."""
+
+    def delay(self, rate: int, hop: int) -> int:
+        """As `timing.delay` has it."""
+        return delay(rate, hop)
+
+    def playable(self, settings: SynthSettings, *, instead: bool) -> SynthSettings:
+        """The settings. Raises `ParamError` or `FileError` for what scsynth would not play."""
+        from antiphon_supercollider.material import check
+
+        check(settings)
+        return settings
+
+    def check_option(self, value: str) -> None:
+        """Raises `UsageError` for what is no address of a scsynth on this machine."""
+        scsynth_address(value)
+
+    def with_option(self, choice: BackendChoice, value: str, rate: int) -> BackendChoice:
+        """What plays by a scsynth that runs already. `EngineError` where it cannot be joined."""
+        from antiphon_supercollider.external_scsynth import meet
+
+        meet(scsynth_address(value), rate)
+        info = replace(choice.info, backend="antiphon_supercollider.external_client:joined")
+        return replace(choice, info=info, settings=(("scsynth", value),))
+
+    def clear(self, since: float) -> None:
+        """Takes away what workers left that were killed."""
+        from antiphon_supercollider import leftovers
+
+        leftovers.sweep(leftovers.ENDING_SECONDS, since)
+
+    def passes(self, live: int) -> AbstractContextManager[OfflinePasses]:
+        """scsynth renders a file's notes at once, by `scsynth -N`."""
+        from antiphon_supercollider.offline import turns
+
+        return turns(live=live)
+
+    def findings(self) -> Iterator[Finding]:
+        """Whether scsynth and jackd are installed."""
+        missing = [name for name in ("scsynth", "jackd") if shutil.which(name) is None]
+        if not missing:
+            said = (
+                "--synth supercollider plays notes by it, over JACK; with PortAudio alone Antiphon starts a JACK "
+                "server for it: two clocks; --scsynth 127.0.0.1:57110 joins one that runs"
+            )
+            yield Finding("scsynth", "works", said)
+        else:
+            said = f"{missing[0]} is not installed; --synth supercollider needs it"
+            yield Finding("scsynth", "missing", said, "sudo apt-get install supercollider-server jackd2")
+
+
+class ScoreSupport(SuperColliderSupport):
+    """scsynth for files: its sound is there before it is asked for."""
+
+    def delay(self, rate: int, hop: int) -> int:
+        """None."""
+        return 0

@@ -1,0 +1,103 @@
+"""Sources, compiled SynthDefs, index and README say the same."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+from types import ModuleType
+
+import pytest
+
+from antiphon_supercollider.tests.synthdefs import scgf
+from antiphon_supercollider.tests.synthdefs.score import COMPILED, FOLDER
+
+TOOL = FOLDER.parent / "tools" / "compile_synthdefs.py"
+
+
+def _tool() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("compile_synthdefs", TOOL)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+tool = _tool()
+INDEX = tool.index()
+NAMES = sorted(INDEX["defs"])
+KINDS = {"instrument", "drum", "sampler", "granular", "effect", "utility"}
+
+
+@pytest.mark.skipif(shutil.which("sclang") is None, reason="needs sclang: apt-get install supercollider-language")
+def test_the_sources_give_the_compiled_files_byte_for_byte(tmp_path):
+    names = tool.compile_into(tmp_path)
+    assert names == [f"{name}.scsyndef" for name in NAMES]
+    assert tool.differences(tmp_path) == [], "run python tools/compile_synthdefs.py"
+
+
+@pytest.mark.skipif(shutil.which("sclang") is None, reason="needs sclang: apt-get install supercollider-language")
+def test_a_source_with_an_error_is_named(tmp_path):
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "wrong.scd").write_text("~def.(\\antiphon_wrong, { Out.ar(0, NoSuchThing.ar) });")
+    with pytest.raises(tool.CompileError, match="NoSuchThing"):
+        tool.compile_into(tmp_path, tmp_path)
+
+
+def test_a_changed_source_would_be_found(tmp_path):
+    for path in COMPILED.glob("*.scsyndef"):
+        shutil.copy(path, tmp_path)
+    assert tool.differences(tmp_path) == []
+    piano = tmp_path / "antiphon_piano.scsyndef"
+    piano.write_bytes(piano.read_bytes()[:-1] + b"\1")
+    (tmp_path / "antiphon_pad.scsyndef").rename(tmp_path / "antiphon_new.scsyndef")
+    assert tool.differences(tmp_path) == [
+        "antiphon_new.scsyndef is not compiled",
+        "antiphon_pad.scsyndef has no source",
+        "antiphon_piano.scsyndef is not what its source gives",
+    ]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_index_has_the_controls_that_the_definition_has(name):
+    found, compiled = scgf.controls((COMPILED / f"{name}.scsyndef").read_bytes())
+    listed = tool.controls(name, INDEX)
+    assert found == name
+    assert compiled.keys() == listed.keys()
+    for key, control in compiled.items():
+        low, high = listed[key]["range"]
+        assert control.default == pytest.approx(listed[key]["default"]), key
+        assert low <= control.default <= high, key
+        assert control.fixed == bool(listed[key].get("fixed")), key
+        assert listed[key]["doc"], key
+        assert isinstance(listed[key]["unit"], str), key
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_definition_fits_in_a_datagram(name):
+    assert (COMPILED / f"{name}.scsyndef").stat().st_size < 65_000
+
+
+def test_every_definition_says_what_it_is():
+    for name, entry in INDEX["defs"].items():
+        assert name.startswith("antiphon_")
+        assert entry["kind"] in KINDS
+        assert entry["doc"]
+
+
+def test_the_kit_plays_drums_within_their_ranges():
+    for key, entry in INDEX["kit"].items():
+        assert 27 <= int(key) <= 87
+        assert INDEX["defs"][entry["def"]]["kind"] == "drum"
+        controls = tool.controls(entry["def"], INDEX)
+        for name in entry.keys() - {"def", "name", "choke"}:
+            low, high = controls[name]["range"]
+            assert low <= entry[name] <= high, (key, name)
+    assert {"35", "36", "38", "39", "42", "44", "46", "49", "51"} <= INDEX["kit"].keys()
+
+
+def test_the_readme_has_the_tables_of_the_index():
+    text = (FOLDER / "README.md").read_text(encoding="utf-8")
+    assert tool.written(text, INDEX) == text, "run python tools/compile_synthdefs.py"
+    for name in NAMES:
+        assert f"### {name}\n" in text

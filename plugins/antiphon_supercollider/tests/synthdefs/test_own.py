@@ -1,0 +1,130 @@
+"""Somebody's own SynthDef, and sounds in buffers, through `render --synth supercollider`: by the rendered sound."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from antiphon_supercollider.tests.synthdefs.score import Samples, differs, heard, needs_scsynth, pitch
+from antiphon_supercollider.tests.synthdefs.test_compiled import tool
+
+pytestmark = needs_scsynth
+RATE = 48000
+OWN = Path(__file__).parent / "own"
+Line = tuple[int, str, list[object]]
+
+
+def rendered(folder: Path, node: dict[str, object], events: Sequence[Line], seconds: float) -> Samples:
+    """`[2, frames]` of (sample, address, arguments)."""
+    lines = "\n".join(f"{key} = {json.dumps(value)}" for key, value in node.items())
+    (folder / "keys.toml").write_text(f'format = 1\n[nodes.keys]\ntype = "synth"\n{lines}\n[wires]\n"keys" = "out"\n')
+    told = [json.dumps({"sample": at, "address": address, "args": args}) for at, address, args in events]
+    (folder / "events.jsonl").write_text("\n".join(told) + "\n")
+    words = [
+        "render", str(folder / "keys.toml"), "--out", str(folder / "out.wav"), "--events",
+        str(folder / "events.jsonl"), "--seconds", str(seconds), "--synth", "supercollider", "--force",
+    ]  # fmt: skip
+    done = subprocess.run([sys.executable, "-m", "antiphon", *words], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    x, _ = soundfile.read(folder / "out.wav", dtype="float32", always_2d=True)
+    return np.ascontiguousarray(x.T)
+
+
+def own(name: str) -> dict[str, object]:
+    return {"synthdef": str(OWN / "compiled" / f"{name}.scsyndef")}
+
+
+@pytest.fixture
+def tone(tmp_path: Path) -> str:
+    """A second of a sine of 440 Hz that goes round without a seam."""
+    path = tmp_path / "tone.wav"
+    soundfile.write(path, 0.5 * np.sin(2 * np.pi * 440 * np.arange(RATE) / RATE), RATE)
+    return str(path)
+
+
+@pytest.mark.skipif(shutil.which("sclang") is None, reason="needs sclang: apt-get install supercollider-language")
+def test_they_are_what_their_source_gives(tmp_path: Path) -> None:
+    for name in tool.compile_into(tmp_path, OWN):
+        assert (tmp_path / name).read_bytes() == (OWN / "compiled" / name).read_bytes(), name
+
+
+def test_onsets_are_on_their_samples_and_the_same_each_time(tmp_path: Path) -> None:
+    asked = [4801 + n * 4807 for n in range(16)]
+    notes: list[Line] = [(at, "/note/on", [60, 100]) for at in asked]
+    first = rendered(tmp_path, own("tick"), notes, 1.8)
+    assert [heard(first[:, at - 1000 : at + 1000])[0] for at in asked] == [1000] * len(asked)
+    assert np.array_equal(first[0], first[1])
+    assert rendered(tmp_path, own("tick"), notes, 1.8).tobytes() == first.tobytes()
+
+
+def test_a_gate_closes_within_half_a_block_of_its_sample(tmp_path: Path) -> None:
+    held: list[Line] = [(1000, "/note/on", [60, 100])]
+    whole = rendered(tmp_path, own("raw"), held, 0.6)
+    for at in (20_000, 20_017, 20_050):
+        changed = differs(rendered(tmp_path, own("raw"), [*held, (at, "/note/off", [60])], 0.6), whole)
+        assert abs(changed - at) <= 33
+
+
+def test_a_voice_that_is_taken_fades_and_nan_is_silence(tmp_path: Path) -> None:
+    notes: list[Line] = [(1000, "/note/on", [60, 100]), (20_000, "/cc", [120, 0])]
+    x = rendered(tmp_path, own("raw"), notes, 0.6)
+    assert 20_000 < heard(x)[1] <= 20_000 + 490
+    assert np.abs(np.diff(x[0, 19_000:])).max() < 0.01
+    assert not rendered(tmp_path, own("raw") | {"controls": "nan=1"}, notes, 0.6).any()
+
+
+def test_bend_and_velocity_reach_it(tmp_path: Path) -> None:
+    notes: list[Line] = [(0, "/note/on", [69, 64]), (24_000, "/bend", [1.0])]
+    x = rendered(tmp_path, own("blip") | {"bend": 12}, notes, 1.0)
+    assert abs(pitch(x[:, 4000:20_000], 440.0)) < 3
+    assert abs(pitch(x[:, 28_000:46_000], 880.0)) < 3
+    soft = rendered(tmp_path, own("blip"), [(0, "/note/on", [69, 32])], 0.5)
+    assert np.abs(soft).max() / np.abs(x).max() == pytest.approx(0.5, rel=0.01)
+
+
+def test_a_buffer_is_played_by_the_sampler_the_grains_and_ones_own(tmp_path: Path, tone: str) -> None:
+    notes: list[Line] = [(0, "/note/on", [67, 100])]
+    fifth = 440.0 * 2 ** (7 / 12)
+    sampler = rendered(tmp_path, {"instrument": "sampler", "sound": tone, "controls": "loop=1"}, notes, 1.0)
+    assert abs(pitch(sampler[:, 4000:], fifth)) < 3
+    grains = rendered(
+        tmp_path, {"instrument": "grains", "sound": tone, "controls": "size=0.2 speed=1 spread=0"}, notes, 1.0
+    )
+    assert abs(pitch(grains[:, 4000:], fifth)) < 60
+    tape = rendered(tmp_path, own("tape") | {"sound": tone, "controls": "rate=1.5"}, notes, 1.0)
+    assert abs(pitch(tape[:, 4000:], 660.0)) < 3
+
+
+def test_a_stereo_sound_keeps_its_sides(tmp_path: Path) -> None:
+    t = np.arange(RATE) / RATE
+    sides = 0.5 * np.stack([np.sin(2 * np.pi * 300 * t), np.sin(2 * np.pi * 700 * t)], axis=1)
+    soundfile.write(tmp_path / "sides.wav", sides, RATE)
+    x = rendered(
+        tmp_path, {"instrument": "sampler", "sound": str(tmp_path / "sides.wav"), "controls": "loop=1"},
+        [(0, "/note/on", [60, 100])], 0.8,
+    )  # fmt: skip
+    assert abs(pitch(np.stack([x[0], x[0]])[:, 4000:], 300.0)) < 3
+    assert abs(pitch(np.stack([x[1], x[1]])[:, 4000:], 700.0)) < 3
+
+
+def test_dials_are_turned_while_a_note_sounds(tmp_path: Path, tone: str) -> None:
+    node = own("tape") | {"sound": tone, "controls": "rate=1:2"}
+    notes: list[Line] = [(0, "/note/on", [60, 100]), (24_000, "/node/keys/x1", [1.0])]
+    x = rendered(tmp_path, node, notes, 1.0)
+    assert abs(pitch(x[:, 2000:20_000], 440.0)) < 3
+    assert abs(pitch(x[:, 30_000:], 880.0)) < 3
+
+
+def test_the_organ_and_the_electric_piano_play(tmp_path: Path) -> None:
+    for instrument in ("organ", "electric_piano"):
+        x = rendered(tmp_path, {"instrument": instrument}, [(5000, "/note/on", [60, 100])], 0.5)
+        assert heard(x)[0] in range(5000, 5004)
+        assert np.abs(x).max() > 0.02

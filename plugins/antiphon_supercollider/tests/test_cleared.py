@@ -1,0 +1,74 @@
+"""A node that was cleared: nothing old is heard of it, and nothing of a new note is left out. No scsynth here."""
+
+from __future__ import annotations
+
+from collections import deque
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from antiphon.contract.processor import Event
+from antiphon.synth.backend import SynthSettings
+from antiphon_supercollider.backend import CLOSING, SuperCollider
+from antiphon_supercollider.timing import delay
+
+RATE, BEGUN = 48000, 200
+OLD, NEW = 0.25, 1.0
+
+
+class Wires:
+    """Plays `OLD` for ever, and `NEW` from the frame `note` on."""
+
+    rate, came, down = RATE, 0, False
+
+    def __init__(self, block: int) -> None:
+        self.block, self.counter, self.note = block, 4096 * block, 1 << 60
+
+    def read(self, frame: int, slot: int, into: Any) -> bool:
+        into[:] = np.where(frame + np.arange(into.shape[1]) >= self.note, NEW, OLD)
+        return True
+
+    def close(self) -> None:
+        """There is nothing to close."""
+
+
+class Backend(SuperCollider):
+    sent: list[bytes]
+
+    def _keep(self, slots: int, spare: bool, restarts: int) -> Any:
+        self.sent = []
+        layout = SimpleNamespace(nodes=0, clock=0, private=0, places=0, held=0, group=lambda s: 1, sound=lambda s: 0)
+        return SimpleNamespace(
+            generation=0, has=1 << 30, ended=deque(), layout=layout, flush=lambda: None,
+            counts=SimpleNamespace(moved=0, unheard=0, unclaimed=0, failed=0),
+            shelf=SimpleNamespace(ask=lambda *a: None, take=lambda s: None),
+            send=lambda some: self.sent.extend(packet for _, packet in some),
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize("block", [64, 128, 256, 512, 1024])
+def test_a_note_after_a_panic_has_its_attack_and_the_old_one_is_gone(block: int) -> None:
+    wires = Wires(block)
+    backend = Backend(RATE, block, 1, wires=wires)  # type: ignore[arg-type]
+    settings, out = SynthSettings(instrument="organ"), np.zeros((1, 2, block), np.float32)
+    backend.open(0, settings)
+    heard, hops = [], BEGUN + 3 * delay(RATE, block)
+    for hop in range(hops):
+        wires.counter += block
+        if hop == BEGUN:
+            cleared = wires.counter
+            backend.open(0, settings)
+            # of the first hop after the panic, at its first frame
+            wires.note = hop * block + backend._constants[-1][1]
+        backend.play(0, hop * block, [Event("on", 0, 60, 0.8)] if hop == BEGUN else [])
+        backend.render(out, np.array([True]))
+        heard.append(out[0, 0].copy())
+    x = np.concatenate(heard)
+    begins = (BEGUN + delay(RATE, block)) * block
+    assert np.flatnonzero(x == NEW)[0] == begins
+    # what scsynth has made before it was told is left out, and all of it up to the note where that is sooner
+    silent = min(begins, begins - (wires.note - cleared) + CLOSING * block)
+    assert not x[BEGUN * block : silent].any()
+    assert any(packet.startswith(b"/g_freeAll") for packet in backend.sent)

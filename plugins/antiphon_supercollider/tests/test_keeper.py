@@ -1,0 +1,137 @@
+"""The thread that watches over scsynths. None runs here: what stands for one answers nothing."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Iterator
+
+import pytest
+from tests.waiting import until
+
+from antiphon.errors import EngineError, Unanswered
+from antiphon.wire import osc
+from antiphon_supercollider import external_scsynth
+from antiphon_supercollider.external_client import ExternalClient, NoWires, joined
+from antiphon_supercollider.scsynth_supervisor import ScsynthSupervisor
+from antiphon_supercollider.tests.test_guest import Fake
+
+
+class Quiet:
+    """A scsynth that lives and says nothing."""
+
+    pid = 1
+
+    def __init__(self) -> None:
+        self.pidfd = os.eventfd(0)
+        self.socket, self._other = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.provided = self.has = 0
+        self.why = ""
+
+    def send(self, *message: osc.Arg) -> None: ...
+
+    def send_bytes(self, packet: bytes) -> bool:
+        return True
+
+    def replies(self) -> list[osc.Message]:
+        return []
+
+    def ended(self) -> str:
+        return self.why
+
+    def kill(self) -> None: ...
+
+    def close(self) -> None:
+        self.socket.close()
+        self._other.close()
+        os.close(self.pidfd)
+
+
+@pytest.fixture
+def keeper(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScsynthSupervisor]:
+    monkeypatch.setattr(ScsynthSupervisor, "_started", lambda self: Quiet())
+    made = ScsynthSupervisor(NoWires(48000), 1)
+    yield made
+    made.close()
+
+
+def burnt(keeper: ScsynthSupervisor, seconds: float) -> float:
+    """Seconds of a processor that its thread takes in so long."""
+    clock = time.pthread_getcpuclockid(keeper._thread.ident or 0)
+    before = time.clock_gettime(clock)
+    time.sleep(seconds)
+    return time.clock_gettime(clock) - before
+
+
+@pytest.mark.parametrize("times", [1, 3])
+def test_one_that_was_rung_rests_again(keeper: ScsynthSupervisor, times: int) -> None:
+    for _ in range(times):
+        keeper._ring()
+        time.sleep(0.05)
+    assert burnt(keeper, 1.0) < 0.2
+
+
+def test_what_comes_to_the_shelf_is_seen_to_at_once(keeper: ScsynthSupervisor, monkeypatch: pytest.MonkeyPatch) -> None:
+    turns: list[float] = []
+    told = keeper._report
+    monkeypatch.setattr("antiphon_supercollider.scsynth_supervisor.LOOK_SECONDS", 60.0)
+    monkeypatch.setattr(keeper, "_report", lambda: (turns.append(time.monotonic()), told()))
+    time.sleep(0.1)
+    for _ in range(3):
+        before = len(turns)
+        keeper._ring()
+        until(lambda before=before: len(turns) > before, 30.0, "it looks")
+
+
+def test_the_return_of_a_joined_one_is_said_once(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    theirs = Fake(notify=("/done", "/notify", 1, 8), g_queryTree=("/g_queryTree.reply", 0, 0, 0))
+    each: list[Quiet] = []
+    monkeypatch.setattr(ExternalClient, "_started", lambda self: each.append(Quiet()) or each[-1])
+    joining = ExternalClient(NoWires(48000), 1, theirs.address, ())
+    try:
+        until(lambda: joining.generation == 1, 5.0, "it plays")
+        for n in (2, 3):
+            each[-1].why = "it ended"
+            until(lambda n=n: joining.generation == n, 5.0, "it plays again")
+        time.sleep(0.1)
+    finally:
+        joining.close()
+        theirs.close()
+    name = f"the scsynth at {theirs.address[0]}:{theirs.address[1]}"
+    gone = f"antiphon: {name} is gone (it ended); it is taken up again when it is back"
+    assert capfd.readouterr().err.splitlines() == 2 * [gone, f"antiphon: {name} is back"]
+
+
+@pytest.mark.parametrize(
+    ("dies", "said"),
+    [("at once", "no scsynth answers there"), ("half way", "answers, and takes nobody up; is it")],
+)
+def test_one_that_dies_in_the_first_start_is_not_waited_for_longer_than_one_that_never_answered(
+    monkeypatch: pytest.MonkeyPatch, dies: str, said: str
+) -> None:
+    def no_jack(*_given: object) -> None:
+        raise EngineError("there is no JACK server")
+
+    monkeypatch.setattr("antiphon_supercollider.external_client.Joined", no_jack)
+    monkeypatch.setattr("antiphon_supercollider.external_client.AWAY_SECONDS", 1.5)
+    theirs = Fake(notify=("/done", "/notify", 1, 8), g_queryTree=("/g_queryTree.reply", 0, 0, 0))
+    met: list[float] = []
+
+    def meet(address: tuple[str, int], rate: int) -> external_scsynth.Met:
+        met.append(time.monotonic())
+        # it dies after it was met for the first time, or hangs in the middle
+        if len(met) > 1 and dies == "at once":
+            raise Unanswered("no scsynth answers there")
+        return external_scsynth.Met(rate, "3.13")
+
+    monkeypatch.setattr(external_scsynth, "meet", meet)
+    began = time.monotonic()
+    try:
+        with pytest.raises(Unanswered, match=said):
+            joined(48000, 64, 1, f"127.0.0.1:{theirs.address[1]}")
+    finally:
+        theirs.close()
+    assert time.monotonic() - began > 1.4

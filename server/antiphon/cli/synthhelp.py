@@ -1,0 +1,75 @@
+"""What commands that play notes have of synth backends: their names in the help, and their options of `serve`.
+
+Backends are asked for help, and for an option that is not the command's own: any other call imports none of them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperCommand
+
+if TYPE_CHECKING:
+    from antiphon.synth.info import ServeOption
+
+NAMES = "SYNTHS"
+"""Stands for the names of the backends in the help of an option."""
+OPTIONS = "antiphon.serve.synth_options"
+"""Where the values of backends' options are kept in the context's `meta`, by name."""
+
+
+class SynthCommand(TyperCommand):
+    """A command with the option `--synth`, whose help names the backends that there are."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """The whole page."""
+        from antiphon.synth.backends import infos
+
+        named = ["auto", *(info.name for info in infos())]
+        for param in self.params:
+            text = getattr(param, "help", None) or ""
+            param.help = text.replace(NAMES, f"{', '.join(named[:-1])} or {named[-1]}")  # type: ignore[attr-defined]
+        super().format_help(ctx, formatter)
+
+
+class ServeCommand(SynthCommand):
+    """The command `serve`, with the options that backends add."""
+
+    _asked = False
+
+    def parse_args(self, ctx: Any, args: list[str]) -> Any:
+        """Asks backends for their options where a word is none of the command's own."""
+        own = {name for param in self.params for name in param.opts}
+        if not self._asked and any(word.startswith("--") and word.partition("=")[0] not in own for word in args):
+            from antiphon.synth.backends import infos
+
+            self._asked = True
+            for info in infos():
+                if info.option is not None and f"--{info.option.name}" not in own:
+                    self.params.append(_option(info.option))
+        return super().parse_args(ctx, args)
+
+
+def given(ctx: typer.Context) -> dict[str, str]:
+    """What the backends' options were given, by name."""
+    found: dict[str, str] = ctx.meta.get(OPTIONS, {})
+    return found
+
+
+def _option(option: ServeOption) -> Any:
+    """The option as the library has it, made from a function's parameter as all others are."""
+
+    def keep(ctx: typer.Context, value: str) -> str:
+        if value:
+            ctx.meta.setdefault(OPTIONS, {})[option.name] = value
+        return value
+
+    def declaring(value: str = "") -> None:
+        pass
+
+    made = typer.Option(f"--{option.name}", help=option.doc, expose_value=False, callback=keep)
+    declaring.__annotations__["value"] = Annotated[str, made]
+    app = typer.Typer(add_completion=False)
+    app.command()(declaring)
+    return typer.main.get_command(app).params[0]

@@ -1,0 +1,50 @@
+"""The synth backends that plugins register, before and without a whole load of plugins."""
+
+from __future__ import annotations
+
+from antiphon.errors import UsageError
+from antiphon.plugins import registry
+from antiphon.runtime.settings import ServeSettings
+from antiphon.synth.info import BackendChoice, SynthInfo, made
+
+
+def infos() -> list[SynthInfo]:
+    """Those of all plugins: first what `--synth auto` tries, in its order."""
+    return made(registry.factories("synths"))
+
+
+def asked(settings: ServeSettings) -> SynthInfo | None:
+    """The backend that the settings name; None for "auto", and for one that there is not."""
+    if settings.synth == "auto":
+        return None
+    return next((info for info in infos() if info.name == settings.synth), None)
+
+
+def with_options(settings: ServeSettings) -> ServeSettings:
+    """The settings, which play by the backend whose option was given.
+
+    Raises:
+        UsageError: No backend takes it, another backend is asked for, or the option takes something else.
+    """
+    if not settings.synth_options:
+        return settings
+    found = infos()
+    for name, value in settings.synth_options.items():
+        info = next((info for info in found if info.option is not None and info.option.name == name), None)
+        if info is None:
+            raise UsageError(f"--{name} is an option of a synth that is not here; antiphon plugins lists what is")
+        if settings.synth not in ("auto", info.name):
+            raise UsageError(
+                f"--{name} is of --synth {info.name}, and --synth {settings.synth} plays by something else"
+            )
+        info.supporter().check_option(value)
+        settings = settings.with_(synth=info.name)
+    return settings
+
+
+def choice_with(settings: ServeSettings, choice: BackendChoice) -> BackendChoice:
+    """The choice as the backend's option changes it. Raises `EngineError` where it cannot be played so."""
+    option = choice.info.option
+    if option is None or option.name not in settings.synth_options:
+        return choice
+    return choice.info.supporter().with_option(choice, settings.synth_options[option.name], settings.rate)
