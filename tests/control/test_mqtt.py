@@ -29,7 +29,7 @@ async def on(live: Rig, broker: Broker, folder: Path, *, fresh: bool = True) -> 
     """The control process on a broker, turning as it does in a server."""
     mqtt = Mqtt(live.app, broker, folder, fresh=fresh)
     mqtt.install()
-    task = asyncio.create_task(mqtt.run(live.app))
+    task = asyncio.create_task(mqtt.run())
 
     async def turn() -> None:
         while True:

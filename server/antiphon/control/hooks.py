@@ -54,7 +54,7 @@ class ServerHooks:
         await self._call("antiphon_startup", app=app)
         for name, transport in self._transports:
             await _attempt(f"transport {name}", partial(transport.start, app))
-        app.listeners.append(partial(self._event, self._dispatcher, app))
+        app.events.listeners.append(partial(self._event, self._dispatcher, app))
 
     async def stop(self, app: Any) -> None:
         """Ends the transports, then says to the plugins that the server ends."""

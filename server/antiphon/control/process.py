@@ -101,7 +101,7 @@ async def _live(given: dict[str, Any], supervisor: socket.socket) -> None:
     arena = Arena(fds["arena"])
     link.express = Express(arena, given["wakes"])
     app.workers = lambda: workers(arena)
-    app.services.append(("patch", watch))
+    app.services.append(("patch", partial(watch, app)))
     app.recall = partial(recall_scene, app)
     if settings.wants_midi:
         app.midi.open(ports_of(settings))
@@ -173,7 +173,7 @@ def open_patch(app: ControlApp, settings: ServeSettings) -> None:
         app.sets.load(settings.set, None, "")
     else:
         app.plans.load(patches.load(settings.patch or DEFAULT_PATCH, app.catalog, trusted=True), 0.0, None, "", ())
-    app.finish()
+    app.turns.finish()
 
 
 if __name__ == "__main__":

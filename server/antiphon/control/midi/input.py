@@ -77,7 +77,7 @@ class MidiInput:
         if self._learned.trouble:
             log.warning("%s", self._learned.trouble)
         self._app.outbox.tap = self._effect
-        self._app.services.append(("midi", lambda _app: self._serve()))
+        self._app.services.append(("midi", self._serve))
 
     def status(self) -> dict[str, Any] | None:
         """Of `GET /api/status`; None where no MIDI was asked for."""
@@ -151,7 +151,7 @@ class MidiInput:
             out.close()
             for port in self._voices:
                 self.release(port)
-            self._app.finish()
+            self._app.turns.finish()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(loop.run_in_executor(thread, ports.close), CLOSING)
             thread.shutdown(wait=False)
@@ -173,7 +173,7 @@ class MidiInput:
             if port not in found.opened:
                 log.warning("the MIDI port %s has gone; its notes were ended", port)
         if found.closed:
-            self._app.finish()
+            self._app.turns.finish()
 
     def _sense(self) -> None:
         """A port that sent active sensing and fell silent has gone, whatever its system says."""
@@ -184,13 +184,13 @@ class MidiInput:
             if voice.sensing and now - voice.heard > SENSED:
                 voice.sensing = False
                 self.release(port)
-                self._app.finish()
+                self._app.turns.finish()
 
     def release(self, port: str) -> None:
         """Ends what the port has sounding."""
         self._presses.gone(port)
         # not at once: a note of the port may still be on its way to its sample
-        for command in self._voices[port].endings(self._when(self._app.now_ns())):
+        for command in self._voices[port].endings(self._when(self._app.clock.now_ns())):
             if isinstance(command, NoteOff):
                 self._keep(command.channel, command.note, False)
             self._do(command, port)
@@ -219,7 +219,7 @@ class MidiInput:
         for command, port in moves.values():
             self._do(command, port)
         if found:
-            self._app.finish()
+            self._app.turns.finish()
         if len(found) == PER_TURN:
             asyncio.get_running_loop().call_soon(self._more)
 
@@ -275,7 +275,7 @@ class MidiInput:
         self._do(Control(number, value, channel, "", self._when(ns)), port)
 
     def _mode(self, number: int, channel: int, port: str, voice: PortVoice) -> None:
-        when = self._when(self._app.now_ns())
+        when = self._when(self._app.clock.now_ns())
         if number == RESET_CONTROLLERS:
             voice.pedals.discard(channel)
             voice.bent.discard(channel)
@@ -290,7 +290,7 @@ class MidiInput:
     def _target(self, knob: Knob) -> str:
         """What the knob moves in the patch that plays, "" for nothing."""
         patch, session = self._app.plans.patch, self._app.session
-        written = {**(patch.midi if patch is not None else {}), **self._app.sets.pedals()}
+        written = {**(patch.midi if patch is not None else {}), **self._app.position.pedals()}
         for target in self._open().targets(knob, written):
             if target in PRESSED:
                 return target
@@ -330,7 +330,11 @@ class MidiInput:
     def _do(self, command: Command, port: str) -> None:
         assert self.out is not None
         self.out.source = port
-        self._try(lambda: self._app.perform(self._app.session.handle(command, self._app.moment(), f"midi:{port}")))
+        self._try(
+            lambda: self._app.executor.perform(
+                self._app.session.handle(command, self._app.clock.moment(), f"midi:{port}")
+            )
+        )
         self.out.source = ""
 
     def _try(self, work: Callable[[], None]) -> None:

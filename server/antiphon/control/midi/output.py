@@ -95,7 +95,7 @@ class MidiOut:
                 return 0.0
             case Sample(n):
                 return float(n)
-        now, (beat, bpm, _) = self._app.moment(), self._app.link.tempo_now()
+        now, (beat, bpm, _) = self._app.clock.moment(), self._app.link.tempo_now()
         return now.sample + max(0.0, effect.when.b - beat) * 60.0 / bpm * self._app.session.rate
 
     def _play(self, sample: float, message: bytes, but: str) -> None:
@@ -108,7 +108,7 @@ class MidiOut:
 
     def _due(self) -> None:
         """Sends what is due; sets the timer for what is next."""
-        now = self._app.moment().sample
+        now = self._app.clock.moment().sample
         while self._waiting and self._waiting[0][0] <= now + 1:
             _, _, message, but = heapq.heappop(self._waiting)
             self._ports.send(message, but)

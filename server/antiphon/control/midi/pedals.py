@@ -42,4 +42,4 @@ class Presses:
         elif knob not in self._down:
             self._down.add(knob)
             nobody = Peer(f"midi:{knob.port}", "", Level.OWNER, lambda _packet: None)
-            self._app.router.exact[address.encode()].handler(self._app, nobody, (), NOW)
+            self._app.router.exact[address.encode()].handler(nobody, (), NOW)

@@ -65,7 +65,7 @@ class Mqtt:
         app.services.append(("mqtt", self.run))
         app.told["mqtt"] = self.counts
         app.feedback.listeners.append(self._changed)
-        app.listeners.append(self._happened)
+        app.events.listeners.append(self._happened)
 
     def counts(self) -> dict[str, Any]:
         """For `/api/status`. received: sets that came, each once; refused: those of them that changed nothing."""
@@ -82,7 +82,7 @@ class Mqtt:
 
     # ---- the broker
 
-    async def run(self, _app: ControlApp) -> NoReturn:
+    async def run(self) -> NoReturn:
         """Until cancelled."""
         pause = FIRST_PAUSE
         while True:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from antiphon.control.midi.pedals import PRESSED
 from antiphon.control.osc import (
@@ -14,11 +16,23 @@ from antiphon.control.osc import (
     handle_sets,
     handle_time,
 )
-from antiphon.control.osc.intake import Handler
+from antiphon.control.osc.arguments import Args
 from antiphon.graph.clock import MAX_TEMPO, MIN_TEMPO
-from antiphon.io.osc_peer import Level
+from antiphon.io.osc_peer import Level, Peer
+from antiphon.session.commands import When
 
 OWNER, SURFACE = Level.OWNER, Level.SURFACE
+
+
+class OscServer(
+    handle_graph.GraphServer, handle_midi.LearnServer, handle_notes.NoteServer, handle_scenes.SceneServer,
+    handle_server.StatusServer, handle_sets.SetServer, handle_time.TimeServer, Protocol,
+):  # fmt: skip
+    """What all handlers together use of the server."""
+
+
+AddressHandler = Callable[[OscServer, Peer, Args, When], None]
+"""A handler before it is bound to a server, as a `route.Handler` is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +45,7 @@ class Address:
     path: str
     args: str
     doc: str
-    handler: Handler
+    handler: AddressHandler
     level: Level = SURFACE
     timed: bool = False
     at_once: bool = False

@@ -2,40 +2,60 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import Protocol
 
 from antiphon.control.midi.learn import settable
 from antiphon.control.midi.pedals import PRESSED
 from antiphon.control.osc.arguments import Args, most, text
+from antiphon.control.replies import Replies
 from antiphon.errors import WireError
 from antiphon.io.osc_peer import Peer
 from antiphon.session.commands import When
+from antiphon.session.session import Session
 from antiphon.wire.osc import encode
 
-if TYPE_CHECKING:
-    from antiphon.control.app import ControlApp
+
+class Learner(Protocol):
+    """Maps controllers to parameters."""
+
+    def learn(self, target: str, done: Callable[[str], None]) -> None:
+        """The next controller that moves is mapped to `target`, "node.param" or an address; `done` gets its name."""
+
+    def unlearn(self, target: str) -> None:
+        """Forgets what was learned for a target; `WireError` where nothing was."""
 
 
-def learn(app: ControlApp, peer: Peer, args: Args, _when: When) -> None:
+class LearnServer(Protocol):
+    """What these handlers use of the server."""
+
+    session: Session
+    replies: Replies
+
+    @property
+    def learner(self) -> Learner: ...
+
+
+def learn(server: LearnServer, peer: Peer, args: Args, _when: When) -> None:
     most(args, 1, "s:address")
     address = text(args, 0, "address")
     target = address
     if address not in PRESSED:
         node, name = split(address)
-        found, cell = app.session.param(node, name)
+        found, cell = server.session.param(node, name)
         settable(found.cells[cell], address)
         target = f"{node}.{name}"
 
     def done(control: str) -> None:
-        app.reply(peer, encode("/done", "/learn", address, control))
+        server.replies.reply(peer, encode("/done", "/learn", address, control))
 
-    app.midi.learn(target, done)
+    server.learner.learn(target, done)
 
 
-def unlearn(app: ControlApp, peer: Peer, args: Args, _when: When) -> None:
+def unlearn(server: LearnServer, peer: Peer, args: Args, _when: When) -> None:
     most(args, 1, "s:address")
     address = text(args, 0, "address")
-    app.midi.unlearn(address if address in PRESSED else ".".join(split(address)))
+    server.learner.unlearn(address if address in PRESSED else ".".join(split(address)))
 
 
 def split(address: str) -> tuple[str, str]:
