@@ -437,3 +437,10 @@ def touch(path: str) -> None:
 
 def test_bundles_are_bundles() -> None:
     assert isinstance(decode(b"#bundle\0" + bytes(8)), Bundle)
+
+
+async def test_without_midi_there_is_nothing_to_learn(live: Rig) -> None:
+    for address in ("/learn", "/unlearn"):
+        assert await live.client().ask(address, "/node/a/gain") == [
+            ("/fail", (address, "no MIDI is open: start the server with --midi"))
+        ]

@@ -1,12 +1,9 @@
-"""What a check says."""
+"""What a check of `antiphon doctor` finds."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
-
-from antiphon.wire.text import printable
 
 State = Literal["works", "limited", "missing", "broken"]
 """works; works with a limit; not there and not needed by everybody; broken: Antiphon cannot do its work."""
@@ -20,23 +17,3 @@ class Finding:
     state: State
     said: str
     mend: str = ""
-
-
-Check = Callable[[], Iterable[Finding]]
-
-
-def findings(checks: Iterable[Check]) -> Iterator[Finding]:
-    """What the checks find, one after the other; one that fails itself is a finding too."""
-    for check in checks:
-        try:
-            yield from check()
-        except Exception as error:
-            name = getattr(check, "__name__", "check").replace("_", " ")
-            yield Finding(name, "limited", f"could not be looked at: {type(error).__name__}: {error}")
-
-
-def lines(found: Finding) -> Iterator[str]:
-    """The finding for a person's eyes."""
-    yield printable(f"{found.state:<8} {found.subject}: {found.said}")
-    if found.mend:
-        yield f"{'':<8}   mend: {found.mend}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import socket
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from time import monotonic_ns
 from typing import Any
@@ -16,7 +16,6 @@ from antiphon.control.engine_clock import EngineClock
 from antiphon.control.executor import CommandExecutor
 from antiphon.control.faults import ControlFaults
 from antiphon.control.http import status as figures
-from antiphon.control.midi.input import MidiInput, no_scene
 from antiphon.control.osc.clients import Access, Surfaces
 from antiphon.control.osc.directory import Directory
 from antiphon.control.osc.discretion import discreet
@@ -35,6 +34,7 @@ from antiphon.control.server_events import ServerEvents
 from antiphon.control.set_list_player import Sets
 from antiphon.control.set_position import SetPosition
 from antiphon.control.state import StateFolder
+from antiphon.control.transports import Service, Transports
 from antiphon.control.turns import Turns, TurnSteps
 from antiphon.control.wall_clock import WallClock
 from antiphon.engine.link import EngineLink
@@ -51,7 +51,6 @@ from antiphon.workers.status import WorkerStatus
 
 SERVICE_RETRY = 1.0
 """Seconds until a service that failed is begun again."""
-Service = Callable[[], Coroutine[Any, Any, None]]
 
 
 class ControlApp:
@@ -114,12 +113,10 @@ class ControlApp:
         self.sets = Sets(catalog, self.plans, self.position, self.feedback)
         self.notes_out = NotesOut(link, self.session, self.surfaces, self.feedback)
         self.reports = Reports(self)
-        self.midi, self.recall = MidiInput(self), no_scene
-        self.reports.played.append(self.midi.played)
-        self.learner = self.midi
-        self.notes_out.wanted = lambda: self.midi.out.echoed if self.midi.out is not None else 0
         self.services: list[tuple[str, Service]] = []
-        self.told: dict[str, Callable[[], dict[str, Any] | None]] = {"midi": self.midi.status, "mqtt": lambda: None}
+        self.transports = Transports(self)
+        self.reports.played.append(self.transports.played)
+        self.notes_out.wanted = self.transports.wanted_node
         self.workers: Callable[[], list[WorkerStatus]] = list
         self._given_surfaces = tuple(surfaces)
         self._before = dict.fromkeys(figures.KEPT, 0)

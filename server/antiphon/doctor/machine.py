@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from antiphon.doctor.finding import Finding
+from antiphon.contract.finding import Finding
 
 WANTED_BUFFER = 8 << 20
 WANTED_MEMORY = 512 << 20

@@ -10,7 +10,7 @@ import socket
 import sys
 from collections.abc import Iterator
 
-from antiphon.doctor.finding import Finding
+from antiphon.contract.finding import Finding
 from antiphon.runtime.settings import HTTP_PORT, OSC_PORT
 
 

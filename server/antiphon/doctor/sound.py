@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from antiphon.doctor.finding import Finding
+from antiphon.contract.finding import Finding
 
 PATIENCE = 15.0
 START_JACK = "jackd -d alsa, where it is wanted (jackd -d dummy without a sound card)"

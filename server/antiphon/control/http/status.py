@@ -16,6 +16,7 @@ from antiphon.control.plans import Plans
 from antiphon.control.replies import Replies
 from antiphon.control.saver import StateSaver
 from antiphon.control.set_position import SetPosition
+from antiphon.control.transports import Transports
 from antiphon.engine.link import EngineLink
 from antiphon.io.osc_tcp import TcpServer
 from antiphon.io.osc_udp import UdpEndpoint
@@ -48,7 +49,7 @@ class StatusSource(Protocol):
     saver: StateSaver
     faults: ControlFaults
     workers: Callable[[], list[WorkerStatus]]
-    told: dict[str, Callable[[], dict[str, Any] | None]]
+    transports: Transports
 
 
 def keep(counters: Numbers, counts: dict[str, int]) -> None:
@@ -149,7 +150,7 @@ def status(app: StatusSource, told: dict[str, int]) -> dict[str, Any]:
             if not w.name.startswith(SYNTH)
         ],
         "synth": synth(app),
-        **{name: tell() for name, tell in app.told.items()},
+        **_transports(app, {*told, "control", "engine", "workers"}),
         "latency": {
             "driver": engine.latency_driver,
             "ring": engine.latency_ring,
@@ -170,6 +171,13 @@ def status(app: StatusSource, told: dict[str, int]) -> dict[str, Any]:
         "load_weighed": app.plans.weight,
         "plugins_failed": [{"name": f.name, "reason": f.reason} for f in app.catalog.failures],
     }
+
+
+def _transports(app: StatusSource, taken: set[str]) -> dict[str, dict[str, Any] | None]:
+    """By name, but for names that are taken; None for one that the settings do not ask for."""
+    given = app.transports.statuses
+    names = [*(info.name for info in app.catalog.transports), *given]
+    return {name: given[name]() if name in given else None for name in names if name not in taken}
 
 
 def synth(app: StatusSource) -> dict[str, Any] | None:

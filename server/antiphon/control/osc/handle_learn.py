@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Protocol
 
-from antiphon.control.midi.learn import settable
-from antiphon.control.midi.pedals import PRESSED
 from antiphon.control.osc.arguments import Args, most, text
 from antiphon.control.replies import Replies
+from antiphon.control.transports import Transports
 from antiphon.errors import WireError
 from antiphon.io.osc_peer import Peer
 from antiphon.session.commands import When
 from antiphon.session.session import Session
+from antiphon.session.transport import PRESSABLE, Learner, settable
 from antiphon.wire.osc import encode
-
-
-class Learner(Protocol):
-    """Maps controllers to parameters."""
-
-    def learn(self, target: str, done: Callable[[str], None]) -> None:
-        """The next controller that moves is mapped to `target`, "node.param" or an address; `done` gets its name."""
-
-    def unlearn(self, target: str) -> None:
-        """Forgets what was learned for a target; `WireError` where nothing was."""
 
 
 class LearnServer(Protocol):
@@ -31,16 +20,14 @@ class LearnServer(Protocol):
 
     session: Session
     replies: Replies
-
-    @property
-    def learner(self) -> Learner: ...
+    transports: Transports
 
 
 def learn(server: LearnServer, peer: Peer, args: Args, _when: When) -> None:
     most(args, 1, "s:address")
     address = text(args, 0, "address")
     target = address
-    if address not in PRESSED:
+    if address not in PRESSABLE:
         node, name = split(address)
         found, cell = server.session.param(node, name)
         settable(found.cells[cell], address)
@@ -49,13 +36,19 @@ def learn(server: LearnServer, peer: Peer, args: Args, _when: When) -> None:
     def done(control: str) -> None:
         server.replies.reply(peer, encode("/done", "/learn", address, control))
 
-    server.learner.learn(target, done)
+    _learner(server).learn(target, done)
 
 
 def unlearn(server: LearnServer, peer: Peer, args: Args, _when: When) -> None:
     most(args, 1, "s:address")
     address = text(args, 0, "address")
-    server.learner.unlearn(address if address in PRESSED else ".".join(split(address)))
+    _learner(server).unlearn(address if address in PRESSABLE else ".".join(split(address)))
+
+
+def _learner(server: LearnServer) -> Learner:
+    if server.transports.learner is None:
+        raise WireError("no MIDI is open: start the server with --midi")
+    return server.transports.learner
 
 
 def split(address: str) -> tuple[str, str]:

@@ -1,0 +1,27 @@
+"""Runs the checks, and prints what they find."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+from antiphon.contract.finding import Finding
+from antiphon.wire.text import printable
+
+Check = Callable[[], Iterable[Finding]]
+
+
+def findings(checks: Iterable[Check]) -> Iterator[Finding]:
+    """What the checks find, one after the other; one that fails itself is a finding too."""
+    for check in checks:
+        try:
+            yield from check()
+        except Exception as error:
+            name = getattr(check, "__name__", "check").replace("_", " ")
+            yield Finding(name, "limited", f"could not be looked at: {type(error).__name__}: {error}")
+
+
+def lines(found: Finding) -> Iterator[str]:
+    """The finding for a person's eyes."""
+    yield printable(f"{found.state:<8} {found.subject}: {found.said}")
+    if found.mend:
+        yield f"{'':<8}   mend: {found.mend}"
