@@ -126,8 +126,8 @@ def test_alsa_without_a_sequencer_says_so(bell: int, monkeypatch: pytest.MonkeyP
 
 def test_nobody_who_asks_for_no_midi_loads_a_library_of_it() -> None:
     run = (
-        "import sys, antiphon.control.process, antiphon.io.midifile, antiphon_midi.libraries;"
+        "import sys, antiphon.control.process, antiphon.io.midifile, antiphon_midi.input, antiphon_midi.libraries;"
         "assert not {'mido', 'rtmidi', 'jack', 'llvmlite'} & set(sys.modules)"
     )
-    path = os.pathsep.join(str(Path(__file__).parents[2] / part) for part in ("server", "plugins"))
+    path = os.pathsep.join(str(Path(__file__).parents[3] / part) for part in ("server", "plugins"))
     subprocess.run([sys.executable, "-c", run], check=True, env={**os.environ, "PYTHONPATH": path}, timeout=60)

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 def devices(as_json: Json = False) -> None:
     """List JACK's ports, PortAudio's devices and MIDI ports, as options take them: a part of the name is enough."""
+    from antiphon.cli.transports import transports
     from antiphon.doctor.sound import ask
-    from antiphon.plugins.transports import transports
     from antiphon.wire.text import printable
 
     ports = {name: found for name, transport in transports() if (found := transport.ports()) is not None}

@@ -36,9 +36,9 @@ def doctor(
             raise UsageError("--loopback has no --json; leave one of them out")
         _loopback(ServeSettings(audio=audio, input=input, output=output, rate=rate, block=block, ahead=ahead).check())
         return
+    from antiphon.cli.transports import transports
     from antiphon.doctor import machine, software, sound
     from antiphon.doctor.finding import findings, lines
-    from antiphon.plugins.transports import transports
 
     broken, every = False, []
     checks = [transport.findings for _, transport in transports()]

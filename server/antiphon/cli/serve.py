@@ -89,7 +89,7 @@ def _check_transports(settings: ServeSettings) -> None:
     os.environ.pop(MQTT_URL, None)
     if not any((settings.midi, settings.midi_in, settings.midi_out, settings.mqtt_url)):
         return  # nothing is imported for what nobody asks for
-    from antiphon.plugins.transports import transports
+    from antiphon.cli.transports import transports
     from antiphon.runtime.process_title import cover
     from antiphon.session.transport import wanted
 
