@@ -12,8 +12,8 @@ from tests.control.rig import Rig, rig
 from antiphon.control.osc.clients import HELD_TOLD, MAX_HELD, Access
 from antiphon.control.osc.deferred import EACH_BYTES, EACH_MESSAGES, MAX_BYTES
 from antiphon.graph.graph import End, Graph, NodeSpec, Wire
-from antiphon.io.osc_lanes import Lane, Room, Rotation
-from antiphon.io.osc_peer import Level, Peer
+from antiphon.io.osc_lanes import Rotation
+from antiphon.io.osc_peer import Lane, Level, Peer, Room
 from antiphon.wire.osc import Message, decode, encode, encode_bundle
 
 NAMES = [f"n{n}" for n in range(8)]

@@ -86,13 +86,11 @@ def serve(
 
 def _check_transports(settings: ServeSettings) -> None:
     """Refuses what a transport that is asked for refuses, and takes its passwords out of the process list."""
-    os.environ.pop(MQTT_URL, None)
-    if not any((settings.midi, settings.midi_in, settings.midi_out, settings.mqtt_url)):
-        return  # nothing is imported for what nobody asks for
     from antiphon.cli.transports import transports
     from antiphon.runtime.process_title import cover
     from antiphon.session.transport import wanted
 
+    os.environ.pop(MQTT_URL, None)
     for _, transport in transports():
         if wanted(transport.options, settings):
             transport.check(settings)

@@ -40,8 +40,7 @@ from antiphon.control.wall_clock import WallClock
 from antiphon.engine.link import EngineLink
 from antiphon.errors import WireError
 from antiphon.graph.graph import Graph
-from antiphon.io.osc_lanes import Lane
-from antiphon.io.osc_peer import Peer
+from antiphon.io.osc_peer import Lane, Peer
 from antiphon.io.osc_tcp import TcpServer
 from antiphon.io.osc_udp import UdpEndpoint
 from antiphon.session.commands import Command

@@ -18,8 +18,8 @@ from antiphon.control.osc.feedback import Feedback
 from antiphon.control.osc.route import AddressRoute
 from antiphon.control.replies import Replies
 from antiphon.errors import AntiphonError, WireError
-from antiphon.io.osc_lanes import Lane, Rotation
-from antiphon.io.osc_peer import Level, Peer
+from antiphon.io.osc_lanes import Rotation
+from antiphon.io.osc_peer import Lane, Level, Peer
 from antiphon.runtime.suggestion import meant
 from antiphon.session.commands import NOW, Sample, SetParam, When
 from antiphon.session.router import Router
