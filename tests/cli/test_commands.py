@@ -173,18 +173,19 @@ def test_run_shows_the_parameters_of_the_plugin_it_is_asked_for(antiphon: Run) -
 
 
 def test_what_a_script_wants_is_json(antiphon: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    from antiphon.doctor import machine, midi, software, sound
-    from antiphon.doctor.finding import Finding
+    from antiphon.contract.finding import Finding
+    from antiphon.doctor import machine, software, sound
+    from antiphon_midi import report
 
     heard = sound.LibraryReport((), "PortAudio 19", "", None, "no server runs")
     monkeypatch.setattr(sound, "ask", lambda: heard)
-    monkeypatch.setattr(midi, "ask", lambda: midi.HeardMidi("ALSA", "", ("a",), ()))
+    monkeypatch.setattr(report, "ask", lambda: report.MidiReport("ALSA", "", ("a",), ()))
     devices = json.loads(antiphon("devices", "--json").out)
     assert (devices["portaudio"], devices["jack"], devices["midi"]["sources"]) == ("PortAudio 19", None, ["a"])
     monkeypatch.setattr(software, "CHECKS", (lambda: [Finding("this", "broken", "is gone", "get it")],))
     monkeypatch.setattr(machine, "CHECKS", ())
     monkeypatch.setattr(sound, "checks", list)
-    monkeypatch.setattr(midi, "checks", list)
+    monkeypatch.setattr(report, "checks", list)
     done = antiphon("doctor", "--json")
     told = {"works": False, "findings": [{"subject": "this", "state": "broken", "said": "is gone", "mend": "get it"}]}
     assert (done.code, json.loads(done.out)) == (1, told)

@@ -360,7 +360,7 @@ async def test_events_reach_subscribers(live: Rig) -> None:
 
 async def test_plugins_hear_of_events(live: Rig) -> None:
     heard: list[dict[str, object]] = []
-    live.app.listeners.append(heard.append)
+    live.app.events.listeners.append(heard.append)
     for report in (Late(1, GAIN, 0.5), Late(1, GAIN, 0.005), NodeState(2, "failed", "it raised")):
         live.engine.say(report)
     live.engine.start(99)
@@ -392,7 +392,7 @@ async def test_the_monitor_sees_every_packet(live: Rig) -> None:
 
 async def test_every_declared_address_is_answered(live: Rig) -> None:
     for item in ADDRESSES:
-        assert live.app.router.exact[item.path.encode()].handler is item.handler
+        assert live.app.router.exact[item.path.encode()].handler.func is item.handler  # type: ignore[attr-defined]
     assert len({item.path for item in ADDRESSES}) == len(ADDRESSES)
 
 
@@ -437,3 +437,10 @@ def touch(path: str) -> None:
 
 def test_bundles_are_bundles() -> None:
     assert isinstance(decode(b"#bundle\0" + bytes(8)), Bundle)
+
+
+async def test_without_midi_there_is_nothing_to_learn(live: Rig) -> None:
+    for address in ("/learn", "/unlearn"):
+        assert await live.client().ask(address, "/node/a/gain") == [
+            ("/fail", (address, "no MIDI is open: start the server with --midi"))
+        ]

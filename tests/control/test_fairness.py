@@ -12,8 +12,8 @@ from tests.control.rig import Rig, rig
 from antiphon.control.osc.clients import HELD_TOLD, MAX_HELD, Access
 from antiphon.control.osc.deferred import EACH_BYTES, EACH_MESSAGES, MAX_BYTES
 from antiphon.graph.graph import End, Graph, NodeSpec, Wire
-from antiphon.io.osc_lanes import Lane, Room, Rotation
-from antiphon.io.osc_peer import Level, Peer
+from antiphon.io.osc_lanes import Rotation
+from antiphon.io.osc_peer import Lane, Level, Peer, Room
 from antiphon.wire.osc import Message, decode, encode, encode_bundle
 
 NAMES = [f"n{n}" for n in range(8)]
@@ -91,8 +91,8 @@ async def test_messages_of_one_sender_keep_their_order(eight: Rig) -> None:
 async def test_a_sync_is_answered_behind_what_others_sent_before_it(
     eight: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    app, sync, seen = eight.app, eight.app.sync, []
-    monkeypatch.setattr(app, "sync", lambda *given: seen.append(app.value("n0", "gain")) or sync(*given))  # type: ignore[func-returns-value]
+    app, expect, seen = eight.app, eight.app.syncs.expect, []
+    monkeypatch.setattr(app.syncs, "expect", lambda *given: seen.append(app.value("n0", "gain")) or expect(*given))  # type: ignore[func-returns-value]
     first, second = made_peer(eight, "127.0.0.1", 5, []), eight.client()
     put(eight, first, encode_bundle(1, [encode("/node/n0/gain", 1.0)] * 700 + [encode("/node/n0/gain", 0.25)]))
     second.send("/sync", 3)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,6 @@ from antiphon.contract.params import Param
 from antiphon.contract.ports import AUDIO_IN, AUDIO_OUT
 from antiphon.control import app as app_module
 from antiphon.control import patch_watch
-from antiphon.control.app import ControlApp
 from antiphon.engine.link import BeatPassed, NodeState
 from antiphon.errors import ParamError
 from antiphon.graph import patch
@@ -154,7 +154,7 @@ def test_plain_text_over_http_is_total() -> None:
     [
         ("outbox", "flush"), ("folder", "save"), ("feedback", "flush"), ("udp", "drain"), ("tcp", "resume"),
         ("session", "handle"), ("session", "advance"), ("router", "match"), ("intake", "due"), ("reports", "meters"),
-        ("link", "reports"), ("notes_out", "follow"), ("wallclock", "update"), ("plans", "look_after"),
+        ("link", "reports"), ("notes_out", "follow"), ("clock.wall", "update"), ("plans", "look_after"),
         ("subscribers", "expire"), ("access", "hold"), ("tcp", "sweep"),
     ],
 )  # fmt: skip
@@ -163,9 +163,10 @@ async def test_a_mistake_costs_what_was_being_done(
 ) -> None:
     client, other = live.client(), live.client()
     await other.ask("/notify", 1)
-    of = getattr(live.app, part)
+    of = attrgetter(part)(live.app)
     broken = Broken(1, getattr(of, name))
     monkeypatch.setattr(of, name, broken)
+    live.app.turns.start(live.app._steps())
     stranger = live.app.udp.peer(("192.168.7.7", 9000))
     stranger.lane.put(encode("/ping"), stranger)
     live.app.intake.lanes.add(stranger.lane)
@@ -204,7 +205,7 @@ async def test_the_loop_of_ticks_and_services_outlast_what_they_raise(
     begun = asyncio.Event()
     tries: list[int] = []
 
-    async def work(app: ControlApp) -> None:
+    async def work() -> None:
         tries.append(1)
         if len(tries) < 3:
             raise RuntimeError("a mistake nobody foresaw")
@@ -218,6 +219,7 @@ async def test_the_loop_of_ticks_and_services_outlast_what_they_raise(
     await asyncio.wait_for(begun.wait(), 10.0)
     ticked = asyncio.Event()
     monkeypatch.setattr(live.engine, "note_turn", ticked.set)
+    live.app.turns.start(live.app._steps())
     await asyncio.wait_for(ticked.wait(), 10.0)
     stop.set()
     await asyncio.wait_for(task, 10.0)

@@ -17,8 +17,8 @@ import typer
 from antiphon.cli import errors
 from antiphon.cli.devices import devices, listing
 from antiphon.cli.doctor import doctor
+from antiphon.contract.finding import Finding
 from antiphon.doctor import finding, loopback, machine, software, sound
-from antiphon.doctor.finding import Finding
 from antiphon.doctor.sound import Device, JackState, LibraryReport
 from antiphon.runtime import model_files, resources
 from antiphon.runtime.settings import HTTP_PORT, ServeSettings

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import pytest
 
 from antiphon.io import osc_udp
-from antiphon.io.osc_lanes import Lane, Rotation
-from antiphon.io.osc_peer import Level
+from antiphon.io.osc_lanes import Rotation
+from antiphon.io.osc_peer import Lane, Level
 from antiphon.io.osc_udp import MAX_PEERS, UdpEndpoint, _listed_drops
 
 

@@ -108,13 +108,14 @@ def antiphon_event(event):
 PARTS = """
 import numpy as np
 from antiphon.contract.processor import Processor
+from antiphon.session.transport import Transport
 
 class Quiet(Processor):
     def process(self, io):
         io.audio_out[0][:] = 0.0
 
-class Line:
-    async def start(self, app):
+class Line(Transport):
+    async def start(self, server):
         from PLUGIN import note
         note("transport started")
     def stop(self):

@@ -17,14 +17,15 @@ if TYPE_CHECKING:
 
 def devices(as_json: Json = False) -> None:
     """List JACK's ports, PortAudio's devices and MIDI ports, as options take them: a part of the name is enough."""
-    from antiphon.doctor import midi
+    from antiphon.cli.transports import transports
     from antiphon.doctor.sound import ask
     from antiphon.wire.text import printable
 
+    ports = {name: found for name, transport in transports() if (found := transport.ports()) is not None}
     if as_json:
-        typer.echo(json.dumps({**asdict(ask()), "midi": asdict(midi.ask())}))
+        typer.echo(json.dumps({**asdict(ask()), **{name: found for name, (found, _) in ports.items()}}))
         return
-    for line in (*listing(ask()), *midi.listing(midi.ask())):
+    for line in (*listing(ask()), *(line for _, lines in ports.values() for line in lines)):
         typer.echo(printable(line))
 
 

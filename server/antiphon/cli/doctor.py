@@ -36,11 +36,13 @@ def doctor(
             raise UsageError("--loopback has no --json; leave one of them out")
         _loopback(ServeSettings(audio=audio, input=input, output=output, rate=rate, block=block, ahead=ahead).check())
         return
-    from antiphon.doctor import machine, midi, software, sound
+    from antiphon.cli.transports import transports
+    from antiphon.doctor import machine, software, sound
     from antiphon.doctor.finding import findings, lines
 
     broken, every = False, []
-    for found in findings((*software.CHECKS, sound.checks, midi.checks, *machine.CHECKS)):
+    checks = [transport.findings for _, transport in transports()]
+    for found in findings((*software.CHECKS, sound.checks, *checks, *machine.CHECKS)):
         broken = broken or found.state == "broken"
         every.append(asdict(found))
         for line in () if as_json else lines(found):

@@ -79,7 +79,7 @@ def serve(
         synth_options=synthhelp.given(ctx), mqtt_url=mqtt_url, midi=midi, midi_in=tuple(midi_in or ()),
         midi_out=tuple(midi_out or ()), force=force,
     ).check()  # fmt: skip
-    _keep_secret(mqtt_url)
+    _check_transports(settings)
     if settings.synth_options:
         from antiphon.synth.backends import with_options
 
@@ -87,14 +87,18 @@ def serve(
     run(settings)
 
 
-def _keep_secret(mqtt_url: str) -> None:
-    """The broker's password is for control alone: not for who lists processes, nor for what they start."""
+def _check_transports(settings: ServeSettings) -> None:
+    """Refuses what a transport that is asked for refuses, and takes its passwords out of the process list."""
+    from antiphon.cli.transports import transports
     from antiphon.runtime.process_title import cover
-    from antiphon.runtime.settings import mqtt_broker
+    from antiphon.session.transport import wanted
 
     os.environ.pop(MQTT_URL, None)
-    if mqtt_url:
-        cover(mqtt_url, mqtt_broker(mqtt_url).written)
+    for _, transport in transports():
+        if wanted(transport.options, settings):
+            transport.check(settings)
+            for argument, secret in transport.secrets(settings):
+                cover(argument, secret)
 
 
 def run(settings: ServeSettings) -> None:
@@ -105,10 +109,6 @@ def run(settings: ServeSettings) -> None:
     folder = pidfile.folder(settings)
     try:
         _check_files(settings, folder)
-        if settings.wants_midi:
-            from antiphon.io.midi_ports import check_choice
-
-            check_choice()
         settings = settings.with_(surface=tuple(_resolved(surface) for surface in settings.surface))
         pidfile.take_over(folder)
         status = Supervisor(settings, folder).run()

@@ -58,12 +58,23 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
+class TransportInfo:
+    """A transport: its name, one-line doc, plugin, and the names of the settings that ask for it."""
+
+    name: str
+    doc: str
+    plugin: str
+    options: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Catalog:
-    """Processor types by name, what failed to load, and by plugin which hooks it implements."""
+    """Processor types by name, what failed to load, by plugin which hooks it implements, and the transports."""
 
     types: Mapping[str, ProcessorInfo] = field(default_factory=dict)
     failures: tuple[Failure, ...] = ()
     hooks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    transports: tuple[TransportInfo, ...] = ()
 
     def __getitem__(self, name: str) -> ProcessorInfo:
         return self.types[name]
@@ -82,6 +93,7 @@ class Catalog:
             "types": [asdict(info) for info in self.types.values()],
             "failures": [asdict(failure) for failure in self.failures],
             "hooks": {plugin: list(hooks) for plugin, hooks in self.hooks.items()},
+            "transports": [asdict(info) for info in self.transports],
         }
 
     @staticmethod
@@ -100,7 +112,8 @@ class Catalog:
                 tuple(item["needs"]),
             )
         hooks = {plugin: tuple(names) for plugin, names in data["hooks"].items()}
-        return Catalog(types, tuple(Failure(**f) for f in data["failures"]), hooks)
+        transports = tuple(TransportInfo(**{**t, "options": tuple(t["options"])}) for t in data["transports"])
+        return Catalog(types, tuple(Failure(**f) for f in data["failures"]), hooks, transports)
 
 
 def defaults(info: ProcessorInfo) -> dict[str, Value]:

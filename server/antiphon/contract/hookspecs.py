@@ -56,7 +56,7 @@ def antiphon_benches(register: Register) -> None:
 
 @hookspec
 def antiphon_transports(register: Register) -> None:
-    """Registers transports: factories of objects with `start(app)` and `stop()`, which may be async."""
+    """Registers transports: factories of `antiphon.session.transport.Transport`."""
 
 
 @hookspec

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import logging
 import socket
-from collections.abc import Callable, Coroutine, Iterable
-from functools import partial
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from time import monotonic, monotonic_ns
+from time import monotonic_ns
 from typing import Any
 
 from antiphon.contract.catalog import Catalog
 from antiphon.contract.params import Value
+from antiphon.control.engine_clock import EngineClock
+from antiphon.control.executor import CommandExecutor
 from antiphon.control.faults import ControlFaults
 from antiphon.control.http import status as figures
-from antiphon.control.midi.input import MidiInput, no_scene
-from antiphon.control.osc.clients import Access, Surfaces, held_answer
+from antiphon.control.osc.clients import Access, Surfaces
 from antiphon.control.osc.directory import Directory
 from antiphon.control.osc.discretion import discreet
 from antiphon.control.osc.feedback import Feedback
@@ -29,34 +28,32 @@ from antiphon.control.osc.reports import Reports
 from antiphon.control.osc.subscribers import Subscribers
 from antiphon.control.osc.syncs import Syncs
 from antiphon.control.plans import Plans
+from antiphon.control.replies import Replies
+from antiphon.control.saver import StateSaver
+from antiphon.control.server_events import ServerEvents
 from antiphon.control.set_list_player import Sets
+from antiphon.control.set_position import SetPosition
 from antiphon.control.state import StateFolder
-from antiphon.control.turns import Turns
+from antiphon.control.transports import Service, Transports
+from antiphon.control.turns import Turns, TurnSteps
 from antiphon.control.wall_clock import WallClock
 from antiphon.engine.link import EngineLink
-from antiphon.errors import FileError, WireError
+from antiphon.errors import WireError
 from antiphon.graph.graph import Graph
-from antiphon.io.osc_lanes import Lane
-from antiphon.io.osc_peer import Level, Peer
+from antiphon.io.osc_peer import Lane, Peer
 from antiphon.io.osc_tcp import TcpServer
 from antiphon.io.osc_udp import UdpEndpoint
-from antiphon.session.commands import Command, Sample, SetParam, Sync, When
-from antiphon.session.effects import Changed, Effect, EngineLoad, TempoChanged
-from antiphon.session.schedule import HORIZON, Moment
+from antiphon.session.commands import Command
+from antiphon.session.effects import Effect
 from antiphon.session.session import Session
-from antiphon.wire.osc import MAX_DATAGRAM, encode
 from antiphon.workers.status import WorkerStatus
 
-log = logging.getLogger("antiphon.control")
-
-RING_RETRY = 0.002
 SERVICE_RETRY = 1.0
 """Seconds until a service that failed is begun again."""
-Service = Callable[["ControlApp"], Coroutine[Any, Any, None]]
 
 
 class ControlApp:
-    """Everything between the OSC sockets and the engine.
+    """Makes the parts of the control process and gives each the ones it uses; none of them knows this class.
 
     udp, tcp: bound to the same port.  state_dir: what outlives this process.  surfaces: (host, port)
     subscribed from the start.  allow: addresses not held.  session_header: what a kept set begins with.
@@ -82,41 +79,45 @@ class ControlApp:
         clock: WallClock | None = None,
         now_ns: Callable[[], int] = monotonic_ns,
     ) -> None:
-        self.link, self.catalog = link, catalog
-        self.session_header = session_header
-        self.wallclock = clock or WallClock()
-        self.now_ns = now_ns
+        self.link, self.catalog, self.session_header = link, catalog, session_header
         self.folder = StateFolder(state_dir)
         self.session = Session(catalog, self.folder.numbers, link.status().rate)
-        self.directory = Directory()
-        self.router = self.directory.router
-        self.access = Access(allow)
-        self.faults = ControlFaults()
-        self.turns = Turns(self)
-        self.intake = Intake(self)
+        self.clock = EngineClock(link, clock or WallClock(), now_ns)
+        self.faults, self.events = ControlFaults(), ServerEvents()
+        self.access, self.surfaces = Access(allow), Surfaces()
+        self.saver = StateSaver(self.folder, self._contents)
+        self.replies = Replies(self.faults, self._discreet)
+        self.feedback = Feedback(self.surfaces)
+        self.feedback.discreet = self._discreet
         self.outbox = Outbox(link, self.session)
+        self.executor = CommandExecutor(self.session, self.clock, self.outbox, self.feedback, self.saver)
+        self.turns = Turns(
+            self.faults, self.clock, self.outbox, self.saver, self.replies, self.feedback, self.session.rate
+        )
+        self.directory = Directory(self)
+        self.router = self.directory.router
+        self.intake = Intake(
+            self.router, self.session, self.clock, self.executor, self.replies, self.feedback, self.faults,
+            self.access, self.turns.at,
+        )  # fmt: skip
+        self.executor.flush = self.intake.flush
         self.udp = UdpEndpoint(udp, self.intake.lanes, self.access.level, self.turns.wake, self._refused)
         self.tcp = TcpServer(tcp, self.access.level, self._handle_lane, self._bad_frame)
-        self.surfaces = Surfaces()
-        self.feedback = Feedback(self.surfaces)
-        self.feedback.discreet = partial(discreet, self)
-        self.subscribers = Subscribers(self)
+        self.subscribers = Subscribers(self.surfaces, self.access, self.udp, self.tcp, self.saver)
         self.access.on_change = self.subscribers.judge
         self.monitor = Monitor(self._tap)
-        self.syncs = Syncs(self)
+        self.syncs = Syncs(self.replies, self.clock)
+        self.position = SetPosition(self.feedback, self.saver)
         self.plans = Plans(self)
-        self.sets = Sets(self)
+        self.sets = Sets(catalog, self.plans, self.position, self.feedback)
+        self.notes_out = NotesOut(link, self.session, self.surfaces, self.feedback)
         self.reports = Reports(self)
-        self.midi, self.recall = MidiInput(self), no_scene
-        self.notes_out = NotesOut(self)
         self.services: list[tuple[str, Service]] = []
-        self.listeners: list[Callable[[dict[str, Any]], None]] = []
-        self.told: dict[str, Callable[[], dict[str, Any] | None]] = {"mqtt": lambda: None}
-        self.trouble = ""
+        self.transports = Transports(self)
+        self.reports.played.append(self.transports.played)
+        self.notes_out.wanted = self.transports.wanted_node
         self.workers: Callable[[], list[WorkerStatus]] = list
         self._given_surfaces = tuple(surfaces)
-        self._replies: list[tuple[Peer, bytes]] = []
-        self._dirty = False
         self._before = dict.fromkeys(figures.KEPT, 0)
 
     # ---- life
@@ -126,17 +127,37 @@ class ControlApp:
         asyncio.get_running_loop().set_exception_handler(self.faults.in_loop)
         restored = self.plans.restore()
         self._before = figures.kept(self.folder.counters)
-        self.subscribers.start(self._given_surfaces)
+        self.subscribers.start(self._given_surfaces, self.folder.load() or {})
         self.structure_changed()
         self.udp.start()
         await self.tcp.start()
-        self.turns.running = True
+        self.turns.start(self._steps())
         asyncio.get_running_loop().add_reader(self.link.fileno(), self.reports.read)
         self.reports.read()
         self.plans.attach(restored)
         gc.collect()
         gc.freeze()
         return restored
+
+    def _steps(self) -> TurnSteps:
+        return TurnSteps(
+            busy=lambda: self.intake.busy,
+            turn=(("a message", self.intake.turn),),
+            refill=(("the UDP socket", self.udp.drain), ("the TCP connections", self.tcp.resume)),
+            begin=(("a sign of life", self.link.note_turn), ("the wall clock", self.clock.wall.update)),
+            due=(
+                ("what was scheduled", self.executor.catch_up),
+                ("a dated message", lambda: self.intake.due(self.clock.moment())),
+            ),
+            tick=(("the notes that nodes play", self.notes_out.follow), ("the engine's reports", self.reports.read)),
+            meters=(("the meters", self._meters),),
+            slow=(
+                ("a connection", self.tcp.sweep),
+                ("a subscription", self.subscribers.expire),
+                ("a plan", self.plans.look_after),
+                ("the counters", self._keep_counters),
+            ),
+        )
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop` is set."""
@@ -151,7 +172,7 @@ class ControlApp:
         """A service for as long as it runs; one that fails is begun again."""
         while True:
             try:
-                await work(self)
+                await work()
             except Exception as error:
                 self.faults.add(name, error)
                 await asyncio.sleep(SERVICE_RETRY)
@@ -159,16 +180,16 @@ class ControlApp:
                 return
 
     async def stop(self) -> None:
-        """Answers no more. What was kept in the state folder stays."""
-        self.turns.running = False
-        self.finish()
+        """Answers no more. What was saved in the state folder stays."""
+        self.turns.stop()
+        self.turns.finish()
         asyncio.get_running_loop().remove_reader(self.link.fileno())
         self.udp.stop()
         await self.tcp.stop()
-        figures.keep(self.folder.counters, self.counts())
+        self._keep_counters()
 
     def close(self) -> None:
-        """Lets go of the state folder; nothing may be asked any more."""
+        """Releases the state folder; nothing may be asked any more."""
         self.folder.close()
 
     # ---- for others: HTTP, a page, a live script
@@ -183,7 +204,7 @@ class ControlApp:
 
     def status(self) -> dict[str, Any]:
         """`GET /api/status`."""
-        return figures.status(self)
+        return figures.status(self, self.counts())
 
     def counts(self) -> dict[str, int]:
         """Every counter by name, since the server's start."""
@@ -192,152 +213,39 @@ class ControlApp:
     def value(self, node: str, param: str) -> Value | None:
         """The value last asked for whose time has come; None for what there is not."""
         try:
-            return self.asked(node, param)
+            return self.executor.value(node, param)
         except WireError:
             return None
 
-    def asked(self, node: str, param: str) -> Value:
-        """As `value`, but `WireError` names what there is."""
-        self.intake.flush()
-        self.catch_up()
-        value = self.session.value(node, param)
-        return float(f"{value:.7g}") if isinstance(value, float) else value
-
     def command(self, command: Command, source: str) -> None:
-        """Does what a command says, from whoever calls himself `source`; raises `AntiphonError`."""
+        """Does what a command says, of whoever is named `source`; raises `AntiphonError`."""
         self.intake.flush()
-        self.perform(self.session.handle(command, self.moment(), source))
+        self.executor.do(command, source)
         self.turns.end_soon()
 
-    # ---- time
-
-    def moment(self) -> Moment:
-        return Moment(self.link.sample_at(self.now_ns()), self.link.tempo_now()[0])
-
-    def when(self, timetag: int) -> Sample:
-        """The sample a time tag means; `WireError` when it is too far ahead."""
-        target = self.wallclock.moment(timetag)
-        ahead = (target - self.now_ns()) / 1e9
-        if ahead > HORIZON:
-            raise WireError(
-                f"a time tag may be at most {HORIZON:g} s ahead, this one is {ahead:.0f} s; check the clock"
-            )
-        return Sample(round(self.link.sample_at(target)))
-
-    def catch_up(self) -> None:
-        """Lets values whose time has come count."""
-        self.perform(self.session.advance(self.moment()))
-
-    # ---- doing
-
-    def do(self, command: Command, peer: Peer) -> None:
-        self.perform(self.session.handle(command, self.moment(), peer.key))
-
-    def set_param(self, command: SetParam, peer: Peer, address: str) -> None:
-        goal = self.session.goal
-        self.do(command, peer)
-        if self.session.goal != goal:
-            self._dirty = True
-            self.plans.expect(peer, address)
-
-    def sync(self, peer: Peer, number: int, when: When) -> None:
-        self.do(Sync(self.syncs.expect(peer, number, when), when), peer)
-
     def perform(self, effects: list[Effect]) -> None:
-        for effect in effects:
-            match effect:
-                case Changed(node, param, value, source):
-                    if param.kind != "trigger":
-                        self.feedback.moved(node, param, value, source)
-                case TempoChanged(bpm, source):
-                    self.feedback.changed("/tempo", float(bpm), source)
-                case _:
-                    if isinstance(effect, EngineLoad):
-                        self._dirty = True
-                        self.plans.asked()
-                    self.outbox.send(effect)
-
-    def happened(self, kind: str, **what: Any) -> None:
-        """Tells `listeners`, the plugins' `antiphon_event`: kind is patch, node, late or engine."""
-        for listener in self.listeners:
-            listener({"kind": kind, **what})
-
-    def drop_scheduled(self, address: str) -> None:
-        """Whoever waits for something scheduled is told that it will not come."""
-        self.syncs.dropped(address)
-        self.intake.deferred.clear()
+        """As the executor's."""
+        self.executor.perform(effects)
 
     def structure_changed(self) -> None:
-        """Gives new nodes their addresses and takes those of gone ones away; keeps the state."""
+        """Gives new nodes their addresses and takes those of gone ones away; saves the state soon."""
         self.directory.follow(self.session)
-        self._dirty = True
+        self.saver.soon()
 
-    # ---- answering
+    # ---- joints between the parts
 
-    def reply(self, peer: Peer, packet: bytes) -> None:
-        """Sent at the end of the turn, when all it says is kept."""
-        self._replies.append((peer, packet))
+    def _contents(self) -> dict[str, Any]:
+        return {**self.plans.to_json(), **self.position.to_json(), **self.subscribers.to_json()}
 
-    def fail(self, peer: Peer, address: str, reason: str | Callable[[], str]) -> None:
-        """Counts a refusal and answers it, as often as the sender may be told. reason: made only then, if callable."""
-        self.intake.failed += 1
-        if peer.fails.allows():
-            said = reason if isinstance(reason, str) else reason()
-            self.reply(peer, encode("/fail", address, said if peer.level is Level.OWNER else discreet(self, said)))
+    def _discreet(self, text: str) -> str:
+        return discreet(text, self.session, self.plans.scenes.values(), self.directory.roots)
 
-    def schedule_full(self, peer: Peer, address: str, reason: str) -> None:
-        """Told once a second to a sender that floods the schedule; all are counted."""
-        now = monotonic()
-        if now - peer.full_told >= 1.0:
-            peer.full_told = now
-            self.fail(peer, address, reason)
-        else:
-            self.intake.failed += 1
+    def _meters(self) -> None:
+        if self.surfaces:
+            self.feedback.meters(self.reports.meters())
 
-    def hold(self, peer: Peer, size: int) -> None:
-        """A packet of `size` bytes came from an address that waits for approval."""
-        if not self.access.hold(peer.host):
-            return
-        # a connection answers for its address, a datagram does not
-        answer = held_answer(peer.host, MAX_DATAGRAM if peer.udp is None else size)
-        if answer is not None:
-            self.access.told(peer.host)
-            self.reply(peer, answer)
-
-    def finish(self) -> None:
-        """The end of a turn: what changed is kept, then the answers go out. Nothing is raised."""
-        attempt = self.faults.attempt
-        attempt("a command to the engine", self.outbox.flush)
-        if self.outbox.waiting and self.turns.running:
-            asyncio.get_running_loop().call_later(RING_RETRY, self.outbox.flush)
-        if self._dirty:
-            self._dirty = False
-            attempt("the state", self.save)
-        if self._replies:
-            replies, self._replies = self._replies, []
-            for peer, packet in replies:
-                try:
-                    peer.send(packet)
-                except Exception as error:
-                    self.faults.add("an answer", error)
-        if self.feedback.due:
-            attempt("feedback", self.feedback.flush)
-
-    def keep_soon(self) -> None:
-        """The structure changed: it is kept at the end of this turn."""
-        self._dirty = True
-
-    def save(self) -> None:
-        """Keeps the structure; a full disk is said once and in the status, and the set goes on."""
-        try:
-            self.folder.save({**self.plans.to_json(), **self.sets.to_json(), **self.subscribers.to_json()})
-            self.trouble = ""
-        except FileError as error:
-            if not self.trouble:
-                log.warning("%s", error)
-            self.trouble = str(error)
-
-    # ---- called by the sockets
+    def _keep_counters(self) -> None:
+        figures.keep(self.folder.counters, self.counts())
 
     def _handle_lane(self, lane: Lane) -> None:
         self.intake.lanes.add(lane)
@@ -345,13 +253,13 @@ class ControlApp:
 
     def _bad_frame(self, peer: Peer, error: WireError) -> None:
         self.intake.received += 1
-        self.fail(peer, error.address, str(error))
-        self.finish()
+        self.replies.fail(peer, error.address, str(error))
+        self.turns.finish()
 
     def _refused(self, key: str) -> None:
         self.monitor.gone(key)
         if self.surfaces.refused(key):
-            self._dirty = True
+            self.saver.soon()
 
     def _tap(self, tap: Callable[[bytes, Peer], None] | None) -> None:
         self.intake.tap = tap

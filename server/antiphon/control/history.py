@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 from antiphon.graph.graph import Graph, NodeSpec
 from antiphon.graph.patch import Patch
 from antiphon.session.scenes import Scene
+from antiphon.session.session import Session
 from antiphon.session.set_list import SetList
-
-if TYPE_CHECKING:
-    from antiphon.control.plans import Plans
-    from antiphon.session.session import Session
 
 MAX_EDITS = 64
 Place: TypeAlias = tuple[SetList | None, int]
@@ -65,10 +63,12 @@ class Kept:
     undone: tuple[Before, ...]
 
 
-def before(what: str, plans: Plans, session: Session, place: Place, *, whole: bool) -> Before:
-    """The present, before an edit."""
-    patch, scenes = plans.patch, dict(plans.scenes)
-    return Before(what, session.current(), session.name, session.path, session.tempo, patch, scenes, whole, place)
+def before(
+    what: str, patch: Patch | None, scenes: Mapping[int, Scene], session: Session, place: Place, *, whole: bool
+) -> Before:
+    """The present, before an edit. patch, scenes: as they were loaded and stored."""
+    now = session.current()
+    return Before(what, now, session.name, session.path, session.tempo, patch, dict(scenes), whole, place)
 
 
 def graph_again(was: Before, session: Session) -> Graph:

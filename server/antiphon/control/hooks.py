@@ -8,34 +8,50 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
+
+from antiphon.contract.catalog import Catalog, Failure
+from antiphon.control.server_events import ServerEvents
+from antiphon.control.transports import Transports
+from antiphon.runtime.settings import ServeSettings
+from antiphon.session.transport import wanted
 
 if TYPE_CHECKING:
-    from antiphon.contract.catalog import Failure
     from antiphon.plugins.dispatcher import HookDispatcher
 
 log = logging.getLogger("antiphon.plugins")
 CALLED = frozenset(
-    f"antiphon_{name}" for name in ("routes", "transports", "startup", "shutdown", "event")
+    f"antiphon_{name}" for name in ("routes", "startup", "shutdown", "event")
 )  # fmt: skip
+"""Hooks for which a plugin is imported. One for its transports is, where the settings ask for one of them."""
 LOGGED = 1.0
 """Seconds between two lines in the log about a plugin's `antiphon_event`: events may come with every note."""
+
+
+class HookedServer(Protocol):
+    """What the hooks use of the server; plugins are given all of it."""
+
+    events: ServerEvents
+    transports: Transports
 
 
 class ServerHooks:
     """What plugins add to a running server; what one raises is logged and counted, and the rest goes on."""
 
-    def __init__(self, implemented: Mapping[str, tuple[str, ...]]) -> None:
-        """implemented: by plugin, the names of its hooks, as the catalog has them."""
-        self._wanted = {plugin for plugin, hooks in implemented.items() if CALLED.intersection(hooks)}
+    def __init__(self, catalog: Catalog, settings: ServeSettings, *, fresh: bool) -> None:
+        """catalog: whose plugins are called.  fresh: control took up nothing of an earlier process."""
+        self._settings, self._fresh = settings, fresh
+        self._asked = {info.name: info.plugin for info in catalog.transports if wanted(info.options, settings)}
+        called = {plugin for plugin, hooks in catalog.hooks.items() if CALLED.intersection(hooks)}
+        self._wanted = called | set(self._asked.values())
         self._dispatcher: HookDispatcher | None = None
         self._transports: list[tuple[str, Any]] = []
         self._logged: dict[str, float] = {}
 
-    async def start(self, app: Any, http: Any) -> None:
+    async def start(self, app: HookedServer, http: Any) -> None:
         """Imports the plugins, calls what belongs to the start, and begins to pass events on."""
         if not self._wanted:
             return
@@ -53,8 +69,9 @@ class ServerHooks:
         await self._call("antiphon_transports", register=self._register)
         await self._call("antiphon_startup", app=app)
         for name, transport in self._transports:
-            await _attempt(f"transport {name}", partial(transport.start, app))
-        app.listeners.append(partial(self._event, self._dispatcher, app))
+            host = app.transports.host(name, self._settings, fresh=self._fresh)
+            await _attempt(f"transport {name}", partial(transport.start, host))
+        app.events.listeners.append(partial(self._event, self._dispatcher, app))
 
     async def stop(self, app: Any) -> None:
         """Ends the transports, then says to the plugins that the server ends."""
@@ -75,6 +92,8 @@ class ServerHooks:
         from antiphon.errors import PluginError
         from antiphon.plugins.factories import resolve
 
+        if name not in self._asked:
+            return
         if name in dict(self._transports):
             raise PluginError(f"there is a transport named {name!r} already; choose another name")
         self._transports.append((name, resolve(factory)()))

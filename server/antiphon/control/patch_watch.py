@@ -6,15 +6,18 @@ import asyncio
 import logging
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
+from antiphon.control.faults import ControlFaults
+from antiphon.control.osc.feedback import Feedback
+from antiphon.control.plans import Plans
 from antiphon.control.reload_report import reloaded
+from antiphon.control.server_events import ServerEvents
+from antiphon.control.turns import Turns
 from antiphon.errors import AntiphonError, PatchError
 from antiphon.graph import patch as patches
 from antiphon.session.nodes import FADE
-
-if TYPE_CHECKING:
-    from antiphon.control.app import ControlApp
+from antiphon.session.session import Session
 
 log = logging.getLogger("antiphon.control")
 said = logging.getLogger("antiphon.said")
@@ -24,17 +27,28 @@ PERIOD = 0.03
 Stamp = tuple[int, int, int]
 
 
-async def watch(app: ControlApp) -> None:
+class WatchServer(Protocol):
+    """What the watch uses of the server."""
+
+    session: Session
+    plans: Plans
+    feedback: Feedback
+    events: ServerEvents
+    faults: ControlFaults
+    turns: Turns
+
+
+async def watch(server: WatchServer) -> None:
     """For as long as the server runs. Built-in patches are looked at too: a checkout's are edited."""
     path, known, seen = "", None, None
     while True:
         await asyncio.sleep(PERIOD)
-        if app.session.path != path:
-            path, known, seen = app.session.path, None, None
+        if server.session.path != path:
+            path, known, seen = server.session.path, None, None
         now = stamp(path)
         if now is not None and now != known and now == seen:
             known = now
-            app.faults.attempt("the patch's file", partial(take_new, app, path))
+            server.faults.attempt("the patch's file", partial(take_new, server, path))
         seen = now
 
 
@@ -49,33 +63,33 @@ def stamp(path: str) -> Stamp | None:
     return found.st_mtime_ns, found.st_size, found.st_ino
 
 
-def differs(app: ControlApp, path: str) -> bool:
+def differs(server: WatchServer, path: str) -> bool:
     """Whether the file says something else than what was loaded last, good or bad."""
     try:
         text = patches.read_text(Path(path))
     except PatchError:
         return True  # whoever loads it says why
-    return app.plans.patch is None or app.plans.patch.text != text
+    return server.plans.patch is None or server.plans.patch.text != text
 
 
-def take_new(app: ControlApp, path: str) -> None:
-    if differs(app, path):
-        take(app)
+def take_new(server: WatchServer, path: str) -> None:
+    if differs(server, path):
+        take(server)
 
 
-def take(app: ControlApp) -> None:
+def take(server: WatchServer) -> None:
     """The file as it is now, if it is a patch; else the last good one plays on."""
-    path, was, mended = app.session.path, app.plans.patch, app.plans.failed
+    path, was, mended = server.session.path, server.plans.patch, server.plans.failed
 
     def plays() -> None:
         said.info("%s", reloaded(was, patch, Path(path).name, mended=mended))
 
     try:
-        patch = app.plans.read_again()
-        app.plans.load(patch, FADE, None, "", (), plays)
+        patch = server.plans.read_again()
+        server.plans.load(patch, FADE, None, "", (), plays)
     except AntiphonError as error:
-        app.plans.failed = True
+        server.plans.failed = True
         log.warning("%s", error)
-        app.feedback.event("/patch/failed", str(error))
-        app.happened("patch", name=app.session.name, reason=str(error))
-    app.finish()
+        server.feedback.event("/patch/failed", str(error))
+        server.events.publish("patch", name=server.session.name, reason=str(error))
+    server.turns.finish()

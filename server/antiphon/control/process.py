@@ -23,7 +23,6 @@ from antiphon.contract.catalog import Catalog
 from antiphon.control.app import ControlApp
 from antiphon.control.hooks import ServerHooks
 from antiphon.control.http.routes import serve_http
-from antiphon.control.osc.handle_scenes import recall_scene
 from antiphon.control.patch_watch import watch
 from antiphon.engine import session_header
 from antiphon.engine.remote import RemoteEngine
@@ -32,10 +31,9 @@ from antiphon.errors import AntiphonError
 from antiphon.graph import patch as patches
 from antiphon.graph.graph import IN
 from antiphon.io.http import HttpServer
-from antiphon.io.midi_ports import ports_of
 from antiphon.runtime import paths, scheduling
 from antiphon.runtime.child_process import listening
-from antiphon.runtime.settings import ServeSettings, mqtt_broker, surface_address
+from antiphon.runtime.settings import ServeSettings, surface_address
 from antiphon.session.commands import SetParam
 from antiphon.wire.text import printable
 from antiphon.workers.arena import Arena
@@ -74,7 +72,7 @@ def main(argument: str) -> int:
 
 
 async def _live(given: dict[str, Any], supervisor: socket.socket) -> None:
-    settings = ServeSettings.from_json(given["settings"])
+    settings = ServeSettings.from_json(given["settings"]).with_(mqtt_url=given["mqtt_url"])
     fds: dict[str, int] = given["fds"]
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
@@ -101,22 +99,14 @@ async def _live(given: dict[str, Any], supervisor: socket.socket) -> None:
     arena = Arena(fds["arena"])
     link.express = Express(arena, given["wakes"])
     app.workers = lambda: workers(arena)
-    app.services.append(("patch", watch))
-    app.recall = partial(recall_scene, app)
-    if settings.wants_midi:
-        app.midi.open(ports_of(settings))
+    app.services.append(("patch", partial(watch, app)))
     restored = await app.start()
-    here = Path(given["folder"])
     http = await serve_http(app, folder=paths.config(), listener=socket.socket(fileno=fds["http"]), lan=settings.lan)
     if settings.mute_input:
         app.command(SetParam(IN, "mute", True), "")
     if not restored:
         open_patch(app, settings)
-    if given["mqtt_url"]:
-        from antiphon.control.mqtt.transport import Mqtt  # paho is for those who ask for it
-
-        Mqtt(app, mqtt_broker(given["mqtt_url"]), here, fresh=not restored).install()
-    hooks = ServerHooks(catalog.hooks)
+    hooks = ServerHooks(catalog, settings, fresh=not restored)
     await hooks.start(app, http)
     announce = loop.create_task(_say_ready(app, settings, supervisor, http), name="ready")
     try:
@@ -173,7 +163,7 @@ def open_patch(app: ControlApp, settings: ServeSettings) -> None:
         app.sets.load(settings.set, None, "")
     else:
         app.plans.load(patches.load(settings.patch or DEFAULT_PATCH, app.catalog, trusted=True), 0.0, None, "", ())
-    app.finish()
+    app.turns.finish()
 
 
 if __name__ == "__main__":

@@ -20,10 +20,9 @@ from antiphon.session.node_state import SLOTS
 COUNTERS = 16
 """Numbers before the session's: this server's counters."""
 FORMAT = 2
-NOTES = "notes.bin"
-"""Which notes came by MIDI and sound."""
-FILES = ("state.json", "state.json.part", "values.bin", NOTES)
-"""All that control keeps in the folder."""
+FILES = ("state.json", "state.json.part", "values.bin")
+"""What control itself keeps in the folder."""
+_TRANSPORT = "transport-"
 
 
 class StateFolder:
@@ -76,7 +75,17 @@ class StateFolder:
         self._map.close()
 
 
+def transport_file(transport: str, name: str) -> str:
+    """The name of a transport's file in the folder."""
+    return f"{_TRANSPORT}{transport}-{name}"
+
+
+def files(folder: Path) -> tuple[str, ...]:
+    """The names of all that control and its transports keep in a folder."""
+    return (*FILES, *sorted(path.name for path in folder.glob(f"{_TRANSPORT}*")))
+
+
 def clear(folder: Path) -> None:
     """Forgets what was kept in a folder: the next start is a fresh one."""
-    for name in FILES:
+    for name in files(folder):
         (folder / name).unlink(missing_ok=True)

@@ -1,14 +1,65 @@
-"""One sender of OSC: where its answers go, what it may do, and how often it may be refused aloud."""
+"""One sender of OSC: where its answers go, what it may do, how often it may be refused aloud, and what of it waits."""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from enum import IntEnum
 from time import monotonic
+from typing import Any
 
-from antiphon.io.osc_lanes import Lane, Room
+from antiphon.errors import WireError
+from antiphon.wire.osc import Message
 
 PER_SECOND = 50
+
+
+class Room:
+    """How much waits in the lanes that share a bound. packets, bytes: as they came, not yet taken out."""
+
+    __slots__ = ("bytes", "packets")
+
+    def __init__(self) -> None:
+        self.packets = self.bytes = 0
+
+
+class Lane:
+    """Packets of one sender or connection, in order of arrival.
+
+    queue: as they came.  rest: messages of a bundle that was opened, with their times.  listed: it is in the rotation.
+    room: what its packets count towards.  came: packets put in so far.
+    """
+
+    __slots__ = ("came", "listed", "queue", "rest", "room")
+
+    def __init__(self, room: Room | None = None) -> None:
+        self.queue: deque[tuple[bytes, Peer]] = deque()
+        self.rest: deque[tuple[Message | WireError, Peer, Any]] = deque()
+        self.listed = False
+        self.room = room or Room()
+        self.came = 0
+
+    @property
+    def waiting(self) -> bool:
+        return bool(self.queue or self.rest)
+
+    def put(self, data: bytes, peer: Peer) -> None:
+        self.queue.append((data, peer))
+        self.came += 1
+        self.room.packets += 1
+        self.room.bytes += len(data)
+
+    def past(self, count: int) -> bool:
+        """Whether its first `count` packets are handled, with the bundles among them."""
+        taken = self.came - len(self.queue)
+        return taken > count or (taken == count and not self.rest)
+
+    def take(self) -> tuple[bytes, Peer]:
+        """The oldest packet; the queue must hold one."""
+        data, peer = self.queue.popleft()
+        self.room.packets -= 1
+        self.room.bytes -= len(data)
+        return data, peer
 
 
 class FailLimiter:

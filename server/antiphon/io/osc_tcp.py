@@ -8,8 +8,7 @@ from collections.abc import Callable
 from time import monotonic
 
 from antiphon.errors import WireError
-from antiphon.io.osc_lanes import Lane
-from antiphon.io.osc_peer import Level, Peer
+from antiphon.io.osc_peer import Lane, Level, Peer
 from antiphon.wire.frames import Framer
 
 MAX_CONNECTIONS = 256

@@ -12,8 +12,8 @@ import socket
 import struct
 from collections.abc import Callable
 
-from antiphon.io.osc_lanes import Room, Rotation
-from antiphon.io.osc_peer import Level, Peer
+from antiphon.io.osc_lanes import Rotation
+from antiphon.io.osc_peer import Level, Peer, Room
 from antiphon.wire.osc import MAX_DATAGRAM
 
 RECEIVE_BUFFER = 8 << 20

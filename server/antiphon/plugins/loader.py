@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from antiphon.contract.catalog import Catalog, Failure, ProcessorInfo
+from antiphon.contract.catalog import Catalog, Failure, ProcessorInfo, TransportInfo
 from antiphon.contract.processor import Processor
 from antiphon.errors import PluginError
 from antiphon.plugins.checks import CHECK_LIMIT, check_type_name, in_child, inspect_processor
@@ -71,6 +71,7 @@ class PluginLoading:
         self.hooks = HookDispatcher()
         self.types: dict[str, ProcessorInfo] = {}
         self.failures: list[Failure] = []
+        self.transports: list[TransportInfo] = []
         self.broken: dict[str, str] = {}
         self.factories: dict[str, dict[str, Factory]] = {kind: {} for kind in KINDS}
 
@@ -78,7 +79,8 @@ class PluginLoading:
         self.failures.append(Failure(name, reason))
 
     def loaded(self) -> Loaded:
-        return Loaded(Catalog(self.types, tuple(self.failures), dict(self.hooks.implemented)), self.factories)
+        failures, transports = tuple(self.failures), tuple(self.transports)
+        return Loaded(Catalog(self.types, failures, dict(self.hooks.implemented), transports), self.factories)
 
     def try_and_add(self, name: str, importing: Callable[[], Any]) -> None:
         """As `add`, if all of it goes well in a child process first."""
@@ -126,4 +128,6 @@ class PluginLoading:
         make = resolve(factory)
         if kind == "processors":
             self.types[name] = inspect_processor(name, make, doc, plugin, self.check)
+        elif kind == "transports":
+            self.transports.append(TransportInfo(name, doc, plugin, tuple(getattr(make(), "options", ()))))
         self.factories[kind][name] = make

@@ -7,7 +7,6 @@ import os
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 from antiphon.errors import UsageError
 from antiphon.runtime.audio_limits import MAX_BLOCK, MIN_BLOCK, RATES
@@ -15,7 +14,7 @@ from antiphon.runtime.sound_formats import FORMATS
 
 DEVICES = ("auto", "cpu", "cuda")
 AUDIO = ("auto", "portaudio", "jack", "headless")
-OSC_PORT, HTTP_PORT, MQTT_PORT = 4400, 4401, 1883
+OSC_PORT, HTTP_PORT = 4400, 4401
 DEFAULT_RATE, DEFAULT_BLOCK = 48000, 256
 
 
@@ -81,16 +80,10 @@ class ServeSettings:
             raise UsageError("--osc-port and --http-port must differ; both want TCP")
         for surface in self.surface:
             surface_address(surface)
-        if self.mqtt_url:
-            mqtt_broker(self.mqtt_url)
         for option, names in (("--midi-in", self.midi_in), ("--midi-out", self.midi_out)):
             if not all(name.strip() for name in names):
                 raise UsageError(f"{option} takes a part of a port's name; antiphon devices lists them")
         return self
-
-    @property
-    def wants_midi(self) -> bool:
-        return self.midi or bool(self.midi_in or self.midi_out)
 
     @property
     def input_file(self) -> Path | None:
@@ -123,31 +116,3 @@ def surface_address(text: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
-@dataclass(frozen=True, slots=True)
-class Broker:
-    """An MQTT broker. user, password: "" for none.  written: the password as it stands in the URL."""
-
-    host: str
-    port: int
-    user: str = ""
-    password: str = field(default="", repr=False)
-    written: str = field(default="", repr=False)
-
-
-def mqtt_broker(url: str) -> Broker:
-    """Of mqtt://user:password@host:port, where user, password and port may be left out."""
-    # says nothing of what was given: there is a password in it
-    wrong = UsageError(
-        "--mqtt-url takes mqtt://user:password@host:port; in a password write @ : / ? # % as %40 %3A %2F %3F %23 %25"
-    )
-    try:
-        parts = urlsplit(url)
-        port = MQTT_PORT if parts.port is None else parts.port
-    except ValueError:
-        raise wrong from None
-    if parts.scheme != "mqtt" or not parts.hostname or not port or parts.path.strip("/") or parts.query:
-        raise wrong
-    if parts.fragment or not parts.hostname.isprintable() or " " in parts.hostname:
-        raise wrong
-    written = parts.password or ""
-    return Broker(parts.hostname, port, unquote(parts.username or ""), unquote(written), written)

@@ -16,7 +16,6 @@ from antiphon.runtime import paths, pidfile
 from antiphon.runtime.console import say
 from antiphon.runtime.settings import ServeSettings
 
-NAMES = (pidfile.LIST, recorder.NOTE, *state.FILES)
 _KEPT = "before"
 
 
@@ -43,7 +42,7 @@ def keep(folder: Path) -> None:
     try:
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir(mode=0o700)
-        for name in NAMES:
+        for name in _names(folder):
             if (folder / name).exists():
                 shutil.copy2(folder / name, part / name)
         part.rename(kept)  # whole, or not at all
@@ -57,7 +56,7 @@ def put_back(folder: Path) -> None:
     kept = folder / _KEPT
     if not kept.is_dir():
         return
-    for name in NAMES:
+    for name in {*_names(folder), *_names(kept)}:
         if (kept / name).exists():
             (kept / name).replace(folder / name)
         else:
@@ -72,5 +71,9 @@ def drop(folder: Path) -> None:
 
 def forget(folder: Path) -> None:
     """This run has ended as it should: the next one begins anew."""
-    for name in NAMES:
+    for name in _names(folder):
         (folder / name).unlink(missing_ok=True)
+
+
+def _names(folder: Path) -> tuple[str, ...]:
+    return (pidfile.LIST, recorder.NOTE, *state.files(folder))

@@ -3,17 +3,53 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any, Protocol
 
+from antiphon.contract.catalog import Catalog
+from antiphon.control.faults import ControlFaults
+from antiphon.control.osc.clients import Access, Surfaces
+from antiphon.control.osc.feedback import Feedback
+from antiphon.control.osc.intake import Intake
+from antiphon.control.osc.outbox import Outbox
+from antiphon.control.plans import Plans
+from antiphon.control.replies import Replies
+from antiphon.control.saver import StateSaver
+from antiphon.control.set_position import SetPosition
+from antiphon.control.transports import Transports
+from antiphon.engine.link import EngineLink
+from antiphon.io.osc_tcp import TcpServer
+from antiphon.io.osc_udp import UdpEndpoint
 from antiphon.session.node_state import Numbers
-
-if TYPE_CHECKING:
-    from antiphon.control.app import ControlApp
+from antiphon.session.session import Session
+from antiphon.workers.status import WorkerStatus
 
 SYNTH = "synth/"
 """What the name of a synth's worker begins with."""
 KEPT = ("osc_received", "osc_queue_dropped", "osc_failed", "late_here", "osc_ignored", "faults")
 """Counters of this process that go on when it is started again. The kernel's live with the socket."""
+
+
+class StatusSource(Protocol):
+    """What the figures are read from."""
+
+    link: EngineLink
+    session: Session
+    catalog: Catalog
+    intake: Intake
+    replies: Replies
+    outbox: Outbox
+    udp: UdpEndpoint
+    tcp: TcpServer
+    access: Access
+    surfaces: Surfaces
+    feedback: Feedback
+    plans: Plans
+    position: SetPosition
+    saver: StateSaver
+    faults: ControlFaults
+    workers: Callable[[], list[WorkerStatus]]
+    transports: Transports
 
 
 def keep(counters: Numbers, counts: dict[str, int]) -> None:
@@ -27,7 +63,7 @@ def kept(counters: Numbers) -> dict[str, int]:
     return {name: int(number) if 0 <= number < 2**53 else 0 for name, number in found.items()}
 
 
-def counts(app: ControlApp, before: dict[str, int]) -> dict[str, int]:
+def counts(app: StatusSource, before: dict[str, int]) -> dict[str, int]:
     """osc_received: packets, UDP datagrams and TCP frames alike.  osc_failed: messages refused, told or not.
 
     faults: what control failed at by a mistake of Antiphon's.
@@ -44,7 +80,7 @@ def counts(app: ControlApp, before: dict[str, int]) -> dict[str, int]:
         "late": engine.late + late_here,
         "osc_received": before["osc_received"] + intake.received,
         "osc_dropped": app.udp.kernel_dropped() + queue_dropped,
-        "osc_failed": before["osc_failed"] + intake.failed,
+        "osc_failed": before["osc_failed"] + app.replies.failed,
         "engine_restarts": app.link.status().restarts,
         "device_xruns": engine.device_xruns,
         "schedule_dropped": engine.schedule_dropped,
@@ -77,11 +113,10 @@ def counts(app: ControlApp, before: dict[str, int]) -> dict[str, int]:
     }
 
 
-def status(app: ControlApp) -> dict[str, Any]:
-    """What `GET /api/status` says. latencies in frames; counters are those of the moment asked."""
+def status(app: StatusSource, told: dict[str, int]) -> dict[str, Any]:
+    """What `GET /api/status` says. latencies in frames. told: what `counts` gives."""
     engine, session = app.link.status(), app.session
     beat, bpm, playing = app.link.tempo_now()
-    told = app.counts()
     del told["late_here"], told["engine_restarts"]
     names = {node.id: node.name for node in session.nodes.values()}
     return {
@@ -115,8 +150,7 @@ def status(app: ControlApp) -> dict[str, Any]:
             if not w.name.startswith(SYNTH)
         ],
         "synth": synth(app),
-        "midi": app.midi.status(),
-        **{name: tell() for name, tell in app.told.items()},
+        **_transports(app, {*told, "control", "engine", "workers"}),
         "latency": {
             "driver": engine.latency_driver,
             "ring": engine.latency_ring,
@@ -126,20 +160,27 @@ def status(app: ControlApp) -> dict[str, Any]:
             {"name": n.name, "type": n.info.type, "state": n.state, "reason": n.reason} for n in session.nodes.values()
         ],
         "patch": session.name,
-        "set": app.sets.status(),
+        "set": app.position.status(),
         "tempo": bpm,
         "beat": beat,
         "playing": playing,
-        "osc_port": app.osc_port,
+        "osc_port": app.udp.port,
         "osc_receive_buffer": app.udp.receive_buffer,
-        "trouble": "; ".join(filter(None, (app.trouble, app.faults.said))),
+        "trouble": "; ".join(filter(None, (app.saver.trouble, app.faults.said))),
         "warning": app.plans.warning,
         "load_weighed": app.plans.weight,
         "plugins_failed": [{"name": f.name, "reason": f.reason} for f in app.catalog.failures],
     }
 
 
-def synth(app: ControlApp) -> dict[str, Any] | None:
+def _transports(app: StatusSource, taken: set[str]) -> dict[str, dict[str, Any] | None]:
+    """By name, but for names that are taken; None for one that the settings do not ask for."""
+    given = app.transports.statuses
+    names = [*(info.name for info in app.catalog.transports), *given]
+    return {name: given[name]() if name in given else None for name in names if name not in taken}
+
+
+def synth(app: StatusSource) -> dict[str, Any] | None:
     """What plays notes; None where nothing does. misses: hops of all its nodes that were not there in time."""
     found = [w for w in app.workers() if w.name.startswith(SYNTH)]
     if not found:

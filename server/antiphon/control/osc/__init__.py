@@ -1,4 +1,5 @@
 """OSC: from packets to handlers, and back to whoever subscribed.
 
-May import `session`, `graph`, `engine.link`, `wire` and `io`. Handlers take the application and what came.
+May import `session`, `graph`, `engine.link`, `wire`, `io` and parts of `control`. Handlers say by a protocol what they
+use.
 """

@@ -2,23 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
-from antiphon.control.midi.pedals import PRESSED
 from antiphon.control.osc import (
     handle_graph,
-    handle_midi,
+    handle_learn,
     handle_notes,
     handle_scenes,
     handle_server,
     handle_sets,
     handle_time,
 )
-from antiphon.control.osc.intake import Handler
+from antiphon.control.osc.arguments import Args
 from antiphon.graph.clock import MAX_TEMPO, MIN_TEMPO
-from antiphon.io.osc_peer import Level
+from antiphon.io.osc_peer import Level, Peer
+from antiphon.session.commands import When
+from antiphon.session.transport import PRESSABLE
 
 OWNER, SURFACE = Level.OWNER, Level.SURFACE
+
+
+class OscServer(
+    handle_graph.GraphServer, handle_learn.LearnServer, handle_notes.NoteServer, handle_scenes.SceneServer,
+    handle_server.StatusServer, handle_sets.SetServer, handle_time.TimeServer, Protocol,
+):  # fmt: skip
+    """What all handlers together use of the server."""
+
+
+AddressHandler = Callable[[OscServer, Peer, Args, When], None]
+"""A handler before it is bound to a server, as a `route.Handler` is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +45,7 @@ class Address:
     path: str
     args: str
     doc: str
-    handler: Handler
+    handler: AddressHandler
     level: Level = SURFACE
     timed: bool = False
     at_once: bool = False
@@ -89,10 +103,10 @@ ADDRESSES = (
             handle_notes.control, timed=True),
     Address("/bend", "f:value [i:channel] [s:node]", "Moves the pitch wheel, -1 to 1.", handle_notes.bend, timed=True),
     Address("/learn", "s:address", "The next MIDI controller that moves is mapped to `/node/NAME/PARAM`, over its "
-            "whole range, or presses one of " + ", ".join(f"`{a}`" for a in PRESSED) + "; and stays so. Answers "
-            "`/done /learn s:address s:control` then.", handle_midi.learn, OWNER),
+            "whole range, or presses one of " + ", ".join(f"`{a}`" for a in PRESSABLE) + "; and stays so. Answers "
+            "`/done /learn s:address s:control` then.", handle_learn.learn, OWNER),
     Address("/unlearn", "s:address", "Forgets which controller was learned for it, or that one is to be.",
-            handle_midi.unlearn, OWNER),
+            handle_learn.unlearn, OWNER),
     Address("/tempo", "[f:bpm] [f:beats]", f"Sets the tempo, {MIN_TEMPO:g} to {MAX_TEMPO:g} bpm, over so many beats; "
             "without arguments answers `/tempo f:bpm`.", handle_time.tempo, timed=True),
     Address("/transport/play", "[f:beat]", "Starts the beat, from one if given.", handle_time.play, timed=True),

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
+from antiphon.control.osc.route import AddressRoute
 from antiphon.io.osc_peer import Peer
 from antiphon.session.commands import When
 from antiphon.session.schedule import Moment, Schedule, ScheduleFull
 from antiphon.wire.osc import Arg, Message
-
-if TYPE_CHECKING:
-    from antiphon.control.osc.intake import AddressRoute
 
 MAX_MESSAGES, MAX_BYTES = 4096, 4 << 20
 EACH_MESSAGES, EACH_BYTES = MAX_MESSAGES // 4, MAX_BYTES // 4

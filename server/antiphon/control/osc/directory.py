@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from antiphon.control.osc.addresses import ADDRESSES
+from functools import partial
+
+from antiphon.control.osc.addresses import ADDRESSES, OscServer
 from antiphon.control.osc.handle_graph import node_routes
-from antiphon.control.osc.intake import AddressRoute
+from antiphon.control.osc.route import AddressRoute
 from antiphon.session.router import Router
 from antiphon.session.session import Session
 
@@ -14,12 +16,14 @@ class Directory:
 
     roots = frozenset({"node", *(item.path.split("/")[1] for item in ADDRESSES)})
 
-    def __init__(self) -> None:
+    def __init__(self, server: OscServer) -> None:
+        """server: what the handlers act on; used when one is called, not before."""
+        self._server = server
         self.router: Router[AddressRoute] = Router()
         for item in ADDRESSES:
-            self.router.put(
-                item.path.encode(), AddressRoute(item.path, item.handler, item.level, item.timed, at_once=item.at_once)
-            )
+            handler = partial(item.handler, server)
+            route = AddressRoute(item.path, handler, item.level, item.timed, at_once=item.at_once)
+            self.router.put(item.path.encode(), route)
         self._routed: dict[str, int] = {}
 
     def follow(self, session: Session) -> None:
@@ -31,7 +35,7 @@ class Directory:
                 del self._routed[name]
         for name, node in nodes.items():
             if name not in self._routed:
-                for route in node_routes(node):
+                for route in node_routes(self._server, node):
                     # the two ends of the graph are the performer's: no pattern meant for nodes reaches them
                     self.router.put(route.address.encode(), route, patterns=name in session.nodes)
                 self._routed[name] = node.id

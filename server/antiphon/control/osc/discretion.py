@@ -7,33 +7,39 @@ discreet where they leave for a surface and not where they are made.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Container, Iterable
 
-if TYPE_CHECKING:
-    from antiphon.control.app import ControlApp
+from antiphon.session.scenes import Scene
+from antiphon.session.session import Session
 
 FILE = "(a file)"
 _PART = r"""[^\s'",:;()/]+"""
 _PATH = re.compile(rf"""(?P<quote>['"])(?P<quoted>/[^'"]*/[^'"]*)(?P=quote)|(?<![\w./])(?:/{_PART}){{2,}}/?""")
 
 
-def discreet(app: ControlApp, text: str) -> str:
-    """The text with `FILE` for every name that a parameter of kind file has, and for every absolute path."""
-    for name in sorted(_names(app), key=len, reverse=True):
+def discreet(text: str, session: Session, scenes: Iterable[Scene], roots: Container[str]) -> str:
+    """The text with `FILE` for every name that a parameter of kind file has, and for every absolute path.
+
+    Args:
+        text: A sentence.
+        session: Whose nodes' files are hidden.
+        scenes: Whose values are hidden too.
+        roots: First parts of OSC addresses, which look like paths and stay.
+    """
+    for name in sorted(_names(session, scenes), key=len, reverse=True):
         text = text.replace(repr(name), FILE).replace(name, FILE)
 
     def hidden(found: re.Match[str]) -> str:
-        # OSC addresses look like paths, and stay
         path = found["quoted"] or found[0]
-        return found[0] if path.split("/")[1] in app.directory.roots else FILE
+        return found[0] if path.split("/")[1] in roots else FILE
 
     return _PATH.sub(hidden, text)
 
 
-def _names(app: ControlApp) -> set[str]:
+def _names(session: Session, scenes: Iterable[Scene]) -> set[str]:
     """The values of all parameters of kind file, those that scenes keep among them."""
-    nodes = app.session.every.values()
+    nodes = session.every.values()
     files = [(node, cell, p.name) for node in nodes for cell, p in enumerate(node.cells) if p.kind == "file"]
     now = [node.texts.get(cell, "") for node, cell, _ in files]
-    kept = [str(scene.get(f"{node.name}.{name}", "")) for scene in app.plans.scenes.values() for node, _, name in files]
+    kept = [str(scene.get(f"{node.name}.{name}", "")) for scene in scenes for node, _, name in files]
     return {name for name in (*now, *kept) if name}

@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Protocol
 
+from antiphon.control.executor import CommandExecutor
 from antiphon.control.osc.arguments import Args
 from antiphon.io.osc_peer import Peer
 from antiphon.session import notes
 from antiphon.session.commands import When
 
-if TYPE_CHECKING:
-    from antiphon.control.app import ControlApp
+
+class NoteServer(Protocol):
+    """What these handlers use of the server."""
+
+    executor: CommandExecutor
 
 
-def note_on(app: ControlApp, peer: Peer, args: Args, when: When) -> None:
-    app.do(notes.read("/note/on", args, when), peer)
+def note_on(server: NoteServer, peer: Peer, args: Args, when: When) -> None:
+    server.executor.do(notes.read("/note/on", args, when), peer.key)
 
 
-def note_off(app: ControlApp, peer: Peer, args: Args, when: When) -> None:
-    app.do(notes.read("/note/off", args, when), peer)
+def note_off(server: NoteServer, peer: Peer, args: Args, when: When) -> None:
+    server.executor.do(notes.read("/note/off", args, when), peer.key)
 
 
-def control(app: ControlApp, peer: Peer, args: Args, when: When) -> None:
-    app.do(notes.read("/cc", args, when), peer)
+def control(server: NoteServer, peer: Peer, args: Args, when: When) -> None:
+    server.executor.do(notes.read("/cc", args, when), peer.key)
 
 
-def bend(app: ControlApp, peer: Peer, args: Args, when: When) -> None:
-    app.do(notes.read("/bend", args, when), peer)
+def bend(server: NoteServer, peer: Peer, args: Args, when: When) -> None:
+    server.executor.do(notes.read("/bend", args, when), peer.key)

@@ -2,40 +2,46 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from antiphon.control.osc.arguments import Args, most, pressed, text, whole
 from antiphon.control.osc.handle_graph import listing
+from antiphon.control.replies import Replies
+from antiphon.control.set_list_player import Sets
 from antiphon.io.osc_peer import Peer
 from antiphon.session import set_list
 from antiphon.session.commands import When
 
-if TYPE_CHECKING:
-    from antiphon.control.app import ControlApp
+
+class SetServer(Protocol):
+    """What these handlers use of the server."""
+
+    sets: Sets
+    replies: Replies
 
 
-def load(app: ControlApp, peer: Peer, args: Args, _when: When) -> None:
+def load(server: SetServer, peer: Peer, args: Args, _when: When) -> None:
     most(args, 1, "s:name")
-    app.sets.load(text(args, 0, "name"), peer, "/set/load")
+    server.sets.load(text(args, 0, "name"), peer, "/set/load")
 
 
-def forward(app: ControlApp, peer: Peer, args: Args, _when: When) -> None:
+def forward(server: SetServer, peer: Peer, args: Args, _when: When) -> None:
     most(args, 1, "no arguments")
     if pressed(args):
-        app.sets.step(1, peer, "/set/next")
+        server.sets.step(1, peer, "/set/next")
 
 
-def back(app: ControlApp, peer: Peer, args: Args, _when: When) -> None:
+def back(server: SetServer, peer: Peer, args: Args, _when: When) -> None:
     most(args, 1, "no arguments")
     if pressed(args):
-        app.sets.step(-1, peer, "/set/previous")
+        server.sets.step(-1, peer, "/set/previous")
 
 
-def go(app: ControlApp, peer: Peer, args: Args, _when: When) -> None:
+def go(server: SetServer, peer: Peer, args: Args, _when: When) -> None:
     most(args, 1, "i:place")
-    app.sets.go(whole(args, 0, "place", 1, set_list.MAX_PATCHES) - 1, peer, "/set/go")
+    server.sets.go(whole(args, 0, "place", 1, set_list.MAX_PATCHES) - 1, peer, "/set/go")
 
 
-def names(app: ControlApp, peer: Peer, args: Args, _when: When) -> None:
+def names(server: SetServer, peer: Peer, args: Args, _when: When) -> None:
     most(args, 0, "")
-    listing(app, peer, "/set/list.reply", set_list.names())
+    listing(server.replies, peer, "/set/list.reply", set_list.names())

@@ -3,84 +3,97 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
+from antiphon.control.executor import CommandExecutor
 from antiphon.control.osc.arguments import Args, most, number, pressed, text
+from antiphon.control.replies import Replies
+from antiphon.engine.link import EngineLink
 from antiphon.errors import WireError
 from antiphon.graph.clock import MAX_TEMPO, MIN_TEMPO
 from antiphon.io.osc_peer import Peer
 from antiphon.runtime import paths
 from antiphon.session.commands import SetTempo, Transport, When
 from antiphon.session.schedule import MAX_BEAT
+from antiphon.session.session import Session
 from antiphon.wire.osc import encode
 
-if TYPE_CHECKING:
-    from antiphon.control.app import ControlApp
+
+class TimeServer(Protocol):
+    """What these handlers use of the server. session_header: what a kept set begins with."""
+
+    session: Session
+    link: EngineLink
+    executor: CommandExecutor
+    replies: Replies
+    session_header: Callable[[], dict[str, Any]]
+
 
 ROOM = 1 << 18
 """Bytes that must be free when a recording is asked for."""
 
 
-def tempo(app: ControlApp, peer: Peer, args: Args, when: When) -> None:
+def tempo(server: TimeServer, peer: Peer, args: Args, when: When) -> None:
     if not args:
-        app.catch_up()
-        app.reply(peer, encode("/tempo", float(app.session.tempo)))
+        server.executor.catch_up()
+        server.replies.reply(peer, encode("/tempo", float(server.session.tempo)))
         return
     most(args, 2, "f:bpm [f:beats]")
     bpm = number(args, 0, "tempo in bpm", MIN_TEMPO, MAX_TEMPO)
     beats = number(args, 1, "the ramp in beats", 0.0, 1e6, 0.0)
-    app.do(SetTempo(bpm, beats, when), peer)
+    server.executor.do(SetTempo(bpm, beats, when), peer.key)
 
 
-def play(app: ControlApp, peer: Peer, args: Args, when: When) -> None:
+def play(server: TimeServer, peer: Peer, args: Args, when: When) -> None:
     most(args, 1, "[f:beat]")
     beat = number(args, 0, "beat", -MAX_BEAT, MAX_BEAT) if args else None
-    app.do(Transport(True, beat, when), peer)
+    server.executor.do(Transport(True, beat, when), peer.key)
 
 
-def stop(app: ControlApp, peer: Peer, args: Args, when: When) -> None:
+def stop(server: TimeServer, peer: Peer, args: Args, when: When) -> None:
     most(args, 1, "no arguments")
     if pressed(args):
-        app.do(Transport(False, None, when), peer)
+        server.executor.do(Transport(False, None, when), peer.key)
 
 
-def beat(app: ControlApp, peer: Peer, args: Args, when: When) -> None:
+def beat(server: TimeServer, peer: Peer, args: Args, when: When) -> None:
     if not args:
-        app.reply(peer, encode("/beat", float(app.link.tempo_now()[0])))
+        server.replies.reply(peer, encode("/beat", float(server.link.tempo_now()[0])))
         return
     most(args, 1, "[f:beat]")
-    app.do(Transport(None, number(args, 0, "beat", -MAX_BEAT, MAX_BEAT), when), peer)
+    server.executor.do(Transport(None, number(args, 0, "beat", -MAX_BEAT, MAX_BEAT), when), peer.key)
 
 
-def session_record(app: ControlApp, peer: Peer, args: Args, _when: When) -> None:
+def session_record(server: TimeServer, peer: Peer, args: Args, _when: When) -> None:
     most(args, 1, "[s:name]")
-    if app.link.keeping:
+    if server.link.keeping:
         raise WireError("a set is being kept already; /session/stop ends it first")
     path = _fresh(paths.sessions(), text(args, 0, "name", _now()), "")
     _check_room(path)
-    app.link.session(str(path), app.session_header())
-    app.reply(peer, encode("/done", "/session/record", str(path)))
+    server.link.session(str(path), server.session_header())
+    server.replies.reply(peer, encode("/done", "/session/record", str(path)))
 
 
-def session_stop(app: ControlApp, peer: Peer, args: Args, _when: When) -> None:
+def session_stop(server: TimeServer, peer: Peer, args: Args, _when: When) -> None:
     most(args, 1, "no arguments")
     if pressed(args):
-        app.link.session(None)
+        server.link.session(None)
 
 
-def record_start(app: ControlApp, peer: Peer, args: Args, _when: When) -> None:
+def record_start(server: TimeServer, peer: Peer, args: Args, _when: When) -> None:
     most(args, 1, "[s:name]")
     path = _fresh(paths.recordings(), text(args, 0, "name", _now()), ".wav")
     _check_room(path)
-    app.link.record(str(path))
-    app.reply(peer, encode("/done", "/record/start", str(path)))
+    server.link.record(str(path))
+    server.replies.reply(peer, encode("/done", "/record/start", str(path)))
 
 
-def record_stop(app: ControlApp, peer: Peer, args: Args, _when: When) -> None:
+def record_stop(server: TimeServer, peer: Peer, args: Args, _when: When) -> None:
     most(args, 1, "no arguments")
     if pressed(args):
-        app.link.record(None)
+        server.link.record(None)
 
 
 def _now() -> str:

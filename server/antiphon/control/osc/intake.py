@@ -6,23 +6,27 @@ hands on what was gathered first, so nothing changes places with it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 from time import monotonic
-from typing import TYPE_CHECKING
 
+from antiphon.control.engine_clock import EngineClock
+from antiphon.control.executor import CommandExecutor
+from antiphon.control.faults import ControlFaults
+from antiphon.control.osc.clients import Access, held_answer
 from antiphon.control.osc.deferred import Deferred, asks
+from antiphon.control.osc.feedback import Feedback
+from antiphon.control.osc.route import AddressRoute
+from antiphon.control.replies import Replies
 from antiphon.errors import AntiphonError, WireError
-from antiphon.io.osc_lanes import Lane, Rotation
-from antiphon.io.osc_peer import Level, Peer
+from antiphon.io.osc_lanes import Rotation
+from antiphon.io.osc_peer import Lane, Level, Peer
 from antiphon.runtime.suggestion import meant
 from antiphon.session.commands import NOW, Sample, SetParam, When
+from antiphon.session.router import Router
 from antiphon.session.schedule import Moment, ScheduleFull
-from antiphon.wire.osc import IMMEDIATELY, Arg, Bundle, Message, Packet, decode, shown
+from antiphon.session.session import Session
+from antiphon.wire.osc import IMMEDIATELY, MAX_DATAGRAM, Bundle, Message, Packet, decode, shown
 from antiphon.wire.pattern import is_pattern
-
-if TYPE_CHECKING:
-    from antiphon.control.app import ControlApp
 
 PER_TURN = 100
 SYNC = b"/sync"
@@ -31,47 +35,29 @@ MAX_BEHIND = 1024
 NUMBERS = frozenset({float, int, bool})
 _NEVER_ANSWERED = ("/fail", "/done", "/pong", "/synced", "/late", "/meter", "/packet")
 
-Handler = Callable[["ControlApp", Peer, tuple[Arg, ...], When], None]
-
-
-@dataclass(slots=True, eq=False)
-class AddressRoute:
-    """What an address does.
-
-    low, high: one number in between sets `param` of `node` and nothing else happens; low above high: none does.
-    asks: without arguments it is a question.  timed: the handler sees to `when` itself; others are
-    called when their time has come.  at_once: answered when it comes; one dated to come is refused.
-    """
-
-    address: str
-    handler: Handler
-    level: Level = Level.OWNER
-    timed: bool = False
-    low: float = 1.0
-    high: float = 0.0
-    node: str = ""
-    param: str = ""
-    asks: bool = False
-    at_once: bool = False
-
 
 class Intake:
-    """received: packets.  failed: messages refused.  ignored: other servers' answers.  late: past their time here.
+    """received: packets.  ignored: other servers' answers.  late: past their time here.
 
     tap: is shown every packet, for `antiphon monitor`.
     """
 
-    def __init__(self, app: ControlApp) -> None:
-        self._app = app
+    def __init__(
+        self, router: Router[AddressRoute], session: Session, clock: EngineClock, executor: CommandExecutor,
+        replies: Replies, feedback: Feedback, faults: ControlFaults, access: Access, wake_at: Callable[[int], None],
+    ) -> None:  # fmt: skip
+        """router: what each address does.  wake_at: has `due` called when that sample's time has come."""
+        self._router, self._session, self._clock, self._executor = router, session, clock, executor
+        self._replies, self._feedback, self._faults, self._access = replies, feedback, faults, access
+        self._wake_at = wake_at
         self.lanes = Rotation()
         self._behind: list[tuple[list[tuple[Lane, int]], AddressRoute, Message, Peer]] = []
         self._moves: dict[AddressRoute, tuple[float, Peer]] = {}
-        self.deferred = Deferred(app.session.rate)
+        self.deferred = Deferred(session.rate)
         self._deferred_at: set[int] = set()
         self.tap: Callable[[bytes, Peer], None] | None = None
         self.handling = Message(b"", b",", ())
         self.received = 0
-        self.failed = 0
         self.ignored = 0
         self.late = 0
 
@@ -112,14 +98,14 @@ class Intake:
             except Exception as error:
                 # nobody knows how much was done before it
                 budget = 0
-                self.failed += 1
-                self._app.faults.add("a message", error)
+                self._replies.failed += 1
+                self._faults.add("a message", error)
         return share - budget
 
     def _some(self, lane: Lane, budget: int) -> int:
         """As `_work`, until one raises; returns what is left of the budget."""
         queue, rest, moves = lane.queue, lane.rest, self._moves
-        exact = self._app.router.exact
+        exact = self._router.exact
         now = monotonic()
         while budget > 0:
             if rest:
@@ -133,7 +119,7 @@ class Intake:
             if self.tap is not None:
                 self.tap(data, peer)
             if peer.level is Level.HELD:
-                self._app.hold(peer, len(data))
+                self._hold(peer, len(data))
                 budget -= 1
                 continue
             peer.heard = now
@@ -155,25 +141,34 @@ class Intake:
                 budget -= 1
             else:
                 assert isinstance(decoded, WireError)
-                self._app.fail(peer, decoded.address, str(decoded))
+                self._replies.fail(peer, decoded.address, str(decoded))
                 budget -= 1
         return budget
+
+    def _hold(self, peer: Peer, size: int) -> None:
+        """A packet of `size` bytes came from an address that nobody approved."""
+        if not self._access.hold(peer.host):
+            return
+        # a connection answers for its address, a datagram does not
+        answer = held_answer(peer.host, MAX_DATAGRAM if peer.udp is None else size)
+        if answer is not None:
+            self._access.told(peer.host)
+            self._replies.reply(peer, answer)
 
     def flush(self) -> None:
         """Hands on the values gathered."""
         if not self._moves:
             return
-        app = self._app
         moves = dict(self._moves)
         self._moves.clear()
-        now = app.moment()
+        now = self._clock.moment()
         for route, (value, peer) in moves.items():
             try:
-                app.perform(app.session.handle(SetParam(route.node, route.param, value), now, peer.key))
+                self._executor.perform(self._session.handle(SetParam(route.node, route.param, value), now, peer.key))
             except AntiphonError as error:
-                app.fail(peer, route.address, str(error))
+                self._replies.fail(peer, route.address, str(error))
             except Exception as error:
-                app.fail(peer, route.address, app.faults.add(route.address, error))
+                self._replies.fail(peer, route.address, self._faults.add(route.address, error))
 
     def _unfold(self, lane: Lane, bundle: Bundle, peer: Peer) -> None:
         """A bundle's messages, each with its time, go to the front of the lane."""
@@ -187,9 +182,9 @@ class Intake:
                 inner = tag if packet.timetag <= IMMEDIATELY else max(tag, packet.timetag)
                 if inner not in whens:
                     try:
-                        whens[inner] = self._app.when(inner)
+                        whens[inner] = self._clock.when(inner)
                     except WireError as error:
-                        self._app.fail(peer, "#bundle", str(error))
+                        self._replies.fail(peer, "#bundle", str(error))
                         continue
                 stack.extend((item, inner) for item in reversed(packet.items))
             else:
@@ -198,12 +193,11 @@ class Intake:
 
     def _one(self, packet: Message | WireError, peer: Peer, when: When) -> int:
         """Handles one message; returns how much of a turn it was."""
-        app = self._app
         if isinstance(packet, WireError):
-            app.fail(peer, packet.address, str(packet))
+            self._replies.fail(peer, packet.address, str(packet))
             return 1
         address = packet.address
-        route = app.router.exact.get(address)
+        route = self._router.exact.get(address)
         if route is not None:
             if address == SYNC and when is NOW and self.lanes and len(self._behind) < MAX_BEHIND:
                 self._behind.append((self.lanes.now(), route, packet, peer))
@@ -212,9 +206,9 @@ class Intake:
             return 1
         if is_pattern(address):
             try:
-                routes = app.router.match(address)
+                routes = self._router.match(address)
             except WireError as error:
-                app.fail(peer, shown(address), str(error))
+                self._replies.fail(peer, shown(address), str(error))
                 return 4
             for found in routes:
                 self.call(found, packet, peer, when)
@@ -224,69 +218,70 @@ class Intake:
             # Answers of another server: to answer them would never end.
             self.ignored += 1
             return 1
-        app.fail(peer, name, lambda: unknown(app, name))
+        self._replies.fail(peer, name, lambda: unknown(name, self._router.exact, self._session))
         return 1
 
     def call(self, route: AddressRoute, message: Message, peer: Peer, when: When) -> None:
-        app = self._app
         if peer.level < route.level:
-            app.fail(peer, route.address, "this needs the token: use the page, or the machine Antiphon runs on")
+            self._replies.fail(
+                peer, route.address, "this needs the token: use the page, or the machine Antiphon runs on"
+            )
             return
         self.flush()
         self.handling = message
         try:
             if type(when) is Sample and self._to_wait(route, message, peer, when):
                 return
-            route.handler(app, peer, message.args, when if route.timed else NOW)
+            route.handler(peer, message.args, when if route.timed else NOW)
         except ScheduleFull as error:
-            app.schedule_full(peer, route.address, str(error))
+            self._replies.schedule_full(peer, route.address, str(error))
         except AntiphonError as error:
-            app.fail(peer, route.address, str(error))
+            self._replies.fail(peer, route.address, str(error))
         except Exception as error:
-            app.fail(peer, route.address, app.faults.add(route.address, error))
+            self._replies.fail(peer, route.address, self._faults.add(route.address, error))
 
     def _to_wait(self, route: AddressRoute, message: Message, peer: Peer, when: Sample) -> bool:
         """Whether a message for control itself was put off until its time; says so when it is past."""
         behind_others = route.address == "/sync" and when.n in self._deferred_at
         if route.timed and not behind_others and not asks(message, route):
             return False
-        now = self._app.moment()
+        now = self._clock.moment()
         if self.deferred.future(when, now):
             if route.at_once:
                 raise WireError("is answered at once; send it without a time tag, or with one that is not to come")
             single = message._replace(address=route.address.encode())
             self.deferred.add(when, single, peer, route)
             self._deferred_at.add(when.n)
-            self._app.turns.at(when.n)
+            self._wake_at(when.n)
             return True
-        seconds = (now.sample - when.n) / self._app.session.rate
+        seconds = (now.sample - when.n) / self._session.rate
         if seconds > 0:
             self.late += 1
-            self._app.feedback.late(route.address, seconds)
+            self._feedback.late(route.address, seconds)
         return False
 
     def due(self, now: Moment) -> None:
         """Handles the deferred messages whose time has come."""
         for message, peer in self.deferred.due(now):
-            route = self._app.router.exact.get(message.address)
+            route = self._router.exact.get(message.address)
             if route is None:
                 name = shown(message.address)
-                self._app.fail(peer, name, unknown(self._app, name))
+                self._replies.fail(peer, name, unknown(name, self._router.exact, self._session))
             else:
                 self.call(route, message, peer, NOW)
         self._deferred_at = {n for n in self._deferred_at if n > now.sample}
 
 
-def unknown(app: ControlApp, address: str) -> str:
-    """What is wrong with an address nobody answers, and what there is instead."""
+def unknown(address: str, known: Iterable[bytes], session: Session) -> str:
+    """What is wrong with an address that is not among those known, and what there is instead."""
     parts, ours = address.split("/"), "/node/"
     if address.startswith(ours) and len(parts) > 3:
         try:
-            app.session.param(parts[2], parts[3])
+            session.param(parts[2], parts[3])
         except WireError as error:
             return str(error)
         ours = f"/node/{parts[2]}/"
-    every = (shown(known) for known in app.router.exact)
+    every = (shown(one) for one in known)
     # addresses of nodes are many: only those of the node that is meant are compared
-    known = [name for name in every if name.startswith(ours) or not name.startswith("/node/")]
-    return f"there is no such address; {meant(address, known)}docs/osc.md lists them, /node/list the nodes"
+    near = [name for name in every if name.startswith(ours) or not name.startswith("/node/")]
+    return f"there is no such address; {meant(address, near)}docs/osc.md lists them, /node/list the nodes"

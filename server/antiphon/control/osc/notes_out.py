@@ -1,30 +1,37 @@
-"""The notes nodes play, told to subscribers: what a hum is, what an accompanist answers."""
+"""The notes nodes play, sent to subscribers: what `hum` finds, what an accompanist answers."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
-from antiphon.engine.link import EVERY_NODE, PlayedNote
-
-if TYPE_CHECKING:
-    from antiphon.control.app import ControlApp
+from antiphon.control.osc.clients import Surfaces
+from antiphon.control.osc.feedback import Feedback
+from antiphon.engine.link import EVERY_NODE, EngineLink, PlayedNote
+from antiphon.session.session import Session
 
 
 class NotesOut:
-    """Asks the engine for events: every node's while anybody is subscribed, else those of MIDI's node."""
+    """Asks the engine for events: every node's while anybody is subscribed, else those of the node of `wanted`.
 
-    def __init__(self, app: ControlApp) -> None:
-        self._app = app
+    wanted: gives the number of the node whose events are needed without a subscriber, 0 for none.
+    """
+
+    def __init__(self, link: EngineLink, session: Session, surfaces: Surfaces, feedback: Feedback) -> None:
+        self._link, self._session, self._surfaces, self._feedback = link, session, surfaces, feedback
+        self.wanted: Callable[[], int] = _none
 
     def follow(self) -> None:
-        """Said each time: an engine that was started again has forgotten."""
-        app = self._app
-        app.link.echo(EVERY_NODE if app.surfaces else app.midi.out.echoed if app.midi.out is not None else 0)
+        """Asks each time: an engine that was started again has forgotten."""
+        self._link.echo(EVERY_NODE if self._surfaces else self.wanted())
 
     def played(self, found: PlayedNote) -> None:
-        """A node emitted an event; notes are told in the shape in which they are taken, with the node's name."""
-        node = self._app.session.by_id.get(found.node)
+        """A node emitted an event; notes are sent in the shape in which they are taken, with the node's name."""
+        node = self._session.by_id.get(found.node)
         if node is None or found.kind not in ("on", "off"):
             return
         velocity = max(1, min(127, round(127.0 * found.value))) if found.kind == "on" else 0
-        self._app.feedback.event(f"/note/{found.kind}", found.number, velocity, found.channel, node.name)
+        self._feedback.event(f"/note/{found.kind}", found.number, velocity, found.channel, node.name)
+
+
+def _none() -> int:
+    return 0

@@ -4,88 +4,94 @@ from __future__ import annotations
 
 import socket
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from antiphon.control.osc.clients import MAX_SURFACES
+from antiphon.control.osc.clients import MAX_SURFACES, Access, Surfaces
+from antiphon.control.saver import StateSaver
 from antiphon.errors import WireError
 from antiphon.io.osc_peer import Peer
+from antiphon.io.osc_tcp import TcpServer
+from antiphon.io.osc_udp import UdpEndpoint
 from antiphon.wire.osc import encode
-
-if TYPE_CHECKING:
-    from antiphon.control.app import ControlApp
 
 KEEPALIVE = 30.0
 """Seconds between two `/ping`s to a subscriber, which show whether anybody is there."""
 
 
 class Subscribers:
-    def __init__(self, app: ControlApp) -> None:
-        self._app = app
+    """Who is subscribed, across restarts of this process.
+
+    Args:
+        surfaces: The subscriptions.
+        access: Which addresses may do what.
+        udp, tcp: The sockets, whose peers are judged anew when that changes.
+        saver: Is asked to save when a subscription comes or goes.
+    """
+
+    def __init__(self, surfaces: Surfaces, access: Access, udp: UdpEndpoint, tcp: TcpServer, saver: StateSaver) -> None:
+        self._surfaces, self._access, self._udp, self._tcp, self._saver = surfaces, access, udp, tcp, saver
         self._pinged: dict[str, float] = {}
 
-    def start(self, given: tuple[tuple[str, int], ...]) -> None:
-        """Subscribes those that `--surface` names and those an earlier process had."""
-        app = self._app
-        data = app.folder.load() or {}
-        app.access.restore({}, data.get("forgotten", []))
+    def start(self, given: tuple[tuple[str, int], ...], data: dict[str, Any]) -> None:
+        """Subscribes those that `--surface` names and those of an earlier process, whose `to_json` is in `data`."""
+        self._access.restore({}, data.get("forgotten", []))
         given = tuple(_resolved(address) for address in given)
         for address in given:
-            if address[0] not in app.access.forgotten:
-                peer = app.udp.peer(address)
-                app.surfaces.add(peer, peer.key, fixed=True)
+            if address[0] not in self._access.forgotten:
+                peer = self._udp.peer(address)
+                self._surfaces.add(peer, peer.key, fixed=True)
         for item in data.get("surfaces", [])[:MAX_SURFACES]:
             address = str(item["host"]), int(item["port"])
-            app.surfaces.add(app.udp.peer(address), str(item["owner"]), address in given, int(item["id"]))
+            self._surfaces.add(self._udp.peer(address), str(item["owner"]), address in given, int(item["id"]))
 
     def add(self, peer: Peer, port: int) -> int:
         """Subscribes a sender, or another port of its machine; returns its number."""
-        target = self._app.udp.peer((peer.host, port)) if port else peer
-        number = self._app.surfaces.add(target, peer.key).id
-        self._app.keep_soon()
+        target = self._udp.peer((peer.host, port)) if port else peer
+        number = self._surfaces.add(target, peer.key).id
+        self._saver.soon()
         return number
 
     def remove(self, peer: Peer, port: int) -> int:
-        gone = self._app.surfaces.remove(f"{peer.host}:{port}" if port else peer.key)
+        gone = self._surfaces.remove(f"{peer.host}:{port}" if port else peer.key)
         if gone is None:
             raise WireError("you are not subscribed; /notify 1 subscribes")
-        self._app.keep_soon()
+        self._saver.soon()
         return gone.id
 
     def judge(self) -> None:
         """Somebody may do more or less than before: that holds at once, for all he has open."""
-        app = self._app
-        app.udp.judge()
-        app.tcp.judge()
-        app.surfaces.judge(app.access)
-        app.keep_soon()
+        self._udp.judge()
+        self._tcp.judge()
+        self._surfaces.judge(self._access)
+        self._saver.soon()
 
     def expire(self) -> None:
         """Ends approvals whose time is over, and finds the dead.
 
         Those not told anything for long are asked, those silent for longer than their lease are dropped.
         """
-        app, now = self._app, monotonic()
-        app.access.lapse()
-        known = {s.peer.key for s in app.surfaces}
+        now = monotonic()
+        self._access.lapse()
+        known = {s.peer.key for s in self._surfaces}
         self._pinged = {key: at for key, at in self._pinged.items() if key in known}
-        for surface in app.surfaces:
+        for surface in self._surfaces:
             if surface.peer.udp is not None and now - self._pinged.setdefault(surface.peer.key, now) > KEEPALIVE:
                 self._pinged[surface.peer.key] = now
                 surface.peer.send(encode("/ping"))
 
         def heard(key: str) -> float:
-            peer = app.udp.known(key)
+            peer = self._udp.known(key)
             return 0.0 if peer is None else peer.heard
 
-        if app.surfaces.expire(heard):
-            app.keep_soon()
+        if self._surfaces.expire(heard):
+            self._saver.soon()
 
     def to_json(self) -> dict[str, Any]:
         return {
-            "forgotten": sorted(self._app.access.forgotten),
+            "forgotten": sorted(self._access.forgotten),
             "surfaces": [
                 {"host": s.peer.udp[0], "port": s.peer.udp[1], "owner": s.owner, "fixed": s.fixed, "id": s.id}
-                for s in self._app.surfaces
+                for s in self._surfaces
                 if s.peer.udp is not None
             ],
         }

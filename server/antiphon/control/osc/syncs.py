@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from time import monotonic_ns
-from typing import TYPE_CHECKING
 
+from antiphon.control.engine_clock import EngineClock
+from antiphon.control.replies import Replies
 from antiphon.io.osc_peer import Peer
 from antiphon.session.commands import Sample, When
 from antiphon.session.effects import EngineEffect, EngineSync
 from antiphon.session.schedule import ScheduleFull
 from antiphon.wire.osc import encode
-
-if TYPE_CHECKING:
-    from antiphon.control.app import ControlApp
 
 MAX_WAITING = 65536
 
@@ -28,8 +26,8 @@ class _Waiting:
 class Syncs:
     """Tokens out, clients' numbers back."""
 
-    def __init__(self, app: ControlApp) -> None:
-        self._app = app
+    def __init__(self, replies: Replies, clock: EngineClock) -> None:
+        self._replies, self._clock = replies, clock
         self._waiting: dict[int, _Waiting] = {}
         # Never a number an earlier process used: its answers may still come.
         self._last = monotonic_ns()
@@ -48,15 +46,15 @@ class Syncs:
     def came(self, token: int) -> None:
         found = self._waiting.pop(token, None)
         if found is not None:
-            self._app.reply(found.peer, encode("/synced", found.number))
+            self._replies.reply(found.peer, encode("/synced", found.number))
 
     def dropped(self, address: str) -> None:
         """The schedule is being emptied: those in it will not come."""
-        now = self._app.moment()
+        now = self._clock.moment()
         for token, found in list(self._waiting.items()):
             if isinstance(found.when, Sample) and found.when.n > now.sample:
                 del self._waiting[token]
-                self._app.fail(found.peer, "/sync", f"{found.number} was dropped by {address} before its time")
+                self._replies.fail(found.peer, "/sync", f"{found.number} was dropped by {address} before its time")
 
     def again(self, scheduled: list[EngineEffect]) -> list[EngineEffect]:
         """Those a lost engine owes: all but the scheduled ones, which are told again with the schedule."""

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from antiphon.contract.params import Param
 from antiphon.errors import WireError
-from antiphon.wire import mqtt_topics as topics
+from antiphon_mqtt import topics
 
 GAIN = Param("gain", default=1.0, low=-10.0, high=10.0)
 MUTE = Param("mute", "switch", False)

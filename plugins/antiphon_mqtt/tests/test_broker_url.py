@@ -11,7 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from antiphon.errors import UsageError
-from antiphon.runtime.settings import Broker, ServeSettings, mqtt_broker
+from antiphon.runtime.settings import ServeSettings
+from antiphon_mqtt.broker import Broker, mqtt_broker
+from antiphon_mqtt.transport import MqttTransport
 
 SECRET = "hunter2-hunter2"
 
@@ -33,7 +35,7 @@ def test_a_url_names_a_broker(url: str, broker: Broker) -> None:
 def test_what_is_none_is_refused_without_a_word_of_the_password(place: str) -> None:
     for url in (f"mqtt://u:{SECRET}@{place}", f"http://u:{SECRET}@h", f"u:{SECRET}@h", f"mqtt://u:{SECRET}#x@h"):
         with pytest.raises(UsageError) as refused:
-            ServeSettings(mqtt_url=url).check()
+            MqttTransport().check(ServeSettings(mqtt_url=url))
         assert SECRET not in str(refused.value)
         assert refused.value.__cause__ is None
 

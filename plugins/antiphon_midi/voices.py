@@ -7,9 +7,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from antiphon.control.state import NOTES
 from antiphon.session.commands import Bend, Control, Note, NoteOff, When
-from antiphon.wire.midi import Parser
+from antiphon_midi.messages import Parser
 
 PEDAL = 64
 _CHANNELS, _NOTES = 16, 128
@@ -46,8 +45,8 @@ class PortVoice:
 class HeldNotes:
     """The notes of all ports in memory that outlives this process: one byte for each note of each channel."""
 
-    def __init__(self, folder: Path) -> None:
-        handle = os.open(folder / NOTES, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    def __init__(self, path: Path) -> None:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             os.ftruncate(handle, _CHANNELS * _NOTES)
             self._map = mmap.mmap(handle, _CHANNELS * _NOTES)

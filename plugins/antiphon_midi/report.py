@@ -1,4 +1,4 @@
-"""MIDI: which system there is, and its ports."""
+"""For `antiphon doctor` and `antiphon devices`: which MIDI system there is, and its ports."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from dataclasses import dataclass
 
 from antiphon.contract.finding import Finding
 from antiphon.errors import AntiphonError
+from antiphon_midi.ports import make_backend
 
 
 @dataclass(frozen=True, slots=True)
-class HeardMidi:
+class MidiReport:
     """system: its name, "" where there is none and `problem` says why.  sources, sinks: ports to hear, to play to."""
 
     system: str = ""
@@ -21,19 +22,17 @@ class HeardMidi:
     sinks: tuple[str, ...] = ()
 
 
-def ask() -> HeardMidi:
+def ask() -> MidiReport:
     """What `serve --midi` would find now."""
-    from antiphon.io.midi_ports import make_backend
-
     bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
     try:
         backend = make_backend("antiphon-devices", bell, "")
         try:
-            return HeardMidi(backend.name, "", tuple(backend.inputs()), tuple(backend.outputs()))
+            return MidiReport(backend.name, "", tuple(backend.inputs()), tuple(backend.outputs()))
         finally:
             backend.close()
     except (AntiphonError, OSError) as error:
-        return HeardMidi(problem=str(error))
+        return MidiReport(problem=str(error))
     finally:
         os.close(bell)
 
@@ -51,7 +50,7 @@ def checks() -> Iterator[Finding]:
         yield Finding("python-rtmidi", "limited", said, "pip install python-rtmidi (it has wheels up to Python 3.12)")
 
 
-def listing(heard: HeardMidi) -> Iterator[str]:
+def listing(heard: MidiReport) -> Iterator[str]:
     """Lines for a person, as `antiphon devices` prints them."""
     if not heard.system:
         yield f"MIDI: {heard.problem}"

@@ -13,22 +13,19 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from antiphon.control.midi.learn import Knob, MidiMap, settable
-from antiphon.control.midi.output import MidiOut
-from antiphon.control.midi.pedals import PRESSED, Presses
-from antiphon.control.midi.voices import PEDAL, HeldNotes, PortVoice
-from antiphon.engine.link import PlayedNote
 from antiphon.errors import AntiphonError, WireError
-from antiphon.io.midi_ports import Changes, Ports
 from antiphon.runtime import paths
 from antiphon.session.commands import NOW, Bend, Command, Control, NoteOff, NoteOn, Sample, SetParam, When
 from antiphon.session.effects import EngineEffect, EnginePanic
-from antiphon.wire import midi
-
-if TYPE_CHECKING:
-    from antiphon.control.app import ControlApp
+from antiphon.session.transport import PRESSABLE, TransportServer, settable
+from antiphon_midi import messages as midi
+from antiphon_midi.learn import Knob, MidiMap
+from antiphon_midi.output import MidiOut
+from antiphon_midi.pedals import Presses
+from antiphon_midi.ports import Changes, Ports
+from antiphon_midi.voices import PEDAL, HeldNotes, PortVoice
 
 log = logging.getLogger("antiphon.control")
 
@@ -47,43 +44,43 @@ _MODES = 120
 RESET_CONTROLLERS, LOCAL = 121, 122
 
 
-def no_scene(number: int) -> None:
-    """What a program change asks for: scene `number`."""
-    raise WireError(f"there is no scene {number}")
-
-
 class MidiInput:
-    """received: messages.  refused: those that nobody took.  ports: None until `open`."""
+    """received: messages.  refused: those that nobody took.  out: what plays to other instruments.
 
-    def __init__(self, app: ControlApp) -> None:
-        self._app = app
-        self.ports: Ports | None = None
-        self.out: MidiOut | None = None
+    Args:
+        server: Where the notes go.
+        ports: To listen and to play to; none need be open.
+    """
+
+    def __init__(self, server: TransportServer, ports: Ports) -> None:
+        self._server = server
+        self.ports = ports
+        self.out = MidiOut(server, ports)
         self.received = 0
         self.refused = 0
         self._bounded = self._malformed = 0
         self._reason = ""
         self._voices: dict[str, PortVoice] = {}
-        self._held: HeldNotes | None = None
+        self._held = HeldNotes(server.file("notes.bin"))
         self._block = 0
-        self._learned: MidiMap | None = None
+        self._learned = MidiMap(paths.config())
         self._learning: tuple[str, Callable[[str], None]] | None = None
-        self._presses = Presses(app)
+        self._presses = Presses(server)
 
-    def open(self, ports: Ports) -> None:
-        """From the next `run` on there is MIDI."""
-        self.ports, self.out = ports, MidiOut(self._app, ports)
-        self._learned, self._held = MidiMap(paths.config()), HeldNotes(self._app.folder.folder)
+    def install(self) -> None:
+        """From the server's next start on there is MIDI."""
         if self._learned.trouble:
             log.warning("%s", self._learned.trouble)
-        self._app.outbox.tap = self._effect
-        self._app.services.append(("midi", lambda _app: self._serve()))
+        server = self._server
+        server.on_effect(self._effect)
+        server.on_note(self.out.played, lambda: self.out.echoed)
+        server.status(self.status)
+        server.learner(self)
+        server.service(self._serve)
 
-    def status(self) -> dict[str, Any] | None:
-        """Of `GET /api/status`; None where no MIDI was asked for."""
+    def status(self) -> dict[str, Any]:
+        """Of `GET /api/status`."""
         ports, out = self.ports, self.out
-        if ports is None or out is None:
-            return None
         voices = self._voices.values()
         return {
             "ports": list(ports.inputs),
@@ -104,28 +101,20 @@ class MidiInput:
 
     def learn(self, target: str, done: Callable[[str], None]) -> None:
         """The next control that moves is mapped to `target`, "node.param"; `done` is told which it was."""
-        self._open()
         self._learning = (target, done)
 
     def unlearn(self, target: str) -> None:
         waited = self._learning is not None and self._learning[0] == target
         if waited:
             self._learning = None
-        if not self._open().unlearn(target) and not waited:
+        if not self._learned.unlearn(target) and not waited:
             raise WireError(f"no control was learned for {target}")
-
-    def _open(self) -> MidiMap:
-        if self._learned is None:
-            raise WireError("no MIDI is open: start the server with --midi")
-        return self._learned
 
     # ---- life
 
     async def _serve(self) -> None:
         """Until cancelled. What goes wrong with MIDI is said, and the sound goes on."""
         loop, ports, out = asyncio.get_running_loop(), self.ports, self.out
-        assert ports is not None
-        assert out is not None
         thread = ThreadPoolExecutor(1, "midi")
         loop.add_reader(ports.bell, self._readable)
         said = ""
@@ -138,42 +127,43 @@ class MidiInput:
                         # in a thread: a MIDI system that is stuck must not hold up anybody
                         self._changed(await loop.run_in_executor(thread, ports.look))
                     except Exception as error:
-                        self._app.faults.add("the MIDI ports", error)
+                        self._server.fault("the MIDI ports", error)
                     next_look = monotonic() + LOOK
                     if ports.trouble and ports.trouble != said:
                         log.warning("%s", ports.trouble)
                     said = ports.trouble
-                self._app.faults.attempt("a MIDI message", self._sense)
-                self._app.faults.attempt("MIDI output", out.follow)
+                self._server.attempt("a MIDI message", self._sense)
+                self._server.attempt("MIDI output", out.follow)
                 await asyncio.sleep(STEP)
         finally:
             loop.remove_reader(ports.bell)
             out.close()
-            for port in self._voices:
-                self.release(port)
-            self._app.finish()
+            with self._server.turn():
+                for port in self._voices:
+                    self.release(port)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(loop.run_in_executor(thread, ports.close), CLOSING)
             thread.shutdown(wait=False)
 
     def _end_left(self) -> None:
         """Ends the notes of a control process that was killed: their keys were let go of unheard, maybe."""
-        assert self._held is not None
-        for channel, note in self._held.left():
-            self._do(NoteOff(note, channel), "")
+        with self._server.turn():
+            for channel, note in self._held.left():
+                self._do(NoteOff(note, channel), "")
 
     def _changed(self, found: Changes) -> None:
-        for port in found.closed:
-            voice = self._voices.get(port)
-            if voice is not None:
-                self.release(port)
-                self._bounded += voice.parser.bounded
-                self._malformed += voice.parser.malformed
-                del self._voices[port]
-            if port not in found.opened:
-                log.warning("the MIDI port %s has gone; its notes were ended", port)
-        if found.closed:
-            self._app.finish()
+        if not found.closed:
+            return
+        with self._server.turn():
+            for port in found.closed:
+                voice = self._voices.get(port)
+                if voice is not None:
+                    self.release(port)
+                    self._bounded += voice.parser.bounded
+                    self._malformed += voice.parser.malformed
+                    del self._voices[port]
+                if port not in found.opened:
+                    log.warning("the MIDI port %s has gone; its notes were ended", port)
 
     def _sense(self) -> None:
         """A port that sent active sensing and fell silent has gone, whatever its system says."""
@@ -183,31 +173,36 @@ class MidiInput:
         for port, voice in self._voices.items():
             if voice.sensing and now - voice.heard > SENSED:
                 voice.sensing = False
-                self.release(port)
-                self._app.finish()
+                with self._server.turn():
+                    self.release(port)
 
     def release(self, port: str) -> None:
         """Ends what the port has sounding."""
         self._presses.gone(port)
         # not at once: a note of the port may still be on its way to its sample
-        for command in self._voices[port].endings(self._when(self._app.now_ns())):
+        for command in self._voices[port].endings(self._when(self._server.now_ns())):
             if isinstance(command, NoteOff):
                 self._keep(command.channel, command.note, False)
             self._do(command, port)
 
     def _keep(self, channel: int, note: int, sounds: bool) -> None:
-        assert self._held is not None
         self._held.put(channel, note, sounds)
 
     # ---- what comes
 
     def _readable(self) -> None:
         """What came since; a hundred messages at a time, so that OSC is heard too."""
-        assert self.ports is not None
         with contextlib.suppress(BlockingIOError):
             os.eventfd_read(self.ports.bell)
-        self._app.intake.flush()
         found = self.ports.take(PER_TURN)
+        if not found:
+            return
+        with self._server.turn():
+            self._take(found)
+        if len(found) == PER_TURN:
+            asyncio.get_running_loop().call_soon(self._more)
+
+    def _take(self, found: list[tuple[str, int, bytes]]) -> None:
         moves: dict[str, tuple[SetParam, str]] = {}
         for port, ns, data in found:
             voice = self._voices.setdefault(port, PortVoice())
@@ -218,13 +213,9 @@ class MidiInput:
                     self._handle(message, port, voice, ns, moves)
         for command, port in moves.values():
             self._do(command, port)
-        if found:
-            self._app.finish()
-        if len(found) == PER_TURN:
-            asyncio.get_running_loop().call_soon(self._more)
 
     def _more(self) -> None:
-        if self.ports is not None and self.ports.backend is not None:
+        if self.ports.backend is not None:
             self._readable()
 
     def _handle(
@@ -247,7 +238,7 @@ class MidiInput:
                 (voice.bent.add if value else voice.bent.discard)(channel)
                 self._do(Bend(value, channel, "", self._when(ns)), port)
             case midi.PROGRAM:
-                self._try(lambda: self._app.recall(message.a))
+                self._try(lambda: self._server.message("/scene/recall", message.a, source=f"midi:{port}"))
             case midi.SENSING:
                 voice.sensing = True
             case midi.RESET:
@@ -275,7 +266,7 @@ class MidiInput:
         self._do(Control(number, value, channel, "", self._when(ns)), port)
 
     def _mode(self, number: int, channel: int, port: str, voice: PortVoice) -> None:
-        when = self._when(self._app.now_ns())
+        when = self._when(self._server.now_ns())
         if number == RESET_CONTROLLERS:
             voice.pedals.discard(channel)
             voice.bent.discard(channel)
@@ -289,13 +280,12 @@ class MidiInput:
 
     def _target(self, knob: Knob) -> str:
         """What the knob moves in the patch that plays, "" for nothing."""
-        patch, session = self._app.plans.patch, self._app.session
-        written = {**(patch.midi if patch is not None else {}), **self._app.sets.pedals()}
-        for target in self._open().targets(knob, written):
-            if target in PRESSED:
+        nodes = self._server.nodes()
+        for target in self._learned.targets(knob, self._server.controls()):
+            if target in PRESSABLE:
                 return target
             node, _, name = target.partition(".")
-            known = session.every.get(node)
+            known = nodes.get(node)
             if known is not None and name in known.index:
                 return target
         return ""
@@ -305,17 +295,17 @@ class MidiInput:
         (target, done), self._learning = self._learning, None
 
         def keep() -> None:
-            self._open().learn(knob, target)
+            self._learned.learn(knob, target)
             done(knob.control)
-            address = target if target in PRESSED else "/node/" + target.replace(".", "/")
-            self._app.feedback.event("/learned", address, knob.control, knob.port)
+            address = target if target in PRESSABLE else "/node/" + target.replace(".", "/")
+            self._server.event("/learned", address, knob.control, knob.port)
 
         self._try(keep)
 
     def _move(self, target: str, value: float) -> SetParam:
         """The knob at `value`, 0 to 1, of the parameter's range."""
         node, _, name = target.partition(".")
-        found, cell = self._app.session.param(node, name)
+        found, cell = self._server.param(node, name)
         settable(found.cells[cell], target)
         return SetParam(node, name, found.cells[cell].from_norm(value))
 
@@ -323,14 +313,13 @@ class MidiInput:
         """The sample of a note that came then: a block and a little later, so that all are as late."""
         if not ns:
             return NOW
-        app = self._app
-        self._block = self._block or app.link.status().block
-        return Sample(round(app.link.sample_at(ns) + SLACK * app.session.rate) + self._block)
+        server = self._server
+        self._block = self._block or server.block
+        return Sample(round(server.sample_at(ns) + SLACK * server.rate) + self._block)
 
     def _do(self, command: Command, port: str) -> None:
-        assert self.out is not None
         self.out.source = port
-        self._try(lambda: self._app.perform(self._app.session.handle(command, self._app.moment(), f"midi:{port}")))
+        self._try(lambda: self._server.do(command, f"midi:{port}"))
         self.out.source = ""
 
     def _try(self, work: Callable[[], None]) -> None:
@@ -341,18 +330,12 @@ class MidiInput:
             self.refused += 1
             self._reason = str(error)
 
-    # ---- what the engine is told, and says
+    # ---- what the engine is asked for
 
     def _effect(self, effect: EngineEffect) -> None:
         """Everything the engine is asked for."""
-        if self.out is not None:
-            self.out.effect(effect)
-            if isinstance(effect, EnginePanic):
-                for voice in self._voices.values():
-                    voice.forget()
-                if self._held is not None:
-                    self._held.forget()
-
-    def played(self, found: PlayedNote) -> None:
-        if self.out is not None:
-            self.out.played(found)
+        self.out.effect(effect)
+        if isinstance(effect, EnginePanic):
+            for voice in self._voices.values():
+                voice.forget()
+            self._held.forget()

@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from antiphon.errors import EngineError
-from antiphon.io.midi_kernel import INPUTS, OUT_AT, OUT_RING, OUTPUTS, RING, RING_AT, WORDS, MidiSlot, midi_process
 from antiphon.native import compile_all
+from antiphon_midi.jack_kernel import INPUTS, OUT_AT, OUT_RING, OUTPUTS, RING, RING_AT, WORDS, MidiSlot, midi_process
 
 _C = {
     MidiSlot.BUFFER: "jack_port_get_buffer",

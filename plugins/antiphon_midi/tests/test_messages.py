@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.waiting import costs_at_most
 
-from antiphon.wire.midi import MAX_SYSEX, Parser, Short, SysEx, bend_of, encode
+from antiphon_midi.messages import MAX_SYSEX, Parser, Short, SysEx, bend_of, encode
 
 MESSAGES = st.one_of(
     st.builds(Short, st.integers(0x80, 0xBF), st.integers(0, 127), st.integers(0, 127)),

@@ -22,7 +22,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from antiphon.runtime.settings import Broker
+from antiphon_mqtt.broker import Broker
 
 KEEPALIVE = 5
 """Seconds of silence before the broker is asked whether it is there; as many again, and it is not."""

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-from typing import TYPE_CHECKING
 
-from antiphon.engine.link import PlayedNote
 from antiphon.session.commands import Now, Sample
 from antiphon.session.effects import EngineClear, EngineEffect, EngineEvent, EnginePanic
-from antiphon.wire import midi
-
-if TYPE_CHECKING:
-    from antiphon.control.app import ControlApp
-    from antiphon.io.midi_ports import Ports
+from antiphon.session.transport import EmittedEvent, TransportServer
+from antiphon_midi import messages as midi
+from antiphon_midi.ports import Ports
 
 MOST = 65536
 """Messages that wait for their time."""
@@ -27,8 +23,8 @@ class MidiOut:
     Times are of the engine's clock, met by a timer: to a millisecond.
     """
 
-    def __init__(self, app: ControlApp, ports: Ports) -> None:
-        self._app, self._ports = app, ports
+    def __init__(self, server: TransportServer, ports: Ports) -> None:
+        self._server, self._ports = server, ports
         self._waiting: list[_Waiting] = []
         self._serial = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -52,16 +48,15 @@ class MidiOut:
                 self._sample(effect), midi.encode(effect.kind, effect.number, effect.value, effect.channel), self.source
             )
 
-    def played(self, found: PlayedNote) -> None:
+    def played(self, found: EmittedEvent) -> None:
         """The named node emitted an event."""
         if self._ports.outputs and found.node == self.echoed:
             self._play(found.sample, midi.encode(found.kind, found.number, found.value, found.channel), "")
 
     def follow(self) -> None:
-        """Finds the node that the present patch names; its events are asked for by `NotesOut`."""
-        patch, session = self._app.plans.patch, self._app.session
-        name = patch.midi.get("out", "").partition(".")[0] if patch is not None and self._ports.outputs else ""
-        node = session.nodes.get(name)
+        """Finds the node that the present patch names; `echoed` says which one's events are wanted."""
+        name = self._server.controls().get("out", "").partition(".")[0] if self._ports.outputs else ""
+        node = self._server.nodes().get(name)
         number = node.id if node is not None else 0
         if number != self.echoed:
             self.echoed = number
@@ -95,8 +90,8 @@ class MidiOut:
                 return 0.0
             case Sample(n):
                 return float(n)
-        now, (beat, bpm, _) = self._app.moment(), self._app.link.tempo_now()
-        return now.sample + max(0.0, effect.when.b - beat) * 60.0 / bpm * self._app.session.rate
+        now, (beat, bpm, _) = self._server.moment(), self._server.tempo()
+        return now.sample + max(0.0, effect.when.b - beat) * 60.0 / bpm * self._server.rate
 
     def _play(self, sample: float, message: bytes, but: str) -> None:
         if len(self._waiting) >= MOST:
@@ -108,7 +103,7 @@ class MidiOut:
 
     def _due(self) -> None:
         """Sends what is due; sets the timer for what is next."""
-        now = self._app.moment().sample
+        now = self._server.moment().sample
         while self._waiting and self._waiting[0][0] <= now + 1:
             _, _, message, but = heapq.heappop(self._waiting)
             self._ports.send(message, but)
@@ -117,7 +112,7 @@ class MidiOut:
             self._timer.cancel()
             self._timer = None
         if self._waiting:
-            delay = (self._waiting[0][0] - now) / self._app.session.rate
+            delay = (self._waiting[0][0] - now) / self._server.rate
             self._timer = asyncio.get_running_loop().call_later(delay, self._due)
 
     def _heard(self, message: bytes) -> None:

@@ -2,33 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from antiphon.session.transport import TransportServer
+from antiphon_midi.learn import Knob
 
-from antiphon.control.midi.learn import Knob
-from antiphon.io.osc_peer import Level, Peer
-from antiphon.session.commands import NOW
-
-if TYPE_CHECKING:
-    from antiphon.control.app import ControlApp
-
-PRESSED = (
-    "/set/next",
-    "/set/previous",
-    "/patch/undo",
-    "/patch/redo",
-    "/transport/play",
-    "/transport/stop",
-    "/panic",
-)
-"""What a controller may press."""
 DOWN = 0.5
+"""Of a controller's range, 0 to 1: from here on it is down."""
 
 
 class Presses:
     """Which controllers are down."""
 
-    def __init__(self, app: ControlApp) -> None:
-        self._app = app
+    def __init__(self, server: TransportServer) -> None:
+        self._server = server
         self._down: set[Knob] = set()
 
     def gone(self, port: str) -> None:
@@ -41,5 +26,4 @@ class Presses:
             self._down.discard(knob)
         elif knob not in self._down:
             self._down.add(knob)
-            nobody = Peer(f"midi:{knob.port}", "", Level.OWNER, lambda _packet: None)
-            self._app.router.exact[address.encode()].handler(self._app, nobody, (), NOW)
+            self._server.message(address, source=f"midi:{knob.port}")

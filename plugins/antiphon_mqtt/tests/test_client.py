@@ -8,9 +8,9 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from antiphon.io import mqtt_client
-from antiphon.io.mqtt_client import AGAIN_SECONDS, REMEMBERED, MqttConnection, MqttError, Once
-from antiphon.runtime.settings import Broker
+from antiphon_mqtt import client as mqtt_client
+from antiphon_mqtt.broker import Broker
+from antiphon_mqtt.client import AGAIN_SECONDS, REMEMBERED, MqttConnection, MqttError, Once
 
 
 class Clock:

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import mido
 import pytest
-from tests.io import fake_mido
 
 from antiphon.errors import EngineError, UsageError
-from antiphon.io import midi_ports
-from antiphon.io.midi_libraries import MAX_HELD, Inbox, connected
-from antiphon.io.midi_ports import Ports, check_choice, make_backend, stable
+from antiphon_midi import ports as midi_ports
+from antiphon_midi.libraries import MAX_HELD, Inbox, connected
+from antiphon_midi.ports import Ports, check_choice, make_backend, stable
+from antiphon_midi.tests import fake_mido
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def test_what_somebody_connected_to_the_virtual_input_is_known() -> None:
 
 
 def test_a_backend_of_mido_is_taken_from_the_environment(bell: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MIDO_BACKEND", "tests.io.fake_mido")
+    monkeypatch.setenv("MIDO_BACKEND", "antiphon_midi.tests.fake_mido")
     ports = Ports("test", virtual=True, outputs=["gear"])
     found = ports.look()
     assert ports.backend is not None
@@ -126,8 +126,8 @@ def test_alsa_without_a_sequencer_says_so(bell: int, monkeypatch: pytest.MonkeyP
 
 def test_nobody_who_asks_for_no_midi_loads_a_library_of_it() -> None:
     run = (
-        "import sys, antiphon.control.process, antiphon.io.midifile, antiphon.io.midi_libraries;"
+        "import sys, antiphon.control.process, antiphon.io.midifile, antiphon_midi.input, antiphon_midi.libraries;"
         "assert not {'mido', 'rtmidi', 'jack', 'llvmlite'} & set(sys.modules)"
     )
-    path = os.pathsep.join(str(Path(__file__).parents[2] / part) for part in ("server", "plugins"))
+    path = os.pathsep.join(str(Path(__file__).parents[3] / part) for part in ("server", "plugins"))
     subprocess.run([sys.executable, "-c", run], check=True, env={**os.environ, "PYTHONPATH": path}, timeout=60)

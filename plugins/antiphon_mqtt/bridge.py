@@ -13,21 +13,19 @@ from collections.abc import Coroutine
 from hashlib import sha256
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 from aiomqtt import MqttError
 from aiomqtt.exceptions import MqttConnectError
 
 from antiphon.contract.params import Value
-from antiphon.control.mqtt.publications import Outward
 from antiphon.errors import AntiphonError, WireError
-from antiphon.io.mqtt_client import AT_MOST_SENT, MqttConnection, Once
-from antiphon.runtime.settings import Broker
 from antiphon.session.commands import SetParam
-from antiphon.wire import mqtt_topics as topics
-
-if TYPE_CHECKING:
-    from antiphon.control.app import ControlApp
+from antiphon.session.transport import TransportServer
+from antiphon_mqtt import topics
+from antiphon_mqtt.broker import Broker
+from antiphon_mqtt.client import AT_MOST_SENT, MqttConnection, Once
+from antiphon_mqtt.publications import Outward
 
 log = logging.getLogger("antiphon.mqtt")
 
@@ -40,19 +38,21 @@ LEAVE_SECONDS = 0.5
 SOURCE = "mqtt"
 
 
-class Mqtt:
+class MqttBridge:
     """Connects again and again while the server runs; nothing a broker does ends it.
 
-    folder: this server's state folder, which the client identifier is made of.  fresh: this server took up nothing of
-    an earlier one, so nothing that the broker kept is for it.
+    Args:
+        server: Where parameters are set and read. One that took up nothing of an earlier server has nothing to do with
+            what the broker kept.
+        broker: To connect to.
 
-        Mqtt(app, broker, folder, fresh=True).install()     # before app.run
+        MqttBridge(server, broker).install()     # before the server runs its services
     """
 
-    def __init__(self, app: ControlApp, broker: Broker, folder: Path, *, fresh: bool) -> None:
-        self._app, self._broker = app, broker
-        self._identifier = identifier(folder)
-        self._fresh = fresh
+    def __init__(self, server: TransportServer, broker: Broker) -> None:
+        self._server, self._broker = server, broker
+        self._identifier = identifier(server.folder)
+        self._fresh = server.fresh
         self._once = Once()
         self.outward = Outward()
         self.state, self.reason = "connecting", ""
@@ -61,11 +61,12 @@ class Mqtt:
         self._present = True
 
     def install(self) -> None:
-        app = self._app
-        app.services.append(("mqtt", self.run))
-        app.told["mqtt"] = self.counts
-        app.feedback.listeners.append(self._changed)
-        app.listeners.append(self._happened)
+        """Connects from the server's start on."""
+        server = self._server
+        server.service(self.run)
+        server.status(self.counts)
+        server.on_value(self._changed)
+        server.on_event(self._happened)
 
     def counts(self) -> dict[str, Any]:
         """For `/api/status`. received: sets that came, each once; refused: those of them that changed nothing."""
@@ -82,7 +83,7 @@ class Mqtt:
 
     # ---- the broker
 
-    async def run(self, _app: ControlApp) -> NoReturn:
+    async def run(self) -> NoReturn:
         """Until cancelled."""
         pause = FIRST_PAUSE
         while True:
@@ -149,8 +150,8 @@ class Mqtt:
             if retained:
                 raise WireError("a set that the broker kept is of another time")
             node, name = topics.target(topic)
-            found, cell = self._app.session.param(node, name)
-            self._app.command(SetParam(node, name, topics.number(payload, found.cells[cell])), SOURCE)
+            found, cell = self._server.param(node, name)
+            self._server.command(SetParam(node, name, topics.number(payload, found.cells[cell])), SOURCE)
         except AntiphonError:
             self.refused += 1
         except Exception:
@@ -187,9 +188,9 @@ class Mqtt:
         if kind != "node" or len(names) != 2:
             return
         with contextlib.suppress(WireError):
-            node, cell = self._app.session.param(*names)
+            node, cell = self._server.param(*names)
             param = node.cells[cell]
-            payload = topics.payload(param, self._app.session.value_at(node, cell))
+            payload = topics.payload(param, self._server.value_at(node, cell))
             if payload is not None:
                 self.outward.put(topics.state_topic(node.name, param.name), payload, slow=param.readonly)
 
@@ -199,10 +200,10 @@ class Mqtt:
 
     def _values(self) -> dict[str, bytes]:
         """Every value that is told, by topic."""
-        session, found = self._app.session, {}
-        for node in session.every.values():
+        server, found = self._server, {}
+        for node in server.nodes().values():
             for cell, param in enumerate(node.cells):
-                payload = topics.payload(param, session.value_at(node, cell))
+                payload = topics.payload(param, server.value_at(node, cell))
                 if payload is not None:
                     found[topics.state_topic(node.name, param.name)] = payload
         return found

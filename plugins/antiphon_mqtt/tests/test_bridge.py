@@ -10,26 +10,27 @@ from pathlib import Path
 
 import pytest
 from tests.broker import Client, Mosquitto, mosquitto
-from tests.control.fake_broker import FakeBroker
 from tests.control.rig import CATALOG, GRAPH, Rig
 
-from antiphon.control.mqtt.publications import MAX_TOPICS, Outward
-from antiphon.control.mqtt.transport import Mqtt, identifier
 from antiphon.engine.link import Reported
 from antiphon.errors import PatchError
 from antiphon.graph.graph import Graph
-from antiphon.runtime.settings import Broker, mqtt_broker
+from antiphon.runtime.settings import ServeSettings
+from antiphon_mqtt.bridge import MqttBridge, identifier
+from antiphon_mqtt.broker import Broker, mqtt_broker
+from antiphon_mqtt.publications import MAX_TOPICS, Outward
+from antiphon_mqtt.tests.fake_broker import FakeBroker
 
 GAIN, STEPS, MODE, LEARN, SIZE, LEVEL = 3, 5, 6, 7, 9, 10
 KINDS = ("bypass", "mute", "wet", "gain", "trim", "steps", "mode", "size", "level", "cutoff")
 
 
 @asynccontextmanager
-async def on(live: Rig, broker: Broker, folder: Path, *, fresh: bool = True) -> AsyncIterator[Mqtt]:
+async def on(live: Rig, broker: Broker, *, fresh: bool = True) -> AsyncIterator[MqttBridge]:
     """The control process on a broker, turning as it does in a server."""
-    mqtt = Mqtt(live.app, broker, folder, fresh=fresh)
+    mqtt = MqttBridge(live.app.transports.host("mqtt", ServeSettings(), fresh=fresh), broker)
     mqtt.install()
-    task = asyncio.create_task(mqtt.run(live.app))
+    task = asyncio.create_task(mqtt.run())
 
     async def turn() -> None:
         while True:
@@ -59,19 +60,19 @@ def broker(tmp_path: Path) -> Iterator[Mosquitto]:
 
 
 @pytest.fixture
-async def mqtt(live: Rig, broker: Mosquitto, tmp_path: Path) -> AsyncIterator[Mqtt]:
-    async with on(live, mqtt_broker(broker.url), tmp_path / "state") as made:
+async def mqtt(live: Rig, broker: Mosquitto, tmp_path: Path) -> AsyncIterator[MqttBridge]:
+    async with on(live, mqtt_broker(broker.url)) as made:
         await soon(lambda: made.state == "running", "the broker is there")
         yield made
 
 
 @pytest.fixture
-def client(broker: Mosquitto, mqtt: Mqtt) -> Iterator[Client]:
+def client(broker: Mosquitto, mqtt: MqttBridge) -> Iterator[Client]:
     with Client(broker, "antiphon/+/+", "antiphon/status") as made:
         yield made
 
 
-async def sent(mqtt: Mqtt, client: Client, *messages: tuple[str, str | bytes], retain: bool = False) -> None:
+async def sent(mqtt: MqttBridge, client: Client, *messages: tuple[str, str | bytes], retain: bool = False) -> None:
     """Returns when all of them were taken."""
     goal = mqtt.received + len(messages)
     for topic, payload in messages:
@@ -80,7 +81,7 @@ async def sent(mqtt: Mqtt, client: Client, *messages: tuple[str, str | bytes], r
     assert mqtt.received == goal
 
 
-async def test_every_kind_is_set_and_told(live: Rig, mqtt: Mqtt, client: Client) -> None:
+async def test_every_kind_is_set_and_told(live: Rig, mqtt: MqttBridge, client: Client) -> None:
     await sent(mqtt, client, ("a/gain/set", "0.25"), ("a/steps/set", "7"), ("a/mode/set", "1"), ("a/mute/set", "true"),
                ("b/mute/set", "1"), ("a/learn/set", "1"), ("a/size/set", "512"))  # fmt: skip
     assert mqtt.refused == 0
@@ -98,7 +99,7 @@ async def test_every_kind_is_set_and_told(live: Rig, mqtt: Mqtt, client: Client)
     assert len(fired) == 1
 
 
-async def test_retained_state_is_every_plain_number_and_nothing_else(mqtt: Mqtt, client: Client) -> None:
+async def test_retained_state_is_every_plain_number_and_nothing_else(mqtt: MqttBridge, client: Client) -> None:
     wanted = {f"antiphon/{node}/{name}" for node in "ab" for name in KINDS} | {"antiphon/status"}
     wanted |= {f"antiphon/{end}/{name}" for end in ("in", "out") for name in ("bypass", "mute", "wet", "gain")}
     await soon(lambda: client.heard.keys() >= wanted, "all is told to who comes later")
@@ -108,7 +109,7 @@ async def test_retained_state_is_every_plain_number_and_nothing_else(mqtt: Mqtt,
     assert client.last("antiphon/status") == b"online"
 
 
-async def test_what_is_no_number_changes_nothing_and_is_counted(live: Rig, mqtt: Mqtt, client: Client) -> None:
+async def test_what_is_no_number_changes_nothing_and_is_counted(live: Rig, mqtt: MqttBridge, client: Client) -> None:
     before = live.app.session.current()
     bad: list[tuple[str, str | bytes]] = [
         ("a/gain/set", payload)
@@ -124,12 +125,14 @@ async def test_what_is_no_number_changes_nothing_and_is_counted(live: Rig, mqtt:
     assert live.app.value("a", "gain") == 0.75
 
 
-async def test_a_change_from_elsewhere_is_told(live: Rig, mqtt: Mqtt, client: Client) -> None:
+async def test_a_change_from_elsewhere_is_told(live: Rig, mqtt: MqttBridge, client: Client) -> None:
     live.client().send("/node/a/gain", 0.125)
     await soon(lambda: client.last("antiphon/a/gain") == b"0.125", "what OSC set is told")
 
 
-async def test_a_nodes_own_report_is_told_ten_times_a_second_at_most(live: Rig, mqtt: Mqtt, client: Client) -> None:
+async def test_a_nodes_own_report_is_told_ten_times_a_second_at_most(
+    live: Rig, mqtt: MqttBridge, client: Client
+) -> None:
     await soon(lambda: client.last("antiphon/b/level"), "the state is told")
     number, before = live.app.session.nodes["b"].id, len(client.heard["antiphon/b/level"])
     for n in range(60):
@@ -139,14 +142,14 @@ async def test_a_nodes_own_report_is_told_ten_times_a_second_at_most(live: Rig, 
     assert 3 <= len(client.heard["antiphon/b/level"]) - before <= 12
 
 
-async def test_the_status_has_every_count_and_the_page_explains_it(live: Rig, mqtt: Mqtt) -> None:
+async def test_the_status_has_every_count_and_the_page_explains_it(live: Rig, mqtt: MqttBridge) -> None:
     assert live.app.status()["mqtt"] == mqtt.counts()
-    page = (Path(__file__).parents[2] / "docs" / "clients" / "mqtt.md").read_text()
+    page = (Path(__file__).parents[3] / "docs" / "clients" / "mqtt.md").read_text()
     for name in mqtt.counts():
         assert f"`{name}`" in page
 
 
-async def test_another_patch_takes_back_what_is_no_more(live: Rig, mqtt: Mqtt, client: Client) -> None:
+async def test_another_patch_takes_back_what_is_no_more(live: Rig, mqtt: MqttBridge, client: Client) -> None:
     await soon(lambda: client.last("antiphon/b/gain") == b"1", "the state is told")
     live.app.perform(live.app.session.remove("b"))
     await soon(lambda: client.last("antiphon/b/gain") == b"", "its retained state is cleared")
@@ -158,7 +161,7 @@ async def test_a_set_retained_from_before_is_not_applied(live: Rig, broker: Mosq
     with Client(broker) as client:
         client.send("antiphon/a/gain/set", "1.5", retain=True)
         await asyncio.to_thread(client.flush)
-        async with on(live, mqtt_broker(broker.url), tmp_path / "state") as mqtt:
+        async with on(live, mqtt_broker(broker.url)) as mqtt:
             await soon(lambda: mqtt.state == "running", "the broker is there")
             await sent(mqtt, client, ("a/steps/set", "5"))
             assert live.app.value("a", "gain") == 0.5
@@ -170,7 +173,7 @@ async def test_a_set_retained_from_before_is_not_applied(live: Rig, broker: Mosq
 
 async def test_a_wrong_password_is_said_without_it(live: Rig, broker: Mosquitto, tmp_path: Path, caplog) -> None:
     wrong = Broker("127.0.0.1", broker.port, "stage", "not-the-password")
-    async with on(live, wrong, tmp_path / "state") as mqtt:
+    async with on(live, wrong) as mqtt:
         await soon(lambda: mqtt.reason, "the refusal is known")
         assert "ot authori" in mqtt.reason
         assert mqtt.counts()["state"] == "connecting"
@@ -181,7 +184,7 @@ async def test_presence_is_told_at_the_start_and_the_end_and_by_the_will(
     live: Rig, broker: Mosquitto, tmp_path: Path
 ) -> None:
     with Client(broker, "antiphon/status") as client:
-        async with on(live, mqtt_broker(broker.url), tmp_path / "state") as mqtt:
+        async with on(live, mqtt_broker(broker.url)) as mqtt:
             await soon(lambda: client.last("antiphon/status") == b"online", "it is there")
             # the will of a connection before, which the broker gave up late
             client.send("antiphon/status", "offline", retain=True)
@@ -191,7 +194,7 @@ async def test_presence_is_told_at_the_start_and_the_end_and_by_the_will(
 
 
 async def test_what_came_while_no_broker_was_there_is_told_once_with_its_latest_value(
-    live: Rig, broker: Mosquitto, mqtt: Mqtt
+    live: Rig, broker: Mosquitto, mqtt: MqttBridge
 ) -> None:
     broker.kill()
     await soon(lambda: mqtt.state == "connecting", "its loss is known")
@@ -218,7 +221,7 @@ async def test_a_broker_that_dies_before_it_knows_what_arrived_has_nothing_appli
 ) -> None:
     """It sends, does not read the acknowledgement, dies, and sends again under the same identifiers."""
     learn, gain, steps = (f"antiphon/a/{name}/set" for name in ("learn", "gain", "steps"))
-    async with FakeBroker() as fake, on(live, Broker("127.0.0.1", fake.port), tmp_path / "state") as mqtt:
+    async with FakeBroker() as fake, on(live, Broker("127.0.0.1", fake.port)) as mqtt:
         await soon(lambda: fake.ready, "it is connected")
         assert fake.clean == [True, False]
         fake.deliver((1, learn, b"1", False), (2, gain, b"1.5", False), (3, gain, b"0.25", False))
@@ -239,21 +242,21 @@ async def test_a_broker_that_dies_before_it_knows_what_arrived_has_nothing_appli
 
 
 async def test_a_control_process_started_again_takes_up_its_session(live: Rig, tmp_path: Path) -> None:
-    async with FakeBroker() as fake, on(live, Broker("127.0.0.1", fake.port), tmp_path, fresh=False):
+    async with FakeBroker() as fake, on(live, Broker("127.0.0.1", fake.port), fresh=False):
         await soon(lambda: fake.ready, "it is connected")
         assert fake.clean == [False]
-        assert fake.names == [identifier(tmp_path)]
+        assert fake.names == [identifier(live.app.folder.folder)]
     assert identifier(tmp_path) != identifier(tmp_path / "other")
 
 
 async def test_a_fault_of_ours_is_said_and_the_rest_goes_on(
-    live: Rig, mqtt: Mqtt, client: Client, monkeypatch: pytest.MonkeyPatch, caplog
+    live: Rig, mqtt: MqttBridge, client: Client, monkeypatch: pytest.MonkeyPatch, caplog
 ) -> None:
     def broken(*_: object) -> None:
         raise RuntimeError("on purpose")
 
     with monkeypatch.context() as patch:
-        patch.setattr(live.app, "command", broken)
+        patch.setattr(live.app.executor, "do", broken)
         await sent(mqtt, client, ("a/gain/set", "0.1"))
     assert mqtt.refused == 1
     assert "on purpose" in caplog.text
@@ -266,7 +269,7 @@ async def test_a_fault_of_ours_is_said_and_the_rest_goes_on(
     assert live.app.value("a", "gain") == 0.2
 
 
-async def test_a_plan_that_is_refused_has_the_old_value_told(live: Rig, mqtt: Mqtt, client: Client) -> None:
+async def test_a_plan_that_is_refused_has_the_old_value_told(live: Rig, mqtt: MqttBridge, client: Client) -> None:
     live.engine.refuse = "on purpose"
     await sent(mqtt, client, ("a/size/set", "512"))
     await soon(lambda: live.app.value("a", "size") == 256, "the plan is refused")

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from antiphon.contract.params import Param
 from antiphon.errors import WireError
 from antiphon.runtime import paths
 
@@ -90,9 +89,3 @@ class MidiMap:
             self.trouble = f"{self._path} cannot be used ({error}); controls have to be learned again"
             return {}
         return dict(rows[:MOST])
-
-
-def settable(param: Param, address: str) -> None:
-    """`WireError` where a control could not move the parameter."""
-    if param.readonly or param.kind in ("text", "file"):
-        raise WireError(f"{address} is {'readonly' if param.readonly else param.kind}; a control cannot set it")

@@ -13,18 +13,19 @@ from typing import Any
 
 import pytest
 from tests.control.fake_engine import RATE, FakeEngine, FakeTime
-from tests.control.fake_midi import FakeMidi
 from tests.control.rig import CATALOG, Rig, make_app
 from tests.control.test_notes import HEARS, PLAYS, events
 
 from antiphon.contract.catalog import Catalog
-from antiphon.control.midi import input as midi_input
 from antiphon.engine.link import PlayedNote
 from antiphon.graph.graph import End, Graph, NodeSpec, Wire
 from antiphon.graph.patch import Patch, parse
-from antiphon.io.midi_ports import Ports
 from antiphon.runtime import paths
+from antiphon.runtime.settings import ServeSettings
 from antiphon.wire.osc import encode
+from antiphon_midi.input import MidiInput
+from antiphon_midi.ports import Ports
+from antiphon_midi.tests.fake_midi import FakeMidi
 
 BLOCK = 256
 LAG = BLOCK + round(0.001 * RATE)
@@ -46,12 +47,12 @@ class Stage(Rig):
 
     fake: FakeMidi
     ports: Ports
+    midi: MidiInput
 
     async def look(self) -> None:
         """What a second's wait does."""
-        self.app.midi._changed(self.ports.look())
-        assert self.app.midi.out is not None
-        self.app.midi.out.follow()
+        self.midi._changed(self.ports.look())
+        self.midi.out.follow()
         await self.settle()
 
     async def play(self, *data: int, port: str = "antiphon", ns: int = 0) -> list[tuple[Any, ...]]:
@@ -72,10 +73,11 @@ async def staged(folder: Path, engine: FakeEngine | None = None, **wanted: Any) 
     fake = FakeMidi()
     fake.there = wanted.pop("there", [])
     ports = Ports("test", virtual=wanted.pop("virtual", True), make=fake.make, **wanted)
-    app.midi.open(ports)
+    midi = MidiInput(app.transports.host("midi", ServeSettings(midi=True), fresh=True), ports)
+    midi.install()
     restored = await app.start()
     made = Stage(app, engine, time)
-    made.fake, made.ports = fake, ports
+    made.fake, made.ports, made.midi = fake, ports, midi
     if not restored:
         app.plans.load(Patch("three", 120.0, GRAPH), 0.0, None, "", ())
     await made.settle()
@@ -216,11 +218,15 @@ async def test_a_damaged_file_of_learned_controls_is_said_and_nothing_else(tmp_p
 
 async def test_a_program_change_recalls_a_scene(live: Stage) -> None:
     await live.play(0xC0, 7)
-    assert live.app.status()["midi"]["reason"] == "there is no scene 7"
-    asked: list[int] = []
-    live.app.recall = asked.append
+    assert live.app.status()["midi"]["reason"].startswith("there is no scene 7; ")
+    client = live.client()
+    for scene, gain in ((3, 1.5), (4, 0.25)):
+        await client.ask("/node/a/gain", gain)
+        await client.ask("/scene/store", scene)
+    await live.play(0xC5, 3)
+    assert live.app.value("a", "gain") == 1.5
     await live.play(0xC5, 3, 4)
-    assert asked == [3, 4]
+    assert live.app.value("a", "gain") == 0.25
 
 
 ENDED = [("off", K, 60, 0.0, 1), ("off", K, 64, 0.0, 2), ("control", K, 64, 0.0, 1), ("bend", K, 0, 0.0, 3)]
@@ -248,8 +254,8 @@ async def reset(live: Stage) -> None:
 
 
 async def falls_silent(live: Stage) -> None:
-    live.app.midi._voices["keys"].heard -= 1.0
-    live.app.midi._sense()
+    live.midi._voices["keys"].heard -= 1.0
+    live.midi._sense()
     await live.settle()
 
 
@@ -326,7 +332,7 @@ async def test_hostile_bytes_harm_nobody(live: Stage) -> None:
     for _ in range(12):
         await live.play(0xF0, *bytes(200_000), port="keys 20:0")
         await live.play(*bytes(200_000), port="keys 20:0")
-        assert live.app.midi._voices["keys"].parser.held <= 1 << 20
+        assert live.midi._voices["keys"].parser.held <= 1 << 20
     await live.move(1.0)
     events(live)
     assert ("on", K, 60, 1.0, 1) in await live.play(0xFF, 0x90, 60, 127)
@@ -346,14 +352,14 @@ async def test_notes_of_a_control_process_that_was_killed_are_ended_by_the_next(
     engine = FakeEngine(FakeTime())
     async with staged(tmp_path / "state", engine) as first:
         await first.play(*HELD)
-        kept = (tmp_path / "state" / "notes.bin").read_bytes()
+        kept = (tmp_path / "state" / "transport-midi-notes.bin").read_bytes()
     assert sum(kept) == 2
-    assert not any((tmp_path / "state" / "notes.bin").read_bytes()), "a good end leaves nothing"
-    (tmp_path / "state" / "notes.bin").write_bytes(kept)
+    assert not any((tmp_path / "state" / "transport-midi-notes.bin").read_bytes()), "a good end leaves nothing"
+    (tmp_path / "state" / "transport-midi-notes.bin").write_bytes(kept)
     engine.applied.clear()
     async with staged(tmp_path / "state", engine) as second:
         assert second.app.status()["midi"]["refused"] == 0
-        assert not any((tmp_path / "state" / "notes.bin").read_bytes())
+        assert not any((tmp_path / "state" / "transport-midi-notes.bin").read_bytes())
 
 
 # ---- out
@@ -394,8 +400,7 @@ async def test_a_note_with_a_time_goes_out_at_its_time(live: Stage, gear: FakeMi
     await live.settle()
     assert gear.sent == []
     await live.move(0.6)
-    assert live.app.midi.out is not None
-    live.app.midi.out._due()
+    live.midi.out._due()
     assert len(gear.sent) == 1
 
 
@@ -439,15 +444,6 @@ def test_a_patch_names_the_node_whose_notes_go_out() -> None:
     ):  # fmt: skip
         with pytest.raises(Exception, match=said):
             parse(text.format(target), catalog)
-
-
-async def test_without_midi_there_is_nothing_to_learn(tmp_path: Path, home: Path) -> None:
-    app = make_app(tmp_path / "state", engine := FakeEngine(FakeTime()), engine.time)
-    assert app.midi.status() is None
-    with pytest.raises(Exception, match="start the server with --midi"):
-        app.midi.learn("a.gain", print)
-    assert midi_input.LOOK == 1.0
-    app.close()
 
 
 async def test_a_pedal_presses_once_each_time_it_goes_down(live: Stage) -> None:

@@ -1,0 +1,38 @@
+"""What the server knows of MIDI: the settings that ask for it, and how it begins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+
+from antiphon.contract.finding import Finding
+from antiphon.runtime.settings import ServeSettings
+from antiphon.session.transport import Transport, TransportServer
+
+
+class MidiTransport(Transport):
+    """`antiphon serve --midi`, `--midi-in` and `--midi-out`."""
+
+    options = ("midi", "midi_in", "midi_out")
+
+    def check(self, settings: ServeSettings) -> None:
+        from antiphon_midi.ports import check_choice
+
+        check_choice()
+
+    def findings(self) -> Iterator[Finding]:
+        from antiphon_midi import report
+
+        return report.checks()
+
+    def ports(self) -> tuple[object, Iterable[str]]:
+        from antiphon_midi import report
+
+        found = report.ask()
+        return asdict(found), report.listing(found)
+
+    def start(self, server: TransportServer) -> None:
+        from antiphon_midi.input import MidiInput
+        from antiphon_midi.ports import ports_of
+
+        MidiInput(server, ports_of(server.settings)).install()

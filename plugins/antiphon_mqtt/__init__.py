@@ -1,0 +1,14 @@
+"""MQTT: parameters set by a broker's other clients, and their values published.
+
+Imports the server's `session`, `contract`, `runtime` and `errors`; the client library only where MQTT is asked for.
+"""
+
+from __future__ import annotations
+
+from antiphon.contract.hookspecs import Register, hookimpl
+
+
+@hookimpl
+def antiphon_transports(register: Register) -> None:
+    """Registers `mqtt`."""
+    register("mqtt", "antiphon_mqtt.transport:MqttTransport", "Parameters as topics of an MQTT broker, both ways.")

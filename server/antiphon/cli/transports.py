@@ -1,0 +1,38 @@
+"""The transports that plugins register, for the command line: `doctor`, `devices` and the options of `serve`."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from antiphon.plugins.dispatcher import HookDispatcher
+from antiphon.plugins.factories import resolve
+from antiphon.plugins.finding import sources
+from antiphon.plugins.hook_lists import hook_lists
+from antiphon.plugins.reasons import reason_of
+from antiphon.session.transport import Transport
+
+log = logging.getLogger("antiphon.plugins")
+HOOK = "antiphon_transports"
+
+
+def transports() -> list[tuple[str, Transport]]:
+    """Each with its name, in the order in which plugins load; one that cannot be made is logged and left out."""
+    having = hook_lists().implementing(HOOK)
+    dispatcher, found = HookDispatcher(), dict[str, Transport]()
+
+    def register(name: str, factory: str | Callable[[], Any], doc: str = "") -> None:
+        made = resolve(factory)()
+        if isinstance(made, Transport):
+            found.setdefault(name, made)
+
+    for source in sources():
+        if source.name in having and not source.problem:
+            try:
+                dispatcher.add(source.name, source.importing())
+            except (Exception, SystemExit) as error:
+                log.warning("plugin %s: %s", source.name, reason_of(error))
+    for failure in dispatcher.call(HOOK, register=register):
+        log.warning("plugin %s: %s", failure.name, failure.reason)
+    return list(found.items())

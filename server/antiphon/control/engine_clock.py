@@ -1,0 +1,44 @@
+"""The engine's sample clock as control reads it: the present moment, and the sample that a time tag names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from antiphon.control.wall_clock import WallClock
+from antiphon.engine.link import EngineLink
+from antiphon.errors import WireError
+from antiphon.session.commands import Sample
+from antiphon.session.schedule import HORIZON, Moment
+
+
+class EngineClock:
+    """Converts between CLOCK_MONOTONIC, time tags and samples.
+
+    Args:
+        link: Where the engine publishes its clock.
+        wall: The wall clock, which time tags name.
+        now_ns: CLOCK_MONOTONIC in nanoseconds.
+    """
+
+    def __init__(self, link: EngineLink, wall: WallClock, now_ns: Callable[[], int]) -> None:
+        self._link = link
+        self.wall = wall
+        self.now_ns = now_ns
+
+    def moment(self) -> Moment:
+        """The sample and the beat of now."""
+        return Moment(self._link.sample_at(self.now_ns()), self._link.tempo_now()[0])
+
+    def when(self, timetag: int) -> Sample:
+        """The sample a time tag means.
+
+        Raises:
+            WireError: It is more than `HORIZON` seconds ahead.
+        """
+        target = self.wall.moment(timetag)
+        ahead = (target - self.now_ns()) / 1e9
+        if ahead > HORIZON:
+            raise WireError(
+                f"a time tag may be at most {HORIZON:g} s ahead, this one is {ahead:.0f} s; check the clock"
+            )
+        return Sample(round(self._link.sample_at(target)))

@@ -1,0 +1,20 @@
+"""What happens in the server, for plugins' `antiphon_event` and for transports."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+EventListener = Callable[[dict[str, Any]], None]
+
+
+class ServerEvents:
+    """listeners: each is called with every event, and must return at once."""
+
+    def __init__(self) -> None:
+        self.listeners: list[EventListener] = []
+
+    def publish(self, kind: str, **what: Any) -> None:
+        """Calls the listeners with {"kind": kind, …}. kind: patch, node, late or engine."""
+        for listener in self.listeners:
+            listener({"kind": kind, **what})

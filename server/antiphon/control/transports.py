@@ -1,0 +1,204 @@
+"""The transports of a running server: each sees the server by a `TransportHost`, and is read from here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+from antiphon.contract.params import Value
+from antiphon.control.engine_clock import EngineClock
+from antiphon.control.executor import CommandExecutor
+from antiphon.control.faults import ControlFaults
+from antiphon.control.osc.feedback import Feedback
+from antiphon.control.osc.intake import Intake
+from antiphon.control.osc.outbox import Outbox
+from antiphon.control.osc.route import AddressRoute
+from antiphon.control.plans import Plans
+from antiphon.control.server_events import ServerEvents
+from antiphon.control.set_position import SetPosition
+from antiphon.control.state import StateFolder, transport_file
+from antiphon.control.turns import Turns
+from antiphon.engine.link import EVERY_NODE, EngineLink, PlayedNote
+from antiphon.errors import WireError
+from antiphon.io.osc_peer import Level, Peer
+from antiphon.runtime.settings import ServeSettings
+from antiphon.session.commands import NOW, Command
+from antiphon.session.effects import EngineEffect
+from antiphon.session.node_state import Node
+from antiphon.session.router import Router
+from antiphon.session.schedule import Moment
+from antiphon.session.session import Session
+from antiphon.session.transport import EmittedEvent, Learner, Reply, Status
+from antiphon.wire.osc import Arg, Message, decode, encode
+
+Service = Callable[[], Coroutine[Any, Any, None]]
+
+
+class HostServer(Protocol):
+    """What transports reach, through their hosts."""
+
+    link: EngineLink
+    session: Session
+    clock: EngineClock
+    executor: CommandExecutor
+    intake: Intake
+    turns: Turns
+    router: Router[AddressRoute]
+    plans: Plans
+    position: SetPosition
+    feedback: Feedback
+    events: ServerEvents
+    outbox: Outbox
+    folder: StateFolder
+    faults: ControlFaults
+    services: list[tuple[str, Service]]
+
+
+class Transports:
+    """What the transports added. statuses: by name, for `/api/status`.  learner: None while none learns."""
+
+    def __init__(self, server: HostServer) -> None:
+        self._server = server
+        self._effects: list[Callable[[EngineEffect], None]] = []
+        self._notes: list[Callable[[EmittedEvent], None]] = []
+        self._nodes: list[Callable[[], int]] = []
+        self.statuses: dict[str, Status] = {}
+        self.learner: Learner | None = None
+
+    def host(self, name: str, settings: ServeSettings, *, fresh: bool) -> TransportHost:
+        """The server as the transport of that name sees it."""
+        return TransportHost(self._server, self, name, settings, fresh)
+
+    def on_effect(self, listener: Callable[[EngineEffect], None]) -> None:
+        self._effects.append(listener)
+        self._server.outbox.tap = listener if len(self._effects) == 1 else self._effect
+
+    def on_note(self, listener: Callable[[EmittedEvent], None], node: Callable[[], int]) -> None:
+        self._notes.append(listener)
+        self._nodes.append(node)
+
+    def _effect(self, effect: EngineEffect) -> None:
+        for listener in self._effects:
+            listener(effect)
+
+    def played(self, found: PlayedNote) -> None:
+        """A node played an event."""
+        for listener in self._notes:
+            listener(found)
+
+    def wanted_node(self) -> int:
+        """The node whose events are wanted: 0 for none, `EVERY_NODE` where several are."""
+        found = {number for number in (node() for node in self._nodes) if number}
+        return 0 if not found else found.pop() if len(found) == 1 else EVERY_NODE
+
+
+class TransportHost:
+    """As `antiphon.session.transport.TransportServer` says."""
+
+    def __init__(
+        self, server: HostServer, transports: Transports, name: str, settings: ServeSettings, fresh: bool
+    ) -> None:
+        self._server, self._transports, self._name = server, transports, name
+        self.settings, self.fresh = settings, fresh
+        self.rate = server.session.rate
+
+    @property
+    def folder(self) -> Path:
+        return self._server.folder.folder
+
+    def file(self, name: str) -> Path:
+        return self.folder / transport_file(self._name, name)
+
+    @property
+    def block(self) -> int:
+        return self._server.link.status().block
+
+    def now_ns(self) -> int:
+        return self._server.clock.now_ns()
+
+    def moment(self) -> Moment:
+        return self._server.clock.moment()
+
+    def sample_at(self, ns: int) -> float:
+        return self._server.link.sample_at(ns)
+
+    def tempo(self) -> tuple[float, float, bool]:
+        return self._server.link.tempo_now()
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        self._server.executor.flush()
+        try:
+            yield
+        finally:
+            self._server.turns.finish()
+
+    def do(self, command: Command, source: str) -> None:
+        self._server.executor.do(command, source)
+
+    def command(self, command: Command, source: str) -> None:
+        self._server.executor.flush()
+        self._server.executor.do(command, source)
+        self._server.turns.end_soon()
+
+    def message(self, address: str, *args: Arg, source: str, reply: Reply | None = None) -> None:
+        route = self._server.router.exact.get(address.encode())
+        if route is None:
+            raise WireError(f"there is no address {address}; docs/osc.md lists them")
+        message = decode(encode(address, *args))
+        assert isinstance(message, Message)
+        self._server.executor.flush()
+        self._server.intake.handling = message
+        route.handler(Peer(source, "", Level.OWNER, lambda packet: _answer(packet, reply)), message.args, NOW)
+        self._server.turns.end_soon()
+
+    def nodes(self) -> Mapping[str, Node]:
+        return self._server.session.every
+
+    def param(self, node: str, name: str) -> tuple[Node, int]:
+        return self._server.session.param(node, name)
+
+    def value_at(self, node: Node, cell: int) -> Value:
+        return self._server.session.value_at(node, cell)
+
+    def controls(self) -> Mapping[str, str]:
+        patch = self._server.plans.patch
+        return {**(patch.midi if patch is not None else {}), **self._server.position.pedals()}
+
+    def on_value(self, listener: Callable[[str, Value], None]) -> None:
+        self._server.feedback.listeners.append(listener)
+
+    def on_event(self, listener: Callable[[dict[str, Any]], None]) -> None:
+        self._server.events.listeners.append(listener)
+
+    def on_effect(self, listener: Callable[[EngineEffect], None]) -> None:
+        self._transports.on_effect(listener)
+
+    def on_note(self, listener: Callable[[EmittedEvent], None], node: Callable[[], int]) -> None:
+        self._transports.on_note(listener, node)
+
+    def service(self, work: Service) -> None:
+        self._server.services.append((self._name, work))
+
+    def status(self, figures: Status) -> None:
+        self._transports.statuses[self._name] = figures
+
+    def learner(self, learner: Learner) -> None:
+        self._transports.learner = learner
+
+    def event(self, address: str, *args: Arg) -> None:
+        self._server.feedback.event(address, *args)
+
+    def fault(self, what: str, error: Exception) -> None:
+        self._server.faults.add(what, error)
+
+    def attempt(self, what: str, work: Callable[[], object]) -> None:
+        self._server.faults.attempt(what, work)
+
+
+def _answer(packet: bytes, reply: Reply | None) -> None:
+    found = decode(packet) if reply is not None else None
+    if reply is not None and isinstance(found, Message):
+        reply(found.address.decode(), found.args)
