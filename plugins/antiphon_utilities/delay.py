@@ -1,7 +1,7 @@
 """An echo.
 
 Out comes the echo alone; the host's `wet` adds what went in. A delay may close a cycle of wires:
-the host hears such a wire one block late, tells the delay so by `feedback_frames`, and the delay
+the host hears such a wire one block late, says so in `StreamSpec.feedback`, and the delay
 shortens its line by as much, so that the time around the loop is the time that was asked for.
 """
 
@@ -77,18 +77,16 @@ class Delay(Processor):
     """Repeats the sound after `time`, again and again by `feedback`."""
 
     holds = True
+    compensates = True
     tail = True
     params = (
         Param("time", default=0.35, low=0.001, high=LONGEST, unit="s", warp="log", doc="From sound to echo."),
         Param("feedback", default=0.35, low=0.0, high=0.98, smooth=0.01, doc="How much of an echo is echoed again."),
     )
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.feedback_frames = 0
-
     def prepare(self, spec: StreamSpec) -> None:
         self._rate = float(spec.rate)
+        self._feedback = spec.feedback
         self._size = round(LONGEST * spec.rate) + spec.block + 2
         self._ring = np.zeros((spec.channels, self._size), np.float32)
         self._state = np.zeros(_SIZE, np.int64)
@@ -110,5 +108,5 @@ class Delay(Processor):
             self._state[_ENTRY] = self._entry if io.time.sample else 0
         utilities_delay(
             x, x.strides[0] // 4, y, y.strides[0] // 4, io.curve("time"), io.curve("feedback"), self._ring, self._size,
-            self._state, self._fade, self._entry, self._rate, self.feedback_frames, x.shape[0], io.frames,
+            self._state, self._fade, self._entry, self._rate, self._feedback, x.shape[0], io.frames,
         )  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 
 import numpy as np
@@ -12,6 +13,7 @@ from antiphon.contract.block import Samples, StreamSpec
 from antiphon.contract.catalog import Catalog, ProcessorInfo
 from antiphon.contract.params import Value
 from antiphon.contract.processor import IO, BlockTime, Event, Processor
+from antiphon.contract.runner import ProcessorRunner
 from antiphon.errors import NodeError, PatchError, sentence
 from antiphon.graph.asset_names import located
 from antiphon.graph.graph import IN, OUT, End, Graph, NodeSpec, check, order
@@ -113,7 +115,8 @@ def _compile(
         if number in kept:
             hosts[number] = kept[number]
         elif number in unprepared:
-            hosts[number] = NodeHost(number, name, info, Unprepared(), spec, _checked(info, node.values))
+            runner = ProcessorRunner(Unprepared(), spec.rate)
+            hosts[number] = NodeHost(number, name, info, runner, spec, _checked(info, node.values))
             hosts[number].stand_aside(unprepared[number])
         else:
             if begin is not None:
@@ -246,15 +249,11 @@ def _host(
         for key, value in checked.items():
             if key in processor.settings:
                 processor.settings[key] = located(str(value)) if cells[key].kind == "file" else value
-        feedback = spec.block if cyclic and hasattr(processor, "feedback_frames") else 0
-        if feedback:
-            processor.feedback_frames = feedback  # type: ignore[attr-defined]
-        processor.prepare(spec)
+        feedback = spec.block if cyclic and processor.compensates else 0
+        runner = ProcessorRunner(processor, spec.rate)
+        runner.prepare(replace(spec, feedback=feedback))
     except (Exception, SystemExit) as error:
         if processor is not None:
             _close(processor, name, info.type)
         raise NodeError(f"{name} ({info.type}) would not prepare: {sentence(error)}", name) from error
-    if not isinstance(processor.latency, int) or processor.latency < 0:
-        _close(processor, name, info.type)
-        raise NodeError(f"{name} ({info.type}) declares a latency of {processor.latency!r}; frames, 0 or more", name)
-    return NodeHost(number, name, info, processor, spec, checked, feedback)
+    return NodeHost(number, name, info, runner, spec, checked, feedback)
