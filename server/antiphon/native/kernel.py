@@ -2,7 +2,8 @@
 
 The function stays callable as plain Python through `.python` (slow; tests compare the two). Calling
 the kernel itself runs machine code without holding an array object: arguments are numbers, or numpy
-arrays where a pointer is declared. Signature types: `i64 f32 f64` and the pointers `i64p f32p f64p u8p`.
+arrays where a pointer is declared. Signature types: `i64 f32 f64`, the pointers `i64p f32p f64p u8p`, and `Audio`:
+float32 `[channels, frames]`, in the kernel `x[channel, frame]`, `x.channels`, `x.frames`.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import ctypes
 import inspect
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Generic, ParamSpec, TypeAlias, TypeVar
 
 import numpy as np
@@ -26,6 +27,8 @@ f32p: TypeAlias = Any
 f64p: TypeAlias = Any
 i64p: TypeAlias = Any
 u8p: TypeAlias = Any
+# a numpy array whose frames lie side by side; a channel's may lie anywhere
+Audio: TypeAlias = Any
 
 _CTYPES: dict[str, Any] = {
     "i64": ctypes.c_int64,
@@ -37,12 +40,16 @@ _CTYPES: dict[str, Any] = {
     "u8p": ctypes.c_void_p,
     "None": None,
 }
+AUDIO = {"": "f32p", "stride": "i64", "channels": "i64", "frames": "i64"}
+"""What an `Audio` argument is to machine code, in this order. stride: frames from one channel's first to the next's."""
 
 _declared: list[Kernel[Any, Any]] = []
 
 
 _addresses: dict[int, tuple[weakref.ref[Any], int]] = {}
+_sounds: dict[int, tuple[weakref.ref[Any], tuple[int, int, int, int]]] = {}
 _MOST_ADDRESSES = 4096
+_SAMPLE_BYTES = 4
 
 
 def address(array: Any) -> int:
@@ -57,35 +64,85 @@ def address(array: Any) -> int:
     return where
 
 
+def sound(array: Any) -> tuple[int, int, int, int]:
+    """What `AUDIO` names of an array; remembered, as its address is.
+
+    Raises:
+        TypeError: It is not float32 `[channels, frames]` with frames side by side.
+    """
+    found = _sounds.get(id(array))
+    if found is not None and found[0]() is array:
+        return found[1]
+    if array.ndim != 2 or array.dtype != np.float32 or (array.shape[1] > 1 and array.strides[1] != _SAMPLE_BYTES):
+        raise TypeError(
+            f"sound for a kernel is float32 [channels, frames]; {array.dtype} {list(array.shape)} was given"
+        )
+    said = (int(array.ctypes.data), array.strides[0] // _SAMPLE_BYTES, *array.shape)
+    if len(_sounds) >= _MOST_ADDRESSES:
+        _sounds.clear()
+    _sounds[id(array)] = (weakref.ref(array), said)
+    return said
+
+
+class _PlainSound:
+    """An `Audio` argument of a kernel that runs as plain Python."""
+
+    def __init__(self, array: Any) -> None:
+        self.array = array
+        self.channels, self.frames = array.shape
+
+    def __getitem__(self, place: tuple[int, int]) -> Any:
+        return self.array[place]
+
+    def __setitem__(self, place: tuple[int, int], value: Any) -> None:
+        self.array[place] = value
+
+
 class Kernel(Generic[P, R]):
     """A compiled function. `address` is its machine code, for handing to a C library.
 
     `call` is the bare function: pointers as addresses (`array.ctypes.data`, taken once), half the cost of a
-    call by arrays.
+    call by arrays. Sound is four arguments there: `AUDIO`.
     """
 
     def __init__(self, python: Callable[P, R]) -> None:
-        self.python = python
+        self.function = python
         self.name = python.__name__
         hints = inspect.get_annotations(python)
         self.types = {name: str(hint) for name, hint in hints.items()}
-        wrong = next((name for name, kind in self.types.items() if kind not in _CTYPES), None)
+        wrong = next((name for name, kind in self.types.items() if kind != "Audio" and kind not in _CTYPES), None)
         if wrong is not None or "return" not in self.types:
             raise TypeError(
-                f"the kernel {self.name} needs a type for {wrong or 'what it returns'}: {' '.join(_CTYPES)}; "
+                f"the kernel {self.name} needs a type for {wrong or 'what it returns'}: {' '.join(_CTYPES)} Audio; "
                 "and its module begins with: from __future__ import annotations"
             )
         self.returns = self.types.pop("return")
+        self._sounds = "Audio" in self.types.values()
         self.call: Callable[..., R] = self._first
         self.address = 0
         self.error: TypeError | None = None
         self.__doc__ = python.__doc__
         _declared.append(self)
 
+    def python(self, *args: Any) -> Any:
+        """The same as plain Python, slow."""
+        return self.function(
+            *(_PlainSound(arg) if kind == "Audio" else arg for kind, arg in zip(self.types.values(), args, strict=True))
+        )
+
+    @property
+    def flat(self) -> list[tuple[str, str]]:
+        """(name, type) of each argument of the machine code."""
+        return [
+            (f"{name}.{part}" if part else name, flat)
+            for name, kind in self.types.items()
+            for part, flat in (AUDIO if kind == "Audio" else {"": kind}).items()
+        ]
+
     def link(self, address: int) -> None:
         """Points the kernel at its machine code."""
         self.address = address
-        proto = ctypes.CFUNCTYPE(_CTYPES[self.returns], *(_CTYPES[kind] for kind in self.types.values()))
+        proto = ctypes.CFUNCTYPE(_CTYPES[self.returns], *(_CTYPES[kind] for _, kind in self.flat))
         self.call = proto(address)
 
     def _compile(self) -> None:
@@ -96,6 +153,8 @@ class Kernel(Generic[P, R]):
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         if kwargs:
             raise TypeError(f"{self.name} takes positional arguments only")
+        if self._sounds:
+            return self.call(*self._flattened(args))
         return self.call(*[address(arg) if type(arg) is np.ndarray else arg for arg in args])
 
     def bind(self, *args: object) -> Callable[[], R]:
@@ -103,15 +162,23 @@ class Kernel(Generic[P, R]):
         if self.address == 0:
             self._compile()
         call, kept = self.call, args
-        flat = tuple(
-            _CTYPES[kind](arg.ctypes.data if isinstance(arg, np.ndarray) else arg)
-            for kind, arg in zip(self.types.values(), args, strict=True)
-        )
+        given = zip(self.flat, self._flattened(args), strict=True)
+        flat = tuple(_CTYPES[kind](arg) for (_, kind), arg in given)
 
         def bound(_kept: object = kept) -> R:
             return call(*flat)
 
         return bound
+
+    def _flattened(self, args: Sequence[object]) -> list[object]:
+        """Numbers and addresses for the arrays."""
+        flat: list[object] = []
+        for kind, arg in zip(self.types.values(), args, strict=True):
+            if kind == "Audio":
+                flat += sound(arg.array if type(arg) is _PlainSound else arg)
+            else:
+                flat.append(address(arg) if type(arg) is np.ndarray else arg)
+        return flat
 
     def _first(self, *args: object) -> R:
         self._compile()
