@@ -12,7 +12,7 @@ import numpy as np
 from antiphon.contract.block import StreamSpec
 from antiphon.contract.params import Param
 from antiphon.contract.processor import IO, Processor
-from antiphon.native import f32, f32p, f64, i64, i64p, kernel
+from antiphon.native import Audio, f32, f32p, f64, i64, i64p, kernel
 
 LONGEST = 2.0
 FADE = 0.02
@@ -24,11 +24,11 @@ _AT, _LAG, _NEXT, _GONE, _ENTRY, _SIZE = 0, 1, 2, 3, 4, 5
 
 @kernel
 def utilities_delay(
-    x: f32p, xs: i64, y: f32p, ys: i64, seconds: f32p, feedback: f32p, ring: f32p, size: i64,
-    state: i64p, fade: i64, entry: i64, rate: f64, early: i64, channels: i64, frames: i64,
+    x: Audio, y: Audio, seconds: f32p, feedback: f32p, ring: f32p, size: i64,
+    state: i64p, fade: i64, entry: i64, rate: f64, early: i64,
 ) -> None:  # fmt: skip
     """y ← the echo of x. ring: `size` frames a channel. early: frames the output comes before its time."""
-    for n in range(frames):
+    for n in range(y.frames):
         asked = i64(f64(seconds[n]) * rate + 0.5)
         asked = early if asked < early else asked
         asked = 1 if asked < 1 else asked
@@ -58,15 +58,15 @@ def utilities_delay(
         if state[_ENTRY] > 0:
             comes = f32(1.0) - f32(f64(state[_ENTRY]) / f64(entry))
             state[_ENTRY] = state[_ENTRY] - 1
-        for c in range(channels):
+        for c in range(y.channels):
             old = ring[c * size + a]
             new = ring[c * size + b]
             back = (old + (new - old) * g) * feedback[n]
             back = f32(0.0) if abs(back) < f32(1e-20) else back
-            ring[c * size + w] = x[c * xs + n] * comes + back
+            ring[c * size + w] = x[c, n] * comes + back
             old = ring[c * size + a_early]
             new = ring[c * size + b_early]
-            y[c * ys + n] = old + (new - old) * g
+            y[c, n] = old + (new - old) * g
         if state[_GONE] >= fade:
             state[_LAG] = state[_NEXT]
             state[_GONE] = -1
@@ -107,6 +107,6 @@ class Delay(Processor):
             self._fresh = False
             self._state[_ENTRY] = self._entry if io.time.sample else 0
         utilities_delay(
-            x, x.strides[0] // 4, y, y.strides[0] // 4, io.curve("time"), io.curve("feedback"), self._ring, self._size,
-            self._state, self._fade, self._entry, self._rate, self._feedback, x.shape[0], io.frames,
+            x, y, io.curve("time"), io.curve("feedback"), self._ring, self._size,
+            self._state, self._fade, self._entry, self._rate, self._feedback,
         )  # fmt: skip

@@ -225,12 +225,8 @@ class NodeHost:
             return x
         assert self.dry is not None
         assert self._ring is not None
-        size, channels = self._ring.shape[1], self.dry.shape[0]
-        row = x.strides[0] // 4
-        dsp.delay_line(
-            x, row, self.dry, self.dry.shape[1], self._ring, size, self._ring_at, self.latency, channels, frames
-        )
-        self._ring_at = (self._ring_at + frames) % size
+        dsp.delay_line(x, self.dry, self._ring, self._ring_at, self.latency, frames)
+        self._ring_at = (self._ring_at + frames) % self._ring.shape[1]
         return self.dry
 
     def _fail(self, reason: str, frames: int) -> None:
@@ -260,9 +256,9 @@ class NodeHost:
             np.subtract(1.0, bypass.full, out=curve)
             np.multiply(curve, wet.full, out=curve)
             np.multiply(curve, health.full, out=curve)
-            dsp.mix_wet(out, out.shape[1], dry, dry.strides[0] // 4, curve, out.shape[0], frames)
+            dsp.mix_wet(out, dry, curve, frames)
             for other in self.outs[1:]:
-                dsp.scale(other, other.shape[1], curve, other.shape[0], frames)
+                dsp.scale(other, curve, frames)
         else:
             # no dry path (a source): bypass and failure are silence, wet a level
             np.subtract(1.0, bypass.full, out=self._curve)
@@ -277,7 +273,7 @@ class NodeHost:
 
     def _scale(self, curve: Samples, frames: int) -> None:
         for out in self.outs:
-            dsp.scale(out, out.shape[1], curve, out.shape[0], frames)
+            dsp.scale(out, curve, frames)
 
     def _slide(self, frames: int) -> None:
         """After a failure or a reset: from the last sample there was to what there is now."""

@@ -70,6 +70,8 @@ def sound(array: Any) -> tuple[int, int, int, int]:
     Raises:
         TypeError: It is not float32 `[channels, frames]` with frames side by side.
     """
+    if type(array) is _PlainSound:
+        array = array.array
     found = _sounds.get(id(array))
     if found is not None and found[0]() is array:
         return found[1]
@@ -82,6 +84,17 @@ def sound(array: Any) -> tuple[int, int, int, int]:
         _sounds.clear()
     _sounds[id(array)] = (weakref.ref(array), said)
     return said
+
+
+def _by_arrays(call: Callable[..., R], kinds: Sequence[str]) -> Callable[..., R]:
+    """`call` with arrays for pointers and sound, written out: a loop over arguments costs as much as a small kernel."""
+    names = [f"a{n}" for n in range(len(kinds))]
+    given = {"Audio": "*sound({0})", "i64": "{0}", "f32": "{0}", "f64": "{0}"}
+    pointer = "address({0}) if type({0}) is ndarray else {0}"
+    flat = ", ".join(given.get(kind, pointer).format(name) for kind, name in zip(kinds, names, strict=True))
+    outside = {"call": call, "sound": sound, "address": address, "ndarray": np.ndarray}
+    made: Callable[..., R] = eval(f"lambda {', '.join(names)}: call({flat})", outside)
+    return made
 
 
 class _PlainSound:
@@ -117,8 +130,8 @@ class Kernel(Generic[P, R]):
                 "and its module begins with: from __future__ import annotations"
             )
         self.returns = self.types.pop("return")
-        self._sounds = "Audio" in self.types.values()
         self.call: Callable[..., R] = self._first
+        self._by_arrays: Callable[..., R] = self._first_by_arrays
         self.address = 0
         self.error: TypeError | None = None
         self.__doc__ = python.__doc__
@@ -144,6 +157,7 @@ class Kernel(Generic[P, R]):
         self.address = address
         proto = ctypes.CFUNCTYPE(_CTYPES[self.returns], *(_CTYPES[kind] for _, kind in self.flat))
         self.call = proto(address)
+        self._by_arrays = _by_arrays(self.call, list(self.types.values()))
 
     def _compile(self) -> None:
         compile_all()
@@ -153,36 +167,28 @@ class Kernel(Generic[P, R]):
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         if kwargs:
             raise TypeError(f"{self.name} takes positional arguments only")
-        if self._sounds:
-            return self.call(*self._flattened(args))
-        return self.call(*[address(arg) if type(arg) is np.ndarray else arg for arg in args])
+        return self._by_arrays(*args)
 
     def bind(self, *args: object) -> Callable[[], R]:
         """The call with these arguments worked out once; the arrays must outlive it and not move."""
         if self.address == 0:
             self._compile()
         call, kept = self.call, args
-        given = zip(self.flat, self._flattened(args), strict=True)
-        flat = tuple(_CTYPES[kind](arg) for (_, kind), arg in given)
+        where = _by_arrays(lambda *flat: flat, list(self.types.values()))(*args)
+        flat = tuple(_CTYPES[kind](arg) for (_, kind), arg in zip(self.flat, where, strict=True))
 
         def bound(_kept: object = kept) -> R:
             return call(*flat)
 
         return bound
 
-    def _flattened(self, args: Sequence[object]) -> list[object]:
-        """Numbers and addresses for the arrays."""
-        flat: list[object] = []
-        for kind, arg in zip(self.types.values(), args, strict=True):
-            if kind == "Audio":
-                flat += sound(arg.array if type(arg) is _PlainSound else arg)
-            else:
-                flat.append(address(arg) if type(arg) is np.ndarray else arg)
-        return flat
-
     def _first(self, *args: object) -> R:
         self._compile()
         return self.call(*args)
+
+    def _first_by_arrays(self, *args: object) -> R:
+        self._compile()
+        return self._by_arrays(*args)
 
 
 def kernel(python: Callable[P, R]) -> Kernel[P, R]:
