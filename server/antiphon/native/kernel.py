@@ -137,9 +137,10 @@ class Kernel(Generic[P, R]):
         self.__doc__ = python.__doc__
         _declared.append(self)
 
-    def python(self, *args: Any) -> Any:
+    def python(self, *args: Any) -> R:
         """The same as plain Python, slow."""
-        return self.function(
+        function: Callable[..., R] = self.function
+        return function(
             *(_PlainSound(arg) if kind == "Audio" else arg for kind, arg in zip(self.types.values(), args, strict=True))
         )
 
