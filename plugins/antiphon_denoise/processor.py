@@ -56,7 +56,6 @@ class Denoise(Processor):
     def prepare(self, spec: StreamSpec) -> None:
         """Makes every buffer. A learned mode without its weights or torch becomes the gate, and says so."""
         mode = str(self.settings["mode"])
-        self.close()
         if mode in MODELS and (reason := usable(MODELS[mode])):
             say_instead(log, f"denoise has no mode {mode} here: {reason}. {BY_GATE}")
             mode = "gate"
@@ -65,6 +64,7 @@ class Denoise(Processor):
             self._grid = grid(spec.rate, HOP)
             try:
                 self._waiting = Waiting(MODELS[mode], self._grid, spec.channels, spec.block, self.node)
+                self.parts = self._waiting.client.parts
             except WorkerError as error:
                 log.warning("denoise has no worker for mode %s: %s. %s", mode, error, BY_GATE)
                 mode = "gate"
@@ -193,19 +193,3 @@ class Denoise(Processor):
         np.subtract(1.0, gain, out=self._gain)
         np.multiply(self._gain, -amount, out=self._gain)
         np.add(self._gain, 1.0, out=self._gain)
-
-    def retry(self) -> None:
-        if self._waiting is not None:
-            self._waiting.retry()
-
-    def recall(self, kind: str, number: int) -> None:
-        if self._waiting is not None:
-            self._waiting.recall(kind, number)
-
-    def standing(self) -> list[tuple[str, int]]:
-        return [] if self._waiting is None else self._waiting.standing()
-
-    def close(self) -> None:
-        waiting = getattr(self, "_waiting", None)
-        if waiting is not None:
-            waiting.close()

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.contract.block import Samples
-from antiphon.native import f32, f32p, f64, f64p, i64, i64p, kernel
+from antiphon.native import Audio, f32, f32p, f64, f64p, i64, i64p, kernel
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
@@ -33,7 +33,7 @@ _AT, _DUE, _FILLED, _SIZE = 0, 1, 2, 3
 
 @kernel
 def hum_intake(
-    x: f32p, stride: i64, channels: i64, first: i64, last: i64,
+    x: Audio, first: i64, last: i64,
     ring: f32p, taps: f32p, length: i64, factor: i64, state: i64p, hop: f32p, body: f32p, size: i64, k: f64p,
 ) -> i64:  # fmt: skip
     """Takes frames `first` to `last` of x until `hop` (`size` samples) is full; how many frames were taken.
@@ -45,10 +45,10 @@ def hum_intake(
     n = first
     while n < last and state[_FILLED] < size:
         total = f32(0.0)
-        for c in range(channels):
-            total = total + x[c * stride + n]
+        for c in range(x.channels):
+            total = total + x[c, n]
         w = state[_AT]
-        v = total / f32(channels)
+        v = total / f32(x.channels)
         # what is not a number would stay in the filters for ever
         v = v if abs(v) < f32(1e4) else f32(0.0)
         ring[w] = v
@@ -110,7 +110,7 @@ class Decimator:
         """Takes `[channels, frames]` from `first` until a hop is full or `last` is reached; how many frames."""
         hop, body = self.newest(self.hop), self.body(self.hop)
         return hum_intake(
-            x, x.strides[0] // 4, x.shape[0], first, last, self._ring, self._taps, self._length, self.factor,
+            x, first, last, self._ring, self._taps, self._length, self.factor,
             self._state, hop, body, self.hop, self._k,
         )  # fmt: skip
 

@@ -99,7 +99,6 @@ class Hum(Processor):
         that needs a network which is not there becomes pyin, and says so.
         """
         self._rate = spec.rate
-        self.close()
         mode = str(self.settings["mode"])
         self.mode = mode = possible(mode)
         self._tracker: NoteTracker | ModelTracker
@@ -107,6 +106,7 @@ class Hum(Processor):
             self._intake = Decimator(spec.rate, RATE, HOP)
             try:
                 self._tracker = ModelTracker(self._intake, mode, spec.block, self.node)
+                self.parts = self._tracker.client.parts
             except WorkerError as error:
                 log.warning("hum has no worker for mode %s: %s. %s", mode, error, BY_PYIN)
                 self.mode = mode = "pyin"
@@ -148,22 +148,6 @@ class Hum(Processor):
         """take: given every answer of the network, or None for one that is missing, and dB of its hop."""
         if isinstance(self._tracker, ModelTracker):
             self._tracker.overhear = take
-
-    def retry(self) -> None:
-        if isinstance(self._tracker, ModelTracker):
-            self._tracker.retry()
-
-    def recall(self, kind: str, number: int) -> None:
-        if isinstance(self._tracker, ModelTracker):
-            self._tracker.recall(kind, number)
-
-    def standing(self) -> list[tuple[str, int]]:
-        return self._tracker.standing() if isinstance(self._tracker, ModelTracker) else []
-
-    def close(self) -> None:
-        held = getattr(self, "_tracker", None)
-        if isinstance(held, ModelTracker):
-            held.close()
 
     def process(self, io: IO) -> None:
         if isinstance(self._tracker, ModelTracker):

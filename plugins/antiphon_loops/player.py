@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.contract.block import Samples
-from antiphon.native import f32, f32p, f64, i64, kernel
+from antiphon.native import Audio, f32, f32p, f64, i64, kernel
 from antiphon_loops.arrangement.arrange import Layer
 from antiphon_loops.arrangement.maker import PAD, LoopMaterial
 
@@ -24,7 +24,7 @@ FADE_IN, FADE_OUT = 0.001, 0.012
 
 @kernel
 def loops_read(
-    x: f32p, xs: i64, y: f32p, ys: i64, table: f32p, position: f64, step: f64, gain: f64, slope: f64, channels: i64,
+    x: Audio, y: Audio, table: f32p, position: f64, step: f64, gain: f64, slope: f64,
     first: i64, last: i64,
 ) -> None:  # fmt: skip
     """y[c, first:last] += x[c] read from `position` on in steps of `step`, times a gain that grows by `slope` a frame.
@@ -39,14 +39,14 @@ def loops_read(
         mix = part - f64(row)
         row = row * (2 * HALF)
         level = gain + slope * f64(n - first)
-        for c in range(channels):
-            at = c * xs + base - HALF + 1
+        for c in range(min(x.channels, y.channels)):
+            at = base - HALF + 1
             near = f64(0.0)
             far = f64(0.0)
             for i in range(2 * HALF):
-                near = near + f64(x[at + i]) * f64(table[row + i])
-                far = far + f64(x[at + i]) * f64(table[row + 2 * HALF + i])
-            y[c * ys + n] = f32(f64(y[c * ys + n]) + level * (near + mix * (far - near)))
+                near = near + f64(x[c, at + i]) * f64(table[row + i])
+                far = far + f64(x[c, at + i]) * f64(table[row + 2 * HALF + i])
+            y[c, n] = f32(f64(y[c, n]) + level * (near + mix * (far - near)))
 
 
 def sinc_table() -> NDArray[np.float32]:
@@ -113,8 +113,8 @@ class LoopPlayer:
             position = PAD + ((bar % track.bars) * 4.0 + at) * a_beat
             x = track.sound
             loops_read(
-                x, x.strides[0] // 4, out, out.strides[0] // 4, self._table, position, per_frame * a_beat, gain, slope,
-                min(2, out.shape[0]), a, b,
+                x, out, self._table, position, per_frame * a_beat, gain, slope,
+                a, b,
             )  # fmt: skip
 
 

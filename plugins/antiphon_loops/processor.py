@@ -9,15 +9,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from antiphon.contract.block import Samples, StreamSpec
+from antiphon.contract.channels import spread
 from antiphon.contract.params import Param
 from antiphon.contract.ports import AUDIO_OUT
 from antiphon.contract.processor import IO, Processor
 from antiphon.errors import AntiphonError, PluginError
 from antiphon.workers import pool
 from antiphon_loops.arrangement.arrange import KEYS, MOODS, LoopRequest, roles_of
-from antiphon_loops.arrangement.maker import LoopMaterial, MaterialMaker
+from antiphon_loops.arrangement.maker import LoopMaterial
 from antiphon_loops.player import LoopPlayer
 from antiphon_loops.record import Loop
+from antiphon_loops.source import FIRST, MaterialSource
 
 LATCH = 0.125
 """Beats before the bar line at which what the next bar plays is decided."""
@@ -26,7 +28,6 @@ SLOWEST, FASTEST = 30.0, 300.0
 _JUMP = 0.02
 _OPEN, _SHUT = 0.001, 0.005
 """Seconds of the fade when playing starts or jumps, and when it stops."""
-_LIVE, _FIRST = 0, -1_000_000
 _players: weakref.WeakValueDictionary[int, Loops] = weakref.WeakValueDictionary()
 """The newest player of each node: a text parameter makes a new one, which goes on where the old one is."""
 
@@ -57,10 +58,7 @@ class Loops(Processor):
     )
 
     def prepare(self, spec: StreamSpec) -> None:
-        from antiphon_loops.arrangement.live import Preparer
-
-        self.close()
-        self._rate, self._count = spec.rate, 0
+        self._rate = spec.rate
         try:
             self._roles = roles_of(str(self.settings["instruments"]))
         except AntiphonError as error:
@@ -69,28 +67,16 @@ class Loops(Processor):
         self._scratch2 = np.zeros((2, spec.block), np.float32)
         self._gate = np.zeros(spec.block, np.float32)
         self._player = LoopPlayer(spec.rate)
-        self._maker: MaterialMaker | None = None
-        self._preparer: Preparer | None = None
+        self._source: MaterialSource | None = None
         self._old = _players.get(self.node) if self.node else None
         self.reset()
         self._now: LoopMaterial | None = None
-        self._asked: LoopRequest | None = None
         here = pool.current()
         name = str(self.settings["library"])
         if not name or here is None:
             return
-        from antiphon_loops.library import folder_of, found_in, nothing_in, ready
-
-        folder = folder_of(name)
-        self._live = not here.lockstep
-        if self._live:
-            if next(iter(found_in(folder)), None) is None:
-                raise nothing_in(folder)
-            self._preparer = Preparer(folder, spec.rate)
-        else:
-            loops, rules = ready(folder)
-            self._count = len(loops)
-            self._maker = MaterialMaker(folder, loops, rules, spec.rate)
+        self._source = MaterialSource(name, spec.rate, live=not here.lockstep)
+        self.parts = (self._source,)
         if self.node:
             _players[self.node] = self
 
@@ -99,37 +85,35 @@ class Loops(Processor):
         self._heard = self._next = -1.0
         self._coming: LoopMaterial | None = None
         self._latched = -1
-        self._looked = _FIRST
-        self._seen: LoopRequest | None = None
+        self._looked = FIRST
         self._own = self._expected = self._tempo = 0.0
         self._before = -1.0
         self._leaving: _Leaving | None = None
         self._opened = 0
         self._tail = 0
         self._sample = -1
-        self._wants: dict[int, LoopRequest] = {}
-        self._scripted = False
-        self._told: list[int] = []
-        self._live = getattr(self, "_preparer", None) is not None
         self._begun = False
+        if self._source is not None:
+            self._source.reset()
 
     def process(self, io: IO) -> None:
         t, frames, out = io.time, io.frames, io.audio_out[0]
-        if self._maker is None and self._preparer is None:
+        source = self._source
+        if source is None:
             out.fill(0.0)
             return
-        if self._now is None and self._preparer is not None and self._preparer.problem:
-            raise PluginError(self._preparer.problem)
+        if self._now is None and source.problem:
+            raise PluginError(source.problem)
         own = float(io.value("bpm"))
         tempo = own or t.tempo
         if not self._begun:
-            self._begin(io, tempo)
+            self._begin(io, source, tempo)
         beat = self._beat(io, own, tempo)
         scratch, gate = self._scratch[:, :frames], self._gate[:frames]
         scratch.fill(0.0)
         silent = not t.playing and self._tail <= 0
         if not silent:
-            self._blocks(io, scratch, beat, tempo)
+            self._blocks(io, source, scratch, beat, tempo)
             self._shape(gate, t.playing)
             np.multiply(scratch, gate, out=scratch)
         if self._leaving is not None:
@@ -137,10 +121,11 @@ class Loops(Processor):
         if own and t.playing:
             self._own = beat + frames * own / (60.0 * self._rate)
         self._sample = t.sample + frames
-        _spread(scratch, out)
-        io.report("loops", self._preparer.count if self._preparer is not None else self._count)
+        spread(scratch, out)
+        source.playing = self._now is not None
+        io.report("loops", source.count)
         io.report("layers", 0 if silent else self._layers())
-        io.report("waiting", float(self._preparer is not None and self._preparer.busy))
+        io.report("waiting", float(source.busy))
 
     def _beat(self, io: IO, own: float, tempo: float) -> float:
         """The beat of the first frame; and, when playing starts, stops or jumps, what the gate is to do."""
@@ -192,7 +177,7 @@ class Loops(Processor):
         gate[:] = np.maximum(0.0, (self._tail - np.arange(n)) / size)
         self._tail -= n
 
-    def _blocks(self, io: IO, out: Samples, beat: float, tempo: float) -> None:
+    def _blocks(self, io: IO, source: MaterialSource, out: Samples, beat: float, tempo: float) -> None:
         """The block, cut where a bar begins and where the next one is decided."""
         per_frame, at, frames = tempo / (60.0 * self._rate), 0, io.frames
         while at < frames:
@@ -200,75 +185,45 @@ class Loops(Processor):
             bar = math.floor(here / 4.0 + 1e-9)
             inside = max(0.0, here - 4.0 * bar)
             if bar != self._bar:
-                self._turn(io, bar, tempo)
+                self._turn(io, source, bar, tempo)
             whole = math.floor(inside + 1e-9)
             edge = min(whole + 1.0, 4.0 - LATCH)
             if inside >= edge - 1e-9:
                 if self._latched != bar:
-                    self._latch(io, bar, tempo)
+                    self._latch(io, source, bar, tempo)
                 edge = 4.0
             elif self._looked != 5 * bar + whole:
-                self._look(io, 5 * bar + whole, tempo)
+                self._looked = 5 * bar + whole
+                source.look(self._looked, self._want(io, tempo))
             last = min(frames, at + max(1, math.ceil((edge - inside) / per_frame - 1e-6)))
             if self._now is not None:
                 after = -1.0 if self._coming is not None else self._next
                 self._player.play(out, at, last, self._now, bar, inside, tempo, self._before, self._heard, after)
             at = last
 
-    def _turn(self, io: IO, bar: int, tempo: float) -> None:
+    def _turn(self, io: IO, source: MaterialSource, bar: int, tempo: float) -> None:
         """A bar begins: what was decided for it takes effect."""
         follows = self._bar >= 0 and bar == self._bar + 1 and self._latched == self._bar
         if not follows:
-            self._latch(io, bar - 1, tempo)
+            self._latch(io, source, bar - 1, tempo)
             self._heard = -1.0
         self._before = self._heard
         if self._coming is not None:
             self._now, self._coming, self._before = self._coming, None, -1.0
         self._heard, self._bar = self._next, bar
 
-    def _latch(self, io: IO, bar: int, tempo: float) -> None:
+    def _latch(self, io: IO, source: MaterialSource, bar: int, tempo: float) -> None:
         """Decides what the bar after this one plays."""
         self._latched, self._next = bar, float(io.value("intensity"))
-        want = self._look(io, 5 * bar + 4, tempo)
-        if self._scripted:
-            if self._told:
-                self._coming = self._made(self._wants.get(self._told.pop(0), want))
-        elif self._preparer is not None:
-            done = self._preparer.take()
-            if done is not None:
-                self._coming = done[1]
-                io.mark("swap", done[0])
-        elif want != self._asked:
-            self._asked, self._coming = want, self._made(want)
+        self._looked, want = 5 * bar + 4, self._want(io, tempo)
+        source.look(self._looked, want)
+        self._coming = source.take(want, self._coming, io)
 
-    def _look(self, io: IO, place: int, tempo: float) -> LoopRequest:
-        """Once a beat, and when the next bar is decided: what is wanted is asked for, live. place: 5 a bar.
-
-        A tempo on its way somewhere is not asked for between the beats of a bar: work that is overtaken is lost.
-        """
-        self._looked, want = place, self._want(io, tempo)
-        asked, seen = self._asked, self._seen
-        self._seen = want
-        if self._scripted:
-            self._wants[place] = want
-            return want
-        settled = place % 5 == 4 or asked is None or want.bpm == asked.bpm or want == seen
-        if self._preparer is not None and want != asked and settled:
-            self._preparer.ask(place, want)
-            self._asked = want
-        return want
-
-    def _begin(self, io: IO, tempo: float) -> None:
+    def _begin(self, io: IO, source: MaterialSource, tempo: float) -> None:
         """The first block: the old player of this node, if it plays just now, is gone on from."""
         self._begun, old, self._old = True, self._old, None
         self._before = -1.0
-        if self._preparer is not None and not self._scripted:
-            io.mark("live", _LIVE)
-        want = self._want(io, tempo)
-        if self._preparer is not None and want != self._asked:
-            self._preparer.ask(_FIRST, want)
-            self._asked = want
-        self._wants[_FIRST] = want
+        source.begin(self._want(io, tempo), io)
         if old is not None and old._now is not None and old._rate == self._rate and self._plays(old, io):
             self._now, self._bar, self._heard, self._next = old._now, old._bar, old._heard, old._heard
             self._before = old._before if old._sample != io.time.sample else old._heard
@@ -285,15 +240,6 @@ class Loops(Processor):
         return LoopRequest(
             bpm, int(io.value("bars")), str(io.value("key")), str(io.value("mood")), int(io.value("seed")), self._roles
         )
-
-    def _made(self, want: LoopRequest) -> LoopMaterial | None:
-        """Waits for the work: on files only."""
-        if self._maker is None:
-            from antiphon_loops.library import folder_of, ready
-
-            folder = folder_of(str(self.settings["library"]))
-            self._maker = MaterialMaker(folder, *ready(folder), self._rate)
-        return self._maker.make(want)
 
     def _layers(self) -> int:
         return len(self.sounding)
@@ -312,28 +258,6 @@ class Loops(Processor):
         """The library has no loop for what was asked."""
         return self._now is not None and not self._now.tracks
 
-    def retry(self) -> None:
-        if self._preparer is not None and self._preparer.problem:
-            self._preparer.again()
-            self._asked = None
-
-    def recall(self, kind: str, number: int) -> None:
-        if kind == "live":
-            self._scripted = True
-        elif kind == "swap":
-            self._told.append(number)
-
-    def standing(self) -> list[tuple[str, int]]:
-        if not self._live:
-            return []
-        return [("live", _LIVE), ("swap", _FIRST)] if self._now is not None else [("live", _LIVE)]
-
-    def close(self) -> None:
-        preparer = getattr(self, "_preparer", None)
-        if preparer is not None:
-            preparer.close()
-            self._preparer = None
-
 
 @dataclass(slots=True)
 class _Leaving:
@@ -346,13 +270,3 @@ class _Leaving:
     before: float
     now: float
     gone: int = 0
-
-
-def _spread(x: Samples, out: Samples) -> None:
-    """Stereo to as many channels as there are."""
-    if out.shape[0] == 1:
-        np.add(x[0], x[1], out=out[0])
-        np.multiply(out[0], np.float32(0.5), out=out[0])
-        return
-    out[:2] = x
-    out[2:] = 0.0

@@ -11,16 +11,13 @@ import numpy as np
 from antiphon.contract.block import Samples, StreamSpec
 from antiphon.contract.params import Param
 from antiphon.contract.ports import AUDIO_OUT, EVENTS_IN
-from antiphon.contract.processor import IO, Event, Processor
+from antiphon.contract.processor import IO, Event
 from antiphon.synth.backend import INSTRUMENTS, MORE_INSTRUMENTS, VOICES, SynthSettings, pack
 from antiphon.synth.controls import DIALS, FIRST_DIAL, parse
 from antiphon.synth.info import chosen
 from antiphon.synth.sounding import Sounding
-from antiphon.workers import pool
-from antiphon.workers.dropout_fader import DropoutFader
-from antiphon.workers.dropout_log import DropoutLog
-from antiphon.workers.rebuffer import Rebuffer
-from antiphon.workers.stream import Stream
+from antiphon.workers.processor import WorkerProcessor
+from antiphon.workers.spec import WorkerSpec
 
 MAX_WAITING = 8192
 MOST_EVENTS = 128
@@ -28,7 +25,7 @@ MOST_EVENTS = 128
 _DB = math.log(10.0) / 20.0
 
 
-class Synth(Processor):
+class Synth(WorkerProcessor):
     """Events in, sound out. Events of a block are played with their offsets in the next one.
 
     While its worker is away the node is silent (a 10 ms fade); when it is back, the notes that sound still are
@@ -62,42 +59,39 @@ class Synth(Processor):
     )
 
     def prepare(self, spec: StreamSpec) -> None:
-        self.close()
-        hop, channels = spec.block, spec.channels
-        self._hops = Rebuffer(hop, 0, 0, channels, self._post, self._load)
-        self.latency = self._hops.latency
         self._choice = chosen()
-        self._most = max(1, min(MOST_EVENTS, int(self._choice.info.crowd * hop)))
-        self.latency += hop * self._choice.info.delay(spec.rate, hop)
-        self._presence = DropoutFader(channels, hop, spec.rate)
-        self._answer: Samples = np.zeros((channels, hop), np.float32)
+        self._most = max(1, min(MOST_EVENTS, int(self._choice.info.crowd * spec.block)))
         self._gain = np.zeros(spec.block, np.float32)
-        self._finite = np.zeros((2, hop), np.bool_)
         self._skipped = 0
         self._events: deque[tuple[int, Event]] = deque(maxlen=MAX_WAITING)
         self._hop_events: list[Event] = []
         self._dials = tuple(f"x{n + 1}" for n in range(len(parse(str(self.settings["controls"])).dials)))
         self._turned = [-1.0] * len(self._dials)
         self._sounding = Sounding()
-        self._script = DropoutLog()
         self._dropped = 0
-        self._io: IO | None = None
-        self._stream: Stream | None = None
-        here = pool.current()
-        if here is not None:
-            choice = self._choice
-            settings = SynthSettings(
-                str(self.settings["instrument"]), float(self.settings["bend"]), int(self.settings["voices"]),
-                int(self.settings["seed"]), str(self.settings["synthdef"]), str(self.settings["sound"]),
-                str(self.settings["controls"]),
-            )  # fmt: skip
-            settings = choice.info.supporter().playable(settings, instead=choice.instead)
-            asked = choice.info.worker(spec.rate, hop, dict(choice.settings))
-            self._stream = here.open(asked, json.dumps(settings.to_json(), ensure_ascii=False), self.node)
+        super().prepare(spec)
+
+    def worker(self, spec: StreamSpec) -> WorkerSpec:
+        return self._choice.info.worker(spec.rate, spec.block, dict(self._choice.settings))
+
+    def config(self) -> str:
+        settings = SynthSettings(
+            str(self.settings["instrument"]), float(self.settings["bend"]), int(self.settings["voices"]),
+            int(self.settings["seed"]), str(self.settings["synthdef"]), str(self.settings["sound"]),
+            str(self.settings["controls"]),
+        )  # fmt: skip
+        settings = self._choice.info.supporter().playable(settings, instead=self._choice.instead)
+        return json.dumps(settings.to_json(), ensure_ascii=False)
+
+    def lead(self, spec: StreamSpec, hop: int) -> int:
+        """A hop is a block: the next one plays its answer."""
+        return 0
+
+    def behind(self, spec: StreamSpec, hop: int) -> int:
+        return hop * self._choice.info.delay(spec.rate, hop)
 
     def process(self, io: IO) -> None:
-        self._io, out = io, io.audio_out[0]
-        hops = self._hops
+        out, hops = io.audio_out[0], self.hops
         hops.begin(io.time.sample)
         start = hops.number * hops.hop + hops.fill
         # blocks that were missed: hops are counted, the clock went on
@@ -106,7 +100,7 @@ class Synth(Processor):
             if len(self._events) == MAX_WAITING:
                 self._dropped += 1
             self._events.append((start + event.offset, event))
-        hops.run(io, None, out)
+        super().process(io)
         gain = self._gain[: io.frames]
         np.multiply(io.curve("level"), np.float32(_DB), out=gain)
         np.exp(gain, out=gain)
@@ -114,27 +108,26 @@ class Synth(Processor):
         if self._dropped:
             io.report("dropped", self._dropped)
 
-    def _post(self, hop: int, _sound: Samples) -> None:
-        size, stream, io = self._hops.hop, self._stream, self._io
-        start = hop * size
-        events = self._hop_events
+    def post(self, hop: int, sound: Samples) -> None:
+        """The hop's events are gathered, whether there is a worker for them or not."""
+        size = self.hops.hop
+        start, events = hop * size, self._hop_events
         events.clear()
-        if io is not None and self._dials:
-            self._turn(io, events)
+        if self._dials:
+            self._turn(self._io, events)
         # what a hop cannot hold waits for the next
         while self._events and self._events[0][0] < start + size and len(events) < self._most:
             at, event = self._events.popleft()
             events.append(event.moved(max(0, at - start) - event.offset))
-        if stream is not None and io is not None:
-            due = self._script.before(hop, (stream,)) or hop == self._hops.first
-            fresh = stream.fresh(hop, due or not self._script.away)
-            if fresh is not None:
-                if fresh:
-                    self._script.began(hop, self._hops.first, io)
-                    events[:0] = self._sounding.again(start)
-                self._dropped += pack(start + self._skipped, events, stream.input(hop))
-                stream.post(hop)
+        super().post(hop, sound)
         self._sounding.follow(start, events)
+
+    def begin(self, hop: int) -> None:
+        """A new worker is given the notes that sound."""
+        self._hop_events[:0] = self._sounding.again(hop * self.hops.hop)
+
+    def write(self, hop: int, sound: Samples, into: Samples) -> None:
+        self._dropped += pack(hop * self.hops.hop + self._skipped, self._hop_events, into[0])
 
     def _turn(self, io: IO, events: list[Event]) -> None:
         """Dials that stand elsewhere than they did go before the hop's notes."""
@@ -144,52 +137,9 @@ class Synth(Processor):
                 self._turned[n] = place
                 events.append(Event("control", 0, FIRST_DIAL + n, place))
 
-    def _load(self, hop: int, out: Samples) -> None:
-        stream, io = self._stream, self._io
-        if hop < self._hops.first or stream is None or io is None:
-            out.fill(0.0)
-            return
-        absent = self._script.absent(hop)
-        given = stream.take(hop, not absent)
-        if absent:
-            given = None
-        if given is not None and not np.isfinite(given, out=self._finite).all():
-            stream.blame()
-            given = None
-        self._script.took(hop, given is not None, io)
-        if given is not None:
-            _spread(given, self._answer)
-        self._presence.play(self._answer if given is not None else None, None, out)
-
     def reset(self) -> None:
-        self._hops.clear()
-        self._presence.clear()
+        super().reset()
         self._events.clear()
         self._sounding.clear()
-        if self._stream is not None:
-            self._stream.reset()
-
-    def retry(self) -> None:
-        if self._stream is not None:
-            self._stream.retry()
-
-    def recall(self, kind: str, number: int) -> None:
-        self._script.recall(kind, number)
-
-    def standing(self) -> list[tuple[str, int]]:
-        return self._script.standing()
-
-    def close(self) -> None:
-        stream: Stream | None = getattr(self, "_stream", None)
-        if stream is not None:
-            stream.close()
 
 
-def _spread(given: Samples, into: Samples) -> None:
-    """Stereo to as many channels as there are."""
-    if into.shape[0] == 1:
-        np.add(given[0], given[1], out=into[0])
-        np.multiply(into[0], np.float32(0.5), out=into[0])
-        return
-    into[:2] = given
-    into[2:] = 0.0

@@ -7,21 +7,19 @@ import math
 from antiphon.contract.block import StreamSpec
 from antiphon.contract.params import Param
 from antiphon.contract.processor import IO, Processor
-from antiphon.native import f32p, f64, i64, kernel
+from antiphon.native import Audio, f64, i64, kernel
 
 
 @kernel
-def utilities_click(
-    y: f32p, stride: i64, channels: i64, first: i64, last: i64, age: i64, length: i64, level: f64, step: f64
-) -> None:
+def utilities_click(y: Audio, first: i64, last: i64, age: i64, length: i64, level: f64, step: f64) -> None:
     """y[first:last] ← a decaying cosine that is `age` frames old at `first` and `length` frames long."""
     for n in range(first, last):
         t = age + n - first
         v = f64(0.0)
         if t < length:
             v = level * math.cos(step * f64(t)) * math.exp(-6.0 * f64(t) / f64(length))
-        for c in range(channels):
-            y[c * stride + n] = v
+        for c in range(y.channels):
+            y[c, n] = v
 
 
 class Click(Processor):
@@ -59,5 +57,5 @@ class Click(Processor):
         if self._age >= self._length:
             y[:, first:last] = 0.0
             return
-        utilities_click(y, y.strides[0] // 4, y.shape[0], first, last, self._age, self._length, self._level, self._step)
+        utilities_click(y, first, last, self._age, self._length, self._level, self._step)
         self._age += last - first

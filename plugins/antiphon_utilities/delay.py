@@ -1,7 +1,7 @@
 """An echo.
 
 Out comes the echo alone; the host's `wet` adds what went in. A delay may close a cycle of wires:
-the host hears such a wire one block late, tells the delay so by `feedback_frames`, and the delay
+the host hears such a wire one block late, says so in `StreamSpec.feedback`, and the delay
 shortens its line by as much, so that the time around the loop is the time that was asked for.
 """
 
@@ -12,7 +12,7 @@ import numpy as np
 from antiphon.contract.block import StreamSpec
 from antiphon.contract.params import Param
 from antiphon.contract.processor import IO, Processor
-from antiphon.native import f32, f32p, f64, i64, i64p, kernel
+from antiphon.native import Audio, f32, f32p, f64, i64, i64p, kernel
 
 LONGEST = 2.0
 FADE = 0.02
@@ -24,11 +24,11 @@ _AT, _LAG, _NEXT, _GONE, _ENTRY, _SIZE = 0, 1, 2, 3, 4, 5
 
 @kernel
 def utilities_delay(
-    x: f32p, xs: i64, y: f32p, ys: i64, seconds: f32p, feedback: f32p, ring: f32p, size: i64,
-    state: i64p, fade: i64, entry: i64, rate: f64, early: i64, channels: i64, frames: i64,
+    x: Audio, y: Audio, seconds: f32p, feedback: f32p, ring: f32p, size: i64,
+    state: i64p, fade: i64, entry: i64, rate: f64, early: i64,
 ) -> None:  # fmt: skip
     """y ← the echo of x. ring: `size` frames a channel. early: frames the output comes before its time."""
-    for n in range(frames):
+    for n in range(y.frames):
         asked = i64(f64(seconds[n]) * rate + 0.5)
         asked = early if asked < early else asked
         asked = 1 if asked < 1 else asked
@@ -58,15 +58,15 @@ def utilities_delay(
         if state[_ENTRY] > 0:
             comes = f32(1.0) - f32(f64(state[_ENTRY]) / f64(entry))
             state[_ENTRY] = state[_ENTRY] - 1
-        for c in range(channels):
+        for c in range(y.channels):
             old = ring[c * size + a]
             new = ring[c * size + b]
             back = (old + (new - old) * g) * feedback[n]
             back = f32(0.0) if abs(back) < f32(1e-20) else back
-            ring[c * size + w] = x[c * xs + n] * comes + back
+            ring[c * size + w] = x[c, n] * comes + back
             old = ring[c * size + a_early]
             new = ring[c * size + b_early]
-            y[c * ys + n] = old + (new - old) * g
+            y[c, n] = old + (new - old) * g
         if state[_GONE] >= fade:
             state[_LAG] = state[_NEXT]
             state[_GONE] = -1
@@ -77,18 +77,16 @@ class Delay(Processor):
     """Repeats the sound after `time`, again and again by `feedback`."""
 
     holds = True
+    compensates = True
     tail = True
     params = (
         Param("time", default=0.35, low=0.001, high=LONGEST, unit="s", warp="log", doc="From sound to echo."),
         Param("feedback", default=0.35, low=0.0, high=0.98, smooth=0.01, doc="How much of an echo is echoed again."),
     )
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.feedback_frames = 0
-
     def prepare(self, spec: StreamSpec) -> None:
         self._rate = float(spec.rate)
+        self._feedback = spec.feedback
         self._size = round(LONGEST * spec.rate) + spec.block + 2
         self._ring = np.zeros((spec.channels, self._size), np.float32)
         self._state = np.zeros(_SIZE, np.int64)
@@ -109,6 +107,6 @@ class Delay(Processor):
             self._fresh = False
             self._state[_ENTRY] = self._entry if io.time.sample else 0
         utilities_delay(
-            x, x.strides[0] // 4, y, y.strides[0] // 4, io.curve("time"), io.curve("feedback"), self._ring, self._size,
-            self._state, self._fade, self._entry, self._rate, self.feedback_frames, x.shape[0], io.frames,
+            x, y, io.curve("time"), io.curve("feedback"), self._ring, self._size,
+            self._state, self._fade, self._entry, self._rate, self._feedback,
         )  # fmt: skip

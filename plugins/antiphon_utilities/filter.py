@@ -13,7 +13,7 @@ import numpy as np
 from antiphon.contract.block import StreamSpec
 from antiphon.contract.params import Param
 from antiphon.contract.processor import IO, Processor
-from antiphon.native import f32p, f64, f64p, i64, kernel
+from antiphon.native import Audio, f32p, f64, f64p, i64, kernel
 
 MODES = ("lowpass", "highpass", "bandpass", "notch")
 GRID = 16
@@ -24,11 +24,11 @@ _G, _A1, _A2, _A3, _M0, _M1, _M2, _SLIDE, _SIZE = 0, 1, 2, 3, 4, 5, 6, 7, 8
 
 @kernel
 def utilities_filter(
-    x: f32p, xs: i64, y: f32p, ys: i64, cutoff: f32p, q: f32p, mode: f32p,
-    state: f64p, k: f64p, age: i64, rate: f64, channels: i64, frames: i64,
+    x: Audio, y: Audio, cutoff: f32p, q: f32p, mode: f32p,
+    state: f64p, k: f64p, age: i64, rate: f64,
 ) -> None:  # fmt: skip
     """y ← x filtered; `age` frames have gone since the reset. state: two numbers a channel."""
-    for n in range(frames):
+    for n in range(y.frames):
         damp = 1.0 / f64(q[n])
         # what the chosen mode is of input, band and low
         kind = mode[n]
@@ -49,7 +49,7 @@ def utilities_filter(
             k[_A1] = 1.0 / (1.0 + g * (g + damp))
             k[_A2] = g * k[_A1]
             k[_A3] = g * k[_A2]
-            for c in range(2 * channels):
+            for c in range(2 * y.channels):
                 v = state[c]
                 state[c] = 0.0 if abs(v) < 1e-25 else v
         if age + n == 0:
@@ -60,8 +60,8 @@ def utilities_filter(
         k[_M0] = k[_M0] + (m0 - k[_M0]) * k[_SLIDE]
         k[_M1] = k[_M1] + (m1 - k[_M1]) * k[_SLIDE]
         k[_M2] = k[_M2] + (m2 - k[_M2]) * k[_SLIDE]
-        for c in range(channels):
-            v0 = f64(x[c * xs + n])
+        for c in range(y.channels):
+            v0 = f64(x[c, n])
             one = state[2 * c]
             two = state[2 * c + 1]
             v3 = v0 - two
@@ -69,7 +69,7 @@ def utilities_filter(
             v2 = two + k[_A2] * one + k[_A3] * v3
             state[2 * c] = 2.0 * v1 - one
             state[2 * c + 1] = 2.0 * v2 - two
-            y[c * ys + n] = k[_M0] * v0 + k[_M1] * v1 + k[_M2] * v2
+            y[c, n] = k[_M0] * v0 + k[_M1] * v1 + k[_M2] * v2
 
 
 class Filter(Processor):
@@ -99,7 +99,7 @@ class Filter(Processor):
     def process(self, io: IO) -> None:
         x, y = io.audio_in[0], io.audio_out[0]
         utilities_filter(
-            x, x.strides[0] // 4, y, y.strides[0] // 4, io.curve("cutoff"), io.curve("q"), io.curve("mode"),
-            self._state, self._k, self._age, self._rate, x.shape[0], io.frames,
+            x, y, io.curve("cutoff"), io.curve("q"), io.curve("mode"),
+            self._state, self._k, self._age, self._rate,
         )  # fmt: skip
         self._age += io.frames

@@ -10,21 +10,21 @@ from antiphon.contract.block import StreamSpec
 from antiphon.contract.params import Param
 from antiphon.contract.ports import CONTROL_OUT
 from antiphon.contract.processor import IO, Processor
-from antiphon.native import f32p, f64, f64p, i64, kernel
+from antiphon.native import Audio, f32p, f64, f64p, kernel
 
 _FAINT = 1e-10
 
 
 @kernel
 def utilities_follower(
-    x: f32p, xs: i64, y: f32p, attack: f32p, release: f32p, floor: f32p, ceiling: f32p, depth: f32p,
-    state: f64p, rate: f64, channels: i64, frames: i64,
+    x: Audio, y: f32p, attack: f32p, release: f32p, floor: f32p, ceiling: f32p, depth: f32p,
+    state: f64p, rate: f64,
 ) -> None:  # fmt: skip
     """y ← depth times the place of x's level between floor and ceiling. state: the peak let go of, the place."""
-    for n in range(frames):
+    for n in range(x.frames):
         top = f64(0.0)
-        for c in range(channels):
-            a = abs(f64(x[c * xs + n]))
+        for c in range(x.channels):
+            a = abs(f64(x[c, n]))
             top = a if a > top else top
         fall = math.exp(-1.0 / (f64(release[n]) * rate))
         held = top + (state[0] - top) * fall
@@ -84,6 +84,6 @@ class EnvelopeFollower(Processor):
     def process(self, io: IO) -> None:
         x, y = io.audio_in[0], io.audio_out[0]
         utilities_follower(
-            x, x.strides[0] // 4, y, io.curve("attack"), io.curve("release"), io.curve("floor"), io.curve("ceiling"),
-            io.curve("depth"), self._state, self._rate, x.shape[0], io.frames,
+            x, y, io.curve("attack"), io.curve("release"), io.curve("floor"), io.curve("ceiling"),
+            io.curve("depth"), self._state, self._rate,
         )  # fmt: skip

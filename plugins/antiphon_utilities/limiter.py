@@ -14,7 +14,7 @@ import numpy as np
 from antiphon.contract.block import StreamSpec
 from antiphon.contract.params import Param
 from antiphon.contract.processor import IO, Processor
-from antiphon.native import f32, f32p, f64, f64p, i64, i64p, kernel
+from antiphon.native import Audio, f32, f32p, f64, f64p, i64, i64p, kernel
 
 LOOK_AHEAD = 0.0015
 _ONE = 1 << 40
@@ -24,22 +24,22 @@ _AGE, _HEAD, _TAIL, _TOTAL, _SIZE = 0, 1, 2, 3, 4
 
 @kernel
 def utilities_limiter(
-    x: f32p, xs: i64, y: f32p, ys: i64, ceiling: f32p, release: f32p, ring: f32p, look: i64,
-    whole: i64p, need: f64p, when: i64p, cut: i64p, held: f64p, rate: f64, channels: i64, frames: i64,
+    x: Audio, y: Audio, ceiling: f32p, release: f32p, ring: f32p, look: i64,
+    whole: i64p, need: f64p, when: i64p, cut: i64p, held: f64p, rate: f64,
 ) -> None:  # fmt: skip
     """y ← x, `look` - 1 frames late, nowhere above the ceiling (dB).
 
     ring: `look` frames a channel.  need, when: `look` + 1 places, a queue of reductions that shrink.
     cut: the last `look` reductions, whole numbers of which 1 << 40 is all.  held: the reduction now.
     """
-    for n in range(frames):
+    for n in range(y.frames):
         age = whole[_AGE]
         place = age % look
         top = f64(0.0)
-        for c in range(channels):
-            a = abs(f64(x[c * xs + n]))
+        for c in range(y.channels):
+            a = abs(f64(x[c, n]))
             top = a if a > top else top
-            ring[c * look + place] = x[c * xs + n]
+            ring[c * look + place] = x[c, n]
         limit = math.pow(10.0, f64(ceiling[n]) / 20.0)
         wanted = 0.0
         if top > limit:
@@ -70,11 +70,11 @@ def utilities_limiter(
         gain = 1.0 if whole[_TOTAL] == 0 else gain
         gain = 0.0 if gain < 0.0 else gain
         late = (age + 1) % look
-        for c in range(channels):
+        for c in range(y.channels):
             v = f32(0.0)
             if age >= look - 1:
                 v = f32(f64(ring[c * look + late]) * gain)
-            y[c * ys + n] = v
+            y[c, n] = v
         whole[_AGE] = age + 1
 
 
@@ -107,6 +107,6 @@ class Limiter(Processor):
     def process(self, io: IO) -> None:
         x, y = io.audio_in[0], io.audio_out[0]
         utilities_limiter(
-            x, x.strides[0] // 4, y, y.strides[0] // 4, io.curve("ceiling"), io.curve("release"), self._ring,
-            self._look, self._whole, self._need, self._when, self._cut, self._held, self._rate, x.shape[0], io.frames,
+            x, y, io.curve("ceiling"), io.curve("release"), self._ring,
+            self._look, self._whole, self._need, self._when, self._cut, self._held, self._rate,
         )  # fmt: skip

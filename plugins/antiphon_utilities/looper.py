@@ -263,7 +263,7 @@ class Looper(Processor):
             return
         x, y = io.audio_in[0], io.audio_out[0]
         utilities_looper(
-            x, x.strides[0] // 4, y, y.strides[0] // 4, io.curve("level"), io.curve("through"), io.curve("feedback"),
+            x, y, io.curve("level"), io.curve("through"), io.curve("feedback"),
             self._tape, self._size, self._mark, self._gone, self._tail, self._before, self._whole, self._real,
-            self._state, self._fade, self._channels, first, last,
+            self._state, self._fade, first, last,
         )  # fmt: skip

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 
-from antiphon.native import f32, f32p, f64, f64p, i64, i64p, kernel, u8p
+from antiphon.native import Audio, f32, f32p, f64, f64p, i64, i64p, kernel, u8p
 from antiphon_utilities.beats import EARLY
 
 EMPTY, RECORDING, PLAYING, OVERDUBBING, STOPPED = 0, 1, 2, 3, 4
@@ -24,9 +24,9 @@ EXACT, LATE, REAL = 0, 1, 2
 
 @kernel
 def utilities_looper(
-    x: f32p, xs: i64, y: f32p, ys: i64, level: f32p, through: f32p, feedback: f32p,
+    x: Audio, y: Audio, level: f32p, through: f32p, feedback: f32p,
     tape: f32p, size: i64, mark: f32p, gone: u8p, tail: f32p, before: f32p, whole: i64p, real: f64p,
-    state: i64, fade: i64, channels: i64, first: i64, last: i64,
+    state: i64, fade: i64, first: i64, last: i64,
 ) -> None:  # fmt: skip
     """Frames `first` to `last`: y ← x and the loop; the tape is written where it is to be.
 
@@ -62,22 +62,22 @@ def utilities_looper(
             if writes:
                 mark[q] = 2 * whole[LAYER] + into
         dying = whole[TAIL] < fade
-        for c in range(channels):
-            heard = x[c * xs + n]
+        for c in range(y.channels):
+            heard = x[c, n]
             loop = f32(0.0)
             if runs:
-                old = tape[(side * channels + c) * size + q]
+                old = tape[(side * y.channels + c) * size + q]
                 loop = old * gain
                 if writes:
                     made = old * keep + heard * punch
-                    tape[(into * channels + c) * size + q] = f32(0.0) if abs(made) < f32(1e-20) else made
+                    tape[(into * y.channels + c) * size + q] = f32(0.0) if abs(made) < f32(1e-20) else made
             if recording:
                 tape[c * size + p] = heard
             else:
                 before[c * fade + whole[BEFORE]] = heard
             if dying:
                 loop = loop + tail[c * fade + whole[TAIL]]
-            y[c * ys + n] = heard * through[n] + loop * level[n]
+            y[c, n] = heard * through[n] + loop * level[n]
         if dying:
             whole[TAIL] = whole[TAIL] + 1
         if recording:

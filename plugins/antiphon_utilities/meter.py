@@ -9,7 +9,7 @@ import numpy as np
 from antiphon.contract.block import StreamSpec
 from antiphon.contract.params import Param
 from antiphon.contract.processor import IO, Processor
-from antiphon.native import f32p, f64, f64p, i64, kernel
+from antiphon.native import Audio, f64, f64p, i64, kernel
 
 WINDOW = 0.05
 FLOOR = -120.0
@@ -18,18 +18,18 @@ _COUNT, _PEAK, _SUM, _LAST_PEAK, _LAST_MEAN, _SIZE = 0, 1, 2, 3, 4, 5
 
 
 @kernel
-def utilities_meter(x: f32p, xs: i64, state: f64p, window: i64, channels: i64, frames: i64) -> None:
+def utilities_meter(x: Audio, state: f64p, window: i64) -> None:
     """Gathers windows of `window` frames, wherever blocks end."""
-    for n in range(frames):
-        for c in range(channels):
-            v = f64(x[c * xs + n])
+    for n in range(x.frames):
+        for c in range(x.channels):
+            v = f64(x[c, n])
             a = abs(v)
             state[_PEAK] = a if a > state[_PEAK] else state[_PEAK]
             state[_SUM] = state[_SUM] + v * v
         state[_COUNT] = state[_COUNT] + 1.0
         if state[_COUNT] >= f64(window):
             state[_LAST_PEAK] = state[_PEAK]
-            state[_LAST_MEAN] = state[_SUM] / (f64(window) * f64(channels))
+            state[_LAST_MEAN] = state[_SUM] / (f64(window) * f64(x.channels))
             state[_COUNT] = 0.0
             state[_PEAK] = 0.0
             state[_SUM] = 0.0
@@ -53,7 +53,7 @@ class Meter(Processor):
     def process(self, io: IO) -> None:
         x = io.audio_in[0]
         io.audio_out[0][:] = x
-        utilities_meter(x, x.strides[0] // 4, self._state, self._window, x.shape[0], io.frames)
+        utilities_meter(x, self._state, self._window)
         io.report("peak", _db(20.0, float(self._state[_LAST_PEAK])))
         io.report("rms", _db(10.0, float(self._state[_LAST_MEAN])))
 

@@ -7,7 +7,7 @@ import math
 from antiphon.contract.block import StreamSpec
 from antiphon.contract.params import Param
 from antiphon.contract.processor import IO, Processor
-from antiphon.native import f32p, f64, i64, kernel
+from antiphon.native import Audio, f64, i64, kernel
 from antiphon_utilities.beats import JUMP, frame_of, next_multiple, per_frame
 
 LENGTH = 0.03
@@ -16,7 +16,7 @@ _BEAT, _BETWEEN = 0.7, 0.4
 
 @kernel
 def utilities_tick(
-    x: f32p, xs: i64, y: f32p, ys: i64, channels: i64, first: i64, last: i64,
+    x: Audio, y: Audio, first: i64, last: i64,
     age: i64, length: i64, level: f64, step: f64,
 ) -> None:  # fmt: skip
     """y[first:last] ← x and a decaying cosine that is `age` frames old at `first` and `length` frames long."""
@@ -26,8 +26,8 @@ def utilities_tick(
         if t < length:
             left = 1.0 - f64(t) / f64(length)
             v = level * math.cos(step * f64(t)) * math.exp(6.0 * left - 6.0) * left
-        for c in range(channels):
-            y[c * ys + n] = f64(x[c * xs + n]) + v
+        for c in range(y.channels):
+            y[c, n] = f64(x[c, n]) + v
 
 
 class Metronome(Processor):
@@ -99,7 +99,7 @@ class Metronome(Processor):
             y[:, first:last] = x[:, first:last]
             return
         utilities_tick(
-            x, x.strides[0] // 4, y, y.strides[0] // 4, x.shape[0], first, last, self._age, self._length, self._level,
+            x, y, first, last, self._age, self._length, self._level,
             self._step,
         )  # fmt: skip
         self._age += last - first

@@ -6,18 +6,18 @@ import math
 
 from antiphon.contract.params import Param
 from antiphon.contract.processor import IO, Processor
-from antiphon.native import f32p, f64, i64, kernel
+from antiphon.native import Audio, f32p, f64, kernel
 
 PI = math.pi
 
 
 @kernel
-def utilities_pan(x: f32p, xs: i64, y: f32p, ys: i64, place: f32p, channels: i64, frames: i64) -> None:
+def utilities_pan(x: Audio, y: Audio, place: f32p) -> None:
     """y ← x with even channels weighed for the left and odd ones for the right."""
     last = f64(2.0)
     left = f64(1.0)
     right = f64(1.0)
-    for n in range(frames):
+    for n in range(y.frames):
         p = f64(place[n])
         if p != last:
             last = p
@@ -28,9 +28,9 @@ def utilities_pan(x: f32p, xs: i64, y: f32p, ys: i64, place: f32p, channels: i64
                 left = 0.0
             if p <= -1.0:
                 right = 0.0
-        for c in range(channels):
+        for c in range(y.channels):
             g = left if c % 2 == 0 else right
-            y[c * ys + n] = f64(x[c * xs + n]) * g
+            y[c, n] = f64(x[c, n]) * g
 
 
 class Pan(Processor):
@@ -46,4 +46,4 @@ class Pan(Processor):
         if x.shape[0] == 1:
             y[:] = x
             return
-        utilities_pan(x, x.strides[0] // 4, y, y.strides[0] // 4, io.curve("place"), x.shape[0], io.frames)
+        utilities_pan(x, y, io.curve("place"))

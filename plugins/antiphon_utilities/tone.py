@@ -9,33 +9,31 @@ import numpy as np
 from antiphon.contract.block import StreamSpec
 from antiphon.contract.params import Param
 from antiphon.contract.processor import IO, Processor
-from antiphon.native import f32p, f64, f64p, i64, i64p, kernel
+from antiphon.native import Audio, f32p, f64, f64p, i64p, kernel
 
 KINDS = ("sine", "noise")
 PI = math.pi
 
 
 @kernel
-def utilities_sine(
-    y: f32p, ys: i64, hertz: f32p, level: f32p, phase: f64p, rate: f64, channels: i64, frames: i64
-) -> None:
+def utilities_sine(y: Audio, hertz: f32p, level: f32p, phase: f64p, rate: f64) -> None:
     """y ← a sine; phase[0] in turns."""
-    for n in range(frames):
+    for n in range(y.frames):
         v = math.sin(2.0 * PI * phase[0]) * f64(level[n])
         turn = phase[0] + f64(hertz[n]) / rate
         phase[0] = turn - math.floor(turn)
-        for c in range(channels):
-            y[c * ys + n] = v
+        for c in range(y.channels):
+            y[c, n] = v
 
 
 @kernel
-def utilities_noise(y: f32p, ys: i64, level: f32p, seeds: i64p, channels: i64, frames: i64) -> None:
+def utilities_noise(y: Audio, level: f32p, seeds: i64p) -> None:
     """y ← white noise, evenly spread over -1..1, of its own in each channel."""
-    for c in range(channels):
+    for c in range(y.channels):
         s = seeds[c]
-        for n in range(frames):
+        for n in range(y.frames):
             s = s * 6364136223846793005 + 1442695040888963407
-            y[c * ys + n] = f64(s >> 32) / 2147483648.0 * f64(level[n])
+            y[c, n] = f64(s >> 32) / 2147483648.0 * f64(level[n])
         seeds[c] = s
 
 
@@ -67,9 +65,8 @@ class Tone(Processor):
     def process(self, io: IO) -> None:
         y = io.audio_out[0]
         if io.value("kind") == "noise":
-            utilities_noise(y, y.strides[0] // 4, io.curve("level"), self._seeds, y.shape[0], io.frames)
+            utilities_noise(y, io.curve("level"), self._seeds)
         else:
             utilities_sine(
-                y, y.strides[0] // 4, io.curve("frequency"), io.curve("level"), self._phase, self._rate, y.shape[0],
-                io.frames,
+                y, io.curve("frequency"), io.curve("level"), self._phase, self._rate,
             )  # fmt: skip

@@ -9,7 +9,7 @@ import numpy as np
 from antiphon.contract.block import StreamSpec
 from antiphon.contract.params import Param
 from antiphon.contract.processor import IO, Processor
-from antiphon.native import f32p, f64, f64p, i64, kernel
+from antiphon.native import Audio, f64, f64p, i64, kernel
 
 WINDOW, HOP = 0.08, 0.05
 LOWEST, HIGHEST = 25.0, 5000.0
@@ -27,16 +27,16 @@ _LOW, _HIGH, _ENERGY = 0, 1, 2
 
 @kernel
 def utilities_tuner_hear(
-    x: f32p, xs: i64, ring: f64p, size: i64, at: i64, heard: f64p, rate: f64, channels: i64, first: i64, last: i64
+    x: Audio, ring: f64p, size: i64, at: i64, heard: f64p, rate: f64, first: i64, last: i64
 ) -> None:
     """ring ← the mean of the channels, its harmonics softened and its offset taken away."""
     soften = 1.0 - math.exp(-TAU * _SOFTEN / rate)
     block = 1.0 - math.exp(-TAU * _BLOCK / rate)
     for n in range(first, last):
         v = f64(0.0)
-        for c in range(channels):
-            v = v + f64(x[c * xs + n])
-        v = v / f64(channels)
+        for c in range(x.channels):
+            v = v + f64(x[c, n])
+        v = v / f64(x.channels)
         heard[_ENERGY] = heard[_ENERGY] + v * v
         heard[_LOW] = heard[_LOW] + (v - heard[_LOW]) * soften + 1e-18
         heard[_HIGH] = heard[_HIGH] + (heard[_LOW] - heard[_HIGH]) * block
@@ -182,7 +182,7 @@ class Tuner(Processor):
         while at < io.frames:
             count = min(io.frames - at, self._hop - self._gone)
             utilities_tuner_hear(
-                x, x.strides[0] // 4, self._ring, self._size, self._at, self._heard, float(self._rate), x.shape[0], at,
+                x, self._ring, self._size, self._at, self._heard, float(self._rate), at,
                 at + count,
             )  # fmt: skip
             at += count

@@ -25,7 +25,10 @@ from antiphon.synth import info as synths
 ROOT = Path(__file__).parents[2]
 TUTORIAL = (ROOT / "docs" / "plugins.md").read_text()
 PAGE = "\n".join([TUTORIAL, *((ROOT / "docs" / page).read_text() for page in ("workers.md", "hooks.md"))])
-SET = {"inputs", "outputs", "params", "split", "holds", "tail", "needs", "rate", "block", "channels", "latency", "node"}
+SET = {
+    "inputs", "outputs", "params", "split", "holds", "compensates", "tail", "needs", "rate", "block", "channels",
+    "latency", "node", "parts",
+}  # fmt: skip
 HOOKS = [n for n in ast.parse(inspect.getsource(hookspecs)).body if isinstance(n, ast.FunctionDef)]
 
 

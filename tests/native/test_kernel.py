@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from antiphon.native import dsp, f32p, f64, f64p, i64, i64p, kernel, resample
+from antiphon.native import Audio, Kernel, dsp, f32, f32p, f64, f64p, i64, i64p, kernel, resample
 from antiphon.native.limit import limit, release_fall
 from antiphon.native.loading import fingerprint
 
@@ -138,9 +138,11 @@ def both(item, arrays, *rest):
         one, other = [a.copy() for a in arrays], [a.copy() for a in arrays]
         pair = iter(one), iter(other)
         args = [[next(side) if isinstance(r, str) else r for r in rest] for side in pair]
-        flat = [a.reshape(-1) for a in other]
-        replace = iter(flat)
-        args[1] = [next(replace) if isinstance(r, str) else r for r in rest]
+        kinds = item.types.values()
+        args[1] = [
+            arg.reshape(-1) if isinstance(arg, np.ndarray) and kind != "Audio" else arg
+            for arg, kind in zip(args[1], kinds, strict=True)
+        ]
         return item(*args[0]), item.python(*args[1]), one, other
 
 
@@ -159,7 +161,7 @@ def test_the_delay_line_is_its_python(size, lag, frames, channels):
     x = rng.standard_normal((channels, 40)).astype(np.float32)
     y, ring = np.zeros_like(x), rng.standard_normal((channels, size)).astype(np.float32)
     arrays = [x, y, ring]
-    _, _, one, other = both(dsp.delay_line, arrays, "x", 40, "y", 40, "ring", size, size // 2, lag, channels, frames)
+    _, _, one, other = both(dsp.delay_line, arrays, "x", "y", "ring", size // 2, lag, frames)
     for a, b in zip(one, other, strict=True):
         np.testing.assert_array_equal(a, b)
 
@@ -180,9 +182,9 @@ def test_the_mix_is_exact_at_both_ends():
     rng = np.random.default_rng(2)
     wet, dry = rng.standard_normal((2, 2, 50)).astype(np.float32)
     kept = wet.copy()
-    dsp.mix_wet(wet, 50, dry, 50, np.ones(50, np.float32), 2, 50)
+    dsp.mix_wet(wet, dry, np.ones(50, np.float32), 50)
     np.testing.assert_array_equal(wet, kept)
-    dsp.mix_wet(wet, 50, dry, 50, np.zeros(50, np.float32), 2, 50)
+    dsp.mix_wet(wet, dry, np.zeros(50, np.float32), 50)
     np.testing.assert_array_equal(wet, dry)
 
 
@@ -354,3 +356,65 @@ def test_what_is_outside_the_subset_is_refused_with_its_line_and_holds_up_no_oth
         with pytest.raises(TypeError, match=rf"{item.name}, line \d+: .*outside the subset"):
             item(argument)
     assert whole(5, 2) == whole.python(5, 2)
+
+
+@kernel
+def louder(x: Audio, y: Audio, by: f64) -> i64:
+    """y ← x · by, in as many channels as both have; the frames of both."""
+    for c in range(min(x.channels, y.channels)):
+        for n in range(y.frames):
+            y[c, n] = f32(f64(x[c, n]) * by)
+    return x.frames * 1000 + y.frames
+
+
+@kernel
+def twice_louder(x: Audio, y: Audio) -> i64:
+    """By another kernel, with sound handed on."""
+    y[0, 0] += 1.0
+    return louder(x, y, 2.0)
+
+
+@given(st.integers(1, 4), st.integers(1, 4), st.integers(1, 30), st.integers(0, 9))
+def test_sound_is_read_and_written_by_channel_and_frame(channels: int, others: int, frames: int, first: int) -> None:
+    whole = np.random.default_rng(1).normal(0.0, 1.0, (channels, 40)).astype(np.float32)
+    x = whole[:, first : first + frames]
+    y, z = np.ones((others, 50), np.float32), np.ones((others, 50), np.float32)
+    both = min(channels, others)
+    assert twice_louder(x, y[:, :frames]) == frames * 1001
+    assert louder.python(x, z[:, :frames], 2.0) == frames * 1001
+    np.testing.assert_array_equal(y, z)
+    np.testing.assert_array_equal(y[:both, :frames], 2.0 * x[:both])
+    assert (y[:, frames:] == 1.0).all()
+    assert (y[both:, 1:] == 1.0).all()
+
+
+def test_sound_is_bound_with_its_place() -> None:
+    x, y = np.full((2, 8), 3.0, np.float32), np.zeros((2, 8), np.float32)
+    again = louder.bind(x[:, 2:6], y[:, :4], 0.5)
+    assert again() == 4004
+    assert y.tolist() == [[1.5] * 4 + [0.0] * 4] * 2
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [np.zeros(8, np.float32), np.zeros((2, 8)), np.zeros((8, 2), np.float32).T, np.zeros((2, 8), np.float32)[:, ::2]],
+)
+def test_what_is_no_sound_is_refused(wrong: np.ndarray) -> None:
+    with pytest.raises(TypeError, match=r"^sound for a kernel is float32 \[channels, frames\]"):
+        louder(wrong, np.zeros((2, 8), np.float32), 1.0)
+
+
+@kernel
+def flat_index(x: Audio) -> f32:
+    return x[3]
+
+
+@kernel
+def as_number(x: Audio) -> f32:
+    return x + 1.0
+
+
+@pytest.mark.parametrize("item", [flat_index, as_number])
+def test_sound_is_nothing_else(item: Kernel) -> None:
+    with pytest.raises(TypeError, match=r"x is sound: x\[channel, frame\]"):
+        item(np.zeros((2, 8), np.float32))

@@ -22,6 +22,7 @@ from tests.workers.steppers import spec as worker
 from antiphon.contract.block import StreamSpec
 from antiphon.contract.harness import render
 from antiphon.contract.processor import IO, BlockTime
+from antiphon.contract.runner import ProcessorRunner
 from antiphon.errors import WorkerError, WorkerLost
 from antiphon.graph.rate_adapter import adapt
 from antiphon.workers import pool as pools
@@ -189,16 +190,17 @@ def test_what_the_log_says_happens_again() -> None:
     x = noise(32 * 40, level=-12.0)
     render(made, spec, np.zeros((1, 32), np.float32))
     made.reset()
-    made.recall("absent", 10)
-    made.recall("fresh", 14)
-    made.recall("back", 15)
+    log = ProcessorRunner(made, RATE)
+    log.recall("absent", 10)
+    log.recall("fresh", 14)
+    log.recall("back", 15)
     marks: list[tuple[str, int]] = []
     y = np.concatenate([block(made, x[:, 32 * n :][:, :32], 32 * (n + 1), marks) for n in range(40)], axis=1)
     # the harness has played hop 0; x begins with hop 1
     first = (10 - 1) * 32 + late
     np.testing.assert_array_equal(y[:, late:first], poles(x)[:, : first - late])
     assert marks[:3] == [("absent", 10), ("fresh", 14), ("back", 15)]
-    assert made.standing() == []
+    assert log.standing() == []
     begun = poles(x[:, (14 - 1) * 32 :])
     back, fade = (15 - 1) * 32 + late, 480
     assert np.abs(np.diff(y)).max() < 2.0 * np.abs(np.diff(x)).max() + 0.1
@@ -222,7 +224,7 @@ def test_a_file_whose_worker_dies_is_not_played_on(way: str) -> None:
 def test_a_file_whose_worker_is_killed_ends_with_its_cause() -> None:
     made, spec = node(), StreamSpec(RATE, 64, 1)
     render(made, spec, noise(640))
-    os.kill(pid(made._line._streams[0]), signal.SIGKILL)
+    os.kill(pid(made.client.streams[0]), signal.SIGKILL)
     with pytest.raises(WorkerLost, match=r"the worker test was killed by SIGKILL; the work ends"):
         on(made, 640)
     made.close()
@@ -254,7 +256,7 @@ class TestAgain:
 
     def marks(self, made: ModelProcessor, said: list[tuple[str, int]]) -> None:
         for kind, hop in said:
-            made.recall(kind, hop)
+            ProcessorRunner(made, RATE).recall(kind, hop)
 
     @pytest.mark.parametrize("way", ["NAN", "HANG", "EXIT", "SLEEP"])
     def test_poison_is_taken_as_it_was(self, lockstep: pools.Lockstep, way: str) -> None:
@@ -287,7 +289,7 @@ class TestAgain:
         with pools.replaying():
             made = node(kind="Poison")
             made.prepare(StreamSpec(RATE, 32, 1))
-            entry = made._line._streams[0].entry
+            entry = made.client.streams[0].entry
             before = entry.words[WorkerWord.RESTARTS]
             marks: list[tuple[str, int]] = []
             self.marks(made, said)
@@ -301,14 +303,15 @@ class TestAgain:
     def test_a_log_that_was_begun_while_it_was_away_is_told_so(self) -> None:
         made = node()
         made.prepare(StreamSpec(RATE, 32, 1))
-        assert made.standing() == []
-        made.recall("absent", 5)
+        log = ProcessorRunner(made, RATE)
+        assert log.standing() == []
+        log.recall("absent", 5)
         for n in range(10):
             block(made, noise(32), 32 * n)
-        assert made.standing() == [("absent", 0)]
-        json.dumps(made.standing())
+        assert log.standing() == [("absent", 0)]
+        json.dumps(log.standing())
         other = adapt(node(), StreamSpec(44100, 64, 2))
         other.prepare(StreamSpec(44100, 64, 2))
-        assert other.standing() == []
+        assert ProcessorRunner(other, 44100).standing() == []
         other.close()
         made.close()

@@ -41,8 +41,8 @@ class Waiting:
     """A ring of spectra with what the gate would do to them, and the line to the worker."""
 
     def __init__(self, model: ModelInfo, grid: SpectrumSizes, channels: int, block: int, node: int) -> None:
-        self._line = ModelClient(model, 1, grid.hop, block, node)
-        self.lead = self._line.lead
+        self.client = ModelClient(model, 1, grid.hop, block, node)
+        self.lead = self.client.lead
         self._slots = self.lead + 1
         self._spectra: C64 = np.zeros((self._slots, channels, grid.bins), np.complex64)
         self._gate: F32 = np.ones((self._slots, grid.bins), np.float32)
@@ -61,8 +61,8 @@ class Waiting:
         self._powers.fill(0.0)
         self._gate.fill(1.0)
         self._sent[0, 1] = UNKNOWN
-        self._line.reset()
-        self._line.begin(hop)
+        self.client.reset()
+        self.client.begin(hop)
 
     def learn(self, power: F32) -> None:
         """From now on the noise is what has `power` `[bins]`."""
@@ -70,19 +70,19 @@ class Waiting:
         np.add(self._sent[0, 1], 1e-10, out=self._sent[0, 1])
         np.log(self._sent[0, 1], out=self._sent[0, 1])
 
-    def turn(self, hop: int, spectrum: C64, power: F32, gate: F32, io: IO | None) -> None:
+    def turn(self, hop: int, spectrum: C64, power: F32, gate: F32, io: IO) -> None:
         """Sends hop `hop` off, and puts hop `hop - lead` into `spectrum`, `power` and `gain`."""
         sent = self._sent[0, 0]
         denoise_units(power, self._first, UNITS, BINS, sent)
         np.log(sent, out=sent)
-        self._line.post(hop, self._sent, io)
+        self.client.send(hop, self._sent, io)
         slot = hop % self._slots
         self._spectra[slot] = spectrum
         self._powers[slot] = power
         self._gate[slot] = gate
         due = hop - self.lead
         slot = due % self._slots
-        given = self._line.take(due, io) if due >= self._begun else None
+        given = self.client.take(due, io) if due >= self._begun else None
         self.answered = given is not None
         if given is not None:
             denoise_spread(given[0, 0], self._unit, self._bins, self.gain)
@@ -90,15 +90,3 @@ class Waiting:
             self.gain[:] = self._gate[slot]
         spectrum[:] = self._spectra[slot]
         power[:] = self._powers[slot]
-
-    def retry(self) -> None:
-        self._line.retry()
-
-    def recall(self, kind: str, number: int) -> None:
-        self._line.recall(kind, number)
-
-    def standing(self) -> list[tuple[str, int]]:
-        return self._line.standing()
-
-    def close(self) -> None:
-        self._line.close()

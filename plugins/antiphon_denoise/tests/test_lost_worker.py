@@ -50,7 +50,7 @@ def test_killing_the_worker_does_not_click(rig):
     sound = (0.3 * np.sin(2 * np.pi * 220.0 * t) + noise).astype(np.float32)[None]
     blocks = sound.shape[1] // BLOCK
     made, answered = [], []
-    (stream,) = waiting._line._streams
+    (stream,) = waiting.client.streams
     for n in range(blocks):
         if n == blocks // 3:
             kill(stream, signal.SIGKILL)

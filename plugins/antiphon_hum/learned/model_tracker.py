@@ -39,7 +39,7 @@ class ModelTracker:
         self._intake = intake
         model = MODELS[mode]
         self.hop = spec.HOP * intake.factor
-        self._line = ModelClient(model, 1, self.hop, block, node)
+        self.client = ModelClient(model, 1, self.hop, block, node)
         self._seconds = spec.HOP / intake.rate
         self._learned = mode == "learned"
         self._up = 12.0 * math.log2(intake.rate / spec.RATE)
@@ -48,7 +48,7 @@ class ModelTracker:
             self._decoder, heard = NoteDecoder(Live(), self._up), spec.NEAR + SETTLING
         else:
             self._decoder, heard = TemplateDecoder(), spec.PLAIN_LATE + TemplateSettings().held - 1
-        self.lag = heard + self._line.lead
+        self.lag = heard + self.client.lead
         self.behind = self.lag * self.hop + intake.lag - 1
         self._sent: F32 = np.zeros((1, 1, spec.HOP), np.float32)
         self._levels = [-90.0] * LEVELS
@@ -59,7 +59,7 @@ class ModelTracker:
     def reset(self) -> None:
         """Forgets the past; the intake is reset by its owner."""
         self._decoder.reset()
-        self._line.reset()
+        self.client.reset()
         self._levels[:] = [-90.0] * LEVELS
         self._sounds = False
         self._missing = 0
@@ -68,28 +68,28 @@ class ModelTracker:
         self.begun: Look | None = None
         if self._number >= 0:
             self._first = self._number
-            self._line.begin(self._first)
+            self.client.begin(self._first)
 
     def begin(self, sample: int) -> None:
         """The first frame is that sample of the clock; only the first call counts."""
         if self._number < 0:
             self._number = self._first = sample // self.hop
-            self._line.begin(self._first)
+            self.client.begin(self._first)
 
-    def step(self, settings: TrackerSettings, io: IO | None) -> None:
+    def step(self, settings: TrackerSettings, io: IO) -> None:
         """The intake has a full hop."""
         newest = self._intake.newest(spec.HOP)
         self._sent[0, 0] = newest
         self._levels.pop(0)
         self._levels.append(10.0 * math.log10(float(np.dot(newest, newest)) / spec.HOP + 1e-9))
-        self._line.post(self._number, self._sent, io)
-        due = self._number - self._line.lead
-        given = self._line.take(due, io) if due >= self._first else None
+        self.client.send(self._number, self._sent, io)
+        due = self._number - self.client.lead
+        given = self.client.take(due, io) if due >= self._first else None
         self._number += 1
         self.begun, self.ended = None, False
         answer = given[0, 0] if given is not None else None
         if self.overhear is not None and due >= self._first:
-            self.overhear(answer, self._levels[-1 - min(self._line.lead, LEVELS - 1)])
+            self.overhear(answer, self._levels[-1 - min(self.client.lead, LEVELS - 1)])
         if answer is None:
             self._missing += 1
             if self._missing >= MISSING:
@@ -121,15 +121,3 @@ class ModelTracker:
         self._decoder.reset()
         self.ended, self._sounds = self._sounds, False
         self.pitch = self.many = 0.0
-
-    def retry(self) -> None:
-        self._line.retry()
-
-    def recall(self, kind: str, number: int) -> None:
-        self._line.recall(kind, number)
-
-    def standing(self) -> list[tuple[str, int]]:
-        return self._line.standing()
-
-    def close(self) -> None:
-        self._line.close()

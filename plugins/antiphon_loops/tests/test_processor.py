@@ -34,8 +34,9 @@ class Deck:
 
     def __init__(self, processor: Loops, values: dict[str, Value], tempo: float = 120.0) -> None:
         self.processor, self.cells = processor, prepare(processor, SPEC, values)
-        if processor._maker is not None and Deck.maker is not None:
-            processor._maker = Deck.maker
+        source = processor._source
+        if source is not None and source.maker is not None and Deck.maker is not None:
+            source.maker = Deck.maker
         self.map, self.time = TempoMap(SPEC.rate, tempo, end_bpm=tempo), BlockTime(tempo=tempo)
         self.reports: dict[str, float] = {}
         self.marks: list[tuple[int, str, int]] = []
@@ -148,7 +149,7 @@ def test_a_change_is_asked_for_within_the_beat_and_a_ramp_at_the_bar(library: Pa
         def close(self) -> None: ...
 
     monkeypatch.setattr(pool, "_current", _Live())
-    monkeypatch.setattr("antiphon_loops.arrangement.live.Preparer", Idle)
+    monkeypatch.setattr("antiphon_loops.source.Preparer", Idle)
     deck = Deck(Loops(), {"library": str(library)})
     deck.play(96000)
     deck.play(96000, [(30000, "seed", 5)])
@@ -202,9 +203,9 @@ def test_the_kernel_is_its_python(library: Path):
     rng = np.random.default_rng(3)
     x, table = rng.standard_normal((2, 400)).astype(np.float32), sinc_table()
     made = [np.zeros((2, 64), np.float32) for _ in range(2)]
-    said = (20.3, 1.7, 0.5, 0.01, 2, 3, 60)
-    loops_read(x, 400, made[0], 64, table, *said)
-    loops_read.python(x.ravel(), 400, made[1].ravel(), 64, table.ravel(), *said)
+    said = (20.3, 1.7, 0.5, 0.01, 3, 60)
+    loops_read(x, made[0], table, *said)
+    loops_read.python(x, made[1], table.ravel(), *said)
     np.testing.assert_allclose(made[0], made[1], atol=1e-5)
     assert not made[0][:, :3].any()
 
@@ -244,7 +245,7 @@ def test_live_nothing_waits_and_a_replay_is_the_same(library: Path, monkeypatch:
     heard.append(live.play(100000))
     live.processor.close()
     swaps = [m for m in live.marks if m[1] == "swap"]
-    assert len(swaps) >= 3, live.processor._preparer
+    assert len(swaps) >= 3, live.processor._source
     sound = np.concatenate(heard, axis=1)
     assert np.abs(sound[:, swaps[0][0] + 1000 : swaps[1][0]]).max() > 0.05
     monkeypatch.setattr(pool, "_current", pool.Lockstep())
@@ -255,7 +256,8 @@ def test_live_nothing_waits_and_a_replay_is_the_same(library: Path, monkeypatch:
     again = []
     while replay.time.sample < sound.shape[1]:
         for kind, number in by_block.get(replay.time.sample, []):
-            replay.processor.recall(kind, number)
+            for part in replay.processor.parts:
+                part.recall(kind, number)
         at = replay.time.sample
         again.append(replay.play(min(512, sound.shape[1] - at), [(0, n, v) for s, n, v in changes if s == at]))
     np.testing.assert_array_equal(np.concatenate(again, axis=1), sound)

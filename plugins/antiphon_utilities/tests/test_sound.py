@@ -1,5 +1,7 @@
 """What each utility does to sound, measured."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -98,9 +100,7 @@ class TestDelay:
     def test_in_a_cycle_it_takes_off_what_the_host_adds(self):
         x = np.zeros((2, RATE), np.float32)
         x[:, 10] = 1.0
-        delay = Delay()
-        delay.feedback_frames = 256
-        y = run_processor(delay, SPEC, x, {"time": 0.25, "feedback": 0.5})
+        y = run_processor(Delay(), replace(SPEC, feedback=256), x, {"time": 0.25, "feedback": 0.5})
         np.testing.assert_array_equal(np.nonzero(y[0])[0], [11754, 23754, 35754, 47754])
 
     def test_a_change_of_time_does_not_click(self):

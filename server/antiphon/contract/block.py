@@ -18,11 +18,14 @@ class StreamSpec:
 
     rate: frames per second.  block: the most frames one `process` call may carry.
     channels: channels of an audio port that does not name a number of its own.
+    feedback: frames by which a wire that closes a cycle comes late to this processor, where it compensates for it
+    (`Processor.compensates`); else 0.
     """
 
     rate: int = 48000
     block: int = 256
     channels: int = 2
+    feedback: int = 0
 
 
 @dataclass(frozen=True, slots=True)

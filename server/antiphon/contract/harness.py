@@ -2,15 +2,15 @@
 
     out = run_processor(Louder(), StreamSpec(), audio, settings={"by": 6.0}, blocks=[64, 1, 191])
 
-No network, no clock, no other node. It keeps the contract hard: outputs hold NaN until they are
+No network, no other node; the clock runs at 120 bpm. It keeps the contract hard: outputs hold NaN until they are
 filled, inputs cannot be written, and what the real host would bypass a node for is raised here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import cycle, pairwise
+from itertools import cycle
 
 import numpy as np
 
@@ -19,9 +19,12 @@ from antiphon.contract.parameter_cell import ParamCell
 from antiphon.contract.params import Value
 from antiphon.contract.ports import Port
 from antiphon.contract.processor import IO, BlockTime, Event, Processor
+from antiphon.contract.runner import ProcessorRunner
 from antiphon.errors import PluginError, UsageError
 from antiphon.runtime.suggestion import instead
 
+TEMPO = 120.0
+"""The clock of a run, bpm, from beat 0 on."""
 Change = tuple[int, str, Value]
 """At a sample, a parameter, its new value."""
 
@@ -71,6 +74,7 @@ def render(
     inputs, frames = _inputs(processor, spec, audio)
     outputs = tuple(np.zeros((_channels(p, spec), frames), np.float32) for p in processor.outputs if p.signal)
     done = Rendered(outputs)
+    runner = _StrictRunner(processor, spec.rate)
     waiting = sorted(events, key=lambda change: change[0])
     playing = sorted(notes, key=lambda note: note.offset)
     at = 0
@@ -80,21 +84,16 @@ def render(
         if not 1 <= size <= spec.block:
             raise UsageError(f"a block of {size} frames was asked for; 1 to {spec.block} are allowed")
         size = min(size, frames - at)
-        cuts = {0, size}
         while waiting and waiting[0][0] < at + size:
             sample, name, value = waiting.pop(0)
             cell = _cell(cells, name)
             offset = max(0, sample - at)
             cell.post(offset, cell.param.encode(cell.param.check(value)))
-            if processor.split and not cell.smooth and cell.param.kind != "trigger":
-                cuts.add(offset)
         for cell in cells.values():
             if cell.param.kind not in ("text", "file"):
                 cell.render(at, size)
-        edges = sorted(cuts)
-        for first, last in pairwise(edges):
-            inside = [n.moved(-(at + first)) for n in playing if at + first <= n.offset < at + last]
-            _one(processor, cells, inputs, outputs, done, at, first, last, inside)
+        inside = [note.moved(-at) for note in playing if at <= note.offset < at + size]
+        _run(runner, cells, inputs, outputs, done, at, size, inside)
         for cell in cells.values():
             cell.settle(at + size)
         at += size
@@ -119,48 +118,48 @@ def prepare(processor: Processor, spec: StreamSpec, settings: Mapping[str, Value
     for param in processor.params:
         first = processor.settings[param.name] if param.kind != "trigger" else False
         cells[param.name] = ParamCell(param, spec.rate, spec.block, first)
-    processor.prepare(spec)
-    latency = processor.latency
-    if isinstance(latency, bool) or not isinstance(latency, int) or latency < 0:
-        raise PluginError(f"its latency is {latency!r}; a whole number of frames from 0 is allowed")
+    ProcessorRunner(processor, spec.rate).prepare(spec)
     return cells
 
 
-def _one(
-    processor: Processor,
+class _StrictRunner(ProcessorRunner):
+    """Refuses what the server mends."""
+
+    def placed(self, given: Sequence[Samples], wanted: Sequence[Samples]) -> str:
+        if any(mine is not place for mine, place in zip(given, wanted, strict=True)):
+            return "process replaced io.audio_out; it must write into the arrays it is given"
+        return ""
+
+
+def _run(
+    runner: ProcessorRunner,
     cells: Mapping[str, ParamCell],
     inputs: Sequence[Samples],
     outputs: Sequence[Samples],
     done: Rendered,
     at: int,
-    first: int,
-    last: int,
+    frames: int,
     notes: list[Event],
 ) -> None:
-    frames = last - first
-    here = at + first
+    """One block, from frame `at` of the run on."""
     given = [np.full((out.shape[0], frames), np.nan, np.float32) for out in outputs]
     io = IO(
-        [x[:, here : here + frames] for x in inputs],
+        [x[:, at : at + frames] for x in inputs],
         list(given),
         cells,
-        BlockTime(sample=here),
+        BlockTime(at, at * TEMPO / 60.0 / runner.rate, TEMPO),
         frames,
-        first,
-        notes,
+        events_in=notes,
         reports=done.reports,
     )
-    process: Callable[[IO], object] = processor.process
-    result = process(io)
-    if result is not None:
-        raise PluginError(f"process returned {type(result).__name__}; it must fill io.audio_out and return nothing")
-    if len(io.audio_out) != len(given) or any(a is not b for a, b in zip(io.audio_out, given, strict=True)):
-        raise PluginError("process replaced io.audio_out; it must write into the arrays it is given")
+    reason = runner.run(io, cells.values())
+    if reason:
+        raise PluginError(reason)
     for out, kept in zip(given, outputs, strict=True):
         if not np.isfinite(out).all():
             raise PluginError("its output holds NaN or infinity; every frame of every output must be filled")
-        kept[:, here : here + frames] = out
-    done.events += [event.moved(here) for event in io.events_out]
+        kept[:, at : at + frames] = out
+    done.events += [event.moved(at) for event in io.events_out]
 
 
 def _cell(cells: Mapping[str, ParamCell], name: str) -> ParamCell:

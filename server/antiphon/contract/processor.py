@@ -124,9 +124,30 @@ class IO:
         self.reports[name] = number
 
     def mark(self, kind: str, number: int) -> None:
-        """Notes in the session log what happened and would not happen again by itself: see `Processor.recall`."""
+        """Notes in the session log what happened and would not happen again by itself: see `ProcessorPart.recall`."""
         if len(self.marks) < 1024:
             self.marks.append((kind, number))
+
+
+class ProcessorPart:
+    """What a processor holds outside its process: a stream through a worker, and the log of what happened to it.
+
+    The processor names its parts in `Processor.parts`, and the host passes on to them what is not about sound. Each
+    part says what it needs; by default nothing.
+    """
+
+    def retry(self) -> None:
+        """The performer asked for it (`/node/NAME/reset`): what was given up is tried again. On the block path."""
+
+    def recall(self, kind: str, number: int) -> None:
+        """A session is replayed: what `IO.mark` noted in the coming block is to happen in it again."""
+
+    def standing(self) -> list[tuple[str, int]]:
+        """A session begins: what `recall` has to be given first, so that the coming block is as it will be."""
+        return []
+
+    def close(self) -> None:
+        """Gives it back. Off the block path; never used afterwards."""
 
 
 class Processor(ABC):
@@ -135,14 +156,17 @@ class Processor(ABC):
     inputs, outputs, params: what it can be wired and turned by.
     split: the block is split where one of its parameters changes without smoothing, so that `value`
     is exact; else read `curve` and `at`.  holds: feeds nothing through within `spec.block` frames
-    of it, so that it may close a cycle.  tail: it sounds on when its input has ended, and dies away: files go on
-    until that is silent.  needs: parameters of kind file without which it does nothing to a file.
+    of it, so that it may close a cycle.  compensates: in a cycle it takes `StreamSpec.feedback` off what it
+    holds sound back by; the host then brings all other sound to it as late as the cycle.  tail: it sounds on when
+    its input has ended, and dies away: files go on until that is silent.  needs: parameters of kind file without
+    which it does nothing to a file.
     rate, block, channels: what it insists on; None takes the stream's. The host adapts.
     latency: frames at the processor's own rate by which its output lags its input; constant from
     one `prepare` to the next.  settings: values of its `restart`, text and file parameters, set
     before `prepare`.  dry: its first audio input is what bypass and `wet` pass.  node: the number of
-    its node, set before `prepare`.  files: "module:function" of what `antiphon run` calls with a
-    `antiphon.offline.file_job.FileJob` where its files are not sound in, sound out; "" for the rest.
+    its node, set before `prepare`.  parts: what it holds outside its process; made in `prepare`.  files:
+    "module:function" of what `antiphon run` calls with a `antiphon.offline.file_job.FileJob` where its files are not
+    sound in, sound out; "" for the rest.
     """
 
     inputs: ClassVar[tuple[Port, ...]] = (AUDIO_IN,)
@@ -150,6 +174,7 @@ class Processor(ABC):
     params: ClassVar[tuple[Param, ...]] = ()
     split: ClassVar[bool] = False
     holds: ClassVar[bool] = False
+    compensates: ClassVar[bool] = False
     tail: ClassVar[bool] = False
     needs: ClassVar[tuple[str, ...]] = ()
     rate: ClassVar[int | None] = None
@@ -158,6 +183,7 @@ class Processor(ABC):
     files: ClassVar[str] = ""
     latency: int = 0
     node: int = 0
+    parts: tuple[ProcessorPart, ...] = ()
 
     def __init__(self) -> None:
         self.settings: dict[str, Any] = {p.name: p.default for p in self.params}
@@ -172,15 +198,11 @@ class Processor(ABC):
     def reset(self) -> None:  # noqa: B027 - to have no past is the common case
         """Forgets the past: silence in, silence out from here. Called on the block path."""
 
-    def retry(self) -> None:  # noqa: B027 - most have given nothing up
-        """Somebody asked for it (`/node/NAME/reset`): what was given up is tried again. On the block path."""
+    def close(self) -> None:
+        """Gives back what it holds outside its process: its parts. Off the block path; `prepare` may follow.
 
-    def recall(self, kind: str, number: int) -> None:  # noqa: B027 - most mark nothing
-        """A session is replayed: what `IO.mark` noted in the coming block is to happen in it again."""
-
-    def standing(self) -> list[tuple[str, int]]:
-        """A session begins: what `recall` has to be told first, so that the coming block is as it will be."""
-        return []
-
-    def close(self) -> None:  # noqa: B027 - most hold nothing
-        """Gives back what it holds outside its process. Off the block path; `prepare` may follow."""
+        One that holds more extends it, and may not count on `prepare` having come to its end.
+        """
+        for part in self.parts:
+            part.close()
+        self.parts = ()

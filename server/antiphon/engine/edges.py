@@ -67,4 +67,4 @@ class Edges:
 
     def _scale(self, x: Samples, curve: Samples, frames: int) -> None:
         np.minimum(np.maximum(curve, 0.0, out=curve), 1.0, out=curve)
-        dsp.scale(x, x.strides[0] // 4, curve, x.shape[0], frames)
+        dsp.scale(x, curve, frames)

@@ -146,7 +146,7 @@ class GraphPlayer:
                 **{str(number): [cell.state() for cell in host.cells] for number, host in hosts.items()},
                 **self._levels.state(),
             },
-            "marks": [[n, kind, at] for n, host in hosts.items() for kind, at in host.processor.standing()],
+            "marks": [[n, kind, at] for n, host in hosts.items() for kind, at in host.runner.standing()],
             "failed": {str(number): host.failed for number, host in hosts.items() if host.failed},
         }
 
@@ -164,7 +164,7 @@ class GraphPlayer:
             host.resume([tuple(held) for held in state["cells"][str(number)]])
             for node, kind, at in state.get("marks", ()):
                 if node == number:
-                    host.processor.recall(kind, at)
+                    host.runner.recall(kind, at)
 
     @property
     def leaving(self) -> Mapping[int, NodeHost]:

@@ -10,16 +10,14 @@ from antiphon.contract.catalog import ProcessorInfo
 from antiphon.contract.parameter_cell import ParamCell
 from antiphon.graph.io_nodes import ENDS, IN_NUMBER, OUT_NUMBER, SILENCE
 from antiphon.graph.node_host import cell_of
-from antiphon.native import f32p, f64, i64, kernel
+from antiphon.native import Audio, f32p, f64, i64, kernel
 
 _NEPER = math.log(10.0) / 20.0
 _OPEN = SILENCE + 1.0
 
 
 @kernel
-def levels_apply(
-    x: f32p, stride: i64, bypass: f32p, mute: f32p, wet: f32p, gain: f32p, channels: i64, frames: i64
-) -> None:
+def levels_apply(x: Audio, bypass: f32p, mute: f32p, wet: f32p, gain: f32p, frames: i64) -> None:
     """x ← x by `gain` dB, as a node with bypass, mute and wet; the last dB above `SILENCE` closes to nothing."""
     for n in range(frames):
         level = f64(gain[n])
@@ -28,8 +26,8 @@ def levels_apply(
         g = 0.0 if level <= SILENCE else g
         share = (1.0 - f64(bypass[n])) * f64(wet[n])
         g = (1.0 + (g - 1.0) * share) * (1.0 - f64(mute[n]))
-        for c in range(channels):
-            x[c * stride + n] = x[c * stride + n] * g
+        for c in range(x.channels):
+            x[c, n] = x[c, n] * g
 
 
 class MasterLevel:
@@ -63,16 +61,7 @@ class MasterLevel:
             return
         for cell in self._active:
             cell.render(sample, frames)
-        levels_apply(
-            x,
-            x.strides[0] // 4,
-            self._bypass.full,
-            self._mute.full,
-            self._wet.full,
-            self._gain.full,
-            x.shape[0],
-            frames,
-        )
+        levels_apply(x, self._bypass.full, self._mute.full, self._wet.full, self._gain.full, frames)
         if self._active:
             self._active = [cell for cell in self._active if cell.settle(sample + frames)]
 

@@ -274,7 +274,7 @@ def _level(sound: Samples, frames: int, view: memoryview[float], at: int) -> Non
     """Writes a block's peak and RMS behind the number at `at`."""
     stride, channels = sound.strides[0] // 4, sound.shape[0]
     view[at + 1] = max(0.0, dsp.peak(sound, stride, channels, frames))
-    view[at + 2] = math.sqrt(max(0.0, dsp.rms_sum(sound, stride, channels, frames)) / (frames * channels))
+    view[at + 2] = math.sqrt(max(0.0, dsp.rms_sum(sound, frames)) / (frames * channels))
 
 
 class _Tap:

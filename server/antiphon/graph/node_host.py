@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time as _time
 from collections.abc import Mapping
-from itertools import pairwise
 
 import numpy as np
 
@@ -17,6 +16,7 @@ from antiphon.contract.catalog import ProcessorInfo
 from antiphon.contract.parameter_cell import ParamCell
 from antiphon.contract.params import Param, Value
 from antiphon.contract.processor import IO, Event, Processor
+from antiphon.contract.runner import ProcessorRunner
 from antiphon.errors import PluginError, WorkerLost
 from antiphon.graph.modulation import Modulation, Modulations
 from antiphon.native import dsp
@@ -54,14 +54,15 @@ class NodeHost:
         number: int,
         name: str,
         info: ProcessorInfo,
-        processor: Processor,
+        runner: ProcessorRunner,
         spec: StreamSpec,
         values: Mapping[str, Value],
         feedback: int = 0,
     ) -> None:
         """feedback: frames by which the processor shortens its line, because it closes a cycle."""
         self.feedback = feedback
-        self.number, self.name, self.info, self.processor, self.spec = number, name, info, processor, spec
+        self.number, self.name, self.info, self.spec = number, name, info, spec
+        self.runner, self.processor = runner, runner.processor
         cells = [cell_of(param, spec, values.get(param.name, param.default)) for param in info.cells]
         self.cells = tuple(cells)
         self.by_name = {cell.param.name: cell for cell in cells}
@@ -73,7 +74,7 @@ class NodeHost:
         self.events: list[Event] = []
         self.endings: list[Event] = []
         self._prepared = info.prepared_with(values)
-        self.latency = int(processor.latency)
+        self.latency = int(self.processor.latency)
         self.outs = tuple(
             np.zeros((port.channels or spec.channels, spec.block), np.float32) for port in info.outputs if port.signal
         )
@@ -105,7 +106,7 @@ class NodeHost:
 
     def settled(self, values: Mapping[str, Value], *, cyclic: bool) -> bool:
         """Whether a plan that asks for `values` can keep this processor: what takes a restart is as it was."""
-        in_cycle = cyclic and hasattr(self.processor, "feedback_frames")
+        in_cycle = cyclic and self.processor.compensates
         return self.info.prepared_with(values) == self._prepared and in_cycle == bool(self.feedback)
 
     def post(self, cell: int, offset: int, number: float, ramp: float) -> bool:
@@ -124,7 +125,7 @@ class NodeHost:
 
     def reset(self) -> None:
         """Clears the processor and gives it another chance."""
-        self.processor.retry()
+        self.runner.retry()
         if not self._guarded_reset():
             return
         self._hold()
@@ -197,7 +198,8 @@ class NodeHost:
         frames = io.frames
         started = _time.perf_counter_ns()
         try:
-            reason = self._split(io) if self.processor.split and self.active else self._once(io)
+            runner = self.runner
+            reason = runner.run(io, self.active) if self.processor.split and self.active else runner.call(io)
         except WorkerLost:
             raise  # of a file: what comes after would not be what was asked for
         except Exception as error:
@@ -218,59 +220,13 @@ class NodeHost:
                 self._overrun_ns = max(0.0, self._overrun_ns - self._period_ns)
         return ""
 
-    def _once(self, io: IO) -> str:
-        """One call; what it did wrong, or "". Arrays it put into `audio_out` are copied to where they belong."""
-        wanted = tuple(io.audio_out)
-        if self.processor.process(io) is not None:
-            return "process returned something; it must fill io.audio_out and return nothing"
-        if len(io.audio_out) != len(wanted):
-            return f"changed its outputs: {len(io.audio_out)} instead of {len(wanted)}"
-        for given, place in zip(io.audio_out, wanted, strict=True):
-            if given is not place:
-                if given.shape != place.shape:
-                    return f"gave a wrong shape: {list(given.shape)} instead of {list(place.shape)}"
-                place[:] = given
-        return ""
-
-    def _split(self, io: IO) -> str:
-        """Processes piece by piece, cut where an unsmoothed parameter changes."""
-        edges = {0, io.frames}
-        for cell in self.active:
-            edges.update(offset for offset, _ in cell.steps[1:] if offset < io.frames)
-        cuts = sorted(edges)
-        whole_in, whole_out, frames, beat = io.audio_in, io.audio_out, io.frames, io.time.beat
-        sample, events = io.time.sample, io.events_in
-        try:
-            for first, last in pairwise(cuts):
-                io.events_in = [e.moved(-first) for e in events if first <= e.offset < last]
-                emitted = len(io.events_out)
-                io.audio_in = [x[:, first:last] for x in whole_in]
-                io.audio_out = [y[:, first:last] for y in whole_out]
-                io.base, io.frames = first, last - first
-                io.time.sample = sample + first
-                io.time.beat = beat + first / self.spec.rate * io.time.tempo / 60.0 * io.time.playing
-                reason = self._once(io)
-                if reason:
-                    return reason
-                for place in range(emitted, len(io.events_out)):
-                    io.events_out[place] = io.events_out[place].moved(first)
-        finally:
-            io.events_in = events
-            io.audio_in, io.audio_out, io.base, io.frames = whole_in, whole_out, 0, frames
-            io.time.sample, io.time.beat = sample, beat
-        return ""
-
     def _dry(self, x: Samples, frames: int) -> Samples:
         if self.latency == 0:
             return x
         assert self.dry is not None
         assert self._ring is not None
-        size, channels = self._ring.shape[1], self.dry.shape[0]
-        row = x.strides[0] // 4
-        dsp.delay_line(
-            x, row, self.dry, self.dry.shape[1], self._ring, size, self._ring_at, self.latency, channels, frames
-        )
-        self._ring_at = (self._ring_at + frames) % size
+        dsp.delay_line(x, self.dry, self._ring, self._ring_at, self.latency, frames)
+        self._ring_at = (self._ring_at + frames) % self._ring.shape[1]
         return self.dry
 
     def _fail(self, reason: str, frames: int) -> None:
@@ -300,9 +256,9 @@ class NodeHost:
             np.subtract(1.0, bypass.full, out=curve)
             np.multiply(curve, wet.full, out=curve)
             np.multiply(curve, health.full, out=curve)
-            dsp.mix_wet(out, out.shape[1], dry, dry.strides[0] // 4, curve, out.shape[0], frames)
+            dsp.mix_wet(out, dry, curve, frames)
             for other in self.outs[1:]:
-                dsp.scale(other, other.shape[1], curve, other.shape[0], frames)
+                dsp.scale(other, curve, frames)
         else:
             # no dry path (a source): bypass and failure are silence, wet a level
             np.subtract(1.0, bypass.full, out=self._curve)
@@ -317,7 +273,7 @@ class NodeHost:
 
     def _scale(self, curve: Samples, frames: int) -> None:
         for out in self.outs:
-            dsp.scale(out, out.shape[1], curve, out.shape[0], frames)
+            dsp.scale(out, curve, frames)
 
     def _slide(self, frames: int) -> None:
         """After a failure or a reset: from the last sample there was to what there is now."""

@@ -33,9 +33,8 @@ class DelayLine:
         self._lag, self._at = lag, 0
 
     def run(self, frames: int) -> None:
-        size, channels, row = self._ring.shape[1], self.source.shape[0], self.source.shape[1]
-        dsp.delay_line(self.source, row, self.out, row, self._ring, size, self._at, self._lag, channels, frames)
-        self._at = (self._at + frames) % size
+        dsp.delay_line(self.source, self.out, self._ring, self._at, self._lag, frames)
+        self._at = (self._at + frames) % self._ring.shape[1]
 
     def clear(self) -> None:
         self._ring.fill(0.0)

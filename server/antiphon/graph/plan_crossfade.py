@@ -34,11 +34,7 @@ class InputCrossfade:
 
     def run(self, done: int, fade: int, frames: int) -> None:
         """Behind both gathers: `frames` of the crossfade that began `done` frames ago and takes `fade`."""
-        old, new = self.old.buffer, self.new.buffer
-        dsp.cross(
-            old, old.shape[1], new, new.shape[1], self.out, self.out.shape[1], done, self.wait, fade,
-            self.out.shape[0], frames,
-        )  # fmt: skip
+        dsp.cross(self.old.buffer, self.new.buffer, self.out, done, self.wait, fade, frames)
 
 
 class Declick(InputCrossfade):

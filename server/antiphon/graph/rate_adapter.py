@@ -7,14 +7,13 @@ whole blocks and fanned out as it asks; its latency is counted in the stream's f
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from itertools import pairwise
 
 import numpy as np
 
 from antiphon.contract.block import Samples, StreamSpec
 from antiphon.contract.ports import Port
-from antiphon.contract.processor import IO, BlockTime, Event, Processor
+from antiphon.contract.processor import IO, BlockTime, Event, Processor, ProcessorPart
+from antiphon.contract.runner import ProcessorRunner
 from antiphon.errors import PluginError
 from antiphon.graph.parameter_follower import MAX_WAITING, Clocks, ParameterFollower
 from antiphon.native.resample import convert, push, resample
@@ -43,7 +42,7 @@ def adapt(processor: Processor, spec: StreamSpec) -> Processor:
             raise PluginError(f"it insists on {what} {asked!r}; {low} to {high} is allowed")
     if block is None and rate in (None, spec.rate) and channels in (None, spec.channels):
         return processor
-    declared = {name: getattr(processor, name) for name in ("inputs", "outputs", "params", "holds")}
+    declared = {name: getattr(processor, name) for name in ("inputs", "outputs", "params", "holds", "compensates")}
     kind: type[RateAdapter] = type(f"Adapted{type(processor).__name__}", (RateAdapter,), declared)
     return kind(processor)
 
@@ -63,15 +62,20 @@ class RateAdapter(Processor):
     A processor that asks to be split is, unless it insists on a block.
     """
 
-    feedback_frames: int
-
     def __init__(self, inner: Processor) -> None:
         super().__init__()
         self.inner = inner
         self.settings = inner.settings
-        if hasattr(inner, "feedback_frames"):
-            self.feedback_frames = inner.feedback_frames
         self.dropped = 0
+
+    @property
+    def parts(self) -> tuple[ProcessorPart, ...]:
+        """The inner processor's."""
+        return self.inner.parts
+
+    @parts.setter
+    def parts(self, parts: tuple[ProcessorPart, ...]) -> None:
+        self.inner.parts = parts
 
     def prepare(self, spec: StreamSpec) -> None:
         inner = self.inner
@@ -79,13 +83,10 @@ class RateAdapter(Processor):
         clocks = Clocks.of(spec.rate, rate)
         up, down = clocks.up, clocks.down
         size = inner.block or -(-spec.block * up // down) + 1
-        if hasattr(self, "feedback_frames"):
-            inner.feedback_frames = -(-self.feedback_frames * up // down)  # type: ignore[attr-defined]
         inner.node = self.node
-        inner.prepare(StreamSpec(rate, size, channels))
+        self._runner = ProcessorRunner(inner, spec.rate, self._elapsed)
+        self._runner.prepare(StreamSpec(rate, size, channels, -(-spec.feedback * up // down)))
         own = inner.latency
-        if isinstance(own, bool) or not isinstance(own, int) or own < 0:
-            raise PluginError(f"its latency is {own!r}; a whole number of frames from 0 is allowed")
         self._spec, self._clocks, self._own = spec, clocks, own
         self._half, table_in = _filter(spec.rate, rate, up)
         half_out, table_out = _filter(rate, spec.rate, down)
@@ -125,15 +126,6 @@ class RateAdapter(Processor):
         self._events_in.clear()
         self._events_out.clear()
 
-    def retry(self) -> None:
-        self.inner.retry()
-
-    def recall(self, kind: str, number: int) -> None:
-        self.inner.recall(kind, number)
-
-    def standing(self) -> list[tuple[str, int]]:
-        return self.inner.standing()
-
     def close(self) -> None:
         self.inner.close()
 
@@ -169,43 +161,32 @@ class RateAdapter(Processor):
             ring.give(first, count)
         for follower in self._followers:
             follower.render_from(first, count)
-        edges = {0, count}
-        if self.inner.split and self.inner.block is None:
-            for follower in self._steppers:
-                edges.update(offset for offset, _ in follower.steps[1:])
         io.asset, io.reports, io.marks = outer.asset, outer.reports, outer.marks
-        io.time.tempo, io.time.playing = outer.time.tempo, outer.time.playing
-        call: Callable[[IO], object] = self.inner.process
-        for start, stop in pairwise(sorted(edges)):
-            self._place(outer, start, stop)
-            whole = stop - start == self._size
-            io.audio_in = self._whole_in if whole else [x[:, start:stop] for x in self._whole_in]
-            given = self._whole_out if whole else [y[:, start:stop] for y in self._whole_out]
-            io.audio_out = list(given)
-            returned = call(io)
-            if returned is not None:
-                raise PluginError("process returned something; it must fill io.audio_out and return nothing")
-            _take(io.audio_out, given)
-            self._collect(first + start)
+        time, now = io.time, outer.time
+        time.sample, time.beat, time.tempo, time.playing = now.sample, now.beat, now.tempo, now.playing
+        whole = count == self._size
+        io.audio_in = self._whole_in if whole else [x[:, :count] for x in self._whole_in]
+        io.audio_out = list(self._whole_out) if whole else [y[:, :count] for y in self._whole_out]
+        io.base, io.frames = 0, count
+        io.events_in.clear()
+        io.events_out.clear()
+        while self._events_in and self._events_in[0][0] < first + count:
+            when, event = self._events_in.pop(0)
+            io.events_in.append(event.moved(when - first - event.offset))
+        reason = self._runner.run(io, self._steppers if self.inner.block is None else ())
+        if reason:
+            raise PluginError(reason)
+        self._collect(first)
         for back in self._outs:
             back.take(first, count)
         self._done = first + count
 
-    def _place(self, outer: IO, start: int, stop: int) -> None:
-        """The inner call's place: frames, time, events."""
-        io, at = self._io, self._done + start
-        io.base, io.frames = start, stop - start
-        past = at * self._clocks.down // self._clocks.up - self._frames
-        io.time.sample = outer.time.sample + past
-        io.time.beat = outer.time.beat + past / self._spec.rate * outer.time.tempo / 60.0 * outer.time.playing
-        io.events_in.clear()
-        io.events_out.clear()
-        while self._events_in and self._events_in[0][0] < at + io.frames:
-            when, event = self._events_in.pop(0)
-            io.events_in.append(event.moved(when - at - event.offset))
+    def _elapsed(self, frame: int) -> int:
+        """The stream's frames from its block's first to a frame of the inner one."""
+        return (self._done + frame) * self._clocks.down // self._clocks.up - self._frames
 
     def _collect(self, first: int) -> None:
-        """What was emitted waits for the frame its sound goes out with."""
+        """Queues what was emitted for the frame its sound goes out with."""
         for event in self._io.events_out:
             if len(self._events_out) < MAX_WAITING:
                 self._events_out.append((self._clocks.outer(first + event.offset - self._own) + self.latency, event))
@@ -288,17 +269,6 @@ def _filter(source: int, target: int, places: int) -> tuple[int, Samples]:
         row = np.where(np.abs(away) < half, np.sinc(cutoff * away) * np.i0(beta * np.sqrt(inside)), 0.0)
         table[place] = row / row.sum()
     return half, table
-
-
-def _take(found: Sequence[Samples], given: Sequence[Samples]) -> None:
-    """A processor may put arrays of its own into `audio_out`, of the same shape."""
-    if len(found) != len(given):
-        raise PluginError(f"changed its outputs: {len(found)} instead of {len(given)}")
-    for mine, out in zip(found, given, strict=True):
-        if mine is not out:
-            if mine.shape != out.shape:
-                raise PluginError(f"gave a wrong shape: {list(mine.shape)} instead of {list(out.shape)}")
-            out[:] = mine
 
 
 def _audio(ports: tuple[Port, ...]) -> list[Port]:

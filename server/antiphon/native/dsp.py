@@ -1,15 +1,15 @@
-"""Per-sample kernels the host itself needs. `stride` is the samples from one channel's row to the next."""
+"""Per-sample kernels the host itself needs. They work on the first `frames` of sound that may hold more."""
 
 from __future__ import annotations
 
 import math
 
-from antiphon.native.kernel import f32, f32p, f64, i64, kernel
+from antiphon.native.kernel import Audio, f32, f32p, f64, i64, kernel
 
 
 @kernel
 def peak(x: f32p, stride: i64, channels: i64, frames: i64) -> f32:
-    """The largest magnitude; -1 when any sample is NaN or infinite."""
+    """The largest magnitude; -1 when any sample is NaN or infinite. stride: frames between two channels' first."""
     top = f32(0.0)
     bad = f32(0.0)
     for c in range(channels):
@@ -24,38 +24,35 @@ def peak(x: f32p, stride: i64, channels: i64, frames: i64) -> f32:
 
 
 @kernel
-def mix_wet(wet: f32p, wet_stride: i64, dry: f32p, dry_stride: i64, curve: f32p, channels: i64, frames: i64) -> None:
+def mix_wet(wet: Audio, dry: Audio, curve: f32p, frames: i64) -> None:
     """wet ← dry + (wet - dry) * curve, exact at both ends."""
-    for c in range(channels):
+    for c in range(wet.channels):
         for n in range(frames):
             g = curve[n]
-            w = wet[c * wet_stride + n] * g
-            d = dry[c * dry_stride + n] * (f32(1.0) - g)
-            wet[c * wet_stride + n] = w + d
+            w = wet[c, n] * g
+            d = dry[c, n] * (f32(1.0) - g)
+            wet[c, n] = w + d
 
 
 @kernel
-def cross(
-    old: f32p, olds: i64, new: f32p, news: i64, out: f32p, outs: i64, done: i64, wait: i64, fade: i64,
-    channels: i64, frames: i64,
-) -> None:  # fmt: skip
+def cross(old: Audio, new: Audio, out: Audio, done: i64, wait: i64, fade: i64, frames: i64) -> None:
     """out ← from old to new, linearly in `fade` frames after the first `wait`; `done` frames have gone before."""
     for n in range(frames):
         gone = done + n + 1 - wait
         g = f64(gone) / f64(fade)
         g = 0.0 if g < 0.0 else g
         g = 1.0 if g > 1.0 else g
-        for c in range(channels):
-            a = f64(old[c * olds + n]) * (1.0 - g)
-            out[c * outs + n] = f32(a + f64(new[c * news + n]) * g)
+        for c in range(out.channels):
+            a = f64(old[c, n]) * (1.0 - g)
+            out[c, n] = f32(a + f64(new[c, n]) * g)
 
 
 @kernel
-def scale(x: f32p, stride: i64, curve: f32p, channels: i64, frames: i64) -> None:
+def scale(x: Audio, curve: f32p, frames: i64) -> None:
     """x ← x * curve."""
-    for c in range(channels):
+    for c in range(x.channels):
         for n in range(frames):
-            x[c * stride + n] = x[c * stride + n] * curve[n]
+            x[c, n] = x[c, n] * curve[n]
 
 
 @kernel
@@ -95,41 +92,40 @@ def move(
 
 
 @kernel
-def delay_line(
-    x: f32p, xs: i64, y: f32p, ys: i64, ring: f32p, size: i64, at: i64, lag: i64, channels: i64, frames: i64
-) -> None:
-    """y ← x delayed by `lag` frames through a ring of `size` ≥ lag + 1 frames a channel; `at` is the write place."""
-    for c in range(channels):
+def delay_line(x: Audio, y: Audio, ring: Audio, at: i64, lag: i64, frames: i64) -> None:
+    """y ← x delayed by `lag` frames through a ring of more frames than that; `at` is the write place."""
+    size = ring.frames
+    for c in range(y.channels):
         w = at
         for n in range(frames):
-            ring[c * size + w] = x[c * xs + n]
+            ring[c, w] = x[c, n]
             r = w - lag
             if r < 0:
                 r = r + size
-            y[c * ys + n] = ring[c * size + r]
+            y[c, n] = ring[c, r]
             w = w + 1
             if w >= size:
                 w = 0
 
 
 @kernel
-def rms_sum(x: f32p, stride: i64, channels: i64, frames: i64) -> f64:
+def rms_sum(x: Audio, frames: i64) -> f64:
     """Sum of squares."""
     total = f64(0.0)
-    for c in range(channels):
+    for c in range(x.channels):
         for n in range(frames):
-            v = f64(x[c * stride + n])
+            v = f64(x[c, n])
             total = total + v * v
     return total
 
 
 @kernel
-def dot(a: f32p, a_stride: i64, b: f32p, b_stride: i64, channels: i64, frames: i64) -> f64:
+def dot(a: Audio, b: Audio) -> f64:
     """Sum of products."""
     total = f64(0.0)
-    for c in range(channels):
-        for n in range(frames):
-            total = total + f64(a[c * a_stride + n]) * f64(b[c * b_stride + n])
+    for c in range(a.channels):
+        for n in range(a.frames):
+            total = total + f64(a[c, n]) * f64(b[c, n])
     return total
 
 

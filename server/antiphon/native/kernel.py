@@ -2,7 +2,8 @@
 
 The function stays callable as plain Python through `.python` (slow; tests compare the two). Calling
 the kernel itself runs machine code without holding an array object: arguments are numbers, or numpy
-arrays where a pointer is declared. Signature types: `i64 f32 f64` and the pointers `i64p f32p f64p u8p`.
+arrays where a pointer is declared. Signature types: `i64 f32 f64`, the pointers `i64p f32p f64p u8p`, and `Audio`:
+float32 `[channels, frames]`, in the kernel `x[channel, frame]`, `x.channels`, `x.frames`.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import ctypes
 import inspect
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Generic, ParamSpec, TypeAlias, TypeVar
 
 import numpy as np
@@ -26,6 +27,8 @@ f32p: TypeAlias = Any
 f64p: TypeAlias = Any
 i64p: TypeAlias = Any
 u8p: TypeAlias = Any
+# a numpy array whose frames lie side by side; a channel's may lie anywhere
+Audio: TypeAlias = Any
 
 _CTYPES: dict[str, Any] = {
     "i64": ctypes.c_int64,
@@ -37,12 +40,16 @@ _CTYPES: dict[str, Any] = {
     "u8p": ctypes.c_void_p,
     "None": None,
 }
+AUDIO = {"": "f32p", "stride": "i64", "channels": "i64", "frames": "i64"}
+"""What an `Audio` argument is to machine code, in this order. stride: frames from one channel's first to the next's."""
 
 _declared: list[Kernel[Any, Any]] = []
 
 
 _addresses: dict[int, tuple[weakref.ref[Any], int]] = {}
+_sounds: dict[int, tuple[weakref.ref[Any], tuple[int, int, int, int]]] = {}
 _MOST_ADDRESSES = 4096
+_SAMPLE_BYTES = 4
 
 
 def address(array: Any) -> int:
@@ -57,36 +64,101 @@ def address(array: Any) -> int:
     return where
 
 
+def sound(array: Any) -> tuple[int, int, int, int]:
+    """What `AUDIO` names of an array; remembered, as its address is.
+
+    Raises:
+        TypeError: It is not float32 `[channels, frames]` with frames side by side.
+    """
+    if type(array) is _PlainSound:
+        array = array.array
+    found = _sounds.get(id(array))
+    if found is not None and found[0]() is array:
+        return found[1]
+    if array.ndim != 2 or array.dtype != np.float32 or (array.shape[1] > 1 and array.strides[1] != _SAMPLE_BYTES):
+        raise TypeError(
+            f"sound for a kernel is float32 [channels, frames]; {array.dtype} {list(array.shape)} was given"
+        )
+    said = (int(array.ctypes.data), array.strides[0] // _SAMPLE_BYTES, *array.shape)
+    if len(_sounds) >= _MOST_ADDRESSES:
+        _sounds.clear()
+    _sounds[id(array)] = (weakref.ref(array), said)
+    return said
+
+
+def _by_arrays(call: Callable[..., R], kinds: Sequence[str]) -> Callable[..., R]:
+    """`call` with arrays for pointers and sound, written out: a loop over arguments costs as much as a small kernel."""
+    names = [f"a{n}" for n in range(len(kinds))]
+    given = {"Audio": "*sound({0})", "i64": "{0}", "f32": "{0}", "f64": "{0}"}
+    pointer = "address({0}) if type({0}) is ndarray else {0}"
+    flat = ", ".join(given.get(kind, pointer).format(name) for kind, name in zip(kinds, names, strict=True))
+    outside = {"call": call, "sound": sound, "address": address, "ndarray": np.ndarray}
+    made: Callable[..., R] = eval(f"lambda {', '.join(names)}: call({flat})", outside)
+    return made
+
+
+class _PlainSound:
+    """An `Audio` argument of a kernel that runs as plain Python."""
+
+    def __init__(self, array: Any) -> None:
+        self.array = array
+        self.channels, self.frames = array.shape
+
+    def __getitem__(self, place: tuple[int, int]) -> Any:
+        return self.array[place]
+
+    def __setitem__(self, place: tuple[int, int], value: Any) -> None:
+        self.array[place] = value
+
+
 class Kernel(Generic[P, R]):
     """A compiled function. `address` is its machine code, for handing to a C library.
 
     `call` is the bare function: pointers as addresses (`array.ctypes.data`, taken once), half the cost of a
-    call by arrays.
+    call by arrays. Sound is four arguments there: `AUDIO`.
     """
 
     def __init__(self, python: Callable[P, R]) -> None:
-        self.python = python
+        self.function = python
         self.name = python.__name__
         hints = inspect.get_annotations(python)
         self.types = {name: str(hint) for name, hint in hints.items()}
-        wrong = next((name for name, kind in self.types.items() if kind not in _CTYPES), None)
+        wrong = next((name for name, kind in self.types.items() if kind != "Audio" and kind not in _CTYPES), None)
         if wrong is not None or "return" not in self.types:
             raise TypeError(
-                f"the kernel {self.name} needs a type for {wrong or 'what it returns'}: {' '.join(_CTYPES)}; "
+                f"the kernel {self.name} needs a type for {wrong or 'what it returns'}: {' '.join(_CTYPES)} Audio; "
                 "and its module begins with: from __future__ import annotations"
             )
         self.returns = self.types.pop("return")
         self.call: Callable[..., R] = self._first
+        self._by_arrays: Callable[..., R] = self._first_by_arrays
         self.address = 0
         self.error: TypeError | None = None
         self.__doc__ = python.__doc__
         _declared.append(self)
 
+    def python(self, *args: Any) -> R:
+        """The same as plain Python, slow."""
+        function: Callable[..., R] = self.function
+        return function(
+            *(_PlainSound(arg) if kind == "Audio" else arg for kind, arg in zip(self.types.values(), args, strict=True))
+        )
+
+    @property
+    def flat(self) -> list[tuple[str, str]]:
+        """(name, type) of each argument of the machine code."""
+        return [
+            (f"{name}.{part}" if part else name, flat)
+            for name, kind in self.types.items()
+            for part, flat in (AUDIO if kind == "Audio" else {"": kind}).items()
+        ]
+
     def link(self, address: int) -> None:
         """Points the kernel at its machine code."""
         self.address = address
-        proto = ctypes.CFUNCTYPE(_CTYPES[self.returns], *(_CTYPES[kind] for kind in self.types.values()))
+        proto = ctypes.CFUNCTYPE(_CTYPES[self.returns], *(_CTYPES[kind] for _, kind in self.flat))
         self.call = proto(address)
+        self._by_arrays = _by_arrays(self.call, list(self.types.values()))
 
     def _compile(self) -> None:
         compile_all()
@@ -96,17 +168,15 @@ class Kernel(Generic[P, R]):
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         if kwargs:
             raise TypeError(f"{self.name} takes positional arguments only")
-        return self.call(*[address(arg) if type(arg) is np.ndarray else arg for arg in args])
+        return self._by_arrays(*args)
 
     def bind(self, *args: object) -> Callable[[], R]:
         """The call with these arguments worked out once; the arrays must outlive it and not move."""
         if self.address == 0:
             self._compile()
         call, kept = self.call, args
-        flat = tuple(
-            _CTYPES[kind](arg.ctypes.data if isinstance(arg, np.ndarray) else arg)
-            for kind, arg in zip(self.types.values(), args, strict=True)
-        )
+        where = _by_arrays(lambda *flat: flat, list(self.types.values()))(*args)
+        flat = tuple(_CTYPES[kind](arg) for (_, kind), arg in zip(self.flat, where, strict=True))
 
         def bound(_kept: object = kept) -> R:
             return call(*flat)
@@ -116,6 +186,10 @@ class Kernel(Generic[P, R]):
     def _first(self, *args: object) -> R:
         self._compile()
         return self.call(*args)
+
+    def _first_by_arrays(self, *args: object) -> R:
+        self._compile()
+        return self._by_arrays(*args)
 
 
 def kernel(python: Callable[P, R]) -> Kernel[P, R]:

@@ -69,10 +69,10 @@ def _describe(item: Kernel[Any, Any], said: list[object], seen: set[Kernel[Any, 
     if item in seen:
         return
     seen.add(item)
-    code: CodeType = item.python.__code__
-    said += [item.name, item.types, item.returns, code.co_code, code.co_consts, code.co_names, code.co_varnames]
-    outside = dict(item.python.__globals__)
-    cells = item.python.__closure__ or ()
+    code: CodeType = item.function.__code__
+    said += [item.name, item.flat, item.returns, code.co_code, code.co_consts, code.co_names, code.co_varnames]
+    outside = dict(item.function.__globals__)
+    cells = item.function.__closure__ or ()
     outside |= {name: cell.cell_contents for name, cell in zip(code.co_freevars, cells, strict=True)}
     for name in (*code.co_names, *code.co_freevars):
         value = outside.get(name)

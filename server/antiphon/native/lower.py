@@ -2,9 +2,9 @@
 
 What a kernel may say: assignment to locals (their type is that of their first value), arithmetic (`//` and `%`
 of whole numbers only, rounded down as in Python; by zero the result is undefined), comparison, `and or not`,
-`x if c else y`, `if`, `while`, `for … in range(…)`, `break`, `continue`, `return`, indexing of pointers, numbers of
-the module and members of its IntEnums (`Slot.CALLS`), `min max abs`, `f32() f64() i64()`, `math.*` of `_MATH`,
-other kernels, and what `intrinsics` holds.
+`x if c else y`, `if`, `while`, `for … in range(…)`, `break`, `continue`, `return`, indexing of pointers, of sound
+by channel and frame (`x[c, n]`, `x.channels`, `x.frames`), numbers of the module and members of its IntEnums
+(`Slot.CALLS`), `min max abs`, `f32() f64() i64()`, `math.*` of `_MATH`, other kernels, and what `intrinsics` holds.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 import llvmlite.binding as llvm
 from llvmlite import ir
 
-from antiphon.native.kernel import Kernel
+from antiphon.native.kernel import AUDIO, Kernel
 from antiphon.native.loading import members, symbol, target
 
 _I1, _I8, _I64 = ir.IntType(1), ir.IntType(8), ir.IntType(64)
@@ -77,7 +77,7 @@ class _Unit:
 
     def function(self, item: Kernel[Any, Any]) -> ir.Function:
         if item not in self.functions:
-            kind = ir.FunctionType(_TYPES[item.returns], [_TYPES[t] for t in item.types.values()])
+            kind = ir.FunctionType(_TYPES[item.returns], [_TYPES[t] for _, t in item.flat])
             self.functions[item] = ir.Function(self.module, kind, symbol(item, len(self.functions)))
             self.waiting.append(item)
         return self.functions[item]
@@ -88,10 +88,10 @@ class _Lowering:
 
     def __init__(self, unit: _Unit, item: Kernel[Any, Any], into: ir.Function):
         self.unit, self.module, self.item, self.function = unit, unit.module, item, into
-        tree = ast.parse(textwrap.dedent(inspect.getsource(item.python))).body[0]
+        tree = ast.parse(textwrap.dedent(inspect.getsource(item.function))).body[0]
         assert isinstance(tree, ast.FunctionDef)
         self.tree = tree
-        seen = inspect.getclosurevars(item.python)
+        seen = inspect.getclosurevars(item.function)
         self.constants = {**seen.globals, **seen.nonlocals}
         self.entry = into.append_basic_block("entry")
         self.b = ir.IRBuilder(into.append_basic_block("body"))
@@ -100,7 +100,7 @@ class _Lowering:
 
     def lower(self) -> None:
         body = self.b.block
-        for (name, _), arg in zip(self.item.types.items(), self.function.args, strict=True):
+        for (name, _), arg in zip(self.item.flat, self.function.args, strict=True):
             self.store(name, arg)
         self.statements(self.tree.body)
         if not self.b.block.is_terminated:
@@ -189,7 +189,7 @@ class _Lowering:
 
     def assign(self, target: ast.expr, value: ir.Value) -> None:
         match target:
-            case ast.Name(id=name):
+            case ast.Name(id=name) if not self.sound(target):
                 self.store(name, value)
             case ast.Subscript(value=base, slice=index):
                 place = self.place(base, index)
@@ -197,7 +197,17 @@ class _Lowering:
             case _:
                 raise self.fail(target, "only names and pointer elements can be assigned")
 
+    def sound(self, node: ast.expr) -> str:
+        """The name of a sound argument, "" of anything else."""
+        return node.id if isinstance(node, ast.Name) and self.item.types.get(node.id) == "Audio" else ""
+
     def place(self, base: ast.expr, index: ast.expr) -> ir.Value:
+        if name := self.sound(base):
+            if not isinstance(index, ast.Tuple) or len(index.elts) != 2:
+                raise self.fail(base, f"{name} is sound: {name}[channel, frame]")
+            channel, frame = (self.convert(self.value(part), _I64) for part in index.elts)
+            row = self.b.mul(channel, self.b.load(self.slots[f"{name}.stride"]))
+            return self.b.gep(self.b.load(self.slots[name]), [self.b.add(row, frame)])
         return self.b.gep(self.value(base), [self.convert(self.value(index), _I64)])
 
     def branch(self, test: ast.expr, body: list[ast.stmt], orelse: list[ast.stmt]) -> None:
@@ -244,6 +254,10 @@ class _Lowering:
                 return ir.Constant(_I64, v)
             case ast.Constant(value=float(v)):
                 return ir.Constant(_F64, v)
+            case ast.Name(id=name) if self.sound(node):
+                raise self.fail(node, f"{name} is sound: {name}[channel, frame], {name}.channels, {name}.frames")
+            case ast.Attribute(value=base, attr=part) if self.sound(base) and part in ("channels", "frames"):
+                return self.b.load(self.slots[f"{self.sound(base)}.{part}"])
             case ast.Name(id=name) if name in self.slots:
                 return self.b.load(self.slots[name])
             case ast.Name(id=name) if isinstance(self.constants.get(name), int | float):
@@ -343,6 +357,13 @@ class _Lowering:
             return self.b.icmp_signed(sign, a, b)
         return self.b.fcmp_unordered(sign, a, b) if sign == "!=" else self.b.fcmp_ordered(sign, a, b)
 
+    def given(self, node: ast.expr) -> list[ir.Value]:
+        """What an argument is to machine code."""
+        name = self.sound(node)
+        if not name:
+            return [self.value(node)]
+        return [self.b.load(self.slots[f"{name}.{part}" if part else name]) for part in AUDIO]
+
     def call(self, name: str, args: list[ast.expr], node: ast.AST) -> ir.Value:
         if name in ("f32", "f64", "i64"):
             return self.convert(self.value(args[0]), _TYPES[name])
@@ -354,7 +375,7 @@ class _Lowering:
             zero = ir.Constant(a.type, 0)
             negative = self.compare(ast.Lt(), a, zero, node)
             return self.b.select(negative, self.b.neg(a) if a.type == _I64 else self.b.fneg(a), a)
-        made = [self.value(a) for a in args]
+        made = [value for a in args for value in self.given(a)]
         match name:
             case "load_acquire":
                 return self.b.load_atomic(self.b.gep(made[0], [made[1]]), "acquire", 8)

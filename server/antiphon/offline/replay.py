@@ -97,7 +97,7 @@ def _happen(line: dict[str, Any], stage: GraphPlayer, hosts: Mapping[int, NodeHo
         hosts = stage.leaving
     if "mark" in line:
         if line["node"] in hosts:
-            hosts[line["node"]].processor.recall(line["mark"], line["number"])
+            hosts[line["node"]].runner.recall(line["mark"], line["number"])
     elif "op" in line:
         action = to_action(line)
         if action.op is Op.SET and action.node in hosts and 0 <= action.cell < len(hosts[action.node].cells):

@@ -158,10 +158,7 @@ def _related(x: Samples, dry: Samples) -> tuple[float, float]:
 
     Both are 0 below `RELATED`.
     """
-    channels, frames = x.shape
-    at, dry_at = x.strides[0] // 4, dry.strides[0] // 4
-    both = dsp.dot(x, at, dry, dry_at, channels, frames)
-    power, given = dsp.dot(x, at, x, at, channels, frames), dsp.dot(dry, dry_at, dry, dry_at, channels, frames)
+    both, power, given = dsp.dot(x, dry), dsp.dot(x, x), dsp.dot(dry, dry)
     if both <= 0.0 or both * both < RELATED * RELATED * power * given:
         return 0.0, 0.0
     return min(1.0, both / math.sqrt(power * given)), min(1.0, both / given)

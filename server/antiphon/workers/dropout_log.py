@@ -6,14 +6,14 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Protocol
 
-from antiphon.contract.processor import IO
+from antiphon.contract.processor import IO, ProcessorPart
 
 
 class _Stream(Protocol):
     def reset(self) -> None: ...
 
 
-class DropoutLog:
+class DropoutLog(ProcessorPart):
     """Tells `absent` and `back` when answers stop and come again, and `fresh` when a worker began anew.
 
     `recall` takes such words of a log, each before the block it belongs to: then it happens at that hop.
@@ -29,7 +29,7 @@ class DropoutLog:
     def recall(self, kind: str, hop: int) -> None:
         if kind == "fresh":
             self._fresh.add(hop)
-        else:
+        elif kind in ("absent", "back"):
             self._turns.append((hop, kind == "absent"))
 
     def before(self, hop: int, streams: Iterable[_Stream]) -> bool:

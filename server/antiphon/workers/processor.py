@@ -1,36 +1,155 @@
-"""A processor whose sound goes through a streaming model in a worker.
+"""Processors whose sound is made or changed in a worker: the worker's spec, or the model, is the whole plugin.
 
     class Model(ModelProcessor):
         model = REFERENCE
 
-is a whole plugin: rebuffering, one hop for the worker, the dry sound when an answer is not there.
+Rebuffering, the hops for the worker, missing answers with their fades and their log are here.
 """
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import ClassVar
 
 import numpy as np
 
 from antiphon.contract.block import Samples, StreamSpec
-from antiphon.contract.processor import IO, Processor
+from antiphon.contract.channels import spread
+from antiphon.contract.processor import IO, BlockTime, Processor
 from antiphon.errors import PluginError
 from antiphon.workers.dropout_fader import DropoutFader
 from antiphon.workers.info import ModelInfo
-from antiphon.workers.model_client import ModelClient
-from antiphon.workers.rebuffer import Rebuffer
+from antiphon.workers.model_client import worker_of
+from antiphon.workers.rebuffer import Rebuffer, lead_for
+from antiphon.workers.spec import WorkerSpec
+from antiphon.workers.worker_client import WorkerClient
 
 
-class ModelProcessor(Processor):
+class WorkerProcessor(Processor):
+    """One audio output, and at most one audio input, through a worker.
+
+    To be written: `worker`. Where a hop is not the sound that came in, `write`; where the worker needs its stream's
+    own settings, `config`; where it has to know the past when it begins, `begin`. While an answer is missing the node
+    is heard dry, delayed by its latency, or is silent where it has no input of as many channels: over a fade of 10 ms.
+    """
+
+    @abstractmethod
+    def worker(self, spec: StreamSpec) -> WorkerSpec:
+        """What the worker is to be. Its outputs are `[channels, hop]`, spread over the node's channels."""
+
+    def config(self) -> str:
+        """The stream's own text for the worker, given again after a restart. Called where there are workers."""
+        return ""
+
+    def begin(self, hop: int) -> None:
+        """A worker without a past begins with hop `hop`, which is written next. On the block path."""
+
+    def write(self, hop: int, sound: Samples, into: Samples) -> None:
+        """Puts what the worker gets for a hop into `into`. On the block path.
+
+        Args:
+            hop: Number of the hop; its first frame is sample `hop` × its frames of the clock.
+            sound: What came in, float32 `[channels, frames]`; no channels where there is no input.
+            into: float32 `[lanes, *inputs]`, with what it held at the last hop.
+        """
+        if len(sound):
+            into.reshape(-1, sound.shape[1])[: len(sound)] = sound
+
+    def read(self, answer: Samples) -> Samples:
+        """The sound of an answer.
+
+        Args:
+            answer: float32 `[lanes, *outputs]`.
+
+        Returns:
+            float32 `[any, frames]`.
+        """
+        sound: Samples = answer[0]
+        return sound
+
+    def lanes(self, spec: StreamSpec) -> int:
+        """Streams side by side in the worker."""
+        return 1
+
+    def lead(self, spec: StreamSpec, hop: int) -> int:
+        """Hops between the end of a hop and the beginning of its answer."""
+        return lead_for(hop, spec.block)
+
+    def behind(self, spec: StreamSpec, hop: int) -> int:
+        """Frames by which the worker's answers lag behind their hops."""
+        return 0
+
+    def prepare(self, spec: StreamSpec) -> None:
+        """Opens the streams, and makes every buffer."""
+        asked = self.worker(spec)
+        inputs, channels = (
+            next((port.channels or spec.channels for port in ports if port.signal), 0)
+            for ports in (self.inputs, self.outputs)
+        )
+        lanes, lead = self.lanes(spec), self.lead(spec, asked.hop)
+        self.client = WorkerClient(asked, lanes, lead, self.node, self.config)
+        self.parts = self.client.parts
+        self.hops = Rebuffer(asked.hop, lead, inputs, channels, self.post, self._load)
+        self.latency = self.hops.latency + self.behind(spec, asked.hop)
+        dry = inputs == channels
+        self._fader = DropoutFader(channels, asked.hop, spec.rate)
+        self._sent: Samples = np.zeros((lanes, *asked.inputs), np.float32)
+        self._sound: Samples = np.zeros((channels, asked.hop), np.float32)
+        self._past = _Past(channels, asked.hop, self.latency) if dry else None
+        self._dry: Samples | None = np.zeros((channels, asked.hop), np.float32) if dry else None
+        self._io = IO((), (), {}, BlockTime())
+
+    def process(self, io: IO) -> None:
+        """One block. What extends it uses `self.hops` for the place of the block on the grid."""
+        self._io = io
+        self.hops.run(io, io.audio_in[0] if io.audio_in else None, io.audio_out[0])
+
+    def post(self, hop: int, sound: Samples) -> None:
+        """Hop `hop` is complete: it is written and posted where there is a worker. On the block path."""
+        if self._past is not None:
+            self._past.push(sound)
+        client = self.client
+        client.first = self.hops.first
+        fresh = client.start(hop, self._io)
+        if fresh is None:
+            return
+        if fresh:
+            self.begin(hop)
+        self.write(hop, sound, self._sent)
+        client.post(hop, self._sent)
+
+    def _load(self, hop: int, out: Samples) -> None:
+        if hop < self.hops.first:
+            out.fill(0.0)
+            return
+        answer = self.client.take(hop, self._io)
+        if self._past is not None and self._dry is not None:
+            self._past.read(self._dry)
+        sound = None if answer is None else self.read(answer)
+        if sound is not None and sound.shape != out.shape:
+            spread(sound, self._sound)
+            sound = self._sound
+        self._fader.play(sound, self._dry, out)
+
+    def reset(self) -> None:
+        """Forgets the past; the worker begins anew with the next hop."""
+        self.hops.clear()
+        self._fader.clear()
+        if self._past is not None:
+            self._past.clear()
+        self.client.reset()
+
+
+class ModelProcessor(WorkerProcessor):
     """Sound → sound by `model`, at the model's rate; the host adapts the stream.
 
-    A model of fewer channels than the stream gets a slot for each group of its channels. While an answer is
-    missing the node is heard dry, delayed by its latency, over a 10 ms fade.
+    A model of fewer channels than the stream gets a slot for each group of its channels.
     """
 
     model: ClassVar[ModelInfo]
 
-    def prepare(self, spec: StreamSpec) -> None:
+    def worker(self, spec: StreamSpec) -> WorkerSpec:
+        """The model's worker. Raises `PluginError` where the model is not sound in, sound out at the stream's rate."""
         model = self.model
         if model.inputs != model.outputs:
             raise PluginError(f"{model.name} has {model.inputs} channels in and {model.outputs} out; write a processor")
@@ -38,56 +157,20 @@ class ModelProcessor(Processor):
             raise PluginError(f"{model.name} answers {model.hop} frames with {model.answer}; write a processor")
         if spec.rate != model.rate:
             raise PluginError(f"{model.name} runs at {model.rate} Hz; set the processor's rate to it")
-        channels, hop = spec.channels, model.hop
-        lanes = -(-channels // model.inputs)
-        self.close()
-        self._line = ModelClient(model, lanes, hop, spec.block, self.node)
-        self._hops = Rebuffer(hop, self._line.lead, channels, channels, self._post, self._load)
-        self.latency = self._hops.latency + model.latency
-        self._presence = DropoutFader(channels, hop, spec.rate)
-        self._sent: Samples = np.zeros((lanes, model.inputs, hop), np.float32)
-        self._dry: Samples = np.zeros((channels, hop), np.float32)
-        self._past = _Past(channels, hop, self.latency)
-        self._io: IO | None = None
+        return worker_of(model)
 
-    def process(self, io: IO) -> None:
-        self._io = io
-        self._hops.run(io, io.audio_in[0], io.audio_out[0])
+    def lanes(self, spec: StreamSpec) -> int:
+        """One for each group of as many channels as the model has."""
+        return -(-spec.channels // self.model.inputs)
 
-    def _post(self, hop: int, sound: Samples) -> None:
-        self._past.push(sound)
-        self._line.first = self._hops.first
-        self._sent.reshape(-1, self._hops.hop)[: len(sound)] = sound
-        self._line.post(hop, self._sent, self._io)
+    def behind(self, spec: StreamSpec, hop: int) -> int:
+        """As the model says."""
+        return self.model.latency
 
-    def _load(self, hop: int, out: Samples) -> None:
-        if hop < self._hops.first:
-            out.fill(0.0)
-            return
-        given = self._line.take(hop, self._io)
-        self._past.read(self._dry)
-        answer = None if given is None else given.reshape(-1, self._hops.hop)[: out.shape[0]]
-        self._presence.play(answer, self._dry, out)
-
-    def reset(self) -> None:
-        self._hops.clear()
-        self._presence.clear()
-        self._past.clear()
-        self._line.reset()
-
-    def retry(self) -> None:
-        self._line.retry()
-
-    def recall(self, kind: str, hop: int) -> None:
-        self._line.recall(kind, hop)
-
-    def standing(self) -> list[tuple[str, int]]:
-        return self._line.standing()
-
-    def close(self) -> None:
-        line = getattr(self, "_line", None)
-        if line is not None:
-            line.close()
+    def read(self, answer: Samples) -> Samples:
+        """The lanes' channels beside each other, without those of the last lane that were not asked for."""
+        sound: Samples = answer.reshape(-1, answer.shape[-1])[: len(self._sound)]
+        return sound
 
 
 class _Past:

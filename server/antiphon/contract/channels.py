@@ -1,0 +1,28 @@
+"""Sound of one number of channels, put into another number."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from antiphon.contract.block import Samples
+
+
+def spread(given: Samples, into: Samples) -> None:
+    """Mono goes to all channels, many are averaged to one, else the surplus is dropped and what is missing silent.
+
+    Args:
+        given: float32 `[any, frames]`, left as it is.
+        into: float32 `[channels, frames]`, written over.
+    """
+    have, want = given.shape[0], into.shape[0]
+    if have == 1 or have == want:
+        into[:] = given
+    elif want == 1:
+        np.add(given[0], given[1], out=into[0])
+        for row in given[2:]:
+            np.add(into[0], row, out=into[0])
+        np.multiply(into[0], np.float32(1.0 / have), out=into[0])
+    else:
+        both = min(have, want)
+        into[:both] = given[:both]
+        into[both:] = 0.0

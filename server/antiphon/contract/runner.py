@@ -1,0 +1,131 @@
+"""The host of one processor: prepares it, calls it block by block, and checks what it did.
+
+The one place where `process` is called. A node (`graph.node_host`), a stream of another rate (`graph.rate_adapter`)
+and a test (`contract.harness`) each hold a runner.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from itertools import pairwise
+
+from antiphon.contract.block import Samples, StreamSpec
+from antiphon.contract.parameter_cell import ParamCell
+from antiphon.contract.processor import IO, Processor
+from antiphon.errors import PluginError
+
+
+def _same(frame: int) -> int:
+    return frame
+
+
+class ProcessorRunner:
+    """Calls one processor. `call`, `run`, `retry` and `recall` are for the block path."""
+
+    def __init__(self, processor: Processor, rate: int, elapsed: Callable[[int], int] = _same) -> None:
+        """Hosts a processor that need not be prepared yet.
+
+        Args:
+            processor: What is hosted.
+            rate: Frames per second of the clock that `IO.time` counts.
+            elapsed: Frames of that clock from `IO.time` to a frame of the block, where the processor has another rate.
+        """
+        self.processor = processor
+        self.rate = rate
+        self._elapsed = elapsed
+
+    def prepare(self, spec: StreamSpec) -> None:
+        """Prepares the processor, after its parts of an earlier time are closed. Off the block path.
+
+        Raises:
+            PluginError: Its latency is no whole number of frames from 0.
+        """
+        processor = self.processor
+        Processor.close(processor)  # not what extends it, which may count on a first `prepare`
+        processor.prepare(spec)
+        latency: object = processor.latency
+        if isinstance(latency, bool) or not isinstance(latency, int) or latency < 0:
+            raise PluginError(f"its latency is {latency!r}; a whole number of frames from 0 is allowed")
+
+    def call(self, io: IO) -> str:
+        """One call of `process`. Gives what it did wrong, or ""."""
+        wanted = tuple(io.audio_out)
+        process: Callable[[IO], object] = self.processor.process
+        if process(io) is not None:
+            return "process returned something; it must fill io.audio_out and return nothing"
+        if len(io.audio_out) != len(wanted):
+            return f"changed its outputs: {len(io.audio_out)} instead of {len(wanted)}"
+        return self.placed(io.audio_out, wanted)
+
+    def placed(self, given: Sequence[Samples], wanted: Sequence[Samples]) -> str:
+        """Copies arrays that the processor put into `audio_out` to where they belong. Gives what is wrong, or ""."""
+        for mine, place in zip(given, wanted, strict=True):
+            if mine is not place:
+                if mine.shape != place.shape:
+                    return f"gave a wrong shape: {list(mine.shape)} instead of {list(place.shape)}"
+                place[:] = mine
+        return ""
+
+    def run(self, io: IO, cells: Iterable[ParamCell]) -> str:
+        """One block, in pieces where the processor asks for them (`split`) and a parameter changes without smoothing.
+
+        Args:
+            io: The block, `base` 0; as it was afterwards, but for the events emitted, counted from its first frame.
+            cells: Parameters that may change in it, rendered.
+
+        Returns:
+            What the processor did wrong, or "".
+        """
+        edges = {0, io.frames}
+        if self.processor.split:
+            for cell in cells:
+                edges.update(offset for offset, _ in cell.steps[1:] if offset < io.frames)
+        sample, beat = io.time.sample, io.time.beat
+        try:
+            if len(edges) == 2:
+                self._place(io, 0)
+                return self.call(io)
+            return self._pieces(io, sorted(edges))
+        finally:
+            io.time.sample, io.time.beat = sample, beat
+
+    def _pieces(self, io: IO, edges: Sequence[int]) -> str:
+        whole_in, whole_out, frames, events = io.audio_in, io.audio_out, io.frames, io.events_in
+        sample, beat = io.time.sample, io.time.beat
+        try:
+            for first, last in pairwise(edges):
+                io.events_in = [e.moved(-first) for e in events if first <= e.offset < last]
+                emitted = len(io.events_out)
+                io.audio_in = [x[:, first:last] for x in whole_in]
+                io.audio_out = [y[:, first:last] for y in whole_out]
+                io.base, io.frames = first, last - first
+                io.time.sample, io.time.beat = sample, beat
+                self._place(io, first)
+                reason = self.call(io)
+                if reason:
+                    return reason
+                for place in range(emitted, len(io.events_out)):
+                    io.events_out[place] = io.events_out[place].moved(first)
+        finally:
+            io.audio_in, io.audio_out, io.base, io.frames, io.events_in = whole_in, whole_out, 0, frames, events
+        return ""
+
+    def _place(self, io: IO, frame: int) -> None:
+        """Moves the block's time to a frame of it."""
+        time, elapsed = io.time, self._elapsed(frame)
+        time.sample += elapsed
+        time.beat += elapsed / self.rate * time.tempo / 60.0 * time.playing
+
+    def retry(self) -> None:
+        """What the processor's parts have given up is tried again."""
+        for part in self.processor.parts:
+            part.retry()
+
+    def recall(self, kind: str, number: int) -> None:
+        """What `IO.mark` noted of the coming block is to happen in it again."""
+        for part in self.processor.parts:
+            part.recall(kind, number)
+
+    def standing(self) -> list[tuple[str, int]]:
+        """What `recall` has to be given first, for a log that begins with the coming block."""
+        return [mark for part in self.processor.parts for mark in part.standing()]

@@ -1,0 +1,168 @@
+"""Prepared nodes joined by a graph's wires into a plan: in order, each input delayed to the latest that meets it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+import numpy as np
+
+from antiphon.contract.block import Samples, StreamSpec
+from antiphon.contract.catalog import ProcessorInfo
+from antiphon.contract.ports import Port
+from antiphon.contract.processor import IO, BlockTime, Event
+from antiphon.errors import PatchError
+from antiphon.graph.graph import IN, OUT, End, Graph, Wire
+from antiphon.graph.modulation import Modulation
+from antiphon.graph.node_host import NodeHost
+from antiphon.graph.plan import DelayLine, FeedbackDelay, InputMix, NoteWire, Plan, SourceKey, Step, WireKey
+
+MAX_LATENCY_SECONDS = 10.0
+"""Of a path through a graph; its delay lines are memory."""
+
+
+class Wiring:
+    """Joins the hosts of one plan. Used once."""
+
+    def __init__(
+        self, graph: Graph, hosts: Mapping[int, NodeHost], spec: StreamSpec, ids: Mapping[str, int],
+        back: Collection[Wire],
+    ) -> None:  # fmt: skip
+        """Lays out the outputs of all nodes.
+
+        Args:
+            graph: Nodes and wires, checked.
+            hosts: By number, of every node.
+            spec: Of the plan.
+            ids: The number of every node.
+            back: The wires that close a cycle, as `graph.order` gives them.
+        """
+        self._graph, self._hosts, self._spec, self._ids, self._back = graph, hosts, spec, ids, back
+        self._source = np.zeros((spec.channels, spec.block), np.float32)
+        self._buffers: dict[End, Samples] = {End(IN, IN): self._source}
+        self._events: dict[End, list[Event]] = {}
+        self._ios: dict[str, IO] = {}
+        self._lag: dict[str, int] = {IN: 0}
+        self._lines: dict[WireKey, DelayLine] = {}
+        self._feedbacks: dict[WireKey, FeedbackDelay] = {}
+        for node in graph.nodes:
+            self._lay_out(node.name, hosts[ids[node.name]])
+
+    def _lay_out(self, name: str, host: NodeHost) -> None:
+        """Where a node's outputs are."""
+        io = self._ios[name] = IO((), (), host.by_name, BlockTime())
+        for port, out in zip(_signals(host.info.outputs), host.outs, strict=True):
+            self._buffers[End(name, port.name)] = out
+        for port in host.info.outputs:
+            if port.kind == "events":
+                self._events[End(name, port.name)] = io.events_out
+
+    def plan(self, names: Iterable[str]) -> Plan:
+        """The plan that runs the nodes in this order.
+
+        Raises:
+            PatchError: A path through the graph is too late.
+        """
+        steps = [self._step(name) for name in names]
+        ends = self._arriving(End(OUT, OUT))
+        latency = self._latest(ends)
+        lines: list[DelayLine] = []
+        last = self._mix(ends, End(OUT, OUT), self._spec.channels, latency, lines)
+        return Plan(
+            self._spec, self._graph, self._hosts, latency, self._source, last.buffer, steps, last, tuple(lines),
+            tuple(self._feedbacks.values()), _lines=self._lines, _back=self._feedbacks,
+        )  # fmt: skip
+
+    def _step(self, name: str) -> Step:
+        """A node's part of the plan; those that it depends on have theirs."""
+        host = self._hosts[self._ids[name]]
+        ports = _signals(host.info.inputs)
+        modulated = _modulated(self._graph, name, host.info)
+        channels = {port.name: port.channels or self._spec.channels for port in ports} | dict.fromkeys(modulated, 1)
+        sources = {inlet: self._arriving(End(name, inlet)) for inlet in channels}
+        at = self._latest(end for ends in sources.values() for end in ends)
+        self._delay(name, at + host.latency)
+        lines: list[DelayLine] = []
+        # a node that shortens its line for the cycle's sake gets everything else as late as the cycle
+        mixes = tuple(
+            self._mix(ends, End(name, inlet), channels[inlet], at + host.feedback, lines)
+            for inlet, ends in sources.items()
+        )
+        moves = tuple(
+            Modulation(host.by_name[param], mix.buffer, self._spec.rate)
+            for param, mix in zip(modulated, mixes[len(ports) :], strict=True)
+        )
+        return Step(
+            host, mixes, tuple(lines), self._ios[name], [mix.view for mix in mixes[: len(ports)]], list(host.outs),
+            self._notes(name), moves, self._needed(name), tuple(sources),
+        )  # fmt: skip
+
+    def _delay(self, name: str, lag: int) -> None:
+        """Notes by how many frames a node's output lags behind the plan's input."""
+        rate = self._spec.rate
+        if lag > MAX_LATENCY_SECONDS * rate:
+            raise PatchError(f"{name} would lag by {lag / rate:.1f} s; at most {MAX_LATENCY_SECONDS:g} s")
+        self._lag[name] = lag
+
+    def _arriving(self, dest: End) -> list[End]:
+        """The outputs with sound that are wired to a place, but for those around a cycle."""
+        return [
+            wire.source
+            for wire in self._graph.wires
+            if wire.dest == dest and wire not in self._back and wire.source in self._buffers
+        ]
+
+    def _latest(self, ends: Iterable[End]) -> int:
+        return max((self._lag[end.node] for end in ends), default=0)
+
+    def _mix(self, sources: Sequence[End], dest: End, channels: int, to: int, lines: list[DelayLine]) -> InputMix:
+        """What flows into one place: its sources, each delayed so that it lags by `to` frames.
+
+        lines: the delay lines made are added here.
+        """
+        found: list[Samples] = []
+        keys: set[SourceKey] = set()
+        for end in sources:
+            extra = to - self._lag[end.node]
+            keys.add((self._ids.get(end.node, 0), end.port, max(0, extra)))
+            if extra > 0:
+                line = self._lines[self._key(end, dest, extra)] = DelayLine(self._buffers[end], extra)
+                lines.append(line)
+                found.append(line.out)
+            else:
+                found.append(self._buffers[end])
+        for wire in self._graph.wires:
+            if wire in self._back and wire.dest == dest:
+                loop = self._feedbacks[self._key(wire.source, dest, 0)] = FeedbackDelay(self._buffers[wire.source])
+                found.append(loop.out)
+                keys.add((self._ids[wire.source.node], wire.source.port, -1))
+        return InputMix(found, channels, self._spec.block, frozenset(keys))
+
+    def _key(self, source: End, dest: End, extra: int) -> WireKey:
+        ids, channels = self._ids, self._buffers[source].shape[0]
+        return ids.get(source.node, 0), source.port, ids.get(dest.node, 0), dest.port, extra, channels
+
+    def _notes(self, name: str) -> tuple[NoteWire, ...]:
+        """The wires on which events come to a node."""
+        return tuple(
+            NoteWire((self._ids[wire.source.node], wire.source.port), self._events[wire.source])
+            for wire in self._graph.wires
+            if wire.dest.node == name and wire.source in self._events
+        )
+
+    def _needed(self, name: str) -> frozenset[int]:
+        """Numbers of the nodes whose output of this block a node needs."""
+        return frozenset(
+            self._ids[wire.source.node]
+            for wire in self._graph.wires
+            if wire.dest.node == name and wire.source.node in self._ids and wire not in self._back
+        )
+
+
+def _signals(ports: Iterable[Port]) -> list[Port]:
+    return [port for port in ports if port.signal]
+
+
+def _modulated(graph: Graph, name: str, info: ProcessorInfo) -> list[str]:
+    """The parameters of a node that control wires end in, in declared order."""
+    ends = {wire.dest.port for wire in graph.wires if wire.dest.node == name}
+    return [p.name for p in info.cells if p.name in ends and info.port(p.name, "in") is None]

@@ -1,0 +1,143 @@
+"""A processor's streams through one worker: hops are posted, and answers taken `lead` hops later, or never.
+
+Answers that are missing are written into the session log, and are missing again when it is replayed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from antiphon.contract.block import Samples
+from antiphon.contract.processor import IO, ProcessorPart
+from antiphon.native import dsp
+from antiphon.workers import pool
+from antiphon.workers.arena import MAX_DEPTH
+from antiphon.workers.dropout_log import DropoutLog
+from antiphon.workers.spec import WorkerSpec
+from antiphon.workers.stream import Stream
+
+
+def _no_config() -> str:
+    return ""
+
+
+class WorkerClient(ProcessorPart):
+    """Streams of one worker, side by side, as one thing. Made in `prepare`; all but `close` is for the block path.
+
+    lead: hops between a post and its take.  first: the number of the first hop there is.  log: of answers that are
+    missing.  there: whether a worker was asked for; a check has none.  parts: for `Processor.parts`.
+    """
+
+    def __init__(
+        self, spec: WorkerSpec, lanes: int, lead: int, node: int, config: Callable[[], str] = _no_config
+    ) -> None:
+        """Opens the streams.
+
+        Args:
+            spec: What the worker is to be.
+            lanes: Streams of it, for what belongs together: they begin anew together.
+            lead: Hops between a post and its take; room for as many is made in the rings.
+            node: Number of the processor's node.
+            config: Gives the streams' own text for the worker; not called in a check, which has no workers.
+
+        Raises:
+            WorkerError: The worker does not start, or there is no place for it.
+        """
+        self.lead = lead
+        self.first = 0
+        self.log = DropoutLog()
+        self._answer: Samples = np.zeros((lanes, *spec.outputs), np.float32)
+        self._answer_at = self._answer.ctypes.data
+        self.streams: list[Stream] = []
+        here = pool.current()
+        if here is not None:
+            asked, text = with_room(spec, lead), config()
+            try:
+                for _ in range(lanes):
+                    self.streams.append(here.open(asked, text, node))
+            except BaseException:
+                self.close()
+                raise
+        self.there = bool(self.streams)
+
+    @property
+    def parts(self) -> tuple[ProcessorPart, ...]:
+        """The streams and their log."""
+        return self, self.log
+
+    def begin(self, hop: int) -> None:
+        """The number of the first hop there is, after a reset too."""
+        self.first = hop
+
+    def start(self, hop: int, io: IO) -> bool | None:
+        """Before hop `hop` is posted: False goes on, True begins an epoch with it; None: there is no worker."""
+        if not self.there:
+            return None
+        due = self.log.before(hop, self.streams) or hop == self.first
+        fresh = [stream.fresh(hop, due or not self.log.away) for stream in self.streams]
+        if None in fresh:
+            return None
+        if any(fresh) and not all(fresh):
+            # the lanes of one sound begin together
+            for stream in self.streams:
+                stream.reset()
+                stream.fresh(hop)
+        if any(fresh):
+            self.log.began(hop, self.first, io)
+        return any(fresh)
+
+    def post(self, hop: int, values: Samples) -> None:
+        """Hop `hop`, once it was started: float32 `[lanes, *inputs]`."""
+        for stream, part in zip(self.streams, values, strict=True):
+            stream.input(hop)[...] = part
+            stream.post(hop)
+
+    def send(self, hop: int, values: Samples, io: IO) -> None:
+        """Starts and posts hop `hop`, where there is a worker."""
+        if self.start(hop, io) is not None:
+            self.post(hop, values)
+
+    def take(self, hop: int, io: IO) -> Samples | None:
+        """The answer to hop `hop`, float32 `[lanes, *outputs]` until the next take; None when there is none.
+
+        Hops are asked for in order, each once. An answer that is not finite ends its worker, and counts as none.
+        """
+        if hop < self.first or not self.there:
+            return None
+        absent = self.log.absent(hop)
+        there = not absent
+        for lane, stream in enumerate(self.streams):
+            given = stream.take(hop, not absent)
+            if given is None:
+                there = False
+            else:
+                self._answer[lane] = given
+        if there and dsp.peak.call(self._answer_at, self._answer.size, 1, self._answer.size) < 0.0:
+            for stream in self.streams:
+                stream.blame()
+            there = False
+        self.log.took(hop, there, io)
+        return self._answer if there else None
+
+    def reset(self) -> None:
+        """Forgets the past from the next hop on; `begin` follows."""
+        for stream in self.streams:
+            stream.reset()
+
+    def retry(self) -> None:
+        """A worker that was given up is tried again."""
+        for stream in self.streams:
+            stream.retry()
+
+    def close(self) -> None:
+        """Gives the streams back. Off the block path."""
+        for stream in self.streams:
+            stream.close()
+
+
+def with_room(spec: WorkerSpec, lead: int) -> WorkerSpec:
+    """The same worker with rings for as many hops as are under way, and as many again for one that is late."""
+    return spec if lead + 2 < spec.depth else replace(spec, depth=min(2 * (lead + 1), max(MAX_DEPTH, lead + 1)))
