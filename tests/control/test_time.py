@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.control.fake_engine import RATE, FakeTime
 from tests.control.rig import Client, Rig
 
-from antiphon.session.effects import EngineReset
+from antiphon.session.actions import NodeReset
 from antiphon.session.schedule import MAX_PENDING
 from antiphon.wire.osc import encode, encode_bundle
 
@@ -213,9 +213,9 @@ async def test_a_full_ring_loses_nothing_and_keeps_the_order(live: Rig) -> None:
 async def test_what_waits_for_room_goes_first(live: Rig) -> None:
     live.engine.applied.clear()
     live.engine.room = 0
-    live.app.outbox.send(EngineReset(1))
+    live.app.outbox.send(NodeReset(1))
     live.engine.room = 10
-    live.app.outbox.send(EngineReset(2))
+    live.app.outbox.send(NodeReset(2))
     await live.settle()
     assert [e[1] for e in live.engine.applied] == [1, 2]
 

@@ -10,12 +10,12 @@ import pytest
 
 from antiphon.cli.render import MAX_EVENT_BYTES, RATE
 from antiphon.doctor import software
-from antiphon.engine.actions import CAPACITY
+from antiphon.engine.action_schedule import CAPACITY
 from antiphon.errors import UsageError
 from antiphon.graph import patch
 from antiphon.graph.clock import MAX_TEMPO, MIN_TEMPO
 from antiphon.offline import event_file
-from antiphon.offline.rendering import Actions, param_finder
+from antiphon.offline.rendering import param_finder, played
 from antiphon.plugins import loader
 from antiphon.runtime import paths
 from antiphon.session.commands import Beat, Sample
@@ -34,8 +34,9 @@ def test_the_example_is_taken_by_the_patch_it_names() -> None:
     commands = event_file.parse_events(lines, RATE, find, "song.jsonl", players)
     assert len(commands) == len(lines) == 8
     assert [c.when for c in commands[:4]] == [Sample(0), Sample(24_000), Sample(48_000), Beat(4.0)]
-    actions = Actions(graph, catalog, {"keys": 1})
-    assert all(actions.of(command) for command in commands)
+    ids, actions = played(graph, catalog, RATE, commands)
+    assert ids == {"keys": 1}
+    assert len(actions) == len(commands)
 
 
 def test_every_address_and_key_is_in_it() -> None:

@@ -23,8 +23,8 @@ from antiphon.engine.link import PlayedNote
 from antiphon.errors import AntiphonError, WireError
 from antiphon.io.midi_ports import Changes, Ports
 from antiphon.runtime import paths
-from antiphon.session.commands import NOW, Bend, Command, Control, NoteOff, NoteOn, Sample, SetParam, When
-from antiphon.session.effects import EngineEffect, EnginePanic
+from antiphon.session.commands import NOW, Bend, Command, Control, NoteOff, NoteOn, Panic, Sample, SetParam, When
+from antiphon.session.effects import EngineEffect
 from antiphon.wire import midi
 
 if TYPE_CHECKING:
@@ -347,7 +347,7 @@ class MidiInput:
         """Everything the engine is asked for."""
         if self.out is not None:
             self.out.effect(effect)
-            if isinstance(effect, EnginePanic):
+            if isinstance(effect, Panic):
                 for voice in self._voices.values():
                     voice.forget()
                 if self._held is not None:

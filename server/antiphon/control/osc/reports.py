@@ -8,7 +8,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from antiphon.control.osc.feedback import LATE_SECONDS
-from antiphon.engine.actions import OTHER, Op
+from antiphon.engine.action_schedule import OTHER
 from antiphon.engine.link import (
     BeatPassed,
     EngineStarted,
@@ -22,6 +22,7 @@ from antiphon.engine.link import (
     Reported,
     Synced,
 )
+from antiphon.session.actions import ACTIONS
 
 if TYPE_CHECKING:
     from antiphon.control.app import ControlApp
@@ -32,14 +33,6 @@ CLIP_TOLD, CLIP_LOGGED = 1.0, 60.0
 """Seconds between two words about an input that clips: to surfaces, and in the log."""
 QUIET = 1e-5
 """Levels below this (-100 dBFS) are not worth a meter's message."""
-_ADDRESSES = {
-    int(Op.NOTE_ON): "/note/on",
-    int(Op.NOTE_OFF): "/note/off",
-    int(Op.CONTROL): "/cc",
-    int(Op.BEND): "/bend",
-    int(Op.TEMPO): "/tempo",
-    int(Op.SYNC): "/sync",
-}
 
 
 class Reports:
@@ -119,8 +112,8 @@ class Reports:
         return moved
 
     def _address(self, node: int, cell: int) -> str:
-        if cell - OTHER in _ADDRESSES:
-            return _ADDRESSES[cell - OTHER]
+        if address := ACTIONS.address(cell - OTHER):
+            return address
         known = self._app.session.by_id.get(node)
         if known is None:
             return ""
