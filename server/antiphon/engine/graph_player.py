@@ -61,6 +61,7 @@ class GraphPlayer:
         self._out_at = self._out.ctypes.data
         self._curve = np.zeros(spec.block, np.float32)
         self._steps = np.arange(1, spec.block + 1, dtype=np.float32)
+        self._synced: deque[int] = deque()
         self._panic = False
         self._edges = Edges(spec)
         # with plans that have been faded out: whoever made them frees their memory, off the block path
@@ -201,28 +202,21 @@ class GraphPlayer:
         frames = x.shape[1]
         end = self.sample + frames
         before = self.tempo.beat_at(self.sample)
-        synced = None
         waiting = self._playing.waiting
         for _ in range(len(waiting)):
             self._event(*waiting.popleft())
         while self._now:
-            token = self._apply(self.sample, self._now.popleft())
-            if token:
-                synced = synced or []
-                synced.append(token)
+            self._apply(self.sample, self._now.popleft())
         beat, place = self.tempo.beat_at(self.sample), self.sample
         for sample, action in self.schedule.due(end, self.tempo):
             if sample < self.sample:
                 self._count_late(sample, action)
             # what a jump of the transport passed over comes with the jump, never before it
             place = max(place, sample)
-            token = self._apply(place, action)
+            self._apply(place, action)
             if place == self.sample:
                 # as an action that was applied before the schedule: a set is replayed by samples
                 beat = self.tempo.beat_at(place)
-            if token:
-                synced = synced or []
-                synced.append(token)
         time = self._time
         time.sample, time.beat = self.sample, beat
         time.tempo, time.playing = self.tempo.tempo_at(self.sample), self.tempo.playing
@@ -250,9 +244,8 @@ class GraphPlayer:
                 self.plan.clear()
             self._limited.fill(0.0)
         self.sample = end
-        if synced:
-            for token in synced:
-                self._report(StageReport("synced", token=token))
+        while self._synced:
+            self._report(StageReport("synced", token=self._synced.popleft()))
         if self.tempo.playing:
             after = math.floor(self.tempo.beat_at(end))
             if after != math.floor(before) and after > before:
@@ -307,19 +300,20 @@ class GraphPlayer:
         elif limit.call(self._out_at, self.spec.block, self._limited_at, self._fall, self.spec.channels, frames):
             self.counters.limited_blocks += 1
 
-    def _apply(self, sample: int, action: Action) -> int:
-        """Puts an action into effect at `sample` of the coming block; returns a sync's token."""
+    def host(self, node: int) -> NodeHost | MasterLevel | None:
+        """A node that plays, or an end of the graph, by its number."""
+        end = self._levels.ends.get(node)
+        return end if end is not None or self.plan is None else self.plan.hosts.get(node)
+
+    def _apply(self, sample: int, action: Action) -> None:
+        """Puts an action into effect at `sample` of the coming block."""
         if isinstance(action, EVENTS):
             self._event(sample, action)
-            return 0
-        host: NodeHost | MasterLevel | None = None
-        if isinstance(action, _SETS):
-            host = self._levels.ends.get(action.node)
-            if host is None and self.plan is not None:
-                host = self.plan.hosts.get(action.node)
-            if host is None and isinstance(action, NodeSet):
-                self._orphans.append(action)
-                return 0
+            return
+        host = self.host(action.node) if isinstance(action, _SETS) else None
+        if host is None and isinstance(action, NodeSet):
+            self._orphans.append(action)
+            return
         if self.applied is not None:
             self.applied.append(Applied(sample, action))
         match action:
@@ -349,10 +343,9 @@ class GraphPlayer:
                 for ending in owed:
                     self._event(sample, ending)
             case Sync(token):
-                return token
+                self._synced.append(token)
             case FadeOut():
                 self._edges.fall()
-        return 0
 
     def _stays(self) -> int:
         """From which number on what is scheduled stays; one that was scheduled itself leaves none."""

@@ -101,8 +101,10 @@ def _happen(line: dict[str, Any], stage: GraphPlayer, hosts: Mapping[int, NodeHo
             hosts[line["node"]].processor.recall(line["mark"], line["number"])
     elif "op" in line:
         action = ACTIONS.from_line(line)
-        if isinstance(action, NodeSet) and action.node in hosts and 0 <= action.cell < len(hosts[action.node].cells):
-            check_number(hosts[action.node].cells[action.cell], action.number)
+        if isinstance(action, NodeSet):
+            known = stage.host(action.node)
+            if known is not None and action.cell < len(known.cells):
+                check_number(known.cells[action.cell], action.number)
         stage.at_sample(line["sample"], action)
     elif "failed" in line and line["failed"] in hosts:
         host = hosts[line["failed"]]
