@@ -11,7 +11,7 @@ from typing import ClassVar, TypeAlias
 
 from antiphon.graph.clock import MAX_TEMPO, MIN_TEMPO
 from antiphon.graph.io_nodes import OUT_NUMBER
-from antiphon.session.commands import NOW, ClearSchedule, Panic, SetTempo, Sync, Transport, When
+from antiphon.session.commands import NOW, ClearSchedule, Panic, Plain, SetTempo, Sync, Transport, When
 from antiphon.session.records import Field, Layout, RecordTable
 
 MOST = 1e9
@@ -124,7 +124,6 @@ class FadeOut:
 
 NodeEvent: TypeAlias = NodeNoteOn | NodeNoteOff | NodeControl | NodeBend
 NodeNote: TypeAlias = NodeNoteOn | NodeNoteOff
-Plain: TypeAlias = SetTempo | Transport | Panic | ClearSchedule | Sync
 Action: TypeAlias = NodeSet | NodeReset | NodeEvent | Plain | FadeOut
 EVENTS = (NodeNoteOn, NodeNoteOff, NodeControl, NodeBend)
 """What a node plays: each has kind, number, value, channel and serial as `processor.Event`."""

@@ -148,4 +148,6 @@ class Sync:
 
 
 Note: TypeAlias = NoteOn | NoteOff | Control | Bend
-Command: TypeAlias = SetParam | ResetNode | Note | SetTempo | Transport | Panic | ClearSchedule | Sync
+Plain: TypeAlias = SetTempo | Transport | Panic | ClearSchedule | Sync
+"""Those that name no node: the engine gets them as they stand."""
+Command: TypeAlias = SetParam | ResetNode | Note | Plain

@@ -88,8 +88,9 @@ class Layout:
     """How one record is packed, checked and logged."""
 
     def __init__(
-        self, code: int, op: str, record: type, row: Sequence[Field] = (), *, address: str = "", live: bool = False
-    ) -> None:
+        self, code: int, op: str, record: type, row: Sequence[Field] = (), *, address: str = "", live: bool = False,
+        message: str = "",
+    ) -> None:  # fmt: skip
         """A row of the table.
 
         Args:
@@ -99,8 +100,10 @@ class Layout:
             row: its fields but `when`.
             address: by which performers know it where it is late, "" where its node has the name.
             live: whether the log says that it was asked for without a time.
+            message: its address, where a message's arguments are the fields in order, each a number.
         """
-        self.code, self.op, self.record, self.address, self.live = code, op, record, address, live
+        self.code, self.op, self.record, self.address, self.live = code, op, record, address or message, live
+        self.message = message
         self.fields = tuple(row)
         self.names = tuple(field.name for field in self.fields)
         body = "".join(f"?{field.code}" if field.optional else field.code for field in self.fields)
@@ -154,6 +157,20 @@ class RecordTable(Generic[R]):
     def layout(self, record: type) -> Layout:
         """The row of a record's type."""
         return self._by_type[record]
+
+    @property
+    def messages(self) -> tuple[str, ...]:
+        """The addresses of messages whose arguments are a record's fields."""
+        return tuple(layout.message for layout in self.layouts if layout.message)
+
+    def of_message(self, address: str) -> Layout | None:
+        """The row whose fields are the arguments of a message to that address."""
+        return next((layout for layout in self.layouts if address and layout.message == address), None)
+
+    def check(self, record: R) -> None:
+        """Raises `ValueError` with the range for a field that is out of it."""
+        for field in self._by_type[type(record)].fields:
+            field.check(getattr(record, field.name))
 
     def code(self, record: R) -> int:
         """The number of a record's type."""

@@ -15,7 +15,7 @@ from antiphon.contract.params import Param, Value
 from antiphon.errors import PatchError, WireError
 from antiphon.graph import asset_names
 from antiphon.graph.clock import MAX_TEMPO, MIN_TEMPO
-from antiphon.session.actions import Action, NodeReset, NodeSet
+from antiphon.session.actions import ACTIONS, Action, NodeReset, NodeSet
 from antiphon.session.commands import (
     NOW,
     Bend,
@@ -75,6 +75,10 @@ class Session(Nodes):
             case Transport(_, beat):
                 if beat is not None and not abs(beat) <= 1e9:
                     raise WireError(f"a beat is a number up to 1e+09, not {beat}")
+        try:
+            ACTIONS.check(command)
+        except ValueError as error:
+            raise WireError(str(error)) from None
         return self._timed(command, now, source)
 
     def advance(self, now: Moment) -> list[Effect]:

@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from antiphon.control.osc.arguments import Args, most, number, pressed, text
+from antiphon.control.osc.intake import Handler
 from antiphon.errors import WireError
 from antiphon.graph.clock import MAX_TEMPO, MIN_TEMPO
 from antiphon.io.osc_peer import Peer
 from antiphon.runtime import paths
-from antiphon.session.commands import SetTempo, Transport, When
+from antiphon.session.actions import ACTIONS
+from antiphon.session.commands import Plain, SetTempo, Transport, When
 from antiphon.session.schedule import MAX_BEAT
 from antiphon.wire.osc import encode
 
@@ -20,6 +22,18 @@ if TYPE_CHECKING:
 
 ROOM = 1 << 18
 """Bytes that must be free when a recording is asked for."""
+
+
+def plain(kind: type[Plain]) -> Handler:
+    """The handler of a message whose arguments are the command's fields in order."""
+    layout = ACTIONS.layout(kind)
+
+    def handle(app: ControlApp, peer: Peer, args: Args, when: When) -> None:
+        most(args, len(layout.names), " ".join(f"f:{name}" for name in layout.names))
+        values = (number(args, at, field.name, *field.bounds) for at, field in enumerate(layout.fields))
+        app.do(layout.record(*values, when), peer)
+
+    return handle
 
 
 def tempo(app: ControlApp, peer: Peer, args: Args, when: When) -> None:
