@@ -18,7 +18,7 @@ from antiphon.offline import event_file
 from antiphon.offline.rendering import param_finder, played
 from antiphon.plugins import loader
 from antiphon.runtime import paths
-from antiphon.session.commands import Beat, Sample
+from antiphon.session.commands import Beat, NudgeBeat, Sample
 from antiphon.session.notes import Players
 
 ROOT = Path(__file__).parents[2]
@@ -69,6 +69,21 @@ def test_arguments_of_what_has_few(address: str, taken: list[list[object]], refu
     for args in refused:
         with pytest.raises(UsageError):
             read(args)
+
+
+def test_a_message_of_plain_numbers_is_read_by_its_bounds() -> None:
+    def read(*args: object) -> object:
+        line = json.dumps({"time": 0.5, "address": "/beat/nudge", "args": args})
+        return event_file.parse_events([line], RATE, lambda _node, _name: pytest.fail("no parameter"), "e.jsonl")
+
+    assert read(-0.25) == [NudgeBeat(-0.25, Sample(RATE // 2))]
+    for args, said in (
+        ((), "takes 1 arguments, not 0"),
+        ((17,), "beats takes -16 to 16, not 17"),
+        (("x",), "beats takes"),
+    ):
+        with pytest.raises(UsageError, match=said):
+            read(*args)
 
 
 def test_its_limits_are_those_there_are() -> None:

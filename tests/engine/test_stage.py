@@ -13,7 +13,7 @@ from antiphon.engine.graph_player import MAX_REPORTS, GraphPlayer
 from antiphon.graph.clock import MAX_TEMPO, MIN_TEMPO
 from antiphon.native.limit import KNEE
 from antiphon.session.actions import NodeReset, NodeSet
-from antiphon.session.commands import Beat, ClearSchedule, Panic, SetTempo, Sync, Transport
+from antiphon.session.commands import Beat, ClearSchedule, NudgeBeat, Panic, Sample, SetTempo, Sync, Transport
 
 SPEC = StreamSpec(RATE, 256, 2)
 GAIN = graph({"g": "gain"}, ["in > g", "g > out"])
@@ -368,6 +368,28 @@ def test_above_it_nothing_leaves_full_scale_and_the_block_is_counted():
     assert stage.counters.limited_blocks > 0
 
 
+def test_a_nudge_moves_the_beat_from_where_it_is_at_its_sample():
+    stage = staged(THROUGH, tempo=60.0)
+    stage.take(NudgeBeat(0.25, Sample(24000)))
+    stage.take(NudgeBeat(-0.5, Sample(36000)))
+    play(stage, ones(48000))
+    assert stage.tempo.beat_at(48000) == pytest.approx(1.0 + 0.25 - 0.5)
+    assert stage.tempo.playing
+    stage.take(Transport(False))
+    stage.take(NudgeBeat(-1.75))
+    play(stage, ones(256))
+    assert stage.tempo.beat_at(stage.sample) == pytest.approx(-1.0), "stopped, it stands there"
+
+
+def test_what_a_nudge_passes_over_comes_with_it():
+    stage = staged(GAIN, tempo=60.0)
+    stage.take(put(GAIN, "g", "step", 0.5, when=Beat(2.0)))
+    stage.take(NudgeBeat(4.0, Sample(300)))
+    y = play(stage, ones(512))
+    assert (y[0, :300] == y[0, 0]).all()
+    assert (y[0, 300:] == y[0, 0] / 2).all()
+
+
 def test_nan_from_outside_is_silence_and_is_counted():
     stage = staged(THROUGH)
     x = ones(768)
@@ -406,6 +428,8 @@ def test_applied_actions_are_kept_with_their_sample_when_asked():
     Transport(True, 8.0),
     Transport(False, None),
     SetTempo(77.0),
+    NudgeBeat(0.3),
+    NudgeBeat(-2.5),
 ])  # fmt: skip
 def test_what_is_asked_for_now_is_the_same_as_at_the_blocks_first_sample(action):
     """A session log holds samples: a jump of the beat has to be heard alike when it is played again."""

@@ -11,7 +11,7 @@ from typing import ClassVar, TypeAlias
 
 from antiphon.graph.clock import MAX_TEMPO, MIN_TEMPO
 from antiphon.graph.io_nodes import OUT_NUMBER
-from antiphon.session.commands import NOW, ClearSchedule, Panic, Plain, SetTempo, Sync, Transport, When
+from antiphon.session.commands import NOW, ClearSchedule, NudgeBeat, Panic, Plain, SetTempo, Sync, Transport, When
 from antiphon.session.records import Field, Layout, RecordTable
 
 MOST = 1e9
@@ -155,4 +155,5 @@ ACTIONS: RecordTable[Action] = RecordTable((
     ), address="/cc", live=True),
     Layout(11, "bend", NodeBend, (_NODE, Field("value", "d", -1.0, 1.0), *_EVENT), address="/bend", live=True),
     Layout(12, "end", FadeOut),
+    Layout(13, "nudge", NudgeBeat, (Field("beats", "d", -16.0, 16.0),), message="/beat/nudge"),
 ))  # fmt: skip
