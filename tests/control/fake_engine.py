@@ -163,8 +163,8 @@ class FakeEngine:
                 self._waiting = [(w, c) for w, c in self._waiting if self._due(w)]
             case NodeNoteOn() | NodeNoteOff() | NodeControl() | NodeBend():
                 return self._push(action.when, action.kind, action.node, action.number, action.value, action.channel)
-        layout = ACTIONS.layout(type(action))
-        return self._push(action.when, layout.op, *(getattr(action, name) for name in layout.names))
+        row = ACTIONS.row(type(action))
+        return self._push(action.when, row.op, *(getattr(action, name) for name in row.names))
 
     def load(
         self, serial: int, graph: Graph, ids: dict[str, int], tempo: float, fade: float, *, again: bool = False

@@ -119,7 +119,7 @@ async def test_a_time_tag_is_the_sample_it_enters_at(live: Rig, keys: Client) ->
 async def test_a_late_note_is_reported_by_its_address(live: Rig, keys: Client) -> None:
     await keys.ask("/notify", 1)
     for kind, seconds in ((NodeNoteOn, 0.5), (NodeBend, 0.25), (NodeNoteOff, 0.001)):
-        live.engine.say(Late(3, OTHER + ACTIONS.layout(kind).code, seconds))
+        live.engine.say(Late(3, OTHER + ACTIONS.row(kind).code, seconds))
     await live.settle(2)
     assert [m for m in keys.heard() if m[0] == "/late"] == [
         ("/late", ("/note/on", 0.5)), ("/late", ("/bend", 0.25))

@@ -85,7 +85,7 @@ async def test_the_beat_is_nudged_at_a_tags_sample_and_within_its_range(live: Ri
         ((address, (where, reason)),) = await client.ask("/beat/nudge", *args)
         assert (address, where) == ("/fail", "/beat/nudge")
         assert said in reason
-    live.engine.say(Late(0, OTHER + ACTIONS.layout(NudgeBeat).code, 0.5))
+    live.engine.say(Late(0, OTHER + ACTIONS.row(NudgeBeat).code, 0.5))
     await live.settle(2)
     assert ("/late", ("/beat/nudge", 0.5)) in client.heard()
 

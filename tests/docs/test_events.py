@@ -15,7 +15,7 @@ from antiphon.errors import UsageError
 from antiphon.graph import patch
 from antiphon.graph.clock import MAX_TEMPO, MIN_TEMPO
 from antiphon.offline import event_file
-from antiphon.offline.rendering import param_finder, played
+from antiphon.offline.rendering import actions_of, param_finder
 from antiphon.plugins import loader
 from antiphon.runtime import paths
 from antiphon.session.commands import Beat, NudgeBeat, Sample
@@ -34,7 +34,7 @@ def test_the_example_is_taken_by_the_patch_it_names() -> None:
     commands = event_file.parse_events(lines, RATE, find, "song.jsonl", players)
     assert len(commands) == len(lines) == 8
     assert [c.when for c in commands[:4]] == [Sample(0), Sample(24_000), Sample(48_000), Beat(4.0)]
-    ids, actions = played(graph, catalog, RATE, commands)
+    ids, actions = actions_of(graph, catalog, RATE, commands)
     assert ids == {"keys": 1}
     assert len(actions) == len(commands)
 

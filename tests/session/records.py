@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from antiphon.session.actions import ACTIONS, Action
 from antiphon.session.commands import NOW, Beat, Sample, When
-from antiphon.session.records import Field, Layout
+from antiphon.session.records import Field, RecordRow
 
 
 def value(field: Field) -> st.SearchStrategy[Any]:
@@ -28,16 +28,16 @@ def times() -> st.SearchStrategy[When]:
     return st.one_of(st.just(NOW), st.builds(Sample, st.integers(-(2**63), 2**63 - 1)), st.builds(Beat, beats, beats))
 
 
-def record(layout: Layout) -> st.SearchStrategy[Action]:
-    fields = {field.name: value(field) for field in layout.fields}
-    return st.builds(layout.record, **fields, when=times())
+def record(row: RecordRow) -> st.SearchStrategy[Action]:
+    fields = {field.name: value(field) for field in row.fields}
+    return st.builds(row.record, **fields, when=times())
 
 
 def records() -> st.SearchStrategy[Action]:
-    return st.sampled_from(ACTIONS.layouts).flatmap(record)
+    return st.sampled_from(ACTIONS.rows).flatmap(record)
 
 
 def logged(action: Action, when: When) -> Action:
     """What a log keeps of it."""
-    left_out = {field.name: 0 for field in ACTIONS.layout(type(action)).fields if not field.logged}
+    left_out = {field.name: 0 for field in ACTIONS.row(type(action)).fields if not field.logged}
     return replace(action, **left_out, when=when)  # type: ignore[arg-type]

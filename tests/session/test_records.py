@@ -13,11 +13,11 @@ from tests.session.records import logged, records, value
 
 from antiphon.session.actions import ACTIONS, Action, NodeNoteOn, NodeSet
 from antiphon.session.commands import NOW, Sample, SetTempo, Transport
-from antiphon.session.records import SIZE, Field, Layout
+from antiphon.session.records import SIZE, Field, RecordRow
 
 
-def plain(layout: Layout) -> str:
-    return layout.op
+def plain(row: RecordRow) -> str:
+    return row.op
 
 
 @given(records(), st.integers(0, SIZE))
@@ -32,41 +32,41 @@ def test_a_record_packs_and_unpacks_to_itself(action: Action, place: int) -> Non
     assert buffer[-1] == 0xFF, "nothing behind it"
 
 
-def at_end(layout: Layout, end: int) -> Action:
+def at_end(row: RecordRow, end: int) -> Action:
     """Every field at its lowest, or its highest."""
     kinds: dict[str, Any] = {"?": bool, "d": float}
-    found: Action = layout.record(**{f.name: kinds.get(f.code, int)(f.bounds[end]) for f in layout.fields})
+    found: Action = row.record(**{f.name: kinds.get(f.code, int)(f.bounds[end]) for f in row.fields})
     return found
 
 
 @pytest.mark.parametrize("end", [0, 1])
-@pytest.mark.parametrize("layout", ACTIONS.layouts, ids=plain)
-def test_both_ends_of_every_field_are_packed_and_logged(layout: Layout, end: int) -> None:
-    action = at_end(layout, end)
+@pytest.mark.parametrize("row", ACTIONS.rows, ids=plain)
+def test_both_ends_of_every_field_are_packed_and_logged(row: RecordRow, end: int) -> None:
+    action = at_end(row, end)
     buffer = bytearray(SIZE)
     ACTIONS.pack_into(buffer, 0, action)
     assert ACTIONS.unpack_from(buffer) == action
     line = json.loads(json.dumps(ACTIONS.to_line(7, action)))
-    assert ACTIONS.from_line(line) == logged(action, NOW if layout.live else Sample(7))
+    assert ACTIONS.from_line(line) == logged(action, NOW if row.live else Sample(7))
 
 
-@pytest.mark.parametrize("layout", ACTIONS.layouts, ids=plain)
-def test_a_field_outside_its_bounds_is_refused_by_its_name(layout: Layout) -> None:
-    line = ACTIONS.to_line(7, at_end(layout, 0))
-    for field in (field for field in layout.fields if field.logged):
+@pytest.mark.parametrize("row", ACTIONS.rows, ids=plain)
+def test_a_field_outside_its_bounds_is_refused_by_its_name(row: RecordRow) -> None:
+    line = ACTIONS.to_line(7, at_end(row, 0))
+    for field in (field for field in row.fields if field.logged):
         for bad in (field.bounds[0] - 1, field.bounds[1] + 1, "x", [], float("nan")):
             with pytest.raises(ValueError, match=f"{field.name} takes "):
                 ACTIONS.from_line({**line, field.name: bad})
 
 
 def test_the_table_has_every_action_once_and_its_fields_in_order() -> None:
-    assert {layout.record for layout in ACTIONS.layouts} == set(get_args(Action))
-    for names in ([layout.code for layout in ACTIONS.layouts], [layout.op for layout in ACTIONS.layouts]):
+    assert {row.record for row in ACTIONS.rows} == set(get_args(Action))
+    for names in ([row.code for row in ACTIONS.rows], [row.op for row in ACTIONS.rows]):
         assert len(set(names)) == len(names)
-    for layout in ACTIONS.layouts:
-        assert (*layout.names, "when") == tuple(f.name for f in fields(layout.record))
-        assert layout.size <= SIZE
-        assert 1 <= layout.code <= 255
+    for row in ACTIONS.rows:
+        assert (*row.names, "when") == tuple(f.name for f in fields(row.record))
+        assert row.size <= SIZE
+        assert 1 <= row.code <= 255
 
 
 def test_what_is_at_its_default_is_not_in_the_log_and_what_is_not_set_is_not_zero() -> None:
@@ -85,7 +85,7 @@ def test_what_is_at_its_default_is_not_in_the_log_and_what_is_not_set_is_not_zer
 
 @given(st.data())
 def test_what_a_field_lets_through_it_gives_back(data: st.DataObject) -> None:
-    field = data.draw(st.sampled_from([f for layout in ACTIONS.layouts for f in layout.fields]))
+    field = data.draw(st.sampled_from([f for row in ACTIONS.rows for f in row.fields]))
     found = data.draw(value(field))
     assert field.check(found) == found
     assert Field("x", "d", 0.0, 1.0).check(1) == 1.0

@@ -123,12 +123,12 @@ def _command(event: Mapping[str, Any], rate: int, find: FindParam, players: note
             return Panic(when)
         case ["clearSched"]:
             return ClearSchedule(when)
-    layout = ACTIONS.of_message(address)
-    if layout is None:
+    row = ACTIONS.of_message(address)
+    if row is None:
         raise UsageError(f"{address[:80]!r} cannot be played from a file; there are {_ADDRESSES}")
-    _count(arguments, len(layout.fields), len(layout.fields), address)
-    pairs = zip(layout.fields, arguments, strict=True)
-    command: Command = layout.record(*(_number(value, field.name, *field.bounds) for field, value in pairs), when)
+    _count(arguments, len(row.fields), len(row.fields), address)
+    pairs = zip(row.fields, arguments, strict=True)
+    command: Command = row.record(*(_number(value, field.name, *field.bounds) for field, value in pairs), when)
     return command
 
 

@@ -44,7 +44,7 @@ class StageRunner:
         commands: Sequence[Command] = (),
     ) -> None:
         self.spec = spec
-        ids, actions = played(graph, catalog, spec.rate, commands)
+        ids, actions = actions_of(graph, catalog, spec.rate, commands)
         self._names = {number: name for name, number in ids.items()}
         plan = compile_plan(graph, catalog, make, spec, ids)
         self._hosts = plan.hosts
@@ -89,7 +89,7 @@ class StageRunner:
         close_hosts(self._hosts.values(), {})
 
 
-def played(
+def actions_of(
     graph: Graph, catalog: Catalog, rate: int, commands: Iterable[Command]
 ) -> tuple[dict[str, int], list[Action]]:
     """What a session answers these commands with, as live, when each is due.

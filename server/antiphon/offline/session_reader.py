@@ -15,7 +15,7 @@ from antiphon.errors import AntiphonError, FileError
 from antiphon.graph.clock import MAX_TEMPO, MIN_TEMPO
 from antiphon.io.decode import shown
 from antiphon.io.decode_child import MAX_CHANNELS
-from antiphon.offline.session_version import VERSIONS, renewed
+from antiphon.offline.session_version import VERSIONS, convert
 from antiphon.runtime import paths
 from antiphon.runtime.audio_limits import MAX_BLOCK, MIN_BLOCK, RATES
 from antiphon.session.actions import ACTIONS
@@ -77,7 +77,7 @@ class SessionLog:
         begun = next((at for at, (_, line) in enumerate(lines) if "engine" in line), len(lines))
         self.lines = lines[begun:]  # what comes before is of the set before it
         if self.header["session"] == 1:
-            self.lines = [(number, self._renewed(number, line)) for number, line in self.lines]
+            self.lines = [(number, self._convert(number, line)) for number, line in self.lines]
         self.silent: set[int] = set()
         self.dead: list[tuple[int, int]] = []
         for number, line in self.lines:
@@ -119,11 +119,11 @@ class SessionLog:
                     raise FileError(f"{self.name}, line {number}: not an object")
                 yield number, line
 
-    def _renewed(self, number: int, line: Line) -> Line:
+    def _convert(self, number: int, line: Line) -> Line:
         if "op" not in line:
             return line
         with self.line(number):
-            return renewed(line)
+            return convert(line)
 
     def _check(self, line: Line) -> None:
         """Raises KeyError or ValueError for a line that is none of those the engine writes."""

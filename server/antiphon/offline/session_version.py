@@ -32,7 +32,7 @@ _EVENTS = ("note_on", "note_off", "control", "bend")
 _PLAYING = {-1: None, 0: False, 1: True}
 
 
-def renewed(line: Mapping[str, Any]) -> dict[str, Any]:
+def convert(line: Mapping[str, Any]) -> dict[str, Any]:
     """An action's line of version 1 as version 2 has it; what it cannot say stays, for the table to refuse."""
     op = str(line["op"])
     columns = _COLUMNS.get(op, {})

@@ -12,7 +12,7 @@ from typing import ClassVar, TypeAlias
 from antiphon.graph.clock import MAX_TEMPO, MIN_TEMPO
 from antiphon.graph.io_nodes import OUT_NUMBER
 from antiphon.session.commands import NOW, ClearSchedule, NudgeBeat, Panic, Plain, SetTempo, Sync, Transport, When
-from antiphon.session.records import Field, Layout, RecordTable
+from antiphon.session.records import Field, RecordRow, RecordTable
 
 MOST = 1e9
 """Above any beat, ramp or parameter."""
@@ -133,27 +133,27 @@ _NODE = Field("node", "q", low=OUT_NUMBER)
 _EVENT = Field("channel", "B", 1, 16), Field("serial", "i", 0, logged=False)
 _SEVEN_BIT = 0, 127
 ACTIONS: RecordTable[Action] = RecordTable((
-    Layout(1, "set", NodeSet, (
+    RecordRow(1, "set", NodeSet, (
         _NODE, Field("cell", "i", 0), Field("number", "d", -MOST, MOST), Field("ramp", "d", 0.0, MOST),
     )),
-    Layout(2, "reset", NodeReset, (_NODE,)),
-    Layout(3, "tempo", SetTempo, (Field("bpm", "d", MIN_TEMPO, MAX_TEMPO), Field("beats", "d", 0.0, MOST)),
-           address="/tempo"),
-    Layout(4, "transport", Transport, (
+    RecordRow(2, "reset", NodeReset, (_NODE,)),
+    RecordRow(3, "tempo", SetTempo, (Field("bpm", "d", MIN_TEMPO, MAX_TEMPO), Field("beats", "d", 0.0, MOST)),
+              address="/tempo"),
+    RecordRow(4, "transport", Transport, (
         Field("playing", "?", optional=True), Field("beat", "d", -MOST, MOST, optional=True),
     )),
-    Layout(5, "panic", Panic),
-    Layout(6, "clear", ClearSchedule),
-    Layout(7, "sync", Sync, (Field("token", "q", 0),), address="/sync"),
-    Layout(8, "note_on", NodeNoteOn, (
+    RecordRow(5, "panic", Panic),
+    RecordRow(6, "clear", ClearSchedule),
+    RecordRow(7, "sync", Sync, (Field("token", "q", 0),), address="/sync"),
+    RecordRow(8, "note_on", NodeNoteOn, (
         _NODE, Field("note", "B", *_SEVEN_BIT), Field("velocity", "d", 0.0, 1.0), *_EVENT,
     ), address="/note/on", live=True),
-    Layout(9, "note_off", NodeNoteOff, (_NODE, Field("note", "B", *_SEVEN_BIT), *_EVENT),
-           address="/note/off", live=True),
-    Layout(10, "control", NodeControl, (
+    RecordRow(9, "note_off", NodeNoteOff, (_NODE, Field("note", "B", *_SEVEN_BIT), *_EVENT),
+              address="/note/off", live=True),
+    RecordRow(10, "control", NodeControl, (
         _NODE, Field("number", "B", *_SEVEN_BIT), Field("value", "d", 0.0, 1.0), *_EVENT,
     ), address="/cc", live=True),
-    Layout(11, "bend", NodeBend, (_NODE, Field("value", "d", -1.0, 1.0), *_EVENT), address="/bend", live=True),
-    Layout(12, "end", FadeOut),
-    Layout(13, "nudge", NudgeBeat, (Field("beats", "d", -16.0, 16.0),), message="/beat/nudge"),
+    RecordRow(11, "bend", NodeBend, (_NODE, Field("value", "d", -1.0, 1.0), *_EVENT), address="/bend", live=True),
+    RecordRow(12, "end", FadeOut),
+    RecordRow(13, "nudge", NudgeBeat, (Field("beats", "d", -16.0, 16.0),), message="/beat/nudge"),
 ))  # fmt: skip

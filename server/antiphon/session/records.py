@@ -27,14 +27,14 @@ _TYPES = {"?": bool, "d": float}
 _SIZES = {"B": (1 << 8) - 1, "i": (1 << 31) - 1, "q": _EXACT}
 
 
-class Timed(Protocol):
+class TimedRecord(Protocol):
     """What every record has."""
 
     @property
     def when(self) -> When: ...
 
 
-R = TypeVar("R", bound=Timed)
+R = TypeVar("R", bound=TimedRecord)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +84,11 @@ class Field:
         return value
 
 
-class Layout:
+class RecordRow:
     """How one record is packed, checked and logged."""
 
     def __init__(
-        self, code: int, op: str, record: type, row: Sequence[Field] = (), *, address: str = "", live: bool = False,
+        self, code: int, op: str, record: type, body: Sequence[Field] = (), *, address: str = "", live: bool = False,
         message: str = "",
     ) -> None:  # fmt: skip
         """A row of the table.
@@ -96,18 +96,18 @@ class Layout:
         Args:
             code: the record's number, 1 to 255; it is never given to another.
             op: its name in the log.
-            record: the frozen dataclass; its fields are those of `row`, in order, and `when`.
-            row: its fields but `when`.
+            record: the frozen dataclass; its fields are those of `body`, in order, and `when`.
+            body: its fields but `when`.
             address: by which performers know it where it is late, "" where its node has the name.
             live: whether the log says that it was asked for without a time.
             message: its address, where a message's arguments are the fields in order, each a number.
         """
         self.code, self.op, self.record, self.address, self.live = code, op, record, address or message, live
         self.message = message
-        self.fields = tuple(row)
+        self.fields = tuple(body)
         self.names = tuple(field.name for field in self.fields)
-        body = "".join(f"?{field.code}" if field.optional else field.code for field in self.fields)
-        packer = struct.Struct(_HEAD + body)
+        codes = "".join(f"?{field.code}" if field.optional else field.code for field in self.fields)
+        packer = struct.Struct(_HEAD + codes)
         self.pack_into, self.unpack_from, self.size = packer.pack_into, packer.unpack_from, packer.size
         self.optional = any(field.optional for field in self.fields)
         self.values = _getter(self.names, self.fields) if self.optional else _plain_getter(self.names)
@@ -133,8 +133,8 @@ def _plain_getter(names: tuple[str, ...]) -> Callable[[Any], tuple[Any, ...]]:
     return get if len(names) > 1 else lambda record: (get(record),)
 
 
-def _getter(names: tuple[str, ...], row: Iterable[Field]) -> Callable[[Any], tuple[Any, ...]]:
-    get, optional = _plain_getter(names), tuple(field.optional for field in row)
+def _getter(names: tuple[str, ...], body: Iterable[Field]) -> Callable[[Any], tuple[Any, ...]]:
+    get, optional = _plain_getter(names), tuple(field.optional for field in body)
 
     def values(record: Any) -> tuple[Any, ...]:
         found: list[Any] = []
@@ -148,24 +148,24 @@ def _getter(names: tuple[str, ...], row: Iterable[Field]) -> Callable[[Any], tup
 class RecordTable(Generic[R]):
     """The records there are. Packing and unpacking make no more than the record itself: they run on the block path."""
 
-    def __init__(self, layouts: Iterable[Layout]) -> None:
-        self.layouts = tuple(layouts)
-        self._by_type = {layout.record: layout for layout in self.layouts}
-        self._by_code = {layout.code: layout for layout in self.layouts}
-        self._by_op = {layout.op: layout for layout in self.layouts}
+    def __init__(self, rows: Iterable[RecordRow]) -> None:
+        self.rows = tuple(rows)
+        self._by_type = {row.record: row for row in self.rows}
+        self._by_code = {row.code: row for row in self.rows}
+        self._by_op = {row.op: row for row in self.rows}
 
-    def layout(self, record: type) -> Layout:
+    def row(self, record: type) -> RecordRow:
         """The row of a record's type."""
         return self._by_type[record]
 
     @property
     def messages(self) -> tuple[str, ...]:
         """The addresses of messages whose arguments are a record's fields."""
-        return tuple(layout.message for layout in self.layouts if layout.message)
+        return tuple(row.message for row in self.rows if row.message)
 
-    def of_message(self, address: str) -> Layout | None:
+    def of_message(self, address: str) -> RecordRow | None:
         """The row whose fields are the arguments of a message to that address."""
-        return next((layout for layout in self.layouts if address and layout.message == address), None)
+        return next((row for row in self.rows if address and row.message == address), None)
 
     def check(self, record: R) -> None:
         """Raises `ValueError` with the range for a field that is out of it."""
@@ -178,42 +178,42 @@ class RecordTable(Generic[R]):
 
     def address(self, code: int) -> str:
         """By which performers know the record of that number; "" for a node's, and for a number that none has."""
-        layout = self._by_code.get(code)
-        return "" if layout is None else layout.address
+        row = self._by_code.get(code)
+        return "" if row is None else row.address
 
     def pack_into(self, buffer: Any, place: int, record: R) -> None:
         """Writes a record, of at most `SIZE` bytes, to `place` in a writable buffer."""
-        layout, when = self._by_type[type(record)], record.when
+        row, when = self._by_type[type(record)], record.when
         if type(when) is Now:
-            layout.pack_into(buffer, place, layout.code, _AT_NOW, 0, 0.0, 0.0, *layout.values(record))
+            row.pack_into(buffer, place, row.code, _AT_NOW, 0, 0.0, 0.0, *row.values(record))
         elif type(when) is Sample:
-            layout.pack_into(buffer, place, layout.code, _AT_SAMPLE, when.n, 0.0, 0.0, *layout.values(record))
+            row.pack_into(buffer, place, row.code, _AT_SAMPLE, when.n, 0.0, 0.0, *row.values(record))
         elif type(when) is Beat:
-            layout.pack_into(buffer, place, layout.code, _AT_BEAT, 0, when.b, when.quantum, *layout.values(record))
+            row.pack_into(buffer, place, row.code, _AT_BEAT, 0, when.b, when.quantum, *row.values(record))
 
     def unpack_from(self, buffer: Any, place: int = 0) -> R:
         """The record at `place`; `KeyError` where there is none."""
-        layout = self._by_code[buffer[place]]
-        items = layout.unpack_from(buffer, place)
+        row = self._by_code[buffer[place]]
+        items = row.unpack_from(buffer, place)
         kind = items[1]
         when: When = NOW
         if kind == _AT_SAMPLE:
             when = Sample(items[2])
         elif kind == _AT_BEAT:
             when = Beat(items[3], items[4])
-        if layout.optional:
-            return layout.record(*layout.merge(items[_HEAD_ITEMS:]), when)  # type: ignore[no-any-return]
-        return layout.record(*items[_HEAD_ITEMS:], when)  # type: ignore[no-any-return]
+        if row.optional:
+            return row.record(*row.merge(items[_HEAD_ITEMS:]), when)  # type: ignore[no-any-return]
+        return row.record(*items[_HEAD_ITEMS:], when)  # type: ignore[no-any-return]
 
     def to_line(self, sample: int, record: R) -> dict[str, Any]:
         """A record that took effect at `sample`, as a line of the log; fields at their defaults are left out."""
-        layout = self._by_type[type(record)]
-        line: dict[str, Any] = {"sample": sample, "op": layout.op}
-        for field in layout.fields:
+        row = self._by_type[type(record)]
+        line: dict[str, Any] = {"sample": sample, "op": row.op}
+        for field in row.fields:
             value = getattr(record, field.name)
-            if field.logged and value != layout.defaults.get(field.name, MISSING):
+            if field.logged and value != row.defaults.get(field.name, MISSING):
                 line[field.name] = value
-        if layout.live and type(record.when) is Now:
+        if row.live and type(record.when) is Now:
             line["live"] = True
         return line
 
@@ -224,13 +224,13 @@ class RecordTable(Generic[R]):
             KeyError: a field without a default is not there.
             ValueError: there is no such record, or a field cannot be that.
         """
-        layout = self._by_op.get(str(line["op"]))
-        if layout is None:
+        row = self._by_op.get(str(line["op"]))
+        if row is None:
             raise ValueError(f"there is no op {str(line['op'])[:40]!r}")
         values = []
-        for field in layout.fields:
+        for field in row.fields:
             name = field.name
-            here = line[name] if name not in layout.defaults else line.get(name, layout.defaults[name])
-            values.append(field.check(here) if field.logged else layout.defaults[name])
-        live = layout.live and line.get("live") is True
-        return layout.record(*values, NOW if live else Sample(line["sample"]))  # type: ignore[no-any-return]
+            here = line[name] if name not in row.defaults else line.get(name, row.defaults[name])
+            values.append(field.check(here) if field.logged else row.defaults[name])
+        live = row.live and line.get("live") is True
+        return row.record(*values, NOW if live else Sample(line["sample"]))  # type: ignore[no-any-return]

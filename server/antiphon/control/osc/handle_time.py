@@ -26,12 +26,12 @@ ROOM = 1 << 18
 
 def plain(kind: type[Plain]) -> Handler:
     """The handler of a message whose arguments are the command's fields in order."""
-    layout = ACTIONS.layout(kind)
+    row = ACTIONS.row(kind)
 
     def handle(app: ControlApp, peer: Peer, args: Args, when: When) -> None:
-        most(args, len(layout.names), " ".join(f"f:{name}" for name in layout.names))
-        values = (number(args, at, field.name, *field.bounds) for at, field in enumerate(layout.fields))
-        app.do(layout.record(*values, when), peer)
+        most(args, len(row.names), " ".join(f"f:{name}" for name in row.names))
+        values = (number(args, at, field.name, *field.bounds) for at, field in enumerate(row.fields))
+        app.do(row.record(*values, when), peer)
 
     return handle
 
