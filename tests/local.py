@@ -12,12 +12,13 @@ from antiphon.contract.catalog import Catalog
 from antiphon.contract.params import Param
 from antiphon.contract.ports import AUDIO_OUT, CONTROL_OUT, EVENTS_IN, EVENTS_OUT, Port
 from antiphon.contract.processor import Event, Processor
-from antiphon.engine.actions import Action, Op
 from antiphon.engine.graph_player import GraphPlayer
 from antiphon.graph.compiler import compile_plan
 from antiphon.graph.graph import Graph, NodeSpec, Wire
 from antiphon.graph.plan import Plan
 from antiphon.plugins.checks import inspect_processor
+from antiphon.session.actions import NodeSet
+from antiphon.session.commands import NOW, When
 
 RATE = 48000
 
@@ -242,9 +243,9 @@ def cell(kind: str, name: str) -> int:
     return next(n for n, p in enumerate(CATALOG[kind].cells) if p.name == name)
 
 
-def put(made: Graph, node: str, name: str, number: float, ramp: float = 0.0) -> Action:
+def put(made: Graph, node: str, name: str, number: float, ramp: float = 0.0, when: When = NOW) -> NodeSet:
     """The action that sets a node's parameter."""
-    return Action(Op.SET, ids(made)[node], cell(made.node(node).type, name), number, ramp)
+    return NodeSet(ids(made)[node], cell(made.node(node).type, name), number, ramp, when)
 
 
 def play(stage: GraphPlayer, x: np.ndarray, blocks: Sequence[int] | None = None) -> np.ndarray:

@@ -17,8 +17,8 @@ from typing import Any
 
 from antiphon.errors import AntiphonError, WireError
 from antiphon.runtime import paths
-from antiphon.session.commands import NOW, Bend, Command, Control, NoteOff, NoteOn, Sample, SetParam, When
-from antiphon.session.effects import EngineEffect, EnginePanic
+from antiphon.session.commands import NOW, Bend, Command, Control, NoteOff, NoteOn, Panic, Sample, SetParam, When
+from antiphon.session.effects import EngineEffect
 from antiphon.session.transport import PRESSABLE, TransportServer, settable
 from antiphon_midi import messages as midi
 from antiphon_midi.learn import Knob, MidiMap
@@ -335,7 +335,7 @@ class MidiInput:
     def _effect(self, effect: EngineEffect) -> None:
         """Everything the engine is asked for."""
         self.out.effect(effect)
-        if isinstance(effect, EnginePanic):
+        if isinstance(effect, Panic):
             for voice in self._voices.values():
                 voice.forget()
             self._held.forget()

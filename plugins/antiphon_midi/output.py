@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import heapq
 
-from antiphon.session.commands import Now, Sample
-from antiphon.session.effects import EngineClear, EngineEffect, EngineEvent, EnginePanic
+from antiphon.session.actions import EVENTS, NodeEvent
+from antiphon.session.commands import ClearSchedule, Now, Panic, Sample
+from antiphon.session.effects import EngineEffect
 from antiphon.session.transport import EmittedEvent, TransportServer
 from antiphon_midi import messages as midi
 from antiphon_midi.ports import Ports
@@ -28,7 +29,7 @@ class MidiOut:
         self._waiting: list[_Waiting] = []
         self._serial = 0
         self._timer: asyncio.TimerHandle | None = None
-        self._last: EngineEvent | None = None
+        self._last: NodeEvent | None = None
         self._nodes: set[int] = set()
         self._sounding: set[tuple[int, int]] = set()
         self.source = ""
@@ -38,12 +39,12 @@ class MidiOut:
 
     def effect(self, effect: EngineEffect) -> None:
         """Something the engine is told by a command."""
-        if isinstance(effect, EnginePanic):
+        if isinstance(effect, Panic):
             self.silence()
-        elif isinstance(effect, EngineClear):
+        elif isinstance(effect, ClearSchedule):
             self._waiting = [w for w in self._waiting if w[2][0] & 0xF0 == midi.NOTE_OFF]
             heapq.heapify(self._waiting)
-        elif isinstance(effect, EngineEvent) and self._ports.outputs and not self._again(effect):
+        elif isinstance(effect, EVENTS) and self._ports.outputs and not self._again(effect):
             self._play(
                 self._sample(effect), midi.encode(effect.kind, effect.number, effect.value, effect.channel), self.source
             )
@@ -72,7 +73,7 @@ class MidiOut:
             for channel in range(1, 17):
                 self._ports.send(midi.encode("control", 123, 0.0, channel))
 
-    def _again(self, effect: EngineEvent) -> bool:
+    def _again(self, effect: NodeEvent) -> bool:
         """Whether it is the event just sent, for another of the nodes that play it."""
         last = self._last
         same = last is not None and (effect.kind, effect.number, effect.value, effect.channel, effect.when) == (
@@ -84,7 +85,7 @@ class MidiOut:
         self._last, self._nodes = effect, {effect.node}
         return False
 
-    def _sample(self, effect: EngineEvent) -> float:
+    def _sample(self, effect: NodeEvent) -> float:
         match effect.when:
             case Now():
                 return 0.0

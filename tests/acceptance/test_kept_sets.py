@@ -107,7 +107,7 @@ def test_a_set_begun_midway_is_played_again(sets: tuple[Path, Path], tmp_path: P
 def test_a_set_says_what_it_was_played_with(sets: tuple[Path, Path]) -> None:
     for folder in sets:
         header = json.loads((folder / "session.jsonl").open().readline())
-        assert (header["session"], header["rate"], header["channels"]) == (1, RATE, 2)
+        assert (header["session"], header["rate"], header["channels"]) == (2, RATE, 2)
         assert header["version"] == antiphon.__version__
         assert header["weights"] == checksums()
 

@@ -14,8 +14,8 @@ from pythonosc.osc_message import OscMessage
 from tests.local import graph, play, put, staged
 
 from antiphon.bench.rig import ServerProcess, message
-from antiphon.engine.actions import Action, Op
 from antiphon.engine.process import resampled_loop
+from antiphon.session.commands import Panic
 
 RATE = 48000
 THROUGH = graph({"g": "gain"}, ["in > g", "g > out"])
@@ -45,7 +45,7 @@ def test_after_a_panic_there_is_silence_within_a_block_and_no_click(late: int, d
     for n in range(30):
         if n == 10:
             stage.at_sample(stage.sample + 100 * block, put(made, "l", "mute", 1.0))
-            stage.now(Action(Op.PANIC))
+            stage.take(Panic())
         heard.append(stage.run(x)[0].copy())
     y = np.concatenate(heard)[5 * block :]
     assert y[6 * block - 1] == 0.0
@@ -59,7 +59,7 @@ def test_a_panic_is_the_same_however_the_blocks_are_cut() -> None:
     outs = []
     for size in (64, 48, 7):
         stage = staged(THROUGH)
-        stage.now(Action(Op.PANIC))
+        stage.take(Panic())
         play(stage, np.full((2, 64), 0.5, np.float32))
         outs.append(play(stage, np.full((2, 640), 0.5, np.float32), [size]))
     assert np.array_equal(outs[0], outs[1])

@@ -21,7 +21,8 @@ from antiphon.engine.link import (
     Synced,
 )
 from antiphon.graph.graph import Graph
-from antiphon.session.commands import Beat, Now, Sample, When
+from antiphon.session.actions import ACTIONS, Action, NodeBend, NodeControl, NodeNoteOff, NodeNoteOn
+from antiphon.session.commands import Beat, ClearSchedule, Now, Panic, Sample, When
 
 RATE = 48000
 
@@ -156,33 +157,14 @@ class FakeEngine:
         self._waiting.append((when, command))
         return True
 
-    def set(self, node: int, cell: int, number: float, ramp: float, when: When) -> bool:
-        return self._push(when, "set", node, cell, number, ramp)
-
-    def reset(self, node: int, when: When) -> bool:
-        return self._push(when, "reset", node)
-
-    def event(self, node: int, kind: str, number: int, value: float, channel: int, when: When) -> bool:
-        return self._push(when, kind, node, number, value, channel)
-
-    def tempo(self, bpm: float, beats: float, when: When) -> bool:
-        return self._push(when, "tempo", bpm, beats)
-
-    def transport(self, playing: bool | None, beat: float | None, when: When) -> bool:
-        return self._push(when, "transport", playing, beat)
-
-    def panic(self) -> bool:
-        return self._empty("panic")
-
-    def clear(self) -> bool:
-        return self._empty("clear")
-
-    def _empty(self, name: str) -> bool:
-        self._waiting = [(w, c) for w, c in self._waiting if self._due(w)]
-        return self._push(Now(), name)
-
-    def sync(self, token: int, when: When) -> bool:
-        return self._push(when, "sync", token)
+    def send(self, action: Action) -> bool:
+        match action:
+            case Panic() | ClearSchedule():
+                self._waiting = [(w, c) for w, c in self._waiting if self._due(w)]
+            case NodeNoteOn() | NodeNoteOff() | NodeControl() | NodeBend():
+                return self._push(action.when, action.kind, action.node, action.number, action.value, action.channel)
+        row = ACTIONS.row(type(action))
+        return self._push(action.when, row.op, *(getattr(action, name) for name in row.names))
 
     def load(
         self, serial: int, graph: Graph, ids: dict[str, int], tempo: float, fade: float, *, again: bool = False

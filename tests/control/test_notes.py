@@ -13,9 +13,9 @@ from tests.control.rig import CATALOG, Client, Rig, rig
 from antiphon.contract.catalog import Catalog, ProcessorInfo
 from antiphon.contract.params import Param
 from antiphon.contract.ports import AUDIO_IN, AUDIO_OUT, EVENTS_IN, EVENTS_OUT
-from antiphon.engine.actions import OTHER, Op
+from antiphon.engine.action_schedule import OTHER
 from antiphon.engine.link import Late
-from antiphon.session.effects import EngineEvent
+from antiphon.session.actions import ACTIONS, EVENTS, NodeBend, NodeNoteOff, NodeNoteOn
 from antiphon.session.schedule import MAX_PENDING
 from antiphon.wire.osc import IMMEDIATELY, encode
 
@@ -118,8 +118,8 @@ async def test_a_time_tag_is_the_sample_it_enters_at(live: Rig, keys: Client) ->
 
 async def test_a_late_note_is_reported_by_its_address(live: Rig, keys: Client) -> None:
     await keys.ask("/notify", 1)
-    for op, seconds in ((Op.NOTE_ON, 0.5), (Op.BEND, 0.25), (Op.NOTE_OFF, 0.001)):
-        live.engine.say(Late(3, OTHER + op, seconds))
+    for kind, seconds in ((NodeNoteOn, 0.5), (NodeBend, 0.25), (NodeNoteOff, 0.001)):
+        live.engine.say(Late(3, OTHER + ACTIONS.row(kind).code, seconds))
     await live.settle(2)
     assert [m for m in keys.heard() if m[0] == "/late"] == [
         ("/late", ("/note/on", 0.5)), ("/late", ("/bend", 0.25))
@@ -208,7 +208,7 @@ async def test_more_than_can_be_scheduled_is_refused_for_all_nodes_or_none(live:
     ((address, (where, said)),) = keys.heard()
     assert (address, where) == ("/fail", "/note/on")
     assert "events are scheduled already" in said
-    assert [e.number for e in live.app.session.resend() if isinstance(e, EngineEvent)] == [60, 60]
+    assert [e.number for e in live.app.session.resend() if isinstance(e, EVENTS)] == [60, 60]
     assert MAX_PENDING > 3
     await live.move(1.1)
     assert [done[1:3] for done in events(live)] == [(3, 60), (4, 60)]

@@ -11,7 +11,10 @@ from hypothesis import strategies as st
 from tests.control.fake_engine import RATE, FakeTime
 from tests.control.rig import Client, Rig
 
-from antiphon.session.effects import EngineReset
+from antiphon.engine.action_schedule import OTHER
+from antiphon.engine.link import Late
+from antiphon.session.actions import ACTIONS, NodeReset
+from antiphon.session.commands import NudgeBeat
 from antiphon.session.schedule import MAX_PENDING
 from antiphon.wire.osc import encode, encode_bundle
 
@@ -62,6 +65,29 @@ async def test_the_past_is_applied_at_once_and_reported(live: Rig) -> None:
     late = dict(m[1] for m in client.heard() if m[0] == "/late")
     assert late == {"/node/a/gain": pytest.approx(0.25), "/node/list": pytest.approx(0.5)}
     assert live.app.counts()["late"] == 3
+
+
+async def test_the_beat_is_nudged_at_a_tags_sample_and_within_its_range(live: Rig) -> None:
+    client = live.client()
+    await client.ask("/notify", 1)
+    at = round(live.engine.sample + 0.1 * RATE)
+    client.bundle(live.time.timetag(0.1), encode("/beat/nudge", -0.25))
+    await live.settle()
+    await live.move(0.11)
+    assert live.engine.applied[-1] == ("nudge", -0.25, at)
+    assert await client.ask("/beat/nudge", 1) == []
+    assert live.engine.applied[-1] == ("nudge", 1.0, None)
+    for args, said in (
+        ((), "beats is missing: -16 to 16"),
+        ((17,), "beats takes -16 to 16, not 17"),
+        ((1, 2), "f:beats"),
+    ):
+        ((address, (where, reason)),) = await client.ask("/beat/nudge", *args)
+        assert (address, where) == ("/fail", "/beat/nudge")
+        assert said in reason
+    live.engine.say(Late(0, OTHER + ACTIONS.row(NudgeBeat).code, 0.5))
+    await live.settle(2)
+    assert ("/late", ("/beat/nudge", 0.5)) in client.heard()
 
 
 async def test_what_is_for_control_waits_for_its_time_too(live: Rig) -> None:
@@ -213,9 +239,9 @@ async def test_a_full_ring_loses_nothing_and_keeps_the_order(live: Rig) -> None:
 async def test_what_waits_for_room_goes_first(live: Rig) -> None:
     live.engine.applied.clear()
     live.engine.room = 0
-    live.app.outbox.send(EngineReset(1))
+    live.app.outbox.send(NodeReset(1))
     live.engine.room = 10
-    live.app.outbox.send(EngineReset(2))
+    live.app.outbox.send(NodeReset(2))
     await live.settle()
     assert [e[1] for e in live.engine.applied] == [1, 2]
 

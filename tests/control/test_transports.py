@@ -16,7 +16,7 @@ from antiphon.engine.link import EVERY_NODE, PlayedNote
 from antiphon.errors import AntiphonError
 from antiphon.runtime.settings import ServeSettings
 from antiphon.session.commands import SetParam
-from antiphon.session.effects import EngineEffect, EngineSet
+from antiphon.session.effects import EngineEffect, NodeSet
 from antiphon.session.transport import Transport, TransportServer
 
 UNASKED = """
@@ -98,7 +98,7 @@ async def test_what_is_done_in_a_turn_is_sent_at_its_end(live: Rig, host: Transp
         host.do(SetParam("a", "gain", 0.25), "wire")
         assert values == []
     await live.settle()
-    assert [effect for effect in seen if isinstance(effect, EngineSet)][-1].number == 0.25
+    assert [effect for effect in seen if isinstance(effect, NodeSet)][-1].number == 0.25
     assert values == [("/node/a/gain", 0.25)]
 
 

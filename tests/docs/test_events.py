@@ -10,15 +10,15 @@ import pytest
 
 from antiphon.cli.render import MAX_EVENT_BYTES, RATE
 from antiphon.doctor import software
-from antiphon.engine.actions import CAPACITY
+from antiphon.engine.action_schedule import CAPACITY
 from antiphon.errors import UsageError
 from antiphon.graph import patch
 from antiphon.graph.clock import MAX_TEMPO, MIN_TEMPO
 from antiphon.offline import event_file
-from antiphon.offline.rendering import Actions, param_finder
+from antiphon.offline.rendering import actions_of, param_finder
 from antiphon.plugins import loader
 from antiphon.runtime import paths
-from antiphon.session.commands import Beat, Sample
+from antiphon.session.commands import Beat, NudgeBeat, Sample
 from antiphon.session.notes import Players
 
 ROOT = Path(__file__).parents[2]
@@ -34,8 +34,9 @@ def test_the_example_is_taken_by_the_patch_it_names() -> None:
     commands = event_file.parse_events(lines, RATE, find, "song.jsonl", players)
     assert len(commands) == len(lines) == 8
     assert [c.when for c in commands[:4]] == [Sample(0), Sample(24_000), Sample(48_000), Beat(4.0)]
-    actions = Actions(graph, catalog, {"keys": 1})
-    assert all(actions.of(command) for command in commands)
+    ids, actions = actions_of(graph, catalog, RATE, commands)
+    assert ids == {"keys": 1}
+    assert len(actions) == len(commands)
 
 
 def test_every_address_and_key_is_in_it() -> None:
@@ -68,6 +69,21 @@ def test_arguments_of_what_has_few(address: str, taken: list[list[object]], refu
     for args in refused:
         with pytest.raises(UsageError):
             read(args)
+
+
+def test_a_message_of_plain_numbers_is_read_by_its_bounds() -> None:
+    def read(*args: object) -> object:
+        line = json.dumps({"time": 0.5, "address": "/beat/nudge", "args": args})
+        return event_file.parse_events([line], RATE, lambda _node, _name: pytest.fail("no parameter"), "e.jsonl")
+
+    assert read(-0.25) == [NudgeBeat(-0.25, Sample(RATE // 2))]
+    for args, said in (
+        ((), "takes 1 arguments, not 0"),
+        ((17,), "beats takes -16 to 16, not 17"),
+        (("x",), "beats takes"),
+    ):
+        with pytest.raises(UsageError, match=said):
+            read(*args)
 
 
 def test_its_limits_are_those_there_are() -> None:

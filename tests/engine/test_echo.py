@@ -13,7 +13,8 @@ from antiphon.engine.link import EVERY_NODE, PlayedNote
 from antiphon.engine.loop import EngineLoop
 from antiphon.engine.remote import RemoteEngine
 from antiphon.engine.shared import MappingShape, Shared
-from antiphon.session.commands import NOW, Sample
+from antiphon.session.actions import NodeBend, NodeNoteOff, NodeNoteOn
+from antiphon.session.commands import Sample
 
 
 def test_the_events_of_the_node_that_was_named_and_of_no_other() -> None:
@@ -28,20 +29,20 @@ def test_the_events_of_the_node_that_was_named_and_of_no_other() -> None:
         return [report for report in engine.reports() if isinstance(report, PlayedNote)]
 
     for node in (1, 2):
-        engine.event(node, "on", 127, 0.75, 16, Sample(300))
-        engine.event(node, "bend", 0, -0.5, 2, Sample(299))
+        engine.send(NodeNoteOn(node, 127, 0.75, 16, when=Sample(300)))
+        engine.send(NodeBend(node, -0.5, 2, when=Sample(299)))
     assert told() == []
     engine.echo(2)
     assert told() == [PlayedNote(2, "bend", 0, -0.5, 2, 299), PlayedNote(2, "on", 127, 0.75, 16, 300)]
     assert told() == []
     engine.echo(0)
-    engine.event(2, "off", 127, 0.0, 16, NOW)
+    engine.send(NodeNoteOff(2, 127, 16))
     assert told() == []
     engine.echo(9)
     assert told() == []
     engine.echo(EVERY_NODE)
     for node in (1, 2):
-        engine.event(node, "on", 60 + node, 0.5, 1, NOW)
+        engine.send(NodeNoteOn(node, 60 + node, 0.5))
     assert [(found.node, found.number) for found in told()] == [(1, 61), (2, 62)]
     assert told() == []
     here.close()

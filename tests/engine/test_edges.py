@@ -14,7 +14,6 @@ from tests.engine.fake_driver import BLOCK, FakeDriver
 from tests.local import CATALOG, RATE, graph, ids, make, plan, play, put, staged
 
 from antiphon.contract.block import StreamSpec
-from antiphon.engine.actions import Action, Op
 from antiphon.engine.callback import CallbackState
 from antiphon.engine.drivers.device import CallbackDriver
 from antiphon.engine.edges import FALL, RISE
@@ -26,6 +25,8 @@ from antiphon.engine.shared import HeaderWord, MappingShape, Shared
 from antiphon.graph.graph import Graph
 from antiphon.offline.rendering import StageRunner
 from antiphon.offline.replay import replay
+from antiphon.session.actions import FadeOut, NodeReset
+from antiphon.session.commands import Panic
 
 SPEC = StreamSpec(RATE, BLOCK, 2)
 RISEN, FALLEN = round(RISE * RATE), round(FALL * RATE)
@@ -78,7 +79,7 @@ def test_the_first_frame_of_the_input_makes_no_step_in_an_echo_either() -> None:
 def test_after_a_panic_it_rises_once_the_plan_has_caught_up(made: Graph) -> None:
     stage = staged(made)
     play(stage, tone(RATE // 4))
-    stage.now(Action(Op.PANIC))
+    stage.take(Panic())
     play(stage, tone(BLOCK))
     y = play(stage, tone(RATE // 4))
     assert max(step(y), np.abs(y[:, 0]).max()) < STEEPEST
@@ -93,7 +94,7 @@ def test_a_node_that_was_reset_rises_behind_its_latency(wet: float, size: int) -
     x = tone(RATE)
     whole = play(staged(made), x)
     heard = play(stage, x[:, :24000], [size])
-    stage.now(Action(Op.RESET, ids(made)["l"]))
+    stage.take(NodeReset(ids(made)["l"]))
     heard = np.concatenate([heard, play(stage, x[:, 24000:], [size])], axis=1)
     assert step(heard[:, 1000:]) < STEEPEST
     np.testing.assert_array_equal(heard[:, 24000 + LAG + RISEN :], whole[:, 24000 + LAG + RISEN :])
@@ -107,7 +108,7 @@ def test_a_failed_node_that_is_reset_is_heard_dry_until_it_has_caught_up() -> No
     assert stage.plan is not None
     stage.plan.hosts[1].forced = "told to"
     play(stage, x[:, 4096:24064])
-    stage.now(Action(Op.RESET, 1))
+    stage.take(NodeReset(1))
     y = play(stage, x[:, 24064:])
     dry = x[:, 24064 - LAG : -LAG]
     assert step(y[:, 1:]) < STEEPEST
@@ -128,7 +129,7 @@ def test_the_end_is_a_fall_that_is_over_with_a_block(block: int) -> None:
     stage = staged(THROUGH, StreamSpec(RATE, block, 2))
     ones = np.full((2, block), 0.5, np.float32)
     stage.run(ones)
-    stage.now(Action(Op.END))
+    stage.take(FadeOut())
     y = stage.run(ones).copy()
     while not stage.over:
         y = np.concatenate([y, stage.run(ones)], axis=1)
@@ -201,10 +202,10 @@ def test_a_set_with_its_beginnings_and_its_end_is_the_same_played_again(served: 
     served.run(7)
     served.load(LATE)
     served.run(60)
-    served.loop.stage.now(put(LATE, "l", "wet", 0.5))
-    served.loop.stage.now(Action(Op.RESET, 1))
+    served.loop.stage.take(put(LATE, "l", "wet", 0.5))
+    served.loop.stage.take(NodeReset(1))
     served.run(30)
-    served.loop.stage.now(Action(Op.PANIC))
+    served.loop.stage.take(Panic())
     served.run(30)
     # an engine was killed, and another takes up
     killed = served.driver.next + 1

@@ -8,16 +8,17 @@ from tests import audio
 from tests.engine.test_stage import SPEC, THROUGH, ones, step
 from tests.local import graph, plan, play, staged
 
-from antiphon.engine.actions import Action, Op
 from antiphon.engine.graph_player import GraphPlayer
 from antiphon.graph.io_nodes import IN_NUMBER, OUT_NUMBER
+from antiphon.session.actions import NodeSet
+from antiphon.session.commands import Panic
 
 MUTE, GAIN = 1, 3
 FADE = round(0.02 * 48000)
 
 
 def level(node, decibels, ramp=0.0):
-    return Action(Op.SET, node, GAIN, decibels, ramp)
+    return NodeSet(node, GAIN, decibels, ramp)
 
 
 @pytest.mark.parametrize("node", [IN_NUMBER, OUT_NUMBER])
@@ -45,8 +46,8 @@ def test_at_0_db_the_very_samples_pass():
 def test_the_input_level_comes_before_the_patch_and_the_output_level_behind_it():
     made = graph({"g": ("gain", {"gain": 4.0})}, ["in > g", "g > out"])
     stage = staged(made)
-    stage.now(level(IN_NUMBER, -20.0))
-    stage.now(level(OUT_NUMBER, -6.0))
+    stage.take(level(IN_NUMBER, -20.0))
+    stage.take(level(OUT_NUMBER, -6.0))
     play(stage, ones(2048, 0.1))
     # four times 0.9 would be limited, and a level behind the patch alone would come too late
     y = play(stage, ones(2048, 0.9))
@@ -56,23 +57,23 @@ def test_the_input_level_comes_before_the_patch_and_the_output_level_behind_it()
 
 def test_another_patch_and_a_panic_leave_the_levels():
     stage = staged(THROUGH)
-    stage.now(level(OUT_NUMBER, -20.0))
+    stage.take(level(OUT_NUMBER, -20.0))
     play(stage, ones(2048))
     stage.load(plan(graph({"g": "gain"}, ["in > g", "g > out"]), SPEC), 2, 0.05)
-    stage.now(Action(Op.PANIC))
+    stage.take(Panic())
     y = play(stage, ones(8192))
     np.testing.assert_allclose(y[:, 4096:], 0.05, rtol=1e-5)
 
 
 def test_muted_is_silent_and_a_stage_that_goes_on_keeps_it():
     stage = staged(THROUGH)
-    stage.now(Action(Op.SET, OUT_NUMBER, MUTE, 1.0))
-    stage.now(level(IN_NUMBER, -20.0))
+    stage.take(NodeSet(OUT_NUMBER, MUTE, 1.0))
+    stage.take(level(IN_NUMBER, -20.0))
     assert not play(stage, ones(4096))[:, 2048:].any()
     after = GraphPlayer(SPEC)
     after.resume(stage.state(), plan(THROUGH, SPEC))
     assert not play(after, ones(512)).any()
-    after.now(Action(Op.SET, OUT_NUMBER, MUTE, 0.0))
+    after.take(NodeSet(OUT_NUMBER, MUTE, 0.0))
     np.testing.assert_allclose(play(after, ones(4096))[:, 2048:], 0.05, rtol=1e-5)
 
 
@@ -90,7 +91,7 @@ def test_any_split_of_the_blocks_gives_the_same_samples(blocks):
 
 def test_a_block_that_reaches_full_scale_is_counted_before_any_level():
     stage = staged(THROUGH)
-    stage.now(level(IN_NUMBER, -40.0))
+    stage.take(level(IN_NUMBER, -40.0))
     x = ones(2560, 0.99)
     x[1, 300] = -1.0
     x[0, 2000] = 1.0
@@ -100,8 +101,8 @@ def test_a_block_that_reaches_full_scale_is_counted_before_any_level():
 
 def test_a_mute_from_before_the_first_plan_lets_nothing_through():
     stage = GraphPlayer(SPEC)
-    stage.now(Action(Op.SET, IN_NUMBER, MUTE, 1.0))
-    stage.now(level(OUT_NUMBER, -20.0))
+    stage.take(NodeSet(IN_NUMBER, MUTE, 1.0))
+    stage.take(level(OUT_NUMBER, -20.0))
     play(stage, ones(4096))
     stage.load(plan(THROUGH, SPEC), 1, 0.0)
     assert not play(stage, ones(4096)).any()
@@ -109,7 +110,7 @@ def test_a_mute_from_before_the_first_plan_lets_nothing_through():
 
 def test_the_master_volume_outlives_a_block_that_overflows():
     stage = staged(graph({"g": ("gain", {"gain": 4.0})}, ["in > g", "g > out"]))
-    stage.now(level(OUT_NUMBER, -40.0))
+    stage.take(level(OUT_NUMBER, -40.0))
     play(stage, ones(4096, 0.1))
     play(stage, np.full((2, 256), 3e38, np.float32))
     y = play(stage, ones(8192, 0.1))

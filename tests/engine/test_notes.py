@@ -3,6 +3,7 @@
 import json
 import os
 from collections import deque
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,31 +13,52 @@ from tests.local import CATALOG, RATE, cell, graph, make, plan, play, put, said,
 from tests.noteclick import click
 
 from antiphon.contract.block import StreamSpec
-from antiphon.engine.actions import CAPACITY, EVENTS, OTHER, Action, ActionSchedule, Op
+from antiphon.engine.action_schedule import CAPACITY, OTHER, ActionSchedule, note_key
 from antiphon.engine.graph_player import GraphPlayer
-from antiphon.engine.journal import to_action, to_line
 from antiphon.engine.remote import RemoteEngine
 from antiphon.engine.shared import MappingShape, Shared, command_ring
 from antiphon.errors import WireError
 from antiphon.graph.node_host import MAX_EVENTS
 from antiphon.offline.rendering import StageRunner
 from antiphon.offline.replay import begun
-from antiphon.session.commands import Beat, Bend, Control, NoteOff, NoteOn, Panic, Sample, SetTempo
+from antiphon.session.actions import ACTIONS, EVENTS, NodeBend, NodeControl, NodeNoteOff, NodeNoteOn, NodeSet
+from antiphon.session.commands import (
+    Beat,
+    Bend,
+    ClearSchedule,
+    Control,
+    NoteOff,
+    NoteOn,
+    Panic,
+    Sample,
+    SetTempo,
+)  # fmt: skip
 
+KINDS = [event.kind for event in EVENTS]
 KEYS = graph({"k": "noteclick"}, ["k > out"])
 TWO = graph({"c": "clicker", "k": "noteclick"}, ["in > c", "c.notes > k", "k > out"])
 
 
-def note(op, number, value=0.0, channel=1, node=1):
-    return Action(op, node, number, value, token=channel)
+NOTE_ON, BEND = ACTIONS.row(NodeNoteOn).code, ACTIONS.row(NodeBend).code
+
+
+def note(kind, number, value=0.0, channel=1, node=1):
+    match kind:
+        case "on":
+            return NodeNoteOn(node, number, value, channel)
+        case "off":
+            return NodeNoteOff(node, number, channel)
+        case "control":
+            return NodeControl(node, number, value, channel)
+    return NodeBend(node, value, channel)
 
 
 def on(number, value=0.5, channel=1, node=1):
-    return note(Op.NOTE_ON, number, value, channel, node)
+    return note("on", number, value, channel, node)
 
 
 def off(number, channel=1, node=1):
-    return note(Op.NOTE_OFF, number, 0.0, channel, node)
+    return note("off", number, 0.0, channel, node)
 
 
 def silence(frames):
@@ -56,13 +78,13 @@ def as_clicks(events):
 def test_an_event_is_heard_at_exactly_its_sample(blocks):
     stage = staged(KEYS)
     asked = [
-        (0, Op.NOTE_ON, 0, 1.0, 1), (1, Op.NOTE_ON, 127, 0.25, 16), (255, Op.CONTROL, 64, 1.0, 2),
-        (256, Op.BEND, 0, -1.0, 3), (257, Op.NOTE_OFF, 127, 0.0, 16), (900, Op.NOTE_OFF, 0, 0.0, 1),
+        (0, "on", 0, 1.0, 1), (1, "on", 127, 0.25, 16), (255, "control", 64, 1.0, 2),
+        (256, "bend", 0, -1.0, 3), (257, "off", 127, 0.0, 16), (900, "off", 0, 0.0, 1),
     ]  # fmt: skip
     for at, *event in asked:
         stage.at_sample(at, note(*event))
     y = play(stage, silence(1024), blocks)
-    assert heard(y) == as_clicks([(at, EVENTS[op], *rest) for at, op, *rest in asked])
+    assert heard(y) == as_clicks(asked)
     assert stage.counters.late == 0
     held = np.round(y[1] / 0.01).astype(int)
     assert [int(held[n]) for n in (0, 1, 256, 257, 899, 900)] == [1, 2, 2, 1, 1, 0]
@@ -72,7 +94,7 @@ def test_an_event_is_heard_at_exactly_its_sample(blocks):
 @given(
     st.lists(st.integers(1, 256), min_size=1, max_size=6),
     st.lists(
-        st.tuples(st.integers(0, 1999), st.sampled_from(sorted(EVENTS)), st.integers(0, 127), st.floats(0, 1)),
+        st.tuples(st.integers(0, 1999), st.sampled_from(KINDS), st.integers(0, 127), st.floats(0, 1)),
         max_size=30,
     ),
     st.lists(st.tuples(st.integers(0, 1999), st.sampled_from([0.0, 0.5, 1.0])), max_size=4),
@@ -83,8 +105,8 @@ def test_any_split_of_blocks_gives_the_same_samples(blocks, events, moves):
         stage = staged(KEYS)
         for at, number in moves:
             stage.at_sample(at, put(KEYS, "k", "level", number))
-        for at, op, number, value in events:
-            stage.at_sample(at, note(op, number, value))
+        for at, kind, number, value in events:
+            stage.at_sample(at, note(kind, number, value))
         out.append(play(stage, silence(2000), sizes))
         assert stage.plan.failures == []
     np.testing.assert_array_equal(out[0], out[1])
@@ -94,7 +116,7 @@ def test_what_a_wire_brings_and_what_was_commanded_come_together_in_order():
     stage = staged(TWO)
     fire = cell("clicker", "fire")
     for at in (10, 500):
-        stage.at_sample(at, Action(Op.SET, 1, fire, 1.0))
+        stage.at_sample(at, NodeSet(1, fire, 1.0))
     for at, action in ((5, on(61, node=2)), (10, on(62, node=2)), (700, off(62, node=2))):
         stage.at_sample(at, action)
     y = play(stage, silence(1024))
@@ -122,7 +144,7 @@ def test_a_node_a_wire_plays_is_given_each_event_once():
 def test_a_storm_loses_nothing_comes_in_order_and_counts_what_was_late():
     stage = staged(KEYS)
     for n in range(5000):
-        stage.now(on(n % 128, (n % 100) / 100))
+        stage.take(on(n % 128, (n % 100) / 100))
     y = play(stage, silence(256 * 8))
     assert [at for at, _ in heard(y)] == [0, 256, 512, 768, 1024], "1024 a block, and what is over in the next"
     assert y[1, 1024] / y[0, 1024] == pytest.approx(
@@ -130,7 +152,7 @@ def test_a_storm_loses_nothing_comes_in_order_and_counts_what_was_late():
     )
     assert stage.counters.late == 5000 - MAX_EVENTS
     assert stage.counters.schedule_dropped == 0
-    assert {r.cell for r in said(stage, "late")} == {OTHER + Op.NOTE_ON}
+    assert {r.cell for r in said(stage, "late")} == {OTHER + NOTE_ON}
 
 
 def test_in_a_storm_the_order_of_a_nodes_events_is_kept():
@@ -140,9 +162,9 @@ def test_in_a_storm_the_order_of_a_nodes_events_is_kept():
     process = host.processor.process
     host.processor.process = lambda io: (seen.extend(e.number for e in io.events_in), process(io))[1]
     for n in range(3000):
-        stage.at_sample(10, Action(Op.CONTROL, 1, n % 128, 0.0, token=1))
+        stage.at_sample(10, NodeControl(1, n % 128, 0.0))
     for n in range(5):
-        stage.at_sample(300, Action(Op.CONTROL, 1, n, 0.0, token=1))
+        stage.at_sample(300, NodeControl(1, n, 0.0))
     play(stage, silence(256 * 5))
     assert seen == [n % 128 for n in range(3000)] + list(range(5))
 
@@ -151,7 +173,7 @@ def test_what_there_is_no_room_for_at_all_is_counted():
     stage = staged(KEYS)
     over = 7
     for _ in range(CAPACITY + MAX_EVENTS + over):
-        stage.now(on(60))
+        stage.take(on(60))
     stage.run(silence(256))
     assert stage.counters.schedule_dropped == over
 
@@ -163,16 +185,16 @@ def test_a_note_behind_its_time_is_played_at_once_counted_and_named():
     stage.at_sample(2400, on(60))
     y = play(stage, silence(256))
     assert [at for at, _ in heard(y)] == [0]
-    assert [(r.cell, r.number) for r in said(stage, "late")] == [(OTHER + Op.NOTE_ON, pytest.approx(0.05))]
+    assert [(r.cell, r.number) for r in said(stage, "late")] == [(OTHER + NOTE_ON, pytest.approx(0.05))]
 
 
 def test_a_panic_ends_what_sounds_and_drops_what_is_to_come():
     stage = staged(KEYS)
-    stage.now(on(60))
+    stage.take(on(60))
     stage.at_sample(2000, off(60))
     stage.at_sample(3000, on(61))
     play(stage, silence(256))
-    stage.now(Action(Op.PANIC))
+    stage.take(Panic())
     y = play(stage, silence(5000))
     assert not y[:, 256:].any()
     assert len(stage.schedule) == 0
@@ -181,16 +203,16 @@ def test_a_panic_ends_what_sounds_and_drops_what_is_to_come():
 def test_a_panic_drops_what_waits_for_room_too():
     stage = staged(KEYS)
     for _ in range(2000):
-        stage.now(on(60))
+        stage.take(on(60))
     play(stage, silence(256))
-    stage.now(Action(Op.PANIC))
+    stage.take(Panic())
     assert not play(stage, silence(1024))[:, 256:].any()
 
 
 def test_a_note_right_behind_a_panic_is_heard_when_the_panic_is_over():
     stage = staged(KEYS)
-    for action in (on(60), Action(Op.PANIC), on(61), off(61), on(62)):
-        stage.now(action)
+    for action in (on(60), Panic(), on(61), off(61), on(62)):
+        stage.take(action)
     y = play(stage, silence(2048))
     held = np.round(y[1] / 0.01, 6)
     assert held[1024] == 1, "60 is cut, 61 has ended, 62 sounds"
@@ -200,12 +222,12 @@ def test_a_note_right_behind_a_panic_is_heard_when_the_panic_is_over():
 def test_a_cleared_schedule_ends_the_notes_it_would_have_ended():
     stage = staged(KEYS)
     for action in (on(60), on(61), on(62), on(64, channel=2)):
-        stage.now(action)
+        stage.take(action)
     for at, action in ((3000, off(60)), (2000, on(61)), (3000, off(61)), (4000, off(60, channel=2)), (5000, off(63))):
         stage.at_sample(at, action)
-    stage.at_beat(100.0, 0.0, off(64, channel=2))
+    stage.take(replace(off(64, channel=2), when=Beat(100.0)))
     play(stage, silence(512))
-    stage.now(Action(Op.CLEAR))
+    stage.take(ClearSchedule())
     y = play(stage, silence(8000))
     # 60 and 64 would have been ended; 61 has its end behind a beginning, so the one that sounds is held by hand
     assert heard(y) == [(0, pytest.approx(click("off", 60, 0, 1) + click("off", 64, 0, 2), abs=1e-6))]
@@ -215,31 +237,31 @@ def test_a_cleared_schedule_ends_the_notes_it_would_have_ended():
 def test_a_cleared_schedule_ends_a_note_once_and_not_one_that_ended_before():
     stage = staged(KEYS)
     for action in (on(60), on(61), off(61)):
-        stage.now(action)
+        stage.take(action)
     for at in (2000, 3000, 4000):
         stage.at_sample(at, off(60))
         stage.at_sample(at, off(61))
     play(stage, silence(512))
-    stage.now(Action(Op.CLEAR))
+    stage.take(ClearSchedule())
     assert heard(play(stage, silence(8000))) == as_clicks([(0, "off", 60, 0.0, 1)])
 
 
-@pytest.mark.parametrize("op", [Op.CLEAR, Op.PANIC])
-def test_what_is_scheduled_right_behind_it_stays(op):
+@pytest.mark.parametrize("cut", [ClearSchedule(), Panic()])
+def test_what_is_scheduled_right_behind_it_stays(cut):
     stage = staged(KEYS)
     stage.at_sample(700, on(60))
-    stage.at_beat(0.04, 0.0, on(60))
-    stage.now(Action(op))
+    stage.take(replace(on(60), when=Beat(0.04)))
+    stage.take(cut)
     stage.at_sample(800, on(61))
-    stage.at_beat(0.05, 0.0, on(62))  # sample 1200
+    stage.take(replace(on(62), when=Beat(0.05)))  # sample 1200
     assert [at for at, _ in heard(play(stage, silence(2048)))] == [800, 1200]
 
 
 def test_a_note_its_end_and_a_clear_that_come_at_once_leave_nothing_hanging():
     stage = staged(KEYS)
-    stage.now(on(60))
+    stage.take(on(60))
     stage.at_sample(5000, off(60))
-    stage.now(Action(Op.CLEAR))
+    stage.take(ClearSchedule())
     stage.at_sample(700, on(60))
     stage.at_sample(900, off(60))
     y = play(stage, silence(2048))
@@ -250,15 +272,15 @@ def test_a_note_its_end_and_a_clear_that_come_at_once_leave_nothing_hanging():
 
 def test_what_waits_for_room_is_not_scheduled_any_more():
     stage = staged(KEYS)
-    stage.now(put(KEYS, "k", "level", 0.0))
+    stage.take(put(KEYS, "k", "level", 0.0))
     for _ in range(MAX_EVENTS):
-        stage.now(note(Op.CONTROL, 1))
-    stage.now(on(60))
-    stage.now(Action(Op.CLEAR))
+        stage.take(note("control", 1))
+    stage.take(on(60))
+    stage.take(ClearSchedule())
     stage.at_sample(5000, off(60))
     play(stage, silence(256))
-    stage.now(put(KEYS, "k", "level", 1.0))
-    stage.now(Action(Op.CLEAR))
+    stage.take(put(KEYS, "k", "level", 1.0))
+    stage.take(ClearSchedule())
     y = play(stage, silence(2000))
     assert y[1, 0] == 0, "begun and ended in one place"
     assert y[0, 0] == pytest.approx(click("on", 60, 0.5, 1) + click("off", 60, 0, 1), abs=1e-6)
@@ -266,7 +288,7 @@ def test_what_waits_for_room_is_not_scheduled_any_more():
 
 def test_a_note_for_a_node_still_to_come_waits_for_its_plan():
     stage = GraphPlayer(StreamSpec(RATE, 256, 2))
-    stage.now(on(60))
+    stage.take(on(60))
     stage.run(silence(256))
     stage.load(plan(KEYS, stage.spec), 1, 0.0)
     assert heard(play(stage, silence(512))) == as_clicks([(0, "on", 60, 0.5, 1)])
@@ -274,8 +296,8 @@ def test_a_note_for_a_node_still_to_come_waits_for_its_plan():
 
 def test_a_panic_takes_back_a_note_for_a_node_still_to_come():
     stage = GraphPlayer(StreamSpec(RATE, 256, 2))
-    for action in (on(60), Action(Op.PANIC)):
-        stage.now(action)
+    for action in (on(60), Panic()):
+        stage.take(action)
     stage.run(silence(256))
     stage.load(plan(KEYS, stage.spec), 1, 0.0)
     assert not play(stage, silence(512)).any()
@@ -283,7 +305,7 @@ def test_a_panic_takes_back_a_note_for_a_node_still_to_come():
 
 def test_a_node_two_plans_hold_plays_on_while_they_cross():
     stage = staged(KEYS)
-    stage.now(on(60))
+    stage.take(on(60))
     play(stage, silence(256))
     stage.load(plan(graph({"k": "noteclick", "g": "gain"}, ["k > g", "g > out"]), stage.spec, stage.plan), 2, 0.02)
     stage.at_sample(400, on(61))
@@ -301,24 +323,24 @@ def test_the_log_replays_notes_panics_and_cleared_schedules_to_the_sample():
     for block in range(200):
         here = live.sample
         for _ in range(int(rng.integers(0, 4))):
-            op = Op(int(rng.choice(sorted(EVENTS))))
-            action = note(op, int(rng.integers(40, 44)), float(rng.uniform(0, 1)), int(rng.integers(1, 3)))
+            kind = str(rng.choice(KINDS))
+            action = note(kind, int(rng.integers(40, 44)), float(rng.uniform(0, 1)), int(rng.integers(1, 3)))
             live.at_sample(here + int(rng.integers(-300, 3000)), action)
         if block % 17 == 0:
-            live.now(Action(Op.CLEAR))
+            live.take(ClearSchedule())
         if block % 29 == 0:
-            live.now(Action(Op.PANIC))
-            live.now(on(45))
+            live.take(Panic())
+            live.take(on(45))
         if block == 50:
             for _ in range(3000):
-                live.now(note(Op.CONTROL, 7, 0.1))
+                live.take(note("control", 7, 0.1))
         parts.append(live.run(silence(256)).copy())
     lines = [json.loads(json.dumps(line(done))) for done in live.applied]
     again = begun(live.spec, first, plan(KEYS, live.spec))
     for sample, part in zip(range(0, 200 * 256, 256), parts, strict=True):
         while lines and lines[0]["sample"] < sample + 256:
             found = lines.pop(0)
-            again.at_sample(found["sample"], to_action(found))
+            again.at_sample(found["sample"], ACTIONS.from_line(found))
         np.testing.assert_array_equal(again.run(silence(256)), part)
     assert not lines
     assert again.counters.late == 0
@@ -326,10 +348,7 @@ def test_the_log_replays_notes_panics_and_cleared_schedules_to_the_sample():
 
 def line(done):
     """An applied action as the session log writes it."""
-    from antiphon.engine.journal import _ACTION
-
-    a = done.action
-    return to_line(_ACTION.pack(b"A", done.sample, a.op, a.node, a.cell + 1, a.number, a.ramp, a.token))
+    return ACTIONS.to_line(done.sample, done.action)
 
 
 @pytest.mark.parametrize(
@@ -344,11 +363,9 @@ def test_the_ring_carries_an_event_as_it_is(kind, number, value, channel, when):
     ours, theirs = socket.socketpair()
     bell = os.eventfd(0, os.EFD_NONBLOCK)
     try:
-        assert RemoteEngine(shared, bell, ours).event(2**40, kind, number, value, channel, when)
-        ((op, where, sent, ramp, sample, beat, token, _),) = command_ring(shared).drain(10)
-        action = Action(Op(op & 0xFF), where >> 16, (where & 0xFFFF) - 1, sent, ramp, token)
-        assert action == Action({v: k for k, v in EVENTS.items()}[kind], 2**40, number, value, token=channel)
-        assert (sample, beat) == ((when.n, 0.0) if isinstance(when, Sample) else (0, when.b))
+        action = replace(note(kind, number, value, channel, 2**40), when=when)
+        assert RemoteEngine(shared, bell, ours).send(action)
+        assert list(command_ring(shared).drain(10)) == [action]
         with pytest.raises(StopIteration):
             next(command_ring(shared).drain(10))
     finally:
@@ -364,7 +381,7 @@ def test_owed_ends_are_found_by_time_wherever_they_wait():
     schedule.at_beat(1.0, off(60))  # sample 24000, before it
     schedule.at_sample(10000, on(61))
     schedule.at_beat(1.0, off(61))
-    sounding = {off(60).key, off(61).key}
+    sounding = {note_key(off(60)), note_key(off(61))}
     assert schedule.owed(sounding, tempo) == [off(60)]
     assert schedule.owed(set(), tempo) == []
 

@@ -3,8 +3,10 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from antiphon.engine.actions import CAPACITY, Action, ActionSchedule, Op
+from antiphon.engine.action_schedule import CAPACITY, ActionSchedule
 from antiphon.graph.clock import TempoMap
+from antiphon.session.actions import NodeSet
+from antiphon.session.commands import SetTempo, Sync, Transport
 
 RATE = 48000
 
@@ -13,12 +15,17 @@ def tempo(bpm=120.0):
     return TempoMap(RATE, bpm, end_bpm=bpm)
 
 
-def action(number, op=Op.SET):
-    return Action(op, 1, 3, float(number), token=number)
+def action(number):
+    return NodeSet(1, 3, float(number))
+
+
+def told(item):
+    """By which number an action was made."""
+    return int(item.number if isinstance(item, NodeSet) else item.bpm if isinstance(item, SetTempo) else item.beat)
 
 
 def due(schedule, end, clock):
-    return [(sample, item.token) for sample, item in schedule.due(end, clock)]
+    return [(sample, told(item)) for sample, item in schedule.due(end, clock)]
 
 
 def test_what_is_due_comes_in_order_and_the_rest_waits():
@@ -53,12 +60,12 @@ def test_a_tempo_change_moves_what_waits_by_beat_and_not_what_waits_by_sample():
 
 def test_a_tempo_change_that_is_due_moves_what_follows_it_in_the_same_block():
     schedule, clock = ActionSchedule(), tempo(60.0)
-    schedule.at_sample(100, action(1, Op.TEMPO))
+    schedule.at_sample(100, SetTempo(1.0))
     schedule.at_beat(200 / 48000, action(2))
     taken = []
     for sample, item in schedule.due(256, clock):
-        taken.append((sample, item.token))
-        if item.op is Op.TEMPO:
+        taken.append((sample, told(item)))
+        if isinstance(item, SetTempo):
             clock.set_tempo(sample, 120.0)
     assert taken == [(100, 1), (150, 2)]
 
@@ -74,13 +81,13 @@ def test_stopped_nothing_falls_due_by_beat():
 
 def test_time_does_not_run_back_when_the_transport_jumps_ahead():
     schedule, clock = ActionSchedule(), tempo(60.0)
-    schedule.at_sample(100, action(1, Op.TRANSPORT))
+    schedule.at_sample(100, Transport(None, 1.0))
     schedule.at_beat(4.0, action(2))
     schedule.at_sample(200, action(3))
     taken = []
     for sample, item in schedule.due(256, clock):
-        taken.append((sample, item.token))
-        if item.op is Op.TRANSPORT:
+        taken.append((sample, told(item)))
+        if isinstance(item, Transport):
             clock.set_transport(sample, None, 8.0)
     assert [token for _, token in taken] == [1, 2, 3]
     assert taken[1][0] < 100  # passed over: the stage applies it at once
@@ -100,8 +107,8 @@ def test_it_is_bounded_over_both_kinds():
 def test_clear_drops_all_and_gives_back_the_syncs():
     schedule = ActionSchedule()
     schedule.at_sample(5, action(1))
-    schedule.at_sample(6, action(2, Op.SYNC))
-    schedule.at_beat(9.0, action(3, Op.SYNC))
+    schedule.at_sample(6, Sync(2))
+    schedule.at_beat(9.0, Sync(3))
     assert {item.token for item in schedule.clear()} == {2, 3}
     assert len(schedule) == 0
     assert due(schedule, 10**9, tempo()) == []

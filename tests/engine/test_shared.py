@@ -14,13 +14,18 @@ from antiphon.engine.shared import (
     ByteRing,
     HeaderWord,
     MappingShape,
+    RecordCodec,
     RecordRing,
+    RingWords,
     Shared,
     command_ring,
     report_ring,
 )
+from antiphon.session.actions import ACTIONS, NodeSet
+from antiphon.session.commands import Sample
+from antiphon.session.records import SIZE
 
-RECORD = (1, 2, 0.5, 0.25, 3, 4.5, 5, 6)
+ACTION = NodeSet(1, 2, 0.5, 0.25, Sample(3))
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +42,10 @@ def _fresh(memory):
 
 
 def numbered(n):
+    return NodeSet(n, abs(n), n / 2, 0.0, Sample(2**62 + n))
+
+
+def report(n):
     return (n, -n, n / 2, 0.0, 2**62 + n, -1e300, n, -(2**63))
 
 
@@ -48,8 +57,8 @@ def test_the_parts_do_not_overlap_and_another_mapping_sees_them(memory):
         assert start % 8 == 0
         at = start + length
     other = Shared(memory.fd, memory.shape)
-    command_ring(memory).push(*RECORD)
-    assert list(command_ring(other).drain(10)) == [RECORD]
+    command_ring(memory).push(ACTION)
+    assert list(command_ring(other).drain(10)) == [ACTION]
     other.floats[HeaderWord.TEMPO] = 99.5
     assert memory.floats[HeaderWord.TEMPO] == 99.5
 
@@ -57,38 +66,37 @@ def test_the_parts_do_not_overlap_and_another_mapping_sees_them(memory):
 def test_a_record_comes_out_as_it_went_in(memory):
     ring = command_ring(memory)
     for n in range(3):
-        assert ring.push(*numbered(n))
+        assert ring.push(numbered(n))
     assert list(ring.drain(2)) == [numbered(0), numbered(1)]
     assert list(ring.drain(2)) == [numbered(2)]
     assert list(ring.drain(2)) == []
 
 
 @pytest.mark.parametrize(
-    ("make", "capacity", "word", "other"),
+    ("make", "one", "capacity", "word", "other"),
     [
-        (command_ring, COMMANDS, HeaderWord.COMMANDS_DROPPED, HeaderWord.REPORTS_DROPPED),
-        (report_ring, REPORTS, HeaderWord.REPORTS_DROPPED, HeaderWord.COMMANDS_DROPPED),
+        (command_ring, numbered, COMMANDS, HeaderWord.COMMANDS_DROPPED, HeaderWord.REPORTS_DROPPED),
+        (report_ring, report, REPORTS, HeaderWord.REPORTS_DROPPED, HeaderWord.COMMANDS_DROPPED),
     ],
 )
-def test_a_full_ring_drops_and_counts_and_keeps_what_it_had(memory, make, capacity, word, other):
+def test_a_full_ring_drops_and_counts_and_keeps_what_it_had(memory, make, one, capacity, word, other):
     ring = make(memory)
     for n in range(capacity):
-        assert ring.push(*numbered(n))
+        assert ring.push(one(n))
     for n in range(7):
-        assert not ring.push(*numbered(-n))
+        assert not ring.push(one(-n))
     assert memory.words[word] == 7
     assert memory.words[other] == 0
-    assert [record[0] for record in ring.drain(capacity + 1)] == list(range(capacity))
-    assert ring.push(*RECORD)
+    assert list(ring.drain(capacity + 1)) == [one(n) for n in range(capacity)]
+    assert ring.push(one(1))
 
 
 class _Small(RecordRing):
     """A ring of five records, so that it wraps within a few."""
 
     def __init__(self, memory):
-        super().__init__(
-            memory, "commands", 5, HeaderWord.COMMANDS_WRITE, HeaderWord.COMMANDS_READ, HeaderWord.COMMANDS_DROPPED
-        )
+        words = RingWords(HeaderWord.COMMANDS_WRITE, HeaderWord.COMMANDS_READ, HeaderWord.COMMANDS_DROPPED)
+        super().__init__(memory, "commands", 5, words, RecordCodec(ACTIONS.pack_into, ACTIONS.unpack_from, SIZE))
 
 
 @given(st.lists(st.integers(-4, 4).filter(bool), max_size=60), st.integers(0, 1000))
@@ -101,7 +109,7 @@ def test_records_are_a_queue_wherever_they_wrap(memory, moves, start):
         if move > 0:
             for _ in range(move):
                 n += 1
-                if writer.push(*numbered(n)):
+                if writer.push(numbered(n)):
                     model.append(numbered(n))
                 else:
                     lost += 1

@@ -1,7 +1,5 @@
 """The engine's one code path: timed actions to the sample, swaps, panic, the limiter, counters."""
 
-import math
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,10 +8,12 @@ from tests import audio
 from tests.local import RATE, Hear, cell, graph, plan, play, put, said, staged
 
 from antiphon.contract.block import StreamSpec
-from antiphon.engine.actions import CAPACITY, Action, Op
+from antiphon.engine.action_schedule import CAPACITY
 from antiphon.engine.graph_player import MAX_REPORTS, GraphPlayer
 from antiphon.graph.clock import MAX_TEMPO, MIN_TEMPO
 from antiphon.native.limit import KNEE
+from antiphon.session.actions import NodeReset, NodeSet
+from antiphon.session.commands import Beat, ClearSchedule, NudgeBeat, Panic, Sample, SetTempo, Sync, Transport
 
 SPEC = StreamSpec(RATE, 256, 2)
 GAIN = graph({"g": "gain"}, ["in > g", "g > out"])
@@ -58,17 +58,17 @@ def test_a_smoothed_change_and_a_ramp_begin_at_their_sample():
 def test_now_is_the_start_of_the_next_block_in_the_order_given():
     stage = staged(GAIN)
     play(stage, ones(256))
-    stage.now(put(GAIN, "g", "step", 0.25))
-    stage.now(put(GAIN, "g", "step", 0.5))
+    stage.take(put(GAIN, "g", "step", 0.25))
+    stage.take(put(GAIN, "g", "step", 0.5))
     y = play(stage, ones(256))
     assert (y == 0.25).all()
 
 
 def test_a_beat_is_heard_where_the_tempo_puts_it_wherever_the_tempo_goes():
     stage = staged(GAIN, tempo=120.0)
-    stage.at_beat(2.0, 0.0, put(GAIN, "g", "step", 0.5))
+    stage.take(put(GAIN, "g", "step", 0.5, when=Beat(2.0)))
     # from beat 1 (sample 24000) on twice as fast: beat 2 is 12000 frames later
-    stage.at_beat(1.0, 0.0, Action(Op.TEMPO, number=240.0))
+    stage.take(SetTempo(240.0, when=Beat(1.0)))
     y = play(stage, ones(40000))[0]
     assert np.flatnonzero(y == 0.25)[0] == 36000
 
@@ -76,10 +76,10 @@ def test_a_beat_is_heard_where_the_tempo_puts_it_wherever_the_tempo_goes():
 def test_a_quantum_takes_the_next_multiple_that_is_not_past():
     stage = staged(GAIN, tempo=120.0)
     play(stage, ones(12100))
-    stage.at_beat(0.0, 4.0, put(GAIN, "g", "step", 0.5))
+    stage.take(put(GAIN, "g", "step", 0.5, when=Beat(0.0, 4.0)))
     y = play(stage, ones(90000))[0]
     assert np.flatnonzero(y == 0.25)[0] + 12100 == 96000
-    stage.at_beat(8.0, 4.0, put(GAIN, "g", "step", 1.0))
+    stage.take(put(GAIN, "g", "step", 1.0, when=Beat(8.0, 4.0)))
     y = play(stage, ones(100000))[0]
     assert np.flatnonzero(y == 0.5)[0] + 102100 == 192000
     assert stage.counters.late == 0
@@ -107,11 +107,11 @@ def test_any_split_of_blocks_gives_the_same_samples(blocks, asked):
         for when, what, number, ramp in asked:
             match what:
                 case "tempo":
-                    stage.at_sample(when, Action(Op.TEMPO, number=number, ramp=ramp))
+                    stage.at_sample(when, SetTempo(number, ramp))
                 case "stop" | "play":
-                    stage.at_sample(when, Action(Op.TRANSPORT, cell=int(what == "play"), number=math.nan))
+                    stage.at_sample(when, Transport(what == "play"))
                 case "beat":
-                    stage.at_beat(when, 0.0, put(GAIN, "g", "step", number))
+                    stage.take(put(GAIN, "g", "step", number, when=Beat(when)))
                 case _:
                     stage.at_sample(when, put(GAIN, "g", what, number, ramp))
         heard.append(play(stage, x, sizes))
@@ -123,7 +123,7 @@ def test_a_late_command_is_applied_at_once_counted_and_reported():
     play(stage, ones(4800))
     stage.reports.clear()
     stage.at_sample(2400, put(GAIN, "g", "step", 0.5))
-    stage.at_beat(0.0, 0.0, put(GAIN, "g", "step", 0.25))
+    stage.take(put(GAIN, "g", "step", 0.25, when=Beat(0.0)))
     y = play(stage, ones(10))
     assert (y == 0.125).all()
     assert stage.counters.late == 2
@@ -147,8 +147,8 @@ def test_what_fell_due_in_missed_blocks_is_late_too():
 def test_what_a_jump_of_the_transport_passes_is_applied_at_the_jump():
     stage = staged(GAIN)
     stage.at_sample(50, put(GAIN, "g", "step", 0.5))
-    stage.at_beat(4.0, 0.0, put(GAIN, "g", "step", 2.0))
-    stage.at_sample(100, Action(Op.TRANSPORT, cell=-1, number=8.0))
+    stage.take(put(GAIN, "g", "step", 2.0, when=Beat(4.0)))
+    stage.at_sample(100, Transport(None, 8.0))
     y = play(stage, ones(256, 0.25))[0]
     assert (y[:50] == 0.25).all()
     assert (y[50:100] == 0.125).all()
@@ -161,7 +161,7 @@ def test_a_full_schedule_refuses_counts_and_still_answers_a_sync():
         stage.at_sample(10**9 + n, put(GAIN, "g", "step", 0.5))
     assert stage.counters.schedule_dropped == 0
     stage.at_sample(10, put(GAIN, "g", "step", 0.5))
-    stage.at_beat(1e6, 0.0, Action(Op.SYNC, token=7))
+    stage.take(Sync(7, when=Beat(1e6)))
     assert stage.counters.schedule_dropped == 2
     assert [r.token for r in said(stage, "synced")] == [7]
     assert (play(stage, ones(256)) == 0.5).all()
@@ -169,8 +169,8 @@ def test_a_full_schedule_refuses_counts_and_still_answers_a_sync():
 
 def test_a_sync_is_answered_after_the_block_of_its_time():
     stage = staged(GAIN)
-    stage.at_sample(300, Action(Op.SYNC, token=3))
-    stage.now(Action(Op.SYNC, token=2))
+    stage.at_sample(300, Sync(3))
+    stage.take(Sync(2))
     play(stage, ones(256))
     assert [r.token for r in said(stage, "synced")] == [2]
     play(stage, ones(256))
@@ -180,8 +180,8 @@ def test_a_sync_is_answered_after_the_block_of_its_time():
 def test_clear_drops_what_waits_and_answers_its_syncs():
     stage = staged(GAIN)
     stage.at_sample(300, put(GAIN, "g", "step", 0.5))
-    stage.at_beat(1.0, 0.0, Action(Op.SYNC, token=4))
-    stage.now(Action(Op.CLEAR))
+    stage.take(Sync(4, when=Beat(1.0)))
+    stage.take(ClearSchedule())
     assert (play(stage, ones(1000)) == 0.5).all()
     assert [r.token for r in said(stage, "synced")] == [4]
     assert len(stage.schedule) == 0
@@ -190,7 +190,7 @@ def test_clear_drops_what_waits_and_answers_its_syncs():
 def test_a_set_before_its_plan_is_applied_with_it():
     stage = staged(GAIN)
     second = graph({"g": "gain", "h": "gain"}, ["in > g", "g > h", "h > out"])
-    stage.now(put(second, "h", "step", 0.5))
+    stage.take(put(second, "h", "step", 0.5))
     assert (play(stage, ones(256)) == 0.5).all()
     stage.load(plan(second, SPEC, stage.plan), 2, 0.0)
     assert (play(stage, ones(256)) == 0.25).all()
@@ -199,10 +199,10 @@ def test_a_set_before_its_plan_is_applied_with_it():
 
 def test_a_set_of_a_cell_that_is_not_there_changes_nothing():
     stage = staged(GAIN)
-    stage.now(Action(Op.SET, 1, 99, 0.0))
-    stage.now(Action(Op.SET, 1, -1, 0.0))
-    stage.now(Action(Op.SET, 77, 3, 0.0))
-    stage.now(Action(Op.RESET, 77))
+    stage.take(NodeSet(1, 99, 0.0))
+    stage.take(NodeSet(1, -1, 0.0))
+    stage.take(NodeSet(77, 3, 0.0))
+    stage.take(NodeReset(77))
     assert (play(stage, ones(256)) == 0.5).all()
 
 
@@ -214,8 +214,8 @@ def test_panic_is_silence_within_a_block_and_empties_the_schedule():
     x[:, : 256 * 20] = audio.noise(256 * 20, 2)
     play(stage, x[:, : 256 * 20])
     stage.at_sample(stage.sample + 500, put(made, "l", "wet", 0.0))
-    stage.at_beat(100.0, 0.0, Action(Op.SYNC, token=5))
-    stage.now(Action(Op.PANIC))
+    stage.take(Sync(5, when=Beat(100.0)))
+    stage.take(Panic())
     y = play(stage, x[:, 256 * 20 :])
     assert y[:, :200].any()
     assert np.abs(y[:, 255]).max() < 1e-6
@@ -230,7 +230,7 @@ def test_panic_amid_a_swap_cuts_the_old_plan_too():
     play(stage, audio.noise(2560, 2))
     stage.load(plan(THROUGH, SPEC, stage.plan), 2, 1.0)
     play(stage, np.zeros((2, 256), np.float32))
-    stage.now(Action(Op.PANIC))
+    stage.take(Panic())
     y = play(stage, np.zeros((2, 8000), np.float32))
     assert not y[:, 256:].any()
 
@@ -314,7 +314,7 @@ def test_a_failure_is_reported_and_reset_tells_that_it_runs():
     play(stage, ones(2048))
     failed = said(stage, "failed")
     assert [(r.node, r.text) for r in failed] == [(1, "raised ValueError: as I was told")]
-    stage.now(Action(Op.RESET, 1))
+    stage.take(NodeReset(1))
     y = play(stage, ones(2048))
     assert [r.node for r in said(stage, "running")] == [1]
     assert (y[:, 1000:] == 0.25).all()
@@ -327,10 +327,10 @@ def test_a_processor_is_told_the_time_of_its_block():
     hear = stage.plan.hosts[1].processor
     assert isinstance(hear, Hear)
     play(stage, ones(512))
-    stage.now(Action(Op.TRANSPORT, cell=0, number=16.0))
+    stage.take(Transport(False, 16.0))
     play(stage, ones(256))
-    stage.now(Action(Op.TRANSPORT, cell=1, number=math.nan))
-    stage.now(Action(Op.TEMPO, number=60.0))
+    stage.take(Transport(True, None))
+    stage.take(SetTempo(60.0))
     play(stage, ones(512))
     kept = hear.times
     assert [t[0] for t in kept] == [0, 256, 512, 768, 1024]
@@ -346,10 +346,10 @@ def test_beats_are_reported_as_they_begin():
 
 def test_the_tempo_stays_within_its_range():
     stage = staged(THROUGH)
-    stage.now(Action(Op.TEMPO, number=1e9))
+    stage.take(SetTempo(1e9))
     play(stage, ones(10))
     assert stage.tempo.tempo_at(stage.sample) == MAX_TEMPO
-    stage.now(Action(Op.TEMPO, number=-5.0))
+    stage.take(SetTempo(-5.0))
     play(stage, ones(10))
     assert stage.tempo.tempo_at(stage.sample) == MIN_TEMPO
 
@@ -368,6 +368,28 @@ def test_above_it_nothing_leaves_full_scale_and_the_block_is_counted():
     assert stage.counters.limited_blocks > 0
 
 
+def test_a_nudge_moves_the_beat_from_where_it_is_at_its_sample():
+    stage = staged(THROUGH, tempo=60.0)
+    stage.take(NudgeBeat(0.25, Sample(24000)))
+    stage.take(NudgeBeat(-0.5, Sample(36000)))
+    play(stage, ones(48000))
+    assert stage.tempo.beat_at(48000) == pytest.approx(1.0 + 0.25 - 0.5)
+    assert stage.tempo.playing
+    stage.take(Transport(False))
+    stage.take(NudgeBeat(-1.75))
+    play(stage, ones(256))
+    assert stage.tempo.beat_at(stage.sample) == pytest.approx(-1.0), "stopped, it stands there"
+
+
+def test_what_a_nudge_passes_over_comes_with_it():
+    stage = staged(GAIN, tempo=60.0)
+    stage.take(put(GAIN, "g", "step", 0.5, when=Beat(2.0)))
+    stage.take(NudgeBeat(4.0, Sample(300)))
+    y = play(stage, ones(512))
+    assert (y[0, :300] == y[0, 0]).all()
+    assert (y[0, 300:] == y[0, 0] / 2).all()
+
+
 def test_nan_from_outside_is_silence_and_is_counted():
     stage = staged(THROUGH)
     x = ones(768)
@@ -383,7 +405,7 @@ def test_reports_are_bounded_and_what_is_lost_is_counted():
     stage = staged(THROUGH)
     stage.reports.clear()
     for n in range(1, MAX_REPORTS + 6):
-        stage.now(Action(Op.SYNC, token=n))
+        stage.take(Sync(n))
     play(stage, ones(1))
     assert len(stage.reports) == MAX_REPORTS
     assert stage.counters.reports_dropped == 5
@@ -402,10 +424,12 @@ def test_applied_actions_are_kept_with_their_sample_when_asked():
 
 
 @pytest.mark.parametrize("action", [
-    Action(Op.TRANSPORT, cell=-1, number=1.7),
-    Action(Op.TRANSPORT, cell=1, number=8.0),
-    Action(Op.TRANSPORT, cell=0, number=math.nan),
-    Action(Op.TEMPO, number=77.0),
+    Transport(None, 1.7),
+    Transport(True, 8.0),
+    Transport(False, None),
+    SetTempo(77.0),
+    NudgeBeat(0.3),
+    NudgeBeat(-2.5),
 ])  # fmt: skip
 def test_what_is_asked_for_now_is_the_same_as_at_the_blocks_first_sample(action):
     """A session log holds samples: a jump of the beat has to be heard alike when it is played again."""
@@ -416,7 +440,7 @@ def test_what_is_asked_for_now_is_the_same_as_at_the_blocks_first_sample(action)
         if replayed:
             stage.at_sample(stage.sample, action)
         else:
-            stage.now(action)
+            stage.take(action)
         play(stage, ones(512))
         times.append(stage.plan.hosts[1].processor.times)
     assert times[0] == times[1]

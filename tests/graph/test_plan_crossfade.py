@@ -9,8 +9,8 @@ from tests.engine.test_stage import step
 from tests.graph.test_plan import SPEC, graphs, late
 from tests.local import RATE, graph, plan, play, put, staged
 
-from antiphon.engine.actions import Action, Op
 from antiphon.graph.plan_crossfade import Declick
+from antiphon.session.actions import NodeSet
 
 FADE = 0.02
 IDS = {"a": 1, "b": 2, "c": 3, "d": 4, "n": 5, "m": 6}
@@ -151,7 +151,7 @@ def sounding(stage, number):
 def test_a_note_whose_sender_goes_ends(second):
     first = graph(NOTES, ["in > n", "n.notes > c", "c > out"])
     stage = staged_with(first, IDS)
-    stage.at_sample(100, Action(Op.SET, 5, 3, 1.0))
+    stage.at_sample(100, NodeSet(5, 3, 1.0))
     play(stage, np.zeros((2, 512), np.float32))
     stage.load(plan(second, SPEC, stage.plan, IDS), 2, FADE)
     assert sounding(stage, 3) == [("off", 60)]
@@ -161,7 +161,7 @@ def test_a_note_whose_sender_stays_sounds_on():
     first = graph(NOTES, ["in > n", "n.notes > c", "c > out"])
     second = graph({**NOTES, "d": "gain"}, ["in > n", "n.notes > c", "c > d", "d > out"])
     stage = staged_with(first, IDS)
-    stage.at_sample(100, Action(Op.SET, 5, 3, 1.0))
+    stage.at_sample(100, NodeSet(5, 3, 1.0))
     play(stage, np.zeros((2, 512), np.float32))
     stage.load(plan(second, SPEC, stage.plan, IDS), 2, FADE)
     assert sounding(stage, 3) == []
@@ -174,7 +174,7 @@ def test_a_note_whose_sender_is_made_anew_ends():
     """Another setting that takes a restart, say: the new sender knows nothing of the note."""
     first = graph(NOTES, ["in > n", "n.notes > c", "c > out"])
     stage = staged_with(first, IDS)
-    stage.at_sample(100, Action(Op.SET, 5, 3, 1.0))
+    stage.at_sample(100, NodeSet(5, 3, 1.0))
     play(stage, np.zeros((2, 512), np.float32))
     anew = plan(first, SPEC, None, IDS)
     anew.hosts = {**anew.hosts, 3: stage.plan.hosts[3]}
@@ -189,10 +189,10 @@ def test_what_ends_comes_before_what_begins_with_the_block():
     first = graph(NOTES, ["in > n", "n.notes > c", "c > out"])
     second = graph({"m": "clicker", "c": "noteclick"}, ["in > m", "m.notes > c", "c > out"])
     stage = staged_with(first, IDS)
-    stage.at_sample(100, Action(Op.SET, 5, 3, 1.0))
+    stage.at_sample(100, NodeSet(5, 3, 1.0))
     play(stage, np.zeros((2, 512), np.float32))
     stage.load(plan(second, SPEC, stage.plan, IDS), 2, FADE)
-    stage.at_sample(512, Action(Op.SET, 6, 3, 1.0))
+    stage.at_sample(512, NodeSet(6, 3, 1.0))
     play(stage, np.zeros((2, 256), np.float32))
     heard = next(s for s in stage.plan.steps if s.host.number == 3).io.events_in
     assert [(e.kind, e.number) for e in heard] == [("off", 60), ("on", 60)]
@@ -258,7 +258,7 @@ def test_what_fades_out_still_hears_a_kept_sender():
     play(stage, np.zeros((2, 512), np.float32))
     stage.load(plan(second, SPEC, stage.plan, IDS), 2, 0.1)
     stage.at_sample(600, put(second, "n", "fire", 1.0))
-    stage.at_sample(600, Action(Op.SET, 5, 3, 1.0))
+    stage.at_sample(600, NodeSet(5, 3, 1.0))
     y = play(stage, np.zeros((2, 1024), np.float32))
     share = (600 - 512 + 1) / 4800
     assert y[0, 88] == pytest.approx(0.5 * (1 - share) + 0.25 * share, abs=1e-4)

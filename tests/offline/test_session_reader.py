@@ -113,7 +113,7 @@ def test_a_log_with_a_line_of_every_kind_is_played(tmp_path: Path, lines: list[A
         (0, ["block"], 0, "line 1: it makes no sense (block takes whole numbers 32 to 2048, not 0)"),
         (0, ["block"], None, "line 1: it makes no sense (block takes"),
         (0, ["channels"], 3, "input.wav has 48000 Hz and 2 channels, and line 1 of"),
-        (0, ["session"], 2, "its first line must say session 1"),
+        (0, ["session"], 3, "its first line must say session 1 or 2"),
         (1, ["tempo", "bpm"], 0.0, "line 2: it makes no sense (bpm takes 10 to 999, not 0.0)"),
         (1, ["load", "graph"], [], "line 2: it makes no sense (load takes an object with"),
         (1, ["load", "graph", "nodes", 0, "type"], "nosuch", "line 2: there is no processor type 'nosuch'"),
@@ -124,7 +124,7 @@ def test_a_log_with_a_line_of_every_kind_is_played(tmp_path: Path, lines: list[A
         (2, ["op"], "explode", "line 3: it makes no sense (there is no op 'explode')"),
         (2, ["number"], 50.0, "line 3: it makes no sense (gain takes 0 to 2, not 50)"),
         (2, ["sample"], -1, "line 3: it makes no sense (sample takes whole numbers"),
-        (5, ["number"], 0.0, "line 6: it makes no sense (number takes 10 to 999, not 0.0)"),
+        (5, ["number"], 0.0, "line 6: it makes no sense (bpm takes 10 to 999, not 0.0)"),
         (10, ["missed"], 7, "line 11: it makes no sense ('int' object is not subscriptable)"),
         (12, ["failed"], "echo", "line 13: it makes no sense (failed takes whole numbers"),
         (14, ["tempo"], None, "line 15: it makes no sense (tempo takes"),
@@ -140,6 +140,14 @@ def test_what_cannot_be_is_refused_by_its_line(
     inside[path[-1]] = value
     with pytest.raises(FileError, match=re.escape(said)):
         play(tmp_path / "set", bad, loaded)
+
+
+def test_the_levels_of_the_two_ends_are_played_again(tmp_path: Path, lines: list[Any], loaded: Loaded) -> None:
+    quiet = {"sample": 0, "op": "set", "node": -2, "cell": 3, "number": -60.0}
+    y = play(tmp_path / "set", [*lines[:2], quiet, *lines[2:]], loaded)
+    assert not y[:, 1024:1280].any(), "0.02 s later"
+    with pytest.raises(FileError, match=re.escape("line 3: it makes no sense (gain takes -60 to 24, not 25)")):
+        play(tmp_path / "set", [*lines[:2], {**quiet, "number": 25.0}, *lines[2:]], loaded)
 
 
 @pytest.mark.parametrize("key", ["rate", "block", "channels"])

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from tests.local import CATALOG, graph
 
 from antiphon.errors import WireError
+from antiphon.session.actions import NodeNoteOff, NodeNoteOn
 from antiphon.session.commands import NOW, Bend, Control, Note, NoteOff, NoteOn, Sample
-from antiphon.session.notes import ADDRESSES, Players, checked, read
+from antiphon.session.notes import ADDRESSES, Players, check, on_node, read
 from antiphon.wire.osc import IMPULSE, Double
 
 
@@ -108,11 +109,12 @@ def test_any_arguments_make_a_command_in_range_or_are_refused(address: str, args
         command = read(address, args, NOW)
     except WireError:
         return
-    kind, number, value = checked(command)
-    assert kind in ("on", "off", "control", "bend")
-    assert 0 <= number <= 127
-    assert -1.0 <= value <= 1.0
-    assert 1 <= command.channel <= 16
+    check(command)
+    event = on_node(command, 3)
+    assert event.node == 3
+    assert 0 <= event.number <= 127
+    assert -1.0 <= event.value <= 1.0
+    assert 1 <= event.channel <= 16
 
 
 @pytest.mark.parametrize(
@@ -124,12 +126,12 @@ def test_any_arguments_make_a_command_in_range_or_are_refused(address: str, args
 )  # fmt: skip
 def test_a_command_out_of_range_is_refused_whoever_makes_it(command: Note) -> None:
     with pytest.raises(WireError, match="takes"):
-        checked(command)
+        check(command)
 
 
 def test_velocity_0_ends_the_note() -> None:
-    assert checked(NoteOn(60, 0.0)) == ("off", 60, 0.0)
-    assert checked(NoteOn(60, 0.25, 3)) == ("on", 60, 0.25)
+    assert on_node(NoteOn(60, 0.0, 2), 5) == NodeNoteOff(5, 60, 2)
+    assert on_node(NoteOn(60, 0.25, 3), 5) == NodeNoteOn(5, 60, 0.25, 3)
 
 
 def test_without_a_name_it_is_for_those_no_wire_plays() -> None:

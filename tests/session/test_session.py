@@ -14,6 +14,7 @@ from antiphon.contract.params import Param
 from antiphon.contract.ports import AUDIO_IN, AUDIO_OUT
 from antiphon.errors import AntiphonError, ParamError, PatchError, WireError
 from antiphon.graph.graph import End, Graph, NodeSpec, Wire
+from antiphon.session.actions import NodeReset, NodeSet
 from antiphon.session.commands import (
     NOW,
     Beat,
@@ -28,14 +29,7 @@ from antiphon.session.commands import (
 )
 from antiphon.session.effects import (
     Changed,
-    EngineClear,
     EngineLoad,
-    EnginePanic,
-    EngineReset,
-    EngineSet,
-    EngineSync,
-    EngineTempo,
-    EngineTransport,
     TempoChanged,
 )
 from antiphon.session.node_state import SLOTS
@@ -77,7 +71,7 @@ def session(playing: bool = True) -> Session:
 def test_a_value_now() -> None:
     s = session()
     effects = s.handle(SetParam("a", "gain", 1.5, 0.25), FIRST, "me")
-    assert effects == [EngineSet(1, GAIN_CELL, 1.5, 0.25, NOW), Changed("a", PARAMS[0], 1.5, "me")]
+    assert effects == [NodeSet(1, GAIN_CELL, 1.5, 0.25, NOW), Changed("a", PARAMS[0], 1.5, "me")]
     assert s.value("a", "gain") == 1.5
     assert s.value("b", "gain") == 1.0
 
@@ -132,7 +126,7 @@ def test_a_32_bit_float_at_the_end_of_the_range_is_that_end(sent: float, kept: f
 def test_a_scheduled_value_counts_from_its_time() -> None:
     s = session()
     assert s.handle(SetParam("a", "gain", 2.0, 0.0, Sample(5000)), FIRST, "me") == [
-        EngineSet(1, GAIN_CELL, 2.0, 0.0, Sample(5000))
+        NodeSet(1, GAIN_CELL, 2.0, 0.0, Sample(5000))
     ]
     assert s.handle(SetParam("a", "gain", 0.25, 0.0, Sample(4000)), FIRST)
     s.advance(Moment(3999.9))
@@ -146,7 +140,7 @@ def test_a_scheduled_value_counts_from_its_time() -> None:
 def test_a_late_value_counts_at_once() -> None:
     s = session()
     effects = s.handle(SetParam("a", "gain", 2.0, 0.0, Sample(500)), FIRST)
-    assert effects[0] == EngineSet(1, GAIN_CELL, 2.0, 0.0, Sample(500))
+    assert effects[0] == NodeSet(1, GAIN_CELL, 2.0, 0.0, Sample(500))
     assert s.value("a", "gain") == 2.0
 
 
@@ -175,14 +169,14 @@ def test_the_schedule_is_bounded_and_can_be_emptied() -> None:
         s.handle(SetParam("a", "gain", 1.0, 0.0, Sample(2000)), FIRST)
     s.advance(Moment(2000.0))
     s.handle(SetParam("a", "gain", 1.0, 0.0, Sample(9000)), FIRST)
-    assert s.handle(ClearSchedule(), FIRST) == [EngineClear()]
+    assert s.handle(ClearSchedule(), FIRST) == [ClearSchedule()]
     assert len(s.schedule) == 0
     assert s.resend() == []
 
 
 def test_triggers_fire_and_have_no_value() -> None:
     s = session()
-    assert s.handle(SetParam("a", "learn", True), FIRST) == [EngineSet(1, LEARN_CELL, 1.0, 0.0, NOW)]
+    assert s.handle(SetParam("a", "learn", True), FIRST) == [NodeSet(1, LEARN_CELL, 1.0, 0.0, NOW)]
     assert s.handle(SetParam("a", "learn", 0.0), FIRST) == []
     assert s.value("a", "learn") is False
 
@@ -190,15 +184,15 @@ def test_triggers_fire_and_have_no_value() -> None:
 def test_time_and_the_rest() -> None:
     s = session()
     assert s.tempo == 90.0
-    assert s.handle(SetTempo(120.0, 4.0), FIRST, "me") == [EngineTempo(120.0, 4.0, NOW), TempoChanged(120.0, "me")]
+    assert s.handle(SetTempo(120.0, 4.0), FIRST, "me") == [SetTempo(120.0, 4.0, NOW), TempoChanged(120.0, "me")]
     assert s.tempo == 120.0
-    assert s.handle(SetTempo(60.0, 0.0, Sample(5000)), FIRST) == [EngineTempo(60.0, 0.0, Sample(5000))]
+    assert s.handle(SetTempo(60.0, 0.0, Sample(5000)), FIRST) == [SetTempo(60.0, 0.0, Sample(5000))]
     assert s.tempo == 120.0
     assert s.advance(Moment(5000.0)) == [TempoChanged(60.0)]
-    assert s.handle(Transport(True, 4.0), FIRST) == [EngineTransport(True, 4.0, NOW)]
-    assert s.handle(ResetNode("b"), FIRST) == [EngineReset(2, NOW)]
-    assert s.handle(Sync(7, Sample(6000)), FIRST) == [EngineSync(7, Sample(6000))]
-    assert s.handle(Panic(), FIRST) == [EnginePanic()]
+    assert s.handle(Transport(True, 4.0), FIRST) == [Transport(True, 4.0, NOW)]
+    assert s.handle(ResetNode("b"), FIRST) == [NodeReset(2, NOW)]
+    assert s.handle(Sync(7, Sample(6000)), FIRST) == [Sync(7, Sample(6000))]
+    assert s.handle(Panic(), FIRST) == [Panic()]
 
 
 def load_of(effects: list[Any]) -> EngineLoad:
@@ -255,7 +249,7 @@ def test_nodes_of_the_same_name_and_type_keep_their_number_in_another_patch() ->
     assert load.ids == {"a": 1, "b": 3}
     assert Changed("a", PARAMS[0], 0.75) in effects
     # Its new value is said once the plan plays: a node that goes on does not start anew.
-    assert s.loaded(load.serial, 0.0) == [EngineSet(1, GAIN_CELL, 0.75)]
+    assert s.loaded(load.serial, 0.0) == [NodeSet(1, GAIN_CELL, 0.75)]
 
 
 def test_a_value_set_while_a_plan_is_made_is_said_again() -> None:
@@ -263,7 +257,7 @@ def test_a_value_set_while_a_plan_is_made_is_said_again() -> None:
     load = load_of(s.add("gain", "c", "b"))
     s.handle(SetParam("c", "gain", 1.75, 2.0), FIRST)
     after = s.loaded(load.serial, FIRST.sample + 48000)
-    assert after == [EngineSet(load.ids["c"], GAIN_CELL, 1.75, 1.0)]
+    assert after == [NodeSet(load.ids["c"], GAIN_CELL, 1.75, 1.0)]
 
 
 def test_only_a_patch_brings_a_tempo_and_one_set_meanwhile_wins() -> None:
@@ -273,7 +267,7 @@ def test_only_a_patch_brings_a_tempo_and_one_set_meanwhile_wins() -> None:
     load = load_of(s.load(GRAPH, "two", tempo=140.0))
     assert load.tempo == 140.0
     s.handle(SetTempo(100.0), FIRST)
-    assert s.loaded(load.serial, 0.0)[-1] == EngineTempo(100.0)
+    assert s.loaded(load.serial, 0.0)[-1] == SetTempo(100.0)
     assert load_of(s.restarted()).tempo == 100.0
 
 
@@ -383,15 +377,15 @@ def test_a_new_engine_hears_what_was_scheduled_at_its_own_clock() -> None:
     s.handle(SetParam("a", "gain", 2.0, 0.0, Sample(5000)), FIRST)
     s.handle(Sync(3, Sample(6000)), FIRST)
     s.shifted(-1000)
-    assert s.resend() == [EngineSet(1, GAIN_CELL, 2.0, 0.0, Sample(4000)), EngineSync(3, Sample(5000))]
+    assert s.resend() == [NodeSet(1, GAIN_CELL, 2.0, 0.0, Sample(4000)), Sync(3, Sample(5000))]
     s.advance(Moment(4000.0))
     assert s.value("a", "gain") == 2.0
     load = load_of(s.restarted())
     assert dict(load.graph.node("a").values) == {"gain": 2.0}
     # Said again behind whatever the old engine's ring still held: every number, also where it is the default.
     said = s.loaded(load.serial, 4000.0)
-    assert EngineSet(1, GAIN_CELL, 2.0) in said
-    assert EngineSet(2, GAIN_CELL, 1.0) in said
+    assert NodeSet(1, GAIN_CELL, 2.0) in said
+    assert NodeSet(2, GAIN_CELL, 1.0) in said
     assert len(said) == 2 * 6
 
 

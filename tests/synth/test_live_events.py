@@ -6,7 +6,8 @@ import numpy as np
 from tests.local import graph, staged
 
 from antiphon.contract.processor import Event
-from antiphon.engine.actions import Action, Op
+from antiphon.session.actions import NodeNoteOn
+from antiphon.session.commands import Sample
 from antiphon.synth.backend import pack, shape_in, unpack
 
 KEYS = graph({"k": "noteclick"}, ["k > out"])
@@ -16,8 +17,8 @@ def test_what_has_no_time_is_live_and_what_has_one_is_not():
     stage = staged(KEYS)
     assert stage.plan is not None
     (host,) = stage.plan.hosts.values()
-    stage.now(Action(Op.NOTE_ON, 1, 60, 0.5, token=1))
-    stage.at_sample(10, Action(Op.NOTE_ON, 1, 61, 0.5, token=1))
+    stage.take(NodeNoteOn(1, 60, 0.5))
+    stage.take(NodeNoteOn(1, 61, 0.5, when=Sample(10)))
     seen: list[tuple[int, bool]] = []
     play = host.play
     host.play = lambda event: seen.append((event.number, event.live)) or play(event)  # type: ignore[method-assign]
@@ -29,7 +30,7 @@ def test_a_serial_comes_through_the_engine():
     stage = staged(KEYS)
     assert stage.plan is not None
     (host,) = stage.plan.hosts.values()
-    stage.now(Action(Op.NOTE_ON, 1, 60, 0.5, token=1, serial=1234))
+    stage.take(NodeNoteOn(1, 60, 0.5, serial=1234))
     seen: list[Event] = []
     play = host.play
     host.play = lambda event: seen.append(event) or play(event)  # type: ignore[method-assign]

@@ -16,7 +16,8 @@ from tests.workers.steppers import spec
 from antiphon.contract.processor import Event
 from antiphon.engine.remote import RemoteEngine
 from antiphon.engine.shared import COMMANDS, MappingShape, Shared, command_ring
-from antiphon.session.commands import NOW, Sample
+from antiphon.session.actions import NodeNoteOn
+from antiphon.session.commands import Sample, SetTempo
 from antiphon.synth.backend import SynthSettings, pack
 from antiphon.workers import low_latency_events as module
 from antiphon.workers.arena import EXPRESS, Arena, SlotWord, State, WorkerWord
@@ -120,17 +121,17 @@ def test_the_engine_hears_of_it_by_the_same_serial(table):
     ring = command_ring(shared)
 
     def told():
-        return [(number, record[7]) for record in ring.drain(10) for number in [(record[1] & 0xFFFF) - 1]]
+        return [(action.note, action.serial) for action in ring.drain(10)]
 
-    link.event(NODE, "on", 60, 0.5, 1, NOW)
-    link.event(NODE, "on", 61, 0.5, 1, Sample(1000))
-    link.event(NODE + 1, "on", 62, 0.5, 1, NOW)
+    link.send(NodeNoteOn(NODE, 60, 0.5))
+    link.send(NodeNoteOn(NODE, 61, 0.5, when=Sample(1000)))
+    link.send(NodeNoteOn(NODE + 1, 62, 0.5))
     assert told() == [(60, FIRST), (61, 0), (62, 0)]
     # what the engine cannot be told is not played either
     for _ in range(COMMANDS):
-        link.tempo(120.0, 0.0, NOW)
+        link.send(SetTempo(120.0))
     heard = EventReader(arena.entries[3])
-    assert not link.event(NODE, "on", 60, 0.5, 1, NOW)
+    assert not link.send(NodeNoteOn(NODE, 60, 0.5))
     assert list(heard.drain()) == []
     a.close()
     b.close()

@@ -9,14 +9,14 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
 from antiphon.contract.block import Samples, StreamSpec
 from antiphon.contract.processor import BlockTime
-from antiphon.engine.actions import EVENTS, LIVE, OTHER, Action, ActionSchedule, Op
+from antiphon.engine.action_schedule import OTHER, ActionSchedule
 from antiphon.engine.edges import Edges
 from antiphon.engine.levels import Levels, MasterLevel
 from antiphon.engine.player_reports import Applied, StageCounters, StageReport
@@ -28,8 +28,13 @@ from antiphon.graph.plan import Plan
 from antiphon.graph.plan_crossfade import PlanCrossfade
 from antiphon.native import dsp
 from antiphon.native.limit import limit, release_fall
+from antiphon.session.actions import ACTIONS, EVENTS, Action, FadeOut, NodeEvent, NodeReset, NodeSet
+from antiphon.session.commands import Beat, ClearSchedule, Now, NudgeBeat, Panic, Sample, SetTempo, Sync, Transport
 
 MAX_REPORTS = 4096
+_CUTS = (Panic, ClearSchedule)
+_SETS = (NodeSet, NodeReset)
+_OF_NODES = (*_SETS, *EVENTS)
 
 
 class GraphPlayer:
@@ -46,6 +51,8 @@ class GraphPlayer:
         self.plan: Plan | None = None
         self._crossing: PlanCrossfade | None = None
         self._now: deque[Action] = deque()
+        # for each panic and cleared schedule among these: from which number on what is scheduled stays; 0: none does
+        self._cuts: deque[int] = deque()
         self._time = BlockTime()
         self._limited = np.zeros(1, np.float64)
         self._fall = release_fall(spec.rate)
@@ -54,34 +61,44 @@ class GraphPlayer:
         self._out_at = self._out.ctypes.data
         self._curve = np.zeros(spec.block, np.float32)
         self._steps = np.arange(1, spec.block + 1, dtype=np.float32)
+        self._synced: deque[int] = deque()
         self._panic = False
         self._edges = Edges(spec)
         # with plans that have been faded out: whoever made them frees their memory, off the block path
         self.retired: deque[PlanCrossfade] = deque(maxlen=64)
         # set before the plan that holds their node has come: they are applied with it
-        self._orphans: deque[Action] = deque(maxlen=MAX_REPORTS)
+        self._orphans: deque[NodeSet | NodeEvent] = deque(maxlen=MAX_REPORTS)
         self._playing = Playing()
         self._levels = Levels(spec)
 
     # ---- actions
-    def now(self, action: Action) -> None:
-        """At the start of the next block."""
-        if action.op in (Op.PANIC, Op.CLEAR):
-            # what is scheduled between here and then was asked for after it
-            action = replace(action, token=self.schedule.count)
-        elif action.op in EVENTS:
-            action = replace(action, ramp=LIVE)
-        self._now.append(action)
+    def take(self, action: Action) -> None:
+        """Puts an action into effect when its time comes: the next block's start, its sample or its beat."""
+        when = action.when
+        if type(when) is Now:
+            if isinstance(action, _CUTS):
+                # what is scheduled between here and then was asked for after it
+                self._cuts.append(self.schedule.count)
+            self._now.append(action)
+        elif type(when) is Sample:
+            self.at_sample(when.n, action)
+        elif type(when) is Beat:
+            self._at_beat(when.b, when.quantum, action)
 
     def at_sample(self, sample: int, action: Action) -> None:
-        """At that sample, or at once (and counted) when it is past."""
+        """At that sample, whatever the action's own time; at once (and counted) when it is past.
+
+        A live note of a set is played again at its sample, and is as live as it was.
+        """
         if sample < self.sample:
             self._count_late(sample, action)
+            if isinstance(action, _CUTS):
+                self._cuts.append(0)
             self._now.append(action)
         elif not self.schedule.at_sample(sample, action):
             self._refuse(action)
 
-    def at_beat(self, beat: float, quantum: float, action: Action) -> None:
+    def _at_beat(self, beat: float, quantum: float, action: Action) -> None:
         """At that beat; with a quantum, at its next multiple that is not past."""
         here = self.tempo.beat_at(self.sample)
         if quantum > 0.0:
@@ -131,7 +148,7 @@ class GraphPlayer:
 
     @property
     def over(self) -> bool:
-        """After an `Op.END`: the output has faded out."""
+        """After a `FadeOut`: the output has faded out."""
         return self.plan is None or self._edges.over
 
     def state(self) -> dict[str, Any]:
@@ -185,28 +202,21 @@ class GraphPlayer:
         frames = x.shape[1]
         end = self.sample + frames
         before = self.tempo.beat_at(self.sample)
-        synced = None
         waiting = self._playing.waiting
         for _ in range(len(waiting)):
             self._event(*waiting.popleft())
         while self._now:
-            token = self._apply(self.sample, self._now.popleft())
-            if token:
-                synced = synced or []
-                synced.append(token)
+            self._apply(self.sample, self._now.popleft())
         beat, place = self.tempo.beat_at(self.sample), self.sample
         for sample, action in self.schedule.due(end, self.tempo):
             if sample < self.sample:
                 self._count_late(sample, action)
             # what a jump of the transport passed over comes with the jump, never before it
             place = max(place, sample)
-            token = self._apply(place, action)
+            self._apply(place, action)
             if place == self.sample:
                 # as an action that was applied before the schedule: a set is replayed by samples
                 beat = self.tempo.beat_at(place)
-            if token:
-                synced = synced or []
-                synced.append(token)
         time = self._time
         time.sample, time.beat = self.sample, beat
         time.tempo, time.playing = self.tempo.tempo_at(self.sample), self.tempo.playing
@@ -234,9 +244,8 @@ class GraphPlayer:
                 self.plan.clear()
             self._limited.fill(0.0)
         self.sample = end
-        if synced:
-            for token in synced:
-                self._report(StageReport("synced", token=token))
+        while self._synced:
+            self._report(StageReport("synced", token=self._synced.popleft()))
         if self.tempo.playing:
             after = math.floor(self.tempo.beat_at(end))
             if after != math.floor(before) and after > before:
@@ -291,57 +300,60 @@ class GraphPlayer:
         elif limit.call(self._out_at, self.spec.block, self._limited_at, self._fall, self.spec.channels, frames):
             self.counters.limited_blocks += 1
 
-    def _apply(self, sample: int, action: Action) -> int:
-        """Puts an action into effect at `sample` of the coming block; returns a sync's token."""
-        if action.op in EVENTS:
+    def host(self, node: int) -> NodeHost | MasterLevel | None:
+        """A node that plays, or an end of the graph, by its number."""
+        end = self._levels.ends.get(node)
+        return end if end is not None or self.plan is None else self.plan.hosts.get(node)
+
+    def _apply(self, sample: int, action: Action) -> None:
+        """Puts an action into effect at `sample` of the coming block."""
+        if isinstance(action, EVENTS):
             self._event(sample, action)
-            return 0
-        host: NodeHost | MasterLevel | None = self._levels.ends.get(action.node)
-        if host is None and self.plan is not None:
-            host = self.plan.hosts.get(action.node)
-        if action.op is Op.SET and host is None:
+            return
+        host = self.host(action.node) if isinstance(action, _SETS) else None
+        if host is None and isinstance(action, NodeSet):
             self._orphans.append(action)
-            return 0
+            return
         if self.applied is not None:
             self.applied.append(Applied(sample, action))
-        match action.op:
-            case Op.SET:
-                if (
-                    host is not None
-                    and 0 <= action.cell < len(host.cells)
-                    and not host.post(action.cell, sample - self.sample, action.number, action.ramp)
-                ):
-                    self.counters.schedule_dropped += 1
-            case Op.RESET:
+        match action:
+            case NodeSet(_, cell, number, ramp):
+                if host is not None and 0 <= cell < len(host.cells):
+                    taken = host.post(cell, sample - self.sample, number, ramp)
+                    self.counters.schedule_dropped += not taken
+            case NodeReset(node):
                 if host is not None:
                     host.reset()
-                    self._playing.silenced(action.node)
-                if host is not None and not host.failed and not host.forced:
-                    self._report(StageReport("running", action.node))
-            case Op.TEMPO:
-                bpm = min(max(action.number, MIN_TEMPO), MAX_TEMPO)
-                self.tempo.set_tempo(sample, bpm, action.ramp)
-            case Op.TRANSPORT:
-                playing = None if action.cell < 0 else bool(action.cell)
-                beat = None if math.isnan(action.number) else action.number
+                    self._playing.silenced(node)
+                    if not host.failed and not host.forced:
+                        self._report(StageReport("running", node))
+            case SetTempo(bpm, beats):
+                self.tempo.set_tempo(sample, min(max(bpm, MIN_TEMPO), MAX_TEMPO), beats)
+            case Transport(playing, beat):
                 self.tempo.set_transport(sample, playing, beat)
-            case Op.PANIC:
+            case NudgeBeat(beats):
+                self.tempo.set_transport(sample, None, self.tempo.beat_at(sample) + beats)
+            case Panic():
                 self._panic = True
-                self._drop_schedule(action.token)
+                self._drop_schedule(self._stays())
                 self._playing.clear()
-                self._orphans = deque((a for a in self._orphans if a.op not in EVENTS), MAX_REPORTS)
-            case Op.CLEAR:
-                owed = self.schedule.owed(self._playing.sounding, self.tempo, action.token)
-                self._drop_schedule(action.token)
+                self._orphans = deque((a for a in self._orphans if not isinstance(a, EVENTS)), MAX_REPORTS)
+            case ClearSchedule():
+                stays = self._stays()
+                owed = self.schedule.owed(self._playing.sounding, self.tempo, stays)
+                self._drop_schedule(stays)
                 for ending in owed:
                     self._event(sample, ending)
-            case Op.SYNC:
-                return action.token
-            case Op.END:
+            case Sync(token):
+                self._synced.append(token)
+            case FadeOut():
                 self._edges.fall()
-        return 0
 
-    def _event(self, sample: int, action: Action) -> None:
+    def _stays(self) -> int:
+        """From which number on what is scheduled stays; one that was scheduled itself leaves none."""
+        return self._cuts.popleft() if self._cuts else 0
+
+    def _event(self, sample: int, action: NodeEvent) -> None:
         """A note or a control goes into its node's coming block, or waits for the next where that one is full.
 
         What follows a panic waits too, for the panic lasts to the end of its block.
@@ -363,8 +375,9 @@ class GraphPlayer:
 
     def _count_late(self, sample: int, action: Action) -> None:
         self.counters.late += 1
-        place = action.cell if action.op is Op.SET else OTHER + action.op
-        self._report(StageReport("late", action.node, place, (self.sample - sample) / self.spec.rate))
+        place = action.cell if isinstance(action, NodeSet) else OTHER + ACTIONS.code(action)
+        node = action.node if isinstance(action, _OF_NODES) else 0
+        self._report(StageReport("late", node, place, (self.sample - sample) / self.spec.rate))
 
     def _drop_schedule(self, stays: int) -> None:
         for action in self.schedule.clear(stays):
@@ -372,7 +385,7 @@ class GraphPlayer:
 
     def _refuse(self, action: Action) -> None:
         self.counters.schedule_dropped += 1
-        if action.op is Op.SYNC:
+        if isinstance(action, Sync):
             self._report(StageReport("synced", token=action.token))
 
     def _report(self, report: StageReport) -> None:

@@ -12,12 +12,16 @@ from collections import deque
 from dataclasses import asdict
 from typing import Any
 
-from antiphon.engine.actions import Action, Op
 from antiphon.engine.graph_player import GraphPlayer
 from antiphon.engine.player_reports import Applied, StageReport
 from antiphon.engine.shared import SESSION, ByteRing, HeaderWord, Shared
+from antiphon.session.actions import ACTIONS
+from antiphon.session.records import SIZE
 
-_ACTION = struct.Struct("<cqBqqddq")
+_ACTION = struct.Struct("<cq")
+"""What stands before a packed action: its kind, and the sample at which it took effect."""
+VERSION = 2
+"""Of the log's lines."""
 _SPAN = struct.Struct("<cqq")
 MAX_WAITING = 16384
 
@@ -29,6 +33,7 @@ class Journal:
         self._words, self._ring, self._stage = shared.words, ByteRing(shared), stage
         self._session = 0
         self._plan = b"null"
+        self._record = bytearray(_ACTION.size + SIZE)
 
     @property
     def kept(self) -> bool:
@@ -82,8 +87,9 @@ class Journal:
             return
         while actions:
             done = actions.popleft()
-            a = done.action
-            self._ring.push(_ACTION.pack(b"A", done.sample, a.op, a.node, a.cell + 1, a.number, a.ramp, a.token))
+            _ACTION.pack_into(self._record, 0, b"A", done.sample)
+            ACTIONS.pack_into(self._record, _ACTION.size, done.action)
+            self._ring.push(self._record)
 
     def follow(self) -> None:
         """After a block: when a session has begun, tells how things stand, and collects commands from here on."""
@@ -104,32 +110,9 @@ def to_line(record: bytes) -> dict[str, Any]:
     if kind == b"L":
         return {"sample": int.from_bytes(record[1:9], "little"), "load": json.loads(record[9:])}
     if kind == b"A":
-        _, sample, op, node, cell, number, ramp, token = _ACTION.unpack(record)
-        line: dict[str, Any] = {"sample": sample, "op": Op(op).name.lower()}
-        if node:
-            line |= {"node": node, "cell": cell - 1}
-        elif cell != 1:
-            line["cell"] = cell - 1
-        if number == number:
-            line["number"] = number
-        if ramp:
-            line["ramp"] = ramp
-        if token:
-            line["token"] = token
-        return line
+        _, sample = _ACTION.unpack_from(record)
+        return ACTIONS.to_line(sample, ACTIONS.unpack_from(record, _ACTION.size))
     if kind == b"E":
         return dict(json.loads(record[1:]))
     _, first, last = _SPAN.unpack(record)
     return {"missed": [first, last]} if kind == b"M" else {"unheard": first}
-
-
-def to_action(line: dict[str, Any]) -> Action:
-    """The action of a session log line; inverse of `to_line`."""
-    return Action(
-        Op[line["op"].upper()],
-        line.get("node", 0),
-        line.get("cell", 0),
-        line.get("number", float("nan")),
-        line.get("ramp", 0.0),
-        line.get("token", 0),
-    )

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
 from antiphon.graph.graph import Graph
-from antiphon.session.commands import When
+from antiphon.session.actions import Action
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,8 @@ class Synced:
 
 @dataclass(frozen=True, slots=True)
 class Late:
-    """A command came `seconds` after its sample. node 0: not a node's.  cell: or `schedule.OTHER` plus the `Op`."""
+    """A command came `seconds` after its sample. node 0: not a node's.  cell: or `action_schedule.OTHER` plus the
+    action's code."""
 
     node: int
     cell: int
@@ -161,18 +162,8 @@ class EngineStatus:
 class EngineLink(Protocol):
     """Control's end. All calls return at once and are for one thread."""
 
-    def set(self, node: int, cell: int, number: float, ramp: float, when: When) -> bool:
-        """A parameter's encoded value (`Param.encode`), ramped over `ramp` seconds."""
-
-    def reset(self, node: int, when: When) -> bool: ...
-    def event(self, node: int, kind: str, number: int, value: float, channel: int, when: When) -> bool:
-        """A note or a control for a node; as in `processor.Event`."""
-
-    def tempo(self, bpm: float, beats: float, when: When) -> bool: ...
-    def transport(self, playing: bool | None, beat: float | None, when: When) -> bool: ...
-    def panic(self) -> bool: ...
-    def clear(self) -> bool: ...
-    def sync(self, token: int, when: When) -> bool: ...
+    def send(self, action: Action) -> bool:
+        """Hands an action to the engine; False where its ring is full."""
 
     def load(
         self, serial: int, graph: Graph, ids: dict[str, int], tempo: float, fade: float, *, again: bool = False

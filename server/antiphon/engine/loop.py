@@ -16,21 +16,22 @@ from typing import Protocol
 import numpy as np
 
 from antiphon.contract.block import Samples
-from antiphon.engine.actions import EVENT_OPS, Action, Op
 from antiphon.engine.drivers.base import Driver
 from antiphon.engine.graph_player import GraphPlayer
 from antiphon.engine.journal import Journal
 from antiphon.engine.player_reports import StageReport
-from antiphon.engine.remote import AT_BEAT, AT_SAMPLE, SAID
+from antiphon.engine.remote import KINDS, SAID
 from antiphon.engine.shared import METERS, HeaderWord, Shared, command_ring, report_ring
 from antiphon.graph.clock import DelayLockedLoop
 from antiphon.graph.io_nodes import IN_NUMBER, OUT_NUMBER
 from antiphon.graph.plan import Plan
 from antiphon.native import dsp
+from antiphon.session.actions import FadeOut
 from antiphon.session.notes import HIGHEST
 from antiphon.workers.pool import Pool
 
 _SAID = {name: place for place, name in enumerate(SAID)}
+_KINDS = {kind: place for place, kind in enumerate(KINDS)}
 METER_HZ = 60
 COMMANDS_A_BLOCK = 2048
 
@@ -146,7 +147,7 @@ class EngineLoop:
 
     def end(self) -> None:
         """The last blocks: the sound fades out. Returns early where the device asks for no more."""
-        self.stage.now(Action(Op.END))
+        self.stage.take(FadeOut())
         while not self.stage.over and self.run_block():
             pass
 
@@ -175,16 +176,9 @@ class EngineLoop:
         words[HeaderWord.CLOCK_SEQUENCE] += 1
 
     def _drain(self) -> None:
-        stage = self.stage
-        for op, where, number, ramp, sample, beat, token, serial in self._commands.drain(COMMANDS_A_BLOCK):
-            action = Action(Op(op & 0xFF), where >> 16, (where & 0xFFFF) - 1, number, ramp, token, serial)
-            kind = (op >> 8) & 0xFF
-            if kind == AT_SAMPLE:
-                stage.at_sample(sample, action)
-            elif kind == AT_BEAT:
-                stage.at_beat(beat, (op >> 16) / 1_000_000, action)
-            else:
-                stage.now(action)
+        take = self.stage.take
+        for action in self._commands.drain(COMMANDS_A_BLOCK):
+            take(action)
 
     def _publish(self, block: int, x: Samples, out: Samples) -> None:
         stage, words, floats = self.stage, self._words, self._floats
@@ -224,7 +218,7 @@ class EngineLoop:
                 self.journal.marked(self._words[HeaderWord.HEARTBEAT] * self.driver.block, report)
                 continue
             self._reports.push(
-                _SAID[report.kind], report.node << 16 | (report.cell + 1), report.number, 0.0, 0, 0.0, report.token, 0
+                (_SAID[report.kind], report.node << 16 | (report.cell + 1), report.number, 0.0, 0, 0.0, report.token, 0)
             )
         self._told = True
 
@@ -233,10 +227,10 @@ class EngineLoop:
         plan = self.stage.plan
         for number, events in plan.emitted(node) if plan is not None else ():
             for event in events:
-                op, key = EVENT_OPS.get(event.kind), int(event.number)
-                if op is not None and 0 <= key <= HIGHEST:
+                kind, key = _KINDS.get(event.kind), int(event.number)
+                if kind is not None and 0 <= key <= HIGHEST:
                     where, value, channel = number << 16 | key + 1, float(event.value), float(event.channel)
-                    self._reports.push(_SAID["played"], where, value, channel, sample + event.offset, 0.0, op, 0)
+                    self._reports.push((_SAID["played"], where, value, channel, sample + event.offset, 0.0, kind, 0))
                     self._told = True
 
     def _meters(self, x: Samples, out: Samples) -> None:
@@ -255,7 +249,7 @@ class EngineLoop:
                     _level(host.outs[0], frames, view, 4 * row)
                 row += 1
             for node, cell, value in stage.plan.reports():
-                self._reports.push(_SAID["reported"], node << 16 | (cell + 1), value, 0.0, 0, 0.0, 0, 0)
+                self._reports.push((_SAID["reported"], node << 16 | (cell + 1), value, 0.0, 0, 0.0, 0, 0))
                 self._told = True
         view[4 * row] = 0.0
         counters, words = stage.counters, self._words

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from antiphon.engine.actions import Action
+from antiphon.session.actions import Action
 
 
 @dataclass(slots=True)

@@ -6,8 +6,10 @@ from collections import deque
 from collections.abc import Container
 
 from antiphon.contract.processor import Event
-from antiphon.engine.actions import CAPACITY, EVENTS, LIVE, Action, Key, Op
+from antiphon.engine.action_schedule import CAPACITY, Key, note_key
 from antiphon.graph.node_host import NodeHost
+from antiphon.session.actions import NodeEvent, NodeNoteOff, NodeNoteOn
+from antiphon.session.commands import Now
 
 
 class Playing:
@@ -17,23 +19,23 @@ class Playing:
     """
 
     def __init__(self) -> None:
-        self.waiting: deque[tuple[int, Action]] = deque()
+        self.waiting: deque[tuple[int, NodeEvent]] = deque()
         self.sounding: set[Key] = set()
 
-    def give(self, host: NodeHost, action: Action, offset: int) -> bool:
+    def give(self, host: NodeHost, action: NodeEvent, offset: int) -> bool:
         """The event goes into its node's coming block, at `offset`; False when the block is full."""
-        live = action.ramp == LIVE
-        event = Event(EVENTS[action.op], offset, action.cell, action.number, action.token, 0, live, action.serial)
+        live = type(action.when) is Now
+        event = Event(action.kind, offset, action.number, action.value, action.channel, 0, live, action.serial)
         return host.play(event)
 
-    def heard(self, action: Action) -> None:
+    def heard(self, action: NodeEvent) -> None:
         """A note begins or ends."""
-        if action.op is Op.NOTE_ON:
-            self.sounding.add(action.key)
-        elif action.op is Op.NOTE_OFF:
-            self.sounding.discard(action.key)
+        if isinstance(action, NodeNoteOn):
+            self.sounding.add(note_key(action))
+        elif isinstance(action, NodeNoteOff):
+            self.sounding.discard(note_key(action))
 
-    def wait(self, sample: int, action: Action) -> bool:
+    def wait(self, sample: int, action: NodeEvent) -> bool:
         """For the next block; False when too many wait."""
         if len(self.waiting) >= CAPACITY:
             return False

@@ -20,7 +20,7 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from antiphon.engine.journal import to_line
+from antiphon.engine.journal import VERSION, to_line
 from antiphon.engine.shared import SESSION, ByteRing, HeaderWord, Shared
 from antiphon.engine.take import ROOM, SYNC_SECONDS, TakeFile, written
 from antiphon.errors import FileError
@@ -86,7 +86,7 @@ class Recorder:
             begun.extend(TakeFile(folder / name, rate, channels, "FLOAT") for name in ("input.wav", "output.wav"))
             paths.reserve(log, ROOM, paths.PRIVATE)
             file = log.open("w", encoding="utf-8")
-            file.write(json.dumps({"session": 1, **shape, **header}) + "\n")
+            file.write(json.dumps({"session": VERSION, **shape, **header}) + "\n")
             file.flush()
         except Exception:
             for part in begun:

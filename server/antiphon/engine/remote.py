@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import errno
 import json
-import math
 import os
 import select
 import socket
 import time
+from dataclasses import replace
 from typing import Any
 
-from antiphon.engine.actions import EVENT_OPS, EVENTS, Op
 from antiphon.engine.link import (
     BeatPassed,
     EngineCounters,
@@ -32,25 +31,16 @@ from antiphon.errors import EngineError
 from antiphon.graph.graph import Graph
 from antiphon.graph.io_nodes import IN_NUMBER, OUT_NUMBER
 from antiphon.runtime.pidfile import born
-from antiphon.session.commands import NOW as _NOW
-from antiphon.session.commands import Beat, Now, Sample, When
+from antiphon.session.actions import EVENTS, Action
+from antiphon.session.commands import Now
 from antiphon.workers.low_latency_events import Express
 
-AT_NOW, AT_SAMPLE, AT_BEAT = 0, 1, 2
 SAID = ("", "synced", "late", "running", "loaded", "beat", "reported", "played")
+KINDS = tuple(event.kind for event in EVENTS)
+"""Of what a node emits, as a report numbers them."""
 STATES = ("none", "starting", "running", "ended")
 DRIVERS = ("headless", "jack", "portaudio", "offline")
 MAX_MESSAGE = 8 << 20
-
-
-def encode_when(when: When) -> tuple[int, int, float, int]:
-    """(kind, sample, beat, quantum in millionths of a beat) as a record carries them."""
-    match when:
-        case Sample(n):
-            return AT_SAMPLE, n, 0.0, 0
-        case Beat(b, quantum):
-            return AT_BEAT, 0, b, round(quantum * 1_000_000)
-    return AT_NOW, 0, 0.0, 0
 
 
 class RemoteEngine:
@@ -73,43 +63,20 @@ class RemoteEngine:
             self._poll.register(peer.fileno(), select.EPOLLIN)
 
     # ---- commands
-    def _push(
-        self, op: Op, when: When, node: int = 0, cell: int = 0, number: float = 0.0, ramp: float = 0.0, token: int = 0,
-        serial: int = 0,
-    ) -> bool:  # fmt: skip
-        kind, sample, beat, quantum = encode_when(when)
-        # cells may be -1, so they ride above the node in 16 bits
-        return self._commands.push(
-            op | kind << 8 | quantum << 16, node << 16 | (cell + 1), number, ramp, sample, beat, token, serial
-        )
+    def send(self, action: Action) -> bool:
+        """Writes an action into the engine's ring; False, and counted, where that is full.
 
-    def set(self, node: int, cell: int, number: float, ramp: float, when: When) -> bool:
-        return self._push(Op.SET, when, node, cell, number, ramp)
-
-    def reset(self, node: int, when: When) -> bool:
-        return self._push(Op.RESET, when, node)
-
-    def event(self, node: int, kind: str, number: int, value: float, channel: int, when: When) -> bool:
-        serial = 0
-        if self.express is not None and type(when) is Now and not self._commands.full:
-            serial = self.express.send(node, kind, number, value, channel)
-        return self._push(EVENT_OPS[kind], when, node, number, value, token=channel, serial=serial)
-
-    def tempo(self, bpm: float, beats: float, when: When) -> bool:
-        return self._push(Op.TEMPO, when, number=bpm, ramp=beats)
-
-    def transport(self, playing: bool | None, beat: float | None, when: When) -> bool:
-        cell = -1 if playing is None else int(playing)
-        return self._push(Op.TRANSPORT, when, cell=cell, number=math.nan if beat is None else beat)
-
-    def panic(self) -> bool:
-        return self._push(Op.PANIC, _NOW)
-
-    def clear(self) -> bool:
-        return self._push(Op.CLEAR, _NOW)
-
-    def sync(self, token: int, when: When) -> bool:
-        return self._push(Op.SYNC, when, token=token)
+        A note without a time goes to its worker directly too, where there is such a way.
+        """
+        if (
+            self.express is None
+            or not isinstance(action, EVENTS)
+            or type(action.when) is not Now
+            or self._commands.full
+        ):
+            return self._commands.push(action)
+        serial = self.express.send(action.node, action.kind, action.number, action.value, action.channel)
+        return self._commands.push(replace(action, serial=serial))
 
     def load(
         self, serial: int, graph: Graph, ids: dict[str, int], tempo: float, fade: float, *, again: bool = False
@@ -195,7 +162,7 @@ class RemoteEngine:
                 case "reported":
                     found.append(Reported(node, cell, number))
                 case "played":
-                    found.append(PlayedNote(node, EVENTS[Op(token)], cell, number, int(channel), sample))
+                    found.append(PlayedNote(node, KINDS[token], cell, number, int(channel), sample))
         return found
 
     # ---- clocks, counters, meters

@@ -10,11 +10,19 @@ from __future__ import annotations
 import mmap
 import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Generic, NamedTuple, TypeAlias, TypeVar
 
-RECORD = struct.Struct("<qqddqdqq")
+from antiphon.session.actions import ACTIONS, Action
+from antiphon.session.records import SIZE
+
+R = TypeVar("R")
+ReportRecord: TypeAlias = tuple[int, int, float, float, int, float, int, int]
+"""Kind, node and cell, two numbers, sample, unused, token, unused."""
+
+REPORT = struct.Struct("<qqddqdqq")
 COMMANDS = 65536
 REPORTS = 8192
 JOURNAL_BYTES = 8 << 20
@@ -108,8 +116,8 @@ class Shared:
         self.fd, self.shape = fd, shape
         self._sizes = [
             ("words", WORDS * 8),
-            ("commands", COMMANDS * RECORD.size),
-            ("reports", REPORTS * RECORD.size),
+            ("commands", COMMANDS * SIZE),
+            ("reports", REPORTS * REPORT.size),
             ("meters", METERS * 16),
             ("loading", LOADING_BYTES),
             ("journal", JOURNAL_BYTES),
@@ -157,23 +165,44 @@ class Shared:
         return self._parts[name]
 
 
-class RecordRing:
+class RingWords(NamedTuple):
+    """A ring's words of the header: records written, records read, records it had no room for."""
+
+    write: HeaderWord
+    read: HeaderWord
+    dropped: HeaderWord
+
+
+class RecordCodec(NamedTuple, Generic[R]):
+    """How a ring's records are packed. size: bytes of each."""
+
+    pack_into: Callable[[memoryview, int, R], None]
+    unpack_from: Callable[[memoryview, int], R]
+    size: int
+
+
+class RecordRing(Generic[R]):
     """A bounded ring of fixed-size records between one writer and one reader."""
 
-    def __init__(
-        self, shared: Shared, part: str, capacity: int, write: HeaderWord, read: HeaderWord, dropped: HeaderWord
-    ) -> None:
-        self._words, self._data = shared.words, shared.part(part)
-        self._capacity, self._write, self._read, self._dropped = capacity, write, read, dropped
+    def __init__(self, shared: Shared, part: str, capacity: int, words: RingWords, codec: RecordCodec[R]) -> None:
+        """A ring of `capacity` records in a part of the mapping.
 
-    def push(self, *fields: float) -> bool:
-        """Appends `RECORD` fields; False, and counted, when the ring is full."""
+        Args:
+            words: of its header.
+            codec: how a record is packed.
+        """
+        self._words, self._data, self._capacity = shared.words, shared.part(part), capacity
+        self._write, self._read, self._dropped = words
+        self._pack, self._unpack, self._size = codec
+
+    def push(self, record: R) -> bool:
+        """Appends a record; False, and counted, when the ring is full."""
         words = self._words
         at = words[self._write]
         if at - words[self._read] >= self._capacity:
             words[self._dropped] += 1
             return False
-        RECORD.pack_into(self._data, (at % self._capacity) * RECORD.size, *fields)
+        self._pack(self._data, (at % self._capacity) * self._size, record)
         words[self._write] = at + 1
         return True
 
@@ -182,13 +211,13 @@ class RecordRing:
         words = self._words
         return words[self._write] - words[self._read] >= self._capacity
 
-    def drain(self, most: int) -> Iterator[tuple[int, int, float, float, int, float, int, int]]:
+    def drain(self, most: int) -> Iterator[R]:
         """Takes out at most `most` records, oldest first."""
-        words, data, capacity = self._words, self._data, self._capacity
+        words, data, capacity, size = self._words, self._data, self._capacity, self._size
         at = words[self._read]
         end = min(words[self._write], at + most)
         while at < end:
-            yield RECORD.unpack_from(data, (at % capacity) * RECORD.size)
+            yield self._unpack(data, (at % capacity) * size)
             at += 1
             words[self._read] = at
 
@@ -200,7 +229,7 @@ class ByteRing:
         self._words, self._data = shared.words, shared.part("journal")
         self._size = JOURNAL_BYTES
 
-    def push(self, payload: bytes) -> bool:
+    def push(self, payload: bytes | bytearray) -> bool:
         words = self._words
         at, need = words[HeaderWord.JOURNAL_WRITE], len(payload) + 4
         if at + need - words[HeaderWord.JOURNAL_READ] > self._size:
@@ -223,7 +252,7 @@ class ByteRing:
     def skip_all(self) -> None:
         self._words[HeaderWord.JOURNAL_READ] = self._words[HeaderWord.JOURNAL_WRITE]
 
-    def _put(self, at: int, data: bytes) -> None:
+    def _put(self, at: int, data: bytes | bytearray) -> None:
         start = at % self._size
         first = min(len(data), self._size - start)
         self._data[start : start + first] = data[:first]
@@ -237,15 +266,17 @@ class ByteRing:
         return data if first == length else data + bytes(self._data[: length - first])
 
 
-def command_ring(shared: Shared) -> RecordRing:
+def _pack_report(data: memoryview, place: int, report: ReportRecord) -> None:
+    REPORT.pack_into(data, place, *report)
+
+
+def command_ring(shared: Shared) -> RecordRing[Action]:
     """Control → engine."""
-    return RecordRing(
-        shared, "commands", COMMANDS, HeaderWord.COMMANDS_WRITE, HeaderWord.COMMANDS_READ, HeaderWord.COMMANDS_DROPPED
-    )
+    words = RingWords(HeaderWord.COMMANDS_WRITE, HeaderWord.COMMANDS_READ, HeaderWord.COMMANDS_DROPPED)
+    return RecordRing(shared, "commands", COMMANDS, words, RecordCodec(ACTIONS.pack_into, ACTIONS.unpack_from, SIZE))
 
 
-def report_ring(shared: Shared) -> RecordRing:
+def report_ring(shared: Shared) -> RecordRing[ReportRecord]:
     """Engine → control."""
-    return RecordRing(
-        shared, "reports", REPORTS, HeaderWord.REPORTS_WRITE, HeaderWord.REPORTS_READ, HeaderWord.REPORTS_DROPPED
-    )
+    words = RingWords(HeaderWord.REPORTS_WRITE, HeaderWord.REPORTS_READ, HeaderWord.REPORTS_DROPPED)
+    return RecordRing(shared, "reports", REPORTS, words, RecordCodec(_pack_report, REPORT.unpack_from, REPORT.size))

@@ -22,6 +22,7 @@ from antiphon.errors import AntiphonError, UsageError
 from antiphon.graph.clock import MAX_TEMPO, MIN_TEMPO
 from antiphon.runtime.suggestion import instead
 from antiphon.session import notes
+from antiphon.session.actions import ACTIONS
 from antiphon.session.commands import (
     Beat,
     ClearSchedule,
@@ -40,10 +41,10 @@ MAX_LINE = 65536
 MAX_SECONDS = 7 * 24 * 3600.0
 MAX_RAMP = 3600.0
 _KEYS = {"time", "sample", "beat", "address", "args"}
-_ADDRESSES = (
-    "/node/NAME/PARAM, /node/NAME/PARAM/norm, /node/NAME/reset, /note/on, /note/off, /cc, /bend, /tempo, "
-    "/transport/play, /transport/stop, /beat, /panic or /clearSched"
-)
+_ADDRESSES = ", ".join((
+    "/node/NAME/PARAM", "/node/NAME/PARAM/norm", "/node/NAME/reset", *notes.ADDRESSES, "/tempo", "/transport/play",
+    "/transport/stop", "/beat", *ACTIONS.messages, "/panic or /clearSched",
+))  # fmt: skip
 
 FindParam: TypeAlias = Callable[[str, str], Param]
 """(node, parameter) → its declaration, or an `AntiphonError` that says what there is."""
@@ -122,7 +123,13 @@ def _command(event: Mapping[str, Any], rate: int, find: FindParam, players: note
             return Panic(when)
         case ["clearSched"]:
             return ClearSchedule(when)
-    raise UsageError(f"{address[:80]!r} cannot be played from a file; there are {_ADDRESSES}")
+    row = ACTIONS.of_message(address)
+    if row is None:
+        raise UsageError(f"{address[:80]!r} cannot be played from a file; there are {_ADDRESSES}")
+    _count(arguments, len(row.fields), len(row.fields), address)
+    pairs = zip(row.fields, arguments, strict=True)
+    command: Command = row.record(*(_number(value, field.name, *field.bounds) for field, value in pairs), when)
+    return command
 
 
 def _set(param: Param, node: str, arguments: list[Any], norm: bool, address: str, when: When) -> Command:

@@ -3,34 +3,29 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Mapping, Sequence
+import math
+from array import array
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 from antiphon.contract.block import Samples, StreamSpec
 from antiphon.contract.catalog import Catalog
 from antiphon.contract.params import Param
-from antiphon.engine.actions import CAPACITY, EVENT_OPS, Action, Op
+from antiphon.engine.action_schedule import CAPACITY
 from antiphon.engine.graph_player import GraphPlayer
 from antiphon.errors import UsageError
 from antiphon.graph.compiler import close_hosts, compile_plan
 from antiphon.graph.graph import Graph
 from antiphon.offline.runner import Make
 from antiphon.runtime.suggestion import instead
-from antiphon.session.commands import (
-    Beat,
-    Bend,
-    ClearSchedule,
-    Command,
-    Control,
-    NoteOff,
-    NoteOn,
-    Panic,
-    ResetNode,
-    Sample,
-    SetParam,
-    SetTempo,
-    Transport,
-)
-from antiphon.session.notes import Players, checked
+from antiphon.session.actions import Action
+from antiphon.session.commands import Beat, Command, Sample
+from antiphon.session.effects import Changed, EngineLoad, TempoChanged
+from antiphon.session.node_state import SLOTS
+from antiphon.session.schedule import Moment
+from antiphon.session.session import Session
+
+_ALL_DUE = Moment(math.inf, math.inf)
 
 
 class StageRunner:
@@ -49,24 +44,22 @@ class StageRunner:
         commands: Sequence[Command] = (),
     ) -> None:
         self.spec = spec
-        self._ids = {node.name: number for number, node in enumerate(graph.nodes, 1)}
-        self._names = {number: name for name, number in self._ids.items()}
-        self._actions = Actions(graph, catalog, self._ids)
-        plan = compile_plan(graph, catalog, make, spec, self._ids)
+        ids, actions = actions_of(graph, catalog, spec.rate, commands)
+        self._names = {number: name for name, number in ids.items()}
+        plan = compile_plan(graph, catalog, make, spec, ids)
         self._hosts = plan.hosts
         self._stage = GraphPlayer(spec, tempo)
         self._stage.load(plan, 1, 0.0)
         self.latency = plan.latency + int(getattr(self._stage, "latency", 0))
         self.failures: list[tuple[str, str]] = []
         self._by_sample: list[tuple[int, int, Action]] = []
-        self._by_beat: list[tuple[float, int, Beat, Action]] = []
-        asked = ((command, action) for command in commands for action in self._actions.of(command))
-        for place, (command, action) in enumerate(asked):
-            match command.when:
+        self._by_beat: list[tuple[float, int, Action]] = []
+        for place, action in enumerate(actions):
+            match action.when:
                 case Sample(n):
                     self._by_sample.append((n, place, action))
-                case Beat() as when:
-                    self._by_beat.append((when.b, place, when, action))
+                case Beat(b):
+                    self._by_beat.append((b, place, action))
                 case _:
                     self._by_sample.append((0, place, action))
         heapq.heapify(self._by_sample)
@@ -81,12 +74,10 @@ class StageRunner:
         stage = self._stage
         end = stage.sample + x.shape[1]
         while self._by_sample and self._by_sample[0][0] < end:
-            sample, _, action = heapq.heappop(self._by_sample)
-            stage.at_sample(sample, action)
+            stage.take(heapq.heappop(self._by_sample)[2])
         # By beat everything goes ahead, as far as the schedule holds: a tempo change may move it here.
         while self._by_beat and len(stage.schedule) < CAPACITY // 2:
-            _, _, when, action = heapq.heappop(self._by_beat)
-            stage.at_beat(when.b, when.quantum, action)
+            stage.take(heapq.heappop(self._by_beat)[2])
         y = stage.run(x)
         while stage.reports:
             report = stage.reports.popleft()
@@ -98,49 +89,30 @@ class StageRunner:
         close_hosts(self._hosts.values(), {})
 
 
-class Actions:
-    """Commands as the engine's records: node and parameter as numbers, values checked and encoded."""
+def actions_of(
+    graph: Graph, catalog: Catalog, rate: int, commands: Iterable[Command]
+) -> tuple[dict[str, int], list[Action]]:
+    """What a session answers these commands with, as live, when each is due.
 
-    def __init__(self, graph: Graph, catalog: Catalog, ids: Mapping[str, int]) -> None:
-        self._ids = ids
-        self._find = param_finder(graph, catalog)
-        self._players = Players(graph, catalog)
-        self._places = {
-            node.name: {param.name: i for i, param in enumerate(catalog[node.type].cells)} for node in graph.nodes
-        }
+    Returns:
+        The number of every node, and the actions in the commands' order.
 
-    def of(self, command: Command) -> tuple[Action, ...]:
-        """The actions of a command: one, or for a note one for each node that plays it.
-
-        Raises `ParamError` (a value that is not allowed), `WireError` (a note nobody takes) or `UsageError` (no such
-        node or parameter).
-        """
-        match command:
-            case NoteOn() | NoteOff() | Control() | Bend():
-                kind, number, value = checked(command)
-                nodes = [self._ids[name] for name in self._players.of(command.node)]
-                return tuple(Action(EVENT_OPS[kind], node, number, value, token=command.channel) for node in nodes)
-        return (self._one(command),)
-
-    def _one(self, command: Command) -> Action:
-        match command:
-            case SetParam(node, name, value, ramp):
-                param = self._find(node, name)
-                return Action(Op.SET, self._ids[node], self._places[node][name], param.encode(param.check(value)), ramp)
-            case ResetNode(node):
-                if node not in self._ids:
-                    raise UsageError(f"there is no node {node!r}{instead(node, self._ids)}")
-                return Action(Op.RESET, self._ids[node])
-            case SetTempo(bpm, beats):
-                return Action(Op.TEMPO, number=bpm, ramp=beats)
-            case Transport(playing, beat):
-                cell = -1 if playing is None else int(playing)
-                return Action(Op.TRANSPORT, cell=cell, number=float("nan") if beat is None else beat)
-            case Panic():
-                return Action(Op.PANIC)
-            case ClearSchedule():
-                return Action(Op.CLEAR)
-        raise UsageError(f"{type(command).__name__} cannot be played from a file of events")
+    Raises:
+        ParamError: a value that is not allowed.
+        WireError: no such node or parameter, or a note nobody takes.
+        UsageError: a parameter that would need a new plan.
+    """
+    session = Session(catalog, array("d", bytes(8 * SLOTS)), rate)
+    (load,) = [effect for effect in session.load(graph, "") if isinstance(effect, EngineLoad)]
+    session.loaded(load.serial, 0.0)
+    actions: list[Action] = []
+    for command in commands:
+        for effect in session.handle(command, _ALL_DUE):
+            if isinstance(effect, EngineLoad):
+                raise UsageError(f"{command} cannot change while a file plays; set it in the patch")
+            if not isinstance(effect, Changed | TempoChanged):
+                actions.append(effect if effect.when is command.when else replace(effect, when=command.when))
+    return load.ids, actions
 
 
 def param_finder(graph: Graph, catalog: Catalog) -> Callable[[str, str], Param]:

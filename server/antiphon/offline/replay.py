@@ -16,15 +16,16 @@ import numpy as np
 from antiphon.contract.block import Samples, StreamSpec
 from antiphon.contract.catalog import Catalog
 from antiphon.contract.processor import Processor
-from antiphon.engine.actions import Action, ActionSchedule, Key, Op
+from antiphon.engine.action_schedule import ActionSchedule, Key
 from antiphon.engine.graph_player import GraphPlayer
-from antiphon.engine.journal import to_action
 from antiphon.graph.clock import TempoMap
 from antiphon.graph.compiler import close_hosts, compile_plan
 from antiphon.graph.graph import Graph
 from antiphon.graph.node_host import NodeHost
 from antiphon.graph.plan import Plan
 from antiphon.offline.session_reader import SessionLog, check_number, time_of
+from antiphon.session.actions import ACTIONS, NodeNoteOff, NodeSet
+from antiphon.session.commands import Sync
 from antiphon.workers.pool import replaying
 
 
@@ -99,9 +100,11 @@ def _happen(line: dict[str, Any], stage: GraphPlayer, hosts: Mapping[int, NodeHo
         if line["node"] in hosts:
             hosts[line["node"]].runner.recall(line["mark"], line["number"])
     elif "op" in line:
-        action = to_action(line)
-        if action.op is Op.SET and action.node in hosts and 0 <= action.cell < len(hosts[action.node].cells):
-            check_number(hosts[action.node].cells[action.cell], action.number)
+        action = ACTIONS.from_line(line)
+        if isinstance(action, NodeSet):
+            known = stage.host(action.node)
+            if known is not None and action.cell < len(known.cells):
+                check_number(known.cells[action.cell], action.number)
         stage.at_sample(line["sample"], action)
     elif "failed" in line and line["failed"] in hosts:
         host = hosts[line["failed"]]
@@ -114,10 +117,10 @@ def _happen(line: dict[str, Any], stage: GraphPlayer, hosts: Mapping[int, NodeHo
 class _Happened(ActionSchedule):
     """What the log says took effect: a `/panic` before it in the same block dropped none of it, nor ended a note."""
 
-    def clear(self, stays: int = 0) -> list[Action]:
+    def clear(self, stays: int = 0) -> list[Sync]:
         return []
 
-    def owed(self, sounding: Collection[Key], tempo: TempoMap, stays: int = 0) -> list[Action]:
+    def owed(self, sounding: Collection[Key], tempo: TempoMap, stays: int = 0) -> list[NodeNoteOff]:
         return []
 
 

@@ -11,16 +11,15 @@ from typing import Any, TypeAlias
 
 from antiphon.contract.block import StreamSpec
 from antiphon.contract.parameter_cell import ParamCell
-from antiphon.engine.actions import Op
 from antiphon.errors import AntiphonError, FileError
 from antiphon.graph.clock import MAX_TEMPO, MIN_TEMPO
-from antiphon.graph.io_nodes import OUT_NUMBER
 from antiphon.io.decode import shown
 from antiphon.io.decode_child import MAX_CHANNELS
+from antiphon.offline.session_version import VERSIONS, convert
 from antiphon.runtime import paths
 from antiphon.runtime.audio_limits import MAX_BLOCK, MIN_BLOCK, RATES
+from antiphon.session.actions import ACTIONS
 from antiphon.session.nodes import MAX_FADE
-from antiphon.session.notes import CHANNELS
 
 LOG, INPUT = "session.jsonl", "input.wav"
 MAX_LOG_BYTES = 1 << 30
@@ -30,11 +29,6 @@ _LAST = 1 << 53
 """Above any sample: whole numbers up to here are exact."""
 _MOST = 1e9
 """Above any beat, ramp or gain."""
-_VALUED = {
-    Op.SET: (-_MOST, _MOST), Op.TEMPO: (MIN_TEMPO, MAX_TEMPO), Op.NOTE_ON: (0.0, 1.0), Op.NOTE_OFF: (0.0, 1.0),
-    Op.CONTROL: (0.0, 1.0), Op.BEND: (-1.0, 1.0),
-}  # fmt: skip
-"""What the number of an operation may be, where it needs one."""
 _ROUNDING = 1e-6
 """Part of a range by which a number may lie outside it: it went through 32 bits."""
 
@@ -68,8 +62,9 @@ class SessionLog:
             numbered = list(self._read(path))
         except OSError as error:
             raise FileError(f"cannot read {self.name}: {paths.why(error)}") from None
-        if not numbered or numbered[0][1].get("session") != 1:
-            raise FileError(f"{self.name} is no session log of this version; its first line must say session 1")
+        if not numbered or numbered[0][1].get("session") not in VERSIONS:
+            known = " or ".join(map(str, VERSIONS))
+            raise FileError(f"{self.name} is no session log of this version; its first line must say session {known}")
         (number, self.header), *lines = numbered
         with self.line(number):
             rate, block = _whole(self.header, "rate", 1, max(RATES)), _whole(self.header, "block", MIN_BLOCK, MAX_BLOCK)
@@ -81,6 +76,8 @@ class SessionLog:
                     raise ValueError(f"{key} takes text")
         begun = next((at for at, (_, line) in enumerate(lines) if "engine" in line), len(lines))
         self.lines = lines[begun:]  # what comes before is of the set before it
+        if self.header["session"] == 1:
+            self.lines = [(number, self._convert(number, line)) for number, line in self.lines]
         self.silent: set[int] = set()
         self.dead: list[tuple[int, int]] = []
         for number, line in self.lines:
@@ -122,6 +119,12 @@ class SessionLog:
                     raise FileError(f"{self.name}, line {number}: not an object")
                 yield number, line
 
+    def _convert(self, number: int, line: Line) -> Line:
+        if "op" not in line:
+            return line
+        with self.line(number):
+            return convert(line)
+
     def _check(self, line: Line) -> None:
         """Raises KeyError or ValueError for a line that is none of those the engine writes."""
         if "unheard" in line:
@@ -143,7 +146,7 @@ class SessionLog:
             _text(line, "mark")
             _whole(line, "number", -_LAST)
         elif "op" in line:
-            _check_op(line)
+            ACTIONS.from_line(line)
         elif "failed" in line:
             _whole(line, "failed")
             _text(line, "reason")
@@ -221,23 +224,6 @@ def _check_load(load: Any) -> None:
     _real(load, "fade", 0.0, MAX_FADE)
     if _real(load, "tempo", 0.0, MAX_TEMPO) and load["tempo"] < MIN_TEMPO:
         raise ValueError(f"tempo takes 0, or {MIN_TEMPO:g} to {MAX_TEMPO:g}")
-
-
-def _check_op(line: Line) -> None:
-    op = Op.__members__.get(str(line["op"]).upper())
-    if op is None:
-        raise ValueError(f"there is no op {str(line['op'])[:40]!r}")
-    _whole(line, "node", OUT_NUMBER, _LAST, 0)
-    _whole(line, "cell", -1, _LAST, 0)
-    _whole(line, "token", 0, _LAST, 0)
-    _real(line, "ramp", 0.0, _MOST, 0.0)
-    if op in _VALUED:
-        _real(line, "number", *_VALUED[op])
-    elif "number" in line:
-        _real(line, "number", -_MOST, _MOST)
-    if op in (Op.NOTE_ON, Op.NOTE_OFF, Op.CONTROL, Op.BEND):
-        _whole(line, "cell", 0, 127, 0)
-        _whole(line, "token", 1, CHANNELS)
 
 
 def _whole(line: Line, key: str, low: int = 0, high: int = _LAST, default: int | None = None) -> int:

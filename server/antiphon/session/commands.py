@@ -126,6 +126,14 @@ class Transport:
 
 
 @dataclass(frozen=True, slots=True)
+class NudgeBeat:
+    """`/beat/nudge beats`: the beat moves on, or back where `beats` is negative, from wherever it is at that moment."""
+
+    beats: float
+    when: When = NOW
+
+
+@dataclass(frozen=True, slots=True)
 class Panic:
     """`/panic`: silence within one block; what is scheduled is dropped, tails are cut."""
 
@@ -148,4 +156,6 @@ class Sync:
 
 
 Note: TypeAlias = NoteOn | NoteOff | Control | Bend
-Command: TypeAlias = SetParam | ResetNode | Note | SetTempo | Transport | Panic | ClearSchedule | Sync
+Plain: TypeAlias = SetTempo | Transport | NudgeBeat | Panic | ClearSchedule | Sync
+"""Those that name no node: the engine gets them as they stand."""
+Command: TypeAlias = SetParam | ResetNode | Note | Plain

@@ -1,4 +1,7 @@
-"""What a session answers a command with: things for others to do. Frozen values, no references to the world."""
+"""What a session answers a command with: actions for the engine, a plan to be made, and what has changed.
+
+Frozen values, no references to the world.
+"""
 
 from __future__ import annotations
 
@@ -7,66 +10,7 @@ from typing import TypeAlias
 
 from antiphon.contract.params import Param, Value
 from antiphon.graph.graph import Graph
-from antiphon.session.commands import NOW, When
-
-
-@dataclass(frozen=True, slots=True)
-class EngineSet:
-    """The engine's node `node` gets `number` in its cell `cell`, ramped over `ramp` seconds."""
-
-    node: int
-    cell: int
-    number: float
-    ramp: float = 0.0
-    when: When = NOW
-
-
-@dataclass(frozen=True, slots=True)
-class EngineReset:
-    node: int
-    when: When = NOW
-
-
-@dataclass(frozen=True, slots=True)
-class EngineEvent:
-    """The engine's node `node` plays an event; kind, number, value and channel as in `processor.Event`."""
-
-    node: int
-    kind: str
-    number: int = 0
-    value: float = 0.0
-    channel: int = 1
-    when: When = NOW
-
-
-@dataclass(frozen=True, slots=True)
-class EngineTempo:
-    bpm: float
-    beats: float = 0.0
-    when: When = NOW
-
-
-@dataclass(frozen=True, slots=True)
-class EngineTransport:
-    playing: bool | None
-    beat: float | None
-    when: When = NOW
-
-
-@dataclass(frozen=True, slots=True)
-class EnginePanic:
-    pass
-
-
-@dataclass(frozen=True, slots=True)
-class EngineClear:
-    pass
-
-
-@dataclass(frozen=True, slots=True)
-class EngineSync:
-    token: int
-    when: When = NOW
+from antiphon.session.actions import Action
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,15 +44,5 @@ class TempoChanged:
     source: object = None
 
 
-EngineEffect: TypeAlias = (
-    EngineSet
-    | EngineReset
-    | EngineEvent
-    | EngineTempo
-    | EngineTransport
-    | EnginePanic
-    | EngineClear
-    | EngineSync
-    | EngineLoad
-)
+EngineEffect: TypeAlias = Action | EngineLoad
 Effect: TypeAlias = EngineEffect | Changed | TempoChanged

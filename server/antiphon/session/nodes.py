@@ -18,7 +18,9 @@ from antiphon.graph.clock import MAX_TEMPO, MIN_TEMPO
 from antiphon.graph.graph import Graph, NodeSpec
 from antiphon.graph.io_nodes import ENDS
 from antiphon.runtime.suggestion import instead
-from antiphon.session.effects import Changed, Effect, EngineLoad, EngineSet, EngineTempo, TempoChanged
+from antiphon.session.actions import NodeSet
+from antiphon.session.commands import SetTempo
+from antiphon.session.effects import Changed, Effect, EngineLoad, TempoChanged
 from antiphon.session.node_state import LoadRequest, Node, Numbers, fits, rooms_for, travels
 
 FADE = 0.05
@@ -280,10 +282,10 @@ class Nodes:
             param = None if node is None else node.cells[cell]
             if node is not None and param is not None and node_id in self.playing and travels(param):
                 ramp = max(0.0, until - sample) / self.rate
-                effects.append(EngineSet(node_id, cell, self.numbers[node.base + cell], ramp))
+                effects.append(NodeSet(node_id, cell, self.numbers[node.base + cell], ramp))
         self._touched.clear()
         if self._tempo_again:
-            effects.append(EngineTempo(self.tempo))
+            effects.append(SetTempo(self.tempo))
             self._tempo_again = False
         return effects + self._again()
 
@@ -328,7 +330,7 @@ class Nodes:
         self._bring_tempo = self.tempo
         # the ends first: they are there before any plan is, and at their defaults
         levels = [
-            EngineSet(end.id, cell, self.numbers[end.base + cell])
+            NodeSet(end.id, cell, self.numbers[end.base + cell])
             for end in self.ends.values()
             for cell, param in enumerate(end.cells)
             if self.numbers[end.base + cell] != param.encode(param.default)

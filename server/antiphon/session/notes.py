@@ -9,6 +9,7 @@ from antiphon.errors import WireError
 from antiphon.graph.graph import End, Graph
 from antiphon.runtime.shortening import shorten
 from antiphon.runtime.suggestion import instead
+from antiphon.session.actions import NodeBend, NodeControl, NodeEvent, NodeNoteOff, NodeNoteOn
 from antiphon.session.commands import Bend, Control, Note, NoteOff, NoteOn, When
 
 HIGHEST = 127
@@ -49,24 +50,34 @@ def _carries_events(graph: Graph, catalog: Catalog, dest: End) -> bool:
     return port is not None and port.kind == "events"
 
 
-def checked(command: Note) -> tuple[str, int, float]:
-    """(kind, number, value) of the event it is; `WireError` with the range for what is out of it."""
+def check(command: Note) -> None:
+    """`WireError` with the range for what is out of it."""
     _integer("channel", command.channel, 1, CHANNELS)
     match command:
         case NoteOn(note, velocity):
             _integer("note", note, 0, HIGHEST)
             _within("velocity", velocity, 0.0, 1.0)
-            return ("on" if velocity > 0 else "off"), note, float(velocity)
         case NoteOff(note):
             _integer("note", note, 0, HIGHEST)
-            return "off", note, 0.0
         case Control(number, value):
             _integer("controller", number, 0, HIGHEST)
             _within("value", value, 0.0, 1.0)
-            return "control", number, float(value)
         case Bend(value):
             _within("bend", value, -1.0, 1.0)
-            return "bend", 0, float(value)
+
+
+def on_node(command: Note, node: int) -> NodeEvent:
+    """What the command is for the engine's node `node`; a note that begins without velocity ends."""
+    channel, when = command.channel, command.when
+    match command:
+        case NoteOn(note, velocity) if velocity > 0:
+            return NodeNoteOn(node, note, float(velocity), channel, when=when)
+        case NoteOn(note) | NoteOff(note):
+            return NodeNoteOff(node, note, channel, when=when)
+        case Control(number, value):
+            return NodeControl(node, number, float(value), channel, when=when)
+        case Bend(value):
+            return NodeBend(node, float(value), channel, when=when)
 
 
 def _within(name: str, value: float, low: float, high: float) -> None:

@@ -15,6 +15,7 @@ from antiphon.contract.params import Param, Value
 from antiphon.errors import PatchError, WireError
 from antiphon.graph import asset_names
 from antiphon.graph.clock import MAX_TEMPO, MIN_TEMPO
+from antiphon.session.actions import ACTIONS, Action, NodeReset, NodeSet
 from antiphon.session.commands import (
     NOW,
     Bend,
@@ -30,32 +31,19 @@ from antiphon.session.commands import (
     Sample,
     SetParam,
     SetTempo,
-    Sync,
     Transport,
 )
-from antiphon.session.effects import (
-    Changed,
-    Effect,
-    EngineClear,
-    EngineEffect,
-    EngineEvent,
-    EngineLoad,
-    EnginePanic,
-    EngineReset,
-    EngineSet,
-    EngineSync,
-    EngineTempo,
-    EngineTransport,
-    TempoChanged,
-)
+from antiphon.session.effects import Changed, Effect, TempoChanged
 from antiphon.session.node_state import Node, Numbers
 from antiphon.session.nodes import FADE, Nodes
-from antiphon.session.notes import Players, checked
+from antiphon.session.notes import Players, check, on_node
 from antiphon.session.schedule import Moment, Schedule
 
 MAX_RAMP = 3600.0
 
-Pending: TypeAlias = tuple[EngineEffect | Command, object]
+_OWN: TypeAlias = SetParam | Panic | ClearSchedule
+"""What the session itself does when it is due; the engine was not told of it."""
+Pending: TypeAlias = tuple[Action | _OWN, object]
 
 
 class Session(Nodes):
@@ -74,33 +62,36 @@ class Session(Nodes):
             case NoteOn() | NoteOff() | Control() | Bend():
                 return self._note(command, now, source)
             case ResetNode(name, when):
-                return self._timed(EngineReset(self.node(name).id, when), command, now, source)
+                return self._timed(NodeReset(self.node(name).id, when), now, source)
             case SetTempo():
                 return self._tempo(command, now, source)
-            case Transport(playing, beat, when):
-                if beat is not None and not abs(beat) <= 1e9:
-                    raise WireError(f"a beat is a number up to 1e+09, not {beat}")
-                return self._timed(EngineTransport(playing, beat, when), command, now, source)
-            case Sync(token, when):
-                return self._timed(EngineSync(token, when), command, now, source)
             case Panic() | ClearSchedule():
+                at_once = replace(command, when=NOW)
                 if self.schedule.future(command.when, now):
-                    self.schedule.add(command.when, (replace(command, when=NOW), source))
+                    self.schedule.add(command.when, (at_once, source))
                     return []
                 self.schedule.clear()
-                return [EnginePanic() if isinstance(command, Panic) else EngineClear()]
+                return [at_once]
+            case Transport(_, beat):
+                if beat is not None and not abs(beat) <= 1e9:
+                    raise WireError(f"a beat is a number up to 1e+09, not {beat}")
+        try:
+            ACTIONS.check(command)
+        except ValueError as error:
+            raise WireError(str(error)) from None
+        return self._timed(command, now, source)
 
     def advance(self, now: Moment) -> list[Effect]:
         """What has come due since: values whose time has come count from here."""
         effects: list[Effect] = []
         for item, source in self.schedule.due(now):
             match item:
-                case EngineSet(node_id, cell, number):
+                case NodeSet(node_id, cell, number):
                     node = self.by_id.get(node_id)
                     if node is not None and node.cells[cell].kind != "trigger":
                         self._put(node, cell, number)
                         effects.append(Changed(node.name, node.cells[cell], node.cells[cell].decode(number), source))
-                case EngineTempo(bpm):
+                case SetTempo(bpm):
                     self._put_tempo(bpm)
                     effects.append(TempoChanged(bpm, source))
                 case SetParam():
@@ -149,14 +140,14 @@ class Session(Nodes):
         """What a command does that was checked."""
         param, when = node.cells[cell], command.when
         if param.kind == "trigger":
-            return self._timed(EngineSet(node.id, cell, 1.0, 0.0, when), command, now, source) if value else []
+            return self._timed(NodeSet(node.id, cell, 1.0, 0.0, when), now, source) if value else []
         if param.restart or param.kind in ("text", "file"):
             if self.schedule.future(when, now):
                 self.schedule.add(when, (replace(command, when=NOW), source))
                 return []
             return self._reset_param(node, cell, value, source)
         number = param.encode(value)
-        effect = EngineSet(node.id, cell, number, command.ramp, when)
+        effect = NodeSet(node.id, cell, number, command.ramp, when)
         if type(when) is not Now and self.schedule.future(when, now):
             self.schedule.add(when, (effect, source))
             return [effect]
@@ -179,11 +170,8 @@ class Session(Nodes):
     def _note(self, command: Note, now: Moment, source: object) -> list[Effect]:
         if self._players.graph is not self.graph:
             self._players = Players(self.graph, self.catalog)
-        kind, number, value = checked(command)
-        effects = [
-            EngineEvent(self.nodes[name].id, kind, number, value, command.channel, command.when)
-            for name in self._players.of(command.node)
-        ]
+        check(command)
+        effects = [on_node(command, self.nodes[name].id) for name in self._players.of(command.node)]
         if self.schedule.future(command.when, now):
             self.schedule.add(command.when, *((effect, source) for effect in effects))
         return [*effects]
@@ -193,31 +181,31 @@ class Session(Nodes):
             raise WireError(f"tempo takes {MIN_TEMPO:g} to {MAX_TEMPO:g} bpm, not {command.bpm:g}")
         if not 0.0 <= command.beats <= 1e6:
             raise WireError(f"a tempo ramp takes 0 to 1e+06 beats, not {command.beats:g}")
-        effects = self._timed(EngineTempo(command.bpm, command.beats, command.when), command, now, source)
+        effects = self._timed(command, now, source)
         if not self.schedule.future(command.when, now):
             self._put_tempo(command.bpm)
             effects.append(TempoChanged(command.bpm, source))
         return effects
 
-    def _timed(self, effect: EngineEffect, command: Command, now: Moment, source: object) -> list[Effect]:
-        if self.schedule.future(command.when, now):
-            self.schedule.add(command.when, (effect, source))
-        return [effect]
+    def _timed(self, action: Action, now: Moment, source: object) -> list[Effect]:
+        if self.schedule.future(action.when, now):
+            self.schedule.add(action.when, (action, source))
+        return [action]
 
     def shifted(self, frames: int) -> None:
         """A new engine's clock is `frames` ahead of the old one's: moves what is scheduled by sample."""
 
         def moved(pending: Pending) -> Pending:
             item, source = pending
-            if not isinstance(item, EnginePanic | EngineClear | EngineLoad) and isinstance(item.when, Sample):
+            if isinstance(item.when, Sample):
                 item = replace(item, when=Sample(item.when.n + frames))
             return item, source
 
         self.schedule.shift(frames, moved)
 
-    def resend(self) -> list[EngineEffect]:
+    def resend(self) -> list[Action]:
         """What the engine was told ahead of time and has to be told again."""
-        return [item for item, _ in self.schedule.waiting() if isinstance(item, EngineEffect)]
+        return [item for item, _ in self.schedule.waiting() if not isinstance(item, _OWN)]
 
 
 def near(param: Param, value: object) -> object:

@@ -18,7 +18,7 @@ from antiphon.control.osc import (
 from antiphon.control.osc.arguments import Args
 from antiphon.graph.clock import MAX_TEMPO, MIN_TEMPO
 from antiphon.io.osc_peer import Level, Peer
-from antiphon.session.commands import When
+from antiphon.session.commands import NudgeBeat, When
 from antiphon.session.transport import PRESSABLE
 
 OWNER, SURFACE = Level.OWNER, Level.SURFACE
@@ -113,6 +113,8 @@ ADDRESSES = (
     Address("/transport/stop", "", "Stops the beat.", handle_time.stop, timed=True),
     Address("/beat", "[f:beat]", "Goes to a beat; without arguments answers `/beat f:beat`.", handle_time.beat,
             timed=True),
+    Address("/beat/nudge", "f:beats", "Moves the beat on by so many beats, -16 to 16, from wherever it is then: into "
+            "step with others who play.", handle_time.plain(NudgeBeat), timed=True),
     Address("/scene/store", "i:number", "Keeps every value as scene 0 to 127. Answers `/done`.", handle_scenes.store),
     Address("/scene/recall", "i:number [f:beats] [f:quantum]", "Brings a scene back, morphing over so many beats; with "
             "a quantum, on its next multiple. All of it or, with `/fail`, nothing.", handle_scenes.recall, timed=True),

@@ -15,7 +15,8 @@ from antiphon.errors import WireError
 from antiphon.graph.clock import MAX_TEMPO, MIN_TEMPO
 from antiphon.io.osc_peer import Peer
 from antiphon.runtime import paths
-from antiphon.session.commands import SetTempo, Transport, When
+from antiphon.session.actions import ACTIONS
+from antiphon.session.commands import Plain, SetTempo, Transport, When
 from antiphon.session.schedule import MAX_BEAT
 from antiphon.session.session import Session
 from antiphon.wire.osc import encode
@@ -33,6 +34,18 @@ class TimeServer(Protocol):
 
 ROOM = 1 << 18
 """Bytes that must be free when a recording is asked for."""
+
+
+def plain(kind: type[Plain]) -> Callable[[TimeServer, Peer, Args, When], None]:
+    """The handler of a message whose arguments are the command's fields in order."""
+    row = ACTIONS.row(kind)
+
+    def handle(server: TimeServer, peer: Peer, args: Args, when: When) -> None:
+        most(args, len(row.names), " ".join(f"f:{name}" for name in row.names))
+        values = (number(args, at, field.name, *field.bounds) for at, field in enumerate(row.fields))
+        server.executor.do(row.record(*values, when), peer.key)
+
+    return handle
 
 
 def tempo(server: TimeServer, peer: Peer, args: Args, when: When) -> None:

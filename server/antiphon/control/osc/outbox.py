@@ -11,22 +11,23 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from antiphon.engine.link import EngineLink
-from antiphon.session.commands import NOW, Now
-from antiphon.session.effects import (
-    EngineClear,
-    EngineEffect,
-    EngineEvent,
-    EngineLoad,
-    EnginePanic,
-    EngineReset,
-    EngineSet,
-    EngineSync,
-    EngineTempo,
-    EngineTransport,
+from antiphon.session.actions import (
+    EVENTS,
+    Action,
+    NodeBend,
+    NodeControl,
+    NodeNoteOff,
+    NodeNoteOn,
+    NodeReset,
+    NodeSet,
 )
+from antiphon.session.commands import NOW, ClearSchedule, Now, Panic, Sync
+from antiphon.session.effects import EngineEffect, EngineLoad
 from antiphon.session.session import Session
 
 LIMIT = 1 << 17
+_PLAYED = (NodeSet, *EVENTS)
+"""What a node that does not play, and is in no plan being made, has no use for."""
 
 
 class Outbox:
@@ -37,8 +38,8 @@ class Outbox:
 
     def __init__(self, link: EngineLink, session: Session) -> None:
         self._link, self._session = link, session
-        self._backlog: deque[EngineEffect] = deque()
-        self._for_plan: deque[EngineEffect] = deque()
+        self._backlog: deque[Action] = deque()
+        self._for_plan: deque[Action] = deque()
         self.dropped = 0
         self.tap: Callable[[EngineEffect], None] = lambda _effect: None
 
@@ -57,7 +58,7 @@ class Outbox:
         elif self._early(effect):
             self._keep(self._for_plan, effect)
         else:
-            if isinstance(effect, EnginePanic | EngineClear):
+            if isinstance(effect, Panic | ClearSchedule):
                 self._for_plan = deque(left for e in self._for_plan for left in _left_by(effect, e))
             if self._backlog or not self._try(effect):
                 self._keep(self._backlog, effect)
@@ -73,61 +74,44 @@ class Outbox:
         for effect in waiting:
             self._send(effect)
 
-    def engine_lost(self, again: list[EngineEffect]) -> None:
+    def engine_lost(self, again: list[Action]) -> None:
         """A new engine knows nothing: what waited is dropped, `again` waits for its first plan."""
         self._backlog.clear()
         self._for_plan = deque(again)
 
-    def _early(self, effect: EngineEffect) -> bool:
+    def _early(self, action: Action) -> bool:
+        """Whether it waits for the plan that is being made."""
         session = self._session
-        match effect:
-            case EngineSync():
-                return session.loading
-            case EngineSet(node, cell, _, _, when):
+        match action:
+            case NodeSet(node, cell):
                 if node in session.playing:
                     return False
                 # Its value at once is in the plan being made, or will be said again when that plays.
                 known = session.by_id.get(node)
-                return known is not None and (type(when) is not Now or known.cells[cell].kind == "trigger")
-            case EngineReset(node) | EngineEvent(node):
-                return node not in session.playing and session.loading
+                return known is not None and (type(action.when) is not Now or known.cells[cell].kind == "trigger")
+            case Sync():
+                return session.loading
+            case NodeReset() | NodeNoteOn() | NodeNoteOff() | NodeControl() | NodeBend():
+                return action.node not in session.playing and session.loading
         return False
 
-    def _try(self, effect: EngineEffect) -> bool:
-        link = self._link
-        match effect:
-            case EngineSet(node, cell, number, ramp, when):
-                if node not in self._session.playing:
-                    return True
-                return link.set(node, cell, number, ramp, when)
-            case EngineReset(node, when):
-                return link.reset(node, when)
-            case EngineEvent(node, kind, number, value, channel, when):
-                return node not in self._session.playing or link.event(node, kind, number, value, channel, when)
-            case EngineSync(token, when):
-                return link.sync(token, when)
-            case EngineTempo(bpm, beats, when):
-                return link.tempo(bpm, beats, when)
-            case EngineTransport(playing, beat, when):
-                return link.transport(playing, beat, when)
-            case EnginePanic():
-                return link.panic()
-            case EngineClear():
-                return link.clear()
-        return True
+    def _try(self, action: Action) -> bool:
+        if isinstance(action, _PLAYED) and action.node not in self._session.playing:
+            return True
+        return self._link.send(action)
 
-    def _keep(self, queue: deque[EngineEffect], effect: EngineEffect) -> None:
+    def _keep(self, queue: deque[Action], action: Action) -> None:
         if len(queue) >= LIMIT:
             self.dropped += 1
             return
-        queue.append(effect)
+        queue.append(action)
 
 
-def _left_by(drop: EnginePanic | EngineClear, effect: EngineEffect) -> Iterator[EngineEffect]:
+def _left_by(drop: Panic | ClearSchedule, action: Action) -> Iterator[Action]:
     """What a panic, or a cleared schedule, leaves of what waits for a plan. A `/sync` dropped is answered elsewhere."""
-    if isinstance(effect, EngineEvent):
-        if isinstance(drop, EngineClear) and (effect.kind == "off" or type(effect.when) is Now):
+    if isinstance(action, EVENTS):
+        if isinstance(drop, ClearSchedule) and (action.kind == "off" or type(action.when) is Now):
             # a note that waits with it, not timed itself, must end
-            yield replace(effect, when=NOW)
-    elif isinstance(effect, EngineSync | EngineLoad | EnginePanic | EngineClear) or type(effect.when) is Now:
-        yield effect
+            yield replace(action, when=NOW)
+    elif isinstance(action, Sync | Panic | ClearSchedule) or type(action.when) is Now:
+        yield action

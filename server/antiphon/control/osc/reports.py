@@ -16,7 +16,7 @@ from antiphon.control.osc.syncs import Syncs
 from antiphon.control.plans import Plans
 from antiphon.control.server_events import ServerEvents
 from antiphon.control.turns import Turns
-from antiphon.engine.actions import OTHER, Op
+from antiphon.engine.action_schedule import OTHER
 from antiphon.engine.link import (
     BeatPassed,
     EngineLink,
@@ -31,6 +31,7 @@ from antiphon.engine.link import (
     Reported,
     Synced,
 )
+from antiphon.session.actions import ACTIONS
 from antiphon.session.session import Session
 
 log = logging.getLogger("antiphon.control")
@@ -39,14 +40,6 @@ CLIP_TOLD, CLIP_LOGGED = 1.0, 60.0
 """Seconds between two words about an input that clips: to surfaces, and in the log."""
 QUIET = 1e-5
 """Levels below this (-100 dBFS) are not worth a meter's message."""
-_ADDRESSES = {
-    int(Op.NOTE_ON): "/note/on",
-    int(Op.NOTE_OFF): "/note/off",
-    int(Op.CONTROL): "/cc",
-    int(Op.BEND): "/bend",
-    int(Op.TEMPO): "/tempo",
-    int(Op.SYNC): "/sync",
-}
 
 
 class ReportServer(Protocol):
@@ -148,8 +141,8 @@ class Reports:
         return moved
 
     def _address(self, node: int, cell: int) -> str:
-        if cell - OTHER in _ADDRESSES:
-            return _ADDRESSES[cell - OTHER]
+        if address := ACTIONS.address(cell - OTHER):
+            return address
         known = self._server.session.by_id.get(node)
         if known is None:
             return ""

@@ -8,8 +8,8 @@ from time import monotonic_ns
 from antiphon.control.engine_clock import EngineClock
 from antiphon.control.replies import Replies
 from antiphon.io.osc_peer import Peer
-from antiphon.session.commands import Sample, When
-from antiphon.session.effects import EngineEffect, EngineSync
+from antiphon.session.actions import Action
+from antiphon.session.commands import Sample, Sync, When
 from antiphon.session.schedule import ScheduleFull
 from antiphon.wire.osc import encode
 
@@ -56,7 +56,7 @@ class Syncs:
                 del self._waiting[token]
                 self._replies.fail(found.peer, "/sync", f"{found.number} was dropped by {address} before its time")
 
-    def again(self, scheduled: list[EngineEffect]) -> list[EngineEffect]:
+    def again(self, scheduled: list[Action]) -> list[Action]:
         """Those a lost engine owes: all but the scheduled ones, which are told again with the schedule."""
-        known = {e.token for e in scheduled if isinstance(e, EngineSync)}
-        return [EngineSync(token) for token in self._waiting if token not in known]
+        known = {e.token for e in scheduled if isinstance(e, Sync)}
+        return [Sync(token) for token in self._waiting if token not in known]

@@ -1,0 +1,49 @@
+"""Lines of set logs of version 1, as those of today.
+
+Version 1 had five columns for all actions, cell, number, ramp, token and node, each with a meaning of its own for each
+op; version 2 names every field.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from antiphon.engine.journal import VERSION
+
+VERSIONS = (1, VERSION)
+"""Of logs that are read."""
+_NOTE = {"node": "node", "cell": "note", "number": "velocity", "token": "channel"}
+_COLUMNS = {
+    "set": {"node": "node", "cell": "cell", "number": "number", "ramp": "ramp"},
+    "reset": {"node": "node"},
+    "tempo": {"number": "bpm", "ramp": "beats"},
+    "transport": {"cell": "playing", "number": "beat"},
+    "sync": {"token": "token"},
+    "note_on": _NOTE,
+    "note_off": {key: name for key, name in _NOTE.items() if name != "velocity"},
+    "control": {"node": "node", "cell": "number", "number": "value", "token": "channel"},
+    "bend": {"node": "node", "number": "value", "token": "channel"},
+}
+"""For each op: which column is which field; the others say nothing of it."""
+_LEFT_OUT = {"node": 0, "cell": 0}
+"""Columns that were left out where they were 0; of a ramp and a channel the record's own default is meant."""
+_EVENTS = ("note_on", "note_off", "control", "bend")
+_PLAYING = {-1: None, 0: False, 1: True}
+
+
+def convert(line: Mapping[str, Any]) -> dict[str, Any]:
+    """An action's line of version 1 as version 2 has it; what it cannot say stays, for the table to refuse."""
+    op = str(line["op"])
+    columns = _COLUMNS.get(op, {})
+    found = {"sample": line["sample"], "op": line["op"]}
+    for column, name in columns.items():
+        if column in line or column in _LEFT_OUT:
+            found[name] = line.get(column, _LEFT_OUT.get(column))
+    if op == "transport":
+        playing = found["playing"]
+        if type(playing) is int and playing in _PLAYING:
+            found["playing"] = _PLAYING[playing]
+    if op in _EVENTS and line.get("ramp") == 1.0:
+        found["live"] = True
+    return found

@@ -1,0 +1,159 @@
+"""Actions: the records that go from the session to the engine, through its ring, and into a set's log.
+
+A command that names no node is an action as it stands. One that names nodes becomes an action for each, with the
+numbers of the node and of the parameter in it, its values checked. `ACTIONS` is the table of all of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, TypeAlias
+
+from antiphon.graph.clock import MAX_TEMPO, MIN_TEMPO
+from antiphon.graph.io_nodes import OUT_NUMBER
+from antiphon.session.commands import NOW, ClearSchedule, NudgeBeat, Panic, Plain, SetTempo, Sync, Transport, When
+from antiphon.session.records import Field, RecordRow, RecordTable
+
+MOST = 1e9
+"""Above any beat, ramp or parameter."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSet:
+    """A node's parameter, at place `cell`, gets an encoded value (`Param.encode`), ramped over `ramp` seconds."""
+
+    node: int
+    cell: int
+    number: float
+    ramp: float = 0.0
+    when: When = NOW
+
+
+@dataclass(frozen=True, slots=True)
+class NodeReset:
+    """A node's state is cleared, and it is tried again after a failure."""
+
+    node: int
+    when: When = NOW
+
+
+@dataclass(frozen=True, slots=True)
+class NodeNoteOn:
+    """A node begins a note, 0 to 127, with a velocity above 0 to 1.
+
+    serial: as in `processor.Event`; 0 for a note that went no other way.
+    """
+
+    kind: ClassVar[str] = "on"
+    node: int
+    note: int
+    velocity: float
+    channel: int = 1
+    serial: int = 0
+    when: When = NOW
+
+    @property
+    def number(self) -> int:
+        """The event's number: the note."""
+        return self.note
+
+    @property
+    def value(self) -> float:
+        """The event's value: the velocity."""
+        return self.velocity
+
+
+@dataclass(frozen=True, slots=True)
+class NodeNoteOff:
+    """A node ends a note."""
+
+    kind: ClassVar[str] = "off"
+    node: int
+    note: int
+    channel: int = 1
+    serial: int = 0
+    when: When = NOW
+
+    @property
+    def number(self) -> int:
+        """The event's number: the note."""
+        return self.note
+
+    @property
+    def value(self) -> float:
+        """The event's value, which an end has not: 0."""
+        return 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class NodeControl:
+    """A controller of a node, 0 to 127, moves to 0 to 1."""
+
+    kind: ClassVar[str] = "control"
+    node: int
+    number: int
+    value: float
+    channel: int = 1
+    serial: int = 0
+    when: When = NOW
+
+
+@dataclass(frozen=True, slots=True)
+class NodeBend:
+    """A node's pitch wheel moves, -1 to 1."""
+
+    kind: ClassVar[str] = "bend"
+    node: int
+    value: float
+    channel: int = 1
+    serial: int = 0
+    when: When = NOW
+
+    @property
+    def number(self) -> int:
+        """The event's number, which a wheel has not: 0."""
+        return 0
+
+
+@dataclass(frozen=True, slots=True)
+class FadeOut:
+    """The output fades out, for good: the engine's own, at its end."""
+
+    when: When = NOW
+
+
+NodeEvent: TypeAlias = NodeNoteOn | NodeNoteOff | NodeControl | NodeBend
+NodeNote: TypeAlias = NodeNoteOn | NodeNoteOff
+Action: TypeAlias = NodeSet | NodeReset | NodeEvent | Plain | FadeOut
+EVENTS = (NodeNoteOn, NodeNoteOff, NodeControl, NodeBend)
+"""What a node plays: each has kind, number, value, channel and serial as `processor.Event`."""
+NOTES = (NodeNoteOn, NodeNoteOff)
+
+_NODE = Field("node", "q", low=OUT_NUMBER)
+_EVENT = Field("channel", "B", 1, 16), Field("serial", "i", 0, logged=False)
+_SEVEN_BIT = 0, 127
+ACTIONS: RecordTable[Action] = RecordTable((
+    RecordRow(1, "set", NodeSet, (
+        _NODE, Field("cell", "i", 0), Field("number", "d", -MOST, MOST), Field("ramp", "d", 0.0, MOST),
+    )),
+    RecordRow(2, "reset", NodeReset, (_NODE,)),
+    RecordRow(3, "tempo", SetTempo, (Field("bpm", "d", MIN_TEMPO, MAX_TEMPO), Field("beats", "d", 0.0, MOST)),
+              address="/tempo"),
+    RecordRow(4, "transport", Transport, (
+        Field("playing", "?", optional=True), Field("beat", "d", -MOST, MOST, optional=True),
+    )),
+    RecordRow(5, "panic", Panic),
+    RecordRow(6, "clear", ClearSchedule),
+    RecordRow(7, "sync", Sync, (Field("token", "q", 0),), address="/sync"),
+    RecordRow(8, "note_on", NodeNoteOn, (
+        _NODE, Field("note", "B", *_SEVEN_BIT), Field("velocity", "d", 0.0, 1.0), *_EVENT,
+    ), address="/note/on", live=True),
+    RecordRow(9, "note_off", NodeNoteOff, (_NODE, Field("note", "B", *_SEVEN_BIT), *_EVENT),
+              address="/note/off", live=True),
+    RecordRow(10, "control", NodeControl, (
+        _NODE, Field("number", "B", *_SEVEN_BIT), Field("value", "d", 0.0, 1.0), *_EVENT,
+    ), address="/cc", live=True),
+    RecordRow(11, "bend", NodeBend, (_NODE, Field("value", "d", -1.0, 1.0), *_EVENT), address="/bend", live=True),
+    RecordRow(12, "end", FadeOut),
+    RecordRow(13, "nudge", NudgeBeat, (Field("beats", "d", -16.0, 16.0),), message="/beat/nudge"),
+))  # fmt: skip

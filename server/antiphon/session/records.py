@@ -1,0 +1,236 @@
+"""Fixed-size records from frozen dataclasses: one table says how each is packed, bounded and written into a set's log.
+
+Every record has a field `when`, its last. A packed record begins with its code and its time; its fields follow. No
+field stands for two things, and what is not set (None) is a flag of its own.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import MISSING, dataclass, fields
+from operator import attrgetter
+from typing import Any, Generic, Protocol, TypeVar
+
+from antiphon.session.commands import NOW, Beat, Now, Sample, When
+
+SIZE = 64
+"""Bytes of a packed record at most."""
+_HEAD = "<BB6xqdd"
+"""Code, kind of time, sample, beat, quantum."""
+_HEAD_ITEMS = 5
+_AT_NOW, _AT_SAMPLE, _AT_BEAT = 0, 1, 2
+_EXACT = 1 << 53
+"""Whole numbers up to here are the same in JSON, whoever reads it."""
+_TYPES = {"?": bool, "d": float}
+_SIZES = {"B": (1 << 8) - 1, "i": (1 << 31) - 1, "q": _EXACT}
+
+
+class TimedRecord(Protocol):
+    """What every record has."""
+
+    @property
+    def when(self) -> When: ...
+
+
+R = TypeVar("R", bound=TimedRecord)
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field of a record.
+
+    Args:
+        name: of the dataclass's field, and the key in the log.
+        code: as in `struct`: "B", "i" and "q" whole numbers, "d" a float, "?" a switch.
+        low, high: what it may be, both included; None is all that fits.
+        optional: whether it may be None.
+        logged: whether the set's log has it.
+    """
+
+    name: str
+    code: str
+    low: float | None = None
+    high: float | None = None
+    optional: bool = False
+    logged: bool = True
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """The lowest and the highest value."""
+        whole = _SIZES.get(self.code, 1)
+        low = (0 if self.code in "B?" else -whole) if self.low is None else self.low
+        return low, whole if self.high is None else self.high
+
+    def check(self, value: Any) -> Any:
+        """The value as the record has it; `ValueError` with the range for one that it cannot have."""
+        if value is None and self.optional:
+            return None
+        low, high = self.bounds
+        kind = _TYPES.get(self.code, int)
+        if kind is float:
+            if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+                raise ValueError(f"{self.name} takes {low:g} to {high:g}, not {str(value)[:40]}")
+            if low <= value <= high:
+                return float(value)
+            raise ValueError(f"{self.name} takes {low:g} to {high:g}, not {str(value)[:40]}")
+        if kind is bool:
+            if isinstance(value, bool):
+                return value
+            raise ValueError(f"{self.name} takes true or false, not {str(value)[:40]}")
+        if type(value) is not int or not low <= value <= high:
+            raise ValueError(f"{self.name} takes whole numbers {low:.0f} to {high:.0f}, not {str(value)[:40]}")
+        return value
+
+
+class RecordRow:
+    """How one record is packed, checked and logged."""
+
+    def __init__(
+        self, code: int, op: str, record: type, body: Sequence[Field] = (), *, address: str = "", live: bool = False,
+        message: str = "",
+    ) -> None:  # fmt: skip
+        """A row of the table.
+
+        Args:
+            code: the record's number, 1 to 255; it is never given to another.
+            op: its name in the log.
+            record: the frozen dataclass; its fields are those of `body`, in order, and `when`.
+            body: its fields but `when`.
+            address: by which performers know it where it is late, "" where its node has the name.
+            live: whether the log says that it was asked for without a time.
+            message: its address, where a message's arguments are the fields in order, each a number.
+        """
+        self.code, self.op, self.record, self.address, self.live = code, op, record, address or message, live
+        self.message = message
+        self.fields = tuple(body)
+        self.names = tuple(field.name for field in self.fields)
+        codes = "".join(f"?{field.code}" if field.optional else field.code for field in self.fields)
+        packer = struct.Struct(_HEAD + codes)
+        self.pack_into, self.unpack_from, self.size = packer.pack_into, packer.unpack_from, packer.size
+        self.optional = any(field.optional for field in self.fields)
+        self.values = _getter(self.names, self.fields) if self.optional else _plain_getter(self.names)
+        self.defaults = {f.name: f.default for f in fields(record) if f.default is not MISSING}
+
+    def merge(self, items: Sequence[Any]) -> list[Any]:
+        """The fields' values, from the packed items: a flag before each optional one."""
+        found, at = [], 0
+        for field in self.fields:
+            if not field.optional:
+                found.append(items[at])
+            else:
+                found.append(items[at + 1] if items[at] else None)
+                at += 1
+            at += 1
+        return found
+
+
+def _plain_getter(names: tuple[str, ...]) -> Callable[[Any], tuple[Any, ...]]:
+    if not names:
+        return lambda _record: ()
+    get = attrgetter(*names)
+    return get if len(names) > 1 else lambda record: (get(record),)
+
+
+def _getter(names: tuple[str, ...], body: Iterable[Field]) -> Callable[[Any], tuple[Any, ...]]:
+    get, optional = _plain_getter(names), tuple(field.optional for field in body)
+
+    def values(record: Any) -> tuple[Any, ...]:
+        found: list[Any] = []
+        for value, may_lack in zip(get(record), optional, strict=True):
+            found += (value is not None, value or 0) if may_lack else (value,)
+        return tuple(found)
+
+    return values
+
+
+class RecordTable(Generic[R]):
+    """The records there are. Packing and unpacking make no more than the record itself: they run on the block path."""
+
+    def __init__(self, rows: Iterable[RecordRow]) -> None:
+        self.rows = tuple(rows)
+        self._by_type = {row.record: row for row in self.rows}
+        self._by_code = {row.code: row for row in self.rows}
+        self._by_op = {row.op: row for row in self.rows}
+
+    def row(self, record: type) -> RecordRow:
+        """The row of a record's type."""
+        return self._by_type[record]
+
+    @property
+    def messages(self) -> tuple[str, ...]:
+        """The addresses of messages whose arguments are a record's fields."""
+        return tuple(row.message for row in self.rows if row.message)
+
+    def of_message(self, address: str) -> RecordRow | None:
+        """The row whose fields are the arguments of a message to that address."""
+        return next((row for row in self.rows if address and row.message == address), None)
+
+    def check(self, record: R) -> None:
+        """Raises `ValueError` with the range for a field that is out of it."""
+        for field in self._by_type[type(record)].fields:
+            field.check(getattr(record, field.name))
+
+    def code(self, record: R) -> int:
+        """The number of a record's type."""
+        return self._by_type[type(record)].code
+
+    def address(self, code: int) -> str:
+        """By which performers know the record of that number; "" for a node's, and for a number that none has."""
+        row = self._by_code.get(code)
+        return "" if row is None else row.address
+
+    def pack_into(self, buffer: Any, place: int, record: R) -> None:
+        """Writes a record, of at most `SIZE` bytes, to `place` in a writable buffer."""
+        row, when = self._by_type[type(record)], record.when
+        if type(when) is Now:
+            row.pack_into(buffer, place, row.code, _AT_NOW, 0, 0.0, 0.0, *row.values(record))
+        elif type(when) is Sample:
+            row.pack_into(buffer, place, row.code, _AT_SAMPLE, when.n, 0.0, 0.0, *row.values(record))
+        elif type(when) is Beat:
+            row.pack_into(buffer, place, row.code, _AT_BEAT, 0, when.b, when.quantum, *row.values(record))
+
+    def unpack_from(self, buffer: Any, place: int = 0) -> R:
+        """The record at `place`; `KeyError` where there is none."""
+        row = self._by_code[buffer[place]]
+        items = row.unpack_from(buffer, place)
+        kind = items[1]
+        when: When = NOW
+        if kind == _AT_SAMPLE:
+            when = Sample(items[2])
+        elif kind == _AT_BEAT:
+            when = Beat(items[3], items[4])
+        if row.optional:
+            return row.record(*row.merge(items[_HEAD_ITEMS:]), when)  # type: ignore[no-any-return]
+        return row.record(*items[_HEAD_ITEMS:], when)  # type: ignore[no-any-return]
+
+    def to_line(self, sample: int, record: R) -> dict[str, Any]:
+        """A record that took effect at `sample`, as a line of the log; fields at their defaults are left out."""
+        row = self._by_type[type(record)]
+        line: dict[str, Any] = {"sample": sample, "op": row.op}
+        for field in row.fields:
+            value = getattr(record, field.name)
+            if field.logged and value != row.defaults.get(field.name, MISSING):
+                line[field.name] = value
+        if row.live and type(record.when) is Now:
+            line["live"] = True
+        return line
+
+    def from_line(self, line: Mapping[str, Any]) -> R:
+        """The record of a line of the log, with the line's sample as its time, or `Now` where it was live.
+
+        Raises:
+            KeyError: a field without a default is not there.
+            ValueError: there is no such record, or a field cannot be that.
+        """
+        row = self._by_op.get(str(line["op"]))
+        if row is None:
+            raise ValueError(f"there is no op {str(line['op'])[:40]!r}")
+        values = []
+        for field in row.fields:
+            name = field.name
+            here = line[name] if name not in row.defaults else line.get(name, row.defaults[name])
+            values.append(field.check(here) if field.logged else row.defaults[name])
+        live = row.live and line.get("live") is True
+        return row.record(*values, NOW if live else Sample(line["sample"]))  # type: ignore[no-any-return]

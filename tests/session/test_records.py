@@ -1,0 +1,91 @@
+"""Every record is itself again when it has been packed, and when it has been in a set's log."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields
+from typing import Any, get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.session.records import logged, records, value
+
+from antiphon.session.actions import ACTIONS, Action, NodeNoteOn, NodeSet
+from antiphon.session.commands import NOW, Sample, SetTempo, Transport
+from antiphon.session.records import SIZE, Field, RecordRow
+
+
+def plain(row: RecordRow) -> str:
+    return row.op
+
+
+@given(records(), st.integers(0, SIZE))
+def test_a_record_packs_and_unpacks_to_itself(action: Action, place: int) -> None:
+    buffer = bytearray(b"\xff" * (place + SIZE + 1))
+    ACTIONS.pack_into(buffer, place, action)
+    again = ACTIONS.unpack_from(buffer, place)
+    assert again == action
+    for field in fields(again):
+        assert type(getattr(again, field.name)) is type(getattr(action, field.name))
+    assert buffer[:place] == b"\xff" * place, "nothing before it"
+    assert buffer[-1] == 0xFF, "nothing behind it"
+
+
+def at_end(row: RecordRow, end: int) -> Action:
+    """Every field at its lowest, or its highest."""
+    kinds: dict[str, Any] = {"?": bool, "d": float}
+    found: Action = row.record(**{f.name: kinds.get(f.code, int)(f.bounds[end]) for f in row.fields})
+    return found
+
+
+@pytest.mark.parametrize("end", [0, 1])
+@pytest.mark.parametrize("row", ACTIONS.rows, ids=plain)
+def test_both_ends_of_every_field_are_packed_and_logged(row: RecordRow, end: int) -> None:
+    action = at_end(row, end)
+    buffer = bytearray(SIZE)
+    ACTIONS.pack_into(buffer, 0, action)
+    assert ACTIONS.unpack_from(buffer) == action
+    line = json.loads(json.dumps(ACTIONS.to_line(7, action)))
+    assert ACTIONS.from_line(line) == logged(action, NOW if row.live else Sample(7))
+
+
+@pytest.mark.parametrize("row", ACTIONS.rows, ids=plain)
+def test_a_field_outside_its_bounds_is_refused_by_its_name(row: RecordRow) -> None:
+    line = ACTIONS.to_line(7, at_end(row, 0))
+    for field in (field for field in row.fields if field.logged):
+        for bad in (field.bounds[0] - 1, field.bounds[1] + 1, "x", [], float("nan")):
+            with pytest.raises(ValueError, match=f"{field.name} takes "):
+                ACTIONS.from_line({**line, field.name: bad})
+
+
+def test_the_table_has_every_action_once_and_its_fields_in_order() -> None:
+    assert {row.record for row in ACTIONS.rows} == set(get_args(Action))
+    for names in ([row.code for row in ACTIONS.rows], [row.op for row in ACTIONS.rows]):
+        assert len(set(names)) == len(names)
+    for row in ACTIONS.rows:
+        assert (*row.names, "when") == tuple(f.name for f in fields(row.record))
+        assert row.size <= SIZE
+        assert 1 <= row.code <= 255
+
+
+def test_what_is_at_its_default_is_not_in_the_log_and_what_is_not_set_is_not_zero() -> None:
+    assert ACTIONS.to_line(5, NodeSet(1, 2, 0.0)) == {"sample": 5, "op": "set", "node": 1, "cell": 2, "number": 0.0}
+    assert ACTIONS.to_line(5, Transport(False)) == {"sample": 5, "op": "transport", "playing": False}
+    assert ACTIONS.to_line(5, Transport(None, 0.0)) == {"sample": 5, "op": "transport", "beat": 0.0}
+    live = {"sample": 5, "op": "note_on", "node": 1, "note": 60, "velocity": 0.5, "live": True}
+    assert ACTIONS.to_line(5, NodeNoteOn(1, 60, 0.5, serial=9)) == live
+    assert "live" not in ACTIONS.to_line(5, NodeNoteOn(1, 60, 0.5, when=Sample(5)))
+    with pytest.raises(KeyError, match="bpm"):
+        ACTIONS.from_line({"sample": 5, "op": "tempo"})
+    with pytest.raises(ValueError, match="there is no op 'explode'"):
+        ACTIONS.from_line({"sample": 5, "op": "explode"})
+    assert ACTIONS.from_line({"sample": 5, "op": "tempo", "bpm": 90}) == SetTempo(90.0, 0.0, Sample(5))
+
+
+@given(st.data())
+def test_what_a_field_lets_through_it_gives_back(data: st.DataObject) -> None:
+    field = data.draw(st.sampled_from([f for row in ACTIONS.rows for f in row.fields]))
+    found = data.draw(value(field))
+    assert field.check(found) == found
+    assert Field("x", "d", 0.0, 1.0).check(1) == 1.0
