@@ -141,5 +141,3 @@ class Synth(WorkerProcessor):
         super().reset()
         self._events.clear()
         self._sounding.clear()
-
-

@@ -15,8 +15,9 @@ from antiphon.control.transports import TransportHost
 from antiphon.engine.link import EVERY_NODE, PlayedNote
 from antiphon.errors import AntiphonError
 from antiphon.runtime.settings import ServeSettings
+from antiphon.session.actions import NodeSet
 from antiphon.session.commands import SetParam
-from antiphon.session.effects import EngineEffect, NodeSet
+from antiphon.session.effects import EngineEffect
 from antiphon.session.transport import Transport, TransportServer
 
 UNASKED = """

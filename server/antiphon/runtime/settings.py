@@ -114,5 +114,3 @@ def surface_address(text: str) -> tuple[str, int]:
     if not host or not port.isdigit() or not 0 < int(port) < 65536:
         raise UsageError(f"--surface takes HOST:PORT, for example 192.168.0.7:9000, not {text!r}")
     return host.strip("[]"), int(port)
-
-
