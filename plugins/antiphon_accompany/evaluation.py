@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from antiphon.learning import needs
+from antiphon.api.evaluation import require_folders
 from antiphon_accompany import baselines
 from antiphon_accompany.files import Section, accompany_file
 from antiphon_accompany.measures import agreement, chords_of, clash, texture, unlike
@@ -63,7 +63,7 @@ def systems(song: AnnotatedSong, wanted: Sequence[str]) -> Iterator[tuple[str, R
 
 def evaluate(data: Path, digits: str = TEST, limit: int = 0, wanted: Sequence[str] = SYSTEMS) -> dict[str, Any]:
     """Means and standard errors over songs, by system. data: a folder that holds pop909/."""
-    needs.folders(data, ("pop909",))
+    require_folders(data, ("pop909",))
     rows: dict[str, list[Row]] = defaultdict(list)
     for song in songs(data / "pop909", digits, limit):
         for name, row in systems(song, wanted):

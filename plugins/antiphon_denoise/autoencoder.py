@@ -12,7 +12,7 @@ from typing import ClassVar
 import torch
 from torch.nn import functional
 
-from antiphon.workers.streaming import State, StreamingModel
+from antiphon.api.networks import State, StreamingModel
 from antiphon_denoise.bands import COUNT
 from antiphon_denoise.features import FEATURES, FeatureExtractor, Features, Past, turned
 from antiphon_denoise.learned import AUTOENCODER, HOP, UNITS

@@ -15,18 +15,19 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.learning import needs
-from antiphon.learning.evaluation import (
+from antiphon.api.evaluation import (
+    INSTALL_HINT,
     Evaluation,
     EvaluationRequest,
     Example,
     Measure,
     MetricValue,
     System,
-    cells,
-    table,
+    mean_cells,
+    require_folders,
 )
-from antiphon.workers.model_client import usable
+from antiphon.api.evaluation import table_lines as table
+from antiphon.api.models import usable
 from antiphon_denoise import systems, testset
 from antiphon_denoise.processor import MODELS
 from antiphon_denoise.sdr import si_sdr
@@ -111,7 +112,7 @@ def _noises(ask: EvaluationRequest) -> list[tuple[str, F32]]:
     if ask.files and not (ask.data / "esc10").is_dir():
         ask.say(f"{ask.data} holds no esc10/: the noise is computed (white, pink, brown), steadier than most recorded")
         return testset.made_noises(ask.seed)
-    needs.folders(ask.data, testset.DATA if not ask.files else ("esc10",), testset.OWN)
+    require_folders(ask.data, testset.DATA if not ask.files else ("esc10",), testset.OWN)
     return testset.noises(ask.data)
 
 
@@ -151,7 +152,7 @@ def _makers(ask: EvaluationRequest) -> dict[str, Made]:
             ask.say(f"{mode} is left out: {why}")
             table = {name: made for name, made in table.items() if not name.startswith(mode)}
     if find_spec("noisereduce") is None:
-        ask.say(f"noisereduce is left out: it is not installed ({needs.INSTALL})")
+        ask.say(f"noisereduce is left out: it is not installed ({INSTALL_HINT})")
         table = {name: made for name, made in table.items() if not name.startswith("noisereduce")}
     return {name: made for name, made in table.items() if ask.wants(name)}
 
@@ -236,7 +237,7 @@ def evaluate(data: Path, seed: int = 1, limit: int | None = None) -> dict[str, A
     """The evaluation for `antiphon bench`: figures by system and measure, and the table's lines."""
     evaluation = Denoising()
     with tempfile.TemporaryDirectory() as work:
-        found = cells(evaluation, evaluation.scores(EvaluationRequest(data, Path(work), seed, limit)))
+        found = mean_cells(evaluation, evaluation.scores(EvaluationRequest(data, Path(work), seed, limit)))
     return {
         "seed": seed,
         "limit": limit,

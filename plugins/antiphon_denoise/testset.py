@@ -15,8 +15,8 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from antiphon.errors import UsageError
-from antiphon.io import audiofile
+from antiphon.api import UsageError
+from antiphon.api.files import read_sound
 from antiphon_denoise.training import sounds, splits
 
 F32 = NDArray[np.float32]
@@ -97,7 +97,7 @@ def _five(sound: F32) -> F32:
 
 def excerpt(path: Path) -> F32:
     """Five seconds from the middle of a file, peak 0.5."""
-    whole = audiofile.read(path, rate=RATE).samples.mean(axis=0)
+    whole = read_sound(path, rate=RATE).samples.mean(axis=0)
     if float(np.abs(whole).max(initial=0.0)) < 1e-4:
         raise UsageError(f"{path} is silent; give a file with clean sound in it")
     at = max(0, (len(whole) - FRAMES) // 2)

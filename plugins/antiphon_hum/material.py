@@ -23,7 +23,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from antiphon.contract.pitch import frequency
+from antiphon.api import frequency
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]

@@ -7,10 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from antiphon.contract.block import Samples, StreamSpec
-from antiphon.contract.harness import prepare
-from antiphon.contract.params import Value
-from antiphon.contract.processor import IO, BlockTime, Event
+from antiphon.api import IO, BlockTime, Event, Samples, StreamSpec, Value
+from antiphon.api.jobs import prepare_processor
 from antiphon_hum import spec
 from antiphon_hum.decode import SECONDS, PathCosts, filed
 from antiphon_hum.model_tracker import MODELS, REACH
@@ -82,7 +80,7 @@ def heard(play: Play, rate: int, channels: int, settings: Mapping[str, Value]) -
     `UsageError` for settings `hum` does not take.
     """
     asked = Hum()
-    prepare(asked, StreamSpec(max(rate, LOWEST_RATE), BLOCK, channels), {**settings, "mode": "yin"})
+    prepare_processor(asked, StreamSpec(max(rate, LOWEST_RATE), BLOCK, channels), {**settings, "mode": "yin"})
     first = {p.name: p.default for p in Hum.params}
     mode = possible(str({**first, **settings}["mode"]))
     at = whole_rate(mode) or (rate if rate >= LOWEST_RATE else HEARD_RATE)
@@ -200,7 +198,7 @@ class Listener:
         settings `hum` does not take.
         """
         self._processor = Hum()
-        self._cells = prepare(self._processor, StreamSpec(rate, BLOCK, channels), settings or {})
+        self._cells = prepare_processor(self._processor, StreamSpec(rate, BLOCK, channels), settings or {})
         self._tempo = float(self._processor.settings["bpm"]) or 120.0
         self._io = IO([], [], self._cells, BlockTime(tempo=self._tempo))
         self._told: list[Said] = []

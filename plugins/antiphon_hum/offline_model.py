@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from antiphon.contract.block import Samples
-from antiphon.workers.torch_network import load
+from antiphon.api import Samples
+from antiphon.api.networks import load_network
 from antiphon_hum import spec
 from antiphon_hum.baseline_network import Painter
 from antiphon_hum.decimator import Decimator
@@ -30,7 +30,7 @@ RATE = 3 * spec.RATE
 @cache
 def network(mode: str) -> PitchNetwork | Painter:
     """`ModelError` where its weights do not fit."""
-    return cast("PitchNetwork | Painter", load(MODELS[mode].worker("cpu"), torch.device("cpu")))
+    return cast("PitchNetwork | Painter", load_network(MODELS[mode].worker("cpu"), torch.device("cpu")))
 
 
 class OfflineModel:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.errors import FileError
+from antiphon.api import FileError
 from antiphon_loops import tables, tempo
 from antiphon_loops.arrange import MOODS
 from antiphon_loops.loudness import integrated, true_peak

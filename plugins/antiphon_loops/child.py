@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 
 
 def main() -> None:
-    from antiphon.errors import AntiphonError
+    from antiphon.api import AntiphonError
     from antiphon_loops.library import ready
     from antiphon_loops.live import plan_to, request_from
     from antiphon_loops.maker import MaterialMaker

@@ -11,8 +11,8 @@ import itertools
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.contract.block import Samples
-from antiphon.native import f32, f32p, f64, i64, kernel
+from antiphon.api import Samples
+from antiphon.api.kernels import f32, f32p, f64, i64, kernel
 from antiphon_loops.arrange import Layer
 from antiphon_loops.maker import PAD, LoopMaterial
 

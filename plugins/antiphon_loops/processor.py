@@ -8,12 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from antiphon.contract.block import Samples, StreamSpec
-from antiphon.contract.params import Param
-from antiphon.contract.ports import AUDIO_OUT
-from antiphon.contract.processor import IO, Processor
-from antiphon.errors import AntiphonError, PluginError
-from antiphon.workers import pool
+from antiphon.api import AUDIO_OUT, IO, AntiphonError, Param, PluginError, Processor, Samples, StreamSpec
+from antiphon.api.workers import current_pool
 from antiphon_loops.arrange import KEYS, MOODS, LoopRequest, roles_of
 from antiphon_loops.maker import LoopMaterial, MaterialMaker
 from antiphon_loops.player import LoopPlayer
@@ -75,7 +71,7 @@ class Loops(Processor):
         self.reset()
         self._now: LoopMaterial | None = None
         self._asked: LoopRequest | None = None
-        here = pool.current()
+        here = current_pool()
         name = str(self.settings["library"])
         if not name or here is None:
             return

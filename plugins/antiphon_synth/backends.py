@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from antiphon.synth.info import NULL, PYO, SUPERCOLLIDER, SynthInfo
+from antiphon.api.synths import NULL, PYO, SUPERCOLLIDER, SynthInfo
 
 
 def pyo() -> SynthInfo:

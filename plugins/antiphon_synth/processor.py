@@ -9,20 +9,23 @@ from dataclasses import replace
 
 import numpy as np
 
-from antiphon.contract.block import Samples, StreamSpec
-from antiphon.contract.params import Param
-from antiphon.contract.ports import AUDIO_OUT, EVENTS_IN
-from antiphon.contract.processor import IO, Event, Processor
-from antiphon.errors import ParamError
-from antiphon.synth.backend import INSTRUMENTS, SC_INSTRUMENTS, VOICES, SynthSettings, pack
-from antiphon.synth.controls import DIALS, FIRST_DIAL, parse
-from antiphon.synth.info import PYO, SUPERCOLLIDER, BackendChoice, chosen
-from antiphon.synth.sounding import Sounding
-from antiphon.workers import pool
-from antiphon.workers.dropout_fader import DropoutFader
-from antiphon.workers.dropout_log import DropoutLog
-from antiphon.workers.rebuffer import Rebuffer
-from antiphon.workers.stream import Stream
+from antiphon.api import AUDIO_OUT, EVENTS_IN, IO, Event, Param, ParamError, Processor, Samples, StreamSpec
+from antiphon.api.synths import (
+    DIALS,
+    FIRST_DIAL,
+    INSTRUMENTS,
+    PYO,
+    SC_INSTRUMENTS,
+    SUPERCOLLIDER,
+    VOICES,
+    BackendChoice,
+    Sounding,
+    SynthSettings,
+    chosen_backend,
+    pack_events,
+    parse_controls,
+)
+from antiphon.api.workers import DropoutFader, DropoutLog, Rebuffer, Stream, current_pool
 
 MAX_WAITING = 8192
 MOST_EVENTS = 128
@@ -68,7 +71,7 @@ class Synth(Processor):
         hop, channels = spec.block, spec.channels
         self._hops = Rebuffer(hop, 0, 0, channels, self._post, self._load)
         self.latency = self._hops.latency
-        self._choice = chosen()
+        self._choice = chosen_backend()
         self._most = max(1, min(MOST_EVENTS, int(self._choice.info.crowd * hop)))
         self.latency += hop * self._choice.info.delay(spec.rate, hop)
         self._presence = DropoutFader(channels, hop, spec.rate)
@@ -78,14 +81,14 @@ class Synth(Processor):
         self._skipped = 0
         self._events: deque[tuple[int, Event]] = deque(maxlen=MAX_WAITING)
         self._hop_events: list[Event] = []
-        self._dials = tuple(f"x{n + 1}" for n in range(len(parse(str(self.settings["controls"])).dials)))
+        self._dials = tuple(f"x{n + 1}" for n in range(len(parse_controls(str(self.settings["controls"])).dials)))
         self._turned = [-1.0] * len(self._dials)
         self._sounding = Sounding()
         self._script = DropoutLog()
         self._dropped = 0
         self._io: IO | None = None
         self._stream: Stream | None = None
-        here = pool.current()
+        here = current_pool()
         if here is not None:
             choice = self._choice
             settings = SynthSettings(
@@ -134,7 +137,7 @@ class Synth(Processor):
                 if fresh:
                     self._script.began(hop, self._hops.first, io)
                     events[:0] = self._sounding.again(start)
-                self._dropped += pack(start + self._skipped, events, stream.input(hop))
+                self._dropped += pack_events(start + self._skipped, events, stream.input(hop))
                 stream.post(hop)
         self._sounding.follow(start, events)
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.errors import FileError
+from antiphon.api import FileError
 
 F32 = NDArray[np.float32]
 RATE = 44100

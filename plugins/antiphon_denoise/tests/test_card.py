@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from antiphon.contract.block import StreamSpec
-from antiphon.runtime import model_files
-from antiphon.workers import pool
+from antiphon.api import StreamSpec
+from antiphon.api.models import manifest_entry
+from antiphon.api.testing import without_workers
 from antiphon_denoise.evaluation import Denoising
 from antiphon_denoise.processor import MODELS, Denoise
 from antiphon_denoise.spectrum import grid
@@ -33,7 +33,7 @@ def test_latency_is_as_stated() -> None:
 @pytest.mark.parametrize("mode", list(MODELS))
 def test_latency_of_learned_modes_is_as_stated(mode: str) -> None:
     pytest.importorskip("torch")
-    with pool.absent():
+    with without_workers():
         for rate in (44100, 48000, 96000):
             processor = Denoise()
             processor.settings["mode"] = mode
@@ -43,7 +43,7 @@ def test_latency_of_learned_modes_is_as_stated(mode: str) -> None:
 
 def test_parameters_are_counted() -> None:
     for name in ("denoise-mask", "denoise-autoencoder", "denoise-gate"):
-        assert f"{model_files.entry(name)['parameters']:,}" in CARD
+        assert f"{manifest_entry(name)['parameters']:,}" in CARD
 
 
 def test_every_system_has_its_row() -> None:

@@ -35,7 +35,7 @@ def material(folder: Path) -> None:
 
 @pytest.fixture(scope="module", params=["mask", "autoencoder", "gate"])
 def recipe(request, tmp_path_factory):
-    from antiphon.learning.recipe import TrainingJob
+    from antiphon.api.training import TrainingJob
     from antiphon_denoise.training import recipe as recipes
     from antiphon_denoise.training.recipe_autoencoder import AutoencoderRecipe
     from antiphon_denoise.training.recipe_gate import GateRecipe

@@ -7,9 +7,9 @@ import logging
 import numpy as np
 import pytest
 
-from antiphon.contract.block import StreamSpec
-from antiphon.contract.harness import run_processor
-from antiphon.runtime import model_files
+from antiphon.api import StreamSpec
+from antiphon.api.models import ModelError
+from antiphon.api.testing import run_processor
 from antiphon_denoise import network
 from antiphon_denoise.processor import Denoise
 from antiphon_denoise.sdr import si_sdr
@@ -20,10 +20,10 @@ SPEC = StreamSpec(48000, 256, 1)
 @pytest.fixture
 def empty(monkeypatch: pytest.MonkeyPatch):
     def missing(name: str) -> None:
-        raise model_files.ModelError(f"no model {name!r} is installed")
+        raise ModelError(f"no model {name!r} is installed")
 
     network.load_weights.cache_clear()
-    monkeypatch.setattr(model_files, "weights", missing)
+    monkeypatch.setattr(network, "read_weights", missing)
     yield
     network.load_weights.cache_clear()
 

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
-from antiphon.learning.recipe import Batch, Recipe, TrainingJob
+from antiphon.api.training import Batch, Recipe, TrainingJob
 from antiphon_denoise.learned import HOP, UNKNOWN
 from antiphon_denoise.mask import MaskNetwork as Network
 from antiphon_denoise.training import material

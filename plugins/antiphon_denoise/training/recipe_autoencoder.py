@@ -7,7 +7,7 @@ from typing import ClassVar, cast
 
 import torch
 
-from antiphon.learning.recipe import Batch
+from antiphon.api.training import Batch
 from antiphon_denoise.autoencoder import Autoencoder as Network
 from antiphon_denoise.training.recipe import MaskRecipe, judged
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from antiphon.errors import UsageError
+from antiphon.api import UsageError
 from antiphon_hum.evaluation import f1, lateness, octaves
 from antiphon_hum.notes import Note
 from antiphon_hum.peers import cut, held, nothing

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from antiphon.learning.recipe import Recipe, TrainingJob
+from antiphon.api.training import Recipe, TrainingJob
 from antiphon_hum import spec
 from antiphon_hum.baseline_network import Painter
 from antiphon_hum.template_decoder import notes_of_painting, templates

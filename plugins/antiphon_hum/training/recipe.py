@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from antiphon.learning.recipe import Recipe, TrainingJob
+from antiphon.api.training import Recipe, TrainingJob
 from antiphon_hum import spec
 from antiphon_hum.decode import Live, NoteDecoder, filed
 from antiphon_hum.network import BINS, PER_SEMITONE, PitchNetwork

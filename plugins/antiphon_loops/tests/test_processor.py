@@ -11,11 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from antiphon.contract.block import StreamSpec
-from antiphon.contract.harness import prepare
-from antiphon.contract.params import Value
-from antiphon.contract.processor import IO, BlockTime
-from antiphon.errors import PluginError
+from antiphon.api import IO, BlockTime, PluginError, StreamSpec, Value
+from antiphon.api.jobs import prepare_processor
 from antiphon.graph.clock import TempoMap
 from antiphon.workers import pool
 from antiphon_loops.arrange import LoopRequest
@@ -33,7 +30,7 @@ class Deck:
     maker: MaterialMaker | None = None
 
     def __init__(self, processor: Loops, values: dict[str, Value], tempo: float = 120.0) -> None:
-        self.processor, self.cells = processor, prepare(processor, SPEC, values)
+        self.processor, self.cells = processor, prepare_processor(processor, SPEC, values)
         if processor._maker is not None and Deck.maker is not None:
             processor._maker = Deck.maker
         self.map, self.time = TempoMap(SPEC.rate, tempo, end_bpm=tempo), BlockTime(tempo=tempo)

@@ -26,7 +26,7 @@ class Register(Protocol):
 
 @hookspec
 def antiphon_processors(register: Register) -> None:
-    """Registers processors: factories of `antiphon.contract.processor.Processor`."""
+    """Registers processors: factories of `antiphon.api.Processor`."""
 
 
 @hookspec
@@ -41,12 +41,12 @@ def antiphon_models(register: Register) -> None:
 
 @hookspec
 def antiphon_trainings(register: Register) -> None:
-    """Registers trainings: factories of `antiphon.learning.recipe.Recipe`."""
+    """Registers trainings: factories of `antiphon.api.training.Recipe`."""
 
 
 @hookspec
 def antiphon_evaluations(register: Register) -> None:
-    """Registers evaluations: factories of `antiphon.learning.evaluation.Evaluation`."""
+    """Registers evaluations: factories of `antiphon.api.evaluation.Evaluation`."""
 
 
 @hookspec
