@@ -7,7 +7,10 @@ from __future__ import annotations
 
 
 class AntiphonError(Exception):
-    """Anything Antiphon refuses. `str(error)` is one line, fit for standard error or `/fail`."""
+    """Anything that Antiphon refuses.
+
+    `str(error)` is one line for a person: what was wrong, what is allowed, what to do.
+    """
 
 
 class WireError(AntiphonError):
@@ -22,7 +25,7 @@ class WireError(AntiphonError):
 
 
 class ParamError(WireError):
-    """A value a parameter does not take; the message names the allowed range."""
+    """A parameter does not take a value; the message says what is allowed."""
 
 
 class PatchError(AntiphonError):
@@ -30,7 +33,7 @@ class PatchError(AntiphonError):
 
 
 class PluginError(AntiphonError):
-    """A plugin that cannot be loaded or does not keep its contract."""
+    """A plugin cannot be loaded or does not keep its contract."""
 
 
 class NodeError(PluginError):
@@ -50,11 +53,11 @@ class Unanswered(EngineError):
 
 
 class FileError(AntiphonError):
-    """A file that cannot be read or written."""
+    """A file cannot be read or written."""
 
 
 class UsageError(AntiphonError):
-    """A command line or a call that makes no sense as given."""
+    """A command line or a call makes no sense as given."""
 
 
 def sentence(error: BaseException) -> str:
@@ -63,7 +66,7 @@ def sentence(error: BaseException) -> str:
 
 
 class WorkerError(EngineError):
-    """A worker that cannot be had, in one sentence."""
+    """A worker cannot be had."""
 
 
 class WorkerLost(WorkerError):

@@ -13,9 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from antiphon.api import StreamSpec
-from antiphon.api.testing import Lockstep, use_pool, without_workers
+from antiphon.api.testing import use_pool, without_workers
 from antiphon.runtime import resources
 from antiphon.workers import model_client
+from antiphon.workers.pool import Lockstep
 from antiphon_denoise import network
 from antiphon_denoise.harness import run
 from antiphon_denoise.processor import MODELS, Denoise

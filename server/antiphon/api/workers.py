@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from antiphon.workers.dropout_fader import DropoutFader
 from antiphon.workers.dropout_log import DropoutLog
-from antiphon.workers.pool import Pool
 from antiphon.workers.pool import current as current_pool
 from antiphon.workers.rebuffer import Rebuffer, lead_for
 from antiphon.workers.spec import Stepper, WorkerSpec
@@ -16,7 +15,6 @@ from antiphon.workers.stream import Stream
 __all__ = [
     "DropoutFader",
     "DropoutLog",
-    "Pool",
     "Rebuffer",
     "Stepper",
     "Stream",

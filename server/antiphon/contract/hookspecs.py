@@ -16,10 +16,15 @@ if TYPE_CHECKING:
 PROJECT = "antiphon"
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
+"""The decorator of a plugin's hooks. It marks a function of the plugin's `__init__.py` whose name is a hook's."""
 
 
 class Register(Protocol):
-    """Takes a name and a factory: a callable, or "module:Name", imported only when it is used."""
+    """The function that a hook is given to register things by name: `register(name, factory, doc="")`.
+
+    `name` is what performers write: letters, digits, `_` and `-`, a letter first. `factory` is a callable without
+    arguments, or `"module:Name"`, which is imported only when it is used. `doc` is one sentence for people.
+    """
 
     def __call__(self, name: str, factory: str | Callable[[], Any], doc: str = "") -> None: ...
 
