@@ -25,12 +25,19 @@ def folder(name: str) -> Path:
 
 
 def patches() -> Path:
+    """The folder of the patches that ship with Antiphon, read-only."""
     return folder("patches")
 
 
 def models() -> Path:
+    """Finds the folder of the weights that ship with Antiphon.
+
+    Returns:
+        The checkout's where Antiphon runs from one, otherwise the installed one.
+    """
     return folder("models")
 
 
 def supercollider() -> Path:
+    """The folder of the SynthDefs and classes that ship with Antiphon, read-only."""
     return folder("supercollider")

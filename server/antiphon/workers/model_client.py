@@ -26,11 +26,25 @@ from antiphon.workers.stream import Stream
 
 
 class ModelClient:
-    """Streams of one model, side by side, as one thing. Made in `prepare`; all but `close` is for the block path.
+    """A processor's streams of one model, for processors that have a hop grid of their own.
 
-    lanes: streams of the model.  hop_frames: of the processor's grid, by which hops are numbered.  block: the
-    longest there is.  node: the processor's.  lead: hops between a post and its take, as many as a block can hold:
-    add `lead * hop_frames` to the latency.  there: whether a worker was asked for; a check has none.
+    Made in `prepare`. All methods but `close` are for the block path. What a hop and an answer mean (sound, band
+    levels, gains) is between processor and network. For sound in, sound out there is `ModelProcessor`.
+
+    Args:
+        model: The model.
+        lanes: Streams side by side, a slot each.
+        hop_frames: Frames of the processor's hop grid, by which hops are numbered.
+        block: Frames of the longest block.
+        node: The processor's `node`.
+
+    Attributes:
+        lead: Hops from a `post` to its `take`: `lead * hop_frames` belongs into the latency.
+        first: The first hop there is.
+        there: Whether a worker was asked for; where a declaration is only checked there is none.
+
+    Raises:
+        WorkerError: The worker cannot be had.
     """
 
     def __init__(self, model: ModelInfo, lanes: int, hop_frames: int, block: int, node: int) -> None:
@@ -54,11 +68,21 @@ class ModelClient:
         self.there = bool(self._streams)
 
     def begin(self, hop: int) -> None:
-        """The number of the first hop there is, after a reset too."""
+        """Sets the first hop there is, at the start and after `reset`.
+
+        Args:
+            hop: Its number.
+        """
         self.first = hop
 
     def post(self, hop: int, values: Samples, io: IO | None) -> None:
-        """Hop `hop` is complete: float32 `[lanes, inputs, hop]` of the model."""
+        """Posts a hop that is complete.
+
+        Args:
+            hop: Its number.
+            values: float32 `[lanes, inputs, hop]` of the model.
+            io: Of the block, for marks in the session log; None for no marks.
+        """
         if not self.there:
             return
         due = self._script.before(hop, self._streams) or hop == self.first
@@ -77,9 +101,15 @@ class ModelClient:
             stream.post(hop)
 
     def take(self, hop: int, io: IO | None) -> Samples | None:
-        """The answer to hop `hop`, float32 `[lanes, outputs, answer]` until the next take; None when there is none.
+        """Takes the answer to a hop. Hops are asked for in order, each once.
 
-        Hops are asked for in order, each once. An answer that is not finite ends its worker, and counts as none.
+        Args:
+            hop: Its number.
+            io: Of the block, for marks in the session log; None for no marks.
+
+        Returns:
+            float32 `[lanes, outputs, answer]`, valid until the next `take`; None where it is not there in time, or is
+            not finite, which also ends its worker.
         """
         if hop < self.first:
             return None
@@ -105,23 +135,42 @@ class ModelClient:
             stream.reset()
 
     def retry(self) -> None:
+        """Has a worker started again that was given up. For `Processor.retry`."""
         for stream in self._streams:
             stream.retry()
 
     def recall(self, kind: str, hop: int) -> None:
+        """Takes a mark of the session log that is replayed. For `Processor.recall`.
+
+        Args:
+            kind: The word that was marked.
+            hop: The hop it belongs to.
+        """
         self._script.recall(kind, hop)
 
     def standing(self) -> list[tuple[str, int]]:
+        """Lists the marks that a log which begins now needs first. For `Processor.standing`.
+
+        Returns:
+            Kind and number of each.
+        """
         return self._script.standing()
 
     def close(self) -> None:
-        """Gives the streams back. Off the block path."""
+        """Releases the streams. Off the block path."""
         for stream in self._streams:
             stream.close()
 
 
 def usable(model: ModelInfo) -> str:
-    """Why the model cannot run here, in one sentence; "" where its weights and torch are installed."""
+    """Finds out why a model cannot run here.
+
+    Args:
+        model: The model.
+
+    Returns:
+        One sentence; "" where its weights and torch are installed.
+    """
     try:
         model_files.entry(model.weights, Path(model.folder) if model.folder else None)
     except model_files.ModelError as error:
@@ -132,9 +181,11 @@ def usable(model: ModelInfo) -> str:
 
 
 def say_instead(log: logging.Logger, text: str) -> None:
-    """Logs what a node does without its model: once in a process, and never where a declaration is only tried.
+    """Warns of what a node does without its model: once in a process, and never where a declaration is only checked.
 
-    So a patch says it once when it plays, and neither lists of plugins nor the trial before that say it as well.
+    Args:
+        log: The plugin's logger.
+        text: The sentence.
     """
     if not pool.only_tried() and (log.name, text) not in _SAID:
         _SAID.add((log.name, text))

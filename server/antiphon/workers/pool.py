@@ -259,13 +259,28 @@ def prefer(device: str) -> None:
 
 
 def use(pool: Pool | None) -> None:
-    """The pool of this process from here on."""
+    """Sets the pool of this process. Tests end one with `use_pool(None)`.
+
+    Args:
+        pool: The pool, or None for a new one at the next need.
+    """
     global _current
     _current = pool
 
 
 def current() -> Pool | None:
-    """This process's pool, in lockstep unless another was set; None within `absent`."""
+    """Finds the workers of this process: a pool that streams are opened from. Off the block path.
+
+    `pool.open(spec, config="", node=0)` gives a `Stream` through a slot of a worker like `spec`, a `WorkerSpec`; the
+    worker is started if there is none, and may not be ready yet. `config` is the stream's own text for `Stepper.open`,
+    `node` the processor's `node`. `pool.lockstep` is True where a file is computed and every answer is waited for.
+
+    Returns:
+        The pool; None where a declaration is only checked, and no worker is to be started.
+
+    Raises:
+        WorkerError: The system is not Linux.
+    """
     global _current
     if _none:
         return None
@@ -283,7 +298,11 @@ def only_tried() -> bool:
 
 @contextlib.contextmanager
 def absent() -> Iterator[None]:
-    """Within, there are no workers: a processor is checked without them."""
+    """Makes `current_pool` give None within a `with` block, as where a processor is only checked.
+
+    Yields:
+        Nothing.
+    """
     global _none
     before, _none = _none, True
     try:

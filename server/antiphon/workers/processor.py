@@ -22,15 +22,31 @@ from antiphon.workers.rebuffer import Rebuffer
 
 
 class ModelProcessor(Processor):
-    """Sound → sound by `model`, at the model's rate; the host adapts the stream.
+    """A processor whose sound goes through a streaming model in a worker; the host adapts the rate.
 
-    A model of fewer channels than the stream gets a slot for each group of its channels. While an answer is
-    missing the node is heard dry, delayed by its latency, over a 10 ms fade.
+        class Leveller(ModelProcessor):
+            model = LEVELLER
+            rate = LEVELLER.rate
+
+    is all of a processor. A model of fewer channels than the stream gets a slot for each group of channels. Where an
+    answer is missing, the node fades to the dry sound, delayed by its latency, and back, in 10 ms.
+
+    Attributes:
+        model: The model; it has as many inputs as outputs, and answers a hop with as many frames.
     """
 
     model: ClassVar[ModelInfo]
 
     def prepare(self, spec: StreamSpec) -> None:
+        """Opens the model's streams and makes all buffers.
+
+        Args:
+            spec: Rate, block and channels of the stream.
+
+        Raises:
+            PluginError: The model is not sound in, sound out, or its rate is not the stream's.
+            WorkerError: The worker cannot be had.
+        """
         model = self.model
         if model.inputs != model.outputs:
             raise PluginError(f"{model.name} has {model.inputs} channels in and {model.outputs} out; write a processor")
@@ -51,6 +67,11 @@ class ModelProcessor(Processor):
         self._io: IO | None = None
 
     def process(self, io: IO) -> None:
+        """Posts the hops that become complete, and plays the answers.
+
+        Args:
+            io: The block.
+        """
         self._io = io
         self._hops.run(io, io.audio_in[0], io.audio_out[0])
 
@@ -70,21 +91,35 @@ class ModelProcessor(Processor):
         self._presence.play(answer, self._dry, out)
 
     def reset(self) -> None:
+        """Forgets the past."""
         self._hops.clear()
         self._presence.clear()
         self._past.clear()
         self._line.reset()
 
     def retry(self) -> None:
+        """Has a worker started again that was given up."""
         self._line.retry()
 
     def recall(self, kind: str, hop: int) -> None:
+        """Repeats a dropout of the set that is replayed.
+
+        Args:
+            kind: The word that was marked.
+            hop: The hop it belongs to.
+        """
         self._line.recall(kind, hop)
 
     def standing(self) -> list[tuple[str, int]]:
+        """Lists the dropouts that are in force.
+
+        Returns:
+            Kind and number of each mark.
+        """
         return self._line.standing()
 
     def close(self) -> None:
+        """Releases the model's streams."""
         line = getattr(self, "_line", None)
         if line is not None:
             line.close()

@@ -16,18 +16,28 @@ from antiphon.contract.params import Value
 from antiphon.errors import WorkerError
 
 MAX_SPEC_BYTES = 3072
+"""Bytes of a spec as JSON, at most: its place in the arena."""
 MAX_SLOTS = 64
+"""Slots of a worker, at most."""
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerSpec:
-    """One worker process. Streams that ask for equal specs share the process and its weights, a slot each.
+    """One worker process, as data. Streams of equal specs share the process and what it has loaded, a slot each.
 
-    name: what it is called.  factory: "module:Name", imported in the worker and called with this spec; gives a
-    `Stepper`.  zygote: the module imported before the fork, "torch" or "pyo".  hop: frames of a hop.
-    rate: frames per second.  inputs, outputs: shape of one slot's hop in and out, float32; any meaning.
-    slots: streams side by side; a step always works on all of them.  depth: hops a slot's ring holds.
-    device: "cpu" or "cuda".  memory: MB it may take beyond what its zygote holds.  settings: for the factory.
+    Attributes:
+        name: Its name in `/status` and messages.
+        factory: "module:Name", imported in the worker and called with this spec; it gives a `Stepper`.
+        zygote: What the process has imported before it is forked: "torch", "pyo" or "none".
+        hop: Frames of a hop.
+        rate: Frames per second.
+        inputs: Shape of one slot's hop, float32, of any meaning.
+        outputs: Shape of one slot's answer, float32, of any meaning.
+        slots: Streams it takes, 1 to 64; a step computes all of them.
+        depth: Hops that a slot's ring holds.
+        device: "cpu" or "cuda".
+        memory: Megabytes it may take beyond what its zygote has.
+        settings: For the factory.
     """
 
     name: str
@@ -44,7 +54,14 @@ class WorkerSpec:
     settings: Mapping[str, Value] = field(default_factory=dict)
 
     def to_json(self) -> bytes:
-        """Raises `WorkerError` when it is too long for the arena."""
+        """Packs the spec for the arena.
+
+        Returns:
+            JSON with sorted keys, so that equal specs have equal bytes.
+
+        Raises:
+            WorkerError: It is longer than `MAX_SPEC_BYTES`.
+        """
         data = json.dumps(asdict(self), sort_keys=True).encode()
         if len(data) > MAX_SPEC_BYTES:
             raise WorkerError(f"the worker {self.name} is described by {len(data)} bytes; at most {MAX_SPEC_BYTES}")
@@ -52,37 +69,58 @@ class WorkerSpec:
 
     @staticmethod
     def from_json(data: bytes) -> WorkerSpec:
+        """Unpacks what `to_json` gave.
+
+        Args:
+            data: The JSON.
+
+        Returns:
+            The spec.
+        """
         read: dict[str, Any] = json.loads(data)
         return WorkerSpec(**{**read, "inputs": tuple(read["inputs"]), "outputs": tuple(read["outputs"])})
 
     @property
     def floats_in(self) -> int:
+        """Numbers of one slot's hop."""
         return math.prod(self.inputs)
 
     @property
     def floats_out(self) -> int:
+        """Numbers of one slot's answer."""
         return math.prod(self.outputs)
 
 
 class Stepper(Protocol):
-    """What a factory gives: the worker's work, hop by hop. One thread; no growth after `warm`.
+    """What the factory of a `WorkerSpec` gives: the work of a worker, hop by hop.
 
-    An exception ends the worker with that reason; `ModelError` (and other `AntiphonError`s) raised by the factory say
-    that trying again will not help.
+    All calls come from one thread. After `warm` memory does not grow. An exception ends the worker, with that exception
+    as the reason; an `AntiphonError` raised by the factory means that starting it again would not help.
     """
 
     def warm(self) -> None:
-        """Runs steps until nothing is slow for being the first; leaves every slot fresh."""
+        """Runs steps until no step is slow for being among the first, and leaves every slot without a past."""
 
     def open(self, slot: int, config: str) -> None:
-        """A stream begins in `slot`, with no past. config: its own text (JSON), the same again after a restart."""
+        """Begins a stream without a past.
+
+        Args:
+            slot: Its slot.
+            config: The stream's own text, as its processor gave it; the same again after a restart.
+        """
 
     def close(self, slot: int) -> None:
-        """The slot is idle from here."""
+        """Ends a stream: the slot has no hops from here on.
+
+        Args:
+            slot: Its slot.
+        """
 
     def step(self, hops: NDArray[np.int64], x: Samples, y: Samples) -> None:
-        """One hop of every slot that has one. hops: `[slots]`, its number, -1 where the slot idles.
+        """Computes one hop of every slot that has one. The state of the others stays as it is.
 
-        x: float32 `[slots, *inputs]`; y: `[slots, *outputs]`, to be filled. What idle slots hold counts for
-        nothing, and their state stays as it is.
+        Args:
+            hops: `[slots]`: each slot's hop number on the sample clock, or -1 where it has none.
+            x: float32 `[slots, *inputs]`; rows without a hop hold anything.
+            y: float32 `[slots, *outputs]`, to be filled in rows with a hop.
         """
