@@ -92,11 +92,17 @@ def _string(node: ast.stmt | None) -> str:
 
 def methods(node: ast.ClassDef) -> list[ast.FunctionDef]:
     """The public methods and properties of a class, in the order of its source."""
-    return [item for item in node.body if isinstance(item, ast.FunctionDef) and not item.name.startswith("_")]
+    public = [item for item in node.body if isinstance(item, ast.FunctionDef)]
+    return [item for item in public if item.name == "__call__" or not item.name.startswith("_")]
 
 
 def _decorated(node: ast.ClassDef | ast.FunctionDef, name: str) -> bool:
     return any(ast.unparse(item).partition("(")[0] == name for item in node.decorator_list)
+
+
+def is_property(node: ast.FunctionDef) -> bool:
+    """Whether a method is read as an attribute."""
+    return _decorated(node, "property")
 
 
 def _arguments(node: ast.FunctionDef) -> str:
@@ -116,9 +122,18 @@ def construction(name: str, node: ast.ClassDef) -> str:
         if isinstance(item, ast.FunctionDef) and item.name == "__init__":
             return f"class {name}({_arguments(item)})"
     if _decorated(node, "dataclass"):
-        fields = [item for item in node.body if isinstance(item, ast.AnnAssign)]
-        return f"class {name}({', '.join(ast.unparse(item).replace('field(default_factory=', '(') for item in fields)})"
+        fields = ", ".join(_field(item) for item in node.body if isinstance(item, ast.AnnAssign))
+        return f"class {name}({fields})"
     return f"class {name}({', '.join(ast.unparse(base) for base in node.bases)})".removesuffix("()")
+
+
+def _field(node: ast.AnnAssign) -> str:
+    """A field of a dataclass; a default that a function makes as that function's call."""
+    if isinstance(node.value, ast.Call) and ast.unparse(node.value.func) == "field":
+        factory = node.value.keywords[0].value
+        made = f"{factory.id}()" if isinstance(factory, ast.Name) else "…"
+        return f"{ast.unparse(node.target)}: {ast.unparse(node.annotation)} = {made}"
+    return ast.unparse(node)
 
 
 def markdown(doc: str) -> str:
@@ -138,7 +153,8 @@ def _section(title: str, body: str) -> str:
         return f"```python\n{body.strip()}\n```"
     if title in ("Returns", "Yields"):
         return f"{title}: {' '.join(body.split())}"
-    items = [" ".join(item.split()) for item in re.split(r"\n(?=\S)", body.strip())]
+    body = body.strip()
+    items = [" ".join(item.split()) for item in re.split(r"\n(?=\S)", body)]
     entries = [re.sub(r"^\**(\w[\w, .\[\]]*?)(?: \([^)]*\))?:", r"`\1`:", item) for item in items]
     return f"{title}:\n\n" + "\n".join(f"- {entry}" for entry in entries)
 
@@ -166,14 +182,13 @@ def entry(name: str, found: Definition) -> str:
         text = [_entry(f"### {name}", construction(name, node), found.doc)]
         for item in methods(node):
             doc = ast.get_docstring(item) or ""
-            if _decorated(item, "property"):
-                gives = f": {ast.unparse(item.returns)}" if item.returns is not None else ""
-                text.append(_entry(f"#### {name}.{item.name}", f"{item.name}{gives}", doc))
-            else:
-                text.append(_entry(f"#### {name}.{item.name}", signature(item.name, item), doc))
+            gives = f": {ast.unparse(item.returns)}" if item.returns is not None else ""
+            code = f"{item.name}{gives}" if is_property(item) else signature(item.name, item)
+            text.append(f"#### `{name}.{code}`\n\n{markdown(doc)}")
         return "\n\n".join(text)
     value = ast.unparse(node.value) if node.value is not None else ""
-    return _entry(f"### {name}", f"{name} = {value}" if len(value) < 200 else name, found.doc)
+    shown = f"`{name} = {value}`\n\n" if len(value) < 200 else ""
+    return f"### {name}\n\n{shown}{found.doc}"
 
 
 def _entry(title: str, code: str, doc: str) -> str:

@@ -29,6 +29,7 @@ CHUNK = 16384
 """Frames handed to the encoder at a time. libsndfile's vorbis encoder overruns its stack with very long ones."""
 _ADD_PEAK_CHUNK = 0x1050
 MAX_WAV_BYTES = (1 << 32) - (1 << 16)
+"""Bytes that a WAV file's header can count."""
 
 
 _STEPS = {"PCM_U8": 1 << 7, "PCM_S8": 1 << 7, "PCM_16": 1 << 15, "PCM_24": 1 << 23}
@@ -36,7 +37,17 @@ _EIGHT_BITS = {"PCM_U8": "PCM_S8", "PCM_S8": "PCM_U8"}
 
 
 def format_of(path: str | os.PathLike[str]) -> Format:
-    """The format a file name asks for, or `FileError` naming those allowed."""
+    """Finds the format that a file's name asks for.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The format.
+
+    Raises:
+        FileError: No sound file has such a suffix; the message lists those allowed.
+    """
     found = FORMATS.get(Path(path).suffix.lower())
     if found is None:
         raise FileError(f"cannot write {shown(path)}: its name must end in {SHOWN_SUFFIXES}")
@@ -52,12 +63,26 @@ def subtype_for(format: Format, source: str = "") -> str:
 
 
 class AudioWriter:
-    """Writes a sound file. Use it with `with`: leaving keeps the file, an exception leaves no trace.
+    """Writes a sound file, whole or not at all: a `with` block that ends by an exception leaves no file.
 
-    The format follows the suffix. rate, channels: what the format does not hold is refused at once.
-    like: a source's libsndfile subtype, whose bit depth is kept.  clipped: samples beyond full scale,
-    cut to it in whole-number formats.  peak: the largest of those, 1 where there are none. Every failure is a
-    `FileError` that names the file.
+    The format follows the suffix. Encoding runs in a thread.
+
+    Args:
+        path: The file.
+        rate: Frames per second.
+        channels: Channels.
+        like: The libsndfile subtype of a source, whose bit depth is kept where the format has it: "PCM_16".
+
+    Attributes:
+        name: The path as one line of text.
+        frames: Frames written so far.
+        clipped: Samples beyond full scale, which formats of whole numbers cut to it.
+        peak: The greatest magnitude of those; 1 where there are none.
+        format: The format.
+        subtype: libsndfile's word for how samples are kept.
+
+    Raises:
+        FileError: The format does not hold that rate or so many channels, or the file cannot be written.
     """
 
     def __init__(self, path: str | os.PathLike[str], rate: int, channels: int, like: str = "") -> None:
@@ -90,7 +115,14 @@ class AudioWriter:
             self.abort()
 
     def write(self, samples: Samples) -> None:
-        """Adds float32 `[channels, n]`; the array may be reused afterwards."""
+        """Adds sound.
+
+        Args:
+            samples: float32 `[channels, n]`; it may be changed afterwards.
+
+        Raises:
+            FileError: An earlier part could not be written.
+        """
         at, n = 0, samples.shape[1]
         while at < n:
             part = min(n - at, CHUNK - self._filled)
@@ -102,7 +134,11 @@ class AudioWriter:
         self.frames += n
 
     def commit(self) -> None:
-        """Finishes the file and gives it its name. Until this returns there is none."""
+        """Finishes the file and gives it its name; a `with` block does it.
+
+        Raises:
+            FileError: It cannot be written; then there is no file.
+        """
         try:
             if self.frames == 0 and self.format.name == "MP3":
                 raise FileError(f"cannot write {self.name}: there is no sound to write, and an mp3 cannot be empty")
@@ -121,7 +157,7 @@ class AudioWriter:
             raise
 
     def abort(self) -> None:
-        """Leaves nothing behind; what was there under the name before is untouched."""
+        """Removes what was written; a file that had the name before is kept."""
         self._stopped = True
         try:
             self._finish()

@@ -42,10 +42,14 @@ _GAVE_UP = {
 
 @dataclass(frozen=True, slots=True)
 class AudioInfo:
-    """What a sound file says it is.
+    """What a sound file says of itself.
 
-    rate: frames per second.  channels: 1 to 64.  frames: as promised, None where the file does not
-    say; only decoding tells.  format, subtype: libsndfile's words ("WAV", "PCM_16").
+    Attributes:
+        rate: Frames per second.
+        channels: 1 to 64.
+        frames: As promised; None where the file does not say.
+        format: libsndfile's word: "WAV".
+        subtype: libsndfile's word: "PCM_16".
     """
 
     rate: int
@@ -188,7 +192,14 @@ class Decoder:
 
 
 def shown(path: str | os.PathLike[str]) -> str:
-    """The path as one line of printable text."""
+    """Makes a path fit for a message: one line of printable text.
+
+    Args:
+        path: The path.
+
+    Returns:
+        The path, with what cannot be printed escaped.
+    """
     text = os.fspath(path)
     return text if text.isprintable() else text.encode("unicode_escape", "surrogatepass").decode("ascii")
 

@@ -114,6 +114,7 @@ class Kernel(Generic[P, R]):
             raise self.error
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Runs the machine code, by position."""
         if kwargs:
             raise TypeError(f"{self.name} takes positional arguments only")
         return self.call(*[address(arg) if type(arg) is np.ndarray else arg for arg in args])

@@ -51,14 +51,17 @@ def cache() -> Path:
 
 
 def patches() -> Path:
+    """The performer's patches."""
     return data() / "patches"
 
 
 def sessions() -> Path:
+    """The performer's sets."""
     return data() / "sessions"
 
 
 def recordings() -> Path:
+    """The performer's recordings."""
     return data() / "recordings"
 
 

@@ -21,13 +21,20 @@ PREFIX = "synth/"
 
 @dataclass(frozen=True, slots=True)
 class SynthInfo:
-    """What the factory of `antiphon_synths` gives.
+    """A synth backend, as data: what the factory of `antiphon_synths` gives. It imports no synth.
 
-    backend: "module:Name" of the `SynthBackend`, imported in the worker and called with rate, hop, slots and
-    `settings`.  zygote: as in `WorkerSpec`.  needs: the module that has to be installed, "" for none.
-    program: the program that has to be.  install: how.
-    slots: synth nodes it plays.  memory: MB.  behind: (rate, hop) → hops by which its answers are behind, "" for none;
-    "module:name".  crowd: events it takes in a hop, for each frame of it.
+    Attributes:
+        name: What `--synth` takes.
+        backend: "module:Name" of the `SynthBackend`, imported in the worker and called with rate, hop, slots and
+            settings.
+        zygote: What the worker has imported before it is forked: "torch", "pyo" or "none".
+        needs: A module that has to be installed, or "".
+        program: A program that has to be installed, or "".
+        install: The command that installs it.
+        slots: Synth nodes that one worker plays.
+        memory: Megabytes the worker may take.
+        behind: "module:name" of a function from rate and hop to the hops by which its sound is late, or "" for none.
+        crowd: Events that it takes for each frame of a hop.
     """
 
     name: str
@@ -43,16 +50,34 @@ class SynthInfo:
 
     @property
     def installed(self) -> bool:
+        """Whether module and program are there."""
         if self.program:
             return shutil.which(self.program) is not None
         return not self.needs or importlib.util.find_spec(self.needs) is not None
 
     def delay(self, rate: int, hop: int) -> int:
-        """Hops by which its answers are behind, beyond the one that every worker has."""
+        """Computes how late its sound is, beyond the hop that every worker needs.
+
+        Args:
+            rate: Frames per second.
+            hop: Frames of a hop.
+
+        Returns:
+            Hops.
+        """
         return int(named(self.behind)(rate, hop)) if self.behind else 0
 
     def worker(self, rate: int, hop: int, settings: Mapping[str, Value] | None = None) -> WorkerSpec:
-        """Its worker in a stream of that rate, playing hops of so many frames."""
+        """Describes its worker.
+
+        Args:
+            rate: Frames per second.
+            hop: Frames of a hop.
+            settings: For the backend, besides rate, hop and slots.
+
+        Returns:
+            The worker's spec.
+        """
         return WorkerSpec(
             name=PREFIX + self.name,
             factory="antiphon.synth.stepper:SynthStepper",
@@ -69,11 +94,14 @@ class SynthInfo:
 
 
 PYO = SynthInfo("pyo", "antiphon.synth.pyo:Pyo", "pyo", needs="pyo")
+"""pyo, in a worker."""
 SUPERCOLLIDER = SynthInfo(
     "supercollider", "antiphon.synth.sc.backend:SuperCollider", "none", program="scsynth", slots=8, memory=2048,
     behind="antiphon.synth.sc.timing:delay", crowd=0.25, install="sudo apt-get install supercollider-server",
 )  # fmt: skip
+"""scsynth, fed by a worker."""
 NULL = SynthInfo("null", "antiphon.synth.null:Null", "none")
+"""No sound: notes are written into a file."""
 SILENT = "antiphon: pyo is not installed, so that notes are not heard: pip install pyo"
 ORDER = ("pyo", "null")
 """What auto takes, the first that is installed."""
@@ -81,7 +109,13 @@ ORDER = ("pyo", "null")
 
 @dataclass(frozen=True, slots=True)
 class BackendChoice:
-    """A backend, and what its worker is told beside. instead: it plays because another was given up."""
+    """The backend that a process plays notes with.
+
+    Attributes:
+        info: The backend.
+        settings: Names and values for it.
+        instead: It plays because another one was given up.
+    """
 
     info: SynthInfo
     settings: tuple[tuple[str, Value], ...] = ()
@@ -109,11 +143,19 @@ _chosen: BackendChoice | None = None
 
 
 def use(choice: BackendChoice | None) -> None:
-    """What this process plays notes with from here on."""
+    """Sets what this process plays notes with.
+
+    Args:
+        choice: The backend, or None for the default.
+    """
     global _chosen
     _chosen = choice
 
 
 def chosen() -> BackendChoice:
-    """What this process plays notes with: pyo, or what there is, unless told otherwise."""
+    """Finds what this process plays notes with.
+
+    Returns:
+        What `use_backend` set; otherwise pyo, or no sound where pyo is not installed.
+    """
     return _chosen or BackendChoice(PYO if PYO.installed else NULL)

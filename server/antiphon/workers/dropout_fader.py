@@ -181,6 +181,6 @@ def _related(x: Samples, dry: Samples) -> tuple[float, float]:
 
 
 def _scaled(x: Samples, gains: Samples, out: Samples) -> None:
-    """out ← x · gains, row by row: broadcast, numpy would make a buffer."""
+    """Writes x · gains into `out`, row by row: broadcast, numpy would make a buffer."""
     for row, into in zip(x, out, strict=True):
         np.multiply(row, gains, out=into)

@@ -109,6 +109,7 @@ class Pool:
         os.eventfd_write(self.bells.wake[entry.number], 1)
 
     def close(self, stream: Stream) -> None:
+        """Releases a stream's slot; a worker without streams is ended some time later."""
         if stream not in self.streams:
             return
         self.streams.remove(stream)
@@ -146,6 +147,7 @@ class Pool:
     # ---- on the block path
 
     def ring(self, worker: int) -> None:
+        """Notes that a worker was posted to; `flush` wakes it."""
         if worker not in self._rung:
             self._rung.append(worker)
 
@@ -170,6 +172,7 @@ class Pool:
         return False
 
     def call_zygote(self, entry: WorkerEntry) -> None:
+        """Has the zygotes look at the workers' words."""
         for bell in self.bells.zygotes:
             os.eventfd_write(bell, 1)
 
@@ -187,6 +190,7 @@ class Lockstep(Pool):
         atexit.register(self.shut)
 
     def open(self, spec: WorkerSpec, config: str = "", node: int = 0) -> Stream:
+        """Opens a stream and waits until its worker is ready."""
         if spec.zygote not in self._lifelines:
             self._lifelines[spec.zygote] = spawn(spec.zygote, self.arena, self.bells)
         stream = super().open(spec, config, node)
@@ -232,6 +236,7 @@ class Lockstep(Pool):
             raise WorkerLost(f"the process that keeps the workers ({kind}) has ended; start the command again")
 
     def hear(self, worker: int, milliseconds: float) -> None:
+        """Waits for a worker to answer, and checks now and then that its zygote lives."""
         super().hear(worker, milliseconds)
         now = time.monotonic()
         if now - self._looked > LOOK_SECONDS:
@@ -239,6 +244,7 @@ class Lockstep(Pool):
             self._look(self.arena.entries[worker].spec().zygote)
 
     def shut(self) -> None:
+        """Closes all streams and ends the zygotes."""
         super().shut()
         for pid, lifeline in self._lifelines.values():
             os.close(lifeline)

@@ -51,7 +51,11 @@ class Stream:
         self.misses = 0
 
     def runs(self) -> bool:
-        """Whether a worker has taken the stream and none of its answers was refused by `blame`."""
+        """Finds out whether there is a worker that has taken the stream, and whose answers were not refused by `blame`.
+
+        Returns:
+            Whether there is.
+        """
         words = self._words
         return (
             words[WorkerWord.STATE] == State.RUNNING
