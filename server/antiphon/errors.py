@@ -16,7 +16,9 @@ class AntiphonError(Exception):
 class WireError(AntiphonError):
     """The peer sent bytes or a message that cannot be used.
 
-    `address` is the OSC address it was meant for, as far as it could be read, else "".
+    Args:
+        message: One sentence.
+        address: The OSC address it was meant for, as far as it could be read, otherwise "".
     """
 
     def __init__(self, message: str, address: str = "") -> None:
@@ -45,11 +47,11 @@ class NodeError(PluginError):
 
 
 class EngineError(AntiphonError):
-    """An audio device, driver or engine process that cannot do what was asked."""
+    """An audio device, a driver, an engine or a synth process cannot do what was asked."""
 
 
 class Unanswered(EngineError):
-    """Nobody answers where something is to be joined, for now: it is asked again."""
+    """A program that is to be joined does not answer yet; the attempt is repeated."""
 
 
 class FileError(AntiphonError):

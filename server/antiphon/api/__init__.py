@@ -10,6 +10,9 @@ Only plugins import it. It may import every room below `control`; what is define
 | `antiphon.api.networks` | the torch side of a model; imports torch |
 | `antiphon.api.workers` | streams of hops through a worker process, for work that is no model |
 | `antiphon.api.synths` | backends that play notes |
+| `antiphon.api.commands` | what a performer asks for: notes, parameters, tempo, each with its time |
+| `antiphon.api.osc` | OSC packets as bytes |
+| `antiphon.api.console` | lines for the person at the terminal |
 | `antiphon.api.files` | sound files, MIDI files, folders |
 | `antiphon.api.jobs` | what `antiphon run` asks of a plugin whose files are not sound in, sound out |
 | `antiphon.api.rendering` | notes to sound without a server; loading plugins |
@@ -27,7 +30,17 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from antiphon.contract.hookspecs import Register, hookimpl
-from antiphon.errors import AntiphonError, FileError, ParamError, PluginError, UsageError, WorkerError
+from antiphon.errors import (
+    AntiphonError,
+    EngineError,
+    FileError,
+    ParamError,
+    PluginError,
+    Unanswered,
+    UsageError,
+    WireError,
+    WorkerError,
+)
 
 if TYPE_CHECKING:
     from antiphon.contract.block import Block, Samples, StreamSpec
@@ -49,6 +62,7 @@ __all__ = [
     "AntiphonError",
     "Block",
     "BlockTime",
+    "EngineError",
     "Event",
     "FileError",
     "Param",
@@ -59,8 +73,10 @@ __all__ = [
     "Register",
     "Samples",
     "StreamSpec",
+    "Unanswered",
     "UsageError",
     "Value",
+    "WireError",
     "WorkerError",
     "frequency",
     "hookimpl",

@@ -5,6 +5,7 @@ For a torch model there is `antiphon.api.models`, which is built on this.
 
 from __future__ import annotations
 
+from antiphon.runtime.scheduling import short_slices
 from antiphon.workers.dropout_fader import DropoutFader
 from antiphon.workers.dropout_log import DropoutLog
 from antiphon.workers.pool import current as current_pool
@@ -21,4 +22,5 @@ __all__ = [
     "WorkerSpec",
     "current_pool",
     "lead_for",
+    "short_slices",
 ]

@@ -60,10 +60,18 @@ class AudioInfo:
 
 
 class Decoder:
-    """A sound file being decoded by a process of its own, block by block.
+    """A sound file decoded block by block in a process of its own; a context manager, whose end ends the process.
 
-    Use it with `with`; leaving ends the process. Every failure is a `FileError` that names the file.
-    rate: resample to this rate.
+    Args:
+        path: The file.
+        rate: Resample to this rate, in Hz; None keeps the file's.
+
+    Attributes:
+        name: The path as one line of text.
+        info: What the file says of itself.
+
+    Raises:
+        FileError: It cannot be read; `blocks` may raise it as well.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, rate: int | None = None) -> None:
@@ -102,7 +110,7 @@ class Decoder:
         self.close()
 
     def close(self) -> None:
-        """Ends the process. Harmless when done twice."""
+        """Ends the process. It may be called twice."""
         process, self._process = self._process, None
         if process is None:
             return
@@ -112,7 +120,14 @@ class Decoder:
         process.wait()
 
     def blocks(self) -> Iterator[Samples]:
-        """The sound, float32 `[channels, n]` with n of a few thousand, each block an array of its own."""
+        """Decodes the sound.
+
+        Yields:
+            float32 `[channels, n]`, n a few thousand, each block an array of its own.
+
+        Raises:
+            FileError: The file is damaged, holds numbers that are not finite, or is too long.
+        """
         channels = self.info.channels
         plain = self.info.format in _UNPACKED and self.info.subtype in _PLAIN
         most = sys.maxsize if plain else MAX_SECONDS * self.info.rate

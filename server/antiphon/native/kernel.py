@@ -172,9 +172,9 @@ _compiled: list[object] = []
 
 
 def compile_all() -> None:
-    """Compiles every kernel declared and not yet linked, in one LLVM module.
+    """Compiles every kernel that is declared and not compiled yet, in one LLVM module.
 
-    One that cannot be compiled holds up no other: it raises when it is called.
+    One that cannot be compiled raises when it is called; the others are compiled.
     """
     fresh = [item for item in _declared if item.address == 0 and item.error is None]
     if not fresh:

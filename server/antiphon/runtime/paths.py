@@ -32,7 +32,11 @@ def _home(kind: str, platform: str) -> Path:
 
 
 def config() -> Path:
-    """Settings and the token."""
+    """Finds the folder of settings and the token.
+
+    Returns:
+        Its path; it may not exist yet.
+    """
     return _home("config", platformdirs.user_config_dir("antiphon"))
 
 

@@ -19,7 +19,14 @@ def checkout() -> Path | None:
 
 
 def folder(name: str) -> Path:
-    """The built-in folder `patches`, `models` or `supercollider`."""
+    """Finds a folder that ships with Antiphon; read-only.
+
+    Args:
+        name: "patches", "models" or "supercollider".
+
+    Returns:
+        The checkout's where Antiphon runs from one, otherwise the installed one.
+    """
     root = checkout()
     return root / name if root is not None else _HERE / "data" / name
 
