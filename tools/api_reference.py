@@ -70,7 +70,7 @@ def definition(module: str, name: str) -> Definition:
     found: Definition | None = None
     for node, after in zip(body, [*body[1:], None], strict=True):
         if isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name == name:
-            found = Definition(name, module, node, ast.get_docstring(node) or "")
+            found = Definition(name, module, node, documented(node))
         elif isinstance(node, ast.Assign | ast.AnnAssign):
             target = node.targets[0] if isinstance(node, ast.Assign) else node.target
             if ast.unparse(target) == name:
@@ -81,6 +81,16 @@ def definition(module: str, name: str) -> Definition:
         if here == name:
             return definition(source, there)
     raise SystemExit(f"{module}.{name} is defined nowhere below server/")
+
+
+def documented(node: ast.ClassDef | ast.FunctionDef) -> str:
+    """The docstring; of a class with the sections of its `__init__` at the end."""
+    doc = ast.get_docstring(node) or ""
+    made = [item for item in node.body if isinstance(item, ast.FunctionDef) and item.name == "__init__"]
+    if not isinstance(node, ast.ClassDef) or not made:
+        return doc
+    section = re.search(rf"^(?:{'|'.join(SECTIONS)}):$.*", ast.get_docstring(made[0]) or "", re.MULTILINE | re.DOTALL)
+    return f"{doc}\n\n{section[0]}" if section else doc
 
 
 def _string(node: ast.stmt | None) -> str:

@@ -79,7 +79,7 @@ def test_every_name_is_documented_with_its_arguments(module: str, name: str) -> 
     for node in parts:
         if not isinstance(node, ast.ClassDef | ast.FunctionDef):
             continue
-        doc = ast.get_docstring(node) or ""
+        doc = reference.documented(node)
         assert doc, f"{found.module}.{found.name}.{node.name} has no docstring"
         if node.name not in UNMADE and node.name != "__call__":
             assert not lacking(doc, node), f"{found.module}.{found.name}: {node.name}"
