@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from antiphon.contract.pitch import FLAT_NAMES
+from antiphon.api import FLAT_NAMES
 
 KEYS = FLAT_NAMES + tuple(f"{name}m" for name in FLAT_NAMES)
 """The 24 keys, and the 24 chords, by number."""

@@ -9,10 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.contract import harness
-from antiphon.contract.block import StreamSpec
-from antiphon.contract.params import Value
-from antiphon.contract.processor import IO, BlockTime, Event
+from antiphon.api import IO, BlockTime, Event, StreamSpec, Value
+from antiphon.api.jobs import prepare_processor
 from antiphon_accompany.harmony import HarmonyTracker
 from antiphon_accompany.melody import Melody
 from antiphon_accompany.notes import BeatNote
@@ -169,7 +167,7 @@ def _run(
     node = Accompany()
     # one frame is a tick at any tempo: the rate follows from both
     spec = StreamSpec(rate=max(1, round(TICKS * tempo / 60.0)), block=TICKS, channels=1)
-    cells = harness.prepare(node, spec, settings)
+    cells = prepare_processor(node, spec, settings)
     tempo = spec.rate * 60.0 / TICKS
     begins = min(note.start for note in notes)
     opening = math.ceil(begins) + _OPENING * int(float(settings["meter"]))

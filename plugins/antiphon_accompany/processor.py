@@ -5,10 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from antiphon.contract.block import StreamSpec
-from antiphon.contract.params import Param
-from antiphon.contract.ports import EVENTS_IN, EVENTS_OUT
-from antiphon.contract.processor import IO, Event, Processor
+from antiphon.api import EVENTS_IN, EVENTS_OUT, IO, Event, Param, Processor, StreamSpec
 from antiphon_accompany.chords import KEYS, tones
 from antiphon_accompany.harmony import PHASES, PHASES_AHEAD, HarmonyTracker
 from antiphon_accompany.melody import LIVE_BEATS, Melody

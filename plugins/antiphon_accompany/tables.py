@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.runtime import model_files
+from antiphon.api.models import ModelError, read_weights
 from antiphon_accompany.chords import tones
 
 F32 = NDArray[np.float32]
@@ -51,7 +51,7 @@ class HarmonyTables:
         }
         for name, shape in shapes.items():
             if name not in arrays or arrays[name].shape != shape:
-                raise model_files.ModelError(f"{MODEL} does not hold {name} {list(shape)}; make it again with training")
+                raise ModelError(f"{MODEL} does not hold {name} {list(shape)}; make it again with training")
         return cls(**{name: np.ascontiguousarray(arrays[name], np.float32) for name in shapes})
 
 
@@ -69,8 +69,8 @@ def beside(first: int, last: int) -> bool:
 def installed() -> HarmonyTables:
     """Those that ship; the plain ones, and a line in the log, where they are missing or changed."""
     try:
-        return HarmonyTables.of(model_files.weights(MODEL))
-    except model_files.ModelError as error:
+        return HarmonyTables.of(read_weights(MODEL))
+    except ModelError as error:
         _log.warning("%s; accompany goes by plain rules of harmony", error)
         return plain()
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.native import f32p, f64, f64p, i64, kernel
+from antiphon.api.kernels import f32p, f64, f64p, i64, kernel
 from antiphon_denoise.spectrum import F32, SpectrumSizes
 
 C128 = NDArray[np.complex128]

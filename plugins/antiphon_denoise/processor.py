@@ -8,11 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from antiphon.contract.block import StreamSpec
-from antiphon.contract.params import Param
-from antiphon.contract.processor import IO, Processor
-from antiphon.errors import WorkerError
-from antiphon.workers.model_client import say_instead, usable
+from antiphon.api import IO, Param, Processor, StreamSpec, WorkerError
+from antiphon.api.models import say_instead, usable
 from antiphon_denoise.bands import BINS
 from antiphon_denoise.gate.estimate import Estimator, denoise_power
 from antiphon_denoise.gate.phrase_gate import PhraseGate

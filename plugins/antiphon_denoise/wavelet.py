@@ -12,8 +12,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.native import f32, f32p, i64, i64p, kernel
-from antiphon.native.wavelet import wavelet_join, wavelet_split
+from antiphon.api.kernels import f32, f32p, i64, i64p, kernel, wavelet_join, wavelet_split
 from antiphon_denoise.spectrum import SpectrumSizes
 
 F32 = NDArray[np.float32]

@@ -1,6 +1,6 @@
 """`hum`: sound to notes."""
 
-from antiphon.contract.hookspecs import Register, hookimpl
+from antiphon.api import Register, hookimpl
 
 
 @hookimpl

@@ -9,13 +9,8 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.contract.block import StreamSpec
-from antiphon.contract.params import Param
-from antiphon.contract.pitch import frequency
-from antiphon.contract.ports import AUDIO_IN, EVENTS_OUT
-from antiphon.contract.processor import IO, Event, Processor
-from antiphon.errors import WorkerError
-from antiphon.workers.model_client import say_instead, usable
+from antiphon.api import AUDIO_IN, EVENTS_OUT, IO, Event, Param, Processor, StreamSpec, WorkerError, frequency
+from antiphon.api.models import say_instead, usable
 from antiphon_hum.decimator import Decimator
 from antiphon_hum.learned.model_tracker import MODELS, ModelTracker
 from antiphon_hum.learned.spec import HOP, RATE

@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.contract.pitch import FLAT_NAMES
+from antiphon.api import FLAT_NAMES
 
 F64 = NDArray[np.float64]
 KEYS = ("auto", *FLAT_NAMES)

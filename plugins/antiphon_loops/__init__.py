@@ -1,6 +1,6 @@
 """Loops: a library of loops, analysed once, stacked on the clock."""
 
-from antiphon.contract.hookspecs import Register, hookimpl
+from antiphon.api import Register, hookimpl
 
 
 @hookimpl

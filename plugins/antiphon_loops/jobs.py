@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from antiphon.errors import UsageError
-from antiphon.io.audiowrite import AudioWriter
-from antiphon.io.decode import shown
-from antiphon.offline.file_ends import faded
-from antiphon.offline.file_job import FileJob
-from antiphon.offline.output_summary import Written
+from antiphon.api import UsageError
+from antiphon.api.files import AudioWriter, printable_path
+from antiphon.api.jobs import FileJob, Written, fade_out
 from antiphon_loops.library import analyse, write_listing
 from antiphon_loops.render import Piece
 
@@ -29,7 +26,7 @@ def run(job: FileJob) -> tuple[Written, ...]:
         write_listing(found.loops, job.analysis)
     piece = Piece(job.source, job.settings, RATE, CHANNELS)
     with AudioWriter(job.target, RATE, CHANNELS) as writer:
-        for block in faded(piece.blocks(), RATE, job.fade):
+        for block in fade_out(piece.blocks(), RATE, job.fade):
             writer.write(block)
             job.progress(ANALYSED + (1.0 - ANALYSED) * writer.frames / piece.frames)
     used = piece.used
@@ -40,4 +37,4 @@ def run(job: FileJob) -> tuple[Written, ...]:
     )
     if job.analysis is None:
         return (sound,)
-    return sound, Written(job.analysis, f"the {len(found.loops)} loops of {shown(job.source)}")
+    return sound, Written(job.analysis, f"the {len(found.loops)} loops of {printable_path(job.source)}")

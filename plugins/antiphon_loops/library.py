@@ -60,7 +60,7 @@ def folder_of(name: str) -> Path:
     path = Path(name).expanduser()
     try:
         if not path.is_absolute():
-            path = paths.inside(paths.library(), name)
+            path = path_inside(library_folder(), name)
     except FileError as error:
         raise PluginError(str(error)) from None
     if not path.is_dir():
@@ -80,12 +80,12 @@ def ready(folder: Path, progress: Progress | None = None) -> tuple[tuple[Loop, .
 
 
 def nothing_in(folder: Path, problems: Sequence[str] = ()) -> PluginError:
-    why = problems[0] if problems else f"their names end in {', '.join(FORMATS)}"
+    why = problems[0] if problems else f"their names end in {', '.join(SOUND_FORMATS)}"
     return PluginError(f"there is no loop in {folder.name[:80]!r}; {why}")
 
 
 def database() -> Path:
-    return paths.cache() / "loops.sqlite"
+    return cache_folder() / "loops.sqlite"
 
 
 def analyse(folder: Path, progress: Progress | None = None, store: Path | None = None) -> Analysed:
@@ -146,7 +146,7 @@ def _begin(base: sqlite3.Connection, path: Path, name: str, pool: ThreadPoolExec
             return _File(name, None, "", (None, f"cannot read {name}: it is no ordinary file"), None)
         known, digest = _known(base, path, state)
     except OSError as error:
-        return _File(name, None, "", (None, f"cannot read {name}: {paths.why(error)}"), None)
+        return _File(name, None, "", (None, f"cannot read {name}: {reason_of_os_error(error)}"), None)
     if known is not None:
         return _File(name, state, digest, known, None)
     return _File(name, state, digest, (None, ""), pool.submit(_look, path, name))
@@ -158,7 +158,7 @@ def found_in(folder: Path) -> Iterable[Path]:
     for place, folders, names in os.walk(folder):
         folders[:] = sorted(f for f in folders if not f.startswith("."))
         for name in sorted(names):
-            if name.lower().endswith(tuple(FORMATS)) and not name.startswith("."):
+            if name.lower().endswith(tuple(SOUND_FORMATS)) and not name.startswith("."):
                 count += 1
                 if count > MOST_FILES:
                     return
@@ -173,7 +173,7 @@ def listing(loops: Sequence[Loop]) -> list[dict[str, Any]]:
 
 
 def write_listing(loops: Sequence[Loop], path: Path) -> None:
-    paths.write_atomic(path, (json.dumps(listing(loops), indent=1) + "\n").encode())
+    write_atomic(path, (json.dumps(listing(loops), indent=1) + "\n").encode())
 
 
 def _look(path: Path, name: str) -> _Found:
@@ -192,7 +192,7 @@ def _hash(path: Path) -> str:
 
 def _open(path: Path) -> sqlite3.Connection:
     """The database; one that is broken is made anew, for it can be."""
-    paths.made(path.parent)
+    make_folder(path.parent)
     for again in (True, False):
         base = sqlite3.connect(path, timeout=30.0, isolation_level=None)
         try:

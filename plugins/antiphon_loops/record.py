@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from antiphon.contract.pitch import SHARP_NAMES
+from antiphon.api import SHARP_NAMES
 
 FAMILIES = ("drums", "bass", "harmonic")
 ROLES = ("drums", "bass", "chords", "melody")

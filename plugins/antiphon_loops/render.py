@@ -8,11 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from antiphon.contract.block import Samples, StreamSpec
-from antiphon.contract.harness import prepare
-from antiphon.contract.params import Value
-from antiphon.contract.processor import IO, BlockTime
-from antiphon.errors import ParamError, PluginError, UsageError
+from antiphon.api import IO, BlockTime, ParamError, PluginError, Samples, StreamSpec, UsageError, Value
+from antiphon.api.jobs import prepare_processor
 from antiphon_loops.processor import Loops
 
 BLOCK = 1024
@@ -44,7 +41,7 @@ class Piece:
         rate, channels = self._rate, self._channels
         values = self._values | {"library": str(self._library.absolute()), "bpm": 0.0}
         processor = Loops()
-        cells = prepare(processor, StreamSpec(rate, BLOCK, channels), values)
+        cells = prepare_processor(processor, StreamSpec(rate, BLOCK, channels), values)
         for cell in cells.values():
             if cell.param.kind not in ("text", "file"):
                 cell.render(0, BLOCK)

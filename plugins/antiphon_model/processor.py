@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from antiphon.workers.processor import ModelProcessor
+from antiphon.api.models import ModelProcessor
 from antiphon_model.spec import REFERENCE
 
 

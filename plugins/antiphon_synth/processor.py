@@ -65,7 +65,7 @@ class Synth(WorkerProcessor):
         self._skipped = 0
         self._events: deque[tuple[int, Event]] = deque(maxlen=MAX_WAITING)
         self._hop_events: list[Event] = []
-        self._dials = tuple(f"x{n + 1}" for n in range(len(parse(str(self.settings["controls"])).dials)))
+        self._dials = tuple(f"x{n + 1}" for n in range(len(parse_controls(str(self.settings["controls"])).dials)))
         self._turned = [-1.0] * len(self._dials)
         self._sounding = Sounding()
         self._dropped = 0

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from antiphon.contract.pitch import note_number
+from antiphon.api import note_number
 from antiphon_transfer.stream import C64, F32, Framing
 
 BANDS = 32

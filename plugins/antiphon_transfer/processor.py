@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from antiphon.contract.block import StreamSpec
-from antiphon.contract.params import Param
-from antiphon.contract.processor import IO, Processor
+from antiphon.api import IO, Param, Processor, StreamSpec
 from antiphon_transfer.method import Way
 from antiphon_transfer.reference import read
 from antiphon_transfer.stream import Overlap, grid

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from antiphon.errors import FileError
-from antiphon.io import audiofile
+from antiphon.api import FileError
+from antiphon.api.files import read_sound
 from antiphon_transfer.stream import C64, F32, Framing, hann
 
 LONGEST = 60.0
@@ -21,7 +21,7 @@ def read(path: str, grid: Framing) -> F32:
     Raises `FileError` for what cannot be read, is shorter than a frame, or is silent.
     """
     name = Path(path).name
-    samples = audiofile.read(path, rate=grid.rate).samples
+    samples = read_sound(path, rate=grid.rate).samples
     if samples.shape[1] < grid.size:
         raise FileError(
             f"the reference {name} is {1000.0 * samples.shape[1] / grid.rate:.3g} ms long; "

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.native.wavelet import wavelet_join, wavelet_split
+from antiphon.api.kernels import wavelet_join, wavelet_split
 from antiphon_transfer.reference import frames
 from antiphon_transfer.stream import F32, F64, Framing
 

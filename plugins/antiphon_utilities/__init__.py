@@ -1,6 +1,6 @@
 """Utilities: level, tone, echo, place, sum, meter, limit, two sources, a looper, and what a stage needs besides."""
 
-from antiphon.contract.hookspecs import Register, hookimpl
+from antiphon.api import Register, hookimpl
 
 
 @hookimpl

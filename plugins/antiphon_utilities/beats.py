@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from antiphon.contract.processor import BlockTime
+from antiphon.api import BlockTime
 
 EARLY = 1e-3
 """Frames by which a beat may lie before a frame and still fall on it: what rounding leaves."""

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from antiphon.contract.params import Param
-from antiphon.contract.processor import IO, Processor
+from antiphon.api import IO, Param, Processor
 
 
 class Gain(Processor):

@@ -6,9 +6,7 @@ import math
 
 import numpy as np
 
-from antiphon.contract.block import StreamSpec
-from antiphon.contract.params import Param
-from antiphon.contract.processor import IO, Processor
+from antiphon.api import IO, Param, Processor, StreamSpec
 from antiphon_utilities.beats import EARLY, JUMP, frame_of, next_multiple, per_frame
 from antiphon_utilities.looptape import (
     EMPTY,

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from antiphon.contract.block import StreamSpec
-from antiphon.contract.params import Param
-from antiphon.contract.ports import Port
-from antiphon.contract.processor import IO, Processor
+from antiphon.api import IO, Param, Port, Processor, StreamSpec
 
 NAMES = ("a", "b", "c", "d")
 

@@ -1,6 +1,6 @@
 """Antiphon: a live audio server that listens and answers.
 
-`antiphon serve` starts it; `Processor` and `Param` are what a plugin author needs.
+`antiphon serve` starts it; `antiphon.api` holds what a plugin imports.
 """
 
 __version__: str

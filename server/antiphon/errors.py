@@ -7,13 +7,18 @@ from __future__ import annotations
 
 
 class AntiphonError(Exception):
-    """Anything Antiphon refuses. `str(error)` is one line, fit for standard error or `/fail`."""
+    """Anything that Antiphon refuses.
+
+    `str(error)` is one line for a person: what was wrong, what is allowed, what to do.
+    """
 
 
 class WireError(AntiphonError):
     """The peer sent bytes or a message that cannot be used.
 
-    `address` is the OSC address it was meant for, as far as it could be read, else "".
+    Args:
+        message: One sentence.
+        address: The OSC address it was meant for, as far as it could be read, otherwise "".
     """
 
     def __init__(self, message: str, address: str = "") -> None:
@@ -22,7 +27,7 @@ class WireError(AntiphonError):
 
 
 class ParamError(WireError):
-    """A value a parameter does not take; the message names the allowed range."""
+    """A parameter does not take a value; the message says what is allowed."""
 
 
 class PatchError(AntiphonError):
@@ -30,7 +35,7 @@ class PatchError(AntiphonError):
 
 
 class PluginError(AntiphonError):
-    """A plugin that cannot be loaded or does not keep its contract."""
+    """A plugin cannot be loaded or does not keep its contract."""
 
 
 class NodeError(PluginError):
@@ -42,19 +47,19 @@ class NodeError(PluginError):
 
 
 class EngineError(AntiphonError):
-    """An audio device, driver or engine process that cannot do what was asked."""
+    """An audio device, a driver, an engine or a synth process cannot do what was asked."""
 
 
 class Unanswered(EngineError):
-    """Nobody answers where something is to be joined, for now: it is asked again."""
+    """A program that is to be joined does not answer yet; the attempt is repeated."""
 
 
 class FileError(AntiphonError):
-    """A file that cannot be read or written."""
+    """A file cannot be read or written."""
 
 
 class UsageError(AntiphonError):
-    """A command line or a call that makes no sense as given."""
+    """A command line or a call makes no sense as given."""
 
 
 def sentence(error: BaseException) -> str:
@@ -63,7 +68,7 @@ def sentence(error: BaseException) -> str:
 
 
 class WorkerError(EngineError):
-    """A worker that cannot be had, in one sentence."""
+    """A worker cannot be had."""
 
 
 class WorkerLost(WorkerError):

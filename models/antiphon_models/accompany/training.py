@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.runtime import model_files, resources
+from antiphon.api.models import models_folder, write_weights
 from antiphon_accompany.chords import relative
 from antiphon_accompany.files import heard
 from antiphon_accompany.harmony import REACH, features
@@ -183,7 +183,7 @@ def main(data: Path, digits: str = TRAIN) -> None:
         "card": "plugins/antiphon_accompany/README.md",
         "parameters": sum(a.size for a in halves.values()),
     }
-    model_files.write(MODEL, halves, resources.models(), said)
+    write_weights(MODEL, halves, models_folder(), said)
 
 
 if __name__ == "__main__":

@@ -7,10 +7,8 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.contract.block import StreamSpec
-from antiphon.contract.parameter_cell import ParamCell
-from antiphon.contract.params import Value
-from antiphon.contract.processor import IO, BlockTime, Processor
+from antiphon.api import IO, BlockTime, Processor, StreamSpec, Value
+from antiphon.api.jobs import ParamCell
 
 F32 = NDArray[np.float32]
 Change = tuple[int, str, Value]

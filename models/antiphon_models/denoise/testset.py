@@ -98,7 +98,7 @@ def _five(sound: F32) -> F32:
 
 def excerpt(path: Path) -> F32:
     """Five seconds from the middle of a file, peak 0.5."""
-    whole = audiofile.read(path, rate=RATE).samples.mean(axis=0)
+    whole = read_sound(path, rate=RATE).samples.mean(axis=0)
     if float(np.abs(whole).max(initial=0.0)) < 1e-4:
         raise UsageError(f"{path} is silent; give a file with clean sound in it")
     at = max(0, (len(whole) - FRAMES) // 2)

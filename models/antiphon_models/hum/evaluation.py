@@ -91,7 +91,7 @@ class Hearing(Evaluation):
                     late[name] += lateness(clip, result)
             yield from _late(late)
             return
-        needs.folders(ask.data, testset.DATA, testset.OWN)
+        require_folders(ask.data, testset.DATA, testset.OWN)
         noises = testset.noises(ask.data)
         ask.say("making what is measured, where it is not there yet")
         for n, (kind, clip) in enumerate(testset.noted(ask.data, ask.work, ask.seed, ask.limit)):
@@ -115,23 +115,21 @@ class Hearing(Evaluation):
         yield from _late(late)
 
     def examples(self, ask: EvaluationRequest) -> Iterator[Example]:
-        made, loaded = _makers(ask), load(check=False)
+        made, loaded = _makers(ask), load_plugins(check=False)
 
         def played(clip: TestClip, what: str, notes: Found) -> Example:
             timed = [
-                note_rendering.TimedNote(round(a * RATE), round(b * RATE), min(127, max(0, round(number))))
-                for a, b, number in notes
+                TimedNote(round(a * RATE), round(b * RATE), min(127, max(0, round(number)))) for a, b, number in notes
             ]
             blocks = [
-                block[0].copy()
-                for block in note_rendering.sound(timed, len(clip.sound), RATE, loaded, channels=1, block=2048)
+                block[0].copy() for block in render_notes(timed, len(clip.sound), RATE, loaded, channels=1, block=2048)
             ]
             return Example(clip.name, what, np.concatenate(blocks), RATE)
 
         if ask.files:
             clips = iter([testset.own(path) for path in ask.files])
         else:
-            needs.folders(ask.data, testset.DATA, testset.OWN)
+            require_folders(ask.data, testset.DATA, testset.OWN)
             clips = (clip for _, clip in testset.noted(ask.data, ask.work, ask.seed, -(-(ask.limit or _FEW) // 3)))
         for clip in islice(clips, ask.limit or _FEW):
             yield Example(clip.name, "sound", clip.sound, RATE)

@@ -198,16 +198,16 @@ FILES = "sound files of one voice, each with a MIDI file or a CSV (seconds from,
 
 def own(path: Path) -> TestClip:
     """Somebody's file, and its notes beside it."""
-    from antiphon.io import audiofile, midifile
+    from antiphon.api.files import read_midi, read_sound
 
-    sound = audiofile.read(path, rate=RATE).samples.mean(axis=0)
+    sound = read_sound(path, rate=RATE).samples.mean(axis=0)
     for suffix in (".csv", ".mid", ".midi"):
         beside = path.with_suffix(suffix)
         if beside.is_file():
             if suffix == ".csv":
                 rows = _csv(beside)
             else:
-                song = midifile.read(beside)
+                song = read_midi(beside)
                 rows = [
                     (song.seconds(n.start), song.seconds(n.end), float(n.number))
                     for track in song.tracks

@@ -16,12 +16,19 @@ from antiphon.errors import UsageError
 from antiphon.runtime.suggestion import instead
 
 Role: TypeAlias = Literal["trivial", "classical", "peer", "ours", "oracle"]
+"""What a system stands for in the table."""
 ROLES: tuple[Role, ...] = ("trivial", "classical", "peer", "ours", "oracle")
+"""The roles, in the order of the table's rows."""
 
 
 @dataclass(frozen=True, slots=True)
 class System:
-    """What is measured. role: what it stands for in the table."""
+    """A system that is measured: a row of the table.
+
+    Attributes:
+        name: Its name.
+        role: "trivial", "classical", "peer", "ours" or "oracle".
+    """
 
     name: str
     role: Role
@@ -29,7 +36,13 @@ class System:
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """What is measured of it. better: which way."""
+    """What is measured of each system: a column of the table.
+
+    Attributes:
+        name: Its name.
+        unit: For people, or "".
+        better: Whether "higher" or "lower" values are better.
+    """
 
     name: str
     unit: str = ""
@@ -38,7 +51,14 @@ class Measure:
 
 @dataclass(frozen=True, slots=True)
 class MetricValue:
-    """One figure of one system on one item."""
+    """One figure of one system on one item.
+
+    Attributes:
+        system: The system's name.
+        measure: The measure's name.
+        item: The item's name.
+        value: The figure.
+    """
 
     system: str
     measure: str
@@ -48,7 +68,14 @@ class MetricValue:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """What an item sounds like. made: by which system, or what it is itself.  sound: float32 `[frames]`."""
+    """An item as sound, as it is or as a system leaves it.
+
+    Attributes:
+        item: The item's name.
+        made: The system's name, or what the sound is of the item itself.
+        sound: float32 `[frames]`.
+        rate: Frames per second.
+    """
 
     item: str
     made: str
@@ -58,9 +85,16 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class EvaluationRequest:
-    """One evaluation. data: the folder with what was given (pop909/, esc10/, …).  work: a folder for what is made.
-    limit: items at most, None for all.  systems: their names, none for all.  files: of whoever asks; none for the
-    evaluation's own.  say: takes one line for whoever watches.
+    """What `antiphon evaluate` asks of an evaluation.
+
+    Attributes:
+        data: The folder of data sets (pop909/, esc10/, …).
+        work: A folder for what is made.
+        seed: Of what is drawn at random.
+        limit: Items, at most; None for all.
+        systems: Names of the systems that are asked for; none for all.
+        files: Files to measure on; none for the evaluation's own items.
+        say: Takes one line for the person who asked.
     """
 
     data: Path
@@ -72,12 +106,25 @@ class EvaluationRequest:
     say: Callable[[str], None] = print
 
     def wants(self, system: str) -> bool:
+        """Whether a system is asked for.
+
+        Args:
+            system: Its name.
+
+        Returns:
+            Whether it is.
+        """
         return not self.systems or system in self.systems
 
 
 class Evaluation(ABC):
-    """systems, measures: rows and columns.  note: what the figures may not be compared with, one sentence.
-    files_doc: what files may be given; "" where none can.
+    """What a hook `antiphon_evaluations` registers: figures of several systems on the same items.
+
+    Attributes:
+        systems: The rows of the table.
+        measures: The columns of the table.
+        note: What the figures may not be compared with, one sentence, or "".
+        files_doc: Which files may be given; "" where none can.
     """
 
     systems: ClassVar[tuple[System, ...]]
@@ -87,19 +134,45 @@ class Evaluation(ABC):
 
     @abstractmethod
     def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
-        """Scores as they come, of the systems that are asked for (`ask.wants`), all on the same items.
+        """Measures the systems that are asked for (`ask.wants`), all on the same items.
 
-        A peer that is not installed has no scores, and `ask.say` is told so.
+        A peer that is not installed has no figures, and `ask.say` is given a line that says so.
+
+        Args:
+            ask: What is asked for.
+
+        Yields:
+            Figures as they come.
+
+        Raises:
+            UsageError: Data or programs are missing.
         """
 
     def examples(self, ask: EvaluationRequest) -> Iterator[Example]:
-        """A few items, `ask.limit` of them, as they are and as each system that is asked for leaves them."""
+        """Makes sound of a few items, as they are and as each system that is asked for leaves them.
+
+        Args:
+            ask: What is asked for; `ask.limit` items.
+
+        Returns:
+            The examples; none unless overridden.
+        """
         return iter(())
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """mean, error: over n items, its standard error, 0 for one.  worst: the least good value.  worst_item: whose."""
+    """One cell of the table.
+
+    Attributes:
+        system: The system's name.
+        measure: The measure's name.
+        n: Items.
+        mean: Over the items.
+        error: Standard error of the mean; 0 for one item.
+        worst: The least good value.
+        worst_item: The item it is of.
+    """
 
     system: str
     measure: str
@@ -121,7 +194,15 @@ def check(evaluation: Evaluation, ask: EvaluationRequest) -> None:
 
 
 def cells(evaluation: Evaluation, scores: Iterable[MetricValue]) -> list[Cell]:
-    """Scores by system and measure, in the evaluation's order. What is no number is left out of mean and n."""
+    """Averages figures by system and measure.
+
+    Args:
+        evaluation: Whose figures they are.
+        scores: The figures; those that are not finite are left out of mean and n.
+
+    Returns:
+        Cells in the order of the table.
+    """
     held: dict[tuple[str, str], list[MetricValue]] = {}
     for score in scores:
         if math.isfinite(score.value):
@@ -148,7 +229,15 @@ def _cell(scores: Sequence[MetricValue], measure: Measure) -> Cell:
 
 
 def table(evaluation: Evaluation, found: Sequence[Cell]) -> list[str]:
-    """Lines to be read: a row a system, by role; a column a measure, mean ± standard error; then the worst items."""
+    """Formats cells for people: a row a system, a column a measure, mean ± standard error; then the worst items.
+
+    Args:
+        evaluation: Whose cells they are.
+        found: What `mean_cells` gave.
+
+    Returns:
+        Lines.
+    """
     measures = [m for m in evaluation.measures if any(c.measure == m.name for c in found)]
     by = {(c.system, c.measure): c for c in found}
     rows = [

@@ -12,13 +12,19 @@ PACKAGES = {"espeak-ng": "espeak-ng", "fluidsynth": "fluidsynth fluid-soundfont-
 """By program, the Debian packages that bring it and what it plays."""
 
 INSTALL = "`make models` installs torch, `.venv/bin/pip install -e '.[training,bench]'` in Antiphon's folder the rest"
-"""Of what only training and evaluation import."""
+"""The commands that install what only training and evaluation import, in words."""
 
 
 def folders(data: Path, wanted: Sequence[str], own: str = "") -> None:
-    """Raises `UsageError` where the folder of songs, loops and noises lacks one that is wanted.
+    """Checks that a data folder holds the data sets that are needed.
 
-    own: what can be done without it, "" where nothing can.
+    Args:
+        data: The folder.
+        wanted: Names of the folders in it.
+        own: What can be done without them, one sentence; "" where nothing can.
+
+    Raises:
+        UsageError: One is missing; the message says where it is from.
     """
     missing = [name for name in wanted if not (data / name).is_dir()]
     if missing:

@@ -221,14 +221,14 @@ def products(count: int, pieces: int) -> dict[str, Any]:
 @contextmanager
 def _home(folder: Path) -> Iterator[None]:
     """What is analysed here is not kept among the performer's own."""
-    before = os.environ.get(paths.HOME)
-    os.environ[paths.HOME] = str(folder)
+    before = os.environ.get(HOME_VARIABLE)
+    os.environ[HOME_VARIABLE] = str(folder)
     try:
         yield
     finally:
-        del os.environ[paths.HOME]
+        del os.environ[HOME_VARIABLE]
         if before is not None:
-            os.environ[paths.HOME] = before
+            os.environ[HOME_VARIABLE] = before
 
 
 def command(folder: Path) -> dict[str, float]:
@@ -301,13 +301,12 @@ def real(data: Path) -> list[dict[str, Any]]:
 
 def block_times(folder: Path, blocks: int = 2000, block: int = 64) -> dict[str, float]:
     """Microseconds of a block of 64 frames at 48 kHz, in stereo, everything playing: p50, p99, the longest."""
-    from antiphon.contract.block import StreamSpec
-    from antiphon.contract.harness import prepare
-    from antiphon.contract.processor import IO, BlockTime
+    from antiphon.api import IO, BlockTime, StreamSpec
+    from antiphon.api.jobs import prepare_processor
     from antiphon_loops.processor import Loops
 
     spec, processor = StreamSpec(48000, block, 2), Loops()
-    cells = prepare(processor, spec, {"library": str(folder), "intensity": 1.0, "bars": 8})
+    cells = prepare_processor(processor, spec, {"library": str(folder), "intensity": 1.0, "bars": 8})
     for cell in cells.values():
         if cell.param.kind not in ("text", "file"):
             cell.render(0, block)

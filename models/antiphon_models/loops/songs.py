@@ -41,7 +41,7 @@ def drawn(data: Path, count: int, soundfont: str, seed: int, digits: str) -> Ite
 
 def _score(song: Path, kind: str, rng: np.random.Generator) -> LoopScore | None:
     """A phrase of it, or its beginning; None where its beats are uneven, its key changes or little is played."""
-    from antiphon.io.midifile import read
+    from antiphon.api.files import read_midi
 
     keys = [line.split() for line in (song / "key_audio.txt").read_text().splitlines()]
     rows = [line.split() for line in (song / "beat_midi.txt").read_text().splitlines()]
@@ -52,7 +52,7 @@ def _score(song: Path, kind: str, rng: np.random.Generator) -> LoopScore | None:
     name, mode = keys[0][2].split(":")
     lengths = [int(n) for n in re.findall(r"[A-Za-z](\d+)", (song / "human_label1.txt").read_text())]
     phrases = [(first, n) for first, n in zip(accumulate([0, *lengths]), lengths, strict=False) if n >= 2]
-    file = read(song / f"{song.name}.mid")
+    file = read_midi(song / f"{song.name}.mid")
     track = next((t for t in file.tracks if t.name == ("MELODY" if kind == "melody" else "PIANO")), None)
     if track is None or not phrases:
         return None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import torch
 
-from antiphon.workers.streaming import State, StreamingModel
+from antiphon.api.networks import State, StreamingModel
 
 LEVELS, HIDDEN = 24, 64
 

@@ -39,12 +39,12 @@ def write(folder: Path, seed: int = SEED) -> None:
         "card": "plugins/antiphon_model/README.md",
         "parameters": sum(array.size for array in arrays.values()),
     }
-    model_files.write(REFERENCE.weights, arrays, folder, said)
+    write_weights(REFERENCE.weights, arrays, folder, said)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path, nargs="?", default=resources.models())
+    parser.add_argument("folder", type=Path, nargs="?", default=models_folder())
     parser.add_argument("--seed", type=int, default=SEED)
     given = parser.parse_args()
     write(given.folder, given.seed)

@@ -35,8 +35,8 @@ class StreamedTransfer:
     def __call__(self, source: F32, reference: F32) -> F32:
         import soundfile
 
-        from antiphon.contract.block import StreamSpec
-        from antiphon.contract.harness import run_processor
+        from antiphon.api import StreamSpec
+        from antiphon.api.testing import run_processor
         from antiphon_transfer.processor import Transfer
 
         with tempfile.TemporaryDirectory() as folder:

@@ -12,7 +12,7 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
-from antiphon.contract.pitch import frequency, note_number
+from antiphon.api import frequency, note_number
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import cycle
 
-from antiphon.contract import harness
-from antiphon.contract.block import StreamSpec
-from antiphon.contract.params import Value
-from antiphon.contract.processor import IO, BlockTime, Event
+from antiphon.api import IO, BlockTime, Event, StreamSpec, Value
+from antiphon.api.jobs import prepare_processor
 from antiphon.graph.clock import TempoMap
 from antiphon_accompany.notes import BeatNote
 from antiphon_accompany.processor import Accompany
@@ -47,7 +45,7 @@ def play(
     cut there as the engine does.
     """
     node = node or Accompany()
-    cells = harness.prepare(node, StreamSpec(rate, 512, 1), settings or {})
+    cells = prepare_processor(node, StreamSpec(rate, 512, 1), settings or {})
     clock = TempoMap(rate, tempo, end_bpm=tempo)
     per_beat = rate * 60.0 / tempo
     told = [(round(n.start * per_beat), "on", n) for n in notes] + [(round(n.end * per_beat), "off", n) for n in notes]

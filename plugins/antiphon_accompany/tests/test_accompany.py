@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from antiphon.contract.processor import IO
+from antiphon.api import IO
 from antiphon_accompany.chords import KEYS, tones
 from antiphon_accompany.notes import BeatNote
 from antiphon_accompany.processor import Accompany

@@ -8,7 +8,7 @@ from pathlib import Path
 import mido
 import pytest
 
-from antiphon.errors import AntiphonError
+from antiphon.api import AntiphonError
 from antiphon_accompany.files import Section, accompany_file, offset
 from antiphon_accompany.midifiles import NAME, accompany_midi, bars, read
 from antiphon_accompany.notes import BeatNote

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from antiphon.runtime import model_files
+from antiphon.api.models import ModelError
 from antiphon_accompany import tables
 from antiphon_accompany.chords import KEYS, absolute, label, parse, relative
 from antiphon_accompany.files import accompany_file, heard
@@ -83,9 +83,9 @@ def test_without_tables_it_says_so_and_goes_on(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def missing(name: str) -> None:
-        raise model_files.ModelError(f"no model {name!r} is installed")
+        raise ModelError(f"no model {name!r} is installed")
 
-    monkeypatch.setattr(model_files, "weights", missing)
+    monkeypatch.setattr(tables, "read_weights", missing)
     tables.installed.cache_clear()
     try:
         with caplog.at_level(logging.WARNING, "antiphon.accompany"):

@@ -8,7 +8,7 @@ from pathlib import Path
 import mido
 import pytest
 
-from antiphon.errors import AntiphonError
+from antiphon.api import AntiphonError
 from antiphon_accompany import midifiles
 from antiphon_accompany.midifiles import NAME, accompany_midi
 from antiphon_models.accompany.evaluation import main

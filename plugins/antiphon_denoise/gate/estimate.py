@@ -10,7 +10,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.native import f32, f32p, i64, i64p, kernel
+from antiphon.api.kernels import f32, f32p, i64, i64p, kernel
 from antiphon_denoise.bands import BINS, COUNT, places
 from antiphon_denoise.gate.network import Network, load_weights
 from antiphon_denoise.gate.suppression_limit import Care

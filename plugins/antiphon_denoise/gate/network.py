@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.native import f32, f32p, i64, kernel
-from antiphon.runtime import model_files
+from antiphon.api.kernels import f32, f32p, i64, kernel
+from antiphon.api.models import ModelError, read_weights
 from antiphon_denoise.bands import COUNT
 
 F32 = NDArray[np.float32]
@@ -111,8 +111,8 @@ def load_weights() -> dict[str, F32] | None:
     None where no sound model is installed: said once, and the gate goes by `PLAIN_RULE`.
     """
     try:
-        return _checked(model_files.weights(MODEL), MODEL)
-    except model_files.ModelError as error:
+        return _checked(read_weights(MODEL), MODEL)
+    except ModelError as error:
         log.warning("denoise goes by a plain gate: %s", error)
         return None
 
@@ -120,5 +120,5 @@ def load_weights() -> dict[str, F32] | None:
 def _checked(named: dict[str, NDArray[Any]], source: str) -> dict[str, F32]:
     for name, shape in LAYOUT:
         if name not in named or named[name].shape != shape:
-            raise model_files.ModelError(f"{source} does not hold {name} {list(shape)}; make it again with training")
+            raise ModelError(f"{source} does not hold {name} {list(shape)}; make it again with training")
     return {name: np.ascontiguousarray(named[name], np.float32) for name, _ in LAYOUT}

@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.native import f32, f32p, i64, kernel
+from antiphon.api.kernels import f32, f32p, i64, kernel
 from antiphon_denoise.bands import BINS
 
 F32 = NDArray[np.float32]

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from antiphon.contract.processor import IO
-from antiphon.native import f32, f32p, i64, i64p, kernel
-from antiphon.workers.info import ModelInfo
-from antiphon.workers.model_client import ModelClient
+from antiphon.api import IO
+from antiphon.api.kernels import f32, f32p, i64, i64p, kernel
+from antiphon.api.models import ModelClient, ModelInfo
 from antiphon_denoise.bands import BINS
 from antiphon_denoise.learned.spec import UNITS, UNKNOWN, first_bins, unit_of_bin
 from antiphon_denoise.spectrum import C64, F32, SpectrumSizes

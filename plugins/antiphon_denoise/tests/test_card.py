@@ -33,7 +33,7 @@ def test_latency_is_as_stated() -> None:
 @pytest.mark.parametrize("mode", list(MODELS))
 def test_latency_of_learned_modes_is_as_stated(mode: str) -> None:
     pytest.importorskip("torch")
-    with pool.absent():
+    with without_workers():
         for rate in (44100, 48000, 96000):
             processor = Denoise()
             processor.settings["mode"] = mode
@@ -43,7 +43,7 @@ def test_latency_of_learned_modes_is_as_stated(mode: str) -> None:
 
 def test_parameters_are_counted() -> None:
     for name in ("denoise-mask", "denoise-autoencoder", "denoise-gate"):
-        assert f"{model_files.entry(name)['parameters']:,}" in CARD
+        assert f"{manifest_entry(name)['parameters']:,}" in CARD
 
 
 def test_every_system_has_its_row() -> None:

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from antiphon.contract.block import StreamSpec
+from antiphon.api import StreamSpec
+from antiphon.api.testing import use_pool, without_workers
 from antiphon.runtime import resources
 from antiphon.workers import model_client, pool
 from antiphon_denoise.gate import network
@@ -33,10 +34,10 @@ MODES = tuple(MODELS)
 
 @pytest.fixture(scope="module", autouse=True)
 def lockstep() -> Iterator[None]:
-    made = pool.Lockstep()
-    pool.use(made)
+    made = Lockstep()
+    use_pool(made)
     yield
-    pool.use(None)
+    use_pool(None)
     made.shut()
 
 
@@ -196,7 +197,7 @@ def test_reset_forgets_everything():
 def test_without_answers_it_is_the_gate_on_the_same_grid():
     """No pool at all: every hop goes by the gate's gain, with the learned mode's latency."""
     noisy = sounds.melody(RATE, 2.0)[None] + sounds.white(2 * RATE, 0.02)
-    with pool.absent():
+    with without_workers():
         alone, other = through(noisy), through(noisy, "autoencoder")
     assert np.array_equal(alone, other)
     assert not np.allclose(alone, through(noisy), atol=1e-3)

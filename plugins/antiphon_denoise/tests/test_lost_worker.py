@@ -11,8 +11,8 @@ import pytest
 from tests.waiting import until
 from tests.workers.rig import PATIENCE, Rig, kill, runs
 
-from antiphon.contract.block import StreamSpec
-from antiphon.workers import pool
+from antiphon.api import StreamSpec
+from antiphon.api.testing import use_pool
 from antiphon.workers.zygote import spawn
 from antiphon_denoise.processor import Denoise
 from antiphon_models.denoise.harness import run
@@ -32,9 +32,9 @@ class TorchRig(Rig):
 @pytest.fixture
 def rig() -> Iterator[TorchRig]:
     made = TorchRig(hang=30_000_000_000)
-    pool.use(made.pool)
+    use_pool(made.pool)
     yield made
-    pool.use(None)
+    use_pool(None)
     made.close()
 
 

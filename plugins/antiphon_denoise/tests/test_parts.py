@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import pywt
 
-from antiphon.native.wavelet import wavelet_split
+from antiphon.api.kernels import wavelet_split
 from antiphon_denoise.bands import BINS, COUNT, centres, places
 from antiphon_denoise.gate.estimate import denoise_bands
 from antiphon_denoise.gate.network import HIDDEN, INPUTS, Network, load_weights

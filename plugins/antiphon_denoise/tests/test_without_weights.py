@@ -20,10 +20,10 @@ SPEC = StreamSpec(48000, 256, 1)
 @pytest.fixture
 def empty(monkeypatch: pytest.MonkeyPatch):
     def missing(name: str) -> None:
-        raise model_files.ModelError(f"no model {name!r} is installed")
+        raise ModelError(f"no model {name!r} is installed")
 
     network.load_weights.cache_clear()
-    monkeypatch.setattr(model_files, "weights", missing)
+    monkeypatch.setattr(network, "read_weights", missing)
     yield
     network.load_weights.cache_clear()
 

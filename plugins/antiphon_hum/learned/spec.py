@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from antiphon.workers.info import ModelInfo
+from antiphon.api.models import ModelInfo
 
 RATE = 16000
 """Hz of the sound the network hears. At another rate near it pitch and time are moved together, and moved back."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from antiphon.contract.block import StreamSpec
+from antiphon.api import StreamSpec
 from antiphon_hum.processor import Hum
 
 CARD = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")

@@ -22,13 +22,13 @@ TUNE = [60, 64, 67, 64]
 
 @pytest.fixture(scope="module", autouse=True)
 def backend():
-    use(BackendChoice(SynthInfo("impulse", "tests.synth.impulse:Impulse", "none")))
+    use_backend(BackendChoice(SynthInfo("impulse", "tests.synth.impulse:Impulse", "none")))
     yield
-    use(None)
-    made = pool.current()
+    use_backend(None)
+    made = current_pool()
     if made is not None:
         made.shut()
-        pool.use(None)
+        use_pool(None)
 
 
 def hummed(rate: int, gap: float = 0.1) -> np.ndarray:
@@ -42,16 +42,16 @@ def hummed(rate: int, gap: float = 0.1) -> np.ndarray:
     return np.concatenate(parts).astype(np.float32)
 
 
-def done(folder: Path, sound: np.ndarray, rate: int, **settings: Value) -> tuple[np.ndarray, int, midifile.MidiSong]:
+def done(folder: Path, sound: np.ndarray, rate: int, **settings: Value) -> tuple[np.ndarray, int, MidiSong]:
     """The file job's sound `[frames, channels]`, its rate, and its notes."""
     source, target, notes = folder / "in.wav", folder / "out.wav", folder / "notes.mid"
     soundfile.write(source, sound, rate, "FLOAT")
     run(FileJob("hum", source, target, settings, midi_out=notes))
     made, made_rate = soundfile.read(target, dtype="float32", always_2d=True)
-    return made, made_rate, midifile.read(notes)
+    return made, made_rate, read_midi(notes)
 
 
-def sung(song: midifile.MidiSong) -> list[tuple[int, float, float]]:
+def sung(song: MidiSong) -> list[tuple[int, float, float]]:
     return [(n.number, song.seconds(n.start), song.seconds(n.end)) for track in song.tracks for n in track.notes]
 
 
@@ -90,7 +90,7 @@ def test_a_first_note_whose_line_is_rounded_down_is_at_the_beginning_of_the_midi
     ]
     notes = on_grid(sung, 44100, "1/8", 60.0, beat, 44100 * 3)
     write_notes(tmp_path / "out.mid", Transcription(tuple(notes), 44100 * 3, None, 60.0, beat), 44100, 0.0)
-    song = midifile.read(tmp_path / "out.mid")
+    song = read_midi(tmp_path / "out.mid")
     starts = [song.seconds(n.start) for track in song.tracks for n in track.notes]
     assert starts == pytest.approx([0.0, 0.5, 1.0, 1.5], abs=0.002)
 

@@ -221,7 +221,7 @@ def test_quantise_puts_notes_on_the_nearest_line(grid, beats):
 def test_a_stopped_clock_moves_nothing():
     sound, starts = tune([60, 64], 0.43, 0.6)
     processor = Hum()
-    cells = prepare(processor, StreamSpec(RATE, 512, 1), {"mode": "pyin", "quantise": "1/4"})
+    cells = prepare_processor(processor, StreamSpec(RATE, 512, 1), {"mode": "pyin", "quantise": "1/4"})
     for cell in cells.values():
         cell.render(0, 512)
     begun = []
@@ -248,7 +248,7 @@ def test_every_note_is_ended_and_one_sounds_at_a_time():
 def by_clock(sound, quantise, tempo):
     """Notes heard live beside a clock that runs: frames from and to."""
     processor = Hum()
-    cells = prepare(processor, StreamSpec(RATE, 512, 1), {"mode": "pyin", "quantise": quantise})
+    cells = prepare_processor(processor, StreamSpec(RATE, 512, 1), {"mode": "pyin", "quantise": quantise})
     for cell in cells.values():
         cell.render(0, 512)
     events = []
@@ -296,7 +296,7 @@ def test_reset_ends_what_sounds_and_forgets_everything():
     first = render(processor, spec, cut[None]).events
     assert [e.kind for e in first] == ["on"]
     processor.reset()
-    cells = prepare(Hum(), spec, {"mode": "pyin"})
+    cells = prepare_processor(Hum(), spec, {"mode": "pyin"})
     for cell in cells.values():
         cell.render(0, 512)
     io = IO([np.zeros((1, 512), np.float32)], [], cells, BlockTime(), 512)

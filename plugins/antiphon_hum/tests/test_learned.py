@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from antiphon.contract.block import StreamSpec
-from antiphon.contract.harness import render
-from antiphon.offline.file_job import FileJob
+from antiphon.api import StreamSpec
+from antiphon.api.jobs import FileJob
+from antiphon.api.testing import render, without_workers
 from antiphon.runtime import model_files
 from antiphon.workers import model_client, pool
 from antiphon_hum.learned import spec
@@ -192,7 +192,7 @@ def test_without_weights_it_says_so_once_and_goes_by_pyin(monkeypatch, caplog):
     monkeypatch.setattr(model_files, "entry", missing)
     monkeypatch.setattr(model_client, "_SAID", set())
     with caplog.at_level(logging.WARNING, "antiphon.hum"):
-        with pool.absent():
+        with without_workers():
             Hum().prepare(StreamSpec())
         assert not caplog.records
         notes = notes_of(hum().sound, RATE)
@@ -206,7 +206,7 @@ def test_without_weights_it_says_so_once_and_goes_by_pyin(monkeypatch, caplog):
 @pytest.mark.parametrize(("lost", "held"), [(3, True), (30, False)])
 def test_an_answer_that_is_missing_for_a_moment_strikes_no_held_note_again(monkeypatch, lost, held):
     """Hops of a long tone are lost: a few are bridged; a worker that is gone ends the note, once."""
-    from antiphon.workers.model_client import ModelClient
+    from antiphon.api.models import ModelClient
 
     take, gone = ModelClient.take, set(range(180, 180 + lost))
     monkeypatch.setattr(ModelClient, "take", lambda self, hop, io: None if hop in gone else take(self, hop, io))

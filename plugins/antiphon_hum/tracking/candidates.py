@@ -13,7 +13,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.native import f32p, f64, f64p, i64, kernel
+from antiphon.api.kernels import f32p, f64, f64p, i64, kernel
 from antiphon_hum.decimator import HISTORY
 
 F32 = NDArray[np.float32]

@@ -12,7 +12,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.native import f32p, f64, f64p, i64, i64p, kernel
+from antiphon.api.kernels import f32p, f64, f64p, i64, i64p, kernel
 from antiphon_hum.decimator import HOP
 
 F32 = NDArray[np.float32]

@@ -35,20 +35,22 @@ def run(job: FileJob) -> tuple[Written, ...]:
     if job.analysis is not None:
         raise UsageError("hum writes no analysis; leave --analysis out")
     if job.midi_out is not None:
-        apart([("IN", job.source), ("OUT", job.target)], [("--midi-out", job.midi_out)])
+        check_distinct([("IN", job.source), ("OUT", job.target)], [("--midi-out", job.midi_out)])
     if is_midi(job.target):
         if job.midi_out is not None:
             raise UsageError("OUT holds the notes already; leave --midi-out out, or name a sound OUT")
         return _notes(job)
     format_of(job.target)
-    with stream(job.source) as (info, _):
+    with stream_sound(job.source) as (info, _):
         rate, channels, subtype = info.rate, info.channels, info.subtype
     with AudioWriter(job.target, rate, channels, subtype) as writer:
         found = listened(job, rate, channels)
         notes, frames = found.notes, found.frames
         played = [TimedNote(n.start, n.end, n.number, n.velocity) for n in notes]
-        blocks = sound(played, frames, rate, load(check=False), channels=channels, block=max(PLAYED, job.block))
-        for block in faded(blocks, rate, job.fade):
+        blocks = render_notes(
+            played, frames, rate, load_plugins(check=False), channels=channels, block=max(PLAYED, job.block)
+        )
+        for block in fade_out(blocks, rate, job.fade):
             writer.write(block)
             job.progress(LISTENED + (1.0 - LISTENED) * writer.frames / max(1, frames))
         _warn(job, found, f"{writer.name} is silent")
@@ -56,22 +58,22 @@ def run(job: FileJob) -> tuple[Written, ...]:
             write_notes(job.midi_out, found, rate, _bpm(job))
     if writer.clipped:
         job.complain(f"{writer.name}: {writer.clipped} samples were over full scale and are cut to it")
-    written = Written(job.target, shown(job.source), frames / rate, rate, channels, len(notes))
+    written = Written(job.target, printable_path(job.source), frames / rate, rate, channels, len(notes))
     return (written,) if job.midi_out is None else (written, _of_notes(job, job.midi_out, found, rate))
 
 
 def _notes(job: FileJob) -> tuple[Written, ...]:
     """The notes alone."""
-    with stream(job.source) as (info, _):
+    with stream_sound(job.source) as (info, _):
         rate, channels = info.rate, info.channels
     found = listened(job, rate, channels)
-    _warn(job, found, f"{shown(job.target)} holds none")
+    _warn(job, found, f"{printable_path(job.target)} holds none")
     write_notes(job.target, found, rate, _bpm(job))
     return (_of_notes(job, job.target, found, rate),)
 
 
 def _of_notes(job: FileJob, path: Path, found: Transcription, rate: int) -> Written:
-    return Written(path, shown(job.source), found.frames / rate, notes=len(found.notes))
+    return Written(path, printable_path(job.source), found.frames / rate, notes=len(found.notes))
 
 
 def _bpm(job: FileJob) -> float:
@@ -80,11 +82,11 @@ def _bpm(job: FileJob) -> float:
 
 def _warn(job: FileJob, found: Transcription, nothing: str) -> None:
     """What is to be known of what was found. nothing: what comes of it where no note was."""
-    name = shown(job.source)
+    name = printable_path(job.source)
     if found.many > MANY:
         job.complain(
             f"{name}: several voices seem to sound at once in it and hum hears one; give it a voice alone, or "
-            f"{shown(job.target)} holds a part of what sounds at most"
+            f"{printable_path(job.target)} holds a part of what sounds at most"
         )
     elif not found.notes:
         job.complain(f"{name}: no note is heard in it; {nothing}")
@@ -112,7 +114,7 @@ def listened(job: FileJob, rate: int, channels: int) -> Transcription:
 
     def play(at: int, hear: Callable[[Samples], None]) -> None:
         done, frames = passes[0], 0
-        with stream(job.source, rate=at or None) as (info, blocks):
+        with stream_sound(job.source, rate=at or None) as (info, blocks):
             for block in blocks:
                 hear(block)
                 frames += block.shape[1]
@@ -127,14 +129,14 @@ def write_notes(path: Path, found: Transcription, rate: int, bpm: float) -> None
     """A MIDI file of one track. bpm: its tempo where none was found, 0 for MIDI's own. `FileError` where it cannot
     be written.
     """
-    tempo = found.bpm or bpm or midifile.DEFAULT_BPM
+    tempo = found.bpm or bpm or DEFAULT_BPM
     per_beat = rate * 60.0 / tempo
     first = found.beat * rate
     # what begins before the first line would lie before the file; a note is on a line to a frame
     first = first if all(n.start > first - 1.0 for n in found.notes) else first - per_beat
     first = min(first, 0.0) if found.bpm is None else first
     told = tuple(
-        midifile.MidiNote(max(0.0, n.start - first) / per_beat, (n.end - n.start) / per_beat, n.number, n.velocity)
+        MidiNote(max(0.0, n.start - first) / per_beat, (n.end - n.start) / per_beat, n.number, n.velocity)
         for n in found.notes
     )
-    midifile.write(path, [midifile.MidiTrack("hum", told, 0)], tempo, 2 * midifile.TICKS)
+    write_midi(path, [MidiTrack("hum", told, 0)], tempo, 2 * MIDI_TICKS)

@@ -82,7 +82,7 @@ def heard(play: Play, rate: int, channels: int, settings: Mapping[str, Value]) -
     `UsageError` for settings `hum` does not take.
     """
     asked = Hum()
-    prepare(asked, StreamSpec(max(rate, LOWEST_RATE), BLOCK, channels), {**settings, "mode": "yin"})
+    prepare_processor(asked, StreamSpec(max(rate, LOWEST_RATE), BLOCK, channels), {**settings, "mode": "yin"})
     first = {p.name: p.default for p in Hum.params}
     mode = possible(str({**first, **settings}["mode"]))
     at = whole_rate(mode) or (rate if rate >= LOWEST_RATE else HEARD_RATE)
@@ -200,7 +200,7 @@ class Listener:
         settings `hum` does not take.
         """
         self._processor = Hum()
-        self._cells = prepare(self._processor, StreamSpec(rate, BLOCK, channels), settings or {})
+        self._cells = prepare_processor(self._processor, StreamSpec(rate, BLOCK, channels), settings or {})
         self._tempo = float(self._processor.settings["bpm"]) or 120.0
         self._io = IO([], [], self._cells, BlockTime(tempo=self._tempo))
         self._told: list[Said] = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.native import f32p, f64, f64p, i64, kernel
+from antiphon.api.kernels import f32p, f64, f64p, i64, kernel
 
 F32 = NDArray[np.float32]
 SILENCE = -70.0

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.errors import FileError
+from antiphon.api import FileError
 
 SHORTEST, LONGEST = 1.0, 180.0
 """Seconds of a loop."""
@@ -21,15 +21,14 @@ def sound_of(path: Path, name: str, rate: int | None = None) -> tuple[NDArray[np
 
     Raises `FileError`, one sentence that names it `name`, for what cannot be read or is too long to be a loop.
     """
-    from antiphon.io.audiofile import stream
-    from antiphon.io.decode import shown
+    from antiphon.api.files import printable_path, stream_sound
 
     pieces: list[NDArray[np.float32]] = []
     frames = 0
     try:
         if path.stat().st_size > MOST_BYTES:
             raise FileError(f"{name} is no loop: it is larger than {MOST_BYTES >> 20} MB")
-        with stream(path, rate=rate) as (info, blocks):
+        with stream_sound(path, rate=rate) as (info, blocks):
             channels, known = min(2, info.channels), info.frames or 0
             most = min(round(LONGEST * info.rate), _MOST_SAMPLES // channels)
             if known > most:
@@ -42,7 +41,7 @@ def sound_of(path: Path, name: str, rate: int | None = None) -> tuple[NDArray[np
     except OSError as error:
         raise FileError(f"cannot read {name}: {(error.strerror or str(error)).lower()}") from None
     except FileError as error:
-        raise FileError(str(error).replace(shown(path), shown(name))) from None
+        raise FileError(str(error).replace(printable_path(path), printable_path(name))) from None
     if not frames:
         raise FileError(f"{name} is no loop: there is nothing in it")
     return np.ascontiguousarray(np.concatenate(pieces, axis=1)), info.rate

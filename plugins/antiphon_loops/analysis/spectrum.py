@@ -12,7 +12,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.contract.pitch import note_number
+from antiphon.api import note_number
 
 F64 = NDArray[np.float64]
 F32 = NDArray[np.float32]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from antiphon.errors import FileError
+from antiphon.api import FileError
 from antiphon_loops.record import ROLES
 
 FILE = "rules.toml"

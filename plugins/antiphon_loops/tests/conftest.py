@@ -86,7 +86,7 @@ def line(bpm: float, bars: int, tonic: int) -> np.ndarray:
 @pytest.fixture(autouse=True)
 def home_of_its_own(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """What one test has analysed is news to the next."""
-    monkeypatch.setenv(paths.HOME, str(tmp_path_factory.mktemp("home")))
+    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path_factory.mktemp("home")))
 
 
 @pytest.fixture(scope="session")
@@ -128,6 +128,6 @@ def maker(analysed: tuple[Path, Path]) -> MaterialMaker:
 def library(analysed: tuple[Path, Path]) -> Path:
     """The library's folder, its analysis already in this test's cache."""
     folder, store = analysed
-    paths.made(database().parent)
+    make_folder(database().parent)
     shutil.copy(store, database())
     return folder

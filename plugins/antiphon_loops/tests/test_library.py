@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from antiphon.errors import PluginError
+from antiphon.api import PluginError
 from antiphon_loops.library import analyse, database, folder_of, write_listing
 
 

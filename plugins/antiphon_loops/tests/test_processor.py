@@ -11,11 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from antiphon.contract.block import StreamSpec
-from antiphon.contract.harness import prepare
-from antiphon.contract.params import Value
-from antiphon.contract.processor import IO, BlockTime
-from antiphon.errors import PluginError
+from antiphon.api import IO, BlockTime, PluginError, StreamSpec, Value
+from antiphon.api.jobs import prepare_processor
 from antiphon.graph.clock import TempoMap
 from antiphon.workers import pool
 from antiphon_loops.arrangement.arrange import LoopRequest

@@ -10,9 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from antiphon.api.models import ModelInfo, manifest_entry, models_folder, read_weights, write_weights
 from antiphon.plugins import loader
-from antiphon.runtime import model_files, resources
-from antiphon.workers.info import ModelInfo
 
 ROOT = Path(__file__).resolve().parents[3]
 HOP = 480
@@ -84,23 +83,23 @@ def test_the_weights_are_those_the_script_makes(tmp_path: Path) -> None:
         timeout=60,
     )
     assert done.returncode == 0, done.stderr
-    shipped, again = model_files.entry("reference"), model_files.entry("reference", tmp_path)
+    shipped, again = manifest_entry("reference"), manifest_entry("reference", tmp_path)
     assert again == shipped
-    data = (resources.models() / shipped["file"]).read_bytes()
+    data = (models_folder() / shipped["file"]).read_bytes()
     assert len(data) < 300_000
     assert hashlib.sha256(data).hexdigest() == again["sha256"]
-    assert shipped["parameters"] == sum(array.size for array in model_files.weights("reference").values())
+    assert shipped["parameters"] == sum(array.size for array in read_weights("reference").values())
 
 
 def test_writing_keeps_what_else_the_manifest_names(tmp_path: Path) -> None:
     pytest.importorskip("torch")
     from antiphon_models.model import training
 
-    model_files.write("other", {"w": np.zeros(3, np.float32)}, tmp_path, {"licence": "MIT"})
-    before = model_files.entry("other", tmp_path)
+    write_weights("other", {"w": np.zeros(3, np.float32)}, tmp_path, {"licence": "MIT"})
+    before = manifest_entry("other", tmp_path)
     training.write(tmp_path, 5)
-    assert model_files.entry("other", tmp_path) == before
-    assert model_files.entry("reference", tmp_path)["seed"] == 5
+    assert manifest_entry("other", tmp_path) == before
+    assert manifest_entry("reference", tmp_path)["seed"] == 5
 
 
 def test_the_plugin_registers_it_without_torch() -> None:
@@ -122,4 +121,4 @@ def test_the_hook_gives_what_the_network_declares() -> None:
 
     for name in ("name", "rate", "hop", "inputs", "outputs", "latency"):
         assert getattr(Reference, name) == getattr(info, name), name
-    assert model_files.entry(info.weights)["plugin"] == info.plugin
+    assert manifest_entry(info.weights)["plugin"] == info.plugin

@@ -9,11 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from antiphon.contract.block import Samples, StreamSpec
-from antiphon.contract.harness import render
-from antiphon.contract.processor import Event
-from antiphon.synth.info import BackendChoice, SynthInfo, use
-from antiphon.workers import pool
+from antiphon.api import Event, Samples, StreamSpec
+from antiphon.api.synths import BackendChoice, SynthInfo, use_backend
+from antiphon.api.testing import render, use_pool
+from antiphon.api.workers import current_pool
 from antiphon_synth.processor import MOST_EVENTS, Synth
 
 BLOCK = 64
@@ -22,13 +21,13 @@ SPEC = StreamSpec(48000, BLOCK, 2)
 
 @pytest.fixture(scope="module", autouse=True)
 def backend() -> Iterator[None]:
-    use(BackendChoice(SynthInfo("impulse", "tests.synth.impulse:Impulse", "none")))
+    use_backend(BackendChoice(SynthInfo("impulse", "tests.synth.impulse:Impulse", "none")))
     yield
-    use(None)
-    made = pool.current()
+    use_backend(None)
+    made = current_pool()
     assert made is not None
     made.shut()
-    pool.use(None)
+    use_pool(None)
 
 
 def played(notes: list[Event], frames: int, blocks: list[int] | None = None, **given: object) -> Samples:

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from antiphon.contract.block import StreamSpec
-from antiphon.contract.harness import run_processor
+from antiphon.api import StreamSpec
+from antiphon.api.testing import run_processor
 from antiphon_utilities.follower import EnvelopeFollower
 from antiphon_utilities.lfo import EDGE, SHAPES, Lfo
 

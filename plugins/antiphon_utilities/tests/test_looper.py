@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from antiphon.contract.block import StreamSpec
-from antiphon.contract.harness import render, run_processor
+from antiphon.api import StreamSpec
+from antiphon.api.testing import render, run_processor
 from antiphon.graph.clock import TempoMap
 from antiphon_utilities.looper import FADE, Looper
 from antiphon_utilities.looptape import EMPTY, OVERDUBBING, PLAYING, RECORDING, STOPPED

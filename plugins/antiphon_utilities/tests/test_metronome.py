@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from antiphon.contract.block import StreamSpec
-from antiphon.contract.harness import render, run_processor
+from antiphon.api import StreamSpec
+from antiphon.api.testing import render, run_processor
 from antiphon.graph.clock import TempoMap
 from antiphon_utilities.metronome import LENGTH, Metronome
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from antiphon.contract.block import StreamSpec
-from antiphon.contract.harness import render, run_processor
+from antiphon.api import StreamSpec
+from antiphon.api.testing import render, run_processor
 from antiphon_utilities.click import Click
 from antiphon_utilities.delay import Delay
 from antiphon_utilities.filter import Filter

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from antiphon.contract.block import StreamSpec
-from antiphon.contract.harness import render, run_processor
+from antiphon.api import StreamSpec
+from antiphon.api.testing import render, run_processor
 from antiphon_utilities.tuner import HOP, Tuner
 
 RATE = 48000

@@ -3,11 +3,10 @@
 import numpy as np
 import pytest
 
-from antiphon.contract.block import StreamSpec
-from antiphon.contract.processor import BlockTime
+from antiphon.api import BlockTime, StreamSpec
+from antiphon.api.rendering import load_plugins
 from antiphon.graph.compiler import compile_plan
 from antiphon.graph.patch import parse
-from antiphon.plugins.loader import load
 
 RATE = 48000
 SPEC = StreamSpec(RATE, 256, 2)
@@ -15,7 +14,7 @@ SPEC = StreamSpec(RATE, 256, 2)
 
 @pytest.fixture(scope="module")
 def plugins(tmp_path_factory):
-    return load(tmp_path_factory.mktemp("none"), check=False)
+    return load_plugins(tmp_path_factory.mktemp("none"), check=False)
 
 
 def play(plugins, text, x):

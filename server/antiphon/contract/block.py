@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 Samples: TypeAlias = NDArray[np.float32]
-"""float32 `[channels, frames]`, full scale at -1..1."""
+"""Sound: float32 `[channels, frames]`, full scale at -1 to 1."""
 
 
 @dataclass(frozen=True, slots=True)
 class StreamSpec:
-    """What a stream promises its processors.
+    """The format of a stream, which a processor is prepared for.
 
     rate: frames per second.  block: the most frames one `process` call may carry.
     channels: channels of an audio port that does not name a number of its own.
@@ -30,11 +30,17 @@ class StreamSpec:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Samples and the sample time of their first frame."""
+    """Samples with the sample time of their first frame.
+
+    Attributes:
+        samples: float32 `[channels, frames]`.
+        time: The first frame's number on the engine's sample clock.
+    """
 
     samples: Samples
     time: int
 
     @property
     def frames(self) -> int:
+        """The number of frames."""
         return int(self.samples.shape[1])

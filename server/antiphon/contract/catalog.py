@@ -37,6 +37,15 @@ class ProcessorInfo:
         return {p.name: values.get(p.name, p.default) for p in self.params if p.restart or p.kind in ("text", "file")}
 
     def port(self, name: str, side: str) -> Port | None:
+        """Finds a port.
+
+        Args:
+            name: Its name.
+            side: "in" or "out".
+
+        Returns:
+            The port, or None.
+        """
         ports = self.inputs if side == "in" else self.outputs
         return next((p for p in ports if p.name == name), None)
 
@@ -45,6 +54,15 @@ class ProcessorInfo:
         return next((p for p in self.cells if p.name == name and p.glides), None)
 
     def first(self, kind: str, side: str) -> Port | None:
+        """Finds the first port of a kind.
+
+        Args:
+            kind: The kind.
+            side: "in" or "out".
+
+        Returns:
+            The port, or None.
+        """
         ports = self.inputs if side == "in" else self.outputs
         return next((p for p in ports if p.kind == kind), None)
 
@@ -86,9 +104,11 @@ class Catalog:
         return iter(self.types)
 
     def get(self, name: str) -> ProcessorInfo | None:
+        """The processor type of that name, or None."""
         return self.types.get(name)
 
     def to_json(self) -> dict[str, Any]:
+        """Gives the catalog as data for another process."""
         return {
             "types": [asdict(info) for info in self.types.values()],
             "failures": [asdict(failure) for failure in self.failures],
@@ -98,6 +118,7 @@ class Catalog:
 
     @staticmethod
     def from_json(data: Mapping[str, Any]) -> Catalog:
+        """Reads what `to_json` gave."""
         types = {}
         for item in data["types"]:
             types[item["type"]] = ProcessorInfo(

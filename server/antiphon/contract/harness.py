@@ -26,14 +26,17 @@ from antiphon.runtime.suggestion import instead
 TEMPO = 120.0
 """The clock of a run, bpm, from beat 0 on."""
 Change = tuple[int, str, Value]
-"""At a sample, a parameter, its new value."""
+"""A change of a parameter: sample, name, new value."""
 
 
 @dataclass(slots=True)
 class Rendered:
-    """What a run gave: the audio of each audio output, emitted events and last reports.
+    """What a run gave.
 
-    events: offsets are counted from the first frame of the run.
+    Attributes:
+        audio: float32 `[channels, frames]` of each audio or control output, in declared order.
+        events: The events emitted; offsets count from the first frame of the run.
+        reports: The last value of each `readonly` parameter that was reported.
     """
 
     audio: tuple[Samples, ...]
@@ -49,13 +52,29 @@ def run_processor(
     events: Sequence[Change] = (),
     blocks: Iterable[int] | None = None,
 ) -> Samples:
-    """Prepares the processor, plays `audio` through it, and returns its first audio output.
+    """Prepares a processor, plays sound through it, and returns its first audio output.
 
-    audio: float32 `[channels, frames]` for the first audio input, or one for each named input; a
-    source takes zeros of the wanted length.  settings: parameters' first values.  events: timed
-    changes, `(sample, parameter, value)`.  blocks: sizes of the blocks, 1 to `spec.block`, repeated
-    until the audio ends; None is `spec.block`. Returns as many frames as came in, latency included.
-    Raises `PluginError` when the processor breaks its contract.
+        out = run_processor(Louder(), StreamSpec(), audio, settings={"by": 6.0}, blocks=[64, 1, 191])
+
+    It is stricter than the server: frames that are not filled, inputs that are written, and outputs that are replaced
+    raise. What plays in a worker is complete: every answer is waited for.
+
+    Args:
+        processor: The processor, which is prepared here.
+        spec: Rate, block and channels of the stream.
+        audio: float32 `[channels, frames]` for the first audio input, or such an array for each input by name. A
+            processor without audio inputs takes zeros of the wanted length.
+        settings: First values of parameters, by name; the others have their defaults.
+        events: Changes of parameters in the run, each `(sample, name, value)`.
+        blocks: Sizes of the blocks in frames, 1 to `spec.block`, repeated until the sound ends; None is `spec.block`.
+
+    Returns:
+        float32 `[channels, frames]`, as many frames as came in; latency is not removed.
+
+    Raises:
+        PluginError: The processor breaks its contract.
+        UsageError: An input, a parameter or a block size that does not exist.
+        ParamError: A value that a parameter does not take.
     """
     return render(processor, spec, audio, settings, events, blocks).audio[0]
 
@@ -69,7 +88,25 @@ def render(
     blocks: Iterable[int] | None = None,
     notes: Sequence[Event] = (),
 ) -> Rendered:
-    """As `run_processor`, with every output. notes: events in, their offsets counted from the start."""
+    """Runs a processor as `run_processor` does, and returns every output.
+
+    Args:
+        processor: As for `run_processor`.
+        spec: As for `run_processor`.
+        audio: As for `run_processor`.
+        settings: As for `run_processor`.
+        events: As for `run_processor`.
+        blocks: As for `run_processor`.
+        notes: Events that come in; offsets count from the first frame of the run.
+
+    Returns:
+        All audio outputs, the events emitted and the values reported.
+
+    Raises:
+        PluginError: The processor breaks its contract.
+        UsageError: An input, a parameter or a block size that does not exist.
+        ParamError: A value that a parameter does not take.
+    """
     cells = prepare(processor, spec, settings or {})
     inputs, frames = _inputs(processor, spec, audio)
     outputs = tuple(np.zeros((_channels(p, spec), frames), np.float32) for p in processor.outputs if p.signal)
@@ -101,7 +138,22 @@ def render(
 
 
 def prepare(processor: Processor, spec: StreamSpec, settings: Mapping[str, Value]) -> dict[str, ParamCell]:
-    """Prepares the processor with these first values; its parameters' cells, by name."""
+    """Prepares a processor with first values of its parameters, for a caller that calls `process` itself.
+
+    Args:
+        processor: The processor.
+        spec: Rate, block and channels of the stream.
+        settings: First values by name; the others have their defaults.
+
+    Returns:
+        A cell for each parameter by name, for `IO.cells`.
+
+    Raises:
+        PluginError: The stream is not what the processor insists on, or its latency is no whole number of frames from
+            0.
+        UsageError: A parameter that does not exist.
+        ParamError: A value that a parameter does not take.
+    """
     for wanted, given, what in (
         (processor.rate, spec.rate, "rate"),
         (processor.block, spec.block, "block"),

@@ -16,17 +16,25 @@ if TYPE_CHECKING:
 PROJECT = "antiphon"
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
+"""The decorator of a plugin's hooks. It marks a function of the plugin's `__init__.py` whose name is a hook's."""
 
 
 class Register(Protocol):
-    """Takes a name and a factory: a callable, or "module:Name", imported only when it is used."""
+    """The function that a hook is given to register things by name: `register(name, factory, doc="")`."""
 
-    def __call__(self, name: str, factory: str | Callable[[], Any], doc: str = "") -> None: ...
+    def __call__(self, name: str, factory: str | Callable[[], Any], doc: str = "") -> None:
+        """Registers one thing.
+
+        Args:
+            name: What performers write: letters, digits, `_` and `-`, a letter first.
+            factory: A callable without arguments, or "module:Name", which is imported only when it is used.
+            doc: One sentence for people.
+        """
 
 
 @hookspec
 def antiphon_processors(register: Register) -> None:
-    """Registers processors: factories of `antiphon.contract.processor.Processor`."""
+    """Registers processors: factories of `antiphon.api.Processor`."""
 
 
 @hookspec

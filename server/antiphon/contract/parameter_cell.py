@@ -15,9 +15,17 @@ MAX_CHANGES = 4096
 class ParamCell:
     """A parameter's value over the current block.
 
-    `post` places changes inside the coming block, `render` works the block out, `settle` moves on.
-    moved: a control wire works on `full` after `render`, which is then needed in every block.
-    Values are closed-form in the sample number: any split of a block gives the same samples.
+    For each block: `post` schedules changes, `render` computes the values, `settle` ends the block. Values are
+    closed-form in the sample number, so that any split of a block gives the same samples.
+
+    Attributes:
+        param: The parameter.
+        full: float32 `[block]`, the value at each frame after `render`.
+        fired: Frames at which a trigger was sent, after `render`.
+        steps: Frame and new value of each change in the block, the value at frame 0 first.
+        text: The value of a text or file parameter.
+        moved: A control wire modulates `full` after `render`, which is then needed in every block.
+        smooth: Frames of the parameter's own smoothing.
     """
 
     __slots__ = (
@@ -54,11 +62,20 @@ class ParamCell:
 
     @property
     def target(self) -> float:
-        """The number last asked for whose time has come."""
+        """The value that the newest change leads to."""
         return self._to
 
     def post(self, offset: int, number: float, ramp_seconds: float = 0.0) -> bool:
-        """Places a change at `offset` of the coming block; False when the block holds too many."""
+        """Schedules a change in the coming block.
+
+        Args:
+            offset: Its frame.
+            number: The value to go to, as `Param.encode` gives it.
+            ramp_seconds: Length of its ramp; the parameter's own smoothing where that is longer.
+
+        Returns:
+            False where the block has `MAX_CHANGES` already, and the change is dropped.
+        """
         if len(self._pending) >= MAX_CHANGES:
             return False
         length = max(self.smooth, round(ramp_seconds * self._rate)) if self.param.kind == "float" else 0
@@ -66,7 +83,12 @@ class ParamCell:
         return True
 
     def render(self, time: int, frames: int) -> None:
-        """Works out the block that begins at sample `time`. Pending changes are in order of offset."""
+        """Computes the block's values. Scheduled changes are in order of offset.
+
+        Args:
+            time: Sample time of the first frame.
+            frames: Frames of the block.
+        """
         if self.param.kind == "trigger":
             self.fired.clear()
             for offset, number, _ in self._pending:
@@ -87,7 +109,14 @@ class ParamCell:
         self._line(time, place, frames)
 
     def settle(self, time: int) -> bool:
-        """After the block that ended before sample `time`; False when the cell has come to rest."""
+        """Ends a block.
+
+        Args:
+            time: Sample time of the frame after the block.
+
+        Returns:
+            False when the value no longer changes, so that `render` may be left out until the next `post`.
+        """
         if self.param.kind == "trigger":
             if self._pending:
                 return True
@@ -105,7 +134,11 @@ class ParamCell:
         return True
 
     def rest_at(self, number: float) -> None:
-        """The value at once, with no ramp: a new patch's first values."""
+        """Sets the value at once, without a ramp.
+
+        Args:
+            number: The value, as `Param.encode` gives it.
+        """
         self._from = self._to = number
         self._length = 0
         self.full.fill(number)
@@ -113,17 +146,32 @@ class ParamCell:
         self.steps.append((0, number))
 
     def state(self) -> tuple[float, float, int, int]:
-        """Where it comes from and goes to, the sample it set out at, the frames it takes: for `resume`."""
+        """Copies the state of the ramp, for `resume`.
+
+        Returns:
+            The value it begins at, the value it ends at, the sample at which it began, its frames.
+        """
         return self._from, self._to, self._start, self._length
 
     def resume(self, state: tuple[float, float, int, int]) -> None:
-        """Goes on from another cell's `state`; `render` has to be called from there on."""
+        """Continues another cell's ramp; `render` has to be called from there on.
+
+        Args:
+            state: What the other cell's `state` gave.
+        """
         self._from, self._to, self._start, self._length = state
         self.full.fill(self._to)
         self.steps[:] = [(0, self._to)]
 
     def number_at(self, offset: int) -> float:
-        """The number in force at `offset` of the block (ramps included)."""
+        """Reads the value at one frame, ramps included.
+
+        Args:
+            offset: Frame of the block.
+
+        Returns:
+            The value, as `Param.encode` gives it.
+        """
         if self.smooth or self._length:
             return float(self.full[offset])
         number = self.steps[0][1]

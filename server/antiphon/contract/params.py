@@ -11,23 +11,39 @@ from antiphon.runtime.shortening import short_repr
 from antiphon.runtime.suggestion import meant
 
 ParamKind = Literal["float", "int", "switch", "choice", "text", "file", "trigger"]
+"""What values a parameter takes: a number, a whole number, on or off, one of some words, text, a file name, an impulse.
+"""
 Warp = Literal["linear", "log"]
+"""How the places 0 to 1 of a fader are spread over a range: in equal steps or in equal ratios."""
 Value: TypeAlias = float | int | bool | str
+"""A parameter's value: float, int, bool or str, by its kind."""
 
 MAX_TEXT = 1024
+"""Characters of a text or file parameter, at most."""
 _OFF_WORDS = {"off", "false", "no", "0"}
 _ON_WORDS = {"on", "true", "yes", "1"}
 
 
 @dataclass(frozen=True, slots=True)
 class Param:
-    """One thing a performer can turn.
+    """One thing a performer can set, declared once for OSC, OSCQuery, MIDI, the command line and the reference pages.
 
-    name: its last address part.  kind: see `ParamKind`.  low, high: inclusive range of numbers.
-    unit: for people ("dB", "Hz", "s", "").  warp: how 0..1 maps to the range.
-    smooth: seconds over which a change of a float is ramped, linearly, from its exact sample.
-    restart: changing it changes latency, so it is swapped in like a patch.
-    readonly: reported by the node, not set.  choices: the words a choice takes.
+        Param("cutoff", default=1000.0, low=20.0, high=20000.0, unit="Hz", warp="log", doc="Of the filter.")
+
+    Attributes:
+        name: The last part of its address: `/node/NODE/NAME`.
+        kind: "float", "int", "switch" (bool), "choice", "text", "file" or "trigger" (an impulse without a value).
+        default: The value before anything is set; it lies within the range.
+        low: The least number allowed.
+        high: The greatest number allowed.
+        unit: For people: "dB", "Hz", "s", or "".
+        warp: "linear" or "log": how the places 0 to 1 are spread over the range. A log range is above 0.
+        smooth: Seconds in which a change of a float is ramped, linearly, from the exact sample of the change.
+        choices: The words that a choice takes.
+        restart: A change needs a new `prepare`, since it changes latency or buffers; the node is replaced by a
+            crossfade.
+        readonly: The node reports it (`IO.report`); it cannot be set.
+        doc: One sentence for people.
     """
 
     name: str
@@ -44,9 +60,18 @@ class Param:
     doc: str = ""
 
     def check(self, value: object) -> Value:
-        """The value as this parameter keeps it, or `ParamError` naming what is allowed.
+        """Checks a value and converts it to this parameter's type.
 
-        Numbers come as whatever a client has: 1, 1.0, True and "on" all switch a switch on.
+        Numbers are taken as clients send them: 1, 1.0, True and "on" all switch a switch on.
+
+        Args:
+            value: Anything a client may send.
+
+        Returns:
+            The value as float, int, bool or str, by `kind`.
+
+        Raises:
+            ParamError: The value is not allowed; the message says what is.
         """
         if self.readonly:
             raise ParamError(f"{self.name} is reported by its node and cannot be set")
@@ -65,14 +90,31 @@ class Param:
                 return self._text(value)
 
     def typed(self, value: object) -> Value:
-        """`check` for what a person wrote: a whole number is none to be rounded, as a fader's is."""
+        """Checks a value that a person typed: a fraction is refused for an int, where `check` rounds it.
+
+        Args:
+            value: As for `check`.
+
+        Returns:
+            As for `check`.
+
+        Raises:
+            ParamError: The value is not allowed; the message says what is.
+        """
         checked = self.check(value)
         if self.kind == "int" and (number := self._number(value)) != checked:
             raise ParamError(f"{self.name} takes {self.allowed}, not {number}")
         return checked
 
     def to_norm(self, value: Value) -> float:
-        """The value's place in its range, 0..1. Text and files have none: 0."""
+        """Converts a value to its place in the range.
+
+        Args:
+            value: A value that `check` gave.
+
+        Returns:
+            The place, 0 to 1; 0 for text and files, which have none.
+        """
         match self.kind:
             case "switch" | "trigger":
                 return 1.0 if value else 0.0
@@ -86,7 +128,17 @@ class Param:
         return (number - self.low) / (self.high - self.low)
 
     def from_norm(self, place: object) -> Value:
-        """The value at a place 0..1 of the range; inverse of `to_norm`."""
+        """Converts a place in the range to its value; the inverse of `to_norm`.
+
+        Args:
+            place: 0 to 1.
+
+        Returns:
+            The value at that place.
+
+        Raises:
+            ParamError: The place is outside 0 to 1, or the parameter is text or a file.
+        """
         where = self._number(place)
         if not 0.0 <= where <= 1.0:
             raise ParamError(f"{self.name}/norm takes 0 to 1, not {where:g}")
@@ -107,7 +159,17 @@ class Param:
         return round(number) if self.kind == "int" else number
 
     def encode(self, value: Value) -> float:
-        """The value as the one float a real-time command carries (a choice is its index)."""
+        """Converts a value to the one float that a real-time command carries.
+
+        Args:
+            value: A value that `check` gave.
+
+        Returns:
+            The number; the index of the word for a choice.
+
+        Raises:
+            ParamError: The parameter is text or a file.
+        """
         if self.kind == "choice":
             return float(self.choices.index(str(value)))
         if self.kind in ("text", "file"):
@@ -115,7 +177,14 @@ class Param:
         return float(value)
 
     def decode(self, number: float) -> Value:
-        """Inverse of `encode`."""
+        """Converts the float of a real-time command to a value; the inverse of `encode`.
+
+        Args:
+            number: What `encode` gave.
+
+        Returns:
+            The value, by `kind`.
+        """
         match self.kind:
             case "choice":
                 return self.choices[int(number)]
@@ -127,7 +196,7 @@ class Param:
 
     @property
     def glides(self) -> bool:
-        """Whether its processor reads it frame by frame, so that a control wire may move it."""
+        """Whether its processor reads it frame by frame, so that a control wire may modulate it."""
         return self.kind == "float" and self.smooth > 0.0 and not (self.restart or self.readonly)
 
     @property

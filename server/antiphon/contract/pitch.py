@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 SHARP_NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
+"""Names of the pitch classes from C upwards, black keys as sharps. A note's pitch class is its number modulo 12."""
 FLAT_NAMES = ("C", "Db", "D", "Eb", "E", "F", "Gb", "G", "Ab", "A", "Bb", "B")
+"""Names of the pitch classes from C upwards, black keys as flats."""
 
 
 @overload
@@ -16,7 +18,14 @@ def frequency(note: float) -> float: ...
 @overload
 def frequency(note: NDArray[Any]) -> NDArray[Any]: ...
 def frequency(note: float | NDArray[Any]) -> float | NDArray[Any]:
-    """Hertz of a note number."""
+    """Converts a MIDI note number to a frequency, in equal temperament at a' = 440 Hz.
+
+    Args:
+        note: MIDI note number, or an array of them of any shape; 69 is a', and fractions are allowed.
+
+    Returns:
+        Hertz: a float for a float, an array of the same shape for an array.
+    """
     made = 440.0 * 2.0 ** ((note - 69.0) / 12.0)
     return float(made) if isinstance(made, float) else made
 
@@ -26,6 +35,13 @@ def note_number(hertz: float) -> float: ...
 @overload
 def note_number(hertz: NDArray[Any]) -> NDArray[Any]: ...
 def note_number(hertz: float | NDArray[Any]) -> float | NDArray[Any]:
-    """The note number of a frequency above 0."""
+    """Converts a frequency to a MIDI note number; the inverse of `frequency`.
+
+    Args:
+        hertz: Frequency above 0, or an array of them of any shape.
+
+    Returns:
+        The note number with its fraction: a float for a float, an array of the same shape for an array.
+    """
     made: float | NDArray[Any] = 69.0 + 12.0 * np.log2(hertz / 440.0)
     return float(made) if isinstance(made, float) else made

@@ -6,16 +6,22 @@ from dataclasses import dataclass
 from typing import Literal
 
 PortKind = Literal["audio", "control", "events", "asset"]
+"""What a port carries: sound, a control signal, events, or a decoded file."""
 
 
 @dataclass(frozen=True, slots=True)
 class Port:
     """One end of a wire.
 
-    kind: "control" is a signal that moves something: one channel, frame by frame, 1 the whole way of
-    what it moves. Its wire ends in another control port or in a parameter (`Param.glides`).
-    channels: of an audio port; None takes the stream's. A wire into a port with another number
-    of channels is adapted: mono goes to all, many are averaged to one, else the surplus is dropped.
+    A wire into a port with another number of channels is adapted: mono goes to all channels, several channels are
+    averaged to one, otherwise surplus channels are dropped.
+
+    Attributes:
+        name: The port's name in patches and addresses.
+        kind: "audio", "control", "events" or "asset". A control port carries one channel, a value for each frame, in
+            which 1 is the whole range of what it modulates; its wire ends in another control port or in a parameter
+            (`Param.glides`).
+        channels: Channels of an audio port; None takes the stream's. Always 1 for a control port.
     """
 
     name: str
@@ -33,7 +39,12 @@ class Port:
 
 
 AUDIO_IN = Port("in")
+"""An audio input named `in`, with the stream's channels: what a processor has unless it declares others."""
 AUDIO_OUT = Port("out")
+"""An audio output named `out`, with the stream's channels: what a processor has unless it declares others."""
 EVENTS_IN = Port("notes", "events")
+"""An events input named `notes`."""
 EVENTS_OUT = Port("notes", "events")
+"""An events output named `notes`."""
 CONTROL_OUT = Port("out", "control")
+"""A control output named `out`."""

@@ -28,12 +28,19 @@ from antiphon.contract.params import Param, Value
 from antiphon.contract.ports import AUDIO_IN, AUDIO_OUT, Port
 
 PEDAL = 64
-"""The controller that holds notes."""
+"""The MIDI controller number of the sustain pedal."""
 
 
 @dataclass(slots=True)
 class BlockTime:
-    """When the block's first frame is: sample of the engine's clock, beat, tempo in bpm."""
+    """The time of a block's first frame.
+
+    Attributes:
+        sample: The frame's number on the engine's sample clock.
+        beat: Its place on the musical clock, in beats.
+        tempo: Beats per minute.
+        playing: Whether the musical clock runs.
+    """
 
     sample: int = 0
     beat: float = 0.0
@@ -43,13 +50,18 @@ class BlockTime:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A note or a control inside a block. `offset` is its frame.
+    """A note or a controller at a frame of a block.
 
-    kinds: "on" (number: the note 0-127, value: velocity above 0 to 1), "off" (number), "control" (number 0-127,
-    value 0 to 1), "bend" (value -1 to 1).  channel: 1 to 16.  age: frames a note has sounded already; 0 for one
-    that begins.  live: it was played this moment, for no particular frame: the sooner the better.
-    serial: what plays it has heard of it by that number already, by the short way of a
-    played note; 0: it has not.
+    Attributes:
+        kind: "on", "off", "control" or "bend".
+        offset: The frame, counted from the block's first.
+        number: The note or the controller, 0 to 127; 0 for a bend.
+        value: Velocity above 0 to 1 for "on", 0 to 1 for "control", -1 to 1 for "bend".
+        channel: MIDI channel, 1 to 16.
+        age: Frames for which the note has sounded already, where a synth is given notes again after a restart;
+            otherwise 0.
+        live: The note was played this moment and is for no particular frame: it is to sound as early as possible.
+        serial: Where above 0, the number under which the synth has received this event already, by the low-latency way.
     """
 
     kind: str
@@ -62,7 +74,14 @@ class Event:
     serial: int = 0
 
     def moved(self, by: int) -> Event:
-        """The same event, so many frames later."""
+        """Copies the event to another offset.
+
+        Args:
+            by: Frames to add to `offset`.
+
+        Returns:
+            The copy.
+        """
         return Event(
             self.kind, self.offset + by, self.number, self.value, self.channel, self.age, self.live, self.serial
         )
@@ -70,11 +89,23 @@ class Event:
 
 @dataclass(slots=True)
 class IO:
-    """One call's sound, events, parameters and time.
+    """What one call of `process` is given: sound, events, parameters and time.
 
-    audio_in[i], audio_out[j]: float32 `[channels, frames]` of the i-th audio input and j-th audio
-    output port; frames ≤ the prepared block. Fill every output; inputs are not to be written.
-    events_in: events of this block, in order of offset. asset[name]: read-only decoded sound.
+    Every array of `audio_out` is to be filled; arrays of `audio_in` are not to be written.
+
+    Attributes:
+        audio_in: float32 `[channels, frames]` of each audio or control input, in declared order.
+        audio_out: float32 `[channels, frames]` of each audio or control output, in declared order.
+        cells: The parameters' values over the block, by name; processors read them by `curve`, `value`, `at` and
+            `fired`.
+        time: When the first frame is.
+        frames: Frames of this call, 1 to the prepared block.
+        base: Where a block is split, the frame of the whole block at which this call begins.
+        events_in: The events of this call, in order of offset.
+        events_out: What `emit` was given.
+        asset: Decoded sound by port name, read-only.
+        reports: What `report` was given.
+        marks: What `mark` was given.
     """
 
     audio_in: Sequence[Samples]
@@ -90,37 +121,75 @@ class IO:
     marks: list[tuple[str, int]] = field(default_factory=list)
 
     def curve(self, name: str) -> NDArray[np.float32]:
-        """The parameter's value at every frame, float32 `[frames]`; not to be written."""
+        """Reads a parameter at every frame, smoothed and modulated.
+
+        Args:
+            name: The parameter's name.
+
+        Returns:
+            float32 `[frames]`, not to be written, valid during this call.
+        """
         full = self.cells[name].full
         if self.base == 0 and self.frames == full.shape[0]:
             return full
         return full[self.base : self.base + self.frames]
 
     def value(self, name: str) -> Value:
-        """The parameter's value at the first frame."""
+        """Reads a parameter at the first frame.
+
+        Args:
+            name: The parameter's name.
+
+        Returns:
+            A float, int, bool or str, by its kind.
+        """
         return self.at(name, 0)
 
     def at(self, name: str, offset: int) -> Value:
-        """The parameter's value at frame `offset`: a float, int, bool or choice as declared."""
+        """Reads a parameter at one frame.
+
+        Args:
+            name: The parameter's name.
+            offset: The frame, 0 to `frames` - 1.
+
+        Returns:
+            A float, int, bool or str, by its kind.
+        """
         cell = self.cells[name]
         if cell.param.kind in ("text", "file"):
             return cell.text
         return cell.param.decode(cell.number_at(self.base + offset))
 
     def fired(self, name: str) -> list[int]:
-        """Frames of this block at which the trigger fired."""
+        """Reads when a trigger was sent.
+
+        Args:
+            name: The parameter's name, of kind "trigger".
+
+        Returns:
+            Frames of this call, in order.
+        """
         fired = self.cells[name].fired
         if not fired or (self.base == 0 and fired[-1] < self.frames):
             return fired
         return [n - self.base for n in fired if self.base <= n < self.base + self.frames]
 
     def emit(self, event: Event) -> None:
-        """Sends an event out of the node's events port."""
+        """Sends an event out of the node's events port. At most 1024 are taken in one call; more are dropped.
+
+        Args:
+            event: With its offset in this call.
+        """
         if len(self.events_out) < 1024:
             self.events_out.append(event)
 
     def report(self, name: str, number: float) -> None:
-        """Publishes a `readonly` parameter's value (a meter, a detected tempo)."""
+        """Publishes the value of a `readonly` parameter: a meter, a detected tempo.
+
+        Args:
+            name: The parameter's name.
+            number: Its value.
+        """
         self.reports[name] = number
 
     def mark(self, kind: str, number: int) -> None:
@@ -151,7 +220,7 @@ class ProcessorPart:
 
 
 class Processor(ABC):
-    """A streaming processor.
+    """The base class of a node's code: sound and events in, sound and events out, block by block.
 
     inputs, outputs, params: what it can be wired and turned by.
     split: the block is split where one of its parameters changes without smoothing, so that `value`
@@ -189,14 +258,25 @@ class Processor(ABC):
         self.settings: dict[str, Any] = {p.name: p.default for p in self.params}
 
     def prepare(self, spec: StreamSpec) -> None:  # noqa: B027 - to have none is the common case
-        """Makes every buffer and sets `latency`. Called off the block path, before the first block."""
+        """Makes every buffer and sets `latency`. Called off the block path, before the first block.
+
+        Args:
+            spec: Rate, block and channels of the stream.
+
+        Raises:
+            AntiphonError: What the processor cannot work with; the patch is refused with this sentence.
+        """
 
     @abstractmethod
     def process(self, io: IO) -> None:
-        """One block: reads `io.audio_in`, fills `io.audio_out`. Returns nothing."""
+        """Computes one block. It returns nothing, and makes no input or output, lock, log, import or growing array.
+
+        Args:
+            io: `io.audio_in` is read, every frame of `io.audio_out` is filled.
+        """
 
     def reset(self) -> None:  # noqa: B027 - to have no past is the common case
-        """Forgets the past: silence in, silence out from here. Called on the block path."""
+        """Forgets the past: silence in gives silence out from here on. Called on the block path."""
 
     def close(self) -> None:
         """Gives back what it holds outside its process: its parts. Off the block path; `prepare` may follow.

@@ -20,7 +20,13 @@ of 48 kHz in two."""
 
 @dataclass(frozen=True, slots=True)
 class Sound:
-    """A decoded file: float32 `[channels, frames]` at `rate`, and what the file said it is."""
+    """A decoded sound file.
+
+    Attributes:
+        samples: float32 `[channels, frames]`.
+        rate: Frames per second.
+        info: What the file says of itself.
+    """
 
     samples: Samples
     rate: int
@@ -28,9 +34,18 @@ class Sound:
 
 
 def read(path: str | os.PathLike[str], *, rate: int | None = None, max_samples: int = MAX_SAMPLES) -> Sound:
-    """A whole sound file, resampled to `rate` if that is given.
+    """Reads a whole sound file. It is decoded in a process of its own, so that a damaged file harms nothing.
 
-    Raises `FileError` for what cannot be read, and for more than `max_samples` samples.
+    Args:
+        path: The file.
+        rate: Resample to this rate, in Hz; None keeps the file's.
+        max_samples: Frames times channels, at most.
+
+    Returns:
+        The sound.
+
+    Raises:
+        FileError: It cannot be read, or is longer.
     """
     with Decoder(path, rate=rate) as decoder:
         info = decoder.info
@@ -54,10 +69,19 @@ def read(path: str | os.PathLike[str], *, rate: int | None = None, max_samples: 
 
 @contextmanager
 def stream(path: str | os.PathLike[str], *, rate: int | None = None) -> Iterator[tuple[AudioInfo, Iterator[Samples]]]:
-    """A sound file's description and its blocks, float32 `[channels, n]`, decoded as they are asked for.
+    """Reads a sound file block by block, decoded as blocks are asked for.
 
-    with stream("in.wav") as (info, blocks): …
-    Raises `FileError`, also midway, for what cannot be read.
+    It is a context manager; the process that decodes ends with it.
+
+    Args:
+        path: The file.
+        rate: Resample to this rate, in Hz; None keeps the file's.
+
+    Yields:
+        What the file says of itself, and its blocks, float32 `[channels, n]`.
+
+    Raises:
+        FileError: It cannot be read; also after some blocks.
     """
     with Decoder(path, rate=rate) as decoder:
         yield decoder.info, decoder.blocks()

@@ -37,7 +37,17 @@ _EIGHT_BITS = {"PCM_U8": "PCM_S8", "PCM_S8": "PCM_U8"}
 
 
 def format_of(path: str | os.PathLike[str]) -> Format:
-    """The format a file name asks for, or `FileError` naming those allowed."""
+    """Finds the format that a file's name asks for.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The format.
+
+    Raises:
+        FileError: No sound file has such a suffix; the message lists those allowed.
+    """
     found = FORMATS.get(Path(path).suffix.lower())
     if found is None:
         raise FileError(f"cannot write {shown(path)}: its name must end in {SHOWN_SUFFIXES}")
@@ -53,7 +63,7 @@ def subtype_for(format: Format, source: str = "") -> str:
 
 
 class AudioWriter:
-    """Writes a sound file. Use it with `with`: leaving keeps the file, an exception leaves no trace.
+    """Writes a sound file, whole or not at all: a `with` block that ends by an exception leaves no file.
 
     The format follows the suffix; a wav of whole numbers beyond 4 GiB is RF64.
     rate, channels: what the format does not hold is refused at once.
@@ -92,7 +102,14 @@ class AudioWriter:
             self.abort()
 
     def write(self, samples: Samples) -> None:
-        """Adds float32 `[channels, n]`; the array may be reused afterwards."""
+        """Adds sound.
+
+        Args:
+            samples: float32 `[channels, n]`; it may be changed afterwards.
+
+        Raises:
+            FileError: An earlier part could not be written.
+        """
         at, n = 0, samples.shape[1]
         while at < n:
             part = min(n - at, CHUNK - self._filled)
@@ -104,7 +121,11 @@ class AudioWriter:
         self.frames += n
 
     def commit(self) -> None:
-        """Finishes the file and gives it its name. Until this returns there is none."""
+        """Finishes the file and gives it its name; a `with` block does it.
+
+        Raises:
+            FileError: It cannot be written; then there is no file.
+        """
         try:
             if self.frames == 0 and self.format.name == "MP3":
                 raise FileError(f"cannot write {self.name}: there is no sound to write, and an mp3 cannot be empty")
@@ -123,7 +144,7 @@ class AudioWriter:
             raise
 
     def abort(self) -> None:
-        """Leaves nothing behind; what was there under the name before is untouched."""
+        """Removes what was written; a file that had the name before is kept."""
         self._stopped = True
         try:
             self._finish()

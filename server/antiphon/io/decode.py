@@ -42,10 +42,14 @@ _GAVE_UP = {
 
 @dataclass(frozen=True, slots=True)
 class AudioInfo:
-    """What a sound file says it is.
+    """What a sound file says of itself.
 
-    rate: frames per second.  channels: 1 to 64.  frames: as promised, None where the file does not
-    say; only decoding tells.  format, subtype: libsndfile's words ("WAV", "PCM_16").
+    Attributes:
+        rate: Frames per second.
+        channels: 1 to 64.
+        frames: As promised; None where the file does not say.
+        format: libsndfile's word: "WAV".
+        subtype: libsndfile's word: "PCM_16".
     """
 
     rate: int
@@ -56,10 +60,18 @@ class AudioInfo:
 
 
 class Decoder:
-    """A sound file being decoded by a process of its own, block by block.
+    """A sound file decoded block by block in a process of its own; a context manager, whose end ends the process.
 
-    Use it with `with`; leaving ends the process. Every failure is a `FileError` that names the file.
-    rate: resample to this rate.
+    Args:
+        path: The file.
+        rate: Resample to this rate, in Hz; None keeps the file's.
+
+    Attributes:
+        name: The path as one line of text.
+        info: What the file says of itself.
+
+    Raises:
+        FileError: It cannot be read; `blocks` may raise it as well.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, rate: int | None = None) -> None:
@@ -98,7 +110,7 @@ class Decoder:
         self.close()
 
     def close(self) -> None:
-        """Ends the process. Harmless when done twice."""
+        """Ends the process. It may be called twice."""
         process, self._process = self._process, None
         if process is None:
             return
@@ -108,7 +120,14 @@ class Decoder:
         process.wait()
 
     def blocks(self) -> Iterator[Samples]:
-        """The sound, float32 `[channels, n]` with n of a few thousand, each block an array of its own."""
+        """Decodes the sound.
+
+        Yields:
+            float32 `[channels, n]`, n a few thousand, each block an array of its own.
+
+        Raises:
+            FileError: The file is damaged, holds numbers that are not finite, or is too long.
+        """
         channels = self.info.channels
         plain = self.info.format in _UNPACKED and self.info.subtype in _PLAIN
         most = sys.maxsize if plain else MAX_SECONDS * self.info.rate
@@ -188,7 +207,14 @@ class Decoder:
 
 
 def shown(path: str | os.PathLike[str]) -> str:
-    """The path as one line of printable text."""
+    """Makes a path fit for a message: one line of printable text.
+
+    Args:
+        path: The path.
+
+    Returns:
+        The path, with what cannot be printed escaped.
+    """
     text = os.fspath(path)
     return text if text.isprintable() else text.encode("unicode_escape", "surrogatepass").decode("ascii")
 

@@ -23,10 +23,13 @@ from antiphon.errors import FileError
 from antiphon.runtime import paths
 
 SUFFIXES = (".mid", ".midi")
+"""Of MIDI files."""
 MAX_FILE = 2 << 20
 """Bytes of a file: 700,000 notes, which take mido 4 s and 130 MB. Ten times a long symphony."""
 DEFAULT_BPM = 120.0
+"""The tempo of a MIDI file that sets none."""
 TICKS = 480
+"""Ticks of a beat, in files that are written."""
 _PLAYED = ("note_on", "control_change", "pitchwheel")
 _BEND = 8192
 Overlap = Literal["end", "replace", "queue"]
@@ -37,7 +40,15 @@ Tempo = Sequence[tuple[float, float]]
 
 @dataclass(frozen=True, slots=True)
 class MidiNote:
-    """start, length: in beats (quarter notes).  number: 0 to 127.  velocity: above 0 to 1.  channel: 1 to 16."""
+    """A note of a MIDI file.
+
+    Attributes:
+        start: In beats (quarter notes) from the beginning.
+        length: In beats.
+        number: 0 to 127.
+        velocity: Above 0 to 1.
+        channel: 1 to 16.
+    """
 
     start: float
     length: float
@@ -47,12 +58,21 @@ class MidiNote:
 
     @property
     def end(self) -> float:
+        """In beats from the beginning."""
         return self.start + self.length
 
 
 @dataclass(frozen=True, slots=True)
 class MidiControlChange:
-    """at: beats.  kind: "control" (number 0 to 127, value 0 to 1) or "bend" (value -1 to 1).  channel: 1 to 16."""
+    """A controller or a pitch bend of a MIDI file.
+
+    Attributes:
+        at: In beats from the beginning.
+        kind: "control" or "bend".
+        number: Of the controller, 0 to 127.
+        value: 0 to 1, or -1 to 1 for a bend.
+        channel: 1 to 16.
+    """
 
     at: float
     kind: str
@@ -63,8 +83,13 @@ class MidiControlChange:
 
 @dataclass(frozen=True, slots=True)
 class MidiTrack:
-    """notes, controls: by start.  program: General MIDI's instrument, 0 to 127, the track begins with; None says
-    nothing.
+    """A track of a MIDI file.
+
+    Attributes:
+        name: Its name, or "".
+        notes: In order of their starts.
+        program: The General MIDI instrument it begins with, 0 to 127, or None.
+        controls: Controllers and bends, in order of time.
     """
 
     name: str = ""
@@ -83,12 +108,19 @@ class MidiSong:
     length: float = 0.0
 
     def seconds(self, beat: float) -> float:
-        """When a beat comes, from the beginning on."""
+        """Converts a beat to a time by the tempo map.
+
+        Args:
+            beat: From the beginning.
+
+        Returns:
+            Seconds from the beginning.
+        """
         return Times(self.tempo).seconds(beat)
 
 
 class Times:
-    """Beats and seconds by a map as `MidiSong.tempo`."""
+    """Converts between beats and seconds by a tempo map, as in `MidiSong.tempo`."""
 
     def __init__(self, tempo: Tempo) -> None:
         self._beats = [at for at, _ in tempo]
@@ -98,10 +130,12 @@ class Times:
             self._seconds.append(self._seconds[-1] + (after - last) * 60.0 / bpm)
 
     def seconds(self, beat: float) -> float:
+        """Seconds from the beginning to a beat."""
         place = max(0, bisect(self._beats, beat) - 1)
         return self._seconds[place] + (beat - self._beats[place]) * 60.0 / self._bpm[place]
 
     def beat(self, seconds: float) -> float:
+        """The beat at so many seconds from the beginning."""
         place = max(0, bisect(self._seconds, seconds) - 1)
         return self._beats[place] + (seconds - self._seconds[place]) * self._bpm[place] / 60.0
 
@@ -136,10 +170,18 @@ def read(path: Path, overlap: Overlap = "end") -> MidiSong:
 
 
 def write(path: Path, tracks: Iterable[MidiTrack], tempo: float | Tempo = DEFAULT_BPM, ticks: int = TICKS) -> None:
-    """Writes a file of type 1, whole or not at all; `FileError` when it cannot.
+    """Writes a MIDI file of type 1, whole or not at all.
 
-    The first track holds the tempo and no notes: it is the first one given where that has none, else one more.
-    tempo: bpm, or a map as `MidiSong.tempo`.  ticks: of a beat; those of the file notes came from keep them exact.
+    The tempo is in the first track, without notes: the first one given where that has none, otherwise one more.
+
+    Args:
+        path: The file.
+        tracks: In order.
+        tempo: bpm, or a map as `MidiSong.tempo`.
+        ticks: Ticks of a beat; those of the file that notes came from keep them exact.
+
+    Raises:
+        FileError: It cannot be written.
     """
     mido = _mido()
     changes = [(0.0, float(tempo))] if isinstance(tempo, int | float) else list(tempo)

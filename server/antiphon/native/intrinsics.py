@@ -9,31 +9,78 @@ from typing import Any
 
 
 def load_acquire(words: Any, at: int) -> int:
-    """The word, read before anything after it."""
+    """Reads a word before anything that is read or written after it.
+
+    Args:
+        words: A pointer to 64-bit words.
+        at: The word's index.
+
+    Returns:
+        The word.
+    """
     return int(words[at])
 
 
 def store_release(words: Any, at: int, value: int) -> int:
-    """Writes the word after everything before it; returns 0."""
+    """Writes a word after everything that was read or written before it.
+
+    Args:
+        words: A pointer to 64-bit words.
+        at: The word's index.
+        value: The word.
+
+    Returns:
+        0.
+    """
     words[at] = value
     return 0
 
 
 def address_f32(address: int) -> Any:
-    """A pointer to float32 at an address."""
+    """Makes a pointer to 32-bit floats of an address; in compiled kernels alone.
+
+    Args:
+        address: In bytes.
+
+    Returns:
+        The pointer.
+    """
     raise TypeError("address_f32 exists in compiled kernels alone")
 
 
 def offset(pointer: Any, items: int) -> Any:
-    """The pointer, `items` further on."""
+    """Moves a pointer.
+
+    Args:
+        pointer: The pointer.
+        items: Items of its type to move on.
+
+    Returns:
+        The new pointer.
+    """
     return pointer[items:]
 
 
 def as_u8p(pointer: Any) -> Any:
-    """The pointer as one to bytes."""
+    """Converts a pointer to one to bytes; in compiled kernels alone.
+
+    Args:
+        pointer: The pointer.
+
+    Returns:
+        The same address as a pointer to bytes.
+    """
     raise TypeError("as_u8p exists in compiled kernels alone")
 
 
 def call_c(function: int, *args: Any) -> int:
-    """Calls the C function at an address; returns its result as a word."""
+    """Calls a C function; in compiled kernels alone.
+
+    Args:
+        function: Its address.
+        *args: Words, floats and pointers, as the function has them.
+
+    Returns:
+        Its result as a word.
+    """
     raise TypeError("call_c exists in compiled kernels alone")

@@ -20,12 +20,18 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 i64 = int
+"""A 64-bit whole number of a kernel. `//` and `%` round down, as in Python; dividing by zero is undefined."""
 f32 = float
+"""A 32-bit float of a kernel. `f32(x)` rounds to one."""
 f64 = float
+"""A 64-bit float of a kernel. `f64(x)` converts to one."""
 # a pointer is a numpy array, or the address of one that stays where it is
 f32p: TypeAlias = Any
+"""A pointer to 32-bit floats: a numpy array, or the address of one that stays where it is."""
 f64p: TypeAlias = Any
+"""A pointer to 64-bit floats, as `f32p`."""
 i64p: TypeAlias = Any
+"""A pointer to 64-bit whole numbers, as `f32p`."""
 u8p: TypeAlias = Any
 # a numpy array whose frames lie side by side; a channel's may lie anywhere
 Audio: TypeAlias = Any
@@ -112,7 +118,7 @@ class _PlainSound:
 
 
 class Kernel(Generic[P, R]):
-    """A compiled function. `address` is its machine code, for handing to a C library.
+    """A compiled function, which `kernel` makes. Called with numbers and numpy arrays, it runs as machine code.
 
     `call` is the bare function: pointers as addresses (`array.ctypes.data`, taken once), half the cost of a
     call by arrays. Sound is four arguments there: `AUDIO`.
@@ -154,7 +160,11 @@ class Kernel(Generic[P, R]):
         ]
 
     def link(self, address: int) -> None:
-        """Points the kernel at its machine code."""
+        """Points the kernel at its machine code. For the compiler.
+
+        Args:
+            address: Of the machine code.
+        """
         self.address = address
         proto = ctypes.CFUNCTYPE(_CTYPES[self.returns], *(_CTYPES[kind] for _, kind in self.flat))
         self.call = proto(address)
@@ -166,12 +176,20 @@ class Kernel(Generic[P, R]):
             raise self.error
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Runs the machine code, by position."""
         if kwargs:
             raise TypeError(f"{self.name} takes positional arguments only")
         return self._by_arrays(*args)
 
     def bind(self, *args: object) -> Callable[[], R]:
-        """The call with these arguments worked out once; the arrays must outlive it and not move."""
+        """Prepares a call whose arguments stay the same, so that they are converted once.
+
+        Args:
+            *args: The arguments. Arrays must outlive the result and stay where they are.
+
+        Returns:
+            A function without arguments that calls the kernel.
+        """
         if self.address == 0:
             self._compile()
         call, kept = self.call, args
@@ -193,7 +211,24 @@ class Kernel(Generic[P, R]):
 
 
 def kernel(python: Callable[P, R]) -> Kernel[P, R]:
-    """Declares a kernel; machine code is made by `compile_all`, or at the first call."""
+    """Declares a kernel: a function in a narrow subset of Python, compiled by LLVM at start or at its first call.
+
+    Each argument and the result have a type: `i64`, `f32`, `f64`, a pointer (`i64p`, `f32p`, `f64p`, `u8p`), or None
+    for no result. The body may have local variables, arithmetic, comparisons, `and`, `or`, `not`, `x if c else y`,
+    `if`, `while`, `for` over `range`, `break`, `continue`, `return`, indexing of pointers, numbers of its module and
+    members of its IntEnums, `min`, `max`, `abs`, other kernels, and of `math` sqrt, exp, exp2, log, log2, pow, sin, cos
+    and floor. Its module begins with `from __future__ import annotations`.
+
+    Args:
+        python: The function.
+
+    Returns:
+        The kernel, which is called as the function was, by position.
+
+    Raises:
+        TypeError: An argument or the result has no type, or an unknown one. Code outside the subset raises it when the
+            kernel is first called.
+    """
     return Kernel(python)
 
 
@@ -201,9 +236,9 @@ _compiled: list[object] = []
 
 
 def compile_all() -> None:
-    """Compiles every kernel declared and not yet linked, in one LLVM module.
+    """Compiles every kernel that is declared and not compiled yet, in one LLVM module.
 
-    One that cannot be compiled holds up no other: it raises when it is called.
+    One that cannot be compiled raises when it is called; the others are compiled.
     """
     fresh = [item for item in _declared if item.address == 0 and item.error is None]
     if not fresh:

@@ -9,9 +9,18 @@ from antiphon.native.kernel import f32p, i64, kernel
 def wavelet_split(
     x: f32p, packets: i64, size: i64, low: f32p, high: f32p, taps: i64, y: f32p, even: f32p, odd: f32p
 ) -> None:
-    """y ← the low, then the high half of each packet of x `[packets, size]`; a packet goes round.
+    """Computes one level of a wavelet packet transform of packets that repeat without end.
 
-    even, odd: scratch, (size + taps) / 2 each.
+    Args:
+        x: float32 `[packets, size]`.
+        packets: Number of packets.
+        size: Samples of a packet, an even number.
+        low: The low-pass filter, `taps` float32.
+        high: The high-pass filter, `taps` float32.
+        taps: Length of the filters, an even number.
+        y: float32 `[packets, size]`, written: of each packet the low half, then the high half.
+        even: Scratch, (size + taps) / 2 float32.
+        odd: Scratch, as `even`.
     """
     half = size // 2
     for p in range(packets):
@@ -40,7 +49,19 @@ def wavelet_split(
 def wavelet_join(
     x: f32p, packets: i64, size: i64, low: f32p, high: f32p, taps: i64, y: f32p, lows: f32p, highs: f32p
 ) -> None:
-    """The inverse of `wavelet_split`; x is used up. lows, highs: scratch, (size + taps) / 2 each."""
+    """Computes the inverse of `wavelet_split`.
+
+    Args:
+        x: float32 `[packets, size]` as `wavelet_split` wrote it; it is used up.
+        packets: Number of packets.
+        size: Samples of a packet, an even number.
+        low: The low-pass filter, `taps` float32.
+        high: The high-pass filter, `taps` float32.
+        taps: Length of the filters, an even number.
+        y: float32 `[packets, size]`, written.
+        lows: Scratch, (size + taps) / 2 float32.
+        highs: Scratch, as `lows`.
+    """
     half = size // 2
     reach = taps // 2
     for p in range(packets):

@@ -19,8 +19,11 @@ _LAST = 0.0005
 
 @dataclass(frozen=True, slots=True)
 class Tail:
-    """What is rendered behind the end. seconds: at most.  level: the tail ends where the sound falls below it for good;
-    0 keeps all of it.
+    """What is rendered behind the end.
+
+    Attributes:
+        seconds: At most.
+        level: The tail ends where the sound falls below it for good; 0 keeps all of it.
     """
 
     seconds: float = 0.0
@@ -61,10 +64,15 @@ class Decay:
 
 
 def faded(blocks: Iterable[Samples], rate: int, seconds: float) -> Iterator[Samples]:
-    """The same frames, the last `seconds` of them faded out unless the sound was over by then. Each holds until the
-    next.
+    """Fades the end of a sound out by half a cosine, unless it is below -60 dB by then.
 
-    blocks: float32 `[channels, n]`.  A file shorter than twice the fade is faded over its second half.
+    Args:
+        blocks: float32 `[channels, n]` each.
+        rate: Frames per second.
+        seconds: Length of the fade; a sound shorter than twice of it is faded over its second half.
+
+    Yields:
+        The same frames; each block holds until the next is asked for.
     """
     most = round(seconds * rate)
     kept: Samples | None = None

@@ -22,13 +22,22 @@ Named: TypeAlias = tuple[str, str | os.PathLike[str]]
 
 @dataclass(frozen=True, slots=True)
 class FileJob:
-    """One file to be made. A plugin's `Processor.files` names the function that takes it and writes `target`.
+    """One file to be made: what `antiphon run` gives the function that `Processor.files` names.
 
-    source: a sound file, a MIDI file or a folder, as the plugin has it.  settings: its parameters' values, checked.
-    midi_out, analysis: further files that were asked for, or None; a plugin that has none to give says so with a
-    `UsageError`.  fade: seconds over which a sound that has not ended is faded out.  progress: takes the part that is
-    done, from 0 to 1.  complain: takes a sentence for the person who asked.
-    The function returns what it wrote.
+    The function writes `target` and returns what it wrote, as `Written`. What it cannot do it refuses with a
+    `UsageError`.
+
+    Attributes:
+        plugin: The processor's type.
+        source: A sound file, a MIDI file or a folder.
+        target: The file to be written.
+        settings: The parameters' values by name, checked.
+        block: Frames of a block.
+        midi_out: A further MIDI file that was asked for, or None.
+        analysis: A further file with an analysis that was asked for, or None.
+        fade: Seconds in which a sound that has not ended is faded out.
+        progress: Takes the part that is done, 0 to 1.
+        complain: Takes a sentence for the person who asked.
     """
 
     plugin: str
@@ -44,9 +53,16 @@ class FileJob:
 
 
 def apart(read: Iterable[Named], written: Iterable[Named], mend: str = "") -> None:
-    """Raises UsageError where a file to be written is one that is read, or one that is written besides.
+    """Checks that no file to be written is one that is read, or one that is written besides.
 
-    A folder that is read stands for what is in it. mend: what to do about it where it is OUT, "" for a name of its own.
+    Args:
+        read: What each file that is read is called on the command line, and its path. A folder stands for what is in
+            it.
+        written: The same of the files to be written.
+        mend: What to do where it is OUT; "" for giving it another name.
+
+    Raises:
+        UsageError: Two of them are the same file.
     """
     from antiphon.io.decode import shown
 

@@ -25,8 +25,13 @@ Timed = tuple[int, Event]
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """A MIDI file as it is played. events: in order of their frames.  tempo: (frame, bpm), the first at 0.
-    frames: up to its last ending.
+    """A MIDI file on the sample clock.
+
+    Attributes:
+        song: The file.
+        events: In order of their frames.
+        tempo: (frame, bpm), the first at frame 0.
+        frames: Up to its last ending.
     """
 
     song: MidiSong
@@ -36,7 +41,14 @@ class Score:
 
 
 def is_midi(path: str | Path) -> bool:
-    """By its name."""
+    """Finds out whether a file is a MIDI file, by its suffix.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Whether it is.
+    """
     return Path(path).suffix.lower() in SUFFIXES
 
 

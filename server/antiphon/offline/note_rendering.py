@@ -18,7 +18,14 @@ NODE = "keys"
 
 @dataclass(frozen=True, slots=True)
 class TimedNote:
-    """start, end: frames.  note: 0 to 127.  velocity: above 0 to 1."""
+    """A note to be rendered.
+
+    Attributes:
+        start: Its first frame.
+        end: The frame at which it ends.
+        note: 0 to 127.
+        velocity: Above 0 to 1.
+    """
 
     start: int
     end: int
@@ -30,7 +37,23 @@ def sound(
     notes: Sequence[TimedNote], frames: int, rate: int, loaded: Loaded, instrument: str = "piano", channels: int = 2,
     block: int = 256,
 ) -> Iterator[Samples]:  # fmt: skip
-    """Blocks of float32 `[channels, n]`, `frames` in all; each holds until the next is asked for."""
+    """Plays notes with the node `synth`, by the code that plays live.
+
+    Args:
+        notes: In any order.
+        frames: Length of the sound.
+        rate: Frames per second.
+        loaded: The plugins, of `load_plugins`.
+        instrument: Of the synth.
+        channels: 1 or 2.
+        block: Frames of a block.
+
+    Yields:
+        float32 `[channels, n]`, `frames` in all; each block holds until the next is asked for.
+
+    Raises:
+        WorkerError: The synth's worker cannot be had.
+    """
     graph = Graph((NodeSpec(NODE, "synth", {"instrument": instrument}),), (Wire(End(NODE, "out"), End(OUT, OUT)),))
     commands = list(_commands(notes, frames))
     spec = StreamSpec(rate, block, channels)

@@ -12,11 +12,17 @@ _CHANNELS = {1: "mono", 2: "stereo"}
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A file that is whole under its name. It reads `wrote out.wav: 1:09.8, 48 kHz, stereo, from in.wav`.
+    """A file that was written, for the line `wrote out.wav: 1:09.8, 48 kHz, stereo, from in.wav`.
 
-    seconds: how long it lasts; None for what has no length.  rate: Hz, and channels, of sound; 0 for notes.  notes: how
-    many, of notes.  source: what it was made from, in words.  found: what else is to be known of it, in words.
-    parts: what it was put together from, by name.
+    Attributes:
+        path: The file.
+        source: What it was made from, in words.
+        seconds: How long it lasts; None for what has no length.
+        rate: Hz, of sound; 0 for notes.
+        channels: Of sound; 0 for notes.
+        notes: How many, of notes; None for sound.
+        found: Further facts, in words.
+        parts: Names of what it was put together from.
     """
 
     path: str | os.PathLike[str]

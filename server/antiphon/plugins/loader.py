@@ -27,13 +27,28 @@ KINDS = ("processors", "synths", "models", "trainings", "evaluations", "benches"
 
 @dataclass(slots=True)
 class Loaded:
-    """What loaded. catalog: plain data, for control.  factories: by kind of `KINDS`, then by name."""
+    """The plugins that were loaded.
+
+    Attributes:
+        catalog: Processor types, failures and hooks, as data.
+        factories: By kind ("processors", "synths", "models", "trainings", "evaluations", "transports"), then by name.
+    """
 
     catalog: Catalog = field(default_factory=Catalog)
     factories: dict[str, dict[str, Factory]] = field(default_factory=lambda: {kind: {} for kind in KINDS})
 
     def make(self, name: str) -> Processor:
-        """A fresh, unprepared processor of that type, or `PluginError`."""
+        """Makes a processor that is not prepared yet.
+
+        Args:
+            name: Its type.
+
+        Returns:
+            The processor.
+
+        Raises:
+            PluginError: There is no such type, or it cannot be made.
+        """
         factory = self.factories["processors"].get(name)
         if factory is None:
             raise PluginError(f"there is no processor type {name!r}{instead(name, sorted(self.catalog))}")
@@ -47,10 +62,14 @@ class Loaded:
 
 
 def load(plugins_dir: Path | None = None, *, check: bool = True) -> Loaded:
-    """Loads every plugin there is.
+    """Loads every plugin: built-in, installed, and in the performer's folder. One that fails stops no other.
 
-    plugins_dir: the folder of plugin folders; None takes the performer's own.  check: puts a block
-    of zeros through each processor; without it a declaration is still checked.
+    Args:
+        plugins_dir: The folder of plugin folders; None for the performer's own.
+        check: Put a block of zeros through each processor; otherwise its declaration alone is checked.
+
+    Returns:
+        What was loaded, and what failed with its reason.
     """
     loading = PluginLoading(check)
     for source in sources(plugins_dir):
@@ -76,6 +95,7 @@ class PluginLoading:
         self.factories: dict[str, dict[str, Factory]] = {kind: {} for kind in KINDS}
 
     def fail(self, name: str, reason: str) -> None:
+        """Adds a failure, with its reason in one sentence."""
         self.failures.append(Failure(name, reason))
 
     def loaded(self) -> Loaded:

@@ -22,7 +22,11 @@ def lost() -> int:
 
 
 def say(text: str) -> None:
-    """ "antiphon: TEXT" on standard error."""
+    """Writes a line "antiphon: TEXT" to standard error. One that cannot be written is counted, and nothing is raised.
+
+    Args:
+        text: The line.
+    """
     _write(sys.stderr, f"antiphon: {text}")
 
 

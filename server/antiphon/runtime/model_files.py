@@ -19,11 +19,22 @@ MAX_BYTES = 64 << 20
 
 
 class ModelError(PluginError):
-    """Weights that are missing, changed or not what they should be: the plugin says so and does without."""
+    """Weights that are missing, changed or not what they should be; a plugin logs the sentence and does without."""
 
 
 def entry(name: str, folder: Path | None = None) -> dict[str, Any]:
-    """The manifest's table for `name`: file, sha256, bytes, and what its author says of it."""
+    """Reads what a manifest says of a model, without reading its weights.
+
+    Args:
+        name: The model's name.
+        folder: Of the manifest; None for the one that ships with Antiphon.
+
+    Returns:
+        file, sha256, bytes, and what `write_weights` was given.
+
+    Raises:
+        ModelError: There is no manifest, or it does not name the model.
+    """
     where = folder or resources.models()
     found = _manifest(where).get(name)
     if not isinstance(found, dict) or not isinstance(found.get("file"), str):
@@ -46,7 +57,19 @@ def checksums(folder: Path | None = None) -> dict[str, str]:
 
 
 def weights(name: str, folder: Path | None = None) -> dict[str, NDArray[Any]]:
-    """The arrays of a model, by name. `ModelError` when the file is missing or is not the manifest's."""
+    """Reads the arrays of a model, once its file is known to be the manifest's. Nothing is unpickled.
+
+    Args:
+        name: The model's name.
+        folder: Of the manifest; None for the one that ships with Antiphon.
+
+    Returns:
+        Arrays by name.
+
+    Raises:
+        ModelError: The file is missing, larger than 64 MB, no safetensors file, or not the one with the manifest's
+            checksum.
+    """
     from safetensors import SafetensorError
     from safetensors.numpy import load
 
@@ -67,7 +90,17 @@ def weights(name: str, folder: Path | None = None) -> dict[str, NDArray[Any]]:
 
 
 def write(name: str, arrays: dict[str, NDArray[Any]], folder: Path, said: dict[str, Any]) -> None:
-    """Saves arrays as `name`.safetensors and notes them in the manifest. said: what else the manifest is to tell."""
+    """Writes arrays as `name`.safetensors, and its checksum into the manifest.
+
+    Args:
+        name: The model's name.
+        arrays: By name.
+        folder: Of file and manifest.
+        said: What else the manifest is to hold: licence, trained_on, card and such.
+
+    Raises:
+        FileError: One of the two cannot be written.
+    """
     import tomli_w
     from safetensors.numpy import save
 

@@ -19,6 +19,7 @@ from antiphon.errors import AntiphonError, FileError
 from antiphon.runtime.shortening import shorten
 
 HOME = "ANTIPHON_HOME"
+"""The environment variable of a folder that holds all of the performer's folders; tests set it."""
 MAX_NAME = 120
 """Characters of a file name that comes from the network."""
 PRIVATE, PRIVATE_FOLDER = 0o600, 0o700
@@ -31,7 +32,11 @@ def _home(kind: str, platform: str) -> Path:
 
 
 def config() -> Path:
-    """Settings and the token."""
+    """Finds the folder of settings and the token.
+
+    Returns:
+        Its path; it may not exist yet.
+    """
     return _home("config", platformdirs.user_config_dir("antiphon"))
 
 
@@ -41,24 +46,35 @@ def data() -> Path:
 
 
 def cache() -> Path:
-    """What can be made again."""
+    """Finds the folder for what can be made again.
+
+    Returns:
+        Its path; it may not exist yet.
+    """
     return _home("cache", platformdirs.user_cache_dir("antiphon"))
 
 
 def patches() -> Path:
+    """The performer's patches."""
     return data() / "patches"
 
 
 def sessions() -> Path:
+    """The performer's sets."""
     return data() / "sessions"
 
 
 def recordings() -> Path:
+    """The performer's recordings."""
     return data() / "recordings"
 
 
 def library() -> Path:
-    """Sound files that parameters of kind file name."""
+    """Finds the folder of the performer's sound files, which file parameters name from the network.
+
+    Returns:
+        Its path; it may not exist yet.
+    """
     return data() / "library"
 
 
@@ -91,7 +107,18 @@ def runtime() -> Path:
 
 
 def made(folder: Path, mode: int = 0o777) -> Path:
-    """The folder, made with its parents where it is missing. mode: of one that is made, less the umask."""
+    """Makes a folder, with its parents, where it is missing.
+
+    Args:
+        folder: Its path.
+        mode: Permissions of a folder that is made, less the umask.
+
+    Returns:
+        The path.
+
+    Raises:
+        FileError: It cannot be made.
+    """
     try:
         folder.mkdir(mode, parents=True, exist_ok=True)
     except OSError as error:
@@ -117,10 +144,20 @@ def identity(path: str | os.PathLike[str]) -> tuple[int, int] | str:
 
 
 def inside(folder: Path, name: str, suffix: str = "", error: type[AntiphonError] = FileError) -> Path:
-    """The path of a stranger's `name` within `folder`, or `error` in one sentence.
+    """Makes the path of a file from a name that came from the network. Nothing is opened; the file need not exist.
 
-    suffix: put on when the name lacks it.  The file need not exist; nothing is opened or made. A name
-    is one part of a path: no separators, no leading dot, nothing unprintable, no link that leads out.
+    Args:
+        folder: The folder it has to be in.
+        name: One part of a path, 1 to 120 characters: no separators, no leading dot, nothing unprintable, no link that
+            leads out of the folder.
+        suffix: Added where the name lacks it.
+        error: What is raised.
+
+    Returns:
+        The path.
+
+    Raises:
+        FileError: Or what `error` names: the name is not allowed.
     """
     shown = repr(shorten(name))
     if not name or len(name) > MAX_NAME or len(name.encode("utf-8", "replace")) > 2 * MAX_NAME:
@@ -137,7 +174,14 @@ def inside(folder: Path, name: str, suffix: str = "", error: type[AntiphonError]
 
 
 def why(error: OSError) -> str:
-    """What the system said, and what to do about it."""
+    """Puts an error of the operating system into words, with what to do about it.
+
+    Args:
+        error: What was raised.
+
+    Returns:
+        Part of a sentence, without a full stop.
+    """
     text = (error.strerror or str(error) or type(error).__name__).lower()
     match error.errno:
         case errno.ENOSPC | errno.EDQUOT | errno.EFBIG:
@@ -178,7 +222,16 @@ def reserve(path: Path, size: int, mode: int = 0o644) -> None:
 
 
 def write_atomic(path: Path, content: bytes, mode: int = 0o644) -> None:
-    """The file holds `content` or what it held before, whatever happens; `FileError` when it cannot."""
+    """Writes a file such that it holds the new content or what it held before, whatever happens.
+
+    Args:
+        path: The file; its folder is made.
+        content: All of the new content.
+        mode: Permissions of the file.
+
+    Raises:
+        FileError: It cannot be written.
+    """
     made(path.parent)
     temporary = path.with_name(f".{path.name[:100]}.{os.getpid()}.tmp")
     try:

@@ -25,6 +25,7 @@ def folder(name: str) -> Path:
 
 
 def patches() -> Path:
+    """The folder of the patches that ship with Antiphon, read-only."""
     return folder("patches")
 
 

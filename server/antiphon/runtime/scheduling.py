@@ -8,6 +8,7 @@ import platform
 import sys
 
 SLICE_NS = 100_000
+"""Nanoseconds of a time slice."""
 _SYSCALLS = {"x86_64": 314, "aarch64": 274}
 
 
@@ -22,7 +23,10 @@ class _Attributes(ctypes.Structure):
 
 
 def short_slices() -> None:
-    """Asks for 100 µs slices of the ordinary class: earlier wake-ups under load (Linux 6.12+, no privilege)."""
+    """Asks for time slices of 100 µs for this process, in the ordinary scheduling class: earlier wake-ups under load.
+
+    Needs Linux 6.12 and no privilege; elsewhere it does nothing.
+    """
     number = _SYSCALLS.get(platform.machine())
     if number is None or sys.platform != "linux":
         return
@@ -33,7 +37,14 @@ def short_slices() -> None:
 
 
 def fifo(priority: int) -> bool:
-    """SCHED_FIFO for this thread and those it starts; False where that is not permitted."""
+    """SCHED_FIFO for this thread and those it starts.
+
+    Args:
+        priority: 1 to 99.
+
+    Returns:
+        False where that is not permitted.
+    """
     try:
         os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(priority))
     except (PermissionError, AttributeError):

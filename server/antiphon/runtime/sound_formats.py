@@ -8,9 +8,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """What can be written under a suffix. channels: at most.  rates: all those allowed; empty: any.
+    """What can be written under a suffix.
 
-    subtypes: libsndfile's words, the one for 24 bits first where there is one.
+    Attributes:
+        name: libsndfile's word: "WAV".
+        subtypes: libsndfile's words, the one for 24 bits first where there is one: "PCM_24".
+        channels: Channels, at most.
+        rates: All rates allowed, in Hz; empty where any is.
     """
 
     name: str
@@ -33,6 +37,7 @@ FORMATS: Mapping[str, Format] = {
     ".aif": _AIFF,
     ".au": Format("AU", (*_PCM, "PCM_S8")),
 }
+"""The sound files that are read and written, by suffix: ".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif", ".au"."""
 SHOWN_SUFFIXES = ".wav, .flac, .ogg, .mp3, .aiff or .au"
 """For messages; .aif is .aiff."""
 RECORDING_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")

@@ -29,16 +29,22 @@ def _near(name: str, known: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def instead(name: str, known: Iterable[str], lead: str = "there are") -> str:
-    """The rest of a refusal: "; did you mean gain? there are: delay, gain".
+    """Writes the rest of a refusal of an unknown name: "; did you mean gain? there are: delay, gain".
 
-    known: all that is allowed, in the order in which it is listed.  lead: what comes before the list.
+    Args:
+        name: What was asked for.
+        known: All that is allowed, in the order in which it is listed.
+        lead: What stands before the list.
+
+    Returns:
+        The text, to follow the refusal without a space.
     """
     every = tuple(known)
     return f"; {meant(name, every)}{lead}: {listed(every)}"
 
 
 def meant(name: str, known: Iterable[str]) -> str:
-    """ "did you mean gain? ", or "" where nothing is near."""
+    """Suggests near names: "did you mean gain? ", or "" where nothing is near."""
     found = near(name, known)
     return f"did you mean {' or '.join(found)}? " if found else ""
 

@@ -20,28 +20,44 @@ class Now:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """At sample `n` of the engine's clock, counted from its start."""
+    """At a sample of the engine's clock.
+
+    Attributes:
+        n: Its number, counted from the engine's start.
+    """
 
     n: int
 
 
 @dataclass(frozen=True, slots=True)
 class Beat:
-    """At beat `b`; with `quantum` > 0 at the next multiple of it that is not before `b`."""
+    """At a beat, wherever the tempo puts it until then.
+
+    Attributes:
+        b: The beat.
+        quantum: Where above 0, the next multiple of it that is not before `b`.
+    """
 
     b: float
     quantum: float = 0.0
 
 
 When: TypeAlias = Now | Sample | Beat
+"""When a command enters its node."""
 NOW = Now()
+"""At the start of the next block."""
 
 
 @dataclass(frozen=True, slots=True)
 class SetParam:
-    """`/node/NAME/PARAM value [seconds]`: the node's parameter becomes `value`.
+    """`/node/NAME/PARAM value [seconds]`: sets a parameter.
 
-    ramp: seconds to get there, never less than the parameter's own smoothing.
+    Attributes:
+        node: The node's name.
+        param: The parameter's name.
+        value: The new value.
+        ramp: Seconds to get there, never less than the parameter's own smoothing.
+        when: When it begins.
     """
 
     node: str
@@ -53,7 +69,12 @@ class SetParam:
 
 @dataclass(frozen=True, slots=True)
 class ResetNode:
-    """`/node/NAME/reset`: clears the node's state and tries it again after a failure."""
+    """`/node/NAME/reset`: clears a node's state and tries it again after a failure.
+
+    Attributes:
+        node: The node's name.
+        when: When.
+    """
 
     node: str
     when: When = NOW
@@ -61,9 +82,14 @@ class ResetNode:
 
 @dataclass(frozen=True, slots=True)
 class NoteOn:
-    """`/note/on note velocity [channel] [node]`: the note begins; velocity 0 ends it.
+    """`/note/on note velocity [channel] [node]`: begins a note.
 
-    note: 0 to 127.  velocity: 0 to 1.  channel: 1 to 16.  node: whose; "" is every node that no wire plays.
+    Attributes:
+        note: 0 to 127.
+        velocity: 0 to 1; 0 ends the note.
+        channel: 1 to 16.
+        node: The node's name; "" for every node whose events input no wire feeds.
+        when: When.
     """
 
     note: int
@@ -75,7 +101,14 @@ class NoteOn:
 
 @dataclass(frozen=True, slots=True)
 class NoteOff:
-    """`/note/off note [velocity] [channel] [node]`: the note ends."""
+    """`/note/off note [velocity] [channel] [node]`: ends a note.
+
+    Attributes:
+        note: 0 to 127.
+        channel: 1 to 16.
+        node: As for `NoteOn`.
+        when: When.
+    """
 
     note: int
     channel: int = 1
@@ -85,7 +118,15 @@ class NoteOff:
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """`/cc number value [channel] [node]`: a controller, 0 to 127 (64 is the pedal), moves to 0 to 1."""
+    """`/cc number value [channel] [node]`: sets a controller.
+
+    Attributes:
+        number: 0 to 127; 64 is the sustain pedal.
+        value: 0 to 1.
+        channel: 1 to 16.
+        node: As for `NoteOn`.
+        when: When.
+    """
 
     number: int
     value: float
@@ -96,7 +137,14 @@ class Control:
 
 @dataclass(frozen=True, slots=True)
 class Bend:
-    """`/bend value [channel] [node]`: the pitch wheel, -1 to 1."""
+    """`/bend value [channel] [node]`: sets the pitch bend.
+
+    Attributes:
+        value: -1 to 1.
+        channel: 1 to 16.
+        node: As for `NoteOn`.
+        when: When.
+    """
 
     value: float
     channel: int = 1
@@ -106,7 +154,13 @@ class Bend:
 
 @dataclass(frozen=True, slots=True)
 class SetTempo:
-    """`/tempo bpm [beats]`: the tempo, reached at once or over `beats` beats."""
+    """`/tempo bpm [beats]`: sets the tempo.
+
+    Attributes:
+        bpm: 10 to 999.
+        beats: Beats in which it gets there; 0 for at once.
+        when: When it begins.
+    """
 
     bpm: float
     beats: float = 0.0
@@ -115,9 +169,12 @@ class SetTempo:
 
 @dataclass(frozen=True, slots=True)
 class Transport:
-    """`/transport/play [beat]`, `/transport/stop`, `/beat beat`.
+    """`/transport/play [beat]`, `/transport/stop`, `/beat beat`: starts, stops or moves the musical clock.
 
-    playing None leaves it as it is; beat None leaves the place.
+    Attributes:
+        playing: Whether it runs; None leaves it as it is.
+        beat: The new place; None leaves it as it is.
+        when: When.
     """
 
     playing: bool | None = None
@@ -135,21 +192,34 @@ class NudgeBeat:
 
 @dataclass(frozen=True, slots=True)
 class Panic:
-    """`/panic`: silence within one block; what is scheduled is dropped, tails are cut."""
+    """`/panic`: silence within a block; what is scheduled is dropped, tails are cut.
+
+    Attributes:
+        when: When.
+    """
 
     when: When = NOW
 
 
 @dataclass(frozen=True, slots=True)
 class ClearSchedule:
-    """`/clearSched`: what is scheduled and not yet due is dropped."""
+    """`/clearSched`: drops what is scheduled and not yet due.
+
+    Attributes:
+        when: When.
+    """
 
     when: When = NOW
 
 
 @dataclass(frozen=True, slots=True)
 class Sync:
-    """`/sync id`: a token that comes back once all before it and due has taken effect."""
+    """`/sync id`: gives a number back once everything before it and due has taken effect.
+
+    Attributes:
+        token: The number.
+        when: When.
+    """
 
     token: int
     when: When = NOW

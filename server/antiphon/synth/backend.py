@@ -17,10 +17,13 @@ from antiphon.contract.block import Samples
 from antiphon.contract.processor import Event
 
 VOICES = 32
+"""Notes of one node that sound at once, at most."""
 MAX_EVENTS = 256
 """Events one hop carries; more are dropped and counted by whoever packs them."""
 COLUMNS = 7
+"""Numbers of a packed event."""
 KINDS = ("on", "off", "control", "bend")
+"""Kinds of events, in the order of their codes."""
 INSTRUMENTS = ("piano", "bass", "pad", "pluck", "strings", "drums")
 MORE_INSTRUMENTS = ("electric_piano", "organ", "sampler", "grains")
 """Played by some backends alone, as SynthDefs are; `SynthSupport.playable` refuses what its backend does not play."""
@@ -28,7 +31,7 @@ MORE_INSTRUMENTS = ("electric_piano", "organ", "sampler", "grains")
 
 @dataclass(frozen=True, slots=True)
 class SynthSettings:
-    """One synth node's. bend: semitones either way at full bend.  voices: sounding at once, 1 to `VOICES`.
+    """What one synth node asks of its backend.
 
     synthdef: path of a compiled SynthDef, instead of the instrument; "" for none.  sound: path of what a buffer is to
     hold.  controls: as `antiphon.synth.controls` reads them. Some backends alone take these three.
@@ -43,35 +46,61 @@ class SynthSettings:
     controls: str = ""
 
     def to_json(self) -> dict[str, Any]:
+        """Gives the settings as data for the config of a stream.
+
+        Returns:
+            Values by name.
+        """
         return asdict(self)
 
 
 class SynthBackend(Protocol):
-    """Slots are synth nodes. All calls come from one thread, and none of them is on the engine's block path.
+    """What plays notes, in a worker process; a class with these methods, called with rate, hop, slots and its settings.
 
-    rehearses: it is played a chord before the first node, which loads what has to be loaded.
+    A slot is a synth node. All calls come from one thread, none of them on the engine's block path.
+
+    Attributes:
+        name: Its name.
+        rehearses: A chord is played on it before the first node, so that what loads at the first note has been loaded.
     """
 
     name: str
     rehearses: bool
 
     def open(self, slot: int, settings: SynthSettings) -> None:
-        """A node begins (or begins again, silent) in `slot`."""
+        """Begins a node, or begins it again, silent.
+
+        Args:
+            slot: Its slot.
+            settings: What it asks for.
+        """
 
     def close(self, slot: int) -> None:
-        """The node has gone; its sound ends."""
+        """Ends a node and its sound.
+
+        Args:
+            slot: Its slot.
+        """
 
     def play(self, slot: int, sample: int, events: Sequence[Event]) -> None:
-        """The events of the slot's coming hop, which begins at the engine's `sample`; in order of offset.
+        """Plays the events of a slot's coming hop.
 
-        on: number note 0-127, value velocity above 0 to 1, age frames it has sounded already (a note taken up
-        again after the synth died: no new attack).  off: number note.  control: number 0-127, value 0-1 (64 is
-        the sustain pedal: down from 0.5).  bend: value -1 to 1. Channels 1 to 16; a note off, a pedal or a bend
-        is for the notes of its channel.
+        A note off, a pedal or a bend is for the notes of its channel. A note with an `age` has sounded for so many
+        frames before a restart: it has no new attack. Controller 64 is the sustain pedal, down from 0.5.
+
+        Args:
+            slot: Its slot.
+            sample: The engine's sample at which the hop begins.
+            events: In order of offset, counted from the hop's first frame.
         """
 
     def render(self, out: Samples, active: NDArray[np.bool_]) -> None:
-        """The hop's sound of every active slot into `out` `[slots, 2, hop]`; silence where it sounds elsewhere."""
+        """Computes the hop's sound of every active slot.
+
+        Args:
+            out: float32 `[slots, 2, hop]`, to be filled in active rows; silence where the notes sound elsewhere.
+            active: bool `[slots]`.
+        """
 
 
 def shape_in() -> tuple[int, int]:
@@ -80,7 +109,16 @@ def shape_in() -> tuple[int, int]:
 
 
 def pack(sample: int, events: Sequence[Event], into: Samples) -> int:
-    """Writes a hop's events; returns how many there was no room for. Every number is exact in a float32."""
+    """Packs a hop's events for a synth's worker. Every number is exact in a float32.
+
+    Args:
+        sample: The engine's sample at which the hop begins.
+        events: In order of offset.
+        into: float32 of the shape of a packed hop, written.
+
+    Returns:
+        How many events were left out for want of room.
+    """
     count = min(len(events), MAX_EVENTS)
     into[0, 0], into[0, 1], into[0, 2] = count, sample >> 24, sample & 0xFFFFFF
     for row, event in enumerate(events[:count], 1):

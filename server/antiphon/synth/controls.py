@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from antiphon.errors import ParamError
 
 DIALS = 8
+"""Dials of a synth node, at most: its parameters x1 to x8."""
 FIRST_DIAL = 128
-"""Dials travel as controls with numbers from here up, which no MIDI controller has."""
+"""The controller number of the first dial, above those of MIDI: dials are sent as control events."""
 MOST = 64
 LIMIT = 1e9
 RESERVED = frozenset(
@@ -48,7 +49,14 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}\Z")
 
 @dataclass(frozen=True, slots=True)
 class Dial:
-    """low, high: what 0 and 1 set. log: in equal ratios between."""
+    """A control of a SynthDef that a parameter of the node turns.
+
+    Attributes:
+        name: Of the control.
+        low: Its value at place 0.
+        high: Its value at place 1.
+        log: Equal steps of the place are equal ratios of the value.
+    """
 
     name: str
     low: float
@@ -56,7 +64,14 @@ class Dial:
     log: bool = False
 
     def value(self, place: float) -> float:
-        """Of a place 0 to 1."""
+        """Converts a place to a value.
+
+        Args:
+            place: 0 to 1; beyond, the nearer end is taken.
+
+        Returns:
+            The control's value.
+        """
         place = min(max(place, 0.0), 1.0)
         if self.log:
             return float(self.low * (self.high / self.low) ** place)
@@ -65,18 +80,34 @@ class Dial:
 
 @dataclass(frozen=True, slots=True)
 class Controls:
-    """fixed: names with their values.  dials: at most `DIALS`."""
+    """What a synth node sets of its SynthDef besides the notes.
+
+    Attributes:
+        fixed: Names and values that are set with every note.
+        dials: In the order of x1 to x8.
+    """
 
     fixed: tuple[tuple[str, float], ...] = ()
     dials: tuple[Dial, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
+        """Names of all controls."""
         return (*(name for name, _ in self.fixed), *(dial.name for dial in self.dials))
 
 
 def parse(text: str) -> Controls:
-    """Raises `ParamError` with what is wrong."""
+    """Reads a node's controls: "cutoff=800 density=1:200 tone=200:8000:log".
+
+    Args:
+        text: Entries NAME=NUMBER or NAME=FROM:TO, with :log for equal ratios, a space between two.
+
+    Returns:
+        Fixed values and dials.
+
+    Raises:
+        ParamError: The text cannot be read, sets a name twice, sets one of the notes' own, or has more than 8 dials.
+    """
     fixed: list[tuple[str, float]] = []
     dials: list[Dial] = []
     for word in text.split():

@@ -38,7 +38,7 @@ class ServeOption:
 
 @dataclass(frozen=True, slots=True)
 class SynthInfo:
-    """What the factory of `antiphon_synths` gives.
+    """A synth backend, as data: what the factory of `antiphon_synths` gives. It imports no synth.
 
     Args:
         name: As `--synth` takes it.
@@ -77,6 +77,7 @@ class SynthInfo:
 
     @property
     def installed(self) -> bool:
+        """Whether module and program are there."""
         if self.program:
             return shutil.which(self.program) is not None
         return not self.needs or importlib.util.find_spec(self.needs) is not None
@@ -91,7 +92,16 @@ class SynthInfo:
         return self.supporter().delay(rate, hop) if self.support else 0
 
     def worker(self, rate: int, hop: int, settings: Mapping[str, Value] | None = None) -> WorkerSpec:
-        """Its worker in a stream of that rate, playing hops of so many frames."""
+        """Describes its worker.
+
+        Args:
+            rate: Frames per second.
+            hop: Frames of a hop.
+            settings: For the backend, besides rate, hop and slots.
+
+        Returns:
+            The worker's spec.
+        """
         return WorkerSpec(
             name=PREFIX + self.name,
             factory="antiphon.synth.stepper:SynthStepper",
@@ -115,7 +125,13 @@ NULL = SynthInfo("null", "antiphon.synth.null:Null", auto=100)
 
 @dataclass(frozen=True, slots=True)
 class BackendChoice:
-    """A backend, and what its worker is told beside. instead: it plays because another was given up."""
+    """The backend that a process plays notes with.
+
+    Attributes:
+        info: The backend.
+        settings: Names and values for it.
+        instead: It plays because another one was given up.
+    """
 
     info: SynthInfo
     settings: tuple[tuple[str, Value], ...] = ()
@@ -178,7 +194,11 @@ _chosen: BackendChoice | None = None
 
 
 def use(choice: BackendChoice | None) -> None:
-    """What this process plays notes with from here on."""
+    """Sets what this process plays notes with.
+
+    Args:
+        choice: The backend, or None for the default.
+    """
     global _chosen
     _chosen = choice
 

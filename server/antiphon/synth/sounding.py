@@ -15,7 +15,10 @@ MOST = 128
 
 
 class Sounding:
-    """Follows the events a synth is sent. Bounded."""
+    """Remembers which notes sound and where controllers stand, for a synth that is given them again after a restart.
+
+    At most 128 notes; the oldest is dropped first.
+    """
 
     def __init__(self) -> None:
         self._held: dict[tuple[int, int], tuple[float, int]] = {}
@@ -24,7 +27,12 @@ class Sounding:
         self._bends: dict[int, float] = {}
 
     def follow(self, sample: int, events: Sequence[Event]) -> None:
-        """Events of a hop that begins at `sample`."""
+        """Takes the events that the synth is sent.
+
+        Args:
+            sample: The engine's sample at which the hop begins.
+            events: Of the hop, in order of offset.
+        """
         for event in events:
             key = (event.channel, event.number)
             match event.kind:
@@ -49,9 +57,14 @@ class Sounding:
                     self._bends[event.channel] = event.value
 
     def again(self, sample: int) -> list[Event]:
-        """All of it as events at the start of a hop that begins at `sample`: controls, bends, notes with their age.
+        """Gives the state as events: controllers, bends, and the notes with their age.
 
-        At most `TOLD`: as many notes as there are voices, the newest, and the controls last moved.
+        Args:
+            sample: The engine's sample at which the coming hop begins.
+
+        Returns:
+            At most 128 events at offset 0: as many notes as there are voices, the newest, and the controllers changed
+            last.
         """
         moved = [Event("control", 0, number, value, channel) for (channel, number), value in self._controls.items()]
         dials = [event for event in moved if event.number >= FIRST_DIAL]
@@ -65,5 +78,6 @@ class Sounding:
         return told
 
     def clear(self) -> None:
+        """Forgets everything."""
         for table in (self._held, self._pedalled, self._controls, self._bends):
             table.clear()

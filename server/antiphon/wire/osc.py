@@ -1,11 +1,6 @@
-"""OSC packets: `decode` is total (any bytes give a value), `encode` is what replies need.
+r"""OSC packets: `decode` is total (any bytes give a value), `encode` is what replies need.
 
-`encode` takes any text: what has no UTF-8 (a file's name from an old archive) goes as `\\udce4`.
-
-A message is its address, its type tags and its arguments; an error is a value, a `WireError` that
-knows the address it was meant for. Arguments come as `int` (i h t r), `float` (f d), `str` (s S c,
-and `a`, sclang's character without data), `bytes` (b m), `bool` (T F), `None` (N), `IMPULSE` (I)
-and `tuple` (an array).
+`encode` takes any text: what has no UTF-8 (a file's name from an old archive) goes as `\udce4`.
 """
 
 from __future__ import annotations
@@ -24,15 +19,17 @@ MAX_ELEMENTS = 8192
 """Messages and bundles in one packet; a full datagram cannot hold more, a TCP frame could."""
 BUNDLE = b"#bundle\0"
 IMMEDIATELY = 1
+"""The time tag of a bundle that is for now."""
 
 
 class Impulse(Enum):
-    """OSC's `I`: a bang."""
+    """The type of OSC's `I`, an argument without a value."""
 
     IMPULSE = "I"
 
 
 IMPULSE: Final = Impulse.IMPULSE
+"""OSC's `I`, an argument without a value."""
 
 
 class Double(float):
@@ -48,10 +45,12 @@ class Long(int):
 
 
 Arg: TypeAlias = "int | float | str | bytes | bool | Impulse | tuple[Arg, ...] | None"
+"""`int` (i h t r), `float` (f d), `str` (s S c a), `bytes` (b m), `bool` (T F), None (N), `IMPULSE` (I), tuple (array).
+"""
 
 
 class Message(NamedTuple):
-    """address: as on the wire, without padding.  tags: with their comma."""
+    """An OSC message: its address as on the wire, its type tags with their comma, its arguments."""
 
     address: bytes
     tags: bytes
@@ -59,13 +58,19 @@ class Message(NamedTuple):
 
 
 class Bundle(NamedTuple):
-    """timetag: 64-bit NTP; 0 and 1 mean at once.  items: may be none; a bad message is its `WireError`."""
+    """An OSC bundle.
+
+    Attributes:
+        timetag: 64-bit NTP; 0 and 1 are for now.
+        items: Messages, bundles, and a `WireError` for each message that cannot be read.
+    """
 
     timetag: int
     items: tuple[Packet, ...]
 
 
 Packet: TypeAlias = "Message | Bundle | WireError"
+"""What `decode` gives: a message, a bundle, or the error in place of one."""
 
 _NUMBERS = {"i": "i", "f": "f", "d": "d", "h": "q"}
 _MAX_PLANS = 1024
@@ -76,7 +81,14 @@ _new = tuple.__new__
 
 
 def decode(data: bytes) -> Packet:
-    """The message or bundle that one datagram or frame holds, or the error that it is."""
+    """Decodes the bytes of one datagram or frame; any bytes give a value, and nothing is raised.
+
+    Args:
+        data: The bytes.
+
+    Returns:
+        The message or bundle; a `WireError` where there is none.
+    """
     # Most messages carry numbers only: their arguments are one unpack, found by their type tags.
     end = data.find(b"\0")
     at = (end + 4) & -4
@@ -271,7 +283,18 @@ class _Reader:
 
 
 def encode(address: str | bytes, *args: Arg) -> bytes:
-    """A message; int goes as i (h where it needs to), float as f, `Double` as d, str as s, bytes as b."""
+    """Encodes a message. int is sent as i, or h where it is too large, float as f, `Double` as d, str as s, bytes as b.
+
+    Args:
+        address: The address.
+        *args: The arguments.
+
+    Returns:
+        The packet.
+
+    Raises:
+        TypeError: An argument has no form in OSC.
+    """
     tags: list[str] = [","]
     _infer(args, tags)
     return encode_tagged(address, "".join(tags).encode(), args)
@@ -296,7 +319,15 @@ def encode_tagged(address: str | bytes, tags: bytes, args: tuple[Arg, ...]) -> b
 
 
 def encode_bundle(timetag: int, packets: list[bytes]) -> bytes:
-    """A bundle of packets already encoded."""
+    """Encodes a bundle.
+
+    Args:
+        timetag: 64-bit NTP.
+        packets: Encoded messages and bundles.
+
+    Returns:
+        The packet.
+    """
     parts = [BUNDLE, _STAMP.pack(timetag)]
     for packet in packets:
         parts.append(_UINT.pack(len(packet)))

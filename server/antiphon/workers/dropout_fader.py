@@ -10,18 +10,25 @@ from antiphon.contract.block import Samples
 from antiphon.native import dsp
 
 FADE = 0.010
+"""Seconds of each fade."""
 RELATED = 0.5
 """Correlation from which on an answer counts as the dry sound, changed; unrelated sounds may have less by chance."""
 
 
 class DropoutFader:
-    """Plays hops of answers, and what stands in for them: the dry sound, or silence where there is none.
+    """Plays the answers of a worker, hop by hop, and fades to the dry sound, or to silence, where one is missing.
 
-    When an answer is missing, the sound before it goes on while it fades: what of it was the dry sound as the dry
-    sound, for that is there, and the rest as its own mirror image. It leaves without a step, and goes on fading when
-    answers are back before it is gone. All gains follow a quarter of a sine. The dry sound has the power that is left
-    beside sounds it is unrelated to, and the amplitude that is left beside its own: an answer that is the dry sound,
-    delayed, leaves and comes back unheard.
+    Where an answer is missing, the sound before it is continued by its mirror image while it fades in 10 ms; what of it
+    was the dry sound is continued by the dry sound. Gains keep the power of sounds that are unrelated, and the
+    amplitude of sounds that are the same. All calls are for the block path.
+
+    Args:
+        channels: Channels of the sound.
+        hop: Frames of a hop.
+        rate: Frames per second.
+
+    Attributes:
+        fade: Frames of a fade.
     """
 
     def __init__(self, channels: int, hop: int, rate: int) -> None:
@@ -45,7 +52,7 @@ class DropoutFader:
         self._there = True
 
     def clear(self) -> None:
-        """As at the start: no past, and nothing missing."""
+        """Forgets the past: as at the start, with no answer missing."""
         self._tail.sound.fill(0.0)
         self._dry_tail.sound.fill(0.0)
         self._rise = self._gone = self.fade
@@ -57,7 +64,13 @@ class DropoutFader:
         return self._there
 
     def play(self, answer: Samples | None, dry: Samples | None, out: Samples) -> None:
-        """One hop into `out` `[channels, hop]`. answer: None when it is missing; dry: delayed alike, or None."""
+        """Plays one hop.
+
+        Args:
+            answer: float32 `[channels, hop]`, or None where it is missing.
+            dry: float32 `[channels, hop]`, delayed as the answers are; None where there is no dry sound.
+            out: float32 `[channels, hop]`, to be filled.
+        """
         if answer is None and self._there:
             self._leave()
         elif answer is not None and dry is not None and not self._there:
@@ -165,6 +178,6 @@ def _related(x: Samples, dry: Samples) -> tuple[float, float]:
 
 
 def _scaled(x: Samples, gains: Samples, out: Samples) -> None:
-    """out ← x · gains, row by row: broadcast, numpy would make a buffer."""
+    """Writes x · gains into `out`, row by row: broadcast, numpy would make a buffer."""
     for row, into in zip(x, out, strict=True):
         np.multiply(row, gains, out=into)

@@ -16,8 +16,11 @@ class _Stream(Protocol):
 class DropoutLog(ProcessorPart):
     """Tells `absent` and `back` when answers stop and come again, and `fresh` when a worker began anew.
 
-    `recall` takes such words of a log, each before the block it belongs to: then it happens at that hop.
-    away: whether the log has them missing now.
+    It marks `absent` and `back` where answers stop and come again, and `fresh` where a worker began without a past. All
+    calls are for the block path.
+
+    Attributes:
+        away: Whether, by the log that is replayed, answers are missing now.
     """
 
     def __init__(self) -> None:
@@ -27,13 +30,27 @@ class DropoutLog(ProcessorPart):
         self._turns: deque[tuple[int, bool]] = deque()
 
     def recall(self, kind: str, hop: int) -> None:
+        """Takes a mark of the log that is replayed. For `Processor.recall`.
+
+        Args:
+            kind: "absent", "back" or "fresh".
+            hop: The hop it belongs to.
+        """
         if kind == "fresh":
             self._fresh.add(hop)
         elif kind in ("absent", "back"):
             self._turns.append((hop, kind == "absent"))
 
     def before(self, hop: int, streams: Iterable[_Stream]) -> bool:
-        """Before a hop is posted: streams begin anew where they did. Whether they do."""
+        """Resets streams before a hop is posted, where the log says that they began without a past there.
+
+        Args:
+            hop: The hop's number.
+            streams: The node's streams.
+
+        Returns:
+            Whether they did.
+        """
         if hop not in self._fresh:
             return False
         self._fresh.discard(hop)
@@ -42,22 +59,45 @@ class DropoutLog(ProcessorPart):
         return True
 
     def absent(self, hop: int) -> bool:
-        """Whether the log says that this hop's answer was missing. Hops are asked for in their order."""
+        """Reads from the log whether a hop's answer was missing. Each hop is asked for once, in order.
+
+        Args:
+            hop: The hop's number.
+
+        Returns:
+            Whether it was.
+        """
         while self._turns and self._turns[0][0] <= hop:
             self.away = self._turns.popleft()[1]
         return self.away
 
     def began(self, hop: int, first: int, io: IO) -> None:
-        """The worker began anew with this hop. first: the hop that would have begun in any case."""
+        """Marks that the worker began without a past.
+
+        Args:
+            hop: The first hop it got.
+            first: The hop at which the stream begins in any case, which needs no mark.
+            io: Of the block.
+        """
         if hop != first:
             io.mark("fresh", hop)
 
     def took(self, hop: int, there: bool, io: IO) -> None:
-        """The hop's answer was there, or was not."""
+        """Marks whether a hop's answer was there, where that differs from the hop before.
+
+        Args:
+            hop: The hop's number.
+            there: Whether it was.
+            io: Of the block.
+        """
         if there != self._there:
             self._there = there
             io.mark("back" if there else "absent", hop)
 
     def standing(self) -> list[tuple[str, int]]:
-        """What a log that begins now has to be told first."""
+        """Lists the marks that a log which begins now needs first. For `Processor.standing`.
+
+        Returns:
+            Kind and number of each.
+        """
         return [] if self._there else [("absent", 0)]

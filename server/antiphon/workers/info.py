@@ -9,19 +9,30 @@ from antiphon.errors import WorkerError
 from antiphon.workers.spec import MAX_SLOTS, WorkerSpec
 
 FACTORIES = {"cpu": "antiphon.workers.torch_stepper:build", "cuda": "antiphon.workers.cuda:build"}
+"""The factory of a model's worker, by device."""
 CUDA_MEMORY = 4096
 """MB: a CUDA context and its libraries take gigabytes of the process before the first weight."""
 
 
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
-    """What the factory of `antiphon_models` gives.
+    """A streaming model, as data: what the factory of `antiphon_models` gives. It imports no torch.
 
-    network: "module:Class" of the `antiphon.workers.streaming.StreamingModel`; imported in the worker.
-    weights: their name in the manifest.  folder: of that manifest; "" for the one of Antiphon.  rate, hop,
-    inputs, outputs, latency: as the network declares them.  answer: values of an answer for each output, 0 for
-    `hop`.  frames: of `rate` from one hop to the next, where a hop is not that many samples; 0 for `hop`.  slots:
-    streams one worker takes on the CPU, where each costs time even when idle.  devices: what it can run on.
+    Attributes:
+        name: Its name in `antiphon models` and messages.
+        network: "module:Class" of the `antiphon.api.networks.StreamingModel`, imported in the worker.
+        weights: Their name in the manifest.
+        plugin: The plugin it belongs to.
+        rate: Frames per second, as the network declares it.
+        hop: Values that are posted at a time for each input: a hop's frames where they are sound.
+        inputs: Channels of one stream in.
+        outputs: Channels of one stream out.
+        latency: Algorithmic latency in frames, beyond the hop that has to be gathered first.
+        slots: Streams that one worker takes on the CPU, where each costs time even when it has no hops.
+        devices: What it can run on: "cpu", "cuda".
+        folder: Of the manifest; "" for the one that ships with Antiphon.
+        answer: Values of an answer for each output; 0 for `hop`.
+        frames: Frames of `rate` from one hop to the next, where a hop is not that many samples; 0 for `hop`.
     """
 
     name: str
@@ -40,7 +51,17 @@ class ModelInfo:
     frames: int = 0
 
     def worker(self, device: str) -> WorkerSpec:
-        """The worker that runs it on "cpu" or "cuda" (of `devices.resolve`). `WorkerError` where it cannot."""
+        """Describes the worker that runs the model.
+
+        Args:
+            device: "cpu" or "cuda".
+
+        Returns:
+            The worker's spec.
+
+        Raises:
+            WorkerError: The model does not run on that device.
+        """
         if device not in self.devices or device not in FACTORIES:
             raise WorkerError(f"the model {self.name} runs on {' or '.join(self.devices)}, not on {device!r}")
         settings: dict[str, Value] = {"network": self.network, "weights": self.weights}

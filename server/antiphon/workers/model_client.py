@@ -48,7 +48,14 @@ def worker_of(model: ModelInfo) -> WorkerSpec:
 
 
 def usable(model: ModelInfo) -> str:
-    """Why the model cannot run here, in one sentence; "" where its weights and torch are installed."""
+    """Finds out why a model cannot run here.
+
+    Args:
+        model: The model.
+
+    Returns:
+        One sentence; "" where its weights and torch are installed.
+    """
     try:
         model_files.entry(model.weights, Path(model.folder) if model.folder else None)
     except model_files.ModelError as error:
@@ -59,9 +66,11 @@ def usable(model: ModelInfo) -> str:
 
 
 def say_instead(log: logging.Logger, text: str) -> None:
-    """Logs what a node does without its model: once in a process, and never where a declaration is only tried.
+    """Warns of what a node does without its model: once in a process, and never where a declaration is only checked.
 
-    So a patch says it once when it plays, and neither lists of plugins nor the trial before that say it as well.
+    Args:
+        log: The plugin's logger.
+        text: The sentence.
     """
     if not pool.only_tried() and (log.name, text) not in _SAID:
         _SAID.add((log.name, text))

@@ -110,6 +110,7 @@ class Pool:
         os.eventfd_write(self.bells.wake[entry.number], 1)
 
     def close(self, stream: Stream) -> None:
+        """Releases a stream's slot; a worker without streams is ended some time later."""
         if stream not in self.streams:
             return
         self.streams.remove(stream)
@@ -147,6 +148,7 @@ class Pool:
     # ---- on the block path
 
     def ring(self, worker: int) -> None:
+        """Notes that a worker was posted to; `flush` wakes it."""
         if worker not in self._rung:
             self._rung.append(worker)
 
@@ -171,6 +173,7 @@ class Pool:
         return False
 
     def call_zygote(self, entry: WorkerEntry) -> None:
+        """Has the zygotes look at the workers' words."""
         for bell in self.bells.zygotes:
             os.eventfd_write(bell, 1)
 
@@ -188,6 +191,7 @@ class Lockstep(Pool):
         atexit.register(self.shut)
 
     def open(self, spec: WorkerSpec, config: str = "", node: int = 0) -> Stream:
+        """Opens a stream and waits until its worker is ready."""
         if spec.zygote not in self._lifelines:
             self._lifelines[spec.zygote] = spawn(spec.zygote, self.arena, self.bells)
         stream = super().open(spec, config, node)
@@ -233,6 +237,7 @@ class Lockstep(Pool):
             raise WorkerLost(f"the process that keeps the workers ({kind}) has ended; start the command again")
 
     def hear(self, worker: int, milliseconds: float) -> None:
+        """Waits for a worker to answer, and checks now and then that its zygote lives."""
         super().hear(worker, milliseconds)
         now = time.monotonic()
         if now - self._looked > LOOK_SECONDS:
@@ -240,6 +245,7 @@ class Lockstep(Pool):
             self._look(self.arena.entries[worker].spec().zygote)
 
     def shut(self) -> None:
+        """Closes all streams and ends the zygotes."""
         super().shut()
         for pid, lifeline in self._lifelines.values():
             os.close(lifeline)
@@ -260,13 +266,28 @@ def prefer(device: str) -> None:
 
 
 def use(pool: Pool | None) -> None:
-    """The pool of this process from here on."""
+    """Sets the pool of this process. Tests end one with `use_pool(None)`.
+
+    Args:
+        pool: The pool, or None for a new one at the next need.
+    """
     global _current
     _current = pool
 
 
 def current() -> Pool | None:
-    """This process's pool, in lockstep unless another was set; None within `absent`."""
+    """Finds the workers of this process: a pool that streams are opened from. Off the block path.
+
+    `pool.open(spec, config="", node=0)` gives a `Stream` through a slot of a worker like `spec`, a `WorkerSpec`; the
+    worker is started if there is none, and may not be ready yet. `config` is the stream's own text for `Stepper.open`,
+    `node` the processor's `node`. `pool.lockstep` is True where a file is computed and every answer is waited for.
+
+    Returns:
+        The pool; None where a declaration is only checked, and no worker is to be started.
+
+    Raises:
+        WorkerError: The system is not Linux.
+    """
     global _current
     if _none:
         return None
@@ -284,7 +305,11 @@ def only_tried() -> bool:
 
 @contextlib.contextmanager
 def absent() -> Iterator[None]:
-    """Within, there are no workers: a processor is checked without them."""
+    """Makes `current_pool` give None within a `with` block, as where a processor is only checked.
+
+    Yields:
+        Nothing.
+    """
     global _none
     before, _none = _none, True
     try:

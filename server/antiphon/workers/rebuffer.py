@@ -15,15 +15,38 @@ from antiphon.contract.processor import IO
 
 
 def lead_for(hop: int, block: int) -> int:
-    """Hops a worker has for its answer: one, or as many as a block holds."""
+    """Computes how many hops a worker has for its answer.
+
+    Args:
+        hop: Frames of a hop.
+        block: Frames of the longest block.
+
+    Returns:
+        One, or as many as a block holds.
+    """
     return max(1, -(-block // hop))
 
 
 class Rebuffer:
-    """Frames in, frames out, a hop at a time. The owner gives `post` and `load`.
+    """Cuts a stream into hops on the sample clock, and puts the answers together, `latency` frames later.
 
-    post(hop, sound): a hop is complete, `[channels_in, H]`.  load(hop, out): the hop to be played next is put
-    into `out` `[channels_out, H]`; `hop` is below `first` before there can be any.
+    Hop k is frames k·H to (k+1)·H of the clock; its answer plays from frame (k + 1 + lead)·H on. All calls are for the
+    block path.
+
+    Args:
+        hop: Frames of a hop, H.
+        lead: Hops between the end of a hop and the beginning of its answer.
+        inputs: Channels that come in; 0 for a source.
+        outputs: Channels that go out.
+        post: Called as `post(hop, sound)` when a hop is complete; sound is float32 `[inputs, H]`, valid during the
+            call.
+        load: Called as `load(hop, out)` for the hop that plays next; it fills `out`, float32 `[outputs, H]`. Where
+            `hop` is below `first` there is no answer yet.
+
+    Attributes:
+        hop: Frames of a hop.
+        lead: As given.
+        first: The first hop that is posted since the start or `clear`.
     """
 
     def __init__(
@@ -41,26 +64,37 @@ class Rebuffer:
 
     @property
     def latency(self) -> int:
+        """Frames by which the output lags behind the input."""
         return self.hop * (1 + self.lead)
 
     @property
     def number(self) -> int:
-        """Of the hop that is being filled."""
+        """The number of the hop that is being filled."""
         return self._number
 
     @property
     def fill(self) -> int:
-        """Frames it holds."""
+        """Frames of it that have come in."""
         return max(0, self._fill)
 
     def begin(self, sample: int) -> None:
-        """The first frame is that sample of the clock; only the first call counts."""
+        """Sets where on the sample clock the stream begins; only the first call counts.
+
+        Args:
+            sample: Sample time of the first frame.
+        """
         if self._fill < 0:
             self._number, self._fill = sample // self.hop, sample % self.hop
             self.first = self._number
 
     def run(self, io: IO, x: Samples | None, y: Samples) -> None:
-        """One block. x: None for a source."""
+        """Takes one block in and gives one block out.
+
+        Args:
+            io: The block's time.
+            x: float32 `[inputs, frames]`, or None for a source.
+            y: float32 `[outputs, frames]`, to be filled.
+        """
         self.begin(io.time.sample)
         done, frames = 0, y.shape[1]
         while done < frames:
@@ -80,7 +114,7 @@ class Rebuffer:
                 self._fill, self._loaded = 0, False
 
     def clear(self) -> None:
-        """Silence until the hop that is being filled has been answered; what of it has come in is forgotten."""
+        """Forgets what has come in of the current hop, and plays silence until that hop is answered."""
         self._in.fill(0.0)
         self._out.fill(0.0)
         self.first = self._number

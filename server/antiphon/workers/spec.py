@@ -16,12 +16,14 @@ from antiphon.contract.params import Value
 from antiphon.errors import WorkerError
 
 MAX_SPEC_BYTES = 3072
+"""Bytes of a spec as JSON, at most: its place in the arena."""
 MAX_SLOTS = 64
+"""Slots of a worker, at most."""
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerSpec:
-    """One worker process. Streams that ask for equal specs share the process and its weights, a slot each.
+    """One worker process, as data. Streams of equal specs share the process and what it has loaded, a slot each.
 
     name: what it is called.  factory: "module:Name", imported in the worker and called with this spec; gives a
     `Stepper`.  zygote: the kind of process it is forked from: "torch", "none", or a name of its plugin's own; equal
@@ -49,7 +51,14 @@ class WorkerSpec:
     describe: str = ""
 
     def to_json(self) -> bytes:
-        """Raises `WorkerError` when it is too long for the arena."""
+        """Packs the spec for the arena.
+
+        Returns:
+            JSON with sorted keys, so that equal specs have equal bytes.
+
+        Raises:
+            WorkerError: It is longer than `MAX_SPEC_BYTES`.
+        """
         data = json.dumps(asdict(self), sort_keys=True).encode()
         if len(data) > MAX_SPEC_BYTES:
             raise WorkerError(f"the worker {self.name} is described by {len(data)} bytes; at most {MAX_SPEC_BYTES}")
@@ -57,20 +66,30 @@ class WorkerSpec:
 
     @staticmethod
     def from_json(data: bytes) -> WorkerSpec:
+        """Unpacks what `to_json` gave.
+
+        Args:
+            data: The JSON.
+
+        Returns:
+            The spec.
+        """
         read: dict[str, Any] = json.loads(data)
         return WorkerSpec(**{**read, "inputs": tuple(read["inputs"]), "outputs": tuple(read["outputs"])})
 
     @property
     def floats_in(self) -> int:
+        """Numbers of one slot's hop."""
         return math.prod(self.inputs)
 
     @property
     def floats_out(self) -> int:
+        """Numbers of one slot's answer."""
         return math.prod(self.outputs)
 
 
 class Stepper(Protocol):
-    """What a factory gives: the worker's work, hop by hop. One thread; no growth after `warm`.
+    """What the factory of a `WorkerSpec` gives: the work of a worker, hop by hop.
 
     One that has `attach(words, refuse)` is given the worker's own words, `OWN_WORDS` integers that are 0 and mean what
     it says they do (`WorkerSpec.describe` reads them in control), and what ends the worker, from any of its threads,
@@ -81,17 +100,28 @@ class Stepper(Protocol):
     """
 
     def warm(self) -> None:
-        """Runs steps until nothing is slow for being the first; leaves every slot fresh."""
+        """Runs steps until no step is slow for being among the first, and leaves every slot without a past."""
 
     def open(self, slot: int, config: str) -> None:
-        """A stream begins in `slot`, with no past. config: its own text (JSON), the same again after a restart."""
+        """Begins a stream without a past.
+
+        Args:
+            slot: Its slot.
+            config: The stream's own text, as its processor gave it; the same again after a restart.
+        """
 
     def close(self, slot: int) -> None:
-        """The slot is idle from here."""
+        """Ends a stream: the slot has no hops from here on.
+
+        Args:
+            slot: Its slot.
+        """
 
     def step(self, hops: NDArray[np.int64], x: Samples, y: Samples) -> None:
-        """One hop of every slot that has one. hops: `[slots]`, its number, -1 where the slot idles.
+        """Computes one hop of every slot that has one. The state of the others stays as it is.
 
-        x: float32 `[slots, *inputs]`; y: `[slots, *outputs]`, to be filled. What idle slots hold counts for
-        nothing, and their state stays as it is.
+        Args:
+            hops: `[slots]`: each slot's hop number on the sample clock, or -1 where it has none.
+            x: float32 `[slots, *inputs]`; rows without a hop hold anything.
+            y: float32 `[slots, *outputs]`, to be filled in rows with a hop.
         """

@@ -23,10 +23,15 @@ _GIVEN_UP_NS = 1_000_000_000
 
 
 class Stream:
-    """One stream of hops through a worker. `ready`, `post`, `take` are for the block path; one thread.
+    """One node's hops through one slot of a worker. `current_pool().open` makes it.
 
-    An *epoch* is a stretch of hops without a gap, from a fresh state. A worker that has died, or has fallen
-    behind by a whole ring, ends it; the next hop begins another.
+    `fresh`, `input`, `post` and `take` are for the block path, from one thread. An epoch is a stretch of hops without a
+    gap, from a state without a past. A worker that has died, or is behind by a whole ring, ends it; the next hop begins
+    another.
+
+    Attributes:
+        misses: Answers that were not there in time.
+        spec: The worker's spec.
     """
 
     def __init__(self, pool: Pool, entry: WorkerEntry, slot: int, spec: WorkerSpec, serial: int) -> None:
@@ -46,7 +51,11 @@ class Stream:
         self.misses = 0
 
     def runs(self) -> bool:
-        """Whether there is a worker that has taken the stream up, and that nobody has blamed."""
+        """Finds out whether there is a worker that has taken the stream, and whose answers were not refused by `blame`.
+
+        Returns:
+            Whether there is.
+        """
         words = self._words
         return (
             words[WorkerWord.STATE] == State.RUNNING
@@ -55,9 +64,15 @@ class Stream:
         )
 
     def fresh(self, hop: int, wait: bool = True) -> bool | None:
-        """Before hop `hop` is posted: False goes on, True begins an epoch with it; None: there is no worker.
+        """Decides, before a hop is posted, whether it continues the epoch.
 
-        wait: for one that has died to be back, where a set is replayed.
+        Args:
+            hop: The hop's number.
+            wait: In a replay, wait for a worker that has died to be back.
+
+        Returns:
+            False where the hop continues the epoch; True where it begins one, and the worker has to be given again what
+            it needs to know; None where there is no worker, and nothing is to be posted.
         """
         if not self.runs():
             self._broken = True
@@ -92,21 +107,40 @@ class Stream:
         self.entry.change()
 
     def input(self, hop: int) -> Samples:
-        """Where hop `hop` is to be written, `[*inputs]`, before it is posted."""
+        """Finds where a hop is to be written before it is posted.
+
+        Args:
+            hop: The hop's number.
+
+        Returns:
+            float32 `[*inputs]` of the spec, in shared memory.
+        """
         into: Samples = self._in[hop % self._depth]
         return into
 
     def post(self, hop: int) -> None:
-        """The hop is written; the worker hears of it at the end of the block."""
+        """Passes a hop that is written to the worker, which is woken at the end of the block.
+
+        Args:
+            hop: The hop's number.
+        """
         self._tags_in[hop % self._depth] = tag(self._epoch, hop)
         self._posted = hop + 1
         self.entry.set_slot(self.slot, SlotWord.POSTED, hop + 1)
         self._pool.ring(self.entry.number)
 
     def take(self, hop: int, needed: bool = True) -> Samples | None:
-        """The answer to hop `hop`, `[*outputs]`, until the ring comes round; None when it is not there in time.
+        """Takes the answer to a hop. Live it waits within the block's time, on files for as long as it takes.
 
-        needed: in lockstep, `WorkerLost` is raised instead.
+        Args:
+            hop: The hop's number.
+            needed: Whether work on a file ends without it.
+
+        Returns:
+            float32 `[*outputs]` of the spec, valid until the ring has come round; None where it is not there in time.
+
+        Raises:
+            WorkerLost: On files, where an answer that is needed will never come.
         """
         if self._pool.lockstep:
             return self._certain(hop, needed)
@@ -171,21 +205,21 @@ class Stream:
         return True
 
     def blame(self) -> None:
-        """What it gave cannot be played: its worker is ended and made anew."""
+        """Ends the worker and has it started again, since an answer of it cannot be played."""
         self._words[WorkerWord.BLAMED] = self._born
         self._broken, self._posted = True, 0
         self._pool.call_zygote(self.entry)
 
     def reset(self) -> None:
-        """Forgets the past from the next hop on."""
+        """Forgets the past: the next hop begins an epoch."""
         self._broken = True
         self._absent = True
 
     def retry(self) -> None:
-        """A worker that was given up is tried again."""
+        """Has a worker started again that was given up."""
         self._words[WorkerWord.RETRY] += 1
         self._pool.call_zygote(self.entry)
 
     def close(self) -> None:
-        """Gives the slot back. Off the block path."""
+        """Releases the slot. Off the block path."""
         self._pool.close(self)

@@ -10,20 +10,25 @@ from typing import ClassVar, TypeAlias
 import torch
 
 State: TypeAlias = tuple[torch.Tensor, ...]
-"""All a model remembers: tensors `[slots, …]` of any type, each slot's row its own."""
+"""All that a model remembers: tensors `[slots, …]` of any type, a row for each slot."""
 
 
 class StreamingModel(torch.nn.Module):
-    """A network played hop by hop, many streams at once, a row of the batch each.
+    """A network that computes a hop at a time, for several streams at once, a row of the batch each.
 
-    rate: frames per second.  hop: frames of a step.  inputs, outputs: channels of one stream.  answer: values
-    of an answer for each output, None for `hop`; where hop and answer are no sound, they are between the network
-    and its processor.  frames: from one hop to the next, None for `hop`.
-    latency: algorithmic, in frames: by how much the output lags the input beyond the hop that has to be
-    gathered first. What a host adds (rebuffering, a hop for the worker) is not part of it.
+    The class is made without arguments; weights are loaded from outside. Rows must not depend on each other, and
+    nothing may be remembered but in the state: slots are masked, cleared and moved by its rows.
 
-    The class is made without arguments; weights come from outside. Rows must not touch each other, and
-    nothing may be remembered but in the state: slots are masked, cleared and moved by rows of it.
+    Attributes:
+        name: Its name.
+        rate: Frames per second.
+        hop: Frames of a hop, or values of it for each input.
+        inputs: Channels of one stream in.
+        outputs: Channels of one stream out.
+        latency: Algorithmic latency in frames, beyond the hop that has to be gathered first. What the host adds is not
+            part of it.
+        answer: Values of an answer for each output; None for `hop`.
+        frames: Frames from one hop to the next; None for `hop`.
     """
 
     name: ClassVar[str] = ""
@@ -37,16 +42,28 @@ class StreamingModel(torch.nn.Module):
 
     @property
     def said(self) -> tuple[int, int]:
-        """Shape of one slot's answer: outputs, and values of each."""
+        """The shape of one slot's answer: outputs, and values of each."""
         return self.outputs, self.hop if self.answer is None else self.answer
 
     def start(self, slots: int) -> State:
-        """The state of `slots` streams with no past, on the CPU."""
+        """Makes the state of streams without a past.
+
+        Args:
+            slots: How many.
+
+        Returns:
+            Tensors on the CPU whose first dimension is `slots`.
+        """
         raise NotImplementedError(f"{type(self).__name__} has no start")
 
     def step(self, x: torch.Tensor, state: State) -> tuple[torch.Tensor, State]:
-        """One hop: x float32 `[slots, inputs, hop]` → y float32 `[slots, outputs, answer]` and the state after it.
+        """Computes one hop of every slot. Neither `x` nor `state` is written to.
 
-        `x` and `state` are not written to. slots may be any number from 1; shapes and types of the state stay.
+        Args:
+            x: float32 `[slots, inputs, hop]`; any number of slots from 1.
+            state: As `start` or the step before gave it.
+
+        Returns:
+            float32 `[slots, outputs, answer]`, and the state after the hop, of the same shapes and types as before.
         """
         raise NotImplementedError(f"{type(self).__name__} has no step")

@@ -31,10 +31,18 @@ def one_thread() -> None:
 
 
 def load(spec: WorkerSpec, device: torch.device) -> StreamingModel:
-    """The network of `spec.settings` on the device, in evaluation, checked.
+    """Makes a network, loads its weights, and checks it by steps of silence and noise.
 
-    settings: network "module:Class"; weights, a name of the manifest in `folder` ("" for Antiphon's own), or ""
-    for the network's own beginning, drawn by `seed`. `ModelError` in one sentence for whatever does not fit.
+    Args:
+        spec: A worker's spec, as `ModelInfo.worker` gives it. Its settings are network "module:Class"; weights, a name
+            of the manifest, or "" for first weights drawn by `seed`; folder of the manifest, "" for Antiphon's own.
+        device: Where the network is to be.
+
+    Returns:
+        The network, in evaluation, without gradients.
+
+    Raises:
+        ModelError: The network, its weights or its answers are not what was declared.
     """
     where, weights = str(spec.settings.get("network", "")), str(spec.settings.get("weights", ""))
     kind = _class(where)

@@ -12,7 +12,7 @@ from typing import ClassVar
 import torch
 from torch.nn import functional
 
-from antiphon.workers.streaming import State, StreamingModel
+from antiphon.api.networks import State, StreamingModel
 from antiphon_denoise.bands import COUNT
 from antiphon_denoise.learned.spec import AUTOENCODER, HOP, UNITS
 from antiphon_models.denoise.network.features import FEATURES, FeatureExtractor, Features, Past, turned

@@ -15,7 +15,7 @@ from typing import ClassVar
 import torch
 from torch.nn import functional
 
-from antiphon.workers.streaming import State, StreamingModel
+from antiphon.api.networks import State, StreamingModel
 from antiphon_denoise.bands import COUNT
 from antiphon_denoise.learned.spec import HOP, MASK, UNITS
 from antiphon_models.denoise.network.features import DETAILS, FEATURES, FeatureExtractor, Past, turned

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 import torch
 
-from antiphon.workers.streaming import State
+from antiphon.api.networks import State
 
 Hop: TypeAlias = Callable[[torch.Tensor, State], tuple[torch.Tensor, State]]
 

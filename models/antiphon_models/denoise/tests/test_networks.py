@@ -15,9 +15,9 @@ HOPS = 220
 
 @pytest.fixture(scope="module", params=[MASK, AUTOENCODER], ids=lambda info: info.name)
 def model(request):
-    from antiphon.workers.torch_network import load
+    from antiphon.api.networks import load_network
 
-    return load(request.param.worker("cpu"), torch.device("cpu"))
+    return load_network(request.param.worker("cpu"), torch.device("cpu"))
 
 
 @pytest.fixture(scope="module")

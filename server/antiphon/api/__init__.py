@@ -1,0 +1,106 @@
+"""All that a plugin imports of Antiphon: `from antiphon.api import Param, Processor`, and modules for further subjects.
+
+Only plugins import it. It may import every room below `control`; what is defined there is named and documented here.
+
+| module | subject |
+|---|---|
+| `antiphon.api` | processors, parameters, ports, events, pitch, hooks, errors |
+| `antiphon.api.kernels` | per-sample loops as machine code |
+| `antiphon.api.models` | models in workers, and files of weights |
+| `antiphon.api.networks` | the torch side of a model; imports torch |
+| `antiphon.api.workers` | streams of hops through a worker process, for work that is no model |
+| `antiphon.api.synths` | backends that play notes |
+| `antiphon.api.commands` | what a performer asks for: notes, parameters, tempo, each with its time |
+| `antiphon.api.osc` | OSC packets as bytes |
+| `antiphon.api.console` | lines for the person at the terminal |
+| `antiphon.api.files` | sound files, MIDI files, folders |
+| `antiphon.api.jobs` | what `antiphon run` asks of a plugin whose files are not sound in, sound out |
+| `antiphon.api.rendering` | notes to sound without a server; loading plugins |
+| `antiphon.api.evaluation` | what `antiphon evaluate` runs |
+| `antiphon.api.training` | what `antiphon train` runs; imports torch |
+| `antiphon.api.testing` | a host for a plugin's tests |
+
+Importing this module imports the hooks and the errors alone; any other name imports its own module at its first use.
+The command line imports a plugin's `__init__.py` for its hooks, and should not have to import numpy for them.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from antiphon.contract.hookspecs import Register, hookimpl
+from antiphon.errors import (
+    AntiphonError,
+    EngineError,
+    FileError,
+    ParamError,
+    PluginError,
+    Unanswered,
+    UsageError,
+    WireError,
+    WorkerError,
+)
+
+if TYPE_CHECKING:
+    from antiphon.contract.block import Block, Samples, StreamSpec
+    from antiphon.contract.params import Param, Value
+    from antiphon.contract.pitch import FLAT_NAMES, SHARP_NAMES, frequency, note_number
+    from antiphon.contract.ports import AUDIO_IN, AUDIO_OUT, CONTROL_OUT, EVENTS_IN, EVENTS_OUT, Port
+    from antiphon.contract.processor import IO, PEDAL, BlockTime, Event, Processor
+
+__all__ = [
+    "AUDIO_IN",
+    "AUDIO_OUT",
+    "CONTROL_OUT",
+    "EVENTS_IN",
+    "EVENTS_OUT",
+    "FLAT_NAMES",
+    "IO",
+    "PEDAL",
+    "SHARP_NAMES",
+    "AntiphonError",
+    "Block",
+    "BlockTime",
+    "EngineError",
+    "Event",
+    "FileError",
+    "Param",
+    "ParamError",
+    "PluginError",
+    "Port",
+    "Processor",
+    "Register",
+    "Samples",
+    "StreamSpec",
+    "Unanswered",
+    "UsageError",
+    "Value",
+    "WireError",
+    "WorkerError",
+    "frequency",
+    "hookimpl",
+    "note_number",
+]
+
+_LAZY = {
+    "antiphon.contract.block": ("Block", "Samples", "StreamSpec"),
+    "antiphon.contract.params": ("Param", "Value"),
+    "antiphon.contract.pitch": ("FLAT_NAMES", "SHARP_NAMES", "frequency", "note_number"),
+    "antiphon.contract.ports": ("AUDIO_IN", "AUDIO_OUT", "CONTROL_OUT", "EVENTS_IN", "EVENTS_OUT", "Port"),
+    "antiphon.contract.processor": ("IO", "PEDAL", "BlockTime", "Event", "Processor"),
+}
+"""Names that are imported at their first use, by module."""
+_MODULE_OF = {name: module for module, names in _LAZY.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(_MODULE_OF[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,45 @@
+"""What a performer asks for, as data with a time: what a transport hands to the server."""
+
+from __future__ import annotations
+
+from antiphon.session.commands import (
+    NOW,
+    Beat,
+    Bend,
+    ClearSchedule,
+    Command,
+    Control,
+    Note,
+    NoteOff,
+    NoteOn,
+    Now,
+    Panic,
+    ResetNode,
+    Sample,
+    SetParam,
+    SetTempo,
+    Sync,
+    When,
+)
+from antiphon.session.commands import Transport as SetTransport
+
+__all__ = [
+    "NOW",
+    "Beat",
+    "Bend",
+    "ClearSchedule",
+    "Command",
+    "Control",
+    "Note",
+    "NoteOff",
+    "NoteOn",
+    "Now",
+    "Panic",
+    "ResetNode",
+    "Sample",
+    "SetParam",
+    "SetTempo",
+    "SetTransport",
+    "Sync",
+    "When",
+]

@@ -1,0 +1,8 @@
+"""Lines for the person at the terminal: messages, and what there is in place of an unknown name."""
+
+from __future__ import annotations
+
+from antiphon.runtime.console import say
+from antiphon.runtime.suggestion import instead
+
+__all__ = ["instead", "say"]

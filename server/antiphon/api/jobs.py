@@ -1,0 +1,16 @@
+"""What `antiphon run` asks of a plugin whose files are not sound in, sound out: notes, MIDI, a library.
+
+`Processor.files` names the function that is given a `FileJob` and returns what it wrote.
+"""
+
+from __future__ import annotations
+
+from antiphon.contract.harness import prepare as prepare_processor
+from antiphon.contract.parameter_cell import ParamCell
+from antiphon.offline.file_ends import faded as fade_out
+from antiphon.offline.file_job import FileJob
+from antiphon.offline.file_job import apart as check_distinct
+from antiphon.offline.note_file import is_midi
+from antiphon.offline.output_summary import Written
+
+__all__ = ["FileJob", "ParamCell", "Written", "check_distinct", "fade_out", "is_midi", "prepare_processor"]

@@ -1,0 +1,25 @@
+"""Models in workers: their description, processors that play through one, and files of weights. Imports no torch."""
+
+from __future__ import annotations
+
+from antiphon.runtime.model_files import ModelError
+from antiphon.runtime.model_files import entry as manifest_entry
+from antiphon.runtime.model_files import weights as read_weights
+from antiphon.runtime.model_files import write as write_weights
+from antiphon.runtime.resources import models as models_folder
+from antiphon.workers.info import ModelInfo
+from antiphon.workers.model_client import ModelClient, say_instead, usable
+from antiphon.workers.processor import ModelProcessor
+
+__all__ = [
+    "ModelClient",
+    "ModelError",
+    "ModelInfo",
+    "ModelProcessor",
+    "manifest_entry",
+    "models_folder",
+    "read_weights",
+    "say_instead",
+    "usable",
+    "write_weights",
+]

@@ -1,0 +1,8 @@
+"""The torch side of a model: the network's base class. Imports torch, so it is for workers, training, tests alone."""
+
+from __future__ import annotations
+
+from antiphon.workers.streaming import State, StreamingModel
+from antiphon.workers.torch_network import load as load_network
+
+__all__ = ["State", "StreamingModel", "load_network"]

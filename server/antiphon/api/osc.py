@@ -1,0 +1,33 @@
+"""OSC packets as bytes: for a plugin that talks to another program."""
+
+from __future__ import annotations
+
+from antiphon.wire.osc import (
+    IMMEDIATELY,
+    IMPULSE,
+    Arg,
+    Bundle,
+    Double,
+    Impulse,
+    Long,
+    Message,
+    Packet,
+    decode,
+    encode,
+    encode_bundle,
+)
+
+__all__ = [
+    "IMMEDIATELY",
+    "IMPULSE",
+    "Arg",
+    "Bundle",
+    "Double",
+    "Impulse",
+    "Long",
+    "Message",
+    "Packet",
+    "decode",
+    "encode",
+    "encode_bundle",
+]

@@ -1,0 +1,9 @@
+"""A host for one processor without a server: what a plugin's tests run it in. Stricter than the server."""
+
+from __future__ import annotations
+
+from antiphon.contract.harness import Change, Rendered, render, run_processor
+from antiphon.workers.pool import absent as without_workers
+from antiphon.workers.pool import use as use_pool
+
+__all__ = ["Change", "Rendered", "render", "run_processor", "use_pool", "without_workers"]

@@ -1,0 +1,136 @@
+"""docs/api.md is made of `antiphon.api`, every name of which is documented; plugins import nothing else of Antiphon."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+from tools import api_reference as reference
+
+ROOT = Path(__file__).parents[2]
+NAMES = [(module, name) for module in reference.modules() for name in reference.exported(module)]
+TORCH = {"antiphon.api.networks", "antiphon.api.training"} & set(reference.modules())
+TEMPLATES = ROOT / "server" / "antiphon" / "newplugin" / "templates"
+SOURCES = [
+    *(path for path in sorted((ROOT / "plugins").rglob("*.py")) if not {"tests", "bench"} & set(path.parts)),
+    *(path for path in sorted(TEMPLATES.rglob("*.txt")) if not path.name.endswith(".md.txt")),
+]
+
+
+def test_the_page_is_the_docstrings() -> None:
+    assert (ROOT / "docs" / "api.md").read_text() == reference.page(), "run: make docs"
+
+
+def test_a_name_stands_in_one_module() -> None:
+    assert len({name for _, name in NAMES}) == len(NAMES) > 100
+
+
+@pytest.mark.parametrize("module", reference.modules())
+def test_a_module_lists_what_it_imports_of_antiphon_and_no_more(module: str) -> None:
+    imported = [name for name, source, _ in reference.imports(module) if source.startswith("antiphon.")]
+    assert sorted(imported) == sorted(reference.exported(module))
+    if module not in TORCH:
+        assert all(hasattr(importlib.import_module(module), name) for name in imported)
+
+
+@pytest.mark.parametrize("module", sorted(TORCH))
+def test_names_of_torch_are_there(module: str) -> None:
+    pytest.importorskip("torch")
+    assert all(hasattr(importlib.import_module(module), name) for name in reference.exported(module))
+
+
+def lacking(doc: str, node: ast.FunctionDef | ast.ClassDef) -> set[str]:
+    """Arguments or fields that a docstring does not name in a section."""
+    if isinstance(node, ast.ClassDef):
+        made = [item for item in node.body if isinstance(item, ast.FunctionDef) and item.name == "__init__"]
+        plain = ast.unparse(node).startswith("@dataclass")
+        fields = {ast.unparse(item.target) for item in node.body if plain and isinstance(item, ast.AnnAssign)}
+        wanted = fields | {name for item in made for name in arguments(item)}
+    else:
+        wanted = arguments(node)
+    return {name for name in wanted if not re.search(rf"^    \**{name}: ", doc, re.MULTILINE)}
+
+
+def arguments(node: ast.FunctionDef) -> set[str]:
+    spec = node.args
+    every = [*spec.posonlyargs, *spec.args, *spec.kwonlyargs, *(arg for arg in (spec.vararg, spec.kwarg) if arg)]
+    return {arg.arg for arg in every} - {"self", "cls"}
+
+
+UNMADE = {
+    "Kernel": "the decorator `kernel` makes it",
+    "ParamCell": "`prepare_processor` makes it",
+    "Stream": "the pool makes it",
+}
+"""Classes that a plugin's author does not make: their arguments are not documented."""
+
+
+@pytest.mark.parametrize(("module", "name"), NAMES)
+def test_every_name_is_documented_with_its_arguments(module: str, name: str) -> None:
+    found = reference.definition(module, name)
+    assert found.doc, f"{found.module}.{found.name} has no docstring"
+    parts = [found.node, *(reference.methods(found.node) if isinstance(found.node, ast.ClassDef) else [])]
+    for node in parts:
+        if not isinstance(node, ast.ClassDef | ast.FunctionDef):
+            continue
+        doc = reference.documented(node)
+        assert doc, f"{found.module}.{found.name}.{node.name} has no docstring"
+        if node.name not in UNMADE and node.name != "__call__":
+            assert not lacking(doc, node), f"{found.module}.{found.name}: {node.name}"
+        if isinstance(node, ast.FunctionDef) and node.returns is not None and not reference.is_property(node):
+            gives = ast.unparse(node.returns) not in ("None", "Kernel[P, R]", "R")
+            assert not gives or re.search(r"^(Returns|Yields):", doc, re.MULTILINE), f"{name}.{node.name}"
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_plugin_imports_names_of_the_api_alone(path: Path) -> None:
+    offered = {module: set(reference.exported(module)) for module in reference.modules()}
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "antiphon":
+            if (node.module, path.parent.name) in EXCEPTIONS:
+                continue
+            assert node.module in offered, f"line {node.lineno}: {node.module}"
+            names = {alias.name for alias in node.names}
+            names -= {name for name in names if f"{node.module}.{name}" in offered}
+            assert names <= offered[node.module], f"line {node.lineno}"
+        if isinstance(node, ast.Import):
+            assert not [alias.name for alias in node.names if alias.name.split(".")[0] == "antiphon"]
+
+
+EXCEPTIONS = {("antiphon.synth.sc.material", "antiphon_synth")}
+"""The ignored import of the contract `plugins-by-api`."""
+
+
+def test_the_contract_forbids_plugins_every_other_room() -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    by_id = {contract["id"]: contract for contract in contracts}
+    rooms = {room.strip() for row in by_id["rooms"]["layers"] for room in row.split("|")}
+    forbidden = set(by_id["plugins-by-api"]["forbidden_modules"])
+    assert forbidden == {f"antiphon.{room}" for room in rooms} - {"antiphon.api"}
+    assert set(by_id["plugins-by-api"]["source_modules"]) == set(by_id["plugins-apart"]["modules"])
+
+
+def test_hooks_and_errors_come_without_numpy() -> None:
+    code = "import sys; from antiphon.api import PluginError, hookimpl; print('numpy' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={"PYTHONPATH": str(ROOT / "server")}, capture_output=True, text=True, timeout=60, check=True,
+    )  # fmt: skip
+    assert done.stdout == "False\n"
+
+
+def test_names_that_are_imported_late_are_those_for_type_checkers() -> None:
+    api = importlib.import_module("antiphon.api")
+    (block,) = [node for node in reference.parsed("antiphon.api").body if isinstance(node, ast.If)]
+    declared = {
+        (node.module, alias.name) for node in block.body if isinstance(node, ast.ImportFrom) for alias in node.names
+    }
+    assert declared == {(module, name) for module, names in api._LAZY.items() for name in names}
+    with pytest.raises(AttributeError, match="wobble"):
+        api.wobble  # noqa: B018
