@@ -11,8 +11,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.contract.block import Samples
-from antiphon.native import Audio, f32, f32p, f64, f64p, i64, i64p, kernel
+from antiphon.api import Samples
+from antiphon.api.kernels import Audio, f32, f32p, f64, f64p, i64, i64p, kernel
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]

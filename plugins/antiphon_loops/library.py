@@ -15,9 +15,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from antiphon.errors import AntiphonError, FileError, PluginError
-from antiphon.runtime import paths
-from antiphon.runtime.sound_formats import FORMATS
+from antiphon.api import AntiphonError, FileError, PluginError
+from antiphon.api.files import (
+    SOUND_FORMATS,
+    cache_folder,
+    library_folder,
+    make_folder,
+    path_inside,
+    reason_of_os_error,
+    write_atomic,
+)
 from antiphon_loops.analysis.reading import MOST_BYTES
 from antiphon_loops.arrangement import rules
 from antiphon_loops.record import Loop

@@ -11,8 +11,8 @@ import itertools
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.contract.block import Samples
-from antiphon.native import Audio, f32, f32p, f64, i64, kernel
+from antiphon.api import Samples
+from antiphon.api.kernels import Audio, f32, f32p, f64, i64, kernel
 from antiphon_loops.arrangement.arrange import Layer
 from antiphon_loops.arrangement.maker import PAD, LoopMaterial
 

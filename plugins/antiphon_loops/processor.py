@@ -8,13 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from antiphon.contract.block import Samples, StreamSpec
-from antiphon.contract.channels import spread
-from antiphon.contract.params import Param
-from antiphon.contract.ports import AUDIO_OUT
-from antiphon.contract.processor import IO, Processor
-from antiphon.errors import AntiphonError, PluginError
-from antiphon.workers import pool
+from antiphon.api import AUDIO_OUT, IO, AntiphonError, Param, PluginError, Processor, Samples, StreamSpec
+from antiphon.api.workers import current_pool, spread
 from antiphon_loops.arrangement.arrange import KEYS, MOODS, LoopRequest, roles_of
 from antiphon_loops.arrangement.maker import LoopMaterial
 from antiphon_loops.player import LoopPlayer
@@ -71,7 +66,7 @@ class Loops(Processor):
         self._old = _players.get(self.node) if self.node else None
         self.reset()
         self._now: LoopMaterial | None = None
-        here = pool.current()
+        here = current_pool()
         name = str(self.settings["library"])
         if not name or here is None:
             return

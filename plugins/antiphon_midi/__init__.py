@@ -5,7 +5,7 @@ Imports the server's `session`, `contract`, `native`, `runtime` and `errors`; li
 
 from __future__ import annotations
 
-from antiphon.contract.hookspecs import Register, hookimpl
+from antiphon.api import Register, hookimpl
 
 
 @hookimpl

@@ -15,11 +15,10 @@ from concurrent.futures import ThreadPoolExecutor
 from time import monotonic
 from typing import Any
 
-from antiphon.errors import AntiphonError, WireError
-from antiphon.runtime import paths
-from antiphon.session.commands import NOW, Bend, Command, Control, NoteOff, NoteOn, Panic, Sample, SetParam, When
-from antiphon.session.effects import EngineEffect
-from antiphon.session.transport import PRESSABLE, TransportServer, settable
+from antiphon.api import AntiphonError, WireError
+from antiphon.api.commands import NOW, Bend, Command, Control, NoteOff, NoteOn, Panic, Sample, SetParam, When
+from antiphon.api.files import config_folder
+from antiphon.api.transports import PRESSABLE, EngineEffect, TransportServer, settable
 from antiphon_midi import messages as midi
 from antiphon_midi.learn import Knob, MidiMap
 from antiphon_midi.output import MidiOut
@@ -63,7 +62,7 @@ class MidiInput:
         self._voices: dict[str, PortVoice] = {}
         self._held = HeldNotes(server.file("notes.bin"))
         self._block = 0
-        self._learned = MidiMap(paths.config())
+        self._learned = MidiMap(config_folder())
         self._learning: tuple[str, Callable[[str], None]] | None = None
         self._presses = Presses(server)
 

@@ -13,8 +13,8 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from antiphon.errors import EngineError
-from antiphon.native import compile_all
+from antiphon.api import EngineError
+from antiphon.api.kernels import compile_all
 from antiphon_midi.jack_kernel import INPUTS, OUT_AT, OUT_RING, OUTPUTS, RING, RING_AT, WORDS, MidiSlot, midi_process
 
 _C = {

@@ -11,8 +11,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-from antiphon.native.intrinsics import address_f32, as_u8p, call_c, load_acquire, offset, store_release
-from antiphon.native.kernel import i64, i64p, kernel
+from antiphon.api.kernels import address_f32, as_u8p, call_c, i64, i64p, kernel, load_acquire, offset, store_release
 
 INPUTS, OUTPUTS = 64, 16
 RING, OUT_RING = 1 << 15, 4096

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from antiphon.errors import WireError
-from antiphon.runtime import paths
+from antiphon.api import WireError
+from antiphon.api.files import write_atomic
 
 FILE = "midi.json"
 FORMAT = 1
@@ -70,7 +70,7 @@ class MidiMap:
 
     def _keep(self, targets: dict[Knob, str]) -> None:
         rows = [{"port": k.port, "number": k.number, "channel": k.channel, "target": t} for k, t in targets.items()]
-        paths.write_atomic(self._path, json.dumps({"format": FORMAT, "controls": rows}, indent=1).encode())
+        write_atomic(self._path, json.dumps({"format": FORMAT, "controls": rows}, indent=1).encode())
         self._targets = targets
 
     def _read(self) -> dict[Knob, str]:

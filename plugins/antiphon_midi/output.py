@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import heapq
 
-from antiphon.session.actions import EVENTS, NodeEvent
-from antiphon.session.commands import ClearSchedule, Now, Panic, Sample
-from antiphon.session.effects import EngineEffect
-from antiphon.session.transport import EmittedEvent, TransportServer
+from antiphon.api.commands import ClearSchedule, Now, Panic, Sample
+from antiphon.api.transports import NODE_EVENTS, EmittedEvent, EngineEffect, NodeEvent, TransportServer
 from antiphon_midi import messages as midi
 from antiphon_midi.ports import Ports
 
@@ -44,7 +42,7 @@ class MidiOut:
         elif isinstance(effect, ClearSchedule):
             self._waiting = [w for w in self._waiting if w[2][0] & 0xF0 == midi.NOTE_OFF]
             heapq.heapify(self._waiting)
-        elif isinstance(effect, EVENTS) and self._ports.outputs and not self._again(effect):
+        elif isinstance(effect, NODE_EVENTS) and self._ports.outputs and not self._again(effect):
             self._play(
                 self._sample(effect), midi.encode(effect.kind, effect.number, effect.value, effect.channel), self.source
             )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from antiphon.session.transport import TransportServer
+from antiphon.api.transports import TransportServer
 from antiphon_midi.learn import Knob
 
 DOWN = 0.5

@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from antiphon.errors import EngineError, UsageError
-from antiphon.runtime.settings import ServeSettings
+from antiphon.api import EngineError, UsageError
+from antiphon.api.transports import ServeSettings
 
 RTMIDI = "mido.backends.rtmidi"
 SEQUENCER = "/dev/snd/seq"

@@ -7,8 +7,8 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from antiphon.contract.finding import Finding
-from antiphon.errors import AntiphonError
+from antiphon.api import AntiphonError
+from antiphon.api.console import Finding
 from antiphon_midi.ports import make_backend
 
 

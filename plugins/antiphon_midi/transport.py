@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 
-from antiphon.contract.finding import Finding
-from antiphon.runtime.settings import ServeSettings
-from antiphon.session.transport import Transport, TransportServer
+from antiphon.api.console import Finding
+from antiphon.api.transports import ServeSettings, Transport, TransportServer
 
 
 class MidiTransport(Transport):

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from antiphon.session.commands import Bend, Control, Note, NoteOff, When
+from antiphon.api.commands import Bend, Control, Note, NoteOff, When
 from antiphon_midi.messages import Parser
 
 PEDAL = 64

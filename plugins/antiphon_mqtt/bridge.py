@@ -18,10 +18,9 @@ from typing import Any, NoReturn
 from aiomqtt import MqttError
 from aiomqtt.exceptions import MqttConnectError
 
-from antiphon.contract.params import Value
-from antiphon.errors import AntiphonError, WireError
-from antiphon.session.commands import SetParam
-from antiphon.session.transport import TransportServer
+from antiphon.api import AntiphonError, Value, WireError
+from antiphon.api.commands import SetParam
+from antiphon.api.transports import TransportServer
 from antiphon_mqtt import topics
 from antiphon_mqtt.broker import Broker
 from antiphon_mqtt.client import AT_MOST_SENT, MqttConnection, Once

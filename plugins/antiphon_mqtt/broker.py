@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
 
-from antiphon.errors import UsageError
+from antiphon.api import UsageError
 
 MQTT_PORT = 1883
 """The port that IANA lists for MQTT without TLS."""

@@ -10,8 +10,7 @@ from __future__ import annotations
 import math
 import re
 
-from antiphon.contract.params import Param, Value
-from antiphon.errors import WireError
+from antiphon.api import Param, Value, WireError
 
 SETS = "antiphon/+/+/set"
 """Matches every topic that sets a parameter."""

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from antiphon.runtime.settings import ServeSettings
-from antiphon.session.transport import Transport, TransportServer
+from antiphon.api.transports import ServeSettings, Transport, TransportServer
 from antiphon_mqtt.broker import mqtt_broker
 
 

@@ -9,10 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.contract.block import Samples
-from antiphon.contract.processor import Event
-from antiphon.errors import EngineError
-from antiphon.synth.backend import INSTRUMENTS, SynthSettings
+from antiphon.api import EngineError, Event, Samples
+from antiphon.api.synths import INSTRUMENTS, SynthSettings
 from antiphon_pyo import instruments
 from antiphon_pyo.bank import give
 from antiphon_pyo.rack import Rack

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from antiphon.contract.block import Samples
+from antiphon.api import Samples
 from antiphon_pyo.quietpyo import pyo
 from antiphon_pyo.zones import Zone
 

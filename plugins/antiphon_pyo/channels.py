@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from antiphon.contract.block import Samples
+from antiphon.api import Samples
 
 CHANNELS = 16
 GLIDE = 0.005

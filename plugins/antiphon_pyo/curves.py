@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.contract.block import Samples
+from antiphon.api import Samples
 from antiphon_pyo.channels import Channels
 from antiphon_pyo.voices import Voices
 

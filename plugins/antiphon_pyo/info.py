@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from antiphon.synth.info import SynthInfo
+from antiphon.api.synths import SynthInfo
 
 PYO = SynthInfo(
     "pyo",

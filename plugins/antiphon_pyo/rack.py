@@ -8,9 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.contract.block import Samples
-from antiphon.contract.processor import Event
-from antiphon.synth.backend import SynthSettings
+from antiphon.api import Event, Samples
+from antiphon.api.synths import SynthSettings
 from antiphon_pyo import curves
 from antiphon_pyo.bank import SIZE, take
 from antiphon_pyo.channels import Channels

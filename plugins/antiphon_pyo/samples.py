@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import soundfile
 
-from antiphon.errors import EngineError
+from antiphon.api import EngineError
 from antiphon_pyo.zones import STEPS, ZoneSound
 
 

@@ -6,10 +6,9 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 
-from antiphon.contract.finding import Finding
-from antiphon.errors import ParamError
-from antiphon.synth.backend import INSTRUMENTS, SynthSettings
-from antiphon.synth.support import SynthSupport
+from antiphon.api import ParamError
+from antiphon.api.console import Finding
+from antiphon.api.synths import INSTRUMENTS, SynthSettings, SynthSupport
 
 
 class PyoSupport(SynthSupport):

@@ -13,8 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.contract.block import Samples
-from antiphon.contract.pitch import frequency, note_number
+from antiphon.api import Samples, frequency, note_number
 from antiphon_pyo.zones import STEPS, ZoneSound
 
 LOOP = 1 << 17

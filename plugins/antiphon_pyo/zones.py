@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.contract.block import Samples
+from antiphon.api import Samples
 from antiphon_pyo.quietpyo import pyo
 
 STEPS = (0.1, 0.3, 0.5, 0.7, 0.85, 1.0)

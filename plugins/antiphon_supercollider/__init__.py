@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from antiphon.contract.hookspecs import Register, hookimpl
+from antiphon.api import Register, hookimpl
 
 
 @hookimpl

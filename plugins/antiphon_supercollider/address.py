@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from antiphon.errors import UsageError
+from antiphon.api import UsageError
 
 
 def scsynth_address(text: str) -> tuple[str, int]:

@@ -18,10 +18,10 @@ from pathlib import Path
 
 import soundfile
 
-from antiphon.runtime import resources
-from antiphon.runtime.console import say
-from antiphon.synth.backend import SynthSettings
-from antiphon.wire import osc
+from antiphon.api import osc
+from antiphon.api.console import say
+from antiphon.api.files import built_in_folder
+from antiphon.api.synths import SynthSettings
 from antiphon_supercollider import leftovers
 from antiphon_supercollider.material import MAX_CHANNELS, MAX_SECONDS, VoiceAssets, own
 from antiphon_supercollider.scgf import Definition
@@ -88,13 +88,13 @@ class Shelf:
         return definition.name
 
     def _put_sound(self, path: Path, mono: bool) -> tuple[int, int]:
-        from antiphon.io.audiofile import read
+        from antiphon.api.files import read_sound
 
         stamp = path.stat()
         key = (str(path), stamp.st_size, stamp.st_mtime_ns, mono)
         if key in self._sounds:
             return self._sounds[key]
-        sound = read(path, max_samples=int(MAX_SECONDS * 48000 * MAX_CHANNELS))
+        sound = read_sound(path, max_samples=int(MAX_SECONDS * 48000 * MAX_CHANNELS))
         x = sound.samples[:MAX_CHANNELS]
         x = x.mean(axis=0, keepdims=True) if mono else x
         self._make_room("sound")
@@ -135,7 +135,7 @@ class AssetLoader:
         leftovers.sweep()
         self.folder = Path(tempfile.mkdtemp(prefix=f"{leftovers.PREFIX}{os.getpid()}-"))
         (self.folder / leftovers.RUNNING).mkdir()
-        shutil.copytree(resources.folder("supercollider") / COMPILED, self.folder / COMPILED)
+        shutil.copytree(built_in_folder("supercollider") / COMPILED, self.folder / COMPILED)
         self._shelf = Shelf(self.folder, first)
         self._changed = changed
         self._asked: queue.SimpleQueue[tuple[int, int, SynthSettings | None] | None] = queue.SimpleQueue()

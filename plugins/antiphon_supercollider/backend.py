@@ -17,14 +17,9 @@ from itertools import count
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.contract.block import Samples
-from antiphon.contract.processor import Event
-from antiphon.errors import EngineError
-from antiphon.runtime import scheduling
-from antiphon.synth.backend import SynthSettings
-from antiphon.synth.sounding import Sounding
-from antiphon.wire import osc
-from antiphon.workers.dropout_fader import DropoutFader
+from antiphon.api import EngineError, Event, Samples, osc
+from antiphon.api.synths import Sounding, SynthSettings
+from antiphon.api.workers import DropoutFader, short_slices
 from antiphon_supercollider.counts import NoteCounts
 from antiphon_supercollider.jack_bridge import NAME, Wires
 from antiphon_supercollider.material import NOTHING, VoiceAssets, needs
@@ -67,7 +62,7 @@ class SuperCollider:
         wires: Wires | None = None,
     ) -> None:
         # before JACK's thread is made: it inherits them
-        scheduling.short_slices()
+        short_slices()
         sys.setswitchinterval(1e-4)
         self._wires = wires or Wires(f"{NAME}{os.getpid()}", slots, wait)
         if self._wires.rate != rate:

@@ -17,11 +17,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.contract.block import Samples
-from antiphon.contract.processor import Event
-from antiphon.errors import EngineError, Unanswered
-from antiphon.runtime.console import say
-from antiphon.wire import osc
+from antiphon.api import EngineError, Event, Samples, Unanswered, osc
+from antiphon.api.console import say
 from antiphon_supercollider import external_scsynth
 from antiphon_supercollider.address import scsynth_address
 from antiphon_supercollider.backend import SuperCollider

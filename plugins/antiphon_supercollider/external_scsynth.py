@@ -12,9 +12,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from antiphon.errors import EngineError, Unanswered
-from antiphon.runtime import resources
-from antiphon.wire import osc
+from antiphon.api import EngineError, Unanswered, osc
+from antiphon.api.files import built_in_folder
 from antiphon_supercollider.server import Scsynth
 
 ANSWER_SECONDS = 1.0
@@ -144,7 +143,7 @@ class ExternalScsynth(Scsynth):
     def boot(self, meanwhile: Callable[[], None] = lambda: None) -> None:
         """As `enrol`, and it is given our SynthDefs."""
         self.enrol(meanwhile)
-        for number, path in enumerate(sorted((resources.folder("supercollider") / "compiled").glob("*.scsyndef"))):
+        for number, path in enumerate(sorted((built_in_folder("supercollider") / "compiled").glob("*.scsyndef"))):
             data = path.read_bytes()
             if len(data) > MAX_PLAIN:
                 self.send("/d_load", str(path))

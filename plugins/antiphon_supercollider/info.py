@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from antiphon.synth.info import ServeOption, SynthInfo
+from antiphon.api.synths import ServeOption, SynthInfo
 
 SUPERCOLLIDER = SynthInfo(
     "supercollider",

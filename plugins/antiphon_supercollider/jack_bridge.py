@@ -12,9 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from antiphon.contract.block import Samples
-from antiphon.errors import EngineError
-from antiphon.native import compile_all
+from antiphon.api import EngineError, Samples
+from antiphon.api.kernels import compile_all
 from antiphon_supercollider.kernel import DEPTH, MAX_PORTS, WORDS, BridgeSlot, bridge_process
 
 NAME = "antiphon-scsynth-wires-"

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-from antiphon.native.intrinsics import address_f32, call_c, store_release
-from antiphon.native.kernel import i64, i64p, kernel
+from antiphon.api.kernels import address_f32, call_c, i64, i64p, kernel, store_release
 
 DEPTH = 64
 """Blocks of sound kept."""

@@ -14,7 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from antiphon.runtime.pidfile import born
+from antiphon.api.workers import process_start
 
 PREFIX = "antiphon-scsynth-"
 RUNNING = "running"
@@ -68,7 +68,7 @@ def _semaphores() -> list[Path]:
     for path in MEMORY.glob("jack_sem.*"):
         client = _SEMAPHORE.fullmatch(path.name)
         with contextlib.suppress(OSError):
-            if client is not None and not born(int(client[1])) and path.stat().st_uid == os.getuid():
+            if client is not None and not process_start(int(client[1])) and path.stat().st_uid == os.getuid():
                 found.append(path)
     return found
 
@@ -79,7 +79,7 @@ def _abandoned() -> list[Path]:
     for folder in map(Path, glob.glob(f"{glob.escape(tempfile.gettempdir())}/{PREFIX}*-*")):
         with contextlib.suppress(ValueError, OSError):
             pid = int(folder.name.removeprefix(PREFIX).split("-")[0])
-            if not born(pid) and folder.stat().st_uid == os.getuid():
+            if not process_start(pid) and folder.stat().st_uid == os.getuid():
                 found.append(folder)
     return found
 

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from antiphon.errors import FileError, ParamError
-from antiphon.runtime import resources
-from antiphon.synth import controls
-from antiphon.synth.backend import SynthSettings
+from antiphon.api import FileError, ParamError
+from antiphon.api.files import built_in_folder
+from antiphon.api.synths import RESERVED, SynthSettings, parse_controls
 from antiphon_supercollider import scgf
 
 BUILT_IN = {
@@ -55,7 +54,7 @@ def built_in(instrument: str, channels: int = 2) -> str:
 @cache
 def known(name: str) -> scgf.Definition:
     """One of ours."""
-    return scgf.load(resources.folder("supercollider") / "compiled" / f"{name}.scsyndef")
+    return scgf.load(built_in_folder("supercollider") / "compiled" / f"{name}.scsyndef")
 
 
 def own(settings: SynthSettings) -> scgf.Definition:
@@ -82,7 +81,7 @@ def check(settings: SynthSettings) -> None:
             raise ParamError(f"{settings.instrument} plays a sound: name a file of the library by the parameter sound")
         _named(settings, known(name).controls, settings.instrument)
     if settings.sound:
-        from antiphon.io.decode import Decoder
+        from antiphon.api.files import Decoder
 
         with Decoder(settings.sound) as decoder:
             info = decoder.info
@@ -91,7 +90,7 @@ def check(settings: SynthSettings) -> None:
 
 
 def _named(settings: SynthSettings, there: Collection[str], shown: str) -> None:
-    for name in controls.parse(settings.controls).names:
+    for name in parse_controls(settings.controls).names:
         if name not in there:
-            may = ", ".join(sorted(set(there) - controls.RESERVED)) or "none to set"
+            may = ", ".join(sorted(set(there) - RESERVED)) or "none to set"
             raise ParamError(f"{shown} has no control {name!r}; it has {may}")

@@ -16,12 +16,9 @@ from typing import Any
 import numpy as np
 import soundfile
 
-from antiphon.contract.processor import Event
-from antiphon.errors import EngineError
-from antiphon.runtime import resources
-from antiphon.synth import info as synths
-from antiphon.synth.backend import SynthSettings
-from antiphon.wire import osc
+from antiphon.api import EngineError, Event, osc
+from antiphon.api.files import built_in_folder
+from antiphon.api.synths import BackendChoice, SynthInfo, SynthSettings, use_backend
 from antiphon_supercollider.asset_store import Shelf
 from antiphon_supercollider.info import SUPERCOLLIDER
 from antiphon_supercollider.material import NOTHING, VoiceAssets, needs
@@ -42,7 +39,7 @@ BLOCK = 64
 """Of scsynth."""
 SLACK_SECONDS = 3600.0
 
-INFO = synths.SynthInfo(
+INFO = SynthInfo(
     SUPERCOLLIDER.name, "antiphon_supercollider.score:ScoreBackend", slots=MOST_TRACKS, memory=4096,
     support="antiphon_supercollider.support:ScoreSupport",
 )  # fmt: skip
@@ -80,7 +77,7 @@ class OfflineTurns:
             ("serial", self._begun),
             ("live", bool(self._live)),
         )
-        synths.use(synths.BackendChoice(AGAIN if self._live else INFO, settings))
+        use_backend(BackendChoice(AGAIN if self._live else INFO, settings))
 
     def done(self, frames: int, rate: int) -> bool:
         """Whether what has just been played is right: it was told what the turn before it was. frames: in all."""
@@ -146,7 +143,7 @@ def _lines(
     tracks: list[_Track], outputs: int, frames: int, rate: int, folder: Path, before: int
 ) -> Iterator[tuple[int, bytes]]:
     """Packets by frame of the score, in order. folder: for what scsynth is to read."""
-    for path in sorted((resources.folder("supercollider") / "compiled").glob("*.scsyndef")):
+    for path in sorted((built_in_folder("supercollider") / "compiled").glob("*.scsyndef")):
         yield 0, osc.encode("/d_recv", path.read_bytes())
     materials, sounds = _materials(tracks, folder)
     yield from sounds

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from antiphon.contract.pitch import frequency
-from antiphon.contract.processor import Event
-from antiphon.synth.backend import SynthSettings
-from antiphon.wire import osc
+from antiphon.api import Event, frequency, osc
+from antiphon.api.synths import SynthSettings
 from antiphon_supercollider.material import BUFFERS, VoiceAssets
 from antiphon_supercollider.players import AT_ONCE, NodeVoices, ScVoice, Told
 from antiphon_supercollider.template import Template, moment

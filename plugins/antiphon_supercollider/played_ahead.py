@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from antiphon.contract.processor import Event
+from antiphon.api import Event
 
 PATIENCE = 1.0
 """Seconds of the engine's time within which an event comes from there as well, however many wait there."""

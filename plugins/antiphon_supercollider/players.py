@@ -12,12 +12,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 
-from antiphon.contract.processor import PEDAL, Event
-from antiphon.errors import EngineError
-from antiphon.runtime import resources
-from antiphon.synth import controls
-from antiphon.synth.backend import SynthSettings
-from antiphon.wire import osc
+from antiphon.api import PEDAL, EngineError, Event, osc
+from antiphon.api.files import built_in_folder
+from antiphon.api.synths import FIRST_DIAL, SynthSettings, parse_controls
 from antiphon_supercollider.material import NOTHING, VoiceAssets, built_in
 from antiphon_supercollider.template import Template, moment
 
@@ -50,7 +47,7 @@ class Drum:
 @cache
 def kit() -> dict[int, Drum]:
     """Key → drum, of `synthdefs.toml`. `EngineError` when it cannot be read."""
-    path = resources.folder("supercollider") / "synthdefs.toml"
+    path = built_in_folder("supercollider") / "synthdefs.toml"
     try:
         read = tomllib.loads(path.read_text("utf-8"))["kit"]
     except (OSError, ValueError, KeyError) as error:
@@ -126,7 +123,7 @@ class NodeVoices:
         self._channels: dict[int, _Channel] = {}
         self._templates: dict[str, Template] = {}
         self._free = Template("/n_free", 0)
-        self._material, self._asked = material, controls.parse(settings.controls)
+        self._material, self._asked = material, parse_controls(settings.controls)
         self._extra = {**dict(self._asked.fixed), **{dial.name: dial.low for dial in self._asked.dials}}
         self.litter: list[int] = []
         self._shape()
@@ -319,8 +316,8 @@ class NodeVoices:
     def _control(self, event: Event, at: int, send: Told) -> None:
         channel = self._of(event.channel)
         match event.number:
-            case n if n >= controls.FIRST_DIAL:
-                self._turn(n - controls.FIRST_DIAL, event.value, send)
+            case n if n >= FIRST_DIAL:
+                self._turn(n - FIRST_DIAL, event.value, send)
             case n if n == PEDAL:
                 channel.pedal = event.value >= 0.5
                 if not channel.pedal:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from antiphon.errors import FileError
+from antiphon.api import FileError
 
 MAX_BYTES = 1 << 20
 MAX_CONTROLS, MAX_UGENS, MAX_CONSTANTS, MAX_PORTS = 1024, 8192, 8192, 1024

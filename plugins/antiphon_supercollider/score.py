@@ -15,10 +15,8 @@ from typing import Any, TextIO
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.contract.block import Samples
-from antiphon.contract.processor import Event
-from antiphon.errors import EngineError
-from antiphon.synth.backend import SynthSettings
+from antiphon.api import EngineError, Event, Samples
+from antiphon.api.synths import SynthSettings
 from antiphon_supercollider.timing import delay
 
 TOLD = "told-{}.jsonl"

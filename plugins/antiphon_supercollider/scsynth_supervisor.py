@@ -16,8 +16,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from itertools import count
 
-from antiphon.errors import EngineError
-from antiphon.wire import osc
+from antiphon.api import EngineError, osc
 from antiphon_supercollider.asset_store import AssetLoader
 from antiphon_supercollider.counts import NoteCounts
 from antiphon_supercollider.hang_detector import ASK_SECONDS, HangDetector

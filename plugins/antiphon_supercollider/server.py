@@ -14,9 +14,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from antiphon.errors import EngineError
-from antiphon.runtime import scheduling
-from antiphon.wire import osc
+from antiphon.api import EngineError, osc
+from antiphon.api.workers import short_slices
 from antiphon_supercollider import leftovers
 
 BOOT_SECONDS = 15.0
@@ -169,7 +168,7 @@ def _bound() -> None:
     if _prctl is not None:
         _prctl(1, signal.SIGKILL)
     # kept across exec: its threads, which hear messages and make sound, are woken early on a busy machine
-    scheduling.short_slices()
+    short_slices()
 
 
 def _free_port() -> int:

@@ -7,10 +7,8 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import replace
 
-from antiphon.contract.finding import Finding
-from antiphon.synth.backend import SynthSettings
-from antiphon.synth.info import BackendChoice
-from antiphon.synth.support import OfflinePasses, SynthSupport
+from antiphon.api.console import Finding
+from antiphon.api.synths import BackendChoice, OfflinePasses, SynthSettings, SynthSupport
 from antiphon_supercollider.address import scsynth_address
 from antiphon_supercollider.timing import delay
 

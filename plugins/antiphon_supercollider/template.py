@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 
-from antiphon.wire import osc
+from antiphon.api import osc
 
 
 class Template:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from antiphon.synth.info import NULL, SynthInfo
+from antiphon.api.synths import NULL, SynthInfo
 
 
 def null() -> SynthInfo:

@@ -8,16 +8,20 @@ from collections import deque
 
 import numpy as np
 
-from antiphon.contract.block import Samples, StreamSpec
-from antiphon.contract.params import Param
-from antiphon.contract.ports import AUDIO_OUT, EVENTS_IN
-from antiphon.contract.processor import IO, Event
-from antiphon.synth.backend import INSTRUMENTS, MORE_INSTRUMENTS, VOICES, SynthSettings, pack
-from antiphon.synth.controls import DIALS, FIRST_DIAL, parse
-from antiphon.synth.info import chosen
-from antiphon.synth.sounding import Sounding
-from antiphon.workers.processor import WorkerProcessor
-from antiphon.workers.spec import WorkerSpec
+from antiphon.api import AUDIO_OUT, EVENTS_IN, IO, Event, Param, Samples, StreamSpec
+from antiphon.api.synths import (
+    DIALS,
+    FIRST_DIAL,
+    INSTRUMENTS,
+    MORE_INSTRUMENTS,
+    VOICES,
+    Sounding,
+    SynthSettings,
+    chosen_backend,
+    pack_events,
+    parse_controls,
+)
+from antiphon.api.workers import WorkerProcessor, WorkerSpec
 
 MAX_WAITING = 8192
 MOST_EVENTS = 128
@@ -59,7 +63,7 @@ class Synth(WorkerProcessor):
     )
 
     def prepare(self, spec: StreamSpec) -> None:
-        self._choice = chosen()
+        self._choice = chosen_backend()
         self._most = max(1, min(MOST_EVENTS, int(self._choice.info.crowd * spec.block)))
         self._gain = np.zeros(spec.block, np.float32)
         self._skipped = 0
@@ -127,7 +131,7 @@ class Synth(WorkerProcessor):
         self._hop_events[:0] = self._sounding.again(hop * self.hops.hop)
 
     def write(self, hop: int, sound: Samples, into: Samples) -> None:
-        self._dropped += pack(hop * self.hops.hop + self._skipped, self._hop_events, into[0])
+        self._dropped += pack_events(hop * self.hops.hop + self._skipped, self._hop_events, into[0])
 
     def _turn(self, io: IO, events: list[Event]) -> None:
         """Dials that stand elsewhere than they did go before the hop's notes."""

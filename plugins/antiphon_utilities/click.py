@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import math
 
-from antiphon.contract.block import StreamSpec
-from antiphon.contract.params import Param
-from antiphon.contract.processor import IO, Processor
-from antiphon.native import Audio, f64, i64, kernel
+from antiphon.api import IO, Param, Processor, StreamSpec
+from antiphon.api.kernels import Audio, f64, i64, kernel
 
 
 @kernel

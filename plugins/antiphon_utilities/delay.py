@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from antiphon.contract.block import StreamSpec
-from antiphon.contract.params import Param
-from antiphon.contract.processor import IO, Processor
-from antiphon.native import Audio, f32, f32p, f64, i64, i64p, kernel
+from antiphon.api import IO, Param, Processor, StreamSpec
+from antiphon.api.kernels import Audio, f32, f32p, f64, i64, i64p, kernel
 
 LONGEST = 2.0
 FADE = 0.02

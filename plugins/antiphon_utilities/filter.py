@@ -10,10 +10,8 @@ import math
 
 import numpy as np
 
-from antiphon.contract.block import StreamSpec
-from antiphon.contract.params import Param
-from antiphon.contract.processor import IO, Processor
-from antiphon.native import Audio, f32p, f64, f64p, i64, kernel
+from antiphon.api import IO, Param, Processor, StreamSpec
+from antiphon.api.kernels import Audio, f32p, f64, f64p, i64, kernel
 
 MODES = ("lowpass", "highpass", "bandpass", "notch")
 GRID = 16

@@ -6,11 +6,8 @@ import math
 
 import numpy as np
 
-from antiphon.contract.block import StreamSpec
-from antiphon.contract.params import Param
-from antiphon.contract.ports import CONTROL_OUT
-from antiphon.contract.processor import IO, Processor
-from antiphon.native import Audio, f32p, f64, f64p, kernel
+from antiphon.api import CONTROL_OUT, IO, Param, Processor, StreamSpec
+from antiphon.api.kernels import Audio, f32p, f64, f64p, kernel
 
 _FAINT = 1e-10
 

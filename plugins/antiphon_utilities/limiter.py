@@ -11,10 +11,8 @@ import math
 
 import numpy as np
 
-from antiphon.contract.block import StreamSpec
-from antiphon.contract.params import Param
-from antiphon.contract.processor import IO, Processor
-from antiphon.native import Audio, f32, f32p, f64, f64p, i64, i64p, kernel
+from antiphon.api import IO, Param, Processor, StreamSpec
+from antiphon.api.kernels import Audio, f32, f32p, f64, f64p, i64, i64p, kernel
 
 LOOK_AHEAD = 0.0015
 _ONE = 1 << 40

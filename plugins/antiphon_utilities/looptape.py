@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 
-from antiphon.native import Audio, f32, f32p, f64, f64p, i64, i64p, kernel, u8p
+from antiphon.api.kernels import Audio, f32, f32p, f64, f64p, i64, i64p, kernel, u8p
 from antiphon_utilities.beats import EARLY
 
 EMPTY, RECORDING, PLAYING, OVERDUBBING, STOPPED = 0, 1, 2, 3, 4

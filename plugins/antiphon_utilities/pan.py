@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 
-from antiphon.contract.params import Param
-from antiphon.contract.processor import IO, Processor
-from antiphon.native import Audio, f32p, f64, kernel
+from antiphon.api import IO, Param, Processor
+from antiphon.api.kernels import Audio, f32p, f64, kernel
 
 PI = math.pi
 

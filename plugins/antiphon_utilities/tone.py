@@ -6,10 +6,8 @@ import math
 
 import numpy as np
 
-from antiphon.contract.block import StreamSpec
-from antiphon.contract.params import Param
-from antiphon.contract.processor import IO, Processor
-from antiphon.native import Audio, f32p, f64, f64p, i64p, kernel
+from antiphon.api import IO, Param, Processor, StreamSpec
+from antiphon.api.kernels import Audio, f32p, f64, f64p, i64p, kernel
 
 KINDS = ("sine", "noise")
 PI = math.pi

@@ -93,18 +93,12 @@ def test_a_plugin_imports_names_of_the_api_alone(path: Path) -> None:
     offered = {module: set(reference.exported(module)) for module in reference.modules()}
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "antiphon":
-            if (node.module, path.parent.name) in EXCEPTIONS:
-                continue
             assert node.module in offered, f"line {node.lineno}: {node.module}"
             names = {alias.name for alias in node.names}
             names -= {name for name in names if f"{node.module}.{name}" in offered}
             assert names <= offered[node.module], f"line {node.lineno}"
         if isinstance(node, ast.Import):
             assert not [alias.name for alias in node.names if alias.name.split(".")[0] == "antiphon"]
-
-
-EXCEPTIONS = {("antiphon.synth.sc.material", "antiphon_synth")}
-"""The ignored import of the contract `plugins-by-api`."""
 
 
 def test_the_contract_forbids_plugins_every_other_room() -> None:

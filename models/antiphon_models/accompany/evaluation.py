@@ -63,7 +63,7 @@ def systems(song: AnnotatedSong, wanted: Sequence[str]) -> Iterator[tuple[str, R
 
 def evaluate(data: Path, digits: str = TEST, limit: int = 0, wanted: Sequence[str] = SYSTEMS) -> dict[str, Any]:
     """Means and standard errors over songs, by system. data: a folder that holds pop909/."""
-    require_folders(data, ("pop909",))
+    needs.folders(data, ("pop909",))
     rows: dict[str, list[Row]] = defaultdict(list)
     for song in songs(data / "pop909", digits, limit):
         for name, row in systems(song, wanted):

@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.io import midifile
-from antiphon.io.midifile import MidiTrack
+from antiphon.api.files import MidiTrack, read_midi
 from antiphon_accompany.chords import parse
 from antiphon_accompany.notes import BeatNote
 
@@ -66,7 +65,7 @@ def read(folder: Path) -> AnnotatedSong | None:
     step = float(np.median(np.diff(beats)))
     times = np.concatenate((beats[0] + step * np.arange(-8, 0), beats, beats[-1] + step * np.arange(1, 17)))
     numbers = np.arange(-8.0, count + 16.0)
-    file = midifile.read(folder / f"{name}.mid", overlap="queue")
+    file = read_midi(folder / f"{name}.mid", overlap="queue")
 
     # in whole ticks and microseconds: another order of rounding falls otherwise between two places of the grid, and the
     # tables that ship could not be counted again to the same bytes

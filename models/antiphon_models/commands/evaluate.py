@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from antiphon.api import UsageError
+from antiphon.api.console import instead
 from antiphon.cli import completion
-from antiphon.errors import UsageError
-from antiphon.runtime.suggestion import instead
 from antiphon_models.commands.train import DATA, say
 
 if TYPE_CHECKING:
@@ -41,14 +41,14 @@ def evaluate(
     """Measure a plugin beside baselines and peers: a table with n and standard error, on its items or on your files."""
     import json
 
-    from antiphon.plugins.loader import load
-    from antiphon.runtime.paths import cache, made, write_atomic
+    from antiphon.api.files import cache_folder, make_folder, write_atomic
+    from antiphon.api.rendering import load_plugins
     from antiphon_models.learning import evaluation as tables
     from antiphon_models.learning import needs
 
     if examples is not None and json_file is not None:
         raise UsageError("--examples writes sounds and no figures; leave out --examples or --json")
-    found = load(None, check=False).factories["evaluations"]
+    found = load_plugins(None, check=False).factories["evaluations"]
     if listing or not name:
         for each in sorted(found):
             typer.echo(each)
@@ -60,7 +60,7 @@ def evaluate(
         if not path.is_file():
             raise UsageError(f"{path} is no file; {evaluation.files_doc or 'none are taken'}")
     ask = tables.EvaluationRequest(
-        data=data, work=made((work if work is not None else cache() / "evaluation") / name), seed=seed,
+        data=data, work=make_folder((work if work is not None else cache_folder() / "evaluation") / name), seed=seed,
         limit=limit or None, systems=tuple(system or ()), files=tuple(files or ()),
         say=say,
     )  # fmt: skip
@@ -82,14 +82,13 @@ def evaluate(
 
 def _write(examples: Iterator[Example], folder: Path) -> None:
     """A file each, numbered by item, the folder made for the first. `UsageError` where there are none."""
-    from antiphon.io.audiowrite import AudioWriter
-    from antiphon.runtime.paths import made
+    from antiphon.api.files import AudioWriter, make_folder
 
     items: dict[str, int] = {}
     for example in examples:
         number = items.setdefault(example.item, len(items) + 1)
         words = re.sub(r"[^a-z0-9+-]+", "-", f"{example.item} - {example.made}".lower()).replace("---", "--")
-        path = made(folder) / f"{number:02d}-{words}.wav"
+        path = make_folder(folder) / f"{number:02d}-{words}.wav"
         with AudioWriter(path, example.rate, 1, "PCM_24") as writer:
             writer.write(example.sound[None])
         typer.echo(str(path))

@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
+from antiphon.api import UsageError
+from antiphon.api.console import instead
 from antiphon.cli import completion
-from antiphon.errors import UsageError
-from antiphon.runtime.suggestion import instead
 
 DATA = "../shared/data"
 
@@ -40,8 +40,8 @@ def train(
     listing: Annotated[bool, typer.Option("--list", help="Show what can be trained.")] = False,
 ) -> None:
     """Train a model: material by seed, a log and a curve, weights for models/. Stopped, it goes on where it was."""
-    from antiphon.runtime import resources
-    from antiphon.runtime.paths import cache, made
+    from antiphon.api.files import cache_folder, make_folder
+    from antiphon.api.models import models_folder
 
     recipes = _registered()
     if listing or not name:
@@ -52,10 +52,10 @@ def train(
         raise UsageError(f"nothing named {name!r} can be trained{instead(name, sorted(recipes))}")
     from antiphon_models.learning import needs
 
-    place = work if work is not None else cache() / "training"
+    place = work if work is not None else cache_folder() / "training"
     # a trial must not take the place of what ships
     shorter = bool(steps or minutes)
-    target = made(out or place / name / "weights") if out is not None or shorter else resources.models()
+    target = make_folder(out or place / name / "weights") if out is not None or shorter else models_folder()
     if not os.access(target, os.W_OK):
         raise UsageError(f"{target} cannot be written to; name another folder with --out")
     with needs.said(name):
@@ -68,9 +68,9 @@ def train(
 
 
 def _registered() -> dict[str, type]:
-    from antiphon.plugins.loader import load
+    from antiphon.api.rendering import load_plugins
 
-    return dict(load(None, check=False).factories["trainings"])  # type: ignore[arg-type]
+    return dict(load_plugins(None, check=False).factories["trainings"])  # type: ignore[arg-type]
 
 
 def say(line: str) -> None:

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.workers.model_client import usable
+from antiphon.api.models import usable
 from antiphon_denoise.processor import MODELS
 from antiphon_models.denoise import systems, testset
 from antiphon_models.denoise.sdr import si_sdr
@@ -28,8 +28,8 @@ from antiphon_models.learning.evaluation import (
     Measure,
     MetricValue,
     System,
-    mean_cells,
-    require_folders,
+    cells,
+    table,
 )
 
 F32 = NDArray[np.float32]
@@ -111,7 +111,7 @@ def _noises(ask: EvaluationRequest) -> list[tuple[str, F32]]:
     if ask.files and not (ask.data / "esc10").is_dir():
         ask.say(f"{ask.data} holds no esc10/: the noise is computed (white, pink, brown), steadier than most recorded")
         return testset.made_noises(ask.seed)
-    require_folders(ask.data, testset.DATA if not ask.files else ("esc10",), testset.OWN)
+    needs.folders(ask.data, testset.DATA if not ask.files else ("esc10",), testset.OWN)
     return testset.noises(ask.data)
 
 
@@ -151,7 +151,7 @@ def _makers(ask: EvaluationRequest) -> dict[str, Made]:
             ask.say(f"{mode} is left out: {why}")
             table = {name: made for name, made in table.items() if not name.startswith(mode)}
     if find_spec("noisereduce") is None:
-        ask.say(f"noisereduce is left out: it is not installed ({INSTALL_HINT})")
+        ask.say(f"noisereduce is left out: it is not installed ({needs.INSTALL})")
         table = {name: made for name, made in table.items() if not name.startswith("noisereduce")}
     return {name: made for name, made in table.items() if ask.wants(name)}
 
@@ -236,7 +236,7 @@ def evaluate(data: Path, seed: int = 1, limit: int | None = None) -> dict[str, A
     """The evaluation for `antiphon bench`: figures by system and measure, and the table's lines."""
     evaluation = Denoising()
     with tempfile.TemporaryDirectory() as work:
-        found = mean_cells(evaluation, evaluation.scores(EvaluationRequest(data, Path(work), seed, limit)))
+        found = cells(evaluation, evaluation.scores(EvaluationRequest(data, Path(work), seed, limit)))
     return {
         "seed": seed,
         "limit": limit,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.contract.block import StreamSpec
+from antiphon.api import StreamSpec
 from antiphon_denoise.learned.spec import HOP
 from antiphon_denoise.processor import Denoise
 from antiphon_denoise.spectrum import SpectrumSizes, windows

@@ -15,8 +15,8 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from antiphon.errors import UsageError
-from antiphon.io import audiofile
+from antiphon.api import UsageError
+from antiphon.api.files import read_sound
 from antiphon_models.denoise.training import sounds, splits
 
 F32 = NDArray[np.float32]

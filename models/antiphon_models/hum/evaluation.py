@@ -13,10 +13,9 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.contract.pitch import frequency
-from antiphon.offline import note_rendering
-from antiphon.plugins.loader import load
-from antiphon.workers.model_client import usable
+from antiphon.api import frequency
+from antiphon.api.models import usable
+from antiphon.api.rendering import TimedNote, load_plugins, render_notes
 from antiphon_hum.learned.model_tracker import MODELS
 from antiphon_models.hum import peers, systems, testset
 from antiphon_models.hum.peers import Found
@@ -91,7 +90,7 @@ class Hearing(Evaluation):
                     late[name] += lateness(clip, result)
             yield from _late(late)
             return
-        require_folders(ask.data, testset.DATA, testset.OWN)
+        needs.folders(ask.data, testset.DATA, testset.OWN)
         noises = testset.noises(ask.data)
         ask.say("making what is measured, where it is not there yet")
         for n, (kind, clip) in enumerate(testset.noted(ask.data, ask.work, ask.seed, ask.limit)):
@@ -129,7 +128,7 @@ class Hearing(Evaluation):
         if ask.files:
             clips = iter([testset.own(path) for path in ask.files])
         else:
-            require_folders(ask.data, testset.DATA, testset.OWN)
+            needs.folders(ask.data, testset.DATA, testset.OWN)
             clips = (clip for _, clip in testset.noted(ask.data, ask.work, ask.seed, -(-(ask.limit or _FEW) // 3)))
         for clip in islice(clips, ask.limit or _FEW):
             yield Example(clip.name, "sound", clip.sound, RATE)

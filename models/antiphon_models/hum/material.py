@@ -20,8 +20,8 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from antiphon.contract.pitch import frequency
-from antiphon.io import midifile
+from antiphon.api import frequency
+from antiphon.api.files import read_midi
 from antiphon_models.material import espeak, fluidsynth
 from antiphon_models.material.fluidsynth import FLUID, TIM, FluidSettings
 from antiphon_models.material.midi_bytes import TICKS, midi_bytes, note_off, note_on, program_change
@@ -56,7 +56,7 @@ class AnnotatedSound:
 
 def melody(path: Path, seconds: float = 18.0) -> tuple[ScoreNote, ...]:
     """The first `seconds` of the MELODY track of a POP909 song, from its first note on; one note at a time."""
-    song = midifile.read(path, overlap="replace")
+    song = read_midi(path, overlap="replace")
     track = next(t for t in song.tracks if t.name.strip().upper() == "MELODY")
     notes = [ScoreNote(song.seconds(n.start), song.seconds(n.end), n.number, n.velocity) for n in track.notes]
     notes.sort(key=lambda n: (n.start, -n.pitch))

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from antiphon.workers.streaming import State, StreamingModel
+from antiphon.api.networks import State, StreamingModel
 from antiphon_hum.learned import spec
 
 PER_SEMITONE = 3

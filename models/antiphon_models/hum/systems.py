@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.contract.pitch import note_number
-from antiphon.workers.rebuffer import lead_for
+from antiphon.api import note_number
+from antiphon.api.workers import lead_for
 from antiphon_hum.decimator import HOP, Decimator
 from antiphon_hum.learned import spec
 from antiphon_hum.learned.decode import Live, NoteDecoder

@@ -14,8 +14,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from antiphon.contract.pitch import frequency
-from antiphon.errors import UsageError
+from antiphon.api import UsageError, frequency
 from antiphon_models.hum.material import (
     HELD_FONT,
     PERIOD,

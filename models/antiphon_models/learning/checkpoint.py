@@ -11,7 +11,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from antiphon.errors import UsageError
+from antiphon.api import UsageError
 
 FILE = "checkpoint.safetensors"
 

@@ -12,23 +12,16 @@ from typing import Any, ClassVar, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.errors import UsageError
-from antiphon.runtime.suggestion import instead
+from antiphon.api import UsageError
+from antiphon.api.console import instead
 
 Role: TypeAlias = Literal["trivial", "classical", "peer", "ours", "oracle"]
-"""What a system stands for in the table."""
 ROLES: tuple[Role, ...] = ("trivial", "classical", "peer", "ours", "oracle")
-"""The roles, in the order of the table's rows."""
 
 
 @dataclass(frozen=True, slots=True)
 class System:
-    """A system that is measured: a row of the table.
-
-    Attributes:
-        name: Its name.
-        role: "trivial", "classical", "peer", "ours" or "oracle".
-    """
+    """What is measured. role: what it stands for in the table."""
 
     name: str
     role: Role
@@ -36,13 +29,7 @@ class System:
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """What is measured of each system: a column of the table.
-
-    Attributes:
-        name: Its name.
-        unit: For people, or "".
-        better: Whether "higher" or "lower" values are better.
-    """
+    """What is measured of it. better: which way."""
 
     name: str
     unit: str = ""
@@ -51,14 +38,7 @@ class Measure:
 
 @dataclass(frozen=True, slots=True)
 class MetricValue:
-    """One figure of one system on one item.
-
-    Attributes:
-        system: The system's name.
-        measure: The measure's name.
-        item: The item's name.
-        value: The figure.
-    """
+    """One figure of one system on one item."""
 
     system: str
     measure: str
@@ -68,14 +48,7 @@ class MetricValue:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """An item as sound, as it is or as a system leaves it.
-
-    Attributes:
-        item: The item's name.
-        made: The system's name, or what the sound is of the item itself.
-        sound: float32 `[frames]`.
-        rate: Frames per second.
-    """
+    """What an item sounds like. made: by which system, or what it is itself.  sound: float32 `[frames]`."""
 
     item: str
     made: str
@@ -85,16 +58,9 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class EvaluationRequest:
-    """What `antiphon evaluate` asks of an evaluation.
-
-    Attributes:
-        data: The folder of data sets (pop909/, esc10/, …).
-        work: A folder for what is made.
-        seed: Of what is drawn at random.
-        limit: Items, at most; None for all.
-        systems: Names of the systems that are asked for; none for all.
-        files: Files to measure on; none for the evaluation's own items.
-        say: Takes one line for the person who asked.
+    """One evaluation. data: the folder with what was given (pop909/, esc10/, …).  work: a folder for what is made.
+    limit: items at most, None for all.  systems: their names, none for all.  files: of whoever asks; none for the
+    evaluation's own.  say: takes one line for whoever watches.
     """
 
     data: Path
@@ -106,25 +72,12 @@ class EvaluationRequest:
     say: Callable[[str], None] = print
 
     def wants(self, system: str) -> bool:
-        """Whether a system is asked for.
-
-        Args:
-            system: Its name.
-
-        Returns:
-            Whether it is.
-        """
         return not self.systems or system in self.systems
 
 
 class Evaluation(ABC):
-    """What a hook `antiphon_evaluations` registers: figures of several systems on the same items.
-
-    Attributes:
-        systems: The rows of the table.
-        measures: The columns of the table.
-        note: What the figures may not be compared with, one sentence, or "".
-        files_doc: Which files may be given; "" where none can.
+    """systems, measures: rows and columns.  note: what the figures may not be compared with, one sentence.
+    files_doc: what files may be given; "" where none can.
     """
 
     systems: ClassVar[tuple[System, ...]]
@@ -134,45 +87,19 @@ class Evaluation(ABC):
 
     @abstractmethod
     def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
-        """Measures the systems that are asked for (`ask.wants`), all on the same items.
+        """Scores as they come, of the systems that are asked for (`ask.wants`), all on the same items.
 
-        A peer that is not installed has no figures, and `ask.say` is given a line that says so.
-
-        Args:
-            ask: What is asked for.
-
-        Yields:
-            Figures as they come.
-
-        Raises:
-            UsageError: Data or programs are missing.
+        A peer that is not installed has no scores, and `ask.say` is told so.
         """
 
     def examples(self, ask: EvaluationRequest) -> Iterator[Example]:
-        """Makes sound of a few items, as they are and as each system that is asked for leaves them.
-
-        Args:
-            ask: What is asked for; `ask.limit` items.
-
-        Returns:
-            The examples; none unless overridden.
-        """
+        """A few items, `ask.limit` of them, as they are and as each system that is asked for leaves them."""
         return iter(())
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One cell of the table.
-
-    Attributes:
-        system: The system's name.
-        measure: The measure's name.
-        n: Items.
-        mean: Over the items.
-        error: Standard error of the mean; 0 for one item.
-        worst: The least good value.
-        worst_item: The item it is of.
-    """
+    """mean, error: over n items, its standard error, 0 for one.  worst: the least good value.  worst_item: whose."""
 
     system: str
     measure: str
@@ -194,15 +121,7 @@ def check(evaluation: Evaluation, ask: EvaluationRequest) -> None:
 
 
 def cells(evaluation: Evaluation, scores: Iterable[MetricValue]) -> list[Cell]:
-    """Averages figures by system and measure.
-
-    Args:
-        evaluation: Whose figures they are.
-        scores: The figures; those that are not finite are left out of mean and n.
-
-    Returns:
-        Cells in the order of the table.
-    """
+    """Scores by system and measure, in the evaluation's order. What is no number is left out of mean and n."""
     held: dict[tuple[str, str], list[MetricValue]] = {}
     for score in scores:
         if math.isfinite(score.value):
@@ -229,15 +148,7 @@ def _cell(scores: Sequence[MetricValue], measure: Measure) -> Cell:
 
 
 def table(evaluation: Evaluation, found: Sequence[Cell]) -> list[str]:
-    """Formats cells for people: a row a system, a column a measure, mean ± standard error; then the worst items.
-
-    Args:
-        evaluation: Whose cells they are.
-        found: What `mean_cells` gave.
-
-    Returns:
-        Lines.
-    """
+    """Lines to be read: a row a system, by role; a column a measure, mean ± standard error; then the worst items."""
     measures = [m for m in evaluation.measures if any(c.measure == m.name for c in found)]
     by = {(c.system, c.measure): c for c in found}
     rows = [

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import torch
 
-from antiphon.errors import AntiphonError
+from antiphon.api import AntiphonError
 from antiphon_models.learning import checkpoint, curve
 from antiphon_models.learning.recipe import Batch, Recipe, TrainingJob
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import torch
 
-from antiphon.errors import UsageError
-from antiphon.runtime import model_files
-from antiphon.runtime.paths import made
-from antiphon.workers.torch_network import fill
+from antiphon.api import UsageError
+from antiphon.api.files import make_folder
+from antiphon.api.models import manifest_entry, write_weights
+from antiphon.api.networks import fill_network
 from antiphon_models.learning import checkpoint
 from antiphon_models.learning.loop import Length, Trained, Trainer
 from antiphon_models.learning.recipe import Recipe, TrainingJob
@@ -46,8 +46,8 @@ def make(factory: Callable[[], object], wish: TrainOptions, say: Say, watch: Cal
     recipe = factory()
     if not isinstance(recipe, Recipe):
         raise UsageError(f"the training {wish.name} is a {type(recipe).__name__}, not a Recipe; mend its plugin")
-    folder = made(wish.work / wish.name)
-    material = made(wish.work / (recipe.shares or wish.name) / f"material-{wish.seed}")
+    folder = make_folder(wish.work / wish.name)
+    material = make_folder(wish.work / (recipe.shares or wish.name) / f"material-{wish.seed}")
     began = ""
     if not wish.only_material:
         for old in (checkpoint.FILE, "log.csv") if wish.restart else ():
@@ -80,7 +80,7 @@ def _began(recipe: Recipe, wish: TrainOptions, folder: Path) -> str:
     before = checkpoint.read(folder, recipe.name, wish.seed)
     if wish.begin is None:
         return before[0].began_with if before is not None else ""
-    wanted = str(model_files.entry(recipe.weights, wish.begin).get("sha256", ""))
+    wanted = str(manifest_entry(recipe.weights, wish.begin).get("sha256", ""))
     _given(recipe, wish.begin)
     if before is not None and before[0].began_with != wanted:
         raise UsageError(
@@ -92,7 +92,7 @@ def _began(recipe: Recipe, wish: TrainOptions, folder: Path) -> str:
 def _given(recipe: Recipe, folder: Path) -> torch.nn.Module:
     """The recipe's network with the folder's weights. `ModelError` where they are missing or do not fit."""
     network = recipe.network()
-    fill(network, type(network).__name__, recipe.weights, folder)
+    fill_network(network, type(network).__name__, recipe.weights, folder)
     return network
 
 
@@ -111,6 +111,6 @@ def _write(recipe: Recipe, trained: Trained, wish: TrainOptions, began: str, say
         "parameters": count,
         "validation": {key: round(float(value), 4) for key, value in trained.figures.items()},
     }
-    model_files.write(recipe.weights, arrays, wish.target, said)
+    write_weights(recipe.weights, arrays, wish.target, said)
     figures = ", ".join(f"{key} {value:.3g}" for key, value in trained.figures.items())
     say(f"{recipe.weights} in {wish.target}: {count} parameters, {trained.steps} steps, {minutes} min; {figures}")

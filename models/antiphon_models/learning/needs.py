@@ -6,25 +6,19 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from antiphon.errors import UsageError
+from antiphon.api import UsageError
 
 PACKAGES = {"espeak-ng": "espeak-ng", "fluidsynth": "fluidsynth fluid-soundfont-gm timgm6mb-soundfont"}
 """By program, the Debian packages that bring it and what it plays."""
 
 INSTALL = "`make models` installs torch, `.venv/bin/pip install -e '.[training,bench]'` in Antiphon's folder the rest"
-"""The commands that install what only training and evaluation import, in words."""
+"""Of what only training and evaluation import."""
 
 
 def folders(data: Path, wanted: Sequence[str], own: str = "") -> None:
-    """Checks that a data folder holds the data sets that are needed.
+    """Raises `UsageError` where the folder of songs, loops and noises lacks one that is wanted.
 
-    Args:
-        data: The folder.
-        wanted: Names of the folders in it.
-        own: What can be done without them, one sentence; "" where nothing can.
-
-    Raises:
-        UsageError: One is missing; the message says where it is from.
+    own: what can be done without it, "" where nothing can.
     """
     missing = [name for name in wanted if not (data / name).is_dir()]
     if missing:

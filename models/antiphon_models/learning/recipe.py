@@ -25,20 +25,15 @@ import torch
 from numpy.typing import NDArray
 
 Batch: TypeAlias = tuple[torch.Tensor, ...]
-"""What one training step learns from, as tensors."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingJob:
     """One training.
 
-    Attributes:
-        data: The folder of data sets (pop909/, esc10/, …).
-        material: The recipe's own folder for what it makes; nobody else writes there.
-        seed: Of what is drawn at random.
-        device: Where the network is trained.
-        say: Takes one line for the person who asked.
-        further: The training begins with weights that are trained already.
+    data: the folder in which what was given lies (pop909/, esc10/, …).  material: the recipe's own folder, for what
+    it makes; nobody else writes there.  say: takes one line for whoever watches.  further: it begins with weights
+    that are trained already.
     """
 
     data: Path
@@ -50,18 +45,14 @@ class TrainingJob:
 
 
 class Recipe(ABC):
-    """How the weights of one model are made: what a hook `antiphon_trainings` registers.
+    """How the weights of one model are made.
 
-    A batch is a function of `job.seed` and the step, and of nothing else, so that a training that was stopped continues
-    as if it had not been. Several threads may ask for batches at once.
+    name: of `antiphon train NAME`.  weights: their name in the manifest.  plugin: whose they are.  steps: of a whole
+    training, two hours on two cores at most.  rate: the learning rate at its highest.  shares: the name of the
+    recipe whose material this one uses; its own where "".
 
-    Attributes:
-        name: Of `antiphon train NAME`.
-        weights: Their name in the manifest.
-        plugin: The plugin they belong to.
-        steps: Of a whole training, two hours on two cores at most.
-        rate: The highest learning rate.
-        shares: The name of the recipe whose material this one uses; "" for its own.
+    **A batch is a function of `job.seed` and the step, and of nothing else**: so a training that was stopped goes on
+    as if it had not been. Threads may ask for several at once.
     """
 
     name: ClassVar[str]
@@ -73,72 +64,28 @@ class Recipe(ABC):
 
     @abstractmethod
     def prepare(self, job: TrainingJob) -> None:
-        """Makes the material that is missing, by `job.seed`, and reads it. One that was stopped continues.
-
-        Args:
-            job: The training.
-
-        Raises:
-            UsageError: Data or programs are missing.
-        """
+        """Makes the material that is not there yet, by `job.seed`, and reads it. Stopped halfway, it goes on."""
 
     @abstractmethod
     def network(self) -> torch.nn.Module:
-        """Makes the network with its first weights, drawn from torch's generator, which is seeded.
-
-        Returns:
-            The network, on the CPU.
-        """
+        """The network with its first weights, drawn from torch's generator, which is seeded; on the CPU."""
 
     @abstractmethod
     def batch(self, step: int) -> Batch:
-        """Makes what one step learns from.
-
-        Args:
-            step: Its number.
-
-        Returns:
-            Tensors on `job.device`.
-        """
+        """What step `step` learns from, on `job.device`."""
 
     @abstractmethod
     def loss(self, network: torch.nn.Module, batch: Batch) -> tuple[torch.Tensor, Mapping[str, float | torch.Tensor]]:
-        """Computes what is minimised.
-
-        Args:
-            network: The network, in training.
-            batch: What `batch` gave.
-
-        Returns:
-            A scalar, and figures for the log by name.
-        """
+        """A scalar to be made small, and what is to be logged beside it."""
 
     @abstractmethod
     def validate(self, network: torch.nn.Module) -> Mapping[str, float]:
-        """Measures the network on material that neither training nor test uses.
-
-        Args:
-            network: The network, in evaluation.
-
-        Returns:
-            Figures by name; of the first, more is better.
-        """
+        """Figures on material that neither training nor test uses; of the first, more is better."""
 
     @abstractmethod
     def said(self) -> Mapping[str, Any]:
-        """Gives what the manifest is to hold.
-
-        Returns:
-            licence, trained_on, card and such.
-        """
+        """What the manifest is to tell: licence, trained_on, card."""
 
     def arrays(self, network: torch.nn.Module) -> dict[str, NDArray[Any]]:
-        """Gives what is kept of the network.
-
-        Args:
-            network: The trained network.
-
-        Returns:
-            Arrays by name.
-        """
+        """What is kept of the network, by name."""
         return {name: np.ascontiguousarray(t.detach().cpu().numpy()) for name, t in network.state_dict().items()}

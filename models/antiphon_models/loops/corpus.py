@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.contract.pitch import SHARP_NAMES
+from antiphon.api import SHARP_NAMES
 from antiphon_models.loops import patterns
 from antiphon_models.loops.midifile import DRUMS, Program, TimedMidiNote, midi, play
 

@@ -22,8 +22,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.contract.pitch import SHARP_NAMES
-from antiphon.runtime import paths
+from antiphon.api import SHARP_NAMES
+from antiphon.api.files import HOME_VARIABLE
 from antiphon_loops.analysis.spectrum import RATE, picture
 from antiphon_loops.analysis.tables import LoopTables
 from antiphon_models.loops import corpus, songs, training
@@ -286,7 +286,7 @@ def tempo_error(onsets: NDArray[np.float64], seconds: float, bpm: float) -> floa
 
 def real(data: Path) -> list[dict[str, Any]]:
     """Sonic Pi's loops, in a folder of its samples; the name of one of them tells its tempo and key."""
-    from antiphon.errors import FileError
+    from antiphon.api import FileError
     from antiphon_loops.analysis.analyse import analyse_file
 
     rows = []

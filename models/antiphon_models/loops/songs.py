@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from antiphon.contract.pitch import SHARP_NAMES
+from antiphon.api import SHARP_NAMES
 from antiphon_models.loops import corpus
 from antiphon_models.loops.corpus import Known, LoopScore
 from antiphon_models.loops.patterns import PatternNote

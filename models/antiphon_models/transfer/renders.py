@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.errors import FileError
-from antiphon.io import midifile
+from antiphon.api import FileError
+from antiphon.api.files import read_midi
 from antiphon_models.material import fluidsynth
 from antiphon_models.material.fluidsynth import FLUID, TIM, FluidSettings
 from antiphon_models.material.midi_bytes import TICKS, midi_bytes, note_off, note_on, program_change
@@ -49,7 +49,7 @@ def pop(data: Path) -> list[Path]:
 
 def song(path: Path, rng: np.random.Generator) -> list[Note]:
     """`SECONDS` of melody and accompaniment from somewhere in a song."""
-    file = midifile.read(path)
+    file = read_midi(path)
     played = [n for track in file.tracks for n in track.notes]
     notes = [(file.seconds(n.start), file.seconds(n.end), n.number, round(127 * n.velocity)) for n in played]
     now = file.seconds(file.length)

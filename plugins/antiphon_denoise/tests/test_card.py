@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from antiphon.contract.block import StreamSpec
-from antiphon.runtime import model_files
-from antiphon.workers import pool
+from antiphon.api import StreamSpec
+from antiphon.api.models import manifest_entry
+from antiphon.api.testing import without_workers
 from antiphon_denoise.processor import MODELS, Denoise
 from antiphon_denoise.spectrum import grid
 from antiphon_models.denoise.evaluation import Denoising

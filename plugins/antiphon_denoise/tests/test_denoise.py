@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from antiphon.contract.block import StreamSpec
+from antiphon.api import StreamSpec
 from antiphon_denoise.processor import Denoise
 from antiphon_models.denoise.harness import run
 from antiphon_models.denoise.sdr import si_sdr

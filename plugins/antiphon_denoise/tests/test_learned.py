@@ -13,7 +13,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from antiphon.api import StreamSpec
-from antiphon.api.testing import use_pool, without_workers
 from antiphon.runtime import resources
 from antiphon.workers import model_client, pool
 from antiphon_denoise.gate import network
@@ -34,10 +33,10 @@ MODES = tuple(MODELS)
 
 @pytest.fixture(scope="module", autouse=True)
 def lockstep() -> Iterator[None]:
-    made = Lockstep()
-    use_pool(made)
+    made = pool.Lockstep()
+    pool.use(made)
     yield
-    use_pool(None)
+    pool.use(None)
     made.shut()
 
 
@@ -197,7 +196,7 @@ def test_reset_forgets_everything():
 def test_without_answers_it_is_the_gate_on_the_same_grid():
     """No pool at all: every hop goes by the gate's gain, with the learned mode's latency."""
     noisy = sounds.melody(RATE, 2.0)[None] + sounds.white(2 * RATE, 0.02)
-    with without_workers():
+    with pool.absent():
         alone, other = through(noisy), through(noisy, "autoencoder")
     assert np.array_equal(alone, other)
     assert not np.allclose(alone, through(noisy), atol=1e-3)

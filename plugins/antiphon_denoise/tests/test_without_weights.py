@@ -7,9 +7,9 @@ import logging
 import numpy as np
 import pytest
 
-from antiphon.contract.block import StreamSpec
-from antiphon.contract.harness import run_processor
-from antiphon.runtime import model_files
+from antiphon.api import StreamSpec
+from antiphon.api.models import ModelError
+from antiphon.api.testing import run_processor
 from antiphon_denoise.gate import network
 from antiphon_denoise.processor import Denoise
 from antiphon_models.denoise.sdr import si_sdr

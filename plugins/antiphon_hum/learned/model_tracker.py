@@ -8,8 +8,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.contract.processor import IO
-from antiphon.workers.model_client import ModelClient
+from antiphon.api import IO
+from antiphon.api.models import ModelClient
 from antiphon_hum.decimator import Decimator
 from antiphon_hum.learned import spec
 from antiphon_hum.learned.decode import Live, NoteDecoder

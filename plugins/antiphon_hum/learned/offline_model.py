@@ -12,9 +12,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from antiphon.contract.block import Samples
-from antiphon.workers.streaming import State
-from antiphon.workers.torch_network import load
+from antiphon.api import Samples
+from antiphon.api.networks import State, load_network
 from antiphon_hum.decimator import Decimator
 from antiphon_hum.learned import spec
 from antiphon_hum.learned.model_tracker import MODELS
@@ -48,7 +47,7 @@ def network(mode: str) -> OfflineNetwork:
     Raises:
         ModelError: Its weights do not fit.
     """
-    return cast("OfflineNetwork", load(MODELS[mode].worker("cpu"), torch.device("cpu")))
+    return cast("OfflineNetwork", load_network(MODELS[mode].worker("cpu"), torch.device("cpu")))
 
 
 class OfflineModel:

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from antiphon.contract.block import StreamSpec
-from antiphon.contract.harness import prepare, render
-from antiphon.contract.processor import IO, BlockTime
+from antiphon.api import IO, BlockTime, StreamSpec
+from antiphon.api.jobs import prepare_processor
+from antiphon.api.testing import render
 from antiphon_hum.processor import Hum, velocity
 from antiphon_hum.transcription import notes as files
 

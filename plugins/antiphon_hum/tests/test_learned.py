@@ -13,7 +13,7 @@ from antiphon.api import StreamSpec
 from antiphon.api.jobs import FileJob
 from antiphon.api.testing import render, without_workers
 from antiphon.runtime import model_files
-from antiphon.workers import model_client, pool
+from antiphon.workers import model_client
 from antiphon_hum.learned import spec
 from antiphon_hum.learned.offline_model import RATE, OfflineModel
 from antiphon_hum.processor import Hum
@@ -216,7 +216,7 @@ def test_an_answer_that_is_missing_for_a_moment_strikes_no_held_note_again(monke
 
 
 def test_without_a_worker_left_it_goes_by_pyin(monkeypatch, caplog):
-    from antiphon.errors import WorkerError
+    from antiphon.api import WorkerError
     from antiphon_hum.learned import model_tracker
 
     def none(*given):

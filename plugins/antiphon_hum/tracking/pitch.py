@@ -11,7 +11,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.native import f64, f64p, i64, i64p, kernel
+from antiphon.api.kernels import f64, f64p, i64, i64p, kernel
 from antiphon_hum.tracking.candidates import HEAD
 
 F64 = NDArray[np.float64]

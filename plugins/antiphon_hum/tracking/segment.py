@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.native import f64, f64p, i64, i64p, kernel
+from antiphon.api.kernels import f64, f64p, i64, i64p, kernel
 from antiphon_hum.tracking.pitch import HIGHEST, LOWEST
 
 F64 = NDArray[np.float64]

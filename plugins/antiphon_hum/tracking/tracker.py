@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.contract.processor import IO
+from antiphon.api import IO
 from antiphon_hum.decimator import HISTORY, HOP, Decimator
 from antiphon_hum.tracking.candidates import Candidates
 from antiphon_hum.tracking.note_classifier import DISCRIMINANTS, Judge, Look, look

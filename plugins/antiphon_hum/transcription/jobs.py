@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from antiphon.contract.block import Samples
-from antiphon.errors import UsageError
-from antiphon.io import midifile
-from antiphon.io.audiofile import stream
-from antiphon.io.audiowrite import AudioWriter, format_of
-from antiphon.io.decode import shown
-from antiphon.offline.file_ends import faded
-from antiphon.offline.file_job import FileJob, apart
-from antiphon.offline.note_file import is_midi
-from antiphon.offline.note_rendering import TimedNote, sound
-from antiphon.offline.output_summary import Written
-from antiphon.plugins.loader import load
+from antiphon.api import Samples, UsageError
+from antiphon.api.files import (
+    DEFAULT_BPM,
+    MIDI_TICKS,
+    AudioWriter,
+    MidiNote,
+    MidiTrack,
+    format_of,
+    printable_path,
+    stream_sound,
+    write_midi,
+)
+from antiphon.api.jobs import FileJob, Written, check_distinct, fade_out, is_midi
+from antiphon.api.rendering import TimedNote, load_plugins, render_notes
 from antiphon_hum.scale_snap import KEYS
 from antiphon_hum.transcription.notes import Transcription, heard
 

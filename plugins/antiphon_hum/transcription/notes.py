@@ -7,10 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from antiphon.contract.block import Samples, StreamSpec
-from antiphon.contract.harness import prepare
-from antiphon.contract.params import Value
-from antiphon.contract.processor import IO, BlockTime, Event
+from antiphon.api import IO, BlockTime, Event, Samples, StreamSpec, Value
+from antiphon.api.jobs import prepare_processor
 from antiphon_hum.learned import spec
 from antiphon_hum.learned.decode import SECONDS, PathCosts, filed
 from antiphon_hum.learned.model_tracker import MODELS, REACH

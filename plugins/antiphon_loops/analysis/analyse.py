@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.errors import FileError
+from antiphon.api import FileError
 from antiphon_loops.analysis import tables, tempo
 from antiphon_loops.analysis.loudness import integrated, true_peak
 from antiphon_loops.analysis.reading import LONGEST, SHORTEST, sound_of

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from antiphon.contract.pitch import SHARP_NAMES
+from antiphon.api import SHARP_NAMES
 from antiphon_loops.analysis.spectrum import F64, LOWEST
 
 LABELS = tuple(f"{name} {mode}" for mode in ("major", "minor") for name in SHARP_NAMES)

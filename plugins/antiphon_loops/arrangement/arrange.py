@@ -9,8 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.contract.pitch import SHARP_NAMES
-from antiphon.errors import UsageError
+from antiphon.api import SHARP_NAMES, UsageError
 from antiphon_loops.arrangement.rules import Rules
 from antiphon_loops.record import ROLES, Loop, scale_of
 

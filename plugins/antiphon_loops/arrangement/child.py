@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 
 
 def main() -> None:
-    from antiphon.errors import AntiphonError
+    from antiphon.api import AntiphonError
     from antiphon_loops.arrangement.live import plan_to, request_from
     from antiphon_loops.arrangement.maker import MaterialMaker
     from antiphon_loops.library import ready

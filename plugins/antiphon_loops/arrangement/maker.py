@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.errors import FileError
+from antiphon.api import FileError
 from antiphon_loops.analysis.reading import sound_of
 from antiphon_loops.arrangement.arrange import Arrangement, LoopChoice, LoopRequest, arrange
 from antiphon_loops.arrangement.rules import Rules

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from antiphon.contract.pitch import SHARP_NAMES
-from antiphon.runtime import paths
+from antiphon.api import SHARP_NAMES
+from antiphon.api.files import HOME_VARIABLE, make_folder
 from antiphon_loops.arrangement.maker import MaterialMaker
 from antiphon_loops.arrangement.rules import Rules
 from antiphon_loops.library import analyse, database

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from antiphon.errors import AntiphonError, FileError, PluginError
-from antiphon.offline.file_job import FileJob
+from antiphon.api import AntiphonError, FileError, PluginError
+from antiphon.api.jobs import FileJob
 from antiphon_loops.analysis import analyse as analysis
 from antiphon_loops.arrangement.arrange import LoopRequest
 from antiphon_loops.arrangement.live import Preparer

@@ -30,7 +30,7 @@ class Deck:
     maker: MaterialMaker | None = None
 
     def __init__(self, processor: Loops, values: dict[str, Value], tempo: float = 120.0) -> None:
-        self.processor, self.cells = processor, prepare(processor, SPEC, values)
+        self.processor, self.cells = processor, prepare_processor(processor, SPEC, values)
         source = processor._source
         if source is not None and source.maker is not None and Deck.maker is not None:
             source.maker = Deck.maker

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from antiphon.errors import AntiphonError
+from antiphon.api import AntiphonError
 from antiphon_loops.analysis.loudness import integrated, true_peak
 from antiphon_loops.arrangement.arrange import LoopRequest, arrange, outside, roles_of, shift_to
 from antiphon_loops.arrangement.rules import Rules, load

@@ -16,13 +16,13 @@ from tests.control.fake_engine import RATE, FakeEngine, FakeTime
 from tests.control.rig import CATALOG, Rig, make_app
 from tests.control.test_notes import HEARS, PLAYS, events
 
+from antiphon.api.osc import encode
+from antiphon.api.transports import ServeSettings
 from antiphon.contract.catalog import Catalog
 from antiphon.engine.link import PlayedNote
 from antiphon.graph.graph import End, Graph, NodeSpec, Wire
 from antiphon.graph.patch import Patch, parse
 from antiphon.runtime import paths
-from antiphon.runtime.settings import ServeSettings
-from antiphon.wire.osc import encode
 from antiphon_midi.input import MidiInput
 from antiphon_midi.ports import Ports
 from antiphon_midi.tests.fake_midi import FakeMidi

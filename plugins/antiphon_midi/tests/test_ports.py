@@ -11,7 +11,7 @@ from pathlib import Path
 import mido
 import pytest
 
-from antiphon.errors import EngineError, UsageError
+from antiphon.api import EngineError, UsageError
 from antiphon_midi import ports as midi_ports
 from antiphon_midi.libraries import MAX_HELD, Inbox, connected
 from antiphon_midi.ports import Ports, check_choice, make_backend, stable

@@ -12,10 +12,10 @@ import pytest
 from tests.broker import Client, Mosquitto, mosquitto
 from tests.control.rig import CATALOG, GRAPH, Rig
 
+from antiphon.api.transports import ServeSettings
 from antiphon.engine.link import Reported
 from antiphon.errors import PatchError
 from antiphon.graph.graph import Graph
-from antiphon.runtime.settings import ServeSettings
 from antiphon_mqtt.bridge import MqttBridge, identifier
 from antiphon_mqtt.broker import Broker, mqtt_broker
 from antiphon_mqtt.publications import MAX_TOPICS, Outward

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from antiphon.errors import UsageError
-from antiphon.runtime.settings import ServeSettings
+from antiphon.api import UsageError
+from antiphon.api.transports import ServeSettings
 from antiphon_mqtt.broker import Broker, mqtt_broker
 from antiphon_mqtt.transport import MqttTransport
 

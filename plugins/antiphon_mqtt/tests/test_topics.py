@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from antiphon.contract.params import Param
-from antiphon.errors import WireError
+from antiphon.api import Param, WireError
 from antiphon_mqtt import topics
 
 GAIN = Param("gain", default=1.0, low=-10.0, high=10.0)

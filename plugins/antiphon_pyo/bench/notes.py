@@ -12,12 +12,10 @@ from typing import Any
 import numpy as np
 import soundfile
 
+from antiphon.api import Event, StreamSpec
+from antiphon.api.synths import SynthSettings, SynthStepper, pack_events
 from antiphon.bench.report import finish, percentiles, table
 from antiphon.bench.rig import ServerProcess, bundle, message, ntp
-from antiphon.contract.block import StreamSpec
-from antiphon.contract.processor import Event
-from antiphon.synth.backend import SynthSettings, pack
-from antiphon.synth.stepper import SynthStepper
 from antiphon_pyo.bench import piano
 from antiphon_pyo.info import PYO
 
@@ -55,13 +53,13 @@ def _moments(seed: int, count: int = NOTES) -> list[int]:
 
 def offline(seed: int) -> dict[str, Any]:
     """By `antiphon render`, the notes from a file of events."""
+    from antiphon.api.commands import NoteOn, Sample
+    from antiphon.api.rendering import load_plugins
     from antiphon.graph import patch
     from antiphon.offline.rendering import StageRunner
     from antiphon.offline.runner import process_stream
-    from antiphon.plugins import loader
-    from antiphon.session.commands import NoteOn, Sample
 
-    loaded = loader.load(check=False)
+    loaded = load_plugins(check=False)
     asked = _moments(seed, NOTES)
     commands = [NoteOn(HAT, 0.8, 1, "drums", Sample(at)) for at in asked]
     graph = patch.parse(_patch(), loaded.catalog).graph
@@ -135,7 +133,7 @@ def voices(hop: int, nodes: int, seed: int) -> dict[str, Any]:
         for node in range(nodes):
             hops[node] = n
             chord = [Event("on", int(rng.integers(hop)), int(rng.integers(36, 96)), 0.7)] if n % 8 == node % 8 else []
-            pack(n * hop, chord, x[node])
+            pack_events(n * hop, chord, x[node])
         began = time.perf_counter_ns()
         stepper.step(hops, x, y)
         if n >= HOPS // 3:

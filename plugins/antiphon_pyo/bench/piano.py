@@ -9,9 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.contract.block import Samples
-from antiphon.contract.pitch import frequency
-from antiphon.contract.processor import Event
+from antiphon.api import Event, Samples, frequency
 
 RATE = 44100
 KEYS = (36, 48, 60, 72, 84)
@@ -102,7 +100,7 @@ def text(found: list[dict[str, Any]]) -> str:
 
 def render(notes: list[tuple[int, int]]) -> list[Samples]:
     """Our piano's notes, each alone and held: `[2, frames]`."""
-    from antiphon.synth.backend import SynthSettings
+    from antiphon.api.synths import SynthSettings
     from antiphon_pyo.backend import Pyo
 
     synth = Pyo(RATE, HOP, 1, prepare="piano")

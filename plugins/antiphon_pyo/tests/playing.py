@@ -12,9 +12,8 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.contract.block import Samples
-from antiphon.contract.processor import Event
-from antiphon.synth.backend import SynthSettings
+from antiphon.api import Event, Samples
+from antiphon.api.synths import SynthSettings
 from antiphon_pyo.backend import Pyo
 
 RATE = 48000

@@ -10,7 +10,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from antiphon.synth.backend import INSTRUMENTS
+from antiphon.api.synths import INSTRUMENTS
 from antiphon_pyo.tests.playing import QUIET, RATE, bend, cents, control, differs, off, on, play, rms
 
 HOPS = (32, 48, 64, 100, 128, 256, 441, 480, 1024, 2048)

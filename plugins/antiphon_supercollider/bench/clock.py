@@ -10,10 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from antiphon.api import Event, Samples
+from antiphon.api.synths import SynthSettings
 from antiphon.bench.report import percentiles
-from antiphon.contract.block import Samples
-from antiphon.contract.processor import Event
-from antiphon.synth.backend import SynthSettings
 from antiphon_supercollider.backend import SuperCollider
 from antiphon_supercollider.bench.onsets import RATE
 

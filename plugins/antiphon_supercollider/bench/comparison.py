@@ -15,11 +15,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from antiphon.api import EngineError, UsageError
+from antiphon.api.files import built_in_folder
+from antiphon.api.transports import ServeSettings
 from antiphon.bench.report import finish, table
 from antiphon.bench.rig import ServerProcess
-from antiphon.errors import EngineError, UsageError
-from antiphon.runtime import resources
-from antiphon.runtime.settings import ServeSettings
 from antiphon.supervisor import jack_server
 from antiphon_supercollider.bench.clock import ENDS, ended, killed
 from antiphon_supercollider.bench.onsets import onsets_of, onsets_of_bare, sequenced
@@ -175,7 +175,7 @@ def _antiphon(block: int, home: Path) -> Iterator[ServerProcess]:
 def _bare(block: int) -> Iterator[tuple[Scsynth, Wires]]:
     """A scsynth with our SynthDefs that nobody but the bench speaks to, wired so that its sound comes back numbered."""
     wires = Wires("antiphon-bench-wires", 1, 5.0)
-    server = Scsynth("antiphon-bench-scsynth", block, ECHO, ECHO + 2, resources.folder("supercollider"))
+    server = Scsynth("antiphon-bench-scsynth", block, ECHO, ECHO + 2, built_in_folder("supercollider"))
     try:
         server.boot()
         server.send("/g_new", CLOCK_GROUP, 0, 0, VOICES_GROUP, 3, CLOCK_GROUP)

@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 import soundfile
 
+from antiphon.api import Samples, osc
 from antiphon.bench.rig import ServerProcess, bundle, message, ntp
-from antiphon.contract.block import Samples
-from antiphon.wire import osc
 from antiphon_supercollider.jack_bridge import ECHO, Wires
 from antiphon_supercollider.scsynth_supervisor import VOICES_GROUP
 from antiphon_supercollider.server import Scsynth

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from antiphon.api import UsageError
+from antiphon.api.files import built_in_folder
 from antiphon.bench.rig import ServerProcess
-from antiphon.errors import UsageError
-from antiphon.runtime import resources
 from antiphon_supercollider.bench.onsets import CLICK, DEFINITION, QUIET, RATE, RING
 from antiphon_supercollider.jack_bridge import ECHO, Wires
 from antiphon_supercollider.scsynth_supervisor import VOICES_GROUP
@@ -68,7 +68,7 @@ def patterns(
     notes = int(seconds / (sum(DURATIONS) / len(DURATIONS)))
     script, config = home / "patterns.scd", home / "sclang.yaml"
     script.write_text(_script(server.osc, bare.address[1], notes))
-    quark = resources.folder("supercollider") / "Antiphon"
+    quark = built_in_folder("supercollider") / "Antiphon"
     config.write_text(f"includePaths:\n    - {quark}\nexcludePaths:\n    []\npostInlineWarnings: false\n")
     env = {
         **os.environ, "HOME": str(home), "XDG_CONFIG_HOME": str(home / "config"), "XDG_DATA_HOME": str(home / "data"),

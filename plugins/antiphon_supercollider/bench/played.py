@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from antiphon.api import osc
 from antiphon.bench.report import percentiles
 from antiphon.bench.rig import ServerProcess, bundle, message
-from antiphon.wire import osc
 from antiphon_supercollider.bench.onsets import CLICK, DEFINITION, RATE
 from antiphon_supercollider.jack_bridge import ECHO
 from antiphon_supercollider.scsynth_supervisor import VOICES_GROUP

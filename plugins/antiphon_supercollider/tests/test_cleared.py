@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from antiphon.contract.processor import Event
-from antiphon.synth.backend import SynthSettings
+from antiphon.api import Event
+from antiphon.api.synths import SynthSettings
 from antiphon_supercollider.backend import CLOSING, SuperCollider
 from antiphon_supercollider.timing import delay
 

@@ -11,10 +11,9 @@ from pathlib import Path
 import pytest
 from tests.waiting import until
 
-from antiphon.errors import EngineError, UsageError
-from antiphon.runtime.settings import ServeSettings
+from antiphon.api import EngineError, UsageError, osc
+from antiphon.api.transports import ServeSettings
 from antiphon.synth.backends import with_options
-from antiphon.wire import osc
 from antiphon_supercollider.address import scsynth_address
 from antiphon_supercollider.external_client import (
     BUFFERS,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from antiphon.contract.processor import Event
+from antiphon.api import Event
 from antiphon_supercollider.played_ahead import MOST, PATIENCE, YOUNG, Hurried
 
 RATE, HOP = 48000, 256

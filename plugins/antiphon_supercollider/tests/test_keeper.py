@@ -10,8 +10,7 @@ from collections.abc import Iterator
 import pytest
 from tests.waiting import until
 
-from antiphon.errors import EngineError, Unanswered
-from antiphon.wire import osc
+from antiphon.api import EngineError, Unanswered, osc
 from antiphon_supercollider import external_scsynth
 from antiphon_supercollider.external_client import ExternalClient, NoWires, joined
 from antiphon_supercollider.scsynth_supervisor import ScsynthSupervisor

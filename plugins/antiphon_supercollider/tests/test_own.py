@@ -7,10 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from antiphon.contract.processor import Event
-from antiphon.synth.backend import SynthSettings
-from antiphon.synth.controls import FIRST_DIAL
-from antiphon.wire import osc
+from antiphon.api import Event, osc
+from antiphon.api.synths import FIRST_DIAL, SynthSettings
 from antiphon_supercollider.material import VoiceAssets
 from antiphon_supercollider.own import PLACES, OwnPlayer
 from antiphon_supercollider.scgf import load

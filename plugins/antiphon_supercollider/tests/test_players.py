@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
-from antiphon.contract.processor import PEDAL, Event
-from antiphon.synth.backend import SynthSettings
-from antiphon.wire import osc
+from antiphon.api import PEDAL, Event, osc
+from antiphon.api.synths import SynthSettings
 from antiphon_supercollider.players import NodeVoices, Template, kit, moment
 
 RATE, FRAME, NOW = 48000, 5 << 24, 4 << 24
@@ -116,9 +115,9 @@ def test_a_note_taken_up_again_has_no_blow_and_is_as_soft_as_it_would_be():
 def test_every_instrument_and_every_drum_has_a_definition_with_its_controls():
     import tomllib
 
-    from antiphon.runtime import resources
+    from antiphon.api.files import built_in_folder
 
-    read = tomllib.loads((resources.folder("supercollider") / "synthdefs.toml").read_text())
+    read = tomllib.loads((built_in_folder("supercollider") / "synthdefs.toml").read_text())
     known = set(read["shared"]["voice"]["controls"])
     for instrument in ("piano", "bass", "pad", "pluck", "strings"):
         new = Told(instrument).play(Event("on", 0, 60, 0.5))[0][2]

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from antiphon.errors import FileError
-from antiphon.synth.backend import SynthSettings
+from antiphon.api import FileError
+from antiphon.api.synths import SynthSettings
 from antiphon_supercollider import scgf
 from antiphon_supercollider.material import check, own
 

@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from antiphon.contract.block import StreamSpec
-from antiphon.contract.harness import run_processor
-from antiphon.errors import FileError
+from antiphon.api import FileError, StreamSpec
+from antiphon.api.testing import run_processor
 from antiphon_models.transfer.evaluation import main
 from antiphon_transfer.processor import MODES, Transfer
 

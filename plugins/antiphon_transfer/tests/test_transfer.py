@@ -10,9 +10,8 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from antiphon.contract.block import StreamSpec
-from antiphon.contract.harness import run_processor
-from antiphon.errors import FileError
+from antiphon.api import FileError, StreamSpec
+from antiphon.api.testing import run_processor
 from antiphon_models.transfer.measures import measure
 from antiphon_transfer.processor import MODES, Transfer
 from antiphon_transfer.stream import grid

@@ -11,13 +11,12 @@ Only plugins import it. It may import every room below `control`; what is define
 | `antiphon.api.workers` | streams of hops through a worker process, for work that is no model |
 | `antiphon.api.synths` | backends that play notes |
 | `antiphon.api.commands` | what a performer asks for: notes, parameters, tempo, each with its time |
+| `antiphon.api.transports` | what carries commands into the server and values out of it |
 | `antiphon.api.osc` | OSC packets as bytes |
 | `antiphon.api.console` | lines for the person at the terminal |
 | `antiphon.api.files` | sound files, MIDI files, folders |
 | `antiphon.api.jobs` | what `antiphon run` asks of a plugin whose files are not sound in, sound out |
 | `antiphon.api.rendering` | notes to sound without a server; loading plugins |
-| `antiphon.api.evaluation` | what `antiphon evaluate` runs |
-| `antiphon.api.training` | what `antiphon train` runs; imports torch |
 | `antiphon.api.testing` | a host for a plugin's tests |
 
 Importing this module imports the hooks and the errors alone; any other name imports its own module at its first use.

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from antiphon.contract.finding import Finding
 from antiphon.runtime.console import say
 from antiphon.runtime.suggestion import instead
 
-__all__ = ["instead", "say"]
+__all__ = [
+    "Finding",
+    "instead",
+    "say",
+]

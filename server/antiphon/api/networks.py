@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 from antiphon.workers.streaming import State, StreamingModel
+from antiphon.workers.torch_network import fill as fill_network
 from antiphon.workers.torch_network import load as load_network
 
-__all__ = ["State", "StreamingModel", "load_network"]
+__all__ = [
+    "State",
+    "StreamingModel",
+    "fill_network",
+    "load_network",
+]

@@ -2,31 +2,36 @@
 
 from __future__ import annotations
 
-from antiphon.synth.backend import INSTRUMENTS, SC_INSTRUMENTS, VOICES, SynthBackend, SynthSettings
+from antiphon.synth.backend import INSTRUMENTS, MORE_INSTRUMENTS, VOICES, SynthBackend, SynthSettings
 from antiphon.synth.backend import pack as pack_events
-from antiphon.synth.controls import DIALS, FIRST_DIAL, Controls, Dial
+from antiphon.synth.controls import DIALS, FIRST_DIAL, RESERVED, Controls, Dial
 from antiphon.synth.controls import parse as parse_controls
-from antiphon.synth.info import NULL, PYO, SUPERCOLLIDER, BackendChoice, SynthInfo
+from antiphon.synth.info import NULL, BackendChoice, ServeOption, SynthInfo
 from antiphon.synth.info import chosen as chosen_backend
 from antiphon.synth.info import use as use_backend
 from antiphon.synth.sounding import Sounding
+from antiphon.synth.stepper import SynthStepper
+from antiphon.synth.support import OfflinePasses, SynthSupport
 
 __all__ = [
     "DIALS",
     "FIRST_DIAL",
     "INSTRUMENTS",
+    "MORE_INSTRUMENTS",
     "NULL",
-    "PYO",
-    "SC_INSTRUMENTS",
-    "SUPERCOLLIDER",
+    "RESERVED",
     "VOICES",
     "BackendChoice",
     "Controls",
     "Dial",
+    "OfflinePasses",
+    "ServeOption",
     "Sounding",
     "SynthBackend",
     "SynthInfo",
     "SynthSettings",
+    "SynthStepper",
+    "SynthSupport",
     "chosen_backend",
     "pack_events",
     "parse_controls",

@@ -5,22 +5,32 @@ For a torch model there is `antiphon.api.models`, which is built on this.
 
 from __future__ import annotations
 
+from antiphon.contract.channels import spread
+from antiphon.contract.processor import ProcessorPart
+from antiphon.runtime.pidfile import born as process_start
 from antiphon.runtime.scheduling import short_slices
 from antiphon.workers.dropout_fader import DropoutFader
 from antiphon.workers.dropout_log import DropoutLog
 from antiphon.workers.pool import current as current_pool
+from antiphon.workers.processor import WorkerProcessor
 from antiphon.workers.rebuffer import Rebuffer, lead_for
 from antiphon.workers.spec import Stepper, WorkerSpec
 from antiphon.workers.stream import Stream
+from antiphon.workers.worker_client import WorkerClient
 
 __all__ = [
     "DropoutFader",
     "DropoutLog",
+    "ProcessorPart",
     "Rebuffer",
     "Stepper",
     "Stream",
+    "WorkerClient",
+    "WorkerProcessor",
     "WorkerSpec",
     "current_pool",
     "lead_for",
+    "process_start",
     "short_slices",
+    "spread",
 ]

@@ -16,10 +16,12 @@ Samples: TypeAlias = NDArray[np.float32]
 class StreamSpec:
     """The format of a stream, which a processor is prepared for.
 
-    rate: frames per second.  block: the most frames one `process` call may carry.
-    channels: channels of an audio port that does not name a number of its own.
-    feedback: frames by which a wire that closes a cycle comes late to this processor, where it compensates for it
-    (`Processor.compensates`); else 0.
+    Attributes:
+        rate: Frames per second.
+        block: The most frames that one `process` call carries; a call may carry fewer.
+        channels: Channels of an audio port that does not declare a number of its own.
+        feedback: Frames by which a wire that closes a cycle comes late to this processor, where it compensates for that
+            (`Processor.compensates`); otherwise 0.
     """
 
     rate: int = 48000

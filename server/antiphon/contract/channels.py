@@ -8,11 +8,14 @@ from antiphon.contract.block import Samples
 
 
 def spread(given: Samples, into: Samples) -> None:
-    """Mono goes to all channels, many are averaged to one, else the surplus is dropped and what is missing silent.
+    """Puts sound of one number of channels into another number.
+
+    Mono goes to all channels, several channels are averaged to one; otherwise surplus channels are dropped, and
+    channels that are missing are silent.
 
     Args:
-        given: float32 `[any, frames]`, left as it is.
-        into: float32 `[channels, frames]`, written over.
+        given: float32 `[any, frames]`.
+        into: float32 `[channels, frames]`, written.
     """
     have, want = given.shape[0], into.shape[0]
     if have == 1 or have == want:

@@ -20,7 +20,11 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 
 
 class Register(Protocol):
-    """The function that a hook is given to register things by name: `register(name, factory, doc="")`."""
+    """The function that a hook is given to register things by name: `register(name, factory, doc="")`.
+
+    `name` is what performers write: letters, digits, `_` and `-`, a letter first. `factory` is a callable without
+    arguments, or `"module:Name"`, which is imported only when it is used. `doc` is one sentence for people.
+    """
 
     def __call__(self, name: str, factory: str | Callable[[], Any], doc: str = "") -> None:
         """Registers one thing.

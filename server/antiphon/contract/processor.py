@@ -193,49 +193,74 @@ class IO:
         self.reports[name] = number
 
     def mark(self, kind: str, number: int) -> None:
-        """Notes in the session log what happened and would not happen again by itself: see `ProcessorPart.recall`."""
+        """Writes a line into the session log for what would not happen again by itself in a replay.
+
+        At most 1024 are taken in one call; more are dropped.
+
+        Args:
+            kind: A word of the processor's own.
+            number: A number of the processor's own. `ProcessorPart.recall` is given both before the same block in a
+                replay.
+        """
         if len(self.marks) < 1024:
             self.marks.append((kind, number))
 
 
 class ProcessorPart:
-    """What a processor holds outside its process: a stream through a worker, and the log of what happened to it.
+    """What a processor holds outside its process: streams through a worker, and the log of their dropouts.
 
-    The processor names its parts in `Processor.parts`, and the host passes on to them what is not about sound. Each
-    part says what it needs; by default nothing.
+    The processor lists its parts in `Processor.parts`; the host calls them. A part overrides what it needs.
     """
 
     def retry(self) -> None:
-        """The performer asked for it (`/node/NAME/reset`): what was given up is tried again. On the block path."""
+        """Tries again what was given up, at `/node/NAME/reset`; `Processor.reset` follows. Called on the block path."""
 
     def recall(self, kind: str, number: int) -> None:
-        """A session is replayed: what `IO.mark` noted in the coming block is to happen in it again."""
+        """Repeats in the coming block what `IO.mark` wrote before the same block of a set. Called on the block path.
+
+        Args:
+            kind: The word that was marked.
+            number: The number that was marked.
+        """
 
     def standing(self) -> list[tuple[str, int]]:
-        """A session begins: what `recall` has to be given first, so that the coming block is as it will be."""
+        """Lists what `recall` needs before the coming block, for a log that begins with that block.
+
+        Returns:
+            Kind and number of each mark that is still in force.
+        """
         return []
 
     def close(self) -> None:
-        """Gives it back. Off the block path; never used afterwards."""
+        """Releases what it holds. Called off the block path; the part is not used afterwards."""
 
 
 class Processor(ABC):
     """The base class of a node's code: sound and events in, sound and events out, block by block.
 
-    inputs, outputs, params: what it can be wired and turned by.
-    split: the block is split where one of its parameters changes without smoothing, so that `value`
-    is exact; else read `curve` and `at`.  holds: feeds nothing through within `spec.block` frames
-    of it, so that it may close a cycle.  compensates: in a cycle it takes `StreamSpec.feedback` off what it
-    holds sound back by; the host then brings all other sound to it as late as the cycle.  tail: it sounds on when
-    its input has ended, and dies away: files go on until that is silent.  needs: parameters of kind file without
-    which it does nothing to a file.
-    rate, block, channels: what it insists on; None takes the stream's. The host adapts.
-    latency: frames at the processor's own rate by which its output lags its input; constant from
-    one `prepare` to the next.  settings: values of its `restart`, text and file parameters, set
-    before `prepare`.  dry: its first audio input is what bypass and `wet` pass.  node: the number of
-    its node, set before `prepare`.  parts: what it holds outside its process; made in `prepare`.  files:
-    "module:function" of what `antiphon run` calls with a `antiphon.offline.file_job.FileJob` where its files are not
-    sound in, sound out; "" for the rest.
+    The host does smoothing, bypass, mute, wet and dry, latency compensation, checks for NaN, adaption of rate and block
+    size, OSC, HTTP and files.
+
+    Attributes:
+        inputs: Ports it can be wired into; one audio input unless declared.
+        outputs: Ports it can be wired from; one audio output unless declared.
+        params: Its parameters, in the order in which they are shown.
+        split: The host splits a block where a parameter without smoothing changes, so that `IO.value` is exact.
+        holds: No input reaches an output within `spec.block` frames, so that the node may close a cycle of wires.
+        compensates: In a cycle it takes `StreamSpec.feedback` off the time it holds sound back; the host then delays
+            all other sound to it by as much.
+        tail: It sounds on when its input has ended, and dies away; files are continued until that is silent.
+        needs: Names of parameters of kind "file" without which it does nothing to a file.
+        rate: The rate it insists on, in Hz; None takes the stream's, and otherwise the host resamples.
+        block: The block it insists on, in frames; None takes the stream's.
+        channels: The channels it insists on; None takes the stream's.
+        files: "module:function" of what `antiphon run` calls with an `antiphon.api.jobs.FileJob` where its files are
+            not sound in, sound out; otherwise "".
+        latency: Frames, at the processor's own rate, by which its output lags behind its input. Set in `prepare`, and
+            constant until the next `prepare`.
+        node: The number of its node; the host sets it before `prepare`.
+        parts: What it holds outside its process; made in `prepare`.
+        settings: Values of its `restart`, text and file parameters, by name; the host sets them before `prepare`.
     """
 
     inputs: ClassVar[tuple[Port, ...]] = (AUDIO_IN,)
@@ -279,9 +304,9 @@ class Processor(ABC):
         """Forgets the past: silence in gives silence out from here on. Called on the block path."""
 
     def close(self) -> None:
-        """Gives back what it holds outside its process: its parts. Off the block path; `prepare` may follow.
+        """Releases what it holds outside its process: its parts. Called off the block path; `prepare` may follow.
 
-        One that holds more extends it, and may not count on `prepare` having come to its end.
+        A processor that holds more extends it, and may not rely on `prepare` having come to its end.
         """
         for part in self.parts:
             part.close()

@@ -71,7 +71,7 @@ def read(path: str | os.PathLike[str], *, rate: int | None = None, max_samples: 
 def stream(path: str | os.PathLike[str], *, rate: int | None = None) -> Iterator[tuple[AudioInfo, Iterator[Samples]]]:
     """Reads a sound file block by block, decoded as blocks are asked for.
 
-    It is a context manager; the process that decodes ends with it.
+        with stream("in.wav") as (info, blocks): …
 
     Args:
         path: The file.

@@ -65,11 +65,24 @@ def subtype_for(format: Format, source: str = "") -> str:
 class AudioWriter:
     """Writes a sound file, whole or not at all: a `with` block that ends by an exception leaves no file.
 
-    The format follows the suffix; a wav of whole numbers beyond 4 GiB is RF64.
-    rate, channels: what the format does not hold is refused at once.
-    like: a source's libsndfile subtype, whose bit depth is kept.  clipped: samples beyond full scale,
-    cut to it in whole-number formats.  peak: the largest of those, 1 where there are none. Every failure is a
-    `FileError` that names the file.
+    The format follows the suffix. Encoding runs in a thread.
+
+    Args:
+        path: The file.
+        rate: Frames per second.
+        channels: Channels.
+        like: The libsndfile subtype of a source, whose bit depth is kept where the format has it: "PCM_16".
+
+    Attributes:
+        name: The path as one line of text.
+        frames: Frames written so far.
+        clipped: Samples beyond full scale, which formats of whole numbers cut to it.
+        peak: The greatest magnitude of those; 1 where there are none.
+        format: The format.
+        subtype: libsndfile's word for how samples are kept.
+
+    Raises:
+        FileError: The format does not hold that rate or so many channels, or the file cannot be written.
     """
 
     def __init__(self, path: str | os.PathLike[str], rate: int, channels: int, like: str = "") -> None:

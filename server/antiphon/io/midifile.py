@@ -100,7 +100,14 @@ class MidiTrack:
 
 @dataclass(frozen=True, slots=True)
 class MidiSong:
-    """A file as read. ticks: of a beat, in the file.  length: beats to the end of its longest track."""
+    """A MIDI file.
+
+    Attributes:
+        tracks: In the file's order.
+        tempo: (beat, bpm) from there on, the first at beat 0.
+        ticks: Ticks of a beat in the file.
+        length: Beats to the end of its longest track.
+    """
 
     tracks: tuple[MidiTrack, ...]
     tempo: tuple[tuple[float, float], ...] = ((0.0, DEFAULT_BPM),)
@@ -141,14 +148,20 @@ class Times:
 
 
 def read(path: Path, overlap: Overlap = "end") -> MidiSong:
-    """The notes of a MIDI file, its tracks in order. A note that is not ended lasts to the end of its track.
+    """Reads a MIDI file.
+
+    A note that is not ended lasts to the end of its track.
 
     Args:
-        path: The file, at most `MAX_FILE` bytes.
-        overlap: What becomes of a note that begins again while it sounds.
+        path: The file, of at most 2 MiB.
+        overlap: What becomes of a note that begins again while it sounds: it ends there ("end"), is forgotten
+            ("replace"), or goes on until the first end that comes ("queue").
+
+    Returns:
+        Notes, controllers, bends, names and first programs of its tracks, and its tempo map.
 
     Raises:
-        FileError: It is no MIDI file that can be read.
+        FileError: It is no MIDI file, or cannot be read.
     """
     mido = _mido()
     content = _content(path)

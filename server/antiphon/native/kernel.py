@@ -33,8 +33,13 @@ f64p: TypeAlias = Any
 i64p: TypeAlias = Any
 """A pointer to 64-bit whole numbers, as `f32p`."""
 u8p: TypeAlias = Any
+"""A pointer to bytes, as `f32p`."""
 # a numpy array whose frames lie side by side; a channel's may lie anywhere
 Audio: TypeAlias = Any
+"""Sound of a kernel: a numpy array, float32 `[channels, frames]`, the frames of a channel side by side.
+
+In the kernel it has `x[channel, frame]`, `x.channels` and `x.frames`.
+"""
 
 _CTYPES: dict[str, Any] = {
     "i64": ctypes.c_int64,
@@ -120,8 +125,17 @@ class _PlainSound:
 class Kernel(Generic[P, R]):
     """A compiled function, which `kernel` makes. Called with numbers and numpy arrays, it runs as machine code.
 
-    `call` is the bare function: pointers as addresses (`array.ctypes.data`, taken once), half the cost of a
-    call by arrays. Sound is four arguments there: `AUDIO`.
+    An index is not checked: a kernel that reads or writes outside an array crashes the process or spoils its memory.
+
+    Attributes:
+        python: The function in plain Python, for tests that compare the two.
+        call: The bare machine code: pointers are addresses (`array.ctypes.data`, read once), at half the cost of a call
+            with arrays.
+        address: The address of the machine code, for a C library; 0 before it is compiled.
+        name: The function's name.
+        types: The type of each argument by name.
+        returns: The type of the result.
+        error: Why it cannot be compiled, or None. It is raised at the first call.
     """
 
     def __init__(self, python: Callable[P, R]) -> None:
@@ -144,7 +158,14 @@ class Kernel(Generic[P, R]):
         _declared.append(self)
 
     def python(self, *args: Any) -> R:
-        """The same as plain Python, slow."""
+        """Runs the function as plain Python, for tests that compare the two.
+
+        Args:
+            *args: The arguments, as for the kernel.
+
+        Returns:
+            What the function gives.
+        """
         function: Callable[..., R] = self.function
         return function(
             *(_PlainSound(arg) if kind == "Audio" else arg for kind, arg in zip(self.types.values(), args, strict=True))
@@ -213,11 +234,11 @@ class Kernel(Generic[P, R]):
 def kernel(python: Callable[P, R]) -> Kernel[P, R]:
     """Declares a kernel: a function in a narrow subset of Python, compiled by LLVM at start or at its first call.
 
-    Each argument and the result have a type: `i64`, `f32`, `f64`, a pointer (`i64p`, `f32p`, `f64p`, `u8p`), or None
-    for no result. The body may have local variables, arithmetic, comparisons, `and`, `or`, `not`, `x if c else y`,
-    `if`, `while`, `for` over `range`, `break`, `continue`, `return`, indexing of pointers, numbers of its module and
-    members of its IntEnums, `min`, `max`, `abs`, other kernels, and of `math` sqrt, exp, exp2, log, log2, pow, sin, cos
-    and floor. Its module begins with `from __future__ import annotations`.
+    Each argument and the result have a type: `i64`, `f32`, `f64`, a pointer (`i64p`, `f32p`, `f64p`, `u8p`), `Audio`,
+    or None for no result. The body may have local variables, arithmetic, comparisons, `and`, `or`, `not`, `x if c else
+    y`, `if`, `while`, `for` over `range`, `break`, `continue`, `return`, indexing, numbers of its module and members of
+    its IntEnums, `min`, `max`, `abs`, other kernels, and of `math` sqrt, exp, exp2, log, log2, pow, sin, cos and floor.
+    Its module begins with `from __future__ import annotations`.
 
     Args:
         python: The function.

@@ -99,6 +99,7 @@ class PluginLoading:
         self.failures.append(Failure(name, reason))
 
     def loaded(self) -> Loaded:
+        """Gives what was gathered."""
         failures, transports = tuple(self.failures), tuple(self.transports)
         return Loaded(Catalog(self.types, failures, dict(self.hooks.implemented), transports), self.factories)
 

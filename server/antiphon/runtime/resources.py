@@ -19,7 +19,14 @@ def checkout() -> Path | None:
 
 
 def folder(name: str) -> Path:
-    """A folder of the root that the wheel brings, by its name: `patches`, `models/weights`, `supercollider`."""
+    """Finds a folder that ships with Antiphon; read-only.
+
+    Args:
+        name: "patches", "models" or "supercollider".
+
+    Returns:
+        The checkout's where Antiphon runs from one, otherwise the installed one.
+    """
     root = checkout()
     return root / name if root is not None else _HERE / "data" / name
 
@@ -30,5 +37,9 @@ def patches() -> Path:
 
 
 def models() -> Path:
-    """The folder with the manifest of the weights that ship."""
+    """Finds the folder of the weights that ship with Antiphon.
+
+    Returns:
+        The checkout's where Antiphon runs from one, otherwise the installed one.
+    """
     return folder("models/weights")

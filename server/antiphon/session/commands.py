@@ -226,6 +226,8 @@ class Sync:
 
 
 Note: TypeAlias = NoteOn | NoteOff | Control | Bend
+"""A command of a note, a controller or a pitch bend."""
 Plain: TypeAlias = SetTempo | Transport | NudgeBeat | Panic | ClearSchedule | Sync
 """Those that name no node: the engine gets them as they stand."""
 Command: TypeAlias = SetParam | ResetNode | Note | Plain
+"""Every command."""

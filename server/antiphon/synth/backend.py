@@ -25,6 +25,7 @@ COLUMNS = 7
 KINDS = ("on", "off", "control", "bend")
 """Kinds of events, in the order of their codes."""
 INSTRUMENTS = ("piano", "bass", "pad", "pluck", "strings", "drums")
+"""Instruments that every backend of Antiphon's own plays."""
 MORE_INSTRUMENTS = ("electric_piano", "organ", "sampler", "grains")
 """Played by some backends alone, as SynthDefs are; `SynthSupport.playable` refuses what its backend does not play."""
 
@@ -33,8 +34,14 @@ MORE_INSTRUMENTS = ("electric_piano", "organ", "sampler", "grains")
 class SynthSettings:
     """What one synth node asks of its backend.
 
-    synthdef: path of a compiled SynthDef, instead of the instrument; "" for none.  sound: path of what a buffer is to
-    hold.  controls: as `antiphon.synth.controls` reads them. Some backends alone take these three.
+    Attributes:
+        instrument: Its name.
+        bend: Semitones up or down at a full pitch bend.
+        voices: Notes that sound at once, 1 to `VOICES`.
+        seed: Of what is drawn at random.
+        synthdef: Path of a compiled SynthDef to play in place of the instrument, or ""; of scsynth alone.
+        sound: Path of a sound file for a buffer, or ""; of scsynth alone.
+        controls: As `parse_controls` reads them; of scsynth alone.
     """
 
     instrument: str = "piano"

@@ -40,22 +40,18 @@ class ServeOption:
 class SynthInfo:
     """A synth backend, as data: what the factory of `antiphon_synths` gives. It imports no synth.
 
-    Args:
-        name: As `--synth` takes it.
+    Attributes:
+        name: What `--synth` takes.
         backend: "module:Name" of the `SynthBackend`, imported in the worker and called with rate, hop, slots and
-            `settings`.
-        zygote, imports, describe: As in `WorkerSpec`.
-        support: "module:Name" of its `SynthSupport`, imported where it is asked; "" for one that does nothing.
-        option: What `serve` takes for it, beside `--synth`.
-        needs: The module that has to be installed, "" for none.
-        program: The program that has to be, "" for none.
-        install: The command that installs what it needs.
+            settings.
+        zygote: What the worker has imported before it is forked: "torch", "pyo" or "none".
+        needs: A module that has to be installed, or "".
+        program: A program that has to be installed, or "".
+        install: The command that installs it.
         slots: Synth nodes that one worker plays.
-        memory: MB.
-        crowd: Events it takes in a hop, for each frame of it.
-        auto: Its place among those that `--synth auto` tries, the lowest first; 0 for never.
-        jack: Its sound comes over JACK: where the engine has no JACK server, the supervisor starts one.
-        fallback: Where its worker fails for good, what `--synth auto` would take plays from then on.
+        memory: Megabytes the worker may take.
+        behind: "module:name" of a function from rate and hop to the hops by which its sound is late, or "" for none.
+        crowd: Events that it takes for each frame of a hop.
     """
 
     name: str
@@ -88,7 +84,15 @@ class SynthInfo:
         return made
 
     def delay(self, rate: int, hop: int) -> int:
-        """Hops by which its answers are behind, beyond the one that every worker has."""
+        """Computes how late its sound is, beyond the hop that every worker needs.
+
+        Args:
+            rate: Frames per second.
+            hop: Frames of a hop.
+
+        Returns:
+            Hops.
+        """
         return self.supporter().delay(rate, hop) if self.support else 0
 
     def worker(self, rate: int, hop: int, settings: Mapping[str, Value] | None = None) -> WorkerSpec:
@@ -120,7 +124,7 @@ class SynthInfo:
 
 
 NULL = SynthInfo("null", "antiphon.synth.null:Null", auto=100)
-"""Silence: what `auto` takes where nothing else is installed."""
+"""No sound: notes are written into a file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,9 +208,10 @@ def use(choice: BackendChoice | None) -> None:
 
 
 def chosen() -> BackendChoice:
-    """What this process plays notes with: what `auto` takes, unless `use` said with what.
+    """Finds what this process plays notes with.
 
-    Where a plugin is checked no worker is to be had, so that nothing is played, and no other plugin is asked.
+    Returns:
+        What `use_backend` set; otherwise pyo, or no sound where pyo is not installed.
     """
     if _chosen is not None:
         return _chosen

@@ -14,7 +14,7 @@ class _Stream(Protocol):
 
 
 class DropoutLog(ProcessorPart):
-    """Tells `absent` and `back` when answers stop and come again, and `fresh` when a worker began anew.
+    """Writes the dropouts of a node's hops into the session log, and repeats them in a replay.
 
     It marks `absent` and `back` where answers stop and come again, and `fresh` where a worker began without a past. All
     calls are for the block path.

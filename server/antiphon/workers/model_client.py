@@ -18,9 +18,10 @@ from antiphon.workers.worker_client import WorkerClient
 
 
 class ModelClient(WorkerClient):
-    """Streams of one model, side by side.
+    """A processor's streams of one model, side by side: a `WorkerClient` whose worker runs the model.
 
-    Add `lead * hop_frames` to the processor's latency.
+    `lead * hop_frames` belongs into the processor's latency. What a hop and an answer mean (sound, band levels, gains)
+    is between processor and network. For sound in, sound out there is `ModelProcessor`.
     """
 
     def __init__(self, model: ModelInfo, lanes: int, hop_frames: int, block: int, node: int) -> None:
@@ -40,7 +41,14 @@ class ModelClient(WorkerClient):
 
 
 def worker_of(model: ModelInfo) -> WorkerSpec:
-    """The worker that runs the model, on the server's device where the model can, else on the CPU."""
+    """Describes the worker that runs a model, on the server's device where the model can, otherwise on the CPU.
+
+    Args:
+        model: The model.
+
+    Returns:
+        The worker's spec.
+    """
     here = pool.current()
     if here is None:  # a check: nothing is started
         return model.worker(model.devices[0])

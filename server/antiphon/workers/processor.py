@@ -28,21 +28,36 @@ from antiphon.workers.worker_client import WorkerClient
 class WorkerProcessor(Processor):
     """One audio output, and at most one audio input, through a worker.
 
-    To be written: `worker`. Where a hop is not the sound that came in, `write`; where the worker needs its stream's
-    own settings, `config`; where it has to know the past when it begins, `begin`. While an answer is missing the node
-    is heard dry, delayed by its latency, or is silent where it has no input of as many channels: over a fade of 10 ms.
+    `worker` has to be written; `write` where a hop is not the sound that came in, `config` where the worker needs
+    settings of the stream, `begin` where it needs to know the past when it begins. Where an answer is missing, the node
+    fades in 10 ms to the dry sound, delayed by its latency; to silence where it has no input of as many channels.
     """
 
     @abstractmethod
     def worker(self, spec: StreamSpec) -> WorkerSpec:
-        """What the worker is to be. Its outputs are `[channels, hop]`, spread over the node's channels."""
+        """Describes the worker.
+
+        Args:
+            spec: Rate, block and channels of the stream.
+
+        Returns:
+            The worker's spec. Its outputs are `[channels, hop]`, spread over the node's channels.
+        """
 
     def config(self) -> str:
-        """The stream's own text for the worker, given again after a restart. Called where there are workers."""
+        """Gives the stream's own text for the worker, again after a restart. Called where there are workers.
+
+        Returns:
+            The text.
+        """
         return ""
 
     def begin(self, hop: int) -> None:
-        """A worker without a past begins with hop `hop`, which is written next. On the block path."""
+        """Prepares for a worker that begins without a past. On the block path.
+
+        Args:
+            hop: The first hop it gets, which is written next.
+        """
 
     def write(self, hop: int, sound: Samples, into: Samples) -> None:
         """Puts what the worker gets for a hop into `into`. On the block path.
@@ -56,7 +71,7 @@ class WorkerProcessor(Processor):
             into.reshape(-1, sound.shape[1])[: len(sound)] = sound
 
     def read(self, answer: Samples) -> Samples:
-        """The sound of an answer.
+        """Finds the sound of an answer. On the block path.
 
         Args:
             answer: float32 `[lanes, *outputs]`.
@@ -68,19 +83,49 @@ class WorkerProcessor(Processor):
         return sound
 
     def lanes(self, spec: StreamSpec) -> int:
-        """Streams side by side in the worker."""
+        """Computes how many streams side by side the node needs.
+
+        Args:
+            spec: Rate, block and channels of the stream.
+
+        Returns:
+            Their number; 1 unless overridden.
+        """
         return 1
 
     def lead(self, spec: StreamSpec, hop: int) -> int:
-        """Hops between the end of a hop and the beginning of its answer."""
+        """Computes how many hops the worker has for its answer.
+
+        Args:
+            spec: Rate, block and channels of the stream.
+            hop: Frames of a hop.
+
+        Returns:
+            Hops between the end of a hop and the beginning of its answer.
+        """
         return lead_for(hop, spec.block)
 
     def behind(self, spec: StreamSpec, hop: int) -> int:
-        """Frames by which the worker's answers lag behind their hops."""
+        """Computes how late the worker's answers are.
+
+        Args:
+            spec: Rate, block and channels of the stream.
+            hop: Frames of a hop.
+
+        Returns:
+            Frames by which they lag behind their hops; 0 unless overridden.
+        """
         return 0
 
     def prepare(self, spec: StreamSpec) -> None:
-        """Opens the streams, and makes every buffer."""
+        """Opens the streams and makes every buffer.
+
+        Args:
+            spec: Rate, block and channels of the stream.
+
+        Raises:
+            WorkerError: The worker cannot be had.
+        """
         asked = self.worker(spec)
         inputs, channels = (
             next((port.channels or spec.channels for port in ports if port.signal), 0)
@@ -100,12 +145,23 @@ class WorkerProcessor(Processor):
         self._io = IO((), (), {}, BlockTime())
 
     def process(self, io: IO) -> None:
-        """One block. What extends it uses `self.hops` for the place of the block on the grid."""
+        """Posts the hops that become complete, and plays the answers.
+
+        What extends it finds the block's place on the hop grid in `self.hops`.
+
+        Args:
+            io: The block.
+        """
         self._io = io
         self.hops.run(io, io.audio_in[0] if io.audio_in else None, io.audio_out[0])
 
     def post(self, hop: int, sound: Samples) -> None:
-        """Hop `hop` is complete: it is written and posted where there is a worker. On the block path."""
+        """Writes a hop that is complete and posts it, where there is a worker. On the block path.
+
+        Args:
+            hop: The hop's number.
+            sound: What came in, float32 `[channels, frames]`.
+        """
         if self._past is not None:
             self._past.push(sound)
         client = self.client
@@ -132,7 +188,7 @@ class WorkerProcessor(Processor):
         self._fader.play(sound, self._dry, out)
 
     def reset(self) -> None:
-        """Forgets the past; the worker begins anew with the next hop."""
+        """Forgets the past; the worker begins without one at the next hop."""
         self.hops.clear()
         self._fader.clear()
         if self._past is not None:
@@ -141,15 +197,32 @@ class WorkerProcessor(Processor):
 
 
 class ModelProcessor(WorkerProcessor):
-    """Sound → sound by `model`, at the model's rate; the host adapts the stream.
+    """A processor whose sound goes through a streaming model in a worker; the host adapts the rate.
 
-    A model of fewer channels than the stream gets a slot for each group of its channels.
+        class Leveller(ModelProcessor):
+            model = LEVELLER
+            rate = LEVELLER.rate
+
+    is all of a processor. A model of fewer channels than the stream gets a slot for each group of channels.
+
+    Attributes:
+        model: The model; it has as many inputs as outputs, and answers a hop with as many frames.
     """
 
     model: ClassVar[ModelInfo]
 
     def worker(self, spec: StreamSpec) -> WorkerSpec:
-        """The model's worker. Raises `PluginError` where the model is not sound in, sound out at the stream's rate."""
+        """Describes the model's worker.
+
+        Args:
+            spec: Rate, block and channels of the stream.
+
+        Returns:
+            The worker's spec.
+
+        Raises:
+            PluginError: The model is not sound in, sound out, or its rate is not the stream's.
+        """
         model = self.model
         if model.inputs != model.outputs:
             raise PluginError(f"{model.name} has {model.inputs} channels in and {model.outputs} out; write a processor")
@@ -160,15 +233,37 @@ class ModelProcessor(WorkerProcessor):
         return worker_of(model)
 
     def lanes(self, spec: StreamSpec) -> int:
-        """One for each group of as many channels as the model has."""
+        """Computes the slots it needs.
+
+        Args:
+            spec: Rate, block and channels of the stream.
+
+        Returns:
+            One for each group of as many channels as the model has.
+        """
         return -(-spec.channels // self.model.inputs)
 
     def behind(self, spec: StreamSpec, hop: int) -> int:
-        """As the model says."""
+        """Gives the model's algorithmic latency.
+
+        Args:
+            spec: Rate, block and channels of the stream.
+            hop: Frames of a hop.
+
+        Returns:
+            Frames.
+        """
         return self.model.latency
 
     def read(self, answer: Samples) -> Samples:
-        """The lanes' channels beside each other, without those of the last lane that were not asked for."""
+        """Puts the lanes' channels beside each other, without those of the last lane that the stream does not have.
+
+        Args:
+            answer: float32 `[lanes, *outputs]`.
+
+        Returns:
+            float32 `[channels, frames]`.
+        """
         sound: Samples = answer.reshape(-1, answer.shape[-1])[: len(self._sound)]
         return sound
 

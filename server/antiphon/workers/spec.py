@@ -25,14 +25,19 @@ MAX_SLOTS = 64
 class WorkerSpec:
     """One worker process, as data. Streams of equal specs share the process and what it has loaded, a slot each.
 
-    name: what it is called.  factory: "module:Name", imported in the worker and called with this spec; gives a
-    `Stepper`.  zygote: the kind of process it is forked from: "torch", "none", or a name of its plugin's own; equal
-    kinds share a process.  imports: the module imported there before the fork, "" for the one called as the kind is.
-    describe: "module:name", called in control with the status of the worker (a dict), its own words and `settings`;
-    gives what the status says instead and beside; "" for nothing more.  hop: frames of a hop.
-    rate: frames per second.  inputs, outputs: shape of one slot's hop in and out, float32; any meaning.
-    slots: streams side by side; a step always works on all of them.  depth: hops a slot's ring holds.
-    device: "cpu" or "cuda".  memory: MB it may take beyond what its zygote holds.  settings: for the factory.
+    Attributes:
+        name: Its name in `/status` and messages.
+        factory: "module:Name", imported in the worker and called with this spec; it gives a `Stepper`.
+        zygote: What the process has imported before it is forked: "torch", "pyo" or "none".
+        hop: Frames of a hop.
+        rate: Frames per second.
+        inputs: Shape of one slot's hop, float32, of any meaning.
+        outputs: Shape of one slot's answer, float32, of any meaning.
+        slots: Streams it takes, 1 to 64; a step computes all of them.
+        depth: Hops that a slot's ring holds.
+        device: "cpu" or "cuda".
+        memory: Megabytes it may take beyond what its zygote has.
+        settings: For the factory.
     """
 
     name: str
@@ -91,12 +96,8 @@ class WorkerSpec:
 class Stepper(Protocol):
     """What the factory of a `WorkerSpec` gives: the work of a worker, hop by hop.
 
-    One that has `attach(words, refuse)` is given the worker's own words, `OWN_WORDS` integers that are 0 and mean what
-    it says they do (`WorkerSpec.describe` reads them in control), and what ends the worker, from any of its threads,
-    with a reason and whether another may do better.
-
-    An exception ends the worker with that reason; `ModelError` (and other `AntiphonError`s) raised by the factory say
-    that trying again will not help.
+    All calls come from one thread. After `warm` memory does not grow. An exception ends the worker, with that exception
+    as the reason; an `AntiphonError` raised by the factory means that starting it again would not help.
     """
 
     def warm(self) -> None:

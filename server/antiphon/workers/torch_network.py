@@ -62,7 +62,17 @@ def load(spec: WorkerSpec, device: torch.device) -> StreamingModel:
 
 
 def fill(network: torch.nn.Module, where: str, weights: str, folder: Path | None = None) -> None:
-    """Puts the manifest's weights into the network, or says which do not fit."""
+    """Loads a model's weights into a network.
+
+    Args:
+        network: The network.
+        where: Its name in messages.
+        weights: Name of the model in the manifest.
+        folder: Of the manifest; None for the one that ships with Antiphon.
+
+    Raises:
+        ModelError: The weights are missing, or do not fit the network; the message says which.
+    """
     arrays = model_files.weights(weights, folder)
     wanted = network.state_dict()
     wrong = []

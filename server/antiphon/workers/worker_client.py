@@ -25,10 +25,15 @@ def _no_config() -> str:
 
 
 class WorkerClient(ProcessorPart):
-    """Streams of one worker, side by side, as one thing. Made in `prepare`; all but `close` is for the block path.
+    """A processor's streams through one worker, side by side, for processors that have a hop grid of their own.
 
-    lead: hops between a post and its take.  first: the number of the first hop there is.  log: of answers that are
-    missing.  there: whether a worker was asked for; a check has none.  parts: for `Processor.parts`.
+    Made in `prepare`. All methods but `close` are for the block path.
+
+    Attributes:
+        lead: Hops from a `post` to its `take`.
+        first: The first hop there is.
+        log: Of the dropouts.
+        there: Whether a worker was asked for; where a declaration is only checked there is none.
     """
 
     def __init__(
@@ -65,15 +70,27 @@ class WorkerClient(ProcessorPart):
 
     @property
     def parts(self) -> tuple[ProcessorPart, ...]:
-        """The streams and their log."""
+        """The streams and their log, for `Processor.parts`."""
         return self, self.log
 
     def begin(self, hop: int) -> None:
-        """The number of the first hop there is, after a reset too."""
+        """Sets the first hop there is, at the start and after `reset`.
+
+        Args:
+            hop: Its number.
+        """
         self.first = hop
 
     def start(self, hop: int, io: IO) -> bool | None:
-        """Before hop `hop` is posted: False goes on, True begins an epoch with it; None: there is no worker."""
+        """Decides, before a hop is posted, whether it continues the epoch.
+
+        Args:
+            hop: The hop's number.
+            io: Of the block, for marks in the session log.
+
+        Returns:
+            False where it does; True where the worker begins without a past; None where there is no worker.
+        """
         if not self.there:
             return None
         due = self.log.before(hop, self.streams) or hop == self.first
@@ -90,20 +107,37 @@ class WorkerClient(ProcessorPart):
         return any(fresh)
 
     def post(self, hop: int, values: Samples) -> None:
-        """Hop `hop`, once it was started: float32 `[lanes, *inputs]`."""
+        """Posts a hop, once it was started.
+
+        Args:
+            hop: The hop's number.
+            values: float32 `[lanes, *inputs]`.
+        """
         for stream, part in zip(self.streams, values, strict=True):
             stream.input(hop)[...] = part
             stream.post(hop)
 
     def send(self, hop: int, values: Samples, io: IO) -> None:
-        """Starts and posts hop `hop`, where there is a worker."""
+        """Starts and posts a hop, where there is a worker.
+
+        Args:
+            hop: The hop's number.
+            values: float32 `[lanes, *inputs]`.
+            io: Of the block, for marks in the session log.
+        """
         if self.start(hop, io) is not None:
             self.post(hop, values)
 
     def take(self, hop: int, io: IO) -> Samples | None:
-        """The answer to hop `hop`, float32 `[lanes, *outputs]` until the next take; None when there is none.
+        """Takes the answer to a hop. Hops are asked for in order, each once.
 
-        Hops are asked for in order, each once. An answer that is not finite ends its worker, and counts as none.
+        Args:
+            hop: The hop's number.
+            io: Of the block, for marks in the session log.
+
+        Returns:
+            float32 `[lanes, *outputs]`, valid until the next `take`; None where it is not there in time, or is not
+            finite, which also ends its worker.
         """
         if hop < self.first or not self.there:
             return None
@@ -128,12 +162,12 @@ class WorkerClient(ProcessorPart):
             stream.reset()
 
     def retry(self) -> None:
-        """A worker that was given up is tried again."""
+        """Has a worker started again that was given up."""
         for stream in self.streams:
             stream.retry()
 
     def close(self) -> None:
-        """Gives the streams back. Off the block path."""
+        """Releases the streams. Off the block path."""
         for stream in self.streams:
             stream.close()
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from antiphon.errors import UsageError
+from antiphon.api import UsageError
 from antiphon_models.denoise import testset
 from antiphon_models.denoise.evaluation import Denoising
 from antiphon_models.learning.evaluation import EvaluationRequest, cells, table
@@ -38,7 +38,7 @@ def asked(tmp_path: Path) -> EvaluationRequest:
 
 
 def test_files_give_a_table(asked: EvaluationRequest) -> None:
-    found = mean_cells(Denoising(), Denoising().scores(asked))
+    found = cells(Denoising(), Denoising().scores(asked))
     means = {(cell.system, cell.measure): cell.mean for cell in found}
     assert {system for system, _ in means} == set(SYSTEMS)
     assert means["nothing", "gain"] == pytest.approx(0.0, abs=1e-9)
@@ -46,7 +46,7 @@ def test_files_give_a_table(asked: EvaluationRequest) -> None:
     assert means["mask", "gain"] > means["gate", "gain"] > 0.0
     assert means["mask", "gain"] > 8.0
     assert math.isfinite(means["gate", "clean"])
-    lines = "\n".join(table_lines(Denoising(), found))
+    lines = "\n".join(table(Denoising(), found))
     for name in SYSTEMS:
         assert name in lines
 
@@ -68,7 +68,7 @@ def test_files_are_measured_where_there_is_no_data(asked: EvaluationRequest, tmp
 
     said: list[str] = []
     alone = replace(asked, data=tmp_path / "nowhere", say=said.append)
-    means = {(cell.system, cell.measure): cell.mean for cell in mean_cells(Denoising(), Denoising().scores(alone))}
+    means = {(cell.system, cell.measure): cell.mean for cell in cells(Denoising(), Denoising().scores(alone))}
     assert any("the noise is computed (white, pink, brown)" in line for line in said)
     assert means["nothing", "gain"] == pytest.approx(0.0, abs=1e-9)
     assert means["mask", "gain"] > means["gate", "gain"] > 0.0

@@ -12,7 +12,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from antiphon.io import midifile
+from antiphon.api.files import read_midi
 from antiphon_models.denoise.training import splits
 from antiphon_models.material import espeak, fluidsynth
 from antiphon_models.material.fluidsynth import FluidSettings
@@ -131,7 +131,7 @@ def solo(data: Path, part: splits.Part, font: Path, seconds: float, rnd: random.
 
 
 def _excerpt(path: Path, start: float, seconds: float, only: int | None, rnd: random.Random) -> Sounding:
-    file = midifile.read(path)
+    file = read_midi(path)
     chosen = range(len(file.tracks)) if only is None else {0, min(only, len(file.tracks) - 1)}
     shift = rnd.randint(-5, 6)
     notes: Sounding = []

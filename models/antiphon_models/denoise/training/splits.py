@@ -32,7 +32,7 @@ VARIANTS: dict[Part, tuple[str, ...]] = {
 
 def songs(data: Path, part: Part) -> list[Path]:
     """Songs of POP909, by the last digit of their number: 1-6 train, 7 valid, 8-9 test."""
-    require_folders(data, ("pop909",))
+    folders(data, ("pop909",))
     digits = {"train": "123456", "valid": "7", "test": "89"}[part]
     return [path for path in sorted((data / "pop909").glob("*/*.mid")) if path.parent.name[-1] in digits]
 
@@ -45,7 +45,7 @@ def chorales(data: Path, part: Part) -> list[Any]:
 
 def clips(data: Path, part: Part) -> list[Path]:
     """ESC-10: fold 4 is tested; of fold 3 the last clips of each class choose; the rest of folds 1 to 3 trains."""
-    require_folders(data, ("esc10",))
+    folders(data, ("esc10",))
     chosen: list[Path] = []
     for folder in sorted(path for path in (data / "esc10").iterdir() if path.is_dir()):
         folds = {n: sorted(folder.glob(f"{n}-*.ogg")) for n in "1234"}

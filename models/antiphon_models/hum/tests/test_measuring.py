@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from antiphon.errors import UsageError
+from antiphon.api import UsageError
 from antiphon_hum.transcription.notes import Note
 from antiphon_hum.transcription.quantise import on_grid, timing
 from antiphon_models.hum.evaluation import f1, lateness, octaves

@@ -17,7 +17,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from antiphon.io import midifile
+from antiphon.api.files import read_midi
 from antiphon_hum.learned.spec import LOWEST, SEMITONES
 from antiphon_models.hum.material import (
     F32,
@@ -106,7 +106,7 @@ class TrainingClip:
 
 def songs(data: Path, part: str) -> list[Path]:
     """Folders of POP909 of a part, "train", "valid" or "test": those of `material.TUNED` are in none."""
-    require_folders(data, ("pop909",))
+    needs.folders(data, ("pop909",))
     folders = sorted(path for path in (data / "pop909").iterdir() if path.is_dir())
     places = {"test": (3,), "valid": (9,), "train": (1, 2, 4, 5, 6, 8, 10, 11, 12)}[part]
     return [folder for n, folder in enumerate(folders) if n % 13 in places]
@@ -255,7 +255,7 @@ def many(
 
 
 def _piano(path: Path) -> Iterator[ScoreNote]:
-    song = midifile.read(path, overlap="replace")
+    song = read_midi(path, overlap="replace")
     track = next(t for t in song.tracks if t.name.strip().upper() == "PIANO")
     # the tempo matters little here: 120 beats a minute
     notes = sorted(track.notes, key=lambda n: n.end)

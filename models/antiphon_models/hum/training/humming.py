@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from antiphon.contract.pitch import frequency
+from antiphon.api import frequency
 from antiphon_models.hum.material import F32, F64, PERIOD, ScoreNote, SingingStyle, pitch_line
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from antiphon.io import midifile
+from antiphon.api.files import read_midi
 from antiphon_models.material import espeak, fluidsynth
 from antiphon_models.material.fluidsynth import FLUID, FluidSettings
 from antiphon_models.material.midi_bytes import is_note_on, midi_bytes, note_off, note_on, program_change
@@ -31,7 +31,7 @@ def test_the_servers_reader_reads_what_is_written(tmp_path: Path, ticks: int) ->
         (ticks * 3001, note_off(9, 36)),
     ]
     (tmp_path / "a.mid").write_bytes(midi_bytes(events, ticks))
-    song = midifile.read(tmp_path / "a.mid")
+    song = read_midi(tmp_path / "a.mid")
     (track,) = song.tracks
     found = [(song.seconds(n.start), song.seconds(n.end), n.number, round(127 * n.velocity)) for n in track.notes]
     np.testing.assert_allclose(found, [(0.5, 1.0, 60, 100), (3000.0, 3001.0, 36, 1)])

@@ -19,8 +19,8 @@ import pytest
 from tests.real.conftest import Jackd
 from tests.waiting import until
 
+from antiphon.api import osc
 from antiphon.bench.rig import ServerProcess, bundle, free_port, message, ntp
-from antiphon.wire import osc
 from antiphon_supercollider.tests.real.test_supercollider import APART, CLOSED_HAT, LATENCY, RATE, recorded, synth
 
 pytestmark = [

@@ -13,9 +13,8 @@ import pytest
 from tests.real.conftest import Jackd
 from tests.waiting import until
 
+from antiphon.api import Event, osc
 from antiphon.bench.rig import ServerProcess
-from antiphon.contract.processor import Event
-from antiphon.wire import osc
 from antiphon_supercollider.bench.clock import Clocked, ends
 from antiphon_supercollider.played_ahead import PATIENCE
 from antiphon_supercollider.tests.real.test_supercollider import RATE, recorded, server, synth

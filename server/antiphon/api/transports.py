@@ -1,0 +1,22 @@
+"""What carries commands into the server and values out of it: MIDI, MQTT, and what a plugin adds."""
+
+from __future__ import annotations
+
+from antiphon.runtime.settings import ServeSettings
+from antiphon.session.actions import EVENTS as NODE_EVENTS
+from antiphon.session.actions import NodeEvent
+from antiphon.session.effects import EngineEffect
+from antiphon.session.transport import PRESSABLE, EmittedEvent, Learner, Transport, TransportServer, settable
+
+__all__ = [
+    "NODE_EVENTS",
+    "PRESSABLE",
+    "EmittedEvent",
+    "EngineEffect",
+    "Learner",
+    "NodeEvent",
+    "ServeSettings",
+    "Transport",
+    "TransportServer",
+    "settable",
+]
