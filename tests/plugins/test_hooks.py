@@ -48,7 +48,7 @@ note(f"imported {{here()}}")
 EVERY = (
     HEAD
     + """
-from antiphon.io.http import text
+from antiphon.web.server import text
 
 @hookimpl
 def antiphon_processors(register):

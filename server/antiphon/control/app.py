@@ -14,8 +14,8 @@ from typing import Any
 
 from antiphon.contract.catalog import Catalog
 from antiphon.contract.params import Value
+from antiphon.control import status as figures
 from antiphon.control.faults import ControlFaults
-from antiphon.control.http import status as figures
 from antiphon.control.midi.input import MidiInput, no_scene
 from antiphon.control.osc.clients import Access, Surfaces, held_answer
 from antiphon.control.osc.directory import Directory

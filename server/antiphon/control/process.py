@@ -22,7 +22,6 @@ from typing import Any
 from antiphon.contract.catalog import Catalog
 from antiphon.control.app import ControlApp
 from antiphon.control.hooks import ServerHooks
-from antiphon.control.http.routes import serve_http
 from antiphon.control.osc.handle_scenes import recall_scene
 from antiphon.control.patch_watch import watch
 from antiphon.engine import session_header
@@ -31,12 +30,13 @@ from antiphon.engine.shared import MappingShape, Shared
 from antiphon.errors import AntiphonError
 from antiphon.graph import patch as patches
 from antiphon.graph.graph import IN
-from antiphon.io.http import HttpServer
 from antiphon.io.midi_ports import ports_of
 from antiphon.runtime import paths, scheduling
 from antiphon.runtime.child_process import listening
 from antiphon.runtime.settings import ServeSettings, mqtt_broker, surface_address
 from antiphon.session.commands import SetParam
+from antiphon.web.routes import serve_http
+from antiphon.web.server import HttpServer
 from antiphon.wire.text import printable
 from antiphon.workers.arena import Arena
 from antiphon.workers.low_latency_events import Express

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from antiphon.control.http import status as figures
+from antiphon.control import status as figures
 
 if TYPE_CHECKING:
     from antiphon.control.app import ControlApp

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 import h11
 
-from antiphon.io.http_guard import Refusal
+from antiphon.web.guard import Refusal
 
 
 @dataclass(frozen=True, slots=True)

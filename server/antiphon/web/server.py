@@ -22,9 +22,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from antiphon.errors import AntiphonError, EngineError, PluginError
-from antiphon.io.http_connection import HttpConnection
-from antiphon.io.http_guard import LOOPBACK, Limits, Refusal, Site
 from antiphon.io.http_message import Authorise, Handler, HttpRequest, HttpRoute, Response, answer, text
+from antiphon.web.connection import HttpConnection
+from antiphon.web.guard import LOOPBACK, Limits, Refusal, Site
 
 __all__ = [
     "Authorise",

@@ -23,9 +23,9 @@ from pathlib import Path
 
 from antiphon.control.osc.clients import APPROVAL_SECONDS, MAX_APPROVED
 from antiphon.errors import FileError
-from antiphon.io.http_guard import Refusal
 from antiphon.io.http_message import HttpRequest
 from antiphon.runtime import paths
+from antiphon.web.guard import Refusal
 
 log = logging.getLogger("antiphon.lan")
 

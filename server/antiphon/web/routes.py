@@ -16,12 +16,12 @@ from typing import Any, Protocol
 
 from antiphon.contract.catalog import Catalog
 from antiphon.contract.params import Value
-from antiphon.control.http import oscquery, page
-from antiphon.control.lan.access import Approvals, TokenGuard, load_token, local_addresses, plain_ip
 from antiphon.control.osc.addresses import ADDRESSES
 from antiphon.errors import FileError, UsageError
 from antiphon.graph.graph import Graph
-from antiphon.io.http import Authorise, HttpRequest, HttpServer, Limits, Refusal, Response, answer
+from antiphon.web import oscquery, page
+from antiphon.web.access import Approvals, TokenGuard, load_token, local_addresses, plain_ip
+from antiphon.web.server import Authorise, HttpRequest, HttpServer, Limits, Refusal, Response, answer
 
 log = logging.getLogger("antiphon.http")
 
@@ -72,7 +72,7 @@ async def serve_http(
     server = HttpServer(limits=limits or Limits())
     approvals = Approvals(folder)
     if lan:
-        from antiphon.control.lan.certificate import tls_context  # cryptography is for those who ask for it
+        from antiphon.web.certificate import tls_context  # cryptography is for those who ask for it
 
         addresses = local_addresses()
         server.tls, fingerprint = tls_context(folder, addresses)

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 
 import h11
 
-from antiphon.io.http_guard import Refusal, check_framing, check_size
 from antiphon.io.http_message import HttpRequest, HttpRoute, Response
+from antiphon.web.guard import Refusal, check_framing, check_size
 
 if TYPE_CHECKING:
-    from antiphon.io.http import HttpServer
+    from antiphon.web.server import HttpServer
 
 log = logging.getLogger("antiphon.http")
 

@@ -24,14 +24,13 @@ from antiphon.cli import approve as cli_approve
 from antiphon.contract.catalog import Catalog, ProcessorInfo
 from antiphon.contract.params import Param, Value
 from antiphon.contract.ports import AUDIO_IN, AUDIO_OUT
-from antiphon.control.http import page
-from antiphon.control.http.routes import serve_http, wants_html
-from antiphon.control.lan import access, certificate
-from antiphon.control.lan.access import Approvals, TokenGuard, load_token, local_addresses, plain_ip
 from antiphon.control.osc.addresses import ADDRESSES
 from antiphon.errors import EngineError, FileError, PluginError, UsageError, WireError
 from antiphon.graph.graph import Graph, NodeSpec
-from antiphon.io.http import HttpRequest, HttpServer, Refusal, text
+from antiphon.web import access, certificate, page
+from antiphon.web.access import Approvals, TokenGuard, load_token, local_addresses, plain_ip
+from antiphon.web.routes import serve_http, wants_html
+from antiphon.web.server import HttpRequest, HttpServer, Refusal, text
 
 
 class FakeAccess:
