@@ -48,7 +48,7 @@ note(f"imported {{here()}}")
 EVERY = (
     HEAD
     + """
-from antiphon.web.server import text
+from antiphon.io.http_message import text
 
 @hookimpl
 def antiphon_processors(register):

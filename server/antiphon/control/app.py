@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import logging
 import socket
@@ -35,7 +36,8 @@ from antiphon.control.turns import Turns
 from antiphon.control.wall_clock import WallClock
 from antiphon.engine.link import EngineLink
 from antiphon.errors import FileError, WireError
-from antiphon.graph.graph import Graph
+from antiphon.graph.graph import Graph, NodeSpec
+from antiphon.graph.io_nodes import ENDS
 from antiphon.io.osc_lanes import Lane
 from antiphon.io.osc_peer import Level, Peer
 from antiphon.io.osc_tcp import TcpServer
@@ -198,10 +200,22 @@ class ControlApp:
 
     def asked(self, node: str, param: str) -> Value:
         """As `value`, but `WireError` names what there is."""
+        self.settle()
+        return _rounded(self.session.value(node, param))
+
+    def settle(self) -> None:
+        """What was sent and what has come due counts from here."""
         self.intake.flush()
         self.catch_up()
-        value = self.session.value(node, param)
-        return float(f"{value:.7g}") if isinstance(value, float) else value
+
+    def settled_values(self, node: NodeSpec) -> dict[str, Value]:
+        """By parameter, the values of a node; those that are not known are left out. Call `settle` first."""
+        info = ENDS[node.name][1] if node.name in ENDS else self.catalog.get(node.type)
+        found = {}
+        for param in info.cells if info else ():
+            with contextlib.suppress(WireError):
+                found[param.name] = _rounded(self.session.value(node.name, param.name))
+        return found
 
     def command(self, command: Command, source: str) -> None:
         """Does what a command says, from whoever calls himself `source`; raises `AntiphonError`."""
@@ -355,3 +369,8 @@ class ControlApp:
 
     def _tap(self, tap: Callable[[bytes, Peer], None] | None) -> None:
         self.intake.tap = tap
+
+
+def _rounded(value: Value) -> Value:
+    """As people wrote it: a number has seven digits, what a float32 holds."""
+    return float(f"{value:.7g}") if isinstance(value, float) else value

@@ -1,4 +1,4 @@
-"""The hooks that control calls: routes, transports, start, end, events.
+"""The hooks that control calls: transports, start, end, events. Routes are the web process's.
 
 The loader has noted which hooks each plugin implements. A plugin that has none of these is not imported here, and what
 calls them is imported only for one that has.
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("antiphon.plugins")
 CALLED = frozenset(
-    f"antiphon_{name}" for name in ("routes", "transports", "startup", "shutdown", "event")
+    f"antiphon_{name}" for name in ("transports", "startup", "shutdown", "event")
 )  # fmt: skip
 LOGGED = 1.0
 """Seconds between two lines in the log about a plugin's `antiphon_event`: events may come with every note."""
@@ -35,7 +35,7 @@ class ServerHooks:
         self._transports: list[tuple[str, Any]] = []
         self._logged: dict[str, float] = {}
 
-    async def start(self, app: Any, http: Any) -> None:
+    async def start(self, app: Any) -> None:
         """Imports the plugins, calls what belongs to the start, and begins to pass events on."""
         if not self._wanted:
             return
@@ -49,7 +49,6 @@ class ServerHooks:
                     self._dispatcher.add(source.name, source.importing())
                 except (Exception, SystemExit) as error:
                     _say(f"plugin {source.name}", error)
-        await self._call("antiphon_routes", http=http)
         await self._call("antiphon_transports", register=self._register)
         await self._call("antiphon_startup", app=app)
         for name, transport in self._transports:

@@ -24,20 +24,19 @@ from antiphon.control.app import ControlApp
 from antiphon.control.hooks import ServerHooks
 from antiphon.control.osc.handle_scenes import recall_scene
 from antiphon.control.patch_watch import watch
+from antiphon.control.web_requests import WebRequests
 from antiphon.engine import session_header
 from antiphon.engine.remote import RemoteEngine
 from antiphon.engine.shared import MappingShape, Shared
 from antiphon.errors import AntiphonError
 from antiphon.graph import patch as patches
 from antiphon.graph.graph import IN
+from antiphon.io.log_lines import log_lines
 from antiphon.io.midi_ports import ports_of
 from antiphon.runtime import paths, scheduling
 from antiphon.runtime.child_process import listening
 from antiphon.runtime.settings import ServeSettings, mqtt_broker, surface_address
 from antiphon.session.commands import SetParam
-from antiphon.web.routes import serve_http
-from antiphon.web.server import HttpServer
-from antiphon.wire.text import printable
 from antiphon.workers.arena import Arena
 from antiphon.workers.low_latency_events import Express
 from antiphon.workers.status import workers
@@ -47,21 +46,12 @@ READY_PATIENCE = 15.0
 DEFAULT_PATCH = "through"
 
 
-class Line(logging.Formatter):
-    """One line a record: names of ports, files and patches in it may be somebody else's text."""
-
-    def formatMessage(self, record: logging.LogRecord) -> str:
-        record.message = printable(record.message)
-        return super().formatMessage(record)
-
-
 def main(argument: str) -> int:
     """argument: JSON from the supervisor. Returns an exit status."""
     scheduling.short_slices()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT,))
-    logging.basicConfig(level=logging.WARNING)
-    logging.getLogger().handlers[0].setFormatter(Line("antiphon: %(message)s"))
+    log_lines()
     logging.getLogger("antiphon.said").setLevel(logging.INFO)
     given = json.loads(argument)
     supervisor = socket.socket(fileno=given["fds"]["supervisor"])
@@ -101,13 +91,15 @@ async def _live(given: dict[str, Any], supervisor: socket.socket) -> None:
     arena = Arena(fds["arena"])
     link.express = Express(arena, given["wakes"])
     app.workers = lambda: workers(arena)
-    app.services.append(("patch", watch))
+    requests = WebRequests(socket.socket(fileno=fds["web"]), paths.config())
+    app.services += [("patch", watch), ("the web process", requests.serve)]
     app.recall = partial(recall_scene, app)
     if settings.wants_midi:
         app.midi.open(ports_of(settings))
     restored = await app.start()
     here = Path(given["folder"])
-    http = await serve_http(app, folder=paths.config(), listener=socket.socket(fileno=fds["http"]), lan=settings.lan)
+    if settings.lan:
+        requests.restore(app)
     if settings.mute_input:
         app.command(SetParam(IN, "mute", True), "")
     if not restored:
@@ -117,14 +109,13 @@ async def _live(given: dict[str, Any], supervisor: socket.socket) -> None:
 
         Mqtt(app, mqtt_broker(given["mqtt_url"]), here, fresh=not restored).install()
     hooks = ServerHooks(catalog.hooks)
-    await hooks.start(app, http)
-    announce = loop.create_task(_say_ready(app, settings, supervisor, http), name="ready")
+    await hooks.start(app)
+    announce = loop.create_task(_say_ready(app, settings, supervisor), name="ready")
     try:
         await app.run(stop)
     finally:
         announce.cancel()
         await hooks.stop(app)
-        await http.stop()
         await app.stop()
 
 
@@ -144,7 +135,7 @@ def _read_catalog(path: Path) -> Catalog:
     return Catalog.from_json(json.loads(path.read_text()))
 
 
-async def _say_ready(app: ControlApp, settings: ServeSettings, supervisor: socket.socket, http: HttpServer) -> None:
+async def _say_ready(app: ControlApp, settings: ServeSettings, supervisor: socket.socket) -> None:
     """Once the engine plays the first plan, the supervisor prints where everything answers."""
     waited = 0.0
     while (app.session.loading or app.link.status().state != "running") and waited < READY_PATIENCE:
@@ -154,7 +145,7 @@ async def _say_ready(app: ControlApp, settings: ServeSettings, supervisor: socke
     host = "0.0.0.0" if settings.lan else "127.0.0.1"
     line = (
         f"ready osc {host}:{app.osc_port} (udp and tcp), {engine.driver} at {engine.rate} Hz, {engine.block} frames, "
-        f"patch {app.session.name or 'none'}, {http.site.scheme}://{host}:{http.port}"
+        f"patch {app.session.name or 'none'}, {'https' if settings.lan else 'http'}://{host}:{settings.http_port}"
     )
     _tell(supervisor, {"ready": [line]})
 

@@ -10,7 +10,20 @@ from typing import Any, TypeAlias
 
 import h11
 
-from antiphon.web.guard import Refusal
+from antiphon.errors import WireError
+
+
+class Refusal(WireError):
+    """A request that is not acted on; `status` is the HTTP status that says so.
+
+    page: HTML to send with it instead of the sentence as JSON.
+    """
+
+    def __init__(self, status: int, message: str, headers: tuple[tuple[str, str], ...] = ()) -> None:
+        super().__init__(message)
+        self.status = status
+        self.headers = headers
+        self.page = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 import h11
 
-from antiphon.io.http_message import HttpRequest, HttpRoute, Response
-from antiphon.web.guard import Refusal, check_framing, check_size
+from antiphon.io.http_message import HttpRequest, HttpRoute, Refusal, Response
+from antiphon.web.guard import check_framing, check_size
 
 if TYPE_CHECKING:
     from antiphon.web.server import HttpServer

@@ -22,9 +22,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from antiphon.errors import AntiphonError, EngineError, PluginError
-from antiphon.io.http_message import Authorise, Handler, HttpRequest, HttpRoute, Response, answer, text
+from antiphon.io.http_message import Authorise, Handler, HttpRequest, HttpRoute, Refusal, Response, answer, text
 from antiphon.web.connection import HttpConnection
-from antiphon.web.guard import LOOPBACK, Limits, Refusal, Site
+from antiphon.web.control_link import ControlLink
+from antiphon.web.guard import LOOPBACK, Limits, Site
 
 __all__ = [
     "Authorise",
@@ -59,10 +60,12 @@ class HttpCounters:
 class HttpServer:
     """Routes, connections and their limits.
 
+    control: what a handler asks of the server; None in tests without one.
     authorise: asked for every request before its body is read.  fallback: answers GET for paths no
     route has.  tls: serves HTTPS.  hosts: names beyond the loopback ones a Host header may give.
     """
 
+    control: ControlLink | None = None
     authorise: Authorise | None = None
     fallback: Handler | None = None
     tls: ssl.SSLContext | None = None
