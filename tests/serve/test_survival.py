@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from tests.waiting import until
+from tests.waiting import BUSY, until
 
 from antiphon.bench.rig import ServerProcess, free_port
 
@@ -190,3 +190,38 @@ def test_nothing_but_a_signal_to_end_ends_it(options: list[str], tmp_path: Path)
         assert server.stop(signal.SIGINT) == 0
     until(lambda: all(gone(pid) for pid in after.values()), 3.0, "nothing is left")
     longest_gap(tmp_path / "out.wav")  # it opens, and is not silent
+
+
+def test_a_killed_web_process_is_back_and_nothing_is_heard(options: list[str], tmp_path: Path) -> None:
+    with ServerProcess(*options, home=tmp_path) as server:
+        server.send("/node/gain/gain", 0.5)
+        server.sync()
+        before = server.status()
+        for n in range(3):
+            web = server.status()["web"]["pid"]
+            os.kill(web, signal.SIGKILL)
+            assert server.ask("/ping", n)[1][0] == n
+            begun = time.monotonic()
+            after = server.status()  # it waits in the socket until another takes it
+            assert after["web"]["pid"] != web
+            assert time.monotonic() - begun < BUSY
+        assert server.ask("/node/gain/gain") == ("/node/gain/gain", [0.5])
+        assert (after["control"]["pid"], after["engine"]["pid"]) == (before["control"]["pid"], before["engine"]["pid"])
+        assert after["missed_blocks"] == before["missed_blocks"]
+        assert server.said().count("web ended (killed by SIGKILL); starting it again") == 3
+    assert longest_gap(tmp_path / "out.wav") == 0
+
+
+def test_a_stopped_web_process_holds_nobody_up(options: list[str], tmp_path: Path) -> None:
+    with ServerProcess(*options, home=tmp_path) as server:
+        web = server.status()["web"]["pid"]
+        os.kill(web, signal.SIGSTOP)
+        try:
+            for n in range(20):
+                assert server.ask("/ping", n)[1][0] == n
+        finally:
+            os.kill(web, signal.SIGCONT)
+        assert server.status()["web"]["pid"] == web
+        os.kill(web, signal.SIGSTOP)  # one that is stopped is ended all the same
+        assert server.stop(signal.SIGINT) == 0
+    until(lambda: gone(web), 3.0, "nothing is left")

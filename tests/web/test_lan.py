@@ -165,6 +165,12 @@ def test_a_token_that_is_a_link_is_refused(tmp_path: Path) -> None:
         load_token(tmp_path)
 
 
+def test_a_token_that_is_a_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "token").mkdir()
+    with pytest.raises(FileError, match="remove it"):
+        load_token(tmp_path)
+
+
 def test_the_keeper_slows_guessing_down_per_address() -> None:
     now = [0.0]
     keeper = TokenGuard("a" * 32, clock=lambda: now[0])

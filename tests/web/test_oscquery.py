@@ -139,9 +139,9 @@ def test_asking_does_not_change_the_shared_tree() -> None:
     assert "clean" not in bare["CONTENTS"]["node"]["CONTENTS"]
 
 
-def test_host_info_offers_no_listen() -> None:
+def test_host_info_offers_listen() -> None:
     info = oscquery.host_info("Antiphon", "127.0.0.1", 4400)
-    assert info["EXTENSIONS"]["LISTEN"] is False
+    assert info["EXTENSIONS"]["LISTEN"] is True
     assert (info["OSC_IP"], info["OSC_PORT"], info["OSC_TRANSPORT"]) == ("127.0.0.1", 4400, "UDP")
 
 

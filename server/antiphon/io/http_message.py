@@ -61,6 +61,8 @@ class Response:
 
     def check(self) -> None:
         """Raises for what cannot be sent, before any of it is."""
+        if self.status > 599:
+            raise ValueError(f"{self.status} is no status of HTTP")
         h11.Response(status_code=self.status, headers=[("Content-Type", self.type), *self.headers])
         if not isinstance(self.body, bytes):
             raise TypeError(f"a response's body is bytes, not {type(self.body).__name__}")

@@ -122,7 +122,7 @@ class Supervisor:
             os.close(write)
         line = first_line(read, SECRETS_SECONDS)
         child.end()
-        said = json.loads(line or b"[]") if line is not None else [f"nothing could be written in {paths.config()}"]
+        said = json.loads(line) if line else [f"the token and the certificate cannot be made in {paths.config()}"]
         if said:
             raise FileError(said[0])
 

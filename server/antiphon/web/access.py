@@ -33,16 +33,19 @@ _SIOCGIFADDR = 0x8915
 def load_token(folder: Path) -> str:
     """The token, 32 hexadecimal digits; made if there is none that only its owner could have read."""
     path = folder / TOKEN_FILE
+    descriptor = -1
     try:
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
+        private = stat.S_IMODE(os.fstat(descriptor).st_mode) & 0o077 == 0
+        token = os.read(descriptor, 64).decode("latin-1").strip()
     except FileNotFoundError:
-        descriptor = -1
+        pass
     except OSError as error:
         raise FileError(f"the token {path} cannot be read ({error.strerror}); remove it, a new one is made") from None
+    finally:
+        if descriptor >= 0:
+            os.close(descriptor)
     if descriptor >= 0:
-        with os.fdopen(descriptor, "rb") as file:
-            private = stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o077 == 0
-            token = file.read(64).decode("latin-1").strip()
         if private and TOKEN.fullmatch(token):
             return token
         log.warning("the token in %s was damaged or could be read by others: a new one was made", folder)

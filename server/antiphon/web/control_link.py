@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import socket
 from collections import deque
@@ -57,7 +58,7 @@ class ControlLink:
     def __init__(self, link: socket.socket, osc: tuple[str, int]) -> None:
         """link: web's end of the socket.  osc: host and port of the OSC socket."""
         link.setblocking(False)
-        self._link, self._osc = link, osc
+        self._link, self.osc = link, osc
         self._sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._sender.setblocking(False)
         self._number = random.randrange(1, MAX_NUMBER // 2)
@@ -97,7 +98,7 @@ class ControlLink:
             WireError: The message cannot be encoded, or there is no room for it now.
         """
         try:
-            self._sender.sendto(encode(address, *args), self._osc)
+            self._sender.sendto(encode(address, *args), self.osc)
         except OSError as error:
             raise WireError(f"{address} was not sent ({error.strerror}); try again") from None
 
@@ -143,6 +144,9 @@ class ControlLink:
         loop = asyncio.get_running_loop()
         self._number += 1
         request, assembly = WebRequest(self._number, asked.topic, asked.ip), Assembly(self._number)
+        with contextlib.suppress(BlockingIOError):
+            while self._link.recv(2 * PART):
+                pass  # for a web process before this one, or for a request that was given up
         try:
             async with asyncio.timeout(PATIENCE):
                 while True:
