@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import signal
+import socket
 import time
 from pathlib import Path
 
@@ -225,3 +227,28 @@ def test_a_stopped_web_process_holds_nobody_up(options: list[str], tmp_path: Pat
         os.kill(web, signal.SIGSTOP)  # one that is stopped is ended all the same
         assert server.stop(signal.SIGINT) == 0
     until(lambda: gone(web), 3.0, "nothing is left")
+
+
+def test_a_web_process_whose_loop_is_held_is_ended_and_another_serves(options: list[str], tmp_path: Path) -> None:
+    """A plugin's handler that never returns."""
+    plugin = tmp_path / "data" / "plugins" / "holds"
+    plugin.mkdir(parents=True)
+    (plugin / "__init__.py").write_text(
+        "from antiphon.contract.hookspecs import hookimpl\n"
+        "def hold(request):\n"
+        "    while True:\n"
+        "        pass\n"
+        "@hookimpl\n"
+        "def antiphon_routes(http):\n"
+        "    http.add('GET', '/plugins/holds', hold)\n"
+    )
+    with ServerProcess(*options, home=tmp_path) as server:
+        web = server.status()["web"]["pid"]
+        with socket.create_connection(("127.0.0.1", server.http)) as sock:
+            sock.sendall(f"GET /plugins/holds HTTP/1.1\r\nHost: 127.0.0.1:{server.http}\r\n\r\n".encode())
+            assert server.ask("/ping", 1)[1][0] == 1
+            sock.settimeout(60.0)
+            with contextlib.suppress(ConnectionResetError):
+                assert sock.recv(1) == b""
+        assert server.status()["web"]["pid"] != web
+        assert "web ended (killed by SIGALRM)" in server.said()

@@ -30,8 +30,8 @@ log = logging.getLogger("antiphon.web")
 
 SHARE = 0.005
 """Of control's time that web's requests may take: a ping in 200 finds control at one of them, so p99 does not move."""
-CREDIT_SECONDS = 0.02
-"""Processor time that may be taken at once after a pause: some 80 answers, a page's or a script's."""
+CREDIT_SECONDS = 0.01
+"""Processor time that may be taken at once after a pause: some 40 answers, a page's or a script's."""
 TURN_SECONDS = 0.0005
 """Between two looks at the sockets while a long answer is made."""
 

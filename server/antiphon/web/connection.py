@@ -222,7 +222,7 @@ class HttpConnection(H11Protocol):
             self.refuse(Refusal(400, f"this is not an HTTP/1.1 request ({error or msg})"))
 
     def _should_upgrade(self) -> bool:
-        return self._get_upgrade() == b"websocket" and self._server.may_listen(self.scope, self.app_state)
+        return self._get_upgrade() == b"websocket" and self._server.may_listen(dict(self.scope), self.app_state)
 
     def handle_websocket_upgrade(self, event: h11.Request) -> None:
         """The connection is a WebSocket's from here on."""
@@ -233,7 +233,7 @@ class HttpConnection(H11Protocol):
         self.flow.resume_reading()
         self._server.gone(self)
         self.transport = self._raw
-        self.ws_protocol_class = ListenProtocol  # type: ignore[assignment]
+        self.ws_protocol_class = ListenProtocol
         super().handle_websocket_upgrade(event)
 
     def refuse(self, refusal: Refusal) -> None:

@@ -26,7 +26,7 @@ from antiphon.web.plugin_routes import add_routes
 from antiphon.web.routes import serve_http
 
 log = logging.getLogger("antiphon.web")
-NICE = 5
+NICE = 10
 """What is added to its nice value: control and engine come first where the machine has no core to spare."""
 STALLED_SECONDS = 10
 """A loop that a plugin's handler has held for so long is ended by SIGALRM, and started again."""
