@@ -367,7 +367,9 @@ class Supervisor:
             child = self._children.get(name)
             if child is None:
                 continue
-            if name == "recorder" and not self._ready_said:
+            if name == "web":
+                child.kill()  # it holds nothing, and may still be importing
+            elif name == "recorder" and not self._ready_said:
                 child.kill()
                 recordings.undo(self._begun)
             else:
