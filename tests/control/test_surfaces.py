@@ -17,8 +17,8 @@ from antiphon.contract.ports import AUDIO_IN, AUDIO_OUT
 from antiphon.control.osc import clients
 from antiphon.control.osc.clients import APPROVAL_SECONDS
 from antiphon.control.osc.discretion import FILE
-from antiphon.control.process import Line
 from antiphon.graph.graph import Graph, NodeSpec
+from antiphon.io.log_lines import Line
 from antiphon.io.osc_peer import Level
 from antiphon.runtime import paths
 from antiphon.wire.osc import Message, decode, encode

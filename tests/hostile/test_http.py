@@ -103,7 +103,7 @@ def test_mutated_requests(calm: ServerProcess) -> None:
 
 def test_two_hundred_that_keep_us_waiting(calm: ServerProcess) -> None:
     """Silent, half a request, a trickle, half a body: closed after 5 s; the others are served meanwhile."""
-    control, begun = listed(calm, "control"), time.monotonic()
+    web, begun = listed(calm, "web"), time.monotonic()
     waiting = {}
     parts = [b"", b"GET / HTTP/1.1\r\nHost: a", b"G", b"GET /api/status HTTP/1.1\r\nX-Slow: "]
     for n in range(200):
@@ -127,9 +127,9 @@ def test_two_hundred_that_keep_us_waiting(calm: ServerProcess) -> None:
             closed.append(time.monotonic() - begun)
             sock.close()
             del waiting[sock]
-        at = used(control)
+        at = used(web)
         calm.status()
-        slowest_http = max(slowest_http, used(control) - at)
+        slowest_http = max(slowest_http, used(web) - at)
         slowest_osc = max(slowest_osc, ask_ping(calm))
         time.sleep(0.02)
     assert not waiting

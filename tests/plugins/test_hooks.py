@@ -41,14 +41,17 @@ def note(what):
         file.write(f"{{__name__}} {{what}}\\n")
 
 def here():
-    return "control" if "antiphon.control.process" in sys.orig_argv else "elsewhere"
+    for name in ("control", "web"):
+        if "antiphon." + name + ".process" in sys.orig_argv:
+            return name
+    return "elsewhere"
 
 note(f"imported {{here()}}")
 """
 EVERY = (
     HEAD
     + """
-from antiphon.io.http import text
+from antiphon.io.http_message import text
 
 @hookimpl
 def antiphon_processors(register):
@@ -91,6 +94,14 @@ def antiphon_commands(cli):
 @hookimpl
 def antiphon_routes(http):
     http.add("GET", "/plugins/NAME", lambda request: text("NAME here"))
+
+    async def turn(request):
+        http.control.send("/node/gain/gain", 0.25)
+        nodes = {item.node.name: item.values for item in await http.control.nodes()}
+        status = await http.control.status()
+        return text(f"in {here()}, {nodes['gain']['wet']}, {status['patch']}")
+
+    http.add("GET", "/plugins/NAME/turn", turn)
 
 @hookimpl
 async def antiphon_startup(app):
@@ -261,6 +272,8 @@ class Served:
     before: list[str]
     noted: list[str]
     said: str
+    turned: dict[str, str]
+    gain: float
 
 
 @pytest.fixture(scope="module")
@@ -281,14 +294,26 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Served:
         for plugin, name in NAMES.items():
             with urllib.request.urlopen(f"http://127.0.0.1:{server.http}/plugins/{name}", timeout=10) as answer:
                 answers[plugin] = answer.read().decode().strip()
+        turned = {}
+        for plugin, name in NAMES.items():
+            with urllib.request.urlopen(f"http://127.0.0.1:{server.http}/plugins/{name}/turn", timeout=10) as answer:
+                turned[plugin] = answer.read().decode()
+        server.sync()
+        gain = server.ask("/node/gain/gain")[1][0]
         before = lines(log)
         assert server.stop(signal.SIGINT) == 0
-        return Served(answers, before, lines(log), server.said())
+        return Served(answers, before, lines(log), server.said(), turned, gain)
 
 
 @pytest.mark.parametrize("plugin", NAMES)
 def test_hook_antiphon_routes(served: Served, plugin: str) -> None:
     assert served.answers[plugin] == f"{NAMES[plugin]} here"
+
+
+@pytest.mark.parametrize("plugin", NAMES)
+def test_a_route_runs_in_the_web_process_and_reaches_control(served: Served, plugin: str) -> None:
+    assert served.turned[plugin] == "in web, 1.0, Through"
+    assert served.gain == 0.25
 
 
 @pytest.mark.parametrize("plugin", NAMES)
@@ -324,6 +349,7 @@ def test_one_that_raises_is_named_and_the_others_go_on(served: Served) -> None:
 def test_control_imports_what_has_a_hook_for_it(served: Served) -> None:
     found = {line.split()[0] for line in served.noted if line.endswith("imported control")}
     assert found == {INSTALLED, OWN, BREAKS}
+    assert {line.split()[0] for line in served.noted if line.endswith("imported web")} == found
     assert f"{PLAYS} imported elsewhere" in served.noted
 
 

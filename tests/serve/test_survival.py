@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import signal
+import socket
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
-from tests.waiting import until
+from tests.waiting import BUSY, until
 
 from antiphon.bench.rig import ServerProcess, free_port
 
@@ -190,3 +192,63 @@ def test_nothing_but_a_signal_to_end_ends_it(options: list[str], tmp_path: Path)
         assert server.stop(signal.SIGINT) == 0
     until(lambda: all(gone(pid) for pid in after.values()), 3.0, "nothing is left")
     longest_gap(tmp_path / "out.wav")  # it opens, and is not silent
+
+
+def test_a_killed_web_process_is_back_and_nothing_is_heard(options: list[str], tmp_path: Path) -> None:
+    with ServerProcess(*options, home=tmp_path) as server:
+        server.send("/node/gain/gain", 0.5)
+        server.sync()
+        before = server.status()
+        for n in range(3):
+            web = server.status()["web"]["pid"]
+            os.kill(web, signal.SIGKILL)
+            assert server.ask("/ping", n)[1][0] == n
+            begun = time.monotonic()
+            after = server.status()  # it waits in the socket until another takes it
+            assert after["web"]["pid"] != web
+            assert time.monotonic() - begun < BUSY
+        assert server.ask("/node/gain/gain") == ("/node/gain/gain", [0.5])
+        assert (after["control"]["pid"], after["engine"]["pid"]) == (before["control"]["pid"], before["engine"]["pid"])
+        assert after["missed_blocks"] == before["missed_blocks"]
+        assert server.said().count("web ended (killed by SIGKILL); starting it again") == 3
+    assert longest_gap(tmp_path / "out.wav") == 0
+
+
+def test_a_stopped_web_process_holds_nobody_up(options: list[str], tmp_path: Path) -> None:
+    with ServerProcess(*options, home=tmp_path) as server:
+        web = server.status()["web"]["pid"]
+        os.kill(web, signal.SIGSTOP)
+        try:
+            for n in range(20):
+                assert server.ask("/ping", n)[1][0] == n
+        finally:
+            os.kill(web, signal.SIGCONT)
+        assert server.status()["web"]["pid"] == web
+        os.kill(web, signal.SIGSTOP)  # one that is stopped is ended all the same
+        assert server.stop(signal.SIGINT) == 0
+    until(lambda: gone(web), 3.0, "nothing is left")
+
+
+def test_a_web_process_whose_loop_is_held_is_ended_and_another_serves(options: list[str], tmp_path: Path) -> None:
+    """A plugin's handler that never returns."""
+    plugin = tmp_path / "data" / "plugins" / "holds"
+    plugin.mkdir(parents=True)
+    (plugin / "__init__.py").write_text(
+        "from antiphon.contract.hookspecs import hookimpl\n"
+        "def hold(request):\n"
+        "    while True:\n"
+        "        pass\n"
+        "@hookimpl\n"
+        "def antiphon_routes(http):\n"
+        "    http.add('GET', '/plugins/holds', hold)\n"
+    )
+    with ServerProcess(*options, home=tmp_path) as server:
+        web = server.status()["web"]["pid"]
+        with socket.create_connection(("127.0.0.1", server.http)) as sock:
+            sock.sendall(f"GET /plugins/holds HTTP/1.1\r\nHost: 127.0.0.1:{server.http}\r\n\r\n".encode())
+            assert server.ask("/ping", 1)[1][0] == 1
+            sock.settimeout(60.0)
+            with contextlib.suppress(ConnectionResetError):
+                assert sock.recv(1) == b""
+        assert server.status()["web"]["pid"] != web
+        assert "web ended (killed by SIGALRM)" in server.said()

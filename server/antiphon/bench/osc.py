@@ -66,7 +66,7 @@ def paced(server: ServerProcess, rate: int, seconds: float) -> dict[str, Any]:
     before = server.status()
     pings: list[float] = []
     ending = threading.Event()
-    thread = threading.Thread(target=_ping, args=(server.osc, pings, ending))
+    thread = threading.Thread(target=ping_for, args=(server.osc, pings, ending))
     places = addresses(server)
     thread.start()
     flood = Flood(server.osc, rate, tuple(a for a, (low, high) in places.items() if low <= 0.0 and high >= 1.0))
@@ -121,7 +121,8 @@ def values_wrong(server: ServerProcess) -> int:
     return wrong
 
 
-def _ping(port: int, pings: list[float], ending: threading.Event) -> None:
+def ping_for(port: int, pings: list[float], ending: threading.Event) -> None:
+    """Pings every 5 ms until `ending` is set; appends what each took, in ms."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.settimeout(2.0)
         sock.connect(("127.0.0.1", port))

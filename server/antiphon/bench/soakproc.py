@@ -11,7 +11,7 @@ from typing import Any
 
 from antiphon.runtime.pidfile import born
 
-ROLES = ("supervisor", "control", "engine", "recorder", "weigher", "zygotes", "workers", "synth", "helpers")
+ROLES = ("supervisor", "control", "web", "engine", "recorder", "weigher", "zygotes", "workers", "synth", "helpers")
 """workers: of models.  synth: the worker that plays notes.  helpers: processes of plugins, such as that of `loops`."""
 PROC = Path("/proc")
 _ZYGOTE = "zygote-"

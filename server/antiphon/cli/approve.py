@@ -13,9 +13,10 @@ from typing import Annotated, Any
 
 import typer
 
-from antiphon.control.lan.access import CERTIFICATE_FILE, TOKEN_FILE, load_token, plain_ip
 from antiphon.errors import EngineError, UsageError, WireError
 from antiphon.runtime import paths
+from antiphon.web.access import CERTIFICATE_FILE, TOKEN_FILE, load_token
+from antiphon.wire.ip_address import plain_ip
 from antiphon.wire.text import printable
 
 TIMEOUT = 5.0

@@ -51,6 +51,12 @@ def _osc(asked: BenchOptions) -> None:
     main(asked.seconds or 30.0)
 
 
+def _web(asked: BenchOptions) -> None:
+    from antiphon.bench.web import main
+
+    main(asked.seconds or 10.0)
+
+
 def _render(_asked: BenchOptions) -> None:
     from antiphon.bench.render import main
 
@@ -98,6 +104,7 @@ BENCHES = {
     "engine": Bench(_engine, lambda asked: 3 * (asked.seconds or 60.0) + 50.0),
     "events": Bench(_events, lambda _: 150.0),
     "osc": Bench(_osc, lambda asked: 3 * (asked.seconds or 30.0) + 10.0),
+    "web": Bench(_web, lambda asked: 15 * ((asked.seconds or 10.0) + 3.0) + 15.0),
     "denoise": Bench(_denoise, lambda _: None),
     "render": Bench(_render, lambda _: 60.0),
     "workers": Bench(_workers, lambda asked: 2 * (asked.seconds or 60.0) + 300.0),

@@ -78,7 +78,7 @@ def antiphon_commands(cli: typer.Typer) -> None:
 
 @hookspec
 def antiphon_routes(http: Any) -> None:
-    """Adds HTTP routes: `http.add(method, path, handler)`."""
+    """Adds HTTP routes, in the web process: `http.add(method, path, handler)`; `http.control` asks control."""
 
 
 @hookspec

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import socket
 from collections.abc import Callable, Iterable
@@ -12,10 +13,10 @@ from typing import Any
 
 from antiphon.contract.catalog import Catalog
 from antiphon.contract.params import Value
+from antiphon.control import status as figures
 from antiphon.control.engine_clock import EngineClock
-from antiphon.control.executor import CommandExecutor
+from antiphon.control.executor import CommandExecutor, rounded
 from antiphon.control.faults import ControlFaults
-from antiphon.control.http import status as figures
 from antiphon.control.osc.clients import Access, Surfaces
 from antiphon.control.osc.directory import Directory
 from antiphon.control.osc.discretion import discreet
@@ -39,7 +40,8 @@ from antiphon.control.turns import Turns, TurnSteps
 from antiphon.control.wall_clock import WallClock
 from antiphon.engine.link import EngineLink
 from antiphon.errors import WireError
-from antiphon.graph.graph import Graph
+from antiphon.graph.graph import Graph, NodeSpec
+from antiphon.graph.io_nodes import ENDS
 from antiphon.io.osc_peer import Lane, Peer
 from antiphon.io.osc_tcp import TcpServer
 from antiphon.io.osc_udp import UdpEndpoint
@@ -216,6 +218,19 @@ class ControlApp:
             return self.executor.value(node, param)
         except WireError:
             return None
+
+    def settle(self) -> None:
+        """What was sent and what has come due counts from here."""
+        self.executor.settle()
+
+    def settled_values(self, node: NodeSpec) -> dict[str, Value]:
+        """By parameter, the values of a node; those that are not known are left out. Call `settle` first."""
+        info = ENDS[node.name][1] if node.name in ENDS else self.catalog.get(node.type)
+        found = {}
+        for param in info.cells if info else ():
+            with contextlib.suppress(WireError):
+                found[param.name] = rounded(self.session.value(node.name, param.name))
+        return found
 
     def command(self, command: Command, source: str) -> None:
         """Does what a command says, of whoever is named `source`; raises `AntiphonError`."""

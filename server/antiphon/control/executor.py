@@ -66,8 +66,12 @@ class CommandExecutor:
     def value(self, node: str, param: str) -> Value:
         """The value last asked for whose time has come; floats to seven digits. `WireError` for an unknown name."""
         self.settle()
-        value = self._session.value(node, param)
-        return float(f"{value:.7g}") if isinstance(value, float) else value
+        return rounded(self._session.value(node, param))
+
+
+def rounded(value: Value) -> Value:
+    """Floats to seven digits, which is what 32 bits hold; other values as they are."""
+    return float(f"{value:.7g}") if isinstance(value, float) else value
 
 
 def _nothing() -> None:

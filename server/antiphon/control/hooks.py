@@ -1,4 +1,4 @@
-"""The hooks that control calls: routes, transports, start, end, events.
+"""The hooks that control calls: transports, start, end, events. Routes are the web process's.
 
 The loader has noted which hooks each plugin implements. A plugin that has none of these is not imported here, and what
 calls them is imported only for one that has.
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("antiphon.plugins")
 CALLED = frozenset(
-    f"antiphon_{name}" for name in ("routes", "startup", "shutdown", "event")
+    f"antiphon_{name}" for name in ("startup", "shutdown", "event")
 )  # fmt: skip
 """Hooks for which a plugin is imported. One for its transports is, where the settings ask for one of them."""
 LOGGED = 1.0
@@ -51,7 +51,7 @@ class ServerHooks:
         self._transports: list[tuple[str, Any]] = []
         self._logged: dict[str, float] = {}
 
-    async def start(self, app: HookedServer, http: Any) -> None:
+    async def start(self, app: HookedServer) -> None:
         """Imports the plugins, calls what belongs to the start, and begins to pass events on."""
         if not self._wanted:
             return
@@ -65,7 +65,6 @@ class ServerHooks:
                     self._dispatcher.add(source.name, source.importing())
                 except (Exception, SystemExit) as error:
                     _say(f"plugin {source.name}", error)
-        await self._call("antiphon_routes", http=http)
         await self._call("antiphon_transports", register=self._register)
         await self._call("antiphon_startup", app=app)
         for name, transport in self._transports:

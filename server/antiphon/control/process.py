@@ -22,20 +22,19 @@ from typing import Any
 from antiphon.contract.catalog import Catalog
 from antiphon.control.app import ControlApp
 from antiphon.control.hooks import ServerHooks
-from antiphon.control.http.routes import serve_http
 from antiphon.control.patch_watch import watch
+from antiphon.control.web_requests import WebRequests
 from antiphon.engine import session_header
 from antiphon.engine.remote import RemoteEngine
 from antiphon.engine.shared import MappingShape, Shared
 from antiphon.errors import AntiphonError
 from antiphon.graph import patch as patches
 from antiphon.graph.graph import IN
-from antiphon.io.http import HttpServer
+from antiphon.io.log_lines import log_lines
 from antiphon.runtime import paths, scheduling
 from antiphon.runtime.child_process import listening
 from antiphon.runtime.settings import ServeSettings, surface_address
 from antiphon.session.commands import SetParam
-from antiphon.wire.text import printable
 from antiphon.workers.arena import Arena
 from antiphon.workers.low_latency_events import Express
 from antiphon.workers.status import workers
@@ -45,21 +44,12 @@ READY_PATIENCE = 15.0
 DEFAULT_PATCH = "through"
 
 
-class Line(logging.Formatter):
-    """One line a record: names of ports, files and patches in it may be somebody else's text."""
-
-    def formatMessage(self, record: logging.LogRecord) -> str:
-        record.message = printable(record.message)
-        return super().formatMessage(record)
-
-
 def main(argument: str) -> int:
     """argument: JSON from the supervisor. Returns an exit status."""
     scheduling.short_slices()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT,))
-    logging.basicConfig(level=logging.WARNING)
-    logging.getLogger().handlers[0].setFormatter(Line("antiphon: %(message)s"))
+    log_lines()
     logging.getLogger("antiphon.said").setLevel(logging.INFO)
     given = json.loads(argument)
     supervisor = socket.socket(fileno=given["fds"]["supervisor"])
@@ -99,22 +89,23 @@ async def _live(given: dict[str, Any], supervisor: socket.socket) -> None:
     arena = Arena(fds["arena"])
     link.express = Express(arena, given["wakes"])
     app.workers = lambda: workers(arena)
-    app.services.append(("patch", partial(watch, app)))
+    requests = WebRequests(socket.socket(fileno=fds["web"]), paths.config())
+    app.services += [("patch", partial(watch, app)), ("the web process", partial(requests.serve, app))]
     restored = await app.start()
-    http = await serve_http(app, folder=paths.config(), listener=socket.socket(fileno=fds["http"]), lan=settings.lan)
+    if settings.lan:
+        requests.restore(app)
     if settings.mute_input:
         app.command(SetParam(IN, "mute", True), "")
     if not restored:
         open_patch(app, settings)
     hooks = ServerHooks(catalog, settings, fresh=not restored)
-    await hooks.start(app, http)
-    announce = loop.create_task(_say_ready(app, settings, supervisor, http), name="ready")
+    await hooks.start(app)
+    announce = loop.create_task(_say_ready(app, settings, supervisor), name="ready")
     try:
         await app.run(stop)
     finally:
         announce.cancel()
         await hooks.stop(app)
-        await http.stop()
         await app.stop()
 
 
@@ -134,7 +125,7 @@ def _read_catalog(path: Path) -> Catalog:
     return Catalog.from_json(json.loads(path.read_text()))
 
 
-async def _say_ready(app: ControlApp, settings: ServeSettings, supervisor: socket.socket, http: HttpServer) -> None:
+async def _say_ready(app: ControlApp, settings: ServeSettings, supervisor: socket.socket) -> None:
     """Once the engine plays the first plan, the supervisor prints where everything answers."""
     waited = 0.0
     while (app.session.loading or app.link.status().state != "running") and waited < READY_PATIENCE:
@@ -144,7 +135,7 @@ async def _say_ready(app: ControlApp, settings: ServeSettings, supervisor: socke
     host = "0.0.0.0" if settings.lan else "127.0.0.1"
     line = (
         f"ready osc {host}:{app.osc_port} (udp and tcp), {engine.driver} at {engine.rate} Hz, {engine.block} frames, "
-        f"patch {app.session.name or 'none'}, {http.site.scheme}://{host}:{http.port}"
+        f"patch {app.session.name or 'none'}, {'https' if settings.lan else 'http'}://{host}:{settings.http_port}"
     )
     _tell(supervisor, {"ready": [line]})
 

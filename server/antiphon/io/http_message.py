@@ -10,7 +10,20 @@ from typing import Any, TypeAlias
 
 import h11
 
-from antiphon.io.http_guard import Refusal
+from antiphon.errors import WireError
+
+
+class Refusal(WireError):
+    """A request that is not acted on; `status` is the HTTP status that says so.
+
+    page: HTML to send with it instead of the sentence as JSON.
+    """
+
+    def __init__(self, status: int, message: str, headers: tuple[tuple[str, str], ...] = ()) -> None:
+        super().__init__(message)
+        self.status = status
+        self.headers = headers
+        self.page = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +61,8 @@ class Response:
 
     def check(self) -> None:
         """Raises for what cannot be sent, before any of it is."""
+        if self.status > 599:
+            raise ValueError(f"{self.status} is no status of HTTP")
         h11.Response(status_code=self.status, headers=[("Content-Type", self.type), *self.headers])
         if not isinstance(self.body, bytes):
             raise TypeError(f"a response's body is bytes, not {type(self.body).__name__}")

@@ -22,7 +22,7 @@ class Parts:
 
     settings: with the ports, the rate and the block that are played.  sockets: OSC UDP, OSC TCP, HTTP.  bell: rung
     by control for the engine.  engine and control, recorder and asking, parent and child, weigher and
-    asking_weigher: the two ends of a socket each.
+    asking_weigher, web and answering_web: the two ends of a socket each.
     """
 
     settings: ServeSettings
@@ -41,6 +41,8 @@ class Parts:
     child: socket.socket
     weigher: socket.socket
     asking_weigher: socket.socket
+    web: socket.socket
+    answering_web: socket.socket
 
     @staticmethod
     def make(settings: ServeSettings, found: Found, device: devices.Device, sockets: Sockets) -> Parts:
@@ -53,7 +55,8 @@ class Parts:
         # a control that dies again and again before it reads must not hold its supervisor up
         parent.setblocking(False)
         weigher, asking_weigher = pair()
+        web, answering_web = pair()
         return Parts(
             settings, found, device, sockets, shared, Arena.create(zygote.HANG), Bells.make(), bell,
-            engine, control, recorder, asking, parent, child, weigher, asking_weigher,
+            engine, control, recorder, asking, parent, child, weigher, asking_weigher, web, answering_web,
         )  # fmt: skip

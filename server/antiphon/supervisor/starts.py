@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from antiphon.contract.block import StreamSpec
+from antiphon.errors import FileError
+from antiphon.runtime import paths
 from antiphon.runtime.child_process import flush, leave, unsignalled
 from antiphon.runtime.settings import ServeSettings
 from antiphon.supervisor import preload
@@ -58,28 +60,47 @@ class Starts:
             "arena": parts.arena.fd,
             "osc_udp": parts.sockets[0].fileno(),
             "osc_tcp": parts.sockets[1].fileno(),
-            "http": parts.sockets[2].fileno(),
+            "web": parts.answering_web.fileno(),
         }
         given = {"settings": self._settings.to_json(), "folder": str(self.folder), "fds": fds,
                  "shape": astuple(parts.shared.shape), "wakes": parts.bells.wake,
                  "mqtt_url": self._settings.mqtt_url}  # fmt: skip
-        with unsignalled():
-            child = subprocess.Popen(
-                [sys.executable, "-m", "antiphon.control.process"], pass_fds=(*fds.values(), *parts.bells.wake),
-                stdin=subprocess.PIPE,
-            )  # fmt: skip
-        assert child.stdin is not None
-        child.returncode = 0  # reaped by pid; Popen must not
-        # by a pipe: command lines are everyone's to read
-        with contextlib.suppress(OSError), child.stdin:
-            child.stdin.write(json.dumps(given).encode())
-        return child.pid
+        return _module("antiphon.control.process", given, (*fds.values(), *parts.bells.wake))
+
+    def web(self) -> int:
+        """One that serves HTTP. After `warm`: it reads the catalog."""
+        fds = {"http": self.parts.sockets[2].fileno(), "control": self.parts.web.fileno()}
+        given = {"settings": self._settings.to_json(), "catalog": str(self.folder / preload.CATALOG), "fds": fds}
+        return _module("antiphon.web.process", given, tuple(fds.values()))
 
     def catalog(self) -> None:
         """Control may go on: what there is of plugins stands in the folder."""
         # one that died before it read has left its word for the next
         with contextlib.suppress(BlockingIOError):
             self.parts.parent.send(json.dumps({"catalog": str(self.folder / preload.CATALOG)}).encode())
+
+    def secrets(self, ready: int) -> int:
+        """Makes the token and the certificate of `--lan`, in a child: this process needs no cryptography.
+
+        Args:
+            ready: The writing end of a pipe, which takes a JSON list: why they cannot be made, or nothing.
+
+        Returns:
+            The child's pid.
+        """
+
+        def work() -> None:
+            from antiphon.web import access, certificate
+
+            said: list[str] = []
+            try:
+                access.load_token(paths.config())
+                certificate.load(paths.config(), access.local_addresses())
+            except FileError as error:
+                said.append(str(error))
+            os.write(ready, json.dumps(said).encode() + b"\n")
+
+        return self._fork(work)
 
     def recorder(self, begin: Begin, ready: int | None = None) -> int:
         """ready: the writing end of a pipe, as `recorder.run` takes it."""
@@ -134,6 +155,18 @@ class Starts:
         for kept in self.parts.sockets:
             kept.close()
         return work()
+
+
+def _module(name: str, given: dict[str, Any], fds: tuple[int, ...]) -> int:
+    """Starts a module of ours with a fresh interpreter; its pid. given: what it reads as JSON from standard input."""
+    with unsignalled():
+        child = subprocess.Popen([sys.executable, "-m", name], pass_fds=fds, stdin=subprocess.PIPE)
+    assert child.stdin is not None
+    child.returncode = 0  # reaped by pid; Popen must not
+    # by a pipe: command lines are everyone's to read
+    with contextlib.suppress(OSError), child.stdin:
+        child.stdin.write(json.dumps(given).encode())
+    return child.pid
 
 
 def first_line(read: int, seconds: float) -> bytes | None:

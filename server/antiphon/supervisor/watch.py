@@ -15,7 +15,7 @@ from antiphon.engine.loading import LoadingNote
 from antiphon.engine.shared import HeaderWord
 from antiphon.errors import EngineError, FileError
 from antiphon.io.listening import open_sockets
-from antiphon.runtime import pidfile, signals
+from antiphon.runtime import paths, pidfile, signals
 from antiphon.runtime.child_process import DEVICE_GONE, NO_DEVICE, Child, cause
 from antiphon.runtime.console import say, tell
 from antiphon.runtime.settings import ServeSettings
@@ -33,6 +33,8 @@ PAUSE_SECONDS = 1.0
 RETRY_DEVICE_SECONDS = 3.0
 RECORDER_SECONDS = 10.0
 """How long a recording may take to begin: a disk that hangs must not keep the server from saying so."""
+SECRETS_SECONDS = 10.0
+"""How long the token and the certificate of `--lan` may take to be written."""
 STILL_SECONDS = 1.0
 """A turn of the supervisor that took so long means that the machine, or all of the server, stood still."""
 _WATCH = 0.2
@@ -105,6 +107,8 @@ class Supervisor:
         pidfile.write(self.folder, os.getpid(), {}, self.settings)
         # control imports while this process does: two cores, half the wait
         self._adopt("control", self.starts.control())
+        if self.settings.lan:
+            self._make_secrets()
         self.starts.warm()
         self._synth = synths.chosen().info
         self.starts.catalog()
@@ -112,6 +116,19 @@ class Supervisor:
         self._adopt("weigher", self.starts.weigher())
         self._adopt("engine", self.starts.engine())
         self._write_list()
+
+    def _make_secrets(self) -> None:
+        """`FileError` where `--lan` cannot keep its token or its certificate."""
+        read, write = os.pipe()
+        try:
+            child = Child.of("secrets", self.starts.secrets(write))
+        finally:
+            os.close(write)
+        line = first_line(read, SECRETS_SECONDS)
+        child.end()
+        said = json.loads(line) if line else [f"the token and the certificate cannot be made in {paths.config()}"]
+        if said:
+            raise FileError(said[0])
 
     def _start_first_recorder(self) -> None:
         """Waits until what was asked for is being recorded; `FileError` where it cannot be."""
@@ -144,6 +161,8 @@ class Supervisor:
                 self._adopt(name, self.starts.control())
                 if self._ready_said and (self.folder / preload.CATALOG).exists():
                     self.starts.catalog()
+            case "web":
+                self._adopt(name, self.starts.web())
             case "weigher":
                 self._adopt(name, self.starts.weigher())
             case "recorder":
@@ -236,6 +255,8 @@ class Supervisor:
                 self._ready_said = True
                 before.drop(self.folder)
                 tell("\n".join([*self._notes, *message["ready"]]))
+                # not before: what plays is ready sooner; who asks meanwhile waits in the socket
+                self._miss("web")
             elif "fatal" in message:
                 if not self._ready_said:
                     raise EngineError(message["fatal"])
@@ -346,11 +367,13 @@ class Supervisor:
         Only a run that was ready, and was asked to end, leaves nothing to go on with.
         """
         zygotes = [name for name in self._children if name.startswith(_ZYGOTE)]
-        for name in ("control", "engine", "weigher", *zygotes, "recorder", jack_server.JACKD):
+        for name in ("web", "control", "engine", "weigher", *zygotes, "recorder", jack_server.JACKD):
             child = self._children.get(name)
             if child is None:
                 continue
-            if name == "recorder" and not self._ready_said:
+            if name == "web":
+                child.kill()  # it holds nothing, and may still be importing
+            elif name == "recorder" and not self._ready_said:
                 child.kill()
                 recordings.undo(self._begun)
             else:

@@ -1,4 +1,4 @@
-"""A small HTTP/1.1 server on asyncio and h11, for one thread that also answers OSC.
+"""An HTTP/1.1 server: routes, and connections within bounds. uvicorn reads and writes the protocol.
 
     server = HttpServer(authorise=keeper.check)
     server.add("GET", "/plugins/hello", lambda request: text("hello"))
@@ -17,14 +17,20 @@ import logging
 import socket
 import ssl
 from collections import deque
-from collections.abc import Coroutine
+from collections.abc import Coroutine, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from uvicorn.config import Config
+from uvicorn.server import ServerState
+
 from antiphon.errors import AntiphonError, EngineError, PluginError
-from antiphon.io.http_connection import HttpConnection
-from antiphon.io.http_guard import LOOPBACK, Limits, Refusal, Site
-from antiphon.io.http_message import Authorise, Handler, HttpRequest, HttpRoute, Response, answer, text
+from antiphon.io.http_message import Authorise, Handler, HttpRequest, HttpRoute, Refusal, Response, answer, text
+from antiphon.web.application import Guard, Routes, admitted
+from antiphon.web.connection import HttpConnection
+from antiphon.web.control_link import ControlLink
+from antiphon.web.guard import LOOPBACK, Limits, Site
+from antiphon.web.listeners import Listeners
 
 __all__ = [
     "Authorise",
@@ -42,6 +48,7 @@ __all__ = [
 log = logging.getLogger("antiphon.http")
 
 BUDGET = 0.002
+"""Seconds of turns in a row."""
 
 
 @dataclass(slots=True)
@@ -59,10 +66,12 @@ class HttpCounters:
 class HttpServer:
     """Routes, connections and their limits.
 
+    control: what a handler asks of the server; None in tests without one.
     authorise: asked for every request before its body is read.  fallback: answers GET for paths no
     route has.  tls: serves HTTPS.  hosts: names beyond the loopback ones a Host header may give.
     """
 
+    control: ControlLink | None = None
     authorise: Authorise | None = None
     fallback: Handler | None = None
     tls: ssl.SSLContext | None = None
@@ -75,12 +84,23 @@ class HttpServer:
     waiting: dict[HttpConnection, float] = field(default_factory=dict)
     """Connections nobody is working for, with the time they began to wait, longest first."""
     busy: set[HttpConnection] = field(default_factory=set)
+    config: Config = field(init=False)
+    state: ServerState = field(default_factory=ServerState)
+    listeners: Listeners = field(init=False)
     _routes: dict[str, dict[str, HttpRoute]] = field(default_factory=dict)
     _reserved: frozenset[str] | None = None
     _turns: deque[HttpConnection] = field(default_factory=deque)
     _listeners: list[socket.socket] = field(default_factory=list)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
     _sweep: asyncio.TimerHandle | None = None
+
+    def __post_init__(self) -> None:
+        self.config = Config(
+            Guard(Routes(self), self), lifespan="off", log_config=None, access_log=False, proxy_headers=False,
+            ws="none", ws_max_size=4096, ws_ping_interval=self.limits.idle_seconds,
+            ws_ping_timeout=self.limits.idle_seconds, ws_per_message_deflate=False,
+        )  # fmt: skip
+        self.listeners = Listeners(self.control)
 
     def add(self, method: str, path: str, handler: Handler) -> None:
         """Adds a route; "/*" at the end of `path` takes everything below. GET also answers HEAD.
@@ -138,11 +158,12 @@ class HttpServer:
         if self._sweep is not None:
             self._sweep.cancel()
             self._sweep = None
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
+        await self.listeners.stop()
         for connection in [*self.waiting, *self.busy]:
             connection.drop()
+        tasks = [*self._tasks, *self.state.tasks]
+        for task in tasks:
+            task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await asyncio.sleep(0)  # lets the dropped connections' sockets close
         for listener in self._listeners:
@@ -182,6 +203,33 @@ class HttpServer:
         except Exception as error:
             self._failed(request, f"{type(error).__name__}: {error}")
             return answer({"error": "this address failed; the server's log says how"}, 500)
+
+    def hold(self, request: HttpRequest, held: int, size: int) -> None:
+        """Takes a piece of a request's body into account.
+
+        Args:
+            request: Its head.
+            held: Bytes of the body so far.
+            size: Bytes of the piece.
+
+        Raises:
+            Refusal: The body is too long, there are too many at once, or the request may have none.
+        """
+        if request.method in ("GET", "HEAD"):
+            raise Refusal(413, "a GET carries no body")
+        if held + size > self.limits.body:
+            raise Refusal(413, f"a request body has at most {self.limits.body} bytes")
+        if self.body_bytes + size > self.limits.bodies:
+            raise Refusal(429, "too much is being sent at once; try again", (("Retry-After", "1"),))
+        self.body_bytes += size
+
+    def may_listen(self, scope: MutableMapping[str, Any], state: dict[str, Any]) -> bool:
+        """Whether a request for a WebSocket gets one; what is refused is answered as a request without it."""
+        try:
+            request, _ = admitted(self, scope, state["target"])
+        except Refusal:
+            return False
+        return request.method == "GET" and self.listeners.room
 
     def refused(self, refusal: Refusal) -> Response:
         """The response to a request that is not acted on."""
@@ -281,7 +329,7 @@ class HttpServer:
                 connection.expire()
 
     def _take_turns(self) -> None:
-        """Gives turns for `BUDGET` seconds, then lets OSC and the rest of the loop in."""
+        """Gives turns for `BUDGET` seconds, then the sockets and the timers have theirs."""
         loop = asyncio.get_running_loop()
         end = loop.time() + BUDGET
         while self._turns and loop.time() < end:

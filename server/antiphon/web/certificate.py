@@ -15,9 +15,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from antiphon.control.lan.access import CERTIFICATE_FILE, KEY_FILE
 from antiphon.errors import FileError
 from antiphon.runtime import paths
+from antiphon.web.access import CERTIFICATE_FILE, KEY_FILE
 
 VALID = datetime.timedelta(days=365)
 RENEW_BEFORE = datetime.timedelta(days=1)

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from antiphon.contract.catalog import Catalog, ProcessorInfo
 from antiphon.contract.params import HOST_PARAMS, Param, Value
 from antiphon.contract.ports import AUDIO_IN, AUDIO_OUT
-from antiphon.control.http import oscquery
 from antiphon.graph.graph import Graph, NodeSpec
+from antiphon.web import oscquery
 
 PARAMS = (
     Param("threshold", default=-40.0, low=-80.0, high=0.0, unit="dB", doc="What is quieter is noise."),
@@ -139,9 +139,9 @@ def test_asking_does_not_change_the_shared_tree() -> None:
     assert "clean" not in bare["CONTENTS"]["node"]["CONTENTS"]
 
 
-def test_host_info_offers_no_listen() -> None:
+def test_host_info_offers_listen() -> None:
     info = oscquery.host_info("Antiphon", "127.0.0.1", 4400)
-    assert info["EXTENSIONS"]["LISTEN"] is False
+    assert info["EXTENSIONS"]["LISTEN"] is True
     assert (info["OSC_IP"], info["OSC_PORT"], info["OSC_TRANSPORT"]) == ("127.0.0.1", 4400, "UDP")
 
 

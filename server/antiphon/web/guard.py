@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
 
-from antiphon.errors import WireError
+from antiphon.io.http_message import Refusal
 from antiphon.runtime.shortening import shorten
 
 Headers = Sequence[tuple[bytes, bytes]]
@@ -39,19 +39,6 @@ class Limits:
     handler_seconds: float = 30.0
     connections: int = 512
     requests: int = 100
-
-
-class Refusal(WireError):
-    """A request that is not acted on; `status` is the HTTP status that says so.
-
-    page: HTML to send with it instead of the sentence as JSON.
-    """
-
-    def __init__(self, status: int, message: str, headers: tuple[tuple[str, str], ...] = ()) -> None:
-        super().__init__(message)
-        self.status = status
-        self.headers = headers
-        self.page = ""
 
 
 @dataclass(frozen=True, slots=True)

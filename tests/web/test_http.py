@@ -17,8 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from antiphon.errors import EngineError, PluginError
-from antiphon.io.http import HttpRequest, HttpServer, Limits, Refusal, Response, answer, text
-from antiphon.io.http_guard import Site, decode_path
+from antiphon.web.guard import Site, decode_path
+from antiphon.web.server import HttpRequest, HttpServer, Limits, Refusal, Response, answer, text
 
 QUICK = Limits(request_seconds=0.4, idle_seconds=0.4)
 PATIENT = Limits(request_seconds=120.0, idle_seconds=120.0)

@@ -1,13 +1,8 @@
-"""What `--lan` needs: a token, a certificate of our own making, and who was let in.
-
-All of it lives in the configuration folder, readable by its owner only. Nothing here listens.
-"""
+"""The token that HTTP asks for, kept in the configuration folder and readable by its owner only; wrong guesses."""
 
 from __future__ import annotations
 
 import hmac
-import ipaddress
-import json
 import logging
 import os
 import re
@@ -21,10 +16,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from antiphon.control.osc.clients import APPROVAL_SECONDS, MAX_APPROVED
 from antiphon.errors import FileError
-from antiphon.io.http_guard import Refusal
-from antiphon.io.http_message import HttpRequest
+from antiphon.io.http_message import HttpRequest, Refusal
 from antiphon.runtime import paths
 
 log = logging.getLogger("antiphon.lan")
@@ -32,7 +25,6 @@ log = logging.getLogger("antiphon.lan")
 TOKEN_FILE = "token"
 CERTIFICATE_FILE = "certificate.pem"
 KEY_FILE = "certificate.key"
-APPROVED_FILE = "approved.json"
 TOKEN = re.compile(r"[0-9a-f]{32}")
 WRONG_GUESSES, GUESS_SECONDS, GUESSERS = 10, 60.0, 1024
 _SIOCGIFADDR = 0x8915
@@ -41,16 +33,19 @@ _SIOCGIFADDR = 0x8915
 def load_token(folder: Path) -> str:
     """The token, 32 hexadecimal digits; made if there is none that only its owner could have read."""
     path = folder / TOKEN_FILE
+    descriptor = -1
     try:
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
+        private = stat.S_IMODE(os.fstat(descriptor).st_mode) & 0o077 == 0
+        token = os.read(descriptor, 64).decode("latin-1").strip()
     except FileNotFoundError:
-        descriptor = -1
+        pass
     except OSError as error:
         raise FileError(f"the token {path} cannot be read ({error.strerror}); remove it, a new one is made") from None
+    finally:
+        if descriptor >= 0:
+            os.close(descriptor)
     if descriptor >= 0:
-        with os.fdopen(descriptor, "rb") as file:
-            private = stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o077 == 0
-            token = file.read(64).decode("latin-1").strip()
         if private and TOKEN.fullmatch(token):
             return token
         log.warning("the token in %s was damaged or could be read by others: a new one was made", folder)
@@ -113,60 +108,6 @@ class TokenGuard:
         self._wrong[peer] = wrong  # last: the one that guessed longest ago is forgotten first
         while len(self._wrong) > GUESSERS:
             del self._wrong[next(iter(self._wrong))]
-
-
-@dataclass(slots=True)
-class Approvals:
-    """Addresses let in, kept for twelve hours: through a restart, not into the next venue.
-
-    An address of another network's stranger may be the same tomorrow.
-    """
-
-    folder: Path
-    clock: Callable[[], float] = time.time
-
-    def load(self) -> dict[str, float]:
-        """Addresses still let in, oldest first, with the seconds left to each. A damaged file lets nobody in."""
-        now = self.clock()
-        return {ip: when + APPROVAL_SECONDS - now for ip, when in self._read().items()}
-
-    def add(self, ip: str) -> None:
-        """Keeps an approval; raises `FileError`."""
-        kept = self._read()
-        kept.pop(ip, None)
-        self._write({**kept, ip: self.clock()})
-
-    def remove(self, ip: str) -> None:
-        """Keeps an approval no longer; raises `FileError`."""
-        kept = self._read()
-        if kept.pop(ip, None) is not None:
-            self._write(kept)
-
-    def _write(self, kept: dict[str, float]) -> None:
-        newest = dict(list(kept.items())[-MAX_APPROVED:])
-        paths.write_atomic(self.folder / APPROVED_FILE, json.dumps(newest).encode(), 0o600)
-
-    def _read(self) -> dict[str, float]:
-        now = self.clock()
-        try:
-            data = json.loads((self.folder / APPROVED_FILE).read_bytes())
-            found = {plain_ip(ip): float(when) for ip, when in data.items()}
-        except FileNotFoundError:
-            return {}
-        except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
-            log.warning("the approvals in %s cannot be read (%s): nobody is let in", self.folder, type(error).__name__)
-            return {}
-        return {ip: when for ip, when in found.items() if 0 <= now - when < APPROVAL_SECONDS}
-
-
-def plain_ip(text: str) -> str:
-    """An address in its usual form; raises ValueError for what is none, or names many."""
-    address = ipaddress.ip_address(text.strip())
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-        address = address.ipv4_mapped
-    if address.is_unspecified or address.is_multicast:
-        raise ValueError(f"{text} is no single machine's address")
-    return str(address)
 
 
 def local_addresses() -> tuple[str, ...]:

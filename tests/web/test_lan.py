@@ -24,14 +24,18 @@ from antiphon.cli import approve as cli_approve
 from antiphon.contract.catalog import Catalog, ProcessorInfo
 from antiphon.contract.params import Param, Value
 from antiphon.contract.ports import AUDIO_IN, AUDIO_OUT
-from antiphon.control.http import page
-from antiphon.control.http.routes import serve_http, wants_html
-from antiphon.control.lan import access, certificate
-from antiphon.control.lan.access import Approvals, TokenGuard, load_token, local_addresses, plain_ip
+from antiphon.control.approvals import Approvals
 from antiphon.control.osc.addresses import ADDRESSES
+from antiphon.control.web_requests import WebRequests
 from antiphon.errors import EngineError, FileError, PluginError, UsageError, WireError
 from antiphon.graph.graph import Graph, NodeSpec
-from antiphon.io.http import HttpRequest, HttpServer, Refusal, text
+from antiphon.runtime.child_process import pair
+from antiphon.web import access, certificate, page
+from antiphon.web.access import TokenGuard, load_token, local_addresses
+from antiphon.web.control_link import ControlLink
+from antiphon.web.routes import serve_http, wants_html
+from antiphon.web.server import HttpRequest, HttpServer, Refusal, text
+from antiphon.wire.ip_address import plain_ip
 
 
 class FakeAccess:
@@ -62,8 +66,6 @@ class FakeApp:
     """A stand-in for the running server: it has one node and says what it is told to."""
 
     def __init__(self) -> None:
-        info = ProcessorInfo("gain", "Louder.", "g", (AUDIO_IN,), (AUDIO_OUT,), (Param("gain", default=1.0, high=2.0),))
-        self.catalog = Catalog({"gain": info})
         self.graph = Graph((NodeSpec("loud", "gain"),))
         self.access = FakeAccess()
         self.osc_port = 4400
@@ -71,17 +73,37 @@ class FakeApp:
     def status(self) -> dict[str, Any]:
         return {"blocks": 7, "synth": None, "nodes": [{"name": "<script>alert(1)</script>"}], "peak": float("nan")}
 
-    def value(self, node: str, param: str) -> Value | None:
-        return 0.5 if param == "gain" else False
+    def settle(self) -> None: ...
+
+    def settled_values(self, node: NodeSpec) -> dict[str, Value]:
+        return {"gain": 0.5}
+
+
+INFO = ProcessorInfo("gain", "Louder.", "g", (AUDIO_IN,), (AUDIO_OUT,), (Param("gain", default=1.0, high=2.0),))
+CATALOG = Catalog({"gain": INFO})
 
 
 @asynccontextmanager
 async def serving(folder: Path, use_lan: bool = False, app: FakeApp | None = None) -> AsyncIterator[HttpServer]:
-    server = await serve_http(app or FakeApp(), folder=folder, port=0, lan=use_lan)
+    """HTTP with both ends of its link to control."""
+    ends = pair()
+    control, requests = ControlLink(ends[0], ("127.0.0.1", 9)), WebRequests(ends[1], folder)
+    app = app or FakeApp()
+    if use_lan:
+        requests.restore(app)  # type: ignore[arg-type]
+    tasks = [asyncio.create_task(control.serve()), asyncio.create_task(requests.serve(app))]  # type: ignore[arg-type]
     try:
-        yield server
+        server = await serve_http(control, CATALOG, folder=folder, port=0, lan=use_lan)
+        try:
+            yield server
+        finally:
+            await server.stop()
     finally:
-        await server.stop()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for end in ends:
+            end.close()
 
 
 async def ask(
@@ -139,6 +161,12 @@ def test_a_token_others_could_read_or_that_is_damaged_is_replaced(
 def test_a_token_that_is_a_link_is_refused(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").write_text("0" * 32)
     (tmp_path / "token").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(FileError, match="remove it"):
+        load_token(tmp_path)
+
+
+def test_a_token_that_is_a_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "token").mkdir()
     with pytest.raises(FileError, match="remove it"):
         load_token(tmp_path)
 
@@ -374,7 +402,8 @@ async def test_a_folder_that_cannot_be_written_leaves_the_status(tmp_path: Path)
         assert (await ask(server, "GET", "/api/status"))[0] == 200
         assert (await ask(server, "POST", "/api/surfaces/approve", {"ip": "10.0.0.1"}))[0] == 403
     with pytest.raises(FileError):
-        await serve_http(FakeApp(), folder=blocked / "config", port=0, lan=True)
+        async with serving(blocked / "config", use_lan=True):
+            pass
 
 
 # over sockets, --lan

@@ -1,6 +1,6 @@
 """What HTTP answers: the status, the OSCQuery tree, surfaces and their approval, the page.
 
-http = await serve_http(app, port=4401, folder=paths.config())
+http = await serve_http(control, catalog, port=4401, folder=paths.config())
 for plugin in plugins: plugin.antiphon_routes(http)
 ...
 await http.stop()
@@ -9,117 +9,94 @@ await http.stop()
 from __future__ import annotations
 
 import logging
+import os
 import socket
-from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, Protocol
 
 from antiphon.contract.catalog import Catalog
 from antiphon.contract.params import Value
-from antiphon.control.http import oscquery, page
-from antiphon.control.lan.access import Approvals, TokenGuard, load_token, local_addresses, plain_ip
-from antiphon.control.osc.addresses import ADDRESSES
-from antiphon.errors import FileError, UsageError
+from antiphon.errors import FileError
 from antiphon.graph.graph import Graph
-from antiphon.io.http import Authorise, HttpRequest, HttpServer, Limits, Refusal, Response, answer
+from antiphon.graph.io_nodes import ENDS
+from antiphon.io.http_message import Authorise, HttpRequest, Refusal, Response, answer
+from antiphon.web import oscquery, page
+from antiphon.web.access import TokenGuard, load_token, local_addresses
+from antiphon.web.control_link import About, ControlLink
+from antiphon.web.guard import Limits
+from antiphon.web.server import HttpServer
+from antiphon.wire.ip_address import plain_ip
 
 log = logging.getLogger("antiphon.http")
 
-FIXED = tuple(oscquery.method(address.path, address.args, address.doc) for address in ADDRESSES)
-"""The fixed commands, as OSCQuery shows them."""
-
-
-class SurfaceApproval(Protocol):
-    """Who may send OSC: addresses held back until somebody approves them."""
-
-    def held(self) -> Iterable[str]: ...
-    def approved(self) -> Iterable[str]: ...
-    def approve(self, ip: str) -> object: ...
-    def restore(self, left: Mapping[str, float]) -> object: ...
-    def forget(self, ip: str) -> object: ...
-
-
-class HttpApp(Protocol):
-    """What HTTP needs of the server it speaks for."""
-
-    @property
-    def catalog(self) -> Catalog: ...
-    @property
-    def graph(self) -> Graph: ...
-    @property
-    def access(self) -> SurfaceApproval: ...
-    @property
-    def osc_port(self) -> int: ...
-    def status(self) -> dict[str, Any]: ...
-    def value(self, node: str, param: str) -> Value | None: ...
-
 
 async def serve_http(
-    app: HttpApp,
+    control: ControlLink,
+    catalog: Catalog,
     *,
     folder: Path,
     port: int = 4401,
     listener: socket.socket | None = None,
     lan: bool = False,
     limits: Limits | None = None,
-    methods: tuple[oscquery.Method, ...] = FIXED,
 ) -> HttpServer:
-    """Starts HTTP on loopback, or with `lan` HTTPS on every address; `.port` is the port it got.
+    """Starts HTTP on loopback, or with `lan` HTTPS on every address.
 
-    folder: the configuration folder, for token, certificate and approvals. Approvals still good are
-    given to `app.access`. Raises `EngineError` for a port taken, `FileError` where `lan` cannot keep its secrets.
+    Args:
+        control: Answers what only control knows; it is served already.
+        catalog: What there is of processors.
+        folder: The configuration folder, for token and certificate.
+        port: 0 takes any.
+        listener: A socket that listens already, in place of `port`.
+        lan: HTTPS, every request with the token.
+        limits: Bounds on what clients may ask for; None takes those of `Limits`.
+
+    Returns:
+        The server; `.port` is the port it got.
+
+    Raises:
+        EngineError: The port is taken.
+        FileError: `lan` cannot keep its secrets.
+        Refusal: Control does not answer.
     """
-    server = HttpServer(limits=limits or Limits())
-    approvals = Approvals(folder)
+    server = HttpServer(control=control, limits=limits or Limits())
     if lan:
-        from antiphon.control.lan.certificate import tls_context  # cryptography is for those who ask for it
+        from antiphon.web.certificate import tls_context  # cryptography is for those who ask for it
 
         addresses = local_addresses()
         server.tls, fingerprint = tls_context(folder, addresses)
         server.hosts = frozenset(addresses)
         server.authorise = _with_page(TokenGuard(load_token(folder), everything=True).check)
         log.info("HTTPS with a certificate of our own, SHA-256 %s", fingerprint)
-        app.access.restore(approvals.load())
     else:
         server.authorise = TokenGuard(_token_if_any(folder)).check
-    install(server, app, approvals, methods)
+    install(server, control, catalog, await control.about())
     await server.start("0.0.0.0" if lan else "127.0.0.1", port, listener)
     return server
 
 
-def install(
-    server: HttpServer,
-    app: HttpApp,
-    approvals: Approvals | None = None,
-    methods: tuple[oscquery.Method, ...] = FIXED,
-) -> None:
+def install(server: HttpServer, control: ControlLink, catalog: Catalog, about: About) -> None:
     """Adds our routes and reserves their names and OSC's; plugins add theirs after this."""
+    methods = tuple(oscquery.method(path, args, doc) for path, args, doc in about.methods)
 
-    def status(request: HttpRequest) -> Response:
-        return answer({**server.status(), **app.status()})
+    async def status(request: HttpRequest) -> Response:
+        own = {"web": {"pid": os.getpid(), "state": "running"}}
+        return answer({**server.status(), **await control.status(), **own})
 
-    def surfaces(request: HttpRequest) -> Response:
-        return answer({"held": sorted(app.access.held()), "approved": sorted(app.access.approved())})
+    async def surfaces(request: HttpRequest) -> Response:
+        return answer(await control.surfaces())
 
-    def approve(request: HttpRequest) -> Response:
+    async def approve(request: HttpRequest) -> Response:
         ip = _machine(request, "approve")
-        app.access.approve(ip)
-        return answer({"approved": ip, "kept": _kept(approvals, lambda kept: kept.add(ip), f"the approval of {ip}")})
+        return answer({"approved": ip, "kept": await control.approve(ip)})
 
-    def forget(request: HttpRequest) -> Response:
+    async def forget(request: HttpRequest) -> Response:
         ip = _machine(request, "forget")
-        # from the file first: what cannot be taken out of it would be let in again by the next start
-        kept = _kept(approvals, lambda kept: kept.remove(ip), f"that {ip} is forgotten")
-        try:
-            app.access.forget(ip)
-        except UsageError as error:
-            raise Refusal(404, str(error)) from None
-        return answer({"forgot": ip, "kept": kept})
+        return answer({"forgot": ip, "kept": await control.forget(ip)})
 
-    def tree(request: HttpRequest) -> Response:
+    async def tree(request: HttpRequest) -> Response:
         if request.query == "HOST_INFO":
-            return answer(oscquery.host_info("Antiphon", request.local, app.osc_port))
-        found = oscquery.query(request.path, request.query, app.graph, app.catalog, app.value, methods)
+            return answer(oscquery.host_info("Antiphon", request.local, about.osc_port))
+        found = await _found(request)
         match found.status:
             case 200:
                 return answer(found.data)
@@ -130,10 +107,20 @@ def install(
         known = ", ".join(sorted(oscquery.ATTRIBUTES | {"HOST_INFO"}))
         raise Refusal(400, f"an address may be asked for one attribute of: {known}")
 
-    def front(request: HttpRequest) -> Response:
+    async def _found(request: HttpRequest) -> oscquery.Answer:
+        nodes = await control.nodes()
+        values = {item.node.name: item.values for item in nodes}
+
+        def value(node: str, param: str) -> Value | None:
+            return values.get(node, {}).get(param)
+
+        graph = Graph(tuple(item.node for item in nodes if item.node.name not in ENDS))
+        return oscquery.query(request.path, request.query, graph, catalog, value, methods)
+
+    async def front(request: HttpRequest) -> Response:
         if request.query is None and wants_html(request.headers.get("accept", "")):
             return Response(200, page.html().encode(), "text/html; charset=utf-8", page.headers())
-        return tree(request)
+        return await tree(request)
 
     server.add("GET", "/", front)
     server.add("GET", "/api/status", status)
@@ -152,17 +139,6 @@ def _machine(request: HttpRequest, word: str) -> str:
         return plain_ip(given if isinstance(given, str) else "")
     except ValueError:
         raise Refusal(400, f'{word} takes {{"ip": "ADDRESS"}} with one machine\'s IP address') from None
-
-
-def _kept(approvals: Approvals | None, change: Callable[[Approvals], None], what: str) -> bool:
-    """Whether a change of the approvals outlives this run."""
-    try:
-        if approvals is not None:
-            change(approvals)
-    except FileError as error:
-        log.warning("%s ends with this run: %s", what, error)
-        return False
-    return True
 
 
 def wants_html(accept: str) -> bool:

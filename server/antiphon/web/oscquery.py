@@ -38,7 +38,7 @@ EXTENSIONS = {
     "CLIPMODE": False,
     "OVERLOADS": False,
     "HTML": False,
-    "LISTEN": False,
+    "LISTEN": True,
     "PATH_CHANGED": False,
 }
 UNITS = {"dB": "gain.db", "Hz": "time.hz", "s": "time.second", "ms": "time.ms", "bpm": "time.bpm"}

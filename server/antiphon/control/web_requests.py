@@ -1,0 +1,165 @@
+"""Control's end of the socket to the web process: what web asks is answered, within a share of control's time.
+
+One request is handled at a time. An answer that takes longer than `TURN_SECONDS` is made in several turns of the event
+loop. The processor time of all answers together is at most `SHARE` of the time that passes: a flood of HTTP makes web's
+requests take longer, not OSC's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import socket
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from time import monotonic, thread_time
+from typing import TYPE_CHECKING, Any
+
+from antiphon.control.approvals import Approvals
+from antiphon.control.osc.addresses import ADDRESSES
+from antiphon.errors import AntiphonError, FileError, UsageError, WireError
+from antiphon.graph.graph import NodeSpec
+from antiphon.graph.io_nodes import ENDS
+from antiphon.wire.web_link import MAX_REQUEST, STARTED, Topic, WebRequest, parts
+
+if TYPE_CHECKING:
+    from antiphon.control.app import ControlApp
+
+log = logging.getLogger("antiphon.web")
+
+SHARE = 0.005
+"""Of control's time that web's requests may take: a ping in 200 finds control at one of them, so p99 does not move."""
+CREDIT_SECONDS = 0.01
+"""Processor time that may be taken at once after a pause: some 40 answers, a page's or a script's."""
+TURN_SECONDS = 0.0005
+"""Between two looks at the sockets while a long answer is made."""
+
+
+class ControlShare:
+    """How long web's next request has to wait."""
+
+    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
+        self._clock = clock
+        self._credit, self._at = CREDIT_SECONDS, clock()
+
+    def spend(self, seconds: float) -> float:
+        """Takes processor time off the credit.
+
+        Args:
+            seconds: What the last answer took.
+
+        Returns:
+            Seconds until the next may be begun.
+        """
+        now = self._clock()
+        self._credit = min(CREDIT_SECONDS, self._credit + SHARE * (now - self._at)) - seconds
+        self._at = now
+        return max(0.0, -self._credit / SHARE)
+
+
+class WebRequests:
+    """A service of control's: `app.services.append(("the web process", requests.serve))`.
+
+    answered, refused: requests so far.
+    """
+
+    def __init__(self, link: socket.socket, folder: Path) -> None:
+        """link: control's end.  folder: the configuration folder, for approvals."""
+        link.setblocking(False)
+        self._link, self._approvals, self._share = link, Approvals(folder), ControlShare()
+        self.answered = self.refused = 0
+
+    def restore(self, app: ControlApp) -> None:
+        """Approves the addresses whose approval is still good."""
+        app.access.restore(self._approvals.load())
+
+    async def serve(self, app: ControlApp) -> None:
+        """Answers until it is cancelled."""
+        loop = asyncio.get_running_loop()
+        await loop.sock_sendall(self._link, STARTED)
+        while True:
+            data = await loop.sock_recv(self._link, MAX_REQUEST)
+            if not data:
+                return  # its other end is closed, the supervisor's too
+            spent = 0.0
+            try:
+                request = WebRequest.unpack(data)
+            except WireError as error:
+                self.refused += 1
+                log.warning("%s", error)
+                continue
+            begun = thread_time()
+            pieces: list[str] = []
+            try:
+                answer = self._pieces(app, request) if request.ip == "" else iter([await self._changed(app, request)])
+                for piece in answer:
+                    pieces.append(piece)
+                    if thread_time() - begun >= TURN_SECONDS:
+                        spent += thread_time() - begun
+                        await asyncio.sleep(0)
+                        begun = thread_time()
+            except AntiphonError as error:
+                self.refused += 1
+                pieces = [json.dumps({"error": str(error), "status": _status(request.topic, error)})]
+            self.answered += 1
+            for part in parts(request.number, "".join(pieces).encode()):
+                await loop.sock_sendall(self._link, part)
+            if pause := self._share.spend(spent + max(0.0, thread_time() - begun)):
+                await asyncio.sleep(pause)
+
+    def _pieces(self, app: ControlApp, request: WebRequest) -> Iterator[str]:
+        """The JSON text of an answer, in pieces that are quickly made."""
+        match request.topic:
+            case Topic.ABOUT:
+                methods = [[address.path, address.args, address.doc] for address in ADDRESSES]
+                yield _data({"methods": methods, "osc_port": app.osc_port})
+            case Topic.STATUS:
+                yield _data(app.status())
+            case Topic.SURFACES:
+                yield _data({"held": sorted(app.access.held()), "approved": sorted(app.access.approved())})
+            case Topic.NODES:
+                yield '{"data": ['
+                app.settle()
+                for place, node in enumerate(_nodes(app)):
+                    yield ("," if place else "") + json.dumps([node.name, node.type, app.settled_values(node)])
+                yield "]}"
+            case _:
+                raise WireError(f"{request.topic} names an IP address")
+
+    async def _changed(self, app: ControlApp, request: WebRequest) -> str:
+        """Approves an address or takes that back, now and in the file."""
+        ip = request.ip
+        if request.topic is Topic.APPROVE:
+            app.access.approve(ip)
+            return _data(await self._kept(self._approvals.add, ip, f"the approval of {ip}"))
+        if request.topic is not Topic.FORGET:
+            raise WireError(f"{request.topic} names no IP address")
+        # from the file first: what cannot be taken out of it would be approved again by the next start
+        kept = await self._kept(self._approvals.remove, ip, f"that {ip} is forgotten")
+        app.access.forget(ip)
+        return _data(kept)
+
+    async def _kept(self, change: Callable[[str], None], ip: str, what: str) -> bool:
+        """Whether a change of the approvals outlives this run. A slow disk does not hold control up."""
+        try:
+            await asyncio.to_thread(change, ip)
+        except FileError as error:
+            log.warning("%s ends with this run: %s", what, error)
+            return False
+        return True
+
+
+def _nodes(app: ControlApp) -> Iterable[NodeSpec]:
+    """The patch's nodes, then the two ends."""
+    yield from app.graph.nodes
+    yield from (NodeSpec(name, name) for name in ENDS)
+
+
+def _data(data: Any) -> str:
+    return json.dumps({"data": data})
+
+
+def _status(topic: Topic, error: AntiphonError) -> int:
+    """The HTTP status of a refusal: an address that is not there to be forgotten is not found."""
+    return 404 if topic is Topic.FORGET and isinstance(error, UsageError) else 400

@@ -1,0 +1,142 @@
+"""The ASGI application: the guard, which refuses, around the routes, which answer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
+from email.utils import formatdate
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from antiphon.io.http_message import HttpRequest, HttpRoute, Refusal, Response
+from antiphon.web.guard import Headers, check_framing, check_size
+
+if TYPE_CHECKING:
+    from antiphon.web.server import HttpServer
+
+Scope: TypeAlias = MutableMapping[str, Any]
+Message: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Message]]
+Send: TypeAlias = Callable[[Message], Awaitable[None]]
+App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+_OURS = frozenset({"content-length", "transfer-encoding", "connection", "date", "content-type", "upgrade"})
+
+
+class Guard:
+    """ASGI middleware: nothing reaches `app` but a request for this server, of a size and a sender that are allowed.
+
+    `app` finds the request in `scope["state"]["request"]` and its route in `scope["state"]["route"]`.
+    """
+
+    def __init__(self, app: App, server: HttpServer) -> None:
+        self._app, self._server = app, server
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers 4xx and closes the connection, or passes the request on."""
+        state = scope["state"]
+        if scope["type"] == "http":
+            try:
+                state["request"], state["route"] = admitted(self._server, scope, state["target"])
+            except Refusal as refusal:
+                await respond(send, self._server.refused(refusal), last=True)
+                return
+        await self._app(scope, receive, send)
+
+
+class Routes:
+    """The application itself: reads the body, has the route's handler answer."""
+
+    def __init__(self, server: HttpServer) -> None:
+        self._server = server
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers one request, or serves a WebSocket."""
+        state = scope["state"]
+        if scope["type"] == "websocket":
+            await self._server.listeners.serve(receive, send)
+            return
+        state["connection"].task = asyncio.current_task()
+        route: HttpRoute = state["route"]
+        held = 0
+        body: list[bytes] = []
+        try:
+            more = True
+            while more:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    return
+                piece, more = message["body"], message["more_body"]
+                if piece:
+                    self._server.hold(state["request"], held, len(piece))
+                    held += len(piece)
+                    body.append(piece)
+            request = with_body(state["request"], b"".join(body))
+            body.clear()
+            response = await self._server.handle(route, request)
+        except Refusal as refusal:
+            await respond(send, self._server.refused(refusal), last=True)
+            return
+        finally:
+            self._server.body_bytes -= held
+        await respond(send, response, last=state["last"])
+
+
+def admitted(server: HttpServer, scope: Scope, raw_target: bytes) -> tuple[HttpRequest, HttpRoute]:
+    """The request, without its body, and what answers it.
+
+    Raises:
+        Refusal: It is malformed, too large, for another server, from another site, unauthorised or for nothing.
+    """
+    headers: Headers = scope["headers"]
+    version = scope["http_version"]
+    check_size(raw_target, headers, server.limits)
+    if version not in ("1.0", "1.1"):
+        raise Refusal(505, "this server speaks HTTP/1.1")
+    length = check_framing(headers, version.encode(), server.limits)
+    local, peer = _address(scope["server"]), _address(scope["client"])
+    server.site.check(headers, local)
+    target = server.site.target(raw_target, server.limits.target, local)
+    route = server.route(scope.get("method", "GET"), target.path)
+    joined: dict[str, str] = {}
+    for name, value in headers:
+        key, shown = name.decode("latin-1"), value.decode("latin-1")
+        joined[key] = f"{joined[key]}, {shown}" if key in joined else shown
+    request = HttpRequest(scope.get("method", "GET"), target.path, target.query, joined, peer, local)
+    if server.authorise is not None:
+        server.authorise(request, route.token)
+    if server.body_bytes + length > server.limits.bodies:
+        raise Refusal(429, "too much is being sent at once; try again", (("Retry-After", "1"),))
+    return request, route
+
+
+def with_body(head: HttpRequest, body: bytes) -> HttpRequest:
+    """The whole request."""
+    return HttpRequest(head.method, head.path, head.query, head.headers, head.peer, head.local, body)
+
+
+def headers_of(response: Response, *, last: bool) -> list[tuple[bytes, bytes]]:
+    """A response's header: the server's own fields, then the handler's. last: the connection ends with it."""
+    headers = [
+        ("Date", formatdate(usegmt=True)),
+        ("Cache-Control", "no-store"),
+        ("X-Content-Type-Options", "nosniff"),
+        ("Cross-Origin-Resource-Policy", "same-origin"),
+        ("Referrer-Policy", "no-referrer"),
+    ]
+    if response.status not in (204, 304):
+        headers += [("Content-Type", response.type), ("Content-Length", str(len(response.body)))]
+    headers += [(name, value) for name, value in response.headers if name.lower() not in _OURS]
+    if last:
+        headers.append(("Connection", "close"))
+    return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+
+
+async def respond(send: Send, response: Response, *, last: bool) -> None:
+    """Sends a response."""
+    await send({"type": "http.response.start", "status": response.status, "headers": headers_of(response, last=last)})
+    body = b"" if response.status in (204, 304) else response.body
+    await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+def _address(end: tuple[str, int | None] | None) -> str:
+    return end[0].removeprefix("::ffff:") if end else ""

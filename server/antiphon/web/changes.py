@@ -1,0 +1,62 @@
+"""Changes of parameters, as every subscriber gets them: an OSC client of this machine that sends `/notify`."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Callable
+
+from antiphon.wire.osc import Bundle, Message, decode, encode
+
+AGAIN_SECONDS = 30.0
+"""A control that began anew with nothing left knows no subscriber: the subscription is asked for again."""
+DATAGRAMS = 64
+"""Read in one turn of the event loop."""
+
+
+class Changes:
+    """Calls `changed(address, packet)` for every OSC message that control sends a subscriber."""
+
+    def __init__(self, osc: tuple[str, int], changed: Callable[[str, bytes], None]) -> None:
+        """osc: host and port of control's OSC socket."""
+        self._osc, self._changed = osc, changed
+        self._socket: socket.socket | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    def start(self) -> None:
+        """Subscribes; nothing where that is done."""
+        if self._socket is not None:
+            return
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.setblocking(False)
+        self._socket.connect(self._osc)
+        asyncio.get_running_loop().add_reader(self._socket.fileno(), self._read, self._socket)
+        self._subscribe(self._socket)
+
+    def stop(self) -> None:
+        """Ends the subscription."""
+        if self._socket is None:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        asyncio.get_running_loop().remove_reader(self._socket.fileno())
+        with contextlib.suppress(OSError):
+            self._socket.send(encode("/notify", 0))
+        self._socket.close()
+        self._socket = None
+
+    def _subscribe(self, sock: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            sock.send(encode("/notify", 1))
+        self._timer = asyncio.get_running_loop().call_later(AGAIN_SECONDS, self._subscribe, sock)
+
+    def _read(self, sock: socket.socket) -> None:
+        for _ in range(DATAGRAMS):
+            try:
+                packet = decode(sock.recv(65536))
+            except OSError:
+                return  # read empty, or control is gone for a moment
+            for item in packet.items if isinstance(packet, Bundle) else (packet,):
+                if isinstance(item, Message):
+                    self._changed(item.address.decode(errors="replace"), encode(item.address.decode(), *item.args))

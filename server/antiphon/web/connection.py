@@ -1,0 +1,309 @@
+"""One HTTP connection: uvicorn's protocol on h11, within our bounds of time, size and count.
+
+What arrives waits for the connection's turn, and a turn takes at most `TURN` pieces, so that no client keeps the others
+from being served. A client that keeps the server waiting is closed by `HttpServer`'s sweep; the connection lives in
+`server.waiting` while its client has something to do, and in `server.busy` while a handler works.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from typing import TYPE_CHECKING, Any
+
+import h11
+from uvicorn.protocols.http.h11_impl import STATUS_PHRASES, H11Protocol
+
+from antiphon.io.http_message import Refusal, Response
+from antiphon.web.application import headers_of
+
+if TYPE_CHECKING:
+    from antiphon.web.server import HttpServer
+
+log = logging.getLogger("antiphon.http")
+QUIET = logging.getLogger("antiphon.http.protocol")
+"""What uvicorn says of requests that are answered 4xx goes nowhere: a client could fill a log with it."""
+QUIET.setLevel(logging.CRITICAL + 1)
+
+TURN = 16
+"""Pieces of a request (head, chunk, end) that are taken in a turn."""
+LINGER_SECONDS = 1.0
+LINGER_BYTES = 4 * 1024 * 1024
+"""What a client may go on sending, and for how long, after it was refused: it reads the answer then."""
+
+
+class _Events(h11.Connection):
+    """h11's connection, which gives at most so many events a turn and counts a body's chunks."""
+
+    def __init__(self, owner: HttpConnection, header: int, chunks: int) -> None:
+        super().__init__(h11.SERVER, header)
+        self._owner, self._chunk_limit = owner, chunks
+        self.left = self.chunks = 0
+        self.exhausted = False
+
+    def begin_turn(self) -> None:
+        self.left, self.exhausted = TURN, False
+
+    def next_event(self) -> Any:
+        if self.left == 0:
+            self.exhausted = True
+            return h11.NEED_DATA
+        self.left -= 1
+        event = super().next_event()
+        if isinstance(event, h11.Request):
+            self.chunks = 0
+            self._owner.asked(event.target)
+        elif isinstance(event, h11.Data):
+            self.chunks += event.chunk_start
+            if self.chunks > self._chunk_limit:
+                raise h11.RemoteProtocolError(f"a request body has at most {self._chunk_limit} chunks", 413)
+        elif isinstance(event, h11.EndOfMessage):
+            self._owner.complete()
+        elif isinstance(event, h11.ConnectionClosed):
+            self._owner.ended = True
+            return h11.NEED_DATA  # uvicorn does not know the other
+        return event
+
+
+class _Lingering:
+    """A transport whose `close` first reads away what the client still sends; everything else is the transport's."""
+
+    def __init__(self, transport: asyncio.Transport, owner: HttpConnection) -> None:
+        self._transport, self._owner = transport, owner
+
+    def close(self) -> None:
+        self._owner.finish()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+
+class HttpConnection(H11Protocol):
+    """The server's end of one connection, also before TLS has been agreed on."""
+
+    conn: _Events
+
+    def __init__(self, server: HttpServer) -> None:
+        super().__init__(server.config, server.state, {"connection": self})
+        self._server, self.logger = server, QUIET
+        self.conn = _Events(self, server.limits.header, server.limits.chunks)
+        self.opening: asyncio.Task[None] | None = None
+        self.task: asyncio.Task[Any] | None = None
+        self.patience = server.limits.idle_seconds
+        self.served = 0
+        self.ended = self.upgraded = False
+        self._raw: asyncio.Transport | None = None
+        self._begun = self._ending = self._queued = self._answered_full = False
+        self._discarded = self._unsent = 0
+        self._linger: asyncio.TimerHandle | None = None
+
+    # what the transport calls
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._raw = transport
+        self.transport = _Lingering(transport, self)  # type: ignore[assignment]
+        self.access_log = False
+
+    def data_received(self, data: bytes) -> None:
+        if self._ending:
+            self._discarded += len(data)
+            if self._discarded > LINGER_BYTES:
+                self.drop()
+            return
+        if not self._begun:
+            self._begin()
+        self.conn.receive_data(data)
+        self._soon()
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        if self._ending:
+            return False
+        self.conn.receive_data(b"")
+        self._soon()
+        return self._server.tls is None  # TLS closes both ways at once
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._answered_full and not self._ending:
+            self._answered_full = False
+            self._next_request()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._ending = True
+        if self._linger is not None:
+            self._linger.cancel()
+        super().connection_lost(exc)
+        if self.task is not None:
+            self.task.cancel()
+        self._server.gone(self)
+
+    # what the server calls
+
+    def turn(self) -> None:
+        """Takes what h11 makes of the bytes so far."""
+        self._queued = False
+        if self._ending or self.upgraded:
+            return
+        self.conn.begin_turn()
+        try:
+            self.handle_events()
+        except Exception as error:
+            self._failed(error)
+            return
+        if self._ending or self.upgraded:
+            return
+        if self.ended:
+            self.finish()
+        elif self.conn.exhausted:
+            self._soon()
+        elif self.conn.their_state is not h11.DONE:
+            self.flow.resume_reading()
+
+    def drop(self) -> None:
+        """Ends the connection at once."""
+        self._ending = True
+        self._server.gone(self)
+        if self._raw is not None:
+            self._raw.abort()
+        elif self.opening is not None:
+            self.opening.cancel()
+
+    def expire(self) -> None:
+        """The client kept the server waiting for too long."""
+        unsent = self._raw.get_write_buffer_size() if self._raw is not None else 0
+        if 0 < unsent < self._unsent:  # it reads, slowly
+            self._unsent = unsent
+            self._server.wait(self)
+        elif self._raw is not None and self._begun and not unsent and not self._ending:
+            seconds = self._server.limits.request_seconds
+            self.refuse(Refusal(408, f"a request is complete within {seconds:g} seconds"))
+        else:
+            self.drop()
+
+    # a request
+
+    def asked(self, target: bytes) -> None:
+        """A request's head is here: uvicorn cuts its target at the first "?", the guard takes it as it was sent."""
+        self._server.counters.requests += 1
+        self.served += 1
+        self.app_state["target"] = target
+        self.app_state["last"] = self.served >= self._server.limits.requests
+
+    def complete(self) -> None:
+        """A request is here in full: what follows is the handler's time."""
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE, h11.SEND_BODY):
+            self._server.work(self)
+
+    def on_response_complete(self) -> None:
+        """uvicorn answered a request."""
+        if self._ending or self.transport.is_closing():
+            return
+        assert self._raw is not None
+        self._unsent = self._raw.get_write_buffer_size() + 1
+        self._begun = False
+        self.patience = self._server.limits.idle_seconds
+        self._server.wait(self)
+        self.task = None
+        if self.flow.write_paused:
+            self._answered_full = True  # the next request waits until this answer is read
+        else:
+            self._next_request()
+
+    def send_400_response(self, msg: str) -> None:
+        """uvicorn calls this where h11 refused what came."""
+        error = sys.exception()
+        if isinstance(error, h11.RemoteProtocolError) and error.error_status_hint == 431:
+            self.refuse(Refusal(431, "the request header is too large"))
+        elif isinstance(error, h11.RemoteProtocolError) and error.error_status_hint == 413:
+            self.refuse(Refusal(413, str(error)))
+        else:
+            self.refuse(Refusal(400, f"this is not an HTTP/1.1 request ({error or msg})"))
+
+    def _should_upgrade(self) -> bool:
+        return self._get_upgrade() == b"websocket" and self._server.may_listen(dict(self.scope), self.app_state)
+
+    def handle_websocket_upgrade(self, event: h11.Request) -> None:
+        """The connection is a WebSocket's from here on."""
+        from antiphon.web.listening import ListenProtocol  # a fifth of the memory, for those who ask for it
+
+        assert self._raw is not None
+        self.upgraded = True
+        self.flow.resume_reading()
+        self._server.gone(self)
+        self.transport = self._raw
+        self.ws_protocol_class = ListenProtocol
+        super().handle_websocket_upgrade(event)
+
+    def refuse(self, refusal: Refusal) -> None:
+        """Answers what is not a request to act on, and ends: the rest of it cannot be trusted."""
+        try:
+            if self.cycle is not None:
+                self.cycle.disconnected = True
+                self.cycle.message_event.set()
+            response = self._server.refused(refusal)
+            if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+                self._respond(response)
+            self.finish()
+        except Exception as error:
+            self._failed(error)
+
+    def finish(self) -> None:
+        """Ends once what was written is sent.
+
+        Closing with bytes unread would reset the connection, and the client might never see the answer: those are read
+        away for a moment.
+        """
+        raw = self._raw
+        if self._ending or raw is None:
+            return
+        self._ending = True
+        self._server.wait(self)
+        if self.ended or self.conn.their_state in (h11.MUST_CLOSE, h11.CLOSED):
+            raw.close()
+            return
+        self.flow.resume_reading()
+        try:
+            if raw.can_write_eof():
+                raw.write_eof()
+            self._linger = self.loop.call_later(LINGER_SECONDS, self.drop)
+        except OSError:
+            self.drop()  # the client has left already
+
+    def _begin(self) -> None:
+        self._begun = True
+        self.patience = self._server.limits.request_seconds
+        self._server.wait(self)
+
+    def _next_request(self) -> None:
+        if self.conn.our_state is h11.DONE and self.conn.their_state is h11.DONE:
+            self.conn.start_next_cycle()
+        if self.conn.trailing_data[0]:
+            self._begin()
+        self._soon()
+
+    def _soon(self) -> None:
+        self.flow.pause_reading()
+        if not self._queued:
+            self._queued = True
+            self._server.queue(self)
+
+    def _respond(self, response: Response) -> None:
+        assert self._raw is not None
+        silent = self.conn.our_state is h11.SEND_RESPONSE and self.scope["method"] == "HEAD"
+        head = self.conn.send(
+            h11.Response(
+                status_code=response.status,
+                headers=headers_of(response, last=True),
+                reason=STATUS_PHRASES[response.status],
+            )
+        ) or b""  # fmt: skip
+        body = b"" if silent or not response.body else self.conn.send(h11.Data(data=response.body)) or b""
+        self._raw.write(head + body + (self.conn.send(h11.EndOfMessage()) or b""))
+
+    def _failed(self, error: Exception) -> None:
+        """Ours, not the peer's: said in one line, and only this connection ends."""
+        self._server.counters.errors += 1
+        log.error("an HTTP connection failed: %s: %s", type(error).__name__, " ".join(str(error).split())[:500])
+        self.drop()

@@ -1,0 +1,178 @@
+"""Web's end of the socket to control: one request under way at a time, and what asks for the same shares an answer."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import socket
+from collections import deque
+from dataclasses import dataclass
+from typing import Any
+
+from antiphon.contract.params import Value
+from antiphon.errors import WireError
+from antiphon.graph.graph import NodeSpec
+from antiphon.io.http_message import Refusal
+from antiphon.wire.ip_address import plain_ip
+from antiphon.wire.osc import Arg, encode
+from antiphon.wire.web_link import MAX_NUMBER, PART, STARTED, Assembly, Topic, WebRequest
+
+PATIENCE = 10.0
+"""Seconds for an answer: control, killed, is back within two."""
+AGAIN = 3.0
+"""Seconds until a request is sent again. Control that was started anew says so, and is asked again at once."""
+MAX_WAITING = 64
+"""Requests that wait for their turn; more are refused with 503."""
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What does not change while a server runs. methods: path, arguments and doc of every fixed OSC address."""
+
+    methods: tuple[tuple[str, str, str], ...]
+    osc_port: int
+
+
+@dataclass(frozen=True, slots=True)
+class NodeValues:
+    """A node and its parameters' values, as last asked for."""
+
+    node: NodeSpec
+    values: dict[str, Value]
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    topic: Topic
+    ip: str
+    answer: asyncio.Future[Any]
+
+
+class ControlLink:
+    """Asks control. Run `serve` as a task beside it.
+
+    Every method raises `Refusal`: with control's own status and sentence, or 503 where control does not answer.
+    """
+
+    def __init__(self, link: socket.socket, osc: tuple[str, int]) -> None:
+        """link: web's end of the socket.  osc: host and port of the OSC socket."""
+        link.setblocking(False)
+        self._link, self.osc = link, osc
+        self._sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._sender.setblocking(False)
+        self._number = random.randrange(1, MAX_NUMBER // 2)
+        self._waiting: deque[_Waiting] = deque()
+        self._shared: dict[Topic, asyncio.Future[Any]] = {}
+        self._more = asyncio.Event()
+
+    async def about(self) -> About:
+        """The fixed OSC addresses and the OSC port."""
+        data = await self._ask(Topic.ABOUT)
+        return About(tuple((path, args, doc) for path, args, doc in data["methods"]), data["osc_port"])
+
+    async def status(self) -> dict[str, Any]:
+        """What control says of `GET /api/status`; counters of the moment asked."""
+        return dict(await self._ask(Topic.STATUS))
+
+    async def nodes(self) -> list[NodeValues]:
+        """The patch's nodes, then its two ends, each with its values."""
+        return [NodeValues(NodeSpec(name, type_), values) for name, type_, values in await self._ask(Topic.NODES)]
+
+    async def surfaces(self) -> dict[str, list[str]]:
+        """Addresses `held` back and `approved`, sorted."""
+        return dict(await self._ask(Topic.SURFACES))
+
+    async def approve(self, ip: str) -> bool:
+        """Approves an address; False where that ends with this run, as it cannot be written down."""
+        return bool(await self._ask(Topic.APPROVE, plain_ip(ip)))
+
+    async def forget(self, ip: str) -> bool:
+        """Takes an approval back; False as `approve`."""
+        return bool(await self._ask(Topic.FORGET, plain_ip(ip)))
+
+    def send(self, address: str, *args: Arg) -> None:
+        """Sends an OSC message as any client of this machine does; what it does is not waited for.
+
+        Raises:
+            WireError: The message cannot be encoded, or there is no room for it now.
+        """
+        try:
+            self._sender.sendto(encode(address, *args), self.osc)
+        except OSError as error:
+            raise WireError(f"{address} was not sent ({error.strerror}); try again") from None
+
+    async def serve(self) -> None:
+        """Sends what waits and takes the answers, until it is cancelled."""
+        while True:
+            await self._more.wait()
+            if not self._waiting:
+                self._more.clear()
+                continue
+            asked = self._waiting.popleft()
+            # whoever asks from here on wants the state of a later moment
+            self._shared.pop(asked.topic, None)
+            try:
+                answer = await self._exchange(asked)
+                if not asked.answer.done():
+                    asked.answer.set_result(answer)
+            except (Refusal, WireError, OSError, ValueError) as error:
+                refusal = error if isinstance(error, Refusal) else Refusal(503, f"control cannot be asked ({error})")
+                if not asked.answer.done():
+                    asked.answer.set_exception(refusal)
+                    asked.answer.exception()  # whoever asked may have left
+
+    def close(self) -> None:
+        """Closes web's sockets; what waits for an answer gets none."""
+        self._sender.close()
+        self._link.close()
+
+    async def _ask(self, topic: Topic, ip: str = "") -> Any:
+        answer = None if ip else self._shared.get(topic)
+        if answer is None:
+            if len(self._waiting) >= MAX_WAITING:
+                raise Refusal(503, "too much is asked of the server at once; try again", (("Retry-After", "1"),))
+            answer = asyncio.get_running_loop().create_future()
+            self._waiting.append(_Waiting(topic, ip, answer))
+            if not ip:
+                self._shared[topic] = answer
+            self._more.set()
+        # one client that leaves must not take the answer from the others
+        return await asyncio.shield(answer)
+
+    async def _exchange(self, asked: _Waiting) -> Any:
+        loop = asyncio.get_running_loop()
+        self._number += 1
+        request, assembly = WebRequest(self._number, asked.topic, asked.ip), Assembly(self._number)
+        with contextlib.suppress(BlockingIOError):
+            while self._link.recv(2 * PART):
+                pass  # for a web process before this one, or for a request that was given up
+        try:
+            async with asyncio.timeout(PATIENCE):
+                while True:
+                    await loop.sock_sendall(self._link, request.pack())
+                    try:
+                        async with asyncio.timeout(AGAIN):
+                            return _data(await self._answer(assembly))
+                    except TimeoutError:
+                        continue
+        except TimeoutError:
+            raise Refusal(503, "control does not answer; it is started again when it has died") from None
+
+    async def _answer(self, assembly: Assembly) -> Any:
+        """The whole answer; `TimeoutError` where control was started anew and has to be asked again."""
+        loop = asyncio.get_running_loop()
+        while True:
+            message = await loop.sock_recv(self._link, 2 * PART)
+            if message == STARTED:
+                raise TimeoutError
+            answer = assembly.add(message)
+            if answer is not None:
+                return answer
+
+
+def _data(answer: Any) -> Any:
+    """What an answer holds; a refusal raises."""
+    if not isinstance(answer, dict) or "data" not in answer:
+        raise Refusal(int(answer.get("status", 400)), str(answer.get("error", "control refused")))
+    return answer["data"]

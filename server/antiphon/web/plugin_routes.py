@@ -1,0 +1,36 @@
+"""The hook `antiphon_routes`, called in the web process: a plugin without it is not imported here."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+
+from antiphon.web.server import HttpServer
+
+log = logging.getLogger("antiphon.plugins")
+HOOK = "antiphon_routes"
+
+
+async def add_routes(http: HttpServer, implemented: Mapping[str, tuple[str, ...]]) -> None:
+    """Has every plugin add its routes; one that raises is named in the log, and the rest goes on.
+
+    Args:
+        http: Where they are added.
+        implemented: By plugin, the names of its hooks, as the catalog has them.
+    """
+    wanted = {plugin for plugin, hooks in implemented.items() if HOOK in hooks}
+    if not wanted:
+        return
+    from antiphon.plugins.dispatcher import HookDispatcher
+    from antiphon.plugins.finding import sources
+    from antiphon.plugins.reasons import reason_of
+
+    dispatcher = HookDispatcher()
+    for source in sources():
+        if source.name in wanted and not source.problem:
+            try:
+                dispatcher.add(source.name, source.importing())
+            except (Exception, SystemExit) as error:
+                log.warning("plugin %s: %s", source.name, reason_of(error))
+    for failure in await dispatcher.acall(HOOK, http=http):
+        log.warning("plugin %s: %s", failure.name, failure.reason)

@@ -1,0 +1,86 @@
+"""The web process: started by the supervisor once the server is ready, with the HTTP socket and one end of a link.
+
+It holds nothing that anybody needs: killed, another takes its place, and connections queue in the socket meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+from antiphon.contract.catalog import Catalog
+from antiphon.errors import AntiphonError
+from antiphon.io.log_lines import log_lines
+from antiphon.runtime import paths
+from antiphon.runtime.child_process import listening
+from antiphon.runtime.settings import ServeSettings
+from antiphon.web.control_link import ControlLink
+from antiphon.web.plugin_routes import add_routes
+from antiphon.web.routes import serve_http
+
+log = logging.getLogger("antiphon.web")
+NICE = 10
+"""What is added to its nice value: control and engine come first where the machine has no core to spare."""
+STALLED_SECONDS = 10
+"""A loop that a plugin's handler has held for so long is ended by SIGALRM, and started again."""
+
+
+def main(argument: str) -> int:
+    """Serves until SIGTERM.
+
+    Args:
+        argument: JSON from the supervisor: settings, catalog (a path) and fds (http, control).
+
+    Returns:
+        The exit status.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT,))
+    log_lines()
+    os.nice(NICE)
+    given = json.loads(argument)
+    catalog = Catalog.from_json(json.loads(Path(given["catalog"]).read_text()))
+    try:
+        asyncio.run(_live(given, catalog))
+    except AntiphonError as error:
+        log.error("HTTP is not served: %s", error)
+        return 1
+    return 0
+
+
+async def _live(given: dict[str, Any], catalog: Catalog) -> None:
+    settings, fds = ServeSettings.from_json(given["settings"]), given["fds"]
+    loop, stop = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_signal_handler(signal.SIGTERM, stop.set)
+    listening()
+    control = ControlLink(socket.socket(fileno=fds["control"]), ("127.0.0.1", settings.osc_port))
+    serving = loop.create_task(control.serve(), name="control")
+    listener = socket.socket(fileno=fds["http"])
+    try:
+        http = await serve_http(control, catalog, folder=paths.config(), listener=listener, lan=settings.lan)
+        await add_routes(http, catalog.hooks)
+        _watch(loop)
+        await stop.wait()
+        await http.stop()
+    finally:
+        serving.cancel()
+        control.close()
+
+
+def _watch(loop: asyncio.AbstractEventLoop) -> None:
+    """Puts the alarm off, every second that the loop turns."""
+    signal.alarm(STALLED_SECONDS)
+    loop.call_later(1.0, _watch, loop)
+
+
+if __name__ == "__main__":
+    status = main(sys.stdin.read())
+    sys.stdout.flush()
+    os._exit(status)

@@ -1,0 +1,42 @@
+"""`serve --lan` with real processes: HTTPS with the token, approvals through deaths, secrets that cannot be kept."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+from tests.waiting import until
+
+from antiphon.bench.rig import ServerProcess
+from antiphon.cli import approve
+
+OPTIONS = ("--lan", "--audio", "headless", "--patch", "through", "--synth", "null")
+
+
+def test_https_with_the_token_and_approvals_that_outlive_control_and_web(tmp_path: Path) -> None:
+    folder = tmp_path / "config"
+    with ServerProcess(*OPTIONS, home=tmp_path) as server:
+        assert "https://" in server.lines[-1]
+        before = approve.look("/api/status", folder, server.http)
+        assert approve.let_in("192.168.77.7", folder, server.http) == "192.168.77.7"
+        for name in ("control", "web"):
+            os.kill(before[name]["pid"], signal.SIGKILL)
+
+        def back() -> bool:
+            try:
+                now = approve.look("/api/status", folder, server.http)
+            except Exception:
+                return False  # its connection was reset
+            return all(now[name]["pid"] != before[name]["pid"] for name in ("control", "web"))
+
+        until(back, 5.0, "others answer")
+        assert approve.look("/api/surfaces", folder, server.http)["approved"] == ["192.168.77.7"]
+
+
+def test_a_token_that_cannot_be_read_is_said_before_anything_plays(tmp_path: Path) -> None:
+    (tmp_path / "config" / "token").mkdir(parents=True)
+    with pytest.raises(RuntimeError, match=r"antiphon: the token .* cannot be read .*remove it") as refused:
+        ServerProcess(*OPTIONS, home=tmp_path).start()
+    assert "Traceback" not in str(refused.value)

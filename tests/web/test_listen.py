@@ -1,0 +1,223 @@
+"""OSCQuery's LISTEN over a WebSocket, with a stand-in for control that sends what subscribers are sent."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+import wsproto
+from wsproto import events
+
+from antiphon.io.http_message import Refusal, text
+from antiphon.runtime.child_process import pair
+from antiphon.web import listeners
+from antiphon.web.control_link import ControlLink
+from antiphon.web.guard import Limits
+from antiphon.web.server import HttpServer
+from antiphon.wire.osc import IMMEDIATELY, Message, decode, encode, encode_bundle
+
+PATIENCE = 30.0
+
+
+class Control:
+    """Control's OSC socket: remembers who subscribed, and sends them what it is told to."""
+
+    def __init__(self) -> None:
+        self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.sock.bind(("127.0.0.1", 0))
+        self.sock.setblocking(False)
+        self.subscriber: Any = None
+
+    async def heard(self) -> Message:
+        """The next message to control."""
+        async with asyncio.timeout(PATIENCE):
+            data, self.subscriber = await asyncio.get_running_loop().sock_recvfrom(self.sock, 4096)
+        message = decode(data)
+        assert isinstance(message, Message)
+        return message
+
+    def send(self, packet: bytes) -> None:
+        self.sock.sendto(packet, self.subscriber)
+
+
+class Client:
+    """A WebSocket on wsproto."""
+
+    def __init__(self, server: HttpServer) -> None:
+        self._server = server
+        self._conn = wsproto.WSConnection(wsproto.ConnectionType.CLIENT)
+        self._events: list[events.Event] = []
+
+    async def open(self, path: str = "/", **headers: str) -> events.Event:
+        host = f"127.0.0.1:{self._server.port}"
+        self._reader, self._writer = await asyncio.open_connection("127.0.0.1", self._server.port)
+        extra = [(name.encode(), value.encode()) for name, value in headers.items()]
+        self._writer.write(self._conn.send(events.Request(host=host, target=path, extra_headers=extra)))
+        return await self.next()
+
+    async def next(self) -> events.Event:
+        async with asyncio.timeout(PATIENCE):
+            while not self._events:
+                data = await self._reader.read(65536)
+                self._conn.receive_data(data or None)
+                self._events += list(self._conn.events())
+        event = self._events.pop(0)
+        if isinstance(event, events.Ping):
+            self._writer.write(self._conn.send(event.response()))
+            return await self.next()
+        return event
+
+    def send(self, data: str | bytes) -> None:
+        self._writer.write(self._conn.send(events.Message(data=data)))
+
+    def listen(self, address: str, command: str = "LISTEN") -> None:
+        self.send(json.dumps({"COMMAND": command, "DATA": address}))
+
+    async def refused(self) -> str:
+        """The sentence that answers a message."""
+        event = await self.next()
+        assert isinstance(event, events.TextMessage)
+        return str(json.loads(event.data)["error"])
+
+    async def change(self) -> Message:
+        event = await self.next()
+        assert isinstance(event, events.BytesMessage), event
+        message = decode(bytes(event.data))
+        assert isinstance(message, Message)
+        return message
+
+    async def settled(self) -> None:
+        """All that was sent before has been read by the server."""
+        self.send("?")
+        await self.refused()
+
+    def close(self) -> None:
+        self._writer.close()
+
+
+@asynccontextmanager
+async def serving(limits: Limits | None = None) -> AsyncIterator[tuple[HttpServer, Control]]:
+    control, ends = Control(), pair()
+    link = ControlLink(ends[0], control.sock.getsockname())
+    server = HttpServer(control=link, limits=limits or Limits(request_seconds=120.0, idle_seconds=120.0))
+    server.add("GET", "/", lambda request: text("here"))
+    await server.start()
+    try:
+        yield server, control
+    finally:
+        await server.stop()
+        link.close()
+        ends[1].close()
+        control.sock.close()
+
+
+async def test_a_listener_is_sent_the_values_it_asked_for_as_osc() -> None:
+    async with serving() as (server, control):
+        client = Client(server)
+        assert isinstance(await client.open(), events.AcceptConnection)
+        assert (await control.heard())[::2] == (b"/notify", (1,))
+        client.listen("/node/a/gain")
+        client.listen("/node/a/mode")
+        await client.settled()
+        control.send(encode("/node/b/gain", 0.1))
+        control.send(encode_bundle(IMMEDIATELY, [encode("/node/a/gain", 0.5), encode("/meter", "a", 0.1, 0.1)]))
+        assert (await client.change())[::2] == (b"/node/a/gain", (0.5,))
+        client.listen("/node/a/gain", "IGNORE")
+        await client.settled()
+        control.send(encode("/node/a/gain", 0.7))
+        control.send(encode("/node/a/mode", "wavelet"))
+        assert (await client.change())[::2] == (b"/node/a/mode", ("wavelet",))
+        client.close()
+        assert (await control.heard())[::2] == (b"/notify", (0,))
+
+
+async def test_of_several_changes_that_wait_the_last_is_sent() -> None:
+    listener = listeners.Listener()
+    listener.command('{"COMMAND": "LISTEN", "DATA": "/a"}')
+    for number in range(100):
+        listener.change("/a", encode("/a", number))
+        listener.change("/b", encode("/b", number))
+    assert listener.pending == {"/a": encode("/a", 99)}
+
+
+@pytest.mark.parametrize(
+    "message",
+    ["", "[]", "{", '{"COMMAND": "LISTEN"}', '{"COMMAND": "DROP", "DATA": "/a"}', '{"COMMAND": "LISTEN", "DATA": 1}',
+     '{"COMMAND": "LISTEN", "DATA": "a"}', json.dumps({"COMMAND": "LISTEN", "DATA": "/" + "a" * 300}), "[" * 3000],
+)  # fmt: skip
+async def test_what_is_no_command_is_refused_in_a_sentence(message: str) -> None:
+    async with serving() as (server, _):
+        client = Client(server)
+        await client.open()
+        client.send(message)
+        assert await client.refused()
+        client.close()
+
+
+async def test_addresses_messages_and_listeners_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listeners, "MAX_ADDRESSES", 3)
+    monkeypatch.setattr(listeners, "MAX_LISTENERS", 2)
+    async with serving() as (server, _):
+        clients = [Client(server) for _ in range(3)]
+        opened = [await client.open() for client in clients]
+        assert [type(event).__name__ for event in opened] == ["AcceptConnection"] * 2 + ["RejectConnection"]
+        for number in range(4):
+            clients[0].listen(f"/{number}")
+        assert "at most 3 addresses" in await clients[0].refused()
+        clients[1].send("x" * 5000)
+        event = await clients[1].next()
+        assert isinstance(event, events.CloseConnection)
+        assert event.code == 1009
+        for client in clients:
+            client.close()
+
+
+async def test_the_guard_stands_before_a_websocket_too() -> None:
+    async with serving() as (server, _):
+        ours = f"http://127.0.0.1:{server.port}"
+        for origin, accepted in ((ours, True), ("http://evil.example", False), ("null", False)):
+            client = Client(server)
+            event = await client.open(Origin=origin)
+            assert isinstance(event, events.AcceptConnection) is accepted
+            if not accepted:
+                assert isinstance(event, events.RejectConnection)
+                assert event.status_code == 403
+            client.close()
+
+        def closed(request: object, needed: bool) -> None:
+            raise Refusal(401, "the token")
+
+        server.authorise = closed
+        client = Client(server)
+        event = await client.open()
+        assert isinstance(event, events.RejectConnection)
+        assert event.status_code == 401
+        client.close()
+
+
+async def test_a_listener_that_answers_no_ping_is_closed() -> None:
+    async with serving(Limits(request_seconds=0.3, idle_seconds=0.3)) as (server, _):
+        client = Client(server)
+        await client.open()
+        reader = client._reader
+        async with asyncio.timeout(PATIENCE):
+            while await reader.read(4096):
+                pass
+        for _ in range(100):
+            await asyncio.sleep(0.01 if len(server.listeners) else 0)
+        assert len(server.listeners) == 0
+        client.close()
+
+
+async def test_stopping_ends_listeners() -> None:
+    async with serving() as (server, _):
+        client = Client(server)
+        await client.open()
+        await asyncio.wait_for(server.stop(), PATIENCE)
+        assert len(server.listeners) == 0
+        client.close()
