@@ -12,6 +12,7 @@ Only plugins import it. It may import every room below `control`; what is define
 | `antiphon.api.synths` | backends that play notes |
 | `antiphon.api.commands` | what a performer asks for: notes, parameters, tempo, each with its time |
 | `antiphon.api.transports` | what carries commands into the server and values out of it |
+| `antiphon.api.http` | HTTP routes: requests, responses, refusals |
 | `antiphon.api.osc` | OSC packets as bytes |
 | `antiphon.api.console` | lines for the person at the terminal |
 | `antiphon.api.files` | sound files, MIDI files, folders |

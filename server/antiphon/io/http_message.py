@@ -14,12 +14,22 @@ from antiphon.errors import WireError
 
 
 class Refusal(WireError):
-    """A request that is not acted on; `status` is the HTTP status that says so.
+    """A request that is not acted on.
 
-    page: HTML to send with it instead of the sentence as JSON.
+    Attributes:
+        status: The HTTP status of the answer.
+        headers: Added to the answer's.
+        page: HTML to send instead of the sentence as JSON; "" for none.
     """
 
     def __init__(self, status: int, message: str, headers: tuple[tuple[str, str], ...] = ()) -> None:
+        """Makes a refusal to be raised by a handler.
+
+        Args:
+            status: The HTTP status of the answer, 400 to 599.
+            message: One sentence for the client.
+            headers: Added to the answer's.
+        """
         super().__init__(message)
         self.status = status
         self.headers = headers
@@ -30,8 +40,14 @@ class Refusal(WireError):
 class HttpRequest:
     """A request that passed the guard.
 
-    path: decoded.  query: decoded, None without a "?".  headers: lower-case names, repeats joined
-    by ", ".  peer, local: the two ends' addresses, without ports.
+    Attributes:
+        method: In capitals.
+        path: Decoded.
+        query: Decoded; None without a "?".
+        headers: By lower-case name; repeats are joined by ", ".
+        peer: The client's address, without its port.
+        local: This end's address, without its port.
+        body: At most what the guard lets pass.
     """
 
     method: str
@@ -43,7 +59,14 @@ class HttpRequest:
     body: bytes = b""
 
     def json(self) -> Any:
-        """The body as JSON, or a `Refusal` that says it is none."""
+        """Reads the body as JSON.
+
+        Returns:
+            What it holds.
+
+        Raises:
+            Refusal: It is no JSON (status 400).
+        """
         try:
             return json.loads(self.body)
         except (ValueError, RecursionError):
@@ -52,7 +75,14 @@ class HttpRequest:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What a handler answers. headers: added to ours; framing headers are the server's business."""
+    """What a handler answers.
+
+    Attributes:
+        status: Of HTTP, up to 599.
+        body: Bytes of the type `type`.
+        type: Its media type.
+        headers: Added to the server's; framing headers are the server's business.
+    """
 
     status: int = 200
     body: bytes = b""
@@ -60,7 +90,12 @@ class Response:
     headers: tuple[tuple[str, str], ...] = ()
 
     def check(self) -> None:
-        """Raises for what cannot be sent, before any of it is."""
+        """Looks whether it can be sent, before any of it is.
+
+        Raises:
+            ValueError: The status is none of HTTP, or a header holds what a header cannot.
+            TypeError: The body is not bytes.
+        """
         if self.status > 599:
             raise ValueError(f"{self.status} is no status of HTTP")
         h11.Response(status_code=self.status, headers=[("Content-Type", self.type), *self.headers])
@@ -82,7 +117,16 @@ class HttpRoute:
 
 
 def answer(data: Any, status: int = 200, headers: tuple[tuple[str, str], ...] = ()) -> Response:
-    """A JSON response; numbers JSON cannot hold (NaN, infinities) become null."""
+    """Makes a response of JSON; numbers that JSON cannot hold (NaN, infinities) become null.
+
+    Args:
+        data: Anything that `json.dumps` takes.
+        status: Of HTTP.
+        headers: Added to the server's.
+
+    Returns:
+        The response.
+    """
     try:
         body = json.dumps(data, allow_nan=False)
     except ValueError:
@@ -91,7 +135,15 @@ def answer(data: Any, status: int = 200, headers: tuple[tuple[str, str], ...] = 
 
 
 def text(message: str, status: int = 200) -> Response:
-    """A plain text response."""
+    """Makes a response of plain text.
+
+    Args:
+        message: The text.
+        status: Of HTTP.
+
+    Returns:
+        The response, in UTF-8.
+    """
     return Response(status, message.encode("utf-8", "backslashreplace"), "text/plain; charset=utf-8")
 
 
