@@ -23,7 +23,7 @@ from antiphon_midi import messages as midi
 from antiphon_midi.learn import Knob, MidiMap
 from antiphon_midi.output import MidiOut
 from antiphon_midi.pedals import Presses
-from antiphon_midi.ports import Changes, Ports
+from antiphon_midi.ports import PortChanges, Ports
 from antiphon_midi.voices import PEDAL, HeldNotes, PortVoice
 
 log = logging.getLogger("antiphon.control")
@@ -150,7 +150,7 @@ class MidiInput:
             for channel, note in self._held.left():
                 self._do(NoteOff(note, channel), "")
 
-    def _changed(self, found: Changes) -> None:
+    def _changed(self, found: PortChanges) -> None:
         if not found.closed:
             return
         with self._server.turn():

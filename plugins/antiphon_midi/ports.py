@@ -87,7 +87,7 @@ def make_backend(client: str, bell: int, virtual: str) -> Backend:
 
 
 @dataclass(slots=True)
-class Changes:
+class PortChanges:
     """What a look at the ports found. Names are stable ones; a port that was away in between is in both."""
 
     opened: list[str] = field(default_factory=list)
@@ -125,9 +125,9 @@ class Ports:
     def dropped(self) -> int:
         return self._lost + (self.backend.dropped if self.backend is not None else 0)
 
-    def look(self) -> Changes:
+    def look(self) -> PortChanges:
         """Opens what has come, closes what has gone. Never raises; `trouble` says what is not as asked for."""
-        found = Changes()
+        found = PortChanges()
         self.trouble = ""
         try:
             self._look(found)
@@ -137,7 +137,7 @@ class Ports:
             self._give_up(found)
         return found
 
-    def _look(self, found: Changes) -> None:
+    def _look(self, found: PortChanges) -> None:
         if self.backend is None:
             self.backend = self._make(self._client, self.bell, VIRTUAL if self._virtual else "")
             if self._virtual:
@@ -168,7 +168,7 @@ class Ports:
                     known = ", ".join(there.values()) or "none"
                     self.trouble = f"there is no MIDI {side} like {part!r} now; there are: {known}"
 
-    def _look_out(self, backend: Backend, found: Changes, here: dict[str, str]) -> None:
+    def _look_out(self, backend: Backend, found: PortChanges, here: dict[str, str]) -> None:
         for plain, name in list(self.outputs.items()):
             if here.get(plain) != name:
                 backend.close_output(name)
@@ -189,16 +189,16 @@ class Ports:
             return False
         return True
 
-    def _open(self, found: Changes, plain: str, name: str) -> None:
+    def _open(self, found: PortChanges, plain: str, name: str) -> None:
         self._names[name] = plain
         self.inputs[plain] = name
         found.opened.append(plain)
 
-    def _closed(self, found: Changes, plain: str) -> None:
+    def _closed(self, found: PortChanges, plain: str) -> None:
         self._names.pop(self.inputs.pop(plain), None)
         found.closed.append(plain)
 
-    def _give_up(self, found: Changes) -> None:
+    def _give_up(self, found: PortChanges) -> None:
         """The MIDI system itself has gone; it is looked for again."""
         for plain in list(self.inputs):
             self._closed(found, plain)

@@ -50,8 +50,12 @@ PATCHES = {
 SCSYNTH = "plugins/antiphon_supercollider/tests/real"
 PARSED = {
     "antiphon serve --midi --patch keys": "tests/real/test_midi.py plays a keyboard",
-    "antiphon osc /learn /node/keys/wet": "tests/control/test_midi.py::test_learned_once_it_stays_learned turns it",
+    "antiphon osc /learn /node/keys/wet": (
+        "plugins/antiphon_midi/tests/test_input.py::test_learned_once_it_stays_learned turns it"
+    ),
     "antiphon serve --patch through --mqtt-url mqtt://localhost": "tests/serve/test_mqtt.py has a broker",
+    "antiphon serve --mqtt-url mqtt://user:password@host:1883": "the same",
+    "antiphon serve --midi": "tests/real/test_midi.py",
     "antiphon serve --patch worker": "the next line renders the same patch",
     "antiphon serve --patch keys": "the server that these tests share is started so",
     "antiphon serve --audio headless --synth supercollider --patch keys": f"{SCSYNTH}/test_supercollider.py",

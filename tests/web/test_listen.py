@@ -137,7 +137,7 @@ async def test_a_listener_is_sent_the_values_it_asked_for_as_osc() -> None:
 
 
 async def test_of_several_changes_that_wait_the_last_is_sent() -> None:
-    listener = listeners.Listener()
+    listener = listeners.WebListener()
     listener.command('{"COMMAND": "LISTEN", "DATA": "/a"}')
     for number in range(100):
         listener.change("/a", encode("/a", number))

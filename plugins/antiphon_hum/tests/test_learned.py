@@ -19,7 +19,7 @@ from antiphon_hum.learned.offline_model import RATE, OfflineModel
 from antiphon_hum.processor import Hum
 from antiphon_hum.transcription import notes as files
 from antiphon_hum.transcription.jobs import run
-from antiphon_hum.transcription.notes import Listener, notes_of
+from antiphon_hum.transcription.notes import NoteCollector, notes_of
 from antiphon_models.hum.evaluation import f1, lateness
 from antiphon_models.hum.material import ScoreNote, SingingStyle
 from antiphon_models.hum.systems import Result
@@ -77,7 +77,7 @@ def test_answers_hop_by_hop_are_those_of_the_whole_sound(mode):
     for at in range(0, sound.shape[1], 7001):
         at_once.hear(sound[:, at : at + 7001])
     whole, _ = at_once.end()
-    listener, given = Listener(RATE, 1, {"mode": mode}), []
+    listener, given = NoteCollector(RATE, 1, {"mode": mode}), []
     listener._processor.overhear(lambda answer, _level: given.append(answer.reshape(-1).copy()))
     listener.hear(sound)
     listener.notes()

@@ -63,7 +63,7 @@ def notes_of(
     """
     sound = np.atleast_2d(np.asarray(samples, np.float32))
     if live:
-        listener = Listener(rate, sound.shape[0], settings)
+        listener = NoteCollector(rate, sound.shape[0], settings)
         listener.hear(sound)
         return listener.notes()
 
@@ -128,13 +128,13 @@ def _by_tracker(
 ) -> Transcription:  # fmt: skip
     """Heard twice: what comes is known the second time."""
     plain: dict[str, Value] = {**settings, "mode": mode, "quantise": "off", "scale": "off"}
-    first = Listener(at, channels, plain)
+    first = NoteCollector(at, channels, plain)
     play(at, first.hear)
     ahead = first.beliefs()
     key = _key(first.notes(), at, asked)
     if key is not None:
         plain |= {"key": KEYS[key[0] + 1], "scale": key[1]}
-    second = Listener(at, channels, plain, ahead)
+    second = NoteCollector(at, channels, plain, ahead)
     play(at, second.hear)
     return Transcription(tuple(second.notes()), second.frames, key)
 
@@ -184,7 +184,7 @@ def _resampled(sound: Samples, rate: int, to: int) -> Samples:
     return np.ascontiguousarray(np.asarray(soxr.resample(sound.T, rate, to), np.float32).T)
 
 
-class Listener:
+class NoteCollector:
     """Takes a sound piece by piece and has its notes at the end, the latency taken out.
 
     frames: heard so far.

@@ -18,21 +18,10 @@ from typing import Any
 import llvmlite.binding as llvm
 from llvmlite import ir
 
+from antiphon.native.arithmetic import BOOL, F64, I64, TYPES, Arithmetic
 from antiphon.native.kernel import AUDIO, Kernel
 from antiphon.native.loading import members, symbol, target
 
-_I1, _I8, _I64 = ir.IntType(1), ir.IntType(8), ir.IntType(64)
-_F32, _F64 = ir.FloatType(), ir.DoubleType()
-_TYPES: dict[str, ir.Type] = {
-    "i64": _I64,
-    "f32": _F32,
-    "f64": _F64,
-    "i64p": ir.PointerType(_I64),
-    "f32p": ir.PointerType(_F32),
-    "f64p": ir.PointerType(_F64),
-    "u8p": ir.PointerType(_I8),
-    "None": ir.VoidType(),
-}
 _MATH = {"sqrt", "exp", "sin", "cos", "log", "floor", "pow", "log2", "exp2"}
 
 
@@ -63,10 +52,6 @@ def build(wanted: Iterable[Kernel[Any, Any]]) -> bytes:
     return bytes(machine.emit_object(parsed))
 
 
-def _power_of_two(value: ir.Value) -> bool:
-    return isinstance(value, ir.Constant) and value.constant > 0 and value.constant & (value.constant - 1) == 0
-
-
 class _Unit:
     """One LLVM module's kernels. Two plugins may give kernels one name: here each has its own."""
 
@@ -77,7 +62,7 @@ class _Unit:
 
     def function(self, item: Kernel[Any, Any]) -> ir.Function:
         if item not in self.functions:
-            kind = ir.FunctionType(_TYPES[item.returns], [_TYPES[t] for _, t in item.flat])
+            kind = ir.FunctionType(TYPES[item.returns], [TYPES[t] for _, t in item.flat])
             self.functions[item] = ir.Function(self.module, kind, symbol(item, len(self.functions)))
             self.waiting.append(item)
         return self.functions[item]
@@ -95,6 +80,7 @@ class _Lowering:
         self.constants = {**seen.globals, **seen.nonlocals}
         self.entry = into.append_basic_block("entry")
         self.b = ir.IRBuilder(into.append_basic_block("body"))
+        self.numbers = Arithmetic(self.b, self.fail)
         self.slots: dict[str, ir.AllocaInstr] = {}
         self.loops: list[tuple[ir.Block, ir.Block]] = []
 
@@ -115,38 +101,7 @@ class _Lowering:
         if name not in self.slots:
             builder = ir.IRBuilder(self.entry)
             self.slots[name] = builder.alloca(value.type, name=name)
-        self.b.store(self.convert(value, self.slots[name].allocated_type), self.slots[name])
-
-    def convert(self, value: ir.Value, to: ir.Type) -> ir.Value:
-        kind = value.type
-        if kind == to:
-            return value
-        if to == _I1:
-            zero = ir.Constant(kind, 0)
-            return self.b.icmp_signed("!=", value, zero) if kind == _I64 else self.b.fcmp_unordered("!=", value, zero)
-        if kind == _I1:
-            value, kind = self.b.zext(value, _I64), _I64
-            if to == _I64:
-                return value
-        if kind == _I8:
-            return self.convert(self.b.zext(value, _I64), to)
-        if to == _I8:
-            return self.b.trunc(self.convert(value, _I64), _I8)
-        if kind == _I64:
-            return self.b.sitofp(value, to)
-        if to == _I64:
-            return self.b.fptosi(value, to)
-        return self.b.fpext(value, to) if to == _F64 else self.b.fptrunc(value, to)
-
-    def same(self, a: ir.Value, b: ir.Value) -> tuple[ir.Value, ir.Value]:
-        order = [_I1, _I8, _I64, _F32, _F64]
-        # a literal takes the other side's type, so that f32 stays f32
-        if isinstance(a, ir.Constant) and b.type in (_F32, _F64) and a.type != _I1:
-            return ir.Constant(b.type, float(a.constant)), b
-        if isinstance(b, ir.Constant) and a.type in (_F32, _F64) and b.type != _I1:
-            return a, ir.Constant(a.type, float(b.constant))
-        top = max(order.index(a.type), order.index(b.type), 2)
-        return self.convert(a, order[top]), self.convert(b, order[top])
+        self.b.store(self.numbers.convert(value, self.slots[name].allocated_type), self.slots[name])
 
     # ---- statements
     def statements(self, body: list[ast.stmt]) -> None:
@@ -165,7 +120,7 @@ class _Lowering:
                 self.assign(target, self.value(value))
             case ast.AugAssign(target=target, op=op, value=value):
                 left = ast.copy_location(ast.parse(ast.unparse(target), mode="eval").body, node)
-                self.assign(target, self.arithmetic(op, self.value(left), self.value(value), node))
+                self.assign(target, self.numbers.arithmetic(op, self.value(left), self.value(value), node))
             case ast.Expr(value=ast.Constant()) | ast.Pass():
                 pass
             case ast.Expr(value=value):
@@ -173,13 +128,13 @@ class _Lowering:
             case ast.Return(value=None):
                 self.b.ret_void()
             case ast.Return(value=value) if value is not None:
-                self.b.ret(self.convert(self.value(value), self.function.function_type.return_type))
+                self.b.ret(self.numbers.convert(self.value(value), self.function.function_type.return_type))
             case ast.If(test=test, body=body, orelse=orelse):
                 self.branch(test, body, orelse)
             case ast.While(test=test, body=body):
                 self.loop(test, body, [])
             case ast.For(target=ast.Name(id=name), iter=ast.Call(func=ast.Name(id="range"), args=args), body=body):
-                self.counted(name, [self.convert(self.value(a), _I64) for a in args], body)
+                self.counted(name, [self.numbers.convert(self.value(a), I64) for a in args], body)
             case ast.Break():
                 self.b.branch(self.loops[-1][1])
             case ast.Continue():
@@ -193,7 +148,7 @@ class _Lowering:
                 self.store(name, value)
             case ast.Subscript(value=base, slice=index):
                 place = self.place(base, index)
-                self.b.store(self.convert(value, place.type.pointee), place)
+                self.b.store(self.numbers.convert(value, place.type.pointee), place)
             case _:
                 raise self.fail(target, "only names and pointer elements can be assigned")
 
@@ -205,14 +160,14 @@ class _Lowering:
         if name := self.sound(base):
             if not isinstance(index, ast.Tuple) or len(index.elts) != 2:
                 raise self.fail(base, f"{name} is sound: {name}[channel, frame]")
-            channel, frame = (self.convert(self.value(part), _I64) for part in index.elts)
+            channel, frame = (self.numbers.convert(self.value(part), I64) for part in index.elts)
             row = self.b.mul(channel, self.b.load(self.slots[f"{name}.stride"]))
             return self.b.gep(self.b.load(self.slots[name]), [self.b.add(row, frame)])
-        return self.b.gep(self.value(base), [self.convert(self.value(index), _I64)])
+        return self.b.gep(self.value(base), [self.numbers.convert(self.value(index), I64)])
 
     def branch(self, test: ast.expr, body: list[ast.stmt], orelse: list[ast.stmt]) -> None:
         then, other, after = (self.function.append_basic_block(n) for n in ("then", "else", "after"))
-        self.b.cbranch(self.convert(self.value(test), _I1), then, other)
+        self.b.cbranch(self.numbers.convert(self.value(test), BOOL), then, other)
         for block, part in ((then, body), (other, orelse)):
             self.b.position_at_end(block)
             self.statements(part)
@@ -224,7 +179,7 @@ class _Lowering:
         head, inside, bump, after = (self.function.append_basic_block(n) for n in ("head", "inside", "bump", "after"))
         self.b.branch(head)
         self.b.position_at_end(head)
-        self.b.cbranch(self.convert(self.value(test), _I1), inside, after)
+        self.b.cbranch(self.numbers.convert(self.value(test), BOOL), inside, after)
         self.b.position_at_end(inside)
         self.loops.append((bump, after))
         self.statements(body)
@@ -237,10 +192,10 @@ class _Lowering:
         self.b.position_at_end(after)
 
     def counted(self, name: str, bounds: list[ir.Value], body: list[ast.stmt]) -> None:
-        start = ir.Constant(_I64, 0) if len(bounds) == 1 else bounds[0]
+        start = ir.Constant(I64, 0) if len(bounds) == 1 else bounds[0]
         self.store(name, start)
         self.store(f"{name}.end", bounds[0] if len(bounds) == 1 else bounds[1])
-        self.store(f"{name}.step", bounds[2] if len(bounds) == 3 else ir.Constant(_I64, 1))
+        self.store(f"{name}.step", bounds[2] if len(bounds) == 3 else ir.Constant(I64, 1))
         test = ast.Compare(ast.Name(name), [ast.Lt()], [ast.Name(f"{name}.end")])
         step = ast.AugAssign(ast.Name(name), ast.Add(), ast.Name(f"{name}.step"))
         self.loop(test, body, [step])
@@ -249,11 +204,11 @@ class _Lowering:
     def value(self, node: ast.expr) -> ir.Value:
         match node:
             case ast.Constant(value=bool(v)):
-                return ir.Constant(_I1, int(v))
+                return ir.Constant(BOOL, int(v))
             case ast.Constant(value=int(v)):
-                return ir.Constant(_I64, v)
+                return ir.Constant(I64, v)
             case ast.Constant(value=float(v)):
-                return ir.Constant(_F64, v)
+                return ir.Constant(F64, v)
             case ast.Name(id=name) if self.sound(node):
                 raise self.fail(node, f"{name} is sound: {name}[channel, frame], {name}.channels, {name}.frames")
             case ast.Attribute(value=base, attr=part) if self.sound(base) and part in ("channels", "frames"):
@@ -263,99 +218,40 @@ class _Lowering:
             case ast.Name(id=name) if isinstance(self.constants.get(name), int | float):
                 return self.value(ast.Constant(self.constants[name]))
             case ast.Attribute(value=ast.Name(id=name), attr=member) if member in members(self.constants.get(name)):
-                return ir.Constant(_I64, members(self.constants[name])[member])
+                return ir.Constant(I64, members(self.constants[name])[member])
             case ast.Subscript(value=base, slice=index):
                 return self.b.load(self.place(base, index))
             case ast.UnaryOp(op=ast.USub(), operand=operand):
                 inner = self.value(operand)
                 if isinstance(inner, ir.Constant):
                     return ir.Constant(inner.type, -inner.constant)
-                return self.b.neg(inner) if inner.type == _I64 else self.b.fneg(inner)
+                return self.b.neg(inner) if inner.type == I64 else self.b.fneg(inner)
             case ast.UnaryOp(op=ast.Not(), operand=operand):
-                return self.b.not_(self.convert(self.value(operand), _I1))
+                return self.b.not_(self.numbers.convert(self.value(operand), BOOL))
             case ast.BinOp(left=left, op=op, right=right):
-                return self.arithmetic(op, self.value(left), self.value(right), node)
+                return self.numbers.arithmetic(op, self.value(left), self.value(right), node)
             case ast.Compare(left=left, ops=[op], comparators=[right]):
-                return self.compare(op, self.value(left), self.value(right), node)
+                return self.numbers.compare(op, self.value(left), self.value(right), node)
             case ast.BoolOp(op=op, values=values):
-                made = [self.convert(self.value(v), _I1) for v in values]
+                made = [self.numbers.convert(self.value(v), BOOL) for v in values]
                 total = made[0]
                 for one in made[1:]:
                     total = self.b.and_(total, one) if isinstance(op, ast.And) else self.b.or_(total, one)
                 return total
             case ast.IfExp(test=test, body=body, orelse=orelse):
-                a, b = self.same(self.value(body), self.value(orelse))
-                return self.b.select(self.convert(self.value(test), _I1), a, b)
+                a, b = self.numbers.same(self.value(body), self.value(orelse))
+                return self.b.select(self.numbers.convert(self.value(test), BOOL), a, b)
             case ast.Call(func=ast.Name(id=name), args=args):
                 return self.call(name, args, node)
             case ast.Call(func=ast.Attribute(value=ast.Name(id="math"), attr=name), args=args) if name in _MATH:
                 made = [self.value(a) for a in args]
-                made = [self.convert(m, _F64) if m.type == _I64 else m for m in made]
+                made = [self.numbers.convert(m, F64) if m.type == I64 else m for m in made]
                 kind = made[0].type
                 function = self.module.declare_intrinsic(
                     f"llvm.{name}", [kind], ir.FunctionType(kind, [kind] * len(made))
                 )
-                return self.b.call(function, [self.convert(m, kind) for m in made])
+                return self.b.call(function, [self.numbers.convert(m, kind) for m in made])
         raise self.fail(node, f"{ast.unparse(node)} is outside the subset")
-
-    def arithmetic(self, op: ast.operator, a: ir.Value, b: ir.Value, node: ast.AST) -> ir.Value:
-        if isinstance(op, ast.Div) and a.type == _I64 and b.type == _I64:
-            a, b = self.convert(a, _F64), self.convert(b, _F64)
-        a, b = self.same(a, b)
-        whole = a.type == _I64
-        match op:
-            case ast.Add():
-                return self.b.add(a, b) if whole else self.b.fadd(a, b)
-            case ast.Sub():
-                return self.b.sub(a, b) if whole else self.b.fsub(a, b)
-            case ast.Mult():
-                return self.b.mul(a, b) if whole else self.b.fmul(a, b)
-            case ast.Div():
-                return self.b.fdiv(a, b)
-            case ast.FloorDiv() if whole:
-                return self.floor_divide(a, b)
-            case ast.Mod() if whole:
-                return self.modulo(a, b)
-            case ast.BitAnd() if whole:
-                return self.b.and_(a, b)
-            case ast.BitOr() if whole:
-                return self.b.or_(a, b)
-            case ast.LShift() if whole:
-                return self.b.shl(a, b)
-            case ast.RShift() if whole:
-                return self.b.ashr(a, b)
-        raise self.fail(node, f"{type(op).__name__} of {a.type} is outside the subset")
-
-    # Python rounds a quotient down and a remainder has the divisor's sign; LLVM's sdiv and srem round towards zero.
-    # By a power of two, a shift and a mask are already Python's.
-    def floor_divide(self, a: ir.Value, b: ir.Value) -> ir.Value:
-        if _power_of_two(b):
-            return self.b.ashr(a, ir.Constant(_I64, b.constant.bit_length() - 1))
-        return self.b.sub(self.b.sdiv(a, b), self.b.zext(self.rounded_up(self.b.srem(a, b), b), _I64))
-
-    def modulo(self, a: ir.Value, b: ir.Value) -> ir.Value:
-        if _power_of_two(b):
-            return self.b.and_(a, ir.Constant(_I64, b.constant - 1))
-        rest = self.b.srem(a, b)
-        return self.b.add(rest, self.b.select(self.rounded_up(rest, b), b, ir.Constant(_I64, 0)))
-
-    def rounded_up(self, rest: ir.Value, b: ir.Value) -> ir.Value:
-        """Whether sdiv's quotient lies above Python's: there is a remainder, of the other sign than the divisor."""
-        zero = ir.Constant(_I64, 0)
-        other_sign = self.b.icmp_signed("<", self.b.xor(rest, b), zero)
-        return self.b.and_(self.b.icmp_signed("!=", rest, zero), other_sign)
-
-    def compare(self, op: ast.cmpop, a: ir.Value, b: ir.Value, node: ast.AST) -> ir.Value:
-        signs: dict[type[ast.cmpop], str] = {
-            ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "==", ast.NotEq: "!=",
-        }  # fmt: skip
-        if type(op) not in signs:
-            raise self.fail(node, f"{type(op).__name__} is outside the subset")
-        a, b = self.same(a, b)
-        sign = signs[type(op)]
-        if a.type == _I64:
-            return self.b.icmp_signed(sign, a, b)
-        return self.b.fcmp_unordered(sign, a, b) if sign == "!=" else self.b.fcmp_ordered(sign, a, b)
 
     def given(self, node: ast.expr) -> list[ir.Value]:
         """What an argument is to machine code."""
@@ -366,35 +262,35 @@ class _Lowering:
 
     def call(self, name: str, args: list[ast.expr], node: ast.AST) -> ir.Value:
         if name in ("f32", "f64", "i64"):
-            return self.convert(self.value(args[0]), _TYPES[name])
+            return self.numbers.convert(self.value(args[0]), TYPES[name])
         if name in ("min", "max"):
-            a, b = self.same(self.value(args[0]), self.value(args[1]))
-            return self.b.select(self.compare(ast.Lt() if name == "min" else ast.Gt(), a, b, node), a, b)
+            a, b = self.numbers.same(self.value(args[0]), self.value(args[1]))
+            return self.b.select(self.numbers.compare(ast.Lt() if name == "min" else ast.Gt(), a, b, node), a, b)
         if name == "abs":
             a = self.value(args[0])
             zero = ir.Constant(a.type, 0)
-            negative = self.compare(ast.Lt(), a, zero, node)
-            return self.b.select(negative, self.b.neg(a) if a.type == _I64 else self.b.fneg(a), a)
+            negative = self.numbers.compare(ast.Lt(), a, zero, node)
+            return self.b.select(negative, self.b.neg(a) if a.type == I64 else self.b.fneg(a), a)
         made = [value for a in args for value in self.given(a)]
         match name:
             case "load_acquire":
                 return self.b.load_atomic(self.b.gep(made[0], [made[1]]), "acquire", 8)
             case "store_release":
-                self.b.store_atomic(self.convert(made[2], _I64), self.b.gep(made[0], [made[1]]), "release", 8)
-                return ir.Constant(_I64, 0)
+                self.b.store_atomic(self.numbers.convert(made[2], I64), self.b.gep(made[0], [made[1]]), "release", 8)
+                return ir.Constant(I64, 0)
             case "address_f32":
-                return self.b.inttoptr(made[0], _TYPES["f32p"])
+                return self.b.inttoptr(made[0], TYPES["f32p"])
             case "offset":
                 return self.b.gep(made[0], [made[1]])
             case "as_u8p":
-                return self.b.bitcast(made[0], _TYPES["u8p"])
+                return self.b.bitcast(made[0], TYPES["u8p"])
             case "call_c":
-                kind = ir.FunctionType(_I64, [m.type for m in made[1:]])
+                kind = ir.FunctionType(I64, [m.type for m in made[1:]])
                 return self.b.call(self.b.inttoptr(made[0], kind.as_pointer()), made[1:])
         called = self.constants.get(name)
         if isinstance(called, Kernel):
             target = self.unit.function(called)
             return self.b.call(
-                target, [self.convert(m, t) for m, t in zip(made, target.function_type.args, strict=True)]
+                target, [self.numbers.convert(m, t) for m, t in zip(made, target.function_type.args, strict=True)]
             )
         raise self.fail(node, f"{name}() is outside the subset")

@@ -15,7 +15,7 @@ DATAGRAMS = 64
 """Read in one turn of the event loop."""
 
 
-class Changes:
+class ValueSubscription:
     """Calls `changed(address, packet)` for every OSC message that control sends a subscriber."""
 
     def __init__(self, osc: tuple[str, int], changed: Callable[[str, bytes], None]) -> None:

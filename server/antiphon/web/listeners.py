@@ -12,7 +12,7 @@ import json
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import TYPE_CHECKING, Any
 
-from antiphon.web.changes import Changes
+from antiphon.web.changes import ValueSubscription
 
 if TYPE_CHECKING:
     from antiphon.web.control_link import ControlLink
@@ -28,7 +28,7 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
-class Listener:
+class WebListener:
     """One client: the addresses it listens to, and what is to be sent."""
 
     def __init__(self) -> None:
@@ -67,8 +67,8 @@ class Listeners:
 
     def __init__(self, control: ControlLink | None) -> None:
         """control: None where nothing changes."""
-        self._all: dict[Listener, asyncio.Task[Any] | None] = {}
-        self._changes = None if control is None else Changes(control.osc, self._changed)
+        self._all: dict[WebListener, asyncio.Task[Any] | None] = {}
+        self._changes = None if control is None else ValueSubscription(control.osc, self._changed)
 
     def __len__(self) -> int:
         return len(self._all)
@@ -82,7 +82,7 @@ class Listeners:
         """Serves one client until it leaves."""
         await receive()  # websocket.connect
         await send({"type": "websocket.accept"})
-        listener = Listener()
+        listener = WebListener()
         self._all[listener] = asyncio.current_task()
         if self._changes is not None:
             self._changes.start()
@@ -118,7 +118,7 @@ class Listeners:
             listener.change(address, packet)
 
 
-async def _send(listener: Listener, send: Send) -> None:
+async def _send(listener: WebListener, send: Send) -> None:
     """Sends what is pending, address by address."""
     try:
         while True:
