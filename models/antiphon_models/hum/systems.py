@@ -15,7 +15,7 @@ from antiphon_hum.decimator import HOP, Decimator
 from antiphon_hum.learned import spec
 from antiphon_hum.learned.decode import Live, NoteDecoder
 from antiphon_hum.tracking.tracker import CENTRE, NoteTracker, TrackerSettings
-from antiphon_hum.transcription.notes import Listener, notes_of
+from antiphon_hum.transcription.notes import NoteCollector, notes_of
 from antiphon_models.hum.material import PERIOD
 from antiphon_models.hum.peers import PEERS, Found
 from antiphon_models.hum.testset import RATE, TestClip
@@ -63,7 +63,7 @@ def live(mode: str) -> System:
 
     def run(clip: TestClip) -> Result:
         begun = time.perf_counter()
-        listener = Listener(RATE, 1, {"mode": mode})
+        listener = NoteCollector(RATE, 1, {"mode": mode})
         listener.hear(clip.sound[None])
         notes = [(n.start / RATE, n.end / RATE, float(n.number)) for n in listener.notes()]
         return Result(notes, listener.latency / RATE, time.perf_counter() - begun)

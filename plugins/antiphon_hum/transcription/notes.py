@@ -16,6 +16,7 @@ from antiphon_hum.learned.template_decoder import notes_of_painting
 from antiphon_hum.processor import Hum, possible, velocity
 from antiphon_hum.scale_snap import KEYS, SCALES, KeyFinder, in_scale
 from antiphon_hum.tracking.note_classifier import Said, backwards
+from antiphon_hum.transcription.note import Note
 from antiphon_hum.transcription.quantise import on_grid, timing
 
 BLOCK = 2048
@@ -24,19 +25,6 @@ LOWEST_RATE = 22050
 HEARD_RATE = 48000
 Play = Callable[[int, Callable[[Samples], None]], None]
 """Plays the sound: is given a rate, 0 for its own, and what takes it, float32 `[channels, n]` after another."""
-
-
-@dataclass(frozen=True, slots=True)
-class Note:
-    """start, end: frames of the sound, end after start.  number: MIDI number.  velocity: above 0 to 1.  pitch: as it
-    was sung, where that is known.
-    """
-
-    start: int
-    end: int
-    number: int
-    velocity: float
-    pitch: float = -1.0
 
 
 @dataclass(frozen=True, slots=True)

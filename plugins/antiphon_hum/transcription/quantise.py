@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from antiphon_hum.scale_snap import GRIDS
-
-if TYPE_CHECKING:
-    from antiphon_hum.transcription.notes import Note
+from antiphon_hum.transcription.note import Note
 
 F64 = NDArray[np.float64]
 SLOWEST, FASTEST = 60.0, 180.0

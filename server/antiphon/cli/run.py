@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +13,7 @@ from antiphon.cli import completion
 from antiphon.cli.errors import complain, endable
 from antiphon.cli.offline import MOST_FADE, MOST_TAIL, play_with, within
 from antiphon.cli.report import report
+from antiphon.cli.run_settings import BLOCK, FileTask, RunSettings
 from antiphon.errors import AntiphonError, FileError, UsageError
 from antiphon.offline.file_job import FADE, FileJob, Named, apart, free
 from antiphon.runtime.suggestion import instead
@@ -23,29 +23,7 @@ if TYPE_CHECKING:
     from antiphon.contract.params import Value
     from antiphon.plugins.loader import Loaded
 
-BLOCK = 1024
 MAX_TRIGGER = 7 * 24 * 3600.0
-
-
-@dataclass(frozen=True, slots=True)
-class FileTask:
-    """One file in, one file out."""
-
-    source: Path
-    target: Path
-
-
-@dataclass(frozen=True, slots=True)
-class RunSettings:
-    """What the command line asks for. values: parameters' by `-p`.  fires: trigger parameters and the seconds at which
-    they fire.  block: frames.  tail: seconds, None for the usual.  fade: seconds.
-    """
-
-    values: dict[str, Value]
-    fires: tuple[tuple[str, float], ...]
-    block: int = BLOCK
-    tail: float | None = None
-    fade: float = FADE
 
 
 def run(

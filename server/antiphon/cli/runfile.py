@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from antiphon.cli.errors import complain
 from antiphon.cli.progress import ProgressBar
+from antiphon.cli.run_settings import FileTask, RunSettings
 from antiphon.contract.block import Samples, StreamSpec
 from antiphon.contract.catalog import ProcessorInfo
 from antiphon.errors import FileError, UsageError
@@ -23,9 +23,6 @@ from antiphon.offline.output_summary import Written
 from antiphon.offline.runner import Firing, PlanRunner, process_stream
 from antiphon.plugins.loader import Loaded
 from antiphon.runtime.sound_formats import FORMATS
-
-if TYPE_CHECKING:
-    from antiphon.cli.run import FileTask, RunSettings
 
 RATE, CHANNELS = 48000, 2
 """Of what is played from a MIDI file."""

@@ -51,7 +51,7 @@ def load(image: bytes, symbols: Sequence[str]) -> tuple[object, list[int]]:
 def fingerprint(items: Sequence[Kernel[Any, Any]]) -> str:
     """Everything the machine code of `items` follows from, as a file name."""
     said: list[object] = [llvmlite.__version__, llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()]
-    said.append((Path(__file__).parent / "lower.py").read_bytes())
+    said += [(Path(__file__).parent / name).read_bytes() for name in ("lower.py", "arithmetic.py")]
     seen: set[Kernel[Any, Any]] = set()
     for item in items:
         _describe(item, said, seen)

@@ -6,3 +6,6 @@
 
 All three on the same material.
 """
+
+RATE = 48000
+"""Hz of all material."""

@@ -13,13 +13,12 @@ import soundfile
 from numpy.typing import NDArray
 
 from antiphon.api.files import read_midi
-from antiphon_models.denoise.training import splits
+from antiphon_models.denoise.training import RATE, splits
 from antiphon_models.material import espeak, fluidsynth
 from antiphon_models.material.fluidsynth import FluidSettings
 from antiphon_models.material.midi_bytes import TICKS, is_note_on, midi_bytes, note_off, note_on, program_change
 
 F32 = NDArray[np.float32]
-RATE = 48000
 FAMILIES = ((0, 8), (8, 16), (16, 24), (24, 32), (32, 40), (40, 56), (56, 64), (64, 80), (80, 104))
 KEPT = (56, 56, 57, 59, 60, 29, 30, 30, 119)
 """Programs that come up more often among solos: trumpets, distorted guitars, a cymbal played backwards."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon_models.denoise.training.sounds import RATE
+from antiphon_models.denoise.training import RATE
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]

@@ -1,0 +1,36 @@
+"""What `antiphon run` is asked for, and one file of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from antiphon.offline.file_job import FADE
+
+if TYPE_CHECKING:
+    from antiphon.contract.params import Value
+
+BLOCK = 1024
+"""Frames of a block unless asked for: files have no latency to keep short, and longer blocks cost less."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileTask:
+    """One file in, one file out."""
+
+    source: Path
+    target: Path
+
+
+@dataclass(frozen=True, slots=True)
+class RunSettings:
+    """What the command line asks for. values: parameters' by `-p`.  fires: trigger parameters and the seconds at which
+    they fire.  block: frames.  tail: seconds, None for the usual.  fade: seconds.
+    """
+
+    values: dict[str, Value]
+    fires: tuple[tuple[str, float], ...]
+    block: int = BLOCK
+    tail: float | None = None
+    fade: float = FADE
