@@ -168,7 +168,7 @@ class SetTempo:
 
 
 @dataclass(frozen=True, slots=True)
-class Transport:
+class SetTransport:
     """`/transport/play [beat]`, `/transport/stop`, `/beat beat`: starts, stops or moves the musical clock.
 
     Attributes:
@@ -227,7 +227,7 @@ class Sync:
 
 Note: TypeAlias = NoteOn | NoteOff | Control | Bend
 """A command of a note, a controller or a pitch bend."""
-Plain: TypeAlias = SetTempo | Transport | NudgeBeat | Panic | ClearSchedule | Sync
+Plain: TypeAlias = SetTempo | SetTransport | NudgeBeat | Panic | ClearSchedule | Sync
 """Those that name no node: the engine gets them as they stand."""
 Command: TypeAlias = SetParam | ResetNode | Note | Plain
 """Every command."""
