@@ -123,6 +123,10 @@ class FadeOut:
 
 
 NodeEvent: TypeAlias = NodeNoteOn | NodeNoteOff | NodeControl | NodeBend
+"""A note or a controller that a command plays on one node; `NODE_EVENTS` has the classes, for `isinstance`.
+
+Each has `node`, the node's number; `kind`, `number`, `value`, `channel` and `serial` as `Event` has them; and `when`.
+"""
 NodeNote: TypeAlias = NodeNoteOn | NodeNoteOff
 Action: TypeAlias = NodeSet | NodeReset | NodeEvent | Plain | FadeOut
 EVENTS = (NodeNoteOn, NodeNoteOff, NodeControl, NodeBend)

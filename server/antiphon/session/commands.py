@@ -184,7 +184,12 @@ class SetTransport:
 
 @dataclass(frozen=True, slots=True)
 class NudgeBeat:
-    """`/beat/nudge beats`: the beat moves on, or back where `beats` is negative, from wherever it is at that moment."""
+    """`/beat/nudge beats`: moves the musical clock relative to its place when the command takes effect.
+
+    Attributes:
+        beats: How far, -16 to 16; below 0 it moves back.
+        when: When.
+    """
 
     beats: float
     when: When = NOW
