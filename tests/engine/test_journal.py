@@ -16,7 +16,7 @@ from antiphon.engine.journal import Journal, to_line
 from antiphon.engine.player_reports import Applied
 from antiphon.engine.shared import SESSION, ByteRing, HeaderWord, MappingShape, Shared
 from antiphon.session.actions import ACTIONS, EVENTS
-from antiphon.session.commands import NOW, Sample, Transport
+from antiphon.session.commands import NOW, Sample, SetTransport
 
 GAIN = graph({"g": "gain"}, ["in > g", "g > out"])
 
@@ -52,10 +52,10 @@ def test_a_transport_that_leaves_the_beat_is_still_so_after_the_log(memory, ring
     stage = staged(GAIN)
     journal = Journal(memory, stage)
     journal.follow()
-    stage._apply(0, Transport(True, None))
+    stage._apply(0, SetTransport(True, None))
     journal.applied(stage.applied)
     (record,) = ring.drain()
-    assert ACTIONS.from_line(json.loads(json.dumps(to_line(record)))) == Transport(True, None, Sample(0))
+    assert ACTIONS.from_line(json.loads(json.dumps(to_line(record)))) == SetTransport(True, None, Sample(0))
 
 
 def test_nothing_is_written_while_no_session_is_kept(memory, ring):

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from antiphon.engine.action_schedule import CAPACITY, ActionSchedule
 from antiphon.graph.clock import TempoMap
 from antiphon.session.actions import NodeSet
-from antiphon.session.commands import SetTempo, Sync, Transport
+from antiphon.session.commands import SetTempo, SetTransport, Sync
 
 RATE = 48000
 
@@ -81,13 +81,13 @@ def test_stopped_nothing_falls_due_by_beat():
 
 def test_time_does_not_run_back_when_the_transport_jumps_ahead():
     schedule, clock = ActionSchedule(), tempo(60.0)
-    schedule.at_sample(100, Transport(None, 1.0))
+    schedule.at_sample(100, SetTransport(None, 1.0))
     schedule.at_beat(4.0, action(2))
     schedule.at_sample(200, action(3))
     taken = []
     for sample, item in schedule.due(256, clock):
         taken.append((sample, told(item)))
-        if isinstance(item, Transport):
+        if isinstance(item, SetTransport):
             clock.set_transport(sample, None, 8.0)
     assert [token for _, token in taken] == [1, 2, 3]
     assert taken[1][0] < 100  # passed over: the stage applies it at once

@@ -13,7 +13,7 @@ from antiphon.engine.graph_player import MAX_REPORTS, GraphPlayer
 from antiphon.graph.clock import MAX_TEMPO, MIN_TEMPO
 from antiphon.native.limit import KNEE
 from antiphon.session.actions import NodeReset, NodeSet
-from antiphon.session.commands import Beat, ClearSchedule, NudgeBeat, Panic, Sample, SetTempo, Sync, Transport
+from antiphon.session.commands import Beat, ClearSchedule, NudgeBeat, Panic, Sample, SetTempo, SetTransport, Sync
 
 SPEC = StreamSpec(RATE, 256, 2)
 GAIN = graph({"g": "gain"}, ["in > g", "g > out"])
@@ -109,7 +109,7 @@ def test_any_split_of_blocks_gives_the_same_samples(blocks, asked):
                 case "tempo":
                     stage.at_sample(when, SetTempo(number, ramp))
                 case "stop" | "play":
-                    stage.at_sample(when, Transport(what == "play"))
+                    stage.at_sample(when, SetTransport(what == "play"))
                 case "beat":
                     stage.take(put(GAIN, "g", "step", number, when=Beat(when)))
                 case _:
@@ -148,7 +148,7 @@ def test_what_a_jump_of_the_transport_passes_is_applied_at_the_jump():
     stage = staged(GAIN)
     stage.at_sample(50, put(GAIN, "g", "step", 0.5))
     stage.take(put(GAIN, "g", "step", 2.0, when=Beat(4.0)))
-    stage.at_sample(100, Transport(None, 8.0))
+    stage.at_sample(100, SetTransport(None, 8.0))
     y = play(stage, ones(256, 0.25))[0]
     assert (y[:50] == 0.25).all()
     assert (y[50:100] == 0.125).all()
@@ -327,9 +327,9 @@ def test_a_processor_is_told_the_time_of_its_block():
     hear = stage.plan.hosts[1].processor
     assert isinstance(hear, Hear)
     play(stage, ones(512))
-    stage.take(Transport(False, 16.0))
+    stage.take(SetTransport(False, 16.0))
     play(stage, ones(256))
-    stage.take(Transport(True, None))
+    stage.take(SetTransport(True, None))
     stage.take(SetTempo(60.0))
     play(stage, ones(512))
     kept = hear.times
@@ -375,7 +375,7 @@ def test_a_nudge_moves_the_beat_from_where_it_is_at_its_sample():
     play(stage, ones(48000))
     assert stage.tempo.beat_at(48000) == pytest.approx(1.0 + 0.25 - 0.5)
     assert stage.tempo.playing
-    stage.take(Transport(False))
+    stage.take(SetTransport(False))
     stage.take(NudgeBeat(-1.75))
     play(stage, ones(256))
     assert stage.tempo.beat_at(stage.sample) == pytest.approx(-1.0), "stopped, it stands there"
@@ -424,9 +424,9 @@ def test_applied_actions_are_kept_with_their_sample_when_asked():
 
 
 @pytest.mark.parametrize("action", [
-    Transport(None, 1.7),
-    Transport(True, 8.0),
-    Transport(False, None),
+    SetTransport(None, 1.7),
+    SetTransport(True, 8.0),
+    SetTransport(False, None),
     SetTempo(77.0),
     NudgeBeat(0.3),
     NudgeBeat(-2.5),

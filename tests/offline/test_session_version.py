@@ -22,7 +22,7 @@ from antiphon.session.actions import (
     NodeReset,
     NodeSet,
 )
-from antiphon.session.commands import NOW, ClearSchedule, Panic, Sample, SetTempo, Sync, Transport
+from antiphon.session.commands import NOW, ClearSchedule, Panic, Sample, SetTempo, SetTransport, Sync
 
 AT = Sample(900)
 OLD: list[tuple[dict[str, Any], Action]] = [
@@ -32,10 +32,10 @@ OLD: list[tuple[dict[str, Any], Action]] = [
     ({"op": "reset", "node": 3, "cell": 0, "number": 0.0}, NodeReset(3, AT)),
     ({"op": "tempo", "number": 90.0}, SetTempo(90.0, 0.0, AT)),
     ({"op": "tempo", "number": 90.0, "ramp": 4.0}, SetTempo(90.0, 4.0, AT)),
-    ({"op": "transport", "cell": 1}, Transport(True, None, AT)),
-    ({"op": "transport"}, Transport(False, None, AT)),
-    ({"op": "transport", "cell": -1, "number": 8.0}, Transport(None, 8.0, AT)),
-    ({"op": "transport", "cell": 1, "number": 0.0}, Transport(True, 0.0, AT)),
+    ({"op": "transport", "cell": 1}, SetTransport(True, None, AT)),
+    ({"op": "transport"}, SetTransport(False, None, AT)),
+    ({"op": "transport", "cell": -1, "number": 8.0}, SetTransport(None, 8.0, AT)),
+    ({"op": "transport", "cell": 1, "number": 0.0}, SetTransport(True, 0.0, AT)),
     ({"op": "panic", "number": 0.0, "token": 7}, Panic(AT)),
     ({"op": "clear", "number": 0.0, "token": 7}, ClearSchedule(AT)),
     ({"op": "sync", "number": 0.0, "token": 1 << 50}, Sync(1 << 50, AT)),

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.session.records import logged, records, value
 
 from antiphon.session.actions import ACTIONS, Action, NodeNoteOn, NodeSet
-from antiphon.session.commands import NOW, Sample, SetTempo, Transport
+from antiphon.session.commands import NOW, Sample, SetTempo, SetTransport
 from antiphon.session.records import SIZE, Field, RecordRow
 
 
@@ -71,8 +71,8 @@ def test_the_table_has_every_action_once_and_its_fields_in_order() -> None:
 
 def test_what_is_at_its_default_is_not_in_the_log_and_what_is_not_set_is_not_zero() -> None:
     assert ACTIONS.to_line(5, NodeSet(1, 2, 0.0)) == {"sample": 5, "op": "set", "node": 1, "cell": 2, "number": 0.0}
-    assert ACTIONS.to_line(5, Transport(False)) == {"sample": 5, "op": "transport", "playing": False}
-    assert ACTIONS.to_line(5, Transport(None, 0.0)) == {"sample": 5, "op": "transport", "beat": 0.0}
+    assert ACTIONS.to_line(5, SetTransport(False)) == {"sample": 5, "op": "transport", "playing": False}
+    assert ACTIONS.to_line(5, SetTransport(None, 0.0)) == {"sample": 5, "op": "transport", "beat": 0.0}
     live = {"sample": 5, "op": "note_on", "node": 1, "note": 60, "velocity": 0.5, "live": True}
     assert ACTIONS.to_line(5, NodeNoteOn(1, 60, 0.5, serial=9)) == live
     assert "live" not in ACTIONS.to_line(5, NodeNoteOn(1, 60, 0.5, when=Sample(5)))

@@ -24,8 +24,8 @@ from antiphon.session.commands import (
     Sample,
     SetParam,
     SetTempo,
+    SetTransport,
     Sync,
-    Transport,
 )
 from antiphon.session.effects import (
     Changed,
@@ -95,7 +95,7 @@ def test_a_value_now() -> None:
         SetTempo(5.0),
         SetTempo(float("nan")),
         SetTempo(100.0, -1.0),
-        Transport(None, float("inf")),
+        SetTransport(None, float("inf")),
         ResetNode("nobody"),
     ],
 )
@@ -189,7 +189,7 @@ def test_time_and_the_rest() -> None:
     assert s.handle(SetTempo(60.0, 0.0, Sample(5000)), FIRST) == [SetTempo(60.0, 0.0, Sample(5000))]
     assert s.tempo == 120.0
     assert s.advance(Moment(5000.0)) == [TempoChanged(60.0)]
-    assert s.handle(Transport(True, 4.0), FIRST) == [Transport(True, 4.0, NOW)]
+    assert s.handle(SetTransport(True, 4.0), FIRST) == [SetTransport(True, 4.0, NOW)]
     assert s.handle(ResetNode("b"), FIRST) == [NodeReset(2, NOW)]
     assert s.handle(Sync(7, Sample(6000)), FIRST) == [Sync(7, Sample(6000))]
     assert s.handle(Panic(), FIRST) == [Panic()]

@@ -19,10 +19,10 @@ from antiphon.session.commands import (
     Sample,
     SetParam,
     SetTempo,
+    SetTransport,
     Sync,
     When,
 )
-from antiphon.session.commands import Transport as SetTransport
 
 __all__ = [
     "NOW",

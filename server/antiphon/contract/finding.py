@@ -6,12 +6,20 @@ from dataclasses import dataclass
 from typing import Literal
 
 Condition = Literal["works", "limited", "missing", "broken"]
-"""works; works with a limit; not there and not needed by everybody; broken: Antiphon cannot do its work."""
+"""works; limited: works with a limit; missing: not installed, and optional; broken: Antiphon cannot run."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One plain statement. subject: what was looked at.  mend: what to do about it, "" where nothing need be."""
+    """Result of one check of the machine, as `antiphon doctor` prints it.
+
+    Attributes:
+        subject: What was checked, in a few words: "scsynth".
+        state: "works"; "limited": works with a limit; "missing": not installed, and optional; "broken": Antiphon
+            cannot run.
+        said: The result, as a sentence without its subject and its full stop.
+        mend: The command or the step that corrects it; "" where none is needed.
+    """
 
     subject: str
     state: Condition

@@ -29,7 +29,7 @@ from antiphon.graph.plan_crossfade import PlanCrossfade
 from antiphon.native import dsp
 from antiphon.native.limit import limit, release_fall
 from antiphon.session.actions import ACTIONS, EVENTS, Action, FadeOut, NodeEvent, NodeReset, NodeSet
-from antiphon.session.commands import Beat, ClearSchedule, Now, NudgeBeat, Panic, Sample, SetTempo, Sync, Transport
+from antiphon.session.commands import Beat, ClearSchedule, Now, NudgeBeat, Panic, Sample, SetTempo, SetTransport, Sync
 
 MAX_REPORTS = 4096
 _CUTS = (Panic, ClearSchedule)
@@ -329,7 +329,7 @@ class GraphPlayer:
                         self._report(StageReport("running", node))
             case SetTempo(bpm, beats):
                 self.tempo.set_tempo(sample, min(max(bpm, MIN_TEMPO), MAX_TEMPO), beats)
-            case Transport(playing, beat):
+            case SetTransport(playing, beat):
                 self.tempo.set_transport(sample, playing, beat)
             case NudgeBeat(beats):
                 self.tempo.set_transport(sample, None, self.tempo.beat_at(sample) + beats)

@@ -32,7 +32,7 @@ from antiphon.session.commands import (
     Sample,
     SetParam,
     SetTempo,
-    Transport,
+    SetTransport,
     When,
 )
 
@@ -115,10 +115,10 @@ def _command(event: Mapping[str, Any], rate: int, find: FindParam, players: note
         case ["transport", ("play" | "stop") as what]:
             _count(arguments, 0, 1, address)
             beat = _number(arguments[0], "a beat", 0.0, 1e9) if arguments else None
-            return Transport(what == "play", beat, when)
+            return SetTransport(what == "play", beat, when)
         case ["beat"]:
             _count(arguments, 1, 1, address)
-            return Transport(None, _number(arguments[0], "a beat", 0.0, 1e9), when)
+            return SetTransport(None, _number(arguments[0], "a beat", 0.0, 1e9), when)
         case ["panic"]:
             return Panic(when)
         case ["clearSched"]:

@@ -107,7 +107,15 @@ def left(where: Path) -> ServeSettings | None:
 
 
 def born(pid: int) -> int:
-    """When a process started, in clock ticks; 0 for one that is gone or a zombie."""
+    """Reads when a process started. With its pid this identifies a process: pids are used again.
+
+    Args:
+        pid: The process.
+
+    Returns:
+        Clock ticks since the machine's start; 0 for a process that has ended, a zombie too. Without /proc, as on
+        macOS, 1 for a process that runs.
+    """
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):

@@ -20,15 +20,36 @@ DEFAULT_RATE, DEFAULT_BLOCK = 48000, 256
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServeSettings:
-    """Options of `serve`, spelled as on the command line.
+    """Options of `antiphon serve`, by the names they have on the command line unless said otherwise.
 
-    set: a set list's name, instead of a patch.
-    input: a sound file to loop, or a device's name.  ahead: blocks between input and output slots,
-    0 to choose by block size.  device: what models run on; auto takes a GPU where there is one.  synth: what plays
-    notes.  synth_options: by option, what a synth backend takes beside.  midi: an input named
-    antiphon is offered and every port heard, or, where there are any, those with one of `midi_in` in their name.
-    midi_out: of the ports played to.  surface: HOST:PORT of surfaces that listen elsewhere than they send from.
-    force: `record` may replace a file.
+    Attributes:
+        audio: The driver: "auto", "portaudio", "jack" or "headless" (a software clock, no device).
+        input: A sound file that is looped, or part of an input device's name; "" for the default device.
+        output: Part of an output device's name; "" for the default device.
+        record: The sound file that the output is recorded to, or "".
+        session: The folder that the whole set is kept in, for `antiphon replay`; or "".
+        osc_port: UDP and TCP port for OSC, 0 to 65535; 0 takes a free one.
+        http_port: TCP port for HTTP, 0 to 65535, another than `osc_port`; 0 takes a free one.
+        patch: A patch file, or a patch's name; "" for the default patch.
+        set: A set list, which names its patches itself, in place of `patch`; or "".
+        rate: Frames per second: 44100, 48000 or 96000. In a running server what the driver runs at, as for `block`.
+        block: Frames of a block, 32 to 2048.
+        channels: Channels of input and output; not an option of the command line.
+        ahead: Blocks between input and output, 1 to 16; 0 chooses by `block`.
+        surface: "HOST:PORT" of control surfaces that receive at another port than they send from (`--surface`).
+        lan: The server answers the local network too, not this machine only; new addresses need approval.
+        allow: IP addresses that are approved from the start.
+        fifo: The engine gets real-time scheduling, where permitted.
+        mute_input: The input is muted at the start (`--muted`).
+        device: What models run on: "auto" (a GPU where there is one), "cpu" or "cuda".
+        synth: Name of the backend that plays notes, or "auto".
+        synth_options: Values of the options that synth backends add, by the option's name.
+        mqtt_url: Address of an MQTT broker, or "". It may hold a password, so `repr` and `to_json` leave it out.
+        midi: A MIDI input named antiphon is offered, and every MIDI port is read unless `midi_in` limits these.
+        midi_in: Parts of names: only MIDI ports with one of these in their name are read.
+        midi_out: Parts of names: MIDI is sent to ports with one of these in their name.
+        force: `record` may replace a file.
+        extra: Values without an option of their own, by name: "jack_name" is the name of the JACK client.
     """
 
     audio: str = "auto"
@@ -60,7 +81,14 @@ class ServeSettings:
     extra: dict[str, Any] = field(default_factory=dict)
 
     def check(self) -> ServeSettings:
-        """Itself, or `UsageError` with what is allowed."""
+        """Checks the options against each other and against what is allowed.
+
+        Returns:
+            Itself.
+
+        Raises:
+            UsageError: An option has a value that is not allowed; the message says what is.
+        """
         if self.audio not in AUDIO:
             raise UsageError(f"--audio takes {', '.join(AUDIO)}, not {self.audio!r}")
         if self.device not in DEVICES:
@@ -87,21 +115,44 @@ class ServeSettings:
 
     @property
     def input_file(self) -> Path | None:
-        """The input when it is a file, not a device."""
+        """The input's path, where it is a file and not a device; else None."""
         if not self.input:
             return None
         path = Path(self.input)
         return path if os.path.exists(path) or path.suffix.lower() in FORMATS else None
 
     def with_(self, **changes: Any) -> ServeSettings:
+        """Copies the settings with other values. They are not checked.
+
+        Args:
+            **changes: Values by attribute.
+
+        Returns:
+            The copy.
+        """
         return replace(self, **changes)
 
     def to_json(self) -> str:
-        """All but `mqtt_url`: this is written to files and to command lines."""
+        """Packs the settings for files and command lines, which other users may read: without `mqtt_url`.
+
+        Returns:
+            JSON.
+        """
         return json.dumps({name: value for name, value in asdict(self).items() if name != "mqtt_url"})
 
     @staticmethod
     def from_json(text: str) -> ServeSettings:
+        """Unpacks what `to_json` gave.
+
+        Args:
+            text: The JSON.
+
+        Returns:
+            The settings; `mqtt_url` is "".
+
+        Raises:
+            KeyError, TypeError, ValueError: The text is not that of this version's settings.
+        """
         data = json.loads(text)
         for name in ("surface", "allow", "midi_in", "midi_out"):
             data[name] = tuple(data[name])
@@ -109,7 +160,17 @@ class ServeSettings:
 
 
 def surface_address(text: str) -> tuple[str, int]:
-    """("host", port) of "HOST:PORT"."""
+    """Reads "HOST:PORT".
+
+    Args:
+        text: The text.
+
+    Returns:
+        (host, port).
+
+    Raises:
+        UsageError: The text is not of this form.
+    """
     host, _, port = text.rpartition(":")
     if not host or not port.isdigit() or not 0 < int(port) < 65536:
         raise UsageError(f"--surface takes HOST:PORT, for example 192.168.0.7:9000, not {text!r}")

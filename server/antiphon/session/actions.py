@@ -11,7 +11,7 @@ from typing import ClassVar, TypeAlias
 
 from antiphon.graph.clock import MAX_TEMPO, MIN_TEMPO
 from antiphon.graph.io_nodes import OUT_NUMBER
-from antiphon.session.commands import NOW, ClearSchedule, NudgeBeat, Panic, Plain, SetTempo, Sync, Transport, When
+from antiphon.session.commands import NOW, ClearSchedule, NudgeBeat, Panic, Plain, SetTempo, SetTransport, Sync, When
 from antiphon.session.records import Field, RecordRow, RecordTable
 
 MOST = 1e9
@@ -123,6 +123,10 @@ class FadeOut:
 
 
 NodeEvent: TypeAlias = NodeNoteOn | NodeNoteOff | NodeControl | NodeBend
+"""A note or a controller that a command plays on one node; `NODE_EVENTS` has the classes, for `isinstance`.
+
+Each has `node`, the node's number; `kind`, `number`, `value`, `channel` and `serial` as `Event` has them; and `when`.
+"""
 NodeNote: TypeAlias = NodeNoteOn | NodeNoteOff
 Action: TypeAlias = NodeSet | NodeReset | NodeEvent | Plain | FadeOut
 EVENTS = (NodeNoteOn, NodeNoteOff, NodeControl, NodeBend)
@@ -139,7 +143,7 @@ ACTIONS: RecordTable[Action] = RecordTable((
     RecordRow(2, "reset", NodeReset, (_NODE,)),
     RecordRow(3, "tempo", SetTempo, (Field("bpm", "d", MIN_TEMPO, MAX_TEMPO), Field("beats", "d", 0.0, MOST)),
               address="/tempo"),
-    RecordRow(4, "transport", Transport, (
+    RecordRow(4, "transport", SetTransport, (
         Field("playing", "?", optional=True), Field("beat", "d", -MOST, MOST, optional=True),
     )),
     RecordRow(5, "panic", Panic),

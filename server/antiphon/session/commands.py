@@ -168,7 +168,7 @@ class SetTempo:
 
 
 @dataclass(frozen=True, slots=True)
-class Transport:
+class SetTransport:
     """`/transport/play [beat]`, `/transport/stop`, `/beat beat`: starts, stops or moves the musical clock.
 
     Attributes:
@@ -184,7 +184,12 @@ class Transport:
 
 @dataclass(frozen=True, slots=True)
 class NudgeBeat:
-    """`/beat/nudge beats`: the beat moves on, or back where `beats` is negative, from wherever it is at that moment."""
+    """`/beat/nudge beats`: moves the musical clock relative to its place when the command takes effect.
+
+    Attributes:
+        beats: How far, -16 to 16; below 0 it moves back.
+        when: When.
+    """
 
     beats: float
     when: When = NOW
@@ -227,7 +232,7 @@ class Sync:
 
 Note: TypeAlias = NoteOn | NoteOff | Control | Bend
 """A command of a note, a controller or a pitch bend."""
-Plain: TypeAlias = SetTempo | Transport | NudgeBeat | Panic | ClearSchedule | Sync
+Plain: TypeAlias = SetTempo | SetTransport | NudgeBeat | Panic | ClearSchedule | Sync
 """Those that name no node: the engine gets them as they stand."""
 Command: TypeAlias = SetParam | ResetNode | Note | Plain
 """Every command."""

@@ -15,9 +15,15 @@ from antiphon.session.actions import Action
 
 @dataclass(frozen=True, slots=True)
 class EngineLoad:
-    """The engine is asked for plan number `serial`; values in `graph` are the current ones. tempo 0 leaves it.
+    """The engine is asked to play another plan.
 
-    again: it has played before, and there is nothing to go back to.
+    Attributes:
+        serial: The plan's number.
+        graph: The nodes and wires, with current values.
+        ids: Numbers of the nodes, by name.
+        tempo: Beats per minute; 0 leaves the tempo as it is.
+        fade: Seconds of the crossfade.
+        again: The plan has played before, so there is none to return to.
     """
 
     serial: int
@@ -30,7 +36,14 @@ class EngineLoad:
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """A parameter has a new value. source: who moved it, and need not be told."""
+    """A parameter has a new value.
+
+    Attributes:
+        node: The node's name.
+        param: The parameter.
+        value: Its value.
+        source: Who changed it; feedback is not sent back there.
+    """
 
     node: str
     param: Param
@@ -40,9 +53,22 @@ class Changed:
 
 @dataclass(frozen=True, slots=True)
 class TempoChanged:
+    """The tempo has a new value.
+
+    Attributes:
+        bpm: Beats per minute.
+        source: As in `Changed`.
+    """
+
     bpm: float
     source: object = None
 
 
 EngineEffect: TypeAlias = Action | EngineLoad
+"""What the engine is asked to do, each a frozen value.
+
+It is a `NodeEvent`; a parameter's value or a reset, by the node's number; a command that names no node, as `SetTempo`,
+`SetTransport` and `Panic`; or another plan. What can be scheduled has a `when`.
+"""
 Effect: TypeAlias = EngineEffect | Changed | TempoChanged
+"""What a command leads to: something for the engine, or feedback."""

@@ -31,7 +31,7 @@ from antiphon.session.commands import (
     Sample,
     SetParam,
     SetTempo,
-    Transport,
+    SetTransport,
 )
 from antiphon.session.effects import Changed, Effect, TempoChanged
 from antiphon.session.node_state import Node, Numbers
@@ -72,7 +72,7 @@ class Session(Nodes):
                     return []
                 self.schedule.clear()
                 return [at_once]
-            case Transport(_, beat):
+            case SetTransport(_, beat):
                 if beat is not None and not abs(beat) <= 1e9:
                     raise WireError(f"a beat is a number up to 1e+09, not {beat}")
         try:

@@ -43,39 +43,62 @@ Reply: TypeAlias = Callable[[str, tuple[Arg, ...]], None]
 
 
 class EmittedEvent(Protocol):
-    """An event that a node played. kind, number, value, channel: as `contract.processor.Event` has them."""
+    """A note or a controller that a node of the patch emitted, as `TransportServer.on_note` gives it."""
 
     @property
-    def node(self) -> int: ...
+    def node(self) -> int:
+        """Number of the node that emitted it, as `id` of a `TransportServer.nodes` entry."""
+
     @property
-    def kind(self) -> str: ...
+    def kind(self) -> str:
+        """What happens: "on", "off", "control" or "bend"."""
+
     @property
-    def number(self) -> int: ...
+    def number(self) -> int:
+        """The note or the controller, 0 to 127; 0 for a bend."""
+
     @property
-    def value(self) -> float: ...
+    def value(self) -> float:
+        """Velocity above 0 to 1 for "on", 0 to 1 for "control", -1 to 1 for "bend"."""
+
     @property
-    def channel(self) -> int: ...
+    def channel(self) -> int:
+        """MIDI channel, 1 to 16."""
+
     @property
-    def sample(self) -> int: ...
+    def sample(self) -> int:
+        """The engine's sample for which it was emitted."""
 
 
 class Learner(Protocol):
-    """Maps controllers to parameters, for `/learn` and `/unlearn`."""
+    """Assigns hardware controllers to parameters: what answers `/learn` and `/unlearn`.
+
+    A server has one learner: the last that a transport gave to `TransportServer.learner`.
+    """
 
     def learn(self, target: str, done: Callable[[str], None]) -> None:
-        """The next controller that moves is mapped to `target`, "node.param" or one of `PRESSABLE`.
+        """Assigns the next controller that moves to a target. Replaces an assignment that is not completed yet.
 
-        done: is called then, with the controller's name.
+        Args:
+            target: "node.param", or one of `PRESSABLE`.
+            done: Called with the controller's name once it has moved and is assigned.
         """
 
     def unlearn(self, target: str) -> None:
-        """Forgets what was learned for a target; `WireError` where nothing was."""
+        """Removes the assignment of a target, and cancels one that is not completed yet.
+
+        Args:
+            target: As for `learn`.
+
+        Raises:
+            WireError: Nothing is assigned to the target.
+        """
 
 
 class TransportServer(Protocol):
-    """The server as one transport sees it. Everything is called from the event loop's thread."""
+    """The server, as given to `Transport.start`. All methods are to be called in the event loop's thread."""
 
-    # ---- what it was started with
+    # ---- start
 
     @property
     def settings(self) -> ServeSettings:
@@ -83,44 +106,78 @@ class TransportServer(Protocol):
 
     @property
     def fresh(self) -> bool:
-        """Whether this control process took up nothing of an earlier one."""
+        """Whether the control process began with a new state; False where it restored that of an earlier one."""
 
     @property
     def folder(self) -> Path:
-        """The running server's own folder: the same through restarts of control."""
+        """The running server's own folder; restarts of the control process keep it."""
 
     def file(self, name: str) -> Path:
-        """A file of this transport in that folder. It outlives control, and goes with the server's state."""
+        """Gives the path of a file of this transport in `folder`. It is kept and removed with the server's state.
+
+        Args:
+            name: The file's name, unique within the transport.
+
+        Returns:
+            The path; the file need not exist.
+        """
 
     # ---- time
 
     @property
     def rate(self) -> int:
-        """Samples a second."""
+        """Samples per second."""
 
     @property
     def block(self) -> int:
         """Frames of a block."""
 
     def now_ns(self) -> int:
-        """CLOCK_MONOTONIC in nanoseconds."""
+        """Reads CLOCK_MONOTONIC.
+
+        Returns:
+            Nanoseconds.
+        """
 
     def moment(self) -> Moment:
-        """The engine's sample and beat now."""
+        """Reads the engine's clock.
+
+        Returns:
+            `sample` and `beat` now, both with a fraction.
+        """
 
     def sample_at(self, ns: int) -> float:
-        """The engine's sample at a time of CLOCK_MONOTONIC."""
+        """Converts a time to the engine's clock.
+
+        Args:
+            ns: Nanoseconds of CLOCK_MONOTONIC.
+
+        Returns:
+            The engine's sample at that time, with a fraction.
+        """
 
     def tempo(self) -> tuple[float, float, bool]:
-        """(beat, bpm, whether the beat runs) now."""
+        """Reads the musical clock.
+
+        Returns:
+            (beat, beats per minute, whether the clock runs) at the engine's last block.
+        """
 
     # ---- commands
 
     def turn(self) -> AbstractContextManager[None]:
-        """What is done inside belongs together: earlier values are applied first; answers and state follow at its end.
+        """Groups commands into one turn, for use with `with`.
 
-        with server.turn():
-            server.do(NoteOn(60, 1.0), "wire")
+        Values received before it are applied at its beginning. At its end the state is saved, then answers and
+        feedback are sent: once for all commands in it.
+
+        Returns:
+            The context.
+
+        Example:
+            with server.turn():
+                server.do(NoteOn(60, 1.0), "wire")
+                server.do(Control(64, 1.0), "wire")
         """
 
     def do(self, command: Command, source: str) -> None:
@@ -128,112 +185,231 @@ class TransportServer(Protocol):
 
         Args:
             command: What to do, and when.
-            source: Who asks, named in feedback: a surface is not sent back what it did itself.
+            source: Name of the sender in feedback: a change is not sent back to the surface that made it.
 
         Raises:
-            AntiphonError: It cannot be done; the sentence says why.
+            AntiphonError: The command cannot be carried out; the message is for the performer.
         """
 
     def command(self, command: Command, source: str) -> None:
-        """As `do`, in a turn of its own."""
+        """Carries out a command in a turn of its own.
+
+        Args:
+            command: As for `do`.
+            source: As for `do`.
+
+        Raises:
+            AntiphonError: As for `do`.
+        """
 
     def message(self, address: str, *args: Arg, source: str, reply: Reply | None = None) -> None:
-        """Sends an OSC message as an owner's surface does.
+        """Handles an OSC message with the rights of an owner's surface.
 
         Args:
             address: One of docs/osc.md; no pattern.
-            args: Its arguments.
-            source: Who sends.
-            reply: Is called with each answer, at the end of a turn or when a plan plays; None drops them.
+            *args: The message's arguments.
+            source: As for `do`.
+            reply: Called with address and arguments of each answer: at the end of a turn, or once a plan that the
+                message asked for plays. None discards answers.
 
         Raises:
-            AntiphonError: It cannot be done: what `/fail` would say.
+            WireError: There is no such address, or the arguments do not fit it.
+            AntiphonError: The message cannot be carried out; a surface would receive this as `/fail`.
         """
 
     # ---- state
 
     def nodes(self) -> Mapping[str, Node]:
-        """The nodes by name, those of the server's own, `in` and `out`, among them."""
+        """Lists the nodes.
+
+        Returns:
+            Nodes by name: the patch's, and the server's own `in` and `out`.
+        """
 
     def param(self, node: str, name: str) -> tuple[Node, int]:
-        """A node and the place of a parameter in its `cells`; `WireError` names what there is."""
-
-    def value_at(self, node: Node, cell: int) -> Value:
-        """A parameter's value."""
-
-    def controls(self) -> Mapping[str, str]:
-        """The patch's [midi] with the pedals of its set: "cc 21" → "node.param" or an address."""
-
-    # ---- what it is told
-
-    def on_value(self, listener: Callable[[str, Value], None]) -> None:
-        """Has `listener(address, value)` called for changed parameters: of each the last, at most 60 times a second."""
-
-    def on_event(self, listener: Callable[[dict[str, Any]], None]) -> None:
-        """Has the listener called with what `antiphon_event` gets."""
-
-    def on_effect(self, listener: Callable[[EngineEffect], None]) -> None:
-        """Has the listener called with each effect on the engine, when it is asked for."""
-
-    def on_note(self, listener: Callable[[EmittedEvent], None], node: Callable[[], int]) -> None:
-        """Has the listener called with events that nodes play.
+        """Finds a parameter.
 
         Args:
-            listener: Gets those of `node`, and of others where somebody else asked for them.
+            node: The node's name.
+            name: The parameter's name.
+
+        Returns:
+            The node, and the parameter's index in the node's `cells`.
+
+        Raises:
+            WireError: There is no such node or parameter; the message names those there are.
+        """
+
+    def value_at(self, node: Node, cell: int) -> Value:
+        """Reads a parameter's current value.
+
+        Args:
+            node: The node.
+            cell: The parameter's index in the node's `cells`.
+
+        Returns:
+            The value.
+        """
+
+    def controls(self) -> Mapping[str, str]:
+        """Reads the controllers that the current patch and set list assign.
+
+        Returns:
+            Entries of the patch's [midi] section and the pedals of its set list: "cc 21" to "node.param" or an address.
+        """
+
+    # ---- listeners
+
+    def on_value(self, listener: Callable[[str, Value], None]) -> None:
+        """Adds a listener for changed values.
+
+        Args:
+            listener: Called with address and value of each changed parameter and of the tempo, at most 60 times a
+                second: of several changes in between, with the last.
+        """
+
+    def on_event(self, listener: Callable[[dict[str, Any]], None]) -> None:
+        """Adds a listener for events of the server.
+
+        Args:
+            listener: Called with the dictionary that the hook `antiphon_event` gets. It has to return at once.
+        """
+
+    def on_effect(self, listener: Callable[[EngineEffect], None]) -> None:
+        """Adds a listener for what the engine is asked to do.
+
+        Args:
+            listener: Called once with each effect, when it is sent to the engine: before it is due.
+        """
+
+    def on_note(self, listener: Callable[[EmittedEvent], None], node: Callable[[], int]) -> None:
+        """Adds a listener for events that nodes emit.
+
+        Args:
+            listener: Called with each event of `node`. Where other listeners ask for other nodes it gets events of
+                these as well, so it has to compare `EmittedEvent.node`.
             node: Gives the number of the node whose events are wanted now, 0 for none.
         """
 
-    # ---- what it adds
+    # ---- additions
 
     def service(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Runs `work()` from the server's start until its end; one that raises is begun again."""
+        """Adds a task that runs while the server does. To be called in `Transport.start`.
+
+        Args:
+            work: Makes the task's coroutine. It is called again after an exception, which is counted as a fault; a
+                coroutine that returns is not repeated. It is cancelled at the server's end.
+        """
 
     def status(self, figures: Status) -> None:
-        """Puts `figures()` under the transport's name into `/api/status`."""
+        """Adds the transport's figures to `/api/status`, under its name.
+
+        Args:
+            figures: Called at each request; gives what JSON can hold, or None.
+        """
 
     def learner(self, learner: Learner) -> None:
-        """`/learn` and `/unlearn` are this transport's from now on."""
+        """Sets what answers `/learn` and `/unlearn`, in place of any earlier one.
+
+        Args:
+            learner: The learner.
+        """
 
     def event(self, address: str, *args: Arg) -> None:
-        """Sends a message to all subscribers, with the next feedback."""
+        """Sends a message to all subscribers, with the next feedback.
+
+        Args:
+            address: The message's address.
+            *args: Its arguments.
+        """
 
     # ---- faults
 
     def fault(self, what: str, error: Exception) -> None:
-        """Counts what nobody foresaw, and logs it."""
+        """Counts an unexpected exception, and logs it with its traceback: at most one a second.
+
+        Args:
+            what: What failed, as words of a sentence: "a MIDI message".
+            error: The exception.
+        """
 
     def attempt(self, what: str, work: Callable[[], object]) -> None:
-        """Does `work`; what it raises is a fault, and ends nothing else."""
+        """Calls a function, and passes an exception of it to `fault`.
+
+        Args:
+            what: As for `fault`.
+            work: The function; what it returns is ignored.
+        """
 
 
 class Transport:
-    """Base of what a plugin registers. Its module imports no library: those are for `start`.
+    """Base class of transports. The methods have defaults that do nothing: a transport overrides those that it needs.
 
-    options: names of the settings that ask for it, of which one must be set; none: it is always started.
+    It is made without arguments: by the command line for `serve`, `doctor` and `devices`, and in the control process.
+    Its module imports no library at the top, because these import it whether it is used or not; `start` may.
+
+    Attributes:
+        options: Names of those `ServeSettings` of which at least one has to be set for the transport to be started;
+            empty for one that always is.
     """
 
     options: ClassVar[tuple[str, ...]] = ()
 
     def check(self, settings: ServeSettings) -> None:
-        """Raises `UsageError` for settings that cannot be; before anything is started, by the command line."""
+        """Checks the settings, where they ask for this transport: in the command line, before anything is started.
+
+        Args:
+            settings: The options of `serve`.
+
+        Raises:
+            UsageError: An option has a value that the transport cannot use.
+        """
 
     def secrets(self, settings: ServeSettings) -> Iterable[tuple[str, str]]:
-        """(argument, part of it) of what the process list must not show."""
+        """Lists the parts of command-line arguments that are overwritten in the process list, as passwords are.
+
+        Args:
+            settings: The options of `serve`.
+
+        Returns:
+            Pairs (argument, part of it).
+        """
         return ()
 
     def findings(self) -> Iterable[Finding]:
-        """What `antiphon doctor` says of it."""
+        """Checks what the transport needs of the machine, for `antiphon doctor`.
+
+        Returns:
+            What was found.
+        """
         return ()
 
     def ports(self) -> tuple[object, Iterable[str]] | None:
-        """What `antiphon devices` says of it: as JSON, and as lines for a person."""
+        """Lists what the transport can connect to, for `antiphon devices`.
+
+        Returns:
+            The ports as what JSON can hold, and as lines of text; None for a transport that has none.
+        """
         return None
 
     def start(self, server: TransportServer) -> Awaitable[None] | None:
-        """Begins. May be async; what it raises is logged, and the server goes on without it."""
+        """Starts the transport, in the control process, after `antiphon_startup`. May be async.
+
+        An exception is logged, and the server runs without the transport.
+
+        Args:
+            server: The server.
+
+        Returns:
+            None, or what is awaited.
+        """
 
     def stop(self) -> Awaitable[None] | None:
-        """Ends. May be async."""
+        """Stops the transport, before `antiphon_shutdown`. May be async; an exception is logged.
+
+        Returns:
+            None, or what is awaited.
+        """
 
 
 def wanted(options: Iterable[str], settings: ServeSettings) -> bool:
@@ -243,6 +419,14 @@ def wanted(options: Iterable[str], settings: ServeSettings) -> bool:
 
 
 def settable(param: Param, address: str) -> None:
-    """`WireError` where a control could not move the parameter."""
+    """Checks that a controller can move a parameter: a readonly, text or file parameter it cannot.
+
+    Args:
+        param: The parameter.
+        address: Its name in the error's message.
+
+    Raises:
+        WireError: The parameter cannot be moved.
+    """
     if param.readonly or param.kind in ("text", "file"):
         raise WireError(f"{address} is {'readonly' if param.readonly else param.kind}; a control cannot set it")

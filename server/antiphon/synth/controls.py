@@ -44,6 +44,7 @@ RESERVED = frozenset(
         "cut_high",
     ]
 )
+"""Names of SynthDef controls that `parse_controls` refuses: the server sets these itself, with every note."""
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}\Z")
 
 

@@ -38,20 +38,30 @@ class ServeOption:
 
 @dataclass(frozen=True, slots=True)
 class SynthInfo:
-    """A synth backend, as data: what the factory of `antiphon_synths` gives. It imports no synth.
+    """A synth backend, as data: what the factory of `antiphon_synths` returns. Its module imports no synth.
 
     Attributes:
         name: What `--synth` takes.
         backend: "module:Name" of the `SynthBackend`, imported in the worker and called with rate, hop, slots and
             settings.
-        zygote: What the worker has imported before it is forked: "torch", "pyo" or "none".
+        zygote: As in `WorkerSpec`: the process that the worker is forked from.
         needs: A module that has to be installed, or "".
-        program: A program that has to be installed, or "".
+        program: A program that has to be installed, or ""; where it is given, `needs` is not checked.
         install: The command that installs it.
         slots: Synth nodes that one worker plays.
         memory: Megabytes the worker may take.
-        behind: "module:name" of a function from rate and hop to the hops by which its sound is late, or "" for none.
-        crowd: Events that it takes for each frame of a hop.
+        crowd: Events a node may play for each frame of a hop; a node drops and counts what is more.
+        imports: As in `WorkerSpec`: the module that the zygote imports before it forks.
+        describe: As in `WorkerSpec`: "module:name" of what adds to the worker's status, or "".
+        support: "module:Name" of the `SynthSupport` subclass that does the backend's work outside its worker; "" for
+            `SynthSupport` itself.
+        option: The option that `serve` has for this backend, or None.
+        auto: Place in the order in which `--synth auto` tries the backends that are installed, from 1; 0: it is
+            played by name only.
+        jack: The backend plays through JACK: the supervisor starts a JACK server where there is none, unless `option`
+            was given.
+        fallback: Where the worker has failed for good, `--synth auto` chooses another backend, which plays from then
+            on with `BackendChoice.instead`. False: the nodes stay silent.
     """
 
     name: str
@@ -79,7 +89,15 @@ class SynthInfo:
         return not self.needs or importlib.util.find_spec(self.needs) is not None
 
     def supporter(self) -> SynthSupport:
-        """What does its work outside the worker."""
+        """Makes what does the backend's work outside its worker.
+
+        Returns:
+            A new object of the class that `support` names.
+
+        Raises:
+            PluginError: The module has no such class.
+            ImportError: There is no such module.
+        """
         made: SynthSupport = (named(self.support) if self.support else SynthSupport)(self)
         return made
 
@@ -211,7 +229,10 @@ def chosen() -> BackendChoice:
     """Finds what this process plays notes with.
 
     Returns:
-        What `use_backend` set; otherwise pyo, or no sound where pyo is not installed.
+        What `use_backend` set; otherwise what `--synth auto` chooses, and `NULL` where a processor is only checked.
+
+    Raises:
+        UsageError: No backend is installed.
     """
     if _chosen is not None:
         return _chosen

@@ -18,7 +18,18 @@ WARM_HOPS = 50
 
 
 class SynthStepper:
-    """Slots are synth nodes; a stream's config is its `SynthSettings` as JSON, "" for one that plays nothing."""
+    """The `Stepper` of a synth's worker: unpacks each hop's events, and has a `SynthBackend` play them.
+
+    A slot is a synth node. A stream's config is the node's `SynthSettings` as JSON; "" for a stream that stays silent.
+
+    A backend may have methods beyond `SynthBackend`. `follow(words, refuse)` gets the arguments of `attach`.
+    `hurry(slot, event)` plays an event before its hop; a backend with it has an attribute `meanwhile` as well, set to
+    the function given to `listen`.
+
+    Args:
+        spec: The worker's spec. `settings["backend"]` is "module:Name" of the backend, the other settings are for its
+            call.
+    """
 
     def __init__(self, spec: WorkerSpec) -> None:
         given = dict(spec.settings)
@@ -28,25 +39,43 @@ class SynthStepper:
         self._spec = spec
 
     def attach(self, words: memoryview, refuse: Callable[[str, bool], None]) -> None:
-        """Where a backend that plays by another process writes how that is, and what ends the worker for good."""
+        """Passes the worker's own words on to a backend that has `follow`, as one that plays by another process.
+
+        Args:
+            words: 16 integers in shared memory, which `WorkerSpec.describe` gets as `own`.
+            refuse: Ends the worker, from any thread: called with the reason, and with whether to start another.
+        """
         follow = getattr(self._backend, "follow", None)
         if follow is not None:
             follow(words, refuse)
 
     def listen(self, hear: Callable[[], None]) -> bool:
-        """Whether the backend plays events ahead of their hop; then it calls `hear` where it waits."""
+        """Asks whether the backend plays events before their hop, as one that has `hurry` does.
+
+        Args:
+            hear: Reads the events that have arrived, and calls `hurry` with each. The backend calls it as `meanwhile`
+                where it blocks, so that an event need not stay unread for a hop.
+
+        Returns:
+            Whether it does.
+        """
         if not hasattr(self._backend, "hurry"):
             return False
         self._backend.meanwhile = hear  # type: ignore[attr-defined]
         return True
 
     def hurry(self, slot: int, event: Event) -> None:
-        """An event that the slot's coming hops will hold as well."""
+        """Plays an event at once. One of the slot's next hops contains it too, with the same serial.
+
+        Args:
+            slot: Its slot.
+            event: The event.
+        """
         if slot in self._open:
             self._backend.hurry(slot, event)  # type: ignore[attr-defined]
 
     def warm(self) -> None:
-        """Plays a chord in the first slot, which loads what has to be loaded."""
+        """Plays a chord in the first slot where the backend `rehearses`, so that the first note loads nothing."""
         if not self._backend.rehearses:
             return
         spec = self._spec
@@ -61,15 +90,33 @@ class SynthStepper:
         self._active[0] = False
 
     def open(self, slot: int, config: str) -> None:
+        """Begins a node, silent.
+
+        Args:
+            slot: Its slot.
+            config: `SynthSettings` as JSON, or "".
+        """
         if config:
             self._open[slot] = SynthSettings(**json.loads(config))
             self._backend.open(slot, self._open[slot])
 
     def close(self, slot: int) -> None:
+        """Ends a node and its sound.
+
+        Args:
+            slot: Its slot.
+        """
         if self._open.pop(slot, None) is not None:
             self._backend.close(slot)
 
     def step(self, hops: NDArray[np.int64], x: Samples, y: Samples) -> None:
+        """Plays one hop of every slot that has one.
+
+        Args:
+            hops: `[slots]`: each slot's hop number, or -1 where it has none.
+            x: float32 `[slots, 257, 7]`: events as `pack_events` packs them.
+            y: float32 `[slots, 2, hop]`: the sound, to be filled in rows with a hop.
+        """
         for slot, hop in enumerate(hops.tolist()):
             self._active[slot] = hop >= 0 and slot in self._open
             if self._active[slot]:

@@ -14,72 +14,128 @@ if TYPE_CHECKING:
 
 
 class OfflinePasses(Protocol):
-    """A render by a backend that makes the sound of a whole file at once, from the notes of the pass before.
+    """Playing a file repeatedly, for a backend that computes the sound of the whole file at once.
 
-    `begin` stands before each pass and `done` after it, until `done` says that all is there; the pass after that is
-    the one to be kept.
+    A pass plays the file from beginning to end. In the first the backend collects the notes; each later one plays the
+    sound computed from the notes of the pass before, because that sound may itself change the notes. `render` and
+    `replay` call `begin` before each pass and `done` after it until `done` returns True; the output of these passes is
+    discarded. The pass that follows is written to the file, without a further `begin`.
     """
 
     def begin(self) -> None:
-        """Chooses what the next pass plays with."""
+        """Prepares the next pass: sets the backend that plays it, by `use_backend`."""
 
     def done(self, frames: int, rate: int) -> bool:
-        """Whether the next pass is right. frames: in all."""
+        """Ends a pass, and computes the sound for the next.
+
+        Args:
+            frames: Frames of sound that the next pass needs.
+            rate: Frames per second.
+
+        Returns:
+            Whether the next pass is the one to be written. Then its backend has been set as by `begin`.
+        """
 
 
 class SynthSupport:
-    """Every method has a default that does nothing: a backend overrides those that it needs.
+    """What a backend does outside its worker: base of the class that `SynthInfo.support` names.
 
-    Made anew for each call, and imported in no process that does not call: what is heavy is imported in the methods.
+    The methods have defaults that do nothing: a backend overrides those that it needs. The supervisor, the engine's
+    loader and the command line make a new object for each use, so it keeps no state. Large libraries are to be
+    imported within the methods, because the command line imports the module for a single question.
+
+    Args:
+        info: The backend's description.
+
+    Attributes:
+        info: The backend's description.
     """
 
     def __init__(self, info: SynthInfo) -> None:
         self.info = info
 
     def delay(self, rate: int, hop: int) -> int:
-        """Hops by which its answers are behind, beyond the one that every worker has."""
+        """Computes the backend's own latency, which is added to the hop that every worker needs.
+
+        Args:
+            rate: Frames per second.
+            hop: Frames of a hop.
+
+        Returns:
+            Hops.
+        """
         return 0
 
     def playable(self, settings: SynthSettings, *, instead: bool) -> SynthSettings:
-        """What a node is to be played with. In the engine's loader, before the node's stream is opened.
+        """Checks a node's settings, and replaces what the backend has not. In the engine's loader, before the stream.
 
         Args:
-            settings: As the node has them.
-            instead: This backend plays because another was given up: the nearest that it has is better than nothing.
+            settings: The node's settings.
+            instead: The backend replaces one that failed. Then it substitutes the nearest that it has rather than
+                refuse the node.
+
+        Returns:
+            The settings to play with.
 
         Raises:
-            ParamError, FileError: The backend cannot play this.
+            ParamError: The backend does not play this instrument or SynthDef.
+            FileError: A file that the settings name cannot be used.
         """
         return settings
 
     def check_option(self, value: str) -> None:
-        """Raises `UsageError` where `serve` was given for `info.option` what it does not take."""
+        """Checks the value of `info.option`: in the command line, before anything is started.
 
-    def with_option(self, choice: BackendChoice, value: str, rate: int) -> BackendChoice:
-        """What a server plays with that was given the option. Before anything is started.
+        Args:
+            value: As given to `serve`.
 
         Raises:
-            EngineError: It cannot be played so.
+            UsageError: The option does not take this value.
+        """
+
+    def with_option(self, choice: BackendChoice, value: str, rate: int) -> BackendChoice:
+        """Applies the value of `info.option`: in the supervisor, before the engine is started.
+
+        Args:
+            choice: The backend as it plays without the option.
+            value: The option's value, which `check_option` accepted.
+            rate: Frames per second of the server.
+
+        Returns:
+            The backend and its settings for this server.
+
+        Raises:
+            EngineError: It cannot be played with this value.
         """
         return choice
 
     def clear(self, since: float) -> None:
-        """Takes away what its workers left, after all processes of a server have ended. Never raises.
+        """Removes what the backend's workers left: processes, files. After all processes of a server have ended.
+
+        It must not raise: the supervisor ends after it.
 
         Args:
             since: When the server started, in seconds as `time.time` gives them.
         """
 
     def passes(self, live: int) -> AbstractContextManager[OfflinePasses] | None:
-        """For `render` and `replay`; None for a backend that plays hop by hop in files as well.
+        """Begins a render of a file, for `render` and `replay`.
 
         Args:
-            live: Frames of a block of the set that is played again, 0 for a file.
+            live: Frames of a block of the set that `replay` plays; 0 in `render`.
+
+        Returns:
+            The passes, as a context that lasts until the file is written; None for a backend that renders files hop
+            by hop, as it plays.
         """
         return None
 
     def findings(self) -> Iterable[Finding]:
-        """What `antiphon doctor` says of it."""
+        """Checks what the backend needs, for `antiphon doctor`.
+
+        Yields:
+            What was found; by default whether `info.program` or `info.needs` is installed.
+        """
         info = self.info
         what = info.program or info.needs
         if not what:

@@ -28,7 +28,9 @@ class WorkerSpec:
     Attributes:
         name: Its name in `/status` and messages.
         factory: "module:Name", imported in the worker and called with this spec; it gives a `Stepper`.
-        zygote: What the process has imported before it is forked: "torch", "pyo" or "none".
+        zygote: Kind of the process that it is forked from, which has imported a module already, so that workers start
+            fast and share its memory: "torch", "none" for no module, or a name of the plugin's own, at most 63 bytes.
+            A server has at most 8 kinds.
         hop: Frames of a hop.
         rate: Frames per second.
         inputs: Shape of one slot's hop, float32, of any meaning.
@@ -37,7 +39,12 @@ class WorkerSpec:
         depth: Hops that a slot's ring holds.
         device: "cpu" or "cuda".
         memory: Megabytes it may take beyond what its zygote has.
-        settings: For the factory.
+        settings: Values by name, for the factory.
+        imports: The module that a zygote of the plugin's own imports before it forks; "" for one called as the zygote.
+            The first worker of a kind decides.
+        describe: "module:name" of a function that adds to what `/api/status` has of a synth, or ""; of other workers
+            it is not used. It is called in the control process with (said, own, settings): the status by name, the
+            worker's own words as integers, and `settings`. The dictionary it returns replaces and extends the status.
     """
 
     name: str

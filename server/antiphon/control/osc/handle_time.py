@@ -16,7 +16,7 @@ from antiphon.graph.clock import MAX_TEMPO, MIN_TEMPO
 from antiphon.io.osc_peer import Peer
 from antiphon.runtime import paths
 from antiphon.session.actions import ACTIONS
-from antiphon.session.commands import Plain, SetTempo, Transport, When
+from antiphon.session.commands import Plain, SetTempo, SetTransport, When
 from antiphon.session.schedule import MAX_BEAT
 from antiphon.session.session import Session
 from antiphon.wire.osc import encode
@@ -62,13 +62,13 @@ def tempo(server: TimeServer, peer: Peer, args: Args, when: When) -> None:
 def play(server: TimeServer, peer: Peer, args: Args, when: When) -> None:
     most(args, 1, "[f:beat]")
     beat = number(args, 0, "beat", -MAX_BEAT, MAX_BEAT) if args else None
-    server.executor.do(Transport(True, beat, when), peer.key)
+    server.executor.do(SetTransport(True, beat, when), peer.key)
 
 
 def stop(server: TimeServer, peer: Peer, args: Args, when: When) -> None:
     most(args, 1, "no arguments")
     if pressed(args):
-        server.executor.do(Transport(False, None, when), peer.key)
+        server.executor.do(SetTransport(False, None, when), peer.key)
 
 
 def beat(server: TimeServer, peer: Peer, args: Args, when: When) -> None:
@@ -76,7 +76,7 @@ def beat(server: TimeServer, peer: Peer, args: Args, when: When) -> None:
         server.replies.reply(peer, encode("/beat", float(server.link.tempo_now()[0])))
         return
     most(args, 1, "[f:beat]")
-    server.executor.do(Transport(None, number(args, 0, "beat", -MAX_BEAT, MAX_BEAT), when), peer.key)
+    server.executor.do(SetTransport(None, number(args, 0, "beat", -MAX_BEAT, MAX_BEAT), when), peer.key)
 
 
 def session_record(server: TimeServer, peer: Peer, args: Args, _when: When) -> None:
