@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from types import SimpleNamespace
 
 import pytest
 from tests.control.rig import CATALOG, Rig
@@ -38,7 +37,7 @@ def host(name, settings, *, fresh):
     raise SystemExit(0) if name in sys.argv[2:] else AssertionError(name)
 app = SimpleNamespace(transports=SimpleNamespace(host=host), events=SimpleNamespace(listeners=[]))
 try:
-    asyncio.run(ServerHooks(Catalog({}, (), hooks, found), asked, fresh=True).start(app, None))
+    asyncio.run(ServerHooks(Catalog({}, (), hooks, found), asked, fresh=True).start(app))
 except SystemExit:
     pass
 assert started == sys.argv[2:], started
@@ -151,6 +150,6 @@ async def test_the_settings_choose_and_a_start_that_fails_is_logged(
     monkeypatch.setattr("antiphon.plugins.finding.sources", list)
     hooks._register("wire", Wire)
     hooks._register("another", Wire)
-    await hooks.start(live.app, SimpleNamespace())
+    await hooks.start(live.app)
     assert begun == ["x"]
     assert "transport wire: OSError: no wire" in caplog.text

@@ -56,6 +56,7 @@ PARSED = {
     "antiphon serve --patch through --mqtt-url mqtt://localhost": "tests/serve/test_mqtt.py has a broker",
     "antiphon serve --mqtt-url mqtt://user:password@host:1883": "the same",
     "antiphon serve --midi": "tests/real/test_midi.py",
+    "antiphon serve --midi-in keys --midi-out gear": "the same",
     "antiphon serve --patch worker": "the next line renders the same patch",
     "antiphon serve --patch keys": "the server that these tests share is started so",
     "antiphon serve --audio headless --synth supercollider --patch keys": f"{SCSYNTH}/test_supercollider.py",

@@ -65,7 +65,7 @@ def test_a_storm(server: ServerProcess) -> None:
         os.kill(pid, signal.SIGKILL)
     until(lambda: well(server), 5.0, "all are back")
     answered(server)
-    assert len(children(supervisor)) == 4, "control, engine, recorder and weigher"
+    assert len(children(supervisor)) == 5, "control, engine, recorder, weigher and web"
     assert len(list(Path(f"/proc/{supervisor}/fd").iterdir())) == descriptors
     assert resident(supervisor) - memory < 16 << 20
     assert "Traceback" not in server.said()

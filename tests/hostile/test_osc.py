@@ -248,6 +248,6 @@ def test_a_link_that_leads_out_is_not_followed(calm: ServerProcess, client: Clie
     assert secret.read_text() == "format = 1\n"
 
 
-def test_the_server_has_its_four_children_still(calm: ServerProcess) -> None:
+def test_the_server_has_its_five_children_still(calm: ServerProcess) -> None:
     assert calm.process is not None
-    assert len(children(calm.process.pid)) == 4
+    assert len(children(calm.process.pid)) == 5

@@ -75,16 +75,16 @@ def command(monkeypatch):
     from typer.testing import CliRunner
 
     from antiphon.cli.commands import application
-    from antiphon.plugins import loader
+    from antiphon.api import rendering
 
-    real = loader.load
+    real = rendering.load_plugins
 
     def load(*given, **named):
         found = real(*given, **named)
         found.factories["evaluations"]["sums"] = Sums
         return found
 
-    monkeypatch.setattr(loader, "load", load)
+    monkeypatch.setattr(rendering, "load_plugins", load)
     app = application()
     return lambda *words: CliRunner().invoke(app, [*words])
 

@@ -128,7 +128,9 @@ def closing_socket(host: str, port: int, tcp: bool) -> socket.socket:
 def listen(sock: socket.socket, framer: Framer | None, until: float) -> Iterator[Message]:
     """Messages as they come, bundles opened; ends at `until` (monotonic) or when the other side hangs up."""
     while (left := until - time.monotonic()) > 0:
-        if not select.select([sock], [], [], left)[0]:
+        poll = select.poll()
+        poll.register(sock, select.POLLIN)
+        if not poll.poll(left * 1000):
             return
         try:
             data = sock.recv(65536)

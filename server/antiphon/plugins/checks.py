@@ -186,7 +186,9 @@ def _listen(read: int, deadline: float) -> tuple[bytes, bool]:
     """What the child wrote until it closed its end, and whether the deadline came first."""
     told = b""
     while True:
-        ready, _, _ = select.select([read], [], [], max(0.0, deadline - time.monotonic()))
+        poll = select.poll()
+        poll.register(read, select.POLLIN)
+        ready = poll.poll(max(0.0, deadline - time.monotonic()) * 1000)
         if not ready:
             return told, True
         more = os.read(read, 65536)

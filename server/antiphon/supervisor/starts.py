@@ -70,7 +70,8 @@ class Starts:
     def web(self) -> int:
         """One that serves HTTP. After `warm`: it reads the catalog."""
         fds = {"http": self.parts.sockets[2].fileno(), "control": self.parts.web.fileno()}
-        given = {"settings": self._settings.to_json(), "catalog": str(self.folder / preload.CATALOG), "fds": fds}
+        given = {"settings": self._settings.to_json(), "catalog": str(self.folder / preload.CATALOG), "fds": fds,
+                 "supervisor": os.getpid()}  # fmt: skip
         return _module("antiphon.web.process", given, tuple(fds.values()))
 
     def catalog(self) -> None:

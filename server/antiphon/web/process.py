@@ -19,7 +19,7 @@ from antiphon.contract.catalog import Catalog
 from antiphon.errors import AntiphonError
 from antiphon.io.log_lines import log_lines
 from antiphon.runtime import paths
-from antiphon.runtime.child_process import listening
+from antiphon.runtime.child_process import bound_to, listening
 from antiphon.runtime.settings import ServeSettings
 from antiphon.web.control_link import ControlLink
 from antiphon.web.plugin_routes import add_routes
@@ -36,7 +36,8 @@ def main(argument: str) -> int:
     """Serves until SIGTERM.
 
     Args:
-        argument: JSON from the supervisor: settings, catalog (a path) and fds (http, control).
+        argument: JSON from the supervisor: settings, catalog (a path), supervisor (its pid) and fds (http,
+            control).
 
     Returns:
         The exit status.
@@ -46,6 +47,9 @@ def main(argument: str) -> int:
     log_lines()
     os.nice(NICE)
     given = json.loads(argument)
+    # without its supervisor it would hold the port of the next one, which may not know of it
+    if not bound_to(given["supervisor"]):
+        return 0
     catalog = Catalog.from_json(json.loads(Path(given["catalog"]).read_text()))
     try:
         asyncio.run(_live(given, catalog))

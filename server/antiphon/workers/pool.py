@@ -25,6 +25,8 @@ START_SECONDS = 60.0
 """How long a file waits for its worker, with all that it imports; one that fails to start is seen at once."""
 LOOK_SECONDS = 0.1
 """How often a file that waits looks whether anybody is there to wait for."""
+_SELECTABLE = 1024
+"""Descriptors from which on `select` takes none (FD_SETSIZE)."""
 
 
 class Pool:
@@ -161,10 +163,17 @@ class Pool:
 
     def hear(self, worker: int, milliseconds: float) -> None:
         """Waits at most so long for a worker to answer."""
-        # poll would round up to whole milliseconds, which is most of a block of 64 frames
-        if select.select((self.bells.answer[worker],), (), (), milliseconds / 1e3)[0]:
+        bell = self.bells.answer[worker]
+        if bell < _SELECTABLE:
+            # poll would round up to whole milliseconds, which is most of a block of 64 frames
+            rung = bool(select.select((bell,), (), (), milliseconds / 1e3)[0])
+        else:
+            poll = select.poll()
+            poll.register(bell, select.POLLIN)
+            rung = bool(poll.poll(milliseconds))
+        if rung:
             try:
-                os.eventfd_read(self.bells.answer[worker])
+                os.eventfd_read(bell)
             except BlockingIOError:
                 pass  # it was heard already
 
