@@ -17,7 +17,8 @@ from antiphon.runtime.settings import ServeSettings
 from antiphon.session.actions import NodeSet
 from antiphon.session.commands import SetParam
 from antiphon.session.effects import EngineEffect
-from antiphon.session.transport import Transport, TransportServer
+from antiphon.session.transport import Transport
+from antiphon.session.transport_server import TransportServer
 
 UNASKED = """
 import asyncio, sys

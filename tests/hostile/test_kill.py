@@ -51,6 +51,7 @@ def kill(server: ServerProcess, name: str) -> None:
 def test_a_storm(server: ServerProcess) -> None:
     assert server.process is not None
     supervisor = server.process.pid
+    until(lambda: len(children(supervisor)) == 5, 5.0, "the web process, which is started last, is there")
     descriptors, memory = len(list(Path(f"/proc/{supervisor}/fd").iterdir())), resident(supervisor)
     for _ in range(5):
         kill(server, "engine")
@@ -66,7 +67,7 @@ def test_a_storm(server: ServerProcess) -> None:
     until(lambda: well(server), 5.0, "all are back")
     answered(server)
     assert len(children(supervisor)) == 5, "control, engine, recorder, weigher and web"
-    assert len(list(Path(f"/proc/{supervisor}/fd").iterdir())) == descriptors
+    until(lambda: len(list(Path(f"/proc/{supervisor}/fd").iterdir())) == descriptors, 5.0, "as many descriptors")
     assert resident(supervisor) - memory < 16 << 20
     assert "Traceback" not in server.said()
 

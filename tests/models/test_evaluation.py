@@ -74,8 +74,8 @@ def command(monkeypatch):
     """Runs `antiphon` with the evaluation above besides the real ones."""
     from typer.testing import CliRunner
 
-    from antiphon.cli.commands import application
     from antiphon.api import rendering
+    from antiphon.cli.commands import application
 
     real = rendering.load_plugins
 

@@ -6,7 +6,8 @@ from antiphon.runtime.settings import ServeSettings
 from antiphon.session.actions import EVENTS as NODE_EVENTS
 from antiphon.session.actions import NodeEvent
 from antiphon.session.effects import EngineEffect
-from antiphon.session.transport import PRESSABLE, EmittedEvent, Learner, Transport, TransportServer, settable
+from antiphon.session.transport import PRESSABLE, Transport, settable
+from antiphon.session.transport_server import EmittedEvent, Learner, TransportServer
 
 __all__ = [
     "NODE_EVENTS",

@@ -30,7 +30,7 @@ from antiphon.session.node_state import Node
 from antiphon.session.router import Router
 from antiphon.session.schedule import Moment
 from antiphon.session.session import Session
-from antiphon.session.transport import EmittedEvent, Learner, Reply, Status
+from antiphon.session.transport_server import EmittedEvent, Learner, Reply, Status
 from antiphon.wire.osc import Arg, Message, decode, encode
 
 Service = Callable[[], Coroutine[Any, Any, None]]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from antiphon.errors import UsageError
-from antiphon.plugins import registry
 from antiphon.runtime.settings import ServeSettings
 from antiphon.synth.info import BackendChoice, SynthInfo, made
 
 
 def infos() -> list[SynthInfo]:
     """Those of all plugins: first what `--synth auto` tries, in its order."""
+    from antiphon.plugins import registry  # control imports this module, and asks no plugin
+
     return made(registry.factories("synths"))
 
 

@@ -11,7 +11,8 @@ from antiphon.errors import WireError
 from antiphon.io.osc_peer import Peer
 from antiphon.session.commands import When
 from antiphon.session.session import Session
-from antiphon.session.transport import PRESSABLE, Learner, settable
+from antiphon.session.transport import PRESSABLE, settable
+from antiphon.session.transport_server import Learner
 from antiphon.wire.osc import encode
 
 
