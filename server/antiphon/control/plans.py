@@ -29,7 +29,7 @@ from antiphon.graph.patch_writer import save
 from antiphon.io.osc_peer import Peer
 from antiphon.runtime import paths, resources
 from antiphon.session.effects import Effect
-from antiphon.session.scenes import Scene, kept
+from antiphon.session.scenes import Scene, restricted_to
 from antiphon.session.session import Session
 from antiphon.wire.osc import Arg, encode
 
@@ -183,7 +183,7 @@ class Plans:
         """The nodes, wires and values of now as a patch."""
         session = self._server.session
         graph = session.current()
-        scenes = kept(self.scenes, graph)
+        scenes = restricted_to(self.scenes, graph)
         if self.patch is None:
             return Patch(name, session.tempo, graph, scenes)
         return replace(self.patch, name=name, tempo=session.tempo, graph=graph, scenes=scenes)
@@ -270,7 +270,7 @@ class Plans:
             return
         shift = self._clock_shift()
         if shift:
-            server.session.shifted(shift)
+            server.session.shift_schedule(shift)
         scheduled = server.session.resend()
         for node in server.session.nodes.values():
             node.state, node.reason = "running", ""
