@@ -102,7 +102,7 @@ def test_a_recording_that_a_crash_broke_off_is_moved_aside(tmp_path: Path, inter
     with pytest.raises(Started):
         run(asked)
     notes: list[str] = []
-    assert recordings.begun(asked, folder, notes) == [{"do": "record", "path": "take.wav"}]
+    assert recordings.first_requests(asked, folder, notes) == [{"do": "record", "path": "take.wav"}]
     assert not (tmp_path / "take.wav").exists()
     assert sorted(path.read_text() for path in tmp_path.glob("take-*.wav")) == kept
     assert len(notes) == 1

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from tests.control.rig import Rig, rig
 
-from antiphon.control.osc.clients import HELD_TOLD, MAX_HELD, Access
+from antiphon.control.osc.clients import HELD_ANSWER_SECONDS, MAX_HELD, Access
 from antiphon.control.osc.deferred import EACH_BYTES, EACH_MESSAGES, MAX_BYTES
 from antiphon.graph.graph import End, Graph, NodeSpec, Wire
 from antiphon.io.osc_lanes import Rotation
@@ -243,15 +243,15 @@ def test_the_memory_of_whom_was_answered_is_the_machines_and_bounded() -> None:
     now = 100.0
     access = Access(clock=lambda: now)
     assert access.hold("10.0.0.1")
-    access.told("10.0.0.1")
+    access.answered("10.0.0.1")
     assert not access.hold("10.0.0.1")
     answered = 0
     for n in range(10 * MAX_HELD):
         if access.hold(f"10.0.1.{n}"):
-            access.told(f"10.0.1.{n}")
+            access.answered(f"10.0.1.{n}")
             answered += 1
     assert answered == MAX_HELD - 1
-    now += HELD_TOLD
+    now += HELD_ANSWER_SECONDS
     assert access.hold("10.0.0.1")
 
 

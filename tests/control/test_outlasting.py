@@ -251,7 +251,7 @@ async def test_what_stands_in_the_patch_files_place_does_not_hold_control_up(
         os.close(os.open(path, os.O_WRONLY))
     assert done, "it reads for ever"
     assert look.result()
-    patch_watch.take(live.app)
+    patch_watch.reload(live.app)
     await live.settle(ticks=2)
     ((address, (reason,)),) = client.heard()
     assert address == "/patch/failed"

@@ -9,7 +9,7 @@ import pytest
 from tests.control.rig import CATALOG, Rig
 
 from antiphon.control import patch_watch
-from antiphon.control.reload_report import MOST, reloaded
+from antiphon.control.reload_report import MOST, reload_line
 from antiphon.graph import patch
 
 TEXT = """format = 1
@@ -48,18 +48,18 @@ def parsed(text: str) -> patch.Patch:
 )
 def test_what_is_different_is_named(old: str, new: str, said: str) -> None:
     assert old in TEXT
-    assert reloaded(parsed(TEXT), parsed(TEXT.replace(old, new)), "p.toml", mended=False) == f"reloaded p.toml{said}"
+    assert reload_line(parsed(TEXT), parsed(TEXT.replace(old, new)), "p.toml", mended=False) == f"reloaded p.toml{said}"
 
 
 def test_a_node_that_went_is_named_and_a_long_list_is_cut() -> None:
     gone = TEXT.replace('[nodes.b]\ntype = "gain"\n', "").replace('"a" = "b"\n"b" = "out"', '"a" = "out"')
-    assert reloaded(parsed(TEXT), parsed(gone), "p.toml", mended=True) == (
-        "reloaded p.toml after the error: b taken out, wires"
+    assert reload_line(parsed(TEXT), parsed(gone), "p.toml", mended=True) == (
+        "reloaded p.toml after the error: b removed, wires"
     )
     more = "\n".join(f'[nodes.n{n}]\ntype = "gain"' for n in range(MOST + 2))
-    text = reloaded(parsed(TEXT), parsed(TEXT.replace("[wires]", f"{more}\n[wires]")), "p.toml", mended=False)
+    text = reload_line(parsed(TEXT), parsed(TEXT.replace("[wires]", f"{more}\n[wires]")), "p.toml", mended=False)
     assert text.endswith(", n3 added, and 2 more")
-    assert reloaded(None, parsed(TEXT), "p.toml", mended=False) == "reloaded p.toml"
+    assert reload_line(None, parsed(TEXT), "p.toml", mended=False) == "reloaded p.toml"
 
 
 async def test_it_is_said_when_it_plays_and_again_when_an_error_is_mended(
@@ -75,7 +75,7 @@ async def test_it_is_said_when_it_plays_and_again_when_an_error_is_mended(
     async def saved(text: str) -> list[str]:
         file.write_text(text)
         caplog.clear()
-        patch_watch.take(app)
+        patch_watch.reload(app)
         await live.settle()
         return [record.getMessage() for record in caplog.records]
 
@@ -97,12 +97,12 @@ async def test_what_the_engine_refuses_is_not_said_to_be_reloaded(
     await live.settle()
     file.write_text(TEXT.replace("0.5", "0.4"))
     live.engine.refuse = "no memory"
-    patch_watch.take(app)
+    patch_watch.reload(app)
     await live.settle()
     assert not [record for record in caplog.records if record.name == "antiphon.said"]
     live.engine.refuse = ""
     file.write_text(TEXT.replace("0.5", "0.3"))
-    patch_watch.take(app)
+    patch_watch.reload(app)
     await live.settle()
     said = [record.getMessage() for record in caplog.records if record.name == "antiphon.said"]
     assert said == ["reloaded mine.toml after the error: a.gain 0.3"]

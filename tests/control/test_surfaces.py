@@ -222,7 +222,7 @@ async def test_forgotten_stays_forgotten_when_control_is_started_again(tmp_path:
 async def test_a_surface_that_the_command_line_names_is_told_without_approval(tmp_path: Path, home: Path) -> None:
     async with rig(tmp_path / "state", surfaces=[(NEAR, 19999)]) as live:
         await live.settle(30)
-        assert [s.told for s in live.app.surfaces] == [True]
+        assert [s.permitted for s in live.app.surfaces] == [True]
 
 
 # strangers in the monitor

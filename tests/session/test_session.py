@@ -376,7 +376,7 @@ def test_a_new_engine_hears_what_was_scheduled_at_its_own_clock() -> None:
     s = session()
     s.handle(SetParam("a", "gain", 2.0, 0.0, Sample(5000)), FIRST)
     s.handle(Sync(3, Sample(6000)), FIRST)
-    s.shifted(-1000)
+    s.shift_schedule(-1000)
     assert s.resend() == [NodeSet(1, GAIN_CELL, 2.0, 0.0, Sample(4000)), Sync(3, Sample(5000))]
     s.advance(Moment(4000.0))
     assert s.value("a", "gain") == 2.0

@@ -87,12 +87,12 @@ def test_a_start_whose_port_is_taken_touches_nothing(crashed: Path) -> None:
 
 def test_a_start_that_was_killed_midway_is_undone_by_the_next(crashed: Path) -> None:
     there = held(crashed)
-    before.keep(crashed)
+    before.back_up(crashed)
     pidfile.write(crashed, 0, {}, ServeSettings(patch="another"))
     (crashed / recorder.NOTE).unlink()
-    before.put_back(crashed)
+    before.restore(crashed)
     assert held(crashed) == there
-    before.put_back(crashed)
+    before.restore(crashed)
     assert held(crashed) == there, "once"
 
 
@@ -104,7 +104,7 @@ def test_what_cannot_be_kept_is_not_begun(crashed: Path, monkeypatch: pytest.Mon
 
     monkeypatch.setattr("shutil.copy2", full)
     with pytest.raises(FileError, match="no space left on device; free some space"):
-        before.keep(crashed)
+        before.back_up(crashed)
     assert held(crashed) == there
     assert [path for path in crashed.iterdir() if path.is_dir()] == []
 
@@ -116,10 +116,10 @@ def test_only_a_ready_run_that_was_asked_to_end_is_forgotten(
     there = held(crashed)
 
     def open_(supervisor: Supervisor) -> None:
-        before.keep(crashed)
+        before.back_up(crashed)
         supervisor._ready_said, supervisor._ending = ready, asked
         if ready:
-            before.drop(crashed)
+            before.drop_backup(crashed)
         raise Failed
 
     monkeypatch.setattr(Supervisor, "_open", open_)

@@ -87,21 +87,21 @@ def test_one_that_was_anothers_and_has_gone_is_started(monkeypatch: pytest.Monke
     assert (found.own, pid) == (True, 0)
     settings = asked("headless").with_(rate=found.rate, block=found.block)
     machine.jack = False
-    assert jack_server.again(settings) == 77
+    assert jack_server.restart(settings) == 77
     # another survivor was first
-    assert jack_server.again(settings) == 0
+    assert jack_server.restart(settings) == 0
     assert machine.started == 1
 
 
 def test_a_card_s_devices_are_not_looked_for_among_jack_s_ports(monkeypatch: pytest.MonkeyPatch) -> None:
     machine = Machine(monkeypatch, jack=True)
-    assert jack_server.again(asked("portaudio", input="Mic", output="Speakers")) == 0
+    assert jack_server.restart(asked("portaudio", input="Mic", output="Speakers")) == 0
     assert machine.started == 0
 
 
 def test_where_none_can_be_started_any_more_the_server_plays_on(monkeypatch: pytest.MonkeyPatch) -> None:
     Machine(monkeypatch, jack=False, installed=False)
-    assert jack_server.again(asked("headless")) == 0
+    assert jack_server.restart(asked("headless")) == 0
 
 
 def test_a_card_s_server_is_nobodys_to_start(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -152,4 +152,4 @@ def test_a_joined_program_headless_has_jack_where_it_answers_and_no_server_is_st
         machine = Machine(monkeypatch, jack=jack)
         found, pid = find(asked("headless", synth_options=JOINED))
         assert (found.driver, pid, machine.started) == (driver, 0, 0)
-        assert not jack_server.hears(asked("headless", synth_options=JOINED), found)
+        assert not jack_server.may_be_microphone(asked("headless", synth_options=JOINED), found)

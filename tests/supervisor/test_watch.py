@@ -136,12 +136,12 @@ def test_what_control_finds_fatal_ends_a_start_and_not_a_server_that_plays(
 ) -> None:
     word = json.dumps({"fatal": "the state folder cannot be used"}).encode()
     supervisor.parts.child.send(word)
-    supervisor._hear()
+    supervisor._read_control()
     assert capsys.readouterr().err == "antiphon: the state folder cannot be used\n"
     supervisor._ready_said = False
     supervisor.parts.child.send(word)
     with pytest.raises(EngineError, match="state folder"):
-        supervisor._hear()
+        supervisor._read_control()
 
 
 def test_a_control_that_hangs_is_ended_unless_all_stood_still(
@@ -249,7 +249,7 @@ def test_a_recording_on_a_disk_that_hangs_holds_nobody_up(
     monkeypatch.setattr(watch, "RECORDER_SECONDS", 0.05)
     monkeypatch.setattr(supervisor.starts, "recorder", recorder)
     supervisor.settings = supervisor.settings.with_(record=str(tmp_path / "take.wav"))
-    with pytest.raises(FileError, match=r"cannot write .*take\.wav: nothing has come of it for 0\.05 s"):
+    with pytest.raises(FileError, match=r"cannot write .*take\.wav: the disk has not answered for 0\.05 s"):
         supervisor._start_first_recorder()
     supervisor._children["recorder"].kill()
 

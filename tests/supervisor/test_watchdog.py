@@ -48,7 +48,7 @@ def arena() -> Any:
     ("needs", "said"),
     [
         ("json", "lute plays notes from here on, and a piano for instruments it has not"),
-        ("there_is_no_such_module", "notes are not heard from here on"),
+        ("there_is_no_such_module", "notes make no sound from here on"),
     ],
 )
 def test_what_plays_instead_is_said(needs: str, said: str) -> None:

@@ -1,4 +1,4 @@
-"""The control process: sockets, session, engine link and surfaces, joined."""
+"""Creates and connects the parts of the control process: sockets, session, engine link and surfaces."""
 
 from __future__ import annotations
 
@@ -51,20 +51,16 @@ from antiphon.session.session import Session
 from antiphon.workers.status import WorkerStatus
 
 SERVICE_RETRY = 1.0
-"""Seconds until a service that failed is begun again."""
+"""Seconds until a service that failed is restarted."""
 
 
 class ControlApp:
-    """Makes the parts of the control process and gives each the ones it uses; none of them knows this class.
+    """Creates the parts of the control process and passes each the ones it uses; none of them imports this class.
 
-    udp, tcp: bound to the same port.  state_dir: what outlives this process.  surfaces: (host, port)
-    subscribed from the start.  allow: addresses not held.  session_header: what a kept set begins with.
-    clock, now_ns: the wall clock and CLOCK_MONOTONIC, for tests to move.
-
-        app = ControlApp(link, catalog, state_dir, udp=udp, tcp=tcp)
-        await app.start()
-        await app.run(stop)      # until `stop` is set
-        await app.stop()
+    app = ControlApp(link, catalog, state_dir, udp=udp, tcp=tcp)
+    await app.start()
+    await app.run(stop)      # until `stop` is set
+    await app.stop()
     """
 
     def __init__(
@@ -81,6 +77,23 @@ class ControlApp:
         clock: WallClock | None = None,
         now_ns: Callable[[], int] = monotonic_ns,
     ) -> None:
+        """Creates the parts; nothing is read or answered before `start`.
+
+        Args:
+            link: The engine.
+            catalog: The processor types there are.
+            state_dir: Folder of the state that outlives this process.
+            udp: Bound to the OSC port.
+            tcp: Bound to the same port number.
+            surfaces: (host, port) of subscribers from the start.
+            allow: IP addresses whose messages are handled without approval.
+            session_header: Gives the header of a session that is recorded.
+            clock: The wall clock; a test's own.
+            now_ns: CLOCK_MONOTONIC in nanoseconds; a test's own.
+
+        Raises:
+            FileError: The state folder cannot be used.
+        """
         self.link, self.catalog, self.session_header = link, catalog, session_header
         self.folder = StateFolder(state_dir)
         self.session = Session(catalog, self.folder.numbers, link.status().rate)
@@ -106,7 +119,7 @@ class ControlApp:
         self.udp = UdpEndpoint(udp, self.intake.lanes, self.access.level, self.turns.wake, self._refused)
         self.tcp = TcpServer(tcp, self.access.level, self._handle_lane, self._bad_frame)
         self.subscribers = Subscribers(self.surfaces, self.access, self.udp, self.tcp, self.saver)
-        self.access.on_change = self.subscribers.judge
+        self.access.on_change = self.subscribers.update_access
         self.monitor = Monitor(self._tap)
         self.syncs = Syncs(self.replies, self.clock)
         self.position = SetPosition(self.feedback, self.saver)
@@ -120,15 +133,19 @@ class ControlApp:
         self.notes_out.wanted = self.transports.wanted_node
         self.workers: Callable[[], list[WorkerStatus]] = list
         self._given_surfaces = tuple(surfaces)
-        self._before = dict.fromkeys(figures.KEPT, 0)
+        self._saved_counts = dict.fromkeys(figures.KEPT, 0)
 
     # ---- life
 
     async def start(self) -> bool:
-        """Takes up what an earlier process left and begins to answer; True when there was something."""
+        """Restores the state of an earlier process and begins to answer.
+
+        Returns:
+            Whether there was a state to restore.
+        """
         asyncio.get_running_loop().set_exception_handler(self.faults.in_loop)
         restored = self.plans.restore()
-        self._before = figures.kept(self.folder.counters)
+        self._saved_counts = figures.saved_counts(self.folder.counters)
         self.subscribers.start(self._given_surfaces, self.folder.load() or {})
         self.structure_changed()
         self.udp.start()
@@ -157,12 +174,12 @@ class ControlApp:
                 ("a connection", self.tcp.sweep),
                 ("a subscription", self.subscribers.expire),
                 ("a plan", self.plans.look_after),
-                ("the counters", self._keep_counters),
+                ("the counters", self._save_counters),
             ),
         )
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Until `stop` is set."""
+        """Runs ticks and services until `stop` is set."""
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(self.turns.tick_for_ever(), name="ticks")]
             tasks += [group.create_task(self._serve(name, work), name=name) for name, work in self.services]
@@ -171,7 +188,7 @@ class ControlApp:
                 task.cancel()
 
     async def _serve(self, name: str, work: Service) -> None:
-        """A service for as long as it runs; one that fails is begun again."""
+        """Runs a service until it returns; one that raises is restarted after `SERVICE_RETRY` seconds."""
         while True:
             try:
                 await work()
@@ -182,49 +199,51 @@ class ControlApp:
                 return
 
     async def stop(self) -> None:
-        """Answers no more. What was saved in the state folder stays."""
+        """Closes the sockets and saves the counters; the state folder's files remain."""
         self.turns.stop()
         self.turns.finish()
         asyncio.get_running_loop().remove_reader(self.link.fileno())
         self.udp.stop()
         await self.tcp.stop()
-        self._keep_counters()
+        self._save_counters()
 
     def close(self) -> None:
-        """Releases the state folder; nothing may be asked any more."""
+        """Unmaps the state folder; no other method may be called after it."""
         self.folder.close()
 
     # ---- for others: HTTP, a page, a live script
 
     @property
     def graph(self) -> Graph:
+        """The graph as last requested."""
         return self.session.graph
 
     @property
     def osc_port(self) -> int:
+        """The port of OSC over UDP and TCP."""
         return self.udp.port
 
     def status(self) -> dict[str, Any]:
-        """`GET /api/status`."""
+        """The figures of `GET /api/status`."""
         return figures.status(self, self.counts())
 
     def counts(self) -> dict[str, int]:
         """Every counter by name, since the server's start."""
-        return figures.counts(self, self._before)
+        return figures.counts(self, self._saved_counts)
 
     def value(self, node: str, param: str) -> Value | None:
-        """The value last asked for whose time has come; None for what there is not."""
+        """The value last asked for that is due by now; None where there is no such node or parameter."""
         try:
             return self.executor.value(node, param)
         except WireError:
             return None
 
     def settle(self) -> None:
-        """What was sent and what has come due counts from here."""
+        """Applies the values received in this turn and those that are due, so that the session is up to date."""
         self.executor.settle()
 
     def settled_values(self, node: NodeSpec) -> dict[str, Value]:
-        """By parameter, the values of a node; those that are not known are left out. Call `settle` first."""
+        """The values of a node's parameters, by name; without those that are not known. Call `settle` first."""
         info = ENDS[node.name][1] if node.name in ENDS else self.catalog.get(node.type)
         found = {}
         for param in info.cells if info else ():
@@ -233,17 +252,25 @@ class ControlApp:
         return found
 
     def command(self, command: Command, source: str) -> None:
-        """Does what a command says, of whoever is named `source`; raises `AntiphonError`."""
+        """Carries out a command outside a turn.
+
+        Args:
+            command: What to do.
+            source: Name of the sender, which gets no echo of the change.
+
+        Raises:
+            AntiphonError: The command is not valid; nothing has changed.
+        """
         self.intake.flush()
         self.executor.do(command, source)
         self.turns.end_soon()
 
     def perform(self, effects: list[Effect]) -> None:
-        """As the executor's."""
+        """Passes effects to the engine and to subscribers, as `CommandExecutor.perform`."""
         self.executor.perform(effects)
 
     def structure_changed(self) -> None:
-        """Gives new nodes their addresses and takes those of gone ones away; saves the state soon."""
+        """Adds the OSC addresses of new nodes, removes those of removed ones, and saves at the end of the turn."""
         self.directory.follow(self.session)
         self.saver.soon()
 
@@ -259,8 +286,8 @@ class ControlApp:
         if self.surfaces:
             self.feedback.meters(self.reports.meters())
 
-    def _keep_counters(self) -> None:
-        figures.keep(self.folder.counters, self.counts())
+    def _save_counters(self) -> None:
+        figures.save_counts(self.folder.counters, self.counts())
 
     def _handle_lane(self, lane: Lane) -> None:
         self.intake.lanes.add(lane)

@@ -1,4 +1,4 @@
-"""Addresses that may send OSC, kept in the configuration folder."""
+"""IP addresses that may send OSC, stored in the configuration folder."""
 
 from __future__ import annotations
 
@@ -20,33 +20,37 @@ APPROVED_FILE = "approved.json"
 
 @dataclass(slots=True)
 class Approvals:
-    """Addresses let in, kept for twelve hours: through a restart, not into the next venue.
+    """Approved addresses with the time of their approval, valid for `APPROVAL_SECONDS`.
 
-    An address of another network's stranger may be the same tomorrow.
+    They survive a restart, but not the day: in another network the same address may be a stranger's.
+
+    Attributes:
+        folder: Where `APPROVED_FILE` is.
+        clock: Seconds since the epoch.
     """
 
     folder: Path
     clock: Callable[[], float] = time.time
 
     def load(self) -> dict[str, float]:
-        """Addresses still let in, oldest first, with the seconds left to each. A damaged file lets nobody in."""
+        """The addresses still approved, oldest first, with the seconds left to each; none from a damaged file."""
         now = self.clock()
         return {ip: when + APPROVAL_SECONDS - now for ip, when in self._read().items()}
 
     def add(self, ip: str) -> None:
-        """Keeps an approval; raises `FileError`."""
-        kept = self._read()
-        kept.pop(ip, None)
-        self._write({**kept, ip: self.clock()})
+        """Stores an approval; `FileError` where the file cannot be written."""
+        approved = self._read()
+        approved.pop(ip, None)
+        self._write({**approved, ip: self.clock()})
 
     def remove(self, ip: str) -> None:
-        """Keeps an approval no longer; raises `FileError`."""
-        kept = self._read()
-        if kept.pop(ip, None) is not None:
-            self._write(kept)
+        """Removes an approval; `FileError` where the file cannot be written."""
+        approved = self._read()
+        if approved.pop(ip, None) is not None:
+            self._write(approved)
 
-    def _write(self, kept: dict[str, float]) -> None:
-        newest = dict(list(kept.items())[-MAX_APPROVED:])
+    def _write(self, approved: dict[str, float]) -> None:
+        newest = dict(list(approved.items())[-MAX_APPROVED:])
         paths.write_atomic(self.folder / APPROVED_FILE, json.dumps(newest).encode(), 0o600)
 
     def _read(self) -> dict[str, float]:
@@ -57,6 +61,6 @@ class Approvals:
         except FileNotFoundError:
             return {}
         except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
-            log.warning("the approvals in %s cannot be read (%s): nobody is let in", self.folder, type(error).__name__)
+            log.warning("the approvals in %s cannot be read (%s): none is valid", self.folder, type(error).__name__)
             return {}
         return {ip: when for ip, when in found.items() if 0 <= now - when < APPROVAL_SECONDS}

@@ -26,11 +26,11 @@ class EngineClock:
         self.now_ns = now_ns
 
     def moment(self) -> Moment:
-        """The sample and the beat of now."""
+        """The present sample and beat."""
         return Moment(self._link.sample_at(self.now_ns()), self._link.tempo_now()[0])
 
     def when(self, timetag: int) -> Sample:
-        """The sample a time tag means.
+        """Converts an NTP time tag to a sample of the engine's clock.
 
         Raises:
             WireError: It is more than `HORIZON` seconds ahead.

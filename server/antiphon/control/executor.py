@@ -16,36 +16,49 @@ from antiphon.session.session import Session
 
 
 class CommandExecutor:
-    """load_time: when the engine was last asked for a plan, by `time.monotonic`; 0.0 before the first.
+    """Passes commands to the session, and distributes its effects.
 
-    Args:
-        session: Control's state.
-        clock: Gives the moment at which commands are handled.
-        outbox: Where effects on the engine go.
-        feedback: Where changes of values go.
-        saver: Is asked to save when the engine is asked for a plan.
+    Attributes:
+        flush: Applies values that were received in this turn and not applied yet: the intake's.
+        load_time: When a plan was last requested from the engine, by `time.monotonic`; 0.0 before the first.
     """
 
     def __init__(
         self, session: Session, clock: EngineClock, outbox: Outbox, feedback: Feedback, saver: StateSaver
     ) -> None:
+        """Connects the parts.
+
+        Args:
+            session: Control's state.
+            clock: Gives the moment at which commands are handled.
+            outbox: Receives effects on the engine.
+            feedback: Receives changes of values.
+            saver: Saves when a plan is requested from the engine.
+        """
         self._session, self._clock = session, clock
         self._outbox, self._feedback, self._saver = outbox, feedback, saver
         self.flush: Callable[[], None] = _nothing
-        """Applies values that were received in this turn and not applied yet: the intake's."""
         self.load_time = 0.0
 
     def do(self, command: Command, source: object) -> None:
-        """Carries out a command of whoever is named `source`; raises `AntiphonError`."""
+        """Carries out a command.
+
+        Args:
+            command: What to do.
+            source: The sender, which gets no echo of the change.
+
+        Raises:
+            AntiphonError: The command is not valid; nothing has changed.
+        """
         self.perform(self._session.handle(command, self._clock.moment(), source))
 
     def perform(self, effects: list[Effect]) -> None:
-        """Does what the session answered."""
+        """Passes a session's effects to the engine and to subscribers, in order."""
         for effect in effects:
             match effect:
                 case Changed(node, param, value, source):
                     if param.kind != "trigger":
-                        self._feedback.moved(node, param, value, source)
+                        self._feedback.param_changed(node, param, value, source)
                 case TempoChanged(bpm, source):
                     self._feedback.changed("/tempo", float(bpm), source)
                 case _:
@@ -55,16 +68,16 @@ class CommandExecutor:
                     self._outbox.send(effect)
 
     def catch_up(self) -> None:
-        """Makes values current whose time has come."""
+        """Applies the scheduled values that are due."""
         self.perform(self._session.advance(self._clock.moment()))
 
     def settle(self) -> None:
-        """Applies what this turn received, then `catch_up`: after it the session's values are those of now."""
+        """Applies the values received in this turn and those that are due, so that the session is up to date."""
         self.flush()
         self.catch_up()
 
     def value(self, node: str, param: str) -> Value:
-        """The value last asked for whose time has come; floats to seven digits. `WireError` for an unknown name."""
+        """The value last asked for that is due by now, floats to seven digits; `WireError` for an unknown name."""
         self.settle()
         return rounded(self._session.value(node, param))
 

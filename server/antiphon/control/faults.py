@@ -1,4 +1,4 @@
-"""What went wrong in control and nobody foresaw: it costs what was being done, and is counted and said."""
+"""Unexpected exceptions in control: each ends only the piece of work it was raised in, and is counted and logged."""
 
 from __future__ import annotations
 
@@ -10,27 +10,37 @@ from typing import Any
 
 log = logging.getLogger("antiphon.control")
 LOGGED = 1.0
-"""Seconds between two tracebacks in the log: what a sender can cause, a sender can repeat."""
+"""Seconds between two tracebacks in the log; a sender may be able to cause the same fault at any rate."""
 
 
 class ControlFaults:
-    """count: since this process began.  said: the last one in words, "" while there was none."""
+    """Counts faults.
+
+    Attributes:
+        count: Faults since this process began.
+        last: The last one as a sentence, "" while there was none.
+    """
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
         self._clock = clock
         self._logged = -LOGGED
         self.count = 0
-        self.said = ""
+        self.last = ""
 
     def attempt(self, what: str, work: Callable[[], object]) -> None:
-        """Does `work`; what it raises ends it and nothing else. what: for people, "a message"."""
+        """Calls `work` and counts what it raises.
+
+        Args:
+            what: Name of the work in the log, for example "a message".
+            work: Called without arguments; its result is ignored.
+        """
         try:
             work()
         except Exception as error:
             self.add(what, error)
 
     def in_loop(self, loop: AbstractEventLoop, context: dict[str, Any]) -> None:
-        """The event loop's exception handler: what a callback or a socket's protocol raised."""
+        """The event loop's exception handler, for exceptions of callbacks and of sockets' protocols."""
         error = context.get("exception")
         if isinstance(error, Exception):
             self.add(str(context.get("message", "a callback")), error)
@@ -38,11 +48,11 @@ class ControlFaults:
             loop.default_exception_handler(context)
 
     def add(self, what: str, error: Exception) -> str:
-        """Counts a fault; returns the sentence that says it."""
+        """Counts a fault and returns it as a sentence, with a traceback in the log every `LOGGED` seconds at most."""
         self.count += 1
-        self.said = f"Antiphon failed at {what} ({type(error).__name__}); please report it"
+        self.last = f"Antiphon failed at {what} ({type(error).__name__}); please report it"
         now = self._clock()
         if now - self._logged >= LOGGED:
             self._logged = now
-            log.error("%s; so far this happened %d times", self.said, self.count, exc_info=error)
-        return self.said
+            log.error("%s; so far this happened %d times", self.last, self.count, exc_info=error)
+        return self.last

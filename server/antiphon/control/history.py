@@ -1,4 +1,4 @@
-"""What the last edits were made to, so that they can be taken back."""
+"""Undo and redo: the state before each of the last edits."""
 
 from __future__ import annotations
 
@@ -15,14 +15,23 @@ from antiphon.session.set_list import SetList
 
 MAX_EDITS = 64
 Place: TypeAlias = tuple[SetList | None, int]
+"""The set list, None without one, and the index of the patch in it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Before:
-    """How it was before an edit.
+    """The state before an edit.
 
-    what: the edit's address, "" for a patch file that was saved.  graph: with its values.  whole: another patch came,
-    so that its values go with it; else the nodes still there keep theirs.  place: in which set, and where in it.
+    Attributes:
+        what: The edit's OSC address, "" for a patch file that was saved and loaded again.
+        graph: With its values.
+        name, path: Of the patch.
+        tempo: In bpm.
+        patch: As it was loaded, None where the nodes were added one by one.
+        scenes: By number.
+        whole: Whether the edit loaded a patch. Undoing it restores the values of `graph`; otherwise nodes that still
+            exist keep their present values.
+        place: In the set list.
     """
 
     what: str
@@ -37,22 +46,33 @@ class Before:
 
 
 class EditHistory:
-    """At most `MAX_EDITS` edits, the oldest forgotten first. What was taken back can be done again until a new edit."""
+    """At most `MAX_EDITS` edits, the oldest dropped first.
+
+    Attributes:
+        done: States before the edits that can be undone, the last one last.
+        undone: States to return to by redo; cleared by a new edit.
+    """
 
     def __init__(self) -> None:
         self.done: deque[Before] = deque(maxlen=MAX_EDITS)
         self.undone: deque[Before] = deque(maxlen=MAX_EDITS)
 
-    def edited(self, before: Before) -> None:
+    def add(self, before: Before) -> None:
+        """Records an edit by the state before it."""
         self.done.append(before)
         self.undone.clear()
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
-    """What goes back with the nodes when the engine refuses a plan.
+class Rollback:
+    """State that is restored together with the nodes when the engine refuses a plan.
 
-    goal: the number of the load that asked for what came after.
+    Attributes:
+        goal: Number of the load that contains the edit made after this state.
+        patch: As it was loaded.
+        scenes: By number.
+        place: In the set list.
+        done, undone: The edit history.
     """
 
     goal: int
@@ -66,19 +86,19 @@ class Kept:
 def before(
     what: str, patch: Patch | None, scenes: Mapping[int, Scene], session: Session, place: Place, *, whole: bool
 ) -> Before:
-    """The present, before an edit. patch, scenes: as they were loaded and stored."""
+    """Captures the present state, before an edit; for the arguments see `Before`."""
     now = session.current()
     return Before(what, now, session.name, session.path, session.tempo, patch, dict(scenes), whole, place)
 
 
-def graph_again(was: Before, session: Session) -> Graph:
-    """The graph to go back to: after an edit of nodes or wires, with the present values of the nodes still there."""
+def graph_to_restore(was: Before, session: Session) -> Graph:
+    """The graph of an undo: that of `was`; unless it was `whole`, with the present values of nodes that still exist."""
     if was.whole:
         return was.graph
     now = {node.name: node for node in session.current().nodes}
 
-    def again(node: NodeSpec) -> NodeSpec:
+    def with_present_values(node: NodeSpec) -> NodeSpec:
         present = now.get(node.name)
         return present if present is not None and present.type == node.type else node
 
-    return replace(was.graph, nodes=tuple(again(node) for node in was.graph.nodes))
+    return replace(was.graph, nodes=tuple(with_present_values(node) for node in was.graph.nodes))

@@ -1,7 +1,7 @@
 """The hooks that control calls: transports, start, end, events. Routes are the web process's.
 
-The loader has noted which hooks each plugin implements. A plugin that has none of these is not imported here, and what
-calls them is imported only for one that has.
+The catalog lists the hooks that each plugin implements. A plugin that has none of these is not imported here; nor is
+the dispatcher, where no plugin has one.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ log = logging.getLogger("antiphon.plugins")
 CALLED = frozenset(
     f"antiphon_{name}" for name in ("startup", "shutdown", "event")
 )  # fmt: skip
-"""Hooks for which a plugin is imported. One for its transports is, where the settings ask for one of them."""
+"""Hooks for which a plugin is imported; a plugin with transports is imported where the settings ask for one."""
 LOGGED = 1.0
 """Seconds between two lines in the log about a plugin's `antiphon_event`: events may come with every note."""
 
@@ -39,10 +39,16 @@ class HookedServer(Protocol):
 
 
 class ServerHooks:
-    """What plugins add to a running server; what one raises is logged and counted, and the rest goes on."""
+    """Calls the plugins' hooks in a running server; exceptions are logged, and the next plugin is called."""
 
     def __init__(self, catalog: Catalog, settings: ServeSettings, *, fresh: bool) -> None:
-        """catalog: whose plugins are called.  fresh: control took up nothing of an earlier process."""
+        """Chooses the plugins to import; nothing is imported before `start`.
+
+        Args:
+            catalog: The plugins with their hooks and transports.
+            settings: Those of `serve`.
+            fresh: Whether control restored nothing from an earlier process.
+        """
         self._settings, self._fresh = settings, fresh
         self._asked = {info.name: info.plugin for info in catalog.transports if wanted(info.options, settings)}
         called = {plugin for plugin, hooks in catalog.hooks.items() if CALLED.intersection(hooks)}
@@ -52,7 +58,7 @@ class ServerHooks:
         self._logged: dict[str, float] = {}
 
     async def start(self, app: HookedServer) -> None:
-        """Imports the plugins, calls what belongs to the start, and begins to pass events on."""
+        """Imports the plugins, calls their hooks of the start, starts the transports and subscribes to events."""
         if not self._wanted:
             return
         from antiphon.plugins.dispatcher import HookDispatcher
@@ -73,7 +79,7 @@ class ServerHooks:
         app.events.listeners.append(partial(self._event, self._dispatcher, app))
 
     async def stop(self, app: Any) -> None:
-        """Ends the transports, then says to the plugins that the server ends."""
+        """Stops the transports, then calls `antiphon_shutdown`."""
         for name, transport in self._transports:
             await _attempt(f"transport {name}", transport.stop)
         await self._call("antiphon_shutdown", app=app)

@@ -1,4 +1,4 @@
-"""The present patch's file, looked at while it plays: what is saved is swapped in, what is bad is said."""
+"""Reloads the present patch when its file changes on disk, and reports a file that is not valid."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Protocol
 from antiphon.control.faults import ControlFaults
 from antiphon.control.osc.feedback import Feedback
 from antiphon.control.plans import Plans
-from antiphon.control.reload_report import reloaded
+from antiphon.control.reload_report import reload_line
 from antiphon.control.server_events import ServerEvents
 from antiphon.control.turns import Turns
 from antiphon.errors import AntiphonError, PatchError
@@ -21,10 +21,11 @@ from antiphon.session.session import Session
 
 log = logging.getLogger("antiphon.control")
 said = logging.getLogger("antiphon.said")
-"""What is no trouble and is printed all the same."""
+"""Logger for lines that are printed although they are no warnings."""
 PERIOD = 0.03
-"""Seconds between two looks; a file is taken once it has stood still from one to the next."""
+"""Seconds between two checks; a changed file is loaded once it is the same in two successive ones."""
 Stamp = tuple[int, int, int]
+"""Time of the last change in ns, size in bytes, inode."""
 
 
 class WatchServer(Protocol):
@@ -39,7 +40,10 @@ class WatchServer(Protocol):
 
 
 async def watch(server: WatchServer) -> None:
-    """For as long as the server runs. Built-in patches are looked at too: a checkout's are edited."""
+    """Checks the file every `PERIOD` seconds until it is cancelled.
+
+    Built-in patches are checked too, for those of a checkout may be edited.
+    """
     path, known, seen = "", None, None
     while True:
         await asyncio.sleep(PERIOD)
@@ -48,12 +52,12 @@ async def watch(server: WatchServer) -> None:
         now = stamp(path)
         if now is not None and now != known and now == seen:
             known = now
-            server.faults.attempt("the patch's file", partial(take_new, server, path))
+            server.faults.attempt("the patch's file", partial(reload_if_changed, server, path))
         seen = now
 
 
 def stamp(path: str) -> Stamp | None:
-    """What changes when a file is saved; None while it is not there (an editor may be putting another in its place)."""
+    """Time, size and inode of a file; None where there is none, for example while an editor replaces it."""
     if not path:
         return None
     try:
@@ -64,29 +68,30 @@ def stamp(path: str) -> Stamp | None:
 
 
 def differs(server: WatchServer, path: str) -> bool:
-    """Whether the file says something else than what was loaded last, good or bad."""
+    """Whether the file's text is not the one that was loaded last; true as well where it cannot be read."""
     try:
         text = patches.read_text(Path(path))
     except PatchError:
-        return True  # whoever loads it says why
+        return True  # loading it reports the reason
     return server.plans.patch is None or server.plans.patch.text != text
 
 
-def take_new(server: WatchServer, path: str) -> None:
+def reload_if_changed(server: WatchServer, path: str) -> None:
+    """Loads the file where its text is not the one that was loaded last."""
     if differs(server, path):
-        take(server)
+        reload(server)
 
 
-def take(server: WatchServer) -> None:
-    """The file as it is now, if it is a patch; else the last good one plays on."""
+def reload(server: WatchServer) -> None:
+    """Loads the file as it is now; where it is not valid, reports that, and the last valid patch continues to play."""
     path, was, mended = server.session.path, server.plans.patch, server.plans.failed
 
-    def plays() -> None:
-        said.info("%s", reloaded(was, patch, Path(path).name, mended=mended))
+    def report() -> None:
+        said.info("%s", reload_line(was, patch, Path(path).name, mended=mended))
 
     try:
         patch = server.plans.read_again()
-        server.plans.load(patch, FADE, None, "", (), plays)
+        server.plans.load(patch, FADE, None, "", (), report)
     except AntiphonError as error:
         server.plans.failed = True
         log.warning("%s", error)

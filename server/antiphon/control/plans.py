@@ -1,4 +1,4 @@
-"""Plans asked of the engine: who waits for one, what is kept of it, and what to do when an engine is new."""
+"""Plans requested from the engine: pending answers, rollback of refused ones, and requests to a new engine."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from antiphon.contract.catalog import Catalog
 from antiphon.control.engine_clock import EngineClock
 from antiphon.control.executor import CommandExecutor
-from antiphon.control.history import MAX_EDITS, Before, EditHistory, Kept, before, graph_again
+from antiphon.control.history import MAX_EDITS, Before, EditHistory, Rollback, before, graph_to_restore
 from antiphon.control.osc.feedback import Feedback
 from antiphon.control.osc.outbox import Outbox
 from antiphon.control.osc.syncs import Syncs
@@ -29,7 +29,7 @@ from antiphon.graph.patch_writer import save
 from antiphon.io.osc_peer import Peer
 from antiphon.runtime import paths, resources
 from antiphon.session.effects import Effect
-from antiphon.session.scenes import Scene, kept
+from antiphon.session.scenes import Scene, restricted_to
 from antiphon.session.session import Session
 from antiphon.wire.osc import Arg, encode
 
@@ -37,12 +37,20 @@ log = logging.getLogger("antiphon.control")
 
 MAX_WAITING = 1024
 PATIENCE = 20.0
-"""Seconds until a plan that was neither made nor refused is asked for again."""
+"""Seconds until a plan that was neither confirmed nor refused is requested again."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Waiting:
-    """peer: None when nobody has to be told.  done: the answer when it plays; None keeps silent.  then: called then."""
+    """An answer that depends on a plan.
+
+    Attributes:
+        goal: Number of the load that decides.
+        peer: Who is answered; None for nobody.
+        address: What the answer names.
+        done: Arguments of `/done` when the plan plays; None sends none.
+        then: Called when the plan plays.
+    """
 
     goal: int
     peer: Peer | None
@@ -52,7 +60,7 @@ class _Waiting:
 
 
 class PlanServer(Protocol):
-    """What plans are made of, and whom they concern."""
+    """The parts of control that `Plans` uses."""
 
     session: Session
     catalog: Catalog
@@ -68,11 +76,24 @@ class PlanServer(Protocol):
     folder: StateFolder
 
     def structure_changed(self) -> None:
-        """The nodes are others."""
+        """Updates addresses and saves, after nodes were added or removed."""
 
 
 class Plans:
+    """Edits of the graph, patches, scenes, undo, and their requests to the engine.
+
+    Attributes:
+        latency: Frames, of the plan that plays.
+        weight: Share of a block that the last plan took in the weigher, 1.0 for all of it.
+        warning: Why that plan may be too slow, or "".
+        patch: As it was loaded last, None without one.
+        scenes: By number.
+        history: Undo and redo.
+        failed: Whether the last file or plan was refused, and the one before it plays.
+    """
+
     def __init__(self, server: PlanServer) -> None:
+        """Nothing is requested yet."""
         self._server = server
         self._waiting: list[_Waiting] = []
         self._engine = 0
@@ -84,8 +105,7 @@ class Plans:
         self.scenes: dict[int, Scene] = {}
         self.history = EditHistory()
         self.failed = False
-        """Whether the last file or plan was refused, and the one before plays on."""
-        self._kept: list[Kept] = []
+        self._rollbacks: list[Rollback] = []
         self._saved: dict[Path, str] = {}
 
     # ---- asking
@@ -93,24 +113,46 @@ class Plans:
     def edit(
         self, make: Callable[[], list[Effect]], peer: Peer | None, address: str, done: tuple[Arg, ...] | None = None
     ) -> None:
-        """Changes nodes or wires. `/fail` comes now or when the engine refuses; `/done`, if wanted, when it plays."""
+        """Changes nodes or wires.
+
+        Args:
+            make: Makes the change in the session.
+            peer: Who gets `/fail` if the engine refuses the plan, and `/done` when it plays; None for nobody.
+            address: What the answer names.
+            done: Arguments of `/done` behind the address; None sends no `/done`.
+
+        Raises:
+            AntiphonError: `make` refused, or too many changes are pending; nothing has changed.
+        """
         session = self._server.session
         was, graph = self._before(address, whole=False), session.graph
         self._change(make, peer, address, done)
         if session.graph is not graph:
-            self.history.edited(was)
+            self.history.add(was)
 
     def load(
         self, patch: Patch, fade: float, peer: Peer | None, address: str, done: tuple[Arg, ...],
         then: Callable[[], None] | None = None,
     ) -> None:  # fmt: skip
-        """Changes everything for a patch. then: called when it plays, and never where it is refused."""
+        """Loads a patch in place of the present one.
+
+        Args:
+            patch: To load.
+            fade: Seconds of crossfade.
+            peer: Who is answered; None for nobody.
+            address: What the answer names.
+            done: Arguments of `/done` behind the address.
+            then: Called when the plan plays; not called where the engine refuses it.
+
+        Raises:
+            AntiphonError: The patch is not valid, or too many changes are pending; nothing has changed.
+        """
         session = self._server.session
         was = self._before(address, whole=True)
         path = "" if patch.path is None else str(patch.path)
         self._change(lambda: session.load(patch.graph, patch.name, path, patch.tempo, fade), peer, address, done, then)
         if was.graph.nodes or was.graph.wires:
-            self.history.edited(was)
+            self.history.add(was)
         self.patch = patch
         self.scenes = {number: dict(values) for number, values in patch.scenes.items()}
         if patch.path is not None and path != was.path and patches.hides(patch.path):
@@ -119,18 +161,26 @@ class Plans:
             self._server.feedback.event("/patch/warning", warning)
 
     def save(self, name: str, *, replacing: bool) -> None:
-        """Keeps the present as a patch of the performer's. Over the one that plays it needs no `replacing`."""
+        """Saves the present state as a patch of the performer's.
+
+        Args:
+            name: Of the patch, with or without its suffix.
+            replacing: Whether it may replace a file; the file of the patch that plays may always be replaced.
+
+        Raises:
+            AntiphonError: There is such a file, or it cannot be written.
+        """
         playing = Path(self._server.session.path) == paths.patches() / f"{name.removesuffix(SUFFIX)}{SUFFIX}"
         made, known = self.present(name), self._server.catalog
         path, text = save(made, name, known, self._saved, replacing=replacing or playing)
         self._saved[path] = text
 
     def undo(self, peer: Peer | None, address: str) -> None:
-        """Takes the last edit of nodes or wires, or the last patch, back. `WireError` when there is none."""
+        """Undoes the last edit of nodes or wires, or the last load of a patch; `WireError` where there is none."""
         self._back(self.history.done, self.history.undone, peer, address, "undo")
 
     def redo(self, peer: Peer | None, address: str) -> None:
-        """Does again what was taken back last."""
+        """Repeats the edit that was undone last; `WireError` where there is none."""
         self._back(self.history.undone, self.history.done, peer, address, "redo")
 
     def _back(self, edits: deque[Before], others: deque[Before], peer: Peer | None, address: str, word: str) -> None:
@@ -138,8 +188,8 @@ class Plans:
             raise WireError(f"there is nothing to {word}")
         was, session = edits[-1], self._server.session
         now = self._before(was.what, whole=was.whole)
-        graph, tempo = graph_again(was, session), was.tempo if was.whole else None
-        # a file that was saved while it plays is no address: then it is the patch's name
+        graph, tempo = graph_to_restore(was, session), was.tempo if was.whole else None
+        # "" for a file that was saved and loaded again: then the patch's name is shown
         what = was.what or session.name
         self._change(lambda: session.load(graph, was.name, was.path, tempo), peer, address, (what,))
         edits.pop()
@@ -155,35 +205,35 @@ class Plans:
         self, make: Callable[[], list[Effect]], peer: Peer | None, address: str, done: tuple[Arg, ...] | None,
         then: Callable[[], None] | None = None,
     ) -> None:  # fmt: skip
-        if max(len(self._waiting), len(self._kept)) >= MAX_WAITING:
+        if max(len(self._waiting), len(self._rollbacks)) >= MAX_WAITING:
             raise PatchError(f"{MAX_WAITING} changes wait for the engine already; try again")
         session, history = self._server.session, self.history
         effects = make()
         if session.loading:
             place = self._server.position.at
-            self._kept.append(
-                Kept(session.goal, self.patch, dict(self.scenes), place, (*history.done,), (*history.undone,))
+            self._rollbacks.append(
+                Rollback(session.goal, self.patch, dict(self.scenes), place, (*history.done,), (*history.undone,))
             )
         self._server.executor.perform(effects)
         self._server.structure_changed()
         self.expect(peer, address, done, then)
 
     def read_again(self) -> Patch:
-        """The present patch from its file."""
+        """Reads the present patch's file; `PatchError` where it has none, or the file is not valid."""
         session = self._server.session
         if not session.path:
             raise PatchError("the present patch has no file; save it first with /patch/save name")
         path = Path(session.path)
         if path.parent in (paths.patches(), resources.patches()):
             return patches.load(path.stem, self._server.catalog)
-        # Only the command line can have named it: there any path is the performer's own.
+        # a path elsewhere can only come from the command line, which may name any file
         return patches.load(path, self._server.catalog, trusted=True)
 
     def present(self, name: str) -> Patch:
-        """The nodes, wires and values of now as a patch."""
+        """The present nodes, wires, values and scenes as a patch of that name."""
         session = self._server.session
         graph = session.current()
-        scenes = kept(self.scenes, graph)
+        scenes = restricted_to(self.scenes, graph)
         if self.patch is None:
             return Patch(name, session.tempo, graph, scenes)
         return replace(self.patch, name=name, tempo=session.tempo, graph=graph, scenes=scenes)
@@ -192,7 +242,14 @@ class Plans:
         self, peer: Peer | None, address: str, done: tuple[Arg, ...] | None = None,
         then: Callable[[], None] | None = None,
     ) -> None:  # fmt: skip
-        """Answers `peer` how the plan with all asked for until now turns out, and calls `then` if it plays."""
+        """Answers `peer` once the engine has confirmed or refused the plan with all edits made so far.
+
+        Args:
+            peer: Who is answered; None for nobody.
+            address: What the answer names.
+            done: Arguments of `/done` behind the address; None sends no `/done`.
+            then: Called when the plan plays.
+        """
         session = self._server.session
         if session.loading:
             if len(self._waiting) < MAX_WAITING:
@@ -203,12 +260,13 @@ class Plans:
         if then is not None:
             then()
 
-    # ---- what the engine says
+    # ---- reports of the engine
 
     def loaded(self, serial: int, latency: int) -> None:
+        """The engine plays plan number `serial`, whose latency is in frames: sends the answers that depend on it."""
         server = self._server
         effects = server.session.loaded(serial, server.clock.moment().sample)
-        self._kept = [kept for kept in self._kept if kept.goal > serial]
+        self._rollbacks = [state for state in self._rollbacks if state.goal > serial]
         self.latency = latency
         for found in self._settled(serial):
             if found.done is not None and found.peer is not None:
@@ -224,17 +282,23 @@ class Plans:
         server.events.publish("patch", name=server.session.name, latency=latency)
 
     def weighed(self, load: float, warning: str) -> None:
-        """The coming plan was measured. load: its share of a block.  warning: why it may not keep up, or ""."""
+        """The weigher measured the plan that is being prepared.
+
+        Args:
+            load: Its time as a share of a block.
+            warning: Why it may be too slow, or "".
+        """
         self.weight, self.warning = load, warning
         if warning:
             log.warning("%s: %s", self._server.session.name or "the patch", warning)
             self._server.feedback.event("/patch/warning", warning)
 
     def refused(self, serial: int, reason: str) -> None:
+        """The engine refused plan number `serial`: restores the state before it and answers those who asked for it."""
         server, self.failed = self._server, True
         effects = server.session.refused(serial)
         if not server.session.loading:
-            self._go_back()
+            self._roll_back()
             if server.session.silent:
                 effects = effects + server.session.restarted()
         asking = [found for found in self._settled(serial) if found.peer is not None]
@@ -249,52 +313,52 @@ class Plans:
         server.feedback.event("/patch/failed", reason)
         server.events.publish("patch", name=server.session.name, reason=reason)
 
-    def _go_back(self) -> None:
-        """The nodes are as they were before all that does not play yet; so is everything that belongs to them."""
-        if not self._kept:
+    def _roll_back(self) -> None:
+        """Restores patch, scenes, history and position to the last confirmed plan; the session restored its nodes."""
+        if not self._rollbacks:
             return
-        was = self._kept[0]
-        self._kept.clear()
+        was = self._rollbacks[0]
+        self._rollbacks.clear()
         self.patch, self.scenes = was.patch, was.scenes
         self.history.done = deque(was.done, MAX_EDITS)
         self.history.undone = deque(was.undone, MAX_EDITS)
         self._server.position.put(was.place)
 
     def engine_started(self, pid: int) -> None:
-        """A new engine: gets the present plan with the present values, and what was scheduled."""
+        """Sends a new engine the present plan with the present values, and the scheduled commands."""
         server = self._server
         server.feedback.event("/engine/state", "starting", pid)
         server.events.publish("engine", pid=pid)
         if server.executor.load_time and server.session.loading and server.link.status().restarts == 0:
-            # The first engine reads the plan that has waited for it in the socket: nothing was lost.
+            # the first engine still finds the request in the socket: nothing was lost
             return
         shift = self._clock_shift()
         if shift:
-            server.session.shifted(shift)
+            server.session.shift_schedule(shift)
         scheduled = server.session.resend()
         for node in server.session.nodes.values():
             node.state, node.reason = "running", ""
         server.outbox.engine_lost(scheduled + server.syncs.again(scheduled))
         server.executor.perform(server.session.restarted())
-        self._again()
+        self._retarget()
 
     def look_after(self) -> None:
-        """Remembers how the engine's clock stands; asks again for a plan that got lost."""
+        """Stores a reading of the engine's clock; requests a plan again that got no answer in `PATIENCE` seconds."""
         server = self._server
         now = server.clock.now_ns()
         self._clock = (now, server.link.sample_at(now))
         if server.session.loading and monotonic() - server.executor.load_time > PATIENCE:
             server.executor.perform(server.session.restarted())
-            self._again()
+            self._retarget()
 
-    def _again(self) -> None:
-        """All that is asked for is asked for anew, in one."""
+    def _retarget(self) -> None:
+        """Makes pending answers and rollbacks depend on the last load, which contains all edits before it."""
         goal = self._server.session.serial
         self._waiting = [replace(w, goal=goal) for w in self._waiting]
-        self._kept = [replace(k, goal=goal) for k in self._kept]
+        self._rollbacks = [replace(state, goal=goal) for state in self._rollbacks]
 
     def _clock_shift(self) -> int:
-        """Frames by which a new engine's clock differs from where the old one's would be now."""
+        """Frames by which a new engine's clock is ahead of the old one's, extrapolated to now; 0 below 0.1 s."""
         then, sample = self._clock
         if not then:
             return 0
@@ -307,15 +371,20 @@ class Plans:
         self._waiting = [w for w in self._waiting if w.goal > serial]
         return done
 
-    # ---- outliving the process
+    # ---- state that outlives the process
 
     def to_json(self) -> dict[str, Any]:
+        """The state for `restore`."""
         scenes = {str(number): dict(scene) for number, scene in self.scenes.items()}
-        told = {"session": self._server.session.to_json(), "engine": self._engine, "latency": self.latency}
-        return {**told, "scenes": scenes}
+        plan = {"session": self._server.session.to_json(), "engine": self._engine, "latency": self.latency}
+        return {**plan, "scenes": scenes}
 
     def restore(self) -> bool:
-        """Takes up what an earlier process kept; False when there is nothing, or it cannot be used any more."""
+        """Restores the state of an earlier process.
+
+        Returns:
+            Whether there are nodes to play; False without a state, or where it cannot be used any more.
+        """
         data = self._server.folder.load()
         if data is None:
             return False
@@ -328,12 +397,12 @@ class Plans:
             if self._server.session.path:
                 self.patch = self.read_again()
         except (KeyError, TypeError, ValueError, AntiphonError):
-            # A patch whose file has gone, or a plugin that has: what the session has is taken all the same.
+            # a patch's file or a plugin is missing: use what the session could restore
             return bool(self._server.session.nodes)
         return True
 
     def attach(self, restored: bool) -> None:
-        """An engine that runs already goes on playing; one that does not play our plan is asked to."""
+        """After a restore: requests the plan from a running engine that does not play it."""
         server = self._server
         status = server.link.status()
         if not restored or status.state != "running" or server.session.loading:

@@ -1,9 +1,8 @@
-"""The control process: started by the supervisor with sockets and shared memory, told where the catalog is.
+"""Entry point of the control process, which the supervisor starts with sockets and shared memory.
 
-What it is given comes by standard input: there may be a password in it, which the process list would show.
-
-It may be killed at any time: the supervisor starts another with the same sockets, and what was kept
-in the state folder is taken up.
+Its settings come as JSON on standard input, for they may hold a password that the process list would show; the path of
+the plugins' catalog follows over the supervisor's socket. Control may be killed at any time: the supervisor starts
+another with the same sockets, and that one restores the state folder.
 """
 
 from __future__ import annotations
@@ -45,7 +44,14 @@ DEFAULT_PATCH = "through"
 
 
 def main(argument: str) -> int:
-    """argument: JSON from the supervisor. Returns an exit status."""
+    """Runs control until SIGTERM.
+
+    Args:
+        argument: JSON of the supervisor: settings, folder, fds, shape, wakes, mqtt_url.
+
+    Returns:
+        The exit status: 1 after an error, which the supervisor has been sent.
+    """
     scheduling.short_slices()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT,))
@@ -110,15 +116,15 @@ async def _live(given: dict[str, Any], supervisor: socket.socket) -> None:
 
 
 async def _catalog(loop: asyncio.AbstractEventLoop, supervisor: socket.socket, stop: asyncio.Event) -> Catalog | None:
-    """Waits for the supervisor to have loaded the plugins."""
-    ending = loop.create_task(stop.wait())
-    hearing = loop.create_task(loop.sock_recv(supervisor, 65536))
-    await asyncio.wait({ending, hearing}, return_when=asyncio.FIRST_COMPLETED)
-    if not hearing.done():
-        hearing.cancel()
+    """Receives the catalog's path once the supervisor has loaded the plugins, and reads it; None after `stop`."""
+    stopping = loop.create_task(stop.wait())
+    receiving = loop.create_task(loop.sock_recv(supervisor, 65536))
+    await asyncio.wait({stopping, receiving}, return_when=asyncio.FIRST_COMPLETED)
+    if not receiving.done():
+        receiving.cancel()
         return None
-    ending.cancel()
-    return _read_catalog(Path(json.loads(hearing.result())["catalog"]))
+    stopping.cancel()
+    return _read_catalog(Path(json.loads(receiving.result())["catalog"]))
 
 
 def _read_catalog(path: Path) -> Catalog:
@@ -126,7 +132,7 @@ def _read_catalog(path: Path) -> Catalog:
 
 
 async def _say_ready(app: ControlApp, settings: ServeSettings, supervisor: socket.socket) -> None:
-    """Once the engine plays the first plan, the supervisor prints where everything answers."""
+    """Sends the supervisor the line to print, with ports and patch, once the engine plays the first plan."""
     waited = 0.0
     while (app.session.loading or app.link.status().state != "running") and waited < READY_PATIENCE:
         await asyncio.sleep(0.01)
@@ -144,12 +150,12 @@ def _tell(supervisor: socket.socket, message: dict[str, Any]) -> None:
     try:
         supervisor.send(json.dumps(message).encode())
     except OSError as error:
-        # the supervisor is dead; the sound goes on without it
-        log.warning("the supervisor does not hear: %s", error)
+        # the supervisor is dead; the server continues without it
+        log.warning("the supervisor cannot be reached: %s", error)
 
 
 def open_patch(app: ControlApp, settings: ServeSettings) -> None:
-    """The set or the patch named on the command line, where any path is the performer's own."""
+    """Loads the set or the patch of the command line, which may name any file, or else `DEFAULT_PATCH`."""
     if settings.set:
         app.sets.load(settings.set, None, "")
     else:

@@ -1,4 +1,4 @@
-"""A line for the terminal when a patch's file was saved and plays: what is different now."""
+"""The line that is printed when a changed patch file plays: its differences from the patch before."""
 
 from __future__ import annotations
 
@@ -10,11 +10,18 @@ from antiphon.graph.patch import Patch
 from antiphon.runtime.shortening import shorten
 
 MOST = 4
-"""Changes that are named: one line of a terminal."""
+"""Changes that are listed, so that they fit in a line; the rest is counted."""
 
 
-def reloaded(was: Patch | None, now: Patch, file: str, *, mended: bool) -> str:
-    """ "reloaded demo.toml: echo.feedback 0.4". was: what played before.  mended: the file before this was refused."""
+def reload_line(was: Patch | None, now: Patch, file: str, *, mended: bool) -> str:
+    """Describes a reload, for example "reloaded demo.toml: echo.feedback 0.4".
+
+    Args:
+        was: What played before, None for nothing.
+        now: What plays.
+        file: The file's name.
+        mended: Whether the version of the file before this one was refused.
+    """
     found = list(changes(was, now)) if was is not None else []
     more = [f"and {len(found) - MOST} more"] if len(found) > MOST else []
     named = ", ".join([*found[:MOST], *more])
@@ -22,9 +29,9 @@ def reloaded(was: Patch | None, now: Patch, file: str, *, mended: bool) -> str:
 
 
 def changes(was: Patch, now: Patch) -> Iterator[str]:
-    """Nodes that came, went or are of another type, values, wires, tempo, scenes, MIDI."""
+    """The differences in nodes, values, wires, tempo, scenes and MIDI, each in a few words."""
     before, after = _nodes(was.graph), _nodes(now.graph)
-    yield from (f"{name} taken out" for name in before if name not in after)
+    yield from (f"{name} removed" for name in before if name not in after)
     for name, (kind, values) in after.items():
         if name not in before or before[name][0] != kind:
             yield f"{name} added" if name not in before else f"{name} is a {kind}"

@@ -1,4 +1,4 @@
-"""Answers to senders: collected in a turn, sent at its end, when all they say is saved."""
+"""Answers to senders: collected in a turn and sent at its end, once the state that they confirm is saved."""
 
 from __future__ import annotations
 
@@ -10,24 +10,29 @@ from antiphon.io.osc_peer import Level, Peer
 from antiphon.wire.osc import encode
 
 FULL_SECONDS = 1.0
-"""Between two answers to one sender that the schedule is full."""
+"""Seconds between two answers to one sender that the schedule is full."""
 
 
 class Replies:
-    """failed: messages refused, answered or not.
+    """The answers of one turn.
 
-    Args:
-        faults: Where an answer that cannot be sent is counted.
-        discreet: Takes names of files out of a sentence, for a sender that is not the owner.
+    Attributes:
+        failed: Messages refused so far, whether or not an answer was sent.
     """
 
     def __init__(self, faults: ControlFaults, discreet: Callable[[str], str]) -> None:
+        """No answers yet.
+
+        Args:
+            faults: Counts an answer that cannot be sent.
+            discreet: Removes names of files from a sentence, for a sender that is not the owner.
+        """
         self._faults, self._discreet = faults, discreet
         self._packets: list[tuple[Peer, bytes]] = []
         self.failed = 0
 
     def reply(self, peer: Peer, packet: bytes) -> None:
-        """Answers at the end of the turn."""
+        """Adds an answer, to be sent at the end of the turn."""
         self._packets.append((peer, packet))
 
     def fail(self, peer: Peer, address: str, reason: str | Callable[[], str]) -> None:
@@ -36,15 +41,15 @@ class Replies:
         Args:
             peer: Who is answered.
             address: What was asked for.
-            reason: The sentence, or what makes it: called only where it is sent.
+            reason: The sentence, or a function that gives it, called only where it is sent.
         """
         self.failed += 1
         if peer.fails.allows():
-            said = reason if isinstance(reason, str) else reason()
-            self.reply(peer, encode("/fail", address, said if peer.level is Level.OWNER else self._discreet(said)))
+            text = reason if isinstance(reason, str) else reason()
+            self.reply(peer, encode("/fail", address, text if peer.level is Level.OWNER else self._discreet(text)))
 
     def schedule_full(self, peer: Peer, address: str, reason: str) -> None:
-        """As `fail`, but answered once in `FULL_SECONDS`: a flood fills the schedule again and again."""
+        """As `fail`, but answered once in `FULL_SECONDS`, for a flood fills the schedule repeatedly."""
         now = monotonic()
         if now - peer.full_told >= FULL_SECONDS:
             peer.full_told = now
@@ -53,7 +58,7 @@ class Replies:
             self.failed += 1
 
     def send(self) -> None:
-        """Sends what was collected. Nothing is raised."""
+        """Sends the collected answers; raises nothing."""
         if not self._packets:
             return
         packets, self._packets = self._packets, []

@@ -1,4 +1,4 @@
-"""Saves the structure when it changed: at the end of the turn, before the answers are sent."""
+"""Saves the structure where it changed, at the end of a turn and before its answers are sent."""
 
 from __future__ import annotations
 
@@ -13,24 +13,29 @@ log = logging.getLogger("antiphon.control")
 
 
 class StateSaver:
-    """trouble: why the last attempt failed, "" where it did not.
+    """Saves control's state.
 
-    Args:
-        folder: Where it is saved.
-        contents: Gives all that is saved, as JSON.
+    Attributes:
+        trouble: Why the last attempt failed, "" where it did not.
     """
 
     def __init__(self, folder: StateFolder, contents: Callable[[], dict[str, Any]]) -> None:
+        """Nothing is to be saved yet.
+
+        Args:
+            folder: Where it is saved.
+            contents: Gives the whole state as JSON.
+        """
         self._folder, self._contents = folder, contents
         self._changed = False
         self.trouble = ""
 
     def soon(self) -> None:
-        """Something changed: it is saved at the end of this turn."""
+        """Marks the state as changed, to be saved at the end of this turn."""
         self._changed = True
 
     def flush(self) -> None:
-        """Saves if something changed. A full disk is logged once and shown in the status; the set goes on."""
+        """Saves if the state changed; a failure is logged once and shown in the status, and nothing is raised."""
         if not self._changed:
             return
         self._changed = False

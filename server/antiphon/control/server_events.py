@@ -1,4 +1,4 @@
-"""What happens in the server, for plugins' `antiphon_event` and for transports."""
+"""Events of the server, for plugins' `antiphon_event` and for transports."""
 
 from __future__ import annotations
 
@@ -9,12 +9,21 @@ EventListener = Callable[[dict[str, Any]], None]
 
 
 class ServerEvents:
-    """listeners: each is called with every event, and must return at once."""
+    """Distributes events.
+
+    Attributes:
+        listeners: Each is called with every event, and must return at once.
+    """
 
     def __init__(self) -> None:
         self.listeners: list[EventListener] = []
 
     def publish(self, kind: str, **what: Any) -> None:
-        """Calls the listeners with {"kind": kind, …}. kind: patch, node, late or engine."""
+        """Calls the listeners with {"kind": kind, …}.
+
+        Args:
+            kind: patch, node, late or engine.
+            what: The event's other entries.
+        """
         for listener in self.listeners:
             listener({"kind": kind, **what})

@@ -1,4 +1,4 @@
-"""Loads the patches of a set list: the first, the next, one by its place."""
+"""Loads the patches of a set list: the first, the next, or one by its index."""
 
 from __future__ import annotations
 
@@ -18,27 +18,37 @@ log = logging.getLogger("antiphon.control")
 
 
 class Sets:
-    """The commands of a set list.
-
-    Args:
-        catalog: The processor types that patches may use.
-        plans: Loads them.
-        position: Where in the set it is.
-        feedback: Where a patch that has gone bad is reported.
-    """
+    """The commands of a set list."""
 
     def __init__(self, catalog: Catalog, plans: Plans, position: SetPosition, feedback: Feedback) -> None:
+        """No set is loaded.
+
+        Args:
+            catalog: The processor types that patches may use.
+            plans: Loads the patches.
+            position: The set list and the index of the present patch.
+            feedback: Reports a patch that is not valid any more.
+        """
         self._catalog, self._plans, self._position, self._feedback = catalog, plans, position, feedback
 
     def load(self, name: str, peer: Peer | None, address: str) -> None:
-        """Takes up a set and loads its first patch. Every patch of it is read first: a bad one is refused here."""
+        """Loads a set list and its first patch.
+
+        Args:
+            name: Of the set list.
+            peer: Who is answered; None for nobody.
+            address: What the answer names.
+
+        Raises:
+            PatchError: The set or one of its patches is not valid; nothing has changed.
+        """
         found = set_list.load(name)
         for one in found.patches:
             patches.load(one, self._catalog)
         self._play(found, 0, peer, address)
 
     def go(self, place: int, peer: Peer | None, address: str) -> None:
-        """The patch at a place, from 0. `WireError` without a set, or beyond its ends."""
+        """Loads the patch at index `place`, from 0; `WireError` without a set, or where it has no such patch."""
         found = self._position.present()
         if not 0 <= place < len(found.patches):
             raise WireError(f"{found.name} has patches 1 to {len(found.patches)}, not {place + 1}")
@@ -46,12 +56,12 @@ class Sets:
 
     def _play(self, found: SetList, place: int, peer: Peer | None, address: str) -> None:
         name = found.patches[place]
-        # the set changes behind the load: what a refusal or an undo goes back to is the one before
+        # change the position after the load: a refusal or an undo returns to the position before it
         self._plans.load(patches.load(name, self._catalog), found.fade, peer, address, (name,))
         self._position.go(found, place)
 
     def step(self, by: int, peer: Peer | None, address: str) -> None:
-        """The next patch, or the one before. One that has gone bad meanwhile is reported, and passed over."""
+        """Loads the next patch (`by` 1) or the previous one (-1); one that is not valid is reported and skipped."""
         found, place, bad = self._position.present(), self._position.place + by, ""
         while 0 <= place < len(found.patches):
             try:

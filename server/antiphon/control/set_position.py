@@ -1,4 +1,4 @@
-"""Which set list is taken up, and which of its patches was asked for last."""
+"""The set list that is loaded, and the index of the patch that was last asked for."""
 
 from __future__ import annotations
 
@@ -12,57 +12,64 @@ from antiphon.session.set_list import SetList
 
 
 class SetPosition:
-    """list: the set, None while there is none.  place: of the patch that was asked for last, from 0."""
+    """The position in a set list.
+
+    Attributes:
+        list: The set list, None without one.
+        place: Index of the patch that was last asked for, from 0.
+    """
 
     def __init__(self, feedback: Feedback, saver: StateSaver) -> None:
+        """No set list; `feedback` sends changes to subscribers, `saver` saves them."""
         self._feedback, self._saver = feedback, saver
         self.list: SetList | None = None
         self.place = 0
 
     @property
     def at(self) -> tuple[SetList | None, int]:
-        """Which set, and where in it."""
+        """The set list and the index in it."""
         return self.list, self.place
 
     def go(self, found: SetList, place: int) -> None:
-        """Takes up a place of a set, and says so to subscribers."""
+        """Moves to an index of a set list, and reports that to subscribers."""
         self.list, self.place = found, place
-        self._tell()
+        self._report()
 
     def put(self, at: tuple[SetList | None, int]) -> None:
-        """Back to where it was, with a patch that is taken back or was refused."""
+        """Restores an earlier `at`, after an undo or a refused load."""
         if at != self.at:
             self.list, self.place = at
-            self._tell()
+            self._report()
 
-    def _tell(self) -> None:
+    def _report(self) -> None:
         if self.list is not None:
             here = self.list.patches[self.place]
             self._feedback.event("/set/at", self.list.name, self.place + 1, len(self.list.patches), here)
         self._saver.soon()
 
     def present(self) -> SetList:
-        """The set; `WireError` where there is none."""
+        """The set list; `WireError` where there is none."""
         if self.list is None:
             known = ", ".join(set_list.names()[:40]) or "none"
             raise WireError(f"no set is loaded; /set/load takes one of: {known}")
         return self.list
 
     def pedals(self) -> dict[str, str]:
-        """What the set's [midi] presses: "cc 66" → "/set/next"."""
+        """The OSC addresses of the set's MIDI controllers, for example "cc 66" → "/set/next"."""
         return {} if self.list is None else {control: f"/set/{step}" for control, step in self.list.midi.items()}
 
     def status(self) -> dict[str, Any] | None:
-        """Of `GET /api/status`. place: from 1."""
+        """The entry of `GET /api/status`, in which `place` counts from 1; None without a set list."""
         if self.list is None:
             return None
         return {"name": self.list.name, "place": self.place + 1, "patches": list(self.list.patches)}
 
     def to_json(self) -> dict[str, Any]:
+        """The position, for `restore`."""
         return {"set": None if self.list is None else [self.list.file, self.place]}
 
     def restore(self, data: dict[str, Any]) -> None:
-        """What an earlier process saved; a set that has gone is none."""
+        """Restores what an earlier process saved; no set list where its file is gone or not valid."""
         try:
             name, place = data["set"]
             self.list = set_list.load(name)

@@ -1,8 +1,8 @@
-"""What outlives the control process: a folder with the structure as JSON and the numbers as mapped memory.
+"""The state that outlives the control process: a folder with the structure as JSON and the numbers as mapped memory.
 
-A number written to the map is in the kernel's page cache at once: a killed process loses none. The
-structure is small and rewritten whole, by rename, before anything that depends on it is answered.
-No fsync: the folder has to survive this process, not the machine.
+A number written to the map is in the kernel's page cache at once, so that a killed process loses none. The structure
+is small; it is rewritten as a whole, by rename, before an answer confirms it. There is no fsync: the folder must
+survive this process, not a crash of the machine.
 """
 
 from __future__ import annotations
@@ -18,17 +18,28 @@ from antiphon.runtime import paths
 from antiphon.session.node_state import SLOTS
 
 COUNTERS = 16
-"""Numbers before the session's: this server's counters."""
+"""Floats before the session's numbers: this server's counters, as `status.KEPT`."""
 FORMAT = 2
 FILES = ("state.json", "state.json.part", "values.bin")
-"""What control itself keeps in the folder."""
+"""Control's own files in the folder."""
 _TRANSPORT = "transport-"
 
 
 class StateFolder:
-    """`counters` and `numbers` are float64 views into the map; `load` and `save` the structure."""
+    """The folder of one server's state.
+
+    Attributes:
+        folder: Its path.
+        counters: `COUNTERS` float64, a view into the map.
+        numbers: `SLOTS` float64, a view into the map; see `Session`.
+    """
 
     def __init__(self, folder: Path) -> None:
+        """Creates or opens the folder and maps its numbers; zeroes them where no structure belongs to them.
+
+        Raises:
+            FileError: The folder cannot be used, or the disk has no room for the numbers.
+        """
         self.folder = folder
         size = (COUNTERS + SLOTS) * 8
         try:
@@ -36,11 +47,11 @@ class StateFolder:
             handle = os.open(folder / "values.bin", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
                 if self.load() is None:
-                    # numbers of another Antiphon's, in other places, or of nothing that can be taken up
+                    # numbers without a structure of this format cannot be assigned to parameters
                     os.ftruncate(handle, 0)
                 os.ftruncate(handle, size)
                 if hasattr(os, "posix_fallocate"):
-                    # a page the disk has no room for would be a SIGBUS when it is written
+                    # writing to a page that the disk has no room for would raise SIGBUS
                     os.posix_fallocate(handle, 0, size)
                 self._map = mmap.mmap(handle, size)
             finally:
@@ -52,7 +63,7 @@ class StateFolder:
         self.numbers = self._view[COUNTERS:]
 
     def load(self) -> dict[str, Any] | None:
-        """What was saved; None where there is nothing that can be used."""
+        """The saved structure; None where there is none, or it is damaged or of another format."""
         try:
             data = json.loads((self.folder / "state.json").read_bytes())
         except (OSError, ValueError):
@@ -60,7 +71,7 @@ class StateFolder:
         return data if isinstance(data, dict) and data.get("format") == FORMAT else None
 
     def save(self, data: dict[str, Any]) -> None:
-        """Writes the structure; raises `FileError` when the disk is full or gone."""
+        """Writes the structure; `FileError` where the disk is full or cannot be written."""
         part = self.folder / "state.json.part"
         try:
             part.write_text(json.dumps({"format": FORMAT, **data}))
@@ -70,6 +81,7 @@ class StateFolder:
             raise FileError(f"the state cannot be saved in {self.folder}: {paths.why(error)}") from None
 
     def close(self) -> None:
+        """Unmaps the numbers; the files remain."""
         for view in (self.counters, self.numbers, self._view):
             view.release()
         self._map.close()
@@ -81,11 +93,11 @@ def transport_file(transport: str, name: str) -> str:
 
 
 def files(folder: Path) -> tuple[str, ...]:
-    """The names of all that control and its transports keep in a folder."""
+    """The names of all files of control and its transports in a folder."""
     return (*FILES, *sorted(path.name for path in folder.glob(f"{_TRANSPORT}*")))
 
 
 def clear(folder: Path) -> None:
-    """Forgets what was kept in a folder: the next start is a fresh one."""
+    """Removes the state from a folder, so that the next start restores nothing."""
     for name in files(folder):
         (folder / name).unlink(missing_ok=True)

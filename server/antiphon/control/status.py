@@ -25,9 +25,9 @@ from antiphon.session.session import Session
 from antiphon.workers.status import WorkerStatus
 
 SYNTH = "synth/"
-"""What the name of a synth's worker begins with."""
+"""Prefix of the names of synths' workers."""
 KEPT = ("osc_received", "osc_queue_dropped", "osc_failed", "late_here", "osc_ignored", "faults")
-"""Counters of this process that go on when it is started again. The kernel's live with the socket."""
+"""Counters of this process that continue in the next one. Those of the kernel belong to the socket, which stays."""
 
 
 class StatusSource(Protocol):
@@ -52,23 +52,34 @@ class StatusSource(Protocol):
     transports: Transports
 
 
-def keep(counters: Numbers, counts: dict[str, int]) -> None:
-    """Writes them where they outlive the process."""
+def save_counts(counters: Numbers, counts: dict[str, int]) -> None:
+    """Writes the counters of `KEPT` into the state folder's mapped memory, in that order."""
     for place, name in enumerate(KEPT):
         counters[place] = float(counts[name])
 
 
-def kept(counters: Numbers) -> dict[str, int]:
+def saved_counts(counters: Numbers) -> dict[str, int]:
+    """The counters that `save_counts` wrote; 0 for a number that is not a count."""
     found = {name: counters[place] for place, name in enumerate(KEPT)}
     return {name: int(number) if 0 <= number < 2**53 else 0 for name, number in found.items()}
 
 
 def counts(app: StatusSource, before: dict[str, int]) -> dict[str, int]:
-    """osc_received: packets, UDP datagrams and TCP frames alike.  osc_failed: messages refused, told or not.
+    """Every counter by name.
 
-    faults: what control failed at by a mistake of Antiphon's.
-    osc_dropped: datagrams the kernel or our queue had no room for.  late: commands past their time.
-    tcp_held: connections of addresses that nobody approved.  tcp_displaced: closed to make room for another.
+    Some that need a definition:
+
+    - `osc_received`: packets, that is UDP datagrams and TCP frames.
+    - `osc_failed`: messages refused, whether or not an answer was sent.
+    - `osc_dropped`: datagrams that the kernel's or our queue had no room for.
+    - `late`: commands that came after their sample.
+    - `faults`: unexpected exceptions in control.
+    - `tcp_held`: connections from addresses without approval.
+    - `tcp_displaced`: connections closed to make room for another.
+
+    Args:
+        app: The parts of control.
+        before: What `saved_counts` gave when this process began.
     """
     intake, engine = app.intake, app.link.counters()
     late_here = before["late_here"] + intake.late
@@ -113,14 +124,19 @@ def counts(app: StatusSource, before: dict[str, int]) -> dict[str, int]:
     }
 
 
-def status(app: StatusSource, told: dict[str, int]) -> dict[str, Any]:
-    """What `GET /api/status` says. latencies in frames. told: what `counts` gives."""
+def status(app: StatusSource, counters: dict[str, int]) -> dict[str, Any]:
+    """The answer to `GET /api/status`; latencies are in frames.
+
+    Args:
+        app: The parts of control.
+        counters: What `counts` gives; the two that belong elsewhere in the answer are removed from it.
+    """
     engine, session = app.link.status(), app.session
     beat, bpm, playing = app.link.tempo_now()
-    del told["late_here"], told["engine_restarts"]
+    del counters["late_here"], counters["engine_restarts"]
     names = {node.id: node.name for node in session.nodes.values()}
     return {
-        **told,
+        **counters,
         "control": {"pid": os.getpid(), "state": "running"},
         "engine": {
             "pid": engine.pid,
@@ -150,7 +166,7 @@ def status(app: StatusSource, told: dict[str, int]) -> dict[str, Any]:
             if not w.name.startswith(SYNTH)
         ],
         "synth": synth(app),
-        **_transports(app, {*told, "control", "engine", "workers"}),
+        **_transports(app, {*counters, "control", "engine", "workers"}),
         "latency": {
             "driver": engine.latency_driver,
             "ring": engine.latency_ring,
@@ -166,7 +182,7 @@ def status(app: StatusSource, told: dict[str, int]) -> dict[str, Any]:
         "playing": playing,
         "osc_port": app.udp.port,
         "osc_receive_buffer": app.udp.receive_buffer,
-        "trouble": "; ".join(filter(None, (app.saver.trouble, app.faults.said))),
+        "trouble": "; ".join(filter(None, (app.saver.trouble, app.faults.last))),
         "warning": app.plans.warning,
         "load_weighed": app.plans.weight,
         "plugins_failed": [{"name": f.name, "reason": f.reason} for f in app.catalog.failures],
@@ -174,14 +190,14 @@ def status(app: StatusSource, told: dict[str, int]) -> dict[str, Any]:
 
 
 def _transports(app: StatusSource, taken: set[str]) -> dict[str, dict[str, Any] | None]:
-    """By name, but for names that are taken; None for one that the settings do not ask for."""
+    """Each transport's figures by its name, without names in `taken`; None for one that the settings do not name."""
     given = app.transports.statuses
     names = [*(info.name for info in app.catalog.transports), *given]
     return {name: given[name]() if name in given else None for name in names if name not in taken}
 
 
 def synth(app: StatusSource) -> dict[str, Any] | None:
-    """What plays notes; None where nothing does. misses: hops of all its nodes that were not there in time."""
+    """The figures of the synth's worker, None without one; `misses` counts the late hops of all its nodes."""
     found = [w for w in app.workers() if w.name.startswith(SYNTH)]
     if not found:
         return None

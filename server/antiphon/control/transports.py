@@ -1,4 +1,4 @@
-"""The transports of a running server: each sees the server by a `TransportHost`, and is read from here."""
+"""The transports of a running server: each uses the server through a `TransportHost` and registers its callbacks."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ Service = Callable[[], Coroutine[Any, Any, None]]
 
 
 class HostServer(Protocol):
-    """What transports reach, through their hosts."""
+    """The parts of control that a `TransportHost` uses."""
 
     link: EngineLink
     session: Session
@@ -57,9 +57,15 @@ class HostServer(Protocol):
 
 
 class Transports:
-    """What the transports added. statuses: by name, for `/api/status`.  learner: None while none learns."""
+    """Callbacks that the transports registered.
+
+    Attributes:
+        statuses: Each transport's figures for `/api/status`, by its name.
+        learner: Maps a controller to a parameter; None where no transport can.
+    """
 
     def __init__(self, server: HostServer) -> None:
+        """No transports yet."""
         self._server = server
         self._effects: list[Callable[[EngineEffect], None]] = []
         self._notes: list[Callable[[EmittedEvent], None]] = []
@@ -68,14 +74,22 @@ class Transports:
         self.learner: Learner | None = None
 
     def host(self, name: str, settings: ServeSettings, *, fresh: bool) -> TransportHost:
-        """The server as the transport of that name sees it."""
+        """The interface of the server for the transport `name`.
+
+        Args:
+            name: Of the transport; prefix of its files.
+            settings: Those of `serve`.
+            fresh: Whether control restored nothing from an earlier process.
+        """
         return TransportHost(self._server, self, name, settings, fresh)
 
     def on_effect(self, listener: Callable[[EngineEffect], None]) -> None:
+        """Calls `listener` with every effect that is sent to the engine."""
         self._effects.append(listener)
         self._server.outbox.tap = listener if len(self._effects) == 1 else self._effect
 
     def on_note(self, listener: Callable[[EmittedEvent], None], node: Callable[[], int]) -> None:
+        """Calls `listener` with events that nodes emit; `node` gives the wanted node's number, 0 for none."""
         self._notes.append(listener)
         self._nodes.append(node)
 
@@ -84,18 +98,18 @@ class Transports:
             listener(effect)
 
     def played(self, found: PlayedNote) -> None:
-        """A node played an event."""
+        """Passes an event that a node emitted to the listeners."""
         for listener in self._notes:
             listener(found)
 
     def wanted_node(self) -> int:
-        """The node whose events are wanted: 0 for none, `EVERY_NODE` where several are."""
+        """Number of the node whose events the listeners want; 0 for none, `EVERY_NODE` for several."""
         found = {number for number in (node() for node in self._nodes) if number}
         return 0 if not found else found.pop() if len(found) == 1 else EVERY_NODE
 
 
 class TransportHost:
-    """As `antiphon.session.transport.TransportServer` says."""
+    """Implements `antiphon.session.transport.TransportServer`."""
 
     def __init__(
         self, server: HostServer, transports: Transports, name: str, settings: ServeSettings, fresh: bool

@@ -1,6 +1,6 @@
-"""When control does things: a turn while packets wait, sixty ticks a second, and at the time of what is dated.
+"""Schedules control's work: a turn while packets wait, a tick sixty times a second, timers for dated messages.
 
-Whatever raises here costs the piece of work it was raised in: the next one is done all the same.
+An exception ends only the step that raised it; the following steps still run.
 """
 
 from __future__ import annotations
@@ -17,27 +17,33 @@ from antiphon.control.replies import Replies
 from antiphon.control.saver import StateSaver
 
 TICK = 1 / 60
-"""Seconds."""
+"""Seconds between two ticks."""
 METERS = 2
 """Ticks between two readings of the meters."""
 SLOW = 30
-"""Ticks between two looks at connections, leases and plans."""
+"""Ticks between two checks of connections, subscriptions and plans."""
 RING_RETRY = 0.002
-"""Seconds until the engine's ring, which was full, is tried again."""
+"""Seconds until a full command ring of the engine is tried again."""
 _MARGIN = 0.0005
-"""Seconds behind a sample's time, so that it has come when it is looked for."""
+"""Seconds added to a timer, so that the sample is surely due when it fires."""
 
 Steps = tuple[tuple[str, Callable[[], object]], ...]
-"""Pieces of work, each with its name for people: what one raises is logged under it."""
+"""Functions, each with a name under which its exceptions are logged."""
 
 
 @dataclass(frozen=True, slots=True)
 class TurnSteps:
-    """What is done when.
+    """The steps of turns and ticks.
 
-    busy: whether packets wait.  turn: handles packets.  refill: behind each turn, takes in what waits outside.
-    due: at a time that was asked for, and each tick.  begin, tick: sixty times a second, before what is due and
-    behind it.  meters: every `METERS` ticks.  slow: every `SLOW` ticks.
+    Attributes:
+        busy: Whether packets wait.
+        turn: Handle packets.
+        refill: After each turn: read from the sockets again.
+        due: At the time that `Turns.at` was given, and in each tick.
+        begin: At the beginning of each tick, before `due`.
+        tick: In each tick, after `due`.
+        meters: Every `METERS` ticks.
+        slow: Every `SLOW` ticks.
     """
 
     busy: Callable[[], bool]
@@ -51,13 +57,17 @@ class TurnSteps:
 
 
 class Turns:
-    """running: between `start` and `stop`."""
+    """Runs control's steps on the event loop.
+
+    Attributes:
+        running: True between `start` and `stop`.
+    """
 
     def __init__(
         self, faults: ControlFaults, clock: EngineClock, outbox: Outbox, saver: StateSaver, replies: Replies,
         feedback: Feedback, rate: int,
     ) -> None:  # fmt: skip
-        """rate: samples a second of `clock`."""
+        """Nothing runs before `start`; `rate` is in frames per second."""
         self._faults, self._clock, self._rate = faults, clock, rate
         self._outbox, self._saver, self._replies, self._feedback = outbox, saver, replies, feedback
         self._steps: TurnSteps | None = None
@@ -66,15 +76,16 @@ class Turns:
         self._ticks = 0
 
     def start(self, steps: TurnSteps) -> None:
-        """From now on a turn does these steps."""
+        """Begins to run these steps."""
         self._steps = steps
         self.running = True
 
     def stop(self) -> None:
+        """Runs no more turns; a `tick_for_ever` task is its owner's to cancel."""
         self.running = False
 
     def wake(self) -> None:
-        """Packets wait: they are handled now, or in the turn that is coming already."""
+        """Handles waiting packets now, unless a turn is scheduled already."""
         if not self._turning:
             self._turn()
 
@@ -93,7 +104,7 @@ class Turns:
                 asyncio.get_running_loop().call_soon(self._turn)
 
     def finish(self) -> None:
-        """The end of a turn: what changed is saved, then the answers go out. Nothing is raised."""
+        """Ends a turn: flushes commands, saves the state, then sends answers and feedback. Raises nothing."""
         attempt = self._faults.attempt
         attempt("a command to the engine", self._outbox.flush)
         if self._outbox.waiting and self.running:
@@ -104,12 +115,12 @@ class Turns:
             attempt("feedback", self._feedback.flush)
 
     def end_soon(self) -> None:
-        """Something was done outside a turn: what it changed is saved and answered when the loop is free."""
+        """Schedules `finish`, for work that was done outside a turn."""
         if self.running:
             asyncio.get_running_loop().call_soon(self.finish)
 
     def at(self, sample: int) -> None:
-        """Looks for what is due when that sample's time has come."""
+        """Runs the `due` steps once the engine's clock has passed `sample`."""
         delay = (sample - self._clock.moment().sample) / self._rate
         asyncio.get_running_loop().call_later(max(0.0, delay) + _MARGIN, self._due)
 
@@ -119,12 +130,13 @@ class Turns:
             self.finish()
 
     async def tick_for_ever(self) -> None:
+        """Ticks every `TICK` seconds until it is cancelled."""
         while True:
             await asyncio.sleep(TICK)
             self._faults.attempt("a tick", self.tick)
 
     def tick(self) -> None:
-        """Does what has come due, what belongs to every tick and, more rarely, the rest."""
+        """Runs one tick, with the meters' and the slow steps where it is their turn."""
         steps = self._steps
         if steps is None:
             return

@@ -1,4 +1,4 @@
-"""From the wall clock, which time tags name, to CLOCK_MONOTONIC, which the engine's clock is tied to."""
+"""Converts the wall clock of time tags to CLOCK_MONOTONIC, which the engine's clock is related to."""
 
 from __future__ import annotations
 
@@ -13,21 +13,26 @@ _BRACKETS = 7
 
 
 class WallClock:
-    """The offset between the two clocks, measured once and kept until the wall clock steps.
+    """The offset between the two clocks, measured once and used until the wall clock steps.
 
-    Kept, because a fresh measurement jitters: time tags an exact number of frames apart must give
-    moments exactly as far apart.
+    It is not measured for each time tag, for measurements jitter: time tags that are an exact number of frames apart
+    must give moments exactly as far apart.
+
+    Attributes:
+        offset: Wall clock minus CLOCK_MONOTONIC, in ns.
+        steps: How often the wall clock has stepped.
     """
 
     def __init__(
         self, realtime: Callable[[], int] = time.time_ns, monotonic: Callable[[], int] = time.monotonic_ns
     ) -> None:
+        """Measures the offset; both clocks give nanoseconds."""
         self._realtime, self._monotonic = realtime, monotonic
         self.offset = self._measure()
         self.steps = 0
 
     def update(self) -> bool:
-        """Looks again; True when the wall clock had stepped and the offset is a new one."""
+        """Measures again; returns whether the wall clock had stepped, so that the offset changed."""
         measured = self._measure()
         if abs(measured - self.offset) <= STEP_NS:
             return False
@@ -44,7 +49,7 @@ class WallClock:
         return ntp.from_unix_ns(monotonic_ns + self.offset)
 
     def _measure(self) -> int:
-        # The tightest of a few brackets: a descheduling between the readings makes a bracket wide.
+        # the narrowest of several brackets: being descheduled between the readings makes one wide
         best, offset = None, 0
         for _ in range(_BRACKETS):
             before = self._monotonic()

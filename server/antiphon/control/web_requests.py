@@ -1,4 +1,4 @@
-"""Control's end of the socket to the web process: what web asks is answered, within a share of control's time.
+"""Control's end of the socket to the web process: answers its requests within a share of control's processor time.
 
 One request is handled at a time. An answer that takes longer than `TURN_SECONDS` is made in several turns of the event
 loop. The processor time of all answers together is at most `SHARE` of the time that passes: a flood of HTTP makes web's
@@ -29,28 +29,29 @@ if TYPE_CHECKING:
 log = logging.getLogger("antiphon.web")
 
 SHARE = 0.005
-"""Of control's time that web's requests may take: a ping in 200 finds control at one of them, so p99 does not move."""
+"""Share of control's time for web's requests: one OSC message in 200 is delayed by one, so that p99 does not change."""
 CREDIT_SECONDS = 0.01
-"""Processor time that may be taken at once after a pause: some 40 answers, a page's or a script's."""
+"""Processor seconds that may be used at once after a pause: about 40 answers, as a page or a script asks for."""
 TURN_SECONDS = 0.0005
-"""Between two looks at the sockets while a long answer is made."""
+"""Processor seconds after which a long answer yields to the event loop."""
 
 
 class ControlShare:
-    """How long web's next request has to wait."""
+    """Limits the processor time of web's requests to `SHARE`, with a burst of `CREDIT_SECONDS`."""
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
+        """Begins with the full credit; `clock` gives seconds."""
         self._clock = clock
         self._credit, self._at = CREDIT_SECONDS, clock()
 
     def spend(self, seconds: float) -> float:
-        """Takes processor time off the credit.
+        """Subtracts processor time from the credit.
 
         Args:
-            seconds: What the last answer took.
+            seconds: Processor time of the last answer.
 
         Returns:
-            Seconds until the next may be begun.
+            Seconds to pause before the next answer.
         """
         now = self._clock()
         self._credit = min(CREDIT_SECONDS, self._credit + SHARE * (now - self._at)) - seconds
@@ -61,17 +62,24 @@ class ControlShare:
 class WebRequests:
     """A service of control's: `app.services.append(("the web process", requests.serve))`.
 
-    answered, refused: requests so far.
+    Attributes:
+        answered: Requests so far, refused ones included.
+        refused: Requests that got an error.
     """
 
     def __init__(self, link: socket.socket, folder: Path) -> None:
-        """link: control's end.  folder: the configuration folder, for approvals."""
+        """Answers nothing before `serve`.
+
+        Args:
+            link: Control's end of the socket.
+            folder: The configuration folder, for approvals.
+        """
         link.setblocking(False)
         self._link, self._approvals, self._share = link, Approvals(folder), ControlShare()
         self.answered = self.refused = 0
 
     def restore(self, app: ControlApp) -> None:
-        """Approves the addresses whose approval is still good."""
+        """Approves the stored addresses whose approval has not expired."""
         app.access.restore(self._approvals.load())
 
     async def serve(self, app: ControlApp) -> None:
@@ -81,7 +89,7 @@ class WebRequests:
         while True:
             data = await loop.sock_recv(self._link, MAX_REQUEST)
             if not data:
-                return  # its other end is closed, the supervisor's too
+                return  # both web and the supervisor have closed the other end
             spent = 0.0
             try:
                 request = WebRequest.unpack(data)
@@ -109,7 +117,7 @@ class WebRequests:
                 await asyncio.sleep(pause)
 
     def _pieces(self, app: ControlApp, request: WebRequest) -> Iterator[str]:
-        """The JSON text of an answer, in pieces that are quickly made."""
+        """The JSON text of an answer in pieces, each of them small, so that `serve` can yield between two."""
         match request.topic:
             case Topic.ABOUT:
                 methods = [[address.path, address.args, address.doc] for address in ADDRESSES]
@@ -128,20 +136,20 @@ class WebRequests:
                 raise WireError(f"{request.topic} names an IP address")
 
     async def _changed(self, app: ControlApp, request: WebRequest) -> str:
-        """Approves an address or takes that back, now and in the file."""
+        """Approves an address or revokes its approval, now and in the file."""
         ip = request.ip
         if request.topic is Topic.APPROVE:
             app.access.approve(ip)
-            return _data(await self._kept(self._approvals.add, ip, f"the approval of {ip}"))
+            return _data(await self._store(self._approvals.add, ip, f"the approval of {ip}"))
         if request.topic is not Topic.FORGET:
             raise WireError(f"{request.topic} names no IP address")
-        # from the file first: what cannot be taken out of it would be approved again by the next start
-        kept = await self._kept(self._approvals.remove, ip, f"that {ip} is forgotten")
+        # the file first: an approval that stays in it would be valid again after the next start
+        stored = await self._store(self._approvals.remove, ip, f"that {ip} is forgotten")
         app.access.forget(ip)
-        return _data(kept)
+        return _data(stored)
 
-    async def _kept(self, change: Callable[[str], None], ip: str, what: str) -> bool:
-        """Whether a change of the approvals outlives this run. A slow disk does not hold control up."""
+    async def _store(self, change: Callable[[str], None], ip: str, what: str) -> bool:
+        """Changes the file in a thread, for disks may be slow; returns whether the change outlives this run."""
         try:
             await asyncio.to_thread(change, ip)
         except FileError as error:
@@ -151,7 +159,7 @@ class WebRequests:
 
 
 def _nodes(app: ControlApp) -> Iterable[NodeSpec]:
-    """The patch's nodes, then the two ends."""
+    """The patch's nodes, then its input and output."""
     yield from app.graph.nodes
     yield from (NodeSpec(name, name) for name in ENDS)
 
@@ -161,5 +169,5 @@ def _data(data: Any) -> str:
 
 
 def _status(topic: Topic, error: AntiphonError) -> int:
-    """The HTTP status of a refusal: an address that is not there to be forgotten is not found."""
+    """The HTTP status of a refusal: 404 for an address that had no approval to forget, else 400."""
     return 404 if topic is Topic.FORGET and isinstance(error, UsageError) else 400

@@ -1,4 +1,4 @@
-"""What the nodes of a session are made of: one node, one plan, and where numbers are kept."""
+"""State of one node and of one requested plan, and the allocation of cells in the array of numbers."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from antiphon.errors import PatchError
 from antiphon.graph.graph import Graph
 
 SLOTS = 65536
-"""Numbers a session keeps: the tempo, then every node's cells."""
+"""Floats in a session's array: the tempo at 0, then every node's cells."""
 
 
 class Numbers(Protocol):
-    """Floats by place: an array, or memory that outlives the process."""
+    """An array of `SLOTS` floats: in memory, or in a mapped file that outlives the process."""
 
     def __getitem__(self, at: int, /) -> float: ...
     def __setitem__(self, at: int, number: float, /) -> None: ...
@@ -25,7 +25,19 @@ class Numbers(Protocol):
 
 @dataclass(slots=True)
 class Node:
-    """One node as control keeps it. base: where its cells' numbers begin."""
+    """One node in control's state.
+
+    Attributes:
+        id: Its number in the engine; never reused in a session.
+        name: As performers address it.
+        info: Its type, from the catalog.
+        base: Index of its first cell in the session's `Numbers`; cell `i` is at `base + i`.
+        texts: Values of its `text` and `file` parameters, by cell.
+        cells: Its parameters in the order of their cells.
+        index: The cell of each parameter, by name.
+        state: As the engine reports it, for example "running".
+        reason: Why the node is in that state, "" where there is nothing to say.
+    """
 
     id: int
     name: str
@@ -44,7 +56,17 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class LoadRequest:
-    """What a load was asked for, to go back to when a later one is refused."""
+    """A plan as it was requested, to restore the session to when a later one is refused.
+
+    Attributes:
+        serial: Number of the load.
+        graph: Its nodes and wires.
+        nodes: The state of its nodes, by name.
+        texts: Copies of the nodes' texts at the time of the request, by name and cell.
+        name: Of the patch.
+        path: Of the patch's file, "" without one.
+        tempo: In bpm.
+    """
 
     serial: int = 0
     graph: Graph = field(default_factory=Graph)
@@ -56,11 +78,12 @@ class LoadRequest:
 
 
 def travels(param: Param) -> bool:
-    """Whether its value is told to the engine as a number."""
+    """Whether its value is sent to the engine as a number, and not with the plan or never."""
     return not (param.restart or param.readonly or param.kind in ("text", "file", "trigger"))
 
 
 def fits(param: Param, number: float) -> bool:
+    """Whether a cell of that parameter can hold `number`; a readonly parameter has no range to check."""
     if not math.isfinite(number):
         return False
     match param.kind:
@@ -71,10 +94,21 @@ def fits(param: Param, number: float) -> bool:
     return True
 
 
-def rooms_for(sizes: list[int], taken: list[tuple[int, int]]) -> list[int]:
-    """Where each of `sizes` numbers fits beside what is taken; slot 0 is the tempo's."""
+def allocate(sizes: list[int], taken: list[tuple[int, int]]) -> list[int]:
+    """Finds free ranges in the session's numbers, first fit; slot 0 holds the tempo.
+
+    Args:
+        sizes: Cells of each new node.
+        taken: Ranges in use, as (first, end), the end excluded.
+
+    Returns:
+        The first index of each range.
+
+    Raises:
+        PatchError: `SLOTS` numbers are not enough.
+    """
     spans = sorted({(0, 1), *taken})
-    rooms = []
+    bases = []
     for size in sizes:
         at = 0
         for first, last in spans:
@@ -83,6 +117,6 @@ def rooms_for(sizes: list[int], taken: list[tuple[int, int]]) -> list[int]:
             at = max(at, last)
         if at + size > SLOTS:
             raise PatchError(f"a patch holds at most {SLOTS} parameters")
-        rooms.append(at)
+        bases.append(at)
         spans = sorted([*spans, (at, at + size)])
-    return rooms
+    return bases

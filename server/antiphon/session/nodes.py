@@ -1,7 +1,7 @@
-"""The nodes control knows, their values, and the plans the engine was asked for.
+"""The nodes, their values, and the plans requested from the engine.
 
-A new plan is asked for with `EngineLoad` and counts once the engine has said so (`loaded`);
-refused, everything is as before.
+A new plan is requested with `EngineLoad` and confirmed by the engine (`loaded`). Where the engine refuses it
+(`refused`), graph and values return to those of the last confirmed plan.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from antiphon.runtime.suggestion import instead
 from antiphon.session.actions import NodeSet
 from antiphon.session.commands import SetTempo
 from antiphon.session.effects import Changed, Effect, EngineLoad, TempoChanged
-from antiphon.session.node_state import LoadRequest, Node, Numbers, fits, rooms_for, travels
+from antiphon.session.node_state import LoadRequest, Node, Numbers, allocate, fits, travels
 
 FADE = 0.05
 MAX_FADE = 60.0
@@ -30,12 +30,25 @@ _END_NUMBERS = frozenset(number for number, _ in ENDS.values())
 
 
 class Nodes:
-    """numbers: at least `SLOTS` floats that outlive this where it is to be taken up again.
+    """The graph, the values of its parameters, and at most one plan that the engine is preparing.
 
-    rate: frames per second.
+    Edits made meanwhile are collected and sent as one further plan once the engine has answered.
+
+    Attributes:
+        catalog: The processor types there are.
+        numbers: At least `SLOTS` floats: the tempo in bpm, then every node's cells.
+        rate: Frames per second.
+        graph: As last requested.
+        nodes: Its nodes, by name.
+        ends: The graph's input and output as nodes, by name.
+        by_id: All nodes and ends, by number.
+        name, path: Of the patch.
+        serial: Number of the last load.
+        playing: Numbers of the nodes in the plan that the engine plays.
     """
 
     def __init__(self, catalog: Catalog, numbers: Numbers, rate: int) -> None:
+        """An empty graph; `numbers` may hold a previous run's values, see `restore`."""
         self.catalog = catalog
         self.numbers = numbers
         self.rate = rate
@@ -57,9 +70,8 @@ class Nodes:
         self._undo: dict[int, float] = {}
         self._undo_next: dict[int, float] = {}
         self._touched: dict[tuple[int, int], float] = {}
-        # Tempo for the next plan to bring with it, and whether it was set otherwise meanwhile.
-        self._bring_tempo = 0.0
-        self._tempo_again = False
+        self._plan_tempo = 0.0  # sent with the next plan; 0 for none
+        self._resend_tempo = False  # it was set otherwise while the plan was prepared
         if not MIN_TEMPO <= numbers[0] <= MAX_TEMPO:
             numbers[0] = 120.0
             for end in self.ends.values():
@@ -74,26 +86,28 @@ class Nodes:
 
     @property
     def loading(self) -> bool:
+        """Whether the engine is preparing a plan."""
         return self._loading is not None
 
     @property
     def goal(self) -> int:
-        """The number of the load that will have all that was asked for up to now."""
+        """Number of the load that will contain every edit made so far."""
         return self.serial + (self._stale is not None)
 
     @property
     def every(self) -> dict[str, Node]:
-        """The nodes and the graph's two ends, by name: all that have addresses."""
+        """The nodes and the graph's ends, by name: all that have OSC addresses."""
         return {**self.nodes, **self.ends}
 
     def node(self, name: str) -> Node:
-        """A node, or an end of the graph."""
+        """The node, or end of the graph, of that name; `WireError` where there is none."""
         found = self.nodes.get(name) or self.ends.get(name)
         if found is None:
             raise WireError(f"there is no node {name!r}{instead(name, self.nodes, 'the nodes are')}")
         return found
 
     def param(self, node: str, name: str) -> tuple[Node, int]:
+        """The node and the parameter's cell; `WireError` where there is no such node or parameter."""
         found = self.node(node)
         cell = found.index.get(name)
         if cell is None:
@@ -101,11 +115,12 @@ class Nodes:
         return found, cell
 
     def value(self, node: str, name: str) -> Value:
-        """The value last asked for whose time has come; call `advance` first."""
+        """The value last asked for that is due by now; call `advance` first to apply what is scheduled."""
         found, cell = self.param(node, name)
         return self.value_at(found, cell)
 
     def value_at(self, node: Node, cell: int) -> Value:
+        """The value of a node's cell, as `value`."""
         param = node.cells[cell]
         if param.kind in ("text", "file"):
             return node.texts.get(cell, str(param.default))
@@ -122,8 +137,8 @@ class Nodes:
 
     def _put_tempo(self, bpm: float) -> None:
         self._put_at(0, bpm)
-        self._bring_tempo = 0.0
-        self._tempo_again = self._loading is not None
+        self._plan_tempo = 0.0
+        self._resend_tempo = self._loading is not None
 
     def _put_at(self, at: int, number: float) -> None:
         self.numbers[at] = number
@@ -132,23 +147,32 @@ class Nodes:
             self._undo_next.pop(at, None)
 
     def reported(self, node_id: int, cell: int, number: float) -> Changed | None:
-        """A node's own value (`readonly`), as the engine says it."""
+        """Stores the value of a readonly parameter, which the engine reports.
+
+        Returns:
+            The change for subscribers; None for an unknown node, or a cell that is not readonly.
+        """
         node = self.by_id.get(node_id)
         if node is None or not 0 <= cell < len(node.cells) or not node.cells[cell].readonly:
             return None
         self.numbers[node.base + cell] = number
         return Changed(node.name, node.cells[cell], node.cells[cell].decode(number))
 
+    # Each edit below raises `PatchError`, and changes nothing, where the new graph is not valid.
     def add(self, kind: str, name: str, after: str | None = None) -> list[Effect]:
+        """Adds a node of type `kind` behind the node `after`, or at the end of the chain."""
         return self._edit(self.graph.add(NodeSpec(name, kind), self.catalog, after))
 
     def remove(self, name: str) -> list[Effect]:
+        """Removes a node; its neighbours are wired together."""
         return self._edit(self.graph.remove(name, self.catalog))
 
     def move(self, name: str, after: str = graphs.IN) -> list[Effect]:
+        """Moves a node behind the node `after`."""
         return self._edit(self.graph.move(name, after, self.catalog))
 
     def connect(self, source: str, dest: str) -> list[Effect]:
+        """Adds a wire. `source` and `dest` are "node", "node.port" or, for `dest`, "node.param"."""
         first = self.graph.end(source, "out", self.catalog)
         kind = "audio"
         if first.node != graphs.IN:
@@ -157,13 +181,29 @@ class Nodes:
         return self._edit(self.graph.connect(first, self.graph.end(dest, "in", self.catalog, kind), self.catalog))
 
     def disconnect(self, source: str, dest: str) -> list[Effect]:
+        """Removes a wire, named as for `connect`."""
         first, last = self.graph.end(source, "out", self.catalog), self.graph.end(dest, "in", self.catalog)
         return self._edit(self.graph.disconnect(first, last))
 
     def load(
         self, graph: Graph, name: str, path: str = "", tempo: float | None = None, fade: float = FADE
     ) -> list[Effect]:
-        """Another patch: nodes of the same name and type keep their state and take the patch's values."""
+        """Replaces the graph; nodes of the same name and type keep their state and take the patch's values.
+
+        Args:
+            graph: The patch's nodes, wires and values.
+            name: Of the patch.
+            path: Of its file.
+            tempo: In bpm; None leaves it as it is.
+            fade: Seconds of crossfade, 0 to `MAX_FADE`.
+
+        Returns:
+            The request for the plan, and the changes for subscribers.
+
+        Raises:
+            WireError: The fade is out of its range.
+            PatchError: The graph or the tempo is not valid.
+        """
         if not 0.0 <= fade <= MAX_FADE:
             raise WireError(f"a fade takes 0 to {MAX_FADE:g} s, not {fade:g}")
         graphs.check(graph, self.catalog)
@@ -183,7 +223,7 @@ class Nodes:
         self.name, self.path = name, path
         if tempo is not None and tempo != self.tempo:
             self._undo_of_now.setdefault(0, self.tempo)
-            self.numbers[0] = self._bring_tempo = tempo
+            self.numbers[0] = self._plan_tempo = tempo
             changed.append(TempoChanged(tempo))
         return [*self._ask(fade), *changed]
 
@@ -195,17 +235,17 @@ class Nodes:
         return self._ask(FADE)
 
     def _arrange(self, graph: Graph) -> set[str]:
-        """Gives every node its number and room for its values; returns the names of those kept."""
+        """Assigns numbers and cells to the new nodes of `graph`; returns the names of nodes it has already."""
         sizes = {n.name: len(self.catalog[n.type].cells) for n in graph.nodes}
         kept = {n.name for n in graph.nodes if n.name in self.nodes and self.nodes[n.name].info.type == n.type}
         taken = [(n.base, n.base + len(n.cells)) for plan in self._plans() for n in plan.values()]
-        rooms = rooms_for([sizes[n.name] for n in graph.nodes if n.name not in kept], taken)
+        bases = allocate([sizes[n.name] for n in graph.nodes if n.name not in kept], taken)
         nodes: dict[str, Node] = {}
         for spec in graph.nodes:
             if spec.name in kept:
                 nodes[spec.name] = self.nodes[spec.name]
                 continue
-            node = Node(self._next_id, spec.name, self.catalog[spec.type], rooms.pop(0))
+            node = Node(self._next_id, spec.name, self.catalog[spec.type], bases.pop(0))
             self._next_id += 1
             for cell, param in enumerate(node.cells):
                 self._first_value(node, cell, param.default)
@@ -243,7 +283,7 @@ class Nodes:
 
     @property
     def _undo_of_now(self) -> dict[int, float]:
-        """What the edits of the next plan to be asked for have overwritten."""
+        """Numbers that edits for the next plan have overwritten, by index."""
         return self._undo if self._loading is None else self._undo_next
 
     def _values(self, name: str) -> dict[str, Value]:
@@ -258,7 +298,7 @@ class Nodes:
 
     def _ask(self, fade: float, *, again: bool = False) -> list[Effect]:
         if self._loading is not None:
-            # One plan is being made at a time; the next has all that was asked for meanwhile.
+            # the engine prepares one plan at a time; `_again` requests one with all edits since
             self._stale = max(fade, self._stale or 0.0)
             return []
         self.serial += 1
@@ -266,11 +306,19 @@ class Nodes:
         texts = {n.name: dict(n.texts) for n in self.nodes.values()}
         self._loading = LoadRequest(self.serial, self.graph, self.nodes, texts, self.name, self.path, self.tempo)
         ids = {n.name: n.id for n in self.nodes.values()}
-        tempo, self._bring_tempo = self._bring_tempo, 0.0
+        tempo, self._plan_tempo = self._plan_tempo, 0.0
         return [EngineLoad(self.serial, self.current(), ids, tempo, fade, again)]
 
     def loaded(self, serial: int, sample: float) -> list[Effect]:
-        """The engine plays the plan of that load. Values set while it was made are said again."""
+        """The engine plays the plan of load `serial`; sends again the values that were set while it was prepared.
+
+        Args:
+            serial: Number of the load; another than the one under way is ignored.
+            sample: The engine's clock, in frames.
+
+        Returns:
+            The values, the tempo where it was set meanwhile, and the request for the next plan where one is due.
+        """
         if self._loading is None or serial != self._loading.serial:
             return []
         self._confirmed, self._loading = self._loading, None
@@ -284,13 +332,13 @@ class Nodes:
                 ramp = max(0.0, until - sample) / self.rate
                 effects.append(NodeSet(node_id, cell, self.numbers[node.base + cell], ramp))
         self._touched.clear()
-        if self._tempo_again:
+        if self._resend_tempo:
             effects.append(SetTempo(self.tempo))
-            self._tempo_again = False
+            self._resend_tempo = False
         return effects + self._again()
 
     def refused(self, serial: int) -> list[Effect]:
-        """The engine cannot make the plan. A newer one is tried; else all is as it was before."""
+        """The engine refused the plan of load `serial`: requests a newer one, or restores the last confirmed one."""
         if self._loading is None or serial != self._loading.serial:
             return []
         self._loading = None
@@ -318,17 +366,17 @@ class Nodes:
         return self._ask(fade)
 
     def restarted(self) -> list[Effect]:
-        """A new engine waits for its plan: asks for the present one with the present values.
+        """Requests the present plan, with the present values, from an engine that has just started.
 
-        Where that has not played before and is refused, `silent` says so, and the last one that has is asked for.
-        They are all said again when it plays, behind whatever the old engine's ring still held.
+        Where that plan has never played and is refused, `silent` becomes true, and the caller requests the last
+        confirmed one. All values are sent again once it plays, for the ring may still hold old commands.
         """
         again = self._loading is None
         self._loading, self._stale = None, None
         self.playing = _END_NUMBERS
         self._touched = {(n.id, c): 0.0 for n in self.nodes.values() for c, p in enumerate(n.cells) if travels(p)}
-        self._bring_tempo = self.tempo
-        # the ends first: they are there before any plan is, and at their defaults
+        self._plan_tempo = self.tempo
+        # the ends exist in every engine, at their defaults, before any plan does
         levels = [
             NodeSet(end.id, cell, self.numbers[end.base + cell])
             for end in self.ends.values()
@@ -339,11 +387,11 @@ class Nodes:
 
     @property
     def silent(self) -> bool:
-        """Whether a new engine plays nothing, and was not asked for a plan that has played before."""
+        """Whether a new engine plays no plan, and has not been sent one that has played before."""
         return self.playing == _END_NUMBERS and bool(self.nodes) and not self._again_asked
 
     def to_json(self) -> dict[str, Any]:
-        """Everything but the numbers."""
+        """The state as JSON, without `numbers`, which are stored by their owner."""
         return {
             "graph": self.graph.to_json(),
             "nodes": [
@@ -358,9 +406,13 @@ class Nodes:
         }
 
     def restore(self, data: Mapping[str, Any]) -> bool:
-        """Takes up a state written by `to_json`; the numbers are there already.
+        """Restores a state of `to_json`; `numbers` must hold its values already.
 
-        True when the engine was playing it; `PatchError` when a plugin it needs is gone.
+        Returns:
+            Whether the engine played that state, rather than still preparing it.
+
+        Raises:
+            PatchError: A plugin that it needs is not installed any more.
         """
         graph = Graph.from_json(data["graph"])
         graphs.check(graph, self.catalog)
@@ -372,16 +424,16 @@ class Nodes:
         self.graph, self.nodes = graph, nodes
         self._index()
         self.name, self.path = data["name"], data["path"]
-        # The process may have been killed between asking for a plan and keeping that it did.
+        # a leap, for the process may have been killed after it requested plans and before it saved their numbers
         self.serial, self._next_id = data["serial"] + _LEAP, data["next_id"] + _LEAP
         self._mend_numbers()
         texts_now = {n.name: dict(n.texts) for n in nodes.values()}
         self._confirmed = LoadRequest(self.serial, graph, nodes, texts_now, self.name, self.path, self.tempo)
-        self.playing = frozenset(self.by_id)  # the ends among them
+        self.playing = frozenset(self.by_id)
         return not data["loading"]
 
     def _mend_numbers(self) -> None:
-        # The process may have been killed anywhere: a number that is none goes back to its default.
+        # the process may have been killed at any point: a number that is not valid returns to its default
         if not MIN_TEMPO <= self.numbers[0] <= MAX_TEMPO:
             self.numbers[0] = 120.0
         self._mend(self.every)

@@ -24,7 +24,11 @@ _ROUNDING = 1.2e-7
 class Players:
     """The nodes of a graph that take notes, by name.
 
-    all: those with an events input.  free: those of them no wire feeds; all, when wires feed every one.
+    Attributes:
+        graph: Where they are.
+        all: Nodes with an events input.
+        free: Those of `all` that no wire feeds with events, or `all` where wires feed every one; a note that names
+            no node goes to these.
     """
 
     def __init__(self, graph: Graph, catalog: Catalog) -> None:
@@ -34,7 +38,14 @@ class Players:
         self.free = tuple(name for name in self.all if name not in fed) or self.all
 
     def of(self, node: str) -> tuple[str, ...]:
-        """Whom a note for `node` is for, "" being no name; `WireError` when there is nobody."""
+        """Names of the nodes that a note for `node` goes to.
+
+        Args:
+            node: A node's name; "" for `free`.
+
+        Raises:
+            WireError: No node takes notes, or there is no such node, or it takes none.
+        """
         if not self.all:
             raise WireError(_NONE)
         if not node:
@@ -51,7 +62,7 @@ def _carries_events(graph: Graph, catalog: Catalog, dest: End) -> bool:
 
 
 def check(command: Note) -> None:
-    """`WireError` with the range for what is out of it."""
+    """Raises `WireError`, with the range, for a field that is out of it: notes 0 to 127, velocity 0 to 1 and so on."""
     _integer("channel", command.channel, 1, CHANNELS)
     match command:
         case NoteOn(note, velocity):
@@ -67,7 +78,7 @@ def check(command: Note) -> None:
 
 
 def on_node(command: Note, node: int) -> NodeEvent:
-    """What the command is for the engine's node `node`; a note that begins without velocity ends."""
+    """The command as an action on the engine's node number `node`; a note-on of velocity 0 becomes a note-off."""
     channel, when = command.channel, command.when
     match command:
         case NoteOn(note, velocity) if velocity > 0:
@@ -97,9 +108,17 @@ Args = Sequence[object]
 
 
 def read(address: str, args: Args, when: When) -> Note:
-    """The command of a message to one of `ADDRESSES`; `WireError` for what it does not take.
+    """Parses an OSC message to one of `ADDRESSES`.
 
-    A name stands for the node wherever a channel or a node may stand, so `/note/on 60 100 keys` is understood.
+    A string in the place of the channel is taken as the node, so that `/note/on 60 100 keys` is valid.
+
+    Args:
+        address: One of `ADDRESSES`.
+        args: The message's arguments; velocity 0 to 127, controller values 0 to 1 or whole numbers to 127.
+        when: The time that the command gets.
+
+    Raises:
+        WireError: An argument is missing, superfluous or out of its range.
     """
     match address:
         case "/note/on":
@@ -132,7 +151,7 @@ def _velocity(args: Args, at: int) -> float:
 
 
 def _amount(args: Args, at: int) -> float:
-    """0 to 1; a whole number from 2 on is MIDI's, out of 127."""
+    """A controller's value, 0 to 1; a whole number from 2 on is a MIDI value and divided by 127."""
     if at < len(args) and isinstance(args[at], bool):
         return float(args[at] is True)
     takes = f"0 to 1, or a whole number to {HIGHEST}"

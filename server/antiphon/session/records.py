@@ -1,7 +1,7 @@
-"""Fixed-size records from frozen dataclasses: one table says how each is packed, bounded and written into a set's log.
+"""Fixed-size records of frozen dataclasses: one table says how each is packed, checked and written into a set's log.
 
-Every record has a field `when`, its last. A packed record begins with its code and its time; its fields follow. No
-field stands for two things, and what is not set (None) is a flag of its own.
+Every record's last field is `when`. A packed record begins with its code and its time; its fields follow. An optional
+field is packed as a flag and a value, so that None needs no special value.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ _HEAD = "<BB6xqdd"
 _HEAD_ITEMS = 5
 _AT_NOW, _AT_SAMPLE, _AT_BEAT = 0, 1, 2
 _EXACT = 1 << 53
-"""Whole numbers up to here are the same in JSON, whoever reads it."""
+"""Whole numbers up to here are exact in every JSON reader, also those that use doubles."""
 _TYPES = {"?": bool, "d": float}
 _SIZES = {"B": (1 << 8) - 1, "i": (1 << 31) - 1, "q": _EXACT}
 
 
 class TimedRecord(Protocol):
-    """What every record has."""
+    """A record: a frozen dataclass whose last field is its time."""
 
     @property
     def when(self) -> When: ...
@@ -64,7 +64,17 @@ class Field:
         return low, whole if self.high is None else self.high
 
     def check(self, value: Any) -> Any:
-        """The value as the record has it; `ValueError` with the range for one that it cannot have."""
+        """Checks a value.
+
+        Args:
+            value: From a log line or a record.
+
+        Returns:
+            The value; a whole number in a float's field becomes a float.
+
+        Raises:
+            ValueError: It is of the wrong type or out of range; the message has the range.
+        """
         if value is None and self.optional:
             return None
         low, high = self.bounds
@@ -114,7 +124,7 @@ class RecordRow:
         self.defaults = {f.name: f.default for f in fields(record) if f.default is not MISSING}
 
     def merge(self, items: Sequence[Any]) -> list[Any]:
-        """The fields' values, from the packed items: a flag before each optional one."""
+        """The fields' values from unpacked `items`, in which each optional field is a flag and a value."""
         found, at = [], 0
         for field in self.fields:
             if not field.optional:
@@ -146,7 +156,7 @@ def _getter(names: tuple[str, ...], body: Iterable[Field]) -> Callable[[Any], tu
 
 
 class RecordTable(Generic[R]):
-    """The records there are. Packing and unpacking make no more than the record itself: they run on the block path."""
+    """All record types. Packing and unpacking allocate only the record itself, for they run in the block's callback."""
 
     def __init__(self, rows: Iterable[RecordRow]) -> None:
         self.rows = tuple(rows)
@@ -155,7 +165,7 @@ class RecordTable(Generic[R]):
         self._by_op = {row.op: row for row in self.rows}
 
     def row(self, record: type) -> RecordRow:
-        """The row of a record's type."""
+        """The row of a record's type; `KeyError` where the table has none."""
         return self._by_type[record]
 
     @property
@@ -164,7 +174,7 @@ class RecordTable(Generic[R]):
         return tuple(row.message for row in self.rows if row.message)
 
     def of_message(self, address: str) -> RecordRow | None:
-        """The row whose fields are the arguments of a message to that address."""
+        """The row whose fields are the arguments of a message to that address, or None."""
         return next((row for row in self.rows if address and row.message == address), None)
 
     def check(self, record: R) -> None:
@@ -177,7 +187,7 @@ class RecordTable(Generic[R]):
         return self._by_type[type(record)].code
 
     def address(self, code: int) -> str:
-        """By which performers know the record of that number; "" for a node's, and for a number that none has."""
+        """The OSC address that names the record of that number; "" for a node's record and for an unknown number."""
         row = self._by_code.get(code)
         return "" if row is None else row.address
 
@@ -206,7 +216,12 @@ class RecordTable(Generic[R]):
         return row.record(*items[_HEAD_ITEMS:], when)  # type: ignore[no-any-return]
 
     def to_line(self, sample: int, record: R) -> dict[str, Any]:
-        """A record that took effect at `sample`, as a line of the log; fields at their defaults are left out."""
+        """The log's line for a record.
+
+        Args:
+            sample: Where it took effect, in frames.
+            record: Fields at their defaults are left out.
+        """
         row = self._by_type[type(record)]
         line: dict[str, Any] = {"sample": sample, "op": row.op}
         for field in row.fields:

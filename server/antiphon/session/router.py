@@ -1,4 +1,4 @@
-"""From an OSC address to whoever answers it: a dictionary for addresses, a tree for patterns."""
+"""Routes OSC addresses to handlers: a dictionary for plain addresses, a tree for patterns."""
 
 from __future__ import annotations
 
@@ -29,9 +29,12 @@ class Router(Generic[T]):
         return len(self.exact)
 
     def put(self, address: bytes, route: T, *, patterns: bool = True) -> None:
-        """Adds a route or takes the place of the one at `address`, which begins with a slash.
+        """Adds a route, or replaces the one at `address`.
 
-        patterns: whether a pattern may mean it, or its plain address alone.
+        Args:
+            address: Begins with a slash.
+            route: What `exact` and `match` give for it.
+            patterns: Whether patterns match it too; otherwise its plain address alone.
         """
         self.exact[address] = route
         if not patterns:
@@ -42,7 +45,7 @@ class Router(Generic[T]):
         branch.routes[:] = [route]
 
     def drop(self, address: bytes) -> None:
-        """Takes away the route at `address` and all below it. Unknown addresses are no error."""
+        """Removes the route at `address` and all below it; an unknown address is ignored."""
         below = address + b"/"
         for known in [a for a in self.exact if a == address or a.startswith(below)]:
             del self.exact[known]
@@ -61,9 +64,16 @@ class Router(Generic[T]):
             del parent.parts[part]
 
     def match(self, address: bytes) -> list[T]:
-        """Every route a pattern means, in the order they were put; none for a plain unknown address.
+        """The routes of an address or an OSC pattern.
 
-        Raises `WireError` for a pattern that is too long, malformed, or means nothing here.
+        Args:
+            address: A plain address, or a pattern of at most `pattern.MAX_PATTERN` bytes.
+
+        Returns:
+            Every match, in the order they were put; none for an unknown plain address.
+
+        Raises:
+            WireError: The pattern is too long, malformed, or matches nothing.
         """
         if not pattern.is_pattern(address):
             route = self.exact.get(address)
@@ -86,7 +96,7 @@ def _below(branches: list[_Branch[T]], part: bytes, address: bytes) -> list[_Bra
         compiled = pattern.compile_part(part)
     except WireError as error:
         raise WireError(str(error), shown(address)) from None
-    # Many nodes share their parameters' names: each name is tried once.
+    # many nodes share their parameters' names: match each distinct name once
     known: dict[bytes, bool] = {}
     found = []
     for branch in branches:

@@ -1,4 +1,4 @@
-"""Scenes: values of parameters under a number, stored, recalled at once or morphed to, on a beat."""
+"""Scenes: the values of all parameters under a number, stored, and recalled at once or by ramps, at a given time."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ Scene = dict[str, Value]
 """\"node.param\" → value."""
 
 
-def stored(nodes: Nodes) -> Scene:
-    """Every value that can be recalled, as it is asked for now."""
+def capture(nodes: Nodes) -> Scene:
+    """The present value of every parameter that can be set, readonly ones and triggers excluded."""
     scene: Scene = {}
     for node in nodes.nodes.values():
         for cell, param in enumerate(node.cells):
@@ -26,10 +26,14 @@ def stored(nodes: Nodes) -> Scene:
     return scene
 
 
-def recalled(scene: Mapping[str, Value], nodes: Nodes, seconds: float, when: When) -> Iterator[SetParam]:
-    """The commands that bring a scene back; what is of a node that has gone is passed over.
+def recall_commands(scene: Mapping[str, Value], nodes: Nodes, seconds: float, when: When) -> Iterator[SetParam]:
+    """The commands that set the parameters whose values differ from the scene's.
 
-    seconds: numbers are ramped over so many; all else changes at once.
+    Args:
+        scene: Values of parameters; those of nodes that the graph has not are skipped.
+        nodes: The present nodes and values.
+        seconds: Length of the ramp of `float` parameters; all others change at once.
+        when: The time of the commands.
     """
     for key, value in scene.items():
         name, _, word = key.partition(".")
@@ -42,8 +46,8 @@ def recalled(scene: Mapping[str, Value], nodes: Nodes, seconds: float, when: Whe
             yield SetParam(name, word, value, seconds if param.kind == "float" and not param.restart else 0.0, when)
 
 
-def kept(scenes: Mapping[int, Scene], graph: Graph) -> dict[int, Scene]:
-    """The scenes without what is of nodes that the graph has not."""
+def restricted_to(scenes: Mapping[int, Scene], graph: Graph) -> dict[int, Scene]:
+    """The scenes without values of nodes that the graph has not."""
     there = {*ENDS, *(node.name for node in graph.nodes)}
     return {
         number: {key: value for key, value in scene.items() if key.partition(".")[0] in there}
@@ -52,7 +56,7 @@ def kept(scenes: Mapping[int, Scene], graph: Graph) -> dict[int, Scene]:
 
 
 def known(scenes: Mapping[int, Scene], number: int) -> Scene:
-    """The scene of that number, or `WireError` with those there are."""
+    """The scene of that number; `WireError`, which lists the stored ones, where there is none."""
     if number not in scenes:
         there = ", ".join(str(n) for n in sorted(scenes)) or "none"
         raise WireError(f"there is no scene {number}; there are: {there}; /scene/store {number} makes one")

@@ -1,4 +1,4 @@
-"""What has been asked for and is not yet due: bounded, in order of time, then of arrival."""
+"""Commands that are not yet due: a bounded queue ordered by time, then by arrival."""
 
 from __future__ import annotations
 
@@ -12,26 +12,32 @@ from antiphon.session.commands import Beat, Now, Sample, When
 
 MAX_PENDING = 65536
 HORIZON = 3600.0
-"""Seconds: further ahead nothing is scheduled."""
+"""Seconds; a time further ahead is refused."""
 MAX_BEAT = 1e9
 T = TypeVar("T")
 
 
 class Moment(NamedTuple):
-    """The engine's clock as control sees it."""
+    """The engine's clock as control knows it: frames since the start, and beats."""
 
     sample: float = 0.0
     beat: float = 0.0
 
 
 class ScheduleFull(WireError):
-    """65,536 events are pending; this one was not taken."""
+    """The schedule has no room for the events; none of them was added."""
 
 
 class Schedule(Generic[T]):
-    """Two heaps: by sample and by beat. rate: frames per second, for the horizon."""
+    """Two heaps, one by sample and one by beat."""
 
     def __init__(self, rate: int, limit: int = MAX_PENDING) -> None:
+        """An empty schedule.
+
+        Args:
+            rate: Frames per second, for `HORIZON`.
+            limit: Items that may be pending.
+        """
         self.rate, self.limit = rate, limit
         self._samples: list[tuple[float, int, T]] = []
         self._beats: list[tuple[float, int, T]] = []
@@ -41,7 +47,7 @@ class Schedule(Generic[T]):
         return len(self._samples) + len(self._beats)
 
     def future(self, when: When, now: Moment) -> bool:
-        """Whether `when` is still to come; `WireError` when it is beyond the horizon or no time at all."""
+        """Whether `when` is after `now`; `WireError` where it is beyond `HORIZON`, or not a valid time."""
         match when:
             case Now():
                 return False
@@ -55,7 +61,12 @@ class Schedule(Generic[T]):
         return target > now.beat
 
     def add(self, when: When, *items: T) -> None:
-        """Takes items whose time is in the future, all or none; `ScheduleFull` when there are too many."""
+        """Adds items, all or none; `ScheduleFull` where they do not fit.
+
+        Args:
+            when: Their time, for which `future` is true.
+            items: What `due` returns then, in this order.
+        """
         self.check(len(items))
         for item in items:
             self._serial += 1
@@ -65,35 +76,41 @@ class Schedule(Generic[T]):
                 heapq.heappush(self._beats, (due_beat(when), self._serial, item))
 
     def check(self, count: int) -> None:
-        """`ScheduleFull` unless so many more fit."""
+        """Raises `ScheduleFull` unless `count` more items fit."""
         if len(self) + count > self.limit:
             raise ScheduleFull(f"{self.limit} events are scheduled already; send them nearer to their time")
 
     def due(self, now: Moment) -> list[T]:
-        """Takes out what is due, in order."""
+        """Removes and returns the items due at `now`: those by sample, then those by beat, each in order of time."""
         found: list[T] = []
         for heap, place in ((self._samples, now.sample), (self._beats, now.beat)):
             while heap and heap[0][0] <= place:
                 found.append(heapq.heappop(heap)[2])
         return found
 
-    def waiting(self) -> list[T]:
-        """All that is pending, in order."""
+    def pending(self) -> list[T]:
+        """The items not yet due: those by sample, then those by beat, each in order of time."""
         return [item for heap in (self._samples, self._beats) for _, _, item in sorted(heap, key=lambda e: e[:2])]
 
-    def shift(self, frames: float, moved: Callable[[T], T]) -> None:
-        """Moves what is scheduled by sample; beats stay. moved: an item at its new time."""
-        self._samples = [(at + frames, serial, moved(item)) for at, serial, item in self._samples]
+    def shift(self, frames: float, shifted_item: Callable[[T], T]) -> None:
+        """Moves the items scheduled by sample; those by beat stay.
+
+        Args:
+            frames: Added to their times.
+            shifted_item: Gives the item with its own time moved as well.
+        """
+        self._samples = [(at + frames, serial, shifted_item(item)) for at, serial, item in self._samples]
 
     def clear(self) -> list[T]:
-        dropped = self.waiting()
+        """Removes all items and returns them."""
+        dropped = self.pending()
         self._samples.clear()
         self._beats.clear()
         return dropped
 
 
 def due_beat(when: Beat) -> float:
-    """The beat a `Beat` means: with a quantum the next multiple of it that is not before `b`."""
+    """The beat that `when` falls on: `b`, or with a quantum the first multiple of it at or after `b`."""
     if when.quantum > 0:
         return math.ceil(when.b / when.quantum - 1e-9) * when.quantum
     return when.b

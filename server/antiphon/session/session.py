@@ -1,7 +1,7 @@
-"""All control state: `handle(command, now) -> effects`. No sockets, no clocks of its own.
+"""All control state: `handle(command, now) -> effects`. It has no sockets and reads no clock.
 
-A parameter's value here is the one last asked for whose time has come; what is smoothed or
-scheduled is the engine's.
+A parameter's value here is the one last asked for that is due; the engine has the smoothed value, and its own copy of
+what is scheduled.
 """
 
 from __future__ import annotations
@@ -42,20 +42,38 @@ from antiphon.session.schedule import Moment, Schedule
 MAX_RAMP = 3600.0
 
 _OWN: TypeAlias = SetParam | Panic | ClearSchedule
-"""What the session itself does when it is due; the engine was not told of it."""
+"""Commands that the session itself handles when they are due; they are not sent to the engine ahead of time."""
 Pending: TypeAlias = tuple[Action | _OWN, object]
 
 
 class Session(Nodes):
-    """The nodes and what is scheduled for them."""
+    """The nodes, and the schedule of commands for them.
+
+    Attributes:
+        schedule: Pending items, each with the source that asked for it.
+    """
 
     def __init__(self, catalog: Catalog, numbers: Numbers, rate: int = 48000) -> None:
+        """See `Nodes`."""
         super().__init__(catalog, numbers, rate)
         self.schedule: Schedule[Pending] = Schedule(rate)
         self._players = Players(self.graph, catalog)
 
     def handle(self, command: Command, now: Moment, source: object = None) -> list[Effect]:
-        """What is to be done; `WireError` or `PatchError`, and nothing changed, for what cannot be."""
+        """Checks a command and applies it, or schedules it where its time is in the future.
+
+        Args:
+            command: What a performer asks for.
+            now: The engine's clock.
+            source: Who asked, carried in `Changed` so that the sender gets no echo.
+
+        Returns:
+            Actions for the engine and changes for subscribers, in order.
+
+        Raises:
+            WireError: The command is not valid; nothing has changed.
+            PatchError: A file or a plan cannot be had; nothing has changed.
+        """
         match command:
             case SetParam():
                 return self._set(command, now, source)
@@ -82,7 +100,7 @@ class Session(Nodes):
         return self._timed(command, now, source)
 
     def advance(self, now: Moment) -> list[Effect]:
-        """What has come due since: values whose time has come count from here."""
+        """Applies the scheduled commands that are due at `now`, and returns their effects."""
         effects: list[Effect] = []
         for item, source in self.schedule.due(now):
             match item:
@@ -96,17 +114,28 @@ class Session(Nodes):
                     effects.append(TempoChanged(bpm, source))
                 case SetParam():
                     try:
-                        # its file was checked when it was asked for; one that has gone since the engine names
+                        # its file was checked when it was scheduled; where it has gone since, the engine reports it
                         effects += self._apply(item, *self._checked(item, str), now, source)
                     except (WireError, PatchError):
-                        # Its node has gone meanwhile: what it was for is no more.
+                        # its node was removed meanwhile
                         continue
                 case Panic() | ClearSchedule():
                     effects += self.handle(item, now, source)
         return effects
 
     def recall(self, commands: Sequence[SetParam], now: Moment, source: object = None) -> list[Effect]:
-        """All of a scene's values, or `WireError` and none of them. Its files may be any the patch had."""
+        """Applies all of a scene's values or none.
+
+        A file's name is not checked as strictly as in `handle`: any that the patch had is allowed.
+
+        Args:
+            commands: Of `scenes.recall_commands`.
+            now: The engine's clock.
+            source: Who asked.
+
+        Raises:
+            WireError: One of them is not valid, or they do not fit into the schedule; nothing has changed.
+        """
         good = []
         for command in commands:
             try:
@@ -124,7 +153,7 @@ class Session(Nodes):
         return self._apply(command, *self._checked(command, asset_names.checked), now, source)
 
     def _checked(self, command: SetParam, file: Callable[[str], str]) -> tuple[Node, int, Value]:
-        """The node, the parameter's place and the value it takes. file: refuses a file's name that is not good."""
+        """The node, the parameter's cell and the checked value; `file` checks the name of a file."""
         node, cell = self.param(command.node, command.param)
         param = node.cells[cell]
         value = param.check(near(param, command.value))
@@ -137,7 +166,7 @@ class Session(Nodes):
     def _apply(
         self, command: SetParam, node: Node, cell: int, value: Value, now: Moment, source: object
     ) -> list[Effect]:
-        """What a command does that was checked."""
+        """Applies or schedules a command that `_checked` has passed."""
         param, when = node.cells[cell], command.when
         if param.kind == "trigger":
             return self._timed(NodeSet(node.id, cell, 1.0, 0.0, when), now, source) if value else []
@@ -157,7 +186,7 @@ class Session(Nodes):
         return [effect, Changed(node.name, param, value, source)]
 
     def _reset_param(self, node: Node, cell: int, value: Value, source: object) -> list[Effect]:
-        """A parameter that takes a new plan: `restart`, text or file."""
+        """Sets a parameter that changes only with a new plan: `restart`, text or file."""
         if self.value_at(node, cell) == value:
             return []
         param = node.cells[cell]
@@ -192,24 +221,24 @@ class Session(Nodes):
             self.schedule.add(action.when, (action, source))
         return [action]
 
-    def shifted(self, frames: int) -> None:
-        """A new engine's clock is `frames` ahead of the old one's: moves what is scheduled by sample."""
+    def shift_schedule(self, frames: int) -> None:
+        """Moves what is scheduled by sample, where a new engine's clock is `frames` ahead of the old one's."""
 
-        def moved(pending: Pending) -> Pending:
+        def shifted_item(pending: Pending) -> Pending:
             item, source = pending
             if isinstance(item.when, Sample):
                 item = replace(item, when=Sample(item.when.n + frames))
             return item, source
 
-        self.schedule.shift(frames, moved)
+        self.schedule.shift(frames, shifted_item)
 
     def resend(self) -> list[Action]:
-        """What the engine was told ahead of time and has to be told again."""
-        return [item for item, _ in self.schedule.waiting() if not isinstance(item, _OWN)]
+        """The scheduled actions that a new engine has to be sent again."""
+        return [item for item, _ in self.schedule.pending() if not isinstance(item, _OWN)]
 
 
 def near(param: Param, value: object) -> object:
-    """The value; one that misses an end of the range only by a 32-bit float's rounding is that end."""
+    """Clamps a value that is outside the range only by a 32-bit float's rounding (1.2e-7 of the bound)."""
     if type(value) is float and not param.low <= value <= param.high:
         for bound in (param.low, param.high):
             if abs(value - bound) <= abs(bound) * 1.2e-7:

@@ -1,4 +1,4 @@
-"""Set lists: the patches of an evening in their order, and the pedals that go through them. TOML, data only."""
+"""Set lists: patches in their order, and the MIDI controllers that step through them. TOML, data only."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from antiphon.runtime import paths, resources
 from antiphon.runtime.suggestion import instead
 
 FOLDER = patch_list.SETS
-"""Of the folders of patches: `patches/live/`."""
+"""Name of the subfolder of set lists in a folder of patches."""
 FORMAT = 1
 KEYS = ("format", "name", "patches", "fade", "midi")
 STEPS = {"next": 1, "previous": -1}
@@ -26,7 +26,15 @@ MAX_FADE = 60.0
 
 @dataclass(frozen=True, slots=True)
 class SetList:
-    """file: the name it is loaded by.  fade: seconds from one patch to the next.  midi: "cc 66" → "next"."""
+    """One set list.
+
+    Attributes:
+        file: The name it is loaded by.
+        name: The name that is shown.
+        patches: Names of patches, in order, 1 to `MAX_PATCHES`.
+        fade: Seconds of crossfade from one patch to the next, 0 to `MAX_FADE`.
+        midi: From a controller ("cc 66", with a channel "cc 66 2") to a key of `STEPS`.
+    """
 
     file: str
     name: str
@@ -36,7 +44,15 @@ class SetList:
 
 
 def parse(text: str, source: str) -> SetList:
-    """The set list in `text`, or `PatchError` with file, line, key and what is allowed. source: the file's name."""
+    """Parses a set list.
+
+    Args:
+        text: TOML.
+        source: The file's name, for messages.
+
+    Raises:
+        PatchError: It is not valid; the message has the file, the line, the key and what is allowed.
+    """
     data = patches.parsed(text, source)
     reader = _Reader(text, source)
     reader.keys(data)
@@ -45,7 +61,7 @@ def parse(text: str, source: str) -> SetList:
 
 
 def load(name: str) -> SetList:
-    """The set list of that name: the performer's own before a built-in one; `PatchError` when none."""
+    """The set list of that name, the performer's own before a built-in one; `PatchError` where there is none."""
     for folder in _folders():
         path = paths.inside(folder, name, patches.SUFFIX, PatchError)
         if path.is_file():
@@ -54,7 +70,7 @@ def load(name: str) -> SetList:
 
 
 def names() -> list[str]:
-    """The names of all set lists, the performer's own and the built-in ones, in order."""
+    """The names of all set lists, the performer's own and the built-in ones, sorted."""
     return patch_list.names(FOLDER)
 
 

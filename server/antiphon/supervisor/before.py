@@ -1,7 +1,7 @@
-"""What the run before this one left in the server's folder: kept until this one is ready.
+"""Backup of the files that the previous run left in the server's folder, until this run is ready.
 
-A run that crashed left its process list, its patch and values and the note of what it recorded. A start that fails
-after it has written its own puts them back, so that the next `serve` still goes on where the crash was.
+A run that crashed leaves its process list, its patch and values, and the note of what it recorded. A start overwrites
+them; if it then fails, the backup is restored, so that the next `serve` can still continue from the crash.
 """
 
 from __future__ import annotations
@@ -16,61 +16,75 @@ from antiphon.runtime import paths, pidfile
 from antiphon.runtime.console import say
 from antiphon.runtime.settings import ServeSettings
 
-_KEPT = "before"
+_BACKUP = "before"
 
 
-def take_up(folder: Path, settings: ServeSettings) -> None:
-    """At a start whose ports are its own: keeps what is there, and clears it where this run begins anew."""
-    put_back(folder)  # a start before this one was killed midway
-    keep(folder)
+def begin(folder: Path, settings: ServeSettings) -> None:
+    """Backs up the previous run's files, and clears the state unless this run continues from it.
+
+    Call it once the ports are bound: until then the folder may belong to a server that runs.
+
+    Args:
+        folder: The server's runtime folder.
+        settings: Of this start. A patch or set that they name, other than the crashed run's, begins anew.
+
+    Raises:
+        FileError: The backup cannot be written; nothing is changed.
+    """
+    restore(folder)  # a start before this one was killed midway
+    back_up(folder)
     left = pidfile.left(folder)
-    if left is None or not _goes_on(settings, left):
+    if left is None or not _continues(settings, left):
         state.clear(folder)
     else:
         say("the last run crashed: its patch and values are taken up; Ctrl-C and a new start begin anew")
 
 
-def _goes_on(asked: ServeSettings, left: ServeSettings) -> bool:
-    """Whether a run that crashed is to be taken up: not where another patch or set is asked for by name now."""
+def _continues(asked: ServeSettings, left: ServeSettings) -> bool:
+    """Whether to continue from a crashed run: not where this start names another patch or set."""
     named = (asked.patch, asked.set)
     return not any(named) or named == (left.patch, left.set)
 
 
-def keep(folder: Path) -> None:
-    """Copies what is there. Raises `FileError`, and changes nothing, where there is no room."""
-    kept, part = folder / _KEPT, folder / f"{_KEPT}.part"
+def back_up(folder: Path) -> None:
+    """Copies the run's files into the backup.
+
+    Raises:
+        FileError: The copy cannot be written, for example on a full disk; nothing is changed.
+    """
+    backup, part = folder / _BACKUP, folder / f"{_BACKUP}.part"
     try:
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir(mode=0o700)
         for name in _names(folder):
             if (folder / name).exists():
                 shutil.copy2(folder / name, part / name)
-        part.rename(kept)  # whole, or not at all
+        part.rename(backup)  # atomic: a backup is complete or absent
     except OSError as error:
         shutil.rmtree(part, ignore_errors=True)
         raise FileError(f"cannot keep the last run's state in {folder}: {paths.why(error)}") from None
 
 
-def put_back(folder: Path) -> None:
-    """The folder holds what `keep` copied, and nothing later. Without a copy nothing is done."""
-    kept = folder / _KEPT
-    if not kept.is_dir():
+def restore(folder: Path) -> None:
+    """Replaces the run's files by those in the backup, and removes the backup; does nothing without one."""
+    backup = folder / _BACKUP
+    if not backup.is_dir():
         return
-    for name in {*_names(folder), *_names(kept)}:
-        if (kept / name).exists():
-            (kept / name).replace(folder / name)
+    for name in {*_names(folder), *_names(backup)}:
+        if (backup / name).exists():
+            (backup / name).replace(folder / name)
         else:
             (folder / name).unlink(missing_ok=True)
-    drop(folder)
+    drop_backup(folder)
 
 
-def drop(folder: Path) -> None:
-    """This run is ready: what was before it is no more."""
-    shutil.rmtree(folder / _KEPT, ignore_errors=True)
+def drop_backup(folder: Path) -> None:
+    """Removes the backup, once this run is ready."""
+    shutil.rmtree(folder / _BACKUP, ignore_errors=True)
 
 
-def forget(folder: Path) -> None:
-    """This run has ended as it should: the next one begins anew."""
+def clear(folder: Path) -> None:
+    """Removes the run's files after a regular end, so that the next run begins anew."""
     for name in _names(folder):
         (folder / name).unlink(missing_ok=True)
 

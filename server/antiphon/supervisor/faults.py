@@ -1,4 +1,4 @@
-"""What went wrong in the supervisor and cost no more than itself: counted each time, said once."""
+"""Errors in the supervisor after which it continues: each is counted, and repeats are printed once."""
 
 from __future__ import annotations
 
@@ -8,25 +8,30 @@ from antiphon.runtime.console import say
 
 
 class SupervisorFaults:
-    """Those of one supervisor; `supervisor_faults` in the status."""
+    """The error count of one supervisor, `supervisor_faults` in the status."""
 
     def __init__(self, words: memoryview) -> None:
-        self._words, self._said = words, ""
+        """Binds the count to the shared header.
+
+        Args:
+            words: The header of the shared memory, indexed by `HeaderWord`.
+        """
+        self._words, self._last_text = words, ""
 
     def add(self, text: str) -> None:
-        """Counts it, and says it where it is another than the last."""
+        """Counts an error, and prints its text unless it is the same as the last one's."""
         self._words[HeaderWord.SUPERVISOR_FAULTS] += 1
-        if text != self._said:
+        if text != self._last_text:
             say(text)
-        self._said = text
+        self._last_text = text
 
-    def over(self) -> None:
-        """It has passed: the same is said again should it come again."""
-        self._said = ""
+    def clear(self) -> None:
+        """Forgets the last text, so that the same error is printed again when it recurs."""
+        self._last_text = ""
 
 
 def why(error: Exception) -> str:
-    """What happened, without the line of the program where it did."""
+    """The cause as one line of text, without a traceback."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror.lower()
     return str(error) if isinstance(error, AntiphonError) else f"{type(error).__name__}: {error}"

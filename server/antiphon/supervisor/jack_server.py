@@ -1,4 +1,4 @@
-"""A JACK server of Antiphon's own, with the dummy driver: one clock for a synth over JACK and the headless engine."""
+"""A jackd with the dummy driver, started by Antiphon: one clock for a synth over JACK and the headless engine."""
 
 from __future__ import annotations
 
@@ -17,50 +17,54 @@ from antiphon.runtime.settings import ServeSettings
 from antiphon.synth.info import SynthInfo
 
 NAME = "JACK_DEFAULT_SERVER"
-"""The environment's word for the server that all clients go to, a synth's program too."""
+"""Environment variable with the name of the server that JACK clients connect to, a synth's program included."""
 DEFAULT = "antiphon-jackd"
-"""No client's name: JACK gives both a socket of the same path, and the client takes the server's away."""
+"""Name of our server. It must differ from every client's name: JACK derives a socket path from both, and a client of
+the same name removes the server's socket."""
 ANSWER_SECONDS = 10.0
+"""Seconds in which a jackd that was started must accept a client."""
 TWO_CLOCKS = (
     "plays through a JACK server of Antiphon's own, the sound card by PortAudio: two clocks, laid on each other anew "
     "when they have drifted apart; --audio jack has one"
 )
 JACKD = "jackd"
-"""What the supervisor calls it."""
+"""Name of the child in the supervisor's process list."""
 
 
 def needs(settings: ServeSettings, synth: SynthInfo | None) -> bool:
-    """Whether a JACK server has to be there for the synth, which is not joined where it runs already."""
+    """Whether the synth needs a JACK server: it plays over JACK and is not one that runs already (`synth_options`)."""
     return synth is not None and synth.jack and not settings.synth_options
 
 
-def hears(settings: ServeSettings, found: Found) -> bool:
-    """Whether what comes in may be a microphone."""
+def may_be_microphone(settings: ServeSettings, found: Found) -> bool:
+    """Whether the input may be a microphone: it comes from a sound card, not from the software clock or our jackd."""
     return found.driver != "headless" and settings.audio != "headless" and not found.own
 
 
 def notes(settings: ServeSettings, found: Found) -> list[str]:
-    """What a person should know before it plays."""
-    said = [found.note] if found.note else []
-    if hears(settings, found) and settings.input_file is None and not settings.mute_input:
-        said.append("the microphone is heard: put headphones on, or start with --muted, so that it does not howl")
-    return said
+    """Lines to print before the engine plays: the probe's note, and a warning of acoustic feedback."""
+    lines = [found.note] if found.note else []
+    if may_be_microphone(settings, found) and settings.input_file is None and not settings.mute_input:
+        lines.append("the microphone is on: use headphones, or start with --muted, to avoid acoustic feedback")
+    return lines
 
 
 def find(settings: ServeSettings, synth: SynthInfo | None) -> tuple[Found, int]:
-    """As `probe`; without a device and with a synth over JACK it starts jackd first, where none of that name answers.
+    """Probes the driver, and starts jackd where the synth needs a JACK server and there is none.
 
-    With PortAudio it does so where no JACK server answers at all; the synth's sound crosses from clock to clock.
+    Without a sound card jackd is started where no server of our name answers, and drives the engine too. With
+    PortAudio it is started where no JACK server answers at all; the synth's sound then crosses between two clocks.
 
     Args:
-        settings: With what `serve` was asked for.
-        synth: The backend that they name, None where they name none.
+        settings: Those of `serve`.
+        synth: The backend that they name, or None.
 
     Returns:
-        What will be played by, and jackd's pid, 0 where it is not ours.
+        The driver that will play, and the pid of the jackd that was started, 0 for none.
 
     Raises:
-        EngineError, UsageError: There is no such device, or jackd does not start.
+        EngineError: There is no such device, or jackd does not start.
+        UsageError: The settings name a device that cannot be used.
     """
     found = probe(settings)
     if synth is not None and synth.jack and settings.synth_options and settings.audio == "headless":
@@ -70,20 +74,20 @@ def find(settings: ServeSettings, synth: SynthInfo | None) -> tuple[Found, int]:
     if synth is None or not needs(settings, synth):
         return found, 0
     if found.driver == "portaudio":
-        return _beside(settings, found, synth)
+        return _find_with_portaudio(settings, found, synth)
     if found.driver != "headless":
         return found, 0
-    _name(settings)
+    _set_name(settings)
     over_jack, pid = settings.with_(audio="jack"), 0
     try:
         ours = probe(over_jack)
     except AntiphonError:
-        ours, pid = _started(settings, over_jack, synth)
+        ours, pid = _start_and_probe(settings, over_jack, synth)
     return replace(ours, own=True, note=f"{found.note}\n{ours.note}".strip()), pid
 
 
-def _name(settings: ServeSettings) -> None:
-    """Ours, where none is given, or one that may be the machine's own sound card's, or is our client's."""
+def _set_name(settings: ServeSettings) -> None:
+    """Sets the server's name to ours, where none is set, or "default" (maybe the sound card's), or our client's."""
     if os.environ.get(NAME, "default") in ("default", settings.extra.get("jack_name", "antiphon")):
         os.environ[NAME] = DEFAULT
 
@@ -92,26 +96,26 @@ def _program(synth: SynthInfo) -> str:
     return synth.program or synth.name
 
 
-def _beside(settings: ServeSettings, found: Found, synth: SynthInfo) -> tuple[Found, int]:
+def _find_with_portaudio(settings: ServeSettings, found: Found, synth: SynthInfo) -> tuple[Found, int]:
     two_clocks = f"{found.note}\n{_program(synth)} {TWO_CLOCKS}".strip()
     over_jack = settings.with_(audio="jack", input="", output="", rate=found.rate, block=found.block)
     with contextlib.suppress(AntiphonError):
         probe(over_jack)
         return found, 0
-    _name(settings)
+    _set_name(settings)
     try:
-        # one that an Antiphon before this left running is as good
+        # a previous run may have left its jackd running
         with contextlib.suppress(AntiphonError):
             probe(over_jack)
             return replace(found, note=two_clocks), 0
-        _, pid = _started(over_jack, over_jack, synth)
+        _, pid = _start_and_probe(over_jack, over_jack, synth)
     except EngineError as error:
-        # without the synth something else plays, which says so itself
+        # not fatal: another backend plays the notes, and reports that it does
         return replace(found, note=f"{found.note}\n{error}".strip()), 0
     return replace(found, note=two_clocks), pid
 
 
-def _started(settings: ServeSettings, over_jack: ServeSettings, synth: SynthInfo) -> tuple[Found, int]:
+def _start_and_probe(settings: ServeSettings, over_jack: ServeSettings, synth: SynthInfo) -> tuple[Found, int]:
     pid = start(settings)
     deadline = time.monotonic() + ANSWER_SECONDS
     while True:
@@ -125,11 +129,17 @@ def _started(settings: ServeSettings, over_jack: ServeSettings, synth: SynthInfo
         time.sleep(0.05)
 
 
-def again(settings: ServeSettings) -> int:
-    """In place of one that has gone: a new one's pid, 0 where one answers. Of two that start one, one ends at once.
+def restart(settings: ServeSettings) -> int:
+    """Starts jackd again after the previous one ended, unless a server answers.
 
-    0 as well where none can be started: the synth is given up then, which is said, and the rest plays on.
-    settings: with the rate and the block that are played.
+    Where two servers share a name and both start one, jackd itself ends the second. If none can be started, the
+    synth is given up later, with a message, and the engine continues without it.
+
+    Args:
+        settings: With the rate and the block that the engine plays.
+
+    Returns:
+        The pid, or 0 where a server answers already or none can be started.
     """
     try:
         probe(settings.with_(audio="jack", input="", output=""))
@@ -140,23 +150,30 @@ def again(settings: ServeSettings) -> int:
 
 
 def start(settings: ServeSettings) -> int:
-    """Starts jackd at the settings' rate and block; its pid. `EngineError` where it is not installed."""
+    """Starts jackd at the settings' rate and block.
+
+    Returns:
+        Its pid.
+
+    Raises:
+        EngineError: jackd is not installed.
+    """
     path = shutil.which("jackd")
     if path is None:
         raise EngineError(f"--synth {settings.synth} plays through JACK; install it with: sudo apt-get install jackd2")
-    # -S: a client that is late holds the cycle up; without it JACK drops the cycle, and the synth's sound with it.
-    # -t: how long one that has died may, ten periods or so; 5 s as it stands
+    # -S: synchronous mode, a late client delays the cycle; otherwise JACK drops it, and the synth's sound with it.
+    # -t: client timeout in ms; measured, a dead client delays some ten periods. The default would allow 5 s.
     words = [
         path, "-r", "-S", "-t", "1", "-n", os.environ[NAME],
         "-d", "dummy", "-r", str(settings.rate), "-p", str(settings.block),
     ]  # fmt: skip
     with unsignalled():
-        # not a pipe: jackd stops for good when nobody reads what it says of xruns
+        # not a pipe: jackd blocks for good once an unread pipe is full of its xrun messages
         child = subprocess.Popen(
             words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             preexec_fn=_listening, start_new_session=True,
         )  # fmt: skip
-    child.returncode = 0  # waited for by pid
+    child.returncode = 0  # reaped by pid; Popen must not
     return child.pid
 
 

@@ -1,4 +1,4 @@
-"""What a supervisor makes before it starts anybody: the parts that outlive each of its children."""
+"""Sockets, shared memory and eventfds that the supervisor creates before it starts a child, and that outlive each."""
 
 from __future__ import annotations
 
@@ -20,9 +20,20 @@ Sockets = tuple[socket.socket, socket.socket, socket.socket]
 class Parts:
     """Sockets, mappings and bells.
 
-    settings: with the ports, the rate and the block that are played.  sockets: OSC UDP, OSC TCP, HTTP.  bell: rung
-    by control for the engine.  engine and control, recorder and asking, parent and child, weigher and
-    asking_weigher, web and answering_web: the two ends of a socket each.
+    Attributes:
+        settings: With the ports, the rate and the block that are in use.
+        found: The driver that the probe chose.
+        device: What the models run on.
+        sockets: OSC over UDP, OSC over TCP, HTTP; bound.
+        shared: Rings and the header between engine, control and recorder.
+        arena: Memory in which engine and workers exchange hops.
+        bells: Eventfds of the workers and zygotes.
+        bell: Eventfd by which control wakes the engine.
+        engine, control: The two ends of the socket between the engine's loader and control.
+        recorder, asking: The two ends of the socket between the recorder and control.
+        parent, child: The two ends of the socket between the supervisor and control.
+        weigher, asking_weigher: The two ends of the socket between the weigher and the engine.
+        web, answering_web: The two ends of the socket between web and control.
     """
 
     settings: ServeSettings
@@ -46,13 +57,14 @@ class Parts:
 
     @staticmethod
     def make(settings: ServeSettings, found: Found, device: devices.Device, sockets: Sockets) -> Parts:
+        """Creates all parts; `settings` must have the ports, the rate and the block already."""
         shared = Shared.create(MappingShape.of(settings.rate, settings.block, settings.channels))
         bell = os.eventfd(0, os.EFD_NONBLOCK)
         os.set_inheritable(bell, True)
         engine, control = pair()
         recorder, asking = pair()
         parent, child = pair()
-        # a control that dies again and again before it reads must not hold its supervisor up
+        # a control that keeps dying before it reads must not block the supervisor on a full socket
         parent.setblocking(False)
         weigher, asking_weigher = pair()
         web, answering_web = pair()

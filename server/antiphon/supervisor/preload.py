@@ -1,4 +1,4 @@
-"""What a server imports, compiles, loads and checks before it forks: done once, inherited by every engine."""
+"""Imports, kernels, plugins and the input file, loaded once before the fork and inherited by every engine."""
 
 from __future__ import annotations
 
@@ -20,14 +20,30 @@ CATALOG = "catalog.json"
 
 @dataclass(frozen=True, slots=True)
 class Warm:
-    """What an engine is forked with. sound: the decoded input file, float32 `[channels, frames]`, or None."""
+    """What an engine inherits from the fork.
+
+    Attributes:
+        plugins: The loaded plugins with their catalog.
+        sound: The decoded input file, float32 `[channels, frames]`, or None without `--input`.
+    """
 
     plugins: loader.Loaded
     sound: Samples | None
 
 
 def warm(settings: ServeSettings, folder: Path) -> Warm:
-    """Compiles, loads the plugins, writes their catalog into `folder`, decodes the input, chooses the synth."""
+    """Compiles the kernels, loads the plugins, decodes the input file and chooses the synth.
+
+    Args:
+        settings: Those of `serve`, with the rate that is played.
+        folder: The server's runtime folder; the catalog is written there, as `CATALOG`.
+
+    Returns:
+        What engines are forked with.
+
+    Raises:
+        FileError: The catalog cannot be written, or the input file cannot be read.
+    """
     from antiphon.engine import callback, loop, process  # noqa: F401 - warm for the fork
     from antiphon.native import compile_all
 
@@ -38,9 +54,9 @@ def warm(settings: ServeSettings, folder: Path) -> Warm:
     registered = loaded.factories["synths"]
     choice = backends.choice_with(settings, synths.BackendChoice(synths.choose(settings.synth, registered)))
     if choice.info.name == synths.NULL.name:
-        told = folder / TOLD
-        told.unlink(missing_ok=True)
-        choice = replace(choice, settings=(("path", str(told)),))
+        log = folder / TOLD
+        log.unlink(missing_ok=True)
+        choice = replace(choice, settings=(("path", str(log)),))
         if settings.synth == "auto":
             say(synths.silence(registered))
     synths.use(choice)

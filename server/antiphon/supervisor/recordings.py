@@ -1,4 +1,4 @@
-"""What a recorder is told to keep when it starts, and when it follows one that was killed."""
+"""Requests that a recorder begins with: at the start of a server, and after a recorder that was killed."""
 
 from __future__ import annotations
 
@@ -15,13 +15,20 @@ from antiphon.runtime.settings import ServeSettings
 SET = ("session.jsonl", "input.wav", "output.wav")
 """The files of a kept set."""
 BYTES_A_SAMPLE = 3
-"""Of a recording, which has 24 bits."""
+"""Bytes of one sample of one channel in a recording, which has 24 bits."""
 
 
 def check(settings: ServeSettings, folder: Path) -> None:
-    """Raises UsageError where what is to be kept would go over what is there already, or over the input.
+    """Checks that recording would overwrite neither an existing file nor the input.
 
-    folder: the server's own. What a server before it there broke off is no obstacle: `begun` moves it aside.
+    A recording that a crashed server left unfinished is allowed: `first_requests` renames it.
+
+    Args:
+        settings: With `--record`, `--session`, `--input` and `--force`.
+        folder: The server's runtime folder, which names the unfinished recordings.
+
+    Raises:
+        UsageError: Something is in the way; the message names another path to use.
     """
     record, session = settings.record, settings.session
     if record and settings.input_file is not None and paths.same(record, settings.input_file):
@@ -31,21 +38,31 @@ def check(settings: ServeSettings, folder: Path) -> None:
             f"--record: there is a {record} already; give another name, for example {recorder.beside(Path(record))}, "
             "or --force to replace it"
         )
-    held = [name for name in SET if session and os.path.lexists(os.path.join(session, name))]
-    if held and not _broken_off(session, folder):
+    existing = [name for name in SET if session and os.path.lexists(os.path.join(session, name))]
+    if existing and not _broken_off(session, folder):
         raise UsageError(
-            f"--session: {session} holds a set already ({', '.join(held)}); give another name, or move that one away"
+            f"--session: {session} holds a set already ({', '.join(existing)}); "
+            "give another name, or move that one away"
         )
 
 
 def _broken_off(path: str, folder: Path) -> bool:
-    """Whether a server that died was writing there, or at a name that followed from it: take-2.wav of take.wav."""
+    """Whether a crashed server was writing to `path` or to a numbered name derived from it (take.wav: take-2.wav)."""
     asked = recorder.series(Path(path).absolute())
     return any(found and recorder.series(Path(found)) == asked for found in recorder.interrupted(folder))
 
 
-def begun(settings: ServeSettings, folder: Path, notes: list[str]) -> list[dict[str, Any]]:
-    """What the command line asks for. folder: the server's own; notes: takes what the performer should know."""
+def first_requests(settings: ServeSettings, folder: Path, notes: list[str]) -> list[dict[str, Any]]:
+    """The requests of the command line, for the first recorder. Unfinished files in the way are renamed.
+
+    Args:
+        settings: With `--record` and `--session`.
+        folder: The server's runtime folder.
+        notes: Lines for the performer are appended here.
+
+    Returns:
+        The recorder's messages, `session` before `record`; empty where nothing is to be recorded.
+    """
     for path in (settings.record, settings.session):
         if path and os.path.exists(path) and _broken_off(path, folder):
             here = Path(path).absolute()
@@ -59,8 +76,16 @@ def begun(settings: ServeSettings, folder: Path, notes: list[str]) -> list[dict[
     return begin
 
 
-def taken_up(folder: Path, notes: list[str]) -> list[dict[str, Any]]:
-    """After a recorder that was killed: the sound goes on in a new file, a set has ended. notes: as for `begun`."""
+def resume_requests(folder: Path, notes: list[str]) -> list[dict[str, Any]]:
+    """The requests for a recorder that replaces a killed one: a recording continues in a new file, a set has ended.
+
+    Args:
+        folder: The server's runtime folder.
+        notes: Lines for the performer are appended here.
+
+    Returns:
+        The recorder's messages; empty where no recording was running.
+    """
     record, session = recorder.interrupted(folder)
     if session:
         notes.append(f"the set kept in {session} ends here; /session/record begins another")
@@ -72,7 +97,7 @@ def taken_up(folder: Path, notes: list[str]) -> list[dict[str, Any]]:
 
 
 def undo(begin: list[dict[str, Any]]) -> None:
-    """Takes away what was begun by a start that failed: nothing was played yet."""
+    """Removes the files that a failed start began; nothing was played into them yet."""
     for message in begin:
         path = Path(message["path"])
         with contextlib.suppress(OSError):
@@ -81,10 +106,10 @@ def undo(begin: list[dict[str, Any]]) -> None:
                 continue
             for name in SET:
                 (path / name).unlink(missing_ok=True)
-            path.rmdir()  # one that holds other things stays
+            path.rmdir()  # fails, and is suppressed, where it holds other files
 
 
 def growth(settings: ServeSettings) -> str:
-    """How fast `--record` grows: "1.0 GB an hour". For wav, the largest of its formats."""
+    """How fast `--record` grows, for example "1.0 GB an hour"; computed for wav, the largest format."""
     an_hour = 3600 * settings.rate * settings.channels * BYTES_A_SAMPLE
     return f"{an_hour / 1e9:.1f} GB an hour"

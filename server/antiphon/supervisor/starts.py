@@ -1,4 +1,4 @@
-"""What starts a server's processes. Each gives a pid, or raises `OSError` and has started nothing."""
+"""Starts the server's processes. Each method returns a pid, or raises `OSError` and has started nothing."""
 
 from __future__ import annotations
 
@@ -25,18 +25,24 @@ from antiphon.synth.info import Registered
 from antiphon.workers import zygote
 
 Begin = list[dict[str, Any]]
-"""What a recorder is to record from the first block on."""
+"""Messages to a recorder: what it records from the first block on."""
 
 
 class Starts:
-    """driver: what the next engine plays by."""
+    """Starts control, web, recorder, weigher, engine and zygotes.
+
+    Attributes:
+        parts: Sockets and memory that the processes share.
+        folder: This server's runtime folder.
+        driver: Name of the driver that the next engine plays by.
+    """
 
     def __init__(self, parts: Parts, folder: Path) -> None:
-        """folder: this server's runtime folder."""
+        """Nothing is started yet; call `warm` before the first engine, weigher or web process."""
         self.parts, self.folder, self.driver = parts, folder, parts.found.driver
 
     def warm(self) -> None:
-        """Imports, compiles and loads what an engine needs. Before the first engine and the first weigher."""
+        """Imports, compiles and loads what engines and weighers are forked with; see `preload`."""
         self._warm = preload.warm(self._settings, self.folder)
 
     @property
@@ -45,11 +51,11 @@ class Starts:
 
     @property
     def synths(self) -> Registered:
-        """The backends that there are to play notes by."""
+        """The registered synth backends."""
         return self._warm.plugins.factories["synths"]
 
     def control(self) -> int:
-        """One that waits for `catalog`: it imports while its supervisor does."""
+        """Starts control, which imports while the supervisor does, then blocks until `catalog` is called."""
         parts = self.parts
         fds = {
             "shared": parts.shared.fd,
@@ -68,15 +74,15 @@ class Starts:
         return _module("antiphon.control.process", given, (*fds.values(), *parts.bells.wake))
 
     def web(self) -> int:
-        """One that serves HTTP. After `warm`: it reads the catalog."""
+        """Starts the HTTP server; call `warm` before, for it reads the catalog's file."""
         fds = {"http": self.parts.sockets[2].fileno(), "control": self.parts.web.fileno()}
         given = {"settings": self._settings.to_json(), "catalog": str(self.folder / preload.CATALOG), "fds": fds,
                  "supervisor": os.getpid()}  # fmt: skip
         return _module("antiphon.web.process", given, tuple(fds.values()))
 
     def catalog(self) -> None:
-        """Control may go on: what there is of plugins stands in the folder."""
-        # one that died before it read has left its word for the next
+        """Sends control the path of the plugins' catalog, which it needs to continue its start."""
+        # full: a control that died before reading left this same message for the next
         with contextlib.suppress(BlockingIOError):
             self.parts.parent.send(json.dumps({"catalog": str(self.folder / preload.CATALOG)}).encode())
 
@@ -84,7 +90,7 @@ class Starts:
         """Makes the token and the certificate of `--lan`, in a child: this process needs no cryptography.
 
         Args:
-            ready: The writing end of a pipe, which takes a JSON list: why they cannot be made, or nothing.
+            ready: Writing end of a pipe. One line is written: a JSON list, empty or with the reason of the failure.
 
         Returns:
             The child's pid.
@@ -93,23 +99,32 @@ class Starts:
         def work() -> None:
             from antiphon.web import access, certificate
 
-            said: list[str] = []
+            errors: list[str] = []
             try:
                 access.load_token(paths.config())
                 certificate.load(paths.config(), access.local_addresses())
             except FileError as error:
-                said.append(str(error))
-            os.write(ready, json.dumps(said).encode() + b"\n")
+                errors.append(str(error))
+            os.write(ready, json.dumps(errors).encode() + b"\n")
 
         return self._fork(work)
 
     def recorder(self, begin: Begin, ready: int | None = None) -> int:
-        """ready: the writing end of a pipe, as `recorder.run` takes it."""
+        """Starts a recorder.
+
+        Args:
+            begin: What it records from the first block on.
+            ready: Writing end of a pipe, which takes one line once that has begun; see `recorder.run`.
+
+        Returns:
+            Its pid.
+        """
         from antiphon.engine import recorder
 
         return self._fork(lambda: recorder.run(self.parts.shared, self.parts.recorder, begin, ready, self.folder))
 
     def weigher(self) -> int:
+        """Starts the process that tries new nodes and measures a block of each."""
         from antiphon.engine import admission
 
         warm, s = self._warm, self._settings
@@ -119,10 +134,12 @@ class Starts:
         )
 
     def zygote(self, kind: str) -> int:
+        """Starts the process that workers of `kind` are forked from."""
         with unsignalled():
             return zygote.start(kind, self.parts.arena, self.parts.bells)
 
     def engine(self) -> int:
+        """Starts an engine that plays by `driver`."""
         from antiphon.engine import process
         from antiphon.engine.drivers.base import DriverOptions
 
@@ -140,7 +157,7 @@ class Starts:
         )  # fmt: skip
 
     def _fork(self, work: Callable[[], int | None]) -> int:
-        """A child that does `work`, which calls `listening` once it has handlers."""
+        """Forks a child that runs `work`; `work` unblocks the signals by `listening` once its handlers are set."""
         flush()
         with unsignalled():
             pid = os.fork()
@@ -153,25 +170,33 @@ class Starts:
         for number in (signal.SIGTERM, signal.SIGCHLD):
             signal.signal(number, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        for kept in self.parts.sockets:
-            kept.close()
+        for listener in self.parts.sockets:
+            listener.close()
         return work()
 
 
 def _module(name: str, given: dict[str, Any], fds: tuple[int, ...]) -> int:
-    """Starts a module of ours with a fresh interpreter; its pid. given: what it reads as JSON from standard input."""
+    """Runs a module in a fresh interpreter with `given` as JSON on standard input; returns its pid."""
     with unsignalled():
         child = subprocess.Popen([sys.executable, "-m", name], pass_fds=fds, stdin=subprocess.PIPE)
     assert child.stdin is not None
     child.returncode = 0  # reaped by pid; Popen must not
-    # by a pipe: command lines are everyone's to read
+    # by a pipe: every user of the machine can read command lines, and `given` may hold a broker's password
     with contextlib.suppress(OSError), child.stdin:
         child.stdin.write(json.dumps(given).encode())
     return child.pid
 
 
 def first_line(read: int, seconds: float) -> bytes | None:
-    """What a child says first, by a pipe that is closed here; None where it says nothing for so long."""
+    """Reads the first line that a child writes to a pipe, and closes the pipe.
+
+    Args:
+        read: The reading end.
+        seconds: How long to wait.
+
+    Returns:
+        The line, b"" where the child closed the pipe without one, None after the timeout.
+    """
     with os.fdopen(read, "rb") as pipe:
         poll = select.poll()
         poll.register(pipe, select.POLLIN)

@@ -1,4 +1,4 @@
-"""The supervisor's life: it starts everyone, starts again what dies, and ends all when it is asked to."""
+"""The supervisor's loop: starts the children, restarts those that end, and ends all on SIGINT or SIGTERM."""
 
 from __future__ import annotations
 
@@ -32,28 +32,37 @@ RESTARTS_BEFORE_PAUSE = 5
 PAUSE_SECONDS = 1.0
 RETRY_DEVICE_SECONDS = 3.0
 RECORDER_SECONDS = 10.0
-"""How long a recording may take to begin: a disk that hangs must not keep the server from saying so."""
+"""Time in which a recording must begin; a disk that hangs is reported after it."""
 SECRETS_SECONDS = 10.0
-"""How long the token and the certificate of `--lan` may take to be written."""
+"""Time in which the token and the certificate of `--lan` must be written."""
 STILL_SECONDS = 1.0
-"""A turn of the supervisor that took so long means that the machine, or all of the server, stood still."""
+"""A turn of the loop that takes longer means that the machine, or the whole server, was suspended."""
 _WATCH = 0.2
 _ZYGOTE = "zygote-"
 
 
-class _Told(Exception):
-    """It cannot start, and whoever found out has said why."""
+class _AlreadyReported(Exception):
+    """The server cannot start, and the child that found out has printed the reason."""
 
 
 class Supervisor:
-    """Starts the three, restarts what dies, ends all. Once all is ready, SIGINT and SIGTERM alone end it."""
+    """Starts the server's processes, restarts those that end, and ends all.
+
+    Before the server is ready, a failure ends it with an error; afterwards only SIGINT, SIGTERM or a request by
+    control (`quit`) do.
+
+    Attributes:
+        settings: Those of `serve`; with the ports, rate and block in use, once they are known.
+        folder: This server's runtime folder: state, process list, catalog.
+        parts, starts, faults: Set while it starts.
+    """
 
     parts: Parts
     starts: Starts
     faults: SupervisorFaults
 
     def __init__(self, settings: ServeSettings, folder: Path) -> None:
-        """folder: this server's runtime folder (state, process list)."""
+        """Starts nothing yet; see `run`."""
         self.settings, self.folder = settings, folder
         self._children: dict[str, Child] = {}
         self._deaths: dict[str, list[float]] = {}
@@ -63,9 +72,9 @@ class Supervisor:
         self._signal_read, self._signal_write = os.pipe()
         os.set_blocking(self._signal_write, False)
         self._notes: list[str] = []
-        self._begun: Begin = []
+        self._begin: Begin = []
         self._retry_device = 0.0
-        self._turned = self._look_from = time.monotonic()
+        self._last_turn = self._check_hang_from = time.monotonic()
         self._since = time.time()
         self._synth: synths.SynthInfo | None = None
 
@@ -73,13 +82,13 @@ class Supervisor:
         """Until SIGINT or SIGTERM. Returns the exit status."""
         self._catch_signals()
         if signals.asked():
-            raise KeyboardInterrupt  # it was swallowed on the way here
+            raise KeyboardInterrupt  # an import or a library caught the first one
         try:
             self._open()
             self._start_all()
             self._watch()
             return 0
-        except _Told:
+        except _AlreadyReported:
             return 2
         finally:
             self._end_all()
@@ -101,11 +110,11 @@ class Supervisor:
         self._loading = LoadingNote(self.parts.shared)
 
     def _start_all(self) -> None:
-        # the ports are ours, and so is the folder
-        before.take_up(self.folder, self.settings)
-        # before anything runs: a disk that takes no list takes no state either
+        # once the ports are bound, the folder is ours as well
+        before.begin(self.folder, self.settings)
+        # before any child runs: a disk that refuses the list would refuse the state too
         pidfile.write(self.folder, os.getpid(), {}, self.settings)
-        # control imports while this process does: two cores, half the wait
+        # first: control imports on one core while this process imports on another
         self._adopt("control", self.starts.control())
         if self.settings.lan:
             self._make_secrets()
@@ -118,7 +127,7 @@ class Supervisor:
         self._write_list()
 
     def _make_secrets(self) -> None:
-        """`FileError` where `--lan` cannot keep its token or its certificate."""
+        """Creates the token and the certificate of `--lan`; `FileError` where they cannot be written."""
         read, write = os.pipe()
         try:
             child = Child.of("secrets", self.starts.secrets(write))
@@ -126,13 +135,13 @@ class Supervisor:
             os.close(write)
         line = first_line(read, SECRETS_SECONDS)
         child.end()
-        said = json.loads(line) if line else [f"the token and the certificate cannot be made in {paths.config()}"]
-        if said:
-            raise FileError(said[0])
+        errors = json.loads(line) if line else [f"the token and the certificate cannot be made in {paths.config()}"]
+        if errors:
+            raise FileError(errors[0])
 
     def _start_first_recorder(self) -> None:
-        """Waits until what was asked for is being recorded; `FileError` where it cannot be."""
-        begin = recordings.begun(self.settings, self.folder, self._notes)
+        """Starts the recorder and blocks until its recordings have begun; `FileError` where they cannot."""
+        begin = recordings.first_requests(self.settings, self.folder, self._notes)
         read, write = os.pipe()
         try:
             self._adopt("recorder", self.starts.recorder(begin, write))
@@ -142,18 +151,18 @@ class Supervisor:
         if line is None:
             where = " and ".join(message["path"] for message in begin)
             raise FileError(
-                f"cannot write {where}: nothing has come of it for {RECORDER_SECONDS:g} s; record to another disk"
+                f"cannot write {where}: the disk has not answered for {RECORDER_SECONDS:g} s; record to another disk"
             )
-        said: list[str] = json.loads(line or b"[]")
-        if said:
-            raise FileError(said[0])
-        self._begun = begin
+        errors: list[str] = json.loads(line or b"[]")
+        if errors:
+            raise FileError(errors[0])
+        self._begin = begin
 
     def _adopt(self, name: str, pid: int) -> None:
         self._children[name] = Child.of(name, pid)
 
     def _start(self, name: str) -> None:
-        """Starts one again. Raises `OSError` where the machine has no room for it now."""
+        """Starts the child of that name; `OSError` where the machine cannot create the process."""
         match name:
             case "engine":
                 self._adopt(name, self.starts.engine())
@@ -167,17 +176,17 @@ class Supervisor:
                 self._adopt(name, self.starts.weigher())
             case "recorder":
                 notes: list[str] = []
-                self._adopt(name, self.starts.recorder(recordings.taken_up(self.folder, notes)))
+                self._adopt(name, self.starts.recorder(recordings.resume_requests(self.folder, notes)))
                 for note in notes:
                     say(note)
             case jack_server.JACKD:
-                if pid := jack_server.again(self.settings):
+                if pid := jack_server.restart(self.settings):
                     self._adopt(name, pid)
             case _:
                 self._adopt(name, self.starts.zygote(name.removeprefix(_ZYGOTE)))
 
-    def _miss(self, name: str) -> None:
-        """It is started with this turn, unless it runs or is due."""
+    def _schedule_start(self, name: str) -> None:
+        """Schedules the start of a child in this turn, unless it runs or is scheduled already."""
         if name not in self._children:
             self._due.setdefault(name, time.monotonic())
 
@@ -186,7 +195,7 @@ class Supervisor:
         try:
             pidfile.write(self.folder, os.getpid(), pids, self.settings)
         except FileError as error:
-            # without the list a later `serve` cannot take over from this one; the sound goes on
+            # without the list a later `serve` cannot take over from this one; the sound is not affected
             if not self._trouble:
                 say(str(error))
             self._trouble = str(error)
@@ -199,7 +208,7 @@ class Supervisor:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._on_end)
         signal.signal(signal.SIGCHLD, lambda *_: None)
-        # a terminal that is closed is no reason to fall silent; everyone who is started inherits this
+        # closing the terminal must not end the sound; children inherit this
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
     def _on_end(self, _number: int, _frame: object) -> None:
@@ -212,22 +221,22 @@ class Supervisor:
         )  # fmt: skip
         while not self._ending:
             for step in steps:
-                self._take(step)
+                self._run_step(step)
                 if self._ending:
                     return
 
-    def _take(self, step: Callable[[], None]) -> None:
-        """A step that fails costs itself: once all is ready, what plays does not depend on it."""
+    def _run_step(self, step: Callable[[], None]) -> None:
+        """Runs one step; once the server is ready its errors are counted, not raised, and the loop continues."""
         try:
             step()
         except Exception as error:
             if not self._ready_said:
                 raise
             self.faults.add(f"the supervisor failed at a step ({why(error)}); it goes on")
-            time.sleep(_WATCH)  # what fails at once each time must not keep a core busy
+            time.sleep(_WATCH)  # a step that always fails at once must not use a whole core
 
     def _wait(self) -> None:
-        """Until something has happened, at most `_WATCH` seconds."""
+        """Polls signals, control's socket, the workers' bell and the children's pidfds, at most `_WATCH` seconds."""
         parent, keeper = self.parts.parent.fileno(), self.parts.bells.keeper
         poll = select.poll()
         for fd in (self._signal_read, parent, keeper, *(child.pidfd for child in self._children.values())):
@@ -236,27 +245,27 @@ class Supervisor:
             if fd == self._signal_read:
                 os.read(fd, 4096)
             elif fd == parent:
-                self._hear()
+                self._read_control()
             elif fd == keeper:
                 os.eventfd_read(fd)
                 for kind in wanted_zygotes(self.parts.arena):
-                    self._miss(_ZYGOTE + kind)
+                    self._schedule_start(_ZYGOTE + kind)
         now = time.monotonic()
-        if now - self._turned > STILL_SECONDS:
-            # all stood still together: nobody hangs until each has had its time again
-            self._look_from = now + watchdog.HANG_SECONDS
-        self._turned = now
+        if now - self._last_turn > STILL_SECONDS:
+            # engine and control were suspended too: do not take that for a hang until each had time to turn
+            self._check_hang_from = now + watchdog.HANG_SECONDS
+        self._last_turn = now
 
-    def _hear(self) -> None:
-        """Control says it answers, or what went wrong for good."""
+    def _read_control(self) -> None:
+        """Handles one message from control: ready, fatal or quit."""
         with contextlib.suppress(BlockingIOError, ConnectionError):
             message = json.loads(self.parts.parent.recv(1 << 20))
             if "ready" in message and not self._ready_said:
                 self._ready_said = True
-                before.drop(self.folder)
+                before.drop_backup(self.folder)
                 tell("\n".join([*self._notes, *message["ready"]]))
-                # not before: what plays is ready sooner; who asks meanwhile waits in the socket
-                self._miss("web")
+                # last, so that it does not delay the sound; HTTP clients wait in the listening socket's queue
+                self._schedule_start("web")
             elif "fatal" in message:
                 if not self._ready_said:
                     raise EngineError(message["fatal"])
@@ -275,12 +284,12 @@ class Supervisor:
         os.close(child.pidfd)
         if not self._ready_said and child.name in ("control", "engine"):
             if child.name == "engine" and os.waitstatus_to_exitcode(status) == NO_DEVICE:
-                raise _Told
+                raise _AlreadyReported
             raise EngineError(f"the {child.name} process ended before it was ready (status {status}); see above")
         now = time.monotonic()
         recent = [t for t in self._deaths.get(child.name, []) if now - t < 10.0]
         self._deaths[child.name] = [*recent, now]
-        # one that dies again and again would keep a core busy with nothing but its starts
+        # a child that keeps dying at its start would use a whole core
         self._due[child.name] = now + (PAUSE_SECONDS if len(recent) >= RESTARTS_BEFORE_PAUSE else 0.0)
         say(f"{child.name} ended ({cause(status)}); starting it again")
         if child.name == "engine":
@@ -289,7 +298,7 @@ class Supervisor:
             watchdog.forget_control(self.parts.shared.words)
 
     def _restart_due(self) -> None:
-        """Starts again what died, once its pause is over; what cannot be started now is due again."""
+        """Starts the children that are due; one that cannot be started is tried again after `PAUSE_SECONDS`."""
         for name in [n for n, at in self._due.items() if at <= time.monotonic()]:
             try:
                 self._start(name)
@@ -298,7 +307,7 @@ class Supervisor:
                 self.faults.add(f"{name} cannot be started ({why(error)}); it is tried again every {PAUSE_SECONDS:g} s")
                 continue
             del self._due[name]
-            self.faults.over()
+            self.faults.clear()
             self._write_list()
 
     def _engine_died(self, code: int) -> None:
@@ -313,16 +322,16 @@ class Supervisor:
             say(f"the {driver} device is gone; playing on by the software clock until it is back")
             self.starts.driver = "headless"
             self._retry_device = time.monotonic() + RETRY_DEVICE_SECONDS
-            self._miss_jackd()
+            self._schedule_jackd()
 
-    def _miss_jackd(self) -> None:
-        """One that was another Antiphon's has gone with it: ours takes its place."""
+    def _schedule_jackd(self) -> None:
+        """Schedules a jackd of ours, where the one of another Antiphon was used and ended with it."""
         if self.parts.found.own:
-            self._miss(jack_server.JACKD)
+            self._schedule_start(jack_server.JACKD)
 
     def _look_for_hang(self) -> None:
-        """Ends an engine or a control whose loop, or loader, has not turned for too long; its death does the rest."""
-        if time.monotonic() < self._look_from:
+        """Kills an engine or a control whose loop, or loader, has not turned for too long; `_died` restarts it."""
+        if time.monotonic() < self._check_hang_from:
             return
         words = self.parts.shared.words
         engine, control = self._children.get("engine"), self._children.get("control")
@@ -339,20 +348,20 @@ class Supervisor:
             os.kill(control.pid, signal.SIGKILL)
 
     def _look_for_device(self) -> None:
-        """After a lost device: looks for it now and then, and goes back to it."""
+        """After a lost device: probes for it every `RETRY_DEVICE_SECONDS`, and returns to it when it is back."""
         wanted = self.parts.found.driver
         if self.starts.driver == wanted or time.monotonic() < self._retry_device:
             return
         self._retry_device = time.monotonic() + RETRY_DEVICE_SECONDS
         if not watchdog.device_back(self.settings, wanted):
-            self._miss_jackd()
+            self._schedule_jackd()
             return
         say(f"the {wanted} device is back")
         self.starts.driver = wanted
         self._renew_engine()
 
     def _look_for_synth(self) -> None:
-        """After a synth that was given up; not before all is ready: until then an engine that ends is the end."""
+        """Renews the engine after a synth was given up; only once ready, for until then an engine's end is fatal."""
         if self._ready_said and watchdog.synth_given_up(self.parts.arena, self.starts.synths, say):
             self._renew_engine()
 
@@ -362,9 +371,9 @@ class Supervisor:
 
     # ---- ending
     def _end_all(self) -> None:
-        """Control first, so that nothing new begins; the recorder last, so that nothing is lost.
+        """Ends the children: control early, so that nothing new begins; the recorder late, so that nothing is lost.
 
-        Only a run that was ready, and was asked to end, leaves nothing to go on with.
+        The state is removed only after a run that was ready and was asked to end; otherwise the next run continues.
         """
         zygotes = [name for name in self._children if name.startswith(_ZYGOTE)]
         for name in ("web", "control", "engine", "weigher", *zygotes, "recorder", jack_server.JACKD):
@@ -372,16 +381,16 @@ class Supervisor:
             if child is None:
                 continue
             if name == "web":
-                child.kill()  # it holds nothing, and may still be importing
+                child.kill()  # it has no state to save, and may still be importing
             elif name == "recorder" and not self._ready_said:
                 child.kill()
-                recordings.undo(self._begun)
+                recordings.undo(self._begin)
             else:
                 child.end()
         if not self._ready_said:
             if hasattr(self, "starts"):  # else the ports, and the folder, may be another's
-                before.put_back(self.folder)
+                before.restore(self.folder)
         elif self._ending:
-            before.forget(self.folder)
+            before.clear(self.folder)
         if self._synth is not None:
             self._synth.supporter().clear(self._since)

@@ -1,4 +1,4 @@
-"""What a supervisor looks at between deaths: an engine or a control that hangs, a device that has come back."""
+"""Checks of the supervisor's loop: an engine or a control that hangs, a device that is back, a synth given up."""
 
 from __future__ import annotations
 
@@ -16,14 +16,22 @@ from antiphon.workers.arena import Arena, State, WorkerWord
 
 HANG_SECONDS = 2.0
 DEVICE_SECONDS = 3.0
-"""A device may stop asking for so long before that is the device's loss, not the engine's hang."""
+"""Added with a device: the driver itself reports a device that stops calling, after this time at most."""
 CONTROL_HANG_SECONDS = 10.0
-"""Control notes sixty times a second that its loop turns. The longest turn that was measured takes 2 s (one datagram of
-2,728 patterns on eight nodes), and one slow write to a disk may hold it up as well; nothing is heard of its absence."""
+"""Control marks each turn of its loop, sixty times a second. The longest turn measured takes 2 s (one datagram of 2,728
+patterns on eight nodes), and a slow write to a disk may add to it; the sound does not depend on control meanwhile."""
 
 
 def stalled(words: memoryview, driver: str) -> float:
-    """Seconds for which a running engine's loop has not turned, once they are too many; else 0."""
+    """How long a running engine's loop has stood still.
+
+    Args:
+        words: The shared header, indexed by `HeaderWord`.
+        driver: What the engine plays by.
+
+    Returns:
+        Seconds where they exceed the limit, else 0.
+    """
     alive = words[shared.HeaderWord.ALIVE_NS]
     if words[shared.HeaderWord.ENGINE_STATE] != 2 or not alive:
         return 0.0
@@ -32,7 +40,7 @@ def stalled(words: memoryview, driver: str) -> float:
 
 
 def hang(words: memoryview, driver: str, loading: LoadingNote) -> str:
-    """Why a running engine is to be ended: its loop or its loader has not turned for too long. "" while both do."""
+    """The reason to end a running engine whose loop or loader stands still, as a line of text; "" where none does."""
     seconds = stalled(words, driver)
     if seconds:
         return f"the engine has hung for {seconds:.1f} s; ending it"
@@ -44,19 +52,19 @@ def hang(words: memoryview, driver: str, loading: LoadingNote) -> str:
 
 
 def forget(words: memoryview, loading: LoadingNote) -> None:
-    """The engine that hung is being ended; the next one has not turned yet."""
+    """Clears the marks of an engine that is being ended, so that the next one is not taken for hung."""
     words[shared.HeaderWord.ALIVE_NS] = 0
     loading.forget()
 
 
 def blame(words: memoryview, loading: LoadingNote, code: int, *, hung: bool) -> str:
-    """Notes at which node an engine ended, so that the next one leaves it out.
+    """Notes which node was running or being prepared when an engine ended, so that the next engine leaves it out.
 
     Args:
-        words: Of the shared memory.
-        loading: What its loader was at.
-        code: Its exit status, below 0 the signal.
-        hung: It was ended here, because it hung.
+        words: The shared header, indexed by `HeaderWord`.
+        loading: The node that the engine's loader was preparing.
+        code: The engine's exit status; a negative one is the signal.
+        hung: Whether the supervisor killed it because it hung.
 
     Returns:
         The name of the node that was being prepared, or "".
@@ -66,25 +74,34 @@ def blame(words: memoryview, loading: LoadingNote, code: int, *, hung: bool) -> 
     at_fault = hung or abs(code) not in innocent
     name = loading.engine_ended(at_fault=at_fault)
     if at_fault:
-        # what is new is the likelier one: the node of the block has played before
+        # blame the node being prepared before the one in the block: that one has played before
         words[shared.HeaderWord.BLAMED] = 0 if name else at_work
     return name
 
 
 def control_stalled(words: memoryview) -> float:
-    """Seconds for which control's loop has not turned, once they are too many; else, and before its first turn, 0."""
+    """Seconds for which control's loop has stood still, where over the limit; else, and before its first turn, 0."""
     beat = words[shared.HeaderWord.CONTROL_BEAT]
     seconds = (time.monotonic_ns() - beat) / 1e9 if beat else 0.0
     return seconds if seconds > CONTROL_HANG_SECONDS else 0.0
 
 
 def forget_control(words: memoryview) -> None:
-    """Control has ended or is being ended; the next one has not turned yet."""
+    """Clears the mark of a control that has ended, so that the next one is not taken for hung."""
     words[shared.HeaderWord.CONTROL_BEAT] = 0
 
 
 def synth_given_up(arena: Arena, registered: synths.Registered, say: Callable[[str], None]) -> bool:
-    """Whether the synth was given up; then what else there is plays notes from the next engine on."""
+    """Chooses another backend where the workers of the present synth are quarantined or refused.
+
+    Args:
+        arena: With the state of each worker.
+        registered: The backends to choose from.
+        say: Prints a line for the performer.
+
+    Returns:
+        Whether another backend was chosen; it plays notes from the next engine on.
+    """
     info = synths.chosen().info
     if not info.fallback:
         return False
@@ -95,7 +112,7 @@ def synth_given_up(arena: Arena, registered: synths.Registered, say: Callable[[s
             other = synths.choose("auto", registered)
             said = f"{other.name} plays notes from here on, and a piano for instruments it has not"
             if other.name == synths.NULL.name:
-                said = "notes are not heard from here on"
+                said = "notes make no sound from here on"
             say(f"{info.program or info.name} is given up ({entry.reason}); {said}")
             synths.use(synths.BackendChoice(other, instead=True))
             return True
@@ -103,7 +120,7 @@ def synth_given_up(arena: Arena, registered: synths.Registered, say: Callable[[s
 
 
 def device_back(settings: ServeSettings, wanted: str) -> bool:
-    """Whether the driver that was lost would play again, at the rate and block the server runs at."""
+    """Whether the lost driver can play again, at the server's rate and block."""
     from antiphon.engine.drivers.probe import probe
 
     try:

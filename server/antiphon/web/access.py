@@ -1,4 +1,4 @@
-"""The token that HTTP asks for, kept in the configuration folder and readable by its owner only; wrong guesses."""
+"""The token of HTTP, stored in the configuration folder and readable by its owner only, and the limit of wrong ones."""
 
 from __future__ import annotations
 
@@ -27,11 +27,22 @@ CERTIFICATE_FILE = "certificate.pem"
 KEY_FILE = "certificate.key"
 TOKEN = re.compile(r"[0-9a-f]{32}")
 WRONG_GUESSES, GUESS_SECONDS, GUESSERS = 10, 60.0, 1024
+"""Wrong tokens from one address in so many seconds before it is refused with 429; addresses that are remembered."""
 _SIOCGIFADDR = 0x8915
 
 
 def load_token(folder: Path) -> str:
-    """The token, 32 hexadecimal digits; made if there is none that only its owner could have read."""
+    """Reads the token; creates a new one where there is none, or where it is damaged or others could have read it.
+
+    Args:
+        folder: The configuration folder.
+
+    Returns:
+        32 hexadecimal digits.
+
+    Raises:
+        FileError: The file cannot be read or written.
+    """
     path = folder / TOKEN_FILE
     descriptor = -1
     try:
@@ -56,10 +67,12 @@ def load_token(folder: Path) -> str:
 
 @dataclass(slots=True)
 class TokenGuard:
-    """Lets requests with the token in, and counts wrong guesses per address.
+    """Admits requests with the token, and counts wrong tokens per address.
 
-    token: None where there is none to be had; then what needs it is refused.  everything: every
-    request needs it (`--lan`), not only those that change something.
+    Attributes:
+        token: None where there is none; then every request that needs it is refused.
+        everything: Whether every request needs it (`--lan`), not only those that change something.
+        clock: Seconds.
     """
 
     token: str | None
@@ -68,10 +81,17 @@ class TokenGuard:
     _wrong: dict[str, deque[float]] = field(default_factory=dict)
 
     def check(self, request: HttpRequest, needed: bool) -> None:
-        """Raises `Refusal`: 401 without the token, 403 with a wrong one, 429 after too many of those.
+        """Checks a request's token.
 
-        The right one is never refused: else any process of this machine could keep its owner out by guessing. Guesses
-        at 128 bits need no slowing down to fail; it keeps them from being a load.
+        A correct token is accepted even after many wrong ones: otherwise any process of this machine could lock the
+        owner out by guessing. The limit only bounds the load, for 128 bits cannot be guessed.
+
+        Args:
+            request: Its head.
+            needed: Whether the route needs the token.
+
+        Raises:
+            Refusal: 401 without the token, 403 with a wrong one, 429 after `WRONG_GUESSES` of those.
         """
         if not needed and not self.everything:
             return
@@ -105,7 +125,7 @@ class TokenGuard:
     def _count(self, peer: str) -> None:
         wrong = self._wrong.pop(peer, None) or deque(maxlen=WRONG_GUESSES)
         wrong.append(self.clock())
-        self._wrong[peer] = wrong  # last: the one that guessed longest ago is forgotten first
+        self._wrong[peer] = wrong  # moved to the end, so that the oldest address is dropped first
         while len(self._wrong) > GUESSERS:
             del self._wrong[next(iter(self._wrong))]
 
@@ -119,10 +139,10 @@ def local_addresses() -> tuple[str, ...]:
             if address is not None:
                 found.add(address)
         try:
-            probe.connect(("192.0.2.1", 9))  # sends nothing: asks which address would be used
+            probe.connect(("192.0.2.1", 9))  # UDP: sends nothing, only selects the source address
             found.add(probe.getsockname()[0])
         except OSError:
-            pass  # no route out: loopback is what there is
+            pass  # no route to other networks
     return tuple(sorted(found))
 
 
@@ -133,4 +153,4 @@ def _interface_address(probe: socket.socket, name: str) -> str | None:
         request = struct.pack("256s", name.encode()[:15])
         return socket.inet_ntoa(fcntl.ioctl(probe.fileno(), _SIOCGIFADDR, request)[20:24])
     except (ImportError, OSError):
-        return None  # an interface without an address, or a system that asks otherwise
+        return None  # an interface without an address, or a system without this ioctl

@@ -1,4 +1,4 @@
-"""The ASGI application: the guard, which refuses, around the routes, which answer."""
+"""The ASGI application: `Guard`, a middleware that refuses requests, around `Routes`, which calls the handlers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _OURS = frozenset({"content-length", "transfer-encoding", "connection", "date", 
 
 
 class Guard:
-    """ASGI middleware: nothing reaches `app` but a request for this server, of a size and a sender that are allowed.
+    """ASGI middleware that passes on only requests that `admitted` allows.
 
     `app` finds the request in `scope["state"]["request"]` and its route in `scope["state"]["route"]`.
     """
@@ -44,7 +44,7 @@ class Guard:
 
 
 class Routes:
-    """The application itself: reads the body, has the route's handler answer."""
+    """The application itself: reads the body and calls the route's handler."""
 
     def __init__(self, server: HttpServer) -> None:
         self._server = server
@@ -82,10 +82,18 @@ class Routes:
 
 
 def admitted(server: HttpServer, scope: Scope, raw_target: bytes) -> tuple[HttpRequest, HttpRoute]:
-    """The request, without its body, and what answers it.
+    """Checks a request's head.
+
+    Args:
+        server: Its limits, site, routes and authorisation.
+        scope: Of ASGI.
+        raw_target: The request target as it was sent.
+
+    Returns:
+        The request without its body, and its route.
 
     Raises:
-        Refusal: It is malformed, too large, for another server, from another site, unauthorised or for nothing.
+        Refusal: It is malformed, too large, for another server, from another site, without the token, or has no route.
     """
     headers: Headers = scope["headers"]
     version = scope["http_version"]
@@ -110,12 +118,12 @@ def admitted(server: HttpServer, scope: Scope, raw_target: bytes) -> tuple[HttpR
 
 
 def with_body(head: HttpRequest, body: bytes) -> HttpRequest:
-    """The whole request."""
+    """The request with its body."""
     return HttpRequest(head.method, head.path, head.query, head.headers, head.peer, head.local, body)
 
 
 def headers_of(response: Response, *, last: bool) -> list[tuple[bytes, bytes]]:
-    """A response's header: the server's own fields, then the handler's. last: the connection ends with it."""
+    """A response's header fields: the server's own, then the handler's; with `last`, "Connection: close"."""
     headers = [
         ("Date", formatdate(usegmt=True)),
         ("Cache-Control", "no-store"),
@@ -132,7 +140,7 @@ def headers_of(response: Response, *, last: bool) -> list[tuple[bytes, bytes]]:
 
 
 async def respond(send: Send, response: Response, *, last: bool) -> None:
-    """Sends a response."""
+    """Sends a response; with `last`, the client is told that the connection closes."""
     await send({"type": "http.response.start", "status": response.status, "headers": headers_of(response, last=last)})
     body = b"" if response.status in (204, 304) else response.body
     await send({"type": "http.response.body", "body": body, "more_body": False})

@@ -1,4 +1,4 @@
-"""The self-made certificate of `--lan`: P-256, for this machine's addresses, a year long."""
+"""The self-signed certificate of `--lan`: P-256, for this machine's addresses, valid for a year."""
 
 from __future__ import annotations
 
@@ -25,7 +25,12 @@ RENEW_BEFORE = datetime.timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """Where it lies, and the SHA-256 fingerprint a person compares ("ab:cd:…")."""
+    """A certificate on disk.
+
+    Attributes:
+        certificate, key: Paths of the PEM files.
+        fingerprint: SHA-256, for people to compare ("ab:cd:…").
+    """
 
     certificate: Path
     key: Path
@@ -33,9 +38,17 @@ class Certificate:
 
 
 def load(folder: Path, addresses: tuple[str, ...], now: datetime.datetime | None = None) -> Certificate:
-    """The certificate in `folder`; made anew when it has expired, is damaged or lacks an address.
+    """Reads the certificate, and creates a new one where it expires within a day, is damaged or lacks an address.
 
-    A sound private key stays through a renewal, so that what a surface pinned goes on being true.
+    A valid private key is used again, so that clients that pinned it still accept the new certificate.
+
+    Args:
+        folder: The configuration folder.
+        addresses: IP addresses that it must name.
+        now: The present time; a test's own.
+
+    Raises:
+        FileError: The files cannot be written.
     """
     now = now or datetime.datetime.now(datetime.UTC)
     key_path, path = folder / KEY_FILE, folder / CERTIFICATE_FILE
@@ -54,15 +67,23 @@ def load(folder: Path, addresses: tuple[str, ...], now: datetime.datetime | None
 
 
 def tls_context(folder: Path, addresses: tuple[str, ...]) -> tuple[ssl.SSLContext, str]:
-    """The server's side of TLS with our certificate, made or renewed as needed, and its fingerprint."""
-    made = load(folder, addresses)
+    """The server's TLS context with our certificate, and the certificate's fingerprint.
+
+    Args:
+        folder: The configuration folder.
+        addresses: IP addresses that the certificate must name.
+
+    Raises:
+        FileError: The certificate cannot be written or used.
+    """
+    found = load(folder, addresses)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     try:
-        context.load_cert_chain(made.certificate, made.key)
+        context.load_cert_chain(found.certificate, found.key)
     except (OSError, ssl.SSLError) as error:
-        raise FileError(f"the certificate {made.certificate} cannot be used ({error}); remove it") from None
-    return context, made.fingerprint
+        raise FileError(f"the certificate {found.certificate} cannot be used ({error}); remove it") from None
+    return context, found.fingerprint
 
 
 def _read_key(path: Path) -> ec.EllipticCurvePrivateKey | None:

@@ -1,4 +1,4 @@
-"""Changes of parameters, as every subscriber gets them: an OSC client of this machine that sends `/notify`."""
+"""Receives changes of parameters as an OSC client of this machine that subscribes by `/notify`."""
 
 from __future__ import annotations
 
@@ -10,22 +10,27 @@ from collections.abc import Callable
 from antiphon.wire.osc import Bundle, Message, decode, encode
 
 AGAIN_SECONDS = 30.0
-"""A control that began anew with nothing left knows no subscriber: the subscription is asked for again."""
+"""Seconds between two subscriptions: a control that was restarted without its state knows no subscriber."""
 DATAGRAMS = 64
-"""Read in one turn of the event loop."""
+"""Datagrams that are read in one turn of the event loop."""
 
 
 class ValueSubscription:
     """Calls `changed(address, packet)` for every OSC message that control sends a subscriber."""
 
     def __init__(self, osc: tuple[str, int], changed: Callable[[str, bytes], None]) -> None:
-        """osc: host and port of control's OSC socket."""
+        """Receives nothing before `start`.
+
+        Args:
+            osc: Host and port of control's OSC socket.
+            changed: Called with the address and the encoded packet of each message.
+        """
         self._osc, self._changed = osc, changed
         self._socket: socket.socket | None = None
         self._timer: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
-        """Subscribes; nothing where that is done."""
+        """Subscribes, unless that is done already."""
         if self._socket is not None:
             return
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -56,7 +61,7 @@ class ValueSubscription:
             try:
                 packet = decode(sock.recv(65536))
             except OSError:
-                return  # read empty, or control is gone for a moment
+                return  # nothing left to read, or control is being restarted
             for item in packet.items if isinstance(packet, Bundle) else (packet,):
                 if isinstance(item, Message):
                     self._changed(item.address.decode(errors="replace"), encode(item.address.decode(), *item.args))

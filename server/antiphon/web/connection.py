@@ -1,8 +1,8 @@
-"""One HTTP connection: uvicorn's protocol on h11, within our bounds of time, size and count.
+"""One HTTP connection: uvicorn's protocol on h11, with limits of time, size and count.
 
-What arrives waits for the connection's turn, and a turn takes at most `TURN` pieces, so that no client keeps the others
-from being served. A client that keeps the server waiting is closed by `HttpServer`'s sweep; the connection lives in
-`server.waiting` while its client has something to do, and in `server.busy` while a handler works.
+Received bytes are handled in turns of at most `TURN` pieces, so that one client cannot block the others. The connection
+is in `server.waiting` while its client must send or read, and in `server.busy` while a handler runs; `HttpServer`'s
+sweep closes connections that wait too long.
 """
 
 from __future__ import annotations
@@ -23,18 +23,19 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("antiphon.http")
 QUIET = logging.getLogger("antiphon.http.protocol")
-"""What uvicorn says of requests that are answered 4xx goes nowhere: a client could fill a log with it."""
+"""uvicorn's logger, silenced: it logs each request that is answered 4xx, with which a client could fill a log."""
 QUIET.setLevel(logging.CRITICAL + 1)
 
 TURN = 16
-"""Pieces of a request (head, chunk, end) that are taken in a turn."""
+"""Pieces of a request (head, chunk, end) that are handled in a turn."""
 LINGER_SECONDS = 1.0
 LINGER_BYTES = 4 * 1024 * 1024
-"""What a client may go on sending, and for how long, after it was refused: it reads the answer then."""
+"""Bytes that a refused client may still send, and for how long, before it is disconnected; most read the answer only
+once they have sent their request."""
 
 
 class _Events(h11.Connection):
-    """h11's connection, which gives at most so many events a turn and counts a body's chunks."""
+    """h11's connection with a limit of events per turn and of chunks per body."""
 
     def __init__(self, owner: HttpConnection, header: int, chunks: int) -> None:
         super().__init__(h11.SERVER, header)
@@ -62,12 +63,12 @@ class _Events(h11.Connection):
             self._owner.complete()
         elif isinstance(event, h11.ConnectionClosed):
             self._owner.ended = True
-            return h11.NEED_DATA  # uvicorn does not know the other
+            return h11.NEED_DATA  # uvicorn does not handle ConnectionClosed
         return event
 
 
 class _Lingering:
-    """A transport whose `close` first reads away what the client still sends; everything else is the transport's."""
+    """A transport whose `close` first discards what the client still sends; everything else is the transport's."""
 
     def __init__(self, transport: asyncio.Transport, owner: HttpConnection) -> None:
         self._transport, self._owner = transport, owner
@@ -80,7 +81,7 @@ class _Lingering:
 
 
 class HttpConnection(H11Protocol):
-    """The server's end of one connection, also before TLS has been agreed on."""
+    """The server's end of one connection, also during its TLS handshake."""
 
     conn: _Events
 
@@ -142,7 +143,7 @@ class HttpConnection(H11Protocol):
     # what the server calls
 
     def turn(self) -> None:
-        """Takes what h11 makes of the bytes so far."""
+        """Handles at most `TURN` events of the bytes received so far."""
         self._queued = False
         if self._ending or self.upgraded:
             return
@@ -162,7 +163,7 @@ class HttpConnection(H11Protocol):
             self.flow.resume_reading()
 
     def drop(self) -> None:
-        """Ends the connection at once."""
+        """Aborts the connection."""
         self._ending = True
         self._server.gone(self)
         if self._raw is not None:
@@ -171,7 +172,7 @@ class HttpConnection(H11Protocol):
             self.opening.cancel()
 
     def expire(self) -> None:
-        """The client kept the server waiting for too long."""
+        """Handles a client's timeout: answers 408, drops the connection, or waits on while it reads an answer."""
         unsent = self._raw.get_write_buffer_size() if self._raw is not None else 0
         if 0 < unsent < self._unsent:  # it reads, slowly
             self._unsent = unsent
@@ -185,14 +186,14 @@ class HttpConnection(H11Protocol):
     # a request
 
     def asked(self, target: bytes) -> None:
-        """A request's head is here: uvicorn cuts its target at the first "?", the guard takes it as it was sent."""
+        """A request's head was received; keeps its whole target for the guard, for uvicorn cuts it at the first "?"."""
         self._server.counters.requests += 1
         self.served += 1
         self.app_state["target"] = target
         self.app_state["last"] = self.served >= self._server.limits.requests
 
     def complete(self) -> None:
-        """A request is here in full: what follows is the handler's time."""
+        """A request was received in full: from here on the handler's time limit applies, not the client's."""
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE, h11.SEND_BODY):
             self._server.work(self)
 
@@ -207,12 +208,12 @@ class HttpConnection(H11Protocol):
         self._server.wait(self)
         self.task = None
         if self.flow.write_paused:
-            self._answered_full = True  # the next request waits until this answer is read
+            self._answered_full = True  # the client must read this answer before its next request is handled
         else:
             self._next_request()
 
     def send_400_response(self, msg: str) -> None:
-        """uvicorn calls this where h11 refused what came."""
+        """Called by uvicorn where h11 refused the bytes received."""
         error = sys.exception()
         if isinstance(error, h11.RemoteProtocolError) and error.error_status_hint == 431:
             self.refuse(Refusal(431, "the request header is too large"))
@@ -225,8 +226,8 @@ class HttpConnection(H11Protocol):
         return self._get_upgrade() == b"websocket" and self._server.may_listen(dict(self.scope), self.app_state)
 
     def handle_websocket_upgrade(self, event: h11.Request) -> None:
-        """The connection is a WebSocket's from here on."""
-        from antiphon.web.listening import ListenProtocol  # a fifth of the memory, for those who ask for it
+        """Turns the connection into a WebSocket."""
+        from antiphon.web.listening import ListenProtocol  # a fifth of the process's memory: only where needed
 
         assert self._raw is not None
         self.upgraded = True
@@ -237,7 +238,7 @@ class HttpConnection(H11Protocol):
         super().handle_websocket_upgrade(event)
 
     def refuse(self, refusal: Refusal) -> None:
-        """Answers what is not a request to act on, and ends: the rest of it cannot be trusted."""
+        """Answers a request that is not acted on, and closes: its framing may be wrong, so no other can follow."""
         try:
             if self.cycle is not None:
                 self.cycle.disconnected = True
@@ -250,10 +251,10 @@ class HttpConnection(H11Protocol):
             self._failed(error)
 
     def finish(self) -> None:
-        """Ends once what was written is sent.
+        """Closes the connection once what was written is sent.
 
-        Closing with bytes unread would reset the connection, and the client might never see the answer: those are read
-        away for a moment.
+        Closing with bytes unread would reset the connection, and the client might never see the answer; so they are
+        discarded for up to `LINGER_SECONDS` before.
         """
         raw = self._raw
         if self._ending or raw is None:
@@ -269,7 +270,7 @@ class HttpConnection(H11Protocol):
                 raw.write_eof()
             self._linger = self.loop.call_later(LINGER_SECONDS, self.drop)
         except OSError:
-            self.drop()  # the client has left already
+            self.drop()  # the client has disconnected
 
     def _begin(self) -> None:
         self._begun = True
@@ -303,7 +304,7 @@ class HttpConnection(H11Protocol):
         self._raw.write(head + body + (self.conn.send(h11.EndOfMessage()) or b""))
 
     def _failed(self, error: Exception) -> None:
-        """Ours, not the peer's: said in one line, and only this connection ends."""
+        """Logs an error of our own code in one line, and drops only this connection."""
         self._server.counters.errors += 1
         log.error("an HTTP connection failed: %s: %s", type(error).__name__, " ".join(str(error).split())[:500])
         self.drop()

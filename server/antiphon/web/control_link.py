@@ -1,4 +1,4 @@
-"""Web's end of the socket to control: one request under way at a time, and what asks for the same shares an answer."""
+"""Web's end of the socket to control: one request under way at a time; equal requests share an answer."""
 
 from __future__ import annotations
 
@@ -19,16 +19,21 @@ from antiphon.wire.osc import Arg, encode
 from antiphon.wire.web_link import MAX_NUMBER, PART, STARTED, Assembly, Topic, WebRequest
 
 PATIENCE = 10.0
-"""Seconds for an answer: control, killed, is back within two."""
+"""Seconds until a request without an answer fails; a control that was killed is back within two."""
 AGAIN = 3.0
-"""Seconds until a request is sent again. Control that was started anew says so, and is asked again at once."""
+"""Seconds until a request is sent again; at once where control reports that it was restarted."""
 MAX_WAITING = 64
-"""Requests that wait for their turn; more are refused with 503."""
+"""Requests that may be queued; further ones are refused with 503."""
 
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What does not change while a server runs. methods: path, arguments and doc of every fixed OSC address."""
+    """What does not change while a server runs.
+
+    Attributes:
+        methods: Path, arguments and doc of every fixed OSC address.
+        osc_port: The port of OSC.
+    """
 
     methods: tuple[tuple[str, str, str], ...]
     osc_port: int
@@ -50,13 +55,18 @@ class _Waiting:
 
 
 class ControlLink:
-    """Asks control. Run `serve` as a task beside it.
+    """Sends requests to control. `serve` must run as a task.
 
-    Every method raises `Refusal`: with control's own status and sentence, or 503 where control does not answer.
+    Every method that asks raises `Refusal`: with control's own status and sentence, or 503 where it does not answer.
     """
 
     def __init__(self, link: socket.socket, osc: tuple[str, int]) -> None:
-        """link: web's end of the socket.  osc: host and port of the OSC socket."""
+        """Sends nothing before `serve` runs.
+
+        Args:
+            link: Web's end of the socket.
+            osc: Host and port of the OSC socket.
+        """
         link.setblocking(False)
         self._link, self.osc = link, osc
         self._sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -72,30 +82,34 @@ class ControlLink:
         return About(tuple((path, args, doc) for path, args, doc in data["methods"]), data["osc_port"])
 
     async def status(self) -> dict[str, Any]:
-        """What control says of `GET /api/status`; counters of the moment asked."""
+        """Control's part of `GET /api/status`, with the present counters."""
         return dict(await self._ask(Topic.STATUS))
 
     async def nodes(self) -> list[NodeValues]:
-        """The patch's nodes, then its two ends, each with its values."""
+        """The patch's nodes, then its input and output, each with its values."""
         return [NodeValues(NodeSpec(name, type_), values) for name, type_, values in await self._ask(Topic.NODES)]
 
     async def surfaces(self) -> dict[str, list[str]]:
-        """Addresses `held` back and `approved`, sorted."""
+        """IP addresses under "held" (without approval) and "approved", sorted."""
         return dict(await self._ask(Topic.SURFACES))
 
     async def approve(self, ip: str) -> bool:
-        """Approves an address; False where that ends with this run, as it cannot be written down."""
+        """Approves an IP address; returns False where it cannot be stored, so that it ends with this run."""
         return bool(await self._ask(Topic.APPROVE, plain_ip(ip)))
 
     async def forget(self, ip: str) -> bool:
-        """Takes an approval back; False as `approve`."""
+        """Revokes an approval; returns as `approve`."""
         return bool(await self._ask(Topic.FORGET, plain_ip(ip)))
 
     def send(self, address: str, *args: Arg) -> None:
-        """Sends an OSC message as any client of this machine does; what it does is not waited for.
+        """Sends an OSC message as any client of this machine does, and does not wait for its effect.
+
+        Args:
+            address: The OSC address.
+            args: Its arguments.
 
         Raises:
-            WireError: The message cannot be encoded, or there is no room for it now.
+            WireError: The message cannot be encoded, or the socket is full.
         """
         try:
             self._sender.sendto(encode(address, *args), self.osc)
@@ -103,14 +117,14 @@ class ControlLink:
             raise WireError(f"{address} was not sent ({error.strerror}); try again") from None
 
     async def serve(self) -> None:
-        """Sends what waits and takes the answers, until it is cancelled."""
+        """Sends the queued requests and distributes the answers, until it is cancelled."""
         while True:
             await self._more.wait()
             if not self._waiting:
                 self._more.clear()
                 continue
             asked = self._waiting.popleft()
-            # whoever asks from here on wants the state of a later moment
+            # a request made from here on must see a later state, so it does not share this answer
             self._shared.pop(asked.topic, None)
             try:
                 answer = await self._exchange(asked)
@@ -120,10 +134,10 @@ class ControlLink:
                 refusal = error if isinstance(error, Refusal) else Refusal(503, f"control cannot be asked ({error})")
                 if not asked.answer.done():
                     asked.answer.set_exception(refusal)
-                    asked.answer.exception()  # whoever asked may have left
+                    asked.answer.exception()  # marks it as retrieved: the client may have disconnected
 
     def close(self) -> None:
-        """Closes web's sockets; what waits for an answer gets none."""
+        """Closes web's sockets; pending requests get no answer."""
         self._sender.close()
         self._link.close()
 
@@ -137,7 +151,7 @@ class ControlLink:
             if not ip:
                 self._shared[topic] = answer
             self._more.set()
-        # one client that leaves must not take the answer from the others
+        # cancelling one client's request must not cancel the answer that others share
         return await asyncio.shield(answer)
 
     async def _exchange(self, asked: _Waiting) -> Any:
@@ -146,7 +160,7 @@ class ControlLink:
         request, assembly = WebRequest(self._number, asked.topic, asked.ip), Assembly(self._number)
         with contextlib.suppress(BlockingIOError):
             while self._link.recv(2 * PART):
-                pass  # for a web process before this one, or for a request that was given up
+                pass  # answers to an earlier web process, or to a request that has failed
         try:
             async with asyncio.timeout(PATIENCE):
                 while True:
@@ -160,7 +174,7 @@ class ControlLink:
             raise Refusal(503, "control does not answer; it is started again when it has died") from None
 
     async def _answer(self, assembly: Assembly) -> Any:
-        """The whole answer; `TimeoutError` where control was started anew and has to be asked again."""
+        """Receives a whole answer; `TimeoutError` where control was restarted and must be asked again."""
         loop = asyncio.get_running_loop()
         while True:
             message = await loop.sock_recv(self._link, 2 * PART)
@@ -172,7 +186,7 @@ class ControlLink:
 
 
 def _data(answer: Any) -> Any:
-    """What an answer holds; a refusal raises."""
+    """The data of an answer; raises `Refusal` where control refused."""
     if not isinstance(answer, dict) or "data" not in answer:
         raise Refusal(int(answer.get("status", 400)), str(answer.get("error", "control refused")))
     return answer["data"]

@@ -1,7 +1,7 @@
-"""What an HTTP request has to look like before anything acts on it: pure checks, no sockets.
+"""Checks of an HTTP request before it is handled; pure functions, no sockets.
 
-A browser on this machine can be led to send requests to 127.0.0.1 under a stranger's name (DNS
-rebinding) or from a stranger's page. Both show: in Host, in Origin, in Sec-Fetch-Site.
+A browser on this machine can be made to send requests to 127.0.0.1 under a foreign host name (DNS rebinding) or from a
+foreign page. Both are visible in the headers Host, Origin and Sec-Fetch-Site.
 """
 
 from __future__ import annotations
@@ -26,7 +26,21 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds on what one client, and all of them together, may ask for. Bytes and seconds."""
+    """Limits of one client's requests, and of all clients together.
+
+    Attributes:
+        header: Bytes of a request's target and header.
+        fields: Header fields of a request.
+        target: Bytes of a request target.
+        body: Bytes of a request body.
+        chunks: Chunks of a request body.
+        bodies: Bytes of all request bodies that are being received.
+        request_seconds: Time in which a request must be received.
+        idle_seconds: Time in which a connection must begin its next request.
+        handler_seconds: Time in which a handler must answer.
+        connections: Open connections.
+        requests: Requests on one connection.
+    """
 
     header: int = 16 * 1024
     fields: int = 100
@@ -43,7 +57,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A request target, decoded: `path` begins with "/", `query` is None where there is no "?"."""
+    """A decoded request target: `path` begins with "/", `query` is None where there is no "?"."""
 
     path: str
     query: str | None
@@ -51,14 +65,20 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """The names this server goes by: scheme "http" or "https", port, host names and addresses."""
+    """The origin of this server.
+
+    Attributes:
+        scheme: "http" or "https".
+        port: It listens on.
+        hosts: Names and addresses that a Host header may have.
+    """
 
     scheme: str
     port: int
     hosts: frozenset[str] = LOOPBACK
 
     def is_ours(self, authority: str, local: str = "") -> bool:
-        """Whether "host:port" names this server; `local` is the address the connection came in by."""
+        """Whether `authority`, "host:port", names this server; `local` is the connection's local address."""
         match = _AUTHORITY.fullmatch(authority)
         if match is None:
             return False
@@ -84,10 +104,20 @@ class Site:
 
     @property
     def name(self) -> str:
+        """The URL of this server on loopback."""
         return f"{self.scheme}://127.0.0.1:{self.port}"
 
     def target(self, raw: bytes, limit: int, local: str = "") -> Target:
-        """The decoded request target, or `Refusal` for one that is foreign, hostile or malformed."""
+        """Decodes a request target.
+
+        Args:
+            raw: As it was sent; a path, or a URL of this server.
+            limit: Bytes it may have.
+            local: The connection's local address.
+
+        Raises:
+            Refusal: It is too long, malformed or for another server.
+        """
         if len(raw) > limit:
             raise Refusal(414, f"a request target has at most {limit} bytes")
         text = raw.decode("latin-1")
@@ -108,7 +138,7 @@ class Site:
 
 
 def decode(text: str) -> str:
-    """Percent-decoded UTF-8 without control characters, or `Refusal`."""
+    """Percent-decodes UTF-8; `Refusal` where it is malformed or has control characters."""
     raw = text.encode("latin-1")
     if _BAD_ESCAPE.search(raw):
         raise Refusal(400, "a % in an address is followed by two hexadecimal digits")
@@ -122,7 +152,7 @@ def decode(text: str) -> str:
 
 
 def decode_path(path: str) -> str:
-    """A decoded path in which every "/" was sent as one and no segment is "." or ".."."""
+    """Decodes a path; `Refusal` for an encoded slash, a backslash, or a segment "." or ".."."""
     segments = [decode(part) for part in path.split("/")]
     for segment in segments:
         if segment in (".", "..") or "/" in segment or "\\" in segment:
@@ -131,7 +161,7 @@ def decode_path(path: str) -> str:
 
 
 def check_framing(headers: Headers, version: bytes, limits: Limits) -> int:
-    """The announced body length (0 for none or chunked), or `Refusal` for framing that could smuggle."""
+    """The body's length by its header, 0 for none or chunked; `Refusal` for framing that allows request smuggling."""
     lengths, codings = fields(headers, b"content-length"), fields(headers, b"transfer-encoding")
     if codings and (lengths or version == b"1.0"):
         raise Refusal(400, "a request has either Content-Length or Transfer-Encoding")

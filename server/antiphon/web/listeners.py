@@ -1,8 +1,8 @@
-"""OSCQuery's LISTEN: a WebSocket on any address of ours, which is sent the values of the addresses it names.
+"""OSCQuery's LISTEN: sends WebSocket clients the changed values of the OSC addresses that they name.
 
-The client sends `{"COMMAND": "LISTEN", "DATA": "/node/echo/wet"}`, or IGNORE to end that, and is sent each change as an
-OSC packet, in binary. Of several changes of an address that wait to be sent, the last goes out: a client that reads
-slowly costs one packet for each address it listens to.
+The client sends `{"COMMAND": "LISTEN", "DATA": "/node/echo/wet"}`, or IGNORE to end that, and receives each change as a
+binary OSC packet. Of several pending changes of an address only the last is sent, so that a client that reads slowly
+costs at most one packet for each address.
 """
 
 from __future__ import annotations
@@ -19,25 +19,39 @@ if TYPE_CHECKING:
 
 MAX_LISTENERS = 32
 MAX_ADDRESSES = 1024
-"""For each listener."""
+"""Addresses of one client."""
 MAX_ADDRESS = 256
-"""Characters: a node's name and a parameter's have 64 at most."""
+"""Characters of an address; names of nodes and parameters have 64 at most."""
 SEND_SECONDS = 5.0
-"""A client that reads nothing for so long is closed."""
+"""Time after which a client that does not read is disconnected."""
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
 class WebListener:
-    """One client: the addresses it listens to, and what is to be sent."""
+    """One client.
+
+    Attributes:
+        addresses: OSC addresses it listens to.
+        pending: The last packet of each address that is still to be sent.
+        more: Set while there are pending packets.
+    """
 
     def __init__(self) -> None:
+        """Listens to nothing."""
         self.addresses: set[str] = set()
         self.pending: dict[str, bytes] = {}
         self.more = asyncio.Event()
 
     def command(self, text: str) -> str:
-        """Does what a client says; a sentence where it is refused, else ""."""
+        """Handles a client's message.
+
+        Args:
+            text: JSON with COMMAND and DATA.
+
+        Returns:
+            Why it is refused, or "".
+        """
         try:
             fields = json.loads(text)
             command, address = fields["COMMAND"], fields["DATA"]
@@ -56,17 +70,17 @@ class WebListener:
         return ""
 
     def change(self, address: str, packet: bytes) -> None:
-        """Takes a change, where it is listened to."""
+        """Queues a change, where the client listens to its address."""
         if address in self.addresses:
             self.pending[address] = packet
             self.more.set()
 
 
 class Listeners:
-    """All of them. While there are any, this process is one of control's subscribers."""
+    """All clients. While there are any, this process subscribes to control's changes."""
 
     def __init__(self, control: ControlLink | None) -> None:
-        """control: None where nothing changes."""
+        """No clients; without `control`, in tests, there are no changes."""
         self._all: dict[WebListener, asyncio.Task[Any] | None] = {}
         self._changes = None if control is None else ValueSubscription(control.osc, self._changed)
 
@@ -75,11 +89,11 @@ class Listeners:
 
     @property
     def room(self) -> bool:
-        """Whether another may come."""
+        """Whether another client may connect."""
         return len(self._all) < MAX_LISTENERS
 
     async def serve(self, receive: Receive, send: Send) -> None:
-        """Serves one client until it leaves."""
+        """Serves one client until it disconnects; `receive` and `send` are ASGI's."""
         await receive()  # websocket.connect
         await send({"type": "websocket.accept"})
         listener = WebListener()
@@ -107,7 +121,7 @@ class Listeners:
                 self._changes.stop()
 
     async def stop(self) -> None:
-        """Ends all of them."""
+        """Disconnects all clients."""
         tasks = [task for task in self._all.values() if task is not None]
         for task in tasks:
             task.cancel()
@@ -119,7 +133,7 @@ class Listeners:
 
 
 async def _send(listener: WebListener, send: Send) -> None:
-    """Sends what is pending, address by address."""
+    """Sends a client's pending packets until it is cancelled, or the client does not read."""
     try:
         while True:
             await listener.more.wait()

@@ -1,4 +1,4 @@
-"""A WebSocket's protocol: uvicorn's on wsproto, within the bounds that its server has."""
+"""The WebSocket protocol of the server: uvicorn's, on wsproto."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from antiphon.web.connection import LINGER_SECONDS, QUIET
 
 
 class ListenProtocol(WSProtocol):
-    """As uvicorn's; what a client does wrong is no line in the log, and one that leaves is not waited for."""
+    """uvicorn's protocol without log lines about clients' errors, and with a short wait for their close frames."""
 
     def __init__(self, *given: Any, **named: Any) -> None:
         super().__init__(*given, **named)

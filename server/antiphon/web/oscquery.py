@@ -1,8 +1,8 @@
 """The OSC address space as OSCQuery's JSON. Pure: graph, catalog and values in, dictionaries out.
 
-OSCQuery answers `GET /address` with everything known about the address and what lies below it, and
-`GET /address?ATTRIBUTE` with that alone; 204 where the address has no such attribute, 400 for an
-attribute nobody has, 404 for an address that is not there.
+OSCQuery answers `GET /address` with all attributes of the address and the addresses below it, and
+`GET /address?ATTRIBUTE` with that attribute; 204 where the address has no such attribute, 400 for an unknown
+attribute, 404 for an unknown address.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from antiphon.graph.graph import Graph, NodeSpec
 from antiphon.graph.io_nodes import ENDS
 
 ValueOf: TypeAlias = Callable[[str, str], Value | None]
-"""`(node, param)` → the value last asked for whose time has come, or None where it is not known."""
+"""`(node, param)` → the value last asked for that is due by now, or None where it is not known."""
 
 Entry: TypeAlias = dict[str, Any]
 
@@ -42,12 +42,18 @@ EXTENSIONS = {
     "PATH_CHANGED": False,
 }
 UNITS = {"dB": "gain.db", "Hz": "time.hz", "s": "time.second", "ms": "time.ms", "bpm": "time.bpm"}
-"""Our units in the proposal's words; others are given as they are."""
+"""OSCQuery's names of our units; a unit that is not here is given as it is."""
 
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """A fixed command: its address, the type tags of the arguments a surface should send, what it does."""
+    """A fixed OSC address.
+
+    Attributes:
+        address: The address.
+        types: Type tags of the arguments that a surface should send.
+        doc: What it does.
+    """
 
     address: str
     types: str
@@ -55,7 +61,13 @@ class Method:
 
 
 def method(path: str, args: str, doc: str) -> Method:
-    """From the reference's notation: "s:name [f:fade]" must have an "s"; all optional, the first is offered."""
+    """Makes a `Method` from the notation of the OSC reference.
+
+    Args:
+        path: The address.
+        args: For example "s:name [f:fade]", whose type is "s"; where all are optional, the first is taken.
+        doc: What it does, with backquotes, which are removed.
+    """
     words = [word for word in args.split() if word[:2].rstrip(":") in tuple("ifdhsb") or word.startswith("[")]
     required = [word[0] for word in words if not word.startswith("[")]
     types = "".join(required) if required or not words else words[0][1]
@@ -71,7 +83,7 @@ class Answer:
 
 
 def host_info(name: str, ip: str, osc_port: int) -> Entry:
-    """HOST_INFO: where OSC goes, and what of OSCQuery is offered."""
+    """The HOST_INFO object: the server's name, where OSC is sent, and the supported parts of OSCQuery."""
     return {"NAME": name, "EXTENSIONS": EXTENSIONS, "OSC_IP": ip, "OSC_PORT": osc_port, "OSC_TRANSPORT": "UDP"}
 
 
@@ -79,7 +91,19 @@ def query(
     path: str, attribute: str | None, graph: Graph, catalog: Catalog, value: ValueOf,
     methods: tuple[Method, ...] = (),
 ) -> Answer:  # fmt: skip
-    """Answers `GET path[?attribute]`; HOST_INFO is the caller's."""
+    """Answers `GET path[?attribute]`, but for HOST_INFO.
+
+    Args:
+        path: An OSC address.
+        attribute: Its name in upper case, None for all.
+        graph: The present nodes.
+        catalog: Their types.
+        value: Gives the value of a parameter.
+        methods: The fixed addresses.
+
+    Returns:
+        200 with the entry, 204, 400 or 404.
+    """
     if attribute is not None and attribute not in ATTRIBUTES:
         return Answer(400)
     found = find(path, graph, catalog, value, methods)
@@ -91,7 +115,7 @@ def query(
 
 
 def find(path: str, graph: Graph, catalog: Catalog, value: ValueOf, methods: tuple[Method, ...] = ()) -> Entry | None:
-    """The entry at `path` with all below it, or None. Only what is asked for is described."""
+    """The entry at `path` with all entries below it, or None; other nodes are not described, which takes time."""
     parts = [part for part in path.split("/") if part]
     if path not in ("/", "/" + "/".join(parts)):
         return None
@@ -113,7 +137,7 @@ def tree(graph: Graph, catalog: Catalog, value: ValueOf, methods: tuple[Method, 
 
 @cache
 def _fixed(methods: tuple[Method, ...]) -> Entry:
-    """The tree of the fixed commands; shared between answers, not to be changed."""
+    """The tree of the fixed addresses; it is shared between answers and must not be changed."""
     root = _container("/", "Antiphon")
     _container_at(root, "node", "The patch's nodes and their parameters")
     for method in methods:
@@ -127,7 +151,7 @@ def _fixed(methods: tuple[Method, ...]) -> Entry:
 
 
 def _with_nodes(root: Entry, graph: Graph, catalog: Catalog, value: ValueOf, only: list[str]) -> Entry:
-    """A copy of the fixed tree with the nodes in it: all, or only the named."""
+    """A copy of the fixed tree with the nodes added: all, or only the first name in `only`."""
     asked: Iterable[NodeSpec] = (n for n in graph.nodes if not only or n.name == only[0])
     ends = (NodeSpec(name, name) for name in ENDS if not only or name == only[0])
     nodes = {n.name: _node(n, catalog, value) for n in chain(asked, ends)}
@@ -210,12 +234,12 @@ def _container_at(entry: Entry, part: str, doc: str = "") -> Entry:
 
 
 def _plain(value: Value) -> Value | None:
-    """What JSON can hold."""
+    """The value for JSON, None for NaN and infinity."""
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def roots(methods: Iterable[Method]) -> frozenset[str]:
-    """First address parts that are OSC's."""
+    """The first parts of all OSC addresses, which routes must not use."""
     return frozenset({m.address.split("/")[1] for m in methods} | {"node"})
 
 

@@ -1,4 +1,4 @@
-"""The page a browser gets at `/`: one file, nothing from elsewhere, text only ever set as text."""
+"""The page for browsers at `/`: one file without external resources; data is only ever inserted as text, not HTML."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ BODY = """<header><h1>Antiphon</h1><span id="state">&hellip;</span></header>
 
 @cache
 def html() -> str:
-    """The page. It holds no data: what it shows it fetches from `/api/status`."""
+    """The page as HTML. It contains no data; its script fetches `/api/status`."""
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Antiphon</title>'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -121,7 +121,7 @@ def html() -> str:
 
 @cache
 def headers() -> tuple[tuple[str, str], ...]:
-    """Lets the page's own style and script run, by their hashes, and nothing else."""
+    """Header fields of the page: a content security policy that allows only its own style and script, by hash."""
     policy = (
         f"default-src 'none'; style-src '{_hash(STYLE)}'; script-src '{_hash(SCRIPT)}'; connect-src 'self'; "
         "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"

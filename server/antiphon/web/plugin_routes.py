@@ -1,4 +1,4 @@
-"""The hook `antiphon_routes`, called in the web process: a plugin without it is not imported here."""
+"""Calls the hook `antiphon_routes` in the web process; plugins without it are not imported here."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ HOOK = "antiphon_routes"
 
 
 async def add_routes(http: HttpServer, implemented: Mapping[str, tuple[str, ...]]) -> None:
-    """Has every plugin add its routes; one that raises is named in the log, and the rest goes on.
+    """Has every plugin add its routes; one that raises is logged, and the next one is called.
 
     Args:
-        http: Where they are added.
-        implemented: By plugin, the names of its hooks, as the catalog has them.
+        http: The server to add them to.
+        implemented: The names of each plugin's hooks, from the catalog.
     """
     wanted = {plugin for plugin, hooks in implemented.items() if HOOK in hooks}
     if not wanted:

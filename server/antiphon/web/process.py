@@ -1,6 +1,7 @@
-"""The web process: started by the supervisor once the server is ready, with the HTTP socket and one end of a link.
+"""Entry point of the web process, which the supervisor starts, once the server is ready, with the HTTP socket.
 
-It holds nothing that anybody needs: killed, another takes its place, and connections queue in the socket meanwhile.
+It has no state of its own: when it is killed, the supervisor starts another, and connections queue in the listening
+socket meanwhile.
 """
 
 from __future__ import annotations
@@ -27,9 +28,9 @@ from antiphon.web.routes import serve_http
 
 log = logging.getLogger("antiphon.web")
 NICE = 10
-"""What is added to its nice value: control and engine come first where the machine has no core to spare."""
+"""Added to the process's nice value, so that control and engine get the processor first."""
 STALLED_SECONDS = 10
-"""A loop that a plugin's handler has held for so long is ended by SIGALRM, and started again."""
+"""Seconds after which SIGALRM ends the process if a plugin's handler blocks the event loop; it is then restarted."""
 
 
 def main(argument: str) -> int:
@@ -79,7 +80,7 @@ async def _live(given: dict[str, Any], catalog: Catalog) -> None:
 
 
 def _watch(loop: asyncio.AbstractEventLoop) -> None:
-    """Puts the alarm off, every second that the loop turns."""
+    """Postpones the alarm every second that the event loop turns."""
     signal.alarm(STALLED_SECONDS)
     loop.call_later(1.0, _watch, loop)
 

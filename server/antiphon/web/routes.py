@@ -1,4 +1,4 @@
-"""What HTTP answers: the status, the OSCQuery tree, surfaces and their approval, the page.
+"""The server's own HTTP routes: the status, the OSCQuery tree, surfaces and their approval, the page.
 
 http = await serve_http(control, catalog, port=4401, folder=paths.config())
 for plugin in plugins: plugin.antiphon_routes(http)
@@ -42,25 +42,25 @@ async def serve_http(
     """Starts HTTP on loopback, or with `lan` HTTPS on every address.
 
     Args:
-        control: Answers what only control knows; it is served already.
-        catalog: What there is of processors.
+        control: The link to control, whose `serve` runs already.
+        catalog: The processor types there are.
         folder: The configuration folder, for token and certificate.
         port: 0 takes any.
         listener: A socket that listens already, in place of `port`.
-        lan: HTTPS, every request with the token.
-        limits: Bounds on what clients may ask for; None takes those of `Limits`.
+        lan: HTTPS, and every request needs the token.
+        limits: Limits for clients; None for the defaults of `Limits`.
 
     Returns:
-        The server; `.port` is the port it got.
+        The server; `.port` is the port it listens on.
 
     Raises:
         EngineError: The port is taken.
-        FileError: `lan` cannot keep its secrets.
+        FileError: With `lan`, the token or the certificate cannot be written.
         Refusal: Control does not answer.
     """
     server = HttpServer(control=control, limits=limits or Limits())
     if lan:
-        from antiphon.web.certificate import tls_context  # cryptography is for those who ask for it
+        from antiphon.web.certificate import tls_context  # imports cryptography, which only `lan` needs
 
         addresses = local_addresses()
         server.tls, fingerprint = tls_context(folder, addresses)
@@ -75,7 +75,14 @@ async def serve_http(
 
 
 def install(server: HttpServer, control: ControlLink, catalog: Catalog, about: About) -> None:
-    """Adds our routes and reserves their names and OSC's; plugins add theirs after this."""
+    """Adds the server's own routes and reserves their first parts and those of OSC; plugins add theirs later.
+
+    Args:
+        server: The HTTP server.
+        control: Answers requests about the present state.
+        catalog: The processor types there are.
+        about: The fixed OSC addresses and the OSC port.
+    """
     methods = tuple(oscquery.method(path, args, doc) for path, args, doc in about.methods)
 
     async def status(request: HttpRequest) -> Response:
@@ -132,7 +139,7 @@ def install(server: HttpServer, control: ControlLink, catalog: Catalog, about: A
 
 
 def _machine(request: HttpRequest, word: str) -> str:
-    """The address that a request names."""
+    """The IP address in a request's body; `Refusal` where there is none."""
     data = request.json()
     given = data.get("ip") if isinstance(data, dict) else None
     try:
@@ -142,14 +149,14 @@ def _machine(request: HttpRequest, word: str) -> str:
 
 
 def wants_html(accept: str) -> bool:
-    """Whether a client would rather have a page than JSON: browsers name text/html, tools do not."""
+    """Whether an Accept header names HTML, as those of browsers do, so that the page is sent instead of JSON."""
     offers = [part.strip().lower().replace(" ", "") for part in accept.split(",")]
     named = [offer for offer in offers if offer.split(";")[0] in ("text/html", "application/xhtml+xml")]
     return any(";q=0" not in offer or ";q=0." in offer for offer in named)
 
 
 def _with_page(check: Authorise) -> Authorise:
-    """As `check`, but a browser without the token gets the page, which holds no data, to type it into."""
+    """As `check`, but a browser without the token gets the page, which contains no data, to enter it."""
 
     def checked(request: HttpRequest, needed: bool) -> None:
         try:

@@ -1,4 +1,4 @@
-"""An HTTP/1.1 server: routes, and connections within bounds. uvicorn reads and writes the protocol.
+"""An HTTP/1.1 server with routes and with limits for connections; uvicorn implements the protocol.
 
     server = HttpServer(authorise=keeper.check)
     server.add("GET", "/plugins/hello", lambda request: text("hello"))
@@ -6,7 +6,7 @@
     ...
     await server.stop()
 
-A client can cost a bounded time and memory: `Limits` has the figures, `HttpConnection` keeps them.
+The time and memory that a client can use are bounded: `Limits` has the figures, `HttpConnection` enforces them.
 """
 
 from __future__ import annotations
@@ -48,12 +48,20 @@ __all__ = [
 log = logging.getLogger("antiphon.http")
 
 BUDGET = 0.002
-"""Seconds of turns in a row."""
+"""Seconds of connections' turns before the event loop runs again."""
 
 
 @dataclass(slots=True)
 class HttpCounters:
-    """What happened since the start. refused: answered 4xx. errors: handlers that raised."""
+    """Counters since the start.
+
+    Attributes:
+        requests: Requests whose head was received.
+        refused: Requests answered 4xx, and failed TLS handshakes.
+        errors: Handlers that raised or timed out, and failed connections.
+        timeouts: Clients that were too slow.
+        dropped: Connections closed to make room for others, or for want of it.
+    """
 
     requests: int = 0
     refused: int = 0
@@ -66,9 +74,21 @@ class HttpCounters:
 class HttpServer:
     """Routes, connections and their limits.
 
-    control: what a handler asks of the server; None in tests without one.
-    authorise: asked for every request before its body is read.  fallback: answers GET for paths no
-    route has.  tls: serves HTTPS.  hosts: names beyond the loopback ones a Host header may give.
+    Attributes:
+        control: Link to control, for handlers; None in tests without one.
+        authorise: Called with every request before its body is read; raises `Refusal`.
+        fallback: Answers GET for paths without a route.
+        tls: Context for HTTPS; None for HTTP.
+        hosts: Names that a Host header may have besides those of loopback.
+        limits: Limits for clients.
+        counters: Since the start.
+        port: The port that it listens on, after `start`.
+        body_bytes: Bytes of all request bodies that are being received.
+        site: The server's origin, after `start`.
+        waiting: Connections for which no handler runs, with the time since when, longest first.
+        busy: Connections for which a handler runs.
+        config, state: Of uvicorn.
+        listeners: The WebSocket clients.
     """
 
     control: ControlLink | None = None
@@ -82,7 +102,6 @@ class HttpServer:
     body_bytes: int = 0
     site: Site = field(init=False)
     waiting: dict[HttpConnection, float] = field(default_factory=dict)
-    """Connections nobody is working for, with the time they began to wait, longest first."""
     busy: set[HttpConnection] = field(default_factory=set)
     config: Config = field(init=False)
     state: ServerState = field(default_factory=ServerState)
@@ -103,10 +122,16 @@ class HttpServer:
         self.listeners = Listeners(self.control)
 
     def add(self, method: str, path: str, handler: Handler) -> None:
-        """Adds a route; "/*" at the end of `path` takes everything below. GET also answers HEAD.
+        """Adds a route.
 
-        Any method but GET needs the token. Raises `PluginError` for a path that is reserved, taken
-        or malformed; below /plugins/ nothing is reserved.
+        Args:
+            method: GET, POST, PUT, PATCH or DELETE. All but GET need the token; a GET route also answers HEAD.
+            path: Such as /plugins/NAME/THING; "/*" at its end matches every path below. Below /plugins/ no path is
+                reserved.
+            handler: Called with each request; it returns a `Response` or an awaitable of one.
+
+        Raises:
+            PluginError: The path is reserved, taken or malformed, or there is no such method.
         """
         method = method.upper()
         if not path.startswith("/") or "//" in path or any(p in (".", "..") for p in path.split("/")):
@@ -121,11 +146,11 @@ class HttpServer:
         methods[method] = HttpRoute(handler, token=method != "GET")
 
     def reserve(self, names: frozenset[str]) -> None:
-        """From here on `add` refuses paths whose first part is among `names`, and "/" itself."""
+        """Makes `add` refuse "/" and paths whose first part is among `names`, from now on."""
         self._reserved = names | {"", "*"}
 
     def route(self, method: str, path: str) -> HttpRoute:
-        """What answers, or `Refusal` 404 or 405."""
+        """The route of a request; `Refusal` 404 where there is none, 405 where it does not take the method."""
         asked = "GET" if method == "HEAD" else method
         methods = self._routes.get(path) or self._below(path)
         if methods is None and self.fallback is not None:
@@ -138,9 +163,18 @@ class HttpServer:
         return methods[asked]
 
     async def start(self, host: str = "127.0.0.1", port: int = 0, listener: socket.socket | None = None) -> int:
-        """Listens and serves; returns the port. Raises `EngineError` where the port is not to be had.
+        """Listens and serves.
 
-        listener: a socket that listens already, instead of host and port.
+        Args:
+            host: Address to listen on.
+            port: 0 takes any.
+            listener: A socket that listens already, in place of host and port.
+
+        Returns:
+            The port.
+
+        Raises:
+            EngineError: The port cannot be used.
         """
         if listener is None:
             listener = _listen(host, port)
@@ -154,7 +188,7 @@ class HttpServer:
         return self.port
 
     async def stop(self) -> None:
-        """Closes every connection and the port. Handlers still at work are cancelled."""
+        """Closes every connection and the port, and cancels the handlers that still run."""
         if self._sweep is not None:
             self._sweep.cancel()
             self._sweep = None
@@ -183,7 +217,7 @@ class HttpServer:
         }
 
     async def handle(self, route: HttpRoute, request: HttpRequest) -> Response:
-        """What the route answers; its exceptions become one line and a 500."""
+        """Calls a route's handler; its exceptions are logged in one line and answered 500."""
         try:
             result = route.handler(request)
             if not isinstance(result, Response):
@@ -202,10 +236,10 @@ class HttpServer:
             return self.refused(Refusal(400, str(error)))
         except Exception as error:
             self._failed(request, f"{type(error).__name__}: {error}")
-            return answer({"error": "this address failed; the server's log says how"}, 500)
+            return answer({"error": "this address failed; see the server's log"}, 500)
 
     def hold(self, request: HttpRequest, held: int, size: int) -> None:
-        """Takes a piece of a request's body into account.
+        """Counts a piece of a request's body against the limits.
 
         Args:
             request: Its head.
@@ -213,7 +247,7 @@ class HttpServer:
             size: Bytes of the piece.
 
         Raises:
-            Refusal: The body is too long, there are too many at once, or the request may have none.
+            Refusal: The body, or all bodies together, would be too long, or the method allows none.
         """
         if request.method in ("GET", "HEAD"):
             raise Refusal(413, "a GET carries no body")
@@ -224,7 +258,7 @@ class HttpServer:
         self.body_bytes += size
 
     def may_listen(self, scope: MutableMapping[str, Any], state: dict[str, Any]) -> bool:
-        """Whether a request for a WebSocket gets one; what is refused is answered as a request without it."""
+        """Whether a request for a WebSocket may have one; otherwise it is answered as a plain request."""
         try:
             request, _ = admitted(self, scope, state["target"])
         except Refusal:
@@ -232,30 +266,31 @@ class HttpServer:
         return request.method == "GET" and self.listeners.room
 
     def refused(self, refusal: Refusal) -> Response:
-        """The response to a request that is not acted on."""
+        """The response to a refused request: its page, or JSON with the reason."""
         self.counters.refused += 1
         if refusal.page:
             return Response(refusal.status, refusal.page.encode(), "text/html; charset=utf-8", refusal.headers)
         return answer({"error": str(refusal)}, refusal.status, refusal.headers)
 
     def wait(self, connection: HttpConnection) -> None:
-        """The connection waits for its client, from now."""
+        """Starts the timeout of a connection that waits for its client."""
         self.busy.discard(connection)
         self.waiting.pop(connection, None)
         self.waiting[connection] = asyncio.get_running_loop().time()
 
     def work(self, connection: HttpConnection) -> None:
-        """A handler works for the connection; its client has no deadline meanwhile."""
+        """Stops the timeout of a connection while a handler runs for it."""
         self.waiting.pop(connection, None)
         self.busy.add(connection)
 
     def queue(self, connection: HttpConnection) -> None:
-        """The connection has bytes to make sense of: it gets a turn after those that came before."""
+        """Queues a connection that has received bytes for a turn."""
         self._turns.append(connection)
         if len(self._turns) == 1:
             asyncio.get_running_loop().call_soon(self._take_turns)
 
     def gone(self, connection: HttpConnection) -> None:
+        """Forgets a connection that has ended or become a WebSocket."""
         self.waiting.pop(connection, None)
         self.busy.discard(connection)
 
@@ -277,7 +312,7 @@ class HttpServer:
             try:
                 peer, _ = await loop.sock_accept(listener)
             except OSError as error:
-                # Out of descriptors: room is made, and tried again; a peer gone already is nothing.
+                # out of descriptors or memory: close the oldest and try again; other errors concern the peer alone
                 if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
                     self._drop_oldest()
                     await asyncio.sleep(0.05)
@@ -302,14 +337,14 @@ class HttpServer:
                     lambda: connection, peer, ssl=self.tls, ssl_handshake_timeout=seconds, ssl_shutdown_timeout=1.0
                 )
         except (OSError, TimeoutError):
-            # No TLS from the other side, or it left: nothing was asked.
+            # the TLS handshake failed, or the client disconnected
             self.counters.refused += 1
             self.gone(connection)
         finally:
             connection.opening = None
 
     def _drop_oldest(self) -> bool:
-        """Closes the connection that has waited longest; False where all are being worked for."""
+        """Drops the connection that has waited longest; returns False where a handler runs for each."""
         oldest = next(iter(self.waiting), None)
         if oldest is None:
             return False
@@ -329,7 +364,7 @@ class HttpServer:
                 connection.expire()
 
     def _take_turns(self) -> None:
-        """Gives turns for `BUDGET` seconds, then the sockets and the timers have theirs."""
+        """Runs turns for `BUDGET` seconds, then lets the event loop handle sockets and timers."""
         loop = asyncio.get_running_loop()
         end = loop.time() + BUDGET
         while self._turns and loop.time() < end:

@@ -1,5 +1,5 @@
-"""OSC: from packets to handlers, and back to whoever subscribed.
+"""OSC: from packets to handlers, and from changes to subscribers.
 
-May import `session`, `graph`, `engine.link`, `wire`, `io` and parts of `control`. Handlers say by a protocol what they
-use.
+May import `session`, `graph`, `engine.link`, `wire`, `io` and parts of `control`. Handlers declare the parts of the
+server that they use as a protocol.
 """

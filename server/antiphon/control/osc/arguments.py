@@ -1,4 +1,4 @@
-"""Reads a message's arguments: numbers come as whatever the client has."""
+"""Reads a message's arguments; a number may have any numeric type tag. Each function raises `WireError`."""
 
 from __future__ import annotations
 
@@ -12,13 +12,24 @@ Args = tuple[Arg, ...]
 
 
 def most(args: Args, count: int, takes: str) -> None:
-    """Refuses more than `count` arguments."""
+    """Refuses more than `count` arguments; `takes` names the allowed ones in the message."""
     if len(args) > count:
         raise WireError(f"takes {takes or 'no arguments'}; {len(args)} arguments were sent")
 
 
 def number(args: Args, at: int, name: str, low: float, high: float, default: float | None = None) -> float:
-    """The number at place `at`, within `low` to `high`; `default` where there is none."""
+    """The argument `at` as a float.
+
+    Args:
+        args: The message's arguments.
+        at: Index of the argument.
+        name: For the message of an error.
+        low, high: The range, both included.
+        default: For a missing argument; None makes it required.
+
+    Raises:
+        WireError: It is missing, not a number, or out of its range.
+    """
     if at >= len(args):
         if default is None:
             raise WireError(f"{name} is missing: {low:g} to {high:g}")
@@ -33,7 +44,7 @@ def number(args: Args, at: int, name: str, low: float, high: float, default: flo
 
 
 def whole(args: Args, at: int, name: str, low: int, high: int, default: int | None = None) -> int:
-    """The whole number at place `at`; 5.0 is 5."""
+    """The argument `at` as a whole number, as `number`; 5.0 is allowed, 5.5 is not."""
     if at < len(args) and type(args[at]) is int and low <= int(args[at]) <= high:  # type: ignore[arg-type]
         return int(args[at])  # type: ignore[arg-type]
     found = number(args, at, name, low, high, None if default is None else float(default))
@@ -43,7 +54,7 @@ def whole(args: Args, at: int, name: str, low: int, high: int, default: int | No
 
 
 def text(args: Args, at: int, name: str, default: str | None = None, longest: int = 256) -> str:
-    """The word at place `at`."""
+    """The argument `at` as a string of 1 to `longest` characters; `default` where it is missing."""
     if at >= len(args):
         if default is None:
             raise WireError(f"{name} is missing")
@@ -55,7 +66,7 @@ def text(args: Args, at: int, name: str, default: str | None = None, longest: in
 
 
 def pressed(args: Args) -> bool:
-    """Whether a message that makes something happen means it: a button's release sends 0."""
+    """Whether a message without a value triggers: yes, unless its argument is 0, as a button's release sends it."""
     if not args:
         return True
     value = args[0]

@@ -1,4 +1,4 @@
-"""Who sends, what they may do, and who wants to be told."""
+"""Access levels of IP addresses, and the list of subscribers."""
 
 from __future__ import annotations
 
@@ -15,70 +15,78 @@ MAX_SURFACES = 64
 MAX_HELD = 64
 MAX_APPROVED = 256
 APPROVAL_SECONDS = 12 * 3600.0
-"""An approval is for an evening: at the next venue the same address may be somebody else's."""
+"""An approval lasts for an evening: in another network the same address may be a stranger's."""
 REFUSALS = 3
-"""Datagrams refused by a subscriber's machine, with nothing heard in between, until it counts as gone."""
+"""Datagrams in a row that a subscriber's machine refuses before the subscription ends; a packet from it resets this."""
 LEASE = 300.0
-"""Seconds of silence after which a UDP subscriber on another machine counts as gone."""
+"""Seconds without a packet after which the subscription of a UDP peer on another machine ends."""
 RETRY = 1.0
-"""Seconds between tries of a `--surface` that refuses."""
+"""Seconds between tries of a `--surface` that refuses datagrams."""
 
 
-HELD_TOLD = 10.0
-"""Seconds between two answers to a machine that waits for approval."""
+HELD_ANSWER_SECONDS = 10.0
+"""Seconds between two answers to a machine without approval."""
 
 
 class Access:
-    """Which addresses may do what. Loopback may do everything; strangers are held until approved.
+    """The access level of each IP address. Loopback may do everything; other addresses are held until approved.
 
-    An approval ends after `APPROVAL_SECONDS`; `allow` names addresses that need none. on_change: an address may do more
-    or less than before.
+    An approval ends after `APPROVAL_SECONDS`.
+
+    Attributes:
+        on_change: Called when the level of an address has changed.
+        held_messages: Messages from addresses without approval, so far.
     """
 
     def __init__(self, allow: Iterable[str] = (), clock: Callable[[], float] = monotonic) -> None:
+        """No approvals; `allow` names addresses that need none, `clock` gives seconds."""
         self.on_change: Callable[[], None] = lambda: None
         self._clock = clock
         self._allowed = {_address(host) for host in allow}
         self._approved: dict[str, float] = {}
         self._forgotten: set[str] = set()
         self._held: dict[str, None] = {}
-        self._told: dict[str, float] = {}
+        self._answered: dict[str, float] = {}
         self.held_messages = 0
 
     def level(self, host: str) -> Level:
+        """What an address may do now."""
         if own_machine(host):
             return Level.OWNER
         return Level.SURFACE if host in self._allowed or host in self._approved else Level.HELD
 
     def hold(self, host: str) -> bool:
-        """Counts a message from an address that waits for approval; the last `MAX_HELD` of them are remembered.
+        """Counts a message from an address without approval; the last `MAX_HELD` addresses are listed by `held`.
 
-        True when it may be answered: once in `HELD_TOLD` seconds whatever its port, and `MAX_HELD` machines in that
-        time. `told` says that it was.
+        Returns:
+            Whether it may be answered: each address once in `HELD_ANSWER_SECONDS`, and `MAX_HELD` addresses in that
+            time. Call `answered` when it was.
         """
         self.held_messages += 1
         self._held.pop(host, None)
         if len(self._held) >= MAX_HELD:
             del self._held[next(iter(self._held))]
         self._held[host] = None
-        if len(self._told) >= MAX_HELD:
+        if len(self._answered) >= MAX_HELD:
             now = self._clock()
-            self._told = {told: at for told, at in self._told.items() if now - at < HELD_TOLD}
-        return len(self._told) < MAX_HELD and self._clock() - self._told.get(host, -HELD_TOLD) >= HELD_TOLD
+            self._answered = {ip: at for ip, at in self._answered.items() if now - at < HELD_ANSWER_SECONDS}
+        last = self._answered.get(host, -HELD_ANSWER_SECONDS)
+        return len(self._answered) < MAX_HELD and self._clock() - last >= HELD_ANSWER_SECONDS
 
-    def told(self, host: str) -> None:
-        """An address that waits was answered."""
-        self._told[host] = self._clock()
+    def answered(self, host: str) -> None:
+        """Notes that an address without approval was answered."""
+        self._answered[host] = self._clock()
 
     def held(self) -> list[str]:
-        """Addresses that wait, the one that sent last at the end."""
+        """Addresses without approval, the one that sent last at the end."""
         return list(self._held)
 
     def approved(self) -> list[str]:
+        """Approved addresses and those of `allow`, sorted."""
         return sorted(self._allowed | self._approved.keys())
 
     def approve(self, host: str) -> None:
-        """Lets an address play from now on."""
+        """Approves an address for `APPROVAL_SECONDS`; `UsageError` where `MAX_APPROVED` are, or it is no IP address."""
         host = _address(host)
         if len(self._approved) >= MAX_APPROVED and host not in self._approved:
             raise UsageError(f"at most {MAX_APPROVED} addresses can be approved; `antiphon forget` one first")
@@ -88,7 +96,12 @@ class Access:
         self.on_change()
 
     def restore(self, left: Mapping[str, float], forgotten: Iterable[str] = ()) -> None:
-        """Takes up what an earlier process approved, less what it forgot. left: seconds until each approval ends."""
+        """Restores the approvals of an earlier process.
+
+        Args:
+            left: Seconds until the approval of each address ends.
+            forgotten: Addresses whose approval was revoked; `allow` does not apply to them any more.
+        """
         now = self._clock()
         self._forgotten |= {_address(host) for host in forgotten}
         self._allowed -= self._forgotten
@@ -96,7 +109,11 @@ class Access:
         self.on_change()
 
     def forget(self, host: str) -> None:
-        """Takes an approval back, `--allow`'s too, or an address off the list of those held."""
+        """Revokes an approval, that of `allow` too, or removes an address from the list of held ones.
+
+        Raises:
+            UsageError: The address is neither approved nor held.
+        """
         host = _address(host)
         if not {host} & {*self._allowed, *self._approved, *self._held}:
             there = ", ".join([*self.approved(), *self._held][:40]) or "none"
@@ -109,11 +126,11 @@ class Access:
 
     @property
     def forgotten(self) -> frozenset[str]:
-        """Addresses whose approval was taken back and not given again."""
+        """Addresses whose approval was revoked and not given again."""
         return frozenset(self._forgotten)
 
     def lapse(self) -> None:
-        """Ends the approvals whose time is over."""
+        """Ends the approvals that have expired."""
         now = self._clock()
         over = [host for host, until in self._approved.items() if until <= now]
         for host in over:
@@ -123,7 +140,7 @@ class Access:
 
 
 def own_machine(host: str) -> bool:
-    """Whether an address is this machine's own: the kernel takes no such packets from outside."""
+    """Whether an address is loopback; the kernel drops packets with such a source that arrive from outside."""
     try:
         return ipaddress.ip_address(host.partition("%")[0]).is_loopback
     except ValueError:
@@ -139,9 +156,16 @@ def _address(host: str) -> str:
 
 @dataclass(slots=True)
 class Surface:
-    """One subscriber. peer: where it listens.  owner: key of the peer that asked, whose moves it knows.
+    """One subscriber.
 
-    fixed: named by `--surface`, never dropped.
+    Attributes:
+        id: Its number, which `/notify` answers.
+        peer: Where it listens.
+        owner: Key of the peer that subscribed it; changes that this peer makes are not sent to the surface.
+        fixed: Whether `--surface` names it; then it is never dropped.
+        refusals: Datagrams that its machine has refused since it last sent one.
+        quiet_until: Nothing is sent to it before this time.
+        since: When its lease began.
     """
 
     id: int
@@ -153,22 +177,27 @@ class Surface:
     since: float = 0.0
 
     @property
-    def told(self) -> bool:
-        """Whether it may be told anything: whoever started the server named it, or its machine is approved."""
+    def permitted(self) -> bool:
+        """Whether values may be sent to it: `--surface` names it, or its address is approved."""
         return self.fixed or self.peer.level is not Level.HELD
 
     def moved_by(self, source: object) -> bool:
         """Whether a change came from this surface itself."""
         if source in (self.owner, self.peer.key):
             return True
-        # A surface named by its listening port sends from another port of its machine; here that may be anyone.
+        # a fixed surface sends from another port than the one it listens at; on this machine any program could be it
         return self.fixed and self.peer.level != Level.OWNER and str(source).startswith(f"{self.peer.host}:")
 
 
 class Surfaces:
-    """Those that are told of changes, beats, meters and events."""
+    """The subscribers, at most `MAX_SURFACES`.
+
+    Attributes:
+        expired: Subscriptions that ended without `/notify 0`, so far.
+    """
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
+        """No subscribers; `clock` gives seconds."""
         self._clock = clock
         self._by_key: dict[str, Surface] = {}
         self.expired = 0
@@ -180,10 +209,21 @@ class Surfaces:
         return iter(list(self._by_key.values()))
 
     def find(self, key: str) -> Surface | None:
+        """The subscriber that listens as the peer of that key."""
         return self._by_key.get(key)
 
     def add(self, peer: Peer, owner: str, fixed: bool = False, number: int | None = None) -> Surface:
-        """Subscribes `peer`, once: asked again it keeps its number and its lease begins anew."""
+        """Subscribes a peer; one that is subscribed already keeps its number, and its lease begins anew.
+
+        Args:
+            peer: Where it listens.
+            owner: Key of the peer that asks.
+            fixed: Whether `--surface` names it.
+            number: The number to give it, if free.
+
+        Raises:
+            WireError: `MAX_SURFACES` are subscribed.
+        """
         known = self._by_key.get(peer.key)
         if known is not None:
             known.owner, known.refusals, known.since = owner, 0, self._clock()
@@ -197,7 +237,7 @@ class Surfaces:
         return surface
 
     def remove(self, key: str) -> Surface | None:
-        """Ends the subscription of the peer that listens, or of the one that asked."""
+        """Ends the subscription whose listening peer, or else whose owner, has that key; returns it."""
         gone = self._by_key.pop(key, None)
         if gone is None:
             gone = next((s for s in self._by_key.values() if s.owner == key), None)
@@ -205,19 +245,19 @@ class Surfaces:
                 del self._by_key[gone.peer.key]
         return gone
 
-    def judge(self, access: Access) -> bool:
-        """Looks again at what every subscriber may do; True when some may no longer be told anything, and are gone."""
+    def update_access(self, access: Access) -> bool:
+        """Updates every subscriber's level; returns whether some were dropped because they are not permitted now."""
         before = len(self)
         for surface in self:
             peer = surface.peer
             peer.level = access.level(peer.host)
-            if not surface.told or peer.host in access.forgotten:
+            if not surface.permitted or peer.host in access.forgotten:
                 del self._by_key[peer.key]
         self.expired += before - len(self)
         return len(self) != before
 
     def refused(self, key: str) -> bool:
-        """A datagram to this peer was refused by its machine; True when it is gone for good."""
+        """Counts a datagram that a peer's machine refused; returns whether its subscription ended."""
         surface = self._by_key.get(key)
         if surface is None:
             return False
@@ -234,9 +274,13 @@ class Surfaces:
         return True
 
     def expire(self, heard: Callable[[str], float]) -> list[Surface]:
-        """Drops connections that ended, who is not approved, and far UDP subscribers silent beyond their lease.
+        """Drops subscribers whose connection ended, whose address is not approved, or whose lease is over.
 
-        heard: when the peer of a key was last heard, for those that listen elsewhere.
+        Args:
+            heard: When a packet of the peer of a key last arrived; for subscribers that send from another port.
+
+        Returns:
+            The dropped ones.
         """
         now = self._clock()
         gone = []
@@ -244,7 +288,7 @@ class Surfaces:
             peer = surface.peer
             last = max(surface.since, peer.heard, heard(surface.owner))
             far = peer.udp is not None and peer.level != Level.OWNER and not surface.fixed
-            if peer.link_lost or not surface.told or (far and now - last > LEASE):
+            if peer.link_lost or not surface.permitted or (far and now - last > LEASE):
                 del self._by_key[peer.key]
                 self.expired += 1
                 gone.append(surface)
@@ -252,9 +296,15 @@ class Surfaces:
 
 
 def held_answer(host: str, most: int) -> bytes | None:
-    """What an address is answered that waits for approval, in at most so many bytes; None where nothing fits.
+    """The `/fail` packet for an address without approval.
 
-    A datagram may come from anywhere and say it came from `host`: no more goes there than was sent.
+    Args:
+        host: The address.
+        most: Bytes it may have. For a datagram these are the bytes received: its sender's address may be forged, and
+            a longer answer would amplify an attack on `host`.
+
+    Returns:
+        The longest answer that fits; None where none does.
     """
     for words in (f"{host} waits to be let in: antiphon approve {host}", "not approved yet", "held"):
         packet = encode("/fail", "", words)

@@ -1,4 +1,4 @@
-"""Messages with a time tag that control handles itself: kept until their time, bounded in number and in bytes."""
+"""Queue of messages with a time tag that control itself handles when due, bounded in number and in bytes."""
 
 from __future__ import annotations
 
@@ -12,15 +12,21 @@ from antiphon.wire.osc import Arg, Message
 
 MAX_MESSAGES, MAX_BYTES = 4096, 4 << 20
 EACH_MESSAGES, EACH_BYTES = MAX_MESSAGES // 4, MAX_BYTES // 4
-"""Of one machine: no sender takes the room of all others."""
+"""Limits for one machine, so that no sender can fill the queue alone."""
 MESSAGE_BYTES, ARG_BYTES = 256, 64
-"""About what Python takes for a message, and for an argument, beside the text and blobs in it."""
+"""Approximate memory of a message, and of an argument, without its text and blobs."""
 
 
 class Deferred:
-    """bytes: of memory, about.  dropped: questions whose connection ended before their time."""
+    """The queue.
+
+    Attributes:
+        bytes: Approximate memory of the messages in it.
+        dropped: Questions that were dropped because their connection had ended before they were due.
+    """
 
     def __init__(self, rate: int) -> None:
+        """An empty queue; `rate` is in frames per second."""
         self._schedule: Schedule[tuple[Message, Peer, AddressRoute]] = Schedule(rate, MAX_MESSAGES)
         self._each: dict[str, tuple[int, int]] = {}
         self.bytes = 0
@@ -34,7 +40,17 @@ class Deferred:
         return self._schedule.future(when, now)
 
     def add(self, when: When, message: Message, peer: Peer, route: AddressRoute) -> None:
-        """Keeps a message until its time; `ScheduleFull` where it has no room."""
+        """Adds a message.
+
+        Args:
+            when: A time in the future.
+            message: To be handled then.
+            peer: Its sender.
+            route: What its address does.
+
+        Raises:
+            ScheduleFull: The queue, or the share of the sender's machine, is full.
+        """
         size = weight(message)
         count, held = self._each.get(peer.host, (0, 0))
         if count >= EACH_MESSAGES or held + size > EACH_BYTES:
@@ -49,14 +65,15 @@ class Deferred:
         self.bytes += size
 
     def due(self, now: Moment) -> list[tuple[Message, Peer]]:
-        """Takes out those whose time has come, in order. Nobody is left to read a gone connection's answers."""
+        """Removes and returns the messages that are due, in order, without questions of connections that have ended."""
         found = self._schedule.due(now)
         self._forget(found)
-        kept = [(message, peer) for message, peer, route in found if not (peer.link_lost and asks(message, route))]
-        self.dropped += len(found) - len(kept)
-        return kept
+        due = [(message, peer) for message, peer, route in found if not (peer.link_lost and asks(message, route))]
+        self.dropped += len(found) - len(due)
+        return due
 
     def clear(self) -> None:
+        """Removes all messages."""
         self._schedule.clear()
         self._each.clear()
         self.bytes = 0
@@ -73,12 +90,12 @@ class Deferred:
 
 
 def asks(message: Message, route: AddressRoute) -> bool:
-    """Whether all a message does is to be answered."""
+    """Whether a message only asks for a value."""
     return route.asks and not message.args
 
 
 def weight(message: Message) -> int:
-    """About how many bytes of memory a message takes."""
+    """Approximate bytes of memory of a message."""
     return MESSAGE_BYTES + len(message.address) + len(message.tags) + _weight(message.args)
 
 

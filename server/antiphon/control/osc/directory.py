@@ -1,4 +1,4 @@
-"""Which addresses there are: the fixed ones, and those of the nodes as they come and go."""
+"""The router of all OSC addresses: the fixed ones, and those of the present nodes."""
 
 from __future__ import annotations
 
@@ -12,12 +12,17 @@ from antiphon.session.session import Session
 
 
 class Directory:
-    """router: what the intake asks.  roots: the first parts of all addresses."""
+    """Fills the router.
+
+    Attributes:
+        router: Routes of all addresses.
+        roots: The first parts of all addresses.
+    """
 
     roots = frozenset({"node", *(item.path.split("/")[1] for item in ADDRESSES)})
 
     def __init__(self, server: OscServer) -> None:
-        """server: what the handlers act on; used when one is called, not before."""
+        """Adds the fixed addresses; their handlers use `server` only once they are called."""
         self._server = server
         self.router: Router[AddressRoute] = Router()
         for item in ADDRESSES:
@@ -27,7 +32,7 @@ class Directory:
         self._routed: dict[str, int] = {}
 
     def follow(self, session: Session) -> None:
-        """Gives new nodes their addresses and takes those of gone ones away."""
+        """Adds the addresses of new nodes and removes those of removed ones."""
         nodes = session.every
         for name, number in list(self._routed.items()):
             if name not in nodes or nodes[name].id != number:
@@ -36,6 +41,6 @@ class Directory:
         for name, node in nodes.items():
             if name not in self._routed:
                 for route in node_routes(self._server, node):
-                    # the two ends of the graph are the performer's: no pattern meant for nodes reaches them
+                    # master volume and input gain must not follow a pattern that is meant for nodes
                     self.router.put(route.address.encode(), route, patterns=name in session.nodes)
                 self._routed[name] = node.id

@@ -1,7 +1,7 @@
-"""What of a sentence an approved surface may read: no names and no paths of files.
+"""Removes names and paths of files from sentences that are sent to an approved surface.
 
-Reasons come from everywhere (a patch that cannot be read, a plugin that cannot open its sound), so they are made
-discreet where they leave for a surface and not where they are made.
+Reasons of errors come from many places (a patch that cannot be read, a plugin that cannot open its sound), so names
+are removed where a sentence is sent, not where it is written.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ _PATH = re.compile(rf"""(?P<quote>['"])(?P<quoted>/[^'"]*/[^'"]*)(?P=quote)|(?<!
 
 
 def discreet(text: str, session: Session, scenes: Iterable[Scene], roots: Container[str]) -> str:
-    """The text with `FILE` for every name that a parameter of kind file has, and for every absolute path.
+    """Replaces the values of `file` parameters, and all absolute paths, by `FILE`.
 
     Args:
         text: A sentence.
-        session: Whose nodes' files are hidden.
-        scenes: Whose values are hidden too.
-        roots: First parts of OSC addresses, which look like paths and stay.
+        session: Its nodes' present values are replaced.
+        scenes: Their values are replaced too.
+        roots: First parts of OSC addresses, which look like paths and are not replaced.
     """
     for name in sorted(_names(session, scenes), key=len, reverse=True):
         text = text.replace(repr(name), FILE).replace(name, FILE)
@@ -37,9 +37,9 @@ def discreet(text: str, session: Session, scenes: Iterable[Scene], roots: Contai
 
 
 def _names(session: Session, scenes: Iterable[Scene]) -> set[str]:
-    """The values of all parameters of kind file, those that scenes keep among them."""
+    """The values of all parameters of kind file, in the session and in the scenes."""
     nodes = session.every.values()
     files = [(node, cell, p.name) for node in nodes for cell, p in enumerate(node.cells) if p.kind == "file"]
-    now = [node.texts.get(cell, "") for node, cell, _ in files]
-    kept = [str(scene.get(f"{node.name}.{name}", "")) for scene in scenes for node, _, name in files]
-    return {name for name in (*now, *kept) if name}
+    present = [node.texts.get(cell, "") for node, cell, _ in files]
+    stored = [str(scene.get(f"{node.name}.{name}", "")) for scene in scenes for node, _, name in files]
+    return {name for name in (*present, *stored) if name}

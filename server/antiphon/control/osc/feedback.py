@@ -1,4 +1,4 @@
-"""What subscribed surfaces are told: the newest value of everything that changed, bundled, sixty times a second."""
+"""Sends subscribers the newest value of every address that changed, and events, bundled, sixty times a second."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ from antiphon.io.osc_peer import Level
 from antiphon.wire.osc import IMMEDIATELY, Arg, encode, encode_bundle
 
 PERIOD = 1 / 60
+"""Seconds between two flushes at least."""
 BUNDLE_BYTES = 1400
-"""A bundle fits one packet of the network."""
+"""Bytes of a bundle, so that it fits one network packet."""
 LATE_SECONDS = 0.010
 """Commands later than this are reported."""
 MAX_EVENTS = 256
-"""Events held for one flush; more are dropped and counted."""
+"""Events of one flush; further ones are dropped and counted."""
 
 REASONED = frozenset({"/node/state", "/patch/failed", "/patch/warning"})
-"""Events with a sentence in them, which a surface reads without names of files."""
+"""Events with a sentence, from which names of files are removed for surfaces that are not the owner's."""
 Listener = Callable[[str, Value], None]
 
 
@@ -34,17 +35,24 @@ def wire_value(param: Param, value: Value) -> Arg:
 
 
 def param_level(param: Param) -> Level:
-    """Who may set a parameter, ask for it and be told of it: names of files are their owner's."""
+    """The level needed to set or read a parameter; names of files are for owners only."""
     return Level.OWNER if param.kind == "file" else Level.SURFACE
 
 
 class Feedback:
-    """Gathers changes and events; `flush` sends them.
+    """Collects changes and events; `flush` sends them.
 
-    Of many changes of one address within a flush the last is sent, to all but the one that made it.
+    Of several changes of one address before a flush, the last is sent, to all subscribers but the one that made it.
+
+    Attributes:
+        discreet: Removes names of files from a sentence.
+        listeners: Called with the address and value of each change.
+        sent: Messages sent so far.
+        dropped: Events dropped so far.
     """
 
     def __init__(self, surfaces: Surfaces, clock: Callable[[], float] = monotonic) -> None:
+        """Nothing is pending; `clock` gives seconds."""
         self._surfaces, self._clock = surfaces, clock
         self._changes: dict[str, tuple[Arg, object, Level]] = {}
         self._events: list[tuple[bytes, bytes]] = []  # for the owner, for surfaces
@@ -58,25 +66,33 @@ class Feedback:
 
     @property
     def pending(self) -> bool:
+        """Whether there is something to send."""
         return bool(self._changes or self._events or self._late or self._meters)
 
     @property
     def due(self) -> bool:
-        """There is something to send and the last flush is a period ago."""
+        """Whether there is something to send, and the last flush is `PERIOD` seconds ago."""
         return self.pending and self._clock() - self._flushed >= PERIOD
 
     def changed(self, address: str, value: Arg, source: object, level: Level = Level.SURFACE) -> None:
-        """level: from which on a subscriber is told."""
+        """An address has a new value.
+
+        Args:
+            address: The OSC address.
+            value: The new value.
+            source: Key of the peer that changed it, which gets no echo.
+            level: Subscribers below it are not sent the value.
+        """
         if self._surfaces or self.listeners:
             self._changes.pop(address, None)
             self._changes[address] = (value, source, level)
 
-    def moved(self, node: str, param: Param, value: Value, source: object) -> None:
-        """A parameter changed."""
+    def param_changed(self, node: str, param: Param, value: Value, source: object) -> None:
+        """A parameter has a new value; `source` as for `changed`."""
         self.changed(f"/node/{node}/{param.name}", wire_value(param, value), source, param_level(param))
 
     def event(self, address: str, *args: Arg) -> None:
-        """Something happened; told to all, in order."""
+        """Adds an event, which is sent to all subscribers, in order."""
         if not self._surfaces:
             return
         if len(self._events) >= MAX_EVENTS:
@@ -89,16 +105,17 @@ class Feedback:
         self._events.append((packet, discreet))
 
     def late(self, address: str, seconds: float) -> None:
-        """A command came too late; of one address the latest within a flush is told."""
+        """A command came `seconds` after its time; of one address the largest value before a flush is sent."""
         if self._surfaces and seconds > LATE_SECONDS and (address in self._late or len(self._late) < MAX_EVENTS):
             self._late[address] = max(seconds, self._late.get(address, 0.0))
 
     def meters(self, levels: dict[str, tuple[float, float]]) -> None:
-        """Peak and RMS by node name; `in` and `out` are the server's own."""
+        """Levels that changed: (peak, RMS) by node name; `in` and `out` are the server's own."""
         if self._surfaces:
             self._meters = levels
 
     def flush(self) -> None:
+        """Sends what is pending to subscribers, then calls the listeners."""
         self._flushed = self._clock()
         changes, self._changes = self._changes, {}
         events, self._events = self._events, []
@@ -108,25 +125,25 @@ class Feedback:
         if self._surfaces:
             encoded = [(encode(address, value), source, level) for address, (value, source, level) in changes.items()]
             for surface in self._surfaces:
-                if surface.quiet_until <= self._flushed and surface.told:
+                if surface.quiet_until <= self._flushed and surface.permitted:
                     owner = surface.peer.level is Level.OWNER
-                    moved = [p for p, source, level in encoded
-                             if (owner or level is not Level.OWNER) and not surface.moved_by(source)]  # fmt: skip
-                    self._tell(surface, moved + [e if owner else discreet for e, discreet in events] + timed)
-        # behind the surfaces: a plugin that listens may raise
+                    changed = [p for p, source, level in encoded
+                               if (owner or level is not Level.OWNER) and not surface.moved_by(source)]  # fmt: skip
+                    self._send(surface, changed + [e if owner else discreet for e, discreet in events] + timed)
+        # after the surfaces, for a plugin's listener may raise
         for listener in self.listeners:
             for address, (value, _, _) in changes.items():
                 if isinstance(value, float | int | str):
                     listener(address, value)
 
-    def _tell(self, surface: Surface, packets: list[bytes]) -> None:
+    def _send(self, surface: Surface, packets: list[bytes]) -> None:
         self.sent += len(packets)
         for group in grouped(packets):
             surface.peer.send(group[0] if len(group) == 1 else encode_bundle(IMMEDIATELY, group))
 
 
 def grouped(packets: list[bytes]) -> list[list[bytes]]:
-    """In order, in groups that each fit one network packet as a bundle."""
+    """Splits packets, in order, into groups that each fit one network packet as a bundle."""
     groups: list[list[bytes]] = []
     size = BUNDLE_BYTES
     for packet in packets:

@@ -1,4 +1,4 @@
-"""Patches, nodes and wires; parameters of nodes."""
+"""Handlers of patches, nodes, wires and parameters."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def plugin_list(server: GraphServer, peer: Peer, args: Args, _when: When) -> Non
 
 
 def listing(replies: Replies, peer: Peer, address: str, words: list[str]) -> None:
-    """Answers as many of the words as a datagram holds."""
+    """Answers a list of words, cut to what fits into a datagram."""
     packet = encode(address, *words)
     while len(packet) > MAX_DATAGRAM:
         words = words[: len(words) * 3 // 4]
@@ -147,7 +147,7 @@ def node_routes(server: GraphServer, node: Node) -> list[AddressRoute]:
 
 
 def _span(param: Param) -> tuple[float, float]:
-    """Between which any number does nothing but set the parameter; (1, 0) when none does."""
+    """The range of numbers that only set the parameter, so that `Intake` may gather them; (1, 0) for none."""
     if param.restart or param.readonly:
         return 1.0, 0.0
     match param.kind:
@@ -159,7 +159,7 @@ def _span(param: Param) -> tuple[float, float]:
 
 
 def set_param(server: GraphServer, command: SetParam, peer: Peer, address: str) -> None:
-    """Sets a parameter; of one that needs a new plan the sender is answered when that turns out."""
+    """Sets a parameter; where that needs a new plan, the sender is answered once the engine confirms or refuses it."""
     goal = server.session.goal
     server.executor.do(command, peer.key)
     if server.session.goal != goal:
@@ -206,7 +206,7 @@ def _norm(server: GraphServer, node: str, param: Param, address: str) -> Handler
 
 _NORM = Param("norm")
 _ANY = 1e38
-"""Any finite number switches a switch."""
+"""A switch takes any number up to this; 0 is off."""
 
 
 def _ramp(param: Param, args: Args) -> float:
@@ -217,7 +217,7 @@ def _ramp(param: Param, args: Args) -> float:
 
 
 def _plain(param: Param, value: object) -> float | int | bool | str:
-    """The argument as a value a parameter may take; None and blobs are refused in its own words."""
+    """The argument as a value of the type that a parameter may take; None and blobs are refused by `Param.check`."""
     if isinstance(value, int | float | str):
         return value
     return param.check(value)

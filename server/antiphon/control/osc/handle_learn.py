@@ -1,4 +1,4 @@
-"""Learning: which parameter the next MIDI control will move."""
+"""Handlers of `/learn` and `/unlearn`: mapping the next MIDI controller that moves to a parameter."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def _learner(server: LearnServer) -> Learner:
 
 
 def split(address: str) -> tuple[str, str]:
-    """(node, parameter) of `/node/NAME/PARAM`, or of `NAME.PARAM` as patches write it."""
+    """(node, parameter) of `/node/NAME/PARAM`, or of `NAME.PARAM` as in a patch; `WireError` for another form."""
     parts = address.removeprefix("/node/").removesuffix("/norm").split("/" if address.startswith("/") else ".")
     if len(parts) != 2 or not all(parts):
         raise WireError(f"address takes /node/NAME/PARAM, not {address[:60]!r}")

@@ -1,4 +1,4 @@
-"""Notes and controls, for the nodes that take them."""
+"""Handlers of notes, controllers and pitch bend."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scenes: store and recall."""
+"""Handlers of scenes: store and recall."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def store(server: SceneServer, peer: Peer, args: Args, _when: When) -> None:
     most(args, 1, "i:number")
     place = whole(args, 0, "number", 0, scenes.MAX_SCENES - 1)
     server.executor.settle()
-    server.plans.scenes[place] = scenes.stored(server.session)
+    server.plans.scenes[place] = scenes.capture(server.session)
     server.saver.soon()
     server.feedback.event("/scene/stored", place)
     server.replies.reply(peer, encode("/done", "/scene/store", place))
@@ -55,11 +55,23 @@ def recall(server: SceneServer, peer: Peer, args: Args, when: When) -> None:
 def recall_scene(
     server: SceneServer, place: int, beats: float = 0.0, quantum: float = 0.0, when: When = NOW, source: object = None
 ) -> None:
-    """Brings a scene back, morphing over `beats`; with a quantum, on its next multiple. `WireError` without it."""
+    """Sets all values to those of a scene.
+
+    Args:
+        server: The server.
+        place: Number of the scene.
+        beats: Length of the ramps; 0 for none.
+        quantum: Where above 0, the recall happens at the next multiple of so many beats.
+        when: The time of the recall without a quantum.
+        source: Key of the sender, which gets no echo.
+
+    Raises:
+        WireError: There is no such scene, or one of its values is refused; nothing has changed.
+    """
     scene = scenes.known(server.plans.scenes, place)
     server.executor.settle()
     at: When = Beat(server.clock.moment().beat, quantum) if quantum > 0.0 else when
-    commands = list(scenes.recalled(scene, server.session, beats * 60.0 / server.session.tempo, at))
+    commands = list(scenes.recall_commands(scene, server.session, beats * 60.0 / server.session.tempo, at))
     server.executor.perform(server.session.recall(commands, server.clock.moment(), source))
     server.saver.soon()
     server.feedback.event("/scene/recalled", place)

@@ -1,4 +1,4 @@
-"""What the server itself answers: how it is, who is subscribed, when all has taken effect."""
+"""Handlers of the server itself: status, version, ping, subscription, monitor, sync, panic."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ COUNTERS = (
     "blocks", "missed_blocks", "late_blocks", "late", "osc_received", "osc_dropped", "osc_failed", "engine_restarts",
     "device_xruns", "schedule_dropped", "commands_dropped", "scheduled", "surfaces",
 )  # fmt: skip
-"""What follows scsynth's nine fields, each an `i` that begins again at 0 after 2147483647."""
+"""Counters after scsynth's nine fields in `/status.reply`, each an `i` that wraps to 0 after 2147483647."""
 
 
 def _figures(server: StatusServer) -> tuple[list[Arg], float, list[int]]:
@@ -110,7 +110,7 @@ def sync(server: StatusServer, peer: Peer, args: Args, when: When) -> None:
 
 
 def _drop_scheduled(server: StatusServer, address: str) -> None:
-    """Empties what waits in control; a sender whose `/sync` is dropped is answered so."""
+    """Drops scheduled messages and syncs; a sender whose `/sync` is dropped is answered `/fail`."""
     server.syncs.dropped(address)
     server.intake.deferred.clear()
 

@@ -1,4 +1,4 @@
-"""Set lists: load, next, previous, go."""
+"""Handlers of set lists: load, next, previous, go, list."""
 
 from __future__ import annotations
 

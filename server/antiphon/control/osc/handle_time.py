@@ -1,4 +1,4 @@
-"""Tempo and transport, and keeping what is played."""
+"""Handlers of tempo, transport and recording."""
 
 from __future__ import annotations
 
@@ -23,7 +23,11 @@ from antiphon.wire.osc import encode
 
 
 class TimeServer(Protocol):
-    """What these handlers use of the server. session_header: what a kept set begins with."""
+    """What these handlers use of the server.
+
+    Attributes:
+        session_header: Gives the header of a recorded session's log.
+    """
 
     session: Session
     link: EngineLink
@@ -114,14 +118,14 @@ def _now() -> str:
 
 
 def _check_room(path: Path) -> None:
-    """Refuses at once what the recorder could not begin to write."""
+    """Raises `FileError` where the disk has no room, so that the sender is answered at once."""
     trial = path.with_name(f".{path.name}.room")
     paths.reserve(trial, ROOM)
     trial.unlink(missing_ok=True)
 
 
 def _fresh(folder: Path, name: str, suffix: str) -> Path:
-    """A path inside `folder` where nothing is yet; the folder is made."""
+    """A path inside `folder` at which no file is yet; creates the folder."""
     path = paths.inside(paths.made(folder, paths.PRIVATE_FOLDER), name, suffix, WireError)
     if path.exists() or path.is_symlink():
         raise WireError(f"there is a {path.name!r} already; choose another name")

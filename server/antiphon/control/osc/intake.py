@@ -1,7 +1,7 @@
-"""From packets to handlers: a hundred messages a turn, of the senders in rotation.
+"""From packets to handlers: about a hundred messages a turn, from the senders' lanes in rotation.
 
-Plain values of one turn are gathered and the last of each parameter is handed on; anything else
-hands on what was gathered first, so nothing changes places with it.
+Plain values are gathered within a turn, and only the last of each parameter is applied. Any other message first
+applies what was gathered, so that the order is preserved.
 """
 
 from __future__ import annotations
@@ -31,22 +31,29 @@ from antiphon.wire.pattern import is_pattern
 PER_TURN = 100
 SYNC = b"/sync"
 MAX_BEHIND = 1024
-"""Of `/sync`, for what other senders sent before; more are answered when their own sender's is handled."""
+"""Messages `/sync` that may wait for what other senders sent before; further ones wait for their own sender's only."""
 NUMBERS = frozenset({float, int, bool})
 _NEVER_ANSWERED = ("/fail", "/done", "/pong", "/synced", "/late", "/meter", "/packet")
 
 
 class Intake:
-    """received: packets.  ignored: other servers' answers.  late: past their time here.
+    """Handles packets.
 
-    tap: is shown every packet, for `antiphon monitor`.
+    Attributes:
+        lanes: The senders' lanes with waiting packets.
+        deferred: Messages that wait for their time.
+        tap: Called with every packet and its sender, for `antiphon monitor`; None for nothing.
+        handling: The message that is being handled.
+        received: Packets so far.
+        ignored: Answers of other servers so far.
+        late: Messages for control that came after their time.
     """
 
     def __init__(
         self, router: Router[AddressRoute], session: Session, clock: EngineClock, executor: CommandExecutor,
         replies: Replies, feedback: Feedback, faults: ControlFaults, access: Access, wake_at: Callable[[int], None],
     ) -> None:  # fmt: skip
-        """router: what each address does.  wake_at: has `due` called when that sample's time has come."""
+        """Connects the parts; `wake_at` schedules a call of `due` for when a sample's time has passed."""
         self._router, self._session, self._clock, self._executor = router, session, clock, executor
         self._replies, self._feedback, self._faults, self._access = replies, feedback, faults, access
         self._wake_at = wake_at
@@ -63,6 +70,7 @@ class Intake:
 
     @property
     def busy(self) -> bool:
+        """Whether packets wait."""
         return bool(self.lanes)
 
     def turn(self) -> None:
@@ -80,7 +88,7 @@ class Intake:
             self._sync()
 
     def _sync(self) -> None:
-        """Hands on each `/sync` before which all that came is handled, of other senders too."""
+        """Handles each `/sync` once all packets that arrived before it, from any sender, are handled."""
         waiting, self._behind = self._behind, []
         for others, route, message, peer in waiting:
             left = [(lane, count) for lane, count in others if not lane.past(count)]
@@ -90,20 +98,20 @@ class Intake:
                 self.call(route, message, peer, NOW)
 
     def _work(self, lane: Lane, share: int) -> int:
-        """Handles up to `share` messages of a lane; returns how much of a turn that was. What raises is one message."""
+        """Handles up to `share` messages of a lane; returns the cost in messages. An exception ends one message."""
         budget = share
         while budget > 0 and lane.waiting:
             try:
                 budget = self._some(lane, budget)
             except Exception as error:
-                # nobody knows how much was done before it
+                # how many were handled before it is unknown: count the whole share
                 budget = 0
                 self._replies.failed += 1
                 self._faults.add("a message", error)
         return share - budget
 
     def _some(self, lane: Lane, budget: int) -> int:
-        """As `_work`, until one raises; returns what is left of the budget."""
+        """Handles messages of a lane until the budget is spent; returns the rest of it. Exceptions pass."""
         queue, rest, moves = lane.queue, lane.rest, self._moves
         exact = self._router.exact
         now = monotonic()
@@ -130,7 +138,7 @@ class Intake:
                 if route is not None and len(args) == 1:
                     value = args[0]
                     if type(value) in NUMBERS and route.low <= value <= route.high:  # type: ignore[operator]
-                        # Taken out and put in again: the order is that of the last values.
+                        # remove and insert again, so that the order is that of the last values
                         moves.pop(route, None)
                         moves[route] = (value, peer)  # type: ignore[assignment]
                         budget -= 1
@@ -146,17 +154,17 @@ class Intake:
         return budget
 
     def _hold(self, peer: Peer, size: int) -> None:
-        """A packet of `size` bytes came from an address that nobody approved."""
+        """Counts a packet of `size` bytes from an address without approval, and maybe answers it."""
         if not self._access.hold(peer.host):
             return
-        # a connection answers for its address, a datagram does not
+        # the source of a TCP connection is verified, that of a datagram may be forged
         answer = held_answer(peer.host, MAX_DATAGRAM if peer.udp is None else size)
         if answer is not None:
-            self._access.told(peer.host)
+            self._access.answered(peer.host)
             self._replies.reply(peer, answer)
 
     def flush(self) -> None:
-        """Hands on the values gathered."""
+        """Applies the gathered values."""
         if not self._moves:
             return
         moves = dict(self._moves)
@@ -171,14 +179,14 @@ class Intake:
                 self._replies.fail(peer, route.address, self._faults.add(route.address, error))
 
     def _unfold(self, lane: Lane, bundle: Bundle, peer: Peer) -> None:
-        """A bundle's messages, each with its time, go to the front of the lane."""
+        """Puts a bundle's messages, each with its time, at the front of the lane."""
         found: list[tuple[Message | WireError, Peer, When]] = []
         stack: list[tuple[Packet, int]] = [(bundle, 0)]
         whens: dict[int, When] = {0: NOW}
         while stack:
             packet, tag = stack.pop()
             if isinstance(packet, Bundle):
-                # A bundle inside a bundle is never earlier than the one around it.
+                # a nested bundle is never earlier than the one around it
                 inner = tag if packet.timetag <= IMMEDIATELY else max(tag, packet.timetag)
                 if inner not in whens:
                     try:
@@ -192,7 +200,7 @@ class Intake:
         lane.rest.extendleft(reversed(found))
 
     def _one(self, packet: Message | WireError, peer: Peer, when: When) -> int:
-        """Handles one message; returns how much of a turn it was."""
+        """Handles one message; returns its cost in messages."""
         if isinstance(packet, WireError):
             self._replies.fail(peer, packet.address, str(packet))
             return 1
@@ -215,13 +223,21 @@ class Intake:
             return 4 + len(routes)
         name = shown(address)
         if name.startswith(_NEVER_ANSWERED) or name.endswith(".reply"):
-            # Answers of another server: to answer them would never end.
+            # another server's answer: answering it could loop forever
             self.ignored += 1
             return 1
         self._replies.fail(peer, name, lambda: unknown(name, self._router.exact, self._session))
         return 1
 
     def call(self, route: AddressRoute, message: Message, peer: Peer, when: When) -> None:
+        """Calls a route's handler, or defers the message to its time; errors are answered `/fail`.
+
+        Args:
+            route: Of the message's address.
+            message: To handle.
+            peer: Its sender.
+            when: Its time, from the bundle's time tag.
+        """
         if peer.level < route.level:
             self._replies.fail(
                 peer, route.address, "this needs the token: use the page, or the machine Antiphon runs on"
@@ -230,7 +246,7 @@ class Intake:
         self.flush()
         self.handling = message
         try:
-            if type(when) is Sample and self._to_wait(route, message, peer, when):
+            if type(when) is Sample and self._defer(route, message, peer, when):
                 return
             route.handler(peer, message.args, when if route.timed else NOW)
         except ScheduleFull as error:
@@ -240,8 +256,8 @@ class Intake:
         except Exception as error:
             self._replies.fail(peer, route.address, self._faults.add(route.address, error))
 
-    def _to_wait(self, route: AddressRoute, message: Message, peer: Peer, when: Sample) -> bool:
-        """Whether a message for control itself was put off until its time; says so when it is past."""
+    def _defer(self, route: AddressRoute, message: Message, peer: Peer, when: Sample) -> bool:
+        """Defers a message that control itself handles, if its time is in the future; reports one that is late."""
         behind_others = route.address == "/sync" and when.n in self._deferred_at
         if route.timed and not behind_others and not asks(message, route):
             return False
@@ -261,7 +277,7 @@ class Intake:
         return False
 
     def due(self, now: Moment) -> None:
-        """Handles the deferred messages whose time has come."""
+        """Handles the deferred messages that are due."""
         for message, peer in self.deferred.due(now):
             route = self._router.exact.get(message.address)
             if route is None:
@@ -273,7 +289,13 @@ class Intake:
 
 
 def unknown(address: str, known: Iterable[bytes], session: Session) -> str:
-    """What is wrong with an address that is not among those known, and what there is instead."""
+    """The reason that answers a message to an unknown address, with the address that was probably meant.
+
+    Args:
+        address: As it was sent.
+        known: All addresses.
+        session: Names the node or parameter that does not exist.
+    """
     parts, ours = address.split("/"), "/node/"
     if address.startswith(ours) and len(parts) > 3:
         try:
@@ -282,6 +304,6 @@ def unknown(address: str, known: Iterable[bytes], session: Session) -> str:
             return str(error)
         ours = f"/node/{parts[2]}/"
     every = (shown(one) for one in known)
-    # addresses of nodes are many: only those of the node that is meant are compared
+    # nodes have many addresses: compare only those of the node that is meant
     near = [name for name in every if name.startswith(ours) or not name.startswith("/node/")]
     return f"there is no such address; {meant(address, near)}docs/osc.md lists them, /node/list the nodes"

@@ -1,4 +1,4 @@
-"""Shows what arrives to whoever asked with `/monitor 1`: copies of packets, so many a second."""
+"""Copies arriving packets to the senders of `/monitor 1`, at a bounded rate."""
 
 from __future__ import annotations
 
@@ -11,24 +11,32 @@ from antiphon.wire.osc import MAX_DATAGRAM, encode
 
 PER_SECOND = 500
 HELD_PER_SECOND = 50
-"""Of addresses that nobody approved: a stranger's flood leaves the others' packets in view."""
+"""Packets from addresses without approval, so that a flood of these does not displace the others."""
 MAX_WATCHERS = 8
 
 
 class Monitor:
-    """install: puts the tap in, or takes it out with None, so that unwatched packets cost nothing."""
+    """Sends copies of packets to watchers."""
 
     def __init__(
         self,
         install: Callable[[Callable[[bytes, Peer], None] | None], None],
         clock: Callable[[], float] = monotonic,
     ) -> None:
+        """No watchers.
+
+        Args:
+            install: Sets the function that is called with each packet; None while there are no watchers, so that
+                packets then cost nothing.
+            clock: Seconds.
+        """
         self._install, self._clock = install, clock
         self._watchers: dict[str, Peer] = {}
         self._start = -1.0
         self._count = self._held = self._skipped = 0
 
     def set(self, peer: Peer, on: bool) -> None:
+        """Adds or removes a watcher; `WireError` where there are `MAX_WATCHERS`."""
         if on and peer.key not in self._watchers and len(self._watchers) >= MAX_WATCHERS:
             raise WireError(f"at most {MAX_WATCHERS} monitors can watch")
         if on:
@@ -38,7 +46,7 @@ class Monitor:
         self._install(self._show if self._watchers else None)
 
     def gone(self, key: str) -> None:
-        """A watcher refuses datagrams or has hung up."""
+        """Removes a watcher that refuses datagrams or whose connection ended; another key is ignored."""
         if self._watchers.pop(key, None) is not None and not self._watchers:
             self._install(None)
 

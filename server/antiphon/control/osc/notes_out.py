@@ -1,4 +1,4 @@
-"""The notes nodes play, sent to subscribers: what `hum` finds, what an accompanist answers."""
+"""Sends subscribers the notes that nodes emit, for example those that `hum` detects."""
 
 from __future__ import annotations
 
@@ -11,21 +11,23 @@ from antiphon.session.session import Session
 
 
 class NotesOut:
-    """Asks the engine for events: every node's while anybody is subscribed, else those of the node of `wanted`.
+    """Requests events from the engine: every node's while there are subscribers, else those of the node of `wanted`.
 
-    wanted: gives the number of the node whose events are needed without a subscriber, 0 for none.
+    Attributes:
+        wanted: Gives the number of the node whose events are needed without a subscriber, 0 for none.
     """
 
     def __init__(self, link: EngineLink, session: Session, surfaces: Surfaces, feedback: Feedback) -> None:
+        """Requests nothing before `follow`."""
         self._link, self._session, self._surfaces, self._feedback = link, session, surfaces, feedback
         self.wanted: Callable[[], int] = _none
 
     def follow(self) -> None:
-        """Asks each time: an engine that was started again has forgotten."""
+        """Requests the events; called in every tick, for a restarted engine does not know the request."""
         self._link.echo(EVERY_NODE if self._surfaces else self.wanted())
 
     def played(self, found: PlayedNote) -> None:
-        """A node emitted an event; notes are sent in the shape in which they are taken, with the node's name."""
+        """Sends a node's note-on or note-off as a message that the server itself would take, with the node's name."""
         node = self._session.by_id.get(found.node)
         if node is None or found.kind not in ("on", "off"):
             return

@@ -1,7 +1,7 @@
-"""What the engine is to be told, in order, whether its ring has room or not.
+"""Queue of actions for the engine, in order, for when its command ring is full or a plan is not ready.
 
-A full ring makes what follows wait here, bounded and counted. What is for a node of a plan still
-being made waits until that plan plays; so does a `/sync`.
+Actions that follow a full ring wait here, bounded and counted. Those for a node of a plan that is being prepared wait
+until that plan plays; so does a `/sync`.
 """
 
 from __future__ import annotations
@@ -27,16 +27,19 @@ from antiphon.session.session import Session
 
 LIMIT = 1 << 17
 _PLAYED = (NodeSet, *EVENTS)
-"""What a node that does not play, and is in no plan being made, has no use for."""
+"""Actions that are discarded where their node is neither in the plan that plays nor in one being prepared."""
 
 
 class Outbox:
-    """Sends effects to the link. `dropped` counts those there was no room for at all.
+    """Sends effects to the engine.
 
-    tap: is shown each effect once, when it is asked for.
+    Attributes:
+        dropped: Actions for which neither ring nor queue had room, so far.
+        tap: Called once with each effect, when it is requested.
     """
 
     def __init__(self, link: EngineLink, session: Session) -> None:
+        """Nothing is queued."""
         self._link, self._session = link, session
         self._backlog: deque[Action] = deque()
         self._for_plan: deque[Action] = deque()
@@ -45,48 +48,49 @@ class Outbox:
 
     @property
     def waiting(self) -> bool:
-        """The engine's ring was full: `flush` has to be called again."""
+        """Whether the engine's ring was full, so that `flush` must be called again."""
         return bool(self._backlog)
 
     def send(self, effect: EngineEffect) -> None:
+        """Sends an effect, or queues it."""
         self.tap(effect)
         self._send(effect)
 
     def _send(self, effect: EngineEffect) -> None:
         if isinstance(effect, EngineLoad):
             self._link.load(effect.serial, effect.graph, effect.ids, effect.tempo, effect.fade, again=effect.again)
-        elif self._early(effect):
-            self._keep(self._for_plan, effect)
+        elif self._needs_plan(effect):
+            self._enqueue(self._for_plan, effect)
         else:
             if isinstance(effect, Panic | ClearSchedule):
                 self._for_plan = deque(left for e in self._for_plan for left in _left_by(effect, e))
             if self._backlog or not self._try(effect):
-                self._keep(self._backlog, effect)
+                self._enqueue(self._backlog, effect)
 
     def flush(self) -> None:
-        """Tells the engine what did not fit before."""
+        """Sends queued actions, as many as the engine's ring has room for."""
         while self._backlog and self._try(self._backlog[0]):
             self._backlog.popleft()
 
     def plan_plays(self) -> None:
-        """The plan that was waited for plays, or will not: what was for it goes on its way."""
+        """Sends the actions that waited for a plan, once the engine plays it or has refused it."""
         waiting, self._for_plan = self._for_plan, deque()
         for effect in waiting:
             self._send(effect)
 
     def engine_lost(self, again: list[Action]) -> None:
-        """A new engine knows nothing: what waited is dropped, `again` waits for its first plan."""
+        """Clears the queues for a new engine; `again` is sent once its first plan plays."""
         self._backlog.clear()
         self._for_plan = deque(again)
 
-    def _early(self, action: Action) -> bool:
-        """Whether it waits for the plan that is being made."""
+    def _needs_plan(self, action: Action) -> bool:
+        """Whether an action must wait for the plan that is being prepared."""
         session = self._session
         match action:
             case NodeSet(node, cell):
                 if node in session.playing:
                     return False
-                # Its value at once is in the plan being made, or will be said again when that plays.
+                # a value without a time is in the plan itself, or is sent again once that plays
                 known = session.by_id.get(node)
                 return known is not None and (type(action.when) is not Now or known.cells[cell].kind == "trigger")
             case Sync():
@@ -100,7 +104,7 @@ class Outbox:
             return True
         return self._link.send(action)
 
-    def _keep(self, queue: deque[Action], action: Action) -> None:
+    def _enqueue(self, queue: deque[Action], action: Action) -> None:
         if len(queue) >= LIMIT:
             self.dropped += 1
             return
@@ -108,10 +112,10 @@ class Outbox:
 
 
 def _left_by(drop: Panic | ClearSchedule, action: Action) -> Iterator[Action]:
-    """What a panic, or a cleared schedule, leaves of what waits for a plan. A `/sync` dropped is answered elsewhere."""
+    """What remains of an action that waits for a plan after a panic or `/clearSched`; `Syncs` answers dropped syncs."""
     if isinstance(action, EVENTS):
         if isinstance(drop, ClearSchedule) and (action.kind == "off" or type(action.when) is Now):
-            # a note that waits with it, not timed itself, must end
+            # a note-on without a time waits as well, and must not be left without its end
             yield replace(action, when=NOW)
     elif isinstance(action, Sync | Panic | ClearSchedule) or type(action.when) is Now:
         yield action

@@ -1,4 +1,4 @@
-"""`docs/osc.md`, made from the declarations: `python -m antiphon.control.osc.reference > docs/osc.md`."""
+"""Generates `docs/osc.md` from the declarations: `python -m antiphon.control.osc.reference > docs/osc.md`."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ HEAD = """\
 *Made from the declarations in the code: change those, then run `make docs`.*
 
 UDP and TCP, port 4400 of 127.0.0.1 (`serve --osc-port`). Over TCP a packet is framed by its length (OSC 1.0) or by
-SLIP (OSC 1.1); the server tells which by the first byte and answers in kind.
+SLIP (OSC 1.1); the server recognises which by the first byte and answers in the same framing.
 
-Nothing is answered when a message worked and asked for nothing. Answers go to the address the message came from. What
-cannot be done is answered `/fail s:address s:reason`, with what is allowed, at most 50 times a second per sender; it
-changes nothing. Numbers come as whatever the client has: `i f d h T F` all do for numbers and switches, so `/sync 5.0`
-is a sync. NaN and infinity are refused.
+A message that succeeds and asks for nothing gets no answer. Answers go to the address the message came from. A message
+that is refused changes nothing and is answered `/fail s:address s:reason`, with what is allowed, at most 50 times a
+second per sender. Numbers and switches may have any of the type tags `i f d h T F`, so `/sync 5.0` is a sync. NaN and
+infinity are refused.
 
 In this page `i f s d b` are type tags, `[…]` may be left out, `…` may be repeated.
 
@@ -43,16 +43,16 @@ Loading another patch leaves them, and a pattern does not reach them.
 | address | arguments | answer or effect |
 |---|---|---|
 | `/node/NAME/PARAM` | value `[f:seconds]` | Sets it, in its unit; a float can be ramped over up to 3600 s. |
-| `/node/NAME/PARAM` | | Answers it: the value last asked for whose time has come. A trigger fires. |
+| `/node/NAME/PARAM` | | Answers the value last asked for that is due by now. A trigger fires. |
 | `/node/NAME/PARAM/norm` | `f` 0 to 1 `[f:seconds]` | Sets its place in its range; without arguments answers it. |
 | `/node/NAME/reset` | | Clears the node's state, and tries it again after a failure. |
 
 `/note/on`, `/note/off`, `/cc` and `/bend` with a node's name are for that node, which must take notes (`synth` does;
-the patch `keys` has one). Without one they are for every node that takes notes and that no wire plays; where wires play
-them all, for all. The name may stand right behind the velocity or the value: `/note/on 60 100 keys`. A note begins at
-the sample its bundle names; a synth sounds it one block later. A node takes 1024 events in a block; what is more comes
-with the next, counted as late. `/panic` ends every note and drops those to come; `/clearSched` drops those to come, and
-ends at once the notes whose end was among them.
+the patch `keys` has one). Without one they are for every node that takes notes and that no wire feeds with events;
+where wires feed them all, for all. The name may follow the velocity or the value directly: `/note/on 60 100 keys`. A
+note begins at the sample its bundle names; a synth sounds it one block later. A node takes 1024 events in a block;
+further ones come with the next block and are counted as late. `/panic` ends every note and drops the scheduled ones;
+`/clearSched` drops the scheduled ones, and ends at once the notes whose end was among them.
 
 Every node has these parameters:
 
@@ -78,8 +78,8 @@ A bundle inside another is never earlier than the one around it; bundles nest 16
 Messages of one sender are handled in the order in which they arrived; senders take turns, a hundred messages in all or
 one pattern each. Of many values sent to one parameter within about a millisecond the last is taken.
 
-Text is UTF-8. What has none (a file's name from an old archive) is written as `\\udce4` in answers; half of a
-character by type tag `c` is refused. A message at which Antiphon itself fails is answered `/fail`, counted in `faults`
+Text is UTF-8. Bytes that are not (a file's name from an old archive) are written as `\\udce4` in answers; a surrogate
+by type tag `c` is refused. A message that causes an error in Antiphon itself is answered `/fail`, counted in `faults`
 and named in `trouble` of `/api/status`.
 
 ## Machines that wait for approval
@@ -88,7 +88,7 @@ With `serve --lan`, an address that was not approved is answered `/fail` once in
 in no more bytes than it sent: the whole sentence, `not approved yet`, `held`, or nothing. `antiphon surfaces` lists the
 64 that sent last. [safety.md](safety.md) says what approval does not keep out.
 
-## What subscribers are told
+## Messages to subscribers
 
 After `/notify 1`, at most 60 times a second and bundled:
 
@@ -98,27 +98,27 @@ After `/notify 1`, at most 60 times a second and bundled:
 | `/tempo` | `f:bpm` | As above. |
 | `/beat` | `i:beat` | A beat began. |
 | `/meter` | `s:node f:peak f:rms` | Levels that changed, 30 times a second; `in` and `out` are the server's own. |
-| `/clip` | `i:blocks` | So many blocks of input reached full scale since it was last said, once a second at most. |
-| `/note/on` `/note/off` | `i:note i:velocity i:channel s:node` | A node played it: what `hum` hears, say. |
+| `/clip` | `i:blocks` | So many blocks of input reached full scale since the last `/clip`, once a second at most. |
+| `/note/on` `/note/off` | `i:note i:velocity i:channel s:node` | A node emitted it, for example `hum`. |
 | `/late` | `s:address f:seconds` | A command came over 10 ms after its time. |
 | `/node/state` | `s:node s:state s:reason` | A node's state changed, see below. |
-| `/patch/loaded` `/patch/failed` | `s:name`, `s:reason` | A plan plays, or could not be made. |
+| `/patch/loaded` `/patch/failed` | `s:name`, `s:reason` | A plan plays, or was refused. |
 | `/set/at` | `s:set i:place i:patches s:patch` | Another patch of the set was asked for. |
 | `/patch/warning` | `s:reason` | It plays, but takes most of the machine (with the numbers), or hides a shipped one. |
 | `/engine/state` | `s:state i:pid` | An engine was started again. |
 | `/learned` | `s:address s:control s:port` | A MIDI controller was mapped to it, after `/learn`. |
-| `/ping` | | Every 30 s, to see whether you are there; need not be answered. |
+| `/ping` | | Every 30 s, to detect a closed port; need not be answered. |
 
-A node is `running`, or it is heard dry, delayed by its latency (one without an input is silent): `failed` until
-`/node/NAME/reset`, for the reason given; `starting` or `restarting` while its worker gets ready, the first time or
-again; `waiting` while what its worker plays by, a scsynth joined by `--scsynth`, does not answer.
+A node is `running`, or its input is passed through dry, delayed by its latency (a node without an input is silent):
+`failed` until `/node/NAME/reset`, for the reason given; `starting` or `restarting` while its worker gets ready, the
+first time or again; `waiting` while the scsynth that its worker uses, joined by `--scsynth`, does not answer.
 [realtime.md](realtime.md) says more of workers.
 
 At most 64 can subscribe. A subscription ends with `/notify 0`, with the TCP connection, when a UDP port is found
-closed, or, on another machine, after 300 s in which nothing was heard: send anything, or `/notify 1` again. A
-surface named by `serve --surface HOST:PORT` stays subscribed. It ends too when an approval ends, after twelve hours
-or by `antiphon forget`. Over TCP 256 are connected at most, 32 of them from addresses that nobody approved: where there
-is no room whoever is not approved goes first, then who has been silent for longest.
+closed, or, on another machine, after 300 s in which it sent nothing: send anything, or `/notify 1` again. A surface
+named by `serve --surface HOST:PORT` stays subscribed. A subscription also ends with its address's approval, after
+twelve hours or by `antiphon forget`. At most 256 TCP connections are open, 32 of them from addresses without approval;
+where there is no room, one without approval is closed first, then the one that has sent nothing for longest.
 
 ## /status.reply
 
@@ -129,7 +129,7 @@ each an `i`:
 
 
 def markdown(catalog: Catalog) -> str:
-    """The whole page. catalog: the processors whose parameters it lists."""
+    """The whole page, with the parameters of the processors in `catalog`."""
     parts = [HEAD, _addresses(), NODES, _params(HOST_PARAMS), TAIL, _counters()]
     if catalog.types:
         parts.append("\n## Processors\n")
@@ -180,7 +180,7 @@ def _counters() -> str:
 
 
 def built_in() -> Catalog:
-    """The processors that come with Antiphon, whatever else is installed."""
+    """The catalog of the processors that come with Antiphon, without other installed plugins."""
     from antiphon.plugins import loader
     from antiphon.plugins.finding import BUILT_IN
 

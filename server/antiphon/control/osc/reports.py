@@ -1,4 +1,4 @@
-"""What the engine says, turned into answers, events and values."""
+"""Handles the engine's reports: passes them on as answers, events and values."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ from antiphon.session.session import Session
 
 log = logging.getLogger("antiphon.control")
 
-CLIP_TOLD, CLIP_LOGGED = 1.0, 60.0
-"""Seconds between two words about an input that clips: to surfaces, and in the log."""
+CLIP_EVENT_SECONDS, CLIP_LOG_SECONDS = 1.0, 60.0
+"""Seconds between two reports of an input that clips: to surfaces, and in the log."""
 QUIET = 1e-5
-"""Levels below this (-100 dBFS) are not worth a meter's message."""
+"""Levels below this (-100 dBFS) are sent as 0."""
 
 
 class ReportServer(Protocol):
-    """What the reports of the engine change."""
+    """The parts of control that the engine's reports change."""
 
     link: EngineLink
     session: Session
@@ -58,40 +58,41 @@ class ReportServer(Protocol):
 
 
 class Reports:
-    """played: is called with every note that a node played.
+    """Reads and handles reports.
 
-    Args:
-        server: What the reports change.
+    Attributes:
+        played: Called with every event that a node emitted.
     """
 
     def __init__(self, server: ReportServer) -> None:
+        """Reads nothing before `read`."""
         self._server = server
         self.played: list[Callable[[PlayedNote], None]] = [server.notes_out.played]
         self._levels: dict[int, tuple[float, float]] = {}
-        self._clipped, self._clip_told, self._clip_logged = 0, -CLIP_TOLD, -CLIP_LOGGED
+        self._clipped, self._clip_sent, self._clip_logged = 0, -CLIP_EVENT_SECONDS, -CLIP_LOG_SECONDS
 
     def read(self) -> None:
-        """Takes in all there is."""
+        """Reads and handles all reports there are."""
         found = self._server.link.reports()
         attempt = self._server.faults.attempt
         for report in found:
-            attempt("what the engine said", partial(self._one, report))
+            attempt("a report of the engine", partial(self._one, report))
         attempt("the input's level", self._clips)
         if found:
             self._server.turns.finish()
 
     def _clips(self) -> None:
-        """Says that the input reaches full scale: once a second to surfaces, once a minute in the log."""
+        """Reports an input at full scale: once a second to surfaces, once a minute in the log."""
         clipped, now = self._server.link.counters().clipped_blocks, monotonic()
-        if clipped == self._clipped or now - self._clip_told < CLIP_TOLD:
+        if clipped == self._clipped or now - self._clip_sent < CLIP_EVENT_SECONDS:
             return
-        new, self._clipped, self._clip_told = clipped - self._clipped, clipped, now
+        new, self._clipped, self._clip_sent = clipped - self._clipped, clipped, now
         if new < 0:
             return  # a new engine counts from 0
         self._server.feedback.event("/clip", new)
-        if now - self._clip_logged >= CLIP_LOGGED:
+        if now - self._clip_logged >= CLIP_LOG_SECONDS:
             self._clip_logged = now
-            log.warning("the input clips; turn it down before the sound card (/node/in/gain comes behind it)")
+            log.warning("the input clips; reduce the level before the sound card (/node/in/gain acts after it)")
 
     def _one(self, report: Report) -> None:
         server = self._server
@@ -100,7 +101,7 @@ class Reports:
                 for listener in self.played:
                     listener(report)
             case Synced(token):
-                server.syncs.came(token)
+                server.syncs.synced(token)
             case BeatPassed(beat):
                 server.feedback.event("/beat", beat)
             case Late(node, cell, seconds):
@@ -129,16 +130,16 @@ class Reports:
                 server.plans.engine_started(pid)
 
     def meters(self) -> dict[str, tuple[float, float]]:
-        """Levels that changed since the last call, by node name; `in` and `out` are the server's own."""
+        """Levels that changed since the last call: (peak, RMS) by node name; `in` and `out` are the server's own."""
         levels = self._server.link.meters()
         names = {n.id: n.name for n in self._server.session.by_id.values()}
-        moved = {}
+        changed = {}
         for number, level in levels.items():
             loud = tuple(x if x > QUIET else 0.0 for x in level)
             if number in names and self._levels.get(number) != loud:
-                moved[names[number]] = (float(loud[0]), float(loud[1]))
+                changed[names[number]] = (float(loud[0]), float(loud[1]))
                 self._levels[number] = (loud[0], loud[1])
-        return moved
+        return changed
 
     def _address(self, node: int, cell: int) -> str:
         if address := ACTIONS.address(cell - OTHER):

@@ -1,4 +1,4 @@
-"""What one OSC address does."""
+"""The route of an OSC address: its handler, and how messages to it are treated."""
 
 from __future__ import annotations
 
@@ -10,16 +10,23 @@ from antiphon.session.commands import When
 from antiphon.wire.osc import Arg
 
 Handler = Callable[[Peer, tuple[Arg, ...], When], None]
-"""(sender, arguments, time); raises `AntiphonError` with what the sender is answered."""
+"""(sender, arguments, time); raises `AntiphonError`, whose text answers the sender."""
 
 
 @dataclass(slots=True, eq=False)
 class AddressRoute:
-    """What an address does.
+    """The route of one address.
 
-    low, high: one number in between sets `param` of `node` and nothing else happens; low above high: none does.
-    asks: without arguments it is a question.  timed: the handler sees to `when` itself; others are
-    called when their time has come.  at_once: answered when it comes; one dated to come is refused.
+    Attributes:
+        address: The address.
+        handler: Handles a message.
+        level: Needed to send to it.
+        timed: Whether the handler applies `when` itself; other handlers are called when the message is due.
+        low, high: A single number in this range only sets `param` of `node`, so that `Intake` may gather it; low
+            above high for none.
+        node, param: What such a number sets.
+        asks: Whether a message without arguments asks for the value.
+        at_once: Whether it only asks for the present state; it is then refused with a time in the future.
     """
 
     address: str

@@ -1,4 +1,4 @@
-"""Subscribing, and finding out who is gone."""
+"""Subscriptions across restarts of control, and their expiry."""
 
 from __future__ import annotations
 
@@ -15,25 +15,31 @@ from antiphon.io.osc_udp import UdpEndpoint
 from antiphon.wire.osc import encode
 
 KEEPALIVE = 30.0
-"""Seconds between two `/ping`s to a subscriber, which show whether anybody is there."""
+"""Seconds between two `/ping`s to a subscriber, by which a closed port is detected."""
 
 
 class Subscribers:
-    """Who is subscribed, across restarts of this process.
-
-    Args:
-        surfaces: The subscriptions.
-        access: Which addresses may do what.
-        udp, tcp: The sockets, whose peers are judged anew when that changes.
-        saver: Is asked to save when a subscription comes or goes.
-    """
+    """Adds and removes subscriptions, saves and restores them, and ends expired ones."""
 
     def __init__(self, surfaces: Surfaces, access: Access, udp: UdpEndpoint, tcp: TcpServer, saver: StateSaver) -> None:
+        """Nothing is restored before `start`.
+
+        Args:
+            surfaces: The subscriptions.
+            access: The level of each address.
+            udp, tcp: The sockets, whose peers' levels are updated when those change.
+            saver: Saves when a subscription is added or removed.
+        """
         self._surfaces, self._access, self._udp, self._tcp, self._saver = surfaces, access, udp, tcp, saver
         self._pinged: dict[str, float] = {}
 
     def start(self, given: tuple[tuple[str, int], ...], data: dict[str, Any]) -> None:
-        """Subscribes those that `--surface` names and those of an earlier process, whose `to_json` is in `data`."""
+        """Subscribes the surfaces of `--surface` and those of an earlier process.
+
+        Args:
+            given: (host, port) of each `--surface`.
+            data: The earlier process's state, with the entries of `to_json`; empty without one.
+        """
         self._access.restore({}, data.get("forgotten", []))
         given = tuple(_resolved(address) for address in given)
         for address in given:
@@ -45,31 +51,29 @@ class Subscribers:
             self._surfaces.add(self._udp.peer(address), str(item["owner"]), address in given, int(item["id"]))
 
     def add(self, peer: Peer, port: int) -> int:
-        """Subscribes a sender, or another port of its machine; returns its number."""
+        """Subscribes a sender, or with `port` above 0 that port of its machine; returns the subscriber's number."""
         target = self._udp.peer((peer.host, port)) if port else peer
         number = self._surfaces.add(target, peer.key).id
         self._saver.soon()
         return number
 
     def remove(self, peer: Peer, port: int) -> int:
+        """Ends a subscription, named as for `add`; returns its number, or raises `WireError` without one."""
         gone = self._surfaces.remove(f"{peer.host}:{port}" if port else peer.key)
         if gone is None:
             raise WireError("you are not subscribed; /notify 1 subscribes")
         self._saver.soon()
         return gone.id
 
-    def judge(self) -> None:
-        """Somebody may do more or less than before: that holds at once, for all he has open."""
+    def update_access(self) -> None:
+        """Applies changed access levels to all open connections, known UDP peers and subscriptions."""
         self._udp.judge()
         self._tcp.judge()
-        self._surfaces.judge(self._access)
+        self._surfaces.update_access(self._access)
         self._saver.soon()
 
     def expire(self) -> None:
-        """Ends approvals whose time is over, and finds the dead.
-
-        Those not told anything for long are asked, those silent for longer than their lease are dropped.
-        """
+        """Ends expired approvals and subscriptions, and pings UDP subscribers every `KEEPALIVE` seconds."""
         now = monotonic()
         self._access.lapse()
         known = {s.peer.key for s in self._surfaces}
@@ -87,6 +91,7 @@ class Subscribers:
             self._saver.soon()
 
     def to_json(self) -> dict[str, Any]:
+        """The subscriptions over UDP and the revoked approvals, for `start`."""
         return {
             "forgotten": sorted(self._access.forgotten),
             "surfaces": [
@@ -98,7 +103,7 @@ class Subscribers:
 
 
 def _resolved(address: tuple[str, int]) -> tuple[str, int]:
-    """With the IP address of a machine given by its name: that is what it is approved and forgotten by."""
+    """The address with the host's name resolved, for approvals are by IP address."""
     try:
         return socket.gethostbyname(address[0]), address[1]
     except OSError:

@@ -1,4 +1,4 @@
-"""Who waits for `/synced`."""
+"""Pending `/sync` messages: maps the engine's tokens to the senders and their numbers."""
 
 from __future__ import annotations
 
@@ -24,32 +24,46 @@ class _Waiting:
 
 
 class Syncs:
-    """Tokens out, clients' numbers back."""
+    """The `/sync` messages that the engine has not reached yet."""
 
     def __init__(self, replies: Replies, clock: EngineClock) -> None:
+        """None are pending."""
         self._replies, self._clock = replies, clock
         self._waiting: dict[int, _Waiting] = {}
-        # Never a number an earlier process used: its answers may still come.
+        # unlike any token of an earlier process, whose answers may still arrive
         self._last = monotonic_ns()
 
     def __len__(self) -> int:
         return len(self._waiting)
 
     def expect(self, peer: Peer, number: int, when: When) -> int:
-        """The token to send for a client's `/sync number`."""
+        """Adds a client's `/sync number`.
+
+        Args:
+            peer: Who is answered.
+            number: The client's number.
+            when: The time of the sync.
+
+        Returns:
+            The token to send to the engine.
+
+        Raises:
+            ScheduleFull: `MAX_WAITING` are pending.
+        """
         if len(self._waiting) >= MAX_WAITING:
             raise ScheduleFull(f"{MAX_WAITING} syncs wait already")
         self._last += 1
         self._waiting[self._last] = _Waiting(peer, number, when)
         return self._last
 
-    def came(self, token: int) -> None:
+    def synced(self, token: int) -> None:
+        """The engine has reached a token: answers `/synced`."""
         found = self._waiting.pop(token, None)
         if found is not None:
             self._replies.reply(found.peer, encode("/synced", found.number))
 
     def dropped(self, address: str) -> None:
-        """The schedule is being emptied: those in it will not come."""
+        """Answers `/fail` for the scheduled syncs, which `address` has dropped."""
         now = self._clock.moment()
         for token, found in list(self._waiting.items()):
             if isinstance(found.when, Sample) and found.when.n > now.sample:
@@ -57,6 +71,6 @@ class Syncs:
                 self._replies.fail(found.peer, "/sync", f"{found.number} was dropped by {address} before its time")
 
     def again(self, scheduled: list[Action]) -> list[Action]:
-        """Those a lost engine owes: all but the scheduled ones, which are told again with the schedule."""
+        """The syncs to send again to a new engine: all that are not among the `scheduled` actions, sent anyway."""
         known = {e.token for e in scheduled if isinstance(e, Sync)}
         return [Sync(token) for token in self._waiting if token not in known]
