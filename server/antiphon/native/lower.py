@@ -37,7 +37,7 @@ _MATH = {"sqrt", "exp", "sin", "cos", "log", "floor", "pow", "log2", "exp2"}
 
 
 class KernelSyntaxError(TypeError):
-    """A kernel says something outside the subset."""
+    """A kernel uses something outside the subset of Python."""
 
     def __init__(self, item: Kernel[Any, Any], what: str) -> None:
         super().__init__(f"{item.name}, {what}")
@@ -45,7 +45,7 @@ class KernelSyntaxError(TypeError):
 
 
 def build(wanted: Iterable[Kernel[Any, Any]]) -> bytes:
-    """Relocatable machine code for `wanted`, with what they call inlined; symbols are `symbol(kernel, place)`."""
+    """Compiles kernels, with the kernels they call inlined, to an object file; symbols are `symbol(kernel, place)`."""
     module = ir.Module("antiphon")
     unit = _Unit(module)
     for item in wanted:
@@ -68,7 +68,7 @@ def _power_of_two(value: ir.Value) -> bool:
 
 
 class _Unit:
-    """One LLVM module's kernels. Two plugins may give kernels one name: here each has its own."""
+    """The kernels of one LLVM module, with a distinct symbol each: kernels of two plugins may have the same name."""
 
     def __init__(self, module: ir.Module) -> None:
         self.module = module
@@ -110,7 +110,7 @@ class _Lowering:
     def fail(self, node: ast.AST, what: str) -> KernelSyntaxError:
         return KernelSyntaxError(self.item, f"line {getattr(node, 'lineno', '?')}: {what}")
 
-    # ---- locals live in the entry block; LLVM turns them into registers
+    # ---- locals are allocated in the entry block; LLVM turns them into registers
     def store(self, name: str, value: ir.Value) -> None:
         if name not in self.slots:
             builder = ir.IRBuilder(self.entry)
@@ -340,7 +340,7 @@ class _Lowering:
         return self.b.add(rest, self.b.select(self.rounded_up(rest, b), b, ir.Constant(_I64, 0)))
 
     def rounded_up(self, rest: ir.Value, b: ir.Value) -> ir.Value:
-        """Whether sdiv's quotient lies above Python's: there is a remainder, of the other sign than the divisor."""
+        """Whether sdiv's quotient exceeds Python's: the remainder is not 0 and its sign differs from the divisor's."""
         zero = ir.Constant(_I64, 0)
         other_sign = self.b.icmp_signed("<", self.b.xor(rest, b), zero)
         return self.b.and_(self.b.icmp_signed("!=", rest, zero), other_sign)
@@ -358,7 +358,7 @@ class _Lowering:
         return self.b.fcmp_unordered(sign, a, b) if sign == "!=" else self.b.fcmp_ordered(sign, a, b)
 
     def given(self, node: ast.expr) -> list[ir.Value]:
-        """What an argument is to machine code."""
+        """The machine code's types of an argument."""
         name = self.sound(node)
         if not name:
             return [self.value(node)]
