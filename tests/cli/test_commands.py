@@ -400,7 +400,7 @@ def test_every_bench_says_how_long_it_takes() -> None:
     assert {"osc", "synth", "supercollider"} <= every.keys()
     for name, found in every.items():
         said = bench.announced(name, found.seconds(asked))
-        assert re.search(r"takes about \d+ (s|minutes) on two idle cores$|; --limit takes fewer$", said)
+        assert re.search(r"takes about \d+ (s|minutes) on two idle cores$|; --limit N processes at most N$", said)
     osc = every["osc"]
     assert bench.announced("osc", osc.seconds(asked)).startswith("bench osc takes about 2 minutes")
     short = osc.seconds(BenchOptions(5.0, Path(), 1, 0, 2.0, Path()))

@@ -65,7 +65,7 @@ def test_no_placeholder_is_left_in_what_is_written() -> None:
 
 @pytest.mark.parametrize("name", ["Big", "9x", "class", "a-b", "../x", "", "x" * 50])
 def test_a_name_that_cannot_be_is_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(UsageError, match="is no name for a plugin"):
+    with pytest.raises(UsageError, match="is not a name for a plugin"):
         write(name, "sound-sound", tmp_path)
     assert not list(tmp_path.iterdir())
 

@@ -245,7 +245,7 @@ def test_several_files_and_folders_go_to_a_folder_and_one_bad_one_stops_none(ant
     lines = done.err.splitlines()
     assert lines[0].startswith("antiphon: cannot read takes/bad.wav: it is not a wav")
     assert lines[1] == "antiphon: cannot read none.wav: there is no such file"
-    assert lines[2] == "antiphon: 2 of 6 files could not be done"
+    assert lines[2] == "antiphon: 2 of 6 files could not be processed"
     assert sorted(os.listdir(tmp_path / "out" / "here")) == ["-dash.wav", "a.WAV", "b.flac", "süß ☃.ogg"]
     assert audio.read(tmp_path / "out" / "here" / "b.flac")[0].shape == (1, 5000)
 
@@ -290,7 +290,7 @@ def test_a_signal_midway_leaves_what_was_there(spawn: Command, tmp_path: Path, n
     process.send_signal(number)
     _, err = process.communicate(timeout=20)
     assert process.returncode == 128 + number
-    assert err == "antiphon: stopped; nothing was left half written\n"
+    assert err == "antiphon: stopped; no incomplete file was left\n"
     assert sorted(os.listdir(tmp_path)) == ["in.flac", f"out.{kind}"]
     assert (tmp_path / f"out.{kind}").read_text() == "the old one"
 
@@ -381,5 +381,5 @@ def test_each_file_gives_back_what_its_processor_held(antiphon: Command, with_te
         soundfile.write(f"{name}.wav", np.full((4000, 2), level, np.float32), 48000)
     done = antiphon("run", "holding", "a.wav", "b.wav", "c.wav", "--out-dir", "out")
     assert "too loud" in done.err
-    assert "1 of 3 files could not be done" in done.err
+    assert "1 of 3 files could not be processed" in done.err
     assert Holding.held == 0

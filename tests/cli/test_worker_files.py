@@ -93,7 +93,7 @@ def test_one_of_several_files_that_kills_a_worker_leaves_the_others_done(antipho
     assert done.code == 1
     assert done.err.splitlines() == [
         "antiphon: the worker nan gave NaN or infinity; the work ends where its answer is missing",
-        "antiphon: 1 of 3 files could not be done",
+        "antiphon: 1 of 3 files could not be processed",
     ]
     assert sorted(p.name for p in Path("out").iterdir()) == ["a.wav", "c.wav"]
     for name in ("a", "c"):

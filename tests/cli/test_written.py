@@ -105,7 +105,7 @@ def test_of_many_files_one_that_is_there_is_named_and_the_others_are_done(antiph
     assert done.code == 1
     assert done.err.splitlines() == [
         "antiphon: out/a.wav is there already; give --out-dir another name, or --force to write over it",
-        "antiphon: 1 of 2 files could not be done",
+        "antiphon: 1 of 2 files could not be processed",
     ]
     assert done.out == "wrote out/b.wav: 0:00.0, 48 kHz, mono, from b.wav\n"
     assert (sources / "out" / "a.wav").read_text() == "the old one"
@@ -157,7 +157,7 @@ def test_a_file_without_sound_is_done_with_a_word(antiphon: Command, tmp_path: P
         ),
         ("run gain in.wav o.wav --tail -1", "--tail takes 0 to 600 seconds, not -1"),
         ("render through --in in.wav --out o.wav --fade nan", "--fade takes 0 to 10 seconds, not nan"),
-        ("run hum in.wav o.wav --tail 2", "hum gives OUT its length itself; leave --tail out"),
+        ("run hum in.wav o.wav --tail 2", "hum sets the length of OUT itself; leave --tail out"),
     ],
 )
 def test_what_would_do_nothing_is_refused(antiphon: Command, sources: Path, line: str, said: str) -> None:

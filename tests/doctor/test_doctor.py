@@ -92,7 +92,7 @@ def test_weights_that_are_missing_or_changed_are_named_with_what_mends_it(tmp_pa
     here = only(software.weights)
     count = len(model_files.names())
     assert (here.state, here.mend) == ("works", "")
-    assert here.said == f"{count} of {count} are here, and as they were"
+    assert here.said == f"{count} of {count} are installed and match their checksums"
     folder = Path(shutil.copytree(resources.models(), tmp_path / "models"))
     monkeypatch.setattr(resources, "models", lambda: folder)
     (folder / "accompany-harmony.safetensors").unlink()
@@ -101,15 +101,15 @@ def test_weights_that_are_missing_or_changed_are_named_with_what_mends_it(tmp_pa
     some = only(software.weights)
     assert some.state == "limited"
     assert some.said == (
-        f"{count - 3} of {count} are here; missing: accompany-harmony, hum-learned; changed: reference; what needs "
-        "them does without, or is heard dry"
+        f"{count - 3} of {count} are installed; missing: accompany-harmony, hum-learned; changed: reference; nodes "
+        "that need them run without, or are dry"
     )
     assert "install Antiphon again" in some.mend
     shutil.rmtree(folder)
     folder.mkdir()
     none = only(software.weights)
     assert none.state == "limited"
-    assert none.said.startswith("none are here: ")
+    assert none.said.startswith("none are installed: ")
     assert "holds no manifest.toml" in none.said
     assert "install Antiphon again" in none.mend
 
@@ -165,7 +165,7 @@ def test_an_unwritable_folder_is_named(monkeypatch):
 @pytest.mark.parametrize(
     ("build", "device", "state", "said"),
     [
-        (None, "cpu", "missing", "learned modes go by the classical one (hum: pyin"),
+        (None, "cpu", "missing", "learned modes use the classical one (hum: pyin"),
         (TorchBuild("2.13.0+cpu", ""), "cpu", "works", "2.13.0+cpu: models run in workers, on the CPU"),
         (TorchBuild("2.13.0+cu126", "12.6"), "cuda", "works", "on the GPU unless --device cpu"),
     ],
@@ -266,7 +266,9 @@ def test_what_did_not_come_back_is_not_found(level):
     assert loopback.find(heard, loopback.burst()) == -1
 
 
-@pytest.mark.parametrize(("heard", "why"), [(0.0, "digital silence"), (1e-4, "by a cable"), (0.1, "but not ours")])
+@pytest.mark.parametrize(
+    ("heard", "why"), [(0.0, "digital silence"), (1e-4, "by a cable"), (0.1, "but not the test signal")]
+)
 def test_nothing_came_back_is_explained(heard, why):
     trip = loopback.Trip("portaudio", "from the output to the input", 48000, 256, -1, 0, 512, 512, heard, 0)
     text = "\n".join(loopback.report(trip))

@@ -134,7 +134,7 @@ def test_ctrl_c_at_any_moment(folder: Path, tmp_path: Path, what: str, delay: fl
     if process.poll() is None:
         os.killpg(process.pid, signal.SIGINT)
     _, said = process.communicate(timeout=10)
-    assert said in ("", "antiphon: stopped; nothing was left half written\n")
+    assert said in ("", "antiphon: stopped; no incomplete file was left\n")
     assert not leftover(process.pid)
     if process.returncode:
         # stopped behind its last write it has left the whole, never a part

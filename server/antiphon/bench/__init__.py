@@ -1,1 +1,1 @@
-"""`antiphon bench NAME`: the figures of docs/benchmarks.md, on anyone's machine."""
+"""`antiphon bench NAME`: measures the figures of docs/benchmarks.md on this machine."""

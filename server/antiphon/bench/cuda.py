@@ -16,10 +16,10 @@ HEAD = ("way", "streams", "p50 ms", "p99 ms", "max ms", "warm in s", "hops at 10
 
 
 def measure(streams: int = 64, minutes: float = 9.0, hops: int = 3000, seed: int = 1) -> list[dict[str, Any]] | str:
-    """A row for each of `WAYS`, the graph's with `minutes` of hops at their own pace; without a card, one line.
+    """Measures a step by each of `WAYS`, by graph also `minutes` of hops in real time; without a card, one line.
 
     A step is one hop of every stream: pinned memory to the card, the network of `bench.grumask`, back. Missed is
-    a hop whose answer is not there 10 ms after the hop was. p50, p99, max in ms.
+    a hop whose answer takes over 10 ms. p50, p99, max in ms.
     """
     lacking = lacks()
     if lacking:
@@ -43,7 +43,7 @@ def cells(rows: list[dict[str, Any]]) -> list[tuple[object, ...]]:
 
 
 def lacks() -> str:
-    """Why nothing can be measured here; "" where it can."""
+    """Why nothing can be measured here; "" if it can."""
     try:
         import torch
     except ImportError:
@@ -54,7 +54,7 @@ def lacks() -> str:
 
 
 def stepper(way: str, streams: int, seed: int, device: str = "cuda") -> Any:
-    """A stepper, not warm yet, that goes this way. device "cpu" has eager and compiled alone."""
+    """A stepper for one of `WAYS`, not warm yet. The device "cpu" has only eager and compiled."""
     import torch
 
     from antiphon.bench.grumask import GruMask
@@ -87,7 +87,7 @@ def timed(way: str, made: Any, streams: int, hops: int, seed: int) -> dict[str, 
 
 
 def paced(made: Any, streams: int, seconds: float, seed: int) -> dict[str, Any]:
-    """A hop each 10 ms for so long. missed: answers that were not there 10 ms after their hop's own time."""
+    """Runs a hop every 10 ms for that time. missed: answers later than 10 ms after their hop."""
     once = _hop(made, streams, seed)
     took = []
     start = time.perf_counter() + HOP_SECONDS

@@ -8,7 +8,13 @@ from antiphon.bench.report import finish
 
 
 def main(data: Path, seed: int, limit: int) -> None:
-    """data: a folder that holds esc10/, tracks/ and sonicpi/. limit: mixtures at most, 0 for all."""
+    """Runs the bench.
+
+    Args:
+        data: A folder with esc10/, tracks/ and sonicpi/.
+        seed: Of the mixtures.
+        limit: Most mixtures, 0 for all.
+    """
     from antiphon_models.denoise.evaluation import evaluate, show
 
     result = evaluate(data, seed, limit or None)

@@ -1,4 +1,4 @@
-"""Steppers that do next to nothing, and one that turns the sound over: what a worker costs, and when it is heard."""
+"""Trivial steppers: a copy, to measure the overhead of a worker, and a negation, to distinguish wet from dry."""
 
 from __future__ import annotations
 
@@ -31,6 +31,6 @@ class Echo:
 
 
 class Negate(Echo):
-    """y is -x: a constant sound tells at every sample whether it is wet or dry."""
+    """y is -x: with a constant input the sign of each output sample shows whether it is wet or dry."""
 
     gain = -1.0

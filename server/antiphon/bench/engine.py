@@ -1,4 +1,4 @@
-"""`bench engine`: what a block costs, and whether any is missed while the machine is busy."""
+"""`bench engine`: the time of a block, and missed blocks on a busy machine."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ MESSAGES_A_SECOND = 20000
 
 
 def main(seconds: float) -> None:
-    """seconds: of each live run."""
+    """Runs the bench. seconds: length of each live run."""
     plans = [plan_cost(block) for block in (64, 128, 256)]
     table(
         f"{PATCH}: one block's work, as a share of the block (the denoiser's hop included; idle, {BLOCKS} blocks)",
@@ -79,7 +79,7 @@ def plan_cost(block: int) -> dict[str, Any]:
 
 
 def under_load(driver: str, block: int, seconds: float, *, fifo: bool) -> dict[str, Any]:
-    """A served patch while OSC floods in and a core burns."""
+    """Runs a server under a flood of OSC and with one busy core."""
     options = ["--audio", driver, "--patch", PATCH, "--rate", str(RATE), "--block", str(block)]
     if fifo:
         options.append("--fifo")
@@ -104,7 +104,7 @@ def under_load(driver: str, block: int, seconds: float, *, fifo: bool) -> dict[s
 
 
 def swapping() -> dict[str, Any]:
-    """`/patch/load` of two patches in turn."""
+    """Loads two patches in turn by `/patch/load`, and counts missed blocks."""
     with ServerProcess("--audio", "headless", "--patch", PATCH, "--block", "256") as server:
         before = server.status()
         begun = time.monotonic()

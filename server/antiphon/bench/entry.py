@@ -1,4 +1,4 @@
-"""What `antiphon bench` runs: what the hook `antiphon_benches` registers gives a `Bench`."""
+"""The definition of a bench, which factories of the hook `antiphon_benches` return."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class BenchOptions:
-    """What the options say.
+    """The options of `antiphon bench`.
 
     Args:
         seconds: Length of each live run; 0 takes what is published.

@@ -1,4 +1,4 @@
-"""`bench events`: timetagged onsets found in recorded sound, and what an immediate message takes."""
+"""`bench events`: the error of timetagged onsets in recorded sound, and the latency of immediate messages."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from antiphon.bench.rig import ServerProcess, bundle, burner, message, ntp
 
 ONSETS = 10_000
 GAP = 293
-"""Frames between onsets: prime to the block, so that every offset in it is met."""
+"""Frames between onsets: coprime to the block, so that every offset in a block occurs."""
 IMMEDIATE = 1000
 RATE, BLOCK = 48000, 256
 LEAD = 1.0
@@ -45,7 +45,7 @@ def main(seed: int) -> None:
 
 
 def offline() -> dict[str, Any]:
-    """The same onsets in a file of events, rendered."""
+    """Renders the same onsets from a file of events."""
     import soundfile
 
     with tempfile.TemporaryDirectory() as name:
@@ -65,7 +65,7 @@ def offline() -> dict[str, Any]:
 
 
 def live(busy: int) -> dict[str, Any]:
-    """Bundles a second ahead to a headless server, with `busy` processes burning cores."""
+    """Sends bundles a second ahead to a headless server, beside `busy` processes that each use a core."""
     with tempfile.TemporaryDirectory() as name:
         path = Path(name) / "out.wav"
         with burner(busy), ServerProcess("--audio", "headless", "--patch", "click", "--record", str(path)) as server:
@@ -87,7 +87,7 @@ def live(busy: int) -> dict[str, Any]:
 
 
 def immediate(seed: int) -> dict[str, Any]:
-    """Messages without a time, at moments drawn by chance; times are of CLOCK_MONOTONIC, relative to the recording."""
+    """Sends messages without a time at random moments; times are of CLOCK_MONOTONIC, relative to the recording."""
     rng = np.random.default_rng(seed)
     with tempfile.TemporaryDirectory() as name:
         path = Path(name) / "out.wav"

@@ -1,4 +1,4 @@
-"""A paced sender of OSC in a process of its own."""
+"""A sender of OSC at a constant rate, in a process of its own."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Flood:
         try:
             self.sent = queue.get(timeout=seconds * 3 + 60)
         finally:
-            # where this is ended early, the server that it sends to ends next
+            # the server is about to be ended
             process.terminate()
             process.join()
 

@@ -1,4 +1,4 @@
-"""A mask network of the size denoisers have, for measuring only: its weights are drawn by chance.
+"""A mask network of a typical denoiser's size, for measurements: its weights are random.
 
 rfft of 960 → 100 band levels → LayerNorm → GRU 192 → 481 gains → irfft, overlap-add. 262,377 parameters.
 """
@@ -27,7 +27,7 @@ def bands() -> NDArray[np.float32]:
 
 
 class GruLayers(torch.nn.Module):
-    """What is learned: band levels `[slots, BANDS]` and memory `[slots, HIDDEN]` → gains `[slots, BINS]`, memory."""
+    """The learned part: band levels `[slots, BANDS]` and memory `[slots, HIDDEN]` → gains `[slots, BINS]`, memory."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -41,7 +41,7 @@ class GruLayers(torch.nn.Module):
 
 
 class GruMask(StreamingModel):
-    """The whole hop. latency: the half window that overlaps with the next."""
+    """One hop with its transforms. latency: half a window, which overlaps with the next."""
 
     name = "grumask"
     hop = HOP
@@ -54,7 +54,7 @@ class GruMask(StreamingModel):
         self.register_buffer("bands", torch.from_numpy(bands()), persistent=False)
 
     def start(self, slots: int) -> State:
-        """The last hop in, the half window that waits, the memory."""
+        """The state: the last input hop, the half window to be overlapped, the network's memory."""
         return torch.zeros(slots, HOP), torch.zeros(slots, HOP), torch.zeros(slots, HIDDEN)
 
     def step(self, x: torch.Tensor, state: State) -> tuple[torch.Tensor, State]:
@@ -65,5 +65,5 @@ class GruMask(StreamingModel):
         levels = torch.log1p(spectrum.abs()) @ self.get_buffer("bands")
         gains, memory = self.mask(levels, memory)
         sound = torch.fft.irfft(spectrum * gains, n=WINDOW) * window
-        # the network may keep no view of what it was given
+        # the state must not be a view of the input
         return (waiting + sound[:, :HOP]).unsqueeze(1), (fresh.clone(), sound[:, HOP:].clone(), memory)

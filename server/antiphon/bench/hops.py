@@ -1,7 +1,7 @@
-"""One hop of a 264 k-parameter mask network by each runtime that could be a worker's, on one thread.
+"""The time of one hop of a 264 k-parameter mask network in each candidate runtime for workers, on one thread.
 
 Part of `antiphon bench workers`. Every runtime does the whole hop, transforms included, on the same noise,
-in turns, so that a stall of the machine falls on all of them alike.
+in turns, so that stalls of the machine affect all of them equally.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from antiphon.bench.report import percentiles
 from antiphon.contract.block import Samples
 
 Hop: TypeAlias = Callable[[Samples], Samples]
-"""x `[slots, hop]` → y `[slots, hop]`; remembers what it needs."""
+"""x `[slots, hop]` → y `[slots, hop]`; keeps its own state."""
 ROUNDS = 10
 RUNTIMES = ("eager", "inference_mode", "stepper", "TorchScript", "torch.compile", "ONNX Runtime", "numpy")
 
@@ -29,11 +29,11 @@ RUNTIMES = ("eager", "inference_mode", "stepper", "TorchScript", "torch.compile"
 def measure(
     hops: int = 4000, slots: Sequence[int] = (1, 4), seed: int = 1, only: Sequence[str] = RUNTIMES
 ) -> list[dict[str, Any]]:
-    """A row for each runtime and number of streams in a step.
+    """Measures each runtime with each number of streams in a step.
 
     p50, p99, max: microseconds of a hop.  ready_s: seconds to make and warm it.  off: largest difference of a sample
-    from the first runtime's.  problem: instead of those, why it could not be measured.  hops: of each.
-    Torch has one thread for as long as it takes; numpy has what OPENBLAS_NUM_THREADS said when it was loaded.
+    from the first runtime's.  problem: why it could not be measured, in place of these.  hops: measured steps of each.
+    Torch is limited to one thread meanwhile; numpy has the number in OPENBLAS_NUM_THREADS at its import.
     """
     with _one_thread():
         return [row for count in slots for row in _side_by_side(hops, count, seed, only)]
@@ -43,7 +43,7 @@ HEAD = ("runtime", "slots", "p50 µs", "p99 µs", "max µs", "ready in s", "off"
 
 
 def cells(rows: list[dict[str, Any]]) -> list[tuple[object, ...]]:
-    """The rows as `bench.report.table` takes them, under `HEAD`; one that was not measured says why."""
+    """The rows as `bench.report.table` takes them, under `HEAD`; one that was not measured has the reason."""
     return [
         (r["runtime"], r["slots"], r["problem"], "", "", "", "")
         if "problem" in r
@@ -148,7 +148,7 @@ def _traced(network: Any, slots: int) -> Callable[..., Any]:
 
 
 def _stepper(slots: int, seed: int) -> Hop:
-    """As a worker runs it: inference mode, masked slots, copies in and out."""
+    """The step as in a worker: inference mode, masked slots, copies in and out."""
     from antiphon.workers.torch_stepper import TorchStepper
 
     stepper = TorchStepper(_network(seed), slots)
@@ -194,10 +194,10 @@ def _numpy(slots: int, seed: int) -> Hop:
         x = levels - levels.mean(axis=1, keepdims=True)
         x = x / np.sqrt(np.square(x).mean(axis=1, keepdims=True) + np.float32(1e-5))
         given = (x * w["norm.weight"] + w["norm.bias"]) @ wi + w["cell.bias_ih"]
-        heard = memory @ wh + w["cell.bias_hh"]
-        reset = squash(given[:, :192] + heard[:, :192])
-        update = squash(given[:, 192:384] + heard[:, 192:384])
-        fresh = np.tanh(given[:, 384:] + reset * heard[:, 384:])
+        recurrent = memory @ wh + w["cell.bias_hh"]
+        reset = squash(given[:, :192] + recurrent[:, :192])
+        update = squash(given[:, 192:384] + recurrent[:, 192:384])
+        fresh = np.tanh(given[:, 384:] + reset * recurrent[:, 384:])
         memory = (one - update) * fresh + update * memory
         return squash(memory @ wo + w["gains.bias"]), memory
 
@@ -205,7 +205,7 @@ def _numpy(slots: int, seed: int) -> Hop:
 
 
 def _around(slots: int, net: Callable[[Samples, Samples], Any]) -> Hop:
-    """The transforms by numpy, the network by whatever it is."""
+    """The transforms by numpy, the network by any runtime."""
     from antiphon.bench.grumask import bands
 
     window = np.sqrt(np.hanning(961)[:-1]).astype(np.float32)

@@ -1,4 +1,4 @@
-"""A dummy jackd for benches: one server name, ended by SIGTERM and waited for (a killed one keeps its slot)."""
+"""A dummy jackd for benches: with one server name, ended by SIGTERM (a killed one leaves its slot occupied)."""
 
 from __future__ import annotations
 

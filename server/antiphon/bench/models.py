@@ -1,4 +1,4 @@
-"""`antiphon bench models`: what the learned modes cost, hop by hop, and whether they play together."""
+"""`antiphon bench models`: the time of a hop of each learned mode, and misses when all play together."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ type = "synth"
 
 
 def main(seconds: float, seed: int = 1) -> None:
-    """seconds: of each live run."""
+    """Runs the bench. seconds: length of each live run. seed: of the noise."""
     costs = [cost(info, slots, seed) for info in _shipped() for slots in sorted({1, info.slots})]
     table(
         f"a hop in a worker, one thread, n {HOPS}", ["model", "streams", "period ms", "p50 ms", "p99 ms", "p99 of it"],
@@ -48,7 +48,7 @@ def main(seconds: float, seed: int = 1) -> None:
 
 
 def cost(info: ModelInfo, slots: int, seed: int) -> dict[str, Any]:
-    """One model's step with so many streams: p50, p99, max in ms, and the period there is for it."""
+    """Times one model's step with that many streams: p50, p99, max in ms, and the period available."""
     import torch
 
     from antiphon.workers.torch_stepper import build
@@ -70,7 +70,7 @@ def cost(info: ModelInfo, slots: int, seed: int) -> dict[str, Any]:
 
 
 def _shipped() -> list[ModelInfo]:
-    """Those that plugins registered and that can run here."""
+    """The registered models that can run here."""
     from antiphon.plugins.model_registry import known
 
     return [info for info in known()[0].values() if not usable(info)]

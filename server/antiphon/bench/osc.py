@@ -1,4 +1,4 @@
-"""`bench osc`: what arrives of a flood, what a ping takes meanwhile, beside python-osc and scsynth."""
+"""`bench osc`: loss in a flood of messages and ping times during it, compared with python-osc and scsynth."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def main(seconds: float) -> None:
 
 
 def addresses(server: ServerProcess) -> dict[str, tuple[float, float]]:
-    """Every float parameter of the patch, with its range."""
+    """The address of every float parameter of the patch, with its range."""
     import http.client
     import json
 
@@ -62,7 +62,7 @@ def addresses(server: ServerProcess) -> dict[str, tuple[float, float]]:
 
 
 def paced(server: ServerProcess, rate: int, seconds: float) -> dict[str, Any]:
-    """A steady flood, pings through it from another socket."""
+    """Sends a flood at a constant rate, and pings from another socket."""
     before = server.status()
     pings: list[float] = []
     ending = threading.Event()
@@ -77,7 +77,7 @@ def paced(server: ServerProcess, rate: int, seconds: float) -> dict[str, Any]:
 
 
 def burst(server: ServerProcess, count: int) -> dict[str, Any]:
-    """As fast as a socket takes them; then every address gets a last value, which is read back."""
+    """Sends as fast as the socket accepts; then sends a last value to every address and reads it back."""
     before = server.status()
     process = multiprocessing.get_context("spawn").Process(target=_burst, args=(server.osc, count))
     process.start()
@@ -109,7 +109,7 @@ def _row(load: str, server: ServerProcess, before: dict[str, Any], sent: int, pi
 
 
 def values_wrong(server: ServerProcess) -> int:
-    """Sends every address a value of its own, and counts those that do not answer with it."""
+    """Sends a distinct value to every address, and counts those that do not answer with it."""
     wrong = 0
     for place, (address, (low, high)) in enumerate(addresses(server).items()):
         value = low + (high - low) * ((place * 37 % 100) / 100)
@@ -122,7 +122,7 @@ def values_wrong(server: ServerProcess) -> int:
 
 
 def ping_for(port: int, pings: list[float], ending: threading.Event) -> None:
-    """Pings every 5 ms until `ending` is set; appends what each took, in ms."""
+    """Pings every 5 ms until `ending` is set; appends each round trip in ms."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.settimeout(2.0)
         sock.connect(("127.0.0.1", port))
@@ -182,7 +182,7 @@ def _python_osc_server(port: int, queue: multiprocessing.Queue[int]) -> None:
         server = AsyncIOOSCUDPServer(("127.0.0.1", port), dispatcher, asyncio.get_running_loop())  # type: ignore[arg-type]
         transport, _ = await server.create_serve_endpoint()
         queue.put(0)
-        while count == 0 or time.monotonic() - last < 3.0:  # noqa: ASYNC110 - silence is what is waited for
+        while count == 0 or time.monotonic() - last < 3.0:  # noqa: ASYNC110 - it ends after 3 s without a message
             await asyncio.sleep(0.2)
         transport.close()
 
@@ -191,7 +191,7 @@ def _python_osc_server(port: int, queue: multiprocessing.Queue[int]) -> None:
 
 
 def scsynth() -> dict[str, Any] | None:
-    """scsynth, where it is installed: it counts nothing, so what is lost is the kernel's drop count."""
+    """The flood to scsynth, if installed: it has no counter, so the loss is the kernel's drop count."""
     if shutil.which("scsynth") is None:
         print("scsynth is not installed; it is left out", file=sys.stderr)
         return None

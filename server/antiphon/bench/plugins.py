@@ -1,4 +1,4 @@
-"""`bench plugins`: of every built-in processor what it costs, whether its latency is as it says, and how good it is."""
+"""`bench plugins`: cost, measured latency and quality of every built-in processor."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from antiphon.plugins.loader import Loaded, load
 SPEC = StreamSpec(48000, 256, 2)
 SECONDS = 20.0
 REACH = 48000
-"""Frames of latency looked for."""
+"""Largest latency searched for, in frames."""
 WARM = 40
-"""Blocks before any is measured."""
+"""Blocks before the measurement begins."""
 EVERY = 36000
 Evaluation = Callable[[Any, Path, int, int], Any]
 QUALITY: dict[str, Evaluation] = {
@@ -45,7 +45,13 @@ QUALITY: dict[str, Evaluation] = {
 
 
 def main(data: Path, seed: int, limit: int) -> None:
-    """data: songs, loops and noises.  limit: of each quality's items, at most; 0 for all."""
+    """Runs the bench.
+
+    Args:
+        data: The folder of songs, loops and noises.
+        seed: Of the mixtures.
+        limit: Most items of each evaluation; 0 for all.
+    """
     loaded = load(check=False)
     rows = [cost(info, loaded) for info in sorted(loaded.catalog.types.values(), key=lambda i: i.type)
             if info.plugin in BUILT_IN]  # fmt: skip
@@ -74,7 +80,7 @@ def _shown(result: Any, made: Any) -> Any:
 
 
 def cost(info: ProcessorInfo, loaded: Loaded) -> dict[str, Any]:
-    """One processor as a node by itself, fed with music, or notes where it takes notes."""
+    """Measures one processor as the only node, with music as its input, or notes if it has an event input."""
     listens = info.first("audio", "in") is not None and info.first("events", "out") is not None
     sound = tones() if listens else np.tile(melody_loop.loop(), (1, 2))[:, : round(SECONDS * SPEC.rate)]
     wires = []
@@ -95,7 +101,7 @@ def cost(info: ProcessorInfo, loaded: Loaded) -> dict[str, Any]:
 
 
 def _play(plan: Plan, info: ProcessorInfo, sound: Samples) -> dict[str, Any]:
-    host, spent, heard, begun_at = plan.hosts[1], [], [], []
+    host, spent, outputs, begun_at = plan.hosts[1], [], [], []
     for _ in range(WARM):
         plan.run(SPEC.block, BlockTime())
     host.reset()
@@ -111,13 +117,13 @@ def _play(plan: Plan, info: ProcessorInfo, sound: Samples) -> dict[str, Any]:
         begun = time.perf_counter_ns()
         y = plan.run(SPEC.block, clock)
         spent.append((time.perf_counter_ns() - begun) / 1e9)
-        heard.append(y.copy())
+        outputs.append(y.copy())
         begun_at += [at + e.offset for _, said in plan.emitted(1) for e in said if e.kind == "on"]
     if plan.failures:
         return {"failed": plan.failures[0].reason}
     measured: Any = "-"
     if info.first("audio", "in") is not None and info.first("audio", "out") is not None:
-        measured = lag(sound, np.concatenate(heard, axis=1))
+        measured = lag(sound, np.concatenate(outputs, axis=1))
     elif info.first("audio", "in") is not None and begun_at:
         onsets = np.arange(len(begun_at) + 1) * EVERY
         nearest = [at - max((o for o in onsets if o <= at - host.latency + EVERY // 4), default=0) for at in begun_at]
@@ -139,11 +145,11 @@ def tones() -> Samples:
 
 
 def lag(x: Samples, y: Samples) -> int | str:
-    """Frames by which y follows x, where their correlation is largest; "-" where they have too little in common."""
+    """The lag of y behind x in frames, by the maximum of their correlation; "-" if the correlation is too low."""
     frames = min(x.shape[1], y.shape[1])
     size = 1 << (2 * frames - 1).bit_length()
     a, b = np.fft.rfft(x[:, :frames].mean(axis=0), size), np.fft.rfft(y[:, :frames].mean(axis=0), size)
-    # whitened by what went in: music repeats itself, and its own period must not win
+    # whitened by the input's spectrum: otherwise the period of repetitive music could give the maximum
     both = np.fft.irfft(b * np.conj(a) / np.maximum(np.abs(a) ** 2, 1e-4 * float(np.mean(np.abs(a) ** 2))), size)[
         :REACH
     ]

@@ -1,4 +1,4 @@
-"""A plugin for benches: nodes with real model workers of their own, written into a server's home."""
+"""A plugin for benches, written into a server's home: nodes with model workers of their own."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ format = 1
 
 
 def install(plugins: Path, weights: Path, seed: int = 1) -> None:
-    """The plugin into a folder of plugins, its weights (drawn by chance) into `weights`."""
+    """Writes the plugin into a folder of plugins, and its random weights into `weights`."""
     import torch
 
     from antiphon.bench.grumask import GruMask

@@ -1,4 +1,4 @@
-"""`bench render`: the demo patch over a file, the start of the server, and its memory."""
+"""`bench render`: the time to render the demo patch, to start the server, and the server's memory."""
 
 from __future__ import annotations
 

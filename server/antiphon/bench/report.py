@@ -1,4 +1,4 @@
-"""How a bench says what it measured: a table for people, one JSON object as the last line."""
+"""The output of a bench: a table, and one JSON object as the last line."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ def table(title: str, head: Sequence[str], rows: Sequence[Sequence[object]]) -> 
 
 
 def finish(bench: str, result: dict[str, Any]) -> None:
-    """The last line."""
+    """Prints the JSON object of the last line."""
     print(json.dumps({"bench": bench, "machine": machine(), **result}), flush=True)
 
 
 def machine() -> dict[str, Any]:
-    """What the figures were measured on."""
+    """A description of the machine."""
     model = ""
     try:
         with open("/proc/cpuinfo", encoding="ascii", errors="replace") as file:

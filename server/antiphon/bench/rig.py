@@ -21,16 +21,19 @@ from types import TracebackType
 from typing import IO, Any
 
 PATIENCE = 20.0
-"""Seconds after which a server that does not answer has failed, however busy the machine is."""
+"""Seconds after which a server that does not answer has failed, also on a busy machine."""
 # Linux gives sockets that ask for any port one of 32768 to 60999, other systems higher ones.
 _PORTS = range(12_000, 32_000)
 _next = itertools.count(random.Random().randrange(len(_PORTS)))
 
 
 class ServerProcess:
-    """`antiphon serve` with free ports and a home of its own. Use it with `with`.
+    """Runs `antiphon serve` with free ports and a home of its own, as a context manager.
 
-    osc: its OSC port.  http: its HTTP port.  lines: what it said until it was ready.
+    Attributes:
+        osc: Its OSC port.
+        http: Its HTTP port.
+        lines: Its output until it was ready.
     """
 
     def __init__(
@@ -41,7 +44,7 @@ class ServerProcess:
         wait: float = 20.0,
         errors: IO[str] | None = None,
     ) -> None:
-        """errors: takes its standard error, in place of `said`."""
+        """Sets the options of the server. errors: a file for its standard error; `said` is then empty."""
         self._held = None if home else tempfile.TemporaryDirectory(prefix="antiphon-")
         self.home = home or Path(self._held.name if self._held else "")
         self.options = list(options)
@@ -53,7 +56,7 @@ class ServerProcess:
         self.process: subprocess.Popen[str] | None = None
 
     def start(self) -> ServerProcess:
-        """Starts it and waits until it says `ready`; RuntimeError with its words if it does not."""
+        """Starts it and waits until it says `ready`; RuntimeError with its output if it does not."""
         options = list(self.options)
         if not any(o.startswith("--osc-port") for o in options):
             options += ["--osc-port", str(free_port())]
@@ -86,7 +89,7 @@ class ServerProcess:
 
     def said(self) -> str:
         """Its standard error so far."""
-        # not by seeking: the place in the file is the server's too, which may write meanwhile
+        # no seek: the server shares the file offset, and may write meanwhile
         file = self.errors.fileno()
         return os.pread(file, os.fstat(file).st_size, 0).decode(errors="replace")
 
@@ -100,16 +103,16 @@ class ServerProcess:
             connection.close()
 
     def send(self, address: str, *args: object) -> None:
-        """One OSC message by UDP."""
+        """Sends one OSC message by UDP."""
         self.send_raw(message(address, *args))
 
     def send_raw(self, packet: bytes) -> None:
-        """A datagram as it is."""
+        """Sends a datagram unchanged."""
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
             sock.sendto(packet, ("127.0.0.1", self.osc))
 
     def ask(self, address: str, *args: object, timeout: float = PATIENCE) -> tuple[str, list[Any]]:
-        """One OSC message and the first answer; TimeoutError without one."""
+        """Sends one OSC message and returns the first answer; TimeoutError without one."""
         from pythonosc.osc_message import OscMessage
 
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
@@ -119,19 +122,19 @@ class ServerProcess:
         return answer.address, list(answer.params)
 
     def sync(self, token: int = 1, timeout: float = PATIENCE) -> None:
-        """Returns once everything sent before has taken effect."""
+        """Waits until all messages sent before have taken effect."""
         said = self.ask("/sync", token, timeout=timeout)
         if said != ("/synced", [token]):
             raise RuntimeError(f"/sync was answered {said}")
 
     def pids(self) -> dict[str, int]:
-        """Supervisor, control and engine."""
+        """The pids of supervisor, control and engine."""
         status = self.status()
         assert self.process is not None
         return {"supervisor": self.process.pid, "control": status["control"]["pid"], "engine": status["engine"]["pid"]}
 
     def stop(self, number: int = signal.SIGTERM, timeout: float = 10.0) -> int:
-        """Ends it; its exit status."""
+        """Ends the server; returns its exit status."""
         if self.process is None:
             return 0
         with contextlib.suppress(ProcessLookupError):
@@ -183,9 +186,9 @@ def ports_of(line: str) -> tuple[int, int]:
 
 
 def free_port() -> int:
-    """A port nobody has now, for UDP and TCP, and none of the last 20,000 that were given here.
+    """A port that is free for UDP and TCP, and not one of the last 20,000 returned here.
 
-    Until its server has it, nobody gets it who asks the system for any port. Processes that ask here at the same time
+    The system does not assign these ports to sockets without a port number. Concurrent processes
     begin at different places.
 
     Raises:
@@ -205,7 +208,7 @@ def free_port() -> int:
 
 @contextlib.contextmanager
 def burner(count: int = 1) -> Iterator[Sequence[subprocess.Popen[bytes]]]:
-    """Processes that each burn a core."""
+    """Runs processes that each use a whole core."""
     made = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
     try:
         yield made

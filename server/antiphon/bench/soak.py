@@ -1,4 +1,4 @@
-"""`antiphon bench soak --hours N`: a server under load, patch changes and kills for hours, and whether anything grows.
+"""`antiphon bench soak --hours N`: runs a server under load, patch changes and kills for hours, and detects growth.
 
 In the folder `--out`: `samples.jsonl` and `events.jsonl`, written as they come, `result.json`, `soak.svg`, and what the
 server said. Ends early at Ctrl-C or SIGTERM, with the results so far.
@@ -34,13 +34,13 @@ RATE = 1000
 _TICK = 0.25
 _START_SECONDS = 120.0
 _END_SECONDS = 30.0
-"""Until the server is ready, and until it has ended: the machine may be busy."""
+"""Seconds for the server's start and for its end, on a busy machine."""
 _GONE_SECONDS = 3.0
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """All in seconds. settle: of each process's life, left out of the slopes."""
+    """The intervals of a run, in seconds. settle: the time after each process's start that slopes leave out."""
 
     run: float
     patch: float = 60.0
@@ -66,7 +66,7 @@ class Pace:
 
 
 def main(hours: float, out: Path, seed: int) -> None:
-    """hours: above 0.  out: a folder that holds no soak yet."""
+    """Runs the bench. hours: above 0. out: a folder without a previous soak. seed: of all random choices."""
     if hours <= 0.0:
         raise UsageError("bench soak takes --hours above 0; two were published")
     if (out / "samples.jsonl").exists():
@@ -86,7 +86,7 @@ class Soak:
     """One run."""
 
     def __init__(self, pace: Pace, out: Path, home: Path, seed: int, *, models: bool) -> None:
-        """home: an empty folder, which the caller removes.  models: whether workers of models are killed too."""
+        """Sets up a run. home: an empty folder, which the caller removes. models: also kill workers of models."""
         self._pace, self._out, self._home, self._seed = pace, out, home, seed
         self._temporary = home / "tmp"
         self._counts = CounterSums()
@@ -94,7 +94,7 @@ class Soak:
         self._victims = victims if models else victims[1:]
 
     def run(self) -> dict[str, Any]:
-        """Until its time is over, Ctrl-C, or the server's end. How it ended."""
+        """Runs until its time is over, Ctrl-C, or the server's end; returns how it ended."""
         sound = soakstage.write(self._home, self._seed)
         self._temporary.mkdir()
         server = ServerProcess(
@@ -122,7 +122,7 @@ class Soak:
     def _play(self, server: ServerProcess) -> str:
         assert server.process is not None
         pace, begun = self._pace, time.monotonic()
-        # samples and kills between the patch changes, which come at multiples of it
+        # samples and kills fall between patch changes, which are at multiples of this interval
         due = {"sample": pace.sample / 2, "patch": pace.patch, "kill": pace.kill + pace.patch / 2, "line": pace.line}
         with (
             (self._out / "samples.jsonl").open("w") as samples,
@@ -148,7 +148,7 @@ class Soak:
                     last = self._sample(server, now, loader.patch)
                     _line(samples, last)
                     for node in self._counts.failed:
-                        # three failures in a minute set a worker aside for good; a performer would ask again
+                        # three failures in a minute quarantine a worker; a reset restarts it, as a performer would
                         server.send(f"/node/{node}/reset")
                         _line(events, {"t": round(now, 2), "reset": node})
                 if last and now >= due["line"]:
@@ -170,7 +170,7 @@ class Soak:
 
 
 def said(sample: dict[str, Any]) -> str:
-    """The line of a minute."""
+    """The progress line of a minute."""
     held, counts = sample["held"].values(), sample["counts"]
     return (
         f"{sample['t'] / 60.0:6.1f} min  {sample['patch']:<14} PSS {sum(h['pss'] for h in held):.0f} MB, "
@@ -189,7 +189,7 @@ def _line(file: Any, what: dict[str, Any]) -> None:
 
 
 def _drain(server: ServerProcess, path: Path) -> None:
-    """What the server prints goes to a file: a pipe that nobody reads would hold it up once it is full."""
+    """The server with its output in a file: a pipe that is not read would block it once it is full."""
     assert server.process is not None
     assert server.process.stdout is not None
     pipe = server.process.stdout
@@ -204,7 +204,7 @@ def _drain(server: ServerProcess, path: Path) -> None:
 
 
 def _end_strays(home: Path) -> int:
-    """Processes of the server that outlived it by some seconds; they are killed, each by its id."""
+    """The server's processes that still run some seconds after its end; each is killed by its id."""
     until = time.monotonic() + _GONE_SECONDS
     while (left := _others(home)) and time.monotonic() < until:
         time.sleep(0.05)

@@ -1,4 +1,4 @@
-"""What `bench soak` does to a server: patches in turn, with a take of each, and kills in turn."""
+"""The disturbances of `bench soak`: patch changes, with a recording of each, and kills of processes."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 FADE = 0.05
 KEPT_TAKES = 2
-"""Older ones are removed: an hour of sound is 1 GB."""
+"""Recordings to keep; older ones are removed: an hour of sound is 1 GB."""
 BACK_SECONDS = 60.0
-"""Within which what was killed has to be there again."""
+"""Seconds within which a killed process has to be restarted."""
 
 
 class PatchCycle:
-    """Loads patches in turn and records each. patch: the one asked for last."""
+    """Loads patches in turn and records each. patch: the last one requested."""
 
     def __init__(self, server: ServerProcess, names: tuple[str, ...]) -> None:
         self._server, self._names, self._turn = server, names, 0
@@ -35,7 +35,7 @@ class PatchCycle:
         self._socket.setblocking(False)
 
     def next(self, now: float) -> None:
-        """Asks for the next patch, at a time in seconds since the run's start."""
+        """Requests the next patch, at a time in seconds since the run's start."""
         self._turn += 1
         self.patch = self._names[self._turn % len(self._names)]
         self._asked = now
@@ -46,7 +46,7 @@ class PatchCycle:
         self._remove_takes()
 
     def look(self, now: float) -> list[dict[str, Any]]:
-        """What was answered since, as events."""
+        """The answers since the last call, as events."""
         from pythonosc.osc_message import OscMessage
 
         events: list[dict[str, Any]] = []
@@ -73,7 +73,7 @@ class PatchCycle:
 
 
 class Killer:
-    """Kills one process of each role in turn. One of a role that has none now is killed when it has."""
+    """Kills one process of each role in turn. If a role has no process, its kill is delayed until it has one."""
 
     def __init__(self, supervisor: int, home: Path, victims: tuple[str, ...], seed: int) -> None:
         self._supervisor, self._home, self._victims, self._turn = supervisor, home, victims, 0
@@ -82,12 +82,12 @@ class Killer:
         self._away: list[tuple[str, int, float, frozenset[int]]] = []
 
     def next(self) -> None:
-        """The next role's turn has come."""
+        """Makes the next role due."""
         self._wanted.append(self._victims[self._turn % len(self._victims)])
         self._turn += 1
 
     def look(self, now: float) -> list[dict[str, Any]]:
-        """Kills what is to be killed, and looks whether what was killed is back; as events."""
+        """Kills due processes, and checks whether killed ones have been restarted; returns events."""
         if not self._wanted and not self._away:
             return []
         roles = soakproc.roles(self._supervisor, soakproc.named(self._home))

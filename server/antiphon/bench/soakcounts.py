@@ -1,4 +1,4 @@
-"""Counters of a server over a long run: whatever restarts, what was counted before is kept."""
+"""Counters of a server over a long run, summed over restarts of its processes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PINGS = 5
 
 
 class CounterSums:
-    """Sums of counters that may begin again at 0. failed: nodes that were failed when the server was last asked."""
+    """Sums of counters that restart at 0 with their process. failed: nodes that were failed at the last query."""
 
     def __init__(self) -> None:
         self._last: dict[str, int] = {}
@@ -26,7 +26,7 @@ class CounterSums:
         self.failed: tuple[str, ...] = ()
 
     def take(self, server: ServerProcess) -> None:
-        """Asks the server. No answer (control may just have been killed) is a count too."""
+        """Queries the server. A query without an answer (control may just have been killed) is counted."""
         try:
             status = server.status()
         except (OSError, ValueError, http.client.HTTPException):
@@ -35,7 +35,7 @@ class CounterSums:
         self.add(status)
 
     def add(self, status: dict[str, Any]) -> None:
-        """One `/api/status`."""
+        """Adds the counters of one `/api/status`."""
         self.failed = tuple(node["name"] for node in status.get("nodes", ()) if node["state"] == "failed")
         for name in PLAIN:
             self._add(name, name, int(status.get(name, 0)))

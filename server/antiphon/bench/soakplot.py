@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from html import escape
 
 WIDTH, HEIGHT = 900, 170
-"""Of a panel, in px, with its title and its axis."""
+"""Height of a panel in px, with its title and its axis."""
 _LEFT, _RIGHT, _TOP, _BOTTOM = 62, 120, 26, 24
 _COLOURS = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#777777", "#000000", "#ee9944")
-"""Paul Tol's bright scheme, which colour-blind readers can tell apart, and two more."""
+"""Paul Tol's bright scheme, which colour-blind readers can distinguish, and two more."""
 MOST_POINTS = 800
-"""Of a line: more cannot be seen."""
+"""Most points of a line; more are not visible."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Panel:
 
 
 def svg(minutes: Sequence[float], panels: Sequence[Panel], marks: Sequence[tuple[float, str]], title: str) -> str:
-    """The whole picture. minutes: of the samples.  marks: (minute, what was killed then)."""
+    """The plot as SVG. minutes: of the samples. marks: (minute, name of the process killed then)."""
     end = max(minutes[-1], 1e-3) if minutes else 1.0
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{30 + HEIGHT * len(panels)}" '

@@ -1,4 +1,4 @@
-"""What `bench soak` reads of a server's processes: who they are, and what each of them holds, from /proc."""
+"""Reads a server's processes from /proc: their roles, memory, descriptors and threads."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _KB = 1024.0
 
 @dataclass(frozen=True, slots=True)
 class ResourceUse:
-    """What a process, or all of a role, holds. rss, pss, private, anonymous: MB.
+    """The resources of a process, or of all of a role. rss, pss, private, anonymous: MB.
 
     private: shared with no other process; a fork that begins or ends moves it.  anonymous: what the process allocated
     or wrote to, whoever shares it; the kernel cannot take it back, as it may the pages of files.
@@ -43,7 +43,7 @@ class ResourceUse:
 
 @dataclass(frozen=True, slots=True)
 class ProcessReading:
-    """One look. pids: role → processes.  memories: shared memories that some process holds open.  strays: processes
+    """One sample. pids: role → processes.  memories: shared memories that some process holds open.  strays: processes
     with the server's home in their environment that do not descend from its supervisor.
     """
 
@@ -57,7 +57,9 @@ def read(supervisor: int, home: Path) -> ProcessReading:
     """Looks at every process of the server with that supervisor and ANTIPHON_HOME. One that ends meanwhile is left
     out.
     """
-    before = list(of_home(home))  # who is found first and does not descend afterwards did not just start
+    before = list(
+        of_home(home)
+    )  # a process found here that is not a descendant below is a stray, not one that just started
     pids = roles(supervisor, named(home))
     held: dict[str, ResourceUse] = {}
     memories: set[str] = set()
@@ -97,7 +99,7 @@ def roles(supervisor: int, names: dict[int, str]) -> dict[str, tuple[int, ...]]:
 
 
 def _role(name: str, above: str, parent: str) -> str:
-    """Of a process by its name, its parent's role and its parent's name."""
+    """The role of a process, from its name, its parent's role and its parent's name."""
     if name.startswith(_ZYGOTE):
         return "zygotes"
     if name in ROLES:
@@ -108,7 +110,7 @@ def _role(name: str, above: str, parent: str) -> str:
 
 
 def children(pid: int) -> list[int]:
-    """Its children, of all its threads; none of a process that is gone."""
+    """The children of all its threads; none if the process has ended."""
     found: list[int] = []
     try:
         for task in (PROC / str(pid) / "task").iterdir():
@@ -119,7 +121,7 @@ def children(pid: int) -> list[int]:
 
 
 def look(pid: int) -> tuple[ResourceUse, set[str]]:
-    """What one process holds, and the names of shared memories among its descriptors."""
+    """The resources of one process, and the names of shared memories among its descriptors."""
     where = PROC / str(pid)
     memory = rollup((where / "smaps_rollup").read_text())
     links = [_link(entry) for entry in (where / "fd").iterdir()]
@@ -163,7 +165,7 @@ def _link(entry: Path) -> str:
 
 
 def as_json(reading: ProcessReading) -> dict[str, Any]:
-    """For a line of samples."""
+    """The sample as a line of the file of samples."""
     return {
         "held": {role: {k: round(v, 3) for k, v in asdict(held).items()} for role, held in reading.held.items()},
         "pids": reading.pids,

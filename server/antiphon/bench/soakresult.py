@@ -1,4 +1,4 @@
-"""What came of a soak: trends, tables and the plot, from the lines it kept."""
+"""The result of a soak: trends, tables and the plot, from its recorded lines."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ BY_ROLE = (("rss", MEMORY, "RSS, MB"), ("anonymous", MEMORY, "anonymous memory, 
 OVERALL = (("pss", MEMORY, "PSS, MB"), *BY_ROLE[1:], ("processes", COUNT, "processes"))
 ALL = "all"
 _CHANGING = ("workers", "helpers", ALL)
-"""Roles whose processes come and go with the patch: their life is the run."""
+"""Roles whose processes change with the patch: their slope is fitted over the whole run."""
 
 
 def conclude(out: Path, pace: dict[str, float], seed: int, ended: dict[str, Any], patches: int) -> None:
@@ -65,7 +65,7 @@ def conclude(out: Path, pace: dict[str, float], seed: int, ended: dict[str, Any]
 
 
 def trends_of(samples: list[Sample], bin_s: float, settle_s: float) -> dict[str, Trend]:
-    """By name of what is judged. bin_s: of a turn through all patches."""
+    """The trends by name. bin_s: seconds of a turn through all patches."""
     times = [s["t"] for s in samples]
     whole: list[Any] = [0] * len(samples)
     found: dict[str, Trend] = {}
@@ -89,7 +89,7 @@ def trends_of(samples: list[Sample], bin_s: float, settle_s: float) -> dict[str,
 
 
 def drift_ms(samples: list[Sample]) -> list[float]:
-    """Of the sample clock against CLOCK_MONOTONIC since the first sample that has it; NaN where nobody answered."""
+    """Drift of the sample clock against CLOCK_MONOTONIC since the first sample that has it; NaN without an answer."""
     first = next((s["clock"] for s in samples if s["clock"] is not None), 0.0)
     return [math.nan if s["clock"] is None else (s["clock"] - first) * 1e3 for s in samples]
 
@@ -119,7 +119,7 @@ def plot(samples: list[Sample], events: list[dict[str, Any]]) -> str:
 
 
 def _life(sample: Sample, role: str) -> tuple[int, ...]:
-    """Which processes; of the weigher without the child that tries a patch."""
+    """The processes of a role; of the weigher without its child, which tries a patch."""
     pids = sample["pids"].get(role, ())
     return tuple(pids[:1] if role == "weigher" else pids)
 

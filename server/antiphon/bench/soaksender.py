@@ -21,17 +21,17 @@ VALUES = {
 """Parameters of every patch, each with a range."""
 QUERIES = ("/status", "/version", "/ping", "/tempo", "/beat", "/node/list", "/node/voice/gain", "/node/keys/level")
 VARIANTS = 32
-"""Messages of a kind that are encoded ahead, so that the sender costs little."""
+"""Messages of each kind encoded in advance, so that sending uses little time."""
 NOTES_EVERY, QUERY_EVERY, DATED_EVERY = 50, 10, 100
-"""One message in so many begins or ends a note, asks, or is a bundle that is dated `AHEAD` seconds ahead."""
+"""One message in this many begins or ends a note, queries, or is a bundle with a time tag `AHEAD` seconds ahead."""
 AHEAD = 0.1
 _LOOK = 0.005
 MOST_BEHIND = 200
-"""Messages made up for at once after a stall of the machine; what is more is left out."""
+"""Most overdue messages sent at once after a stall of the machine; the others are skipped."""
 
 
 class Sender:
-    """Sends `rate` messages a second to a port of this machine until it is left. `sent` counts them then."""
+    """Sends `rate` messages a second to a port of this machine until the context ends. `sent` counts them then."""
 
     def __init__(self, port: int, rate: int, seed: int) -> None:
         context = multiprocessing.get_context("spawn")

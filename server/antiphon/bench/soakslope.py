@@ -1,9 +1,9 @@
-"""Whether what `bench soak` sampled grows: a slope by least squares, its confidence, and the rule for a verdict.
+"""Tests whether a quantity grows over a soak: a slope by least squares, its confidence interval, and the rule.
 
 A process that is killed starts small again, so a line through everything would hide what grows in between. Samples are
 taken life by life: a life is a stretch in which the role has the same processes. The first minutes of each are left
 out (caches fill), the rest is cut into bins of one turn through all patches, whose means no longer depend on which
-patch plays; one slope is fitted to all lives, each with a level of its own.
+patch plays; one slope is fitted to all process lifetimes, each with a level of its own.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 LEAST_BINS = 4
-"""Fewer say nothing of a slope."""
+"""Least number of bins for a slope."""
 _Z = 1.959964
 """The normal distribution's 97.5 % point."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """How far a line may rise over what was measured: `most`, or `share` of its first value, the larger.
+    """The allowed rise over the run: `most`, or `share` of the first value, the larger.
 
-    falls: whether a fall counts as well, as with a drift.
+    falls: whether a fall counts as well, as for a drift.
     """
 
     most: float
@@ -33,7 +33,7 @@ class Rule:
     falls: bool = False
 
     def verdict(self, slope: float, margin: float, hours: float, start: float) -> str:
-        """ "grows" where the slope's whole 95 % interval is above 0 and the line rises further than it may."""
+        """ "grows" if the slope's whole 95 % interval is above 0 and the line rises more than allowed."""
         size = abs(slope) if self.falls else slope
         return "grows" if size > margin and size * hours > max(self.most, self.share * abs(start)) else "steady"
 
@@ -41,7 +41,7 @@ class Rule:
 MEMORY = Rule(2.0, 0.02)
 """MB."""
 COUNT = Rule(1.5)
-"""Descriptors, threads, processes or files: so far a line through a single step of one rises at most."""
+"""Descriptors, threads, processes or files: the most that a line through a single step of 1 rises."""
 DRIFT = Rule(2.0, falls=True)
 """ms."""
 
@@ -68,7 +68,10 @@ def trend(
     settle_s: float,
     rule: Rule,
 ) -> Trend:
-    """The trend of samples at `times`, in seconds since the run's start, in order. lives: of each, which processes."""
+    """The trend of samples at `times`, in seconds since the run's start, in order.
+
+    lives: of each sample, an identity of the processes; a new one starts a new lifetime.
+    """
     points = bins(times, values, lives, bin_s, settle_s)
     if not points:
         return Trend(math.nan, math.nan, math.nan, math.nan, 0, "too short")
@@ -81,7 +84,7 @@ def trend(
 def bins(
     times: Sequence[float], values: Sequence[float], lives: Sequence[Hashable], bin_s: float, settle_s: float
 ) -> list[tuple[int, float, float]]:
-    """(number of the life, time in hours, mean) of each whole bin."""
+    """(number of the lifetime, time in hours, mean) of each whole bin."""
     found: list[tuple[int, float, float]] = []
     life, first = -1, 0
     for at in range(len(times) + 1):
@@ -108,7 +111,7 @@ def _cut(times: Sequence[float], values: Sequence[float], bin_s: float, settle_s
 
 
 def fit(points: Sequence[tuple[int, float, float]]) -> tuple[float, float]:
-    """(slope, half its 95 % interval) over (life, time, value), each life with a level of its own; NaN if too few."""
+    """(slope, half its 95 % interval) over (lifetime, time, value), each lifetime with a level; NaN if too few."""
     lives = np.array([p[0] for p in points])
     t, y = np.array([p[1] for p in points]), np.array([p[2] for p in points])
     t, y = t - _means(lives, t), y - _means(lives, y)

@@ -1,4 +1,4 @@
-"""What `bench soak` plays: its sounds, made by seed, and its patches, written into a server's home."""
+"""The material of `bench soak`: sounds generated from a seed, and patches, written into a server's home."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from antiphon.contract.pitch import frequency
 
 RATE = 48000
 SECONDS = 16
-"""Length of the looped input."""
+"""Seconds of the looped input."""
 LOOP_BPM, LOOP_BEATS = 100, 8
 LIBRARY, REFERENCE = "soak", "soak.wav"
 _SCALE = (57, 60, 62, 64, 65, 67, 69)
@@ -87,13 +87,13 @@ type = "gain"
 "limiter" = "out"
 """,
 }
-"""Played in turn. `answer` comes along; all of them have the nodes `keys`, `voice` and `limiter`."""
+"""The patches in turn. `answer` ships with Antiphon; all have the nodes `keys`, `voice` and `limiter`."""
 
 Mono = NDArray[np.float64]
 
 
 def write(home: Path, seed: int) -> Path:
-    """Patches, loops and the reference into the home's data; the input sound's path."""
+    """Writes patches, loops and the reference into the home's data folder; returns the path of the input sound."""
     patches, library = home / "data" / "patches", home / "data" / "library"
     for folder in (patches, library / LIBRARY):
         folder.mkdir(parents=True, exist_ok=True)

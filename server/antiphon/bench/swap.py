@@ -1,4 +1,4 @@
-"""`bench swap`: patches that play are swapped a thousand times; what the recording has to say about it."""
+"""`bench swap`: loads playing patches a thousand times, and searches the recording for clicks."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PATCHES = ("through", "voice", "throw", "demo", "bench8")
 FADE = 0.02
 SAVES = 50
 CLICK = 2e-3
-"""A second difference of the samples beyond this is a click. The tone's own is 5e-5; a step of 0.004 makes one."""
+"""Second difference of the samples above which they are a click. The tone has 5e-5; a step of 0.004 exceeds it."""
 PLANTED = 200
 _PATCH = """format = 1
 [nodes.a]
@@ -34,7 +34,7 @@ Sound = NDArray[np.float32]
 
 
 def main(swaps: int, seed: int) -> None:
-    """swaps: of loads by name, at random moments."""
+    """Runs the bench. swaps: number of loads by name, at random moments. seed: of the moments."""
     loads = loading(swaps, seed)
     saves = saving()
     table(
@@ -53,7 +53,7 @@ def main(swaps: int, seed: int) -> None:
 
 
 def loading(swaps: int, seed: int) -> dict[str, Any]:
-    """`/patch/load` at random moments, with the recording looked through for clicks."""
+    """Sends `/patch/load` at random moments, and searches the recording for clicks."""
     random = np.random.default_rng(seed)
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "out.wav"
@@ -67,7 +67,7 @@ def loading(swaps: int, seed: int) -> dict[str, Any]:
                 time.sleep(float(random.uniform(0.05, 0.3)))
             spent, after = time.monotonic() - begun, server.status()
         sound = _recorded(out)
-    sound = sound[:, RATE // 2 : -RATE // 10]  # the server's own start and end are no swaps
+    sound = sound[:, RATE // 2 : -RATE // 10]  # without the fades at the server's start and end
     jumps = jaggedness(sound)
     planted, places = _planted(sound, random)
     found = sum(bool(jaggedness(planted[:, at - 4 : at + 5]).max() > CLICK) for at in places)
@@ -85,8 +85,8 @@ def loading(swaps: int, seed: int) -> dict[str, Any]:
 
 
 def saving() -> dict[str, Any]:
-    """A file rewritten: until `/patch/loaded` is told, and by the recording until the new level is there."""
-    told: list[float] = []
+    """Rewrites a patch's file; measures the time to `/patch/loaded`, and in the recording to the new level."""
+    loaded_ms: list[float] = []
     with tempfile.TemporaryDirectory() as folder:
         file, out = Path(folder) / "saved.toml", Path(folder) / "out.wav"
         file.write_text(_PATCH.format(gain=0.5))
@@ -102,10 +102,10 @@ def saving() -> dict[str, Any]:
                 while server.ask("/node/a/gain")[1] != [level]:
                     time.sleep(0.001)
                 server.sync(n + 1)
-                told.append((time.monotonic() - begun) * 1e3)
-                time.sleep(0.3)  # longer than what `_heard` looks at
+                loaded_ms.append((time.monotonic() - begun) * 1e3)
+                time.sleep(0.3)  # longer than the part of the recording that `_full_level_ms` reads
         sound = _recorded(out)
-    return {"n": SAVES, "told_ms": percentiles(told), "heard_ms": percentiles(_heard(sound, saved))}
+    return {"n": SAVES, "told_ms": percentiles(loaded_ms), "heard_ms": percentiles(_full_level_ms(sound, saved))}
 
 
 def jaggedness(sound: Sound) -> Sound:
@@ -114,13 +114,13 @@ def jaggedness(sound: Sound) -> Sound:
 
 
 def clicks(jumps: Sound) -> int:
-    """Places, 10 ms apart at least, at which it is beyond `CLICK`."""
+    """Frames, at least 10 ms apart, at which it exceeds `CLICK`."""
     at = np.flatnonzero(jumps > CLICK)
     return int(len(at) and 1 + np.count_nonzero(np.diff(at) > RATE // 100))
 
 
 def _planted(sound: Sound, random: np.random.Generator) -> tuple[Sound, list[int]]:
-    """The recording with steps of 0.004 in it, 84 ms apart or more: what the detector has to find."""
+    """The recording with added steps of 0.004, at least 84 ms apart, which the detector has to find."""
     made = sound.copy()
     places = sorted(int(at) for at in random.integers(RATE, sound.shape[1] - RATE, PLANTED))
     for turn, at in enumerate(places):
@@ -128,8 +128,8 @@ def _planted(sound: Sound, random: np.random.Generator) -> tuple[Sound, list[int
     return made, places
 
 
-def _heard(sound: Sound, saved: list[int]) -> list[float]:
-    """From each save, at these frames of the recording, to the frame after which the level stays: in ms."""
+def _full_level_ms(sound: Sound, saved: list[int]) -> list[float]:
+    """Milliseconds from each save, at these frames of the recording, to the frame from which the level is constant."""
     size = RATE // round(TONE)
     hop = size // 8
     envelope = np.lib.stride_tricks.sliding_window_view(np.abs(sound[0]), size)[::hop].max(axis=1)
@@ -145,7 +145,7 @@ def _heard(sound: Sound, saved: list[int]) -> list[float]:
 
 
 def _tone(folder: Path) -> Path:
-    """A second of a tone that closes on itself."""
+    """A second of a tone that loops without a discontinuity."""
     import soundfile
 
     path = folder / "tone.wav"

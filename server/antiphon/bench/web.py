@@ -1,4 +1,4 @@
-"""`bench web`: what a flood of HTTP does to OSC, and what the web process costs: memory, time until it is back."""
+"""`bench web`: the effect of a flood of HTTP on OSC, and the web process's memory and restart time."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ from antiphon.runtime import scheduling
 
 ROUNDS = 5
 SLOW = 200
-"""Connections that send a byte a second of a request that never ends; the server closes each after 5 s."""
+"""Connections that send one byte a second of an endless request; the server closes each after 5 s."""
 RATE = 2000
 """Requests a second."""
 CONNECTIONS = 200
-"""They share the requests; each is closed by the server after 100 of them, and opened again."""
+"""Connections that share the requests; the server closes each after 100 requests, and it is opened again."""
 KILLS = 5
 PATHS = ("/api/status", "/node", "/?HOST_INFO", "/nothing")
-"""Asked for in turn."""
+"""Targets of the requests, in turn."""
 CONDITIONS = ("without", "HTTP flood", "a core burning")
 
 
 def main(seconds: float) -> None:
-    """seconds: of each condition in each round."""
+    """Runs the bench. seconds: length of each condition in each round."""
     pings: dict[str, list[list[float]]] = {name: [] for name in CONDITIONS}
     used: dict[str, list[float]] = {name: [] for name in CONDITIONS}
     answered: list[float] = []
     with ServerProcess("--audio", "headless", "--patch", "bench8") as server:
         server.status()
         before = server.status()
-        # in turn, so that what else the machine does falls on all of them
+        # in turn, so that other load of the machine affects all conditions equally
         for _ in range(ROUNDS):
             for name in CONDITIONS:
                 with _condition(name, server, answered, seconds):
@@ -71,7 +71,7 @@ def main(seconds: float) -> None:
 
 
 def _row(rounds: list[list[float]], used: list[float]) -> dict[str, Any]:
-    """used: control's processor time in each round, of a core."""
+    """The row of a condition. used: control's processor time in each round, as a share of a core."""
     pooled = [ping for round_ in rounds for ping in round_]
     each = [percentiles(round_)["p99"] for round_ in rounds]
     return {"pings": len(pooled), **percentiles(pooled), "median": statistics.median(each), "rounds": each,
@@ -84,7 +84,7 @@ def _pinged(port: int, seconds: float) -> list[float]:
     ending = threading.Event()
 
     def ping() -> None:
-        scheduling.short_slices()  # as control has: its answer is measured, not when this thread is woken
+        scheduling.short_slices()  # as in control: the answer is measured, not the wake-up of this thread
         ping_for(port, pings, ending)
 
     thread = threading.Thread(target=ping)
@@ -97,7 +97,7 @@ def _pinged(port: int, seconds: float) -> list[float]:
 
 @contextlib.contextmanager
 def _condition(name: str, server: ServerProcess, answered: list[float], seconds: float) -> Iterator[None]:
-    """What else goes on."""
+    """The load of a condition."""
     if name == "without":
         yield
         return
@@ -107,7 +107,7 @@ def _condition(name: str, server: ServerProcess, answered: list[float], seconds:
     process = context.Process(target=work, args=(server.http, seconds + 2.0, counts))
     process.start()
     try:
-        counts.get(timeout=30)  # it has begun
+        counts.get(timeout=30)  # the load has started
         yield
         rate = counts.get(timeout=60)
         if name == "HTTP flood":
@@ -126,7 +126,7 @@ def _burn(_port: int, seconds: float, counts: multiprocessing.Queue[float]) -> N
 
 
 class _Client:
-    """One connection that asks and reads, and is opened again when the server closes it."""
+    """One connection that sends requests and reads answers, and reconnects when the server closes it."""
 
     def __init__(self, port: int, waiting: selectors.BaseSelector) -> None:
         self._port, self._waiting = port, waiting
@@ -164,7 +164,7 @@ class _Client:
 
 
 def _flood(port: int, seconds: float, counts: multiprocessing.Queue[float]) -> None:
-    """Asks without waiting for answers; puts how many came a second."""
+    """Sends requests without waiting for answers; puts the number of answers a second."""
     with selectors.DefaultSelector() as waiting:
         quick = [_Client(port, waiting) for _ in range(CONNECTIONS)]
         slow = [_Client(port, waiting) for _ in range(SLOW)]
@@ -185,7 +185,7 @@ def _flood(port: int, seconds: float, counts: multiprocessing.Queue[float]) -> N
 
 
 def _processor_seconds(pid: int) -> float:
-    """What a process's threads have used so far."""
+    """The processor time in seconds that a process's threads have used."""
     tasks = Path(f"/proc/{pid}/task").iterdir()
     return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
 
@@ -203,7 +203,7 @@ def _kill(server: ServerProcess) -> float:
     begun = time.monotonic()
     os.kill(pid, signal.SIGKILL)
     while True:
-        # what the killed one had taken is reset; what comes after waits in the socket
+        # connections of the killed process are reset; new ones wait in the socket
         with contextlib.suppress(OSError):
             if server.status()["web"]["pid"] != pid:
                 return time.monotonic() - begun

@@ -1,4 +1,4 @@
-"""`antiphon bench workers`: what a worker costs, whether it keeps up, and what is heard when it is killed."""
+"""`antiphon bench workers`: the overhead of a worker, its misses under load, and the output when it is killed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ RATE, BLOCK = 48000, 256
 TRIPS = 20000
 VOICES = 16
 LEVEL = 0.25
-"""Of the constant sound whose sign tells wet from dry."""
+"""Level of the constant sound; the sign of the output is negative for wet and positive for dry."""
 
 
 def main(seconds: float, kills: int = 200, seed: int = 1) -> None:
@@ -65,7 +65,7 @@ def main(seconds: float, kills: int = 200, seed: int = 1) -> None:
 
 
 def round_trips(count: int = TRIPS) -> dict[str, Any]:
-    """Post to answer, through the arena and a woken worker."""
+    """Times from post to answer, through the arena and a woken worker."""
     made = pool.Lockstep()
     try:
         spec = WorkerSpec(
@@ -85,7 +85,7 @@ def round_trips(count: int = TRIPS) -> dict[str, Any]:
 
 
 def pipe_trips(count: int = TRIPS) -> dict[str, Any]:
-    """The same through a pair of pipes: what one would write without an arena."""
+    """The same through a pair of pipes, the simplest alternative to the arena."""
     here, there = multiprocessing.Pipe()
     child = multiprocessing.get_context("fork").Process(target=_echo_pipe, args=(there,), daemon=True)
     child.start()
@@ -118,7 +118,7 @@ def _timed(trip: Callable[[int], None], count: int) -> dict[str, float]:
 
 
 def keeping_up(seconds: float, busy: int, seed: int, patch_text: str = rack.PATCH) -> dict[str, Any]:
-    """Models and a synth, of a patch, beside the engine for a while. busy: processes that burn a core meanwhile."""
+    """Runs a patch with models and a synth for some seconds. busy: processes that each use a core meanwhile."""
     with tempfile.TemporaryDirectory(prefix="antiphon-bench-") as name:
         home = Path(name)
         patch, sound = _prepare(home, patch_text, seed)
@@ -150,16 +150,25 @@ def keeping_up(seconds: float, busy: int, seed: int, patch_text: str = rack.PATC
 
 
 def killing(count: int, seed: int) -> dict[str, Any]:
-    """Kills the worker of a node that turns a constant sound over; the recording tells what was heard."""
+    """Kills the worker of a node that negates a constant sound, and measures dropouts in the recording."""
     from antiphon.io.audiofile import read
 
     rng = np.random.default_rng(seed)
     with tempfile.TemporaryDirectory(prefix="antiphon-bench-") as name:
         home = Path(name)
         patch, _ = _prepare(home, rack.KILL_PATCH, seed)
-        sound, kept = home / "constant.wav", home / "set"
+        sound, session_folder = home / "constant.wav", home / "set"
         soundfile.write(sound, np.full((RATE, 2), LEVEL, np.float32), RATE, "FLOAT")
-        options = ("--audio", "headless", "--input", str(sound), "--patch", str(patch), "--session", str(kept))
+        options = (
+            "--audio",
+            "headless",
+            "--input",
+            str(sound),
+            "--patch",
+            str(patch),
+            "--session",
+            str(session_folder),
+        )
         with ServerProcess(*options, home=home) as server:
             struck, pid = [], 0
             for n in range(count):
@@ -173,17 +182,17 @@ def killing(count: int, seed: int) -> dict[str, Any]:
             _running(server, pid)
             time.sleep(0.3)
             missed = server.status()["missed_blocks"]
-        lines = [json.loads(line) for line in (kept / "session.jsonl").read_text().splitlines()]
+        lines = [json.loads(line) for line in (session_folder / "session.jsonl").read_text().splitlines()]
         first = next(line["sample"] for line in lines if "engine" in line)
-        heard = read(kept / "output.wav").samples[0]
-    return {**_heard(heard, [s - first for s in struck]), "kills": count, "missed": missed}
+        output = read(session_folder / "output.wav").samples[0]
+    return {**_dropout_figures(output, [s - first for s in struck]), "kills": count, "missed": missed}
 
 
-def _heard(heard: Any, struck: list[float]) -> dict[str, Any]:
-    """Times in ms and samples, from a sound that is -LEVEL when wet and LEVEL when dry."""
-    wet, dry = np.abs(heard + LEVEL) < 1e-4, np.abs(heard - LEVEL) < 1e-4
+def _dropout_figures(output: Any, struck: list[float]) -> dict[str, Any]:
+    """Times in ms and numbers of samples, from a sound that is -LEVEL when wet and LEVEL when dry."""
+    wet, dry = np.abs(output + LEVEL) < 1e-4, np.abs(output - LEVEL) < 1e-4
     found: dict[str, list[float]] = {"to_fade": [], "to_dry": [], "to_back": [], "gap": [], "step": []}
-    ends, silent = [*struck[1:], len(heard)], 0
+    ends, silent = [*struck[1:], len(output)], 0
     for began, ended in zip(struck, ends, strict=True):
         part = slice(int(began), int(ended))
         w, d = wet[part], dry[part]
@@ -194,7 +203,7 @@ def _heard(heard: Any, struck: list[float]) -> dict[str, Any]:
         found["to_dry"].append(to_dry / RATE * 1e3)
         found["to_back"].append(back / RATE * 1e3)
         found["gap"].append(float(np.count_nonzero(~w[:back] & ~d[:back])))
-        gone = heard[part][: back + RATE // 100]
+        gone = output[part][: back + RATE // 100]
         found["step"].append(float(np.abs(np.diff(gone)).max()))
         quiet = np.abs(gone) < 1e-6
         silent += int(np.count_nonzero(quiet[:-1] & quiet[1:]))
@@ -202,7 +211,7 @@ def _heard(heard: Any, struck: list[float]) -> dict[str, Any]:
 
 
 def _running(server: ServerProcess, before: int) -> int:
-    """The pid of the only worker, once one runs that is not `before`."""
+    """Waits for a worker other than `before` and returns its pid."""
     deadline = time.monotonic() + 10.0
     while time.monotonic() < deadline:
         worker = server.status()["workers"][0]
@@ -213,7 +222,7 @@ def _running(server: ServerProcess, before: int) -> int:
 
 
 def _prepare(home: Path, text: str, seed: int) -> tuple[Path, Path]:
-    """A patch and a sound in a server's home, with the bench's plugin."""
+    """Writes a patch, a sound and the bench's plugin into a server's home."""
     rack.install(home / "data" / "plugins", home / "weights", seed)
     patch, sound = home / "bench.toml", home / "noise.wav"
     patch.write_text(text)

@@ -8,7 +8,7 @@ import sys
 
 def main() -> None:
     """The console script."""
-    # before numpy: its threads would be forked half-dead, and for blocks as small as ours they cost more than they give
+    # before numpy: a fork does not copy its threads, and for small blocks they cost more time than they save
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         from antiphon.runtime.signals import watch
@@ -19,6 +19,6 @@ def main() -> None:
 
         app = application()
     except KeyboardInterrupt:
-        # nothing has begun yet
+        # no command has started yet
         sys.exit(130)
     run(app)

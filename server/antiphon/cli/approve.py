@@ -1,4 +1,4 @@
-"""`antiphon surfaces`, `approve` and `forget`: who may send OSC under `--lan`, asked of the running server."""
+"""`antiphon surfaces`, `approve` and `forget`: lists and changes which addresses may send OSC under `--lan`."""
 
 from __future__ import annotations
 
@@ -27,7 +27,12 @@ Port = Annotated[int, typer.Option("--http-port", min=1, max=65535, help="The HT
 
 
 def register(cli: typer.Typer, folder: Callable[[], Path] = paths.config) -> None:
-    """Adds the commands. folder: gives the configuration folder the server uses."""
+    """Adds the commands.
+
+    Args:
+        cli: The command line.
+        folder: Returns the configuration folder that the server uses.
+    """
 
     @cli.command("surfaces")
     def surfaces(
@@ -44,23 +49,23 @@ def register(cli: typer.Typer, folder: Callable[[], Path] = paths.config) -> Non
 
     @cli.command("approve")
     def approve(machine: Machine, http_port: Port = DEFAULT_PORT) -> None:
-        """Let a surface in: its OSC is taken from now on, for twelve hours."""
+        """Approve a surface: the server handles its OSC from now on, for twelve hours."""
         typer.echo(f"approved {let_in(machine, folder(), http_port)}")
 
     @cli.command("forget")
     def forget(machine: Machine, http_port: Port = DEFAULT_PORT) -> None:
-        """Take an approval back: nothing of that machine is taken from now on, and it is told nothing."""
+        """Revoke an approval: the server no longer handles OSC of that machine and sends nothing to it."""
         typer.echo(f"forgot {take_back(machine, folder(), http_port)}")
 
 
 def let_in(machine: str, folder: Path, port: int) -> str:
-    """Has the running server approve an address; returns it as the server keeps it."""
+    """Has the running server approve an address; returns the address as the server stores it."""
     answer = ask("POST", "/api/surfaces/approve", folder, port, {"ip": address_of(machine)})
     return printable(str(answer["approved"]))
 
 
 def take_back(machine: str, folder: Path, port: int) -> str:
-    """Has the running server forget an address; returns it as the server had it."""
+    """Has the running server revoke an approval; returns the address as the server stored it."""
     answer = ask("POST", "/api/surfaces/forget", folder, port, {"ip": address_of(machine)})
     return printable(str(answer["forgot"]))
 
@@ -75,23 +80,37 @@ def address_of(machine: str) -> str:
         return plain_ip(socket.gethostbyname(machine))
     except (OSError, ValueError):
         raise UsageError(
-            f"{machine!r} is not an IP address, and no machine of this network goes by that name; `antiphon surfaces` "
-            "lists those that knock"
+            f"{machine!r} is not an IP address, and no machine of this network has that name; `antiphon surfaces` "
+            "lists the addresses that are not approved yet"
         ) from None
 
 
 def listing(answer: dict[str, Any]) -> list[str]:
-    """Lines for a person: "held 192.168.1.7", "approved 192.168.1.9"."""
+    """Lines to print: "held 192.168.1.7", "approved 192.168.1.9"."""
     lines = [f"held {ip}" for ip in answer["held"]] + [f"approved {ip}" for ip in answer["approved"]]
-    return [printable(line) for line in lines] or ["no surface has knocked"]
+    return [printable(line) for line in lines] or ["no surface has sent anything yet"]
 
 
 def ask(method: str, path: str, folder: Path, port: int, data: Any = None) -> dict[str, Any]:
-    """The running server's JSON answer. Raises `EngineError` if none answers, `WireError` if it refuses.
+    """Sends a request to the running server on this machine.
 
-    Where this user has the certificate of `serve --lan`, what answers has to show that one; nothing is sent to what
-    does not, for with `GET` too a stranger on the port could answer what he likes. Without a certificate a `GET` is
-    asked in clear, on loopback and without the token; anything else needs the token and is refused here.
+    If this user has the certificate of `serve --lan`, the server must show exactly that one, and nothing is sent to a
+    server that does not: another program on the port could answer anything. Without a certificate a `GET` is sent
+    unencrypted, on loopback and without the token; other methods need the token and are refused here.
+
+    Args:
+        method: "GET" or "POST".
+        path: The path of the request.
+        folder: The configuration folder, with certificate and token.
+        port: The HTTP port.
+        data: The body, encoded as JSON; None for no body.
+
+    Returns:
+        The answer's JSON object.
+
+    Raises:
+        EngineError: No server answers, or not one of this user.
+        WireError: The server refuses.
     """
     secure = (folder / CERTIFICATE_FILE).exists()
     if not secure and method != "GET":
@@ -100,16 +119,16 @@ def ask(method: str, path: str, folder: Path, port: int, data: Any = None) -> di
         return _read(*(_secure(method, path, folder, port, data) if secure else _plain(path, port)), port)
     except (ssl.SSLError, ConnectionResetError, http.client.HTTPException):
         raise EngineError(
-            f"what answers on port {port} is no server of yours with --lan; nothing was sent to it. "
-            "Surfaces knock only where `antiphon serve --lan` runs"
+            f"the program on port {port} is not a server of yours with --lan; nothing was sent to it. "
+            "Surfaces are approved only while `antiphon serve --lan` runs"
         ) from None
 
 
 def look(path: str, folder: Path, port: int) -> dict[str, Any]:
-    """What the running server answers to a `GET`, whether it has `--lan` or not. Raises as `ask`.
+    """The running server's answer to a `GET`, whether it has `--lan` or not. Raises as `ask`.
 
-    A server without `--lan` speaks plain HTTP, also where an earlier one left its certificate. It is asked in clear
-    then, without the token: for what is only shown, a stranger's answer is no more than a wrong picture.
+    A server without `--lan` uses plain HTTP, also if an earlier one left its certificate. The request is then sent
+    unencrypted and without the token: the answer is only displayed, so a forged one does no harm.
     """
     if (folder / CERTIFICATE_FILE).exists():
         with suppress(ssl.SSLError, ConnectionResetError, http.client.HTTPException):
@@ -130,9 +149,9 @@ def _read(status: int, body: bytes, port: int) -> dict[str, Any]:
 
 
 def _secure(method: str, path: str, folder: Path, port: int, data: Any) -> tuple[int, bytes]:
-    """Asks by HTTPS. Only our own certificate is believed, whatever the system's authorities say of another.
+    """Sends a request by HTTPS. Only the stored certificate is accepted, not the system's authorities.
 
-    Raises `ssl.SSLError`, `ConnectionResetError` or `HTTPException` where no TLS is spoken, else `EngineError`.
+    Raises `ssl.SSLError`, `ConnectionResetError` or `HTTPException` if the other side has no TLS, else `EngineError`.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     own = folder / CERTIFICATE_FILE

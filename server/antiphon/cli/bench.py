@@ -17,14 +17,14 @@ DATA = "../shared/data"
 
 
 PLUGINS = "PLUGINS"
-"""Stands for the names of plugins' benches in the help of the argument."""
+"""Placeholder for the names of plugins' benches in the help of the argument."""
 
 
 class BenchCommand(TyperCommand):
-    """The command `bench`, whose help knows the benches of plugins."""
+    """The command `bench`, whose help lists the benches of plugins."""
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
-        """The whole page."""
+        """Writes the help page."""
         others = _of_plugins()
         for param in self.params:
             param.help = (param.help or "").replace(PLUGINS, "".join(f", {n}" for n in others))  # type: ignore[attr-defined]
@@ -99,7 +99,7 @@ def _soak(asked: BenchOptions) -> None:
     main(asked.hours, asked.out, asked.seed)
 
 
-# the live runs by their lengths, the rest as it was measured on two cores
+# expected durations: from the lengths of the live runs, plus times measured on two cores
 BENCHES = {
     "engine": Bench(_engine, lambda asked: 3 * (asked.seconds or 60.0) + 50.0),
     "events": Bench(_events, lambda _: 150.0),
@@ -126,16 +126,16 @@ def bench(
     ],
     seconds: Annotated[
         float,
-        typer.Option(help="Length of each live run; 0 takes the published one."),
+        typer.Option(help="Length of each live run; 0 for the published length."),
     ] = 0.0,
     data: Annotated[str, typer.Option(help="denoise, plugins: the folder of songs, loops and noises.")] = "",
-    seed: Annotated[int, typer.Option(help="Of everything that is drawn by chance.")] = 1,
+    seed: Annotated[int, typer.Option(help="Seed of all random numbers.")] = 1,
     limit: Annotated[
         int,
-        typer.Option(help="denoise, plugins: so many items at most; swap: so many swaps; 0: all."),
+        typer.Option(help="denoise, plugins: most items; swap: number of swaps; 0: all."),
     ] = 0,
     hours: Annotated[
-        float, typer.Option(help="soak: how long; under two the patches, kills and samples come as much faster.")
+        float, typer.Option(help="soak: duration; below 2 patches, kills and samples are scaled to it.")
     ] = 2.0,
     out: Annotated[str, typer.Option(help="soak: a folder for its samples, events, result and plot.")] = "soak",
 ) -> None:
@@ -154,22 +154,22 @@ def bench(
             raise PluginError(f"the factory of the bench {name!r} gave {type(found).__name__}, not a Bench")
     asked = BenchOptions(seconds, Path(data or DATA), seed, limit, hours, Path(out))
     typer.echo(announced(name, found.seconds(asked)), err=True)
-    # the servers that it starts are ended by its own clearing up, which a signal would skip
+    # as an exception the signal runs the bench's clean-up, which ends its servers
     with endable():
         found.run(asked)
 
 
 def _of_plugins() -> dict[str, Registration]:
-    """What plugins register; they are asked for help, and for a name that is not Antiphon's own."""
+    """Benches that plugins register. Loading them takes time: only for the help page and for unknown names."""
     from antiphon.plugins.registry import registrations
 
     return {name: found for name, found in sorted(registrations("benches").items()) if name not in BENCHES}
 
 
 def announced(name: str, seconds: float | None) -> str:
-    """How long it will take, in a sentence. seconds: None where it hangs on how many items there are."""
+    """The expected duration, as a sentence. seconds: None if it depends on the number of items."""
     if seconds is None:
-        return f"bench {name} goes through every item there is, which may take hours; --limit takes fewer"
+        return f"bench {name} processes every item, which may take hours; --limit N processes at most N"
     if seconds < 90.0:
         return f"bench {name} takes about {10 * round(seconds / 10)} s on two idle cores"
     return f"bench {name} takes about {round(seconds / 60)} minutes on two idle cores"

@@ -1,4 +1,4 @@
-"""Which commands there are. Their modules keep heavy imports inside the functions."""
+"""Registers all commands. Their modules import slow modules inside functions."""
 
 from __future__ import annotations
 
@@ -82,4 +82,4 @@ def _antiphon(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
-    """A live audio server that listens and answers."""
+    """A live audio server: processes and synthesises sound, controlled over OSC."""

@@ -1,7 +1,7 @@
-"""What the shell completes: names of plugins, their parameters, patches, sets, models to train and to evaluate.
+"""Shell completion of names: plugins, their parameters, patches, sets, models to train and to evaluate.
 
-It runs at every press of the tab key, so that it starts no server and loads plugins only when their files have
-changed since it did last; in between, the names come from a file in the cache.
+It runs at every press of the tab key. So it starts no server, and reads the names from a cache file unless the files of
+plugins have changed.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def plugins(incomplete: str) -> list[str]:
 
 
 def patches(incomplete: str) -> list[str]:
-    """Patches that lists hold."""
+    """Listed patches."""
     from antiphon.graph import patch_list
 
     return _begin(incomplete, patch_list.names())
@@ -50,9 +50,9 @@ def evaluations(incomplete: str) -> list[str]:
 
 
 def params(ctx: typer.Context, incomplete: str) -> list[str]:
-    """NAME= of the plugin that stands before, and NAME=CHOICE behind the equals sign."""
+    """NAME= for each parameter of the plugin given before, and NAME=CHOICE after the equals sign."""
     types: dict[str, dict[str, list[str]]] = known()["plugins"]
-    # behind a -p that has no value yet the library has sorted nothing
+    # after a -p without a value the library has not assigned the words to parameters
     plugin = next((word for word in (ctx.params.get("plugin"), *ctx.args) if word in types), "")
     cells = types.get(plugin, {})
     name, equals, _ = incomplete.partition("=")
@@ -70,11 +70,11 @@ def known() -> dict[str, Any]:
 
     file, stamp = paths.cache() / FILE, _stamp()
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        kept = json.loads(file.read_bytes())
-        if kept["stamp"] == stamp:
-            return dict(kept["names"])
+        cached = json.loads(file.read_bytes())
+        if cached["stamp"] == stamp:
+            return dict(cached["names"])
     found = _load()
-    # a cache that cannot be written costs the next press of the key its speed, and there is nobody to say it to
+    # without the cache the next completion is slow; a completion cannot print an error
     with contextlib.suppress(Exception):
         paths.write_atomic(file, json.dumps({"stamp": stamp, "names": found}).encode())
     return found
@@ -83,7 +83,7 @@ def known() -> dict[str, Any]:
 def _load() -> dict[str, Any]:
     from antiphon.plugins.loader import load
 
-    # what a plugin prints while it is imported would be taken for names
+    # the shell would read a plugin's output as names
     with contextlib.redirect_stdout(io.StringIO()):
         loaded = load(check=False)
     types = {
@@ -94,7 +94,7 @@ def _load() -> dict[str, Any]:
 
 
 def _stamp() -> list[Any]:
-    """Changes whenever a plugin may have: its files, what is installed, Antiphon itself."""
+    """A value that changes with the files of plugins, the installed packages and Antiphon's location."""
     from antiphon.runtime import paths, resources
 
     root = resources.checkout()

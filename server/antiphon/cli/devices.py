@@ -1,4 +1,4 @@
-"""`antiphon devices`: what can be named with --input, --output, --midi-in and --midi-out."""
+"""`antiphon devices`: lists the names that --input, --output, --midi-in and --midi-out take."""
 
 from __future__ import annotations
 
@@ -29,30 +29,30 @@ def devices(as_json: Json = False) -> None:
         typer.echo(printable(line))
 
 
-def listing(heard: LibraryReport) -> Iterator[str]:
-    """Lines for a person."""
+def listing(report: LibraryReport) -> Iterator[str]:
+    """Yields the lines to print: JACK's ports, then PortAudio's devices."""
     from antiphon.doctor.sound import GET_JACK, GET_PORTAUDIO, START_JACK
 
-    if heard.jack is not None:
-        yield f"JACK, {heard.jack.rate} Hz, {heard.jack.block} frames"
-        for title, names in (("in", heard.jack.sources), ("out", heard.jack.sinks)):
+    if report.jack is not None:
+        yield f"JACK, {report.jack.rate} Hz, {report.jack.block} frames"
+        for title, names in (("in", report.jack.sources), ("out", report.jack.sinks)):
             for name in names:
                 yield f"    {title:<4}{name}"
     else:
-        mend = GET_JACK if "librar" in heard.jack_problem else START_JACK
-        yield f"JACK: {heard.jack_problem}; {mend}"
-    if heard.portaudio_problem:
-        yield f"PortAudio: {heard.portaudio_problem}; {GET_PORTAUDIO}"
+        fix = GET_JACK if "librar" in report.jack_problem else START_JACK
+        yield f"JACK: {report.jack_problem}; {fix}"
+    if report.portaudio_problem:
+        yield f"PortAudio: {report.portaudio_problem}; {GET_PORTAUDIO}"
         return
-    yield heard.portaudio
-    for d in heard.devices:
+    yield report.portaudio
+    for d in report.devices:
         mark = ("*" if d.default_in else "") + ("*" if d.default_out and not d.default_in else "")
         rates = ", ".join(f"{rate / 1000:g}" for rate in d.rates)
         yield (
             f"    {d.index:>2} {mark:<1} {d.name} ({d.api}): {d.inputs} in, {d.outputs} out, "
             f"{f'{rates} kHz' if rates else 'none of 44.1, 48, 96 kHz'}"
         )
-    if heard.devices:
-        yield "    * is what serve takes when none is named"
+    if report.devices:
+        yield "    * is the default of serve"
     else:
         yield "    no device; plug a sound card in, or serve --audio headless"

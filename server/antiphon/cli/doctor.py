@@ -30,7 +30,7 @@ def doctor(
     ahead: Annotated[int, typer.Option(help="For --loopback: blocks between input and output.")] = 0,
     as_json: Json = False,
 ) -> None:
-    """Say what works on this machine, what does not, and the command that mends it. Exit 1 if Antiphon cannot work."""
+    """Show what works on this machine, what does not, and the command that fixes it. Exit 1 if Antiphon cannot work."""
     if loopback:
         if as_json:
             raise UsageError("--loopback has no --json; leave one of them out")

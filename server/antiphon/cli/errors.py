@@ -1,6 +1,6 @@
-"""How commands end: one line on standard error and an exit code, whatever went wrong.
+"""How commands end: every error becomes one line on standard error and an exit code.
 
-0 done, 1 some of several failed, 2 refused, 130 Ctrl-C (128 + the signal's number), 141 the reader went away.
+0 done, 1 some of several failed, 2 refused, 130 Ctrl-C (128 + the signal's number), 141 standard output was closed.
 """
 
 from __future__ import annotations
@@ -26,9 +26,12 @@ _Usage, _Shown = typer.BadParameter.__mro__[1:3]
 
 
 class Ended(BaseException):
-    """A signal asks this process to end. `number`: the signal's.
+    """A signal asks this process to end.
 
     Not a KeyboardInterrupt, which typer would turn into an exit of its own.
+
+    Attributes:
+        number: The signal's number.
     """
 
     def __init__(self, number: int) -> None:
@@ -39,13 +42,13 @@ class Ended(BaseException):
 def main(app: typer.Typer, arguments: list[str] | None = None) -> NoReturn:
     """Runs the command line and exits."""
     code = run(app, arguments)
-    # what was to be done is done: a Ctrl-C while the interpreter clears up changes nothing of it
+    # the command is complete: a Ctrl-C during the interpreter's shutdown must not change the exit code
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     sys.exit(code)
 
 
 def run(app: typer.Typer, arguments: list[str] | None = None) -> int:
-    """Runs the command line; its exit code."""
+    """Runs the command line and returns its exit code."""
     try:
         code: Any = typer.main.get_command(app).main(args=arguments, prog_name="antiphon", standalone_mode=False)
         sys.stdout.flush()
@@ -60,11 +63,11 @@ def run(app: typer.Typer, arguments: list[str] | None = None) -> int:
         complain(str(error))
         return 2
     except BrokenPipeError:
-        # what is still buffered would be written at exit, and fail again
+        # otherwise the interpreter flushes its buffer at exit, and fails again
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except OSError as error:
-        # a name no system call takes, a folder gone meanwhile: the person's to mend, unless it names no file
+        # an error with a file name is the user's (an invalid name, a removed folder); one without is a bug
         if error.filename is None:
             raise
         name = str(error.filename)
@@ -81,7 +84,7 @@ def run(app: typer.Typer, arguments: list[str] | None = None) -> int:
 
 
 def complain(message: str) -> None:
-    """One line on standard error, in one piece; a bar that is drawn there goes first."""
+    """Writes one line to standard error, after removing a progress bar there."""
     text = " ".join(message.split())
     if not text.isprintable():
         text = "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
@@ -92,7 +95,7 @@ def complain(message: str) -> None:
 
 @contextmanager
 def endable() -> Iterator[None]:
-    """Ctrl-C, SIGTERM and SIGHUP raise `Ended` in what is inside, so that it can clean up."""
+    """Within this context Ctrl-C, SIGTERM and SIGHUP raise `Ended`, so that the code in it can clean up."""
 
     def end(number: int, frame: FrameType | None) -> None:
         raise Ended(number)
@@ -106,7 +109,7 @@ def endable() -> Iterator[None]:
 
 
 def _interrupted(number: int) -> int:
-    complain("stopped; nothing was left half written")
+    complain("stopped; no incomplete file was left")
     return 128 + number
 
 

@@ -1,4 +1,4 @@
-"""`antiphon models`: what weights and models there are, and whether they are what they were."""
+"""`antiphon models`: lists weights and models, and whether the weights match their checksums."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def register(cli: typer.Typer) -> None:
 
 
 def listing(rows: Sequence[Row], torch: str) -> Iterator[str]:
-    """Lines for a person. torch: the installed version, "" without."""
+    """Yields the lines to print. torch: the installed version, "" if it is not installed."""
     cells = [HEAD, *(_cells(row, torch) for row in rows)]
     widths = [max(len(line[i]) for line in cells) for i in range(len(HEAD))]
     for line in cells:
@@ -54,7 +54,7 @@ def listing(rows: Sequence[Row], torch: str) -> Iterator[str]:
     if torch:
         yield f"torch {torch} is installed"
     elif any(row.needs_torch for row in rows):
-        yield "torch is not installed; models that need it wait for: make models"
+        yield "torch is not installed; models that need it cannot run; to install it: make models"
 
 
 def _cells(row: Row, torch: str) -> tuple[str, ...]:

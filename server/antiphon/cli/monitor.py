@@ -1,4 +1,4 @@
-"""`antiphon monitor`: shows what arrives at a running server, as it arrives."""
+"""`antiphon monitor`: prints the OSC messages that arrive at a running server."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from antiphon.wire.osc import IMMEDIATELY, Bundle, Message, Packet, decode, enco
 from antiphon.wire.text import printable
 
 RENEW = 5.0
-"""Seconds between two requests: a server started again has to be asked again."""
+"""Seconds between two `/monitor` requests: a restarted server has forgotten the previous one."""
 PATIENCE = 3.0
 """Seconds for the first answer."""
 
@@ -23,7 +23,7 @@ PATIENCE = 3.0
 def monitor(
     host: Host = "127.0.0.1",
     port: Port = PORT,
-    events: Annotated[bool, typer.Option("--events", help="Show also what the server tells its surfaces.")] = False,
+    events: Annotated[bool, typer.Option("--events", help="Show also the server's messages to surfaces.")] = False,
 ) -> None:
     """Show every OSC message that arrives at the running server. It ends at Ctrl-C."""
     for line in watch(host, port, events):
@@ -31,7 +31,17 @@ def monitor(
 
 
 def watch(host: str, port: int, events: bool) -> Iterator[str]:
-    """Lines without end. `EngineError` when nobody answers at first, `WireError` when the server refuses."""
+    """Yields a line for each message, without end.
+
+    Args:
+        host: The machine of the server.
+        port: Its OSC port.
+        events: Show also the messages that the server sends to its surfaces.
+
+    Raises:
+        EngineError: No server answers within `PATIENCE`.
+        WireError: The server refuses.
+    """
     with closing_socket(host, port, False) as sock:
         answered = False
         while True:
@@ -56,11 +66,11 @@ def watch(host: str, port: int, events: bool) -> Iterator[str]:
 
 
 def lines(message: Message) -> Iterator[str]:
-    """What a message of the server's says to a person: the packets it shows, its own events as they are."""
+    """The lines for one message of the server: the packets in a `/packet`, or the message itself."""
     stamp = time.strftime("%H:%M:%S")
     match message:
         case Message(b"/packet" | b"/packet/held", _, (str(sender), bytes(packet))):
-            # held: it came from an address that nobody has approved, and nothing was done of it
+            # held: its sender is not approved, and the server did not handle it
             held = " held" if message.address == b"/packet/held" else ""
             for line in described(decode(packet), time.time_ns()):
                 yield f"{stamp} {printable(sender)}{held} {line}"
@@ -73,7 +83,13 @@ def lines(message: Message) -> Iterator[str]:
 
 
 def described(packet: Packet, now_ns: int, when: str = "") -> Iterator[str]:
-    """One line a message, with a bundle's time before it: `[+0.200 s] /node/gain/gain 0.5`."""
+    """Yields a line for each message of a packet.
+
+    Args:
+        packet: A message, a bundle or a packet that could not be decoded.
+        now_ns: Unix time in ns, to which time tags are shown relative.
+        when: The time of the enclosing bundle, as text before each line: `[+0.200 s] /node/gain/gain 0.5`.
+    """
     if isinstance(packet, Message):
         yield when + shown(packet)
     elif isinstance(packet, Bundle):

@@ -16,14 +16,14 @@ def new_plugin(
     ] = "sound-sound",
     folder: Annotated[Path | None, typer.Option("--to", help="Where to; else your own plugins' folder.")] = None,
 ) -> None:
-    """Write a plugin that works, with its test and card, for you to change."""
+    """Write a working plugin, with its test and card, as a template."""
     from antiphon.newplugin.shapes import SHAPES
     from antiphon.newplugin.writing import write
     from antiphon.plugins.loader import load
     from antiphon.runtime import paths
 
     known = load(check=False)
-    # a type's name is taken, and so is an installed package's: its folder would not be loaded
+    # a folder with the name of a type or of an installed package would not be loaded
     taken = {*known.catalog, *known.catalog.hooks}
     place = write(name, shape, folder if folder is not None else paths.made(paths.plugins()), taken)
     typer.echo(f"{place} is written")

@@ -1,4 +1,4 @@
-"""What a command that plays files has models and notes played by."""
+"""Options shared by the commands that process files: device, synth, tail and fade."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from antiphon.cli.errors import complain
 from antiphon.errors import UsageError
 
 MOST_TAIL = 600.0
-"""Seconds of `--tail`."""
+"""Largest value of `--tail`, in seconds."""
 MOST_FADE = 10.0
-"""Seconds of `--fade`."""
+"""Largest value of `--fade`, in seconds."""
 
 if TYPE_CHECKING:
     from antiphon.graph.graph import Graph
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def play_with(device: str, synth: str, loaded: Loaded, graph: Graph | None = None) -> None:
-    """Chooses for this process. Raises `WorkerError` or `UsageError` for what there is not."""
+    """Sets device and synth of this process. Raises `WorkerError` or `UsageError` if one is not available."""
     from antiphon.synth import info as synths
     from antiphon.workers import devices, pool
 
@@ -35,7 +35,7 @@ S = TypeVar("S", float, float | None)
 
 
 def within(option: str, seconds: S, most: float) -> S:
-    """The seconds an option was given, or None. Raises `UsageError` for what is no length, or over `most`."""
+    """The option's value in seconds, or None if it is None. Raises `UsageError` outside 0 to `most`."""
     if seconds is not None and not 0.0 <= seconds <= most:
         raise UsageError(f"{option} takes 0 to {most:g} seconds, not {seconds:g}")
     return seconds

@@ -1,4 +1,4 @@
-"""`antiphon osc ADDRESS ARGS…`: sends one message to a running server and prints what it answers."""
+"""`antiphon osc ADDRESS ARGS…`: sends one message to a running server and prints its answers."""
 
 from __future__ import annotations
 
@@ -68,9 +68,20 @@ def value(text: str) -> tuple[str, Arg]:
 
 
 def ask(address: str, args: list[tuple[str, Arg]], host: str, port: int, tcp: bool, timeout: float) -> Iterator[str]:
-    """Yields the answers, a line each, until the server has done what was asked.
+    """Sends a message and yields the answers, a line each, until the server has handled it (`/synced`).
 
-    `WireError` with the reason when it refuses, `EngineError` when nobody answers.
+    Args:
+        address: An OSC address.
+        args: Pairs of type tag and value, as `value` gives them.
+        host: The machine of the server.
+        port: Its OSC port.
+        tcp: Send over TCP instead of UDP.
+        timeout: Seconds to wait for `/synced`.
+
+    Raises:
+        UsageError: The message cannot be encoded.
+        WireError: The server refuses; with its reason.
+        EngineError: The server cannot be reached, or does not answer in time.
     """
     packet = build(address, args)
     began = time.monotonic()
@@ -93,7 +104,7 @@ def ask(address: str, args: list[tuple[str, Arg]], host: str, port: int, tcp: bo
 
 
 def build(address: str, args: list[tuple[str, Any]]) -> bytes:
-    """The message, encoded by python-osc."""
+    """Encodes a message by python-osc; `UsageError` if it cannot be encoded or is too long for a datagram."""
     from pythonosc.osc_message_builder import BuildError, OscMessageBuilder
 
     if not address.startswith("/"):
@@ -111,7 +122,7 @@ def build(address: str, args: list[tuple[str, Any]]) -> bytes:
 
 
 def closing_socket(host: str, port: int, tcp: bool) -> socket.socket:
-    """Connected, non-blocking; `EngineError` when it cannot be."""
+    """Opens a connected, non-blocking socket; `EngineError` if the server cannot be reached."""
     sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM if tcp else socket.SOCK_DGRAM)
     try:
         sock.settimeout(2.0)
@@ -126,7 +137,13 @@ def closing_socket(host: str, port: int, tcp: bool) -> socket.socket:
 
 
 def listen(sock: socket.socket, framer: Framer | None, until: float) -> Iterator[Message]:
-    """Messages as they come, bundles opened; ends at `until` (monotonic) or when the other side hangs up."""
+    """Yields received messages, also those in bundles, until `until` (s, monotonic) or the end of the connection.
+
+    Args:
+        sock: A socket of `closing_socket`.
+        framer: The framing of a TCP stream; None for UDP.
+        until: The time to stop at.
+    """
     while (left := until - time.monotonic()) > 0:
         poll = select.poll()
         poll.register(sock, select.POLLIN)
@@ -146,7 +163,7 @@ def listen(sock: socket.socket, framer: Framer | None, until: float) -> Iterator
 
 
 def opened(packet: Packet) -> Iterator[Message]:
-    """A packet's messages; what is not well-formed is left out."""
+    """Yields the messages of a packet; malformed ones are left out."""
     if isinstance(packet, Message):
         yield packet
     elif isinstance(packet, Bundle):
@@ -188,6 +205,6 @@ def _send(sock: socket.socket, data: bytes, tcp: bool) -> None:
     try:
         sock.send(framed)
     except ConnectionRefusedError:
-        # Said of the datagram before. This one has not left; its own refusal ends the wait.
+        # the error belongs to the previous datagram, and this one was not sent; its own error ends the wait
         with suppress(ConnectionRefusedError):
             sock.send(framed)

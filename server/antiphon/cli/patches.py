@@ -1,4 +1,4 @@
-"""`antiphon patches` and `antiphon sets`: what can be named with --patch and --set."""
+"""`antiphon patches` and `antiphon sets`: list the names that --patch and --set take."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ def register(cli: typer.Typer) -> None:
 
     @cli.command("patches")
     def patches(
-        every: Annotated[bool, typer.Option("--all", help="Also those for checking a rig.")] = False,
+        every: Annotated[bool, typer.Option("--all", help="Also unlisted patches, which are for tests.")] = False,
         as_json: Json = False,
     ) -> None:
-        """List the patches: what each is for, whether it is shipped or yours, and which hides which."""
+        """List the patches: what each is for, whether it is shipped or yours, and which hides a shipped one."""
         from antiphon.graph.patch_list import entries
         from antiphon.runtime import paths
 
@@ -33,7 +33,7 @@ def register(cli: typer.Typer) -> None:
 
     @cli.command("sets")
     def sets(as_json: Json = False) -> None:
-        """List the set lists: what each is for, whether it is shipped or yours, and which hides which."""
+        """List the set lists: what each is for, and whether it is shipped or yours."""
         from antiphon.graph.patch_list import SETS, entries
         from antiphon.runtime import paths
 
@@ -62,7 +62,7 @@ def listing(entries: Sequence[PatchEntry]) -> Iterator[str]:
 
 
 def origin(entry: PatchEntry) -> str:
-    """Where it is from, in words."""
+    """Its origin, as text."""
     if entry.hides:
         return "yours, hides the shipped one"
     return "yours" if entry.own else "shipped"

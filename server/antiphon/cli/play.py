@@ -1,4 +1,4 @@
-"""`antiphon play`: the demo patch on whatever this machine has, and a word on what to do with it."""
+"""`antiphon play`: runs the demo patch on the sound card or the software clock, and prints commands to try."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def play(
     osc_port: OscPort = OSC_PORT,
     http_port: HttpPort = HTTP_PORT,
 ) -> None:
-    """Play the demo: on the sound card, input muted, or without one on a loop, to a recording. Ctrl-C ends it."""
+    """Play the demo: on the sound card with its input muted; without one from a loop to a file. Ctrl-C ends it."""
     from antiphon.cli.serve import run, startable
     from antiphon.engine.drivers.probe import probe
 
@@ -55,7 +55,7 @@ def play(
 
 
 def with_demo(asked: ServeSettings) -> ServeSettings:
-    """What `play` runs without a sound card: the software clock, a loop of our own, a recording."""
+    """The settings of `play` without a sound card: the software clock, a built-in loop as input, a recording."""
     from antiphon.demo.hum_loop import hum_file
     from antiphon.demo.melody_loop import loop_file
 
@@ -68,7 +68,7 @@ def with_demo(asked: ServeSettings) -> ServeSettings:
 
 
 def said(settings: ServeSettings, driver: str, note: str) -> Iterator[str]:
-    """What a person is told before the server is ready."""
+    """Yields the lines to print before the server is ready."""
     from antiphon.supervisor.recordings import growth
 
     if note:
@@ -77,7 +77,7 @@ def said(settings: ServeSettings, driver: str, note: str) -> Iterator[str]:
         yield f"The input is {settings.input}, looped; listen, at any time or after Ctrl-C, to"
         yield f"{settings.record}, which grows by {growth(settings)}."
     elif settings.mute_input:
-        yield "The input starts muted, for a microphone near loudspeakers howls: put headphones on, then"
+        yield "The input starts muted, because a microphone near loudspeakers feeds back: put headphones on, then"
         yield f"    {command(settings, OPEN)}"
     yield f"Playing {settings.patch}. In another terminal, try:"
     for message, effect in _DRIVE if settings.patch == PATCH else _DRIVE[-1:]:
@@ -92,14 +92,14 @@ def command(settings: ServeSettings, message: str) -> str:
     """The shell command that sends an OSC message to this server."""
     from antiphon.runtime import resources
 
-    # make puts no `antiphon` on anybody's PATH
+    # after `make play`, `antiphon` is not on the PATH
     program = ".venv/bin/antiphon" if resources.checkout() is not None else "antiphon"
     port = f"--port {settings.osc_port} " if settings.osc_port not in (0, OSC_PORT) else ""
     return f"{program} osc {port}{message}"
 
 
 def recordings_folder() -> Path:
-    """`recordings` of the checkout, or of the performer's own folder where Antiphon is installed."""
+    """`recordings` in the checkout, or in the performer's folder if Antiphon is installed."""
     from antiphon.runtime import paths, resources
 
     root = resources.checkout()
@@ -107,7 +107,7 @@ def recordings_folder() -> Path:
 
 
 def next_recording(folder: Path, day: str = "") -> Path:
-    """The first name not taken: play-2026-11-20-1.wav, -2, …"""
+    """The first free name: play-2026-11-20-1.wav, -2, …"""
     day = day or time.strftime("%Y-%m-%d")
     number = 1
     while (path := folder / f"play-{day}-{number}.wav").exists():
@@ -137,5 +137,5 @@ def own_terminal_group() -> Iterator[None]:
     try:
         yield
     finally:
-        with suppress(OSError):  # it was closed meanwhile
+        with suppress(OSError):  # the terminal was closed meanwhile
             os.tcsetpgrp(terminal, before)

@@ -1,7 +1,7 @@
 """The group of all commands: Antiphon's own, and those that plugins add by `antiphon_commands`.
 
-Plugins are asked when a command is named that is not Antiphon's own, or all are to be listed, and only those whose list
-of hooks has `antiphon_commands`.
+Plugins that implement `antiphon_commands` are imported only for a command that is not Antiphon's own, and for the list
+of all commands.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ HOOK = "antiphon_commands"
 
 
 class CommandGroup(TyperGroup):
-    """Asks plugins for commands once, where Antiphon's own do not do."""
+    """Loads the commands of plugins once, when Antiphon's own are not sufficient."""
 
     asked = False
 
@@ -38,7 +38,7 @@ class CommandGroup(TyperGroup):
             return
         self.asked = True
         own = frozenset(self.commands)
-        # what a plugin prints while it is imported would be taken for a command's output
+        # a plugin's output during its import is not part of a command's output
         with contextlib.redirect_stdout(sys.stderr):
             added, reasons = plugin_commands()
         for plugin, name, command in added:
@@ -47,7 +47,7 @@ class CommandGroup(TyperGroup):
                 reasons.append(f"plugin {plugin}: {HOOK}: the command {name!r} is {whose}; choose another name")
             else:
                 self.commands[name] = command
-        if not ctx.resilient_parsing:  # a shell that completes has no place for sentences
+        if not ctx.resilient_parsing:  # during shell completion nothing may be printed
             from antiphon.cli.errors import complain
 
             for reason in reasons:

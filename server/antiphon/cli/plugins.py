@@ -1,4 +1,4 @@
-"""`antiphon plugins`: what loaded and what did not, and why; `antiphon plugins NAME`: one of them in full."""
+"""`antiphon plugins`: lists what loaded, and what did not and why; `antiphon plugins NAME`: shows one in full."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from antiphon.plugins.loader import Loaded
 
 RATE, BLOCK = 48000, 256
-"""At which a latency is given."""
+"""Rate in Hz and block in frames for which latencies are shown."""
 
 
 def register(cli: typer.Typer) -> None:
@@ -54,7 +54,7 @@ def register(cli: typer.Typer) -> None:
 
 
 def _print(lines: Iterator[str]) -> None:
-    """What stands at the margin is a heading."""
+    """Prints lines; those that are not indented as headings."""
     from antiphon.cli.style import styled
 
     for line in lines:
@@ -115,7 +115,7 @@ def ports(info: ProcessorInfo) -> str:
 
 
 def operands(info: ProcessorInfo, loaded: Loaded) -> str:
-    """What `antiphon run` wants after the name: IN.wav OUT.wav, or notes where it has no sound on that side."""
+    """The operands of `antiphon run` after the name: IN.wav OUT.wav, or notes where it has no sound on that side."""
     if loaded.make(info.type).files:
         return "IN OUT"
     source = "IN.mid" if info.first("events", "in") and not info.first("audio", "in") else "IN.wav"
@@ -134,7 +134,7 @@ def latency(info: ProcessorInfo, loaded: Loaded) -> tuple[int, str]:
         spec = StreamSpec(made.rate or RATE, made.block or BLOCK, made.channels or 2)
         with absent():  # no worker is started to show a page
             prepare(made, spec, {})
-    except Exception as error:  # a plugin's own, whatever it is: it is shown
+    except Exception as error:  # the plugin's code may raise anything; the error is shown
         return 0, reason_of(error)
     return round(made.latency * RATE / spec.rate), ""
 

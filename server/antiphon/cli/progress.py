@@ -1,4 +1,4 @@
-"""A bar on a terminal, for what takes over two seconds; nothing elsewhere."""
+"""A progress bar on a terminal, for work that takes over two seconds; without a terminal nothing is drawn."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _drawn = False
 
 
 def clear() -> None:
-    """Takes away the bar that is drawn, so that what is written next does not stand behind it."""
+    """Erases the bar, so that the next output begins at the start of the line."""
     global _drawn
     if _drawn:
         sys.stderr.write("\r\033[K")
@@ -41,7 +41,7 @@ class ProgressBar:
         clear()
 
     def update(self, done: int) -> None:
-        """`done` frames are done. Cheap: draws ten times a second at most."""
+        """Sets the number of processed frames, and draws the bar at most ten times a second."""
         if not self._on_terminal:
             return
         now = time.monotonic()
@@ -60,7 +60,16 @@ def _draw(line: str) -> None:
 
 
 def bar(label: str, done: int, total: int | None, rate: int, columns: int, spent: float = 0.0) -> str:
-    """One line of at most `columns - 1` characters. spent: seconds until now, by which the time left is reckoned."""
+    """The bar as a line of at most `columns - 1` characters.
+
+    Args:
+        label: Text before the bar.
+        done: Processed frames.
+        total: All frames; None or 0 if unknown.
+        rate: Frames a second, for a bar without a total.
+        columns: Width of the terminal in characters.
+        spent: Seconds since the start, to estimate the remaining time; 0 for no estimate.
+    """
     label = label[: max(8, columns // 3)]
     if not total:
         return f"{label} {done / rate:.0f} s"[: columns - 1]
@@ -72,7 +81,7 @@ def bar(label: str, done: int, total: int | None, rate: int, columns: int, spent
 
 
 def _left(share: float, spent: float) -> str:
-    """The time that is left at the pace until now: " 0:12 left"."""
+    """The remaining time at the present speed: " 0:12 left"."""
     if not 0.0 < share < 1.0 or spent <= 0.0:
         return ""
     minutes, seconds = divmod(math.ceil(spent * (1.0 - share) / share), 60)

@@ -1,4 +1,4 @@
-"""What the command-line library refuses, in a sentence like all others: which option, what it takes, what was given."""
+"""Errors of the command-line library as one sentence: the option, its allowed values, the value given."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _WHOLE, _NUMBER = "a whole number", "a number"
 
 
 def sentence(error: BaseException, arguments: Sequence[str]) -> str:
-    """The refusal without its full stop. arguments: the words of the command line, to quote the one that is wrong."""
+    """The error message, without its full stop. arguments: the words of the command line, to quote the invalid one."""
     text = str(getattr(error, "format_message", lambda: error)()).rstrip(".")
     param = getattr(error, "param", None)
     if not isinstance(error, typer.BadParameter) or param is None:
@@ -35,7 +35,7 @@ def _given(options: Sequence[str], arguments: Sequence[str]) -> str | None:
 
 
 def _taken(param: Any) -> str:
-    """What a typed parameter takes, "" for one that takes any text."""
+    """The allowed values of a typed parameter, "" for one that takes any text."""
     kind, low, high = _declared(param)
     if not kind:
         return ""

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 BLOCK = 256
 LONG_BLOCK = 1024
-"""Where nothing hangs on a block's length (no cycle, no events): the same samples, a third faster."""
+"""Block in frames for patches whose samples do not depend on it (no cycle, no events): a third faster."""
 RATE = 48000
 MAX_EVENT_BYTES = 64 << 20
 MAX_SECONDS = 6 * 3600.0
@@ -54,14 +54,14 @@ def render(
     synth: Annotated[str, typer.Option("--synth", help=f"What plays notes: {NAMES}; null is silence.")] = "auto",
     tail: Annotated[
         float | None,
-        typer.Option("--tail", metavar="SECONDS", help="What sounds on after IN; else until -60 dB, 10 s at most."),
+        typer.Option("--tail", metavar="SECONDS", help="Length after IN; default: until -60 dB, 10 s at most."),
     ] = None,
     fade: Annotated[float, typer.Option("--fade", metavar="SECONDS", help="At the end; 0 leaves it as it is.")] = FADE,
-    force: Annotated[bool, typer.Option("--force", help="Write over a file that is there.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
 ) -> None:
     """Render a patch to a file: the rate of IN, two channels or those of IN if it has more, latency taken out.
 
-    Where --seconds does not say how long OUT is, echoes and notes go on after the end of IN, until they are over.
+    Without --seconds OUT is longer than IN by the echoes and notes that still sound at its end.
     """
     from antiphon.cli.offline import play_with
     from antiphon.cli.progress import ProgressBar
@@ -133,15 +133,15 @@ def render(
         complain(f"{empty}{writer.name} hold{'' if empty else 's'} no sound (0 frames)")
     report(Written(out, _sources(made.name, source, events), writer.frames / rate, rate, channels))
     for node, reason in runner.failures:
-        complain(f"{node} was passed by from where it failed: {reason}")
+        complain(f"{node} was bypassed from its failure on: {reason}")
     if runner.dropped:
-        complain(f"{runner.dropped} events were too many at once and are not in {writer.name}")
+        complain(f"{runner.dropped} events exceeded the limit of one block and are missing in {writer.name}")
     if runner.failures or runner.dropped:
         raise typer.Exit(1)
 
 
 def _files(graph: Graph, catalog: Catalog) -> list[tuple[str, str]]:
-    """The files and folders that the patch's nodes read, each as it is called."""
+    """(node.parameter, path) of each file and folder that the patch's nodes read."""
     from antiphon.graph.asset_names import located
 
     return [
@@ -153,7 +153,7 @@ def _files(graph: Graph, catalog: Catalog) -> list[tuple[str, str]]:
 
 
 def _sources(patch: str, *files: str | None) -> str:
-    """What OUT was made from, in words."""
+    """The sources of OUT, as text."""
     from antiphon.io.decode import shown
 
     *most, last = (f"the patch {patch}", *(shown(path) for path in files if path is not None))
@@ -163,13 +163,13 @@ def _sources(patch: str, *files: str | None) -> str:
 def _play_passes(
     passes: OfflinePasses, prepared: Callable[[], StageRunner], source: str | None, length: int | None, tail: Tail
 ) -> None:
-    """Plays it, silent, until the synth has made the sound of the notes: the next runner made plays with that."""
+    """Runs the patch without output until the synth has rendered its notes; the next runner then uses that sound."""
     from dataclasses import replace
 
     from antiphon.io.audiofile import stream
     from antiphon.offline.runner import process_stream
 
-    # while it is silent nothing says where the tail ends
+    # the synth is silent in these passes, so the tail's end cannot be found by level
     whole = replace(tail, level=0.0)
     while True:
         passes.begin()
@@ -182,7 +182,7 @@ def _play_passes(
 
 
 def _played(score: Score, name: str, graph: Graph, catalog: Catalog) -> list[Command]:
-    """The notes of a MIDI file, for all that take notes and that no wire plays."""
+    """Commands for the notes of a MIDI file, for every node with an event input that no wire leads to."""
     from antiphon.errors import WireError
     from antiphon.offline import note_file
     from antiphon.session.notes import Players

@@ -9,11 +9,11 @@ import typer
 
 
 def replay(
-    session: Annotated[str, typer.Argument(help="The folder `serve --session` kept, or a set's name.")],
+    session: Annotated[str, typer.Argument(help="A folder that `serve --session` wrote, or a set's name.")],
     out: Annotated[str, typer.Argument(metavar="OUT.wav", help="The file to write.")],
-    force: Annotated[bool, typer.Option("--force", help="Write over a file that is there.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
 ) -> None:
-    """Play a kept set again, into a file: the same samples on the same machine."""
+    """Render a recorded set to a file: the same samples on the same machine."""
     from antiphon.cli.errors import endable
     from antiphon.cli.offline import play_with
     from antiphon.cli.progress import ProgressBar
@@ -35,7 +35,7 @@ def replay(
     with endable(), ExitStack() as stack:
         log = SessionLog(folder)
         if not (folder / INPUT).is_file():
-            raise FileError(f"{folder} holds no {INPUT}; the set cannot be played without what came in")
+            raise FileError(f"{folder} has no {INPUT}; a set cannot be replayed without its input")
         apart([(f"{name} of the set", folder / name) for name in SET], [("OUT", out)])
         free([("OUT", out)], force=force)
         loaded = load(check=False)

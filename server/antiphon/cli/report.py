@@ -1,4 +1,4 @@
-"""What a command says of the files it has written."""
+"""Prints the files that a command has written."""
 
 from __future__ import annotations
 

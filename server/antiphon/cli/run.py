@@ -42,17 +42,19 @@ def run(
             autocompletion=completion.params,
         ),
     ] = None,
-    out_dir: Annotated[str | None, typer.Option("--out-dir", help="A folder for the results, names kept.")] = None,
+    out_dir: Annotated[
+        str | None, typer.Option("--out-dir", help="A folder for the results, under the names of IN.")
+    ] = None,
     block: Annotated[int, typer.Option("--block", help="Frames at a time, 32 to 2048.")] = BLOCK,
     device: Annotated[str, typer.Option("--device", help="What models run on: auto, cpu or cuda.")] = "auto",
-    midi_out: Annotated[str, typer.Option("--midi-out", metavar="F.mid", help="The notes it hears, as a file.")] = "",
-    analysis: Annotated[str, typer.Option("--analysis", metavar="F.json", help="What it finds out, as a file.")] = "",
+    midi_out: Annotated[str, typer.Option("--midi-out", metavar="F.mid", help="A file for the notes it detects.")] = "",
+    analysis: Annotated[str, typer.Option("--analysis", metavar="F.json", help="A file for its analysis.")] = "",
     tail: Annotated[
         float | None,
-        typer.Option("--tail", metavar="SECONDS", help="What sounds on after IN; else until -60 dB, 10 s at most."),
+        typer.Option("--tail", metavar="SECONDS", help="Length after IN; default: until -60 dB, 10 s at most."),
     ] = None,
     fade: Annotated[float, typer.Option("--fade", metavar="SECONDS", help="At the end; 0 leaves it as it is.")] = FADE,
-    force: Annotated[bool, typer.Option("--force", help="Write over files that are there.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace existing files.")] = False,
 ) -> None:
     """Run a plugin over files: same rate, channels and length, the plugin's latency taken out.
 
@@ -86,7 +88,7 @@ def run(
             free([*outs, *beside], force=force)
         if own:
             if tail is not None:
-                raise UsageError(f"{plugin} gives OUT its length itself; leave --tail out")
+                raise UsageError(f"{plugin} sets the length of OUT itself; leave --tail out")
             job = FileJob(
                 plugin,
                 jobs[0].source,
@@ -115,7 +117,7 @@ def _path(text: str) -> Path | None:
 
 
 def _by_itself(own: str, job: FileJob) -> None:
-    """A plugin that does its files itself: `own` names its function."""
+    """Runs a plugin that processes files itself: `own` names its function."""
     from dataclasses import replace
 
     from antiphon.cli.progress import ProgressBar
@@ -139,7 +141,7 @@ def _by_itself(own: str, job: FileJob) -> None:
 
 
 def plan_jobs(paths: Sequence[str], out_dir: str | None, info: ProcessorInfo, *, alone: bool = False) -> list[FileTask]:
-    """The files to do. A folder stands for the files directly inside it that the plugin takes.
+    """The files to process. A folder stands for the files directly inside it that the plugin takes.
 
     alone: the plugin takes one IN, which may be a folder, and one OUT.
     """
@@ -220,7 +222,7 @@ def _seconds(name: str, text: str) -> float:
 def _each(
     plugin: str, jobs: Sequence[FileTask], settings: RunSettings, loaded: Loaded, folder: Path, *, force: bool
 ) -> int:
-    """Does every job that can be done; how many could not, each named on standard error."""
+    """Runs every task and reports failures on standard error; returns the number of failures."""
     from antiphon.cli.runfile import one
     from antiphon.runtime.paths import made
 
@@ -234,5 +236,5 @@ def _each(
             complain(str(error))
             failed += 1
     if failed:
-        complain(f"{failed} of {len(jobs)} files could not be done")
+        complain(f"{failed} of {len(jobs)} files could not be processed")
     return failed

@@ -25,8 +25,14 @@ class FileTask:
 
 @dataclass(frozen=True, slots=True)
 class RunSettings:
-    """What the command line asks for. values: parameters' by `-p`.  fires: trigger parameters and the seconds at which
-    they fire.  block: frames.  tail: seconds, None for the usual.  fade: seconds.
+    """The options of `antiphon run`.
+
+    Attributes:
+        values: Of parameters, by `-p`.
+        fires: Pairs of trigger parameter and the time in seconds at which it fires.
+        block: Frames.
+        tail: Seconds after the end of IN; None for the default.
+        fade: Seconds at the end of OUT.
     """
 
     values: dict[str, Value]

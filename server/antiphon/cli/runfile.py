@@ -25,24 +25,24 @@ from antiphon.plugins.loader import Loaded
 from antiphon.runtime.sound_formats import FORMATS
 
 RATE, CHANNELS = 48000, 2
-"""Of what is played from a MIDI file."""
+"""Sample rate in Hz of sound rendered from a MIDI file."""
 _MIDI = " or ".join(SUFFIXES)
 
 
 def suffixes(info: ProcessorInfo) -> tuple[str, tuple[str, ...]]:
-    """What the files it takes are, and how their names end."""
+    """The kind of its input files, as text, and the endings of their names."""
     return ("MIDI", SUFFIXES) if _takes_notes_alone(info) else ("sound", tuple(FORMATS))
 
 
 def suffix_of(info: ProcessorInfo, source: Path) -> str:
-    """What the name of the file it makes of `source` ends in: as that does, where it can."""
+    """The ending of the output file for `source`: the same ending if it can be written."""
     if info.first("audio", "out") is None:
         return source.suffix if is_midi(source) else SUFFIXES[0]
     return ".wav" if is_midi(source) else source.suffix
 
 
 def one(plugin: str, job: FileTask, settings: RunSettings, loaded: Loaded) -> Written:
-    """Makes `job.target`, whole or not at all. Raises `AntiphonError` for what cannot be done."""
+    """Writes `job.target`, complete or not at all. Raises `AntiphonError` if it cannot be written."""
     info = loaded.catalog[plugin]
     plays, writes = _plays_notes(info, job.source), _writes_notes(info, job.target)
     with ExitStack() as stack:
@@ -88,7 +88,7 @@ def _takes_notes_alone(info: ProcessorInfo) -> bool:
 
 
 def _plays_notes(info: ProcessorInfo, source: Path) -> bool:
-    """Whether IN is a MIDI file. Raises UsageError where it is not what the plugin takes."""
+    """Whether IN is a MIDI file. Raises UsageError if the plugin takes the other kind."""
     if is_midi(source):
         if info.first("events", "in") is None:
             raise UsageError(f"{info.type} takes sound, and {shown(source)} is a MIDI file")
@@ -99,7 +99,7 @@ def _plays_notes(info: ProcessorInfo, source: Path) -> bool:
 
 
 def _writes_notes(info: ProcessorInfo, target: Path) -> bool:
-    """Whether OUT is a MIDI file. Raises UsageError or FileError where it is not what the plugin gives."""
+    """Whether OUT is a MIDI file. Raises UsageError or FileError if the plugin's output is of the other kind."""
     if info.first("events", "out") is not None and is_midi(target):
         if not target.parent.is_dir():
             raise FileError(f"cannot write {shown(target)}: its folder does not exist; make it first")
@@ -138,7 +138,7 @@ def _sound_written(job: FileTask, info: ProcessorInfo, writer: AudioWriter, rate
 
 
 def _softer(job: FileTask, info: ProcessorInfo, writer: AudioWriter) -> str:
-    """What makes OUT softer."""
+    """Advice on how to make OUT softer."""
     for param in info.params:
         if param.name in ("gain", "level"):
             return f"lower {param.name} (-p {param.name}=…)"

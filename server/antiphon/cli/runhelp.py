@@ -7,14 +7,14 @@ from typing import Any
 from typer.core import TyperCommand
 
 PLUGIN = "antiphon.run.plugin"
-"""Where the name is kept in the context's `meta`."""
+"""Key of the name in the context's `meta`."""
 
 
 class RunCommand(TyperCommand):
-    """The command `run`, whose help knows which plugin is meant."""
+    """The command `run`, whose help shows the named plugin's parameters."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> Any:
-        """Notes the plugin that stands beside `--help`, which the library answers before it reads the arguments."""
+        """Stores the plugin given with `--help`: the library prints the help before it parses the arguments."""
         if not ctx.resilient_parsing and "--help" in args:
             rest = [word for word in args if word != "--help"]
             with self.make_context(ctx.info_name, rest, parent=ctx.parent, resilient_parsing=True) as tried:
@@ -22,7 +22,7 @@ class RunCommand(TyperCommand):
         return super().parse_args(ctx, args)
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
-        """The whole page."""
+        """Writes the help page."""
         name = ctx.meta.get(PLUGIN)
         if not name:
             super().format_help(ctx, formatter)

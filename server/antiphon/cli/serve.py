@@ -14,7 +14,7 @@ from antiphon.runtime.settings import DEFAULT_BLOCK, DEFAULT_RATE, HTTP_PORT, OS
 OscPort = Annotated[int, typer.Option(min=0, max=65535, help="UDP and TCP port for OSC; 0 takes a free one.")]
 HttpPort = Annotated[int, typer.Option(min=0, max=65535, help="TCP port for HTTP; 0 takes a free one.")]
 MQTT_URL = "ANTIPHON_MQTT_URL"
-"""The environment, which no other user may read, where the process list is to hold no password at any moment."""
+"""The environment variable for the URL: other users can read passwords in the process list, not in the environment."""
 
 
 def serve(
@@ -23,7 +23,7 @@ def serve(
     input: Annotated[str, typer.Option(help="A sound file to loop, or an input device's name.")] = "",
     output: Annotated[str, typer.Option(help="An output device's name.")] = "",
     record: Annotated[str, typer.Option(help="Record the output to this file (wav, flac, ogg, mp3).")] = "",
-    session: Annotated[str, typer.Option(help="Keep the whole set in this folder, for `antiphon replay`.")] = "",
+    session: Annotated[str, typer.Option(help="Record the whole set in this folder, for `antiphon replay`.")] = "",
     osc_port: OscPort = OSC_PORT,
     http_port: HttpPort = HTTP_PORT,
     patch: Annotated[
@@ -52,7 +52,7 @@ def serve(
     device: Annotated[
         str, typer.Option(help="What models run on: auto (a GPU where there is one), cpu or cuda.")
     ] = "auto",
-    synth: Annotated[str, typer.Option(help=f"What plays notes: {synthhelp.NAMES}; null records them.")] = "auto",
+    synth: Annotated[str, typer.Option(help=f"The synth for notes: {synthhelp.NAMES}; null records them.")] = "auto",
     mqtt_url: Annotated[
         str,
         typer.Option(envvar=MQTT_URL, help="An MQTT broker: mqtt://user:password@host:port.", show_envvar=True),
@@ -67,11 +67,11 @@ def serve(
         list[str] | None, typer.Option(help="Play to MIDI ports with this in their name; repeatable.")
     ] = None,
     muted: Annotated[
-        bool, typer.Option("--muted", help="Start with the input muted; /node/in/mute 0 opens it.")
+        bool, typer.Option("--muted", help="Start with the input muted; /node/in/mute 0 unmutes it.")
     ] = False,
-    force: Annotated[bool, typer.Option("--force", help="Let --record replace a file that is there.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Let --record replace an existing file.")] = False,
 ) -> None:
-    """Start the server. It ends at Ctrl-C or SIGTERM; a terminal that is closed leaves it playing."""
+    """Start the server. It ends at Ctrl-C or SIGTERM; closing the terminal does not end it."""
     settings = ServeSettings(
         audio=audio, input=input, output=output, record=record, session=session, osc_port=osc_port, http_port=http_port,
         patch=patch, set=set, rate=rate, block=block, ahead=ahead, surface=tuple(surface or ()), lan=lan,
@@ -88,7 +88,7 @@ def serve(
 
 
 def _check_transports(settings: ServeSettings) -> None:
-    """Refuses what a transport that is asked for refuses, and takes its passwords out of the process list."""
+    """Has the requested transports check the settings, and removes their passwords from the process list."""
     from antiphon.cli.transports import transports
     from antiphon.runtime.process_title import cover
     from antiphon.session.transport import wanted
@@ -118,7 +118,7 @@ def run(settings: ServeSettings) -> None:
 
 
 def startable(settings: ServeSettings) -> None:
-    """Raises `UsageError` where a server runs on these ports, or another program listens there; changes nothing."""
+    """Raises `UsageError` if a server or another program uses these ports; changes nothing."""
     from antiphon.io.listening import open_sockets
     from antiphon.runtime import pidfile
 
@@ -129,7 +129,7 @@ def startable(settings: ServeSettings) -> None:
 
 
 def _resolved(surface: str) -> str:
-    """HOST:PORT with the host as an IPv4 address: a name looked up while playing would hold up every message."""
+    """HOST:PORT with the host as an IPv4 address: resolving a name while playing would delay every message."""
     import socket
 
     from antiphon.errors import UsageError
@@ -144,7 +144,7 @@ def _resolved(surface: str) -> str:
 
 
 def _check_files(settings: ServeSettings, folder: Path) -> None:
-    """Refuses at once what would only fail once everything runs. folder: the server's own."""
+    """Checks settings that would otherwise fail after all processes have started. folder: the server's own."""
     from antiphon.errors import UsageError
     from antiphon.supervisor import recordings
 

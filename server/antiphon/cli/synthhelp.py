@@ -1,4 +1,4 @@
-"""What commands that play notes have of synth backends: their names in the help, and their options of `serve`.
+"""Synth backends on the command line: their names in the help, and their options of `serve`.
 
 Backends are asked for help, and for an option that is not the command's own: any other call imports none of them.
 """
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
     from antiphon.synth.info import ServeOption
 
 NAMES = "SYNTHS"
-"""Stands for the names of the backends in the help of an option."""
+"""Placeholder for the names of the backends in the help of an option."""
 OPTIONS = "antiphon.serve.synth_options"
-"""Where the values of backends' options are kept in the context's `meta`, by name."""
+"""Key of the values of backends' options, by name, in the context's `meta`."""
 
 
 class SynthCommand(TyperCommand):
-    """A command with the option `--synth`, whose help names the backends that there are."""
+    """A command with the option `--synth`, whose help lists the backends."""
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
-        """The whole page."""
+        """Writes the help page."""
         from antiphon.synth.backends import infos
 
         named = ["auto", *(info.name for info in infos())]
@@ -39,7 +39,7 @@ class ServeCommand(SynthCommand):
     _asked = False
 
     def parse_args(self, ctx: Any, args: list[str]) -> Any:
-        """Asks backends for their options where a word is none of the command's own."""
+        """Adds the backends' options if a word is not one of the command's own options."""
         own = {name for param in self.params for name in param.opts}
         if not self._asked and any(word.startswith("--") and word.partition("=")[0] not in own for word in args):
             from antiphon.synth.backends import infos
@@ -52,13 +52,13 @@ class ServeCommand(SynthCommand):
 
 
 def given(ctx: typer.Context) -> dict[str, str]:
-    """What the backends' options were given, by name."""
+    """The values of the backends' options, by name."""
     found: dict[str, str] = ctx.meta.get(OPTIONS, {})
     return found
 
 
 def _option(option: ServeOption) -> Any:
-    """The option as the library has it, made from a function's parameter as all others are."""
+    """The option as an object of the library, made from a function's parameter like all others."""
 
     def keep(ctx: typer.Context, value: str) -> str:
         if value:

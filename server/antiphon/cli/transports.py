@@ -18,7 +18,7 @@ HOOK = "antiphon_transports"
 
 
 def transports() -> list[tuple[str, Transport]]:
-    """Each with its name, in the order in which plugins load; one that cannot be made is logged and left out."""
+    """Yields (name, transport) in the order in which plugins load; one that fails to load is logged and left out."""
     having = hook_lists().implementing(HOOK)
     dispatcher, found = HookDispatcher(), dict[str, Transport]()
 

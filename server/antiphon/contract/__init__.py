@@ -1,4 +1,4 @@
-"""What a processor is: blocks, ports, parameters, the `Processor` base class, and the hooks a plugin implements.
+"""The interface of processors and plugins: blocks, ports, parameters, the `Processor` base class, and the hooks.
 
-May import `errors`, `native` and `runtime`. Every other room may import it; it knows none of them.
+May import `errors`, `native` and `runtime`. Every other room may import it.
 """

@@ -1,4 +1,4 @@
-"""What the loaded plugins offer, as plain data: control reads it without importing a plugin."""
+"""The processor types and transports of loaded plugins as plain data: control reads it without importing a plugin."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ class ProcessorInfo:
 
     @property
     def cells(self) -> tuple[Param, ...]:
-        """Every parameter a node of this type answers to: the host's three, then its own.
+        """Every parameter of a node of this type: the host's three, then its own.
 
         A node's realtime commands name a cell by its place here.
         """
         return HOST_PARAMS + self.params
 
     def prepared_with(self, values: Mapping[str, Value]) -> dict[str, Value]:
-        """Those of a node's values that its processor is prepared with, or their defaults."""
+        """The values, or defaults, of the parameters that `prepare` reads."""
         return {p.name: values.get(p.name, p.default) for p in self.params if p.restart or p.kind in ("text", "file")}
 
     def port(self, name: str, side: str) -> Port | None:
@@ -50,7 +50,7 @@ class ProcessorInfo:
         return next((p for p in ports if p.name == name), None)
 
     def moved(self, name: str) -> Param | None:
-        """The parameter of that name, where a control wire may end in it."""
+        """The parameter of that name, if a control wire may modulate it."""
         return next((p for p in self.cells if p.name == name and p.glides), None)
 
     def first(self, kind: str, side: str) -> Port | None:
@@ -108,7 +108,7 @@ class Catalog:
         return self.types.get(name)
 
     def to_json(self) -> dict[str, Any]:
-        """Gives the catalog as data for another process."""
+        """Returns the catalog as data for another process."""
         return {
             "types": [asdict(info) for info in self.types.values()],
             "failures": [asdict(failure) for failure in self.failures],
@@ -118,7 +118,7 @@ class Catalog:
 
     @staticmethod
     def from_json(data: Mapping[str, Any]) -> Catalog:
-        """Reads what `to_json` gave."""
+        """Reads the data of `to_json`."""
         types = {}
         for item in data["types"]:
             types[item["type"]] = ProcessorInfo(

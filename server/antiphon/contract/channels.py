@@ -1,4 +1,4 @@
-"""Sound of one number of channels, put into another number."""
+"""Conversion of sound to another number of channels."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from antiphon.contract.block import Samples
 
 
 def spread(given: Samples, into: Samples) -> None:
-    """Puts sound of one number of channels into another number.
+    """Converts sound to another number of channels.
 
     Mono goes to all channels, several channels are averaged to one; otherwise surplus channels are dropped, and
     channels that are missing are silent.

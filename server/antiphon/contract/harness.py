@@ -1,4 +1,4 @@
-"""A host for one processor: what its tests and the check at load run it in.
+"""A host for one processor, for its tests and for the check at load.
 
     out = run_processor(Louder(), StreamSpec(), audio, settings={"by": 6.0}, blocks=[64, 1, 191])
 
@@ -57,7 +57,7 @@ def run_processor(
         out = run_processor(Louder(), StreamSpec(), audio, settings={"by": 6.0}, blocks=[64, 1, 191])
 
     It is stricter than the server: frames that are not filled, inputs that are written, and outputs that are replaced
-    raise. What plays in a worker is complete: every answer is waited for.
+    raise. For a processor with a worker it waits for every answer.
 
     Args:
         processor: The processor, which is prepared here.
@@ -175,7 +175,7 @@ def prepare(processor: Processor, spec: StreamSpec, settings: Mapping[str, Value
 
 
 class _StrictRunner(ProcessorRunner):
-    """Refuses what the server mends."""
+    """Raises for errors that the server corrects."""
 
     def placed(self, given: Sequence[Samples], wanted: Sequence[Samples]) -> str:
         if any(mine is not place for mine, place in zip(given, wanted, strict=True)):
@@ -193,7 +193,7 @@ def _run(
     frames: int,
     notes: list[Event],
 ) -> None:
-    """One block, from frame `at` of the run on."""
+    """Runs one block, from frame `at` of the run on."""
     given = [np.full((out.shape[0], frames), np.nan, np.float32) for out in outputs]
     io = IO(
         [x[:, at : at + frames] for x in inputs],
@@ -207,10 +207,10 @@ def _run(
     reason = runner.run(io, cells.values())
     if reason:
         raise PluginError(reason)
-    for out, kept in zip(given, outputs, strict=True):
+    for out, target in zip(given, outputs, strict=True):
         if not np.isfinite(out).all():
             raise PluginError("its output holds NaN or infinity; every frame of every output must be filled")
-        kept[:, at : at + frames] = out
+        target[:, at : at + frames] = out
     done.events += [event.moved(at) for event in io.events_out]
 
 
@@ -227,7 +227,7 @@ def _channels(port: Port, spec: StreamSpec) -> int:
 def _inputs(
     processor: Processor, spec: StreamSpec, audio: Samples | Mapping[str, Samples]
 ) -> tuple[list[Samples], int]:
-    """The sound of each audio input, in its port's channels and not to be written; and the frames."""
+    """The sound of each audio input, read-only and in its port's channels; and the number of frames."""
     ports = [p for p in processor.inputs if p.signal]
     if isinstance(audio, Mapping):
         named = dict(audio)

@@ -83,14 +83,14 @@ def antiphon_routes(http: Any) -> None:
 
 @hookspec
 def antiphon_startup(app: Any) -> Awaitable[None] | None:
-    """The server is about to answer. May be async; awaited."""
+    """Called before the server answers. May be async; awaited."""
 
 
 @hookspec
 def antiphon_shutdown(app: Any) -> Awaitable[None] | None:
-    """The server is about to end. May be async; awaited."""
+    """Called before the server ends. May be async; awaited."""
 
 
 @hookspec
 def antiphon_event(app: Any, event: dict[str, Any]) -> None:
-    """Something happened: {"kind": "patch" | "node" | "late" | "engine", …}."""
+    """Called with an event of the server: {"kind": "patch" | "node" | "late" | "engine", …}."""

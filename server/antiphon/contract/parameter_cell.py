@@ -1,4 +1,4 @@
-"""One parameter of one node, sample by sample: what smoothing and timed changes come down to."""
+"""One parameter of one node, computed sample by sample: smoothing, ramps and scheduled changes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from antiphon.contract.params import Param, Value
 from antiphon.native.dsp import ramp
 
 MAX_CHANGES = 4096
-"""Changes one parameter takes within one block; more are dropped, counted by the plan."""
+"""Most changes of one parameter within one block; more are dropped and counted by the plan."""
 
 
 class ParamCell:
@@ -127,7 +127,7 @@ class ParamCell:
         if time < self._start + self._length or self._pending:
             return True
         if self.full[0] == np.float32(self._to) and len(self.steps) == 1:
-            # a block shorter than the array has left older values behind it
+            # after a block shorter than the array, older values follow the block's
             self.full.fill(self._to)
             self.steps[0] = (0, self._to)
             return False

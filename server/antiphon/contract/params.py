@@ -11,10 +11,10 @@ from antiphon.runtime.shortening import short_repr
 from antiphon.runtime.suggestion import meant
 
 ParamKind = Literal["float", "int", "switch", "choice", "text", "file", "trigger"]
-"""What values a parameter takes: a number, a whole number, on or off, one of some words, text, a file name, an impulse.
+"""The kinds of values: a number, a whole number, on or off, one of some words, text, a file name, an impulse.
 """
 Warp = Literal["linear", "log"]
-"""How the places 0 to 1 of a fader are spread over a range: in equal steps or in equal ratios."""
+"""The mapping of a fader's positions 0 to 1 to a range: linear or logarithmic."""
 Value: TypeAlias = float | int | bool | str
 """A parameter's value: float, int, bool or str, by its kind."""
 
@@ -26,7 +26,7 @@ _ON_WORDS = {"on", "true", "yes", "1"}
 
 @dataclass(frozen=True, slots=True)
 class Param:
-    """One thing a performer can set, declared once for OSC, OSCQuery, MIDI, the command line and the reference pages.
+    """A parameter of a processor, declared once for OSC, OSCQuery, MIDI, the command line and the reference pages.
 
         Param("cutoff", default=1000.0, low=20.0, high=20000.0, unit="Hz", warp="log", doc="Of the filter.")
 
@@ -196,12 +196,12 @@ class Param:
 
     @property
     def glides(self) -> bool:
-        """Whether its processor reads it frame by frame, so that a control wire may modulate it."""
+        """Whether a control wire may modulate it: its processor reads it frame by frame."""
         return self.kind == "float" and self.smooth > 0.0 and not (self.restart or self.readonly)
 
     @property
     def allowed(self) -> str:
-        """What may be sent, in words: "-80 to 0 dB", "gate or wavelet", "on or off"."""
+        """The allowed values as text: "-80 to 0 dB", "gate or wavelet", "on or off"."""
         match self.kind:
             case "choice":
                 return " or ".join(self.choices)

@@ -1,4 +1,4 @@
-"""What a processor can be wired by."""
+"""The ports of processors, which wires connect."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ class Port:
 
 
 AUDIO_IN = Port("in")
-"""An audio input named `in`, with the stream's channels: what a processor has unless it declares others."""
+"""An audio input named `in`, with the stream's channels: the default of a processor."""
 AUDIO_OUT = Port("out")
-"""An audio output named `out`, with the stream's channels: what a processor has unless it declares others."""
+"""An audio output named `out`, with the stream's channels: the default of a processor."""
 EVENTS_IN = Port("notes", "events")
 """An events input named `notes`."""
 EVENTS_OUT = Port("notes", "events")

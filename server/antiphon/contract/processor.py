@@ -1,4 +1,4 @@
-"""What a plugin author writes: `prepare`, `process`, `reset`, and a latency.
+"""The base class of processors, and the data of one call: `Processor`, `IO`, `Event`.
 
     class Louder(Processor):
         params = (Param("by", default=6.0, low=0.0, high=24.0, unit="dB", smooth=0.005),)
@@ -60,7 +60,7 @@ class Event:
         channel: MIDI channel, 1 to 16.
         age: Frames for which the note has sounded already, where a synth is given notes again after a restart;
             otherwise 0.
-        live: The note was played this moment and is for no particular frame: it is to sound as early as possible.
+        live: The note was played without a time: it is to sound as early as possible.
         serial: Where above 0, the number under which the synth has received this event already, by the low-latency way.
     """
 
@@ -89,9 +89,9 @@ class Event:
 
 @dataclass(slots=True)
 class IO:
-    """What one call of `process` is given: sound, events, parameters and time.
+    """The arguments of one call of `process`: sound, events, parameters and time.
 
-    Every array of `audio_out` is to be filled; arrays of `audio_in` are not to be written.
+    `process` has to fill every array of `audio_out` and must not write arrays of `audio_in`.
 
     Attributes:
         audio_in: float32 `[channels, frames]` of each audio or control input, in declared order.
@@ -193,7 +193,7 @@ class IO:
         self.reports[name] = number
 
     def mark(self, kind: str, number: int) -> None:
-        """Writes a line into the session log for what would not happen again by itself in a replay.
+        """Writes a line into the session log, for an event that a replay cannot compute.
 
         At most 1024 are taken in one call; more are dropped.
 
@@ -207,13 +207,13 @@ class IO:
 
 
 class ProcessorPart:
-    """What a processor holds outside its process: streams through a worker, and the log of their dropouts.
+    """A resource of a processor outside its process: a stream through a worker, the log of its dropouts.
 
     The processor lists its parts in `Processor.parts`; the host calls them. A part overrides what it needs.
     """
 
     def retry(self) -> None:
-        """Tries again what was given up, at `/node/NAME/reset`; `Processor.reset` follows. Called on the block path."""
+        """Retries what failed for good, at `/node/NAME/reset`; `Processor.reset` follows. Called on the block path."""
 
     def recall(self, kind: str, number: int) -> None:
         """Repeats in the coming block what `IO.mark` wrote before the same block of a set. Called on the block path.
@@ -283,7 +283,7 @@ class Processor(ABC):
         self.settings: dict[str, Any] = {p.name: p.default for p in self.params}
 
     def prepare(self, spec: StreamSpec) -> None:  # noqa: B027 - to have none is the common case
-        """Makes every buffer and sets `latency`. Called off the block path, before the first block.
+        """Allocates every buffer and sets `latency`. Called off the block path, before the first block.
 
         Args:
             spec: Rate, block and channels of the stream.
@@ -294,17 +294,17 @@ class Processor(ABC):
 
     @abstractmethod
     def process(self, io: IO) -> None:
-        """Computes one block. It returns nothing, and makes no input or output, lock, log, import or growing array.
+        """Computes one block. It returns None, and must not read or write files, lock, log, import or grow arrays.
 
         Args:
             io: `io.audio_in` is read, every frame of `io.audio_out` is filled.
         """
 
     def reset(self) -> None:  # noqa: B027 - to have no past is the common case
-        """Forgets the past: silence in gives silence out from here on. Called on the block path."""
+        """Restores the state after `prepare`: silence in then gives silence out. Called on the block path."""
 
     def close(self) -> None:
-        """Releases what it holds outside its process: its parts. Called off the block path; `prepare` may follow.
+        """Closes its parts. Called off the block path; `prepare` may follow.
 
         A processor that holds more extends it, and may not rely on `prepare` having come to its end.
         """

@@ -1,4 +1,4 @@
-"""The host of one processor: prepares it, calls it block by block, and checks what it did.
+"""The host of one processor: prepares it, calls it block by block, and checks its outputs.
 
 The one place where `process` is called. A node (`graph.node_host`), a stream of another rate (`graph.rate_adapter`)
 and a test (`contract.harness`) each hold a runner.
@@ -23,7 +23,7 @@ class ProcessorRunner:
     """Calls one processor. `call`, `run`, `retry` and `recall` are for the block path."""
 
     def __init__(self, processor: Processor, rate: int, elapsed: Callable[[int], int] = _same) -> None:
-        """Hosts a processor that need not be prepared yet.
+        """Hosts a processor, which need not be prepared yet.
 
         Args:
             processor: What is hosted.
@@ -35,20 +35,20 @@ class ProcessorRunner:
         self._elapsed = elapsed
 
     def prepare(self, spec: StreamSpec) -> None:
-        """Prepares the processor, after its parts of an earlier time are closed. Off the block path.
+        """Prepares the processor, after closing its previous parts. Off the block path.
 
         Raises:
             PluginError: Its latency is no whole number of frames from 0.
         """
         processor = self.processor
-        Processor.close(processor)  # not what extends it, which may count on a first `prepare`
+        Processor.close(processor)  # not an override, which may require an earlier `prepare`
         processor.prepare(spec)
         latency: object = processor.latency
         if isinstance(latency, bool) or not isinstance(latency, int) or latency < 0:
             raise PluginError(f"its latency is {latency!r}; a whole number of frames from 0 is allowed")
 
     def call(self, io: IO) -> str:
-        """One call of `process`. Gives what it did wrong, or ""."""
+        """Calls `process` once. Returns its error as a sentence, or ""."""
         wanted = tuple(io.audio_out)
         process: Callable[[IO], object] = self.processor.process
         if process(io) is not None:
@@ -58,7 +58,7 @@ class ProcessorRunner:
         return self.placed(io.audio_out, wanted)
 
     def placed(self, given: Sequence[Samples], wanted: Sequence[Samples]) -> str:
-        """Copies arrays that the processor put into `audio_out` to where they belong. Gives what is wrong, or ""."""
+        """Copies arrays that the processor put into `audio_out` to the given buffers. Returns an error, or ""."""
         for mine, place in zip(given, wanted, strict=True):
             if mine is not place:
                 if mine.shape != place.shape:
@@ -67,7 +67,7 @@ class ProcessorRunner:
         return ""
 
     def run(self, io: IO, cells: Iterable[ParamCell]) -> str:
-        """One block, in pieces where the processor asks for them (`split`) and a parameter changes without smoothing.
+        """Runs one block, in parts if the processor has `split` and a parameter changes without smoothing.
 
         Args:
             io: The block, `base` 0; as it was afterwards, but for the events emitted, counted from its first frame.
@@ -111,21 +111,21 @@ class ProcessorRunner:
         return ""
 
     def _place(self, io: IO, frame: int) -> None:
-        """Moves the block's time to a frame of it."""
+        """Sets the block's time to one of its frames."""
         time, elapsed = io.time, self._elapsed(frame)
         time.sample += elapsed
         time.beat += elapsed / self.rate * time.tempo / 60.0 * time.playing
 
     def retry(self) -> None:
-        """What the processor's parts have given up is tried again."""
+        """Calls `retry` of the processor's parts."""
         for part in self.processor.parts:
             part.retry()
 
     def recall(self, kind: str, number: int) -> None:
-        """What `IO.mark` noted of the coming block is to happen in it again."""
+        """Calls `recall` of the processor's parts, with a mark of the coming block."""
         for part in self.processor.parts:
             part.recall(kind, number)
 
     def standing(self) -> list[tuple[str, int]]:
-        """What `recall` has to be given first, for a log that begins with the coming block."""
+        """The marks that a log beginning with the coming block has to start with."""
         return [mark for part in self.processor.parts for mark in part.standing()]

@@ -1,4 +1,4 @@
-"""The loops that `antiphon play` feeds to a patch where there is no microphone: made by seed, no recording of anybody.
+"""The input loops of `antiphon play` without a microphone: generated from a seed, no recordings.
 
 May import `contract`, `runtime` and `errors`.
 """

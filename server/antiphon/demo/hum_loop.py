@@ -1,4 +1,4 @@
-"""The hum `antiphon play` feeds the answering piano where there is no microphone: eight bars a voice of our own hums.
+"""The input of `antiphon play` for the patch `answer` without a microphone: eight bars of a synthetic hum.
 
 A sung source (harmonics that fall by 9 dB an octave) through the resonances of a closed mouth, with vibrato that
 sets in late, glides between notes, breath and a little hiss. The loop has no seam. The same samples every time.
@@ -17,7 +17,7 @@ from antiphon.contract.pitch import frequency
 from antiphon.demo.melody_loop import BEAT, BPM, FRAMES, RATE, made_once, write
 
 NAME = "demo-hum-1.wav"
-"""A later hum takes a later number: what is in the cache is not looked into."""
+"""To be increased with every change of the hum: a cached file of that number is used unchecked."""
 LEVEL = 0.22
 # (beat, beats, note) in A minor: question, answer, question, ending
 MELODY = (
@@ -35,7 +35,7 @@ Mono = NDArray[np.float64]
 
 
 def hum_file() -> Path:
-    """The hum as a wave file in the cache folder, made if it is not there."""
+    """The path of the hum as a wave file in the cache folder, generated if it is missing."""
     return made_once(NAME, "antiphon.demo.hum_loop")
 
 

@@ -1,4 +1,4 @@
-"""The loop `antiphon play` feeds the demo patch where there is no microphone: eight bars Antiphon made itself.
+"""The input of `antiphon play` for the demo patch without a microphone: eight synthetic bars.
 
 Plucked strings, a bass and hats at 90 bpm over a bed of hiss and hum, so that the denoiser has work.
 Every note's end wraps round to the beginning: the loop has no seam. The same samples every time.
@@ -26,13 +26,13 @@ BARS = 8
 BEAT = RATE * 60 // BPM
 FRAMES = BARS * 4 * BEAT
 NAME = "demo-loop-1.wav"
-"""A later loop takes a later number: what is in the cache is not looked into."""
+"""To be increased with every change of the loop: a cached file of that number is used unchecked."""
 
 HISS = 10.0 ** (-40.0 / 20.0)
 HUM = 10.0 ** (-46.0 / 20.0)
 
 _A1 = 33
-# bars of two: bass note, and the chord's notes as the strings take them
+# every two bars: bass note, and the chord's notes for the strings
 _CHORDS = (
     (_A1, (57, 64, 67, 72)),
     (_A1 - 4, (53, 60, 64, 69)),
@@ -50,15 +50,15 @@ Mono = NDArray[np.float64]
 
 
 def loop_file() -> Path:
-    """The loop as a wave file in the cache folder, made if it is not there."""
+    """The path of the loop as a wave file in the cache folder, generated if it is missing."""
     return made_once(NAME, "antiphon.demo.melody_loop")
 
 
 def made_once(name: str, module: str) -> Path:
-    """The file of that name in the cache folder; `python -m module PATH` makes it where it is missing."""
+    """The path of that file in the cache folder; if it is missing, `python -m module PATH` generates it."""
     path = paths.cache() / name
     if not path.is_file():
-        # in a process of its own: what it takes to make would stay in a server's memory, and its engine's
+        # in a process of its own: the memory used to generate it would stay allocated in the server and its engine
         done = subprocess.run([sys.executable, "-m", module, str(path)], capture_output=True, text=True)
         if done.returncode:
             said = (done.stderr.strip() or "no reason given").splitlines()[-1]
@@ -67,7 +67,7 @@ def made_once(name: str, module: str) -> Path:
 
 
 def write(sound: NDArray[np.float32], path: Path) -> None:
-    """Writes float32 `[2, frames]` to `path`, whole or not at all."""
+    """Writes float32 `[2, frames]` to `path` atomically."""
     import soundfile
 
     whole = io.BytesIO()
@@ -101,7 +101,7 @@ def loop() -> NDArray[np.float32]:
 
 @cache
 def _pluck(hertz: float, seconds: float) -> Mono:
-    """A string plucked near its end: its partials a little sharp, the high ones gone first."""
+    """A plucked string: slightly inharmonic partials, of which high ones decay faster."""
     t = np.arange(round(seconds * RATE)) / RATE
     tone = np.zeros_like(t)
     for k in range(1, 13):
@@ -127,13 +127,13 @@ def _hat(random: np.random.Generator, *, open_: bool) -> Mono:
 
 
 def _bed(random: np.random.Generator) -> NDArray[np.float64]:
-    """Hiss, a stereo one, and mains hum of whole periods: the noise to take away."""
+    """Noise for the denoiser: stereo hiss, and mains hum of whole periods."""
     spectrum = np.fft.rfft(random.standard_normal((2, FRAMES)))
     hertz = np.fft.rfftfreq(FRAMES, 1.0 / RATE)
     hiss = np.fft.irfft(spectrum * np.sqrt(1.0 / (1.0 + hertz / 3000.0)), FRAMES)
     hiss *= HISS / np.sqrt(np.mean(hiss**2))
     turns = 2.0 * math.pi * np.arange(FRAMES) / RATE
-    # 50 Hz would not close at a loop of 21.33 s; the nearest that does
+    # 50 Hz is not periodic in a loop of 21.33 s; this is the nearest frequency that is
     mains = round(50.0 * FRAMES / RATE) * RATE / FRAMES
     hum = HUM * (np.sin(turns * mains) + 0.5 * np.sin(turns * 3.0 * mains))
     return np.asarray(hiss + hum)
@@ -149,7 +149,7 @@ def _edges(size: int, attack: float, release: float) -> Mono:
 
 
 def _add(into: NDArray[np.float64], at: int, sound: Mono, pan: float = 0.0) -> None:
-    """Adds a sound at a frame, round the loop's end; pan -1 left to 1 right."""
+    """Adds a sound at a frame, wrapping at the loop's end; pan from -1, left, to 1, right."""
     frames = np.arange(at, at + sound.size) % FRAMES
     angle = (pan + 1.0) * math.pi / 4.0
     gains = (math.cos(angle), math.sin(angle)) if into.shape[0] == 2 else (1.0,)

@@ -1,4 +1,4 @@
-"""Runs the checks, and writes what they find for a person."""
+"""Runs the checks, and formats their findings."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ Check = Callable[[], Iterable[Finding]]
 
 
 def findings(checks: Iterable[Check]) -> Iterator[Finding]:
-    """What the checks find, one after the other; one that fails itself is a finding too."""
+    """Yields the findings of all checks; a check that raises gives a finding too."""
     for check in checks:
         try:
             yield from check()
         except Exception as error:
             name = getattr(check, "__name__", "check").replace("_", " ")
-            yield Finding(name, "limited", f"could not be looked at: {type(error).__name__}: {error}")
+            yield Finding(name, "limited", f"could not be checked: {type(error).__name__}: {error}")
 
 
 def lines(found: Finding) -> Iterator[str]:
-    """The finding for a person's eyes."""
+    """Yields the lines to print for a finding."""
     yield printable(f"{found.state:<8} {found.subject}: {found.said}")
     if found.mend:
         yield f"{'':<8}   mend: {found.mend}"

@@ -1,6 +1,6 @@
-"""`doctor --loopback`: how long sound takes out of the machine and back in, against what the driver declares.
+"""`doctor --loopback`: measures the round trip from output to input, beside the driver's declared latency.
 
-A burst of noise, 10 ms long, goes out five times; the input is correlated with it. Runs in a process of its own.
+A burst of noise, 10 ms long, is played five times; the input is correlated with it. Runs in a process of its own.
 """
 
 from __future__ import annotations
@@ -29,14 +29,27 @@ BURSTS = 5
 SPACING = 0.3
 SETTLE = 0.3
 CLEAR = 6.0
-"""How far the best match must stand above the rest, as a ratio of correlation to its RMS."""
+"""Least ratio of the highest correlation to its RMS for a burst to be accepted."""
 
 Mono = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
 class Trip:
-    """A measured round trip. frames: -1 when nothing came back.  path: what it went through, in words."""
+    """A measured round trip.
+
+    Attributes:
+        driver: Name of the driver.
+        path: What the sound went through, as text.
+        rate: Hz.
+        block: Frames.
+        frames: The median round trip; -1 if most bursts were not found.
+        spread: Difference of longest and shortest round trip, in frames.
+        ring: Declared latency of the ring, in frames.
+        device: Declared latency of the device, in frames.
+        input_rms: RMS of the input, full scale 1.
+        missed: Blocks missed during the measurement.
+    """
 
     driver: str
     path: str
@@ -46,7 +59,7 @@ class Trip:
     spread: int
     ring: int
     device: int
-    heard: float
+    input_rms: float
     missed: int
 
     @property
@@ -55,7 +68,7 @@ class Trip:
 
 
 def measure(settings: ServeSettings) -> Trip:
-    """The round trip of the driver `serve` would take. Raises EngineError with its sentence."""
+    """Measures the round trip of the driver that `serve` would use. Raises `EngineError` if the device fails."""
     from antiphon.native import compile_all
 
     found = probe(settings)
@@ -67,7 +80,7 @@ def measure(settings: ServeSettings) -> Trip:
         return _through_engine(options)
     trip = _through_device(found.driver, options, "from the output to the input")
     if trip.frames < 0 and found.driver == "jack":
-        # no cable; JACK itself can still be measured, port to port
+        # without a cable, JACK itself can be measured from port to port
         return _through_device(
             "jack", options, "inside JACK, from Antiphon's outputs to its own inputs", own_ports=True
         )
@@ -75,7 +88,7 @@ def measure(settings: ServeSettings) -> Trip:
 
 
 def in_child(settings: ServeSettings) -> Trip:
-    """`measure`, where a device library can do no harm."""
+    """Runs `measure` in a child process, since device libraries may hang or crash."""
     command = [sys.executable, "-m", "antiphon.doctor.loopback", settings.to_json()]
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p), "OPENBLAS_NUM_THREADS": "1"}
     try:
@@ -92,37 +105,47 @@ def in_child(settings: ServeSettings) -> Trip:
 
 
 def report(trip: Trip) -> list[str]:
-    """The measurement in words."""
+    """The measurement as lines of text."""
     ms = 1000.0 / trip.rate
     head = f"{trip.driver}, {trip.rate} Hz, {trip.block} frames, {trip.path}:"
     declared = f"declared {trip.declared} frames, {trip.declared * ms:.1f} ms (ring {trip.ring}, device {trip.device})"
-    missed = [f"{trip.missed} blocks were missed meanwhile; the figures may be of those left"] if trip.missed else []
+    missed = (
+        [f"{trip.missed} blocks were missed during the measurement; the figures may be wrong"] if trip.missed else []
+    )
     if trip.frames >= 0:
-        apart = "every time the same" if trip.spread == 0 else f"within {trip.spread} frames"
+        apart = "the same every time" if trip.spread == 0 else f"within {trip.spread} frames"
         return [head, f"measured {trip.frames} frames, {trip.frames * ms:.1f} ms, {apart}", declared, *missed]
-    level = f"{20 * np.log10(trip.heard):.0f} dBFS" if trip.heard else ""
+    level = f"{20 * np.log10(trip.input_rms):.0f} dBFS" if trip.input_rms else ""
     if not level:
         why = "the input is digital silence: nothing is connected to it, or the system's mixer mutes it"
-    elif trip.heard < 1e-3:
-        why = f"the input hears next to nothing ({level}): connect the output to the input by a cable"
+    elif trip.input_rms < 1e-3:
+        why = f"the input is almost silent ({level}): connect the output to the input by a cable"
     else:
-        why = f"the input hears sound ({level}), but not ours: turn the output up, or mend the cable"
-    return [head, f"nothing came back: {why}", declared, *missed]
+        why = f"the input has sound ({level}), but not the test signal: turn the output up, or check the cable"
+    return [head, f"the test signal was not found in the input: {why}", declared, *missed]
 
 
 def burst() -> Mono:
-    """What is sent out: `BURST` frames of noise, the same every time."""
+    """The test signal: `BURST` frames of noise, float32, the same every time."""
     sign = np.random.default_rng(7).integers(0, 2, BURST) * 2 - 1
     return (LEVEL * sign).astype(np.float32)
 
 
-def find(heard: Mono, sent: Mono) -> int:
-    """Where `sent` begins in `heard`; -1 when it is not there."""
-    if heard.size < sent.size:
+def find(recorded: Mono, sent: Mono) -> int:
+    """Finds a signal in a recording by cross-correlation.
+
+    Args:
+        recorded: Float32 `[frames]`.
+        sent: Float32, shorter.
+
+    Returns:
+        The frame at which it begins, or -1 if it is not found.
+    """
+    if recorded.size < sent.size:
         return -1
-    size = 1 << (heard.size + sent.size).bit_length()
-    match = np.fft.irfft(np.fft.rfft(heard, size) * np.conj(np.fft.rfft(sent, size)), size)[
-        : heard.size - sent.size + 1
+    size = 1 << (recorded.size + sent.size).bit_length()
+    match = np.fft.irfft(np.fft.rfft(recorded, size) * np.conj(np.fft.rfft(sent, size)), size)[
+        : recorded.size - sent.size + 1
     ]
     height = np.abs(match)
     best = int(np.argmax(height))
@@ -131,19 +154,27 @@ def find(heard: Mono, sent: Mono) -> int:
 
 
 def plan_bursts(rate: int) -> tuple[list[int], int]:
-    """(frames at which bursts begin, frames to run): each a little off the even, so that none is taken for another."""
+    """(frames at which bursts begin, frames to run). The spacing is irregular, so that bursts are not confused."""
     at = [round((SETTLE + n * SPACING) * rate) + 37 * n for n in range(BURSTS)]
     return at, at[-1] + round(1.0 * rate)
 
 
-def trip_of(driver: Driver, path: str, heard: Mono, at: list[int], missed: int) -> Trip:
-    """The median of the bursts that came back; most must have."""
+def trip_of(driver: Driver, path: str, recorded: Mono, at: list[int], missed: int) -> Trip:
+    """The result of a run: the median over the bursts found, if these are more than half.
+
+    Args:
+        driver: The driver that played.
+        path: What the sound went through, as text.
+        recorded: The input, float32 `[frames]`.
+        at: Frames at which bursts began.
+        missed: Blocks missed meanwhile.
+    """
     reach = round(SPACING * driver.rate * 0.95)
     sent = burst()
-    trips = [find(heard[n : n + reach + BURST], sent) for n in at]
+    trips = [find(recorded[n : n + reach + BURST], sent) for n in at]
     back = sorted(t for t in trips if t >= 0)
     good = len(back) > BURSTS // 2
-    loudest = float(np.sqrt(np.mean(np.square(heard)))) if heard.size else 0.0
+    loudest = float(np.sqrt(np.mean(np.square(recorded)))) if recorded.size else 0.0
     return Trip(
         driver.name, path, driver.rate, driver.block,
         back[len(back) // 2] if good else -1, back[-1] - back[0] if good else 0,
@@ -179,7 +210,7 @@ def _exchange(driver: Driver, path: str) -> Trip:
     sound = np.zeros(frames + driver.block, np.float32)
     for n in at:
         sound[n : n + BURST] = burst()
-    heard = np.zeros_like(sound)
+    recorded = np.zeros_like(sound)
     out: Samples = np.zeros((driver.channels, driver.block), np.float32)
     driver.start(0, time.monotonic_ns())
     before = driver.counts()[0]
@@ -190,14 +221,14 @@ def _exchange(driver: Driver, path: str) -> Trip:
         begin = block * driver.block
         if begin + driver.block > sound.size:
             break
-        heard[begin : begin + driver.block] = driver.input(block)[0]
+        recorded[begin : begin + driver.block] = driver.input(block)[0]
         out[:] = sound[begin : begin + driver.block]
         driver.deliver(block, out)
-    return trip_of(driver, path, heard, at, driver.counts()[0] - before)
+    return trip_of(driver, path, recorded, at, driver.counts()[0] - before)
 
 
 def _through_engine(options: DriverOptions) -> Trip:
-    """Without a device: from the input of the engine, through the patch `through`, to its output."""
+    """The round trip without a device: from the engine's input, through the patch `through`, to its output."""
     from antiphon.engine.drivers.headless import Headless
     from antiphon.graph.patch import load as load_patch
     from antiphon.native import compile_all
@@ -213,7 +244,7 @@ def _through_engine(options: DriverOptions) -> Trip:
     sound = np.zeros((options.channels, frames + options.block), np.float32)
     for n in at:
         sound[:, n : n + BURST] = burst()
-    heard = np.zeros(sound.shape[1], np.float32)
+    recorded = np.zeros(sound.shape[1], np.float32)
     compile_all()  # those of the plugins too
     driver = Headless(options)
     driver.start(0, time.monotonic_ns() + 20_000_000)
@@ -222,9 +253,9 @@ def _through_engine(options: DriverOptions) -> Trip:
         block = driver.wait()
         y = runner.run(x)
         driver.deliver(block, y)
-        heard[begin : begin + driver.block] = y[0]
+        recorded[begin : begin + driver.block] = y[0]
     path = "inside the engine, through the patch `through` (there is no device to measure)"
-    return trip_of(driver, path, heard, at, driver.counts()[0])
+    return trip_of(driver, path, recorded, at, driver.counts()[0])
 
 
 def main(argument: str) -> dict[str, Any]:
@@ -235,6 +266,6 @@ def main(argument: str) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    told = main(sys.argv[1])
+    outcome = main(sys.argv[1])
     print()
-    print(json.dumps(told))
+    print(json.dumps(outcome))

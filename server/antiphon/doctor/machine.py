@@ -1,4 +1,4 @@
-"""What the kernel grants: socket buffers, scheduling, timers, processors, memory."""
+"""Checks of the kernel's limits: socket buffers, scheduling, timers, processors, memory."""
 
 from __future__ import annotations
 
@@ -16,28 +16,30 @@ from antiphon.contract.finding import Finding
 WANTED_BUFFER = 8 << 20
 WANTED_MEMORY = 512 << 20
 _SHORT = 768
-"""Bytes of that buffer the kernel charges for a short datagram."""
+"""Bytes of the socket buffer that a short datagram uses."""
 _LIMITS = "/etc/security/limits.d/antiphon.conf"
 
 
 def osc_buffer() -> Iterator[Finding]:
-    """How many bytes of OSC the kernel keeps while nobody reads."""
+    """The size of the kernel's buffer for OSC datagrams."""
     from antiphon.io import osc_udp
 
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         got = osc_udp.enlarge(sock)
     if got >= WANTED_BUFFER:
         yield Finding(
-            "OSC buffer", "works", f"{got / 2**20:.3g} MiB: bursts of 100,000 messages were taken whole with it"
+            "OSC buffer",
+            "works",
+            f"{got / 2**20:.3g} MiB: bursts of 100,000 messages were received without loss with it",
         )
         return
-    most = f"about {got // _SHORT:,} short messages at once fit; the kernel drops what is more, and /status counts it"
-    mend = f"sudo sysctl -w net.core.rmem_max={WANTED_BUFFER} (and into /etc/sysctl.d/ to keep it)"
-    yield Finding("OSC buffer", "limited", f"{got / 1024:.0f} KiB of {WANTED_BUFFER >> 20} MiB: {most}", mend)
+    most = f"about {got // _SHORT:,} short messages at once fit; the kernel drops the surplus, and /status counts it"
+    fix = f"sudo sysctl -w net.core.rmem_max={WANTED_BUFFER} (and into /etc/sysctl.d/ to keep it)"
+    yield Finding("OSC buffer", "limited", f"{got / 1024:.0f} KiB of {WANTED_BUFFER >> 20} MiB: {most}", fix)
 
 
 def scheduling() -> Iterator[Finding]:
-    """Whether `serve --fifo` would be granted; tried in a process that may take harm."""
+    """Whether `serve --fifo` would be permitted; tried in a child process."""
     if not hasattr(os, "sched_setscheduler"):
         yield Finding("real-time scheduling", "limited", "this system has no SCHED_FIFO; the ordinary class is used")
         return
@@ -46,9 +48,9 @@ def scheduling() -> Iterator[Finding]:
     if done.returncode == 0:
         yield Finding("real-time scheduling", "works", "permitted: `serve --fifo` has the shortest tails at 64 frames")
         return
-    said = "not permitted; the ordinary class with short slices is used, good at 256 frames and for most at 64"
-    mend = f"echo '@audio - rtprio 95' | sudo tee {_LIMITS}; sudo usermod -aG audio $USER; log in anew"
-    yield Finding("real-time scheduling", "limited", said, mend)
+    text = "not permitted; the ordinary class with short slices is used, good at 256 frames and for most at 64"
+    fix = f"echo '@audio - rtprio 95' | sudo tee {_LIMITS}; sudo usermod -aG audio $USER; log in anew"
+    yield Finding("real-time scheduling", "limited", text, fix)
 
 
 def processors() -> Iterator[Finding]:
@@ -56,23 +58,23 @@ def processors() -> Iterator[Finding]:
     if count >= 2:
         yield Finding("processors", "works", f"{count}: one for sound, one for messages")
     else:
-        said = "1: sound and messages share it; choose blocks of 256 frames or more"
-        yield Finding("processors", "limited", said, "serve --block 512")
+        text = "1: sound and messages share it; choose blocks of 256 frames or more"
+        yield Finding("processors", "limited", text, "serve --block 512")
     governors = {
         p.read_text().strip() for p in Path("/sys/devices/system/cpu").glob("cpu[0-9]*/cpufreq/scaling_governor")
     }
     slow = governors - {"performance", "schedutil"}
     if slow:
-        mend = "echo performance | sudo tee /sys/devices/system/cpu/cpu*/cpufreq/scaling_governor"
+        fix = "echo performance | sudo tee /sys/devices/system/cpu/cpu*/cpufreq/scaling_governor"
         yield Finding(
-            "processor speed", "limited", f"saves power ({', '.join(sorted(slow))}): blocks may come late", mend
+            "processor speed", "limited", f"saves power ({', '.join(sorted(slow))}): blocks may come late", fix
         )
     elif governors:
         yield Finding("processor speed", "works", f"governor {', '.join(sorted(governors))}")
 
 
 def timers() -> Iterator[Finding]:
-    """How late a sleep of a millisecond ends, by the software clock's own means."""
+    """How late a sleep of a millisecond ends, measured like the software clock."""
     slack = _least_slack()
     late = []
     for _ in range(100):
@@ -81,12 +83,12 @@ def timers() -> Iterator[Finding]:
         late.append((time.perf_counter_ns() - due) / 1000.0)
     late.sort()
     middle, worst = late[50], late[-1]
-    said = f"a sleep ends {middle:.0f} µs late at the median, {worst:.0f} µs at worst of 100{slack}"
+    text = f"a sleep ends {middle:.0f} µs late at the median, {worst:.0f} µs at worst of 100{slack}"
     if middle < 1000.0:
-        yield Finding("timers", "works", said)
+        yield Finding("timers", "works", text)
     else:
         yield Finding(
-            "timers", "limited", said, "serve --block 512; close other programs; on a virtual machine ask its host"
+            "timers", "limited", text, "serve --block 512; close other programs; on a virtual machine ask its host"
         )
 
 

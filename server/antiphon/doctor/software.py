@@ -1,4 +1,4 @@
-"""Python, its packages, Antiphon's own folders, plugins and ports."""
+"""Checks of Python, its packages, Antiphon's folders, plugins and ports."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def python() -> Iterator[Finding]:
 
 
 def machine_code() -> Iterator[Finding]:
-    """Whether llvmlite makes code that runs, and the right one."""
+    """Whether llvmlite compiles a kernel that gives the right result."""
     import numpy as np
 
     from antiphon.native import dsp
@@ -46,16 +46,16 @@ def machine_code() -> Iterator[Finding]:
     if height == 0.5:
         yield Finding("machine code", "works", "kernels compile and run")
     else:
-        mend = "pip install --force-reinstall llvmlite"
-        yield Finding("machine code", "broken", f"a kernel gave {height} where 0.5 is right", mend)
+        fix = "pip install --force-reinstall llvmlite"
+        yield Finding("machine code", "broken", f"a kernel gave {height} where 0.5 is right", fix)
 
 
 def sound_files() -> Iterator[Finding]:
     try:
         import soundfile
     except OSError as error:
-        mend = "sudo apt-get install libsndfile1"
-        yield Finding("sound files", "broken", f"libsndfile is missing ({error})", mend)
+        fix = "sudo apt-get install libsndfile1"
+        yield Finding("sound files", "broken", f"libsndfile is missing ({error})", fix)
         return
     there = soundfile.available_formats()
     lacking = [name for name in ("WAV", "FLAC", "OGG", "AIFF", "AU") if name not in there]
@@ -81,8 +81,8 @@ def plugins() -> Iterator[Finding]:
     catalog = load().catalog
     yield Finding("plugins", "works" if len(list(catalog)) else "broken", f"{', '.join(sorted(catalog))}")
     for failure in catalog.failures:
-        mend = f"mend or remove it; your own plugins are in {paths.plugins()}"
-        yield Finding(f"plugin {failure.name}", "limited", f"does not load: {failure.reason}", mend)
+        fix = f"mend or remove it; your own plugins are in {paths.plugins()}"
+        yield Finding(f"plugin {failure.name}", "limited", f"does not load: {failure.reason}", fix)
 
 
 def folders() -> Iterator[Finding]:
@@ -99,15 +99,15 @@ def folders() -> Iterator[Finding]:
             parent = parent.parent
         if os.access(parent, os.W_OK):
             yield Finding(
-                f"{name} folder", "works", f"{folder}{'' if folder.exists() else ' (made when it is needed)'}"
+                f"{name} folder", "works", f"{folder}{'' if folder.exists() else ' (created when it is needed)'}"
             )
         else:
-            mend = f"sudo chown $USER {parent}, or set {paths.HOME} to a folder of yours"
-            yield Finding(f"{name} folder", "limited", f"{folder} cannot be written", mend)
+            fix = f"sudo chown $USER {parent}, or set {paths.HOME} to a folder of yours"
+            yield Finding(f"{name} folder", "limited", f"{folder} cannot be written", fix)
 
 
 def ports() -> Iterator[Finding]:
-    """The two ports `serve` takes without being told others."""
+    """The default ports of `serve`."""
     for kind, wire, port, option in (
         (socket.SOCK_DGRAM, "UDP", OSC_PORT, "--osc-port"),
         (socket.SOCK_STREAM, "TCP", OSC_PORT, "--osc-port"),
@@ -120,23 +120,23 @@ def ports() -> Iterator[Finding]:
                 sock.bind(("127.0.0.1", port))
             except OSError as error:
                 who = "taken, perhaps by a running antiphon" if error.errno == errno.EADDRINUSE else str(error.strerror)
-                mend = f"stop that program (ss -lpn sport = :{port} names it), or serve {option} {port + 100}"
-                yield Finding(f"{wire} port {port}", "limited", who, mend)
+                fix = f"stop that program (ss -lpn sport = :{port} names it), or serve {option} {port + 100}"
+                yield Finding(f"{wire} port {port}", "limited", who, fix)
                 continue
         yield Finding(f"{wire} port {port}", "works", "free")
 
 
 def models() -> Iterator[Finding]:
-    """Found, not imported: torch takes seconds, and belongs in a process of its own."""
+    """Whether torch is installed. It is not imported: that takes seconds, and is for workers only."""
     from antiphon.workers import devices
 
     build = devices.installed()
     if build is None:
-        said = (
-            "not installed; learned modes go by the classical one (hum: pyin, which misses most notes of singing with "
-            "words; denoise: its gate), a node that is a model alone is heard dry and refused for files; all else works"
+        text = (
+            "not installed; learned modes use the classical one (hum: pyin, which misses most notes of singing with "
+            "words; denoise: its gate), a node that is only a model is dry, and refused for files; all else works"
         )
-        yield Finding("torch", "missing", said, "make models")
+        yield Finding("torch", "missing", text, "make models")
     elif devices.resolve("auto") == "cuda":
         yield Finding("torch", "works", f"{build.version}: models run in workers, on the GPU unless --device cpu")
     else:
@@ -144,32 +144,32 @@ def models() -> Iterator[Finding]:
 
 
 def weights() -> Iterator[Finding]:
-    """Those that ship and those that plugins registered, read and compared with their manifests."""
+    """The weights that ship and those that plugins registered, compared with the checksums of their manifests."""
     from antiphon.plugins.model_registry import examined, known
     from antiphon.runtime import model_files
 
-    mend = "install Antiphon again (a checkout: git checkout models); antiphon models says more"
+    fix = "install Antiphon again (a checkout: git checkout models); antiphon models says more"
     try:
         model_files.names()
     except model_files.ModelError as error:
-        yield Finding("weights", "limited", f"none are here: {error}; what needs them does without", mend)
+        yield Finding("weights", "limited", f"none are installed: {error}; nodes that need them run without", fix)
         return
     rows = examined(known()[0])
     good = sum(row.state == "verified" for row in rows)
     if good == len(rows):
-        yield Finding("weights", "works", f"{good} of {good} are here, and as they were")
+        yield Finding("weights", "works", f"{good} of {good} are installed and match their checksums")
         return
     bad = [
         f"{state}: {', '.join(row.name for row in rows if row.state == state)}"
         for state in ("missing", "changed")
         if any(row.state == state for row in rows)
     ]
-    said = f"{good} of {len(rows)} are here; {'; '.join(bad)}; what needs them does without, or is heard dry"
-    yield Finding("weights", "limited", said, mend)
+    text = f"{good} of {len(rows)} are installed; {'; '.join(bad)}; nodes that need them run without, or are dry"
+    yield Finding("weights", "limited", text, fix)
 
 
 def synths() -> Iterator[Finding]:
-    """What each backend says of itself: found, not imported, as torch is."""
+    """The findings of each synth backend, without importing its libraries."""
     from antiphon.synth.backends import infos
 
     for info in infos():

@@ -1,4 +1,4 @@
-"""PortAudio's devices and JACK's ports, asked in a process of its own: their libraries talk, hang and crash."""
+"""PortAudio's devices and JACK's ports, queried in child processes: their libraries may print, hang and crash."""
 
 from __future__ import annotations
 
@@ -13,14 +13,20 @@ from typing import Any
 from antiphon.contract.finding import Finding
 
 PATIENCE = 15.0
-START_JACK = "jackd -d alsa, where it is wanted (jackd -d dummy without a sound card)"
+START_JACK = "jackd -d alsa, if you want JACK (jackd -d dummy without a sound card)"
 GET_PORTAUDIO = "sudo apt-get install libportaudio2"
 GET_JACK = "sudo apt-get install jackd2"
 
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """A PortAudio device. inputs, outputs: channels.  rates: those of Antiphon's it takes."""
+    """A PortAudio device.
+
+    Attributes:
+        inputs: Channels.
+        outputs: Channels.
+        rates: Those of 44100, 48000 and 96000 Hz that it supports.
+    """
 
     index: int
     name: str
@@ -34,7 +40,15 @@ class Device:
 
 @dataclass(frozen=True, slots=True)
 class JackState:
-    """A running JACK server. sources play into Antiphon, sinks hear it."""
+    """A running JACK server.
+
+    Attributes:
+        rate: Hz.
+        block: Frames.
+        realtime: Whether it has real-time scheduling.
+        sources: Names of ports that Antiphon's inputs can be connected to.
+        sinks: Names of ports that Antiphon's outputs can be connected to.
+    """
 
     rate: int
     block: int
@@ -45,7 +59,7 @@ class JackState:
 
 @dataclass(frozen=True, slots=True)
 class LibraryReport:
-    """What the libraries said. A problem is "" where there is none."""
+    """The answers of both libraries. A problem is one sentence, or "" for none."""
 
     devices: tuple[Device, ...]
     portaudio: str
@@ -55,9 +69,9 @@ class LibraryReport:
 
 
 def ask() -> LibraryReport:
-    """What there is; never raises for a library that misbehaves."""
-    told = {what: _in_child(what) for what in ("portaudio", "jack")}
-    pa, jack = told["portaudio"], told["jack"]
+    """Queries both libraries; a failure of a library is returned as its problem, never raised."""
+    answers = {what: _in_child(what) for what in ("portaudio", "jack")}
+    pa, jack = answers["portaudio"], answers["jack"]
     server = jack.get("server")
     return LibraryReport(
         tuple(Device(**{**d, "rates": tuple(d["rates"])}) for d in pa.get("devices", ())),
@@ -85,29 +99,29 @@ def _in_child(what: str) -> dict[str, Any]:
 
 
 def checks() -> Iterator[Finding]:
-    """PortAudio, JACK, and what `serve --audio auto` would take."""
-    heard = ask()
-    if heard.portaudio_problem:
-        yield Finding("PortAudio", "missing", heard.portaudio_problem, GET_PORTAUDIO)
+    """Findings on PortAudio, JACK, and the choice of `serve --audio auto`."""
+    report = ask()
+    if report.portaudio_problem:
+        yield Finding("PortAudio", "missing", report.portaudio_problem, GET_PORTAUDIO)
     else:
-        yield Finding("PortAudio", "works", heard.portaudio)
-    if heard.jack is not None:
-        real = "real-time" if heard.jack.realtime else "not real-time"
-        said = f"a server runs at {heard.jack.rate} Hz, {heard.jack.block} frames, {real}"
-        yield Finding("JACK", "works", said)
+        yield Finding("PortAudio", "works", report.portaudio)
+    if report.jack is not None:
+        real = "real-time" if report.jack.realtime else "not real-time"
+        text = f"a server runs at {report.jack.rate} Hz, {report.jack.block} frames, {real}"
+        yield Finding("JACK", "works", text)
     else:
-        mend = GET_JACK if "librar" in heard.jack_problem else START_JACK
-        yield Finding("JACK", "missing", heard.jack_problem, mend)
-    ins = [d for d in heard.devices if d.inputs]
-    outs = [d for d in heard.devices if d.outputs]
-    if heard.jack is not None:
-        yield Finding("sound", "works", "serve takes JACK")
+        fix = GET_JACK if "librar" in report.jack_problem else START_JACK
+        yield Finding("JACK", "missing", report.jack_problem, fix)
+    ins = [d for d in report.devices if d.inputs]
+    outs = [d for d in report.devices if d.outputs]
+    if report.jack is not None:
+        yield Finding("sound", "works", "serve uses JACK")
     elif outs or ins:
-        said = f"serve takes PortAudio: {_default(outs, 'default_out')} out, {_default(ins, 'default_in')} in"
-        yield Finding("sound", "works", said)
+        text = f"serve uses PortAudio: {_default(outs, 'default_out')} out, {_default(ins, 'default_in')} in"
+        yield Finding("sound", "works", text)
     else:
-        said = "no sound card: serve runs on the software clock, with --input FILE and --record FILE"
-        yield Finding("sound", "limited", said, "plug one in; antiphon devices lists what is seen")
+        text = "no sound card: serve runs on the software clock, with --input FILE and --record FILE"
+        yield Finding("sound", "limited", text, "plug one in; antiphon devices lists what is seen")
 
 
 def _default(devices: list[Device], flag: str) -> str:
@@ -149,7 +163,7 @@ def _takes(sd: Any, device: Any, rate: int) -> bool:
     try:
         check(device=device["index"], samplerate=rate, dtype="float32")
     except Exception:
-        # PortAudio says no in many ways; that it is no is all that is asked
+        # PortAudio refuses a rate by various exceptions
         return False
     return True
 

@@ -1,4 +1,4 @@
-"""Per-sample kernels the host itself needs. They work on the first `frames` of sound that may hold more."""
+"""Per-sample kernels of the host. They process the first `frames` of arrays that may be longer."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from antiphon.native.kernel import Audio, f32, f32p, f64, i64, kernel
 
 @kernel
 def peak(x: f32p, stride: i64, channels: i64, frames: i64) -> f32:
-    """The largest magnitude; -1 when any sample is NaN or infinite. stride: frames between two channels' first."""
+    """The largest magnitude; -1 if any sample is NaN or infinite. stride: frames from channel to channel."""
     top = f32(0.0)
     bad = f32(0.0)
     for c in range(channels):
@@ -36,7 +36,7 @@ def mix_wet(wet: Audio, dry: Audio, curve: f32p, frames: i64) -> None:
 
 @kernel
 def cross(old: Audio, new: Audio, out: Audio, done: i64, wait: i64, fade: i64, frames: i64) -> None:
-    """out ← from old to new, linearly in `fade` frames after the first `wait`; `done` frames have gone before."""
+    """out ← linear crossfade from old to new in `fade` frames, after `wait` frames. done: frames of earlier blocks."""
     for n in range(frames):
         gone = done + n + 1 - wait
         g = f64(gone) / f64(fade)
@@ -57,10 +57,10 @@ def scale(x: Audio, curve: f32p, frames: i64) -> None:
 
 @kernel
 def ramp(out: f32p, first: i64, last: i64, time: i64, start: i64, length: i64, low: f64, high: f64) -> None:
-    """out[first:last] of the line from `low` to `high` that begins at sample `start` and lasts `length`.
+    """out[first:last] ← a line from `low` to `high` that begins at sample `start` and is `length` frames long.
 
     Closed form in the sample number, so that any split of the block gives the same samples.
-    `time` is the sample number of out[0]. The first sample of the ramp already moves.
+    `time` is the sample number of out[0]. The first sample of the ramp already differs from `low`.
     """
     for n in range(first, last):
         at = time + n - start + 1
@@ -74,10 +74,10 @@ def ramp(out: f32p, first: i64, last: i64, time: i64, start: i64, length: i64, l
 def move(
     value: f32p, by: f32p, stride: i64, low: f64, high: f64, span: f64, log: i64, weight: f64, step: f64, frames: i64
 ) -> None:
-    """value ← value moved by `by` of its range, held within it.
+    """value ← value plus `by` times its range, clipped to the range.
 
-    span: the range, or for a log parameter the logarithm of high / low.  weight: how much of `by` counts before the
-    first frame; `step` is added at each, up to 1 and down to 0.  stride: 0 takes by[0] throughout.
+    span: the range, or for a log parameter the logarithm of high / low.  weight: factor of `by` before the
+    first frame; `step` is added to it at each frame, within 0 to 1.  stride: 0 reads by[0] for all frames.
     """
     for n in range(frames):
         w = weight + step * f64(n + 1)
@@ -93,7 +93,7 @@ def move(
 
 @kernel
 def delay_line(x: Audio, y: Audio, ring: Audio, at: i64, lag: i64, frames: i64) -> None:
-    """y ← x delayed by `lag` frames through a ring of more frames than that; `at` is the write place."""
+    """y ← x delayed by `lag` frames through a ring of more than `lag` frames; `at` is its write position."""
     size = ring.frames
     for c in range(y.channels):
         w = at

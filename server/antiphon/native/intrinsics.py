@@ -1,4 +1,4 @@
-"""What a kernel may say beyond arithmetic. As plain Python these do the same where Python can, for tests.
+"""Functions of kernels beyond arithmetic. For tests they also run as plain Python, where that is possible.
 
 Words are 64-bit; `at` counts them. Addresses are whole numbers.
 """

@@ -1,4 +1,4 @@
-"""`@kernel`: a function of scalars and pointers, compiled ahead of the sound.
+"""`@kernel`: a function of scalars and pointers, compiled before the first block.
 
 The function stays callable as plain Python through `.python` (slow; tests compare the two). Calling
 the kernel itself runs machine code without holding an array object: arguments are numbers, or numpy
@@ -52,7 +52,7 @@ _CTYPES: dict[str, Any] = {
     "None": None,
 }
 AUDIO = {"": "f32p", "stride": "i64", "channels": "i64", "frames": "i64"}
-"""What an `Audio` argument is to machine code, in this order. stride: frames from one channel's first to the next's."""
+"""The machine code's arguments for an `Audio`, in order. stride: frames from one channel's first to the next's."""
 
 _declared: list[Kernel[Any, Any]] = []
 
@@ -64,7 +64,7 @@ _SAMPLE_BYTES = 4
 
 
 def address(array: Any) -> int:
-    """Where an array's samples begin. Remembered, for asking numpy costs as much as a small kernel."""
+    """The address of an array's data. Cached, because reading it from numpy takes as long as a small kernel."""
     found = _addresses.get(id(array))
     if found is not None and found[0]() is array:
         return found[1]
@@ -76,7 +76,7 @@ def address(array: Any) -> int:
 
 
 def sound(array: Any) -> tuple[int, int, int, int]:
-    """What `AUDIO` names of an array; remembered, as its address is.
+    """The values of `AUDIO` for an array; cached, as its address is.
 
     Raises:
         TypeError: It is not float32 `[channels, frames]` with frames side by side.
@@ -98,7 +98,7 @@ def sound(array: Any) -> tuple[int, int, int, int]:
 
 
 def _by_arrays(call: Callable[..., R], kinds: Sequence[str]) -> Callable[..., R]:
-    """`call` with arrays for pointers and sound, written out: a loop over arguments costs as much as a small kernel."""
+    """Generates a call that converts its arguments without a loop, which would take as long as a small kernel."""
     names = [f"a{n}" for n in range(len(kinds))]
     given = {"Audio": "*sound({0})", "i64": "{0}", "f32": "{0}", "f64": "{0}"}
     pointer = "address({0}) if type({0}) is ndarray else {0}"
@@ -125,7 +125,7 @@ class _PlainSound:
 class Kernel(Generic[P, R]):
     """A compiled function, which `kernel` makes. Called with numbers and numpy arrays, it runs as machine code.
 
-    An index is not checked: a kernel that reads or writes outside an array crashes the process or spoils its memory.
+    An index is not checked: a kernel that reads or writes outside an array crashes the process or corrupts its memory.
 
     Attributes:
         python: The function in plain Python, for tests that compare the two.
@@ -181,7 +181,7 @@ class Kernel(Generic[P, R]):
         ]
 
     def link(self, address: int) -> None:
-        """Points the kernel at its machine code. For the compiler.
+        """Sets the address of the kernel's machine code. For the compiler.
 
         Args:
             address: Of the machine code.
@@ -213,11 +213,11 @@ class Kernel(Generic[P, R]):
         """
         if self.address == 0:
             self._compile()
-        call, kept = self.call, args
+        call = self.call
         where = _by_arrays(lambda *flat: flat, list(self.types.values()))(*args)
         flat = tuple(_CTYPES[kind](arg) for (_, kind), arg in zip(self.flat, where, strict=True))
 
-        def bound(_kept: object = kept) -> R:
+        def bound(_arguments: object = args) -> R:
             return call(*flat)
 
         return bound
@@ -268,7 +268,7 @@ def compile_all() -> None:
 
     while fresh:
         key = loading.fingerprint(fresh)
-        image = loading.kept(key)
+        image = loading.read_cached(key)
         if image is None:
             from antiphon.native.lower import KernelSyntaxError, build
 
@@ -278,7 +278,7 @@ def compile_all() -> None:
                 error.kernel.error = error
                 fresh = [item for item in fresh if item is not error.kernel]
                 continue
-            loading.keep(key, image)
+            loading.write_cached(key, image)
         engine, addresses = loading.load(image, [loading.symbol(item, n) for n, item in enumerate(fresh)])
         _compiled.append(engine)
         for item, address in zip(fresh, addresses, strict=True):

@@ -1,4 +1,4 @@
-"""The host's output limiter: no latency, nothing above full scale, nothing done to what is below -1 dBFS."""
+"""The host's output limiter: no latency, output within full scale, samples below -1 dBFS unchanged."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ import math
 from antiphon.native.kernel import f32, f32p, f64, f64p, i64, kernel
 
 KNEE = 10.0 ** (-1.0 / 20.0)
-"""Magnitude below which the limiter is not there, -1 dBFS."""
+"""Magnitude below which samples are unchanged, -1 dBFS."""
 
 RELEASE = 0.05
-"""Seconds in which the reduction falls to a third."""
+"""Time constant in seconds of the gain reduction's decay (to a third)."""
 
 
 @kernel
 def limit(x: f32p, stride: i64, state: f64p, fall: f64, channels: i64, frames: i64) -> i64:
-    """x ← x held within full scale, in place; returns how many frames it turned down.
+    """Limits x to full scale, in place; returns the number of frames with a reduced gain.
 
-    All channels get one gain. Above -1 dBFS loudness bends towards full scale without reaching it; the
-    gain follows a peak at once and comes back by `fall` a frame (`release_fall`). state[0]: the
-    reduction now, 0 at first; no block's end changes a sample. NaN and infinity become silence.
+    All channels have the same gain. Above -1 dBFS the level approaches full scale asymptotically; the gain falls at
+    once at a peak and recovers by the factor `fall` a frame (`release_fall`). state[0]: the present reduction, 0 at
+    first; the result does not depend on the division into blocks. NaN and infinity become silence.
     """
     turned = 0
     room = 1.0 - KNEE
@@ -50,5 +50,5 @@ def limit(x: f32p, stride: i64, state: f64p, fall: f64, channels: i64, frames: i
 
 
 def release_fall(rate: int) -> float:
-    """The factor by which the reduction shrinks each frame."""
+    """The factor of the reduction from one frame to the next."""
     return math.exp(-1.0 / (RELEASE * rate))

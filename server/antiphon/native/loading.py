@@ -1,6 +1,6 @@
-"""Machine code into memory, and kept between runs: compiling takes LLVM most of a second, loading 10 ms.
+"""Loads machine code, and caches it between runs: compiling takes LLVM most of a second, loading 10 ms.
 
-What is kept lies in the environment Antiphon is installed in, or the user's cache folder, under a
+The cache is in the environment Antiphon is installed in, or in the user's cache folder, under a
 name that holds everything it depends on: the kernels' code and constants, this compiler, LLVM and
 the CPU. A file of another owner or with a wrong checksum is not loaded.
 """
@@ -27,7 +27,7 @@ _DIGEST = 32
 
 
 def symbol(item: Kernel[Any, Any], place: int) -> str:
-    """A kernel's name in the object file; `place` keeps two of one name apart."""
+    """A kernel's name in the object file; `place` distinguishes kernels with the same name."""
     return f"{item.name}.{place}"
 
 
@@ -49,7 +49,7 @@ def load(image: bytes, symbols: Sequence[str]) -> tuple[object, list[int]]:
 
 
 def fingerprint(items: Sequence[Kernel[Any, Any]]) -> str:
-    """Everything the machine code of `items` follows from, as a file name."""
+    """A file name from a hash of everything that determines the machine code of `items`."""
     said: list[object] = [llvmlite.__version__, llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()]
     said += [(Path(__file__).parent / name).read_bytes() for name in ("lower.py", "arithmetic.py")]
     seen: set[Kernel[Any, Any]] = set()
@@ -59,7 +59,7 @@ def fingerprint(items: Sequence[Kernel[Any, Any]]) -> str:
 
 
 def members(value: object) -> dict[str, int]:
-    """The numbers a kernel may name as `Class.MEMBER`, where `value` is an IntEnum; none where it is not."""
+    """The members of an IntEnum, which kernels may name as `Class.MEMBER`; none if `value` is not an IntEnum."""
     if isinstance(value, type) and issubclass(value, IntEnum):
         return {name: int(member) for name, member in value.__members__.items()}
     return {}
@@ -85,14 +85,14 @@ def _describe(item: Kernel[Any, Any], said: list[object], seen: set[Kernel[Any, 
 
 
 def _folders() -> Iterator[Path]:
-    """Where machine code is kept: with the virtual environment it belongs to, else with the user."""
+    """Cache folders in order of preference: in the virtual environment, then in the user's cache."""
     if sys.prefix != sys.base_prefix:
         yield Path(sys.prefix) / "var" / "antiphon" / "kernels"
     yield paths.cache() / "kernels"
 
 
-def kept(key: str) -> bytes | None:
-    """Machine code of an earlier run, or None."""
+def read_cached(key: str) -> bytes | None:
+    """Reads machine code from the cache; None if it is missing, of another owner or damaged."""
     for folder in _folders():
         path = folder / key
         try:
@@ -107,8 +107,8 @@ def kept(key: str) -> bytes | None:
     return None
 
 
-def keep(key: str, image: bytes) -> None:
-    """Keeps machine code for later runs; where no folder can be written it only costs the time again."""
+def write_cached(key: str, image: bytes) -> None:
+    """Writes machine code to the first cache folder that can be written; otherwise it is compiled again next time."""
     for folder in _folders():
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)

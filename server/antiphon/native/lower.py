@@ -26,7 +26,7 @@ _MATH = {"sqrt", "exp", "sin", "cos", "log", "floor", "pow", "log2", "exp2"}
 
 
 class KernelSyntaxError(TypeError):
-    """A kernel says something outside the subset."""
+    """A kernel uses something outside the subset of Python."""
 
     def __init__(self, item: Kernel[Any, Any], what: str) -> None:
         super().__init__(f"{item.name}, {what}")
@@ -34,7 +34,7 @@ class KernelSyntaxError(TypeError):
 
 
 def build(wanted: Iterable[Kernel[Any, Any]]) -> bytes:
-    """Relocatable machine code for `wanted`, with what they call inlined; symbols are `symbol(kernel, place)`."""
+    """Compiles kernels, with the kernels they call inlined, to an object file; symbols are `symbol(kernel, place)`."""
     module = ir.Module("antiphon")
     unit = _Unit(module)
     for item in wanted:
@@ -53,7 +53,7 @@ def build(wanted: Iterable[Kernel[Any, Any]]) -> bytes:
 
 
 class _Unit:
-    """One LLVM module's kernels. Two plugins may give kernels one name: here each has its own."""
+    """The kernels of one LLVM module, with a distinct symbol each: kernels of two plugins may have the same name."""
 
     def __init__(self, module: ir.Module) -> None:
         self.module = module
@@ -96,7 +96,7 @@ class _Lowering:
     def fail(self, node: ast.AST, what: str) -> KernelSyntaxError:
         return KernelSyntaxError(self.item, f"line {getattr(node, 'lineno', '?')}: {what}")
 
-    # ---- locals live in the entry block; LLVM turns them into registers
+    # ---- locals are allocated in the entry block; LLVM turns them into registers
     def store(self, name: str, value: ir.Value) -> None:
         if name not in self.slots:
             builder = ir.IRBuilder(self.entry)
@@ -254,7 +254,7 @@ class _Lowering:
         raise self.fail(node, f"{ast.unparse(node)} is outside the subset")
 
     def given(self, node: ast.expr) -> list[ir.Value]:
-        """What an argument is to machine code."""
+        """The machine code's types of an argument."""
         name = self.sound(node)
         if not name:
             return [self.value(node)]

@@ -1,4 +1,4 @@
-"""Kernels of the rate, block and channel adapters: rings that are read as one piece, and a polyphase filter.
+"""Kernels of the rate, block and channel adapters: rings with contiguous reads, and a polyphase filter.
 
 A ring of `size` frames a channel is a row of 2 * `size`: every frame is written twice, `size` apart, so that
 any `size` frames that follow each other lie side by side. Frame n lies at n % `size`.
@@ -11,9 +11,9 @@ from antiphon.native.kernel import f32, f32p, f64, i64, kernel
 
 @kernel
 def push(x: f32p, xs: i64, have: i64, ring: f32p, size: i64, at: i64, want: i64, frames: i64) -> None:
-    """Writes frames `at` and on of a ring of `want` channels from x of `have`.
+    """Writes x, of `have` channels, to a ring of `want` channels from frame `at` on.
 
-    Mono goes to all, many are averaged to one, else the surplus is dropped and what lacks is silent.
+    Mono is copied to all channels, several are averaged to one; else surplus ones are dropped and missing ones silent.
     """
     for c in range(want):
         row = c * 2 * size
@@ -40,7 +40,7 @@ def push(x: f32p, xs: i64, have: i64, ring: f32p, size: i64, at: i64, want: i64,
 
 @kernel
 def convert(x: f32p, xs: i64, have: i64, y: f32p, ys: i64, want: i64, frames: i64) -> None:
-    """y ← x with another number of channels, by the rule of `push`."""
+    """y ← x converted to another number of channels, as in `push`."""
     for n in range(frames):
         total = f64(0.0)
         if want == 1:
@@ -64,8 +64,8 @@ def resample(
 ) -> None:  # fmt: skip
     """y[m] ← the ring's sound at frame ((`first` + m) * `down` + `shift`) / `up`, through 2 * `half` taps.
 
-    table: `[up, 2 * half]`, a row for each place between two frames. Each output is worked out from its
-    number alone: no state, so that no block's end changes a sample.
+    table: `[up, 2 * half]`, a row for each place between two frames. Each output is a function of its
+    number: without state, so that the division into blocks does not change a sample.
     """
     taps = 2 * half
     for m in range(frames):
@@ -85,6 +85,6 @@ def resample(
 
 @kernel
 def hold(ring: f32p, size: i64, y: f32p, up: i64, down: i64, first: i64, frames: i64) -> None:
-    """y[m] ← the ring's value in force at frame (`first` + m) * `down` / `up`."""
+    """y[m] ← the last value of the ring at or before frame (`first` + m) * `down` / `up`."""
     for m in range(frames):
         y[m] = ring[((first + m) * down // up) % size]

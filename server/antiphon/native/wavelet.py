@@ -1,4 +1,4 @@
-"""One level of a wavelet packet transform that goes round, and its inverse: for processors that work in such bands."""
+"""One level of a circular (periodised) wavelet packet transform, and its inverse."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from antiphon.native.kernel import f32p, i64, kernel
 def wavelet_split(
     x: f32p, packets: i64, size: i64, low: f32p, high: f32p, taps: i64, y: f32p, even: f32p, odd: f32p
 ) -> None:
-    """Computes one level of a wavelet packet transform of packets that repeat without end.
+    """Computes one level of a wavelet packet transform, with each packet extended periodically.
 
     Args:
         x: float32 `[packets, size]`.
@@ -52,7 +52,7 @@ def wavelet_join(
     """Computes the inverse of `wavelet_split`.
 
     Args:
-        x: float32 `[packets, size]` as `wavelet_split` wrote it; it is used up.
+        x: float32 `[packets, size]` as `wavelet_split` wrote it; it is overwritten.
         packets: Number of packets.
         size: Samples of a packet, an even number.
         low: The low-pass filter, `taps` float32.

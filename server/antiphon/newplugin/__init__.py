@@ -1,1 +1,1 @@
-"""A plugin that works, written for somebody to change: one for each shape a processor can have."""
+"""`antiphon new-plugin`: writes a working plugin as a template, one for each shape of processor."""

@@ -1,4 +1,4 @@
-"""The shapes a processor can have, and the files in `templates` that a plugin of each is made of."""
+"""The shapes of processors by their inputs and outputs, and the template files of each."""
 
 from __future__ import annotations
 
@@ -15,14 +15,19 @@ files: words, so that each is Python as it stands.
 
 @dataclass(frozen=True, slots=True)
 class PluginShape:
-    """doc: of the processor.  files: what `antiphon run` wants after its name."""
+    """A shape of processor.
+
+    Attributes:
+        doc: Description of the processor.
+        files: The operands of `antiphon run` after its name.
+    """
 
     name: str
     doc: str
     files: str = "IN.wav OUT.wav"
 
     def templates(self) -> dict[str, str]:
-        """Each template's text by its path in a plugin's folder, where NAME stands for the plugin's too."""
+        """The text of each template by its path in a plugin's folder; NAME is replaced by the plugin's name."""
         places = {
             "__init__.py": "init.py.txt",
             "processor.py": f"{self.name}/processor.py.txt",

@@ -16,12 +16,23 @@ NAME = re.compile(r"[a-z][a-z0-9_]{1,40}")
 
 
 def write(name: str, kind: str, folder: Path, taken: Collection[str] = ()) -> Path:
-    """The new plugin's folder inside `folder`. `UsageError` for a name or shape that cannot be, or is there.
+    """Writes a new plugin.
 
-    taken: names of the processors and plugins there are.
+    Args:
+        name: Its name: small letters, digits and _, a letter first.
+        kind: A key of `SHAPES`.
+        folder: The folder of plugin folders.
+        taken: Names of existing processors and plugins.
+
+    Returns:
+        The plugin's folder inside `folder`.
+
+    Raises:
+        UsageError: Name or shape is invalid, or the name is in use.
+        FileError: A file cannot be written.
     """
     if not NAME.fullmatch(name) or keyword.iskeyword(name):
-        raise UsageError(f"{name!r} is no name for a plugin: small letters, digits and _, a letter first")
+        raise UsageError(f"{name!r} is not a name for a plugin: small letters, digits and _, a letter first")
     if kind not in SHAPES:
         raise UsageError(f"there is no --shape {kind!r}{instead(kind, SHAPES)}")
     place = folder / name
@@ -43,7 +54,7 @@ def write(name: str, kind: str, folder: Path, taken: Collection[str] = ()) -> Pa
 
 
 def files(name: str, shape: PluginShape) -> dict[str, str]:
-    """Each file's text by its path in the plugin's folder."""
+    """The text of each file by its path in the plugin's folder."""
     words = {
         "NAME": name, "CLASS": _class(name), "SHAPED": shape.doc.rstrip("."), "KIND": shape.name, "FILES": shape.files,
     }  # fmt: skip

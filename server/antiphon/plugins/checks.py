@@ -1,4 +1,4 @@
-"""What a plugin has to keep, tried at load: its declarations, and a block of zeros through it."""
+"""Checks a plugin at load: its declarations, and its output for a block of zeros."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ MAX_PARAMS = 128
 
 
 def check_type_name(name: object) -> None:
-    """Refuses a name that no node could have: a patch writes types as node names."""
+    """Raises `PluginError` for a type name that is not a valid node name: a patch uses types as node names."""
     if not isinstance(name, str) or not NAME.fullmatch(name):
         raise PluginError(f"{name!r} is not a type name: letters, digits, _ and -, a letter first, at most 64")
     if name in RESERVED:
@@ -43,7 +43,21 @@ def check_type_name(name: object) -> None:
 
 
 def inspect_processor(name: str, make: Callable[[], Any], doc: str, plugin: str, play: bool = True) -> ProcessorInfo:
-    """Makes one, checks what it declares and, with `play`, how it behaves; `PluginError` says what is wrong."""
+    """Constructs a processor and checks it.
+
+    Args:
+        name: Its type.
+        make: Its factory.
+        doc: One line for people; "" for the first line of the class's docstring.
+        plugin: The plugin that registered it.
+        play: Also run silence through it.
+
+    Returns:
+        Its declaration.
+
+    Raises:
+        PluginError: A declaration is invalid, or a block fails.
+    """
     made = make()
     if not isinstance(made, Processor):
         raise PluginError(f"its factory gave {type(made).__name__}, not a Processor")
@@ -64,7 +78,7 @@ def inspect_processor(name: str, make: Callable[[], Any], doc: str, plugin: str,
 
 
 def check_params(params: object) -> None:
-    """Refuses what cannot be declared: a default out of range, a name twice or taken, an empty range."""
+    """Raises `PluginError` for invalid parameters: a default out of range, a name twice or reserved, an empty range."""
     if not isinstance(params, tuple) or not all(isinstance(p, Param) for p in params):
         raise PluginError("its params are not a tuple of Param")
     if len(params) > MAX_PARAMS:
@@ -106,7 +120,7 @@ def _check_param(param: Param) -> None:
 
 
 def check_ports(processor: Processor) -> None:
-    """Refuses ports that cannot be wired."""
+    """Raises `PluginError` for invalid ports."""
     for side, ports in (("inputs", processor.inputs), ("outputs", processor.outputs)):
         if not isinstance(ports, tuple) or not all(isinstance(p, Port) for p in ports):
             raise PluginError(f"its {side} are not a tuple of Port")
@@ -122,14 +136,14 @@ def check_ports(processor: Processor) -> None:
 
 
 def check_needs(processor: Processor) -> None:
-    """Refuses a needed parameter that is not there, or is no file."""
+    """Raises `PluginError` for a name in `needs` that is not a parameter of kind file."""
     files = {p.name for p in processor.params if p.kind == "file"}
     if not isinstance(processor.needs, tuple) or not set(processor.needs) <= files:
         raise PluginError(f"its needs are {processor.needs!r}; a tuple of names of its file parameters is allowed")
 
 
 def check_zeros(processor: Processor) -> None:
-    """Prepares it and plays silence through it: a whole block and, where any size will do, a short one."""
+    """Prepares it and runs silence through it: a full block and, if it requires no block size, a short one."""
     usual = StreamSpec()
     spec = StreamSpec(
         processor.rate or usual.rate, processor.block or usual.block, processor.channels or usual.channels
@@ -139,7 +153,15 @@ def check_zeros(processor: Processor) -> None:
 
 
 def in_child(task: Callable[[], str], limit: float) -> str:
-    """What `task` returned, run in a forked child; or how the child ended. limit: seconds it may take."""
+    """Runs a task in a forked child.
+
+    Args:
+        task: Returns text.
+        limit: Seconds it may take; then the child is killed.
+
+    Returns:
+        The task's text, the sentence of its exception, or how the child ended.
+    """
     read, write = os.pipe()
     parent = os.getpid()
     child = os.fork()
@@ -147,7 +169,7 @@ def in_child(task: Callable[[], str], limit: float) -> str:
         _child(task, read, write, parent)
     os.close(write)
     try:
-        told, late = _listen(read, time.monotonic() + limit)
+        received, late = _listen(read, time.monotonic() + limit)
     finally:
         os.close(read)
     if late:
@@ -155,20 +177,20 @@ def in_child(task: Callable[[], str], limit: float) -> str:
     _, status = os.waitpid(child, 0)
     if late:
         return f"its check took longer than {limit:g} s"
-    if told[:1] == b"+":
-        return told[1:].decode("utf-8", "replace")
+    if received[:1] == b"+":
+        return received[1:].decode("utf-8", "replace")
     if os.WIFSIGNALED(status):
         return f"its check crashed with {signal.Signals(os.WTERMSIG(status)).name}"
     return f"its check ended the process with exit status {os.waitstatus_to_exitcode(status)}"
 
 
 def _child(task: Callable[[], str], read: int, write: int, parent: int) -> None:
-    """The child's life; never returns."""
+    """Runs the task in the child and exits."""
     try:
         if not bound_to(parent):
             return
         os.close(read)
-        # its crash is told by the parent, in one sentence
+        # the parent reports a crash, in one sentence
         faulthandler.disable()
         quiet = os.open(os.devnull, os.O_RDWR)
         for stream in (0, 1, 2):
@@ -183,15 +205,15 @@ def _child(task: Callable[[], str], read: int, write: int, parent: int) -> None:
 
 
 def _listen(read: int, deadline: float) -> tuple[bytes, bool]:
-    """What the child wrote until it closed its end, and whether the deadline came first."""
-    told = b""
+    """What the child wrote until it closed its end, and whether the deadline (s, monotonic) passed first."""
+    received = b""
     while True:
         poll = select.poll()
         poll.register(read, select.POLLIN)
         ready = poll.poll(max(0.0, deadline - time.monotonic()) * 1000)
         if not ready:
-            return told, True
+            return received, True
         more = os.read(read, 65536)
         if not more:
-            return told, False
-        told += more
+            return received, False
+        received += more

@@ -1,4 +1,4 @@
-"""Calls the hooks of plugins, in every process: of each plugin by itself, so that one that raises stops no other."""
+"""Calls the hooks of plugins in every process, each plugin's separately: one that raises does not affect the others."""
 
 from __future__ import annotations
 
@@ -19,20 +19,22 @@ Caller = Callable[..., list[Any]]
 class HookDispatcher:
     """The plugins added to it, and their hooks.
 
-    count: by (plugin, hook), how often it raised.  implemented: by plugin, the names of its hooks.
+    Attributes:
+        count: By (plugin, hook), the number of exceptions.
+        implemented: By plugin, the names of its hooks.
     """
 
     def __init__(self) -> None:
-        # a manager each: what one leaves in it where its hooks do not fit concerns no other
+        # one manager per plugin: a plugin whose hooks are refused leaves them in its manager
         self._managers: dict[str, pluggy.PluginManager] = {}
         self.count: Counter[tuple[str, str]] = Counter()
         self.implemented: dict[str, tuple[str, ...]] = {}
 
     def add(self, name: str, module: Any) -> tuple[str, ...]:
-        """Adds a plugin; the names of the hooks it implements.
+        """Adds a plugin; returns the names of the hooks it implements.
 
         Raises:
-            PluginError: It implements none, or one that there is not, that is not marked or takes other arguments.
+            PluginError: It implements no hook, or one that does not exist, is not marked or takes other arguments.
         """
         unmarked = [
             key
@@ -59,7 +61,7 @@ class HookDispatcher:
         return found
 
     def call(self, hook: str, only: str = "", **given: Any) -> tuple[Failure, ...]:
-        """Calls a hook that returns nothing, of every plugin that implements it; those that raised.
+        """Calls a hook that returns nothing, of every plugin that implements it; returns the failures.
 
         Args:
             hook: Its name.
@@ -90,7 +92,7 @@ class HookDispatcher:
         return tuple(failures)
 
     def _each(self, hook: str, only: str = "") -> Iterator[tuple[str, Caller]]:
-        """Each plugin that implements the hook, and what calls it with the arguments it names."""
+        """Yields each plugin that implements the hook, and a caller that passes the arguments it names."""
         for name, manager in self._managers.items():
             if hook in self.implemented[name] and (not only or name == only):
                 yield name, getattr(manager.hook, hook)

@@ -1,4 +1,4 @@
-"""What a hook registers: a callable, or "module:Name", which is imported when it is called."""
+"""Factories that hooks register: a callable, or "module:Name", which is imported when it is called."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Where plugins are: built in, installed, in the performer's folder. Finding them imports none.
+"""Lists plugins without importing them: built-in, installed, and in the performer's folder.
 
-Installed packages have an entry point in the group `antiphon`; a plugin of the performer's is a folder in the folder of
-plugins. The same list serves every process.
+Installed packages have an entry point in the group `antiphon`; a plugin of the performer is a folder in the plugin
+folder. Every process uses the same list.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ class PluginSource:
 
     Args:
         name: Its module's, or its folder's.
-        importing: Imports it; gives its module.
-        folder: Where its files are, None where that is unknown.
-        problem: Why it cannot be imported, "" where it may be tried.
+        importing: Imports it; returns its module.
+        folder: The folder of its files; None if unknown.
+        problem: Why it cannot be imported; "" if it may be tried.
     """
 
     name: str
@@ -48,7 +48,7 @@ class PluginSource:
 
 
 def sources(plugins_dir: Path | None = None) -> list[PluginSource]:
-    """Every plugin there is, in the order in which they load.
+    """All plugins, in the order in which they load.
 
     Args:
         plugins_dir: The folder of plugin folders; None takes the performer's own.

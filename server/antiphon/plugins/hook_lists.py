@@ -1,6 +1,6 @@
 """Which plugin implements which hooks, without importing plugins whose files have not changed: for the command line.
 
-The list is kept in the cache, with the times of the files it came from.
+The list is stored in the cache, with the modification times of the plugins' files.
 """
 
 from __future__ import annotations
@@ -24,7 +24,12 @@ FILE = "hooks.json"
 
 @dataclass(frozen=True, slots=True)
 class HookLists:
-    """hooks: by plugin, the names of those it implements.  failures: by plugin, why it cannot be imported."""
+    """The hooks of all plugins.
+
+    Attributes:
+        hooks: By plugin, the names of the hooks it implements.
+        failures: By plugin, why it cannot be imported.
+    """
 
     hooks: dict[str, list[str]] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
@@ -35,26 +40,26 @@ class HookLists:
 
 
 def hook_lists() -> HookLists:
-    """Of every plugin there is."""
+    """The hooks of all plugins, from the cache if no file has changed."""
     file = paths.cache() / FILE
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        kept = json.loads(file.read_bytes())
-        if kept["places"] == _places() and all(_times(Path(at)) == times for at, times in kept["folders"].items()):
-            return HookLists(**kept["lists"])
-    from antiphon.plugins.finding import sources  # not where the list is kept: it reads what is installed
+        cached = json.loads(file.read_bytes())
+        if cached["places"] == _places() and all(_times(Path(at)) == times for at, times in cached["folders"].items()):
+            return HookLists(**cached["lists"])
+    from antiphon.plugins.finding import sources  # imported here: it is slow, and not needed with a cache
 
     places, found = _places(), sources()
     folders = {str(source.folder): _times(source.folder) for source in found if source.folder is not None}
     lists = _read(found)
-    kept = {"places": places, "folders": folders, "lists": asdict(lists)}
-    # a cache that cannot be written costs the next command its speed, and no more
+    cached = {"places": places, "folders": folders, "lists": asdict(lists)}
+    # without the cache only the next command is slower
     with contextlib.suppress(Exception):
-        paths.write_atomic(file, json.dumps(kept).encode())
+        paths.write_atomic(file, json.dumps(cached).encode())
     return lists
 
 
 def _read(found: Iterable[PluginSource]) -> HookLists:
-    """Imports them all: what is not built in, in a child process that may hang or crash."""
+    """Imports all plugins; those that are not built in, in a child process that may hang or crash."""
     from antiphon.plugins.reasons import reason_of
 
     lists = HookLists()
@@ -85,13 +90,13 @@ def _hooks(source: PluginSource) -> str:
 
 
 def _places() -> list[Any]:
-    """Changes when something is installed or taken away, and when a folder comes to the performer's own."""
+    """A value that changes with installed packages and with the folders in the performer's plugin folder."""
     folders = [paths.plugins(), *(Path(entry) for entry in sys.path)]
     return [[str(folder), *_stamp(folder)] for folder in folders]
 
 
 def _times(folder: Path) -> list[list[Any]]:
-    """Changes when a module beside a plugin's `__init__.py` does."""
+    """A value that changes with the modules in a plugin's folder."""
     return [[file.name, *_stamp(file)] for file in sorted(folder.glob("*.py"))]
 
 

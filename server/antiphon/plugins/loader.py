@@ -1,7 +1,6 @@
-"""Loads plugins, checks them, and says what loaded and what did not; one bad plugin stops no other.
+"""Loads and checks plugins, and collects failures; a plugin that fails does not affect the others.
 
-What is not built in is tried in a child process first: a plugin that hangs or crashes there is a `Failure`, not a
-server that never answers.
+Plugins that are not built in are tried in a child process first: one that hangs or crashes there is a `Failure`.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ class Loaded:
     factories: dict[str, dict[str, Factory]] = field(default_factory=lambda: {kind: {} for kind in KINDS})
 
     def make(self, name: str) -> Processor:
-        """Makes a processor that is not prepared yet.
+        """Constructs a processor, without preparing it.
 
         Args:
             name: Its type.
@@ -47,7 +46,7 @@ class Loaded:
             The processor.
 
         Raises:
-            PluginError: There is no such type, or it cannot be made.
+            PluginError: There is no such type, or its factory fails.
         """
         factory = self.factories["processors"].get(name)
         if factory is None:
@@ -62,14 +61,14 @@ class Loaded:
 
 
 def load(plugins_dir: Path | None = None, *, check: bool = True) -> Loaded:
-    """Loads every plugin: built-in, installed, and in the performer's folder. One that fails stops no other.
+    """Loads every plugin: built-in, installed, and in the performer's folder.
 
     Args:
         plugins_dir: The folder of plugin folders; None for the performer's own.
-        check: Put a block of zeros through each processor; otherwise its declaration alone is checked.
+        check: Run a block of zeros through each processor; otherwise only its declaration is checked.
 
     Returns:
-        What was loaded, and what failed with its reason.
+        The loaded plugins, and the failures with their reasons.
     """
     loading = PluginLoading(check)
     for source in sources(plugins_dir):
@@ -83,7 +82,7 @@ def load(plugins_dir: Path | None = None, *, check: bool = True) -> Loaded:
 
 
 class PluginLoading:
-    """What is gathered while plugins load."""
+    """Collects processors, failures and factories while plugins load."""
 
     def __init__(self, check: bool) -> None:
         self.check = check
@@ -99,12 +98,12 @@ class PluginLoading:
         self.failures.append(Failure(name, reason))
 
     def loaded(self) -> Loaded:
-        """Gives what was gathered."""
+        """Returns the result."""
         failures, transports = tuple(self.failures), tuple(self.transports)
         return Loaded(Catalog(self.types, failures, dict(self.hooks.implemented), transports), self.factories)
 
     def try_and_add(self, name: str, importing: Callable[[], Any]) -> None:
-        """As `add`, if all of it goes well in a child process first."""
+        """As `add`, if it succeeds in a child process first."""
         reason = in_child(partial(self._trial, name, importing), CHECK_LIMIT)
         if reason:
             self.fail(name, reason)
@@ -117,7 +116,7 @@ class PluginLoading:
         return self.broken.get(name, "")
 
     def add(self, name: str, importing: Callable[[], Any]) -> None:
-        """Imports one plugin, registers its hooks and takes in what it registers."""
+        """Imports one plugin, registers its hooks and collects what they register."""
         try:
             hooks = self.hooks.add(name, importing())
         except (Exception, SystemExit) as error:

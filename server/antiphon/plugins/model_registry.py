@@ -1,4 +1,4 @@
-"""Which models plugins registered, and whether the weights of each are what they were."""
+"""The models that plugins registered, and whether the weights of each match their checksums."""
 
 from __future__ import annotations
 
@@ -13,7 +13,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One model. bytes: of its file, 0 without one.  state: verified, changed or missing.  problem: one sentence."""
+    """One model in the list of `antiphon models`.
+
+    Attributes:
+        bytes: Size of its file, 0 without one.
+        state: verified, changed or missing.
+        problem: One sentence, "" if verified.
+    """
 
     name: str
     plugin: str
@@ -27,7 +33,7 @@ class Row:
 
 
 def known(plugins_dir: Path | None = None) -> tuple[dict[str, ModelInfo], list[str]]:
-    """What plugins registered, by name, and a sentence for each that could not be made."""
+    """The registered models by name, and a sentence for each whose description could not be made."""
     from antiphon.plugins.loader import load
     from antiphon.plugins.reasons import reason_of
     from antiphon.workers.info import ModelInfo

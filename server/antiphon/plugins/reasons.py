@@ -1,4 +1,4 @@
-"""What a plugin raised, as one sentence."""
+"""An exception from a plugin, as one sentence."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from pathlib import Path
 from antiphon.errors import AntiphonError
 
 _NOT_THEIRS = (str(Path(__file__).parents[1]), f"{Path(importlib.__file__).parent}", "<frozen")
-"""Files in which a plugin's mistake is raised but was not made."""
+"""Files that may raise an exception whose cause is in a plugin."""
 
 
 def reason_of(error: BaseException) -> str:
-    """An error as one sentence, with the place in the plugin where it was raised."""
+    """An exception as one sentence, with file and line in the plugin where it was raised."""
     said = " ".join(str(error).split())[:300]
     if isinstance(error, AntiphonError):
         return said

@@ -1,4 +1,4 @@
-"""What plugins register of one kind, without loading the rest: for what needs it before, or without, a whole load."""
+"""The registrations of one kind, without loading all plugins."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from antiphon.plugins.hook_lists import hook_lists
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """What a plugin registered under a name. doc: one line for people."""
+    """A factory that a plugin registered under a name. doc: one line for people."""
 
     factory: Factory
     doc: str = ""
@@ -24,10 +24,10 @@ def factories(kind: str) -> dict[str, Factory]:
 
 
 def registrations(kind: str) -> dict[str, Registration]:
-    """By name, what the hook `antiphon_KIND` registers; of two with one name the first, as the loader has it.
+    """By name, what the hook `antiphon_KIND` registers; of two with one name the first, as in the loader.
 
     Only plugins that implement the hook are imported. One that fails is left out: the loader, `antiphon plugins` and
-    `antiphon doctor` say why.
+    `antiphon doctor` report it.
 
     Args:
         kind: One of `loader.KINDS`.

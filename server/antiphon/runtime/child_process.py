@@ -26,7 +26,7 @@ _PR_SET_PDEATHSIG = 1
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """A process of ours. pidfd: readable once it has ended."""
+    """A process that the server started. pidfd: readable once it has ended."""
 
     name: str
     pid: int
@@ -34,11 +34,11 @@ class Child:
 
     @staticmethod
     def of(name: str, pid: int) -> Child:
-        """A child just started. Where there is no descriptor to watch it by it is ended, and `OSError` raised."""
+        """A child that was just started. If no pidfd can be opened it is killed, and `OSError` raised."""
         try:
             return Child(name, pid, os.pidfd_open(pid))
         except OSError:
-            # without a descriptor nobody would notice its end
+            # without a descriptor its end would not be detected
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
             with contextlib.suppress(ChildProcessError):
@@ -46,7 +46,7 @@ class Child:
             raise
 
     def reaped(self) -> int | None:
-        """Its wait status once it has ended, None while it lives."""
+        """Its wait status once it has ended, None while it runs."""
         try:
             pid, status = os.waitpid(self.pid, os.WNOHANG)
         except ChildProcessError:
@@ -54,11 +54,11 @@ class Child:
         return status if pid else None
 
     def end(self) -> None:
-        """SIGTERM, and SIGKILL for one that does not listen; returns when it is gone, or takes neither."""
+        """Sends SIGTERM, and SIGKILL after `TERM_SECONDS`; returns when it has ended, or after both."""
         self._end(signal.SIGTERM, signal.SIGKILL)
 
     def kill(self) -> None:
-        """SIGKILL at once: what it would do at its end is not wanted."""
+        """Sends SIGKILL at once, so that its clean-up does not run."""
         self._end(signal.SIGKILL)
 
     def _end(self, *signals: signal.Signals) -> None:
@@ -70,14 +70,18 @@ class Child:
                 os.kill(self.pid, signal.SIGCONT)  # a stopped process takes no SIGTERM
             if poll.poll(TERM_SECONDS * 1000):
                 break
-        # one that waits for a disk that hangs takes no signal: it is left to the system
+        # a process blocked by a hanging disk cannot be killed; init reaps it later
         with contextlib.suppress(ChildProcessError):
             os.waitpid(self.pid, os.WNOHANG)
         os.close(self.pidfd)
 
 
 def leave(work: Callable[[], int | None]) -> NoReturn:
-    """Does a forked child's work and ends it, without the parent's clean-up, also where nobody reads what it says."""
+    """Runs a forked child's work and exits, without the parent's clean-up, also if its output cannot be written.
+
+    Args:
+        work: Returns the exit status; None is 0. An exception is printed, with exit status 1.
+    """
     status = 1
     try:
         status = work() or 0
@@ -92,7 +96,7 @@ def leave(work: Callable[[], int | None]) -> NoReturn:
 
 
 def flush() -> None:
-    """What was said goes out, where somebody reads it: a fork would say it twice."""
+    """Flushes standard output and error: a fork would write their buffers twice. Errors are ignored."""
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):
             stream.flush()
@@ -103,8 +107,8 @@ _ENDING = (signal.SIGINT, signal.SIGTERM)
 
 @contextlib.contextmanager
 def unsignalled() -> Iterator[None]:
-    """A child started in here has SIGINT and SIGTERM waiting until it calls `listening`: neither is lost, nor
-    taken by a handler of its parent's. What comes for the parent meanwhile is handled when this ends."""
+    """Blocks SIGINT and SIGTERM within this context. A child forked here has them pending until it calls `listening`,
+    so that its parent's handlers do not run in it. The parent handles its own when the context ends."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
     try:
         yield
@@ -113,12 +117,12 @@ def unsignalled() -> Iterator[None]:
 
 
 def listening() -> None:
-    """A child has its handlers: takes signals from here on."""
+    """Unblocks SIGINT and SIGTERM, once a child has installed its handlers."""
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
 
 
 def bound_to(parent: int) -> bool:
-    """A child is killed when its parent ends (on Linux); False when that has ended already."""
+    """Has the kernel kill this process when its parent ends (on Linux); False if `parent` has ended already."""
     prctl = getattr(ctypes.CDLL(None), "prctl", None)
     if prctl is not None:
         prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -126,13 +130,13 @@ def bound_to(parent: int) -> bool:
 
 
 def cause(status: int) -> str:
-    """Why a process ended, of its wait status: "killed by SIGKILL", "status 1"."""
+    """How a process ended, from its wait status: "killed by SIGKILL", "status 1"."""
     code = os.waitstatus_to_exitcode(status)
     return f"killed by {signal.Signals(-code).name}" if code < 0 else f"status {code}"
 
 
 def pair() -> tuple[socket.socket, socket.socket]:
-    """Two ends of a socket that keeps messages apart; inheritable."""
+    """Two connected sockets that preserve message boundaries; inheritable."""
     kind = socket.SOCK_SEQPACKET if sys.platform == "linux" else socket.SOCK_DGRAM
     a, b = socket.socketpair(socket.AF_UNIX, kind)
     for end in (a, b):

@@ -1,7 +1,6 @@
-"""Lines for whoever started the server, which must not depend on anybody reading them.
+"""Lines on standard output and error that never block or raise.
 
-The reader of a pipe ends, a terminal is closed, the disk under a log is full: the line is lost and counted, and what
-wanted to say it goes on.
+If the reader of a pipe has ended, the terminal is closed or the disk is full, the line is lost and counted.
 """
 
 from __future__ import annotations
@@ -12,12 +11,12 @@ import sys
 from typing import TextIO
 
 _GONE = (errno.EPIPE, errno.EIO)
-"""A reader that has ended, a terminal that was closed: neither comes back."""
+"""Errors that are permanent: a reader that has ended, a terminal that was closed."""
 _lost = 0
 
 
 def lost() -> int:
-    """Lines of this process that could not be written since the last that could."""
+    """Number of lines lost since the last one that was written."""
     return _lost
 
 
@@ -31,7 +30,7 @@ def say(text: str) -> None:
 
 
 def tell(text: str) -> None:
-    """TEXT on standard output."""
+    """Writes a line to standard output; errors as in `say`."""
     _write(sys.stdout, text)
 
 
@@ -47,7 +46,7 @@ def _write(stream: TextIO | None, text: str) -> None:
     except (OSError, ValueError) as error:  # ValueError: the stream was closed
         _lost += 1
         if stream is not None and getattr(error, "errno", None) in _GONE:
-            _let_go(stream)
+            _redirect_to_null(stream)
 
 
 def _put(stream: TextIO, text: str) -> None:
@@ -61,8 +60,8 @@ def _put(stream: TextIO, text: str) -> None:
         stream.flush()
 
 
-def _let_go(stream: TextIO) -> None:
-    """What others write there from now on, the interpreter at its end too, goes nowhere instead of raising."""
+def _redirect_to_null(stream: TextIO) -> None:
+    """Redirects the stream to /dev/null: other writers, and the interpreter at exit, would raise otherwise."""
     try:
         nowhere = os.open(os.devnull, os.O_WRONLY)
     except OSError:

@@ -14,7 +14,7 @@ from antiphon.runtime import paths, resources
 
 
 def named(where: str) -> Any:
-    """What "module:Name" means; a plugin in the performer's folder is found there. Raises `PluginError`."""
+    """Imports the object that "module:Name" names, also from the performer's plugin folder. Raises `PluginError`."""
     module, _, name = where.partition(":")
     found = getattr(import_module(module), name, None)
     if found is None:
@@ -23,7 +23,7 @@ def named(where: str) -> Any:
 
 
 def import_module(name: str) -> ModuleType:
-    """The module of that name; of a plugin that is not installed as well. Raises `ImportError`."""
+    """Imports a module, also of a plugin in the performer's folder. Raises `ImportError`."""
     package = name.partition(".")[0]
     if package not in sys.modules and importlib.util.find_spec(package) is None:
         see_checkout_plugins()
@@ -34,7 +34,7 @@ def import_module(name: str) -> ModuleType:
 
 
 def import_folder(folder: Path) -> ModuleType:
-    """Imports the package in `folder` under the folder's name; `PluginError` when it cannot be one."""
+    """Imports the package in `folder` under its name; `PluginError` if it is no package or its name is used."""
     name, start = folder.name, folder / "__init__.py"
     if not name.isidentifier():
         raise PluginError(f"{name!r} is not a Python name; rename the folder with letters, digits and _")
@@ -65,7 +65,7 @@ def _forget(name: str) -> None:
 
 
 def see_checkout_plugins() -> None:
-    """A working tree that was not installed still finds its own plugins."""
+    """Adds the plugins of a working tree to `sys.path` if they are not installed."""
     root = resources.checkout()
     if root is not None and importlib.util.find_spec("antiphon_utilities") is None:
         sys.path += [str(root / "plugins"), str(root / "models")]

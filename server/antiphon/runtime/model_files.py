@@ -19,18 +19,18 @@ MAX_BYTES = 64 << 20
 
 
 class ModelError(PluginError):
-    """Weights that are missing, changed or not what they should be; a plugin logs the sentence and does without."""
+    """Weights that are missing, changed or invalid; a plugin logs the sentence and runs without them."""
 
 
 def entry(name: str, folder: Path | None = None) -> dict[str, Any]:
-    """Reads what a manifest says of a model, without reading its weights.
+    """Reads the manifest's entry of a model, without reading its weights.
 
     Args:
         name: The model's name.
         folder: Of the manifest; None for the one that ships with Antiphon.
 
     Returns:
-        file, sha256, bytes, and what `write_weights` was given.
+        file, sha256, bytes, and the metadata given to `write_weights`.
 
     Raises:
         ModelError: There is no manifest, or it does not name the model.
@@ -52,12 +52,12 @@ def checksums(folder: Path | None = None) -> dict[str, str]:
     try:
         manifest = tomllib.loads(((folder or resources.models()) / MANIFEST).read_text("utf-8"))
     except (OSError, ValueError):
-        return {}  # whoever needs a model says so
+        return {}  # reading a model's weights reports the error
     return {name: str(said["sha256"]) for name, said in manifest.items() if isinstance(said, dict) and "sha256" in said}
 
 
 def weights(name: str, folder: Path | None = None) -> dict[str, NDArray[Any]]:
-    """Reads the arrays of a model, once its file is known to be the manifest's. Nothing is unpickled.
+    """Reads the arrays of a model, after comparing its file with the manifest's checksum. Nothing is unpickled.
 
     Args:
         name: The model's name.
@@ -96,7 +96,7 @@ def write(name: str, arrays: dict[str, NDArray[Any]], folder: Path, said: dict[s
         name: The model's name.
         arrays: By name.
         folder: Of file and manifest.
-        said: What else the manifest is to hold: licence, trained_on, card and such.
+        said: Further fields of the manifest's entry: licence, trained_on, card.
 
     Raises:
         FileError: One of the two cannot be written.

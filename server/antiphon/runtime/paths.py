@@ -1,7 +1,7 @@
-"""Where a performer's own things are kept, and how a name from a stranger becomes a path.
+"""The performer's folders, and the conversion of names from the network to paths.
 
 Folders follow the platform's customs; `ANTIPHON_HOME`, when set, holds all of them instead.
-Asking for a folder does not make it: `made` does.
+The functions that return a folder do not create it; `made` does.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ HOME = "ANTIPHON_HOME"
 MAX_NAME = 120
 """Characters of a file name that comes from the network."""
 PRIVATE, PRIVATE_FOLDER = 0o600, 0o700
-"""Modes of recordings and their folders: they may hold what a microphone heard, and are their owner's alone."""
+"""Modes of recordings and their folders: recordings of a microphone are private to their owner."""
 
 
 def _home(kind: str, platform: str) -> Path:
@@ -46,7 +46,7 @@ def data() -> Path:
 
 
 def cache() -> Path:
-    """Finds the folder for what can be made again.
+    """Finds the folder for files that can be recreated.
 
     Returns:
         Its path; it may not exist yet.
@@ -84,7 +84,7 @@ def plugins() -> Path:
 
 
 def runtime() -> Path:
-    """A folder for a running server's state, made, of mode 0700 and ours; `FileError` otherwise."""
+    """Creates the folder for a running server's state, mode 0700; `FileError` if it cannot, or is another user's."""
     home, given = os.environ.get(HOME), os.environ.get("XDG_RUNTIME_DIR")
     if home:
         folder = Path(home).expanduser().absolute() / "run"
@@ -107,7 +107,7 @@ def runtime() -> Path:
 
 
 def made(folder: Path, mode: int = 0o777) -> Path:
-    """Makes a folder, with its parents, where it is missing.
+    """Creates a folder, with its parents, if it does not exist.
 
     Args:
         folder: Its path.
@@ -127,19 +127,19 @@ def made(folder: Path, mode: int = 0o777) -> Path:
 
 
 def same(one: str | os.PathLike[str], other: str | os.PathLike[str]) -> bool:
-    """Whether two names lead to one file: by `.`, by links, by another spelling. Neither need exist."""
+    """Whether two paths name the same file, also through `.`, links or another spelling. Neither need exist."""
     return identity(one) == identity(other)
 
 
 def identity(path: str | os.PathLike[str]) -> tuple[int, int] | str:
-    """What all names of one file have in common; where there is none yet, its place."""
+    """A value that is equal for all paths of one file: device and inode, or the resolved path if it does not exist."""
     try:
         found = os.stat(path)
     except (OSError, ValueError):
         try:
             return os.path.realpath(path)
         except (OSError, ValueError):
-            return os.fspath(path)  # no name a file can have: whoever opens it says so
+            return os.fspath(path)  # an invalid name; opening it raises the error
     return found.st_dev, found.st_ino
 
 
@@ -194,9 +194,9 @@ def why(error: OSError) -> str:
 
 
 def reserve(path: Path, size: int, mode: int = 0o644) -> None:
-    """Makes an empty file where there is room for `size` bytes; `FileError`, and no new file, where there is not.
+    """Creates an empty file if there is room for `size` bytes; otherwise `FileError`, and no new file.
 
-    What a name already holds is kept until there is known to be room. mode: of a file that is new.
+    An existing file is emptied only once the room is known. mode: permissions of a new file.
     """
     held = os.path.exists(path)  # Path.exists raises where the folder may not be searched
     try:
@@ -216,13 +216,13 @@ def reserve(path: Path, size: int, mode: int = 0o644) -> None:
             os.close(file)
     except OSError as error:
         if not held:
-            with contextlib.suppress(OSError):  # where it could not be made there is nothing to take away
+            with contextlib.suppress(OSError):  # it may not have been created
                 path.unlink()
         raise FileError(f"cannot write {path}: {why(error)}") from None
 
 
 def write_atomic(path: Path, content: bytes, mode: int = 0o644) -> None:
-    """Writes a file such that it holds the new content or what it held before, whatever happens.
+    """Writes a file atomically: after any failure it has the new content or the previous one.
 
     Args:
         path: The file; its folder is made.
@@ -236,7 +236,7 @@ def write_atomic(path: Path, content: bytes, mode: int = 0o644) -> None:
     temporary = path.with_name(f".{path.name[:100]}.{os.getpid()}.tmp")
     try:
         with contextlib.suppress(FileNotFoundError):
-            # a process of the same number, killed while it wrote, left it
+            # left by a killed process that had the same pid
             temporary.unlink()
         file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
         try:
@@ -255,7 +255,7 @@ def write_atomic(path: Path, content: bytes, mode: int = 0o644) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Makes a rename last through a power cut."""
+    """Syncs a folder, so that a rename survives a power cut."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

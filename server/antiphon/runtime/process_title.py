@@ -1,4 +1,4 @@
-"""Keeps a secret out of the process list, which every user of a machine may read."""
+"""Removes a secret from the process list, which every user of a machine may read."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def cover(argument: str, secret: str) -> bool:
         line = Path("/proc/self/cmdline").read_bytes()
     except (OSError, ValueError, IndexError):
         return False
-    # the kernel shows this very memory; nothing is written where it would not
+    # the process list shows this memory; nothing is written unless its address is known
     if not 0 < start < end or ctypes.string_at(start, end - start) != line[: end - start]:
         return False
     at, covered = line.find(whole), False

@@ -1,4 +1,4 @@
-"""How a process asks the kernel to be woken in time. Linux; elsewhere nothing is asked."""
+"""Scheduling classes and time slices of Linux; on other systems the functions do nothing."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ class _Attributes(ctypes.Structure):
 
 
 def short_slices() -> None:
-    """Asks for time slices of 100 µs for this process, in the ordinary scheduling class: earlier wake-ups under load.
+    """Requests time slices of 100 µs for this process, in the ordinary scheduling class: earlier wake-ups under load.
 
     Needs Linux 6.12 and no privilege; elsewhere it does nothing.
     """
     number = _SYSCALLS.get(platform.machine())
     if number is None or sys.platform != "linux":
         return
-    # this call sets the nice value too, and may be refused where it would have to lower it
+    # this call sets the nice value too, and is refused if that would lower it
     nice = os.getpriority(os.PRIO_PROCESS, 0)
     asked = _Attributes(size=ctypes.sizeof(_Attributes), policy=0, nice=nice, runtime=SLICE_NS)
     ctypes.CDLL(None, use_errno=True).syscall(number, 0, ctypes.byref(asked), 0)

@@ -1,10 +1,10 @@
-"""Values in messages, cut to a length: a refusal stays one line, whatever was sent."""
+"""Shortens values in messages, so that an error stays on one line whatever the value."""
 
 from __future__ import annotations
 
 
 def shorten(text: str, most: int = 40) -> str:
-    """`text`, or its beginning and "..." where it has more than `most` characters."""
+    """`text`, or its beginning and "..." if it has more than `most` characters."""
     return text if len(text) <= most else text[: most - 3] + "..."
 
 

@@ -1,4 +1,4 @@
-"""Ctrl-C while a command still imports: kept in mind, for an import or a callback may swallow the exception."""
+"""Records Ctrl-C during a command's imports: an import or a callback may swallow the exception."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ _asked = False
 
 
 def watch() -> None:
-    """From here on SIGINT is a KeyboardInterrupt, as ever, and remembered."""
+    """From here on SIGINT raises KeyboardInterrupt and is recorded."""
     signal.signal(signal.SIGINT, _stop)
 
 
 def asked() -> bool:
-    """Whether somebody pressed Ctrl-C since."""
+    """Whether SIGINT has been received since `watch`."""
     return _asked
 
 

@@ -1,4 +1,4 @@
-"""Which sound files there are: their suffixes, and what each can hold."""
+"""Formats of sound files: their suffixes, and the sample types and channels of each."""
 
 from __future__ import annotations
 
@@ -41,4 +41,4 @@ FORMATS: Mapping[str, Format] = {
 SHOWN_SUFFIXES = ".wav, .flac, .ogg, .mp3, .aiff or .au"
 """For messages; .aif is .aiff."""
 RECORDING_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
-"""Those a recording, which has no end yet, is written in."""
+"""Suffixes of formats that can be written while the length is unknown, for recordings."""

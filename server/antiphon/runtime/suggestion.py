@@ -1,4 +1,4 @@
-"""What there is instead of a name that nobody has: the nearest ones first, then all that is allowed."""
+"""Suggestions for an unknown name: the nearest known names first, then all allowed ones."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from collections.abc import Iterable
 from functools import lru_cache
 
 MOST = 400
-"""Characters of a list of names in a refusal: two lines of a terminal; what is longer is cut and counted."""
+"""Most characters of a list of names in an error, two lines of a terminal; the names beyond are counted."""
 LONGEST = 64
-"""Characters of a name that is compared with others: no name of ours is longer."""
+"""Most characters of a name that is compared with known ones, none of which is longer."""
 NEAR = 0.7
 """difflib's ratio from which two names are near: one letter in four wrong or moved; at .6 nope is near looper."""
 SUGGESTED = 2
 
 
 def near(name: str, known: Iterable[str]) -> tuple[str, ...]:
-    """At most two names of `known` that may have been meant, the nearest first; none where none is near."""
+    """At most two names of `known` that are similar to `name`, the nearest first."""
     return _near(name, tuple(known))
 
 
-@lru_cache(maxsize=256)  # a sender that is wrong is wrong again and again, and control has other things to do
+@lru_cache(maxsize=256)  # a client repeats the same wrong name often, and a comparison costs control time
 def _near(name: str, known: tuple[str, ...]) -> tuple[str, ...]:
     if len(name) > LONGEST:
         return ()
@@ -44,13 +44,13 @@ def instead(name: str, known: Iterable[str], lead: str = "there are") -> str:
 
 
 def meant(name: str, known: Iterable[str]) -> str:
-    """Suggests near names: "did you mean gain? ", or "" where nothing is near."""
+    """Suggests near names: "did you mean gain? ", or "" if none is near."""
     found = near(name, known)
     return f"did you mean {' or '.join(found)}? " if found else ""
 
 
 def listed(known: Iterable[str]) -> str:
-    """The names on one line, "none" for none; of a long list the beginning, and how many more there are."""
+    """The names on one line, "none" for none; of a long list the beginning and the number of the rest."""
     names = list(known)
     text, count = "", 0
     for count, name in enumerate(names):

@@ -1,7 +1,7 @@
-"""OSC over a stream: length-prefixed (OSC 1.0) or SLIP (OSC 1.1), told apart by the first byte.
+"""OSC over a stream: length-prefixed (OSC 1.0) or SLIP (OSC 1.1), distinguished by the first byte.
 
 A length of at most 1 MiB begins with a zero byte; SLIP begins with END or straight with a packet,
-and packets begin with `/` or `#`. Replies go in the framing heard.
+and packets begin with `/` or `#`. Replies use the framing received.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _LENGTH = struct.Struct(">I")
 
 
 class LengthReader:
-    """Packets behind four-byte lengths. After a length over `limit` the stream cannot be read on: `broken`."""
+    """Packets after four-byte lengths. After a length over `limit` bytes the stream is unreadable: `broken`."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
@@ -51,7 +51,7 @@ class LengthReader:
 
 
 class Framer:
-    """One connection's frames. `framing` is "" until the first byte has been heard."""
+    """The frames of one connection. `framing` is "" until the first byte has been received."""
 
     def __init__(self, limit: int = MAX_FRAME) -> None:
         self.limit = limit
@@ -61,11 +61,11 @@ class Framer:
 
     @property
     def partial(self) -> bool:
-        """A frame has begun and not ended."""
+        """Whether a frame has begun and not ended."""
         return self._reader is not None and self._reader.partial
 
     def feed(self, data: bytes) -> list[bytes | WireError]:
-        """Whole packets and errors, in order. When `broken`, nothing more can be read."""
+        """Takes received bytes; returns complete packets and errors, in order. Nothing once `broken`."""
         if self.broken or not data:
             return []
         if self._reader is None:
@@ -76,13 +76,13 @@ class Framer:
                 self.framing, self._reader = "slip", slip.SlipReader(self.limit)
             else:
                 self.broken = True
-                return [WireError("this port speaks OSC over TCP: length-prefixed (1.0) or SLIP (1.1) frames")]
+                return [WireError("this port takes OSC over TCP: length-prefixed (1.0) or SLIP (1.1) frames")]
         found = self._reader.feed(data)
         self.broken = isinstance(self._reader, LengthReader) and self._reader.broken
         return found
 
     def wrap(self, packet: bytes) -> bytes:
-        """A reply in the framing heard; length-prefixed when nothing was."""
+        """Frames a reply in the framing received; length-prefixed if nothing was received."""
         if self.framing == "slip":
             return slip.wrap(packet)
         return _LENGTH.pack(len(packet)) + packet

@@ -21,5 +21,5 @@ def plain_ip(text: str) -> str:
     if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
         address = address.ipv4_mapped
     if address.is_unspecified or address.is_multicast:
-        raise ValueError(f"{text} is no single machine's address")
+        raise ValueError(f"{text} is not the address of a single machine")
     return str(address)

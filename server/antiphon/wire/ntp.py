@@ -9,7 +9,7 @@ _ERA = 1 << 32
 
 
 def to_unix_ns(timetag: int) -> int:
-    """Nanoseconds since 1970, rounded to the nearest. The 32-bit seconds roll over in 2036: small ones are later."""
+    """Nanoseconds since 1970, rounded to the nearest. The 32-bit seconds wrap in 2036: small values are after that."""
     seconds, fraction = timetag >> 32, timetag & (_ERA - 1)
     if seconds < _ERA >> 1:
         seconds += _ERA

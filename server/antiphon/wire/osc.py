@@ -19,7 +19,7 @@ MAX_ELEMENTS = 8192
 """Messages and bundles in one packet; a full datagram cannot hold more, a TCP frame could."""
 BUNDLE = b"#bundle\0"
 IMMEDIATELY = 1
-"""The time tag of a bundle that is for now."""
+"""The time tag of a bundle to be handled at once."""
 
 
 class Impulse(Enum):
@@ -33,7 +33,7 @@ IMPULSE: Final = Impulse.IMPULSE
 
 
 class Double(float):
-    """A float that `encode` writes as `d`. Put doubles last: Pure Data cannot read past one."""
+    """A float that `encode` writes as `d`. Put doubles last: Pure Data cannot read the arguments after one."""
 
     __slots__ = ()
 
@@ -70,7 +70,7 @@ class Bundle(NamedTuple):
 
 
 Packet: TypeAlias = "Message | Bundle | WireError"
-"""What `decode` gives: a message, a bundle, or the error in place of one."""
+"""A result of `decode`: a message, a bundle, or an error in place of one."""
 
 _NUMBERS = {"i": "i", "f": "f", "d": "d", "h": "q"}
 _MAX_PLANS = 1024
@@ -106,7 +106,7 @@ def decode(data: bytes) -> Packet:
 
 
 def shown(address: bytes) -> str:
-    """An address for people and for `/fail`: printable, at most 200 characters."""
+    """An address as printable text, for display and for `/fail`: at most 200 characters."""
     return printable(address[:200].decode("utf-8", "backslashreplace"))[:200]
 
 
@@ -148,7 +148,7 @@ def _bundle(data: bytes, depth: int, count: list[int]) -> Bundle:
 
 
 def _readable(data: bytes) -> str:
-    """The address of a broken packet, as far as it can be told."""
+    """The address of a malformed packet, as far as it can be read."""
     if data[:1] != b"/":
         return ""
     end = data.find(b"\0")
@@ -274,7 +274,7 @@ class _Reader:
 
     def character(self) -> str:
         code = int(self.number(_UINT))
-        if code > 0x10FFFF or 0xD800 <= code <= 0xDFFF:  # half of a pair is no character, and has no UTF-8
+        if code > 0x10FFFF or 0xD800 <= code <= 0xDFFF:  # a lone surrogate is not a character and has no UTF-8 form
             raise self.error(f"{code} is not a character")
         return chr(code)
 
@@ -382,7 +382,7 @@ def _written(tag: str, value: Arg) -> bytes:
     try:
         return kind.pack(value)
     except OverflowError:
-        # A double beyond float's range, as sclang sends it.
+        # a double beyond float's range becomes infinity, as in sclang
         return kind.pack(float("inf") if value > 0 else float("-inf"))
     except struct.error:
         if kind is not _LONG:

@@ -64,7 +64,7 @@ class Part:
 
 @lru_cache(maxsize=64)
 def compile_part(part: bytes) -> Part:
-    """The matcher of what stands between two slashes; `WireError` when it is not a pattern."""
+    """Compiles the part of a pattern between two slashes; `WireError` if it is malformed."""
     return _Compiler(part).part()
 
 
@@ -122,7 +122,7 @@ class _Compiler:
         self.place += 1
 
     def alternatives(self) -> None:
-        # Each way is laid out in the row and ends in a place that takes nothing; `_Group` joins them.
+        # each alternative occupies consecutive states and ends in one without transitions; `_Group` joins them
         if self.text.find(b"}", self.at) < 0:
             raise WireError("a pattern has a { without its }")
         start = 1 << self.place

@@ -9,12 +9,12 @@ _ESC_END, _ESC_ESC = b"\xdb\xdc", b"\xdb\xdd"
 
 
 def wrap(packet: bytes) -> bytes:
-    """One frame."""
+    """Encodes a packet as one frame."""
     return END + packet.replace(ESC, _ESC_ESC).replace(END, _ESC_END) + END
 
 
 def unwrap(frame: bytes) -> bytes | WireError:
-    """What is between two ENDs, unescaped."""
+    """Decodes the bytes between two ENDs; an error if an escape is invalid."""
     if ESC not in frame:
         return frame
     first, *rest = frame.split(ESC)
@@ -25,12 +25,12 @@ def unwrap(frame: bytes) -> bytes | WireError:
         elif part[:1] == b"\xdd":
             parts.append(ESC + part[1:])
         else:
-            return WireError("a SLIP frame has an escape that means nothing")
+            return WireError("a SLIP frame has an invalid escape")
     return b"".join(parts)
 
 
 class SlipReader:
-    """Packets out of a stream cut anywhere. Empty frames are skipped, one over `limit` bytes is an error value."""
+    """Decodes packets of a stream cut anywhere. Empty frames are skipped; one over `limit` bytes is an error value."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
@@ -39,7 +39,7 @@ class SlipReader:
 
     @property
     def partial(self) -> bool:
-        """A frame has begun and not ended."""
+        """Whether a frame has begun and not ended."""
         return bool(self._part) or self._skipping
 
     def feed(self, data: bytes) -> list[bytes | WireError]:

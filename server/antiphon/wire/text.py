@@ -1,12 +1,12 @@
-"""Text that somebody else wrote, made fit for a terminal and a log."""
+"""Escapes text from outside for a terminal and a log."""
 
 from __future__ import annotations
 
 
 def printable(text: str) -> str:
-    """The text on one line, with what is no printable character as its escape: a control sequence becomes `\\x1b[2J`.
+    """The text on one line, with characters that are not printable as escapes: a control sequence becomes `\\x1b[2J`.
 
-    Without this whoever sends a message could clear a terminal that shows it, or forge lines of a log.
+    Otherwise a sender could clear the terminal that shows its message, or forge lines of a log.
     """
     if text.isprintable():
         return text

@@ -1,4 +1,4 @@
-"""The messages between the web process and control, over a socket that keeps messages apart.
+"""The messages between the web process and control, over a socket that preserves message boundaries.
 
 A request is one JSON object of at most `MAX_REQUEST` bytes: the topic, a number that the answer repeats, and for some
 topics an IP address. An answer is a JSON object in parts of at most `PART` bytes, each behind the request's number and
@@ -25,11 +25,11 @@ MAX_ANSWER = 16 * 1024 * 1024
 MAX_NUMBER = 2**53
 _HEAD = struct.Struct("<QI")
 STARTED = _HEAD.pack(0, 0)
-"""What control sends when it begins: what was asked of the one before is asked again."""
+"""The message of a control process that starts: web repeats the requests its predecessor did not answer."""
 
 
 class Topic(StrEnum):
-    """What web asks control for or to do. APPROVE and FORGET name an IP address."""
+    """The kinds of requests from web to control. APPROVE and FORGET have an IP address."""
 
     ABOUT = "about"
     STATUS = "status"
@@ -41,19 +41,24 @@ class Topic(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class WebRequest:
-    """number: repeated by the answer, below `MAX_NUMBER`.  ip: of the machine meant, else ""."""
+    """A request from web to control.
+
+    Attributes:
+        number: Below `MAX_NUMBER`; repeated by the answer.
+        ip: Of the machine to approve or forget, else "".
+    """
 
     number: int
     topic: Topic
     ip: str = ""
 
     def pack(self) -> bytes:
-        """The request as it is sent."""
+        """Encodes the request."""
         return json.dumps({"number": self.number, "topic": self.topic, "ip": self.ip}).encode()
 
     @staticmethod
     def unpack(data: bytes) -> WebRequest:
-        """The request in a message.
+        """Decodes a request.
 
         Raises:
             WireError: It is none.
@@ -69,14 +74,14 @@ class WebRequest:
 
 
 def parts(number: int, answer: bytes) -> Iterator[bytes]:
-    """An answer's messages, in order; one at least."""
+    """Splits an answer into messages, at least one, in order."""
     count = max(1, -(-len(answer) // PART))
     for place in range(count):
         yield _HEAD.pack(number, count - 1 - place) + answer[place * PART : (place + 1) * PART]
 
 
 class Assembly:
-    """Puts the parts of one request's answer together and ignores those of others."""
+    """Joins the parts of the answer to one request and ignores those of others."""
 
     def __init__(self, number: int) -> None:
         self._number = number
@@ -99,7 +104,7 @@ class Assembly:
         if number != self._number:
             return None
         if self._expected is not None and left != self._expected:
-            # the same request was answered twice, as control was restarted: the later answer counts
+            # control was restarted and answered the same request again: the later answer counts
             self._parts, self._size = [], 0
         self._expected = left - 1
         self._parts.append(message[_HEAD.size :])
