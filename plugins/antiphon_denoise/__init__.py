@@ -1,4 +1,4 @@
-"""The denoiser: takes steady and passing noise away from music, speech and loops."""
+"""The denoiser: removes steady and passing noise from music, speech and loops."""
 
 from __future__ import annotations
 

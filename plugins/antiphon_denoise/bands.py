@@ -1,4 +1,4 @@
-"""The bands the gate thinks in: centres an ear's bandwidth apart, shared by training and the processor."""
+"""The 44 frequency bands of the spectral gate, at least 1 ERB apart in scale, shared by training and the processor."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _FIRST, _LAST = 1.0, 960.0
 
 
 def _chain(stretch: float) -> list[float]:
-    """Centres, in bins, each `stretch` bandwidths (at least two bins) above the one before."""
+    """Band centres in bins, each `stretch` equivalent rectangular bandwidths, at least two bins, above the last."""
     centres = [_FIRST]
     while centres[-1] < _LAST:
         hertz = centres[-1] * BIN_HZ
@@ -22,7 +22,7 @@ def _chain(stretch: float) -> list[float]:
 
 
 def centres() -> NDArray[np.float64]:
-    """`[COUNT]` band centres in whole bins."""
+    """Band centres, float64 `[COUNT]`, in whole bins of `BIN_HZ`."""
     low, high = 0.05, 3.0
     for _ in range(60):
         middle = (low + high) / 2
@@ -31,9 +31,17 @@ def centres() -> NDArray[np.float64]:
 
 
 def places(bins: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """For each of `bins` bins the band below it, and how far it is on the way to the next, 0..1."""
+    """Where each bin lies between two band centres, for linear interpolation.
+
+    Args:
+        bins: Number of bins of the spectrum.
+
+    Returns:
+        `[bins]` the index of the band centre below, 0 to `COUNT` - 2, and `[bins]` the fraction of the way to the next
+        centre, 0 to 1.
+    """
     middle = centres()
     at = np.clip(np.arange(bins), middle[0], middle[-1])
     below = np.clip(np.searchsorted(middle, at, side="right") - 1, 0, COUNT - 2)
-    way = (at - middle[below]) / (middle[below + 1] - middle[below])
-    return below.astype(np.int64), way.astype(np.float32)
+    fraction = (at - middle[below]) / (middle[below + 1] - middle[below])
+    return below.astype(np.int64), fraction.astype(np.float32)

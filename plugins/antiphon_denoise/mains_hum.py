@@ -1,9 +1,9 @@
-"""Takes mains hum out before anything else: lines at the harmonics of 50 or 60 Hz that keep their phase for long.
+"""Removes mains hum before the other stages: harmonics of 50 or 60 Hz whose phase is constant for seconds.
 
-Each line is demodulated, averaged over about a second and subtracted: a notch some tenths of a hertz wide (Widrow et
-al., 1975), which no mask on bins of 23 Hz can be. A line counts as hum when what is averaged stands far above chance;
-the mains when several of its lines do. Its frequency
-is the one of a fine comb of guesses under which the lines hold best.
+Each harmonic ("line") is demodulated, averaged over about a second and subtracted: a notch some tenths of a hertz wide
+(Widrow et al., 1975), narrower than any mask on bins of 23 Hz. A line counts as hum when its average is far above what
+chance gives; mains hum is present when several of its lines do. The mains frequency is the one of a fine comb of
+guesses at which the averages are largest.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ MAINS = (50.0, 60.0)
 LINES = 20
 GUESSES = 2 * 7 + 1
 STEP = 0.0004
-"""Between two guesses of the mains' frequency, as a share of it: 0.28 % to either side are reached."""
+"""Relative distance of two guesses of the mains frequency; all guesses together cover ±0.28 %."""
 _SECONDS = 2.5
 _SURE, _OVER = 9.0, 6.0
 _MOST = 40.0
@@ -35,9 +35,16 @@ _LEAST_POWER = 1e-16
 def denoise_hum_follow(
     parts: f32p, channels: i64, scale: f64, weight: f64, mean: f64p, power: f64p, phasor: f64p
 ) -> None:
-    """parts `[channels, mains, lines, 2]`, cosine and sine of a hop, into the means.
+    """Averages the demodulated lines of one hop into mean and power.
 
-    mean `[channels, mains, guesses, lines, 2]`, power `[channels, mains, lines]`, phasor `[mains, guesses, lines, 2]`.
+    Args:
+        parts: `[channels, mains, lines, 2]` cosine and sine correlation of the hop.
+        channels: Number of channels.
+        scale: Factor from a correlation to an amplitude.
+        weight: Weight of the past in the averages, in hops.
+        mean: `[channels, mains, guesses, lines, 2]` complex averages, updated in place.
+        power: `[channels, mains, lines]` average power, updated in place.
+        phasor: `[mains, guesses, lines, 2]` rotation that undoes the phase advance since the first hop.
     """
     for c in range(channels):
         for m in range(_TUNED):
@@ -55,7 +62,18 @@ def denoise_hum_follow(
 
 @kernel
 def denoise_hum_best(mean: f64p, power: f64p, channels: i64, chance: f64, above: f64p) -> i64:
-    """Which guess, `mains * GUESSES + guess`, holds best; above `[mains, guesses, lines]` ← how far above chance."""
+    """above `[mains, guesses, lines]` ← the squared average of each line over what chance gives, its loudest channel.
+
+    Args:
+        mean: `[channels, mains, guesses, lines, 2]` complex averages.
+        power: `[channels, mains, lines]` average power.
+        channels: Number of channels.
+        chance: Squared average that unit power of noise leaves.
+        above: Result.
+
+    Returns:
+        The row `mains * GUESSES + guess` with the largest capped sum.
+    """
     best = 0
     most = -1.0
     for row in range(_TUNED * GUESSES):
@@ -78,7 +96,7 @@ def denoise_hum_best(mean: f64p, power: f64p, channels: i64, chance: f64, above:
 
 @kernel
 def denoise_hum_sure(above: f64p, row: i64) -> f64:
-    """How many lines of a guess are surely there."""
+    """How many lines of guess row `row` are far above chance, 0 to `LINES`; a line counts between 0 and 1."""
     total = 0.0
     for k in range(LINES):
         total = total + max(min((above[row * LINES + k] - _SURE) / _OVER, 1.0), 0.0)
@@ -87,11 +105,19 @@ def denoise_hum_sure(above: f64p, row: i64) -> f64:
 
 @kernel
 def denoise_hum_lines(
-    mean: f64p, phasor: f64p, above: f64p, row: i64, channels: i64, amount: f64, many: f64, back: f32p
+    mean: f64p, phasor: f64p, above: f64p, row: i64, channels: i64, amount: f64, weak_share: f64, back: f32p
 ) -> None:
-    """back `[channels, mains, lines, 2]` ← the lines of the guess, as they are in this hop.
+    """back `[channels, mains, lines, 2]` ← cosine and sine amplitudes of the lines to subtract from this hop.
 
-    many: how far the weak ones are believed too, as far as they stand above chance.
+    Args:
+        mean: `[channels, mains, guesses, lines, 2]` complex averages.
+        phasor: `[mains, guesses, lines, 2]` rotation of this hop.
+        above: As `denoise_hum_best` wrote it.
+        row: The best guess.
+        channels: Number of channels.
+        amount: Share of the hum to remove, 0 to 1.
+        weak_share: Share of the lines that are barely above chance to remove too, 0 to 1.
+        back: Result.
     """
     for n in range(channels * _TUNED * LINES * 2):
         back[n] = 0.0
@@ -99,7 +125,7 @@ def denoise_hum_lines(
         for k in range(LINES):
             here = row * LINES + k
             sure = max(min((above[here] - _SURE) / _OVER, 1.0), 0.0)
-            share = max(sure, many * max(1.0 - _DOUBT / (above[here] + 1e-9), 0.0)) * amount
+            share = max(sure, weak_share * max(1.0 - _DOUBT / (above[here] + 1e-9), 0.0)) * amount
             at = 2 * (c * _ROWS + here)
             to = 2 * ((c * _TUNED + row // GUESSES) * LINES + k)
             re = phasor[2 * here]
@@ -110,7 +136,7 @@ def denoise_hum_lines(
 
 @kernel
 def denoise_hum_turn(phasor: f64p, turn: f64p) -> None:
-    """Every guess a hop further."""
+    """phasor `[mains, guesses, lines, 2]` ← rotated by turn, of the same shape: one hop later."""
     for n in range(_ROWS):
         re = phasor[2 * n]
         im = phasor[2 * n + 1]
@@ -119,7 +145,11 @@ def denoise_hum_turn(phasor: f64p, turn: f64p) -> None:
 
 
 class MainsHumRemover:
-    """One stream's hum. `take` works on the newest hop of the history, in place."""
+    """Removes the mains hum of one stream.
+
+    Attributes:
+        presence: How surely there is hum, 0 to 1.
+    """
 
     def __init__(self, grid: SpectrumSizes, rate: int, channels: int) -> None:
         self._hop, self._channels = grid.hop, channels
@@ -144,17 +174,23 @@ class MainsHumRemover:
         self.reset()
 
     def reset(self) -> None:
+        """Clears all averages."""
         self._mean.fill(0.0)
         self._power.fill(0.0)
         self._phasor.fill(1.0)
         self._weight = self._squares = 0.0
         self._hops = 0
-        self.there = 0.0
+        self.presence = 0.0
 
     def take(self, sound: F32, amount: float) -> None:
-        """sound `[channels, hop]` ← without that much of its hum."""
+        """Subtracts the hum from the newest hop, in place.
+
+        Args:
+            sound: float32 `[channels, hop]`.
+            amount: Share of the hum to remove, 0 to 1.
+        """
         np.dot(sound, self._across, out=self._parts)
-        # a plain mean at first, then one that forgets; squares: what chance would leave of unit power
+        # a plain mean at first, then a decaying one; squares: the squared mean that noise of unit power leaves
         self._weight = self._weight * self._keep + 1.0
         self._squares = self._squares * self._keep**2 + 1.0
         denoise_hum_follow(
@@ -164,11 +200,11 @@ class MainsHumRemover:
         row = denoise_hum_best(self._mean, self._power, self._channels, chance, self._above)
         sure = denoise_hum_sure(self._above, row)
         self._hops += 1
-        self.there = min(1.0, max(0.0, sure - _LEAST + 1.0)) if self._hops > _FIRST else 0.0
-        if self.there > 0.0 and amount > 0.0:
+        self.presence = min(1.0, max(0.0, sure - _LEAST + 1.0)) if self._hops > _FIRST else 0.0
+        if self.presence > 0.0 and amount > 0.0:
             many = min(1.0, max(0.0, (sure - _LEAST) / _MANY))
             denoise_hum_lines(
-                self._mean, self._phasor, self._above, row, self._channels, amount * self.there, many, self._back
+                self._mean, self._phasor, self._above, row, self._channels, amount * self.presence, many, self._back
             )
             np.dot(self._back, self._basis, out=self._line)
             np.subtract(sound, self._line, out=sound)

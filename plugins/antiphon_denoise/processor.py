@@ -1,4 +1,4 @@
-"""`denoise`: takes noise away from any sound, a hop at a time."""
+"""The processor `denoise`: noise reduction hop by hop."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from antiphon.api.models import say_instead, usable
 from antiphon_denoise.bands import BINS
 from antiphon_denoise.gate.estimate import Estimator, denoise_power
 from antiphon_denoise.gate.phrase_gate import PhraseGate
-from antiphon_denoise.gate.profile import Recent
+from antiphon_denoise.gate.profile import RecentSpectra
 from antiphon_denoise.gate.threshold_opener import ThresholdOpener
-from antiphon_denoise.learned.delayed import Waiting
+from antiphon_denoise.learned.delayed import DelayedSpectra
 from antiphon_denoise.learned.spec import AUTOENCODER, HOP, MASK
 from antiphon_denoise.mains_hum import MainsHumRemover
 from antiphon_denoise.spectrum import F32, SampleHistory, Spectra, grid
@@ -25,15 +25,15 @@ log = logging.getLogger("antiphon.denoise")
 MODELS = {"learned": MASK, "autoencoder": AUTOENCODER}
 _PACE = 640 / HOP
 BY_GATE = "It works by its gate instead: less noise is taken away, and less of the sound is harmed"
-"""What that means, by the card's figures."""
+"""The end of a warning: what the lack of a model means, by the card's figures."""
 
 
 class Denoise(Processor):
-    """Four ways to take noise away, of one grid each: gains from a network in a worker, spectral gate, wavelets.
+    """Noise reduction in four modes on one hop grid each: a learned mask, an autoencoder, a spectral gate, wavelets.
 
-    All work falls on a grid of hops counted from the last `reset`, and a hop reads its parameters at
-    its own last sample: any split into blocks gives the same samples. One gain serves all channels, so
-    the stereo image stays. With `amount` 0 the output is the input, `latency` frames later.
+    Hops are counted from the last `reset`, and a hop reads its parameters at its own last sample: any split into blocks
+    gives the same samples. One gain serves all channels, so the stereo image stays. With `amount` 0 the output is the
+    input, `latency` frames later.
     """
 
     params: ClassVar[tuple[Param, ...]] = (
@@ -43,44 +43,47 @@ class Denoise(Processor):
         ),
         Param(
             "threshold", default=0.0, low=-80.0, high=0.0, unit="dB",
-            doc="What is louder than noise of this level, against full scale, is never taken for noise.",
+            doc="Sound louder than noise of this level, in dB of full scale, is never treated as noise.",
         ),
-        Param("amount", default=1.0, low=0.0, high=1.0, doc="How much of the noise is taken away."),
-        Param("learn", "trigger", False, doc="The noise is what sounds now: the half second before the trigger."),
-        Param("full", "switch", False, doc="Silence between phrases."),
+        Param("amount", default=1.0, low=0.0, high=1.0, doc="How much of the noise is removed."),
+        Param("learn", "trigger", False, doc="Learns the noise from the half second before the trigger."),
+        Param("full", "switch", False, doc="Mutes the sound between phrases."),
     )  # fmt: skip
 
     def prepare(self, spec: StreamSpec) -> None:
-        """Makes every buffer. A learned mode without its weights or torch becomes the gate, and says so."""
+        """Allocates every buffer and starts the worker.
+
+        A learned mode without its weights or torch becomes `gate`, with a warning.
+        """
         mode = str(self.settings["mode"])
         if mode in MODELS and (reason := usable(MODELS[mode])):
             say_instead(log, f"denoise has no mode {mode} here: {reason}. {BY_GATE}")
             mode = "gate"
-        self._waiting: Waiting | None = None
+        self._delayed: DelayedSpectra | None = None
         if mode in MODELS:
             self._grid = grid(spec.rate, HOP)
             try:
-                self._waiting = Waiting(MODELS[mode], self._grid, spec.channels, spec.block, self.node)
-                self.parts = self._waiting.client.parts
+                self._delayed = DelayedSpectra(MODELS[mode], self._grid, spec.channels, spec.block, self.node)
+                self.parts = self._delayed.client.parts
             except WorkerError as error:
                 log.warning("denoise has no worker for mode %s: %s. %s", mode, error, BY_GATE)
                 mode = "gate"
         if mode not in MODELS:
             self._grid = grid(spec.rate)
         self._mode = mode
-        self._lead = self._waiting.lead if self._waiting is not None else 0
+        self._lead = self._delayed.lead if self._delayed is not None else 0
         self.latency = self._grid.lag + self._lead * self._grid.hop
         hop = self._grid.hop
         self._history = SampleHistory(self._grid, spec.channels)
         self._spectra = Spectra(self._grid, spec.channels)
         self._estimator = Estimator(self._grid.bins)
         self._hum = MainsHumRemover(self._grid, spec.rate, spec.channels) if mode in MODELS else None
-        self._recent = Recent(self._grid, spec.rate)
+        self._recent = RecentSpectra(self._grid, spec.rate)
         self._phrase = PhraseGate(_PACE if mode in MODELS else 1.0)
-        self._spared = ThresholdOpener(self._grid.bins)
+        self._opener = ThresholdOpener(self._grid.bins)
         self._shrinker = Shrinker(self._grid, spec.channels) if mode == "wavelet" else None
         self._gain: F32 = np.ones(self._grid.bins, np.float32)
-        self._made: F32 = np.zeros((spec.channels, self._grid.lag), np.float32)
+        self._frame: F32 = np.zeros((spec.channels, self._grid.lag), np.float32)
         self._tail: F32 = np.zeros((spec.channels, hop), np.float32)
         self._ready: F32 = np.zeros((spec.channels, hop), np.float32)
         self._measure = denoise_power.bind(
@@ -90,7 +93,7 @@ class Denoise(Processor):
         self.reset()
 
     def reset(self) -> None:
-        """Forgets the sound, the estimate and the learned noise."""
+        """Clears the sound, the estimate and the learned noise."""
         self._history.clear()
         self._estimator.reset()
         if self._hum is not None:
@@ -102,24 +105,24 @@ class Denoise(Processor):
         self._filled = 0
         self._hops = 0
         self._learn_at = -1
-        if self._waiting is not None:
-            self._waiting.begin(max(0, self._number))
+        if self._delayed is not None:
+            self._delayed.begin(max(0, self._number))
 
     def process(self, io: IO) -> None:
-        heard, said = io.audio_in[0], io.audio_out[0]
+        sound, out = io.audio_in[0], io.audio_out[0]
         hop = self._grid.hop
         if self._number < 0:
             # hops are numbered by the clock, so that those of a replayed session have the same numbers
             self._number = io.time.sample // hop
-            if self._waiting is not None:
-                self._waiting.begin(self._number)
+            if self._delayed is not None:
+                self._delayed.begin(self._number)
         fired = io.fired("learn")
         done = 0
         while done < io.frames:
             count = min(io.frames - done, hop - self._filled)
             end = self._filled + count
-            self._history.fresh()[:, self._filled : end] = heard[:, done : done + count]
-            said[:, done : done + count] = self._ready[:, self._filled : end]
+            self._history.fresh()[:, self._filled : end] = sound[:, done : done + count]
+            out[:, done : done + count] = self._ready[:, self._filled : end]
             for at in fired:
                 if done <= at < done + count:
                     self._learn_at = self._hops * hop + self._filled + at - done
@@ -131,7 +134,7 @@ class Denoise(Processor):
                 self._filled = 0
 
     def _hop(self, io: IO, last: int) -> None:
-        """A hop is full; `last` is the frame of its last sample in this block."""
+        """Computes the output of a full hop; `last` is the frame of its last sample in this block."""
         estimator = self._estimator
         amount = float(io.at("amount", last))
         if self._hum is not None:
@@ -143,50 +146,54 @@ class Denoise(Processor):
         if self._learn_at >= 0:
             if self._recent.take(self._learn_at):
                 estimator.learn(self._recent.mean)
-                if self._waiting is not None:
-                    self._waiting.learn(self._recent.mean)
+                if self._delayed is not None:
+                    self._delayed.learn(self._recent.mean)
             self._learn_at = -1
         threshold = float(io.at("threshold", last))
         ceiling = threshold * (math.log(10.0) / 10.0) if threshold < 0.0 else 1e9
         estimator.update(ceiling)
         full = bool(io.at("full", last))
-        if self._waiting is not None:
-            level = self._by_answer(self._waiting, io, amount, ceiling)
-            phrase = self._phrase.update(estimator.power, self._waiting.gain, level)
+        if self._delayed is not None:
+            level = self._apply_model(self._delayed, io, amount, ceiling)
+            phrase = self._phrase.update(estimator.power, self._delayed.gain, level)
         else:
-            self._by_gate(amount)
+            self._apply_gate(amount)
             phrase = self._phrase.update(estimator.power, estimator.gain, estimator.level)
         if phrase < 1.0 and full:
-            np.multiply(self._made, 1.0 - amount * (1.0 - phrase), out=self._made)
+            np.multiply(self._frame, 1.0 - amount * (1.0 - phrase), out=self._frame)
         hop = self._grid.hop
-        np.add(self._tail, self._made[:, :hop], out=self._ready)
-        self._tail[:] = self._made[:, hop:]
+        np.add(self._tail, self._frame[:, :hop], out=self._ready)
+        self._tail[:] = self._frame[:, hop:]
         self._number += 1
 
-    def _by_gate(self, amount: float) -> None:
-        """Gate or wavelets: into `_made`."""
+    def _apply_gate(self, amount: float) -> None:
+        """Writes the output of `gate` or `wavelet` into `_frame`."""
         estimator = self._estimator
-        careful = amount * estimator.care
+        limited_amount = amount * estimator.limit
         if self._shrinker is None:
-            self._shut(estimator.gain, careful)
-            self._spectra.inverse(self._gain, self._made)
+            self._scale_gain(estimator.gain, limited_amount)
+            self._spectra.inverse(self._gain, self._frame)
         else:
             frame = self._history.frame(self._grid.lag)
-            self._shrinker.run(frame, estimator.power, estimator.gain, careful, self._made)
+            self._shrinker.run(frame, estimator.power, estimator.gain, limited_amount, self._frame)
 
-    def _by_answer(self, waiting: Waiting, io: IO, amount: float, ceiling: float) -> float:
-        """The hop whose answer is due: into `_made`. Gives its mean power; `waiting.gain` is what it is judged by."""
+    def _apply_model(self, delayed: DelayedSpectra, io: IO, amount: float, ceiling: float) -> float:
+        """Sends the hop to the model and writes the output of the hop whose answer is due into `_frame`.
+
+        Returns:
+            The mean power of that hop.
+        """
         estimator = self._estimator
-        self._shut(estimator.gain, estimator.care)
-        waiting.turn(self._number, self._spectra.bins, estimator.power, self._gain, io)
+        self._scale_gain(estimator.gain, estimator.limit)
+        delayed.turn(self._number, self._spectra.bins, estimator.power, self._gain, io)
         if ceiling < 1e8:
-            self._spared.open(estimator.power, ceiling, waiting.gain)
-        self._shut(waiting.gain, amount)
-        self._spectra.inverse(self._gain, self._made)
+            self._opener.open(estimator.power, ceiling, delayed.gain)
+        self._scale_gain(delayed.gain, amount)
+        self._spectra.inverse(self._gain, self._frame)
         return float(np.mean(estimator.power[:BINS]))
 
-    def _shut(self, gain: F32, amount: float) -> None:
-        """Into `_gain`: that much of what this gain would take."""
+    def _scale_gain(self, gain: F32, amount: float) -> None:
+        """_gain ← 1 - amount * (1 - gain): `amount`, 0 to 1, of the reduction."""
         np.subtract(1.0, gain, out=self._gain)
         np.multiply(self._gain, -amount, out=self._gain)
         np.add(self._gain, 1.0, out=self._gain)

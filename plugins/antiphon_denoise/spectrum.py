@@ -1,8 +1,8 @@
-"""The hop grid and the streaming transform all of the denoiser stands on.
+"""The hop grid and the short-time Fourier transform that all modes use.
 
-Frames are `size` samples long, one every `hop`. The analysis window looks far back and falls off over
-the last `hop` samples; synthesis uses the last `lag = 2 * hop` samples of a frame only. So the frequency
-resolution is that of `size`, the delay that of `lag`. The product of both windows, overlapped, is 1.
+Frames are `size` samples long, one every `hop`. The analysis window rises over most of the frame and falls over the
+last `hop` samples; synthesis uses the last `lag = 2 * hop` samples of a frame only. So the frequency resolution is that
+of `size`, the delay that of `lag`. The product of both windows, overlapped, is 1.
 """
 
 from __future__ import annotations
@@ -18,7 +18,13 @@ C64 = NDArray[np.complex64]
 
 @dataclass(frozen=True, slots=True)
 class SpectrumSizes:
-    """Frame sizes at one rate. `scale`: how many times the sizes of 44.1 and 48 kHz."""
+    """Frame sizes at one sampling rate.
+
+    Attributes:
+        size: Samples of an analysis frame.
+        hop: Samples between two frames.
+        scale: Factor on the sizes of 44.1 and 48 kHz, 1 or more.
+    """
 
     size: int
     hop: int
@@ -26,22 +32,28 @@ class SpectrumSizes:
 
     @property
     def lag(self) -> int:
-        """Samples by which the output follows the input."""
+        """Samples by which the output lags the input."""
         return 2 * self.hop
 
     @property
     def bins(self) -> int:
+        """Bins of a spectrum, from 0 Hz to half the rate."""
         return self.size // 2 + 1
 
 
 def grid(rate: int, hop: int = 640) -> SpectrumSizes:
-    """The grid at `rate`, of `hop` frames at 48 kHz: a lag of 26.7 ms at 48 and 96 kHz, 29.0 ms at 44.1 kHz."""
+    """The frame sizes at `rate` Hz.
+
+    Args:
+        rate: Frames per second.
+        hop: Frames between two spectra at 48 kHz. With 640 the lag is 26.7 ms at 48 and 96 kHz, 29.0 ms at 44.1 kHz.
+    """
     scale = max(1, round(rate / 48000))
     return SpectrumSizes(2048 * scale, hop * scale, scale)
 
 
 def windows(grid: SpectrumSizes) -> tuple[F32, F32]:
-    """Analysis window `[size]` and synthesis window `[lag]`."""
+    """The analysis window `[size]` and the synthesis window `[lag]`."""
     rise = grid.size - grid.hop
     up = np.sin(np.pi / 2 * (np.arange(rise) + 0.5) / rise)
     down = np.cos(np.pi / 2 * (np.arange(grid.hop) + 0.5) / grid.hop)
@@ -51,7 +63,7 @@ def windows(grid: SpectrumSizes) -> tuple[F32, F32]:
 
 
 class SampleHistory:
-    """The newest `grid.size` samples of every channel, without moving them at each hop."""
+    """The newest `grid.size` samples of each channel; they are moved only once in `size / hop` hops."""
 
     def __init__(self, grid: SpectrumSizes, channels: int) -> None:
         self._grid = grid
@@ -60,28 +72,35 @@ class SampleHistory:
         self._end = grid.size
 
     def clear(self) -> None:
+        """Fills the history with silence."""
         self._buffer.fill(0.0)
         self._end = self._grid.size
 
     def turn(self) -> None:
-        """Makes room for one more hop."""
+        """Starts the next hop."""
         if self._end == self._buffer.shape[1]:
-            kept = self._grid.size - self._grid.hop
-            self._buffer[:, :kept] = self._buffer[:, -kept:]
-            self._end = kept
+            overlap = self._grid.size - self._grid.hop
+            self._buffer[:, :overlap] = self._buffer[:, -overlap:]
+            self._end = overlap
         self._end += self._grid.hop
 
     def fresh(self) -> F32:
-        """The hop being filled, `[channels, hop]`."""
+        """The hop that is being filled, a view `[channels, hop]`."""
         return self._buffer[:, self._end - self._grid.hop : self._end]
 
     def frame(self, length: int) -> F32:
-        """The newest `length` samples, `[channels, length]`."""
+        """The newest `length` samples, a view `[channels, length]`."""
         return self._buffer[:, self._end - length : self._end]
 
 
 class Spectra:
-    """Forward and inverse transform of one frame of every channel, in buffers made once."""
+    """Forward and inverse transform of one frame of every channel, in buffers allocated once.
+
+    Attributes:
+        bins: complex64 `[channels, bins]`, the newest spectrum.
+        unit: Factor from squared magnitude, summed over channels, to power, where white noise of variance 1 has power
+            1.
+    """
 
     def __init__(self, grid: SpectrumSizes, channels: int) -> None:
         self._lag = grid.lag
@@ -93,13 +112,13 @@ class Spectra:
         self.unit = 1.0 / (float(np.sum(self._analysis.astype(np.float64) ** 2)) * grid.scale * channels)
 
     def forward(self, frame: F32) -> C64:
-        """The spectrum of `[channels, size]` samples, `[channels, bins]`."""
+        """bins ← the spectrum of `frame` `[channels, size]`."""
         np.multiply(frame, self._analysis, out=self._framed)
         np.fft.rfft(self._framed, axis=1, out=self.bins)  # type: ignore[arg-type]  # single precision is right at run time
         return self.bins
 
     def inverse(self, gain: F32, out: F32) -> None:
-        """out `[channels, lag]` ← the windowed end of the frame whose bins are scaled by `gain`."""
+        """out `[channels, lag]` ← the windowed end of the frame whose bins are scaled by gain `[bins]`."""
         np.multiply(self.bins, gain, out=self._shaped)
         np.fft.irfft(self._shaped, self._framed.shape[1], axis=1, out=self._framed)  # type: ignore[arg-type]
         np.multiply(self._framed[:, -self._lag :], self._synthesis, out=out)

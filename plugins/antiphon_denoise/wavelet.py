@@ -1,8 +1,8 @@
-"""Wavelet shrinkage: a packet transform of windowed frames, each coefficient shrunk on its own.
+"""Wavelet shrinkage: a wavelet packet transform of windowed frames, each coefficient scaled by its own gain.
 
-A frame of `lag` samples under a sine window is split by an orthogonal filter pair, `depth` times and
-around its ends, into 2**depth bands of equal width. The gate's estimate says how much noise each band
-holds; a coefficient that stands well above it is kept, one below it goes.
+A frame of `lag` samples under a sine window is split by an orthogonal filter pair, `depth` times and circularly, into
+2**depth bands of equal width. The gate's estimate gives the noise power of each band; a coefficient well above it
+passes, one below it is set to 0.
 """
 
 from __future__ import annotations
@@ -25,16 +25,27 @@ FORCE = 2.0
 def denoise_shrink(
     x: f32p, bands: i64, each: i64, first: i64p, last: i64p, power: f32p, gain: f32p, unit: f32, amount: f32
 ) -> None:
-    """Shrinks the coefficients x `[bands, each]`; first, last: the bins a band spans.
+    """Scales the coefficients x `[bands, each]` in place.
 
-    A band's noise is what the gate would take away. unit: a coefficient's variance for power 1.
+    The noise power of a band is the mean power that the gate would remove from its bins.
+
+    Args:
+        x: Coefficients.
+        bands: Number of bands.
+        each: Coefficients in a band.
+        first: `[bands]` first bin of each band.
+        last: `[bands]` bin after its last.
+        power: `[bins]` power spectrum.
+        gain: `[bins]` the gate's gain, 0 to 1.
+        unit: Variance of a coefficient for power 1.
+        amount: Share of the reduction to apply, 0 to 1.
     """
     for p in range(bands):
-        taken = f32(0.0)
+        removed = f32(0.0)
         for k in range(first[p], last[p]):
             g = f32(1.0) - gain[k]
-            taken = taken + g * g * power[k]
-        noise = f32(FORCE) * unit * taken / f32(last[p] - first[p])
+            removed = removed + g * g * power[k]
+        noise = f32(FORCE) * unit * removed / f32(last[p] - first[p])
         for i in range(each):
             here = x[p * each + i]
             before = x[p * each + max(i - 1, 0)]
@@ -45,10 +56,10 @@ def denoise_shrink(
 
 
 class Shrinker:
-    """Packet transform, shrinkage and inverse of one frame of every channel."""
+    """Wavelet packet transform, shrinkage and inverse of one frame of every channel."""
 
     def __init__(self, grid: SpectrumSizes, channels: int) -> None:
-        # only here: importing it takes longer than the whole plugin, and prepare is off the block path
+        # imported here, off the block path: it takes longer to import than the whole plugin
         import pywt
 
         bank = pywt.Wavelet(WAVELET)
@@ -70,22 +81,32 @@ class Shrinker:
         rows = [(row, np.zeros(length, np.float32)) for row in self._frame]
         self.packets = [pair[depth % 2] for pair in rows]
         scratch = [np.zeros((length + taps) // 2 + 1, np.float32) for _ in range(2)]
-        self._forth: list[list[Callable[[], None]]] = []
-        self._back: list[list[Callable[[], None]]] = []
+        self._forward: list[list[Callable[[], None]]] = []
+        self._inverse: list[list[Callable[[], None]]] = []
         for pair in rows:
             steps = [(1 << n, length >> n, pair[n % 2], pair[(n + 1) % 2]) for n in range(depth)]
             pack = (self._low, self._high, taps)
-            self._forth.append([wavelet_split.bind(x, p, size, *pack, y, *scratch) for p, size, x, y in steps])
-            self._back.append([wavelet_join.bind(y, p, size, *pack, x, *scratch) for p, size, x, y in reversed(steps)])
+            self._forward.append([wavelet_split.bind(x, p, size, *pack, y, *scratch) for p, size, x, y in steps])
+            self._inverse.append(
+                [wavelet_join.bind(y, p, size, *pack, x, *scratch) for p, size, x, y in reversed(steps)]
+            )
         self._unit = 0.5 * grid.scale
 
     def run(self, samples: F32, power: F32, gain: F32, amount: float, out: F32) -> None:
-        """out `[channels, lag]` ← the shrunk, windowed frame of `samples` `[channels, lag]`."""
+        """out `[channels, lag]` ← the shrunk frame, under the squared window.
+
+        Args:
+            samples: `[channels, lag]`.
+            power: `[bins]` power spectrum of the frame.
+            gain: `[bins]` the gate's gain, 0 to 1.
+            amount: Share of the reduction to apply, 0 to 1.
+            out: Result.
+        """
         np.multiply(samples, self._window, out=self._frame)
-        for row, forth, back in zip(self.packets, self._forth, self._back, strict=True):
-            for step in forth:
+        for row, forward, inverse in zip(self.packets, self._forward, self._inverse, strict=True):
+            for step in forward:
                 step()
             denoise_shrink(row, self._bands, self._each, self._first, self._last, power, gain, self._unit, amount)
-            for step in back:
+            for step in inverse:
                 step()
         np.multiply(self._frame, self._window, out=out)

@@ -1,7 +1,7 @@
-"""Sound to a mono stream at the rate pitch is looked for at, in hops.
+"""Converts sound to a mono stream at the rate of pitch analysis, in hops.
 
-Pitch up to 2 kHz needs no more than 24 kHz: the input is averaged to mono and decimated by a windowed sinc.
-Everything is counted from the last `reset`, so any split into blocks gives the same hops.
+Pitch up to 2 kHz needs no more than 24 kHz: the input is averaged to mono and decimated by a windowed sinc. All counts
+start at the last `reset`, so any split into blocks gives the same hops.
 """
 
 from __future__ import annotations
@@ -21,25 +21,42 @@ HOP = 128
 """Samples of a hop at the decimated rate: 5.3 ms at 24 kHz, 5.8 ms at 22.05 kHz."""
 AROUND = 24000
 HISTORY = 1024
-"""Newest samples a hop is judged by."""
+"""Newest samples that `Decimator` keeps."""
 TAPS = 16
-"""Taps of the decimator to each side, for each sample it leaves out."""
+"""Taps of the decimation filter on each side, per unit of the decimation factor."""
 BODY = (60.0, 500.0)
-"""Hz: pitch is looked for in a sound with less below and above these, 6 dB an octave each. A weak fundamental is
-found among strong harmonics, and the troughs of high harmonics are not too narrow for the sampling."""
+"""Hz, corners of the first-order high-pass and low-pass of `Decimator.body`.
+
+They keep a weak fundamental among strong harmonics, and the troughs of high harmonics from being too narrow for the
+sampling.
+"""
 # places in `state`: write place in the filter's ring, inputs until an output is due, outputs in the hop that fills
 _AT, _DUE, _FILLED, _SIZE = 0, 1, 2, 3
 
 
 @kernel
-def hum_intake(
+def hum_decimate(
     x: Audio, first: i64, last: i64,
     ring: f32p, taps: f32p, length: i64, factor: i64, state: i64p, hop: f32p, body: f32p, size: i64, k: f64p,
 ) -> i64:  # fmt: skip
-    """Takes frames `first` to `last` of x until `hop` (`size` samples) is full; how many frames were taken.
+    """Takes frames `first` to `last` of x until `hop` is full.
 
-    ring: the newest `length` mono samples, twice over, so that they lie in one piece.  body: as `hop`, filtered.
-    k: share of the new sample in the low-pass and in what the high-pass takes away; the state of both.
+    Args:
+        x: Input.
+        first: First frame to take.
+        last: Frame after the last.
+        ring: `[2 * length]` the newest `length` mono samples, twice, so that they are contiguous.
+        taps: `[length]` filter.
+        length: Taps of the filter.
+        factor: Input frames per output sample.
+        state: Write place in the ring, inputs until the next output, outputs in the hop.
+        hop: `[size]` result.
+        body: `[size]` result, filtered to `BODY`.
+        size: Samples of a hop.
+        k: Coefficients of the low-pass and the high-pass; their states.
+
+    Returns:
+        The number of frames taken.
     """
     taken = i64(0)
     n = first
@@ -76,11 +93,21 @@ def hum_intake(
 class Decimator:
     """Fills hops of decimated samples and keeps the newest `HISTORY`.
 
-    factor: input frames to one decimated sample.  lag: input frames by which a decimated sample follows its sound.
+    Attributes:
+        factor: Input frames per decimated sample.
+        rate: Decimated samples per second.
+        hop: Decimated samples of a hop.
+        lag: Input frames by which a decimated sample lags the sound.
     """
 
     def __init__(self, rate: int, around: int = AROUND, hop: int = HOP) -> None:
-        """around: Hz that the decimated rate is as near to as a whole factor gets.  hop: its samples."""
+        """Designs the filter and allocates buffers.
+
+        Args:
+            rate: Input frames per second.
+            around: Hz; the decimated rate is as near to it as a whole factor allows.
+            hop: Decimated samples of a hop.
+        """
         self.factor = max(1, round(rate / around))
         self.rate = rate / self.factor
         self.hop = hop
@@ -92,14 +119,14 @@ class Decimator:
         self._state: I64 = np.zeros(_SIZE, np.int64)
         self._k: F64 = np.zeros(4, np.float64)
         self._k[:2] = [1.0 - math.exp(-2.0 * math.pi * hz / self.rate) for hz in reversed(BODY)]
-        self._heard: F32 = np.zeros(HISTORY + 8 * hop, np.float32)
+        self._samples: F32 = np.zeros(HISTORY + 8 * hop, np.float32)
         self._body: F32 = np.zeros(HISTORY + 8 * hop, np.float32)
         self.reset()
 
     def reset(self) -> None:
-        """Forgets the sound."""
+        """Clears the past."""
         self._ring.fill(0.0)
-        self._heard.fill(0.0)
+        self._samples.fill(0.0)
         self._body.fill(0.0)
         self._k[2:] = 0.0
         self._state.fill(0)
@@ -107,38 +134,47 @@ class Decimator:
         self._end = HISTORY + self.hop
 
     def take(self, x: Samples, first: int, last: int) -> int:
-        """Takes `[channels, frames]` from `first` until a hop is full or `last` is reached; how many frames."""
+        """Takes frames from `first` until a hop is full or `last` is reached.
+
+        Args:
+            x: float32 `[channels, frames]`.
+            first: First frame to take.
+            last: Frame after the last.
+
+        Returns:
+            The number of frames taken.
+        """
         hop, body = self.newest(self.hop), self.body(self.hop)
-        return hum_intake(
+        return hum_decimate(
             x, first, last, self._ring, self._taps, self._length, self.factor,
             self._state, hop, body, self.hop, self._k,
         )  # fmt: skip
 
     @property
     def full(self) -> bool:
-        """A hop is complete, and `newest` may be asked."""
+        """Whether a hop is complete; then read `newest` and call `turn`."""
         return bool(self._state[_FILLED] == self.hop)
 
     def newest(self, length: int) -> F32:
-        """The newest `length` decimated samples, at most `HISTORY`."""
-        return self._heard[self._end - length : self._end]
+        """The newest `length` decimated samples, a view; at most `HISTORY`."""
+        return self._samples[self._end - length : self._end]
 
     def body(self, length: int) -> F32:
         """As `newest`, filtered to `BODY`."""
         return self._body[self._end - length : self._end]
 
     def turn(self) -> None:
-        """Makes room for the next hop."""
+        """Starts the next hop."""
         self._state[_FILLED] = 0
-        if self._end == self._heard.shape[0]:
-            for buffer in (self._heard, self._body):
+        if self._end == self._samples.shape[0]:
+            for buffer in (self._samples, self._body):
                 buffer[:HISTORY] = buffer[-HISTORY:]
             self._end = HISTORY
         self._end += self.hop
 
 
 def _lowpass(side: int, cutoff: float) -> F32:
-    """2 * side + 1 taps of a windowed sinc; `cutoff` in parts of the sampling rate."""
+    """2 * side + 1 taps of a windowed sinc; `cutoff` as a fraction of the sampling rate."""
     n = np.arange(-side, side + 1)
     taps = 2 * cutoff * np.sinc(2 * cutoff * n) * np.blackman(2 * side + 3)[1:-1]
     return np.asarray(taps / taps.sum(), np.float32)

@@ -1,4 +1,4 @@
-"""`hum`: listens to one voice and says its notes."""
+"""The processor `hum`: transcribes one voice to notes, live."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from antiphon_hum.decimator import Decimator
 from antiphon_hum.learned.model_tracker import MODELS, ModelTracker
 from antiphon_hum.learned.spec import HOP, RATE
 from antiphon_hum.scale_snap import GRIDS, KEYS, SCALES, KeyFinder, extra_frames, in_scale, to_line
-from antiphon_hum.tracking.note_classifier import Said
+from antiphon_hum.tracking.note_classifier import Evidence
 from antiphon_hum.tracking.pitch import HIGHEST, LOWEST
 from antiphon_hum.tracking.tracker import RING, NoteTracker, TrackerSettings
 
@@ -23,30 +23,37 @@ log = logging.getLogger("antiphon.hum")
 F32 = NDArray[np.float32]
 
 ROUNDED = 4
-"""Frames by which one line may be two, for it is rounded to a frame for each note anew."""
+"""Frames by which two notes on one grid line may differ, since the line is rounded to a frame for each note."""
 SHORTEST = 0.02
-"""Seconds of the shortest note sent."""
+"""Least length of a note sent, seconds."""
 SOFT, LOUD = -50.0, -10.0
 """dB of full scale that give velocity `LEAST_VELOCITY` and 1."""
 LEAST_VELOCITY = 0.25
 MIDDLE_VELOCITY = 0.75
-_MOST_WAITING = 256
+_MAX_PENDING = 256
 BY_PYIN = (
     "Its notes are found by pyin instead: of what is hummed in quiet nearly all, of singing with words less than half"
 )
-"""What that means for whoever sings. F1 on files, pyin and learned: hummed .92 and .99 (the card), a recorded song with
-words .29 and .78."""
+"""The end of a warning: what the lack of the model means.
+
+F1 on files, pyin and learned: hummed .92 and .99 (the card), a recorded song with words .29 and .78.
+"""
 
 
 def velocity(level: float, dynamics: float) -> float:
-    """Above 0 to 1, from dB of full scale: linear between `SOFT` and `LOUD`; `dynamics` 0 gives all notes the same."""
+    """The velocity of a level: linear from `LEAST_VELOCITY` at `SOFT` to 1 at `LOUD`.
+
+    Args:
+        level: dB of full scale.
+        dynamics: 0 gives all notes `MIDDLE_VELOCITY`, 1 the full range.
+    """
     place = min(1.0, max(0.0, (level - SOFT) / (LOUD - SOFT)))
-    heard = LEAST_VELOCITY + (1.0 - LEAST_VELOCITY) * place
-    return MIDDLE_VELOCITY + (heard - MIDDLE_VELOCITY) * dynamics
+    by_level = LEAST_VELOCITY + (1.0 - LEAST_VELOCITY) * place
+    return MIDDLE_VELOCITY + (by_level - MIDDLE_VELOCITY) * dynamics
 
 
-def possible(mode: str) -> str:
-    """The mode, or pyin where it needs a network that is not there; what that means is said once."""
+def available_mode(mode: str) -> str:
+    """The mode, or "pyin" with a warning, logged once, where it needs a network that is not installed."""
     if mode in MODELS and (reason := usable(MODELS[mode])):
         say_instead(log, f"hum has no mode {mode} here: {reason}. {BY_PYIN}")
         return "pyin"
@@ -54,10 +61,10 @@ def possible(mode: str) -> str:
 
 
 class Hum(Processor):
-    """Sound in, notes out: one note at a time, beside the sound it is of, `latency` frames late.
+    """Sound in, events out: one note at a time, `latency` frames after the sound.
 
-    The work falls on a grid of hops counted from the last `reset`, and a hop reads its parameters at its own last
-    frame: any split into blocks gives the same notes at the same frames.
+    Hops are counted from the last `reset`, and a hop reads its parameters at its own last frame: any split into blocks
+    gives the same notes at the same frames.
     """
 
     inputs = (AUDIO_IN,)
@@ -65,20 +72,20 @@ class Hum(Processor):
     files = "antiphon_hum.transcription.jobs:run"
     params: ClassVar[tuple[Param, ...]] = (
         Param("mode", "choice", "learned", choices=("learned", "pyin", "yin", "spectrogram"), restart=True,
-              doc="A network, probable pitches, the plain YIN, or notes read off a painted spectrogram."),
+              doc="A network, pYIN, YIN, or a network that writes a piano's spectrogram, decoded by templates."),
         Param("key", "choice", "auto", choices=KEYS, doc="The tonic of `scale`; auto finds it from the notes."),
         Param("scale", "choice", "off", choices=tuple(SCALES),
               doc="Moves every note to the nearest one of the scale; auto finds major or minor from the notes."),
         Param("quantise", "choice", "off", choices=tuple(GRIDS), restart=True,
-              doc="Moves every note to the nearest line of the clock's grid, and waits as long as that takes."),
+              doc="Moves every note to the nearest line of the clock's grid; adds up to half a line of latency."),
         Param("bpm", default=0.0, low=0.0, high=400.0, unit="bpm",
               doc="The clock of `quantise` in files, from their beginning on; 0 finds one. Live it is the server's."),
-        Param("sensitivity", default=0.5, low=0.0, high=1.0, doc="How little it takes to be a note."),
-        Param("threshold", default=-70.0, low=-90.0, high=0.0, unit="dB", doc="What is softer is no note."),
-        Param("lowest", "int", LOWEST, LOWEST, HIGHEST, doc="The lowest note listened for, a MIDI number."),
-        Param("highest", "int", HIGHEST, LOWEST, HIGHEST, doc="The highest note listened for, a MIDI number."),
+        Param("sensitivity", default=0.5, low=0.0, high=1.0, doc="Higher accepts more sounds as notes."),
+        Param("threshold", default=-70.0, low=-90.0, high=0.0, unit="dB", doc="The least level of a note."),
+        Param("lowest", "int", LOWEST, LOWEST, HIGHEST, doc="The lowest note to detect, a MIDI number."),
+        Param("highest", "int", HIGHEST, LOWEST, HIGHEST, doc="The highest note to detect, a MIDI number."),
         Param("patience", default=100.0, low=0.0, high=300.0, unit="ms",
-              doc="How long a note may wait, live, for its pitch to settle; 0 plays at once and mends it."),
+              doc="Longest delay of a live note until its pitch settles; 0 sends it at once and corrects it."),
         Param("dynamics", default=1.0, low=0.0, high=1.0, doc="How far velocity follows loudness."),
         Param("pitch", default=0.0, low=0.0, high=4000.0, unit="Hz", readonly=True, doc="The pitch now, 0 for none."),
         Param("cents", default=0.0, low=-50.0, high=50.0, unit="cents", readonly=True,
@@ -86,28 +93,30 @@ class Hum(Processor):
         Param("voiced", "switch", False, readonly=True, doc="Whether there is a pitch."),
         Param("note", "int", -1, -1, 127, readonly=True, doc="The note that sounds, a MIDI number, -1 for none."),
         Param("many", default=0.0, low=0.0, high=1.0, readonly=True,
-              doc="How surely several voices sound at once, which `hum` cannot tell apart; learned mode alone knows."),
+              doc="Probability that several voices sound at once, which `hum` cannot separate; learned mode only."),
     )  # fmt: skip
 
     def prepare(self, spec: StreamSpec) -> None:
-        """Makes every buffer. Latency: that of the mode, and half a grid at 60 bpm where notes are quantised. A mode
-        that needs a network which is not there becomes pyin, and says so.
+        """Allocates every buffer and starts the worker.
+
+        The latency is that of the mode, plus half a grid line at 60 bpm where notes are quantised. A mode whose network
+        is not installed becomes `pyin`, with a warning.
         """
         self._rate = spec.rate
         mode = str(self.settings["mode"])
-        self.mode = mode = possible(mode)
+        self.mode = mode = available_mode(mode)
         self._tracker: NoteTracker | ModelTracker
         if mode in MODELS:
-            self._intake = Decimator(spec.rate, RATE, HOP)
+            self._decimator = Decimator(spec.rate, RATE, HOP)
             try:
-                self._tracker = ModelTracker(self._intake, mode, spec.block, self.node)
+                self._tracker = ModelTracker(self._decimator, mode, spec.block, self.node)
                 self.parts = self._tracker.client.parts
             except WorkerError as error:
                 log.warning("hum has no worker for mode %s: %s. %s", mode, error, BY_PYIN)
                 self.mode = mode = "pyin"
         if mode not in MODELS:
-            self._intake = Decimator(spec.rate)
-            self._tracker = NoteTracker(mode, self._intake)
+            self._decimator = Decimator(spec.rate)
+            self._tracker = NoteTracker(mode, self._decimator)
         self._quantise = str(self.settings["quantise"])
         self._extra = extra_frames(self._quantise, spec.rate)
         self.latency = self._tracker.behind + self._extra
@@ -119,30 +128,35 @@ class Hum(Processor):
         self.reset()
 
     def reset(self) -> None:
-        """Forgets the sound and what waits to be sent. A note that sounds is ended at the next block."""
+        """Clears the sound and the pending events. A sounding note is ended at the next block."""
         if self._sent >= 0:
             self._stuck = self._sent
-        self._intake.reset()
+        self._decimator.reset()
         self._tracker.reset()
         self._keys.reset()
         self._tempos.fill(0.0)
-        self._waiting: list[tuple[int, str, int, float]] = []
+        self._pending: list[tuple[int, str, int, float]] = []
         self._frame = 0
         self._hops = 0
         self._number = self._sent = -1
-        self._begun, self._shift, self._since, self._heard = -1, 0, 0, 0
+        self._begun, self._shift, self._since, self._unsnapped = -1, 0, 0, 0
 
-    def foresee(self, ahead: Sequence[float], told: list[Said]) -> None:
-        """The sound that comes has been heard: what to believe at each candidate. told: takes what each says now."""
+    def set_lookahead(self, lookahead: Sequence[float], evidence: list[Evidence]) -> None:
+        """Prepares for a pass over a file; no effect in learned modes.
+
+        Args:
+            lookahead: Belief at each candidate from those after it; see `backward_beliefs`.
+            evidence: Receives the evidence of each candidate of this pass.
+        """
         if isinstance(self._tracker, ModelTracker):
             return
-        self._tracker.judge.ahead = ahead
-        self._tracker.judge.heard = lambda _seen, said: told.append(said)
+        self._tracker.classifier.lookahead = lookahead
+        self._tracker.classifier.on_decision = lambda _seen, x: evidence.append(x)
 
-    def overhear(self, take: Callable[[F32 | None, float], object]) -> None:
-        """take: given every answer of the network, or None for one that is missing, and dB of its hop."""
+    def on_answer(self, take: Callable[[F32 | None, float], object]) -> None:
+        """Sets a callback that gets every answer of the network (None: missing) and the level of its hop in dB."""
         if isinstance(self._tracker, ModelTracker):
-            self._tracker.overhear = take
+            self._tracker.on_answer = take
 
     def process(self, io: IO) -> None:
         if isinstance(self._tracker, ModelTracker):
@@ -150,20 +164,20 @@ class Hum(Processor):
         if self._stuck >= 0:
             io.emit(Event("off", 0, self._stuck))
             self._stuck = -1
-        heard, start, done = io.audio_in[0], self._frame, 0
+        sound, start, done = io.audio_in[0], self._frame, 0
         while done < io.frames:
-            done += self._intake.take(heard, done, io.frames)
-            if self._intake.full:
-                self._listen(io, done, start + done - 1)
-                self._intake.turn()
+            done += self._decimator.take(sound, done, io.frames)
+            if self._decimator.full:
+                self._process_hop(io, done, start + done - 1)
+                self._decimator.turn()
         self._frame = start + io.frames
-        while self._waiting and self._waiting[0][0] < self._frame:
-            at, kind, number, value = self._waiting.pop(0)
+        while self._pending and self._pending[0][0] < self._frame:
+            at, kind, number, value = self._pending.pop(0)
             self._sent = number if kind == "on" else -1
             io.emit(Event(kind, max(0, at - start), number, value))
 
-    def _listen(self, io: IO, done: int, now: int) -> None:
-        """A hop is full; `now` is the number of its last frame, frame `done - 1` of the block."""
+    def _process_hop(self, io: IO, done: int, now: int) -> None:
+        """Processes a full hop; `now` is the number of its last frame, which is frame `done - 1` of the block."""
         tracker, time, last = self._tracker, io.time, done - 1
         place = self._hops % RING
         self._hops += 1
@@ -181,19 +195,19 @@ class Hum(Processor):
         if tracker.ended:
             self._end(now)
         if tracker.begun is not None:
-            seen = tracker.begun
-            number = self._snapped(io, last, seen.pitch)
-            self._begin(now, number, velocity(seen.level, float(io.at("dynamics", last))))
+            features = tracker.begun
+            number = self._snapped(io, last, features.pitch)
+            self._begin(now, number, velocity(features.level, float(io.at("dynamics", last))))
         self._report(io)
 
     def _snapped(self, io: IO, last: int, pitch: float) -> int:
-        """The MIDI number of a pitch in the chosen scale."""
+        """The MIDI number of a pitch, moved to the chosen scale."""
         scale = str(io.at("scale", last))
-        self._heard = min(127, max(0, round(pitch)))
+        self._unsnapped = min(127, max(0, round(pitch)))
         if scale == "off":
-            return self._heard
+            return self._unsnapped
         tonic, scale = self._keys.found(str(io.at("key", last)), scale)
-        return self._heard if scale == "off" else in_scale(pitch, tonic, SCALES[scale])
+        return self._unsnapped if scale == "off" else in_scale(pitch, tonic, SCALES[scale])
 
     def _begin(self, now: int, number: int, value: float) -> None:
         place = (self._hops - 1 - self._tracker.lag) % RING
@@ -204,7 +218,7 @@ class Hum(Processor):
         due = now + self._extra + self._shift
         self._since = now
         if self._quantise != "off" and tempo > 0.0:
-            # two notes on one line: the later one goes to the next line, and where that is taken too it is left out
+            # of two notes on one line the later goes to the next line; where that is taken too it is left out
             step = round(GRIDS[self._quantise] * 60.0 / tempo * self._rate)
             taken = self._begun + ROUNDED
             if self._begun >= 0 and due < taken:
@@ -214,26 +228,26 @@ class Hum(Processor):
                 self._shift += step
         elif due <= self._begun:
             return
-        if self._waiting and self._waiting[-1][1] == "off" and self._waiting[-1][0] > due:
-            _, kind, before, _ = self._waiting.pop()
-            self._waiting.append((max(due, self._begun + 1), kind, before, 0.0))
-        if len(self._waiting) < _MOST_WAITING:
+        if self._pending and self._pending[-1][1] == "off" and self._pending[-1][0] > due:
+            _, kind, before, _ = self._pending.pop()
+            self._pending.append((max(due, self._begun + 1), kind, before, 0.0))
+        if len(self._pending) < _MAX_PENDING:
             self._number, self._begun = number, due
-            self._waiting.append((due, "on", number, value))
+            self._pending.append((due, "on", number, value))
 
     def _end(self, now: int) -> None:
         if self._number < 0:
             return
-        self._keys.add(self._heard, (now - self._since) / self._rate)
+        self._keys.add(self._unsnapped, (now - self._since) / self._rate)
         due = max(now + self._extra + self._shift, self._begun + round(SHORTEST * self._rate))
-        self._waiting.append((due, "off", self._number, 0.0))
+        self._pending.append((due, "off", self._number, 0.0))
         self._number = -1
 
     def _report(self, io: IO) -> None:
         pitch = self._tracker.pitch
-        there = pitch > 0.0
-        io.report("pitch", frequency(pitch) if there else 0.0)
-        io.report("cents", 100.0 * (pitch - round(pitch)) if there else 0.0)
-        io.report("voiced", float(there))
+        voiced = pitch > 0.0
+        io.report("pitch", frequency(pitch) if voiced else 0.0)
+        io.report("cents", 100.0 * (pitch - round(pitch)) if voiced else 0.0)
+        io.report("voiced", float(voiced))
         io.report("note", float(self._number))
         io.report("many", self._tracker.many)

@@ -1,4 +1,4 @@
-"""Notes moved into a key, and onto the clock's grid: only when asked."""
+"""Snaps notes to a scale and to the clock's grid, where a parameter asks for it."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ SCALES: dict[str, tuple[int, ...]] = {
     "pentatonic": (0, 2, 4, 7, 9),
     "blues": (0, 3, 5, 6, 7, 10),
 }
-"""Semitones above the tonic. "auto" finds out major or minor from what was sung."""
+"""Semitones above the tonic. "auto" chooses major or minor from the notes."""
 GRIDS = {"off": 0.0, "1/4": 1.0, "1/8": 0.5, "1/16": 0.25}
-"""Beats between two lines."""
+"""Beats between two lines of the grid."""
 SLOWEST = 60.0
-"""bpm: from here up every note reaches the nearest line in the latency `quantise` adds."""
+"""bpm from which up every note can reach the nearest line within the latency that `quantise` adds."""
 _MAJOR = (6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88)
 _MINOR = (6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17)
 ENOUGH = 4
-"""Notes sung before "auto" moves any."""
+"""Notes needed before "auto" moves any."""
 FADE = 0.97
-"""What is left of a note's weight in the key after each further note."""
+"""Factor on a note's weight in the key for each further note."""
 
 
 def in_scale(pitch: float, tonic: int, degrees: tuple[int, ...]) -> int:
@@ -45,34 +45,50 @@ def in_scale(pitch: float, tonic: int, degrees: tuple[int, ...]) -> int:
 
 
 class KeyFinder:
-    """The key of the notes so far, by the profiles of Krumhansl and Kessler (1982)."""
+    """The key of the notes so far, by the profiles of Krumhansl and Kessler (1982).
+
+    Attributes:
+        count: Number of notes.
+    """
 
     def __init__(self, fade: float = FADE) -> None:
-        """fade: what is left of a note's weight after each further note."""
+        """Starts without notes.
+
+        Args:
+            fade: Factor on a note's weight for each further note, 0 to 1.
+        """
         self._fade = fade
         rows = [np.roll(np.array(profile), tonic) for profile in (_MAJOR, _MINOR) for tonic in range(12)]
         profiles = np.array(rows)
         profiles -= profiles.mean(axis=1, keepdims=True)
         self._profiles: F64 = profiles / np.linalg.norm(profiles, axis=1, keepdims=True)
-        self._heard: F64 = np.zeros(12, np.float64)
+        self._durations: F64 = np.zeros(12, np.float64)
         self._fit: F64 = np.zeros(24, np.float64)
         self.reset()
 
     def reset(self) -> None:
-        """Forgets the notes."""
-        self._heard.fill(0.0)
+        """Clears the notes."""
+        self._durations.fill(0.0)
         self._fit.fill(0.0)
         self.count = 0
 
     def add(self, number: int, seconds: float) -> None:
-        """One note more."""
-        self._heard *= self._fade
-        self._heard[number % 12] += min(seconds, 2.0)
+        """Adds a note, weighted by its duration up to 2 s."""
+        self._durations *= self._fade
+        self._durations[number % 12] += min(seconds, 2.0)
         self.count += 1
-        np.dot(self._profiles, self._heard, out=self._fit)
+        np.dot(self._profiles, self._durations, out=self._fit)
 
     def found(self, key: str, scale: str) -> tuple[int, str]:
-        """Tonic and scale where one or both are "auto"; the scale is "off" until enough notes were heard."""
+        """Resolves "auto".
+
+        Args:
+            key: One of `KEYS`.
+            scale: A key of `SCALES`.
+
+        Returns:
+            Tonic 0 to 11 and scale; the scale is "off" until `ENOUGH` notes have been added.
+        """
         if "auto" not in (key, scale):
             return KEYS.index(key) - 1, scale
         if self.count < ENOUGH:
@@ -87,17 +103,17 @@ class KeyFinder:
 
 
 def _mode(scale: str) -> str:
-    """Whose profile a scale is found by."""
+    """The profile, "major" or "minor", by which a scale's tonic is found."""
     return "major" if 4 in SCALES[scale] else "minor"
 
 
 def extra_frames(quantise: str, rate: int) -> int:
-    """Frames of latency that the grid needs so that the nearest line is never past."""
+    """Frames of latency that quantising needs, so that the nearest line is never in the past."""
     return round(0.5 * GRIDS[quantise] * 60.0 / SLOWEST * rate)
 
 
 def to_line(beat: float, quantise: str, tempo: float, rate: int, most: int) -> int:
-    """Frames from `beat` to the nearest line of the grid, within ±`most`."""
+    """Frames from `beat` to the nearest line of the grid, within ±`most`; 0 without a grid or tempo."""
     grid = GRIDS[quantise]
     if grid == 0.0 or tempo <= 0.0:
         return 0

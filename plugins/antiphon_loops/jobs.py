@@ -1,4 +1,4 @@
-"""`antiphon run loops LIBRARY OUT.wav`: analyses what is new, says what is bad, writes the piece."""
+"""The file job `antiphon run loops LIBRARY OUT.wav`: analyses new files, reports bad ones, writes the piece."""
 
 from __future__ import annotations
 
@@ -9,17 +9,25 @@ from antiphon_loops.library import analyse, write_listing
 from antiphon_loops.render import Piece
 
 RATE, CHANNELS = 44100, 2
-ANALYSED = 0.5
-"""Part of the work that analysis is told as."""
+ANALYSIS_SHARE = 0.5
+"""Share of the progress that the analysis takes."""
 
 
 def run(job: FileJob) -> tuple[Written, ...]:
-    """source: a folder of loops. A file that cannot be read is named and passed over."""
+    """Writes a piece. A file that cannot be read is named in a warning and skipped.
+
+    Args:
+        job: `source` is a folder of loops.
+
+    Raises:
+        UsageError: The options do not go together.
+        FileError: A file cannot be written.
+    """
     if job.midi_out is not None:
         raise UsageError("loops writes no MIDI; leave --midi-out out")
     if not job.source.is_dir():
         raise UsageError(f"loops takes a folder of loops, and {str(job.source)!r} is a file")
-    found = analyse(job.source, lambda n, of, _name: job.progress(ANALYSED * n / max(1, of)))
+    found = analyse(job.source, lambda n, of, _name: job.progress(ANALYSIS_SHARE * n / max(1, of)))
     for problem in (*found.problems, *found.doubts):
         job.complain(problem)
     if job.analysis is not None:
@@ -28,12 +36,18 @@ def run(job: FileJob) -> tuple[Written, ...]:
     with AudioWriter(job.target, RATE, CHANNELS) as writer:
         for block in fade_out(piece.blocks(), RATE, job.fade):
             writer.write(block)
-            job.progress(ANALYSED + (1.0 - ANALYSED) * writer.frames / piece.frames)
+            job.progress(ANALYSIS_SHARE + (1.0 - ANALYSIS_SHARE) * writer.frames / piece.frames)
     used = piece.used
     bars = "1 bar" if piece.bars == 1 else f"{piece.bars} bars"
-    said = "1 loop" if len(used) == 1 else f"{len(used)} loops"
+    loop_count = "1 loop" if len(used) == 1 else f"{len(used)} loops"
     sound = Written(
-        job.target, said, writer.frames / RATE, RATE, CHANNELS, found=(f"{bars} at {piece.bpm:g} bpm",), parts=used
+        job.target,
+        loop_count,
+        writer.frames / RATE,
+        RATE,
+        CHANNELS,
+        found=(f"{bars} at {piece.bpm:g} bpm",),
+        parts=used,
     )
     if job.analysis is None:
         return (sound,)

@@ -1,4 +1,4 @@
-"""A folder of loops, analysed once: what is known is kept in SQLite and asked again when a file has changed."""
+"""A folder of loops and its analysis, which is cached in SQLite and repeated for files that have changed."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from antiphon_loops.arrangement import rules
 from antiphon_loops.record import Loop
 
 VERSION = 2
-"""Of the analysis: what another version found is found again."""
+"""Version of the analysis: results of another version are discarded."""
 MOST_FILES = 20000
 AT_ONCE = 2
 _TABLE = """CREATE TABLE IF NOT EXISTS loops (
@@ -38,14 +38,21 @@ _TABLE = """CREATE TABLE IF NOT EXISTS loops (
     version INTEGER NOT NULL, found TEXT NOT NULL, problem TEXT NOT NULL)"""
 
 _Found = tuple[dict[str, Any] | None, str]
-"""What `Loop` says of a file, or why it is none."""
+"""The fields of a `Loop`, or None; and why the file is not a loop."""
 Progress = Callable[[int, int, str], None]
-"""Files done, files there are, the one that is next."""
+"""Called with the number of files done, the number of files, and the name of the next."""
 
 
 @dataclass(frozen=True, slots=True)
 class Analysed:
-    """loops: in order of their names.  problems: a sentence for each file that is none.  fresh: how many were new."""
+    """The analysis of a folder.
+
+    Attributes:
+        folder: The folder.
+        loops: In order of their names.
+        problems: A sentence for each file that is not a loop.
+        fresh: Number of files analysed and not read from the cache.
+    """
 
     folder: Path
     loops: tuple[Loop, ...]
@@ -54,16 +61,20 @@ class Analysed:
 
     @property
     def doubts(self) -> tuple[str, ...]:
-        """A sentence for each loop that has no tempo."""
+        """A sentence for each loop without a detectable tempo."""
         return tuple(
-            f"{x.file} has no beat to tell a tempo by; it is taken for {x.bars} bars at {x.bpm:.4g} bpm"
+            f"{x.file} has no beat from which to find a tempo; it is treated as {x.bars} bars at {x.bpm:.4g} bpm"
             for x in self.loops
             if x.tempo_sure == 0.0
         )
 
 
 def folder_of(name: str) -> Path:
-    """A path, or the name of a folder in the library; `PluginError` where there is none."""
+    """The folder of a path, or of a name in the library of loops.
+
+    Raises:
+        PluginError: There is no such folder.
+    """
     path = Path(name).expanduser()
     try:
         if not path.is_absolute():
@@ -76,7 +87,11 @@ def folder_of(name: str) -> Path:
 
 
 def ready(folder: Path, progress: Progress | None = None) -> tuple[tuple[Loop, ...], rules.Rules]:
-    """The loops and the rules of a folder, analysed where they have not been; `PluginError` where there is no loop."""
+    """The loops and the rules of a folder, analysed where they have not been.
+
+    Raises:
+        PluginError: There is no loop in it, or its rules are invalid.
+    """
     try:
         known, stacking = analyse(folder, progress), rules.load(folder)
     except AntiphonError as error:
@@ -87,19 +102,28 @@ def ready(folder: Path, progress: Progress | None = None) -> tuple[tuple[Loop, .
 
 
 def nothing_in(folder: Path, problems: Sequence[str] = ()) -> PluginError:
+    """The error for a folder without loops, with the first of the problems as the reason."""
     why = problems[0] if problems else f"their names end in {', '.join(SOUND_FORMATS)}"
     return PluginError(f"there is no loop in {folder.name[:80]!r}; {why}")
 
 
 def database() -> Path:
+    """The path of the cache."""
     return cache_folder() / "loops.sqlite"
 
 
 def analyse(folder: Path, progress: Progress | None = None, store: Path | None = None) -> Analysed:
-    """Analyses what is new in a folder and below it, two files at a time. Each is stored when done: a stop costs two.
+    """Analyses the new files in a folder and below it, two at a time. Each result is stored at once.
 
-    A file known by its size and time is not opened; one that only moved or was touched is known by its content.
-    store: the database, the cache's own unless said.
+    A file with known size and time is not opened; one that was only moved or touched is recognised by its content.
+
+    Args:
+        folder: The folder.
+        progress: Called before each file and at the end.
+        store: The database; None for the cache's own.
+
+    Raises:
+        FileError: The database cannot be used.
     """
     files = sorted(found_in(folder))
     loops: list[Loop] = []
@@ -129,7 +153,7 @@ def analyse(folder: Path, progress: Progress | None = None, store: Path | None =
 
 
 class _Pool(ThreadPoolExecutor):
-    """Begins nothing more once it is left."""
+    """A thread pool that cancels what has not begun when it is closed."""
 
     def __exit__(self, *error: object) -> None:
         self.shutdown(cancel_futures=True)
@@ -137,7 +161,15 @@ class _Pool(ThreadPoolExecutor):
 
 @dataclass(frozen=True, slots=True)
 class _File:
-    """One that is on its way. known: what is kept of it, or why it is no loop.  work: of one that is new."""
+    """A file under analysis.
+
+    Attributes:
+        name: Its name, relative to the folder.
+        stat: Its size and time; None where it cannot be read.
+        digest: Of its content, "" where that was not read.
+        known: Its cached result, or why it is not a loop.
+        work: The pending analysis of a new file.
+    """
 
     name: str
     stat: os.stat_result | None
@@ -156,11 +188,11 @@ def _begin(base: sqlite3.Connection, path: Path, name: str, pool: ThreadPoolExec
         return _File(name, None, "", (None, f"cannot read {name}: {reason_of_os_error(error)}"), None)
     if known is not None:
         return _File(name, state, digest, known, None)
-    return _File(name, state, digest, (None, ""), pool.submit(_look, path, name))
+    return _File(name, state, digest, (None, ""), pool.submit(_analyse_one, path, name))
 
 
 def found_in(folder: Path) -> Iterable[Path]:
-    """Sound files in a folder and below it; hidden ones and links to folders are passed over."""
+    """Sound files in a folder and below it; hidden files and links to folders are skipped."""
     count = 0
     for place, folders, names in os.walk(folder):
         folders[:] = sorted(f for f in folders if not f.startswith("."))
@@ -183,7 +215,7 @@ def write_listing(loops: Sequence[Loop], path: Path) -> None:
     write_atomic(path, (json.dumps(listing(loops), indent=1) + "\n").encode())
 
 
-def _look(path: Path, name: str) -> _Found:
+def _analyse_one(path: Path, name: str) -> _Found:
     from antiphon_loops.analysis.analyse import analyse_file
 
     try:
@@ -198,7 +230,7 @@ def _hash(path: Path) -> str:
 
 
 def _open(path: Path) -> sqlite3.Connection:
-    """The database; one that is broken is made anew, for it can be."""
+    """Opens the database; a corrupt one is deleted and created again, since it is a cache."""
     make_folder(path.parent)
     for again in (True, False):
         base = sqlite3.connect(path, timeout=30.0, isolation_level=None)
@@ -217,7 +249,7 @@ def _open(path: Path) -> sqlite3.Connection:
 
 
 def _known(base: sqlite3.Connection, path: Path, state: os.stat_result) -> tuple[_Found | None, str]:
-    """What is kept of a file, None where nothing is; and the digest of its content."""
+    """The cached result of a file, None without one; and the digest of its content."""
     row = base.execute(
         "SELECT found, problem, hash FROM loops WHERE path = ? AND size = ? AND mtime = ? AND version = ?",
         (_text(path), state.st_size, state.st_mtime_ns, VERSION),
@@ -249,5 +281,5 @@ def _keep(
 
 
 def _text(path: Path) -> str:
-    """A path as the database can hold it: names need not be text."""
+    """A path as text; bytes that are not UTF-8 are escaped."""
     return os.fsencode(path.absolute()).decode(errors="backslashreplace")

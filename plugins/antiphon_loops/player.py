@@ -1,7 +1,7 @@
-"""Plays prepared material at a place in beats: each track read where the beat is, as fast as the beat goes.
+"""Plays prepared material at a place in beats: each track is read at the beat's position, at the beat's speed.
 
-At the material's own tempo a track's samples come out as they lie (a step of one frame, but for rounding); at
-another they are resampled, and sound higher or lower, until new material is there.
+At the material's own tempo a track's samples are copied (a step of one frame, but for rounding); at another they are
+resampled, which changes their pitch, until new material is ready.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from antiphon_loops.arrangement.maker import PAD, LoopMaterial
 HALF = 8
 PHASES = 512
 FADE_IN, FADE_OUT = 0.001, 0.012
-"""Seconds in which a layer comes and goes, from and to the bar line."""
+"""Seconds of the fade of a layer that starts after, or stops at, a bar line."""
 
 
 @kernel
@@ -27,9 +27,18 @@ def loops_read(
     x: Audio, y: Audio, table: f32p, position: f64, step: f64, gain: f64, slope: f64,
     first: i64, last: i64,
 ) -> None:  # fmt: skip
-    """y[c, first:last] += x[c] read from `position` on in steps of `step`, times a gain that grows by `slope` a frame.
+    """y[c, first:last] += x[c] read from `position` on, resampled, times a gain.
 
-    table: `[PHASES + 1, 2 * HALF]`, a windowed sinc at each place between two frames; rows between are interpolated.
+    Args:
+        x: Track.
+        y: Output.
+        table: `[PHASES + 1, 2 * HALF]` windowed sinc at each place between two frames; rows are interpolated.
+        position: Frame of the track for `first`, with fraction.
+        step: Frames of the track per frame of output.
+        gain: Gain at `first`.
+        slope: Change of the gain per frame.
+        first: First frame of output.
+        last: Frame after the last.
     """
     for n in range(first, last):
         place = position + f64(n - first) * step
@@ -50,7 +59,7 @@ def loops_read(
 
 
 def sinc_table() -> NDArray[np.float32]:
-    """Kaiser-windowed, beta 8; each row's sum is 1."""
+    """float32 `[PHASES + 1, 2 * HALF]` Kaiser-windowed sinc, beta 8; each row's sum is 1."""
     part = np.arange(PHASES + 1)[:, None] / PHASES
     at = np.arange(-HALF + 1, HALF + 1)[None, :] - part
     window = np.i0(8.0 * np.sqrt(np.maximum(0.0, 1 - (at / HALF) ** 2))) / np.i0(8.0)
@@ -59,10 +68,10 @@ def sinc_table() -> NDArray[np.float32]:
 
 
 class LoopPlayer:
-    """Adds a bar, or part of it, of some material to an output.
+    """Adds a bar of material, or part of one, to an output.
 
-    A layer's gain is a function of the place in the bar, whether it was heard in the bar before and will be in the
-    next: so that no split of a block changes a sample.
+    A layer's gain is a function of the place in the bar, of whether it played in the bar before and of whether it will
+    in the next, so that the split into blocks does not change a sample.
     """
 
     def __init__(self, rate: int) -> None:
@@ -72,9 +81,19 @@ class LoopPlayer:
         self, out: Samples, first: int, last: int, material: LoopMaterial, bar: int, beats: float, tempo: float,
         before: float, now: float, after: float,
     ) -> None:  # fmt: skip
-        """Frames `first` to `last` of out `[1 or 2, n]`, which lie within bar `bar`, the first at `beats` of it.
+        """Adds frames that lie within one bar.
 
-        tempo: bpm.  before, now, after: intensities of the bar before, of this one and of the next; below 0 is nothing.
+        Args:
+            out: `[1 or 2, n]`.
+            first: First frame of `out`.
+            last: Frame after the last.
+            material: What to play.
+            bar: Number of the bar.
+            beats: Place of `first` in the bar, in beats.
+            tempo: bpm.
+            before: Intensity of the bar before; below 0: it was silent.
+            now: Intensity of this bar.
+            after: Intensity of the next bar; below 0: it will be silent.
         """
         plan = material.plan
         if not plan.bars:
@@ -83,8 +102,8 @@ class LoopPlayer:
         for layer in plan.bars[bar % count]:
             if layer.enters > now:
                 continue
-            comes = not _heard(material, (bar - 1) % count, layer, before)
-            goes = not _heard(material, (bar + 1) % count, layer, after)
+            comes = not _has_layer(material, (bar - 1) % count, layer, before)
+            goes = not _has_layer(material, (bar + 1) % count, layer, after)
             place = bar % count + layer.turn
             self._layer(out, first, last, material, layer.choice, place, beats, tempo, comes, goes)
 
@@ -118,8 +137,8 @@ class LoopPlayer:
             )  # fmt: skip
 
 
-def _heard(material: LoopMaterial, bar: int, layer: Layer, intensity: float) -> bool:
-    """Whether that bar has it too, going on where this one ends or leading to where it begins."""
+def _has_layer(material: LoopMaterial, bar: int, layer: Layer, intensity: float) -> bool:
+    """Whether bar `bar` has the same layer too, as a continuation or a lead-in."""
     return any(
         x.choice == layer.choice and x.turn == layer.turn and x.enters <= intensity for x in material.plan.bars[bar]
     )

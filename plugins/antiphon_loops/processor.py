@@ -1,4 +1,4 @@
-"""`loops`: a library of loops, stacked on the clock. A source: no input, all of its sound is prepared material."""
+"""The processor `loops`: plays a library of loops on the clock. It has no input; all sound is prepared material."""
 
 from __future__ import annotations
 
@@ -17,21 +17,22 @@ from antiphon_loops.record import Loop
 from antiphon_loops.source import FIRST, MaterialSource
 
 LATCH = 0.125
-"""Beats before the bar line at which what the next bar plays is decided."""
+"""Beats before the bar line at which the next bar's material and intensity are decided."""
 SLOWEST, FASTEST = 30.0, 300.0
-"""Tempi of material, bpm; beyond them it is resampled."""
+"""Range of tempos of material, bpm; beyond it the material is resampled."""
 _JUMP = 0.02
 _OPEN, _SHUT = 0.001, 0.005
-"""Seconds of the fade when playing starts or jumps, and when it stops."""
+"""Seconds of the fade-in when playing starts or jumps, and of the fade-out when it stops."""
 _players: weakref.WeakValueDictionary[int, Loops] = weakref.WeakValueDictionary()
-"""The newest player of each node: a text parameter makes a new one, which goes on where the old one is."""
+"""The newest player of each node: a new text parameter makes a new one, which continues where the old one is."""
 
 
 class Loops(Processor):
-    """Plays rounds of `bars` bars. What is asked for (key, mood, seed, instruments, intensity) changes on the bar.
+    """Plays rounds of `bars` bars. Changes of key, mood, seed, instruments and intensity take effect at a bar line.
 
-    Live, material is made in a process of its own; until it is there the old goes on, resampled where the tempo has
-    changed. On files the work is waited for at each bar line, so that everything comes on the first bar it can.
+    Live, material is prepared in a process of its own; until it is ready the old material plays on, resampled where the
+    tempo has changed. On files the preparation runs in place, so that every change takes effect at the first possible
+    bar.
     """
 
     inputs = ()
@@ -42,14 +43,14 @@ class Loops(Processor):
         Param("library", "file", "", doc="A folder of loops; over the network, the name of one in the library."),
         Param("bars", "int", 32, 1, 512, doc="Bars of a round, which is then played again."),
         Param("bpm", default=0.0, low=0.0, high=300.0, unit="bpm", doc="0 follows the clock; else a tempo of its own."),
-        Param("mood", "choice", "any", choices=tuple(MOODS), doc="What the loops are to sound like."),
+        Param("mood", "choice", "any", choices=tuple(MOODS), doc="Prefers loops of this mood."),
         Param("instruments", "text", "", doc="Of drums, bass, chords, melody; -bass leaves it out."),
-        Param("intensity", default=0.7, low=0.0, high=1.0, doc="How many of them play at once, from the next bar."),
-        Param("seed", "int", 1, 0, 65535, doc="Another number, another piece of the same loops."),
-        Param("key", "choice", "auto", choices=KEYS, doc="What all loops are moved into; auto is the nearest."),
-        Param("loops", "int", 0, 0, 1_000_000, readonly=True, doc="Loops there are in the library."),
+        Param("intensity", default=0.7, low=0.0, high=1.0, doc="How many loops play at once, from the next bar."),
+        Param("seed", "int", 1, 0, 65535, doc="Each number gives another piece of the same loops."),
+        Param("key", "choice", "auto", choices=KEYS, doc="The key all loops are transposed to; auto is the nearest."),
+        Param("loops", "int", 0, 0, 1_000_000, readonly=True, doc="Number of loops in the library."),
         Param("layers", "int", 0, 0, 64, readonly=True, doc="Loops that sound in this bar."),
-        Param("waiting", "switch", False, readonly=True, doc="Material is being made."),
+        Param("waiting", "switch", False, readonly=True, doc="Whether material is being prepared."),
     )
 
     def prepare(self, spec: StreamSpec) -> None:
@@ -77,13 +78,13 @@ class Loops(Processor):
 
     def reset(self) -> None:
         self._bar = -1
-        self._heard = self._next = -1.0
+        self._intensity = self._next_intensity = -1.0
         self._coming: LoopMaterial | None = None
         self._latched = -1
         self._looked = FIRST
         self._own = self._expected = self._tempo = 0.0
-        self._before = -1.0
-        self._leaving: _Leaving | None = None
+        self._previous_intensity = -1.0
+        self._fading: _FadingOut | None = None
         self._opened = 0
         self._tail = 0
         self._sample = -1
@@ -111,8 +112,8 @@ class Loops(Processor):
             self._blocks(io, source, scratch, beat, tempo)
             self._shape(gate, t.playing)
             np.multiply(scratch, gate, out=scratch)
-        if self._leaving is not None:
-            self._leave(scratch, self._leaving)
+        if self._fading is not None:
+            self._fade_out(scratch, self._fading)
         if own and t.playing:
             self._own = beat + frames * own / (60.0 * self._rate)
         self._sample = t.sample + frames
@@ -123,14 +124,14 @@ class Loops(Processor):
         io.report("waiting", float(source.busy))
 
     def _beat(self, io: IO, own: float, tempo: float) -> float:
-        """The beat of the first frame; and, when playing starts, stops or jumps, what the gate is to do."""
+        """The beat of the first frame; where playing starts, stops or jumps, it also sets up the fades."""
         t = io.time
         if t.playing:
             beat = self._own if own else max(0.0, t.beat)
             if self._tail <= 0 or abs(beat - self._expected) > _JUMP:
                 if self._tail > 0 and self._now is not None and self._bar >= 0:
-                    self._leaving = _Leaving(
-                        self._now, self._bar, self._expected, self._tempo, self._before, self._heard
+                    self._fading = _FadingOut(
+                        self._now, self._bar, self._expected, self._tempo, self._previous_intensity, self._intensity
                     )
                 self._opened, self._bar, self._latched = 0, -1, -1
             self._tail = round(_SHUT * self._rate)
@@ -139,8 +140,8 @@ class Loops(Processor):
         self._expected, self._tempo = beat + io.frames * tempo / (60.0 * self._rate), tempo
         return beat
 
-    def _leave(self, out: Samples, old: _Leaving) -> None:
-        """What sounded before a jump goes on for 5 ms, fading, but not past its bar line."""
+    def _fade_out(self, out: Samples, old: _FadingOut) -> None:
+        """Adds 5 ms of what sounded before a jump, fading out, up to its bar line at most."""
         size = round(_SHUT * self._rate)
         per_frame = old.tempo / (60.0 * self._rate)
         inside = old.beat - 4.0 * old.bar
@@ -155,10 +156,10 @@ class Loops(Processor):
             old.gone += n
             old.beat += n * per_frame
         if n < out.shape[1] or old.gone >= size:
-            self._leaving = None
+            self._fading = None
 
     def _shape(self, gate: Samples, playing: bool) -> None:
-        """1, but for the fades after a start or jump and after a stop."""
+        """gate `[frames]` ← 1, apart from the fades after a start or jump and after a stop."""
         n = len(gate)
         if playing:
             size = max(1, round(_OPEN * self._rate))
@@ -173,7 +174,7 @@ class Loops(Processor):
         self._tail -= n
 
     def _blocks(self, io: IO, source: MaterialSource, out: Samples, beat: float, tempo: float) -> None:
-        """The block, cut where a bar begins and where the next one is decided."""
+        """Plays the block in parts, split where a bar begins and where the next one is decided."""
         per_frame, at, frames = tempo / (60.0 * self._rate), 0, io.frames
         while at < frames:
             here = beat + at * per_frame
@@ -189,39 +190,46 @@ class Loops(Processor):
                 edge = 4.0
             elif self._looked != 5 * bar + whole:
                 self._looked = 5 * bar + whole
-                source.look(self._looked, self._want(io, tempo))
+                source.update(self._looked, self._request(io, tempo))
             last = min(frames, at + max(1, math.ceil((edge - inside) / per_frame - 1e-6)))
             if self._now is not None:
-                after = -1.0 if self._coming is not None else self._next
-                self._player.play(out, at, last, self._now, bar, inside, tempo, self._before, self._heard, after)
+                after = -1.0 if self._coming is not None else self._next_intensity
+                self._player.play(
+                    out, at, last, self._now, bar, inside, tempo, self._previous_intensity, self._intensity, after
+                )
             at = last
 
     def _turn(self, io: IO, source: MaterialSource, bar: int, tempo: float) -> None:
-        """A bar begins: what was decided for it takes effect."""
+        """Starts a bar with the material and intensity decided for it."""
         follows = self._bar >= 0 and bar == self._bar + 1 and self._latched == self._bar
         if not follows:
             self._latch(io, source, bar - 1, tempo)
-            self._heard = -1.0
-        self._before = self._heard
+            self._intensity = -1.0
+        self._previous_intensity = self._intensity
         if self._coming is not None:
-            self._now, self._coming, self._before = self._coming, None, -1.0
-        self._heard, self._bar = self._next, bar
+            self._now, self._coming, self._previous_intensity = self._coming, None, -1.0
+        self._intensity, self._bar = self._next_intensity, bar
 
     def _latch(self, io: IO, source: MaterialSource, bar: int, tempo: float) -> None:
-        """Decides what the bar after this one plays."""
-        self._latched, self._next = bar, float(io.value("intensity"))
-        self._looked, want = 5 * bar + 4, self._want(io, tempo)
-        source.look(self._looked, want)
-        self._coming = source.take(want, self._coming, io)
+        """Decides the material and intensity of the next bar."""
+        self._latched, self._next_intensity = bar, float(io.value("intensity"))
+        self._looked, request = 5 * bar + 4, self._request(io, tempo)
+        source.update(self._looked, request)
+        self._coming = source.take(request, self._coming, io)
 
     def _begin(self, io: IO, source: MaterialSource, tempo: float) -> None:
-        """The first block: the old player of this node, if it plays just now, is gone on from."""
+        """Handles the first block: takes over the state of the node's old player, if that is playing."""
         self._begun, old, self._old = True, self._old, None
-        self._before = -1.0
-        source.begin(self._want(io, tempo), io)
+        self._previous_intensity = -1.0
+        source.begin(self._request(io, tempo), io)
         if old is not None and old._now is not None and old._rate == self._rate and self._plays(old, io):
-            self._now, self._bar, self._heard, self._next = old._now, old._bar, old._heard, old._heard
-            self._before = old._before if old._sample != io.time.sample else old._heard
+            self._now, self._bar, self._intensity, self._next_intensity = (
+                old._now,
+                old._bar,
+                old._intensity,
+                old._intensity,
+            )
+            self._previous_intensity = old._previous_intensity if old._sample != io.time.sample else old._intensity
             self._own, self._expected, self._opened, self._tail = old._own, old._expected, old._opened, old._tail
             if old._sample != io.time.sample:
                 self._own = self._own - io.frames * float(io.value("bpm")) / (60.0 * self._rate)
@@ -230,7 +238,7 @@ class Loops(Processor):
     def _plays(self, old: Loops, io: IO) -> bool:
         return old._sample in (io.time.sample, io.time.sample + io.frames)
 
-    def _want(self, io: IO, tempo: float) -> LoopRequest:
+    def _request(self, io: IO, tempo: float) -> LoopRequest:
         bpm = round(min(FASTEST, max(SLOWEST, tempo)), 3)
         return LoopRequest(
             bpm, int(io.value("bars")), str(io.value("key")), str(io.value("mood")), int(io.value("seed")), self._roles
@@ -241,22 +249,32 @@ class Loops(Processor):
 
     @property
     def sounding(self) -> list[Loop]:
-        """The loops of this bar."""
+        """The loops that sound in this bar."""
         if self._now is None or not self._now.plan.bars:
             return []
         plan = self._now.plan
         layers = plan.bars[self._bar % len(plan.bars)]
-        return [plan.choices[x.choice].loop for x in layers if x.enters <= self._heard]
+        return [plan.choices[x.choice].loop for x in layers if x.enters <= self._intensity]
 
     @property
     def nothing(self) -> bool:
-        """The library has no loop for what was asked."""
+        """Whether the library has no loop for the request."""
         return self._now is not None and not self._now.tracks
 
 
 @dataclass(slots=True)
-class _Leaving:
-    """What is left behind by a jump: material, its bar, beat and tempo. gone: frames of its fade that are over."""
+class _FadingOut:
+    """What fades out after a jump.
+
+    Attributes:
+        material: What played.
+        bar: Its bar.
+        beat: Beat of the next frame.
+        tempo: bpm.
+        before: Intensity of the bar before.
+        now: Intensity of the bar.
+        gone: Frames of the fade done.
+    """
 
     material: LoopMaterial
     bar: int

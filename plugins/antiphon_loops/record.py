@@ -1,4 +1,4 @@
-"""What is known of a loop once it has been analysed."""
+"""The analysis of one loop."""
 
 from __future__ import annotations
 
@@ -9,22 +9,38 @@ from antiphon.api import SHARP_NAMES
 
 FAMILIES = ("drums", "bass", "harmonic")
 ROLES = ("drums", "bass", "chords", "melody")
-"""What a loop can be in a stack; chords and melody are the two kinds of harmonic."""
+"""Roles of a loop in an arrangement; chords and melody are the two kinds of harmonic."""
 
 
 @dataclass(frozen=True, slots=True)
 class Loop:
     """One loop of a library.
 
-    file: its name within the library, with / between folders.  rate, seconds: the file's.  bpm: beats a minute
-    when it holds `bars` bars of four.  tempo_sure, key_sure: 0 to 1, of how far the second best lay behind.
-    key: "A minor", None for what has none.  instrument: one of `FAMILIES`.  role: one of `ROLES`.  lufs:
-    integrated loudness.  peak: dB, of 4x oversampled samples.  pitch: median MIDI number of the lead note, None
-    without one.  contour: semitones from that in each 16th part of the loop, None where nothing sounds.
-    chroma: how much each pitch class from C on sounds, the sum 1; none of drums.
-    pattern: onset strength in the 16ths of a bar, at most 1.  straight: 1 where all onsets lie on 16ths, 0 where
-    they lie anywhere, less where between them.  levels: dB of each bar, the loudest 0.
-    danceability, valence, arousal: 0 to 1, by rule.  mood, style: words for them.  mfcc: 13 means.
+    Attributes:
+        file: Its name within the library, with / between folders.
+        rate: Frames per second of the file.
+        seconds: Length of the file.
+        bpm: Beats a minute when it holds `bars` bars of four.
+        bars: Number of bars.
+        tempo_sure: Confidence, 0 to 1, from the distance to the second best tempo.
+        key: "A minor"; None without one.
+        key_sure: Confidence, 0 to 1, from the distance to the second best key.
+        instrument: One of `FAMILIES`.
+        role: One of `ROLES`.
+        lufs: Integrated loudness.
+        peak: dB, of 4x oversampled samples.
+        pitch: Median MIDI number of the lead note, None without one.
+        contour: Semitones from that in each 16th part of the loop, None where nothing sounds.
+        chroma: Share of each pitch class from C on, of sum 1; empty for drums.
+        pattern: Onset strength in the 16ths of a bar, at most 1.
+        straight: 1 where all onsets lie on 16ths, 0 where they are evenly spread, less where between them.
+        levels: dB of each bar, the loudest 0.
+        danceability: 0 to 1, by rule.
+        valence: 0 to 1, by rule.
+        arousal: 0 to 1, by rule.
+        mood: A word for these.
+        style: A word for the groove or the playing.
+        mfcc: Means of 13 coefficients.
     """
 
     file: str
@@ -53,19 +69,25 @@ class Loop:
     mfcc: tuple[float, ...]
 
     def to_json(self) -> dict[str, Any]:
+        """The fields as JSON values."""
         return asdict(self)
 
     @staticmethod
-    def from_json(said: dict[str, Any]) -> Loop:
-        """Raises TypeError or KeyError for what another version wrote."""
-        known = {f.name: said[f.name] for f in fields(Loop)}
+    def from_json(values: dict[str, Any]) -> Loop:
+        """The loop of `to_json`'s values.
+
+        Raises:
+            TypeError: A field has another form, as written by another version.
+            KeyError: A field is missing.
+        """
+        known = {f.name: values[f.name] for f in fields(Loop)}
         for name in ("contour", "chroma", "pattern", "levels", "mfcc"):
             known[name] = tuple(known[name])
         return Loop(**known)
 
 
 def tonic(key: str) -> tuple[int, str]:
-    """ "A minor" as (9, "minor")."""
+    """Tonic and mode of a key: "A minor" gives (9, "minor")."""
     name, mode = key.split()
     return SHARP_NAMES.index(name), mode
 

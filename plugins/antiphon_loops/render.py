@@ -1,4 +1,4 @@
-"""A piece of so many bars as a file: the same processor, on a clock of its own."""
+"""Renders a piece of a given number of bars, by the processor on a clock of its own."""
 
 from __future__ import annotations
 
@@ -17,13 +17,27 @@ BPM = 120.0
 
 
 class Piece:
-    """So many bars of a library's loops. settings: parameters by name; bpm 0 is 120.
+    """A piece of a library's loops.
 
-    bars, bpm, frames: how long it is.  used: names of the loops that have sounded, in order.
-    Raises `UsageError` or `ParamError` for settings there are not.
+    Attributes:
+        bars: Length in bars.
+        bpm: Tempo.
+        frames: Length in frames.
     """
 
     def __init__(self, library: Path, settings: Mapping[str, Value], rate: int, channels: int = 2) -> None:
+        """Checks the settings.
+
+        Args:
+            library: Folder of loops.
+            settings: Parameters of `loops` by name; bpm 0 is 120.
+            rate: Frames per second.
+            channels: 1 or 2.
+
+        Raises:
+            UsageError: A parameter is unknown.
+            ParamError: A value is out of range.
+        """
         self._values, self.bpm, self.bars = _checked(settings)
         self._library, self._rate, self._channels = library, rate, channels
         self.frames = round(self.bars * 240.0 / self.bpm * rate)
@@ -31,12 +45,14 @@ class Piece:
 
     @property
     def used(self) -> tuple[str, ...]:
+        """Names of the loops that have sounded, sorted."""
         return tuple(sorted(self._used))
 
     def blocks(self) -> Iterator[Samples]:
-        """Block by block, float32 `[channels, n]`; each holds until the next is asked for.
+        """The sound as blocks, float32 `[channels, n]`; each is valid until the next.
 
-        Raises `PluginError` for a library without loops for it.
+        Raises:
+            PluginError: The library has no loop for the settings.
         """
         rate, channels = self._rate, self._channels
         values = self._values | {"library": str(self._library.absolute()), "bpm": 0.0}
@@ -73,7 +89,20 @@ def render(
     channels: int = 2,
     progress: Callable[[int], None] | None = None,
 ) -> Samples:
-    """The whole piece, float32 `[channels, frames]`. progress: told the frames made so far."""
+    """The whole piece, float32 `[channels, frames]`.
+
+    Args:
+        library: Folder of loops.
+        settings: Parameters of `loops` by name; bpm 0 is 120.
+        rate: Frames per second.
+        channels: 1 or 2.
+        progress: Called with the number of frames done.
+
+    Raises:
+        UsageError: A parameter is unknown.
+        ParamError: A value is out of range.
+        PluginError: The library has no loop for the settings.
+    """
     piece = Piece(library, settings, rate, channels)
     out = np.zeros((channels, piece.frames), np.float32)
     at = 0
@@ -86,7 +115,7 @@ def render(
 
 
 def _checked(settings: Mapping[str, Value]) -> tuple[dict[str, Any], float, int]:
-    """The values as the parameters keep them, bpm and bars."""
+    """The checked values, bpm and bars."""
     params = {p.name: p for p in Loops.params if not p.readonly}
     values: dict[str, Any] = {}
     for name, value in settings.items():

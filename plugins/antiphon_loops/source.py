@@ -1,4 +1,4 @@
-"""Where a node's material comes from: made at once on files, by a process of its own live, by the log in a replay."""
+"""The source of a node's material: computed in place on files, by a process of its own live, by the log in a replay."""
 
 from __future__ import annotations
 
@@ -11,14 +11,17 @@ from antiphon_loops.arrangement.live import Preparer
 from antiphon_loops.arrangement.maker import LoopMaterial, MaterialMaker
 
 FIRST = -1_000_000
-"""The place of the first request. Later ones have five a bar: one a beat, and one where the next bar is decided."""
+"""Decision index of the first request. Later ones have five a bar: one a beat, and one where the next bar is decided.
+"""
 _LIVE = 0
 
 
 class MaterialSource(ProcessorPart):
-    """Takes requests, gives material. All but `close` is for the block path.
+    """Takes requests and returns material. All methods but `close` may be called on the block path.
 
-    maker: does the work at once, and waits for it; for files.  preparer: live.  playing: material of it plays.
+    Attributes:
+        maker: Computes material in place, on files; None live.
+        playing: Whether material of this source plays; set by the processor.
     """
 
     def __init__(self, library: str, rate: int, *, live: bool) -> None:
@@ -27,7 +30,7 @@ class MaterialSource(ProcessorPart):
         Args:
             library: A folder, or the name of one in the library of loops.
             rate: Frames per second of the material.
-            live: Make it in a process of its own.
+            live: Whether to compute material in a process of its own.
 
         Raises:
             FileError: There is no such folder, or no loop in it.
@@ -40,7 +43,7 @@ class MaterialSource(ProcessorPart):
         self._preparer: Preparer | None = None
         self._count = 0
         self.playing = False
-        self._asked: LoopRequest | None = None
+        self._requested: LoopRequest | None = None
         self.reset()
         if live:
             if next(iter(found_in(self._folder)), None) is None:
@@ -52,89 +55,102 @@ class MaterialSource(ProcessorPart):
             self.maker = MaterialMaker(self._folder, loops, rules, rate)
 
     def reset(self) -> None:
-        """Forgets what was asked for at which place, and what a log said of it."""
+        """Clears the requests and the log's records."""
         self._seen: LoopRequest | None = None
-        self._wants: dict[int, LoopRequest] = {}
+        self._requests: dict[int, LoopRequest] = {}
         self._swaps: list[int] = []
         self._scripted = False
 
     @property
     def count(self) -> int:
-        """Loops in the library, as far as it has been analysed."""
+        """Number of loops analysed so far."""
         return self._preparer.count if self._preparer is not None else self._count
 
     @property
     def busy(self) -> bool:
-        """Whether something asked for is not there yet."""
+        """Whether a request is pending."""
         return self._preparer is not None and self._preparer.busy
 
     @property
     def problem(self) -> str:
-        """Why what was asked for will not come, "" while it may."""
+        """Why the newest request failed, "" otherwise."""
         return self._preparer.problem if self._preparer is not None else ""
 
-    def begin(self, want: LoopRequest, io: IO) -> None:
-        """The first block's request."""
+    def begin(self, request: LoopRequest, io: IO) -> None:
+        """Makes the first block's request."""
         if self._preparer is not None and not self._scripted:
             io.mark("live", _LIVE)
-        self._ask(FIRST, want)
-        self._wants[FIRST] = want
+        self._send_request(FIRST, request)
+        self._requests[FIRST] = request
 
-    def look(self, place: int, want: LoopRequest) -> None:
-        """What is wanted now is asked for, live. place: five a bar.
+    def update(self, place: int, request: LoopRequest) -> None:
+        """Makes a request live, if it differs from the last.
 
-        A tempo on its way somewhere is not asked for between the beats of a bar: work that is overtaken is lost.
+        During a tempo ramp requests are made only once a bar, since work on an outdated tempo is discarded.
+
+        Args:
+            place: Decision index, five a bar.
+            request: What is to be played now.
         """
-        asked, seen = self._asked, self._seen
-        self._seen = want
+        requested, seen = self._requested, self._seen
+        self._seen = request
         if self._scripted:
-            self._wants[place] = want
-        elif place % 5 == 4 or asked is None or want.bpm == asked.bpm or want == seen:
-            self._ask(place, want)
+            self._requests[place] = request
+        elif place % 5 == 4 or requested is None or request.bpm == requested.bpm or request == seen:
+            self._send_request(place, request)
 
-    def _ask(self, place: int, want: LoopRequest) -> None:
-        if self._preparer is not None and want != self._asked:
-            self._preparer.ask(place, want)
-            self._asked = want
+    def _send_request(self, place: int, request: LoopRequest) -> None:
+        if self._preparer is not None and request != self._requested:
+            self._preparer.ask(place, request)
+            self._requested = request
 
-    def take(self, want: LoopRequest, coming: LoopMaterial | None, io: IO) -> LoopMaterial | None:
-        """What the next bar is to play where it is not what plays now. coming: what was decided for it before."""
+    def take(self, request: LoopRequest, coming: LoopMaterial | None, io: IO) -> LoopMaterial | None:
+        """The material of the next bar.
+
+        Args:
+            request: What is to be played.
+            coming: Material decided on before.
+            io: Of the block, for the session log.
+
+        Returns:
+            New material, `coming` where there is none, None to go on with what plays.
+        """
         if self._scripted:
-            return self._made(self._wants.get(self._swaps.pop(0), want)) if self._swaps else coming
+            return self._make(self._requests.get(self._swaps.pop(0), request)) if self._swaps else coming
         if self._preparer is not None:
             done = self._preparer.take()
             if done is None:
                 return coming
             io.mark("swap", done[0])
             return done[1]
-        if want == self._asked:
+        if request == self._requested:
             return coming
-        self._asked = want
-        return self._made(want)
+        self._requested = request
+        return self._make(request)
 
-    def _made(self, want: LoopRequest) -> LoopMaterial | None:
-        """Waits for the work: on files only."""
+    def _make(self, request: LoopRequest) -> LoopMaterial | None:
+        """Computes material in place, on files only."""
         if self.maker is None:
             from antiphon_loops.library import ready
 
             self.maker = MaterialMaker(self._folder, *ready(self._folder), self._rate)
-        return self.maker.make(want)
+        return self.maker.make(request)
 
     def retry(self) -> None:
-        """A process that was given up is started again."""
+        """Restarts the process after it failed."""
         if self._preparer is not None and self._preparer.problem:
             self._preparer.again()
-            self._asked = None
+            self._requested = None
 
     def recall(self, kind: str, number: int) -> None:
-        """`live` and `swap` of a log: material comes where it came then."""
+        """Takes a `live` or `swap` record of a log: material then changes where it changed in the session."""
         if kind == "live":
             self._scripted = True
         elif kind == "swap":
             self._swaps.append(number)
 
     def standing(self) -> list[tuple[str, int]]:
-        """That it is live, and that the first material plays already."""
+        """The records of the current state: that the node is live, and whether the first material plays."""
         if self._preparer is None:
             return []
         return [("live", _LIVE), ("swap", FIRST)] if self.playing else [("live", _LIVE)]

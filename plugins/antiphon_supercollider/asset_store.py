@@ -1,7 +1,7 @@
-"""What scsynths are to have beside our SynthDefs: definitions and sounds, read by a thread of its own into a folder.
+"""Assets to load into scsynth besides our SynthDefs: users' definitions and sounds, read by a thread into a folder.
 
-The folder is the only one that scsynth may read. Every scsynth, one that stands ready too, is given all there is;
-which version one has says what may be played by it.
+The folder is the only one that scsynth may read. Every scsynth, the spare too, is sent all assets; the version it has
+loaded determines which nodes can play.
 """
 
 from __future__ import annotations
@@ -27,13 +27,18 @@ from antiphon_supercollider.material import MAX_CHANNELS, MAX_SECONDS, VoiceAsse
 from antiphon_supercollider.scgf import Definition
 
 KEPT = 24
-"""Sounds and definitions kept, each; the oldest that no node uses goes first."""
+"""Most sounds, and most definitions; the oldest that no node uses is removed first."""
 COMPILED, OWN, SOUNDS = "compiled", "own", "sounds"
 
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """load: the message that gives it to a scsynth.  version: from which on one has it."""
+    """One asset.
+
+    Attributes:
+        version: Version of the store from which on a scsynth has it.
+        load: The message that loads it.
+    """
 
     version: int
     load: bytes
@@ -52,12 +57,21 @@ class Shelf:
         self._uses: dict[int, tuple[str, ...]] = {}
 
     def since(self, version: int) -> list[bytes]:
-        """What one that has that version is to be told, in order."""
+        """The messages for a scsynth that has that version, in order."""
         all_of_it = sorted((*self._items.values(), *self._gone), key=lambda item: item.version)
         return [item.load for item in all_of_it if item.version > version]
 
     def material(self, slot: int, settings: SynthSettings) -> VoiceAssets:
-        """What a node's notes are played by, read and put into the folder. Raises `FileError` and OSError."""
+        """Reads the assets of a node into the folder.
+
+        Args:
+            slot: The node's slot.
+            settings: The node's settings.
+
+        Raises:
+            FileError: A file cannot be used.
+            OSError: The folder cannot be written.
+        """
         definition = own(settings) if settings.synthdef else None
         used: list[str] = []
         if definition is not None:
@@ -71,7 +85,7 @@ class Shelf:
         return VoiceAssets(definition, buffer, channels)
 
     def leave(self, slot: int) -> None:
-        """The slot's node has gone."""
+        """Releases the assets of a slot whose node has gone."""
         self._uses.pop(slot, None)
 
     def _put(self, key: str, load: bytes) -> None:
@@ -152,13 +166,17 @@ class AssetLoader:
         return self._shelf.since(version)
 
     def ask(self, slot: int, settings: SynthSettings | None) -> None:
-        """Its material will be there; what was asked for the slot before is no more wanted. None: its node has gone."""
+        """Requests the assets of a slot, in place of an earlier request; settings None: the slot's node has gone."""
         self._serial[slot] = self._serial.get(slot, 0) + 1
         self._given.pop(slot, None)
         self._asked.put((slot, self._serial[slot], settings))
 
     def take(self, slot: int) -> tuple[VoiceAssets | None, int] | None:
-        """The slot's material and the version that has it; None until it is there, a None in it where it cannot be."""
+        """The assets of a slot and the version that contains them.
+
+        Returns:
+            None until they are read; None in place of the assets where they cannot be.
+        """
         found = self._given.get(slot)
         return None if found is None or found[0] != self._serial.get(slot) else found[1:]
 

@@ -1,8 +1,9 @@
-"""`SuperCollider`: the synth backend whose voices are scsynth's, exact to the sample.
+"""`SuperCollider`: the synth backend that plays its voices in scsynth, exact to the sample.
 
-A hop's events go to scsynth at once, with the frame of the clock they are meant for; the answer of hop k is what
-scsynth gave for hop k - `delay`. Between the engine's samples and the clock's frames lies one constant: whatever
-JACK, scsynth or the scheduler do on the way, a note is at its sample in what comes back or it is counted.
+A hop's events are sent to scsynth at once, with the frame of the JACK clock they are meant for; the answer of hop k is
+what scsynth returned for hop k - `delay`. The difference between the engine's samples and JACK's frames is one
+constant: whatever delays JACK, scsynth or the scheduler cause, a note is at its sample in the returned sound or it is
+counted.
 """
 
 from __future__ import annotations
@@ -31,19 +32,22 @@ from antiphon_supercollider.status import ScsynthWord
 from antiphon_supercollider.timing import ahead, delay
 
 JACK_SECONDS = 10.0
-"""How long a worker waits for JACK: it may be starting again as well."""
+"""How long a worker waits for JACK, which may be restarting at the same time."""
 WAIT_STEP = 0.0002
 CLOSING = 3
-"""Blocks in which scsynth has ended what it was told to end at once."""
+"""Blocks within which scsynth ends what it is told to free at once."""
 UNSTEADY = 4
-"""Hops in a row that come at the wrong time before the constant is chosen anew."""
+"""Consecutive hops at the wrong time after which the constant is chosen anew."""
 
 
 class SuperCollider:
-    """rate, hop: of the stream; hop is to be JACK's block, or what it is called with has to be late by more.
+    """The backend of one worker.
 
-    slots: nodes.  spare: a second scsynth stands ready.  restarts: deaths made good within a minute.
-    Raises `EngineError` where scsynth or JACK is not there, or JACK runs at another rate.
+    Attributes:
+        delay: Hops by which the answer is late.
+        keeper: The supervisor of its scsynths.
+        beside: Whether the sound goes to scsynth's own outputs and does not come back.
+        meanwhile: Called while `render` waits.
     """
 
     name = "supercollider"
@@ -61,7 +65,21 @@ class SuperCollider:
         wait: float = JACK_SECONDS,
         wires: Wires | None = None,
     ) -> None:
-        # before JACK's thread is made: it inherits them
+        """Connects to JACK and starts scsynth.
+
+        Args:
+            rate: Frames per second of the stream.
+            hop: Frames of a hop; JACK's block, or more than that by the margin of `delay`.
+            slots: Number of nodes.
+            spare: Whether to run a second scsynth.
+            restarts: Deaths within a minute after which scsynth is still restarted.
+            wait: Seconds to wait for JACK.
+            wires: The JACK client to use; None to open one.
+
+        Raises:
+            EngineError: scsynth or JACK is missing, or JACK's rate or block does not fit.
+        """
+        # before JACK's thread is created, which inherits them
         short_slices()
         sys.setswitchinterval(1e-4)
         self._wires = wires or Wires(f"{NAME}{os.getpid()}", slots, wait)
@@ -72,7 +90,7 @@ class SuperCollider:
             )
         self._rate, self._hop, self._block = rate, hop, self._wires.block
         self.delay = delay(rate, hop)
-        # how far a hop's frames may be ahead of the clock's next one and its answer still have come
+        # the most frames by which a hop may be ahead of JACK's clock so that its answer still arrives in time
         self._latest = (self.delay - 1) * hop - self._block
         room = self._latest - self._block
         self._aim = ahead(rate, hop, self._block)
@@ -107,7 +125,12 @@ class SuperCollider:
         return ScsynthSupervisor(self._wires, slots, spare=spare, restarts=restarts)
 
     def follow(self, words: memoryview, refuse: Callable[[str, bool], None]) -> None:
-        """The keeper writes its counts into a worker's own words, and ends the worker when it has to give up."""
+        """Sets where the supervisor writes its counts, and what it calls when it gives up.
+
+        Args:
+            words: Words of the arena, by `ScsynthWord`.
+            refuse: Called with the reason and whether a new worker may be tried.
+        """
         words[ScsynthWord.BESIDE] = self.beside
         self.keeper.follow(words, refuse)
 
@@ -116,29 +139,29 @@ class SuperCollider:
         return self.keeper.counts
 
     def open(self, slot: int, settings: SynthSettings) -> None:
-        # nobody hears how it ends: what is on its way back is left out
+        # no fade: what is still on its way back is muted
         self._close(slot, fade=self.beside)
         self._clear_from[slot], self._fresh[slot] = self._wires.counter + CLOSING * self._block, True
         if needs(settings):
             self._waiting[slot] = settings
             self.keeper.shelf.ask(slot, settings)
         else:
-            self._players[slot] = self._made(slot, settings, NOTHING)
+            self._players[slot] = self._make_player(slot, settings, NOTHING)
         self._sounding[slot].clear()
         self._presence[slot].clear()
         self._hurried[slot].clear()
         self._next[slot] = None
         self._known[slot] = self.keeper.generation
 
-    def _made(self, slot: int, settings: SynthSettings, material: VoiceAssets) -> NodeVoices:
+    def _make_player(self, slot: int, settings: SynthSettings, material: VoiceAssets) -> NodeVoices:
         layout = self.keeper.layout
         return player_of(
             settings, self._rate, layout.group(slot), layout.sound(slot), layout.clock, self._nodes, material,
             layout.private + 2 * layout.places * slot, layout.held + layout.places * slot, layout.places,
         )  # fmt: skip
 
-    def _arrived(self, slot: int) -> NodeVoices | None:
-        """The player of a node whose SynthDef and sound scsynth has by now."""
+    def _player_when_loaded(self, slot: int) -> NodeVoices | None:
+        """The player of a node once scsynth has loaded its SynthDef and sound, None until then."""
         settings, found = self._waiting[slot], self.keeper.shelf.take(slot)
         if settings is None or found is None or found[1] > self.keeper.has:
             return None
@@ -147,7 +170,7 @@ class SuperCollider:
         if material is None:
             self.keeper.counts.failed += 1
             return None
-        self._players[slot] = self._made(slot, settings, material)
+        self._players[slot] = self._make_player(slot, settings, material)
         self._known[slot] = -1
         return self._players[slot]
 
@@ -166,33 +189,33 @@ class SuperCollider:
             self.keeper.send([(0, packet)])
 
     def play(self, slot: int, sample: int, events: Sequence[Event]) -> None:
-        player = self._players[slot] or self._arrived(slot)
+        player = self._players[slot] or self._player_when_loaded(slot)
         if player is None or self._versions[slot] > self.keeper.has:
             self._sounding[slot].follow(sample, events)
             return
-        self._bring_out_your_dead()
+        self._free_ended_nodes()
         frame = sample + self._aligned(sample)
         if self._fresh[slot]:
-            # where notes of this life begin nothing is left out
+            # nothing is muted from the first note of this stream on
             self._fresh[slot], self._clear_from[slot] = False, min(self._clear_from[slot], frame)
         behind = sample - self.delay * self._hop
         self._frames[slot] = behind + self._constant_at(behind)
         self._next[slot] = sample + self._hop, frame + self._hop
-        self._renew(slot, player, sample, frame)
+        self._resend_sounding(slot, player, sample, frame)
         hurried = self._hurried[slot]
         if player.litter:
             player.sweep(self._note)
             self._send()
         if events:
             self._sounding[slot].follow(sample, events)
-        self._tell(player, hurried.hop(sample, events), frame)
+        self._send_events(player, hurried.hop(sample, events), frame)
         for node in hurried.unclaimed(sample):
             self.keeper.counts.unclaimed += 1
             player.withdraw(node, self._note)
             self._send()
 
     def hurry(self, slot: int, event: Event) -> None:
-        """Plays a live event now, that one of the slot's coming hops will hold as well."""
+        """Plays a live event at once; one of the slot's next hops will contain it as well."""
         player, coming, hurried = self._players[slot], self._next[slot], self._hurried[slot]
         if not hurried.takes(event):
             return
@@ -200,21 +223,21 @@ class SuperCollider:
             hurried.leave(event)
             return
         sample, frame = coming
-        self._bring_out_your_dead()
-        self._renew(slot, player, sample, frame)
-        self._tell(player, (event,), frame)
+        self._free_ended_nodes()
+        self._resend_sounding(slot, player, sample, frame)
+        self._send_events(player, (event,), frame)
         hurried.add(event, player.playing(event), sample)
 
-    def _renew(self, slot: int, player: NodeVoices, sample: int, frame: int) -> None:
-        """Another scsynth is told what sounds, from `sample` on."""
+    def _resend_sounding(self, slot: int, player: NodeVoices, sample: int, frame: int) -> None:
+        """Sends the sounding notes to a newly activated scsynth, from `sample` on."""
         generation = self.keeper.generation
         if generation != self._known[slot]:
             self._known[slot] = generation
             self._hurried[slot].lost()
             player.forget()
-            self._tell(player, self._sounding[slot].again(sample), frame)
+            self._send_events(player, self._sounding[slot].again(sample), frame)
 
-    def _tell(self, player: NodeVoices, events: Sequence[Event], frame: int) -> None:
+    def _send_events(self, player: NodeVoices, events: Sequence[Event], frame: int) -> None:
         if events:
             player.play(events, frame, self._wires.counter, self._note)
             self._send()
@@ -225,7 +248,7 @@ class SuperCollider:
 
     def render(self, out: Samples, active: NDArray[np.bool_]) -> None:
         self.keeper.flush()
-        # the engine wants its answer a hop from now
+        # the engine needs the answer within a hop
         until = time.monotonic() + 0.25 * self._hop / self._rate
         for slot in np.flatnonzero(active):
             if self._players[slot] is None:
@@ -236,25 +259,25 @@ class SuperCollider:
             if old >= self._hop:
                 out[slot] = 0.0
                 continue
-            there = self._wires.read(frame, int(slot), self._answer)
-            while not there and time.monotonic() < until and frame + self._hop > self._wires.came:
+            complete = self._wires.read(frame, int(slot), self._answer)
+            while not complete and time.monotonic() < until and frame + self._hop > self._wires.came:
                 time.sleep(WAIT_STEP)
                 self.meanwhile()
-                there = self._wires.read(frame, int(slot), self._answer)
-            self.keeper.counts.unheard += not there
+                complete = self._wires.read(frame, int(slot), self._answer)
+            self.keeper.counts.unheard += not complete
             if old > 0:
                 self._answer[:, :old] = 0.0
-            self._presence[slot].play(self._answer if there else None, None, out[slot])
+            self._presence[slot].play(self._answer if complete else None, None, out[slot])
 
     def shut(self) -> None:
-        """Ends scsynth and the client."""
+        """Ends scsynth and the JACK client."""
         self.keeper.close()
         self._wires.close()
 
     def _note(self, node: int, packet: bytes) -> None:
         self._messages.append((node, packet))
 
-    def _bring_out_your_dead(self) -> None:
+    def _free_ended_nodes(self) -> None:
         ended = self.keeper.ended
         while ended:
             node = ended.popleft()
@@ -263,10 +286,10 @@ class SuperCollider:
                     player.ended(node)
 
     def _aligned(self, sample: int) -> int:
-        """Frames of the clock minus the engine's samples: the same from hop to hop, unless time itself has moved.
+        """JACK frames minus engine samples: the same from hop to hop, unless the clocks have moved against each other.
 
-        A hop's frames have to be so far ahead that a voice is made before its frame, and its answer so far behind
-        that it has come. Where that does not hold for some hops, the constant is chosen anew, in whole blocks.
+        A hop's frames have to be so far ahead that a voice is created before its frame, and its answer so late that it
+        has arrived. Where that fails for `UNSTEADY` hops, the constant is chosen anew, in whole blocks.
         """
         counter = self._wires.counter
         if self._constants:
@@ -287,7 +310,7 @@ class SuperCollider:
         return self._constants[-1][1]
 
     def _constant_at(self, sample: int) -> int:
-        """What held when the hop that begins at `sample` was told: its notes are where that puts them."""
+        """The constant that was used for the notes of the hop that begins at `sample`."""
         for first, constant in reversed(self._constants):
             if first <= sample:
                 return constant

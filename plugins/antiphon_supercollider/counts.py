@@ -1,4 +1,4 @@
-"""What became of notes, hops and scsynths."""
+"""Counts of notes, hops and scsynths."""
 
 from __future__ import annotations
 
@@ -7,13 +7,20 @@ from dataclasses import dataclass
 
 @dataclass(slots=True)
 class NoteCounts:
-    """sent: notes begun.  confirmed: of them, those that scsynth said to play.  dropped: those it never did.
+    """Counts since the worker began.
 
-    failed: messages it refused.  late: beginnings and ends that scsynth heard of too late for their frame.
-    unheard: hops whose sound had not come back in time.  moved: how often the frames' distance from the engine's
-    samples was chosen anew.  unclaimed: events played ahead of the engine that it never confirmed.
-    restarts: deaths made good.  pid: of the one that plays, 0 for none.  switched_ns: CLOCK_MONOTONIC when another
-    was last put to work.
+    Attributes:
+        sent: Notes begun.
+        confirmed: Of these, notes that scsynth confirmed.
+        dropped: Of these, notes that it did not.
+        failed: Messages that it refused.
+        late: Beginnings and ends that reached scsynth after their frame.
+        unheard: Hops whose sound had not come back in time.
+        moved: Times that the offset between JACK's frames and the engine's samples was chosen anew.
+        unclaimed: Events played ahead of the engine that no hop confirmed.
+        restarts: Deaths of scsynth after which it was replaced.
+        pid: Process of the active scsynth, 0 for none.
+        switched_ns: CLOCK_MONOTONIC of the last activation.
     """
 
     sent: int = 0

@@ -1,8 +1,7 @@
-"""Playing by a scsynth that belongs to somebody else: over JACK where its outputs can be brought here, else beside.
+"""Plays by an external scsynth, one that Antiphon did not start: over JACK where possible, else by time tags only.
 
-Its sound comes back into the graph, exact to the frame, where it is a client of the JACK server that Antiphon is a
-client of and has inputs and outputs to spare: the last of them are used. Elsewhere notes go to it by time tags, and
-are heard where its own outputs go.
+Its sound returns into the graph, exact to the frame, where it is a client of the same JACK server and has enough inputs
+and outputs: the last of them are used. Otherwise notes are sent with time tags, and sound at its own outputs.
 """
 
 from __future__ import annotations
@@ -30,24 +29,29 @@ from antiphon_supercollider.server import Scsynth
 
 CLIENTS = 32
 FIRST, EACH = 1 << 23, 1 << 18
-"""Node numbers: a 32-bit float holds each of them exactly, and sclang's own come there after 8 million notes."""
+"""Node numbers: a 32-bit float represents each exactly, and sclang's own get there after 8 million notes."""
 PLACES = 16
 BUSES, CONTROLS, BUFFERS, BUFFERS_EACH = 1024, 16384, 1024, 96
-"""Of a scsynth as it is booted without options; ours are the last."""
+"""Limits of a scsynth booted without options; ours are the last."""
 SHARES = 3
-"""Of the buses that nobody hears, for own SynthDefs."""
+"""Number of shares of the private buses, for users' SynthDefs."""
 AGAIN_SECONDS = 0.25
 ECHO_SECONDS = 0.5
 AWAY_SECONDS = 10.0
-"""How long a beginning worker asks for one that is away, before the next worker asks."""
+"""How long a new worker tries to reach a scsynth that does not answer, before the next worker tries."""
 JACK_SECONDS = 2.0
-"""How long a JACK server that is starting again is waited for, before it is played beside."""
+"""How long to wait for a restarting JACK server before playing by time tags only."""
 NTP_1970 = 2208988800
 CONFIRMED_SECONDS = 0.5
 
 
 def share_of(number: int, there: Collection[int]) -> int:
-    """Which of `CLIENTS` shares a client takes: one that no other Antiphon has nodes in. there: nodes' numbers."""
+    """Which of `CLIENTS` shares this client takes: one in which no other Antiphon has nodes.
+
+    Args:
+        number: Client number.
+        there: Numbers of existing nodes.
+    """
     taken = {(node - FIRST) // EACH for node in there if FIRST <= node < FIRST + EACH * CLIENTS}
     # two that come at the same moment begin to look at different places
     order = [(number + n) % CLIENTS for n in range(CLIENTS)]
@@ -57,7 +61,7 @@ def share_of(number: int, there: Collection[int]) -> int:
 
 
 def layout_of(number: int, out: int, clock: int, slots: int) -> Layout:
-    """Ours, of the share of that number. out, clock: as in `Layout`."""
+    """The layout of share `number`; `out` and `clock` as in `Layout`."""
     each = 2 * PLACES * slots
     return Layout(
         out, clock, BUSES - each * (number % SHARES + 1), FIRST + EACH * (number % CLIENTS),
@@ -66,13 +70,7 @@ def layout_of(number: int, out: int, clock: int, slots: int) -> Layout:
 
 
 class ExternalClient(ScsynthSupervisor):
-    """Keeps a `ExternalScsynth`: one that is gone is waited for, however long.
-
-    found: JACK clients it may be; none: beside.
-
-
-    until: CLOCK_MONOTONIC by which the first start is to be done; `Unanswered` after it.
-    """
+    """Supervises the connection to an `ExternalScsynth`; one that has gone is waited for without limit."""
 
     def __init__(
         self, wires: Wires, slots: int, address: tuple[str, int], found: Sequence[Outside], until: float = math.inf
@@ -99,7 +97,12 @@ class ExternalClient(ScsynthSupervisor):
         super().__init__(wires, slots, spare=False, layout=layout)
 
     def send_at(self, seconds: float, messages: Iterable[tuple[int, bytes]]) -> None:
-        """Messages for a moment of the wall clock, as one bundle each."""
+        """Sends messages for a moment of the wall clock, as bundles of 16.
+
+        Args:
+            seconds: Seconds since 1970.
+            messages: Each with the number of the voice it begins, or 0.
+        """
         server, due = self._active, time.monotonic_ns() + int((seconds - time.time() + CONFIRMED_SECONDS) * 1e9)
         if server is None:
             return
@@ -113,7 +116,7 @@ class ExternalClient(ScsynthSupervisor):
         for n in range(0, len(packets), 16):
             server.send_bytes(osc.encode_bundle(tag, packets[n : n + 16]))
 
-    def _started(self) -> Scsynth:
+    def _start_scsynth(self) -> Scsynth:
         while True:
             found = ExternalScsynth(self._address, self.shelf.folder, self._number)
             try:
@@ -145,15 +148,15 @@ class ExternalClient(ScsynthSupervisor):
         groups = [osc.encode("/n_free", first + group) for group in (VOICES_GROUP, CLOCK_GROUP)]
         found.boot(self._watch_meanwhile)
         found.promise([*groups, *(osc.encode("/b_free", self.layout.buffers + n) for n in range(BUFFERS_EACH))])
-        self._furnish(found)
-        self._provide(found)
+        self._create_groups(found)
+        self._send_assets(found)
         found.sync(self._watch_meanwhile)
         found.has = found.provided
         if self._brings:
             self._wire(found)
 
     def _wire(self, found: ExternalScsynth) -> None:
-        """The JACK client whose counter comes back is the one that was joined."""
+        """Finds the JACK client of the scsynth: the one through which the counter comes back."""
         for name in self._names:
             before = self._wires.came
             try:
@@ -172,13 +175,13 @@ class ExternalClient(ScsynthSupervisor):
             raise Unanswered("its JACK ports are not there yet")
         raise EngineError("none of JACK's clients sends back what is played to it")
 
-    def _died(self, why: str) -> None:
-        """It is somebody else's: however often, it is waited for."""
-        say(f"the scsynth at {self._shown} is gone ({why}); it is taken up again when it is back")
+    def _count_death(self, why: str) -> None:
+        """Does not count: an external scsynth is waited for, however often it ends."""
+        say(f"the scsynth at {self._shown} is gone ({why}); Antiphon reconnects when it is back")
 
-    def _employ(self, server: Scsynth) -> None:
+    def _activate(self, server: Scsynth) -> None:
         returned = self.generation > 0
-        super()._employ(server)
+        super()._activate(server)
         if returned:
             say(f"the scsynth at {self._shown} is back")
 
@@ -187,18 +190,18 @@ class ExternalClient(ScsynthSupervisor):
         return f"{self._address[0]}:{self._address[1]}"
 
     def _look_for_hang(self) -> None:
-        """`ExternalScsynth.ended` says it."""
+        """Does nothing: `ExternalScsynth.ended` detects a hang."""
 
-    def _gone(self, server: Scsynth, node: int) -> None:
-        """Cmd-period in sclang frees all there is, ours too: it is made again, and held notes are told again."""
+    def _on_node_end(self, server: Scsynth, node: int) -> None:
+        """Creates our groups again and resends held notes, after Cmd-period in sclang has freed all nodes."""
         if node == self.layout.nodes + VOICES_GROUP and server is self._active and not self._ending:
             self._pending.clear()
-            self._furnish(server)
+            self._create_groups(server)
             self.generation += 1
 
 
 class NoWires(Wires):
-    """What stands for JACK where nothing comes back."""
+    """Stands in for `Wires` where no sound comes back."""
 
     came, counter, lost = 0, 0, 0
 
@@ -207,11 +210,11 @@ class NoWires(Wires):
         self.on_down: Callable[[], None] = lambda: None
 
     def close(self) -> None:
-        """There is nothing to close."""
+        """Does nothing."""
 
 
 class TimetagOnly(SuperCollider):
-    """Notes by time tags; what is heard is not brought here."""
+    """Plays notes by time tags; the sound goes to scsynth's own outputs and is not in the graph."""
 
     beside = True
 
@@ -227,14 +230,14 @@ class TimetagOnly(SuperCollider):
         return ExternalClient(self._wires, slots, self._address, (), self._until)
 
     def play(self, slot: int, sample: int, events: Sequence[Event]) -> None:
-        player = self._players[slot] or self._arrived(slot)
+        player = self._players[slot] or self._player_when_loaded(slot)
         sounding, generation = self._sounding[slot], self.keeper.generation
-        # the moment that came soonest had the least to wait for
+        # the smallest offset is the one with the least scheduling delay
         self._zeros.append(time.time() - sample / self._rate)
         if player is None or self._versions[slot] > self.keeper.has or not self.keeper.counts.pid:
             sounding.follow(sample, events)
             return
-        self._bring_out_your_dead()
+        self._free_ended_nodes()
         if generation != self._known[slot]:
             self._known[slot] = generation
             player.forget()
@@ -246,7 +249,7 @@ class TimetagOnly(SuperCollider):
         self._send_now()
         zero = min(self._zeros) + (1 + self.delay) * self._hop / self._rate
         for event in events:
-            # what waits for a frame waits for the time tag instead
+            # the time tag replaces the frame
             player.play([replace(event, live=True)], 0, 0, self._note)
             if event.live or event.age:
                 self._send_now()
@@ -265,9 +268,17 @@ class TimetagOnly(SuperCollider):
 
 
 def joined(rate: int, hop: int, slots: int = 8, scsynth: str = "") -> SuperCollider:
-    """The backend that plays by the scsynth at that address.
+    """The backend that plays by the external scsynth at an address.
 
-    `EngineError` where it cannot be joined, `Unanswered` where nobody has answered, or taken us up, for `AWAY_SECONDS`.
+    Args:
+        rate: Frames per second of the stream.
+        hop: Frames of a hop.
+        slots: Number of nodes.
+        scsynth: Its address, HOST:PORT or PORT.
+
+    Raises:
+        EngineError: It cannot be joined.
+        Unanswered: It has not answered, or not accepted a client, for `AWAY_SECONDS`.
     """
     address, until = scsynth_address(scsynth), time.monotonic() + AWAY_SECONDS
     while True:
@@ -286,7 +297,7 @@ def joined(rate: int, hop: int, slots: int = 8, scsynth: str = "") -> SuperColli
 
 
 class Joined(SuperCollider):
-    """Its sound comes back over JACK."""
+    """Plays by an external scsynth whose sound comes back over JACK."""
 
     def __init__(self, rate: int, hop: int, slots: int, address: tuple[str, int], until: float = math.inf) -> None:
         self._address, self._until = address, until

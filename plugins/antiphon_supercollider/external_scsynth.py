@@ -1,4 +1,4 @@
-"""A scsynth that runs already: spoken to as one of its clients, never ended, left as it was found."""
+"""An external scsynth: Antiphon is one of its clients, never ends it, and removes what it put there."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from antiphon_supercollider.server import Scsynth
 
 ANSWER_SECONDS = 1.0
 SILENT_SECONDS = 1.0
-"""One that says nothing for so long is gone, or hangs."""
+"""Seconds without a reply after which it counts as gone or hung."""
 ASK_SECONDS = 0.2
 OLDEST, NEWEST = (3, 10), (3, 99)
-"""Versions, both included: 3.10 and later say theirs, and 3.13 was tried."""
+"""Range of versions, both included: 3.10 and later report theirs; tested with 3.13."""
 MAX_PLAIN = 60_000
-"""Bytes of a SynthDef that go in a datagram; longer ones it reads itself."""
+"""Bytes of a SynthDef sent in a datagram; longer ones it reads from a file."""
 UNSEEN = -1
-"""The number of a process that is not to be seen: it is in another container."""
+"""Stands for a process that is not visible, because it runs in another container."""
 _LEAVER = """
 import os, socket, sys
 packets = sys.stdin.buffer.read().split(b"\\n")
@@ -40,15 +40,25 @@ for packet in packets[1:]:
 
 
 @dataclass(frozen=True, slots=True)
-class Met:
-    """What it says of itself. rate: Hz.  version: in words."""
+class ServerInfo:
+    """What scsynth reports of itself.
+
+    Attributes:
+        rate: Frames per second.
+        version: As text, "3.13".
+    """
 
     rate: int
     version: str
 
 
-def meet(address: tuple[str, int], rate: int) -> Met:
-    """Asks who is there. `EngineError` in one sentence where it cannot be joined."""
+def meet(address: tuple[str, int], rate: int) -> ServerInfo:
+    """Asks the scsynth at an address for its rate and version.
+
+    Raises:
+        EngineError: It cannot be joined; in one sentence.
+        Unanswered: It does not answer.
+    """
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
         asking.settimeout(ANSWER_SECONDS)
         status = _asked(asking, address, "/status", b"/status.reply")
@@ -65,7 +75,7 @@ def meet(address: tuple[str, int], rate: int) -> Met:
         raise EngineError(
             f"the scsynth at {shown} runs at {runs_at} Hz and the server at {rate}; start with --rate {runs_at}"
         )
-    return Met(runs_at, ".".join(map(str, numbers[:2])))
+    return ServerInfo(runs_at, ".".join(map(str, numbers[:2])))
 
 
 def _asked(asking: socket.socket, address: tuple[str, int], what: str, answer: bytes) -> osc.Message | None:
@@ -79,7 +89,7 @@ def _asked(asking: socket.socket, address: tuple[str, int], what: str, answer: b
 
 
 def process_of(port: int) -> int:
-    """The process of ours that listens at that UDP port; 0 where none is seen."""
+    """The process of this user that listens at UDP port `port`; 0 where none is found."""
     inode = ""
     for line in Path("/proc/net/udp").read_text().splitlines()[1:]:
         words = line.split()
@@ -107,7 +117,15 @@ class ExternalScsynth(Scsynth):
         self._leaver: subprocess.Popen[bytes] | None = None
 
     def enrol(self, meanwhile: Callable[[], None] = lambda: None) -> None:
-        """Becomes a client of it. `EngineError` where it takes no more, `Unanswered` where it does not answer."""
+        """Registers as a client.
+
+        Args:
+            meanwhile: Called while waiting.
+
+        Raises:
+            EngineError: It accepts no more clients.
+            Unanswered: It does not answer.
+        """
         asked: tuple[osc.Arg, ...] = ("/notify", 1, self._wanted) if self._wanted >= 0 else ("/notify", 1)
         self.send(*asked)
         deadline = time.monotonic() + ANSWER_SECONDS
@@ -130,7 +148,7 @@ class ExternalScsynth(Scsynth):
             time.sleep(0.005)
 
     def numbers(self) -> list[int]:
-        """Integers in what it says of its nodes, theirs among them; none where that is too long to be said."""
+        """The integers in its list of nodes, node numbers among them; none where the list is too long for a reply."""
         self.send("/g_queryTree", 0, 0)
         deadline = time.monotonic() + ANSWER_SECONDS
         while time.monotonic() < deadline:
@@ -141,7 +159,7 @@ class ExternalScsynth(Scsynth):
         return []
 
     def boot(self, meanwhile: Callable[[], None] = lambda: None) -> None:
-        """As `enrol`, and it is given our SynthDefs."""
+        """Registers as `enrol` does, and loads our SynthDefs."""
         self.enrol(meanwhile)
         for number, path in enumerate(sorted((built_in_folder("supercollider") / "compiled").glob("*.scsyndef"))):
             data = path.read_bytes()
@@ -169,10 +187,10 @@ class ExternalScsynth(Scsynth):
         return "it answers no more" if now - self._heard > SILENT_SECONDS else ""
 
     def kill(self) -> None:
-        """It is not ours to end."""
+        """Does nothing: Antiphon does not end an external scsynth."""
 
     def promise(self, leaves: Sequence[bytes]) -> None:
-        """What is said to it at the end, by a process that outlives this one, however it ends."""
+        """Starts a process that sends packets to scsynth once this process has ended, however it ends."""
         speaking = self.socket.fileno()
         self._leaver = subprocess.Popen(
             [sys.executable, "-I", "-S", "-c", _LEAVER, str(speaking)], stdin=subprocess.PIPE,
@@ -186,7 +204,7 @@ class ExternalScsynth(Scsynth):
         self._leaver.stdin.flush()
 
     def close(self) -> None:
-        """Takes away what was put there."""
+        """Removes what this client has put there."""
         if self._leaver is None:
             self.send("/notify", 0)
         else:

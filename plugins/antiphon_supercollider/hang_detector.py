@@ -1,19 +1,19 @@
-"""Whether a scsynth that lives does nothing: its counter does not come back, or it answers no question."""
+"""Detects a scsynth that runs but does nothing: its counter does not come back, or it does not answer."""
 
 from __future__ import annotations
 
 import time
 
 SECONDS, PERIODS = 0.2, 28
-"""How long it may be silent, whichever is more. Our jackd waits for 20 periods for a client that stands still."""
+"""Silence allowed: the longer of so many seconds and so many JACK periods. Our jackd waits 20 periods for a client."""
 ASK_SECONDS = 0.1
 
 
 class HangDetector:
-    """How long nothing has come. look: seconds from one look to the next.
+    """Measures how long nothing has come.
 
-    Where the whole machine stands still nobody hangs: a look counts for two of them at most, however late it was. Nor
-    where JACK's clock does: it moves by a block at least while it waits for one that does.
+    A stall of the whole machine is no hang: a look counts for two intervals at most, however late it is. Nor is a stall
+    of JACK's clock, which advances by at least a block while JACK waits for a client that hangs.
     """
 
     def __init__(self, block: int, rate: int, look: float) -> None:
@@ -25,12 +25,21 @@ class HangDetector:
         self.seconds = self._before = 0.0
 
     def broken(self, grace: float = 0.0) -> None:
-        """Something has come, or cannot come yet. grace: seconds of silence beside what is allowed."""
+        """Restarts the measurement: something has come, or cannot come yet.
+
+        Args:
+            grace: Seconds of silence allowed in addition.
+        """
         self.seconds = self._before = -grace
         self._clock = -1
 
     def look(self, clock: int, seen: int = 0) -> bool:
-        """Whether it has lasted too long; it then begins anew. clock: JACK's.  seen: changes when something comes."""
+        """Whether the silence has lasted too long; the measurement then restarts.
+
+        Args:
+            clock: JACK's frame counter.
+            seen: A number that changes when something comes.
+        """
         now = time.monotonic_ns()
         passed, self._looked_ns = min((now - self._looked_ns) / 1e9, self._most), now
         if seen != self._seen:
@@ -47,5 +56,5 @@ class HangDetector:
 
     @property
     def due(self) -> bool:
-        """Whether it is time to ask again, as of the last look."""
+        """Whether to send the next question, as of the last look."""
         return int(self._before / ASK_SECONDS) != int(self.seconds / ASK_SECONDS)

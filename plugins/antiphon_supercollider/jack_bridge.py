@@ -1,4 +1,4 @@
-"""The JACK client beside scsynth: two wires to it, a stereo pair back for each node, a ring of what came."""
+"""The JACK client beside scsynth: two ports to it, a stereo pair back for each node, a ring of what came back."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from antiphon_supercollider.kernel import DEPTH, MAX_PORTS, WORDS, BridgeSlot, b
 
 NAME = "antiphon-scsynth-wires-"
 ECHO = 2
-"""Ports the counter takes, each way."""
+"""Ports of the counter in each direction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ class Wires:
 
     @property
     def lost(self) -> int:
-        """Cycles whose sound came back without a number."""
+        """Cycles whose sound came back without a frame number."""
         return self._view[BridgeSlot.LOST]
 
     def join(self, client: str, first_in: int = 0, first_out: int = 0) -> None:
@@ -118,7 +118,7 @@ class Wires:
             self._client.disconnect(into, out)
 
     def leave(self, client: str) -> None:
-        """Takes the wires to that client away."""
+        """Disconnects that client."""
         for port in (*self._outs, *self._ins):
             for other in port.connections:
                 if other.name.startswith(f"{client}:"):
@@ -126,7 +126,7 @@ class Wires:
                         port.disconnect(other)
 
     def clients(self) -> list[Outside]:
-        """JACK's other clients with ports named as scsynth's are; sclang's first, where nothing else is said."""
+        """JACK's other clients whose ports are named as scsynth's; the one of sclang first."""
         ports: dict[str, tuple[dict[int, bool], dict[int, bool]]] = {}
         for port in self._client.get_ports(is_audio=True):
             client, _, name = port.name.rpartition(":")
@@ -139,7 +139,16 @@ class Wires:
         return sorted(found, key=lambda outside: not outside.name.startswith("SuperCollider"))
 
     def read(self, frame: int, slot: int, into: Samples) -> bool:
-        """The slot's sound from `frame` on, into `[2, frames]`; False when not all of it is there."""
+        """Copies the slot's sound.
+
+        Args:
+            frame: First frame.
+            slot: The node's slot.
+            into: `[2, frames]`, result.
+
+        Returns:
+            False where a part of it has not come back.
+        """
         block, view, done, frames = self.block, self._view, 0, into.shape[1]
         port = ECHO + 2 * slot
         while done < frames:

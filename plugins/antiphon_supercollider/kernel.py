@@ -12,7 +12,7 @@ from enum import IntEnum
 from antiphon.api.kernels import address_f32, call_c, i64, i64p, kernel, store_release
 
 DEPTH = 64
-"""Blocks of sound kept."""
+"""Blocks of sound in the ring."""
 MAX_PORTS = 40
 
 

@@ -1,4 +1,4 @@
-"""Which nodes, buses and buffers of a scsynth are ours."""
+"""The nodes, buses and buffers of a scsynth that Antiphon uses."""
 
 from __future__ import annotations
 
@@ -12,11 +12,17 @@ FIRST_GROUP = 10
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """What of a scsynth is ours. A joined one belongs to others too.
+    """The part of a scsynth that Antiphon uses; an external one has other clients.
 
-    nodes: added to our node numbers.  out: first of our output buses.  clock: of the two input buses.  private: first
-    audio bus of `2 * places` for each slot.  held: first control bus of `places` for each.  buffers: first number.
-    together: all slots go to `out`.
+    Attributes:
+        nodes: Added to our node numbers.
+        out: First of our output buses.
+        clock: First of the two input buses.
+        private: First audio bus of `2 * places` for each slot.
+        held: First control bus of `places` for each slot.
+        buffers: Number of the first buffer.
+        together: Whether all slots write to `out`.
+        places: Voices of a slot.
     """
 
     out: int

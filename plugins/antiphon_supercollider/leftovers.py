@@ -1,6 +1,6 @@
-"""What a scsynth of ours leaves: memory under its port's number, its worker's folder, and JACK's semaphores.
+"""Removes what killed scsynths and workers leave behind: shared memory of their port, folders, and JACK's semaphores.
 
-A worker is killed as well, so it cannot always tidy up itself. Its folder says which ports are its own.
+A worker may be killed too, so it cannot always do this itself. Its folder lists the ports of its own scsynths.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from antiphon.api.workers import process_start
 
 PREFIX = "antiphon-scsynth-"
 RUNNING = "running"
-"""In a worker's folder: an empty file for each scsynth of its own, called as its port."""
+"""In a worker's folder: an empty file for each of its scsynths, named after its port."""
 MEMORY = Path("/dev/shm")
 _SEMAPHORE = re.compile(rf"jack_sem\.\d+_.+_{PREFIX}(?:wires-)?(\d+)(?:-\d+)?")
 """JACK's, of a client of ours, called by the process of its worker; a client that is killed leaves it behind."""
@@ -28,13 +28,13 @@ STEP = 0.02
 
 
 def claim(folder: Path, port: int) -> None:
-    """A scsynth of ours will have that port. A folder that is no worker's takes no note of it."""
+    """Records in the worker's folder that a scsynth of ours will use a port; does nothing in another folder."""
     with contextlib.suppress(OSError):
         (folder / RUNNING / str(port)).touch()
 
 
 def release(folder: Path, port: int) -> None:
-    """It has ended."""
+    """Removes that record."""
     with contextlib.suppress(OSError):
         (MEMORY / f"SuperColliderServer_{port}").unlink()
     with contextlib.suppress(OSError):
@@ -42,14 +42,16 @@ def release(folder: Path, port: int) -> None:
 
 
 def sweep(patience: float = 0.0, since: float = 0.0) -> None:
-    """Takes away what workers left that were killed. Never raises: others may sweep at the same moment.
+    """Removes what killed workers left. Never raises, since others may do the same at the same moment.
 
-    patience: seconds for scsynths that are ending, of workers that began after the time `since`. What is heard at the
-    port of an older one is somebody else's for good.
+    Args:
+        patience: Seconds to wait for scsynths that are ending, of workers that began after `since`. A process at the
+            port of an older one is not ours.
+        since: Seconds since 1970.
     """
     until = time.monotonic() + patience
     for folder in _abandoned():
-        while _made(folder) >= since and _ports(folder) & _listening() and time.monotonic() < until:
+        while _begun_at(folder) >= since and _ports(folder) & _listening() and time.monotonic() < until:
             time.sleep(STEP)
         # a port that is heard at may be somebody else's by now
         listening = _listening()
@@ -63,7 +65,7 @@ def sweep(patience: float = 0.0, since: float = 0.0) -> None:
 
 
 def _semaphores() -> list[Path]:
-    """Those of workers that are gone."""
+    """JACK's semaphores of workers that have ended."""
     found = []
     for path in MEMORY.glob("jack_sem.*"):
         client = _SEMAPHORE.fullmatch(path.name)
@@ -74,7 +76,7 @@ def _semaphores() -> list[Path]:
 
 
 def _abandoned() -> list[Path]:
-    """Folders of processes that are gone."""
+    """Folders of processes that have ended."""
     found = []
     for folder in map(Path, glob.glob(f"{glob.escape(tempfile.gettempdir())}/{PREFIX}*-*")):
         with contextlib.suppress(ValueError, OSError):
@@ -84,8 +86,8 @@ def _abandoned() -> list[Path]:
     return found
 
 
-def _made(folder: Path) -> float:
-    """When its worker began, all but: nothing is put into it later but into its own folders."""
+def _begun_at(folder: Path) -> float:
+    """About when a folder's worker began: later changes are in its subfolders only."""
     with contextlib.suppress(OSError):
         return folder.stat().st_mtime
     return 0.0
@@ -99,7 +101,7 @@ def _ports(folder: Path) -> set[int]:
 
 
 def _listening() -> set[int]:
-    """UDP ports that somebody on this machine listens at."""
+    """UDP ports in use on this machine."""
     found = set()
     for table in ("udp", "udp6"):
         with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""What a synth node plays by in scsynth: one of our SynthDefs or somebody's own, and a sound in a buffer."""
+"""The assets of a synth node in scsynth: one of our SynthDefs or a user's own, and a sound in a buffer."""
 
 from __future__ import annotations
 
@@ -27,7 +27,13 @@ _DRUM = "antiphon_hat"
 
 @dataclass(frozen=True, slots=True)
 class VoiceAssets:
-    """definition: somebody's own, or None for ours.  buffer: its number, -1 for none.  channels: of the buffer."""
+    """The assets of a node.
+
+    Attributes:
+        definition: A user's SynthDef, or None for ours.
+        buffer: Number of the buffer, -1 for none.
+        channels: Channels of the buffer.
+    """
 
     definition: scgf.Definition | None = None
     buffer: int = -1
@@ -38,12 +44,16 @@ NOTHING = VoiceAssets()
 
 
 def needs(settings: SynthSettings) -> bool:
-    """Whether there is anything to be read for it."""
+    """Whether files have to be read for these settings."""
     return bool(settings.synthdef or settings.sound)
 
 
 def built_in(instrument: str, channels: int = 2) -> str:
-    """The name of the SynthDef. `ParamError` where there is none."""
+    """The name of our SynthDef for an instrument.
+
+    Raises:
+        ParamError: There is none.
+    """
     found = MONO.get(instrument) if channels == 1 else None
     found = found or BUILT_IN.get(instrument)
     if found is None:
@@ -53,12 +63,16 @@ def built_in(instrument: str, channels: int = 2) -> str:
 
 @cache
 def known(name: str) -> scgf.Definition:
-    """One of ours."""
+    """The definition of one of our SynthDefs."""
     return scgf.load(built_in_folder("supercollider") / "compiled" / f"{name}.scsyndef")
 
 
 def own(settings: SynthSettings) -> scgf.Definition:
-    """Somebody's own. Raises `FileError` where it cannot be played by notes."""
+    """The user's SynthDef of these settings.
+
+    Raises:
+        FileError: It cannot be played by notes.
+    """
     found = scgf.load(Path(settings.synthdef))
     shown = Path(settings.synthdef).name
     if "out" not in found.controls:
@@ -71,7 +85,12 @@ def own(settings: SynthSettings) -> scgf.Definition:
 
 
 def check(settings: SynthSettings) -> None:
-    """Raises `FileError` or `ParamError` in one sentence for what scsynth would not play."""
+    """Checks that scsynth can play these settings.
+
+    Raises:
+        FileError: A file cannot be used.
+        ParamError: A setting is invalid.
+    """
     if settings.synthdef:
         definition = own(settings)
         _named(settings, definition.controls, definition.title)

@@ -1,4 +1,4 @@
-"""scsynth for files: the turns of a render, and the score that `scsynth -N` is given."""
+"""Renders scsynth's part of a file: the passes of a render, and the score for `scsynth -N`."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from antiphon_supercollider.timing import ahead
 MOST_TURNS = 4
 MOST_TRACKS = 32
 LEAD = 4800
-"""Frames of the clock before sample 0: no voice can sound on the very frame it is made."""
+"""Frames of the score before sample 0: no voice can sound on the frame on which it is created."""
 AHEAD = 2400
 """Frames by which messages come before the hop they are for. In a set that is played again: as they came in it, for
 what runs in a voice while it waits."""
@@ -55,18 +55,22 @@ class _Track:
 
 @contextmanager
 def turns(*, live: int = 0) -> Iterator[OfflineTurns]:
-    """The turns of one render, with a folder of their own for as long. live: frames of a block, of a set that was."""
+    """The passes of one render, with a temporary folder.
+
+    Args:
+        live: Frames of a block, for the replay of a set; else 0.
+    """
     with tempfile.TemporaryDirectory(prefix="antiphon-score-") as name:
         yield OfflineTurns(Path(name), live)
 
 
 class OfflineTurns:
-    """Call `begin` before each turn and `done` after it, until `done` says that all is there for the last."""
+    """The passes of one render. Call `begin` before each and `done` after it, until `done` returns True."""
 
     def __init__(self, folder: Path, live: int) -> None:
         self._live = live
         self._folder, self._turn, self._begun = folder, 0, 0
-        self._told = b""
+        self._previous_events = b""
 
     def begin(self) -> None:
         # a worker that knows another turn's tracks is not this one's
@@ -80,22 +84,38 @@ class OfflineTurns:
         use_backend(BackendChoice(AGAIN if self._live else INFO, settings))
 
     def done(self, frames: int, rate: int) -> bool:
-        """Whether what has just been played is right: it was told what the turn before it was. frames: in all."""
+        """Whether the pass was the last: its events were those of the pass before it.
+
+        Args:
+            frames: Length of the render.
+            rate: Frames per second.
+        """
         path = self._folder / TOLD.format(self._turn)
-        told = path.read_bytes() if path.exists() else b""
-        if (self._turn and told == self._told) or self._turn == MOST_TURNS or b'"event"' not in told:
+        events = path.read_bytes() if path.exists() else b""
+        if (self._turn and events == self._previous_events) or self._turn == MOST_TURNS or b'"event"' not in events:
             self.begin()
             return True
-        self._told = told
+        self._previous_events = events
         before = ahead(rate, self._live, self._live) if self._live else AHEAD
         render(path, frames, rate, lambda track: self._folder / SOUND.format(self._turn, track), before)
         self._turn += 1
         return False
 
 
-def render(told: Path, frames: int, rate: int, into: Callable[[int], Path], before: int = AHEAD) -> None:
-    """Renders what was told, a sound for each track. `EngineError` where scsynth refuses or there are too many."""
-    tracks = _tracks(told)
+def render(events: Path, frames: int, rate: int, into: Callable[[int], Path], before: int = AHEAD) -> None:
+    """Renders recorded events by `scsynth -N`, a sound for each track.
+
+    Args:
+        events: File of the events of one pass.
+        frames: Length of the render.
+        rate: Frames per second.
+        into: Path of a track's sound.
+        before: Frames by which messages precede their hop.
+
+    Raises:
+        EngineError: scsynth fails, or there are too many tracks.
+    """
+    tracks = _tracks(events)
     if len(tracks) > MOST_TRACKS:
         raise EngineError(f"scsynth renders {MOST_TRACKS} synth nodes at most, and there are {len(tracks)}")
     outputs = 2 * len(tracks)
@@ -119,9 +139,9 @@ def render(told: Path, frames: int, rate: int, into: Callable[[int], Path], befo
         np.save(into(track), np.ascontiguousarray(x[:, 2 * track : 2 * track + 2].T))
 
 
-def _tracks(told: Path) -> list[_Track]:
+def _tracks(events: Path) -> list[_Track]:
     tracks: list[_Track] = []
-    for line in told.read_text("utf-8").splitlines():
+    for line in events.read_text("utf-8").splitlines():
         read: dict[str, Any] = json.loads(line)
         if "settings" in read:
             tracks.append(_Track(SynthSettings(**read["settings"])))
@@ -131,7 +151,7 @@ def _tracks(told: Path) -> list[_Track]:
 
 
 def _materials(tracks: list[_Track], folder: Path) -> tuple[list[VoiceAssets], list[tuple[int, bytes]]]:
-    """What each track is played by, and the messages that give it to scsynth."""
+    """The assets of each track, and the messages that load them."""
     shelf = Shelf(folder)
     materials = [
         shelf.material(n, track.settings) if needs(track.settings) else NOTHING for n, track in enumerate(tracks)
@@ -142,7 +162,7 @@ def _materials(tracks: list[_Track], folder: Path) -> tuple[list[VoiceAssets], l
 def _lines(
     tracks: list[_Track], outputs: int, frames: int, rate: int, folder: Path, before: int
 ) -> Iterator[tuple[int, bytes]]:
-    """Packets by frame of the score, in order. folder: for what scsynth is to read."""
+    """The packets of the score by frame, in order."""
     for path in sorted((built_in_folder("supercollider") / "compiled").glob("*.scsyndef")):
         yield 0, osc.encode("/d_recv", path.read_bytes())
     materials, sounds = _materials(tracks, folder)

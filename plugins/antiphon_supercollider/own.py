@@ -1,7 +1,7 @@
-"""Somebody's own SynthDef played by notes: it knows no clock, so each of its voices stands behind a door that does.
+"""Plays a user's SynthDef by notes. A helper synth starts and stops each voice on its frame.
 
-A voice is a group: their synth, paused, which plays to a bus of its own, and `antiphon_door`, which lets it run in
-the block of its frame and moves its sound on to the frame. The door's `door_held`, a control bus, is the gate.
+A voice is a group: the user's synth, paused, which writes to a private bus, and `antiphon_door`, which resumes it in
+the block of its frame and delays its sound to the frame. A control bus, `door_held`, is its gate.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from antiphon.api import Event, frequency, osc
 from antiphon.api.synths import SynthSettings
 from antiphon_supercollider.material import BUFFERS, VoiceAssets
-from antiphon_supercollider.players import AT_ONCE, NodeVoices, ScVoice, Told
+from antiphon_supercollider.players import AT_ONCE, NodeVoices, ScVoice, SendPacket
 from antiphon_supercollider.template import Template, moment
 
 PLACES = 64
-"""Voices of a node at once, with those that ring on; each has two audio buses and a control bus."""
+"""Voices of a node at once, releasing ones included; each has two audio buses and a control bus."""
 _DOOR = ("door_start", "door_start_high", "door_gain", "door_in", "door_held", "door_voice", "door_group")
 _PITCHES = ("note", "midinote")
 
@@ -72,7 +72,7 @@ class OwnPlayer(NodeVoices):
         self._places.clear()
         self._free_places = list(range(self._most))
 
-    def _on(self, event: Event, at: int, send: Told) -> None:
+    def _on(self, event: Event, at: int, send: SendPacket) -> None:
         channel = self._of(event.channel)
         key = (event.channel, event.number)
         self._strike(key, channel, at, send)
@@ -110,15 +110,15 @@ class OwnPlayer(NodeVoices):
         send(0, self._door.fill(door, (*moment(at), channel.gain, bus, held, node, group)))
         send(0, osc.encode("/n_run", group, 1))
 
-    def _let_go(self, node: int, voice: ScVoice, at: int, send: Told) -> None:
+    def _release_voice(self, node: int, voice: ScVoice, at: int, send: SendPacket) -> None:
         if "gate" in self._definition.controls:
-            super()._let_go(node, voice, at, send)
+            super()._release_voice(node, voice, at, send)
 
     def _semitones(self, channel: int, asked: bool = False) -> float:
-        """Of the bend: in a control of that name where there is one, else in the pitch."""
+        """The bend in semitones, for a control of that name where there is one, else for the pitch."""
         return self._of(channel).bend * self.settings.bend * (("bend" in self._definition.controls) == asked)
 
-    def _bend(self, channel: int, send: Told) -> None:
+    def _bend(self, channel: int, send: SendPacket) -> None:
         there = self._definition.controls
         for node, voice in self._voices.items():
             if voice.channel != channel:
@@ -136,7 +136,7 @@ def player_of(
     settings: SynthSettings, rate: int, group: int, out: int, clock: int, nodes: Iterator[int], material: VoiceAssets,
     first_bus: int, first_held: int, places: int = PLACES,
 ) -> NodeVoices:  # fmt: skip
-    """The player of a node: of one of our SynthDefs, or of somebody's own."""
+    """The player of a node, for one of our SynthDefs or for a user's own."""
     if material.definition is None:
         return NodeVoices(settings, rate, group, out, clock, nodes, material)
     return OwnPlayer(settings, rate, group, out, clock, nodes, material, first_bus, first_held, places)

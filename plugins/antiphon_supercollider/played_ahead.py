@@ -1,6 +1,6 @@
-"""Events that were played ahead of the engine's hops, until these confirm them.
+"""Events that were played before the engine's hop that contains them, until that hop confirms them.
 
-Events of a slot keep their order: one that is left to its hop is not overtaken by those that follow it.
+Events of a slot keep their order: where one is left to its hop, those that follow it are too.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from collections.abc import Sequence
 from antiphon.api import Event
 
 PATIENCE = 1.0
-"""Seconds of the engine's time within which an event comes from there as well, however many wait there."""
+"""Seconds of engine time within which the hop with the event must come."""
 MOST = 256
 YOUNG = 16
 """Hops at the beginning in which events may come that were played ahead before it, and ended by it."""
 
 
 class Hurried:
-    """One slot's. rate: of the stream."""
+    """The events of one slot that were played ahead."""
 
     def __init__(self, rate: int) -> None:
         self._patience = round(PATIENCE * rate)
@@ -29,22 +29,22 @@ class Hurried:
         return len(self._waiting)
 
     def takes(self, event: Event) -> bool:
-        """Whether it may be played ahead; one that may not is left to its hop, as those that follow till then are."""
+        """Whether an event may be played ahead; if not, it and those that follow are left to their hops."""
         if self._hops >= YOUNG and not self._left and len(self._waiting) < MOST:
             return True
         self.leave(event)
         return False
 
     def leave(self, event: Event) -> None:
-        """It is left to its hop; so are those that follow until it has come, that none overtakes it."""
+        """Leaves an event to its hop, and those that follow it until that hop has come."""
         self._left, self._left_at = event.serial, -1
 
     def add(self, event: Event, node: int, sample: int) -> None:
-        """It was played before the hop that begins at `sample`, by voice `node`; below 0 for none of its own."""
+        """Records that an event was played by voice `node`, -1 for none, before the hop that begins at `sample`."""
         self._waiting[event.serial] = sample, node
 
     def hop(self, sample: int, events: Sequence[Event]) -> Sequence[Event]:
-        """Of a hop that begins at `sample`: the events that have not been played."""
+        """The events of the hop that begins at `sample` that have not been played."""
         self._hops += 1
         if self._left:
             if self._left_at < 0:
@@ -56,19 +56,19 @@ class Hurried:
         return [event for event in events if not event.serial or self._waiting.pop(event.serial, None) is None]
 
     def unclaimed(self, sample: int) -> list[int]:
-        """Voices of events that are not confirmed by the hop that begins at `sample`, and should be."""
+        """Voices of events that should have been confirmed by the hop that begins at `sample` and were not."""
         before = sample - self._patience
         # in the order they were played
         late = [serial for serial, (played, _) in self._waiting.items() if played < before]
         return [self._waiting.pop(serial)[1] for serial in late]
 
     def lost(self) -> None:
-        """Who played them is gone: their hops are to play them, and what follows is to wait for that."""
+        """Handles the loss of the scsynth: events are left to their hops until these have come."""
         if self._waiting:
             self._left, self._left_at = next(reversed(self._waiting)), -1
             self._waiting.clear()
 
     def clear(self) -> None:
-        """The stream begins."""
+        """Starts a new stream."""
         self._waiting.clear()
         self._left = self._hops = 0

@@ -1,7 +1,7 @@
-"""Notes to the messages of scsynth: which SynthDef, which node, which frame. No socket and no clock here.
+"""Turns notes into messages to scsynth: which SynthDef, which node, which frame. It uses no socket and no clock.
 
-One `NodeVoices` is a synth node's: it gives voices to notes, holds them under the pedal, steals, chokes, and says every
-moment as a frame of the clock that our SynthDefs wait for.
+A `NodeVoices` belongs to one synth node: it allocates voices to notes, holds them under the pedal, steals and chokes,
+and expresses each moment as the frame of JACK's clock that our SynthDefs wait for.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ VOLUME, EXPRESSION, SOUND_OFF, RESET, NOTES_OFF = 7, 11, 120, 121, 123
 NEVER = -1
 AT_ONCE = -1
 AGAIN_ATTACK = 0.05
-"""Seconds of attack of a note taken up again: no second blow."""
+"""Seconds of attack of a note that is resumed, so that it is not struck again."""
 HIGH_RELEASE = 1.2
-"""Seconds of a piano's note above `DAMPED`, whose strings have no dampers."""
+"""Seconds of release of a piano note above `DAMPED`, whose strings have no dampers."""
 DAMPED = 88
 QUIET = -96.0
 
-Told = Callable[[int, bytes], None]
-"""Takes a node's number where a voice is begun, else 0, and the packet."""
+SendPacket = Callable[[int, bytes], None]
+"""Called with the number of the node that the packet creates, or 0, and the packet."""
 DIES = {"piano": 12.0, "bass": 12.0, "pluck": 4.0, "drums": 0.5}
-"""About how long middle C takes to fall by 60 dB, in seconds: what is taken up again is as soft as it would be."""
+"""Seconds in which middle C decays by some 60 dB, to set the level of a resumed note."""
 QUIET_AGAIN = -50.0
 
 
 @dataclass(frozen=True, slots=True)
 class Drum:
-    """What a key of the kit is played by. controls: beside the voice's own."""
+    """How a key of the kit is played. controls: besides the voice's own."""
 
     definition: str
     controls: tuple[tuple[str, float], ...]
@@ -46,7 +46,11 @@ class Drum:
 
 @cache
 def kit() -> dict[int, Drum]:
-    """Key → drum, of `synthdefs.toml`. `EngineError` when it cannot be read."""
+    """The drums by key, of `synthdefs.toml`.
+
+    Raises:
+        EngineError: It cannot be read.
+    """
     path = built_in_folder("supercollider") / "synthdefs.toml"
     try:
         read = tomllib.loads(path.read_text("utf-8"))["kit"]
@@ -139,11 +143,11 @@ class NodeVoices:
 
     @property
     def sounding(self) -> int:
-        """Notes that count for the limit."""
+        """Number of voices that count towards the limit."""
         return len(self._alive)
 
     def ended(self, node: int) -> None:
-        """scsynth has freed a voice, or never made it."""
+        """Handles a voice that scsynth has freed or never created."""
         voice = self._voices.pop(node, None)
         self._alive.pop(node, None)
         if voice is not None:
@@ -152,8 +156,15 @@ class NodeVoices:
                 del self._held[key]
             self._of(voice.channel).pedalled.discard(node)
 
-    def play(self, events: Sequence[Event], frame: int, now: int, send: Told) -> None:
-        """A hop's events. frame: of its first sample.  now: the frame below which it is too late."""
+    def play(self, events: Sequence[Event], frame: int, now: int, send: SendPacket) -> None:
+        """Plays the events of a hop.
+
+        Args:
+            events: In order.
+            frame: JACK frame of the hop's first sample.
+            now: Frame before which it is too late.
+            send: Takes the packets.
+        """
         for event in events:
             at = AT_ONCE if event.live else frame + event.offset
             match event.kind:
@@ -167,13 +178,13 @@ class NodeVoices:
                     self._of(event.channel).bend = event.value
                     self._bend(event.channel, send)
 
-    def sweep(self, send: Told) -> None:
-        """Frees what voices that have ended leave behind."""
+    def sweep(self, send: SendPacket) -> None:
+        """Frees what ended voices leave behind."""
         for node in self.litter:
             send(0, self._free.fill(node, ()))
         self.litter.clear()
 
-    def _bend(self, channel: int, send: Told) -> None:
+    def _bend(self, channel: int, send: SendPacket) -> None:
         self._change(channel, "bend", self._of(channel).bend * self.settings.bend, send)
 
     def _of(self, channel: int) -> _Channel:
@@ -182,7 +193,7 @@ class NodeVoices:
             found = self._channels[channel] = _Channel()
         return found
 
-    def _on(self, event: Event, at: int, send: Told) -> None:
+    def _on(self, event: Event, at: int, send: SendPacket) -> None:
         instrument, channel = self.settings.instrument, self._of(event.channel)
         drum = self._drum_kit.get(event.number)
         faded = self._faded(event)
@@ -230,8 +241,8 @@ class NodeVoices:
         flat = [word for control, value in all_of_it.items() for word in (control, float(value))]
         return osc.encode("/s_new", name, node, 1, self.group, *flat)
 
-    def _strike(self, key: tuple[int, int], channel: _Channel, at: int, send: Told) -> None:
-        """The note that this key has sounding, by the hand or the pedal, ends for another."""
+    def _strike(self, key: tuple[int, int], channel: _Channel, at: int, send: SendPacket) -> None:
+        """Ends the key's sounding note, held by key or pedal, before another."""
         old = self._held.pop(key, -1)
         if old < 0:
             old = next((n for n in channel.pedalled if self._voices[n].note == key[1]), -1)
@@ -239,7 +250,7 @@ class NodeVoices:
             self._take(old, at, send)
 
     def _faded(self, event: Event) -> float:
-        """dB by which a note taken up again has died away meanwhile."""
+        """dB by which a resumed note has decayed meanwhile."""
         t60 = DIES.get(self.settings.instrument, 0.0)
         if not event.age or not t60:
             return 0.0
@@ -261,8 +272,8 @@ class NodeVoices:
             found = self._templates[key] = Template("/s_new", name, 0, 1, self.group, *flat)
         return found
 
-    def _turn(self, number: int, place: float, send: Told) -> None:
-        """A dial is turned: for what sounds, and what is to come."""
+    def _turn(self, number: int, place: float, send: SendPacket) -> None:
+        """Sets a controller, for sounding and later voices."""
         if number >= len(self._asked.dials):
             return
         dial = self._asked.dials[number]
@@ -272,7 +283,7 @@ class NodeVoices:
             template.set(len(template.floats) - back, value)
         send(0, osc.encode("/n_set", self.group, dial.name, value))
 
-    def _off(self, event: Event, at: int, timed: int, now: int, send: Told) -> None:
+    def _off(self, event: Event, at: int, timed: int, now: int, send: SendPacket) -> None:
         node = self._held.pop((event.channel, event.number), -1)
         voice = self._voices.get(node)
         if voice is None or voice.drum:
@@ -282,17 +293,17 @@ class NodeVoices:
             return
         if at == AT_ONCE and voice.start > now:
             at = max(timed, voice.start + 1)
-        self._let_go(node, voice, at, send)
+        self._release_voice(node, voice, at, send)
 
-    def _let_go(self, node: int, voice: ScVoice, at: int, send: Told) -> None:
+    def _release_voice(self, node: int, voice: ScVoice, at: int, send: SendPacket) -> None:
         self._alive.pop(node, None)
         if at == AT_ONCE:
             send(0, self._gate.fill(node + self.beside, (0.0,)))
         else:
             send(0, self._stop.fill(node + self.beside, moment(at)))
 
-    def _take(self, node: int, at: int, send: Told) -> None:
-        """A fade of 10 ms, whatever it is doing; one that would not have begun is not to sound at all."""
+    def _take(self, node: int, at: int, send: SendPacket) -> None:
+        """Steals a voice: fades it out in 10 ms; a voice that has not begun never sounds."""
         voice = self._voices[node]
         self._alive.pop(node, None)
         key = (voice.channel, voice.note)
@@ -307,13 +318,13 @@ class NodeVoices:
             send(0, self._cut.fill(node + self.beside, moment(at)))
 
     def _victim(self) -> int:
-        """Who is taken: one only the pedal holds, else the oldest."""
+        """The voice to steal: the oldest that only the pedal holds, else the oldest."""
         for channel in self._channels.values():
             if channel.pedalled:
                 return min(channel.pedalled)
         return next(iter(self._alive))
 
-    def _control(self, event: Event, at: int, send: Told) -> None:
+    def _control(self, event: Event, at: int, send: SendPacket) -> None:
         channel = self._of(event.channel)
         match event.number:
             case n if n >= FIRST_DIAL:
@@ -345,13 +356,13 @@ class NodeVoices:
                 channel.bend, channel.volume, channel.expression = 0.0, 1.0, 1.0
                 self._bend(event.channel, send)
 
-    def _release(self, nodes: Sequence[int], at: int, send: Told) -> None:
+    def _release(self, nodes: Sequence[int], at: int, send: SendPacket) -> None:
         for node in nodes:
             voice = self._voices.get(node)
             if voice is not None and not voice.drum and node in self._alive:
-                self._let_go(node, voice, at, send)
+                self._release_voice(node, voice, at, send)
 
-    def _change(self, channel: int, control: str, value: float, send: Told) -> None:
+    def _change(self, channel: int, control: str, value: float, send: SendPacket) -> None:
         for node, voice in self._voices.items():
             if voice.channel == channel:
                 send(0, osc.encode("/n_set", node, control, float(value)))
@@ -360,13 +371,13 @@ class NodeVoices:
         """The voice that plays a note since `event` began it; -1 for none."""
         return self._held.get((event.channel, event.number), -1) if event.kind == "on" else -1
 
-    def withdraw(self, node: int, send: Told) -> None:
-        """Ends a voice that should not have been."""
+    def withdraw(self, node: int, send: SendPacket) -> None:
+        """Ends a voice that should not have been started."""
         if node in self._voices:
             self._take(node, AT_ONCE, send)
 
     def forget(self) -> None:
-        """The scsynth it told is gone, and its voices with it; what is played again is told again."""
+        """Clears all voices, because their scsynth has ended; notes played again create new ones."""
         self._voices.clear()
         self._alive.clear()
         self._held.clear()

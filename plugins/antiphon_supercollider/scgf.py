@@ -1,7 +1,7 @@
-"""Compiled SynthDefs (SCgf, version 2) of other people: read from end to end before scsynth is given them.
+"""Reads compiled SynthDefs (SCgf, version 2) of users completely before scsynth gets them.
 
-scsynth takes a file at its word and dies of one that is cut off or points outside itself. What is handed on is the
-same graph under a name made of its bytes, so that it takes no other definition's place.
+scsynth does not check a file, and crashes on one that is cut off or refers outside itself. It gets the same graph under
+a name made of a digest of its bytes, so that it does not replace another definition.
 """
 
 from __future__ import annotations
@@ -24,11 +24,16 @@ _CONTROL_UGENS = ("Control", "LagControl", "AudioControl", "TrigControl")
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """name: as it is given to scsynth.  title: as it was written.  controls: with their defaults.
+    """A user's SynthDef.
 
-    held: controls that a control bus may be mapped to.  channels: the most that it writes to neighbouring audio
-    buses, 0 for none.  data: the file's bytes under `name`.  elsewhere: a UGen that writes to another bus than that
-    of the control `out`, "" for none.
+    Attributes:
+        name: Its name in scsynth.
+        title: Its name in the file.
+        controls: Names and defaults of its controls.
+        held: Controls that can be mapped to a control bus.
+        channels: Most neighbouring audio buses that it writes to, 0 for none.
+        data: The file's bytes under `name`.
+        elsewhere: A UGen that writes to another bus than that of the control `out`, "" for none.
     """
 
     name: str
@@ -41,7 +46,11 @@ class Definition:
 
 
 def load(path: Path) -> Definition:
-    """Raises `FileError` in one sentence for what is not one whole SynthDef of at most `MAX_BYTES`."""
+    """Reads a file.
+
+    Raises:
+        FileError: It is not one whole SynthDef of at most `MAX_BYTES`; in one sentence.
+    """
     try:
         if not path.is_file():
             raise FileError(f"there is no SynthDef {path.name}; write it there with SynthDef.writeDefFile")
@@ -54,7 +63,11 @@ def load(path: Path) -> Definition:
 
 
 def parse(data: bytes, shown: str) -> Definition:
-    """Of a file's bytes. Raises `FileError` with what is wrong and where."""
+    """Reads the bytes of a file, shown as `shown` in errors.
+
+    Raises:
+        FileError: What is wrong, and where.
+    """
     reader = _Reader(data, shown)
     if data[:4] != b"SCgf":
         raise reader.wrong("it does not begin as a compiled SynthDef does", "write it with SynthDef.writeDefFile")

@@ -1,8 +1,8 @@
-"""What is told to synths, written down, and played back once scsynth has rendered it: the backend for files.
+"""The backend for files: records events in one pass and plays the sound that scsynth has rendered of them in the next.
 
-A file is played twice or more. In the first turn nodes are silent and their notes are kept; scsynth renders the
-score of them without a clock (`-N`), and the next turn plays that. Where its sound changes what is played (a synth
-into a node that listens), another turn follows.
+A file is played twice or more. In the first pass synth nodes are silent and their events are recorded; scsynth renders
+the score of them offline (`-N`), and the next pass plays that. Where the sound changes the events (a synth into a node
+that listens), another pass follows.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from antiphon_supercollider.timing import delay
 
 TOLD = "told-{}.jsonl"
 SOUND = "sound-{}-{}.npy"
-"""Of a turn and a track: float32 `[2, frames]`, from sample 0 on."""
+"""Name of a track's sound by pass and track: float32 `[2, frames]`, from sample 0 on."""
 
 
 class ScoreBackend:

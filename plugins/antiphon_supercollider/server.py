@@ -1,4 +1,4 @@
-"""One scsynth process: found, started on a loopback port of its own, spoken to, ended with whoever started it."""
+"""One scsynth process: found, started on a loopback port of its own, controlled by OSC, ended with its parent."""
 
 from __future__ import annotations
 
@@ -21,13 +21,17 @@ from antiphon_supercollider import leftovers
 BOOT_SECONDS = 15.0
 MISSING = "scsynth is not installed; install it with: sudo apt-get install supercollider-server"
 MEMORY_KB, NODES, DEFS, WIRES, LOGINS = 131072, 16384, 1024, 256, 4
-"""What scsynth may use, each a bound: real-time memory, nodes, SynthDefs, wires, clients."""
+"""Limits of scsynth: real-time memory, nodes, SynthDefs, wires, clients."""
 _ROOM = 8 << 20
 _prctl = getattr(ctypes.CDLL(None), "prctl", None)
 
 
 def found() -> str:
-    """scsynth's path. Raises `EngineError` with what to install."""
+    """The path of scsynth.
+
+    Raises:
+        EngineError: It is not installed; the message says what to install.
+    """
     path = shutil.which("scsynth")
     if path is None:
         raise EngineError(MISSING)
@@ -35,7 +39,11 @@ def found() -> str:
 
 
 def control_block(block: int) -> int:
-    """scsynth's own block: the largest power of two up to 64 that divides JACK's. `EngineError` below 8."""
+    """scsynth's own block: the largest power of two up to 64 that divides JACK's.
+
+    Raises:
+        EngineError: That is below 8.
+    """
     size = next(n for n in (64, 32, 16, 8, 4, 2, 1) if block % n == 0)
     if size < 8:
         raise EngineError(f"scsynth does not play blocks of {block} frames; use a multiple of 64, with --block")
@@ -43,7 +51,7 @@ def control_block(block: int) -> int:
 
 
 def limits(block: int, inputs: int, outputs: int) -> list[str]:
-    """Options that bound it, and give it so many buses to the outside."""
+    """Command line options for scsynth's limits and its numbers of hardware buses."""
     return [
         "-i", str(inputs), "-o", str(outputs), "-z", str(control_block(block)), "-m", str(MEMORY_KB),
         "-n", str(NODES), "-d", str(DEFS), "-w", str(WIRES), "-l", str(LOGINS), "-a", "8192", "-b", "1024",
@@ -96,7 +104,7 @@ class Scsynth:
         self.send_bytes(osc.encode(str(message[0]), *message[1:]))
 
     def send_bytes(self, packet: bytes) -> bool:
-        """False where the system took it not: its buffers are full, or nobody listens any more."""
+        """Sends a packet; False where the system refused it: its buffers are full, or scsynth has ended."""
         try:
             self.socket.sendto(packet, self.address)
         except OSError:
@@ -104,15 +112,19 @@ class Scsynth:
         return True
 
     def boot(self, meanwhile: Callable[[], None] = lambda: None) -> None:
-        """Until it answers and has our SynthDefs; `EngineError` when it ends, or takes too long.
+        """Waits until it answers and has our SynthDefs.
 
-        meanwhile: called every 10 ms or so.
+        Args:
+            meanwhile: Called about every 10 ms.
+
+        Raises:
+            EngineError: It ended, or took too long.
         """
         self._until(b"/done", "/notify", meanwhile, "/notify", 1)
         self._until(b"/done", "/d_loadDir", meanwhile, "/d_loadDir", str(self._folder / "compiled"))
 
     def sync(self, meanwhile: Callable[[], None] = lambda: None) -> None:
-        """Until all sent so far is done."""
+        """Waits until it has processed all messages sent so far."""
         self._until(b"/synced", 1, meanwhile, "/sync", 1)
 
     def _until(self, address: bytes, first: osc.Arg, meanwhile: Callable[[], None], *message: osc.Arg) -> None:
@@ -135,7 +147,7 @@ class Scsynth:
         raise EngineError(f"scsynth did not answer {message[0]!s} within {BOOT_SECONDS:g} s")
 
     def replies(self) -> list[osc.Message]:
-        """What has come, at most 4096 messages."""
+        """The replies received, at most 4096."""
         got = []
         with contextlib.suppress(OSError):
             for _ in range(4096):
@@ -156,7 +168,7 @@ class Scsynth:
             self._process.kill()
 
     def close(self) -> None:
-        """Ends it, if it runs still, waits for that, and takes away what it left."""
+        """Ends it, waits for that, and removes the files it left."""
         self.kill()
         self._process.wait()
         leftovers.release(self._folder, self.address[1])

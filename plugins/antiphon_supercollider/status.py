@@ -1,4 +1,4 @@
-"""What the worker writes of scsynth into its own words, and what the server's status makes of them."""
+"""The words of the arena that the worker writes about scsynth, and their part of the server's status."""
 
 from __future__ import annotations
 

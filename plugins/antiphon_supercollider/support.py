@@ -1,4 +1,4 @@
-"""What the backend `supercollider` does outside its worker; what it needs is imported where it is done."""
+"""The support of the backend `supercollider` outside its worker; imports are made where they are used."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from antiphon_supercollider.timing import delay
 
 
 class SuperColliderSupport(SynthSupport):
-    """scsynth of Antiphon's own, or one that runs already and is joined."""
+    """scsynth started by Antiphon, or an external one."""
 
     def delay(self, rate: int, hop: int) -> int:
         """As `timing.delay` has it."""

@@ -1,4 +1,4 @@
-"""Messages to scsynth whose words stay and whose numbers are written into the bytes; frames as two floats."""
+"""OSC messages to scsynth whose numbers are written into prepared bytes; frames are sent as two floats."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from antiphon.api import osc
 
 
 class Template:
-    """A message whose addresses and names stay: its numbers are written into the bytes. ints, floats by position."""
+    """A message with fixed address and names; its numbers, by position, are written into the bytes."""
 
     def __init__(self, *message: osc.Arg) -> None:
         self._bytes = bytearray(osc.encode(str(message[0]), *message[1:]))

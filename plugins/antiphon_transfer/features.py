@@ -1,6 +1,6 @@
-"""What one frame sounds like: which notes there may be, how loud it is, and the shape of its spectrum in bands.
+"""Features of one frame: which notes may sound, the level, and the shape of the spectrum in bands.
 
-Notes and loudness are said in a way that depends little on the instrument; the shape is the instrument.
+Notes and level are computed so that they depend little on the instrument; the shape describes the instrument.
 """
 
 from __future__ import annotations
@@ -14,16 +14,21 @@ from antiphon_transfer.stream import C64, F32, Framing
 
 BANDS = 32
 FLOOR = 3e-7
-"""Of full scale, added to every magnitude: what is softer is all one."""
+"""Full-scale magnitude added to every bin, so that softer ones are equal."""
 RANGE = 50.0
-"""dB below the loudest; what is softer counts as this soft."""
+"""dB below the loudest level at which the level feature is clipped."""
 _NOTES = np.arange(30.0, 110.0, 2.0)
 NUMBERS = len(_NOTES) + 3
-"""Of a description: whole tones from F#1, each with its neighbours; the level, its square, its rise."""
+"""Number of features: whole tones from F#1, each with its neighbours; the level, its square, its rise."""
 
 
 def bank(grid: Framing, bands: int = BANDS) -> tuple[F32, F32]:
-    """Overlapping bands of equal width by ear (ERB): weights `[bands, bins]` to gather, and to spread again."""
+    """Overlapping bands of equal width on the ERB scale.
+
+    Returns:
+        Weights `[bands, bins]` that average bins into bands, and weights of the same shape that interpolate bands to
+        bins.
+    """
     place = 21.4 * np.log10(1.0 + 0.00437 * grid.hertz)
     edges = np.linspace(0.0, place[-1], bands + 2)
     weight = np.maximum(0.0, 1.0 - np.abs(place - edges[1:-1, None]) / (edges[1] - edges[0]))
@@ -36,7 +41,13 @@ def bank(grid: Framing, bands: int = BANDS) -> tuple[F32, F32]:
 
 @dataclass(slots=True)
 class SpectralShape:
-    """Of one frame: log magnitude `[bins]`; its mean and deviation in every band `[2 * BANDS]`; level in dB."""
+    """The spectrum of one frame.
+
+    Attributes:
+        log: `[bins]` log magnitude.
+        bands: `[2 * BANDS]` its mean and standard deviation in every band.
+        level: dB.
+    """
 
     log: F32
     bands: F32
@@ -44,7 +55,12 @@ class SpectralShape:
 
 
 class Describer:
-    """Describes frames one after the other."""
+    """Computes shape and features of one frame after another.
+
+    Attributes:
+        shape: Result of `measure`.
+        numbers: `[NUMBERS]` result of `describe`.
+    """
 
     def __init__(self, grid: Framing) -> None:
         self._gather, self._spread = bank(grid)
@@ -64,10 +80,11 @@ class Describer:
         self._first = True
 
     def reset(self) -> None:
+        """Clears the previous frame's level."""
         self._first = True
 
-    def look(self, bins: C64) -> SpectralShape:
-        """Shape of a frame's spectrum `[channels, bins]`, the power mean of the channels."""
+    def measure(self, bins: C64) -> SpectralShape:
+        """The shape of a frame's spectrum bins `[channels, bins]`, of the mean power of the channels."""
         power, log = self._power, self.shape.log
         power.fill(0.0)
         for row in bins:
@@ -91,9 +108,13 @@ class Describer:
         return self.shape
 
     def describe(self, loudest: float) -> None:
-        """`numbers` of the frame looked at last. loudest: the level in dB that it is compared with."""
+        """Writes `numbers` for the frame last measured.
+
+        Args:
+            loudest: Level in dB that the frame's level is relative to.
+        """
         log, over, reach = self.shape.log, self._part, self._reach
-        # how far a bin stands out of the 300 Hz on either side of it: the comb of the notes, not their colour
+        # level of a bin over the mean of 300 Hz on either side: the partials of the notes without their timbre
         sums = self._sums
         sums[: reach + 1] = log[0]
         sums[0] = 0.0
@@ -118,5 +139,5 @@ class Describer:
         self.numbers[-1] = rise
 
     def spread(self, bands: F32, out: F32) -> F32:
-        """Values of bands as values of bins."""
+        """out `[bins]` ← bands `[BANDS]`, interpolated."""
         return np.dot(bands, self._spread, out=out)

@@ -1,11 +1,11 @@
-"""`transfer`: the notes of the input with the timbre of a reference, a hop at a time."""
+"""The processor `transfer`: the notes of the input with the timbre of a reference, hop by hop."""
 
 from __future__ import annotations
 
 from typing import ClassVar
 
 from antiphon.api import IO, Param, Processor, StreamSpec
-from antiphon_transfer.method import Way
+from antiphon_transfer.method import TransferMethod
 from antiphon_transfer.reference import read
 from antiphon_transfer.stream import Overlap, grid
 
@@ -13,67 +13,68 @@ MODES = ("envelope", "nmf", "wavelet")
 
 
 class Transfer(Processor):
-    """Rhythm, tempo and pitch of the input, timbre of the reference.
+    """Keeps rhythm, tempo and pitch of the input and gives it the timbre of the reference.
 
-    All work falls on a grid of hops counted from the last `reset`, and a hop reads `amount` at its own last sample: any
-    split into blocks gives the same samples. Without a reference the input passes, `latency` frames later.
+    Hops are counted from the last `reset`, and a hop reads `amount` at its own last sample: any split into blocks gives
+    the same samples. Without a reference the input passes, `latency` frames later.
     """
 
     needs = ("reference",)
     params: ClassVar[tuple[Param, ...]] = (
         Param(
             "mode", "choice", "envelope", choices=MODES, restart=True,
-            doc="Envelope by note and loudness, spectra mixed from the reference, or levels of wavelet bands.",
+            doc="Envelope by note and level, spectra mixed from the reference, or levels of wavelet bands.",
         ),
-        Param("reference", "file", "", doc="The sound that gives the timbre; none: the input passes."),
-        Param("amount", default=1.0, low=0.0, high=1.0, doc="How far towards the reference, in every band."),
+        Param("reference", "file", "", doc="The sound that gives the timbre; without one the input passes."),
+        Param("amount", default=1.0, low=0.0, high=1.0, doc="Share of the change to the reference's timbre."),
     )  # fmt: skip
 
     def prepare(self, spec: StreamSpec) -> None:
-        """Reads the reference and learns from it. Latency: the power of two nearest to 46 ms.
+        """Reads the reference and learns from it. The latency is the power of two nearest to 46 ms.
 
-        Raises `FileError` for a reference that cannot be read, is silent, or shorter than that.
+        Raises:
+            FileError: The reference cannot be read, is silent, or is shorter than that.
         """
         sizes = grid(spec.rate)
         self.latency = sizes.size
         self._overlap = Overlap(sizes, spec.channels)
-        self._way: Way | None = None
+        self._method: TransferMethod | None = None
         path = str(self.settings["reference"])
         if not path:
             return
         samples = read(path, sizes)
-        # only the mode that plays is imported: prepare is off the block path
+        # imports only the mode in use
         match self.settings["mode"]:
             case "envelope":
-                from antiphon_transfer.envelope import Envelope
+                from antiphon_transfer.envelope import EnvelopeMethod
 
-                self._way = Envelope(samples, sizes, spec.channels)
+                self._method = EnvelopeMethod(samples, sizes, spec.channels)
             case "nmf":
-                from antiphon_transfer.nmf import Mosaic
+                from antiphon_transfer.nmf import NmfMethod
 
-                self._way = Mosaic(samples, sizes, spec.channels)
+                self._method = NmfMethod(samples, sizes, spec.channels)
             case _:
-                from antiphon_transfer.wavelet import Wavelet
+                from antiphon_transfer.wavelet import WaveletMethod
 
-                self._way = Wavelet(samples, sizes, spec.channels)
+                self._method = WaveletMethod(samples, sizes, spec.channels)
 
     def reset(self) -> None:
-        """Forgets the input; the reference stays."""
+        """Clears the input; the reference stays."""
         self._overlap.clear()
-        if self._way is not None:
-            self._way.reset()
+        if self._method is not None:
+            self._method.reset()
 
     def process(self, io: IO) -> None:
-        heard, said = io.audio_in[0], io.audio_out[0]
+        sound, out = io.audio_in[0], io.audio_out[0]
         overlap = self._overlap
         done = 0
         while done < io.frames:
-            end = done + min(io.frames - done, overlap.missing)
-            full = overlap.swap(heard[:, done:end], said[:, done:end])
+            end = done + min(io.frames - done, overlap.remaining)
+            full = overlap.swap(sound[:, done:end], out[:, done:end])
             done = end
             if not full:
                 continue
-            if self._way is None:
+            if self._method is None:
                 overlap.skip()
             else:
-                overlap.add(self._way.run(overlap.frame(), float(io.at("amount", end - 1))))
+                overlap.add(self._method.run(overlap.frame(), float(io.at("amount", end - 1))))

@@ -1,4 +1,4 @@
-"""The reference sound: read, checked, cut into frames."""
+"""Reads and checks the reference sound and cuts it into frames."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from antiphon.api.files import read_sound
 from antiphon_transfer.stream import C64, F32, Framing, hann
 
 LONGEST = 60.0
-"""Seconds of a reference that are listened to; from a longer one the loudest stretch."""
+"""Seconds of a reference that are used; of a longer one the loudest stretch."""
 
 
 def read(path: str, grid: Framing) -> F32:
-    """The reference `[channels, frames]` at the grid's rate.
+    """The reference as float32 `[channels, frames]` at the grid's rate.
 
-    Raises `FileError` for what cannot be read, is shorter than a frame, or is silent.
+    Raises:
+        FileError: It cannot be read, is shorter than a frame, or is silent.
     """
     name = Path(path).name
     samples = read_sound(path, rate=grid.rate).samples
@@ -38,7 +39,7 @@ def read(path: str, grid: Framing) -> F32:
 
 
 def frames(samples: F32, grid: Framing) -> Iterator[F32]:
-    """Windowed frames `[channels, size]`, one a hop, silence before and after; each holds until the next."""
+    """Windowed frames `[channels, size]`, one a hop, padded with silence; each is valid until the next."""
     window = hann(grid.size)
     padded = np.pad(samples, ((0, 0), (grid.size - grid.hop, grid.size - grid.hop)))
     for at in range(0, padded.shape[1] - grid.size + 1, grid.hop):

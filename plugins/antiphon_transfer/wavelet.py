@@ -1,8 +1,8 @@
-"""`mode=wavelet`: every band of a wavelet packet transform gets the loudnesses it has in the reference.
+"""`mode=wavelet`: gives each band of a wavelet packet transform the distribution of levels it has in the reference.
 
-A frame is split by an orthogonal filter pair into bands of equal width. The level of a piece of a band has a rank
-among the levels this band has had; the level of that rank in the reference becomes its own (a monotone transport, or
-histogram matching). It knows nothing of notes; within a frame it follows attacks more closely than a spectrum does.
+A frame is split by an orthogonal filter pair into bands of equal width. The level of a piece of a band has a rank among
+the levels this band has had; it is set to the level of that rank in the reference (a monotone transport, or histogram
+matching). The method does not use notes; within a frame it follows attacks more closely than a spectrum does.
 """
 
 from __future__ import annotations
@@ -19,17 +19,22 @@ from antiphon_transfer.stream import F32, F64, Framing
 NAME = "sym16"
 DEPTH = 7
 PIECES = 2
-"""Pieces of a frame with a level of their own."""
+"""Pieces of a frame with a level each."""
 LOWEST, HIGHEST = -110, 10
-"""dB a level is counted between, in steps of 1 dB."""
+"""Range of the histograms in dB, in steps of 1 dB."""
 EARLY = 150.0
-"""Levels that the reference's histogram counts for, before the input's own are known."""
+"""Levels that the reference's histogram counts for until the input's own are known."""
 FORGET = 1.0 / 4000.0
 MOST_GAIN = 40.0
 
 
 class Packets:
-    """The transform of one channel's frame, in place, and back."""
+    """Wavelet packet transform and inverse of one channel's frame.
+
+    Attributes:
+        frame: `[size]` samples.
+        packets: `[size]` coefficients, band by band.
+    """
 
     def __init__(self, size: int, depth: int) -> None:
         import pywt
@@ -43,30 +48,32 @@ class Packets:
         self.packets: F32 = pair[depth % 2]
         steps = [(size >> n, 1 << n, pair[n % 2], pair[(n + 1) % 2]) for n in range(depth)]
         pack = (low, high, len(low))
-        self._forth: list[Callable[[], None]] = [
+        self._forward: list[Callable[[], None]] = [
             wavelet_split.bind(x, count, each, *pack, y, *scratch) for each, count, x, y in steps
         ]
-        self._back: list[Callable[[], None]] = [
+        self._inverse: list[Callable[[], None]] = [
             wavelet_join.bind(y, count, each, *pack, x, *scratch) for each, count, x, y in reversed(steps)
         ]
 
     def split(self) -> None:
-        for step in self._forth:
+        """packets ← transform of `frame`."""
+        for step in self._forward:
             step()
 
     def join(self) -> None:
-        for step in self._back:
+        """frame ← inverse transform of `packets`."""
+        for step in self._inverse:
             step()
 
 
-class Wavelet:
-    """See the module."""
+class WaveletMethod:
+    """The method of `mode=wavelet`; see the module."""
 
     def __init__(self, samples: F32, grid: Framing, channels: int) -> None:
         self._bands = 1 << DEPTH
         self._each = grid.size // self._bands // PIECES
         self._channels = [Packets(grid.size, DEPTH) for _ in range(channels)]
-        self._made: F32 = np.zeros((channels, grid.size), np.float32)
+        self._result: F32 = np.zeros((channels, grid.size), np.float32)
         shape = (self._bands, PIECES)
         self._power: F32 = np.zeros(shape, np.float32)
         self._part: F32 = np.zeros(shape, np.float32)
@@ -82,16 +89,16 @@ class Wavelet:
         for frame in frames(samples, grid):
             self._measure(frame, listening)
             np.add.at(counts, (self._rows, self._place()), 1.0)
-        # a histogram that is smooth has an inverse everywhere
+        # a smoothed histogram has no empty bins, so that its cumulative sum is invertible
         kernel = np.array([1.0, 2.0, 3.0, 2.0, 1.0]) / 9.0
         counts = np.apply_along_axis(np.convolve, 1, counts, kernel, "same")
         self._share: F64 = counts / counts.sum(axis=1, keepdims=True)
-        grown = np.cumsum(self._share, axis=1)
+        cumulative = np.cumsum(self._share, axis=1)
         ranks = (np.arange(257) + 0.5) / 257.0
         edges = np.arange(steps) + LOWEST + 1.0
-        self._table: F64 = np.stack([np.interp(ranks, row, edges) for row in grown])
+        self._table: F64 = np.stack([np.interp(ranks, row, edges) for row in cumulative])
         self._counts: F64 = np.zeros_like(counts)
-        self._grown: F64 = np.zeros_like(counts)
+        self._cumulative: F64 = np.zeros_like(counts)
         self._weight = 1.0 / channels
         self.reset()
 
@@ -101,30 +108,30 @@ class Wavelet:
     def run(self, frame: F32, amount: float) -> F32:
         self._measure(frame, self._channels)
         place = self._place()
-        np.cumsum(self._counts, axis=1, out=self._grown)
-        whole = self._grown[:, -1:]
+        np.cumsum(self._counts, axis=1, out=self._cumulative)
+        whole = self._cumulative[:, -1:]
         inside = self._levels - np.floor(self._levels)
-        rank = (self._grown[self._rows, place] - self._counts[self._rows, place] * (1.0 - inside)) / whole
+        rank = (self._cumulative[self._rows, place] - self._counts[self._rows, place] * (1.0 - inside)) / whole
         np.clip(rank * 257.0 - 0.5, 0.0, 255.999, out=self._rank)
         below = self._rank.astype(np.int64)
         part = self._rank - below
-        wanted = self._table[self._rows, below] * (1.0 - part) + self._table[self._rows, below + 1] * part
-        change = np.clip(wanted - self._levels, -80.0, MOST_GAIN) * amount
-        # what is silent stays so, and is not counted
-        heard = self._levels > LOWEST + 1.0
-        np.power(10.0, np.where(heard, change, 0.0) / 20.0, out=self._gain, casting="same_kind")
-        if heard.any():
+        target = self._table[self._rows, below] * (1.0 - part) + self._table[self._rows, below + 1] * part
+        change = np.clip(target - self._levels, -80.0, MOST_GAIN) * amount
+        # silence is left unchanged and not counted
+        audible = self._levels > LOWEST + 1.0
+        np.power(10.0, np.where(audible, change, 0.0) / 20.0, out=self._gain, casting="same_kind")
+        if audible.any():
             np.multiply(self._counts, 1.0 - FORGET, out=self._counts)
-            np.add.at(self._counts, (self._rows, place), heard)
-        for packets, made in zip(self._channels, self._made, strict=True):
+            np.add.at(self._counts, (self._rows, place), audible)
+        for packets, result in zip(self._channels, self._result, strict=True):
             shaped = packets.packets.reshape(self._bands, PIECES, self._each)
             np.multiply(shaped, self._gain[:, :, None], out=shaped)
             packets.join()
-            made[:] = packets.frame
-        return self._made
+            result[:] = packets.frame
+        return self._result
 
     def _measure(self, frame: F32, channels: list[Packets]) -> None:
-        """`_levels` `[bands, PIECES]` in dB ← of the frame's packets, the power mean of the channels."""
+        """_levels `[bands, PIECES]` in dB ← mean power of the channels' packets."""
         self._power.fill(0.0)
         for packets, samples in zip(channels, frame, strict=True):
             packets.frame[:] = samples

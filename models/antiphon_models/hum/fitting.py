@@ -1,4 +1,4 @@
-"""How the constants of `judge` were found: a linear discriminant of notes sung against syllables said."""
+"""How the constants of `classifier` were found: a linear discriminant of notes sung against syllables said."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon_hum.decimator import HOP, Decimator
-from antiphon_hum.tracking.note_classifier import LEAST, Look
+from antiphon_hum.tracking.note_classifier import MIN_VOICED, CandidateFeatures
 from antiphon_hum.tracking.tracker import CENTRE, NoteTracker, TrackerSettings
 from antiphon_models.hum.material import RATE, items, speech
 
@@ -18,7 +18,7 @@ SONGS = 24
 
 
 def fit(data: Path, mode: str, seed: int = 1, songs: int = SONGS) -> tuple[float, ...]:
-    """The discriminant of `judge`: Fisher's, of sung notes found rightly against syllables of speech.
+    """The discriminant of `classifier`: Fisher's, of sung notes found rightly against syllables of speech.
 
     Gives the weights of the logarithms and the constant, in `Discriminant`'s order.
     """
@@ -38,10 +38,10 @@ def fit(data: Path, mode: str, seed: int = 1, songs: int = SONGS) -> tuple[float
 
 def _looks(sound: F32, mode: str) -> Iterable[tuple[float, list[float]]]:
     """(seconds, [pitch, logarithms]) of every candidate, admitted or not."""
-    seen: list[Look] = []
+    seen: list[CandidateFeatures] = []
     intake = Decimator(RATE)
     tracker = NoteTracker(mode, intake)
-    tracker.judge.heard = lambda look, _said: seen.append(look)
+    tracker.classifier.on_decision = lambda features, _said: seen.append(features)
     at, hops, found = 0, 0, []
     x = np.concatenate([sound, np.zeros(RATE // 3, np.float32)])[None]
     while at < x.shape[1]:
@@ -51,7 +51,7 @@ def _looks(sound: F32, mode: str) -> Iterable[tuple[float, list[float]]]:
             tracker.step(TrackerSettings())
             intake.turn()
             for one in seen:
-                if one.voiced >= LEAST:
+                if one.voiced >= MIN_VOICED:
                     logs = [
                         np.log(one.compass + 0.03),
                         np.log(one.glide + 0.5),

@@ -15,7 +15,7 @@ from antiphon_hum.decimator import HOP, Decimator
 from antiphon_hum.learned import spec
 from antiphon_hum.learned.decode import Live, NoteDecoder
 from antiphon_hum.tracking.tracker import CENTRE, NoteTracker, TrackerSettings
-from antiphon_hum.transcription.notes import NoteCollector, notes_of
+from antiphon_hum.transcription.notes import StreamTranscriber, notes_of
 from antiphon_models.hum.material import PERIOD
 from antiphon_models.hum.peers import PEERS, Found
 from antiphon_models.hum.testset import RATE, TestClip
@@ -63,10 +63,10 @@ def live(mode: str) -> System:
 
     def run(clip: TestClip) -> Result:
         begun = time.perf_counter()
-        listener = NoteCollector(RATE, 1, {"mode": mode})
-        listener.hear(clip.sound[None])
-        notes = [(n.start / RATE, n.end / RATE, float(n.number)) for n in listener.notes()]
-        return Result(notes, listener.latency / RATE, time.perf_counter() - begun)
+        transcriber = StreamTranscriber(RATE, 1, {"mode": mode})
+        transcriber.feed(clip.sound[None])
+        notes = [(n.start / RATE, n.end / RATE, float(n.number)) for n in transcriber.notes()]
+        return Result(notes, transcriber.latency / RATE, time.perf_counter() - begun)
 
     return run
 
@@ -80,7 +80,7 @@ def learned_live(patience: int | None = None) -> System:
     def run(clip: TestClip) -> Result:
         begun = time.perf_counter()
         whole = OfflineModel("learned")
-        whole.hear(clip.sound[None])
+        whole.feed(clip.sound[None])
         answers, _ = whole.end()
         decoder, late = NoteDecoder(Live()), latency(RATE)
         notes: Found = []

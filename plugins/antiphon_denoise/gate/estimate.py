@@ -1,4 +1,4 @@
-"""From a frame's power to a gain for every bin: features, network, gate.
+"""From the power spectrum of a frame to a gain for each bin: features, network, gate.
 
 All levels are natural logarithms of power; white noise of variance 1 has power 1 in every bin.
 """
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from antiphon.api.kernels import f32, f32p, i64, i64p, kernel
 from antiphon_denoise.bands import BINS, COUNT, places
 from antiphon_denoise.gate.network import Network, load_weights
-from antiphon_denoise.gate.suppression_limit import Care
+from antiphon_denoise.gate.suppression_limit import SuppressionLimit
 
 F32 = NDArray[np.float32]
 QUIET = 1e-10
@@ -35,14 +35,25 @@ def denoise_power(spectrum: f32p, channels: i64, bins: i64, unit: f32, power: f3
 
 @kernel
 def denoise_bands(
-    power: f32p, log_power: f32p, bins: i64, below: i64p, way: f32p, area: f32p, out: f32p, bands: i64
+    power: f32p, log_power: f32p, bins: i64, below: i64p, fraction: f32p, area: f32p, out: f32p, bands: i64
 ) -> None:
-    """out `[2, bands]` ← mean power and mean log power of each band; area: its bins' weights summed."""
+    """out `[2, bands]` ← mean power and mean log power of each band.
+
+    Args:
+        power: `[bins]`.
+        log_power: `[bins]`, its natural logarithm.
+        bins: Number of bins to read.
+        below: `[bins]` band centre below each bin.
+        fraction: `[bins]` where the bin lies between that centre and the next, 0 to 1.
+        area: `[bands]` sum of the interpolation weights of a band's bins.
+        out: Result.
+        bands: Number of bands.
+    """
     for b in range(2 * bands):
         out[b] = 0.0
     for k in range(bins):
         b = below[k]
-        up = way[k]
+        up = fraction[k]
         down = f32(1.0) - up
         out[b] = out[b] + down * power[k]
         out[b + 1] = out[b + 1] + up * power[k]
@@ -54,76 +65,94 @@ def denoise_bands(
 
 
 @kernel
-def denoise_follow(log_power: f32p, short: f32p, long: f32p, bins: i64) -> None:
-    """Smooths log power over some 30 ms and some 400 ms."""
+def denoise_smooth_log_power(log_power: f32p, short: f32p, long: f32p, bins: i64) -> None:
+    """Smooths log power `[bins]` with time constants of some 30 ms (short) and 400 ms (long), in place."""
     for k in range(bins):
         short[k] = f32(_SHORT) * short[k] + f32(1.0 - _SHORT) * log_power[k]
         long[k] = f32(_LONG) * long[k] + f32(1.0 - _LONG) * log_power[k]
 
 
 @kernel
-def denoise_drive(
-    log_power: f32p, short: f32p, long: f32p, noise: f32p, level: f32p, rule: f32p,
-    edge: i64p, way: f32p, bands: i64, told: f32p, drive: f32p, rest: f32p,
+def denoise_gate_logits(
+    log_power: f32p, short: f32p, long: f32p, noise: f32p, level: f32p, coefficients: f32p,
+    edge: i64p, fraction: f32p, bands: i64, flags: f32p, gate_logit: f32p, floor_logit: f32p,
 ) -> None:  # fmt: skip
-    """How far each bin's gate is pushed shut, and its rest, both as logits with the sign turned.
+    """gate_logit, floor_logit `[bins]` ← negated logits of each bin's opening and of its lowest gain, within ±30.
 
-    rule: `[6, bands]`, read between band centres; edge: the first bin above each centre. told[0]: 1
-    where noise, the log power of the learned noise, is to be used, else 0. told[1]: a band above
-    this log power is not shut.
+    Args:
+        log_power: `[bins]` log power of the frame.
+        short: `[bins]` log power smoothed over some 30 ms.
+        long: `[bins]` log power smoothed over some 400 ms.
+        noise: `[bins]` log power of the learned noise.
+        level: `[bands]` log power of the frame's bands.
+        coefficients: `[6, bands]` output of the network, interpolated between band centres: constant, weights of
+            `log_power`, `short`, `long` and `noise`, and logit of the lowest gain.
+        edge: `[bands]` first bin above each centre.
+        fraction: `[bins]` where the bin lies between two centres, 0 to 1.
+        bands: Number of bands.
+        flags: [0]: 1 to use `noise`, else 0. [1]: log power above which a band is not attenuated.
+        gate_logit: Result.
+        floor_logit: Result.
     """
-    known = told[0]
-    ceiling = told[1]
+    known = flags[0]
+    ceiling = flags[1]
     for b in range(bands - 1):
-        slope = rule[b + 1] - rule[b]
-        now = rule[bands + b]
-        now_slope = rule[bands + b + 1] - now
-        lately = rule[2 * bands + b]
-        lately_slope = rule[2 * bands + b + 1] - lately
-        always = rule[3 * bands + b]
-        always_slope = rule[3 * bands + b + 1] - always
-        learned = known * rule[4 * bands + b]
-        learned_slope = known * rule[4 * bands + b + 1] - learned
-        shut = rule[5 * bands + b]
-        shut_slope = rule[5 * bands + b + 1] - shut
-        start = rule[b]
-        lower = level[b]
-        climb = level[b + 1] - lower
+        constant_slope = coefficients[b + 1] - coefficients[b]
+        now = coefficients[bands + b]
+        now_slope = coefficients[bands + b + 1] - now
+        short_term = coefficients[2 * bands + b]
+        short_term_slope = coefficients[2 * bands + b + 1] - short_term
+        long_term = coefficients[3 * bands + b]
+        long_term_slope = coefficients[3 * bands + b + 1] - long_term
+        learned = known * coefficients[4 * bands + b]
+        learned_slope = known * coefficients[4 * bands + b + 1] - learned
+        floor = coefficients[5 * bands + b]
+        floor_slope = coefficients[5 * bands + b + 1] - floor
+        constant = coefficients[b]
+        level_below = level[b]
+        level_slope = level[b + 1] - level_below
         for k in range(edge[b], edge[b + 1]):
-            up = way[k]
-            here = lower + up * climb
-            push = start + up * slope
-            push = push + (now + up * now_slope) * (log_power[k] - here)
-            push = push + (lately + up * lately_slope) * (short[k] - here)
-            push = push + (always + up * always_slope) * (long[k] - here)
-            push = push + (learned + up * learned_slope) * max(min(noise[k] - here, f32(4.0)), f32(-8.0))
-            push = push + max(f32(2.0) * (here - ceiling), f32(0.0))
-            drive[k] = max(min(-push, f32(30.0)), f32(-30.0))
-            rest[k] = max(min(-(shut + up * shut_slope), f32(30.0)), f32(-30.0))
+            up = fraction[k]
+            band_level = level_below + up * level_slope
+            logit = constant + up * constant_slope
+            logit = logit + (now + up * now_slope) * (log_power[k] - band_level)
+            logit = logit + (short_term + up * short_term_slope) * (short[k] - band_level)
+            logit = logit + (long_term + up * long_term_slope) * (long[k] - band_level)
+            logit = logit + (learned + up * learned_slope) * max(min(noise[k] - band_level, f32(4.0)), f32(-8.0))
+            logit = logit + max(f32(2.0) * (band_level - ceiling), f32(0.0))
+            gate_logit[k] = max(min(-logit, f32(30.0)), f32(-30.0))
+            floor_logit[k] = max(min(-(floor + up * floor_slope), f32(30.0)), f32(-30.0))
 
 
 @kernel
-def denoise_gain(drive: f32p, rest: f32p, bins: i64, gain: f32p) -> None:
-    """gain ← rest + (1 - rest) * opening, given the exponentials of `denoise_drive`'s logits."""
+def denoise_gain(gate_exp: f32p, floor_exp: f32p, bins: i64, gain: f32p) -> None:
+    """gain `[bins]` ← floor + (1 - floor) * opening, given the exponentials of `denoise_gate_logits`' two results."""
     for k in range(bins):
-        floor = f32(1.0) / (f32(1.0) + rest[k])
-        gain[k] = floor + (f32(1.0) - floor) / (f32(1.0) + drive[k])
+        floor = f32(1.0) / (f32(1.0) + floor_exp[k])
+        gain[k] = floor + (f32(1.0) - floor) / (f32(1.0) + gate_exp[k])
 
 
 @kernel
-def denoise_taken(power: f32p, gain: f32p, bins: i64) -> f32:
-    """Mean power of what the gate takes away."""
+def denoise_removed_power(power: f32p, gain: f32p, bins: i64) -> f32:
+    """Mean over bins of the power that the gain removes: power * (1 - gain)²."""
     total = f32(0.0)
     for k in range(bins):
-        rest = f32(1.0) - gain[k]
-        total = total + power[k] * rest * rest
+        removed = f32(1.0) - gain[k]
+        total = total + power[k] * removed * removed
     return total / f32(bins)
 
 
 class Estimator:
-    """One stream's gate: `update` turns `power` into `gain` `[bins]`, 0..1, and `care`, 0..1.
+    """The spectral gate of one stream: each `update` turns `power` into `gain`.
 
-    `care` is how much of what the gate would take may be taken.
+    Attributes:
+        power: `[bins]` input, `QUIET` or more in each bin; written by `denoise_power`.
+        gain: `[bins]` result, 0 to 1.
+        noise: `[bins]` log power of the learned noise, read where `known`.
+        known: Whether the noise has been learned.
+        level: Mean power of the frame.
+        limit: How much of the removal `gain` asks for is allowed, 0 to 1; always 1 where `known`. See
+            `SuppressionLimit`.
     """
 
     def __init__(self, bins: int) -> None:
@@ -135,29 +164,31 @@ class Estimator:
         self._log: F32 = np.zeros(bins, np.float32)
         self._short: F32 = np.zeros(bins, np.float32)
         self._long: F32 = np.zeros(bins, np.float32)
-        self._below, self._way = places(bins)
+        self._below, self._fraction = places(bins)
         self._edge = np.searchsorted(self._below, np.arange(COUNT)).astype(np.int64)
         self._edge[-1] = bins
-        below, way = places(BINS)
-        self._area = (np.bincount(below, 1.0 - way, COUNT) + np.bincount(below + 1, way, COUNT)).astype(np.float32)
+        below, fraction = places(BINS)
+        self._area = (np.bincount(below, 1.0 - fraction, COUNT) + np.bincount(below + 1, fraction, COUNT)).astype(
+            np.float32
+        )
         self._bands: F32 = np.zeros((2, COUNT), np.float32)
         self._level: F32 = np.zeros(COUNT, np.float32)
         self._noise_bands: F32 = np.zeros((2, COUNT), np.float32)
         self._noise_level: F32 = np.zeros(COUNT, np.float32)
         self._scratch: F32 = np.zeros(COUNT, np.float32)
-        self._drive: F32 = np.zeros((2, bins), np.float32)
+        self._logits: F32 = np.zeros((2, bins), np.float32)
         self.network = Network(load_weights())
-        self._told: F32 = np.zeros(2, np.float32)
-        self._follow = denoise_follow.bind(self._log, self._short, self._long, bins)
-        self._push = denoise_drive.bind(
+        self._flags: F32 = np.zeros(2, np.float32)
+        self._smooth_log_power = denoise_smooth_log_power.bind(self._log, self._short, self._long, bins)
+        self._gate_logits = denoise_gate_logits.bind(
             self._log, self._short, self._long, self.noise, self._level, self.network.outputs,
-            self._edge, self._way, COUNT, self._told, self._drive[0], self._drive[1],
+            self._edge, self._fraction, COUNT, self._flags, self._logits[0], self._logits[1],
         )  # fmt: skip
-        self._finish = denoise_gain.bind(self._drive[0], self._drive[1], bins, self.gain)
-        self._care = Care()
-        self._take = denoise_taken.bind(self.power, self.gain, BINS)
+        self._gain_from_logits = denoise_gain.bind(self._logits[0], self._logits[1], bins, self.gain)
+        self._limit = SuppressionLimit()
+        self._removed_power = denoise_removed_power.bind(self.power, self.gain, BINS)
         self._measure = denoise_bands.bind(
-            self.power, self._log, BINS, self._below, self._way, self._area, self._bands, COUNT
+            self.power, self._log, BINS, self._below, self._fraction, self._area, self._bands, COUNT
         )
         self.reset()
 
@@ -166,40 +197,44 @@ class Estimator:
         self._first = True
         self._mean = 0.0
         self.level = 0.0
-        self.care = 1.0
-        self._care.reset()
+        self.limit = 1.0
+        self._limit.reset()
         self._count = 0.0
         self.gain.fill(1.0)
         self.network.reset()
 
     def learn(self, power: F32) -> None:
-        """From now on the noise is what has `power` `[bins]`."""
+        """Sets the learned noise to the spectrum power `[bins]`."""
         np.add(power, QUIET, out=self.noise)
         np.log(self.noise, out=self.noise)
-        denoise_bands(power, self.noise, BINS, self._below, self._way, self._area, self._noise_bands, COUNT)
+        denoise_bands(power, self.noise, BINS, self._below, self._fraction, self._area, self._noise_bands, COUNT)
         np.add(self._noise_bands[0], QUIET, out=self._noise_level)
         np.log(self._noise_level, out=self._noise_level)
         self.known = True
 
     def update(self, ceiling: float) -> None:
-        """Works out `gain` from `power`, which holds `QUIET` or more everywhere."""
+        """Computes `gain` and `limit` for the frame in `power`.
+
+        Args:
+            ceiling: Natural log of power above which a band is not attenuated.
+        """
         np.log(self.power, out=self._log)
         if self._first:
             self._short[:] = self._log
             self._long[:] = self._log
             self._first = False
-        self._follow()
+        self._smooth_log_power()
         self._measure()
         np.log(self._bands[0], out=self._level)
         self._features()
         self.network.step()
-        self._told[0] = 1.0 if self.known else 0.0
-        self._told[1] = ceiling
-        self._push()
-        np.exp(self._drive, out=self._drive)
-        self._finish()
-        care = self._care.update(self.level, self._take())
-        self.care = 1.0 if self.known else care
+        self._flags[0] = 1.0 if self.known else 0.0
+        self._flags[1] = ceiling
+        self._gate_logits()
+        np.exp(self._logits, out=self._logits)
+        self._gain_from_logits()
+        limit = self._limit.update(self.level, self._removed_power())
+        self.limit = 1.0 if self.known else limit
 
     def _features(self) -> None:
         now = self.level = float(np.mean(self.power[:BINS]))

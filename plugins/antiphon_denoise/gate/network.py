@@ -1,7 +1,7 @@
-"""The small recurrent network that sets the gate's thresholds, band by band, as machine code.
+"""The recurrent network that sets the gate's thresholds in each band, compiled to machine code.
 
-135 inputs → 64 tanh → two gated recurrent layers of 64 → 6 numbers for each of 44 bands. `antiphon train
-denoise-gate` makes the weights; `models/weights/` holds them. Without them every stream gets one plain rule.
+135 inputs → 64 tanh → two gated recurrent layers of 64 → 6 numbers for each of 44 bands. `antiphon train denoise-gate`
+makes the weights; `models/weights/` holds them. Without them all bands use the constant `PLAIN_RULE`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ F32 = NDArray[np.float32]
 log = logging.getLogger("antiphon.denoise")
 MODEL = "denoise-gate"
 PLAIN_RULE = (-0.995, -0.016, 0.426, -0.402, -0.524, 0.603)
-"""The median of what a trained network said: a careful gate that does little until it has learned the noise."""
+"""Output of a band without weights: the median output of a trained network. Reduces little until noise is learned."""
 HIDDEN = 64
 INPUTS = 3 * COUNT + 3
 OUTPUTS = 6 * COUNT
@@ -37,7 +37,7 @@ LAYOUT: tuple[tuple[str, tuple[int, ...]], ...] = (
 
 @kernel
 def denoise_affine(x: f32p, rows: i64, columns: i64, w: f32p, bias: f32p, y: f32p) -> None:
-    """y `[columns]` ← x `[rows]` · w `[rows, columns]` + bias, row by row so that it runs in vectors."""
+    """y `[columns]` ← x `[rows]` · w `[rows, columns]` + bias, row by row so that the inner loop vectorises."""
     for j in range(columns):
         y[j] = bias[j]
     for i in range(rows):
@@ -47,36 +47,53 @@ def denoise_affine(x: f32p, rows: i64, columns: i64, w: f32p, bias: f32p, y: f32
 
 
 @kernel
-def denoise_recur(given: f32p, heard: f32p, late: f32p, state: f32p, width: i64) -> None:
-    """state ← one step of a gated unit; given and heard: input's and state's part of update, reset, new."""
+def denoise_gru_step(from_input: f32p, from_state: f32p, new_state_bias: f32p, state: f32p, width: i64) -> None:
+    """state `[width]` ← one step of a gated recurrent unit.
+
+    Args:
+        from_input: `[3, width]` the input's part of update gate, reset gate and new state, biases included.
+        from_state: `[3, width]` the state's part of the same.
+        new_state_bias: `[width]` bias of the new state that the reset gate scales.
+        state: `[width]` state, updated in place.
+        width: Number of units.
+    """
     for j in range(width):
-        update = f32(1.0) / (f32(1.0) + math.exp(-(given[j] + heard[j])))
-        reset = f32(1.0) / (f32(1.0) + math.exp(-(given[width + j] + heard[width + j])))
-        raw = given[2 * width + j] + reset * (heard[2 * width + j] + late[j])
+        update = f32(1.0) / (f32(1.0) + math.exp(-(from_input[j] + from_state[j])))
+        reset = f32(1.0) / (f32(1.0) + math.exp(-(from_input[width + j] + from_state[width + j])))
+        raw = from_input[2 * width + j] + reset * (from_state[2 * width + j] + new_state_bias[j])
         fresh = f32(2.0) / (f32(1.0) + math.exp(f32(-2.0) * raw)) - f32(1.0)
         state[j] = (f32(1.0) - update) * fresh + update * state[j]
 
 
 @kernel
-def denoise_squash(x: f32p, width: i64) -> None:
-    """x ← tanh x."""
+def denoise_tanh(x: f32p, width: i64) -> None:
+    """x `[width]` ← tanh x, in place."""
     for j in range(width):
         x[j] = f32(2.0) / (f32(1.0) + math.exp(f32(-2.0) * x[j])) - f32(1.0)
 
 
 class Network:
-    """One stream's network: `inputs` in, `step()`, `outputs` `[6, COUNT]` out."""
+    """The network of one stream.
+
+    Attributes:
+        inputs: float32 `[INPUTS]`, to be written before `step`.
+        outputs: float32 `[6, COUNT]`, coefficients of `denoise_gate_logits`.
+    """
 
     def __init__(self, weights: dict[str, F32] | None) -> None:
-        """weights: of `load_weights`; None for `PLAIN_RULE` in every band."""
+        """Allocates buffers and binds the kernels.
+
+        Args:
+            weights: As `load_weights` returns them; None for `PLAIN_RULE` in every band.
+        """
         self._weights = weights
         self.inputs: F32 = np.zeros(INPUTS, np.float32)
         self.outputs: F32 = np.zeros((6, COUNT), np.float32)
         self._first: F32 = np.zeros(HIDDEN, np.float32)
         self._states: F32 = np.zeros(2 * HIDDEN, np.float32)
-        self._given: F32 = np.zeros(3 * HIDDEN, np.float32)
-        self._heard: F32 = np.zeros(3 * HIDDEN, np.float32)
-        none = np.zeros(3 * HIDDEN, np.float32)
+        self._from_input: F32 = np.zeros(3 * HIDDEN, np.float32)
+        self._from_state: F32 = np.zeros(3 * HIDDEN, np.float32)
+        zero_bias = np.zeros(3 * HIDDEN, np.float32)
         self._steps: list[Callable[[], None]] = []
         if weights is None:
             self.outputs[:] = np.array(PLAIN_RULE, np.float32)[:, None]
@@ -85,40 +102,38 @@ class Network:
         low, high = self._states[:HIDDEN], self._states[HIDDEN:]
         self._steps = [
             denoise_affine.bind(self.inputs, INPUTS, HIDDEN, w["w0"], w["b0"], self._first),
-            denoise_squash.bind(self._first, HIDDEN),
-            denoise_affine.bind(self._first, HIDDEN, 3 * HIDDEN, w["u1"], w["c1"], self._given),
-            denoise_affine.bind(low, HIDDEN, 3 * HIDDEN, w["v1"], none, self._heard),
-            denoise_recur.bind(self._given, self._heard, w["d1"], low, HIDDEN),
-            denoise_affine.bind(low, HIDDEN, 3 * HIDDEN, w["u2"], w["c2"], self._given),
-            denoise_affine.bind(high, HIDDEN, 3 * HIDDEN, w["v2"], none, self._heard),
-            denoise_recur.bind(self._given, self._heard, w["d2"], high, HIDDEN),
+            denoise_tanh.bind(self._first, HIDDEN),
+            denoise_affine.bind(self._first, HIDDEN, 3 * HIDDEN, w["u1"], w["c1"], self._from_input),
+            denoise_affine.bind(low, HIDDEN, 3 * HIDDEN, w["v1"], zero_bias, self._from_state),
+            denoise_gru_step.bind(self._from_input, self._from_state, w["d1"], low, HIDDEN),
+            denoise_affine.bind(low, HIDDEN, 3 * HIDDEN, w["u2"], w["c2"], self._from_input),
+            denoise_affine.bind(high, HIDDEN, 3 * HIDDEN, w["v2"], zero_bias, self._from_state),
+            denoise_gru_step.bind(self._from_input, self._from_state, w["d2"], high, HIDDEN),
             denoise_affine.bind(self._states, 2 * HIDDEN, OUTPUTS, w["wo"], w["bo"], self.outputs),
         ]
 
     def reset(self) -> None:
+        """Sets the recurrent state to 0."""
         self._states.fill(0.0)
 
     def step(self) -> None:
-        """One hop."""
+        """Computes `outputs` from `inputs` and advances the state by one hop."""
         for run in self._steps:
             run()
 
 
 @cache
 def load_weights() -> dict[str, F32] | None:
-    """The installed weights by name, float32.
-
-    None where no sound model is installed: said once, and the gate goes by `PLAIN_RULE`.
-    """
+    """The installed weights by name, float32; None, after one warning, where no sound model is installed."""
     try:
         return _checked(read_weights(MODEL), MODEL)
     except ModelError as error:
-        log.warning("denoise goes by a plain gate: %s", error)
+        log.warning("denoise uses a fixed rule in place of the gate's network: %s", error)
         return None
 
 
 def _checked(named: dict[str, NDArray[Any]], source: str) -> dict[str, F32]:
     for name, shape in LAYOUT:
         if name not in named or named[name].shape != shape:
-            raise ModelError(f"{source} does not hold {name} {list(shape)}; make it again with training")
+            raise ModelError(f"{source} does not hold {name} {list(shape)}; train the model again")
     return {name: np.ascontiguousarray(named[name], np.float32) for name, _ in LAYOUT}

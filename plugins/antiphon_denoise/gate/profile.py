@@ -1,4 +1,4 @@
-"""What sounded lately, kept so that `learn` can say: that was the noise."""
+"""Power spectra of the last half second, of which `learn` takes the mean as the noise."""
 
 from __future__ import annotations
 
@@ -11,8 +11,12 @@ F32 = NDArray[np.float32]
 SECONDS = 0.5
 
 
-class Recent:
-    """The power spectra of the last half second's frames."""
+class RecentSpectra:
+    """A ring of the power spectra of the last `SECONDS`.
+
+    Attributes:
+        mean: `[bins]` result of `take`.
+    """
 
     def __init__(self, grid: SpectrumSizes, rate: int) -> None:
         self._grid = grid
@@ -23,17 +27,22 @@ class Recent:
         self.clear()
 
     def clear(self) -> None:
+        """Empties the ring."""
         self._count = 0
 
     def add(self, power: F32) -> None:
-        """The frame that has just ended; frame n (from 0) ends after (n + 1) hops."""
+        """Adds power `[bins]` of the newest frame; frame n, from 0, ends after (n + 1) hops."""
         self._ring[self._count % self._slots] = power
         self._count += 1
 
     def take(self, when: int) -> bool:
-        """`mean` ← mean power of the frames within the half second before sample `when`.
+        """mean ← mean power of the frames within the half second before a sample; of the newest frame where none fits.
 
-        Where none lies within it whole, the newest that had ended; False when none had.
+        Args:
+            when: Number of the sample, counted from the last `clear`.
+
+        Returns:
+            False where no frame had ended by then.
         """
         hop, size = self._grid.hop, self._grid.size
         last = min(when // hop, self._count) - 1

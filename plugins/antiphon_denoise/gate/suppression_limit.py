@@ -1,79 +1,92 @@
-"""How much of what the gate would take may be taken, judged by what has been taken so far.
+"""Limits how much of the removal the gate asks for is applied, by what it has removed so far.
 
-The network errs now and then. Three rules keep an error small; none holds once the noise is learned.
-A frame's removal that is small against the sound is always right: it can do no harm. The less noise
-there has been, the more an error costs: with little so far, a frame in which much would go is mostly
-let through. And what changes in level and is nearly all that sounds is the sound itself.
+The network errs now and then. Three rules bound the damage; none applies once the noise has been learned. A removal
+that is small against the recent level is always allowed, since it is inaudible as damage. The smaller the share removed
+recently, the lower the limit on a large removal: where there was little noise, it is more likely an error. And where
+the level is well above its floor and nearly all of it would be removed, it is taken for the wanted sound.
 """
 
 from __future__ import annotations
 
 import math
 
-HARMLESS = 10.0**-2.5
-LEAST, SURE_FROM, SURE_OVER = 0.3, -16.0, 8.0
-MOST, DOUBT = 0.75, 0.25
-STEADY = 3.0
-# in hops of 13.3 ms: how long the two shares remember, and half the reach of the floor
-SOON, LASTING, WINDOW = 0.99, 0.999, 150
-FILLING = 4
+HARMLESS_SHARE = 10.0**-2.5
+"""Removed power over recent level, -25 dB, below which a removal is always allowed."""
+MIN_LIMIT, LIMIT_FROM_DB, LIMIT_RANGE_DB = 0.3, -16.0, 8.0
+"""The limit rises from `MIN_LIMIT` to 1 while the share removed recently rises from -16 dB to -8 dB."""
+MAX_SHARE, SHARE_FADE = 0.75, 0.25
+"""Above the floor the limit falls from 1 to 0 while the share removed over the long memory rises from 0.5 to 0.75."""
+STEADY_RATIO = 3.0
+"""Level over floor above which the sound counts as changing."""
+SHORT_MEMORY, LONG_MEMORY, FLOOR_HOPS = 0.99, 0.999, 150
+"""In hops of 13.3 ms: decay of the two running shares, and half the time over which the floor is a minimum."""
+FILL_HOPS = 4
 _QUIET = 1e-10
 
 
 class _Share:
-    """A running share of power taken: the plain mean at first, then with a memory of 1 / (1 - keep) hops."""
+    """Running share of power removed, 0 to 1: a plain mean at first, then with a memory of 1 / (1 - keep) hops."""
 
     def __init__(self, keep: float) -> None:
         self._keep = keep
         self.reset()
 
     def reset(self) -> None:
-        self._count = self.whole = self._taken = 0.0
+        self._count = self.level = self._removed = 0.0
 
-    def update(self, level: float, taken: float) -> float:
+    def update(self, level: float, removed: float) -> float:
         self._count = self._count * self._keep + 1.0
-        self.whole += (level - self.whole) / self._count
-        self._taken += (taken - self._taken) / self._count
-        return self._taken / (self.whole + _QUIET)
+        self.level += (level - self.level) / self._count
+        self._removed += (removed - self._removed) / self._count
+        return self._removed / (self.level + _QUIET)
 
 
-class Care:
-    """One stream's; levels are mean powers of a frame."""
+class SuppressionLimit:
+    """The limit of one stream. Levels are mean powers of a frame."""
 
     def __init__(self) -> None:
-        self._soon, self._lasting = _Share(SOON), _Share(LASTING)
+        self._short, self._long = _Share(SHORT_MEMORY), _Share(LONG_MEMORY)
         self.reset()
 
     def reset(self) -> None:
-        self._soon.reset()
-        self._lasting.reset()
+        """Clears all running means."""
+        self._short.reset()
+        self._long.reset()
         self._smooth = 0.0
         self._lowest = self._before = math.inf
         self._hops = 0
 
-    def update(self, level: float, taken: float) -> float:
-        """One hop of this level, of which the gate would take this much: how much of that it may, 0..1."""
-        share = 10.0 * math.log10(self._soon.update(level, taken) + _QUIET)
-        most = self._lasting.update(level, taken)
+    def update(self, level: float, removed: float) -> float:
+        """Takes one hop.
+
+        Args:
+            level: Mean power of the frame.
+            removed: Mean power that the gate would remove from it.
+
+        Returns:
+            The share of that removal that is allowed, 0 to 1.
+        """
+        short_share_db = 10.0 * math.log10(self._short.update(level, removed) + _QUIET)
+        long_share = self._long.update(level, removed)
         floor = self._floor(level)
-        care = 1.0
-        harmless = HARMLESS * self._soon.whole
-        if taken > harmless:
-            sure = LEAST + (1.0 - LEAST) * (share - SURE_FROM) / SURE_OVER
-            care = min(1.0, max(sure, LEAST, math.sqrt(harmless / taken)))
-        if level > STEADY * floor:
-            care = min(care, max(0.0, (MOST - most) / DOUBT))
-        return care
+        limit = 1.0
+        harmless = HARMLESS_SHARE * self._short.level
+        if removed > harmless:
+            by_share = MIN_LIMIT + (1.0 - MIN_LIMIT) * (short_share_db - LIMIT_FROM_DB) / LIMIT_RANGE_DB
+            limit = min(1.0, max(by_share, MIN_LIMIT, math.sqrt(harmless / removed)))
+        if level > STEADY_RATIO * floor:
+            limit = min(limit, max(0.0, (MAX_SHARE - long_share) / SHARE_FADE))
+        return limit
 
     def _floor(self, level: float) -> float:
-        """The lowest of the smoothed level in the last two to four seconds."""
+        """The minimum of the smoothed level over the last two to four seconds."""
         self._hops += 1
-        if self._hops <= FILLING:
-            # frames that reach back before the start are too quiet to go by
+        if self._hops <= FILL_HOPS:
+            # frames that reach back before the start contain silence
             self._smooth = level
             return level
         self._smooth = 0.5 * (self._smooth + level)
-        if self._hops % WINDOW == 0:
+        if self._hops % FLOOR_HOPS == 0:
             self._before, self._lowest = self._lowest, math.inf
         self._lowest = min(self._lowest, self._smooth)
         return min(self._before, self._lowest)

@@ -1,4 +1,4 @@
-"""The threshold of the learned modes: what is louder than noise can be is let through, band by band."""
+"""Raises gains to 1 in bands above the `threshold` parameter, in the learned modes."""
 
 from __future__ import annotations
 
@@ -10,25 +10,31 @@ from antiphon_denoise.bands import BINS, COUNT, places
 from antiphon_denoise.spectrum import F32
 
 OVER = 6.0 * math.log(10.0) / 10.0
-"""A band this far above the threshold (6 dB, as a natural logarithm of power) is open; half way there, half."""
+"""Natural log of power, 6 dB: a band this far above the threshold has gain 1; below that the gain rises linearly."""
 
 
 class ThresholdOpener:
-    """Opens gains `[bins]` where their band is loud. Buffers are made once."""
+    """Raises gains `[bins]` where their band is loud. `open` allocates nothing."""
 
     def __init__(self, bins: int) -> None:
-        self._below, self._way = places(bins)
-        below, way = places(BINS)
+        self._below, self._fraction = places(bins)
+        below, fraction = places(BINS)
         spread: F32 = np.zeros((COUNT, BINS), np.float32)
-        spread[below, np.arange(BINS)] += 1 - way
-        spread[below + 1, np.arange(BINS)] += way
+        spread[below, np.arange(BINS)] += 1 - fraction
+        spread[below + 1, np.arange(BINS)] += fraction
         self._mean: F32 = spread / spread.sum(axis=1, keepdims=True)
         self._level: F32 = np.zeros(COUNT, np.float32)
         self._open: F32 = np.zeros(bins, np.float32)
         self._next: F32 = np.zeros(bins, np.float32)
 
     def open(self, power: F32, ceiling: float, gain: F32) -> None:
-        """gain ← opened where a band of `power` `[bins]` is above `ceiling`, a natural logarithm of power."""
+        """gain `[bins]` ← raised towards 1 in bands above a threshold.
+
+        Args:
+            power: `[bins]` power spectrum.
+            ceiling: The threshold, natural log of power.
+            gain: `[bins]`, 0 to 1, changed in place.
+        """
         np.dot(self._mean, power[:BINS], out=self._level)
         np.add(self._level, 1e-12, out=self._level)
         np.log(self._level, out=self._level)
@@ -38,7 +44,7 @@ class ThresholdOpener:
         np.take(self._level, self._below, out=self._open, mode="clip")
         np.take(self._level[1:], self._below, out=self._next, mode="clip")
         np.subtract(self._next, self._open, out=self._next)
-        np.multiply(self._next, self._way, out=self._next)
+        np.multiply(self._next, self._fraction, out=self._next)
         np.add(self._open, self._next, out=self._open)
         np.subtract(1.0, gain, out=self._next)
         np.multiply(self._next, self._open, out=self._next)

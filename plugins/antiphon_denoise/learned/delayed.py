@@ -1,7 +1,8 @@
-"""The learned modes' way to a gain: spectra go to a worker, and wait for its answer.
+"""The learned modes: sends spectra to the model's worker and applies its gains to the spectra when they come back.
 
-A hop's spectrum waits `lead` hops, then meets the gains that the network gave for it, or the gate's where there are
-none: the gate thinks along on the same grid, so a hop without an answer sounds no different in kind.
+A hop's spectrum is delayed by `lead` hops and then scaled by the gains of its answer. Where the answer is missing the
+spectral gate's gains are used, which run on the same grid, so that a dropout changes the quality and not the kind of
+sound.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from antiphon_denoise.spectrum import C64, F32, SpectrumSizes
 
 @kernel
 def denoise_units(power: f32p, first: i64p, units: i64, bins: i64, out: f32p) -> None:
-    """out `[units]` ← mean power of the bins from first[u] to the next unit's."""
+    """out `[units]` ← mean power of the bins of each unit, from first[u] to before first[u + 1]."""
     for u in range(units):
         total = f32(0.0)
         last = bins
@@ -31,15 +32,34 @@ def denoise_units(power: f32p, first: i64p, units: i64, bins: i64, out: f32p) ->
 
 @kernel
 def denoise_spread(gains: f32p, unit: i64p, bins: i64, out: f32p) -> None:
-    """out `[bins]` ← the gain of each bin's unit, within 0..1."""
+    """out `[bins]` ← the gain of each bin's unit, clipped to 0..1."""
     for k in range(bins):
         out[k] = max(min(gains[unit[k]], f32(1.0)), f32(0.0))
 
 
-class Waiting:
-    """A ring of spectra with what the gate would do to them, and the line to the worker."""
+class DelayedSpectra:
+    """A ring of spectra with the gate's gains for them, and the client of the model's worker.
+
+    Attributes:
+        client: Client of the worker.
+        lead: Hops between sending a spectrum and its answer.
+        gain: `[bins]` gain of the hop that `turn` returned, 0 to 1.
+        answered: Whether that gain is the model's; else it is the gate's.
+    """
 
     def __init__(self, model: ModelInfo, grid: SpectrumSizes, channels: int, block: int, node: int) -> None:
+        """Allocates the ring and connects to the worker.
+
+        Args:
+            model: The network.
+            grid: Sizes of the transform.
+            channels: Channels of the stream.
+            block: Frames of a block.
+            node: Number of the node.
+
+        Raises:
+            WorkerError: The worker could not be started.
+        """
         self.client = ModelClient(model, 1, grid.hop, block, node)
         self.lead = self.client.lead
         self._slots = self.lead + 1
@@ -54,7 +74,7 @@ class Waiting:
         self.answered = False
 
     def begin(self, hop: int) -> None:
-        """Forgets the past; the next hop is `hop`."""
+        """Clears the ring and starts a new epoch whose first hop has the number `hop`."""
         self._begun = hop
         self._spectra.fill(0.0)
         self._powers.fill(0.0)
@@ -64,13 +84,21 @@ class Waiting:
         self.client.begin(hop)
 
     def learn(self, power: F32) -> None:
-        """From now on the noise is what has `power` `[bins]`."""
+        """Sets the learned noise that is sent along with each spectrum to power `[bins]`."""
         denoise_units(power, self._first, UNITS, BINS, self._sent[0, 1])
         np.add(self._sent[0, 1], 1e-10, out=self._sent[0, 1])
         np.log(self._sent[0, 1], out=self._sent[0, 1])
 
     def turn(self, hop: int, spectrum: C64, power: F32, gate: F32, io: IO) -> None:
-        """Sends hop `hop` off, and puts hop `hop - lead` into `spectrum`, `power` and `gain`."""
+        """Sends hop `hop` and replaces it by hop `hop - lead`: writes `spectrum`, `power`, `gain` and `answered`.
+
+        Args:
+            hop: Number of the hop.
+            spectrum: complex64 `[channels, bins]`, replaced in place.
+            power: `[bins]` its power, replaced in place.
+            gate: `[bins]` the gate's gain for hop `hop`, 0 to 1.
+            io: Of the block, for the log of dropouts.
+        """
         sent = self._sent[0, 0]
         denoise_units(power, self._first, UNITS, BINS, sent)
         np.log(sent, out=sent)
@@ -81,10 +109,10 @@ class Waiting:
         self._gate[slot] = gate
         due = hop - self.lead
         slot = due % self._slots
-        given = self.client.take(due, io) if due >= self._begun else None
-        self.answered = given is not None
-        if given is not None:
-            denoise_spread(given[0, 0], self._unit, self._bins, self.gain)
+        answer = self.client.take(due, io) if due >= self._begun else None
+        self.answered = answer is not None
+        if answer is not None:
+            denoise_spread(answer[0, 0], self._unit, self._bins, self.gain)
         else:
             self.gain[:] = self._gate[slot]
         spectrum[:] = self._spectra[slot]

@@ -1,6 +1,6 @@
-"""What the learned modes are, as data: no torch here. Both post a hop's spectrum and get gains for it.
+"""The models of the learned modes as plain data, without torch: from the spectrum of a hop to gains for it.
 
-A spectrum travels as `UNITS` log powers: the bins to 12 kHz one by one, those above in fours.
+A spectrum is sent as `UNITS` log powers: bins up to 12 kHz one by one, those above in groups of four.
 """
 
 from __future__ import annotations
@@ -37,25 +37,25 @@ AUTOENCODER = replace(
     weights="denoise-autoencoder",
 )
 UNKNOWN = -100.0
-"""Stands, as the first value of the second input, for: no noise has been learned."""
+"""First value of the second input where no noise has been learned."""
 
 
 def mask() -> ModelInfo:
-    """A factory of `antiphon_models`."""
+    """The model of mode `learned`."""
     return MASK
 
 
 def autoencoder() -> ModelInfo:
-    """A factory of `antiphon_models`."""
+    """The model of mode `autoencoder`."""
     return AUTOENCODER
 
 
 def unit_of_bin() -> NDArray[np.int64]:
-    """`[BINS]`: the unit a bin belongs to."""
+    """`[BINS]`: index of the unit that each bin belongs to."""
     k = np.arange(BINS)
     return np.where(k < SINGLE, k, np.minimum(SINGLE + (k - SINGLE) // GROUP, UNITS - 1))
 
 
 def first_bins() -> NDArray[np.int64]:
-    """`[UNITS]`: where each unit begins."""
+    """`[UNITS]`: first bin of each unit."""
     return np.searchsorted(unit_of_bin(), np.arange(UNITS)).astype(np.int64)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from antiphon_denoise.gate.suppression_limit import LEAST, Care
+from antiphon_denoise.gate.suppression_limit import MIN_LIMIT, SuppressionLimit
 
 
 def follow(frames):
-    care = Care()
-    return [care.update(level, taken) for level, taken in frames]
+    limit = SuppressionLimit()
+    return [limit.update(level, taken) for level, taken in frames]
 
 
 def test_little_taken_is_always_allowed():
@@ -15,7 +15,7 @@ def test_little_taken_is_always_allowed():
 
 
 def test_a_sudden_large_removal_after_little_noise_is_mostly_let_through():
-    assert follow([(1.0, 0.001)] * 300 + [(1.0, 0.9)])[-1] < LEAST + 0.1
+    assert follow([(1.0, 0.001)] * 300 + [(1.0, 0.9)])[-1] < MIN_LIMIT + 0.1
 
 
 def test_steady_noise_alone_goes_entirely():

@@ -43,7 +43,7 @@ def test_killing_the_worker_does_not_click(rig):
     processor.settings["mode"] = "learned"
     processor.prepare(SPEC)
     until(rig.pool.settled, PATIENCE, "the worker is ready")
-    waiting = processor._waiting
+    waiting = processor._delayed
     assert waiting is not None
     t = np.arange(3 * RATE) / RATE
     noise = 0.01 * np.random.default_rng(1).standard_normal(len(t))

@@ -10,7 +10,7 @@ from antiphon.api.kernels import wavelet_split
 from antiphon_denoise.bands import BINS, COUNT, centres, places
 from antiphon_denoise.gate.estimate import denoise_bands
 from antiphon_denoise.gate.network import HIDDEN, INPUTS, Network, load_weights
-from antiphon_denoise.gate.profile import Recent
+from antiphon_denoise.gate.profile import RecentSpectra
 from antiphon_denoise.spectrum import grid
 from antiphon_denoise.wavelet import WAVELET, Shrinker
 
@@ -90,7 +90,7 @@ def test_packets_are_matched_to_the_bins_they_span(hertz):
 
 def test_recent_takes_only_what_lay_whole_within_the_half_second():
     sizes = grid(48000)
-    recent = Recent(sizes, 48000)
+    recent = RecentSpectra(sizes, 48000)
     for n in range(91):
         recent.add(np.full(sizes.bins, float(n), np.float32))
     when = 90 * sizes.hop + 100
@@ -100,4 +100,4 @@ def test_recent_takes_only_what_lay_whole_within_the_half_second():
 
 
 def test_recent_has_nothing_before_the_first_frame():
-    assert not Recent(grid(48000), 48000).take(100)
+    assert not RecentSpectra(grid(48000), 48000).take(100)

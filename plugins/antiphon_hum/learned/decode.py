@@ -1,4 +1,4 @@
-"""From the network's answers to notes: hop by hop as a performer needs them, or at once over a whole file."""
+"""From the network's answers to notes: hop by hop for live use, or by Viterbi over a whole file."""
 
 from __future__ import annotations
 
@@ -14,20 +14,31 @@ from antiphon_hum.learned import spec
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
 Found = tuple[float, float, int]
-"""Seconds from and to, MIDI number."""
+"""Start and end in seconds, MIDI number."""
 SECONDS = spec.HOP / spec.RATE
 
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """Thresholds, probabilities; and times in hops.
+    """Thresholds of the live decoder: probabilities, and times in hops.
 
-    onset, note: that a note begins, that there is one.  wait: after a beginning, before its pitch is said; then it
-    is said as soon as it is as sure as `sure` and moves by less than `settled` semitones a hop, after `patience` as
-    it is if it is as sure as `guess`.  again: waited where the pitch is still that of the note before, which sounds
-    on while the next begins; it is remembered for `recent`.  apart: between two beginnings.  quiet: below `off`, at
-    first `young`, until a note is ended.  moved: on another key, or at rest
-    with a note as likely as `late`, until that is a note.
+    Attributes:
+        onset: Probability of an onset from which on a note begins.
+        note: Probability of a note from which on one can begin.
+        wait: Hops from the onset to the earliest decision on pitch.
+        sure: Confidence of a pitch that is decided on at once, if it moves by less than `settled`.
+        settled: Semitones a hop.
+        patience: Hops after which pitch is decided on with confidence `guess`.
+        guess: See `patience`.
+        again: Hops to wait where the pitch is still that of the previous note, whose sound overlaps the next one's
+            start.
+        recent: Hops for which the previous note counts for `again`.
+        apart: Least hops between two onsets.
+        quiet: Hops below `off` (`young` at first) after which a note ends.
+        off: Probability of a note below which a note may end.
+        young: The same within `recent` hops of its start.
+        moved: Hops on another key, or in a rest with a note as likely as `late`, after which a new note begins.
+        late: See `moved`.
     """
 
     onset: float = 0.25
@@ -43,33 +54,50 @@ class Live:
     quiet: int = 3
     off: float = 0.3
     young: float = 0.08
-    moved: int = 5
+    shift_odds: int = 5
     late: float = 0.6
 
 
 class NoteDecoder:
-    """One answer after another. After each `step`: `ended`, and `begun`, a MIDI number or None; `began` hops ago."""
+    """Turns answers of the network into notes, one hop after another.
+
+    Attributes:
+        ended: After `step`: whether the sounding note ends.
+        begun: After `step`: pitch of the note that begins, a MIDI number, or None.
+        began: Hops ago that it began.
+        number: MIDI number of the sounding note, -1 for none.
+    """
 
     def __init__(self, live: Live, up: float = 0.0) -> None:
-        """up: semitones that the sound is higher than the network takes it for."""
+        """Starts without a note.
+
+        Args:
+            live: Thresholds.
+            up: Semitones to add to the network's pitches, where its rate is not exactly `spec.RATE`.
+        """
         self.live, self._up = live, up
         self.reset()
 
     def reset(self) -> None:
+        """Clears the past."""
         self.number = -1
         self.begun: float | None = None
         self.ended = False
         self.began = 0
         self._since = self._rested = self._age = 99
-        self._waiting = -1
+        self._onset_age = -1
         self._quiet = self._away = 0
         self._before = -1
         self._key = 0.0
         self._armed = True
 
     def step(self, a: F32, patience: int | None = None, odds: float = 0.0) -> None:
-        """a: an answer `[ANSWER]`.  patience: instead of the one in `live`.  odds: added to the log odds of a
-        beginning and of a note.
+        """Takes the answer of a hop.
+
+        Args:
+            a: Answer `[ANSWER]`; see `spec`.
+            patience: Hops, in place of the one in `live`.
+            odds: Added to the log odds of an onset and of a note.
         """
         live = self.live
         most = live.patience if patience is None else patience
@@ -77,33 +105,33 @@ class NoteDecoder:
         self._since += 1
         self._age += 1
         self._rested += 1
-        onset, note = moved(float(a[spec.ONSET]), odds), moved(float(a[spec.NOTE]), odds)
+        onset, note = shift_odds(float(a[spec.ONSET]), odds), shift_odds(float(a[spec.NOTE]), odds)
         sure = float(a[spec.KEY_SURE])
         key = spec.pitch(float(a[spec.KEY])) + self._up
         moving, self._key = abs(key - self._key), key
         if onset < 0.5 * live.onset:
             self._armed = True
         if onset >= live.onset and self._armed and self._since >= live.apart:
-            self._waiting, self._armed, self._since = 0, False, 0
-        elif self._waiting >= 0:
-            self._waiting += 1
-        if self._waiting >= min(live.wait, most) and note >= live.note:
+            self._onset_age, self._armed, self._since = 0, False, 0
+        elif self._onset_age >= 0:
+            self._onset_age += 1
+        if self._onset_age >= min(live.wait, most) and note >= live.note:
             last = self._before if self._rested < live.recent else self.number
             settled = sure >= live.sure and moving <= live.settled
-            if (settled and (round(key) != last or self._waiting >= min(live.again, most))) or (
-                self._waiting >= most and sure >= live.guess
+            if (settled and (round(key) != last or self._onset_age >= min(live.again, most))) or (
+                self._onset_age >= most and sure >= live.guess
             ):
-                self._begin(key, self._waiting)
-        if self._waiting >= max(live.patience, most):
-            self._waiting = -1
+                self._begin(key, self._onset_age)
+        if self._onset_age >= max(live.patience, most):
+            self._onset_age = -1
         if self.begun is not None:
             return
         if self.number < 0:
-            # a note that was not believed in when it began
-            there = note >= live.late and sure >= live.sure and moving <= live.settled
-            there = there and (self._rested >= live.recent or round(key) != self._before)
-            self._away = self._away + 1 if there else 0
-            if self._away >= live.moved and self._waiting < 0:
+            # a note whose onset was not recognised
+            steady = note >= live.late and sure >= live.sure and moving <= live.settled
+            steady = steady and (self._rested >= live.recent or round(key) != self._before)
+            self._away = self._away + 1 if steady else 0
+            if self._away >= live.shift_odds and self._onset_age < 0:
                 self._begin(key, 0)
             return
         off = live.young if self._age < live.recent else live.off
@@ -113,7 +141,7 @@ class NoteDecoder:
         if self._quiet >= live.quiet:
             self._before, self._rested = self.number, 0
             self.ended, self.number = True, -1
-        elif self._away >= live.moved and self._waiting < 0:
+        elif self._away >= live.shift_odds and self._onset_age < 0:
             self._begin(key, 0)
 
     def _begin(self, key: float, ago: int) -> None:
@@ -122,12 +150,12 @@ class NoteDecoder:
         self.number = round(key)
         self.began = self._since = ago
         self._age = 0
-        self._waiting = -1
+        self._onset_age = -1
         self._quiet = self._away = 0
         self._rested = 99
 
     def all(self, answers: F32) -> list[Found]:
-        """Notes of answers `[hops, ANSWER]`, in seconds of the sound; starts are where the beginning was heard."""
+        """The notes of answers `[hops, ANSWER]`, timed from the start of the sound; starts are at the onset."""
         found: list[Found] = []
         start, number = -1.0, -1
         for hop, a in enumerate(answers):
@@ -143,15 +171,22 @@ class NoteDecoder:
         return found
 
 
-def moved(chance: float, odds: float) -> float:
-    """The probability with so much more log odds."""
+def shift_odds(chance: float, odds: float) -> float:
+    """The probability `chance` with `odds` added to its log odds."""
     return chance if odds == 0.0 else chance / (chance + (1.0 - chance) * math.exp(-odds) + 1e-9)
 
 
 @dataclass(frozen=True, slots=True)
 class PathCosts:
-    """Of the path through a file. onset: probability at which beginning a note costs nothing.  begin: what it costs
-    besides.  key, note: weights of what is heard of key and of there being a note.  least: hops of a note.
+    """Weights of the path through a file.
+
+    Attributes:
+        onset: Probability of an onset at which beginning a note costs nothing besides `begin`.
+        begin: Fixed cost of beginning a note.
+        key: Weight of the log probability of the key.
+        note: Weight of the log odds of a note.
+        bias: Added to the weighted log odds of a note.
+        least: Least hops of a note.
     """
 
     onset: float = 0.2
@@ -162,8 +197,13 @@ class PathCosts:
     least: int = 6
 
 
-def filed(answers: F32, how: PathCosts | None = None) -> list[Found]:
-    """The likeliest notes of a whole sound: rest, or a key with two copies so that it can begin again (Viterbi)."""
+def decode_file(answers: F32, how: PathCosts | None = None) -> list[Found]:
+    """The likeliest notes of a whole sound, by Viterbi. States: rest, and each key twice, so that it can be repeated.
+
+    Args:
+        answers: `[hops, ANSWER]`.
+        how: Weights; None for the defaults.
+    """
     how = how or PathCosts()
     p = np.clip(answers.astype(np.float64), 1e-4, 1.0 - 1e-4)
     hops, keys = len(p), spec.SEMITONES
@@ -182,7 +222,7 @@ def filed(answers: F32, how: PathCosts | None = None) -> list[Found]:
         second = int(other.argmax())
         come = np.where(own == top, second, top)
         entering = best[come] + begin[n]
-        # to rest there is no beginning to be paid for
+        # entering a rest has no cost
         entering[-1] = best[come[-1]]
         better = entering > best
         back[n] = np.where(better, come, own)

@@ -1,6 +1,6 @@
-"""Files in the learned modes: the network hears many hops at once, with nothing between it and them. Imports torch.
+"""The learned modes on files: the network runs over many hops in one call, in this process. Imports torch.
 
-What it answers is what it answers hop by hop, to the last digits of float32.
+Its answers equal those of hop by hop operation to the last digits of float32.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from antiphon_hum.learned.model_tracker import MODELS
 
 F32 = NDArray[np.float32]
 TOGETHER = 1000
-"""Hops of a piece: 25 MB of frames."""
+"""Hops of one call: 25 MB of frames."""
 RATE = 3 * spec.RATE
-"""Hz that a file is heard at: of it the network's own rate is a whole part."""
+"""Hz that files are resampled to: a whole multiple of the network's rate."""
 
 
 class OfflineNetwork(Protocol):
-    """A streaming network that takes many hops in one call as well: both of `hum` do."""
+    """A streaming network that also takes many hops in one call; both networks of `hum` are."""
 
     def start(self, slots: int) -> State:
         """The state before the first hop."""
@@ -51,50 +51,55 @@ def network(mode: str) -> OfflineNetwork:
 
 
 class OfflineModel:
-    """Takes a sound at `RATE` piece by piece; then `answers` `[hops, …]` and `levels`, dB of each hop.
+    """Computes the answers to a sound at `RATE`, given piece by piece.
 
-    frames: heard so far.
+    Attributes:
+        frames: Frames taken so far.
     """
 
     def __init__(self, mode: str) -> None:
         self._mode, self._network = mode, network(mode)
-        self._intake = Decimator(RATE, spec.RATE, spec.HOP)
-        self.hop = spec.HOP * self._intake.factor
-        self.lag = self._intake.lag
+        self._decimator = Decimator(RATE, spec.RATE, spec.HOP)
+        self.hop = spec.HOP * self._decimator.factor
+        self.lag = self._decimator.lag
         self._state = self._network.start(1)
-        self._waiting: list[F32] = []
+        self._hops: list[F32] = []
         self._parts: list[F32] = []
         self._levels: list[float] = []
         self.frames = 0
 
-    def hear(self, sound: Samples) -> None:
-        """float32 `[channels, n]` more of it."""
+    def feed(self, sound: Samples) -> None:
+        """Takes the next float32 `[channels, n]` of the sound."""
         self.frames += sound.shape[1]
         self._take(sound)
 
     def end(self) -> tuple[F32, F32]:
-        """`answers` and `levels`. Nothing more is heard afterwards."""
+        """Ends the sound.
+
+        Returns:
+            The answers `[hops, …]` and the level of each hop in dB `[hops]`.
+        """
         late = (spec.FAR + 2) * self.hop + self.lag
         self._take(np.zeros((1, late), np.float32))
         self._run()
         return np.concatenate(self._parts), np.array(self._levels, np.float32)
 
     def _take(self, sound: Samples) -> None:
-        intake, at = self._intake, 0
+        decimator, at = self._decimator, 0
         while at < sound.shape[1]:
-            at += intake.take(sound, at, sound.shape[1])
-            if intake.full:
-                newest = intake.newest(spec.HOP)
-                self._waiting.append(newest.copy())
+            at += decimator.take(sound, at, sound.shape[1])
+            if decimator.full:
+                newest = decimator.newest(spec.HOP)
+                self._hops.append(newest.copy())
                 self._levels.append(10.0 * float(np.log10(float(np.dot(newest, newest)) / spec.HOP + 1e-9)))
-                intake.turn()
-                if len(self._waiting) == TOGETHER:
+                decimator.turn()
+                if len(self._hops) == TOGETHER:
                     self._run()
 
     def _run(self) -> None:
-        if self._waiting:
-            sound = torch.from_numpy(np.concatenate(self._waiting))[None]
-            self._waiting.clear()
+        if self._hops:
+            sound = torch.from_numpy(np.concatenate(self._hops))[None]
+            self._hops.clear()
             with torch.inference_mode():
                 answers, self._state = self._network.listen(sound, self._state)
             self._parts.append(answers.reshape(sound.shape[1] // spec.HOP, -1).numpy())

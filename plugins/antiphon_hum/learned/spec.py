@@ -1,4 +1,4 @@
-"""What the networks of `hum` are, as plain data: what the worker is asked to be, and what its answers hold."""
+"""The networks of `hum` as plain data: what their workers need, and the layout of their answers."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from dataclasses import replace
 from antiphon.api.models import ModelInfo
 
 RATE = 16000
-"""Hz of the sound the network hears. At another rate near it pitch and time are moved together, and moved back."""
+"""Hz of the network's input. At a rate near it pitch and time scale together, and are scaled back."""
 HOP = 160
 NEAR, FAR = 3, 12
-"""Hops by which the two sets of an answer's values lag the newest sample."""
+"""Hops by which the two groups of an answer's values lag the newest sample."""
 LOWEST, SEMITONES = 35, 62
-"""MIDI number of the first of the semitones, and how many."""
+"""MIDI number of the lowest semitone, and number of semitones."""
 # places in an answer; pitches are parts of `SEMITONES` above `LOWEST`, so that all values are of one size
 PITCH, SURE, VOICED, NOTE, ONSET, KEY, KEY_SURE = range(7)
 FAR_VOICED, FAR_NOTE, FAR_ONSET, FAR_KEY, FAR_SURE, MANY = range(7, 13)
 FAR_KEYS = 13
-"""From here on: the probability of every semitone to be that of the note, `FAR` hops ago."""
+"""First of `SEMITONES` values: the probability that the note `FAR` hops ago has this semitone."""
 ANSWER = FAR_KEYS + SEMITONES
 
 
 def pitch(value: float) -> float:
-    """The MIDI number of a pitch in an answer."""
+    """The MIDI number of a pitch value, 0 to 1, in an answer."""
     return LOWEST + SEMITONES * value
 
 
@@ -40,9 +40,9 @@ HUM = ModelInfo(
 )
 
 BINS = 288
-"""Lines of a spectrum that the plain network sees and paints, 15.6 Hz apart: up to 4.5 kHz."""
+"""Bins of the spectra that the plain network reads and writes, 15.6 Hz apart: up to 4.5 kHz."""
 PLAIN_LATE = 6
-"""Hops by which what it paints lags what it sees. An answer is how like each semitone's note of a piano that is."""
+"""Hops by which its output lags its input. An answer is the likeness of that output to each note of a piano."""
 PLAIN = replace(
     HUM,
     name="hum-spectrogram",
@@ -53,10 +53,10 @@ PLAIN = replace(
 
 
 def learned() -> ModelInfo:
-    """A factory of `antiphon_models`."""
+    """The model of mode `learned`."""
     return HUM
 
 
 def spectrogram() -> ModelInfo:
-    """A factory of `antiphon_models`."""
+    """The model of mode `spectrogram`."""
     return PLAIN

@@ -1,4 +1,4 @@
-"""Notes read off the spectrum of a piano: how like each key's it is, and where that rises."""
+"""Decodes notes from a synthesised piano spectrum, by its likeness to the template of each key."""
 
 from __future__ import annotations
 
@@ -13,14 +13,21 @@ from antiphon_hum.learned import spec
 F32 = NDArray[np.float32]
 SECONDS = spec.HOP / spec.RATE
 AFTER = slice(2, 14)
-"""Hops of a piano's note that its template is the mean of."""
+"""Hops of a piano note over which its template is averaged."""
 
 
 @dataclass(frozen=True, slots=True)
 class TemplateSettings:
-    """like: likeness from which on there is a note.  struck: part by which it rises within `rise` hops where the
-    same note begins again, `apart` hops after it began at least.  held: hops a key has to lead.  quiet: part of a
-    note's greatest likeness at which it ends; that fades by `fade` a hop.
+    """Thresholds of `TemplateDecoder`.
+
+    Attributes:
+        like: Likeness (cosine) from which on there is a note.
+        struck: Factor by which likeness rises within `rise` hops where the same note is repeated.
+        rise: See `struck`, hops.
+        apart: Least hops between two starts of the same note.
+        held: Hops for which a key must be the likeliest.
+        quiet: Share of a note's greatest likeness below which it ends.
+        fade: Factor per hop by which that greatest likeness decays.
     """
 
     like: float = 0.9
@@ -33,14 +40,21 @@ class TemplateSettings:
 
 
 def templates(piano: F32) -> F32:
-    """`[SEMITONES, hops, BINS]` → `[SEMITONES, BINS]` of length 1: each note's mean spectrum without what all share."""
+    """Templates of all notes: mean spectra without their common part, of length 1.
+
+    Args:
+        piano: Spectra `[SEMITONES, hops, BINS]`.
+
+    Returns:
+        `[SEMITONES, BINS]`.
+    """
     mean = piano[:, AFTER].mean(1)
     mean = mean / np.maximum(np.linalg.norm(mean, axis=1, keepdims=True), 1e-6)
     return sharpened(mean)
 
 
 def sharpened(mean: F32) -> F32:
-    """Rows without their part along the mean of all, of length 1."""
+    """The rows of `[n, BINS]` without their component along the mean row, normalised to length 1."""
     shared = mean.mean(0)
     shared = shared / max(float(np.linalg.norm(shared)), 1e-6)
     own = mean - np.outer(mean @ shared, shared)
@@ -48,13 +62,14 @@ def sharpened(mean: F32) -> F32:
 
 
 class TemplateDecoder:
-    """One answer after another; as `decode.NoteDecoder`."""
+    """Turns likenesses into notes, one hop after another; attributes as in `decode.NoteDecoder`."""
 
     def __init__(self, how: TemplateSettings | None = None) -> None:
         self._how = how or TemplateSettings()
         self.reset()
 
     def reset(self) -> None:
+        """Clears the past."""
         self.number, self.ended, self.began = -1, False, 0
         self.begun: float | None = None
         self._leads, self._held = -1, 0
@@ -62,8 +77,12 @@ class TemplateDecoder:
         self._most, self._since = 0.0, 99
 
     def step(self, likes: F32, patience: int | None = None, odds: float = 0.0) -> None:
-        """likes: `[SEMITONES]`, how like each note it is.  patience: at most so many hops a key has to lead.  odds:
-        added to those of a note.
+        """Takes the answer of a hop.
+
+        Args:
+            likes: `[SEMITONES]` likeness to each note's template.
+            patience: Upper bound in hops on `held`.
+            odds: Added to the log odds of a note.
         """
         how = self._how
         least, held = how.like * math.exp(-odds), how.held if patience is None else max(1, min(how.held, patience))
@@ -92,7 +111,12 @@ class TemplateDecoder:
 
 
 def notes_of_painting(likes: F32, odds: float = 0.0) -> list[tuple[float, float, int]]:
-    """likes `[hops, SEMITONES]` → seconds from and to, MIDI numbers. odds: see `TemplateDecoder.step`."""
+    """The notes of likenesses `[hops, SEMITONES]`, as (start, end, MIDI number) in seconds.
+
+    Args:
+        likes: `[hops, SEMITONES]`.
+        odds: See `TemplateDecoder.step`.
+    """
     reader = TemplateDecoder()
     found: list[tuple[float, float, int]] = []
     start, number = 0.0, -1

@@ -97,17 +97,17 @@ def test_a_first_note_whose_line_is_rounded_down_is_at_the_beginning_of_the_midi
 
 
 def test_what_was_found_and_what_it_cost_is_told():
-    from antiphon_hum.transcription.jobs import moved_to
+    from antiphon_hum.transcription.jobs import found_summary
     from antiphon_hum.transcription.notes import Transcription
 
     plain = Transcription((), 48000)
-    assert moved_to(plain, "auto", "off", 0.0) == ""
+    assert found_summary(plain, "auto", "off", 0.0) == ""
     both = Transcription((), 48000, (2, "minor"), 92.04, left=1)
-    assert moved_to(both, "auto", "auto", 0.0) == (
-        "the notes are in D minor, their tempo is taken for 92.0 bpm (-p bpm=… gives another), one note is left out, "
-        "for want of a free line (a finer quantise keeps more)"
+    assert found_summary(both, "auto", "auto", 0.0) == (
+        "the notes are in D minor, their tempo was found to be 92.0 bpm (-p bpm=… sets another), one note is left out "
+        "because no grid line was free (a finer quantise keeps more)"
     )
-    assert moved_to(Transcription((), 48000, (2, "minor"), 92.0), "D", "minor", 92.0) == ""
+    assert found_summary(Transcription((), 48000, (2, "minor"), 92.0), "D", "minor", 92.0) == ""
 
 
 def test_a_sound_may_take_its_own_place(tmp_path):
@@ -137,7 +137,7 @@ def test_nothing_to_hear_is_silence_as_long_and_a_sentence(tmp_path, capsys, sou
     assert not made.any()
     assert sung(song) == []
     (line,) = capsys.readouterr().err.splitlines()
-    assert "in.wav: no note is heard in it" in line
+    assert "in.wav: no note was found in it" in line
 
 
 def test_what_cannot_be_done_is_refused_and_leaves_nothing(tmp_path):

@@ -19,7 +19,7 @@ from antiphon_hum.learned.offline_model import RATE, OfflineModel
 from antiphon_hum.processor import Hum
 from antiphon_hum.transcription import notes as files
 from antiphon_hum.transcription.jobs import run
-from antiphon_hum.transcription.notes import NoteCollector, notes_of
+from antiphon_hum.transcription.notes import StreamTranscriber, notes_of
 from antiphon_models.hum.evaluation import f1, lateness
 from antiphon_models.hum.material import ScoreNote, SingingStyle
 from antiphon_models.hum.systems import Result
@@ -75,12 +75,12 @@ def test_answers_hop_by_hop_are_those_of_the_whole_sound(mode):
     sound = sound[None, : 3 * RATE]
     at_once = OfflineModel(mode)
     for at in range(0, sound.shape[1], 7001):
-        at_once.hear(sound[:, at : at + 7001])
+        at_once.feed(sound[:, at : at + 7001])
     whole, _ = at_once.end()
-    listener, given = NoteCollector(RATE, 1, {"mode": mode}), []
-    listener._processor.overhear(lambda answer, _level: given.append(answer.reshape(-1).copy()))
-    listener.hear(sound)
-    listener.notes()
+    transcriber, given = StreamTranscriber(RATE, 1, {"mode": mode}), []
+    transcriber._processor.on_answer(lambda answer, _level: given.append(answer.reshape(-1).copy()))
+    transcriber.feed(sound)
+    transcriber.notes()
     streamed = np.array(given)[: len(whole)]
     assert len(streamed) > 290
     # likenesses have no scale of their own
@@ -151,10 +151,10 @@ def test_one_key_is_found_for_a_file_and_its_first_notes_moved_too():
 def test_one_tempo_is_found_for_a_file_and_notes_lie_on_it():
     sound = hum(apart=60 / 97, first=0.61).sound
 
-    def play(at, hear):
-        hear(sound[None])
+    def play(at, feed):
+        feed(sound[None])
 
-    found = files.heard(play, RATE, 1, {"mode": "learned", "quantise": "1/4"})
+    found = files.transcribe(play, RATE, 1, {"mode": "learned", "quantise": "1/4"})
     assert found.bpm == pytest.approx(97.0, abs=1.0)
     assert [n.number for n in found.notes] == TUNE
     line = 60.0 / found.bpm

@@ -1,9 +1,9 @@
-"""Which pitches a hop may have, and how likely each is.
+"""The pitch candidates of a hop, and the probability of each.
 
-The difference function and its cumulative normalisation are those of YIN (de Cheveigné and Kawahara, 2002), got
-from an autocorrelation by FFT. The probabilities are those of pYIN (Mauch and Dixon, 2014): a threshold drawn from
-a beta distribution chooses the first trough below it, so a trough's probability is that of the thresholds between
-its depth and the deepest trough before it.
+The difference function and its cumulative normalisation are those of YIN (de Cheveigné and Kawahara, 2002), computed
+from an autocorrelation by FFT. The probabilities are those of pYIN (Mauch and Dixon, 2014): a threshold drawn from a
+beta distribution chooses the first trough below it, so a trough's probability is that of the thresholds between its
+depth and the deepest trough before it.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from antiphon_hum.decimator import HISTORY
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
 WINDOW = 624
-"""Samples compared at each lag: the newest ones, so that high notes wait for less."""
+"""Samples compared at each lag: the newest ones, so that high notes have less delay."""
 LONGEST = HISTORY - WINDOW
-"""Longest period looked for, in samples."""
+"""Longest period considered, in samples."""
 MOST = 64
-"""Candidates of one hop."""
+"""Most candidates of one hop."""
 STEPS = 1000
-"""Steps of the table of the thresholds' distribution."""
+"""Steps of the table of the thresholds' cumulative distribution."""
 PLAIN = 0.15
-"""YIN's one threshold."""
+"""The single threshold of YIN."""
 NO_TROUGH = 0.01
 """Weight of the deepest trough where no threshold reaches it."""
 # places in `out` before the candidates: how many, the deepest trough's depth, its pitch, mean power
@@ -39,10 +39,22 @@ def hum_candidates(
     x: f32p, corr: f32p, window: i64, longest: i64, rate: f64, low: f64, high: f64, below: f64p, steps: i64,
     rest: f64, most: i64, d: f64p, out: f64p,
 ) -> None:  # fmt: skip
-    """out ← head, then (pitch as MIDI number, probability) of each candidate between pitches `low` and `high`.
+    """out ← header, then (pitch as MIDI number, probability) of each candidate between pitches `low` and `high`.
 
-    x: `window + longest` samples, newest last.  corr: correlation of the newest `window` with the samples a lag
-    earlier.  below: the part of thresholds below k / steps, k from 0 to `steps`.  d: room for `longest` numbers.
+    Args:
+        x: `window + longest` samples, newest last.
+        corr: `[longest]` correlation of the newest `window` samples with those a lag earlier.
+        window: Samples compared.
+        longest: Longest lag.
+        rate: Samples per second.
+        low: Lowest pitch, MIDI number.
+        high: Highest pitch, MIDI number.
+        below: `[steps + 1]` probability that the threshold is below k / steps.
+        steps: Steps of that table.
+        rest: Weight of the deepest trough where no threshold reaches it.
+        most: Most candidates.
+        d: `[longest]` scratch, the normalised difference.
+        out: `[HEAD + 2 * most]` result.
     """
     energy = f64(0.0)
     for n in range(window):
@@ -124,7 +136,7 @@ def hum_candidates(
 
 
 def thresholds(alpha: int = 2, beta: int = 24) -> F64:
-    """The part of thresholds below k / STEPS, for a beta distribution of whole parameters."""
+    """`[STEPS + 1]` cumulative beta distribution at k / STEPS; `alpha` and `beta` are whole numbers."""
     n = alpha + beta - 1
     x = np.arange(STEPS + 1) / STEPS
     found = np.zeros(STEPS + 1)
@@ -134,10 +146,19 @@ def thresholds(alpha: int = 2, beta: int = 24) -> F64:
 
 
 class Candidates:
-    """The candidates of the newest hop, in buffers made once."""
+    """The candidates of the newest hop. `find` allocates nothing.
+
+    Attributes:
+        out: `[HEAD + 2 * MOST]` result; see `hum_candidates`.
+    """
 
     def __init__(self, rate: float, plain: bool = False) -> None:
-        """rate: of the decimated stream, Hz.  plain: one threshold, as in YIN, in place of a distribution."""
+        """Allocates buffers.
+
+        Args:
+            rate: Of the decimated stream, Hz.
+            plain: Whether to use the single threshold of YIN in place of a distribution.
+        """
         self._rate = rate
         self._below = (np.arange(STEPS + 1) > PLAIN * STEPS).astype(np.float64) if plain else thresholds()
         bins = HISTORY // 2 + 1
@@ -149,7 +170,16 @@ class Candidates:
         self.out: F64 = np.zeros(HEAD + 2 * MOST, np.float64)
 
     def find(self, frame: F32, low: float, high: float) -> F64:
-        """frame: `[HISTORY]` samples, newest last.  low, high: MIDI numbers. See `hum_candidates` for what comes."""
+        """Finds the candidates of a frame.
+
+        Args:
+            frame: `[HISTORY]` samples, newest last.
+            low: Lowest pitch, MIDI number.
+            high: Highest pitch, MIDI number.
+
+        Returns:
+            `out`; see `hum_candidates`.
+        """
         self._newest[LONGEST:] = frame[LONGEST:]
         np.fft.rfft(frame, out=self._one)  # type: ignore[arg-type]  # single precision is right at run time
         np.fft.rfft(self._newest, out=self._two)  # type: ignore[arg-type]

@@ -1,8 +1,8 @@
-"""How sudden the sound changes at a hop: what tells a note from the same note again.
+"""Onset strength of a hop: what separates a note from the same note repeated.
 
-Two things: the mean over bands of the rise in decibels (a spectral flux on a logarithmic scale, as in Böck and
-Widmer, 2013; a consonant or a breath is soft above 1 kHz where the vowel after it is loud, so all bands weigh the
-same), and the dip in loudness before it. Both are held against how much the sound has been changing anyway.
+Two parts: the mean over bands of the rise in decibels (a spectral flux on a logarithmic scale, as in Böck and Widmer,
+2013; a consonant or a breath is soft above 1 kHz where the vowel after it is loud, so all bands have the same weight),
+and the dip in level before it. Both are divided by 1 + the mean rise of recent hops.
 """
 
 from __future__ import annotations
@@ -25,32 +25,52 @@ BACK = 2
 """Hops between the two spectra that are compared."""
 MOST_RISE = 20.0
 UNDER = 60.0
-"""dB below the loudest band of late: what is softer is as good as silent."""
+"""dB below the loudest recent band under which a level is treated as silence."""
 FALL = 20.0
-"""dB a second by which the memory of the loudest band fades."""
+"""dB a second by which the memory of the loudest band decays."""
 BEFORE = 5
-"""Hops over which a peak is higher than all before it."""
+"""Hops before a peak that must be lower."""
 DIP = 0.4
-"""What a dB of dip weighs beside a dB of rise."""
+"""Weight of a dB of dip relative to a dB of rise."""
 CLEAR = 10.0
-"""dB of a dip that counts in full; of the rest no more than three times the rise."""
+"""dB of a dip that count in full; beyond these at most three times the rise."""
 CALM = 0.04
-"""Part of a hop's rise that goes into the memory of rises."""
+"""Weight of a hop's rise in the running mean of rises."""
 _LEVELS = 32
 # places in `state`: dB of the loudest band of late; memory of rises
 _TOP, _MEAN, _SIZE = 0, 1, 2
 
 
 @kernel
-def hum_change(
+def hum_onset_flux(
     bins: f32p, edges: i64p, bands: i64, bank: f64p, row: i64, rows: i64, back: i64, state: f64p,
     under: f64, fall: f64, most: f64, scale: f64, power: f64, rises: f64p, levels: f64p, hop: i64, size: i64,
     delay: i64, dip_weight: f64, calm: f64, clear: f64,
 ) -> f64:  # fmt: skip
-    """How sudden the change was `delay` hops before: rise and dip in dB, over 1 + the mean rise of late.
+    """Onset strength `delay` hops before the newest: rise and weighted dip in dB, over 1 + the recent mean rise.
 
-    bins: complex as pairs.  edges: first bin of each band, and the end.  bank: `rows` of band levels, dB.  power: the
-    hop's mean square.  rises, levels: rings of `size` for number `hop` and those before.
+    Args:
+        bins: Complex spectrum as pairs.
+        edges: `[bands + 1]` first bin of each band, and the end.
+        bands: Number of bands.
+        bank: `[rows, bands]` ring of band levels, dB.
+        row: Row of the newest hop.
+        rows: Rows of the ring.
+        back: Hops between the two spectra compared.
+        state: `[2]` level of the loudest recent band, dB; running mean of rises.
+        under: See `UNDER`.
+        fall: dB a hop by which the loudest level decays.
+        most: Bound on a band's rise, dB.
+        scale: Factor from squared magnitude to power.
+        power: Mean square of the hop.
+        rises: `[2, size]` ring of rises and of the running mean, hop `hop` newest.
+        levels: `[size]` ring of levels, dB.
+        hop: Number of the hop.
+        size: Length of the rings.
+        delay: Hops by which the result is late.
+        dip_weight: See `DIP`.
+        calm: See `CALM`.
+        clear: See `CLEAR`.
     """
     state[_TOP] = state[_TOP] - fall
     for b in range(bands):
@@ -107,12 +127,16 @@ def hum_change(
     return f64(rises[place] + dip_weight * dip / calmness)
 
 
-class Change:
-    """The change `lag` hops before the newest where it is at a peak, 0 elsewhere."""
+class OnsetFlux:
+    """Onset strength `lag` hops before the newest where it has a peak, 0 elsewhere."""
 
     def __init__(self, rate: float, delay: int = 3, after: int = 4) -> None:
-        """rate: of the decimated stream, Hz.  delay: hops a dip is given to be followed by a rise.  after: hops by
-        which a peak is known for one.
+        """Allocates buffers.
+
+        Args:
+            rate: Of the decimated stream, Hz.
+            delay: Hops after a dip within which a rise may follow.
+            after: Hops after a peak that must not be higher.
         """
         self.lag = delay + after
         self._delay, self._after = delay, after
@@ -136,7 +160,7 @@ class Change:
         self.reset()
 
     def reset(self) -> None:
-        """Forgets the past; it was silent."""
+        """Clears the past and sets all levels to silence."""
         self._bank.fill(-90.0)
         self._rises.fill(0.0)
         self._levels.fill(-90.0)
@@ -146,14 +170,22 @@ class Change:
         self._recent[:] = [0.0] * len(self._recent)
 
     def step(self, frame: F32, power: float) -> float:
-        """Takes the newest `SIZE` samples and the mean square of the loudness they end with."""
+        """Takes a hop.
+
+        Args:
+            frame: The newest `SIZE` samples.
+            power: Mean square of the newest samples.
+
+        Returns:
+            Onset strength in dB at a peak `lag` hops before, else 0.
+        """
         np.multiply(frame, self._window, out=self._framed)
         np.fft.rfft(self._framed, out=self._bins)  # type: ignore[arg-type]  # single precision is right at run time
         self._row = (self._row + 1) % self._rows
         self._hop += 1
         recent = self._recent
         recent.pop(0)
-        value: float = hum_change(
+        value: float = hum_onset_flux(
             self._pairs, self._edges, BANDS, self._bank, self._row, self._rows, BACK, self._state,
             UNDER, self._fall, MOST_RISE, self._scale, power, self._rises, self._levels, self._hop, _LEVELS,
             self._delay, DIP, CALM, CLEAR,

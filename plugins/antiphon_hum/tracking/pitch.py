@@ -1,7 +1,7 @@
 """One pitch a hop, or none: a hidden Markov model over pitch, decoded with a fixed lag.
 
-The model is that of pYIN (Mauch and Dixon, 2014), with one unvoiced state in place of a copy of every pitch: so a
-leap between two notes costs the same however wide it is.
+The model is that of pYIN (Mauch and Dixon, 2014), with one unvoiced state in place of a copy of every pitch, so that a
+leap between two notes costs the same whatever its size.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ PER_NOTE = 5
 """Bins of a semitone."""
 BINS = (HIGHEST - LOWEST + 1) * PER_NOTE
 REACH = 11
-"""Bins pitch may glide in one hop: 4.1 octaves a second."""
+"""Bins by which pitch may glide in one hop: 4.1 octaves a second."""
 LEAVE = 0.01
 """Probability that a hop ends or begins being voiced."""
 SLOPE = 0.08
-"""What a leap loses for every bin, as log probability."""
+"""Log probability that a leap costs per bin."""
 FLOOR = 1e-4
-"""Probability of what is not among the candidates."""
+"""Probability of a pitch that is not among the candidates."""
 LEAP = 1e-4
-"""Probability of a leap to any pitch within what is voiced."""
+"""Probability of a leap to any pitch while voiced."""
 
 
 @kernel
@@ -39,10 +39,28 @@ def hum_pitch(
     bins: i64, per_note: i64, lowest: f64, reach: i64, leave: f64, leap: f64, unvoiced: f64, floor: f64, seen: f64p,
     slope: f64, leaps: f64p, leaps_from: i64p,
 ) -> None:  # fmt: skip
-    """One hop further: next_best ← log probability of the best path into each state; `bins` is the unvoiced state.
+    """One Viterbi step: next_best ← log probability of the best path into each state; state `bins` is unvoiced.
 
-    found: what `hum_candidates` gave.  back, refined: this hop's row, `bins + 1` states' predecessors and `bins`
-    pitches.  glide: log of the triangle's weights, `2 * reach + 1`.  unvoiced: weight of finding no pitch.
+    Args:
+        found: Output of `hum_candidates`.
+        head: Numbers before the candidates in `found`.
+        best: `[bins + 1]` log probabilities of the previous hop.
+        next_best: `[bins + 1]` result.
+        back: `[bins + 1]` result, predecessor of each state.
+        refined: `[bins]` result, pitch of the candidate in each bin, a MIDI number, 0 for none.
+        glide: `[2 * reach + 1]` log weights of a glide.
+        bins: Number of pitch bins.
+        per_note: Bins of a semitone.
+        lowest: MIDI number of the lowest bin's semitone.
+        reach: Bins of the longest glide.
+        leave: Probability that a hop begins or ends being voiced.
+        leap: Probability of a leap.
+        unvoiced: Weight of finding no pitch.
+        floor: Probability of a pitch without a candidate.
+        seen: `[bins]` scratch.
+        slope: Log probability that a leap costs per bin.
+        leaps: `[bins]` scratch.
+        leaps_from: `[bins]` scratch.
     """
     for b in range(bins):
         seen[b] = floor
@@ -133,7 +151,7 @@ def hum_decode(best: f64p, back: i64p, states: i64, row: i64, rows: i64, depth: 
 
 
 class PitchTrack:
-    """Pitch of each hop, `lag` hops late."""
+    """The pitch of each hop, `lag` hops late."""
 
     def __init__(self, lag: int) -> None:
         self.lag = lag
@@ -151,7 +169,7 @@ class PitchTrack:
         self.reset()
 
     def reset(self) -> None:
-        """Forgets the past; it was unvoiced."""
+        """Clears the past and sets the state to unvoiced."""
         for best in self._best:
             best.fill(-50.0)
             best[BINS] = 0.0
@@ -160,7 +178,15 @@ class PitchTrack:
         self._row = 0
 
     def step(self, found: F64, unvoiced: float) -> float:
-        """Takes a hop's candidates; the pitch of `lag` hops before as a MIDI number, 0 where there is none."""
+        """Takes the candidates of a hop.
+
+        Args:
+            found: Output of `hum_candidates`.
+            unvoiced: Weight of finding no pitch.
+
+        Returns:
+            The pitch of `lag` hops before, a MIDI number, 0 for none.
+        """
         old, new = self._best
         self._row = row = (self._row + 1) % self._rows
         hum_pitch(
@@ -180,18 +206,18 @@ class PitchTrack:
 
 
 class PlainPitch:
-    """YIN's pitch of each hop: the first trough below the threshold, the median of `2 * lag + 1` hops around it."""
+    """The pitch of YIN: the first trough below the threshold, as the median of `2 * lag + 1` hops."""
 
     def __init__(self, lag: int) -> None:
         self.lag = lag
         self._recent: list[float] = [0.0] * (2 * lag + 1)
 
     def reset(self) -> None:
-        """Forgets the past."""
+        """Clears the past."""
         self._recent[:] = [0.0] * len(self._recent)
 
     def step(self, found: F64, unvoiced: float) -> float:
-        """As `PitchTrack.step`; `unvoiced` plays no part."""
+        """As `PitchTrack.step`; `unvoiced` is ignored."""
         pitch = 0.0
         for k in range(int(found[0])):
             if found[HEAD + 2 * k + 1] > 0.5:

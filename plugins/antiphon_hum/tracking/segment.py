@@ -1,9 +1,9 @@
-"""Where notes begin and end: a hidden Markov model over notes, decoded with a fixed lag.
+"""Note boundaries: a hidden Markov model over notes, decoded with a fixed lag.
 
-A note has an attack, in which pitch may be anywhere near, and a sustain, in which it keeps to the note but for a
-few hops; between notes there is rest. So vibrato and scoops cost less than a new note would, and a slur costs more
-than to go along with it. States and idea follow the note model of Tony (Mauch et al., 2015); here the loudness of
-the spectrum's rise decides what it costs to begin a note, also the same one again.
+A note has an attack, in which any pitch near the note is likely, and a sustain, in which pitch keeps to the note but
+for a few hops; between notes there is a rest state. So vibrato and scoops cost less than a new note would, and a slur
+costs more than a new note. States and idea follow the note model of Tony (Mauch et al., 2015); here the rise of the
+spectrum's level sets the cost of beginning a note, also of repeating one.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from antiphon_hum.tracking.pitch import HIGHEST, LOWEST
 F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
 PER_NOTE = 3
-"""Notes told apart within a semitone: singers are not in tune with 440 Hz."""
+"""Places per semitone: singers are not in tune with 440 Hz."""
 PLACES = (HIGHEST - LOWEST + 1) * PER_NOTE
 REST = 2 * PLACES
 STATES = REST + 1
@@ -29,11 +29,23 @@ RANGE = float(HIGHEST - LOWEST + 1)
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """Probabilities a hop, and semitones.
+    """Parameters of the model: probabilities a hop, and semitones.
 
-    attack, sustain: spread of pitch.  stray: part of a sustain's pitches that may be anywhere.  unvoiced_…:
-    probability of no pitch.  begin: of a note to begin; times e^(rise_weight * (rise - rise_middle)) for a rise in dB,
-    within e^(±rise_limit).  end: of a note to end.  settle: of an attack to become a sustain.
+    Attributes:
+        attack: Standard deviation of pitch in an attack, semitones.
+        sustain: The same in a sustain.
+        astray: Share of an attack's pitches that may be anywhere.
+        stray: Share of a sustain's pitches that may be anywhere.
+        unvoiced_attack: Probability of no pitch in an attack.
+        unvoiced_sustain: The same in a sustain.
+        unvoiced_rest: The same in a rest.
+        begin: Probability that a note begins, times e^(rise_weight * (rise - rise_middle)) for a rise in dB.
+        rise_weight: See `begin`.
+        rise_middle: See `begin`, dB.
+        rise_limit: Upper bound of the exponent.
+        rise_least: Lower bound of the exponent, its sign reversed.
+        end: Probability that a note ends.
+        settle: Probability that an attack becomes a sustain.
     """
 
     attack: float = 1.0
@@ -52,7 +64,7 @@ class Weights:
     settle: float = 0.065
 
     def table(self) -> F64:
-        """As the kernel takes them."""
+        """The parameters in the form and order that `hum_notes` takes."""
         return np.array(
             [
                 1.0 / self.attack, 1.0 / self.sustain, self.stray / RANGE,
@@ -70,7 +82,19 @@ class Weights:
 def hum_notes(
     pitch: f64, rise: f64, best: f64p, next_best: f64p, back: i64p, w: f64p, places: i64, per_note: i64, lowest: f64
 ) -> None:
-    """One hop further. States: attack of each place, sustain of each, rest. pitch: a MIDI number, 0 for none."""
+    """One Viterbi step. States: the attack of each place, the sustain of each place, rest.
+
+    Args:
+        pitch: MIDI number, 0 for none.
+        rise: Onset flux of the hop, dB.
+        best: `[2 * places + 1]` log probabilities of the previous hop.
+        next_best: `[2 * places + 1]` result.
+        back: `[2 * places + 1]` result, predecessor of each state.
+        w: `Weights.table`.
+        places: Number of places.
+        per_note: Places of a semitone.
+        lowest: MIDI number of the lowest place's semitone.
+    """
     rest = 2 * places
     top = best[rest]
     top_at = rest
@@ -128,8 +152,19 @@ def hum_notes(
 
 @kernel
 def hum_path(best: f64p, back: i64p, states: i64, row: i64, rows: i64, path: i64p, count: i64, places: i64) -> None:
-    """path ← the best path's newest `count` hops, oldest first: the place, + 1000 in the attack, + 2000 at a note's
-    first hop; -1 in a rest.
+    """path ← the best path's newest `count` hops, oldest first.
+
+    A value is the place, plus 1000 in the attack, plus 2000 at a note's first hop; -1 in a rest.
+
+    Args:
+        best: `[states]` log probabilities of the newest hop.
+        back: `[rows, states]` ring of predecessors.
+        states: Number of states.
+        row: Row of the newest hop.
+        rows: Rows of the ring.
+        path: `[count]` result.
+        count: Hops to follow back.
+        places: Number of places.
     """
     at = i64(0)
     for b in range(states):
@@ -137,18 +172,23 @@ def hum_path(best: f64p, back: i64p, states: i64, row: i64, rows: i64, path: i64
     r = row
     for n in range(count):
         before = back[r * states + at]
-        said = at if at < places else at - places
+        mark = at if at < places else at - places
         if at < places:
-            said = said + 1000
-            said = said if before == at else said + 2000 - 1000
-        said = -1 if at == 2 * places else said
-        path[count - 1 - n] = said
+            mark = mark + 1000
+            mark = mark if before == at else mark + 2000 - 1000
+        mark = -1 if at == 2 * places else mark
+        path[count - 1 - n] = mark
         at = before
         r = rows - 1 if r == 0 else r - 1
 
 
 class Segmenter:
-    """The best path of the newest `lag + 1` hops; what it says of the oldest of them is final."""
+    """The best path of the newest `lag + 1` hops; the value of the oldest of them is final.
+
+    Attributes:
+        lag: Hops by which the final value is late.
+        path: `[lag + 1]`, oldest first; see `hum_path`.
+    """
 
     def __init__(self, lag: int, weights: Weights) -> None:
         self.lag = lag
@@ -161,7 +201,7 @@ class Segmenter:
         self.reset()
 
     def reset(self) -> None:
-        """Forgets the past; it was rest."""
+        """Clears the past and sets the state to rest."""
         for best in self._best:
             best.fill(-50.0)
             best[REST] = 0.0
@@ -170,7 +210,12 @@ class Segmenter:
         self._row = 0
 
     def step(self, pitch: float, rise: float) -> None:
-        """Takes a hop; `path` is new."""
+        """Takes a hop and updates `path`.
+
+        Args:
+            pitch: MIDI number, 0 for none.
+            rise: Onset flux of the hop, dB.
+        """
         old, new = self._best
         self._row = row = (self._row + 1) % self._rows
         hum_notes(pitch, rise, old, new, self._backs[row], self._weights, PLACES, PER_NOTE, float(LOWEST))

@@ -1,4 +1,4 @@
-"""From hops of sound to notes: pitch, change, segments and judgement, each a few hops behind the one before."""
+"""From hops of sound to notes: pitch, onset flux, segmentation and classification, each a few hops late."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from numpy.typing import NDArray
 from antiphon.api import IO
 from antiphon_hum.decimator import HISTORY, HOP, Decimator
 from antiphon_hum.tracking.candidates import Candidates
-from antiphon_hum.tracking.note_classifier import DISCRIMINANTS, Judge, Look, look
-from antiphon_hum.tracking.onset_flux import SIZE, Change
+from antiphon_hum.tracking.note_classifier import DISCRIMINANTS, CandidateFeatures, NoteClassifier, candidate_features
+from antiphon_hum.tracking.onset_flux import SIZE, OnsetFlux
 from antiphon_hum.tracking.pitch import PitchTrack, PlainPitch
 from antiphon_hum.tracking.segment import Segmenter, Weights
 
 F64 = NDArray[np.float64]
 CENTRE = 300
-"""Decimated samples by which a hop's end follows the sound its pitch is of."""
+"""Decimated samples from the centre of the sound that a hop's pitch is measured on to the end of the hop."""
 AGAIN = 10
-"""Hops in which the same note does not begin twice."""
+"""Hops after a note's start in which the same note cannot begin again."""
 SHORT = 14
-"""Hops of a note that may be the beginning of the next."""
+"""Hops below which a note may be the scoop into the next."""
 SLURRED = 3
-"""Change below which a note has no attack."""
+"""Onset flux below which a note has no attack."""
 MOVED = 2
-"""Places of the segmenter a note may be moved by and be the same."""
+"""Places of the segmenter by which the same note may shift."""
 RING = 64
 
 
 class PitchSource(Protocol):
-    """What a pitch track has to be. lag: hops by which what it says is late."""
+    """The interface of a pitch track. lag: hops by which the result of `step` is late."""
 
     lag: int
 
@@ -43,7 +43,14 @@ class PitchSource(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Of a mode, in hops. pitch: lag of the pitch track.  notes: lag of the segmenter.  delay, after: see `Change`."""
+    """Delays of a mode, in hops.
+
+    Attributes:
+        pitch: Lag of the pitch track.
+        notes: Lag of the segmenter.
+        delay: See `OnsetFlux`.
+        after: See `OnsetFlux`.
+    """
 
     pitch: int
     notes: int
@@ -52,7 +59,7 @@ class Timing:
 
     @property
     def lag(self) -> int:
-        """Hops from a note's first to the one it is decided at."""
+        """Hops from the first hop of a note to the one at which it is decided."""
         return self.pitch + self.notes
 
 
@@ -61,9 +68,14 @@ TIMINGS = {"pyin": Timing(8, 26, 3, 4), "yin": Timing(4, 10, 1, 2)}
 
 @dataclass(frozen=True, slots=True)
 class TrackerSettings:
-    """What a performer may turn, as the tracker takes it.
+    """The parameters of `hum` that a tracker reads.
 
-    sensitivity: 0 to 1.  threshold: dB of full scale.  lowest, highest: MIDI numbers.  patience: ms a note may wait.
+    Attributes:
+        sensitivity: 0 to 1; higher accepts more notes.
+        threshold: Least level, dB of full scale.
+        lowest: Lowest note, MIDI number.
+        highest: Highest note, MIDI number.
+        patience: Longest delay of a note until its pitch is settled, ms; learned modes only.
     """
 
     sensitivity: float = 0.5
@@ -74,83 +86,97 @@ class TrackerSettings:
 
 
 class NoteTracker:
-    """Notes of one stream. After each `step`: `ended`, whether the note that sounded ends `lag` hops before the
-    newest, and `begun`, what begins there or None. `pitch` is the newest decided, a MIDI number, 0 for none.
+    """Notes of one stream in the modes `pyin` and `yin`.
+
+    Attributes:
+        ended: After `step`: whether the sounding note ends `lag` hops before the newest.
+        begun: After `step`: the features of the note that begins there, or None.
+        pitch: Newest decided pitch, a MIDI number, 0 for none.
+        lag: Hops by which notes are late.
+        behind: The same in input frames, decimation included.
     """
 
     def __init__(
         self,
         mode: str,
-        intake: Decimator,
+        decimator: Decimator,
         weights: Weights | None = None,
         truth: Callable[[float, int], PitchSource] | None = None,
     ) -> None:
-        """truth: makes what stands in for the pitch track, of rate and lag; then nothing is taken for speech."""
+        """Allocates buffers.
+
+        Args:
+            mode: A key of `TIMINGS`.
+            decimator: The source of hops, which the caller fills and resets.
+            weights: Of the segmenter.
+            truth: Makes a replacement of the pitch track, from rate and lag, for tests; then every candidate is
+                accepted.
+        """
         timing = TIMINGS[mode]
         self.lag = timing.lag
-        self.hop = HOP * intake.factor
-        # a hop is complete at its last frame, and what is decided then began this long before
-        self.behind = self.lag * self.hop + CENTRE * intake.factor + intake.lag - 1
-        self._intake = intake
-        self._seconds = HOP / intake.rate
-        self._candidates = Candidates(intake.rate, plain=mode == "yin")
+        self.hop = HOP * decimator.factor
+        # a note decided at a hop's last frame began this many frames before
+        self.behind = self.lag * self.hop + CENTRE * decimator.factor + decimator.lag - 1
+        self._decimator = decimator
+        self._seconds = HOP / decimator.rate
+        self._candidates = Candidates(decimator.rate, plain=mode == "yin")
         self._track: PlainPitch | PitchTrack | PitchSource
         self._track = PlainPitch(timing.pitch) if mode == "yin" else PitchTrack(timing.pitch)
         if truth is not None:
-            self._track = truth(intake.rate, timing.pitch)
-        self._change = Change(intake.rate, timing.delay, timing.after)
-        # the change at the hop after the pitch's: a rise is complete when the window is full of it
-        self._wait = timing.pitch - 1 - self._change.lag
-        self._rises = [0.0] * (self._wait + 1)
+            self._track = truth(decimator.rate, timing.pitch)
+        self._flux = OnsetFlux(decimator.rate, timing.delay, timing.after)
+        # aligned to the hop after the pitch's: a rise is complete when the window is full of it
+        self._flux_delay = timing.pitch - 1 - self._flux.lag
+        self._rises = [0.0] * (self._flux_delay + 1)
         self._segments = Segmenter(timing.notes, weights or Weights())
         self._pitches: F64 = np.zeros(RING, np.float64)
         self._levels: F64 = np.zeros(RING, np.float64)
         self._depths: F64 = np.ones(RING, np.float64)
-        self._struck: F64 = np.zeros(RING, np.float64)
+        self._rise_ring: F64 = np.zeros(RING, np.float64)
         self._places = np.arange(RING)
-        self.judge = Judge(DISCRIMINANTS[mode] if truth is None else None)
+        self.classifier = NoteClassifier(DISCRIMINANTS[mode] if truth is None else None)
         self.many = 0.0
         self.reset()
 
     def reset(self) -> None:
-        """Forgets the past; the intake is reset by its owner."""
-        for part in (self._track, self._change, self._segments, self.judge):
+        """Clears the past; the caller resets the decimator."""
+        for part in (self._track, self._flux, self._segments, self.classifier):
             part.reset()
         self._rises[:] = [0.0] * len(self._rises)
         self._pitches.fill(0.0)
         self._levels.fill(-90.0)
         self._depths.fill(1.0)
-        self._struck.fill(0.0)
-        self._hop = self._judged = 0
+        self._rise_ring.fill(0.0)
+        self._hop = self._last_candidate = 0
         self._place = -1
         self._age = 0
         self._again = AGAIN
-        self._held = 0
-        self._sounds = False
+        self._skip_until = 0
+        self._sounding = False
         self.pitch = 0.0
         self.ended = False
-        self.begun: Look | None = None
+        self.begun: CandidateFeatures | None = None
 
     def step(self, settings: TrackerSettings, io: IO | None = None) -> None:
-        """The intake has a full hop; what is asked of a worker is asked through `io`, here nothing."""
-        newest = self._intake.newest(3 * HOP)
+        """Processes the decimator's full hop; `io` is ignored."""
+        newest = self._decimator.newest(3 * HOP)
         power = float(np.dot(newest, newest)) / len(newest)
         level = 10.0 * math.log10(power + 1e-9)
-        # what is far too soft has no pitch; margin for the parts of a note that are softer than its loudest
+        # a margin below the threshold for the parts of a note that are softer than its loudest
         low, high = float(settings.lowest), float(settings.highest)
-        found = self._candidates.find(self._intake.body(HISTORY), low, high)
+        found = self._candidates.find(self._decimator.body(HISTORY), low, high)
         if level < settings.threshold - 12.0:
             found[0] = 0.0
         unvoiced = 0.002 * 100.0 ** (0.5 - settings.sensitivity)
         self.pitch = self._track.step(found, unvoiced)
-        self._rises.append(self._change.step(self._intake.newest(SIZE), power))
+        self._rises.append(self._flux.step(self._decimator.newest(SIZE), power))
         rise = self._rises.pop(0)
         self._hop += 1
         place = self._hop % RING
         self._pitches[place] = self.pitch
         self._levels[place] = level
         self._depths[place] = self._candidates.depth
-        self._struck[place] = rise
+        self._rise_ring[place] = rise
         self._segments.step(self.pitch, rise)
         self._decide(settings)
 
@@ -159,10 +185,10 @@ class NoteTracker:
         first = int(path[0])
         self.ended, self.begun = False, None
         self._age += 1
-        if self._age <= self._held:
+        if self._age <= self._skip_until:
             return
         if first < 0:
-            self.ended, self._sounds = self._sounds, False
+            self.ended, self._sounding = self._sounding, False
             self._place = -1
             return
         place = first % 1000
@@ -171,48 +197,48 @@ class NoteTracker:
             self._place = place
             return
         self._place, self._age = place, 0
-        self.ended, self._sounds = self._sounds, False
-        self._again, self._held = AGAIN, 0
-        seen = self._look()
-        if self.judge.admits(seen, self._since(), settings.sensitivity, settings.threshold):
-            self.begun = seen
-            self._sounds = True
+        self.ended, self._sounding = self._sounding, False
+        self._again, self._skip_until = AGAIN, 0
+        features = self._candidate_features()
+        if self.classifier.accepts(features, self._since(), settings.sensitivity, settings.threshold):
+            self.begun = features
+            self._sounding = True
 
     def _since(self) -> float:
-        """Seconds since the look before."""
-        before, self._judged = self._judged, self._hop
+        """Seconds since the previous candidate."""
+        before, self._last_candidate = self._last_candidate, self._hop
         return (self._hop - before) * self._seconds
 
-    def _look(self) -> Look:
-        """What is known of the note that begins at the oldest hop of the path."""
+    def _candidate_features(self) -> CandidateFeatures:
+        """The features of the candidate that begins at the oldest hop of the path."""
         path = self._segments.path
         oldest = self._hop - self._segments.lag
         count = self._run(0)
         if count < SHORT and count < len(path) and path[count] >= 0:
-            # what is this short and goes over into another without an attack is how the other one begins
-            rise = max(self._struck[(oldest + n) % RING] for n in range(count - 1, count + 2))
+            # a short note that leads into another without an attack is the scoop of the other one
+            rise = max(self._rise_ring[(oldest + n) % RING] for n in range(count - 1, count + 2))
             more = self._run(count)
             if rise < SLURRED and more >= count:
                 self._place = int(path[count]) % 1000
-                self._held = count + 1
+                self._skip_until = count + 1
                 self._again = AGAIN + count
                 return self._known(oldest + count, count, more)
         return self._known(oldest, 0, count)
 
     def _run(self, first: int) -> int:
-        """Hops of the path from `first` on that are one note."""
+        """Hops of the path from `first` on that belong to one note."""
         path, count = self._segments.path, 1
         while first + count < len(path) and 0 <= path[first + count] < 2000:
             count += 1
         return count
 
-    def _known(self, oldest: int, first: int, count: int) -> Look:
+    def _known(self, oldest: int, first: int, count: int) -> CandidateFeatures:
         path = self._segments.path
         places = (self._places[:count] + oldest) % RING
-        # levels are known at once, pitches only after the track's lag
+        # levels have no lag, pitches have the track's
         loud = (places - self._track.lag) % RING
         sustain = path[first : first + count] < 1000
-        return look(
+        return candidate_features(
             self._pitches[places], sustain, self._levels[loud], self._depths[loud], self._seconds,
             first + count < len(path),
         )  # fmt: skip

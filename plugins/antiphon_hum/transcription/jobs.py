@@ -1,4 +1,4 @@
-"""`antiphon run hum IN.wav OUT.wav`: what is sung, played by a piano, exactly as long."""
+"""The file job `antiphon run hum IN.wav OUT.wav`: the notes of a voice, played by a piano, as long as the source."""
 
 from __future__ import annotations
 
@@ -20,19 +20,26 @@ from antiphon.api.files import (
 from antiphon.api.jobs import FileJob, Written, check_distinct, fade_out, is_midi
 from antiphon.api.rendering import TimedNote, load_plugins, render_notes
 from antiphon_hum.scale_snap import KEYS
-from antiphon_hum.transcription.notes import Transcription, heard
+from antiphon_hum.transcription.notes import Transcription, transcribe
 
-LISTENED = 0.4
-"""Part of the work that listening is told as."""
-PLAYED = 2048
-"""Frames of a block in which the piano is played, at least: its samples are the same in any, and this is quickest."""
+ANALYSIS_SHARE = 0.4
+"""Share of the progress that the analysis takes."""
+RENDER_BLOCK = 2048
+"""Least frames of a block in which the piano is rendered: the samples are the same in any, and this is the fastest."""
 MANY = 0.3
-"""Mean probability of several voices at once from which on it is warned about."""
+"""Mean probability of several voices at once from which on a warning is written."""
 
 
 def run(job: FileJob) -> tuple[Written, ...]:
-    """source: a sound.  target: a sound of its rate, channels and length, or the notes alone as a MIDI file.
-    midi_out: the notes as they were sung.
+    """Transcribes the source and writes a sound, or a MIDI file.
+
+    Args:
+        job: `target` is a sound of the source's rate, channels and length, or a MIDI file of the notes; `midi_out` is a
+            MIDI file of the notes as sung.
+
+    Raises:
+        UsageError: The options do not go together.
+        FileError: A file cannot be read or written.
     """
     if job.analysis is not None:
         raise UsageError("hum writes no analysis; leave --analysis out")
@@ -46,15 +53,15 @@ def run(job: FileJob) -> tuple[Written, ...]:
     with stream_sound(job.source) as (info, _):
         rate, channels, subtype = info.rate, info.channels, info.subtype
     with AudioWriter(job.target, rate, channels, subtype) as writer:
-        found = listened(job, rate, channels)
+        found = transcribe_file(job, rate, channels)
         notes, frames = found.notes, found.frames
-        played = [TimedNote(n.start, n.end, n.number, n.velocity) for n in notes]
+        timed = [TimedNote(n.start, n.end, n.number, n.velocity) for n in notes]
         blocks = render_notes(
-            played, frames, rate, load_plugins(check=False), channels=channels, block=max(PLAYED, job.block)
+            timed, frames, rate, load_plugins(check=False), channels=channels, block=max(RENDER_BLOCK, job.block)
         )
         for block in fade_out(blocks, rate, job.fade):
             writer.write(block)
-            job.progress(LISTENED + (1.0 - LISTENED) * writer.frames / max(1, frames))
+            job.progress(ANALYSIS_SHARE + (1.0 - ANALYSIS_SHARE) * writer.frames / max(1, frames))
         _warn(job, found, f"{writer.name} is silent")
         if job.midi_out is not None:
             write_notes(job.midi_out, found, rate, _bpm(job))
@@ -65,10 +72,10 @@ def run(job: FileJob) -> tuple[Written, ...]:
 
 
 def _notes(job: FileJob) -> tuple[Written, ...]:
-    """The notes alone."""
+    """Writes a MIDI file alone."""
     with stream_sound(job.source) as (info, _):
         rate, channels = info.rate, info.channels
-    found = listened(job, rate, channels)
+    found = transcribe_file(job, rate, channels)
     _warn(job, found, f"{printable_path(job.target)} holds none")
     write_notes(job.target, found, rate, _bpm(job))
     return (_of_notes(job, job.target, found, rate),)
@@ -83,62 +90,70 @@ def _bpm(job: FileJob) -> float:
 
 
 def _warn(job: FileJob, found: Transcription, nothing: str) -> None:
-    """What is to be known of what was found. nothing: what comes of it where no note was."""
+    """Writes the warnings about a transcription. nothing: what the result is without a note."""
     name = printable_path(job.source)
     if found.many > MANY:
         job.complain(
-            f"{name}: several voices seem to sound at once in it and hum hears one; give it a voice alone, or "
-            f"{printable_path(job.target)} holds a part of what sounds at most"
+            f"{name}: several voices seem to sound at once and hum transcribes one; use a recording of one voice, "
+            f"since {printable_path(job.target)} holds only part of the notes"
         )
     elif not found.notes:
-        job.complain(f"{name}: no note is heard in it; {nothing}")
-    given = job.settings
-    if said := moved_to(found, str(given.get("key", "auto")), str(given.get("scale", "off")), _bpm(job)):
-        job.complain(f"{name}: {said}")
+        job.complain(f"{name}: no note was found in it; {nothing}")
+    settings = job.settings
+    if summary := found_summary(found, str(settings.get("key", "auto")), str(settings.get("scale", "off")), _bpm(job)):
+        job.complain(f"{name}: {summary}")
 
 
-def moved_to(found: Transcription, key: str, scale: str, bpm: float) -> str:
-    """What was found, key and tempo, where it was not told, and what it cost; "" where nothing was to be found."""
+def found_summary(found: Transcription, key: str, scale: str, bpm: float) -> str:
+    """A sentence about key and tempo where they were found and not given, and about notes left out; "" for none."""
     parts = []
     if found.key is not None and "auto" in (key, scale):
         parts.append(f"the notes are in {KEYS[found.key[0] + 1]} {found.key[1]}")
     if found.bpm is not None and not bpm:
-        parts.append(f"their tempo is taken for {found.bpm:.1f} bpm (-p bpm=… gives another)")
+        parts.append(f"their tempo was found to be {found.bpm:.1f} bpm (-p bpm=… sets another)")
     if found.left:
         left = "one note is" if found.left == 1 else f"{found.left} notes are"
-        parts.append(f"{left} left out, for want of a free line (a finer quantise keeps more)")
+        parts.append(f"{left} left out because no grid line was free (a finer quantise keeps more)")
     return ", ".join(parts)
 
 
-def listened(job: FileJob, rate: int, channels: int) -> Transcription:
-    """What is in the source, in frames at `rate`, its own."""
+def transcribe_file(job: FileJob, rate: int, channels: int) -> Transcription:
+    """The notes of the source, in frames at its own `rate`."""
     passes = [0.0]
 
-    def play(at: int, hear: Callable[[Samples], None]) -> None:
+    def play(at: int, feed: Callable[[Samples], None]) -> None:
         done, frames = passes[0], 0
         with stream_sound(job.source, rate=at or None) as (info, blocks):
             for block in blocks:
-                hear(block)
+                feed(block)
                 frames += block.shape[1]
                 part = min(1.0, frames / info.frames) if info.frames else 0.0
-                job.progress(LISTENED * min(1.0, done + 0.5 * part))
+                job.progress(ANALYSIS_SHARE * min(1.0, done + 0.5 * part))
         passes[0] = min(0.5, done + 0.5)
 
-    return heard(play, rate, channels, job.settings)
+    return transcribe(play, rate, channels, job.settings)
 
 
 def write_notes(path: Path, found: Transcription, rate: int, bpm: float) -> None:
-    """A MIDI file of one track. bpm: its tempo where none was found, 0 for MIDI's own. `FileError` where it cannot
-    be written.
+    """Writes a MIDI file of one track.
+
+    Args:
+        path: The file.
+        found: The notes.
+        rate: Frames per second of the sound.
+        bpm: Tempo of the file where none was found; 0 for MIDI's default.
+
+    Raises:
+        FileError: The file cannot be written.
     """
     tempo = found.bpm or bpm or DEFAULT_BPM
     per_beat = rate * 60.0 / tempo
     first = found.beat * rate
-    # what begins before the first line would lie before the file; a note is on a line to a frame
+    # a note before the first line would lie before the file; notes are on a line to within a frame
     first = first if all(n.start > first - 1.0 for n in found.notes) else first - per_beat
     first = min(first, 0.0) if found.bpm is None else first
-    told = tuple(
+    midi_notes = tuple(
         MidiNote(max(0.0, n.start - first) / per_beat, (n.end - n.start) / per_beat, n.number, n.velocity)
         for n in found.notes
     )
-    write_midi(path, [MidiTrack("hum", told, 0)], tempo, 2 * MIDI_TICKS)
+    write_midi(path, [MidiTrack("hum", midi_notes, 0)], tempo, 2 * MIDI_TICKS)

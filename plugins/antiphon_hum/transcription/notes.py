@@ -1,4 +1,4 @@
-"""The notes of a whole sound: heard by the streaming code, or by the network many hops at once, and moved if asked."""
+"""Transcribes a whole sound: by the streaming tracker in two passes, or by the network over many hops at once."""
 
 from __future__ import annotations
 
@@ -10,28 +10,35 @@ import numpy as np
 from antiphon.api import IO, BlockTime, Event, Samples, StreamSpec, Value
 from antiphon.api.jobs import prepare_processor
 from antiphon_hum.learned import spec
-from antiphon_hum.learned.decode import SECONDS, PathCosts, filed
+from antiphon_hum.learned.decode import SECONDS, PathCosts, decode_file
 from antiphon_hum.learned.model_tracker import MODELS, REACH
 from antiphon_hum.learned.template_decoder import notes_of_painting
-from antiphon_hum.processor import Hum, possible, velocity
+from antiphon_hum.processor import Hum, available_mode, velocity
 from antiphon_hum.scale_snap import KEYS, SCALES, KeyFinder, in_scale
-from antiphon_hum.tracking.note_classifier import Said, backwards
+from antiphon_hum.tracking.note_classifier import Evidence, backward_beliefs
 from antiphon_hum.transcription.note import Note
 from antiphon_hum.transcription.quantise import on_grid, timing
 
 BLOCK = 2048
 LOWEST_RATE = 22050
-"""Hz: what is sampled more slowly is heard at `HEARD_RATE`, so that a hop is as short as in other sounds."""
-HEARD_RATE = 48000
+"""Hz. Sound at a lower rate is resampled to `RESAMPLED_RATE`, so that a hop is as short as in other sounds."""
+RESAMPLED_RATE = 48000
 Play = Callable[[int, Callable[[Samples], None]], None]
-"""Plays the sound: is given a rate, 0 for its own, and what takes it, float32 `[channels, n]` after another."""
+"""Plays the sound once: called with a rate (0 for the sound's own) and a consumer of float32 `[channels, n]` blocks."""
 
 
 @dataclass(frozen=True, slots=True)
 class Transcription:
-    """What is in a file.  frames: how long it is.  key: tonic 0 to 11 and scale its notes were moved to.  bpm, beat:
-    of the grid they were moved to, and seconds of its first line.  many: how surely several voices sound at once.
-    left: notes left out, for their line and the next were taken.
+    """The notes of a sound.
+
+    Attributes:
+        notes: In order of their start.
+        frames: Length of the sound.
+        key: Tonic 0 to 11 and scale that the notes were moved to.
+        bpm: Tempo of the grid that the notes were moved to.
+        beat: Seconds of the grid's first line.
+        many: Mean probability that several voices sound at once, 0 to 1.
+        left: Notes left out because their line and the next were taken.
     """
 
     notes: tuple[Note, ...]
@@ -46,33 +53,45 @@ class Transcription:
 def notes_of(
     samples: Samples, rate: int, settings: Mapping[str, Value] | None = None, live: bool = False
 ) -> list[Note]:
-    """The notes in float32 `[channels, frames]` or `[frames]`; see `heard`. live: heard once, knowing no more than
-    what has been; else as files are.
+    """The notes in a sound.
+
+    Args:
+        samples: float32 `[channels, frames]` or `[frames]`.
+        rate: Frames per second.
+        settings: Parameters of `hum`.
+        live: Whether to transcribe in one causal pass, as live, and not as `transcribe` does.
     """
     sound = np.atleast_2d(np.asarray(samples, np.float32))
     if live:
-        listener = NoteCollector(rate, sound.shape[0], settings)
-        listener.hear(sound)
-        return listener.notes()
+        transcriber = StreamTranscriber(rate, sound.shape[0], settings)
+        transcriber.feed(sound)
+        return transcriber.notes()
 
-    def play(at: int, hear: Callable[[Samples], None]) -> None:
-        hear(sound if at in (0, rate) else _resampled(sound, rate, at))
+    def play(at: int, feed: Callable[[Samples], None]) -> None:
+        feed(sound if at in (0, rate) else _resampled(sound, rate, at))
 
-    return list(heard(play, rate, sound.shape[0], settings or {}).notes)
+    return list(transcribe(play, rate, sound.shape[0], settings or {}).notes)
 
 
-def heard(play: Play, rate: int, channels: int, settings: Mapping[str, Value]) -> Transcription:
-    """What is in the sound that `play` plays, at its own `rate` and `channels`. settings: parameters of `hum`.
+def transcribe(play: Play, rate: int, channels: int, settings: Mapping[str, Value]) -> Transcription:
+    """The notes in the sound that `play` plays. Key and tempo are found where they are asked for and not given.
 
-    One key and one constant tempo are found where they are asked for and not told. Raises `ParamError` and
-    `UsageError` for settings `hum` does not take.
+    Args:
+        play: Plays the sound, more than once if need be.
+        rate: The sound's own rate.
+        channels: Its channels.
+        settings: Parameters of `hum`.
+
+    Raises:
+        ParamError: A parameter is unknown or out of range.
+        UsageError: The settings do not go together.
     """
-    asked = Hum()
-    prepare_processor(asked, StreamSpec(max(rate, LOWEST_RATE), BLOCK, channels), {**settings, "mode": "yin"})
+    hum = Hum()
+    prepare_processor(hum, StreamSpec(max(rate, LOWEST_RATE), BLOCK, channels), {**settings, "mode": "yin"})
     first = {p.name: p.default for p in Hum.params}
-    mode = possible(str({**first, **settings}["mode"]))
-    at = whole_rate(mode) or (rate if rate >= LOWEST_RATE else HEARD_RATE)
-    made = _by_network(play, mode, asked) if mode in MODELS else _by_tracker(play, at, channels, settings, mode, asked)
+    mode = available_mode(str({**first, **settings}["mode"]))
+    at = whole_rate(mode) or (rate if rate >= LOWEST_RATE else RESAMPLED_RATE)
+    found = _by_network(play, mode, hum) if mode in MODELS else _by_tracker(play, at, channels, settings, mode, hum)
     if at != rate:
         frames = [0]
 
@@ -80,87 +99,87 @@ def heard(play: Play, rate: int, channels: int, settings: Mapping[str, Value]) -
             frames[0] += block.shape[1]
 
         play(0, count)
-        made = _at(made, rate / at, frames[0])
-    quantise = str(asked.settings["quantise"])
-    if quantise == "off" or not made.notes:
-        return made
-    bpm, beat = timing([n.start / rate for n in made.notes], quantise, float(asked.settings["bpm"]))
-    moved = tuple(on_grid(made.notes, rate, quantise, bpm, beat, made.frames))
-    return replace(made, notes=moved, bpm=bpm, beat=beat, left=len(made.notes) - len(moved))
+        found = _at(found, rate / at, frames[0])
+    quantise = str(hum.settings["quantise"])
+    if quantise == "off" or not found.notes:
+        return found
+    bpm, beat = timing([n.start / rate for n in found.notes], quantise, float(hum.settings["bpm"]))
+    moved = tuple(on_grid(found.notes, rate, quantise, bpm, beat, found.frames))
+    return replace(found, notes=moved, bpm=bpm, beat=beat, left=len(found.notes) - len(moved))
 
 
 def whole_rate(mode: str) -> int:
-    """Hz that files are heard at in a mode with a network; 0 in the others."""
+    """Hz that files are resampled to in a mode with a network; 0 for the other modes."""
     return 3 * spec.RATE if mode in MODELS else 0
 
 
-def _at(made: Transcription, by: float, frames: int) -> Transcription:
-    """The same in a sound of `frames` at `by` times the rate."""
-    moved = (replace(n, start=round(n.start * by), end=min(frames, round(n.end * by))) for n in made.notes)
-    return replace(made, notes=tuple(n for n in moved if n.end > n.start), frames=frames)
+def _at(found: Transcription, by: float, frames: int) -> Transcription:
+    """The transcription of the same sound at `by` times the rate, `frames` long."""
+    moved = (replace(n, start=round(n.start * by), end=min(frames, round(n.end * by))) for n in found.notes)
+    return replace(found, notes=tuple(n for n in moved if n.end > n.start), frames=frames)
 
 
-def _key(notes: Iterable[Note], rate: int, asked: Hum) -> tuple[int, str] | None:
-    """Tonic and scale, where a scale is asked for and there are enough notes to tell."""
-    if asked.settings["scale"] == "off":
+def _key(notes: Iterable[Note], rate: int, hum: Hum) -> tuple[int, str] | None:
+    """Tonic and scale, where a scale is asked for and there are enough notes to find it."""
+    if hum.settings["scale"] == "off":
         return None
     finder = KeyFinder(fade=1.0)
     for note in notes:
         finder.add(note.number, (note.end - note.start) / rate)
-    tonic, scale = finder.found(str(asked.settings["key"]), str(asked.settings["scale"]))
+    tonic, scale = finder.found(str(hum.settings["key"]), str(hum.settings["scale"]))
     return None if scale == "off" else (tonic, scale)
 
 
 def _by_tracker(
-    play: Play, at: int, channels: int, settings: Mapping[str, Value], mode: str, asked: Hum
+    play: Play, at: int, channels: int, settings: Mapping[str, Value], mode: str, hum: Hum
 ) -> Transcription:  # fmt: skip
-    """Heard twice: what comes is known the second time."""
+    """Two passes: the second knows the beliefs that follow from later candidates, and the key."""
     plain: dict[str, Value] = {**settings, "mode": mode, "quantise": "off", "scale": "off"}
-    first = NoteCollector(at, channels, plain)
-    play(at, first.hear)
-    ahead = first.beliefs()
-    key = _key(first.notes(), at, asked)
+    first = StreamTranscriber(at, channels, plain)
+    play(at, first.feed)
+    lookahead = first.beliefs()
+    key = _key(first.notes(), at, hum)
     if key is not None:
         plain |= {"key": KEYS[key[0] + 1], "scale": key[1]}
-    second = NoteCollector(at, channels, plain, ahead)
-    play(at, second.hear)
+    second = StreamTranscriber(at, channels, plain, lookahead)
+    play(at, second.feed)
     return Transcription(tuple(second.notes()), second.frames, key)
 
 
-def _by_network(play: Play, mode: str, asked: Hum) -> Transcription:
+def _by_network(play: Play, mode: str, hum: Hum) -> Transcription:
     """One pass of the network over the whole sound."""
-    # imports torch, which nobody needs who asks for the other modes
+    # imports torch, which the other modes do not need
     from antiphon_hum.learned import offline_model
 
-    said = asked.settings
-    odds = REACH * (float(said["sensitivity"]) - 0.5)
-    listener = offline_model.OfflineModel(mode)
-    play(offline_model.RATE, listener.hear)
-    frames = listener.frames
-    answers, levels = listener.end()
+    settings = hum.settings
+    odds = REACH * (float(settings["sensitivity"]) - 0.5)
+    transcriber = offline_model.OfflineModel(mode)
+    play(offline_model.RATE, transcriber.feed)
+    frames = transcriber.frames
+    answers, levels = transcriber.end()
     learned = mode == "learned"
-    found = filed(answers, PathCosts(bias=odds)) if learned else notes_of_painting(answers, odds)
+    found = decode_file(answers, PathCosts(bias=odds)) if learned else notes_of_painting(answers, odds)
     late = spec.FAR if learned else spec.PLAIN_LATE
-    low, high = sorted((float(said["lowest"]), float(said["highest"])))
+    low, high = sorted((float(settings["lowest"]), float(settings["highest"])))
     notes = []
     for start, end, number in found:
         first = max(0, round(start / SECONDS))
         last = max(first + 1, round(end / SECONDS))
         level = float(levels[first : min(last, first + 25)].max(initial=-90.0))
-        pitch = _sung(answers[first + late : last + late], number) if learned else float(number)
-        begin, close = (min(frames, max(0, hop * listener.hop - listener.lag)) for hop in (first, last))
-        if close > begin and level > float(said["threshold"]) and low - 0.5 <= pitch < high + 0.5:
-            notes.append(Note(begin, close, number, velocity(level, float(said["dynamics"])), pitch))
-    key = _key(notes, offline_model.RATE, asked)
+        pitch = _sung_pitch(answers[first + late : last + late], number) if learned else float(number)
+        begin, close = (min(frames, max(0, hop * transcriber.hop - transcriber.lag)) for hop in (first, last))
+        if close > begin and level > float(settings["threshold"]) and low - 0.5 <= pitch < high + 0.5:
+            notes.append(Note(begin, close, number, velocity(level, float(settings["dynamics"])), pitch))
+    key = _key(notes, offline_model.RATE, hum)
     if key is not None:
         notes = [replace(n, number=in_scale(n.pitch, key[0], SCALES[key[1]])) for n in notes]
-    loud = levels > float(said["threshold"])
+    loud = levels > float(settings["threshold"])
     many = float(answers[loud, spec.MANY].mean()) if learned and loud.any() else 0.0
     return Transcription(tuple(notes), frames, key, many=many)
 
 
-def _sung(answers: Samples, number: int) -> float:
-    """The pitch of a note as it was sung, where that is within a semitone of it."""
+def _sung_pitch(answers: Samples, number: int) -> float:
+    """The pitch of a note as sung, where that is within 0.75 semitones of its number, else its number."""
     pitches = spec.LOWEST + spec.SEMITONES * answers[:, spec.FAR_KEY]
     near = pitches[np.abs(pitches - number) < 0.75]
     return float(np.median(near)) if len(near) else float(number)
@@ -172,48 +191,57 @@ def _resampled(sound: Samples, rate: int, to: int) -> Samples:
     return np.ascontiguousarray(np.asarray(soxr.resample(sound.T, rate, to), np.float32).T)
 
 
-class NoteCollector:
-    """Takes a sound piece by piece and has its notes at the end, the latency taken out.
+class StreamTranscriber:
+    """Runs the processor over a sound given piece by piece and returns its notes with the latency removed.
 
-    frames: heard so far.
+    Attributes:
+        frames: Frames taken so far.
     """
 
     def __init__(
-        self, rate: int, channels: int, settings: Mapping[str, Value] | None = None, ahead: Sequence[float] = ()
+        self, rate: int, channels: int, settings: Mapping[str, Value] | None = None, lookahead: Sequence[float] = ()
     ) -> None:
-        """settings: parameters of `hum`; its `bpm` is the clock that `quantise` goes by, with a beat at frame 0.
-        ahead: `beliefs` of a listener that has heard the same sound.  Raises `ParamError` and `UsageError` for
-        settings `hum` does not take.
+        """Prepares the processor.
+
+        Args:
+            rate: Frames per second.
+            channels: Channels of the sound.
+            settings: Parameters of `hum`; `bpm` is the clock of `quantise`, with a beat at frame 0.
+            lookahead: `beliefs` of an earlier pass over the same sound.
+
+        Raises:
+            ParamError: A parameter is unknown or out of range.
+            UsageError: The settings do not go together.
         """
         self._processor = Hum()
         self._cells = prepare_processor(self._processor, StreamSpec(rate, BLOCK, channels), settings or {})
         self._tempo = float(self._processor.settings["bpm"]) or 120.0
         self._io = IO([], [], self._cells, BlockTime(tempo=self._tempo))
-        self._told: list[Said] = []
-        self._processor.foresee(ahead, self._told)
+        self._evidence: list[Evidence] = []
+        self._processor.set_lookahead(lookahead, self._evidence)
         self._rate, self._channels = rate, channels
         self._events: list[Event] = []
         self._at = self.frames = 0
         self._ended = False
 
-    def hear(self, sound: Samples) -> None:
-        """float32 `[channels, n]` more of it."""
+    def feed(self, sound: Samples) -> None:
+        """Takes the next float32 `[channels, n]` of the sound."""
         self.frames += sound.shape[1]
         for at in range(0, sound.shape[1], BLOCK):
             self._block(sound[:, at : at + BLOCK])
 
     @property
     def latency(self) -> int:
-        """Frames, as the processor says."""
+        """Frames of latency that the processor declares."""
         return self._processor.latency
 
     def beliefs(self) -> list[float]:
-        """What a second listener is to know ahead. Nothing more is heard afterwards."""
+        """Ends the sound; returns the `lookahead` of a second pass."""
         self._end()
-        return backwards(self._told)
+        return backward_beliefs(self._evidence)
 
     def notes(self) -> list[Note]:
-        """In order of their start, within the sound. Nothing more is heard afterwards."""
+        """Ends the sound; returns its notes in order of their start."""
         self._end()
         return list(_notes(self._events, self._processor.latency, self.frames))
 
@@ -241,7 +269,7 @@ class NoteCollector:
 
 
 def _notes(events: Iterable[Event], latency: int, frames: int) -> Iterator[Note]:
-    """Events by frame of the stream as notes by frame of the sound; what has no length is left out."""
+    """Converts events by frame of the stream to notes by frame of the sound; notes without length are left out."""
     held: Event | None = None
     for event in [*events, Event("off", latency + frames)]:
         if held is not None:

@@ -1,4 +1,4 @@
-"""One constant tempo found in when notes begin, and notes moved to its lines: for files, where all are known."""
+"""Finds one constant tempo from the onsets of a file, and moves notes to its grid."""
 
 from __future__ import annotations
 
@@ -13,17 +13,25 @@ from antiphon_hum.transcription.note import Note
 
 F64 = NDArray[np.float64]
 SLOWEST, FASTEST = 60.0, 180.0
-"""bpm between which a tempo is looked for."""
+"""Range of tempos searched, bpm."""
 LIKELY, WIDTH, WEIGHT = 110.0, 1.0, 0.05
-"""bpm that is likeliest, and how little others in octaves from it are: of two that fit alike the likelier is taken."""
+"""Prior over tempo: its maximum in bpm, its width in octaves and its weight. It decides between tempos that fit alike.
+"""
 FEW = 5
-"""Notes from which on there is a tempo to be found."""
+"""Notes needed to find a tempo."""
 PLAIN = 120.0
 
 
 def timing(starts: Sequence[float], quantise: str, bpm: float) -> tuple[float, float]:
-    """bpm, and seconds of a line, at most one beat. starts: seconds.  bpm: where it is known, with a beat at 0; 0 to
-    have it found.
+    """The tempo and the phase of the grid.
+
+    Args:
+        starts: Onsets, seconds.
+        quantise: A key of `GRIDS` other than "off".
+        bpm: The tempo, with a beat at 0 s; 0 to find it.
+
+    Returns:
+        bpm, and seconds of a grid line, at most one beat.
     """
     if bpm > 0.0:
         return bpm, 0.0
@@ -41,7 +49,7 @@ def timing(starts: Sequence[float], quantise: str, bpm: float) -> tuple[float, f
 
 
 def _fit(t: F64, tempo: float, quantise: str) -> float:
-    """How well the onsets lie on the lines of a tempo, and on its beats."""
+    """How well onsets `t` (seconds) lie on the lines of a tempo and on its beats, prior included."""
     beats = t * tempo / 60.0
     on_lines = abs(np.exp(2j * np.pi * beats / GRIDS[quantise]).mean())
     on_beats = abs(np.exp(2j * np.pi * beats).mean())
@@ -49,8 +57,18 @@ def _fit(t: F64, tempo: float, quantise: str) -> float:
 
 
 def on_grid(notes: Sequence[Note], rate: int, quantise: str, bpm: float, beat: float, frames: int) -> list[Note]:
-    """Notes moved to the nearest line with their length kept, in order and one at a time. Of two on one line the
-    later goes to the next; where that is taken too, or beyond the sound, it is left out.
+    """Moves notes to the nearest grid line with their length unchanged, in order and without overlap.
+
+    Of two notes on one line the later goes to the next line; where that is taken too, or beyond the sound, it is left
+    out.
+
+    Args:
+        notes: In order of their start.
+        rate: Frames per second.
+        quantise: A key of `GRIDS` other than "off".
+        bpm: Tempo.
+        beat: Seconds of a grid line.
+        frames: Length of the sound.
     """
     line = GRIDS[quantise] * 60.0 / bpm * rate
     moved: list[Note] = []

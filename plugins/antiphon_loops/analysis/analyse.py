@@ -72,12 +72,12 @@ def _lead(seen: Picture) -> tuple[float | None, tuple[float | None, ...]]:
     """The strongest note's median, and its course in 16 parts."""
     best = seen.notes.argmax(axis=0) + LOWEST
     level = seen.notes.max(axis=0)
-    heard = level > 0.02 * level.max()
-    if not heard.any():
+    audible = level > 0.02 * level.max()
+    if not audible.any():
         return None, (None,) * CONTOUR
-    middle = float(np.median(best[heard]))
+    middle = float(np.median(best[audible]))
     part = np.arange(len(best)) * CONTOUR // len(best)
-    course = [best[(part == n) & heard] for n in range(CONTOUR)]
+    course = [best[(part == n) & audible] for n in range(CONTOUR)]
     return middle, tuple(float(np.median(c)) - middle if len(c) else None for c in course)
 
 

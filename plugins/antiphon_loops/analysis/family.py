@@ -1,4 +1,4 @@
-"""Drums, bass, chords or melody: told by the spectrum's shape and movement, and by the notes that sound."""
+"""Classifies a loop as drums, bass, chords or melody, by shape and movement of the spectrum and by its notes."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from antiphon_loops.analysis.spectrum import BANDS, F64, LOWEST, Picture
 
 
 def features(seen: Picture) -> F64:
-    """One row. Levels are relative: how loud a loop is says nothing."""
+    """One row of features, independent of the loop's level."""
     mel = seen.mel.astype(np.float64)
     energy = mel.sum(axis=1)
-    heard = energy > energy.max() * 1e-3
-    if heard.sum() < 8:
-        heard[:] = True
+    audible = energy > energy.max() * 1e-3
+    if audible.sum() < 8:
+        audible[:] = True
     log = 10 * np.log10(mel / (mel.max() + 1e-12) + 1e-7)
     mean = mel.mean(axis=0)
     share = mean / (mean.sum() + 1e-12)
@@ -23,9 +23,9 @@ def features(seen: Picture) -> F64:
     over_time, over_bands = float(np.abs(np.diff(log, axis=0)).mean()), float(np.abs(np.diff(log, axis=1)).mean())
     inner = seen.power[:, 4:400].astype(np.float64)
     flat = np.exp(np.log(inner + 1e-12).mean(axis=1)) / (inner.mean(axis=1) + 1e-12)
-    flat = np.log(flat[heard] + 1e-6)
-    moving = (mel @ bands)[heard] / (energy[heard] + 1e-12)
-    level = 10 * np.log10(energy[heard] / (energy.max() + 1e-12) + 1e-6)
+    flat = np.log(flat[audible] + 1e-6)
+    moving = (mel @ bands)[audible] / (energy[audible] + 1e-12)
+    level = 10 * np.log10(energy[audible] / (energy.max() + 1e-12) + 1e-6)
     row = [
         centre, width, over_time, over_bands, over_time / (over_bands + 1e-9),
         float(flat.mean()), float(flat.std()), *np.percentile(flat, [10, 90]),
@@ -33,7 +33,7 @@ def features(seen: Picture) -> F64:
         *_notes(seen.notes), *(5 * seen.onsets.mean(axis=1)), *(5 * seen.onsets.std(axis=1)),
         *np.percentile(level, [10, 50, 90]),
     ]  # fmt: skip
-    return np.concatenate([10 * np.log10(share + 1e-6), log[heard].std(axis=0), row])
+    return np.concatenate([10 * np.log10(share + 1e-6), log[audible].std(axis=0), row])
 
 
 def _notes(notes: F64) -> list[float]:

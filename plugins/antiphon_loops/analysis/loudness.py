@@ -65,12 +65,12 @@ def integrated(sound: F32, rate: int) -> float:
         starts = np.arange(0, frames - block + 1, hop)
         energies = (total[starts + block] - total[starts]) / block
     loud = -0.691 + 10 * np.log10(np.maximum(energies, 1e-15))
-    kept = energies[loud > SILENCE]
-    if not len(kept):
+    gated = energies[loud > SILENCE]
+    if not len(gated):
         return SILENCE
-    gate = -0.691 + 10 * np.log10(kept.mean()) - 10
-    kept = energies[(loud > SILENCE) & (loud > gate)]
-    return float(max(SILENCE, -0.691 + 10 * np.log10(kept.mean())))
+    gate = -0.691 + 10 * np.log10(gated.mean()) - 10
+    gated = energies[(loud > SILENCE) & (loud > gate)]
+    return float(max(SILENCE, -0.691 + 10 * np.log10(gated.mean())))
 
 
 def true_peak(sound: F32, rate: int) -> float:

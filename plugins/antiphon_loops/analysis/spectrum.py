@@ -124,8 +124,8 @@ def _peaks(power: F32, places: int) -> F32:
     beside = 0.5 * (left - right) / np.minimum(left - 2 * middle + right, -1e-9)
     frequency = (bins + beside) * (RATE / NOTE_SIZE)
     place = (note_number(np.maximum(frequency, 1.0)) - LOWEST) * _BINS + 1
-    kept = (place >= 0) & (place < places - 1)
-    frames, place, height = frames[kept], place[kept], np.exp(0.5 * middle[kept])
+    inside = (place >= 0) & (place < places - 1)
+    frames, place, height = frames[inside], place[inside], np.exp(0.5 * middle[inside])
     below = place.astype(np.int64)
     part = place - below
     out = np.zeros((places, power.shape[0]), np.float32)

@@ -30,7 +30,7 @@ def candidates(seconds: float) -> list[int]:
 
 
 def beats(seen: Picture) -> bool:
-    """Whether anything stands out that a tempo could be told by: a drone, rain or a held note has no beat."""
+    """Whether the onsets are clear enough to find a tempo; drones, rain and held notes have none."""
     onsets = seen.onsets[3]
     return bool(onsets.mean() > _STILL and onsets.max() > _EVEN * onsets.mean())
 

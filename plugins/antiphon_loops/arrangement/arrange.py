@@ -1,4 +1,4 @@
-"""Which loop plays in which bar: chosen by the rules and a seed, from what analysis found. Pure."""
+"""Which loop plays in which bar: chosen by the rules and a seed, from the analysis. Pure functions."""
 
 from __future__ import annotations
 
@@ -25,7 +25,16 @@ _AUDIBLE = -35.0
 
 @dataclass(frozen=True, slots=True)
 class LoopRequest:
-    """What is to be played. bpm: of the material.  instruments: roles, in the order of `ROLES`.  bars: of a round."""
+    """What is to be played.
+
+    Attributes:
+        bpm: Tempo of the material.
+        bars: Bars of a round.
+        key: A key, or "auto".
+        mood: One of `MOODS`.
+        seed: Selects one of many arrangements.
+        instruments: Roles, in the order of `ROLES`.
+    """
 
     bpm: float
     bars: int = 32
@@ -37,7 +46,14 @@ class LoopRequest:
 
 @dataclass(frozen=True, slots=True)
 class LoopChoice:
-    """A loop as it will be played. bars: how many it fills, its own or half or twice them.  shift: semitones."""
+    """A loop as it is to be played.
+
+    Attributes:
+        loop: The loop.
+        role: The role it plays.
+        bars: Bars it fills: its own number, half or twice that.
+        shift: Semitones of transposition.
+    """
 
     loop: Loop
     role: str
@@ -47,7 +63,13 @@ class LoopChoice:
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """In one bar: which choice, the intensity from which it is heard, and the bars by which it is ahead."""
+    """A loop in one bar.
+
+    Attributes:
+        choice: Index into `Arrangement.choices`.
+        enters: Intensity from which on it plays.
+        turn: Bars by which it is ahead.
+    """
 
     choice: int
     enters: float
@@ -56,7 +78,14 @@ class Layer:
 
 @dataclass(frozen=True, slots=True)
 class Arrangement:
-    """key: that everything is in, None where nothing has one.  bars: the layers of each bar of a round."""
+    """A round.
+
+    Attributes:
+        request: What it was made for.
+        key: Key of all loops, None where no loop has one.
+        choices: The loops.
+        bars: The layers of each bar.
+    """
 
     request: LoopRequest
     key: str | None
@@ -65,7 +94,11 @@ class Arrangement:
 
 
 def roles_of(text: str) -> tuple[str, ...]:
-    """ "drums, bass" selects, "-melody" takes away; "" is everything. `UsageError` names what there is."""
+    """The roles of an `instruments` text: "drums, bass" selects, "-melody" removes, "" is all.
+
+    Raises:
+        UsageError: A role is unknown.
+    """
     chosen: set[str] = set()
     removed: set[str] = set()
     for word in text.replace(";", ",").split(","):
@@ -101,8 +134,8 @@ def arrange(loops: Sequence[Loop], request: LoopRequest, rules: Rules) -> Arrang
     bars = _bars(roles, by_role, choices, request, rules)
     used = sorted({layer.choice for bar in bars for layer in bar})
     place = {old: new for new, old in enumerate(used)}
-    told = tuple(tuple(Layer(place[x.choice], x.enters, x.turn) for x in bar) for bar in bars)
-    return Arrangement(request, key, tuple(choices[n] for n in used), told)
+    layers = tuple(tuple(Layer(place[x.choice], x.enters, x.turn) for x in bar) for bar in bars)
+    return Arrangement(request, key, tuple(choices[n] for n in used), layers)
 
 
 def fit(loop: Loop, bpm: float) -> tuple[float, int]:
@@ -117,7 +150,7 @@ def fit(loop: Loop, bpm: float) -> tuple[float, int]:
 
 
 def shift_to(loop: Loop, key: str | None) -> int:
-    """Semitones, -5 to 6, by which a loop is moved into the key, or into its relative."""
+    """Semitones, -5 to 6, that transpose a loop into the key or its relative."""
     if loop.key is None or key is None:
         return 0
     return (scale_of(key) - scale_of(loop.key) + 5) % 12 - 5
@@ -144,7 +177,7 @@ def chance(*of: object) -> float:
 
 
 def _key(loops: Sequence[Loop], request: LoopRequest) -> str | None:
-    """The key asked for, or the one to which the loops have the least way to go."""
+    """The key of the request; for "auto" the one that needs the smallest transpositions."""
     if request.key != "auto":
         return request.key
     keyed = [x for x in loops if x.key is not None and x.role in request.instruments]
@@ -164,7 +197,7 @@ def _key(loops: Sequence[Loop], request: LoopRequest) -> str | None:
 def _ranked(
     loops: Sequence[Loop], key: str | None, request: LoopRequest, rules: Rules, groove: NDArray[np.float64]
 ) -> list[Loop]:
-    """Best first."""
+    """The loops, best first."""
 
     def score(loop: Loop) -> float:
         speed, bars = fit(loop, request.bpm)

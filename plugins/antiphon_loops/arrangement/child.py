@@ -1,8 +1,8 @@
-"""The process beside a live `loops` node: requests in, material out.
+"""The process of a live `loops` node that prepares material.
 
 `python -m antiphon_loops.arrangement.child FOLDER RATE`
 
-Each request is a line of JSON; each answer a length, a JSON head and the tracks' samples as they lie.
+A request is a line of JSON; an answer is a length (u32, little-endian), a JSON header and the tracks' float32 samples.
 """
 
 from __future__ import annotations
@@ -22,31 +22,31 @@ def main() -> None:
     from antiphon_loops.library import ready
 
     os.nice(5)
-    # what libraries print must not come between
+    # keeps what libraries print out of the answers
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     folder, rate = Path(sys.argv[1]), int(sys.argv[2])
     try:
-        loops, rules = ready(folder, lambda done, of, _name: _say(out, {"loops": done, "of": of}))
+        loops, rules = ready(folder, lambda done, of, _name: _send(out, {"loops": done, "of": of}))
     except AntiphonError as error:
-        _say(out, {"problem": str(error)})
+        _send(out, {"problem": str(error)})
         return
     maker = MaterialMaker(folder, loops, rules, rate)
-    _say(out, {"loops": len(loops)})
+    _send(out, {"loops": len(loops)})
     for line in sys.stdin.buffer:
         try:
             material = maker.make(request_from(json.loads(line)))
         except AntiphonError as error:
-            _say(out, {"problem": str(error)})
+            _send(out, {"problem": str(error)})
             continue
         tracks = [[t.frames, t.bars, t.sound.shape[1]] for t in material.tracks]
-        _say(out, {"plan": plan_to(material.plan), "gain": material.gain, "tracks": tracks})
+        _send(out, {"plan": plan_to(material.plan), "gain": material.gain, "tracks": tracks})
         for track in material.tracks:
             out.write(track.sound.tobytes())
         out.flush()
 
 
-def _say(out: BinaryIO, what: dict[str, Any]) -> None:
+def _send(out: BinaryIO, what: dict[str, Any]) -> None:
     data = json.dumps(what).encode()
     out.write(struct.pack("<I", len(data)) + data)
     out.flush()

@@ -1,7 +1,7 @@
-"""Material made beside the sound: a thread that waits, and a process of its own that does the work.
+"""Prepares material beside the engine: a thread passes requests to a process of its own and reads the results.
 
-The process decodes, analyses and stretches; this end reads what it made into arrays. Neither the block path nor the
-interpreter's lock it needs is held up by it, and what a broken file does to the process is not heard.
+The process decodes, analyses and stretches. So neither the block path nor the interpreter's lock is held up, and a
+broken file that crashes the process does not interrupt the sound.
 """
 
 from __future__ import annotations
@@ -25,23 +25,25 @@ from antiphon_loops.arrangement.maker import LoopMaterial, LoopTrack
 from antiphon_loops.record import Loop
 
 _LOOK = 0.02
-"""Seconds between looks for a request: the block path sets a field, and wakes nobody."""
+"""Seconds between polls for a request: the block path only sets a field, since waking a thread costs a system call."""
 _AGAIN = 5
-"""Times in a row a process is started that ends without having made anything."""
+"""Times in a row that a process is started which ends without a result."""
 
 
 class Preparer:
-    """Takes the newest request, gives its material when it is there. `ask` and `take` are for the block path.
+    """Computes the material of the newest request. `ask`, `take` and `again` may be called on the block path.
 
-    count: loops in the library, as far as it has been analysed.  busy: something asked for is not there yet.
-    problem: why what was asked for last will not come, "" while it may.
+    Attributes:
+        count: Number of loops analysed so far.
+        busy: Whether a request is pending.
+        problem: Why the newest request failed, "" otherwise.
     """
 
     def __init__(self, folder: Path, rate: int) -> None:
         self.count, self.problem = 0, ""
         self.busy = False
         self._folder, self._rate = folder, rate
-        self._asked: tuple[int, LoopRequest] | None = None
+        self._requested: tuple[int, LoopRequest] | None = None
         self._done: tuple[int, LoopMaterial] | None = None
         self._closed = self._again = False
         self._deaths = 0
@@ -50,19 +52,26 @@ class Preparer:
         self._thread.start()
 
     def ask(self, bar: int, request: LoopRequest) -> None:
-        """One that is still waiting is forgotten. bar: given back with the material."""
-        self._asked = (bar, request)
+        """Makes a request, which replaces one that is still pending.
+
+        Args:
+            bar: Returned with the material.
+            request: What is to be played.
+        """
+        self._requested = (bar, request)
         self.busy = True
 
     def take(self) -> tuple[int, LoopMaterial] | None:
+        """Newly finished material with the `bar` of its request, once; None without any."""
         done, self._done = self._done, None
         return done
 
     def again(self) -> None:
-        """What was given up is tried once more. For the block path too."""
+        """Restarts the process after it failed."""
         self.problem, self._again = "", True
 
     def close(self) -> None:
+        """Ends thread and process."""
         self._closed = True
         process = self._process
         if process is not None:
@@ -77,7 +86,7 @@ class Preparer:
             self._again = False
 
     def _try(self) -> None:
-        """Until nothing more will come: the library has nothing, or the process ended too often."""
+        """Runs processes until the library turns out to be empty or `_AGAIN` processes in a row have ended."""
         why, self._deaths = "", 0
         while self._deaths < _AGAIN:
             self._deaths += 1
@@ -105,7 +114,7 @@ class Preparer:
             process.wait()
 
     def _serve(self) -> str:
-        """Why it cannot, or "" once it is closed."""
+        """Runs one process; returns the problem it reported, or "" once this is closed."""
         command = [sys.executable, "-P", "-m", "antiphon_loops.arrangement.child", str(self._folder), str(self._rate)]
         environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
@@ -127,38 +136,41 @@ class Preparer:
             self.count = int(hello["loops"])
         doing: tuple[int, LoopRequest] | None = None
         while not self._closed:
-            if self._asked is None:
+            if self._requested is None:
                 self.busy = False
                 if process.poll() is not None:
-                    raise EOFError("it is gone")
+                    raise EOFError("it exited")
                 time.sleep(_LOOK)
                 continue
-            doing, self._asked = self._asked, None
+            doing, self._requested = self._requested, None
             try:
                 process.stdin.write(json.dumps(request_to(doing[1])).encode() + b"\n")
                 head = _message(process.stdout)
                 material = None if "problem" in head else _material(process.stdout, head, doing[1])
             except BaseException:
-                self._asked = self._asked or doing  # for the process that comes after this one
+                self._requested = self._requested or doing  # for the next process
                 raise
             self.problem, self._deaths = str(head.get("problem", "")), 0
-            if self._asked is None and material is not None:
+            if self._requested is None and material is not None:
                 self._done = (doing[0], material)
         return ""
 
 
 def request_to(request: LoopRequest) -> dict[str, Any]:
+    """A request as JSON values."""
     return {
         "bpm": request.bpm, "bars": request.bars, "key": request.key, "mood": request.mood, "seed": request.seed,
         "instruments": list(request.instruments),
     }  # fmt: skip
 
 
-def request_from(said: dict[str, Any]) -> LoopRequest:
-    return LoopRequest(**{**said, "instruments": tuple(said["instruments"])})
+def request_from(fields: dict[str, Any]) -> LoopRequest:
+    """The request of `request_to`'s JSON values."""
+    return LoopRequest(**{**fields, "instruments": tuple(fields["instruments"])})
 
 
 def plan_to(plan: Arrangement) -> dict[str, Any]:
+    """An arrangement as JSON values, without its request."""
     return {
         "key": plan.key,
         "choices": [[c.loop.to_json(), c.role, c.bars, c.shift] for c in plan.choices],
@@ -166,10 +178,12 @@ def plan_to(plan: Arrangement) -> dict[str, Any]:
     }
 
 
-def _plan(said: dict[str, Any], request: LoopRequest) -> Arrangement:
-    choices = tuple(LoopChoice(Loop.from_json(loop), role, bars, shift) for loop, role, bars, shift in said["choices"])
-    bars = tuple(tuple(Layer(*layer) for layer in bar) for bar in said["bars"])
-    return Arrangement(request, said["key"], choices, bars)
+def _plan(fields: dict[str, Any], request: LoopRequest) -> Arrangement:
+    choices = tuple(
+        LoopChoice(Loop.from_json(loop), role, bars, shift) for loop, role, bars, shift in fields["choices"]
+    )
+    bars = tuple(tuple(Layer(*layer) for layer in bar) for bar in fields["bars"])
+    return Arrangement(request, fields["key"], choices, bars)
 
 
 def _material(pipe: File[bytes], head: dict[str, Any], request: LoopRequest) -> LoopMaterial:
@@ -186,10 +200,10 @@ def _message(pipe: File[bytes]) -> dict[str, Any]:
     _fill(pipe, memoryview(size))
     data = bytearray(struct.unpack("<I", size)[0])
     _fill(pipe, memoryview(data))
-    said = json.loads(data)
-    if not isinstance(said, dict):
-        raise ValueError("it said something else")
-    return said
+    message = json.loads(data)
+    if not isinstance(message, dict):
+        raise ValueError("its answer is not a JSON object")
+    return message
 
 
 def _fill(pipe: File[bytes], into: memoryview) -> None:

@@ -1,4 +1,4 @@
-"""A plan made into sound that can be played: every loop decoded, stretched, shifted, levelled, and the mix's gain."""
+"""Turns a plan into playable sound: decodes, stretches, shifts and levels each loop, and sets the gain of the mix."""
 
 from __future__ import annotations
 
@@ -20,15 +20,21 @@ from antiphon_loops.record import Loop
 F32 = NDArray[np.float32]
 T = TypeVar("T")
 PAD = 16
-"""Frames of the circle on both sides of a track, for interpolation."""
+"""Frames repeated on both sides of a circular track, for interpolation."""
 _CEILING = 0.8
 _MOST = 1 << 25
-"""Samples of files, and as many of tracks, kept for the next request."""
+"""Samples of files, and as many of tracks, cached for the next request."""
 
 
 @dataclass(frozen=True, slots=True)
 class LoopTrack:
-    """A loop ready to go round. sound: float32 `[2, PAD + frames + PAD]`.  bars: how many `frames` are."""
+    """A loop ready to be played in a circle.
+
+    Attributes:
+        sound: float32 `[2, PAD + frames + PAD]`.
+        frames: Length without padding.
+        bars: The same in bars.
+    """
 
     sound: F32
     frames: int
@@ -37,7 +43,13 @@ class LoopTrack:
 
 @dataclass(frozen=True, slots=True)
 class LoopMaterial:
-    """What a player plays. tracks: one for each of the plan's choices.  gain: of the whole, so that no peak is cut."""
+    """What a player plays.
+
+    Attributes:
+        plan: The arrangement.
+        tracks: One for each of the plan's choices.
+        gain: Of the sum, 1 or less, so that no peak is clipped.
+    """
 
     plan: Arrangement
     tracks: tuple[LoopTrack, ...]
@@ -45,18 +57,27 @@ class LoopMaterial:
 
 
 class MaterialMaker:
-    """Makes material from one library. What one request and the next have in common is made once."""
+    """Makes material from one library. Files and tracks that consecutive requests share are cached.
+
+    Attributes:
+        unreadable: A sentence for each loop that could not be read for the newest request.
+    """
 
     def __init__(self, folder: Path, loops: Sequence[Loop], rules: Rules, rate: int) -> None:
         self._folder, self._loops, self._rules, self.rate = folder, list(loops), rules, rate
-        self._made: dict[tuple[str, int, int, float], LoopTrack] = {}
-        self._read: dict[str, F32] = {}
+        self._tracks: dict[tuple[str, int, int, float], LoopTrack] = {}
+        self._sounds: dict[str, F32] = {}
         self.unreadable: list[str] = []
 
     def make(self, request: LoopRequest, progress: Callable[[float], None] | None = None) -> LoopMaterial:
-        """A loop that can no longer be read is left out, named in `unreadable`, and the plan made again.
+        """Makes the material of a request. A loop that can no longer be read is left out and the plan made again.
 
-        `FileError` where that leaves nothing of what there was.
+        Args:
+            request: What is to be played.
+            progress: Called with the share done, 0 to 1.
+
+        Raises:
+            FileError: None of the loops can be read.
         """
         loops, self.unreadable = self._loops, []
         while True:
@@ -78,38 +99,38 @@ class MaterialMaker:
         frames = max(1, round(choice.bars * 240.0 / bpm * self.rate))
         loudness = self._rules.loudness[choice.role]
         key = (choice.loop.file, frames, choice.shift, loudness)
-        track = self._made.pop(key, None)
+        track = self._tracks.pop(key, None)
         if track is None:
             sound = self._sound(choice.loop)
-            made = fitted(sound, frames, self.rate, choice.shift, choice.role == "drums")
-            # stretching leaves the loudness as it was
-            made = levelled(made, self.rate, loudness - choice.loop.lufs)
-            around = np.take(made, np.arange(-PAD, frames + PAD), axis=1, mode="wrap")
+            fitted_sound = fitted(sound, frames, self.rate, choice.shift, choice.role == "drums")
+            # stretching does not change the loudness
+            fitted_sound = levelled(fitted_sound, self.rate, loudness - choice.loop.lufs)
+            around = np.take(fitted_sound, np.arange(-PAD, frames + PAD), axis=1, mode="wrap")
             track = LoopTrack(np.ascontiguousarray(around, np.float32), frames, choice.bars)
-        self._made[key] = track  # newest last
-        _forget(self._made, lambda kept: kept.sound.size)
+        self._tracks[key] = track  # newest last
+        _forget(self._tracks, lambda entry: entry.sound.size)
         return track
 
     def _sound(self, loop: Loop) -> F32:
-        """Stereo at the rate of playing."""
-        found = self._read.pop(loop.file, None)
+        """The loop's sound, float32 stereo at the playing rate."""
+        found = self._sounds.pop(loop.file, None)
         if found is None:
             samples, _ = sound_of(self._folder / loop.file, loop.file, self.rate)
             found = np.repeat(samples, 2, axis=0) if samples.shape[0] == 1 else samples
-        self._read[loop.file] = found
-        _forget(self._read, lambda kept: kept.size)
+        self._sounds[loop.file] = found
+        _forget(self._sounds, lambda entry: entry.size)
         return found
 
 
-def _forget(kept: dict[Any, T], size: Callable[[T], int]) -> None:
-    """The oldest, but never the newest, until what is left is no more than `_MOST` samples."""
-    total = sum(map(size, kept.values()))
-    while total > _MOST and len(kept) > 1:
-        total -= size(kept.pop(next(iter(kept))))
+def _forget(cache: dict[Any, T], size: Callable[[T], int]) -> None:
+    """Removes the oldest entries, never the newest, until at most `_MOST` samples are left."""
+    total = sum(map(size, cache.values()))
+    while total > _MOST and len(cache) > 1:
+        total -= size(cache.pop(next(iter(cache))))
 
 
 def _gain(plan: Arrangement, tracks: Sequence[LoopTrack]) -> float:
-    """Down, where layers together would go over: bars are summed, their layers added as intensity adds them."""
+    """The gain, 1 or less, at which no bar exceeds `_CEILING` at any intensity."""
     peak, seen = 1e-9, set()
     for bar, layers in enumerate(plan.bars):
         signs = tuple(

@@ -58,7 +58,7 @@ def _stretched(sound: F32, frames: int, rate: int, shift: int) -> F32:
     made = np.zeros((sound.shape[0], frames), np.float32)
     piece = out[:, start : start + frames]
     made[:, : piece.shape[1]] = piece
-    # the circle closes: what comes after the end leads over into the beginning
+    # crossfades the sound after the end into the beginning, to close the loop
     seam = min(round(_SEAM * rate), start, frames)
     fade = np.linspace(0.0, 1.0, seam, dtype=np.float32)
     made[:, frames - seam :] = made[:, frames - seam :] * (1 - fade) + out[:, start - seam : start] * fade
@@ -100,12 +100,12 @@ def _sliced(sound: F32, frames: int, rate: int, places: list[int]) -> F32:
         last = n + 1 == len(places)
         length = places[0] + given - place if last else places[n + 1] - place
         room = starts[0] + frames - starts[n] if last else starts[n + 1] - starts[n]
-        kept = min(length, room)
-        piece = np.take(sound, np.arange(place - lead, place - lead + kept), axis=1, mode="wrap")
-        if room > kept:
-            piece = np.concatenate([piece, _longer(piece, room - kept, rate)], axis=1)
-        after = np.take(sound, np.arange(place - lead + kept, place + kept), axis=1, mode="wrap")
-        if room > kept:
+        count = min(length, room)
+        piece = np.take(sound, np.arange(place - lead, place - lead + count), axis=1, mode="wrap")
+        if room > count:
+            piece = np.concatenate([piece, _longer(piece, room - count, rate)], axis=1)
+        after = np.take(sound, np.arange(place - lead + count, place + count), axis=1, mode="wrap")
+        if room > count:
             after = _longer(piece, lead, rate)
         piece = np.concatenate([piece, after], axis=1)
         piece[:, :lead] *= up

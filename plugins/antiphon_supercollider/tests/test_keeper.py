@@ -49,7 +49,7 @@ class Quiet:
 
 @pytest.fixture
 def keeper(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScsynthSupervisor]:
-    monkeypatch.setattr(ScsynthSupervisor, "_started", lambda self: Quiet())
+    monkeypatch.setattr(ScsynthSupervisor, "_start_scsynth", lambda self: Quiet())
     made = ScsynthSupervisor(NoWires(48000), 1)
     yield made
     made.close()
@@ -88,7 +88,7 @@ def test_the_return_of_a_joined_one_is_said_once(
 ) -> None:
     theirs = Fake(notify=("/done", "/notify", 1, 8), g_queryTree=("/g_queryTree.reply", 0, 0, 0))
     each: list[Quiet] = []
-    monkeypatch.setattr(ExternalClient, "_started", lambda self: each.append(Quiet()) or each[-1])
+    monkeypatch.setattr(ExternalClient, "_start_scsynth", lambda self: each.append(Quiet()) or each[-1])
     joining = ExternalClient(NoWires(48000), 1, theirs.address, ())
     try:
         until(lambda: joining.generation == 1, 5.0, "it plays")
@@ -100,7 +100,7 @@ def test_the_return_of_a_joined_one_is_said_once(
         joining.close()
         theirs.close()
     name = f"the scsynth at {theirs.address[0]}:{theirs.address[1]}"
-    gone = f"antiphon: {name} is gone (it ended); it is taken up again when it is back"
+    gone = f"antiphon: {name} is gone (it ended); Antiphon reconnects when it is back"
     assert capfd.readouterr().err.splitlines() == 2 * [gone, f"antiphon: {name} is back"]
 
 
@@ -119,12 +119,12 @@ def test_one_that_dies_in_the_first_start_is_not_waited_for_longer_than_one_that
     theirs = Fake(notify=("/done", "/notify", 1, 8), g_queryTree=("/g_queryTree.reply", 0, 0, 0))
     met: list[float] = []
 
-    def meet(address: tuple[str, int], rate: int) -> external_scsynth.Met:
+    def meet(address: tuple[str, int], rate: int) -> external_scsynth.ServerInfo:
         met.append(time.monotonic())
         # it dies after it was met for the first time, or hangs in the middle
         if len(met) > 1 and dies == "at once":
             raise Unanswered("no scsynth answers there")
-        return external_scsynth.Met(rate, "3.13")
+        return external_scsynth.ServerInfo(rate, "3.13")
 
     monkeypatch.setattr(external_scsynth, "meet", meet)
     began = time.monotonic()

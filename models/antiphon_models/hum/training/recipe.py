@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from antiphon_hum.learned import spec
-from antiphon_hum.learned.decode import Live, NoteDecoder, filed
+from antiphon_hum.learned.decode import Live, NoteDecoder, decode_file
 from antiphon_models.hum.network import BINS, PER_SEMITONE, PitchNetwork
 from antiphon_models.hum.training import corpus
 from antiphon_models.hum.training.batches import Batcher, told
@@ -117,7 +117,7 @@ class HumRecipe(Recipe):
         x = torch.from_numpy(padded).to(self.job.device)[None]
         answers = network.answers(*network.hear(x))[0].cpu().numpy()
         decoder = NoteDecoder(Live())
-        return decoder.all(answers), filed(answers)
+        return decoder.all(answers), decode_file(answers)
 
     def said(self) -> Mapping[str, Any]:
         return {
