@@ -184,7 +184,7 @@ class GraphPlayer:
         self._levels.resume(state.get("cells", {}))
         for number, host in (plan.hosts if plan is not None else {}).items():
             if str(number) in state["failed"]:
-                host.stand_aside(state["failed"][str(number)])
+                host.mark_failed(state["failed"][str(number)])
             host.resume([tuple(held) for held in state["cells"][str(number)]])
             for node, kind, at in state.get("marks", ()):
                 if node == number:

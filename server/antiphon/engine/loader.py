@@ -153,7 +153,7 @@ class Loader:
         aside = (0, "")
         if blamed in plan.hosts and not plan.hosts[blamed].unprepared:
             aside = (blamed, "hung or crashed the engine")
-            plan.hosts[blamed].stand_aside(aside[1])
+            plan.hosts[blamed].mark_failed(aside[1])
             self._say({"said": "failed", "node": blamed, "reason": aside[1]})
         unprepared, before = candidate.unprepared, {} if self._maker.last is None else self._maker.last.plan.hosts
         for number in candidate.fresh:

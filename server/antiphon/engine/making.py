@@ -10,7 +10,7 @@ from antiphon.contract.processor import Processor
 from antiphon.engine.admission import PATIENCE, Admission, LoadEstimator
 from antiphon.engine.loading import LoadingNote, Prepared
 from antiphon.errors import NodeError, PluginError
-from antiphon.graph.compiler import close_hosts, compile_plan, keeping
+from antiphon.graph.compiler import close_hosts, compile_plan, reusable_hosts
 from antiphon.graph.graph import Graph, NodeSpec
 from antiphon.graph.node_host import NodeHost
 from antiphon.graph.plan import Plan
@@ -90,7 +90,7 @@ class PlanMaker:
     ) -> PlanCandidate:
         last = self.last
         old = None if last is None else last.plan
-        reused = keeping(graph, self.catalog, ids, old)
+        reused = reusable_hosts(graph, self.catalog, ids, old)
         prepared = {ids[n.name]: Prepared.of(ids[n.name], self.catalog[n.type], n.values) for n in graph.nodes}
         for number in prepared.keys() - reused.keys():
             if prepared[number] in self.loading.blamed:

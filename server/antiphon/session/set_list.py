@@ -37,7 +37,7 @@ class SetList:
 
 def parse(text: str, source: str) -> SetList:
     """The set list in `text`, or `PatchError` with file, line, key and what is allowed. source: the file's name."""
-    data = patches.parsed(text, source)
+    data = patches.parse_toml(text, source)
     reader = _Reader(text, source)
     reader.keys(data)
     stem = Path(source).stem
