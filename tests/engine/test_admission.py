@@ -14,7 +14,7 @@ from antiphon.contract.block import StreamSpec
 from antiphon.contract.catalog import Catalog
 from antiphon.contract.params import Param
 from antiphon.contract.processor import Processor
-from antiphon.engine.admission import LoadEstimator, Share, judge, run_weigher, try_node
+from antiphon.engine.admission import LoadEstimator, Share, decide, run_weigher, try_node
 from antiphon.errors import PluginError
 from antiphon.graph.graph import NodeSpec
 from antiphon.plugins.checks import inspect_processor
@@ -97,34 +97,34 @@ def test_a_node_that_will_not_prepare_says_why() -> None:
 
 
 def test_what_fits_is_let_in_without_a_word() -> None:
-    verdict = judge(shares(0.2, 0.3), shares(0.1), 2)
+    verdict = decide(shares(0.2, 0.3), shares(0.1), 2)
     assert (verdict.refused, verdict.warning) == ("", "")
     assert verdict.load == pytest.approx(0.5)
 
 
 def test_more_than_a_block_is_refused_with_the_numbers() -> None:
-    said = judge(shares(0.6, 0.7), [], 2).refused
+    said = decide(shares(0.6, 0.7), [], 2).refused
     assert "130% of a block of 5.33 ms" in said
     assert "n1 3.73 ms, n0 3.20 ms" in said
     assert "--block" in said
 
 
 def test_nearly_a_block_is_warned_about() -> None:
-    verdict = judge(shares(0.8), [], 2)
+    verdict = decide(shares(0.8), [], 2)
     assert not verdict.refused
     assert "80% of a block" in verdict.warning
 
 
 def test_a_model_slower_than_its_hop_is_refused() -> None:
-    said = judge(shares(0.1), [Share("big", 14.0, 10.0)], 2).refused
+    said = decide(shares(0.1), [Share("big", 14.0, 10.0)], 2).refused
     assert said == "the model big takes 14.0 ms for each 10.0 ms hop: it cannot keep up on this machine"
-    assert "big takes 8.0 ms" in judge([], [Share("big", 8.0, 10.0)], 2).warning
+    assert "big takes 8.0 ms" in decide([], [Share("big", 8.0, 10.0)], 2).warning
 
 
 def test_all_of_it_has_to_fit_the_cores() -> None:
     workers = [Share(f"m{i}", 6.0, 10.0) for i in range(4)]
-    assert "2.4 of 2 cores" in judge([], workers, 2).refused
-    assert judge([], workers, 8) == judge([], [], 8)
+    assert "2.4 of 2 cores" in decide([], workers, 2).refused
+    assert decide([], workers, 8) == decide([], [], 8)
 
 
 @pytest.fixture
@@ -142,13 +142,13 @@ def weigher() -> Iterator[tuple[LoadEstimator, int]]:
 
 
 def test_as_many_nodes_as_a_patch_holds_are_weighed(weigher: tuple[LoadEstimator, int]) -> None:
-    assert len(weigher[0].tried([NodeSpec(f"n{i}", "seeded", {"seed": i}) for i in range(256)])) == 256
+    assert len(weigher[0].measure([NodeSpec(f"n{i}", "seeded", {"seed": i}) for i in range(256)])) == 256
 
 
 def test_the_node_that_did_not_survive_its_trial_is_named(weigher: tuple[LoadEstimator, int]) -> None:
     nodes = [NodeSpec("fine", "busy", {"ms": 0.0}), NodeSpec("bad", "dies"), NodeSpec("after", "busy", {"ms": 0.1})]
     with pytest.raises(PluginError, match=r"^bad \(dies\) did not survive its trial: .* SIGABRT$"):
-        weigher[0].tried(nodes)
+        weigher[0].measure(nodes)
 
 
 def test_a_trial_ends_with_the_weigher() -> None:

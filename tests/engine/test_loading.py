@@ -33,20 +33,20 @@ def test_what_a_node_is_prepared_with_tells_it_from_itself() -> None:
 def test_as_many_are_noted_as_there_is_room_for_and_the_oldest_go(shared: Shared) -> None:
     note = LoadingNote(shared)
     for number in range(1, NOTED + 6):
-        note.prepares(Prepared(number, -number), f"n{number}")
+        note.begin_prepare(Prepared(number, -number), f"n{number}")
         assert note.name == f"n{number}"
         assert note.engine_ended(at_fault=True) == f"n{number}"
         assert note.name == ""
-    assert {node.number for node in LoadingNote(shared).noted} == set(range(6, NOTED + 6))
+    assert {node.number for node in LoadingNote(shared).blamed} == set(range(6, NOTED + 6))
     note.keep([Prepared(9, -9), Prepared(10, 0), Prepared(1, -1)])
-    assert note.noted == {Prepared(9, -9)}
+    assert note.blamed == {Prepared(9, -9)}
 
 
 def test_a_name_that_is_too_long_for_its_place_is_cut(shared: Shared) -> None:
     note = LoadingNote(shared)
-    note.prepares(Prepared(1, 1), "n" * 200)
+    note.begin_prepare(Prepared(1, 1), "n" * 200)
     assert note.name == "n" * 64
-    note.closes("b")
+    note.begin_close("b")
     assert note.name == "b"
 
 
@@ -57,7 +57,7 @@ def test_the_loader_has_hung_once_it_has_been_at_one_thing_for_too_long(
     monkeypatch.setattr(loading.time, "monotonic_ns", lambda: now[0])
     words[HeaderWord.ENGINE_STATE] = 2
     assert watchdog.hang(words, "headless", note) == "", "it has not begun"
-    note.prepares(Prepared(1, 1), "n")
+    note.begin_prepare(Prepared(1, 1), "n")
     now[0] += round(loading.LOAD_SECONDS * 1e9)
     assert watchdog.hang(words, "headless", note) == ""
     now[0] += 1
@@ -88,6 +88,6 @@ def test_the_node_of_the_block_is_to_blame_for_an_end_that_nobody_asked_for(
     assert watchdog.blame(words, note, code, hung=hung) == ""
     assert (words[HeaderWord.BLAMED], words[HeaderWord.AT_WORK]) == (blamed, 0)
     words[HeaderWord.AT_WORK] = 5
-    note.prepares(Prepared(6, 1), "n")
+    note.begin_prepare(Prepared(6, 1), "n")
     assert watchdog.blame(words, note, code, hung=hung) == ("n" if blamed else "")
     assert words[HeaderWord.BLAMED] == 0, "what is new is the likelier one"

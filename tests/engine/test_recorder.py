@@ -157,7 +157,7 @@ def test_a_recording_that_grows_beyond_4_gib_is_said_and_goes_on(
     recorder.close()
     said = capsys.readouterr()
     assert said.err.count("\n") == 1
-    assert f"{path} has grown beyond 4 GiB and goes on as RF64" in said.err
+    assert f"{path} is larger than 4 GiB and continues as RF64" in said.err
     assert said.out == f"wrote {path}: 4 h 10 min 00 s, 4.3 GB\n"
 
 

@@ -1,4 +1,4 @@
-"""What is to happen later, on the engine's side: real-time actions in a bounded heap by sample and one by beat."""
+"""The engine's schedule of timed actions: two bounded heaps, one ordered by sample and one by beat."""
 
 from __future__ import annotations
 
@@ -13,20 +13,24 @@ from antiphon.session.commands import Sync
 CAPACITY = 65536
 N = TypeVar("N", int, float)
 OTHER = 0x8000
-"""In the place of a cell, plus an action's code: a report about something that sets no parameter."""
+"""Offset of the codes in a report's `cell` field: `OTHER` + action code, for an action that sets no parameter."""
 
 
 Key = tuple[int, int, int]
-"""A note: node, channel, number."""
+"""Identifies a note: node number, channel, note number."""
 
 
 def note_key(action: NodeNote) -> Key:
-    """Which note an action begins or ends."""
+    """The note that an action begins or ends."""
     return action.node, action.channel, action.note
 
 
 class ActionSchedule:
-    """At most `capacity` actions wait; one more is refused."""
+    """Timed actions that are not due yet, `capacity` of them at most.
+
+    Attributes:
+        capacity: Limit on the number of scheduled actions; beyond it `at_sample` and `at_beat` return False.
+    """
 
     def __init__(self, capacity: int = CAPACITY) -> None:
         self.capacity = capacity
@@ -38,6 +42,7 @@ class ActionSchedule:
         return len(self._by_sample) + len(self._by_beat)
 
     def at_sample(self, sample: int, action: Action) -> bool:
+        """Schedules an action for a sample of the engine's clock. Returns False when the schedule is full."""
         if len(self) >= self.capacity:
             return False
         self._count += 1
@@ -45,6 +50,7 @@ class ActionSchedule:
         return True
 
     def at_beat(self, beat: float, action: Action) -> bool:
+        """Schedules an action for a beat of the tempo map. Returns False when the schedule is full."""
         if len(self) >= self.capacity:
             return False
         self._count += 1
@@ -53,17 +59,32 @@ class ActionSchedule:
 
     @property
     def count(self) -> int:
-        """Actions scheduled up to now, and one: the number of the next."""
+        """The number that the next scheduled action gets; numbers start at 1."""
         return self._count + 1
 
-    def clear(self, stays: int = 0) -> list[Sync]:
-        """Drops everything numbered below `stays`, or all; the dropped syncs are returned, for an answer is owed."""
-        return _cut(self._by_sample, stays) + _cut(self._by_beat, stays)
+    def clear(self, keep_from: int = 0) -> list[Sync]:
+        """Drops scheduled actions.
 
-    def owed(self, sounding: Collection[Key], tempo: TempoMap, stays: int = 0) -> list[NodeNoteOff]:
-        """The note-offs of `sounding` notes that `clear` would drop: without them these would never end.
+        Args:
+            keep_from: Number of the first action that is not dropped; 0 drops all.
 
-        One behind a waiting note-on of the same note is that one's.
+        Returns:
+            The dropped syncs: their senders still need an answer.
+        """
+        return _cut(self._by_sample, keep_from) + _cut(self._by_beat, keep_from)
+
+    def unended(self, sounding: Collection[Key], tempo: TempoMap, keep_from: int = 0) -> list[NodeNoteOff]:
+        """The note-offs that `clear` would drop although their notes sound already and would then never end.
+
+        A note-off that follows a scheduled note-on of the same note ends that one and is not returned.
+
+        Args:
+            sounding: Notes that were begun and not ended.
+            tempo: Tempo map, to order actions by beat among those by sample.
+            keep_from: As for `clear`.
+
+        Returns:
+            At most one note-off for each sounding note.
         """
         first: dict[Key, tuple[float, int, NodeNote]] = {}
         timed = [(float(at), count, action) for at, count, action in self._by_sample if isinstance(action, NOTES)]
@@ -72,14 +93,14 @@ class ActionSchedule:
         ]
         for found in timed:
             key = note_key(found[2])
-            if key in sounding and not 0 < stays <= found[1] and (key not in first or found[:2] < first[key][:2]):
+            if key in sounding and not 0 < keep_from <= found[1] and (key not in first or found[:2] < first[key][:2]):
                 first[key] = found
         return [action for _, _, action in first.values() if isinstance(action, NodeNoteOff)]
 
     def due(self, end: int, tempo: TempoMap) -> Iterator[tuple[int, Action]]:
-        """Takes out, in order of time, what falls before sample `end`: (sample, action).
+        """Removes the actions due before sample `end`, in order of time, and yields them as (sample, action).
 
-        The tempo map is asked again for each, so that a tempo change moves what follows it.
+        The tempo map is read again before each action, so that a tempo change among them moves those after it.
         """
         while self._by_sample or self._by_beat:
             by_sample = self._by_sample[0][0] if self._by_sample else end
@@ -94,9 +115,9 @@ class ActionSchedule:
                 yield round(by_beat), action
 
 
-def _cut(heap: list[tuple[N, int, Action]], stays: int) -> list[Sync]:
-    """Takes out what is numbered below `stays`, or all; returns the syncs among it."""
-    gone = [action for _, count, action in heap if isinstance(action, Sync) and not 0 < stays <= count]
-    heap[:] = [item for item in heap if 0 < stays <= item[1]]
+def _cut(heap: list[tuple[N, int, Action]], keep_from: int) -> list[Sync]:
+    """Removes the actions numbered below `keep_from`, or all for 0; returns the syncs among them."""
+    syncs = [action for _, count, action in heap if isinstance(action, Sync) and not 0 < keep_from <= count]
+    heap[:] = [item for item in heap if 0 < keep_from <= item[1]]
     heapq.heapify(heap)
-    return gone
+    return syncs

@@ -1,7 +1,8 @@
-"""Whether a plan can be played and fits, found out before the engine makes it.
+"""Admission of a plan: tries its new nodes and measures their load before the engine prepares them.
 
-What is new in a plan is prepared, played on noise and closed in a process of its own: the sound that plays meanwhile
-is not held up, and a node that hangs or crashes does it there. A worker has measured its hop itself.
+Each new node is prepared, run on noise and closed in a separate process, the weigher. So a trial does not delay the
+sound that plays, and a node that hangs or crashes ends only its trial. The load of a worker is the time of a hop that
+it measured at its start.
 """
 
 from __future__ import annotations
@@ -32,21 +33,29 @@ from antiphon.workers.pool import Pool, absent
 
 TRIAL_BLOCKS = 48
 TRIAL_SECONDS = 0.3
-"""A node that is slow is tried for no longer; a few of its blocks tell enough."""
+"""Longest measurement of one node; of a slow node fewer than `TRIAL_BLOCKS` blocks are measured."""
 TRIAL_LIMIT = 8.0
+"""Seconds for the trial of all new nodes of a plan; a child that takes longer is killed."""
 PATIENCE = 10.0
-"""Seconds for the weigher to answer, which is more than `TRIAL_LIMIT`."""
+"""Seconds to wait for the weigher's answer; longer than `TRIAL_LIMIT`."""
 _MAX_MESSAGE = 8 << 20
 FULL, CLOSE = 0.95, 0.70
-"""Shares of a block, or of a hop: above the first a plan is refused, above the second it is warned about."""
-_KEPT = 512
-_SAID = 1000
-"""Characters of a refusal: it comes from the child in one piece."""
+"""Shares of a block, or of a hop: above `FULL` a plan is refused, above `CLOSE` it plays with a warning."""
+_MAX_COSTS = 512
+"""Measured costs that the weigher remembers."""
+_MAX_REFUSAL = 1000
+"""Characters of a refusal: the child writes it to its pipe in one piece."""
 
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """One part of the work. what: a node, or a worker's model.  spent, period: ms.  share: of its period."""
+    """The load of one node or one worker.
+
+    Attributes:
+        what: The node's or the model's name.
+        spent: CPU time for a block or hop, ms.
+        period: Duration of the block or hop, ms.
+    """
 
     what: str
     spent: float
@@ -54,12 +63,19 @@ class Share:
 
     @property
     def share(self) -> float:
+        """Time spent as a share of the period; 1 is all of it."""
         return self.spent / self.period
 
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """refused, warning: a sentence with the numbers, or "".  load: the engine's, as a share of a block."""
+    """The decision on a plan.
+
+    Attributes:
+        load: Measured load of the engine, as a share of a block.
+        refused: Why the plan is refused, with the numbers; "" when it is admitted.
+        warning: Why the plan may not keep up, with the numbers; "" when it has room.
+    """
 
     load: float
     refused: str = ""
@@ -68,100 +84,135 @@ class Admission:
 
 @dataclass(slots=True)
 class LoadEstimator:
-    """The loader's end: asks the weigher what nodes cost that the engine does not play already."""
+    """Client of the weigher, for the loader: measures nodes that the engine does not run already.
+
+    Attributes:
+        spec: Rate, block size and channels of the engine.
+        weigher: Socket to the weigher process.
+    """
 
     spec: StreamSpec
     weigher: socket.socket
-    _asked: int = field(default_factory=time.monotonic_ns)
+    _request: int = field(default_factory=time.monotonic_ns)
 
-    def tried(self, nodes: list[NodeSpec], patience: float = PATIENCE) -> list[float]:
-        """What each of them costs, in ms of CPU a block. patience: s until the weigher is given up.
+    def measure(self, nodes: list[NodeSpec], patience: float = PATIENCE) -> list[float]:
+        """Measures nodes in the weigher.
+
+        Args:
+            nodes: Nodes with their values.
+            patience: Seconds to wait for the answer.
+
+        Returns:
+            CPU time of each node, ms for a block.
 
         Raises:
-            NodeError: One of them cannot be prepared, or hung or crashed.
+            NodeError: A node cannot be prepared, or it hung or crashed in its trial.
             PluginError: The weigher did not answer.
         """
         if not nodes:
             return []
         weigher = self.weigher
         weigher.settimeout(patience)
-        self._asked += 1
-        asked = {"number": self._asked, "nodes": [[n.name, n.type, dict(n.values)] for n in nodes]}
+        self._request += 1
+        request = {"number": self._request, "nodes": [[n.name, n.type, dict(n.values)] for n in nodes]}
         try:
-            weigher.send(json.dumps(asked).encode())
+            weigher.send(json.dumps(request).encode())
             answer: dict[str, Any] = {}
-            while answer.get("number") != self._asked:  # an answer to what was given up on may still come
+            while answer.get("number") != self._request:  # the answer to a request that timed out may come first
                 answer = json.loads(weigher.recv(_MAX_MESSAGE))
         except OSError as error:
-            raise PluginError(f"what is new could not be tried: {error}") from error
+            raise PluginError(f"the patch's new nodes could not be tried: {error}") from error
         if "node" in answer:
             raise NodeError(answer["said"], answer["node"])
         return [float(cost) for cost in answer["costs"]]
 
-    def judged(self, costs: Mapping[str, float], pool: Pool | None) -> Admission:
-        """costs: of every node of a plan by name, in ms a block. Its workers have measured theirs."""
+    def admit(self, costs: Mapping[str, float], pool: Pool | None) -> Admission:
+        """Decides whether a plan fits this machine.
+
+        Args:
+            costs: CPU time of every node of the plan by name, ms for a block.
+            pool: The workers, which have measured their hops; None without workers.
+        """
         period = self.spec.block * 1e3 / self.spec.rate
         nodes = [Share(name, cost, period) for name, cost in costs.items()]
-        return judge(nodes, worker_shares(pool) if pool is not None else [], os.cpu_count() or 1)
+        return decide(nodes, worker_shares(pool) if pool is not None else [], os.cpu_count() or 1)
 
 
-def run_weigher(asked: socket.socket, catalog: Catalog, make: Callable[[str], Processor], spec: StreamSpec) -> int:
-    """A process's life: tries nodes, each lot in a child of its own, so that one that crashes or hangs says so.
+def run_weigher(requests: socket.socket, catalog: Catalog, make: Callable[[str], Processor], spec: StreamSpec) -> int:
+    """Main loop of the weigher process: answers each request with the costs of its nodes; never returns.
 
-    It remembers what each kind of node cost, for engines that come after one that ended. SIGTERM ends it as it is,
-    and the child with it.
+    The nodes of a request are tried in a forked child, so that a crash or a hang is reported and not shared. Costs are
+    remembered by type and values, also for the engine that follows one that ended. SIGTERM ends the process and its
+    child.
+
+    Args:
+        requests: Socket for JSON requests and answers.
+        catalog: Processor types.
+        make: Creates a processor by its type's name.
+        spec: Rate, block size and channels of the engine.
     """
     listening()
     scheduling.short_slices()
     place = memoryview(mmap.mmap(-1, mmap.PAGESIZE)).cast("q")
     known: dict[Hashable, float] = {}
     while True:
-        message = json.loads(asked.recv(_MAX_MESSAGE))
+        message = json.loads(requests.recv(_MAX_MESSAGE))
         nodes = [NodeSpec(*item) for item in message["nodes"]]
         keys = [_key(node, catalog) for node in nodes]
-        if len(known) > _KEPT:
+        if len(known) > _MAX_COSTS:
             known.clear()
         new = {key: node for key, node in zip(keys, nodes, strict=True) if key not in known}
-        answer = _tried(list(new.values()), catalog, make, spec, place) if new else {"costs": []}
+        answer = _try_in_child(list(new.values()), catalog, make, spec, place) if new else {"costs": []}
         if "costs" in answer:
             known |= dict(zip(new, answer["costs"], strict=True))
             answer = {"costs": [known[key] for key in keys]}
-        asked.send(json.dumps({"number": message["number"], **answer}).encode())
+        requests.send(json.dumps({"number": message["number"], **answer}).encode())
 
 
 def _key(node: NodeSpec, catalog: Catalog) -> Hashable:
-    """Nodes alike in what they are prepared with cost alike."""
+    """Nodes with equal keys cost the same: same type, prepared with the same values."""
     return (node.type, tuple(sorted(catalog[node.type].prepared_with(node.values).items())))
 
 
-def _tried(
+def _try_in_child(
     nodes: list[NodeSpec], catalog: Catalog, make: Callable[[str], Processor], spec: StreamSpec, place: memoryview
 ) -> dict[str, Any]:
-    """The costs, or which node it was and what is said of it. place: shared with the child; which node is tried."""
-    said = in_child(partial(_try_all, nodes, catalog, make, spec, place), TRIAL_LIMIT)
+    """Tries nodes in a forked child.
+
+    Args:
+        nodes: Nodes to try.
+        catalog: Processor types.
+        make: Creates a processor by its type's name.
+        spec: Rate, block size and channels of the engine.
+        place: One integer in memory shared with the child: index of the node on trial.
+
+    Returns:
+        {"costs": [ms]}, or {"node": name, "said": why} for the first node that failed.
+    """
+    output = in_child(partial(_try_all, nodes, catalog, make, spec, place), TRIAL_LIMIT)
     node = nodes[place[0]]
     try:
-        answer: dict[str, Any] = json.loads(said)
+        answer: dict[str, Any] = json.loads(output)
     except ValueError:
-        return {"node": node.name, "said": f"{node.name} ({node.type}) did not survive its trial: {said}"}
+        return {"node": node.name, "said": f"{node.name} ({node.type}) did not survive its trial: {output}"}
     return answer
 
 
 def _try_all(
     nodes: list[NodeSpec], catalog: Catalog, make: Callable[[str], Processor], spec: StreamSpec, place: memoryview
 ) -> str:
-    found = []
+    costs = []
     for place[0], node in enumerate(nodes):
         try:
-            # whole microseconds: those of a patch of 256 nodes fit the pipe they are told by
-            found.append(round(try_node(node, catalog, make, spec), 3))
+            # whole microseconds: the costs of a patch of 256 nodes then fit the buffer of the pipe to the parent
+            costs.append(round(try_node(node, catalog, make, spec), 3))
         except AntiphonError as error:
-            return json.dumps({"node": node.name, "said": str(error)[:_SAID]})
-    return json.dumps({"costs": found})
+            return json.dumps({"node": node.name, "said": str(error)[:_MAX_REFUSAL]})
+    return json.dumps({"costs": costs})
 
 
 def try_node(node: NodeSpec, catalog: Catalog, make: Callable[[str], Processor], spec: StreamSpec) -> float:
-    """ms of CPU a block of noise takes this node, on average."""
+    """Mean CPU time of a node for a block of noise at -20 dB, ms; at most `TRIAL_SECONDS` are measured."""
     info = catalog[node.type]
     into, out = info.first("audio", "in"), info.first("audio", "out")
     wires = []
@@ -179,7 +230,7 @@ def try_node(node: NodeSpec, catalog: Catalog, make: Callable[[str], Processor],
     while blocks < TRIAL_BLOCKS and (blocks < 2 or time.monotonic() < until):
         before = time.thread_time_ns()
         plan.run(spec.block, now)
-        if blocks:  # the first pays for what is done once
+        if blocks:  # the first block includes work that is done once
             spent += time.thread_time_ns() - before
         now.sample += spec.block
         blocks += 1
@@ -188,7 +239,7 @@ def try_node(node: NodeSpec, catalog: Catalog, make: Callable[[str], Processor],
 
 
 def worker_shares(pool: Pool) -> list[Share]:
-    """What each worker measured at its start: a hop of all its slots."""
+    """The load of every running worker with an open slot: a hop of all its slots, as measured at its start."""
     found = []
     for entry in pool.arena.entries:
         words = entry.words
@@ -200,21 +251,27 @@ def worker_shares(pool: Pool) -> list[Share]:
     return found
 
 
-def judge(nodes: Iterable[Share], workers: Iterable[Share], cores: int) -> Admission:
-    """What the shares come to. cores: of the machine."""
+def decide(nodes: Iterable[Share], workers: Iterable[Share], cores: int) -> Admission:
+    """Compares measured loads with `FULL` and `CLOSE`.
+
+    Args:
+        nodes: Load of each node; their sum must fit a block.
+        workers: Load of each worker; each must fit its hop.
+        cores: CPU cores of the machine, which all of them share.
+    """
     nodes, workers = list(nodes), list(workers)
     load = sum(node.share for node in nodes)
     slow = max(workers, key=lambda w: w.share, default=None)
     total = load + sum(w.share for w in workers)
-    said = _engine(nodes, load)
+    engine = _engine(nodes, load)
     if load > FULL:
-        return Admission(load, refused=f"{said}; take nodes out, or start with a larger --block")
+        return Admission(load, refused=f"{engine}; take nodes out, or start with a larger --block")
     if slow is not None and slow.share > FULL:
         return Admission(load, refused=f"{_worker(slow)}: it cannot keep up on this machine")
     if total > cores * FULL:
         return Admission(load, refused=f"it would take {total:.1f} of {cores} cores: {_named(nodes + workers)}")
     if load > CLOSE:
-        return Admission(load, warning=said)
+        return Admission(load, warning=engine)
     if slow is not None and slow.share > CLOSE:
         return Admission(load, warning=_worker(slow))
     if total > cores * CLOSE:
@@ -233,6 +290,6 @@ def _worker(worker: Share) -> str:
 
 
 def _named(shares: list[Share]) -> str:
-    """The largest, by name."""
+    """The four largest, by name."""
     largest = sorted(shares, key=lambda s: -s.share)[:4]
     return ", ".join(f"{s.what} {s.spent:.2f} ms" for s in largest)

@@ -1,8 +1,9 @@
-"""The device's callback, in machine code: it copies between the device and block-tagged slots, and rings a bell.
+"""The audio device's callback as machine code: copies blocks between the device and slots, then writes an eventfd.
 
-No interpreter runs in it. State is one array of 64-bit words (`Slot` names them) whose address travels
-as the callback's user data; sound is float32 `[slot][channel][frame]`. An output block that is not
-there is zero-filled and counted; a late one is never played, so latency does not drift.
+It runs without the interpreter. Its state is one array of 64-bit words (`Slot` names them), whose address is the
+callback's user data; sound is float32 `[slot][channel][frame]`, and a slot's tag is the number of its block plus one.
+Where an output block is missing, silence is played and the miss is counted; a block that comes later is not played,
+so the latency stays constant.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ DEPTH = 32
 
 
 class Slot(IntEnum):
-    """Words of the callback's state."""
+    """Indices of the 64-bit words of the callback's state."""
 
     CALLS = 0
     BLOCK = 1
@@ -53,7 +54,7 @@ WORDS = 84 + 96
 
 @kernel
 def stamp(s: i64p, slot: i64) -> None:
-    """The monotonic clock into the slot's time; tracks the longest gap between calls."""
+    """Stores the monotonic clock, in ns, as the slot's time, and tracks the longest gap between calls."""
     call_c(s[Slot.CLOCK], 1, offset(s, Slot.NOW))
     now = s[Slot.NOW] * 1000000000 + s[Slot.NOW + 1]
     before = (slot + DEPTH - 1) % DEPTH
@@ -66,7 +67,7 @@ def stamp(s: i64p, slot: i64) -> None:
 
 @kernel
 def publish(s: i64p, slot: i64, call: i64) -> None:
-    """Makes the input slot and the count of calls visible, then rings the bell."""
+    """Publishes the input slot and the count of calls, then wakes the engine through the eventfd."""
     store_release(s, Slot.IN_TAGS + slot, call + 1)
     store_release(s, Slot.CALLS, call + 1)
     call_c(s[Slot.WRITE], s[Slot.BELL], as_u8p(offset(s, Slot.ONE)), 8)
@@ -74,7 +75,10 @@ def publish(s: i64p, slot: i64, call: i64) -> None:
 
 @kernel
 def ready(s: i64p, call: i64, wrong: i64) -> i64:
-    """The slot of the block to be heard at this call, or -1 where it is not there: counted, once blocks are owed."""
+    """The slot of the block that this call plays, or -1 where the block is missing.
+
+    A miss is counted from the first block on that the engine has to deliver (`PRIMED`).
+    """
     wanted = i64(call - s[Slot.AHEAD])
     if wanted < 0 or wrong != 0:
         return -1
@@ -88,7 +92,7 @@ def ready(s: i64p, call: i64, wrong: i64) -> i64:
 
 @kernel
 def jack_process(frames: i64, s: i64p) -> i64:
-    """JackProcessCallback: `frames` arrives as 32 bits in a 64-bit register."""
+    """JackProcessCallback. Only the low 32 bits of `frames` are defined: it is a 32-bit argument in a register."""
     count = frames & 4294967295
     call = s[Slot.CALLS]
     slot = call % DEPTH
@@ -120,7 +124,7 @@ def jack_process(frames: i64, s: i64p) -> i64:
 
 @kernel
 def portaudio_process(x: i64, y: i64, frames: i64, times: i64, flags: i64, s: i64p) -> i64:
-    """PaStreamCallback with interleaved float32 buffers; x is 0 without an input, y 0 without an output."""
+    """PaStreamCallback with interleaved float32 buffers; `x` is 0 without an input, `y` is 0 without an output."""
     call = s[Slot.CALLS]
     slot = call % DEPTH
     stamp(s, slot)
@@ -153,9 +157,29 @@ def portaudio_process(x: i64, y: i64, frames: i64, times: i64, flags: i64, s: i6
 
 
 class CallbackState:
-    """The words, the slots and the bell of one device stream."""
+    """State of one device stream, shared between the callback and the engine.
+
+    Attributes:
+        words: The callback's state, int64 `[WORDS]`.
+        inputs: Float32 `[DEPTH, channels, block]`, at least one channel.
+        outputs: Float32 `[DEPTH, channels, block]`, at least one channel.
+        bell: Eventfd that the callback writes after each call.
+        address: Address of `words`, the callback's user data.
+        view: `words` as a memoryview.
+    """
 
     def __init__(self, block: int, channels_in: int, channels_out: int, ahead: int) -> None:
+        """State for a stream that has not been called yet.
+
+        Args:
+            block: Frames of a block.
+            channels_in: Input channels of the device, 0 for none.
+            channels_out: Output channels of the device, 0 for none.
+            ahead: Blocks between a block's input and its output, 1 to `DEPTH` - 3.
+
+        Raises:
+            ValueError: `ahead` is out of range.
+        """
         if not 1 <= ahead < DEPTH - 2:
             raise ValueError(f"ahead must be 1 to {DEPTH - 3} blocks, not {ahead}")
         self.words = np.zeros(WORDS, np.int64)
@@ -178,26 +202,26 @@ class CallbackState:
         for place, value in values.items():
             self.words[place] = int(value or 0)
         self.address = self.words.ctypes.data
-        # plain views: an item of a memoryview costs a tenth of a numpy scalar
+        # reading an item of a memoryview costs a tenth of reading a numpy scalar
         self.view = memoryview(self.words)  # type: ignore[arg-type]
 
     @property
     def calls(self) -> int:
-        """Callbacks so far."""
+        """Number of callbacks so far."""
         return self.view[Slot.CALLS]
 
     def time_of(self, call: int) -> int:
-        """CLOCK_MONOTONIC, ns, of a recent callback."""
+        """CLOCK_MONOTONIC of one of the last `DEPTH` callbacks, ns."""
         return self.view[Slot.TIMES + call % DEPTH]
 
     def give(self, block: int, samples: Samples) -> None:
-        """Publishes the output of `block`."""
+        """Publishes the output of block number `block`: float32 `[channels, block]`."""
         place = block % DEPTH
         self.outputs[place] = samples
         self.view[Slot.OUT_TAGS + place] = block + 1
 
     def wait(self) -> None:
-        """Until the bell rings."""
+        """Blocks until the callback has been called."""
         os.eventfd_read(self.bell)
 
     def close(self) -> None:

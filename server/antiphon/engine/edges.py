@@ -1,4 +1,4 @@
-"""The gain of the output where sound begins or ends amid a wave."""
+"""Fades at the graph's two ends, so that a start, a panic or a stop within running sound does not click."""
 
 from __future__ import annotations
 
@@ -8,18 +8,20 @@ from antiphon.contract.block import Samples, StreamSpec
 from antiphon.native import dsp
 
 RISE = 0.010
-"""Seconds in which sound comes in."""
+"""Seconds of the fade-in."""
 FALL = 0.020
-"""Seconds in which it goes out before the device is closed."""
+"""Seconds of the fade-out before the device is closed."""
 
 
 class Edges:
-    """Rises where a running sound is cut in: an engine's first plan, a panic. Falls once, at the end.
+    """Fades in at an engine's first plan and after a panic; fades out once, at the end.
 
-    The input rises at once, so that its first frame makes no step in an echo either; the output rises once the
-    plan has caught up, `wait` frames later, for what has no input (an oscillator behind a delay line) begins then.
+    The input fades in at once, so that its first frame makes no step in an echo either. The output fades in `wait`
+    frames later, when the plan's latency has passed: a source without an input behind a delay line begins only then.
 
-    rising: frames until the output has its full level.  wait: frames of silence the rise begins with.
+    Attributes:
+        rising: Frames until the output has its full level; 0 when no fade-in is under way.
+        wait: Frames of silence before the output's fade-in.
     """
 
     def __init__(self, spec: StreamSpec) -> None:
@@ -31,38 +33,38 @@ class Edges:
         self._falling = -1
 
     def rise(self, wait: int = 0) -> None:
-        """From the coming block. wait: the plan's latency, frames."""
+        """Starts a fade-in with the next block. `wait` is the plan's latency in frames."""
         self.rising, self.wait = wait + self._rise, wait
 
     def fall(self) -> None:
-        """From the coming block: full silence is reached with the last frame of a block."""
+        """Starts the fade-out with the next block; it reaches silence with the last frame of a block."""
         if self._falling < 0:
             self._falling = self._lead + self._fall
 
     @property
     def over(self) -> bool:
-        """Whether the fall has ended: silence from here."""
+        """Whether the fade-out has ended; the output is silent from here."""
         return self._falling == 0
 
     def into(self, x: Samples, frames: int) -> None:
-        """The input, in place."""
-        gone = self.wait + self._rise - self.rising
-        if self.rising and gone < self._rise:
-            self._risen(x, gone, frames)
+        """Applies the fade-in to a block of input `[channels, frames]`, in place."""
+        elapsed = self.wait + self._rise - self.rising
+        if self.rising and elapsed < self._rise:
+            self._apply_rise(x, elapsed, frames)
 
     def out(self, x: Samples, frames: int) -> None:
-        """The output, in place; after `into`, once a block."""
+        """Applies both fades to a block of output `[channels, frames]`, in place; once a block, after `into`."""
         if self.rising:
-            self._risen(x, self._rise - self.rising, frames)
+            self._apply_rise(x, self._rise - self.rising, frames)
             self.rising = max(0, self.rising - frames)
         if self._falling >= 0:
             curve = np.subtract(self._falling, self._steps[:frames], out=self._curve[:frames])
             self._scale(x, np.divide(curve, self._fall, out=curve), frames)
             self._falling = max(0, self._falling - frames)
 
-    def _risen(self, x: Samples, gone: int, frames: int) -> None:
-        """gone: frames since the rise began; below 0 it has yet to."""
-        curve = np.add(self._steps[:frames], gone, out=self._curve[:frames])
+    def _apply_rise(self, x: Samples, elapsed: int, frames: int) -> None:
+        """Scales `x` by the fade-in. `elapsed` is frames since its start; negative before it."""
+        curve = np.add(self._steps[:frames], elapsed, out=self._curve[:frames])
         self._scale(x, np.divide(curve, self._rise, out=curve), frames)
 
     def _scale(self, x: Samples, curve: Samples, frames: int) -> None:

@@ -1,7 +1,7 @@
-"""The engine's one code path: (audio blocks, timed actions) → audio blocks.
+"""Plays a plan block by block: audio blocks and timed actions in, audio blocks out.
 
-Live drivers and files run this same class. The sample clock counts input frames; block *b* of a live
-engine begins at sample b × block, also after blocks were missed.
+Live drivers and offline rendering run the same class. The sample clock counts input frames; block *b* of a live
+engine begins at sample b × block, also after missed blocks.
 """
 
 from __future__ import annotations
@@ -38,7 +38,15 @@ _OF_NODES = (*_SETS, *EVENTS)
 
 
 class GraphPlayer:
-    """Plan, schedule, tempo map, master limiter. One thread."""
+    """Runs the plan, the schedule, the tempo map and the master limiter. For one thread.
+
+    Attributes:
+        sample: First sample of the next block.
+        reports: Reports for the loop, oldest first; it empties them.
+        applied: Actions as they took effect, for the session log; None while no session is recorded.
+        plan: The plan that plays, or None before the first.
+        retired: Crossfades that have ended. The loader closes their old plans, off the block path.
+    """
 
     def __init__(self, spec: StreamSpec, tempo: float = 120.0) -> None:
         self.spec = spec
@@ -51,7 +59,7 @@ class GraphPlayer:
         self.plan: Plan | None = None
         self._crossing: PlanCrossfade | None = None
         self._now: deque[Action] = deque()
-        # for each panic and cleared schedule among these: from which number on what is scheduled stays; 0: none does
+        # for each Panic and ClearSchedule in _now: number of the first scheduled action that is kept; 0 keeps none
         self._cuts: deque[int] = deque()
         self._time = BlockTime()
         self._limited = np.zeros(1, np.float64)
@@ -64,20 +72,19 @@ class GraphPlayer:
         self._synced: deque[int] = deque()
         self._panic = False
         self._edges = Edges(spec)
-        # with plans that have been faded out: whoever made them frees their memory, off the block path
         self.retired: deque[PlanCrossfade] = deque(maxlen=64)
-        # set before the plan that holds their node has come: they are applied with it
+        # actions for nodes of a plan that is not loaded yet; load() applies them
         self._orphans: deque[NodeSet | NodeEvent] = deque(maxlen=MAX_REPORTS)
         self._playing = Playing()
         self._levels = Levels(spec)
 
     # ---- actions
     def take(self, action: Action) -> None:
-        """Puts an action into effect when its time comes: the next block's start, its sample or its beat."""
+        """Applies an action at its time: the start of the next block, its sample, or its beat."""
         when = action.when
         if type(when) is Now:
             if isinstance(action, _CUTS):
-                # what is scheduled between here and then was asked for after it
+                # actions scheduled between this call and the next block were sent after it: they are not dropped
                 self._cuts.append(self.schedule.count)
             self._now.append(action)
         elif type(when) is Sample:
@@ -86,10 +93,7 @@ class GraphPlayer:
             self._at_beat(when.b, when.quantum, action)
 
     def at_sample(self, sample: int, action: Action) -> None:
-        """At that sample, whatever the action's own time; at once (and counted) when it is past.
-
-        A live note of a set is played again at its sample, and is as live as it was.
-        """
+        """Applies an action at `sample`, whatever its own time; when that is past, at once, counted as late."""
         if sample < self.sample:
             self._count_late(sample, action)
             if isinstance(action, _CUTS):
@@ -99,7 +103,7 @@ class GraphPlayer:
             self._refuse(action)
 
     def _at_beat(self, beat: float, quantum: float, action: Action) -> None:
-        """At that beat; with a quantum, at its next multiple that is not past."""
+        """Schedules an action for a beat; with a quantum, for the next multiple of it that is not past."""
         here = self.tempo.beat_at(self.sample)
         if quantum > 0.0:
             beat = max(beat, math.ceil(max(here, beat) / quantum - 1e-9) * quantum)
@@ -109,9 +113,15 @@ class GraphPlayer:
             self._refuse(action)
 
     def load(self, plan: Plan, serial: int, fade: float, tempo: float = 0.0) -> None:
-        """The plan that plays from the next block, crossfaded over `fade` seconds with the one before.
+        """Plays `plan` from the next block.
 
-        Nodes both plans hold go on as they are; what is new is heard once it has caught up. tempo: bpm, 0 leaves it.
+        Nodes that both plans contain keep their state; a new node fades in once its latency has passed.
+
+        Args:
+            plan: A prepared plan.
+            serial: Number of the load request, for the report.
+            fade: Seconds of the crossfade with the previous plan.
+            tempo: New tempo in bpm; 0 leaves it as it is.
         """
         if tempo and tempo != self.tempo.end_bpm:
             self.tempo.set_tempo(self.sample, tempo)
@@ -135,24 +145,21 @@ class GraphPlayer:
         self._report(StageReport("loaded", token=serial, number=float(plan.latency)))
 
     def rise(self) -> None:
-        """The first plan is cut in amid a running sound, as live: it comes in over 10 ms.
-
-        Without this it plays from its first frame at full level, as a file is rendered from silence.
-        """
+        """Fades the first plan in over 10 ms, since a live input already sounds; a rendering plays it at full level."""
         self._edges.rise()
 
     @property
     def rising(self) -> dict[str, int]:
-        """What `resume` needs of a rise that is under way or waits for the first plan."""
+        """State of the fade-in, for `resume`: frames left (`rising`) and frames of silence before it (`wait`)."""
         return {"rising": self._edges.rising, "wait": self._edges.wait}
 
     @property
     def over(self) -> bool:
-        """After a `FadeOut`: the output has faded out."""
+        """Whether the output has faded out after a `FadeOut`."""
         return self.plan is None or self._edges.over
 
     def state(self) -> dict[str, Any]:
-        """The coming sample, and all that holds then but what processors and delay lines hold: for `resume`."""
+        """State at the next sample, for `resume`; without that of processors and delay lines."""
         hosts = self.plan.hosts if self.plan is not None else {}
         return {
             "sample": self.sample,
@@ -168,7 +175,7 @@ class GraphPlayer:
         }
 
     def resume(self, state: dict[str, Any], plan: Plan | None) -> None:
-        """Goes on from another stage's `state` with the same plan, newly made."""
+        """Restores the `state` of another player. `plan` is the same plan, made anew."""
         self.sample = state["sample"]
         self._edges.rising, self._edges.wait = state.get("rising", 0), state.get("wait", 0)
         self.tempo = TempoMap(**{**state["tempo"], "rate": self.spec.rate})
@@ -177,7 +184,7 @@ class GraphPlayer:
         self._levels.resume(state.get("cells", {}))
         for number, host in (plan.hosts if plan is not None else {}).items():
             if str(number) in state["failed"]:
-                host.stand_aside(state["failed"][str(number)])
+                host.mark_failed(state["failed"][str(number)])
             host.resume([tuple(held) for held in state["cells"][str(number)]])
             for node, kind, at in state.get("marks", ()):
                 if node == number:
@@ -185,20 +192,21 @@ class GraphPlayer:
 
     @property
     def leaving(self) -> Mapping[int, NodeHost]:
-        """The nodes of the plan that fades out, by number."""
+        """Nodes of the plan that fades out, by number; empty when none does."""
         return {} if self._crossing is None else self._crossing.old.hosts
 
     @property
     def fading(self) -> bool:
+        """Whether a crossfade of two plans is under way."""
         return self._crossing is not None
 
     def skip(self, frames: int) -> None:
-        """The clock moves on over blocks that were missed."""
+        """Advances the sample clock over missed blocks."""
         self.sample += frames
 
     # ---- the block
     def run(self, x: Samples) -> Samples:
-        """One block of input `[channels, frames ≤ block]`; returns a view that holds until the next call."""
+        """Computes one block from `[channels, frames ≤ block]`; returns a view that is valid until the next call."""
         frames = x.shape[1]
         end = self.sample + frames
         before = self.tempo.beat_at(self.sample)
@@ -211,11 +219,11 @@ class GraphPlayer:
         for sample, action in self.schedule.due(end, self.tempo):
             if sample < self.sample:
                 self._count_late(sample, action)
-            # what a jump of the transport passed over comes with the jump, never before it
+            # actions by beat that a jump of the transport passed over are applied with the jump, not before it
             place = max(place, sample)
             self._apply(place, action)
             if place == self.sample:
-                # as an action that was applied before the schedule: a set is replayed by samples
+                # as for an action in _now: a replay schedules by sample what was applied in _now live
                 beat = self.tempo.beat_at(place)
         time = self._time
         time.sample, time.beat = self.sample, beat
@@ -223,14 +231,14 @@ class GraphPlayer:
         out = self._out[:, :frames]
         if self.plan is None:
             out.fill(0.0)
-            # what is asked of the input before there is a plan has come about when the first one plays
+            # changes of the input's level take effect also while there is no plan yet
             self._levels.into(out, self.sample, frames)
         else:
             self._run_plans(self.plan, x, frames, time, out)
             self._edges.out(out, frames)
         self._levels.out(out, self.sample, frames)
         if self._panic:
-            # within this block: what was sounding fades over it, what is scheduled is gone
+            # the sound that plays fades out over this block
             np.subtract(
                 1.0, np.divide(self._steps[:frames], frames, out=self._curve[:frames]), out=self._curve[:frames]
             )
@@ -270,12 +278,12 @@ class GraphPlayer:
         else:
             self._crossing.old.input[:, :frames] = into
             out[:] = self._crossing.run(frames, time)
-        self._tell(plan, leaving=False)
+        self._report_nodes(plan, leaving=False)
         if self._crossing is not None:
-            self._tell(self._crossing.old, leaving=True)
+            self._report_nodes(self._crossing.old, leaving=True)
 
-    def _tell(self, plan: Plan, *, leaving: bool) -> None:
-        """Passes on what happened to nodes; of one that fades out, for the session log alone."""
+    def _report_nodes(self, plan: Plan, *, leaving: bool) -> None:
+        """Reports nodes' failures and marks; those of a plan that fades out (`leaving`) only to the session log."""
         if plan.failures:
             for failure in plan.failures:
                 self._report(StageReport("failed", failure.number, leaving, text=failure.reason))
@@ -292,7 +300,7 @@ class GraphPlayer:
             self._crossing = None
 
     def _guard(self, out: Samples, frames: int) -> None:
-        """The output is finite and within full scale, whatever the plan gave."""
+        """Keeps the output finite and within full scale: replaces a block with NaN by silence, limits the others."""
         if dsp.peak.call(self._out_at, self.spec.block, self.spec.channels, frames) < 0.0:
             self.counters.nan_blocks += 1
             out.fill(0.0)
@@ -301,12 +309,12 @@ class GraphPlayer:
             self.counters.limited_blocks += 1
 
     def host(self, node: int) -> NodeHost | MasterLevel | None:
-        """A node that plays, or an end of the graph, by its number."""
+        """The node or the end of the graph with that number; None when there is none."""
         end = self._levels.ends.get(node)
         return end if end is not None or self.plan is None else self.plan.hosts.get(node)
 
     def _apply(self, sample: int, action: Action) -> None:
-        """Puts an action into effect at `sample` of the coming block."""
+        """Applies an action at `sample`, within the coming block."""
         if isinstance(action, EVENTS):
             self._event(sample, action)
             return
@@ -319,8 +327,8 @@ class GraphPlayer:
         match action:
             case NodeSet(_, cell, number, ramp):
                 if host is not None and 0 <= cell < len(host.cells):
-                    taken = host.post(cell, sample - self.sample, number, ramp)
-                    self.counters.schedule_dropped += not taken
+                    accepted = host.post(cell, sample - self.sample, number, ramp)
+                    self.counters.schedule_dropped += not accepted
             case NodeReset(node):
                 if host is not None:
                     host.reset()
@@ -335,36 +343,33 @@ class GraphPlayer:
                 self.tempo.set_transport(sample, None, self.tempo.beat_at(sample) + beats)
             case Panic():
                 self._panic = True
-                self._drop_schedule(self._stays())
+                self._drop_schedule(self._keep_from())
                 self._playing.clear()
                 self._orphans = deque((a for a in self._orphans if not isinstance(a, EVENTS)), MAX_REPORTS)
             case ClearSchedule():
-                stays = self._stays()
-                owed = self.schedule.owed(self._playing.sounding, self.tempo, stays)
-                self._drop_schedule(stays)
-                for ending in owed:
+                keep_from = self._keep_from()
+                unended = self.schedule.unended(self._playing.sounding, self.tempo, keep_from)
+                self._drop_schedule(keep_from)
+                for ending in unended:
                     self._event(sample, ending)
             case Sync(token):
                 self._synced.append(token)
             case FadeOut():
                 self._edges.fall()
 
-    def _stays(self) -> int:
-        """From which number on what is scheduled stays; one that was scheduled itself leaves none."""
+    def _keep_from(self) -> int:
+        """Number of the first scheduled action that the current cut keeps; 0 (none) for a cut that was scheduled."""
         return self._cuts.popleft() if self._cuts else 0
 
     def _event(self, sample: int, action: NodeEvent) -> None:
-        """A note or a control goes into its node's coming block, or waits for the next where that one is full.
-
-        What follows a panic waits too, for the panic lasts to the end of its block.
-        """
+        """Puts an event into its node's coming block; into the next where that one is full or holds a panic."""
         host = self.plan.hosts.get(action.node) if self.plan is not None else None
         if host is None:
             self.counters.schedule_dropped += len(self._orphans) == MAX_REPORTS
             self._orphans.append(action)
             return
         playing = self._playing
-        playing.heard(action)
+        playing.track(action)
         if self._panic or not playing.give(host, action, max(0, sample - self.sample)):
             self.counters.schedule_dropped += not playing.wait(sample, action)
             return
@@ -379,8 +384,8 @@ class GraphPlayer:
         node = action.node if isinstance(action, _OF_NODES) else 0
         self._report(StageReport("late", node, place, (self.sample - sample) / self.spec.rate))
 
-    def _drop_schedule(self, stays: int) -> None:
-        for action in self.schedule.clear(stays):
+    def _drop_schedule(self, keep_from: int) -> None:
+        for action in self.schedule.clear(keep_from):
             self._report(StageReport("synced", token=action.token))
 
     def _refuse(self, action: Action) -> None:

@@ -1,7 +1,7 @@
-"""What the engine tells the session log: every load, command, miss and start, with its sample.
+"""The engine's records for the session log: every load, command, missed block and start, with its sample.
 
-Records go through a bounded ring to the recorder, which writes them as JSON lines. Kept only while
-a session is (`HeaderWord.TAPPING` is 2).
+Records go through a bounded ring to the recorder, which writes them as JSON lines. They are written only while
+a session is recorded (`HeaderWord.TAPPING` is `SESSION`).
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from antiphon.session.actions import ACTIONS
 from antiphon.session.records import SIZE
 
 _ACTION = struct.Struct("<cq")
-"""What stands before a packed action: its kind, and the sample at which it took effect."""
+"""Header of a packed action: the record's kind, and the sample at which the action took effect."""
 VERSION = 2
-"""Of the log's lines."""
+"""Version of the log's format."""
 _SPAN = struct.Struct("<cqq")
 MAX_WAITING = 16384
 
 
 class Journal:
-    """The engine's writing end."""
+    """Writes the engine's records into the ring. All methods do nothing unless a session is recorded."""
 
     def __init__(self, shared: Shared, stage: GraphPlayer) -> None:
         self._words, self._ring, self._stage = shared.words, ByteRing(shared), stage
@@ -36,12 +36,18 @@ class Journal:
         self._record = bytearray(_ACTION.size + SIZE)
 
     @property
-    def kept(self) -> bool:
+    def recording(self) -> bool:
+        """Whether a session is being recorded."""
         return self._words[HeaderWord.TAPPING] == SESSION
 
     def started(self, sample: int, died: int) -> None:
-        """The engine begins at `sample`, with fresh processors; the one before wrote its last before `died`."""
-        if self.kept:
+        """Records the start of an engine, whose processors are in their initial state.
+
+        Args:
+            sample: First sample of this engine.
+            died: Sample after the last one of the engine before it; 0 for the first.
+        """
+        if self.recording:
             self._stage.applied = deque(maxlen=MAX_WAITING)
             self._session = self._words[HeaderWord.SESSIONS]
             tempo = asdict(self._stage.tempo)
@@ -49,40 +55,44 @@ class Journal:
             self._ring.push(b"E" + json.dumps(line).encode())
 
     def loaded(self, sample: int, text: bytes) -> None:
-        """A plan plays from `sample`. text: the load request as JSON."""
+        """Records that a plan plays from `sample`. `text` is the load request as JSON."""
         self._plan = text
-        if self.kept:
+        if self.recording:
             self._ring.push(b"L" + sample.to_bytes(8, "little") + text)
 
     def missed(self, first: int, last: int) -> None:
-        """Samples `first` to `last` were never computed."""
-        if self.kept:
+        """Records that samples `first` (inclusive) to `last` (exclusive) were not computed."""
+        if self.recording:
             self._ring.push(_SPAN.pack(b"M", first, last))
 
     def unheard(self, sample: int) -> None:
-        """The block at `sample` was computed and came too late."""
-        if self.kept:
+        """Records that the block at `sample` was computed too late to be played."""
+        if self.recording:
             self._ring.push(_SPAN.pack(b"U", sample, 0))
 
     def failed(self, sample: int, node: int, reason: str, *, aside: bool = False, leaving: bool = False) -> None:
-        """A node failed in the block at `sample`; an overrun, for one, does not happen again by itself.
+        """Records that a node failed: a replay cannot reproduce every failure, an overrun for one.
 
-        aside: it had crashed the engine before, and is not run at all in the plan loaded at `sample`.
-        leaving: it is a node of the plan that fades out then.
+        Args:
+            sample: Start of the block in which it failed.
+            node: The node's number.
+            reason: Why, as one sentence.
+            aside: It had crashed the engine before and is bypassed from the start of the plan loaded at `sample`.
+            leaving: It belongs to the plan that fades out in that block.
         """
-        if self.kept:
+        if self.recording:
             line = {"sample": sample, "failed": node, "reason": reason, "aside": aside, "leaving": leaving}
             self._ring.push(b"E" + json.dumps(line).encode())
 
     def marked(self, sample: int, mark: StageReport) -> None:
-        """A node noted, in the block at `sample`, what would not happen again by itself: a worker's hops."""
-        if self.kept:
+        """Records a node's mark in the block at `sample`: what a replay cannot reproduce, such as a dropout."""
+        if self.recording:
             line = {"sample": sample, "node": mark.node, "mark": mark.text, "number": mark.token, "leaving": mark.cell}
             self._ring.push(b"E" + json.dumps(line).encode())
 
     def applied(self, actions: deque[Applied]) -> None:
-        """Commands as they took effect."""
-        if not self.kept:
+        """Records actions as they took effect, and empties `actions`."""
+        if not self.recording:
             self._stage.applied = None
             return
         while actions:
@@ -92,8 +102,8 @@ class Journal:
             self._ring.push(self._record)
 
     def follow(self) -> None:
-        """After a block: when a session has begun, tells how things stand, and collects commands from here on."""
-        if not self.kept:
+        """At the end of a block: when a session has begun, records the player's state and begins to collect actions."""
+        if not self.recording:
             return
         if self._stage.applied is None:
             self._stage.applied = deque(maxlen=MAX_WAITING)
@@ -105,7 +115,7 @@ class Journal:
 
 
 def to_line(record: bytes) -> dict[str, Any]:
-    """A ring record as the session log writes it."""
+    """Decodes a record of the ring into the object that the session log holds as one JSON line."""
     kind = record[:1]
     if kind == b"L":
         return {"sample": int.from_bytes(record[1:9], "little"), "load": json.loads(record[9:])}

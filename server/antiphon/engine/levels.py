@@ -1,4 +1,4 @@
-"""What the stage does with the graph's two ends: the performer's levels before and behind any patch."""
+"""Bypass, mute, wet and gain of the graph's input and output, which belong to no patch."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ _OPEN = SILENCE + 1.0
 
 @kernel
 def levels_apply(x: Audio, bypass: f32p, mute: f32p, wet: f32p, gain: f32p, frames: i64) -> None:
-    """x ← x by `gain` dB, as a node with bypass, mute and wet; the last dB above `SILENCE` closes to nothing."""
+    """Scales `x` in place by `gain` dB, combined with bypass, mute and wet (each 0 to 1 per frame).
+
+    Over the last dB above `SILENCE` the gain falls linearly to zero.
+    """
     for n in range(frames):
         level = f64(gain[n])
         g = math.exp(_NEPER * level)
@@ -31,7 +34,11 @@ def levels_apply(x: Audio, bypass: f32p, mute: f32p, wet: f32p, gain: f32p, fram
 
 
 class MasterLevel:
-    """One end: it takes what a node takes, and cannot fail."""
+    """The level of one end of the graph. It takes parameters as a node does, and cannot fail.
+
+    Attributes:
+        cells: bypass, mute, wet and gain.
+    """
 
     failed = forced = ""
 
@@ -41,22 +48,33 @@ class MasterLevel:
         self._active: list[ParamCell] = []
 
     def post(self, cell: int, offset: int, number: float, ramp: float) -> bool:
-        """A parameter change at a frame of the coming block."""
+        """Sets a parameter within the next block.
+
+        Args:
+            cell: Index into `cells`.
+            offset: Frame of the block.
+            number: The new value.
+            ramp: Seconds to reach it.
+
+        Returns:
+            False when the cell has no room for another change in this block.
+        """
         target = self.cells[cell]
         if target not in self._active:
             self._active.append(target)
         return target.post(offset, number, ramp)
 
     def reset(self) -> None:
-        """There is nothing to forget."""
+        """Does nothing: a level has no state."""
 
     def resume(self, states: list[tuple[float, float, int, int]]) -> None:
+        """Restores the cells from their saved states, in the order of `cells`."""
         for cell, state in zip(self.cells, states, strict=True):
             cell.resume(state)
         self._active = list(self.cells)
 
     def run(self, x: Samples, sample: int, frames: int) -> None:
-        """In place, from `sample` on. Nothing is done at rest at 0 dB: the very samples pass."""
+        """Applies the level to `[channels, frames]` in place, from `sample` on; at 0 dB and at rest it does nothing."""
         if not self._active and self._gain.target == 0.0 and self._mute.target == 0.0:
             return
         for cell in self._active:
@@ -67,16 +85,22 @@ class MasterLevel:
 
 
 class Levels:
-    """ends: the two by number. They outlive every plan."""
+    """The levels of input and output; they stay when plans change.
+
+    Attributes:
+        ends: Input and output level by node number.
+    """
 
     def __init__(self, spec: StreamSpec) -> None:
         self.ends = {number: MasterLevel(info, spec) for number, info in ENDS.values()}
         self.into, self.out = self.ends[IN_NUMBER].run, self.ends[OUT_NUMBER].run
 
     def state(self) -> dict[str, Any]:
+        """State of each end's cells, by node number as a string."""
         return {str(number): [cell.state() for cell in end.cells] for number, end in self.ends.items()}
 
     def resume(self, cells: dict[str, Any]) -> None:
+        """Restores what `state` returned; an end that is missing in `cells` stays as it is."""
         for number, end in self.ends.items():
             if str(number) in cells:
                 end.resume([tuple(held) for held in cells[str(number)]])

@@ -1,9 +1,8 @@
-"""What control knows of the engine: commands go in, reports, clocks, counters and meters come out.
+"""Control's interface to the engine: actions go in; reports, clocks, counters and meters come out.
 
-Real-time commands are fixed-size records in a bounded ring; a `False` answer means the ring was full
-and the command is dropped and counted. Rare, bulky things (a new plan) go by a socket.
-Nodes are named by the number control gives them in `load`; cells by their place in
-`ProcessorInfo.cells`.
+Real-time actions are fixed-size records in a bounded ring; a result of False means that the ring was full and the
+action is dropped and counted. New plans, which are rare and large, go through a socket.
+A node is identified by the number that control gives it in `load`, a cell by its index in `ProcessorInfo.cells`.
 """
 
 from __future__ import annotations
@@ -17,15 +16,20 @@ from antiphon.session.actions import Action
 
 @dataclass(frozen=True, slots=True)
 class Synced:
-    """A sync token whose block has been computed."""
+    """The block in which a sync took effect has been computed."""
 
     token: int
 
 
 @dataclass(frozen=True, slots=True)
 class Late:
-    """A command came `seconds` after its sample. node 0: not a node's.  cell: or `action_schedule.OTHER` plus the
-    action's code."""
+    """An action came after its sample.
+
+    Attributes:
+        node: The node's number; 0 for an action that names none.
+        cell: Index of the parameter, or `action_schedule.OTHER` + the action's code.
+        seconds: How late.
+    """
 
     node: int
     cell: int
@@ -34,8 +38,13 @@ class Late:
 
 @dataclass(frozen=True, slots=True)
 class NodeState:
-    """state: "running"; "failed" with the reason (raised, NaN, overran); "starting", "restarting": its worker is;
-    "waiting": what its worker plays by does not answer.
+    """The state of a node has changed.
+
+    Attributes:
+        node: The node's number.
+        state: "running"; "failed" (raised an error, gave a NaN, or overran); "starting" or "restarting" (its worker
+            does); "waiting" (the program or device that its worker uses does not answer).
+        reason: Why it failed or does not run; "" otherwise.
     """
 
     node: int
@@ -45,7 +54,7 @@ class NodeState:
 
 @dataclass(frozen=True, slots=True)
 class PlanLoaded:
-    """The plan of `load` number `serial` plays. latency: of the graph, in frames."""
+    """The plan of `load` number `serial` plays; `latency` is that of the graph, in frames."""
 
     serial: int
     latency: int
@@ -53,7 +62,7 @@ class PlanLoaded:
 
 @dataclass(frozen=True, slots=True)
 class PlanRefused:
-    """The plan of `load` number `serial` could not be made; the one before plays on."""
+    """The plan of `load` number `serial` could not be made; the previous plan continues."""
 
     serial: int
     reason: str
@@ -61,7 +70,7 @@ class PlanRefused:
 
 @dataclass(frozen=True, slots=True)
 class PlanWeighed:
-    """Before a plan is swapped in: the share of a block it is measured to take, and a warning or ""."""
+    """A plan is about to be loaded: its measured load as a share of a block, and a warning or ""."""
 
     load: float
     warning: str
@@ -69,21 +78,21 @@ class PlanWeighed:
 
 @dataclass(frozen=True, slots=True)
 class EngineStarted:
-    """An engine (a first, or one after a crash) waits for its plan."""
+    """An engine, the first or one after a crash, has started and needs a plan."""
 
     pid: int
 
 
 @dataclass(frozen=True, slots=True)
 class BeatPassed:
-    """Beat number `beat` began."""
+    """Beat number `beat` has begun."""
 
     beat: int
 
 
 @dataclass(frozen=True, slots=True)
 class Reported:
-    """A node's readonly parameter has a new value."""
+    """A node's readonly parameter has a new value, `number`."""
 
     node: int
     cell: int
@@ -91,12 +100,12 @@ class Reported:
 
 
 EVERY_NODE = -1
-"""For `EngineLink.echo`: the events of all nodes."""
+"""Argument of `EngineLink.echo` for the events of all nodes."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlayedNote:
-    """A node that `echo` names emitted an event, for frame `sample`; the rest as in `processor.Event`."""
+    """A node selected by `echo` emitted an event at `sample`; the other fields are those of `processor.Event`."""
 
     node: int
     kind: str
@@ -143,7 +152,7 @@ class EngineCounters:
 
 @dataclass(frozen=True, slots=True)
 class EngineStatus:
-    """What `/status` tells of the engine. latencies in frames, loads as a share of a block (1 = full)."""
+    """State of the engine for `/status`. Latencies are in frames, loads are shares of a block (1 is all of it)."""
 
     pid: int
     state: str
@@ -160,49 +169,61 @@ class EngineStatus:
 
 
 class EngineLink(Protocol):
-    """Control's end. All calls return at once and are for one thread."""
+    """Control's end of the connection. No call blocks. For one thread."""
 
     def send(self, action: Action) -> bool:
-        """Hands an action to the engine; False where its ring is full."""
+        """Sends an action to the engine. Returns False when the ring is full."""
 
     def load(
         self, serial: int, graph: Graph, ids: dict[str, int], tempo: float, fade: float, *, again: bool = False
     ) -> None:
-        """Asks for a new plan. ids: the number of every node; a number that was there before keeps its state.
+        """Requests a new plan. The answer is a `PlanLoaded` or a `PlanRefused`.
 
-        again: it has played before, so a node that cannot be prepared any more fails by itself.
-        Answered by `PlanLoaded` or `PlanRefused`; crossfaded over `fade` seconds.
+        Args:
+            serial: Number of the request; the answer has the same.
+            graph: Nodes and wires, with values.
+            ids: Number of every node by name; a node whose number the previous plan has keeps its state.
+            tempo: New tempo in bpm; 0 leaves it as it is.
+            fade: Seconds of the crossfade.
+            again: The graph played before an engine restart: a node that cannot be prepared any more fails alone.
         """
 
     def record(self, path: str | None) -> None:
-        """Starts recording the output to a file, or stops (None)."""
+        """Starts recording the output to a file; None stops it. Raises EngineError when the recorder is too busy."""
 
     def note_turn(self) -> None:
-        """Control's loop has turned: noted where the supervisor looks for a control that hangs."""
+        """Notes the time of a turn of control's loop; the supervisor takes a control without turns as hung."""
 
     def echo(self, node: int) -> None:
-        """From now on this node's events are reported, or those of `EVERY_NODE`, and no other's; 0 ends it."""
+        """Selects the node whose events are reported as `PlayedNote`: a number, `EVERY_NODE`, or 0 for none."""
 
     def session(self, path: str | None, header: dict[str, Any] | None = None) -> None:
-        """Starts keeping the set in a folder, or stops."""
+        """Starts recording a session into a folder; None stops it. Raises EngineError when the recorder is too busy."""
 
     @property
     def keeping(self) -> bool:
-        """Whether a set is being kept."""
+        """Whether a session is being recorded."""
 
     def reports(self) -> list[Report]:
-        """What the engine said since the last call. `fileno` is readable when there is something."""
+        """The engine's reports since the last call."""
 
-    def fileno(self) -> int: ...
+    def fileno(self) -> int:
+        """A descriptor that is readable when there are reports."""
 
     def sample_at(self, monotonic_ns: int) -> float:
-        """The engine's sample at a moment of CLOCK_MONOTONIC, by the delay-locked loop."""
+        """The engine's sample, fractional, at a time of CLOCK_MONOTONIC in ns, by the delay-locked loop."""
 
-    def beat_at(self, sample: int) -> float: ...
+    def beat_at(self, sample: int) -> float:
+        """The beat at a sample, extrapolated from the last block's beat and tempo."""
+
     def tempo_now(self) -> tuple[float, float, bool]:
-        """Beat, bpm, playing at the engine's last block."""
+        """(beat, bpm, whether the transport plays) at the engine's last block."""
 
-    def counters(self) -> EngineCounters: ...
-    def status(self) -> EngineStatus: ...
+    def counters(self) -> EngineCounters:
+        """The counters since the server's start."""
+
+    def status(self) -> EngineStatus:
+        """The engine's state, latencies and load."""
+
     def meters(self) -> dict[int, tuple[float, float]]:
-        """Node number → (peak, rms) of its output over the last 1/60 s; 0 is the master output, -1 the input."""
+        """(peak, rms) of a recent block of each node's output, by node number; 0 is the master output, -1 the input."""

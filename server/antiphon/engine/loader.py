@@ -1,4 +1,4 @@
-"""The engine's second thread: plans are made here, off the block path, and news goes to control."""
+"""The engine's second thread: makes plans off the block path, and sends news to control."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from antiphon.contract.processor import Processor
 from antiphon.engine.admission import LoadEstimator
 from antiphon.engine.loading import LoadingNote
 from antiphon.engine.loop import EngineLoop, NextPlan
-from antiphon.engine.making import Made, PlanMaker
+from antiphon.engine.making import PlanCandidate, PlanMaker
 from antiphon.engine.shared import HeaderWord
 from antiphon.errors import PatchError, sentence
 from antiphon.graph.graph import Graph
@@ -28,13 +28,17 @@ from antiphon.workers.status import Health, news, worker_states
 _MAX_MESSAGE = 8 << 20
 _LOOK_SECONDS = 0.05
 WORKER_PATIENCE = 10.0
-"""Seconds a plan waits for its workers; after that it plays, dry where they are missing."""
+"""Seconds a plan waits for its workers; then it plays without them, and their nodes pass the dry signal."""
 TURN_PATIENCE = 10.0
-"""Seconds for the loop to take the plan before this one."""
+"""Seconds to wait for the loop to take the previous plan."""
 
 
 class Loader:
-    """The engine's second thread: makes plans, and says what the loop and the workers have to say."""
+    """The engine's second thread: makes plans, closes old ones, and reports for the loop and the workers.
+
+    Attributes:
+        thread: The thread, to be started by the engine.
+    """
 
     def __init__(
         self,
@@ -46,10 +50,10 @@ class Loader:
         weigher: socket.socket,
     ) -> None:
         self._loop, self._peer, self._pool = loop, peer, pool
-        self._told: dict[int, Health] = {}
+        self._reported: dict[int, Health] = {}
         self._loading = LoadingNote(loop.shared)
         self._maker = PlanMaker(catalog, make, LoadEstimator(loop.stage.spec, weigher), self._loading)
-        self._complained = ""
+        self._last_error = ""
         self._garbage = False
         self.thread = threading.Thread(target=self._run, name="loader", daemon=True)
 
@@ -60,36 +64,36 @@ class Loader:
         while True:
             self._loading.beat()
             if poll.poll(_LOOK_SECONDS * 1000):
-                self._guarded(self._hear)
-            self._guarded(self._look_after)
+                self._guarded(self._receive)
+            self._guarded(self._maintain)
 
     def _guarded(self, turn: Callable[[], None]) -> None:
-        """Without this thread there would be no plan ever again: what goes wrong in one turn is said, once."""
+        """Runs one turn and prints its error, once for repeated ones: if this thread ended, no plan could follow."""
         try:
             turn()
         except (Exception, SystemExit) as error:
-            if sentence(error) != self._complained:
-                self._complained = sentence(error)
-                say(f"the engine's loader: {self._complained}")
-            time.sleep(_LOOK_SECONDS)  # it may happen in every turn
+            if sentence(error) != self._last_error:
+                self._last_error = sentence(error)
+                say(f"the engine's loader: {self._last_error}")
+            time.sleep(_LOOK_SECONDS)  # an error in every turn must not take a whole core
 
-    def _hear(self) -> None:
+    def _receive(self) -> None:
         try:
             data = self._peer.recv(_MAX_MESSAGE, socket.MSG_DONTWAIT)
         except (BlockingIOError, ConnectionError):
             return
         if not data:
-            time.sleep(_LOOK_SECONDS)  # control and the supervisor are gone
+            time.sleep(_LOOK_SECONDS)  # control and the supervisor have ended
             return
         message = json.loads(data)
         if message.get("do") == "load":
             self._load(message)
 
-    def _look_after(self) -> None:
-        """Frees what has been faded out, and passes on what there is to say."""
+    def _maintain(self) -> None:
+        """Closes plans that have faded out, and sends the loop's messages to control."""
         if self._garbage:
-            # the automatic collector is off in an engine, and a plan's objects refer to one another; in a turn of its
-            # own, when no caller refers to them any more: .1 ms for 5,000 objects
+            # the automatic collector is off in an engine, and a plan's objects form cycles. Collected in a turn of its
+            # own, when no caller refers to them any more: 0.1 ms for 5,000 objects
             self._garbage = False
             gc.collect()
         retired = self._loop.stage.retired
@@ -99,47 +103,47 @@ class Loader:
         while self._loop.to_say:
             self._say(self._loop.to_say.popleft())
         if self._pool is not None:
-            self._tell_workers(self._pool)
+            self._report_workers(self._pool)
 
-    def _tell_workers(self, pool: Pool) -> None:
-        """Says of each node with a worker when that stops running, and when it runs again."""
+    def _report_workers(self, pool: Pool) -> None:
+        """Reports, for each node with a worker, when the worker stops running and when it runs again."""
         states = worker_states(pool)
-        for node, state, reason in news(self._told, states):
+        for node, state, reason in news(self._reported, states):
             self._say({"said": "state", "node": node, "state": state, "reason": reason})
-        self._told = states
+        self._reported = states
 
     def _settle(self, since: int) -> None:
-        """Waits for the workers of streams that a plan has just opened: it begins with them."""
+        """Waits until the workers of the plan's new streams are ready, so that it begins with them."""
         deadline = time.monotonic() + WORKER_PATIENCE
         while self._pool is not None and not self._pool.settled(since) and time.monotonic() < deadline:
             self._loading.beat()
-            self._guarded(self._look_after)
+            self._guarded(self._maintain)
             time.sleep(0.005)
 
     def _load(self, message: dict[str, Any]) -> None:
-        """Makes the plan that is asked for, and says what becomes of it."""
+        """Makes the requested plan and hands it to the loop, or reports why it is refused."""
         since = self._pool.serial if self._pool is not None else 0
         again = bool(message.get("again"))
         try:
-            made = self._maker.made(Graph.from_json(message["graph"]), message["ids"], again=again)
+            candidate = self._maker.make_plan(Graph.from_json(message["graph"]), message["ids"], again=again)
         except (Exception, SystemExit) as error:
             self._refuse(message["serial"], error)
             return
         try:
             self._settle(since)
-            verdict = self._maker.judged(made, self._pool)
+            verdict = self._maker.admit(candidate, self._pool)
             if verdict.refused and not again:
                 raise PatchError(verdict.refused)
         except (Exception, SystemExit) as error:
-            self._maker.close(made.plan.hosts)
+            self._maker.close(candidate.plan.hosts)
             self._refuse(message["serial"], error)
             return
         self._say({"said": "weighed", "load": verdict.load, "warning": verdict.warning or verdict.refused})
-        self._hand_over(made, message)
+        self._hand_over(candidate, message)
 
-    def _hand_over(self, made: Made, message: dict[str, Any]) -> None:
-        """Leaves the plan where the loop takes it between two blocks."""
-        plan, words = made.plan, self._loop.shared.words
+    def _hand_over(self, candidate: PlanCandidate, message: dict[str, Any]) -> None:
+        """Stores the plan where the loop takes it between two blocks."""
+        plan, words = candidate.plan, self._loop.shared.words
 
         def at_work(number: int) -> None:
             words[HeaderWord.AT_WORK] = number
@@ -149,19 +153,19 @@ class Loader:
         aside = (0, "")
         if blamed in plan.hosts and not plan.hosts[blamed].unprepared:
             aside = (blamed, "hung or crashed the engine")
-            plan.hosts[blamed].stand_aside(aside[1])
+            plan.hosts[blamed].mark_failed(aside[1])
             self._say({"said": "failed", "node": blamed, "reason": aside[1]})
-        unprepared, before = made.unprepared, {} if self._maker.last is None else self._maker.last.plan.hosts
-        for number in made.fresh:
+        unprepared, before = candidate.unprepared, {} if self._maker.last is None else self._maker.last.plan.hosts
+        for number in candidate.fresh:
             if number in unprepared:
                 self._say({"said": "failed", "node": number, "reason": unprepared[number]})
             elif number != aside[0] and number in before and before[number].failed:
                 self._say({"said": "state", "node": number, "state": "running", "reason": ""})
-        self._maker.take(made)
+        self._maker.take(candidate)
         deadline = time.monotonic() + TURN_PATIENCE
         while self._loop.next_plan is not None and time.monotonic() < deadline:
             time.sleep(0.001)  # the plan before this one has not been taken yet
-        # a replay prepares what was prepared
+        # for the session log: a replay must prepare the same nodes
         text = json.dumps({**message, "unprepared": unprepared} if unprepared else message).encode()
         fade, tempo = float(message.get("fade", 0.0)), float(message.get("tempo", 0.0))
         self._loop.next_plan = NextPlan(plan, int(message["serial"]), fade, tempo, text, aside)

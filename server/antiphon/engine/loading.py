@@ -1,7 +1,8 @@
-"""What the engine's loader is at, in the shared memory: it outlives an engine that a plugin's code hangs or crashes.
+"""Which node the engine's loader is preparing or closing, noted in shared memory.
 
-The loader writes before it calls a processor's `prepare` or `close`. The supervisor reads how long that has taken,
-and after a death at which node it was; the next engine reads which nodes it is not to prepare.
+The note survives an engine that a plugin's code hangs or crashes. The loader writes it before it calls a processor's
+`prepare` or `close`. The supervisor reads how long the call has taken and, after the engine has ended, which node it
+was; the next engine reads which nodes it must not prepare.
 """
 
 from __future__ import annotations
@@ -17,39 +18,45 @@ from antiphon.contract.catalog import ProcessorInfo
 from antiphon.engine.shared import Shared
 
 LOAD_SECONDS = 15.0
-"""A loader that has been at one thing for so long hangs. Longer than it waits for the weigher and for workers."""
+"""A loader whose beat is older than this hangs. Longer than its waits for the weigher and for workers."""
 NOTED = 32
-"""Nodes that are kept in mind; the oldest is forgotten first."""
+"""Most nodes in the list of those that hung or crashed an engine; the oldest entry is dropped first."""
 _NAME_AT, _NAME_BYTES = 64, 64
 _NODES_AT = 16
 
 
 class _Word(IntEnum):
-    """Places of 64-bit words; the name of the node lies behind them."""
+    """Indices of the 64-bit words; the node's name, in UTF-8, follows them."""
 
-    BEAT = 0  # CLOCK_MONOTONIC, ns, when the loader last turned, or went on to another node
+    BEAT = 0  # CLOCK_MONOTONIC, ns, of the loader's last turn or of its last change to another node
     NUMBER = 1  # of the node that is being prepared, 0: none
-    VALUES = 2  # what it is prepared with
-    LAST = 3  # number of the node that was being prepared when an engine before ended
+    VALUES = 2  # checksum of what that node is prepared with
+    LAST = 3  # number of the node that was being prepared when an earlier engine ended
     LAST_VALUES = 4
-    COUNT = 5  # nodes noted
+    COUNT = 5  # nodes in the list at _NODES_AT
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A node as it is prepared. values: a checksum of its type and of what it is prepared with."""
+    """Identifies a node with the values it is prepared with.
+
+    Attributes:
+        number: The node's number.
+        values: CRC-32 of its type and of the values it is prepared with.
+    """
 
     number: int
     values: int
 
     @staticmethod
     def of(number: int, info: ProcessorInfo, values: Mapping[str, object]) -> Prepared:
+        """The identity of node `number` of type `info` with `values`."""
         asked = json.dumps([info.type, info.prepared_with(values)])  # type: ignore[arg-type]
         return Prepared(number, zlib.crc32(asked.encode()))
 
 
 class LoadingNote:
-    """One writer at a time: the loader while its engine lives, the supervisor between two engines."""
+    """The note in shared memory. One writer at a time: the loader while its engine runs, else the supervisor."""
 
     def __init__(self, shared: Shared) -> None:
         part = shared.part("loading")
@@ -57,55 +64,59 @@ class LoadingNote:
 
     # ---- the loader
     def beat(self) -> None:
-        """It is not at any node, and turns."""
+        """Notes that the loader runs and is at no node."""
         self._words[_Word.NUMBER] = 0
         self._name[0] = 0
         self._words[_Word.BEAT] = time.monotonic_ns()
 
-    def prepares(self, node: Prepared, name: str) -> None:
-        """The processor of a node is made and prepared from here."""
-        self.closes(name)
+    def begin_prepare(self, node: Prepared, name: str) -> None:
+        """Notes that a node's processor is about to be made and prepared."""
+        self.begin_close(name)
         self._words[_Word.VALUES] = node.values
-        self._words[_Word.NUMBER] = node.number  # last: it is what the others are read by
+        self._words[_Word.NUMBER] = node.number  # written last: readers take it as the sign that the rest is valid
 
-    def closes(self, name: str) -> None:
-        """The processor of a node that has gone is closed from here."""
+    def begin_close(self, name: str) -> None:
+        """Notes that the processor of a removed node is about to be closed."""
         self.beat()
         text = name.encode()[:_NAME_BYTES]
         self._name[: len(text)] = text
         self._name[len(text) :] = bytes(_NAME_BYTES - len(text))
 
     @property
-    def noted(self) -> frozenset[Prepared]:
-        """Nodes whose `prepare` has hung or crashed an engine: they are not prepared with these values again."""
-        return frozenset(self._listed())
+    def blamed(self) -> frozenset[Prepared]:
+        """Nodes whose `prepare` hung or crashed an engine; they are not prepared with the same values again."""
+        return frozenset(self._entries())
 
     def keep(self, nodes: Collection[Prepared]) -> None:
-        """Of the noted nodes these stay so; the others have gone, or have other values."""
-        self._note([node for node in self._listed() if node in nodes])
+        """Removes from the list all but these nodes: the others have left the graph, or have other values."""
+        self._note([node for node in self._entries() if node in nodes])
 
     # ---- the supervisor
     @property
     def name(self) -> str:
-        """Of the node whose processor is being prepared or closed, or ""."""
+        """Name of the node whose processor is being prepared or closed, or ""."""
         return bytes(self._name).partition(b"\0")[0].decode("utf-8", "replace")
 
     @property
     def stalled(self) -> float:
-        """Seconds for which the loader has been at one thing, once they are too many; else 0."""
+        """Seconds since the loader's last beat when they exceed `LOAD_SECONDS`; else 0."""
         beat = self._words[_Word.BEAT]
         seconds = (time.monotonic_ns() - beat) / 1e9 if beat else 0.0
         return seconds if seconds > LOAD_SECONDS else 0.0
 
     def forget(self) -> None:
-        """The engine that hung is being ended; the loader of the next one has not turned yet."""
+        """Clears the beat of an engine that is being ended: it must not count against the next engine's loader."""
         self._words[_Word.BEAT] = 0
 
     def engine_ended(self, *, at_fault: bool) -> str:
-        """Notes the node that was being prepared; its name, or "" where none was or it is not to blame.
+        """Adds the node that was being prepared to the list, if it is to blame for the engine's end.
 
-        at_fault: the engine crashed, or hung. One that was killed tells nothing the first time, but twice at the
-        same node does: a machine out of memory kills as well.
+        Args:
+            at_fault: The engine crashed or hung. An engine that was killed (by a machine out of memory, for one) is
+                no proof against the node; a second kill at the same node is.
+
+        Returns:
+            The node's name, or "" where none was being prepared or it is not to blame.
         """
         words, name = self._words, self.name
         node = Prepared(words[_Word.NUMBER], words[_Word.VALUES])
@@ -115,17 +126,17 @@ class LoadingNote:
         self._name[0] = 0
         if not node.number or not (at_fault or again):
             return ""
-        self._note([*(listed for listed in self._listed() if listed != node), node][-NOTED:])
+        self._note([*(entry for entry in self._entries() if entry != node), node][-NOTED:])
         return name
 
-    def _listed(self) -> list[Prepared]:
+    def _entries(self) -> list[Prepared]:
         at, words = _NODES_AT, self._words
         count = min(NOTED, words[_Word.COUNT])
         return [Prepared(words[at + 2 * n], words[at + 2 * n + 1]) for n in range(count)]
 
     def _note(self, nodes: list[Prepared]) -> None:
         words = self._words
-        words[_Word.COUNT] = 0  # whoever dies in between leaves none, not a mixture
+        words[_Word.COUNT] = 0  # a writer that is killed half-way leaves an empty list, not a mixture
         for place, node in enumerate(nodes):
             words[_NODES_AT + 2 * place], words[_NODES_AT + 2 * place + 1] = node.number, node.values
         words[_Word.COUNT] = len(nodes)

@@ -1,7 +1,7 @@
-"""The engine's loop: wait for a block, drain the commands, run the stage, hand the sound over, count.
+"""The engine's loop: wait for a block, drain the commands, run the graph player, deliver the output, count.
 
-One thread runs it. A second one, the loader, prepares plans and talks on the socket; they meet in one
-reference (the next plan) and one queue (what to say).
+One thread runs it. A second one, the loader, prepares plans and uses the socket to control. The two share one
+reference (`next_plan`) and one queue (`to_say`).
 """
 
 from __future__ import annotations
@@ -37,17 +37,28 @@ COMMANDS_A_BLOCK = 2048
 
 
 class Input(Protocol):
-    """Sound in the place of the device's input (a looping file)."""
+    """Sound that replaces the device's input, such as a looping file."""
 
     def block(self, sample: int, frames: int) -> Samples:
-        """Frame 0 is the first of the server's first plan; what was before it is silence."""
+        """A block of the sound, float32 `[channels, frames]`.
+
+        Args:
+            sample: First frame, counted from the first block of the server's first plan; silence where it is negative.
+            frames: Length of the block.
+        """
 
 
 @dataclass(frozen=True, slots=True)
 class NextPlan:
-    """A prepared plan, waiting to be taken. text: the load request as JSON, for the session log.
+    """A prepared plan that the loop has not taken yet.
 
-    aside: number of the node that is passed by from the start, and why.
+    Attributes:
+        plan: The plan.
+        serial: Number of the load request.
+        fade: Seconds of the crossfade.
+        tempo: New tempo in bpm; 0 leaves it as it is.
+        text: The load request as JSON, for the session log.
+        aside: Number of the node that is bypassed from the start, and why; (0, "") for none.
     """
 
     plan: Plan
@@ -59,7 +70,16 @@ class NextPlan:
 
 
 class EngineLoop:
-    """Runs a `GraphPlayer` under a `Driver`, and publishes in shared memory."""
+    """Runs a `GraphPlayer` under a `Driver`, and publishes clocks, counters, meters and reports in shared memory.
+
+    Attributes:
+        stage: The graph player.
+        driver: The driver.
+        shared: The mapping that control and recorder read.
+        next_plan: The plan to take before the next block; the loader sets it, the loop clears it.
+        to_say: Messages for control, which the loader sends.
+        journal: Records for the session log.
+    """
 
     def __init__(
         self,
@@ -70,7 +90,16 @@ class EngineLoop:
         overlay: Input | None,
         pool: Pool | None = None,
     ) -> None:
-        """bell: eventfd that tells control of new reports.  pool: of the workers, which hear of a block at its end."""
+        """A loop that has not begun.
+
+        Args:
+            stage: The graph player.
+            driver: A started driver.
+            shared: The mapping.
+            bell: Eventfd that wakes control when there are reports.
+            overlay: Sound that replaces the device's input, or None.
+            pool: The workers, which are woken at the end of each block, or None.
+        """
         self._pool = pool
         self.stage, self.driver, self.shared, self._bell, self._overlay = stage, driver, shared, bell, overlay
         self._words, self._floats = shared.words, shared.floats
@@ -89,12 +118,16 @@ class EngineLoop:
             self._words[HeaderWord.DEVICE_XRUNS],
         )
         self._late_base = self._words[HeaderWord.LATE]
-        self._told = False
+        self._wake_needed = False
 
     def begin(self, first: int, died: int) -> None:
-        """The blocks begin at number `first`. died: the one after the last of the engine before this one, or 0.
+        """Begins with block number `first`.
 
-        Nobody played those between: they are missed, and a replay leaves them out.
+        The blocks from `died` to `first` count as missed, and a replay leaves them out.
+
+        Args:
+            first: Number of the first block.
+            died: Number after the last block of the previous engine; 0 for the server's first engine.
         """
         block = self.driver.block
         if died:
@@ -104,7 +137,7 @@ class EngineLoop:
         self.journal.started(self.stage.sample, died * block)
 
     def run_block(self) -> bool:
-        """One block; False when the driver has none (its device stopped asking)."""
+        """Runs one block. Returns False when the driver has none because its device no longer asks for blocks."""
         driver, stage, words = self.driver, self.stage, self._words
         block = driver.wait()
         words[HeaderWord.ALIVE_NS] = time.monotonic_ns()
@@ -126,7 +159,7 @@ class EngineLoop:
             )
         pool = self._pool
         if pool is not None:
-            # a late answer is worth half of what this block's own work leaves until the device wants it
+            # a worker's late answer is waited for at most half of the time that this block's own work leaves
             now = time.monotonic_ns()
             work = int(self._load_mean * driver.block * 1_000_000_000 / driver.rate)
             pool.until_ns = now + max(0, driver.deadline(block) - now - work) // 2
@@ -134,19 +167,19 @@ class EngineLoop:
         words[HeaderWord.AT_WORK] = 0
         if words[HeaderWord.ECHO]:
             self._echo(words[HeaderWord.ECHO], sample)
-        heard = driver.deliver(block, out)
-        self._tap.put(block, x, out, heard)
-        if not heard:
+        played = driver.deliver(block, out)
+        self._tap.put(block, x, out, played)
+        if not played:
             self.journal.unheard(sample)
         self._publish(block, x, out)
         self._measure(time.perf_counter_ns() - started)
         if pool is not None:
-            # last: on a busy machine a worker that is woken may take this core at once
+            # last: on a busy machine a woken worker may take this core at once
             pool.flush()
         return True
 
     def end(self) -> None:
-        """The last blocks: the sound fades out. Returns early where the device asks for no more."""
+        """Runs the last blocks, over which the sound fades out. Returns early when the device asks for no more."""
         self.stage.take(FadeOut())
         while not self.stage.over and self.run_block():
             pass
@@ -159,10 +192,10 @@ class EngineLoop:
             if ready.aside[0]:
                 self.journal.failed(self.stage.sample, *ready.aside, aside=True)
             self.stage.load(ready.plan, ready.serial, ready.fade, ready.tempo)
-            # a later engine finds the input where the clock has brought it
+            # an engine after a restart goes on in the input file where the clock is
             self._words[HeaderWord.BEGUN] = self._words[HeaderWord.BEGUN] or self.stage.sample + 1
             self._words[HeaderWord.LATENCY_GRAPH] = ready.plan.latency
-            self._told = True
+            self._wake_needed = True
 
     def _clock(self, sample: int, block: int) -> None:
         words, asked = self._words, self.driver.time_of(block)
@@ -193,7 +226,7 @@ class EngineLoop:
         floats[HeaderWord.TEMPO] = stage.tempo.tempo_at(stage.sample)
         words[HeaderWord.PLAYING] = int(stage.tempo.playing)
         if stage.reports:
-            self._tell(stage.reports)
+            self._send_reports(stage.reports)
         self._meter_in -= 1
         if self._meter_in <= 0:
             self._meter_in = self._meter_every
@@ -201,11 +234,11 @@ class EngineLoop:
         self.journal.follow()
         if stage.applied:
             self.journal.applied(stage.applied)
-        if self._told:
-            self._told = False
+        if self._wake_needed:
+            self._wake_needed = False
             os.eventfd_write(self._bell, 1)
 
-    def _tell(self, reports: deque[StageReport]) -> None:
+    def _send_reports(self, reports: deque[StageReport]) -> None:
         while reports:
             report = reports.popleft()
             if report.kind == "failed":
@@ -220,10 +253,10 @@ class EngineLoop:
             self._reports.push(
                 (_SAID[report.kind], report.node << 16 | (report.cell + 1), report.number, 0.0, 0, 0.0, report.token, 0)
             )
-        self._told = True
+        self._wake_needed = True
 
     def _echo(self, node: int, sample: int) -> None:
-        """Tells control what a node, or every node, emitted in the block that began at `sample`."""
+        """Reports the events that a node, or every node, emitted in the block that began at `sample`."""
         plan = self.stage.plan
         for number, events in plan.emitted(node) if plan is not None else ():
             for event in events:
@@ -231,7 +264,7 @@ class EngineLoop:
                 if kind is not None and 0 <= key <= HIGHEST:
                     where, value, channel = number << 16 | key + 1, float(event.value), float(event.channel)
                     self._reports.push((_SAID["played"], where, value, channel, sample + event.offset, 0.0, kind, 0))
-                    self._told = True
+                    self._wake_needed = True
 
     def _meters(self, x: Samples, out: Samples) -> None:
         view, stage = self.shared.meters, self.stage
@@ -250,7 +283,7 @@ class EngineLoop:
                 row += 1
             for node, cell, value in stage.plan.reports():
                 self._reports.push((_SAID["reported"], node << 16 | (cell + 1), value, 0.0, 0, 0.0, 0, 0))
-                self._told = True
+                self._wake_needed = True
         view[4 * row] = 0.0
         counters, words = stage.counters, self._words
         words[HeaderWord.SCHEDULE_DROPPED] = counters.schedule_dropped
@@ -265,14 +298,14 @@ class EngineLoop:
 
 
 def _level(sound: Samples, frames: int, view: memoryview[float], at: int) -> None:
-    """Writes a block's peak and RMS behind the number at `at`."""
+    """Writes a block's peak and RMS to the two places after `at`, which holds the node's number."""
     stride, channels = sound.strides[0] // 4, sound.shape[0]
     view[at + 1] = max(0.0, dsp.peak(sound, stride, channels, frames))
     view[at + 2] = math.sqrt(max(0.0, dsp.rms_sum(sound, frames)) / (frames * channels))
 
 
 class _Tap:
-    """The last seconds of output (and input) as block-tagged slots, for the recorder."""
+    """The last seconds of output and input as block-tagged slots in shared memory, for the recorder."""
 
     def __init__(self, shared: Shared, channels: int) -> None:
         shape = shared.shape
@@ -281,12 +314,13 @@ class _Tap:
         self._out = np.frombuffer(shared.part("tap_out"), np.float32).reshape(size)
         self._in = np.frombuffer(shared.part("tap_in"), np.float32).reshape(size)
 
-    def put(self, block: int, x: Samples, out: Samples, heard: bool) -> None:
+    def put(self, block: int, x: Samples, out: Samples, played: bool) -> None:
+        """Stores a block while a recording runs; an output that was not played is stored as silence."""
         wanted = self._words[HeaderWord.TAPPING]
         if wanted:
             slot = block % self._count
             self._tags[slot] = 0
-            if heard:
+            if played:
                 self._out[slot] = out
             else:
                 self._out[slot] = 0.0

@@ -1,4 +1,4 @@
-"""How the loader makes a plan: what is new is tried in the weigher's child, then prepared here, then judged."""
+"""Makes a plan for the loader: new nodes are tried in the weigher, prepared here, then admitted by their load."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from antiphon.contract.processor import Processor
 from antiphon.engine.admission import PATIENCE, Admission, LoadEstimator
 from antiphon.engine.loading import LoadingNote, Prepared
 from antiphon.errors import NodeError, PluginError
-from antiphon.graph.compiler import close_hosts, compile_plan, keeping
+from antiphon.graph.compiler import close_hosts, compile_plan, reusable_hosts
 from antiphon.graph.graph import Graph, NodeSpec
 from antiphon.graph.node_host import NodeHost
 from antiphon.graph.plan import Plan
@@ -18,14 +18,17 @@ from antiphon.workers.pool import Pool
 
 CRASHED = "hung or crashed the engine while it was prepared: give it another value, or take it out and put it in again"
 AGAIN_PATIENCE = 1.0
-"""Seconds for the weigher to answer while there is no sound: what has played before is then taken as it is."""
+"""Seconds to wait for the weigher after an engine restart, while there is no sound; then a plan is made untried."""
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class PlanCandidate:
     """A plan whose nodes are prepared.
 
-    costs: of each node by name, in ms of CPU a block.  fresh: numbers of nodes that the plan before has not.
+    Attributes:
+        plan: The plan.
+        costs: CPU time of each node by name, ms for a block.
+        fresh: Numbers of nodes that the previous plan does not have.
     """
 
     plan: Plan
@@ -34,29 +37,37 @@ class Made:
 
     @property
     def unprepared(self) -> dict[int, str]:
-        """By number, nodes that could not be prepared, and why."""
+        """Nodes that could not be prepared: the reason by node number."""
         return {number: host.unprepared for number, host in self.plan.hosts.items() if host.unprepared}
 
 
 @dataclass(slots=True)
 class PlanMaker:
-    """Makes plans that follow one another. Off the block path; `last` is the one that plays, or is to."""
+    """Makes each plan so that it keeps the nodes of the one before. Runs in the loader's thread.
+
+    Attributes:
+        catalog: Processor types.
+        make: Creates a processor by its type's name.
+        estimator: Client of the weigher.
+        loading: Shared note of the node that is being prepared, read by the supervisor.
+        last: The plan that plays, or that the loop has not taken yet.
+    """
 
     catalog: Catalog
     make: Callable[[str], Processor]
-    scales: LoadEstimator
+    estimator: LoadEstimator
     loading: LoadingNote
-    last: Made | None = None
+    last: PlanCandidate | None = None
     _prepared: dict[int, Prepared] = field(default_factory=dict)
 
-    def made(self, graph: Graph, ids: Mapping[str, int], *, again: bool) -> Made:
+    def make_plan(self, graph: Graph, ids: Mapping[str, int], *, again: bool) -> PlanCandidate:
         """A plan for `graph` to follow the last one.
 
         Args:
             graph: Nodes and wires, with values.
             ids: The number of every node.
-            again: It has played before, and there is nothing to go back to: a node that cannot be prepared any more
-                fails by itself.
+            again: The graph played before an engine restart, so no other plan can go on instead: a node that cannot be
+                prepared any more fails alone.
 
         Raises:
             PatchError: The graph makes no sense.
@@ -66,7 +77,7 @@ class PlanMaker:
         unprepared: dict[int, str] = {}
         while True:
             try:
-                return self._made(graph, ids, unprepared, again=again)
+                return self._compile(graph, ids, unprepared, again=again)
             except NodeError as error:
                 if not again:
                     raise
@@ -74,20 +85,22 @@ class PlanMaker:
             finally:
                 self.loading.beat()
 
-    def _made(self, graph: Graph, ids: Mapping[str, int], unprepared: dict[int, str], *, again: bool) -> Made:
+    def _compile(
+        self, graph: Graph, ids: Mapping[str, int], unprepared: dict[int, str], *, again: bool
+    ) -> PlanCandidate:
         last = self.last
         old = None if last is None else last.plan
-        kept = keeping(graph, self.catalog, ids, old)
+        reused = reusable_hosts(graph, self.catalog, ids, old)
         prepared = {ids[n.name]: Prepared.of(ids[n.name], self.catalog[n.type], n.values) for n in graph.nodes}
-        for number in prepared.keys() - kept.keys():
-            if prepared[number] in self.loading.noted:
+        for number in prepared.keys() - reused.keys():
+            if prepared[number] in self.loading.blamed:
                 unprepared.setdefault(number, CRASHED)
-        new = [n for n in graph.nodes if ids[n.name] not in kept and ids[n.name] not in unprepared]
+        new = [n for n in graph.nodes if ids[n.name] not in reused and ids[n.name] not in unprepared]
         before = {} if last is None else last.costs
-        costs = {n.name: before.get(n.name, 0.0) if ids[n.name] in kept else 0.0 for n in graph.nodes}
+        costs = {n.name: before.get(n.name, 0.0) if ids[n.name] in reused else 0.0 for n in graph.nodes}
         try:
             patience = AGAIN_PATIENCE if again else PATIENCE
-            costs |= zip((n.name for n in new), self.scales.tried(new, patience), strict=True)
+            costs |= zip((n.name for n in new), self.estimator.measure(new, patience), strict=True)
         except NodeError:
             raise
         except PluginError:
@@ -95,25 +108,25 @@ class PlanMaker:
                 raise
 
         def begin(number: int, node: NodeSpec) -> None:
-            self.loading.prepares(prepared[number], node.name)
+            self.loading.begin_prepare(prepared[number], node.name)
 
-        plan = compile_plan(graph, self.catalog, self.make, self.scales.spec, ids, old, unprepared, begin)
+        plan = compile_plan(graph, self.catalog, self.make, self.estimator.spec, ids, old, unprepared, begin)
         self._prepared = prepared
-        return Made(plan, costs, frozenset(plan.hosts.keys() - kept.keys()))
+        return PlanCandidate(plan, costs, frozenset(plan.hosts.keys() - reused.keys()))
 
-    def judged(self, made: Made, pool: Pool | None) -> Admission:
-        """Whether it fits."""
-        return self.scales.judged(made.costs, pool)
+    def admit(self, candidate: PlanCandidate, pool: Pool | None) -> Admission:
+        """Decides whether a plan's load fits this machine."""
+        return self.estimator.admit(candidate.costs, pool)
 
-    def take(self, made: Made) -> None:
-        """It plays from here: the next one follows it."""
-        self.last = made
-        self.loading.keep([self._prepared[number] for number in made.unprepared])
+    def take(self, candidate: PlanCandidate) -> None:
+        """Makes `candidate` the plan that the next one follows."""
+        self.last = candidate
+        self.loading.keep([self._prepared[number] for number in candidate.unprepared])
 
     def close(self, hosts: Mapping[int, NodeHost]) -> None:
-        """Gives back what processors hold that the last plan has not."""
-        close_hosts(hosts.values(), {} if self.last is None else self.last.plan.hosts, self._closes)
+        """Closes the processors of `hosts` that the last plan does not contain."""
+        close_hosts(hosts.values(), {} if self.last is None else self.last.plan.hosts, self._begin_close)
         self.loading.beat()
 
-    def _closes(self, host: NodeHost) -> None:
-        self.loading.closes(host.name)
+    def _begin_close(self, host: NodeHost) -> None:
+        self.loading.begin_close(host.name)

@@ -1,4 +1,4 @@
-"""Notes and controls between the schedule and their node's block: what waits for room, and which notes sound."""
+"""Notes and controller events on their way from the schedule to a node's block: the queue, and which notes sound."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ from antiphon.session.commands import Now
 
 
 class Playing:
-    """waiting: events their block had no room for, with the sample each was meant for, in order.
+    """Events for the next block, and the notes that sound.
 
-    sounding: notes that were begun by command and not ended.
+    Attributes:
+        waiting: Events that their block had no room for, in order, each with the sample it was meant for.
+        sounding: Notes that an action began and none has ended.
     """
 
     def __init__(self) -> None:
@@ -23,33 +25,34 @@ class Playing:
         self.sounding: set[Key] = set()
 
     def give(self, host: NodeHost, action: NodeEvent, offset: int) -> bool:
-        """The event goes into its node's coming block, at `offset`; False when the block is full."""
+        """Puts an event into its node's coming block at frame `offset`. Returns False when the block is full."""
         live = type(action.when) is Now
         event = Event(action.kind, offset, action.number, action.value, action.channel, 0, live, action.serial)
         return host.play(event)
 
-    def heard(self, action: NodeEvent) -> None:
-        """A note begins or ends."""
+    def track(self, action: NodeEvent) -> None:
+        """Updates `sounding` when the action begins or ends a note."""
         if isinstance(action, NodeNoteOn):
             self.sounding.add(note_key(action))
         elif isinstance(action, NodeNoteOff):
             self.sounding.discard(note_key(action))
 
     def wait(self, sample: int, action: NodeEvent) -> bool:
-        """For the next block; False when too many wait."""
+        """Queues an event for the next block. Returns False when `CAPACITY` events are queued already."""
         if len(self.waiting) >= CAPACITY:
             return False
         self.waiting.append((sample, action))
         return True
 
     def keep(self, nodes: Container[int]) -> None:
-        """Only these nodes play on."""
+        """Forgets the sounding notes of all but these nodes."""
         self.sounding = {key for key in self.sounding if key[0] in nodes}
 
     def silenced(self, node: int) -> None:
-        """The node was cleared; its notes with it."""
+        """Forgets the sounding notes of a node that was reset."""
         self.sounding = {key for key in self.sounding if key[0] != node}
 
     def clear(self) -> None:
+        """Forgets the queue and all sounding notes."""
         self.waiting.clear()
         self.sounding.clear()

@@ -1,4 +1,4 @@
-"""The engine process: forked by the supervisor, warm; asks control for its plan, then runs until told to stop."""
+"""The engine process: forked by the supervisor with its modules loaded; runs blocks until SIGTERM."""
 
 from __future__ import annotations
 
@@ -32,17 +32,23 @@ from antiphon.workers.arena import Arena, Bells
 from antiphon.workers.devices import Device
 
 FIFO_PRIORITY = 60
-"""Below what jackd -R takes for itself, above all that is not sound."""
+"""Real-time priority of the engine: below jackd -R, above everything that is not audio."""
 DRIVERS = {"headless": 0, "jack": 1, "portaudio": 2}
 LONG_LOOP = 1 << 21
-"""Frames above which resampling a loop as a whole would take seconds; its ends then meet to within -60 dB."""
+"""Frames above which a loop is resampled as it is read, with a seam at -60 dB: as a whole it would take seconds."""
 
 
 class FileLoop:
-    """A sound that loops without a seam: block in, block out, at any place from frame 0 on, and silence before."""
+    """A sound that repeats without end from frame 0, with silence before it."""
 
     def __init__(self, samples: Samples, channels: int, block: int) -> None:
-        """samples: float32 `[channels, frames]`; mono goes to all channels."""
+        """A loop of `samples`.
+
+        Args:
+            samples: Float32 `[channels, frames]`. Mono is copied to all channels; other missing channels are silent.
+            channels: Channels of the output.
+            block: Most frames of a block.
+        """
         if samples.shape[0] < channels:
             samples = np.repeat(samples[:1], channels, axis=0) if samples.shape[0] == 1 else np.concatenate(
                 [samples, np.zeros((channels - samples.shape[0], samples.shape[1]), np.float32)]
@@ -51,7 +57,7 @@ class FileLoop:
         self._out: Samples = np.zeros((channels, block), np.float32)
 
     def block(self, sample: int, frames: int) -> Samples:
-        """The `frames` that begin at `sample` of the endless loop; silence where that is below 0."""
+        """`frames` of the loop from `sample` on, a view valid until the next call; silence for a negative `sample`."""
         if sample < 0:
             self._out.fill(0.0)
             return self._out[:, :frames]
@@ -66,7 +72,7 @@ class FileLoop:
 
 
 def make_driver(name: str, options: DriverOptions) -> Driver:
-    """A started driver, or EngineError."""
+    """Opens the driver `name` ("jack", "portaudio", "headless"). Raises EngineError when its device cannot be used."""
     if name == "jack":
         from antiphon.engine.drivers.jack import JackDriver
 
@@ -97,7 +103,27 @@ def run(
     fifo: bool,
     synth: bool,
 ) -> int:
-    """The engine's life, after the fork. Returns an exit status. synth: its worker is started at once."""
+    """Main function of the engine process, after the fork.
+
+    Args:
+        shared: The mapping shared with control and recorder.
+        bell: Eventfd that wakes control.
+        peer: Socket to control, for the loader.
+        driver_name: "jack", "portaudio" or "headless".
+        options: Rate, block size, channels and devices.
+        catalog: Processor types.
+        make: Creates a processor by its type's name.
+        sound: Float32 `[channels, frames]` that replaces the device's input as a loop, or None.
+        arena: Shared memory of the workers.
+        bells: Eventfds of the workers.
+        device: Device that models run on.
+        weigher: Socket to the weigher.
+        fifo: Whether to ask for the real-time scheduling class.
+        synth: Whether to start the synth's worker at once.
+
+    Returns:
+        Exit status: 0, `NO_DEVICE` or `DEVICE_GONE`.
+    """
     words = shared.words
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     ending: list[int] = []
@@ -107,7 +133,7 @@ def run(
     words[HeaderWord.DRIVER] = DRIVERS[driver_name]
     spec = StreamSpec(options.rate, options.block, options.channels)
     stage = GraphPlayer(spec)
-    # before the device's thread is made: it inherits them
+    # before the driver starts the device's thread, which inherits the time slices
     scheduling.short_slices()
     try:
         driver = make_driver(driver_name, options)
@@ -122,10 +148,10 @@ def run(
         choice = synths.chosen()
         pool.open(choice.info.worker(spec.rate, spec.block, dict(choice.settings)))
     loop = EngineLoop(stage, driver, shared, bell, overlay, pool)
-    # started first: a thread inherits the scheduling class, and this one is not to have the sound's
+    # before _calm: a thread inherits the scheduling class, and the loader must not run as real-time
     Loader(loop, peer, catalog, make, pool, weigher).thread.start()
     _calm(fifo, words)
-    # an engine that follows a dead one goes on where the clock is, not where the other stopped
+    # an engine after a crash continues at the clock's sample, not where the other one stopped
     if words[HeaderWord.ORIGIN_NS] == 0:
         words[HeaderWord.ORIGIN_NS] = time.monotonic_ns()
     origin, period = words[HeaderWord.ORIGIN_NS], options.block * 1e9 / options.rate
@@ -149,7 +175,7 @@ def run(
 
 
 def _tempo_of(shared: Shared) -> TempoMap:
-    """The tempo map as the engine before this one left it."""
+    """The previous engine's tempo map at its last block."""
     words, floats = shared.words, shared.floats
     bpm = floats[HeaderWord.TEMPO] or 120.0
     return TempoMap(
@@ -164,7 +190,7 @@ def _tempo_of(shared: Shared) -> TempoMap:
 
 
 def _calm(fifo: bool, words: memoryview) -> None:
-    """No collector, short turns at the interpreter lock, and the scheduling class that is permitted."""
+    """Turns the garbage collector off, shortens the interpreter's switch interval, and sets the scheduling class."""
     gc.collect()
     gc.freeze()
     gc.disable()
@@ -175,7 +201,18 @@ def _calm(fifo: bool, words: memoryview) -> None:
 
 
 def load_sound(path: Path, rate: int) -> Samples:
-    """A whole file at `rate`, decoded in a capped child, that still loops. Raises FileError."""
+    """Reads a whole sound file for looping, decoded in a child process with limits.
+
+    Args:
+        path: The file.
+        rate: Rate to resample to, Hz.
+
+    Returns:
+        Float32 `[channels, frames]`; up to `LONG_LOOP` frames its end joins its beginning as before resampling.
+
+    Raises:
+        FileError: The file cannot be read.
+    """
     from antiphon.io.audiofile import read
 
     sound = read(path)
@@ -187,12 +224,21 @@ def load_sound(path: Path, rate: int) -> Samples:
 
 
 def resampled_loop(samples: Samples, rate: int, wanted: int) -> Samples:
-    """Float32 `[channels, frames]` from one rate to another as the endless loop it is part of: its ends still meet."""
+    """Resamples a loop as a periodic signal, by FFT, so that its end still joins its beginning.
+
+    Args:
+        samples: Float32 `[channels, frames]`.
+        rate: Their rate, Hz.
+        wanted: The new rate, Hz.
+
+    Returns:
+        Float32 `[channels, round(frames * wanted / rate)]`, one frame at least.
+    """
     frames = samples.shape[1]
     longer = max(1, round(frames * wanted / rate))
-    made: Samples = np.empty((samples.shape[0], longer), np.float32)
-    for row, into in zip(samples, made, strict=True):
+    resampled: Samples = np.empty((samples.shape[0], longer), np.float32)
+    for row, into in zip(samples, resampled, strict=True):
         spectrum = np.fft.rfft(row)
-        below = (min(frames, longer) + 1) // 2  # what both rates hold; the highest bin alone has no phase
+        below = (min(frames, longer) + 1) // 2  # bins below both Nyquist frequencies; the bin at Nyquist has no phase
         into[:] = np.fft.irfft(spectrum[:below], longer) * (longer / frames)
-    return made
+    return resampled

@@ -1,7 +1,7 @@
-"""The recorder process: takes sound and journal out of shared memory and writes files.
+"""The recorder process: reads sound and journal from shared memory and writes files.
 
-It outlives engine and control. Blocks that never came are written as silence, so that a recording's
-length is the time that passed. A recorder that was killed is followed by one that goes on in a new file beside it.
+It keeps running when engine or control ends. Missing blocks are written as silence, so that a recording is as long as
+the time that passed. When a recorder was killed, the next one continues in a new file in the same folder.
 """
 
 from __future__ import annotations
@@ -34,12 +34,16 @@ NOTE = "recording.json"
 
 
 class Recorder:
-    """Files being written, and how far the tap was read.
+    """The files being written, and the position up to which the tap has been read.
 
-    folder: where it notes what it writes, for the one that comes after it.
+    Attributes:
+        shared: The mapping.
+        said: Errors so far, as sentences.
+        aloud: Whether errors are printed at once; at the first start they are collected for the supervisor.
     """
 
     def __init__(self, shared: Shared, folder: Path) -> None:
+        """A recorder that writes nothing yet. It notes in `folder` what it writes, for a recorder that replaces it."""
         self.shared, self._words, self._folder = shared, shared.words, folder
         shape = shared.shape
         size = (shape.tap, shape.channels, shape.block)
@@ -53,11 +57,14 @@ class Recorder:
         self._log_synced = 0.0
         self.said: list[str] = []
         self.aloud = False
-        """Whether complaints go to standard error; at the first start the supervisor tells them."""
         self._words[HeaderWord.TAPPING] = 0
 
     def handle(self, message: dict[str, Any]) -> None:
-        """{"do": "record" | "session", "path": str | None, "header": …}."""
+        """Starts or stops a recording or a session. Errors are reported, not raised.
+
+        Args:
+            message: "do": "record" or "session"; "path": str, or None to stop; "header": dict, for a session.
+        """
         path = message["path"]
         self.turn()
         try:
@@ -70,37 +77,37 @@ class Recorder:
                 if path:
                     self._open_session(Path(path), message.get("header", {}))
         except Exception as error:
-            self._complain(path or "what was kept", error)
+            self._complain(path or "the recording", error)
         self._arm()
         self._note()
 
     def _open_session(self, folder: Path, header: dict[str, Any]) -> None:
-        held = folder.exists()
+        existed = folder.exists()
         paths.made(folder, paths.PRIVATE_FOLDER)
         rate, channels = self.shared.shape.rate, self.shared.shape.channels
         self._journal.skip_all()
         shape = {"rate": rate, "block": self.shared.shape.block, "channels": channels}
-        begun: list[TakeFile] = []
+        takes: list[TakeFile] = []
         log = folder / "session.jsonl"
         try:
-            begun.extend(TakeFile(folder / name, rate, channels, "FLOAT") for name in ("input.wav", "output.wav"))
+            takes.extend(TakeFile(folder / name, rate, channels, "FLOAT") for name in ("input.wav", "output.wav"))
             paths.reserve(log, ROOM, paths.PRIVATE)
             file = log.open("w", encoding="utf-8")
             file.write(json.dumps({"session": VERSION, **shape, **header}) + "\n")
             file.flush()
         except Exception:
-            for part in begun:
-                part.cut()
+            for take in takes:
+                take.cut()
             log.unlink(missing_ok=True)
-            if not held:
+            if not existed:
                 folder.rmdir()
             raise
-        self._session = (*begun, file)  # type: ignore[assignment]
+        self._session = (*takes, file)  # type: ignore[assignment]
         self._session_from = -1
         self._words[HeaderWord.SESSIONS] += 1
 
     def _note(self) -> None:
-        """Writes down what is being recorded, for a recorder that has to go on."""
+        """Writes to a file what is being recorded, for a recorder that replaces this one."""
         if not (self._record or self._session):
             forget(self._folder)
             return
@@ -116,16 +123,16 @@ class Recorder:
     def _arm(self) -> None:
         wanted = SESSION if self._session else OUTPUT if self._record else 0
         if wanted and self._words[HeaderWord.TAPPING] == 0:
-            # before the engine's first block there is nothing to be too late for
+            # -1 before the engine's first block: turn() then begins with FIRST_BLOCK
             self._next = self._words[HeaderWord.TAP_WRITE] or -1
         self._words[HeaderWord.TAPPING] = wanted
 
     def turn(self) -> None:
-        """Writes what has come since the last turn."""
+        """Writes the blocks and the journal records since the last turn."""
         if self._record is None and self._session is None:
             return
         end = self._words[HeaderWord.TAP_WRITE]
-        self._keep_journal()
+        self._write_journal()
         if self._next < 0:
             if end == 0:
                 return
@@ -135,7 +142,7 @@ class Recorder:
             self._write(self._next, count)
             self._next += count
 
-    def _keep_journal(self) -> None:
+    def _write_journal(self) -> None:
         if self._session is None:
             return
         log = self._session[2]
@@ -147,7 +154,7 @@ class Recorder:
                 log.write(json.dumps(line) + "\n")
             log.flush()
             if time.monotonic() - self._log_synced > SYNC_SECONDS:
-                # a power cut leaves no sound without its log
+                # as often as the sound, so that a power cut does not leave sound without its log
                 self._log_synced = time.monotonic()
                 os.fsync(log.fileno())
         except OSError as error:
@@ -184,7 +191,7 @@ class Recorder:
     def _put(self, take: TakeFile, frames: Any) -> None:
         if take.write(frames):
             say(
-                f"{take.path} has grown beyond 4 GiB and goes on as RF64: Antiphon, ffmpeg, VLC, Audacity and Reaper "
+                f"{take.path} is larger than 4 GiB and continues as RF64: Antiphon, ffmpeg, VLC, Audacity and Reaper "
                 "read it, an old player may not"
             )
 
@@ -193,7 +200,7 @@ class Recorder:
         if file is not None:
             file.cut()
             self._complain(f"{file.path} ends here", _cause(file.path, error))
-            _tell_of(file)
+            _print_written(file)
         self._arm()
         self._note()
 
@@ -206,13 +213,13 @@ class Recorder:
                 parts[2].close()
             folder = parts[0].path.parent
             self._complain(f"the set in {folder} ends here", _cause(folder, error))
-            _tell_of_set(parts)
+            _print_session(parts)
         self._arm()
         self._note()
 
     def _complain(self, what: str, error: Exception) -> None:
-        said = paths.why(error) if isinstance(error, OSError) else str(error) or type(error).__name__
-        text = said if isinstance(error, FileError) else f"{what}: {said}"
+        reason = paths.why(error) if isinstance(error, OSError) else str(error) or type(error).__name__
+        text = reason if isinstance(error, FileError) else f"{what}: {reason}"
         self.said.append(text)
         if self.aloud:
             say(text)
@@ -224,7 +231,7 @@ class Recorder:
                 file.close()
             except Exception as error:
                 self._complain(f"{file.path} may lack its end", _cause(file.path, error))
-            _tell_of(file)
+            _print_written(file)
 
     def _close_session(self) -> None:
         parts, self._session = self._session, None
@@ -232,35 +239,37 @@ class Recorder:
             try:
                 part.close()
             except Exception as error:
-                self._complain("the set that was kept may lack its end", error)
+                self._complain("the recorded set may lack its end", error)
         if parts:
-            _tell_of_set(parts)
+            _print_session(parts)
 
     def close(self) -> None:
+        """Writes what is left and closes all files."""
         self.turn()
         self._close_record()
         self._close_session()
         self._words[HeaderWord.TAPPING] = 0
 
 
-def _tell_of(take: TakeFile) -> None:
-    """Where a recording ends, what there is of it."""
+def _print_written(take: TakeFile) -> None:
+    """Prints the length and size of a recording that has ended."""
     if take.frames:
         tell(written(take.path, take.seconds, take.size))
     else:
         tell(f"nothing was recorded; there is no {take.path}")
 
 
-def _tell_of_set(parts: tuple[TakeFile, TakeFile, TextIO]) -> None:
+def _print_session(parts: tuple[TakeFile, TakeFile, TextIO]) -> None:
+    """Prints the length and size of a session that has ended."""
     folder = parts[1].path.parent
     if parts[1].frames:
         tell(written(folder, parts[1].seconds, parts[0].size + parts[1].size))
     else:
-        tell(f"nothing was kept in {folder}: the set had not begun")
+        tell(f"nothing was recorded in {folder}: the set had not begun")
 
 
 def _cause(path: Path, error: Exception) -> Exception:
-    """What stopped the writing: libsndfile tells no more than that it stopped."""
+    """An error that names the reason; libsndfile reports only that writing failed, so the disk's space is checked."""
     if isinstance(error, OSError):
         return FileError(f"{path} ends here: {paths.why(error)}")
     try:
@@ -274,26 +283,26 @@ def _cause(path: Path, error: Exception) -> Exception:
 
 
 def interrupted(folder: Path) -> tuple[str, str]:
-    """(recording, session folder) that a recorder of this server was writing; "" for none."""
+    """Paths of the recording and the session folder that a killed recorder of this server was writing; "" for none."""
     try:
         note = json.loads((folder / NOTE).read_bytes())
         return str(note["record"]), str(note["session"])
     except (OSError, ValueError, KeyError, TypeError):
-        return "", ""  # none was, or its note did not fit the disk, which was said then
+        return "", ""  # nothing was recorded, or the disk was full for the note, which was reported then
 
 
 def forget(folder: Path) -> None:
-    """A clean end: nothing is to be gone on with."""
+    """Removes the note of what is recorded, at a clean end."""
     (folder / NOTE).unlink(missing_ok=True)
 
 
 def series(path: Path) -> Path:
-    """What a recording and all that followed it have in common: take.wav of take-2.wav."""
+    """Name of the first file of a recording that was continued in others: take.wav for take-2.wav."""
     return path.with_name(re.sub(r"-\d+$", "", path.stem) + path.suffix)
 
 
 def beside(path: Path) -> Path:
-    """A free name for what follows a recording that was cut short: take.wav, take-2.wav, …"""
+    """A free name for the continuation of a recording: take-2.wav, take-3.wav, … for take.wav."""
     first, number = series(path), 2
     while os.path.lexists(found := first.with_name(f"{first.stem}-{number}{first.suffix}")):
         number += 1
@@ -301,9 +310,14 @@ def beside(path: Path) -> Path:
 
 
 def run(shared: Shared, peer: socket.socket, begin: list[dict[str, Any]], ready: int | None, folder: Path) -> None:
-    """The recorder process. begin: what to record from the first block on.
+    """Main function of the recorder process; returns after SIGTERM.
 
-    ready: a pipe that takes one line of JSON, the complaints, once that has begun. None: they are said aloud.
+    Args:
+        shared: The mapping.
+        peer: Socket from control, for the messages of `Recorder.handle`.
+        begin: Messages to handle first: what to record from the first block on.
+        ready: Pipe to the supervisor; it gets the errors of `begin` as one line of JSON. None prints them.
+        folder: Where the recorder notes what it writes.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     ending: list[int] = []

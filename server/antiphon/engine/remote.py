@@ -1,4 +1,4 @@
-"""Control's end of the engine: `EngineLink` over shared memory and a socket."""
+"""`EngineLink` over shared memory and a socket: control's end of the connection to the engine."""
 
 from __future__ import annotations
 
@@ -37,24 +37,35 @@ from antiphon.workers.low_latency_events import Express
 
 SAID = ("", "synced", "late", "running", "loaded", "beat", "reported", "played")
 KINDS = tuple(event.kind for event in EVENTS)
-"""Of what a node emits, as a report numbers them."""
+"""Kinds of the events that a node emits; a report holds the index."""
 STATES = ("none", "starting", "running", "ended")
 DRIVERS = ("headless", "jack", "portaudio", "offline")
 MAX_MESSAGE = 8 << 20
 
 
 class RemoteEngine:
-    """The engine as control sees it. Not for more than one thread."""
+    """The engine in another process. For one thread.
+
+    Attributes:
+        express: Direct path of played notes to their worker, or None.
+    """
 
     def __init__(
         self, shared: Shared, wake_fd: int, peer: socket.socket, recorder: socket.socket | None = None
     ) -> None:
-        """wake_fd: an eventfd the engine writes when it reported. peer: a socket to its loader; recorder: to that."""
+        """A connection to the engine, which may start later.
+
+        Args:
+            shared: The mapping.
+            wake_fd: Eventfd that the engine writes when there are reports.
+            peer: Socket to the engine's loader.
+            recorder: Socket to the recorder, or None.
+        """
         self._shared, self._wake, self._peer, self._recorder = shared, wake_fd, peer, recorder
         self._words, self._floats = shared.words, shared.floats
         self._commands, self._reports = command_ring(shared), report_ring(shared)
         self.express: Express | None = None
-        self._to_stop = False  # the recorder was told to, and may not have got to it yet
+        self._to_stop = False  # a stop was sent to the recorder, which may not have handled it yet
         self._refused: list[PlanRefused] = []
         peer.setblocking(False)
         self._poll = select.epoll() if hasattr(select, "epoll") else None
@@ -64,9 +75,9 @@ class RemoteEngine:
 
     # ---- commands
     def send(self, action: Action) -> bool:
-        """Writes an action into the engine's ring; False, and counted, where that is full.
+        """Writes an action into the engine's ring. Returns False, and counts it, when the ring is full.
 
-        A note without a time goes to its worker directly too, where there is such a way.
+        A note without a time is also sent to its worker directly, where `express` is set.
         """
         if (
             self.express is None
@@ -81,8 +92,8 @@ class RemoteEngine:
     def load(
         self, serial: int, graph: Graph, ids: dict[str, int], tempo: float, fade: float, *, again: bool = False
     ) -> None:
-        asked = {"do": "load", "serial": serial, "graph": graph.to_json(), "ids": ids, "tempo": tempo, "fade": fade}
-        refusal = self._send({**asked, "again": again} if again else asked)
+        request = {"do": "load", "serial": serial, "graph": graph.to_json(), "ids": ids, "tempo": tempo, "fade": fade}
+        refusal = self._send({**request, "again": again} if again else request)
         if refusal:
             self._refused.append(PlanRefused(serial, refusal))
 
@@ -104,7 +115,7 @@ class RemoteEngine:
         return self._words[HeaderWord.TAPPING] == SESSION and not self._to_stop
 
     def _send(self, message: dict[str, Any]) -> str:
-        """Returns why the message can never be sent, "" when it was or may be later."""
+        """Sends to the loader. Returns why the message can never be sent, or "" when it was sent or may be later."""
         data = json.dumps(message).encode()
         try:
             self._peer.send(data)
@@ -115,7 +126,7 @@ class RemoteEngine:
                     f"the patch is {len(data) >> 10} KiB as the engine reads it, more than the system sends at once; "
                     "take nodes or long texts out, or raise net.core.wmem_max"
                 )
-            # else the engine is away; it asks for its plan when it is back
+            # any other error: the engine is not running, and gets its plan when it has started
         return ""
 
     def _ask(self, message: dict[str, Any]) -> None:
@@ -123,7 +134,7 @@ class RemoteEngine:
             try:
                 self._recorder.send(json.dumps(message).encode())
             except OSError as error:
-                raise EngineError("the recorder does not take more now; try again in a moment") from error
+                raise EngineError("the recorder is busy; try again in a moment") from error
 
     # ---- reports
     def fileno(self) -> int:
@@ -135,7 +146,7 @@ class RemoteEngine:
         try:
             os.eventfd_read(self._wake)
         except (BlockingIOError, OSError):
-            pass  # nothing was written since the last read
+            pass  # there are no new reports in the ring
         while True:
             try:
                 data = self._peer.recv(MAX_MESSAGE)
@@ -143,9 +154,9 @@ class RemoteEngine:
                 break
             if not data:
                 break
-            said = _said(json.loads(data))
-            if said is not None:
-                found.append(said)
+            report = _decode(json.loads(data))
+            if report is not None:
+                found.append(report)
         for kind, where, number, channel, sample, _, token, _ in self._reports.drain(4096):
             node, cell = where >> 16, (where & 0xFFFF) - 1
             match SAID[kind]:
@@ -167,7 +178,7 @@ class RemoteEngine:
 
     # ---- clocks, counters, meters
     def clock(self) -> tuple[int, int, float]:
-        """(sample, monotonic ns of it, ns per sample) as last published."""
+        """(sample, its time of CLOCK_MONOTONIC in ns, ns per sample) as the engine last published them."""
         words = self._words
         for _ in range(1000):
             before = words[HeaderWord.CLOCK_SEQUENCE]
@@ -219,7 +230,7 @@ class RemoteEngine:
 
     def status(self) -> EngineStatus:
         w, f = self._words, self._floats
-        # a killed engine leaves its last word standing until the supervisor has noticed
+        # a killed engine leaves its last state in the mapping until the supervisor has noticed
         state = STATES[w[HeaderWord.ENGINE_STATE]] if born(w[HeaderWord.ENGINE_PID]) else "starting"
         return EngineStatus(
             w[HeaderWord.ENGINE_PID],
@@ -247,7 +258,8 @@ class RemoteEngine:
         return found
 
 
-def _said(message: dict[str, Any]) -> Report | None:
+def _decode(message: dict[str, Any]) -> Report | None:
+    """The loader's JSON message as a report; None for an unknown one."""
     match message:
         case {"said": "started", "pid": pid}:
             return EngineStarted(pid)

@@ -1,4 +1,4 @@
-"""What a session log begins with."""
+"""The first line of a session log: versions, machine and settings."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from antiphon.synth import backends
 from antiphon.workers import devices
 
 SEED = 1
-"""Of everything in a set that is drawn by chance; processors take it where they need one."""
+"""Seed of every random generator in a recorded session; processors take it where they need one."""
 
 
 def header(settings: ServeSettings) -> dict[str, Any]:
-    """Versions and machine: a set is identical where these are the same."""
+    """Versions, machine and settings: a replay gives the same samples where all of these are equal."""
     return {
         "version": __version__,
         "numpy": _version("numpy"),

@@ -1,8 +1,8 @@
-"""The shared memory that control, engine and recorder meet in.
+"""The memory that control, engine and recorder share.
 
-One anonymous mapping, made by the supervisor and inherited: it outlives any of them. Integers are
-aligned 64-bit words, written whole by one writer each; data is written before the index that
-publishes it (x86-64 keeps that order; nothing here was run on ARM).
+One anonymous mapping, created by the supervisor and inherited, so that it outlasts each of these processes. Integers
+are aligned 64-bit words, each with one writer; data is written before the index that publishes it. x86-64 keeps that
+order; ARM does not guarantee it and is not tested.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ REPORTS = 8192
 JOURNAL_BYTES = 8 << 20
 LOADING_BYTES = 1024
 METERS = 300
-"""Meter rows: float32 (node number, peak, rms, unused); rows 0 and 1 are the two ends; number 0 ends them."""
+"""Meter rows: float32 (node number, peak, rms, unused). Rows 0 and 1 are output and input; node number 0 ends them."""
 SESSION = 2
-"""`HeaderWord.TAPPING` while a set is kept."""
+"""Value of `HeaderWord.TAPPING` while a session is recorded."""
 
 
 class HeaderWord(IntEnum):
-    """Places of the header's 64-bit words."""
+    """Indices of the header's 64-bit words. The engine writes them unless another writer is named."""
 
     RATE = 0
     BLOCK = 1
@@ -42,8 +42,8 @@ class HeaderWord(IntEnum):
     ORIGIN_NS = 3  # CLOCK_MONOTONIC of sample 0; 0: not yet set
     ENGINE_PID = 4
     ENGINE_STATE = 5  # 0 none, 1 starting, 2 running, 3 ended
-    HEARTBEAT = 6  # block last begun
-    AT_WORK = 7  # number of the node last begun
+    HEARTBEAT = 6  # number of the block last begun
+    AT_WORK = 7  # number of the node that is being run, 0: none
     CLOCK_SEQUENCE = 8  # odd while the clock words change
     CLOCK_SAMPLE = 9
     CLOCK_NS = 10
@@ -83,12 +83,12 @@ class HeaderWord(IntEnum):
     SKIPPED_NS = 44  # longest gap between device callbacks
     ALIVE_NS = 45  # CLOCK_MONOTONIC when the engine's loop last turned
     FIRST_BLOCK = 46  # the first block of this server
-    BLAMED = 47  # number of the node that hung or crashed the engine; the next engine passes it by
-    SESSIONS = 48  # sets begun to be kept; written by the recorder
+    BLAMED = 47  # number of the node that hung or crashed the engine; the next engine bypasses it
+    SESSIONS = 48  # sessions whose recording has begun; written by the recorder
     CLIPPED_BLOCKS = 50
-    BEGUN = 60  # the first sample of this server's first plan, and one; 0: none has played
-    ECHO = 49  # number of the node whose events control is told, -1 all nodes; written by control
-    SUPERVISOR_FAULTS = 52  # steps of the supervisor that failed, starts of a process among them; written by it
+    BEGUN = 60  # first sample of this server's first plan, plus one; 0: none has played
+    ECHO = 49  # number of the node whose events are reported to control, -1: all nodes, 0: none; written by control
+    SUPERVISOR_FAULTS = 52  # failed steps of the supervisor, with failed starts of a process; written by it
     CONTROL_BEAT = 51  # CLOCK_MONOTONIC when control's loop last turned, 0: not since its start; written by control
 
 
@@ -97,7 +97,14 @@ WORDS = 64
 
 @dataclass(frozen=True, slots=True)
 class MappingShape:
-    """What the sizes of the mapping follow from. tap: blocks of sound kept for the recorder."""
+    """The numbers that determine the sizes of the mapping's parts.
+
+    Attributes:
+        rate: Hz.
+        block: Frames of a block.
+        channels: Channels of input and output.
+        tap: Blocks of sound that the mapping holds for the recorder.
+    """
 
     rate: int
     block: int
@@ -106,11 +113,23 @@ class MappingShape:
 
     @staticmethod
     def of(rate: int, block: int, channels: int, seconds: float = 4.0) -> MappingShape:
+        """A shape whose tap holds `seconds` of sound, and 16 blocks at least."""
         return MappingShape(rate, block, channels, max(16, round(seconds * rate / block)))
 
 
 class Shared:
-    """The mapping, and its parts as memory views."""
+    """The mapping, and its parts as memory views.
+
+    Attributes:
+        fd: Descriptor of the mapping.
+        shape: What its sizes follow from.
+        map: The whole mapping.
+        offsets: Byte offset of each part by name.
+        words: The header as int64, indexed by `HeaderWord`.
+        floats: The header as float64.
+        meters: The meter rows as float32.
+        tap_tags: Number of the block in each slot of the tap, plus one, as int64; 0 while the slot changes.
+    """
 
     def __init__(self, fd: int, shape: MappingShape) -> None:
         self.fd, self.shape = fd, shape
@@ -144,29 +163,30 @@ class Shared:
 
     @staticmethod
     def create(shape: MappingShape) -> Shared:
-        """A new mapping; its descriptor is inheritable."""
+        """Creates a mapping with an inheritable descriptor."""
         if hasattr(os, "memfd_create"):
             fd = os.memfd_create("antiphon", 0)
         else:  # macOS: an unlinked temporary file
             import tempfile
 
-            with tempfile.TemporaryFile() as held:
-                fd = os.dup(held.fileno())
+            with tempfile.TemporaryFile() as file:
+                fd = os.dup(file.fileno())
         os.set_inheritable(fd, True)
-        made = Shared(fd, shape)
-        made.words[HeaderWord.RATE], made.words[HeaderWord.BLOCK], made.words[HeaderWord.CHANNELS] = (
+        shared = Shared(fd, shape)
+        shared.words[HeaderWord.RATE], shared.words[HeaderWord.BLOCK], shared.words[HeaderWord.CHANNELS] = (
             shape.rate,
             shape.block,
             shape.channels,
         )
-        return made
+        return shared
 
     def part(self, name: str) -> memoryview:
+        """The part of that name, as bytes."""
         return self._parts[name]
 
 
 class RingWords(NamedTuple):
-    """A ring's words of the header: records written, records read, records it had no room for."""
+    """The header words of a ring: counts of records written, read, and dropped because the ring was full."""
 
     write: HeaderWord
     read: HeaderWord
@@ -174,7 +194,13 @@ class RingWords(NamedTuple):
 
 
 class RecordCodec(NamedTuple, Generic[R]):
-    """How a ring's records are packed. size: bytes of each."""
+    """How a ring's records are packed into bytes.
+
+    Attributes:
+        pack_into: Writes a record into a buffer at a byte offset.
+        unpack_from: Reads a record from a buffer at a byte offset.
+        size: Bytes of a record.
+    """
 
     pack_into: Callable[[memoryview, int, R], None]
     unpack_from: Callable[[memoryview, int], R]
@@ -185,18 +211,21 @@ class RecordRing(Generic[R]):
     """A bounded ring of fixed-size records between one writer and one reader."""
 
     def __init__(self, shared: Shared, part: str, capacity: int, words: RingWords, codec: RecordCodec[R]) -> None:
-        """A ring of `capacity` records in a part of the mapping.
+        """A ring in a part of the mapping.
 
         Args:
-            words: of its header.
-            codec: how a record is packed.
+            shared: The mapping.
+            part: Name of the part.
+            capacity: Records that it holds.
+            words: Header words of its counts.
+            codec: How a record is packed.
         """
         self._words, self._data, self._capacity = shared.words, shared.part(part), capacity
         self._write, self._read, self._dropped = words
         self._pack, self._unpack, self._size = codec
 
     def push(self, record: R) -> bool:
-        """Appends a record; False, and counted, when the ring is full."""
+        """Appends a record. Returns False, and counts it, when the ring is full."""
         words = self._words
         at = words[self._write]
         if at - words[self._read] >= self._capacity:
@@ -208,11 +237,12 @@ class RecordRing(Generic[R]):
 
     @property
     def full(self) -> bool:
+        """Whether the next `push` would fail."""
         words = self._words
         return words[self._write] - words[self._read] >= self._capacity
 
     def drain(self, most: int) -> Iterator[R]:
-        """Takes out at most `most` records, oldest first."""
+        """Removes and yields at most `most` records, oldest first."""
         words, data, capacity, size = self._words, self._data, self._capacity, self._size
         at = words[self._read]
         end = min(words[self._write], at + most)
@@ -223,13 +253,14 @@ class RecordRing(Generic[R]):
 
 
 class ByteRing:
-    """A bounded ring of length-prefixed byte records; a full one drops and counts."""
+    """The journal's ring of length-prefixed byte records, with one writer and one reader."""
 
     def __init__(self, shared: Shared) -> None:
         self._words, self._data = shared.words, shared.part("journal")
         self._size = JOURNAL_BYTES
 
     def push(self, payload: bytes | bytearray) -> bool:
+        """Appends a record. Returns False, and counts it, when the ring has no room."""
         words = self._words
         at, need = words[HeaderWord.JOURNAL_WRITE], len(payload) + 4
         if at + need - words[HeaderWord.JOURNAL_READ] > self._size:
@@ -241,6 +272,7 @@ class ByteRing:
         return True
 
     def drain(self) -> Iterator[bytes]:
+        """Removes and yields all records, oldest first."""
         words = self._words
         while words[HeaderWord.JOURNAL_READ] < words[HeaderWord.JOURNAL_WRITE]:
             at = words[HeaderWord.JOURNAL_READ]
@@ -250,6 +282,7 @@ class ByteRing:
             yield payload
 
     def skip_all(self) -> None:
+        """Discards all records; for the reader."""
         self._words[HeaderWord.JOURNAL_READ] = self._words[HeaderWord.JOURNAL_WRITE]
 
     def _put(self, at: int, data: bytes | bytearray) -> None:
@@ -271,12 +304,12 @@ def _pack_report(data: memoryview, place: int, report: ReportRecord) -> None:
 
 
 def command_ring(shared: Shared) -> RecordRing[Action]:
-    """Control → engine."""
+    """The ring of actions from control to the engine."""
     words = RingWords(HeaderWord.COMMANDS_WRITE, HeaderWord.COMMANDS_READ, HeaderWord.COMMANDS_DROPPED)
     return RecordRing(shared, "commands", COMMANDS, words, RecordCodec(ACTIONS.pack_into, ACTIONS.unpack_from, SIZE))
 
 
 def report_ring(shared: Shared) -> RecordRing[ReportRecord]:
-    """Engine → control."""
+    """The ring of reports from the engine to control."""
     words = RingWords(HeaderWord.REPORTS_WRITE, HeaderWord.REPORTS_READ, HeaderWord.REPORTS_DROPPED)
     return RecordRing(shared, "reports", REPORTS, words, RecordCodec(_pack_report, REPORT.unpack_from, REPORT.size))

@@ -1,8 +1,8 @@
-"""One sound file while it is being recorded: whatever dies, what there is of it opens.
+"""One sound file during recording. It can be opened at any time, also after a crash or a power cut.
 
-A wave file is written as RF64 that says RIFF as long as 4 GiB hold it (3.1 h of a set, 4.1 h of a recording, in stereo
-at 48 kHz), and grows into RF64 by itself: one file, however long the night is. Its header is brought up to date, and
-its sound put on the disk, every second.
+A wave file is written as RF64 with the header of RIFF until it exceeds 4 GiB (3.1 h of a session, 4.1 h of a recording,
+in stereo at 48 kHz); then libsndfile changes the header to RF64. So a recording of any length is one file. Header and
+sound are written to the disk every second.
 """
 
 from __future__ import annotations
@@ -17,20 +17,36 @@ from antiphon.runtime import paths
 from antiphon.runtime.sound_formats import FORMATS, RECORDING_SUFFIXES
 
 ROOM = 1 << 16
-"""Bytes there must be room for when a recording starts."""
+"""Bytes that must be free on the disk when a recording starts."""
 SYNC_SECONDS = 1.0
-"""What a power cut costs at most."""
+"""Seconds between writes to the disk: the most that a power cut loses."""
 RIFF_BYTES = (1 << 32) - 1
-"""What a wave file's 32-bit lengths can say."""
+"""Largest size that the 32-bit lengths of a RIFF file can hold."""
 _UPDATE_HEADER_NOW = 0x1060
 _RF64_AUTO_DOWNGRADE = 0x1210
 
 
 class TakeFile:
-    """A sound file being written. frames: so far."""
+    """A sound file being written.
+
+    Attributes:
+        path: The file.
+        rate: Hz.
+        frames: Frames written so far.
+    """
 
     def __init__(self, path: Path, rate: int, channels: int, subtype: str | None = None) -> None:
-        """subtype: libsndfile's word, for another than the suffix' own. Raises `FileError`."""
+        """Creates the file, and its folder if needed.
+
+        Args:
+            path: The file; its suffix selects the format.
+            rate: Hz.
+            channels: Channels of the sound.
+            subtype: libsndfile's name of the sample format; None takes the default of the suffix.
+
+        Raises:
+            FileError: The suffix is not one of a recording, the format does not hold the rate, or there is no room.
+        """
         import soundfile
 
         suffix = path.suffix.lower()
@@ -53,17 +69,18 @@ class TakeFile:
 
     @property
     def seconds(self) -> float:
+        """Length so far."""
         return self.frames / self.rate
 
     @property
     def size(self) -> int:
-        """Bytes on the disk; 0 where the file has gone."""
+        """Bytes on the disk; 0 when the file was removed."""
         with contextlib.suppress(OSError):
             return self.path.stat().st_size
         return 0
 
     def write(self, frames: Any) -> bool:
-        """Adds float32 `[frames, channels]`. True the once that a wave file has grown beyond what RIFF can say."""
+        """Appends float32 `[frames, channels]`. Returns True once, when a wave file has exceeded `RIFF_BYTES`."""
         self._file.write(frames)
         self.frames += len(frames)
         if time.monotonic() - self._synced <= SYNC_SECONDS:
@@ -74,21 +91,21 @@ class TakeFile:
         return grown
 
     def sync(self) -> None:
-        """What was written is on the disk, and the header says so."""
+        """Updates the header and flushes the file."""
         self._synced = time.monotonic()
         if self._wave:
             self._command(_UPDATE_HEADER_NOW, 0)
         self._file.flush()
 
     def close(self) -> None:
-        """Ends it; one that holds nothing is taken away."""
+        """Closes the file; an empty one is removed."""
         self._file.flush()
         self._file.close()
         self._drop_empty()
 
     def cut(self) -> None:
-        """Ends it where it could not be written on: what there is opens, what holds nothing is taken away."""
-        with contextlib.suppress(OSError, RuntimeError):  # the reason is told already
+        """Closes the file after a write failed; an empty one is removed."""
+        with contextlib.suppress(OSError, RuntimeError):  # the first error was reported already
             self._file.close()
         self._drop_empty()
 
@@ -97,12 +114,12 @@ class TakeFile:
             self.path.unlink(missing_ok=True)
 
     def _command(self, number: int, argument: int) -> None:
-        # soundfile has no call for it
+        # soundfile has no public call for sf_command
         self._sf._snd.sf_command(self._file._file, number, self._sf._ffi.NULL, argument)
 
 
 def written(what: Path, seconds: float, size: int) -> str:
-    """ "wrote take.wav: 3 h 08 min 12 s, 3.2 GB"."""
+    """A sentence with a file's length and size, such as "wrote take.wav: 3 h 08 min 12 s, 3.2 GB"."""
     whole = round(seconds)
     hours, minutes = whole // 3600, whole // 60 % 60
     if hours:

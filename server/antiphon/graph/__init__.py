@@ -1,4 +1,4 @@
-"""From a patch to a plan: TOML is read into a graph, the graph is compiled into the steps that play a block.
+"""Patches, graphs and plans: TOML is read into a graph, and a graph is compiled into the steps that compute a block.
 
 May import `contract`, `wire`, `native` and `runtime`. No sockets, no asyncio.
 """

@@ -1,4 +1,4 @@
-"""What a parameter of kind file means: over the network a name in the library, on the command line any path."""
+"""Values of parameters of kind file: a name in the library when sent over the network, any path on the command line."""
 
 from __future__ import annotations
 
@@ -11,14 +11,19 @@ SHOWN = 8
 
 
 def located(text: str, error: type[AntiphonError] = FileError) -> str:
-    """The path of a name in the library; "" and whole paths, which only the command line can have given, stay."""
+    """The path of a file parameter's value.
+
+    Args:
+        text: Name in the library; "" and absolute paths, which only the command line can give, are returned unchanged.
+        error: Error to raise for a name outside the library.
+    """
     if not text or Path(text).is_absolute():
         return text
     return str(paths.inside(paths.library(), text, error=error))
 
 
 def checked(text: str) -> str:
-    """A name from the network as it is, or `WireError` with what the library holds."""
+    """Returns a name sent over the network. Raises WireError, which lists the library, when there is no such file."""
     if not text:
         return text
     path = paths.inside(paths.library(), text, error=WireError)
@@ -28,14 +33,14 @@ def checked(text: str) -> str:
 
 
 def there(text: str) -> str:
-    """A value that a parameter had already, a name or a whole path, or `WireError` when its file is there no more."""
+    """Returns a parameter's earlier value, a name or an absolute path. Raises WireError when its file is gone."""
     if text and not Path(located(text, WireError)).exists():
-        raise WireError(f"the file {text!r} is there no more")
+        raise WireError(f"the file {text!r} no longer exists")
     return text
 
 
 def named(text: str) -> str | None:
-    """The name that the library has for a file; None for one outside it."""
+    """The library's name for an absolute path; None for a file outside it. Other values are returned unchanged."""
     path = Path(text)
     if not text or not path.is_absolute():
         return text
@@ -44,7 +49,7 @@ def named(text: str) -> str | None:
 
 
 def listed() -> str:
-    """A few names of what is there."""
+    """The first `SHOWN` names in the library as a phrase, with the number of the others; "nothing" when empty."""
     try:
         names = sorted(p.name for p in paths.library().iterdir() if not p.name.startswith("."))
     except OSError:

@@ -1,6 +1,6 @@
-"""Musical and device time: the tempo map, and a delay-locked loop that follows the device.
+"""Musical and device time: the tempo map, and a delay-locked loop that smooths the device's clock.
 
-Pure arithmetic; nobody sleeps here.
+Arithmetic only: nothing in this module reads a clock or blocks.
 """
 
 from __future__ import annotations
@@ -9,15 +9,21 @@ import math
 from dataclasses import dataclass
 
 MIN_TEMPO, MAX_TEMPO = 10.0, 999.0
-"""bpm, in patches, commands and files alike."""
+"""Range of the tempo in patches, commands and files, bpm."""
 
 
 @dataclass(slots=True)
 class TempoMap:
-    """Beats ↔ samples. One segment is in force: a constant tempo, or a ramp linear in beats.
+    """Converts between beats and samples. Holds one segment: a constant tempo, or a ramp that is linear in beats.
 
-    rate: frames per second.  The segment begins at (sample, beat) with `bpm`; a ramp goes to
-    `end_bpm` over `ramp_beats` beats and stays there.
+    Attributes:
+        rate: Hz.
+        bpm: Tempo at the segment's start.
+        sample: Sample at the segment's start.
+        beat: Beat at the segment's start.
+        end_bpm: Tempo at the end of the ramp and after it.
+        ramp_beats: Length of the ramp in beats; 0 for a constant tempo.
+        playing: Whether beats advance.
     """
 
     rate: int
@@ -29,6 +35,7 @@ class TempoMap:
     playing: bool = True
 
     def beat_at(self, sample: int) -> float:
+        """The beat at a sample, not before the segment's start."""
         if not self.playing:
             return self.beat
         minutes = (sample - self.sample) / (self.rate * 60.0)
@@ -41,28 +48,29 @@ class TempoMap:
         return self.beat + self.bpm / slope * math.expm1(slope * minutes)
 
     def sample_at(self, beat: float) -> float:
-        """The sample at which `beat` falls; infinite while stopped before it."""
-        gone = beat - self.beat
+        """The sample, fractional, at which a beat falls; infinite when the transport stands still before it."""
+        elapsed = beat - self.beat
         if not self.playing:
-            return float(self.sample) if gone <= 0.0 else math.inf
+            return float(self.sample) if elapsed <= 0.0 else math.inf
         slope = self._slope
         if slope == 0.0:
-            minutes = gone / self.bpm
-        elif gone >= self.ramp_beats:
-            minutes = math.log(self.end_bpm / self.bpm) / slope + (gone - self.ramp_beats) / self.end_bpm
+            minutes = elapsed / self.bpm
+        elif elapsed >= self.ramp_beats:
+            minutes = math.log(self.end_bpm / self.bpm) / slope + (elapsed - self.ramp_beats) / self.end_bpm
         else:
-            minutes = math.log1p(max(gone * slope / self.bpm, -1.0 + 1e-12)) / slope
+            minutes = math.log1p(max(elapsed * slope / self.bpm, -1.0 + 1e-12)) / slope
         return self.sample + minutes * self.rate * 60.0
 
     def tempo_at(self, sample: int) -> float:
+        """The tempo at a sample, bpm."""
         slope = self._slope
         if slope == 0.0:
             return self.bpm
-        gone = self.beat_at(sample) - self.beat
-        return self.end_bpm if gone >= self.ramp_beats else self.bpm + slope * gone
+        elapsed = self.beat_at(sample) - self.beat
+        return self.end_bpm if elapsed >= self.ramp_beats else self.bpm + slope * elapsed
 
     def set_tempo(self, sample: int, bpm: float, beats: float = 0.0) -> None:
-        """From `sample` on `bpm`, reached over `beats` beats."""
+        """Changes the tempo at a sample to `bpm`, over `beats` beats; 0 changes it at once."""
         self._rebase(sample)
         if beats > 0.0:
             self.end_bpm, self.ramp_beats = bpm, beats
@@ -71,7 +79,7 @@ class TempoMap:
             self.end_bpm, self.ramp_beats = bpm, 0.0
 
     def set_transport(self, sample: int, playing: bool | None, beat: float | None) -> None:
-        """Starts, stops, and moves to a beat, at `sample`."""
+        """Starts or stops the transport and moves it to a beat, at a sample; None leaves either as it is."""
         self._rebase(sample)
         if beat is not None:
             self.beat = beat
@@ -86,21 +94,30 @@ class TempoMap:
 
     def _rebase(self, sample: int) -> None:
         beat, bpm = self.beat_at(sample), self.tempo_at(sample)
-        gone = beat - self.beat
-        left = self.ramp_beats - gone if self.playing else self.ramp_beats
+        left = self.ramp_beats - (beat - self.beat) if self.playing else self.ramp_beats
         self.ramp_beats = max(0.0, left)
         self.bpm = bpm if self.ramp_beats > 0.0 else self.end_bpm
         self.beat, self.sample = beat, sample
 
 
 class DelayLockedLoop:
-    """Follows the times at which a device asked for blocks (Adriaensen, "Using a DLL to filter time", 2005).
+    """Smooths the times at which a device asked for blocks (Adriaensen, "Using a DLL to filter time", 2005).
 
-    Feed it each block's first sample and the moment of its callback; `sample_at` is the smoothed line.
-    A gap (a stalled device) restarts it. bandwidth: Hz; narrower is smoother and slower.
+    A gap, as of a stalled device, restarts it.
+
+    Attributes:
+        sample: First sample of the last block.
+        time: Smoothed CLOCK_MONOTONIC of that sample, ns.
     """
 
     def __init__(self, rate: int, block: int, bandwidth: float = 0.5) -> None:
+        """A loop that has seen no block.
+
+        Args:
+            rate: Nominal rate, Hz.
+            block: Frames of a block.
+            bandwidth: Hz; a smaller one smooths more and follows more slowly.
+        """
         self._rate, self._block = rate, block
         omega = 2.0 * math.pi * bandwidth * block / rate
         self._b, self._c = math.sqrt(2.0) * omega, omega * omega
@@ -111,10 +128,11 @@ class DelayLockedLoop:
 
     @property
     def ns_per_sample(self) -> float:
+        """Smoothed duration of a sample, ns."""
         return self._period / self._block
 
     def update(self, sample: int, monotonic_ns: int) -> None:
-        """Block that begins at `sample` was asked for at `monotonic_ns`."""
+        """Takes in a block: its first sample, and the CLOCK_MONOTONIC, ns, at which the device asked for it."""
         if self._expected is None or sample != self.sample + self._block:
             self._restart(sample, monotonic_ns)
             return

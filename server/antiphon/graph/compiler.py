@@ -1,4 +1,4 @@
-"""A graph compiled into a plan: its nodes are prepared, or kept from the plan before; `wiring` joins them."""
+"""Compiles a graph into a plan: prepares its nodes or takes them from the previous plan; `wiring` connects them."""
 
 from __future__ import annotations
 
@@ -34,18 +34,24 @@ def compile_plan(
     unprepared: Mapping[int, str] = _NONE,
     begin: Callable[[int, NodeSpec], None] | None = None,
 ) -> Plan:
-    """A plan for `graph`. Nodes whose number `old` holds, of the same type, keep their processor and state.
+    """Compiles a plan. Nodes that `old` has with the same number, type and prepared values keep processor and state.
 
     Args:
-        unprepared: By number, nodes that are not prepared, and why: they have failed from the start. What `old`
-            holds is kept all the same.
-        begin: Called before each node that is made and prepared, with its number.
+        graph: Nodes and wires, with values.
+        catalog: Processor types.
+        make: Creates a processor by its type's name.
+        spec: Rate, block size and channels.
+        ids: Number of every node by name.
+        old: The plan that this one follows, or None.
+        unprepared: Nodes that must not be prepared: the reason by number. They have failed from the start, unless
+            they are taken from `old`.
+        begin: Called with number and node before each node is made and prepared.
 
     Raises:
-        PatchError: The graph makes no sense.
-        NodeError: A processor would not prepare.
+        PatchError: The graph is not valid.
+        NodeError: A processor's `prepare` raised an error.
     """
-    kept = keeping(graph, catalog, ids, old)
+    reused = reusable_hosts(graph, catalog, ids, old)
     names, back = order(graph, catalog)
     cyclic = {wire.dest.node for wire in back}
     hosts: dict[int, NodeHost] = {}
@@ -53,8 +59,8 @@ def compile_plan(
         for name in names:
             node, number = graph.node(name), ids[name]
             info = catalog[node.type]
-            if number in kept:
-                hosts[number] = kept[number]
+            if number in reused:
+                hosts[number] = reused[number]
             elif number in unprepared:
                 hosts[number] = _failed(number, name, info, spec, node.values, unprepared[number])
             else:
@@ -70,43 +76,42 @@ def compile_plan(
     return plan
 
 
-def keeping(graph: Graph, catalog: Catalog, ids: Mapping[str, int], old: Plan | None) -> dict[int, NodeHost]:
-    """Those hosts of `old`, by number, that a plan for `graph` goes on with.
-
-    Raises PatchError (the graph makes no sense).
-    """
+def reusable_hosts(graph: Graph, catalog: Catalog, ids: Mapping[str, int], old: Plan | None) -> dict[int, NodeHost]:
+    """The hosts of `old`, by number, that a plan for `graph` uses again. Raises PatchError for an invalid graph."""
     check(graph, catalog)
     _, back = order(graph, catalog)
     cyclic = {wire.dest.node for wire in back}
-    found = {}
+    reused = {}
     for node in graph.nodes:
-        kept = old.hosts.get(ids[node.name]) if old is not None else None
-        if kept is not None and kept.info.type == node.type and kept.settled(node.values, cyclic=node.name in cyclic):
-            found[kept.number] = kept
-    return found
+        host = old.hosts.get(ids[node.name]) if old is not None else None
+        if host is not None and host.info.type == node.type and host.reusable(node.values, cyclic=node.name in cyclic):
+            reused[host.number] = host
+    return reused
 
 
 def close_hosts(
-    hosts: Iterable[NodeHost], kept: Mapping[int, NodeHost], begin: Callable[[NodeHost], None] | None = None
+    hosts: Iterable[NodeHost], in_use: Mapping[int, NodeHost], begin: Callable[[NodeHost], None] | None = None
 ) -> None:
-    """Gives back what processors hold, but for those that `kept` holds too. Off the block path.
+    """Closes the processors of hosts. Off the block path; an error of a processor is printed.
 
-    begin: called before each.
+    Args:
+        hosts: Hosts to close.
+        in_use: Hosts by number that stay open.
+        begin: Called with each host before it is closed.
     """
     for host in hosts:
-        if kept.get(host.number) is not host:
+        if in_use.get(host.number) is not host:
             if begin is not None:
                 begin(host)
             _close(host.processor, host.name, host.info.type)
 
 
 def _close(processor: Processor, name: str, kind: str) -> None:
-    """One that raises keeps nothing from the others: it is said."""
+    """Closes a processor; its error is printed, so that the others are closed too."""
     try:
         processor.close()
     except (Exception, SystemExit) as error:
-        said = f"antiphon: {name} ({kind}) would not close: {sentence(error)}"
-        print(said, file=sys.stderr, flush=True)
+        print(f"antiphon: {name} ({kind}) would not close: {sentence(error)}", file=sys.stderr, flush=True)
 
 
 def _checked(info: ProcessorInfo, values: Mapping[str, object]) -> dict[str, Value]:
@@ -117,9 +122,9 @@ def _checked(info: ProcessorInfo, values: Mapping[str, object]) -> dict[str, Val
 def _failed(
     number: int, name: str, info: ProcessorInfo, spec: StreamSpec, values: Mapping[str, object], reason: str
 ) -> NodeHost:
-    """A node that has failed before its first block."""
+    """A host whose node has failed before its first block."""
     host = NodeHost(number, name, info, ProcessorRunner(Unprepared(), spec.rate), spec, _checked(info, values))
-    host.stand_aside(reason)
+    host.mark_failed(reason)
     return host
 
 

@@ -1,6 +1,6 @@
-"""The nodes and wires a patch asks for: plain frozen data, checked against the catalog.
+"""The nodes and wires of a patch as frozen data, checked against the catalog.
 
-`IN` and `OUT` are the graph's own ends. Edits return a new graph; nothing is changed in place.
+`IN` and `OUT` are the input and output of the graph itself. Edits return a new graph.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ MAX_WIRES = 1024
 
 @dataclass(frozen=True, slots=True)
 class NodeSpec:
-    """One node: its name, its type, and the parameter values that differ from the defaults."""
+    """One node: its name, its processor type, and the parameter values that differ from the defaults."""
 
     name: str
     type: str
@@ -44,19 +44,21 @@ class End:
 
 @dataclass(frozen=True, slots=True)
 class Wire:
+    """A connection from an output to an input or to a parameter."""
+
     source: End
     dest: End
 
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """A patch's nodes in order, and its wires."""
+    """The nodes, in the patch's order, and the wires."""
 
     nodes: tuple[NodeSpec, ...] = ()
     wires: tuple[Wire, ...] = ()
 
     def node(self, name: str) -> NodeSpec:
-        """The node of that name, or `PatchError` naming those there are."""
+        """The node of that name. Raises PatchError, which lists the nodes, when there is none."""
         for item in self.nodes:
             if item.name == name:
                 return item
@@ -64,10 +66,20 @@ class Graph:
         raise PatchError(f"there is no node {name!r}{instead(name, known, 'the nodes are')}")
 
     def has(self, name: str) -> bool:
+        """Whether there is a node of that name."""
         return any(n.name == name for n in self.nodes)
 
     def add(self, node: NodeSpec, catalog: Catalog, after: str | None = None) -> Graph:
-        """With `node` put in; after a named node it takes over that node's outgoing audio wires."""
+        """The graph with `node` added.
+
+        Args:
+            node: The new node.
+            catalog: Processor types.
+            after: Node, or `IN`, whose outgoing audio wires the new node takes over; None adds it without wires.
+
+        Raises:
+            PatchError: The name is taken or invalid, the type or `after` is unknown, or there are `MAX_NODES` nodes.
+        """
         check_name(node.name)
         if self.has(node.name):
             raise PatchError(f"there is a node {node.name!r} already; choose another name")
@@ -81,32 +93,33 @@ class Graph:
         wires: list[Wire] = list(self.wires)
         source = self._audio_source(after, catalog)
         if into is not None and out_of is not None and source is not None:
-            moved = [w for w in wires if w.source == source]
+            outgoing = [w for w in wires if w.source == source]
             wires = [w for w in wires if w.source != source]
             wires.append(Wire(source, End(node.name, into.name)))
-            wires += [Wire(End(node.name, out_of.name), w.dest) for w in moved]
+            wires += [Wire(End(node.name, out_of.name), w.dest) for w in outgoing]
         nodes = (*self.nodes[:place], node, *self.nodes[place:])
         return replace(self, nodes=nodes, wires=tuple(wires))
 
     def remove(self, name: str, catalog: Catalog) -> Graph:
-        """Without the node; what fed its first audio input now feeds what its first audio output fed.
+        """The graph without a node: the sources of its first audio input feed the destinations of its first output.
 
-        A wire that came back to it goes with it: without the node nothing would hold that cycle.
+        A wire that closes a cycle through the node is removed with it, since the cycle may lack a delay without it.
+        Raises PatchError when there is no such node.
         """
         node = self.node(name)
         info = known_type(node.type, catalog)
         into, out_of = info.first("audio", "in"), info.first("audio", "out")
-        kept = [w for w in self.wires if name not in (w.source.node, w.dest.node)]
+        wires = [w for w in self.wires if name not in (w.source.node, w.dest.node)]
         if into is not None and out_of is not None:
             back = order(self, catalog)[1]
             feeding = [w.source for w in self.wires if w.dest == End(name, into.name) and w not in back]
             fed = [w.dest for w in self.wires if w.source == End(name, out_of.name) and w.dest.node != name]
             bridge = [Wire(a, b) for a in feeding for b in fed]
-            kept += [w for w in bridge if w not in kept]
-        return Graph(tuple(n for n in self.nodes if n.name != name), tuple(kept))
+            wires += [w for w in bridge if w not in wires]
+        return Graph(tuple(n for n in self.nodes if n.name != name), tuple(wires))
 
     def move(self, name: str, after: str, catalog: Catalog) -> Graph:
-        """The node taken out and put in again behind `after`."""
+        """The graph with a node removed and added again after the node `after`, or after `IN`."""
         if name == after:
             raise PatchError(f"{name} cannot be moved behind itself")
         node = self.node(name)
@@ -115,6 +128,7 @@ class Graph:
         return self.remove(name, catalog).add(node, catalog, after)
 
     def connect(self, source: End, dest: End, catalog: Catalog) -> Graph:
+        """The graph with a wire added. Raises PatchError when the graph is not valid with it."""
         wire = Wire(source, dest)
         if wire in self.wires:
             return self
@@ -123,15 +137,23 @@ class Graph:
         return grown
 
     def disconnect(self, source: End, dest: End) -> Graph:
+        """The graph without a wire. Raises PatchError when there is no such wire."""
         wire = Wire(source, dest)
         if wire not in self.wires:
             raise PatchError(f"there is no wire from {source} to {dest}")
         return replace(self, wires=tuple(w for w in self.wires if w != wire))
 
     def end(self, text: str, side: str, catalog: Catalog, like: str = "audio") -> End:
-        """An `End` from "node.port" or "node" (its first port of kind `like`, else its first port).
+        """Parses the name of one end of a wire.
 
-        side: "out" for what a wire comes from, "in" for what it goes to.
+        Args:
+            text: "node.port", or "node" for its first port of kind `like`, else its first port.
+            side: "out" for the source of a wire, "in" for its destination.
+            catalog: Processor types.
+            like: Preferred kind of port.
+
+        Raises:
+            PatchError: There is no such node or port.
         """
         name, _, port = text.partition(".")
         if (name == IN and side == "out") or (name == OUT and side == "in"):
@@ -144,8 +166,8 @@ class Graph:
         if port:
             found = info.port(port, side)
             if found is None and (side == "out" or info.moved(port) is None):
-                moved = [p.name for p in info.cells if p.glides] if side == "in" else []
-                also = f"; a control can move: {', '.join(moved)}" if moved else ""
+                targets = [p.name for p in info.cells if p.glides] if side == "in" else []
+                also = f"; a control can move: {', '.join(targets)}" if targets else ""
                 there = instead(port, _ports(info, side), "it has")
                 raise PatchError(f"{name} has no {side}put port {port!r}{there}{also}")
             return End(name, port)
@@ -162,6 +184,7 @@ class Graph:
         return End(name, port.name) if port is not None else None
 
     def to_json(self) -> dict[str, Any]:
+        """The graph as JSON data, for `from_json`."""
         return {
             "nodes": [{"name": n.name, "type": n.type, "values": dict(n.values)} for n in self.nodes],
             "wires": [[str(w.source), str(w.dest)] for w in self.wires],
@@ -169,12 +192,13 @@ class Graph:
 
     @staticmethod
     def from_json(data: Mapping[str, Any]) -> Graph:
+        """The graph that `to_json` wrote; it is not checked."""
         nodes = tuple(NodeSpec(n["name"], n["type"], n["values"]) for n in data["nodes"])
         return Graph(nodes, tuple(Wire(_end(a), _end(b)) for a, b in data["wires"]))
 
 
 def check_name(name: str) -> None:
-    """Refuses what cannot be a node's name."""
+    """Raises PatchError for a name that a node cannot have."""
     if name in RESERVED:
         raise PatchError(f"{name!r} is a reserved name; choose another")
     if not NAME.fullmatch(name):
@@ -182,6 +206,7 @@ def check_name(name: str) -> None:
 
 
 def known_type(name: str, catalog: Catalog) -> ProcessorInfo:
+    """The declaration of a processor type. Raises PatchError when it is unknown or its plugin did not load."""
     info = catalog.get(name)
     if info is None:
         for failure in catalog.failures:
@@ -192,7 +217,7 @@ def known_type(name: str, catalog: Catalog) -> ProcessorInfo:
 
 
 def check(graph: Graph, catalog: Catalog) -> None:
-    """Raises `PatchError` unless every node, value and wire makes sense and cycles hold."""
+    """Raises PatchError unless all nodes, values and wires are valid and every cycle contains a delay."""
     if len(graph.nodes) > MAX_NODES or len(graph.wires) > MAX_WIRES:
         raise PatchError(f"a patch holds at most {MAX_NODES} nodes and {MAX_WIRES} wires")
     names = set()
@@ -218,9 +243,15 @@ def check(graph: Graph, catalog: Catalog) -> None:
 
 
 def order(graph: Graph, catalog: Catalog) -> tuple[tuple[str, ...], frozenset[Wire]]:
-    """Node names in the order they run, and the wires that close a cycle.
+    """Sorts the nodes so that each runs after its sources.
 
-    A cycle needs a node that holds (a `delay`): the wire into it is fed a block later.
+    A cycle must contain a node whose type declares `holds` (a delay): the wire into it is delayed by one block.
+
+    Returns:
+        Node names in running order, and the wires that close a cycle.
+
+    Raises:
+        PatchError: A cycle contains no delay.
     """
     holding = {n.name for n in graph.nodes if known_type(n.type, catalog).holds}
     names = [n.name for n in graph.nodes]
@@ -246,7 +277,7 @@ def order(graph: Graph, catalog: Catalog) -> tuple[tuple[str, ...], frozenset[Wi
 
 
 def _first_cycle(name: str, waiting: Mapping[str, set[str]], placed: set[str]) -> set[str]:
-    """Nodes that feed each other and that nothing else unplaced feeds, found upstream of `name`."""
+    """A cycle upstream of `name`: nodes that feed each other and that no other unplaced node feeds."""
     fed: dict[str, set[str]] = {n: set() for n in waiting}
     for node, sources in waiting.items():
         for source in sources:
@@ -260,7 +291,7 @@ def _first_cycle(name: str, waiting: Mapping[str, set[str]], placed: set[str]) -
 
 
 def _reach(name: str, along: Mapping[str, set[str]], placed: set[str]) -> set[str]:
-    """What can be reached from a node without passing placed ones; the node itself only around a cycle."""
+    """Nodes that can be reached from a node without placed ones; the node itself only through a cycle."""
     seen: set[str] = set()
     stack = list(along[name] - placed)
     while stack:

@@ -1,7 +1,7 @@
-"""The graph's two ends as nodes: `in` and `out`, the performer's own levels, which no patch changes.
+"""The graph's input and output as the nodes `in` and `out`, whose levels belong to the server and to no patch.
 
-They answer to addresses as nodes do, `/node/in/gain`, `/node/out/gain`, `/node/out/mute`: learned, ramped, sent by
-MQTT like any other. They belong to the server: another patch leaves them where they are.
+They have addresses as other nodes, such as `/node/in/gain` and `/node/out/mute`, and can be learned, ramped and sent by
+MQTT. Loading a patch does not change them.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from antiphon.contract.ports import AUDIO_IN, AUDIO_OUT
 from antiphon.graph.graph import IN, OUT
 
 IN_NUMBER, OUT_NUMBER = -1, -2
-"""Their numbers among the nodes; those of a patch count from 1."""
+"""Node numbers of the two; those of a patch's nodes count from 1."""
 SILENCE = -60.0
-"""dB at and below which nothing is heard."""
+"""Gain in dB at and below which the signal is zero."""
 CLIPPED = 0.9999
 """Magnitude from which an input counts as clipped."""
 PARAMS = (
@@ -30,4 +30,4 @@ ENDS = {
     IN: (IN_NUMBER, _info(IN, "What comes in, before the patch.")),
     OUT: (OUT_NUMBER, _info(OUT, "What goes out, behind the patch: the master volume.")),
 }
-"""Name → number and declaration."""
+"""(number, declaration) by name."""

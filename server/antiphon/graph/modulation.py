@@ -1,4 +1,4 @@
-"""Parameters moved by control wires: what an LFO or an envelope adds to where the performer's knob stands."""
+"""Modulation of parameters by control wires: a signal is added to the value that the performer has set."""
 
 from __future__ import annotations
 
@@ -11,16 +11,24 @@ from antiphon.contract.parameter_cell import ParamCell
 from antiphon.native import dsp
 
 FADE = 0.010
-"""Seconds in which a wire that comes or goes takes hold or lets go."""
+"""Seconds in which the modulation of a new wire fades in, and that of a removed one fades out."""
 
 
 class Modulation:
-    """A control signal on one parameter's cell; made with the plan.
+    """One control signal that is added to one parameter, with a weight that fades from 0 to 1 and back.
 
-    source: float32 `[1, frames]`, in parts of the parameter's range as faders know it (`Param.to_norm`).
+    Attributes:
+        cell: The parameter.
     """
 
     def __init__(self, cell: ParamCell, source: Samples, rate: int) -> None:
+        """A modulation of weight 0.
+
+        Args:
+            cell: The parameter.
+            source: Float32 `[1, frames]`; 1 is the parameter's whole range, scaled as a fader (`Param.to_norm`).
+            rate: Hz.
+        """
         self.cell = cell
         self._source, self._stride = source[0], 1
         self._held = np.zeros(1, np.float32)
@@ -31,33 +39,33 @@ class Modulation:
         self._low, self._high = param.low, param.high
         self._span = math.log(param.high / param.low) if self._log else param.high - param.low
 
-    def hear(self, source: Samples) -> None:
-        """Takes the signal from here on from `source`, float32 `[1, block]`."""
+    def set_source(self, source: Samples) -> None:
+        """Reads the signal from another buffer from here on, float32 `[1, block]`; not after `end`."""
         if self._stride:
             self._source = source[0]
 
     @property
     def over(self) -> bool:
-        """It has let go."""
+        """Whether it has faded out after `end`."""
         return self._step < 0.0 and self._weight <= 0.0
 
     def begin(self, before: Modulation | None) -> None:
-        """Takes hold from where another wire on this parameter was."""
+        """Fades in, from the weight of the previous modulation of this parameter (None: from 0)."""
         self._weight = 0.0 if before is None else before._weight
         self.cell.moved = True
 
-    def whole(self) -> None:
-        """Holds from the first frame: the node has not sounded yet."""
+    def set_full_weight(self) -> None:
+        """Sets the weight to 1 at once, for a node that has not run yet."""
         self._weight = 1.0
         self.cell.moved = True
 
     def end(self) -> None:
-        """Lets go, from the signal's last value."""
+        """Fades out, holding the signal's last value."""
         self._source, self._stride = self._held, 0
         self._step = -abs(self._step)
 
     def run(self, frames: int) -> None:
-        """After the cell was rendered: `frames` of its block are moved."""
+        """Adds the signal to the first `frames` of the cell's block, which is rendered already."""
         dsp.move(
             self.cell.full, self._source, self._stride, self._low, self._high, self._span, self._log, self._weight,
             self._step, frames,
@@ -68,7 +76,11 @@ class Modulation:
 
 
 class Modulations:
-    """What moves the parameters of one node, from plan to plan."""
+    """All modulations of one node, across changes of plan.
+
+    Attributes:
+        wired: The modulations of the plan that plays.
+    """
 
     def __init__(self) -> None:
         self.wired: tuple[Modulation, ...] = ()
@@ -76,21 +88,26 @@ class Modulations:
         self._sounded = False
 
     def rewire(self, wired: tuple[Modulation, ...]) -> list[ParamCell]:
-        """Other wires from this block on; returns the cells that are moved now."""
+        """Replaces the modulations from this block on; those that are missing in `wired` fade out.
+
+        Returns:
+            The cells that are modulated now.
+        """
         before = {move.cell: move for move in (*self._leaving, *self.wired)}
         for move in wired:
             if self._sounded:
                 move.begin(before.get(move.cell))
             else:
-                move.whole()
-        taken = {move.cell for move in wired}
-        self._leaving = [move for cell, move in before.items() if cell not in taken]
+                move.set_full_weight()
+        modulated = {move.cell for move in wired}
+        self._leaving = [move for cell, move in before.items() if cell not in modulated]
         for move in self._leaving:
             move.end()
         self.wired = wired
-        return list(taken)
+        return list(modulated)
 
     def run(self, frames: int) -> None:
+        """Adds all signals to the first `frames` of the cells' blocks."""
         self._sounded = True
         for move in self.wired:
             move.run(frames)

@@ -1,7 +1,7 @@
-"""One processor in a plan: what the host does around `process`.
+"""The host of one processor in a plan: dry delay, wet, bypass, mute, and the handling of failures.
 
-Dry delay, wet, bypass, mute, the NaN guard, the overrun watch, and failure: a processor that raises,
-gives NaN or overruns for a second is heard as its dry input until `/node/NAME/reset`.
+A processor fails when it raises an error, gives NaN or infinity, or overruns for a second. Its node then passes the
+dry signal until `/node/NAME/reset`.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from antiphon.native import dsp
 FADE = 0.010
 OVERRUN_SECONDS = 1.0
 MAX_EVENTS = 1024
-"""Commanded notes and controls a node takes within one block; as many as it may emit."""
+"""Most commanded events of a node within one block; a node may emit as many."""
 _SWITCH_SMOOTH = 0.005
 
 
 def cell_of(param: Param, spec: StreamSpec, value: Value) -> ParamCell:
-    """A node's parameter as a cell; its switches fade."""
+    """The cell of a node's parameter; those of bypass and mute are smoothed, so that they fade."""
     if param.name in ("bypass", "mute"):
         fading = Param(param.name, "float", 0.0, 0.0, 1.0, smooth=_SWITCH_SMOOTH)
         return ParamCell(fading, spec.rate, spec.block, float(bool(value)))
@@ -37,7 +37,7 @@ def cell_of(param: Param, spec: StreamSpec, value: Value) -> ParamCell:
 
 
 class Unprepared(Processor):
-    """In the place of a processor that cannot be prepared. Its node has failed before its first block, and stays so."""
+    """Stands in for a processor that could not be prepared; its node has failed for good."""
 
     def process(self, io: IO) -> None:
         raise PluginError("it was not prepared")
@@ -47,7 +47,24 @@ class Unprepared(Processor):
 
 
 class NodeHost:
-    """A node's processor, parameter cells and output buffers. Shared by the plans that hold the node."""
+    """A node's processor, parameter cells and output buffers. Successive plans with the node share its host.
+
+    Attributes:
+        number: The node's number.
+        name: The node's name.
+        info: Declaration of its type.
+        cells: Parameters in the order of `ProcessorInfo.cells`.
+        by_name: The same by name.
+        active: Cells that are not at rest.
+        events: Commanded events for the next block.
+        endings: Events that end notes and pedals of removed wires, for the next block.
+        latency: Latency of the processor, frames.
+        feedback: Frames by which the processor shortens its delay, because it closes a cycle.
+        outs: Output buffers, float32 `[channels, block]` each.
+        has_dry: Whether there is a dry signal: the first input and the first output are alike.
+        failed: Why the node has failed, or "".
+        forced: Failure that the next block reports, or "".
+    """
 
     def __init__(
         self,
@@ -59,7 +76,7 @@ class NodeHost:
         values: Mapping[str, Value],
         feedback: int = 0,
     ) -> None:
-        """feedback: frames by which the processor shortens its line, because it closes a cycle."""
+        """A host around a runner whose processor is prepared, with parameter values that differ from the defaults."""
         self.feedback = feedback
         self.number, self.name, self.info, self.spec = number, name, info, spec
         self.runner, self.processor = runner, runner.processor
@@ -91,7 +108,7 @@ class NodeHost:
         self._tail = max(1, round(FADE * spec.rate))
         self._rise = np.arange(1, self._tail + 1, dtype=np.float32) / np.float32(self._tail)
         self._curve = np.zeros(spec.block, np.float32)
-        # after a reset: frames until what goes in from then on comes out, and those of its fade that are left
+        # after a reset: frames until new input has passed the latency, and frames left of the fade-in after that
         self._until = self._opening = 0
         self._mending = False
         self._period_ns = spec.block * 1e9 / spec.rate
@@ -101,30 +118,30 @@ class NodeHost:
 
     @property
     def unprepared(self) -> str:
-        """Why its processor was not prepared, or ""."""
+        """Why the processor could not be prepared, or ""."""
         return self.failed if isinstance(self.processor, Unprepared) else ""
 
-    def settled(self, values: Mapping[str, Value], *, cyclic: bool) -> bool:
-        """Whether a plan that asks for `values` can keep this processor: what takes a restart is as it was."""
+    def reusable(self, values: Mapping[str, Value], *, cyclic: bool) -> bool:
+        """Whether a plan with these values can use this processor: nothing differs that needs a new `prepare`."""
         in_cycle = cyclic and self.processor.compensates
         return self.info.prepared_with(values) == self._prepared and in_cycle == bool(self.feedback)
 
     def post(self, cell: int, offset: int, number: float, ramp: float) -> bool:
-        """A parameter change at a frame of the coming block."""
+        """Sets parameter `cell` at frame `offset` of the next block, over `ramp` seconds; False when that is full."""
         target = self.cells[cell]
         if target not in self.active:
             self.active.append(target)
         return target.post(offset, number, ramp)
 
     def play(self, event: Event) -> bool:
-        """An event for the coming block; False when the block holds too many."""
+        """Adds an event to the next block. Returns False when that holds `MAX_EVENTS` already."""
         if len(self.events) >= MAX_EVENTS:
             return False
         self.events.append(event)
         return True
 
     def reset(self) -> None:
-        """Clears the processor and gives it another chance."""
+        """Resets the processor; a node that has failed runs again."""
         self.runner.retry()
         if not self._guarded_reset():
             return
@@ -135,19 +152,19 @@ class NodeHost:
             self._overrun_ns = 0.0
             self._mending = True
 
-    def stand_aside(self, reason: str) -> None:
-        """Fails before the first block: the node is dry from the start, until it is reset."""
+    def mark_failed(self, reason: str) -> None:
+        """Marks the node as failed before its first block: it passes the dry signal until it is reset."""
         self.failed = reason
         self._health.rest_at(0.0)
 
     def resume(self, states: list[tuple[float, float, int, int]]) -> None:
-        """Parameters go on from those of another host of this node."""
+        """Restores the parameters from the states of another host's cells, in the same order."""
         for cell, state in zip(self.cells, states, strict=True):
             cell.resume(state)
         self.active = list(self.cells)
 
     def cut(self) -> None:
-        """Panic: tails are cut; a failed node stays failed."""
+        """Silences the node for a panic: resets processor and dry delay. A failed node stays failed."""
         self._guarded_reset()
         if self._ring is not None:
             self._ring.fill(0.0)
@@ -156,15 +173,24 @@ class NodeHost:
             last.fill(0.0)
 
     def run(self, io: IO, watched: bool, moves: tuple[Modulation, ...] = ()) -> str:
-        """One block. Returns "" or, in the block in which the node fails, the reason.
+        """Runs one block.
 
-        moves: the control wires that end in its parameters; the same tuple for as long as the plan plays.
+        Args:
+            io: Inputs, outputs and time.
+            watched: Whether overruns count as a failure.
+            moves: Modulations of its parameters: the same tuple for as long as the plan plays.
+
+        Returns:
+            Why the node failed in this block, or "".
+
+        Raises:
+            WorkerLost: Offline, the node's worker has ended.
         """
         frames, now = io.frames, io.time.sample
         if moves is not self._moves.wired:
             self.active += [cell for cell in self._moves.rewire(moves) if cell not in self.active]
         if self._mending and self._until < frames:
-            # the dry sound stays until there is another
+            # the dry signal stays until the processor's output has passed its latency
             self._mending = False
             self._health.post(self._until, 1.0)
             if self._health not in self.active:
@@ -201,7 +227,7 @@ class NodeHost:
             runner = self.runner
             reason = runner.run(io, self.active) if self.processor.split and self.active else runner.call(io)
         except WorkerLost:
-            raise  # of a file: what comes after would not be what was asked for
+            raise  # offline: the rest of the file would be wrong
         except Exception as error:
             return f"raised {type(error).__name__}: {error}"[:200]
         if reason:
@@ -238,7 +264,7 @@ class NodeHost:
         self._hold()
 
     def _hold(self) -> None:
-        """From here the sound slides over from the last sample, in 10 ms."""
+        """Holds the last sample, from which the output fades to the new one in 10 ms."""
         for held, last in zip(self._held, self._last, strict=True):
             held[:] = last
         self._tail_left = self._tail
@@ -260,7 +286,7 @@ class NodeHost:
             for other in self.outs[1:]:
                 dsp.scale(other, curve, frames)
         else:
-            # no dry path (a source): bypass and failure are silence, wet a level
+            # without a dry signal (a source), bypass and failure are silence, and wet is a level
             np.subtract(1.0, bypass.full, out=self._curve)
             np.multiply(self._curve, wet.full, out=self._curve)
             np.multiply(self._curve, health.full, out=self._curve)
@@ -276,7 +302,7 @@ class NodeHost:
             dsp.scale(out, curve, frames)
 
     def _slide(self, frames: int) -> None:
-        """After a failure or a reset: from the last sample there was to what there is now."""
+        """After a failure or a reset, fades from the held sample to the output, which avoids a click."""
         done, count = self._tail - self._tail_left, min(frames, self._tail_left)
         rise = self._rise[done : done + count]
         for held, out in zip(self._held, self.outs, strict=True):
@@ -286,7 +312,7 @@ class NodeHost:
         self._tail_left -= count
 
     def _open(self, frames: int) -> None:
-        """After a reset: silence for the node's latency, then what comes out amid a wave, over 10 ms."""
+        """After a reset, keeps the output silent for the node's latency, then fades it in over 10 ms."""
         silent = min(frames, self._until)
         done, count = self._tail - self._opening, min(frames - silent, self._opening)
         curve = self._curve
@@ -298,7 +324,7 @@ class NodeHost:
         self._opening -= count
 
     def _guarded_reset(self) -> bool:
-        """False when it raised: the node fails in its next block, or goes on having failed."""
+        """Resets the processor. Returns False when that raised an error, which the next block reports as a failure."""
         try:
             self.processor.reset()
         except Exception as error:

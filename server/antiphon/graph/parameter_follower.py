@@ -1,4 +1,4 @@
-"""Parameters across two clocks: an inner processor's cells, fed from those of the stream it lives in."""
+"""Parameters across two rates: the cells of an inner processor follow those of the stream around it."""
 
 from __future__ import annotations
 
@@ -12,32 +12,33 @@ from antiphon.contract.params import Param, Value
 from antiphon.native.resample import hold, push
 
 MAX_WAITING = 4096
-"""Changes of one parameter, or events, that wait for an inner block; more are merged or dropped."""
+"""Most queued changes of one parameter, or events, for later inner blocks; more are merged or dropped."""
 
 
 @dataclass(frozen=True, slots=True)
 class Clocks:
-    """Two rates as the fraction inner / outer = `up` / `down` in lowest terms. Both clocks begin at 0."""
+    """Two clocks that begin at 0, with rates of inner / outer = `up` / `down` in lowest terms."""
 
     up: int = 1
     down: int = 1
 
     @staticmethod
     def of(outer: int, inner: int) -> Clocks:
+        """The clocks of two rates in Hz."""
         common = math.gcd(outer, inner)
         return Clocks(inner // common, outer // common)
 
     def inner(self, frame: int) -> int:
-        """The first inner sample that is not before the outer frame."""
+        """The first inner sample at or after an outer frame."""
         return -(-frame * self.up // self.down)
 
     def outer(self, sample: int) -> int:
-        """The first outer frame that is not before the inner sample."""
+        """The first outer frame at or after an inner sample."""
         return -(-sample * self.down // self.up)
 
 
 class ParameterFollower(ParamCell):
-    """A cell of the inner clock: at each inner sample, the value the outer cell had at that time."""
+    """A cell at the inner rate: at each inner sample it has the value of the outer cell at that time."""
 
     __slots__ = (
         "_changes",
@@ -53,7 +54,16 @@ class ParameterFollower(ParamCell):
     )
 
     def __init__(self, param: Param, rate: int, block: int, value: Value, clocks: Clocks, span: int) -> None:
-        """span: the most outer frames from the oldest inner sample still to be run to the newest frame."""
+        """A follower at rest.
+
+        Args:
+            param: The parameter.
+            rate: Inner rate, Hz.
+            block: Most inner samples of a block.
+            value: Initial value.
+            clocks: The two rates.
+            span: Most outer frames between the oldest inner sample not yet run and the newest outer frame.
+        """
         super().__init__(param, rate, block, None if param.kind == "trigger" else value)
         self._clocks, self._span = clocks, span
         self._ring = np.zeros(2 * span, np.float32)
@@ -63,14 +73,21 @@ class ParameterFollower(ParamCell):
         self._moving, self._flat, self._moved = False, True, 0
 
     def restart(self) -> None:
-        """Both clocks begin again; the value stays."""
+        """Sets both clocks to 0; the value stays."""
         self._changes.clear()
         self._triggers.clear()
         self._current = self._seen
         self._moving, self._flat, self._moved = False, False, 0
 
     def follow(self, cell: ParamCell, base: int, frames: int, first: int) -> None:
-        """Takes up what `cell` does in the outer frames from `first` on, which are its frames from `base` on."""
+        """Reads the outer cell.
+
+        Args:
+            cell: The outer cell, rendered.
+            base: Frame of its block to begin at.
+            frames: Frames to read.
+            first: The outer clock's frame at `base`.
+        """
         kind = self.param.kind
         if kind in ("text", "file"):
             self.text = cell.text
@@ -104,7 +121,7 @@ class ParameterFollower(ParamCell):
         self._seen = cell.number_at(base + frames - 1)
 
     def render_from(self, first: int, count: int) -> None:
-        """Works out the `count` inner samples from `first` on."""
+        """Renders `count` inner samples from sample `first` on."""
         if self.param.kind == "trigger":
             self.fired.clear()
             while self._triggers and self._triggers[0] < first + count:

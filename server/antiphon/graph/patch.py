@@ -1,7 +1,7 @@
-"""Patches: TOML files, data only, safe to open from a stranger.
+"""Reads and writes patches: TOML files that hold data only, so that a file from an unknown source is safe to open.
 
-A patch is refused whole, with file, line, key and what is allowed. No sound library is imported
-here: control reads patches too.
+An invalid patch is refused as a whole, with file, line, key and what is allowed. This module imports no audio library,
+since control reads patches too.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 import stat
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,19 +29,24 @@ from antiphon.runtime.suggestion import instead
 
 FORMAT = 1
 MAX_SIZE = 1 << 18
-"""Bytes: more than the largest patch there can be, and read in well under a second."""
+"""Most bytes of a patch: more than the largest valid patch needs, and parsed in well under a second."""
 SUFFIX = patch_list.SUFFIX
 _LONG = re.compile(r"[0-9_]{4000,}")
-"""A number Python's own limit on digits refuses."""
+"""A number with more digits than Python converts."""
 
 
 @dataclass(frozen=True, slots=True)
 class Patch:
-    """A patch as read.
+    """A patch that was read.
 
-    tempo: bpm.  scenes: number → "node.param" → value.  midi: "cc 21" → "node.param", and "out" → the
-    "node.port" whose notes go to external gear. Both are checked and kept.  text: what was parsed.
-    path: the file it came from, or None.
+    Attributes:
+        name: Its title.
+        tempo: bpm.
+        graph: Nodes and wires.
+        scenes: Values by "node.param", by the scene's number.
+        midi: "node.param" by MIDI controller such as "cc 21"; "out" gives the "node.port" whose notes go to MIDI.
+        text: The TOML that was parsed.
+        path: Its file, or None.
     """
 
     name: str
@@ -56,11 +61,19 @@ class Patch:
 def parse(
     text: str, catalog: Catalog, source: str = "patch", *, trusted: bool = False, folder: Path | None = None
 ) -> Patch:
-    """The patch in `text`, or `PatchError`. source: the file's name, for the error.
+    """Parses a patch.
 
-    trusted: a parameter of kind file may name any path, or a file of `folder`; else a name inside the library.
+    Args:
+        text: TOML.
+        catalog: Processor types.
+        source: Name of the file, for errors.
+        trusted: Whether a parameter of kind file may be any path or a file in `folder`, not only one in the library.
+        folder: Folder of a trusted patch.
+
+    Raises:
+        PatchError: The patch is not valid.
     """
-    data = parsed(text, source)
+    data = parse_toml(text, source)
     reader = PatchReader(text, source, catalog, trusted, folder)
     reader.head(data, FORMAT)
     reader.listed(data)
@@ -70,8 +83,8 @@ def parse(
     )
 
 
-def parsed(text: str, source: str) -> dict[str, Any]:
-    """The TOML of a stranger's file, or `PatchError`."""
+def parse_toml(text: str, source: str) -> dict[str, Any]:
+    """Parses TOML with limits on size and nesting. Raises PatchError, which names `source`, for invalid TOML."""
     if len(text) > MAX_SIZE:
         raise PatchError(f"{source} is larger than a patch may be; at most {MAX_SIZE >> 10} KiB is allowed")
     guard(text, source)
@@ -86,10 +99,16 @@ def parsed(text: str, source: str) -> dict[str, Any]:
 
 
 def load(name_or_path: str | Path, catalog: Catalog, *, trusted: bool = False) -> Patch:
-    """Reads a patch.
+    """Reads a patch file.
 
-    trusted: from the performer's own command line, a path or a name. Otherwise a name alone, looked up
-    in the performer's patches and then in the built-in ones.
+    Args:
+        name_or_path: Name of a patch; with `trusted` also a path.
+        catalog: Processor types.
+        trusted: Whether it comes from the command line. Otherwise it is a name, which is looked up among the
+            performer's patches and then among the built-in ones.
+
+    Raises:
+        PatchError: There is no such patch, or it is not valid.
     """
     given = str(name_or_path)
     if trusted and (isinstance(name_or_path, Path) or given.endswith(SUFFIX) or os.sep in given):
@@ -98,12 +117,12 @@ def load(name_or_path: str | Path, catalog: Catalog, *, trusted: bool = False) -
             path = find(given)
     else:
         path = find(given)
-    made = parse(read_text(path), catalog, path.name, trusted=trusted, folder=path.absolute().parent)
-    return Patch(made.name, made.tempo, made.graph, made.scenes, made.midi, made.text, path)
+    patch = parse(read_text(path), catalog, path.name, trusted=trusted, folder=path.absolute().parent)
+    return replace(patch, path=path)
 
 
 def find(name: str) -> Path:
-    """The file of the patch of that name: the performer's own before a built-in one; `PatchError` when none."""
+    """The file of a patch: the performer's, or else the built-in one. Raises PatchError when there is neither."""
     if os.sep in name:
         raise PatchError(
             f"{name[:80]!r} is not a name but a path: put the file into {paths.patches()} and load "
@@ -117,12 +136,12 @@ def find(name: str) -> Path:
 
 
 def names() -> list[str]:
-    """The names of the patches that lists hold, the performer's own and the built-in ones, in order."""
+    """Names of the listed patches, the performer's and the built-in ones, sorted."""
     return patch_list.names()
 
 
 def dump(patch: Patch) -> str:
-    """TOML that parses back to the same graph. Wires are grouped by where they come from."""
+    """The patch as TOML, which parses to the same patch. Wires are grouped by source."""
     document: dict[str, Any] = {"format": FORMAT, "name": patch.name, "tempo": patch.tempo}
     nodes: dict[str, dict[str, Value]] = {}
     for node in patch.graph.nodes:
@@ -141,7 +160,7 @@ def dump(patch: Patch) -> str:
 
 
 def hides(path: Path) -> bool:
-    """Whether the performer's own patch stands before a built-in one of its name."""
+    """Whether a patch of the performer hides a built-in one of the same name."""
     return path.parent == paths.patches() and (resources.patches() / path.name).is_file()
 
 
@@ -150,7 +169,7 @@ def _end(end: End) -> str:
 
 
 def read_text(path: Path) -> str:
-    """The text of a patch file; a folder, a device, a pipe or something huge is refused unread."""
+    """Reads the text of a patch file. Raises PatchError for what is no regular file, too large, or not UTF-8."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         with os.fdopen(handle, "rb") as file:
@@ -169,8 +188,8 @@ def read_text(path: Path) -> str:
         raise PatchError(f"{path.name} is not text in UTF-8, from byte {error.start} on") from None
 
 
-def _placed(said: str) -> str:
-    """tomllib's message in our form: the line first."""
-    found = re.fullmatch(r"(.*) \(at line (\d+), column (\d+)\)", said, re.DOTALL)
-    where = f"line {found[2]}, column {found[3]}: {found[1]}" if found else said
+def _placed(message: str) -> str:
+    """tomllib's message with the line first, as in other errors."""
+    found = re.fullmatch(r"(.*) \(at line (\d+), column (\d+)\)", message, re.DOTALL)
+    where = f"line {found[2]}, column {found[3]}: {found[1]}" if found else message
     return " ".join(where.split())[:300]

@@ -1,4 +1,4 @@
-"""The patches and sets there are: their names, what each is for, where it lies, and which hides which."""
+"""Lists patches and set lists: name, description, file, and which ones hide a built-in one."""
 
 from __future__ import annotations
 
@@ -13,21 +13,30 @@ from antiphon.wire.text import printable
 
 SUFFIX = ".toml"
 PREVIOUS = "~"
-"""Behind a patch's name: what it was before it was saved over. It loads by that name and is not listed."""
+"""Suffix of the name of a patch's previous version, before it was saved over. It can be loaded and is not listed."""
 SETS = "live"
-"""The folder of set lists, inside the folders of patches."""
+"""Folder of the set lists, inside a folder of patches."""
 LISTED = "listed"
-"""The key of a patch's file: `listed = false` keeps it out of lists. It loads by its name all the same."""
+"""Key of a patch file: `listed = false` leaves it out of lists. It can be loaded all the same."""
 HEAD = 4096
-"""Characters of a file that are read: its first comment and its keys stand at its top."""
+"""Bytes read of a file: enough for its first comment and its first keys."""
 LINE = 400
-"""Characters of what a patch is for that a list shows."""
+"""Most characters of a description."""
 _SENTENCE = re.compile(r"(?<=[.!?])\s")
 
 
 @dataclass(frozen=True, slots=True)
 class PatchEntry:
-    """One file. line: what it is for, in a sentence.  own: the performer's, not shipped.  hides: a shipped one."""
+    """One patch file or set list.
+
+    Attributes:
+        name: Name to load it by.
+        line: Description, one sentence.
+        own: Whether it is the performer's, not a built-in one.
+        hides: Whether it hides a built-in one of the same name.
+        listed: Whether lists show it.
+        path: The file.
+    """
 
     name: str
     line: str
@@ -38,7 +47,7 @@ class PatchEntry:
 
 
 def entries(part: str = "") -> list[PatchEntry]:
-    """Every patch, or every file of the folder `part` of the patches, in order of names; of two of a name the own."""
+    """All patches, or all files in their folder `part`, sorted by name; the performer's instead of a built-in one."""
     found: dict[str, PatchEntry] = {}
     for own, folder in ((False, resources.patches() / part), (True, paths.patches() / part)):
         for path in _files(folder):
@@ -48,26 +57,26 @@ def entries(part: str = "") -> list[PatchEntry]:
 
 
 def names(part: str = "") -> list[str]:
-    """The names that lists hold."""
+    """Names of the entries that lists show."""
     return [entry.name for entry in entries(part) if entry.listed]
 
 
 def line(text: str) -> str:
-    """The first sentence of the comment that a file begins with; without one the name in it, or ""."""
+    """The first sentence of the comment at the beginning of a file; without one the value of `name`, or ""."""
     comment: list[str] = []
     for each in text.split("\n"):
         if not each.startswith("#"):
             break
         comment.append(each.lstrip("# ").rstrip())
-    said = " ".join(comment).strip()
-    if said:
-        return printable(_SENTENCE.split(said, 1)[0])[:LINE]
+    description = " ".join(comment).strip()
+    if description:
+        return printable(_SENTENCE.split(description, 1)[0])[:LINE]
     named = re.search(r'^name\s*=\s*"([^"\n]*)"', text, re.MULTILINE)
     return printable(named[1])[:LINE] if named else ""
 
 
 def listed(text: str) -> bool:
-    """Whether lists hold it. What is no patch is listed: who loads it is told what is wrong with it."""
+    """Whether lists show a file. An invalid one is listed, so that loading it reports what is wrong."""
     top = text.partition("\n[")[0]
     if LISTED not in top:
         return True

@@ -1,4 +1,4 @@
-"""What a patch's TOML means: each table checked against the catalog, each refusal with its line and key."""
+"""Checks the tables of a patch's TOML against the catalog; each error names its line and key."""
 
 from __future__ import annotations
 
@@ -23,23 +23,25 @@ KEYS = ("format", "name", "listed", "tempo", "nodes", "wires", "scenes", "midi")
 DEFAULT_TEMPO = 120.0
 MAX_SCENES = 128
 _LONGEST_REASON = 400
-"""Characters: two lines of a terminal, as in `suggestion`."""
+"""Most characters of a reason: a few lines of a terminal, as in `suggestion`."""
 _MIDI = re.compile(r"cc (\d{1,3})(?: (\d{1,2}))?")
 _TOML = {bool: "true or false", str: "text", int: "a number", float: "a number", list: "a list", dict: "a table"}
 
 
 class PatchReader:
-    """Reads one parsed patch; `text` and `source` are for errors alone."""
+    """Reads one parsed patch. All methods raise PatchError, with line and key, for what is not valid."""
 
     def __init__(self, text: str, source: str, catalog: Catalog, trusted: bool, folder: Path | None = None) -> None:
+        """A reader with the arguments of `patch.parse`; `text` and `source` are used for errors only."""
         self.text, self.source, self.catalog, self.trusted, self._folder = text, source, catalog, trusted, folder
 
     def fail(self, path: tuple[str, ...], what: str) -> NoReturn:
+        """Raises PatchError with source, line and key. `path` is the key, from the top of the file."""
         key = f", {_shown('.'.join(path))}" if path else ""
         raise PatchError(f"{self.source}, line {line_of(self.text, path)}{key}: {what}")
 
     def head(self, data: Mapping[str, Any], newest: int) -> None:
-        """Checks `format` first, since a later one may have other keys, and then the keys."""
+        """Checks `format`, at most `newest`, and then the keys, which a later format may have more of."""
         number = data.get("format")
         if number is None:
             self.fail((), f"a patch says which format it is in; write format = {newest} at its top")
@@ -54,27 +56,30 @@ class PatchReader:
                 self.fail((key,), f"is not a key of a patch{instead(key, KEYS, 'the keys are')}")
 
     def listed(self, data: Mapping[str, Any]) -> None:
-        """Checks what lists of patches read by themselves: whether they hold it."""
+        """Checks `listed`, which `patch_list` reads."""
         if not isinstance(data.get("listed", True), bool):
             self.fail(("listed",), f"takes true or false, not {_kind(data['listed'])}")
 
     def name(self, data: Mapping[str, Any]) -> str:
+        """The patch's title; without one the file's name."""
         name = data.get("name", PurePath(self.source).stem)
         if not isinstance(name, str) or not 1 <= len(name) <= 200 or not name.isprintable():
             self.fail(("name",), "takes one line of text, 1 to 200 characters")
         return name
 
     def tempo(self, data: Mapping[str, Any]) -> float:
+        """The tempo, bpm."""
         tempo = data.get("tempo", DEFAULT_TEMPO)
         if isinstance(tempo, bool) or not isinstance(tempo, int | float) or not MIN_TEMPO <= tempo <= MAX_TEMPO:
             self.fail(("tempo",), f"takes {MIN_TEMPO:g} to {MAX_TEMPO:g} bpm, not {_shown(tempo)}")
         return float(tempo)
 
     def graph(self, data: Mapping[str, Any]) -> Graph:
-        written = self._table(data, "nodes")
-        if len(written) > MAX_NODES:
-            self.fail(("nodes",), f"holds {len(written)} nodes; at most {MAX_NODES} are allowed")
-        nodes = tuple(self._node(name, body) for name, body in written.items())
+        """Nodes and wires."""
+        table = self._table(data, "nodes")
+        if len(table) > MAX_NODES:
+            self.fail(("nodes",), f"holds {len(table)} nodes; at most {MAX_NODES} are allowed")
+        nodes = tuple(self._node(name, body) for name, body in table.items())
         graph = Graph(nodes)
         wires: list[Wire] = []
         for source, dests in _flat(self._table(data, "wires")):
@@ -95,25 +100,27 @@ class PatchReader:
         return whole
 
     def scenes(self, data: Mapping[str, Any], graph: Graph) -> dict[int, dict[str, Value]]:
-        made: dict[int, dict[str, Value]] = {}
+        """Values by "node.param", by the scene's number."""
+        scenes: dict[int, dict[str, Value]] = {}
         for number, body in self._table(data, "scenes").items():
             here = ("scenes", number)
             if not number.isascii() or not number.isdigit() or int(number[:9]) >= MAX_SCENES or len(number) > 3:
                 self.fail(here, f"is not a scene; scenes are numbered 0 to {MAX_SCENES - 1}")
             if not isinstance(body, dict):
                 self.fail(here, f"is {_kind(body)}; takes a table of node.param = value")
-            made[int(number)] = {
+            scenes[int(number)] = {
                 key: self._value((*here, key), self._param(graph, (*here, key), key), value)
                 for key, value in _flat(body)
             }
-        return made
+        return scenes
 
     def midi(self, data: Mapping[str, Any], graph: Graph) -> dict[str, str]:
-        made: dict[str, str] = {}
+        """ "node.param" by MIDI controller, and "node.port" for "out"."""
+        targets: dict[str, str] = {}
         for control, target in _flat(self._table(data, "midi")):
             here = ("midi", control)
             if control == "out":
-                made[control] = self._emitting(graph, here, target)
+                targets[control] = self._emitting(graph, here, target)
                 continue
             if not is_control(control):
                 self.fail(
@@ -126,8 +133,8 @@ class PatchReader:
             param = self._param(graph, here, target)
             if param.readonly or param.kind in ("text", "file"):
                 self.fail(here, f"{target} is {'readonly' if param.readonly else param.kind}; a control cannot set it")
-            made[control] = target
-        return made
+            targets[control] = target
+        return targets
 
     def _emitting(self, graph: Graph, path: tuple[str, ...], target: object) -> str:
         """The node's events output that `target` names."""
@@ -188,7 +195,7 @@ class PatchReader:
         return cells[name]
 
     def _value(self, path: tuple[str, ...], param: Param, value: object) -> Value:
-        """The value as the parameter keeps it. A patch says numbers as numbers, unlike a message."""
+        """The value in the parameter's type. A patch must give a number as a number, unlike a message."""
         if param.kind == "trigger":
             self.fail(path, "is a trigger; it is fired while playing and has no value to keep")
         number = param.kind in ("float", "int")
@@ -209,7 +216,7 @@ class PatchReader:
         return checked
 
     def _file(self, name: str) -> str:
-        """A name of the library as it is; one of a file that lies beside a trusted patch as its path."""
+        """The name in the library; for a file in the folder of a trusted patch its path."""
         if not self.trusted:
             paths.inside(paths.library(), name)
         elif self._folder is not None and not Path(name).is_absolute():
@@ -226,7 +233,7 @@ class PatchReader:
             self.fail(("wires", source), shorten(str(error), _LONGEST_REASON))
 
     def _like(self, graph: Graph, source: str, dest: str) -> str:
-        """The kind that plain names on this wire mean: the first that both ends have."""
+        """The kind of port that names without a port mean on this wire: the first that both ends have."""
         have, take = self._kinds(graph, source, "out"), self._kinds(graph, dest, "in")
         return next((kind for kind in have if kind in take), have[0] if have else "audio")
 
@@ -241,20 +248,20 @@ class PatchReader:
 
 
 def is_control(text: str) -> bool:
-    """Whether it names a MIDI controller: "cc 21", with a channel 1 to 16 behind if wanted."""
+    """Whether `text` names a MIDI controller, such as "cc 21", or "cc 21 2" with a channel 1 to 16."""
     found = _MIDI.fullmatch(text)
     return found is not None and int(found[1]) <= 127 and 1 <= int(found[2] or 1) <= 16
 
 
 def _flat(table: Mapping[str, Any]) -> list[tuple[str, Any]]:
     """Keys and values; an unquoted `a.b = x`, which TOML reads as a table, is the key "a.b"."""
-    made: list[tuple[str, Any]] = []
+    items: list[tuple[str, Any]] = []
     for key, value in table.items():
         if isinstance(value, dict) and value:
-            made += [(f"{key}.{inner}", item) for inner, item in value.items()]
+            items += [(f"{key}.{inner}", item) for inner, item in value.items()]
         else:
-            made.append((key, value))
-    return made
+            items.append((key, value))
+    return items
 
 
 def _kind(value: object) -> str:

@@ -1,4 +1,4 @@
-"""Saving a patch so that its name loads it again, and nothing that was written by hand is lost."""
+"""Saves a patch under a name that loads it, without losing a file that was edited by hand."""
 
 from __future__ import annotations
 
@@ -16,27 +16,37 @@ from antiphon.graph.patch_list import PREVIOUS, SUFFIX
 from antiphon.runtime import paths
 
 MAX_PREVIOUS = 1 << 20
-"""Bytes of a file that are kept when it is replaced: more than a patch may have."""
+"""Most bytes of a file that is replaced and kept as NAME~: more than a patch may have."""
 
 
 def save(patch: Patch, name: str, catalog: Catalog, ours: Mapping[Path, str], *, replacing: bool) -> tuple[Path, str]:
-    """Writes the patch into the performer's folder; (its path, what was written). `PatchError` and nothing is written.
+    """Writes a patch into the performer's folder. A built-in patch of that name stays, and is hidden.
 
-    A built-in one of that name stays, and is hidden. One of the performer's own is replaced when `replacing` says so,
-    or when it holds what `ours` says that the server itself wrote there. What else it held is kept as NAME~.
+    Args:
+        patch: The patch.
+        name: Name to save it under.
+        catalog: Processor types.
+        ours: Text that this server last wrote to each file; a file that still holds it may be replaced.
+        replacing: Whether to replace another file too; its content is kept as NAME~.
+
+    Returns:
+        Path and text of the file.
+
+    Raises:
+        PatchError: The patch cannot be saved; nothing was written.
     """
     path = paths.inside(paths.patches(), name, SUFFIX, PatchError)
     stem = path.name.removesuffix(SUFFIX)
     text = dump(_by_names(patch, catalog))
     content = _encoded(text)
-    # what would be refused when it is loaded is refused now
+    # a patch that could not be loaded again is refused now
     parse(text, catalog, path.name)
-    before = _held(path)
+    before = _content(path)
     if before is not None and before != ours.get(path, "").encode():
         if not replacing:
             raise PatchError(
-                f"there is a patch {stem!r} already, and it is not the one that plays; choose another name, or "
-                f"/patch/save {stem} 1 replaces it and keeps what it was as {stem}{PREVIOUS}"
+                f"there is a patch {stem!r} already, and it is not the one that plays; choose another name, or send "
+                f"/patch/save {stem} 1, which replaces it and keeps the old one as {stem}{PREVIOUS}"
             )
         if before != content:
             paths.write_atomic(path.with_name(f"{stem}{PREVIOUS}{SUFFIX}"), before)
@@ -52,8 +62,8 @@ def _encoded(text: str) -> bytes:
         raise PatchError(f"a patch is text in UTF-8, and a name in {line!r} is not; rename that file first") from None
 
 
-def _held(path: Path) -> bytes | None:
-    """What the file holds; None where there is none."""
+def _content(path: Path) -> bytes | None:
+    """Content of a file; None when it does not exist."""
     try:
         with path.open("rb") as file:
             content = file.read(MAX_PREVIOUS + 1)
@@ -67,7 +77,7 @@ def _held(path: Path) -> bytes | None:
 
 
 def _by_names(patch: Patch, catalog: Catalog) -> Patch:
-    """The patch with its files named as the library has them, as one that is loaded by its name must."""
+    """The patch with names of the library instead of paths: a patch that is loaded by its name may hold no others."""
     files = {
         f"{node.name}.{param.name}"
         for node in patch.graph.nodes

@@ -1,7 +1,7 @@
-"""A graph compiled into the flat list of steps that the engine runs, block by block.
+"""A plan: a graph compiled into a list of steps that the engine runs block by block.
 
-Parallel branches are latency-compensated: where wires meet, the earlier ones are delayed. A wire that
-closes a cycle is fed exactly `spec.block` frames late, so that any split of blocks gives the same samples.
+Parallel branches are latency-compensated: where wires meet, the earlier ones are delayed. A wire that closes a cycle is
+delayed by exactly `spec.block` frames, so that any split into blocks gives the same samples.
 """
 
 from __future__ import annotations
@@ -24,29 +24,43 @@ if TYPE_CHECKING:
 
 
 class DelayLine:
-    """A delay of `lag` frames, for compensation. `lag` 0 is not made."""
+    """A delay for latency compensation.
+
+    Attributes:
+        source: Input buffer, float32 `[channels, block]`.
+        out: Output buffer of the same shape.
+    """
 
     def __init__(self, source: Samples, lag: int) -> None:
+        """A silent delay of `lag` frames, 1 at least."""
         self.source = source
         self.out = np.zeros_like(source)
         self._ring = np.zeros((source.shape[0], lag + 1), np.float32)
         self._lag, self._at = lag, 0
 
     def run(self, frames: int) -> None:
+        """Delays the first `frames` of the source's block."""
         dsp.delay_line(self.source, self.out, self._ring, self._at, self._lag, frames)
         self._at = (self._at + frames) % self._ring.shape[1]
 
     def clear(self) -> None:
+        """Fills the delay with silence."""
         self._ring.fill(0.0)
 
-    def go_on(self, old: DelayLine) -> None:
-        """From where another plan's line of the same lag and channels is."""
+    def copy_state(self, old: DelayLine) -> None:
+        """Copies the content of another plan's delay line of equal lag and channels."""
         self._ring[:] = old._ring
         self._at = old._at
 
 
 class FeedbackDelay:
-    """A wire that closes a cycle: read `block` frames after it was written."""
+    """A wire that closes a cycle: a delay of one block, whatever the number of frames of each call.
+
+    Attributes:
+        source: Input buffer, float32 `[channels, block]`.
+        block: The delay, frames.
+        out: Output buffer of the same shape.
+    """
 
     def __init__(self, source: Samples) -> None:
         self.source = source
@@ -56,6 +70,7 @@ class FeedbackDelay:
         self._at = 0
 
     def read(self, frames: int) -> None:
+        """Writes the delayed signal to `out`; before the nodes of a block run."""
         size = 2 * self.block
         start = (self._at - self.block) % size
         first = min(frames, size - start)
@@ -63,6 +78,7 @@ class FeedbackDelay:
         self.out[:, first:frames] = self._ring[:, : frames - first]
 
     def write(self, frames: int) -> None:
+        """Stores the source's signal; after the nodes of a block have run."""
         size = 2 * self.block
         first = min(frames, size - self._at)
         self._ring[:, self._at : self._at + first] = self.source[:, :first]
@@ -70,22 +86,28 @@ class FeedbackDelay:
         self._at = (self._at + frames) % size
 
     def clear(self) -> None:
+        """Fills the delay with silence."""
         self._ring.fill(0.0)
 
-    def go_on(self, old: FeedbackDelay) -> None:
-        """From where another plan's wire of the same channels is."""
+    def copy_state(self, old: FeedbackDelay) -> None:
+        """Copies the content of another plan's wire of equal channels."""
         self._ring[:] = old._ring
         self._at = old._at
 
 
 SourceKey = tuple[int, str, int]
-"""What flows through a wire: number and port of its source, frames it is delayed by (-1: around a cycle)."""
+"""Identifies the signal of a wire: number and port of its source, and its delay in frames (-1: it closes a cycle)."""
 
 
 class InputMix:
-    """What flows into one audio port: nothing, one wire as it is, or several summed and adapted.
+    """The signal at one input: silence, one wire unchanged, or the sum of several with adapted channels.
 
-    keys: of its sources.
+    Attributes:
+        sources: Buffers of the wires, float32 `[channels, block]` each.
+        keys: Identifies the wires.
+        direct: Whether the only source is used without a copy.
+        buffer: The signal, float32 `[channels, block]`.
+        view: The same, read-only.
     """
 
     def __init__(
@@ -99,6 +121,7 @@ class InputMix:
         self.view.flags.writeable = False
 
     def run(self, frames: int) -> None:
+        """Computes the first `frames` of the signal."""
         if self.direct or not self.sources:
             return
         into = self.buffer[:, :frames]
@@ -108,7 +131,7 @@ class InputMix:
 
 
 def _adapt(source: Samples, into: Samples, frames: int, add: Samples | None) -> None:
-    """Copies or adds with another number of channels: mono to all, many averaged to one, else the surplus dropped."""
+    """Copies or adds with another number of channels: mono to all, all averaged to mono, else surplus ones dropped."""
     have, want = source.shape[0], into.shape[0]
     part = source[:, :frames]
     if want == 1 and have > 1:
@@ -129,7 +152,14 @@ def _adapt(source: Samples, into: Samples, frames: int, add: Samples | None) -> 
 
 
 class NoteWire:
-    """Events from one node to another. key: number and port of its source.  held, pedals: what has not ended."""
+    """A wire for events from one node to another.
+
+    Attributes:
+        key: Number and port of the source.
+        events: The source's events of this block.
+        held: (channel, note) of notes that have not ended.
+        pedals: Channels whose sustain pedal is down.
+    """
 
     def __init__(self, key: tuple[int, str], events: list[Event]) -> None:
         self.key, self.events = key, events
@@ -137,6 +167,7 @@ class NoteWire:
         self.pedals: set[int] = set()
 
     def take(self, into: list[Event]) -> None:
+        """Appends the source's events to `into`, and tracks notes and pedals."""
         for event in self.events:
             into.append(event)
             match event.kind:
@@ -148,7 +179,7 @@ class NoteWire:
                     (self.pedals.add if event.value >= 0.5 else self.pedals.discard)(event.channel)
 
     def endings(self) -> list[Event]:
-        """What ends all that came through it."""
+        """Events that end all held notes and pedals."""
         notes = [Event("off", 0, number, 0.0, channel) for channel, number in sorted(self.held)]
         return [*notes, *(Event("control", 0, PEDAL, 0.0, channel) for channel in sorted(self.pedals))]
 
@@ -157,8 +188,17 @@ class NoteWire:
 class Step:
     """One node's part of a plan.
 
-    gathers: of its input ports, then of the parameters that control wires end in; inlets: their names.
-    hears: numbers of the nodes whose output of this block it needs.
+    Attributes:
+        host: The node.
+        gathers: Signals of its input ports, then of its modulated parameters.
+        lines: Delay lines of its inputs.
+        io: Argument of the processor.
+        ins: Input buffers.
+        outs: Output buffers.
+        notes: Wires of events into the node.
+        moves: Modulations of its parameters.
+        depends_on: Numbers of the nodes whose output of the same block it needs.
+        input_names: Names of the ports and parameters of `gathers`.
     """
 
     host: NodeHost
@@ -169,19 +209,19 @@ class Step:
     outs: list[Samples]
     notes: tuple[NoteWire, ...] = ()
     moves: tuple[Modulation, ...] = ()
-    hears: frozenset[int] = frozenset()
-    inlets: tuple[str, ...] = ()
+    depends_on: frozenset[int] = frozenset()
+    input_names: tuple[str, ...] = ()
 
-    def gather(self, inlet: str) -> InputMix:
-        """What flows into that port or parameter; nothing where no wire ends."""
-        if inlet in self.inlets:
-            return self.gathers[self.inlets.index(inlet)]
+    def gather(self, name: str) -> InputMix:
+        """The signal at a port or parameter of that name; silence where no wire ends."""
+        if name in self.input_names:
+            return self.gathers[self.input_names.index(name)]
         return InputMix([], 1, self.host.spec.block)
 
 
 @dataclass(slots=True)
 class NodeFailure:
-    """A node failed in this block."""
+    """A node's failure in this block."""
 
     number: int
     name: str
@@ -189,15 +229,29 @@ class NodeFailure:
 
 
 WireKey = tuple[int, str, int, str, int, int]
-"""A wire that remembers: number and port of its source and its destination, frames of lag, channels."""
+"""Identifies a wire with a delay: number and port of its source and its destination, lag in frames, channels."""
 
 
 @dataclass(slots=True)
 class Plan:
-    """Runs a graph. Built off the block path by `compile_plan`; `run` is the block path.
+    """Runs a graph. `compile_plan` builds it off the block path; `run` is the block path.
 
-    last: what flows out.  ran: frames of its last block.
-    crossing: the way here from the plan it was compiled to follow; taken by who loads it.
+    Attributes:
+        spec: Rate, block size and channels.
+        graph: The graph.
+        hosts: Hosts by node number.
+        latency: Of the whole graph, frames.
+        input: Input buffer, float32 `[channels, block]`.
+        output: Output buffer of the same shape.
+        steps: The nodes' parts in running order.
+        last: The signal at the graph's output.
+        failures: Failures of nodes since the player last cleared them.
+        marks: (node, kind, number) of the nodes' marks, likewise.
+        watched: Whether overruns count as failures of a node.
+        at_work: Called with the number of each node before it runs, or None.
+        input_at: Address of `input`.
+        ran: Frames of the last block.
+        crossing: The crossfade from the plan that this one was compiled to follow; the player takes it.
     """
 
     spec: StreamSpec
@@ -224,20 +278,21 @@ class Plan:
         self.input_at = self.input.ctypes.data
 
     def run(self, frames: int, time: BlockTime) -> Samples:
-        """One block of at most `spec.block` frames from `input[:, :frames]`; returns a view of `output`."""
+        """Runs one block of at most `spec.block` frames from `input[:, :frames]`; returns a view of the output."""
         self.before(frames)
         for step in self.steps:
-            self.turn(step, frames, time)
+            self.run_step(step, frames, time)
         self.after(frames)
         return self.last.buffer[:, :frames]
 
     def before(self, frames: int) -> None:
+        """Begins a block: reads the wires that close cycles."""
         self.ran = frames
         for feedback in self._feedbacks:
             feedback.read(frames)
 
-    def turn(self, step: Step, frames: int, time: BlockTime) -> None:
-        """One node's part of the block."""
+    def run_step(self, step: Step, frames: int, time: BlockTime) -> None:
+        """Computes a node's inputs and runs it."""
         for line in step.lines:
             line.run(frames)
         for gather in step.gathers:
@@ -245,7 +300,7 @@ class Plan:
         self.play(step, frames, time, step.ins)
 
     def play(self, step: Step, frames: int, time: BlockTime, ins: list[Samples]) -> None:
-        """The node itself, from what its inputs hold."""
+        """Runs a node on the given inputs, `[channels, block]` each."""
         host, io = step.host, step.io
         full = frames == self.spec.block
         io.frames, io.base = frames, 0
@@ -255,7 +310,7 @@ class Plan:
         if io.events_in:
             io.events_in.clear()
         if step.notes or host.events or host.endings:
-            # first what ends of itself: a new note of the same number may begin with the block
+            # endings come first: a new note of the same number may begin at frame 0
             io.events_in.extend(host.endings)
             host.endings.clear()
             for wire in step.notes:
@@ -275,6 +330,7 @@ class Plan:
             io.marks.clear()
 
     def after(self, frames: int) -> None:
+        """Ends a block: stores the wires that close cycles, and computes the output."""
         for feedback in self._feedbacks:
             feedback.write(frames)
         for line in self._out_lines:
@@ -282,13 +338,13 @@ class Plan:
         self.last.run(frames)
 
     def emitted(self, number: int) -> Iterator[tuple[int, Sequence[Event]]]:
-        """What a node emitted in the last block, or every node that did, where `number` is below 0; with its number."""
+        """(number, events) of the node, or of every node for a negative `number`, that emitted in the last block."""
         for step in self.steps:
             if step.io.events_out and (number < 0 or step.host.number == number):
                 yield step.host.number, step.io.events_out
 
     def clear(self) -> None:
-        """Silence from here: delay lines and processors forget."""
+        """Silences the plan for a panic: resets processors and delay lines."""
         for step in self.steps:
             step.host.cut()
             for line in step.lines:
@@ -299,16 +355,16 @@ class Plan:
             feedback.clear()
 
     def inherit(self, old: Plan) -> None:
-        """Takes over what is on its way in the wires both plans have, before the first block.
+        """Copies the content of the wires that both plans have, before the first block.
 
-        What came through wires that are no more, and has not ended, ends.
+        Notes and pedals that came through a removed wire and have not ended are ended.
         """
         for key, line in self._lines.items():
             if key in old._lines:
-                line.go_on(old._lines[key])
+                line.copy_state(old._lines[key])
         for key, feedback in self._back.items():
             if key in old._back:
-                feedback.go_on(old._back[key])
+                feedback.copy_state(old._back[key])
         notes = {step.host.number: {wire.key: wire for wire in step.notes} for step in self.steps}
         for step in old.steps:
             number = step.host.number
@@ -321,15 +377,15 @@ class Plan:
                         step.host.endings += wire.endings()
 
     def reports(self) -> list[tuple[int, int, float]]:
-        """Readonly values given since the last call: (node, cell, number)."""
+        """(node, cell, number) of the readonly values that processors have reported since the last call."""
         found = []
         for step in self.steps:
-            given = step.io.reports
-            if given:
+            values = step.io.reports
+            if values:
                 for place, param in enumerate(step.host.info.cells):
-                    if param.readonly and param.name in given:
-                        found.append((step.host.number, place, given[param.name]))
-                given.clear()
+                    if param.readonly and param.name in values:
+                        found.append((step.host.number, place, values[param.name]))
+                values.clear()
         return found
 
 

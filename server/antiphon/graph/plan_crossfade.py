@@ -1,8 +1,7 @@
-"""From one plan to the next while both play: each place where their wires differ fades from the old sound to the new.
+"""Crossfades from one plan to the next: each input whose wires differ fades from the old signal to the new.
 
-A node that both plans hold runs once a block, whatever feeds it; what feeds it otherwise from now on is crossfaded into
-it. What is new is first heard once it has caught up: after the latency of the new nodes on its way, which would give
-silence until then, and a click.
+A node that both plans have runs once a block, on the crossfaded inputs. The fade of an input begins when the latency of
+the new nodes upstream has passed: until then they give silence, and fading to it would make a gap.
 """
 
 from __future__ import annotations
@@ -18,13 +17,21 @@ from antiphon.graph.plan import InputMix, Plan, Step
 from antiphon.native import dsp
 
 SLIDE = 0.010
-"""Seconds."""
+"""Seconds in which `Declick` removes a step."""
 _Key: TypeAlias = tuple[bool, int]
-"""A step of both: whether it is the old plan's alone, its node's number."""
+"""Identifies a step: whether only the old plan has its node, and the node's number."""
 
 
 class InputCrossfade:
-    """One place: what flowed into it, what flows into it now. wait: frames until the new is all there."""
+    """The crossfade at one input.
+
+    Attributes:
+        old: Signal in the old plan.
+        new: Signal in the new plan.
+        wait: Frames until the new signal has passed the latency of new nodes.
+        out: The result, float32 `[channels, block]`.
+        view: The same, read-only.
+    """
 
     def __init__(self, old: InputMix, new: InputMix, wait: int) -> None:
         self.old, self.new, self.wait = old, new, wait
@@ -33,14 +40,20 @@ class InputCrossfade:
         self.view.flags.writeable = False
 
     def run(self, done: int, fade: int, frames: int) -> None:
-        """Behind both gathers: `frames` of the crossfade that began `done` frames ago and takes `fade`."""
+        """Computes a block after both signals.
+
+        Args:
+            done: Frames since the crossfade began.
+            fade: Length of the crossfade, frames.
+            frames: Frames of this block.
+        """
         dsp.cross(self.old.buffer, self.new.buffer, self.out, done, self.wait, fade, frames)
 
 
 class Declick(InputCrossfade):
-    """Where the old senders run behind the place they feed, for both plans together make a circle.
+    """A crossfade at an input whose old sources run after it, because old and new plan together contain a cycle.
 
-    The old sound of the block before takes the old one's place, bent in 10 ms from where the sound was.
+    It uses the old signal of the previous block, one block late, and removes the step with a ramp of 10 ms.
     """
 
     def __init__(self, cross: InputCrossfade, rate: int) -> None:
@@ -52,7 +65,7 @@ class Declick(InputCrossfade):
         self._bend = np.zeros_like(self.out)
 
     def begin(self, ran: int) -> None:
-        """ran: frames of the old plan's last block."""
+        """Takes the last sample before the crossfade. `ran` is the number of frames of the old plan's last block."""
         self._last[:] = self.old.buffer[: len(self._last), max(0, ran - 1)]
 
     def run(self, done: int, fade: int, frames: int) -> None:
@@ -68,9 +81,11 @@ class Declick(InputCrossfade):
 
 
 class PlanCrossfade:
-    """Both plans' steps in one order. Made with the new plan; `begin` before its first block.
+    """Runs the steps of both plans in one order. Built with the new plan; call `begin` before its first block.
 
-    over: the new plan plays alone from the next block.
+    Attributes:
+        old: The plan that fades out.
+        new: The plan that fades in.
     """
 
     def __init__(self, old: Plan, new: Plan) -> None:
@@ -81,23 +96,23 @@ class PlanCrossfade:
         self._crosses: dict[int, list[InputCrossfade | None]] = {}
         for step in new.steps:
             if step.host.number in shared:
-                was = before[step.host.number]
-                found = [
-                    _cross(was.gather(name), gather, ready, shared)
-                    for name, gather in zip(step.inlets, step.gathers, strict=True)
+                old_step = before[step.host.number]
+                crosses = [
+                    _cross(old_step.gather(name), gather, ready, shared)
+                    for name, gather in zip(step.input_names, step.gathers, strict=True)
                 ]
-                if any(found):
-                    self._crosses[step.host.number] = found
+                if any(crosses):
+                    self._crosses[step.host.number] = crosses
         self._last = _cross(old.last, new.last, ready, shared)
         alone = [step for step in old.steps if step.host.number not in shared]
         self._order = self._ordered(alone, before)
         self._turns = [(plan, step, self._crosses.get(step.host.number)) for plan, step in self._order]
-        crosses = [c for found in self._crosses.values() for c in found if c is not None]
-        self._wait = max((c.wait for c in [*crosses, *([self._last] if self._last else [])]), default=0)
+        active = [c for found in self._crosses.values() for c in found if c is not None]
+        self._wait = max((c.wait for c in [*active, *([self._last] if self._last else [])]), default=0)
         self._fade = self._done = 0
 
     def begin(self, fade: int) -> None:
-        """Between the last block of the old plan alone and the first of both. fade: frames; 0 is at once."""
+        """Starts the crossfade with the next block, over `fade` frames; 0 switches at once."""
         self._fade, self._done = max(1, fade), 0
         if not fade:
             self._done = self._wait + 1
@@ -105,35 +120,36 @@ class PlanCrossfade:
             if isinstance(cross, Declick):
                 cross.begin(self.old.ran)
         if fade:
-            self._move()
-        told = {step.host.number: step.io.events_out for step in self.new.steps}
-        gone = {step.host.number for plan, step in self._order if plan is self.old}
+            self._crossfade_modulations()
+        events = {step.host.number: step.io.events_out for step in self.new.steps}
+        removed = {step.host.number for plan, step in self._order if plan is self.old}
         for plan, step in self._order:
             for wire in step.notes if plan is self.old else ():
-                if wire.key[0] not in gone:
-                    # its sender runs in the new plan
-                    wire.events = told[wire.key[0]]
+                if wire.key[0] not in removed:
+                    # the source runs as a step of the new plan
+                    wire.events = events[wire.key[0]]
 
     def end(self) -> None:
-        """The new plan plays alone: what moves its parameters hears its senders themselves."""
+        """Ends the crossfade: the new plan's modulations read their sources directly."""
         for step in self.new.steps:
             if step.host.number in self._crosses:
                 for move, gather in zip(step.moves, step.gathers[len(step.ins) :], strict=True):
-                    move.hear(gather.buffer)
+                    move.set_source(gather.buffer)
 
-    def _move(self) -> None:
+    def _crossfade_modulations(self) -> None:
         for step in self.new.steps:
             crosses = self._crosses.get(step.host.number, [])
             for move, cross in zip(step.moves, crosses[len(step.ins) :], strict=False):
                 if cross is not None:
-                    move.hear(cross.out)
+                    move.set_source(cross.out)
 
     @property
     def over(self) -> bool:
+        """Whether the new plan plays alone from the next block."""
         return self._done >= self._wait + self._fade
 
     def run(self, frames: int, time: BlockTime) -> Samples:
-        """One block of both; their inputs hold it already."""
+        """Runs one block of both plans, whose input buffers are filled; returns a view of the output."""
         for plan in (self.old, self.new):
             plan.before(frames)
         for plan, step, crosses in self._turns:
@@ -150,7 +166,7 @@ class PlanCrossfade:
                         cross.run(self._done, self._fade, frames)
                 plan.play(step, frames, time, self._views[step.host.number])
             else:
-                plan.turn(step, frames, time)
+                plan.run_step(step, frames, time)
         for plan in (self.old, self.new):
             plan.after(frames)
         if self._last is None:
@@ -162,8 +178,8 @@ class PlanCrossfade:
         return out[:, :frames]
 
     def _ordered(self, alone: Sequence[Step], before: dict[int, Step]) -> list[tuple[Plan, Step]]:
-        """Each step behind what it hears. Where both plans together make a circle, a node's input slides."""
-        gone = {step.host.number for step in alone}
+        """Sorts the steps after their sources. Where both plans together contain a cycle, a node gets `Declick`s."""
+        removed = {step.host.number for step in alone}
         waiting: list[tuple[Plan, Step]] = [(self.old, s) for s in alone] + [(self.new, s) for s in self.new.steps]
         self._was = {number: before[number] for number in self._crosses}
         tied = dict.fromkeys(self._crosses)
@@ -172,10 +188,10 @@ class PlanCrossfade:
 
         def needs(plan: Plan, step: Step) -> set[_Key]:
             if plan is self.old:
-                return {(n in gone, n) for n in step.hears}
+                return {(n in removed, n) for n in step.depends_on}
             number = step.host.number
-            old = {(n in gone, n) for n in before[number].hears} if number in tied else set()
-            return {(False, n) for n in step.hears} | old
+            old = {(n in removed, n) for n in before[number].depends_on} if number in tied else set()
+            return {(False, n) for n in step.depends_on} | old
 
         while waiting:
             free = next((item for item in waiting if needs(*item) <= placed), None)
@@ -200,7 +216,7 @@ class PlanCrossfade:
 
 
 def _around(key: _Key, needs: dict[_Key, set[_Key]]) -> bool:
-    """Whether a step waits for itself."""
+    """Whether a step depends on itself."""
     seen: set[_Key] = set()
     stack = list(needs[key])
     while stack:
@@ -214,7 +230,7 @@ def _around(key: _Key, needs: dict[_Key, set[_Key]]) -> bool:
 
 
 def _ready(new: Plan, shared: set[int]) -> dict[int, int]:
-    """Frames until each node of the new plan gives what it will give: 0 for those that play already."""
+    """Frames until each node of the new plan gives its signal, by number: 0 for those that run already."""
     ready = {0: 0}
     for step in new.steps:
         number = step.host.number
@@ -229,6 +245,6 @@ def _late(gather: InputMix, ready: dict[int, int]) -> int:
 
 
 def _cross(old: InputMix, new: InputMix, ready: dict[int, int], shared: set[int]) -> InputCrossfade | None:
-    """None where the same flows in as before."""
+    """The crossfade at one input; None where both plans have the same signal."""
     same = old.keys == new.keys and all(number in shared or not number for number, _, _ in new.keys)
     return None if same else InputCrossfade(old, new, _late(new, ready))

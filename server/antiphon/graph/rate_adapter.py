@@ -1,7 +1,7 @@
-"""Hosts for processors that insist on a rate, a block size or a number of channels of their own.
+"""Adapts processors that require a rate, a block size or a number of channels of their own.
 
-`adapt` puts such a processor behind one that takes any stream. Its sound is resampled, gathered into
-whole blocks and fanned out as it asks; its latency is counted in the stream's frames, exactly.
+`adapt` wraps such a processor in one that takes any stream: it resamples, re-blocks and adapts channels. The latency is
+exact in the stream's frames.
 """
 
 from __future__ import annotations
@@ -19,27 +19,35 @@ from antiphon.graph.parameter_follower import MAX_WAITING, Clocks, ParameterFoll
 from antiphon.native.resample import convert, push, resample
 
 STOP_DB = 86.0
-"""Stop band the filters are designed for; 80 dB is what they keep."""
+"""Attenuation that the filters are designed for; 80 dB is what they reach."""
 PASS, STOP = 0.45, 0.55
-"""Edges of the filters' transition, in parts of the lower of the two rates."""
+"""Edges of the filters' transition band, as shares of the lower of the two rates."""
 LOWEST, HIGHEST = 1000, 768000
 MAX_BLOCK = 1 << 20
 MAX_CHANNELS = 64
 
 
 def adapt(processor: Processor, spec: StreamSpec) -> Processor:
-    """The processor itself when any stream suits it, else an `RateAdapter` around it.
+    """Adapts a processor to a stream.
 
-    Raises PluginError when what it insists on makes no sense.
+    Args:
+        processor: A new processor.
+        spec: Rate, block size and channels of the stream.
+
+    Returns:
+        The processor itself when it takes any stream, else a `RateAdapter` around it.
+
+    Raises:
+        PluginError: The rate, block size or number of channels that it requires is out of range.
     """
     rate, block, channels = processor.rate, processor.block, processor.channels
-    for what, asked, low, high in (
+    for what, number, low, high in (
         ("rate", rate, LOWEST, HIGHEST),
         ("block", block, 1, MAX_BLOCK),
         ("channels", channels, 1, MAX_CHANNELS),
     ):
-        if asked is not None and (not isinstance(asked, int) or not low <= asked <= high):
-            raise PluginError(f"it insists on {what} {asked!r}; {low} to {high} is allowed")
+        if number is not None and (not isinstance(number, int) or not low <= number <= high):
+            raise PluginError(f"it insists on {what} {number!r}; {low} to {high} is allowed")
     if block is None and rate in (None, spec.rate) and channels in (None, spec.channels):
         return processor
     declared = {name: getattr(processor, name) for name in ("inputs", "outputs", "params", "holds", "compensates")}
@@ -48,18 +56,24 @@ def adapt(processor: Processor, spec: StreamSpec) -> Processor:
 
 
 class RateAdapter(Processor):
-    """A processor in a stream of another kind.
+    """Runs a processor in a stream of another rate, block size or number of channels.
 
-    block: it always gets exactly that many frames; this takes `block` - 1 frames of latency, and no
-    stream that may come frame by frame can do with less.
-    rate: windowed-sinc polyphase filters both ways, flat to 0.45 of the lower rate; what lies between
-    0.45 and 0.55 of it is not clean. The way there and back is a whole number of the stream's frames.
-    channels: it runs once. Its ports without a number of their own are adapted as wires are: mono goes
-    to all, many are averaged to one, else the surplus is dropped.
+    Block: the processor always gets exactly the number of frames that it requires. This adds `block` - 1 frames of
+    latency, the least that is possible for a stream that may come frame by frame.
 
-    A parameter's change, a trigger and an event enter with the sound of their frame; events come out
-    beside the sound they were emitted with. `time` is the engine's, of the inner block's first frame.
-    A processor that asks to be split is, unless it insists on a block.
+    Rate: windowed-sinc polyphase filters both ways, flat to 0.45 of the lower rate; between 0.45 and 0.55 of it there
+    is aliasing. Their latency is a whole number of the stream's frames.
+
+    Channels: the processor runs once. Ports without a number of their own are adapted as wires are: mono goes to all
+    channels, all are averaged to mono, else surplus channels are dropped.
+
+    A parameter's change, a trigger or an event takes effect at its frame of the sound, and emitted events come out with
+    theirs. `time` is the engine's at the inner block's first frame. A processor that asks for split blocks gets them,
+    unless it requires a block size.
+
+    Attributes:
+        inner: The wrapped processor.
+        dropped: Events that exceeded `MAX_WAITING`.
     """
 
     def __init__(self, inner: Processor) -> None:
@@ -70,7 +84,7 @@ class RateAdapter(Processor):
 
     @property
     def parts(self) -> tuple[ProcessorPart, ...]:
-        """The inner processor's."""
+        """The parts of the inner processor."""
         return self.inner.parts
 
     @parts.setter
@@ -91,17 +105,17 @@ class RateAdapter(Processor):
         self._half, table_in = _filter(spec.rate, rate, up)
         half_out, table_out = _filter(rate, spec.rate, down)
         waits = ((inner.block or 1) - 1) * down
-        # the first frame at whose end every inner sample that the filter back reaches has been run
+        # counted to the first frame at whose end all inner samples that the output filter reads have been run
         self.latency = -(-((own + half_out) * down + self._half * up - 1 + waits - up) // up)
         span = spec.block + 2 * self._half + -(-size * down // up) + 8
-        held = -(-(spec.block + self.latency) * up // down) + 2 * half_out + size + 8
+        span_out = -(-(spec.block + self.latency) * up // down) + 2 * half_out + size + 8
         shift = own * down - self.latency * up
         self._ins = [
             _In(port.channels or spec.channels, port.channels or channels, size, span, table_in, self._half, clocks)
             for port in _audio(inner.inputs)
         ]
         self._outs = [
-            _Out(port.channels or channels, port.channels or spec.channels, size, held, table_out, half_out, clocks,
+            _Out(port.channels or channels, port.channels or spec.channels, size, span_out, table_out, half_out, clocks,
                  shift, spec.block)
             for port in _audio(inner.outputs)
         ]  # fmt: skip
@@ -155,7 +169,7 @@ class RateAdapter(Processor):
         self._frames = end
 
     def _run(self, outer: IO, count: int) -> None:
-        """`count` frames through the processor."""
+        """Runs the processor for `count` frames."""
         first, io = self._done, self._io
         for ring in self._ins:
             ring.give(first, count)
@@ -182,11 +196,11 @@ class RateAdapter(Processor):
         self._done = first + count
 
     def _elapsed(self, frame: int) -> int:
-        """The stream's frames from its block's first to a frame of the inner one."""
+        """Frames of the stream from the start of its block to a frame of the inner block."""
         return (self._done + frame) * self._clocks.down // self._clocks.up - self._frames
 
     def _collect(self, first: int) -> None:
-        """Queues what was emitted for the frame its sound goes out with."""
+        """Queues emitted events for the frame at which their sound comes out."""
         for event in self._io.events_out:
             if len(self._events_out) < MAX_WAITING:
                 self._events_out.append((self._clocks.outer(first + event.offset - self._own) + self.latency, event))
@@ -197,7 +211,7 @@ class RateAdapter(Processor):
 
 
 class _In:
-    """One audio input: the stream's sound, read at the inner rate."""
+    """One audio input: resamples the stream's sound to the inner rate."""
 
     def __init__(self, have: int, want: int, size: int, span: int, table: Samples, half: int, clocks: Clocks) -> None:
         self._ring = np.zeros((want, 2 * span), np.float32)
@@ -221,7 +235,7 @@ class _In:
 
 
 class _Out:
-    """One audio output: the inner sound, read at the stream's rate, `latency` late."""
+    """One audio output: resamples the inner sound to the stream's rate, delayed by `latency`."""
 
     def __init__(
         self, have: int, want: int, size: int, span: int, table: Samples, half: int, clocks: Clocks, shift: int,
@@ -250,9 +264,16 @@ class _Out:
 
 
 def _filter(source: int, target: int, places: int) -> tuple[int, Samples]:
-    """A windowed sinc to read sound of rate `source` at `target`, at `places` places between two frames.
+    """Designs a windowed-sinc polyphase filter with a Kaiser window.
 
-    Returns (half its length in frames, float32 `[places, 2 * half]`). Equal rates take the frames as they are.
+    Args:
+        source: Rate of the input, Hz.
+        target: Rate of the output, Hz.
+        places: Positions between two input frames.
+
+    Returns:
+        Half the filter's length in input frames, and its taps, float32 `[places, 2 * half]`. For equal rates the filter
+        copies the input.
     """
     if source == target:
         return 1, np.array([[1.0, 0.0]], np.float32)

@@ -1,4 +1,4 @@
-"""Where a key stands in TOML text, for errors; and what is refused before TOML is parsed."""
+"""Finds the line of a key in TOML text, for errors, and refuses TOML that would take too long to parse."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ _PART = re.compile(r"""\s*(?:"((?:[^"\\\n]|\\.)*)"|'([^'\n]*)'|([A-Za-z0-9_-]+))
 
 
 def guard(text: str, source: str) -> None:
-    """Refuses dotted keys and nesting no patch has: the parser's time grows with the square of them."""
+    """Raises PatchError for long dotted keys and deep nesting: the parser's time grows with the square of both."""
     at = parts = depth = 0
     line = 1
     while at < len(text):
         found = _TOKEN.match(text, at)
         if found is None:
-            return  # an open quote: the parser stops here too and says so
+            return  # an open quote, which the parser reports
         token = found[0]
         at = found.end()
         if token == ".":
@@ -49,7 +49,7 @@ def guard(text: str, source: str) -> None:
 
 
 def line_of(text: str, path: tuple[str, ...]) -> int:
-    """The line, from 1, on which the key `path` stands, or the nearest table that would hold it; 1 if none."""
+    """The line, from 1, of the key `path`, or of the nearest table that would contain it; 1 if there is none."""
     best, depth = 1, 0
     table: tuple[str, ...] = ()
     for number, line in enumerate(text.splitlines(), 1):
@@ -71,19 +71,19 @@ def line_of(text: str, path: tuple[str, ...]) -> int:
 
 
 def _parts(text: str) -> tuple[str, ...]:
-    """The parts of the key that `text` begins with; () when it begins with none."""
-    made: list[str] = []
+    """The parts of the key at the beginning of `text`; () when there is none."""
+    parts: list[str] = []
     at = 0
-    while len(made) < MAX_PARTS:
+    while len(parts) < MAX_PARTS:
         found = _PART.match(text, at)
         if found is None:
             return ()
-        made.append(next(group for group in found.groups() if group is not None))
+        parts.append(next(group for group in found.groups() if group is not None))
         at = found.end()
         if text[at : at + 1] == ".":
             at += 1
         elif text[at : at + 1] in ("=", "]"):
-            return tuple(made)
+            return tuple(parts)
         else:
             return ()
     return ()

@@ -1,4 +1,4 @@
-"""Prepared nodes joined by a graph's wires into a plan: in order, each input delayed to the latest that meets it."""
+"""Connects prepared nodes by a graph's wires into a plan, and delays each wire to the latest one at the same node."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from antiphon.graph.node_host import NodeHost
 from antiphon.graph.plan import DelayLine, FeedbackDelay, InputMix, NoteWire, Plan, SourceKey, Step, WireKey
 
 MAX_LATENCY_SECONDS = 10.0
-"""Of a path through a graph; its delay lines are memory."""
+"""Longest latency of a path through a graph; it bounds the memory of delay lines."""
 
 
 class Wiring:
-    """Joins the hosts of one plan. Used once."""
+    """Connects the hosts of one plan; for one use."""
 
     def __init__(
         self, graph: Graph, hosts: Mapping[int, NodeHost], spec: StreamSpec, ids: Mapping[str, int],
         back: Collection[Wire],
     ) -> None:  # fmt: skip
-        """Lays out the outputs of all nodes.
+        """Collects the output buffers of all nodes.
 
         Args:
             graph: Nodes and wires, checked.
-            hosts: By number, of every node.
-            spec: Of the plan.
-            ids: The number of every node.
+            hosts: Host of every node by number.
+            spec: Rate, block size and channels of the plan.
+            ids: Number of every node by name.
             back: The wires that close a cycle, as `graph.order` gives them.
         """
         self._graph, self._hosts, self._spec, self._ids, self._back = graph, hosts, spec, ids, back
@@ -48,7 +48,7 @@ class Wiring:
             self._lay_out(node.name, hosts[ids[node.name]])
 
     def _lay_out(self, name: str, host: NodeHost) -> None:
-        """Where a node's outputs are."""
+        """Collects a node's output buffers."""
         io = self._ios[name] = IO((), (), host.by_name, BlockTime())
         for port, out in zip(_signals(host.info.outputs), host.outs, strict=True):
             self._buffers[End(name, port.name)] = out
@@ -57,10 +57,10 @@ class Wiring:
                 self._events[End(name, port.name)] = io.events_out
 
     def plan(self, names: Iterable[str]) -> Plan:
-        """The plan that runs the nodes in this order.
+        """Builds the plan that runs the nodes in this order.
 
         Raises:
-            PatchError: A path through the graph is too late.
+            PatchError: The latency of a path exceeds `MAX_LATENCY_SECONDS`.
         """
         steps = [self._step(name) for name in names]
         ends = self._arriving(End(OUT, OUT))
@@ -73,7 +73,7 @@ class Wiring:
         )  # fmt: skip
 
     def _step(self, name: str) -> Step:
-        """A node's part of the plan; those that it depends on have theirs."""
+        """Builds a node's part of the plan, after those of the nodes that it depends on."""
         host = self._hosts[self._ids[name]]
         ports = _signals(host.info.inputs)
         modulated = _modulated(self._graph, name, host.info)
@@ -82,7 +82,7 @@ class Wiring:
         at = self._latest(end for ends in sources.values() for end in ends)
         self._delay(name, at + host.latency)
         lines: list[DelayLine] = []
-        # a node that shortens its line for the cycle's sake gets everything else as late as the cycle
+        # a node that shortens its delay, because it closes a cycle, gets its other inputs as late as the cycle's
         mixes = tuple(
             self._mix(ends, End(name, inlet), channels[inlet], at + host.feedback, lines)
             for inlet, ends in sources.items()
@@ -97,14 +97,14 @@ class Wiring:
         )  # fmt: skip
 
     def _delay(self, name: str, lag: int) -> None:
-        """Notes by how many frames a node's output lags behind the plan's input."""
+        """Stores by how many frames a node's output lags behind the plan's input."""
         rate = self._spec.rate
         if lag > MAX_LATENCY_SECONDS * rate:
             raise PatchError(f"{name} would lag by {lag / rate:.1f} s; at most {MAX_LATENCY_SECONDS:g} s")
         self._lag[name] = lag
 
     def _arriving(self, dest: End) -> list[End]:
-        """The outputs with sound that are wired to a place, but for those around a cycle."""
+        """The signal outputs that are wired to `dest`, without wires that close a cycle."""
         return [
             wire.source
             for wire in self._graph.wires
@@ -115,11 +115,11 @@ class Wiring:
         return max((self._lag[end.node] for end in ends), default=0)
 
     def _mix(self, sources: Sequence[End], dest: End, channels: int, to: int, lines: list[DelayLine]) -> InputMix:
-        """What flows into one place: its sources, each delayed so that it lags by `to` frames.
+        """The signal at one input: its sources, each delayed so that it lags by `to` frames in all.
 
-        lines: the delay lines made are added here.
+        New delay lines are appended to `lines`.
         """
-        found: list[Samples] = []
+        buffers: list[Samples] = []
         keys: set[SourceKey] = set()
         for end in sources:
             extra = to - self._lag[end.node]
@@ -127,22 +127,22 @@ class Wiring:
             if extra > 0:
                 line = self._lines[self._key(end, dest, extra)] = DelayLine(self._buffers[end], extra)
                 lines.append(line)
-                found.append(line.out)
+                buffers.append(line.out)
             else:
-                found.append(self._buffers[end])
+                buffers.append(self._buffers[end])
         for wire in self._graph.wires:
             if wire in self._back and wire.dest == dest:
                 loop = self._feedbacks[self._key(wire.source, dest, 0)] = FeedbackDelay(self._buffers[wire.source])
-                found.append(loop.out)
+                buffers.append(loop.out)
                 keys.add((self._ids[wire.source.node], wire.source.port, -1))
-        return InputMix(found, channels, self._spec.block, frozenset(keys))
+        return InputMix(buffers, channels, self._spec.block, frozenset(keys))
 
     def _key(self, source: End, dest: End, extra: int) -> WireKey:
         ids, channels = self._ids, self._buffers[source].shape[0]
         return ids.get(source.node, 0), source.port, ids.get(dest.node, 0), dest.port, extra, channels
 
     def _notes(self, name: str) -> tuple[NoteWire, ...]:
-        """The wires on which events come to a node."""
+        """The wires of events into a node."""
         return tuple(
             NoteWire((self._ids[wire.source.node], wire.source.port), self._events[wire.source])
             for wire in self._graph.wires
@@ -150,7 +150,7 @@ class Wiring:
         )
 
     def _needed(self, name: str) -> frozenset[int]:
-        """Numbers of the nodes whose output of this block a node needs."""
+        """Numbers of the nodes whose output of the same block a node needs."""
         return frozenset(
             self._ids[wire.source.node]
             for wire in self._graph.wires
@@ -163,6 +163,6 @@ def _signals(ports: Iterable[Port]) -> list[Port]:
 
 
 def _modulated(graph: Graph, name: str, info: ProcessorInfo) -> list[str]:
-    """The parameters of a node that control wires end in, in declared order."""
+    """Names of the parameters of a node that control wires modulate, in declared order."""
     ends = {wire.dest.port for wire in graph.wires if wire.dest.node == name}
     return [p.name for p in info.cells if p.name in ends and info.port(p.name, "in") is None]

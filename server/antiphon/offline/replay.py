@@ -109,7 +109,7 @@ def _happen(line: dict[str, Any], stage: GraphPlayer, hosts: Mapping[int, NodeHo
     elif "failed" in line and line["failed"] in hosts:
         host = hosts[line["failed"]]
         if line.get("aside"):
-            host.stand_aside(line["reason"])
+            host.mark_failed(line["reason"])
         else:
             host.forced = line["reason"]
 

@@ -53,7 +53,7 @@ def parse(text: str, source: str) -> SetList:
     Raises:
         PatchError: It is not valid; the message has the file, the line, the key and what is allowed.
     """
-    data = patches.parsed(text, source)
+    data = patches.parse_toml(text, source)
     reader = _Reader(text, source)
     reader.keys(data)
     stem = Path(source).stem

@@ -1,1 +1,1 @@
-"""What clocks the graph live: a software clock, JACK, PortAudio. A file is `antiphon.offline.runner`."""
+"""Drivers, which clock the graph live: a software clock, JACK, PortAudio. For files see `antiphon.offline.runner`."""

@@ -1,4 +1,4 @@
-"""What the engine's loop asks of a driver."""
+"""The interface between the engine's loop and a driver."""
 
 from __future__ import annotations
 
@@ -10,7 +10,18 @@ from antiphon.contract.block import Samples
 
 @dataclass(frozen=True, slots=True)
 class DriverOptions:
-    """What `serve` was asked for. input, output: device names ("" the default); ahead 0: by block size."""
+    """The options of `serve` that drivers use.
+
+    Attributes:
+        rate: Hz.
+        block: Frames of a block.
+        channels: Channels of the graph's input and output.
+        ahead: Blocks between input and output; 0 chooses by block size.
+        input: Name of the input device; "" is the default device.
+        output: Name of the output device; "" is the default device.
+        name: Name of the JACK client.
+        buffer_blocks: Blocks of the software clock's virtual device buffer.
+    """
 
     rate: int = 48000
     block: int = 256
@@ -28,11 +39,16 @@ def default_ahead(block: int) -> int:
 
 
 class Driver(Protocol):
-    """A clock with, perhaps, a device. Block numbers count from the stream's start.
+    """A clock that asks for blocks, with or without an audio device. Block numbers count from sample 0.
 
-    rate, block, channels: as the device runs, which may differ from what was asked.
-    latency: of the device itself, in frames.  ring: frames between input and output slots.
-    exact: the driver's clock is CLOCK_MONOTONIC itself, so no loop needs to follow it.
+    Attributes:
+        name: The driver's name.
+        rate: Rate of the device, Hz; it may differ from the requested one.
+        block: Frames of a block of the device; may differ from the requested number.
+        channels: Channels of `input` and `deliver`.
+        latency: Latency of the device, frames.
+        ring: Frames between the input and the output of a block in the driver's slots.
+        exact: Whether `time_of` is exact (the clock is CLOCK_MONOTONIC), so that no delay-locked loop smooths it.
     """
 
     name: str
@@ -44,27 +60,31 @@ class Driver(Protocol):
     exact: bool
 
     def start(self, first: int, origin_ns: int) -> None:
-        """Begins to ask for blocks; the next is number `first`. origin_ns: CLOCK_MONOTONIC of sample 0."""
+        """Begins to ask for blocks, with number `first`. `origin_ns` is the CLOCK_MONOTONIC of sample 0."""
 
     def wait(self) -> int:
-        """Until a block is due; its number. A number above the next means the ones between were missed."""
+        """Blocks until a block is due, and returns its number.
+
+        Numbers that are left out are missed blocks; -1 means that the device did not ask for a block in time.
+        """
 
     def input(self, block: int) -> Samples:
-        """The block's input, float32 `[channels, block]`."""
+        """The input of block number `block`, float32 `[channels, frames]`."""
 
     def deliver(self, block: int, samples: Samples) -> bool:
-        """The block's output; False when it came too late to be heard."""
+        """Hands over the output of a block, float32 `[channels, frames]`. Returns False when it is too late to play."""
 
     def time_of(self, block: int) -> int:
-        """CLOCK_MONOTONIC, ns, at which the device asked for it."""
+        """CLOCK_MONOTONIC, ns, at which the device asked for the block."""
 
     def deadline(self, block: int) -> int:
-        """CLOCK_MONOTONIC, ns, until which the block can be delivered with room to spare."""
+        """CLOCK_MONOTONIC, ns, until which the block can be delivered safely."""
 
     def counts(self) -> tuple[int, int, int]:
-        """(missed, late, device's own skipped cycles) since the start."""
+        """(missed blocks, late blocks, xruns that the device reported) since the start."""
 
     def alive(self) -> bool:
-        """False once the device is gone."""
+        """Whether the device still asks for blocks; False for good after it was lost."""
 
-    def stop(self) -> None: ...
+    def stop(self) -> None:
+        """Plays what was delivered, and closes the device."""

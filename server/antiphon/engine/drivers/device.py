@@ -1,4 +1,4 @@
-"""What JACK and PortAudio have in common: a native callback that counts blocks and rings a bell."""
+"""Base of the JACK and PortAudio drivers: the engine's side of the native callback."""
 
 from __future__ import annotations
 
@@ -11,13 +11,19 @@ from antiphon.contract.block import Samples
 from antiphon.engine.callback import DEPTH, CallbackState, Slot
 
 STALL_SECONDS = 3.0
-"""A device that has not asked for so long is gone."""
+"""A device that has not asked for a block for this long counts as lost."""
 _LOOK_SECONDS = 0.25
 _DRAIN_SECONDS = 0.5
 
 
 class CallbackDriver:
-    """The loop's side of a `CallbackState`. Subclasses open and close the device."""
+    """A driver over a `CallbackState`; see `Driver` for what is not described here. Subclasses open the device.
+
+    Attributes:
+        state: The state shared with the callback.
+        ahead: Blocks between a block's input and its output.
+        on_idle: Called when the device is silent; returns False when it is lost.
+    """
 
     name = "device"
     exact = False
@@ -31,7 +37,7 @@ class CallbackDriver:
         self._first = 0
         self._next = 0
         self._late = 0
-        self._given = -ahead - 1
+        self._delivered = -ahead - 1
         self._gone = False
         self._silent = 0.0
         self._poll = select.poll()
@@ -41,11 +47,11 @@ class CallbackDriver:
     def start(self, first: int, origin_ns: int) -> None:
         self._next = self.state.calls
         self._first = first - self._next
-        # blocks before this one are nobody's miss
+        # the callback counts no misses before this block
         self.state.view[Slot.PRIMED] = self._next + 1
 
     def wait(self) -> int:
-        """Until a callback has brought the next input; -1 when the device has stopped asking."""
+        """Blocks until the next input is there, and returns its block's number; -1 when the device sends none."""
         while self.state.calls <= self._next:
             if self._gone:
                 return -1
@@ -55,7 +61,7 @@ class CallbackDriver:
                 return -1
             os.eventfd_read(self.state.bell)
         self._silent = 0.0
-        # block j is heard at call j + ahead: what is older than that would be dropped
+        # block j is played by call j + ahead: older blocks would be dropped
         self._next = max(self._next, self.state.calls - self.ahead)
         block = self._next
         self._next += 1
@@ -71,7 +77,7 @@ class CallbackDriver:
         if behind > 1:
             self._late += 1
         self.state.give(at, samples)
-        self._given = at
+        self._delivered = at
         return behind <= self.ahead
 
     def time_of(self, block: int) -> int:
@@ -87,11 +93,11 @@ class CallbackDriver:
         return not self._gone
 
     def drain(self) -> None:
-        """Before the device is closed: until it has played the last block it was given, 1 s at most."""
+        """Waits until the device has played the last delivered block, 1 s at most; before it is closed."""
         # block j is copied in call j + ahead
-        owed = self._given + self.ahead + 1
+        last_call = self._delivered + self.ahead + 1
         until = time.monotonic() + _DRAIN_SECONDS
-        while not self._gone and self.state.calls < owed and (left := until - time.monotonic()) > 0.0:
+        while not self._gone and self.state.calls < last_call and (left := until - time.monotonic()) > 0.0:
             if self._poll.poll(left * 1000):
                 os.eventfd_read(self.state.bell)
         if not self._gone:

@@ -1,7 +1,7 @@
-"""The software clock: blocks fall due by CLOCK_MONOTONIC; a virtual device buffer decides what is missed.
+"""The software clock: blocks are due by CLOCK_MONOTONIC, and a virtual device buffer decides which ones are missed.
 
-A block is *missed* when it is not there by the time a device buffer of `buffer_blocks` blocks would
-have run dry; *late* when it took more than one period. Sample n is due at origin + n / rate, exactly.
+Sample n is due at origin + n / rate, exactly. A block is *late* when it is delivered more than one period after it was
+due, and *missed* when a device buffer of `buffer_blocks` blocks would have run empty by then.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class _Timespec(ctypes.Structure):
 
 
 class Headless:
-    """A driver without a device. The input is silence; files are laid over it by the engine."""
+    """A driver without a device. Its input is silence, which the engine may replace by a file."""
 
     name = "headless"
     exact = True
@@ -56,7 +56,7 @@ class Headless:
         if now < due:
             self._sleep_until(due)
         elif now > self._due(block + self._buffer):
-            # hopeless blocks are skipped in one step: the sound goes on where the listener is
+            # blocks that cannot be in time are skipped in one step, to continue at the present sample
             block = max(block, (now - self._origin) * self.rate // (1_000_000_000 * self.block))
             self._missed += block - self._next
         self._next = block + 1
@@ -68,7 +68,7 @@ class Headless:
             return
         self._until.seconds, self._until.nanoseconds = divmod(due, 1_000_000_000)
         while self._sleep(_CLOCK_MONOTONIC, _TIMER_ABSTIME, ctypes.byref(self._until), None) == 4:
-            pass  # EINTR: the deadline stands
+            pass  # EINTR: the deadline is absolute, so the call is repeated
 
     def input(self, block: int) -> Samples:
         return self._silence

@@ -12,7 +12,7 @@ from antiphon.native import compile_all
 
 
 class JackDriver(CallbackDriver):
-    """A JACK client named `options.name`, its ports wired to the physical ones."""
+    """A JACK client named `options.name`, connected to the named ports, or to the physical ones by default."""
 
     name = "jack"
 

@@ -12,7 +12,7 @@ from antiphon.native import compile_all
 
 
 class PortAudio(CallbackDriver):
-    """A PortAudio stream. `options.input`, `options.output` name devices; "none" leaves that side out."""
+    """A PortAudio stream between the devices `options.input` and `options.output`; "none" leaves one of them out."""
 
     name = "portaudio"
 
@@ -76,7 +76,7 @@ class PortAudio(CallbackDriver):
 
 
 def load_library() -> Any:
-    """The sounddevice module, or `EngineError` saying how to get PortAudio."""
+    """Imports sounddevice. Raises EngineError, with how to install it, when the PortAudio library is missing."""
     try:
         import sounddevice
     except OSError as error:
@@ -87,7 +87,19 @@ def load_library() -> Any:
 
 
 def find(sd: Any, name: str, side: str) -> int | None:
-    """The device whose name holds `name` (the default for ""), or None where that side has none."""
+    """Finds a device.
+
+    Args:
+        sd: The sounddevice module.
+        name: Part of the device's name in any case, or its index; "" is the default device, "none" is no device.
+        side: "input" or "output".
+
+    Returns:
+        The device's index, or None for "none" and where there is no device.
+
+    Raises:
+        EngineError: No device has that name.
+    """
     if name == "none":
         return None
     key = f"max_{side}_channels"

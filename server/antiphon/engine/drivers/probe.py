@@ -1,4 +1,4 @@
-"""Which driver can run here, and at which rate and block size. Asked in a child: device libraries keep threads."""
+"""Finds the driver to use, and its rate and block size, in a forked child: device libraries leave threads behind."""
 
 from __future__ import annotations
 
@@ -13,9 +13,14 @@ from antiphon.runtime.settings import ServeSettings
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The driver to run, as its device will run it. note: what a person should know about the choice.
+    """The driver to use, with the rate and block size of its device.
 
-    own: its JACK server is an Antiphon's, and has no sound card.
+    Attributes:
+        driver: "jack", "portaudio" or "headless".
+        rate: Hz.
+        block: Frames of a block.
+        note: A sentence for the user about the choice, or "".
+        own: Whether the JACK server was started by Antiphon, and has no sound card.
     """
 
     driver: str
@@ -26,7 +31,12 @@ class Found:
 
 
 def probe(settings: ServeSettings) -> Found:
-    """`_look`, in a forked child. Raises EngineError with its sentence."""
+    """Finds the driver for `settings`.
+
+    Raises:
+        UsageError: A device is named for the headless driver.
+        EngineError: The requested driver or device cannot be used.
+    """
     if settings.audio == "headless":
         for option, name in _named(settings):
             raise UsageError(
@@ -39,12 +49,12 @@ def probe(settings: ServeSettings) -> Found:
         os.close(read)
         quiet = os.open(os.devnull, os.O_WRONLY)
         os.dup2(quiet, 1)
-        os.dup2(quiet, 2)  # ALSA and JACK talk a lot about devices that are not there
+        os.dup2(quiet, 2)  # ALSA and JACK print messages about missing devices
         try:
             answer: dict[str, Any] = {"found": asdict(_look(settings))}
         except AntiphonError as error:
             answer = {"error": str(error)}
-        except BaseException as error:  # the child must answer whatever a device library does
+        except BaseException as error:  # the parent needs an answer whatever a device library raises
             answer = {"error": f"the audio library failed: {type(error).__name__}: {error}"}
         os.write(write, json.dumps(answer).encode())
         os._exit(0)
@@ -61,7 +71,7 @@ def probe(settings: ServeSettings) -> Found:
 
 
 def _named(settings: ServeSettings) -> list[tuple[str, str]]:
-    """(option, device) of the devices that were asked for by name."""
+    """(option, device) for each device that is given by name."""
     given = (("--input", "" if settings.input_file else settings.input), ("--output", settings.output))
     return [(option, name) for option, name in given if name not in ("", "none")]
 
@@ -89,7 +99,7 @@ def _jack(settings: ServeSettings) -> Found:
         raise EngineError("the JACK library is missing; install it with: sudo apt-get install jackd2") from error
     own = str(settings.extra.get("jack_name", "antiphon"))
     if os.environ.get("JACK_DEFAULT_SERVER") == own:
-        # they would have a socket of the same path, and the client takes the server's away
+        # both would use a socket of the same path, and the client would remove the server's
         raise EngineError(
             f"the JACK server is called {own!r}, which is the name of Antiphon's own client; start jackd with another "
             "name (-n), and put that into JACK_DEFAULT_SERVER"
@@ -111,7 +121,7 @@ def _jack(settings: ServeSettings) -> Found:
         raise EngineError(missing[0])
     note = ""
     if (rate, block) != (settings.rate, settings.block):
-        note = f"JACK runs at {rate} Hz with {block} frames; that holds, not what was asked"
+        note = f"JACK runs at {rate} Hz with {block} frames, which replace --rate and --block"
     return Found("jack", rate, block, note)
 
 
