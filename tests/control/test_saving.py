@@ -189,7 +189,7 @@ async def test_a_scene_whose_file_has_gone_changes_nothing(live: Rig, beats: flo
     bell.unlink()
     live.engine.applied.clear()
     said = await refused(live, "/scene/recall", 5, beats)
-    assert "nothing of the scene is recalled" in said
+    assert "the scene is not recalled" in said
     assert "cast.reference" in said
     assert live.app.value("a", "gain") == 0.5
     assert live.engine.applied == []

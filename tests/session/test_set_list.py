@@ -36,8 +36,8 @@ def test_a_set_is_its_patches_in_order_a_fade_and_pedals():
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("format = 1", "format = 2", "s.toml, line 1, 'format': a set says which format it is in"),
-        ("format = 1\n", "", "s.toml, line 1: a set says which format it is in"),
+        ("format = 1", "format = 2", "s.toml, line 1, 'format': the format is missing or unknown"),
+        ("format = 1\n", "", "s.toml, line 1: the format is missing or unknown"),
         ("fade", "fader", "'fader': is not a key of a set; did you mean fade? the keys are: format, name, patches"),
         ("1.5", "-1", "line 4, 'fade': takes 0 to 60 s, not -1"),
         ("1.5", "nan", "line 4, 'fade': takes 0 to 60 s"),

@@ -94,11 +94,11 @@ def test_a_start_that_the_machine_refuses_is_tried_again(
     supervisor._children["weigher"] = ended()
     supervisor._reap()
     for _ in range(3):
-        assert supervisor._due
+        assert supervisor._start_times
         supervisor._restart_due()
         clock.pass_(watch.PAUSE_SECONDS)
     assert supervisor._children["weigher"].pid == started.pid
-    assert not supervisor._due
+    assert not supervisor._start_times
     assert faults(supervisor) == 2
     assert capsys.readouterr().err.splitlines() == [
         "antiphon: weigher ended (status 0); starting it again",
@@ -186,7 +186,7 @@ def test_a_zygote_that_is_wanted_is_due_until_it_is_there(
 
     monkeypatch.setattr(supervisor.starts, "zygote", refuse)
     supervisor._restart_due()
-    assert list(supervisor._due) == ["zygote-none"]
+    assert list(supervisor._start_times) == ["zygote-none"]
 
 
 def test_a_process_that_cannot_be_watched_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:

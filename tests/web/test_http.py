@@ -326,7 +326,7 @@ async def test_clients_that_leave_before_their_time_is_up_stop_nothing() -> None
             sock = socket.create_connection(("127.0.0.1", server.port))
             sock.sendall(b"GET /")
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            await until(lambda: any(c._begun for c in server.waiting))
+            await until(lambda: any(c._receiving for c in server.waiting))
             for connection in list(server.waiting):
                 connection.transport.pause_reading()  # type: ignore[union-attr]  # it does not see the reset
             sock.close()

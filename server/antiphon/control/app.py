@@ -211,7 +211,7 @@ class ControlApp:
         """Unmaps the state folder; no other method may be called after it."""
         self.folder.close()
 
-    # ---- for others: HTTP, a page, a live script
+    # ---- for HTTP and plugins
 
     @property
     def graph(self) -> Graph:

@@ -20,7 +20,7 @@ from antiphon.session.nodes import FADE
 from antiphon.session.session import Session
 
 log = logging.getLogger("antiphon.control")
-said = logging.getLogger("antiphon.said")
+printed_log = logging.getLogger("antiphon.said")
 """Logger for lines that are printed although they are no warnings."""
 PERIOD = 0.03
 """Seconds between two checks; a changed file is loaded once it is the same in two successive ones."""
@@ -84,10 +84,10 @@ def reload_if_changed(server: WatchServer, path: str) -> None:
 
 def reload(server: WatchServer) -> None:
     """Loads the file as it is now; where it is not valid, reports that, and the last valid patch continues to play."""
-    path, was, mended = server.session.path, server.plans.patch, server.plans.failed
+    path, previous, mended = server.session.path, server.plans.patch, server.plans.failed
 
     def report() -> None:
-        said.info("%s", reload_line(was, patch, Path(path).name, mended=mended))
+        printed_log.info("%s", reload_line(previous, patch, Path(path).name, mended=mended))
 
     try:
         patch = server.plans.read_again()

@@ -125,10 +125,10 @@ class Plans:
             AntiphonError: `make` refused, or too many changes are pending; nothing has changed.
         """
         session = self._server.session
-        was, graph = self._before(address, whole=False), session.graph
+        previous, graph = self._before(address, whole=False), session.graph
         self._change(make, peer, address, done)
         if session.graph is not graph:
-            self.history.add(was)
+            self.history.add(previous)
 
     def load(
         self, patch: Patch, fade: float, peer: Peer | None, address: str, done: tuple[Arg, ...],
@@ -148,14 +148,14 @@ class Plans:
             AntiphonError: The patch is not valid, or too many changes are pending; nothing has changed.
         """
         session = self._server.session
-        was = self._before(address, whole=True)
+        previous = self._before(address, whole=True)
         path = "" if patch.path is None else str(patch.path)
         self._change(lambda: session.load(patch.graph, patch.name, path, patch.tempo, fade), peer, address, done, then)
-        if was.graph.nodes or was.graph.wires:
-            self.history.add(was)
+        if previous.graph.nodes or previous.graph.wires:
+            self.history.add(previous)
         self.patch = patch
         self.scenes = {number: dict(values) for number, values in patch.scenes.items()}
-        if patch.path is not None and path != was.path and patches.hides(patch.path):
+        if patch.path is not None and path != previous.path and patches.hides(patch.path):
             warning = f"{patch.path.stem} is a patch of yours and hides the shipped one of that name"
             log.warning("%s", warning)
             self._server.feedback.event("/patch/warning", warning)
@@ -171,8 +171,8 @@ class Plans:
             AntiphonError: There is such a file, or it cannot be written.
         """
         playing = Path(self._server.session.path) == paths.patches() / f"{name.removesuffix(SUFFIX)}{SUFFIX}"
-        made, known = self.present(name), self._server.catalog
-        path, text = save(made, name, known, self._saved, replacing=replacing or playing)
+        present_patch, known = self.present(name), self._server.catalog
+        path, text = save(present_patch, name, known, self._saved, replacing=replacing or playing)
         self._saved[path] = text
 
     def undo(self, peer: Peer | None, address: str) -> None:
@@ -186,17 +186,17 @@ class Plans:
     def _back(self, edits: deque[Before], others: deque[Before], peer: Peer | None, address: str, word: str) -> None:
         if not edits:
             raise WireError(f"there is nothing to {word}")
-        was, session = edits[-1], self._server.session
-        now = self._before(was.what, whole=was.whole)
-        graph, tempo = graph_to_restore(was, session), was.tempo if was.whole else None
+        previous, session = edits[-1], self._server.session
+        now = self._before(previous.what, whole=previous.whole)
+        graph, tempo = graph_to_restore(previous, session), previous.tempo if previous.whole else None
         # "" for a file that was saved and loaded again: then the patch's name is shown
-        what = was.what or session.name
-        self._change(lambda: session.load(graph, was.name, was.path, tempo), peer, address, (what,))
+        what = previous.what or session.name
+        self._change(lambda: session.load(graph, previous.name, previous.path, tempo), peer, address, (what,))
         edits.pop()
         others.append(now)
-        if was.whole:
-            self.patch, self.scenes = was.patch, dict(was.scenes)
-            self._server.position.put(was.place)
+        if previous.whole:
+            self.patch, self.scenes = previous.patch, dict(previous.scenes)
+            self._server.position.put(previous.place)
 
     def _before(self, what: str, *, whole: bool) -> Before:
         return before(what, self.patch, self.scenes, self._server.session, self._server.position.at, whole=whole)
@@ -317,12 +317,12 @@ class Plans:
         """Restores patch, scenes, history and position to the last confirmed plan; the session restored its nodes."""
         if not self._rollbacks:
             return
-        was = self._rollbacks[0]
+        previous = self._rollbacks[0]
         self._rollbacks.clear()
-        self.patch, self.scenes = was.patch, was.scenes
-        self.history.done = deque(was.done, MAX_EDITS)
-        self.history.undone = deque(was.undone, MAX_EDITS)
-        self._server.position.put(was.place)
+        self.patch, self.scenes = previous.patch, previous.scenes
+        self.history.done = deque(previous.done, MAX_EDITS)
+        self.history.undone = deque(previous.undone, MAX_EDITS)
+        self._server.position.put(previous.place)
 
     def engine_started(self, pid: int) -> None:
         """Sends a new engine the present plan with the present values, and the scheduled commands."""

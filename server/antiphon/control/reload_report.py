@@ -39,7 +39,7 @@ def changes(was: Patch, now: Patch) -> Iterator[str]:
         old = before[name][1]
         for key in {**values, **old}:
             if values.get(key) != old.get(key):
-                yield f"{name}.{key} {_shown(values[key])}" if key in values else f"{name}.{key} at its default"
+                yield f"{name}.{key} {_value_text(values[key])}" if key in values else f"{name}.{key} at its default"
     if set(was.graph.wires) != set(now.graph.wires):
         yield "wires"
     if was.tempo != now.tempo:
@@ -53,7 +53,7 @@ def _nodes(graph: Graph) -> dict[str, tuple[str, dict[str, Value]]]:
     return {node.name: (node.type, dict(node.values)) for node in graph.nodes}
 
 
-def _shown(value: Value) -> str:
+def _value_text(value: Value) -> str:
     match value:
         case bool():
             return "on" if value else "off"

@@ -97,23 +97,23 @@ class WebRequests:
                 self.refused += 1
                 log.warning("%s", error)
                 continue
-            begun = thread_time()
+            start = thread_time()
             pieces: list[str] = []
             try:
                 answer = self._pieces(app, request) if request.ip == "" else iter([await self._changed(app, request)])
                 for piece in answer:
                     pieces.append(piece)
-                    if thread_time() - begun >= TURN_SECONDS:
-                        spent += thread_time() - begun
+                    if thread_time() - start >= TURN_SECONDS:
+                        spent += thread_time() - start
                         await asyncio.sleep(0)
-                        begun = thread_time()
+                        start = thread_time()
             except AntiphonError as error:
                 self.refused += 1
                 pieces = [json.dumps({"error": str(error), "status": _status(request.topic, error)})]
             self.answered += 1
             for part in parts(request.number, "".join(pieces).encode()):
                 await loop.sock_sendall(self._link, part)
-            if pause := self._share.spend(spent + max(0.0, thread_time() - begun)):
+            if pause := self._share.spend(spent + max(0.0, thread_time() - start)):
                 await asyncio.sleep(pause)
 
     def _pieces(self, app: ControlApp, request: WebRequest) -> Iterator[str]:

@@ -209,7 +209,7 @@ class Nodes:
         graphs.check(graph, self.catalog)
         if tempo is not None and not MIN_TEMPO <= tempo <= MAX_TEMPO:
             raise PatchError(f"tempo takes {MIN_TEMPO:g} to {MAX_TEMPO:g} bpm, not {tempo:g}")
-        kept = self._arrange(graph)
+        retained = self._arrange(graph)
         changed: list[Effect] = []
         for spec in graph.nodes:
             node = self.nodes[spec.name]
@@ -217,7 +217,7 @@ class Nodes:
                 if param.readonly or param.kind == "trigger":
                     continue
                 value = param.check(spec.values.get(param.name, param.default))
-                if spec.name in kept and self.value_at(node, cell) != value:
+                if spec.name in retained and self.value_at(node, cell) != value:
                     changed.append(Changed(node.name, param, value))
                 self._edit_value(node, cell, value)
         self.name, self.path = name, path
@@ -237,12 +237,12 @@ class Nodes:
     def _arrange(self, graph: Graph) -> set[str]:
         """Assigns numbers and cells to the new nodes of `graph`; returns the names of nodes it has already."""
         sizes = {n.name: len(self.catalog[n.type].cells) for n in graph.nodes}
-        kept = {n.name for n in graph.nodes if n.name in self.nodes and self.nodes[n.name].info.type == n.type}
+        retained = {n.name for n in graph.nodes if n.name in self.nodes and self.nodes[n.name].info.type == n.type}
         taken = [(n.base, n.base + len(n.cells)) for plan in self._plans() for n in plan.values()]
-        bases = allocate([sizes[n.name] for n in graph.nodes if n.name not in kept], taken)
+        bases = allocate([sizes[n.name] for n in graph.nodes if n.name not in retained], taken)
         nodes: dict[str, Node] = {}
         for spec in graph.nodes:
-            if spec.name in kept:
+            if spec.name in retained:
                 nodes[spec.name] = self.nodes[spec.name]
                 continue
             node = Node(self._next_id, spec.name, self.catalog[spec.type], bases.pop(0))
@@ -252,7 +252,7 @@ class Nodes:
             nodes[spec.name] = node
         self.graph, self.nodes = graph, nodes
         self._index()
-        return kept
+        return retained
 
     def _index(self) -> None:
         self.by_id = {n.id: n for n in self.every.values()}
@@ -298,7 +298,7 @@ class Nodes:
 
     def _ask(self, fade: float, *, again: bool = False) -> list[Effect]:
         if self._loading is not None:
-            # the engine prepares one plan at a time; `_again` requests one with all edits since
+            # the engine prepares one plan at a time; `_request_next` requests one with all edits since
             self._stale = max(fade, self._stale or 0.0)
             return []
         self.serial += 1
@@ -335,7 +335,7 @@ class Nodes:
         if self._resend_tempo:
             effects.append(SetTempo(self.tempo))
             self._resend_tempo = False
-        return effects + self._again()
+        return effects + self._request_next()
 
     def refused(self, serial: int) -> list[Effect]:
         """The engine refused the plan of load `serial`: requests a newer one, or restores the last confirmed one."""
@@ -346,7 +346,7 @@ class Nodes:
             for at, number in self._undo_next.items():
                 self._undo.setdefault(at, number)
             self._undo_next = {}
-            return self._again()
+            return self._request_next()
         for at, number in self._undo.items():
             self.numbers[at] = number
         self._undo = {}
@@ -359,7 +359,7 @@ class Nodes:
         self.name, self.path = back.name, back.path
         return []
 
-    def _again(self) -> list[Effect]:
+    def _request_next(self) -> list[Effect]:
         if self._stale is None:
             return []
         fade, self._stale = self._stale, None

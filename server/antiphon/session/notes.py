@@ -93,12 +93,12 @@ def on_node(command: Note, node: int) -> NodeEvent:
 
 def _within(name: str, value: float, low: float, high: float) -> None:
     if not low <= value <= high:
-        raise WireError(f"{name} takes {low:g} to {high:g}, not {_shown(value)}")
+        raise WireError(f"{name} takes {low:g} to {high:g}, not {_short_repr(value)}")
 
 
 def _integer(name: str, value: int, low: int, high: int) -> None:
     if type(value) is not int or not low <= value <= high:
-        raise WireError(f"{name} takes a whole number from {low} to {high}, not {_shown(value)}")
+        raise WireError(f"{name} takes a whole number from {low} to {high}, not {_short_repr(value)}")
 
 
 # ---- messages
@@ -159,7 +159,7 @@ def _amount(args: Args, at: int) -> float:
     if found <= 1 + _ROUNDING:
         return min(found, 1.0)
     if found != int(found):
-        raise WireError(f"value takes {takes}, not {_shown(found)}")
+        raise WireError(f"value takes {takes}, not {_short_repr(found)}")
     return found / HIGHEST
 
 
@@ -172,14 +172,14 @@ def _rest(args: Args, at: int, takes: str) -> tuple[int, str]:
     channel = next((_whole(args, i, "channel", 1, CHANNELS) for i in places if i != named), 1)
     node = args[named] if named < len(args) else ""
     if not isinstance(node, str) or len(node) > LONGEST:
-        raise WireError(f"node takes a node's name, not {_shown(node)}")
+        raise WireError(f"node takes a node's name, not {_short_repr(node)}")
     return channel, node
 
 
 def _whole(args: Args, at: int, name: str, low: int, high: int) -> int:
     found = _number(args, at, name, low, high)
     if found != int(found):
-        raise WireError(f"{name} takes a whole number from {low} to {high}, not {_shown(found)}")
+        raise WireError(f"{name} takes a whole number from {low} to {high}, not {_short_repr(found)}")
     return int(found)
 
 
@@ -189,11 +189,11 @@ def _number(args: Args, at: int, name: str, low: int, high: int, takes: str = ""
         raise WireError(f"{name} is missing: it takes {takes}")
     value = args[at]
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise WireError(f"{name} takes {takes}, not {_shown(value)}")
+        raise WireError(f"{name} takes {takes}, not {_short_repr(value)}")
     if not low - _ROUNDING <= value <= high * (1 + _ROUNDING):
-        raise WireError(f"{name} takes {takes}, not {_shown(value)}")
+        raise WireError(f"{name} takes {takes}, not {_short_repr(value)}")
     return float(min(max(value, low), high))
 
 
-def _shown(value: object) -> str:
+def _short_repr(value: object) -> str:
     return shorten(f"{value:.9g}" if isinstance(value, float) else repr(value))

@@ -142,7 +142,7 @@ class Session(Nodes):
                 good.append(self._checked(command, asset_names.there))
             except WireError as error:
                 where = f"{command.node}.{command.param}"
-                raise WireError(f"nothing of the scene is recalled, for {where} cannot be: {error}") from None
+                raise WireError(f"the scene is not recalled, for {where} cannot be set: {error}") from None
         self.schedule.check(sum(self.schedule.future(command.when, now) for command in commands))
         effects: list[Effect] = []
         for command, found in zip(commands, good, strict=True):

@@ -89,7 +89,7 @@ class _Reader:
     def keys(self, data: Mapping[str, Any]) -> None:
         if data.get("format") != FORMAT or isinstance(data.get("format"), bool):
             where = ("format",) if "format" in data else ()
-            self.fail(where, f"a set says which format it is in; write format = {FORMAT} at its top")
+            self.fail(where, f"the format is missing or unknown; write format = {FORMAT} at the top of the file")
         for key in data:
             if key not in KEYS:
                 self.fail((key,), f"is not a key of a set{instead(key, KEYS, 'the keys are')}")

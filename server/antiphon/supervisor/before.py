@@ -37,7 +37,7 @@ def begin(folder: Path, settings: ServeSettings) -> None:
     if left is None or not _continues(settings, left):
         state.clear(folder)
     else:
-        say("the last run crashed: its patch and values are taken up; Ctrl-C and a new start begin anew")
+        say("the last run crashed: its patch and values are restored; to begin anew, press Ctrl-C and start again")
 
 
 def _continues(asked: ServeSettings, left: ServeSettings) -> bool:

@@ -13,7 +13,7 @@ from antiphon.runtime import paths
 from antiphon.runtime.settings import ServeSettings
 
 SET = ("session.jsonl", "input.wav", "output.wav")
-"""The files of a kept set."""
+"""The files of a recorded set."""
 BYTES_A_SAMPLE = 3
 """Bytes of one sample of one channel in a recording, which has 24 bits."""
 
@@ -66,7 +66,7 @@ def first_requests(settings: ServeSettings, folder: Path, notes: list[str]) -> l
     for path in (settings.record, settings.session):
         if path and os.path.exists(path) and _broken_off(path, folder):
             here = Path(path).absolute()
-            notes.append(f"what was kept before the restart is in {here.rename(recorder.beside(here))}")
+            notes.append(f"what the previous server recorded is now in {here.rename(recorder.beside(here))}")
     recorder.forget(folder)
     begin: list[dict[str, Any]] = []
     if settings.session:
@@ -88,7 +88,7 @@ def resume_requests(folder: Path, notes: list[str]) -> list[dict[str, Any]]:
     """
     record, session = recorder.interrupted(folder)
     if session:
-        notes.append(f"the set kept in {session} ends here; /session/record begins another")
+        notes.append(f"the set recorded in {session} ends here; begin another with /session/record")
     if not record:
         return []
     path = recorder.beside(Path(record))

@@ -66,7 +66,7 @@ class Supervisor:
         self.settings, self.folder = settings, folder
         self._children: dict[str, Child] = {}
         self._deaths: dict[str, list[float]] = {}
-        self._due: dict[str, float] = {}
+        self._start_times: dict[str, float] = {}
         self._trouble = ""
         self._ending = self._ready_said = self._hung = False
         self._signal_read, self._signal_write = os.pipe()
@@ -188,7 +188,7 @@ class Supervisor:
     def _schedule_start(self, name: str) -> None:
         """Schedules the start of a child in this turn, unless it runs or is scheduled already."""
         if name not in self._children:
-            self._due.setdefault(name, time.monotonic())
+            self._start_times.setdefault(name, time.monotonic())
 
     def _write_list(self) -> None:
         pids = {name: child.pid for name, child in self._children.items()}
@@ -290,7 +290,7 @@ class Supervisor:
         recent = [t for t in self._deaths.get(child.name, []) if now - t < 10.0]
         self._deaths[child.name] = [*recent, now]
         # a child that keeps dying at its start would use a whole core
-        self._due[child.name] = now + (PAUSE_SECONDS if len(recent) >= RESTARTS_BEFORE_PAUSE else 0.0)
+        self._start_times[child.name] = now + (PAUSE_SECONDS if len(recent) >= RESTARTS_BEFORE_PAUSE else 0.0)
         say(f"{child.name} ended ({cause(status)}); starting it again")
         if child.name == "engine":
             self._engine_died(os.waitstatus_to_exitcode(status))
@@ -299,14 +299,14 @@ class Supervisor:
 
     def _restart_due(self) -> None:
         """Starts the children that are due; one that cannot be started is tried again after `PAUSE_SECONDS`."""
-        for name in [n for n, at in self._due.items() if at <= time.monotonic()]:
+        for name in [n for n, at in self._start_times.items() if at <= time.monotonic()]:
             try:
                 self._start(name)
             except Exception as error:
-                self._due[name] = time.monotonic() + PAUSE_SECONDS
+                self._start_times[name] = time.monotonic() + PAUSE_SECONDS
                 self.faults.add(f"{name} cannot be started ({why(error)}); it is tried again every {PAUSE_SECONDS:g} s")
                 continue
-            del self._due[name]
+            del self._start_times[name]
             self.faults.clear()
             self._write_list()
 

@@ -110,10 +110,10 @@ def synth_given_up(arena: Arena, registered: synths.Registered, say: Callable[[s
         given_up = entry.words[WorkerWord.STATE] in (State.QUARANTINED, State.REFUSED)
         if entry.words[WorkerWord.WANTED] and given_up and entry.kind and entry.spec().name == name:
             other = synths.choose("auto", registered)
-            said = f"{other.name} plays notes from here on, and a piano for instruments it has not"
+            consequence = f"{other.name} plays notes from here on, and a piano for instruments it has not"
             if other.name == synths.NULL.name:
-                said = "notes make no sound from here on"
-            say(f"{info.program or info.name} is given up ({entry.reason}); {said}")
+                consequence = "notes make no sound from here on"
+            say(f"{info.program or info.name} is given up ({entry.reason}); {consequence}")
             synths.use(synths.BackendChoice(other, instead=True))
             return True
     return False

@@ -57,7 +57,7 @@ class Routes:
             return
         state["connection"].task = asyncio.current_task()
         route: HttpRoute = state["route"]
-        held = 0
+        received = 0
         body: list[bytes] = []
         try:
             more = True
@@ -67,8 +67,8 @@ class Routes:
                     return
                 piece, more = message["body"], message["more_body"]
                 if piece:
-                    self._server.hold(state["request"], held, len(piece))
-                    held += len(piece)
+                    self._server.hold(state["request"], received, len(piece))
+                    received += len(piece)
                     body.append(piece)
             request = with_body(state["request"], b"".join(body))
             body.clear()
@@ -77,7 +77,7 @@ class Routes:
             await respond(send, self._server.refused(refusal), last=True)
             return
         finally:
-            self._server.body_bytes -= held
+            self._server.body_bytes -= received
         await respond(send, response, last=state["last"])
 
 

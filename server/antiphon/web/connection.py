@@ -95,7 +95,7 @@ class HttpConnection(H11Protocol):
         self.served = 0
         self.ended = self.upgraded = False
         self._raw: asyncio.Transport | None = None
-        self._begun = self._ending = self._queued = self._answered_full = False
+        self._receiving = self._ending = self._queued = self._answered_full = False
         self._discarded = self._unsent = 0
         self._linger: asyncio.TimerHandle | None = None
 
@@ -113,7 +113,7 @@ class HttpConnection(H11Protocol):
             if self._discarded > LINGER_BYTES:
                 self.drop()
             return
-        if not self._begun:
+        if not self._receiving:
             self._begin()
         self.conn.receive_data(data)
         self._soon()
@@ -177,9 +177,9 @@ class HttpConnection(H11Protocol):
         if 0 < unsent < self._unsent:  # it reads, slowly
             self._unsent = unsent
             self._server.wait(self)
-        elif self._raw is not None and self._begun and not unsent and not self._ending:
+        elif self._raw is not None and self._receiving and not unsent and not self._ending:
             seconds = self._server.limits.request_seconds
-            self.refuse(Refusal(408, f"a request is complete within {seconds:g} seconds"))
+            self.refuse(Refusal(408, f"a request must be complete within {seconds:g} seconds"))
         else:
             self.drop()
 
@@ -203,7 +203,7 @@ class HttpConnection(H11Protocol):
             return
         assert self._raw is not None
         self._unsent = self._raw.get_write_buffer_size() + 1
-        self._begun = False
+        self._receiving = False
         self.patience = self._server.limits.idle_seconds
         self._server.wait(self)
         self.task = None
@@ -273,7 +273,7 @@ class HttpConnection(H11Protocol):
             self.drop()  # the client has disconnected
 
     def _begin(self) -> None:
-        self._begun = True
+        self._receiving = True
         self.patience = self._server.limits.request_seconds
         self._server.wait(self)
 

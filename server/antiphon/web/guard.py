@@ -145,9 +145,9 @@ def decode(text: str) -> str:
     try:
         decoded = unquote_to_bytes(raw).decode("utf-8")
     except UnicodeDecodeError:
-        raise Refusal(400, "an address is UTF-8") from None
+        raise Refusal(400, "an address must be UTF-8") from None
     if any(ord(c) < 32 or ord(c) == 127 for c in decoded):
-        raise Refusal(400, "an address holds no control characters")
+        raise Refusal(400, "an address must not hold control characters")
     return decoded
 
 
@@ -156,7 +156,7 @@ def decode_path(path: str) -> str:
     segments = [decode(part) for part in path.split("/")]
     for segment in segments:
         if segment in (".", "..") or "/" in segment or "\\" in segment:
-            raise Refusal(400, "an address holds no .. and no encoded slashes")
+            raise Refusal(400, "an address must not hold .. or encoded slashes")
     return "/".join(segments)
 
 

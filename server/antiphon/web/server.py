@@ -238,20 +238,20 @@ class HttpServer:
             self._failed(request, f"{type(error).__name__}: {error}")
             return answer({"error": "this address failed; see the server's log"}, 500)
 
-    def hold(self, request: HttpRequest, held: int, size: int) -> None:
+    def hold(self, request: HttpRequest, received: int, size: int) -> None:
         """Counts a piece of a request's body against the limits.
 
         Args:
             request: Its head.
-            held: Bytes of the body so far.
+            received: Bytes of the body so far.
             size: Bytes of the piece.
 
         Raises:
             Refusal: The body, or all bodies together, would be too long, or the method allows none.
         """
         if request.method in ("GET", "HEAD"):
-            raise Refusal(413, "a GET carries no body")
-        if held + size > self.limits.body:
+            raise Refusal(413, "a GET must not have a body")
+        if received + size > self.limits.body:
             raise Refusal(413, f"a request body has at most {self.limits.body} bytes")
         if self.body_bytes + size > self.limits.bodies:
             raise Refusal(429, "too much is being sent at once; try again", (("Retry-After", "1"),))

@@ -273,11 +273,11 @@ class Surfaces:
         self.expired += 1
         return True
 
-    def expire(self, heard: Callable[[str], float]) -> list[Surface]:
+    def expire(self, last_packet: Callable[[str], float]) -> list[Surface]:
         """Drops subscribers whose connection ended, whose address is not approved, or whose lease is over.
 
         Args:
-            heard: When a packet of the peer of a key last arrived; for subscribers that send from another port.
+            last_packet: When a packet of the peer of a key last arrived; for subscribers that send from another port.
 
         Returns:
             The dropped ones.
@@ -286,7 +286,7 @@ class Surfaces:
         gone = []
         for surface in self:
             peer = surface.peer
-            last = max(surface.since, peer.heard, heard(surface.owner))
+            last = max(surface.since, peer.heard, last_packet(surface.owner))
             far = peer.udp is not None and peer.level != Level.OWNER and not surface.fixed
             if peer.link_lost or not surface.permitted or (far and now - last > LEASE):
                 del self._by_key[peer.key]
@@ -306,7 +306,7 @@ def held_answer(host: str, most: int) -> bytes | None:
     Returns:
         The longest answer that fits; None where none does.
     """
-    for words in (f"{host} waits to be let in: antiphon approve {host}", "not approved yet", "held"):
+    for words in (f"{host} is not approved: antiphon approve {host}", "not approved yet", "held"):
         packet = encode("/fail", "", words)
         if len(packet) <= most:
             return packet

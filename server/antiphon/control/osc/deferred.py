@@ -52,16 +52,18 @@ class Deferred:
             ScheduleFull: The queue, or the share of the sender's machine, is full.
         """
         size = weight(message)
-        count, held = self._each.get(peer.host, (0, 0))
-        if count >= EACH_MESSAGES or held + size > EACH_BYTES:
+        count, used = self._each.get(peer.host, (0, 0))
+        if count >= EACH_MESSAGES or used + size > EACH_BYTES:
             raise ScheduleFull(
-                f"{peer.host} has {count} messages of {held >> 10} KiB waiting for their time already, of at most "
-                f"{EACH_MESSAGES} and {EACH_BYTES >> 10} KiB; send them nearer to it"
+                f"{peer.host} has {count} messages of {used >> 10} KiB scheduled already, of at most "
+                f"{EACH_MESSAGES} and {EACH_BYTES >> 10} KiB; send them nearer to their time"
             )
         if self.bytes + size > MAX_BYTES:
-            raise ScheduleFull(f"{self.bytes >> 20} MiB of messages wait for their time already; send it nearer to it")
+            raise ScheduleFull(
+                f"{self.bytes >> 20} MiB of messages are scheduled already; send this one nearer to its time"
+            )
         self._schedule.add(when, (message, peer, route))
-        self._each[peer.host] = (count + 1, held + size)
+        self._each[peer.host] = (count + 1, used + size)
         self.bytes += size
 
     def due(self, now: Moment) -> list[tuple[Message, Peer]]:
@@ -81,10 +83,10 @@ class Deferred:
     def _forget(self, taken: Iterable[tuple[Message, Peer, AddressRoute]]) -> None:
         for message, peer, _ in taken:
             size = weight(message)
-            count, held = self._each[peer.host]
+            count, used = self._each[peer.host]
             self.bytes -= size
             if count > 1:
-                self._each[peer.host] = (count - 1, held - size)
+                self._each[peer.host] = (count - 1, used - size)
             else:
                 del self._each[peer.host]
 

@@ -1,4 +1,8 @@
-"""Handlers of patches, nodes, wires and parameters."""
+"""Handlers of patches, nodes, wires and parameters.
+
+Each handler takes the server, the sender, the arguments and the time; `addresses` says what each does. It raises
+`AntiphonError`, whose text answers the sender.
+"""
 
 from __future__ import annotations
 
@@ -104,7 +108,9 @@ def node_add(server: GraphServer, peer: Peer, args: Args, _when: When) -> None:
     try:
         known_type(kind, server.catalog)
     except PatchError as error:
-        raise PatchError(f"{error}. One written since the server was started needs it started again") from None
+        raise PatchError(
+            f"{error}. A plugin written since the server started is found once it is started again"
+        ) from None
     server.plans.edit(lambda: server.session.add(kind, name, after or None), peer, "/node/add")
 
 

@@ -1,4 +1,8 @@
-"""Handlers of `/learn` and `/unlearn`: mapping the next MIDI controller that moves to a parameter."""
+"""Handlers of `/learn` and `/unlearn`: mapping the next MIDI controller that moves to a parameter.
+
+Each handler takes the server, the sender, the arguments and the time; `addresses` says what each does. It raises
+`AntiphonError`, whose text answers the sender.
+"""
 
 from __future__ import annotations
 

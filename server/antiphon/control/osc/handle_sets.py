@@ -1,4 +1,8 @@
-"""Handlers of set lists: load, next, previous, go, list."""
+"""Handlers of set lists: load, next, previous, go, list.
+
+Each handler takes the server, the sender, the arguments and the time; `addresses` says what each does. It raises
+`AntiphonError`, whose text answers the sender.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Handlers of tempo, transport and recording."""
+"""Handlers of tempo, transport and recording.
+
+Each handler takes the server, the sender, the arguments and the time; `addresses` says what each does. It raises
+`AntiphonError`, whose text answers the sender.
+"""
 
 from __future__ import annotations
 
@@ -86,7 +90,7 @@ def beat(server: TimeServer, peer: Peer, args: Args, when: When) -> None:
 def session_record(server: TimeServer, peer: Peer, args: Args, _when: When) -> None:
     most(args, 1, "[s:name]")
     if server.link.keeping:
-        raise WireError("a set is being kept already; /session/stop ends it first")
+        raise WireError("a session is being recorded already; end it first with /session/stop")
     path = _fresh(paths.sessions(), text(args, 0, "name", _now()), "")
     _check_room(path)
     server.link.session(str(path), server.session_header())

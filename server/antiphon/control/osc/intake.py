@@ -41,7 +41,7 @@ class Intake:
 
     Attributes:
         lanes: The senders' lanes with waiting packets.
-        deferred: Messages that wait for their time.
+        deferred: Messages with a time in the future.
         tap: Called with every packet and its sender, for `antiphon monitor`; None for nothing.
         handling: The message that is being handled.
         received: Packets so far.
@@ -264,7 +264,9 @@ class Intake:
         now = self._clock.moment()
         if self.deferred.future(when, now):
             if route.at_once:
-                raise WireError("is answered at once; send it without a time tag, or with one that is not to come")
+                raise WireError(
+                    "is answered at once; send it without a time tag, or with one that is not in the future"
+                )
             single = message._replace(address=route.address.encode())
             self.deferred.add(when, single, peer, route)
             self._deferred_at.add(when.n)

@@ -63,7 +63,7 @@ class Outbox:
             self._enqueue(self._for_plan, effect)
         else:
             if isinstance(effect, Panic | ClearSchedule):
-                self._for_plan = deque(left for e in self._for_plan for left in _left_by(effect, e))
+                self._for_plan = deque(left for e in self._for_plan for left in _remaining(effect, e))
             if self._backlog or not self._try(effect):
                 self._enqueue(self._backlog, effect)
 
@@ -111,7 +111,7 @@ class Outbox:
         queue.append(action)
 
 
-def _left_by(drop: Panic | ClearSchedule, action: Action) -> Iterator[Action]:
+def _remaining(drop: Panic | ClearSchedule, action: Action) -> Iterator[Action]:
     """What remains of an action that waits for a plan after a panic or `/clearSched`; `Syncs` answers dropped syncs."""
     if isinstance(action, EVENTS):
         if isinstance(drop, ClearSchedule) and (action.kind == "off" or type(action.when) is Now):

@@ -151,7 +151,7 @@ def _address(item: Address) -> str:
 def _params(params: tuple[Param, ...]) -> str:
     rows = ["| parameter | takes | default | |\n|---|---|---|---|\n"]
     for param in params:
-        default = "" if param.readonly or param.kind == "trigger" else _shown(param)
+        default = "" if param.readonly or param.kind == "trigger" else _default_text(param)
         notes = [param.doc]
         if param.readonly:
             notes.append("Reported by the node, cannot be set.")
@@ -162,7 +162,7 @@ def _params(params: tuple[Param, ...]) -> str:
     return "".join(rows)
 
 
-def _shown(param: Param) -> str:
+def _default_text(param: Param) -> str:
     if param.kind == "switch":
         return "on" if param.default else "off"
     return f"{param.default:g}" if isinstance(param.default, float) else str(param.default)

@@ -83,11 +83,11 @@ class Subscribers:
                 self._pinged[surface.peer.key] = now
                 surface.peer.send(encode("/ping"))
 
-        def heard(key: str) -> float:
+        def last_packet(key: str) -> float:
             peer = self._udp.known(key)
             return 0.0 if peer is None else peer.heard
 
-        if self._surfaces.expire(heard):
+        if self._surfaces.expire(last_packet):
             self._saver.soon()
 
     def to_json(self) -> dict[str, Any]:
