@@ -1,4 +1,4 @@
-"""The accompanist: hears a melody as notes and plays piano under it, on the clock."""
+"""The accompanist: takes the notes of a melody and plays a piano accompaniment on the clock."""
 
 from __future__ import annotations
 

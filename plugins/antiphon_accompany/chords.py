@@ -1,4 +1,4 @@
-"""Chords and keys as numbers: 0 to 11 major on C to B, 12 to 23 minor; a chord may be told relative to a tonic."""
+"""Chords and keys as numbers: 0 to 11 major on C to B, 12 to 23 minor; a chord may be relative to a tonic."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whole melodies: the same streaming processor on a clock whose frames are parts of a beat."""
+"""Whole melodies: runs the streaming processor on a clock whose frames are fractions of a beat."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from antiphon_accompany.processor import Accompany
 from antiphon_accompany.tables import installed
 
 TICKS = 480
-"""Frames of a beat: what notes are rounded to."""
+"""Frames of a beat; notes are rounded to them."""
 _OPENING = 2
-"""Bars of melody an introduction is played from."""
+"""Bars of melody that an introduction is based on."""
 _LENGTHS = (0.3, 0.6, 1.1)
 _BEGIN = np.array(
     [
@@ -35,8 +35,12 @@ _BEGIN = np.array(
 
 @dataclass(frozen=True)
 class Section:
-    """A stretch of one meter. start: quarter note its first bar begins on; may lie before 0.  meter: beats in a bar.
-    unit: quarter notes of a beat.
+    """A stretch of one meter.
+
+    Attributes:
+        start: Quarter note on which its first bar begins; may be below 0.
+        meter: Beats of a bar.
+        unit: Quarter notes of a beat.
     """
 
     start: float
@@ -44,8 +48,13 @@ class Section:
     unit: float = 1.0
 
 
-def heard(notes: Sequence[BeatNote], beats: int) -> Melody:
-    """Notes as the harmony hears them, from beat 0 for `beats` beats and silence after. Notes before 0 are left out."""
+def melody_of(notes: Sequence[BeatNote], beats: int) -> Melody:
+    """The `Melody` of notes, from beat 0.
+
+    Args:
+        notes: Notes before beat 0 are left out.
+        beats: Length in beats; silence follows.
+    """
     melody = Melody(2 * (beats + 64))
     melody.clear(0)
     told = [(note.end, 0, note.pitch) for note in notes if note.end > 0.0]
@@ -70,13 +79,22 @@ def accompany_file(
     labels: list[tuple[float, int]] | None = None,
     tonics: list[int] | None = None,
 ) -> list[BeatNote]:
-    """The accompaniment of a melody, in order of time.
+    """The accompaniment of a melody. No bar is left empty and no note is longer than the piece.
 
-    notes: the melody.  settings: the processor's parameters; `meter` holds where `sections` says nothing.  tempo:
-    beats a minute, by which patterns are chosen and filled.  sections: in order; the first may begin before beat 0
-    (a pickup).  ends: beat to play up to; the end of the melody's last bar otherwise.  labels: takes (beat, chord)
-    for each beat.  tonics: takes the key at each beat, 0 to 23.  No bar is left empty and no note outlasts the end.
-    Raises `ParamError` for a bad setting.
+    Args:
+        notes: The melody.
+        settings: Parameters of `accompany`; `meter` holds where `sections` does not apply.
+        tempo: Beats a minute, by which patterns are chosen and filled.
+        sections: In order; the first may begin before beat 0 (a pickup).
+        ends: Beat to play up to; by default the end of the melody's last bar.
+        labels: Receives (beat, chord) for each beat.
+        tonics: Receives the key at each beat, 0 to 23.
+
+    Returns:
+        Notes in order of their start.
+
+    Raises:
+        ParamError: A setting is invalid.
     """
     given = dict(settings or {})
     if not notes:
@@ -93,7 +111,7 @@ def accompany_file(
             continue
         # bars are to begin at whole multiples of the meter of a clock that nothing precedes
         turn = part.meter * math.ceil(max(0.0, part.start / part.unit) / part.meter)
-        moved = [_moved(note, part.start, 1.0 / part.unit, turn) for note in notes]
+        moved = [_rescaled(note, part.start, 1.0 / part.unit, turn) for note in notes]
         told: list[tuple[float, int]] = []
         keys: list[int] = [] if tonics is None else tonics
         played = _run(moved, {**given, "meter": part.meter}, tempo, turn, turn + length, told, keys)
@@ -104,14 +122,18 @@ def accompany_file(
 
 
 def meter_of(settings: Mapping[str, Value]) -> int | None:
-    """Beats in a bar, where the settings say so. `ParamError` for what is no meter."""
+    """Beats of a bar, where the settings give them.
+
+    Raises:
+        ParamError: The meter is invalid.
+    """
     if "meter" not in settings:
         return None
     param = next(p for p in Accompany.params if p.name == "meter")
     return int(param.check(settings["meter"]))
 
 
-def _moved(note: BeatNote, start: float, scale: float, turn: float) -> BeatNote:
+def _rescaled(note: BeatNote, start: float, scale: float, turn: float) -> BeatNote:
     return BeatNote((note.start - start) * scale + turn, (note.end - start) * scale + turn, note.pitch, note.velocity)
 
 
@@ -121,19 +143,23 @@ def _back(note: BeatNote, part: Section, turn: float) -> BeatNote:
 
 
 def first_bar(notes: Sequence[BeatNote], meter: int) -> int:
-    """The beat, 0 to below `meter`, that bars most likely begin on, by the chords a melody seems to ask for."""
+    """The beat, 0 to below `meter`, on which bars most likely begin, by the chords that fit the melody."""
     beats = math.ceil(max(note.end for note in notes))
-    melody = heard(notes, beats)
+    melody = melody_of(notes, beats)
     tracker = HarmonyTracker(installed(), meter, phases=(1.0 / meter,) * meter)
     for beat in range(beats):
-        tracker.hear(melody, beat)
+        tracker.add_beat(melody, beat)
     return tracker.phase
 
 
 def offset(notes: Sequence[BeatNote], believed: bool = True) -> float:
-    """Beats by which a melody lies behind its file's beats, 0 to below 1; 0 for one that lies on them.
+    """Beats by which a melody is late against its file's beats, 0 to below 1.
 
-    Files made from recordings often start anywhere. believed: notes on the file's sixteenths or triplets settle it.
+    Files made from recordings often start anywhere.
+
+    Args:
+        notes: The melody.
+        believed: Whether to return 0 where the notes lie on the file's sixteenths or triplets.
     """
     if len(notes) < 8:
         return 0.0
@@ -163,7 +189,7 @@ def _run(
     labels: list[tuple[float, int]],
     tonics: list[int],
 ) -> list[BeatNote]:
-    """The processor from beat `first` to `ends` of its clock, a beat each call."""
+    """Runs the processor from beat `first` to `ends` of its clock, a beat each call."""
     node = Accompany()
     # one frame is a tick at any tempo: the rate follows from both
     spec = StreamSpec(rate=max(1, round(TICKS * tempo / 60.0)), block=TICKS, channels=1)
@@ -171,7 +197,7 @@ def _run(
     tempo = spec.rate * 60.0 / TICKS
     begins = min(note.start for note in notes)
     opening = math.ceil(begins) + _OPENING * int(float(settings["meter"]))
-    node.foresee(heard(notes, math.ceil(ends)), math.ceil(ends), opening)
+    node.set_melody(melody_of(notes, math.ceil(ends)), math.ceil(ends), opening)
     told: list[tuple[int, int, Event]] = []
     for note in notes:
         start, end = round(note.start * TICKS), max(round(note.start * TICKS) + 1, round(note.end * TICKS))

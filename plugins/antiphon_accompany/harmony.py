@@ -1,11 +1,11 @@
-"""Key and chord from a melody, beat by beat: two hidden Markov models over the same 24 keys.
+"""Key and chord of a melody, beat by beat: two hidden Markov models over the same 24 keys.
 
 The first is generative: its states are a key and a chord in it, its observations the pitch classes of each beat; it
-weighs the keys, and where the bar begins. The second tells the chord within each of those: its transitions are the
-same, its observations are windows of melody around the beat (without lookahead: before it), scored by linear
-discriminants (Fisher). The chord told is the mean over keys and bar phases. The tables are counted from POP909 by
-`training`. After Raphael and Stoddard, "Functional harmonic analysis using probabilistic models" (2004), and Simon,
-Morris and Basu, "MySong" (2008).
+weighs the keys, and where the bar begins. The second finds the chord within each key: its transitions are the same, its
+observations are windows of melody around the beat (without lookahead: before it), scored by linear discriminants
+(Fisher). The result is the mean over keys and bar phases. The tables are counted from POP909 by `training`. After
+Raphael and Stoddard, "Functional harmonic analysis using probabilistic models" (2004), and Simon, Morris and Basu,
+"MySong" (2008).
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from antiphon_accompany.tables import AHEAD, AROUND, DIATONIC, PAST, HarmonyTabl
 
 F32 = NDArray[np.float32]
 REACH = 17
-"""Beats the discriminants look back, and ahead."""
+"""Beats before and after the current one that the discriminants use."""
 CAP = 0.35
-"""Most a class counts in a window, with lookahead: that it is there says more than how long it sounds."""
+"""Upper bound of a pitch class in a window, with lookahead: its presence matters more than its length."""
 KEY_CHANGE = 1e-3
-"""Chance of a new key, each beat."""
+"""Probability of a new key at each beat."""
 SHARPNESS, PRIOR, INERTIA = 0.65, 0.2, 0.6
 """Exponents of the discriminants, of the chord's own frequency in them, and of the transitions; tuned by songs."""
 PHASES = (0.7, 0.08, 0.14, 0.08)
-"""How likely chords change by the bar that is told, and by one that begins one, two, three beats later."""
+"""Prior that the bar begins at the given place, or one, two, three beats later."""
 PHASES_AHEAD = (0.4, 0.15, 0.3, 0.15)
-"""The same where the melody is known ahead, which tells more of it."""
+"""The same with lookahead, where the melody determines more of it."""
 _PLACES = {1: (0,), 2: (0, 2), 3: (0, 1, 3), 4: (0, 1, 2, 3), 5: (0, 1, 3, 2, 3), 6: (0, 1, 3, 2, 1, 3)}
 _ROLL = (np.arange(12)[None, :] + np.arange(12)[:, None]) % 12
 _CHORD = np.array([[24 * k + c // 12 * 12 + (c - k) % 12 for c in range(24)] for k in range(12)])
@@ -41,9 +41,12 @@ def places(meter: int) -> tuple[int, ...]:
 
 
 def features(melody: Melody, beat: int, known: int) -> F32:
-    """What the discriminants see at `beat`: `[groups, 12]`, pitch classes from C.
+    """Input of the discriminants at `beat`: `[groups, 12]`, pitch classes from C.
 
-    known: beats of the melody from `beat` on that are told; those after are taken as silent.
+    Args:
+        melody: The melody.
+        beat: The current beat.
+        known: Beats of the melody from `beat` on that are known; later ones are treated as silent.
     """
     ahead = known > 0
     near = melody.rows(beat - REACH, beat + REACH if ahead else beat)
@@ -62,17 +65,16 @@ def features(melody: Melody, beat: int, known: int) -> F32:
 
 
 def turned(seen: F32) -> F32:
-    """`features` as seen from each of twelve tonics, and a one: `[12, groups * 12 + 1]`."""
+    """The features relative to each of twelve tonics, and a constant 1: `[12, groups * 12 + 1]`."""
     made = np.ones((12, seen.size + 1), np.float32)
     made[:, :-1] = seen[:, _ROLL].transpose(1, 0, 2).reshape(12, -1)
     return made
 
 
 class HarmonyTracker:
-    """Follows one melody. `hear` each beat once it is past (or known), `decide` each beat before it is played.
+    """Tracks the harmony of one melody. Call `add_beat` once a beat is past or known, and `decide` before it is played.
 
-    meter: beats in a bar.  key: 0 to 23 to hold to, None to find out.  phases: see `PHASES`.  States are
-    `[phases, 2, 12, 24]`: bar phase, mode, tonic, chord relative to it.
+    States are `[phases, 2, 12, 24]`: bar phase, mode, tonic, chord relative to it.
     """
 
     def __init__(
@@ -110,7 +112,7 @@ class HarmonyTracker:
         self.reset()
 
     def reset(self) -> None:
-        """Forgets what was heard."""
+        """Clears all beats."""
         self._seen: dict[int, F32] = {}
         self._both = self._start.copy()
         self._chord = self._chords.copy()
@@ -118,16 +120,16 @@ class HarmonyTracker:
 
     @property
     def key(self) -> int:
-        """The likeliest key."""
+        """The likeliest key, 0 to 23."""
         return int(self.weights.sum(axis=0).reshape(24).argmax())
 
     @property
     def phase(self) -> int:
-        """Beats after its said place at which the bar most likely begins."""
+        """Beats after the given place at which the bar most likely begins."""
         return int(self.weights.sum(axis=(1, 2)).argmax())
 
-    def hear(self, melody: Melody, beat: int) -> None:
-        """Takes in a whole beat of the melody: keys and phases are weighed anew."""
+    def add_beat(self, melody: Melody, beat: int) -> None:
+        """Takes a whole beat of the melody and updates keys and phases."""
         place = beat % self.meter
         row = beat % melody.size
         seen = np.concatenate((melody.durations[row][_ROLL], melody.onsets[row][_ROLL]), axis=1)
@@ -139,20 +141,26 @@ class HarmonyTracker:
         self.weights = self._both.sum(axis=3)
 
     def decide(self, melody: Melody, beat: int, known: int = 0) -> F32:
-        """Chances of the 24 chords at `beat`, `[24]`. known: beats of the melody from `beat` on that are told."""
+        """Probabilities of the 24 chords at `beat`, `[24]`.
+
+        Args:
+            melody: The melody.
+            beat: The beat to be played.
+            known: Beats of the melody from `beat` on that are known.
+        """
         place = beat % self.meter
         self._chord = self._chord @ self._stiff[place]
         self._chord *= self._evidence(melody, beat, known)
         self._seen.pop(beat, None)
         self._chord /= self._chord.sum(axis=3, keepdims=True)
         if known <= REACH:
-            return self._told(self._chord)
+            return self._mean_chances(self._chord)
         after = np.ones_like(self._chord)
         for later in range(beat + known - REACH, beat, -1):
             after *= self._evidence(melody, later, REACH)
             after = after @ self._stiff[later % self.meter].transpose(0, 1, 3, 2)
             after /= after.max(axis=3, keepdims=True)
-        return self._told(self._chord * after)
+        return self._mean_chances(self._chord * after)
 
     def _evidence(self, melody: Melody, beat: int, known: int) -> F32:
         whole = self._seen.get(beat)
@@ -170,7 +178,7 @@ class HarmonyTracker:
             self._seen[beat] = made
         return made
 
-    def _told(self, state: F32) -> F32:
+    def _mean_chances(self, state: F32) -> F32:
         state = state + np.float32(1e-30)
         share = state * (self.weights[..., None] / state.sum(axis=3, keepdims=True))
         by_key = share.sum(axis=0)

@@ -1,4 +1,4 @@
-"""`antiphon run accompany melody.mid out.mid`: the melody as it is, and a piano under it."""
+"""The file job `antiphon run accompany melody.mid out.mid`: the melody with a piano accompaniment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the harmony hears of a melody: for each beat, how long each pitch class sounded and which began on it."""
+"""The melody as the harmony uses it: for each beat, how long each pitch class sounded and which began on it."""
 
 from __future__ import annotations
 
@@ -9,16 +9,18 @@ from numpy.typing import NDArray
 
 F32 = NDArray[np.float32]
 LIVE_BEATS = 64
-"""Beats remembered live; a power of two well above what the tables look back."""
+"""Beats stored live; a power of two well above the reach of the tables."""
 NEAR = 1.0 / 12.0
 """Beats by which a note may miss a beat and still count as begun on it."""
 
 
 class Melody:
-    """Rows by beat, in a ring. Notes are told in order; a beat's row is whole once `until` has passed its end.
+    """A ring of beats. Notes are added in order; a beat is complete once `until` has passed its end.
 
-    durations, onsets, held: `[beats, 12]`: beats of sound, notes begun on the beat, classes that sounded before
-    the beat and go on into it (0 or 1).
+    Attributes:
+        durations: `[beats, 12]` beats of sound of each pitch class.
+        onsets: `[beats, 12]` notes begun on the beat.
+        held: `[beats, 12]` 1 for classes that sounded before the beat and continue into it.
     """
 
     def __init__(self, beats: int = LIVE_BEATS) -> None:
@@ -31,7 +33,7 @@ class Melody:
         self._clean = 0
 
     def clear(self, beat: int = 0) -> None:
-        """Forgets all; the next beat is `beat`."""
+        """Clears the ring; the next beat is `beat`."""
         for rows in (self.durations, self.onsets, self.held):
             rows.fill(0.0)
         self._open.clear()
@@ -54,7 +56,7 @@ class Melody:
             self._add(pitch, self._began[pitch], beat)
 
     def until(self, beat: int) -> None:
-        """All notes before `beat` have been told: what sounds still is counted up to there."""
+        """Completes all beats before `beat`: sounding notes are counted up to there."""
         while self._clean < beat + self.size // 2:
             row = self._clean % self.size
             self.durations[row] = self.onsets[row] = self.held[row] = 0.0
@@ -67,7 +69,7 @@ class Melody:
                 self._began[pitch] = float(beat)
 
     def rows(self, first: int, last: int) -> NDArray[np.intp]:
-        """Where the beats `first` to before `last` lie in the rings."""
+        """Rows of the beats `first` to before `last` in the ring."""
         return np.arange(first, last) % self.size
 
     def _add(self, pitch: int, start: float, end: float) -> None:

@@ -1,4 +1,4 @@
-"""MIDI files: a melody in, the same file with an accompaniment in a track of its own out."""
+"""Reads the melody of a MIDI file, and writes the file with an accompaniment in a track of its own."""
 
 from __future__ import annotations
 
@@ -26,7 +26,13 @@ _DRUMS = 9
 
 @dataclass(frozen=True)
 class Read:
-    """A file as read. melody: its notes, in beats.  track: which track they are in.  tempo: mean beats a minute."""
+    """A file as read.
+
+    Attributes:
+        melody: Its notes, in beats.
+        track: Index of their track.
+        tempo: Mean beats a minute.
+    """
 
     file: mido.MidiFile
     melody: list[BeatNote]
@@ -37,7 +43,11 @@ class Read:
 
 
 def read(path: Path) -> Read:
-    """The melody: the track of that name, else the first with notes that is not drums. `FileError` for a bad file."""
+    """Reads the melody: the track of that name, else the first with notes that is not drums.
+
+    Raises:
+        FileError: The file cannot be read.
+    """
     try:
         # a device or a pipe has no size, and is not waited for
         size = path.stat().st_size if path.is_file() else 0
@@ -68,9 +78,11 @@ def read(path: Path) -> Read:
 
 
 def sections(given: Read, meter: int | None = None) -> list[Section]:
-    """The file's bars, by its time signatures; found by ear where its notes do not lie on its beats.
+    """The file's bars, by its time signatures; estimated where its notes do not lie on its beats.
 
-    meter: beats of a bar, against what the file says.
+    Args:
+        given: The file.
+        meter: Beats of a bar, in place of the file's.
     """
     # bars of one beat are what transcribing programs write when they mean none
     barless = given.signatures[0][1] == 1
@@ -116,8 +128,14 @@ def bars(upper: int, lower: int) -> tuple[int, float]:
 
 @dataclass(frozen=True)
 class Accompanied:
-    """What was made of a file. notes: the accompaniment.  key: that of most of its beats.  bars: of the melody.
-    tempo: mean beats a minute.  seconds: of the whole file.
+    """The result for a file.
+
+    Attributes:
+        notes: The accompaniment.
+        key: That of most of its beats.
+        bars: Bars of the melody.
+        tempo: Mean beats a minute.
+        seconds: Length of the whole file.
     """
 
     notes: list[BeatNote]
@@ -128,7 +146,7 @@ class Accompanied:
 
 
 def accompany_midi(source: Path, target: Path, settings: Mapping[str, Value] | None = None) -> Accompanied:
-    """Writes `source` with an accompaniment in a further track, all else as it was."""
+    """Writes `source` with an accompaniment in a further track, otherwise unchanged."""
     given = read(source)
     options = dict(settings or {})
     parts = sections(given, meter_of(options))

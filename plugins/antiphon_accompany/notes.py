@@ -6,7 +6,14 @@ from typing import NamedTuple
 
 
 class BeatNote(NamedTuple):
-    """start, end: beats (quarter notes) from the beginning.  pitch: MIDI number.  velocity: above 0 to 1."""
+    """A note in musical time.
+
+    Attributes:
+        start: Beats (quarter notes) from the beginning.
+        end: Beats from the beginning.
+        pitch: MIDI number.
+        velocity: Above 0 to 1.
+    """
 
     start: float
     end: float

@@ -1,4 +1,4 @@
-"""The pianist: told a chord a beat before it is due, gives notes in beats; keeps out of the melody's way."""
+"""The pianist: given a chord a beat ahead, plays its notes, and avoids the keys of the melody."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from antiphon_accompany.styles import Strike, bar, chosen
 from antiphon_accompany.voicing import Hands
 
 NOTES_PER_BEAT = 3.45
-"""What a pianist plays at 80 beats a minute; slower tempi have more (POP909's training songs)."""
+"""Notes that a pianist plays per beat at 80 beats a minute; more at slower tempos (POP909's training songs)."""
 CLASHES = (1, 13)
-"""Semitones between two notes that rub: a semitone, a minor ninth."""
+"""Semitones between two notes that clash: a semitone, a minor ninth."""
 ROOM = 3
-"""Semitones kept free below the melody."""
+"""Semitones left free below the melody."""
 CROWD = 8
-"""More keys than these at once are no melody, and cannot all be kept clear of."""
+"""More sounding keys than these are not treated as a melody, since they cannot all be avoided."""
 LOUDNESS = 0.72
-"""Against the melody."""
+"""Velocity relative to the melody's."""
 
 
 class Struck(NamedTuple):
@@ -42,7 +42,7 @@ class PianistSettings:
 
 
 class MelodyListener:
-    """What the pianist notices of the melody at once: what sounds, how loud and how high it is."""
+    """The melody's current state: sounding keys, loudness and register."""
 
     def __init__(self) -> None:
         self.sounding: dict[int, float] = {}
@@ -70,21 +70,21 @@ class MelodyListener:
 
 
 class Pianist:
-    """Bars of a style on a chord. `beat` is asked once for each beat, in order, and gives its notes."""
+    """Plays bars of a style on chords. `beat` is called once for each beat, in order."""
 
     def __init__(self) -> None:
         self.hands = Hands()
-        self.ear = MelodyListener()
+        self.listener = MelodyListener()
         self.reset()
 
     def reset(self) -> None:
-        """Forgets bar, chord and melody."""
+        """Clears bar, chord and melody."""
         self.hands.reset()
-        self.ear.reset()
+        self.listener.reset()
         self.rest()
 
     def rest(self) -> None:
-        """Forgets bar and chord: the clock was moved or stopped."""
+        """Clears bar and chord, after the clock was moved or stopped."""
         self._bar: list[Strike] = []
         self._number: tuple[int, int] | None = None
         self.chord: int | None = None
@@ -95,14 +95,14 @@ class Pianist:
         if (number, meter) != self._number:
             style = manner.style
             if style == "auto":
-                style = chosen(number, meter, tempo, self.ear.loudness, manner.seed)
+                style = chosen(number, meter, tempo, self.listener.loudness, manner.seed)
             # log2 of notes per beat falls by 0.38 for each doubling of the tempo (POP909's training songs)
             wanted = NOTES_PER_BEAT * (80.0 / tempo) ** 0.38 * 2.0 ** (2.4 * (manner.density - 0.5))
             self._bar = bar(style, meter, wanted * meter, number, manner.seed)
             self._number = number, meter
         changed = chord != self.chord
         if changed or place == 0:
-            self.hands.place(chord, round(self.ear.lowest) - ROOM, manner.register)
+            self.hands.place(chord, round(self.listener.lowest) - ROOM, manner.register)
         strikes = [s for s in self._bar if place <= s.at < place + 1]
         if changed and not any(s.at == place and "b" in s.what for s in strikes):
             strikes = [Strike(place, "b", min(1.5, meter - place), 1.0), *strikes]
@@ -116,15 +116,15 @@ class Pianist:
             for pitch in self.hands.pitches(strike.what):
                 touch = 1.0 + manner.humanise * chance.uniform(-0.16, 0.16)
                 hand = 0.95 if strike.what in ("b", "o", "f") else 1.0
-                loud = min(1.0, max(0.05, self.ear.loudness * LOUDNESS * strike.accent * hand * touch))
+                loud = min(1.0, max(0.05, self.listener.loudness * LOUDNESS * strike.accent * hand * touch))
                 made.append(Struck(start, pitch, loud, start + strike.length))
         return made
 
     def clashes(self, pitch: int) -> bool:
-        """Whether the key rubs against what the melody sounds now."""
-        sounding = self.ear.sounding
+        """Whether the key clashes with a sounding note of the melody."""
+        sounding = self.listener.sounding
         return len(sounding) <= CROWD and any(abs(pitch - other) in CLASHES for other in sounding)
 
     def taken(self, pitch: int) -> bool:
-        """Whether the melody holds the key itself."""
-        return len(self.ear.sounding) <= CROWD and pitch in self.ear.sounding
+        """Whether the melody is holding the key."""
+        return len(self.listener.sounding) <= CROWD and pitch in self.listener.sounding

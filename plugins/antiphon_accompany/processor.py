@@ -1,4 +1,4 @@
-"""`accompany`: a melody's notes in, a pianist's out, on the engine's clock."""
+"""The processor `accompany`: a melody's notes in, piano notes out, on the engine's clock."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from antiphon_accompany.styles import STYLES
 from antiphon_accompany.tables import installed
 
 _EARLY = 1e-6
-"""Frames by which a beat may seem to have come early, for rounding."""
+"""Frames of tolerance for the rounding of a beat's frame."""
 _JUMP = 0.25
-"""Beats between where the clock should be and is, from which it was moved; less is a tempo that changed."""
+"""Difference between expected and actual beat above which the clock was moved; a smaller one is a change of tempo."""
 _NEVER = 1 << 60
 MOST = 16
-"""Notes sounding at once; the oldest is let go for more."""
+"""Most sounding notes; the oldest is ended to make room."""
 
 
 class Accompany(Processor):
-    """Listens to a melody and plays piano under it. What is played on a beat is decided from what was heard before."""
+    """Plays piano under a melody. The notes of a beat are decided from the melody before it."""
 
     inputs = (EVENTS_IN,)
     outputs = (EVENTS_OUT,)
@@ -60,11 +60,15 @@ class Accompany(Processor):
         self._heard: int | None = None
         self._clear()
 
-    def foresee(self, melody: Melody, ends: int, opening: int = 0) -> None:
-        """The melody is known up to beat `ends`, as in a file: `lookahead` bars of it are used, and nothing rests.
+    def set_melody(self, melody: Melody, ends: int, opening: int = 0) -> None:
+        """Sets a file's melody, of which `lookahead` bars are used. Call after `prepare`, before the first block.
 
-        opening: until this beat, where the melody is under way, all before it is known, unless `lookahead` is 0.
-        After `prepare`, before the first block. The same notes come in by their events as well.
+        The same notes must come in as events as well.
+
+        Args:
+            melody: The melody.
+            ends: Beat up to which it is known.
+            opening: Up to this beat the whole melody before it is known, unless `lookahead` is 0.
         """
         self._known, self._ends, self._opening = melody, ends, opening
 
@@ -83,7 +87,7 @@ class Accompany(Processor):
             self._end_all(io, 0)
             self._all_off = False
         if not time.playing:
-            self._stand(events)
+            self._while_stopped(events)
             return
         if moved:
             self._clear()
@@ -106,7 +110,7 @@ class Accompany(Processor):
             elif when[1] == first:
                 self._decide(io, first, time.tempo)
             elif heard == first:
-                self._hear(io, events[at], time.beat + per_frame * heard)
+                self._on_event(io, events[at], time.beat + per_frame * heard)
                 at += 1
             else:
                 self._strike(io, first, self._due.pop(0))
@@ -117,7 +121,7 @@ class Accompany(Processor):
         return max(0, math.ceil((beat - now) / per_frame - _EARLY))
 
     def _settle(self, io: IO, frame: int) -> HarmonyTracker:
-        """Parameters, as they are at a frame."""
+        """Reads the parameters at a frame."""
         manner = self._manner
         manner.style = str(io.at("style", frame))
         manner.density = float(io.at("density", frame))
@@ -134,17 +138,17 @@ class Accompany(Processor):
         return self._tracker
 
     def _begin(self, beat: int, now: float) -> None:
-        """The clock stands somewhere new: the beats before it were silent."""
+        """Handles a new position of the clock: the beats before it were silent."""
         self._since = 0 if self._known is not None else beat - 1
         self._heard = None
-        self._player.ear.last = min(self._player.ear.last, now)
+        self._player.listener.last = min(self._player.listener.last, now)
         self._melody.clear(beat - 1)
-        for pitch in self._player.ear.sounding:
+        for pitch in self._player.listener.sounding:
             self._melody.on(pitch, now)
-            self._player.ear.last = now
+            self._player.listener.last = now
 
     def _decide(self, io: IO, frame: int, tempo: float) -> None:
-        """A beat has come: its chord, from what was heard before it, and its notes."""
+        """Decides chord and notes of the beat that begins, from the melody before it."""
         beat, tracker, player = self._next, self._settle(io, frame), self._player
         assert beat is not None
         self._next = beat + 1
@@ -157,7 +161,7 @@ class Accompany(Processor):
         if self._known is not None and self._heard is None:
             first = self._since
         for past in range(first, beat + ahead):
-            tracker.hear(melody, past)
+            tracker.add_beat(melody, past)
         self._heard = max(first, beat + ahead)
         chances = tracker.decide(melody, beat, ahead)
         if not self._awake(beat, meter * int(io.at("patience", frame))):
@@ -172,7 +176,7 @@ class Accompany(Processor):
         self._due += player.beat(beat, meter, tempo, chord, self._manner)
 
     def _ahead(self, beat: int, wanted: int) -> int:
-        """Beats from `beat` on of which the melody is known."""
+        """Beats from `beat` on for which the melody is known."""
         if self._known is None:
             return 0
         if wanted and beat < self._opening:
@@ -180,21 +184,21 @@ class Accompany(Processor):
         return min(wanted, max(0, self._ends - beat))
 
     def _awake(self, beat: int, patience: int) -> bool:
-        """Whether to play: somebody plays a melody, or a file goes on."""
+        """Whether to play: a melody has been played within `patience` beats, or a file has not ended."""
         if self._known is not None:
             return beat < self._ends
         # what is held for longer was most likely never ended
-        return beat - self._player.ear.last <= patience
+        return beat - self._player.listener.last <= patience
 
-    def _hear(self, io: IO, event: Event, beat: float) -> None:
-        ear = self._player.ear
+    def _on_event(self, io: IO, event: Event, beat: float) -> None:
+        listener = self._player.listener
         if event.kind == "on" and event.value > 0.0:
-            ear.on(event.number, event.value, beat)
+            listener.on(event.number, event.value, beat)
             self._melody.on(event.number, beat)
             for pitch in [p for p in self._sounding if p == event.number or self._player.clashes(p)]:
                 self._end(io, pitch, event.offset)
         elif event.kind in ("on", "off"):
-            ear.off(event.number, beat)
+            listener.off(event.number, beat)
             self._melody.off(event.number, beat)
 
     def _strike(self, io: IO, frame: int, note: Struck) -> None:
@@ -216,7 +220,7 @@ class Accompany(Processor):
             self._end(io, pitch, frame)
 
     def _end_strange(self, io: IO, frame: int, chord: int) -> None:
-        """Ends what is no tone of the chord."""
+        """Ends sounding notes that are not tones of the chord."""
         belongs = tones(chord)
         for pitch in [p for p in self._sounding if p % 12 not in belongs]:
             self._end(io, pitch, frame)
@@ -225,17 +229,17 @@ class Accompany(Processor):
         for pitch in list(self._sounding):
             self._end(io, pitch, frame)
 
-    def _stand(self, events: Sequence[Event]) -> None:
-        """The clock stands: the melody is followed, so that what is held is known when it goes on."""
+    def _while_stopped(self, events: Sequence[Event]) -> None:
+        """Tracks held notes while the clock is stopped."""
         self._clear()
         for event in events:
             if event.kind == "on" and event.value > 0.0:
-                self._player.ear.on(event.number, event.value, self._player.ear.last)
+                self._player.listener.on(event.number, event.value, self._player.listener.last)
             elif event.kind in ("on", "off"):
-                self._player.ear.off(event.number, self._player.ear.last)
+                self._player.listener.off(event.number, self._player.listener.last)
 
     def _clear(self) -> None:
-        """Forgets where the clock was, and what was to come."""
+        """Clears the position and the pending notes."""
         self._due.clear()
         self._next = self._expected = self._heard = None
         self._since = 0

@@ -1,4 +1,4 @@
-"""What `harmony` knows of songs: counted tables, or plain ones of a harmony book where those are missing."""
+"""The tables of `harmony`: counted from songs, or diatonic defaults where those are not installed."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def beside(first: int, last: int) -> bool:
 
 @cache
 def installed() -> HarmonyTables:
-    """Those that ship; the plain ones, and a line in the log, where they are missing or changed."""
+    """The installed tables; the defaults, with a warning, where they are missing or changed."""
     try:
         return HarmonyTables.of(read_weights(MODEL))
     except ModelError as error:
@@ -76,7 +76,7 @@ def installed() -> HarmonyTables:
 
 
 def plain() -> HarmonyTables:
-    """Diatonic chords that change with the bar, and melody notes that are mostly tones of theirs."""
+    """The defaults: diatonic chords that change with the bar, and melody notes that are mostly chord tones."""
     first = np.full((2, 24), 0.05)
     fits = np.full((24, 12), 0.05)
     for chord in range(24):

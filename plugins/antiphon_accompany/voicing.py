@@ -1,4 +1,4 @@
-"""From a chord to keys of the piano: a bass and its hand, a right hand that moves little and stays under the melody."""
+"""From a chord to keys: a bass, the left hand, and a right hand that moves little and stays below the melody."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Hands:
         self.reset()
 
     def reset(self) -> None:
-        """Back to the middle."""
+        """Moves the hands to the middle."""
         self.chord = self.root = 0
         self.bass = BASS + 6
         self.right: tuple[int, ...] = (57, 60, 64, 69)

@@ -1,7 +1,7 @@
-"""MIDI: ports looked after, notes to commands, knobs to parameters.
+"""MIDI input: watches ports, turns notes into commands and controllers into parameter changes.
 
-What a port sends takes the way of a `/note/on`, `/cc` or `/bend` by OSC, with `midi:PORT` as its source. A note
-sounds a block and a millisecond after it came, however busy this process is: always as late, never sooner or later.
+A note takes the same way as a `/note/on`, `/cc` or `/bend` by OSC, with `midi:PORT` as its source. It sounds a block
+and a millisecond after it came, independent of this process's load: always with the same latency.
 """
 
 from __future__ import annotations
@@ -37,18 +37,23 @@ SENSED = 0.35
 """Seconds of silence after which a port that sends active sensing has gone; the standard says 0.3."""
 PER_TURN = 256
 SLACK = 0.001
-"""Seconds for this process to hand a note on."""
+"""Seconds for this process to pass a note on."""
 _MODES = 120
 """Controllers from here on are channel modes: all sound off, reset controllers, all notes off, …"""
 RESET_CONTROLLERS, LOCAL = 121, 122
 
 
 class MidiInput:
-    """received: messages.  refused: those that nobody took.  out: what plays to other instruments.
+    """MIDI ports of the server.
+
+    Attributes:
+        received: Number of messages.
+        refused: Number of messages that no node accepted.
+        out: Plays to other instruments.
 
     Args:
-        server: Where the notes go.
-        ports: To listen and to play to; none need be open.
+        server: Where commands go.
+        ports: Ports to read and to write; none need be open.
     """
 
     def __init__(self, server: TransportServer, ports: Ports) -> None:
@@ -99,7 +104,7 @@ class MidiInput:
     # ---- learning
 
     def learn(self, target: str, done: Callable[[str], None]) -> None:
-        """The next control that moves is mapped to `target`, "node.param"; `done` is told which it was."""
+        """Maps the next controller that moves to `target`, "node.param"; `done` is called with its name."""
         self._learning = (target, done)
 
     def unlearn(self, target: str) -> None:
@@ -112,7 +117,7 @@ class MidiInput:
     # ---- life
 
     async def _serve(self) -> None:
-        """Until cancelled. What goes wrong with MIDI is said, and the sound goes on."""
+        """Runs until cancelled. Failures of MIDI are logged and do not affect the sound."""
         loop, ports, out = asyncio.get_running_loop(), self.ports, self.out
         thread = ThreadPoolExecutor(1, "midi")
         loop.add_reader(ports.bell, self._readable)
@@ -145,7 +150,7 @@ class MidiInput:
             thread.shutdown(wait=False)
 
     def _end_left(self) -> None:
-        """Ends the notes of a control process that was killed: their keys were let go of unheard, maybe."""
+        """Ends the notes of a control process that was killed, whose note-offs may be lost."""
         with self._server.turn():
             for channel, note in self._held.left():
                 self._do(NoteOff(note, channel), "")
@@ -165,7 +170,7 @@ class MidiInput:
                     log.warning("the MIDI port %s has gone; its notes were ended", port)
 
     def _sense(self) -> None:
-        """A port that sent active sensing and fell silent has gone, whatever its system says."""
+        """Treats a port that sent active sensing and fell silent as gone, even if its system still lists it."""
         if any(v.sensing for v in self._voices.values()):
             self._readable()
         now = monotonic()
@@ -190,7 +195,7 @@ class MidiInput:
     # ---- what comes
 
     def _readable(self) -> None:
-        """What came since; a hundred messages at a time, so that OSC is heard too."""
+        """Handles what came, at most a hundred messages at a time, so that OSC is handled in between."""
         with contextlib.suppress(BlockingIOError):
             os.eventfd_read(self.ports.bell)
         found = self.ports.take(PER_TURN)
@@ -309,7 +314,7 @@ class MidiInput:
         return SetParam(node, name, found.cells[cell].from_norm(value))
 
     def _when(self, ns: int) -> When:
-        """The sample of a note that came then: a block and a little later, so that all are as late."""
+        """The sample of a note that came at `ns`: a constant latency of a block and `SLACK`."""
         if not ns:
             return NOW
         server = self._server
@@ -322,7 +327,7 @@ class MidiInput:
         self.out.source = ""
 
     def _try(self, work: Callable[[], None]) -> None:
-        """What cannot be done is counted, and the last of it told in the status: MIDI has no answers."""
+        """Runs `work`; a failure is counted and the last one shown in the status, since MIDI has no replies."""
         try:
             work()
         except AntiphonError as error:

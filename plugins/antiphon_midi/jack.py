@@ -122,14 +122,14 @@ class JackMidi:
 
     def _listen(self, name: str, own: str) -> None:
         slot = _free(self._ins, INPUTS)
-        with self._said():
+        with self._os_errors():
             port = self._client.midi_inports.register(_short(own, slot))
         self._ins[name], self._names[slot] = (slot, port), name
         self._words[MidiSlot.INS + slot] = self._pointer(port)
 
     def open_output(self, name: str) -> None:
         slot = _free(self._outs, OUTPUTS)
-        with self._said():
+        with self._os_errors():
             port = self._client.midi_outports.register(_short(f"out to {name}".replace(":", " "), slot))
         self._outs[name] = (slot, port)
         self._words[MidiSlot.OUTS + slot] = self._pointer(port)
@@ -143,7 +143,7 @@ class JackMidi:
                 own = ports[name][1]
                 if own.is_connected_to(name):
                     continue
-                with self._said():
+                with self._os_errors():
                     self._client.connect(*((name, own) if there_first else (own, name)))
                 connected = True
         return connected
@@ -181,7 +181,7 @@ class JackMidi:
         return int(self._jack._ffi.cast("uintptr_t", port._ptr))
 
     @contextlib.contextmanager
-    def _said(self) -> Iterator[None]:
+    def _os_errors(self) -> Iterator[None]:
         """JACK's refusals as OSError."""
         if self._down:
             raise OSError("JACK has gone")

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 MAX_HELD = 1 << 20
-"""Bytes of one port that wait to be read; what comes beyond is dropped and counted."""
+"""Bytes of one port in the queue; more is dropped and counted."""
 OWN_PORT = "listens"
 ALSA_CLIENTS = "/proc/asound/seq/clients"
 
@@ -97,7 +97,7 @@ class _Threaded:
 
 
 class RtMidi(_Threaded):
-    """python-rtmidi. SysEx and clock are left out by it: nobody wants them, and SysEx has no bound there."""
+    """python-rtmidi. It filters SysEx, which is unbounded there, and clock messages; both are unused."""
 
     def __init__(self, client: str, bell: int, virtual: str, api: str) -> None:
         super().__init__(bell)
@@ -113,7 +113,7 @@ class RtMidi(_Threaded):
             self._listen(virtual, lambda port: port.open_virtual_port(virtual))
 
     def inputs(self) -> list[str]:
-        """Not those somebody connected to the virtual input: they would be heard twice."""
+        """Names of inputs, without those already connected to the virtual input, which would arrive twice."""
         heard = connected(_read(ALSA_CLIENTS), self._client, self._virtual) if self._virtual else set()
         return [n for n in self._others(self._look_in.get_ports()) if n.rpartition(" ")[2] not in heard]
 

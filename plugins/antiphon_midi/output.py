@@ -1,4 +1,4 @@
-"""To external gear: what is played by command, and what the node named in the patch's [midi] emits."""
+"""MIDI output: sends notes that are played by command, and those of the node named in the patch's [midi]."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from antiphon_midi import messages as midi
 from antiphon_midi.ports import Ports
 
 MOST = 65536
-"""Messages that wait for their time."""
+"""Most messages in the queue."""
 _Waiting = tuple[float, int, bytes, str]
 
 
@@ -36,7 +36,7 @@ class MidiOut:
         self.dropped = 0
 
     def effect(self, effect: EngineEffect) -> None:
-        """Something the engine is told by a command."""
+        """Sends an event that a command sent to the engine."""
         if isinstance(effect, Panic):
             self.silence()
         elif isinstance(effect, ClearSchedule):
@@ -62,7 +62,7 @@ class MidiOut:
             self.silence()
 
     def silence(self) -> None:
-        """Ends what sounds out there, and drops what waits."""
+        """Ends sounding notes at all outputs, and clears the queue."""
         self._waiting.clear()
         for channel, note in sorted(self._sounding):
             self._ports.send(midi.encode("off", note, 0.0, channel))
@@ -106,7 +106,7 @@ class MidiOut:
         while self._waiting and self._waiting[0][0] <= now + 1:
             _, _, message, but = heapq.heappop(self._waiting)
             self._ports.send(message, but)
-            self._heard(message)
+            self._on_bytes(message)
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -114,7 +114,7 @@ class MidiOut:
             delay = (self._waiting[0][0] - now) / self._server.rate
             self._timer = asyncio.get_running_loop().call_later(delay, self._due)
 
-    def _heard(self, message: bytes) -> None:
+    def _on_bytes(self, message: bytes) -> None:
         self.sent += 1
         note = (message[0] & 0x0F) + 1, message[1]
         if message[0] & 0xF0 == midi.NOTE_ON:

@@ -1,4 +1,4 @@
-"""For `antiphon doctor` and `antiphon devices`: which MIDI system there is, and its ports."""
+"""The MIDI part of `antiphon doctor` and `antiphon devices`: the MIDI system and its ports."""
 
 from __future__ import annotations
 
@@ -14,7 +14,14 @@ from antiphon_midi.ports import make_backend
 
 @dataclass(frozen=True, slots=True)
 class MidiReport:
-    """system: its name, "" where there is none and `problem` says why.  sources, sinks: ports to hear, to play to."""
+    """A MIDI system.
+
+    Attributes:
+        system: Its name, "" without one.
+        problem: Why there is none.
+        sources: Ports to read.
+        sinks: Ports to write.
+    """
 
     system: str = ""
     problem: str = ""
@@ -23,7 +30,7 @@ class MidiReport:
 
 
 def ask() -> MidiReport:
-    """What `serve --midi` would find now."""
+    """The MIDI system and ports that `serve --midi` would use now."""
     bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
     try:
         backend = make_backend("antiphon-devices", bell, "")
@@ -39,25 +46,25 @@ def ask() -> MidiReport:
 
 def checks() -> Iterator[Finding]:
     """Only `serve --midi` needs it."""
-    heard = ask()
-    if heard.system:
-        said = f"{heard.system}, {len(heard.sources)} ports to listen to, {len(heard.sinks)} to play to"
-        yield Finding("MIDI", "works", said)
+    found = ask()
+    if found.system:
+        text = f"{found.system}, {len(found.sources)} ports to listen to, {len(found.sinks)} to play to"
+        yield Finding("MIDI", "works", text)
     else:
-        yield Finding("MIDI", "missing", f"none for serve --midi: {heard.problem}")
+        yield Finding("MIDI", "missing", f"none for serve --midi: {found.problem}")
     if importlib.util.find_spec("rtmidi") is None:
-        said = "python-rtmidi is not installed: MIDI works through JACK alone"
-        yield Finding("python-rtmidi", "limited", said, "pip install python-rtmidi (it has wheels up to Python 3.12)")
+        text = "python-rtmidi is not installed: MIDI works through JACK alone"
+        yield Finding("python-rtmidi", "limited", text, "pip install python-rtmidi (it has wheels up to Python 3.12)")
 
 
-def listing(heard: MidiReport) -> Iterator[str]:
+def listing(found: MidiReport) -> Iterator[str]:
     """Lines for a person, as `antiphon devices` prints them."""
-    if not heard.system:
-        yield f"MIDI: {heard.problem}"
+    if not found.system:
+        yield f"MIDI: {found.problem}"
         return
-    yield f"MIDI, {heard.system}, for --midi-in and --midi-out"
-    for title, names in (("in", heard.sources), ("out", heard.sinks)):
+    yield f"MIDI, {found.system}, for --midi-in and --midi-out"
+    for title, names in (("in", found.sources), ("out", found.sinks)):
         for name in names:
             yield f"    {title:<4}{name}"
-    if not heard.sources and not heard.sinks:
+    if not found.sources and not found.sinks:
         yield "    no port; serve --midi offers one named antiphon"

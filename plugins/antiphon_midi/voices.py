@@ -1,4 +1,4 @@
-"""What each MIDI port has sounding, so that it can be ended when the port goes, or this process did."""
+"""Sounding notes of each MIDI port, so that they can be ended when the port or this process has gone."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class HeldNotes:
         self._map[(channel - 1) * _NOTES + note] = sounds
 
     def left(self) -> Iterator[tuple[int, int]]:
-        """(channel, note) of what an earlier process left sounding; it is forgotten."""
+        """The (channel, note) pairs that an earlier process left sounding; clears them."""
         for place, sounds in enumerate(self._map[:]):
             if sounds:
                 self._map[place] = 0

@@ -1,4 +1,4 @@
-"""MQTT: what is set by it, what is told by it, and the broker's coming and going.
+"""The MQTT bridge: sets parameters, publishes values, and reconnects to the broker.
 
 docs/clients/mqtt.md is its user's page.
 """
@@ -32,7 +32,7 @@ FIRST_PAUSE, LAST_PAUSE, REFUSED_PAUSE = 0.05, 0.25, 2.0
 """Seconds between attempts to connect, twice as long each time. Short: a broker that was killed may not know us any
 more, and what others publish before we are back is lost. Longer for one that answers, and refuses."""
 STEADY = 5.0
-"""Seconds a connection holds before the next attempt is a first one again."""
+"""Seconds after which a connection counts as stable: the next pause is `FIRST_PAUSE` again."""
 LEAVE_SECONDS = 0.5
 SOURCE = "mqtt"
 
@@ -98,7 +98,7 @@ class MqttBridge:
             await asyncio.sleep(pause)
 
     async def _connected(self) -> None:
-        """One connection, from its beginning to its end, which is an exception."""
+        """Runs one connection; ends with an exception."""
         if self._fresh:
             before = self._line(forget=True)
             await before.open()
@@ -107,16 +107,16 @@ class MqttBridge:
         line = self._line()
         await line.open(topics.SETS, topics.STATUS)
         try:
-            await line.tell((topics.STATUS, topics.ONLINE))
+            await line.publish_retained((topics.STATUS, topics.ONLINE))
             if self.reason:
                 log.warning("MQTT: %s:%d answers", self._broker.host, self._broker.port)
             self.state, self.reason = "running", ""
             self._connections += 1
             self.outward.begin(self._values())
-            await _first_to_fail(line.lost(), self._tell(line))
+            await _first_to_fail(line.lost(), self._publish(line))
         except asyncio.CancelledError:
             with contextlib.suppress(MqttError, TimeoutError):
-                await asyncio.wait_for(line.tell((topics.STATUS, topics.OFFLINE)), LEAVE_SECONDS)
+                await asyncio.wait_for(line.publish_retained((topics.STATUS, topics.OFFLINE)), LEAVE_SECONDS)
             raise
         finally:
             self.outward.end()
@@ -167,22 +167,24 @@ class MqttBridge:
 
     # ---- outward
 
-    async def _tell(self, line: MqttConnection) -> None:
-        """Publishes what there is as it comes; ends by an exception."""
+    async def _publish(self, line: MqttConnection) -> None:
+        """Publishes queued values; ends with an exception."""
         while True:
             if not self._present:
                 self._present = True
-                await line.tell((topics.STATUS, topics.ONLINE))
+                await line.publish_retained((topics.STATUS, topics.ONLINE))
             batch = self.outward.take(AT_MOST_SENT, monotonic())
             if batch:
-                await line.tell(*batch)
+                await line.publish_retained(*batch)
                 self.published += len(batch)
             else:
                 await self.outward.wait(monotonic())
 
     def _changed(self, address: str, _value: Value) -> None:
-        """What `Feedback` tells, at most sixty times a second. What is told is the value now: a plan that was refused
-        meanwhile has taken the one that was set back with it."""
+        """Queues the current value of a changed parameter, at most sixty times a second.
+
+        The current value, because a plan that was refused meanwhile has reset the value that it set.
+        """
         _, kind, *names = address.split("/")
         if kind != "node" or len(names) != 2:
             return
@@ -198,7 +200,7 @@ class MqttBridge:
             self.outward.sync(self._values())
 
     def _values(self) -> dict[str, bytes]:
-        """Every value that is told, by topic."""
+        """Every published value, by topic."""
         server, found = self._server, {}
         for node in server.nodes().values():
             for cell, param in enumerate(node.cells):

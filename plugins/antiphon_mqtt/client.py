@@ -1,8 +1,8 @@
-"""One connection to an MQTT 5 broker: connects, says what comes in, publishes, ends.
+"""One connection to an MQTT 5 broker: connects, passes on what is received, publishes, ends.
 
-aiomqtt's client does not survive the loss of its connection, nor a failed attempt: whoever wants another makes
-another. What must be known of a message beyond what aiomqtt tells (whether the broker delivers it again, whether it
-resumed our session) is taken from its callbacks; hence aiomqtt below version 3.
+aiomqtt's client does not survive the loss of its connection, nor a failed attempt, so each attempt uses a new one. What
+must be known of a message beyond what aiomqtt provides (whether the broker delivers it again, whether it resumed our
+session) is taken from its callbacks; hence aiomqtt below version 3.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 from antiphon_mqtt.broker import Broker
 
 KEEPALIVE = 5
-"""Seconds of silence before the broker is asked whether it is there; as many again, and it is not."""
+"""Seconds of silence before the broker is pinged; without an answer the connection ends after as many again."""
 CONNECT_SECONDS, ANSWER_SECONDS = 2.0, 3.0
 SESSION_SECONDS = 3600
 """How long the broker keeps what comes for us while we are away."""
@@ -136,14 +136,14 @@ class MqttConnection(aiomqtt.Client):
             raise
 
     async def lost(self) -> None:
-        """Until the connection is: raises `MqttError`."""
+        """Waits until the connection is lost, and raises `MqttError`."""
         try:
             async for _ in self.messages:
                 pass
         except MqttError as error:
             raise MqttError(f"the connection is lost: {error.__cause__ or 'the broker ended it'}") from None
 
-    async def tell(self, *messages: tuple[str, bytes]) -> None:
+    async def publish_retained(self, *messages: tuple[str, bytes]) -> None:
         """Publishes up to `AT_MOST_SENT` (topic, payload), retained, QoS 1; returns when the broker has them."""
         sent = (self.publish(topic, payload, qos=1, retain=True) for topic, payload in messages)
         for result in await asyncio.gather(*sent, return_exceptions=True):
@@ -151,7 +151,7 @@ class MqttConnection(aiomqtt.Client):
                 raise result
 
     async def close(self) -> None:
-        """Says goodbye where somebody hears it: then the will stays unpublished."""
+        """Disconnects, if the broker still answers: then the will stays unpublished."""
         with contextlib.suppress(MqttError):
             await self.__aexit__(None, None, None)
         self._heed()

@@ -1,4 +1,4 @@
-"""What is to be published: of each topic the latest, and no more than there are parameters."""
+"""The queue of values to publish: the latest of each topic, bounded by the number of parameters."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 
 MAX_TOPICS = 16384
 SLOW = 0.1
-"""Seconds between two values that a node reports itself: ten a second are told."""
+"""Least seconds between two values of a readonly parameter."""
 
 
 class Outward:
@@ -40,7 +40,7 @@ class Outward:
         self.wake.set()
 
     def begin(self, values: dict[str, bytes]) -> None:
-        """A broker is there, which may have forgotten all: tells every value, and takes back what is no more."""
+        """Queues every value for a new connection, and empty payloads for topics that have gone."""
         self._waiting.clear()
         self._slow.clear()
         self._open = True
@@ -49,7 +49,7 @@ class Outward:
         self.sync(values)
 
     def sync(self, values: dict[str, bytes]) -> None:
-        """The nodes are others: tells what differs, and takes back what is no more."""
+        """Queues what differs after a change of nodes, and empty payloads for topics that have gone."""
         for topic in [t for t in self._told if t not in values]:
             self.put(topic, b"")
         for topic in [t for t in self._waiting if t not in values and t not in self._told]:
@@ -61,11 +61,11 @@ class Outward:
                 self.put(topic, payload)
 
     def end(self) -> None:
-        """The broker is gone."""
+        """Handles the loss of the connection."""
         self._open = False
 
     def take(self, most: int, now: float) -> list[tuple[str, bytes]]:
-        """Up to `most` to publish now, the longest waiting first; an empty payload takes a retained one back."""
+        """Up to `most` messages to publish now, the oldest first; an empty payload removes a retained one."""
         if self._slow and now >= self._slow_from:
             self._slow_from = now + SLOW
             self._waiting |= self._slow
@@ -79,7 +79,7 @@ class Outward:
         return batch
 
     async def wait(self, now: float) -> None:
-        """Until there is something to take."""
+        """Waits until there is something to take."""
         self.wake.clear()
         if self._waiting:
             return

@@ -17,7 +17,7 @@ SETS = "antiphon/+/+/set"
 STATUS = "antiphon/status"
 ONLINE, OFFLINE = b"online", b"offline"
 MAX_PAYLOAD = 64
-"""Bytes a number may have; the longest that says something new has 24."""
+"""Most bytes of a number; the longest useful one has 24."""
 _NUMBER = re.compile(rb"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _SWITCH = {b"true": True, b"false": False}
 

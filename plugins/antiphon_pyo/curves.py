@@ -37,8 +37,8 @@ def level(voices: Voices, channels: Channels, index: NDArray[np.int64], time: in
     np.maximum(out, 0.0, out=out)
     aged = _frames(time - voices.begin[index] + voices.age[index])
     out *= np.clip((aged + ramp + 1) / _column(voices.attack[index]), 0.0, 1.0)
-    let_go = voices.off[index] < time + len(ramp)
-    if let_go.any():
+    note_off = voices.off[index] < time + len(ramp)
+    if note_off.any():
         falling = 1 - (_frames(time - voices.off[index]) + ramp + 1) / _column(voices.release[index])
         np.clip(falling, 0.0, 1.0, out=falling)
         falling *= falling

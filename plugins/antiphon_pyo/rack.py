@@ -89,7 +89,7 @@ class Rack:
                 self._on(at, event, channel)
             case "off", number:
                 if not self._instrument.one_shot:
-                    voices.let_go(at, number, channel, pedal=channels.pedal[channel - 1])
+                    voices.note_off(at, number, channel, pedal=channels.pedal[channel - 1])
             case "bend", _:
                 channels.bend(offset, channel - 1, event.value)
             case "control", 64:

@@ -95,7 +95,7 @@ class Voices:
         self._held[key] = voice
         return voice
 
-    def let_go(self, at: int, note: int, channel: int, *, pedal: bool) -> None:
+    def note_off(self, at: int, note: int, channel: int, *, pedal: bool) -> None:
         """A note off: the voice's release begins, or waits for the pedal."""
         voice = self._held.pop((channel, note), -1)
         if voice < 0:
@@ -145,9 +145,9 @@ class Voices:
 
     def _victim(self) -> int:
         """Who is taken: the one let go first, else the one under the pedal longest, else the oldest."""
-        let_go = [v for v in self._order if self.off[v] < FAR]
-        if let_go:
-            return min(let_go, key=lambda v: int(self.off[v]))
+        released = [v for v in self._order if self.off[v] < FAR]
+        if released:
+            return min(released, key=lambda v: int(self.off[v]))
         if self._pedalled:
             return next(iter(self._pedalled.values()))
         return next(iter(self._order))

@@ -1,4 +1,4 @@
-"""Where beats fall within a block: the frames that what plays on the clock begins at."""
+"""The frames of a block on which beats fall."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import math
 from antiphon.api import BlockTime
 
 EARLY = 1e-3
-"""Frames by which a beat may lie before a frame and still fall on it: what rounding leaves."""
+"""Frames of tolerance for a beat just before a frame, due to rounding."""
 JUMP = 0.05
-"""Beats. What the clock is off by between blocks, while a tempo changes, is less; more is a jump of the transport."""
+"""Beats of difference between blocks above which the transport has jumped; a changing tempo causes less."""
 
 
 def per_frame(time: BlockTime, rate: int) -> float:

@@ -1,8 +1,8 @@
 """An echo.
 
-Out comes the echo alone; the host's `wet` adds what went in. A delay may close a cycle of wires:
-the host hears such a wire one block late, says so in `StreamSpec.feedback`, and the delay
-shortens its line by as much, so that the time around the loop is the time that was asked for.
+The output is the echo alone; the host's `wet` adds the input. A delay may close a cycle of wires: the host delays such
+a wire by one block and declares it in `StreamSpec.feedback`, and the delay shortens its line by as much, so that the
+loop has the set time.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How loud a sound is, as a signal that turns something."""
+"""The level of a sound as a control signal."""
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ def utilities_follower(
 
 
 class EnvelopeFollower(Processor):
-    """The peak of the loudest channel, let go slowly, in dB from `floor` to `ceiling`, and then smoothed.
+    """The peak of the loudest channel with a slow release, in dB from `floor` to `ceiling`, then smoothed.
 
-    The decoupled detector in the log domain of Giannoulis, Massberg and Reiss, "Digital Dynamic Range
-    Compressor Design" (JAES 60, 2012): a steady tone's level is its peak, with no bias from either time, and
-    a sound out of silence turns nothing faster than `attack`.
+    The decoupled detector in the log domain of Giannoulis, Massberg and Reiss, "Digital Dynamic Range Compressor
+    Design" (JAES 60, 2012): a steady tone's level is its peak, with no bias from either time, and a sound out of
+    silence changes the output no faster than `attack`.
     """
 
     outputs = (CONTROL_OUT,)

@@ -1,4 +1,4 @@
-"""A slow wave that turns something."""
+"""A low-frequency oscillator as a control signal."""
 
 from __future__ import annotations
 

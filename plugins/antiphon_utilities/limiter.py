@@ -1,8 +1,8 @@
-"""A ceiling.
+"""A look-ahead peak limiter.
 
-The gain a peak needs is found as it comes in, held for the look-ahead, and averaged over it: by the
-time the peak goes out, the gain has slid down to it. Gains are averaged as whole numbers, so that
-the sum never drifts and what needs no limiting passes bit for bit.
+The gain that a peak needs is found as it comes in, held for the look-ahead, and averaged over it, so that the gain has
+fallen when the peak goes out. Gains are averaged as whole numbers, so that the sum does not drift and sound below the
+ceiling passes bit for bit.
 """
 
 from __future__ import annotations

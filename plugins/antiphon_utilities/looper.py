@@ -44,9 +44,8 @@ _IDLE = {("play", EMPTY), ("play", PLAYING), ("stop", EMPTY), ("stop", STOPPED),
 class Looper(Processor):
     """A loop pedal: record, play, overdub, stop, clear, undo, each on its sample.
 
-    The end of a recording slides into what was heard before its beginning, 4 ms long, so that the seam does
-    not click and the first note keeps its attack. Overdubs come and go over the same time, and so does
-    what starts, stops or is taken back while it sounds.
+    The end of a recording is crossfaded over 4 ms into the sound before its beginning, so that the seam does not click
+    and the first note keeps its attack. Starts, stops, undo and overdubs fade over the same time.
     """
 
     params = (
@@ -125,7 +124,7 @@ class Looper(Processor):
         io.report("position", 0.0 if self._state == STOPPED else float(whole[POS]) / self._rate)
 
     def _orders(self, io: IO) -> list[tuple[int, str]]:
-        """What was asked for in this block, in order of time."""
+        """The commands of this block, in order of time."""
         found = [(frame, place) for place, name in enumerate(_ORDERS) for frame in io.fired(name)]
         return [(frame, _ORDERS[place]) for frame, place in sorted(found)]
 
@@ -149,7 +148,7 @@ class Looper(Processor):
             self._act(order, False)
 
     def _until(self, io: IO, at: int, frame: int) -> int:
-        """Runs up to `frame`, with what falls due on the way; returns it."""
+        """Runs up to `frame`, carrying out pending commands that fall due; returns it."""
         while True:
             due = self._due_frame(io, at) if self._pending else _NEVER
             full = _NEVER
@@ -171,7 +170,7 @@ class Looper(Processor):
                 return at
 
     def _due_frame(self, io: IO, at: int) -> int:
-        """The frame at which what waits is due."""
+        """The frame at which the pending command is due."""
         time = io.time
         if not time.playing:
             self._due = -math.inf  # whatever comes first where it goes on
@@ -184,7 +183,7 @@ class Looper(Processor):
         return frame
 
     def _act(self, order: str, clocked: bool, tempo: float = 0.0) -> None:
-        """Does it, now. clocked: on its beat, at that tempo."""
+        """Carries out a command. clocked: whether it is on its beat, at `tempo`."""
         state, whole = self._state, self._whole
         if order == "clear":
             self._leave(EMPTY)

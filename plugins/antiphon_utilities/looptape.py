@@ -63,21 +63,21 @@ def utilities_looper(
                 mark[q] = 2 * whole[LAYER] + into
         dying = whole[TAIL] < fade
         for c in range(y.channels):
-            heard = x[c, n]
+            dry = x[c, n]
             loop = f32(0.0)
             if runs:
                 old = tape[(side * y.channels + c) * size + q]
                 loop = old * gain
                 if writes:
-                    made = old * keep + heard * punch
+                    made = old * keep + dry * punch
                     tape[(into * y.channels + c) * size + q] = f32(0.0) if abs(made) < f32(1e-20) else made
             if recording:
-                tape[c * size + p] = heard
+                tape[c * size + p] = dry
             else:
-                before[c * fade + whole[BEFORE]] = heard
+                before[c * fade + whole[BEFORE]] = dry
             if dying:
                 loop = loop + tail[c * fade + whole[TAIL]]
-            y[c, n] = heard * through[n] + loop * level[n]
+            y[c, n] = dry * through[n] + loop * level[n]
         if dying:
             whole[TAIL] = whole[TAIL] + 1
         if recording:
@@ -95,7 +95,7 @@ def utilities_looper(
 
 @kernel
 def utilities_looper_pass(whole: i64p, real: f64p) -> None:
-    """A pass begins: it is as many frames long as bring the next one to the frame its beat falls on."""
+    """Starts a pass, whose length brings the next one to the frame its beat falls on."""
     left = real[EXACT] - real[LATE]
     frames = -math.floor(EARLY - left)
     whole[PASS] = i64(frames)
@@ -106,7 +106,7 @@ def utilities_looper_pass(whole: i64p, real: f64p) -> None:
 def utilities_looper_cut(
     tape: f32p, size: i64, mark: f32p, gone: u8p, tail: f32p, whole: i64p, fade: i64, channels: i64
 ) -> None:
-    """What plays is taken over by the tail, which dies away over `fade` frames."""
+    """Copies what plays into the tail, which fades out over `fade` frames."""
     for i in range(fade):
         p = (whole[POS] + i) % whole[LENGTH]
         m = i64(mark[p])
@@ -123,7 +123,7 @@ def utilities_looper_cut(
 
 @kernel
 def utilities_looper_seam(tape: f32p, size: i64, before: f32p, whole: i64p, fade: i64, channels: i64) -> None:
-    """The recording's end slides into what was heard before its beginning, so that the beginning follows on it."""
+    """Crossfades the recording's end into the sound before its beginning."""
     length = whole[LENGTH]
     for i in range(fade):
         r = f32(f64(i + 1) / f64(fade + 1))

@@ -1,4 +1,4 @@
-"""How loud it is."""
+"""A level meter."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Clicks on the clock's beats."""
+"""A metronome on the clock's beats."""
 
 from __future__ import annotations
 

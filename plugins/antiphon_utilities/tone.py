@@ -1,4 +1,4 @@
-"""A sound out of nothing."""
+"""A test tone: sine or noise."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which note it is, and how far off."""
+"""A tuner: the note that sounds and its deviation in cents."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from antiphon.api.kernels import Audio, f64, f64p, i64, kernel
 WINDOW, HOP = 0.08, 0.05
 LOWEST, HIGHEST = 25.0, 5000.0
 QUIET = 1e-6
-"""Mean square, -60 dB, below which nothing is said."""
+"""Mean square, -60 dB, below which nothing is reported."""
 SURE = 0.85
 GROUNDED = 0.06
 """Of the power, what the first three partials of a note have at least."""
 _CLEAR, _NOISY = 0.02, 0.03
 _SOFTEN, _BLOCK = 500.0, 20.0
 TAU = 2.0 * math.pi
-# places in `heard` (f64): the filters' memories, sum of squares of this hop
+# places in `filter_state` (f64): the filters' memories, sum of squares of this hop
 _LOW, _HIGH, _ENERGY = 0, 1, 2
 
 
 @kernel
-def utilities_tuner_hear(
-    x: Audio, ring: f64p, size: i64, at: i64, heard: f64p, rate: f64, first: i64, last: i64
+def utilities_tuner_prefilter(
+    x: Audio, ring: f64p, size: i64, at: i64, filter_state: f64p, rate: f64, first: i64, last: i64
 ) -> None:
-    """ring ← the mean of the channels, its harmonics softened and its offset taken away."""
+    """ring ← the mean of the channels, low-passed and without offset; filter_state: see above."""
     soften = 1.0 - math.exp(-TAU * _SOFTEN / rate)
     block = 1.0 - math.exp(-TAU * _BLOCK / rate)
     for n in range(first, last):
@@ -35,10 +35,10 @@ def utilities_tuner_hear(
         for c in range(x.channels):
             v = v + f64(x[c, n])
         v = v / f64(x.channels)
-        heard[_ENERGY] = heard[_ENERGY] + v * v
-        heard[_LOW] = heard[_LOW] + (v - heard[_LOW]) * soften + 1e-18
-        heard[_HIGH] = heard[_HIGH] + (heard[_LOW] - heard[_HIGH]) * block
-        ring[(at + n - first) % size] = heard[_LOW] - heard[_HIGH]
+        filter_state[_ENERGY] = filter_state[_ENERGY] + v * v
+        filter_state[_LOW] = filter_state[_LOW] + (v - filter_state[_LOW]) * soften + 1e-18
+        filter_state[_HIGH] = filter_state[_HIGH] + (filter_state[_LOW] - filter_state[_HIGH]) * block
+        ring[(at + n - first) % size] = filter_state[_LOW] - filter_state[_HIGH]
 
 
 @kernel
@@ -164,12 +164,12 @@ class Tuner(Processor):
         self._parts = self._spectrum.view(np.float64)
         self._like = np.zeros(2 * self._size, np.float64)
         self._found = np.zeros(2, np.float64)
-        self._heard = np.zeros(3, np.float64)
+        self._filter_state = np.zeros(3, np.float64)
         self.reset()
 
     def reset(self) -> None:
         self._ring.fill(0.0)
-        self._heard.fill(0.0)
+        self._filter_state.fill(0.0)
         self._at = self._gone = 0
         self._hertz = self._sure = self._before = 0.0
         self._said = 0.0, 0.0
@@ -179,8 +179,8 @@ class Tuner(Processor):
         io.audio_out[0][:] = x
         while at < io.frames:
             count = min(io.frames - at, self._hop - self._gone)
-            utilities_tuner_hear(
-                x, self._ring, self._size, self._at, self._heard, float(self._rate), at,
+            utilities_tuner_prefilter(
+                x, self._ring, self._size, self._at, self._filter_state, float(self._rate), at,
                 at + count,
             )  # fmt: skip
             at += count
@@ -208,9 +208,9 @@ class Tuner(Processor):
 
     def _pitch(self) -> float:
         """The window's pitch, 0 for none."""
-        loud = float(self._heard[_ENERGY]) >= QUIET * self._hop
+        loud = float(self._filter_state[_ENERGY]) >= QUIET * self._hop
         self._gone = 0
-        self._heard[_ENERGY] = self._sure = 0.0
+        self._filter_state[_ENERGY] = self._sure = 0.0
         if not loud:
             return 0.0
         old = self._size - self._at

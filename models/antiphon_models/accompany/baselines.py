@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from antiphon_accompany.chords import tones
-from antiphon_accompany.files import heard
+from antiphon_accompany.files import melody_of
 from antiphon_accompany.notes import BeatNote
 
 # Krumhansl and Kessler's probe-tone ratings (1982)
@@ -34,7 +34,7 @@ def harmoniser(notes: Sequence[BeatNote], beats: int, first: int, meter: int) ->
     """Viterbi over the key's six plain triads, each half bar: melody time on chord tones, a cost for each change."""
     key = key_of(notes)
     chords = [c // 12 * 12 + (c % 12 + key) % 12 for c in _DIATONIC[key // 12]]
-    sounds = heard(notes, beats).durations
+    sounds = melody_of(notes, beats).durations
     half = 2 if meter % 2 == 0 else meter
     starts = list(range(first % half - (half if first % half else 0), beats, half))
     score = np.zeros(len(chords))

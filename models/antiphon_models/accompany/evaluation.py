@@ -26,11 +26,11 @@ EACH_STYLE = 36
 
 def play(song: AnnotatedSong, **settings: Any) -> tuple[list[BeatNote], list[int]]:
     """The accompaniment of a song's melody, and the chord of each of its beats; its bars as annotated."""
-    told: list[tuple[float, int]] = []
+    named_chords: list[tuple[float, int]] = []
     start = song.first - song.meter * -(-song.first // song.meter)
     count = len(song.beats)
-    notes = accompany_file(song.melody, settings, song.tempo, [Section(start, song.meter)], count, told)
-    named = dict(told)
+    notes = accompany_file(song.melody, settings, song.tempo, [Section(start, song.meter)], count, named_chords)
+    named = dict(named_chords)
     return notes, [named.get(float(beat), -1) for beat in range(count)]
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from antiphon.api.models import models_folder, write_weights
 from antiphon_accompany.chords import relative
-from antiphon_accompany.files import heard
+from antiphon_accompany.files import melody_of
 from antiphon_accompany.harmony import REACH, features
 from antiphon_accompany.tables import MODEL, HarmonyTables
 from antiphon_models.accompany.songs import TRAIN, AnnotatedSong, songs
@@ -42,7 +42,7 @@ class _Counted:
 def rows(song: AnnotatedSong) -> _Counted:
     """The song's features, its bars as annotated."""
     count = len(song.chords)
-    melody = heard(song.melody, count)
+    melody = melody_of(song.melody, count)
     durations, onsets = melody.durations[:count], melody.onsets[:count]
     past = np.array([features(melody, beat, 0) for beat in range(count)])
     around = np.array([features(melody, beat, REACH) for beat in range(count)])
@@ -94,7 +94,7 @@ def settle(given: list[_Counted], tables: HarmonyTables) -> int:
             score = np.log(tables.next[song.place[1:][both], mode, chords[:-1][both], chords[1:][both]]).sum()
             score += np.log(tables.first[mode, chords[known]]).sum()
             seen = np.concatenate((durations, onsets), axis=1)[known]
-            scores.append(score + (seen * tables.heard[mode][:, chords[known]].T).sum())
+            scores.append(score + (seen * tables.melody_of[mode][:, chords[known]].T).sum())
         best = int(np.argmax(scores))
         moved += best != song.key
         song.key = best

@@ -1,4 +1,4 @@
-"""`antiphon evaluate denoise` and `antiphon bench denoise`: the denoiser beside its peers, on what it never heard."""
+"""`antiphon evaluate denoise` and `antiphon bench denoise`: the denoiser and others on sounds outside its training."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _SHOWN, _FEW = 10, 6
 
 
 class Denoising(Evaluation):
-    """Fold 4 of ESC-10 at 0, 10 and 20 dB over recordings, voices, songs and loops that no training has heard."""
+    """Fold 4 of ESC-10 at 0, 10 and 20 dB over recordings, voices, songs and loops that are not in any training set."""
 
     systems: ClassVar[tuple[System, ...]] = (
         System("nothing", "trivial"),
@@ -107,16 +107,16 @@ class Denoising(Evaluation):
 
 
 def _noises(ask: EvaluationRequest) -> list[tuple[str, F32]]:
-    """What is added: recorded noise, or to files of one's own, where there is none, noise that is computed."""
+    """The noises to add: recorded, or synthetic for the user's own files where ESC-10 is missing."""
     if ask.files and not (ask.data / "esc10").is_dir():
         ask.say(f"{ask.data} holds no esc10/: the noise is computed (white, pink, brown), steadier than most recorded")
-        return testset.made_noises(ask.seed)
+        return testset.synthetic_noises(ask.seed)
     needs.folders(ask.data, testset.DATA if not ask.files else ("esc10",), testset.OWN)
     return testset.noises(ask.data)
 
 
 def _clean(ask: EvaluationRequest) -> dict[str, dict[str, F32]]:
-    """What noise is added to, by kind and name: theirs, or the evaluation's own."""
+    """The clean sounds by kind and name: the user's own files, or the evaluation's."""
     if ask.files:
         own = {path.stem: testset.excerpt(path) for path in ask.files}
         return dict.fromkeys(testset.KINDS, own)
@@ -124,7 +124,7 @@ def _clean(ask: EvaluationRequest) -> dict[str, dict[str, F32]]:
 
 
 def _makers(ask: EvaluationRequest) -> dict[str, Made]:
-    """What is asked for and can be had, by name."""
+    """The requested systems that are available, by name."""
     ours = cache(systems.StreamedDenoiser)
 
     def through(mode: str, taught: bool) -> Made:

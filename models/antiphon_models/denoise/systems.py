@@ -1,4 +1,4 @@
-"""What the denoiser is measured beside: a plain gate, a Wiener filter, noisereduce, a mask that knows the answer."""
+"""The systems that the denoiser is compared with: a plain gate, a Wiener filter, noisereduce, an oracle mask."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _BLOCK = 2048
 
 
 class StreamedDenoiser:
-    """The plugin as it streams, with its latency taken out. In the learned modes it waits for its worker."""
+    """The plugin run as a stream, with its latency removed. In the learned modes it waits for its worker."""
 
     def __init__(self, mode: str) -> None:
         self._spec = StreamSpec(RATE, _BLOCK, 1)
@@ -64,7 +64,7 @@ def _spectral(sound: F32, gain: Callable[[NDArray[np.float64]], NDArray[np.float
 
 
 def plain_gate(sound: F32) -> F32:
-    """The textbook's: bins less than 6 dB above the quietest tenth of the file's frames go down by 12 dB."""
+    """The textbook gate: bins less than 6 dB above the quietest tenth of the file's frames are reduced by 12 dB."""
 
     def gain(power: NDArray[np.float64]) -> NDArray[np.float64]:
         loud = power.sum(axis=1)
@@ -99,7 +99,7 @@ def wiener(sound: F32) -> F32:
 
 
 def oracle(item: TestMixture) -> F32:
-    """What a mask that knew sound and noise apart would reach: the root of the power ratio, bin by bin."""
+    """The result of the ideal mask, the root of the power ratio of clean sound to mixture in each bin."""
     sizes = SpectrumSizes(2048, HOP, 1)
     analysis, synthesis = windows(sizes)
     clean, noise = (np.fft.rfft(frames_of(x, sizes.size, HOP) * analysis, axis=1) for x in (item.clean, item.noise))
@@ -114,7 +114,7 @@ def oracle(item: TestMixture) -> F32:
 
 
 def noisereduce(sound: F32, noise: F32 | None) -> F32 | None:
-    """The peer, told the noise or not; None where it is not installed."""
+    """The result of noisereduce, given a sample of the noise or not; None where it is not installed."""
     try:
         import noisereduce as peer
     except ImportError:

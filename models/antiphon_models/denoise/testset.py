@@ -1,6 +1,6 @@
-"""What the denoiser is measured on: sounds, voices, songs and noises that no training has heard, by seed.
+"""The test set of the denoiser: sounds, voices, songs and noises that are not in any training set, by seed.
 
-Made once into a folder (songs by FluidSynth, voices by espeak-ng), then read from it.
+Rendered once into a folder (songs by FluidSynth, voices by espeak-ng), then read from it.
 """
 
 from __future__ import annotations
@@ -74,11 +74,11 @@ def clean_sounds(data: Path, work: Path, seed: int, say: Callable[[str], None]) 
     made.append(("cymbal", "timgm-kit", partial(sounds.kit, other, SECONDS)))
     say("making what is measured" if not (work / f"{seed}-song-timgm-0.flac").exists() else "reading what is measured")
     for kind, name, maker in made:
-        kinds[kind][name] = _kept(work / f"{seed}-{kind}-{name}.flac", maker, f"{seed}-{name}")
+        kinds[kind][name] = _cached(work / f"{seed}-{kind}-{name}.flac", maker, f"{seed}-{name}")
     return {kind: {name: _five(sound) for name, sound in own.items()} for kind, own in kinds.items()}
 
 
-def _kept(path: Path, maker: Callable[[random.Random], F32], seed: str) -> F32:
+def _cached(path: Path, maker: Callable[[random.Random], F32], seed: str) -> F32:
     if not path.is_file():
         sound = np.zeros(0, np.float32)
         for again in range(8):
@@ -116,8 +116,8 @@ def noises(data: Path) -> list[tuple[str, F32]]:
     return [(name, sounds.read(paths[n])) for n in range(most) for name, paths in classes.items() if n < len(paths)]
 
 
-def made_noises(seed: int) -> list[tuple[str, F32]]:
-    """What is added to files of one's own where there is no ESC-10: steady noise of three colours, of each two."""
+def synthetic_noises(seed: int) -> list[tuple[str, F32]]:
+    """Noises for the user's own files where ESC-10 is missing: steady noise of three colours, two of each."""
     rng = np.random.default_rng((seed, 1))
     hertz = np.fft.rfftfreq(FRAMES, 1.0 / RATE)
     made = []

@@ -1,7 +1,7 @@
-"""`antiphon evaluate hum`: notes heard in singing, winds, hums and noise, beside what others hear, and how late.
+"""`antiphon evaluate hum`: accuracy and latency of `hum` and other systems on singing, winds, hums and noise.
 
 `mir_eval.transcription`: onset within 50 ms, pitch within 50 cents; with ends, those within 50 ms or a fifth of the
-note besides.
+note as well.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ ONSET, CENTS, ENDS = 0.05, 50.0, 0.2
 _FEW = 6
 """Examples: two songs, sung, played and hummed."""
 LATEST = 0.25
-"""Seconds after a note's beginning in which it is looked for when live lateness is measured."""
+"""Seconds after a note's start within which a live note counts for its latency."""
 
 
 class Hearing(Evaluation):
-    """Notes of songs, voices, sentences, noises and a soundfont that nothing was trained on."""
+    """Notes of songs, voices, sentences, noises and a soundfont that are not in any training set."""
 
     systems: ClassVar[tuple[System, ...]] = (
         System("nothing", "trivial"),
@@ -139,7 +139,7 @@ class Hearing(Evaluation):
 
 
 def _heard(kind: str, clip: TestClip, noises: list[tuple[str, testset.F32]], n: int) -> Iterator[tuple[str, TestClip]]:
-    """(measure, what is listened to) of a clip."""
+    """The (measure, sound) pairs of a clip."""
     if kind == "hum":
         for ratio in (20, 10, 0):
             yield f"hum {ratio} dB", clip.with_noise(testset.pink(n), float(ratio))
@@ -194,7 +194,7 @@ def f1(clip: TestClip, found: Found, ends: float | None = None) -> float:
 
 
 def octaves(clip: TestClip, found: Found) -> float:
-    """Of notes whose beginning is heard, how many of a hundred are whole octaves off; NaN where none is heard."""
+    """Percentage of the notes with a found onset whose pitch is whole octaves off; NaN without any."""
     heard = wrong = 0
     for start, _, pitch in clip.notes:
         near = [(abs(at - start), number) for at, _, number in found if abs(at - start) <= ONSET]
@@ -206,7 +206,7 @@ def octaves(clip: TestClip, found: Found) -> float:
 
 
 def lateness(clip: TestClip, result: systems.Result) -> list[float]:
-    """Seconds from each sung beginning to the note of its pitch, where one is said within `LATEST`."""
+    """Seconds from each sung note's start to the note found with its pitch, where that is within `LATEST`."""
     if result.late is None:
         return []
     said = [(at + result.late, number) for at, _, number in result.notes]

@@ -77,8 +77,8 @@ def melody(path: Path, seconds: float = 18.0) -> tuple[ScoreNote, ...]:
     )
 
 
-def moved(notes: Sequence[ScoreNote], low: int, high: int) -> tuple[ScoreNote, ...]:
-    """By whole octaves to where most of it lies between `low` and `high`, and then single notes too."""
+def transposed(notes: Sequence[ScoreNote], low: int, high: int) -> tuple[ScoreNote, ...]:
+    """The notes moved by whole octaves so that most lie between `low` and `high`, and single notes as well."""
     middle = float(np.median([n.pitch for n in notes]))
     by = 12 * round(((low + high) / 2 - middle) / 12)
     fitted = []
@@ -157,8 +157,18 @@ def syllable(text: str, voice: str, rate: int = RATE) -> Syllable:
 
 @dataclass(frozen=True, slots=True)
 class SingingStyle:
-    """How somebody sings. glide, scoop_time: s.  scoop, vibrato, drift, mistuned: semitones.  scoops, slurs: parts
-    of the notes.  on_vowel: the syllable's vowel is on the beat, not its consonant.
+    """How a singer sings.
+
+    Attributes:
+        glide: Seconds.
+        scoop: Semitones.
+        scoop_time: Seconds.
+        vibrato: Semitones.
+        drift: Semitones.
+        mistuned: Semitones.
+        scoops: Share of the notes.
+        slurs: Share of the notes.
+        on_vowel: Whether the syllable's vowel is on the beat and not its consonant.
     """
 
     glide: float = 0.06
@@ -176,7 +186,7 @@ class SingingStyle:
 
 
 def manner(rng: np.random.Generator) -> SingingStyle:
-    """Somebody, drawn by chance."""
+    """A random style."""
     return SingingStyle(
         glide=float(rng.uniform(0.03, 0.12)),
         scoops=float(rng.uniform(0.0, 0.6)),
@@ -308,8 +318,8 @@ def items(data: Path, songs: int, seed: int) -> Iterator[tuple[str, AnnotatedSou
             continue
         voice, name = TUNED_VOICES[k % len(TUNED_VOICES)], TUNED_WINDS[k % len(TUNED_WINDS)]
         low, high = (45, 64) if "+m" in voice else (55, 76)
-        yield "sing", sung(f"{folder.name} {voice}", moved(notes, low, high), voice, manner(rng), k)
-        yield "wind", wind(f"{folder.name} {name}", moved(notes, *RANGES[name]), WINDS[name], TUNED_FONT)
+        yield "sing", sung(f"{folder.name} {voice}", transposed(notes, low, high), voice, manner(rng), k)
+        yield "wind", wind(f"{folder.name} {name}", transposed(notes, *RANGES[name]), WINDS[name], TUNED_FONT)
 
 
 _SAID = (

@@ -28,7 +28,7 @@ BANDS = 20
 CHANNELS, BODY, CONTEXT, HIDDEN = 14, 8, 64, 108
 LATE = spec.FAR - spec.NEAR
 ROOT = 0.35
-"""Exponent of the power spectrum under the autocorrelation: less than 1 keeps strong harmonics from hiding others."""
+"""Exponent of the power spectrum in the autocorrelation; below 1, strong harmonics do not mask others."""
 
 
 def hertz(places: Tensor) -> Tensor:
@@ -63,7 +63,7 @@ def _lags(size: int) -> Tensor:
 
 
 class PitchNetwork(StreamingModel):
-    """See the module. `hear` gives logits of a whole sound, for training; `step` an answer a hop."""
+    """The network; see the module. `logits` is for training, over a whole sound; `step` gives an answer a hop."""
 
     name: ClassVar[str] = "hum-learned"
     rate: ClassVar[int] = spec.RATE
@@ -121,7 +121,7 @@ class PitchNetwork(StreamingModel):
         return torch.stack(rows, 1), logs[2].reshape(len(frames), BANDS, -1).mean(-1)
 
     def _body(self, channels: Tensor) -> tuple[Tensor, Tensor]:
-        """→ two saliences `[n, 2, BINS]` and what the GRU is told `[n, CONTEXT]`."""
+        """From channels to two saliences `[n, 2, BINS]` and the input of the GRU `[n, CONTEXT]`."""
         x = functional.gelu(self.one(channels))
         x = functional.gelu(self.two(x))
         x = functional.gelu(self.three(x))
@@ -134,8 +134,8 @@ class PitchNetwork(StreamingModel):
         salience = torch.cat([local, self.weigh * late[:, 1:]], 1)
         return salience + keys, self.tell(hidden)
 
-    def hear(self, sound: Tensor) -> tuple[Tensor, Tensor]:
-        """sound `[rows, hops * HOP]` → logits `[rows, hops, 3, BINS]` (pitch, note, note late), `[rows, hops, 7]`."""
+    def logits(self, sound: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits `[rows, hops, 3, BINS]` (pitch, note, late note), `[rows, hops, 7]` of sound `[rows, hops * HOP]`."""
         start = tuple(held.to(sound.device) for held in self.start(len(sound)))
         pitch, said, _ = self._run(sound, start)
         return pitch, said
@@ -154,11 +154,13 @@ class PitchNetwork(StreamingModel):
         local, context = self._body(channels)
         bands = torch.cat([bands_before, bands.reshape(rows, hops, BANDS)], 1)
         now = bands[:, 2:]
-        told = torch.cat([context.reshape(rows, hops, CONTEXT), now, now - bands[:, :-2]], 2)
-        heard, last = self.time(told, hidden[None])
+        gru_input = torch.cat([context.reshape(rows, hops, CONTEXT), now, now - bands[:, :-2]], 2)
+        hidden_states, last = self.time(gru_input, hidden[None])
         local = torch.cat([saliences, local.reshape(rows, hops, 2, BINS)], 1)
         pitch, said = self._heads(
-            heard.reshape(-1, HIDDEN), local[:, LATE:].reshape(-1, 2, BINS), local[:, :hops].reshape(-1, 2, BINS)
+            hidden_states.reshape(-1, HIDDEN),
+            local[:, LATE:].reshape(-1, 2, BINS),
+            local[:, :hops].reshape(-1, 2, BINS),
         )
         after = (padded[:, -(LONG - self.hop) :], bands[:, -2:], last[0], local[:, -LATE:])
         return pitch.reshape(rows, hops, 3, BINS), said.reshape(rows, hops, 7), after
@@ -192,8 +194,8 @@ class PitchNetwork(StreamingModel):
         frames = torch.cat([past, x[:, 0]], 1)
         channels, bands = self._look(frames)
         local, context = self._body(channels)
-        told = torch.cat([context, bands, bands - bands_before[:, 0]], 1)
-        hidden = torch.gru_cell(told, hidden, *(cast(Tensor, w) for w in self.time.all_weights[0]))
+        gru_input = torch.cat([context, bands, bands - bands_before[:, 0]], 1)
+        hidden = torch.gru_cell(gru_input, hidden, *(cast(Tensor, w) for w in self.time.all_weights[0]))
         pitch, said = self._heads(hidden, local, saliences[:, 0])
         after = (
             frames[:, self.hop :],

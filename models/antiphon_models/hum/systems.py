@@ -1,4 +1,4 @@
-"""`hum` as it is measured: in its modes, on files and live; and its note model told the true pitch."""
+"""`hum` as evaluated: in its modes, on files and live; and its note model given the true pitch."""
 
 from __future__ import annotations
 
@@ -27,8 +27,12 @@ BLOCK = 256
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """notes: by the second of the sound.  late: seconds by which each was said, live; None where nothing is live.
-    seconds: spent on it.
+    """A transcription.
+
+    Attributes:
+        notes: By seconds of the sound.
+        late: Latency of each note in seconds, live; None otherwise.
+        seconds: Computing time.
     """
 
     notes: Found
@@ -110,8 +114,8 @@ def latency(rate: int) -> float:
     return ((spec.NEAR + SETTLING + lead_for(hop, BLOCK)) * hop + intake.lag - 1) / rate
 
 
-class Told:
-    """In place of a pitch track: the true pitch, `lag` hops behind."""
+class TruePitch:
+    """Replaces the pitch track by the true pitch, `lag` hops late."""
 
     def __init__(self, hertz: F64, rate: float, lag: int) -> None:
         self.lag = lag
@@ -129,10 +133,10 @@ class Told:
 
 
 def oracle(clip: TestClip) -> Result:
-    """The pitch as it was made, cut into notes by pyin's note model; nothing is taken for speech."""
+    """The true pitch segmented by pyin's note model; every candidate is accepted."""
     begun = time.perf_counter()
     intake = Decimator(RATE)
-    tracker = NoteTracker("pyin", intake, truth=lambda rate, lag: Told(clip.hertz, rate, lag))
+    tracker = NoteTracker("pyin", intake, truth=lambda rate, lag: TruePitch(clip.hertz, rate, lag))
     x = np.concatenate([clip.sound, np.zeros(RATE // 3, np.float32)])[None]
     notes: Found = []
     at, hops, start, pitch = 0, 0, 0.0, -1.0

@@ -1,6 +1,7 @@
-"""What `hum` is measured on: songs, voices, sentences, noises and a soundfont that no training has heard, by seed.
+"""The test set of `hum`: songs, voices, sentences, noises and a soundfont that are not in any training set, by seed.
 
-Made once into a folder, then read from it. Needs pyworld, mido, espeak-ng and fluidsynth where a clip is not there.
+Rendered once into a folder, then read from it. Needs pyworld, mido, espeak-ng and fluidsynth for clips that are
+missing.
 """
 
 from __future__ import annotations
@@ -25,10 +26,10 @@ from antiphon_models.hum.material import (
     colours,
     manner,
     melody,
-    moved,
     real,
     resampled,
     speech,
+    transposed,
     wind,
 )  # fmt: skip
 from antiphon_models.hum.material import RATE as MADE
@@ -43,14 +44,14 @@ SONGS = 24
 SECONDS = 14.0
 NAMES = ("flute", "trumpet", "clarinet", "recorder", "sax", "oboe")
 NOISES = ("rain", "sea_waves", "crackling_fire", "fire_crackling", "helicopter", "clock_tick")
-"""Of ESC-10, those that have no pitch."""
+"""Classes of ESC-10 without pitch."""
 DATA = ("pop909", "esc10", "jsb", "tracks")
 OWN = (
     "Files of your own are measured without it: `antiphon evaluate hum mine.wav`, with the notes that were sung in "
     "mine.mid or mine.csv"
 )
 EMPTY = ("silence", "noise", "recorded", "many", "speech", "chainsaw")
-"""Kinds that hold no note that `hum` should say."""
+"""Kinds of clips without a note to find."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +88,11 @@ def noted(data: Path, work: Path, seed: int, limit: int | None) -> Iterator[tupl
         voice, name = corpus.TEST_VOICES[done % len(corpus.TEST_VOICES)], NAMES[done % len(NAMES)]
         low, high = (55, 78) if voice.endswith(corpus.HIGH) else (43, 66)
         for kind, who, made in (
-            ("sung", voice, _sung(moved(notes, low, high), voice, seed, place)),
-            ("wind", name, _wind(moved(notes, *RANGES[name]), name)),
-            ("hum", "hum", _hummed(moved(notes, *((43, 66) if done % 2 else (53, 76))), seed, place)),
+            ("sung", voice, _sung(transposed(notes, low, high), voice, seed, place)),
+            ("wind", name, _wind(transposed(notes, *RANGES[name]), name)),
+            ("hum", "hum", _hummed(transposed(notes, *((43, 66) if done % 2 else (53, 76))), seed, place)),
         ):
-            yield kind, _kept(work, f"{seed}-{kind}-{folder.name}-{who}", made)
+            yield kind, _cached(work, f"{seed}-{kind}-{folder.name}-{who}", made)
         done += 1
 
 
@@ -172,10 +173,10 @@ def empty(data: Path, work: Path, seed: int, limit: int | None) -> Iterator[tupl
             x = corpus.many(data, "test", folders[n * 3 % len(folders)], n, rng, HELD_FONT)
             return resampled(x, corpus.RATE, RATE), *_NOTHING
 
-        yield "many", replace(_kept(work, f"{seed}-many-{n}", chords), name=f"many {n}")
+        yield "many", replace(_cached(work, f"{seed}-many-{n}", chords), name=f"many {n}")
 
 
-def _kept(work: Path, name: str, make: Make) -> TestClip:
+def _cached(work: Path, name: str, make: Make) -> TestClip:
     path = work / f"{name.replace('+', '_')}.flac"
     if not path.is_file():
         sound, notes, hertz = make()

@@ -12,7 +12,7 @@ import pytest
 from antiphon.api.models import ModelError
 from antiphon_accompany import tables
 from antiphon_accompany.chords import KEYS, absolute, label, parse, relative
-from antiphon_accompany.files import accompany_file, heard
+from antiphon_accompany.files import accompany_file, melody_of
 from antiphon_accompany.harmony import HarmonyTracker, features
 from antiphon_accompany.melody import Melody
 from antiphon_accompany.notes import BeatNote
@@ -27,12 +27,12 @@ TUNE = _playing.TUNE
 
 def told(up: int, given: tables.HarmonyTables, known: int) -> tuple[list[int], int]:
     """Chords of the tune `up` semitones higher, seen from its tonic, and its key."""
-    melody = heard([BeatNote(n.start, n.end, n.pitch + up) for n in TUNE], 32)
+    melody = melody_of([BeatNote(n.start, n.end, n.pitch + up) for n in TUNE], 32)
     tracker = HarmonyTracker(given)
     made = []
     for beat in range(32):
         for past in range(max(0, beat + known - 1), beat + known) if beat else range(known):
-            tracker.hear(melody, past)
+            tracker.add_beat(melody, past)
         made.append(relative(int(tracker.decide(melody, beat, known).argmax()), up))
     return made, tracker.key
 

@@ -32,10 +32,10 @@ def test_an_onset_later_is_the_same_sound_later(instrument: str, hop: int) -> No
 @given(st.sampled_from(HOPS), st.integers(0, 3000), st.integers(1, 4000), st.integers(40, 90))
 def test_note_on_and_off_to_the_sample(hop: int, begin: int, length: int, note: int) -> None:
     held = play([(begin, on(note))], 0.2, "pluck", hop)
-    let_go = play([(begin, on(note)), (begin + length, off(note))], 0.2, "pluck", hop)
+    note_off = play([(begin, on(note)), (begin + length, off(note))], 0.2, "pluck", hop)
     assert np.abs(held[:, :begin]).max(initial=0.0) == 0.0
     # the first frames of a release differ by little: where the held one is not near a zero
-    at = differs(held, let_go)
+    at = differs(held, note_off)
     assert begin + length <= at <= begin + length + 40
 
 
@@ -44,9 +44,9 @@ def test_note_on_and_off_to_the_sample(hop: int, begin: int, length: int, note: 
 def test_a_release_begins_at_its_frame(hop: int, at: int) -> None:
     """Of the pad, whose level is known: the loop times a ramp."""
     held = play([(0, on(60))], 0.2, "pad", hop, seed=3)
-    let_go = play([(0, on(60)), (at, off(60))], 0.2, "pad", hop, seed=3)
-    assert -1 < differs(held, let_go) - at < 64
-    assert differs(held[:, :at], let_go[:, :at]) == -1
+    note_off = play([(0, on(60)), (at, off(60))], 0.2, "pad", hop, seed=3)
+    assert -1 < differs(held, note_off) - at < 64
+    assert differs(held[:, :at], note_off[:, :at]) == -1
 
 
 def test_the_cut_into_hops_is_not_heard() -> None:

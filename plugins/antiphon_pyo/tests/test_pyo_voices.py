@@ -47,7 +47,7 @@ def test_voices_are_never_more_and_all_come_back(moves: list[tuple[str, int, int
                     assert not busy[voice]  # a voice that still sounds is given to nobody
                     voices.release[voice] = 2000.0
             case "off" | "pedal off":
-                voices.let_go(time, note, channel, pedal=kind == "pedal off")
+                voices.note_off(time, note, channel, pedal=kind == "pedal off")
             case "up":
                 voices.pedal_up(time, channel)
             case "all":

@@ -1,8 +1,7 @@
 """The network of `mode=autoencoder`: a variational autoencoder of band spectra (Kingma and Welling, 2013).
 
-Heard bands go through a recurrent encoder into a normal distribution of few numbers, whose mean (in training: a draw
-from it) the recurrent decoder turns into the bands of the clean sound. The gain of a band is what was decoded over
-what was heard.
+A recurrent encoder maps the noisy bands to a normal distribution of few numbers; the recurrent decoder maps its mean
+(in training: a sample) to the bands of the clean sound. The gain of a band is the decoded over the input amplitude.
 """
 
 from __future__ import annotations
@@ -20,11 +19,11 @@ from antiphon_models.denoise.network.recorded import Recorded
 
 HIDDEN, LATENT = 128, 24
 LEAST = -7.0
-"""Natural logarithm of power: no band is taken further down."""
+"""Natural logarithm of power: lower bound of a band's gain."""
 
 
 class Autoencoder(StreamingModel):
-    """x: log powers `[slots, 2, UNITS]`, heard and learned noise → gains 0..1 `[slots, 1, UNITS]`."""
+    """From log powers `[slots, 2, UNITS]`, of input and learned noise, to gains `[slots, 1, UNITS]`, 0 to 1."""
 
     name: ClassVar[str] = AUTOENCODER.name
     hop: ClassVar[int] = UNITS
@@ -68,10 +67,10 @@ class Autoencoder(StreamingModel):
         return self.mean(x), self.spread(x).clamp(-8.0, 4.0)
 
     def decoded(self, latent: torch.Tensor) -> torch.Tensor:
-        """Log powers of the clean bands `[N, T, COUNT]`, relative to the long mean of what is heard."""
+        """Log powers of the clean bands `[N, T, COUNT]`, relative to the long-term mean of the input."""
         return 3.0 * torch.as_tensor(self.leave(self.decode(functional.silu(self.open(latent)))[0]))
 
     def gains(self, levels: torch.Tensor, decoded: torch.Tensor) -> torch.Tensor:
-        """Decoded over heard `[…, COUNT]`, as amplitudes, spread over the units between the bands' centres."""
+        """Amplitude of decoded over input bands `[…, COUNT]`, interpolated to the units between the bands' centres."""
         ratio = (decoded - levels).clamp(LEAST, 0.0)
         return torch.exp(0.5 * (ratio @ self.follow.wide))

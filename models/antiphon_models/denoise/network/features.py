@@ -1,6 +1,6 @@
-"""What both networks hear of a spectrum: its bands, its near and far past, its floor; hop by hop and in one go.
+"""Input features of both networks: bands of a spectrum, their past and floor; hop by hop, or for many hops at once.
 
-All levels are natural logarithms of power. Nothing here is learned; `Features` holds no weights.
+All levels are natural logarithms of power. `Features` has no trained weights.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class FeatureFrame(NamedTuple):
 
 
 class Past(NamedTuple):
-    """What `step` remembers. smooth `[slots, 2, UNITS]`, floors `[slots, PAST, UNITS]`, mean `[slots, 3]`."""
+    """The state of `step`: smooth `[slots, 2, UNITS]`, floors `[slots, PAST, UNITS]`, mean `[slots, 3]`."""
 
     smooth: torch.Tensor
     floors: torch.Tensor
@@ -95,7 +95,7 @@ class FeatureExtractor(torch.nn.Module):
         return Past(torch.zeros(slots, 2, UNITS), torch.full((slots, PAST, UNITS), 50.0), torch.zeros(slots, 3))
 
     def step(self, x: torch.Tensor, past: Past) -> tuple[FeatureFrame, Past]:
-        """One hop: x `[slots, 2, UNITS]`, heard and learned noise. What `whole` says of it, in few operations."""
+        """The features of one hop: x `[slots, 2, UNITS]` log powers of input and learned noise; as `whole`."""
         log, noise = x[:, :1], x[:, 1:]
         mean, weight, hops = past.mean[:, :1], past.mean[:, 1:2], past.mean[:, 2:]
         smooth = torch.lerp(log, past.smooth, self.keeps * (hops > 0.0)[..., None])
@@ -118,9 +118,9 @@ class FeatureExtractor(torch.nn.Module):
         levels = torch.log(seen[:, :2] + QUIET)
         level = levels[:, :1]
         relative = level - mean_log[..., None]
-        told = (levels[:, 1:] - level) * known
+        noise_levels = (levels[:, 1:] - level) * known
         whole = torch.stack([known[..., 0], frame_log - mean_log, mean_log], 1).expand(-1, -1, COUNT)
-        bands = torch.cat([relative, seen[:, 2:] - level, told, whole], 1)
+        bands = torch.cat([relative, seen[:, 2:] - level, noise_levels, whole], 1)
         bands = torch.addcmul(self.shifts, torch.clamp(bands, self.lows, self.highs), self.scales)
 
         here = level @ self.wide
@@ -135,7 +135,7 @@ class FeatureExtractor(torch.nn.Module):
 
     @torch.no_grad()
     def whole(self, log: torch.Tensor, noise: torch.Tensor) -> Features:
-        """Many hops from the start: log, noise `[N, T, UNITS]`; what `step` gives hop by hop."""
+        """The features of many hops from the start: log, noise `[N, T, UNITS]`; equal to those of `step`."""
         count = log.shape[1]
         short, long = smoothed(log, SHORT), smoothed(log, LONG)
         rows = -(-count // BLOCK)
@@ -166,13 +166,13 @@ class FeatureExtractor(torch.nn.Module):
         noise = torch.where(known > 0.0, noise, log)
         mean_log = torch.log(mean + 1e-9)[..., None]
         relative = level - mean_log
-        told = (torch.log(noise.exp() @ self.mean + QUIET) - level).clamp(-6.0, 3.0) * known
+        noise_levels = (torch.log(noise.exp() @ self.mean + QUIET) - level).clamp(-6.0, 3.0) * known
         around = torch.stack([log @ self.mean, short @ self.mean, long @ self.mean, floor @ self.mean], -1)
         around = (around - level[..., None]).clamp(-8.0, 4.0)
         frame_rel = (torch.log(frame + QUIET)[..., None] - mean_log).clamp(-8.0, 4.0)
         bands = torch.cat(
             [
-                (relative / 3.0).clamp(-6.0, 3.0)[..., None], around / 2.0 + 0.3, told[..., None] / 2.0,
+                (relative / 3.0).clamp(-6.0, 3.0)[..., None], around / 2.0 + 0.3, noise_levels[..., None] / 2.0,
                 torch.stack([known, frame_rel / 2.0, (mean_log + 8.0) / 5.0], -1).expand(*level.shape, 3),
             ],
             -1,

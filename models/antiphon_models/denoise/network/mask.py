@@ -25,11 +25,12 @@ WIDTH, TELLS, LAST = 96, 4, 12
 OPEN = 1.5
 """The gate's logit to begin with."""
 UNSURE = 0.5
-"""Added to it after training: what was never heard is taken for noise more often than what was trained on."""
+"""Added to the gate's logit after training: unseen sounds are mistaken for noise more often than those of the training.
+"""
 
 
 class MaskNetwork(StreamingModel):
-    """x: log powers `[slots, 2, UNITS]`, heard and learned noise → gains 0..1 `[slots, 1, UNITS]`."""
+    """From log powers `[slots, 2, UNITS]`, of input and learned noise, to gains `[slots, 1, UNITS]`, 0 to 1."""
 
     name: ClassVar[str] = MASK.name
     hop: ClassVar[int] = UNITS

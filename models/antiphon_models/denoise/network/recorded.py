@@ -1,4 +1,4 @@
-"""A network's hop, recorded once: on the CPU half of an eager hop is Python between operations of microseconds."""
+"""A network's hop, traced once: on the CPU half of an eager hop is Python between operations of microseconds."""
 
 from __future__ import annotations
 

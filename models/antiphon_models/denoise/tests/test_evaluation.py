@@ -77,10 +77,10 @@ def test_files_are_measured_where_there_is_no_data(asked: EvaluationRequest, tmp
 
 
 def test_the_computed_noises_have_their_colours_and_their_seed() -> None:
-    made = testset.made_noises(1)
+    made = testset.synthetic_noises(1)
     assert [name for name, _ in made] == ["white", "pink", "brown"] * 2
     assert not np.array_equal(made[0][1], made[3][1])
-    assert all(np.array_equal(a, b) for (_, a), (_, b) in zip(made, testset.made_noises(1), strict=True))
+    assert all(np.array_equal(a, b) for (_, a), (_, b) in zip(made, testset.synthetic_noises(1), strict=True))
     for (_, noise), fall in zip(made, (0.0, 3.01, 6.02), strict=False):
         power = np.abs(np.fft.rfft(noise)) ** 2
         octaves = [power[round(f * 5) : round(f * 10)].mean() for f in (250, 500, 1000, 2000)]

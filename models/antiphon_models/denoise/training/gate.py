@@ -12,7 +12,7 @@ from antiphon_models.denoise.network.features import LEVEL, running, smoothed
 SHORT, LONG = 0.6, 0.97
 QUIET = 1e-10
 OPEN = (2.5, 0.5, 0.3, 0.0, 0.0, -1.5)
-"""The rule to begin with, in every band: let nearly everything through."""
+"""Initial coefficients of every band: nearly everything passes."""
 
 
 class GateNetwork(torch.nn.Module):
@@ -66,10 +66,12 @@ class GateNetwork(torch.nn.Module):
     ) -> torch.Tensor:
         frame = log.exp().mean(-1)
         mean = torch.log(running(frame, LEVEL) + 1e-8)[..., None]
-        told = (torch.log(torch.where(known > 0.0, noise, log).exp() @ self.mean + QUIET) - level).clamp(-6.0, 3.0)
+        noise_levels = (torch.log(torch.where(known > 0.0, noise, log).exp() @ self.mean + QUIET) - level).clamp(
+            -6.0, 3.0
+        )
         return torch.cat(
             [
-                (level - mean) / 3.0, log @ self.mean - level + 0.6, told * known / 2.0, known,
+                (level - mean) / 3.0, log @ self.mean - level + 0.6, noise_levels * known / 2.0, known,
                 (torch.log(frame + QUIET)[..., None] - mean) / 2.0, (mean + 8.0) / 5.0,
             ],
             -1,

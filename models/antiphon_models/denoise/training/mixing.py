@@ -155,14 +155,14 @@ class Mixer:
         noise = _level(self._sum([item.noise for item in items]))
         made = [row for row, item in enumerate(items) if item.made]
         if made:
-            noise[made] = noise[made] + _level(self._made([items[row] for row in made], generator)) * self._row(
-                [items[row].made_gain for row in made]
-            )
+            noise[made] = noise[made] + _level(
+                self._synthetic_noise([items[row] for row in made], generator)
+            ) * self._row([items[row].made_gain for row in made])
         response = self._curve(np.stack([item.noise_colour for item in items]))
         noise = torch.fft.irfft(torch.fft.rfft(noise, self._fft) * response, self._fft)[:, : self.length]
         return _level(noise)
 
-    def _made(self, items: list[MixturePlan], generator: torch.Generator) -> torch.Tensor:
+    def _synthetic_noise(self, items: list[MixturePlan], generator: torch.Generator) -> torch.Tensor:
         count = len(items)
         hiss = torch.randn(count, self._fft, generator=generator, device=self.device)
         sparse = torch.rand(count, self._fft, generator=generator, device=self.device)

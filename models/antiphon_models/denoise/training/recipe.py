@@ -22,12 +22,12 @@ from antiphon_models.denoise.training.sounds import RATE
 from antiphon_models.learning.recipe import Batch, Recipe, TrainingJob
 
 PURE = 40.0
-"""dB: what is cleaner than that counts as clean."""
+"""dB of SI-SDR from which on a result counts as clean."""
 HEARD = 1e-7
 """Mean power below which there is no clean sound."""
 PASS, MARGIN, MOST = 40.0, 0.3, 22.0
 HARM = 1.0, 4.0
-"""What losing weighs beside gaining, at the beginning and at the end."""
+"""Weight of a loss in SI-SDR relative to a gain, at the beginning and at the end of the training."""
 QUIET_PAUSE, MASKED = 24.0, 2.0
 VALID_SEED, VALID_ITEMS = 990, 96
 SAID = {
@@ -126,7 +126,7 @@ class MaskRecipe(Recipe):
         mixed, clean, gap, noise, snr, way = batch
         spectra = self._transform.spectra(mixed)
         gains = self.gains(network, spectra, noise)
-        value, parts = judged(self._transform.sound(spectra, gains), mixed, clean, gap, snr, way, self.hop)
+        value, parts = mixture_loss(self._transform.sound(spectra, gains), mixed, clean, gap, snr, way, self.hop)
         off = self._off(gains, spectra, self._transform.spectra(clean))
         return value + MASKED * off, {**parts, "off": off.detach()}
 
@@ -186,7 +186,7 @@ def _rest(made: torch.Tensor, mixed: torch.Tensor, gap: torch.Tensor) -> torch.T
     return torch.where(before > 1e-6, decibels, torch.nan)
 
 
-def judged(
+def mixture_loss(
     made: torch.Tensor,
     mixed: torch.Tensor,
     clean: torch.Tensor,

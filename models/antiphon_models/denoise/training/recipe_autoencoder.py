@@ -8,7 +8,7 @@ from typing import ClassVar, cast
 import torch
 
 from antiphon_models.denoise.network.autoencoder import Autoencoder as Network
-from antiphon_models.denoise.training.recipe import MaskRecipe, judged
+from antiphon_models.denoise.training.recipe import MaskRecipe, mixture_loss
 from antiphon_models.learning.recipe import Batch
 
 KL_WEIGHT, FREE, SOUND = 0.01, 0.05, 2.0
@@ -42,7 +42,7 @@ class AutoencoderRecipe(MaskRecipe):
         error = (weight * torch.nn.functional.smooth_l1_loss(decoded, wanted.clamp(min=-9.0), reduction="none")).mean()
         divergence = 0.5 * (mean.square() + spread.exp() - 1.0 - spread).mean((0, 1)).clamp(min=FREE).sum()
         made = self._transform.sound(spectra, model.gains(heard.levels, decoded))
-        masked, parts = judged(made, mixed, clean, gap, snr, way)
+        masked, parts = mixture_loss(made, mixed, clean, gap, snr, way)
         parts["error"], parts["divergence"] = error.detach(), divergence.detach()
         return error + KL_WEIGHT * divergence + SOUND * masked, parts
 

@@ -22,13 +22,21 @@ SHARES = {
     "two": 0.05, "none": 0.04,
 }  # fmt: skip
 RELEASE = 0.2
-"""Seconds after a wind's note in which nobody knows whether it sounds."""
+"""Seconds after the end of a wind's note in which it is unknown whether it sounds."""
 
 
 @dataclass(frozen=True, slots=True)
 class FrameTruth:
-    """Of frames 10 ms apart. pitch: MIDI number of the sound, key: of the note, NaN where none or unknown.  voiced,
-    note, onset, many: 0 to 1, NaN where unknown.  age: seconds since the note began, NaN where none is.
+    """The truth about frames 10 ms apart; NaN where unknown.
+
+    Attributes:
+        pitch: MIDI number of the sound.
+        key: MIDI number of the note.
+        voiced: 0 to 1.
+        note: 0 to 1.
+        onset: 0 to 1.
+        many: 0 to 1.
+        age: Seconds since the note began.
     """
 
     pitch: F64
@@ -67,7 +75,7 @@ def truth(clip: TrainingClip, start: float, ratio: float, frames: int) -> FrameT
 
 
 def both(one: FrameTruth, two: FrameTruth) -> FrameTruth:
-    """Two melodies at once: what sounds together is no note, what sounds alone nobody is asked about."""
+    """The truth of two melodies at once: no note where both sound, unknown where one does."""
     together = (one.note > 0) & (two.note > 0)
     alone = np.where(together, 0.0, np.nan)
     nothing = np.full(len(alone), np.nan)
@@ -204,9 +212,10 @@ def _none() -> FrameTruth:
     return FrameTruth(nothing, nothing, zeros, zeros, zeros, zeros, nothing)
 
 
-def told(true: FrameTruth) -> F64:
-    """`[HOPS, 10]`: pitch, key, voiced, note, onset `NEAR` ago; key, voiced, note, onset `FAR` ago; many; NaN where
-    nothing is asked. Hop k ends at frame k + 1 of the sound.
+def frame_targets(true: FrameTruth) -> F64:
+    """The targets of the network, `[HOPS, 10]`, NaN where unknown; hop k ends at frame k + 1 of the sound.
+
+    Columns: pitch, key, voiced, note, onset `NEAR` hops ago; key, voiced, note, onset `FAR` hops ago; many.
     """
     near = slice(FAR + 1 - NEAR, FAR + 1 - NEAR + HOPS)
     far = slice(1, 1 + HOPS)

@@ -27,10 +27,10 @@ from antiphon_models.hum.material import (
     ScoreNote,
     manner,
     melody,
-    moved,
     resampled,
     said,
     singing,
+    transposed,
     wind,
 )  # fmt: skip
 from antiphon_models.hum.training.humming import hummed, whistled
@@ -195,21 +195,21 @@ def _clip(data: Path, part: str, kind: str, k: int, rng: np.random.Generator) ->
         voices = TRAIN_VOICES if part == "train" else VALID_VOICES
         voice = voices[k % len(voices)]
         low, high = (55, 78) if voice.endswith(HIGH) else (43, 66)
-        notes = moved(notes, low, high)
+        notes = transposed(notes, low, high)
         warp = float(rng.uniform(0.88, 1.15))
         sound, f0 = singing(notes, voice, how, int(rng.integers(1 << 30)), RATE, SYLLABLES, warp)
     elif kind == "hummed":
-        notes = moved(notes, *((43, 66) if k % 2 else (53, 76)))
+        notes = transposed(notes, *((43, 66) if k % 2 else (53, 76)))
         sound, f0 = hummed(notes, how, rng, RATE)
     else:
-        notes = moved(notes, 74, 95)
+        notes = transposed(notes, 74, 95)
         sound, f0 = whistled(notes, how, rng, RATE)
     return TrainingClip(kind, sound, _rows(notes), _cents(f0))
 
 
 def _wind(notes: Sequence[ScoreNote], k: int, rng: np.random.Generator) -> TrainingClip:
     name = tuple(PROGRAMS)[k % len(PROGRAMS)]
-    notes = moved(notes, *_RANGES[name])
+    notes = transposed(notes, *_RANGES[name])
     sound = wind(name, notes, PROGRAMS[name], TUNED_FONT, RATE).sound
     sound = sound[: round((notes[-1].end + 0.6) * RATE)]
     pitch = np.zeros(int(len(sound) / RATE / STEP), np.int16)

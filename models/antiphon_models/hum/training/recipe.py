@@ -1,4 +1,4 @@
-"""`antiphon train hum`: the network that hears pitch, beginnings and notes."""
+"""`antiphon train hum`: the network for pitch, onsets and notes."""
 
 from __future__ import annotations
 
@@ -14,44 +14,49 @@ from antiphon_hum.learned import spec
 from antiphon_hum.learned.decode import Live, NoteDecoder, decode_file
 from antiphon_models.hum.network import BINS, PER_SEMITONE, PitchNetwork
 from antiphon_models.hum.training import corpus
-from antiphon_models.hum.training.batches import Batcher, told
+from antiphon_models.hum.training.batches import Batcher, frame_targets
 from antiphon_models.hum.training.scoring import f1
 from antiphon_models.learning.recipe import Recipe, TrainingJob
 
 SPREAD = 0.8
-"""Bins by which the truth about pitch is smeared: a network is not asked for more than it can hear."""
+"""Standard deviation in bins of the target distribution of pitch, about the network's resolution."""
 VALIDATED = 8.0
-"""Seconds of each clip that is validated on."""
+"""Seconds of each clip that are used for validation."""
 WEIGHTS = {"pitch": 1.0, "key": 0.5, "far_key": 0.7, "voiced": 0.6, "note": 1.0, "onset": 4.0, "many": 0.3}
 
 
 def places(pitch: Tensor) -> Tensor:
-    """MIDI numbers as places on the network's bins."""
+    """MIDI numbers as positions on the network's bins."""
     return (pitch - spec.LOWEST) * PER_SEMITONE + 1.0
 
 
-def heard(logits: Tensor, pitch: Tensor) -> Tensor:
-    """Cross entropy against a bell around the pitch, over frames that have one."""
-    there = torch.isfinite(pitch)
-    target = places(torch.where(there, pitch, torch.full_like(pitch, 60.0)))
+def pitch_loss(logits: Tensor, pitch: Tensor) -> Tensor:
+    """Cross entropy of pitch logits, averaged over the frames with a known pitch.
+
+    Args:
+        logits: `[…, BINS]`.
+        pitch: `[…]` MIDI numbers, NaN where unknown.
+    """
+    known = torch.isfinite(pitch)
+    target = places(torch.where(known, pitch, torch.full_like(pitch, 60.0)))
     bins = torch.arange(BINS, device=logits.device)
     bell = torch.exp(-0.5 * ((bins - target[..., None]) / SPREAD) ** 2)
     bell = bell / bell.sum(-1, keepdim=True).clamp_min(1e-6)
     losses = -(bell * functional.log_softmax(logits, -1)).sum(-1)
-    return (losses * there).sum() / there.sum().clamp_min(1)
+    return (losses * known).sum() / known.sum().clamp_min(1)
 
 
-def answered(logits: Tensor, truth: Tensor) -> Tensor:
-    """Binary cross entropy over frames of which it is known."""
-    there = torch.isfinite(truth)
+def masked_bce(logits: Tensor, truth: Tensor) -> Tensor:
+    """Binary cross entropy, averaged over the frames whose truth is not NaN."""
+    known = torch.isfinite(truth)
     losses = functional.binary_cross_entropy_with_logits(
-        logits, torch.where(there, truth, torch.zeros_like(truth)), reduction="none"
+        logits, torch.where(known, truth, torch.zeros_like(truth)), reduction="none"
     )
-    return (losses * there).sum() / there.sum().clamp_min(1)
+    return (losses * known).sum() / known.sum().clamp_min(1)
 
 
 class HumRecipe(Recipe):
-    """See the module. Validated by note F1 on songs, voices and sentences that are not trained on."""
+    """The recipe. Validated by note F1 on songs, voices and sentences outside the training set."""
 
     name: ClassVar[str] = "hum"
     weights: ClassVar[str] = "hum-learned"
@@ -70,21 +75,21 @@ class HumRecipe(Recipe):
 
     def batch(self, step: int) -> tuple[Tensor, ...]:
         sound, truths = self._batcher.batch(step)
-        rows = np.stack([told(truth) for truth in truths]).astype(np.float32)
+        rows = np.stack([frame_targets(truth) for truth in truths]).astype(np.float32)
         return sound, torch.from_numpy(rows).to(sound.device)
 
     def loss(self, network: torch.nn.Module, batch: tuple[Tensor, ...]) -> tuple[Tensor, dict[str, float | Tensor]]:
         assert isinstance(network, PitchNetwork)
         sound, truth = batch
-        pitch, said = network.hear(sound)
+        pitch, head_logits = network.hear(sound)
         parts = {
-            "pitch": heard(pitch[:, :, 0], truth[..., 0]),
-            "key": heard(pitch[:, :, 1], truth[..., 1]),
-            "far_key": heard(pitch[:, :, 2], truth[..., 5]),
-            "voiced": answered(said[..., 0], truth[..., 2]) + answered(said[..., 3], truth[..., 6]),
-            "note": answered(said[..., 1], truth[..., 3]) + answered(said[..., 4], truth[..., 7]),
-            "onset": answered(said[..., 2], truth[..., 4]) + answered(said[..., 5], truth[..., 8]),
-            "many": answered(said[..., 6], truth[..., 9]),
+            "pitch": pitch_loss(pitch[:, :, 0], truth[..., 0]),
+            "key": pitch_loss(pitch[:, :, 1], truth[..., 1]),
+            "far_key": pitch_loss(pitch[:, :, 2], truth[..., 5]),
+            "voiced": masked_bce(head_logits[..., 0], truth[..., 2]) + masked_bce(head_logits[..., 3], truth[..., 6]),
+            "note": masked_bce(head_logits[..., 1], truth[..., 3]) + masked_bce(head_logits[..., 4], truth[..., 7]),
+            "onset": masked_bce(head_logits[..., 2], truth[..., 4]) + masked_bce(head_logits[..., 5], truth[..., 8]),
+            "many": masked_bce(head_logits[..., 6], truth[..., 9]),
         }
         total = sum((WEIGHTS[name] * value for name, value in parts.items()), torch.zeros((), device=sound.device))
         return total, {name: value.detach() for name, value in parts.items()}
