@@ -20,7 +20,7 @@ from antiphon.engine.shared import MappingShape, Shared, command_ring
 from antiphon.errors import WireError
 from antiphon.graph.node_host import MAX_EVENTS
 from antiphon.offline.rendering import StageRunner
-from antiphon.offline.replay import begun
+from antiphon.offline.replay import resumed_player
 from antiphon.session.actions import ACTIONS, EVENTS, NodeBend, NodeControl, NodeNoteOff, NodeNoteOn, NodeSet
 from antiphon.session.commands import (
     Beat,
@@ -336,7 +336,7 @@ def test_the_log_replays_notes_panics_and_cleared_schedules_to_the_sample():
                 live.take(note("control", 7, 0.1))
         parts.append(live.run(silence(256)).copy())
     lines = [json.loads(json.dumps(line(done))) for done in live.applied]
-    again = begun(live.spec, first, plan(KEYS, live.spec))
+    again = resumed_player(live.spec, first, plan(KEYS, live.spec))
     for sample, part in zip(range(0, 200 * 256, 256), parts, strict=True):
         while lines and lines[0]["sample"] < sample + 256:
             found = lines.pop(0)

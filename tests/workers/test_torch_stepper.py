@@ -208,7 +208,7 @@ def vars_of(asked):
 
 @pytest.mark.parametrize("wrong", [{"hop": 128}, {"rate": 44100}, {"inputs": (1, HOP)}, {"outputs": (3, 2 * HOP)}])
 def test_what_was_declared_otherwise_is_refused(wrong) -> None:
-    with pytest.raises(ModelError, match="was declared of it"):
+    with pytest.raises(ModelError, match="is declared; correct one"):
         build(spec(**wrong))
 
 

@@ -40,7 +40,7 @@ def test_a_killed_zygote_takes_its_workers_with_it_and_another_makes_them_anew(o
     for stream in streams:
         until(lambda s=stream: words(s)[WorkerWord.RESTARTS] == 1, 10, "the death is noticed")
         runs(stream)
-        assert stream.entry.reason == "ended with the process that keeps it"
+        assert stream.entry.reason == "ended with its parent process"
         assert stream.fresh(6) is True
         np.testing.assert_allclose(through(own_rig, stream, 6, x[:1])[0], pole(x[0], 0.0)[0], atol=1e-6)
     assert not set(before) & {pid(s) for s in streams}
@@ -133,7 +133,7 @@ def test_a_file_does_not_wait_for_a_zygote_that_is_gone() -> None:
         through_lockstep(stream, 0, x[:2])
         os.kill(pool._lifelines["none"][0], signal.SIGKILL)
         until(lambda: gone(pid(stream)), 2.0, "the worker ended with it")
-        with pytest.raises(WorkerLost, match=r"the process that keeps the workers \(none\) has ended; start"):
+        with pytest.raises(WorkerLost, match=r"the parent process of the workers \(none\) has ended; start"):
             through_lockstep(stream, 2, x[2:])
         stream.close()
         again = pool.open(spec())

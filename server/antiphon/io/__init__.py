@@ -1,1 +1,1 @@
-"""What touches the world: sockets and files."""
+"""Input and output: sockets and files."""

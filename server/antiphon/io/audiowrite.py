@@ -200,7 +200,7 @@ class AudioWriter:
             self._thread.join()
 
     def _encode(self) -> None:
-        """The thread: takes chunks until None. After a failure it goes on taking, so that nobody waits."""
+        """The thread: writes chunks until None. After a failure it discards them, so that `write` does not block."""
         try:
             self._encode_all()
         except BaseException as error:
@@ -250,12 +250,12 @@ class AudioWriter:
 def _command(file: Any, number: int, argument: int) -> None:
     import soundfile
 
-    with contextlib.suppress(AttributeError):  # a soundfile with other insides
+    with contextlib.suppress(AttributeError):  # another version of soundfile
         soundfile._snd.sf_command(file._file, number, soundfile._ffi.NULL, argument)
 
 
 class _Disk:
-    """What libsndfile writes through. It cannot pass an exception on, so the first one is kept."""
+    """The file that libsndfile writes through. It cannot pass exceptions on, so the first one is stored."""
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
@@ -283,7 +283,7 @@ class _Disk:
 
 
 class _Draft:
-    """A file being made: without a name, or with a hidden one, until it is published."""
+    """A file without a name, or with a hidden one, until it is published."""
 
     def __init__(self, path: str | os.PathLike[str], name: str) -> None:
         self._hidden: Path | None = None
@@ -316,7 +316,7 @@ class _Draft:
             os.close(fd)
 
     def _replaceable(self, name: str) -> int | None:
-        """The mode of the file that is there, None if none is; refuses what is not an ordinary file."""
+        """Mode of the existing file, None without one. Raises FileError for what is not a regular file."""
         try:
             mode = self._target.stat().st_mode
         except FileNotFoundError:
@@ -332,7 +332,7 @@ class _Draft:
             try:
                 return os.open(folder, unnamed | os.O_RDWR | os.O_CLOEXEC, 0o666)
             except OSError as error:
-                # a file system without unnamed files
+                # the file system has no unnamed files (O_TMPFILE)
                 if error.errno not in (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL):
                     raise
         self._hidden = self._hidden_name()

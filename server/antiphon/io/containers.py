@@ -1,4 +1,4 @@
-"""What a sound file's first bytes promise, checked against how long the file is.
+"""Checks the sizes in a sound file's header against the file's length.
 
 libsndfile quietly shortens a header that promises more than there is. A file cut short on its way
 here would then be processed as if it were whole, so the promise is read first. Nothing is decoded.
@@ -20,7 +20,7 @@ _IN_DS64 = 0xFFFFFFFF
 
 
 class Dishonest(ValueError):
-    """The header cannot be true. The message completes "cannot read NAME: …"."""
+    """The header is false. The message completes "cannot read NAME: …"."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The near side of the decoding process: starts it, takes its messages, ends it."""
+"""The parent's side of the decoding process: starts it, reads its messages, ends it."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _GAVE_UP = {
 
 @dataclass(frozen=True, slots=True)
 class AudioInfo:
-    """What a sound file says of itself.
+    """The properties of a sound file.
 
     Attributes:
         rate: Frames per second.
@@ -207,7 +207,7 @@ class Decoder:
 
 
 def shown(path: str | os.PathLike[str]) -> str:
-    """Makes a path fit for a message: one line of printable text.
+    """Formats a path for a message: one line of printable text.
 
     Args:
         path: The path.

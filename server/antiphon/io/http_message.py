@@ -1,4 +1,4 @@
-"""An HTTP request and its answer, as a handler sees them."""
+"""HTTP requests and responses for handlers."""
 
 from __future__ import annotations
 

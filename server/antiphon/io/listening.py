@@ -1,4 +1,4 @@
-"""The server's listening sockets, made by the supervisor: they outlive a control process, and what waits in them."""
+"""The server's listening sockets. The supervisor holds them, so that their queues survive a restart of control."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def open_sockets(settings: ServeSettings) -> tuple[socket.socket, socket.socket,
         try:
             return _open(settings)
         except UsageError:
-            continue  # the port that was free for UDP is somebody's TCP port
+            continue  # the port that was free for UDP is in use for TCP
     return _open(settings)
 
 

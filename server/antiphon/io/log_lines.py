@@ -8,7 +8,7 @@ from antiphon.wire.text import printable
 
 
 class Line(logging.Formatter):
-    """One line a record: names of ports, files and patches in it may be somebody else's text."""
+    """Formats a record as one printable line: names of ports, files and patches may hold any text."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:
         record.message = printable(record.message)
@@ -16,6 +16,6 @@ class Line(logging.Formatter):
 
 
 def log_lines() -> None:
-    """Has warnings and errors written, each a line that begins with "antiphon:"."""
+    """Prints warnings and errors to standard error, each as one line that begins with "antiphon:"."""
     logging.basicConfig(level=logging.WARNING)
     logging.getLogger().handlers[0].setFormatter(Line("antiphon: %(message)s"))

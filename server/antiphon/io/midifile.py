@@ -173,7 +173,7 @@ def read(path: Path, overlap: Overlap = "end") -> MidiSong:
         tracks = tuple(_track(track, made.ticks_per_beat, tempo, overlap) for track in made.tracks)
         length = max((sum(message.time for message in track) for track in made.tracks), default=0)
     except Exception as error:
-        # of a damaged file mido raises whatever its innards do
+        # for a damaged file mido raises errors of any type
         said = " ".join(str(error).split())[:100] or type(error).__name__
         raise FileError(f"{path.name} is not a MIDI file that can be read: {said}") from None
     changes = [(at / made.ticks_per_beat, bpm) for at, bpm in sorted(tempo.items())]
@@ -301,12 +301,12 @@ def _messages(track: MidiTrack, ticks: int) -> list[tuple[int, Any]]:
 
 
 def _micros(bpm: float) -> int:
-    """Microseconds of a beat, as far as a file's 24 bits go."""
+    """Microseconds of a beat, limited to the 24 bits of the file format."""
     return min(0xFFFFFF, max(1, round(6e7 / bpm)))
 
 
 def _timed(messages: list[tuple[int, Any]]) -> Any:
-    """A track of messages by tick; what ends comes before what begins."""
+    """A track of messages sorted by tick, with ends before beginnings."""
     mido = _mido()
     made, last = mido.MidiTrack(), 0
     for at, message in sorted(messages, key=lambda m: (m[0], m[1].type == "note_on")):
@@ -316,7 +316,7 @@ def _timed(messages: list[tuple[int, Any]]) -> Any:
 
 
 def _content(path: Path) -> bytes:
-    """The file's bytes; a folder, a device, a pipe or something huge is refused unread."""
+    """Reads a file's bytes. Raises FileError for what is no regular file, or too large."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         with os.fdopen(handle, "rb") as file:

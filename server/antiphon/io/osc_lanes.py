@@ -1,4 +1,4 @@
-"""What waits to be handled: the lanes of all senders, in rotation.
+"""Takes packets from the lanes of all senders in rotation.
 
 Between lanes turns are taken, so that what one sender asks for holds up another by a share of a turn, however much it
 is.
@@ -11,11 +11,11 @@ from collections import deque
 from antiphon.io.osc_peer import Lane
 
 AT_ONCE = 4
-"""Lanes that share a turn; with fewer that wait, each has more of it."""
+"""Lanes that share a turn; with fewer lanes in use, each gets a larger share."""
 
 
 class Rotation:
-    """The lanes in which something waits, in the order of their turns."""
+    """The lanes that contain packets, in the order of their turns."""
 
     def __init__(self) -> None:
         self._lanes: deque[Lane] = deque()
@@ -27,7 +27,7 @@ class Rotation:
         return len(self._lanes)
 
     def add(self, lane: Lane) -> None:
-        """Something waits in a lane."""
+        """Adds a lane that contains packets."""
         if not lane.listed:
             lane.listed = True
             self._lanes.append(lane)
@@ -37,7 +37,7 @@ class Rotation:
         return [(lane, lane.came) for lane in self._lanes]
 
     def next(self, turn: int) -> tuple[Lane, int]:
-        """Takes out the lane whose turn it is, and its share of `turn`; there must be one."""
+        """Removes the next lane, of which there must be one; returns it with its share of `turn`."""
         share = max(1, turn // min(AT_ONCE, len(self._lanes)))
         lane = self._lanes.popleft()
         lane.listed = False

@@ -1,4 +1,4 @@
-"""One sender of OSC: where its answers go, what it may do, how often it may be refused aloud, and what of it waits."""
+"""One sender of OSC: its reply address, its permissions, the limit on its error replies, and its queue."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Lane:
         return taken > count or (taken == count and not self.rest)
 
     def take(self) -> tuple[bytes, Peer]:
-        """The oldest packet; the queue must hold one."""
+        """Removes and returns the oldest packet; the queue must not be empty."""
         data, peer = self.queue.popleft()
         self.room.packets -= 1
         self.room.bytes -= len(data)
@@ -85,7 +85,7 @@ class FailLimiter:
 
 
 class Level(IntEnum):
-    """HELD: nothing. SURFACE: parameters, notes, scenes, time. OWNER: patches, nodes, sessions, files too."""
+    """What a sender may do. HELD: nothing. SURFACE: parameters, notes, scenes, time. OWNER: everything."""
 
     HELD = 0
     SURFACE = 1

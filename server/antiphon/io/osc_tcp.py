@@ -1,4 +1,4 @@
-"""OSC over TCP, length-prefixed or SLIP, answered in kind. Everything a connection can grow is bounded."""
+"""OSC over TCP, length-prefixed or SLIP, with replies in the same framing. All queues and buffers are bounded."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from antiphon.wire.frames import Framer
 
 MAX_CONNECTIONS = 256
 MAX_HELD = 32
-"""Connections of addresses that nobody approved: so many strangers have no more places than these."""
+"""Most connections from addresses without approval, however many try."""
 IDLE, INTERVAL, PROBES = 60, 15, 4
 """Seconds of silence until the kernel asks whether a client is there, seconds between two such questions, and how many
 stay without an answer until it is gone: a telephone that left the network gives its place back within two minutes."""
 PATIENCE = 5.0
-"""Seconds for the rest of a frame, and for a reader that does not read. Who is silent between frames may stay."""
+"""Seconds for the rest of a frame, and for a client that does not read. Silence between frames is allowed."""
 MAX_UNSENT = 256 << 10
 MAX_WAITING = 256
-"""Packets of one connection that wait to be handled before it is read no further."""
+"""Queued packets of one connection above which it is not read."""
 MAX_WAITING_BYTES = 4 << 20
 
 
@@ -81,11 +81,11 @@ class TcpServer:
 
     @property
     def held(self) -> list[TcpConnection]:
-        """Connections of addresses that nobody approved, the oldest first."""
+        """Connections from addresses without approval, oldest first."""
         return [c for c in self.connections if c.peer.level is Level.HELD]
 
     def judge(self) -> None:
-        """Looks again at what every connection may do; one whose approval was taken back or has ended is closed."""
+        """Updates the level of every connection; closes those whose approval was withdrawn or has ended."""
         for connection in list(self.connections):
             peer = connection.peer
             before, peer.level = peer.level, self.level(peer.host)
@@ -93,12 +93,12 @@ class TcpServer:
                 connection.end()
 
     def resume(self) -> None:
-        """Reads on where packets waited and were handled meanwhile."""
+        """Continues to read connections whose queued packets have been handled."""
         for connection in list(self.paused):
             connection.resume()
 
     def sweep(self) -> None:
-        """Closes those that left a frame unfinished or do not read."""
+        """Closes connections that left a frame unfinished or do not read."""
         now = self.clock()
         for connection in list(self.connections):
             if now - connection.stuck_since(now) > PATIENCE:
@@ -162,7 +162,7 @@ class TcpConnection(asyncio.Protocol):
             self._transport.pause_reading()
 
     def eof_received(self) -> bool:
-        """The client will say no more. What it said is handled and answered before the connection closes."""
+        """The client has closed its side: queued packets are handled and answered before the connection is closed."""
         if not self.lane.waiting:
             return False
         self._reading = False
@@ -189,16 +189,16 @@ class TcpConnection(asyncio.Protocol):
 
     @property
     def silent(self) -> bool:
-        """It has not said anything yet."""
+        """Whether the client has not sent anything yet."""
         return not self._framer.framing
 
     def stuck_since(self, now: float) -> float:
-        """Since when this connection has kept us waiting; `now` when it does not."""
+        """Since when the connection has had an unfinished frame or unread replies; `now` when it has neither."""
         since = self._frame_began if self._framer.partial and self._reading else now
         return min(since, self._blocked) if self._full else since
 
     def end(self) -> None:
-        """Sends what is still unsent to those that read, then closes."""
+        """Sends the remaining replies to clients that read, then closes all connections."""
         self.peer.link_lost = True
         if self._transport is None or self._transport.is_closing():
             return
@@ -222,7 +222,7 @@ class TcpConnection(asyncio.Protocol):
 
 
 def keep_alive(sock: socket.socket) -> None:
-    """Has the kernel find out that a client is gone, whether there is something to send to it or not."""
+    """Makes the kernel detect a lost client, whether there are replies for it or not."""
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     unsent = (IDLE + INTERVAL * PROBES) * 1000  # ms; while something is unsent the kernel asks no such questions
     for option, number in (

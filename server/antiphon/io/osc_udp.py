@@ -1,4 +1,4 @@
-"""OSC over UDP: a reader that empties the socket before anything is handled.
+"""OSC over UDP: reads all datagrams from the socket before any is handled.
 
 The kernel keeps what fits its buffer while Python works; what arrives beyond that is lost. So the
 socket is drained to the last datagram each turn of the loop, into a bounded queue.
@@ -18,7 +18,7 @@ from antiphon.wire.osc import MAX_DATAGRAM
 
 RECEIVE_BUFFER = 8 << 20
 FORCED_BUFFER = 64 << 20
-"""Where the system's limit may be passed: a burst of 100,000 small packets takes the kernel some 77 MB."""
+"""Receive buffer where the system's limit may be exceeded: the kernel needs 77 MB for 100,000 small packets."""
 MAX_QUEUED = 262_144
 MAX_QUEUED_BYTES = 32 << 20
 PER_DRAIN = 8192
@@ -72,7 +72,7 @@ class UdpEndpoint:
             self._loop = None
 
     def peer(self, address: Address) -> Peer:
-        """The sender of that address, the same each time while it is heard."""
+        """The sender of an address: the same object for as long as it is known."""
         found = self._peers.get(address)
         if found is None:
             if len(self._peers) >= MAX_PEERS:
@@ -89,12 +89,12 @@ class UdpEndpoint:
         return self._peers.get((host, int(port))) if port.isdigit() else None
 
     def judge(self) -> None:
-        """Looks again at what every known sender may do."""
+        """Updates the level of every known sender."""
         for peer in self._peers.values():
             peer.level = self._level(peer.host)
 
     def drain(self) -> None:
-        """Takes in every datagram there is, `PER_DRAIN` at most."""
+        """Reads all pending datagrams, `PER_DRAIN` at most."""
         receive, peers, room, lanes = self._sock.recvfrom, self._peers, self.room, self._lanes
         for _ in range(PER_DRAIN):
             try:
@@ -102,7 +102,7 @@ class UdpEndpoint:
             except BlockingIOError:
                 return
             except OSError:
-                # Not ours: an answer we sent was refused by the other machine.
+                # an ICMP error: a reply was refused by the other machine
                 self._take_refusals()
                 continue
             if room.packets >= MAX_QUEUED or room.bytes + len(data) > MAX_QUEUED_BYTES:
@@ -113,7 +113,7 @@ class UdpEndpoint:
             lanes.add(peer.lane)
 
     def kernel_dropped(self) -> int:
-        """Datagrams the kernel could not keep for this socket."""
+        """Number of datagrams that the kernel dropped for this socket."""
         try:
             info = self._sock.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, 64)
             return int(struct.unpack_from("=I", info, 4 * _MEMINFO_DROPS)[0])
@@ -135,7 +135,7 @@ class UdpEndpoint:
             except BlockingIOError:
                 break
             except ConnectionRefusedError:
-                # Said of an earlier datagram, maybe to somebody else: this one has not been tried.
+                # the error of an earlier datagram, perhaps to another address: this one has not been sent yet
                 self._take_refusals()
             except OSError:
                 break
@@ -151,15 +151,15 @@ class UdpEndpoint:
                 self._refused(f"{address[0]}:{address[1]}")
 
     def _forget(self) -> None:
-        """Makes room: the senders longest unheard go. Subscribers keep theirs, they hold the peer itself."""
+        """Forgets the senders that were silent for the longest time. Subscribers keep a reference to their peer."""
         peers = self._peers
-        # one whose packets wait yet would get another lane, and its order would be lost
+        # not one with queued packets: it would get a second lane, and its packets their order wrong
         for address in sorted(peers, key=lambda a: (peers[a].lane.waiting, peers[a].heard))[: MAX_PEERS // 4]:
             del peers[address]
 
 
 def enlarge(sock: socket.socket) -> int:
-    """Asks for a large receive buffer, beyond the system's limit where permitted; returns what it got, in bytes."""
+    """Sets a large receive buffer, beyond the system's limit where permitted; returns its size in bytes."""
     try:
         sock.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, FORCED_BUFFER)
     except OSError:
@@ -171,12 +171,12 @@ def _ask_for_refusals(sock: socket.socket) -> None:
     try:
         sock.setsockopt(socket.IPPROTO_IP, _IP_RECVERR, 1)
     except OSError:
-        # Not Linux: dead subscribers are found by their silence alone.
+        # not Linux: lost subscribers are detected by their silence only
         return
 
 
 def _listed_drops(sock: socket.socket) -> int:
-    """The drop count as /proc lists it; 0 where there is no such list."""
+    """Number of dropped datagrams in /proc/net; 0 on systems without it."""
     inode = str(os.fstat(sock.fileno()).st_ino)
     try:
         with open("/proc/net/udp", encoding="ascii") as table:

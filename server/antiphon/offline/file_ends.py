@@ -1,4 +1,4 @@
-"""How a file of sound ends: with its tail until that is silent, and never on a step."""
+"""The end of a sound file: its tail until it is silent, and a fade so that it does not click."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import numpy as np
 from antiphon.contract.block import Samples
 
 LEVEL = 1e-3
-"""-60 dB re full scale: below it a sound is over."""
+"""-60 dB re full scale: below it a sound has ended."""
 LONGEST = 10.0
-"""Seconds of tail, where no other number is asked for."""
+"""Default length of the tail, seconds."""
 _LAST = 0.0005
 """Seconds at the end that say whether the sound was over: below half a period of what the fade would spare."""
 
@@ -32,7 +32,7 @@ class Tail:
 
 NONE = Tail()
 DECAY = Tail(LONGEST, LEVEL)
-"""Of a patch or an effect that sounds on by itself."""
+"""Tail of a patch or an effect that sounds by itself."""
 
 
 def tail_of(asked: float | None, sounds_on: bool) -> Tail:

@@ -1,4 +1,4 @@
-"""What `antiphon run` hands a plugin whose files are not sound in, sound out: notes, MIDI, a library."""
+"""The job that `antiphon run` gives to a plugin whose files are not sound in, sound out: notes, MIDI, a library."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from antiphon.runtime.sound_formats import FORMATS
 FADE = 0.02
 """Seconds over which a sound that has not ended by itself is faded out."""
 Named: TypeAlias = tuple[str, str | os.PathLike[str]]
-"""What a file is called on the command line (IN, --midi-out), and its path."""
+"""A file's name on the command line (IN, --midi-out), and its path."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,17 +83,17 @@ def apart(read: Iterable[Named], written: Iterable[Named], mend: str = "") -> No
 
 
 def free(written: Iterable[Named], *, force: bool) -> None:
-    """Raises UsageError where a file to be written is there already and `--force` does not say that it may go."""
+    """Raises UsageError when an output file exists and `--force` is not given."""
     from antiphon.io.decode import shown
 
     for what, path in written:
-        # what is no file at all is refused, with its reason, by who would write it
+        # a path that is no regular file is refused, with the reason, by the function that writes it
         if not force and os.path.isfile(path):
             raise UsageError(f"{shown(path)} is there already; give {what} another name, or --force to write over it")
 
 
 def _inside(folder: str | os.PathLike[str]) -> Iterator[Path]:
-    """The sounds, and the rules for them, in a folder and below it; nothing where it is none."""
+    """The sound files, and the rules for them, in a folder and below it; none when it is no folder."""
     for place, _, names in os.walk(folder):
         for name in names:
             if os.path.splitext(name)[1].lower() in (*FORMATS, ".toml"):

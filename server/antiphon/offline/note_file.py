@@ -16,7 +16,7 @@ from antiphon.session.commands import Bend, Command, Control, NoteOff, NoteOn, S
 
 MOST_SECONDS = 6 * 3600.0
 _ORDER = {"off": 0, "control": 1, "bend": 1, "on": 2}
-"""Of events on one frame: what ends comes before what begins, and a pedal is down before its note."""
+"""Order of events on one frame: ends before beginnings, and a pedal before its note."""
 _FINE = 960
 """Ticks of a beat in files of notes that come from no other file."""
 Timed = tuple[int, Event]
@@ -53,7 +53,7 @@ def is_midi(path: str | Path) -> bool:
 
 
 def read(path: Path, rate: int) -> Score:
-    """`FileError` for a file that is none, is too long, or holds nothing to play."""
+    """Raises FileError for a file that is not MIDI, too long, or without notes."""
     song = midifile.read(path)
     times = Times(song.tempo)
     timed: list[Timed] = []
@@ -81,7 +81,7 @@ def read(path: Path, rate: int) -> Score:
 
 
 def commands(score: Score) -> list[Command]:
-    """What a patch is played by: notes for every node that takes them and no wire plays, and the file's tempo."""
+    """Commands of a MIDI file for a patch: its tempo, and its notes for each node with an unwired events input."""
     made: list[Command] = [SetTempo(bpm, 0.0, Sample(at)) for at, bpm in score.tempo]
     for at, event in score.events:
         when = Sample(at)
@@ -123,7 +123,7 @@ def write(path: Path, events: Iterable[Timed], frames: int, rate: int, like: Mid
         key = (event.channel, event.number)
         if event.kind in ("on", "off"):
             again = event.kind == "on" and key in sounding and sounding[key][0] == at
-            if key in sounding and not again:  # begun twice on one frame it is one note
+            if key in sounding and not again:  # two note-ons on one frame are one note
                 end(key, at)
             if event.kind == "on" and event.value > 0.0:
                 sounding[key] = (at, event.value)

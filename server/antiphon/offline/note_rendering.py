@@ -1,4 +1,4 @@
-"""Notes to sound, as a file: played by the synth node through the live code, exactly as long as asked."""
+"""Renders notes with the synth node and the live code to a sound of a given length."""
 
 from __future__ import annotations
 

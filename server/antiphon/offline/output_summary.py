@@ -1,4 +1,4 @@
-"""What a command has written, as the one line it says of it."""
+"""The line that a command prints for each file it has written."""
 
 from __future__ import annotations
 

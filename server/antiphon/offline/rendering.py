@@ -1,4 +1,4 @@
-"""A patch over a file, as the engine would play it: with tempo, schedule and master limiter."""
+"""Renders a file through a patch as the engine does, with tempo, schedule and master limiter."""
 
 from __future__ import annotations
 
@@ -29,9 +29,12 @@ _ALL_DUE = Moment(math.inf, math.inf)
 
 
 class StageRunner:
-    """A graph in the engine's stage, played by commands at samples and beats.
+    """Runs a graph in a graph player, with commands at samples and beats.
 
-    Failures of nodes are kept in `failures`, as (node name, reason): the node is heard dry, as live.
+    Attributes:
+        spec: Rate, block size and channels.
+        latency: Of the graph, frames.
+        failures: (node name, reason) of the nodes that have failed; they pass the dry signal, as live.
     """
 
     def __init__(
@@ -67,7 +70,7 @@ class StageRunner:
 
     @property
     def dropped(self) -> int:
-        """Commands that were too many at once."""
+        """Number of commands that the schedule had no room for."""
         return self._stage.counters.schedule_dropped
 
     def run(self, x: Samples) -> Samples:
@@ -75,7 +78,7 @@ class StageRunner:
         end = stage.sample + x.shape[1]
         while self._by_sample and self._by_sample[0][0] < end:
             stage.take(heapq.heappop(self._by_sample)[2])
-        # By beat everything goes ahead, as far as the schedule holds: a tempo change may move it here.
+        # actions by beat are scheduled ahead, up to half of the schedule: a tempo change may make them due now
         while self._by_beat and len(stage.schedule) < CAPACITY // 2:
             stage.take(heapq.heappop(self._by_beat)[2])
         y = stage.run(x)
@@ -92,15 +95,21 @@ class StageRunner:
 def actions_of(
     graph: Graph, catalog: Catalog, rate: int, commands: Iterable[Command]
 ) -> tuple[dict[str, int], list[Action]]:
-    """What a session answers these commands with, as live, when each is due.
+    """Translates commands to the engine's actions by a session, as live.
+
+    Args:
+        graph: Nodes and wires.
+        catalog: Processor types.
+        rate: Hz.
+        commands: The commands.
 
     Returns:
-        The number of every node, and the actions in the commands' order.
+        Number of every node by name, and the actions in the commands' order.
 
     Raises:
-        ParamError: a value that is not allowed.
-        WireError: no such node or parameter, or a note nobody takes.
-        UsageError: a parameter that would need a new plan.
+        ParamError: A value is not allowed.
+        WireError: There is no such node or parameter, or no node takes a note.
+        UsageError: A parameter cannot change without a new plan.
     """
     session = Session(catalog, array("d", bytes(8 * SLOTS)), rate)
     (load,) = [effect for effect in session.load(graph, "") if isinstance(effect, EngineLoad)]
@@ -116,7 +125,7 @@ def actions_of(
 
 
 def param_finder(graph: Graph, catalog: Catalog) -> Callable[[str, str], Param]:
-    """Finds a node's parameter by name, or says which there are with a `UsageError`."""
+    """A function that finds a parameter by the node's and its own name, and raises UsageError when there is none."""
     nodes = {node.name: {param.name: param for param in catalog[node.type].cells} for node in graph.nodes}
 
     def find(node: str, name: str) -> Param:

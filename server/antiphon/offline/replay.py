@@ -1,7 +1,7 @@
-"""A kept set, played again: the session log over the recorded input, through the engine's own stage.
+"""Replays a recorded session: applies the log to the recorded input, with the engine's graph player.
 
-On the same machine and build the result is the recording, sample for sample: misses are missed again,
-an engine that died dies again. What the log does not hold is resynthesised.
+On the same machine and build the result equals the recording sample for sample: missed blocks are missed again, and an
+engine that crashed starts anew at the same sample. Everything that is not in the log is computed again.
 """
 
 from __future__ import annotations
@@ -35,27 +35,37 @@ def replay(
     catalog: Catalog,
     make: Callable[[str], Processor],
 ) -> Iterator[Samples]:
-    """The set's output, block by block. source: the recorded input as float32 `[channels, frames]` of any size.
+    """Replays a session.
 
-    Raises FileError naming the line of the log that cannot be played.
+    Args:
+        folder: The session's folder.
+        source: The recorded input, float32 `[channels, frames]` of any length each.
+        catalog: Processor types.
+        make: Creates a processor by its type's name.
+
+    Yields:
+        The output, float32 `[channels, block]`.
+
+    Raises:
+        FileError: A line of the log, which it names, cannot be replayed.
     """
     log = SessionLog(folder)
     spec, block = log.spec, log.spec.block
     waiting = deque(log.lines)
     stage = GraphPlayer(spec)
     plan: Plan | None = None
-    made: list[Plan] = []
+    plans: list[Plan] = []
 
-    def compiled(asked: dict[str, Any], before: Plan | None) -> Plan:
-        unprepared = {int(number): str(reason) for number, reason in asked.get("unprepared", {}).items()}
-        built = compile_plan(Graph.from_json(asked["graph"]), catalog, make, spec, asked["ids"], before, unprepared)
-        made.append(built)
-        return built
+    def compile_request(request: dict[str, Any], before: Plan | None) -> Plan:
+        unprepared = {int(number): str(reason) for number, reason in request.get("unprepared", {}).items()}
+        graph = Graph.from_json(request["graph"])
+        plans.append(compile_plan(graph, catalog, make, spec, request["ids"], before, unprepared))
+        return plans[-1]
 
     def close_all() -> None:
         later: Mapping[int, NodeHost] = {}
-        while made:
-            hosts = made.pop().hosts
+        while plans:
+            hosts = plans.pop().hosts
             close_hosts(hosts.values(), later)
             later = hosts
 
@@ -68,15 +78,15 @@ def replay(
                 with log.line(number):
                     if "engine" in line:
                         close_all()
-                        asked = line.get("load")
-                        plan = None if asked is None else compiled(asked, None)
-                        stage = begun(spec, line, plan)
+                        request = line.get("load")
+                        plan = None if request is None else compile_request(request, None)
+                        stage = resumed_player(spec, line, plan)
                     elif "load" in line:
-                        asked = line["load"]
-                        plan = compiled(asked, plan)
-                        stage.load(plan, asked["serial"], asked["fade"], asked["tempo"])
+                        request = line["load"]
+                        plan = compile_request(request, plan)
+                        stage.load(plan, request["serial"], request["fade"], request["tempo"])
                     else:
-                        _happen(line, stage, {} if plan is None else plan.hosts)
+                        _apply(line, stage, {} if plan is None else plan.hosts)
             if any(first <= sample < last for first, last in log.dead):
                 if stage.sample < end:
                     stage.sample = end
@@ -85,15 +95,15 @@ def replay(
                 y = stage.run(x)
                 yield np.zeros_like(y) if sample in log.silent else y.copy()
             while stage.retired:
-                gone = stage.retired.popleft().old
-                made[:] = [kept for kept in made if kept is not gone]
-                close_hosts(gone.hosts.values(), {} if plan is None else plan.hosts)
+                retired = stage.retired.popleft().old
+                plans[:] = [other for other in plans if other is not retired]
+                close_hosts(retired.hosts.values(), {} if plan is None else plan.hosts)
             sample = end
         close_all()
 
 
-def _happen(line: dict[str, Any], stage: GraphPlayer, hosts: Mapping[int, NodeHost]) -> None:
-    """What a line says of the coming block."""
+def _apply(line: dict[str, Any], stage: GraphPlayer, hosts: Mapping[int, NodeHost]) -> None:
+    """Applies a line of the log to the coming block."""
     if line.get("leaving"):
         hosts = stage.leaving
     if "mark" in line:
@@ -114,34 +124,34 @@ def _happen(line: dict[str, Any], stage: GraphPlayer, hosts: Mapping[int, NodeHo
             host.forced = line["reason"]
 
 
-class _Happened(ActionSchedule):
-    """What the log says took effect: a `/panic` before it in the same block dropped none of it, nor ended a note."""
+class _LoggedSchedule(ActionSchedule):
+    """A schedule that drops nothing: the log holds only actions that took effect, also after a `/panic`."""
 
-    def clear(self, stays: int = 0) -> list[Sync]:
+    def clear(self, keep_from: int = 0) -> list[Sync]:
         return []
 
-    def owed(self, sounding: Collection[Key], tempo: TempoMap, stays: int = 0) -> list[NodeNoteOff]:
+    def unended(self, sounding: Collection[Key], tempo: TempoMap, keep_from: int = 0) -> list[NodeNoteOff]:
         return []
 
 
-def begun(spec: StreamSpec, line: dict[str, Any], plan: Plan | None) -> GraphPlayer:
-    """A stage that goes on from an `engine` line of the log."""
+def resumed_player(spec: StreamSpec, line: dict[str, Any], plan: Plan | None) -> GraphPlayer:
+    """A graph player with the state in an `engine` line of the log. Raises ValueError for an invalid number."""
     stage = GraphPlayer(spec)
-    stage.schedule = _Happened()
+    stage.schedule = _LoggedSchedule()
     for number, host in (plan.hosts if plan is not None else {}).items():
-        for cell, held in zip(host.cells, line["cells"][str(number)], strict=True):
+        for cell, state in zip(host.cells, line["cells"][str(number)], strict=True):
             if cell.param.kind not in ("text", "file"):
-                check_number(cell, held[0])
-                check_number(cell, held[1])
+                check_number(cell, state[0])
+                check_number(cell, state[1])
     stage.resume(line, plan)
     return stage
 
 
 def rebuffered(source: Iterator[Samples], channels: int, block: int) -> Iterator[Samples]:
-    """The same sound in blocks of exactly `block` frames; an incomplete last one is dropped."""
-    kept = np.zeros((channels, 0), np.float32)
+    """Re-blocks sound into `[channels, block]`; an incomplete last block is dropped."""
+    pending = np.zeros((channels, 0), np.float32)
     for part in source:
-        kept = np.concatenate([kept, part[:channels]], axis=1)
-        while kept.shape[1] >= block:
-            yield kept[:, :block]
-            kept = kept[:, block:]
+        pending = np.concatenate([pending, part[:channels]], axis=1)
+        while pending.shape[1] >= block:
+            yield pending[:, :block]
+            pending = pending[:, block:]

@@ -1,7 +1,7 @@
-"""Files through the live code: blocks in, blocks out, the latency taken out.
+"""Runs files through the live code in blocks, and removes the latency.
 
-A file is a driver like a sound card: its samples are the clock. `PlanRunner` runs one processor, for
-`antiphon run`; `rendering.StageRunner` is what the engine runs, for `antiphon render`.
+The samples of the file are the clock. `PlanRunner` runs one processor, for `antiphon run`; `rendering.StageRunner` runs
+a whole patch with the engine's graph player, for `antiphon render`.
 """
 
 from __future__ import annotations
@@ -28,17 +28,22 @@ Make = Callable[[str], Processor]
 
 
 class BlockRunner(Protocol):
-    """Turns blocks into blocks of as many frames, `latency` frames late."""
+    """Maps each block to a block of as many frames, with a latency.
+
+    Attributes:
+        spec: Rate, block size and channels.
+        latency: Frames.
+    """
 
     spec: StreamSpec
     latency: int
 
     def run(self, x: Samples) -> Samples:
-        """x: float32 `[spec.channels, n]`, n ≤ `spec.block`. The result holds until the next call."""
+        """Runs a block, float32 `[spec.channels, n]`, n ≤ `spec.block`; the result is valid until the next call."""
         ...
 
     def close(self) -> None:
-        """Gives back what processors hold outside this process: places in workers."""
+        """Closes the processors, which may hold slots of workers."""
 
 
 def process_stream(
@@ -48,34 +53,41 @@ def process_stream(
     progress: Callable[[int], None] | None = None,
     tail: Tail = NONE,
 ) -> Iterator[Samples]:
-    """The source through the runner, in time with it and exactly as long, and the tail.
+    """Runs a source, removes the latency, and appends the tail.
 
-    source: float32 `[channels, n]` of any n; mono goes to all channels.  frames: so many, with silence
-    after a shorter source; None is the source's own length.  progress: told the frames given so far.
-    Each block given holds until the next.
+    Args:
+        source: Float32 `[channels, n]` of any n; mono goes to all channels.
+        runner: What runs it.
+        frames: Length of the output without the tail, with silence after a shorter source; None is the source's.
+        progress: Called with the number of frames so far.
+        tail: How long the tail may be, and where it ends.
+
+    Yields:
+        Blocks of float32 `[channels, n]`, valid until the next.
     """
-    skip, given = runner.latency, 0
+    skip, done = runner.latency, 0
     fed = _Fed(source, runner.spec, frames, runner.latency + round(tail.seconds * runner.spec.rate))
     decay = Decay(tail.level)
     for x in fed.blocks():
         y = runner.run(x)
         part = y[:, min(skip, y.shape[1]) :]
         skip -= y.shape[1] - part.shape[1]
-        # until the source has ended its end lies beyond all that can be given
-        here = part.shape[1] if fed.length is None else min(part.shape[1], max(0, fed.length - given))
+        # while the length of the source is unknown, all of the part lies before its end
+        here = part.shape[1] if fed.length is None else min(part.shape[1], max(0, fed.length - done))
         if here:
             yield part[:, :here]
         if here < part.shape[1]:
             yield from decay.take(part[:, here:])
-        given += part.shape[1]
+        done += part.shape[1]
         if progress is not None and part.shape[1]:
-            progress(given)
+            progress(done)
 
 
 class _Fed:
-    """The source and `behind` frames of silence as whole blocks, the last one maybe shorter; one array, reused.
+    """Re-blocks the source and `behind` frames of silence after it into one array, which is used again.
 
-    length: frames of the source, or those asked for; None until that is known.
+    Attributes:
+        length: Frames of the source, or those requested; None until the length is known.
     """
 
     def __init__(self, source: Iterable[Samples], spec: StreamSpec, frames: int | None, behind: int) -> None:
@@ -118,19 +130,18 @@ class _Fed:
 
 @dataclass(frozen=True, slots=True)
 class Firing:
-    """A trigger to pull at a sample."""
+    """A trigger parameter to fire at a sample."""
 
     sample: int
     param: str
 
 
 class PlanRunner:
-    """One processor as a node between a file's two ends; no limiter, so that gain 1 gives back the very samples.
+    """Runs one processor as the only node of a graph, without a limiter, so that gain 1 leaves samples unchanged.
 
-    values: its parameters' values, host parameters included.  firings: triggers, in any order.  score: the notes it
-    plays, and the tempo it plays them in.
-    emitted: the events it gave, each with the frame of the file it belongs to.  dropped: events there was no room for.
-    Raises `PluginError` for a processor that cannot be run so, or that fails on the way.
+    Attributes:
+        emitted: (frame of the file, event) of the events that the processor has emitted.
+        dropped: Events that a full block had no room for.
     """
 
     def __init__(
@@ -143,6 +154,21 @@ class PlanRunner:
         firings: Sequence[Firing] = (),
         score: Score | None = None,
     ) -> None:
+        """Prepares the processor.
+
+        Args:
+            type: Processor type.
+            catalog: Processor types.
+            make: Creates a processor by its type's name.
+            spec: Rate, block size and channels.
+            values: Values of its parameters, with those of the host.
+            firings: Triggers, in any order.
+            score: Notes that it plays, and their tempo.
+
+        Raises:
+            PluginError: The processor has no output.
+            NodeError: It cannot be prepared.
+        """
         self.spec, self.type = spec, type
         info = catalog[type]
         out, into = info.first("audio", "out"), info.first("audio", "in")
@@ -167,6 +193,7 @@ class PlanRunner:
         self.dropped = 0
 
     def run(self, x: Samples) -> Samples:
+        """Runs a block; see `BlockRunner`. Raises PluginError when the processor fails."""
         frames, time, host = x.shape[1], self._time, self._host
         end = time.sample + frames
         while self._waiting and self._waiting[0].sample < end:

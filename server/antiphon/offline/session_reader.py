@@ -1,4 +1,4 @@
-"""A kept set's log, read: every line is checked before anything is played, for the file may be anybody's."""
+"""Reads the log of a recorded session. All lines are checked before the replay: the file may be from anywhere."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ MAX_LOG_BYTES = 1 << 30
 Line: TypeAlias = dict[str, Any]
 """A line of the log, checked."""
 _LAST = 1 << 53
-"""Above any sample: whole numbers up to here are exact."""
+"""Largest sample: integers up to here are exact as float64."""
 _MOST = 1e9
-"""Above any beat, ramp or gain."""
+"""Largest beat, ramp or gain."""
 _ROUNDING = 1e-6
-"""Part of a range by which a number may lie outside it: it went through 32 bits."""
+"""Share of a range by which a number may lie outside it: it was rounded to float32."""
 
 
 def found(name: str) -> Path:
-    """The folder of a set: a path, or the name of one among the performer's own sets."""
+    """The folder of a recorded session, given as a path or as a name in the performer's folder of sessions."""
     folder = Path(name)
     try:
         if not folder.is_dir() and (paths.inside(paths.sessions(), name) / LOG).is_file():
@@ -45,13 +45,20 @@ def found(name: str) -> Path:
 
 
 class SessionLog:
-    """A set's header and its lines, each with its number. Raises FileError naming the line that makes no sense.
+    """The header and the lines of a session log.
 
-    first: sample of its first block.  silent: samples of blocks that came too late.  dead: from which sample to which
-    nothing was computed.
+    Attributes:
+        name: Name of the log in messages.
+        header: Its first line.
+        spec: Rate, block size and channels.
+        lines: (line number, line), from the first start of an engine on.
+        first: Sample of the first block.
+        silent: Samples of the blocks that were computed too late.
+        dead: Spans of samples, (first, after the last), that were not computed.
     """
 
     def __init__(self, folder: Path) -> None:
+        """Reads and checks a log. Raises FileError, which names the line that is not valid."""
         path = folder / LOG
         self.name = shown(path)
         try:
@@ -74,8 +81,8 @@ class SessionLog:
             for key, usual in (("device", "cpu"), ("synth", "auto")):
                 if not isinstance(self.header.get(key, usual), str):
                     raise ValueError(f"{key} takes text")
-        begun = next((at for at, (_, line) in enumerate(lines) if "engine" in line), len(lines))
-        self.lines = lines[begun:]  # what comes before is of the set before it
+        start = next((at for at, (_, line) in enumerate(lines) if "engine" in line), len(lines))
+        self.lines = lines[start:]  # lines before it belong to the previous session
         if self.header["session"] == 1:
             self.lines = [(number, self._convert(number, line)) for number, line in self.lines]
         self.silent: set[int] = set()
@@ -87,7 +94,7 @@ class SessionLog:
 
     @contextmanager
     def line(self, number: int) -> Iterator[None]:
-        """What is raised inside is a FileError that names the line."""
+        """A context that turns errors into a FileError with the line's number."""
         try:
             yield
         except AntiphonError as error:
@@ -95,11 +102,11 @@ class SessionLog:
         except KeyError as error:
             raise FileError(f"{self.name}, line {number}: it lacks {error}") from None
         except (TypeError, ValueError, AttributeError, IndexError, ArithmeticError, RecursionError) as error:
-            said = " ".join(str(error).split())[:200] or type(error).__name__
-            raise FileError(f"{self.name}, line {number}: it makes no sense ({said})") from None
+            reason = " ".join(str(error).split())[:200] or type(error).__name__
+            raise FileError(f"{self.name}, line {number}: it makes no sense ({reason})") from None
 
     def check_input(self, rate: int, channels: int) -> None:
-        """Raises FileError where the sound that came in is not this set's."""
+        """Raises FileError when the rate (Hz) or the channels of the recorded input differ from the log's."""
         if (rate, channels) != (self.spec.rate, self.spec.channels):
             raise FileError(
                 f"{INPUT} has {rate} Hz and {channels} channels, and line 1 of {self.name} says {self.spec.rate} and "
@@ -113,7 +120,7 @@ class SessionLog:
                     line = json.loads(text)
                 except (ValueError, RecursionError):
                     if not text.endswith("\n"):
-                        return  # the server died while it wrote this
+                        return  # the server was killed while it wrote this line
                     raise FileError(f"{self.name}, line {number}: not JSON") from None
                 if not isinstance(line, dict):
                     raise FileError(f"{self.name}, line {number}: not an object")
@@ -126,7 +133,7 @@ class SessionLog:
             return convert(line)
 
     def _check(self, line: Line) -> None:
-        """Raises KeyError or ValueError for a line that is none of those the engine writes."""
+        """Raises KeyError or ValueError for a line that the engine does not write."""
         if "unheard" in line:
             self.silent.add(_whole(line, "unheard"))
             return
@@ -162,7 +169,7 @@ def time_of(line: Line) -> int:
 
 
 def check_number(cell: ParamCell, number: float) -> None:
-    """Raises ValueError for a number that the parameter cannot have: processors trust what their cells hold."""
+    """Raises ValueError for a number out of the parameter's range: processors do not check their cells."""
     param = cell.param
     match param.kind:
         case "text" | "file":

@@ -1,4 +1,4 @@
-"""Lines of set logs of version 1, as those of today.
+"""Converts lines of session logs of version 1 to the present version.
 
 Version 1 had five columns for all actions, cell, number, ramp, token and node, each with a meaning of its own for each
 op; version 2 names every field.
@@ -12,7 +12,7 @@ from typing import Any
 from antiphon.engine.journal import VERSION
 
 VERSIONS = (1, VERSION)
-"""Of logs that are read."""
+"""Versions of logs that can be read."""
 _NOTE = {"node": "node", "cell": "note", "number": "velocity", "token": "channel"}
 _COLUMNS = {
     "set": {"node": "node", "cell": "cell", "number": "number", "ramp": "ramp"},
@@ -25,7 +25,7 @@ _COLUMNS = {
     "control": {"node": "node", "cell": "number", "number": "value", "token": "channel"},
     "bend": {"node": "node", "number": "value", "token": "channel"},
 }
-"""For each op: which column is which field; the others say nothing of it."""
+"""Columns of version 1 by field, for each op; other columns are unused."""
 _LEFT_OUT = {"node": 0, "cell": 0}
 """Columns that were left out where they were 0; of a ramp and a channel the record's own default is meant."""
 _EVENTS = ("note_on", "note_off", "control", "bend")
@@ -33,7 +33,7 @@ _PLAYING = {-1: None, 0: False, 1: True}
 
 
 def convert(line: Mapping[str, Any]) -> dict[str, Any]:
-    """An action's line of version 1 as version 2 has it; what it cannot say stays, for the table to refuse."""
+    """Converts an action's line from version 1 to 2. An unknown op is returned unchanged, and refused later."""
     op = str(line["op"])
     columns = _COLUMNS.get(op, {})
     found = {"sample": line["sample"], "op": line["op"]}

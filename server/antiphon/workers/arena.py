@@ -1,8 +1,8 @@
-"""The shared memory that the engine, the zygotes and their workers meet in, and the bells beside it.
+"""The memory that the engine, the zygotes and their workers share, and the eventfds that wake them.
 
-A table of workers; each has slots, each slot a ring of hops in and a ring of hops out, tagged with epoch and
-hop number. A word has one writer; data is written before the tag that publishes it (x86-64 keeps that order).
-Whatever dies, what is wanted stands here: a new engine, zygote or worker reads it and goes on.
+A table of workers. Each has slots, and each slot a ring of input hops and a ring of output hops, tagged with epoch and
+hop number. A word has one writer; data is written before the tag that publishes it (x86-64 keeps that order). The table
+says which workers and streams are wanted, so that a restarted engine, zygote or worker can continue.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from antiphon.workers.spec import MAX_SLOTS, MAX_SPEC_BYTES, WorkerSpec
 MAX_WORKERS = 12
 MAX_DEPTH = 64
 DATA_BYTES = 32 << 20
-"""Of one worker's rings; only what is used takes memory."""
+"""Size of one worker's rings; unused pages take no memory."""
 MAX_KINDS = 8
-"""Kinds of zygotes in one arena: every kind has a bell, and bells are made before the first process."""
+"""Most kinds of zygotes in one arena: each has an eventfd, and these are created before the first process."""
 FIRST_KINDS = ("torch", "none")
-"""Kinds that have the first places; the others come in the order in which a worker first asks for one."""
+"""Kinds with the first indices; the others follow in the order in which workers first need them."""
 OWN_WORDS = 16
-"""Words of each worker whose meaning is its stepper's."""
+"""Words of each worker that its stepper defines and writes."""
 _WORDS = 64
 _SLOT_WORDS = 16
 _TEXT = 512
@@ -37,7 +37,7 @@ _CONFIG = 4096
 
 
 class State(IntEnum):
-    """Of a worker, as its zygote says it."""
+    """State of a worker, written by its zygote."""
 
     NONE = 0
     STARTING = 1
@@ -45,55 +45,55 @@ class State(IntEnum):
     RESTARTING = 3
     QUARANTINED = 4
     REFUSED = 5
-    WAITING = 6  # what it plays by did not answer the last; another may be asking
+    WAITING = 6  # the program or device that it uses did not answer; another process may be trying
 
 
 class WorkerWord(IntEnum):
-    """Of one worker. E: written by the engine, Z: by the zygote, W: by the worker."""
+    """Indices of a worker's 64-bit words. E: written by the engine, Z: by the zygote, W: by the worker."""
 
-    WANTED = 0  # E: some slot is open
+    WANTED = 0  # E: 1 while a slot is open
     LEFT_NS = 1  # E: CLOCK_MONOTONIC when the last slot was closed
-    RETRY = 2  # E: counts the times somebody asked to try again
-    BLAMED = 3  # E: the generation that gave what cannot be played
-    WAITING = 4  # E: the answer bell is listened to
-    CHANGES = 5  # E: when slots were last opened, closed or begun anew
-    EXPRESS_WRITE = 6  # control: events it was sent by the short way
+    RETRY = 2  # E: number of requests to start it again
+    BLAMED = 3  # E: the generation whose answer could not be played
+    WAITING = 4  # E: 1 while the engine waits for the answer eventfd
+    CHANGES = 5  # E: when slots were last opened, closed or given a new epoch
+    EXPRESS_WRITE = 6  # control: low-latency events sent to it
     STATE = 8  # Z
     PID = 9  # Z
     GENERATION = 10  # Z: of the process
     RESTARTS = 11  # Z
-    RETRIED = 12  # Z: RETRY as last answered
+    RETRIED = 12  # Z: value of RETRY that was last handled
     DIED_NS = 13  # Z: when the last death was noticed
     STARTED_NS = 14  # Z
     DONE = 24  # W: hops done
-    READY_NS = 25  # W: when it was warm
-    HOP_P50_NS = 26  # W: measured at its start, all slots at work
+    READY_NS = 25  # W: when it was warmed up
+    HOP_P50_NS = 26  # W: time of a hop with all slots in use, measured at its start
     HOP_P99_NS = 27  # W
     CUDA = 28  # W: 1 on a GPU
-    HOP_NS = 29  # W: what a hop costs at work, smoothed
-    TAKES = 30  # W: 1 where it takes events by the short way
-    EXPRESS_READ = 31  # W: of them, those it has read
-    OWN = 40  # W: the first of OWN_WORDS that the stepper alone writes, and says the meaning of
+    HOP_NS = 29  # W: smoothed time of a hop in use
+    TAKES = 30  # W: 1 if it takes low-latency events
+    EXPRESS_READ = 31  # W: low-latency events read
+    OWN = 40  # W: the first of OWN_WORDS
 
 
 class SlotWord(IntEnum):
-    """Of one slot."""
+    """Indices of a slot's 64-bit words."""
 
-    OPEN = 0  # E: serial of the stream, 0 free
-    NODE = 1  # E: number of the node it is for
+    OPEN = 0  # E: serial of the stream, 0: free
+    NODE = 1  # E: number of the stream's node
     FIRST = 2  # E: first hop of the epoch
-    BORN = 3  # E: generation of the worker the epoch began with
+    BORN = 3  # E: generation of the worker at the start of the epoch
     EPOCH = 4  # E: written after FIRST and BORN
     POSTED = 5  # E: hop after the last one posted
-    MISSES = 6  # E: hops not there in time
-    READY = 8  # W: OPEN, once the stream is prepared
-    CURSOR = 9  # W: the hop to be done next
-    SEEN = 10  # W: the epoch that CURSOR belongs to
+    MISSES = 6  # E: answers that were late
+    READY = 8  # W: value of OPEN whose stream is prepared
+    CURSOR = 9  # W: the next hop
+    SEEN = 10  # W: the epoch of CURSOR
 
 
 EXPRESS = 256
 EXPRESS_BYTES = 40
-"""Events that wait for a worker on the short way, and bytes of each."""
+"""Most low-latency events queued for a worker, and bytes of each."""
 _PER_WORKER = EXPRESS * EXPRESS_BYTES + (
     _WORDS * 8 + MAX_SPEC_BYTES + _TEXT + MAX_SLOTS * (_SLOT_WORDS * 8 + _CONFIG) + 2 * MAX_SLOTS * MAX_DEPTH * 8
 )
@@ -107,9 +107,13 @@ ARENA_BYTES = _BASE + MAX_WORKERS * DATA_BYTES
 
 @dataclass(frozen=True, slots=True)
 class Bells:
-    """Event descriptors, inherited by all. keeper: whoever starts zygotes.  zygotes: by `Arena.place_of`.
+    """Eventfds that all processes inherit.
 
-    wake, answer: one each a worker.
+    Attributes:
+        keeper: Wakes the process that starts zygotes.
+        zygotes: Wake the zygotes, by `Arena.place_of`.
+        wake: Wake the workers, by number.
+        answer: Wake the engine when a worker has answered, by number.
     """
 
     keeper: int
@@ -119,6 +123,8 @@ class Bells:
 
     @staticmethod
     def make() -> Bells:
+        """Creates inheritable eventfds."""
+
         def bell(flags: int = os.EFD_NONBLOCK) -> int:
             fd = os.eventfd(0, flags)
             os.set_inheritable(fd, True)
@@ -130,6 +136,7 @@ class Bells:
         )  # fmt: skip
 
     def fds(self) -> tuple[int, ...]:
+        """All descriptors, for `of`."""
         return (self.keeper, *self.zygotes, *self.wake, *self.answer)
 
     @staticmethod
@@ -144,7 +151,18 @@ class Bells:
 
 
 class WorkerEntry:
-    """One worker's place in the table."""
+    """One worker's entry in the table.
+
+    Attributes:
+        arena: The arena.
+        number: Index of the entry.
+        words: Int64 words, indexed by `WorkerWord`.
+        slots: Int64 `[MAX_SLOTS, words]`, indexed by `SlotWord`.
+        slot_words: The same as a flat memoryview.
+        tags_in: Tags of the input hops, `MAX_DEPTH` for each slot; see `tag`.
+        tags_out: Tags of the output hops.
+        express: Ring of low-latency events, as bytes.
+    """
 
     def __init__(self, arena: Arena, number: int) -> None:
         self.arena, self.number = arena, number
@@ -177,8 +195,8 @@ class WorkerEntry:
         self.slot_words[number * _SLOT_WORDS + word] = value
 
     def change(self) -> None:
-        """Slots were opened, closed or begun anew: the worker is to look."""
-        # two threads say so: a count could come out the same for both
+        """Notifies the worker that slots were opened, closed or given a new epoch."""
+        # a time, not a count: two threads write it, and could write the same count
         self.words[WorkerWord.CHANGES] = time.monotonic_ns()
 
     def spec(self) -> WorkerSpec:
@@ -186,7 +204,7 @@ class WorkerEntry:
 
     @property
     def kind(self) -> str:
-        """The zygote its spec names; "" while it is being written."""
+        """Kind of zygote that the spec names; "" while the spec is being written."""
         try:
             return self.spec().zygote if self.spec_bytes else ""
         except (ValueError, TypeError, KeyError):
@@ -201,7 +219,7 @@ class WorkerEntry:
 
     @property
     def reason(self) -> str:
-        """Why it last died, or does not run."""
+        """Why the worker last ended, or does not run."""
         return bytes(self._reason).rstrip(b"\0").decode("utf-8", "replace")
 
     def set_reason(self, text: str) -> None:
@@ -218,9 +236,9 @@ class WorkerEntry:
 
     def rings(self, spec: WorkerSpec) -> tuple[Samples, Samples]:
         """Float32 `[slots, depth, *inputs]` and `[slots, depth, *outputs]`. `WorkerError` when there is no room."""
-        for what, asked, most in (("slots", spec.slots, MAX_SLOTS), ("hops in a ring", spec.depth, MAX_DEPTH)):
-            if not 1 <= asked <= most:
-                raise WorkerError(f"the worker {spec.name} asks for {asked} {what}; 1 to {most} are allowed")
+        for what, number, most in (("slots", spec.slots, MAX_SLOTS), ("hops in a ring", spec.depth, MAX_DEPTH)):
+            if not 1 <= number <= most:
+                raise WorkerError(f"the worker {spec.name} asks for {number} {what}; 1 to {most} are allowed")
         count = spec.slots * spec.depth
         into = self.arena.data(self.number, 0, count * spec.floats_in).reshape(spec.slots, spec.depth, *spec.inputs)
         out = self.arena.data(self.number, count * spec.floats_in, count * spec.floats_out)
@@ -232,11 +250,18 @@ def _put(into: memoryview, data: bytes) -> None:
 
 
 def tag(epoch: int, hop: int) -> int:
+    """The tag of a hop in a ring: 22 bits of the epoch's number, then 40 bits of the hop's."""
     return (epoch & 0x3FFFFF) << 40 | hop
 
 
 class Arena:
-    """The mapping. Its header: one word, ns a worker may take for a hop before it is killed; the kinds of zygotes."""
+    """The mapping: a header, the table of workers, and their rings.
+
+    Attributes:
+        fd: Descriptor of the mapping.
+        map: The mapping.
+        entries: The table.
+    """
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
@@ -247,25 +272,26 @@ class Arena:
 
     @staticmethod
     def create(hang_ns: int) -> Arena:
-        """A new one, anonymous; its descriptor is inheritable."""
+        """Creates an arena with an inheritable descriptor. `hang_ns`: see the property."""
         fd = os.memfd_create("antiphon-workers", 0)
         os.ftruncate(fd, ARENA_BYTES)
         os.set_inheritable(fd, True)
-        made = Arena(fd)
-        made._header[0] = hang_ns
+        arena = Arena(fd)
+        arena._header[0] = hang_ns
         for kind in FIRST_KINDS:
-            made.place_of(kind)
-        return made
+            arena.place_of(kind)
+        return arena
 
     @property
     def hang_ns(self) -> int:
+        """Time without an answer, ns, after which a worker with pending hops is killed."""
         return self._header[0]
 
     def place_of(self, kind: str) -> int:
-        """Which bell of `Bells.zygotes` a kind of zygote has: the engine's loader gives a new kind the next place.
+        """Index into `Bells.zygotes` of a kind of zygote; a new kind gets the next index, for which the loader asks.
 
         Raises:
-            WorkerError: There are `MAX_KINDS` others already, or the name is too long.
+            WorkerError: There are `MAX_KINDS` kinds already, or the name is too long.
         """
         name = kind.encode()
         if not 0 < len(name) < _KIND:

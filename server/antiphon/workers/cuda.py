@@ -1,7 +1,7 @@
-"""A streaming model on an NVIDIA card: weights and states stay there, and a step is one recorded CUDA graph.
+"""A streaming model on an NVIDIA card: weights and states stay in its memory, and a step is one recorded CUDA graph.
 
-What needs a card is kept apart in a `Capture`: recording, pinned memory, the stream and its events. All else
-runs with `Plain` on the CPU, which is how it is tested where there is no card.
+A `Capture` holds all that needs a card: recording, pinned memory, the stream and its events. With `Plain` the rest runs
+on the CPU, for tests on a machine without a card.
 """
 
 from __future__ import annotations
@@ -25,35 +25,35 @@ from antiphon.workers.torch_network import advance, load, one_thread, until_stea
 log = logging.getLogger("antiphon.workers")
 BUFFERS = 2
 PROOF = 16
-"""Hops of noise over which a smaller batch has to give the same bits as the whole one."""
+"""Hops of noise for which a smaller batch must give the same bits as the whole one."""
 
 
 class Capture(Protocol):
-    """How steps of fixed tensors are recorded and run again, and what memory the host shares with them."""
+    """Records and repeats steps on fixed tensors, and allocates the host memory that they copy from and to."""
 
     device: torch.device
 
     def host(self, *shape: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
-        """Zeros in the host's memory, from which copies need not wait."""
+        """Zeros in host memory that can be copied asynchronously."""
 
     def settle(self) -> None:
-        """Returns when everything asked of the device so far is done, on whatever stream."""
+        """Waits until the device has finished all work, on all streams."""
 
     def stream(self) -> AbstractContextManager[object]:
-        """What is done inside is done in order, beside the host."""
+        """A context whose work is queued on the stream, in order and asynchronously."""
 
     def record(self, step: Callable[[], None]) -> Callable[[], None]:
-        """A callable that does on the stream what the step did; the step has been run before."""
+        """Records a step, which must have run before; returns a callable that repeats it on the stream."""
 
     def mark(self, buffer: int) -> None:
-        """Notes how far the stream has come, for the buffer."""
+        """Records the present position of the stream for a buffer."""
 
     def wait(self, buffer: int) -> None:
-        """Returns when the stream has come to the buffer's mark."""
+        """Waits until the stream has passed the buffer's mark."""
 
 
 class Plain:
-    """On the CPU, or of whatever device without a stream: a step is run again by running it."""
+    """A `Capture` for the CPU, or a device without a stream: a step is repeated by calling it."""
 
     def __init__(self, device: str = "cpu") -> None:
         self.device = torch.device(device)
@@ -78,7 +78,7 @@ class Plain:
 
 
 class Eager:
-    """On the card, launched kernel by kernel: what the graph is measured beside."""
+    """A `Capture` on the card that launches each kernel; benchmarks compare it with `Graphs`."""
 
     def __init__(self) -> None:
         self.device = torch.device("cuda")
@@ -106,11 +106,11 @@ class Eager:
 
 
 class Graphs(Eager):
-    """On the card, a CUDA graph each: one launch a step, and no memory asked for after it is recorded."""
+    """A `Capture` on the card with a CUDA graph for each step: one launch, and no allocation after recording."""
 
     def __init__(self) -> None:
         super().__init__()
-        # graphs never run side by side, so they may share what they need in between
+        # graphs never run at the same time, so they can share a pool for intermediate results
         self._pool = torch.cuda.graph_pool_handle()
 
     def record(self, step: Callable[[], None]) -> Callable[[], None]:
@@ -123,14 +123,19 @@ class Graphs(Eager):
 
 
 def build(spec: WorkerSpec) -> Stepper:
-    """The worker's factory. `ModelError` for the network or its weights, `WorkerError` without a working card."""
+    """The worker's factory.
+
+    Raises:
+        ModelError: The network or its weights are not as declared.
+        WorkerError: There is no working card.
+    """
     one_thread()
     capture = card(spec.name)
     return GraphStepper(load(spec, capture.device), spec.slots, capture)
 
 
 def card(name: str) -> Graphs:
-    """The card, set to count as the CPU does: whole float32 and the same kernels every time."""
+    """Sets the card to full float32 precision and deterministic kernels. Raises WorkerError when there is no card."""
     if not torch.cuda.is_available():
         raise WorkerError(f"{name} was to run on cuda, and torch {torch.__version__} finds no card; use --device cpu")
     torch.backends.cuda.matmul.allow_tf32 = False
@@ -141,14 +146,14 @@ def card(name: str) -> Graphs:
 
 
 class GraphStepper:
-    """A `Stepper` whose step is recorded once for each of some counts of slots: 1, 2, 4, … and all.
+    """A `Stepper` with a recorded step for several batch sizes: 1, 2, 4, … and all slots.
 
-    A step runs the smallest count that holds the highest open slot. **The numbers must not depend on it**: a
-    stream has to replay to the same samples whoever plays beside it. Libraries choose other kernels for other
-    batches and then differ in the last digit, so `warm` compares every count with the whole batch, bit for bit,
-    and leaves those out that differ; the whole batch always remains.
+    A step uses the smallest batch that contains the highest open slot. **Its results must not depend on the batch
+    size**: a replay must give the same samples whatever other streams play. Libraries choose other kernels for other
+    batch sizes, which may differ in the last digit; so `warm` compares each size with the whole batch, bit for bit, and
+    drops those that differ.
 
-    `post` and `take` are the two halves of `step`: two hops may be under way, a pinned buffer each.
+    `post` and `take` are the two halves of `step`: two hops may be in progress, with a pinned buffer each.
     """
 
     def __init__(self, network: StreamingModel, slots: int, capture: Capture) -> None:
@@ -158,7 +163,7 @@ class GraphStepper:
         self._use = slots
         shape_in, shape_out = (slots, network.inputs, network.hop), (slots, *network.said)
         device = capture.device
-        # the weights may still be on their way, and not on this stream
+        # the weights may still be copied, on another stream
         capture.settle()
         self._hosts = [
             (capture.host(*shape_in), capture.host(*shape_out), capture.host(slots, dtype=torch.bool))
@@ -174,7 +179,7 @@ class GraphStepper:
 
     @property
     def counts(self) -> tuple[int, ...]:
-        """Counts of slots there is a step for, ascending."""
+        """Batch sizes with a recorded step, ascending."""
         return tuple(sorted(self._steps))
 
     def warm(self) -> None:
@@ -200,8 +205,8 @@ class GraphStepper:
 
     def open(self, slot: int, config: str) -> None:
         with torch.inference_mode(), self._capture.stream():
-            for held, fresh in zip(self._state, self._fresh, strict=True):
-                held[slot].copy_(fresh[slot])
+            for state, fresh in zip(self._state, self._fresh, strict=True):
+                state[slot].copy_(fresh[slot])
         self._open.add(slot)
         self._choose()
 
@@ -214,15 +219,23 @@ class GraphStepper:
         self.take(y)
 
     def post(self, hops: NDArray[np.int64], x: Samples) -> None:
-        """Sends one hop of every slot that has one on its way. At most `BUFFERS` may be under way."""
+        """Starts the computation of one hop. At most `BUFFERS` hops may be in progress.
+
+        Args:
+            hops: Number of the hop of each slot; negative for a slot without one.
+            x: Float32 `[slots, inputs, hop]`.
+
+        Raises:
+            WorkerError: `BUFFERS` hops are in progress.
+        """
         if self._posted - self._taken >= BUFFERS:
             raise WorkerError(f"{BUFFERS} hops are on their way to the card already; take one first")
         buffer = self._posted % BUFFERS
         host_x, host_y, host_going = self._hosts[buffer]
-        heard, _, mask = self._views[buffer]
+        inputs, _, mask = self._views[buffer]
         np.greater_equal(hops, 0, out=mask)
-        # what idle slots hold may be anything, and stays out
-        np.copyto(heard, x, where=mask[:, None, None])
+        # idle slots may hold NaN, which must not get into the batch
+        np.copyto(inputs, x, where=mask[:, None, None])
         with torch.inference_mode(), self._capture.stream():
             self._x.copy_(host_x, non_blocking=True)
             self._going.copy_(host_going, non_blocking=True)
@@ -232,16 +245,16 @@ class GraphStepper:
         self._posted += 1
 
     def take(self, y: Samples) -> None:
-        """The oldest hop under way into `y`, when it is there."""
+        """Waits for the oldest hop in progress, and copies its answer to `y`, float32 `[slots, outputs, answer]`."""
         buffer = self._taken % BUFFERS
         self._capture.wait(buffer)
         y[...] = self._views[buffer][1]
         self._taken += 1
 
     def _of(self, count: int) -> Callable[[], None]:
-        """A step of the first `count` slots, in place."""
+        """A step of the first `count` slots that updates the tensors in place."""
         x, y, going = self._x[:count], self._y[:count], self._going[:count]
-        state = tuple(held[:count] for held in self._state)
+        state = tuple(tensor[:count] for tensor in self._state)
         return lambda: advance(self._network, x, y, state, going)
 
     def _timed(self, run: Callable[[], None]) -> None:
@@ -250,23 +263,23 @@ class GraphStepper:
         self._capture.wait(0)
 
     def _agrees(self, count: int) -> bool:
-        """Whether fresh slots give the same bits, in sound and state, by this count as by the whole batch."""
+        """Whether a batch of this size gives the same answers and states as the whole batch, bit for bit."""
         alone, among = self._proof(count, count), self._proof(count, self._slots)
         return all(torch.equal(a, b) for a, b in zip(alone, among, strict=True))
 
     def _proof(self, slots: int, count: int) -> list[torch.Tensor]:
-        """What the first `slots` give for `PROOF` hops of noise when `count` are run, and their state after it."""
+        """Answers of the first `slots` to `PROOF` hops of noise in a batch of `count`, and their state after it."""
         rng = np.random.default_rng(0)
         for slot in range(slots):
             self.open(slot, "")
         self._use = count
         hops = np.where(np.arange(self._slots) < slots, 0, -1)
         y = np.zeros_like(self._views[0][1])
-        said: list[torch.Tensor] = []
+        answers: list[torch.Tensor] = []
         for _ in range(PROOF):
             self.step(hops, rng.uniform(-0.5, 0.5, self._views[0][0].shape).astype(np.float32), y)
-            said.append(torch.from_numpy(y[:slots].copy()))
-        return [*said, *(held[:slots].cpu().clone() for held in self._state)]
+            answers.append(torch.from_numpy(y[:slots].copy()))
+        return [*answers, *(tensor[:slots].cpu().clone() for tensor in self._state)]
 
     def _choose(self) -> None:
         needed = max(self._open, default=0) + 1

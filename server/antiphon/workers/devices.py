@@ -1,4 +1,4 @@
-"""Which device models run on, found without importing torch: the engine asks, and must not load it."""
+"""Finds the device that models run on without importing torch, which the engine must not load."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from antiphon.runtime.suggestion import instead
 Device: TypeAlias = Literal["cpu", "cuda"]
 DEVICES = ("auto", "cpu", "cuda")
 _DEV = Path("/dev")
-# the driver's nodes, and the one through which Windows lends its card to Linux
+# the NVIDIA driver's device nodes, and that of a card in the Windows Subsystem for Linux
 _NODES = ("nvidia[0-9]*", "dxg")
 
 
 @dataclass(frozen=True, slots=True)
 class TorchBuild:
-    """The torch that is installed. cuda: the toolkit's version it was built for, "" for a CPU build."""
+    """The installed torch: its version, and that of the CUDA toolkit it was built for ("" for a CPU build)."""
 
     version: str
     cuda: str
 
 
 def installed() -> TorchBuild | None:
-    """What torch's own version file says, read as text; None without torch."""
+    """The installed torch by its version file, which is read as text; None without torch."""
     found = importlib.util.find_spec("torch")
     if found is None or not found.origin:
         return None
@@ -39,10 +39,14 @@ def installed() -> TorchBuild | None:
 
 
 def resolve(asked: str, dev: Path = _DEV) -> Device:
-    """What "auto", "cpu" or "cuda" comes to here. dev: the folder of device nodes.
+    """Chooses the device. It does not test the card: only the worker can.
 
-    "auto" is cuda where torch is a CUDA build and an NVIDIA card's device node is there. Raises `WorkerError`
-    when cuda is asked for by name and cannot be had. That the card works is known only to the worker.
+    Args:
+        asked: "cpu", "cuda", or "auto" for cuda where torch is a CUDA build and there is an NVIDIA card.
+        dev: The folder of device nodes.
+
+    Raises:
+        WorkerError: `asked` is none of these, or it is "cuda" and torch or a card is missing.
     """
     if asked not in DEVICES:
         raise WorkerError(f"{asked!r} is no device{instead(asked, DEVICES)}")
@@ -57,7 +61,7 @@ def resolve(asked: str, dev: Path = _DEV) -> Device:
 
 
 def _lacking(dev: Path) -> str:
-    """What cuda lacks and what to do about it; "" when nothing."""
+    """What is missing for cuda, and what to do about it; "" for nothing."""
     build = installed()
     if build is None:
         return "--device cuda needs torch, which is not installed: install a CUDA build of it"

@@ -1,4 +1,4 @@
-"""What is heard while a worker's hops are there, or are not: fades of 10 ms, hop by hop."""
+"""Fades between a worker's answers and the dry signal where answers are missing, in 10 ms."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from antiphon.native import dsp
 FADE = 0.010
 """Seconds of each fade."""
 RELATED = 0.5
-"""Correlation from which on an answer counts as the dry sound, changed; unrelated sounds may have less by chance."""
+"""Least correlation of an answer that counts as the dry sound, changed; unrelated sounds reach less by chance."""
 
 
 class DropoutFader:
@@ -43,10 +43,10 @@ class DropoutFader:
         self._ghost = np.zeros((channels, self.fade), np.float32)
         self._backwards = self._ghost[:, ::-1]
         self._share = np.zeros(hop, np.float32)
-        # the last 10 ms that were heard, and the dry sound beside them
+        # the last 10 ms of the output, and of the dry sound at the same time
         self._tail, self._dry_tail = _Tail(channels, hop, self.fade), _Tail(channels, hop, self.fade)
-        # of the sound that leaves: its correlation with the dry sound, and how much of that it holds; of answers
-        # that come back: their correlation
+        # of the sound that fades out: its correlation with the dry sound, and the gain of the dry sound in it; of
+        # answers that fade in: their correlation
         self._was = self._held = self._is = 0.0
         self._rise = self._gone = self.fade
         self._there = True
@@ -108,7 +108,7 @@ class DropoutFader:
         self._gone += fallen
 
     def _leave(self) -> None:
-        """What was heard last becomes the ghost of it: what it held of the dry sound, and the rest backwards."""
+        """Builds the continuation of the last output ("ghost"): its dry part goes on, the rest is mirrored in time."""
         tail, dry, ghost = self._tail.sound, self._dry_tail.sound, self._ghost
         self._was, self._held = _related(tail, dry)
         np.multiply(dry, self._held, out=ghost)
@@ -116,7 +116,7 @@ class DropoutFader:
         self._rise = self._gone = 0
 
     def _gains(self, curve: Samples, done: int, count: int) -> Samples:
-        """The first frame has moved already."""
+        """The next `count` gains of a fade; its first frame differs from the start already."""
         gains: Samples = curve[done + 1 : done + count + 1]
         return gains
 
@@ -143,7 +143,7 @@ class DropoutFader:
             part = np.multiply(self._gains(curve, done, count), more, out=self._part[0, :count])
             np.add(share[:count], part, out=share[:count])
         if there:
-            # the ghost is never the later one to end
+            # the ghost never ends after the fade-in
             share[risen:] = 0.0
 
 
@@ -160,17 +160,14 @@ class _Tail:
         if over <= 0:
             self.sound[:] = sound[:, -over:] if over else sound
         else:
-            # by way of a buffer: numpy would make one for a copy into itself
+            # through a buffer: numpy would allocate one to copy overlapping parts
             self._keep[:] = self.sound[:, self._hop :]
             self.sound[:, :over] = self._keep
             self.sound[:, over:] = sound
 
 
 def _related(x: Samples, dry: Samples) -> tuple[float, float]:
-    """How much of x is the dry sound: their correlation, and the gain at which x holds it, up to 1.
-
-    Both are 0 below `RELATED`.
-    """
+    """Correlation of x with the dry sound, and the gain of the dry sound in x, at most 1; both 0 below `RELATED`."""
     both, power, given = dsp.dot(x, dry), dsp.dot(x, x), dsp.dot(dry, dry)
     if both <= 0.0 or both * both < RELATED * RELATED * power * given:
         return 0.0, 0.0
@@ -178,6 +175,6 @@ def _related(x: Samples, dry: Samples) -> tuple[float, float]:
 
 
 def _scaled(x: Samples, gains: Samples, out: Samples) -> None:
-    """Writes x · gains into `out`, row by row: broadcast, numpy would make a buffer."""
+    """Writes x · gains into `out`, row by row: numpy would allocate a buffer to broadcast."""
     for row, into in zip(x, out, strict=True):
         np.multiply(row, gains, out=into)

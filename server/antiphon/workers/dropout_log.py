@@ -1,4 +1,4 @@
-"""What happened to a node's hops: told to the session log as it happens, and made to happen again from it."""
+"""Records the dropouts of a node's hops in the session log, and repeats them in a replay."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class DropoutLog(ProcessorPart):
         return True
 
     def absent(self, hop: int) -> bool:
-        """Reads from the log whether a hop's answer was missing. Each hop is asked for once, in order.
+        """Reads from the log whether a hop's answer was missing. To be called once for each hop, in order.
 
         Args:
             hop: The hop's number.

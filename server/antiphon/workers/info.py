@@ -1,4 +1,4 @@
-"""What a registered streaming model says of itself, as plain data: listed, and made into workers, without torch."""
+"""The declaration of a streaming model as plain data, from which workers are described without importing torch."""
 
 from __future__ import annotations
 

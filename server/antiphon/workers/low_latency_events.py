@@ -1,8 +1,8 @@
-"""The short way of a played note: from control to the worker that plays it, ahead of the engine's block.
+"""The low-latency path of a played note: from control directly to the worker, ahead of the engine's block.
 
-The engine is told the same event in the same moment, with the same serial. What it does stays the truth: it routes,
-keeps the set, and its hop confirms what the worker has played. Only a stream that one node alone has goes this way.
-A bounded ring a worker; control writes, the worker reads.
+Control sends the same event with the same serial to the engine, which stays authoritative: it routes and records the
+event, and its hop confirms what the worker has played. Only a node with exactly one stream uses this path. Each worker
+has a bounded ring, which control writes and the worker reads.
 """
 
 from __future__ import annotations
@@ -20,22 +20,34 @@ from antiphon.workers.arena import EXPRESS, EXPRESS_BYTES, Arena, SlotWord, Stat
 _RECORD = struct.Struct("<qqiiiid")
 _KINDS = ("on", "off", "control", "bend")
 _SERIALS = 0xFFFFF0
-"""So many until they begin again: below 2^24, for a float32 carries them."""
+"""Number of serials before they repeat: they fit below 2^24, since a float32 carries them."""
 FIRST = 2
-"""The smallest serial: 1 says of an event that it was played, without one."""
+"""The smallest serial: 1 marks an event that was played live and has none."""
 BACK_NS = 1_000_000_000
-"""For how long a node's events take the engine's way after one that had to: what follows must not overtake it."""
+"""Time for which a node's events use the engine's path after one that had to: later events must not overtake it."""
 
 
 class Express:
-    """Control's end. wakes: the workers' bells, one each."""
+    """Control's end of the rings: sends events to workers."""
 
     def __init__(self, arena: Arena, wakes: Sequence[int]) -> None:
+        """Control's end. `wakes` are the workers' wake eventfds, by number."""
         self._entries, self._wakes = arena.entries, wakes
         self._back: dict[int, int] = {}
 
     def send(self, node: int, kind: str, number: int, value: float, channel: int) -> int:
-        """Hands an event for the engine's node `node` to its worker; its serial, or 0 where there is no short way."""
+        """Sends an event to a node's worker.
+
+        Args:
+            node: The node's number in the engine.
+            kind: Kind of event, as in `processor.Event`.
+            number: Note or controller.
+            value: Velocity or value.
+            channel: MIDI channel.
+
+        Returns:
+            The event's serial; 0 when it was not sent because the node has no such path, or cannot use it now.
+        """
         for entry in self._entries:
             words = entry.words
             if not (words[WorkerWord.TAKES] and words[WorkerWord.WANTED]):
@@ -45,7 +57,7 @@ class Express:
             if not len(found):
                 continue
             now = time.monotonic_ns()
-            # two while another plan is prepared: which of them the engine plays it by is not known here
+            # while a new plan is prepared there may be two streams, and control does not know which one the engine uses
             if len(found) == 1 and words[WorkerWord.STATE] == State.RUNNING and now >= self._back.get(node, 0):
                 serial = self._push(entry, int(found[0]), kind, number, value, channel)
                 if serial:
@@ -70,14 +82,14 @@ class Express:
 
 
 class EventReader:
-    """The worker's end. What was sent to the one before it is passed over."""
+    """The worker's end. It skips events that were sent to the previous process."""
 
     def __init__(self, entry: WorkerEntry) -> None:
         self._words, self._data = entry.words, entry.express
         self._words[WorkerWord.EXPRESS_READ] = self._words[WorkerWord.EXPRESS_WRITE]
 
     def drain(self) -> Iterator[tuple[int, int, Event]]:
-        """(slot, its stream's serial, event), oldest first."""
+        """Removes and yields the events as (slot, serial of its stream, event), oldest first."""
         words = self._words
         at = words[WorkerWord.EXPRESS_READ]
         while at < words[WorkerWord.EXPRESS_WRITE]:

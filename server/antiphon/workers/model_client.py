@@ -1,7 +1,6 @@
-"""A processor's way to a model in a worker, and whether there is one.
+"""Client of a model in a worker, for processors with a hop grid of their own, and checks whether a model can run.
 
-For processors that have a grid of their own and their own way with an answer; what a hop and an answer mean
-(sound, band levels, gains) is between them and the network.
+What a hop and an answer hold (sound, band levels, gains) is agreed between processor and network.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Where streams come from: the live engine's pool, one in lockstep for files, and none for a check.
+"""Pools open streams to workers: the engine has a live pool, a command on files one in lockstep, a check none.
 
-`current()` is the process's own; the engine sets its own at its start, a command gets one in lockstep.
+`current()` is the pool of this process; the engine sets it at its start, a command gets one in lockstep at need.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from antiphon.workers.stream import Stream
 from antiphon.workers.zygote import LOCKSTEP_HANG, spawn
 
 START_SECONDS = 60.0
-"""How long a file waits for its worker, with all that it imports; one that fails to start is seen at once."""
+"""Seconds that a lockstep pool waits for a worker to start; a failed start is noticed at once."""
 LOOK_SECONDS = 0.1
-"""How often a file that waits looks whether anybody is there to wait for."""
+"""Seconds between checks that the zygote still runs, while a lockstep pool waits."""
 _SELECTABLE = 1024
 """Descriptors from which on `select` takes none (FD_SETSIZE)."""
 
@@ -32,8 +32,13 @@ _SELECTABLE = 1024
 class Pool:
     """Streams of one process over one arena.
 
-    until_ns: CLOCK_MONOTONIC until which `Stream.take` may wait for a hop in this block.
-    lockstep: answers are waited for, whenever they come.
+    Attributes:
+        arena: Shared memory of the workers.
+        bells: Their eventfds.
+        device: Device that models run on.
+        until_ns: CLOCK_MONOTONIC until which `Stream.take` may wait for an answer in this block.
+        streams: Open streams.
+        lockstep: Whether to wait for every answer, as for files.
     """
 
     lockstep = False
@@ -44,10 +49,10 @@ class Pool:
         self.streams: list[Stream] = []
         self._serial = 0
         self._rung: list[int] = []
-        # an engine that follows a dead one: nothing is open any more
+        # an engine after a restart closes the streams of the previous one
         for entry in arena.entries:
             for slot in range(len(entry.slots)):
-                # a worker that was not woken since may have taken up a stream that is closed
+                # a worker that was not woken since may still have a closed stream in READY
                 self._serial = max(self._serial, entry.slot(slot, SlotWord.OPEN), entry.slot(slot, SlotWord.READY))
                 entry.set_slot(slot, SlotWord.OPEN, 0)
             entry.change()
@@ -57,9 +62,15 @@ class Pool:
     # ---- off the block path
 
     def open(self, spec: WorkerSpec, config: str = "", node: int = 0) -> Stream:
-        """A slot of a worker like `spec`, which is started if there is none; it may not be ready yet.
+        """Opens a stream through a slot of a worker like `spec`, which is started if needed and may not be ready yet.
 
-        config: the stream's own text for `Stepper.open`.  node: number of the node it is for.
+        Args:
+            spec: The worker.
+            config: The stream's text for `Stepper.open`.
+            node: Number of the stream's node.
+
+        Raises:
+            WorkerError: The spec is too large, or there are `MAX_WORKERS` workers already.
         """
         entry = self._entry(spec)
         slot = self._free(entry, spec)
@@ -79,15 +90,15 @@ class Pool:
         return stream
 
     def _entry(self, spec: WorkerSpec) -> WorkerEntry:
-        asked = spec.to_json()
+        wanted = spec.to_json()
         for entry in self.arena.entries:
             used = entry.words[WorkerWord.STATE] or entry.words[WorkerWord.WANTED]
-            if used and entry.spec_bytes == asked and self._free(entry, spec) is not None:
+            if used and entry.spec_bytes == wanted and self._free(entry, spec) is not None:
                 return entry
         for entry in self.arena.entries:
             if not entry.words[WorkerWord.STATE] and not entry.words[WorkerWord.WANTED]:
-                entry.rings(spec)  # refused here when it is too large
-                self.arena.place_of(spec.zygote)  # and here when there is no bell for it
+                entry.rings(spec)  # raises when the spec is too large
+                self.arena.place_of(spec.zygote)  # raises when there is no eventfd for its kind
                 entry.set_spec(spec)
                 entry.set_reason("")
                 entry.words[WorkerWord.RETRIED] = entry.words[WorkerWord.RETRY]
@@ -96,7 +107,7 @@ class Pool:
         raise WorkerError(f"there are {MAX_WORKERS} workers already; take nodes with models out, or try again")
 
     def _make_room(self) -> None:
-        """The worker that nobody has wanted for longest is ended now."""
+        """Ends the worker that has been unused for the longest time."""
         idle = [e for e in self.arena.entries if e.words[WorkerWord.STATE] and not e.words[WorkerWord.WANTED]]
         if idle:
             oldest = min(idle, key=lambda e: e.words[WorkerWord.LEFT_NS])
@@ -129,11 +140,11 @@ class Pool:
 
     @property
     def serial(self) -> int:
-        """Of the stream opened last."""
+        """Serial of the stream that was opened last."""
         return self._serial
 
     def settled(self, since: int = 0) -> bool:
-        """Whether every stream opened after that serial is ready, or will not be for now, however long one waits."""
+        """Whether each stream with a serial above `since` is ready, or its worker has failed or waits by itself."""
         given_up = (State.QUARANTINED, State.REFUSED, State.WAITING)
         return all(
             s.entry.state in given_up
@@ -143,26 +154,26 @@ class Pool:
         )
 
     def shut(self) -> None:
-        """Lets go of everything."""
+        """Closes all streams."""
         for stream in list(self.streams):
             self.close(stream)
 
     # ---- on the block path
 
     def ring(self, worker: int) -> None:
-        """Notes that a worker was posted to; `flush` wakes it."""
+        """Marks a worker that has a new hop, for `flush`."""
         if worker not in self._rung:
             self._rung.append(worker)
 
     def flush(self) -> None:
-        """Wakes the workers that have been posted to."""
+        """Wakes the marked workers."""
         if self._rung:
             for worker in self._rung:
                 os.eventfd_write(self.bells.wake[worker], 1)
             self._rung.clear()
 
-    def hear(self, worker: int, milliseconds: float) -> None:
-        """Waits at most so long for a worker to answer."""
+    def wait_answer(self, worker: int, milliseconds: float) -> None:
+        """Waits for a worker's answer, for the given time at most."""
         bell = self.bells.answer[worker]
         if bell < _SELECTABLE:
             # poll would round up to whole milliseconds, which is most of a block of 64 frames
@@ -175,20 +186,20 @@ class Pool:
             try:
                 os.eventfd_read(bell)
             except BlockingIOError:
-                pass  # it was heard already
+                pass  # another read has reset it
 
     def revived(self, stream: Stream) -> bool:
-        """Whether a worker that has died is back, for a stream that can wait for it."""
+        """Whether the worker of a stream runs again after it ended. A pool that can wait does so; this one cannot."""
         return False
 
     def call_zygote(self, entry: WorkerEntry) -> None:
-        """Has the zygotes look at the workers' words."""
+        """Wakes the zygotes, which read the workers' words."""
         for bell in self.bells.zygotes:
             os.eventfd_write(bell, 1)
 
 
 class Lockstep(Pool):
-    """For files: every hop is waited for, its zygotes are this process's own children."""
+    """A pool for files: waits for every answer, and starts its zygotes as child processes."""
 
     lockstep = True
 
@@ -205,15 +216,15 @@ class Lockstep(Pool):
             self._lifelines[spec.zygote] = spawn(spec.zygote, self.arena, self.bells)
         stream = super().open(spec, config, node)
         try:
-            if not self._awaited(stream) and not _replaying:
+            if not self._wait_ready(stream) and not _replaying:
                 raise WorkerError(f"the worker {spec.name} does not start: {stream.entry.reason}")
         except WorkerError:
             stream.close()
             raise
         return stream
 
-    def _awaited(self, stream: Stream) -> bool:
-        """Waits until a stream's worker has taken it up; False when it has been given up."""
+    def _wait_ready(self, stream: Stream) -> bool:
+        """Waits until a stream's worker has prepared it. Returns False when the worker has failed for good."""
         deadline = time.monotonic() + START_SECONDS
         while not stream.runs():
             if stream.entry.state in (State.QUARANTINED, State.REFUSED):
@@ -225,13 +236,13 @@ class Lockstep(Pool):
         return True
 
     def revived(self, stream: Stream) -> bool:
-        """In a replay: what a worker died of may come again and again, and faster than in the set."""
+        """In a replay, starts a worker again after any number of failures, which may come faster than live."""
         if not _replaying:
             return False
         if stream.entry.state == State.QUARANTINED:
             stream.retry()
             self._while(stream, State.QUARANTINED)
-        return self._awaited(stream)
+        return self._wait_ready(stream)
 
     def _while(self, stream: Stream, state: State) -> None:
         while stream.entry.state == state:
@@ -239,15 +250,15 @@ class Lockstep(Pool):
             time.sleep(0.001)
 
     def _look(self, kind: str) -> None:
-        """Nobody starts another zygote for a file: without one there is nothing to wait for."""
+        """Raises WorkerLost when the zygote has ended: a command on files has no supervisor that starts another."""
         if kind in self._lifelines and os.waitpid(self._lifelines[kind][0], os.WNOHANG)[0]:
             os.close(self._lifelines.pop(kind)[1])
         if kind not in self._lifelines:
-            raise WorkerLost(f"the process that keeps the workers ({kind}) has ended; start the command again")
+            raise WorkerLost(f"the parent process of the workers ({kind}) has ended; start the command again")
 
-    def hear(self, worker: int, milliseconds: float) -> None:
-        """Waits for a worker to answer, and checks now and then that its zygote lives."""
-        super().hear(worker, milliseconds)
+    def wait_answer(self, worker: int, milliseconds: float) -> None:
+        """Waits for a worker's answer, and checks at intervals that its zygote still runs."""
+        super().wait_answer(worker, milliseconds)
         now = time.monotonic()
         if now - self._looked > LOOK_SECONDS:
             self._looked = now
@@ -269,7 +280,7 @@ _asked = "auto"
 
 
 def prefer(device: str) -> None:
-    """The device ("auto", "cpu" or "cuda") of the lockstep pool that this process may come to need."""
+    """Sets the device ("auto", "cpu" or "cuda") of this process's lockstep pool, before it is created."""
     global _asked
     _asked = device
 
@@ -285,7 +296,7 @@ def use(pool: Pool | None) -> None:
 
 
 def current() -> Pool | None:
-    """Finds the workers of this process: a pool that streams are opened from. Off the block path.
+    """The pool of this process, from which streams are opened. Off the block path.
 
     `pool.open(spec, config="", node=0)` gives a `Stream` through a slot of a worker like `spec`, a `WorkerSpec`; the
     worker is started if there is none, and may not be ready yet. `config` is the stream's own text for `Stepper.open`,
@@ -308,7 +319,7 @@ def current() -> Pool | None:
 
 
 def only_tried() -> bool:
-    """Whether this is within `absent`."""
+    """Whether this call is within `absent`."""
     return _none
 
 
@@ -329,7 +340,7 @@ def absent() -> Iterator[None]:
 
 @contextlib.contextmanager
 def replaying() -> Iterator[None]:
-    """Within, a worker that dies ends nothing: the log says which answers were missing, and where it was back."""
+    """Within a `with` block, a worker's end raises no error: the log says which answers were missing."""
     global _replaying
     before, _replaying = _replaying, True
     try:

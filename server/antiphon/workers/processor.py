@@ -1,9 +1,9 @@
-"""Processors whose sound is made or changed in a worker: the worker's spec, or the model, is the whole plugin.
+"""Base classes of processors that compute in a worker; a plugin adds only the worker's spec, or the model.
 
     class Model(ModelProcessor):
         model = REFERENCE
 
-Rebuffering, the hops for the worker, missing answers with their fades and their log are here.
+They re-block the sound into hops, post them to the worker, and fade and log missing answers.
 """
 
 from __future__ import annotations
@@ -126,22 +126,22 @@ class WorkerProcessor(Processor):
         Raises:
             WorkerError: The worker cannot be had.
         """
-        asked = self.worker(spec)
+        worker = self.worker(spec)
         inputs, channels = (
             next((port.channels or spec.channels for port in ports if port.signal), 0)
             for ports in (self.inputs, self.outputs)
         )
-        lanes, lead = self.lanes(spec), self.lead(spec, asked.hop)
-        self.client = WorkerClient(asked, lanes, lead, self.node, self.config)
+        lanes, lead = self.lanes(spec), self.lead(spec, worker.hop)
+        self.client = WorkerClient(worker, lanes, lead, self.node, self.config)
         self.parts = self.client.parts
-        self.hops = Rebuffer(asked.hop, lead, inputs, channels, self.post, self._load)
-        self.latency = self.hops.latency + self.behind(spec, asked.hop)
+        self.hops = Rebuffer(worker.hop, lead, inputs, channels, self.post, self._load)
+        self.latency = self.hops.latency + self.behind(spec, worker.hop)
         dry = inputs == channels
-        self._fader = DropoutFader(channels, asked.hop, spec.rate)
-        self._sent: Samples = np.zeros((lanes, *asked.inputs), np.float32)
-        self._sound: Samples = np.zeros((channels, asked.hop), np.float32)
-        self._past = _Past(channels, asked.hop, self.latency) if dry else None
-        self._dry: Samples | None = np.zeros((channels, asked.hop), np.float32) if dry else None
+        self._fader = DropoutFader(channels, worker.hop, spec.rate)
+        self._sent: Samples = np.zeros((lanes, *worker.inputs), np.float32)
+        self._sound: Samples = np.zeros((channels, worker.hop), np.float32)
+        self._past = _Past(channels, worker.hop, self.latency) if dry else None
+        self._dry: Samples | None = np.zeros((channels, worker.hop), np.float32) if dry else None
         self._io = IO((), (), {}, BlockTime())
 
     def process(self, io: IO) -> None:
@@ -269,7 +269,7 @@ class ModelProcessor(WorkerProcessor):
 
 
 class _Past:
-    """The sound that went in, read again `latency` frames after it came."""
+    """Delays the input by `latency` frames, for the dry signal."""
 
     def __init__(self, channels: int, hop: int, latency: int) -> None:
         self._size = -(-(latency + hop) // hop) * hop
@@ -281,7 +281,7 @@ class _Past:
         self._at = (self._at + self._hop) % self._size
 
     def read(self, out: Samples) -> None:
-        """The hop that belongs beside the hop being filled now."""
+        """Writes the delayed hop to `out`, float32 `[channels, hop]`."""
         start = (self._at - self._latency) % self._size
         count = min(self._hop, self._size - start)
         out[:, :count] = self._ring[:, start : start + count]

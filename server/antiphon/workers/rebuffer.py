@@ -1,4 +1,4 @@
-"""A node's sound cut into hops for a worker, and put together again, `latency` frames late.
+"""Re-blocks a node's sound into hops for a worker, and the answers into blocks, `latency` frames later.
 
 Hops lie on the sample clock: hop k is frames k·H to (k+1)·H of it. Its answer is played from frame
 (k + 1 + lead)·H on, or never.

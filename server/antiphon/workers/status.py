@@ -1,4 +1,4 @@
-"""How workers are, for `/status` and for whoever watches nodes."""
+"""States of workers, for `/status` and for the states of nodes."""
 
 from __future__ import annotations
 
@@ -26,11 +26,24 @@ STATES = {
 
 @dataclass(frozen=True, slots=True)
 class WorkerStatus:
-    """One node's share of a worker. hop_ns: what a hop was measured to cost (median, p99) at the worker's start.
+    """One node's use of a worker.
 
-    misses: hops of this node that were not there in time.  period_ns: how often there is a hop.  hops: done by the
-    worker, for all its nodes, since the server's start.  own: the words whose meaning is the stepper's.  describe,
-    settings: as in its spec.
+    Attributes:
+        node: The node's number.
+        name: The worker's name.
+        zygote: Kind of its zygote.
+        pid: Process, 0 when it does not run.
+        state: As in `STATES`.
+        reason: Why it does not run, or "".
+        restarts: Of the process, since the server's start.
+        misses: Answers to this node that were late.
+        device: "cpu" or "cuda".
+        hop_ns: Time of a hop (median, 99th percentile), measured at the worker's start.
+        period_ns: Time between two hops.
+        hops: Hops that the worker has computed, for all its nodes.
+        own: The stepper's own words.
+        describe: As in the spec.
+        settings: As in the spec.
     """
 
     node: int
@@ -49,21 +62,21 @@ class WorkerStatus:
     describe: str = ""
     settings: Mapping[str, Value] = field(default_factory=dict)
 
-    def described(self, said: Mapping[str, Any]) -> dict[str, Any]:
-        """What is said of it, with what its plugin says instead and beside. In control; imports the plugin."""
+    def described(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        """Adds the fields of the plugin's `describe` function to a status, or replaces them. Imports the plugin."""
         if not self.describe:
-            return dict(said)
+            return dict(fields)
         try:
-            return {**said, **named(self.describe)(said, self.own, self.settings)}
+            return {**fields, **named(self.describe)(fields, self.own, self.settings)}
         except Exception as error:
             return {
-                **said,
-                "reason": said.get("reason") or f"its status cannot be read: {type(error).__name__}: {error}",
+                **fields,
+                "reason": fields.get("reason") or f"its status cannot be read: {type(error).__name__}: {error}",
             }
 
 
 def workers(arena: Arena) -> list[WorkerStatus]:
-    """One for each node that has a worker, in the table's order."""
+    """The status of each node's worker, in the order of the table."""
     found: dict[tuple[int, int], WorkerStatus] = {}
     for entry in arena.entries:
         words = entry.words
@@ -98,13 +111,13 @@ def workers(arena: Arena) -> list[WorkerStatus]:
 
 
 def state_of(state: State, reason: str, restarts: int = 0) -> tuple[str, str]:
-    """The state's word, and why, where it is not well."""
+    """The name of a state, and the reason as a sentence where the worker does not run."""
     match state:
         case State.RUNNING:
             return "running", ""
         case State.QUARANTINED:
-            said = f"its worker failed three times within a minute ({reason}); /node/NAME/reset tries again"
-            return STATES[state], said
+            sentence = f"its worker failed three times within a minute ({reason}); /node/NAME/reset tries again"
+            return STATES[state], sentence
         case State.REFUSED:
             return STATES[state], f"its worker does not start: {reason}"
         case State.WAITING:
@@ -117,13 +130,20 @@ def state_of(state: State, reason: str, restarts: int = 0) -> tuple[str, str]:
 
 
 def wanted_zygotes(arena: Arena) -> set[str]:
-    """The kinds of zygote that some wanted worker needs."""
+    """The kinds of zygote that wanted workers need."""
     return {e.kind for e in arena.entries if e.words[WorkerWord.WANTED]} - {""}
 
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """How a node's worker is, and why. restarts: of the process.  fell: why it last ended, "" when it never did."""
+    """State of a node's worker.
+
+    Attributes:
+        state: As in `STATES`.
+        reason: Why it does not run, or "".
+        restarts: Of the process.
+        fell: Why it last ended, "" if it never did.
+    """
 
     state: str
     reason: str
@@ -132,7 +152,7 @@ class Health:
 
 
 def worker_states(pool: Pool) -> dict[int, Health]:
-    """Node number → how its worker is, the worst of them where it has several."""
+    """State of each node's worker by node number; of several workers, one that does not run."""
     found: dict[int, Health] = {}
     for stream in list(pool.streams):
         entry = stream.entry
@@ -143,15 +163,15 @@ def worker_states(pool: Pool) -> dict[int, Health]:
     return found
 
 
-def news(told: Mapping[int, Health], now: Mapping[int, Health]) -> list[tuple[int, str, str]]:
-    """What is to be said of nodes (number, state, reason), though one was away for less than a look."""
-    said = []
+def news(reported: Mapping[int, Health], now: Mapping[int, Health]) -> list[tuple[int, str, str]]:
+    """Changes of state since the last report, as (node, state, reason), with restarts between two looks."""
+    changes = []
     for node, health in now.items():
-        before = told.get(node, Health("running", "", health.restarts, ""))
+        before = reported.get(node, Health("running", "", health.restarts, ""))
         fell = health.restarts != before.restarts
         if health.state == "running" and before.state == "running" and fell:
-            said.append((node, *state_of(State.RESTARTING, health.fell)))
+            changes.append((node, *state_of(State.RESTARTING, health.fell)))
         elif health.state == before.state and not (fell and health.state == "failed"):
             continue
-        said.append((node, health.state, health.reason))
-    return said
+        changes.append((node, health.state, health.reason))
+    return changes

@@ -1,4 +1,4 @@
-"""The engine's end of one slot: hops are posted, and taken at their time or never."""
+"""The engine's end of one slot: posts hops, and takes their answers when they are due."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from antiphon.workers.pool import Pool
 
 _SPINS = 500
-"""Looks before a wait sleeps, some 30 µs: to sleep and be woken takes as long."""
+"""Polls before a wait sleeps, about 30 µs: to sleep and be woken takes as long."""
 _LOOK_MS = 1
-"""How long a wait lasts before it looks for itself: a bell rung between look and wait is not lost for longer."""
+"""Longest sleep before the tag is read again, in case the eventfd was written between the last read and the sleep."""
 _GIVEN_UP_NS = 1_000_000_000
-"""How long a replay waits for an answer that was missing in the set: to a hop that no worker gets through."""
+"""Time that a replay waits for an answer that was missing live, such as to a hop that makes every worker crash."""
 
 
 class Stream:
@@ -43,7 +43,7 @@ class Stream:
         self._in, self._out = rings[0][slot], rings[1][slot]
         self._epoch = entry.slot(slot, SlotWord.EPOCH)
         self._born = 0
-        # epochs before this one and the hops they began with: a set that is replayed may ask for answers of several
+        # (number, first hop) of earlier epochs: a replay may take answers of several
         self._past: deque[tuple[int, int]] = deque(maxlen=MAX_DEPTH)
         self._posted = self._first = 0
         self._broken = True
@@ -51,11 +51,7 @@ class Stream:
         self.misses = 0
 
     def runs(self) -> bool:
-        """Finds out whether there is a worker that has taken the stream, and whose answers were not refused by `blame`.
-
-        Returns:
-            Whether there is.
-        """
+        """Whether the worker runs, has prepared the stream, and was not ended by `blame`."""
         words = self._words
         return (
             words[WorkerWord.STATE] == State.RUNNING
@@ -68,7 +64,7 @@ class Stream:
 
         Args:
             hop: The hop's number.
-            wait: In a replay, wait for a worker that has died to be back.
+            wait: In a replay, whether to wait until a worker that has ended runs again.
 
         Returns:
             False where the hop continues the epoch; True where it begins one, and the worker has to be given again what
@@ -90,7 +86,7 @@ class Stream:
         return True
 
     def _finished(self) -> bool:
-        """Lets the worker answer what it was given before a new epoch takes it from there; False when it died of it."""
+        """Waits for the answers of the present epoch before a new one begins. Returns False when the worker ended."""
         last = self._posted - 1
         if last >= self._first and self._born == self._words[WorkerWord.GENERATION]:
             self._wait(last % self._depth, tag(self._epoch, last), time.monotonic_ns() + _GIVEN_UP_NS)
@@ -107,7 +103,7 @@ class Stream:
         self.entry.change()
 
     def input(self, hop: int) -> Samples:
-        """Finds where a hop is to be written before it is posted.
+        """The buffer that a hop is written to before it is posted.
 
         Args:
             hop: The hop's number.
@@ -119,7 +115,7 @@ class Stream:
         return into
 
     def post(self, hop: int) -> None:
-        """Passes a hop that is written to the worker, which is woken at the end of the block.
+        """Posts a written hop to the worker, which is woken at the end of the block.
 
         Args:
             hop: The hop's number.
@@ -130,17 +126,17 @@ class Stream:
         self._pool.ring(self.entry.number)
 
     def take(self, hop: int, needed: bool = True) -> Samples | None:
-        """Takes the answer to a hop. Live it waits within the block's time, on files for as long as it takes.
+        """Takes the answer to a hop. Live it waits within the block's time, for files without a limit.
 
         Args:
             hop: The hop's number.
-            needed: Whether work on a file ends without it.
+            needed: For files: whether a missing answer raises an error.
 
         Returns:
-            float32 `[*outputs]` of the spec, valid until the ring has come round; None where it is not there in time.
+            float32 `[*outputs]` of the spec, valid for as many hops as the ring holds; None where it is late.
 
         Raises:
-            WorkerLost: On files, where an answer that is needed will never come.
+            WorkerLost: For files: an answer that is needed is missing for good.
         """
         if self._pool.lockstep:
             return self._certain(hop, needed)
@@ -148,15 +144,15 @@ class Stream:
             self._missed()
             return None
         wanted, place = tag(self._epoch, hop), hop % self._depth
-        # one that was late already is not waited for, so that a hung worker costs one wait, and a dead one none;
-        # what it answered before stays as good as it was
+        # after a late answer there is no wait for the next, so that a hung worker costs one wait and an ended one none;
+        # answers that are there already are still taken
         late = self._broken or (self._absent and hop != self._first)
         if self._tags_out[place] != wanted and (late or not self._wait(place, wanted, self._pool.until_ns)):
             self._missed()
             return None
         self._absent = False
-        given: Samples = self._out[place]
-        return given
+        answer: Samples = self._out[place]
+        return answer
 
     def _missed(self) -> None:
         self._absent = True
@@ -164,23 +160,23 @@ class Stream:
         self.entry.set_slot(self.slot, SlotWord.MISSES, self.misses)
 
     def _certain(self, hop: int, needed: bool) -> Samples | None:
-        """The answer, however long it takes. One that is not needed is waited for too: the state is to go on."""
+        """Waits for the answer without a limit; for one that is not needed `_GIVEN_UP_NS`, to keep the state."""
         new, place = hop >= self._first, hop % self._depth
         wanted = tag(self._epoch if new else self._epoch_of(hop), hop)
         until = self._pool.until_ns if needed else time.monotonic_ns() + _GIVEN_UP_NS
         if self._tags_out[place] == wanted or (new and hop < self._posted and self._wait(place, wanted, until)):
-            given: Samples = self._out[place]
-            return given
+            answer: Samples = self._out[place]
+            return answer
         if needed:
-            said = self.entry.reason or "has gone"
-            raise WorkerLost(f"the worker {self.spec.name} {said}; the work ends where its answer is missing")
+            reason = self.entry.reason or "has ended"
+            raise WorkerLost(f"the worker {self.spec.name} {reason}; the work ends where its answer is missing")
         if not self._broken and new and hop < self._posted:
             self.blame()
         self._missed()
         return None
 
     def _epoch_of(self, hop: int) -> int:
-        """The last epoch that had begun with that hop or before."""
+        """Number of the last epoch whose first hop is not after `hop`."""
         return next((epoch for epoch, first in reversed(self._past) if first <= hop), 0)
 
     def _wait(self, place: int, wanted: int, until_ns: int) -> bool:
@@ -199,13 +195,13 @@ class Stream:
                 left = until_ns - time.monotonic_ns()
                 if left <= 0:
                     return False
-                pool.hear(number, min(_LOOK_MS, left / 1e6))
+                pool.wait_answer(number, min(_LOOK_MS, left / 1e6))
         finally:
             words[WorkerWord.WAITING] = 0
         return True
 
     def blame(self) -> None:
-        """Ends the worker and has it started again, since an answer of it cannot be played."""
+        """Requests a restart of the worker because an answer of it cannot be played."""
         self._words[WorkerWord.BLAMED] = self._born
         self._broken, self._posted = True, 0
         self._pool.call_zygote(self.entry)
@@ -216,7 +212,7 @@ class Stream:
         self._absent = True
 
     def retry(self) -> None:
-        """Has a worker started again that was given up."""
+        """Requests a start of a worker that has failed for good."""
         self._words[WorkerWord.RETRY] += 1
         self._pool.call_zygote(self.entry)
 

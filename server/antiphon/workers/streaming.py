@@ -1,4 +1,4 @@
-"""What a streaming model is: a torch module that takes a hop and its past, and gives a hop and the new past.
+"""The interface of streaming models: a torch module that maps a hop and a state to an answer and the next state.
 
 Imported by models, their training and workers, never by control or engine: it imports torch.
 """
@@ -10,14 +10,14 @@ from typing import ClassVar, TypeAlias
 import torch
 
 State: TypeAlias = tuple[torch.Tensor, ...]
-"""All that a model remembers: tensors `[slots, …]` of any type, a row for each slot."""
+"""The state of a model between hops: tensors `[slots, …]` of any type, one row for each slot."""
 
 
 class StreamingModel(torch.nn.Module):
     """A network that computes a hop at a time, for several streams at once, a row of the batch each.
 
-    The class is made without arguments; weights are loaded from outside. Rows must not depend on each other, and
-    nothing may be remembered but in the state: slots are masked, cleared and moved by its rows.
+    The constructor takes no arguments; weights are loaded later. Rows must not depend on each other, and all memory
+    must be in the state: slots are masked and cleared by its rows.
 
     Attributes:
         name: Its name.

@@ -1,4 +1,4 @@
-"""A network with its weights, checked against what was declared; what the CPU's and the card's stepper share."""
+"""Loads a network with its weights and checks it against its declaration; shared by the CPU's and the GPU's stepper."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ LEAST_STEPS, MOST_STEPS = 32, 400
 
 
 def one_thread() -> None:
-    """Everything torch does in this process is done by the thread that asks; tiny numbers count as none there."""
+    """Makes torch compute in the calling thread only, with denormal numbers flushed to zero."""
     torch.set_num_threads(1)
-    # it may be set once in a process's life, and a zygote may have done so
+    # torch allows one call in a process, and a zygote may have made it
     if torch.get_num_interop_threads() != 1:
         torch.set_num_interop_threads(1)
     torch.set_flush_denormal(True)
@@ -87,13 +87,24 @@ def fill(network: torch.nn.Module, where: str, weights: str, folder: Path | None
         elif not np.isfinite(arrays[name]).all():
             wrong.append(f"{name} holds NaN or infinity")
     if wrong:
-        said = "; ".join(wrong[:3])
-        raise ModelError(f"the weights {weights} do not fit the network {where}: {said}; train it again")
+        reasons = "; ".join(wrong[:3])
+        raise ModelError(f"the weights {weights} do not fit the network {where}: {reasons}; train it again")
     network.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in arrays.items()}, strict=True)
 
 
 def check(network: StreamingModel, where: str, slots: int, device: torch.device) -> None:
-    """Steps of silence and of noise: right shapes, finite numbers, inputs left alone, no slot that hears another."""
+    """Checks a network by steps of silence and noise.
+
+    Args:
+        network: The network.
+        where: Its name in messages.
+        slots: Slots of a batch.
+        device: The network's device.
+
+    Raises:
+        ModelError: Shapes or types are not as declared, numbers are not finite, inputs are overwritten, or a slot's
+            answer depends on another slot.
+    """
     shape_in, shape_out = (slots, network.inputs, network.hop), (slots, *network.said)
     noise = torch.randn(shape_in[1:], generator=torch.Generator().manual_seed(0)).to(device)
     quiet = torch.zeros(shape_in, device=device)
@@ -101,9 +112,9 @@ def check(network: StreamingModel, where: str, slots: int, device: torch.device)
     alone = quiet.clone()
     alone[0] = noise
     with torch.inference_mode():
-        silent, unmoved = _checked(network, where, quiet, shape_out)
-        heard, moved = _checked(network, where, alone, shape_out)
-        for got, want in zip((heard, *moved), (silent, *unmoved), strict=True):
+        silent, unchanged = _checked(network, where, quiet, shape_out)
+        answer, changed = _checked(network, where, alone, shape_out)
+        for got, want in zip((answer, *changed), (silent, *unchanged), strict=True):
             if not torch.allclose(got[1:].to(torch.complex128), want[1:].to(torch.complex128), atol=1e-5):
                 raise ModelError(f"the network {where} lets one slot's sound into another's; each row must be its own")
         same, _ = _checked(network, where, alike, shape_out)
@@ -112,18 +123,23 @@ def check(network: StreamingModel, where: str, slots: int, device: torch.device)
 
 
 def advance(network: StreamingModel, x: torch.Tensor, y: torch.Tensor, state: State, going: torch.Tensor) -> None:
-    """One step in place: y and the state of slots that are going are written; what idles stays as it is.
+    """Computes one step in place. The state of idle slots stays as it is.
 
-    x `[n, inputs, hop]`, y `[n, outputs, answer]`, state rows `[n, …]`, going bool `[n]`.
+    Args:
+        network: The network.
+        x: Float32 `[n, inputs, hop]`.
+        y: Float32 `[n, outputs, answer]`, to be filled.
+        state: Tensors `[n, …]`, to be updated.
+        going: Bool `[n]`: whether each slot has a hop.
     """
-    heard, after = network.step(x, state)
-    y.copy_(heard)
-    for held, new in zip(state, after, strict=True):
-        torch.where(going.view(-1, *[1] * (new.dim() - 1)), new, held, out=held)
+    answer, after = network.step(x, state)
+    y.copy_(answer)
+    for before, new in zip(state, after, strict=True):
+        torch.where(going.view(-1, *[1] * (new.dim() - 1)), new, before, out=before)
 
 
 def until_steady(step: Callable[[], None]) -> int:
-    """Runs the step until eight in a row are no faster than the eight before; how often that was."""
+    """Repeats a step until the median of eight is no faster than that of the eight before; returns their number."""
     times: list[float] = []
     while len(times) < MOST_STEPS:
         began = time.perf_counter()
@@ -150,20 +166,20 @@ def _class(where: str) -> type[StreamingModel]:
 
 
 def _declared(network: StreamingModel, where: str, spec: WorkerSpec) -> None:
-    for what, has, asked in (
+    for what, has, declared in (
         ("a rate of", network.rate, spec.rate),
         ("hops of", network.hop if network.frames is None else network.frames, spec.hop),
         ("inputs of", (network.inputs, network.hop), tuple(spec.inputs)),
         ("outputs of", network.said, tuple(spec.outputs)),
     ):
-        if has != asked:
-            raise ModelError(f"the network {where} has {what} {has}, and {asked} was declared of it; mend one of them")
+        if has != declared:
+            raise ModelError(f"the network {where} has {what} {has}, but {declared} is declared; correct one of them")
 
 
 def _checked(
     network: StreamingModel, where: str, x: torch.Tensor, shape: tuple[int, ...]
 ) -> tuple[torch.Tensor, State]:
-    given = x.clone()
+    original = x.clone()
     before = _start(network, where, x.shape[0], x.device)
     state = tuple(t.clone() for t in before)
     y, after = _step(network, where, x, state)
@@ -174,7 +190,7 @@ def _checked(
         raise ModelError(f"the network {where} gave a state of other shapes than it started with; they must stay")
     if not all(torch.isfinite(t).all() for t in (y, *after)):
         raise ModelError(f"the network {where} gives NaN or infinity for {'noise' if x.any() else 'silence'}")
-    if not all(torch.equal(a, b) for a, b in zip((x, *state), (given, *before), strict=True)):
+    if not all(torch.equal(a, b) for a, b in zip((x, *state), (original, *before), strict=True)):
         raise ModelError(f"the network {where} writes into its input or its state; it must give new tensors")
     return y, after
 
@@ -202,5 +218,5 @@ def _few(names: list[str]) -> str:
 
 
 def _shown(error: Exception) -> str:
-    said = " ".join(str(error).split())[:200]
-    return said if isinstance(error, AntiphonError) and said else f"{type(error).__name__}: {said}".rstrip(": ")
+    text = " ".join(str(error).split())[:200]
+    return text if isinstance(error, AntiphonError) and text else f"{type(error).__name__}: {text}".rstrip(": ")

@@ -1,4 +1,4 @@
-"""A worker process: forked by a zygote, it builds its stepper, warms it, and does hops until it is killed."""
+"""A worker process: forked by a zygote, it creates its stepper, warms it up, and computes hops until it is killed."""
 
 from __future__ import annotations
 
@@ -20,20 +20,30 @@ from antiphon.workers.low_latency_events import EventReader
 from antiphon.workers.spec import Stepper, WorkerSpec
 
 AWAY = 77
-"""Exit status of a worker that waited in vain for what it plays by: it has not failed."""
+"""Exit status when the program or device that the worker uses did not answer: it is started again, without limit."""
 REFUSED = 78
-"""Exit status of a worker that says trying again will not help."""
+"""Exit status when another start would fail too."""
 FAULT = 79
-"""Exit status of a worker whose stepper failed."""
+"""Exit status when the stepper failed."""
 MEASURED = 64
+"""Hops that are measured at the start."""
 
 
 class WorkerFault(Exception):
-    """What a stepper gave cannot be played."""
+    """A stepper's answer cannot be played."""
 
 
 def run(arena: Arena, number: int, bells: Bells) -> int:
-    """The worker's life, after the fork. Returns an exit status; the reason is in the entry."""
+    """Main function of a worker process, after the fork.
+
+    Args:
+        arena: Shared memory of the workers.
+        number: The worker's entry.
+        bells: Eventfds of the workers.
+
+    Returns:
+        Exit status: `AWAY`, `REFUSED` or `FAULT`; the reason is in the entry.
+    """
     entry = arena.entries[number]
     spec = entry.spec()
     try:
@@ -66,7 +76,7 @@ def run(arena: Arena, number: int, bells: Bells) -> int:
 
 
 def _install(module: str | None, spec: WorkerSpec) -> str:
-    """How the module is had that the worker's zygote is called after; of another nobody here knows its package."""
+    """How to install the module that names the worker's zygote; "" for others, whose package may have another name."""
     package = (module or "").partition(".")[0]
     if package == "torch":
         return "; `make models` installs it"
@@ -95,9 +105,9 @@ class Worker:
         if attach is not None:
             attach(own, self._refuse)
         listen = getattr(self._stepper, "listen", None)
-        self._heard: EventReader | None = None
-        if listen is not None and listen(self._hear):
-            self._heard = EventReader(entry)
+        self._events: EventReader | None = None
+        if listen is not None and listen(self._read_events):
+            self._events = EventReader(entry)
         self._hops = np.full(spec.slots, -1, np.int64)
         self._x = np.zeros((spec.slots, *spec.inputs), np.float32)
         self._y = np.zeros((spec.slots, *spec.outputs), np.float32)
@@ -108,12 +118,12 @@ class Worker:
         self._finite = np.zeros(spec.outputs, np.bool_)
 
     def _refuse(self, why: str, again: bool) -> None:
-        """Ends the worker, from any of its threads. again: another may do better."""
+        """Ends the process, from any of its threads. `again` tells whether to start another."""
         self._entry.set_reason(why)
         os._exit(FAULT if again else REFUSED)
 
     def prepare(self) -> None:
-        """Warm, measured, with the streams open that are wanted; then it says that it runs."""
+        """Warms up and measures the stepper, opens the wanted streams, and sets READY_NS."""
         self._stepper.warm()
         self._measure()
         gc.collect()
@@ -122,13 +132,13 @@ class Worker:
         scheduling.short_slices()
         self._look()
         self._words[WorkerWord.CUDA] = int(self._spec.device == "cuda")
-        self._words[WorkerWord.TAKES] = int(self._heard is not None)
+        self._words[WorkerWord.TAKES] = int(self._events is not None)
         if self._words[WorkerWord.STATE] == State.WAITING:
-            self._entry.set_reason("")  # what it waited for is there
+            self._entry.set_reason("")  # the reason was that it waited
         self._words[WorkerWord.READY_NS] = time.monotonic_ns()
 
     def serve(self) -> None:
-        """For ever: sleeps until the engine has posted, does what there is."""
+        """Sleeps until the engine has posted hops, computes all of them, and repeats; returns only by an error."""
         wake = self._wake
         while True:
             os.eventfd_read(wake)
@@ -136,7 +146,7 @@ class Worker:
                 pass
 
     def _measure(self) -> None:
-        """What a hop costs with every slot at work."""
+        """Measures the time of a hop with all slots in use."""
         spec = self._spec
         for slot in range(spec.slots):
             self._stepper.open(slot, "")
@@ -153,7 +163,7 @@ class Worker:
         self._words[WorkerWord.HOP_P99_NS] = int(np.percentile(took, 99))
 
     def _look(self) -> bool:
-        """Opens and closes what the engine opened and closed, and begins epochs; False when nothing changed."""
+        """Opens and closes streams and begins epochs as the engine has noted. Returns False when nothing changed."""
         changes = self._words[WorkerWord.CHANGES]
         if changes == self._seen:
             return False
@@ -161,7 +171,7 @@ class Worker:
         born, read = self._words[WorkerWord.GENERATION], self._entry.slot
         for slot in range(self._spec.slots):
             serial = read(slot, SlotWord.OPEN)
-            # what belongs to an epoch was written before it: an epoch that stands still has its own
+            # FIRST and BORN are written before EPOCH: they belong to it when EPOCH is the same before and after
             epoch = read(slot, SlotWord.EPOCH)
             first, began = read(slot, SlotWord.FIRST), read(slot, SlotWord.BORN)
             if read(slot, SlotWord.EPOCH) != epoch:
@@ -183,9 +193,9 @@ class Worker:
         return True
 
     def _turn(self) -> bool:
-        """One hop of every slot that has one; False when none has."""
+        """Computes one hop of every slot that has one. Returns False when none has."""
         self._look()
-        self._hear()
+        self._read_events()
         depth, found = self._spec.depth, False
         for slot, epoch in enumerate(self._epochs):
             at = self._cursors[slot]
@@ -207,15 +217,15 @@ class Worker:
             os.eventfd_write(self._bell, 1)
         return True
 
-    def _hear(self) -> None:
-        """What has come by the short way, before the hops that hold the same: control tells the engine second."""
-        if self._heard is not None:
-            for slot, stream, event in self._heard.drain():
+    def _read_events(self) -> None:
+        """Reads low-latency events; the same events follow inside the hop and are then skipped."""
+        if self._events is not None:
+            for slot, stream, event in self._events.drain():
                 if slot < len(self._open) and self._open[slot] == stream and self._epochs[slot]:
                     self._stepper.hurry(slot, event)  # type: ignore[attr-defined]
 
     def _answer(self) -> None:
-        """Hands over what was computed, if it can be played."""
+        """Writes the answers to the rings. Raises WorkerFault when one cannot be played."""
         depth, done = self._spec.depth, 0
         self._check_shape()
         for slot, hop in enumerate(self._hops.tolist()):
@@ -237,14 +247,14 @@ class Worker:
 
 
 def _cap_memory(megabytes: int) -> None:
-    """So much private memory beyond what was inherited; asking for more is a MemoryError."""
+    """Limits private memory to so much more than was inherited; a larger allocation raises MemoryError."""
     if sys.platform != "linux":
         return
-    held = next(
+    inherited = next(
         (int(line.split()[1]) << 10 for line in Path("/proc/self/status").read_text().splitlines()
          if line.startswith("VmData:")),
         0,
     )  # fmt: skip
-    most = held + (megabytes << 20)
+    most = inherited + (megabytes << 20)
     with contextlib.suppress(ValueError, OSError):  # a lower hard limit stands already
         resource.setrlimit(resource.RLIMIT_DATA, (most, most))

@@ -1,6 +1,6 @@
-"""A processor's streams through one worker: hops are posted, and answers taken `lead` hops later, or never.
+"""A processor's streams through one worker: posts hops, and takes their answers `lead` hops later.
 
-Answers that are missing are written into the session log, and are missing again when it is replayed.
+Missing answers are written into the session log, and are missing again in a replay.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ class WorkerClient(ProcessorPart):
 
     Attributes:
         lead: Hops from a `post` to its `take`.
-        first: The first hop there is.
-        log: Of the dropouts.
-        there: Whether a worker was asked for; where a declaration is only checked there is none.
+        first: Number of the first hop since the start or `reset`.
+        log: Dropouts, for the session log.
+        there: Whether there are streams; there are none where a declaration is only checked.
     """
 
     def __init__(
@@ -42,8 +42,8 @@ class WorkerClient(ProcessorPart):
         """Opens the streams.
 
         Args:
-            spec: What the worker is to be.
-            lanes: Streams of it, for what belongs together: they begin anew together.
+            spec: The worker.
+            lanes: Number of streams, whose epochs begin together.
             lead: Hops between a post and its take; room for as many is made in the rings.
             node: Number of the processor's node.
             config: Gives the streams' own text for the worker; not called in a check, which has no workers.
@@ -59,10 +59,10 @@ class WorkerClient(ProcessorPart):
         self.streams: list[Stream] = []
         here = pool.current()
         if here is not None:
-            asked, text = with_room(spec, lead), config()
+            worker, text = with_room(spec, lead), config()
             try:
                 for _ in range(lanes):
-                    self.streams.append(here.open(asked, text, node))
+                    self.streams.append(here.open(worker, text, node))
             except BaseException:
                 self.close()
                 raise
@@ -144,11 +144,11 @@ class WorkerClient(ProcessorPart):
         absent = self.log.absent(hop)
         there = not absent
         for lane, stream in enumerate(self.streams):
-            given = stream.take(hop, not absent)
-            if given is None:
+            answer = stream.take(hop, not absent)
+            if answer is None:
                 there = False
             else:
-                self._answer[lane] = given
+                self._answer[lane] = answer
         if there and dsp.peak.call(self._answer_at, self._answer.size, 1, self._answer.size) < 0.0:
             for stream in self.streams:
                 stream.blame()
@@ -162,7 +162,7 @@ class WorkerClient(ProcessorPart):
             stream.reset()
 
     def retry(self) -> None:
-        """Has a worker started again that was given up."""
+        """Requests a start of a worker that has failed for good."""
         for stream in self.streams:
             stream.retry()
 
@@ -173,5 +173,5 @@ class WorkerClient(ProcessorPart):
 
 
 def with_room(spec: WorkerSpec, lead: int) -> WorkerSpec:
-    """The same worker with rings for as many hops as are under way, and as many again for one that is late."""
+    """The same worker with rings for `lead` hops in progress, and as many again for late answers."""
     return spec if lead + 2 < spec.depth else replace(spec, depth=min(2 * (lead + 1), max(MAX_DEPTH, lead + 1)))

@@ -1,10 +1,11 @@
-"""A zygote: a small process with a heavy module imported, that forks workers, watches them and ends them.
+"""A zygote: a process with a heavy module imported, which forks, watches and ends the workers that need it.
 
     python -m antiphon.workers.zygote '{"kind": "torch", "arena": 5, "bells": […], "lifeline": 7}'
 
-What is wanted stands in the arena. A worker that dies, hangs or is blamed is killed and forked again; one
-that fails three times within a minute is quarantined until somebody asks. One that finds nobody to play by has
-not failed: the next asks, for as long as it is wanted. It has one thread, imports torch and never touches a GPU itself.
+The arena says which workers are wanted. A worker that crashes, hangs or is blamed is killed and forked again; after
+three failures within a minute it is quarantined until a retry is requested. When the program or device that a worker
+uses does not answer, that is no failure: it is started again each second for as long as it is wanted. A zygote has one
+thread and does not use a GPU itself.
 """
 
 from __future__ import annotations
@@ -26,22 +27,34 @@ from antiphon.workers import worker
 from antiphon.workers.arena import Arena, Bells, SlotWord, State, WorkerEntry, WorkerWord
 
 HANG = 110_000_000
-"""ns without an answer after which a live worker is killed."""
+"""Time without an answer, ns, after which a live worker is killed."""
 LOCKSTEP_HANG = 30_000_000_000
+"""The same for a command on files."""
 LOOK_MS = 20
+"""Longest time between two looks at the workers."""
 QUARANTINE, WITHIN = 3, 60.0
-"""So many failures within so many seconds."""
+"""Failures, and the seconds within which so many quarantine a worker."""
 IDLE_SECONDS = 20.0
-"""A worker nobody wants lives on for so long: a patch may come back to it."""
+"""Seconds that an unused worker keeps running, in case a patch needs it again."""
 START_SECONDS = 20.0
+"""Seconds in which a worker must be ready."""
 AGAIN_SECONDS = 1.0
-"""From the start of a worker that found nobody to play by to the start of the next."""
+"""Least seconds between two starts of a worker whose program or device does not answer."""
 
 
 @dataclass(slots=True)
 class _Child:
-    """A worker as its zygote knows it. stuck_ns: how long it has had hops and has done none, looked at: what the
-    whole machine stood still for counts as one look.
+    """A running worker.
+
+    Attributes:
+        pid: Process.
+        pidfd: Its pidfd.
+        done: Number of hops done at the last look.
+        stuck_ns: Time with pending hops and none done; each look adds two intervals at most, so that a pause of the
+            whole machine does not count in full.
+        looked_ns: CLOCK_MONOTONIC of the last look.
+        hop_ns: Duration of a hop.
+        killed: Why it was killed, or "".
     """
 
     pid: int
@@ -68,7 +81,7 @@ class Zygote:
         self._records: dict[int, _Record] = {}
 
     def run(self) -> None:
-        """Until it is told to end by SIGTERM, or its lifeline is cut."""
+        """Watches the workers until SIGTERM, or until the other end of the lifeline is closed."""
         ending: list[int] = []
         read, write = os.pipe()
         os.set_blocking(write, False)
@@ -103,19 +116,19 @@ class Zygote:
         return found
 
     def _take_over(self) -> None:
-        """After a zygote that died: its workers died with it."""
+        """After a zygote that ended: marks its workers, which ended with it, for a restart."""
         for entry in self._mine():
             if entry.words[WorkerWord.STATE] in (State.STARTING, State.RUNNING, State.RESTARTING, State.WAITING):
                 pid = entry.words[WorkerWord.PID]
                 if pid and born(pid):
                     with contextlib.suppress(ProcessLookupError):
                         os.kill(pid, signal.SIGKILL)
-                entry.set_reason("ended with the process that keeps it")
+                entry.set_reason("ended with its parent process")
                 entry.words[WorkerWord.STATE] = State.RESTARTING
                 entry.words[WorkerWord.RESTARTS] += 1
 
     def look(self) -> None:
-        """One look at all there is."""
+        """Checks all workers of this kind once, and starts those that are wanted."""
         for entry in self._mine():
             child = self._children.get(entry.number)
             try:
@@ -143,7 +156,7 @@ class Zygote:
                 self._fork(entry)
         elif words[WorkerWord.STATE] in (State.NONE, State.RESTARTING):
             if words[WorkerWord.STATE] == State.NONE:
-                words[WorkerWord.RESTARTS] = 0  # they were another worker's
+                words[WorkerWord.RESTARTS] = 0  # the count was that of another worker in this entry
             if entry.kind == self._kind:
                 self._fork(entry)
 
@@ -151,7 +164,7 @@ class Zygote:
         words = entry.words
         words[WorkerWord.GENERATION] += 1
         before = words[WorkerWord.STATE]
-        if before != State.WAITING:  # which it is until it runs, or fails
+        if before != State.WAITING:  # that state lasts until it runs or fails
             words[WorkerWord.STATE] = State.STARTING
         words[WorkerWord.STARTED_NS] = time.monotonic_ns()
         words[WorkerWord.READY_NS] = 0
@@ -205,7 +218,7 @@ class Zygote:
             child.done, child.stuck_ns = words[WorkerWord.DONE], 0
         elif not child.stuck_ns:
             child.stuck_ns = 1
-            # an engine that died between posting and ringing has left it asleep
+            # an engine that ended between posting and waking has left it asleep
             os.eventfd_write(self._bells.wake[entry.number], 1)
         else:
             child.stuck_ns += passed
@@ -213,7 +226,7 @@ class Zygote:
                 self._kill(child, f"gave no answer for {child.stuck_ns / 1e9:.2f} s")
 
     def _pending(self, entry: WorkerEntry) -> bool:
-        """Whether hops wait for the worker."""
+        """Whether the worker has hops to compute."""
         rows = entry.slots
         waiting = (
             (rows[:, SlotWord.OPEN] > 0)
@@ -236,7 +249,7 @@ class Zygote:
         os.close(child.pidfd)
         del self._children[entry.number]
         if child.killed == "not wanted":
-            self._records.pop(entry.number, None)  # who comes to this place next has not failed yet
+            self._records.pop(entry.number, None)  # the next worker in this entry has not failed yet
             entry.set_reason("")
             words[WorkerWord.STATE] = State.RESTARTING if words[WorkerWord.WANTED] else State.NONE
             return
@@ -264,15 +277,15 @@ class Zygote:
 
 
 def command(kind: str, arena: Arena, bells: Bells, lifeline: int = -1) -> tuple[list[str], tuple[int, ...]]:
-    """What starts a zygote, and the descriptors it inherits."""
+    """The command line that starts a zygote, and the descriptors that it inherits."""
     fds = bells.fds()
-    given = {"kind": kind, "arena": arena.fd, "bells": fds, "lifeline": lifeline}
-    held = (arena.fd, *fds, *((lifeline,) if lifeline >= 0 else ()))
-    return [sys.executable, "-m", "antiphon.workers.zygote", json.dumps(given)], held
+    arguments = {"kind": kind, "arena": arena.fd, "bells": fds, "lifeline": lifeline}
+    inherited = (arena.fd, *fds, *((lifeline,) if lifeline >= 0 else ()))
+    return [sys.executable, "-m", "antiphon.workers.zygote", json.dumps(arguments)], inherited
 
 
 def start(kind: str, arena: Arena, bells: Bells) -> int:
-    """Starts one for a server; its pid. It outlives a server that dies, until the next takes over."""
+    """Starts a zygote for a server; returns its pid. If the server crashes it keeps running, until the next ends it."""
     words, held = command(kind, arena, bells)
     child = subprocess.Popen(words, pass_fds=held, stdin=subprocess.DEVNULL, stdout=2)
     child.returncode = 0  # waited for by pid
@@ -280,7 +293,7 @@ def start(kind: str, arena: Arena, bells: Bells) -> int:
 
 
 def spawn(kind: str, arena: Arena, bells: Bells) -> tuple[int, int]:
-    """Starts one as this process's child: its pid, and a descriptor that ends it when it is closed."""
+    """Starts a zygote as a child process; returns its pid, and a descriptor that ends it when closed."""
     read, write = os.pipe()
     words, held = command(kind, arena, bells, read)
     child = subprocess.Popen(words, pass_fds=held, stdin=subprocess.DEVNULL, stdout=2)
@@ -292,24 +305,25 @@ def spawn(kind: str, arena: Arena, bells: Bells) -> tuple[int, int]:
 ENVIRONMENT = {
     "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1",
 }  # fmt: skip
-"""One thread a model: threads started before the fork would not be there after it."""
+"""One thread for each model: threads started before the fork would be missing after it."""
 
 
 def module_of(kind: str, arena: Arena) -> str:
-    """What a zygote of that kind imports before it forks: what the first worker of its kind names, else its kind."""
+    """The module that a zygote imports before it forks: `imports` of the first worker of its kind, else the kind."""
     return next((entry.spec().imports for entry in arena.entries if entry.kind == kind), "") or kind
 
 
 def main(argument: str) -> None:
-    given = json.loads(argument)
+    """Runs a zygote. `argument` is the JSON object that `command` writes."""
+    arguments = json.loads(argument)
     os.environ.update(ENVIRONMENT)
-    arena = Arena(given["arena"])
-    if given["kind"] != "none":
-        with contextlib.suppress(ImportError):  # the worker says that it is not installed
-            import_module(module_of(given["kind"], arena))
-    Zygote(given["kind"], arena, Bells.of(tuple(given["bells"])), given["lifeline"]).run()
+    arena = Arena(arguments["arena"])
+    if arguments["kind"] != "none":
+        with contextlib.suppress(ImportError):  # the worker reports that the module is not installed
+            import_module(module_of(arguments["kind"], arena))
+    Zygote(arguments["kind"], arena, Bells.of(tuple(arguments["bells"])), arguments["lifeline"]).run()
 
 
 if __name__ == "__main__":
     main(sys.argv[1])
-    os._exit(0)  # torch takes its time to leave
+    os._exit(0)  # torch is slow to unload
