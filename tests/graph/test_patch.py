@@ -13,6 +13,7 @@ from antiphon.contract.params import Param
 from antiphon.contract.ports import AUDIO_IN, AUDIO_OUT, EVENTS_IN, EVENTS_OUT, Port
 from antiphon.errors import AntiphonError, FileError, PatchError
 from antiphon.graph import patch_writer
+from antiphon.graph.clock import MAX_TEMPO, MIN_TEMPO
 from antiphon.graph.graph import IN, OUT, RESERVED, End, Graph, NodeSpec, Wire
 from antiphon.graph.patch import Patch, dump, find, load, names, parse
 from antiphon.graph.toml_location import line_of
@@ -289,7 +290,7 @@ def patches(draw):
     scenes = {3: {f"{name}.gain": 0.5 for name in gains}} if gains else {}
     midi = {f"cc {n}": f"{name}.gain" for n, name in enumerate(gains)}
     title = draw(st.text(min_size=1, max_size=30).filter(str.isprintable))
-    return Patch(title, draw(st.floats(10, 1000)), Graph(nodes, tuple(dict.fromkeys(wires))), scenes, midi)
+    return Patch(title, draw(st.floats(MIN_TEMPO, MAX_TEMPO)), Graph(nodes, tuple(dict.fromkeys(wires))), scenes, midi)
 
 
 @given(patches())

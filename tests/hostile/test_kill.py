@@ -51,7 +51,7 @@ def kill(server: ServerProcess, name: str) -> None:
 def test_a_storm(server: ServerProcess) -> None:
     assert server.process is not None
     supervisor = server.process.pid
-    until(lambda: len(children(supervisor)) == 5, 5.0, "the web process, which is started last, is there")
+    until(lambda: well(server), 5.0, "the web process, which is started last, answers")
     descriptors, memory = len(list(Path(f"/proc/{supervisor}/fd").iterdir())), resident(supervisor)
     for _ in range(5):
         kill(server, "engine")

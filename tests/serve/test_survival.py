@@ -159,7 +159,7 @@ def test_after_a_crash_of_everything_the_last_state_is_back_unless_another_patch
     assert second.ask("/node/echo/feedback")[1] == [0.75]
     assert second.ask("/node/out/gain")[1] == [-6.0]
     assert second.ask("/tempo")[1] == [77.0]
-    assert "taken up" in second.said()
+    assert "its patch and values are restored" in second.said()
     killed(second)
     with ServerProcess(*base, "--patch", "click", home=tmp_path) as third:
         assert third.ask("/node/list")[1] == ["click", "click"]

@@ -62,7 +62,7 @@ class TcpServer:
     def make_room(self, level: Level) -> bool:
         """Whether one more of that level fits; where all places are taken one of the same level or a lower one goes.
 
-        Of those held the oldest goes, then whoever has not been heard for longest.
+        The oldest connection without approval is closed first, then the one that has been silent for the longest time.
         """
         held = self.held
         if level is Level.HELD and len(held) >= MAX_HELD:

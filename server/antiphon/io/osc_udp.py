@@ -35,7 +35,7 @@ class UdpEndpoint:
     """One socket: datagrams in by `drain`, replies out by its peers.
 
     sock: bound.  lanes: where what came waits, in a lane for each sender.  level: what a host may do.
-    wake: something was drained.  refused: the key of a peer whose machine has nobody at that port.
+    wake: something was drained.  refused: the key of a peer whose machine has no socket at that port.
     queue_dropped: datagrams our queue had no room for.
     """
 

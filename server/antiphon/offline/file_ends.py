@@ -43,14 +43,14 @@ def tail_of(asked: float | None, sounds_on: bool) -> Tail:
 
 
 class Decay:
-    """Passes the blocks of a tail on up to the last frame at `level` or above: what is below waits for that."""
+    """Cuts a tail after its last frame at `level` or above: frames below it are held back until one is above."""
 
     def __init__(self, level: float) -> None:
         self._level = level
         self._held: list[Samples] = []
 
     def take(self, y: Samples) -> Iterator[Samples]:
-        """What of the tail so far is certain to be kept, in order. y: float32 `[channels, n]`."""
+        """Takes a block, float32 `[channels, n]`, and yields the frames of the tail that belong before the cut."""
         loud = np.flatnonzero(np.abs(y).max(axis=0) >= self._level)
         if not len(loud):
             self._held.append(y.copy())

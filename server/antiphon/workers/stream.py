@@ -51,7 +51,11 @@ class Stream:
         self.misses = 0
 
     def runs(self) -> bool:
-        """Whether the worker runs, has prepared the stream, and was not ended by `blame`."""
+        """Checks whether the worker can answer.
+
+        Returns:
+            Whether it runs, has prepared the stream, and was not ended by `blame`.
+        """
         words = self._words
         return (
             words[WorkerWord.STATE] == State.RUNNING
