@@ -121,6 +121,7 @@ def test_a_log_with_a_line_of_every_kind_is_played(tmp_path: Path, lines: list[A
         (1, ["load", "ids", "level"], "x", "line 2: it makes no sense (level takes whole numbers"),
         (1, ["cells", "3"], [], "line 2: it makes no sense (zip()"),
         (1, ["cells", "3", 3, 1], 1e8, "line 2: it makes no sense (gain takes 0 to 2, not 1e+08)"),
+        (1, ["cells", "3", 3, 2], 10**6, "line 2: it makes no sense (start takes whole numbers"),
         (2, ["op"], "explode", "line 3: it makes no sense (there is no op 'explode')"),
         (2, ["number"], 50.0, "line 3: it makes no sense (gain takes 0 to 2, not 50)"),
         (2, ["sample"], -1, "line 3: it makes no sense (sample takes whole numbers"),

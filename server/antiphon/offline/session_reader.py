@@ -206,7 +206,7 @@ def _check_engine(line: Line, spec: StreamSpec) -> None:
             state = {"from": start, "to": goal, "start": since, "length": length}
             _real(state, "from", -_MOST, _MOST)
             _real(state, "to", -_MOST, _MOST)
-            _whole(state, "start", -_LAST)
+            _whole(state, "start", -_LAST, line["sample"])
             _whole(state, "length")
     for node, kind, at in line.get("marks", ()):
         mark = {"node": node, "mark": kind, "number": at}
