@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -61,7 +62,8 @@ def stamp(path: str) -> Stamp | None:
     if not path:
         return None
     try:
-        found = Path(path).stat()
+        # a Path would put its parts into the interpreter's table of strings, thirty times a second
+        found = os.stat(path)
     except OSError:
         return None
     return found.st_mtime_ns, found.st_size, found.st_ino
