@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from antiphon.bench import soakproc
 from antiphon.bench.rig import ServerProcess, message
+from antiphon.bench.soak import processes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -90,7 +90,7 @@ class Killer:
         """Kills due processes, and checks whether killed ones have been restarted; returns events."""
         if not self._wanted and not self._away:
             return []
-        roles = soakproc.roles(self._supervisor, soakproc.named(self._home))
+        roles = processes.roles(self._supervisor, processes.named(self._home))
         events = [self._kill(role, roles[role], now) for role in self._wanted if roles.get(role)]
         self._wanted = [role for role in self._wanted if not roles.get(role)]
         for one in list(self._away):

@@ -15,7 +15,7 @@ from antiphon.contract.hookspecs import hookimpl
 def antiphon_processors(register):
     register("mask_a", "benchrack.nodes:MaskA", "A mask network.")
     register("mask_b", "benchrack.nodes:MaskB", "Another one, in a worker of its own.")
-    register("negate", "benchrack.nodes:Negate", "The sound turned over, in a worker.")
+    register("negate", "benchrack.nodes:NegateNode", "The sound turned over, in a worker.")
 """
 NODES = """
 from dataclasses import replace
@@ -23,7 +23,8 @@ from antiphon.workers.info import ModelInfo
 from antiphon.workers.processor import ModelProcessor
 from antiphon.workers.spec import WorkerSpec
 
-A = ModelInfo("mask_a", "antiphon.bench.grumask:GruMask", "grumask", "bench", latency=480, slots=2, folder={folder!r})
+NETWORK = "antiphon.bench.workers.grumask:GruMask"
+A = ModelInfo("mask_a", NETWORK, "grumask", "bench", latency=480, slots=2, folder={folder!r})
 
 
 class MaskA(ModelProcessor):
@@ -38,10 +39,10 @@ class MaskB(ModelProcessor):
 
 class _Negating(ModelInfo):
     def worker(self, device):
-        return WorkerSpec("negate", "antiphon.bench.echo:Negate", "torch", slots=2)
+        return WorkerSpec("negate", "antiphon.bench.workers.echo:Negate", "torch", slots=2)
 
 
-class Negate(ModelProcessor):
+class NegateNode(ModelProcessor):
     model = _Negating("negate", "", "", "bench")
     rate = 48000
 """
@@ -70,7 +71,7 @@ def install(plugins: Path, weights: Path, seed: int = 1) -> None:
     """Writes the plugin into a folder of plugins, and its random weights into `weights`."""
     import torch
 
-    from antiphon.bench.grumask import GruMask
+    from antiphon.bench.workers.grumask import GruMask
     from antiphon.runtime import model_files
 
     torch.manual_seed(seed)

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from antiphon.bench.report import finish, percentiles, table
-from antiphon.bench.soakplot import Panel, svg
-from antiphon.bench.soakproc import ROLES
-from antiphon.bench.soakslope import COUNT, DRIFT, MEMORY, Rule, Trend, trend
+from antiphon.bench.soak.plot import Panel, svg
+from antiphon.bench.soak.processes import ROLES
+from antiphon.bench.soak.slope import COUNT, DRIFT, MEMORY, Rule, Trend, trend
 
 Sample = dict[str, Any]
 BY_ROLE = (("rss", MEMORY, "RSS, MB"), ("anonymous", MEMORY, "anonymous memory, MB"),

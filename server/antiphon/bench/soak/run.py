@@ -21,12 +21,12 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
-from antiphon.bench import soakproc, soakstage
 from antiphon.bench.rig import ServerProcess
-from antiphon.bench.soakacts import Killer, PatchCycle
-from antiphon.bench.soakcounts import CounterSums, offset
-from antiphon.bench.soakresult import conclude
-from antiphon.bench.soaksender import Sender
+from antiphon.bench.soak import material, processes
+from antiphon.bench.soak.counters import CounterSums, offset
+from antiphon.bench.soak.disturbances import Killer, PatchCycle
+from antiphon.bench.soak.result import conclude
+from antiphon.bench.soak.sender import Sender
 from antiphon.errors import UsageError
 
 RATE = 1000
@@ -79,7 +79,7 @@ def main(hours: float, out: Path, seed: int) -> None:
     with _terminable(), tempfile.TemporaryDirectory(prefix="antiphon-soak-") as name:
         home = Path(name)
         ended = Soak(pace, out, home, seed, models=torch).run()
-    conclude(out, asdict(pace), seed, ended, len(soakstage.PATCHES))
+    conclude(out, asdict(pace), seed, ended, len(material.PATCHES))
 
 
 class Soak:
@@ -95,10 +95,10 @@ class Soak:
 
     def run(self) -> dict[str, Any]:
         """Runs until its time is over, Ctrl-C, or the server's end; returns how it ended."""
-        sound = soakstage.write(self._home, self._seed)
+        sound = material.write(self._home, self._seed)
         self._temporary.mkdir()
         server = ServerProcess(
-            "--audio", "headless", "--block", "256", "--input", str(sound), "--patch", next(iter(soakstage.PATCHES)),
+            "--audio", "headless", "--block", "256", "--input", str(sound), "--patch", next(iter(material.PATCHES)),
             home=self._home, env={"TMPDIR": str(self._temporary)}, wait=_START_SECONDS,
         )  # fmt: skip
         sender: Sender | None = None
@@ -116,7 +116,7 @@ class Soak:
             left = _end_strays(self._home)
         return {
             "why": why, "exit": status, "osc_sent": sender.sent if sender else 0, "processes_left": left,
-            "files_left": soakproc.files(self._temporary),
+            "files_left": processes.files(self._temporary),
         }  # fmt: skip
 
     def _play(self, server: ServerProcess) -> str:
@@ -127,7 +127,7 @@ class Soak:
         with (
             (self._out / "samples.jsonl").open("w") as samples,
             (self._out / "events.jsonl").open("w") as events,
-            contextlib.closing(PatchCycle(server, tuple(soakstage.PATCHES))) as loader,
+            contextlib.closing(PatchCycle(server, tuple(material.PATCHES))) as loader,
         ):
             killer = Killer(server.process.pid, self._home, self._victims, self._seed)
             last: dict[str, Any] = {}
@@ -160,11 +160,11 @@ class Soak:
 
     def _sample(self, server: ServerProcess, now: float, patch: str) -> dict[str, Any]:
         assert server.process is not None
-        reading = soakproc.read(server.process.pid, self._home)
+        reading = processes.read(server.process.pid, self._home)
         self._counts.take(server)
         return {
-            "t": round(now, 2), "patch": patch, **soakproc.as_json(reading),
-            "files": soakproc.files(self._temporary, self._home / "run"), "clock": offset(server.osc),
+            "t": round(now, 2), "patch": patch, **processes.as_json(reading),
+            "files": processes.files(self._temporary, self._home / "run"), "clock": offset(server.osc),
             "counts": self._counts.totals(),
         }  # fmt: skip
 
@@ -215,7 +215,7 @@ def _end_strays(home: Path) -> int:
 
 
 def _others(home: Path) -> list[int]:
-    return [pid for pid in soakproc.of_home(home) if pid != os.getpid()]
+    return [pid for pid in processes.of_home(home) if pid != os.getpid()]
 
 
 @contextlib.contextmanager

@@ -95,7 +95,7 @@ def _make(name: str, slots: int, seed: int) -> Hop:
 def _network(seed: int) -> Any:
     import torch
 
-    from antiphon.bench.grumask import GruMask
+    from antiphon.bench.workers.grumask import GruMask
 
     torch.manual_seed(seed)
     return GruMask().eval().requires_grad_(False)
@@ -206,7 +206,7 @@ def _numpy(slots: int, seed: int) -> Hop:
 
 def _around(slots: int, net: Callable[[Samples, Samples], Any]) -> Hop:
     """The transforms by numpy, the network by any runtime."""
-    from antiphon.bench.grumask import bands
+    from antiphon.bench.workers.grumask import bands
 
     window = np.sqrt(np.hanning(961)[:-1]).astype(np.float32)
     means = bands()

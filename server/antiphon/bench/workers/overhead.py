@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 import soundfile
 
-from antiphon.bench import cuda, hops, rack
 from antiphon.bench.report import finish, percentiles, table
 from antiphon.bench.rig import ServerProcess, burner
+from antiphon.bench.workers import cuda, hops, rack
 from antiphon.workers import pool
 from antiphon.workers.spec import WorkerSpec
 
@@ -69,7 +69,13 @@ def round_trips(count: int = TRIPS) -> dict[str, Any]:
     made = pool.Lockstep()
     try:
         spec = WorkerSpec(
-            "echo", "antiphon.bench.echo:Echo", "none", hop=BLOCK, inputs=(1, BLOCK), outputs=(1, BLOCK), slots=1
+            "echo",
+            "antiphon.bench.workers.echo:Echo",
+            "none",
+            hop=BLOCK,
+            inputs=(1, BLOCK),
+            outputs=(1, BLOCK),
+            slots=1,
         )
         stream = made.open(spec)
 

@@ -57,7 +57,7 @@ def stepper(way: str, streams: int, seed: int, device: str = "cuda") -> Any:
     """A stepper for one of `WAYS`, not warm yet. The device "cpu" has only eager and compiled."""
     import torch
 
-    from antiphon.bench.grumask import GruMask
+    from antiphon.bench.workers.grumask import GruMask
     from antiphon.workers import cuda
     from antiphon.workers.torch_network import one_thread
 
