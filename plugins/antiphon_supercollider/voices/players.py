@@ -15,8 +15,8 @@ from functools import cache
 from antiphon.api import PEDAL, EngineError, Event, osc
 from antiphon.api.files import built_in_folder
 from antiphon.api.synths import FIRST_DIAL, SynthSettings, parse_controls
-from antiphon_supercollider.material import NOTHING, VoiceAssets, built_in
-from antiphon_supercollider.template import Template, moment
+from antiphon_supercollider.voices.material import NOTHING, VoiceAssets, built_in
+from antiphon_supercollider.voices.template import Template, moment
 
 VOLUME, EXPRESSION, SOUND_OFF, RESET, NOTES_OFF = 7, 11, 120, 121, 123
 NEVER = -1

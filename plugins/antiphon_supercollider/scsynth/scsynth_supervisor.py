@@ -16,13 +16,13 @@ from collections.abc import Callable, Iterable
 from itertools import count
 
 from antiphon.api import EngineError, osc
-from antiphon_supercollider.asset_store import AssetLoader
-from antiphon_supercollider.counts import NoteCounts
-from antiphon_supercollider.hang_detector import ASK_SECONDS, HangDetector
-from antiphon_supercollider.jack_bridge import ECHO, Wires
-from antiphon_supercollider.layout import Layout
-from antiphon_supercollider.server import Scsynth
-from antiphon_supercollider.status import ScsynthWord
+from antiphon_supercollider.scsynth.asset_store import AssetLoader
+from antiphon_supercollider.scsynth.counts import NoteCounts
+from antiphon_supercollider.scsynth.hang_detector import ASK_SECONDS, HangDetector
+from antiphon_supercollider.scsynth.jack_bridge import ECHO, Wires
+from antiphon_supercollider.scsynth.layout import Layout
+from antiphon_supercollider.scsynth.server import Scsynth
+from antiphon_supercollider.scsynth.status import ScsynthWord
 
 UNCONFIRMED_SECONDS = 0.08
 """Time after which a note that scsynth has not confirmed counts as dropped."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from antiphon_supercollider.jack_bridge import ECHO
-from antiphon_supercollider.own import PLACES
+from antiphon_supercollider.scsynth.jack_bridge import ECHO
+from antiphon_supercollider.voices.own import PLACES
 
 FIRST_GROUP = 10
 

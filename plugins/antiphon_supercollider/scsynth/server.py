@@ -16,7 +16,7 @@ from pathlib import Path
 
 from antiphon.api import EngineError, osc
 from antiphon.api.workers import short_slices
-from antiphon_supercollider import leftovers
+from antiphon_supercollider.scsynth import leftovers
 
 BOOT_SECONDS = 15.0
 MISSING = "scsynth is not installed; install it with: sudo apt-get install supercollider-server"

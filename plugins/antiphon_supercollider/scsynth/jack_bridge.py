@@ -14,7 +14,7 @@ import numpy as np
 
 from antiphon.api import EngineError, Samples
 from antiphon.api.kernels import compile_all
-from antiphon_supercollider.kernel import DEPTH, MAX_PORTS, WORDS, BridgeSlot, bridge_process
+from antiphon_supercollider.scsynth.kernel import DEPTH, MAX_PORTS, WORDS, BridgeSlot, bridge_process
 
 NAME = "antiphon-scsynth-wires-"
 ECHO = 2

@@ -10,7 +10,7 @@ from pathlib import Path
 from antiphon.api import FileError, ParamError
 from antiphon.api.files import built_in_folder
 from antiphon.api.synths import RESERVED, SynthSettings, parse_controls
-from antiphon_supercollider import scgf
+from antiphon_supercollider.voices import scgf
 
 BUILT_IN = {
     name: f"antiphon_{name}"

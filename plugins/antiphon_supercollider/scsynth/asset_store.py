@@ -22,9 +22,9 @@ from antiphon.api import osc
 from antiphon.api.console import say
 from antiphon.api.files import built_in_folder
 from antiphon.api.synths import SynthSettings
-from antiphon_supercollider import leftovers
-from antiphon_supercollider.material import MAX_CHANNELS, MAX_SECONDS, VoiceAssets, own
-from antiphon_supercollider.scgf import Definition
+from antiphon_supercollider.scsynth import leftovers
+from antiphon_supercollider.voices.material import MAX_CHANNELS, MAX_SECONDS, VoiceAssets, own
+from antiphon_supercollider.voices.scgf import Definition
 
 KEPT = 24
 """Most sounds, and most definitions; the oldest that no node uses is removed first."""

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 
 from antiphon.api import Event, frequency, osc
 from antiphon.api.synths import SynthSettings
-from antiphon_supercollider.material import BUFFERS, VoiceAssets
-from antiphon_supercollider.players import AT_ONCE, NodeVoices, ScVoice, SendPacket
-from antiphon_supercollider.template import Template, moment
+from antiphon_supercollider.voices.material import BUFFERS, VoiceAssets
+from antiphon_supercollider.voices.players import AT_ONCE, NodeVoices, ScVoice, SendPacket
+from antiphon_supercollider.voices.template import Template, moment
 
 PLACES = 64
 """Voices of a node at once, releasing ones included; each has two audio buses and a control bus."""

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from antiphon.api import EngineError, Unanswered, osc
 from antiphon.api.files import built_in_folder
-from antiphon_supercollider.server import Scsynth
+from antiphon_supercollider.scsynth.server import Scsynth
 
 ANSWER_SECONDS = 1.0
 SILENT_SECONDS = 1.0
