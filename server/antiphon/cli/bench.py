@@ -140,7 +140,7 @@ def bench(
     out: Annotated[str, typer.Option(help="soak: a folder for its samples, events, result and plot.")] = "soak",
 ) -> None:
     """Measure, beside a peer or baseline where there is one: a table, and one JSON object as the last line."""
-    from antiphon.cli.errors import endable
+    from antiphon.cli.terminal.errors import endable
     from antiphon.errors import PluginError, UsageError
     from antiphon.runtime.suggestion import instead
 

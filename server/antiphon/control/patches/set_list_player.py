@@ -6,8 +6,8 @@ import logging
 
 from antiphon.contract.catalog import Catalog
 from antiphon.control.osc.feedback import Feedback
-from antiphon.control.plans import Plans
-from antiphon.control.set_position import SetPosition
+from antiphon.control.patches.plans import Plans
+from antiphon.control.patches.set_position import SetPosition
 from antiphon.errors import PatchError, WireError
 from antiphon.graph import patch as patches
 from antiphon.io.osc_peer import Peer

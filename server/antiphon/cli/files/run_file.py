@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
 
-from antiphon.cli.errors import complain
-from antiphon.cli.progress import ProgressBar
-from antiphon.cli.run_settings import FileTask, RunSettings
+from antiphon.cli.files.run_settings import FileTask, RunSettings
+from antiphon.cli.terminal.errors import complain
+from antiphon.cli.terminal.progress import ProgressBar
 from antiphon.contract.block import Samples, StreamSpec
 from antiphon.contract.catalog import ProcessorInfo
 from antiphon.errors import FileError, UsageError

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from antiphon.cli import completion
-from antiphon.cli.errors import complain, endable
-from antiphon.cli.offline import MOST_FADE, MOST_TAIL, play_with, within
-from antiphon.cli.report import report
-from antiphon.cli.run_settings import BLOCK, FileTask, RunSettings
+from antiphon.cli.files.options import MOST_FADE, MOST_TAIL, play_with, within
+from antiphon.cli.files.report import report
+from antiphon.cli.files.run_settings import BLOCK, FileTask, RunSettings
+from antiphon.cli.terminal.errors import complain, endable
 from antiphon.errors import AntiphonError, FileError, UsageError
 from antiphon.offline.file_job import FADE, FileJob, Named, apart, free
 from antiphon.runtime.suggestion import instead
@@ -104,7 +104,7 @@ def run(
             return
         if midi_out or analysis:
             raise UsageError(f"{plugin} writes no {'MIDI' if midi_out else 'analysis'}; leave that option out")
-        from antiphon.cli.runfile import one
+        from antiphon.cli.files.run_file import one
 
         if out_dir is None:
             report(one(plugin, jobs[0], settings, loaded))
@@ -120,7 +120,7 @@ def _by_itself(own: str, job: FileJob) -> None:
     """Runs a plugin that processes files itself: `own` names its function."""
     from dataclasses import replace
 
-    from antiphon.cli.progress import ProgressBar
+    from antiphon.cli.terminal.progress import ProgressBar
     from antiphon.io.decode import shown
     from antiphon.io.midifile import SUFFIXES
     from antiphon.offline.output_summary import Written
@@ -145,7 +145,7 @@ def plan_jobs(paths: Sequence[str], out_dir: str | None, info: ProcessorInfo, *,
 
     alone: the plugin takes one IN, which may be a folder, and one OUT.
     """
-    from antiphon.cli.runfile import suffix_of, suffixes
+    from antiphon.cli.files.run_file import suffix_of, suffixes
     from antiphon.io.decode import shown
 
     if alone and (out_dir is not None or len(paths) != 2):
@@ -223,7 +223,7 @@ def _each(
     plugin: str, jobs: Sequence[FileTask], settings: RunSettings, loaded: Loaded, folder: Path, *, force: bool
 ) -> int:
     """Runs every task and reports failures on standard error; returns the number of failures."""
-    from antiphon.cli.runfile import one
+    from antiphon.cli.files.run_file import one
     from antiphon.runtime.paths import made
 
     made(folder)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
-from antiphon.cli.errors import complain
+from antiphon.cli.terminal.errors import complain
 from antiphon.errors import UsageError
 
 MOST_TAIL = 600.0

@@ -12,7 +12,7 @@ from antiphon.control.engine_clock import EngineClock
 from antiphon.control.executor import CommandExecutor
 from antiphon.control.osc.arguments import Args, most, number, whole
 from antiphon.control.osc.feedback import Feedback
-from antiphon.control.plans import Plans
+from antiphon.control.patches.plans import Plans
 from antiphon.control.replies import Replies
 from antiphon.control.saver import StateSaver
 from antiphon.io.osc_peer import Peer

@@ -13,13 +13,13 @@ from typing import Any, Protocol
 from antiphon.contract.catalog import Catalog
 from antiphon.control.engine_clock import EngineClock
 from antiphon.control.executor import CommandExecutor
-from antiphon.control.history import MAX_EDITS, Before, EditHistory, Rollback, before, graph_to_restore
 from antiphon.control.osc.feedback import Feedback
 from antiphon.control.osc.outbox import Outbox
 from antiphon.control.osc.syncs import Syncs
+from antiphon.control.patches.history import MAX_EDITS, Before, EditHistory, Rollback, before, graph_to_restore
+from antiphon.control.patches.set_position import SetPosition
 from antiphon.control.replies import Replies
 from antiphon.control.server_events import ServerEvents
-from antiphon.control.set_position import SetPosition
 from antiphon.control.state import StateFolder
 from antiphon.engine.link import EngineLink
 from antiphon.errors import AntiphonError, PatchError, WireError

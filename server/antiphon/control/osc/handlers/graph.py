@@ -14,7 +14,7 @@ from antiphon.control.executor import CommandExecutor
 from antiphon.control.osc.arguments import Args, most, number, pressed, text, whole
 from antiphon.control.osc.feedback import param_level, wire_value
 from antiphon.control.osc.route import AddressRoute, Handler
-from antiphon.control.plans import Plans
+from antiphon.control.patches.plans import Plans
 from antiphon.control.replies import Replies
 from antiphon.control.saver import StateSaver
 from antiphon.errors import PatchError, WireError

@@ -15,9 +15,9 @@ from typing import Any, NoReturn
 
 import typer
 
-from antiphon.cli.progress import clear
-from antiphon.cli.refusals import sentence
-from antiphon.cli.style import styled
+from antiphon.cli.terminal.progress import clear
+from antiphon.cli.terminal.refusals import sentence
+from antiphon.cli.terminal.style import styled
 from antiphon.errors import AntiphonError
 
 # typer carries its command-line library inside in some versions and beside it in others; both give

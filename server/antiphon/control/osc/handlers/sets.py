@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import Protocol
 
 from antiphon.control.osc.arguments import Args, most, pressed, text, whole
-from antiphon.control.osc.handle_graph import listing
+from antiphon.control.osc.handlers.graph import listing
+from antiphon.control.patches.set_list_player import Sets
 from antiphon.control.replies import Replies
-from antiphon.control.set_list_player import Sets
 from antiphon.io.osc_peer import Peer
 from antiphon.session import set_list
 from antiphon.session.commands import When

@@ -11,8 +11,8 @@ from typing import Protocol
 
 from antiphon.control.faults import ControlFaults
 from antiphon.control.osc.feedback import Feedback
-from antiphon.control.plans import Plans
-from antiphon.control.reload_report import reload_line
+from antiphon.control.patches.plans import Plans
+from antiphon.control.patches.reload_report import reload_line
 from antiphon.control.server_events import ServerEvents
 from antiphon.control.turns import Turns
 from antiphon.errors import AntiphonError, PatchError

@@ -14,10 +14,10 @@ def replay(
     force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
 ) -> None:
     """Render a recorded set to a file: the same samples on the same machine."""
-    from antiphon.cli.errors import endable
-    from antiphon.cli.offline import play_with
-    from antiphon.cli.progress import ProgressBar
-    from antiphon.cli.report import report
+    from antiphon.cli.files.options import play_with
+    from antiphon.cli.files.report import report
+    from antiphon.cli.terminal.errors import endable
+    from antiphon.cli.terminal.progress import ProgressBar
     from antiphon.errors import FileError
     from antiphon.io.audiofile import stream
     from antiphon.io.audiowrite import AudioWriter, format_of

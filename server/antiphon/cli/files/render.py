@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from antiphon.cli import completion
-from antiphon.cli.errors import complain, endable
-from antiphon.cli.offline import MOST_FADE, MOST_TAIL, within
-from antiphon.cli.report import report
+from antiphon.cli.files.options import MOST_FADE, MOST_TAIL, within
+from antiphon.cli.files.report import report
 from antiphon.cli.synthhelp import NAMES
+from antiphon.cli.terminal.errors import complain, endable
 from antiphon.errors import FileError, UsageError
 from antiphon.offline.file_job import FADE
 
@@ -63,8 +63,8 @@ def render(
 
     Without --seconds OUT is longer than IN by the echoes and notes that still sound at its end.
     """
-    from antiphon.cli.offline import play_with
-    from antiphon.cli.progress import ProgressBar
+    from antiphon.cli.files.options import play_with
+    from antiphon.cli.terminal.progress import ProgressBar
     from antiphon.contract.block import StreamSpec
     from antiphon.graph.graph import order
     from antiphon.graph.patch import load as load_patch
