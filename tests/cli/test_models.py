@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import typer
 
-from antiphon.cli import errors
 from antiphon.cli import models as command
+from antiphon.cli.terminal import errors
 from antiphon.runtime import model_files, resources
 from antiphon.workers import devices
 from antiphon.workers.info import ModelInfo

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 import typer
 
-from antiphon.cli import errors
 from antiphon.cli.devices import devices, listing
 from antiphon.cli.doctor import doctor
+from antiphon.cli.terminal import errors
 from antiphon.contract.finding import Finding
 from antiphon.doctor import finding, loopback, machine, software, sound
 from antiphon.doctor.sound import Device, JackState, LibraryReport

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from tests import audio as sound
 
-from antiphon.cli.render import render
+from antiphon.cli.files.render import render
 from antiphon.contract.block import StreamSpec
 from antiphon.demo import hum_loop, melody_loop
 from antiphon.graph.patch import load

@@ -12,8 +12,8 @@ import pytest
 import soundfile
 from tests.cli.conftest import Done
 
-from antiphon.cli import errors
 from antiphon.cli.commands import application
+from antiphon.cli.terminal import errors
 from antiphon.runtime import paths
 from antiphon.runtime.settings import ServeSettings
 from antiphon.synth import backends

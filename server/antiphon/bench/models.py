@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from antiphon.bench.report import finish, percentiles, table
-from antiphon.bench.workers import BLOCK, VOICES, keeping_up
+from antiphon.bench.workers.overhead import BLOCK, VOICES, keeping_up
 from antiphon.workers.info import ModelInfo
 from antiphon.workers.model_client import usable
 

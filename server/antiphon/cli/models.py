@@ -26,7 +26,7 @@ def register(cli: typer.Typer) -> None:
         """List models and verify their weights. Exit 1 if any are changed or missing."""
         import json
 
-        from antiphon.cli.errors import complain
+        from antiphon.cli.terminal.errors import complain
         from antiphon.workers import devices
 
         registered, failed = known(plugins_dir)

@@ -28,12 +28,12 @@ from antiphon.control.osc.outbox import Outbox
 from antiphon.control.osc.reports import Reports
 from antiphon.control.osc.subscribers import Subscribers
 from antiphon.control.osc.syncs import Syncs
-from antiphon.control.plans import Plans
+from antiphon.control.patches.plans import Plans
+from antiphon.control.patches.set_list_player import Sets
+from antiphon.control.patches.set_position import SetPosition
 from antiphon.control.replies import Replies
 from antiphon.control.saver import StateSaver
 from antiphon.control.server_events import ServerEvents
-from antiphon.control.set_list_player import Sets
-from antiphon.control.set_position import SetPosition
 from antiphon.control.state import StateFolder
 from antiphon.control.transports import Service, Transports
 from antiphon.control.turns import Turns, TurnSteps

@@ -21,7 +21,7 @@ from typing import Any
 from antiphon.contract.catalog import Catalog
 from antiphon.control.app import ControlApp
 from antiphon.control.hooks import ServerHooks
-from antiphon.control.patch_watch import watch
+from antiphon.control.patches.patch_watch import watch
 from antiphon.control.web_requests import WebRequests
 from antiphon.engine import session_header
 from antiphon.engine.remote import RemoteEngine

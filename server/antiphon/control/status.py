@@ -12,10 +12,10 @@ from antiphon.control.osc.clients import Access, Surfaces
 from antiphon.control.osc.feedback import Feedback
 from antiphon.control.osc.intake import Intake
 from antiphon.control.osc.outbox import Outbox
-from antiphon.control.plans import Plans
+from antiphon.control.patches.plans import Plans
+from antiphon.control.patches.set_position import SetPosition
 from antiphon.control.replies import Replies
 from antiphon.control.saver import StateSaver
-from antiphon.control.set_position import SetPosition
 from antiphon.control.transports import Transports
 from antiphon.engine.link import EngineLink
 from antiphon.io.osc_tcp import TcpServer

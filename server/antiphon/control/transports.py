@@ -15,9 +15,9 @@ from antiphon.control.osc.feedback import Feedback
 from antiphon.control.osc.intake import Intake
 from antiphon.control.osc.outbox import Outbox
 from antiphon.control.osc.route import AddressRoute
-from antiphon.control.plans import Plans
+from antiphon.control.patches.plans import Plans
+from antiphon.control.patches.set_position import SetPosition
 from antiphon.control.server_events import ServerEvents
-from antiphon.control.set_position import SetPosition
 from antiphon.control.state import StateFolder, transport_file
 from antiphon.control.turns import Turns
 from antiphon.engine.link import EVERY_NODE, EngineLink, PlayedNote

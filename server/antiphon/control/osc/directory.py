@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from antiphon.control.osc.addresses import ADDRESSES, OscServer
-from antiphon.control.osc.handle_graph import node_routes
+from antiphon.control.osc.handlers.graph import node_routes
 from antiphon.control.osc.route import AddressRoute
 from antiphon.session.router import Router
 from antiphon.session.session import Session

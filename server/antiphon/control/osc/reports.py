@@ -13,7 +13,7 @@ from antiphon.control.faults import ControlFaults
 from antiphon.control.osc.feedback import LATE_SECONDS, Feedback
 from antiphon.control.osc.notes_out import NotesOut
 from antiphon.control.osc.syncs import Syncs
-from antiphon.control.plans import Plans
+from antiphon.control.patches.plans import Plans
 from antiphon.control.server_events import ServerEvents
 from antiphon.control.turns import Turns
 from antiphon.engine.action_schedule import OTHER
