@@ -239,12 +239,13 @@ def _cell(scores: Sequence[MetricValue], measure: Measure) -> Cell:
 
 
 def table(evaluation: Evaluation, figures: Sequence[Cell]) -> list[str]:
-    """The figures as lines of text: `figure_lines`, then each of our systems' worst items, then the note."""
+    """The figures as lines of text: `figure_lines`, our systems' worst items in the first group, the note."""
     lines = figure_lines(evaluation, figures)
+    first = figures[0].group if figures else ""
     ours = {s.name for s in evaluation.systems if s.role == "ours"}
     lines += [
-        f"worst of {c.system}, {c.measure}{f' ({c.group})' if c.group else ''}: {_number(c.worst)} ({c.worst_item})"
-        for c in figures if c.system in ours and c.n > 1
+        f"worst of {c.system}, {c.measure}: {_number(c.worst)} ({c.worst_item})"
+        for c in figures if c.system in ours and c.n > 1 and c.group == first
     ]  # fmt: skip
     return [*lines, evaluation.note] if evaluation.note else lines
 
