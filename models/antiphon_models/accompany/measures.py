@@ -24,8 +24,8 @@ def agreement(song: AnnotatedSong, chords: Sequence[int]) -> float:
     edges = np.append(song.beats, last)
     ours = np.stack((edges[:-1], edges[1:]), axis=1)
     said = [label(c) if c >= 0 else "N" for c in chords[: len(song.beats)]]
-    theirs = np.array([(start, end) for start, end, _ in song.said if end > start])
-    names = [text for start, end, text in song.said if end > start]
+    theirs = np.array([(start, end) for start, end, _ in song.labels if end > start])
+    names = [text for start, end, text in song.labels if end > start]
     return float(mir_eval.chord.evaluate(theirs, names, ours, said)["majmin"])
 
 

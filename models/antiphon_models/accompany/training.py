@@ -94,7 +94,7 @@ def settle(given: list[_Counted], tables: HarmonyTables) -> int:
             score = np.log(tables.next[song.place[1:][both], mode, chords[:-1][both], chords[1:][both]]).sum()
             score += np.log(tables.first[mode, chords[known]]).sum()
             seen = np.concatenate((durations, onsets), axis=1)[known]
-            scores.append(score + (seen * tables.melody_of[mode][:, chords[known]].T).sum())
+            scores.append(score + (seen * tables.heard[mode][:, chords[known]].T).sum())
         best = int(np.argmax(scores))
         moved += best != song.key
         song.key = best
