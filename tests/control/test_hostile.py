@@ -94,7 +94,7 @@ async def test_deep_nests_and_huge_packets(live: Rig) -> None:
     client.raw(b"\0" * 65507)
     await live.settle()
     assert [address for address, _ in client.heard()] == ["/fail"] * 4
-    assert live.app.value("a", "gain") == 0.5
+    assert live.app.executor.value("a", "gain") == 0.5
 
 
 async def test_hundred_thousand_future_events_leave_room_for_the_next_message(live: Rig) -> None:

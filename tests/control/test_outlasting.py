@@ -76,7 +76,7 @@ async def test_half_a_character_is_refused_and_nobody_is_deaf_after_it(live: Rig
     heard = client.heard()
     assert ("/fail", ("/node/a/label", "55296 is not a character")) in heard
     assert [address for address, _ in heard].count("/pong") == 100
-    assert live.app.value("a", "label") == ""
+    assert live.app.executor.value("a", "label") == ""
     assert live.app.counts()["faults"] == 0
 
 
@@ -88,7 +88,7 @@ async def test_text_without_utf8_is_refused_whichever_way_it_comes(live: Rig) ->
         live.app.command(SetParam("a", "label", "x\ud800y"), "")
     live.app.command(SetParam("a", "label", "grüße 🎹"), "")
     await live.settle()
-    assert live.app.value("a", "label") == "grüße 🎹"
+    assert live.app.executor.value("a", "label") == "grüße 🎹"
 
 
 async def test_names_of_files_that_are_not_utf8_are_listed_and_answered(tmp_path: Path, home: Path) -> None:
@@ -96,7 +96,7 @@ async def test_names_of_files_that_are_not_utf8_are_listed_and_answered(tmp_path
     paths.made(paths.patches() / "live").joinpath(NAME + ".toml").touch()
     paths.patches().joinpath(NAME + ".toml").touch()
     async with rig(tmp_path / "state", catalog=Catalog({"player": PLAYER}), patch=False) as live:
-        live.app.perform(live.app.session.load(plays(""), "player"))
+        live.app.executor.perform(live.app.session.load(plays(""), "player"))
         live.app.structure_changed()
         await live.settle()
         client = live.client()
@@ -126,7 +126,7 @@ async def test_a_file_of_the_command_line_may_have_any_name(tmp_path: Path, home
     async with rig(tmp_path / "state", catalog=catalog, patch=False) as live:
         client = live.client()
         await client.ask("/notify", 1)
-        live.app.perform(live.app.session.load(plays(whole), NAME))
+        live.app.executor.perform(live.app.session.load(plays(whole), NAME))
         live.app.structure_changed()
         live.app.feedback.changed("/node/p/file", whole, "")
         await live.settle(ticks=3)
@@ -142,7 +142,7 @@ async def test_a_file_of_the_command_line_may_have_any_name(tmp_path: Path, home
         assert rb"\udce4" in body
         assert live.app.counts()["faults"] == 0
     async with rig(tmp_path / "state", catalog=catalog, patch=False) as again:
-        assert again.app.value("p", "file") == whole
+        assert again.app.executor.value("p", "file") == whole
 
 
 def test_plain_text_over_http_is_total() -> None:

@@ -60,7 +60,7 @@ async def test_loading_a_patch(live: Rig, home: Path) -> None:
     assert "mine" in (await client.ask("/patch/list"))[0][1]
     (home / "data" / "patches" / "mine.toml").write_text(PATCH.replace("1.75", "0.75"))
     assert await client.ask("/patch/reload") == [("/done", ("/patch/reload", "One gain"))]
-    assert live.app.value("a", "gain") == 0.75
+    assert live.app.executor.value("a", "gain") == 0.75
 
 
 async def test_a_first_engine_that_says_it_starts_after_the_patch_was_asked_for_is_not_asked_twice(
@@ -87,7 +87,7 @@ async def test_saving_a_patch(live: Rig, home: Path) -> None:
     await client.ask("/node/remove", "c")
     assert await client.ask("/patch/load", "kept") == [("/done", ("/patch/load", "kept"))]
     assert [n.name for n in live.app.graph.nodes] == ["a", "b", "c"]
-    assert live.app.value("a", "gain") == 1.5
+    assert live.app.executor.value("a", "gain") == 1.5
     for name in ("../x", "a/b", "", ".hidden"):
         ((sort, _),) = await client.ask("/patch/save", name)
         assert sort == "/fail"
@@ -129,10 +129,10 @@ async def test_the_engine_refuses_and_all_is_as_before(live: Rig) -> None:
     assert live.app.session.current() == before
     assert "/node/c/gain" not in {r.address for r in live.app.router.exact.values()}
     assert await client.ask("/node/a/size", 512) == [("/fail", ("/node/a/size", "the node c cannot be made"))]
-    assert live.app.value("a", "size") == 256
+    assert live.app.executor.value("a", "size") == 256
     live.engine.refuse = ""
     assert await client.ask("/node/a/size", 512) == []
-    assert live.app.value("a", "size") == 512
+    assert live.app.executor.value("a", "size") == 512
 
 
 async def test_a_flood_of_plans_is_asked_for_one_at_a_time(live: Rig) -> None:

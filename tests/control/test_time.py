@@ -60,7 +60,7 @@ async def test_the_past_is_applied_at_once_and_reported(live: Rig) -> None:
     other.bundle(live.time.timetag(-0.5), encode("/node/list"))
     await live.settle(2)
     assert live.engine.values[1, GAIN] == 1.5
-    assert live.app.value("b", "gain") == 1.25
+    assert live.app.executor.value("b", "gain") == 1.25
     assert other.heard() == [("/node/list.reply", ("a", "gain", "b", "gain"))]
     late = dict(m[1] for m in client.heard() if m[0] == "/late")
     assert late == {"/node/a/gain": pytest.approx(0.25), "/node/list": pytest.approx(0.5)}
@@ -166,7 +166,7 @@ async def test_the_schedule_is_bounded_and_says_so_once(live: Rig) -> None:
     assert "65536 events are scheduled" in told[0][1][1]
     assert live.app.counts()["osc_failed"] == sent - MAX_PENDING
     assert await client.ask("/node/b/gain", 0.25) == []
-    assert live.app.value("b", "gain") == 0.25
+    assert live.app.executor.value("b", "gain") == 0.25
 
 
 async def test_clear_drops_what_is_scheduled_and_says_so_to_who_waits(live: Rig) -> None:
@@ -179,7 +179,7 @@ async def test_clear_drops_what_is_scheduled_and_says_so_to_who_waits(live: Rig)
     assert reason.startswith("5 was dropped by /clearSched")
     assert len(live.app.syncs) == 0
     await live.move(2.0)
-    assert live.app.value("a", "gain") == 0.5
+    assert live.app.executor.value("a", "gain") == 0.5
     assert client.heard() == []
     assert await client.ask("/sync", 6) == [("/synced", (6,))]
 

@@ -79,7 +79,7 @@ async def test_a_message_is_answered_as_a_surfaces_is(live: Rig, host: Transport
     await live.settle()
     assert heard[0] == ("/node/a/gain", (0.5,))
     assert (heard[1][0], heard[1][1][:2]) == ("/pong", ("x", 3))
-    assert live.app.value("a", "gain") == 1.5
+    assert live.app.executor.value("a", "gain") == 1.5
 
 
 async def test_what_cannot_be_done_is_raised(host: TransportHost) -> None:

@@ -20,7 +20,7 @@ from antiphon.graph import patch
 from antiphon.newplugin.shapes import SHAPES
 from antiphon.newplugin.writing import files
 from antiphon.plugins import loader
-from antiphon.synth import info as synths
+from antiphon.synth import choosing
 
 ROOT = Path(__file__).parents[2]
 TUTORIAL = (ROOT / "docs" / "plugins.md").read_text()
@@ -107,7 +107,7 @@ def test_the_model_plugin_is_listed_and_its_weights_verified(trained):
 
 
 def test_the_synth_is_registered_under_its_name(folder):
-    found = synths.choose("beeper", loader.load(folder).factories["synths"])
+    found = choosing.choose("beeper", loader.load(folder).factories["synths"])
     assert (found.backend, found.zygote) == ("beeper.backend:Beeper", "none")
 
 

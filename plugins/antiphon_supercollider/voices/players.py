@@ -19,7 +19,6 @@ from antiphon_supercollider.voices.material import NOTHING, VoiceAssets, built_i
 from antiphon_supercollider.voices.template import Template, moment
 
 VOLUME, EXPRESSION, SOUND_OFF, RESET, NOTES_OFF = 7, 11, 120, 121, 123
-NEVER = -1
 AT_ONCE = -1
 AGAIN_ATTACK = 0.05
 """Seconds of attack of a note that is resumed, so that it is not struck again."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
 import socket
 from collections.abc import Callable, Iterable
@@ -12,10 +11,9 @@ from time import monotonic_ns
 from typing import Any
 
 from antiphon.contract.catalog import Catalog
-from antiphon.contract.params import Value
 from antiphon.control import status as figures
 from antiphon.control.engine_clock import EngineClock
-from antiphon.control.executor import CommandExecutor, rounded
+from antiphon.control.executor import CommandExecutor
 from antiphon.control.faults import ControlFaults
 from antiphon.control.osc.clients import Access, Surfaces
 from antiphon.control.osc.directory import Directory
@@ -40,13 +38,11 @@ from antiphon.control.turns import Turns, TurnSteps
 from antiphon.control.wall_clock import WallClock
 from antiphon.engine.link import EngineLink
 from antiphon.errors import WireError
-from antiphon.graph.graph import Graph, NodeSpec
-from antiphon.graph.io_nodes import ENDS
+from antiphon.graph.graph import Graph
 from antiphon.io.osc_peer import Lane, Peer
 from antiphon.io.osc_tcp import TcpServer
 from antiphon.io.osc_udp import UdpEndpoint
 from antiphon.session.commands import Command
-from antiphon.session.effects import Effect
 from antiphon.session.session import Session
 from antiphon.workers.status import WorkerStatus
 
@@ -231,26 +227,6 @@ class ControlApp:
         """Every counter by name, since the server's start."""
         return figures.counts(self, self._saved_counts)
 
-    def value(self, node: str, param: str) -> Value | None:
-        """The value last asked for that is due by now; None where there is no such node or parameter."""
-        try:
-            return self.executor.value(node, param)
-        except WireError:
-            return None
-
-    def settle(self) -> None:
-        """Applies the values received in this turn and those that are due, so that the session is up to date."""
-        self.executor.settle()
-
-    def settled_values(self, node: NodeSpec) -> dict[str, Value]:
-        """The values of a node's parameters, by name; without those that are not known. Call `settle` first."""
-        info = ENDS[node.name][1] if node.name in ENDS else self.catalog.get(node.type)
-        found = {}
-        for param in info.cells if info else ():
-            with contextlib.suppress(WireError):
-                found[param.name] = rounded(self.session.value(node.name, param.name))
-        return found
-
     def command(self, command: Command, source: str) -> None:
         """Carries out a command outside a turn.
 
@@ -264,10 +240,6 @@ class ControlApp:
         self.intake.flush()
         self.executor.do(command, source)
         self.turns.end_soon()
-
-    def perform(self, effects: list[Effect]) -> None:
-        """Passes effects to the engine and to subscribers, as `CommandExecutor.perform`."""
-        self.executor.perform(effects)
 
     def structure_changed(self) -> None:
         """Adds the OSC addresses of new nodes, removes those of removed ones, and saves at the end of the turn."""

@@ -19,16 +19,17 @@ if TYPE_CHECKING:
 
 def play_with(device: str, synth: str, loaded: Loaded, graph: Graph | None = None) -> None:
     """Sets device and synth of this process. Raises `WorkerError` or `UsageError` if one is not available."""
+    from antiphon.synth import choosing
     from antiphon.synth import info as synths
     from antiphon.workers import devices, pool
 
     devices.resolve(device)
     pool.prefer(device)
-    chosen = synths.choose(synth, loaded.factories["synths"])
-    synths.use(synths.BackendChoice(chosen))
+    chosen = choosing.choose(synth, loaded.factories["synths"])
+    choosing.use(synths.BackendChoice(chosen))
     plays = graph is not None and any(node.type == "synth" for node in graph.nodes)
     if plays and synth == "auto" and chosen.name == synths.NULL.name:
-        complain(synths.silence(loaded.factories["synths"]))
+        complain(choosing.silence(loaded.factories["synths"]))
 
 
 S = TypeVar("S", float, float | None)

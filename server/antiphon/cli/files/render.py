@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from antiphon.offline.note_file import Score
     from antiphon.offline.rendering import StageRunner
     from antiphon.session.commands import Command
-    from antiphon.synth.support import OfflinePasses
+    from antiphon.synth.info import OfflinePasses
 
 BLOCK = 256
 LONG_BLOCK = 1024
@@ -79,7 +79,7 @@ def render(
     from antiphon.offline.runner import process_stream
     from antiphon.plugins.loader import load
     from antiphon.runtime.audio_limits import MAX_BLOCK, MIN_BLOCK
-    from antiphon.synth.info import chosen
+    from antiphon.synth.choosing import chosen
 
     if block and not MIN_BLOCK <= block <= MAX_BLOCK:
         raise UsageError(f"--block takes {MIN_BLOCK} to {MAX_BLOCK} frames, not {block}")

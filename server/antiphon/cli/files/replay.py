@@ -28,7 +28,7 @@ def replay(
     from antiphon.offline.session_reader import INPUT, SessionLog, found
     from antiphon.plugins.loader import load
     from antiphon.supervisor.recordings import SET
-    from antiphon.synth.info import chosen
+    from antiphon.synth.choosing import chosen
 
     folder = found(session)
     format_of(out)
