@@ -11,3 +11,4 @@ def antiphon_processors(register: Register) -> None:
     effect("compressor", "Compressor", "Turns loud sound down, by its own level or by another sound's.")
     effect("gate", "Gate", "Silences what is below a level.")
     effect("eq", "Eq", "Eight bands: peaks, shelves, cuts, notches.")
+    effect("reverb", "Reverb", "Puts it into a room.")

@@ -20,6 +20,7 @@ CASES = {
         {"gain3": 12.0, "gain7": -9.0},
         [(90, "freq3", 900.0), (301, "kind1", "lowcut"), (555, "gain2", 6.0), (700, "kind3", "notch")],
     ),
+    "reverb": ({"decay": 0.4, "size": 0.3}, [(100, "size", 1.5), (500, "decay", 3.0), (800, "predelay", 0.05)]),
 }
 # a parameter that jumps over the whole of its range in the middle of a tone, and how much steeper than the tone itself
 # the sound may then be
@@ -27,6 +28,7 @@ JUMPS = {
     "compressor": [("threshold", -60.0, 0.0), ("makeup", 0.0, 24.0), ("ratio", 1.0, 100.0)],
     "gate": [("threshold", -30.0, 0.0), ("range", 0.0, -90.0)],
     "eq": [("gain3", -24.0, 24.0), ("freq2", 20.0, 20000.0), ("q3", 0.1, 20.0), ("kind1", "off", "lowcut")],
+    "reverb": [("decay", 0.2, 30.0), ("damping", 0.0, 1.0), ("size", 0.3, 2.0), ("predelay", 0.0, 0.2)],
 }
 JUMP_SETTINGS = {"eq": {"gain2": 12.0, "gain3": 12.0, "freq1": 500.0}, "gate": {"release": 0.02, "attack": 0.02}}
 
