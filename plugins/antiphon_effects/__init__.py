@@ -12,3 +12,8 @@ def antiphon_processors(register: Register) -> None:
     effect("gate", "Gate", "Silences what is below a level.")
     effect("eq", "Eq", "Eight bands: peaks, shelves, cuts, notches.")
     effect("reverb", "Reverb", "Puts it into a room.")
+    effect("drive", "Drive", "Distorts, with aliases 80 dB down.")
+    effect("bitcrush", "Bitcrush", "Fewer bits, fewer samples.")
+    effect("tremolo", "Tremolo", "Louder and softer, over and over, or from side to side.")
+    effect("ringmod", "Ringmod", "Multiplies it with a sine or another sound.")
+    effect("width", "Width", "From mono to twice as wide.")

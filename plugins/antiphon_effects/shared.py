@@ -12,6 +12,8 @@ LOUDEST = 1e6
 """Magnitude to which samples are clipped, 120 dB above full scale: no square of one exceeds a 32-bit float."""
 REST = 1e-15
 """Magnitude below which a state is 0: 300 dB below full scale, and far above the denormal numbers, which are slow."""
+SHORTEST_BEATS = 0.001
+"""Beats that a turn takes at least."""
 PI = math.pi
 _NEPER = math.log(10.0) / 20.0
 
@@ -61,3 +63,13 @@ def effects_fall(seconds: f64, rate: f64) -> f64:
 def effects_random(state: i64) -> i64:
     """The next state of a linear congruential generator (Knuth, The Art of Computer Programming, vol. 2, 3.3.4)."""
     return state * 6364136223846793005 + 1442695040888963407
+
+
+@kernel
+def effects_turns(turns: f64, hertz: f64, beats: f64, beat: f64, rate: f64) -> f64:
+    """The place of an oscillator in its turn, 0 to 1: the clock's where `beats` a turn are given, else a frame on."""
+    if beats > 0.0:
+        at = beat / max(beats, SHORTEST_BEATS)
+        return at - math.floor(at)
+    at = turns + hertz / rate
+    return at - math.floor(at)

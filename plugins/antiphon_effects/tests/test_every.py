@@ -21,6 +21,11 @@ CASES = {
         [(90, "freq3", 900.0), (301, "kind1", "lowcut"), (555, "gain2", 6.0), (700, "kind3", "notch")],
     ),
     "reverb": ({"decay": 0.4, "size": 0.3}, [(100, "size", 1.5), (500, "decay", 3.0), (800, "predelay", 0.05)]),
+    "drive": ({"drive": 20.0}, [(100, "drive", 36.0), (301, "curve", "hard"), (600, "tone", 900.0)]),
+    "bitcrush": ({}, [(100, "bits", 3.0), (700, "rate", 3000.0)]),
+    "tremolo": ({"spread": 0.7}, [(100, "rate", 20.0), (400, "shape", "square"), (800, "depth", 1.0)]),
+    "ringmod": ({}, [(100, "frequency", 5000.0), (500, "source", "carrier")]),
+    "width": ({}, [(100, "width", 2.0), (500, "bass", 200.0)]),
 }
 # a parameter that jumps over the whole of its range in the middle of a tone, and how much steeper than the tone itself
 # the sound may then be
@@ -29,8 +34,19 @@ JUMPS = {
     "gate": [("threshold", -30.0, 0.0), ("range", 0.0, -90.0)],
     "eq": [("gain3", -24.0, 24.0), ("freq2", 20.0, 20000.0), ("q3", 0.1, 20.0), ("kind1", "off", "lowcut")],
     "reverb": [("decay", 0.2, 30.0), ("damping", 0.0, 1.0), ("size", 0.3, 2.0), ("predelay", 0.0, 0.2)],
+    "drive": [("drive", 0.0, 24.0), ("level", -48.0, 0.0), ("tone", 200.0, 20000.0)],
+    # its steps are the effect
+    "bitcrush": [],
+    "tremolo": [("depth", 0.0, 1.0), ("rate", 0.05, 40.0), ("shape", "triangle", "square"), ("spread", 0.0, 1.0)],
+    "ringmod": [("frequency", 0.5, 900.0), ("source", "sine", "carrier")],
+    "width": [("width", 0.0, 2.0), ("bass", 0.0, 500.0)],
 }
-JUMP_SETTINGS = {"eq": {"gain2": 12.0, "gain3": 12.0, "freq1": 500.0}, "gate": {"release": 0.02, "attack": 0.02}}
+JUMP_SETTINGS = {
+    "tremolo": {"rate": 4.0},
+    "width": {"width": 0.0},
+    "eq": {"gain2": 12.0, "gain3": 12.0, "freq1": 500.0},
+    "gate": {"release": 0.02, "attack": 0.02},
+}
 
 
 def sound(name, x):
