@@ -110,15 +110,15 @@ class Pianist:
                 strikes = [Strike(place, "23", 1.0, 0.9), *strikes]
         self.chord = chord
         chance = random.Random(f"{manner.seed} {beat} touch")
-        made: list[Struck] = []
+        result: list[Struck] = []
         for strike in sorted(strikes):
             start = number * meter + strike.at
             for pitch in self.hands.pitches(strike.what):
                 touch = 1.0 + manner.humanise * chance.uniform(-0.16, 0.16)
                 hand = 0.95 if strike.what in ("b", "o", "f") else 1.0
                 loud = min(1.0, max(0.05, self.listener.loudness * LOUDNESS * strike.accent * hand * touch))
-                made.append(Struck(start, pitch, loud, start + strike.length))
-        return made
+                result.append(Struck(start, pitch, loud, start + strike.length))
+        return result
 
     def clashes(self, pitch: int) -> bool:
         """Whether the key clashes with a sounding note of the melody."""

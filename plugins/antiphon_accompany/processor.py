@@ -98,19 +98,19 @@ class Accompany(Processor):
         at = 0
         # at one frame: notes end, the beat is decided, the melody is heard, notes begin
         while True:
-            heard = events[at].offset if at < len(events) else _NEVER
+            next_offset = events[at].offset if at < len(events) else _NEVER
             ends = min(self._sounding.values(), default=math.inf)
             starts = self._due[0].start if self._due else math.inf
             when = [self._frame(t, time.beat, per_frame) for t in (ends, self._next, starts)]
-            first = min(*when, heard)
+            first = min(*when, next_offset)
             if first >= io.frames:
                 return
             if when[0] == first:
                 self._end_due(io, first, ends)
             elif when[1] == first:
                 self._decide(io, first, time.tempo)
-            elif heard == first:
-                self._on_event(io, events[at], time.beat + per_frame * heard)
+            elif next_offset == first:
+                self._on_event(io, events[at], time.beat + per_frame * next_offset)
                 at += 1
             else:
                 self._strike(io, first, self._due.pop(0))

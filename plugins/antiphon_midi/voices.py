@@ -30,11 +30,11 @@ class PortVoice:
 
     def endings(self, when: When) -> list[Note]:
         """The commands that end all of it; it is forgotten."""
-        found: list[Note] = [NoteOff(note, channel, "", when) for channel, note in sorted(self.notes)]
-        found += [Control(PEDAL, 0.0, channel, "", when) for channel in sorted(self.pedals)]
-        found += [Bend(0.0, channel, "", when) for channel in sorted(self.bent)]
+        result: list[Note] = [NoteOff(note, channel, "", when) for channel, note in sorted(self.notes)]
+        result += [Control(PEDAL, 0.0, channel, "", when) for channel in sorted(self.pedals)]
+        result += [Bend(0.0, channel, "", when) for channel in sorted(self.bent)]
         self.forget()
-        return found
+        return result
 
     def forget(self) -> None:
         self.notes.clear()

@@ -44,8 +44,8 @@ class Outward:
         self._waiting.clear()
         self._slow.clear()
         self._open = True
-        gone = self._told.keys() - values.keys()
-        self._told = dict.fromkeys(gone, b"?")
+        removed = self._told.keys() - values.keys()
+        self._told = dict.fromkeys(removed, b"?")
         self.sync(values)
 
     def sync(self, values: dict[str, bytes]) -> None:

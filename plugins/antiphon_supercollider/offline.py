@@ -131,8 +131,8 @@ def render(events: Path, frames: int, rate: int, into: Callable[[int], Path], be
         except subprocess.TimeoutExpired as error:
             raise EngineError(f"scsynth did not render {frames / rate:g} s within {SLACK_SECONDS:g} s") from error
         if done.returncode or not wav.exists():
-            said = (done.stdout + done.stderr).strip().splitlines()[-1:] or [f"status {done.returncode}"]
-            raise EngineError(f"scsynth did not render the notes: {said[0]}")
+            reason = (done.stdout + done.stderr).strip().splitlines()[-1:] or [f"status {done.returncode}"]
+            raise EngineError(f"scsynth did not render the notes: {reason[0]}")
         x, _ = soundfile.read(wav, dtype="float32", always_2d=True)
     x = x[LEAD : LEAD + frames]
     for track in range(len(tracks)):

@@ -95,8 +95,8 @@ def read(folder: Path) -> AnnotatedSong | None:
 
 
 def _notes(track: MidiTrack, beat: Callable[[float], float]) -> list[BeatNote]:
-    made: list[BeatNote] = []
+    notes: list[BeatNote] = []
     for note in track.notes:
         first = beat(note.start)
-        made.append(BeatNote(first, max(beat(note.end), first + 1.0 / 24.0), note.number, note.velocity))
-    return sorted(made)
+        notes.append(BeatNote(first, max(beat(note.end), first + 1.0 / 24.0), note.number, note.velocity))
+    return sorted(notes)

@@ -43,8 +43,8 @@ class TransferTask:
 
 def pop(data: Path) -> list[Path]:
     """The songs there are; those whose number is divisible by ten are left to others."""
-    found = sorted((data / "pop909").glob("[0-9][0-9][0-9]/[0-9][0-9][0-9].mid"))
-    return [path for path in found if int(path.stem) % 10]
+    paths = sorted((data / "pop909").glob("[0-9][0-9][0-9]/[0-9][0-9][0-9].mid"))
+    return [path for path in paths if int(path.stem) % 10]
 
 
 def song(path: Path, rng: np.random.Generator) -> list[Note]:

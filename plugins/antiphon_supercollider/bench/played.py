@@ -89,9 +89,9 @@ def burst(server: ServerProcess) -> dict[str, int]:
     deadline = time.monotonic() + 10.0
     while True:
         after = server.status()["synth"]["notes"]
-        told = {k: after[k] - before[k] for k in ("sent", "confirmed", "dropped")}
-        if told["confirmed"] + told["dropped"] >= AT_ONCE or time.monotonic() > deadline:
-            return told
+        counts = {k: after[k] - before[k] for k in ("sent", "confirmed", "dropped")}
+        if counts["confirmed"] + counts["dropped"] >= AT_ONCE or time.monotonic() > deadline:
+            return counts
         time.sleep(0.1)
 
 

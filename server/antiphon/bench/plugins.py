@@ -106,7 +106,7 @@ def _play(plan: Plan, info: ProcessorInfo, sound: Samples) -> dict[str, Any]:
         y = plan.run(SPEC.block, clock)
         spent.append((time.perf_counter_ns() - begun) / 1e9)
         outputs.append(y.copy())
-        begun_at += [at + e.offset for _, said in plan.emitted(1) for e in said if e.kind == "on"]
+        begun_at += [at + e.offset for _, events in plan.emitted(1) for e in events if e.kind == "on"]
     if plan.failures:
         return {"failed": plan.failures[0].reason}
     measured: Any = "-"
@@ -128,8 +128,8 @@ def tones() -> Samples:
     hertz = 220.0 * 2.0 ** ((t // EVERY * 5 % 12) / 12.0)
     inside = t % EVERY
     shape = np.clip(np.minimum(inside / 480.0, (EVERY // 2 - inside) / 960.0), 0.0, 1.0)
-    made = sum(np.sin(2 * np.pi * k * hertz * inside / SPEC.rate) / k for k in range(1, 7)) * 0.15 * shape
-    return np.stack([made, made]).astype(np.float32)
+    tone = sum(np.sin(2 * np.pi * k * hertz * inside / SPEC.rate) / k for k in range(1, 7)) * 0.15 * shape
+    return np.stack([tone, tone]).astype(np.float32)
 
 
 def lag(x: Samples, y: Samples) -> int | str:

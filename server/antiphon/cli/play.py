@@ -45,9 +45,9 @@ def play(
         audio=audio, input=input, output=output, patch=patch, osc_port=osc_port, http_port=http_port
     ).check()
     startable(asked)
-    found = probe(asked)
-    settings = with_demo(asked) if found.driver == "headless" else asked.with_(mute_input=asked.input_file is None)
-    for line in said(settings, found.driver, found.note):
+    device = probe(asked)
+    settings = with_demo(asked) if device.driver == "headless" else asked.with_(mute_input=asked.input_file is None)
+    for line in said(settings, device.driver, device.note):
         typer.echo(line)
     sys.stdout.flush()
     with own_terminal_group():

@@ -18,12 +18,12 @@ HOOK = "antiphon_transports"
 
 def transports() -> list[tuple[str, Transport]]:
     """Yields (name, transport) in the order in which plugins load; one that fails to load is logged and left out."""
-    found: dict[str, Transport] = {}
+    result: dict[str, Transport] = {}
 
     def register(name: str, factory: str | Callable[[], Any], doc: str = "") -> None:
-        made = resolve(factory)()
-        if isinstance(made, Transport):
-            found.setdefault(name, made)
+        transport = resolve(factory)()
+        if isinstance(transport, Transport):
+            result.setdefault(name, transport)
 
     def failed(name: str, error: BaseException) -> None:
         log.warning("plugin %s: %s", name, reason_of(error))
@@ -31,4 +31,4 @@ def transports() -> list[tuple[str, Transport]]:
     dispatcher = import_plugins(hook_lists().implementing(HOOK), failed)
     for failure in dispatcher.call(HOOK, register=register):
         log.warning("plugin %s: %s", failure.name, failure.reason)
-    return list(found.items())
+    return list(result.items())

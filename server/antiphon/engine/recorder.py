@@ -304,9 +304,9 @@ def series(path: Path) -> Path:
 def beside(path: Path) -> Path:
     """A free name for the continuation of a recording: take-2.wav, take-3.wav, … for take.wav."""
     first, number = series(path), 2
-    while os.path.lexists(found := first.with_name(f"{first.stem}-{number}{first.suffix}")):
+    while os.path.lexists(candidate := first.with_name(f"{first.stem}-{number}{first.suffix}")):
         number += 1
-    return found
+    return candidate
 
 
 def run(shared: Shared, peer: socket.socket, begin: list[dict[str, Any]], ready: int | None, folder: Path) -> None:

@@ -73,16 +73,16 @@ class UdpEndpoint:
 
     def peer(self, address: Address) -> Peer:
         """The sender of an address: the same object for as long as it is known."""
-        found = self._peers.get(address)
-        if found is None:
+        sender = self._peers.get(address)
+        if sender is None:
             if len(self._peers) >= MAX_PEERS:
                 self._forget()
             host = address[0]
-            found = Peer(
+            sender = Peer(
                 f"{host}:{address[1]}", host, self._level(host), lambda p: self._send(p, address), address, self.room
             )
-            self._peers[address] = found
-        return found
+            self._peers[address] = sender
+        return sender
 
     def known(self, key: str) -> Peer | None:
         host, _, port = key.rpartition(":")

@@ -19,7 +19,7 @@ class Registration:
 
 def factories(kind: str) -> dict[str, Factory]:
     """By name, the factories of `registrations`."""
-    return {name: found.factory for name, found in registrations(kind).items()}
+    return {name: registration.factory for name, registration in registrations(kind).items()}
 
 
 def registrations(kind: str) -> dict[str, Registration]:
@@ -31,14 +31,14 @@ def registrations(kind: str) -> dict[str, Registration]:
     Args:
         kind: One of `loader.KINDS`.
     """
-    found: dict[str, Registration] = {}
+    result: dict[str, Registration] = {}
     hook = f"antiphon_{kind}"
 
     def register(name: str, factory: str | Factory, doc: str = "") -> None:
-        found.setdefault(name, Registration(resolve(factory), doc))
+        result.setdefault(name, Registration(resolve(factory), doc))
 
     import_plugins(hook_lists().implementing(hook), _left_out).call(hook, register=register)
-    return found
+    return result
 
 
 def _left_out(name: str, error: BaseException) -> None:

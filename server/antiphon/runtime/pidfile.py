@@ -40,13 +40,13 @@ def folder(settings: ServeSettings) -> Path:
 
 def _abandoned(runtime: Path) -> list[Path]:
     """Folders of freely chosen ports whose supervisor is gone, the latest first."""
-    found = []
+    abandoned = []
     for place in runtime.glob(f"{_FREE}*"):
         number = place.name.removeprefix(_FREE)
         if number.isascii() and number.isdigit() and not born(int(number)):
             with contextlib.suppress(OSError):
-                found.append((place.stat().st_mtime, place))
-    return [place for _, place in sorted(found, reverse=True)]
+                abandoned.append((place.stat().st_mtime, place))
+    return [place for _, place in sorted(abandoned, reverse=True)]
 
 
 def clear(where: Path, settings: ServeSettings) -> None:
@@ -82,10 +82,10 @@ def refuse_live(where: Path) -> tuple[dict[str, Any], dict[str, int]] | None:
 
 def take_over(where: Path) -> None:
     """Ends what a dead supervisor left running here. Raises UsageError while a live server holds the place."""
-    found = refuse_live(where)
-    if found is None:
+    abandoned = refuse_live(where)
+    if abandoned is None:
         return
-    _, alive = found
+    _, alive = abandoned
     for number, patience in ((signal.SIGTERM, 1.0), (signal.SIGKILL, 2.0)):
         for pid in alive.values():
             with contextlib.suppress(ProcessLookupError):

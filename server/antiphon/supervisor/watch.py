@@ -100,12 +100,12 @@ class Supervisor:
         sockets = open_sockets(settings)
         settings = settings.with_(osc_port=sockets[0].getsockname()[1], http_port=sockets[2].getsockname()[1])
         self._synth = backends.asked(settings)
-        found, jackd = jack_server.find(settings, self._synth)
+        device_info, jackd = jack_server.find(settings, self._synth)
         if jackd:
             self._adopt(jack_server.JACKD, jackd)
-        self.settings = settings = settings.with_(rate=found.rate, block=found.block)
-        self._notes += jack_server.notes(settings, found)
-        self.parts = Parts.make(settings, found, device, sockets)
+        self.settings = settings = settings.with_(rate=device_info.rate, block=device_info.block)
+        self._notes += jack_server.notes(settings, device_info)
+        self.parts = Parts.make(settings, device_info, device, sockets)
         self.starts, self.faults = Starts(self.parts, self.folder), SupervisorFaults(self.parts.shared.words)
         self._loading = LoadingNote(self.parts.shared)
 

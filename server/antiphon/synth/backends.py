@@ -30,9 +30,9 @@ def with_options(settings: ServeSettings) -> ServeSettings:
     """
     if not settings.synth_options:
         return settings
-    found = infos()
+    backends = infos()
     for name, value in settings.synth_options.items():
-        info = next((info for info in found if info.option is not None and info.option.name == name), None)
+        info = next((info for info in backends if info.option is not None and info.option.name == name), None)
         if info is None:
             raise UsageError(f"--{name} is an option of a synth that is not here; antiphon plugins lists what is")
         if settings.synth not in ("auto", info.name):

@@ -100,8 +100,8 @@ class SynthInfo:
             PluginError: The module has no such class.
             ImportError: There is no such module.
         """
-        made: SynthSupport = (named(self.support) if self.support else SynthSupport)(self)
-        return made
+        support: SynthSupport = (named(self.support) if self.support else SynthSupport)(self)
+        return support
 
     def delay(self, rate: int, hop: int) -> int:
         """Computes how late its sound is, beyond the hop that every worker needs.

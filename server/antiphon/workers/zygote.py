@@ -108,12 +108,12 @@ class Zygote:
             os.waitpid(child.pid, 0)
 
     def _mine(self) -> list[WorkerEntry]:
-        found = []
+        pids = []
         for entry in self._arena.entries:
             used = entry.words[WorkerWord.WANTED] or entry.words[WorkerWord.STATE]
             if used and entry.kind == self._kind:
-                found.append(entry)
-        return found
+                pids.append(entry)
+        return pids
 
     def _take_over(self) -> None:
         """After a zygote that ended: marks its workers, which ended with it, for a restart."""

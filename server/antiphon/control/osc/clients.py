@@ -238,12 +238,12 @@ class Surfaces:
 
     def remove(self, key: str) -> Surface | None:
         """Ends the subscription whose listening peer, or else whose owner, has that key; returns it."""
-        gone = self._by_key.pop(key, None)
-        if gone is None:
-            gone = next((s for s in self._by_key.values() if s.owner == key), None)
-            if gone is not None:
-                del self._by_key[gone.peer.key]
-        return gone
+        removed = self._by_key.pop(key, None)
+        if removed is None:
+            removed = next((s for s in self._by_key.values() if s.owner == key), None)
+            if removed is not None:
+                del self._by_key[removed.peer.key]
+        return removed
 
     def update_access(self, access: Access) -> bool:
         """Updates every subscriber's level; returns whether some were dropped because they are not permitted now."""
@@ -283,7 +283,7 @@ class Surfaces:
             The dropped ones.
         """
         now = self._clock()
-        gone = []
+        expired = []
         for surface in self:
             peer = surface.peer
             last = max(surface.since, peer.heard, last_packet(surface.owner))
@@ -291,8 +291,8 @@ class Surfaces:
             if peer.link_lost or not surface.permitted or (far and now - last > LEASE):
                 del self._by_key[peer.key]
                 self.expired += 1
-                gone.append(surface)
-        return gone
+                expired.append(surface)
+        return expired
 
 
 def held_answer(host: str, most: int) -> bytes | None:

@@ -59,11 +59,11 @@ class Subscribers:
 
     def remove(self, peer: Peer, port: int) -> int:
         """Ends a subscription, named as for `add`; returns its number, or raises `WireError` without one."""
-        gone = self._surfaces.remove(f"{peer.host}:{port}" if port else peer.key)
-        if gone is None:
+        removed = self._surfaces.remove(f"{peer.host}:{port}" if port else peer.key)
+        if removed is None:
             raise WireError("you are not subscribed; /notify 1 subscribes")
         self._saver.soon()
-        return gone.id
+        return removed.id
 
     def update_access(self) -> None:
         """Applies changed access levels to all open connections, known UDP peers and subscriptions."""
