@@ -168,6 +168,20 @@ def weights() -> Iterator[Finding]:
     yield Finding("weights", "limited", text, fix)
 
 
+def model_files() -> Iterator[Finding]:
+    """The model files of the library; one that is new is tried, which takes seconds."""
+    from antiphon.plugins.model_registry import files
+
+    listings = files()
+    refused = sorted({row.file for row in listings if row.problem})
+    count = len({row.file for row in listings})
+    if refused:
+        text = f"{count - len(refused)} of {count} in the library can be played; not {', '.join(refused[:8])}"
+        yield Finding("model files", "limited", text, "antiphon models says why")
+    elif count:
+        yield Finding("model files", "works", f"{count} of {count} in the library can be played")
+
+
 def synths() -> Iterator[Finding]:
     """The findings of each synth backend, without importing its libraries."""
     from antiphon.synth.backends import infos
@@ -176,4 +190,4 @@ def synths() -> Iterator[Finding]:
         yield from info.supporter().findings()
 
 
-CHECKS = (python, machine_code, sound_files, plugins, folders, ports, models, weights, synths)
+CHECKS = (python, machine_code, sound_files, plugins, folders, ports, models, weights, model_files, synths)

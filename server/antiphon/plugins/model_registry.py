@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from antiphon.workers.info import ModelInfo
+    from antiphon.workers.listing import FileListing
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,7 @@ def known(plugins_dir: Path | None = None) -> tuple[dict[str, ModelInfo], list[s
     from antiphon.plugins.loader import load
     from antiphon.plugins.reasons import reason_of
     from antiphon.workers.info import ModelInfo
+    from antiphon.workers.listing import ModelFolder
 
     infos: dict[str, ModelInfo] = {}
     failed = []
@@ -48,9 +50,24 @@ def known(plugins_dir: Path | None = None) -> tuple[dict[str, ModelInfo], list[s
             continue
         if isinstance(info, ModelInfo):
             infos[name] = info
-        else:
+        elif not isinstance(info, ModelFolder):
             failed.append(f"the factory of the model {name} gave {type(info).__name__}, not a ModelInfo")
     return infos, failed
+
+
+def files(plugins_dir: Path | None = None) -> list[FileListing]:
+    """The model files of the performer, from every plugin that lists some. A new file is tried, which takes seconds."""
+    from antiphon.plugins.loader import load
+    from antiphon.workers.listing import ModelFolder
+
+    listings: list[FileListing] = []
+    for factory in load(plugins_dir, check=False).factories["models"].values():
+        try:
+            folder = factory()
+            listings += folder.listed() if isinstance(folder, ModelFolder) else []
+        except Exception:
+            continue  # `known` reports it
+    return listings
 
 
 def examined(registered: Mapping[str, ModelInfo], folder: Path | None = None) -> list[Row]:
