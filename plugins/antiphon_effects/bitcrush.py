@@ -16,7 +16,7 @@ from antiphon_effects.shared import effects_finite
 
 @kernel
 def effects_bitcrush(x: Audio, y: Audio, bits: f32p, rate: f32p, state: f64p, own: f64) -> None:
-    """y ← x in steps. state: the phase to the next sample to hold (1: due, -1: not begun), then each channel's sample."""
+    """y ← x in steps. state: the phase to the next held sample (1: due, -1: not begun), then each channel's sample."""
     last = f64(0.0)
     step = f64(1.0)
     for n in range(y.frames):
