@@ -15,7 +15,7 @@ from antiphon.contract.processor import IO
 from antiphon.errors import WorkerError
 from antiphon.native import dsp
 from antiphon.runtime import model_files
-from antiphon.workers import array_network, devices, pool
+from antiphon.workers import array_layers, array_network, devices, pool  # noqa: F401 - kernels are compiled at the start
 from antiphon.workers.array_network import ArrayNetwork
 from antiphon.workers.info import ModelInfo
 from antiphon.workers.rebuffer import lead_for
