@@ -28,9 +28,23 @@ class Library:
                 continue
             for method in file.methods:
                 problem = f"{path.name}: its method {method.name} {method.problem}" if method.problem else ""
-                ports = (method.inputs, method.in_ratio, method.outputs, method.out_ratio)
-                about = (file.rate, file.hop, method.latency, method.source, problem)
-                listings.append(FileListing(path.name, file.bytes, file.format, method.name, *ports, *about))
+                listings.append(
+                    FileListing(
+                        path.name,
+                        file.bytes,
+                        file.format,
+                        method.name,
+                        inputs=method.inputs,
+                        in_ratio=method.in_ratio,
+                        outputs=method.outputs,
+                        out_ratio=method.out_ratio,
+                        rate=file.rate,
+                        hop=file.hop,
+                        latency=method.latency,
+                        source=method.source,
+                        problem=problem,
+                    )
+                )
         return listings
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import copy
 import io
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -72,9 +73,9 @@ def methods(module: Any) -> dict[str, tuple[int, int, int, int]]:
     for name in [n for n in listed if n in have]:
         declared = _tensor(module, f"{name}_params")
         if declared is not None and declared.numel() == 4:
-            numbers = tuple(int(n) for n in declared.flatten().tolist())
-            _in_range(name, numbers)
-            found[name] = numbers
+            inputs, in_ratio, outputs, out_ratio = (int(n) for n in declared.flatten().tolist())
+            found[name] = inputs, in_ratio, outputs, out_ratio
+            _in_range(name, found[name])
     if not found and "forward" in have:
         found["forward"] = (1, 1, 1, 1)
     if not found:
@@ -197,7 +198,8 @@ def _typed(word: str, kind: str) -> bool | int | float | str:
         if word.lower() not in ("0", "1", "true", "false", "on", "off"):
             raise ValueError(word)
         return word.lower() in ("1", "true", "on")
-    return {"int": int, "float": float, "str": str}[kind](word)
+    kinds: dict[str, Callable[[str], int | float | str]] = {"int": int, "float": float, "str": str}
+    return kinds[kind](word)
 
 
 def _called(module: Any, name: str, instead: list[str]) -> list[Any]:
