@@ -34,7 +34,7 @@ def learn(server: LearnServer, peer: Peer, args: Args, _when: When) -> None:
     target = address
     if address not in PRESSABLE:
         node, name = split(address)
-        found, cell = server.session.param(node, name)
+        found, cell = server.session.state.param(node, name)
         settable(found.cells[cell], address)
         target = f"{node}.{name}"
 
