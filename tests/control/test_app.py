@@ -184,13 +184,13 @@ async def test_refusals_say_what_is_allowed_and_change_nothing(
     live: Rig, address: str, args: tuple[object, ...], reason: str
 ) -> None:
     client = live.client()
-    before = live.app.session.to_json(), list(live.app.session.numbers)
+    before = live.app.session.state.to_json(), list(live.app.session.state.numbers)
     live.engine.applied.clear()
     ((sort, (of, said)),) = await client.ask(address, *args)
     assert (sort, of) == ("/fail", address)
     assert reason in said
     assert "\n" not in said
-    assert (live.app.session.to_json(), list(live.app.session.numbers)) == before
+    assert (live.app.session.state.to_json(), list(live.app.session.state.numbers)) == before
     assert live.engine.applied == []
     assert live.app.counts()["osc_failed"] == 1
 

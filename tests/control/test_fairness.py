@@ -27,7 +27,7 @@ EIGHT = Graph(
 @pytest.fixture
 async def eight(tmp_path: Path, home: Path) -> AsyncIterator[Rig]:
     async with rig(tmp_path / "state", patch=False) as made:
-        made.app.executor.perform(made.app.session.load(EIGHT, "eight"))
+        made.app.executor.perform(made.app.session.state.load(EIGHT, "eight"))
         made.app.structure_changed()
         await made.settle()
         yield made

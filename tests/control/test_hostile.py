@@ -70,7 +70,7 @@ async def test_noise_over_tcp(live: Rig, seed: int) -> None:
     choose = random.Random(seed)
     wrong: list[dict[str, object]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _loop, context: wrong.append(context))
-    before = live.app.session.to_json()
+    before = live.app.session.state.to_json()
     for _ in range(60):
         sock = socket.create_connection(("127.0.0.1", live.app.osc_port))
         start = choose.choice([b"", b"\0\0\0\x14", b"\xc0", b"/", b"\0\0"])
@@ -79,7 +79,7 @@ async def test_noise_over_tcp(live: Rig, seed: int) -> None:
         sock.close()
     await live.settle()
     assert wrong == []
-    assert live.app.session.to_json() == before
+    assert live.app.session.state.to_json() == before
     assert (await live.client().ask("/ping"))[0][0] == "/pong"
 
 

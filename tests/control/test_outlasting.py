@@ -96,7 +96,7 @@ async def test_names_of_files_that_are_not_utf8_are_listed_and_answered(tmp_path
     paths.made(paths.patches() / "live").joinpath(NAME + ".toml").touch()
     paths.patches().joinpath(NAME + ".toml").touch()
     async with rig(tmp_path / "state", catalog=Catalog({"player": PLAYER}), patch=False) as live:
-        live.app.executor.perform(live.app.session.load(plays(""), "player"))
+        live.app.executor.perform(live.app.session.state.load(plays(""), "player"))
         live.app.structure_changed()
         await live.settle()
         client = live.client()
@@ -126,7 +126,7 @@ async def test_a_file_of_the_command_line_may_have_any_name(tmp_path: Path, home
     async with rig(tmp_path / "state", catalog=catalog, patch=False) as live:
         client = live.client()
         await client.ask("/notify", 1)
-        live.app.executor.perform(live.app.session.load(plays(whole), NAME))
+        live.app.executor.perform(live.app.session.state.load(plays(whole), NAME))
         live.app.structure_changed()
         live.app.feedback.changed("/node/p/file", whole, "")
         await live.settle(ticks=3)
@@ -191,9 +191,9 @@ async def test_a_report_that_fails_does_not_take_the_next_with_it(live: Rig, mon
     await client.ask("/notify", 1)
     monkeypatch.setattr(live.app.feedback, "event", Broken(1, live.app.feedback.event))
     live.engine.say(BeatPassed(4))
-    live.engine.say(NodeState(live.app.session.nodes["a"].id, "failed", "it raised"))
+    live.engine.say(NodeState(live.app.session.state.nodes["a"].id, "failed", "it raised"))
     await live.settle()
-    assert live.app.session.nodes["a"].state == "failed"
+    assert live.app.session.state.nodes["a"].state == "failed"
     assert ("/node/state", ("a", "failed", "it raised")) in client.heard()
     assert live.app.counts()["faults"] == 1
 
@@ -256,4 +256,4 @@ async def test_what_stands_in_the_patch_files_place_does_not_hold_control_up(
     ((address, (reason,)),) = client.heard()
     assert address == "/patch/failed"
     assert "mine.toml" in reason
-    assert set(live.app.session.nodes) == {"a"}
+    assert set(live.app.session.state.nodes) == {"a"}

@@ -51,7 +51,9 @@ async def live(tmp_path: Path, home: Path) -> AsyncIterator[Rig]:
         paths.made(paths.library())
         for name in (SECRET, "tune.wav"):
             (paths.library() / name).write_bytes(b"")
-        made.app.executor.perform(made.app.session.load(Graph((NodeSpec("a", "gain"), NodeSpec("cast", "cast"))), "x"))
+        made.app.executor.perform(
+            made.app.session.state.load(Graph((NodeSpec("a", "gain"), NodeSpec("cast", "cast"))), "x")
+        )
         made.app.structure_changed()
         await made.settle()
         yield made

@@ -102,13 +102,13 @@ async def test_what_is_for_control_waits_for_its_time_too(live: Rig) -> None:
     client.bundle(live.time.timetag(0.1), set_gain(1.75))
     await live.settle()
     assert client.heard() == []
-    assert "b" in live.app.session.nodes
+    assert "b" in live.app.session.state.nodes
     await live.move(0.21)
     await live.settle()
     heard = client.heard()
     assert ("/node/a/gain", (1.75,)) in heard
     assert [a for a, _ in heard] == ["/node/a/gain", "/done", "/synced"]
-    assert "b" not in live.app.session.nodes
+    assert "b" not in live.app.session.state.nodes
 
 
 async def test_a_bundle_inside_is_never_earlier_than_the_one_around(live: Rig) -> None:

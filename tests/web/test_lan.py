@@ -66,13 +66,19 @@ INFO = ProcessorInfo("gain", "Louder.", "g", (AUDIO_IN,), (AUDIO_OUT,), (Param("
 CATALOG = Catalog({"gain": INFO})
 
 
-class FakeSession:
+class FakeState:
     """One node, one value."""
 
     graph = Graph((NodeSpec("loud", "gain"),))
 
     def value(self, node: str, param: str) -> Value:
         return 0.5
+
+
+class FakeSession:
+    """All that a session has for the web's requests."""
+
+    state = FakeState()
 
 
 class FakeExecutor:

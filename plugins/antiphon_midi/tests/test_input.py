@@ -477,7 +477,7 @@ async def test_a_pad_learned_presses_an_address(live: Stage) -> None:
     assert await client.ask("/learn", "/patch/undo") == []
     await live.play(0xB0, 50, 127)
     assert ("/learned", ("/patch/undo", "cc 50 1", "antiphon")) in client.heard()
-    assert "extra" not in live.app.session.nodes
+    assert "extra" not in live.app.session.state.nodes
     assert await client.ask("/unlearn", "/patch/undo") == []
     assert len(await live.play(0xB0, 50, 0, 0xB0, 50, 127)) == 2
     ((address, args),) = await client.ask("/learn", "/set/load")
@@ -503,4 +503,4 @@ async def test_a_pedal_held_down_as_its_port_goes_presses_when_it_is_back(live: 
     live.fake.there = ["keys 20:0"]
     await live.look()
     await live.play(0xB0, 50, 127, port="keys 20:0")
-    assert "extra" not in live.app.session.nodes
+    assert "extra" not in live.app.session.state.nodes

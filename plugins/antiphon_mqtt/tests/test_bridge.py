@@ -110,7 +110,7 @@ async def test_retained_state_is_every_plain_number_and_nothing_else(mqtt: MqttB
 
 
 async def test_what_is_no_number_changes_nothing_and_is_counted(live: Rig, mqtt: MqttBridge, client: Client) -> None:
-    before = live.app.session.current()
+    before = live.app.session.state.current()
     bad: list[tuple[str, str | bytes]] = [
         ("a/gain/set", payload)
         for payload in (b"", b"nan", b"inf", b"1e999", b"true", b"on", b"[1]", b"\xff\x00", b"2.5", b"x" * 1_000_000)
@@ -120,7 +120,7 @@ async def test_what_is_no_number_changes_nothing_and_is_counted(live: Rig, mqtt:
     bad += [("a/gäin/set", "1"), ("x" * 30000 + "/gain/set", "1"), ("//set", "1"), ("$SYS/gain/set", "1")]
     await sent(mqtt, client, *bad)
     assert mqtt.refused == len(bad)
-    assert live.app.session.current() == before
+    assert live.app.session.state.current() == before
     await sent(mqtt, client, ("a/gain/set", "0.75"))
     assert live.app.executor.value("a", "gain") == 0.75
 
@@ -134,7 +134,7 @@ async def test_a_nodes_own_report_is_told_ten_times_a_second_at_most(
     live: Rig, mqtt: MqttBridge, client: Client
 ) -> None:
     await soon(lambda: client.last("antiphon/b/level"), "the state is told")
-    number, before = live.app.session.nodes["b"].id, len(client.heard["antiphon/b/level"])
+    number, before = live.app.session.state.nodes["b"].id, len(client.heard["antiphon/b/level"])
     for n in range(60):
         live.engine.say(Reported(number, LEVEL, n / 64))
         await asyncio.sleep(0.01)
@@ -151,9 +151,9 @@ async def test_the_status_has_every_count_and_the_page_explains_it(live: Rig, mq
 
 async def test_another_patch_takes_back_what_is_no_more(live: Rig, mqtt: MqttBridge, client: Client) -> None:
     await soon(lambda: client.last("antiphon/b/gain") == b"1", "the state is told")
-    live.app.executor.perform(live.app.session.remove("b"))
+    live.app.executor.perform(live.app.session.state.remove("b"))
     await soon(lambda: client.last("antiphon/b/gain") == b"", "its retained state is cleared")
-    live.app.executor.perform(live.app.session.load(GRAPH, "two gains"))
+    live.app.executor.perform(live.app.session.state.load(GRAPH, "two gains"))
     await soon(lambda: client.last("antiphon/b/gain") == b"1", "it is told anew")
 
 

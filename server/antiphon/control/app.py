@@ -100,7 +100,7 @@ class ControlApp:
         self.replies = Replies(self.faults, self._discreet)
         self.feedback = Feedback(self.surfaces)
         self.feedback.discreet = self._discreet
-        self.outbox = Outbox(link, self.session)
+        self.outbox = Outbox(link, self.session.state)
         self.executor = CommandExecutor(self.session, self.clock, self.outbox, self.feedback, self.saver)
         self.turns = Turns(
             self.faults, self.clock, self.outbox, self.saver, self.replies, self.feedback, self.session.rate
@@ -121,7 +121,7 @@ class ControlApp:
         self.position = SetPosition(self.feedback, self.saver)
         self.plans = Plans(self)
         self.sets = Sets(catalog, self.plans, self.position, self.feedback)
-        self.notes_out = NotesOut(link, self.session, self.surfaces, self.feedback)
+        self.notes_out = NotesOut(link, self.session.state, self.surfaces, self.feedback)
         self.reports = Reports(self)
         self.services: list[tuple[str, Service]] = []
         self.transports = Transports(self)
@@ -212,7 +212,7 @@ class ControlApp:
     @property
     def graph(self) -> Graph:
         """The graph as last requested."""
-        return self.session.graph
+        return self.session.state.graph
 
     @property
     def osc_port(self) -> int:
@@ -243,7 +243,7 @@ class ControlApp:
 
     def structure_changed(self) -> None:
         """Adds the OSC addresses of new nodes, removes those of removed ones, and saves at the end of the turn."""
-        self.directory.follow(self.session)
+        self.directory.follow(self.session.state)
         self.saver.soon()
 
     # ---- joints between the parts
@@ -252,7 +252,7 @@ class ControlApp:
         return {**self.plans.to_json(), **self.position.to_json(), **self.subscribers.to_json()}
 
     def _discreet(self, text: str) -> str:
-        return discreet(text, self.session, self.plans.scenes.values(), self.directory.roots)
+        return discreet(text, self.session.state, self.plans.scenes.values(), self.directory.roots)
 
     def _meters(self) -> None:
         if self.surfaces:

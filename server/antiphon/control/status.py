@@ -134,7 +134,7 @@ def status(app: StatusSource, counters: dict[str, int]) -> dict[str, Any]:
     engine, session = app.link.status(), app.session
     beat, bpm, playing = app.link.tempo_now()
     del counters["late_here"], counters["engine_restarts"]
-    names = {node.id: node.name for node in session.nodes.values()}
+    names = {node.id: node.name for node in session.state.nodes.values()}
     return {
         **counters,
         "control": {"pid": os.getpid(), "state": "running"},
@@ -173,9 +173,10 @@ def status(app: StatusSource, counters: dict[str, int]) -> dict[str, Any]:
             "graph": engine.latency_graph,
         },
         "nodes": [
-            {"name": n.name, "type": n.info.type, "state": n.state, "reason": n.reason} for n in session.nodes.values()
+            {"name": n.name, "type": n.info.type, "state": n.state, "reason": n.reason}
+            for n in session.state.nodes.values()
         ],
-        "patch": session.name,
+        "patch": session.state.name,
         "set": app.position.status(),
         "tempo": bpm,
         "beat": beat,

@@ -149,7 +149,7 @@ class WebRequests:
             case Topic.NODES:
                 yield '{"data": ['
                 app.executor.settle()
-                for place, node in enumerate(chain(app.session.graph.nodes, END_NODES)):
+                for place, node in enumerate(chain(app.session.state.graph.nodes, END_NODES)):
                     yield ("," if place else "") + json.dumps([node.name, node.type, _values(app, node)])
                 yield "]}"
             case _:
@@ -184,7 +184,7 @@ def _values(app: WebServed, node: NodeSpec) -> dict[str, Value]:
     found = {}
     for param in info.cells if info else ():
         with contextlib.suppress(WireError):
-            found[param.name] = rounded(app.session.value(node.name, param.name))
+            found[param.name] = rounded(app.session.state.value(node.name, param.name))
     return found
 
 

@@ -9,8 +9,8 @@ from typing import TypeAlias
 
 from antiphon.graph.graph import Graph, NodeSpec
 from antiphon.graph.patch import Patch
+from antiphon.session.graph_state import GraphState
 from antiphon.session.scenes import Scene
-from antiphon.session.session import Session
 from antiphon.session.set_list import SetList
 
 MAX_EDITS = 64
@@ -84,18 +84,18 @@ class Rollback:
 
 
 def before(
-    what: str, patch: Patch | None, scenes: Mapping[int, Scene], session: Session, place: Place, *, whole: bool
+    what: str, patch: Patch | None, scenes: Mapping[int, Scene], state: GraphState, place: Place, *, whole: bool
 ) -> Before:
     """Captures the present state, before an edit; for the arguments see `Before`."""
-    now = session.current()
-    return Before(what, now, session.name, session.path, session.tempo, patch, dict(scenes), whole, place)
+    now = state.current()
+    return Before(what, now, state.name, state.path, state.tempo, patch, dict(scenes), whole, place)
 
 
-def graph_to_restore(was: Before, session: Session) -> Graph:
+def graph_to_restore(was: Before, state: GraphState) -> Graph:
     """The graph of an undo: that of `was`; unless it was `whole`, with the present values of nodes that still exist."""
     if was.whole:
         return was.graph
-    now = {node.name: node for node in session.current().nodes}
+    now = {node.name: node for node in state.current().nodes}
 
     def with_present_values(node: NodeSpec) -> NodeSpec:
         present = now.get(node.name)

@@ -17,7 +17,7 @@ from antiphon.control.server_events import ServerEvents
 from antiphon.control.turns import Turns
 from antiphon.errors import AntiphonError, PatchError
 from antiphon.graph import patch as patches
-from antiphon.session.nodes import FADE
+from antiphon.session.graph_state import FADE
 from antiphon.session.session import Session
 
 log = logging.getLogger("antiphon.control")
@@ -48,8 +48,8 @@ async def watch(server: WatchServer) -> None:
     path, known, seen = "", None, None
     while True:
         await asyncio.sleep(PERIOD)
-        if server.session.path != path:
-            path, known, seen = server.session.path, None, None
+        if server.session.state.path != path:
+            path, known, seen = server.session.state.path, None, None
         now = stamp(path)
         if now is not None and now != known and now == seen:
             known = now
@@ -86,7 +86,7 @@ def reload_if_changed(server: WatchServer, path: str) -> None:
 
 def reload(server: WatchServer) -> None:
     """Loads the file as it is now; where it is not valid, reports that, and the last valid patch continues to play."""
-    path, previous, mended = server.session.path, server.plans.patch, server.plans.failed
+    path, previous, mended = server.session.state.path, server.plans.patch, server.plans.failed
 
     def report() -> None:
         printed_log.info("%s", reload_line(previous, patch, Path(path).name, mended=mended))
@@ -98,5 +98,5 @@ def reload(server: WatchServer) -> None:
         server.plans.failed = True
         log.warning("%s", error)
         server.feedback.event("/patch/failed", str(error))
-        server.events.publish("patch", name=server.session.name, reason=str(error))
+        server.events.publish("patch", name=server.session.state.name, reason=str(error))
     server.turns.finish()

@@ -124,10 +124,10 @@ class Plans:
         Raises:
             AntiphonError: `make` refused, or too many changes are pending; nothing has changed.
         """
-        session = self._server.session
-        previous, graph = self._before(address, whole=False), session.graph
+        state = self._server.session.state
+        previous, graph = self._before(address, whole=False), state.graph
         self._change(make, peer, address, done)
-        if session.graph is not graph:
+        if state.graph is not graph:
             self.history.add(previous)
 
     def load(
@@ -147,10 +147,10 @@ class Plans:
         Raises:
             AntiphonError: The patch is not valid, or too many changes are pending; nothing has changed.
         """
-        session = self._server.session
+        state = self._server.session.state
         previous = self._before(address, whole=True)
         path = "" if patch.path is None else str(patch.path)
-        self._change(lambda: session.load(patch.graph, patch.name, path, patch.tempo, fade), peer, address, done, then)
+        self._change(lambda: state.load(patch.graph, patch.name, path, patch.tempo, fade), peer, address, done, then)
         if previous.graph.nodes or previous.graph.wires:
             self.history.add(previous)
         self.patch = patch
@@ -170,7 +170,7 @@ class Plans:
         Raises:
             AntiphonError: There is such a file, or it cannot be written.
         """
-        playing = Path(self._server.session.path) == paths.patches() / f"{name.removesuffix(SUFFIX)}{SUFFIX}"
+        playing = Path(self._server.session.state.path) == paths.patches() / f"{name.removesuffix(SUFFIX)}{SUFFIX}"
         present_patch, known = self.present(name), self._server.catalog
         path, text = save(present_patch, name, known, self._saved, replacing=replacing or playing)
         self._saved[path] = text
@@ -186,12 +186,12 @@ class Plans:
     def _back(self, edits: deque[Before], others: deque[Before], peer: Peer | None, address: str, word: str) -> None:
         if not edits:
             raise WireError(f"there is nothing to {word}")
-        previous, session = edits[-1], self._server.session
+        previous, state = edits[-1], self._server.session.state
         now = self._before(previous.what, whole=previous.whole)
-        graph, tempo = graph_to_restore(previous, session), previous.tempo if previous.whole else None
+        graph, tempo = graph_to_restore(previous, state), previous.tempo if previous.whole else None
         # "" for a file that was saved and loaded again: then the patch's name is shown
-        what = previous.what or session.name
-        self._change(lambda: session.load(graph, previous.name, previous.path, tempo), peer, address, (what,))
+        what = previous.what or state.name
+        self._change(lambda: state.load(graph, previous.name, previous.path, tempo), peer, address, (what,))
         edits.pop()
         others.append(now)
         if previous.whole:
@@ -199,7 +199,7 @@ class Plans:
             self._server.position.put(previous.place)
 
     def _before(self, what: str, *, whole: bool) -> Before:
-        return before(what, self.patch, self.scenes, self._server.session, self._server.position.at, whole=whole)
+        return before(what, self.patch, self.scenes, self._server.session.state, self._server.position.at, whole=whole)
 
     def _change(
         self, make: Callable[[], list[Effect]], peer: Peer | None, address: str, done: tuple[Arg, ...] | None,
@@ -207,12 +207,12 @@ class Plans:
     ) -> None:  # fmt: skip
         if max(len(self._waiting), len(self._rollbacks)) >= MAX_WAITING:
             raise PatchError(f"{MAX_WAITING} changes wait for the engine already; try again")
-        session, history = self._server.session, self.history
+        state, history = self._server.session.state, self.history
         effects = make()
-        if session.loading:
+        if state.loading:
             place = self._server.position.at
             self._rollbacks.append(
-                Rollback(session.goal, self.patch, dict(self.scenes), place, (*history.done,), (*history.undone,))
+                Rollback(state.goal, self.patch, dict(self.scenes), place, (*history.done,), (*history.undone,))
             )
         self._server.executor.perform(effects)
         self._server.structure_changed()
@@ -220,10 +220,10 @@ class Plans:
 
     def read_again(self) -> Patch:
         """Reads the present patch's file; `PatchError` where it has none, or the file is not valid."""
-        session = self._server.session
-        if not session.path:
+        state = self._server.session.state
+        if not state.path:
             raise PatchError("the present patch has no file; save it first with /patch/save name")
-        path = Path(session.path)
+        path = Path(state.path)
         if path.parent in (paths.patches(), resources.patches()):
             return patches.load(path.stem, self._server.catalog)
         # a path elsewhere can only come from the command line, which may name any file
@@ -231,12 +231,12 @@ class Plans:
 
     def present(self, name: str) -> Patch:
         """The present nodes, wires, values and scenes as a patch of that name."""
-        session = self._server.session
-        graph = session.current()
+        state = self._server.session.state
+        graph = state.current()
         scenes = restricted_to(self.scenes, graph)
         if self.patch is None:
-            return Patch(name, session.tempo, graph, scenes)
-        return replace(self.patch, name=name, tempo=session.tempo, graph=graph, scenes=scenes)
+            return Patch(name, state.tempo, graph, scenes)
+        return replace(self.patch, name=name, tempo=state.tempo, graph=graph, scenes=scenes)
 
     def expect(
         self, peer: Peer | None, address: str, done: tuple[Arg, ...] | None = None,
@@ -250,10 +250,10 @@ class Plans:
             done: Arguments of `/done` behind the address; None sends no `/done`.
             then: Called when the plan plays.
         """
-        session = self._server.session
-        if session.loading:
+        state = self._server.session.state
+        if state.loading:
             if len(self._waiting) < MAX_WAITING:
-                self._waiting.append(_Waiting(session.goal, peer, address, done, then))
+                self._waiting.append(_Waiting(state.goal, peer, address, done, then))
             return
         if done is not None and peer is not None:
             self._server.replies.reply(peer, encode("/done", address, *done))
@@ -265,7 +265,7 @@ class Plans:
     def loaded(self, serial: int, latency: int) -> None:
         """The engine plays plan number `serial`, whose latency is in frames: sends the answers that depend on it."""
         server = self._server
-        effects = server.session.loaded(serial, server.clock.moment().sample)
+        effects = server.session.state.loaded(serial, server.clock.moment().sample)
         self._rollbacks = [state for state in self._rollbacks if state.goal > serial]
         self.latency = latency
         for request in self._settled(serial):
@@ -278,8 +278,8 @@ class Plans:
         server.outbox.plan_plays()
         self._engine = server.link.status().pid
         server.structure_changed()
-        server.feedback.event("/patch/loaded", server.session.name)
-        server.events.publish("patch", name=server.session.name, latency=latency)
+        server.feedback.event("/patch/loaded", server.session.state.name)
+        server.events.publish("patch", name=server.session.state.name, latency=latency)
 
     def weighed(self, load: float, warning: str) -> None:
         """The weigher measured the plan that is being prepared.
@@ -290,17 +290,17 @@ class Plans:
         """
         self.weight, self.warning = load, warning
         if warning:
-            log.warning("%s: %s", self._server.session.name or "the patch", warning)
+            log.warning("%s: %s", self._server.session.state.name or "the patch", warning)
             self._server.feedback.event("/patch/warning", warning)
 
     def refused(self, serial: int, reason: str) -> None:
         """The engine refused plan number `serial`: restores the state before it and answers those who asked for it."""
         server, self.failed = self._server, True
-        effects = server.session.refused(serial)
-        if not server.session.loading:
+        effects = server.session.state.refused(serial)
+        if not server.session.state.loading:
             self._roll_back()
-            if server.session.silent:
-                effects = effects + server.session.restarted()
+            if server.session.state.silent:
+                effects = effects + server.session.state.restarted()
         asking = [request for request in self._settled(serial) if request.peer is not None]
         for request in asking:
             assert request.peer is not None
@@ -311,7 +311,7 @@ class Plans:
         server.structure_changed()
         server.outbox.plan_plays()
         server.feedback.event("/patch/failed", reason)
-        server.events.publish("patch", name=server.session.name, reason=reason)
+        server.events.publish("patch", name=server.session.state.name, reason=reason)
 
     def _roll_back(self) -> None:
         """Restores patch, scenes, history and position to the last confirmed plan; the session restored its nodes."""
@@ -329,17 +329,17 @@ class Plans:
         server = self._server
         server.feedback.event("/engine/state", "starting", pid)
         server.events.publish("engine", pid=pid)
-        if server.executor.load_time and server.session.loading and server.link.status().restarts == 0:
+        if server.executor.load_time and server.session.state.loading and server.link.status().restarts == 0:
             # the first engine still finds the request in the socket: nothing was lost
             return
         shift = self._clock_shift()
         if shift:
             server.session.shift_schedule(shift)
         scheduled = server.session.resend()
-        for node in server.session.nodes.values():
+        for node in server.session.state.nodes.values():
             node.state, node.reason = "running", ""
         server.outbox.engine_lost(scheduled + server.syncs.again(scheduled))
-        server.executor.perform(server.session.restarted())
+        server.executor.perform(server.session.state.restarted())
         self._retarget()
 
     def look_after(self) -> None:
@@ -347,13 +347,13 @@ class Plans:
         server = self._server
         now = server.clock.now_ns()
         self._clock = (now, server.link.sample_at(now))
-        if server.session.loading and monotonic() - server.executor.load_time > PATIENCE:
-            server.executor.perform(server.session.restarted())
+        if server.session.state.loading and monotonic() - server.executor.load_time > PATIENCE:
+            server.executor.perform(server.session.state.restarted())
             self._retarget()
 
     def _retarget(self) -> None:
         """Makes pending answers and rollbacks depend on the last load, which contains all edits before it."""
-        goal = self._server.session.serial
+        goal = self._server.session.state.serial
         self._waiting = [replace(w, goal=goal) for w in self._waiting]
         self._rollbacks = [replace(state, goal=goal) for state in self._rollbacks]
 
@@ -376,7 +376,7 @@ class Plans:
     def to_json(self) -> dict[str, Any]:
         """The state for `restore`."""
         scenes = {str(number): dict(scene) for number, scene in self.scenes.items()}
-        plan = {"session": self._server.session.to_json(), "engine": self._engine, "latency": self.latency}
+        plan = {"session": self._server.session.state.to_json(), "engine": self._engine, "latency": self.latency}
         return {**plan, "scenes": scenes}
 
     def restore(self) -> bool:
@@ -389,23 +389,23 @@ class Plans:
         if data is None:
             return False
         try:
-            playing = self._server.session.restore(data["session"])
+            playing = self._server.session.state.restore(data["session"])
             self._engine = data["engine"] if playing else 0
             self.latency = data["latency"]
             self.scenes = {int(number): dict(scene) for number, scene in data.get("scenes", {}).items()}
             self._server.position.restore(data)
-            if self._server.session.path:
+            if self._server.session.state.path:
                 self.patch = self.read_again()
         except (KeyError, TypeError, ValueError, AntiphonError):
             # a patch's file or a plugin is missing: use what the session could restore
-            return bool(self._server.session.nodes)
+            return bool(self._server.session.state.nodes)
         return True
 
     def attach(self, restored: bool) -> None:
         """After a restore: requests the plan from a running engine that does not play it."""
         server = self._server
         status = server.link.status()
-        if not restored or status.state != "running" or server.session.loading:
+        if not restored or status.state != "running" or server.session.state.loading:
             return
         if status.pid != self._engine:
-            server.executor.perform(server.session.restarted())
+            server.executor.perform(server.session.state.restarted())

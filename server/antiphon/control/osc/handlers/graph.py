@@ -22,8 +22,8 @@ from antiphon.graph import patch as patches
 from antiphon.graph.graph import IN, known_type
 from antiphon.io.osc_peer import Level, Peer
 from antiphon.session.commands import ResetNode, SetParam, When
+from antiphon.session.graph_state import FADE, MAX_FADE
 from antiphon.session.node_state import Node
-from antiphon.session.nodes import FADE, MAX_FADE
 from antiphon.session.session import MAX_RAMP, Session, near
 from antiphon.wire.osc import IMPULSE, MAX_DATAGRAM, encode
 
@@ -49,7 +49,7 @@ def patch_load(server: GraphServer, peer: Peer, args: Args, _when: When) -> None
 def patch_reload(server: GraphServer, peer: Peer, args: Args, _when: When) -> None:
     most(args, 1, "[f:fade]")
     fade = number(args, 0, "fade", 0.0, MAX_FADE, FADE)
-    server.plans.load(server.plans.read_again(), fade, peer, "/patch/reload", (server.session.name,))
+    server.plans.load(server.plans.read_again(), fade, peer, "/patch/reload", (server.session.state.name,))
 
 
 def patch_save(server: GraphServer, peer: Peer, args: Args, _when: When) -> None:
@@ -82,7 +82,7 @@ def node_list(server: GraphServer, peer: Peer, args: Args, _when: When) -> None:
         server.replies,
         peer,
         "/node/list.reply",
-        [t for n in server.session.nodes.values() for t in (n.name, n.info.type)],
+        [t for n in server.session.state.nodes.values() for t in (n.name, n.info.type)],
     )
 
 
@@ -111,31 +111,31 @@ def node_add(server: GraphServer, peer: Peer, args: Args, _when: When) -> None:
         raise PatchError(
             f"{error}. A plugin written since the server started is found once it is started again"
         ) from None
-    server.plans.edit(lambda: server.session.add(kind, name, after or None), peer, "/node/add")
+    server.plans.edit(lambda: server.session.state.add(kind, name, after or None), peer, "/node/add")
 
 
 def node_remove(server: GraphServer, peer: Peer, args: Args, _when: When) -> None:
     most(args, 1, "s:name")
     name = text(args, 0, "name")
-    server.plans.edit(lambda: server.session.remove(name), peer, "/node/remove")
+    server.plans.edit(lambda: server.session.state.remove(name), peer, "/node/remove")
 
 
 def node_move(server: GraphServer, peer: Peer, args: Args, _when: When) -> None:
     most(args, 2, "s:name [s:after]")
     name, after = text(args, 0, "name"), text(args, 1, "after", IN)
-    server.plans.edit(lambda: server.session.move(name, after), peer, "/node/move")
+    server.plans.edit(lambda: server.session.state.move(name, after), peer, "/node/move")
 
 
 def node_connect(server: GraphServer, peer: Peer, args: Args, _when: When) -> None:
     most(args, 2, "s:from.port s:to.port")
     source, dest = text(args, 0, "from"), text(args, 1, "to")
-    server.plans.edit(lambda: server.session.connect(source, dest), peer, "/node/connect")
+    server.plans.edit(lambda: server.session.state.connect(source, dest), peer, "/node/connect")
 
 
 def node_disconnect(server: GraphServer, peer: Peer, args: Args, _when: When) -> None:
     most(args, 2, "s:from.port s:to.port")
     source, dest = text(args, 0, "from"), text(args, 1, "to")
-    server.plans.edit(lambda: server.session.disconnect(source, dest), peer, "/node/disconnect")
+    server.plans.edit(lambda: server.session.state.disconnect(source, dest), peer, "/node/disconnect")
 
 
 def node_routes(server: GraphServer, node: Node) -> list[AddressRoute]:
@@ -166,9 +166,9 @@ def _span(param: Param) -> tuple[float, float]:
 
 def set_param(server: GraphServer, command: SetParam, peer: Peer, address: str) -> None:
     """Sets a parameter; where that needs a new plan, the sender is answered once the engine confirms or refuses it."""
-    goal = server.session.goal
+    goal = server.session.state.goal
     server.executor.do(command, peer.key)
-    if server.session.goal != goal:
+    if server.session.state.goal != goal:
         server.saver.soon()
         server.plans.expect(peer, address)
 

@@ -34,7 +34,7 @@ def learn(server: LearnServer, peer: Peer, args: Args, _when: When) -> None:
     target = address
     if address not in PRESSABLE:
         node, name = split(address)
-        node_state, cell = server.session.param(node, name)
+        node_state, cell = server.session.state.param(node, name)
         settable(node_state.cells[cell], address)
         target = f"{node}.{name}"
 

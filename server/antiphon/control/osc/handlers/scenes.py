@@ -42,7 +42,7 @@ def store(server: SceneServer, peer: Peer, args: Args, _when: When) -> None:
     most(args, 1, "i:number")
     place = whole(args, 0, "number", 0, scenes.MAX_SCENES - 1)
     server.executor.settle()
-    server.plans.scenes[place] = scenes.capture(server.session)
+    server.plans.scenes[place] = scenes.capture(server.session.state)
     server.saver.soon()
     server.feedback.event("/scene/stored", place)
     server.replies.reply(peer, encode("/done", "/scene/store", place))
@@ -75,7 +75,7 @@ def recall_scene(
     scene = scenes.known(server.plans.scenes, place)
     server.executor.settle()
     at: When = Beat(server.clock.moment().beat, quantum) if quantum > 0.0 else when
-    commands = list(scenes.recall_commands(scene, server.session, beats * 60.0 / server.session.tempo, at))
+    commands = list(scenes.recall_commands(scene, server.session.state, beats * 60.0 / server.session.state.tempo, at))
     server.executor.perform(server.session.recall(commands, server.clock.moment(), source))
     server.saver.soon()
     server.feedback.event("/scene/recalled", place)

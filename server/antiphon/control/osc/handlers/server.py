@@ -67,7 +67,7 @@ COUNTERS = (
 
 
 def _figures(server: StatusServer) -> tuple[list[Arg], float, list[int]]:
-    engine, nodes = server.link.status(), len(server.session.nodes)
+    engine, nodes = server.link.status(), len(server.session.state.nodes)
     load = [engine.load_mean * 100.0, engine.load_peak * 100.0]
     counts = server.counts()
     return (

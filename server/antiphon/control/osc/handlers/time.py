@@ -59,7 +59,7 @@ def plain(kind: type[Plain]) -> Callable[[TimeServer, Peer, Args, When], None]:
 def tempo(server: TimeServer, peer: Peer, args: Args, when: When) -> None:
     if not args:
         server.executor.catch_up()
-        server.replies.reply(peer, encode("/tempo", float(server.session.tempo)))
+        server.replies.reply(peer, encode("/tempo", float(server.session.state.tempo)))
         return
     most(args, 2, "f:bpm [f:beats]")
     bpm = number(args, 0, "tempo in bpm", MIN_TEMPO, MAX_TEMPO)

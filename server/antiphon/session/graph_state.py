@@ -29,7 +29,7 @@ _LEAP = 1000
 _END_NUMBERS = frozenset(number for number, _ in ENDS.values())
 
 
-class Nodes:
+class GraphState:
     """The graph, the values of its parameters, and at most one plan that the engine is preparing.
 
     Edits made meanwhile are collected and sent as one further plan once the engine has answered.
@@ -132,19 +132,30 @@ class Nodes:
             self.graph, nodes=tuple(NodeSpec(n.name, n.type, self._values(n.name)) for n in self.graph.nodes)
         )
 
-    def _put(self, node: Node, cell: int, number: float) -> None:
-        self._put_at(node.base + cell, number)
+    def put(self, node: Node, cell: int, number: float) -> bool:
+        """Stores an encoded value that the engine has been sent; returns whether the engine prepares a plan."""
+        self.numbers[node.base + cell] = number
+        if self._loading is None:
+            return False
+        self._outdate(node.base + cell)
+        return True
 
-    def _put_tempo(self, bpm: float) -> None:
-        self._put_at(0, bpm)
+    def resend(self, node: Node, cell: int, until: float) -> None:
+        """Has a value sent again once the plan plays that is being prepared; its ramp ends at frame `until`."""
+        self._touched[(node.id, cell)] = until
+
+    def put_tempo(self, bpm: float) -> None:
+        """Stores a tempo that the engine has been sent."""
+        self.numbers[0] = bpm
+        if self._loading is not None:
+            self._outdate(0)
         self._plan_tempo = 0.0
         self._resend_tempo = self._loading is not None
 
-    def _put_at(self, at: int, number: float) -> None:
-        self.numbers[at] = number
-        if self._loading is not None:
-            self._undo.pop(at, None)
-            self._undo_next.pop(at, None)
+    def _outdate(self, at: int) -> None:
+        """Forgets what a refused plan would have set a number back to."""
+        self._undo.pop(at, None)
+        self._undo_next.pop(at, None)
 
     def reported(self, node_id: int, cell: int, number: float) -> Changed | None:
         """Stores the value of a readonly parameter, which the engine reports.
@@ -264,6 +275,11 @@ class Nodes:
     def _first_value(self, node: Node, cell: int, value: Value) -> None:
         param = node.cells[cell]
         self.numbers[node.base + cell] = 0.0 if param.kind in ("text", "file") else param.encode(value)
+
+    def edit_value(self, node: Node, cell: int, value: Value) -> list[Effect]:
+        """Changes a parameter that the engine gets with a plan alone, and requests the plan."""
+        self._edit_value(node, cell, value)
+        return self._ask(FADE)
 
     def _edit_value(self, node: Node, cell: int, value: Value) -> None:
         param = node.cells[cell]
