@@ -22,7 +22,7 @@ from antiphon.graph.compiler import compile_plan
 from antiphon.graph.graph import IN, OUT, End, Graph, NodeSpec, Wire
 from antiphon.graph.io_nodes import IN_NUMBER, OUT_NUMBER
 from antiphon.offline.replay import replay
-from antiphon.offline.session_reader import LOG, SessionLog, found
+from antiphon.offline.session_reader import LOG, SessionLog, session_folder
 from antiphon.plugins import loader
 from antiphon.plugins.loader import Loaded
 
@@ -211,7 +211,7 @@ def test_a_set_is_found_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     kept = tmp_path / "home" / "data" / "sessions" / "tonight"
     kept.mkdir(parents=True)
     (kept / LOG).write_text("{}\n")
-    assert found("tonight") == kept
-    assert found("elsewhere") == Path("elsewhere")
+    assert session_folder("tonight") == kept
+    assert session_folder("elsewhere") == Path("elsewhere")
     (tmp_path / "tonight").mkdir()
-    assert found("tonight") == Path("tonight"), "what is here goes first"
+    assert session_folder("tonight") == Path("tonight"), "what is here goes first"

@@ -33,7 +33,7 @@ _ROUNDING = 1e-6
 """Share of a range by which a number may lie outside it: it was rounded to float32."""
 
 
-def found(name: str) -> Path:
+def session_folder(name: str) -> Path:
     """The folder of a recorded session, given as a path or as a name in the performer's folder of sessions."""
     folder = Path(name)
     try:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from antiphon.errors import UsageError
 from antiphon.runtime.settings import ServeSettings
-from antiphon.synth.info import BackendChoice, SynthInfo, made
+from antiphon.synth.info import BackendChoice, SynthInfo, installed_infos
 
 
 def infos() -> list[SynthInfo]:
     """Those of all plugins: first what `--synth auto` tries, in its order."""
     from antiphon.plugins import registry  # control imports this module, and asks no plugin
 
-    return made(registry.factories("synths"))
+    return installed_infos(registry.factories("synths"))
 
 
 def asked(settings: ServeSettings) -> SynthInfo | None:
