@@ -115,6 +115,7 @@ def test_a_log_with_a_line_of_every_kind_is_played(tmp_path: Path, lines: list[A
         (0, ["channels"], 3, "input.wav has 48000 Hz and 2 channels, and line 1 of"),
         (0, ["session"], 3, "its first line must say session 1 or 2"),
         (1, ["tempo", "bpm"], 0.0, "line 2: it makes no sense (bpm takes 10 to 999, not 0.0)"),
+        (1, ["wait"], None, "line 2: it makes no sense (wait takes whole numbers"),
         (1, ["load", "graph"], [], "line 2: it makes no sense (load takes an object with"),
         (1, ["load", "graph", "nodes", 0, "type"], "nosuch", "line 2: there is no processor type 'nosuch'"),
         (1, ["load", "graph", "nodes", 0, "values", "gain"], 1e9, "line 2: level.gain takes 0 to 2, not 1e+09"),
