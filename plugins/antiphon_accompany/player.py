@@ -53,16 +53,16 @@ class MelodyListener:
         self.loudness = 0.65
         self.lowest = 72.0
         self.last = float("-inf")
-        self.heard = False
+        self.playing = False
 
     def on(self, pitch: int, velocity: float, beat: float) -> None:
         self.sounding[pitch] = beat
-        follow = 0.12 if self.heard else 1.0
+        follow = 0.12 if self.playing else 1.0
         self.loudness += follow * (velocity - self.loudness)
         # low notes are made room for at once, high ones when they have lasted
-        near = 1.0 if not self.heard else 0.5 if pitch < self.lowest else 0.06
+        near = 1.0 if not self.playing else 0.5 if pitch < self.lowest else 0.06
         self.lowest += near * (pitch - self.lowest)
-        self.heard, self.last = True, beat
+        self.playing, self.last = True, beat
 
     def off(self, pitch: int, beat: float) -> None:
         if self.sounding.pop(pitch, None) is not None:

@@ -175,14 +175,14 @@ class MidiInput:
             self._readable()
         now = monotonic()
         for port, voice in self._voices.items():
-            if voice.sensing and now - voice.heard > SENSED:
+            if voice.sensing and now - voice.last_received > SENSED:
                 voice.sensing = False
                 with self._server.turn():
                     self.release(port)
 
     def release(self, port: str) -> None:
         """Ends what the port has sounding."""
-        self._presses.gone(port)
+        self._presses.remove(port)
         # not at once: a note of the port may still be on its way to its sample
         for command in self._voices[port].endings(self._when(self._server.now_ns())):
             if isinstance(command, NoteOff):
@@ -210,7 +210,7 @@ class MidiInput:
         moves: dict[str, tuple[SetParam, str]] = {}
         for port, ns, data in messages:
             voice = self._voices.setdefault(port, PortVoice())
-            voice.heard = monotonic()
+            voice.last_received = monotonic()
             for message in voice.parser.feed(data):
                 self.received += 1
                 if isinstance(message, midi.Short):

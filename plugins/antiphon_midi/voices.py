@@ -17,7 +17,8 @@ _CHANNELS, _NOTES = 16, 128
 class PortVoice:
     """One port: its parser, and what would sound on without it.
 
-    notes: (channel, note).  pedals, bent: channels.  sensing: it says every 0.3 s that it is there.  heard: when.
+    notes: (channel, note).  pedals, bent: channels.  sensing: it says every 0.3 s that it is there.
+    last_received: when its last message came, in seconds of the monotonic clock.
     """
 
     def __init__(self) -> None:
@@ -26,7 +27,7 @@ class PortVoice:
         self.pedals: set[int] = set()
         self.bent: set[int] = set()
         self.sensing = False
-        self.heard = 0.0
+        self.last_received = 0.0
 
     def endings(self, when: When) -> list[Note]:
         """The commands that end all of it; it is forgotten."""

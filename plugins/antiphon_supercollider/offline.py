@@ -22,7 +22,7 @@ from antiphon.api.synths import BackendChoice, SynthInfo, SynthSettings, use_bac
 from antiphon_supercollider.info import SUPERCOLLIDER
 from antiphon_supercollider.score import SOUND, TOLD
 from antiphon_supercollider.scsynth.asset_store import Shelf
-from antiphon_supercollider.scsynth.server import found, limits
+from antiphon_supercollider.scsynth.server import limits, scsynth_path
 from antiphon_supercollider.timing import ahead
 from antiphon_supercollider.voices.material import NOTHING, VoiceAssets, needs
 from antiphon_supercollider.voices.own import PLACES, player_of
@@ -123,7 +123,10 @@ def render(events: Path, frames: int, rate: int, into: Callable[[int], Path], be
         folder = Path(name)
         score, wav = folder / "score.osc", folder / "out.wav"
         _write(score, _lines(tracks, outputs, frames, rate, folder, before), rate)
-        words = [found(), "-N", str(score), "_", str(wav), str(rate), "WAV", "float", *limits(64, 2, max(2, outputs))]
+        words = [
+            scsynth_path(), "-N", str(score), "_", str(wav), str(rate), "WAV", "float",
+            *limits(64, 2, max(2, outputs)),
+        ]  # fmt: skip
         try:
             done = subprocess.run(
                 words, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=SLACK_SECONDS, check=False

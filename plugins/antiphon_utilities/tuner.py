@@ -172,7 +172,7 @@ class Tuner(Processor):
         self._filter_state.fill(0.0)
         self._at = self._gone = 0
         self._hertz = self._sure = self._before = 0.0
-        self._said = 0.0, 0.0
+        self._reported = 0.0, 0.0
 
     def process(self, io: IO) -> None:
         x, at = io.audio_in[0], 0
@@ -188,8 +188,8 @@ class Tuner(Processor):
             self._gone += count
             if self._gone == self._hop:
                 self._listen(float(io.at("reference", at - 1)))
-        io.report("note", self._said[0])
-        io.report("cents", self._said[1])
+        io.report("note", self._reported[0])
+        io.report("cents", self._reported[1])
         io.report("hertz", self._hertz)
         io.report("sure", self._sure)
 
@@ -200,11 +200,11 @@ class Tuner(Processor):
         if hertz and abs(math.log2(hertz / (before or 1.0))) > 1.0 / 12.0:
             hertz = self._hertz
         self._hertz = hertz
-        self._said = 0.0, 0.0
+        self._reported = 0.0, 0.0
         if hertz:
             place = 69.0 + 12.0 * math.log2(hertz / reference)
             note = min(127, max(0, round(place)))
-            self._said = float(note), min(50.0, max(-50.0, 100.0 * (place - note)))
+            self._reported = float(note), min(50.0, max(-50.0, 100.0 * (place - note)))
 
     def _pitch(self) -> float:
         """The window's pitch, 0 for none."""

@@ -22,7 +22,7 @@ HOP = 512
 FLOOR = 80.0
 
 
-def heard(sound: F32, rate: int) -> F32:
+def normalised(sound: F32, rate: int) -> F32:
     """The sound as measured: at `RATE`, RMS 0.1."""
     resampled = np.asarray(soxr.resample(sound, rate, RATE), np.float32) if rate != RATE else sound
     return np.asarray(resampled * (0.1 / (np.sqrt(np.mean(np.square(resampled, dtype=np.float64))) + 1e-9)), np.float32)
@@ -137,7 +137,7 @@ def chroma_likeness(output: F32, source: F32) -> float:
 
 def measure(output: F32, source: F32, target: F32, reference: F32, rate: int) -> dict[str, float]:
     """All measures of one item."""
-    y, a, t, b = (heard(x, rate) for x in (output, source, target, reference))
+    y, a, t, b = (normalised(x, rate) for x in (output, source, target, reference))
     return {
         "lsd": log_spectral(y, t),
         "timbre": timbre_distance(y, b),

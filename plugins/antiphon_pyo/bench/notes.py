@@ -56,14 +56,14 @@ def offline(seed: int) -> dict[str, Any]:
     from antiphon.api.commands import NoteOn, Sample
     from antiphon.api.rendering import load_plugins
     from antiphon.graph import patch
-    from antiphon.offline.rendering import StageRunner
+    from antiphon.offline.rendering import PlayerRunner
     from antiphon.offline.runner import process_stream
 
     loaded = load_plugins(check=False)
     asked = _moments(seed, NOTES)
     commands = [NoteOn(HAT, 0.8, 1, "drums", Sample(at)) for at in asked]
     graph = patch.parse(_patch(), loaded.catalog).graph
-    runner = StageRunner(graph, loaded.catalog, loaded.make, StreamSpec(RATE, BLOCK, 2), 120.0, commands)
+    runner = PlayerRunner(graph, loaded.catalog, loaded.make, StreamSpec(RATE, BLOCK, 2), 120.0, commands)
     blocks = process_stream((), runner, asked[-1] + RATE)
     sound = np.concatenate([block[0].copy() for block in blocks])
     return {"where": "offline", **_compare(sound, asked)}

@@ -39,7 +39,7 @@ def rendering() -> dict[str, Any]:
 
     from antiphon.contract.block import StreamSpec
     from antiphon.graph import patch
-    from antiphon.offline.rendering import StageRunner
+    from antiphon.offline.rendering import PlayerRunner
     from antiphon.plugins import loader
 
     rng = np.random.default_rng(1)
@@ -68,7 +68,7 @@ def rendering() -> dict[str, Any]:
         spent = time.monotonic() - begun
     loaded = loader.load(check=False)
     demo = patch.load("demo", loaded.catalog)
-    runner = StageRunner(demo.graph, loaded.catalog, loaded.make, StreamSpec(RATE, 1024, 2), demo.tempo)
+    runner = PlayerRunner(demo.graph, loaded.catalog, loaded.make, StreamSpec(RATE, 1024, 2), demo.tempo)
     rows = np.ascontiguousarray(x.T)
     begun = time.monotonic()
     for at in range(0, rows.shape[1] - 1023, 1024):

@@ -85,9 +85,9 @@ class ServerProcess:
                 self.osc, self.http = ports_of(line)
                 return self
         self.stop()
-        raise RuntimeError(f"the server did not become ready: {self.lines} {self.said()}")
+        raise RuntimeError(f"the server did not become ready: {self.lines} {self.standard_error()}")
 
-    def said(self) -> str:
+    def standard_error(self) -> str:
         """Its standard error so far."""
         # no seek: the server shares the file offset, and may write meanwhile
         file = self.errors.fileno()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -44,7 +43,7 @@ def doctor(
     checks = [transport.findings for _, transport in transports()]
     for finding in findings((*software.CHECKS, sound.checks, *checks, *machine.CHECKS)):
         broken = broken or finding.state == "broken"
-        every.append(asdict(finding))
+        every.append({"subject": finding.subject, "state": finding.state, "said": finding.text, "mend": finding.mend})
         for line in () if as_json else lines(finding):
             typer.echo(f"{styled(line[:WIDTH], ROLES[finding.state])}{line[WIDTH:]}")
     if as_json:

@@ -271,7 +271,7 @@ class ControlApp:
         self.turns.finish()
 
     def _refused(self, key: str) -> None:
-        self.monitor.gone(key)
+        self.monitor.remove(key)
         if self.surfaces.refused(key):
             self.saver.soon()
 

@@ -22,6 +22,6 @@ def findings(checks: Iterable[Check]) -> Iterator[Finding]:
 
 def lines(finding: Finding) -> Iterator[str]:
     """Yields the lines to print for a finding."""
-    yield printable(f"{finding.state:<8} {finding.subject}: {finding.said}")
+    yield printable(f"{finding.state:<8} {finding.subject}: {finding.text}")
     if finding.mend:
         yield f"{'':<8}   mend: {finding.mend}"

@@ -232,12 +232,12 @@ def _through_engine(options: DriverOptions) -> Trip:
     from antiphon.engine.drivers.headless import Headless
     from antiphon.graph.patch import load as load_patch
     from antiphon.native import compile_all
-    from antiphon.offline.rendering import StageRunner
+    from antiphon.offline.rendering import PlayerRunner
     from antiphon.plugins.loader import load
 
     loaded = load(check=False)
     patch = load_patch("through", loaded.catalog, trusted=True)
-    runner = StageRunner(
+    runner = PlayerRunner(
         patch.graph, loaded.catalog, loaded.make, StreamSpec(options.rate, options.block, options.channels)
     )
     at, frames = plan_bursts(options.rate)

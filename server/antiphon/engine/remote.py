@@ -30,7 +30,7 @@ from antiphon.engine.shared import METERS, SESSION, HeaderWord, Shared, command_
 from antiphon.errors import EngineError
 from antiphon.graph.graph import Graph
 from antiphon.graph.io_nodes import IN_NUMBER, OUT_NUMBER
-from antiphon.runtime.pidfile import born
+from antiphon.runtime.pidfile import start_time
 from antiphon.session.actions import EVENTS, Action
 from antiphon.session.commands import Now
 from antiphon.workers.low_latency_events import Express
@@ -231,7 +231,7 @@ class RemoteEngine:
     def status(self) -> EngineStatus:
         w, f = self._words, self._floats
         # a killed engine leaves its last state in the mapping until the supervisor has noticed
-        state = STATES[w[HeaderWord.ENGINE_STATE]] if born(w[HeaderWord.ENGINE_PID]) else "starting"
+        state = STATES[w[HeaderWord.ENGINE_STATE]] if start_time(w[HeaderWord.ENGINE_PID]) else "starting"
         return EngineStatus(
             w[HeaderWord.ENGINE_PID],
             state,

@@ -88,7 +88,7 @@ class UdpEndpoint:
         host, _, port = key.rpartition(":")
         return self._peers.get((host, int(port))) if port.isdigit() else None
 
-    def judge(self) -> None:
+    def update_levels(self) -> None:
         """Updates the level of every known sender."""
         for peer in self._peers.values():
             peer.level = self._level(peer.host)
@@ -154,7 +154,7 @@ class UdpEndpoint:
         """Forgets the senders that were silent for the longest time. Subscribers keep a reference to their peer."""
         peers = self._peers
         # not one with queued packets: it would get a second lane, and its packets their order wrong
-        for address in sorted(peers, key=lambda a: (peers[a].lane.waiting, peers[a].heard))[: MAX_PEERS // 4]:
+        for address in sorted(peers, key=lambda a: (peers[a].lane.waiting, peers[a].last_received))[: MAX_PEERS // 4]:
             del peers[address]
 
 

@@ -1,7 +1,7 @@
 """The performer's folders, and the conversion of names from the network to paths.
 
 Folders follow the platform's customs; `ANTIPHON_HOME`, when set, holds all of them instead.
-The functions that return a folder do not create it; `made` does.
+The functions that return a folder do not create it; `make_folder` does.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def runtime() -> Path:
         folder = Path(given) / "antiphon"
     else:
         folder = Path(tempfile.gettempdir()) / f"antiphon-{os.getuid()}"
-    made(folder.parent)
+    make_folder(folder.parent)
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
         status = folder.lstat()
@@ -106,7 +106,7 @@ def runtime() -> Path:
     return folder
 
 
-def made(folder: Path, mode: int = 0o777) -> Path:
+def make_folder(folder: Path, mode: int = 0o777) -> Path:
     """Creates a folder, with its parents, if it does not exist.
 
     Args:
@@ -232,7 +232,7 @@ def write_atomic(path: Path, content: bytes, mode: int = 0o644) -> None:
     Raises:
         FileError: It cannot be written.
     """
-    made(path.parent)
+    make_folder(path.parent)
     temporary = path.with_name(f".{path.name[:100]}.{os.getpid()}.tmp")
     try:
         with contextlib.suppress(FileNotFoundError):

@@ -17,7 +17,7 @@ from antiphon.errors import EngineError, FileError
 from antiphon.io.listening import open_sockets
 from antiphon.runtime import paths, pidfile, signals
 from antiphon.runtime.child_process import DEVICE_GONE, NO_DEVICE, Child, cause
-from antiphon.runtime.console import say, tell
+from antiphon.runtime.console import say, write_output
 from antiphon.runtime.settings import ServeSettings
 from antiphon.supervisor import before, jack_server, preload, recordings, watchdog
 from antiphon.supervisor.faults import SupervisorFaults, why
@@ -263,7 +263,7 @@ class Supervisor:
             if "ready" in message and not self._ready_said:
                 self._ready_said = True
                 before.drop_backup(self.folder)
-                tell("\n".join([*self._notes, *message["ready"]]))
+                write_output("\n".join([*self._notes, *message["ready"]]))
                 # last, so that it does not delay the sound; HTTP clients wait in the listening socket's queue
                 self._schedule_start("web")
             elif "fatal" in message:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from antiphon.errors import UsageError
 from antiphon.runtime.settings import ServeSettings
-from antiphon.synth.choosing import made
+from antiphon.synth.choosing import installed_infos
 from antiphon.synth.info import BackendChoice, SynthInfo
 
 
@@ -12,7 +12,7 @@ def infos() -> list[SynthInfo]:
     """Those of all plugins: first what `--synth auto` tries, in its order."""
     from antiphon.plugins import registry  # control imports this module, and asks no plugin
 
-    return made(registry.factories("synths"))
+    return installed_infos(registry.factories("synths"))
 
 
 def asked(settings: ServeSettings) -> SynthInfo | None:

@@ -36,7 +36,7 @@ class Null:
     rehearses = False
 
     def __init__(self, rate: int, hop: int, slots: int = 4, path: str = "") -> None:
-        self.told: deque[dict[str, Any]] = deque(maxlen=MOST)
+        self.received: deque[dict[str, Any]] = deque(maxlen=MOST)
         self.count = self.lost = 0
         self._instruments = [""] * slots
         self._lines: list[str] = []
@@ -68,7 +68,7 @@ class Null:
             }
             self.count += 1
             if self._file is None:
-                self.told.append(row)
+                self.received.append(row)
             elif self.count <= MOST:
                 self._lines.append(json.dumps(row) + "\n")
             else:

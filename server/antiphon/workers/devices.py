@@ -35,7 +35,7 @@ def installed() -> TorchBuild | None:
         text = Path(spec.origin).with_name("version.py").read_text("utf-8")
     except OSError:
         return TorchBuild("of an unknown version", "")
-    return TorchBuild(_said(text, "__version__") or "of an unknown version", _said(text, "cuda"))
+    return TorchBuild(_assigned_text(text, "__version__") or "of an unknown version", _assigned_text(text, "cuda"))
 
 
 def resolve(asked: str, dev: Path = _DEV) -> Device:
@@ -72,6 +72,6 @@ def _lacking(dev: Path) -> str:
     return ""
 
 
-def _said(text: str, name: str) -> str:
+def _assigned_text(text: str, name: str) -> str:
     found = re.search(rf"^{name}\b[^=\n]*=\s*['\"]([^'\"\n]+)['\"]", text, re.MULTILINE)
     return found.group(1) if found else ""

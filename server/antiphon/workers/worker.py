@@ -64,14 +64,14 @@ def run(arena: Arena, number: int, bells: Bells) -> int:
         entry.set_reason(f"takes more than {spec.memory} MB")
         return FAULT
     except Exception as error:
-        entry.set_reason(_said(error))
+        entry.set_reason(_message_of(error))
         return FAULT
     try:
         worker.serve()
     except MemoryError:
         entry.set_reason(f"ran out of its {spec.memory} MB")
     except Exception as error:
-        entry.set_reason(_said(error))
+        entry.set_reason(_message_of(error))
     return FAULT
 
 
@@ -83,7 +83,7 @@ def _install(module: str | None, spec: WorkerSpec) -> str:
     return f"; `pip install {package}` does it" if package and package == spec.zygote else ""
 
 
-def _said(error: Exception) -> str:
+def _message_of(error: Exception) -> str:
     return str(error) if isinstance(error, WorkerFault) else f"raised {type(error).__name__}: {error}"
 
 

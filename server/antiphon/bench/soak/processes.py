@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from antiphon.runtime.pidfile import born
+from antiphon.runtime.pidfile import start_time
 
 ROLES = ("supervisor", "control", "web", "engine", "recorder", "weigher", "zygotes", "workers", "synth", "helpers")
 """workers: of models.  synth: the worker that plays notes.  helpers: processes of plugins, such as that of `loops`."""
@@ -72,7 +72,7 @@ def read(supervisor: int, home: Path) -> ProcessReading:
             held[role] = held.get(role, ResourceUse()) + here
             memories |= shared
     ours = {pid for members in pids.values() for pid in members}
-    return ProcessReading(held, pids, len(memories), tuple(p for p in before if p not in ours and born(p)))
+    return ProcessReading(held, pids, len(memories), tuple(p for p in before if p not in ours and start_time(p)))
 
 
 def named(home: Path) -> dict[int, str]:

@@ -70,21 +70,21 @@ def trends_of(samples: list[Sample], bin_s: float, settle_s: float) -> dict[str,
     whole: list[Any] = [0] * len(samples)
     trends: dict[str, Trend] = {}
 
-    def judge(name: str, values: list[float], lives: list[Any], rule: Rule) -> None:
+    def add_trend(name: str, values: list[float], lives: list[Any], rule: Rule) -> None:
         trends[name] = trend(times, values, lives, bin_s, settle_s, rule)
 
     for kind, rule, title in OVERALL:
-        judge(f"{ALL}: {title}", [_held(s, ALL, kind) for s in samples], whole, rule)
+        add_trend(f"{ALL}: {title}", [_held(s, ALL, kind) for s in samples], whole, rule)
     for role in ROLES:
         if not any(role in s["held"] for s in samples):
             continue
         lives = whole if role in _CHANGING else [_life(s, role) for s in samples]
         for kind, rule, title in BY_ROLE:
-            judge(f"{role}: {title}", [_held(s, role, kind) for s in samples], lives, rule)
-    judge("shared memories", [float(s["memories"]) for s in samples], whole, COUNT)
-    judge("temporary and runtime files", [float(s["files"]) for s in samples], whole, COUNT)
-    judge("stray processes", [float(len(s["strays"])) for s in samples], whole, COUNT)
-    judge("clock drift, ms", drift_ms(samples), whole, DRIFT)
+            add_trend(f"{role}: {title}", [_held(s, role, kind) for s in samples], lives, rule)
+    add_trend("shared memories", [float(s["memories"]) for s in samples], whole, COUNT)
+    add_trend("temporary and runtime files", [float(s["files"]) for s in samples], whole, COUNT)
+    add_trend("stray processes", [float(len(s["strays"])) for s in samples], whole, COUNT)
+    add_trend("clock drift, ms", drift_ms(samples), whole, DRIFT)
     return trends
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from antiphon.graph.graph import Graph
     from antiphon.offline.file_ends import Tail
     from antiphon.offline.note_file import Score
-    from antiphon.offline.rendering import StageRunner
+    from antiphon.offline.rendering import PlayerRunner
     from antiphon.session.commands import Command
     from antiphon.synth.info import OfflinePasses
 
@@ -75,7 +75,7 @@ def render(
     from antiphon.offline.file_ends import NONE, faded, tail_of
     from antiphon.offline.file_job import apart, free
     from antiphon.offline.output_summary import Written
-    from antiphon.offline.rendering import StageRunner
+    from antiphon.offline.rendering import PlayerRunner
     from antiphon.offline.runner import process_stream
     from antiphon.plugins.loader import load
     from antiphon.runtime.audio_limits import MAX_BLOCK, MIN_BLOCK
@@ -117,8 +117,8 @@ def render(
         sounds_on = any(loaded.catalog[node.type].tail for node in loaded_patch.graph.nodes)
         after = NONE if seconds is not None and tail is None else tail_of(tail, sounds_on)
 
-        def prepared() -> StageRunner:
-            return StageRunner(loaded_patch.graph, loaded.catalog, loaded.make, spec, loaded_patch.tempo, commands)
+        def prepared() -> PlayerRunner:
+            return PlayerRunner(loaded_patch.graph, loaded.catalog, loaded.make, spec, loaded_patch.tempo, commands)
 
         passes = chosen().info.supporter().passes(live=0)
         if passes is not None:
@@ -161,7 +161,7 @@ def _sources(patch: str, *files: str | None) -> str:
 
 
 def _play_passes(
-    passes: OfflinePasses, prepared: Callable[[], StageRunner], source: str | None, length: int | None, tail: Tail
+    passes: OfflinePasses, prepared: Callable[[], PlayerRunner], source: str | None, length: int | None, tail: Tail
 ) -> None:
     """Runs the patch without output until the synth has rendered its notes; the next runner then uses that sound."""
     from dataclasses import replace

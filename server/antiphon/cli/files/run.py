@@ -224,9 +224,9 @@ def _each(
 ) -> int:
     """Runs every task and reports failures on standard error; returns the number of failures."""
     from antiphon.cli.files.run_file import one
-    from antiphon.runtime.paths import made
+    from antiphon.runtime.paths import make_folder
 
-    made(folder)
+    make_folder(folder)
     failed = 0
     for job in jobs:
         try:

@@ -261,8 +261,8 @@ class Surfaces:
         surface = self._by_key.get(key)
         if surface is None:
             return False
-        if surface.peer.heard > surface.since:
-            surface.since, surface.refusals = surface.peer.heard, 0
+        if surface.peer.last_received > surface.since:
+            surface.since, surface.refusals = surface.peer.last_received, 0
         surface.refusals += 1
         if surface.refusals < REFUSALS:
             return False
@@ -286,7 +286,7 @@ class Surfaces:
         expired = []
         for surface in self:
             peer = surface.peer
-            last = max(surface.since, peer.heard, last_packet(surface.owner))
+            last = max(surface.since, peer.last_received, last_packet(surface.owner))
             far = peer.udp is not None and peer.level != Level.OWNER and not surface.fixed
             if peer.link_lost or not surface.permitted or (far and now - last > LEASE):
                 del self._by_key[peer.key]

@@ -130,7 +130,7 @@ class Intake:
                 self._hold(peer, len(data))
                 budget -= 1
                 continue
-            peer.heard = now
+            peer.last_received = now
             decoded = decode(data)
             if type(decoded) is Message:
                 route = exact.get(decoded.address)

@@ -67,8 +67,8 @@ class Subscribers:
 
     def update_access(self) -> None:
         """Applies changed access levels to all open connections, known UDP peers and subscriptions."""
-        self._udp.judge()
-        self._tcp.judge()
+        self._udp.update_levels()
+        self._tcp.update_levels()
         self._surfaces.update_access(self._access)
         self._saver.soon()
 
@@ -85,7 +85,7 @@ class Subscribers:
 
         def last_packet(key: str) -> float:
             peer = self._udp.known(key)
-            return 0.0 if peer is None else peer.heard
+            return 0.0 if peer is None else peer.last_received
 
         if self._surfaces.expire(last_packet):
             self._saver.soon()
