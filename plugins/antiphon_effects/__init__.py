@@ -17,3 +17,7 @@ def antiphon_processors(register: Register) -> None:
     effect("tremolo", "Tremolo", "Louder and softer, over and over, or from side to side.")
     effect("ringmod", "Ringmod", "Multiplies it with a sine or another sound.")
     effect("width", "Width", "From mono to twice as wide.")
+    effect("chorus", "Chorus", "Makes several of it that drift in pitch.")
+    effect("flanger", "Flanger", "Moves a comb of notches through it.")
+    effect("phaser", "Phaser", "Moves a few notches through it.")
+    effect("pingpong", "Pingpong", "A tape echo on the clock, from side to side.")

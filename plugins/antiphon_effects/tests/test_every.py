@@ -26,6 +26,10 @@ CASES = {
     "tremolo": ({"spread": 0.7}, [(100, "rate", 20.0), (400, "shape", "square"), (800, "depth", 1.0)]),
     "ringmod": ({}, [(100, "frequency", 5000.0), (500, "source", "carrier")]),
     "width": ({}, [(100, "width", 2.0), (500, "bass", 200.0)]),
+    "chorus": ({"rate": 5.0}, [(100, "depth", 0.02), (400, "delay", 0.03), (700, "mix", 1.0)]),
+    "flanger": ({"rate": 5.0}, [(100, "delay", 0.004), (400, "feedback", -0.9)]),
+    "phaser": ({"rate": 5.0}, [(100, "stages", 12), (400, "feedback", -0.9), (700, "centre", 3000.0)]),
+    "pingpong": ({"beats": 0.0, "time": 0.01, "flutter": 1.0}, [(300, "time", 0.02), (700, "cross", 0.2)]),
 }
 # a parameter that jumps over the whole of its range in the middle of a tone, and how much steeper than the tone itself
 # the sound may then be
@@ -40,7 +44,18 @@ JUMPS = {
     "tremolo": [("depth", 0.0, 1.0), ("rate", 0.05, 40.0), ("shape", "triangle", "square"), ("spread", 0.0, 1.0)],
     "ringmod": [("frequency", 0.5, 900.0), ("source", "sine", "carrier")],
     "width": [("width", 0.0, 2.0), ("bass", 0.0, 500.0)],
+    "chorus": [
+        ("delay", 0.005, 0.05),
+        ("depth", 0.0, 0.02),
+        ("mix", 0.0, 1.0),
+        ("spread", 0.0, 1.0),
+        ("beats", 0.0, 7.0),
+    ],
+    "flanger": [("delay", 0.0001, 0.01), ("feedback", -0.9, 0.9), ("mix", 0.0, 1.0), ("beats", 0.0, 3.0)],
+    "phaser": [("centre", 50.0, 8000.0), ("feedback", -0.8, 0.8), ("stages", 2, 12), ("depth", 0.0, 4.0)],
+    "pingpong": [("beats", 0.1, 0.5), ("feedback", 0.0, 0.9), ("cross", 0.0, 1.0), ("highcut", 200.0, 20000.0)],
 }
+BENDS = {("chorus", "delay"), ("chorus", "beats"), ("flanger", "beats"), ("pingpong", "beats")}
 JUMP_SETTINGS = {
     "tremolo": {"rate": 4.0},
     "width": {"width": 0.0},
@@ -128,5 +143,7 @@ def test_a_parameter_that_jumps_does_not_click(name, param, low, high):
     settings = {**JUMP_SETTINGS.get(name, {}), param: low}
     y = run_processor(FACTORIES[name](), SPEC, sound(name, x), settings, [(24000, param, high), (36000, param, low)])
     steady = max(roughness(y[:, a:b]) for a, b in ((20000, 23990), (32000, 35990), (44000, 47990)))
+    # what moves the place at which a line is read bends the pitch, by at most half: a corner, and no step
+    bends = (name, param) in BENDS
     jumped = max(roughness(y[:, a:b]) for a, b in ((23990, 32000), (35990, 44000)))
-    assert jumped < 4.0 * steady + 1e-3, (jumped, steady)
+    assert jumped < (32.0 if bends else 4.0) * steady + 1e-3, (jumped, steady)
