@@ -21,3 +21,7 @@ def antiphon_processors(register: Register) -> None:
     effect("flanger", "Flanger", "Moves a comb of notches through it.")
     effect("phaser", "Phaser", "Moves a few notches through it.")
     effect("pingpong", "Pingpong", "A tape echo on the clock, from side to side.")
+    effect("convolution", "Convolution", "Gives it the room whose answer to an impulse is in a file.")
+    effect("transient", "Transient", "More or less attack, more or less sustain.")
+    effect("freeze", "Freeze", "Holds the sound of a moment.")
+    effect("vocoder", "Vocoder", "Makes another sound speak as it does.")

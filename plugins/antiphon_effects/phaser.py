@@ -14,7 +14,7 @@ from antiphon.api.kernels import Audio, f32p, f64, f64p, i64, kernel
 from antiphon_effects.shared import GRID, effects_finite, effects_rest, effects_tan, effects_turns
 from antiphon_effects.swept import effects_swing, swing
 
-RATIO = 1.05
+RATIO = 1.012
 """The most by which the centre changes in 16 frames."""
 MOST = 12
 """Sections, at most: two a notch."""
