@@ -16,7 +16,10 @@ from antiphon_effects.shared import effects_finite
 
 @kernel
 def effects_bitcrush(x: Audio, y: Audio, bits: f32p, rate: f32p, state: f64p, own: f64) -> None:
-    """y ← x in steps. state: the phase to the next held sample (1: due, -1: not begun), then each channel's sample."""
+    """y ← x in steps.
+
+    state: the way to the next sample that is held, 1 at it and -1 at the start; then that sample of each channel.
+    """
     last = f64(0.0)
     step = f64(1.0)
     for n in range(y.frames):
