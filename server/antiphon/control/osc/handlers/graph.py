@@ -21,6 +21,7 @@ from antiphon.errors import PatchError, WireError
 from antiphon.graph import patch as patches
 from antiphon.graph.graph import IN, known_type
 from antiphon.io.osc_peer import Level, Peer
+from antiphon.session import play
 from antiphon.session.commands import ResetNode, SetParam, When
 from antiphon.session.graph_state import FADE, MAX_FADE
 from antiphon.session.node_state import Node
@@ -185,6 +186,11 @@ def _reset(server: GraphServer, node: str) -> Handler:
 def _param(server: GraphServer, node: str, param: Param, address: str) -> Handler:
     def handle(peer: Peer, args: Args, when: When) -> None:
         if param.kind == "trigger":
+            if param.name == play.PLAY and len(args) > 1:
+                params = server.session.node(node).info.params
+                for command in play.read(node, params, args, when):
+                    server.executor.do(command, peer.key)
+                return
             most(args, 1, "nothing, or a number other than 0")
             value: object = True if not args or args[0] is IMPULSE else args[0]
             set_param(server, SetParam(node, param.name, _plain(param, value), 0.0, when), peer, address)
