@@ -38,6 +38,8 @@ WANTED = (
     "antiphon_synth/samples/piano.ogg",
     "antiphon_synth/samples/bass.ogg",
     "antiphon_synth/samples/drums.ogg",
+    "antiphon/demo/NOTICE",
+    "antiphon/demo/voice.ogg",
     "antiphon/data/patches/through.toml",
     "antiphon/data/patches/bench8.toml",
     "antiphon/data/patches/demo.toml",
