@@ -7,7 +7,6 @@ attributes.
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -48,7 +47,7 @@ def build_torchscript(spec: WorkerSpec) -> Stepper:
         values = str(settings.get("attributes", ""))
         return torchscript.TorchScriptProgram(torchscript.load(data), str(settings["method"]), values, spec.rate)
 
-    _isolate()
+    confine()
     return FileStepper(spec, loaded)
 
 
@@ -70,7 +69,7 @@ def build_onnx(spec: WorkerSpec) -> Stepper:
 
         return onnx_file.load(data)
 
-    _isolate()
+    confine()
     return FileStepper(spec, loaded)
 
 
@@ -134,12 +133,3 @@ class FileStepper:
         if answer.shape != self._shape:
             raise ModelError(f"{self._name} gave {list(answer.shape)} instead of {list(self._shape)}")
         y[...] = answer
-
-
-def _isolate() -> None:
-    """Takes standard output and error from this process, as script can print without end, and the right to write."""
-    confine()
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    for descriptor in (1, 2):
-        os.dup2(nowhere, descriptor)
-    os.close(nowhere)

@@ -168,4 +168,4 @@ def test_files_of_the_library_are_listed(run: Run, monkeypatch: pytest.MonkeyPat
     for word in ("2 kB", "encode", "1 × sound", "8 × control / 2048", "44100", "0 assumed", "ready"):
         assert word in line
     assert json.loads(run("--json")[1])["files"][0]["out_ratio"] == 2048
-    assert [line for line in out.splitlines() if line.startswith("b.onnx")][0].endswith("refused")
+    assert next(line for line in out.splitlines() if line.startswith("b.onnx")).endswith("refused")

@@ -50,7 +50,11 @@ def register(cli: typer.Typer) -> None:
                 typer.echo(line)
             for line in file_listing(own):
                 typer.echo(line)
-        problems = [*failed, *(row.problem for row in (*rows, *own) if row.problem)]
+        problems = [
+            *failed,
+            *(row.problem for row in rows if row.problem),
+            *(row.problem for row in own if row.problem),
+        ]
         for problem in problems:
             complain(problem)
         if problems:
