@@ -14,7 +14,7 @@ Run: TypeAlias = Callable[[Samples], Samples]
 """One stream: float32 `[inputs, values]` of a hop to float32 `[outputs, values]`, with a memory of its own."""
 
 
-class Program(Protocol):
+class StreamProgram(Protocol):
     """A loaded file with one of its methods chosen."""
 
     def begin(self) -> Run:

@@ -7,15 +7,17 @@ imports torch or onnxruntime.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from antiphon.api.files import cache_folder, library_folder, make_folder, printable_path, reason_of_os_error
 from antiphon.api.models import ModelError
@@ -26,8 +28,8 @@ MAX_BYTES = 256 << 20
 """Bytes of a file, at most; RAVE's are 30 to 150 MB."""
 PROBE_SECONDS = 30.0
 """Seconds that a file may take to be loaded and tried, torch's own import among them."""
-REFUSAL_SECONDS = 10.0
-"""Seconds for which a refusal holds, so that the engine's two looks at a node try its file once."""
+REFUSAL_SECONDS, SLOW_SECONDS = 10.0, 600.0
+"""Seconds for which a refusal holds, so that a file is tried once where the engine asks twice; and one for slowness."""
 VERSION = 1
 """Of the description's form; another one is not read from the cache."""
 LEAST_HOP = 512
@@ -37,7 +39,7 @@ MAX_HOP = 65536
 
 
 @dataclass(frozen=True, slots=True)
-class Method:
+class ModelMethod:
     """One method of a file: sound or latents in, sound or latents out.
 
     Attributes:
@@ -89,10 +91,10 @@ class ModelFile:
     rate: int
     hop: int
     fixed: bool
-    methods: tuple[Method, ...]
+    methods: tuple[ModelMethod, ...]
     attributes: tuple[tuple[str, str], ...] = ()
 
-    def method(self, name: str) -> Method:
+    def method(self, name: str) -> ModelMethod:
         """Finds a method that can be played.
 
         Args:
@@ -152,12 +154,12 @@ def describe(path: str, wait: float = PROBE_SECONDS + 5.0) -> ModelFile:
         ModelError: It is no model that can be played; the message says why.
     """
     name = Path(path).name
-    data = read(path)
-    cache_file = cache_for(hashlib.sha256(data).hexdigest())
+    checksum, size = _checksum(path)
+    cache_file = cache_for(checksum)
     until, tried = time.monotonic() + wait, False
     while (description := _json(cache_file)) is None:
         refusal = _json(refusal_for(cache_file))
-        if refusal is not None and abs(time.time() - refusal.get("at", 0.0)) < REFUSAL_SECONDS:
+        if refusal is not None and time.time() < refusal.get("until", 0.0):
             raise ModelError(f"{name}: {refusal['refused']}")
         if not tried:
             probe, tried = _start(path, cache_file), True
@@ -167,7 +169,7 @@ def describe(path: str, wait: float = PROBE_SECONDS + 5.0) -> ModelFile:
         if time.monotonic() >= until:
             raise Untried(f"{name} is being tried for the first time; load it again in some seconds")
         time.sleep(0.02)
-    return _described(path, len(data), description)
+    return _described(path, size, description)
 
 
 def cache_for(checksum: str) -> Path:
@@ -183,7 +185,7 @@ def cache_for(checksum: str) -> Path:
 
 
 def refusal_for(cache_file: Path) -> Path:
-    """Finds the place of a refusal, which holds for `REFUSAL_SECONDS`.
+    """Finds the place of a refusal, which says how long it holds.
 
     Args:
         cache_file: The place of the description.
@@ -206,18 +208,8 @@ def read(path: str) -> bytes:
     Raises:
         ModelError: It cannot be read, is empty or too large.
     """
-    name = Path(path).name
-    try:
-        if not Path(path).is_file():
-            raise ModelError(f"the model file {printable_path(path)} is not there, or no ordinary file")
-        if Path(path).stat().st_size > MAX_BYTES:
-            raise ModelError(f"{name} is larger than {MAX_BYTES >> 20} MB")
-        data = Path(path).read_bytes()
-    except OSError as error:
-        raise ModelError(f"{name} cannot be read: {reason_of_os_error(error)}") from None
-    if not data:
-        raise ModelError(f"{name} is empty; copy or export it again")
-    return data
+    with _opened(path) as file:
+        return file.read(MAX_BYTES)
 
 
 def in_library() -> list[Path]:
@@ -230,6 +222,29 @@ def in_library() -> list[Path]:
         return sorted(p for p in library_folder().iterdir() if p.suffix.lower() in SUFFIXES and p.is_file())
     except OSError:
         return []
+
+
+def _checksum(path: str) -> tuple[str, int]:
+    """A file's sha256 and size; an engine does not take the file into its memory for it."""
+    with _opened(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest(), file.tell()
+
+
+@contextlib.contextmanager
+def _opened(path: str) -> Iterator[BinaryIO]:
+    name = Path(path).name
+    try:
+        if not Path(path).is_file():
+            raise ModelError(f"the model file {printable_path(path)} is not there, or no ordinary file")
+        with open(path, "rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            if size > MAX_BYTES:
+                raise ModelError(f"{name} is larger than {MAX_BYTES >> 20} MB")
+            if not size:
+                raise ModelError(f"{name} is empty; copy or export it again")
+            yield file
+    except OSError as error:
+        raise ModelError(f"{name} cannot be read: {reason_of_os_error(error)}") from None
 
 
 def _json(path: Path) -> dict[str, Any] | None:
@@ -264,12 +279,12 @@ def _described(path: str, size: int, description: dict[str, Any]) -> ModelFile:
         rate=int(description["rate"]),
         hop=int(description["hop"]),
         fixed=bool(description["fixed"]),
-        methods=tuple(Method(**method) for method in description["methods"]),
+        methods=tuple(ModelMethod(**method) for method in description["methods"]),
         attributes=tuple((str(name), str(kind)) for name, kind in description["attributes"]),
     )
 
 
-def as_data(method: Method) -> dict[str, Any]:
+def as_data(method: ModelMethod) -> dict[str, Any]:
     """Converts a method for JSON.
 
     Args:

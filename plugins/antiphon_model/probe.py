@@ -25,8 +25,8 @@ from antiphon.api import AntiphonError, Samples
 from antiphon.api.files import write_atomic
 from antiphon.api.models import ModelError
 from antiphon_model import archive, onnx_wire
-from antiphon_model.foreign import Program, confine, sentence
-from antiphon_model.model_file import LEAST_HOP, MAX_BYTES, Method, as_data
+from antiphon_model.foreign import StreamProgram, confine, sentence
+from antiphon_model.model_file import LEAST_HOP, MAX_BYTES, REFUSAL_SECONDS, SLOW_SECONDS, ModelMethod, as_data
 
 MAX_ANSWER = 1 << 16
 """Bytes of a description, at most."""
@@ -72,7 +72,7 @@ def main(path: str, cache_file: str, seconds: str) -> None:
         answer = _answer_of(data, late, status, limit)
         if "refused" in answer:
             place = place.with_suffix(".refused")
-            answer["at"] = time.time()
+            answer["until"] = time.time() + (SLOW_SECONDS if late else REFUSAL_SECONDS)
         write_atomic(place, json.dumps(answer).encode())
 
 
@@ -155,7 +155,7 @@ def _torchscript(data: bytes) -> dict[str, Any]:
     shortest = max(max(numbers[1], numbers[3]) for numbers in declared.values())
     methods = []
     for name, (inputs, in_ratio, outputs, out_ratio) in declared.items():
-        method = Method(name, inputs, in_ratio, outputs, out_ratio)
+        method = ModelMethod(name, inputs, in_ratio, outputs, out_ratio)
         program = torchscript.TorchScriptProgram(module, name)
         methods.append(_tried(method, program, _hop(shortest), torchscript.latency(module, name)))
     kinds = torchscript.attributes(module)
@@ -182,7 +182,7 @@ def _onnx(data: bytes) -> dict[str, Any]:
     in_ratio = declared.get("in_ratio", max(1, given // values) * declared.get("out_ratio", 1))
     out_ratio = declared.get("out_ratio", max(1, values * in_ratio // given))
     shortest = values * in_ratio if model.frames else declared.get("hop", max(in_ratio, out_ratio))
-    method = Method("forward", model.inputs, in_ratio, model.outputs or answer.shape[0], out_ratio)
+    method = ModelMethod("forward", model.inputs, in_ratio, model.outputs or answer.shape[0], out_ratio)
     hop = shortest if model.frames else _hop(shortest)
     method = _tried(method, model, hop, declared.get("latency"))
     return {
@@ -195,7 +195,7 @@ def _hop(shortest: int) -> int:
     return -(-LEAST_HOP // shortest) * shortest
 
 
-def _tried(method: Method, program: Program, hop: int, declared: int | None) -> Method:
+def _tried(method: ModelMethod, program: StreamProgram, hop: int, declared: int | None) -> ModelMethod:
     """The method with its latency, or with the reason why it cannot be played."""
     data = as_data(method)
     try:
@@ -205,15 +205,15 @@ def _tried(method: Method, program: Program, hop: int, declared: int | None) -> 
             for x in (0.0, 0.5):
                 _answer(method, run, np.full((method.inputs, hop // method.in_ratio), x, np.float32), hop)
     except ModelError as error:
-        return Method(**{**data, "problem": str(error)})
+        return ModelMethod(**{**data, "problem": str(error)})
     except Exception as error:
-        return Method(**{**data, "problem": f"failed when it was tried ({sentence(error)})"})
+        return ModelMethod(**{**data, "problem": f"failed when it was tried ({sentence(error)})"})
     if declared is not None:
-        return Method(**{**data, "latency": declared, "source": "declared"})
-    return method if frames is None else Method(**{**data, "latency": frames, "source": "measured"})
+        return ModelMethod(**{**data, "latency": declared, "source": "declared"})
+    return method if frames is None else ModelMethod(**{**data, "latency": frames, "source": "measured"})
 
 
-def measure(method: Method, program: Program, hop: int) -> int | None:
+def measure(method: ModelMethod, program: StreamProgram, hop: int) -> int | None:
     """Measures by how many frames the sound of a method lags, by the correlation of noise with its answer.
 
     Args:
@@ -243,7 +243,7 @@ def measure(method: Method, program: Program, hop: int) -> int | None:
     return peak if scale and abs(likeness[peak]) >= LEAST_CORRELATION * scale else None
 
 
-def _answer(method: Method, run: Any, x: Samples, hop: int) -> Samples:
+def _answer(method: ModelMethod, run: Any, x: Samples, hop: int) -> Samples:
     y: Samples = run(x)
     wanted = (method.outputs, hop // method.out_ratio)
     if y.shape != wanted:

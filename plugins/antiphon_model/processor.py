@@ -10,7 +10,7 @@ import numpy as np
 from antiphon.api import AUDIO_OUT, IO, Param, Port, Samples, StreamSpec
 from antiphon.api.models import ModelError, ModelProcessor
 from antiphon.api.workers import Rebuffer, WorkerSpec, current_pool, spread
-from antiphon_model.model_file import MAX_HOP, PROBE_SECONDS, Method, ModelFile, Untried, describe
+from antiphon_model.model_file import MAX_HOP, PROBE_SECONDS, ModelFile, ModelMethod, Untried, describe
 from antiphon_model.spec import REFERENCE
 
 LATENTS = 16
@@ -44,7 +44,7 @@ class Model(ModelProcessor):
         ),
     )
     _known: tuple[str, ModelFile] | None = None
-    _method: Method | None = None
+    _method: ModelMethod | None = None
 
     @property
     def rate(self) -> int | None:  # type: ignore[override]

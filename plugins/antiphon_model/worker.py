@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from antiphon.api import Samples
 from antiphon.api.models import ModelError
 from antiphon.api.workers import Stepper, WorkerSpec
-from antiphon_model.foreign import Program, Run, confine, sentence
+from antiphon_model.foreign import Run, StreamProgram, confine, sentence
 from antiphon_model.model_file import read
 
 WARM_STEPS = 12
@@ -36,7 +36,7 @@ def build_torchscript(spec: WorkerSpec) -> Stepper:
         ModelError: The file cannot be played.
     """
 
-    def loaded(data: bytes) -> Program:
+    def loaded(data: bytes) -> StreamProgram:
         import torch
 
         from antiphon_model import torchscript
@@ -64,7 +64,7 @@ def build_onnx(spec: WorkerSpec) -> Stepper:
         ModelError: The file cannot be played.
     """
 
-    def loaded(data: bytes) -> Program:
+    def loaded(data: bytes) -> StreamProgram:
         from antiphon_model import onnx_file
 
         return onnx_file.load(data)
@@ -76,7 +76,7 @@ def build_onnx(spec: WorkerSpec) -> Stepper:
 class FileStepper:
     """A `Stepper` of one method of a file; a slot without a hop costs nothing."""
 
-    def __init__(self, spec: WorkerSpec, load: Callable[[bytes], Program]) -> None:
+    def __init__(self, spec: WorkerSpec, load: Callable[[bytes], StreamProgram]) -> None:
         """Loads the file.
 
         Args:

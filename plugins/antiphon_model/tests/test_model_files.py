@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import pickle
 import subprocess
+import time
 import zipfile
 from pathlib import Path
 
@@ -265,7 +267,8 @@ def test_a_refusal_holds_for_a_while(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(subprocess, "Popen", None)
     with pytest.raises(ModelError, match=r"bad\.ts: it is neither"):
         model_file.describe(path)
-    monkeypatch.setattr(model_file, "REFUSAL_SECONDS", 0.0)
+    (refusal,) = (tmp_path / "cache" / "models").glob("*.refused")
+    refusal.write_text(json.dumps({**json.loads(refusal.read_text()), "until": time.time() - 1.0}))
     with pytest.raises(TypeError):
         model_file.describe(path)
 
