@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import resource
 from collections.abc import Callable
 from typing import Protocol, TypeAlias
@@ -13,7 +14,7 @@ Run: TypeAlias = Callable[[Samples], Samples]
 """One stream: float32 `[inputs, values]` of a hop to float32 `[outputs, values]`, with a memory of its own."""
 
 
-class Program(Protocol):
+class StreamProgram(Protocol):
     """A loaded file with one of its methods chosen."""
 
     def begin(self) -> Run:
@@ -25,7 +26,14 @@ class Program(Protocol):
 
 
 def confine() -> None:
-    """Takes from this process the right to write files and core dumps: what it runs is somebody else's."""
+    """Takes from this process its output, and the right to write files and core dumps: what it runs is others' code.
+
+    Script can print, without end.
+    """
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for descriptor in (1, 2):
+        os.dup2(nowhere, descriptor)
+    os.close(nowhere)
     for what in (resource.RLIMIT_FSIZE, resource.RLIMIT_CORE):
         with contextlib.suppress(ValueError, OSError):
             resource.setrlimit(what, (0, 0))

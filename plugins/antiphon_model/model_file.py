@@ -7,17 +7,20 @@ imports torch or onnxruntime.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
-from antiphon.api import AntiphonError
-from antiphon.api.files import cache_folder, library_folder, printable_path, reason_of_os_error, write_atomic
+from antiphon.api.files import cache_folder, library_folder, make_folder, printable_path, reason_of_os_error
 from antiphon.api.models import ModelError
 
 SUFFIXES = (".onnx", ".ts", ".pt", ".torchscript")
@@ -26,8 +29,8 @@ MAX_BYTES = 256 << 20
 """Bytes of a file, at most; RAVE's are 30 to 150 MB."""
 PROBE_SECONDS = 30.0
 """Seconds that a file may take to be loaded and tried, torch's own import among them."""
-MAX_ANSWER = 1 << 16
-"""Bytes of a description, at most."""
+REFUSAL_SECONDS, SLOW_SECONDS = 10.0, 600.0
+"""Seconds for which a refusal holds, so that a file is tried once where the engine asks twice; and one for slowness."""
 VERSION = 1
 """Of the description's form; another one is not read from the cache."""
 LEAST_HOP = 512
@@ -37,7 +40,7 @@ MAX_HOP = 65536
 
 
 @dataclass(frozen=True, slots=True)
-class Method:
+class ModelMethod:
     """One method of a file: sound or latents in, sound or latents out.
 
     Attributes:
@@ -89,10 +92,10 @@ class ModelFile:
     rate: int
     hop: int
     fixed: bool
-    methods: tuple[Method, ...]
+    methods: tuple[ModelMethod, ...]
     attributes: tuple[tuple[str, str], ...] = ()
 
-    def method(self, name: str) -> Method:
+    def method(self, name: str) -> ModelMethod:
         """Finds a method that can be played.
 
         Args:
@@ -131,32 +134,67 @@ class ModelFile:
         return -(-(asked or LEAST_HOP) // self.hop) * self.hop
 
 
-def describe(path: str) -> ModelFile:
+class Untried(ModelError):
+    """A file that was not yet loaded and tried; a process does so now."""
+
+
+def describe(path: str, wait: float = PROBE_SECONDS + 5.0) -> ModelFile:
     """Describes a model file; the first time it is loaded and tried in a process of its own, later the cache is read.
+
+    That process goes on where the caller does not wait for it, and puts what it finds into the cache.
 
     Args:
         path: The file.
+        wait: Seconds to wait for it, at most.
 
     Returns:
-        Its description.
+        The file's description.
 
     Raises:
+        Untried: It was not tried within `wait`.
         ModelError: It is no model that can be played; the message says why.
     """
     name = Path(path).name
-    data = read(path)
-    checksum = hashlib.sha256(data).hexdigest()
-    cache_file = cache_folder() / "models" / f"{checksum}-{VERSION}.json"
-    description = _cached(cache_file)
-    if description is None:
-        description = _probed(path, name)
-        if description.get("sha256") != checksum:
-            raise ModelError(f"{name} was changed while it was read; load it again")
-        try:
-            write_atomic(cache_file, json.dumps(description).encode())
-        except AntiphonError:
-            pass  # it is tried again the next time
-    return _described(path, len(data), description)
+    checksum, size = _checksum(path)
+    cache_file = cache_for(checksum)
+    until, tried = time.monotonic() + wait, False
+    while (description := _json(cache_file)) is None:
+        refusal = _json(refusal_for(cache_file))
+        if refusal is not None and time.time() < refusal.get("until", 0.0):
+            raise ModelError(f"{name}: {refusal['refused']}")
+        if not tried:
+            probe, tried = _start(path, cache_file), True
+        elif probe.poll() is not None:
+            tried = False  # it ended without a word, or another one is at work
+            time.sleep(0.1)
+        if time.monotonic() >= until:
+            raise Untried(f"{name} is being tried for the first time; load it again in some seconds")
+        time.sleep(0.02)
+    return _described(path, size, description)
+
+
+def cache_for(checksum: str) -> Path:
+    """Finds the place of a description.
+
+    Args:
+        checksum: The file's sha256.
+
+    Returns:
+        Its path.
+    """
+    return cache_folder() / "models" / f"{checksum}-{VERSION}.json"
+
+
+def refusal_for(cache_file: Path) -> Path:
+    """Finds the place of a refusal, which says how long it holds.
+
+    Args:
+        cache_file: The place of the description.
+
+    Returns:
+        Its path.
+    """
+    return cache_file.with_suffix(".refused")
 
 
 def read(path: str) -> bytes:
@@ -171,18 +209,8 @@ def read(path: str) -> bytes:
     Raises:
         ModelError: It cannot be read, is empty or too large.
     """
-    name = Path(path).name
-    try:
-        if not Path(path).is_file():
-            raise ModelError(f"the model file {printable_path(path)} is not there, or no ordinary file")
-        if Path(path).stat().st_size > MAX_BYTES:
-            raise ModelError(f"{name} is larger than {MAX_BYTES >> 20} MB")
-        data = Path(path).read_bytes()
-    except OSError as error:
-        raise ModelError(f"{name} cannot be read: {reason_of_os_error(error)}") from None
-    if not data:
-        raise ModelError(f"{name} is empty; copy or export it again")
-    return data
+    with _opened(path) as file:
+        return file.read(MAX_BYTES)
 
 
 def in_library() -> list[Path]:
@@ -197,51 +225,50 @@ def in_library() -> list[Path]:
         return []
 
 
-def _cached(path: Path) -> dict[str, Any] | None:
+def _checksum(path: str) -> tuple[str, int]:
+    """A file's sha256 and size; an engine does not take the file into its memory for it."""
+    with _opened(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest(), file.tell()
+
+
+@contextlib.contextmanager
+def _opened(path: str) -> Iterator[BufferedReader]:
+    name = Path(path).name
     try:
-        description = json.loads(path.read_bytes())
+        if not Path(path).is_file():
+            raise ModelError(f"the model file {printable_path(path)} is not there, or no ordinary file")
+        with open(path, "rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            if size > MAX_BYTES:
+                raise ModelError(f"{name} is larger than {MAX_BYTES >> 20} MB")
+            if not size:
+                raise ModelError(f"{name} is empty; copy or export it again")
+            yield file
+    except OSError as error:
+        raise ModelError(f"{name} cannot be read: {reason_of_os_error(error)}") from None
+
+
+def _json(path: Path) -> dict[str, Any] | None:
+    try:
+        answer = json.loads(path.read_bytes())
     except (OSError, ValueError):
         return None
-    return description if isinstance(description, dict) and "methods" in description else None
+    return answer if isinstance(answer, dict) and ("methods" in answer or "refused" in answer) else None
 
 
-def _probed(path: str, name: str) -> dict[str, Any]:
-    """What the probe says of a file. Raises ModelError with its sentence."""
+def _start(path: str, cache_file: Path) -> subprocess.Popen[bytes]:
+    """Starts the process that tries a file. It may outlive this one, by `PROBE_SECONDS` at most."""
     known = [str(Path(__file__).parent.parent), *(entry for entry in sys.path if entry)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(known)}
+    make_folder(cache_file.parent)
+    command = [sys.executable, "-P", "-m", "antiphon_model.probe", path, str(cache_file), str(PROBE_SECONDS)]
     try:
-        done = subprocess.run(
-            [sys.executable, "-P", "-m", "antiphon_model.probe", path, str(round(PROBE_SECONDS))],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment,
-            timeout=PROBE_SECONDS + 2.0, check=False,
+        return subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment,
+            start_new_session=True,
         )  # fmt: skip
-    except subprocess.TimeoutExpired:
-        raise ModelError(_slow(name)) from None
     except OSError as error:
-        raise ModelError(f"{name} cannot be tried: {reason_of_os_error(error)}") from None
-    try:
-        description = json.loads(done.stdout.splitlines()[-1]) if len(done.stdout) <= MAX_ANSWER else None
-    except (IndexError, ValueError):
-        description = None
-    if not isinstance(description, dict):
-        if done.returncode in (-14, -24):  # SIGALRM, SIGXCPU
-            raise ModelError(_slow(name))
-        raise ModelError(
-            f"{name} ended the process that loaded it ({_ending(done.returncode)}); it is broken or made to harm"
-        )
-    if "refused" in description:
-        raise ModelError(f"{name}: {description['refused']}")
-    return description
-
-
-def _slow(name: str) -> str:
-    return (
-        f"{name} was not loaded and tried within {PROBE_SECONDS:g} s; it is too large for this machine or made to harm"
-    )
-
-
-def _ending(code: int) -> str:
-    return f"signal {-code}" if code < 0 else f"exit status {code}"
+        raise ModelError(f"{Path(path).name} cannot be tried: {reason_of_os_error(error)}") from None
 
 
 def _described(path: str, size: int, description: dict[str, Any]) -> ModelFile:
@@ -253,12 +280,12 @@ def _described(path: str, size: int, description: dict[str, Any]) -> ModelFile:
         rate=int(description["rate"]),
         hop=int(description["hop"]),
         fixed=bool(description["fixed"]),
-        methods=tuple(Method(**method) for method in description["methods"]),
+        methods=tuple(ModelMethod(**method) for method in description["methods"]),
         attributes=tuple((str(name), str(kind)) for name, kind in description["attributes"]),
     )
 
 
-def as_data(method: Method) -> dict[str, Any]:
+def as_data(method: ModelMethod) -> dict[str, Any]:
     """Converts a method for JSON.
 
     Args:

@@ -62,7 +62,7 @@ def load(data: bytes) -> OnnxModel:
 
 
 class OnnxModel:
-    """A session with its inputs and outputs told apart; a `Program`.
+    """A session with its inputs and outputs told apart; a `StreamProgram`.
 
     Attributes:
         inputs: Channels in.

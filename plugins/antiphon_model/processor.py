@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from antiphon.api import AUDIO_OUT, IO, Param, Port, Samples, StreamSpec
 from antiphon.api.models import ModelError, ModelProcessor
-from antiphon.api.workers import Rebuffer, WorkerSpec, spread
-from antiphon_model.model_file import MAX_HOP, Method, ModelFile, describe
+from antiphon.api.workers import Rebuffer, WorkerSpec, current_pool, spread
+from antiphon_model.model_file import MAX_HOP, PROBE_SECONDS, ModelFile, ModelMethod, Untried, describe
 from antiphon_model.spec import REFERENCE
 
 LATENTS = 16
 """Latents that can be wired and set; a method's further ones are 0, or have no port."""
 REACH = 4.0
 """The range of z1, z2, … in both directions, times `scale`: four deviations of a latent that is near normal."""
+LIVE_SECONDS = 10.0
+"""Seconds that a server waits for a file that is new to it: its supervisor ends an engine that loads for 15."""
 NAMES = tuple(f"z{n}" for n in range(1, LATENTS + 1))
 MEMORY, MOST_MEMORY = 768, 4096
 """Megabytes of a worker beside six times its file, and in all: torch holds a file, its module, and a copy a stream."""
@@ -41,19 +44,30 @@ class Model(ModelProcessor):
         ),
     )
     _known: tuple[str, ModelFile] | None = None
-    _method: Method | None = None
+    _method: ModelMethod | None = None
 
     @property
     def rate(self) -> int | None:  # type: ignore[override]
         """The rate asked for, else that of the file; None where it has none."""
         if not self.settings["file"]:
             return REFERENCE.rate
-        return int(self.settings["rate"]) or self._file().rate or None
+        if self.settings["rate"]:
+            return int(self.settings["rate"])
+        file = self._file()
+        return file.rate or None if file is not None else None
 
-    def _file(self) -> ModelFile:
+    def _file(self) -> ModelFile | None:
+        """The file's description; None where the node is only checked, and the file was not tried before."""
         path = str(self.settings["file"])
         if self._known is None or self._known[0] != path:
-            self._known = path, describe(path)
+            pool = current_pool()
+            wait = 0.0 if pool is None else PROBE_SECONDS + 5.0 if pool.lockstep else LIVE_SECONDS
+            try:
+                self._known = path, describe(path, wait)
+            except Untried:
+                if pool is not None:
+                    raise
+                return None
         return self._known[1]
 
     def worker(self, spec: StreamSpec) -> WorkerSpec:
@@ -72,6 +86,8 @@ class Model(ModelProcessor):
         if not self.settings["file"]:
             return super().worker(spec)
         file = self._file()
+        if file is None:  # any worker will do: none is started
+            return replace(REFERENCE.worker("cpu"), rate=spec.rate)
         names = [method.name for method in file.methods]
         asked = str(self.settings["method"]).strip()
         method = file.method(asked or ("forward" if "forward" in names else names[0]))

@@ -129,7 +129,7 @@ def latency(module: Any, method: str) -> int | None:
 
 
 class TorchScriptProgram:
-    """A `Program`: a loaded module with one method chosen and its attributes set."""
+    """A `StreamProgram`: a loaded module with one method chosen and its attributes set."""
 
     def __init__(self, module: Any, method: str, values: str = "", rate: int = 0) -> None:
         """Sets up a module.

@@ -7,7 +7,6 @@ attributes.
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 from antiphon.api import Samples
 from antiphon.api.models import ModelError
 from antiphon.api.workers import Stepper, WorkerSpec
-from antiphon_model.foreign import Program, Run, confine, sentence
+from antiphon_model.foreign import Run, StreamProgram, confine, sentence
 from antiphon_model.model_file import read
 
 WARM_STEPS = 12
@@ -37,7 +36,7 @@ def build_torchscript(spec: WorkerSpec) -> Stepper:
         ModelError: The file cannot be played.
     """
 
-    def loaded(data: bytes) -> Program:
+    def loaded(data: bytes) -> StreamProgram:
         import torch
 
         from antiphon_model import torchscript
@@ -48,7 +47,7 @@ def build_torchscript(spec: WorkerSpec) -> Stepper:
         values = str(settings.get("attributes", ""))
         return torchscript.TorchScriptProgram(torchscript.load(data), str(settings["method"]), values, spec.rate)
 
-    _isolate()
+    confine()
     return FileStepper(spec, loaded)
 
 
@@ -65,19 +64,19 @@ def build_onnx(spec: WorkerSpec) -> Stepper:
         ModelError: The file cannot be played.
     """
 
-    def loaded(data: bytes) -> Program:
+    def loaded(data: bytes) -> StreamProgram:
         from antiphon_model import onnx_file
 
         return onnx_file.load(data)
 
-    _isolate()
+    confine()
     return FileStepper(spec, loaded)
 
 
 class FileStepper:
     """A `Stepper` of one method of a file; a slot without a hop costs nothing."""
 
-    def __init__(self, spec: WorkerSpec, load: Callable[[bytes], Program]) -> None:
+    def __init__(self, spec: WorkerSpec, load: Callable[[bytes], StreamProgram]) -> None:
         """Loads the file.
 
         Args:
@@ -134,12 +133,3 @@ class FileStepper:
         if answer.shape != self._shape:
             raise ModelError(f"{self._name} gave {list(answer.shape)} instead of {list(self._shape)}")
         y[...] = answer
-
-
-def _isolate() -> None:
-    """Takes standard output and error from this process, as script can print without end, and the right to write."""
-    confine()
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    for descriptor in (1, 2):
-        os.dup2(nowhere, descriptor)
-    os.close(nowhere)

@@ -24,7 +24,7 @@ HEAVY = {
         "plugins/",  # its own test says which of them
     ),
     "pyo": ("plugins/antiphon_pyo/",),
-    "onnxruntime": ("server/antiphon/bench/",),
+    "onnxruntime": ("server/antiphon/bench/", "plugins/antiphon_model/onnx_file.py"),
     "onnx": ("server/antiphon/bench/",),
 }
 # what the engine loads of a plugin: its hooks and processors; a job on files may run a network in its own process

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from antiphon.api.files import cache_folder, make_folder
+from antiphon.api.files import make_folder
 from antiphon_model import model_file, probe
 
 TAPS = np.array([0.1, -0.2, 0.1, 1.0, 0.3, 0.1, 0.05, -0.1], np.float32)
@@ -22,8 +22,8 @@ PEAK = 3
 def known(path: Path) -> Path:
     """Describes a file in this process, and puts that into the cache: a process of its own for each test takes long."""
     data = path.read_bytes()
-    folder = make_folder(cache_folder() / "models")
-    place = folder / f"{hashlib.sha256(data).hexdigest()}-{model_file.VERSION}.json"
+    place = model_file.cache_for(hashlib.sha256(data).hexdigest())
+    make_folder(place.parent)
     place.write_text(json.dumps(probe.describe(data)))
     return path
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
+import json
 import pickle
 import subprocess
+import time
 import zipfile
 from pathlib import Path
 
 import pytest
+from tests.waiting import until
 
 from antiphon.api.models import ModelError
 from antiphon_model import model_file, probe
@@ -221,7 +225,7 @@ def test_a_file_is_tried_once_in_a_process_of_its_own(tmp_path: Path, monkeypatc
     def never(*_: object, **__: object) -> None:
         raise AssertionError("it was described already")
 
-    monkeypatch.setattr(subprocess, "run", never)
+    monkeypatch.setattr(subprocess, "Popen", never)
     assert model_file.describe(str(path)) == first
     with pytest.raises(ModelError, match="no method 'decode'; it has: forward"):
         first.method("decode")
@@ -233,7 +237,7 @@ def test_a_process_that_never_ends_is_ended(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setenv("ANTIPHON_HOME", str(tmp_path))
     monkeypatch.setattr(model_file, "PROBE_SECONDS", 2.0)
     path = exports.saved(tmp_path / "hang.onnx", exports.onnx_trap("hang", -1.0))
-    with pytest.raises(ModelError, match="not loaded and tried within 2 s"):
+    with pytest.raises(ModelError, match="not tried within 2 s"):
         model_file.describe(str(path))
 
 
@@ -241,6 +245,32 @@ def test_a_file_that_wants_all_memory_is_refused() -> None:
     pytest.importorskip("onnx")
     pytest.importorskip("onnxruntime")
     assert "cannot compute a hop of 480 values" in refusal(exports.onnx_trap("memory", -1.0))
+
+
+def test_one_who_does_not_wait_finds_it_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    monkeypatch.setenv("ANTIPHON_HOME", str(tmp_path))
+    path = str(exports.saved(tmp_path / "gain.onnx", exports.onnx_gain()))
+    with pytest.raises(model_file.Untried, match="load it again"):
+        model_file.describe(path, 0.0)
+    cache_file = model_file.cache_for(hashlib.sha256(Path(path).read_bytes()).hexdigest())
+    until(cache_file.exists, 10.0, "the process that tries it has gone on")
+    assert model_file.describe(path, 0.0).format == "onnx"
+
+
+def test_a_refusal_holds_for_a_while(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANTIPHON_HOME", str(tmp_path))
+    path = str(exports.saved(tmp_path / "bad.ts", b"no model"))
+    with pytest.raises(ModelError, match=r"bad\.ts: it is neither"):
+        model_file.describe(path)
+    monkeypatch.setattr(subprocess, "Popen", None)
+    with pytest.raises(ModelError, match=r"bad\.ts: it is neither"):
+        model_file.describe(path)
+    (refusal,) = (tmp_path / "cache" / "models").glob("*.refused")
+    refusal.write_text(json.dumps({**json.loads(refusal.read_text()), "until": time.time() - 1.0}))
+    with pytest.raises(TypeError):
+        model_file.describe(path)
 
 
 def test_files_that_cannot_be_read_say_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,10 +15,11 @@ from tests.workers.rig import PATIENCE, Rig
 
 from antiphon.api import BlockTime, PluginError, StreamSpec, WorkerError
 from antiphon.api.rendering import load_plugins
-from antiphon.api.testing import render, run_processor
+from antiphon.api.testing import render, run_processor, without_workers
 from antiphon.graph.compiler import compile_plan
 from antiphon.graph.patch import parse
 from antiphon.workers.arena import State
+from antiphon_model import model_file
 from antiphon_model.processor import REACH, Model
 from antiphon_model.tests import exports
 
@@ -243,3 +244,16 @@ def test_a_wrong_file_is_a_sentence_and_the_patch_is_refused(plugins, home: Path
     text = '[nodes.model]\nfile = "bad.ts"\n[wires]\n"in" = "model"\n"model" = "out"\n'
     with pytest.raises(PluginError, match=r"bad.ts: it is a pickle, which is never loaded here"):
         play(plugins, text, np.zeros((2, 256), np.float32))
+
+
+def test_a_check_does_not_wait_for_a_file_that_is_new(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The engine's trial of a new node, which may take 8 s in all: the loader, which follows, waits."""
+    path = exports.saved(home / "new.ts", b"PK not read yet")
+    started = []
+    monkeypatch.setattr(model_file, "_start", lambda *given: started.append(given))
+    node = Model()
+    node.settings["file"] = str(path)
+    with without_workers():
+        assert node.rate is None
+        node.prepare(SPEC)
+    assert started

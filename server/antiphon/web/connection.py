@@ -54,7 +54,7 @@ class ConnectionServer(Protocol):
     def queue(self, connection: HttpConnection) -> None:
         """Queues a connection that has received bytes for a turn."""
 
-    def gone(self, connection: HttpConnection) -> None:
+    def remove(self, connection: HttpConnection) -> None:
         """Forgets a connection that has ended or become a WebSocket."""
 
     def may_listen(self, scope: MutableMapping[str, Any], state: dict[str, Any]) -> bool:

@@ -187,7 +187,7 @@ def _param(server: GraphServer, node: str, param: Param, address: str) -> Handle
     def handle(peer: Peer, args: Args, when: When) -> None:
         if param.kind == "trigger":
             if param.name == play.PLAY and len(args) > 1:
-                params = server.session.node(node).info.params
+                params = server.session.state.node(node).info.params
                 for command in play.read(node, params, args, when):
                     server.executor.do(command, peer.key)
                 return
