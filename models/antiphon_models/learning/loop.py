@@ -66,7 +66,7 @@ class Trained:
 
 
 class Trainer:
-    """One training in a folder: its checkpoint, its log, its curve. A folder with a checkpoint is gone on with."""
+    """One training in a folder: its checkpoint, its log, its curve. A checkpoint in the folder is resumed."""
 
     def __init__(self, recipe: Recipe, job: TrainingJob, folder: Path, began_with: str = "") -> None:
         self._recipe, self._job, self._folder, self._began_with = recipe, job, folder, began_with
@@ -94,7 +94,7 @@ class Trainer:
     def run(self, length: Length, watch: Callable[[float, str], None]) -> Trained:
         """Trains to the end, or until it is interrupted: then `complete` is False and the checkpoint holds it all.
 
-        watch: told how much is done, 0 to 1, and a few words, every step. Raises `TrainingError` when losses stop
+        watch: Called every step with the share done, 0 to 1, and a few words. Raises `TrainingError` when losses stop
         being finite.
         """
         log = curve.Log(self._folder / "log.csv", self._step)

@@ -21,7 +21,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class TrainOptions:
-    """What is asked of `antiphon train`. work: for material, checkpoint, log.  target: for the weights.  steps: 0 for
+    """The options of `antiphon train`. work: for material, checkpoint, log.  target: for the weights.  steps: 0 for
     the recipe's.  minutes: at most, 0 for no limit.  device: "cpu" or "cuda".  begin: a folder of models, with whose
     weights of the same name a fresh training begins.
     """
@@ -42,10 +42,10 @@ class TrainOptions:
 def make(factory: Callable[[], object], wish: TrainOptions, say: Say, watch: Callable[[float, str], None]) -> bool:
     """Trains, and writes the weights; False when it was stopped before the end. `UsageError` for what cannot be."""
     if wish.device not in ("cpu", "cuda") or (wish.device == "cuda" and not torch.cuda.is_available()):
-        raise UsageError(f"training on {wish.device!r} cannot be had here; there is: cpu")
+        raise UsageError(f"training on {wish.device!r} is not available here; use cpu")
     recipe = factory()
     if not isinstance(recipe, Recipe):
-        raise UsageError(f"the training {wish.name} is a {type(recipe).__name__}, not a Recipe; mend its plugin")
+        raise UsageError(f"the training {wish.name} is a {type(recipe).__name__}, not a Recipe; correct its plugin")
     folder = make_folder(wish.work / wish.name)
     material = make_folder(wish.work / (recipe.shares or wish.name) / f"material-{wish.seed}")
     began = ""

@@ -32,7 +32,7 @@ class TrainingJob:
     """One training.
 
     data: the folder in which what was given lies (pop909/, esc10/, …).  material: the recipe's own folder, for what
-    it makes; nobody else writes there.  say: takes one line for whoever watches.  further: it begins with weights
+    it makes, which only it writes to.  say: takes one line for the terminal.  further: it begins with weights
     that are trained already.
     """
 
@@ -84,7 +84,7 @@ class Recipe(ABC):
 
     @abstractmethod
     def said(self) -> Mapping[str, Any]:
-        """What the manifest is to tell: licence, trained_on, card."""
+        """Entries of the manifest: licence, trained_on, card."""
 
     def arrays(self, network: torch.nn.Module) -> dict[str, NDArray[Any]]:
         """What is kept of the network, by name."""

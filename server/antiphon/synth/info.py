@@ -18,7 +18,7 @@ from antiphon.workers import pool
 from antiphon.workers.spec import WorkerSpec
 
 TOLD = "synth-told.jsonl"
-"""Where the null synth of a server writes what it was told, in the server's folder."""
+"""The file in the server's folder into which the null synth writes its events."""
 PREFIX = "synth/"
 """Of the name of a synth's worker."""
 
