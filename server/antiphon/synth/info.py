@@ -102,15 +102,7 @@ class SynthInfo:
         return support
 
     def delay(self, rate: int, hop: int) -> int:
-        """Computes how late its sound is, beyond the hop that every worker needs.
-
-        Args:
-            rate: Frames per second.
-            hop: Frames of a hop.
-
-        Returns:
-            Hops.
-        """
+        """The backend's own latency in hops: `SynthSupport.delay` of its `support`, 0 without one."""
         return self.supporter().delay(rate, hop) if self.support else 0
 
     def worker(self, rate: int, hop: int, settings: Mapping[str, Value] | None = None) -> WorkerSpec:
