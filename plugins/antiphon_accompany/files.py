@@ -152,20 +152,20 @@ def first_bar(notes: Sequence[BeatNote], meter: int) -> int:
     return tracker.phase
 
 
-def offset(notes: Sequence[BeatNote], believed: bool = True) -> float:
+def offset(notes: Sequence[BeatNote], on_grid_is_zero: bool = True) -> float:
     """Beats by which a melody is late against its file's beats, 0 to below 1.
 
     Files made from recordings often start anywhere.
 
     Args:
         notes: The melody.
-        believed: Whether to return 0 where the notes lie on the file's sixteenths or triplets.
+        on_grid_is_zero: Whether to return 0 where the notes lie on the file's sixteenths or triplets.
     """
     if len(notes) < 8:
         return 0.0
     starts = np.array([note.start for note in notes])
     near = np.minimum(_off(starts * 4.0) / 4.0, _off(starts * 3.0) / 3.0)
-    if believed and np.mean(near < 0.01) > 0.6:
+    if on_grid_is_zero and np.mean(near < 0.01) > 0.6:
         return 0.0
     turns = np.mean(np.exp(8j * np.pi * starts))
     fine = float(np.angle(turns)) / (8.0 * np.pi) if abs(turns) > 0.4 else 0.0

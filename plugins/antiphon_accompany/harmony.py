@@ -103,7 +103,7 @@ class HarmonyTracker:
         )
         self._spread = held[None, :, :, None] * tables.first[None, :, None, :]
         self._chords = np.broadcast_to(tables.first[None, :, None, :], self._start.shape).astype(np.float32)
-        # in a key that is told, nothing but its own chords
+        # with a fixed key, only its own chords
         own = np.zeros((2, 24), np.float32)
         if key is not None:
             for mode, chords in enumerate(DIATONIC):

@@ -32,14 +32,14 @@ class Accompany(Processor):
         Param("style", "choice", "auto", choices=STYLES, doc="The pattern; auto chooses by meter, tempo and loudness."),
         Param("density", default=0.5, low=0.0, high=1.0, doc="Notes: 0.5 is a pianist's, 1 over twice as many."),
         Param("register", "int", 0, -24, 24, unit="semitones", doc="Moves both hands."),
-        Param("key", "choice", "auto", choices=("auto", *KEYS), doc="Held to, or found out."),
+        Param("key", "choice", "auto", choices=("auto", *KEYS), doc="A fixed key; auto estimates it."),
         Param("meter", "int", 4, 2, 7, unit="beats", doc="In a bar; bars begin at whole multiples of it."),
-        Param("humanise", default=0.5, low=0.0, high=1.0, doc="How unevenly keys are struck; never when."),
-        Param("patience", "int", 8, 1, 64, unit="bars", doc="Without melody it goes on for so long, live."),
-        Param("lookahead", "int", 8, 0, 16, unit="bars", doc="Melody known ahead, in files; live none is."),
-        Param("seed", "int", 1, 0, 65535, doc="Of all that is left to chance."),
-        Param("chord", "int", 0, -1, 23, readonly=True, doc="What it plays: C to B major 0 to 11, minor 12 to 23."),
-        Param("tonic", "int", 0, 0, 23, readonly=True, doc="The key it hears, in the same numbers."),
+        Param("humanise", default=0.5, low=0.0, high=1.0, doc="Variation of velocity; timing is not changed."),
+        Param("patience", "int", 8, 1, 64, unit="bars", doc="Live: bars played on without a melody."),
+        Param("lookahead", "int", 8, 0, 16, unit="bars", doc="In files: melody used ahead of the beat."),
+        Param("seed", "int", 1, 0, 65535, doc="Of the random choices."),
+        Param("chord", "int", 0, -1, 23, readonly=True, doc="Its chord: C to B major 0 to 11, minor 12 to 23."),
+        Param("tonic", "int", 0, 0, 23, readonly=True, doc="The estimated key, in the same numbers."),
     )
 
     def prepare(self, spec: StreamSpec) -> None:
@@ -96,7 +96,7 @@ class Accompany(Processor):
             self._next = math.ceil(time.beat - _EARLY * per_frame)
             self._begin(self._next, time.beat)
         at = 0
-        # at one frame: notes end, the beat is decided, the melody is heard, notes begin
+        # order at one frame: ends of notes, the beat's chord, the melody's note, beginnings of notes
         while True:
             next_offset = events[at].offset if at < len(events) else _NEVER
             ends = min(self._sounding.values(), default=math.inf)
@@ -156,7 +156,7 @@ class Accompany(Processor):
         self._melody.until(beat)
         ahead = self._ahead(beat, int(io.at("lookahead", frame)) * meter)
         melody = self._known or self._melody
-        # a tracker made anew (another key, another meter) is told again what is remembered
+        # a new tracker (another key, another meter) is given the stored melody again
         first = max(self._since, beat - LIVE_BEATS // 4) if self._known_until is None else self._known_until
         if self._known is not None and self._known_until is None:
             first = self._since

@@ -18,7 +18,7 @@ MODEL = "accompany-harmony"
 PAST = ((-8, -4), (-4, -2), (-2, -1), (-1, 0))
 AHEAD = ((0, 1), (1, 2), (2, 4), (4, 8))
 AROUND = ((-3, 1), (-2, 2), (-1, 3), (0, 4), (-1, 1), (0, 2), (-16, -15), (-8, -7), (8, 9), (16, 17))
-"""Windows of the melody in beats from the beat in question. Of beats beside it the onsets are told apart."""
+"""Windows of the melody in beats from the beat in question; those of one beat near it also count onsets."""
 _COMMON = ({0: 6, 5: 4, 7: 4, 21: 3, 14: 2, 16: 1}, {12: 6, 17: 3, 8: 4, 3: 2, 10: 3, 19: 2, 7: 1})
 DIATONIC = tuple(tuple(shares) for shares in _COMMON)
 """Chords of a major and a minor key, relative to the tonic; of a minor key both dominants."""

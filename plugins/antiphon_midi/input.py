@@ -34,7 +34,7 @@ STEP = 0.1
 CLOSING = 1.0
 """Seconds a MIDI system has to close its ports."""
 SENSED = 0.35
-"""Seconds of silence after which a port that sends active sensing has gone; the standard says 0.3."""
+"""Seconds of silence after which a port that sends active sensing counts as disconnected; the standard says 0.3."""
 PER_TURN = 256
 SLACK = 0.001
 """Seconds for this process to pass a note on."""

@@ -27,7 +27,7 @@ _C = {
     MidiSlot.CYCLE_TIMES: "jack_get_cycle_times",
 }
 CYCLES = 2
-"""After so many, the callback surely uses a port no more."""
+"""Cycles after which the callback no longer uses a removed port."""
 PATIENCE = 0.2
 
 
@@ -97,9 +97,9 @@ class JackMidi:
     # ---- ports, once a second
 
     def inputs(self) -> list[str]:
-        """Ports of others that give MIDI; OSError when JACK has gone.
+        """Ports of others that give MIDI; OSError when the JACK server has ended.
 
-        Not those somebody connected to the virtual input: they would be heard twice.
+        Ports connected to the virtual input by the user are left out: their messages would arrive twice.
         """
         connections = set()
         if self._virtual and not self._down:
@@ -167,7 +167,7 @@ class JackMidi:
             port.unregister()
 
     def close(self) -> None:
-        """Ends the client, and all its ports with it, once what was to go out has gone."""
+        """Closes the client with all its ports, after its queued messages have been sent."""
         until = time.monotonic() + PATIENCE
         while not self._down and self._words[MidiSlot.OUT_READ] < self._words[MidiSlot.OUT_WRITE]:
             if time.monotonic() > until:

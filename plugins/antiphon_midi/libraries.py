@@ -58,7 +58,7 @@ class _Threaded(ABC):
         return self._lost + sum(inbox.dropped for inbox in list(self._inboxes.values()))
 
     def hold(self, name: str) -> bool:
-        """A port of these libraries does not say when its other end has gone."""
+        """A port of these libraries does not report that its other end was disconnected."""
         return False
 
     def take(self, most: int) -> Iterator[tuple[str, int, bytes]]:
@@ -161,7 +161,7 @@ class RtMidi(_Threaded):
 
     def _close(self, port: Any) -> None:
         if hasattr(port, "cancel_callback"):
-            # closed with its callback, it would call into what is no more
+            # closed with its callback set, it could call a function that has been freed
             port.cancel_callback()
         port.close_port()
         port.delete()

@@ -34,7 +34,7 @@ class Backend(Protocol):
         """Messages there was no room for."""
 
     def inputs(self) -> list[str]:
-        """Names of ports to listen to, now; OSError when the system has gone."""
+        """Names of ports to listen to, now; OSError when the MIDI system has ended."""
 
     def outputs(self) -> list[str]: ...
     def open_input(self, name: str) -> None:
@@ -126,7 +126,7 @@ class Ports:
         return self._lost + (self.backend.dropped if self.backend is not None else 0)
 
     def look(self) -> PortChanges:
-        """Opens what has come, closes what has gone. Never raises; `trouble` says what is not as asked for."""
+        """Opens new ports, closes those that have disappeared. Never raises; `trouble` names what did not open."""
         changes = PortChanges()
         self.trouble = ""
         try:
@@ -199,7 +199,7 @@ class Ports:
         changes.closed.append(plain)
 
     def _give_up(self, changes: PortChanges) -> None:
-        """The MIDI system itself has gone; it is looked for again."""
+        """The MIDI system itself has ended; it is looked for again."""
         for plain in list(self.inputs):
             self._closed(changes, plain)
         self.outputs.clear()

@@ -1,4 +1,4 @@
-"""Sounding notes of each MIDI port, so that they can be ended when the port or this process has gone."""
+"""Sounding notes of each MIDI port, so that they can be ended when the port is disconnected or this process ends."""
 
 from __future__ import annotations
 

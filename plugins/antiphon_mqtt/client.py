@@ -39,7 +39,7 @@ AT_MOST_SENT = 10
 """Messages published at a time; aiomqtt complains of more."""
 
 Taken = Callable[[str, bytes, bool], None]
-"""(topic, payload, retained), before the broker is told that the message arrived."""
+"""(topic, payload, retained), before the broker gets the acknowledgement."""
 
 
 class Once:
@@ -157,7 +157,7 @@ class MqttConnection(aiomqtt.Client):
         self._heed()
 
     def _heed(self) -> None:
-        # asyncio complains of a failure that nobody looked at
+        # asyncio warns about an exception that is never retrieved
         if self._disconnected.done():
             self._disconnected.exception()
 

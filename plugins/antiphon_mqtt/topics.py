@@ -1,8 +1,8 @@
 """A parameter over MQTT: topics and payloads. Pure: text and bytes in, values out.
 
 antiphon/NAME/PARAM/set    taken: one number, for a switch also true or false
-antiphon/NAME/PARAM        told, retained: the plain number; of a choice its place, of a switch 1 or 0
-antiphon/status            told, retained, and the last will: online or offline
+antiphon/NAME/PARAM        published, retained: the plain number; of a choice its place, of a switch 1 or 0
+antiphon/status            published, retained, and the last will: online or offline
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def state_topic(node: str, param: str) -> str:
 
 
 def payload(param: Param, value: Value) -> bytes | None:
-    """What is told of a value; None for what has no number: text, files, triggers, and NaN of a node's own."""
+    """The payload for a value; None for one without a number: text, files, triggers, NaN of a readonly parameter."""
     if param.kind in ("text", "file", "trigger"):
         return None
     plain = param.encode(value)

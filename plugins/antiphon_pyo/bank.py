@@ -31,13 +31,13 @@ _spare: dict[tuple[int, int], list[Bank]] = {}
 
 
 def take(rate: int, chunk: int) -> Bank:
-    """A silent bank, one given back if there is one: pyo's objects are never let go of, since it may crash then."""
+    """A silent bank, a returned one if there is one: pyo's objects are never freed, because pyo may crash then."""
     spare = _spare.get((rate, chunk))
     return spare.pop() if spare else Bank(rate, chunk)
 
 
 def give(banks: Sequence[Bank]) -> None:
-    """Banks nobody plays any more."""
+    """Banks that are no longer in use."""
     for bank in banks:
         bank.fresh()
         _spare.setdefault((bank.rate, bank.chunk), []).append(bank)

@@ -78,7 +78,7 @@ class Channels:
         length = round(GLIDE * rate)
         self.bends, self.gains = Glides(0.0, frames, length), Glides(1.0, frames, length)
         self.factors = np.ones(CHANNELS)
-        """What a bend that stands still makes of a speed."""
+        """The factor on a speed of a bend that does not change."""
         self.pedal = [False] * CHANNELS
         self._reach = 2.0
         self._volume = [1.0] * CHANNELS

@@ -14,7 +14,7 @@ from antiphon_pyo.channels import Channels
 from antiphon_pyo.voices import Voices
 
 _CAP = 1 << 23
-"""Frames beyond which a voice's time need not be told apart: float32 counts them exactly."""
+"""Frames at which a voice's time stops to count; float32 is exact up to there."""
 
 
 def moving(voices: Voices, channels: Channels, index: NDArray[np.int64], time: int, frames: int) -> NDArray[np.bool_]:

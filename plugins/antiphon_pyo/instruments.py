@@ -1,4 +1,4 @@
-"""What tells one instrument from another: how notes begin, end, and answer to velocity."""
+"""Parameters of the instruments: attack, release, and the effect of velocity."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from antiphon_pyo.zones import ZoneSound
 class Instrument:
     """attack, release: seconds.  level: gain at full velocity.  curve: exponent of velocity.
 
-    one_shot: plays to its end, whatever is let go.  chokes: keys that end each other, key to group.
+    one_shot: plays to its end; note-offs have no effect.  chokes: keys that end each other, key to group.
     free: at a random place of its loop, a note begins.  damped: highest key with a damper, above it notes ring.
     """
 

@@ -73,7 +73,7 @@ class Rack:
                 if ringing[n * SIZE : (n + 1) * SIZE].any():
                     bank.run()
                     out += bank.out.T
-            # to 24 bits: what dies away in a filter for ever is silence, and starts no note otherwise than another
+            # to 24 bits: a filter's decay becomes silence, so that every note starts from the same state
             out += _SNAP
             out -= _SNAP
             _saturate(out)

@@ -18,7 +18,7 @@ from antiphon_pyo.zones import STEPS, ZoneSound
 
 LOOP = 1 << 17
 LEAD = 2.0
-"""Level of the player who is in tune, beside all the others: the pitch stands still."""
+"""Level of the undetuned string beside all others; it keeps the perceived pitch constant."""
 RMS = 0.1
 
 
@@ -126,7 +126,7 @@ def _string(period: int, rate: int, rng: np.random.Generator, place: float) -> S
 
 
 def _phases(k: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.float64]:
-    """Near those of a string let go at once, a little apart so that left and right differ."""
+    """Near those of a plucked string, with a small offset so that left and right differ."""
     return -np.pi / 2 + 1.2 * rng.standard_normal(len(k))
 
 

@@ -26,7 +26,7 @@ RING = 0.012
 class Voices:
     """The voices of one node, as columns. Samples count from when the slot was made.
 
-    begin: sample of onset.  age: frames it had sounded before.  off, kill: when it was let go, and taken.
+    begin: sample of onset.  age: frames it had sounded before.  off, kill: when it was released, and taken.
     attack, release, fade, resume: frames.  gain: linear.  speed: frames of the table per frame, unbent.
     position: frames of the table read.  length: where the table's sound ends.  hz: speed as pyo takes it.
     """
@@ -111,7 +111,7 @@ class Voices:
             self.off[self._pedalled.pop(key)] = at
 
     def all_off(self, at: int, channel: int) -> None:
-        """As if every key of the channel were let go, pedal or not."""
+        """Releases every note of the channel, whatever the pedal."""
         for table in (self._held, self._pedalled):
             for key in [k for k in table if k[0] == channel]:
                 self.off[table.pop(key)] = at
@@ -144,7 +144,7 @@ class Voices:
         return self.active | (self._resting < FAR)
 
     def _victim(self) -> int:
-        """Who is taken: the one let go first, else the one under the pedal longest, else the oldest."""
+        """The voice to take: the first released, else the one longest under the pedal, else the oldest."""
         released = [v for v in self._order if self.off[v] < FAR]
         if released:
             return min(released, key=lambda v: int(self.off[v]))

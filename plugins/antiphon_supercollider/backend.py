@@ -35,7 +35,7 @@ JACK_SECONDS = 10.0
 """How long a worker waits for JACK, which may be restarting at the same time."""
 WAIT_STEP = 0.0002
 CLOSING = 3
-"""Blocks within which scsynth ends what it is told to free at once."""
+"""Blocks within which scsynth frees a node after `/n_free`."""
 UNSTEADY = 4
 """Consecutive hops at the wrong time after which the constant is chosen anew."""
 
@@ -53,7 +53,7 @@ class SuperCollider:
     name = "supercollider"
     rehearses = False
     beside = False
-    """What plays is heard by itself, and does not come back."""
+    """scsynth plays to its own outputs, and its sound does not return to the graph."""
 
     def __init__(
         self,

@@ -70,13 +70,13 @@ def layout_of(number: int, out: int, clock: int, slots: int) -> Layout:
 
 
 class ExternalClient(ScsynthSupervisor):
-    """Supervises the connection to an `ExternalScsynth`; one that has gone is waited for without limit."""
+    """Supervises the connection to an `ExternalScsynth`; waits without limit for one that has ended."""
 
     def __init__(
         self, wires: Wires, slots: int, address: tuple[str, int], clients: Sequence[Outside], until: float = math.inf
     ) -> None:
         self._address, self._brings, self._number, self._until = address, bool(clients), -1, until
-        self._why = f"the scsynth at {self._shown} answers, and takes nobody up; is it busy, or has it died?"
+        self._why = f"the scsynth at {self._shown} answers, but accepts no client; it may be busy or have ended"
         self._names = [outside.name for outside in clients]
         probe = ExternalScsynth(address, Path())
         try:
@@ -91,7 +91,7 @@ class ExternalClient(ScsynthSupervisor):
             first_out = clients[0].free_outputs - ECHO - 2 * slots
             layout = layout_of(share, first_out, clients[0].outputs + self._first_in, slots)
         else:
-            # a bus that nobody writes to
+            # a bus to which nothing is written
             layout = replace(layout_of(share, 0, 0, slots), together=True)
             layout = replace(layout, clock=layout.private - ECHO)
         super().__init__(wires, slots, spare=False, layout=layout)

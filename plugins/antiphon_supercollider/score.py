@@ -27,7 +27,7 @@ SOUND = "sound-{}-{}.npy"
 class ScoreBackend:
     """The backend of one turn. live: as late as it was in a set.
 
-    folder: where turns keep what they were told, and what was rendered of it. A *track* is one node from when it is
+    folder: where turns store their events and the rendered sound. A *track* is one node from when it is
     opened to when it is closed; tracks are numbered as they are opened.
     """
 

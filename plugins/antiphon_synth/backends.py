@@ -6,5 +6,5 @@ from antiphon.api.synths import NULL, SynthInfo
 
 
 def null() -> SynthInfo:
-    """The backend that plays nothing and records what it was told."""
+    """The backend that plays nothing and records its events."""
     return NULL

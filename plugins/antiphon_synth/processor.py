@@ -25,7 +25,7 @@ from antiphon.api.workers import WorkerProcessor, WorkerSpec
 
 MAX_WAITING = 8192
 MOST_EVENTS = 128
-"""Of a hop; the rest of `MAX_EVENTS` is for the notes a new worker is told again."""
+"""Of a hop; the rest of `MAX_EVENTS` is for the sounding notes that a new worker is sent again."""
 _DB = math.log(10.0) / 20.0
 
 
@@ -50,7 +50,7 @@ class Synth(WorkerProcessor):
         ),
         Param("level", default=0.0, low=-60.0, high=12.0, unit="dB", smooth=0.005, doc="How loud."),
         Param("bend", default=2.0, low=0.0, high=24.0, unit="semitones", restart=True, doc="Reach of a full bend."),
-        Param("voices", "int", VOICES, 1, VOICES, restart=True, doc="Notes at once; the oldest is let go for more."),
+        Param("voices", "int", VOICES, 1, VOICES, restart=True, doc="Most notes at once; the oldest is released."),
         Param("seed", "int", 1, 0, 65535, restart=True, doc="Of what is drawn by chance in the sound."),
         Param("synthdef", "file", "", doc="A compiled SynthDef that plays instead, with --synth supercollider."),
         Param("sound", "file", "", doc="What the sampler, the grains and a SynthDef's buffer hold."),

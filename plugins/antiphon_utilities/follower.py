@@ -17,7 +17,7 @@ def utilities_follower(
     x: Audio, y: f32p, attack: f32p, release: f32p, floor: f32p, ceiling: f32p, depth: f32p,
     state: f64p, rate: f64,
 ) -> None:  # fmt: skip
-    """y ← depth times the place of x's level between floor and ceiling. state: the peak let go of, the place."""
+    """y ← depth times the place of x's level between floor and ceiling. state: the falling peak, the place."""
     for n in range(x.frames):
         top = f64(0.0)
         for c in range(x.channels):
@@ -58,7 +58,7 @@ class EnvelopeFollower(Processor):
         ),
         Param(
             "release", default=0.2, low=0.005, high=5.0, unit="s", warp="log", smooth=0.02,
-            doc="How slowly it lets go: the time in which the level falls by 8.7 dB.",
+            doc="Release: the time in which the level falls by 8.7 dB.",
         ),
         Param("floor", default=-50.0, low=-90.0, high=-1.0, unit="dB", smooth=0.02, doc="At or below this it is 0."),
         Param(

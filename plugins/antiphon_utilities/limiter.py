@@ -81,7 +81,7 @@ class Limiter(Processor):
 
     params = (
         Param("ceiling", default=-1.0, low=-24.0, high=0.0, unit="dB", doc="No sample is louder."),
-        Param("release", default=0.1, low=0.01, high=1.0, unit="s", warp="log", doc="How slowly it lets go."),
+        Param("release", default=0.1, low=0.01, high=1.0, unit="s", warp="log", doc="Release time."),
     )
 
     def prepare(self, spec: StreamSpec) -> None:

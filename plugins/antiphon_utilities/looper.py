@@ -66,7 +66,7 @@ class Looper(Processor):
         Param("through", default=1.0, low=0.0, high=1.0, smooth=0.01, doc="The input's level in the output."),
         Param(
             "feedback", default=1.0, low=0.0, high=1.0, smooth=0.01,
-            doc="How much of what is there an overdub leaves; 0 puts the new in its place.",
+            doc="Share of the loop that an overdub leaves; 0 replaces it.",
         ),
         Param(
             "sync", "switch", False,

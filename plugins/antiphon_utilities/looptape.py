@@ -31,7 +31,7 @@ def utilities_looper(
     """Frames `first` to `last`: y ← x and the loop; the tape is written where it is to be.
 
     tape: two sides of `size` frames a channel.  tail: `fade` frames a channel that die away.
-    before: as many, of what was heard before the recording.
+    before: as many, of the input before the recording.
     """
     for n in range(first, last):
         p = whole[POS]

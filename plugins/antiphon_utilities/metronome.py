@@ -70,7 +70,7 @@ class Metronome(Processor):
             return
         jumped = abs(time.beat - self._expected) > JUMP
         if jumped or division != self._division:
-            # a jump within a block is told with the next, by when the beat it was to has passed
+            # a jump within a block is reported with the next block, after the beat it led to
             since = -self._block if jumped and math.isfinite(self._expected) else 0
             self._next, self._division = next_multiple(1.0 / division, time, self._rate, since), division
         while (frame := frame_of(self._next / division, time, self._rate)) < io.frames:

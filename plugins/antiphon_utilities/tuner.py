@@ -107,7 +107,7 @@ def utilities_tuner_period(frame: f64p, size: i64, like: f64p, most: i64, period
                     chosen = period[0]
                     sure = period[1]
                     lag = most
-    # 2, 4, 8 … periods later the same hump tells the period the more finely
+    # the same peak 2, 4, 8 … periods later gives the period at a finer resolution
     times = 2.0
     while chosen > 0.0 and times * chosen < f64(most - 3):
         near = i64(times * chosen + 0.5)

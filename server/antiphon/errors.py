@@ -63,7 +63,7 @@ class UsageError(AntiphonError):
 
 
 def sentence(error: BaseException) -> str:
-    """What is said of an error: ours in its own words, another with its kind."""
+    """An error as a sentence: the text of one of ours; of another also its type."""
     return str(error) if isinstance(error, AntiphonError) else f"{type(error).__name__}: {error}"
 
 

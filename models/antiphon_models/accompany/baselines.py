@@ -1,4 +1,4 @@
-"""What `accompany` is measured beside: the held tonic, and a harmoniser that nobody tuned."""
+"""Baselines of `accompany`: the held tonic, and a harmoniser without fitted constants."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from antiphon_accompany.chords import parse
 from antiphon_accompany.notes import BeatNote
 
 TRAIN, TUNE, TEST = "123456", "7", "89"
-"""Last digits of the songs' numbers. Those that end in 0 are nobody's here."""
+"""Last digits of the songs' numbers. Those that end in 0 are not used."""
 
 
 @dataclass(frozen=True)

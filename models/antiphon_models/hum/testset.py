@@ -57,7 +57,7 @@ EMPTY = ("silence", "noise", "recorded", "many", "speech", "chainsaw")
 @dataclass(frozen=True, slots=True)
 class TestClip:
     """sound `[frames]` at `RATE`.  notes: `[n, 3]`, seconds from and to, MIDI number.  hertz: every `PERIOD` ms, 0
-    unvoiced, empty where nobody knows.
+    unvoiced, empty where it is unknown.
     """
 
     name: str
@@ -197,7 +197,7 @@ FILES = "sound files of one voice, each with a MIDI file or a CSV (seconds from,
 
 
 def own(path: Path) -> TestClip:
-    """Somebody's file, and its notes beside it."""
+    """A file of the user, and its notes in a file beside it."""
     from antiphon.api.files import read_midi, read_sound
 
     sound = read_sound(path, rate=RATE).samples.mean(axis=0)

@@ -1,4 +1,4 @@
-"""A training as it stands, kept so that it can go on: safetensors and a line of JSON inside, nothing unpickled."""
+"""The state of a training on disk, to resume it: a safetensors file with JSON as metadata; nothing is unpickled."""
 
 from __future__ import annotations
 
@@ -18,8 +18,15 @@ FILE = "checkpoint.safetensors"
 
 @dataclass(frozen=True, slots=True)
 class TrainingProgress:
-    """step: of the next batch.  seconds: trained so far.  lost: batches left out, for their loss was not finite.
-    began_with: the checksum of weights that were there, "" where they were drawn.
+    """How far a training has come.
+
+    Attributes:
+        recipe: The recipe's name.
+        seed: Of the training.
+        step: Number of the next batch.
+        seconds: Time trained so far.
+        lost: Batches left out because their loss was not finite.
+        began_with: Checksum of the weights that the training began with; "" for weights drawn by chance.
     """
 
     recipe: str
@@ -31,7 +38,13 @@ class TrainingProgress:
 
 
 def keep(folder: Path, progress: TrainingProgress, groups: dict[str, dict[str, torch.Tensor]]) -> None:
-    """Writes the checkpoint; the one before is there until this one is whole. groups: tensors by name, by group."""
+    """Writes the checkpoint, which replaces the previous one once it is complete.
+
+    Args:
+        folder: The training's folder.
+        progress: How far it has come.
+        groups: By group ("network", "average", "moments") the tensors by name.
+    """
     named = {
         f"{group}/{name}": tensor.detach().cpu().contiguous()
         for group, tensors in groups.items()
@@ -43,7 +56,14 @@ def keep(folder: Path, progress: TrainingProgress, groups: dict[str, dict[str, t
 
 
 def read(folder: Path, recipe: str, seed: int) -> tuple[TrainingProgress, dict[str, dict[str, torch.Tensor]]] | None:
-    """The checkpoint in a folder; None without one. `UsageError` for one of another training or a broken one."""
+    """Reads the checkpoint in a folder.
+
+    Returns:
+        Progress and tensors by group and name; None without a checkpoint.
+
+    Raises:
+        UsageError: The file is damaged, or of another recipe or seed.
+    """
     path = folder / FILE
     if not path.exists():
         return None
@@ -55,7 +75,7 @@ def read(folder: Path, recipe: str, seed: int) -> tuple[TrainingProgress, dict[s
                 group, _, rest = name.partition("/")
                 groups.setdefault(group, {})[rest] = file.get_tensor(name)
     except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
-        raise UsageError(f"{path} is no checkpoint ({error}); take it away, or train with --restart") from None
+        raise UsageError(f"{path} is no checkpoint ({error}); remove it, or train with --restart") from None
     if (progress.recipe, progress.seed) != (recipe, seed):
         raise UsageError(
             f"{path} is of {progress.recipe} with seed {progress.seed}; give that seed, another --work, or --restart"

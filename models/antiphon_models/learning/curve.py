@@ -13,7 +13,7 @@ COLOURS = {"train": "#3b6ea5", "valid": "#c2571a"}
 
 
 class Log:
-    """A CSV file of step, part ("train" or "valid"), name, value. What is in it already stays, up to `step`."""
+    """A CSV file of step, part ("train" or "valid"), name, value. Rows of an existing file before `step` are kept."""
 
     def __init__(self, path: Path, step: int) -> None:
         rows = [row for row in read(path) if row[0] < step] if path.exists() else []
@@ -24,6 +24,7 @@ class Log:
         self._file.flush()
 
     def add(self, step: int, part: str, values: Mapping[str, float]) -> None:
+        """Appends a row for each value, by name."""
         self._rows.writerows((step, part, name, f"{value:.6g}") for name, value in values.items())
         self._file.flush()
 
@@ -32,7 +33,7 @@ class Log:
 
 
 def read(path: Path) -> list[tuple[int, str, str, float]]:
-    """Rows of a log; what cannot be read of the last line, after a crash, is left out."""
+    """Rows (step, part, name, value) of a log; lines that cannot be parsed, as the last after a crash, are left out."""
     rows = []
     with path.open(encoding="utf-8", newline="") as file:
         for row in csv.reader(file):
@@ -44,7 +45,7 @@ def read(path: Path) -> list[tuple[int, str, str, float]]:
 
 
 def draw(rows: Sequence[tuple[int, str, str, float]], title: str) -> str:
-    """An SVG: a panel for each name, training and validation in it over the steps."""
+    """Draws rows of a log as an SVG: a panel for each name, with training and validation over the steps."""
     names = list(dict.fromkeys(row[2] for row in rows))
     last = max((row[0] for row in rows), default=1) or 1
     height = GAP + len(names) * (HEIGHT + GAP)

@@ -42,20 +42,34 @@ class TrainingError(AntiphonError):
 
 @dataclass(frozen=True, slots=True)
 class Length:
-    """When a training ends. steps: of its schedule.  minutes: at most so long; 0 for no end."""
+    """When a training ends.
+
+    Attributes:
+        steps: Of its schedule.
+        minutes: Longest time; 0 for no limit.
+    """
 
     steps: int
     minutes: float = 0.0
 
     def done(self, step: int, seconds: float) -> float:
-        """How much of it is behind, 0 to 1."""
+        """The share done, 0 to 1."""
         by_time = seconds / (60.0 * self.minutes) if self.minutes else 0.0
         return min(1.0, max(step / self.steps, by_time))
 
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """What came of it. figures: of the last validation."""
+    """The result of a training.
+
+    Attributes:
+        network: With the averaged weights.
+        steps: Steps trained.
+        seconds: Time trained.
+        lost: Batches left out because their loss was not finite.
+        figures: Of the last validation.
+        complete: Whether it reached its end.
+    """
 
     network: torch.nn.Module
     steps: int
@@ -66,7 +80,7 @@ class Trained:
 
 
 class Trainer:
-    """One training in a folder: its checkpoint, its log, its curve. A folder with a checkpoint is gone on with."""
+    """One training in a folder: its checkpoint, its log, its curve. A checkpoint in the folder is resumed."""
 
     def __init__(self, recipe: Recipe, job: TrainingJob, folder: Path, began_with: str = "") -> None:
         self._recipe, self._job, self._folder, self._began_with = recipe, job, folder, began_with
@@ -83,19 +97,23 @@ class Trainer:
 
     @property
     def step(self) -> int:
-        """Of the next batch."""
+        """Number of the next batch."""
         return self._step
 
     def begin(self, network: torch.nn.Module) -> None:
-        """A fresh training begins with this network's weights, not with those drawn by chance."""
+        """Replaces the weights drawn by chance with those of a network, at the start of a training."""
         for own in (self._network, self._average):
             own.load_state_dict(network.state_dict())
 
     def run(self, length: Length, watch: Callable[[float, str], None]) -> Trained:
-        """Trains to the end, or until it is interrupted: then `complete` is False and the checkpoint holds it all.
+        """Trains to the end, or until it is interrupted: then `complete` is False, and the checkpoint resumes it.
 
-        watch: told how much is done, 0 to 1, and a few words, every step. Raises `TrainingError` when losses stop
-        being finite.
+        Args:
+            length: When it ends.
+            watch: Called every step with the share done, 0 to 1, and a few words.
+
+        Raises:
+            TrainingError: More than `MOST_LOST` batches had a loss that is not finite.
         """
         log = curve.Log(self._folder / "log.csv", self._step)
         began, last_saved, every = time.monotonic(), time.monotonic(), max(LEAST_APART, length.steps // VALIDATIONS)
@@ -140,7 +158,7 @@ class Trainer:
             group["lr"] = self._rate * warm * fall
         self._network.train()
         self._optimizer.zero_grad(set_to_none=True)
-        # what a loss draws by chance is of its step, however the training came there
+        # random numbers of a loss depend on seed and step alone, so that a resumed training draws the same
         torch.manual_seed(self._job.seed * 1_000_003 + self._step)
         loss, values = self._recipe.loss(self._network, batch)
         if not bool(torch.isfinite(loss)):
@@ -155,7 +173,7 @@ class Trainer:
         self._follow()
 
     def _follow(self) -> None:
-        # young weights have no past worth keeping
+        # early weights change fast: the average forgets them sooner
         keep = min(AVERAGE, (1.0 + self._step) / (10.0 + self._step))
         with torch.no_grad():
             for mean, now in zip(self._average.parameters(), self._network.parameters(), strict=True):
@@ -165,7 +183,7 @@ class Trainer:
 
     @contextmanager
     def _batches(self) -> Iterator[Iterator[Batch]]:
-        """Batches from the present step on. On the CPU threads make them ahead; a card makes its own."""
+        """Batches from the current step on: on the CPU computed ahead by threads, on a GPU in turn."""
         recipe, first = self._recipe, self._step
         if self._job.device.type != "cpu":
             yield (recipe.batch(step) for step in range(first, 1 << 62))
@@ -217,7 +235,7 @@ class Trainer:
 
 @contextmanager
 def _asked_to_stop() -> Iterator[list[int]]:
-    """Holds the signal's number once Ctrl-C or SIGTERM has come: between two steps is the time to stop."""
+    """Yields a list that gets the number of a Ctrl-C or SIGTERM, so that the loop can end between two steps."""
     came: list[int] = []
     if threading.current_thread() is not threading.main_thread():
         yield came

@@ -1,4 +1,4 @@
-"""A whole training: material, the loop, weights in a manifest that says how they came about."""
+"""A whole training: material, the loop, and weights whose manifest entry records how they were trained."""
 
 from __future__ import annotations
 
@@ -21,9 +21,20 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class TrainOptions:
-    """What is asked of `antiphon train`. work: for material, checkpoint, log.  target: for the weights.  steps: 0 for
-    the recipe's.  minutes: at most, 0 for no limit.  device: "cpu" or "cuda".  begin: a folder of models, with whose
-    weights of the same name a fresh training begins.
+    """The options of `antiphon train`.
+
+    Attributes:
+        name: The registered training.
+        data: The folder of recorded and written material.
+        work: The folder for material, checkpoint and log.
+        target: The folder for the weights.
+        seed: Of everything drawn by chance.
+        steps: Number of steps; 0 for the recipe's.
+        minutes: Longest time; 0 for no limit.
+        device: "cpu" or "cuda".
+        only_material: Stop once the material is complete.
+        restart: Ignore an existing checkpoint.
+        begin: A folder of models; a new training begins with its weights of the same name.
     """
 
     name: str
@@ -40,12 +51,25 @@ class TrainOptions:
 
 
 def make(factory: Callable[[], object], wish: TrainOptions, say: Say, watch: Callable[[float, str], None]) -> bool:
-    """Trains, and writes the weights; False when it was stopped before the end. `UsageError` for what cannot be."""
+    """Trains, and writes the weights.
+
+    Args:
+        factory: Gives the recipe.
+        wish: The options.
+        say: Takes one line for the terminal.
+        watch: Called every step with the share done, 0 to 1, and a few words.
+
+    Returns:
+        False if the training was interrupted before its end.
+
+    Raises:
+        UsageError: The device is not available, the factory gives no recipe, or a checkpoint is of other weights.
+    """
     if wish.device not in ("cpu", "cuda") or (wish.device == "cuda" and not torch.cuda.is_available()):
-        raise UsageError(f"training on {wish.device!r} cannot be had here; there is: cpu")
+        raise UsageError(f"training on {wish.device!r} is not available here; use cpu")
     recipe = factory()
     if not isinstance(recipe, Recipe):
-        raise UsageError(f"the training {wish.name} is a {type(recipe).__name__}, not a Recipe; mend its plugin")
+        raise UsageError(f"the training {wish.name} is a {type(recipe).__name__}, not a Recipe; correct its plugin")
     folder = make_folder(wish.work / wish.name)
     material = make_folder(wish.work / (recipe.shares or wish.name) / f"material-{wish.seed}")
     began = ""

@@ -1,4 +1,4 @@
-"""What a plugin's author writes to have a model trained: material, network, batches, loss.
+"""The interface of a training, for plugin authors: material, network, batches, loss.
 
     class Mask(Recipe):
         name, weights, plugin, steps = "denoise", "denoise-mask", "denoise", 20000
@@ -29,11 +29,15 @@ Batch: TypeAlias = tuple[torch.Tensor, ...]
 
 @dataclass(frozen=True, slots=True)
 class TrainingJob:
-    """One training.
+    """One training, as requested on the command line.
 
-    data: the folder in which what was given lies (pop909/, esc10/, …).  material: the recipe's own folder, for what
-    it makes; nobody else writes there.  say: takes one line for whoever watches.  further: it begins with weights
-    that are trained already.
+    Attributes:
+        data: The folder of recorded and written material (pop909/, esc10/, …).
+        material: The recipe's own folder for the material that it makes; only it writes there.
+        seed: Of everything drawn by chance.
+        device: The device of the batches and the network.
+        say: Takes one line for the terminal.
+        further: The training begins with weights that are already trained.
     """
 
     data: Path
@@ -45,14 +49,18 @@ class TrainingJob:
 
 
 class Recipe(ABC):
-    """How the weights of one model are made.
+    """The training of one model; registered by the hook `antiphon_trainings`.
 
-    name: of `antiphon train NAME`.  weights: their name in the manifest.  plugin: whose they are.  steps: of a whole
-    training, two hours on two cores at most.  rate: the learning rate at its highest.  shares: the name of the
-    recipe whose material this one uses; its own where "".
+    **A batch is a function of `job.seed` and the step, and of nothing else**: so a training that was stopped continues
+    with the same bits. Several threads may call `batch` at once.
 
-    **A batch is a function of `job.seed` and the step, and of nothing else**: so a training that was stopped goes on
-    as if it had not been. Threads may ask for several at once.
+    Attributes:
+        name: Of `antiphon train NAME`.
+        weights: The name of the weights in the manifest.
+        plugin: The plugin that plays them.
+        steps: Of a whole training: at most two hours on two cores.
+        rate: The highest learning rate.
+        shares: The name of the recipe whose material this one uses; "" for material of its own.
     """
 
     name: ClassVar[str]
@@ -64,28 +72,28 @@ class Recipe(ABC):
 
     @abstractmethod
     def prepare(self, job: TrainingJob) -> None:
-        """Makes the material that is not there yet, by `job.seed`, and reads it. Stopped halfway, it goes on."""
+        """Generates missing material from `job.seed`, and reads it. After an interruption it continues."""
 
     @abstractmethod
     def network(self) -> torch.nn.Module:
-        """The network with its first weights, drawn from torch's generator, which is seeded; on the CPU."""
+        """Returns the network on the CPU, its initial weights drawn from torch's generator, which is seeded."""
 
     @abstractmethod
     def batch(self, step: int) -> Batch:
-        """What step `step` learns from, on `job.device`."""
+        """Returns the batch of a step, counted from 0, on `job.device`."""
 
     @abstractmethod
     def loss(self, network: torch.nn.Module, batch: Batch) -> tuple[torch.Tensor, Mapping[str, float | torch.Tensor]]:
-        """A scalar to be made small, and what is to be logged beside it."""
+        """Returns the scalar to minimise, and further figures for the log."""
 
     @abstractmethod
     def validate(self, network: torch.nn.Module) -> Mapping[str, float]:
-        """Figures on material that neither training nor test uses; of the first, more is better."""
+        """Returns figures on material that neither training nor test uses; of the first, higher is better."""
 
     @abstractmethod
     def said(self) -> Mapping[str, Any]:
-        """What the manifest is to tell: licence, trained_on, card."""
+        """Entries of the manifest: licence, trained_on, card."""
 
     def arrays(self, network: torch.nn.Module) -> dict[str, NDArray[Any]]:
-        """What is kept of the network, by name."""
+        """Returns the arrays to store, by name."""
         return {name: np.ascontiguousarray(t.detach().cpu().numpy()) for name, t in network.state_dict().items()}

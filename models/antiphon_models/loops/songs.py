@@ -1,6 +1,7 @@
 """Loops cut from songs as people play them: POP909's piano, its lowest notes as bass, its melody, on other instruments.
 
-They begin where listeners heard a phrase begin. What `patterns` draws is even and starts at home; these need not.
+They begin at phrase boundaries annotated by listeners. Loops drawn by `patterns` are even and begin on the tonic;
+these need not.
 """
 
 from __future__ import annotations

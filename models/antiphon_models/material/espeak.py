@@ -12,10 +12,10 @@ PROGRAM = "espeak-ng"
 
 
 def speech(text: str, voice: str, speed: int, pitch: int) -> tuple[NDArray[np.float32], int]:
-    """Text as espeak-ng says it.
+    """Speaks text.
 
     Args:
-        text: What is said.
+        text: The text to speak.
         voice: A language and a variant, as "en-us+f3".
         speed: Words a minute, 80 to 450.
         pitch: 0 to 99.

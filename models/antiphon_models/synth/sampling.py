@@ -95,7 +95,7 @@ def play(
 
 
 def trim(x: NDArray[np.float32], rate: int, longest: float) -> NDArray[np.float32]:
-    """From where it is heard to where it no longer is, faded at both ends."""
+    """The part between its first and last audible frame, faded at both ends."""
     loud = np.abs(x).max(axis=1)
     peak = float(loud.max())
     if peak == 0.0:

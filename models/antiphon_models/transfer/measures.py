@@ -93,7 +93,7 @@ def onset_likeness(output: F32, source: F32) -> float:
 
 @lru_cache(maxsize=1)
 def salience_bank() -> F64:
-    """What each MIDI number 36 to 96 hears of a long frame: its harmonics, falling by 0.8, `[61, bins]`."""
+    """Weights of a long frame's bins for each MIDI number 36 to 96: its harmonics, falling by 0.8, `[61, bins]`."""
     bins = np.arange(4 * SIZE // 2 + 1) * RATE / (4.0 * SIZE)
     bank = np.zeros((61, len(bins)))
     for row, number in enumerate(range(36, 97)):

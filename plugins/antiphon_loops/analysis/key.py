@@ -1,7 +1,7 @@
 """The key a loop is in: which notes sound, which lie lowest, which it begins and ends with, which triads they form.
 
 Each of the 24 keys is scored by a line fitted, by role, to loops of known key (`fit`), on features turned so that
-the key's tonic comes first. A profile of pitch classes alone (Krumhansl) cannot tell a key from its relative.
+the key's tonic comes first. A profile of pitch classes alone (Krumhansl) does not distinguish a key from its relative.
 """
 
 from __future__ import annotations

@@ -253,7 +253,7 @@ def _bars(
 
 
 def _filled(layers: Sequence[Layer], bar: int, choices: Sequence[LoopChoice]) -> tuple[Layer, ...]:
-    """The layers of a bar, where need be with another than the first one heard at any intensity: no bar is silent."""
+    """The layers of a bar; if none would sound, the first is replaced by one that sounds at any intensity."""
     result = list(layers)
     for place, layer in enumerate(result):
         if _sounds(choices[layer.choice], bar + layer.turn):

@@ -70,7 +70,7 @@ def offline(seed: int) -> dict[str, Any]:
 
 
 def live(seed: int, seconds: float) -> dict[str, Any]:
-    """On a server, by timetagged bundles sent ahead; the recording of the set tells."""
+    """Onsets on a server, by bundles with time tags sent ahead, measured in the recording of the set."""
     with tempfile.TemporaryDirectory(prefix="antiphon-bench-") as name:
         home = Path(name)
         (home / "drums.toml").write_text(_patch())

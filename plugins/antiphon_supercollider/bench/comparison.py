@@ -98,7 +98,7 @@ def _counts(counted: dict[str, Any]) -> str:
 
 
 def _in_a_process(block: int, seed: int, notes: int, kills: int, ends: int, seconds: float) -> dict[str, Any]:
-    """JACK's library does not forget a server that has gone: a jackd, a process."""
+    """Each jackd needs a process of its own, because JACK's library keeps the state of a server that has ended."""
     asked = json.dumps([block, seed, notes, kills, ends, seconds])
     done = subprocess.run(
         [sys.executable, "-m", "antiphon_supercollider.bench.comparison", asked],
@@ -173,7 +173,7 @@ def _antiphon(block: int, home: Path) -> Iterator[ServerProcess]:
 
 @contextmanager
 def _bare(block: int) -> Iterator[tuple[Scsynth, Wires]]:
-    """A scsynth with our SynthDefs that nobody but the bench speaks to, wired so that its sound comes back numbered."""
+    """A scsynth with our SynthDefs and no other client, connected so that its sound returns with frame numbers."""
     wires = Wires("antiphon-bench-wires", 1, 5.0)
     server = Scsynth("antiphon-bench-scsynth", block, ECHO, ECHO + 2, built_in_folder("supercollider"))
     try:

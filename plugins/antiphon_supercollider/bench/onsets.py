@@ -54,7 +54,7 @@ def sequenced(server: ServerProcess, seed: int, notes: int) -> dict[str, int]:
 
 
 def onsets_of(folder: Path, count: int) -> dict[str, Any]:
-    """Where each of the set's first `count` notes is heard in its recording, beside where the engine took it."""
+    """Samples of the set's first `count` notes in its recording, beside those at which the engine applied them."""
     lines = [json.loads(line) for line in (folder / "session.jsonl").read_text().splitlines()]
     first = next(line["sample"] for line in lines if "engine" in line)
     asked = [line["sample"] - first for line in lines if line.get("op") == "note_on"][:count]

@@ -85,11 +85,11 @@ class Shelf:
         return VoiceAssets(definition, buffer, channels)
 
     def leave(self, slot: int) -> None:
-        """Releases the assets of a slot whose node has gone."""
+        """Releases the assets of a slot whose node was removed."""
         self._uses.pop(slot, None)
 
     def _put(self, key: str, load: bytes) -> None:
-        # whoever reads the version first finds all of it
+        # the version is written last: a reader that sees it sees all of the asset
         self._items = {**self._items, key: Asset(self.version + 1, load)}
         self.version += 1
 
@@ -166,7 +166,7 @@ class AssetLoader:
         return self._shelf.since(version)
 
     def ask(self, slot: int, settings: SynthSettings | None) -> None:
-        """Requests the assets of a slot, in place of an earlier request; settings None: the slot's node has gone."""
+        """Requests the assets of a slot, in place of an earlier request; settings None: the slot's node was removed."""
         self._serial[slot] = self._serial.get(slot, 0) + 1
         self._given.pop(slot, None)
         self._asked.put((slot, self._serial[slot], settings))
@@ -195,7 +195,7 @@ class AssetLoader:
             try:
                 material = self._shelf.material(slot, settings)
             except Exception as error:
-                # it was there when the node was made: whoever changed it since may read this, and the next is served
+                # the file was changed since the node was made: the error is reported, the next request served
                 say(f"scsynth cannot be given what a synth plays: {error}")
             self._given[slot] = (serial, material, self._shelf.version)
             self._changed()

@@ -99,7 +99,8 @@ class Wires:
     def join(self, client: str, first_in: int = 0, first_out: int = 0) -> None:
         """Wires scsynth's client: the counter to its inputs, its outputs to ours. `EngineError` where JACK refuses.
 
-        first_in, first_out: of its ports, those before which are somebody else's. Ours go nowhere else.
+        first_in, first_out: Numbers of our first ports; other programs use those before. Ours have no other
+        connection.
         """
         connect = self._client.connect
         try:

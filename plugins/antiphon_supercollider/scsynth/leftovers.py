@@ -53,7 +53,7 @@ def sweep(patience: float = 0.0, since: float = 0.0) -> None:
     for folder in _abandoned():
         while _begun_at(folder) >= since and _ports(folder) & _listening() and time.monotonic() < until:
             time.sleep(STEP)
-        # a port that is heard at may be somebody else's by now
+        # a port in use may belong to another process by now
         listening = _listening()
         for port in _ports(folder) - listening:
             release(folder, port)
@@ -94,7 +94,7 @@ def _begun_at(folder: Path) -> float:
 
 
 def _ports(folder: Path) -> set[int]:
-    """None where the folder has gone."""
+    """None where the folder was removed."""
     with contextlib.suppress(OSError):
         return {int(name) for name in os.listdir(folder / RUNNING) if name.isascii() and name.isdigit()}
     return set()

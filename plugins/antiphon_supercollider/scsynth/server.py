@@ -63,7 +63,7 @@ class Scsynth:
     """A running scsynth. client: its name in JACK.  pidfd: readable once it has ended.  socket: replies come here.
 
     folder: the only one it may read files from and write files to, with our SynthDefs in its folder `compiled`.
-    provided, has: the version of the shelf it was told of, and has all of.
+    provided, has: the version of the asset store that was sent to it, and the one it has loaded.
     """
 
     def __init__(self, client: str, block: int, inputs: int, outputs: int, folder: Path) -> None:
@@ -81,7 +81,7 @@ class Scsynth:
         leftovers.claim(folder, self.address[1])
         log = os.open(os.devnull, os.O_WRONLY)
         try:
-            # bound to the thread that starts it, which lives as long as its process
+            # bound to the thread that starts it, which runs as long as its process
             self._process = subprocess.Popen(
                 words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, cwd=folder,
                 preexec_fn=_bound,
@@ -136,7 +136,7 @@ class Scsynth:
         while time.monotonic() < deadline:
             if time.monotonic() > again:
                 self.send(*message)
-                # a server that boots has no ears yet; the first to be heard is answered, the rest fail unheard
+                # a booting server has no socket yet: earlier messages are lost, the first to arrive is answered
                 again = time.monotonic() + (0.01 if first == "/notify" else 2.0)
             meanwhile()
             if any(fd == self.pidfd for fd, _ in poll.poll(10)):
@@ -179,7 +179,7 @@ class Scsynth:
 def _bound() -> None:
     if _prctl is not None:
         _prctl(1, signal.SIGKILL)
-    # kept across exec: its threads, which hear messages and make sound, are woken early on a busy machine
+    # kept across exec: scsynth's network and audio threads are scheduled early on a busy machine
     short_slices()
 
 

@@ -12,14 +12,14 @@ class ScsynthWord(IntEnum):
 
     PID = 0  # of the scsynth that plays, 0 for none
     RESTARTS = 1  # how often it was started again
-    SENT = 2  # notes it was told
+    SENT = 2  # notes sent
     CONFIRMED = 3  # of them, those it said to play
     DROPPED = 4  # of them, those it never did
-    LATE = 5  # of them, those told too late for their frame
+    LATE = 5  # of them, those sent too late for their frame
     UNHEARD = 6  # hops whose sound had not come in time
     MOVED = 7  # how often the two clocks were laid on each other anew
     UNCLAIMED = 8  # events played ahead of the engine that it never confirmed
-    BESIDE = 9  # 1 where it is heard by itself and does not come back
+    BESIDE = 9  # 1 where it plays to its own outputs and does not return to the graph
 
 
 def describe(state: Mapping[str, Any], own: Sequence[int], settings: Mapping[str, Any]) -> dict[str, Any]:

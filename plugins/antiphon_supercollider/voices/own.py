@@ -96,7 +96,7 @@ class OwnPlayer(NodeVoices):
         self._voices[node] = ScVoice(event.number, event.channel, at)
         self._alive[node] = None
         self._held[key] = node
-        # the group stands still until all of it is there, however the messages travel
+        # the group is paused until all of its messages have arrived, in whatever order
         send(0, osc.encode("/c_set", held, 1.0))
         send(0, osc.encode("/g_new", group, 1, self.group))
         send(0, osc.encode("/n_run", group, 0))

@@ -230,7 +230,7 @@ class NodeVoices:
         template = self._template(name, tuple(given.items()), unpitched)
         packet = template.fill(node, values[unpitched:])
         if event.age > 0 and instrument == "sampler":
-            # a sound that has been heard up to there goes on from there
+            # a sound that was played up to there continues from there
             delay = self._extra.get("offset", 0.0) + event.age / self._rate
             packet = self._from(name, node, values, given, delay)
         send(node, packet)

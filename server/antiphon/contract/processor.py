@@ -60,7 +60,7 @@ class Event:
         channel: MIDI channel, 1 to 16.
         age: Frames for which the note has sounded already, where a synth is given notes again after a restart;
             otherwise 0.
-        live: The note was played without a time: it is to sound as early as possible.
+        live: The note was played without a time: it should sound as early as possible.
         serial: Where above 0, the number under which the synth has received this event already, by the low-latency way.
     """
 

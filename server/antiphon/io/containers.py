@@ -1,6 +1,6 @@
 """Checks the sizes in a sound file's header against the file's length.
 
-libsndfile quietly shortens a header that promises more than there is. A file cut short on its way
+libsndfile shortens a header that declares more than the file holds, without an error. A file cut short on its way
 here would then be processed as if it were whole, so the promise is read first. Nothing is decoded.
 """
 

@@ -93,7 +93,7 @@ class Level(IntEnum):
 
 
 class Peer:
-    """One sender: a UDP address or a TCP connection. `key` tells it from all others.
+    """One sender: a UDP address or a TCP connection. `key` identifies it.
 
     room: what its waiting packets count towards, where senders share a bound.
     link_lost: TCP's end has come; nothing can be sent any more.

@@ -16,7 +16,7 @@ MAX_HELD = 32
 """Most connections from addresses without approval, however many try."""
 IDLE, INTERVAL, PROBES = 60, 15, 4
 """Seconds of silence until the kernel asks whether a client is there, seconds between two such questions, and how many
-stay without an answer until it is gone: a telephone that left the network gives its place back within two minutes."""
+stay without an answer until it is gone: that of a telephone that left the network is closed in two minutes."""
 PATIENCE = 5.0
 """Seconds for the rest of a frame, and for a client that does not read. Silence between frames is allowed."""
 MAX_UNSENT = 256 << 10
@@ -111,7 +111,7 @@ class TcpServer:
 
 
 class TcpConnection(asyncio.Protocol):
-    """One client. Its peer lives as long as it does.
+    """One client, and its peer.
 
     last_received: when something came last; of one that is held, when it came.
     """

@@ -56,7 +56,7 @@ def clear(where: Path, settings: ServeSettings) -> None:
 
 
 def write(where: Path, supervisor: int, pids: dict[str, int], settings: ServeSettings) -> None:
-    """Notes who runs, each with the moment it started: a pid alone may be somebody else's later."""
+    """Writes the running processes' pids and start times; a pid alone may later be another's."""
     everyone = {"supervisor": supervisor, **pids}
     data = {"processes": {n: [pid, start_time(pid)] for n, pid in everyone.items()}, "settings": settings.to_json()}
     paths.write_atomic(where / LIST, json.dumps(data).encode(), 0o600)
@@ -65,7 +65,7 @@ def write(where: Path, supervisor: int, pids: dict[str, int], settings: ServeSet
 def refuse_live(where: Path) -> tuple[dict[str, Any], dict[str, int]] | None:
     """What a server wrote here and which of its processes still run; None where there was no server.
 
-    Raises UsageError while its supervisor lives.
+    Raises UsageError while its supervisor runs.
     """
     try:
         data = json.loads((where / LIST).read_bytes())
@@ -81,7 +81,7 @@ def refuse_live(where: Path) -> tuple[dict[str, Any], dict[str, int]] | None:
 
 
 def take_over(where: Path) -> None:
-    """Ends what a dead supervisor left running here. Raises UsageError while a live server holds the place."""
+    """Ends the processes that a supervisor that ended left here. Raises UsageError while a server runs."""
     abandoned = refuse_live(where)
     if abandoned is None:
         return

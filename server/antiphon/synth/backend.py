@@ -1,6 +1,6 @@
 """What can play notes: the interface that every backend keeps.
 
-A backend lives in a worker process. It is given events hop by hop, each with the engine's sample; it
+A backend runs in a worker process. It is given events hop by hop, each with the engine's sample; it
 gives the hop's sound, or sends the events on with their time (a timetagged bundle) to what sounds elsewhere.
 """
 
@@ -19,7 +19,7 @@ from antiphon.contract.processor import Event
 VOICES = 32
 """Notes of one node that sound at once, at most."""
 MAX_EVENTS = 256
-"""Events one hop carries; more are dropped and counted by whoever packs them."""
+"""Events one hop carries; more are dropped and counted by the caller."""
 COLUMNS = 7
 """Numbers of a packed event."""
 KINDS = ("on", "off", "control", "bend")

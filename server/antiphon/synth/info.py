@@ -20,7 +20,7 @@ from antiphon.synth.backend import SynthSettings, shape_in
 from antiphon.workers.spec import WorkerSpec
 
 TOLD = "synth-told.jsonl"
-"""Where the null synth of a server writes what it was told, in the server's folder."""
+"""The file in the server's folder into which the null synth writes its events."""
 PREFIX = "synth/"
 """Of the name of a synth's worker."""
 
@@ -104,15 +104,7 @@ class SynthInfo:
         return support
 
     def delay(self, rate: int, hop: int) -> int:
-        """Computes how late its sound is, beyond the hop that every worker needs.
-
-        Args:
-            rate: Frames per second.
-            hop: Frames of a hop.
-
-        Returns:
-            Hops.
-        """
+        """The backend's own latency in hops: `SynthSupport.delay` of its `support`, 0 without one."""
         return self.supporter().delay(rate, hop) if self.support else 0
 
     def worker(self, rate: int, hop: int, settings: Mapping[str, Value] | None = None) -> WorkerSpec:

@@ -1,4 +1,4 @@
-"""`Null`: the backend that is silent and remembers what it was told."""
+"""`Null`: the backend that is silent and records its events."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class NullError(EngineError):
 
 
 class Null:
-    """Silence. told: the events as dicts, where no path is given.  count: how many there were.  lost: not written.
+    """Silence. received: the events as dicts, where no path is given.  count: how many there were.  lost: not written.
 
     An event is {"sample": of its hop's first frame, "slot", "instrument", "kind", "offset", "number", "value",
     "channel"}. path: a file to append them to, one JSON object a line, whole lines at the end of each hop.
@@ -43,7 +43,7 @@ class Null:
         self._file: TextIO | None = None
         if path:
             try:
-                # flushed hop by hop: whoever kills the worker still finds what was played
+                # flushed hop by hop, so that the file is complete when the worker is killed
                 self._file = Path(path).open("a", encoding="utf-8")  # noqa: SIM115
             except OSError as error:
                 raise NullError(f"the notes cannot be recorded in {path}: {error.strerror}") from error

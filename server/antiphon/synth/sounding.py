@@ -1,4 +1,4 @@
-"""Which notes sound, by what was played: what a synth that died is told when it is back."""
+"""The sounding notes, by the events played so far: sent to a synth after its restart."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from antiphon.synth.backend import VOICES
 from antiphon.synth.controls import FIRST_DIAL
 
 TOLD = 128
-"""Events that tell a synth all it has to know."""
+"""Most events that restore a synth's state."""
 MOST = 128
 """Notes remembered; the oldest is forgotten first."""
 

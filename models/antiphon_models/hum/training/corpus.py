@@ -89,7 +89,7 @@ _TEXTS = (
 @dataclass(frozen=True, slots=True)
 class TrainingClip:
     """A sound `[frames]` at `RATE`.  notes: float32 `[n, 3]`, seconds from and to, MIDI number.  pitch: of each
-    `STEP`, cents above MIDI 0, 0 unvoiced; empty where nobody knows.
+    `STEP`, cents above MIDI 0, 0 unvoiced; empty where it is unknown.
     """
 
     kind: str

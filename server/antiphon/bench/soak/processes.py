@@ -25,7 +25,7 @@ class ResourceUse:
     """The resources of a process, or of all of a role. rss, pss, private, anonymous: MB.
 
     private: shared with no other process; a fork that begins or ends moves it.  anonymous: what the process allocated
-    or wrote to, whoever shares it; the kernel cannot take it back, as it may the pages of files.
+    or wrote to, whether shared or not; the kernel cannot take it back, as it may the pages of files.
     """
 
     processes: int = 0

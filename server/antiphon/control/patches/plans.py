@@ -46,7 +46,7 @@ class _Waiting:
 
     Attributes:
         goal: Number of the load that decides.
-        peer: Who is answered; None for nobody.
+        peer: Who is answered; None for no answer.
         address: What the answer names.
         done: Arguments of `/done` when the plan plays; None sends none.
         then: Called when the plan plays.
@@ -117,7 +117,7 @@ class Plans:
 
         Args:
             make: Makes the change in the session.
-            peer: Who gets `/fail` if the engine refuses the plan, and `/done` when it plays; None for nobody.
+            peer: Who gets `/fail` if the engine refuses the plan, and `/done` when it plays; None for no answer.
             address: What the answer names.
             done: Arguments of `/done` behind the address; None sends no `/done`.
 
@@ -139,7 +139,7 @@ class Plans:
         Args:
             patch: To load.
             fade: Seconds of crossfade.
-            peer: Who is answered; None for nobody.
+            peer: Who is answered; None for no answer.
             address: What the answer names.
             done: Arguments of `/done` behind the address.
             then: Called when the plan plays; not called where the engine refuses it.
@@ -245,7 +245,7 @@ class Plans:
         """Answers `peer` once the engine has confirmed or refused the plan with all edits made so far.
 
         Args:
-            peer: Who is answered; None for nobody.
+            peer: Who is answered; None for no answer.
             address: What the answer names.
             done: Arguments of `/done` behind the address; None sends no `/done`.
             then: Called when the plan plays.

@@ -36,7 +36,7 @@ class Sets:
 
         Args:
             name: Of the set list.
-            peer: Who is answered; None for nobody.
+            peer: Who is answered; None for no answer.
             address: What the answer names.
 
         Raises:
