@@ -11,9 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
-from antiphon.api import AntiphonError, FileError, Samples
+from antiphon.api import FileError, Samples
 from antiphon.api.console import say
-from antiphon.api.files import printable_path, read_sound
+from antiphon.api.files import printable_path
+from antiphon_sampler.decoding import SampleDecoder
 from antiphon_sampler.library import Listing, listed
 from antiphon_sampler.slices import onsets
 
@@ -23,11 +24,10 @@ LONGEST = 30.0
 """Seconds of a sample."""
 MOST_BYTES = 512 << 20
 """Memory of one library's samples."""
-EAGER = 256
+EAGER = 2048
 """Libraries of at most so many files are decoded whole, larger ones sample by sample as notes ask for them."""
 READY = 4.0
 """Seconds for which `prepare` waits for the samples of a library before the node plays."""
-THREADS = 2
 _LOOK = 0.02
 """Seconds between looks for a request, while a library is not all decoded."""
 
@@ -82,8 +82,9 @@ class Sounds:
         self._requests: deque[int] = deque(maxlen=1024)
         self._lock = threading.Lock()
         self._next = 0
-        self._threads: list[threading.Thread] = []
-        self._closed = False
+        self._decoder = SampleDecoder(rate, LONGEST)
+        self._decoding = threading.Lock()
+        self._thread: threading.Thread | None = None
 
     def place(self, row: int, index: int, velocity: float) -> int:
         """The place of a file: sample `index` of row `row`, wrapping, in the layer for a velocity of 0 to 1."""
@@ -108,8 +109,9 @@ class Sounds:
         """Decodes the sample at a place, unless it is there already. Off the block path."""
         if not self._tried[place]:
             try:
-                sample = self._read(self._paths[place])
-            except AntiphonError as error:
+                with self._decoding:
+                    sample = in_memory(self._decoder.read(self._paths[place]), self.rate)
+            except FileError as error:
                 self._refuse(str(error))
             else:
                 with self._lock:
@@ -129,11 +131,10 @@ class Sounds:
 
     def start(self) -> None:
         """Decodes in the background: the whole of a small library, what is asked for of a large one."""
-        if self._threads or self._closed:
-            return
-        for number in range(THREADS):
-            self._threads.append(threading.Thread(target=self._run, name=f"sampler {number}", daemon=True))
-            self._threads[-1].start()
+        if self._thread is None and not self.complete:
+            # the thread must not keep the object: nodes do
+            self._thread = threading.Thread(target=_run, args=(weakref.ref(self),), name="sampler", daemon=True)
+            self._thread.start()
 
     def wait(self, seconds: float) -> None:
         """Waits until a small library is decoded, at most so long."""
@@ -142,21 +143,16 @@ class Sounds:
             time.sleep(0.005)
 
     def __del__(self) -> None:
-        self._closed = True
+        self._decoder.close()
 
-    def _run(self) -> None:
-        # the threads must not keep the object: nodes do
-        keep = weakref.ref(self)
-        while True:
-            mine = keep()
-            if mine is None or mine._closed or mine.complete:
-                return
-            place = mine._take()
-            if place >= 0:
-                mine.decode(place)
-            del mine
-            if place < 0:
-                time.sleep(_LOOK)
+    def work(self) -> bool:
+        """Decodes the next file, if there is one to decode now. Returns whether there was."""
+        place = self._take()
+        if place >= 0:
+            self.decode(place)
+        if self.complete:
+            self._decoder.close()
+        return place >= 0
 
     def _take(self) -> int:
         """The next place to decode; -1 for none at present."""
@@ -171,22 +167,6 @@ class Sounds:
                     return self._next - 1
         return -1
 
-    def _read(self, path: Path) -> Sample:
-        shown = printable_path(f"{path.parent.name}/{path.name}")
-        try:
-            read = read_sound(path, rate=self.rate, max_samples=2 * round(LONGEST * self.rate) + 1)
-        except FileError as error:
-            text = str(error).replace(printable_path(path), shown)
-            if "held in memory" in text:
-                raise _too_long(shown) from None
-            raise FileError(text) from None
-        sound = read.samples[:2]
-        if not sound.shape[1]:
-            raise FileError(f"{shown} is not played: there is nothing in it")
-        if sound.shape[1] > round(LONGEST * self.rate) + 1:
-            raise _too_long(shown)
-        return in_memory(sound, self.rate)
-
     def _name(self, place: int) -> str:
         path = self._paths[place]
         return f"{path.parent.name}/{path.name}"
@@ -199,10 +179,6 @@ class Sounds:
             say(problem)
 
 
-def _too_long(name: str) -> FileError:
-    return FileError(f"{name} is not played: it is longer than {LONGEST:g} s, the most of a sample; cut it into parts")
-
-
 def in_memory(sound: Samples, rate: int) -> Sample:
     """A sample of decoded sound, float32 `[1 or 2, frames]`."""
     channels, frames = sound.shape
@@ -210,6 +186,18 @@ def in_memory(sound: Samples, rate: int) -> Sample:
     padded[:, PAD : PAD + frames] = sound
     address = padded.ctypes.data + PAD * padded.itemsize
     return Sample(padded, address, padded.strides[0] // padded.itemsize, channels, frames, onsets(sound, rate))
+
+
+def _run(sounds: weakref.ref[Sounds]) -> None:
+    """The thread: decodes until everything is there or no node plays the library any more."""
+    while True:
+        mine = sounds()
+        if mine is None or mine.complete:
+            return
+        idle = not mine.work()
+        del mine
+        if idle:
+            time.sleep(_LOOK)
 
 
 _sounds: weakref.WeakValueDictionary[tuple[str, int], Sounds] = weakref.WeakValueDictionary()
