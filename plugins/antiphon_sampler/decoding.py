@@ -23,7 +23,7 @@ STALL = 10.0
 
 
 class SampleDecoder:
-    """A process that decodes one file after the other; it is started at the first, and again where one has ended it."""
+    """A process that decodes one file after the other; where one has ended it, it is started again."""
 
     def __init__(self, rate: int, seconds: float) -> None:
         """Starts nothing yet.
@@ -63,6 +63,19 @@ class SampleDecoder:
             ) from None
         return np.frombuffer(data, np.float32).reshape(channels, size)
 
+    def start(self) -> None:
+        """Starts the process, which takes a while, before the first file is asked for."""
+        if self._process is None:
+            command = [sys.executable, "-P", str(Path(__file__).with_name("decoding_child.py")), str(self._rate)]
+            self._process = subprocess.Popen(
+                [*command, str(self._frames)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                bufsize=0,
+                env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
+            )
+
     def close(self) -> None:
         """Ends the process. `read` would start another."""
         process, self._process = self._process, None
@@ -76,16 +89,8 @@ class SampleDecoder:
         process.wait()
 
     def _ask(self, path: Path) -> tuple[int, int]:
-        if self._process is None:
-            command = [sys.executable, "-P", str(Path(__file__).with_name("decoding_child.py")), str(self._rate)]
-            self._process = subprocess.Popen(
-                [*command, str(self._frames)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                bufsize=0,
-                env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
-            )
+        self.start()
+        assert self._process is not None
         assert self._process.stdin is not None
         # JSON in ASCII: a name that is no UTF-8 arrives as it is
         self._process.stdin.write(json.dumps(os.fspath(path)).encode() + b"\n")

@@ -41,6 +41,9 @@ def main(rate: int, frames: int) -> None:
         (resource.RLIMIT_AS, MEMORY), (resource.RLIMIT_FSIZE, 0), (resource.RLIMIT_CORE, 0),
     ):  # fmt: skip
         resource.setrlimit(limit, (most, most))
+    import numpy  # noqa: F401  before the first file
+    import soundfile  # noqa: F401
+
     out = sys.stdout.buffer
     for line in sys.stdin:
         # SIGPROF ends the process

@@ -20,6 +20,8 @@ from antiphon_sampler.voices import VOICES, Voices
 _DB = math.log(10.0) / 20.0
 ALL_SOUND_OFF, ALL_NOTES_OFF = 120, 123
 """MIDI controllers that end the notes of a channel."""
+TRIGGER = 1 << 20
+"""Added to the place of a trigger among those of its block, so that it is no event's."""
 LOOP_GROUP = -2
 """Cut group of the first loop's voices; those of the others lie below."""
 
@@ -129,7 +131,9 @@ class Sampler(Processor):
             due, slot = self._due(io, frame)
             if self._fired < len(fired) and fired[self._fired] < min(due, frame):
                 self._mix(sound, fired[self._fired])
-                self._note(io, Event("on", self._at, 0, 1.0), self._pending.values(io, self._at, 0), -1)
+                self._note(
+                    io, Event("on", self._at, 0, 1.0), self._pending.values(io, self._at, 0), TRIGGER + self._fired
+                )
                 self._fired += 1
                 continue
             if slot < 0:
@@ -178,7 +182,7 @@ class Sampler(Processor):
                             self._end(slot)
 
     def _note(self, io: IO, event: Event, values: NoteValues, number: int) -> None:
-        """Begins a note; `number` is its place among the block's events, for the log of a set."""
+        """Begins a note; `number` is its place among the block's events, or triggers, for the log of a set."""
         found = self._chosen(io, event, values)
         if found is None:
             self._missed += 1
@@ -190,8 +194,7 @@ class Sampler(Processor):
         sample = sounds.decode(place) if self._in_place else sounds.get(place)
         if sample is None or number in self._missed_notes.scripted:
             self._missed += 1
-            if number >= 0:
-                io.mark("missed", number)
+            io.mark("missed", number)
             return
         first, last = self._part(io, event, sample, values)
         sensitivity = float(io.at("sensitivity", event.offset))  # type: ignore[arg-type]

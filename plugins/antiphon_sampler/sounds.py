@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 import weakref
@@ -145,6 +146,11 @@ class Sounds:
     def __del__(self) -> None:
         self._decoder.close()
 
+    def warm(self) -> None:
+        """Starts the process that decodes, before the first file is asked for."""
+        with self._decoding, contextlib.suppress(OSError):
+            self._decoder.start()
+
     def work(self) -> bool:
         """Decodes the next file, if there is one to decode now. Returns whether there was."""
         place = self._take()
@@ -190,6 +196,10 @@ def in_memory(sound: Samples, rate: int) -> Sample:
 
 def _run(sounds: weakref.ref[Sounds]) -> None:
     """The thread: decodes until everything is there or no node plays the library any more."""
+    begun = sounds()
+    if begun is not None:
+        begun.warm()
+    del begun
     while True:
         mine = sounds()
         if mine is None or mine.complete:
