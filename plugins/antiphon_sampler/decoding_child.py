@@ -32,7 +32,7 @@ LONG = "long"
 EMPTY = "empty"
 
 
-class Refused(Exception):
+class SampleRefused(Exception):
     """The file is not decoded, for this reason."""
 
 
@@ -52,7 +52,7 @@ def main(rate: int, frames: int) -> None:
             sound = decode(json.loads(line), rate, frames)
         except MemoryError:
             fail(out, "decoding it takes too much memory; it is broken or made to harm")
-        except Refused as reason:
+        except SampleRefused as reason:
             fail(out, str(reason))
         except OSError as error:
             fail(out, (error.strerror or str(error)).lower())
@@ -74,11 +74,11 @@ def decode(path: str, rate: int, most: int) -> Any:
     handle = os.open(path.encode(errors="surrogateescape"), os.O_RDONLY | os.O_NONBLOCK)
     try:
         if not stat.S_ISREG(os.fstat(handle).st_mode):
-            raise Refused("it is not an ordinary file")
+            raise SampleRefused("it is not an ordinary file")
         with soundfile.SoundFile(handle, "r", closefd=False) as file:
             given, channels = file.samplerate, file.channels
             if not MIN_RATE <= given <= MAX_RATE or not 1 <= channels <= MAX_CHANNELS:
-                raise Refused(
+                raise SampleRefused(
                     f"it has {channels} channels at {given} Hz; up to {MAX_CHANNELS} at up to {MAX_RATE} are read"
                 )
             limit = most * given // rate + 1
@@ -89,16 +89,18 @@ def decode(path: str, rate: int, most: int) -> Any:
                     break
                 bad = ~numpy.isfinite(piece).all(axis=1)
                 if bad.any():
-                    at = (count + int(bad.argmax())) / given
-                    raise Refused(f"its sample at {at:.3f} s is not a number (NaN or infinite); mend it in an editor")
+                    at = f"{(count + int(bad.argmax())) / given:.3f}"
+                    raise SampleRefused(
+                        f"its sample at {at} s is not a number (NaN or infinite); mend it in an editor"
+                    )
                 pieces.append(piece[:, :2].copy())
                 count += len(piece)
     finally:
         os.close(handle)
     if not count:
-        raise Refused(EMPTY)
+        raise SampleRefused(EMPTY)
     if count > limit:
-        raise Refused(LONG)
+        raise SampleRefused(LONG)
     sound = numpy.concatenate(pieces)
     if given != rate:
         import soxr

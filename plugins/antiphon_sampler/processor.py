@@ -13,9 +13,9 @@ from antiphon_sampler.library import folder_of, listed
 from antiphon_sampler.looping import MOST, ClockedLoop, cuts_between
 from antiphon_sampler.pads import FIRST, HAT_GROUP, HATS, drum_rows
 from antiphon_sampler.slices import region
-from antiphon_sampler.sounds import READY, Sample, Sounds, sounds_of
+from antiphon_sampler.sounds import READY, DecodedSample, Sounds, sounds_of
 from antiphon_sampler.values import PARAMS, NoteValues, PendingValues
-from antiphon_sampler.voices import VOICES, Voices
+from antiphon_sampler.voices import VOICES, SampleVoices
 
 _DB = math.log(10.0) / 20.0
 ALL_SOUND_OFF, ALL_NOTES_OFF = 120, 123
@@ -68,7 +68,7 @@ class Sampler(Processor):
     def prepare(self, spec: StreamSpec) -> None:
         self._rate = spec.rate
         self._gain = np.zeros(spec.block, np.float32)
-        self._voices = Voices(spec.rate, int(self.settings["voices"]))
+        self._voices = SampleVoices(spec.rate, int(self.settings["voices"]))
         self._sounds: Sounds | None = None
         self._missed_notes = MissedNotes()
         self.parts = (self._missed_notes,)
@@ -231,7 +231,7 @@ class Sampler(Processor):
         row, index = self._order[(values.n + step) % len(self._order)]
         return row, index, 1.0, 0
 
-    def _part(self, io: IO, event: Event, sample: Sample, values: NoteValues) -> tuple[int, int]:
+    def _part(self, io: IO, event: Event, sample: DecodedSample, values: NoteValues) -> tuple[int, int]:
         """First frame of the part of the sample that is played, and the frame after its last."""
         first, last = 0, sample.frames
         if values.slice != "off":
@@ -252,7 +252,7 @@ class Sampler(Processor):
         self._voices.cut(group)
 
     def _begin(
-        self, io: IO, event: Event, sample: Sample, values: NoteValues, gain: float, first: int, last: int
+        self, io: IO, event: Event, sample: DecodedSample, values: NoteValues, gain: float, first: int, last: int
     ) -> None:
         """Begins a loop, or a part whose slices are put apart; where `MOST` play, the one begun first ends."""
         slot = next((n for n, loop in enumerate(self._loops) if loop is None), -1)

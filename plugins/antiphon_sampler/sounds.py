@@ -34,7 +34,7 @@ _LOOK = 0.02
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class DecodedSample:
     """A decoded sample.
 
     Attributes:
@@ -77,7 +77,7 @@ class Sounds:
                 self._starts[-1].append(len(paths))
                 paths += sample.layers
         self._paths = paths
-        self._samples: list[Sample | None] = [None] * len(paths)
+        self._samples: list[DecodedSample | None] = [None] * len(paths)
         self._tried = [False] * len(paths)
         self._bytes = 0
         self._requests: deque[int] = deque(maxlen=1024)
@@ -94,7 +94,7 @@ class Sounds:
         layers = len(samples[number].layers)
         return self._starts[row][number] + min(layers - 1, int(velocity * layers))
 
-    def get(self, place: int) -> Sample | None:
+    def get(self, place: int) -> DecodedSample | None:
         """The sample at a place, or None where it is not decoded; it is then decoded next."""
         found = self._samples[place]
         if found is None and not self._tried[place]:
@@ -106,7 +106,7 @@ class Sounds:
         """Whether every file has been tried."""
         return self.loaded + self.unreadable - len(self.listing.problems) >= len(self._paths)
 
-    def decode(self, place: int) -> Sample | None:
+    def decode(self, place: int) -> DecodedSample | None:
         """Decodes the sample at a place, unless it is there already. Off the block path."""
         if not self._tried[place]:
             try:
@@ -185,13 +185,13 @@ class Sounds:
             say(problem)
 
 
-def in_memory(sound: Samples, rate: int) -> Sample:
+def in_memory(sound: Samples, rate: int) -> DecodedSample:
     """A sample of decoded sound, float32 `[1 or 2, frames]`."""
     channels, frames = sound.shape
     padded = np.zeros((channels, frames + 2 * PAD), np.float32)
     padded[:, PAD : PAD + frames] = sound
     address = padded.ctypes.data + PAD * padded.itemsize
-    return Sample(padded, address, padded.strides[0] // padded.itemsize, channels, frames, onsets(sound, rate))
+    return DecodedSample(padded, address, padded.strides[0] // padded.itemsize, channels, frames, onsets(sound, rate))
 
 
 def _run(sounds: weakref.ref[Sounds]) -> None:
