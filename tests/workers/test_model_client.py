@@ -84,6 +84,33 @@ def test_a_hop_is_answered_at_once_and_by_no_worker(info: ModelInfo, live: None)
     assert client.take(7, io())[:, 0, 0].tolist() == [104.0, 108.0]  # type: ignore[index]
 
 
+def test_in_blocks_far_shorter_than_a_hop_a_worker_computes(info: ModelInfo) -> None:
+    """The engine has no time for it there; the worker needs no torch."""
+    made = pool.Lockstep()
+    pool.use(made)
+    try:
+        client = ModelClient(replace(info, network="nowhere:Net"), 1, 480, 64, 1)
+        client.begin(0)
+        assert client.lead == 1
+        assert list(made._lifelines) == ["none"]
+        client.send(0, hop(1.0), io())
+        made.flush()
+        assert client.take(0, io())[0, 0].tolist() == [104.0] * HOP  # type: ignore[index]
+        client.close()
+    finally:
+        pool.use(None)
+        made.shut()
+
+
+def test_it_is_computed_where_a_node_is_weighed_and_not_where_it_is_only_checked(info: ModelInfo) -> None:
+    for device, there in ((None, False), ("cuda", False), ("cpu", True)):
+        with pool.absent(device):  # type: ignore[arg-type]
+            client = ModelClient(info, 1, HOP, 256, 1)
+            client.begin(0)
+            client.send(0, hop(1.0), io())
+            assert (client.take(0, io()) is not None) == there == client.there
+
+
 def test_what_is_no_number_is_no_answer_and_the_past_is_forgotten(info: ModelInfo, live: None) -> None:
     client = ModelClient(info, 1, HOP, 256, 1)
     client.begin(0)
