@@ -70,6 +70,15 @@ def test_an_onnx_file_with_states_is_described() -> None:
     assert (method["latency"], method["source"]) == (7, "declared")
 
 
+@pytest.mark.parametrize(("model", "ratios"), [(exports.onnx_mean, (1, 256)), (exports.onnx_steps, (256, 1))])
+def test_the_ratios_of_an_onnx_file_are_those_of_its_answer(model, ratios: tuple[int, int]) -> None:
+    pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    said = probe.describe(model())
+    (method,) = said["methods"]
+    assert ((method["in_ratio"], method["out_ratio"]), said["hop"], method["problem"]) == (ratios, 256, "")
+
+
 def test_any_hop_is_made_a_multiple_of_the_ratio() -> None:
     file = model_file.ModelFile("x.ts", "", 0, "torchscript", 0, 2048, False, ())
     assert [file.hop_for(n) for n in (0, 1, 2048, 2049)] == [2048, 2048, 2048, 4096]
