@@ -81,7 +81,7 @@ class HumRecipe(Recipe):
     def loss(self, network: torch.nn.Module, batch: tuple[Tensor, ...]) -> tuple[Tensor, dict[str, float | Tensor]]:
         assert isinstance(network, PitchNetwork)
         sound, truth = batch
-        pitch, head_logits = network.hear(sound)
+        pitch, head_logits = network.logits(sound)
         parts = {
             "pitch": pitch_loss(pitch[:, :, 0], truth[..., 0]),
             "key": pitch_loss(pitch[:, :, 1], truth[..., 1]),
@@ -120,7 +120,7 @@ class HumRecipe(Recipe):
     def _notes(self, network: PitchNetwork, sound: np.ndarray) -> tuple[list[tuple[float, float, int]], ...]:
         padded = np.concatenate([sound, np.zeros((1 + spec.FAR) * spec.HOP - len(sound) % spec.HOP, np.float32)])
         x = torch.from_numpy(padded).to(self.job.device)[None]
-        answers = network.answers(*network.hear(x))[0].cpu().numpy()
+        answers = network.answers(*network.logits(x))[0].cpu().numpy()
         decoder = NoteDecoder(Live())
         return decoder.all(answers), decode_file(answers)
 
