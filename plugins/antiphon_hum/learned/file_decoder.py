@@ -33,8 +33,9 @@ NEAR = 0.75
 STEADY, UNSTEADY = 0.10, 0.12
 """Semitones of standard deviation within notes: of an instrument at most, and of a singer's voice at least."""
 EARLY, LATE, LATE_JOINED = -0.01, 0.02, 0.03
-"""Seconds from the network's onset to the start of a note: an instrument's, a voice's, and that of a voice which follows
-another with no gap. A voice slides and has consonants, and listeners place its notes where the pitch is reached."""
+"""Seconds from the network's onset to the start of a note: of an instrument, of a voice, and of a voice whose note
+follows another with no gap. Voices slide and have consonants, and listeners place notes where the pitch is reached.
+"""
 JOINED = 5
 """Hops of a gap up to which a note follows another with no gap."""
 
