@@ -31,7 +31,11 @@ def antiphon_trainings(register: Register) -> None:
 
 @hookimpl
 def antiphon_evaluations(register: Register) -> None:
-    """Registers the evaluations of `denoise` and `hum`."""
+    """Registers an evaluation for each of `accompany`, `denoise`, `hum`, `loops` and `transfer`."""
+    register(
+        "accompany", "antiphon_models.accompany.evaluation:Accompanying",
+        "Chords and notes beside a harmoniser and the songs' pianists.",
+    )  # fmt: skip
     register(
         "denoise", "antiphon_models.denoise.evaluation:Denoising",
         "Beside gates, a Wiener filter, noisereduce, an oracle.",
@@ -39,6 +43,14 @@ def antiphon_evaluations(register: Register) -> None:
     register(
         "hum", "antiphon_models.hum.evaluation:Hearing",
         "Notes heard in singing, winds and hums; false notes; lateness.",
+    )  # fmt: skip
+    register(
+        "loops", "antiphon_models.loops.evaluation:Looping",
+        "Tempo, bars and key of loops of known truth, and pieces made of loops.",
+    )  # fmt: skip
+    register(
+        "transfer", "antiphon_models.transfer.evaluation:Transferring",
+        "Timbre beside copying, equalisers and the exact answer.",
     )  # fmt: skip
 
 

@@ -57,13 +57,13 @@ def melody_of(notes: Sequence[BeatNote], beats: int) -> Melody:
     """
     melody = Melody(2 * (beats + 64))
     melody.clear(0)
-    told = [(note.end, 0, note.pitch) for note in notes if note.end > 0.0]
-    told += [(note.start, 1, note.pitch) for note in notes if note.end > 0.0]
-    told.sort()
+    changes = [(note.end, 0, note.pitch) for note in notes if note.end > 0.0]
+    changes += [(note.start, 1, note.pitch) for note in notes if note.end > 0.0]
+    changes.sort()
     at = 0
     for beat in range(1, beats + 33):
-        while at < len(told) and told[at][0] < beat:
-            when, begins, pitch = told[at]
+        while at < len(changes) and changes[at][0] < beat:
+            when, begins, pitch = changes[at]
             (melody.on if begins else melody.off)(pitch, max(0.0, when))
             at += 1
         melody.until(beat)
@@ -101,7 +101,7 @@ def accompany_file(
         return []
     parts = list(sections) or [Section(0.0, meter_of(given) or 4)]
     last = max(note.end for note in notes) if ends is None else ends
-    made: list[BeatNote] = []
+    result: list[BeatNote] = []
     for part, after in zip(parts, [*parts[1:], None], strict=True):
         stop = last if after is None else min(after.start, last)
         length = (stop - part.start) / part.unit
@@ -112,13 +112,13 @@ def accompany_file(
         # bars are to begin at whole multiples of the meter of a clock that nothing precedes
         turn = part.meter * math.ceil(max(0.0, part.start / part.unit) / part.meter)
         moved = [_rescaled(note, part.start, 1.0 / part.unit, turn) for note in notes]
-        told: list[tuple[float, int]] = []
+        chords: list[tuple[float, int]] = []
         keys: list[int] = [] if tonics is None else tonics
-        played = _run(moved, {**given, "meter": part.meter}, tempo, turn, turn + length, told, keys)
+        played = _run(moved, {**given, "meter": part.meter}, tempo, turn, turn + length, chords, keys)
         if labels is not None:
-            labels += [(part.start + (beat - turn) * part.unit, chord) for beat, chord in told]
-        made += [note for note in (_back(n, part, turn) for n in played) if note.start >= 0.0]
-    return sorted(made)
+            labels += [(part.start + (beat - turn) * part.unit, chord) for beat, chord in chords]
+        result += [note for note in (_back(n, part, turn) for n in played) if note.start >= 0.0]
+    return sorted(result)
 
 
 def meter_of(settings: Mapping[str, Value]) -> int | None:
@@ -198,16 +198,16 @@ def _run(
     begins = min(note.start for note in notes)
     opening = math.ceil(begins) + _OPENING * int(float(settings["meter"]))
     node.set_melody(melody_of(notes, math.ceil(ends)), math.ceil(ends), opening)
-    told: list[tuple[int, int, Event]] = []
+    timed: list[tuple[int, int, Event]] = []
     for note in notes:
         start, end = round(note.start * TICKS), max(round(note.start * TICKS) + 1, round(note.end * TICKS))
-        told += [(end, 0, Event("off", 0, note.pitch)), (start, 1, Event("on", 0, note.pitch, note.velocity))]
-    told.sort(key=lambda item: item[:2])
+        timed += [(end, 0, Event("off", 0, note.pitch)), (start, 1, Event("on", 0, note.pitch, note.velocity))]
+    timed.sort(key=lambda item: item[:2])
     io = IO((), (), cells, BlockTime(tempo=tempo))
     at, stop = round(first * TICKS), round(ends * TICKS)
-    place = next((n for n, item in enumerate(told) if item[0] >= at), len(told))
+    place = next((n for n, item in enumerate(timed) if item[0] >= at), len(timed))
     sounding: dict[int, tuple[int, float]] = {}
-    made: list[BeatNote] = []
+    result: list[BeatNote] = []
     while at <= stop:
         # the call after the last beat finds the clock stopped, and everything is ended
         frames = min(TICKS - at % TICKS, stop - at) or 1
@@ -215,8 +215,8 @@ def _run(
         io.frames = frames
         io.events_in.clear()
         io.events_out.clear()
-        while place < len(told) and told[place][0] < at + frames:
-            when, _, event = told[place]
+        while place < len(timed) and timed[place][0] < at + frames:
+            when, _, event = timed[place]
             io.events_in.append(Event(event.kind, when - at, event.number, event.value))
             place += 1
         for cell in cells.values():
@@ -230,11 +230,11 @@ def _run(
             elif event.number in sounding:
                 start, velocity = sounding.pop(event.number)
                 if when > start:
-                    made.append(BeatNote(start / TICKS, when / TICKS, event.number, velocity))
+                    result.append(BeatNote(start / TICKS, when / TICKS, event.number, velocity))
         if at < stop:
             labels.append((at / TICKS, int(io.reports.get("chord", -1))))
             tonics.append(int(io.reports.get("tonic", 0)))
         for cell in cells.values():
             cell.settle(at + frames)
         at += frames
-    return made
+    return result

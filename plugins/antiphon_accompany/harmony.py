@@ -60,15 +60,15 @@ def features(melody: Melody, beat: int, known: int) -> F32:
         if beside(first, last):
             groups.append(onsets[first + REACH])
     groups.append(melody.held[beat % melody.size])
-    made = np.array(groups, np.float32)
-    return np.minimum(made, CAP) if ahead else made
+    windows = np.array(groups, np.float32)
+    return np.minimum(windows, CAP) if ahead else windows
 
 
 def turned(seen: F32) -> F32:
     """The features relative to each of twelve tonics, and a constant 1: `[12, groups * 12 + 1]`."""
-    made = np.ones((12, seen.size + 1), np.float32)
-    made[:, :-1] = seen[:, _ROLL].transpose(1, 0, 2).reshape(12, -1)
-    return made
+    rows = np.ones((12, seen.size + 1), np.float32)
+    rows[:, :-1] = seen[:, _ROLL].transpose(1, 0, 2).reshape(12, -1)
+    return rows
 
 
 class HarmonyTracker:
@@ -93,12 +93,12 @@ class HarmonyTracker:
         self._past = [tables.past[t] for t in turn]
         self._around = [tables.around[t] for t in turn]
         self._log_first = SHARPNESS * PRIOR * np.log(tables.first)[None, :, None, :]
-        said = np.array(phases if count > 1 else (1.0,), np.float32)
+        shares = np.array(phases if count > 1 else (1.0,), np.float32)
         held = np.full((2, 12), 1.0 / 24.0, np.float32)
         if key is not None:
             held[:] = 0.0
             held[key // 12, key % 12] = 1.0
-        self._start = (said[:, None, None, None] * held[None, :, :, None] * tables.first[None, :, None, :]).astype(
+        self._start = (shares[:, None, None, None] * held[None, :, :, None] * tables.first[None, :, None, :]).astype(
             np.float32
         )
         self._spread = held[None, :, :, None] * tables.first[None, :, None, :]
@@ -173,14 +173,14 @@ class HarmonyTracker:
         score -= np.log(np.exp(score).sum(axis=3, keepdims=True))
         score *= np.float32(SHARPNESS)
         score -= self._log_first
-        made: F32 = np.exp(score)
+        likelihood: F32 = np.exp(score)
         if known >= REACH:
-            self._seen[beat] = made
-        return made
+            self._seen[beat] = likelihood
+        return likelihood
 
     def _mean_chances(self, state: F32) -> F32:
         state = state + np.float32(1e-30)
         share = state * (self.weights[..., None] / state.sum(axis=3, keepdims=True))
         by_key = share.sum(axis=0)
-        made: F32 = np.take(by_key.sum(axis=0), _CHORD).sum(axis=0)
-        return made
+        chances: F32 = np.take(by_key.sum(axis=0), _CHORD).sum(axis=0)
+        return chances

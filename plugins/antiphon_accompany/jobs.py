@@ -14,8 +14,8 @@ def run(job: FileJob) -> tuple[Written, ...]:
         raise UsageError("accompany writes one MIDI file, OUT; leave --midi-out and --analysis out")
     if job.target.suffix.lower() not in MIDI_SUFFIXES:
         raise UsageError(f"accompany writes MIDI: OUT must end in {' or '.join(MIDI_SUFFIXES)}")
-    made = accompany_midi(job.source, job.target, job.settings)
+    summary = accompany_midi(job.source, job.target, job.settings)
     job.progress(1.0)
-    bars = "1 bar" if made.bars == 1 else f"{made.bars} bars"
-    found = (f"{len(made.notes)} notes added", made.key, f"{bars} at {made.tempo:.4g} bpm")
-    return (Written(job.target, printable_path(job.source), made.seconds, found=found),)
+    bars = "1 bar" if summary.bars == 1 else f"{summary.bars} bars"
+    lines = (f"{len(summary.notes)} notes added", summary.key, f"{bars} at {summary.tempo:.4g} bpm")
+    return (Written(job.target, printable_path(job.source), summary.seconds, found=lines),)

@@ -60,12 +60,12 @@ def read(path: Path) -> Read:
         file = mido.MidiFile(file=io.BytesIO(content), clip=True)
     except Exception as error:
         # of a damaged file mido raises whatever its innards do
-        said = " ".join(str(error).split())[:100] or "it ends too early"
-        raise FileError(f"{path.name} is no MIDI file that can be read: {said}") from None
+        reason = " ".join(str(error).split())[:100] or "it ends too early"
+        raise FileError(f"{path.name} is no MIDI file that can be read: {reason}") from None
     if not 1 <= file.ticks_per_beat < 1 << 15:
         raise FileError(f"{path.name} counts in frames of film, not in beats; save it with ticks per quarter note")
-    found = [(n, *_notes(track, file.ticks_per_beat)) for n, track in enumerate(file.tracks)]
-    played = [item for item in found if item[1]]
+    tracks = [(n, *_notes(track, file.ticks_per_beat)) for n, track in enumerate(file.tracks)]
+    played = [item for item in tracks if item[1]]
     if not played:
         raise FileError(f"{path.name} has no notes to accompany")
     named = [item for item in played if "melody" in file.tracks[item[0]].name.lower()]
@@ -94,18 +94,18 @@ def sections(given: Read, meter: int | None = None) -> list[Section]:
         return [Section(bar - beats if bar > 0.0 else bar, beats)]
     if meter:
         return [Section(0.0, meter)]
-    made: list[Section] = []
+    result: list[Section] = []
     for start, upper, lower in given.signatures:
         beats, unit = bars(upper, lower)
         # said again at a bar's beginning, as some programs do: nothing changes
         if (
-            made
-            and (beats, unit) == (made[-1].meter, made[-1].unit)
-            and _whole((start - made[-1].start) / beats / unit)
+            result
+            and (beats, unit) == (result[-1].meter, result[-1].unit)
+            and _whole((start - result[-1].start) / beats / unit)
         ):
             continue
-        made.append(Section(start, beats, unit))
-    return made
+        result.append(Section(start, beats, unit))
+    return result
 
 
 def _whole(x: float) -> bool:
@@ -160,28 +160,28 @@ def accompany_midi(source: Path, target: Path, settings: Mapping[str, Value] | N
     tonics: list[int] = []
     notes = accompany_file(given.melody, options, given.tempo, parts, tonics=tonics)
     ticks = given.file.ticks_per_beat
-    told: list[tuple[int, int, mido.Message]] = []
+    messages: list[tuple[int, int, mido.Message]] = []
     channel = next(c for c in range(16) if c not in (given.channel, _DRUMS))
     for note in notes:
         start = round(note.start * ticks)
         end = max(start + 1, round(note.end * ticks))
         loud = min(127, max(1, round(note.velocity * 127)))
-        told.append((start, 1, mido.Message("note_on", note=note.pitch, velocity=loud, channel=channel)))
-        told.append((end, 0, mido.Message("note_off", note=note.pitch, velocity=0, channel=channel)))
-    told.sort(key=lambda item: (item[0], item[1], item[2].note))
+        messages.append((start, 1, mido.Message("note_on", note=note.pitch, velocity=loud, channel=channel)))
+        messages.append((end, 0, mido.Message("note_off", note=note.pitch, velocity=0, channel=channel)))
+    messages.sort(key=lambda item: (item[0], item[1], item[2].note))
     track = mido.MidiTrack([mido.MetaMessage("track_name", name=NAME, time=0)])
     track.append(mido.Message("program_change", program=0, channel=channel, time=0))
     at = 0
-    for when, _, message in told:
+    for when, _, message in messages:
         track.append(message.copy(time=when - at))
         at = when
-    made = mido.MidiFile(type=1, ticks_per_beat=ticks, charset=given.file.charset)
-    made.tracks.extend([*given.file.tracks, track])
+    midi = mido.MidiFile(type=1, ticks_per_beat=ticks, charset=given.file.charset)
+    midi.tracks.extend([*given.file.tracks, track])
     buffer = io.BytesIO()
-    made.save(file=buffer)
+    midi.save(file=buffer)
     write_atomic(target, buffer.getvalue())
     key = KEYS[Counter(tonics).most_common(1)[0][0]] if tonics else ""
-    return Accompanied(notes, key, _bars(parts, max(n.end for n in given.melody)), given.tempo, made.length)
+    return Accompanied(notes, key, _bars(parts, max(n.end for n in given.melody)), given.tempo, midi.length)
 
 
 def _bars(parts: list[Section], last: float) -> int:
@@ -196,13 +196,13 @@ def _bars(parts: list[Section], last: float) -> int:
 def _notes(track: mido.MidiTrack, ticks: int) -> tuple[list[BeatNote], int]:
     """A track's notes in beats, drums left out, and the channel of the first. One never ended ends with the track."""
     open_: dict[tuple[int, int], tuple[int, int]] = {}
-    made: list[BeatNote] = []
+    notes: list[BeatNote] = []
     channel, at = -1, 0
 
     def end(key: tuple[int, int]) -> None:
         start, loud = open_.pop(key)
         if at > start:
-            made.append(BeatNote(start / ticks, at / ticks, key[1], loud / 127.0))
+            notes.append(BeatNote(start / ticks, at / ticks, key[1], loud / 127.0))
 
     for message in track:
         at += message.time
@@ -216,7 +216,7 @@ def _notes(track: mido.MidiTrack, ticks: int) -> tuple[list[BeatNote], int]:
             channel = message.channel if channel < 0 else channel
     for key in list(open_):
         end(key)
-    return sorted(made), channel
+    return sorted(notes), channel
 
 
 def _conductor(file: mido.MidiFile) -> tuple[list[tuple[float, float]], list[tuple[float, int, int]]]:

@@ -53,16 +53,16 @@ class MelodyListener:
         self.loudness = 0.65
         self.lowest = 72.0
         self.last = float("-inf")
-        self.heard = False
+        self.playing = False
 
     def on(self, pitch: int, velocity: float, beat: float) -> None:
         self.sounding[pitch] = beat
-        follow = 0.12 if self.heard else 1.0
+        follow = 0.12 if self.playing else 1.0
         self.loudness += follow * (velocity - self.loudness)
         # low notes are made room for at once, high ones when they have lasted
-        near = 1.0 if not self.heard else 0.5 if pitch < self.lowest else 0.06
+        near = 1.0 if not self.playing else 0.5 if pitch < self.lowest else 0.06
         self.lowest += near * (pitch - self.lowest)
-        self.heard, self.last = True, beat
+        self.playing, self.last = True, beat
 
     def off(self, pitch: int, beat: float) -> None:
         if self.sounding.pop(pitch, None) is not None:
@@ -110,15 +110,15 @@ class Pianist:
                 strikes = [Strike(place, "23", 1.0, 0.9), *strikes]
         self.chord = chord
         chance = random.Random(f"{manner.seed} {beat} touch")
-        made: list[Struck] = []
+        result: list[Struck] = []
         for strike in sorted(strikes):
             start = number * meter + strike.at
             for pitch in self.hands.pitches(strike.what):
                 touch = 1.0 + manner.humanise * chance.uniform(-0.16, 0.16)
                 hand = 0.95 if strike.what in ("b", "o", "f") else 1.0
                 loud = min(1.0, max(0.05, self.listener.loudness * LOUDNESS * strike.accent * hand * touch))
-                made.append(Struck(start, pitch, loud, start + strike.length))
-        return made
+                result.append(Struck(start, pitch, loud, start + strike.length))
+        return result
 
     def clashes(self, pitch: int) -> bool:
         """Whether the key clashes with a sounding note of the melody."""

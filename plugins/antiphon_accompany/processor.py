@@ -57,7 +57,7 @@ class Accompany(Processor):
         self._due: list[Struck] = []
         self._next: int | None = None
         self._expected: float | None = None
-        self._heard: int | None = None
+        self._known_until: int | None = None
         self._clear()
 
     def set_melody(self, melody: Melody, ends: int, opening: int = 0) -> None:
@@ -98,19 +98,19 @@ class Accompany(Processor):
         at = 0
         # at one frame: notes end, the beat is decided, the melody is heard, notes begin
         while True:
-            heard = events[at].offset if at < len(events) else _NEVER
+            next_offset = events[at].offset if at < len(events) else _NEVER
             ends = min(self._sounding.values(), default=math.inf)
             starts = self._due[0].start if self._due else math.inf
             when = [self._frame(t, time.beat, per_frame) for t in (ends, self._next, starts)]
-            first = min(*when, heard)
+            first = min(*when, next_offset)
             if first >= io.frames:
                 return
             if when[0] == first:
                 self._end_due(io, first, ends)
             elif when[1] == first:
                 self._decide(io, first, time.tempo)
-            elif heard == first:
-                self._on_event(io, events[at], time.beat + per_frame * heard)
+            elif next_offset == first:
+                self._on_event(io, events[at], time.beat + per_frame * next_offset)
                 at += 1
             else:
                 self._strike(io, first, self._due.pop(0))
@@ -134,13 +134,13 @@ class Accompany(Processor):
             phases = PHASES_AHEAD if self._known is not None and int(io.at("lookahead", frame)) else PHASES
             key = KEYS.index(held[1]) if held[1] != "auto" else None
             self._tracker = HarmonyTracker(self._tables, held[0], key, phases)
-            self._heard = None
+            self._known_until = None
         return self._tracker
 
     def _begin(self, beat: int, now: float) -> None:
         """Handles a new position of the clock: the beats before it were silent."""
         self._since = 0 if self._known is not None else beat - 1
-        self._heard = None
+        self._known_until = None
         self._player.listener.last = min(self._player.listener.last, now)
         self._melody.clear(beat - 1)
         for pitch in self._player.listener.sounding:
@@ -157,12 +157,12 @@ class Accompany(Processor):
         ahead = self._ahead(beat, int(io.at("lookahead", frame)) * meter)
         melody = self._known or self._melody
         # a tracker made anew (another key, another meter) is told again what is remembered
-        first = max(self._since, beat - LIVE_BEATS // 4) if self._heard is None else self._heard
-        if self._known is not None and self._heard is None:
+        first = max(self._since, beat - LIVE_BEATS // 4) if self._known_until is None else self._known_until
+        if self._known is not None and self._known_until is None:
             first = self._since
         for past in range(first, beat + ahead):
             tracker.add_beat(melody, past)
-        self._heard = max(first, beat + ahead)
+        self._known_until = max(first, beat + ahead)
         chances = tracker.decide(melody, beat, ahead)
         if not self._awake(beat, meter * int(io.at("patience", frame))):
             player.chord = None
@@ -241,6 +241,6 @@ class Accompany(Processor):
     def _clear(self) -> None:
         """Clears the position and the pending notes."""
         self._due.clear()
-        self._next = self._expected = self._heard = None
+        self._next = self._expected = self._known_until = None
         self._since = 0
         self._player.rest()

@@ -46,27 +46,27 @@ def bar(style: str, meter: int, wanted: float, number: int, seed: int, vary: flo
     """
     chance = random.Random(f"{seed} {number} {style}")
     offers = _OFFERS[style](meter, chance)
-    made = [strike for need, strike in offers if need == 0.0]
+    strikes = [strike for need, strike in offers if need == 0.0]
     others = [(need + vary * chance.uniform(-1.2, 1.2), strike) for need, strike in offers if need]
-    notes = sum(len(strike.what) for strike in made)
+    notes = sum(len(strike.what) for strike in strikes)
     wanted *= 1.0 + vary * chance.uniform(-0.12, 0.12)
     for _, strike in sorted(others):
         if notes + 0.5 * len(strike.what) > wanted:
             break
-        made.append(strike)
+        strikes.append(strike)
         notes += len(strike.what)
-    return _filled(_bound(sorted(made), meter), meter)
+    return _filled(_bound(sorted(strikes), meter), meter)
 
 
 def _bound(strikes: list[Strike], meter: int) -> list[Strike]:
     """A bass that was to last a beat or more lasts until the next one: under it every beat has its chord."""
-    made, until = [], float(meter)
+    result, until = [], float(meter)
     for strike in reversed(strikes):
         held = strike.what == "b" and strike.length >= _HELD
-        made.append(strike._replace(length=max(strike.length, until - strike.at)) if held else strike)
+        result.append(strike._replace(length=max(strike.length, until - strike.at)) if held else strike)
         if "b" in strike.what:
             until = strike.at
-    return made[::-1]
+    return result[::-1]
 
 
 def _filled(strikes: list[Strike], meter: int) -> list[Strike]:

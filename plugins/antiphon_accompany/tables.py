@@ -88,13 +88,13 @@ def plain() -> HarmonyTables:
     change = np.array(_CHANGE)[:, None, None, None]
     following = (1.0 - change) * np.eye(24) + change * first[None, :, None, :]
     fits = np.log(fits / fits.sum(axis=1, keepdims=True)).T
-    heard = np.broadcast_to(np.concatenate((0.6 * fits, 0.4 * fits)), (2, 24, 24))
-    made = {"first": first, "next": following, "heard": heard}
-    for name, windows, told in (("past", PAST, 5), ("around", PAST + AHEAD + AROUND, 7)):
+    melody = np.broadcast_to(np.concatenate((0.6 * fits, 0.4 * fits)), (2, 24, 24))
+    arrays = {"first": first, "next": following, "heard": melody}
+    for name, windows, window_count in (("past", PAST, 5), ("around", PAST + AHEAD + AROUND, 7)):
         # the beat before, or with lookahead the beat itself and the next
         table = np.zeros((4, 2, _groups(windows) * 12 + 1, 24))
-        for group, weight in ((4, 0.3), (5, 0.2)) if told == 5 else ((6, 1.0), (7, 0.5), (8, 0.8), (10, 0.5)):
+        for group, weight in ((4, 0.3), (5, 0.2)) if window_count == 5 else ((6, 1.0), (7, 0.5), (8, 0.8), (10, 0.5)):
             table[:, :, group * 12 : group * 12 + 12] = weight * fits
         table[:, :, -1] = np.log(first)
-        made[name] = table
-    return HarmonyTables.of(made)
+        arrays[name] = table
+    return HarmonyTables.of(arrays)

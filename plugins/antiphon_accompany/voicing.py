@@ -67,7 +67,7 @@ class Hands:
     def pitches(self, what: str) -> list[int]:
         """The keys a strike's letters stand for; see `styles.Strike`."""
         minor = self.chord >= 12
-        made = []
+        result = []
         for letter in self._clear(what):
             match letter:
                 case "b":
@@ -80,6 +80,6 @@ class Hands:
                     pitch = self.bass + (15 if minor else 16)
                 case _:
                     pitch = self.right[int(letter) - 1]
-            if LOWEST <= pitch <= HIGHEST and pitch not in made:
-                made.append(pitch)
-        return made
+            if LOWEST <= pitch <= HIGHEST and pitch not in result:
+                result.append(pitch)
+        return result

@@ -27,11 +27,11 @@ def run(job: FileJob) -> tuple[Written, ...]:
         raise UsageError("loops writes no MIDI; leave --midi-out out")
     if not job.source.is_dir():
         raise UsageError(f"loops takes a folder of loops, and {str(job.source)!r} is a file")
-    found = analyse(job.source, lambda n, of, _name: job.progress(ANALYSIS_SHARE * n / max(1, of)))
-    for problem in (*found.problems, *found.doubts):
+    library = analyse(job.source, lambda n, of, _name: job.progress(ANALYSIS_SHARE * n / max(1, of)))
+    for problem in (*library.problems, *library.doubts):
         job.complain(problem)
     if job.analysis is not None:
-        write_listing(found.loops, job.analysis)
+        write_listing(library.loops, job.analysis)
     piece = Piece(job.source, job.settings, RATE, CHANNELS)
     with AudioWriter(job.target, RATE, CHANNELS) as writer:
         for block in fade_out(piece.blocks(), RATE, job.fade):
@@ -51,4 +51,4 @@ def run(job: FileJob) -> tuple[Written, ...]:
     )
     if job.analysis is None:
         return (sound,)
-    return sound, Written(job.analysis, f"the {len(found.loops)} loops of {printable_path(job.source)}")
+    return sound, Written(job.analysis, f"the {len(library.loops)} loops of {printable_path(job.source)}")

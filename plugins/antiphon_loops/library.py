@@ -137,14 +137,14 @@ def analyse(folder: Path, progress: Progress | None = None, store: Path | None =
             file = ahead.popleft()
             if progress is not None:
                 progress(n, len(files), file.name)
-            found, problem = file.known
+            record, problem = file.known
             if file.work is not None:
-                found, problem = file.work.result()
+                record, problem = file.work.result()
                 fresh += 1
             if file.stat is not None:
-                _keep(base, path, file.stat, file.digest, found, problem)
-            if found is not None:
-                loops.append(Loop.from_json({**found, "file": file.name}))
+                _keep(base, path, file.stat, file.digest, record, problem)
+            if record is not None:
+                loops.append(Loop.from_json({**record, "file": file.name}))
             else:
                 problems.append(problem)
         if progress is not None:
@@ -263,20 +263,20 @@ def _known(base: sqlite3.Connection, path: Path, state: os.stat_result) -> tuple
     if row is None:
         return None, digest
     try:
-        found = json.loads(row[0])
-        if found is not None:
-            Loop.from_json(found)
-        return (found, str(row[1])), digest
+        data = json.loads(row[0])
+        if data is not None:
+            Loop.from_json(data)
+        return (data, str(row[1])), digest
     except (ValueError, TypeError, KeyError):
         return None, digest
 
 
 def _keep(
-    base: sqlite3.Connection, path: Path, state: os.stat_result, digest: str, found: dict[str, Any] | None, problem: str
+    base: sqlite3.Connection, path: Path, state: os.stat_result, digest: str, data: dict[str, Any] | None, problem: str
 ) -> None:
     base.execute(
         "INSERT OR REPLACE INTO loops VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (_text(path), state.st_size, state.st_mtime_ns, digest, VERSION, json.dumps(found), problem),
+        (_text(path), state.st_size, state.st_mtime_ns, digest, VERSION, json.dumps(data), problem),
     )
 
 

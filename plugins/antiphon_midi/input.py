@@ -121,7 +121,7 @@ class MidiInput:
         loop, ports, out = asyncio.get_running_loop(), self.ports, self.out
         thread = ThreadPoolExecutor(1, "midi")
         loop.add_reader(ports.bell, self._readable)
-        said = ""
+        last_trouble = ""
         self._end_left()
         try:
             next_look = 0.0
@@ -133,9 +133,9 @@ class MidiInput:
                     except Exception as error:
                         self._server.fault("the MIDI ports", error)
                     next_look = monotonic() + LOOK
-                    if ports.trouble and ports.trouble != said:
+                    if ports.trouble and ports.trouble != last_trouble:
                         log.warning("%s", ports.trouble)
-                    said = ports.trouble
+                    last_trouble = ports.trouble
                 self._server.attempt("a MIDI message", self._sense)
                 self._server.attempt("MIDI output", out.follow)
                 await asyncio.sleep(STEP)
@@ -155,18 +155,18 @@ class MidiInput:
             for channel, note in self._held.left():
                 self._do(NoteOff(note, channel), "")
 
-    def _changed(self, found: PortChanges) -> None:
-        if not found.closed:
+    def _changed(self, changes: PortChanges) -> None:
+        if not changes.closed:
             return
         with self._server.turn():
-            for port in found.closed:
+            for port in changes.closed:
                 voice = self._voices.get(port)
                 if voice is not None:
                     self.release(port)
                     self._bounded += voice.parser.bounded
                     self._malformed += voice.parser.malformed
                     del self._voices[port]
-                if port not in found.opened:
+                if port not in changes.opened:
                     log.warning("the MIDI port %s has gone; its notes were ended", port)
 
     def _sense(self) -> None:
@@ -175,14 +175,14 @@ class MidiInput:
             self._readable()
         now = monotonic()
         for port, voice in self._voices.items():
-            if voice.sensing and now - voice.heard > SENSED:
+            if voice.sensing and now - voice.last_received > SENSED:
                 voice.sensing = False
                 with self._server.turn():
                     self.release(port)
 
     def release(self, port: str) -> None:
         """Ends what the port has sounding."""
-        self._presses.gone(port)
+        self._presses.remove(port)
         # not at once: a note of the port may still be on its way to its sample
         for command in self._voices[port].endings(self._when(self._server.now_ns())):
             if isinstance(command, NoteOff):
@@ -198,19 +198,19 @@ class MidiInput:
         """Handles what came, at most a hundred messages at a time, so that OSC is handled in between."""
         with contextlib.suppress(BlockingIOError):
             os.eventfd_read(self.ports.bell)
-        found = self.ports.take(PER_TURN)
-        if not found:
+        messages = self.ports.take(PER_TURN)
+        if not messages:
             return
         with self._server.turn():
-            self._take(found)
-        if len(found) == PER_TURN:
+            self._take(messages)
+        if len(messages) == PER_TURN:
             asyncio.get_running_loop().call_soon(self._more)
 
-    def _take(self, found: list[tuple[str, int, bytes]]) -> None:
+    def _take(self, messages: list[tuple[str, int, bytes]]) -> None:
         moves: dict[str, tuple[SetParam, str]] = {}
-        for port, ns, data in found:
+        for port, ns, data in messages:
             voice = self._voices.setdefault(port, PortVoice())
-            voice.heard = monotonic()
+            voice.last_received = monotonic()
             for message in voice.parser.feed(data):
                 self.received += 1
                 if isinstance(message, midi.Short):
@@ -277,10 +277,10 @@ class MidiInput:
             self._do(Control(PEDAL, 0.0, channel, "", when), port)
             self._do(Bend(0.0, channel, "", when), port)
         elif number != LOCAL:
-            for found in sorted(note for note in voice.notes if note[0] == channel):
-                voice.notes.discard(found)
-                self._keep(*found, False)
-                self._do(NoteOff(found[1], channel, "", when), port)
+            for key in sorted(note for note in voice.notes if note[0] == channel):
+                voice.notes.discard(key)
+                self._keep(*key, False)
+                self._do(NoteOff(key[1], channel, "", when), port)
 
     def _target(self, knob: Knob) -> str:
         """What the knob moves in the patch that plays, "" for nothing."""
@@ -309,9 +309,9 @@ class MidiInput:
     def _move(self, target: str, value: float) -> SetParam:
         """The knob at `value`, 0 to 1, of the parameter's range."""
         node, _, name = target.partition(".")
-        found, cell = self._server.param(node, name)
-        settable(found.cells[cell], target)
-        return SetParam(node, name, found.cells[cell].from_norm(value))
+        state, cell = self._server.param(node, name)
+        settable(state.cells[cell], target)
+        return SetParam(node, name, state.cells[cell].from_norm(value))
 
     def _when(self, ns: int) -> When:
         """The sample of a note that came at `ns`: a constant latency of a block and `SLACK`."""

@@ -101,10 +101,10 @@ class JackMidi:
 
         Not those somebody connected to the virtual input: they would be heard twice.
         """
-        heard = set()
+        connections = set()
         if self._virtual and not self._down:
-            heard = {p.name for p in self._client.get_all_connections(self._ins[self._virtual][1])}
-        return [name for name in self._listed(is_output=True) if name not in heard]
+            connections = {p.name for p in self._client.get_all_connections(self._ins[self._virtual][1])}
+        return [name for name in self._listed(is_output=True) if name not in connections]
 
     def outputs(self) -> list[str]:
         return self._listed(is_input=True)
@@ -204,11 +204,11 @@ class JackMidi:
                 continue
             slot, size = head >> 32, head & 0xFFFFFFFF
             start = 8 * (RING_AT + at + 2)
-            found = bytes(data[start : start + size])
+            message = bytes(data[start : start + size])
             came = words[RING_AT + at + 1]
             words[MidiSlot.READ] = read = read + 2 + (size + 7) // 8
             most -= 1
-            yield self._names.get(slot, ""), came, found
+            yield self._names.get(slot, ""), came, message
 
     def send(self, name: str, message: bytes) -> None:
         """A message of at most three bytes; counted as dropped where there is no room."""

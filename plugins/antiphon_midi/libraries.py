@@ -35,9 +35,9 @@ class Inbox:
         os.eventfd_write(self._bell, 1)
 
     def take(self) -> tuple[int, bytes]:
-        found = self.queue.popleft()
-        self._taken += len(found[1])
-        return found
+        item = self.queue.popleft()
+        self._taken += len(item[1])
+        return item
 
 
 class _Threaded:
@@ -114,8 +114,8 @@ class RtMidi(_Threaded):
 
     def inputs(self) -> list[str]:
         """Names of inputs, without those already connected to the virtual input, which would arrive twice."""
-        heard = connected(_read(ALSA_CLIENTS), self._client, self._virtual) if self._virtual else set()
-        return [n for n in self._others(self._look_in.get_ports()) if n.rpartition(" ")[2] not in heard]
+        connections = connected(_read(ALSA_CLIENTS), self._client, self._virtual) if self._virtual else set()
+        return [n for n in self._others(self._look_in.get_ports()) if n.rpartition(" ")[2] not in connections]
 
     def outputs(self) -> list[str]:
         return self._others(self._look_out.get_ports())
@@ -171,7 +171,7 @@ class RtMidi(_Threaded):
 
 def connected(clients: str, client: str, port: str) -> set[str]:
     """Addresses, as "20:0", of what is connected to a port, by what ALSA's sequencer lists of itself."""
-    found: set[str] = set()
+    names: set[str] = set()
     ours = here = False
     for line in clients.splitlines():
         words = line.strip()
@@ -180,8 +180,8 @@ def connected(clients: str, client: str, port: str) -> set[str]:
         elif words.startswith("Port "):
             here = ours and f'"{port}"' in words
         elif here and words.startswith("Connected From:"):
-            found.update(re.findall(r"\d+:\d+", words))
-    return found
+            names.update(re.findall(r"\d+:\d+", words))
+    return names
 
 
 def _read(path: str) -> str:

@@ -69,7 +69,7 @@ class Parser:
 
     def feed(self, data: bytes) -> list[Message]:
         """The messages these bytes complete, in order. Never raises."""
-        found: list[Message] = []
+        messages: list[Message] = []
         at, end = 0, len(data)
         while at < end:
             if self._sysex is not None:
@@ -80,7 +80,7 @@ class Parser:
                 if at == end:
                     break
                 if data[at] < REAL_TIME:
-                    self._close(found, whole=data[at] == SYSEX_END)
+                    self._close(messages, whole=data[at] == SYSEX_END)
                     at += data[at] == SYSEX_END
                     continue
             byte = data[at]
@@ -89,14 +89,14 @@ class Parser:
                 if byte in _UNDEFINED:
                     self.malformed += 1
                 else:
-                    found.append(Short(byte))
+                    messages.append(Short(byte))
             elif byte >= 0x80:
-                self._begin(byte, found)
+                self._begin(byte, messages)
             else:
-                self._data(byte, found)
-        return found
+                self._data(byte, messages)
+        return messages
 
-    def _begin(self, status: int, found: list[Message]) -> None:
+    def _begin(self, status: int, messages: list[Message]) -> None:
         self.malformed += self._first >= 0 or self._status in _COMMON
         self._status, self._first = 0, -1
         if status == SYSEX:
@@ -104,18 +104,18 @@ class Parser:
         elif status in _UNDEFINED:
             self.malformed += 1
         elif _COMMON.get(status) == 0:
-            found.append(Short(status))
+            messages.append(Short(status))
         else:
             self._status = status
 
-    def _data(self, byte: int, found: list[Message]) -> None:
+    def _data(self, byte: int, messages: list[Message]) -> None:
         status = self._status
         if not status:
             self.malformed += 1
         elif self._first < 0 and _length(status) == 2:
             self._first = byte
         else:
-            found.append(Short(status, byte) if self._first < 0 else Short(status, self._first, byte))
+            messages.append(Short(status, byte) if self._first < 0 else Short(status, self._first, byte))
             self._first = -1
             if status >= SYSEX:
                 # of system messages none runs on
@@ -131,12 +131,12 @@ class Parser:
         else:
             self._sysex += data
 
-    def _close(self, found: list[Message], *, whole: bool) -> None:
+    def _close(self, messages: list[Message], *, whole: bool) -> None:
         assert self._sysex is not None
         if not whole:
             self.malformed += 1
         elif not self._passing:
-            found.append(SysEx(bytes(self._sysex)))
+            messages.append(SysEx(bytes(self._sysex)))
         self._sysex = None
 
 

@@ -47,10 +47,10 @@ class MidiOut:
                 self._sample(effect), midi.encode(effect.kind, effect.number, effect.value, effect.channel), self.source
             )
 
-    def played(self, found: EmittedEvent) -> None:
+    def played(self, event: EmittedEvent) -> None:
         """The named node emitted an event."""
-        if self._ports.outputs and found.node == self.echoed:
-            self._play(found.sample, midi.encode(found.kind, found.number, found.value, found.channel), "")
+        if self._ports.outputs and event.node == self.echoed:
+            self._play(event.sample, midi.encode(event.kind, event.number, event.value, event.channel), "")
 
     def follow(self) -> None:
         """Finds the node that the present patch names; `echoed` says which one's events are wanted."""

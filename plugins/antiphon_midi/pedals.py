@@ -16,7 +16,7 @@ class Presses:
         self._server = server
         self._down: set[Knob] = set()
 
-    def gone(self, port: str) -> None:
+    def remove(self, port: str) -> None:
         """Nothing of that port is down any more."""
         self._down = {knob for knob in self._down if knob.port != port}
 

@@ -127,21 +127,21 @@ class Ports:
 
     def look(self) -> PortChanges:
         """Opens what has come, closes what has gone. Never raises; `trouble` says what is not as asked for."""
-        found = PortChanges()
+        changes = PortChanges()
         self.trouble = ""
         try:
-            self._look(found)
+            self._look(changes)
         except EngineError as error:
             self.trouble = str(error)
         except OSError:
-            self._give_up(found)
-        return found
+            self._give_up(changes)
+        return changes
 
-    def _look(self, found: PortChanges) -> None:
+    def _look(self, changes: PortChanges) -> None:
         if self.backend is None:
             self.backend = self._make(self._client, self.bell, VIRTUAL if self._virtual else "")
             if self._virtual:
-                self._open(found, VIRTUAL, VIRTUAL)
+                self._open(changes, VIRTUAL, VIRTUAL)
         backend = self.backend
         sources, sinks = stable(backend.inputs()), stable(backend.outputs())
         here = {
@@ -154,21 +154,21 @@ class Ports:
                 continue
             if here.get(plain) != name:
                 backend.close_input(name)
-                self._closed(found, plain)
+                self._closed(changes, plain)
             elif backend.hold(name):
-                found.closed.append(plain)
-                found.opened.append(plain)
+                changes.closed.append(plain)
+                changes.opened.append(plain)
         for plain, name in here.items():
             if plain not in self.inputs and self._opened(backend.open_input, name):
-                self._open(found, plain, name)
-        self._look_out(backend, found, {p: name for name, p in sinks.items() if _like(name, self._wanted_out)})
+                self._open(changes, plain, name)
+        self._look_out(backend, changes, {p: name for name, p in sinks.items() if _like(name, self._wanted_out)})
         for side, wanted, there in (("input", self._wanted_in, sources), ("output", self._wanted_out, sinks)):
             for part in wanted:
                 if not any(_like(name, (part,)) for name in there):
                     known = ", ".join(there.values()) or "none"
                     self.trouble = f"there is no MIDI {side} like {part!r} now; there are: {known}"
 
-    def _look_out(self, backend: Backend, found: PortChanges, here: dict[str, str]) -> None:
+    def _look_out(self, backend: Backend, changes: PortChanges, here: dict[str, str]) -> None:
         for plain, name in list(self.outputs.items()):
             if here.get(plain) != name:
                 backend.close_output(name)
@@ -178,7 +178,7 @@ class Ports:
         for plain, name in here.items():
             if plain not in self.outputs and self._opened(backend.open_output, name):
                 self.outputs[plain] = name
-                found.outputs_opened.append(plain)
+                changes.outputs_opened.append(plain)
 
     def _opened(self, opening: Callable[[str], None], name: str) -> bool:
         """A port that will not be opened, for it has just gone or is another program's, is tried again next time."""
@@ -189,19 +189,19 @@ class Ports:
             return False
         return True
 
-    def _open(self, found: PortChanges, plain: str, name: str) -> None:
+    def _open(self, changes: PortChanges, plain: str, name: str) -> None:
         self._names[name] = plain
         self.inputs[plain] = name
-        found.opened.append(plain)
+        changes.opened.append(plain)
 
-    def _closed(self, found: PortChanges, plain: str) -> None:
+    def _closed(self, changes: PortChanges, plain: str) -> None:
         self._names.pop(self.inputs.pop(plain), None)
-        found.closed.append(plain)
+        changes.closed.append(plain)
 
-    def _give_up(self, found: PortChanges) -> None:
+    def _give_up(self, changes: PortChanges) -> None:
         """The MIDI system itself has gone; it is looked for again."""
         for plain in list(self.inputs):
-            self._closed(found, plain)
+            self._closed(changes, plain)
         self.outputs.clear()
         self.trouble = "the MIDI system has gone; it is looked for once a second"
         if self.backend is not None:
@@ -244,12 +244,12 @@ def stable(names: Sequence[str]) -> dict[str, str]:
 
     ALSA puts numbers behind a name, and they change; of two alike the second is `NAME (2)`.
     """
-    found: dict[str, str] = {}
+    result: dict[str, str] = {}
     for name in names:
         plain = base = _NUMBERS.sub("", name)
         count = 1
-        while plain in found.values():
+        while plain in result.values():
             count += 1
             plain = f"{base} ({count})"
-        found[name] = plain
-    return found
+        result[name] = plain
+    return result

@@ -46,25 +46,25 @@ def ask() -> MidiReport:
 
 def checks() -> Iterator[Finding]:
     """Only `serve --midi` needs it."""
-    found = ask()
-    if found.system:
-        text = f"{found.system}, {len(found.sources)} ports to listen to, {len(found.sinks)} to play to"
+    report = ask()
+    if report.system:
+        text = f"{report.system}, {len(report.sources)} ports to listen to, {len(report.sinks)} to play to"
         yield Finding("MIDI", "works", text)
     else:
-        yield Finding("MIDI", "missing", f"none for serve --midi: {found.problem}")
+        yield Finding("MIDI", "missing", f"none for serve --midi: {report.problem}")
     if importlib.util.find_spec("rtmidi") is None:
         text = "python-rtmidi is not installed: MIDI works through JACK alone"
         yield Finding("python-rtmidi", "limited", text, "pip install python-rtmidi (it has wheels up to Python 3.12)")
 
 
-def listing(found: MidiReport) -> Iterator[str]:
+def listing(report: MidiReport) -> Iterator[str]:
     """Lines for a person, as `antiphon devices` prints them."""
-    if not found.system:
-        yield f"MIDI: {found.problem}"
+    if not report.system:
+        yield f"MIDI: {report.problem}"
         return
-    yield f"MIDI, {found.system}, for --midi-in and --midi-out"
-    for title, names in (("in", found.sources), ("out", found.sinks)):
+    yield f"MIDI, {report.system}, for --midi-in and --midi-out"
+    for title, names in (("in", report.sources), ("out", report.sinks)):
         for name in names:
             yield f"    {title:<4}{name}"
-    if not found.sources and not found.sinks:
+    if not report.sources and not report.sinks:
         yield "    no port; serve --midi offers one named antiphon"

@@ -27,8 +27,8 @@ class MidiTransport(Transport):
     def ports(self) -> tuple[object, Iterable[str]]:
         from antiphon_midi import report
 
-        found = report.ask()
-        return asdict(found), report.listing(found)
+        answer = report.ask()
+        return asdict(answer), report.listing(answer)
 
     def start(self, server: TransportServer) -> None:
         from antiphon_midi.input import MidiInput

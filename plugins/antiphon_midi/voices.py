@@ -17,7 +17,8 @@ _CHANNELS, _NOTES = 16, 128
 class PortVoice:
     """One port: its parser, and what would sound on without it.
 
-    notes: (channel, note).  pedals, bent: channels.  sensing: it says every 0.3 s that it is there.  heard: when.
+    notes: (channel, note).  pedals, bent: channels.  sensing: it says every 0.3 s that it is there.
+    last_received: when its last message came, in seconds of the monotonic clock.
     """
 
     def __init__(self) -> None:
@@ -26,15 +27,15 @@ class PortVoice:
         self.pedals: set[int] = set()
         self.bent: set[int] = set()
         self.sensing = False
-        self.heard = 0.0
+        self.last_received = 0.0
 
     def endings(self, when: When) -> list[Note]:
         """The commands that end all of it; it is forgotten."""
-        found: list[Note] = [NoteOff(note, channel, "", when) for channel, note in sorted(self.notes)]
-        found += [Control(PEDAL, 0.0, channel, "", when) for channel in sorted(self.pedals)]
-        found += [Bend(0.0, channel, "", when) for channel in sorted(self.bent)]
+        result: list[Note] = [NoteOff(note, channel, "", when) for channel, note in sorted(self.notes)]
+        result += [Control(PEDAL, 0.0, channel, "", when) for channel in sorted(self.pedals)]
+        result += [Bend(0.0, channel, "", when) for channel in sorted(self.bent)]
         self.forget()
-        return found
+        return result
 
     def forget(self) -> None:
         self.notes.clear()

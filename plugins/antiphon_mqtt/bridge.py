@@ -149,8 +149,8 @@ class MqttBridge:
             if retained:
                 raise WireError("a set that the broker kept is of another time")
             node, name = topics.target(topic)
-            found, cell = self._server.param(node, name)
-            self._server.command(SetParam(node, name, topics.number(payload, found.cells[cell])), SOURCE)
+            state, cell = self._server.param(node, name)
+            self._server.command(SetParam(node, name, topics.number(payload, state.cells[cell])), SOURCE)
         except AntiphonError:
             self.refused += 1
         except Exception:
@@ -201,13 +201,13 @@ class MqttBridge:
 
     def _values(self) -> dict[str, bytes]:
         """Every published value, by topic."""
-        server, found = self._server, {}
+        server, values = self._server, {}
         for node in server.nodes().values():
             for cell, param in enumerate(node.cells):
                 payload = topics.payload(param, server.value_at(node, cell))
                 if payload is not None:
-                    found[topics.state_topic(node.name, param.name)] = payload
-        return found
+                    values[topics.state_topic(node.name, param.name)] = payload
+        return values
 
 
 def identifier(folder: Path) -> str:

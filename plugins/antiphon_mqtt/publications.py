@@ -21,7 +21,7 @@ class Outward:
         self.wake = asyncio.Event()
         self._waiting: dict[str, bytes] = {}
         self._slow: dict[str, bytes] = {}
-        self._told: dict[str, bytes] = {}
+        self._published: dict[str, bytes] = {}
         self._open = False
         self._slow_from = 0.0
 
@@ -44,20 +44,20 @@ class Outward:
         self._waiting.clear()
         self._slow.clear()
         self._open = True
-        gone = self._told.keys() - values.keys()
-        self._told = dict.fromkeys(gone, b"?")
+        removed = self._published.keys() - values.keys()
+        self._published = dict.fromkeys(removed, b"?")
         self.sync(values)
 
     def sync(self, values: dict[str, bytes]) -> None:
         """Queues what differs after a change of nodes, and empty payloads for topics that have gone."""
-        for topic in [t for t in self._told if t not in values]:
+        for topic in [t for t in self._published if t not in values]:
             self.put(topic, b"")
-        for topic in [t for t in self._waiting if t not in values and t not in self._told]:
+        for topic in [t for t in self._waiting if t not in values and t not in self._published]:
             del self._waiting[topic]
         for topic in [t for t in self._slow if t not in values]:
             del self._slow[topic]
         for topic, payload in values.items():
-            if self._waiting.get(topic, self._told.get(topic)) != payload:
+            if self._waiting.get(topic, self._published.get(topic)) != payload:
                 self.put(topic, payload)
 
     def end(self) -> None:
@@ -73,9 +73,9 @@ class Outward:
         batch = [(topic, self._waiting.pop(topic)) for topic in list(self._waiting)[:most]]
         for topic, payload in batch:
             if payload:
-                self._told[topic] = payload
+                self._published[topic] = payload
             else:
-                self._told.pop(topic, None)
+                self._published.pop(topic, None)
         return batch
 
     async def wait(self, now: float) -> None:

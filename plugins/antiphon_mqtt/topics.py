@@ -40,9 +40,9 @@ def number(payload: bytes, param: Param) -> float | bool:
         if param.kind == "switch" and text in _SWITCH:
             return _SWITCH[text]
         if _NUMBER.fullmatch(text):
-            found = float(text)
-            if math.isfinite(found):
-                return found
+            parsed = float(text)
+            if math.isfinite(parsed):
+                return parsed
     also = ", true or false" if param.kind == "switch" else ""
     raise WireError(f"{param.name} takes one number{also} over MQTT")
 

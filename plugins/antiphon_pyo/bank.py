@@ -65,7 +65,7 @@ class Bank:
         self.speed: list[Samples] = []
         self._oscillators: list[tuple[Any, Any]] = []
         self._filters: list[tuple[Any, Any]] = []
-        self._kept: list[Any] = []
+        self._objects: list[Any] = []
         for _ in range(SIZE):
             self._voice(chunk)
         self._settle = round(SETTLE * rate) // chunk + 4
@@ -105,7 +105,7 @@ class Bank:
         # the objects underneath: pyo's own wrappers check and loop for a microsecond or two each call
         self._oscillators.append((both[0][0], both[1][0]))
         self._filters.append((filters[0][0], filters[1][0]))
-        self._kept += [tables, level, speed, both, filters]
+        self._objects += [tables, level, speed, both, filters]
 
 
 def _at(address: str, shape: tuple[int, ...]) -> Samples:

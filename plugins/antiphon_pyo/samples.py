@@ -33,9 +33,9 @@ def load(name: str, where: Path | None = None) -> list[ZoneSound]:
         index: dict[str, Any] = json.loads((where / "index.json").read_text())
         if tuple(index["velocities"]) != STEPS:
             raise SamplesError(f"{where / 'index.json'} was made for other velocities; run sampling.py again")
-        said = index[name]
-        with soundfile.SoundFile(where / said["file"]) as file:
-            return _read(file, said["zones"])
+        row = index[name]
+        with soundfile.SoundFile(where / row["file"]) as file:
+            return _read(file, row["zones"])
     except (OSError, KeyError, ValueError, soundfile.SoundFileError) as error:
         raise SamplesError(f"the samples of {name} in {where} cannot be read: {error}") from error
 

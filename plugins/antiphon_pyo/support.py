@@ -32,5 +32,5 @@ class PyoSupport(SynthSupport):
         if self.info.installed:
             yield Finding("pyo", "works", "plays notes (the node synth), in a worker")
         else:
-            said = "not installed; the node synth takes its notes and is silent (--synth null)"
-            yield Finding("pyo", "missing", said, f"{sys.executable} -m pip install pyo")
+            text = "not installed; the node synth takes its notes and is silent (--synth null)"
+            yield Finding("pyo", "missing", text, f"{sys.executable} -m pip install pyo")

@@ -60,12 +60,12 @@ class Zone:
 
 def keys(sounds: Sequence[ZoneSound]) -> list[Zone | None]:
     """The zone of each key 0 to 127; None where nothing sounds. The tables are made; a pyo server must be there."""
-    found: list[Zone | None] = [None] * 128
+    zones: list[Zone | None] = [None] * 128
     for sound in sounds:
         zone = Zone(sound)
         for key in range(max(0, sound.low), min(127, sound.high) + 1):
-            found[key] = zone
-    return found
+            zones[key] = zone
+    return zones
 
 
 def _table(x: Samples, size: int) -> Any:

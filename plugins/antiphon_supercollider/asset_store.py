@@ -177,8 +177,8 @@ class AssetLoader:
         Returns:
             None until they are read; None in place of the assets where they cannot be.
         """
-        found = self._given.get(slot)
-        return None if found is None or found[0] != self._serial.get(slot) else found[1:]
+        entry = self._given.get(slot)
+        return None if entry is None or entry[0] != self._serial.get(slot) else entry[1:]
 
     def close(self) -> None:
         self._asked.put(None)

@@ -162,11 +162,11 @@ class SuperCollider:
 
     def _player_when_loaded(self, slot: int) -> NodeVoices | None:
         """The player of a node once scsynth has loaded its SynthDef and sound, None until then."""
-        settings, found = self._waiting[slot], self.keeper.shelf.take(slot)
-        if settings is None or found is None or found[1] > self.keeper.has:
+        settings, assets = self._waiting[slot], self.keeper.shelf.take(slot)
+        if settings is None or assets is None or assets[1] > self.keeper.has:
             return None
         self._waiting[slot] = None
-        material, self._versions[slot] = found
+        material, self._versions[slot] = assets
         if material is None:
             self.keeper.counts.failed += 1
             return None

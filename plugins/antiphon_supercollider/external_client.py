@@ -73,11 +73,11 @@ class ExternalClient(ScsynthSupervisor):
     """Supervises the connection to an `ExternalScsynth`; one that has gone is waited for without limit."""
 
     def __init__(
-        self, wires: Wires, slots: int, address: tuple[str, int], found: Sequence[Outside], until: float = math.inf
+        self, wires: Wires, slots: int, address: tuple[str, int], clients: Sequence[Outside], until: float = math.inf
     ) -> None:
-        self._address, self._brings, self._number, self._until = address, bool(found), -1, until
+        self._address, self._brings, self._number, self._until = address, bool(clients), -1, until
         self._why = f"the scsynth at {self._shown} answers, and takes nobody up; is it busy, or has it died?"
-        self._names = [outside.name for outside in found]
+        self._names = [outside.name for outside in clients]
         probe = ExternalScsynth(address, Path())
         try:
             probe.enrol()
@@ -85,11 +85,11 @@ class ExternalClient(ScsynthSupervisor):
             share = share_of(probe.number, probe.numbers())
         finally:
             probe.close()
-        if found:
+        if clients:
             # the last ports: the first are for those it belongs to
-            self._first_in = found[0].free_inputs - ECHO
-            first_out = found[0].free_outputs - ECHO - 2 * slots
-            layout = layout_of(share, first_out, found[0].outputs + self._first_in, slots)
+            self._first_in = clients[0].free_inputs - ECHO
+            first_out = clients[0].free_outputs - ECHO - 2 * slots
+            layout = layout_of(share, first_out, clients[0].outputs + self._first_in, slots)
         else:
             # a bus that nobody writes to
             layout = replace(layout_of(share, 0, 0, slots), together=True)
@@ -118,19 +118,19 @@ class ExternalClient(ScsynthSupervisor):
 
     def _start_scsynth(self) -> Scsynth:
         while True:
-            found = ExternalScsynth(self._address, self.shelf.folder, self._number)
+            scsynth = ExternalScsynth(self._address, self.shelf.folder, self._number)
             try:
                 external_scsynth.meet(self._address, self._wires.rate)
-                self._begin(found)
-                return found
+                self._begin(scsynth)
+                return scsynth
             except EngineError as error:
-                away = isinstance(error, Unanswered) or found.ended()
-                found.close()
+                away = isinstance(error, Unanswered) or scsynth.ended()
+                scsynth.close()
                 if not away or self._wires.down or self._ending:
                     raise
                 self._why = str(error)
             except BaseException:
-                found.close()
+                scsynth.close()
                 raise
             self._report()
             until = time.monotonic() + AGAIN_SECONDS
@@ -143,19 +143,19 @@ class ExternalClient(ScsynthSupervisor):
         if not self.generation and time.monotonic() > self._until:
             raise Unanswered(self._why)
 
-    def _begin(self, found: ExternalScsynth) -> None:
+    def _begin(self, scsynth: ExternalScsynth) -> None:
         first = self.layout.nodes
         groups = [osc.encode("/n_free", first + group) for group in (VOICES_GROUP, CLOCK_GROUP)]
-        found.boot(self._watch_meanwhile)
-        found.promise([*groups, *(osc.encode("/b_free", self.layout.buffers + n) for n in range(BUFFERS_EACH))])
-        self._create_groups(found)
-        self._send_assets(found)
-        found.sync(self._watch_meanwhile)
-        found.has = found.provided
+        scsynth.boot(self._watch_meanwhile)
+        scsynth.promise([*groups, *(osc.encode("/b_free", self.layout.buffers + n) for n in range(BUFFERS_EACH))])
+        self._create_groups(scsynth)
+        self._send_assets(scsynth)
+        scsynth.sync(self._watch_meanwhile)
+        scsynth.has = scsynth.provided
         if self._brings:
-            self._wire(found)
+            self._wire(scsynth)
 
-    def _wire(self, found: ExternalScsynth) -> None:
+    def _wire(self, scsynth: ExternalScsynth) -> None:
         """Finds the JACK client of the scsynth: the one through which the counter comes back."""
         for name in self._names:
             before = self._wires.came
@@ -166,7 +166,7 @@ class ExternalClient(ScsynthSupervisor):
             until = time.monotonic() + ECHO_SECONDS
             while time.monotonic() < until:
                 if self._wires.came > before:
-                    found.client, self._names = name, [name]
+                    scsynth.client, self._names = name, [name]
                     return
                 time.sleep(0.01)
                 self._watch_meanwhile()

@@ -113,7 +113,7 @@ class ExternalScsynth(Scsynth):
         self._open_socket()
         self.pid = process_of(address[1]) or UNSEEN
         self.pidfd = os.pidfd_open(self.pid) if self.pid > 0 else os.eventfd(0)
-        self._heard = self._asked = time.monotonic()
+        self._last_reply = self._asked = time.monotonic()
         self._leaver: subprocess.Popen[bytes] | None = None
 
     def enrol(self, meanwhile: Callable[[], None] = lambda: None) -> None:
@@ -174,7 +174,7 @@ class ExternalScsynth(Scsynth):
     def replies(self) -> list[osc.Message]:
         got = super().replies()
         if got:
-            self._heard = time.monotonic()
+            self._last_reply = time.monotonic()
         return got
 
     def ended(self) -> str:
@@ -184,7 +184,7 @@ class ExternalScsynth(Scsynth):
         if now - self._asked > ASK_SECONDS:
             self._asked = now
             self.send("/status")
-        return "it answers no more" if now - self._heard > SILENT_SECONDS else ""
+        return "it answers no more" if now - self._last_reply > SILENT_SECONDS else ""
 
     def kill(self) -> None:
         """Does nothing: Antiphon does not end an external scsynth."""

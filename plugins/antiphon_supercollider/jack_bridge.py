@@ -135,8 +135,8 @@ class Wires:
                 others = self._client.get_all_connections(port)
                 taken = any(other.name.startswith(NAME) for other in others)
                 ports.setdefault(client, ({}, {}))[kind == "out"][int(number)] = taken
-        found = [Outside(name, len(outs), _free(ins), _free(outs)) for name, (ins, outs) in ports.items()]
-        return sorted(found, key=lambda outside: not outside.name.startswith("SuperCollider"))
+        result = [Outside(name, len(outs), _free(ins), _free(outs)) for name, (ins, outs) in ports.items()]
+        return sorted(result, key=lambda outside: not outside.name.startswith("SuperCollider"))
 
     def read(self, frame: int, slot: int, into: Samples) -> bool:
         """Copies the slot's sound.

@@ -66,24 +66,24 @@ def sweep(patience: float = 0.0, since: float = 0.0) -> None:
 
 def _semaphores() -> list[Path]:
     """JACK's semaphores of workers that have ended."""
-    found = []
+    paths = []
     for path in MEMORY.glob("jack_sem.*"):
         client = _SEMAPHORE.fullmatch(path.name)
         with contextlib.suppress(OSError):
             if client is not None and not process_start(int(client[1])) and path.stat().st_uid == os.getuid():
-                found.append(path)
-    return found
+                paths.append(path)
+    return paths
 
 
 def _abandoned() -> list[Path]:
     """Folders of processes that have ended."""
-    found = []
+    paths = []
     for folder in map(Path, glob.glob(f"{glob.escape(tempfile.gettempdir())}/{PREFIX}*-*")):
         with contextlib.suppress(ValueError, OSError):
             pid = int(folder.name.removeprefix(PREFIX).split("-")[0])
             if not process_start(pid) and folder.stat().st_uid == os.getuid():
-                found.append(folder)
-    return found
+                paths.append(folder)
+    return paths
 
 
 def _begun_at(folder: Path) -> float:
@@ -102,9 +102,9 @@ def _ports(folder: Path) -> set[int]:
 
 def _listening() -> set[int]:
     """UDP ports in use on this machine."""
-    found = set()
+    ports = set()
     for table in ("udp", "udp6"):
         with contextlib.suppress(OSError):
             for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
-                found.add(int(line.split()[1].rpartition(":")[2], 16))
-    return found
+                ports.add(int(line.split()[1].rpartition(":")[2], 16))
+    return ports

@@ -54,11 +54,11 @@ def built_in(instrument: str, channels: int = 2) -> str:
     Raises:
         ParamError: There is none.
     """
-    found = MONO.get(instrument) if channels == 1 else None
-    found = found or BUILT_IN.get(instrument)
-    if found is None:
+    material = MONO.get(instrument) if channels == 1 else None
+    material = material or BUILT_IN.get(instrument)
+    if material is None:
         raise ParamError(f"scsynth plays no {instrument!r}; it plays drums, {', '.join(BUILT_IN)}")
-    return found
+    return material
 
 
 @cache
@@ -73,15 +73,17 @@ def own(settings: SynthSettings) -> scgf.Definition:
     Raises:
         FileError: It cannot be played by notes.
     """
-    found = scgf.load(Path(settings.synthdef))
+    synthdefs = scgf.load(Path(settings.synthdef))
     shown = Path(settings.synthdef).name
-    if "out" not in found.controls:
+    if "out" not in synthdefs.controls:
         raise FileError(f"{shown} has no control named out, so that its sound cannot be brought here; give it one")
-    if found.elsewhere:
-        raise FileError(f"{found.elsewhere} in {shown} writes to a bus of its own; give it the control out as it is")
-    if not 1 <= found.channels <= MAX_CHANNELS:
-        raise FileError(f"{shown} plays {found.channels} channels; a voice has 1 or {MAX_CHANNELS}")
-    return found
+    if synthdefs.elsewhere:
+        raise FileError(
+            f"{synthdefs.elsewhere} in {shown} writes to a bus of its own; give it the control out as it is"
+        )
+    if not 1 <= synthdefs.channels <= MAX_CHANNELS:
+        raise FileError(f"{shown} plays {synthdefs.channels} channels; a voice has 1 or {MAX_CHANNELS}")
+    return synthdefs
 
 
 def check(settings: SynthSettings) -> None:

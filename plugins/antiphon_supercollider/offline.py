@@ -25,7 +25,7 @@ from antiphon_supercollider.material import NOTHING, VoiceAssets, needs
 from antiphon_supercollider.own import PLACES, player_of
 from antiphon_supercollider.players import NodeVoices
 from antiphon_supercollider.score import SOUND, TOLD
-from antiphon_supercollider.server import found, limits
+from antiphon_supercollider.server import limits, scsynth_path
 from antiphon_supercollider.timing import ahead
 
 MOST_TURNS = 4
@@ -123,7 +123,10 @@ def render(events: Path, frames: int, rate: int, into: Callable[[int], Path], be
         folder = Path(name)
         score, wav = folder / "score.osc", folder / "out.wav"
         _write(score, _lines(tracks, outputs, frames, rate, folder, before), rate)
-        words = [found(), "-N", str(score), "_", str(wav), str(rate), "WAV", "float", *limits(64, 2, max(2, outputs))]
+        words = [
+            scsynth_path(), "-N", str(score), "_", str(wav), str(rate), "WAV", "float",
+            *limits(64, 2, max(2, outputs)),
+        ]  # fmt: skip
         try:
             done = subprocess.run(
                 words, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=SLACK_SECONDS, check=False
@@ -131,8 +134,8 @@ def render(events: Path, frames: int, rate: int, into: Callable[[int], Path], be
         except subprocess.TimeoutExpired as error:
             raise EngineError(f"scsynth did not render {frames / rate:g} s within {SLACK_SECONDS:g} s") from error
         if done.returncode or not wav.exists():
-            said = (done.stdout + done.stderr).strip().splitlines()[-1:] or [f"status {done.returncode}"]
-            raise EngineError(f"scsynth did not render the notes: {said[0]}")
+            reason = (done.stdout + done.stderr).strip().splitlines()[-1:] or [f"status {done.returncode}"]
+            raise EngineError(f"scsynth did not render the notes: {reason[0]}")
         x, _ = soundfile.read(wav, dtype="float32", always_2d=True)
     x = x[LEAD : LEAD + frames]
     for track in range(len(tracks)):

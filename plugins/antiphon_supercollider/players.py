@@ -56,11 +56,11 @@ def kit() -> dict[int, Drum]:
         read = tomllib.loads(path.read_text("utf-8"))["kit"]
     except (OSError, ValueError, KeyError) as error:
         raise EngineError(f"the drum map of the SynthDefs cannot be read: {error}") from error
-    found = {}
+    result = {}
     for key, row in read.items():
         controls = tuple((k, float(v)) for k, v in row.items() if k not in ("def", "name", "choke"))
-        found[int(key)] = Drum(str(row["def"]), controls, int(row.get("choke", 0)))
-    return found
+        result[int(key)] = Drum(str(row["def"]), controls, int(row.get("choke", 0)))
+    return result
 
 
 _CONTROLS = ("note", "velocity", "start", "start_high", "seed", "bend", "gain", "attack", "release", "clock", "out")
@@ -188,10 +188,10 @@ class NodeVoices:
         self._change(channel, "bend", self._of(channel).bend * self.settings.bend, send)
 
     def _of(self, channel: int) -> _Channel:
-        found = self._channels.get(channel)
-        if found is None:
-            found = self._channels[channel] = _Channel()
-        return found
+        state = self._channels.get(channel)
+        if state is None:
+            state = self._channels[channel] = _Channel()
+        return state
 
     def _on(self, event: Event, at: int, send: SendPacket) -> None:
         instrument, channel = self.settings.instrument, self._of(event.channel)
@@ -232,8 +232,8 @@ class NodeVoices:
         packet = template.fill(node, values[unpitched:])
         if event.age > 0 and instrument == "sampler":
             # a sound that has been heard up to there goes on from there
-            heard = self._extra.get("offset", 0.0) + event.age / self._rate
-            packet = self._from(name, node, values, given, heard)
+            delay = self._extra.get("offset", 0.0) + event.age / self._rate
+            packet = self._from(name, node, values, given, delay)
         send(node, packet)
 
     def _from(self, name: str, node: int, values: Sequence[float], given: Mapping[str, float], seconds: float) -> bytes:
@@ -260,8 +260,8 @@ class NodeVoices:
 
     def _template(self, name: str, given: tuple[tuple[str, float], ...], unpitched: bool) -> Template:
         key = f"{name}{unpitched}{given}"
-        found = self._templates.get(key)
-        if found is None:
+        template = self._templates.get(key)
+        if template is None:
             flat: list[osc.Arg] = []
             for control in _CONTROLS[1:] if unpitched else _CONTROLS:
                 flat += [control, 0.0]
@@ -269,8 +269,8 @@ class NodeVoices:
                 flat += [control, float(value)]
             for control, value in self._extra.items():
                 flat += [control, value]
-            found = self._templates[key] = Template("/s_new", name, 0, 1, self.group, *flat)
-        return found
+            template = self._templates[key] = Template("/s_new", name, 0, 1, self.group, *flat)
+        return template
 
     def _turn(self, number: int, place: float, send: SendPacket) -> None:
         """Sets a controller, for sounding and later voices."""

@@ -81,5 +81,5 @@ class ScoreBackend:
 def _sound(path: Path) -> Samples | None:
     if not path.exists():
         return None
-    found: Samples = np.load(path, mmap_mode="r")
-    return found
+    samples: Samples = np.load(path, mmap_mode="r")
+    return samples

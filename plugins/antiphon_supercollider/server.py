@@ -26,7 +26,7 @@ _ROOM = 8 << 20
 _prctl = getattr(ctypes.CDLL(None), "prctl", None)
 
 
-def found() -> str:
+def scsynth_path() -> str:
     """The path of scsynth.
 
     Raises:
@@ -73,7 +73,7 @@ class Scsynth:
         self._open_socket()
         self.address = ("127.0.0.1", _free_port())
         words = [
-            found(), "-u", str(self.address[1]), "-B", "127.0.0.1", "-P", str(folder),
+            scsynth_path(), "-u", str(self.address[1]), "-B", "127.0.0.1", "-P", str(folder),
             *limits(block, inputs, outputs), "-H", client,
         ]  # fmt: skip
         environment = {k: v for k, v in os.environ.items() if not k.startswith("SC_JACK_DEFAULT")}

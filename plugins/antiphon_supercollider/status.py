@@ -22,11 +22,11 @@ class ScsynthWord(IntEnum):
     BESIDE = 9  # 1 where it is heard by itself and does not come back
 
 
-def describe(said: Mapping[str, Any], own: Sequence[int], settings: Mapping[str, Any]) -> dict[str, Any]:
+def describe(state: Mapping[str, Any], own: Sequence[int], settings: Mapping[str, Any]) -> dict[str, Any]:
     """What the status says of scsynth instead of its worker, and beside; nothing before the first has run.
 
     Args:
-        said: The worker's status.
+        state: The worker's status.
         own: Its own words, by `ScsynthWord`.
         settings: Of its spec.
     """
@@ -35,8 +35,8 @@ def describe(said: Mapping[str, Any], own: Sequence[int], settings: Mapping[str,
         return {}
     return {
         "pid": pid,
-        "state": said["state"] if pid or said["state"] != "running" else "restarting",
-        "restarts": said["restarts"] + restarts,
+        "state": state["state"] if pid or state["state"] != "running" else "restarting",
+        "restarts": state["restarts"] + restarts,
         "joined": str(settings.get("scsynth", "")),
         "beside": bool(own[ScsynthWord.BESIDE]),
         "notes": {

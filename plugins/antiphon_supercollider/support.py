@@ -55,14 +55,14 @@ class SuperColliderSupport(SynthSupport):
         """Whether scsynth and jackd are installed."""
         missing = [name for name in ("scsynth", "jackd") if shutil.which(name) is None]
         if not missing:
-            said = (
+            text = (
                 "--synth supercollider plays notes by it, over JACK; with PortAudio alone Antiphon starts a JACK "
                 "server for it: two clocks; --scsynth 127.0.0.1:57110 joins one that runs"
             )
-            yield Finding("scsynth", "works", said)
+            yield Finding("scsynth", "works", text)
         else:
-            said = f"{missing[0]} is not installed; --synth supercollider needs it"
-            yield Finding("scsynth", "missing", said, "sudo apt-get install supercollider-server jackd2")
+            text = f"{missing[0]} is not installed; --synth supercollider needs it"
+            yield Finding("scsynth", "missing", text, "sudo apt-get install supercollider-server jackd2")
 
 
 class ScoreSupport(SuperColliderSupport):

@@ -125,8 +125,8 @@ class Looper(Processor):
 
     def _orders(self, io: IO) -> list[tuple[int, str]]:
         """The commands of this block, in order of time."""
-        found = [(frame, place) for place, name in enumerate(_ORDERS) for frame in io.fired(name)]
-        return [(frame, _ORDERS[place]) for frame, place in sorted(found)]
+        orders = [(frame, place) for place, name in enumerate(_ORDERS) for frame in io.fired(name)]
+        return [(frame, _ORDERS[place]) for frame, place in sorted(orders)]
 
     def _order(self, io: IO, frame: int, order: str) -> None:
         if order == "pedal":

@@ -25,7 +25,7 @@ EXACT, LATE, REAL = 0, 1, 2
 @kernel
 def utilities_looper(
     x: Audio, y: Audio, level: f32p, through: f32p, feedback: f32p,
-    tape: f32p, size: i64, mark: f32p, gone: u8p, tail: f32p, before: f32p, whole: i64p, real: f64p,
+    tape: f32p, size: i64, mark: f32p, removed: u8p, tail: f32p, before: f32p, whole: i64p, real: f64p,
     state: i64, fade: i64, first: i64, last: i64,
 ) -> None:  # fmt: skip
     """Frames `first` to `last`: y ← x and the loop; the tape is written where it is to be.
@@ -57,7 +57,7 @@ def utilities_looper(
         writes = whole[PUNCH] > 0 and p < whole[LENGTH]
         if runs:
             m = i64(mark[q])
-            side = 1 - (m & 1) if gone[m >> 1] != 0 else m & 1
+            side = 1 - (m & 1) if removed[m >> 1] != 0 else m & 1
             into = side if m >> 1 == whole[LAYER] else 1 - side
             if writes:
                 mark[q] = 2 * whole[LAYER] + into
@@ -69,8 +69,8 @@ def utilities_looper(
                 old = tape[(side * y.channels + c) * size + q]
                 loop = old * gain
                 if writes:
-                    made = old * keep + dry * punch
-                    tape[(into * y.channels + c) * size + q] = f32(0.0) if abs(made) < f32(1e-20) else made
+                    mixed = old * keep + dry * punch
+                    tape[(into * y.channels + c) * size + q] = f32(0.0) if abs(mixed) < f32(1e-20) else mixed
             if recording:
                 tape[c * size + p] = dry
             else:
@@ -104,13 +104,13 @@ def utilities_looper_pass(whole: i64p, real: f64p) -> None:
 
 @kernel
 def utilities_looper_cut(
-    tape: f32p, size: i64, mark: f32p, gone: u8p, tail: f32p, whole: i64p, fade: i64, channels: i64
+    tape: f32p, size: i64, mark: f32p, removed: u8p, tail: f32p, whole: i64p, fade: i64, channels: i64
 ) -> None:
     """Copies what plays into the tail, which fades out over `fade` frames."""
     for i in range(fade):
         p = (whole[POS] + i) % whole[LENGTH]
         m = i64(mark[p])
-        side = 1 - (m & 1) if gone[m >> 1] != 0 else m & 1
+        side = 1 - (m & 1) if removed[m >> 1] != 0 else m & 1
         gain = f64(whole[PLAY]) / f64(fade) * (1.0 - f64(i + 1) / f64(fade))
         for c in range(channels):
             v = f64(tape[(side * channels + c) * size + p]) * gain

@@ -52,7 +52,7 @@ def utilities_tuner_power(spectrum: f64p, bins: i64) -> None:
 
 
 @kernel
-def utilities_tuner_top(like: f64p, at: i64, found: f64p) -> None:
+def utilities_tuner_top(like: f64p, at: i64, top: f64p) -> None:
     """found ← place and height of the parabola through the likenesses about lag `at`."""
     a = like[at - 1]
     b = like[at]
@@ -63,12 +63,12 @@ def utilities_tuner_top(like: f64p, at: i64, found: f64p) -> None:
         by = 0.5 * (a - c) / bend
     by = 0.5 if by > 0.5 else by
     by = -0.5 if by < -0.5 else by
-    found[0] = f64(at) + by
-    found[1] = b - 0.25 * (a - c) * by
+    top[0] = f64(at) + by
+    top[1] = b - 0.25 * (a - c) * by
 
 
 @kernel
-def utilities_tuner_period(frame: f64p, size: i64, like: f64p, most: i64, found: f64p) -> None:
+def utilities_tuner_period(frame: f64p, size: i64, like: f64p, most: i64, period: f64p) -> None:
     """found ← the period in frames (0: none) and how alike two neighbouring periods are, up to 1.
 
     like: in, the frame's autocorrelation; out, the normalised likeness of the frame and itself `lag` later
@@ -100,12 +100,12 @@ def utilities_tuner_period(frame: f64p, size: i64, like: f64p, most: i64, found:
                     top = lag
                 lag = lag + 1
             if top > 0:
-                utilities_tuner_top(like, top, found)
+                utilities_tuner_top(like, top, period)
                 if turn == 0:
-                    best = max(best, found[1])
-                elif found[1] >= best - less - 0.4 * best / found[0]:  # a parabola cuts the tops of short ones
-                    chosen = found[0]
-                    sure = found[1]
+                    best = max(best, period[1])
+                elif period[1] >= best - less - 0.4 * best / period[0]:  # a parabola cuts the tops of short ones
+                    chosen = period[0]
+                    sure = period[1]
                     lag = most
     # 2, 4, 8 … periods later the same hump tells the period the more finely
     times = 2.0
@@ -115,13 +115,13 @@ def utilities_tuner_period(frame: f64p, size: i64, like: f64p, most: i64, found:
         for lag in range(near - 2, near + 3):
             if like[lag] > like[top]:
                 top = lag
-        utilities_tuner_top(like, top, found)
-        if found[1] < 0.9 * sure or abs(f64(top - near)) > 1.5:
+        utilities_tuner_top(like, top, period)
+        if period[1] < 0.9 * sure or abs(f64(top - near)) > 1.5:
             break
-        chosen = found[0] / times
+        chosen = period[0] / times
         times = times * 2.0
-    found[0] = chosen
-    found[1] = min(sure, 1.0)
+    period[0] = chosen
+    period[1] = min(sure, 1.0)
 
 
 @kernel
@@ -172,7 +172,7 @@ class Tuner(Processor):
         self._filter_state.fill(0.0)
         self._at = self._gone = 0
         self._hertz = self._sure = self._before = 0.0
-        self._said = 0.0, 0.0
+        self._reported = 0.0, 0.0
 
     def process(self, io: IO) -> None:
         x, at = io.audio_in[0], 0
@@ -188,23 +188,23 @@ class Tuner(Processor):
             self._gone += count
             if self._gone == self._hop:
                 self._listen(float(io.at("reference", at - 1)))
-        io.report("note", self._said[0])
-        io.report("cents", self._said[1])
+        io.report("note", self._reported[0])
+        io.report("cents", self._reported[1])
         io.report("hertz", self._hertz)
         io.report("sure", self._sure)
 
     def _listen(self, reference: float) -> None:
         """A hop is over: what does the window hold? A leap counts once the next hop says it too."""
-        found = self._pitch()
-        before, self._before = self._before, found
-        if found and abs(math.log2(found / (before or 1.0))) > 1.0 / 12.0:
-            found = self._hertz
-        self._hertz = found
-        self._said = 0.0, 0.0
-        if found:
-            place = 69.0 + 12.0 * math.log2(found / reference)
+        hertz = self._pitch()
+        before, self._before = self._before, hertz
+        if hertz and abs(math.log2(hertz / (before or 1.0))) > 1.0 / 12.0:
+            hertz = self._hertz
+        self._hertz = hertz
+        self._reported = 0.0, 0.0
+        if hertz:
+            place = 69.0 + 12.0 * math.log2(hertz / reference)
             note = min(127, max(0, round(place)))
-            self._said = float(note), min(50.0, max(-50.0, 100.0 * (place - note)))
+            self._reported = float(note), min(50.0, max(-50.0, 100.0 * (place - note)))
 
     def _pitch(self) -> float:
         """The window's pitch, 0 for none."""

@@ -15,8 +15,8 @@ def __getattr__(name: str) -> str:
     from importlib.metadata import PackageNotFoundError, version
 
     try:
-        found = version("antiphon")
+        number = version("antiphon")
     except PackageNotFoundError:
-        found = "0+source"
-    globals()[name] = found
-    return found
+        number = "0+source"
+    globals()[name] = number
+    return number

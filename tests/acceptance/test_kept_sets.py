@@ -212,7 +212,7 @@ def test_a_set_in_which_a_node_fails_and_crashes_the_engine_is_played_again(tmp_
         server.sync(5)
         status = server.status()
         assert status["engine"]["restarts"] == 2
-        assert server.said().count("the next one leaves that out") == 1
+        assert server.standard_error().count("the next one leaves that out") == 1
         time.sleep(0.1)
     lines = [json.loads(line) for line in (kept / "session.jsonl").open()][1:]
     gaps = [(line["died"], line["sample"]) for line in lines if line.get("engine") == "started" and line["died"]]

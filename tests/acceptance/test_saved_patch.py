@@ -27,7 +27,7 @@ def test_what_is_saved_is_swapped_in_and_what_is_bad_is_not(tmp_path: Path) -> N
         path.write_text(GOOD.format(gain=0.25))
         until(lambda: gain(server) == 0.25, 8.0, "the saved one plays")
         path.write_text("format = 1\n[nodes.gain]\ngian = 3\n")
-        until(lambda: "gian" in server.said(), 8.0, "the bad one is told with its key")
+        until(lambda: "gian" in server.standard_error(), 8.0, "the bad one is told with its key")
         assert gain(server) == 0.25
         # as editors do: another file takes its place
         other = tmp_path / "mine.toml.part"

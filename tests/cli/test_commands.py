@@ -99,7 +99,7 @@ def test_the_help_imports_nothing_heavy(tmp_path: Path) -> None:
 
 
 def test_patches_are_listed_with_where_they_are_from(antiphon: Run) -> None:
-    (paths.made(paths.patches()) / "answer.toml").write_text("# Mine. More.\nformat = 1\n")
+    (paths.make_folder(paths.patches()) / "answer.toml").write_text("# Mine. More.\nformat = 1\n")
     lines = antiphon("patches").out.splitlines()
     assert re.fullmatch(r"answer +yours, hides the shipped one +Mine\.", lines[0])
     assert any(re.fullmatch(r"keys +shipped +A piano to play: .*", line) for line in lines)
@@ -134,7 +134,7 @@ def test_a_plugin_is_shown_in_full(antiphon: Run) -> None:
 
 
 def test_a_plugin_that_cannot_be_prepared_is_shown_all_the_same(antiphon: Run) -> None:
-    folder = paths.made(paths.plugins() / "odd")
+    folder = paths.make_folder(paths.plugins() / "odd")
     (folder / "__init__.py").write_text(
         "from antiphon.contract.hookspecs import hookimpl\n@hookimpl\ndef antiphon_processors(register):\n"
         "    register('odd', 'odd.p:Odd', 'Refuses silence.')\n"
@@ -337,7 +337,7 @@ def test_names_are_looked_up_again_only_when_a_plugin_changed(monkeypatch: pytes
     assert completion.plugins("gai") == ["gain"]
     assert completion.plugins("gai") == ["gain"]
     assert len(loads) == 1
-    folder = paths.made(paths.plugins() / "mine")
+    folder = paths.make_folder(paths.plugins() / "mine")
     (folder / "__init__.py").write_text("")
     completion.known()
     assert len(loads) == 2

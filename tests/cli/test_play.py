@@ -90,7 +90,7 @@ def test_a_recording_takes_the_first_free_number(tmp_path):
 
 def test_without_a_card_it_says_what_loops_and_where_to_listen():
     settings = ServeSettings(audio="headless", input="loop.wav", record="r.wav", patch="answer")
-    text = "\n".join(play.said(settings, "headless", "no sound card was found"))
+    text = "\n".join(play.introduction(settings, "headless", "no sound card was found"))
     assert "r.wav, which grows by 1.0 GB an hour" in text
     assert "no sound card was found" in text
     assert "loop.wav" in text
@@ -101,11 +101,11 @@ def test_without_a_card_it_says_what_loops_and_where_to_listen():
 
 def test_with_a_card_it_warns_of_the_microphone_and_says_how_to_open_it():
     settings = ServeSettings(mute_input=True, patch="answer")
-    text = "\n".join(play.said(settings, "portaudio", ""))
+    text = "\n".join(play.introduction(settings, "portaudio", ""))
     assert "muted" in text
     assert "headphones" in text
     assert "osc /node/in/mute 0" in text
-    other = "\n".join(play.said(settings.with_(patch="voice"), "portaudio", ""))
+    other = "\n".join(play.introduction(settings.with_(patch="voice"), "portaudio", ""))
     assert "osc /node/in/mute 0" in other
 
 

@@ -92,8 +92,8 @@ async def test_text_without_utf8_is_refused_whichever_way_it_comes(live: Rig) ->
 
 
 async def test_names_of_files_that_are_not_utf8_are_listed_and_answered(tmp_path: Path, home: Path) -> None:
-    paths.made(paths.library()).joinpath(NAME + ".wav").touch()
-    paths.made(paths.patches() / "live").joinpath(NAME + ".toml").touch()
+    paths.make_folder(paths.library()).joinpath(NAME + ".wav").touch()
+    paths.make_folder(paths.patches() / "live").joinpath(NAME + ".toml").touch()
     paths.patches().joinpath(NAME + ".toml").touch()
     async with rig(tmp_path / "state", catalog=Catalog({"player": PLAYER}), patch=False) as live:
         live.app.perform(live.app.session.load(plays(""), "player"))

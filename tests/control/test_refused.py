@@ -17,7 +17,9 @@ async def stage(live: Rig) -> Rig:
     for name, gain in (("one", 0.25), ("two", 0.5), ("three", 0.75)):
         await client.ask("/node/a/gain", gain)
         await client.ask("/patch/save", name)
-    (paths.made(paths.patches() / "live") / "s.toml").write_text('format = 1\npatches = ["one", "two", "three"]\n')
+    (paths.make_folder(paths.patches() / "live") / "s.toml").write_text(
+        'format = 1\npatches = ["one", "two", "three"]\n'
+    )
     await client.ask("/set/load", "s")
     return live
 

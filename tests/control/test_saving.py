@@ -38,7 +38,7 @@ cast = "out"
 async def live(tmp_path: Path, home: Path) -> AsyncIterator[Rig]:
     """Plays a patch from the command line that names a file which lies beside it."""
     async with rig(tmp_path / "state", catalog=WITH_FILES) as made:
-        paths.made(paths.library())
+        paths.make_folder(paths.library())
         await play(made, tmp_path, OWN)
         yield made
 
@@ -53,7 +53,7 @@ async def play(live: Rig, folder: Path, text: str) -> Path:
 
 
 def put(name: str, text: str) -> Path:
-    path = paths.made(paths.patches()) / f"{name}.toml"
+    path = paths.make_folder(paths.patches()) / f"{name}.toml"
     path.write_text(text)
     return path
 
@@ -81,7 +81,7 @@ async def test_a_file_that_the_library_has_is_saved_by_its_name_and_loads_again(
     text = (paths.patches() / "kept.toml").read_text()
     assert str(tmp_path) not in text
     assert await client.ask("/patch/load", "kept") == [("/done", ("/patch/load", "kept"))]
-    (paths.made(paths.patches() / "live") / "s.toml").write_text('format = 1\npatches = ["kept"]\n')
+    (paths.make_folder(paths.patches() / "live") / "s.toml").write_text('format = 1\npatches = ["kept"]\n')
     assert await client.ask("/set/load", "s") == [("/done", ("/set/load", "kept"))]
 
 

@@ -24,7 +24,7 @@ async def stage(live: Rig) -> Rig:
     for name, gain in (("one", 0.25), ("two", 0.5), ("three", 0.75)):
         await client.ask("/node/a/gain", gain)
         await client.ask("/patch/save", name)
-    (paths.made(paths.patches() / "live") / "friday.toml").write_text(SET)
+    (paths.make_folder(paths.patches() / "live") / "friday.toml").write_text(SET)
     return live
 
 

@@ -48,7 +48,7 @@ class Clock:
 @pytest.fixture
 async def live(tmp_path: Path, home: Path) -> AsyncIterator[Rig]:
     async with rig(tmp_path / "state", catalog=WITH_FILES) as made:
-        paths.made(paths.library())
+        paths.make_folder(paths.library())
         for name in (SECRET, "tune.wav"):
             (paths.library() / name).write_bytes(b"")
         made.app.perform(made.app.session.load(Graph((NodeSpec("a", "gain"), NodeSpec("cast", "cast"))), "x"))
@@ -178,10 +178,10 @@ async def test_what_is_held_renews_no_lease(live: Rig) -> None:
     surface = live.client(host=NEAR)
     await surface.ask("/ping")
     (peer,) = [p for p in live.app.udp._peers.values() if p.host == NEAR]
-    assert peer.heard == 0.0
+    assert peer.last_received == 0.0
     live.app.access.approve(NEAR)
     await surface.ask("/ping")
-    assert peer.heard > 0.0
+    assert peer.last_received > 0.0
 
 
 @pytest.mark.parametrize("approved", [True, False])

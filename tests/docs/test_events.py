@@ -107,7 +107,7 @@ def test_the_readme_says_where_things_lie(tmp_path: Path, monkeypatch: pytest.Mo
     for folder in (paths.config(), paths.data(), paths.cache(), paths.runtime()):
         assert folder.parent == tmp_path
         assert f"`{folder.name}`" in page
-    told = {finding.said.split(" (")[0] for finding in software.folders()}
+    told = {finding.text.split(" (")[0] for finding in software.folders()}
     assert str(paths.config()) in told
     for folder in (paths.patches(), paths.sessions(), paths.recordings(), paths.library(), paths.plugins()):
         assert folder.parent == paths.data()

@@ -84,7 +84,7 @@ def test_a_check_that_fails_itself_stops_no_other():
 
     found = list(finding.findings([the_weather, software.python]))
     assert found[0].state == "limited"
-    assert "RuntimeError: no window" in found[0].said
+    assert "RuntimeError: no window" in found[0].text
     assert found[1].subject == "Python"
 
 
@@ -92,7 +92,7 @@ def test_weights_that_are_missing_or_changed_are_named_with_what_mends_it(tmp_pa
     here = only(software.weights)
     count = len(model_files.names())
     assert (here.state, here.mend) == ("works", "")
-    assert here.said == f"{count} of {count} are installed and match their checksums"
+    assert here.text == f"{count} of {count} are installed and match their checksums"
     folder = Path(shutil.copytree(resources.models(), tmp_path / "models"))
     monkeypatch.setattr(resources, "models", lambda: folder)
     (folder / "accompany-harmony.safetensors").unlink()
@@ -100,7 +100,7 @@ def test_weights_that_are_missing_or_changed_are_named_with_what_mends_it(tmp_pa
     (folder / "reference.safetensors").write_bytes(b"changed")
     some = only(software.weights)
     assert some.state == "limited"
-    assert some.said == (
+    assert some.text == (
         f"{count - 3} of {count} are installed; missing: accompany-harmony, hum-learned; changed: reference; nodes "
         "that need them run without, or are dry"
     )
@@ -109,8 +109,8 @@ def test_weights_that_are_missing_or_changed_are_named_with_what_mends_it(tmp_pa
     folder.mkdir()
     none = only(software.weights)
     assert none.state == "limited"
-    assert none.said.startswith("none are installed: ")
-    assert "holds no manifest.toml" in none.said
+    assert none.text.startswith("none are installed: ")
+    assert "holds no manifest.toml" in none.text
     assert "install Antiphon again" in none.mend
 
 
@@ -135,7 +135,7 @@ def test_a_small_socket_buffer_is_explained(monkeypatch):
     monkeypatch.setattr(osc_udp, "enlarge", lambda _sock: 425_984)
     small = only(machine.osc_buffer)
     assert small.state == "limited"
-    assert "416 KiB" in small.said
+    assert "416 KiB" in small.text
     assert "sysctl -w net.core.rmem_max=8388608" in small.mend
     monkeypatch.setattr(osc_udp, "enlarge", lambda _sock: 16 << 20)
     assert only(machine.osc_buffer).state == "works"
@@ -175,7 +175,7 @@ def test_torch_is_there_or_what_it_is_needed_for_is_said(monkeypatch, build, dev
     monkeypatch.setattr(workers, "resolve", lambda _asked: device)
     torch = only(software.models)
     assert torch.state == state
-    assert said in torch.said
+    assert said in torch.text
     assert torch.mend == ("make models" if build is None else "")
 
 
@@ -186,10 +186,10 @@ def test_pyo_is_there_or_what_it_is_needed_for_is_said(monkeypatch, module):
     pyo = only(software.synths)
     if module == "numpy":
         assert (pyo.state, pyo.mend) == ("works", "")
-        assert "plays notes" in pyo.said
+        assert "plays notes" in pyo.text
     else:
         assert pyo.state == "missing"
-        assert "silent" in pyo.said
+        assert "silent" in pyo.text
         assert pyo.mend.endswith("pip install pyo")
 
 
@@ -233,7 +233,7 @@ def test_a_sound_card_and_jack_are_told():
 def test_what_serve_would_take(monkeypatch, heard, said):
     monkeypatch.setattr(sound, "ask", lambda: heard)
     found = {f.subject: f for f in sound.checks()}
-    assert said in found["sound"].said
+    assert said in found["sound"].text
 
 
 def test_a_library_that_crashes_or_hangs_is_a_finding(monkeypatch):

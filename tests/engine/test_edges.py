@@ -23,7 +23,7 @@ from antiphon.engine.process import FileLoop
 from antiphon.engine.recorder import Recorder
 from antiphon.engine.shared import HeaderWord, MappingShape, Shared
 from antiphon.graph.graph import Graph
-from antiphon.offline.rendering import StageRunner
+from antiphon.offline.rendering import PlayerRunner
 from antiphon.offline.replay import replay
 from antiphon.session.actions import FadeOut, NodeReset
 from antiphon.session.commands import Panic
@@ -118,7 +118,7 @@ def test_a_failed_node_that_is_reset_is_heard_dry_until_it_has_caught_up() -> No
 
 def test_a_file_is_rendered_from_its_first_frame_at_full_level() -> None:
     x = tone(4096)
-    runner = StageRunner(THROUGH, CATALOG, make, SPEC)
+    runner = PlayerRunner(THROUGH, CATALOG, make, SPEC)
     first = runner.run(x[:, :BLOCK])
     np.testing.assert_array_equal(first, x[:, :BLOCK])
     runner.close()
@@ -202,10 +202,10 @@ def test_a_set_with_its_beginnings_and_its_end_is_the_same_played_again(served: 
     served.run(7)
     served.load(LATE)
     served.run(60)
-    served.loop.stage.take(put(LATE, "l", "wet", 0.5))
-    served.loop.stage.take(NodeReset(1))
+    served.loop.player.take(put(LATE, "l", "wet", 0.5))
+    served.loop.player.take(NodeReset(1))
     served.run(30)
-    served.loop.stage.take(Panic())
+    served.loop.player.take(Panic())
     served.run(30)
     # an engine was killed, and another takes up
     killed = served.driver.next + 1

@@ -19,7 +19,7 @@ from antiphon.engine.remote import RemoteEngine
 from antiphon.engine.shared import MappingShape, Shared, command_ring
 from antiphon.errors import WireError
 from antiphon.graph.node_host import MAX_EVENTS
-from antiphon.offline.rendering import StageRunner
+from antiphon.offline.rendering import PlayerRunner
 from antiphon.offline.replay import resumed_player
 from antiphon.session.actions import ACTIONS, EVENTS, NodeBend, NodeControl, NodeNoteOff, NodeNoteOn, NodeSet
 from antiphon.session.commands import (
@@ -391,7 +391,7 @@ def test_an_event_file_plays_notes_at_samples_and_beats():
         NoteOn(60, 0.5, when=Sample(100)), NoteOff(60, when=Beat(0.5)), Control(64, 1.0, 2, "k", Sample(300)),
         Bend(-0.5, when=Sample(301)), SetTempo(240.0, when=Sample(0)), NoteOn(61, 0.0, when=Sample(302)),
     ]  # fmt: skip
-    runner = StageRunner(KEYS, CATALOG, make, StreamSpec(RATE, 256, 2), 120.0, commands)
+    runner = PlayerRunner(KEYS, CATALOG, make, StreamSpec(RATE, 256, 2), 120.0, commands)
     y = np.concatenate([runner.run(silence(256)).copy() for _ in range(40)], axis=1)
     assert heard(y) == as_clicks([
         (100, "on", 60, 0.5, 1), (300, "control", 64, 1.0, 2), (301, "bend", 0, -0.5, 1), (302, "off", 61, 0.0, 1),
@@ -402,11 +402,11 @@ def test_an_event_file_plays_notes_at_samples_and_beats():
 def test_an_event_file_plays_all_free_nodes_and_refuses_what_nobody_takes():
     both = graph({"a": "noteclick", "b": "noteclick"}, ["a > out", "b > out"])
     spec = StreamSpec(RATE, 256, 2)
-    runner = StageRunner(
+    runner = PlayerRunner(
         both, CATALOG, make, spec, 120.0, [NoteOn(60, 0.5), NoteOn(61, 0.5, 1, "b", Sample(9)), Panic(Sample(9000))]
     )
     y = runner.run(silence(256))
     assert y[0, 0] == pytest.approx(2 * click("on", 60, 0.5, 1))
     assert y[0, 9] == pytest.approx(click("on", 61, 0.5, 1))
     with pytest.raises(WireError, match="no node of this patch takes notes"):
-        StageRunner(graph({}, ["in > out"]), CATALOG, make, spec, 120.0, [NoteOn(60, 0.5)])
+        PlayerRunner(graph({}, ["in > out"]), CATALOG, make, spec, 120.0, [NoteOn(60, 0.5)])

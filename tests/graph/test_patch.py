@@ -369,7 +369,7 @@ def test_a_file_beside_a_trusted_patch_is_found_unless_the_library_has_it(home, 
     beside = tmp_path / "own.scsyndef"
     beside.write_bytes(b"")
     assert taken() == str(beside)
-    library = paths.made(paths.library())
+    library = paths.make_folder(paths.library())
     (library / "own.scsyndef").write_bytes(b"")
     assert taken() == "own.scsyndef"
     beside.unlink()

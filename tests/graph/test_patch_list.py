@@ -14,7 +14,7 @@ CHECKS = {"through", "worker", "bench8"}
 
 
 def write(name: str, text: str, part: str = "") -> None:
-    folder = paths.made(paths.patches() / part)
+    folder = paths.make_folder(paths.patches() / part)
     (folder / f"{name}.toml").write_text(text)
 
 

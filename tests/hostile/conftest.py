@@ -140,7 +140,7 @@ def calm(server: ServerProcess) -> Iterator[ServerProcess]:
     answered(server)
     assert server.pids() == pids
     assert server.status()["nodes"] == nodes
-    assert server.said() == ""
+    assert server.standard_error() == ""
 
 
 def answered(server: ServerProcess, within: float = QUICK) -> None:

@@ -67,8 +67,8 @@ def test_a_server_whose_folders_are_full_plays_on(small: Path) -> None:
         os.kill(listed(server, "recorder"), signal.SIGKILL)
         answered(server)
         assert server.stop() == 0
-        assert "Traceback" not in server.said()
-        assert all(line.startswith("antiphon: ") for line in server.said().splitlines())
+        assert "Traceback" not in server.standard_error()
+        assert all(line.startswith("antiphon: ") for line in server.standard_error().splitlines())
 
 
 def back(server: ServerProcess, name: str, before: int) -> bool:
@@ -103,11 +103,11 @@ def test_a_disk_that_fills_up_ends_the_recording_not_the_sound(small: Path, tmp_
     option = "--session" if name == "set" else "--record"
     with ServerProcess("--audio", "headless", "--patch", "through", "--input", str(tmp_path / "in.wav"),
                 option, str(small / name)) as server:  # fmt: skip
-        until(server.said, 10.0, "it is told")
+        until(server.standard_error, 10.0, "it is told")
         answered(server)
         assert server.status()["missed_blocks"] <= server.status()["blocks"] // 20
         assert server.stop() == 0
-        said = server.said()
+        said = server.standard_error()
     assert said.count("\n") == 1
     assert "ends here: no space left on device; free some space" in said
     if name == "take.wav":

@@ -69,7 +69,7 @@ def test_a_storm(server: ServerProcess) -> None:
     assert len(children(supervisor)) == 5, "control, engine, recorder, weigher and web"
     until(lambda: len(list(Path(f"/proc/{supervisor}/fd").iterdir())) == descriptors, 5.0, "as many descriptors")
     assert resident(supervisor) - memory < 16 << 20
-    assert "Traceback" not in server.said()
+    assert "Traceback" not in server.standard_error()
 
 
 def test_a_killed_recorder_is_followed_by_one_that_goes_on(server: ServerProcess) -> None:
@@ -83,7 +83,7 @@ def test_a_killed_recorder_is_followed_by_one_that_goes_on(server: ServerProcess
     (new,) = set(server.home.glob("take*.wav")) - takes
     time.sleep(0.3)
     assert server.stop(signal.SIGINT) == 0
-    assert f"the recording goes on in {new}" in server.said()
+    assert f"the recording goes on in {new}" in server.standard_error()
     for take in server.home.glob("take*.wav"):
         soundfile.info(take)
     sound, _ = soundfile.read(new, dtype="float32")

@@ -70,7 +70,7 @@ def test_hostile_topics_and_payloads_are_counted_and_change_nothing(stage: tuple
     assert after["reconnects"] == before["reconnects"]
     assert (server.pids(), values(server)) == (pids, was)
     answered(server)
-    assert server.said() == ""
+    assert server.standard_error() == ""
 
 
 def test_what_is_too_large_for_us_stays_with_the_broker(stage: tuple[ServerProcess, Mosquitto]) -> None:

@@ -130,7 +130,7 @@ def test_what_cannot_be_sent_is_counted(wired: Wired) -> None:
 
 def test_senders_are_remembered_up_to_a_bound(wired: Wired) -> None:
     for n in range(MAX_PEERS + 10):
-        wired.end.peer(("127.0.0.1", n + 1)).heard = float(n)
+        wired.end.peer(("127.0.0.1", n + 1)).last_received = float(n)
     assert len(wired.end._peers) <= MAX_PEERS
     assert wired.end.known("127.0.0.1:1") is None
     newest = f"127.0.0.1:{MAX_PEERS + 10}"

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from antiphon.errors import UsageError
+from antiphon_models.learning import card
 from antiphon_models.learning import evaluation as tables
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, Measure, MetricValue, System
 
@@ -58,7 +59,8 @@ def test_the_table_is_in_order_of_roles() -> None:
     assert "false ↓" in lines[0]
     assert any("worst of ours, gain: 1.00 (item 0)" in line for line in lines)
     assert lines[-1] == "Not comparable with anything."
-    assert "n 4 a figure" in "\n".join(lines)
+    assert lines[0].split()[0] == "n"
+    assert [line.split()[2] for line in lines[1:4]] == ["4", "4", "4"]
 
 
 def test_only_asked_systems() -> None:
@@ -131,3 +133,96 @@ def test_examples_are_files_by_item_and_system(tmp_path, monkeypatch) -> None:
     assert (rate, len(sound), sound[100]) == (48000, 480, pytest.approx(0.5, abs=1e-6))
     with pytest.raises(UsageError, match="no sounds to show"):
         _write(iter([]), tmp_path)
+
+
+# ---- without the data folder
+
+
+class Songs(Sums):
+    folders = ("songs",)
+    synthetic_doc = "4 sums made by seed"
+
+    def scores(self, ask):
+        for score in super().scores(ask):
+            yield MetricValue(score.system, score.measure, score.item, score.value, "made" if ask.synthetic else "data")
+
+
+def test_missing_folders_are_replaced_and_a_line_says_so(tmp_path) -> None:
+    lines: list[str] = []
+    request = tables.choose_material(Songs(), ask(say=lines.append))
+    assert request.synthetic
+    assert len(lines) == 1
+    assert "data holds no songs/: measured on 4 sums made by seed; not to be compared" in lines[0]
+    assert not tables.choose_material(Songs(), ask(files=(Path("a.wav"),), say=lines.append)).synthetic
+    (tmp_path / "songs").mkdir()
+    assert not tables.choose_material(Songs(), EvaluationRequest(tmp_path, tmp_path, say=lines.append)).synthetic
+    assert len(lines) == 1
+    with pytest.raises(UsageError, match="data holds no songs/"):
+        tables.choose_material(type("Bound", (Songs,), {"synthetic_doc": ""})(), ask())
+
+
+def test_each_group_has_a_table(tmp_path) -> None:
+    figures = tables.cells(Songs(), [*Songs().scores(ask()), *Songs().scores(ask(synthetic=True, limit=2))])
+    lines = tables.figure_lines(Songs(), figures)
+    assert [line for line in lines if line.endswith(":")] == ["data:", "made:"]
+    counts = [line.split()[2] for line in lines if line.startswith("ours")]
+    assert counts == ["4", "2"]
+
+
+# ---- the card
+
+
+@pytest.fixture
+def readme(tmp_path, monkeypatch) -> Path:
+    """The README of a plugin, with markers, that the evaluation "sums" has as its card."""
+    package = tmp_path / "antiphon_adding"
+    package.mkdir()
+    (package / "__init__.py").write_text("raise ImportError('a card needs no import of its plugin')\n")
+    (package / "README.md").write_text("# adding\n\n{}\n{}\n\n## Licence\n".format(*card.markers("sums")))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(Sums, "card", "antiphon_adding", raising=False)
+    return package / "README.md"
+
+
+def test_the_card_is_replaced_between_its_markers(tmp_path, command, readme) -> None:
+    for limit in ("3", "2"):
+        done = command("evaluate", "sums", "--card", "--limit", limit, "--work", str(tmp_path))
+        assert done.exit_code == 0, done.output
+    text = readme.read_text()
+    begin, end = card.markers("sums")
+    assert text.startswith(f"# adding\n\n{begin}\n`antiphon evaluate sums --limit 2`, seed 1, Antiphon ")
+    assert text.endswith(f"```\n{end}\n\n## Licence\n")
+    assert text.count("1.50 ± 0.500") == 1
+    assert "2.00 ± " not in text
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (["--system", "ours"], "this measures some systems"),
+        (["--examples", "x"], "leave out --examples or --card"),
+    ],
+)
+def test_a_card_is_of_all_systems_and_all_items(tmp_path, command, readme, words, reason) -> None:
+    before = readme.read_text()
+    done = command("evaluate", "sums", "--card", "--work", str(tmp_path), *words)
+    assert isinstance(done.exception, UsageError)
+    assert reason in str(done.exception)
+    assert readme.read_text() == before
+
+
+def test_a_card_is_not_of_synthetic_items(readme) -> None:
+    with pytest.raises(UsageError, match="items without data"):
+        card.check("sums", Sums(), ask(synthetic=True))
+
+
+def test_a_readme_without_its_markers_is_left_alone(tmp_path, command, readme) -> None:
+    begin, end = card.markers("sums")
+    for text in ("# adding\n", f"{begin}\n", f"{end}\n{begin}\n", f"{begin}\n{begin}\n{end}\n"):
+        readme.write_text(text)
+        done = command("evaluate", "sums", "--card", "--work", str(tmp_path))
+        assert "must hold these two lines once" in str(done.exception)
+        assert readme.read_text() == text
+    readme.unlink()
+    with pytest.raises(UsageError, match="sums has no card"):
+        card.readme("sums", Sums())

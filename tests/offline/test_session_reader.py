@@ -22,7 +22,7 @@ from antiphon.graph.compiler import compile_plan
 from antiphon.graph.graph import IN, OUT, End, Graph, NodeSpec, Wire
 from antiphon.graph.io_nodes import IN_NUMBER, OUT_NUMBER
 from antiphon.offline.replay import replay
-from antiphon.offline.session_reader import LOG, SessionLog, found
+from antiphon.offline.session_reader import LOG, SessionLog, session_folder
 from antiphon.plugins import loader
 from antiphon.plugins.loader import Loaded
 
@@ -115,6 +115,7 @@ def test_a_log_with_a_line_of_every_kind_is_played(tmp_path: Path, lines: list[A
         (0, ["channels"], 3, "input.wav has 48000 Hz and 2 channels, and line 1 of"),
         (0, ["session"], 3, "its first line must say session 1 or 2"),
         (1, ["tempo", "bpm"], 0.0, "line 2: it makes no sense (bpm takes 10 to 999, not 0.0)"),
+        (1, ["wait"], None, "line 2: it makes no sense (wait takes whole numbers"),
         (1, ["load", "graph"], [], "line 2: it makes no sense (load takes an object with"),
         (1, ["load", "graph", "nodes", 0, "type"], "nosuch", "line 2: there is no processor type 'nosuch'"),
         (1, ["load", "graph", "nodes", 0, "values", "gain"], 1e9, "line 2: level.gain takes 0 to 2, not 1e+09"),
@@ -211,7 +212,7 @@ def test_a_set_is_found_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     kept = tmp_path / "home" / "data" / "sessions" / "tonight"
     kept.mkdir(parents=True)
     (kept / LOG).write_text("{}\n")
-    assert found("tonight") == kept
-    assert found("elsewhere") == Path("elsewhere")
+    assert session_folder("tonight") == kept
+    assert session_folder("elsewhere") == Path("elsewhere")
     (tmp_path / "tonight").mkdir()
-    assert found("tonight") == Path("tonight"), "what is here goes first"
+    assert session_folder("tonight") == Path("tonight"), "what is here goes first"

@@ -11,7 +11,7 @@ from antiphon.cli.render import render
 from antiphon.contract.block import StreamSpec
 from antiphon.demo import hum_loop, melody_loop
 from antiphon.graph.patch import load
-from antiphon.offline.rendering import StageRunner
+from antiphon.offline.rendering import PlayerRunner
 from antiphon.offline.runner import process_stream
 from antiphon.plugins.loader import load as load_plugins
 from antiphon.runtime import resources
@@ -28,7 +28,7 @@ def loaded():
 
 def played(loaded, name, audio, commands=(), block=256):
     patch = load(resources.patches() / f"{name}.toml", loaded.catalog, trusted=True)
-    runner = StageRunner(patch.graph, loaded.catalog, loaded.make, StreamSpec(RATE, block, 2), patch.tempo, commands)
+    runner = PlayerRunner(patch.graph, loaded.catalog, loaded.make, StreamSpec(RATE, block, 2), patch.tempo, commands)
     out = np.concatenate([part.copy() for part in process_stream([audio], runner)], axis=1)
     assert runner.failures == []
     return out

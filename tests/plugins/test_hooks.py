@@ -302,7 +302,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Served:
         gain = server.ask("/node/gain/gain")[1][0]
         before = lines(log)
         assert server.stop(signal.SIGINT) == 0
-        return Served(answers, before, lines(log), server.said(), turned, gain)
+        return Served(answers, before, lines(log), server.standard_error(), turned, gain)
 
 
 @pytest.mark.parametrize("plugin", NAMES)

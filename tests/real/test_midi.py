@@ -180,7 +180,7 @@ def test_hostile_bytes_leave_no_trace(live: ServerProcess, home: Path) -> None:
         until(lambda: received(live) > count, 2.0, "a note behind all that")
         live.sync()
         assert live.status()["control"]["pid"] == live.pids()["control"]
-    assert "Traceback" not in live.said()
+    assert "Traceback" not in live.standard_error()
 
 
 def test_what_is_played_goes_out_to_gear(live: ServerProcess) -> None:

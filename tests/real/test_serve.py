@@ -55,4 +55,4 @@ def test_a_control_that_hangs_is_replaced_and_nothing_is_missed(tmp_path: Path) 
         after = server.pids()
         assert after["control"] != before["control"]
         assert after["engine"] == before["engine"]
-        assert "control has not turned for" in server.said()
+        assert "control has not turned for" in server.standard_error()

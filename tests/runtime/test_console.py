@@ -11,12 +11,12 @@ import pytest
 
 GONE = """
 import os, sys
-from antiphon.runtime.console import say, tell
+from antiphon.runtime.console import say, write_output
 os.dup2({fd}, 2)
 say("one")
 say("two")
 print("by another's print", file=sys.stderr, flush=True)
-tell("still here")
+write_output("still here")
 """
 
 
@@ -53,6 +53,9 @@ assert lost() == 0
 
 
 def test_a_line_is_said_whatever_is_in_it() -> None:
-    text = "from antiphon.runtime.console import lost, say, tell; say('\\udce4'); tell('\\udce4'); assert not lost()"
+    text = (
+        "from antiphon.runtime.console import lost, say, write_output; "
+        "say('\\udce4'); write_output('\\udce4'); assert not lost()"
+    )
     done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "\\udce4\n", "antiphon: \\udce4\n")

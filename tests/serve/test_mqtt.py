@@ -72,8 +72,12 @@ def test_the_password_is_nowhere(broker: Mosquitto, tmp_path: Path) -> None:
         broker.stop()
         until(lambda: server.status()["mqtt"]["state"] == "connecting", 5, "the broker's end is known")
         os.kill(server.pids()["control"], signal.SIGKILL)
-        until(lambda: "MQTT" in server.said().split("starting it again")[-1], 10, "the next has tried the broker")
-        shown = server.said() + str(server.status()) + "".join(server.lines)
+        until(
+            lambda: "MQTT" in server.standard_error().split("starting it again")[-1],
+            10,
+            "the next has tried the broker",
+        )
+        shown = server.standard_error() + str(server.status()) + "".join(server.lines)
         lines = "\n".join(command_lines())
         assert f"mqtt://{USER}:{'x' * len(WRITTEN)}@127.0.0.1:{broker.port}" in lines
         kept = b"".join(p.read_bytes() for p in home.rglob("*") if p.is_file() and not p.is_socket())
@@ -98,7 +102,7 @@ def test_without_a_broker_the_status_says_so(tmp_path: Path) -> None:
     with ServerProcess(*OPTIONS, home=tmp_path) as server:
         assert server.status()["mqtt"] is None
         server.stop()
-        assert server.said() == ""
+        assert server.standard_error() == ""
 
 
 def test_a_broker_that_cannot_be_reached_stops_nothing(tmp_path: Path) -> None:
@@ -107,4 +111,4 @@ def test_a_broker_that_cannot_be_reached_stops_nothing(tmp_path: Path) -> None:
         until(lambda: server.status()["mqtt"]["reason"], 20, "the reason is told")
         assert server.status()["mqtt"]["state"] == "connecting"
         assert server.stop() == 0
-        assert server.said().count("MQTT") == 1
+        assert server.standard_error().count("MQTT") == 1

@@ -58,7 +58,7 @@ def test_it_starts_answers_and_ends_leaving_no_process(options: list[str], tmp_p
         pids = server.pids()
         children = Path(f"/proc/{pids['supervisor']}/task/{pids['supervisor']}/children").read_text().split()
         assert server.stop(signal.SIGINT) == 0
-        assert server.said() == ""
+        assert server.standard_error() == ""
     assert all(gone(pid) for pid in [*pids.values(), *map(int, children)])
     assert longest_gap(tmp_path / "out.wav") == 0
 
@@ -159,12 +159,12 @@ def test_after_a_crash_of_everything_the_last_state_is_back_unless_another_patch
     assert second.ask("/node/echo/feedback")[1] == [0.75]
     assert second.ask("/node/out/gain")[1] == [-6.0]
     assert second.ask("/tempo")[1] == [77.0]
-    assert "its patch and values are restored" in second.said()
+    assert "its patch and values are restored" in second.standard_error()
     killed(second)
     with ServerProcess(*base, "--patch", "click", home=tmp_path) as third:
         assert third.ask("/node/list")[1] == ["click", "click"]
         assert third.ask("/node/out/gain")[1] == [0.0]
-        assert third.said() == ""
+        assert third.standard_error() == ""
 
 
 def test_nothing_but_a_signal_to_end_ends_it(options: list[str], tmp_path: Path) -> None:
@@ -210,7 +210,7 @@ def test_a_killed_web_process_is_back_and_nothing_is_heard(options: list[str], t
         assert server.ask("/node/gain/gain") == ("/node/gain/gain", [0.5])
         assert (after["control"]["pid"], after["engine"]["pid"]) == (before["control"]["pid"], before["engine"]["pid"])
         assert after["missed_blocks"] == before["missed_blocks"]
-        assert server.said().count("web ended (killed by SIGKILL); starting it again") == 3
+        assert server.standard_error().count("web ended (killed by SIGKILL); starting it again") == 3
     assert longest_gap(tmp_path / "out.wav") == 0
 
 
@@ -251,4 +251,4 @@ def test_a_web_process_whose_loop_is_held_is_ended_and_another_serves(options: l
             with contextlib.suppress(ConnectionResetError):
                 assert sock.recv(1) == b""
         assert server.status()["web"]["pid"] != web
-        assert "web ended (killed by SIGALRM)" in server.said()
+        assert "web ended (killed by SIGALRM)" in server.standard_error()

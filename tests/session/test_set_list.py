@@ -64,7 +64,7 @@ def test_what_is_wrong_is_refused_with_its_line_and_what_is_allowed(old, new, sa
 def test_a_performers_own_set_stands_before_a_built_in_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("ANTIPHON_HOME", str(tmp_path))
     built_in = set_list.names()
-    folder = paths.made(paths.patches() / "live")
+    folder = paths.make_folder(paths.patches() / "live")
     (folder / "mine.toml").write_text(GOOD)
     (folder / f"{built_in[0]}.toml").write_text(GOOD)
     assert set_list.names() == sorted({*built_in, "mine"})

@@ -27,7 +27,7 @@ def test_it_keeps_what_it_was_told() -> None:
     backend = Null(48000, 64)
     backend.open(1, SynthSettings("bass"))
     _tell(backend, 3, Event("on", 5, 40, 0.5, 2), Event("off", 9, 40, 0.0, 2))
-    assert list(backend.told) == [
+    assert list(backend.received) == [
         {"sample": 192, "slot": 1, "instrument": "bass", "kind": "on", "offset": 5, "number": 40, "value": 0.5,
          "channel": 2},
         {"sample": 192, "slot": 1, "instrument": "bass", "kind": "off", "offset": 9, "number": 40, "value": 0.0,

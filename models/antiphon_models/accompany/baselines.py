@@ -52,8 +52,8 @@ def harmoniser(notes: Sequence[BeatNote], beats: int, first: int, meter: int) ->
         path.append(at)
         at = int(step[at])
     path.reverse()
-    made = [0] * beats
+    result = [0] * beats
     for n, start in enumerate(starts):
         for beat in range(max(0, start), min(beats, start + half)):
-            made[beat] = chords[path[n]]
-    return made
+            result[beat] = chords[path[n]]
+    return result

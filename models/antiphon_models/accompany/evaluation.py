@@ -1,101 +1,118 @@
-"""`accompany` beside the held tonic and an untuned harmoniser, on POP909's songs held out for the test."""
+"""`antiphon evaluate accompany`: chords and piano beside baselines and the songs' own pianist."""
 
 from __future__ import annotations
 
-import json
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import Any
-
-import numpy as np
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
 
 from antiphon_accompany.files import Section, accompany_file
 from antiphon_accompany.notes import BeatNote
 from antiphon_accompany.styles import STYLES
-from antiphon_models.accompany import baselines
+from antiphon_models.accompany import baselines, synthetic
 from antiphon_models.accompany.measures import agreement, chords_of, clash, texture, unlike
 from antiphon_models.accompany.songs import TEST, AnnotatedSong, songs
-from antiphon_models.learning import needs
+from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, Measure, MetricValue, System
 
-Row = dict[str, float]
-SYSTEMS = ("trivial", "classical", "live", "ours", "human")
-EACH_STYLE = 36
-"""Songs, at most, that every style is tried on."""
+EACH_STYLE = 24
+"""Songs, at most, on which every style is measured."""
+_OURS: Mapping[str, Mapping[str, Any]] = {"live": {"lookahead": 0}, "file": {}}
+_STYLES = {f"style={style}": {"style": style} for style in STYLES if style != "auto"}
+
+
+class Accompanying(Evaluation):
+    """POP909's songs whose numbers end in 8 and 9: melody in, bars as annotated."""
+
+    systems: ClassVar[tuple[System, ...]] = (
+        System("held tonic", "trivial"),
+        System("untuned harmoniser", "classical"),
+        *(System(name, "ours") for name in (*_OURS, *_STYLES)),
+        System("pianist", "oracle"),
+    )
+    measures: ClassVar[tuple[Measure, ...]] = (
+        Measure("chords"),
+        Measure("played"),
+        Measure("clash", "", "lower"),
+        Measure("density", "", "lower"),
+        Measure("polyphony", "", "lower"),
+        Measure("height", "octaves", "lower"),
+        Measure("spread", "octaves", "lower"),
+        Measure("variety", "", "lower"),
+    )
+    note: ClassVar[str] = (
+        "chords: mir_eval's majmin of the reported chords with the annotated ones. played: the same of the notes. "
+        "clash: share of melody time beside a semitone or minor ninth. The rest: difference from the song's piano."
+    )
+    folders: ClassVar[tuple[str, ...]] = ("pop909",)
+    synthetic_doc: ClassVar[str] = "songs drawn by seed: a chord a bar, and melodies of its tones"
+    card: ClassVar[str] = "antiphon_accompany"
+
+    def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
+        """Figures of all systems on all songs, then of each style on some of them."""
+        if ask.synthetic:
+            material = list(synthetic.songs(ask.seed, ask.limit or synthetic.COUNT))
+        else:
+            material = list(songs(ask.data / "pop909", TEST, ask.limit or 0))
+        for song in material:
+            yield from _values(song, ask, _OURS, "", pianist=not ask.synthetic)
+        some = material[:: max(1, len(material) // EACH_STYLE)][:EACH_STYLE]
+        for song in some:
+            yield from _values(song, ask, {"file": {}, **_STYLES}, f"each style, {len(some)} of the songs",
+                               pianist=not ask.synthetic)  # fmt: skip
 
 
 def play(song: AnnotatedSong, **settings: Any) -> tuple[list[BeatNote], list[int]]:
-    """The accompaniment of a song's melody, and the chord of each of its beats; its bars as annotated."""
-    named_chords: list[tuple[float, int]] = []
+    """The accompaniment of a song's melody, its bars as annotated.
+
+    Args:
+        song: The song.
+        settings: Parameters of the node.
+
+    Returns:
+        The notes, and each beat's chord (-1: none).
+    """
+    reports: list[tuple[float, int]] = []
     start = song.first - song.meter * -(-song.first // song.meter)
     count = len(song.beats)
-    notes = accompany_file(song.melody, settings, song.tempo, [Section(start, song.meter)], count, named_chords)
-    named = dict(named_chords)
-    return notes, [named.get(float(beat), -1) for beat in range(count)]
+    notes = accompany_file(song.melody, settings, song.tempo, [Section(start, song.meter)], count, reports)
+    chords = dict(reports)
+    return notes, [chords.get(float(beat), -1) for beat in range(count)]
 
 
-def systems(song: AnnotatedSong, wanted: Sequence[str]) -> Iterator[tuple[str, Row]]:
-    """Each system's figures on a song."""
+def _values(
+    song: AnnotatedSong, ask: EvaluationRequest, ours: Mapping[str, Mapping[str, Any]], group: str, *, pianist: bool
+) -> Iterator[MetricValue]:
+    """Figures on one song. pianist: its piano track is a pianist's, and textures are compared with it."""
+    for name, row in _rows(song, ask, ours, baselines_too=not group, pianist=pianist):
+        for measure, value in row.items():
+            yield MetricValue(name, measure, song.name, value, group)
+
+
+def _rows(
+    song: AnnotatedSong,
+    ask: EvaluationRequest,
+    ours: Mapping[str, Mapping[str, Any]],
+    *,
+    baselines_too: bool,
+    pianist: bool,
+) -> Iterator[tuple[str, dict[str, float]]]:
     count = len(song.beats)
-    human = texture(song.piano, song.first, song.meter)
-    if "trivial" in wanted:
-        yield "trivial: held tonic", {"majmin": agreement(song, baselines.tonic(song.melody, count))}
-    if "classical" in wanted:
+    if baselines_too and ask.wants("held tonic"):
+        yield "held tonic", {"chords": agreement(song, baselines.tonic(song.melody, count))}
+    if baselines_too and ask.wants("untuned harmoniser"):
         chords = baselines.harmoniser(song.melody, count, song.first, song.meter)
-        yield "classical: untuned harmoniser", {"majmin": agreement(song, chords)}
-    for name in wanted:
-        settings: dict[str, Any] = {}
-        if name == "live":
-            settings = {"lookahead": 0}
-        elif name in STYLES:
-            settings = {"style": name}
-        elif name != "ours":
+        yield "untuned harmoniser", {"chords": agreement(song, chords)}
+    for name, settings in ours.items():
+        if not ask.wants(name):
             continue
         notes, chords = play(song, **settings)
-        row = {"majmin": agreement(song, chords), "played": agreement(song, chords_of(notes, count))}
+        row = {"chords": agreement(song, chords), "played": agreement(song, chords_of(notes, count))}
         row["clash"] = clash(song.melody, notes)
-        row |= unlike(texture(notes, song.first, song.meter), human)
-        yield f"ours, {name}" if name != "ours" else "ours", row
-    if "human" in wanted:
-        row = {"played": agreement(song, chords_of(song.piano, count)), "clash": clash(song.melody, song.piano)}
-        yield "human", row
-
-
-def evaluate(data: Path, digits: str = TEST, limit: int = 0, wanted: Sequence[str] = SYSTEMS) -> dict[str, Any]:
-    """Means and standard errors over songs, by system. data: a folder that holds pop909/."""
-    needs.folders(data, ("pop909",))
-    rows: dict[str, list[Row]] = defaultdict(list)
-    for song in songs(data / "pop909", digits, limit):
-        for name, row in systems(song, wanted):
-            rows[name].append(row)
-    made: dict[str, Any] = {"songs": digits, "systems": {}}
-    for name, many in rows.items():
-        said: dict[str, Any] = {"n": len(many)}
-        for measure in many[0]:
-            values = np.array([row[measure] for row in many])
-            said[measure] = round(float(values.mean()), 4)
-            said[f"{measure}_se"] = round(float(values.std(ddof=1) / len(values) ** 0.5), 4) if len(values) > 1 else 0.0
-        made["systems"][name] = said
-    return made
-
-
-def show(result: dict[str, Any]) -> str:
-    """The table, and the result as one JSON line."""
-    heads = ("majmin", "played", "clash", "density", "polyphony", "height", "spread", "variety")
-    lines = [f"{'system':30}{'n':>5}" + "".join(f"{head:>16}" for head in heads)]
-    for name, row in result["systems"].items():
-        cells = "".join(f"{row[h]:>9.3f} ±{row[h + '_se']:.3f}" if h in row else f"{'':16}" for h in heads)
-        lines.append(f"{name:30}{row['n']:>5}" + cells)
-    return "\n".join(lines) + "\n" + json.dumps(result)
-
-
-def main(data: Path, limit: int = 0, digits: str = TEST) -> dict[str, Any]:
-    """Measures, prints and returns. limit: songs at most, 0 for all; of each style's `EACH_STYLE` at most.
-
-    Raises `UsageError` where there are no songs.
-    """
-    result = evaluate(data, digits, limit)
-    each = evaluate(data, digits, min(limit, EACH_STYLE) or EACH_STYLE, STYLES[1:])
-    result["systems"] |= each["systems"]
-    print(show(result))
-    return result
+        if pianist:
+            human = texture(song.piano, song.first, song.meter)
+            row |= unlike(texture(notes, song.first, song.meter), human)
+        yield name, row
+    if baselines_too and ask.wants("pianist"):
+        yield (
+            "pianist",
+            {"played": agreement(song, chords_of(song.piano, count)), "clash": clash(song.melody, song.piano)},
+        )

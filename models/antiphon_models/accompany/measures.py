@@ -23,15 +23,15 @@ def agreement(song: AnnotatedSong, chords: Sequence[int]) -> float:
     last = 2.0 * song.beats[-1] - song.beats[-2]
     edges = np.append(song.beats, last)
     ours = np.stack((edges[:-1], edges[1:]), axis=1)
-    said = [label(c) if c >= 0 else "N" for c in chords[: len(song.beats)]]
-    theirs = np.array([(start, end) for start, end, _ in song.said if end > start])
-    names = [text for start, end, text in song.said if end > start]
-    return float(mir_eval.chord.evaluate(theirs, names, ours, said)["majmin"])
+    estimates = [label(c) if c >= 0 else "N" for c in chords[: len(song.beats)]]
+    theirs = np.array([(start, end) for start, end, _ in song.labels if end > start])
+    names = [text for start, end, text in song.labels if end > start]
+    return float(mir_eval.chord.evaluate(theirs, names, ours, estimates)["majmin"])
 
 
 def chords_of(notes: Sequence[BeatNote], beats: int) -> list[int]:
     """The major or minor triad each beat's notes fit best, its lowest note counted twice; as before where none do."""
-    made, before = [], -1
+    result, before = [], -1
     for beat in range(beats):
         weights = np.zeros(12)
         inside = [n for n in notes if n.start < beat + 1 and n.end > beat]
@@ -41,8 +41,8 @@ def chords_of(notes: Sequence[BeatNote], beats: int) -> list[int]:
             weights[min(n.pitch for n in inside) % 12] += 0.5
             fits = [weights[list(tones(c))].sum() + 0.1 * weights[tones(c)[0]] for c in range(24)]
             before = int(np.argmax(fits))
-        made.append(before)
-    return made
+        result.append(before)
+    return result
 
 
 def clash(melody: Sequence[BeatNote], notes: Sequence[BeatNote]) -> float:

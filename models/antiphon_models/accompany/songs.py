@@ -22,7 +22,7 @@ class AnnotatedSong:
     """A song. Beats count from its first annotated beat.
 
     beats: `[n]`, seconds.  meter: beats in a bar.  first: the beat the first whole bar begins on.  chords: `[n]`,
-    each beat's (see `chords`; -1 other, -2 none).  said: (from second, to second, label) as annotated.
+    each beat's (see `chords`; -1 other, -2 none).  labels: (from second, to second, label) as annotated.
     """
 
     name: str
@@ -32,7 +32,7 @@ class AnnotatedSong:
     melody: list[BeatNote]
     piano: list[BeatNote]
     chords: NDArray[np.int64]
-    said: list[tuple[float, float, str]]
+    labels: list[tuple[float, float, str]]
     key: int
 
     @property
@@ -83,20 +83,20 @@ def read(folder: Path) -> AnnotatedSong | None:
     tracks = {track.name.strip(): _notes(track, beat) for track in file.tracks[1:]}
     if not tracks.get("MELODY") or not tracks.get("PIANO"):
         return None
-    said = []
+    labels = []
     for line in (folder / "chord_midi.txt").read_text().splitlines():
         from_, to, text = line.split()
-        said.append((float(from_), float(to), text))
+        labels.append((float(from_), float(to), text))
     chords = np.full(count, -2)
-    for start, end, text in said:
+    for start, end, text in labels:
         chords[round(np.interp(start, times, numbers)) : max(0, round(np.interp(end, times, numbers)))] = parse(text)
     key = parse((folder / "key_audio.txt").read_text().split()[2])
-    return AnnotatedSong(name, beats, meter, int(downs[0]), tracks["MELODY"], tracks["PIANO"], chords, said, key)
+    return AnnotatedSong(name, beats, meter, int(downs[0]), tracks["MELODY"], tracks["PIANO"], chords, labels, key)
 
 
 def _notes(track: MidiTrack, beat: Callable[[float], float]) -> list[BeatNote]:
-    made: list[BeatNote] = []
+    notes: list[BeatNote] = []
     for note in track.notes:
         first = beat(note.start)
-        made.append(BeatNote(first, max(beat(note.end), first + 1.0 / 24.0), note.number, note.velocity))
-    return sorted(made)
+        notes.append(BeatNote(first, max(beat(note.end), first + 1.0 / 24.0), note.number, note.velocity))
+    return sorted(notes)

@@ -77,9 +77,9 @@ def count(given: list[_Counted]) -> HarmonyTables:
             following[place, mode] = (1.0 - change) * np.eye(24) + change * to / to.sum(axis=1, keepdims=True)
     listened = np.concatenate((_DURATION * _log(sounds), _ONSET * _log(begins)), axis=2).transpose(0, 2, 1)
     share = first / first.sum(axis=1, keepdims=True)
-    made = {"first": share, "next": following, "heard": listened}
-    made["past"], made["around"] = (_discriminants(given, name) for name in ("past", "around"))
-    return HarmonyTables.of(made)
+    tables = {"first": share, "next": following, "heard": listened}
+    tables["past"], tables["around"] = (_discriminants(given, name) for name in ("past", "around"))
+    return HarmonyTables.of(tables)
 
 
 def settle(given: list[_Counted], tables: HarmonyTables) -> int:
@@ -94,7 +94,7 @@ def settle(given: list[_Counted], tables: HarmonyTables) -> int:
             score = np.log(tables.next[song.place[1:][both], mode, chords[:-1][both], chords[1:][both]]).sum()
             score += np.log(tables.first[mode, chords[known]]).sum()
             seen = np.concatenate((durations, onsets), axis=1)[known]
-            scores.append(score + (seen * tables.melody_of[mode][:, chords[known]].T).sum())
+            scores.append(score + (seen * tables.heard[mode][:, chords[known]].T).sum())
         best = int(np.argmax(scores))
         moved += best != song.key
         song.key = best
@@ -126,8 +126,8 @@ def _log(counts: NDArray[np.float64]) -> NDArray[np.float64]:
     share = counts / counts.sum(axis=2, keepdims=True)
     mean = counts.sum(axis=1, keepdims=True)
     mixed = 0.95 * share + 0.05 * mean / mean.sum(axis=2, keepdims=True)
-    made: NDArray[np.float64] = np.log(mixed / mixed.sum(axis=2, keepdims=True))
-    return made
+    logs: NDArray[np.float64] = np.log(mixed / mixed.sum(axis=2, keepdims=True))
+    return logs
 
 
 def _discriminants(given: list[_Counted], name: str) -> NDArray[np.float64]:
@@ -142,7 +142,7 @@ def _discriminants(given: list[_Counted], name: str) -> NDArray[np.float64]:
         at.append(song.place)
     x, y, mode_of, place_of = (np.concatenate(parts) for parts in (seen, chords, modes, at))
     size = x.shape[1]
-    made = np.zeros((4, 2, size + 1, 24))
+    result = np.zeros((4, 2, size + 1, 24))
     for mode in (0, 1):
         mine = (mode_of == mode) & (y >= 0)
         every = x[mine].mean(axis=0)
@@ -157,10 +157,10 @@ def _discriminants(given: list[_Counted], name: str) -> NDArray[np.float64]:
             spread = rest.T @ rest / len(rest)
             spread = (1.0 - SHRINK) * spread + SHRINK * np.diag(np.diag(spread)) + 1e-3 * np.eye(size)
             weights = np.linalg.solve(spread, centres.T)
-            made[place, mode, :size] = weights
+            result[place, mode, :size] = weights
             share = (counts + 1) / (counts + 1).sum()
-            made[place, mode, size] = np.log(share) - 0.5 * (centres.T * weights).sum(axis=0)
-    return made
+            result[place, mode, size] = np.log(share) - 0.5 * (centres.T * weights).sum(axis=0)
+    return result
 
 
 def main(data: Path, digits: str = TRAIN) -> None:
@@ -176,14 +176,14 @@ def main(data: Path, digits: str = TRAIN) -> None:
         print(f"{settle(given, tables)} of {len(given)} songs moved to another key")
     tables = count(given)
     halves = {name: getattr(tables, name).astype(np.float16) for name in ("first", "next", "heard", "past", "around")}
-    said = {
+    details = {
         "plugin": "accompany",
         "licence": "MIT",
         "trained_on": f"counts in POP909, songs whose number ends in {', '.join(digits)}",
         "card": "plugins/antiphon_accompany/README.md",
         "parameters": sum(a.size for a in halves.values()),
     }
-    write_weights(MODEL, halves, models_folder(), said)
+    write_weights(MODEL, halves, models_folder(), details)
 
 
 if __name__ == "__main__":

@@ -36,6 +36,9 @@ def evaluate(
             "--examples", help="Write sounds into this folder: a few items, and what each system makes of them."
         ),
     ] = None,
+    card: Annotated[
+        bool, typer.Option("--card", help="Also put the figures into the README of the plugin, between its markers.")
+    ] = False,
     listing: Annotated[bool, typer.Option("--list", help="Show what can be evaluated.")] = False,
 ) -> None:
     """Measure a plugin beside baselines and peers: a table with n and standard error, on its items or on your files."""
@@ -43,19 +46,21 @@ def evaluate(
 
     from antiphon.api.files import cache_folder, make_folder, write_atomic
     from antiphon.api.rendering import load_plugins
+    from antiphon_models.learning import card as cards
     from antiphon_models.learning import evaluation as tables
     from antiphon_models.learning import needs
 
-    if examples is not None and json_file is not None:
-        raise UsageError("--examples writes sounds and no figures; leave out --examples or --json")
-    found = load_plugins(None, check=False).factories["evaluations"]
+    if examples is not None and (json_file is not None or card):
+        other = "--card" if card else "--json"
+        raise UsageError(f"--examples writes sounds and no figures; leave out --examples or {other}")
+    factories = load_plugins(None, check=False).factories["evaluations"]
     if listing or not name:
-        for each in sorted(found):
+        for each in sorted(factories):
             typer.echo(each)
         return
-    if name not in found:
-        raise UsageError(f"nothing named {name!r} can be evaluated{instead(name, sorted(found))}")
-    evaluation = found[name]()
+    if name not in factories:
+        raise UsageError(f"nothing named {name!r} can be evaluated{instead(name, sorted(factories))}")
+    evaluation = factories[name]()
     for path in files or ():
         if not path.is_file():
             raise UsageError(f"{path} is no file; {evaluation.files_doc or 'none are taken'}")
@@ -65,7 +70,10 @@ def evaluate(
         say=say,
     )  # fmt: skip
     tables.check(evaluation, ask)
-    with needs.said(name):
+    ask = tables.choose_material(evaluation, ask)
+    if card:
+        cards.check(name, evaluation, ask)
+    with needs.explained(name):
         if examples is not None:
             _write(evaluation.examples(ask), examples)
             return
@@ -78,6 +86,8 @@ def evaluate(
     if json_file is not None:
         figures = tables.as_json(name, evaluation, ask, cells)
         write_atomic(json_file, (json.dumps(figures, indent=1) + "\n").encode())
+    if card:
+        typer.echo(f"written into {cards.write(name, evaluation, ask, cells)}")
 
 
 def _write(examples: Iterator[Example], folder: Path) -> None:
@@ -87,7 +97,7 @@ def _write(examples: Iterator[Example], folder: Path) -> None:
     items: dict[str, int] = {}
     for example in examples:
         number = items.setdefault(example.item, len(items) + 1)
-        words = re.sub(r"[^a-z0-9+-]+", "-", f"{example.item} - {example.made}".lower()).replace("---", "--")
+        words = re.sub(r"[^a-z0-9+-]+", "-", f"{example.item} - {example.label}".lower()).replace("---", "--")
         path = make_folder(folder) / f"{number:02d}-{words}.wav"
         with AudioWriter(path, example.rate, 1, "PCM_24") as writer:
             writer.write(example.sound[None])

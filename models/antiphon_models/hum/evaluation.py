@@ -180,7 +180,7 @@ def _hertz(pitches: F64) -> F64:
 
 def f1(clip: TestClip, found: Found, ends: float | None = None) -> float:
     """Note F1, 0 to 1. ends: part of a note its end may be off by, None to ignore ends."""
-    import mir_eval  # type: ignore[import-untyped]
+    import mir_eval
 
     found = [note for note in found if note[1] > note[0] >= 0.0]
     if not found:

@@ -125,7 +125,7 @@ def world() -> Any:
         stand_in = types.ModuleType("pkg_resources")
         stand_in.get_distribution = importlib.metadata.distribution  # type: ignore[attr-defined]
         sys.modules["pkg_resources"] = stand_in
-    import pyworld  # type: ignore[import-untyped]
+    import pyworld
 
     return pyworld
 

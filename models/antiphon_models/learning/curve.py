@@ -16,11 +16,11 @@ class Log:
     """A CSV file of step, part ("train" or "valid"), name, value. What is in it already stays, up to `step`."""
 
     def __init__(self, path: Path, step: int) -> None:
-        kept = [row for row in read(path) if row[0] < step] if path.exists() else []
+        rows = [row for row in read(path) if row[0] < step] if path.exists() else []
         self._file = path.open("w", encoding="utf-8", newline="")
         self._rows = csv.writer(self._file)
         self._rows.writerow(("step", "part", "name", "value"))
-        self._rows.writerows((n, part, name, f"{value:.6g}") for n, part, name, value in kept)
+        self._rows.writerows((n, part, name, f"{value:.6g}") for n, part, name, value in rows)
         self._file.flush()
 
     def add(self, step: int, part: str, values: Mapping[str, float]) -> None:
@@ -33,14 +33,14 @@ class Log:
 
 def read(path: Path) -> list[tuple[int, str, str, float]]:
     """Rows of a log; what cannot be read of the last line, after a crash, is left out."""
-    found = []
+    rows = []
     with path.open(encoding="utf-8", newline="") as file:
         for row in csv.reader(file):
             try:
-                found.append((int(row[0]), row[1], row[2], float(row[3])))
+                rows.append((int(row[0]), row[1], row[2], float(row[3])))
             except (ValueError, IndexError):
                 continue
-    return found
+    return rows
 
 
 def draw(rows: Sequence[tuple[int, str, str, float]], title: str) -> str:

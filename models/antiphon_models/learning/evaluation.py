@@ -1,11 +1,11 @@
-"""What a plugin's author writes to have something measured, and the table that is made of it."""
+"""The interface of an evaluation, for plugin authors, and the table of its figures."""
 
 from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeAlias
 
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from antiphon.api import UsageError
 from antiphon.api.console import instead
+from antiphon_models.learning import needs
 
 Role: TypeAlias = Literal["trivial", "classical", "peer", "ours", "oracle"]
 ROLES: tuple[Role, ...] = ("trivial", "classical", "peer", "ours", "oracle")
@@ -21,7 +22,12 @@ ROLES: tuple[Role, ...] = ("trivial", "classical", "peer", "ours", "oracle")
 
 @dataclass(frozen=True, slots=True)
 class System:
-    """What is measured. role: what it stands for in the table."""
+    """What is measured: a processor of ours, or something to compare it with.
+
+    Attributes:
+        name: Its row in the table.
+        role: Its purpose in the comparison.
+    """
 
     name: str
     role: Role
@@ -29,7 +35,13 @@ class System:
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """What is measured of it. better: which way."""
+    """A quantity measured of each system.
+
+    Attributes:
+        name: Its column in the table.
+        unit: Its unit; empty for ratios and counts.
+        better: The direction of improvement.
+    """
 
     name: str
     unit: str = ""
@@ -38,29 +50,53 @@ class Measure:
 
 @dataclass(frozen=True, slots=True)
 class MetricValue:
-    """One figure of one system on one item."""
+    """One figure of one system on one item.
+
+    Attributes:
+        system: The system's name.
+        measure: The measure's name.
+        item: The item's name.
+        value: The figure; NaN and infinity are left out of the table.
+        group: Items of different groups have tables of their own ("" for all in one).
+    """
 
     system: str
     measure: str
     item: str
     value: float
+    group: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """What an item sounds like. made: by which system, or what it is itself.  sound: float32 `[frames]`."""
+    """An item as sound, before or after a system.
+
+    Attributes:
+        item: The item's name.
+        label: The system whose output it is, or what the item itself is ("clean", "noisy").
+        sound: float32 `[frames]`.
+        rate: Frames a second.
+    """
 
     item: str
-    made: str
+    label: str
     sound: NDArray[np.float32]
     rate: int
 
 
 @dataclass(frozen=True, slots=True)
 class EvaluationRequest:
-    """One evaluation. data: the folder with what was given (pop909/, esc10/, …).  work: a folder for what is made.
-    limit: items at most, None for all.  systems: their names, none for all.  files: of whoever asks; none for the
-    evaluation's own.  say: takes one line for whoever watches.
+    """One evaluation, as requested on the command line.
+
+    Attributes:
+        data: The folder of recorded and written material (pop909/, esc10/, …).
+        work: A folder for material that the evaluation makes.
+        seed: Of everything drawn by chance.
+        limit: Most items; None for all.
+        systems: Names of the requested systems; none for all.
+        files: The user's own files; none for the evaluation's items.
+        say: Takes one line for the terminal.
+        synthetic: The items are to be made without `data`, because folders are missing there.
     """
 
     data: Path
@@ -70,36 +106,61 @@ class EvaluationRequest:
     systems: tuple[str, ...] = ()
     files: tuple[Path, ...] = ()
     say: Callable[[str], None] = print
+    synthetic: bool = False
 
     def wants(self, system: str) -> bool:
+        """Whether a system is requested."""
         return not self.systems or system in self.systems
 
 
 class Evaluation(ABC):
-    """systems, measures: rows and columns.  note: what the figures may not be compared with, one sentence.
-    files_doc: what files may be given; "" where none can.
+    """Measures systems on the same items; registered by the hook `antiphon_evaluations`.
+
+    Attributes:
+        systems: The table's rows.
+        measures: The table's columns.
+        note: What the figures may not be compared with, one sentence.
+        files_doc: What files the user may give; empty where none can be given.
+        folders: Folders of `EvaluationRequest.data` that the evaluation's own items need.
+        synthetic_doc: What is measured where one of `folders` is missing, as "24 melodies made by seed"; empty where
+            the evaluation cannot run without them.
+        card: The package whose README.md holds the figures (see `card.py`); empty where none does.
     """
 
     systems: ClassVar[tuple[System, ...]]
     measures: ClassVar[tuple[Measure, ...]]
     note: ClassVar[str] = ""
     files_doc: ClassVar[str] = ""
+    folders: ClassVar[tuple[str, ...]] = ()
+    synthetic_doc: ClassVar[str] = ""
+    card: ClassVar[str] = ""
 
     @abstractmethod
     def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
-        """Scores as they come, of the systems that are asked for (`ask.wants`), all on the same items.
+        """Yields figures of the requested systems (`ask.wants`), all on the same items.
 
-        A peer that is not installed has no scores, and `ask.say` is told so.
+        A peer that is not installed has no figures; a line to `ask.say` names it.
         """
 
     def examples(self, ask: EvaluationRequest) -> Iterator[Example]:
-        """A few items, `ask.limit` of them, as they are and as each system that is asked for leaves them."""
+        """Yields `ask.limit` items as sound, unprocessed and from each requested system."""
         return iter(())
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """mean, error: over n items, its standard error, 0 for one.  worst: the least good value.  worst_item: whose."""
+    """A figure of the table.
+
+    Attributes:
+        system: The system's name.
+        measure: The measure's name.
+        n: Number of items.
+        mean: Over the items.
+        error: Standard error of the mean; 0 for one item.
+        worst: The least good value.
+        worst_item: The item that has it.
+        group: The items' group.
+    """
 
     system: str
     measure: str
@@ -108,10 +169,11 @@ class Cell:
     error: float
     worst: float
     worst_item: str
+    group: str = ""
 
 
 def check(evaluation: Evaluation, ask: EvaluationRequest) -> None:
-    """`UsageError` for systems there are none of, and for files where none can be given."""
+    """Raises `UsageError` for unknown systems, and for files where none can be given."""
     names = [system.name for system in evaluation.systems]
     for name in ask.systems:
         if name not in names:
@@ -120,17 +182,46 @@ def check(evaluation: Evaluation, ask: EvaluationRequest) -> None:
         raise UsageError("this evaluation takes no files of yours; leave them out")
 
 
+def choose_material(evaluation: Evaluation, ask: EvaluationRequest) -> EvaluationRequest:
+    """Decides whether the items come from the data folder or are synthetic.
+
+    Args:
+        evaluation: Declares `folders` and `synthetic_doc`.
+        ask: The request.
+
+    Returns:
+        The request; with `synthetic`, after one line to `ask.say`, where a folder is missing and no files are given.
+
+    Raises:
+        UsageError: A folder is missing, and the evaluation makes no items itself.
+    """
+    missing = [] if ask.files else needs.missing_folders(ask.data, evaluation.folders)
+    if not missing:
+        return ask
+    if not evaluation.synthetic_doc:
+        needs.folders(ask.data, evaluation.folders)
+    ask.say(
+        f"{ask.data} holds no {missing[0]}/: measured on {evaluation.synthetic_doc}; "
+        "not to be compared with figures on the data (docs/training.md says where it is from)"
+    )
+    return replace(ask, synthetic=True)
+
+
 def cells(evaluation: Evaluation, scores: Iterable[MetricValue]) -> list[Cell]:
-    """Scores by system and measure, in the evaluation's order. What is no number is left out of mean and n."""
-    held: dict[tuple[str, str], list[MetricValue]] = {}
+    """Figures by group, system and measure, in the order of groups as they came and of the evaluation's lists.
+
+    Values that are not finite are left out of mean and n.
+    """
+    values: dict[tuple[str, str, str], list[MetricValue]] = {}
     for score in scores:
         if math.isfinite(score.value):
-            held.setdefault((score.system, score.measure), []).append(score)
+            values.setdefault((score.group, score.system, score.measure), []).append(score)
     return [
-        _cell(held[system.name, measure.name], measure)
+        _cell(values[group, system.name, measure.name], measure)
+        for group in dict.fromkeys(group for group, _, _ in values)
         for system in _ordered(evaluation.systems)
         for measure in evaluation.measures
-        if (system.name, measure.name) in held
+        if (group, system.name, measure.name) in values
     ]
 
 
@@ -144,29 +235,47 @@ def _cell(scores: Sequence[MetricValue], measure: Measure) -> Cell:
     error = math.sqrt(math.fsum((v - mean) ** 2 for v in values) / (n - 1) / n) if n > 1 else 0.0
     pick = min if measure.better == "higher" else max
     worst = pick(scores, key=lambda score: score.value)
-    return Cell(scores[0].system, measure.name, n, mean, error, worst.value, worst.item)
+    return Cell(scores[0].system, measure.name, n, mean, error, worst.value, worst.item, worst.group)
 
 
-def table(evaluation: Evaluation, found: Sequence[Cell]) -> list[str]:
-    """Lines to be read: a row a system, by role; a column a measure, mean ± standard error; then the worst items."""
-    measures = [m for m in evaluation.measures if any(c.measure == m.name for c in found)]
-    by = {(c.system, c.measure): c for c in found}
-    rows = [
-        ["", "", *(f"{m.name}{f', {m.unit}' if m.unit else ''}{' ↓' if m.better == 'lower' else ''}" for m in measures)]
-    ]
-    for system in _ordered(evaluation.systems):
-        if any(c.system == system.name for c in found):
-            rows.append([system.role, system.name, *(_shown(by.get((system.name, m.name))) for m in measures)])
-    lines = _columns(rows)
-    counts = sorted({c.n for c in found})
-    each = " to ".join(map(str, counts[:: max(1, len(counts) - 1)]))
-    lines.append(f"mean ± standard error; n {each} a figure; ↓ less is better")
+def table(evaluation: Evaluation, figures: Sequence[Cell]) -> list[str]:
+    """The figures as lines of text: `figure_lines`, our systems' worst items in the first group, the note."""
+    lines = figure_lines(evaluation, figures)
+    first = figures[0].group if figures else ""
     ours = {s.name for s in evaluation.systems if s.role == "ours"}
     lines += [
         f"worst of {c.system}, {c.measure}: {_number(c.worst)} ({c.worst_item})"
-        for c in found if c.system in ours and c.n > 1
+        for c in figures if c.system in ours and c.n > 1 and c.group == first
     ]  # fmt: skip
     return [*lines, evaluation.note] if evaluation.note else lines
+
+
+def figure_lines(evaluation: Evaluation, figures: Sequence[Cell]) -> list[str]:
+    """A table for each group: a row for each system, by role, a column for each measure, mean ± standard error."""
+    lines: list[str] = []
+    for group in dict.fromkeys(c.group for c in figures):
+        inside = [c for c in figures if c.group == group]
+        lines += [*([f"{group}:"] if group else []), *_group_lines(evaluation, inside)]
+    return [*lines, "mean ± standard error; ↓ less is better"]
+
+
+def _group_lines(evaluation: Evaluation, figures: Sequence[Cell]) -> list[str]:
+    measures = [m for m in evaluation.measures if any(c.measure == m.name for c in figures)]
+    by = {(c.system, c.measure): c for c in figures}
+    rows = [["", "", "n", *(column_title(measure) for measure in measures)]]
+    for system in _ordered(evaluation.systems):
+        own = [by[system.name, m.name] for m in measures if (system.name, m.name) in by]
+        if own:
+            counts = sorted({c.n for c in own})
+            each = "-".join(map(str, counts[:: max(1, len(counts) - 1)]))
+            rows.append([system.role, system.name, each, *(_shown(by.get((system.name, m.name))) for m in measures)])
+    return _columns(rows)
+
+
+def column_title(measure: Measure) -> str:
+    """A measure's name, unit and direction, as the table's head has it."""
+    unit = f", {measure.unit}" if measure.unit else ""
+    return f"{measure.name}{unit}{' ↓' if measure.better == 'lower' else ''}"
 
 
 def _shown(cell: Cell | None) -> str:
@@ -190,14 +299,15 @@ def _columns(rows: Sequence[Sequence[str]]) -> list[str]:
     ]
 
 
-def as_json(name: str, evaluation: Evaluation, ask: EvaluationRequest, found: Sequence[Cell]) -> dict[str, Any]:
-    """The same for a machine."""
+def as_json(name: str, evaluation: Evaluation, ask: EvaluationRequest, figures: Sequence[Cell]) -> dict[str, Any]:
+    """The request and the figures as JSON data."""
     return {
         "evaluation": name,
         "seed": ask.seed,
         "limit": ask.limit,
         "files": [path.name for path in ask.files],
+        "synthetic": ask.synthetic,
         "systems": [asdict(system) for system in evaluation.systems],
         "measures": [asdict(measure) for measure in evaluation.measures],
-        "figures": [asdict(cell) for cell in found],
+        "figures": [asdict(cell) for cell in figures],
     }

@@ -77,9 +77,9 @@ class Trainer:
         self._optimizer = torch.optim.Adam(self._network.parameters(), lr=recipe.rate, betas=(0.9, 0.99))
         self._rate = recipe.rate * (FURTHER if job.further else 1.0)
         self._step, self._before, self._lost = 0, 0.0, 0
-        found = checkpoint.read(folder, recipe.name, job.seed)
-        if found is not None:
-            self._restore(*found)
+        saved = checkpoint.read(folder, recipe.name, job.seed)
+        if saved is not None:
+            self._restore(*saved)
 
     @property
     def step(self) -> int:
@@ -98,7 +98,7 @@ class Trainer:
         being finite.
         """
         log = curve.Log(self._folder / "log.csv", self._step)
-        began, kept, every = time.monotonic(), time.monotonic(), max(LEAST_APART, length.steps // VALIDATIONS)
+        began, last_saved, every = time.monotonic(), time.monotonic(), max(LEAST_APART, length.steps // VALIDATIONS)
         recent: deque[Mapping[str, float | torch.Tensor]] = deque(maxlen=LOGGED)
         figures: Mapping[str, float] = {}
         complete = False
@@ -112,8 +112,8 @@ class Trainer:
                         log.add(self._step, "train", _means(recent))
                     if self._step % every == 0:
                         figures = self.validate(log)
-                    if time.monotonic() - kept > KEPT_SECONDS:
-                        kept = time.monotonic()
+                    if time.monotonic() - last_saved > KEPT_SECONDS:
+                        last_saved = time.monotonic()
                         self._keep(began)
             complete = not stop
             if complete:
@@ -234,8 +234,8 @@ def _means(recent: deque[Mapping[str, float | torch.Tensor]]) -> dict[str, float
     names = dict.fromkeys(name for values in recent for name in values)
     means = {}
     for name in names:
-        found = [float(values[name]) for values in recent if name in values]
-        found = [value for value in found if math.isfinite(value)]
-        if found:
-            means[name] = sum(found) / len(found)
+        finite = [float(values[name]) for values in recent if name in values]
+        finite = [value for value in finite if math.isfinite(value)]
+        if finite:
+            means[name] = sum(finite) / len(finite)
     return means

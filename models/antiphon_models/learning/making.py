@@ -100,7 +100,7 @@ def _write(recipe: Recipe, trained: Trained, wish: TrainOptions, began: str, say
     arrays = recipe.arrays(trained.network)
     count = sum(array.size for array in arrays.values())
     minutes = round(trained.seconds / 60.0, 1)
-    said = {
+    details = {
         "plugin": recipe.plugin,
         **recipe.said(),
         **({"began_with": began} if began else {}),
@@ -111,6 +111,6 @@ def _write(recipe: Recipe, trained: Trained, wish: TrainOptions, began: str, say
         "parameters": count,
         "validation": {key: round(float(value), 4) for key, value in trained.figures.items()},
     }
-    write_weights(recipe.weights, arrays, wish.target, said)
+    write_weights(recipe.weights, arrays, wish.target, details)
     figures = ", ".join(f"{key} {value:.3g}" for key, value in trained.figures.items())
     say(f"{recipe.weights} in {wish.target}: {count} parameters, {trained.steps} steps, {minutes} min; {figures}")

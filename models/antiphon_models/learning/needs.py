@@ -1,4 +1,4 @@
-"""What training and measuring need and is not there, said in a sentence."""
+"""Missing folders, packages and programs of trainings and evaluations, as one sentence each."""
 
 from __future__ import annotations
 
@@ -15,12 +15,17 @@ INSTALL = "`make models` installs torch, `.venv/bin/pip install -e '.[training,b
 """Of what only training and evaluation import."""
 
 
+def missing_folders(data: Path, wanted: Sequence[str]) -> list[str]:
+    """Names of the wanted folders that `data` does not hold."""
+    return [name for name in wanted if not (data / name).is_dir()]
+
+
 def folders(data: Path, wanted: Sequence[str], own: str = "") -> None:
     """Raises `UsageError` where the folder of songs, loops and noises lacks one that is wanted.
 
     own: what can be done without it, "" where nothing can.
     """
-    missing = [name for name in wanted if not (data / name).is_dir()]
+    missing = missing_folders(data, wanted)
     if missing:
         raise UsageError(
             f"{data} holds no {missing[0]}/: --data FOLDER names a folder that holds {', '.join(wanted)}; "
@@ -29,7 +34,7 @@ def folders(data: Path, wanted: Sequence[str], own: str = "") -> None:
 
 
 @contextmanager
-def said(name: str) -> Iterator[None]:
+def explained(name: str) -> Iterator[None]:
     """`UsageError` for a module or a program that is missing while `name` is trained or evaluated."""
     try:
         yield

@@ -41,8 +41,8 @@ class FluidSettings:
 
 def missing(fonts: Iterable[Path] = (FLUID, TIM)) -> list[str]:
     """What of FluidSynth and these soundfonts is not on this machine, each by its name or path."""
-    found = [] if shutil.which(PROGRAM) is not None else [PROGRAM]
-    return found + [str(font) for font in fonts if not font.is_file()]
+    names = [] if shutil.which(PROGRAM) is not None else [PROGRAM]
+    return names + [str(font) for font in fonts if not font.is_file()]
 
 
 def play(score: bytes, font: Path, rate: int, settings: FluidSettings) -> NDArray[np.float32]:

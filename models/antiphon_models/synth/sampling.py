@@ -121,14 +121,14 @@ def cutoffs(x: NDArray[np.float32], rate: int) -> list[float]:
         passed = spectrum / np.sqrt(1.0 + (hz / cut) ** 4)
         return float((hz * passed).sum() / max(passed.sum(), 1e-12))
 
-    full, found = centroid(1e9), []
+    full, result = centroid(1e9), []
     for part in DARKER:
         low, high = 40.0, FULL
         for _ in range(30):
             middle = float(np.sqrt(low * high))
             low, high = (middle, high) if centroid(middle) < part * full else (low, middle)
-        found.append(round(FULL if part == 1.0 else high, 1))
-    return found
+        result.append(round(FULL if part == 1.0 else high, 1))
+    return result
 
 
 def off_pitch(x: NDArray[np.float32], rate: int, root: int) -> float:

@@ -27,10 +27,10 @@ def spectra(sound: F32, size: int = SIZE, hop: int = HOP) -> C128:
 def sound(frames: C128, length: int, size: int = SIZE, hop: int = HOP) -> F32:
     """The inverse of `spectra`."""
     window = np.hanning(size + 1)[:-1]
-    made = np.zeros(hop * len(frames) + size)
+    output = np.zeros(hop * len(frames) + size)
     for n, piece in enumerate(np.fft.irfft(frames, size, axis=1) * window * (hop / size / 0.375)):
-        made[n * hop : n * hop + size] += piece
-    return made[size : size + length].astype(np.float32)
+        output[n * hop : n * hop + size] += piece
+    return output[size : size + length].astype(np.float32)
 
 
 def copy_input(source: F32, reference: F32) -> F32:
@@ -82,10 +82,10 @@ def quantiles(source: F32, reference: F32) -> F32:
     a, b = spectra(source), spectra(reference)
     levels, wanted = np.log(np.abs(a) + 1e-6), np.sort(np.log(np.abs(b) + 1e-6), axis=0)
     rank = levels.argsort(axis=0).argsort(axis=0) / max(1, len(levels) - 1)
-    made = np.stack(
+    output = np.stack(
         [np.interp(rank[:, k], np.linspace(0.0, 1.0, len(wanted)), wanted[:, k]) for k in range(a.shape[1])], axis=1
     )
-    return sound(np.exp(made) * np.exp(1j * np.angle(a)), len(source))
+    return sound(np.exp(output) * np.exp(1j * np.angle(a)), len(source))
 
 
 def mosaic(source: F32, reference: F32, rounds: int = 20, repeat: int = 3, poly: int = 10, run: int = 3) -> F32:

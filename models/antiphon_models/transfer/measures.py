@@ -22,10 +22,10 @@ HOP = 512
 FLOOR = 80.0
 
 
-def heard(sound: F32, rate: int) -> F32:
+def normalised(sound: F32, rate: int) -> F32:
     """The sound as measured: at `RATE`, RMS 0.1."""
-    made = np.asarray(soxr.resample(sound, rate, RATE), np.float32) if rate != RATE else sound
-    return np.asarray(made * (0.1 / (np.sqrt(np.mean(np.square(made, dtype=np.float64))) + 1e-9)), np.float32)
+    resampled = np.asarray(soxr.resample(sound, rate, RATE), np.float32) if rate != RATE else sound
+    return np.asarray(resampled * (0.1 / (np.sqrt(np.mean(np.square(resampled, dtype=np.float64))) + 1e-9)), np.float32)
 
 
 def magnitudes(sound: F32, size: int = SIZE, hop: int = HOP) -> F64:
@@ -42,9 +42,9 @@ def decibels(spectrum: F64) -> F64:
     return np.asarray(np.maximum(levels, levels.max() - FLOOR), np.float64)
 
 
-def log_spectral(made: F32, target: F32) -> float:
+def log_spectral(output: F32, target: F32) -> float:
     """Log-spectral distance in dB: over the bins root mean square, over the frames mean."""
-    a, b = decibels(magnitudes(made)), decibels(magnitudes(target))
+    a, b = decibels(magnitudes(output)), decibels(magnitudes(target))
     return float(np.sqrt(np.mean((a - b) ** 2, axis=1)).mean())
 
 
@@ -71,9 +71,9 @@ def cepstra(sound: F32) -> F64:
     return np.asarray(levels @ basis.T, np.float64)
 
 
-def timbre_distance(made: F32, reference: F32) -> float:
+def timbre_distance(output: F32, reference: F32) -> float:
     """Between the means and the covariances of the MFCC of both, in dB: |m1 - m2| + |C1 - C2|^½ (Frobenius)."""
-    a, b = cepstra(made), cepstra(reference)
+    a, b = cepstra(output), cepstra(reference)
     means = np.linalg.norm(a.mean(axis=0) - b.mean(axis=0))
     return float(means + np.sqrt(np.linalg.norm(np.cov(a.T) - np.cov(b.T))))
 
@@ -84,9 +84,9 @@ def onset_envelope(sound: F32) -> F64:
     return np.asarray(np.maximum(0.0, np.diff(levels, axis=0)).mean(axis=1), np.float64)
 
 
-def onset_likeness(made: F32, source: F32) -> float:
+def onset_likeness(output: F32, source: F32) -> float:
     """Correlation of the onset envelopes, at the best shift within a frame either way."""
-    a, b = onset_envelope(made), onset_envelope(source)
+    a, b = onset_envelope(output), onset_envelope(source)
     pairs = ((a, b), (a[1:], b[:-1]), (a[:-1], b[1:]))
     return max(float(np.corrcoef(x, y)[0, 1]) if x.std() > 1e-9 and y.std() > 1e-9 else 0.0 for x, y in pairs)
 
@@ -114,9 +114,9 @@ def pitches(sound: F32) -> NDArray[np.bool_]:
     return np.asarray(peak & (salience > 0.3 * loud) & (loud > 0.02 * loud.max()), np.bool_)
 
 
-def pitch_overlap(made: F32, source: F32) -> float:
+def pitch_overlap(output: F32, source: F32) -> float:
     """Of the pitches of either, how many sound in both (Jaccard)."""
-    a, b = pitches(made), pitches(source)
+    a, b = pitches(output), pitches(source)
     return float((a & b).sum() / max(1, (a | b).sum()))
 
 
@@ -126,18 +126,18 @@ def chroma(sound: F32) -> F64:
     inside = (bins > 60.0) & (bins < 4200.0)
     place = np.round(note_number(np.maximum(bins, 1.0))).astype(int) % 12
     bank = np.eye(12)[:, place] * inside
-    made = np.sqrt(magnitudes(sound, 4 * SIZE, 2 * HOP)) @ bank.T
-    return np.asarray(made / (np.linalg.norm(made, axis=1, keepdims=True) + 1e-9), np.float64)
+    classes = np.sqrt(magnitudes(sound, 4 * SIZE, 2 * HOP)) @ bank.T
+    return np.asarray(classes / (np.linalg.norm(classes, axis=1, keepdims=True) + 1e-9), np.float64)
 
 
-def chroma_likeness(made: F32, source: F32) -> float:
+def chroma_likeness(output: F32, source: F32) -> float:
     """Mean cosine of the chroma of both."""
-    return float((chroma(made) * chroma(source)).sum(axis=1).mean())
+    return float((chroma(output) * chroma(source)).sum(axis=1).mean())
 
 
-def measure(made: F32, source: F32, target: F32, reference: F32, rate: int) -> dict[str, float]:
+def measure(output: F32, source: F32, target: F32, reference: F32, rate: int) -> dict[str, float]:
     """All measures of one item."""
-    y, a, t, b = (heard(x, rate) for x in (made, source, target, reference))
+    y, a, t, b = (normalised(x, rate) for x in (output, source, target, reference))
     return {
         "lsd": log_spectral(y, t),
         "timbre": timbre_distance(y, b),

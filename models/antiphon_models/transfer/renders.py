@@ -1,12 +1,12 @@
 """Test material with an exact answer: the same notes by two instruments, and other notes by the second.
 
-Songs of POP909 and Bach chorales, played by FluidSynth from a General MIDI soundfont.
+Songs of POP909 and Bach chorales, or notes drawn by chance, played by FluidSynth from a General MIDI soundfont.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,8 +43,8 @@ class TransferTask:
 
 def pop(data: Path) -> list[Path]:
     """The songs there are; those whose number is divisible by ten are left to others."""
-    found = sorted((data / "pop909").glob("[0-9][0-9][0-9]/[0-9][0-9][0-9].mid"))
-    return [path for path in found if int(path.stem) % 10]
+    paths = sorted((data / "pop909").glob("[0-9][0-9][0-9]/[0-9][0-9][0-9].mid"))
+    return [path for path in paths if int(path.stem) % 10]
 
 
 def song(path: Path, rng: np.random.Generator) -> list[Note]:
@@ -93,35 +93,91 @@ def play(notes: list[Note], program: int, soundfont: Path) -> F32:
 
 
 def items(data: Path, soundfont: str, part: str, count: int, seed: int = 1) -> Iterator[TransferTask]:
-    """`count` tasks of a soundfont. part: "tune" or "report"; they share neither songs nor pairs of instruments.
+    """Tasks from songs and chorales.
 
-    Raises `FileError` for what they need and is not there.
+    Args:
+        data: The folder that holds pop909/ and jsb/.
+        soundfont: A key of `SOUNDFONTS`.
+        part: "tune" or "report"; they share neither songs nor pairs of instruments.
+        count: Tasks.
+        seed: Of everything drawn by chance.
+
+    Raises:
+        FileError: Songs, chorales, the soundfont or FluidSynth are missing.
     """
-    missing = [str(path) for path in (data / "pop909", data / "jsb") if not path.exists()]
-    missing += fluidsynth.missing([SOUNDFONTS[soundfont]])
-    if missing:
-        raise FileError(f"transfer is measured on songs played by FluidSynth; missing: {', '.join(missing)}")
-    rng = np.random.default_rng([seed, sorted(SOUNDFONTS).index(soundfont), part == "report"])
+    _check([path for path in (data / "pop909", data / "jsb") if not path.exists()], soundfont)
     odd = part == "report"
     songs = [path for path in pop(data) if int(path.stem) % 2 == odd]
     chorales = json.loads((data / "jsb" / "jsb-chorales-16th.json").read_text())["test" if odd else "train"]
+
+    def notes(kind: str, rng: np.random.Generator) -> list[Note]:
+        if kind == "pop":
+            return song(songs[int(rng.integers(len(songs)))], rng)
+        return chorale(chorales[int(rng.integers(len(chorales)))], rng)
+
+    rng = np.random.default_rng([seed, sorted(SOUNDFONTS).index(soundfont), odd])
+    yield from _tasks(notes, ("jsb", "pop"), soundfont, count, rng, odd=odd)
+
+
+def synthetic_items(soundfont: str, count: int, seed: int = 1) -> Iterator[TransferTask]:
+    """Tasks as those of part "report", whose notes are drawn by chance. Raises `FileError` as `items` does."""
+    _check([], soundfont)
+    rng = np.random.default_rng([seed, sorted(SOUNDFONTS).index(soundfont), 2])
+    yield from _tasks(lambda _, drawn: synthetic_song(drawn), ("synthetic",), soundfont, count, rng, odd=True)
+
+
+def _check(missing_paths: list[Path], soundfont: str) -> None:
+    missing = [str(path) for path in missing_paths] + fluidsynth.missing([SOUNDFONTS[soundfont]])
+    if missing:
+        raise FileError(f"transfer is measured on songs played by FluidSynth; missing: {', '.join(missing)}")
+
+
+def _tasks(
+    notes: Callable[[str, np.random.Generator], list[Note]],
+    kinds: tuple[str, ...],
+    soundfont: str,
+    count: int,
+    rng: np.random.Generator,
+    *,
+    odd: bool,
+) -> Iterator[TransferTask]:
+    """`count` tasks, kinds in turn. odd: which half of the pairs of instruments."""
     pairs = [(p, q) for p in PROGRAMS for q in PROGRAMS if p != q and (p + q) % 2 == odd]
     order = rng.permutation(len(pairs))
+    font = SOUNDFONTS[soundfont]
     for turn in range(count):
         first, second = pairs[order[turn % len(order)]]
-        kind = "pop" if turn % 2 else "jsb"
-        made: list[list[Note]] = []
-        while len(made) < 2:
-            if kind == "pop":
-                notes = song(songs[int(rng.integers(len(songs)))], rng)
-            else:
-                notes = chorale(chorales[int(rng.integers(len(chorales)))], rng)
-            if len(notes) >= 12:
-                made.append(notes)
-        font = SOUNDFONTS[soundfont]
+        kind = kinds[turn % len(kinds)]
+        scores: list[list[Note]] = []
+        while len(scores) < 2:
+            score = notes(kind, rng)
+            if len(score) >= 12:
+                scores.append(score)
         yield TransferTask(
             f"{soundfont} {kind} {first}>{second}",
-            play(made[0], first, font),
-            play(made[0], second, font),
-            play(made[1], second, font),
+            play(scores[0], first, font),
+            play(scores[0], second, font),
+            play(scores[1], second, font),
         )
+
+
+def synthetic_song(rng: np.random.Generator) -> list[Note]:
+    """`SECONDS` of a melody of scale steps over a triad a bar, in a key and at a tempo drawn by chance."""
+    beat = 60.0 / float(rng.uniform(70.0, 130.0))
+    tonic, third = int(rng.integers(12)), int(rng.integers(3, 5))
+    scale = [0, 2, third, 5, 7, 5 + third, 7 + third]
+    notes: list[Note] = []
+    step = int(rng.integers(7, 14))
+    for bar in range(int(SECONDS / (4.0 * beat)) + 1):
+        start = 4.0 * beat * bar
+        root = int(rng.integers(6))
+        for degree in (root, root + 2, root + 4):
+            pitch = 48 + tonic + 12 * (degree // 7) + scale[degree % 7]
+            notes.append((start, start + 4.0 * beat, pitch, int(rng.integers(60, 90))))
+        for n in range(8):
+            if n % 2 == 0 or rng.random() < 0.5:
+                step = min(17, max(4, step + int(rng.integers(-2, 3))))
+                at = start + n * beat / 2.0
+                pitch = 60 + tonic + 12 * (step // 7 - 1) + scale[step % 7]
+                notes.append((at, at + beat * 0.48, pitch, int(rng.integers(70, 110))))
+    return cut(notes, 0.0)

@@ -11,7 +11,6 @@ import pytest
 from antiphon.api import AntiphonError
 from antiphon_accompany import midifiles
 from antiphon_accompany.midifiles import NAME, accompany_midi
-from antiphon_models.accompany.evaluation import main
 
 Words = list[mido.Message | mido.MetaMessage]
 
@@ -188,8 +187,3 @@ def test_notes_that_are_never_ended(tmp_path: Path) -> None:
     accompany_midi(source, target)
     assert max(end for _, end, _ in added(target)) <= 8 * 480
     assert list(mido.MidiFile(target).tracks[0]) == list(mido.MidiFile(source).tracks[0])
-
-
-def test_what_the_evaluation_lacks_is_named(tmp_path: Path) -> None:
-    with pytest.raises(AntiphonError, match="pop909"):
-        main(tmp_path)

@@ -61,11 +61,11 @@ class LoopTables:
 
 @cache
 def load() -> LoopTables:
-    said = json.loads(FILE.read_text())
+    data = json.loads(FILE.read_text())
     return LoopTables(
-        {role: _line_from(line) for role, line in said["tempo"].items()},
-        {role: np.array(w) for role, w in said["key"].items()},
-        _line_from(said["family"]),
+        {role: _line_from(line) for role, line in data["tempo"].items()},
+        {role: np.array(w) for role, w in data["key"].items()},
+        _line_from(data["family"]),
     )
 
 
@@ -84,5 +84,5 @@ def _line_to(line: LinearScore) -> dict[str, Any]:
     return {"mean": _plain(line.mean), "spread": _plain(line.spread), "weights": _plain(line.weights)}
 
 
-def _line_from(said: dict[str, Any]) -> LinearScore:
-    return LinearScore(np.array(said["mean"]), np.array(said["spread"]), np.array(said["weights"]))
+def _line_from(data: dict[str, Any]) -> LinearScore:
+    return LinearScore(np.array(data["mean"]), np.array(data["spread"]), np.array(data["weights"]))

@@ -25,8 +25,8 @@ _DENSITIES = np.arange(-1.5, 3.5, 0.5)
 
 def candidates(seconds: float) -> list[int]:
     """Numbers of bars; for what is shorter than a bar at the fastest tempo, or longer than all, the nearest one."""
-    found = [n for n in range(1, MOST_BARS + 1) if SLOWEST <= 240.0 * n / seconds <= FASTEST]
-    return found or [min(MOST_BARS, max(1, round(seconds * 110.0 / 240.0)))]
+    counts = [n for n in range(1, MOST_BARS + 1) if SLOWEST <= 240.0 * n / seconds <= FASTEST]
+    return counts or [min(MOST_BARS, max(1, round(seconds * 110.0 / 240.0)))]
 
 
 def beats(seen: Picture) -> bool:

@@ -125,11 +125,11 @@ def arrange(loops: Sequence[Loop], request: LoopRequest, rules: Rules) -> Arrang
     groove = np.zeros(16)
     for role in request.instruments:
         of_it = [x for x in able if x.role == role] or _instead(role, able, request)
-        found = _ranked(of_it, key, request, rules, groove)[: rules.choices]
-        by_role[role] = list(range(len(choices), len(choices) + len(found)))
-        choices += [LoopChoice(x, role, fit(x, request.bpm)[1], shift_to(x, key)) for x in found]
-        if role == "drums" and found:
-            groove = np.array(found[0].pattern)
+        ranked = _ranked(of_it, key, request, rules, groove)[: rules.choices]
+        by_role[role] = list(range(len(choices), len(choices) + len(ranked)))
+        choices += [LoopChoice(x, role, fit(x, request.bpm)[1], shift_to(x, key)) for x in ranked]
+        if role == "drums" and ranked:
+            groove = np.array(ranked[0].pattern)
     roles = [r for r in request.instruments if by_role[r]]
     bars = _bars(roles, by_role, choices, request, rules)
     used = sorted({layer.choice for bar in bars for layer in bar})
@@ -254,12 +254,12 @@ def _bars(
 
 def _filled(layers: Sequence[Layer], bar: int, choices: Sequence[LoopChoice]) -> tuple[Layer, ...]:
     """The layers of a bar, where need be with another than the first one heard at any intensity: no bar is silent."""
-    made = list(layers)
-    for place, layer in enumerate(made):
+    result = list(layers)
+    for place, layer in enumerate(result):
         if _sounds(choices[layer.choice], bar + layer.turn):
-            made[place] = Layer(layer.choice, 0.0, layer.turn)
+            result[place] = Layer(layer.choice, 0.0, layer.turn)
             break
-    return tuple(made)
+    return tuple(result)
 
 
 def _sounds(choice: LoopChoice, bar: int) -> bool:

@@ -113,13 +113,13 @@ class MaterialMaker:
 
     def _sound(self, loop: Loop) -> F32:
         """The loop's sound, float32 stereo at the playing rate."""
-        found = self._sounds.pop(loop.file, None)
-        if found is None:
+        sound = self._sounds.pop(loop.file, None)
+        if sound is None:
             samples, _ = sound_of(self._folder / loop.file, loop.file, self.rate)
-            found = np.repeat(samples, 2, axis=0) if samples.shape[0] == 1 else samples
-        self._sounds[loop.file] = found
+            sound = np.repeat(samples, 2, axis=0) if samples.shape[0] == 1 else samples
+        self._sounds[loop.file] = sound
         _forget(self._sounds, lambda entry: entry.size)
-        return found
+        return sound
 
 
 def _forget(cache: dict[Any, T], size: Callable[[T], int]) -> None:

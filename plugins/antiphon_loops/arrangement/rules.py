@@ -60,16 +60,16 @@ def load(folder: Path) -> Rules:
     if not path.is_file():
         return Rules()
     try:
-        said = tomllib.loads(path.read_text(encoding="utf-8"))
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise FileError(f"cannot read {path}: {error}") from None
-    return changed(Rules(), said, str(path))
+    return changed(Rules(), data, str(path))
 
 
-def changed(rules: Rules, said: Mapping[str, Any], where: str) -> Rules:
+def changed(rules: Rules, data: Mapping[str, Any], where: str) -> Rules:
     known = {f.name: getattr(rules, f.name) for f in fields(Rules)}
     new: dict[str, Any] = {}
-    for key, value in said.items():
+    for key, value in data.items():
         if key not in known:
             raise FileError(f"{where}: there is no rule {key!r}; there are: {', '.join(known)}")
         new[key] = _value(key, value, known[key], where)

@@ -55,14 +55,14 @@ def _stretched(sound: F32, frames: int, rate: int, shift: int) -> F32:
     stretch.setTransposeSemitones(float(shift), 8000.0 / rate)
     out = np.asarray(stretch.process(np.ascontiguousarray(np.take(sound, places, axis=1, mode="wrap"))), np.float32)
     start = round(before / speed)
-    made = np.zeros((sound.shape[0], frames), np.float32)
+    output = np.zeros((sound.shape[0], frames), np.float32)
     piece = out[:, start : start + frames]
-    made[:, : piece.shape[1]] = piece
+    output[:, : piece.shape[1]] = piece
     # crossfades the sound after the end into the beginning, to close the loop
     seam = min(round(_SEAM * rate), start, frames)
     fade = np.linspace(0.0, 1.0, seam, dtype=np.float32)
-    made[:, frames - seam :] = made[:, frames - seam :] * (1 - fade) + out[:, start - seam : start] * fade
-    return made
+    output[:, frames - seam :] = output[:, frames - seam :] * (1 - fade) + out[:, start - seam : start] * fade
+    return output
 
 
 def onsets(sound: F32, rate: int) -> list[int]:
@@ -79,11 +79,11 @@ def onsets(sound: F32, rate: int) -> list[int]:
     before = np.maximum.reduce([np.roll(level, n) for n in range(2, 11)])
     floor = 0.02 * float(level.max()) + 1e-9
     rise = np.log2((np.maximum(level, np.roll(level, -1)) + floor) / (before + floor))
-    found: list[int] = []
+    frames: list[int] = []
     for n in np.flatnonzero((rise > 0.8) & (rise >= np.roll(rise, 1)) & (rise > np.roll(rise, -1))):
-        if not found or n * step - found[-1] > 0.045 * rate:
-            found.append(int(n) * step)
-    return found
+        if not frames or n * step - frames[-1] > 0.045 * rate:
+            frames.append(int(n) * step)
+    return frames
 
 
 def _sliced(sound: F32, frames: int, rate: int, places: list[int]) -> F32:
@@ -128,10 +128,10 @@ def _longer(piece: F32, frames: int, rate: int) -> F32:
 
 def levelled(sound: F32, rate: int, gain: float, ceiling: float = 0.5) -> F32:
     """The loop louder by `gain` dB, at most 40; what then stands out above `ceiling` is turned down for 5 ms."""
-    made = np.asarray(sound * np.float32(10 ** (min(40.0, gain) / 20)), np.float32)
-    if true_peak(made, rate) > ceiling:
-        made = _limited(made, rate, ceiling * 0.93)
-    return made
+    output = np.asarray(sound * np.float32(10 ** (min(40.0, gain) / 20)), np.float32)
+    if true_peak(output, rate) > ceiling:
+        output = _limited(output, rate, ceiling * 0.93)
+    return output
 
 
 def _limited(sound: F32, rate: int, ceiling: float) -> F32:

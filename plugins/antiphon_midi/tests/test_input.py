@@ -209,7 +209,7 @@ async def test_what_cannot_be_learned_is_said(live: Stage, address: str, said: s
 
 
 async def test_a_damaged_file_of_learned_controls_is_said_and_nothing_else(tmp_path: Path, home: Path) -> None:
-    paths.made(paths.config())
+    paths.make_folder(paths.config())
     for damaged in (b"", b"{", b"[]", b'{"format": 2}', b'{"format": 1, "controls": [1]}', b"[" * 100_000):
         (paths.config() / "midi.json").write_bytes(damaged)
         async with staged(tmp_path / f"state{len(damaged)}") as live:
@@ -254,7 +254,7 @@ async def reset(live: Stage) -> None:
 
 
 async def falls_silent(live: Stage) -> None:
-    live.midi._voices["keys"].heard -= 1.0
+    live.midi._voices["keys"].last_received -= 1.0
     live.midi._sense()
     await live.settle()
 
@@ -450,7 +450,7 @@ async def test_a_pedal_presses_once_each_time_it_goes_down(live: Stage) -> None:
     client = live.client()
     for name in ("one", "two", "three"):
         await client.ask("/patch/save", name)
-    (paths.made(paths.patches() / "live") / "s.toml").write_text(
+    (paths.make_folder(paths.patches() / "live") / "s.toml").write_text(
         'format = 1\npatches = ["one", "two", "three"]\n[midi]\n"cc 66" = "next"\n"cc 67" = "previous"\n'
     )
     await client.ask("/set/load", "s")

@@ -56,17 +56,17 @@ def offline(seed: int) -> dict[str, Any]:
     from antiphon.api.commands import NoteOn, Sample
     from antiphon.api.rendering import load_plugins
     from antiphon.graph import patch
-    from antiphon.offline.rendering import StageRunner
+    from antiphon.offline.rendering import PlayerRunner
     from antiphon.offline.runner import process_stream
 
     loaded = load_plugins(check=False)
     asked = _moments(seed, NOTES)
     commands = [NoteOn(HAT, 0.8, 1, "drums", Sample(at)) for at in asked]
     graph = patch.parse(_patch(), loaded.catalog).graph
-    runner = StageRunner(graph, loaded.catalog, loaded.make, StreamSpec(RATE, BLOCK, 2), 120.0, commands)
+    runner = PlayerRunner(graph, loaded.catalog, loaded.make, StreamSpec(RATE, BLOCK, 2), 120.0, commands)
     blocks = process_stream((), runner, asked[-1] + RATE)
-    heard = np.concatenate([block[0].copy() for block in blocks])
-    return {"where": "offline", **_compare(heard, asked)}
+    sound = np.concatenate([block[0].copy() for block in blocks])
+    return {"where": "offline", **_compare(sound, asked)}
 
 
 def live(seed: int, seconds: float) -> dict[str, Any]:
@@ -74,8 +74,8 @@ def live(seed: int, seconds: float) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="antiphon-bench-") as name:
         home = Path(name)
         (home / "drums.toml").write_text(_patch())
-        kept = home / "set"
-        options = ("--audio", "headless", "--patch", str(home / "drums.toml"), "--session", str(kept))
+        set_folder = home / "set"
+        options = ("--audio", "headless", "--patch", str(home / "drums.toml"), "--session", str(set_folder))
         count = min(NOTES, int(seconds * RATE / APART) - 10)
         with ServerProcess(*options, home=home) as server:
             offsets = [at - RATE for at in _moments(seed, count)]
@@ -85,28 +85,28 @@ def live(seed: int, seconds: float) -> dict[str, Any]:
                 server.send_raw(bundle(tag, message("/note/on", HAT, 100)))
                 time.sleep(0.0005)
             time.sleep(max(0.0, began + offsets[-1] / RATE + 0.5 - time.time()))
-        lines = [json.loads(line) for line in (kept / "session.jsonl").read_text().splitlines()]
+        lines = [json.loads(line) for line in (set_folder / "session.jsonl").read_text().splitlines()]
         first = next(line["sample"] for line in lines if "engine" in line)
         asked = [line["sample"] - first for line in lines if line.get("op") == "note_on"]
-        heard = soundfile.read(kept / "output.wav", dtype="float32", always_2d=True)[0][:, 0]
+        sound = soundfile.read(set_folder / "output.wav", dtype="float32", always_2d=True)[0][:, 0]
     # the bundle's tags name samples at whole distances: what the engine took is held against them too
     drift = np.diff(asked) - np.diff(offsets)
-    return {"where": "live", "moved": int(np.abs(drift).max()), **_compare(heard, asked)}
+    return {"where": "live", "moved": int(np.abs(drift).max()), **_compare(sound, asked)}
 
 
 def _patch() -> str:
     return 'format = 1\n[nodes.drums]\ntype = "synth"\ninstrument = "drums"\n[wires]\n"drums" = "out"\n'
 
 
-def _compare(heard: Any, asked: Sequence[int]) -> dict[str, Any]:
+def _compare(sound: Any, asked: Sequence[int]) -> dict[str, Any]:
     """Where each note lies, by correlation with the first, against what was asked, up to one constant."""
-    loud = np.flatnonzero(np.abs(heard) > QUIET)
+    loud = np.flatnonzero(np.abs(sound) > QUIET)
     begins = int(loud[0]) if len(loud) else 0
-    shape = heard[begins : begins + SHAPE]
+    shape = sound[begins : begins + SHAPE]
     constant, away = begins - asked[0], []
     for at in asked:
         start = at + constant - SEARCH
-        part = heard[start : start + SHAPE + 2 * SEARCH]
+        part = sound[start : start + SHAPE + 2 * SEARCH]
         if start >= 0 and len(part) == SHAPE + 2 * SEARCH:
             away.append(int(np.argmax(np.correlate(part, shape))) - SEARCH)
     off = np.abs(away)

@@ -48,13 +48,13 @@ def rows() -> list[dict[str, Any]]:
             raise FileNotFoundError(f"{path} is not there; install fluid-soundfont-gm and timgm6mb-soundfont")
     fonts = {name: play(path, notes, rate=RATE, hold=HOLD, gap=0.5) for name, path in FONTS.items()}
     ours = render(notes)
-    found = []
+    result = []
     for n, (key, velocity) in enumerate(notes):
         mine, mono = _mono(ours[n].T), {name: _mono(played[n]) for name, played in fonts.items()}
         measured = {"ours": measure(mine), **{name: measure(x) for name, x in mono.items()}}
         target = mono[REFERENCE]
         sine = decaying_sine(key, measured[REFERENCE].t60, len(target))
-        found.append(
+        result.append(
             {
                 "key": key,
                 "velocity": velocity,
@@ -64,17 +64,17 @@ def rows() -> list[dict[str, Any]]:
                 "lsd_other": distance(mono["TimGM6mb"], target),
             }
         )
-    return found
+    return result
 
 
-def text(found: list[dict[str, Any]]) -> str:
+def text(figures: list[dict[str, Any]]) -> str:
     """The rows as a table, and how many are within what is allowed."""
     lines = [
-        f"piano, n = {len(found)} ({len(KEYS)} pitches × {len(VELOCITIES)} velocities): ours / FluidR3 / TimGM6mb",
+        f"piano, n = {len(figures)} ({len(KEYS)} pitches × {len(VELOCITIES)} velocities): ours / FluidR3 / TimGM6mb",
         f"{'key':>3} {'vel':>3}  {'attack ms':^20}  {'T60 s':^17}  {'centroid Hz':^16}  LSD dB: ours  sine  TimGM",
     ]
     names = ("ours", *FONTS)
-    for row in found:
+    for row in figures:
         attack, t60, centroid = ([row[name][key] for name in names] for key in ("attack", "t60", "centroid"))
         lines.append(
             f"{row['key']:>3} {row['velocity']:>3}  {'/'.join(f'{x:6.1f}' for x in attack)}  "
@@ -82,18 +82,19 @@ def text(found: list[dict[str, Any]]) -> str:
             f"      {row['lsd_ours']:6.2f} {row['lsd_sine']:6.2f} {row['lsd_other']:6.2f}"
         )
     for key in ("attack", "t60", "centroid"):
-        off = np.asarray([row["ours"][key] / row[REFERENCE][key] - 1.0 for row in found])
-        other = np.asarray([row["TimGM6mb"][key] / row[REFERENCE][key] - 1.0 for row in found])
+        off = np.asarray([row["ours"][key] / row[REFERENCE][key] - 1.0 for row in figures])
+        other = np.asarray([row["TimGM6mb"][key] / row[REFERENCE][key] - 1.0 for row in figures])
         lines.append(
-            f"{key}: {np.count_nonzero(np.abs(off) <= ALLOWED)} of {len(found)} within {ALLOWED:.0%}, "
+            f"{key}: {np.count_nonzero(np.abs(off) <= ALLOWED)} of {len(figures)} within {ALLOWED:.0%}, "
             f"worst {off[np.argmax(np.abs(off))]:+.0%}, mean {np.abs(off).mean():.0%} "
             f"(TimGM6mb: {np.count_nonzero(np.abs(other) <= ALLOWED)}, mean {np.abs(other).mean():.0%})"
         )
-    parts = np.asarray([row["lsd_ours"] / row["lsd_sine"] for row in found])
+    parts = np.asarray([row["lsd_ours"] / row["lsd_sine"] for row in figures])
     lines.append(
-        f"LSD: {np.count_nonzero(parts < 0.5)} of {len(found)} below half the decaying sine's, "
-        f"mean {np.mean([r['lsd_ours'] for r in found]):.1f} dB against {np.mean([r['lsd_sine'] for r in found]):.1f} "
-        f"(TimGM6mb {np.mean([r['lsd_other'] for r in found]):.1f})"
+        f"LSD: {np.count_nonzero(parts < 0.5)} of {len(figures)} below half the decaying sine's, "
+        f"mean {np.mean([r['lsd_ours'] for r in figures]):.1f} dB against "
+        f"{np.mean([r['lsd_sine'] for r in figures]):.1f} "
+        f"(TimGM6mb {np.mean([r['lsd_other'] for r in figures]):.1f})"
     )
     return "\n".join(lines)
 

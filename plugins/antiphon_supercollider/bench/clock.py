@@ -52,17 +52,17 @@ class Clocked:
         self.backend.render(self._out, self._active)
         self.whole.append(self.backend.counts.unheard == unheard)
         self.hop += 1
-        heard: Samples = self._out[0].copy()
-        return heard
+        sound: Samples = self._out[0].copy()
+        return sound
 
     def play(self, hops: int, events: dict[int, list[Event]] | None = None) -> Samples:
         """So many hops, with the events of each by its number from here; their sound in the engine's samples.
 
         `[2, frames]`, the first of them what was played at the first of these hops.
         """
-        told = events or {}
-        heard = [self.step(told.get(n, ())) for n in range(hops + self.backend.delay)]
-        return np.concatenate(heard[self.backend.delay :], axis=1)
+        by_hop = events or {}
+        sound = [self.step(by_hop.get(n, ())) for n in range(hops + self.backend.delay)]
+        return np.concatenate(sound[self.backend.delay :], axis=1)
 
 
 def ends(playing: Clocked, count: int, seed: int, note: int = 36) -> dict[str, int]:
@@ -101,8 +101,8 @@ def ends(playing: Clocked, count: int, seed: int, note: int = 36) -> dict[str, i
 def ended(block: int, seed: int, count: int) -> dict[str, int]:
     playing = Clocked(RATE, block, "bass", spare=False)
     try:
-        found = ends(playing, count, seed)
-        return {**found, "late": playing.backend.counts.late}
+        result = ends(playing, count, seed)
+        return {**result, "late": playing.backend.counts.late}
     finally:
         playing.backend.shut()
 
@@ -121,9 +121,9 @@ def killed(block: int, kills: int, number: int = signal.SIGKILL) -> dict[str, An
             level = float(np.median(np.abs(playing.play(playing.hops(0.5))).max(axis=0)))
             playing.held, moment = 0.0, time.monotonic_ns()
             os.kill(counts.pid, number)
-            heard = np.abs(playing.play(playing.hops(2.5))).max(axis=0)
+            sound = np.abs(playing.play(playing.hops(2.5))).max(axis=0)
             back.append((counts.switched_ns - moment) / 1e6)
-            loud = np.flatnonzero(heard > 0.3 * level)
+            loud = np.flatnonzero(sound > 0.3 * level)
             gaps.append(int(np.diff(loud, prepend=0).max(initial=0)))
             held.append(1e3 * playing.held)
     finally:

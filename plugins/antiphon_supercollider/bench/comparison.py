@@ -42,52 +42,52 @@ def main(seconds: float, seed: int = 1, limit: int = 0) -> None:
     notes, kills, ends = SEQUENCED, KILLS, ENDS
     if limit:
         notes, kills, ends = min(notes, 50 * limit), min(kills, limit), min(ends, 10 * limit)
-    found = [_in_a_process(block, seed, notes, kills, ends, 0.0) for block in BLOCKS]
+    results = [_in_a_process(block, seed, notes, kills, ends, 0.0) for block in BLOCKS]
     long = _in_a_process(LONG, seed, 0, 0, 0, seconds) if seconds else None
-    _show(found)
+    _show(results)
     if long is not None:
         _show_long(long)
-    finish("supercollider", {"seed": seed, "blocks": found, "patterns": long})
+    finish("supercollider", {"seed": seed, "blocks": results, "patterns": long})
 
 
-def _show(found: list[dict[str, Any]]) -> None:
+def _show(results: list[dict[str, Any]]) -> None:
     table(
         "played note to /n_go, ms", ["", "frames", "notes", "p50", "p99", "max"],
         [[who, p["block"], p["played"][who]["notes"], *(p["played"][who][k] for k in ("p50", "p99", "max"))]
-         for p in found for who in ("antiphon", "bare")],
+         for p in results for who in ("antiphon", "bare")],
     )  # fmt: skip
     table(
         "5,000 notes at once", ["", "frames", "sent", "confirmed", "dropped"],
         [[who, p["block"], *(p["at_once"][who][k] for k in ("sent", "confirmed", "dropped"))]
-         for p in found for who in ("antiphon", "bare")],
+         for p in results for who in ("antiphon", "bare")],
     )  # fmt: skip
     table(
         "sequenced onsets in the returned audio, samples away from a constant",
         ["", "frames", "notes", "too close", "found", "off by 0", "std", "largest"],
         [[who, p["block"], *(p["onsets"][who][k] for k in ("notes", "close", "found", "exact", "std", "largest"))]
-         for p in found for who in ("antiphon", "bare, timetags")],
+         for p in results for who in ("antiphon", "bare, timetags")],
     )  # fmt: skip
-    for p in found:
+    for p in results:
         print(f"{p['block']} frames, counted meanwhile: {_counts(p['onsets']['antiphon']['counted'])}")
     table(
         "ends of notes in the returned audio", ["frames", "notes", "off by 0", "largest", "unheard", "late"],
-        [[p["block"], *(p["ends"][k] for k in ("notes", "exact", "largest", "unheard", "late"))] for p in found],
+        [[p["block"], *(p["ends"][k] for k in ("notes", "exact", "largest", "unheard", "late"))] for p in results],
     )  # fmt: skip
     table(
         "scsynth killed, or stopped, while a note sounds",
         ["", "frames", "n", "back, ms p50", "max", "gap, samples p50", "max", "clock held, ms p50", "max"],
         [[how, p["block"], p[how]["kills"],
           *(p[how][what][k] for what in ("back", "gap", "held") for k in ("p50", "max"))]
-         for how in ("kill -9", "stopped") for p in found],
+         for how in ("kill -9", "stopped") for p in results],
     )  # fmt: skip
 
 
 def _show_long(long: dict[str, Any]) -> None:
-    heard, bare = long["onsets"], long["bare"]
+    onsets, bare = long["onsets"], long["bare"]
     table(
         f"patterns from sclang at 100 ms of lookahead, {long['counted']['seconds']:g} s, {long['block']} frames",
         ["", "notes", "found", "off by 0", "too close", "std", "largest"],
-        [["antiphon", heard["notes"], heard["found"], heard["exact"], heard["close"], heard["std"], heard["largest"]],
+        [["antiphon", *(onsets[key] for key in ("notes", "found", "exact", "close", "std", "largest"))],
          ["bare, from a straight line", bare["asked"], bare["found"], "", "", bare["std"], bare["largest"]]],
     )  # fmt: skip
     print(f"counted meanwhile: {_counts(long['counted'])}")

@@ -58,8 +58,8 @@ def onsets_of(folder: Path, count: int) -> dict[str, Any]:
     lines = [json.loads(line) for line in (folder / "session.jsonl").read_text().splitlines()]
     first = next(line["sample"] for line in lines if "engine" in line)
     asked = [line["sample"] - first for line in lines if line.get("op") == "note_on"][:count]
-    heard = np.abs(soundfile.read(folder / "output.wav", dtype="float32", always_2d=True)[0]).max(axis=1)
-    return away_from(heard, asked)
+    sound = np.abs(soundfile.read(folder / "output.wav", dtype="float32", always_2d=True)[0]).max(axis=1)
+    return away_from(sound, asked)
 
 
 def onsets_of_bare(server: Scsynth, wires: Wires, seed: int, count: int) -> dict[str, Any]:
@@ -83,13 +83,13 @@ def onsets_of_bare(server: Scsynth, wires: Wires, seed: int, count: int) -> dict
     return away_from(np.abs(np.concatenate(pieces, axis=1)).max(axis=0), asked)
 
 
-def away_from(heard: Samples, asked: list[int]) -> dict[str, Any]:
+def away_from(sound: Samples, asked: list[int]) -> dict[str, Any]:
     """Onsets, the first frame after silence, against what was asked, up to the constant most of them share.
 
     Where JACK's dummy clock was held up, notes that were timed by the wall's clock fall close together in frames, and
     one would be taken for the other: close counts those, which are not measured.
     """
-    loud = np.flatnonzero(heard > 1e-4)
+    loud = np.flatnonzero(sound > 1e-4)
     begins = loud[np.diff(loud, prepend=-RING) > QUIET]
     at = np.asarray(asked)
     gaps = np.diff(at, prepend=at[0] - RING, append=at[-1] + RING)

@@ -81,23 +81,23 @@ def patterns(
             [program, "-D", "-l", str(config), str(script)], env=env, stdin=subprocess.DEVNULL, stdout=file, stderr=file
         )
     try:
-        heard = _listened(sclang, wires, seconds + STARTING)
+        onsets = _listened(sclang, wires, seconds + STARTING)
     finally:
         if sclang.poll() is None:
             sclang.kill()
             sclang.wait()
-    said = [line.split() for line in posted.read_text(errors="replace").splitlines() if line.startswith(PLAYED)]
-    if not said:
+    posts = [line.split() for line in posted.read_text(errors="replace").splitlines() if line.startswith(PLAYED)]
+    if not posts:
         raise UsageError(f"sclang did not play: {posted.read_text(errors='replace')[-300:]}")
     after = server.status()
     counted = {
-        "seconds": seconds, "notes": notes, "told_late": int(said[0][1]), "failures": int(said[0][2]),
+        "seconds": seconds, "notes": notes, "told_late": int(posts[0][1]), "failures": int(posts[0][2]),
         **{k: after[k] - before[k] for k in ("blocks", "missed_blocks", "late_blocks", "late")},
         "xruns": after["device_xruns"] - before["device_xruns"],
         **{k: after["synth"][k] - before["synth"][k] for k in ("misses", "unheard", "moved", "restarts")},
         **{f"notes_{k}": v - before["synth"]["notes"][k] for k, v in after["synth"]["notes"].items()},
     }  # fmt: skip
-    return counted, {"asked": notes, **_along(heard, notes)}
+    return counted, {"asked": notes, **_along(onsets, notes)}
 
 
 def _listened(sclang: subprocess.Popen[bytes], wires: Wires, most: float) -> list[int]:
@@ -120,15 +120,15 @@ def _along(begins: list[int], notes: int) -> dict[str, Any]:
     """How far onsets are from where the pattern has them, by a clock of constant rate: the best line, in frames."""
     wanted = np.concatenate([[0.0], np.cumsum(np.resize(DURATIONS, max(0, notes - 1)))]) * RATE
     there = np.asarray(begins or [0], np.float64)
-    offset, found = there[0], []
+    offset, times = there[0], []
     for at in wanted:
         nearest = there[np.argmin(np.abs(there - at - offset))]
         if abs(nearest - at - offset) < RING / 2:
             # the two clocks drift apart
             offset = nearest - at
-            found.append((at, offset))
-    if len(found) < 3:
+            times.append((at, offset))
+    if len(times) < 3:
         return {"found": len(begins), "std": float("nan"), "largest": float("nan")}
-    x = np.asarray(found)
+    x = np.asarray(times)
     away = x[:, 1] - np.polyval(np.polyfit(x[:, 0], x[:, 1], 1), x[:, 0])
-    return {"found": len(found), "std": float(away.std()), "largest": float(np.abs(away).max())}
+    return {"found": len(times), "std": float(away.std()), "largest": float(np.abs(away).max())}

@@ -60,17 +60,17 @@ def answered(server: ServerProcess, bare: Scsynth, seed: int) -> dict[str, dict[
 
 def _until_heard(ear: socket.socket, play: Callable[[], object]) -> float | None:
     """ms from playing it to /n_go; None where that does not come within half a second."""
-    _heard(ear)
+    _note_ends(ear)
     began, until = time.perf_counter_ns(), time.monotonic() + 0.5
     play()
     while time.monotonic() < until:
         select.select((ear,), (), (), 0.1)
-        if _heard(ear):
+        if _note_ends(ear):
             return (time.perf_counter_ns() - began) / 1e6
     return None
 
 
-def _heard(ear: socket.socket) -> int:
+def _note_ends(ear: socket.socket) -> int:
     """How many /n_go wait there."""
     count = 0
     while True:
@@ -89,9 +89,9 @@ def burst(server: ServerProcess) -> dict[str, int]:
     deadline = time.monotonic() + 10.0
     while True:
         after = server.status()["synth"]["notes"]
-        told = {k: after[k] - before[k] for k in ("sent", "confirmed", "dropped")}
-        if told["confirmed"] + told["dropped"] >= AT_ONCE or time.monotonic() > deadline:
-            return told
+        counts = {k: after[k] - before[k] for k in ("sent", "confirmed", "dropped")}
+        if counts["confirmed"] + counts["dropped"] >= AT_ONCE or time.monotonic() > deadline:
+            return counts
         time.sleep(0.1)
 
 
@@ -103,9 +103,9 @@ def burst_bare(server: Scsynth, block: int) -> dict[str, int]:
         server.send("/s_new", DEFINITION, 200_000 + n, 1, VOICES_GROUP, "decay", 0.02, "out", float(ECHO))
         if n % together == 0:
             time.sleep(block / RATE)
-            confirmed += _heard(server.socket)
+            confirmed += _note_ends(server.socket)
     until = time.monotonic() + 3.0
     while time.monotonic() < until and confirmed < AT_ONCE:
         select.select((server.socket,), (), (), 0.1)
-        confirmed += _heard(server.socket)
+        confirmed += _note_ends(server.socket)
     return {"sent": AT_ONCE, "confirmed": confirmed, "dropped": AT_ONCE - confirmed}

@@ -10,7 +10,7 @@ import soundfile
 
 from antiphon.api import FileError, StreamSpec
 from antiphon.api.testing import run_processor
-from antiphon_models.transfer.evaluation import main
+from antiphon_models.transfer.renders import items
 from antiphon_transfer.processor import MODES, Transfer
 
 RATE = 44100
@@ -109,4 +109,4 @@ def test_a_reference_far_too_loud(tmp_path: Path, mode: str) -> None:
 
 def test_what_the_evaluation_lacks_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileError, match="pop909"):
-        main(tmp_path, 1)
+        list(items(tmp_path, "timgm", "report", 1))

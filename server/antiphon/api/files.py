@@ -18,9 +18,8 @@ from antiphon.runtime.paths import cache as cache_folder
 from antiphon.runtime.paths import config as config_folder
 from antiphon.runtime.paths import inside as path_inside
 from antiphon.runtime.paths import library as library_folder
-from antiphon.runtime.paths import made as make_folder
+from antiphon.runtime.paths import make_folder, write_atomic
 from antiphon.runtime.paths import why as reason_of_os_error
-from antiphon.runtime.paths import write_atomic
 from antiphon.runtime.resources import folder as built_in_folder
 from antiphon.runtime.sound_formats import FORMATS as SOUND_FORMATS
 from antiphon.runtime.sound_formats import Format

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from antiphon.contract.channels import spread
 from antiphon.contract.processor import ProcessorPart
-from antiphon.runtime.pidfile import born as process_start
+from antiphon.runtime.pidfile import start_time as process_start
 from antiphon.runtime.scheduling import short_slices
 from antiphon.workers.dropout_fader import DropoutFader
 from antiphon.workers.dropout_log import DropoutLog

@@ -34,12 +34,12 @@ def measure(streams: int = 64, minutes: float = 9.0, hops: int = 3000, seed: int
 
 def cells(rows: list[dict[str, Any]]) -> list[tuple[object, ...]]:
     """The rows as `bench.report.table` takes them, under `HEAD`."""
-    made: list[tuple[object, ...]] = []
+    measured: list[tuple[object, ...]] = []
     for r in rows:
         pace = r.get("paced", {})
         slow = tuple(pace.get(key, "") for key in ("hops", "missed", "p99", "max"))
-        made.append((r["way"], r["streams"], r["p50"], r["p99"], r["max"], r["warm_s"], *slow))
-    return made
+        measured.append((r["way"], r["streams"], r["p50"], r["p99"], r["max"], r["warm_s"], *slow))
+    return measured
 
 
 def lacks() -> str:
@@ -72,12 +72,12 @@ def stepper(way: str, streams: int, seed: int, device: str = "cuda") -> Any:
     return cuda.GraphStepper(network, streams, graphs if way == "graph" else cuda.Eager())
 
 
-def timed(way: str, made: Any, streams: int, hops: int, seed: int) -> dict[str, Any]:
+def timed(way: str, prepared: Any, streams: int, hops: int, seed: int) -> dict[str, Any]:
     """Warms the stepper and runs hops one after the other."""
     began = time.perf_counter()
-    made.warm()
+    prepared.warm()
     warm = time.perf_counter() - began
-    once = _hop(made, streams, seed)
+    once = _hop(prepared, streams, seed)
     took = []
     for n in range(hops):
         began = time.perf_counter()
@@ -86,9 +86,9 @@ def timed(way: str, made: Any, streams: int, hops: int, seed: int) -> dict[str, 
     return {"way": way, "streams": streams, "hops": hops, "warm_s": warm, **percentiles(took)}
 
 
-def paced(made: Any, streams: int, seconds: float, seed: int) -> dict[str, Any]:
+def paced(prepared: Any, streams: int, seconds: float, seed: int) -> dict[str, Any]:
     """Runs a hop every 10 ms for that time. missed: answers later than 10 ms after their hop."""
-    once = _hop(made, streams, seed)
+    once = _hop(prepared, streams, seed)
     took = []
     start = time.perf_counter() + HOP_SECONDS
     for n in range(round(seconds / HOP_SECONDS)):
@@ -100,15 +100,15 @@ def paced(made: Any, streams: int, seconds: float, seed: int) -> dict[str, Any]:
     return {"seconds": seconds, "hops": len(took), "missed": missed, **percentiles(took)}
 
 
-def _hop(made: Any, streams: int, seed: int) -> Callable[[int], None]:
+def _hop(prepared: Any, streams: int, seed: int) -> Callable[[int], None]:
     """One hop of noise for every stream."""
     x = np.random.default_rng(seed).uniform(-0.3, 0.3, (16, streams, 1, 480)).astype(np.float32)
     y, numbers = np.zeros_like(x[0]), np.zeros(streams, np.int64)
     for slot in range(streams):
-        made.open(slot, "")
+        prepared.open(slot, "")
 
     def once(n: int) -> None:
         numbers.fill(n)
-        made.step(numbers, x[n % len(x)], y)
+        prepared.step(numbers, x[n % len(x)], y)
 
     return once

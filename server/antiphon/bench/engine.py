@@ -59,19 +59,19 @@ def main(seconds: float) -> None:
 def plan_cost(block: int) -> dict[str, Any]:
     """Times of `GraphPlayer.run` over noise, block by block."""
     loaded = loader.load(check=False)
-    made = patch.load(PATCH, loaded.catalog)
+    loaded_patch = patch.load(PATCH, loaded.catalog)
     spec = StreamSpec(RATE, block, 2)
-    ids = {n.name: i for i, n in enumerate(made.graph.nodes, 1)}
-    stage = GraphPlayer(spec)
-    stage.load(compile_plan(made.graph, loaded.catalog, loaded.make, spec, ids), 1, 0.0)
+    ids = {n.name: i for i, n in enumerate(loaded_patch.graph.nodes, 1)}
+    player = GraphPlayer(spec)
+    player.load(compile_plan(loaded_patch.graph, loaded.catalog, loaded.make, spec, ids), 1, 0.0)
     rng = np.random.default_rng(1)
     x = (rng.standard_normal((2, block)) * 0.1).astype(np.float32)
     for _ in range(500):
-        stage.run(x)
+        player.run(x)
     spent = []
     for _ in range(BLOCKS):
         begun = time.perf_counter_ns()
-        stage.run(x)
+        player.run(x)
         spent.append((time.perf_counter_ns() - begun) / 1e3)
     us = percentiles(spent)
     period = block / RATE * 1e6

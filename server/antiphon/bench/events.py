@@ -60,8 +60,8 @@ def offline() -> dict[str, Any]:
             check=True,
             stdout=subprocess.DEVNULL,
         )  # fmt: skip
-        found = onsets(folder / "out.wav")
-    return _compare("offline", found, want, ONSETS, 0)
+        onset_samples = onsets(folder / "out.wav")
+    return _compare("offline", onset_samples, want, ONSETS, 0)
 
 
 def live(busy: int) -> dict[str, Any]:
@@ -81,9 +81,9 @@ def live(busy: int) -> dict[str, Any]:
                 time.sleep(0.1)
             late = server.status()["late"]
             server.stop()
-        found = onsets(path)
-    want = found[0] + np.arange(ONSETS) * GAP if len(found) else np.zeros(0, np.int64)
-    return _compare(f"live headless, {busy} busy processes", found, want, ONSETS, late)
+        onset_samples = onsets(path)
+    want = onset_samples[0] + np.arange(ONSETS) * GAP if len(onset_samples) else np.zeros(0, np.int64)
+    return _compare(f"live headless, {busy} busy processes", onset_samples, want, ONSETS, late)
 
 
 def immediate(seed: int) -> dict[str, Any]:
@@ -104,19 +104,19 @@ def immediate(seed: int) -> dict[str, Any]:
                     sock.send(packet)
             time.sleep(0.5)
             server.stop()
-        found = onsets(path)
-    if len(found) != len(sent):
+        onset_samples = onsets(path)
+    if len(onset_samples) != len(sent):
         return {
-            "n": len(found),
+            "n": len(onset_samples),
             "sent": len(sent),
             **dict.fromkeys(("min", "p50", "p99", "max", "spread", "allowed"), 0.0),
         }
     # the recording's origin on the clock is not known: only differences count, the least is set to 0
-    delays = found / RATE * 1e3 - np.asarray(sent) * 1e3
+    delays = onset_samples / RATE * 1e3 - np.asarray(sent) * 1e3
     delays -= delays.min()
     figures = percentiles(list(map(float, delays)))
     spread = figures["p99"]
-    return {"n": len(found), "min": 0.0, **figures, "spread": spread, "allowed": BLOCK / RATE * 1e3 + 2.0}
+    return {"n": len(onset_samples), "min": 0.0, **figures, "spread": spread, "allowed": BLOCK / RATE * 1e3 + 2.0}
 
 
 def onsets(path: Path) -> NDArray[np.int64]:
@@ -128,10 +128,12 @@ def onsets(path: Path) -> NDArray[np.int64]:
     return np.flatnonzero(loud & ~np.concatenate([[False], loud[:-1]])).astype(np.int64)
 
 
-def _compare(run: str, found: NDArray[np.int64], want: NDArray[np.int64], sent: int, late: int) -> dict[str, Any]:
-    if len(found) == len(want):
-        error = found - want
+def _compare(
+    run: str, onset_samples: NDArray[np.int64], want: NDArray[np.int64], sent: int, late: int
+) -> dict[str, Any]:
+    if len(onset_samples) == len(want):
+        error = onset_samples - want
         exact, worst = int(np.count_nonzero(error == 0)), int(np.abs(error).max(initial=0))
     else:
-        exact, worst = int(np.isin(found, want).sum()), -1
-    return {"run": run, "sent": sent, "found": len(found), "exact": exact, "worst": worst, "late": late}
+        exact, worst = int(np.isin(onset_samples, want).sum()), -1
+    return {"run": run, "sent": sent, "found": len(onset_samples), "exact": exact, "worst": worst, "late": late}

@@ -20,10 +20,10 @@ def bands() -> NDArray[np.float32]:
     """`[BINS, BANDS]`: each bin in one band, band widths growing from one bin; columns are means."""
     edges = np.unique(np.round(np.geomspace(1, BINS + 1, 400)).astype(int))
     edges = edges[np.linspace(0, len(edges) - 1, BANDS + 1).round().astype(int)] - 1
-    found = np.zeros((BINS, BANDS), np.float32)
+    matrix = np.zeros((BINS, BANDS), np.float32)
     for band, (low, high) in enumerate(pairwise(edges)):
-        found[low:high, band] = 1.0 / (high - low)
-    return found
+        matrix[low:high, band] = 1.0 / (high - low)
+    return matrix
 
 
 class GruLayers(torch.nn.Module):

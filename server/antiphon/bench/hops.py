@@ -55,30 +55,30 @@ def cells(rows: list[dict[str, Any]]) -> list[tuple[object, ...]]:
 def _side_by_side(hops: int, slots: int, seed: int, only: Sequence[str]) -> list[dict[str, Any]]:
     noise = np.random.default_rng(seed).uniform(-0.3, 0.3, (64, slots, 480)).astype(np.float32)
     rows: list[dict[str, Any]] = []
-    made: dict[str, Hop] = {}
-    said: dict[str, Samples] = {}
+    hops_by_name: dict[str, Hop] = {}
+    outputs: dict[str, Samples] = {}
     for name in only:
         row: dict[str, Any] = {"runtime": name, "slots": slots, "hops": hops}
         began = time.perf_counter()
         try:
             hop = _make(name, slots, seed)
-            said[name] = np.stack([hop(x).copy() for x in noise])
-            made[name] = hop
+            outputs[name] = np.stack([hop(x).copy() for x in noise])
+            hops_by_name[name] = hop
         except Exception as error:
             row["problem"] = f"{type(error).__name__}: {' '.join(str(error).split())[:100]}"
         row["ready_s"] = time.perf_counter() - began
         rows.append(row)
-    times: dict[str, list[float]] = {name: [] for name in made}
+    times: dict[str, list[float]] = {name: [] for name in hops_by_name}
     for _ in range(ROUNDS):
-        for name, hop in made.items():
+        for name, hop in hops_by_name.items():
             for n in range(hops // ROUNDS):
                 began = time.perf_counter()
                 hop(noise[n % len(noise)])
                 times[name].append((time.perf_counter() - began) * 1e6)
     for row in rows:
-        if row["runtime"] in made:
+        if row["runtime"] in hops_by_name:
             row.update(percentiles(times[row["runtime"]]))
-            row["off"] = float(np.abs(said[row["runtime"]] - said[next(iter(said))]).max())
+            row["off"] = float(np.abs(outputs[row["runtime"]] - outputs[next(iter(outputs))]).max())
     return rows
 
 

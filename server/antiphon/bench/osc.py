@@ -52,13 +52,13 @@ def addresses(server: ServerProcess) -> dict[str, tuple[float, float]]:
     connection.request("GET", "/node")
     tree = json.loads(connection.getresponse().read())
     connection.close()
-    found = {}
+    result = {}
     for node, branch in tree["CONTENTS"].items():
         for name, leaf in branch.get("CONTENTS", {}).items():
             if leaf.get("TYPE") == "f" and "RANGE" in leaf and leaf.get("ACCESS", 0) == 3:
                 bounds = leaf["RANGE"][0]
-                found[f"/node/{node}/{name}"] = (float(bounds["MIN"]), float(bounds["MAX"]))
-    return found
+                result[f"/node/{node}/{name}"] = (float(bounds["MIN"]), float(bounds["MAX"]))
+    return result
 
 
 def paced(server: ServerProcess, rate: int, seconds: float) -> dict[str, Any]:
@@ -115,8 +115,8 @@ def values_wrong(server: ServerProcess) -> int:
         value = low + (high - low) * ((place * 37 % 100) / 100)
         server.send(address, value)
         server.sync(7)
-        said = server.ask(address)
-        if said[0] != address or abs(said[1][0] - value) > 1e-5 * max(1.0, abs(value)):
+        answer = server.ask(address)
+        if answer[0] != address or abs(answer[1][0] - value) > 1e-5 * max(1.0, abs(value)):
             wrong += 1
     return wrong
 

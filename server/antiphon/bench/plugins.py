@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
+import json
+import subprocess
+import sys
+import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,19 +31,6 @@ REACH = 48000
 WARM = 40
 """Blocks before the measurement begins."""
 EVERY = 36000
-Evaluation = Callable[[Any, Path, int, int], Any]
-QUALITY: dict[str, Evaluation] = {
-    "denoise": lambda made, data, seed, limit: _shown(made.evaluate(data, seed, limit or None), made),
-    "hum": lambda made, data, seed, limit: made.main(data, seed, limit),
-    "accompany": lambda made, data, seed, limit: made.main(data, limit),
-    "loops": lambda made, data, seed, limit: (
-        made.main(data, max(6, limit), max(36, 4 * limit), max(2, limit // 4), max(8, limit))
-        if limit
-        else made.main(data)
-    ),
-    "transfer": lambda made, data, seed, limit: made.main(data, limit or 24, seed),
-}
-"""How each plugin's evaluation is called: its module, the data, the seed, the most items."""
 
 
 def main(data: Path, seed: int, limit: int) -> None:
@@ -64,19 +53,18 @@ def main(data: Path, seed: int, limit: int) -> None:
     for row in rows:
         if "failed" in row:
             print(f"{row['type']}: {row['failed']}")
-    quality: dict[str, Any] = {}
-    for name, measure in QUALITY.items():
-        print(f"\n== {name}", flush=True)
-        try:
-            quality[name] = measure(importlib.import_module(f"antiphon_{name}.evaluation"), data, seed, limit)
-        except AntiphonError as error:
-            print(f"{name}: {error}")
+    quality = {name: evaluated(name, data, seed, limit) for name in sorted(loaded.factories["evaluations"])}
     finish("plugins", {"seed": seed, "limit": limit, "cost": rows, "quality": quality})
 
 
-def _shown(result: Any, made: Any) -> Any:
-    print(made.show(result).rpartition("\n")[0])
-    return result
+def evaluated(name: str, data: Path, seed: int, limit: int) -> Any:
+    """Figures of `antiphon evaluate NAME`, which runs in a process of its own; None if it fails."""
+    print(f"\n== {name}", flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "figures.json"
+        words = ["--data", str(data), "--seed", str(seed), "--limit", str(limit), "--json", str(path)]
+        subprocess.run([sys.executable, "-m", "antiphon", "evaluate", name, *words], check=False)
+        return json.loads(path.read_bytes()) if path.is_file() else None
 
 
 def cost(info: ProcessorInfo, loaded: Loaded) -> dict[str, Any]:
@@ -118,7 +106,7 @@ def _play(plan: Plan, info: ProcessorInfo, sound: Samples) -> dict[str, Any]:
         y = plan.run(SPEC.block, clock)
         spent.append((time.perf_counter_ns() - begun) / 1e9)
         outputs.append(y.copy())
-        begun_at += [at + e.offset for _, said in plan.emitted(1) for e in said if e.kind == "on"]
+        begun_at += [at + e.offset for _, events in plan.emitted(1) for e in events if e.kind == "on"]
     if plan.failures:
         return {"failed": plan.failures[0].reason}
     measured: Any = "-"
@@ -140,8 +128,8 @@ def tones() -> Samples:
     hertz = 220.0 * 2.0 ** ((t // EVERY * 5 % 12) / 12.0)
     inside = t % EVERY
     shape = np.clip(np.minimum(inside / 480.0, (EVERY // 2 - inside) / 960.0), 0.0, 1.0)
-    made = sum(np.sin(2 * np.pi * k * hertz * inside / SPEC.rate) / k for k in range(1, 7)) * 0.15 * shape
-    return np.stack([made, made]).astype(np.float32)
+    tone = sum(np.sin(2 * np.pi * k * hertz * inside / SPEC.rate) / k for k in range(1, 7)) * 0.15 * shape
+    return np.stack([tone, tone]).astype(np.float32)
 
 
 def lag(x: Samples, y: Samples) -> int | str:

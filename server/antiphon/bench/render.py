@@ -39,7 +39,7 @@ def rendering() -> dict[str, Any]:
 
     from antiphon.contract.block import StreamSpec
     from antiphon.graph import patch
-    from antiphon.offline.rendering import StageRunner
+    from antiphon.offline.rendering import PlayerRunner
     from antiphon.plugins import loader
 
     rng = np.random.default_rng(1)
@@ -67,8 +67,8 @@ def rendering() -> dict[str, Any]:
         )
         spent = time.monotonic() - begun
     loaded = loader.load(check=False)
-    made = patch.load("demo", loaded.catalog)
-    runner = StageRunner(made.graph, loaded.catalog, loaded.make, StreamSpec(RATE, 1024, 2), made.tempo)
+    demo = patch.load("demo", loaded.catalog)
+    runner = PlayerRunner(demo.graph, loaded.catalog, loaded.make, StreamSpec(RATE, 1024, 2), demo.tempo)
     rows = np.ascontiguousarray(x.T)
     begun = time.monotonic()
     for at in range(0, rows.shape[1] - 1023, 1024):
@@ -81,11 +81,11 @@ def starting() -> dict[str, Any]:
     with ServerProcess("--audio", "headless", "--patch", "demo") as server:
         time.sleep(1.0)
         pids = server.pids()
-        found = {f"{name}_mb": resident(pid) for name, pid in pids.items()}
+        result = {f"{name}_mb": resident(pid) for name, pid in pids.items()}
         children = Path(f"/proc/{pids['supervisor']}/task/{pids['supervisor']}/children").read_text().split()
         rest = [int(c) for c in children if int(c) not in pids.values()]
-        found["recorder_mb"] = max((resident(pid) for pid in rest), default=0.0)
-        return {"ready": server.ready_after, **found}
+        result["recorder_mb"] = max((resident(pid) for pid in rest), default=0.0)
+        return {"ready": server.ready_after, **result}
 
 
 def resident(pid: int) -> float:

@@ -85,9 +85,9 @@ class ServerProcess:
                 self.osc, self.http = ports_of(line)
                 return self
         self.stop()
-        raise RuntimeError(f"the server did not become ready: {self.lines} {self.said()}")
+        raise RuntimeError(f"the server did not become ready: {self.lines} {self.standard_error()}")
 
-    def said(self) -> str:
+    def standard_error(self) -> str:
         """Its standard error so far."""
         # no seek: the server shares the file offset, and may write meanwhile
         file = self.errors.fileno()
@@ -123,9 +123,9 @@ class ServerProcess:
 
     def sync(self, token: int = 1, timeout: float = PATIENCE) -> None:
         """Waits until all messages sent before have taken effect."""
-        said = self.ask("/sync", token, timeout=timeout)
-        if said != ("/synced", [token]):
-            raise RuntimeError(f"/sync was answered {said}")
+        answer = self.ask("/sync", token, timeout=timeout)
+        if answer != ("/synced", [token]):
+            raise RuntimeError(f"/sync was answered {answer}")
 
     def pids(self) -> dict[str, int]:
         """The pids of supervisor, control and engine."""
@@ -181,8 +181,8 @@ def ntp(seconds: float, frames: int = 0, rate: int = 1) -> int:
 
 def ports_of(line: str) -> tuple[int, int]:
     """(OSC, HTTP) of a `ready` line."""
-    found = re.findall(r":(\d+)", line)
-    return int(found[0]), int(found[-1])
+    ports = re.findall(r":(\d+)", line)
+    return int(ports[0]), int(ports[-1])
 
 
 def free_port() -> int:
@@ -209,10 +209,10 @@ def free_port() -> int:
 @contextlib.contextmanager
 def burner(count: int = 1) -> Iterator[Sequence[subprocess.Popen[bytes]]]:
     """Runs processes that each use a whole core."""
-    made = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
+    processes = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
     try:
-        yield made
+        yield processes
     finally:
-        for process in made:
+        for process in processes:
             process.kill()
             process.wait()

@@ -112,7 +112,7 @@ class Soak:
             why = "it was interrupted"
         finally:
             status = server.stop(timeout=_END_SECONDS)
-            (self._out / "serve.err").write_text(server.said())
+            (self._out / "serve.err").write_text(server.standard_error())
             left = _end_strays(self._home)
         return {
             "why": why, "exit": status, "osc_sent": sender.sent if sender else 0, "processes_left": left,
@@ -154,7 +154,7 @@ class Soak:
                 if last and now >= due["line"]:
                     due["line"] += pace.line
                     print(said(last), flush=True)
-                    (self._out / "serve.err").write_text(server.said())
+                    (self._out / "serve.err").write_text(server.standard_error())
                 time.sleep(_TICK)
         return "its time was over"
 

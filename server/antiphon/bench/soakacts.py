@@ -57,8 +57,8 @@ class PatchCycle:
                 loaded = "/patch/load" in words
                 if loaded or answer.address == "/fail":
                     took = round(now - self._asked, 2) if loaded else None
-                    said = " ".join([answer.address, *words])
-                    events.append({"t": round(now, 2), "load": self.patch, "said": said, "took": took})
+                    answer_text = " ".join([answer.address, *words])
+                    events.append({"t": round(now, 2), "load": self.patch, "said": answer_text, "took": took})
         return events
 
     def close(self) -> None:

@@ -54,39 +54,39 @@ def _panel(minutes: Sequence[float], panel: Panel, marks: Sequence[tuple[float, 
     def y(value: float) -> float:
         return _TOP + tall * (high - value) / (high - low)
 
-    made = [f'<text x="{_LEFT}" y="{_TOP - 9}" font-weight="bold">{escape(panel.title)}</text>']
+    elements = [f'<text x="{_LEFT}" y="{_TOP - 9}" font-weight="bold">{escape(panel.title)}</text>']
     for n in range(round((high - low) / step) + 1):
         value = low + n * step
-        made.append(f'<path d="M{_LEFT} {y(value):.1f}H{_LEFT + wide}" stroke="#dddddd"/>')
-        made.append(f'<text x="{_LEFT - 6}" y="{y(value) + 4:.1f}" text-anchor="end">{value:g}</text>')
+        elements.append(f'<path d="M{_LEFT} {y(value):.1f}H{_LEFT + wide}" stroke="#dddddd"/>')
+        elements.append(f'<text x="{_LEFT - 6}" y="{y(value) + 4:.1f}" text-anchor="end">{value:g}</text>')
     apart = _step(end, 8)
     for n in range(int(end / apart) + 1):
-        made.append(f'<text x="{x(n * apart):.1f}" y="{HEIGHT - 10}" text-anchor="middle">{n * apart:g} min</text>')
+        elements.append(f'<text x="{x(n * apart):.1f}" y="{HEIGHT - 10}" text-anchor="middle">{n * apart:g} min</text>')
     for minute, what in marks:
-        made.append(
+        elements.append(
             f'<path d="M{x(minute):.1f} {_TOP}v{tall}" stroke="#bb0000" stroke-dasharray="2 3" opacity=".5">'
             f"<title>{escape(what)}</title></path>"
         )
     for place, (name, values) in enumerate(panel.lines.items()):
         colour = _COLOURS[place % len(_COLOURS)]
-        made.append(f'<path d="{_line(minutes, values, x, y)}" fill="none" stroke="{colour}" stroke-width="1.3"/>')
+        elements.append(f'<path d="{_line(minutes, values, x, y)}" fill="none" stroke="{colour}" stroke-width="1.3"/>')
         at = _TOP + 6 + 13 * place
-        made.append(f'<text x="{_LEFT + wide + 8}" y="{at}" fill="{colour}">{escape(name)}</text>')
-    return made
+        elements.append(f'<text x="{_LEFT + wide + 8}" y="{at}" fill="{colour}">{escape(name)}</text>')
+    return elements
 
 
 def _line(
     minutes: Sequence[float], values: Sequence[float], x: Callable[[float], float], y: Callable[[float], float]
 ) -> str:
     every = max(1, len(minutes) // MOST_POINTS)
-    made, pen = [], "M"
+    points, pen = [], "M"
     for minute, value in list(zip(minutes, values, strict=True))[::every]:
         if math.isnan(value):
             pen = "M"
             continue
-        made.append(f"{pen}{x(minute):.1f} {y(value):.1f}")
+        points.append(f"{pen}{x(minute):.1f} {y(value):.1f}")
         pen = "L"
-    return "".join(made)
+    return "".join(points)
 
 
 def _step(reach: float, most: int = 4) -> float:

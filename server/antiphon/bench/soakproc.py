@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from antiphon.runtime.pidfile import born
+from antiphon.runtime.pidfile import start_time
 
 ROLES = ("supervisor", "control", "web", "engine", "recorder", "weigher", "zygotes", "workers", "synth", "helpers")
 """workers: of models.  synth: the worker that plays notes.  helpers: processes of plugins, such as that of `loops`."""
@@ -72,7 +72,7 @@ def read(supervisor: int, home: Path) -> ProcessReading:
             held[role] = held.get(role, ResourceUse()) + here
             memories |= shared
     ours = {pid for members in pids.values() for pid in members}
-    return ProcessReading(held, pids, len(memories), tuple(p for p in before if p not in ours and born(p)))
+    return ProcessReading(held, pids, len(memories), tuple(p for p in before if p not in ours and start_time(p)))
 
 
 def named(home: Path) -> dict[int, str]:
@@ -87,15 +87,15 @@ def named(home: Path) -> dict[int, str]:
 
 def roles(supervisor: int, names: dict[int, str]) -> dict[str, tuple[int, ...]]:
     """Role → pids, of a supervisor and all that descend from it."""
-    found: dict[str, list[int]] = {"supervisor": [supervisor]}
+    pids: dict[str, list[int]] = {"supervisor": [supervisor]}
     waiting = [(supervisor, "supervisor")]
     while waiting:
         parent, above = waiting.pop()
         for pid in children(parent):
             role = _role(names.get(pid, ""), above, names.get(parent, ""))
-            found.setdefault(role, []).append(pid)
+            pids.setdefault(role, []).append(pid)
             waiting.append((pid, role))
-    return {role: tuple(members) for role, members in found.items()}
+    return {role: tuple(members) for role, members in pids.items()}
 
 
 def _role(name: str, above: str, parent: str) -> str:
@@ -111,13 +111,13 @@ def _role(name: str, above: str, parent: str) -> str:
 
 def children(pid: int) -> list[int]:
     """The children of all its threads; none if the process has ended."""
-    found: list[int] = []
+    pids: list[int] = []
     try:
         for task in (PROC / str(pid) / "task").iterdir():
-            found += [int(word) for word in (task / "children").read_text().split()]
+            pids += [int(word) for word in (task / "children").read_text().split()]
     except OSError:
-        return found
-    return found
+        return pids
+    return pids
 
 
 def look(pid: int) -> tuple[ResourceUse, set[str]]:
@@ -135,8 +135,8 @@ def rollup(text: str) -> dict[str, float]:
     fields = {line.split(":")[0]: line.split() for line in text.splitlines()[1:]}
     kb = {name: float(words[1]) for name, words in fields.items() if len(words) == 3}
     private = kb["Private_Clean"] + kb["Private_Dirty"]
-    made = {"rss": kb["Rss"], "pss": kb["Pss"], "private": private, "anonymous": kb["Anonymous"]}
-    return {name: size / _KB for name, size in made.items()}
+    sizes = {"rss": kb["Rss"], "pss": kb["Pss"], "private": private, "anonymous": kb["Anonymous"]}
+    return {name: size / _KB for name, size in sizes.items()}
 
 
 def of_home(home: Path) -> Iterator[int]:

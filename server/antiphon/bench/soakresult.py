@@ -68,24 +68,24 @@ def trends_of(samples: list[Sample], bin_s: float, settle_s: float) -> dict[str,
     """The trends by name. bin_s: seconds of a turn through all patches."""
     times = [s["t"] for s in samples]
     whole: list[Any] = [0] * len(samples)
-    found: dict[str, Trend] = {}
+    trends: dict[str, Trend] = {}
 
-    def judge(name: str, values: list[float], lives: list[Any], rule: Rule) -> None:
-        found[name] = trend(times, values, lives, bin_s, settle_s, rule)
+    def add_trend(name: str, values: list[float], lives: list[Any], rule: Rule) -> None:
+        trends[name] = trend(times, values, lives, bin_s, settle_s, rule)
 
     for kind, rule, title in OVERALL:
-        judge(f"{ALL}: {title}", [_held(s, ALL, kind) for s in samples], whole, rule)
+        add_trend(f"{ALL}: {title}", [_held(s, ALL, kind) for s in samples], whole, rule)
     for role in ROLES:
         if not any(role in s["held"] for s in samples):
             continue
         lives = whole if role in _CHANGING else [_life(s, role) for s in samples]
         for kind, rule, title in BY_ROLE:
-            judge(f"{role}: {title}", [_held(s, role, kind) for s in samples], lives, rule)
-    judge("shared memories", [float(s["memories"]) for s in samples], whole, COUNT)
-    judge("temporary and runtime files", [float(s["files"]) for s in samples], whole, COUNT)
-    judge("stray processes", [float(len(s["strays"])) for s in samples], whole, COUNT)
-    judge("clock drift, ms", drift_ms(samples), whole, DRIFT)
-    return found
+            add_trend(f"{role}: {title}", [_held(s, role, kind) for s in samples], lives, rule)
+    add_trend("shared memories", [float(s["memories"]) for s in samples], whole, COUNT)
+    add_trend("temporary and runtime files", [float(s["files"]) for s in samples], whole, COUNT)
+    add_trend("stray processes", [float(len(s["strays"])) for s in samples], whole, COUNT)
+    add_trend("clock drift, ms", drift_ms(samples), whole, DRIFT)
+    return trends
 
 
 def drift_ms(samples: list[Sample]) -> list[float]:
@@ -132,14 +132,14 @@ def _held(sample: Sample, role: str, kind: str) -> float:
 
 
 def _kills(events: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    found: dict[str, dict[str, Any]] = {}
+    result: dict[str, dict[str, Any]] = {}
     for role in dict.fromkeys(e["kill"] for e in events if "kill" in e):
         after = [e["after"] for e in events if e.get("back") == role]
         back = [a for a in after if a is not None]
         spent = percentiles(back) if back else {"p50": "-", "max": "-"}
         kills = sum(e.get("kill") == role for e in events)
-        found[role] = {"kills": kills, "not_back": kills - len(back), "p50": spent["p50"], "max": spent["max"]}
-    return found
+        result[role] = {"kills": kills, "not_back": kills - len(back), "p50": spent["p50"], "max": spent["max"]}
+    return result
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:

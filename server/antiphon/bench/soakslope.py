@@ -85,29 +85,29 @@ def bins(
     times: Sequence[float], values: Sequence[float], lives: Sequence[Hashable], bin_s: float, settle_s: float
 ) -> list[tuple[int, float, float]]:
     """(number of the lifetime, time in hours, mean) of each whole bin."""
-    found: list[tuple[int, float, float]] = []
+    rows: list[tuple[int, float, float]] = []
     life, first = -1, 0
     for at in range(len(times) + 1):
         if at < len(times) and at > first and lives[at] == lives[first]:
             continue
         if at > first:
             life += 1
-            found += [(life, t, v) for t, v in _cut(times[first:at], values[first:at], bin_s, settle_s)]
+            rows += [(life, t, v) for t, v in _cut(times[first:at], values[first:at], bin_s, settle_s)]
         first = at
-    return found
+    return rows
 
 
 def _cut(times: Sequence[float], values: Sequence[float], bin_s: float, settle_s: float) -> list[tuple[float, float]]:
     t, y = np.asarray(times, float), np.asarray(values, float)
     known = ~np.isnan(y)
-    made = []
+    rows = []
     begin = t[0] + settle_s
     while begin + bin_s <= t[-1] + 1e-6:
         here = (t >= begin) & (t < begin + bin_s) & known
         if here.any():
-            made.append((float(t[here].mean()) / 3600.0, float(y[here].mean())))
+            rows.append((float(t[here].mean()) / 3600.0, float(y[here].mean())))
         begin += bin_s
-    return made
+    return rows
 
 
 def fit(points: Sequence[tuple[int, float, float]]) -> tuple[float, float]:
@@ -125,10 +125,10 @@ def fit(points: Sequence[tuple[int, float, float]]) -> tuple[float, float]:
 
 
 def _means(lives: NDArray[np.int64], values: NDArray[np.float64]) -> NDArray[np.float64]:
-    made = np.empty_like(values)
+    means = np.empty_like(values)
     for life in set(lives.tolist()):
-        made[lives == life] = values[lives == life].mean()
-    return made
+        means[lives == life] = values[lives == life].mean()
+    return means
 
 
 def student(free: int) -> float:

@@ -110,16 +110,16 @@ def write(home: Path, seed: int) -> Path:
 
 def melody(random: np.random.Generator, seconds: int, partials: int = 6) -> Mono:
     """Notes of half a second with rests between, one voice."""
-    made = np.zeros(seconds * RATE)
+    sound = np.zeros(seconds * RATE)
     t = np.arange(round(0.45 * RATE)) / RATE
     shape = np.minimum(1.0, np.minimum(t / 0.03, (t[-1] - t) / 0.08))
-    for at in range(0, made.size - t.size + 1, RATE // 2):
+    for at in range(0, sound.size - t.size + 1, RATE // 2):
         if random.random() < 0.2:
             continue
         hertz = frequency(int(random.choice(_SCALE)))
         tone = sum(np.sin(2 * np.pi * k * hertz * t) / k for k in range(1, partials + 1))
-        made[at : at + t.size] += 0.12 * shape * tone
-    return made
+        sound[at : at + t.size] += 0.12 * shape * tone
+    return sound
 
 
 def loops(random: np.random.Generator) -> dict[str, Mono]:

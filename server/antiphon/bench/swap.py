@@ -70,7 +70,7 @@ def loading(swaps: int, seed: int) -> dict[str, Any]:
     sound = sound[:, RATE // 2 : -RATE // 10]  # without the fades at the server's start and end
     jumps = jaggedness(sound)
     planted, places = _planted(sound, random)
-    found = sum(bool(jaggedness(planted[:, at - 4 : at + 5]).max() > CLICK) for at in places)
+    detected = sum(bool(jaggedness(planted[:, at - 4 : at + 5]).max() > CLICK) for at in places)
     return {
         "swaps": swaps,
         "seconds": spent,
@@ -79,7 +79,7 @@ def loading(swaps: int, seed: int) -> dict[str, Any]:
         "late_blocks": after["late_blocks"] - before["late_blocks"],
         "clicks": clicks(jumps),
         "largest": float(jumps.max()),
-        "found": found,
+        "found": detected,
         "recorded_seconds": sound.shape[1] / RATE,
     }
 
@@ -121,11 +121,11 @@ def clicks(jumps: Sound) -> int:
 
 def _planted(sound: Sound, random: np.random.Generator) -> tuple[Sound, list[int]]:
     """The recording with added steps of 0.004, at least 84 ms apart, which the detector has to find."""
-    made = sound.copy()
+    planted = sound.copy()
     places = sorted(int(at) for at in random.integers(RATE, sound.shape[1] - RATE, PLANTED))
     for turn, at in enumerate(places):
-        made[:, at:] += 0.004 if turn % 2 else -0.004
-    return made, places
+        planted[:, at:] += 0.004 if turn % 2 else -0.004
+    return planted, places
 
 
 def _full_level_ms(sound: Sound, saved: list[int]) -> list[float]:
@@ -133,15 +133,15 @@ def _full_level_ms(sound: Sound, saved: list[int]) -> list[float]:
     size = RATE // round(TONE)
     hop = size // 8
     envelope = np.lib.stride_tricks.sliding_window_view(np.abs(sound[0]), size)[::hop].max(axis=1)
-    found = []
+    times = []
     for at in saved:
         window = envelope[at // hop : (at + RATE * 3 // 10) // hop]
         if len(window) < 8:
             continue
         end = window[-1]
         off = np.flatnonzero(np.abs(window - end) > 0.02 * end)
-        found.append((float(off[-1]) + 1 if len(off) else 0.0) * hop / RATE * 1e3)
-    return found
+        times.append((float(off[-1]) + 1 if len(off) else 0.0) * hop / RATE * 1e3)
+    return times
 
 
 def _tone(folder: Path) -> Path:

@@ -66,12 +66,12 @@ def main(seconds: float, kills: int = 200, seed: int = 1) -> None:
 
 def round_trips(count: int = TRIPS) -> dict[str, Any]:
     """Times from post to answer, through the arena and a woken worker."""
-    made = pool.Lockstep()
+    lockstep = pool.Lockstep()
     try:
         spec = WorkerSpec(
             "echo", "antiphon.bench.echo:Echo", "none", hop=BLOCK, inputs=(1, BLOCK), outputs=(1, BLOCK), slots=1
         )
-        stream = made.open(spec)
+        stream = lockstep.open(spec)
 
         def trip(n: int) -> None:
             stream.fresh(n)
@@ -81,7 +81,7 @@ def round_trips(count: int = TRIPS) -> dict[str, Any]:
 
         return {"by": "arena and eventfd", **_timed(trip, count)}
     finally:
-        made.shut()
+        lockstep.shut()
 
 
 def pipe_trips(count: int = TRIPS) -> dict[str, Any]:
@@ -95,10 +95,10 @@ def pipe_trips(count: int = TRIPS) -> dict[str, Any]:
         here.send_bytes(data)
         here.recv_bytes()
 
-    found = _timed(trip, count)
+    times = _timed(trip, count)
     here.send_bytes(b"")
     child.join()
-    return {"by": "multiprocessing.Pipe", **found}
+    return {"by": "multiprocessing.Pipe", **times}
 
 
 def _echo_pipe(end: Connection) -> None:
@@ -191,7 +191,7 @@ def killing(count: int, seed: int) -> dict[str, Any]:
 def _dropout_figures(output: Any, struck: list[float]) -> dict[str, Any]:
     """Times in ms and numbers of samples, from a sound that is -LEVEL when wet and LEVEL when dry."""
     wet, dry = np.abs(output + LEVEL) < 1e-4, np.abs(output - LEVEL) < 1e-4
-    found: dict[str, list[float]] = {"to_fade": [], "to_dry": [], "to_back": [], "gap": [], "step": []}
+    figures: dict[str, list[float]] = {"to_fade": [], "to_dry": [], "to_back": [], "gap": [], "step": []}
     ends, silent = [*struck[1:], len(output)], 0
     for began, ended in zip(struck, ends, strict=True):
         part = slice(int(began), int(ended))
@@ -199,15 +199,15 @@ def _dropout_figures(output: Any, struck: list[float]) -> dict[str, Any]:
         fade = int(np.argmin(w))
         to_dry = fade + int(np.argmax(d[fade:]))
         back = to_dry + int(np.argmax(w[to_dry:]))
-        found["to_fade"].append(fade / RATE * 1e3)
-        found["to_dry"].append(to_dry / RATE * 1e3)
-        found["to_back"].append(back / RATE * 1e3)
-        found["gap"].append(float(np.count_nonzero(~w[:back] & ~d[:back])))
-        gone = output[part][: back + RATE // 100]
-        found["step"].append(float(np.abs(np.diff(gone)).max()))
-        quiet = np.abs(gone) < 1e-6
+        figures["to_fade"].append(fade / RATE * 1e3)
+        figures["to_dry"].append(to_dry / RATE * 1e3)
+        figures["to_back"].append(back / RATE * 1e3)
+        figures["gap"].append(float(np.count_nonzero(~w[:back] & ~d[:back])))
+        after_kill = output[part][: back + RATE // 100]
+        figures["step"].append(float(np.abs(np.diff(after_kill)).max()))
+        quiet = np.abs(after_kill) < 1e-6
         silent += int(np.count_nonzero(quiet[:-1] & quiet[1:]))
-    return {**{name: percentiles(values) for name, values in found.items()}, "silent": silent}
+    return {**{name: percentiles(values) for name, values in figures.items()}, "silent": silent}
 
 
 def _running(server: ServerProcess, before: int) -> int:

@@ -30,7 +30,7 @@ class BenchCommand(TyperCommand):
             param.help = (param.help or "").replace(PLUGINS, "".join(f", {n}" for n in others))  # type: ignore[attr-defined]
         super().format_help(ctx, formatter)
         with formatter.section("Benches of plugins"):
-            formatter.write_dl([(name, found.doc) for name, found in others.items()])
+            formatter.write_dl([(name, entry.doc) for name, entry in others.items()])
 
 
 def _engine(asked: BenchOptions) -> None:
@@ -144,26 +144,28 @@ def bench(
     from antiphon.errors import PluginError, UsageError
     from antiphon.runtime.suggestion import instead
 
-    found = BENCHES.get(name)
-    if found is None:
+    chosen = BENCHES.get(name)
+    if chosen is None:
         others = _of_plugins()
         if name not in others:
             raise UsageError(f"there is no bench {name!r}{instead(name, (*NAMES, *others))}")
-        found = others[name].factory()
-        if not isinstance(found, Bench):
-            raise PluginError(f"the factory of the bench {name!r} gave {type(found).__name__}, not a Bench")
+        chosen = others[name].factory()
+        if not isinstance(chosen, Bench):
+            raise PluginError(f"the factory of the bench {name!r} gave {type(chosen).__name__}, not a Bench")
     asked = BenchOptions(seconds, Path(data or DATA), seed, limit, hours, Path(out))
-    typer.echo(announced(name, found.seconds(asked)), err=True)
+    typer.echo(announced(name, chosen.seconds(asked)), err=True)
     # as an exception the signal runs the bench's clean-up, which ends its servers
     with endable():
-        found.run(asked)
+        chosen.run(asked)
 
 
 def _of_plugins() -> dict[str, Registration]:
     """Benches that plugins register. Loading them takes time: only for the help page and for unknown names."""
     from antiphon.plugins.registry import registrations
 
-    return {name: found for name, found in sorted(registrations("benches").items()) if name not in BENCHES}
+    return {
+        name: registration for name, registration in sorted(registrations("benches").items()) if name not in BENCHES
+    }
 
 
 def announced(name: str, seconds: float | None) -> str:

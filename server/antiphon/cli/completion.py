@@ -73,11 +73,11 @@ def known() -> dict[str, Any]:
         cached = json.loads(file.read_bytes())
         if cached["stamp"] == stamp:
             return dict(cached["names"])
-    found = _load()
+    names = _load()
     # without the cache the next completion is slow; a completion cannot print an error
     with contextlib.suppress(Exception):
-        paths.write_atomic(file, json.dumps({"stamp": stamp, "names": found}).encode())
-    return found
+        paths.write_atomic(file, json.dumps({"stamp": stamp, "names": names}).encode())
+    return names
 
 
 def _load() -> dict[str, Any]:
@@ -99,12 +99,12 @@ def _stamp() -> list[Any]:
 
     root = resources.checkout()
     folders = [paths.plugins(), *([root / "plugins", root / "models"] if root is not None else [])]
-    changed = [found.stat() for folder in folders for found in _sources(folder)]
+    changed = [stat.stat() for folder in folders for stat in _sources(folder)]
     installed = [
         Path(path).stat().st_mtime_ns for path in sys.path if path.endswith("-packages") and Path(path).exists()
     ]
-    newest = max((found.st_mtime_ns for found in changed), default=0)
-    return [str(root), len(changed), newest, sum(found.st_size for found in changed), installed]
+    newest = max((stat.st_mtime_ns for stat in changed), default=0)
+    return [str(root), len(changed), newest, sum(stat.st_size for stat in changed), installed]
 
 
 def _sources(folder: Path) -> Iterator[Path]:

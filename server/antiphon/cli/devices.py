@@ -21,9 +21,9 @@ def devices(as_json: Json = False) -> None:
     from antiphon.doctor.sound import ask
     from antiphon.wire.text import printable
 
-    ports = {name: found for name, transport in transports() if (found := transport.ports()) is not None}
+    ports = {name: port_list for name, transport in transports() if (port_list := transport.ports()) is not None}
     if as_json:
-        typer.echo(json.dumps({**asdict(ask()), **{name: found for name, (found, _) in ports.items()}}))
+        typer.echo(json.dumps({**asdict(ask()), **{name: port_list for name, (port_list, _) in ports.items()}}))
         return
     for line in (*listing(ask()), *(line for _, lines in ports.values() for line in lines)):
         typer.echo(printable(line))

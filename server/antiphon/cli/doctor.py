@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -42,11 +41,11 @@ def doctor(
 
     broken, every = False, []
     checks = [transport.findings for _, transport in transports()]
-    for found in findings((*software.CHECKS, sound.checks, *checks, *machine.CHECKS)):
-        broken = broken or found.state == "broken"
-        every.append(asdict(found))
-        for line in () if as_json else lines(found):
-            typer.echo(f"{styled(line[:WIDTH], ROLES[found.state])}{line[WIDTH:]}")
+    for finding in findings((*software.CHECKS, sound.checks, *checks, *machine.CHECKS)):
+        broken = broken or finding.state == "broken"
+        every.append({"subject": finding.subject, "state": finding.state, "said": finding.text, "mend": finding.mend})
+        for line in () if as_json else lines(finding):
+            typer.echo(f"{styled(line[:WIDTH], ROLES[finding.state])}{line[WIDTH:]}")
     if as_json:
         typer.echo(json.dumps({"works": not broken, "findings": every}))
     elif broken:

@@ -33,8 +33,8 @@ def register(cli: typer.Typer) -> None:
         rows = examined(registered, models_dir)
         build = devices.installed()
         if as_json:
-            found = {"models": [asdict(row) for row in rows], "torch": build.version if build else None}
-            typer.echo(json.dumps({**found, "cuda": bool(build and build.cuda), "device": devices.resolve("auto")}))
+            result = {"models": [asdict(row) for row in rows], "torch": build.version if build else None}
+            typer.echo(json.dumps({**result, "cuda": bool(build and build.cuda), "device": devices.resolve("auto")}))
         else:
             for line in listing(rows, build.version if build else ""):
                 typer.echo(line)

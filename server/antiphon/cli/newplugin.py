@@ -25,6 +25,6 @@ def new_plugin(
     known = load(check=False)
     # a folder with the name of a type or of an installed package would not be loaded
     taken = {*known.catalog, *known.catalog.hooks}
-    place = write(name, shape, folder if folder is not None else paths.made(paths.plugins()), taken)
+    place = write(name, shape, folder if folder is not None else paths.make_folder(paths.plugins()), taken)
     typer.echo(f"{place} is written")
     typer.echo(f"`antiphon plugins {name}` shows it, `antiphon run {name} {SHAPES[shape].files}` runs it on files")

@@ -60,10 +60,10 @@ def value(text: str) -> tuple[str, Arg]:
         return ("T" if WORDS[text.lower()] else "F"), WORDS[text.lower()]
     for kind, number in (("i", int), ("f", float)):
         try:
-            found = number(text)
+            parsed = number(text)
         except ValueError:
             continue
-        return ("h" if kind == "i" and not -(2**31) <= found < 2**31 else kind), found
+        return ("h" if kind == "i" and not -(2**31) <= parsed < 2**31 else kind), parsed
     return "s", text
 
 

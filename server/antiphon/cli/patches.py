@@ -26,8 +26,8 @@ def register(cli: typer.Typer) -> None:
         from antiphon.graph.patch_list import entries
         from antiphon.runtime import paths
 
-        found = [entry for entry in entries() if entry.listed or every]
-        _show(found, as_json)
+        listed = [entry for entry in entries() if entry.listed or every]
+        _show(listed, as_json)
         if not as_json:
             typer.echo(f"your own patches are in {paths.patches()}")
 
@@ -57,8 +57,8 @@ def listing(entries: Sequence[PatchEntry]) -> Iterator[str]:
     """A line for each: "answer  yours, hides the shipped one  Hum, and …"."""
     origins = [origin(entry) for entry in entries]
     widths = [max((len(text) for text in column), default=0) for column in ([e.name for e in entries], origins)]
-    for entry, said in zip(entries, origins, strict=True):
-        yield f"{entry.name:<{widths[0]}}  {said:<{widths[1]}}  {entry.line}".rstrip()
+    for entry, origin_text in zip(entries, origins, strict=True):
+        yield f"{entry.name:<{widths[0]}}  {origin_text:<{widths[1]}}  {entry.line}".rstrip()
 
 
 def origin(entry: PatchEntry) -> str:

@@ -45,9 +45,9 @@ def play(
         audio=audio, input=input, output=output, patch=patch, osc_port=osc_port, http_port=http_port
     ).check()
     startable(asked)
-    found = probe(asked)
-    settings = with_demo(asked) if found.driver == "headless" else asked.with_(mute_input=asked.input_file is None)
-    for line in said(settings, found.driver, found.note):
+    device = probe(asked)
+    settings = with_demo(asked) if device.driver == "headless" else asked.with_(mute_input=asked.input_file is None)
+    for line in introduction(settings, device.driver, device.note):
         typer.echo(line)
     sys.stdout.flush()
     with own_terminal_group():
@@ -67,7 +67,7 @@ def with_demo(asked: ServeSettings) -> ServeSettings:
     )
 
 
-def said(settings: ServeSettings, driver: str, note: str) -> Iterator[str]:
+def introduction(settings: ServeSettings, driver: str, note: str) -> Iterator[str]:
     """Yields the lines to print before the server is ready."""
     from antiphon.supervisor.recordings import growth
 
@@ -103,7 +103,7 @@ def recordings_folder() -> Path:
     from antiphon.runtime import paths, resources
 
     root = resources.checkout()
-    return paths.made(root / "recordings" if root is not None else paths.recordings(), paths.PRIVATE_FOLDER)
+    return paths.make_folder(root / "recordings" if root is not None else paths.recordings(), paths.PRIVATE_FOLDER)
 
 
 def next_recording(folder: Path, day: str = "") -> Path:

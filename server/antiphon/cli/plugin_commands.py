@@ -91,9 +91,9 @@ def plugin_commands() -> tuple[list[tuple[str, str, Any]], list[str]]:
             if app.registered_callback is not None:
                 reasons.append(f"plugin {source.name}: {HOOK}: it declares options of all commands; left out")
             give_short_helps(app)
-            made = typer.main.get_group(app).commands
+            commands = typer.main.get_group(app).commands
         except (Exception, SystemExit) as error:
             reasons.append(f"plugin {source.name}: {HOOK}: {reason_of(error)}")
             continue
-        added += [(source.name, name, command) for name, command in made.items()]
+        added += [(source.name, name, command) for name, command in commands.items()]
     return added, reasons

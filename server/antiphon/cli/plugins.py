@@ -81,8 +81,8 @@ def card(info: ProcessorInfo, loaded: Loaded) -> Iterator[str]:
     yield f"{info.type}  ({info.plugin})  {info.doc}".rstrip()
     yield f"    {ports(info)}"
     frames, problem = latency(info, loaded)
-    said = f"unknown: {problem}" if problem else f"{frames} frames, {1000 * frames / RATE:.1f} ms"
-    yield f"    latency with its defaults at {RATE} Hz: {said}"
+    latency_text = f"unknown: {problem}" if problem else f"{frames} frames, {1000 * frames / RATE:.1f} ms"
+    yield f"    latency with its defaults at {RATE} Hz: {latency_text}"
     yield "parameters"
     for param in info.params:
         yield f"    {param.name}: {described(param)}"
@@ -130,13 +130,13 @@ def latency(info: ProcessorInfo, loaded: Loaded) -> tuple[int, str]:
     from antiphon.workers.pool import absent
 
     try:
-        made = loaded.make(info.type)
-        spec = StreamSpec(made.rate or RATE, made.block or BLOCK, made.channels or 2)
+        processor = loaded.make(info.type)
+        spec = StreamSpec(processor.rate or RATE, processor.block or BLOCK, processor.channels or 2)
         with absent():  # no worker is started to show a page
-            prepare(made, spec, {})
+            prepare(processor, spec, {})
     except Exception as error:  # the plugin's code may raise anything; the error is shown
         return 0, reason_of(error)
-    return round(made.latency * RATE / spec.rate), ""
+    return round(processor.latency * RATE / spec.rate), ""
 
 
 def page(info: ProcessorInfo) -> Path | None:
@@ -151,13 +151,13 @@ def page(info: ProcessorInfo) -> Path | None:
 def described(param: Param) -> str:
     """ "0 to 2, default 1. Factor: 1 changes nothing." """
     if param.readonly:
-        said = f"reported, {param.allowed}"
+        values = f"reported, {param.allowed}"
     elif param.kind == "trigger":
-        said = "trigger"
+        values = "trigger"
     else:
         default = param.default
         shown = ("on" if default else "off") if param.kind == "switch" else default
-        said = (
+        values = (
             f"{param.allowed}, default {f'{shown:g}' if isinstance(shown, float) else shown if shown != '' else 'none'}"
         )
-    return f"{said}. {param.doc}".rstrip()
+    return f"{values}. {param.doc}".rstrip()

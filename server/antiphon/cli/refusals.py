@@ -24,14 +24,14 @@ def sentence(error: BaseException, arguments: Sequence[str]) -> str:
 
 def _given(options: Sequence[str], arguments: Sequence[str]) -> str | None:
     """The word after the last of these options, or behind its equals sign."""
-    found = None
+    given = None
     for place, word in enumerate(arguments):
         option, equals, value = word.partition("=")
         if word in options:
-            found = arguments[place + 1] if place + 1 < len(arguments) else None
+            given = arguments[place + 1] if place + 1 < len(arguments) else None
         elif equals and option in options:
-            found = value
-    return found
+            given = value
+    return given
 
 
 def _taken(param: Any) -> str:
@@ -43,8 +43,8 @@ def _taken(param: Any) -> str:
         return f"{kind} from {low:g} to {high:g}"
     if low is not None:
         return f"{kind} from {low:g} on"
-    said = (getattr(param, "help", None) or "").rstrip(".")
-    return f"{kind} ({said})" if said else kind
+    doc = (getattr(param, "help", None) or "").rstrip(".")
+    return f"{kind} ({doc})" if doc else kind
 
 
 def _declared(param: Any) -> tuple[str, float | None, float | None]:

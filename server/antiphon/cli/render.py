@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from antiphon.graph.graph import Graph
     from antiphon.offline.file_ends import Tail
     from antiphon.offline.note_file import Score
-    from antiphon.offline.rendering import StageRunner
+    from antiphon.offline.rendering import PlayerRunner
     from antiphon.session.commands import Command
     from antiphon.synth.support import OfflinePasses
 
@@ -75,7 +75,7 @@ def render(
     from antiphon.offline.file_ends import NONE, faded, tail_of
     from antiphon.offline.file_job import apart, free
     from antiphon.offline.output_summary import Written
-    from antiphon.offline.rendering import StageRunner
+    from antiphon.offline.rendering import PlayerRunner
     from antiphon.offline.runner import process_stream
     from antiphon.plugins.loader import load
     from antiphon.runtime.audio_limits import MAX_BLOCK, MIN_BLOCK
@@ -92,11 +92,11 @@ def render(
     format_of(out)
     with endable(), ExitStack() as stack:
         loaded = load(check=False)
-        made = load_patch(patch, loaded.catalog, trusted=True)
+        loaded_patch = load_patch(patch, loaded.catalog, trusted=True)
         given = [(what, path) for what, path in (("--in", source), ("--events", events)) if path is not None]
-        apart([*given, *_files(made.graph, loaded.catalog)], [("--out", out)])
+        apart([*given, *_files(loaded_patch.graph, loaded.catalog)], [("--out", out)])
         free([("--out", out)], force=force)
-        play_with(device, synth, loaded, made.graph)
+        play_with(device, synth, loaded, loaded_patch.graph)
         blocks: Iterable[Samples] = ()
         rate, channels, subtype, frames = RATE, 2, "", None
         if source is not None:
@@ -107,31 +107,31 @@ def render(
         commands: list[Command] = []
         if events is not None and midi:
             score = note_file.read(Path(events), rate)
-            commands = _played(score, shown(events), made.graph, loaded.catalog)
+            commands = _played(score, shown(events), loaded_patch.graph, loaded.catalog)
             frames = score.frames if frames is None and source is None else frames
         elif events is not None:
-            commands = _events(events, rate, made.graph, loaded.catalog)
-        cyclic = order(made.graph, loaded.catalog)[1]
+            commands = _events(events, rate, loaded_patch.graph, loaded.catalog)
+        cyclic = order(loaded_patch.graph, loaded.catalog)[1]
         spec = StreamSpec(rate, block or (BLOCK if cyclic or events else LONG_BLOCK), channels)
         length = frames if seconds is not None or source is None else None
-        sounds_on = any(loaded.catalog[node.type].tail for node in made.graph.nodes)
+        sounds_on = any(loaded.catalog[node.type].tail for node in loaded_patch.graph.nodes)
         after = NONE if seconds is not None and tail is None else tail_of(tail, sounds_on)
 
-        def prepared() -> StageRunner:
-            return StageRunner(made.graph, loaded.catalog, loaded.make, spec, made.tempo, commands)
+        def prepared() -> PlayerRunner:
+            return PlayerRunner(loaded_patch.graph, loaded.catalog, loaded.make, spec, loaded_patch.tempo, commands)
 
         passes = chosen().info.supporter().passes(live=0)
         if passes is not None:
             _play_passes(stack.enter_context(passes), prepared, source, length, after)
         writer = stack.enter_context(AudioWriter(out, rate, channels, subtype))
-        progress = stack.enter_context(ProgressBar(made.name, frames, rate))
+        progress = stack.enter_context(ProgressBar(loaded_patch.name, frames, rate))
         runner = stack.enter_context(closing(prepared()))
         for samples in faded(process_stream(blocks, runner, length, progress.update, after), rate, fade):
             writer.write(samples)
     if not writer.frames:
         empty = f"{shown(source)} and " if source is not None and seconds is None else ""
         complain(f"{empty}{writer.name} hold{'' if empty else 's'} no sound (0 frames)")
-    report(Written(out, _sources(made.name, source, events), writer.frames / rate, rate, channels))
+    report(Written(out, _sources(loaded_patch.name, source, events), writer.frames / rate, rate, channels))
     for node, reason in runner.failures:
         complain(f"{node} was bypassed from its failure on: {reason}")
     if runner.dropped:
@@ -161,7 +161,7 @@ def _sources(patch: str, *files: str | None) -> str:
 
 
 def _play_passes(
-    passes: OfflinePasses, prepared: Callable[[], StageRunner], source: str | None, length: int | None, tail: Tail
+    passes: OfflinePasses, prepared: Callable[[], PlayerRunner], source: str | None, length: int | None, tail: Tail
 ) -> None:
     """Runs the patch without output until the synth has rendered its notes; the next runner then uses that sound."""
     from dataclasses import replace

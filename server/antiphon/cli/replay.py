@@ -25,12 +25,12 @@ def replay(
     from antiphon.offline.file_job import apart, free
     from antiphon.offline.output_summary import Written
     from antiphon.offline.replay import replay as play
-    from antiphon.offline.session_reader import INPUT, SessionLog, found
+    from antiphon.offline.session_reader import INPUT, SessionLog, session_folder
     from antiphon.plugins.loader import load
     from antiphon.supervisor.recordings import SET
     from antiphon.synth.info import chosen
 
-    folder = found(session)
+    folder = session_folder(session)
     format_of(out)
     with endable(), ExitStack() as stack:
         log = SessionLog(folder)

@@ -136,8 +136,8 @@ def _by_itself(own: str, job: FileJob) -> None:
     if not job.source.exists():
         raise FileError(f"cannot read {shown(job.source)}: there is no such file or folder")
     with ProgressBar(job.plugin, 1000, 1) as progress:
-        said = named(own)(replace(job, progress=lambda part: progress.update(round(1000 * part))))
-    report(*(said or (Written(job.target, shown(job.source)),)))
+        summary = named(own)(replace(job, progress=lambda part: progress.update(round(1000 * part))))
+    report(*(summary or (Written(job.target, shown(job.source)),)))
 
 
 def plan_jobs(paths: Sequence[str], out_dir: str | None, info: ProcessorInfo, *, alone: bool = False) -> list[FileTask]:
@@ -165,15 +165,15 @@ def plan_jobs(paths: Sequence[str], out_dir: str | None, info: ProcessorInfo, *,
     what, endings = suffixes(info)
     jobs: dict[Path, FileTask] = {}
     for path in map(Path, paths):
-        found = [path]
+        inputs = [path]
         if path.is_dir():
             try:
-                found = sorted(p for p in path.iterdir() if p.suffix.lower() in endings and not p.name.startswith("."))
+                inputs = sorted(p for p in path.iterdir() if p.suffix.lower() in endings and not p.name.startswith("."))
             except OSError as error:
                 raise FileError(f"cannot read {shown(path)}: {(error.strerror or str(error)).lower()}") from None
-            if not found:
+            if not inputs:
                 raise FileError(f"{shown(path)} holds no {what} files; their names end in {', '.join(endings)}")
-        for source in found:
+        for source in inputs:
             target = Path(out_dir) / source.with_suffix(suffix_of(info, source)).name
             other = jobs.setdefault(target, FileTask(source, target))
             if other.source != source:
@@ -224,9 +224,9 @@ def _each(
 ) -> int:
     """Runs every task and reports failures on standard error; returns the number of failures."""
     from antiphon.cli.runfile import one
-    from antiphon.runtime.paths import made
+    from antiphon.runtime.paths import make_folder
 
-    made(folder)
+    make_folder(folder)
     failed = 0
     for job in jobs:
         try:

@@ -137,10 +137,10 @@ def _resolved(surface: str) -> str:
 
     host, port = surface_address(surface)
     try:
-        found = socket.getaddrinfo(host, port, socket.AF_INET, socket.SOCK_DGRAM)
+        addresses = socket.getaddrinfo(host, port, socket.AF_INET, socket.SOCK_DGRAM)
     except (OSError, UnicodeError):
         raise UsageError(f"--surface {surface}: there is no host {host!r}; name its IPv4 address") from None
-    return f"{found[0][4][0]}:{port}"
+    return f"{addresses[0][4][0]}:{port}"
 
 
 def _check_files(settings: ServeSettings, folder: Path) -> None:

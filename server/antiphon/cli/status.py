@@ -54,8 +54,8 @@ def sections(answer: Mapping[str, Any]) -> Iterator[tuple[str, list[Row]]]:
 def aligned(rows: Sequence[Row]) -> Iterator[str]:
     """Yields a line for each row, with the second column aligned."""
     width = max((len(name) for name, _ in rows), default=0)
-    for name, said in rows:
-        yield f"{name:<{width}}  {said}".rstrip()
+    for name, text in rows:
+        yield f"{name:<{width}}  {text}".rstrip()
 
 
 def _sound(answer: Mapping[str, Any]) -> list[Row]:
@@ -98,18 +98,18 @@ def _osc(answer: Mapping[str, Any]) -> list[Row]:
 
 
 def _worker(worker: Mapping[str, Any]) -> str:
-    said = (
+    text = (
         f"{worker['model']} on {worker['device']}, {worker['state']}, load {worker['load']:.1%}, "
         f"{worker['misses']} of {worker['hops']} hops missed, {worker['restarts']} restarts"
     )
-    return _reasoned(said, worker["reason"])
+    return _reasoned(text, worker["reason"])
 
 
 def _synth(synth: Mapping[str, Any] | None) -> Row:
     if synth is None:
         return "none", ""
-    said = f"{synth['state']}, {synth['misses']} hops missed, {synth['restarts']} restarts"
-    return synth["backend"], _reasoned(said, synth["reason"])
+    text = f"{synth['state']}, {synth['misses']} hops missed, {synth['restarts']} restarts"
+    return synth["backend"], _reasoned(text, synth["reason"])
 
 
 def _trouble(answer: Mapping[str, Any]) -> list[Row]:
@@ -120,5 +120,5 @@ def _trouble(answer: Mapping[str, Any]) -> list[Row]:
     return rows
 
 
-def _reasoned(said: str, reason: str) -> str:
-    return f"{said}: {reason}" if reason else said
+def _reasoned(text: str, reason: str) -> str:
+    return f"{text}: {reason}" if reason else text

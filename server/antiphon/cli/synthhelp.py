@@ -53,8 +53,8 @@ class ServeCommand(SynthCommand):
 
 def given(ctx: typer.Context) -> dict[str, str]:
     """The values of the backends' options, by name."""
-    found: dict[str, str] = ctx.meta.get(OPTIONS, {})
-    return found
+    options: dict[str, str] = ctx.meta.get(OPTIONS, {})
+    return options
 
 
 def _option(option: ServeOption) -> Any:
@@ -68,8 +68,8 @@ def _option(option: ServeOption) -> Any:
     def declaring(value: str = "") -> None:
         pass
 
-    made = typer.Option(f"--{option.name}", help=option.doc, expose_value=False, callback=keep)
-    declaring.__annotations__["value"] = Annotated[str, made]
+    option_info = typer.Option(f"--{option.name}", help=option.doc, expose_value=False, callback=keep)
+    declaring.__annotations__["value"] = Annotated[str, option_info]
     app = typer.Typer(add_completion=False)
     app.command()(declaring)
     return typer.main.get_command(app).params[0]

@@ -20,12 +20,12 @@ HOOK = "antiphon_transports"
 def transports() -> list[tuple[str, Transport]]:
     """Yields (name, transport) in the order in which plugins load; one that fails to load is logged and left out."""
     having = hook_lists().implementing(HOOK)
-    dispatcher, found = HookDispatcher(), dict[str, Transport]()
+    dispatcher, result = HookDispatcher(), dict[str, Transport]()
 
     def register(name: str, factory: str | Callable[[], Any], doc: str = "") -> None:
-        made = resolve(factory)()
-        if isinstance(made, Transport):
-            found.setdefault(name, made)
+        transport = resolve(factory)()
+        if isinstance(transport, Transport):
+            result.setdefault(name, transport)
 
     for source in sources():
         if source.name in having and not source.problem:
@@ -35,4 +35,4 @@ def transports() -> list[tuple[str, Transport]]:
                 log.warning("plugin %s: %s", source.name, reason_of(error))
     for failure in dispatcher.call(HOOK, register=register):
         log.warning("plugin %s: %s", failure.name, failure.reason)
-    return list(found.items())
+    return list(result.items())

@@ -17,11 +17,11 @@ class Finding:
         subject: What was checked, in a few words: "scsynth".
         state: "works"; "limited": works with a limit; "missing": not installed, and optional; "broken": Antiphon
             cannot run.
-        said: The result, as a sentence without its subject and its full stop.
+        text: The result, as a sentence without its subject and its full stop.
         mend: The command or the step that corrects it; "" where none is needed.
     """
 
     subject: str
     state: Condition
-    said: str
+    text: str
     mend: str = ""

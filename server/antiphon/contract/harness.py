@@ -238,7 +238,7 @@ def _inputs(
     else:
         named = {ports[0].name: audio} if ports else {"": audio}
     frames = max(x.shape[1] for x in named.values())
-    made: list[Samples] = []
+    inputs: list[Samples] = []
     for port in ports:
         x = np.zeros((_channels(port, spec), frames), np.float32)
         if port.name in named:
@@ -251,5 +251,5 @@ def _inputs(
                 both = min(x.shape[0], y.shape[0])
                 x[:both, : y.shape[1]] = y[:both]
         x.flags.writeable = False
-        made.append(x)
-    return made, frames
+        inputs.append(x)
+    return inputs, frames

@@ -182,10 +182,10 @@ class ParamCell:
         return number
 
     def _at(self, sample: int) -> float:
-        gone = sample - self._start + 1
-        if gone >= self._length:
+        elapsed = sample - self._start + 1
+        if elapsed >= self._length:
             return self._to
-        return self._from + (self._to - self._from) * (gone / self._length)
+        return self._from + (self._to - self._from) * (elapsed / self._length)
 
     def _line(self, time: int, first: int, last: int) -> None:
         if last > first:

@@ -26,8 +26,8 @@ def frequency(note: float | NDArray[Any]) -> float | NDArray[Any]:
     Returns:
         Hertz: a float for a float, an array of the same shape for an array.
     """
-    made = 440.0 * 2.0 ** ((note - 69.0) / 12.0)
-    return float(made) if isinstance(made, float) else made
+    hertz = 440.0 * 2.0 ** ((note - 69.0) / 12.0)
+    return float(hertz) if isinstance(hertz, float) else hertz
 
 
 @overload
@@ -43,5 +43,5 @@ def note_number(hertz: float | NDArray[Any]) -> float | NDArray[Any]:
     Returns:
         The note number with its fraction: a float for a float, an array of the same shape for an array.
     """
-    made: float | NDArray[Any] = 69.0 + 12.0 * np.log2(hertz / 440.0)
-    return float(made) if isinstance(made, float) else made
+    note: float | NDArray[Any] = 69.0 + 12.0 * np.log2(hertz / 440.0)
+    return float(note) if isinstance(note, float) else note

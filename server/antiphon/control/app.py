@@ -245,11 +245,11 @@ class ControlApp:
     def settled_values(self, node: NodeSpec) -> dict[str, Value]:
         """The values of a node's parameters, by name; without those that are not known. Call `settle` first."""
         info = ENDS[node.name][1] if node.name in ENDS else self.catalog.get(node.type)
-        found = {}
+        values = {}
         for param in info.cells if info else ():
             with contextlib.suppress(WireError):
-                found[param.name] = rounded(self.session.value(node.name, param.name))
-        return found
+                values[param.name] = rounded(self.session.value(node.name, param.name))
+        return values
 
     def command(self, command: Command, source: str) -> None:
         """Carries out a command outside a turn.
@@ -299,7 +299,7 @@ class ControlApp:
         self.turns.finish()
 
     def _refused(self, key: str) -> None:
-        self.monitor.gone(key)
+        self.monitor.remove(key)
         if self.surfaces.refused(key):
             self.saver.soon()
 

@@ -57,10 +57,10 @@ class Approvals:
         now = self.clock()
         try:
             data = json.loads((self.folder / APPROVED_FILE).read_bytes())
-            found = {plain_ip(ip): float(when) for ip, when in data.items()}
+            approved = {plain_ip(ip): float(when) for ip, when in data.items()}
         except FileNotFoundError:
             return {}
         except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
             log.warning("the approvals in %s cannot be read (%s): none is valid", self.folder, type(error).__name__)
             return {}
-        return {ip: when for ip, when in found.items() if 0 <= now - when < APPROVAL_SECONDS}
+        return {ip: when for ip, when in approved.items() if 0 <= now - when < APPROVAL_SECONDS}

@@ -63,10 +63,10 @@ def stamp(path: str) -> Stamp | None:
         return None
     try:
         # a Path would put its parts into the interpreter's table of strings, thirty times a second
-        found = os.stat(path)
+        stat = os.stat(path)
     except OSError:
         return None
-    return found.st_mtime_ns, found.st_size, found.st_ino
+    return stat.st_mtime_ns, stat.st_size, stat.st_ino
 
 
 def differs(server: WatchServer, path: str) -> bool:

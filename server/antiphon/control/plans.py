@@ -268,11 +268,11 @@ class Plans:
         effects = server.session.loaded(serial, server.clock.moment().sample)
         self._rollbacks = [state for state in self._rollbacks if state.goal > serial]
         self.latency = latency
-        for found in self._settled(serial):
-            if found.done is not None and found.peer is not None:
-                server.replies.reply(found.peer, encode("/done", found.address, *found.done))
-            if found.then is not None:
-                found.then()
+        for request in self._settled(serial):
+            if request.done is not None and request.peer is not None:
+                server.replies.reply(request.peer, encode("/done", request.address, *request.done))
+            if request.then is not None:
+                request.then()
         self.failed = False
         server.executor.perform(effects)
         server.outbox.plan_plays()
@@ -301,10 +301,10 @@ class Plans:
             self._roll_back()
             if server.session.silent:
                 effects = effects + server.session.restarted()
-        asking = [found for found in self._settled(serial) if found.peer is not None]
-        for found in asking:
-            assert found.peer is not None
-            server.replies.fail(found.peer, found.address, reason)
+        asking = [request for request in self._settled(serial) if request.peer is not None]
+        for request in asking:
+            assert request.peer is not None
+            server.replies.fail(request.peer, request.address, reason)
         if not asking:
             log.warning("the patch cannot be played: %s", reason)
         server.executor.perform(effects)

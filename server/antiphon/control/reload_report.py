@@ -22,9 +22,9 @@ def reload_line(was: Patch | None, now: Patch, file: str, *, mended: bool) -> st
         file: The file's name.
         mended: Whether the version of the file before this one was refused.
     """
-    found = list(changes(was, now)) if was is not None else []
-    more = [f"and {len(found) - MOST} more"] if len(found) > MOST else []
-    named = ", ".join([*found[:MOST], *more])
+    differences = list(changes(was, now)) if was is not None else []
+    more = [f"and {len(differences) - MOST} more"] if len(differences) > MOST else []
+    named = ", ".join([*differences[:MOST], *more])
     return f"reloaded {file}{' after the error' if mended else ''}{': ' if named else ''}{named}"
 
 

@@ -51,8 +51,8 @@ class Replies:
     def schedule_full(self, peer: Peer, address: str, reason: str) -> None:
         """As `fail`, but answered once in `FULL_SECONDS`, for a flood fills the schedule repeatedly."""
         now = monotonic()
-        if now - peer.full_told >= FULL_SECONDS:
-            peer.full_told = now
+        if now - peer.full_reported >= FULL_SECONDS:
+            peer.full_reported = now
             self.fail(peer, address, reason)
         else:
             self.failed += 1

@@ -42,28 +42,28 @@ class Sets:
         Raises:
             PatchError: The set or one of its patches is not valid; nothing has changed.
         """
-        found = set_list.load(name)
-        for one in found.patches:
+        loaded = set_list.load(name)
+        for one in loaded.patches:
             patches.load(one, self._catalog)
-        self._play(found, 0, peer, address)
+        self._play(loaded, 0, peer, address)
 
     def go(self, place: int, peer: Peer | None, address: str) -> None:
         """Loads the patch at index `place`, from 0; `WireError` without a set, or where it has no such patch."""
-        found = self._position.present()
-        if not 0 <= place < len(found.patches):
-            raise WireError(f"{found.name} has patches 1 to {len(found.patches)}, not {place + 1}")
-        self._play(found, place, peer, address)
+        sets = self._position.present()
+        if not 0 <= place < len(sets.patches):
+            raise WireError(f"{sets.name} has patches 1 to {len(sets.patches)}, not {place + 1}")
+        self._play(sets, place, peer, address)
 
-    def _play(self, found: SetList, place: int, peer: Peer | None, address: str) -> None:
-        name = found.patches[place]
+    def _play(self, sets: SetList, place: int, peer: Peer | None, address: str) -> None:
+        name = sets.patches[place]
         # change the position after the load: a refusal or an undo returns to the position before it
-        self._plans.load(patches.load(name, self._catalog), found.fade, peer, address, (name,))
-        self._position.go(found, place)
+        self._plans.load(patches.load(name, self._catalog), sets.fade, peer, address, (name,))
+        self._position.go(sets, place)
 
     def step(self, by: int, peer: Peer | None, address: str) -> None:
         """Loads the next patch (`by` 1) or the previous one (-1); one that is not valid is reported and skipped."""
-        found, place, bad = self._position.present(), self._position.place + by, ""
-        while 0 <= place < len(found.patches):
+        sets, place, bad = self._position.present(), self._position.place + by, ""
+        while 0 <= place < len(sets.patches):
             try:
                 self.go(place, peer, address)
             except PatchError as error:
@@ -73,4 +73,4 @@ class Sets:
                 continue
             return
         end = "last" if by > 0 else "first"
-        raise WireError(bad or f"this is the {end} patch of {found.name}")
+        raise WireError(bad or f"this is the {end} patch of {sets.name}")

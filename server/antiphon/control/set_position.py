@@ -30,9 +30,9 @@ class SetPosition:
         """The set list and the index in it."""
         return self.list, self.place
 
-    def go(self, found: SetList, place: int) -> None:
+    def go(self, sets: SetList, place: int) -> None:
         """Moves to an index of a set list, and reports that to subscribers."""
-        self.list, self.place = found, place
+        self.list, self.place = sets, place
         self._report()
 
     def put(self, at: tuple[SetList | None, int]) -> None:

@@ -60,8 +60,8 @@ def save_counts(counters: Numbers, counts: dict[str, int]) -> None:
 
 def saved_counts(counters: Numbers) -> dict[str, int]:
     """The counters that `save_counts` wrote; 0 for a number that is not a count."""
-    found = {name: counters[place] for place, name in enumerate(KEPT)}
-    return {name: int(number) if 0 <= number < 2**53 else 0 for name, number in found.items()}
+    counts = {name: counters[place] for place, name in enumerate(KEPT)}
+    return {name: int(number) if 0 <= number < 2**53 else 0 for name, number in counts.items()}
 
 
 def counts(app: StatusSource, before: dict[str, int]) -> dict[str, int]:
@@ -198,17 +198,17 @@ def _transports(app: StatusSource, taken: set[str]) -> dict[str, dict[str, Any] 
 
 def synth(app: StatusSource) -> dict[str, Any] | None:
     """The figures of the synth's worker, None without one; `misses` counts the late hops of all its nodes."""
-    found = [w for w in app.workers() if w.name.startswith(SYNTH)]
-    if not found:
+    workers = [w for w in app.workers() if w.name.startswith(SYNTH)]
+    if not workers:
         return None
-    first = found[0]
+    first = workers[0]
     return first.described(
         {
             "backend": first.name.removeprefix(SYNTH),
             "pid": first.pid,
             "state": first.state,
             "restarts": first.restarts,
-            "misses": sum(w.misses for w in found),
+            "misses": sum(w.misses for w in workers),
             "reason": first.reason,
         }
     )

@@ -97,15 +97,15 @@ class Transports:
         for listener in self._effects:
             listener(effect)
 
-    def played(self, found: PlayedNote) -> None:
+    def played(self, note: PlayedNote) -> None:
         """Passes an event that a node emitted to the listeners."""
         for listener in self._notes:
-            listener(found)
+            listener(note)
 
     def wanted_node(self) -> int:
         """Number of the node whose events the listeners want; 0 for none, `EVERY_NODE` for several."""
-        found = {number for number in (node() for node in self._nodes) if number}
-        return 0 if not found else found.pop() if len(found) == 1 else EVERY_NODE
+        numbers = {number for number in (node() for node in self._nodes) if number}
+        return 0 if not numbers else numbers.pop() if len(numbers) == 1 else EVERY_NODE
 
 
 class TransportHost:
@@ -213,6 +213,6 @@ class TransportHost:
 
 
 def _answer(packet: bytes, reply: Reply | None) -> None:
-    found = decode(packet) if reply is not None else None
-    if reply is not None and isinstance(found, Message):
-        reply(found.address.decode(), found.args)
+    message = decode(packet) if reply is not None else None
+    if reply is not None and isinstance(message, Message):
+        reply(message.address.decode(), message.args)

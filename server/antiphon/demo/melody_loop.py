@@ -61,8 +61,8 @@ def made_once(name: str, module: str) -> Path:
         # in a process of its own: the memory used to generate it would stay allocated in the server and its engine
         done = subprocess.run([sys.executable, "-m", module, str(path)], capture_output=True, text=True)
         if done.returncode:
-            said = (done.stderr.strip() or "no reason given").splitlines()[-1]
-            raise FileError(f"the demo's sound could not be made: {said}")
+            reason = (done.stderr.strip() or "no reason given").splitlines()[-1]
+            raise FileError(f"the demo's sound could not be made: {reason}")
     return path
 
 
@@ -95,8 +95,8 @@ def loop() -> NDArray[np.float32]:
             _add(bass[None], round((bar * 4 + beat) * BEAT), _bass(frequency(low), length))
     for beat, note in _MELODY:
         _add(strings, round(beat * BEAT), _pluck(frequency(note), 2.4) * 1.1, pan=0.25)
-    made = 0.13 * strings + 0.16 * bass + 0.02 * hats + _bed(random)
-    return np.ascontiguousarray(made, np.float32)
+    mix = 0.13 * strings + 0.16 * bass + 0.02 * hats + _bed(random)
+    return np.ascontiguousarray(mix, np.float32)
 
 
 @cache

@@ -20,8 +20,8 @@ def findings(checks: Iterable[Check]) -> Iterator[Finding]:
             yield Finding(name, "limited", f"could not be checked: {type(error).__name__}: {error}")
 
 
-def lines(found: Finding) -> Iterator[str]:
+def lines(finding: Finding) -> Iterator[str]:
     """Yields the lines to print for a finding."""
-    yield printable(f"{found.state:<8} {found.subject}: {found.said}")
-    if found.mend:
-        yield f"{'':<8}   mend: {found.mend}"
+    yield printable(f"{finding.state:<8} {finding.subject}: {finding.text}")
+    if finding.mend:
+        yield f"{'':<8}   mend: {finding.mend}"

@@ -71,15 +71,15 @@ def measure(settings: ServeSettings) -> Trip:
     """Measures the round trip of the driver that `serve` would use. Raises `EngineError` if the device fails."""
     from antiphon.native import compile_all
 
-    found = probe(settings)
+    device = probe(settings)
     options = DriverOptions(
-        found.rate, found.block, settings.channels, settings.ahead, settings.input, settings.output, CLIENT
+        device.rate, device.block, settings.channels, settings.ahead, settings.input, settings.output, CLIENT
     )
     compile_all()
-    if found.driver == "headless":
+    if device.driver == "headless":
         return _through_engine(options)
-    trip = _through_device(found.driver, options, "from the output to the input")
-    if trip.frames < 0 and found.driver == "jack":
+    trip = _through_device(device.driver, options, "from the output to the input")
+    if trip.frames < 0 and device.driver == "jack":
         # without a cable, JACK itself can be measured from port to port
         return _through_device(
             "jack", options, "inside JACK, from Antiphon's outputs to its own inputs", own_ports=True
@@ -232,12 +232,12 @@ def _through_engine(options: DriverOptions) -> Trip:
     from antiphon.engine.drivers.headless import Headless
     from antiphon.graph.patch import load as load_patch
     from antiphon.native import compile_all
-    from antiphon.offline.rendering import StageRunner
+    from antiphon.offline.rendering import PlayerRunner
     from antiphon.plugins.loader import load
 
     loaded = load(check=False)
     patch = load_patch("through", loaded.catalog, trusted=True)
-    runner = StageRunner(
+    runner = PlayerRunner(
         patch.graph, loaded.catalog, loaded.make, StreamSpec(options.rate, options.block, options.channels)
     )
     at, frames = plan_bursts(options.rate)

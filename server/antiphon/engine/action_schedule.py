@@ -91,10 +91,10 @@ class ActionSchedule:
         timed += [
             (tempo.sample_at(at), count, action) for at, count, action in self._by_beat if isinstance(action, NOTES)
         ]
-        for found in timed:
-            key = note_key(found[2])
-            if key in sounding and not 0 < keep_from <= found[1] and (key not in first or found[:2] < first[key][:2]):
-                first[key] = found
+        for item in timed:
+            key = note_key(item[2])
+            if key in sounding and not 0 < keep_from <= item[1] and (key not in first or item[:2] < first[key][:2]):
+                first[key] = item
         return [action for _, _, action in first.values() if isinstance(action, NodeNoteOff)]
 
     def due(self, end: int, tempo: TempoMap) -> Iterator[tuple[int, Action]]:

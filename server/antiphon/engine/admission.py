@@ -240,15 +240,15 @@ def try_node(node: NodeSpec, catalog: Catalog, make: Callable[[str], Processor],
 
 def worker_shares(pool: Pool) -> list[Share]:
     """The load of every running worker with an open slot: a hop of all its slots, as measured at its start."""
-    found = []
+    shares = []
     for entry in pool.arena.entries:
         words = entry.words
         if not words[WorkerWord.WANTED] or words[WorkerWord.STATE] != State.RUNNING:
             continue
         spec = entry.spec()
         if any(entry.slot(slot, SlotWord.OPEN) for slot in range(spec.slots)):
-            found.append(Share(spec.name, words[WorkerWord.HOP_P50_NS] / 1e6, spec.hop * 1e3 / spec.rate))
-    return found
+            shares.append(Share(spec.name, words[WorkerWord.HOP_P50_NS] / 1e6, spec.hop * 1e3 / spec.rate))
+    return shares
 
 
 def decide(nodes: Iterable[Share], workers: Iterable[Share], cores: int) -> Admission:

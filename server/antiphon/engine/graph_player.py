@@ -19,7 +19,7 @@ from antiphon.contract.processor import BlockTime
 from antiphon.engine.action_schedule import OTHER, ActionSchedule
 from antiphon.engine.edges import Edges
 from antiphon.engine.levels import Levels, MasterLevel
-from antiphon.engine.player_reports import Applied, StageCounters, StageReport
+from antiphon.engine.player_reports import Applied, PlayerCounters, PlayerReport
 from antiphon.engine.playing import Playing
 from antiphon.graph.clock import MAX_TEMPO, MIN_TEMPO, TempoMap
 from antiphon.graph.io_nodes import CLIPPED
@@ -53,8 +53,8 @@ class GraphPlayer:
         self.sample = 0
         self.tempo = TempoMap(spec.rate, tempo, end_bpm=tempo)
         self.schedule = ActionSchedule()
-        self.counters = StageCounters()
-        self.reports: deque[StageReport] = deque(maxlen=MAX_REPORTS)
+        self.counters = PlayerCounters()
+        self.reports: deque[PlayerReport] = deque(maxlen=MAX_REPORTS)
         self.applied: deque[Applied] | None = None
         self.plan: Plan | None = None
         self._crossing: PlanCrossfade | None = None
@@ -142,7 +142,7 @@ class GraphPlayer:
                 self._now.append(action)
         self._orphans.clear()
         self._playing.keep(plan.hosts)
-        self._report(StageReport("loaded", token=serial, number=float(plan.latency)))
+        self._report(PlayerReport("loaded", token=serial, number=float(plan.latency)))
 
     def rise(self) -> None:
         """Fades the first plan in over 10 ms, since a live input already sounds; a rendering plays it at full level."""
@@ -253,11 +253,11 @@ class GraphPlayer:
             self._limited.fill(0.0)
         self.sample = end
         while self._synced:
-            self._report(StageReport("synced", token=self._synced.popleft()))
+            self._report(PlayerReport("synced", token=self._synced.popleft()))
         if self.tempo.playing:
             after = math.floor(self.tempo.beat_at(end))
             if after != math.floor(before) and after > before:
-                self._report(StageReport("beat", token=after))
+                self._report(PlayerReport("beat", token=after))
         return out
 
     def _run_plans(self, plan: Plan, x: Samples, frames: int, time: BlockTime, out: Samples) -> None:
@@ -286,11 +286,11 @@ class GraphPlayer:
         """Reports nodes' failures and marks; those of a plan that fades out (`leaving`) only to the session log."""
         if plan.failures:
             for failure in plan.failures:
-                self._report(StageReport("failed", failure.number, leaving, text=failure.reason))
+                self._report(PlayerReport("failed", failure.number, leaving, text=failure.reason))
             plan.failures.clear()
         if plan.marks:
             for number, kind, place in plan.marks:
-                self._report(StageReport("mark", number, leaving, token=place, text=kind))
+                self._report(PlayerReport("mark", number, leaving, token=place, text=kind))
             plan.marks.clear()
 
     def _retire(self) -> None:
@@ -334,7 +334,7 @@ class GraphPlayer:
                     host.reset()
                     self._playing.silenced(node)
                     if not host.failed and not host.forced:
-                        self._report(StageReport("running", node))
+                        self._report(PlayerReport("running", node))
             case SetTempo(bpm, beats):
                 self.tempo.set_tempo(sample, min(max(bpm, MIN_TEMPO), MAX_TEMPO), beats)
             case SetTransport(playing, beat):
@@ -382,18 +382,18 @@ class GraphPlayer:
         self.counters.late += 1
         place = action.cell if isinstance(action, NodeSet) else OTHER + ACTIONS.code(action)
         node = action.node if isinstance(action, _OF_NODES) else 0
-        self._report(StageReport("late", node, place, (self.sample - sample) / self.spec.rate))
+        self._report(PlayerReport("late", node, place, (self.sample - sample) / self.spec.rate))
 
     def _drop_schedule(self, keep_from: int) -> None:
         for action in self.schedule.clear(keep_from):
-            self._report(StageReport("synced", token=action.token))
+            self._report(PlayerReport("synced", token=action.token))
 
     def _refuse(self, action: Action) -> None:
         self.counters.schedule_dropped += 1
         if isinstance(action, Sync):
-            self._report(StageReport("synced", token=action.token))
+            self._report(PlayerReport("synced", token=action.token))
 
-    def _report(self, report: StageReport) -> None:
+    def _report(self, report: PlayerReport) -> None:
         if len(self.reports) == MAX_REPORTS:
             self.counters.reports_dropped += 1
         self.reports.append(report)

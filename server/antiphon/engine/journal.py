@@ -13,7 +13,7 @@ from dataclasses import asdict
 from typing import Any
 
 from antiphon.engine.graph_player import GraphPlayer
-from antiphon.engine.player_reports import Applied, StageReport
+from antiphon.engine.player_reports import Applied, PlayerReport
 from antiphon.engine.shared import SESSION, ByteRing, HeaderWord, Shared
 from antiphon.session.actions import ACTIONS
 from antiphon.session.records import SIZE
@@ -29,8 +29,8 @@ MAX_WAITING = 16384
 class Journal:
     """Writes the engine's records into the ring. All methods do nothing unless a session is recorded."""
 
-    def __init__(self, shared: Shared, stage: GraphPlayer) -> None:
-        self._words, self._ring, self._stage = shared.words, ByteRing(shared), stage
+    def __init__(self, shared: Shared, player: GraphPlayer) -> None:
+        self._words, self._ring, self._player = shared.words, ByteRing(shared), player
         self._session = 0
         self._plan = b"null"
         self._record = bytearray(_ACTION.size + SIZE)
@@ -48,10 +48,10 @@ class Journal:
             died: Sample after the last one of the engine before it; 0 for the first.
         """
         if self.recording:
-            self._stage.applied = deque(maxlen=MAX_WAITING)
+            self._player.applied = deque(maxlen=MAX_WAITING)
             self._session = self._words[HeaderWord.SESSIONS]
-            tempo = asdict(self._stage.tempo)
-            line = {"engine": "started", "sample": sample, "died": died, "tempo": tempo, **self._stage.rising}
+            tempo = asdict(self._player.tempo)
+            line = {"engine": "started", "sample": sample, "died": died, "tempo": tempo, **self._player.rising}
             self._ring.push(b"E" + json.dumps(line).encode())
 
     def loaded(self, sample: int, text: bytes) -> None:
@@ -84,7 +84,7 @@ class Journal:
             line = {"sample": sample, "failed": node, "reason": reason, "aside": aside, "leaving": leaving}
             self._ring.push(b"E" + json.dumps(line).encode())
 
-    def marked(self, sample: int, mark: StageReport) -> None:
+    def marked(self, sample: int, mark: PlayerReport) -> None:
         """Records a node's mark in the block at `sample`: what a replay cannot reproduce, such as a dropout."""
         if self.recording:
             line = {"sample": sample, "node": mark.node, "mark": mark.text, "number": mark.token, "leaving": mark.cell}
@@ -93,7 +93,7 @@ class Journal:
     def applied(self, actions: deque[Applied]) -> None:
         """Records actions as they took effect, and empties `actions`."""
         if not self.recording:
-            self._stage.applied = None
+            self._player.applied = None
             return
         while actions:
             done = actions.popleft()
@@ -105,12 +105,12 @@ class Journal:
         """At the end of a block: when a session has begun, records the player's state and begins to collect actions."""
         if not self.recording:
             return
-        if self._stage.applied is None:
-            self._stage.applied = deque(maxlen=MAX_WAITING)
+        if self._player.applied is None:
+            self._player.applied = deque(maxlen=MAX_WAITING)
         if self._session != self._words[HeaderWord.SESSIONS]:
             self._session = self._words[HeaderWord.SESSIONS]
-            self._stage.applied.clear()
-            line = json.dumps({"engine": "joined", **self._stage.state()})
+            self._player.applied.clear()
+            line = json.dumps({"engine": "joined", **self._player.state()})
             self._ring.push(b"E" + line[:-1].encode() + b', "load": ' + self._plan + b"}")
 
 

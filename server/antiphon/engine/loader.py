@@ -52,7 +52,7 @@ class Loader:
         self._loop, self._peer, self._pool = loop, peer, pool
         self._reported: dict[int, Health] = {}
         self._loading = LoadingNote(loop.shared)
-        self._maker = PlanMaker(catalog, make, LoadEstimator(loop.stage.spec, weigher), self._loading)
+        self._maker = PlanMaker(catalog, make, LoadEstimator(loop.player.spec, weigher), self._loading)
         self._last_error = ""
         self._garbage = False
         self.thread = threading.Thread(target=self._run, name="loader", daemon=True)
@@ -96,7 +96,7 @@ class Loader:
             # own, when no caller refers to them any more: 0.1 ms for 5,000 objects
             self._garbage = False
             gc.collect()
-        retired = self._loop.stage.retired
+        retired = self._loop.player.retired
         while retired:
             self._maker.close(retired.popleft().old.hosts)
             self._garbage = True

@@ -19,7 +19,7 @@ from antiphon.contract.block import Samples
 from antiphon.engine.drivers.base import Driver
 from antiphon.engine.graph_player import GraphPlayer
 from antiphon.engine.journal import Journal
-from antiphon.engine.player_reports import StageReport
+from antiphon.engine.player_reports import PlayerReport
 from antiphon.engine.remote import KINDS, SAID
 from antiphon.engine.shared import METERS, HeaderWord, Shared, command_ring, report_ring
 from antiphon.graph.clock import DelayLockedLoop
@@ -73,7 +73,7 @@ class EngineLoop:
     """Runs a `GraphPlayer` under a `Driver`, and publishes clocks, counters, meters and reports in shared memory.
 
     Attributes:
-        stage: The graph player.
+        player: The graph player.
         driver: The driver.
         shared: The mapping that control and recorder read.
         next_plan: The plan to take before the next block; the loader sets it, the loop clears it.
@@ -83,7 +83,7 @@ class EngineLoop:
 
     def __init__(
         self,
-        stage: GraphPlayer,
+        player: GraphPlayer,
         driver: Driver,
         shared: Shared,
         bell: int,
@@ -93,7 +93,7 @@ class EngineLoop:
         """A loop that has not begun.
 
         Args:
-            stage: The graph player.
+            player: The graph player.
             driver: A started driver.
             shared: The mapping.
             bell: Eventfd that wakes control when there are reports.
@@ -101,13 +101,13 @@ class EngineLoop:
             pool: The workers, which are woken at the end of each block, or None.
         """
         self._pool = pool
-        self.stage, self.driver, self.shared, self._bell, self._overlay = stage, driver, shared, bell, overlay
+        self.player, self.driver, self.shared, self._bell, self._overlay = player, driver, shared, bell, overlay
         self._words, self._floats = shared.words, shared.floats
         self._commands, self._reports = command_ring(shared), report_ring(shared)
         self._dll = DelayLockedLoop(driver.rate, driver.block)
         self.next_plan: NextPlan | None = None
         self.to_say: deque[dict[str, object]] = deque(maxlen=1024)
-        self.journal = Journal(shared, stage)
+        self.journal = Journal(shared, player)
         self._tap = _Tap(shared, driver.channels)
         self._meter_every = max(1, round(driver.rate / driver.block / METER_HZ))
         self._meter_in = 0
@@ -132,13 +132,13 @@ class EngineLoop:
         block = self.driver.block
         if died:
             self._base = (self._base[0] + first - died, *self._base[1:])
-        self.stage.sample = first * block
-        self.stage.rise()
-        self.journal.started(self.stage.sample, died * block)
+        self.player.sample = first * block
+        self.player.rise()
+        self.journal.started(self.player.sample, died * block)
 
     def run_block(self) -> bool:
         """Runs one block. Returns False when the driver has none because its device no longer asks for blocks."""
-        driver, stage, words = self.driver, self.stage, self._words
+        driver, player, words = self.driver, self.player, self._words
         block = driver.wait()
         words[HeaderWord.ALIVE_NS] = time.monotonic_ns()
         if block < 0:
@@ -146,9 +146,9 @@ class EngineLoop:
         started = time.perf_counter_ns()
         words[HeaderWord.HEARTBEAT] = block
         sample = block * driver.block
-        if sample != stage.sample:
-            self.journal.missed(stage.sample, sample)
-            stage.skip(sample - stage.sample)
+        if sample != player.sample:
+            self.journal.missed(player.sample, sample)
+            player.skip(sample - player.sample)
         self._swap()
         self._clock(sample, block)
         self._drain()
@@ -163,7 +163,7 @@ class EngineLoop:
             now = time.monotonic_ns()
             work = int(self._load_mean * driver.block * 1_000_000_000 / driver.rate)
             pool.until_ns = now + max(0, driver.deadline(block) - now - work) // 2
-        out = stage.run(x)
+        out = player.run(x)
         words[HeaderWord.AT_WORK] = 0
         if words[HeaderWord.ECHO]:
             self._echo(words[HeaderWord.ECHO], sample)
@@ -180,20 +180,20 @@ class EngineLoop:
 
     def end(self) -> None:
         """Runs the last blocks, over which the sound fades out. Returns early when the device asks for no more."""
-        self.stage.take(FadeOut())
-        while not self.stage.over and self.run_block():
+        self.player.take(FadeOut())
+        while not self.player.over and self.run_block():
             pass
 
     def _swap(self) -> None:
         ready = self.next_plan
-        if ready is not None and not self.stage.fading:
+        if ready is not None and not self.player.fading:
             self.next_plan = None
-            self.journal.loaded(self.stage.sample, ready.text)
+            self.journal.loaded(self.player.sample, ready.text)
             if ready.aside[0]:
-                self.journal.failed(self.stage.sample, *ready.aside, aside=True)
-            self.stage.load(ready.plan, ready.serial, ready.fade, ready.tempo)
+                self.journal.failed(self.player.sample, *ready.aside, aside=True)
+            self.player.load(ready.plan, ready.serial, ready.fade, ready.tempo)
             # an engine after a restart goes on in the input file where the clock is
-            self._words[HeaderWord.BEGUN] = self._words[HeaderWord.BEGUN] or self.stage.sample + 1
+            self._words[HeaderWord.BEGUN] = self._words[HeaderWord.BEGUN] or self.player.sample + 1
             self._words[HeaderWord.LATENCY_GRAPH] = ready.plan.latency
             self._wake_needed = True
 
@@ -209,36 +209,36 @@ class EngineLoop:
         words[HeaderWord.CLOCK_SEQUENCE] += 1
 
     def _drain(self) -> None:
-        take = self.stage.take
+        take = self.player.take
         for action in self._commands.drain(COMMANDS_A_BLOCK):
             take(action)
 
     def _publish(self, block: int, x: Samples, out: Samples) -> None:
-        stage, words, floats = self.stage, self._words, self._floats
+        player, words, floats = self.player, self._words, self._floats
         missed, late, xruns = self.driver.counts()
         words[HeaderWord.BLOCKS] += 1
         words[HeaderWord.MISSED_BLOCKS] = self._base[0] + missed
         words[HeaderWord.LATE_BLOCKS] = self._base[1] + late
         words[HeaderWord.DEVICE_XRUNS] = self._base[2] + xruns
-        words[HeaderWord.LATE] = self._late_base + stage.counters.late
-        words[HeaderWord.PENDING] = len(stage.schedule)
-        floats[HeaderWord.BEAT] = stage.tempo.beat_at(block * self.driver.block)
-        floats[HeaderWord.TEMPO] = stage.tempo.tempo_at(stage.sample)
-        words[HeaderWord.PLAYING] = int(stage.tempo.playing)
-        if stage.reports:
-            self._send_reports(stage.reports)
+        words[HeaderWord.LATE] = self._late_base + player.counters.late
+        words[HeaderWord.PENDING] = len(player.schedule)
+        floats[HeaderWord.BEAT] = player.tempo.beat_at(block * self.driver.block)
+        floats[HeaderWord.TEMPO] = player.tempo.tempo_at(player.sample)
+        words[HeaderWord.PLAYING] = int(player.tempo.playing)
+        if player.reports:
+            self._send_reports(player.reports)
         self._meter_in -= 1
         if self._meter_in <= 0:
             self._meter_in = self._meter_every
             self._meters(x, out)
         self.journal.follow()
-        if stage.applied:
-            self.journal.applied(stage.applied)
+        if player.applied:
+            self.journal.applied(player.applied)
         if self._wake_needed:
             self._wake_needed = False
             os.eventfd_write(self._bell, 1)
 
-    def _send_reports(self, reports: deque[StageReport]) -> None:
+    def _send_reports(self, reports: deque[PlayerReport]) -> None:
         while reports:
             report = reports.popleft()
             if report.kind == "failed":
@@ -257,7 +257,7 @@ class EngineLoop:
 
     def _echo(self, node: int, sample: int) -> None:
         """Reports the events that a node, or every node, emitted in the block that began at `sample`."""
-        plan = self.stage.plan
+        plan = self.player.plan
         for number, events in plan.emitted(node) if plan is not None else ():
             for event in events:
                 kind, key = _KINDS.get(event.kind), int(event.number)
@@ -267,25 +267,25 @@ class EngineLoop:
                     self._wake_needed = True
 
     def _meters(self, x: Samples, out: Samples) -> None:
-        view, stage = self.shared.meters, self.stage
+        view, player = self.shared.meters, self.player
         frames = self.driver.block
         for row, number, sound in ((0, OUT_NUMBER, out), (1, IN_NUMBER, x)):
             view[4 * row] = number
             _level(sound, frames, view, 4 * row)
         row = 2
-        if stage.plan is not None:
-            for number, host in stage.plan.hosts.items():
+        if player.plan is not None:
+            for number, host in player.plan.hosts.items():
                 if row >= METERS - 1:
                     break
                 view[4 * row] = number
                 if host.outs:
                     _level(host.outs[0], frames, view, 4 * row)
                 row += 1
-            for node, cell, value in stage.plan.reports():
+            for node, cell, value in player.plan.reports():
                 self._reports.push((_SAID["reported"], node << 16 | (cell + 1), value, 0.0, 0, 0.0, 0, 0))
                 self._wake_needed = True
         view[4 * row] = 0.0
-        counters, words = stage.counters, self._words
+        counters, words = player.counters, self._words
         words[HeaderWord.SCHEDULE_DROPPED] = counters.schedule_dropped
         words[HeaderWord.NAN_BLOCKS], words[HeaderWord.LIMITED_BLOCKS] = counters.nan_blocks, counters.limited_blocks
         words[HeaderWord.CLIPPED_BLOCKS] = counters.clipped_blocks

@@ -8,7 +8,7 @@ from antiphon.session.actions import Action
 
 
 @dataclass(slots=True)
-class StageCounters:
+class PlayerCounters:
     """Counters of the graph player, since its start.
 
     Attributes:
@@ -29,7 +29,7 @@ class StageCounters:
 
 
 @dataclass(frozen=True, slots=True)
-class StageReport:
+class PlayerReport:
     """A report of the graph player about a block; the loop turns it into a report of `engine.link`.
 
     Attributes:

@@ -132,7 +132,7 @@ def run(
     words[HeaderWord.ENGINE_PID], words[HeaderWord.ENGINE_STATE] = os.getpid(), 1
     words[HeaderWord.DRIVER] = DRIVERS[driver_name]
     spec = StreamSpec(options.rate, options.block, options.channels)
-    stage = GraphPlayer(spec)
+    player = GraphPlayer(spec)
     # before the driver starts the device's thread, which inherits the time slices
     scheduling.short_slices()
     try:
@@ -147,7 +147,7 @@ def run(
     if synth:
         choice = synths.chosen()
         pool.open(choice.info.worker(spec.rate, spec.block, dict(choice.settings)))
-    loop = EngineLoop(stage, driver, shared, bell, overlay, pool)
+    loop = EngineLoop(player, driver, shared, bell, overlay, pool)
     # before _calm: a thread inherits the scheduling class, and the loader must not run as real-time
     Loader(loop, peer, catalog, make, pool, weigher).thread.start()
     _calm(fifo, words)
@@ -161,7 +161,7 @@ def run(
         words[HeaderWord.FIRST_BLOCK] = first
     driver.start(first, origin)
     if died:
-        stage.tempo = _tempo_of(shared)
+        player.tempo = _tempo_of(shared)
     loop.begin(first, died)
     words[HeaderWord.ENGINE_STATE] = 2
     while not ending:

@@ -26,7 +26,7 @@ from antiphon.engine.take import ROOM, SYNC_SECONDS, TakeFile, written
 from antiphon.errors import FileError
 from antiphon.runtime import paths
 from antiphon.runtime.child_process import listening
-from antiphon.runtime.console import say, tell
+from antiphon.runtime.console import say, write_output
 
 OUTPUT = 1
 _TURN = 0.05
@@ -55,7 +55,7 @@ class Recorder:
         self._next = -1
         self._session_from = -1
         self._log_synced = 0.0
-        self.said: list[str] = []
+        self.lines: list[str] = []
         self.aloud = False
         self._words[HeaderWord.TAPPING] = 0
 
@@ -83,7 +83,7 @@ class Recorder:
 
     def _open_session(self, folder: Path, header: dict[str, Any]) -> None:
         existed = folder.exists()
-        paths.made(folder, paths.PRIVATE_FOLDER)
+        paths.make_folder(folder, paths.PRIVATE_FOLDER)
         rate, channels = self.shared.shape.rate, self.shared.shape.channels
         self._journal.skip_all()
         shape = {"rate": rate, "block": self.shared.shape.block, "channels": channels}
@@ -220,7 +220,7 @@ class Recorder:
     def _complain(self, what: str, error: Exception) -> None:
         reason = paths.why(error) if isinstance(error, OSError) else str(error) or type(error).__name__
         text = reason if isinstance(error, FileError) else f"{what}: {reason}"
-        self.said.append(text)
+        self.lines.append(text)
         if self.aloud:
             say(text)
 
@@ -254,18 +254,18 @@ class Recorder:
 def _print_written(take: TakeFile) -> None:
     """Prints the length and size of a recording that has ended."""
     if take.frames:
-        tell(written(take.path, take.seconds, take.size))
+        write_output(written(take.path, take.seconds, take.size))
     else:
-        tell(f"nothing was recorded; there is no {take.path}")
+        write_output(f"nothing was recorded; there is no {take.path}")
 
 
 def _print_session(parts: tuple[TakeFile, TakeFile, TextIO]) -> None:
     """Prints the length and size of a session that has ended."""
     folder = parts[1].path.parent
     if parts[1].frames:
-        tell(written(folder, parts[1].seconds, parts[0].size + parts[1].size))
+        write_output(written(folder, parts[1].seconds, parts[0].size + parts[1].size))
     else:
-        tell(f"nothing was recorded in {folder}: the set had not begun")
+        write_output(f"nothing was recorded in {folder}: the set had not begun")
 
 
 def _cause(path: Path, error: Exception) -> Exception:
@@ -304,9 +304,9 @@ def series(path: Path) -> Path:
 def beside(path: Path) -> Path:
     """A free name for the continuation of a recording: take-2.wav, take-3.wav, … for take.wav."""
     first, number = series(path), 2
-    while os.path.lexists(found := first.with_name(f"{first.stem}-{number}{first.suffix}")):
+    while os.path.lexists(candidate := first.with_name(f"{first.stem}-{number}{first.suffix}")):
         number += 1
-    return found
+    return candidate
 
 
 def run(shared: Shared, peer: socket.socket, begin: list[dict[str, Any]], ready: int | None, folder: Path) -> None:
@@ -332,7 +332,7 @@ def run(shared: Shared, peer: socket.socket, begin: list[dict[str, Any]], ready:
         recorder.handle(message)
     recorder.aloud = True
     if ready is not None:
-        os.write(ready, json.dumps(recorder.said).encode() + b"\n")
+        os.write(ready, json.dumps(recorder.lines).encode() + b"\n")
         os.close(ready)
     peer.setblocking(False)
     poll = select.poll()

@@ -30,7 +30,7 @@ from antiphon.engine.shared import METERS, SESSION, HeaderWord, Shared, command_
 from antiphon.errors import EngineError
 from antiphon.graph.graph import Graph
 from antiphon.graph.io_nodes import IN_NUMBER, OUT_NUMBER
-from antiphon.runtime.pidfile import born
+from antiphon.runtime.pidfile import start_time
 from antiphon.session.actions import EVENTS, Action
 from antiphon.session.commands import Now
 from antiphon.workers.low_latency_events import Express
@@ -141,7 +141,7 @@ class RemoteEngine:
         return self._poll.fileno() if self._poll is not None else self._wake
 
     def reports(self) -> list[Report]:
-        found: list[Report] = [*self._refused]
+        result: list[Report] = [*self._refused]
         self._refused.clear()
         try:
             os.eventfd_read(self._wake)
@@ -156,25 +156,25 @@ class RemoteEngine:
                 break
             report = _decode(json.loads(data))
             if report is not None:
-                found.append(report)
+                result.append(report)
         for kind, where, number, channel, sample, _, token, _ in self._reports.drain(4096):
             node, cell = where >> 16, (where & 0xFFFF) - 1
             match SAID[kind]:
                 case "synced":
-                    found.append(Synced(token))
+                    result.append(Synced(token))
                 case "late":
-                    found.append(Late(node, cell, number))
+                    result.append(Late(node, cell, number))
                 case "running":
-                    found.append(NodeState(node, "running"))
+                    result.append(NodeState(node, "running"))
                 case "loaded":
-                    found.append(PlanLoaded(token, int(number)))
+                    result.append(PlanLoaded(token, int(number)))
                 case "beat":
-                    found.append(BeatPassed(token))
+                    result.append(BeatPassed(token))
                 case "reported":
-                    found.append(Reported(node, cell, number))
+                    result.append(Reported(node, cell, number))
                 case "played":
-                    found.append(PlayedNote(node, KINDS[token], cell, number, int(channel), sample))
-        return found
+                    result.append(PlayedNote(node, KINDS[token], cell, number, int(channel), sample))
+        return result
 
     # ---- clocks, counters, meters
     def clock(self) -> tuple[int, int, float]:
@@ -231,7 +231,7 @@ class RemoteEngine:
     def status(self) -> EngineStatus:
         w, f = self._words, self._floats
         # a killed engine leaves its last state in the mapping until the supervisor has noticed
-        state = STATES[w[HeaderWord.ENGINE_STATE]] if born(w[HeaderWord.ENGINE_PID]) else "starting"
+        state = STATES[w[HeaderWord.ENGINE_STATE]] if start_time(w[HeaderWord.ENGINE_PID]) else "starting"
         return EngineStatus(
             w[HeaderWord.ENGINE_PID],
             state,
@@ -249,13 +249,13 @@ class RemoteEngine:
 
     def meters(self) -> dict[int, tuple[float, float]]:
         view = self._shared.meters
-        found = {OUT_NUMBER: (view[1], view[2]), IN_NUMBER: (view[5], view[6])}
+        levels = {OUT_NUMBER: (view[1], view[2]), IN_NUMBER: (view[5], view[6])}
         for row in range(8, 4 * METERS, 4):
             number = int(view[row])
             if number == 0:
                 break
-            found[number] = (view[row + 1], view[row + 2])
-        return found
+            levels[number] = (view[row + 1], view[row + 2])
+        return levels
 
 
 def _decode(message: dict[str, Any]) -> Report | None:

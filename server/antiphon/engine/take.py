@@ -54,7 +54,7 @@ class TakeFile:
             raise FileError(f"cannot write {path}: a recording's name ends in {', '.join(sorted(RECORDING_SUFFIXES))}")
         if suffix == ".mp3" and rate > 48000:
             raise FileError(f"cannot write {path}: mp3 does not hold {rate} Hz; name a .wav, .flac or .ogg")
-        paths.made(path.parent, paths.PRIVATE_FOLDER)
+        paths.make_folder(path.parent, paths.PRIVATE_FOLDER)
         paths.reserve(path, ROOM, paths.PRIVATE)
         self.path, self.rate, self.frames = path, rate, 0
         self._sf, self._wave = soundfile, suffix == ".wav"

@@ -164,18 +164,18 @@ class Graph:
             raise PatchError(f"{name!r} cannot be the {'start' if side == 'out' else 'end'} of a wire")
         info = known_type(self.node(name).type, catalog)
         if port:
-            found = info.port(port, side)
-            if found is None and (side == "out" or info.moved(port) is None):
+            chosen = info.port(port, side)
+            if chosen is None and (side == "out" or info.moved(port) is None):
                 targets = [p.name for p in info.cells if p.glides] if side == "in" else []
                 also = f"; a control can move: {', '.join(targets)}" if targets else ""
                 there = instead(port, _ports(info, side), "it has")
                 raise PatchError(f"{name} has no {side}put port {port!r}{there}{also}")
             return End(name, port)
         ports = info.inputs if side == "in" else info.outputs
-        found = info.first(like, side) or (ports[0] if ports else None)
-        if found is None:
+        chosen = info.first(like, side) or (ports[0] if ports else None)
+        if chosen is None:
             raise PatchError(f"{name} has no {side}put ports")
-        return End(name, found.name)
+        return End(name, chosen.name)
 
     def _audio_source(self, name: str, catalog: Catalog) -> End | None:
         if name == IN:

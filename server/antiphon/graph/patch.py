@@ -190,6 +190,6 @@ def read_text(path: Path) -> str:
 
 def _placed(message: str) -> str:
     """tomllib's message with the line first, as in other errors."""
-    found = re.fullmatch(r"(.*) \(at line (\d+), column (\d+)\)", message, re.DOTALL)
-    where = f"line {found[2]}, column {found[3]}: {found[1]}" if found else message
+    match = re.fullmatch(r"(.*) \(at line (\d+), column (\d+)\)", message, re.DOTALL)
+    where = f"line {match[2]}, column {match[3]}: {match[1]}" if match else message
     return " ".join(where.split())[:300]

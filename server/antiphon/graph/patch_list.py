@@ -48,12 +48,12 @@ class PatchEntry:
 
 def entries(part: str = "") -> list[PatchEntry]:
     """All patches, or all files in their folder `part`, sorted by name; the performer's instead of a built-in one."""
-    found: dict[str, PatchEntry] = {}
+    by_name: dict[str, PatchEntry] = {}
     for own, folder in ((False, resources.patches() / part), (True, paths.patches() / part)):
         for path in _files(folder):
             text = _head(path)
-            found[path.stem] = PatchEntry(path.stem, line(text), own, path.stem in found, listed(text), path)
-    return [found[name] for name in sorted(found)]
+            by_name[path.stem] = PatchEntry(path.stem, line(text), own, path.stem in by_name, listed(text), path)
+    return [by_name[name] for name in sorted(by_name)]
 
 
 def names(part: str = "") -> list[str]:

@@ -249,8 +249,8 @@ class PatchReader:
 
 def is_control(text: str) -> bool:
     """Whether `text` names a MIDI controller, such as "cc 21", or "cc 21 2" with a channel 1 to 16."""
-    found = _MIDI.fullmatch(text)
-    return found is not None and int(found[1]) <= 127 and 1 <= int(found[2] or 1) <= 16
+    match = _MIDI.fullmatch(text)
+    return match is not None and int(match[1]) <= 127 and 1 <= int(match[2] or 1) <= 16
 
 
 def _flat(table: Mapping[str, Any]) -> list[tuple[str, Any]]:

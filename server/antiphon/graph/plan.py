@@ -378,15 +378,15 @@ class Plan:
 
     def reports(self) -> list[tuple[int, int, float]]:
         """(node, cell, number) of the readonly values that processors have reported since the last call."""
-        found = []
+        result = []
         for step in self.steps:
             values = step.io.reports
             if values:
                 for place, param in enumerate(step.host.info.cells):
                     if param.readonly and param.name in values:
-                        found.append((step.host.number, place, values[param.name]))
+                        result.append((step.host.number, place, values[param.name]))
                 values.clear()
-        return found
+        return result
 
 
 def _offset(event: Event) -> int:

@@ -107,7 +107,7 @@ class PlanCrossfade:
         alone = [step for step in old.steps if step.host.number not in shared]
         self._order = self._ordered(alone, before)
         self._turns = [(plan, step, self._crosses.get(step.host.number)) for plan, step in self._order]
-        active = [c for found in self._crosses.values() for c in found if c is not None]
+        active = [c for at_input in self._crosses.values() for c in at_input if c is not None]
         self._wait = max((c.wait for c in [*active, *([self._last] if self._last else [])]), default=0)
         self._fade = self._done = 0
 
@@ -116,7 +116,7 @@ class PlanCrossfade:
         self._fade, self._done = max(1, fade), 0
         if not fade:
             self._done = self._wait + 1
-        for cross in (c for found in self._crosses.values() for c in found):
+        for cross in (c for at_input in self._crosses.values() for c in at_input):
             if isinstance(cross, Declick):
                 cross.begin(self.old.ran)
         if fade:

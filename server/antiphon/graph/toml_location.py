@@ -27,11 +27,11 @@ def guard(text: str, source: str) -> None:
     at = parts = depth = 0
     line = 1
     while at < len(text):
-        found = _TOKEN.match(text, at)
-        if found is None:
+        match = _TOKEN.match(text, at)
+        if match is None:
             return  # an open quote, which the parser reports
-        token = found[0]
-        at = found.end()
+        token = match[0]
+        at = match.end()
         if token == ".":
             parts += 1
             if parts >= MAX_PARTS:
@@ -75,11 +75,11 @@ def _parts(text: str) -> tuple[str, ...]:
     parts: list[str] = []
     at = 0
     while len(parts) < MAX_PARTS:
-        found = _PART.match(text, at)
-        if found is None:
+        match = _PART.match(text, at)
+        if match is None:
             return ()
-        parts.append(next(group for group in found.groups() if group is not None))
-        at = found.end()
+        parts.append(next(group for group in match.groups() if group is not None))
+        at = match.end()
         if text[at : at + 1] == ".":
             at += 1
         elif text[at : at + 1] in ("=", "]"):

@@ -48,10 +48,10 @@ def format_of(path: str | os.PathLike[str]) -> Format:
     Raises:
         FileError: No sound file has such a suffix; the message lists those allowed.
     """
-    found = FORMATS.get(Path(path).suffix.lower())
-    if found is None:
+    file_format = FORMATS.get(Path(path).suffix.lower())
+    if file_format is None:
         raise FileError(f"cannot write {shown(path)}: its name must end in {SHOWN_SUFFIXES}")
-    return found
+    return file_format
 
 
 def subtype_for(format: Format, source: str = "") -> str:

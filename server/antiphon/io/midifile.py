@@ -166,20 +166,20 @@ def read(path: Path, overlap: Overlap = "end") -> MidiSong:
     mido = _mido()
     content = _content(path)
     try:
-        made = mido.MidiFile(file=io.BytesIO(content), clip=True)
-        if made.ticks_per_beat <= 0 or made.ticks_per_beat >= 1 << 15:
+        midi = mido.MidiFile(file=io.BytesIO(content), clip=True)
+        if midi.ticks_per_beat <= 0 or midi.ticks_per_beat >= 1 << 15:
             raise ValueError("its time is in frames of film, not in beats")
         tempo: dict[int, float] = {}
-        tracks = tuple(_track(track, made.ticks_per_beat, tempo, overlap) for track in made.tracks)
-        length = max((sum(message.time for message in track) for track in made.tracks), default=0)
+        tracks = tuple(_track(track, midi.ticks_per_beat, tempo, overlap) for track in midi.tracks)
+        length = max((sum(message.time for message in track) for track in midi.tracks), default=0)
     except Exception as error:
         # for a damaged file mido raises errors of any type
-        said = " ".join(str(error).split())[:100] or type(error).__name__
-        raise FileError(f"{path.name} is not a MIDI file that can be read: {said}") from None
-    changes = [(at / made.ticks_per_beat, bpm) for at, bpm in sorted(tempo.items())]
+        reason = " ".join(str(error).split())[:100] or type(error).__name__
+        raise FileError(f"{path.name} is not a MIDI file that can be read: {reason}") from None
+    changes = [(at / midi.ticks_per_beat, bpm) for at, bpm in sorted(tempo.items())]
     if not changes or changes[0][0] > 0.0:
         changes.insert(0, (0.0, DEFAULT_BPM))
-    return MidiSong(tracks, tuple(changes), made.ticks_per_beat, length / made.ticks_per_beat)
+    return MidiSong(tracks, tuple(changes), midi.ticks_per_beat, length / midi.ticks_per_beat)
 
 
 def write(path: Path, tracks: Iterable[MidiTrack], tempo: float | Tempo = DEFAULT_BPM, ticks: int = TICKS) -> None:
@@ -202,10 +202,10 @@ def write(path: Path, tracks: Iterable[MidiTrack], tempo: float | Tempo = DEFAUL
     rest = [_messages(track, ticks) for track in tracks]
     if rest and not any(message.type in _PLAYED for _, message in rest[0]):
         first = rest.pop(0) + first
-    made = mido.MidiFile(type=1, ticks_per_beat=ticks)
-    made.tracks += [_timed(messages) for messages in (first, *rest)]
+    midi = mido.MidiFile(type=1, ticks_per_beat=ticks)
+    midi.tracks += [_timed(messages) for messages in (first, *rest)]
     buffer = io.BytesIO()
-    made.save(file=buffer)
+    midi.save(file=buffer)
     paths.write_atomic(path, buffer.getvalue())
 
 
@@ -239,7 +239,7 @@ def _mido() -> Any:
 
 def _track(track: Any, ticks: int, tempo: dict[int, float], overlap: Overlap) -> MidiTrack:
     """A track's notes; tempo changes in it go into `tempo`, by tick."""
-    found, at, name, program = _Open(ticks, overlap), 0, "", None
+    open_notes, at, name, program = _Open(ticks, overlap), 0, "", None
     controls: list[MidiControlChange] = []
     for message in track:
         at += message.time
@@ -247,9 +247,9 @@ def _track(track: Any, ticks: int, tempo: dict[int, float], overlap: Overlap) ->
             case "note_on" | "note_off":
                 key = (message.channel + 1, message.note)
                 if message.type == "note_on" and message.velocity:
-                    found.begin(key, at, message.velocity)
+                    open_notes.begin(key, at, message.velocity)
                 else:
-                    found.end(key, at)
+                    open_notes.end(key, at)
             case "control_change":
                 value = message.value / 127
                 controls.append(MidiControlChange(at / ticks, "control", message.control, value, message.channel + 1))
@@ -265,10 +265,10 @@ def _track(track: Any, ticks: int, tempo: dict[int, float], overlap: Overlap) ->
                 name = message.name
             case "set_tempo" if message.tempo:
                 tempo[at] = 6e7 / message.tempo
-    for key, begun in found.sounding.items():
+    for key, begun in open_notes.sounding.items():
         for _ in tuple(begun):
-            found.end(key, at)
-    notes = sorted(found.notes, key=lambda n: (n.start, n.channel, n.number))
+            open_notes.end(key, at)
+    notes = sorted(open_notes.notes, key=lambda n: (n.start, n.channel, n.number))
     return MidiTrack(name, tuple(notes), program, tuple(controls))
 
 
@@ -276,28 +276,28 @@ def _messages(track: MidiTrack, ticks: int) -> list[tuple[int, Any]]:
     mido = _mido()
     first = track.notes or track.controls
     channel = first[0].channel - 1 if first else 0
-    found: list[tuple[int, Any]] = []
+    messages: list[tuple[int, Any]] = []
     if track.name:
-        found.append(
+        messages.append(
             (0, mido.MetaMessage("track_name", name=track.name.encode("latin-1", "replace").decode("latin-1")))
         )
     if track.program is not None:
-        found.append((0, mido.Message("program_change", program=track.program, channel=channel)))
+        messages.append((0, mido.Message("program_change", program=track.program, channel=channel)))
     for note in track.notes:
         start = round(note.start * ticks)
         end = max(start + 1, round(note.end * ticks))
         where = {"note": note.number, "channel": note.channel - 1}
         velocity = min(127, max(1, round(note.velocity * 127)))
-        found.append((start, mido.Message("note_on", velocity=velocity, **where)))
-        found.append((end, mido.Message("note_off", velocity=64, **where)))
+        messages.append((start, mido.Message("note_on", velocity=velocity, **where)))
+        messages.append((end, mido.Message("note_off", velocity=64, **where)))
     for control in track.controls:
         at, on = round(control.at * ticks), control.channel - 1
         if control.kind == "bend":
-            found.append((at, mido.Message("pitchwheel", pitch=round(control.value * (_BEND - 1)), channel=on)))
+            messages.append((at, mido.Message("pitchwheel", pitch=round(control.value * (_BEND - 1)), channel=on)))
         else:
             value = min(127, max(0, round(control.value * 127)))
-            found.append((at, mido.Message("control_change", control=control.number, value=value, channel=on)))
-    return found
+            messages.append((at, mido.Message("control_change", control=control.number, value=value, channel=on)))
+    return messages
 
 
 def _micros(bpm: float) -> int:
@@ -308,11 +308,11 @@ def _micros(bpm: float) -> int:
 def _timed(messages: list[tuple[int, Any]]) -> Any:
     """A track of messages sorted by tick, with ends before beginnings."""
     mido = _mido()
-    made, last = mido.MidiTrack(), 0
+    track, last = mido.MidiTrack(), 0
     for at, message in sorted(messages, key=lambda m: (m[0], m[1].type == "note_on")):
-        made.append(message.copy(time=max(0, at - last)))
+        track.append(message.copy(time=max(0, at - last)))
         last = max(last, at)
-    return made
+    return track
 
 
 def _content(path: Path) -> bytes:

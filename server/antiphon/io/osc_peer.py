@@ -99,7 +99,7 @@ class Peer:
     link_lost: TCP's end has come; nothing can be sent any more.
     """
 
-    __slots__ = ("_send", "fails", "full_told", "heard", "host", "key", "lane", "level", "link_lost", "udp")
+    __slots__ = ("_send", "fails", "full_reported", "host", "key", "lane", "last_received", "level", "link_lost", "udp")
 
     def __init__(
         self,
@@ -114,8 +114,8 @@ class Peer:
         self._send = send
         self.fails = FailLimiter()
         self.lane = Lane(room)
-        self.heard = 0.0
-        self.full_told = -1.0
+        self.last_received = 0.0
+        self.full_reported = -1.0
         self.link_lost = False
 
     def send(self, packet: bytes) -> None:

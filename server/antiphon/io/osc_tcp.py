@@ -71,7 +71,11 @@ class TcpServer:
             return True
         else:
             below = [c for c in self.connections if c.peer.level <= level]
-            leaving = held[0] if held else min(below, key=lambda c: (c.peer.level, not c.silent, c.heard), default=None)
+            leaving = (
+                held[0]
+                if held
+                else min(below, key=lambda c: (c.peer.level, not c.silent, c.last_received), default=None)
+            )
         if leaving is None:
             return False
         self.displaced += 1
@@ -84,7 +88,7 @@ class TcpServer:
         """Connections from addresses without approval, oldest first."""
         return [c for c in self.connections if c.peer.level is Level.HELD]
 
-    def judge(self) -> None:
+    def update_levels(self) -> None:
         """Updates the level of every connection; closes those whose approval was withdrawn or has ended."""
         for connection in list(self.connections):
             peer = connection.peer
@@ -109,7 +113,7 @@ class TcpServer:
 class TcpConnection(asyncio.Protocol):
     """One client. Its peer lives as long as it does.
 
-    heard: when something came last; of one that is held, when it came.
+    last_received: when something came last; of one that is held, when it came.
     """
 
     def __init__(self, server: TcpServer) -> None:
@@ -118,7 +122,7 @@ class TcpConnection(asyncio.Protocol):
         self._framer = Framer()
         self.peer = Peer("", "", Level.HELD, self._send)
         self.lane = self.peer.lane
-        self.heard = self._frame_began = self._blocked = 0.0
+        self.last_received = self._frame_began = self._blocked = 0.0
         self._full = False
         self._reading = True
 
@@ -134,13 +138,13 @@ class TcpConnection(asyncio.Protocol):
         transport.set_write_buffer_limits(high=MAX_UNSENT)
         keep_alive(transport.get_extra_info("socket"))
         self.peer.key, self.peer.host, self.peer.level = f"tcp:{host}:{port}", host, level
-        self.heard = self._server.clock()
+        self.last_received = self._server.clock()
         self._server.connections[self] = None
 
     def data_received(self, data: bytes) -> None:
         bad = []
         if self.peer.level is not Level.HELD:
-            self.heard = self._server.clock()
+            self.last_received = self._server.clock()
         was_partial = self._framer.partial
         packets = self._framer.feed(data)
         if packets or not was_partial:

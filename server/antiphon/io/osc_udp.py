@@ -73,22 +73,22 @@ class UdpEndpoint:
 
     def peer(self, address: Address) -> Peer:
         """The sender of an address: the same object for as long as it is known."""
-        found = self._peers.get(address)
-        if found is None:
+        sender = self._peers.get(address)
+        if sender is None:
             if len(self._peers) >= MAX_PEERS:
                 self._forget()
             host = address[0]
-            found = Peer(
+            sender = Peer(
                 f"{host}:{address[1]}", host, self._level(host), lambda p: self._send(p, address), address, self.room
             )
-            self._peers[address] = found
-        return found
+            self._peers[address] = sender
+        return sender
 
     def known(self, key: str) -> Peer | None:
         host, _, port = key.rpartition(":")
         return self._peers.get((host, int(port))) if port.isdigit() else None
 
-    def judge(self) -> None:
+    def update_levels(self) -> None:
         """Updates the level of every known sender."""
         for peer in self._peers.values():
             peer.level = self._level(peer.host)
@@ -154,7 +154,7 @@ class UdpEndpoint:
         """Forgets the senders that were silent for the longest time. Subscribers keep a reference to their peer."""
         peers = self._peers
         # not one with queued packets: it would get a second lane, and its packets their order wrong
-        for address in sorted(peers, key=lambda a: (peers[a].lane.waiting, peers[a].heard))[: MAX_PEERS // 4]:
+        for address in sorted(peers, key=lambda a: (peers[a].lane.waiting, peers[a].last_received))[: MAX_PEERS // 4]:
             del peers[address]
 
 

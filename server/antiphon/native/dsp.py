@@ -38,8 +38,8 @@ def mix_wet(wet: Audio, dry: Audio, curve: f32p, frames: i64) -> None:
 def cross(old: Audio, new: Audio, out: Audio, done: i64, wait: i64, fade: i64, frames: i64) -> None:
     """out ← linear crossfade from old to new in `fade` frames, after `wait` frames. done: frames of earlier blocks."""
     for n in range(frames):
-        gone = done + n + 1 - wait
-        g = f64(gone) / f64(fade)
+        elapsed = done + n + 1 - wait
+        g = f64(elapsed) / f64(fade)
         g = 0.0 if g < 0.0 else g
         g = 1.0 if g > 1.0 else g
         for c in range(out.channels):

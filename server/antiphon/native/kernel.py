@@ -65,9 +65,9 @@ _SAMPLE_BYTES = 4
 
 def address(array: Any) -> int:
     """The address of an array's data. Cached, because reading it from numpy takes as long as a small kernel."""
-    found = _addresses.get(id(array))
-    if found is not None and found[0]() is array:
-        return found[1]
+    entry = _addresses.get(id(array))
+    if entry is not None and entry[0]() is array:
+        return entry[1]
     where = int(array.ctypes.data)
     if len(_addresses) >= _MOST_ADDRESSES:
         _addresses.clear()
@@ -83,18 +83,18 @@ def sound(array: Any) -> tuple[int, int, int, int]:
     """
     if type(array) is _PlainSound:
         array = array.array
-    found = _sounds.get(id(array))
-    if found is not None and found[0]() is array:
-        return found[1]
+    entry = _sounds.get(id(array))
+    if entry is not None and entry[0]() is array:
+        return entry[1]
     if array.ndim != 2 or array.dtype != np.float32 or (array.shape[1] > 1 and array.strides[1] != _SAMPLE_BYTES):
         raise TypeError(
             f"sound for a kernel is float32 [channels, frames]; {array.dtype} {list(array.shape)} was given"
         )
-    said = (int(array.ctypes.data), array.strides[0] // _SAMPLE_BYTES, *array.shape)
+    layout = (int(array.ctypes.data), array.strides[0] // _SAMPLE_BYTES, *array.shape)
     if len(_sounds) >= _MOST_ADDRESSES:
         _sounds.clear()
-    _sounds[id(array)] = (weakref.ref(array), said)
-    return said
+    _sounds[id(array)] = (weakref.ref(array), layout)
+    return layout
 
 
 def _by_arrays(call: Callable[..., R], kinds: Sequence[str]) -> Callable[..., R]:
@@ -104,8 +104,8 @@ def _by_arrays(call: Callable[..., R], kinds: Sequence[str]) -> Callable[..., R]
     pointer = "address({0}) if type({0}) is ndarray else {0}"
     flat = ", ".join(given.get(kind, pointer).format(name) for kind, name in zip(kinds, names, strict=True))
     outside = {"call": call, "sound": sound, "address": address, "ndarray": np.ndarray}
-    made: Callable[..., R] = eval(f"lambda {', '.join(names)}: call({flat})", outside)
-    return made
+    wrapper: Callable[..., R] = eval(f"lambda {', '.join(names)}: call({flat})", outside)
+    return wrapper
 
 
 class _PlainSound:

@@ -50,12 +50,12 @@ def load(image: bytes, symbols: Sequence[str]) -> tuple[object, list[int]]:
 
 def fingerprint(items: Sequence[Kernel[Any, Any]]) -> str:
     """A file name from a hash of everything that determines the machine code of `items`."""
-    said: list[object] = [llvmlite.__version__, llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()]
-    said += [(Path(__file__).parent / name).read_bytes() for name in ("lower.py", "arithmetic.py")]
+    parts: list[object] = [llvmlite.__version__, llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()]
+    parts += [(Path(__file__).parent / name).read_bytes() for name in ("lower.py", "arithmetic.py")]
     seen: set[Kernel[Any, Any]] = set()
     for item in items:
-        _describe(item, said, seen)
-    return hashlib.sha256(repr(said).encode()).hexdigest()
+        _describe(item, parts, seen)
+    return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 
 def members(value: object) -> dict[str, int]:
@@ -65,23 +65,23 @@ def members(value: object) -> dict[str, int]:
     return {}
 
 
-def _describe(item: Kernel[Any, Any], said: list[object], seen: set[Kernel[Any, Any]]) -> None:
+def _describe(item: Kernel[Any, Any], parts: list[object], seen: set[Kernel[Any, Any]]) -> None:
     if item in seen:
         return
     seen.add(item)
     code: CodeType = item.function.__code__
-    said += [item.name, item.flat, item.returns, code.co_code, code.co_consts, code.co_names, code.co_varnames]
+    parts += [item.name, item.flat, item.returns, code.co_code, code.co_consts, code.co_names, code.co_varnames]
     outside = dict(item.function.__globals__)
     cells = item.function.__closure__ or ()
     outside |= {name: cell.cell_contents for name, cell in zip(code.co_freevars, cells, strict=True)}
     for name in (*code.co_names, *code.co_freevars):
         value = outside.get(name)
         if isinstance(value, int | float):
-            said.append((name, value))
+            parts.append((name, value))
         elif named := members(value):
-            said.append((name, named))
+            parts.append((name, named))
         elif isinstance(value, Kernel):
-            _describe(value, said, seen)
+            _describe(value, parts, seen)
 
 
 def _folders() -> Iterator[Path]:

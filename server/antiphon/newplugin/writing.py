@@ -58,12 +58,12 @@ def files(name: str, shape: PluginShape) -> dict[str, str]:
     words = {
         "NAME": name, "CLASS": _class(name), "SHAPED": shape.doc.rstrip("."), "KIND": shape.name, "FILES": shape.files,
     }  # fmt: skip
-    made = {}
+    texts = {}
     for path, text in shape.templates().items():
         for word, meant in words.items():
             text = re.sub(rf"\b{word}\b", meant, text)
-        made[path.replace("NAME", name)] = text
-    return made
+        texts[path.replace("NAME", name)] = text
+    return texts
 
 
 def _class(name: str) -> str:

@@ -75,21 +75,21 @@ def faded(blocks: Iterable[Samples], rate: int, seconds: float) -> Iterator[Samp
         The same frames; each block holds until the next is asked for.
     """
     most = round(seconds * rate)
-    kept: Samples | None = None
+    tail: Samples | None = None
     frames = 0
     for block in blocks:
         frames += block.shape[1]
-        joined = block.copy() if kept is None else np.concatenate([kept, block], axis=1)
+        joined = block.copy() if tail is None else np.concatenate([tail, block], axis=1)
         sure = max(0, joined.shape[1] - most)
         if sure:
             yield joined[:, :sure]
-        kept = joined[:, sure:]
-    if kept is None or not kept.shape[1]:
+        tail = joined[:, sure:]
+    if tail is None or not tail.shape[1]:
         return
     last = max(1, round(_LAST * rate))
     length = min(most, frames // 2)
-    if length and np.abs(kept[:, -last:]).max() >= LEVEL:
+    if length and np.abs(tail[:, -last:]).max() >= LEVEL:
         place = np.arange(1, length + 1) / length
-        kept = kept.copy()
-        kept[:, -length:] *= (0.5 + 0.5 * np.cos(np.pi * place)).astype(np.float32)
-    yield kept
+        tail = tail.copy()
+        tail[:, -length:] *= (0.5 + 0.5 * np.cos(np.pi * place)).astype(np.float32)
+    yield tail

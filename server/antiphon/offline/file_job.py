@@ -74,12 +74,12 @@ def apart(read: Iterable[Named], written: Iterable[Named], mend: str = "") -> No
         if folders:
             for inner in _inside(path):
                 known.setdefault(paths.identity(inner), what)
-    for what, path, found in outs:
-        if found in known:
-            both = f"two of {what}" if known[found] == what else f"{known[found]} and {what}"
+    for what, path, existing in outs:
+        if existing in known:
+            both = f"two of {what}" if known[existing] == what else f"{known[existing]} and {what}"
             advice = mend if mend and what == "OUT" else f"give {what} a name of its own"
             raise UsageError(f"{both} are the same file, {shown(path)}; {advice}")
-        known[found] = what
+        known[existing] = what
 
 
 def free(written: Iterable[Named], *, force: bool) -> None:

@@ -82,19 +82,19 @@ def read(path: Path, rate: int) -> Score:
 
 def commands(score: Score) -> list[Command]:
     """Commands of a MIDI file for a patch: its tempo, and its notes for each node with an unwired events input."""
-    made: list[Command] = [SetTempo(bpm, 0.0, Sample(at)) for at, bpm in score.tempo]
+    result: list[Command] = [SetTempo(bpm, 0.0, Sample(at)) for at, bpm in score.tempo]
     for at, event in score.events:
         when = Sample(at)
         match event.kind:
             case "on":
-                made.append(NoteOn(event.number, event.value, event.channel, "", when))
+                result.append(NoteOn(event.number, event.value, event.channel, "", when))
             case "off":
-                made.append(NoteOff(event.number, event.channel, "", when))
+                result.append(NoteOff(event.number, event.channel, "", when))
             case "control":
-                made.append(Control(event.number, event.value, event.channel, "", when))
+                result.append(Control(event.number, event.value, event.channel, "", when))
             case "bend":
-                made.append(Bend(event.value, event.channel, "", when))
-    return made
+                result.append(Bend(event.value, event.channel, "", when))
+    return result
 
 
 def write(path: Path, events: Iterable[Timed], frames: int, rate: int, like: MidiSong | None = None) -> int:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from antiphon.contract.block import Samples, StreamSpec
 from antiphon.graph.graph import OUT, End, Graph, NodeSpec, Wire
-from antiphon.offline.rendering import StageRunner
+from antiphon.offline.rendering import PlayerRunner
 from antiphon.offline.runner import process_stream
 from antiphon.plugins.loader import Loaded
 from antiphon.session.commands import Command, NoteOff, NoteOn, Sample
@@ -57,7 +57,7 @@ def sound(
     graph = Graph((NodeSpec(NODE, "synth", {"instrument": instrument}),), (Wire(End(NODE, "out"), End(OUT, OUT)),))
     commands = list(_commands(notes, frames))
     spec = StreamSpec(rate, block, channels)
-    with closing(StageRunner(graph, loaded.catalog, loaded.make, spec, 120.0, commands)) as runner:
+    with closing(PlayerRunner(graph, loaded.catalog, loaded.make, spec, 120.0, commands)) as runner:
         yield from process_stream((), runner, frames)
 
 

@@ -28,7 +28,7 @@ from antiphon.session.session import Session
 _ALL_DUE = Moment(math.inf, math.inf)
 
 
-class StageRunner:
+class PlayerRunner:
     """Runs a graph in a graph player, with commands at samples and beats.
 
     Attributes:
@@ -51,9 +51,9 @@ class StageRunner:
         self._names = {number: name for name, number in ids.items()}
         plan = compile_plan(graph, catalog, make, spec, ids)
         self._hosts = plan.hosts
-        self._stage = GraphPlayer(spec, tempo)
-        self._stage.load(plan, 1, 0.0)
-        self.latency = plan.latency + int(getattr(self._stage, "latency", 0))
+        self._player = GraphPlayer(spec, tempo)
+        self._player.load(plan, 1, 0.0)
+        self.latency = plan.latency + int(getattr(self._player, "latency", 0))
         self.failures: list[tuple[str, str]] = []
         self._by_sample: list[tuple[int, int, Action]] = []
         self._by_beat: list[tuple[float, int, Action]] = []
@@ -71,19 +71,19 @@ class StageRunner:
     @property
     def dropped(self) -> int:
         """Number of commands that the schedule had no room for."""
-        return self._stage.counters.schedule_dropped
+        return self._player.counters.schedule_dropped
 
     def run(self, x: Samples) -> Samples:
-        stage = self._stage
-        end = stage.sample + x.shape[1]
+        player = self._player
+        end = player.sample + x.shape[1]
         while self._by_sample and self._by_sample[0][0] < end:
-            stage.take(heapq.heappop(self._by_sample)[2])
+            player.take(heapq.heappop(self._by_sample)[2])
         # actions by beat are scheduled ahead, up to half of the schedule: a tempo change may make them due now
-        while self._by_beat and len(stage.schedule) < CAPACITY // 2:
-            stage.take(heapq.heappop(self._by_beat)[2])
-        y = stage.run(x)
-        while stage.reports:
-            report = stage.reports.popleft()
+        while self._by_beat and len(player.schedule) < CAPACITY // 2:
+            player.take(heapq.heappop(self._by_beat)[2])
+        y = player.run(x)
+        while player.reports:
+            report = player.reports.popleft()
             if report.kind == "failed":
                 self.failures.append((self._names[report.node], report.text))
         return y

@@ -52,7 +52,7 @@ def replay(
     log = SessionLog(folder)
     spec, block = log.spec, log.spec.block
     waiting = deque(log.lines)
-    stage = GraphPlayer(spec)
+    player = GraphPlayer(spec)
     plan: Plan | None = None
     plans: list[Plan] = []
 
@@ -80,42 +80,42 @@ def replay(
                         close_all()
                         request = line.get("load")
                         plan = None if request is None else compile_request(request, None)
-                        stage = resumed_player(spec, line, plan)
+                        player = resumed_player(spec, line, plan)
                     elif "load" in line:
                         request = line["load"]
                         plan = compile_request(request, plan)
-                        stage.load(plan, request["serial"], request["fade"], request["tempo"])
+                        player.load(plan, request["serial"], request["fade"], request["tempo"])
                     else:
-                        _apply(line, stage, {} if plan is None else plan.hosts)
+                        _apply(line, player, {} if plan is None else plan.hosts)
             if any(first <= sample < last for first, last in log.dead):
-                if stage.sample < end:
-                    stage.sample = end
+                if player.sample < end:
+                    player.sample = end
                 yield np.zeros((spec.channels, block), np.float32)
             else:
-                y = stage.run(x)
+                y = player.run(x)
                 yield np.zeros_like(y) if sample in log.silent else y.copy()
-            while stage.retired:
-                retired = stage.retired.popleft().old
+            while player.retired:
+                retired = player.retired.popleft().old
                 plans[:] = [other for other in plans if other is not retired]
                 close_hosts(retired.hosts.values(), {} if plan is None else plan.hosts)
             sample = end
         close_all()
 
 
-def _apply(line: dict[str, Any], stage: GraphPlayer, hosts: Mapping[int, NodeHost]) -> None:
+def _apply(line: dict[str, Any], player: GraphPlayer, hosts: Mapping[int, NodeHost]) -> None:
     """Applies a line of the log to the coming block."""
     if line.get("leaving"):
-        hosts = stage.leaving
+        hosts = player.leaving
     if "mark" in line:
         if line["node"] in hosts:
             hosts[line["node"]].runner.recall(line["mark"], line["number"])
     elif "op" in line:
         action = ACTIONS.from_line(line)
         if isinstance(action, NodeSet):
-            known = stage.host(action.node)
+            known = player.host(action.node)
             if known is not None and action.cell < len(known.cells):
                 check_number(known.cells[action.cell], action.number)
-        stage.at_sample(line["sample"], action)
+        player.at_sample(line["sample"], action)
     elif "failed" in line and line["failed"] in hosts:
         host = hosts[line["failed"]]
         if line.get("aside"):
@@ -136,15 +136,15 @@ class _LoggedSchedule(ActionSchedule):
 
 def resumed_player(spec: StreamSpec, line: dict[str, Any], plan: Plan | None) -> GraphPlayer:
     """A graph player with the state in an `engine` line of the log. Raises ValueError for an invalid number."""
-    stage = GraphPlayer(spec)
-    stage.schedule = _LoggedSchedule()
+    player = GraphPlayer(spec)
+    player.schedule = _LoggedSchedule()
     for number, host in (plan.hosts if plan is not None else {}).items():
         for cell, state in zip(host.cells, line["cells"][str(number)], strict=True):
             if cell.param.kind not in ("text", "file"):
                 check_number(cell, state[0])
                 check_number(cell, state[1])
-    stage.resume(line, plan)
-    return stage
+    player.resume(line, plan)
+    return player
 
 
 def rebuffered(source: Iterator[Samples], channels: int, block: int) -> Iterator[Samples]:

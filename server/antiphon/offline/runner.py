@@ -1,7 +1,7 @@
 """Runs files through the live code in blocks, and removes the latency.
 
-The samples of the file are the clock. `PlanRunner` runs one processor, for `antiphon run`; `rendering.StageRunner` runs
-a whole patch with the engine's graph player, for `antiphon render`.
+The samples of the file are the clock. `PlanRunner` runs one processor, for `antiphon run`; `rendering.PlayerRunner`
+runs a whole patch with the graph player of the engine, for `antiphon render`.
 """
 
 from __future__ import annotations

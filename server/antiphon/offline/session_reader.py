@@ -33,7 +33,7 @@ _ROUNDING = 1e-6
 """Share of a range by which a number may lie outside it: it was rounded to float32."""
 
 
-def found(name: str) -> Path:
+def session_folder(name: str) -> Path:
     """The folder of a recorded session, given as a path or as a name in the performer's folder of sessions."""
     folder = Path(name)
     try:
@@ -201,6 +201,7 @@ def _check_engine(line: Line, spec: StreamSpec) -> None:
         raise ValueError("playing takes true or false")
     _real(line, "limited", -_MOST, _MOST, 0.0)
     _whole(line, "rising", 0, spec.rate, 0)
+    _whole(line, "wait", 0, default=0)
     for held in line.get("cells", {}).values():
         for start, goal, since, length in held:
             state = {"from": start, "to": goal, "start": since, "length": length}

@@ -36,14 +36,14 @@ def convert(line: Mapping[str, Any]) -> dict[str, Any]:
     """Converts an action's line from version 1 to 2. An unknown op is returned unchanged, and refused later."""
     op = str(line["op"])
     columns = _COLUMNS.get(op, {})
-    found = {"sample": line["sample"], "op": line["op"]}
+    record = {"sample": line["sample"], "op": line["op"]}
     for column, name in columns.items():
         if column in line or column in _LEFT_OUT:
-            found[name] = line.get(column, _LEFT_OUT.get(column))
+            record[name] = line.get(column, _LEFT_OUT.get(column))
     if op == "transport":
-        playing = found["playing"]
+        playing = record["playing"]
         if type(playing) is int and playing in _PLAYING:
-            found["playing"] = _PLAYING[playing]
+            record["playing"] = _PLAYING[playing]
     if op in _EVENTS and line.get("ramp") == 1.0:
-        found["live"] = True
-    return found
+        record["live"] = True
+    return record

@@ -58,22 +58,22 @@ def inspect_processor(name: str, make: Callable[[], Any], doc: str, plugin: str,
     Raises:
         PluginError: A declaration is invalid, or a block fails.
     """
-    made = make()
-    if not isinstance(made, Processor):
-        raise PluginError(f"its factory gave {type(made).__name__}, not a Processor")
-    check_params(made.params)
-    check_ports(made)
-    check_needs(made)
+    processor = make()
+    if not isinstance(processor, Processor):
+        raise PluginError(f"its factory gave {type(processor).__name__}, not a Processor")
+    check_params(processor.params)
+    check_ports(processor)
+    check_needs(processor)
     if play:
         with absent():  # no process is started to try a declaration
-            check_zeros(made)
+            check_zeros(processor)
     if not isinstance(doc, str):
         raise PluginError(f"its doc is {type(doc).__name__}, not text")
-    said = doc or (type(made).__doc__ or "").strip()
-    line = said.splitlines()[0].strip() if said else ""
+    doc_text = doc or (type(processor).__doc__ or "").strip()
+    line = doc_text.splitlines()[0].strip() if doc_text else ""
     return ProcessorInfo(
-        name, line, plugin, tuple(made.inputs), tuple(made.outputs), tuple(made.params), made.holds, made.tail,
-        tuple(made.needs),
+        name, line, plugin, tuple(processor.inputs), tuple(processor.outputs), tuple(processor.params),
+        processor.holds, processor.tail, tuple(processor.needs),
     )  # fmt: skip
 
 
@@ -196,10 +196,10 @@ def _child(task: Callable[[], str], read: int, write: int, parent: int) -> None:
         for stream in (0, 1, 2):
             os.dup2(quiet, stream)
         try:
-            said = task()
+            answer = task()
         except BaseException as error:
-            said = reason_of(error)
-        os.write(write, b"+" + said.encode("utf-8", "replace")[:4000])
+            answer = reason_of(error)
+        os.write(write, b"+" + answer.encode("utf-8", "replace")[:4000])
     finally:
         os._exit(0)
 

@@ -54,11 +54,11 @@ class HookDispatcher:
         except pluggy.PluginValidationError as error:
             hooks = ", ".join(key for key in vars(hookspecs) if key.startswith("antiphon_"))
             raise PluginError(f"{str(error).splitlines()[0]}; the hooks are: {hooks}") from None
-        found = tuple(sorted(caller.name for caller in manager.get_hookcallers(module) or ()))
-        if not found:
+        names = tuple(sorted(caller.name for caller in manager.get_hookcallers(module) or ()))
+        if not names:
             raise PluginError("it implements no hook; see docs/plugins.md")
-        self._managers[name], self.implemented[name] = manager, found
-        return found
+        self._managers[name], self.implemented[name] = manager, names
+        return names
 
     def call(self, hook: str, only: str = "", **given: Any) -> tuple[Failure, ...]:
         """Calls a hook that returns nothing, of every plugin that implements it; returns the failures.

@@ -18,8 +18,8 @@ def resolve(factory: str | Factory) -> Factory:
         return factory
     if not isinstance(factory, str) or not all(part for part in factory.partition(":")):
         raise PluginError(f'the factory is {factory!r}; a callable or "module:Name" is allowed')
-    return partial(_made, factory)
+    return partial(_call_named, factory)
 
 
-def _made(where: str) -> Any:
+def _call_named(where: str) -> Any:
     return named(where)()

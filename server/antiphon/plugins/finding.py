@@ -54,19 +54,19 @@ def sources(plugins_dir: Path | None = None) -> list[PluginSource]:
         plugins_dir: The folder of plugin folders; None takes the performer's own.
     """
     see_checkout_plugins()
-    found = {name: PluginSource(name, partial(importlib.import_module, name), _place(name)) for name in BUILT_IN}
+    result = {name: PluginSource(name, partial(importlib.import_module, name), _place(name)) for name in BUILT_IN}
     for point in sorted(entry_points(group=GROUP), key=lambda p: (p.name, p.value)):
-        if point.module not in found:
-            found[point.module] = PluginSource(point.module, point.load, _place(point.module))
+        if point.module not in result:
+            result[point.module] = PluginSource(point.module, point.load, _place(point.module))
     double = []
     for folder in _folders(plugins_dir if plugins_dir is not None else paths.plugins()):
         source = PluginSource(folder.name, partial(import_folder, folder), folder)
-        if folder.name in found:
+        if folder.name in result:
             problem = f"{folder} has the name of a plugin that is already loaded; rename the folder"
             double.append(PluginSource(source.name, source.importing, folder, problem))
         else:
-            found[source.name] = source
-    return [*found.values(), *double]
+            result[source.name] = source
+    return [*result.values(), *double]
 
 
 def _place(module: str) -> Path | None:

@@ -48,9 +48,9 @@ def hook_lists() -> HookLists:
             return HookLists(**cached["lists"])
     from antiphon.plugins.finding import sources  # imported here: it is slow, and not needed with a cache
 
-    places, found = _places(), sources()
-    folders = {str(source.folder): _times(source.folder) for source in found if source.folder is not None}
-    lists = _read(found)
+    places, plugin_sources = _places(), sources()
+    folders = {str(source.folder): _times(source.folder) for source in plugin_sources if source.folder is not None}
+    lists = _read(plugin_sources)
     cached = {"places": places, "folders": folders, "lists": asdict(lists)}
     # without the cache only the next command is slower
     with contextlib.suppress(Exception):
@@ -58,28 +58,28 @@ def hook_lists() -> HookLists:
     return lists
 
 
-def _read(found: Iterable[PluginSource]) -> HookLists:
+def _read(plugin_sources: Iterable[PluginSource]) -> HookLists:
     """Imports all plugins; those that are not built in, in a child process that may hang or crash."""
     from antiphon.plugins.reasons import reason_of
 
     lists = HookLists()
-    for source in found:
+    for source in plugin_sources:
         if source.problem:
             lists.failures[source.name] = source.problem
             continue
         if source.built_in:
             try:
-                said = _hooks(source)
+                answer = _hooks(source)
             except (Exception, SystemExit) as error:
-                said = reason_of(error)
+                answer = reason_of(error)
         else:
             from antiphon.plugins.checks import CHECK_LIMIT, in_child
 
-            said = in_child(partial(_hooks, source), CHECK_LIMIT)
+            answer = in_child(partial(_hooks, source), CHECK_LIMIT)
         try:
-            lists.hooks[source.name] = json.loads(said)["hooks"]
+            lists.hooks[source.name] = json.loads(answer)["hooks"]
         except (ValueError, KeyError, TypeError):
-            lists.failures[source.name] = said
+            lists.failures[source.name] = answer
     return lists
 
 
@@ -102,7 +102,7 @@ def _times(folder: Path) -> list[list[Any]]:
 
 def _stamp(path: Path) -> list[int]:
     try:
-        found = path.stat()
+        stat = path.stat()
     except OSError:
         return [0, 0]
-    return [found.st_mtime_ns, found.st_size]
+    return [stat.st_mtime_ns, stat.st_size]

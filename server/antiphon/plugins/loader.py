@@ -52,12 +52,12 @@ class Loaded:
         if factory is None:
             raise PluginError(f"there is no processor type {name!r}{instead(name, sorted(self.catalog))}")
         try:
-            made = factory()
+            processor = factory()
         except Exception as error:
             raise PluginError(f"the processor {name!r} cannot be made: {reason_of(error)}") from error
-        if not isinstance(made, Processor):
-            raise PluginError(f"the factory of {name!r} gave {type(made).__name__}, not a Processor")
-        return made
+        if not isinstance(processor, Processor):
+            raise PluginError(f"the factory of {name!r} gave {type(processor).__name__}, not a Processor")
+        return processor
 
 
 def load(plugins_dir: Path | None = None, *, check: bool = True) -> Loaded:
@@ -128,13 +128,13 @@ class PluginLoading:
                 self._gather(kind, name)
 
     def _gather(self, kind: str, plugin: str) -> None:
-        made: list[tuple[str, Any, str]] = []
+        entries: list[tuple[str, Any, str]] = []
 
         def register(name: str, factory: str | Factory, doc: str = "") -> None:
-            made.append((name, factory, doc))
+            entries.append((name, factory, doc))
 
         self.failures += self.hooks.call(f"antiphon_{kind}", only=plugin, register=register)
-        for name, factory, doc in made:
+        for name, factory, doc in entries:
             try:
                 self._take(kind, name, factory, doc, plugin)
             except (Exception, SystemExit) as error:

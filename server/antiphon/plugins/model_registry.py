@@ -38,19 +38,19 @@ def known(plugins_dir: Path | None = None) -> tuple[dict[str, ModelInfo], list[s
     from antiphon.plugins.reasons import reason_of
     from antiphon.workers.info import ModelInfo
 
-    found: dict[str, ModelInfo] = {}
+    infos: dict[str, ModelInfo] = {}
     failed = []
     for name, factory in load(plugins_dir, check=False).factories["models"].items():
         try:
-            made = factory()
+            info = factory()
         except Exception as error:
             failed.append(f"the model {name} cannot be made: {reason_of(error)}")
             continue
-        if isinstance(made, ModelInfo):
-            found[name] = made
+        if isinstance(info, ModelInfo):
+            infos[name] = info
         else:
-            failed.append(f"the factory of the model {name} gave {type(made).__name__}, not a ModelInfo")
-    return found, failed
+            failed.append(f"the factory of the model {name} gave {type(info).__name__}, not a ModelInfo")
+    return infos, failed
 
 
 def examined(registered: Mapping[str, ModelInfo], folder: Path | None = None) -> list[Row]:
@@ -77,8 +77,8 @@ def _row(name: str, weights: str, info: ModelInfo | None, folder: Path | None) -
     plugin, runs = (info.plugin, info.devices) if info else ("", ("cpu",))
     file, state, problem, size, parameters = "", "missing", "", 0, 0
     try:
-        said = model_files.entry(weights, folder)
-        file, plugin, parameters = Path(said["file"]).name, plugin or str(said.get("plugin", "")), _whole(said)
+        row = model_files.entry(weights, folder)
+        file, plugin, parameters = Path(row["file"]).name, plugin or str(row.get("plugin", "")), _whole(row)
         path = (folder or resources.models()) / file
         if path.is_file():
             state, size = "changed", path.stat().st_size
@@ -91,7 +91,7 @@ def _row(name: str, weights: str, info: ModelInfo | None, folder: Path | None) -
     return Row(name, plugin, file, size, parameters, runs, info is not None, state, problem)
 
 
-def _whole(said: Mapping[str, Any]) -> int:
+def _whole(row: Mapping[str, Any]) -> int:
     """The number of parameters a manifest's entry names; 0 when it names none."""
-    count = said.get("parameters")
+    count = row.get("parameters")
     return count if isinstance(count, int) else 0

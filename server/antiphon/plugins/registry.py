@@ -20,7 +20,7 @@ class Registration:
 
 def factories(kind: str) -> dict[str, Factory]:
     """By name, the factories of `registrations`."""
-    return {name: found.factory for name, found in registrations(kind).items()}
+    return {name: registration.factory for name, registration in registrations(kind).items()}
 
 
 def registrations(kind: str) -> dict[str, Registration]:
@@ -32,12 +32,12 @@ def registrations(kind: str) -> dict[str, Registration]:
     Args:
         kind: One of `loader.KINDS`.
     """
-    found: dict[str, Registration] = {}
+    result: dict[str, Registration] = {}
     hook, dispatcher = f"antiphon_{kind}", HookDispatcher()
     wanted = hook_lists().implementing(hook)
 
     def register(name: str, factory: str | Factory, doc: str = "") -> None:
-        found.setdefault(name, Registration(resolve(factory), doc))
+        result.setdefault(name, Registration(resolve(factory), doc))
 
     for source in sources():
         if source.name in wanted and not source.problem:
@@ -46,4 +46,4 @@ def registrations(kind: str) -> dict[str, Registration]:
             except (Exception, SystemExit):
                 continue
             dispatcher.call(hook, only=source.name, register=register)
-    return found
+    return result

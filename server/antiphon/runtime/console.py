@@ -29,7 +29,7 @@ def say(text: str) -> None:
     _write(sys.stderr, f"antiphon: {text}")
 
 
-def tell(text: str) -> None:
+def write_output(text: str) -> None:
     """Writes a line to standard output; errors as in `say`."""
     _write(sys.stdout, text)
 

@@ -16,10 +16,10 @@ from antiphon.runtime import paths, resources
 def named(where: str) -> Any:
     """Imports the object that "module:Name" names, also from the performer's plugin folder. Raises `PluginError`."""
     module, _, name = where.partition(":")
-    found = getattr(import_module(module), name, None)
-    if found is None:
+    value = getattr(import_module(module), name, None)
+    if value is None:
         raise PluginError(f"{module} has no {name!r}")
-    return found
+    return value
 
 
 def import_module(name: str) -> ModuleType:

@@ -36,15 +36,15 @@ def entry(name: str, folder: Path | None = None) -> dict[str, Any]:
         ModelError: There is no manifest, or it does not name the model.
     """
     where = folder or resources.models()
-    found = _manifest(where).get(name)
-    if not isinstance(found, dict) or not isinstance(found.get("file"), str):
+    row = _manifest(where).get(name)
+    if not isinstance(row, dict) or not isinstance(row.get("file"), str):
         raise ModelError(f"the manifest in {where} names no model {name!r}")
-    return found
+    return row
 
 
 def names(folder: Path | None = None) -> list[str]:
     """Every model the manifest names. `ModelError` when there is no manifest or it cannot be read."""
-    return [name for name, said in _manifest(folder or resources.models()).items() if isinstance(said, dict)]
+    return [name for name, row in _manifest(folder or resources.models()).items() if isinstance(row, dict)]
 
 
 def checksums(folder: Path | None = None) -> dict[str, str]:
@@ -53,7 +53,7 @@ def checksums(folder: Path | None = None) -> dict[str, str]:
         manifest = tomllib.loads(((folder or resources.models()) / MANIFEST).read_text("utf-8"))
     except (OSError, ValueError):
         return {}  # reading a model's weights reports the error
-    return {name: str(said["sha256"]) for name, said in manifest.items() if isinstance(said, dict) and "sha256" in said}
+    return {name: str(row["sha256"]) for name, row in manifest.items() if isinstance(row, dict) and "sha256" in row}
 
 
 def weights(name: str, folder: Path | None = None) -> dict[str, NDArray[Any]]:
@@ -73,15 +73,15 @@ def weights(name: str, folder: Path | None = None) -> dict[str, NDArray[Any]]:
     from safetensors import SafetensorError
     from safetensors.numpy import load
 
-    said = entry(name, folder)
-    path = (folder or resources.models()) / Path(said["file"]).name
+    row = entry(name, folder)
+    path = (folder or resources.models()) / Path(row["file"]).name
     try:
         if path.stat().st_size > MAX_BYTES:
             raise ModelError(f"{path.name} is larger than {MAX_BYTES >> 20} MB")
         data = path.read_bytes()
     except OSError as error:
         raise ModelError(f"the weights {path.name} cannot be read: {error.strerror}") from None
-    if hashlib.sha256(data).hexdigest() != said.get("sha256"):
+    if hashlib.sha256(data).hexdigest() != row.get("sha256"):
         raise ModelError(f"the weights {path.name} are not those of the manifest; install Antiphon again")
     try:
         return dict(load(data))
@@ -89,14 +89,14 @@ def weights(name: str, folder: Path | None = None) -> dict[str, NDArray[Any]]:
         raise ModelError(f"the weights {path.name} are no safetensors file: {error}") from None
 
 
-def write(name: str, arrays: dict[str, NDArray[Any]], folder: Path, said: dict[str, Any]) -> None:
+def write(name: str, arrays: dict[str, NDArray[Any]], folder: Path, details: dict[str, Any]) -> None:
     """Writes arrays as `name`.safetensors, and its checksum into the manifest.
 
     Args:
         name: The model's name.
         arrays: By name.
         folder: Of file and manifest.
-        said: Further fields of the manifest's entry: licence, trained_on, card.
+        details: Further fields of the manifest's entry: licence, trained_on, card.
 
     Raises:
         FileError: One of the two cannot be written.
@@ -109,7 +109,7 @@ def write(name: str, arrays: dict[str, NDArray[Any]], folder: Path, said: dict[s
     write_atomic(file, data)
     path = folder / MANIFEST
     manifest = tomllib.loads(path.read_text("utf-8")) if path.exists() else {}
-    manifest[name] = {"file": file.name, "sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data), **said}
+    manifest[name] = {"file": file.name, "sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data), **details}
     write_atomic(path, tomli_w.dumps(manifest).encode())
 
 

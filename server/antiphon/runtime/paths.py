@@ -1,7 +1,7 @@
 """The performer's folders, and the conversion of names from the network to paths.
 
 Folders follow the platform's customs; `ANTIPHON_HOME`, when set, holds all of them instead.
-The functions that return a folder do not create it; `made` does.
+The functions that return a folder do not create it; `make_folder` does.
 """
 
 from __future__ import annotations
@@ -92,21 +92,21 @@ def runtime() -> Path:
         folder = Path(given) / "antiphon"
     else:
         folder = Path(tempfile.gettempdir()) / f"antiphon-{os.getuid()}"
-    made(folder.parent)
+    make_folder(folder.parent)
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
-        found = folder.lstat()
+        status = folder.lstat()
         # in a shared temporary folder someone else may have made this name first
-        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+        if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
             raise FileError(f"{folder} is not a folder of yours; remove it or set {HOME} to a folder that is")
-        if stat.S_IMODE(found.st_mode) != 0o700:
+        if stat.S_IMODE(status.st_mode) != 0o700:
             folder.chmod(0o700)
     except OSError as error:
         raise FileError(f"cannot use {folder}: {error.strerror}; set {HOME} to a folder you can write to") from None
     return folder
 
 
-def made(folder: Path, mode: int = 0o777) -> Path:
+def make_folder(folder: Path, mode: int = 0o777) -> Path:
     """Creates a folder, with its parents, if it does not exist.
 
     Args:
@@ -134,13 +134,13 @@ def same(one: str | os.PathLike[str], other: str | os.PathLike[str]) -> bool:
 def identity(path: str | os.PathLike[str]) -> tuple[int, int] | str:
     """A value that is equal for all paths of one file: device and inode, or the resolved path if it does not exist."""
     try:
-        found = os.stat(path)
+        stat = os.stat(path)
     except (OSError, ValueError):
         try:
             return os.path.realpath(path)
         except (OSError, ValueError):
             return os.fspath(path)  # an invalid name; opening it raises the error
-    return found.st_dev, found.st_ino
+    return stat.st_dev, stat.st_ino
 
 
 def inside(folder: Path, name: str, suffix: str = "", error: type[AntiphonError] = FileError) -> Path:
@@ -232,7 +232,7 @@ def write_atomic(path: Path, content: bytes, mode: int = 0o644) -> None:
     Raises:
         FileError: It cannot be written.
     """
-    made(path.parent)
+    make_folder(path.parent)
     temporary = path.with_name(f".{path.name[:100]}.{os.getpid()}.tmp")
     try:
         with contextlib.suppress(FileNotFoundError):

@@ -27,7 +27,7 @@ def folder(settings: ServeSettings) -> Path:
     """
     runtime = paths.runtime()
     if settings.osc_port:
-        return paths.made(runtime / f"osc-{settings.osc_port}")
+        return paths.make_folder(runtime / f"osc-{settings.osc_port}")
     own = runtime / f"{_FREE}{os.getpid()}"
     for left in _abandoned(runtime):
         if not (left / LIST).exists():
@@ -35,18 +35,18 @@ def folder(settings: ServeSettings) -> Path:
         elif not own.exists():
             with contextlib.suppress(OSError):  # another start was faster
                 left.rename(own)
-    return paths.made(own)
+    return paths.make_folder(own)
 
 
 def _abandoned(runtime: Path) -> list[Path]:
     """Folders of freely chosen ports whose supervisor is gone, the latest first."""
-    found = []
+    abandoned = []
     for place in runtime.glob(f"{_FREE}*"):
         number = place.name.removeprefix(_FREE)
-        if number.isascii() and number.isdigit() and not born(int(number)):
+        if number.isascii() and number.isdigit() and not start_time(int(number)):
             with contextlib.suppress(OSError):
-                found.append((place.stat().st_mtime, place))
-    return [place for _, place in sorted(found, reverse=True)]
+                abandoned.append((place.stat().st_mtime, place))
+    return [place for _, place in sorted(abandoned, reverse=True)]
 
 
 def clear(where: Path, settings: ServeSettings) -> None:
@@ -58,7 +58,7 @@ def clear(where: Path, settings: ServeSettings) -> None:
 def write(where: Path, supervisor: int, pids: dict[str, int], settings: ServeSettings) -> None:
     """Notes who runs, each with the moment it started: a pid alone may be somebody else's later."""
     everyone = {"supervisor": supervisor, **pids}
-    data = {"processes": {n: [pid, born(pid)] for n, pid in everyone.items()}, "settings": settings.to_json()}
+    data = {"processes": {n: [pid, start_time(pid)] for n, pid in everyone.items()}, "settings": settings.to_json()}
     paths.write_atomic(where / LIST, json.dumps(data).encode(), 0o600)
 
 
@@ -72,7 +72,7 @@ def refuse_live(where: Path) -> tuple[dict[str, Any], dict[str, int]] | None:
         processes: dict[str, list[int]] = data["processes"]
     except (FileNotFoundError, ValueError, KeyError):
         return None
-    alive = {name: pid for name, (pid, then) in processes.items() if born(pid) == then != 0}
+    alive = {name: pid for name, (pid, then) in processes.items() if start_time(pid) == then != 0}
     if "supervisor" in alive:
         raise UsageError(
             f"a server runs on this OSC port already (process {alive['supervisor']}); stop it, or choose --osc-port"
@@ -82,18 +82,18 @@ def refuse_live(where: Path) -> tuple[dict[str, Any], dict[str, int]] | None:
 
 def take_over(where: Path) -> None:
     """Ends what a dead supervisor left running here. Raises UsageError while a live server holds the place."""
-    found = refuse_live(where)
-    if found is None:
+    abandoned = refuse_live(where)
+    if abandoned is None:
         return
-    _, alive = found
+    _, alive = abandoned
     for number, patience in ((signal.SIGTERM, 1.0), (signal.SIGKILL, 2.0)):
         for pid in alive.values():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
         deadline = time.monotonic() + patience
-        while time.monotonic() < deadline and any(born(pid) for pid in alive.values()):
+        while time.monotonic() < deadline and any(start_time(pid) for pid in alive.values()):
             time.sleep(0.01)
-        alive = {name: pid for name, pid in alive.items() if born(pid)}
+        alive = {name: pid for name, pid in alive.items() if start_time(pid)}
         if not alive:
             break
 
@@ -106,7 +106,7 @@ def left(where: Path) -> ServeSettings | None:
         return None  # none was, or another Antiphon's: its state cannot be taken up either
 
 
-def born(pid: int) -> int:
+def start_time(pid: int) -> int:
     """Reads when a process started. With its pid this identifies a process: pids are used again.
 
     Args:
@@ -119,11 +119,11 @@ def born(pid: int) -> int:
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
-        return _born_elsewhere(pid)
+        return _start_time_elsewhere(pid)
     return 0 if fields[0] == "Z" else int(fields[19])
 
 
-def _born_elsewhere(pid: int) -> int:
+def _start_time_elsewhere(pid: int) -> int:
     """Without /proc (macOS): 1 while a process answers."""
     if Path("/proc/self").exists():
         return 0

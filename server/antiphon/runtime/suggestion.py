@@ -25,7 +25,7 @@ def _near(name: str, known: tuple[str, ...]) -> tuple[str, ...]:
     if len(name) > LONGEST:
         return ()
     spelled = {other.lower(): other for other in reversed(known)}
-    return tuple(spelled[found] for found in difflib.get_close_matches(name.lower(), spelled, SUGGESTED, NEAR))
+    return tuple(spelled[match] for match in difflib.get_close_matches(name.lower(), spelled, SUGGESTED, NEAR))
 
 
 def instead(name: str, known: Iterable[str], lead: str = "there are") -> str:
@@ -45,8 +45,8 @@ def instead(name: str, known: Iterable[str], lead: str = "there are") -> str:
 
 def meant(name: str, known: Iterable[str]) -> str:
     """Suggests near names: "did you mean gain? ", or "" if none is near."""
-    found = near(name, known)
-    return f"did you mean {' or '.join(found)}? " if found else ""
+    matches = near(name, known)
+    return f"did you mean {' or '.join(matches)}? " if matches else ""
 
 
 def listed(known: Iterable[str]) -> str:

@@ -101,23 +101,23 @@ class Nodes:
 
     def node(self, name: str) -> Node:
         """The node, or end of the graph, of that name; `WireError` where there is none."""
-        found = self.nodes.get(name) or self.ends.get(name)
-        if found is None:
+        state = self.nodes.get(name) or self.ends.get(name)
+        if state is None:
             raise WireError(f"there is no node {name!r}{instead(name, self.nodes, 'the nodes are')}")
-        return found
+        return state
 
     def param(self, node: str, name: str) -> tuple[Node, int]:
         """The node and the parameter's cell; `WireError` where there is no such node or parameter."""
-        found = self.node(node)
-        cell = found.index.get(name)
+        state = self.node(node)
+        cell = state.index.get(name)
         if cell is None:
-            raise WireError(f"{node} has no parameter {name!r}{instead(name, found.index, 'it has')}")
-        return found, cell
+            raise WireError(f"{node} has no parameter {name!r}{instead(name, state.index, 'it has')}")
+        return state, cell
 
     def value(self, node: str, name: str) -> Value:
         """The value last asked for that is due by now; call `advance` first to apply what is scheduled."""
-        found, cell = self.param(node, name)
-        return self.value_at(found, cell)
+        state, cell = self.param(node, name)
+        return self.value_at(state, cell)
 
     def value_at(self, node: Node, cell: int) -> Value:
         """The value of a node's cell, as `value`."""

@@ -144,10 +144,10 @@ def _note(args: Args) -> int:
 def _velocity(args: Args, at: int) -> float:
     if at < len(args) and isinstance(args[at], bool):
         return float(args[at] is True)
-    found = _number(args, at, "velocity", 0, HIGHEST)
-    if 0 < found < 1:
-        raise WireError(f"velocity takes 0 to {HIGHEST}, not the fraction {found:g}")
-    return found / HIGHEST
+    number = _number(args, at, "velocity", 0, HIGHEST)
+    if 0 < number < 1:
+        raise WireError(f"velocity takes 0 to {HIGHEST}, not the fraction {number:g}")
+    return number / HIGHEST
 
 
 def _amount(args: Args, at: int) -> float:
@@ -155,12 +155,12 @@ def _amount(args: Args, at: int) -> float:
     if at < len(args) and isinstance(args[at], bool):
         return float(args[at] is True)
     takes = f"0 to 1, or a whole number to {HIGHEST}"
-    found = _number(args, at, "value", 0, HIGHEST, takes)
-    if found <= 1 + _ROUNDING:
-        return min(found, 1.0)
-    if found != int(found):
-        raise WireError(f"value takes {takes}, not {_short_repr(found)}")
-    return found / HIGHEST
+    number = _number(args, at, "value", 0, HIGHEST, takes)
+    if number <= 1 + _ROUNDING:
+        return min(number, 1.0)
+    if number != int(number):
+        raise WireError(f"value takes {takes}, not {_short_repr(number)}")
+    return number / HIGHEST
 
 
 def _rest(args: Args, at: int, takes: str) -> tuple[int, str]:
@@ -177,10 +177,10 @@ def _rest(args: Args, at: int, takes: str) -> tuple[int, str]:
 
 
 def _whole(args: Args, at: int, name: str, low: int, high: int) -> int:
-    found = _number(args, at, name, low, high)
-    if found != int(found):
-        raise WireError(f"{name} takes a whole number from {low} to {high}, not {_short_repr(found)}")
-    return int(found)
+    number = _number(args, at, name, low, high)
+    if number != int(number):
+        raise WireError(f"{name} takes a whole number from {low} to {high}, not {_short_repr(number)}")
+    return int(number)
 
 
 def _number(args: Args, at: int, name: str, low: int, high: int, takes: str = "") -> float:

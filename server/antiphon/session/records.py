@@ -125,15 +125,15 @@ class RecordRow:
 
     def merge(self, items: Sequence[Any]) -> list[Any]:
         """The fields' values from unpacked `items`, in which each optional field is a flag and a value."""
-        found, at = [], 0
+        values, at = [], 0
         for field in self.fields:
             if not field.optional:
-                found.append(items[at])
+                values.append(items[at])
             else:
-                found.append(items[at + 1] if items[at] else None)
+                values.append(items[at + 1] if items[at] else None)
                 at += 1
             at += 1
-        return found
+        return values
 
 
 def _plain_getter(names: tuple[str, ...]) -> Callable[[Any], tuple[Any, ...]]:
@@ -147,10 +147,10 @@ def _getter(names: tuple[str, ...], body: Iterable[Field]) -> Callable[[Any], tu
     get, optional = _plain_getter(names), tuple(field.optional for field in body)
 
     def values(record: Any) -> tuple[Any, ...]:
-        found: list[Any] = []
+        result: list[Any] = []
         for value, may_lack in zip(get(record), optional, strict=True):
-            found += (value is not None, value or 0) if may_lack else (value,)
-        return tuple(found)
+            result += (value is not None, value or 0) if may_lack else (value,)
+        return tuple(result)
 
     return values
 

@@ -83,10 +83,10 @@ class Router(Generic[T]):
         branches = [self._root]
         for part in address[1:].split(b"/"):
             branches = _below(branches, part, address)
-        found = [route for branch in branches for route in branch.routes]
-        if not found:
+        routes = [route for branch in branches for route in branch.routes]
+        if not routes:
             raise WireError("no address matches this pattern", shown(address))
-        return found
+        return routes
 
 
 def _below(branches: list[_Branch[T]], part: bytes, address: bytes) -> list[_Branch[T]]:
@@ -98,11 +98,11 @@ def _below(branches: list[_Branch[T]], part: bytes, address: bytes) -> list[_Bra
         raise WireError(str(error), shown(address)) from None
     # many nodes share their parameters' names: match each distinct name once
     known: dict[bytes, bool] = {}
-    found = []
+    result = []
     for branch in branches:
         for name, child in branch.parts.items():
             if name not in known:
                 known[name] = compiled.matches(name)
             if known[name]:
-                found.append(child)
-    return found
+                result.append(child)
+    return result

@@ -82,11 +82,11 @@ class Schedule(Generic[T]):
 
     def due(self, now: Moment) -> list[T]:
         """Removes and returns the items due at `now`: those by sample, then those by beat, each in order of time."""
-        found: list[T] = []
+        items: list[T] = []
         for heap, place in ((self._samples, now.sample), (self._beats, now.beat)):
             while heap and heap[0][0] <= place:
-                found.append(heapq.heappop(heap)[2])
-        return found
+                items.append(heapq.heappop(heap)[2])
+        return items
 
     def pending(self) -> list[T]:
         """The items not yet due: those by sample, then those by beat, each in order of time."""

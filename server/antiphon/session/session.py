@@ -145,8 +145,8 @@ class Session(Nodes):
                 raise WireError(f"the scene is not recalled, for {where} cannot be set: {error}") from None
         self.schedule.check(sum(self.schedule.future(command.when, now) for command in commands))
         effects: list[Effect] = []
-        for command, found in zip(commands, good, strict=True):
-            effects += self._apply(command, *found, now, source)
+        for command, state in zip(commands, good, strict=True):
+            effects += self._apply(command, *state, now, source)
         return effects
 
     def _set(self, command: SetParam, now: Moment, source: object) -> list[Effect]:

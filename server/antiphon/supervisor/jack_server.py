@@ -36,15 +36,15 @@ def needs(settings: ServeSettings, synth: SynthInfo | None) -> bool:
     return synth is not None and synth.jack and not settings.synth_options
 
 
-def may_be_microphone(settings: ServeSettings, found: Found) -> bool:
+def may_be_microphone(settings: ServeSettings, device: Found) -> bool:
     """Whether the input may be a microphone: it comes from a sound card, not from the software clock or our jackd."""
-    return found.driver != "headless" and settings.audio != "headless" and not found.own
+    return device.driver != "headless" and settings.audio != "headless" and not device.own
 
 
-def notes(settings: ServeSettings, found: Found) -> list[str]:
+def notes(settings: ServeSettings, device: Found) -> list[str]:
     """Lines to print before the engine plays: the probe's note, and a warning of acoustic feedback."""
-    lines = [found.note] if found.note else []
-    if may_be_microphone(settings, found) and settings.input_file is None and not settings.mute_input:
+    lines = [device.note] if device.note else []
+    if may_be_microphone(settings, device) and settings.input_file is None and not settings.mute_input:
         lines.append("the microphone is on: use headphones, or start with --muted, to avoid acoustic feedback")
     return lines
 
@@ -66,24 +66,24 @@ def find(settings: ServeSettings, synth: SynthInfo | None) -> tuple[Found, int]:
         EngineError: There is no such device, or jackd does not start.
         UsageError: The settings name a device that cannot be used.
     """
-    found = probe(settings)
+    device = probe(settings)
     if synth is not None and synth.jack and settings.synth_options and settings.audio == "headless":
         # it may be a client of JACK, and then its sound comes back
         with contextlib.suppress(AntiphonError):
             return probe(settings.with_(audio="jack")), 0
     if synth is None or not needs(settings, synth):
-        return found, 0
-    if found.driver == "portaudio":
-        return _find_with_portaudio(settings, found, synth)
-    if found.driver != "headless":
-        return found, 0
+        return device, 0
+    if device.driver == "portaudio":
+        return _find_with_portaudio(settings, device, synth)
+    if device.driver != "headless":
+        return device, 0
     _set_name(settings)
     over_jack, pid = settings.with_(audio="jack"), 0
     try:
         ours = probe(over_jack)
     except AntiphonError:
         ours, pid = _start_and_probe(settings, over_jack, synth)
-    return replace(ours, own=True, note=f"{found.note}\n{ours.note}".strip()), pid
+    return replace(ours, own=True, note=f"{device.note}\n{ours.note}".strip()), pid
 
 
 def _set_name(settings: ServeSettings) -> None:
@@ -96,23 +96,23 @@ def _program(synth: SynthInfo) -> str:
     return synth.program or synth.name
 
 
-def _find_with_portaudio(settings: ServeSettings, found: Found, synth: SynthInfo) -> tuple[Found, int]:
-    two_clocks = f"{found.note}\n{_program(synth)} {TWO_CLOCKS}".strip()
-    over_jack = settings.with_(audio="jack", input="", output="", rate=found.rate, block=found.block)
+def _find_with_portaudio(settings: ServeSettings, device: Found, synth: SynthInfo) -> tuple[Found, int]:
+    two_clocks = f"{device.note}\n{_program(synth)} {TWO_CLOCKS}".strip()
+    over_jack = settings.with_(audio="jack", input="", output="", rate=device.rate, block=device.block)
     with contextlib.suppress(AntiphonError):
         probe(over_jack)
-        return found, 0
+        return device, 0
     _set_name(settings)
     try:
         # a previous run may have left its jackd running
         with contextlib.suppress(AntiphonError):
             probe(over_jack)
-            return replace(found, note=two_clocks), 0
+            return replace(device, note=two_clocks), 0
         _, pid = _start_and_probe(over_jack, over_jack, synth)
     except EngineError as error:
         # not fatal: another backend plays the notes, and reports that it does
-        return replace(found, note=f"{found.note}\n{error}".strip()), 0
-    return replace(found, note=two_clocks), pid
+        return replace(device, note=f"{device.note}\n{error}".strip()), 0
+    return replace(device, note=two_clocks), pid
 
 
 def _start_and_probe(settings: ServeSettings, over_jack: ServeSettings, synth: SynthInfo) -> tuple[Found, int]:

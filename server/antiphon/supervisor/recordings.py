@@ -49,7 +49,9 @@ def check(settings: ServeSettings, folder: Path) -> None:
 def _broken_off(path: str, folder: Path) -> bool:
     """Whether a crashed server was writing to `path` or to a numbered name derived from it (take.wav: take-2.wav)."""
     asked = recorder.series(Path(path).absolute())
-    return any(found and recorder.series(Path(found)) == asked for found in recorder.interrupted(folder))
+    return any(
+        interrupted and recorder.series(Path(interrupted)) == asked for interrupted in recorder.interrupted(folder)
+    )
 
 
 def first_requests(settings: ServeSettings, folder: Path, notes: list[str]) -> list[dict[str, Any]]:

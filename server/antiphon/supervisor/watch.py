@@ -17,7 +17,7 @@ from antiphon.errors import EngineError, FileError
 from antiphon.io.listening import open_sockets
 from antiphon.runtime import paths, pidfile, signals
 from antiphon.runtime.child_process import DEVICE_GONE, NO_DEVICE, Child, cause
-from antiphon.runtime.console import say, tell
+from antiphon.runtime.console import say, write_output
 from antiphon.runtime.settings import ServeSettings
 from antiphon.supervisor import before, jack_server, preload, recordings, watchdog
 from antiphon.supervisor.faults import SupervisorFaults, why
@@ -100,12 +100,12 @@ class Supervisor:
         sockets = open_sockets(settings)
         settings = settings.with_(osc_port=sockets[0].getsockname()[1], http_port=sockets[2].getsockname()[1])
         self._synth = backends.asked(settings)
-        found, jackd = jack_server.find(settings, self._synth)
+        device_info, jackd = jack_server.find(settings, self._synth)
         if jackd:
             self._adopt(jack_server.JACKD, jackd)
-        self.settings = settings = settings.with_(rate=found.rate, block=found.block)
-        self._notes += jack_server.notes(settings, found)
-        self.parts = Parts.make(settings, found, device, sockets)
+        self.settings = settings = settings.with_(rate=device_info.rate, block=device_info.block)
+        self._notes += jack_server.notes(settings, device_info)
+        self.parts = Parts.make(settings, device_info, device, sockets)
         self.starts, self.faults = Starts(self.parts, self.folder), SupervisorFaults(self.parts.shared.words)
         self._loading = LoadingNote(self.parts.shared)
 
@@ -263,7 +263,7 @@ class Supervisor:
             if "ready" in message and not self._ready_said:
                 self._ready_said = True
                 before.drop_backup(self.folder)
-                tell("\n".join([*self._notes, *message["ready"]]))
+                write_output("\n".join([*self._notes, *message["ready"]]))
                 # last, so that it does not delay the sound; HTTP clients wait in the listening socket's queue
                 self._schedule_start("web")
             elif "fatal" in message:

@@ -124,7 +124,7 @@ def device_back(settings: ServeSettings, wanted: str) -> bool:
     from antiphon.engine.drivers.probe import probe
 
     try:
-        found = probe(settings.with_(audio=wanted))
+        device = probe(settings.with_(audio=wanted))
     except AntiphonError:
         return False
-    return (found.rate, found.block) == (settings.rate, settings.block)
+    return (device.rate, device.block) == (settings.rate, settings.block)

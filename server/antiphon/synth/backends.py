@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from antiphon.errors import UsageError
 from antiphon.runtime.settings import ServeSettings
-from antiphon.synth.info import BackendChoice, SynthInfo, made
+from antiphon.synth.info import BackendChoice, SynthInfo, installed_infos
 
 
 def infos() -> list[SynthInfo]:
     """Those of all plugins: first what `--synth auto` tries, in its order."""
     from antiphon.plugins import registry  # control imports this module, and asks no plugin
 
-    return made(registry.factories("synths"))
+    return installed_infos(registry.factories("synths"))
 
 
 def asked(settings: ServeSettings) -> SynthInfo | None:
@@ -29,9 +29,9 @@ def with_options(settings: ServeSettings) -> ServeSettings:
     """
     if not settings.synth_options:
         return settings
-    found = infos()
+    backends = infos()
     for name, value in settings.synth_options.items():
-        info = next((info for info in found if info.option is not None and info.option.name == name), None)
+        info = next((info for info in backends if info.option is not None and info.option.name == name), None)
         if info is None:
             raise UsageError(f"--{name} is an option of a synth that is not here; antiphon plugins lists what is")
         if settings.synth not in ("auto", info.name):

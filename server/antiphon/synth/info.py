@@ -98,8 +98,8 @@ class SynthInfo:
             PluginError: The module has no such class.
             ImportError: There is no such module.
         """
-        made: SynthSupport = (named(self.support) if self.support else SynthSupport)(self)
-        return made
+        support: SynthSupport = (named(self.support) if self.support else SynthSupport)(self)
+        return support
 
     def delay(self, rate: int, hop: int) -> int:
         """Computes how late its sound is, beyond the hop that every worker needs.
@@ -172,7 +172,7 @@ def choose(asked: str, registered: Registered) -> SynthInfo:
         PluginError: Its plugin gives none.
     """
     if asked == "auto":
-        for info in made(registered):
+        for info in installed_infos(registered):
             if info.auto and info.installed:
                 return info
         raise UsageError(f"no synth is installed; there are: {', '.join(registered) or 'none'}")
@@ -190,7 +190,7 @@ def choose(asked: str, registered: Registered) -> SynthInfo:
     return info
 
 
-def made(registered: Registered) -> list[SynthInfo]:
+def installed_infos(registered: Registered) -> list[SynthInfo]:
     """What the factories give: first what `auto` tries, in its order. What one fails to give is left out."""
     found = []
     for make in registered.values():
@@ -205,7 +205,7 @@ def made(registered: Registered) -> list[SynthInfo]:
 
 def silence(registered: Registered) -> str:
     """Why `auto` came to silence, for a person."""
-    first = made(registered)[0]
+    first = installed_infos(registered)[0]
     if first.name == NULL.name:
         return "no synth is registered, so that notes are not heard"
     what, how = first.program or first.needs, first.install or "pip install it"

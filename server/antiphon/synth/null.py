@@ -36,7 +36,7 @@ class Null:
     rehearses = False
 
     def __init__(self, rate: int, hop: int, slots: int = 4, path: str = "") -> None:
-        self.told: deque[dict[str, Any]] = deque(maxlen=MOST)
+        self.received: deque[dict[str, Any]] = deque(maxlen=MOST)
         self.count = self.lost = 0
         self._instruments = [""] * slots
         self._lines: list[str] = []
@@ -56,7 +56,7 @@ class Null:
 
     def play(self, slot: int, sample: int, events: Sequence[Event]) -> None:
         for event in events:
-            said = {
+            row = {
                 "sample": sample,
                 "slot": slot,
                 "instrument": self._instruments[slot],
@@ -68,9 +68,9 @@ class Null:
             }
             self.count += 1
             if self._file is None:
-                self.told.append(said)
+                self.received.append(row)
             elif self.count <= MOST:
-                self._lines.append(json.dumps(said) + "\n")
+                self._lines.append(json.dumps(row) + "\n")
             else:
                 self.lost += 1
 

@@ -68,14 +68,14 @@ class Sounding:
         """
         moved = [Event("control", 0, number, value, channel) for (channel, number), value in self._controls.items()]
         dials = [event for event in moved if event.number >= FIRST_DIAL]
-        told = [event for event in moved if event.number < FIRST_DIAL]
-        told += [Event("bend", 0, 0, value, channel) for channel, value in self._bends.items()]
-        told = [*dials, *told[-(TOLD - 2 * VOICES - len(dials)) :]]
+        events = [event for event in moved if event.number < FIRST_DIAL]
+        events += [Event("bend", 0, 0, value, channel) for channel, value in self._bends.items()]
+        events = [*dials, *events[-(TOLD - 2 * VOICES - len(dials)) :]]
         notes = sorted({**self._pedalled, **self._held}.items(), key=lambda item: item[1][1])[-VOICES:]
         for (channel, number), (velocity, began) in notes:
-            told.append(Event("on", 0, number, velocity, channel, max(1, sample - began)))
-        told += [Event("off", 0, k[1], 0.0, k[0]) for k, _ in notes if k in self._pedalled and k not in self._held]
-        return told
+            events.append(Event("on", 0, number, velocity, channel, max(1, sample - began)))
+        events += [Event("off", 0, k[1], 0.0, k[0]) for k, _ in notes if k in self._pedalled and k not in self._held]
+        return events
 
     def clear(self) -> None:
         """Forgets everything."""

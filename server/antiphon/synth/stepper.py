@@ -49,19 +49,19 @@ class SynthStepper:
         if follow is not None:
             follow(words, refuse)
 
-    def listen(self, hear: Callable[[], None]) -> bool:
+    def listen(self, on_event: Callable[[], None]) -> bool:
         """Asks whether the backend plays events before their hop, as one that has `hurry` does.
 
         Args:
-            hear: Reads the events that have arrived, and calls `hurry` with each. The backend calls it as `meanwhile`
-                where it blocks, so that an event need not stay unread for a hop.
+            on_event: Reads the events that have arrived, and calls `hurry` with each. The backend calls it as
+                `meanwhile` where it blocks, so that an event need not stay unread for a hop.
 
         Returns:
             Whether it does.
         """
         if not hasattr(self._backend, "hurry"):
             return False
-        self._backend.meanwhile = hear  # type: ignore[attr-defined]
+        self._backend.meanwhile = on_event  # type: ignore[attr-defined]
         return True
 
     def hurry(self, slot: int, event: Event) -> None:

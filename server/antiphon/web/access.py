@@ -132,18 +132,18 @@ class TokenGuard:
 
 def local_addresses() -> tuple[str, ...]:
     """This machine's IPv4 addresses, loopback included, sorted."""
-    found = {"127.0.0.1"}
+    addresses = {"127.0.0.1"}
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         for _, name in socket.if_nameindex():
             address = _interface_address(probe, name)
             if address is not None:
-                found.add(address)
+                addresses.add(address)
         try:
             probe.connect(("192.0.2.1", 9))  # UDP: sends nothing, only selects the source address
-            found.add(probe.getsockname()[0])
+            addresses.add(probe.getsockname()[0])
         except OSError:
             pass  # no route to other networks
-    return tuple(sorted(found))
+    return tuple(sorted(addresses))
 
 
 def _interface_address(probe: socket.socket, name: str) -> str | None:

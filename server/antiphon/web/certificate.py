@@ -53,17 +53,17 @@ def load(folder: Path, addresses: tuple[str, ...], now: datetime.datetime | None
     now = now or datetime.datetime.now(datetime.UTC)
     key_path, path = folder / KEY_FILE, folder / CERTIFICATE_FILE
     key = _read_key(key_path)
-    found = _read_certificate(path) if key is not None else None
+    certificate = _read_certificate(path) if key is not None else None
     if key is None:
         key = ec.generate_private_key(ec.SECP256R1())
         pem = key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
         paths.write_atomic(key_path, pem, 0o600)
-    if found is None or not _serves(found, key, addresses, now):
-        found = _make(key, addresses, now)
-        paths.write_atomic(path, found.public_bytes(serialization.Encoding.PEM), 0o600)
-    return Certificate(path, key_path, found.fingerprint(hashes.SHA256()).hex(":"))
+    if certificate is None or not _serves(certificate, key, addresses, now):
+        certificate = _make(key, addresses, now)
+        paths.write_atomic(path, certificate.public_bytes(serialization.Encoding.PEM), 0o600)
+    return Certificate(path, key_path, certificate.fingerprint(hashes.SHA256()).hex(":"))
 
 
 def tls_context(folder: Path, addresses: tuple[str, ...]) -> tuple[ssl.SSLContext, str]:
@@ -76,14 +76,14 @@ def tls_context(folder: Path, addresses: tuple[str, ...]) -> tuple[ssl.SSLContex
     Raises:
         FileError: The certificate cannot be written or used.
     """
-    found = load(folder, addresses)
+    certificate = load(folder, addresses)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     try:
-        context.load_cert_chain(found.certificate, found.key)
+        context.load_cert_chain(certificate.certificate, certificate.key)
     except (OSError, ssl.SSLError) as error:
-        raise FileError(f"the certificate {found.certificate} cannot be used ({error}); remove it") from None
-    return context, found.fingerprint
+        raise FileError(f"the certificate {certificate.certificate} cannot be used ({error}); remove it") from None
+    return context, certificate.fingerprint
 
 
 def _read_key(path: Path) -> ec.EllipticCurvePrivateKey | None:
@@ -104,15 +104,15 @@ def _read_certificate(path: Path) -> x509.Certificate | None:
 
 
 def _serves(
-    found: x509.Certificate, key: ec.EllipticCurvePrivateKey, addresses: tuple[str, ...], now: datetime.datetime
+    certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey, addresses: tuple[str, ...], now: datetime.datetime
 ) -> bool:
     try:
-        names = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except (x509.ExtensionNotFound, ValueError):
         return False
     covered = {str(address) for address in names.get_values_for_type(x509.IPAddress)}
-    in_time = found.not_valid_before_utc <= now < found.not_valid_after_utc - RENEW_BEFORE
-    return in_time and set(addresses) <= covered and found.public_key() == key.public_key()
+    in_time = certificate.not_valid_before_utc <= now < certificate.not_valid_after_utc - RENEW_BEFORE
+    return in_time and set(addresses) <= covered and certificate.public_key() == key.public_key()
 
 
 def _make(key: ec.EllipticCurvePrivateKey, addresses: tuple[str, ...], now: datetime.datetime) -> x509.Certificate:

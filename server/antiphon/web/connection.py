@@ -138,7 +138,7 @@ class HttpConnection(H11Protocol):
         super().connection_lost(exc)
         if self.task is not None:
             self.task.cancel()
-        self._server.gone(self)
+        self._server.remove(self)
 
     # what the server calls
 
@@ -165,7 +165,7 @@ class HttpConnection(H11Protocol):
     def drop(self) -> None:
         """Aborts the connection."""
         self._ending = True
-        self._server.gone(self)
+        self._server.remove(self)
         if self._raw is not None:
             self._raw.abort()
         elif self.opening is not None:
@@ -232,7 +232,7 @@ class HttpConnection(H11Protocol):
         assert self._raw is not None
         self.upgraded = True
         self.flow.resume_reading()
-        self._server.gone(self)
+        self._server.remove(self)
         self.transport = self._raw
         self.ws_protocol_class = ListenProtocol
         super().handle_websocket_upgrade(event)

@@ -106,12 +106,12 @@ def query(
     """
     if attribute is not None and attribute not in ATTRIBUTES:
         return Answer(400)
-    found = find(path, graph, catalog, value, methods)
-    if found is None:
+    entry = find(path, graph, catalog, value, methods)
+    if entry is None:
         return Answer(404)
     if attribute is None:
-        return Answer(200, found)
-    return Answer(200, {attribute: found[attribute]}) if attribute in found else Answer(204)
+        return Answer(200, entry)
+    return Answer(200, {attribute: entry[attribute]}) if attribute in entry else Answer(204)
 
 
 def find(path: str, graph: Graph, catalog: Catalog, value: ValueOf, methods: tuple[Method, ...] = ()) -> Entry | None:
@@ -245,7 +245,7 @@ def roots(methods: Iterable[Method]) -> frozenset[str]:
 
 def leaves(entry: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """Every entry with a TYPE, depth first."""
-    found = [entry] if "TYPE" in entry else []
+    entries = [entry] if "TYPE" in entry else []
     for below in entry.get("CONTENTS", {}).values():
-        found += leaves(below)
-    return found
+        entries += leaves(below)
+    return entries

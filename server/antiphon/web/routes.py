@@ -103,10 +103,10 @@ def install(server: HttpServer, control: ControlLink, catalog: Catalog, about: A
     async def tree(request: HttpRequest) -> Response:
         if request.query == "HOST_INFO":
             return answer(oscquery.host_info("Antiphon", request.local, about.osc_port))
-        found = await _found(request)
-        match found.status:
+        entry = await _found(request)
+        match entry.status:
             case 200:
-                return answer(found.data)
+                return answer(entry.data)
             case 204:
                 return Response(204)
             case 404:

@@ -289,7 +289,7 @@ class HttpServer:
         if len(self._turns) == 1:
             asyncio.get_running_loop().call_soon(self._take_turns)
 
-    def gone(self, connection: HttpConnection) -> None:
+    def remove(self, connection: HttpConnection) -> None:
         """Forgets a connection that has ended or become a WebSocket."""
         self.waiting.pop(connection, None)
         self.busy.discard(connection)
@@ -339,7 +339,7 @@ class HttpServer:
         except (OSError, TimeoutError):
             # the TLS handshake failed, or the client disconnected
             self.counters.refused += 1
-            self.gone(connection)
+            self.remove(connection)
         finally:
             connection.opening = None
 

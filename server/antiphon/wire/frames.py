@@ -29,9 +29,9 @@ class LengthReader:
         return bool(self._buffer)
 
     def feed(self, data: bytes) -> list[bytes | WireError]:
-        found: list[bytes | WireError] = []
+        packets: list[bytes | WireError] = []
         if self.broken:
-            return found
+            return packets
         buffer = self._buffer
         buffer += data
         at = 0
@@ -40,14 +40,14 @@ class LengthReader:
             if length > self.limit:
                 self.broken = True
                 buffer.clear()
-                found.append(WireError(f"a frame is at most {self.limit} bytes long, this one says {length}"))
-                return found
+                packets.append(WireError(f"a frame is at most {self.limit} bytes long, this one says {length}"))
+                return packets
             if len(buffer) - at - 4 < length:
                 break
-            found.append(bytes(buffer[at + 4 : at + 4 + length]))
+            packets.append(bytes(buffer[at + 4 : at + 4 + length]))
             at += 4 + length
         del buffer[:at]
-        return found
+        return packets
 
 
 class Framer:
@@ -77,9 +77,9 @@ class Framer:
             else:
                 self.broken = True
                 return [WireError("this port takes OSC over TCP: length-prefixed (1.0) or SLIP (1.1) frames")]
-        found = self._reader.feed(data)
+        packets = self._reader.feed(data)
         self.broken = isinstance(self._reader, LengthReader) and self._reader.broken
-        return found
+        return packets
 
     def wrap(self, packet: bytes) -> bytes:
         """Frames a reply in the framing received; length-prefixed if nothing was received."""

@@ -43,23 +43,23 @@ class SlipReader:
         return bool(self._part) or self._skipping
 
     def feed(self, data: bytes) -> list[bytes | WireError]:
-        found: list[bytes | WireError] = []
+        packets: list[bytes | WireError] = []
         *whole, tail = data.split(END)
         for piece in whole:
-            self._grow(piece, found)
+            self._grow(piece, packets)
             if self._part:
-                found.append(unwrap(bytes(self._part)))
+                packets.append(unwrap(bytes(self._part)))
                 self._part.clear()
             self._skipping = False
-        self._grow(tail, found)
-        return found
+        self._grow(tail, packets)
+        return packets
 
-    def _grow(self, piece: bytes, found: list[bytes | WireError]) -> None:
+    def _grow(self, piece: bytes, packets: list[bytes | WireError]) -> None:
         if self._skipping:
             return
         # Escapes double a byte: twice the limit holds every packet that is short enough.
         if len(self._part) + len(piece) > 2 * self.limit:
-            found.append(WireError(f"a frame is at most {self.limit} bytes long"))
+            packets.append(WireError(f"a frame is at most {self.limit} bytes long"))
             self._part.clear()
             self._skipping = True
             return

@@ -28,14 +28,14 @@ class TorchBuild:
 
 def installed() -> TorchBuild | None:
     """The installed torch by its version file, which is read as text; None without torch."""
-    found = importlib.util.find_spec("torch")
-    if found is None or not found.origin:
+    spec = importlib.util.find_spec("torch")
+    if spec is None or not spec.origin:
         return None
     try:
-        text = Path(found.origin).with_name("version.py").read_text("utf-8")
+        text = Path(spec.origin).with_name("version.py").read_text("utf-8")
     except OSError:
         return TorchBuild("of an unknown version", "")
-    return TorchBuild(_said(text, "__version__") or "of an unknown version", _said(text, "cuda"))
+    return TorchBuild(_assigned_text(text, "__version__") or "of an unknown version", _assigned_text(text, "cuda"))
 
 
 def resolve(asked: str, dev: Path = _DEV) -> Device:
@@ -67,11 +67,11 @@ def _lacking(dev: Path) -> str:
         return "--device cuda needs torch, which is not installed: install a CUDA build of it"
     if not build.cuda:
         return f"--device cuda needs a CUDA build of torch, and torch {build.version} is none: install one"
-    if not any(found for pattern in _NODES for found in dev.glob(pattern)):
+    if not any(path for pattern in _NODES for path in dev.glob(pattern)):
         return f"--device cuda needs an NVIDIA card, and {dev} has no node of one: load its driver"
     return ""
 
 
-def _said(text: str, name: str) -> str:
+def _assigned_text(text: str, name: str) -> str:
     found = re.search(rf"^{name}\b[^=\n]*=\s*['\"]([^'\"\n]+)['\"]", text, re.MULTILINE)
     return found.group(1) if found else ""

@@ -53,13 +53,13 @@ class Express:
             if not (words[WorkerWord.TAKES] and words[WorkerWord.WANTED]):
                 continue
             slots = entry.slots
-            found = np.flatnonzero((slots[:, SlotWord.NODE] == node) & (slots[:, SlotWord.OPEN] > 0))
-            if not len(found):
+            matching = np.flatnonzero((slots[:, SlotWord.NODE] == node) & (slots[:, SlotWord.OPEN] > 0))
+            if not len(matching):
                 continue
             now = time.monotonic_ns()
             # while a new plan is prepared there may be two streams, and control does not know which one the engine uses
-            if len(found) == 1 and words[WorkerWord.STATE] == State.RUNNING and now >= self._back.get(node, 0):
-                serial = self._push(entry, int(found[0]), kind, number, value, channel)
+            if len(matching) == 1 and words[WorkerWord.STATE] == State.RUNNING and now >= self._back.get(node, 0):
+                serial = self._push(entry, int(matching[0]), kind, number, value, channel)
                 if serial:
                     return serial
             if len(self._back) > EXPRESS:

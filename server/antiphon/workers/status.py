@@ -77,7 +77,7 @@ class WorkerStatus:
 
 def workers(arena: Arena) -> list[WorkerStatus]:
     """The status of each node's worker, in the order of the table."""
-    found: dict[tuple[int, int], WorkerStatus] = {}
+    result: dict[tuple[int, int], WorkerStatus] = {}
     for entry in arena.entries:
         words = entry.words
         if not words[WorkerWord.WANTED] or not entry.kind:
@@ -88,9 +88,9 @@ def workers(arena: Arena) -> list[WorkerStatus]:
             if not entry.slot(slot, SlotWord.OPEN):
                 continue
             node = entry.slot(slot, SlotWord.NODE)
-            before = found.get((entry.number, node))
+            before = result.get((entry.number, node))
             misses = entry.slot(slot, SlotWord.MISSES)
-            found[(entry.number, node)] = WorkerStatus(
+            result[(entry.number, node)] = WorkerStatus(
                 node,
                 spec.name,
                 spec.zygote,
@@ -107,7 +107,7 @@ def workers(arena: Arena) -> list[WorkerStatus]:
                 spec.describe,
                 spec.settings,
             )
-    return list(found.values())
+    return list(result.values())
 
 
 def state_of(state: State, reason: str, restarts: int = 0) -> tuple[str, str]:
@@ -153,14 +153,14 @@ class Health:
 
 def worker_states(pool: Pool) -> dict[int, Health]:
     """State of each node's worker by node number; of several workers, one that does not run."""
-    found: dict[int, Health] = {}
+    result: dict[int, Health] = {}
     for stream in list(pool.streams):
         entry = stream.entry
         node, reason = entry.slot(stream.slot, SlotWord.NODE), entry.reason
-        if node not in found or found[node].state == "running":
-            restarts = entry.words[WorkerWord.RESTARTS] + (found[node].restarts if node in found else 0)
-            found[node] = Health(*state_of(entry.state, reason, entry.words[WorkerWord.RESTARTS]), restarts, reason)
-    return found
+        if node not in result or result[node].state == "running":
+            restarts = entry.words[WorkerWord.RESTARTS] + (result[node].restarts if node in result else 0)
+            result[node] = Health(*state_of(entry.state, reason, entry.words[WorkerWord.RESTARTS]), restarts, reason)
+    return result
 
 
 def news(reported: Mapping[int, Health], now: Mapping[int, Health]) -> list[tuple[int, str, str]]:

@@ -155,14 +155,14 @@ def _class(where: str) -> type[StreamingModel]:
     if not module or not name:
         raise ModelError(f'the network is named {where!r}; "module:Class" is allowed')
     try:
-        found = named(where)
+        cls = named(where)
     except PluginError as error:
         raise ModelError(f"the network {where} is not there: {error}") from None
     except Exception as error:
         raise ModelError(f"the network {where} cannot be imported: {_shown(error)}") from error
-    if not isinstance(found, type) or not issubclass(found, StreamingModel):
+    if not isinstance(cls, type) or not issubclass(cls, StreamingModel):
         raise ModelError(f"the network {where} is no StreamingModel; derive it from that class")
-    return found
+    return cls
 
 
 def _declared(network: StreamingModel, where: str, spec: WorkerSpec) -> None:

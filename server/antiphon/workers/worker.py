@@ -64,14 +64,14 @@ def run(arena: Arena, number: int, bells: Bells) -> int:
         entry.set_reason(f"takes more than {spec.memory} MB")
         return FAULT
     except Exception as error:
-        entry.set_reason(_said(error))
+        entry.set_reason(_message_of(error))
         return FAULT
     try:
         worker.serve()
     except MemoryError:
         entry.set_reason(f"ran out of its {spec.memory} MB")
     except Exception as error:
-        entry.set_reason(_said(error))
+        entry.set_reason(_message_of(error))
     return FAULT
 
 
@@ -83,7 +83,7 @@ def _install(module: str | None, spec: WorkerSpec) -> str:
     return f"; `pip install {package}` does it" if package and package == spec.zygote else ""
 
 
-def _said(error: Exception) -> str:
+def _message_of(error: Exception) -> str:
     return str(error) if isinstance(error, WorkerFault) else f"raised {type(error).__name__}: {error}"
 
 
@@ -168,7 +168,7 @@ class Worker:
         if changes == self._seen:
             return False
         self._seen = changes
-        born, read = self._words[WorkerWord.GENERATION], self._entry.slot
+        generation, read = self._words[WorkerWord.GENERATION], self._entry.slot
         for slot in range(self._spec.slots):
             serial = read(slot, SlotWord.OPEN)
             # FIRST and BORN are written before EPOCH: they belong to it when EPOCH is the same before and after
@@ -184,7 +184,7 @@ class Worker:
                 if serial:
                     self._stepper.open(slot, self._entry.config(slot))
                 self._entry.set_slot(slot, SlotWord.READY, serial)
-            if serial and epoch != self._epochs[slot] and began == born:
+            if serial and epoch != self._epochs[slot] and began == generation:
                 if self._epochs[slot]:
                     self._stepper.open(slot, self._entry.config(slot))
                 self._epochs[slot], self._cursors[slot] = epoch, first
@@ -196,16 +196,16 @@ class Worker:
         """Computes one hop of every slot that has one. Returns False when none has."""
         self._look()
         self._read_events()
-        depth, found = self._spec.depth, False
+        depth, any_posted = self._spec.depth, False
         for slot, epoch in enumerate(self._epochs):
             at = self._cursors[slot]
             if epoch and self._tags_in[slot * MAX_DEPTH + at % depth] == tag(epoch, at):
                 self._x[slot] = self._ring_in[slot, at % depth]
                 self._hops[slot] = at
-                found = True
+                any_posted = True
             else:
                 self._hops[slot] = -1
-        if not found:
+        if not any_posted:
             return False
         began = time.perf_counter_ns()
         self._stepper.step(self._hops, self._x, self._y)

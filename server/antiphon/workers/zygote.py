@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 
 from antiphon.runtime.child_process import bound_to, cause, leave, listening
 from antiphon.runtime.importing import import_module
-from antiphon.runtime.pidfile import born
+from antiphon.runtime.pidfile import start_time
 from antiphon.workers import worker
 from antiphon.workers.arena import Arena, Bells, SlotWord, State, WorkerEntry, WorkerWord
 
@@ -108,19 +108,19 @@ class Zygote:
             os.waitpid(child.pid, 0)
 
     def _mine(self) -> list[WorkerEntry]:
-        found = []
+        pids = []
         for entry in self._arena.entries:
             used = entry.words[WorkerWord.WANTED] or entry.words[WorkerWord.STATE]
             if used and entry.kind == self._kind:
-                found.append(entry)
-        return found
+                pids.append(entry)
+        return pids
 
     def _take_over(self) -> None:
         """After a zygote that ended: marks its workers, which ended with it, for a restart."""
         for entry in self._mine():
             if entry.words[WorkerWord.STATE] in (State.STARTING, State.RUNNING, State.RESTARTING, State.WAITING):
                 pid = entry.words[WorkerWord.PID]
-                if pid and born(pid):
+                if pid and start_time(pid):
                     with contextlib.suppress(ProcessLookupError):
                         os.kill(pid, signal.SIGKILL)
                 entry.set_reason("ended with its parent process")

@@ -34,7 +34,7 @@ def _echo(sound: F32, rnd: random.Random) -> F32:
 
 def _chorus(sound: F32, rnd: random.Random) -> F32:
     t = np.arange(len(sound))
-    out = sound.copy()
+    out = sound.astype(np.float64)
     deep, rate = rnd.uniform(0.0005, 0.006) * RATE, rnd.uniform(0.1, 3.0)
     for _ in range(rnd.choice([1, 2, 3])):
         wave = 1.0 + np.sin(2 * np.pi * rate * t / RATE + rnd.uniform(0, 6))
@@ -52,15 +52,15 @@ def _crushed(sound: F32, rnd: random.Random) -> F32:
     """Fewer samples a second, and overdriven."""
     hold = rnd.choice([1, 2, 3, 6])
     held = np.repeat(sound[::hold], hold)[: len(sound)]
-    return np.tanh(held * rnd.uniform(1.0, 12.0)).astype(np.float32)
+    return np.asarray(np.tanh(held * rnd.uniform(1.0, 12.0)), np.float32)
 
 
 def _gated(sound: F32, rnd: random.Random) -> F32:
     """Cut into steps by a pattern."""
     step, pattern = int(rnd.uniform(0.06, 0.2) * RATE), [rnd.random() < 0.6 for _ in range(8)]
     level = np.repeat(np.resize(np.array(pattern, np.float32), len(sound) // step + 2), step)
-    level = np.convolve(level, np.ones(240, np.float32) / 240, "same")[: len(sound)]
-    return np.asarray(sound * level, np.float32)
+    smooth = np.convolve(level, np.ones(240, np.float32) / 240, "same")[: len(sound)]
+    return np.asarray(sound * smooth, np.float32)
 
 
 def _backwards(sound: F32, rnd: random.Random) -> F32:

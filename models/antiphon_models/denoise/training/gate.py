@@ -20,6 +20,10 @@ class GateNetwork(torch.nn.Module):
 
     mean: torch.Tensor
     wide: torch.Tensor
+    w0: torch.nn.Parameter
+    b0: torch.nn.Parameter
+    wo: torch.nn.Parameter
+    bo: torch.nn.Parameter
 
     def __init__(self) -> None:
         super().__init__()

@@ -13,7 +13,8 @@ import soundfile
 from numpy.typing import NDArray
 
 from antiphon.api.files import read_midi
-from antiphon_models.denoise.training import RATE, splits
+from antiphon_models.denoise.training import RATE as RATE
+from antiphon_models.denoise.training import splits
 from antiphon_models.material import espeak, fluidsynth
 from antiphon_models.material.fluidsynth import FluidSettings
 from antiphon_models.material.midi_bytes import TICKS, is_note_on, midi_bytes, note_off, note_on, program_change
@@ -88,7 +89,8 @@ def render(notes: Sounding, programs: dict[int, int], font: Path, seconds: float
     reverb = rnd.random() < 0.7
     room = (("synth.reverb.room-size", f"{rnd.uniform(0.2, 1.0):.2f}"), ("synth.reverb.level", "0.8"))
     settings = FluidSettings(gain=0.5, reverb=reverb, chorus=None, options=room, samples="s16")
-    return fluidsynth.play(midi_bytes(events), font, RATE, settings).mean(axis=1)[: int(seconds * RATE)]
+    sound = fluidsynth.play(midi_bytes(events), font, RATE, settings).mean(axis=1)
+    return np.asarray(sound[: int(seconds * RATE)], np.float32)
 
 
 def drums(seconds: float, rnd: random.Random, cymbals: float = 0.15) -> Sounding:

@@ -148,7 +148,7 @@ def _plucked(rnd: random.Random) -> Oscillator:
     damping, bright = rnd.uniform(0.985, 0.9995), rnd.uniform(0.1, 0.9)
 
     def plucked(turns: F64, t: F64, own: random.Random) -> F64:
-        from scipy.signal import lfilter  # type: ignore[import-untyped]
+        from scipy.signal import lfilter
 
         period = max(2, round(len(turns) / max(1.0, float(turns[-1] - turns[0]))))
         struck = np.zeros(len(t))

@@ -154,7 +154,7 @@ def test_one_that_dies_is_taken_up_when_it_is_back(theirs: Theirs, jackd: Jackd,
         until(lambda: synth(running)["notes"]["confirmed"] == 1, 5.0, "a note sounds")
         theirs.end(signal.SIGKILL)
         until(lambda: synth(running)["pid"] == 0, 5.0, "its death is noticed")
-        assert "is gone" in running.said()
+        assert "is gone" in running.standard_error()
         time.sleep(1.0)
         again = Theirs(jackd, 4, 20, theirs.port)
         try:
@@ -162,7 +162,7 @@ def test_one_that_dies_is_taken_up_when_it_is_back(theirs: Theirs, jackd: Jackd,
             until(lambda: synth(running)["notes"]["confirmed"] == 2, 5.0, "the held note is told again")
             time.sleep(1.0)
             assert synth(running)["restarts"] == 1
-            assert running.said().count(f"the scsynth at 127.0.0.1:{theirs.port} is back") == 1
+            assert running.standard_error().count(f"the scsynth at 127.0.0.1:{theirs.port} is back") == 1
         finally:
             running.stop()
             again.end()
@@ -247,7 +247,7 @@ def test_with_two_outputs_it_plays_beside_by_time_tags(theirs: Theirs, jackd: Ja
             told = synth(running)
             heard = np.abs(np.concatenate(blocks))
         assert (told["beside"], told["notes"]["confirmed"], told["notes"]["dropped"]) == (True, 10, 0)
-        assert "numOutputBusChannels = 20" in running.said()
+        assert "numOutputBusChannels = 20" in running.standard_error()
     finally:
         ear.close()
     onsets: list[int] = []
@@ -286,8 +286,8 @@ def test_one_that_takes_no_more_is_given_up_and_the_rest_plays_on(
         "--audio", audio, "--scsynth", f"127.0.0.1:{theirs.port}", "--patch", "keys",
         home=tmp_path, wait=40.0, env={"JACK_DEFAULT_SERVER": jackd.name},
     ) as running:  # fmt: skip
-        until(lambda: "scsynth is given up" in running.said(), 15.0, "it is given up")
-        assert "takes no more clients" in running.said()
+        until(lambda: "scsynth is given up" in running.standard_error(), 15.0, "it is given up")
+        assert "takes no more clients" in running.standard_error()
         until(lambda: synth(running).get("backend") in ("pyo", "null"), 15.0, "something else plays")
         until(lambda: synth(running)["state"] == "running", 20.0, "it plays")
 

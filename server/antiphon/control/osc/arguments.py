@@ -37,20 +37,20 @@ def number(args: Args, at: int, name: str, low: float, high: float, default: flo
     value = args[at]
     if not isinstance(value, int | float):
         raise WireError(f"{name} takes {low:g} to {high:g}, not {short_repr(value)}")
-    found = float(value)
-    if not (math.isfinite(found) and low <= found <= high):
-        raise WireError(f"{name} takes {low:g} to {high:g}, not {found:g}")
-    return found
+    parsed = float(value)
+    if not (math.isfinite(parsed) and low <= parsed <= high):
+        raise WireError(f"{name} takes {low:g} to {high:g}, not {parsed:g}")
+    return parsed
 
 
 def whole(args: Args, at: int, name: str, low: int, high: int, default: int | None = None) -> int:
     """The argument `at` as a whole number, as `number`; 5.0 is allowed, 5.5 is not."""
     if at < len(args) and type(args[at]) is int and low <= int(args[at]) <= high:  # type: ignore[arg-type]
         return int(args[at])  # type: ignore[arg-type]
-    found = number(args, at, name, low, high, None if default is None else float(default))
-    if found != int(found):
-        raise WireError(f"{name} takes a whole number, not {found:g}")
-    return int(found)
+    parsed = number(args, at, name, low, high, None if default is None else float(default))
+    if parsed != int(parsed):
+        raise WireError(f"{name} takes a whole number, not {parsed:g}")
+    return int(parsed)
 
 
 def text(args: Args, at: int, name: str, default: str | None = None, longest: int = 256) -> str:

@@ -238,12 +238,12 @@ class Surfaces:
 
     def remove(self, key: str) -> Surface | None:
         """Ends the subscription whose listening peer, or else whose owner, has that key; returns it."""
-        gone = self._by_key.pop(key, None)
-        if gone is None:
-            gone = next((s for s in self._by_key.values() if s.owner == key), None)
-            if gone is not None:
-                del self._by_key[gone.peer.key]
-        return gone
+        removed = self._by_key.pop(key, None)
+        if removed is None:
+            removed = next((s for s in self._by_key.values() if s.owner == key), None)
+            if removed is not None:
+                del self._by_key[removed.peer.key]
+        return removed
 
     def update_access(self, access: Access) -> bool:
         """Updates every subscriber's level; returns whether some were dropped because they are not permitted now."""
@@ -261,8 +261,8 @@ class Surfaces:
         surface = self._by_key.get(key)
         if surface is None:
             return False
-        if surface.peer.heard > surface.since:
-            surface.since, surface.refusals = surface.peer.heard, 0
+        if surface.peer.last_received > surface.since:
+            surface.since, surface.refusals = surface.peer.last_received, 0
         surface.refusals += 1
         if surface.refusals < REFUSALS:
             return False
@@ -283,16 +283,16 @@ class Surfaces:
             The dropped ones.
         """
         now = self._clock()
-        gone = []
+        expired = []
         for surface in self:
             peer = surface.peer
-            last = max(surface.since, peer.heard, last_packet(surface.owner))
+            last = max(surface.since, peer.last_received, last_packet(surface.owner))
             far = peer.udp is not None and peer.level != Level.OWNER and not surface.fixed
             if peer.link_lost or not surface.permitted or (far and now - last > LEASE):
                 del self._by_key[peer.key]
                 self.expired += 1
-                gone.append(surface)
-        return gone
+                expired.append(surface)
+        return expired
 
 
 def held_answer(host: str, most: int) -> bytes | None:

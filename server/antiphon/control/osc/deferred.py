@@ -68,10 +68,10 @@ class Deferred:
 
     def due(self, now: Moment) -> list[tuple[Message, Peer]]:
         """Removes and returns the messages that are due, in order, without questions of connections that have ended."""
-        found = self._schedule.due(now)
-        self._forget(found)
-        due = [(message, peer) for message, peer, route in found if not (peer.link_lost and asks(message, route))]
-        self.dropped += len(found) - len(due)
+        messages = self._schedule.due(now)
+        self._forget(messages)
+        due = [(message, peer) for message, peer, route in messages if not (peer.link_lost and asks(message, route))]
+        self.dropped += len(messages) - len(due)
         return due
 
     def clear(self) -> None:

@@ -29,9 +29,9 @@ def discreet(text: str, session: Session, scenes: Iterable[Scene], roots: Contai
     for name in sorted(_names(session, scenes), key=len, reverse=True):
         text = text.replace(repr(name), FILE).replace(name, FILE)
 
-    def hidden(found: re.Match[str]) -> str:
-        path = found["quoted"] or found[0]
-        return found[0] if path.split("/")[1] in roots else FILE
+    def hidden(match: re.Match[str]) -> str:
+        path = match["quoted"] or match[0]
+        return match[0] if path.split("/")[1] in roots else FILE
 
     return _PATH.sub(hidden, text)
 

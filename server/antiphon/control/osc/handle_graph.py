@@ -42,8 +42,8 @@ class GraphServer(Protocol):
 def patch_load(server: GraphServer, peer: Peer, args: Args, _when: When) -> None:
     most(args, 2, "s:name [f:fade]")
     name, fade = text(args, 0, "name"), number(args, 1, "fade", 0.0, MAX_FADE, FADE)
-    found = patches.load(name, server.catalog)
-    server.plans.load(found, fade, peer, "/patch/load", (name,))
+    loaded = patches.load(name, server.catalog)
+    server.plans.load(loaded, fade, peer, "/patch/load", (name,))
 
 
 def patch_reload(server: GraphServer, peer: Peer, args: Args, _when: When) -> None:

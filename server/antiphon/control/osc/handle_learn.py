@@ -34,8 +34,8 @@ def learn(server: LearnServer, peer: Peer, args: Args, _when: When) -> None:
     target = address
     if address not in PRESSABLE:
         node, name = split(address)
-        found, cell = server.session.param(node, name)
-        settable(found.cells[cell], address)
+        node_state, cell = server.session.param(node, name)
+        settable(node_state.cells[cell], address)
         target = f"{node}.{name}"
 
     def done(control: str) -> None:

@@ -79,8 +79,8 @@ def _figures(server: StatusServer) -> tuple[list[Arg], float, list[int]]:
 
 def version(server: StatusServer, peer: Peer, args: Args, _when: When) -> None:
     most(args, 0, "")
-    found = re.match(r"(\d+)\.(\d+)(.*)", antiphon.__version__)
-    major, minor, patch = (int(found[1]), int(found[2]), found[3]) if found else (0, 0, antiphon.__version__)
+    match = re.match(r"(\d+)\.(\d+)(.*)", antiphon.__version__)
+    major, minor, patch = (int(match[1]), int(match[2]), match[3]) if match else (0, 0, antiphon.__version__)
     server.replies.reply(peer, encode("/version.reply", "antiphon", major, minor, patch, "", ""))
 
 

@@ -130,7 +130,7 @@ def _check_room(path: Path) -> None:
 
 def _fresh(folder: Path, name: str, suffix: str) -> Path:
     """A path inside `folder` at which no file is yet; creates the folder."""
-    path = paths.inside(paths.made(folder, paths.PRIVATE_FOLDER), name, suffix, WireError)
+    path = paths.inside(paths.make_folder(folder, paths.PRIVATE_FOLDER), name, suffix, WireError)
     if path.exists() or path.is_symlink():
         raise WireError(f"there is a {path.name!r} already; choose another name")
     return path

@@ -130,7 +130,7 @@ class Intake:
                 self._hold(peer, len(data))
                 budget -= 1
                 continue
-            peer.heard = now
+            peer.last_received = now
             decoded = decode(data)
             if type(decoded) is Message:
                 route = exact.get(decoded.address)
@@ -180,7 +180,7 @@ class Intake:
 
     def _unfold(self, lane: Lane, bundle: Bundle, peer: Peer) -> None:
         """Puts a bundle's messages, each with its time, at the front of the lane."""
-        found: list[tuple[Message | WireError, Peer, When]] = []
+        messages: list[tuple[Message | WireError, Peer, When]] = []
         stack: list[tuple[Packet, int]] = [(bundle, 0)]
         whens: dict[int, When] = {0: NOW}
         while stack:
@@ -196,8 +196,8 @@ class Intake:
                         continue
                 stack.extend((item, inner) for item in reversed(packet.items))
             else:
-                found.append((packet, peer, whens[tag]))
-        lane.rest.extendleft(reversed(found))
+                messages.append((packet, peer, whens[tag]))
+        lane.rest.extendleft(reversed(messages))
 
     def _one(self, packet: Message | WireError, peer: Peer, when: When) -> int:
         """Handles one message; returns its cost in messages."""
@@ -218,8 +218,8 @@ class Intake:
             except WireError as error:
                 self._replies.fail(peer, shown(address), str(error))
                 return 4
-            for found in routes:
-                self.call(found, packet, peer, when)
+            for match in routes:
+                self.call(match, packet, peer, when)
             return 4 + len(routes)
         name = shown(address)
         if name.startswith(_NEVER_ANSWERED) or name.endswith(".reply"):

@@ -45,7 +45,7 @@ class Monitor:
             self._watchers.pop(peer.key, None)
         self._install(self._show if self._watchers else None)
 
-    def gone(self, key: str) -> None:
+    def remove(self, key: str) -> None:
         """Removes a watcher that refuses datagrams or whose connection ended; another key is ignored."""
         if self._watchers.pop(key, None) is not None and not self._watchers:
             self._install(None)
@@ -67,6 +67,6 @@ class Monitor:
     def _send(self, packet: bytes) -> None:
         for key, watcher in list(self._watchers.items()):
             if watcher.link_lost:
-                self.gone(key)
+                self.remove(key)
             else:
                 watcher.send(packet)

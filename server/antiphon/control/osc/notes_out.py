@@ -26,13 +26,13 @@ class NotesOut:
         """Requests the events; called in every tick, for a restarted engine does not know the request."""
         self._link.echo(EVERY_NODE if self._surfaces else self.wanted())
 
-    def played(self, found: PlayedNote) -> None:
+    def played(self, note: PlayedNote) -> None:
         """Sends a node's note-on or note-off as a message that the server itself would take, with the node's name."""
-        node = self._session.by_id.get(found.node)
-        if node is None or found.kind not in ("on", "off"):
+        node = self._session.by_id.get(note.node)
+        if node is None or note.kind not in ("on", "off"):
             return
-        velocity = max(1, min(127, round(127.0 * found.value))) if found.kind == "on" else 0
-        self._feedback.event(f"/note/{found.kind}", found.number, velocity, found.channel, node.name)
+        velocity = max(1, min(127, round(127.0 * note.value))) if note.kind == "on" else 0
+        self._feedback.event(f"/note/{note.kind}", note.number, velocity, note.channel, node.name)
 
 
 def _none() -> int:

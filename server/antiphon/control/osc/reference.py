@@ -184,8 +184,8 @@ def built_in() -> Catalog:
     from antiphon.plugins import loader
     from antiphon.plugins.finding import BUILT_IN
 
-    found = loader.load(check=False).catalog
-    return Catalog({name: info for name, info in found.types.items() if info.plugin in BUILT_IN})
+    catalog = loader.load(check=False).catalog
+    return Catalog({name: info for name, info in catalog.types.items() if info.plugin in BUILT_IN})
 
 
 if __name__ == "__main__":

@@ -73,12 +73,12 @@ class Reports:
 
     def read(self) -> None:
         """Reads and handles all reports there are."""
-        found = self._server.link.reports()
+        reports = self._server.link.reports()
         attempt = self._server.faults.attempt
-        for report in found:
+        for report in reports:
             attempt("a report of the engine", partial(self._one, report))
         attempt("the input's level", self._clips)
-        if found:
+        if reports:
             self._server.turns.finish()
 
     def _clips(self) -> None:

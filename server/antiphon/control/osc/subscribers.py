@@ -59,16 +59,16 @@ class Subscribers:
 
     def remove(self, peer: Peer, port: int) -> int:
         """Ends a subscription, named as for `add`; returns its number, or raises `WireError` without one."""
-        gone = self._surfaces.remove(f"{peer.host}:{port}" if port else peer.key)
-        if gone is None:
+        removed = self._surfaces.remove(f"{peer.host}:{port}" if port else peer.key)
+        if removed is None:
             raise WireError("you are not subscribed; /notify 1 subscribes")
         self._saver.soon()
-        return gone.id
+        return removed.id
 
     def update_access(self) -> None:
         """Applies changed access levels to all open connections, known UDP peers and subscriptions."""
-        self._udp.judge()
-        self._tcp.judge()
+        self._udp.update_levels()
+        self._tcp.update_levels()
         self._surfaces.update_access(self._access)
         self._saver.soon()
 
@@ -85,7 +85,7 @@ class Subscribers:
 
         def last_packet(key: str) -> float:
             peer = self._udp.known(key)
-            return 0.0 if peer is None else peer.heard
+            return 0.0 if peer is None else peer.last_received
 
         if self._surfaces.expire(last_packet):
             self._saver.soon()

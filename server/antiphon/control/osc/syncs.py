@@ -58,17 +58,17 @@ class Syncs:
 
     def synced(self, token: int) -> None:
         """The engine has reached a token: answers `/synced`."""
-        found = self._waiting.pop(token, None)
-        if found is not None:
-            self._replies.reply(found.peer, encode("/synced", found.number))
+        waiting = self._waiting.pop(token, None)
+        if waiting is not None:
+            self._replies.reply(waiting.peer, encode("/synced", waiting.number))
 
     def dropped(self, address: str) -> None:
         """Answers `/fail` for the scheduled syncs, which `address` has dropped."""
         now = self._clock.moment()
-        for token, found in list(self._waiting.items()):
-            if isinstance(found.when, Sample) and found.when.n > now.sample:
+        for token, waiting in list(self._waiting.items()):
+            if isinstance(waiting.when, Sample) and waiting.when.n > now.sample:
                 del self._waiting[token]
-                self._replies.fail(found.peer, "/sync", f"{found.number} was dropped by {address} before its time")
+                self._replies.fail(waiting.peer, "/sync", f"{waiting.number} was dropped by {address} before its time")
 
     def again(self, scheduled: list[Action]) -> list[Action]:
         """The syncs to send again to a new engine: all that are not among the `scheduled` actions, sent anyway."""

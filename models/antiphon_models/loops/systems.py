@@ -1,0 +1,121 @@
+"""What the analysis of loops is compared with: a rule, librosa's beat tracker, Krumhansl's key profiles."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+
+from antiphon.api import SHARP_NAMES
+from antiphon_loops.analysis.spectrum import RATE, picture
+from antiphon_loops.analysis.tables import LoopTables
+from antiphon_models.loops import corpus
+from antiphon_models.loops.corpus import Known
+
+PROFILES = {
+    "major": (6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88),
+    "minor": (6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17),
+}
+"""Krumhansl and Kessler (1982)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Guess:
+    """A system's answer for one loop; None where it has none.
+
+    Attributes:
+        bpm: Tempo.
+        bars: Of four beats.
+        key: As "A minor"; "" for a loop without one.
+        family: "drums", "bass" or "harmonic".
+    """
+
+    bpm: float | None = None
+    bars: int | None = None
+    key: str | None = None
+    family: str | None = None
+
+
+Guesser: TypeAlias = Callable[[Known], Guess]
+
+
+def ours(tables: LoopTables) -> Guesser:
+    """The plugin's analysis with these tables."""
+
+    def guess(known: Known) -> Guess:
+        import soxr
+
+        mono = known.samples.mean(axis=0)
+        mono = soxr.resample(mono / max(1e-9, float(np.abs(mono).max())), corpus.RATE, RATE).astype(np.float32)
+        seen = picture(mono, known.samples.shape[1] / corpus.RATE)
+        role = tables.role(seen)
+        bars, _ = tables.bars(seen, role)
+        key = None if role == "drums" else tables.key_of(seen, role)[0]
+        return Guess(240.0 * bars / seen.seconds, bars, key or "", role if role in ("drums", "bass") else "harmonic")
+
+    return guess
+
+
+def trivial(known: Known) -> Guess:
+    """1, 2, 4, 8 or 16 bars, whichever is nearest to 110 bpm; C major."""
+    seconds = known.samples.shape[1] / corpus.RATE
+    bars = min((1, 2, 4, 8, 16), key=lambda n: abs(np.log2(240.0 * n / seconds / 110.0)))
+    return Guess(240.0 * bars / seconds, bars, "C major", "harmonic")
+
+
+def librosa_beats(known: Known) -> Guess:
+    """librosa's beat tracker, as it comes."""
+    import librosa
+
+    mono = known.samples.mean(axis=0)
+    tempo = librosa.beat.beat_track(y=mono, sr=corpus.RATE)[0]
+    return Guess(float(np.atleast_1d(tempo)[0]))
+
+
+def length_aware(known: Known) -> Guess:
+    """The number of bars, 1, 2, 4, 8 or 16, whose tempo is nearest to that of librosa's beat tracker."""
+    tracked = librosa_beats(known).bpm or 120.0
+    seconds = known.samples.shape[1] / corpus.RATE
+    bars = min((1, 2, 4, 8, 16), key=lambda n: abs(np.log2(240.0 * n / seconds / max(tracked, 1.0))))
+    return Guess(240.0 * bars / seconds, bars)
+
+
+def krumhansl(known: Known) -> Guess:
+    """The profile that correlates best with librosa's constant-Q chroma."""
+    import librosa
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of short loops' lowest octaves
+        chroma = librosa.feature.chroma_cqt(y=known.samples.mean(axis=0), sr=corpus.RATE).mean(axis=1)
+    scores = {
+        f"{name} {mode}": float(np.corrcoef(np.roll(profile, n), chroma)[0, 1])
+        for mode, profile in PROFILES.items()
+        for n, name in enumerate(SHARP_NAMES)
+    }
+    return Guess(key=max(scores, key=scores.__getitem__))
+
+
+PEERS: dict[str, Guesser] = {
+    "librosa beats": librosa_beats,
+    "length-aware": length_aware,
+    "Krumhansl": krumhansl,
+}
+"""Systems that need librosa."""
+
+
+def marks(known: Known, guess: Guess) -> dict[str, float]:
+    """1 for each right answer and 0 for each wrong one, by measure; the key of a loop without one is "keyless"."""
+    out: dict[str, float] = {}
+    if guess.bpm is not None:
+        off = abs(guess.bpm / known.bpm - 1.0)
+        out |= {"tempo": float(off <= 0.04), "exact": float(off <= 0.005)}
+    if guess.bars is not None:
+        out["bars"] = float(guess.bars == known.bars)
+    if guess.key is not None:
+        out["key" if known.key else "keyless"] = float(guess.key == (known.key or ""))
+    if guess.family is not None:
+        out["family"] = float(guess.family == known.family)
+    return out

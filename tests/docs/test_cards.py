@@ -1,0 +1,50 @@
+"""The figures in the plugins' READMEs have the form that `antiphon evaluate NAME --card` gives them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from antiphon.plugins.loader import load
+from antiphon_models.learning import card
+from antiphon_models.learning.evaluation import Evaluation, column_title
+
+ROOT = Path(__file__).parents[2]
+EVALUATIONS: dict[str, type[Evaluation]] = dict(load(check=False).factories["evaluations"])
+CARDS = sorted(name for name, factory in EVALUATIONS.items() if factory().card)
+HEADING = r"`antiphon evaluate {}( --limit \d+)?( --seed \d+)?`, seed \d+, Antiphon \S+:"
+
+
+@pytest.mark.parametrize("name", CARDS)
+def test_the_figures_are_of_the_systems_and_measures_there_are(name: str) -> None:
+    evaluation = EVALUATIONS[name]()
+    _, figures, _ = card.split(card.readme(name, evaluation), name)
+    if not figures.strip():
+        pytest.skip(f"the card has no figures yet: antiphon evaluate {name} --card")
+    heading, empty, fence, *lines, end = figures.strip("\n").split("\n")
+    assert re.fullmatch(HEADING.format(name), heading), heading
+    assert (empty, fence, end) == ("", card.FENCE, card.FENCE)
+    assert lines[-1] == "mean ± standard error; ↓ less is better"
+    known = {column_title(measure) for measure in evaluation.measures}
+    names = {system.name: system.role for system in evaluation.systems}
+    seen: set[str] = set()
+    for line in lines[:-1]:
+        cells = re.split(r"\s{2,}", line.strip())
+        if cells[0] == "n":
+            unknown = [title for title in cells[1:] if title not in known]
+            assert not unknown, f"{name} measures no {unknown}; renew the card: antiphon evaluate {name} --card"
+        elif not line.endswith(":"):
+            assert names.get(cells[1]) == cells[0], f"{name} has no system {cells[:2]}; renew the card"
+            seen.add(cells[1])
+    missing = {system.name for system in evaluation.systems if system.role == "ours"} - seen
+    assert not missing, f"the card lacks {missing}; renew it: antiphon evaluate {name} --card"
+
+
+def test_markers_belong_to_evaluations() -> None:
+    """A README with markers of a name that nothing registers could never be renewed."""
+    for path in sorted((ROOT / "plugins").glob("*/README.md")):
+        for name in re.findall(r"<!-- figures of ([\w-]+):", path.read_text()):
+            assert name in CARDS, f"{path}: nothing registers an evaluation {name!r} with this card"
+            assert card.readme(name, EVALUATIONS[name]()) == path
