@@ -76,14 +76,14 @@ def decode_file(answers: F32, how: PathCosts | None = None) -> list[FileNote]:
         how: Weights; None for the defaults.
     """
     how = how or PathCosts()
-    parts = [part for part in _segments(_path(answers, how), how.least) if _sure(answers, *part) >= how.sure]
+    parts = _segments(_path(answers, how), how.least)
     starts = _starts(answers, parts)
     ends = [(end + 1 - spec.FAR) * SECONDS for _, end in parts]
     ends[:-1] = [min(end, start) for end, start in zip(ends[:-1], starts[1:], strict=True)]
     return [
         (start, end, _pitch(answers[slice(*part)]))
         for part, start, end in zip(parts, starts, ends, strict=True)
-        if end > start
+        if end > start and _sure(answers, *part) >= how.sure
     ]
 
 
