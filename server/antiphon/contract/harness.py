@@ -154,6 +154,12 @@ def prepare(processor: Processor, spec: StreamSpec, settings: Mapping[str, Value
         UsageError: A parameter that does not exist.
         ParamError: A value that a parameter does not take.
     """
+    params = {p.name: p for p in processor.params}
+    cells: dict[str, ParamCell] = {}
+    for name, value in settings.items():
+        if name not in params:
+            raise UsageError(f"there is no parameter {name!r}{instead(name, params)}")
+        processor.settings[name] = params[name].check(value)
     for wanted, given, what in (
         (processor.rate, spec.rate, "rate"),
         (processor.block, spec.block, "block"),
@@ -161,12 +167,6 @@ def prepare(processor: Processor, spec: StreamSpec, settings: Mapping[str, Value
     ):
         if wanted is not None and wanted != given:
             raise UsageError(f"this processor insists on {what} {wanted}; give it a StreamSpec that says so")
-    params = {p.name: p for p in processor.params}
-    cells: dict[str, ParamCell] = {}
-    for name, value in settings.items():
-        if name not in params:
-            raise UsageError(f"there is no parameter {name!r}{instead(name, params)}")
-        processor.settings[name] = params[name].check(value)
     for param in processor.params:
         first = processor.settings[param.name] if param.kind != "trigger" else False
         cells[param.name] = ParamCell(param, spec.rate, spec.block, first)
