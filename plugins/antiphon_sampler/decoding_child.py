@@ -90,9 +90,7 @@ def decode(path: str, rate: int, most: int) -> Any:
                 bad = ~numpy.isfinite(piece).all(axis=1)
                 if bad.any():
                     at = f"{(count + int(bad.argmax())) / given:.3f}"
-                    raise SampleRefused(
-                        f"its sample at {at} s is not a number (NaN or infinite); mend it in an editor"
-                    )
+                    raise SampleRefused(f"its sample at {at} s is not a number (NaN or infinite); mend it in an editor")
                 pieces.append(piece[:, :2].copy())
                 count += len(piece)
     finally:
