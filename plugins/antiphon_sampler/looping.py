@@ -11,6 +11,10 @@ from antiphon_sampler.values import NoteValues
 
 MOST = 16
 """Loops of a node at once."""
+LEAST = 1.0 / 32.0
+"""Beats of a loop at least."""
+AT_ONCE = 64
+"""Slices that begin in one block at most; further ones begin late, in the next."""
 EARLY = 1e-3
 """Frames of tolerance for a beat just before a frame, due to rounding."""
 
@@ -52,6 +56,18 @@ class ClockedLoop:
         turn, place = divmod(self.next, len(self.cuts) - 1)
         beat = self.begun + self.values.beats * (turn + (self.cuts[place] - first) / (last - first))
         return max(0, math.ceil((beat - time.beat) * 60.0 * rate / time.tempo - EARLY))
+
+    def follow(self, time: BlockTime) -> None:
+        """Begins the loop anew where the clock has jumped by more than its length.
+
+        Args:
+            time: Of the block's first frame; the clock runs.
+        """
+        turn, place = divmod(self.next, len(self.cuts) - 1)
+        beat = self.begun + self.values.beats * turn
+        if not beat - self.values.beats - LEAST <= time.beat <= beat + 2.0 * self.values.beats + LEAST:
+            self.begun = time.beat - self.values.beats * turn
+            self.next -= place
 
     def over(self) -> bool:
         """Whether all its slices have begun and it is not repeated."""

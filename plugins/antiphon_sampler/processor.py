@@ -10,7 +10,7 @@ from antiphon.api import AUDIO_OUT, EVENTS_IN, IO, Event, Param, Processor, Samp
 from antiphon.api.commands import word_number
 from antiphon.api.workers import ProcessorPart, current_pool
 from antiphon_sampler.library import folder_of, listed
-from antiphon_sampler.looping import MOST, ClockedLoop, cuts_between
+from antiphon_sampler.looping import AT_ONCE, LEAST, MOST, ClockedLoop, cuts_between
 from antiphon_sampler.pads import FIRST, HAT_GROUP, HATS, drum_rows
 from antiphon_sampler.slices import region
 from antiphon_sampler.sounds import READY, DecodedSample, Sounds, sounds_of
@@ -95,7 +95,7 @@ class Sampler(Processor):
         self._voices.reset()
         self._pending.reset()
         self._missed = 0
-        self._at = self._fired = 0
+        self._at = self._fired = self._sliced = 0
         for n in range(MOST):
             self._loops[n] = None
         for n in range(17):
@@ -107,7 +107,11 @@ class Sampler(Processor):
         if sounds is None:
             return
         sound = out[:2]
-        self._at, self._fired = 0, 0
+        self._at = self._fired = self._sliced = 0
+        if io.time.playing:
+            for loop in self._loops:
+                if loop is not None:
+                    loop.follow(io.time)
         for number, event in enumerate(io.events_in):
             self._advance(io, sound, event.offset)
             self._event(io, event, number)
@@ -149,7 +153,7 @@ class Sampler(Processor):
     def _due(self, io: IO, frame: int) -> tuple[int, int]:
         """The frame before `frame` at which the next slice of a loop begins, and the loop's slot; `frame` and -1."""
         slot = -1
-        if io.time.playing:
+        if io.time.playing and self._sliced < AT_ONCE:
             for n, loop in enumerate(self._loops):
                 if loop is not None and (at := loop.frame(io.time, self._rate)) < frame:
                     frame, slot = at, n
@@ -168,7 +172,7 @@ class Sampler(Processor):
                     if loop is not None and (loop.note, loop.channel) == (event.number, channel):
                         self._end(slot)
             case "bend":
-                reach = float(io.at("bend", event.offset))  # type: ignore[arg-type]
+                reach = float(io.at("bend", event.offset))
                 self._bends[channel] = 2.0 ** (event.value * reach / 12.0)
                 self._voices.bend(channel, self._bends[channel])
             case "control":
@@ -197,7 +201,7 @@ class Sampler(Processor):
             io.mark("missed", number)
             return
         first, last = self._part(io, event, sample, values)
-        sensitivity = float(io.at("sensitivity", event.offset))  # type: ignore[arg-type]
+        sensitivity = float(io.at("sensitivity", event.offset))
         gain = values.gain * (1.0 - sensitivity + sensitivity * event.value**2)
         values.speed *= pitch
         if values.cut:
@@ -255,6 +259,7 @@ class Sampler(Processor):
         self, io: IO, event: Event, sample: DecodedSample, values: NoteValues, gain: float, first: int, last: int
     ) -> None:
         """Begins a loop, or a part whose slices are put apart; where `MOST` play, the one begun first ends."""
+        values.beats = max(LEAST, values.beats)
         slot = next((n for n, loop in enumerate(self._loops) if loop is None), -1)
         if slot < 0:
             slot = min(range(MOST), key=lambda n: self._loops[n].begun)  # type: ignore[union-attr]
@@ -283,6 +288,7 @@ class Sampler(Processor):
             cut=loop.group, note=loop.note, channel=loop.channel,
         )  # fmt: skip
         loop.next += 1
+        self._sliced += 1
         if loop.over():
             self._loops[slot] = None
 

@@ -84,10 +84,11 @@ def test_a_file_of_another_rate_keeps_its_pitch(play):
 
 
 def test_begin_and_end_play_a_part_without_clicks(play):
-    out = play([on(0)], 40000, s="tone", begin=0.2505, end=0.75).audio[0]
+    out = play([on(100)], 40000, s="tone", begin=0.2505, end=0.75).audio[0]
     inside = np.flatnonzero(np.abs(out[0]) > 1e-6)
-    assert abs(inside[-1] - 0.4995 * RATE) < 5
-    # the left side is a sine of 500 Hz at 0.5: it moves by at most 0.033 a frame
+    assert inside[0] == 100
+    assert abs(inside[-1] - 100 - 0.4995 * RATE) < 5
+    # the left side is a sine of 500 Hz at 0.5, which moves by at most 0.033 a frame; it begins at its peak
     assert np.abs(np.diff(out[0])).max() < 0.034
 
 

@@ -176,3 +176,23 @@ def test_a_sample_that_is_not_there_yet_is_asked_for_and_missed(library):
     assert made.work()
     assert made.get(3) is not None
     assert made.loaded == 1
+
+
+def test_the_shortest_loop_is_bounded(play):
+    got = play([Event("on", 0, 36, 1.0)], 4000, s="bd", beats=1e-12, loop=True)
+    assert got.reports["dropped"] == 0
+    assert len(beginnings(got.audio[0][0])) <= 6
+
+
+def test_a_loop_begins_anew_where_the_clock_jumps(library):
+    from antiphon.api.testing import render as rendered
+    from antiphon_sampler.tests.material import SPEC
+
+    class Jumps(Sampler):
+        def process(self, io):
+            io.time.beat += 1e6 if io.time.sample >= 25600 else 0.0
+            super().process(io)
+
+    values = {"library": str(library), "s": "bd", "beats": 0.5, "loop": True, "stretch": "onsets"}
+    y = rendered(Jumps(), SPEC, np.zeros((2, 40000), np.float32), values, notes=[Event("on", 0, 36, 1.0)]).audio[0][0]
+    assert beginnings(y) == [0, 12000, 24000, 25600, 37600]
