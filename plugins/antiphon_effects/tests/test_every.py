@@ -138,27 +138,27 @@ def test_silence_stays_silence_and_sound_dies_away(name):
     settings, _ = CASES[name]
     quiet = np.zeros((2, 5000), np.float32)
     assert not run_processor(FACTORIES[name](), SPEC, sound(name, quiet), settings).any()
-    x = np.zeros((2, 4 * RATE), np.float32)
+    x = np.zeros((2, 2 * RATE), np.float32)
     x[:, :2000] = noise(2000 / RATE)
     y = run_processor(FACTORIES[name](), SPEC, sound(name, x), settings)
     tail = np.abs(y[:, -2000:])
     assert tail.max() < 1e-3
-    tiny = tail[(tail > 0) & (tail < 1e-30)]
+    tiny = tail[(tail > 0) & (tail < np.finfo(np.float32).tiny)]
     assert not len(tiny), "denormal numbers cost time"
 
 
 @pytest.mark.parametrize("name", sorted(CASES))
-@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 3e38])
-def test_broken_samples_are_not_held_for_ever(name, bad):
+def test_broken_samples_are_not_held_for_ever(name):
     settings, _ = CASES[name]
     clean = noise(4000 / RATE)
     broken = clean.copy()
-    broken[:, 1000:1010] = bad
+    for n, bad in enumerate((np.nan, np.inf, -np.inf, 3e38)):
+        broken[:, 1000 + 500 * n : 1010 + 500 * n] = bad
     processor = FACTORIES[name]()
     run_processor(processor, SPEC, sound(name, broken), settings)
-    # the next run continues its state, 6 s later
+    # the next run continues its state, 3 s later
     processor.prepare = lambda spec: None
-    y = run_processor(processor, SPEC, sound(name, np.zeros((2, 6 * RATE), np.float32)), settings)
+    y = run_processor(processor, SPEC, sound(name, np.zeros((2, 3 * RATE), np.float32)), settings)
     assert np.isfinite(y).all()
     assert np.abs(y[:, -1000:]).max() < 1.0
 
