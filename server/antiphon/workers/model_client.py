@@ -15,7 +15,7 @@ from antiphon.contract.processor import IO
 from antiphon.errors import WorkerError
 from antiphon.native import dsp
 from antiphon.runtime import model_files
-from antiphon.workers import array_layers, array_network, devices, pool  # noqa: F401 - kernels are compiled at the start
+from antiphon.workers import array_network, devices, pool
 from antiphon.workers.array_network import ArrayNetwork
 from antiphon.workers.info import ModelInfo
 from antiphon.workers.rebuffer import lead_for
@@ -25,7 +25,7 @@ from antiphon.workers.worker_client import WorkerClient
 BLOCKS_A_HOP = 4
 """Blocks of a hop up to which a network in numpy is computed in the block in which its hop ends.
 
-Of a block of 64 frames the shipped networks take up to two thirds at p99 on a busy machine, of 256 a fifth: with
+Of a block of 64 frames the shipped networks' nodes take up to two thirds at p99 on a busy machine, of 256 a fifth: in
 shorter blocks a worker has a whole hop for it (docs/decisions/0060-networks-in-numpy.md).
 """
 
